@@ -1,0 +1,368 @@
+//! A draw: one joint sample of all weights of a model, and the other ways to read a Bayesian parameter.
+//!
+//! Burn hands a parameter's reparameterization nothing but the stored tensor, so what `Param::val` should return is
+//! decided by a scope: a thread-local stack of frames that guards push and pop. The innermost frame decides.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::marker::PhantomData;
+use std::sync::Mutex;
+
+use burn::module::{Flag, Module, ModuleVisitor, Param, ParamId};
+use burn::tensor::{Device, Tensor};
+
+use crate::kl::KlSink;
+use crate::noise::NoiseKey;
+use crate::noise_source::Noise;
+use crate::variational::NAME;
+
+/// Streams of layer outputs (local reparameterization) are kept apart from streams of weights by this bit.
+const ACTIVATION_STREAM: u32 = 1 << 31;
+
+/// Keeps a draw, or the mean mode, open until it is dropped: also by a panic or an early return.
+///
+/// Obtained from [`BayesianModule::draw`](crate::BayesianModule::draw), [`Draw::sample`] or [`Draw::mean`]. Draws nest;
+/// the innermost decides. A draw belongs to the thread that opened it.
+#[derive(Debug)]
+#[must_use = "the draw ends when its guard is dropped; bind it: `let _draw = ...`"]
+pub struct Draw {
+    id: u64,
+    // A guard must be dropped by the thread that made it.
+    not_send: PhantomData<*const ()>,
+}
+
+impl Draw {
+    /// Opens draw `index` of `seed` for `model`: until the guard is dropped, every read of a weight of the model
+    /// on this thread returns the same joint sample.
+    ///
+    /// The numbers depend on `seed`, `index` and the position of each Bayesian parameter in `model`'s traversal,
+    /// on nothing else: they are the same in another process and on another backend. Weights of another module
+    /// read inside the draw are numbered behind the model's, in the order of their first use. Copies of one model
+    /// share its parameter identities and so its draw.
+    pub fn sample<M: Module>(model: &M, seed: u64, index: u64) -> Self {
+        let mut streams = StreamNumbering::default();
+        model.visit(&mut streams);
+        Self::push(Mode::Sample(Sample::new(seed, index, streams.streams)))
+    }
+
+    /// Opens draw `index` of `seed` for whatever is read inside it, numbered in the order of first use.
+    ///
+    /// What a recurrent layer opens when none is open, so that its time steps share their weights.
+    pub fn anonymous(seed: u64, index: u64) -> Self {
+        Self::push(Mode::Sample(Sample::new(seed, index, HashMap::new())))
+    }
+
+    /// Opens a fresh draw from the process-wide stream (see [`seed`](crate::seed)) unless a draw or the mean
+    /// mode is already open on this thread.
+    pub fn fresh_if_none() -> Option<Self> {
+        (!is_open()).then(|| {
+            let key = fresh_key();
+            Self::anonymous(key.seed, key.index)
+        })
+    }
+
+    /// Opens the mean mode: every Bayesian parameter reads as the mean of its posterior.
+    pub fn mean() -> Self {
+        Self::push(Mode::Mean)
+    }
+
+    pub(crate) fn moments() -> Self {
+        Self::push(Mode::Moments(MomentsSlot::Untouched))
+    }
+
+    pub(crate) fn kl(sink: KlSink) -> Self {
+        Self::push(Mode::Kl(sink))
+    }
+
+    fn push(mode: Mode) -> Self {
+        STACK.with_borrow_mut(|stack| {
+            let id = stack.next_id;
+            stack.next_id += 1;
+            stack.frames.push(Frame { id, mode });
+            Self {
+                id,
+                not_send: PhantomData,
+            }
+        })
+    }
+
+    /// Closes the scope and returns what it gathered.
+    fn finish(self) -> Option<Mode> {
+        let mode = remove(self.id);
+        std::mem::forget(self);
+        mode
+    }
+
+    pub(crate) fn finish_moments(self) -> MomentsSlot {
+        match self.finish() {
+            Some(Mode::Moments(slot)) => slot,
+            _ => unreachable!("a moments scope holds a moments slot"),
+        }
+    }
+
+    pub(crate) fn finish_kl(self) -> KlSink {
+        match self.finish() {
+            Some(Mode::Kl(sink)) => sink,
+            _ => unreachable!("a KL scope holds a KL sink"),
+        }
+    }
+}
+
+impl Drop for Draw {
+    fn drop(&mut self) {
+        // The frame holds tensors, whose own drop must not run under the borrow.
+        let frame = remove(self.id);
+        drop(frame);
+    }
+}
+
+fn remove(id: u64) -> Option<Mode> {
+    STACK.with_borrow_mut(|stack| {
+        // By identity: guards may be dropped in another order than they were made.
+        let position = stack.frames.iter().rposition(|frame| frame.id == id)?;
+        Some(stack.frames.remove(position).mode)
+    })
+}
+
+/// Whether a draw or the mean mode is open on this thread.
+pub fn is_open() -> bool {
+    STACK.with_borrow(|stack| !stack.frames.is_empty())
+}
+
+/// What the innermost scope asks of a Bayesian parameter.
+pub(crate) enum Request {
+    /// No scope: a sample of its own.
+    Fresh(NoiseKey),
+    /// The draw's weight: [`cached`] or drawn from this key.
+    Sample(NoiseKey),
+    Mean,
+    Moments,
+    /// The KL; its Monte Carlo part at this key's weight.
+    Kl(NoiseKey),
+}
+
+/// The innermost scope's request to the parameter `id`.
+pub(crate) fn request(id: ParamId) -> Request {
+    let request = STACK.with_borrow_mut(|stack| {
+        let (top, below) = stack.frames.split_last_mut()?;
+        Some(match &mut top.mode {
+            Mode::Sample(sample) => Request::Sample(sample.key(id)),
+            Mode::Mean => Request::Mean,
+            Mode::Moments(_) => match below.last() {
+                Some(Frame { mode: Mode::Mean, .. }) => Request::Mean,
+                _ => Request::Moments,
+            },
+            Mode::Kl(_) => {
+                let sample = innermost_sample(below);
+                Request::Kl(sample.map_or_else(fresh_key, |sample| sample.key(id)))
+            }
+        })
+    });
+    request.unwrap_or_else(|| Request::Fresh(fresh_key()))
+}
+
+/// The weight of parameter `id` in the innermost draw, if it was read before on the same device.
+pub(crate) fn cached<const D: usize>(id: ParamId, device: &Device) -> Option<Tensor<D>> {
+    with_sample(|sample| {
+        let weight = sample.weights.get(&id)?.downcast_ref::<Tensor<D>>()?;
+        // A copy of the model without autodiff, or on another device, has weights of its own in the same draw.
+        (weight.device() == *device && weight.is_autodiff() == device.is_autodiff())
+            .then(|| weight.clone())
+    })
+    .flatten()
+}
+
+/// Keeps the weight of parameter `id` for the rest of the innermost draw.
+pub(crate) fn cache<const D: usize>(id: ParamId, weight: &Tensor<D>) {
+    let replaced = with_sample(|sample| sample.weights.insert(id, Box::new(weight.clone())));
+    drop(replaced);
+}
+
+/// Noise for a layer's output of `elements` values, taken from the stream that belongs to its parameter `id`: each
+/// call of the layer in one draw reads further.
+pub(crate) fn activation_noise(id: ParamId, elements: usize) -> Noise {
+    let taken = with_sample(|sample| {
+        let key = sample.key(id);
+        let next = sample.activations.entry(id).or_default();
+        let start = *next;
+        *next += (elements as u64).next_multiple_of(4);
+        (key, start)
+    });
+    let (key, start) = taken.unwrap_or_else(|| (fresh_key(), 0));
+    let key = NoiseKey::new(key.seed, key.index, key.stream | ACTIVATION_STREAM);
+    Noise::starting_at(key, start)
+}
+
+/// Answers the innermost moments scope.
+pub(crate) fn put_moments(answer: MomentsSlot) {
+    let replaced = STACK.with_borrow_mut(|stack| match stack.frames.last_mut() {
+        Some(Frame {
+            mode: Mode::Moments(slot),
+            ..
+        }) => Some(std::mem::replace(slot, answer)),
+        _ => None,
+    });
+    drop(replaced);
+}
+
+/// Runs `f` on the innermost KL scope.
+pub(crate) fn with_kl_sink<R>(f: impl FnOnce(&mut KlSink) -> R) -> R {
+    STACK.with_borrow_mut(|stack| match stack.frames.last_mut() {
+        Some(Frame {
+            mode: Mode::Kl(sink),
+            ..
+        }) => f(sink),
+        _ => unreachable!("a KL is computed inside a KL scope"),
+    })
+}
+
+fn with_sample<R>(f: impl FnOnce(&mut Sample) -> R) -> Option<R> {
+    STACK.with_borrow_mut(|stack| innermost_sample(&mut stack.frames).map(f))
+}
+
+fn innermost_sample(frames: &mut [Frame]) -> Option<&mut Sample> {
+    frames.iter_mut().rev().find_map(|frame| match &mut frame.mode {
+        Mode::Sample(sample) => Some(sample),
+        _ => None,
+    })
+}
+
+#[derive(Default)]
+struct Stack {
+    frames: Vec<Frame>,
+    next_id: u64,
+}
+
+struct Frame {
+    id: u64,
+    mode: Mode,
+}
+
+enum Mode {
+    Sample(Sample),
+    Mean,
+    Moments(MomentsSlot),
+    Kl(KlSink),
+}
+
+/// What a parameter answered to a moments scope.
+pub(crate) enum MomentsSlot {
+    /// Nothing: it has no posterior, or is not sampled.
+    Untouched,
+    /// Independent normals: the parameter's identity and its `Tensor<D>` of deviations.
+    Normal(ParamId, Box<dyn Any>),
+    /// A posterior that is not made of independent normals.
+    NotNormal,
+}
+
+struct Sample {
+    seed: u64,
+    index: u64,
+    streams: HashMap<ParamId, u32>,
+    weights: HashMap<ParamId, Box<dyn Any>>,
+    activations: HashMap<ParamId, u64>,
+}
+
+impl Sample {
+    fn new(seed: u64, index: u64, streams: HashMap<ParamId, u32>) -> Self {
+        Self {
+            seed,
+            index,
+            streams,
+            weights: HashMap::new(),
+            activations: HashMap::new(),
+        }
+    }
+
+    fn key(&mut self, id: ParamId) -> NoiseKey {
+        let next = self.streams.len() as u32;
+        let stream = *self.streams.entry(id).or_insert(next);
+        NoiseKey::new(self.seed, self.index, stream)
+    }
+}
+
+thread_local! {
+    static STACK: RefCell<Stack> = RefCell::default();
+}
+
+/// Numbers the Bayesian parameters of a module in the order of its traversal.
+#[derive(Default)]
+struct StreamNumbering {
+    streams: HashMap<ParamId, u32>,
+    inside: bool,
+}
+
+impl ModuleVisitor for StreamNumbering {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        if container_type == "Reparameterization" {
+            self.inside = name == NAME;
+        }
+    }
+
+    fn exit_module(&mut self, _name: &str, container_type: &str) {
+        if container_type == "Reparameterization" {
+            self.inside = false;
+        }
+    }
+
+    fn visit_flag(&mut self, flag: &Param<Flag>) {
+        // The flag inside a `Variational` is its identity. A tied weight is met twice and keeps its first number.
+        if self.inside {
+            let next = self.streams.len() as u32;
+            self.streams.entry(flag.id).or_insert(next);
+        }
+    }
+}
+
+/// The process-wide stream that reads outside any draw take their noise from.
+struct FreshStream {
+    seed: Option<u64>,
+    next: u64,
+}
+
+static FRESH: Mutex<FreshStream> = Mutex::new(FreshStream {
+    seed: None,
+    next: 0,
+});
+
+/// Seeds the process-wide stream that weights read outside any draw are sampled from, and starts it anew.
+///
+/// Unseeded, it starts from the operating system's randomness. Prefer draws with a seed of their own
+/// ([`BayesianModule::draw`](crate::BayesianModule::draw)) where threads share a process: this stream is handed out in the
+/// order in which threads ask.
+///
+/// ```
+/// use blitz_core::prelude::*;
+/// use burn::nn::LinearConfig;
+/// use burn::tensor::{Device, Tensor};
+///
+/// let device = Device::flex();
+/// let net = LinearConfig::new(2, 2).init(&device).bayesianize(&BayesianizeConfig::new());
+/// let x = Tensor::<2>::ones([1, 2], &device);
+/// blitz_core::seed(42);
+/// let (first, second) = (net.forward(x.clone()), net.forward(x.clone()));
+/// blitz_core::seed(42);
+/// assert_eq!(net.forward(x).into_data(), first.clone().into_data());
+/// assert_ne!(first.into_data(), second.into_data());
+/// ```
+pub fn seed(seed: u64) {
+    let mut fresh = FRESH.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    *fresh = FreshStream {
+        seed: Some(seed),
+        next: 0,
+    };
+}
+
+/// The next key of the process-wide stream.
+pub(crate) fn fresh_key() -> NoiseKey {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+
+    let mut fresh = FRESH.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let seed = *fresh
+        .seed
+        .get_or_insert_with(|| RandomState::new().build_hasher().finish());
+    let index = fresh.next;
+    fresh.next += 1;
+    NoiseKey::new(seed, index, 0)
+}

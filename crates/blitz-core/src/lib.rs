@@ -1,0 +1,54 @@
+//! Bayesian weights for [Burn](burn): posteriors, priors, their KL divergence, and reproducible draws.
+//!
+//! **A Bayesian weight is an ordinary Burn parameter with a posterior attached.** The parameter stores the posterior's
+//! mean; what else the posterior has (a deviation, a prior) rides along as a Burn
+//! [`Reparameterization`](burn::module::Reparameterization). Records, optimizers, devices and module display are
+//! Burn's own, and a deterministic checkpoint loads straight into the means.
+//!
+//! - [`BayesianModule`] is implemented for every Burn module: [`bayesianize`](BayesianModule::bayesianize) it, open a
+//!   [`draw`](BayesianModule::draw), ask for its [`kl_cost`](BayesianModule::kl_cost).
+//! - [`Posterior`] and [`Prior`] are the traits to implement for families of your own.
+//! - [`noise`] makes the random numbers: a value is a pure function of seed, draw, stream and element.
+//!
+//! Most users depend on `blitz-layers` or `blitz-train`, which re-export this crate.
+//!
+//! # Features
+//!
+//! `std` (default), and Burn's backends under Burn's names: `flex`, `ndarray`, `wgpu`, `vulkan`, `metal`, `webgpu`,
+//! `cuda`, `rocm`, `cpu`. None is on by default; the application chooses.
+
+pub mod deviation;
+pub mod noise;
+
+mod convert;
+mod draw;
+mod kl;
+mod module;
+mod moments;
+mod noise_source;
+mod posterior;
+mod prior;
+mod variational;
+
+pub use convert::{BayesianizeConfig, MeanField};
+pub use draw::{Draw, is_open as draw_is_open, seed};
+pub use kl::{KlEstimator, KlTerm};
+pub use module::BayesianModule;
+pub use moments::{NormalWeight, WeightMoments};
+pub use noise_source::Noise;
+pub use posterior::{NormalPosterior, NormalPosteriorConfig, Posterior, WeightInfo};
+pub use prior::{
+    BuiltinPrior, FactorizedNormal, NormalPrior, NormalPriorConfig, Prior, PriorConfig,
+    ScaleMixturePrior, ScaleMixturePriorConfig,
+};
+pub use variational::Variational;
+
+/// What most programs need from this crate.
+pub mod prelude {
+    pub use crate::noise::NoiseKey;
+    pub use crate::{
+        BayesianModule, BayesianizeConfig, Draw, FactorizedNormal, KlEstimator, Noise,
+        NormalPosterior, NormalPosteriorConfig, NormalPrior, NormalPriorConfig, Posterior, Prior,
+        PriorConfig, ScaleMixturePrior, ScaleMixturePriorConfig, Variational,
+    };
+}

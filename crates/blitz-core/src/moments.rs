@@ -1,0 +1,55 @@
+//! A weight's mean and deviation, for the estimators that sample a layer's output rather than its weights.
+
+use burn::module::{Param, ParamId};
+use burn::tensor::Tensor;
+
+use crate::draw::{self, Draw, MomentsSlot};
+
+/// How a weight enters a layer at this moment.
+#[derive(Debug, Clone)]
+pub enum WeightMoments<const D: usize> {
+    /// A definite value: of a parameter without a posterior, of one read as its mean or with its sampling frozen,
+    /// or one sample of a posterior that is not made of independent normals.
+    Value(Tensor<D>),
+    /// Independent normals.
+    Normal(NormalWeight<D>),
+}
+
+/// A weight `w ~ N(mean, std_dev²)`, elementwise.
+#[derive(Debug, Clone)]
+pub struct NormalWeight<const D: usize> {
+    /// The means.
+    pub mean: Tensor<D>,
+    /// The deviations.
+    pub std_dev: Tensor<D>,
+    id: ParamId,
+}
+
+impl<const D: usize> NormalWeight<D> {
+    /// Standard normals shaped like a layer's `output`, from the open draw or, with none open, from the process-wide
+    /// stream. Each call in one draw takes fresh ones.
+    pub fn output_noise<const R: usize>(&self, output: &Tensor<R>) -> Tensor<R> {
+        draw::activation_noise(self.id, output.shape().num_elements()).standard_normal(output)
+    }
+}
+
+impl<const D: usize> WeightMoments<D> {
+    /// How `param` enters its layer: under the open draw, mean mode and freeze.
+    pub fn of(param: &Param<Tensor<D>>) -> Self {
+        let scope = Draw::moments();
+        let mean = param.val();
+        match scope.finish_moments() {
+            MomentsSlot::Untouched => Self::Value(mean),
+            // Read again, outside the moments scope: a sample.
+            MomentsSlot::NotNormal => Self::Value(param.val()),
+            MomentsSlot::Normal(id, std_dev) => match std_dev.downcast() {
+                Ok(std_dev) => Self::Normal(NormalWeight {
+                    mean,
+                    std_dev: *std_dev,
+                    id,
+                }),
+                Err(_) => unreachable!("a posterior's deviation has its weight's rank"),
+            },
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Priors: the distribution `p(w)` that a posterior is pulled towards by the KL term.
+
+mod builtin;
+mod normal;
+mod scale_mixture;
+
+pub use builtin::{BuiltinPrior, PriorConfig};
+pub use normal::{NormalPrior, NormalPriorConfig};
+pub use scale_mixture::{ScaleMixturePrior, ScaleMixturePriorConfig};
+
+use burn::module::{Module, ModuleDisplay};
+use burn::tensor::Tensor;
+
+/// A prior density over one weight tensor.
+///
+/// Implement this for a prior of your own: a log-density is enough, and the KL is then estimated at the draw's
+/// weights. Parameters of a prior, learned or not, are ordinary Burn parameters.
+///
+/// ```
+/// use blitz_core::prelude::*;
+/// use burn::module::Module;
+/// use burn::tensor::Tensor;
+///
+/// /// `p(w) = exp(-|w| / b) / 2b`.
+/// #[derive(Module, Debug)]
+/// struct LaplacePrior {
+///     b: f64,
+/// }
+///
+/// impl Prior for LaplacePrior {
+///     fn log_density<const D: usize>(&self, weight: Tensor<D>) -> Tensor<1> {
+///         let log_2b = (2.0 * self.b).ln();
+///         (weight.abs() / -self.b - log_2b).sum()
+///     }
+/// }
+/// ```
+pub trait Prior: Module + ModuleDisplay + Sync + 'static {
+    /// `ln p(weight)` summed over the elements, in nats, of shape `[1]`.
+    fn log_density<const D: usize>(&self, weight: Tensor<D>) -> Tensor<1>;
+
+    /// `KL(q ‖ p)` in closed form for a factorized normal `q`, summed over the elements, of shape `[1]`, or `None`
+    /// (the default) if it has none.
+    ///
+    /// Whether it is `None` must not change during training.
+    fn kl_from_normal<const D: usize>(&self, q: FactorizedNormal<D>) -> Option<Tensor<1>> {
+        let _ = q;
+        None
+    }
+}
+
+/// Independent normals over one weight tensor.
+#[derive(Debug, Clone)]
+pub struct FactorizedNormal<const D: usize> {
+    /// The means.
+    pub mean: Tensor<D>,
+    /// The deviations.
+    pub std: Tensor<D>,
+    /// The logarithms of the deviations, kept apart since they stay finite where the deviation underflows.
+    pub log_std: Tensor<D>,
+}
+
+/// `Σ ln N(w; m, s²)` from `z = (w − m) / s` and `ln s`.
+pub(crate) fn normal_log_density<const D: usize>(z: Tensor<D>, log_std: Tensor<D>) -> Tensor<1> {
+    let half_log_two_pi = 0.5 * (2.0 * core::f64::consts::PI).ln();
+    (z.square().mul_scalar(-0.5) - log_std)
+        .sub_scalar(half_log_two_pi)
+        .sum()
+}
+
+/// Panics unless `value` is a usable scale of a prior.
+fn assert_scale(name: &str, value: f64) {
+    assert!(
+        value.is_finite() && value > 0.0,
+        "a prior's {name} must be a positive, finite number, got {value}"
+    );
+}

@@ -1,0 +1,108 @@
+//! What turns an ordinary Burn parameter into a Bayesian one.
+
+use burn::module::{Flag, Module, Param, Reparameterization};
+use burn::tensor::Tensor;
+
+use crate::draw::{self, MomentsSlot, Request};
+use crate::kl::{KlEstimator, KlTerm};
+use crate::noise::NoiseKey;
+use crate::noise_source::Noise;
+use crate::posterior::Posterior;
+use crate::prior::Prior;
+
+/// The path component of a posterior's parameters: `fc.weight` has its ρ at `fc.weight.bayes.posterior.rho`.
+pub(crate) const NAME: &str = "bayes";
+
+/// A posterior and its prior, attached to a parameter whose stored tensor is the posterior's location μ.
+///
+/// `Param::val` of such a parameter is a sample of the weight (or its mean, see [`Draw`](crate::Draw)); `Param::base` is μ.
+/// Attached by [`bayesianize`](crate::BayesianModule::bayesianize) or
+/// [`attach_posteriors`](crate::BayesianModule::attach_posteriors), read back with
+/// `param.reparameterization::<Variational<Q, P>>()`.
+#[derive(Module, Debug)]
+pub struct Variational<Q: Posterior, P: Prior> {
+    /// The posterior's parameters other than μ.
+    pub posterior: Q,
+    /// The prior.
+    pub prior: P,
+    /// Whether the weight is sampled; off, it reads as its mean. Its id is the parameter's identity in a draw, since
+    /// unlike the ids of tensors it does not change when a record is loaded.
+    sampling: Param<Flag>,
+}
+
+impl<Q: Posterior, P: Prior> Variational<Q, P> {
+    /// A posterior and its prior, sampled.
+    pub fn new(posterior: Q, prior: P) -> Self {
+        Self {
+            posterior,
+            prior,
+            sampling: Param::from_bool(true),
+        }
+    }
+
+    /// Whether the weight is sampled, in training and in prediction; see
+    /// [`freeze_sampling`](crate::BayesianModule::freeze_sampling).
+    pub fn is_sampling(&self) -> bool {
+        // `valid()` switches flags off for prediction, where sampling must go on, and `train()` restores what was
+        // configured: this asks for the latter.
+        Module::train(self.sampling.clone()).base().is_enabled()
+    }
+
+    /// The weight of the innermost draw, made at the first read.
+    fn weight<const D: usize>(&self, mu: Tensor<D>, key: NoiseKey) -> Tensor<D> {
+        let id = self.sampling.id;
+        if let Some(weight) = draw::cached::<D>(id, &mu.device()) {
+            return weight;
+        }
+        let weight = self.posterior.sample(mu, &mut Noise::new(key));
+        draw::cache(id, &weight);
+        weight
+    }
+
+    fn put_kl<const D: usize>(&self, mu: Tensor<D>, key: NoiseKey) {
+        let wants_closed_form = draw::with_kl_sink(|sink| sink.wants_closed_form());
+        // Computed outside the sink's borrow: user code runs here.
+        let term = match self.posterior.kl(mu.clone(), &self.prior) {
+            Some(value) => wants_closed_form.then_some(KlTerm {
+                value,
+                estimator: KlEstimator::ClosedForm,
+            }),
+            None => {
+                let weight = self.weight(mu.clone(), key);
+                let log_q = self.posterior.log_density(mu, weight.clone());
+                Some(KlTerm {
+                    value: log_q - self.prior.log_density(weight),
+                    estimator: KlEstimator::MonteCarlo,
+                })
+            }
+        };
+        draw::with_kl_sink(|sink| sink.terms.extend(term));
+    }
+}
+
+impl<Q: Posterior, P: Prior> Reparameterization for Variational<Q, P> {
+    const NAME: &'static str = NAME;
+
+    fn apply<const D: usize>(&self, base: Tensor<D>) -> Tensor<D> {
+        match draw::request(self.sampling.id) {
+            // The KL is a function of the parameters; whether they are sampled at the moment changes nothing.
+            Request::Kl(key) => {
+                self.put_kl(base.clone(), key);
+                base
+            }
+            Request::Mean => self.posterior.mean(base),
+            _ if !self.is_sampling() => self.posterior.mean(base),
+            Request::Moments if self.posterior.is_factorized_normal() => {
+                let std_dev = self.posterior.std_dev(base.clone());
+                draw::put_moments(MomentsSlot::Normal(self.sampling.id, Box::new(std_dev)));
+                self.posterior.mean(base)
+            }
+            Request::Moments => {
+                draw::put_moments(MomentsSlot::NotNormal);
+                base
+            }
+            Request::Fresh(key) => self.posterior.sample(base, &mut Noise::new(key)),
+            Request::Sample(key) => self.weight(base, key),
+        }
+    }
+}

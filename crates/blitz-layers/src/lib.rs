@@ -1,0 +1,36 @@
+//! Bayesian layers for [Burn](burn), and any Burn module made Bayesian in one call.
+//!
+//! A layer here is Burn's own layer whose parameters carry posteriors, with Burn's names and shapes:
+//! `FooConfig::new(..).init(&device).forward(x)`. What the crate adds is a choice of [`Estimator`]. A module of your own,
+//! or one of Burn's, needs no layer from here:
+//! [`bayesianize`](blitz_core::BayesianModule::bayesianize) converts it.
+//!
+//! ```
+//! use blitz_layers::prelude::*;
+//! use burn::tensor::{Device, Tensor};
+//!
+//! let device = Device::flex();
+//! let layer = BayesianLinearConfig::new(4, 1).init(&device);
+//! let x = Tensor::<2>::ones([8, 4], &device);
+//! // Without a draw each call samples afresh; inside one, all calls share their weights.
+//! let draws: Vec<_> = (0..10).map(|i| layer.with_draw(0, i, |l| l.forward(x.clone()))).collect();
+//! let mean = layer.with_mean(|l| l.forward(x));
+//! # assert_eq!(draws[0].dims(), mean.dims());
+//! ```
+//!
+//! # Features
+//!
+//! `std` (default) and Burn's backends under Burn's names, as in [`blitz_core`].
+
+mod estimator;
+mod linear;
+
+pub use blitz_core;
+pub use estimator::Estimator;
+pub use linear::{BayesianLinear, BayesianLinearConfig};
+
+/// What a model made of Bayesian layers needs.
+pub mod prelude {
+    pub use crate::{BayesianLinear, BayesianLinearConfig, Estimator};
+    pub use blitz_core::prelude::*;
+}

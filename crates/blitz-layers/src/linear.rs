@@ -1,0 +1,179 @@
+//! The Bayesian counterpart of Burn's [`Linear`].
+
+use blitz_core::{
+    BayesianModule, BayesianizeConfig, NormalPosteriorConfig, PriorConfig, WeightMoments,
+};
+use burn::config::Config;
+use burn::module::{Content, DisplaySettings, Module, ModuleDisplay, Param};
+use burn::nn::{Initializer, Linear, LinearConfig};
+use burn::tensor::module::linear;
+use burn::tensor::{Device, Tensor, assert_shape};
+
+use crate::estimator::Estimator;
+
+/// Configuration to create a [`BayesianLinear`] layer using the [init function](BayesianLinearConfig::init).
+///
+/// | field | default | meaning |
+/// |---|---|---|
+/// | `d_input`, `d_output` | | the sizes, as in Burn's `LinearConfig` |
+/// | `bias` | true | whether a bias is added; it is Bayesian as well |
+/// | `initializer` | Burn's for `Linear` | initial means |
+/// | `posterior` | σ starts at 0.02 | the mean-field normal posterior |
+/// | `prior` | standard normal | the prior of weight and bias |
+/// | `estimator` | shared weights | how the output is sampled |
+#[derive(Config, Debug)]
+pub struct BayesianLinearConfig {
+    /// The size of the input features.
+    pub d_input: usize,
+    /// The size of the output features.
+    pub d_output: usize,
+    /// If a bias should be applied during the linear transformation.
+    #[config(default = true)]
+    pub bias: bool,
+    /// The initializer of the posterior means.
+    #[config(
+        default = "Initializer::KaimingUniform{gain:1.0/3f64.sqrt(), fan_out_only:false}"
+    )]
+    pub initializer: Initializer,
+    /// The posterior of weight and bias.
+    #[config(default = "NormalPosteriorConfig::new()")]
+    pub posterior: NormalPosteriorConfig,
+    /// The prior of weight and bias.
+    #[config(default = "PriorConfig::default()")]
+    pub prior: PriorConfig,
+    /// How the output is sampled.
+    #[config(default = "Estimator::SharedWeights")]
+    pub estimator: Estimator,
+}
+
+/// Applies a linear transformation with weights drawn from their posterior.
+///
+/// Should be created with [`BayesianLinearConfig`].
+///
+/// `O = IW + b`, with `W` and `b` drawn once per [draw](blitz_core::Draw) and shared by the batch; or, with
+/// [local reparameterization](Estimator::LocalReparameterization), `O ~ N(I M + m, I² S² + s²)` for each row on its own, where
+/// `M, m` are the means and `S, s` the deviations of `W, b`.
+///
+/// ```
+/// use blitz_layers::prelude::*;
+/// use burn::tensor::{Device, Tensor};
+///
+/// let device = Device::flex();
+/// let layer = BayesianLinearConfig::new(3, 2).init(&device);
+/// let x = Tensor::<2>::ones([5, 3], &device);
+/// let output = layer.with_draw(1, 0, |layer| layer.forward(x));
+/// assert_eq!(output.dims(), [5, 2]);
+/// assert_eq!(layer.num_bayesian_weights(), 3 * 2 + 2);
+/// ```
+#[derive(Module, Debug)]
+#[module(custom_display)]
+pub struct BayesianLinear {
+    /// Matrix of shape `[d_input, d_output]`: the posterior's means, with the posterior attached.
+    pub weight: Param<Tensor<2>>,
+    /// Vector of size `d_output`, likewise.
+    pub bias: Option<Param<Tensor<1>>>,
+    /// How the output is sampled.
+    #[module(skip)]
+    pub estimator: Estimator,
+}
+
+impl BayesianLinearConfig {
+    /// Initialize a new [`BayesianLinear`] module.
+    ///
+    /// # Panics
+    ///
+    /// Panics if a size is zero, or a parameter of the posterior or the prior is out of its range.
+    pub fn init(&self, device: &Device) -> BayesianLinear {
+        assert!(
+            self.d_input > 0 && self.d_output > 0,
+            "a linear layer needs at least one input and one output feature, got {} and {}",
+            self.d_input,
+            self.d_output
+        );
+        let Linear { weight, bias } = LinearConfig::new(self.d_input, self.d_output)
+            .with_bias(self.bias)
+            .with_initializer(self.initializer.clone())
+            .init(device)
+            .bayesianize(
+                &BayesianizeConfig::new()
+                    .with_posterior(self.posterior.clone())
+                    .with_prior(self.prior.clone()),
+            );
+        BayesianLinear {
+            weight,
+            bias,
+            estimator: self.estimator,
+        }
+    }
+}
+
+impl BayesianLinear {
+    /// Applies the forward pass on the input tensor.
+    ///
+    /// # Shapes
+    ///
+    /// - input: `[..., d_input]`
+    /// - output: `[..., d_output]`
+    ///
+    /// # Randomness
+    ///
+    /// Under an open [draw](blitz_core::Draw), its joint sample of the weights; otherwise a fresh sample each call.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the last axis of `input` is not `d_input`.
+    pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        let [d_input, _] = self.weight.base().dims();
+        assert_shape!(input, [.., d_input]);
+        let bias = self.bias.as_ref();
+        match self.estimator {
+            Estimator::SharedWeights => linear(input, self.weight.val(), bias.map(Param::val)),
+            Estimator::LocalReparameterization => self.forward_local(input),
+        }
+    }
+
+    fn forward_local<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        let bias = self.bias.as_ref();
+        let weight = match WeightMoments::of(&self.weight) {
+            WeightMoments::Value(weight) => return linear(input, weight, bias.map(Param::val)),
+            WeightMoments::Normal(weight) => weight,
+        };
+        let (bias_mean, bias_variance) = match bias.map(WeightMoments::of) {
+            None => (None, None),
+            Some(WeightMoments::Value(bias)) => (Some(bias), None),
+            Some(WeightMoments::Normal(bias)) => (Some(bias.mean), Some(bias.std_dev.square())),
+        };
+        let variance = linear(
+            input.clone().square(),
+            weight.std_dev.clone().square(),
+            bias_variance,
+        );
+        let mean = linear(input, weight.mean.clone(), bias_mean);
+        let noise = weight.output_noise(&mean);
+        mean + std_dev(variance) * noise
+    }
+}
+
+/// The square root, with a zero gradient instead of an infinite one for a row of zeros.
+fn std_dev<const D: usize>(variance: Tensor<D>) -> Tensor<D> {
+    const SMALLEST_VARIANCE: f64 = 1e-20;
+    variance.clamp_min(SMALLEST_VARIANCE).sqrt()
+}
+
+impl ModuleDisplay for BayesianLinear {
+    fn custom_settings(&self) -> Option<DisplaySettings> {
+        DisplaySettings::new()
+            .with_new_line_after_attribute(false)
+            .optional()
+    }
+
+    fn custom_content(&self, content: Content) -> Option<Content> {
+        let [d_input, d_output] = self.weight.shape().dims();
+        content
+            .add("d_input", &d_input)
+            .add("d_output", &d_output)
+            .add("bias", &self.bias.is_some())
+            .add_debug_attribute("estimator", &self.estimator)
+            .optional()
+    }
+}

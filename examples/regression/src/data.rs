@@ -1,0 +1,174 @@
+//! The data: a table read from a CSV file, its division into training and test rows, and the scaling
+//! that is fitted to the training rows alone.
+
+mod split;
+mod standardizer;
+mod table;
+
+pub use split::Split;
+pub use standardizer::Standardizer;
+pub use table::Table;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// What can be wrong with a file of data or of splits. Lines and columns count from 1, as editors show
+/// them; rows and splits count from 0, as the published splits do.
+#[derive(Debug, Error)]
+pub enum DataError {
+    /// There is no such file.
+    #[error("there is no file {}", path.display())]
+    NotFound {
+        /// The path that was asked for.
+        path: PathBuf,
+    },
+    /// The file is there, but cannot be read as text.
+    #[error("cannot read {}: {reason}", path.display())]
+    Unreadable {
+        /// The path that was asked for.
+        path: PathBuf,
+        /// What the operating system says.
+        reason: io::Error,
+    },
+    /// The file has no row of numbers: it is empty, or a header alone.
+    #[error("{file} has no row of data")]
+    NoRows {
+        /// The file.
+        file: String,
+    },
+    /// One column cannot be both the features and the target.
+    #[error(
+        "{file}, line {line}: {found} column, but at least one feature and the target are needed"
+    )]
+    TooFewColumns {
+        /// The file.
+        file: String,
+        /// The first line with data or a header.
+        line: usize,
+        /// How many columns it has.
+        found: usize,
+    },
+    /// A line is longer or shorter than the first.
+    #[error("{file}, line {line}: {found} cells, but the first line has {expected}")]
+    Ragged {
+        /// The file.
+        file: String,
+        /// The line at fault.
+        line: usize,
+        /// The cells of the first line.
+        expected: usize,
+        /// The cells of this line.
+        found: usize,
+    },
+    /// A cell is empty.
+    #[error("{file}, line {line}, column {column}: the cell is empty")]
+    MissingCell {
+        /// The file.
+        file: String,
+        /// The line at fault.
+        line: usize,
+        /// The column's number, and its name where the file gives one.
+        column: String,
+    },
+    /// A cell holds something that is not a number.
+    #[error("{file}, line {line}, column {column}: `{text}` is not a number")]
+    NotANumber {
+        /// The file.
+        file: String,
+        /// The line at fault.
+        line: usize,
+        /// The column's number, and its name where the file gives one.
+        column: String,
+        /// The cell as written.
+        text: String,
+    },
+    /// A cell holds a NaN, an infinity, or a number too large to hold.
+    #[error("{file}, line {line}, column {column}: `{text}` is not a finite number")]
+    NotFinite {
+        /// The file.
+        file: String,
+        /// The line at fault.
+        line: usize,
+        /// The column's number, and its name where the file gives one.
+        column: String,
+        /// The cell as written.
+        text: String,
+    },
+    /// The file of splits is shorter than the split that was asked for.
+    #[error("{file} has {splits} splits, counted from 0: there is no split {asked}")]
+    NoSuchSplit {
+        /// The file.
+        file: String,
+        /// How many splits it has.
+        splits: usize,
+        /// The split that was asked for.
+        asked: usize,
+    },
+    /// A split lists something that is not a row number.
+    #[error("{file}, line {line}: `{text}` is not a row number")]
+    NotARow {
+        /// The file.
+        file: String,
+        /// The line at fault.
+        line: usize,
+        /// The entry as written.
+        text: String,
+    },
+    /// A split lists a row that the table does not have.
+    #[error(
+        "{file}, line {line}: there is no row {row}, the data have {rows} rows, counted from 0"
+    )]
+    RowOutOfRange {
+        /// The file.
+        file: String,
+        /// The line at fault.
+        line: usize,
+        /// The row it lists.
+        row: usize,
+        /// The rows of the table.
+        rows: usize,
+    },
+    /// A split lists a row twice.
+    #[error("{file}, line {line}: row {row} is listed twice")]
+    RepeatedRow {
+        /// The file.
+        file: String,
+        /// The line at fault.
+        line: usize,
+        /// The row.
+        row: usize,
+    },
+    /// A split would train or test on nothing.
+    #[error("{split} leaves no row to {purpose} with, out of {rows}")]
+    EmptySide {
+        /// The split.
+        split: String,
+        /// `train` or `test`.
+        purpose: &'static str,
+        /// The rows of the table.
+        rows: usize,
+    },
+    /// A published split was asked for, but the data come without any.
+    #[error(
+        "`--split {asked}`: {data} has no published splits; give `--splits-file`, or use `--split random`"
+    )]
+    NoSplits {
+        /// The title of the data.
+        data: String,
+        /// The split that was asked for.
+        asked: String,
+    },
+}
+
+/// The text of a file, with the errors a user can act on.
+fn read_text(path: &Path) -> Result<String, DataError> {
+    std::fs::read_to_string(path).map_err(|reason| match reason.kind() {
+        io::ErrorKind::NotFound => DataError::NotFound { path: path.into() },
+        _ => DataError::Unreadable {
+            path: path.into(),
+            reason,
+        },
+    })
+}

@@ -1,0 +1,511 @@
+//! What a run found: as numbers for `--json`, and as text to read.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+/// How many test rows the text shows.
+const SHOWN: usize = 6;
+
+/// A test row and what was predicted for it, in the unit of the target.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Row {
+    /// The row's number in the table, from 0.
+    pub index: usize,
+    /// The true value.
+    pub truth: f64,
+    /// The mean of the predictive distribution.
+    pub mean: f64,
+    /// The standard deviation that comes of not knowing the weights: more data would shrink it.
+    pub epistemic: f64,
+    /// The standard deviation of the noise in the target: more data would not.
+    pub aleatoric: f64,
+    /// The lower end of the 75 % interval.
+    pub lower_75: f64,
+    /// The upper end of the 75 % interval.
+    pub upper_75: f64,
+    /// The lower end of the 95 % interval.
+    pub lower_95: f64,
+    /// The upper end of the 95 % interval.
+    pub upper_95: f64,
+}
+
+impl Row {
+    /// Whether the true value is in the 75 % interval.
+    #[must_use]
+    pub fn inside_75(&self) -> bool {
+        (self.lower_75..=self.upper_75).contains(&self.truth)
+    }
+
+    /// Whether the true value is in the 95 % interval.
+    #[must_use]
+    pub fn inside_95(&self) -> bool {
+        (self.lower_95..=self.upper_95).contains(&self.truth)
+    }
+}
+
+/// A few rows that spread evenly over the sorted true values, from the smallest to the largest.
+#[must_use]
+pub fn spread(rows: &[Row]) -> Vec<Row> {
+    let mut sorted = rows.to_vec();
+    sorted.sort_by(|a, b| a.truth.total_cmp(&b.truth));
+    let shown = SHOWN.min(sorted.len());
+    (0..shown)
+        .map(|i| sorted[i * (sorted.len() - 1) / (shown - 1).max(1)])
+        .collect()
+}
+
+/// The results of one split.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// What the data are called.
+    pub data: String,
+    /// The unit of the target, of `rmse` and of the widths.
+    pub unit: String,
+    /// What the split is called.
+    pub split: String,
+    /// Rows trained on.
+    pub n_train: usize,
+    /// Rows tested on.
+    pub n_test: usize,
+    /// Root mean squared error of the predictive mean on the test rows.
+    pub rmse: f64,
+    /// Mean negative log density of the test rows, in nats, the target in its unit.
+    pub nll: f64,
+    /// Share of the test rows in their 75 % interval.
+    pub coverage_75: f64,
+    /// Share of the test rows in their 95 % interval.
+    pub coverage_95: f64,
+    /// Mean width of the 75 % intervals.
+    pub width_75: f64,
+    /// Mean width of the 95 % intervals.
+    pub width_95: f64,
+    /// Duration of the training.
+    pub seconds: f64,
+    /// Duration of one epoch, on average.
+    pub seconds_per_epoch: f64,
+    /// Passes over the training rows.
+    pub epochs: usize,
+    /// Draws of the weights in a training step.
+    pub samples: usize,
+    /// Draws of the weights for a prediction.
+    pub predict_samples: usize,
+    /// The seed.
+    pub seed: u64,
+    /// The device computed on.
+    pub device: String,
+    /// The plot of the intervals.
+    pub plot: PathBuf,
+    /// The trained model.
+    pub model: PathBuf,
+    /// The test rows that the text shows; see [`spread`].
+    pub rows: Vec<Row>,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            data,
+            split,
+            unit,
+            n_train,
+            n_test,
+            ..
+        } = self;
+        writeln!(
+            f,
+            "{data}, {split}: trained on {n_train} rows, tested on {n_test}"
+        )?;
+        writeln!(f)?;
+        writeln!(f, "  test RMSE      {} {unit}", figure(self.rmse))?;
+        writeln!(f, "  test NLL       {} nats per point", figure(self.nll))?;
+        for (level, coverage, width) in [
+            (75, self.coverage_75, self.width_75),
+            (95, self.coverage_95, self.width_95),
+        ] {
+            let (coverage, width) = (100.0 * coverage, figure(width));
+            writeln!(
+                f,
+                "  {level} % interval  holds {coverage:.1} % of the test rows, mean width {width} {unit}"
+            )?;
+        }
+        let (total, epoch) = (duration(self.seconds), duration(self.seconds_per_epoch));
+        let draws = if self.samples == 1 { "draw" } else { "draws" };
+        writeln!(
+            f,
+            "  training       {} epochs in {total}, {epoch} each, {} {draws} a step",
+            self.epochs, self.samples
+        )?;
+        writeln!(f, "  on             {}, seed {}", self.device, self.seed)?;
+
+        writeln!(f)?;
+        writeln!(f, "Some of the test rows, in {unit}:")?;
+        writeln!(f)?;
+        table(f, &self.rows, decimals(self.width_95))?;
+        writeln!(f)?;
+        writeln!(f, "plot   {}", self.plot.display())?;
+        writeln!(f, "model  {}", self.model.display())
+    }
+}
+
+/// The means over several splits.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SplitSummary {
+    /// What the data are called.
+    pub data: String,
+    /// The unit of the target, of `rmse` and of the widths.
+    pub unit: String,
+    /// How many splits there are.
+    pub splits: usize,
+    /// As in [`Report`], over the splits.
+    pub rmse: MeanError,
+    /// As in [`Report`], over the splits.
+    pub nll: MeanError,
+    /// As in [`Report`], over the splits.
+    pub coverage_75: MeanError,
+    /// As in [`Report`], over the splits.
+    pub coverage_95: MeanError,
+    /// As in [`Report`], over the splits.
+    pub width_75: MeanError,
+    /// As in [`Report`], over the splits.
+    pub width_95: MeanError,
+    /// Duration of the training, all splits together.
+    pub seconds: f64,
+    /// The splits one by one.
+    pub reports: Vec<Report>,
+}
+
+impl SplitSummary {
+    /// Summarises the splits of one table.
+    ///
+    /// # Panics
+    ///
+    /// If there is none.
+    #[must_use]
+    pub fn new(reports: Vec<Report>) -> Self {
+        let over = |figure: fn(&Report) -> f64| {
+            MeanError::of(&reports.iter().map(figure).collect::<Vec<_>>())
+        };
+        Self {
+            data: reports[0].data.clone(),
+            unit: reports[0].unit.clone(),
+            splits: reports.len(),
+            rmse: over(|report| report.rmse),
+            nll: over(|report| report.nll),
+            coverage_75: over(|report| report.coverage_75),
+            coverage_95: over(|report| report.coverage_95),
+            width_75: over(|report| report.width_75),
+            width_95: over(|report| report.width_95),
+            seconds: reports.iter().map(|report| report.seconds).sum(),
+            reports,
+        }
+    }
+}
+
+impl fmt::Display for SplitSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            data, unit, splits, ..
+        } = self;
+        writeln!(
+            f,
+            "{data}, {splits} splits: mean ± standard error over the splits"
+        )?;
+        writeln!(f)?;
+        writeln!(f, "  test RMSE      {} {unit}", self.rmse)?;
+        writeln!(f, "  test NLL       {} nats per point", self.nll)?;
+        for (level, coverage, width) in [
+            (75, self.coverage_75, self.width_75),
+            (95, self.coverage_95, self.width_95),
+        ] {
+            let coverage = coverage.scaled(100.0).with_decimals(1);
+            writeln!(
+                f,
+                "  {level} % interval  holds {coverage} % of the test rows, mean width {width} {unit}"
+            )?;
+        }
+        writeln!(f, "  training       {} in all", duration(self.seconds))
+    }
+}
+
+/// A mean and its standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct MeanError {
+    /// The mean.
+    pub mean: f64,
+    /// The standard deviation of the values over the square root of their number; none of a single value.
+    pub standard_error: Option<f64>,
+}
+
+impl MeanError {
+    fn of(values: &[f64]) -> Self {
+        let n = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / n;
+        let squares = values
+            .iter()
+            .map(|value| (value - mean).powi(2))
+            .sum::<f64>();
+        let standard_error = (values.len() > 1).then(|| (squares / (n - 1.0) / n).sqrt());
+        Self {
+            mean,
+            standard_error,
+        }
+    }
+
+    fn scaled(self, factor: f64) -> Self {
+        Self {
+            mean: factor * self.mean,
+            standard_error: self.standard_error.map(|error| factor * error),
+        }
+    }
+
+    fn with_decimals(self, decimals: usize) -> String {
+        match self.standard_error {
+            Some(error) => format!("{:.decimals$} ± {error:.decimals$}", self.mean),
+            None => format!("{:.decimals$}", self.mean),
+        }
+    }
+}
+
+impl fmt::Display for MeanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.with_decimals(decimals(self.mean)))
+    }
+}
+
+/// A [`Report`] or a [`SplitSummary`] as one line of JSON.
+#[must_use]
+pub fn json(report: &impl Serialize) -> String {
+    serde_json::to_string(report).expect("a report has no map and no path that is not text")
+}
+
+/// The test rows in columns as wide as their widest cell, numbers to the right.
+fn table(f: &mut fmt::Formatter<'_>, rows: &[Row], decimals: usize) -> fmt::Result {
+    let header = [
+        "row",
+        "true",
+        "mean",
+        "± epistemic",
+        "± aleatoric",
+        "95 % interval",
+        "inside",
+    ]
+    .map(String::from);
+    let lines = rows.iter().map(|row| {
+        let number = |value: f64| format!("{value:.decimals$}");
+        [
+            row.index.to_string(),
+            number(row.truth),
+            number(row.mean),
+            number(row.epistemic),
+            number(row.aleatoric),
+            format!("{} to {}", number(row.lower_95), number(row.upper_95)),
+            if row.inside_95() { "yes" } else { "NO" }.into(),
+        ]
+    });
+    let lines: Vec<_> = std::iter::once(header).chain(lines).collect();
+    let width = |column: usize| {
+        lines
+            .iter()
+            .map(|line| line[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    for line in &lines {
+        for (column, cell) in line.iter().enumerate() {
+            write!(f, "  {cell:>width$}", width = width(column))?;
+        }
+        writeln!(f)?;
+    }
+    Ok(())
+}
+
+/// Three significant digits, without an exponent.
+fn figure(value: f64) -> String {
+    format!("{value:.*}", decimals(value))
+}
+
+/// The decimals that show three significant digits of a value.
+fn decimals(value: f64) -> usize {
+    let magnitude = value.abs().log10().floor();
+    if magnitude.is_finite() {
+        (2.0 - magnitude).clamp(0.0, 9.0) as usize
+    } else {
+        2
+    }
+}
+
+fn duration(seconds: f64) -> String {
+    match seconds {
+        _ if seconds < 1.0 => format!("{} ms", figure(1e3 * seconds)),
+        _ if seconds < 120.0 => format!("{seconds:.1} s"),
+        _ => format!(
+            "{:.0} min {:.0} s",
+            (seconds / 60.0).floor(),
+            (seconds % 60.0).floor()
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(index: usize, truth: f64, mean: f64) -> Row {
+        Row {
+            index,
+            truth,
+            mean,
+            epistemic: 0.5,
+            aleatoric: 2.5,
+            lower_75: mean - 3.0,
+            upper_75: mean + 3.0,
+            lower_95: mean - 5.0,
+            upper_95: mean + 5.0,
+        }
+    }
+
+    fn report() -> Report {
+        Report {
+            data: "Boston housing".into(),
+            unit: "thousand dollars".into(),
+            split: "split 0".into(),
+            n_train: 455,
+            n_test: 51,
+            rmse: 2.912,
+            nll: 2.4349,
+            coverage_75: 40.0 / 51.0,
+            coverage_95: 49.0 / 51.0,
+            width_75: 6.0,
+            width_95: 10.04,
+            seconds: 8.31,
+            seconds_per_epoch: 0.020775,
+            epochs: 400,
+            samples: 1,
+            predict_samples: 500,
+            seed: 42,
+            device: "flex".into(),
+            plot: "runs/regression/intervals.png".into(),
+            model: "runs/regression/model.bpk".into(),
+            rows: vec![row(1, 7.2, 9.9), row(22, 21.6, 21.0), row(503, 50.0, 41.3)],
+        }
+    }
+
+    #[test]
+    fn report_reads_so() {
+        let expected = "\
+Boston housing, split 0: trained on 455 rows, tested on 51
+
+  test RMSE      2.91 thousand dollars
+  test NLL       2.43 nats per point
+  75 % interval  holds 78.4 % of the test rows, mean width 6.00 thousand dollars
+  95 % interval  holds 96.1 % of the test rows, mean width 10.0 thousand dollars
+  training       400 epochs in 8.3 s, 20.8 ms each, 1 draw a step
+  on             flex, seed 42
+
+Some of the test rows, in thousand dollars:
+
+  row  true  mean  ± epistemic  ± aleatoric  95 % interval  inside
+    1   7.2   9.9          0.5          2.5    4.9 to 14.9     yes
+   22  21.6  21.0          0.5          2.5   16.0 to 26.0     yes
+  503  50.0  41.3          0.5          2.5   36.3 to 46.3      NO
+
+plot   runs/regression/intervals.png
+model  runs/regression/model.bpk
+";
+        assert_eq!(report().to_string(), expected);
+    }
+
+    #[test]
+    fn summary_reads_so() {
+        let reports = [2.5, 3.0, 3.5].map(|rmse| Report { rmse, ..report() });
+        let expected = "\
+Boston housing, 3 splits: mean ± standard error over the splits
+
+  test RMSE      3.00 ± 0.29 thousand dollars
+  test NLL       2.43 ± 0.00 nats per point
+  75 % interval  holds 78.4 ± 0.0 % of the test rows, mean width 6.00 ± 0.00 thousand dollars
+  95 % interval  holds 96.1 ± 0.0 % of the test rows, mean width 10.0 ± 0.0 thousand dollars
+  training       24.9 s in all
+";
+        assert_eq!(SplitSummary::new(reports.to_vec()).to_string(), expected);
+    }
+
+    #[test]
+    fn single_split_has_no_standard_error() {
+        let summary = SplitSummary::new(vec![report()]);
+        assert_eq!(
+            summary.rmse,
+            MeanError {
+                mean: 2.912,
+                standard_error: None
+            }
+        );
+        assert_eq!(summary.rmse.to_string(), "2.91");
+    }
+
+    #[test]
+    fn standard_error_divides_by_one_less_than_the_number() {
+        // Variance of 1, 2, 3, 4 with n − 1: 5/3; over n = 4: 5/12.
+        let error = MeanError::of(&[1.0, 2.0, 3.0, 4.0]).standard_error.unwrap();
+        assert!((error - (5.0f64 / 12.0).sqrt()).abs() < 1e-15);
+    }
+
+    #[test]
+    fn json_is_one_line_with_the_figures_by_name() {
+        let line = json(&report());
+        assert!(!line.contains('\n'));
+        let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(value["rmse"], 2.912);
+        assert_eq!(value["plot"], "runs/regression/intervals.png");
+        assert_eq!(value["rows"][2]["truth"], 50.0);
+
+        let summary: serde_json::Value =
+            serde_json::from_str(&json(&SplitSummary::new(vec![report(); 2]))).unwrap();
+        assert_eq!(summary["rmse"]["mean"], 2.912);
+        assert_eq!(summary["reports"][1]["seed"], 42);
+    }
+
+    #[test]
+    fn shown_rows_run_from_the_smallest_to_the_largest() {
+        let rows: Vec<Row> = (0..51)
+            .rev()
+            .map(|index| row(index, index as f64, 0.0))
+            .collect();
+        let shown: Vec<usize> = spread(&rows).iter().map(|row| row.index).collect();
+        assert_eq!(shown, [0, 10, 20, 30, 40, 50]);
+        assert_eq!(spread(&rows[..2]).len(), 2);
+        assert_eq!(spread(&rows[..1]).len(), 1);
+        assert!(spread(&[]).is_empty());
+    }
+
+    #[test]
+    fn ends_of_an_interval_are_inside() {
+        let ends = |truth| {
+            (
+                row(0, truth, 20.0).inside_75(),
+                row(0, truth, 20.0).inside_95(),
+            )
+        };
+        assert_eq!(ends(23.0), (true, true));
+        assert_eq!(ends(15.0), (false, true));
+        assert_eq!(ends(25.1), (false, false));
+        assert_eq!(ends(f64::NAN), (false, false));
+    }
+
+    #[test]
+    fn figures_keep_three_digits_at_any_scale() {
+        let values = [12345.6, 123.4, 12.34, 9.876, 0.01234, -2.5, 0.0, f64::NAN];
+        assert_eq!(
+            values.map(figure),
+            [
+                "12346", "123", "12.3", "9.88", "0.0123", "-2.50", "0.00", "NaN"
+            ]
+        );
+        assert_eq!(
+            [0.0021, 1.0, 119.9, 125.9].map(duration),
+            ["2.10 ms", "1.0 s", "119.9 s", "2 min 5 s"]
+        );
+    }
+}
