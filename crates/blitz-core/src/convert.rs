@@ -98,10 +98,6 @@ where
 
 /// Whether an optimizer updates the parameter in training, whichever mode the module is in now.
 fn trains<const D: usize>(param: &Param<Tensor<D>>) -> bool {
-    if !param.is_initialized() {
-        // Buffers are never lazy.
-        return true;
-    }
     if param.base().is_autodiff() {
         return param.is_require_grad();
     }

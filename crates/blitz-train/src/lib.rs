@@ -1,1 +1,43 @@
-//! x
+//! Training and reading Bayesian networks on [Burn](burn): the ELBO on Burn's own `Learner`, likelihoods, prediction and
+//! metrics.
+//!
+//! - [`Elbo`]: the objective, for a training loop of your own or, through [`ElboModel`], for Burn's `Learner`.
+//! - [`GaussianLikelihood`] and the [`Likelihood`] trait.
+//! - [`NormalMixture`]: the predictive distribution, with its epistemic and aleatoric parts, quantiles and intervals.
+//! - [`NllMetric`], [`KlMetric`], [`RmseMetric`], [`CoverageMetric`] for Burn's dashboard; [`EpochLines`] for a log.
+//!
+//! # Features
+//!
+//! `std` (default) and Burn's backends under Burn's names, as in [`blitz_core`](blitz_layers::blitz_core).
+
+mod elbo;
+mod error;
+mod learner;
+mod likelihood;
+mod metric;
+mod predict;
+mod renderer;
+
+pub use blitz_layers::{self, blitz_core};
+pub use elbo::{BetaSchedule, Elbo, ElboConfig, ElboLoss, Step};
+pub use error::{ConfigError, FitError, NonFiniteLoss};
+pub use learner::{Batch, ElboModel, ElboOutput, Fitted, Network, fit, predict_draws};
+pub use likelihood::{
+    Evaluation, GaussianLikelihood, GaussianLikelihoodConfig, Likelihood, NoiseLevel,
+    RegressionEvaluation,
+};
+pub use metric::{
+    CoverageInput, CoverageMetric, KlInput, KlMetric, NllInput, NllMetric, RmseInput, RmseMetric,
+};
+pub use predict::{Interval, NormalMixture};
+pub use renderer::EpochLines;
+
+/// What a program that trains and predicts needs: this crate's items and those of the layers.
+pub mod prelude {
+    pub use crate::{
+        Batch, BetaSchedule, CoverageMetric, Elbo, ElboConfig, ElboModel, EpochLines, FitError,
+        GaussianLikelihood, GaussianLikelihoodConfig, Interval, KlMetric, Likelihood, Network,
+        NllMetric, NoiseLevel, NormalMixture, RmseMetric, fit, predict_draws,
+    };
+    pub use blitz_layers::prelude::*;
+}

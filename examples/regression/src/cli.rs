@@ -4,7 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::Parser;
+use blitz_train::prelude::Estimator;
+use clap::{Parser, ValueEnum};
 
 use crate::data::{DataError, Split, Table};
 
@@ -26,7 +27,9 @@ pub struct Cli {
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 1, value_parser = at_least::<1>)]
     pub samples: usize,
 
-    /// Draws of the weights for a prediction; the spread of their means is the epistemic uncertainty.
+    /// Draws of the weights for a prediction.
+    ///
+    /// The spread of what they predict is the epistemic uncertainty.
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 500, value_parser = at_least::<2>)]
     pub predict_samples: usize,
 
@@ -46,18 +49,38 @@ pub struct Cli {
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 512, value_parser = at_least::<1>)]
     pub hidden: usize,
 
-    /// Learn this table instead of Boston housing: numbers separated by commas, the target in the last column, a header
-    /// line or none.
+    /// Deviation of the prior over the hidden layer's weights.
+    ///
+    /// That of the output layer is this divided by the root of the hidden units, so that the prior's functions have the same
+    /// size for any number of them.
+    #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 1.0, value_parser = positive)]
+    pub prior_std: f64,
+
+    /// Deviation that the weights' posteriors start with, divided by the root of the layer's inputs.
+    #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 0.1, value_parser = positive)]
+    pub initial_std: f64,
+
+    /// How the layers are sampled in training.
+    #[arg(long, value_enum, default_value_t = EstimatorChoice::Local)]
+    pub estimator: EstimatorChoice,
+
+    /// Learn this table instead of Boston housing.
+    ///
+    /// Numbers separated by commas, the target in the last column, with a header line or without.
     #[arg(long, value_name = "FILE.csv")]
     pub data: Option<PathBuf>,
 
-    /// Take the splits from this file: each line lists the rows of one test set, counted from 0.
+    /// Take the splits from this file.
+    ///
+    /// Each line lists the rows of one test set, counted from 0; all other rows train.
     #[arg(long, value_name = "FILE")]
     pub splits_file: Option<PathBuf>,
 
-    /// Which rows to test on: the number of a published split, counted from 0; `readme`, the split in BLiTZ's README;
-    /// `random`, a tenth of the rows; `all`, every published split in turn [default: 0, or random for a `--data` without
-    /// `--splits-file`].
+    /// Which rows to test on [default: 0, or random for data that come without splits].
+    ///
+    /// A number is a published split, counted from 0; `readme` is the split in BLiTZ's README; `random` is a tenth of
+    /// the rows; `all` runs every published split in turn and reports the means. With `--splits-file`, its splits take
+    /// the place of the published ones.
     #[arg(
         long,
         value_name = "K|readme|random|all",
@@ -69,8 +92,9 @@ pub struct Cli {
     #[arg(long, value_name = "DIR", default_value = "runs/regression")]
     pub out: PathBuf,
 
-    /// Burn device to compute on, of those the program was built for (flex, ndarray, wgpu, vulkan, metal, cuda, rocm, cpu)
-    /// [default: `BURN_DEVICE`, else GPUs before CPUs].
+    /// Burn device to compute on [default: `BURN_DEVICE`, else GPUs before CPUs].
+    ///
+    /// One of those the program was built for: flex, ndarray, wgpu, vulkan, metal, cuda, rocm, cpu.
     #[arg(long, value_name = "NAME")]
     pub device: Option<String>,
 
@@ -131,6 +155,24 @@ impl Cli {
             .enumerate()
             .map(|(k, split)| (name(k), split))
             .collect())
+    }
+}
+
+/// An estimator, as `--estimator` takes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EstimatorChoice {
+    /// One sample of the weights for a whole batch.
+    Shared,
+    /// Local reparameterization: each row has noise of its own.
+    Local,
+}
+
+impl From<EstimatorChoice> for Estimator {
+    fn from(choice: EstimatorChoice) -> Self {
+        match choice {
+            EstimatorChoice::Shared => Self::SharedWeights,
+            EstimatorChoice::Local => Self::LocalReparameterization,
+        }
     }
 }
 

@@ -1,2 +1,146 @@
-//! x
-fn main(){}
+//! A Bayesian regressor on Burn, trained by Burn's Learner with the ELBO, with intervals one can defend.
+
+mod batch;
+mod cli;
+mod config;
+mod data;
+mod device;
+mod error;
+mod evaluate;
+mod model;
+mod plot;
+mod report;
+mod train;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use burn::tensor::Device;
+use burn::train::Interrupter;
+use clap::Parser;
+
+use cli::Cli;
+use config::RunConfig;
+use data::{Split, Table};
+use error::RunError;
+use evaluate::{Evaluation, items};
+use report::{Report, SplitSummary, spread};
+use train::Session;
+
+// The system's allocator gives every large tensor back to the kernel, and page faults then double the time of a step.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli) {
+        Ok(output) => {
+            println!("{output}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("regression: {error}");
+            // 130 is what shells report for a program ended by Ctrl-C.
+            ExitCode::from(if matches!(error, RunError::Interrupted { .. }) { 130 } else { 2 })
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<String, RunError> {
+    let table = cli.table()?;
+    let splits = cli.splits(&table)?;
+    let device = device::by_name(cli.device.as_deref())?;
+    let interrupter = Interrupter::new();
+    stop_on_ctrl_c(interrupter.clone())?;
+
+    if let [(name, split)] = splits.as_slice() {
+        let report = run_split(cli, &table, name, split, &cli.out, &device, &interrupter)?;
+        return Ok(if cli.json { report::json(&report) } else { report.to_string() });
+    }
+    let mut reports = Vec::new();
+    for (k, (name, split)) in splits.iter().enumerate() {
+        eprintln!("{name}, {} of {}", k + 1, splits.len());
+        let out = cli.out.join(format!("split-{k}"));
+        reports.push(run_split(cli, &table, name, split, &out, &device, &interrupter)?);
+    }
+    let summary = SplitSummary::new(reports, cli.out.clone());
+    Ok(if cli.json { report::json(&summary) } else { summary.to_string() })
+}
+
+/// Trains, predicts, measures and plots one split.
+fn run_split(
+    cli: &Cli,
+    table: &Table,
+    name: &str,
+    split: &Split,
+    out: &Path,
+    device: &Device,
+    interrupter: &Interrupter,
+) -> Result<Report, RunError> {
+    let config = RunConfig::new_for(cli, table, split)?;
+    let resume_from = config.prepare(out, cli.resume)?;
+    let session = Session {
+        out,
+        resume_from,
+        dashboard: cli.dashboard,
+        interrupter,
+    };
+    let (model, time) = train::train(
+        &config,
+        items(&config, table, &split.train),
+        items(&config, table, &split.test),
+        device,
+        session,
+    )?;
+    let model_file = out.join("model.bpk");
+    model
+        .save(&model_file)
+        .map_err(|error| RunError::NotSaved(error.to_string()))?;
+
+    let test = Evaluation::of(&model, &config, table, split, cli.predict_samples, device);
+    let coverage_95 = test.mean(|row| f64::from(u8::from(row.inside_95())));
+    let plot_file = out.join("intervals.png");
+    let title = format!(
+        "{}: {:.0} % of {} test rows inside the 95 % interval",
+        table.title,
+        100.0 * coverage_95,
+        split.test.len()
+    );
+    plot::intervals(&plot_file, &test.rows, &title, &table.unit)?;
+
+    let epochs_run = config.epochs - resume_from.unwrap_or(0).min(config.epochs);
+    Ok(Report {
+        data: table.title.clone(),
+        unit: table.unit.clone(),
+        split: name.to_string(),
+        n_train: split.train.len(),
+        n_test: split.test.len(),
+        rmse: test.rmse,
+        nll: test.nll,
+        coverage_75: test.mean(|row| f64::from(u8::from(row.inside_75()))),
+        coverage_95,
+        width_75: test.mean(|row| row.upper_75 - row.lower_75),
+        width_95: test.mean(|row| row.upper_95 - row.lower_95),
+        seconds: time.as_secs_f64(),
+        seconds_per_epoch: time.as_secs_f64() / epochs_run.max(1) as f64,
+        epochs: config.epochs,
+        samples: config.elbo.samples,
+        predict_samples: cli.predict_samples,
+        seed: cli.seed,
+        device: format!("{device:?}"),
+        plot: plot_file,
+        model: model_file,
+        rows: spread(&test.rows),
+    })
+}
+
+/// The first Ctrl-C ends the training in order, the second at once.
+fn stop_on_ctrl_c(interrupter: Interrupter) -> Result<(), RunError> {
+    ctrlc::set_handler(move || {
+        if interrupter.should_stop() {
+            std::process::exit(130);
+        }
+        interrupter.stop(Some("Ctrl-C"));
+    })
+    .map_err(|error| RunError::Setting(format!("cannot listen for Ctrl-C: {error}")))
+}

@@ -1,9 +1,9 @@
 //! What a run found: as numbers for `--json`, and as text to read.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// How many test rows the text shows.
 const SHOWN: usize = 6;
@@ -96,8 +96,10 @@ pub struct Report {
     /// The device computed on.
     pub device: String,
     /// The plot of the intervals.
+    #[serde(serialize_with = "as_text")]
     pub plot: PathBuf,
     /// The trained model.
+    #[serde(serialize_with = "as_text")]
     pub model: PathBuf,
     /// The test rows that the text shows; see [`spread`].
     pub rows: Vec<Row>,
@@ -131,11 +133,10 @@ impl fmt::Display for Report {
             )?;
         }
         let (total, epoch) = (duration(self.seconds), duration(self.seconds_per_epoch));
-        let draws = if self.samples == 1 { "draw" } else { "draws" };
+        let (epochs, draws) = (count(self.epochs, "epoch"), count(self.samples, "draw"));
         writeln!(
             f,
-            "  training       {} epochs in {total}, {epoch} each, {} {draws} a step",
-            self.epochs, self.samples
+            "  training       {epochs} in {total}, {epoch} each, {draws} a step"
         )?;
         writeln!(f, "  on             {}, seed {}", self.device, self.seed)?;
 
@@ -172,18 +173,21 @@ pub struct SplitSummary {
     pub width_95: MeanError,
     /// Duration of the training, all splits together.
     pub seconds: f64,
+    /// The folder that holds the plot and the model of each split.
+    #[serde(serialize_with = "as_text")]
+    pub out: PathBuf,
     /// The splits one by one.
     pub reports: Vec<Report>,
 }
 
 impl SplitSummary {
-    /// Summarises the splits of one table.
+    /// Summarises the splits of one table, whose plots and models are in `out`.
     ///
     /// # Panics
     ///
     /// If there is none.
     #[must_use]
-    pub fn new(reports: Vec<Report>) -> Self {
+    pub fn new(reports: Vec<Report>, out: PathBuf) -> Self {
         let over = |figure: fn(&Report) -> f64| {
             MeanError::of(&reports.iter().map(figure).collect::<Vec<_>>())
         };
@@ -198,6 +202,7 @@ impl SplitSummary {
             width_75: over(|report| report.width_75),
             width_95: over(|report| report.width_95),
             seconds: reports.iter().map(|report| report.seconds).sum(),
+            out,
             reports,
         }
     }
@@ -225,7 +230,9 @@ impl fmt::Display for SplitSummary {
                 "  {level} % interval  holds {coverage} % of the test rows, mean width {width} {unit}"
             )?;
         }
-        writeln!(f, "  training       {} in all", duration(self.seconds))
+        writeln!(f, "  training       {} in all", duration(self.seconds))?;
+        writeln!(f)?;
+        writeln!(f, "plots and models in {}", self.out.display())
     }
 }
 
@@ -277,7 +284,12 @@ impl fmt::Display for MeanError {
 /// A [`Report`] or a [`SplitSummary`] as one line of JSON.
 #[must_use]
 pub fn json(report: &impl Serialize) -> String {
-    serde_json::to_string(report).expect("a report has no map and no path that is not text")
+    serde_json::to_string(report).expect("a report is numbers and text")
+}
+
+/// Serde refuses a path that is not UTF-8, and a run should not fail at its last line.
+fn as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
 }
 
 /// The test rows in columns as wide as their widest cell, numbers to the right.
@@ -334,6 +346,10 @@ fn decimals(value: f64) -> usize {
     } else {
         2
     }
+}
+
+fn count(n: usize, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
 fn duration(seconds: f64) -> String {
@@ -428,13 +444,18 @@ Boston housing, 3 splits: mean ± standard error over the splits
   75 % interval  holds 78.4 ± 0.0 % of the test rows, mean width 6.00 ± 0.00 thousand dollars
   95 % interval  holds 96.1 ± 0.0 % of the test rows, mean width 10.0 ± 0.0 thousand dollars
   training       24.9 s in all
+
+plots and models in runs/regression
 ";
-        assert_eq!(SplitSummary::new(reports.to_vec()).to_string(), expected);
+        assert_eq!(
+            SplitSummary::new(reports.to_vec(), "runs/regression".into()).to_string(),
+            expected
+        );
     }
 
     #[test]
     fn single_split_has_no_standard_error() {
-        let summary = SplitSummary::new(vec![report()]);
+        let summary = SplitSummary::new(vec![report()], PathBuf::new());
         assert_eq!(
             summary.rmse,
             MeanError {
@@ -461,8 +482,16 @@ Boston housing, 3 splits: mean ± standard error over the splits
         assert_eq!(value["plot"], "runs/regression/intervals.png");
         assert_eq!(value["rows"][2]["truth"], 50.0);
 
+        #[cfg(unix)]
+        {
+            use std::os::unix::ffi::OsStrExt;
+            let plot = std::ffi::OsStr::from_bytes(b"\xff.png").into();
+            assert!(json(&Report { plot, ..report() }).contains(".png"));
+        }
+
         let summary: serde_json::Value =
-            serde_json::from_str(&json(&SplitSummary::new(vec![report(); 2]))).unwrap();
+            serde_json::from_str(&json(&SplitSummary::new(vec![report(); 2], PathBuf::new())))
+                .unwrap();
         assert_eq!(summary["rmse"]["mean"], 2.912);
         assert_eq!(summary["reports"][1]["seed"], 42);
     }

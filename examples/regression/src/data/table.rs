@@ -11,7 +11,7 @@ use super::{DataError, read_text};
 pub struct Table {
     /// What the data are called in the report.
     pub title: String,
-    /// The unit of the target; the name of its column where the unit is not known.
+    /// The unit of the target, as in "an error of 3 thousand dollars".
     pub unit: String,
     /// The names of the columns, the target's last; `column 1` and so on for a file without a header.
     pub names: Vec<String>,
@@ -42,7 +42,11 @@ impl Table {
     /// The first line is a header if none of its cells is a number. One that mixes names and numbers is taken as
     /// data, so that a typing error in the first row is reported rather than swallowed as a name.
     pub fn read(path: &Path) -> Result<Self, DataError> {
-        Self::parse(&read_text(path)?, &path.display().to_string())
+        let table = Self::parse(&read_text(path)?, &path.display().to_string())?;
+        let title = path
+            .file_name()
+            .map_or(table.title, |name| name.to_string_lossy().into_owned());
+        Ok(Self { title, ..table })
     }
 
     /// How many rows there are.
@@ -132,7 +136,8 @@ impl Table {
         if targets.is_empty() {
             return Err(no_rows());
         }
-        let unit = names[width - 1].clone();
+        // All that a file says of the unit is what the column is called.
+        let unit = format!("units of {}", names[width - 1]);
         Ok(Self {
             title: file.into(),
             unit,
@@ -223,7 +228,7 @@ mod tests {
         let with = parse("rooms,price\n5,20\n6,30\n").unwrap();
         let without = parse("5,20\n6,30\n").unwrap();
         assert_eq!(with.names, ["rooms", "price"]);
-        assert_eq!(with.unit, "price");
+        assert_eq!(with.unit, "units of price");
         assert_eq!(without.names, ["column 1", "column 2"]);
         assert_eq!(
             (&with.features, &with.targets),
@@ -353,6 +358,10 @@ mod tests {
 
         let good = folder.path().join("good.csv");
         std::fs::write(&good, "1,2\n").unwrap();
-        assert_eq!(Table::read(&good).unwrap().targets, [2.0]);
+        let table = Table::read(&good).unwrap();
+        assert_eq!(
+            (table.title.as_str(), table.targets),
+            ("good.csv", vec![2.0])
+        );
     }
 }

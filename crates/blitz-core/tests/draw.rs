@@ -1,0 +1,198 @@
+//! What a draw promises.
+
+use blitz_core::prelude::*;
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+use crate::net::{Net, devices, values};
+
+fn input(device: &Device) -> Tensor<2> {
+    Tensor::from_floats([[0.3, -1.0, 2.0], [1.5, 0.2, -0.7]], device)
+}
+
+#[test]
+fn all_reads_inside_a_draw_see_the_same_weights() {
+    let net = Net::bayesian(&Device::flex());
+    let _draw = net.draw(1, 0);
+    let first = values(net.output.weight.val());
+    assert_eq!(first, values(net.output.weight.val()));
+    assert_ne!(first, values(net.output.weight.base()));
+}
+
+#[test]
+fn reads_outside_a_draw_sample_afresh() {
+    let net = Net::bayesian(&Device::flex());
+    assert_ne!(values(net.output.weight.val()), values(net.output.weight.val()));
+}
+
+#[test]
+fn seed_and_index_decide_a_draw_and_nothing_else() {
+    let net = Net::bayesian(&Device::flex());
+    let weight = |seed, index| net.with_draw(seed, index, |net| values(net.output.weight.val()));
+    assert_eq!(weight(5, 2), weight(5, 2));
+    assert_ne!(weight(5, 2), weight(5, 3));
+    assert_ne!(weight(5, 2), weight(6, 2));
+    // Not the order in which the weights are read ...
+    let _draw = net.draw(5, 2);
+    let _ = net.hidden.weight.val();
+    let after_hidden = values(net.output.weight.val());
+    drop(_draw);
+    assert_eq!(after_hidden, weight(5, 2));
+    // ... nor the thread.
+    let elsewhere = net.clone();
+    let threaded = std::thread::spawn(move || {
+        elsewhere.with_draw(5, 2, |net| values(net.output.weight.val()))
+    });
+    assert_eq!(threaded.join().unwrap(), after_hidden);
+}
+
+#[test]
+fn weights_of_different_parameters_get_different_noise() {
+    let device = Device::flex();
+    let net = Net::bayesian(&device);
+    let _draw = net.draw(9, 0);
+    let noise = |weight: Tensor<1>, mean: Tensor<1>| values((weight - mean) / 0.02);
+    let gamma = noise(net.norm.gamma.val(), net.norm.gamma.base());
+    let beta = noise(net.norm.beta.val(), net.norm.beta.base());
+    assert!(gamma.iter().zip(&beta).all(|(a, b)| (a - b).abs() > 1e-3));
+}
+
+#[test]
+fn a_draw_is_the_same_on_flex_and_ndarray() {
+    let [flex, ndarray] = devices();
+    let net = Net::bayesian(&flex);
+    let elsewhere = net.clone().to_device(&ndarray);
+    for index in 0..5 {
+        let here = net.with_draw(3, index, |net| values(net.forward(input(&flex))));
+        let there = elsewhere.with_draw(3, index, |net| values(net.forward(input(&ndarray))));
+        for (a, b) in here.iter().zip(&there) {
+            assert!((a - b).abs() <= 1e-5 * a.abs().max(1.0), "{a} and {b}");
+        }
+    }
+}
+
+#[test]
+fn the_noise_is_the_same_to_the_bit_on_flex_and_ndarray() {
+    let draws = devices().map(|device| {
+        let mut noise = Noise::new(NoiseKey::new(11, 4, 2));
+        values(noise.standard_normal(&Tensor::<2>::zeros([101, 7], &device)))
+    });
+    assert_eq!(draws[0], draws[1]);
+}
+
+#[test]
+fn a_saved_and_loaded_model_gives_the_same_draw() {
+    let device = Device::flex();
+    let net = Net::bayesian(&device);
+    let loaded = Net::bayesian(&device).load_record(net.clone().into_record());
+    let x = input(&device);
+    let of = |net: &Net| net.with_draw(8, 1, |net| values(net.forward(x.clone())));
+    assert_eq!(of(&net), of(&loaded));
+}
+
+#[test]
+fn a_draw_survives_valid_and_train() {
+    let device = Device::flex().autodiff();
+    let net = Net::bayesian(&device);
+    let valid = net.valid();
+    let weight = |net: &Net| net.with_draw(8, 1, |net| values(net.output.weight.val()));
+    assert_eq!(weight(&net), weight(&valid));
+    assert_eq!(weight(&net), weight(&valid.train()));
+}
+
+#[test]
+fn a_copy_without_autodiff_inside_a_draw_has_weights_without_autodiff() {
+    let net = Net::bayesian(&Device::flex().autodiff());
+    let valid = net.valid();
+    let _draw = net.draw(8, 1);
+    let with = net.output.weight.val();
+    let without = valid.output.weight.val();
+    assert!(with.is_autodiff() && !without.is_autodiff());
+    assert_eq!(values(with), values(without));
+}
+
+#[test]
+fn materializing_inside_a_draw_gives_the_network_of_the_draw() {
+    let device = Device::flex();
+    let net = Net::bayesian(&device);
+    let sampled = net.sample_network(2, 3);
+    assert_eq!(sampled.num_bayesian_weights(), 0);
+    let x = input(&device);
+    let drawn = net.with_draw(2, 3, |net| values(net.forward(x.clone())));
+    assert_eq!(drawn, values(sampled.forward(x)));
+}
+
+#[test]
+fn the_mean_mode_equals_the_deterministic_network_to_the_bit() {
+    for device in devices() {
+        let plain = Net::plain(&device);
+        let net = plain.clone().bayesianize(&BayesianizeConfig::new());
+        let expected = values(plain.forward(input(&device)));
+        assert_eq!(expected, net.with_mean(|net| values(net.forward(input(&device)))));
+        assert_eq!(expected, values(net.mean_network().forward(input(&device))));
+    }
+}
+
+#[test]
+fn draws_nest_and_the_innermost_decides() {
+    let net = Net::bayesian(&Device::flex());
+    let outer = net.draw(1, 0);
+    let weight = values(net.output.weight.val());
+    {
+        let _inner = net.draw(1, 1);
+        assert_ne!(weight, values(net.output.weight.val()));
+        let _mean = Draw::mean();
+        assert_eq!(values(net.output.weight.base()), values(net.output.weight.val()));
+    }
+    assert_eq!(weight, values(net.output.weight.val()));
+    drop(outer);
+    assert!(!blitz_core::draw_is_open());
+}
+
+#[test]
+fn guards_dropped_out_of_order_leave_the_others_open() {
+    let net = Net::bayesian(&Device::flex());
+    let outer = net.draw(1, 0);
+    let inner = net.draw(1, 1);
+    let weight = values(net.output.weight.val());
+    drop(outer);
+    assert_eq!(weight, values(net.output.weight.val()));
+    drop(inner);
+    assert!(!blitz_core::draw_is_open());
+}
+
+#[test]
+fn a_panic_closes_its_draw() {
+    let net = Net::bayesian(&Device::flex());
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _draw = net.draw(1, 0);
+        panic!("inside the draw");
+    }));
+    assert!(result.is_err());
+    assert!(!blitz_core::draw_is_open());
+}
+
+#[test]
+fn only_one_anonymous_draw_opens_at_a_time() {
+    let net = Net::bayesian(&Device::flex());
+    let draw = Draw::fresh_if_none();
+    assert!(draw.is_some() && Draw::fresh_if_none().is_none());
+    assert_eq!(values(net.output.weight.val()), values(net.output.weight.val()));
+}
+
+#[test]
+fn the_draw_of_a_second_process_is_the_same() {
+    // Pinned: the numbers must not depend on parameter ids, which are random in every process.
+    let device = Device::flex();
+    let mut net = Net::plain(&device);
+    net.output.weight = net.output.weight.map(|weight| weight.zeros_like());
+    let net = net.bayesianize(&BayesianizeConfig::new());
+    let weight = net.with_draw(42, 7, |net| values(net.output.weight.val()));
+    // The parameter is the fifth with a posterior: weight and bias of `hidden`, gamma and beta of `norm`, then this.
+    let expected: Vec<f32> = (0..10)
+        .map(|i| 0.02 * NoiseKey::new(42, 7, 4).standard_normal_at(i))
+        .collect();
+    for (a, b) in weight.iter().zip(&expected) {
+        assert!((a - b).abs() < 1e-7, "{a} and {b}");
+    }
+}

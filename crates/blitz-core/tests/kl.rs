@@ -1,0 +1,217 @@
+//! The KL against closed forms, SciPy and Monte Carlo.
+
+use blitz_core::prelude::*;
+use burn::module::Module;
+use burn::nn::LinearConfig;
+use burn::tensor::{Device, Tensor};
+
+use crate::net::{Net, devices, rho, scalar, values};
+
+fn linear(posterior_std: f64, prior: PriorConfig, device: &Device) -> burn::nn::Linear {
+    let mut layer = LinearConfig::new(40, 25).with_bias(false).init(device);
+    layer.weight = layer.weight.map(|weight| weight.zeros_like());
+    layer.bayesianize(
+        &BayesianizeConfig::new()
+            .with_posterior(NormalPosteriorConfig::new().with_initial_std(posterior_std))
+            .with_prior(prior),
+    )
+}
+
+#[test]
+fn kl_is_zero_where_posterior_equals_prior() {
+    for device in devices() {
+        for std in [1e-3, 0.1, 1.0, 30.0] {
+            let kl = scalar(linear(std, PriorConfig::normal(std), &device).kl_cost());
+            // 1000 weights, each rounded to f32.
+            assert!(kl.abs() < 1000.0 * 2e-6, "std {std}: {kl}");
+        }
+    }
+}
+
+#[test]
+fn kl_of_two_normals_is_the_hand_computed_sum_over_weights() {
+    let mut layer = LinearConfig::new(2, 1).with_bias(false).init(&Device::flex());
+    layer.weight = layer.weight.map(|w| Tensor::from_floats([[0.5], [-2.0]], &w.device()));
+    let layer = layer.bayesianize(
+        &BayesianizeConfig::new()
+            .with_posterior(NormalPosteriorConfig::new().with_initial_std(0.3))
+            .with_prior(PriorConfig::normal(2.0)),
+    );
+    let per_weight = |mu: f64| (2.0f64 / 0.3).ln() + (0.09 + mu * mu) / 8.0 - 0.5;
+    let expected = per_weight(0.5) + per_weight(-2.0);
+    assert!((scalar(layer.kl_cost()) - expected).abs() < 1e-5);
+    assert_eq!(layer.kl_terms()[0].estimator, KlEstimator::ClosedForm);
+}
+
+#[test]
+fn kl_counts_every_parameter_once_and_is_a_sum() {
+    let net = Net::bayesian(&Device::flex());
+    let terms = net.kl_terms();
+    assert_eq!(terms.len(), 5);
+    let sum: f64 = terms.into_iter().map(|term| scalar(term.value)).sum();
+    assert!((scalar(net.kl_cost()) - sum).abs() < 1e-3);
+}
+
+#[test]
+fn kl_does_not_depend_on_forward_passes_draws_or_modes() {
+    let device = Device::flex();
+    let net = Net::bayesian(&device);
+    let kl = values(net.kl_cost());
+    for _ in 0..3 {
+        net.forward(Tensor::<2>::ones([2, 3], &device));
+    }
+    assert_eq!(kl, values(net.kl_cost()));
+    assert_eq!(kl, net.with_draw(1, 1, |net| values(net.kl_cost())));
+    assert_eq!(kl, net.with_mean(|net| values(net.kl_cost())));
+    assert_eq!(kl, values(net.valid().kl_cost()));
+}
+
+#[test]
+fn a_module_without_posteriors_costs_nothing() {
+    assert_eq!(values(Net::plain(&Device::flex()).kl_cost()), [0.0]);
+}
+
+/// `prior`'s density alone, so that the KL of a normal posterior has to be estimated.
+#[derive(Module, Debug)]
+struct DensityOnly {
+    prior: NormalPrior,
+}
+
+impl Prior for DensityOnly {
+    fn log_density<const D: usize>(&self, weight: Tensor<D>) -> Tensor<1> {
+        self.prior.log_density(weight)
+    }
+}
+
+#[test]
+fn the_monte_carlo_kl_has_the_closed_form_as_its_mean() {
+    let device = Device::flex();
+    let (std, prior_std) = (0.4, 1.3);
+    let closed = scalar(linear(std, PriorConfig::normal(prior_std), &device).kl_cost());
+    let mut layer = LinearConfig::new(40, 25).with_bias(false).init(&device);
+    layer.weight = layer.weight.map(|weight| weight.zeros_like());
+    let estimated = layer.attach_posteriors(|weight| {
+        let posterior = NormalPosteriorConfig::new().with_initial_std(std);
+        let prior = DensityOnly { prior: NormalPrior::new(prior_std) };
+        Some((posterior.init(weight.shape, weight.device), prior))
+    });
+    assert_eq!(estimated.kl_terms()[0].estimator, KlEstimator::MonteCarlo);
+
+    let draws = 400;
+    let kl: Vec<f64> = (0..draws)
+        .map(|i| estimated.with_draw(17, i, |layer| scalar(layer.kl_cost())))
+        .collect();
+    let n = draws as f64;
+    let mean = kl.iter().sum::<f64>() / n;
+    let variance = kl.iter().map(|k| (k - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    let standard_error = (variance / n).sqrt();
+    assert!((mean - closed).abs() < 4.0 * standard_error, "{mean} ± {standard_error}, {closed}");
+    // Inside one draw the estimate is made at the draw's own weight, so it repeats.
+    let _draw = estimated.draw(17, 0);
+    assert_eq!(scalar(estimated.kl_cost()), scalar(estimated.kl_cost()));
+    let weight = estimated.weight.val();
+    let log_q = {
+        let z = weight.clone() / std;
+        scalar(z.square().sum() * -0.5) - 1000.0 * (std.ln() + 0.918_938_533_204_672_7)
+    };
+    let log_p = scalar(NormalPrior::new(prior_std).log_density(weight));
+    assert!((scalar(estimated.kl_cost()) - (log_q - log_p)).abs() < 1e-2);
+}
+
+#[test]
+fn gradients_of_the_kl_are_the_hand_computed_ones() {
+    let device = Device::flex().autodiff();
+    let layer = LinearConfig::new(3, 2).with_bias(false).init(&device).bayesianize(
+        &BayesianizeConfig::new()
+            .with_posterior(NormalPosteriorConfig::new().with_initial_std(0.3))
+            .with_prior(PriorConfig::normal(2.0)),
+    );
+    let grads = layer.kl_cost().backward();
+    let mu = values(layer.weight.base());
+    let d_mu = values(layer.weight.base().grad(&grads).unwrap());
+    for (mu, d_mu) in mu.iter().zip(d_mu) {
+        assert!((d_mu - mu / 4.0).abs() < 1e-6);
+    }
+    // d KL / d sigma = sigma / s² - 1 / sigma, and d sigma / d rho = 1 - e^-sigma.
+    let expected = (0.3 / 4.0 - 1.0 / 0.3) * (1.0 - (-0.3f64).exp());
+    for d_rho in values(rho(&layer).grad(&grads).unwrap()) {
+        assert!((f64::from(d_rho) - expected).abs() < 1e-5, "{d_rho} {expected}");
+    }
+}
+
+#[test]
+fn the_kl_and_its_gradient_are_finite_for_rho_of_100_and_minus_100() {
+    let device = Device::flex().autodiff();
+    for (prior, rho_value) in [
+        (PriorConfig::normal(1.0), 100.0f32),
+        (PriorConfig::normal(1.0), -100.0),
+        (PriorConfig::scale_mixture(0.5, 1.0, 0.01), 100.0),
+        (PriorConfig::scale_mixture(0.5, 1.0, 0.01), -100.0),
+    ] {
+        let layer = linear(0.1, prior.clone(), &device);
+        let layer = layer.map(&mut SetRho(rho_value));
+        let _draw = layer.draw(1, 0);
+        let output = layer.forward(Tensor::<2>::ones([2, 40], &device)).sum();
+        let loss = output + layer.kl_cost();
+        assert!(scalar(loss.clone()).is_finite(), "{prior:?} at {rho_value}");
+        let grads = loss.backward();
+        for gradient in [
+            values(layer.weight.base().grad(&grads).unwrap()),
+            values(rho(&layer).grad(&grads).unwrap()),
+        ] {
+            assert!(gradient.iter().all(|g| g.is_finite()), "{prior:?} at {rho_value}");
+        }
+    }
+}
+
+struct SetRho(f32);
+
+impl burn::module::ModuleMapper for SetRho {
+    fn map_float<const D: usize>(
+        &mut self,
+        param: burn::module::Param<Tensor<D>>,
+    ) -> burn::module::Param<Tensor<D>> {
+        match D {
+            1 => param.map(|rho| Tensor::full(rho.shape(), self.0, &rho.device()).require_grad()),
+            _ => param,
+        }
+    }
+}
+
+/// `(w, ln p(w), d ln p / dw)` for π = 0.25, σ₁ = 1, σ₂ = e^-6, from `prior_reference.py`.
+const MIXTURE: [(f32, f64, f64); 8] = include!("prior_reference.in");
+
+#[test]
+fn the_scale_mixture_agrees_with_scipy_up_to_50_sigma() {
+    for device in devices() {
+        let device = device.autodiff();
+        let prior = ScaleMixturePriorConfig::new()
+            .with_pi(0.25)
+            .with_sigma1(1.0)
+            .with_sigma2((-6f64).exp())
+            .init();
+        for (w, log_density, derivative) in MIXTURE {
+            let weight = Tensor::<1>::from_floats([w], &device).require_grad();
+            let value = prior.log_density(weight.clone());
+            let grads = value.clone().backward();
+            let gradient = f64::from(values(weight.grad(&grads).unwrap())[0]);
+            let value = scalar(value);
+            assert!((value - log_density).abs() < 2e-6 * log_density.abs().max(1.0), "{w}: {value}");
+            // Inside the narrow component the derivative is the difference of terms of the size 1 / σ₂² = 1.6e5.
+            let tolerance = 1e-4 * derivative.abs().max(1.0);
+            assert!((gradient - derivative).abs() < tolerance, "{w}: {gradient} {derivative}");
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "got 1.5")]
+fn a_mixture_weight_outside_of_0_and_1_is_refused_with_its_value() {
+    ScaleMixturePriorConfig::new().with_pi(1.5).init();
+}
+
+#[test]
+#[should_panic(expected = "got -2")]
+fn a_negative_prior_deviation_is_refused_with_its_value() {
+    PriorConfig::normal(-2.0).init();
+}

@@ -1,0 +1,53 @@
+//! A small Burn network and helpers that the tests share.
+
+use blitz_core::prelude::*;
+use blitz_core::MeanField;
+use burn::module::Module;
+use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig, Relu};
+use burn::tensor::{Device, Tensor};
+
+#[derive(Module, Debug)]
+pub struct Net {
+    pub hidden: Linear,
+    pub norm: BatchNorm,
+    pub output: Linear,
+}
+
+impl Net {
+    /// A deterministic network.
+    pub fn plain(device: &Device) -> Self {
+        Self {
+            hidden: LinearConfig::new(3, 5).init(device),
+            norm: BatchNormConfig::new(5).init(device),
+            output: LinearConfig::new(5, 2).with_bias(false).init(device),
+        }
+    }
+
+    pub fn bayesian(device: &Device) -> Self {
+        Self::plain(device).bayesianize(&BayesianizeConfig::new())
+    }
+
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let hidden = self.norm.forward(self.hidden.forward(x));
+        self.output.forward(Relu::new().forward(hidden))
+    }
+}
+
+/// Every CPU device.
+#[allow(deprecated)] // ndarray stays supported here.
+pub fn devices() -> [Device; 2] {
+    [Device::flex(), Device::ndarray()]
+}
+
+pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().try_to_vec().unwrap()
+}
+
+pub fn scalar(tensor: Tensor<1>) -> f64 {
+    tensor.into_scalar::<f64>()
+}
+
+pub fn rho(layer: &Linear) -> Tensor<1> {
+    let posterior = layer.weight.reparameterization::<MeanField>();
+    posterior.unwrap().posterior.rho.val()
+}

@@ -1,0 +1,107 @@
+//! The draws' distribution and their gradient.
+
+use blitz_core::prelude::*;
+use burn::nn::LinearConfig;
+use burn::tensor::{Device, Tensor};
+
+use crate::net::{rho, scalar, values};
+
+fn layer(std: f64, device: &Device) -> burn::nn::Linear {
+    LinearConfig::new(30, 20).with_bias(false).init(device).bayesianize(
+        &BayesianizeConfig::new()
+            .with_posterior(NormalPosteriorConfig::new().with_initial_std(std)),
+    )
+}
+
+#[test]
+fn draws_have_the_posteriors_mean_and_deviation() {
+    let layer = layer(0.7, &Device::flex());
+    let draws = 500;
+    let mean = layer.weight.base();
+    let n = 600.0 * draws as f64;
+    let (mut sum, mut squares) = (0.0, 0.0);
+    for index in 0..draws {
+        let z = (layer.with_draw(23, index, |layer| layer.weight.val()) - mean.clone()) / 0.7;
+        sum += scalar(z.clone().sum());
+        squares += scalar(z.square().sum());
+    }
+    assert!((sum / n).abs() < 4.0 / n.sqrt(), "mean {}", sum / n);
+    assert!((squares / n - 1.0).abs() < 4.0 * (2.0 / n).sqrt(), "variance {}", squares / n);
+}
+
+/// A loss that is not linear in the weights.
+fn loss(layer: &burn::nn::Linear, x: &Tensor<2>) -> Tensor<1> {
+    layer.forward(x.clone()).tanh().square().sum()
+}
+
+#[test]
+fn the_gradient_of_s_samples_is_the_mean_of_s_separate_gradients() {
+    let device = Device::flex().autodiff();
+    let layer = layer(0.5, &device);
+    let x = Tensor::<2>::ones([4, 30], &device) * 0.3;
+    let samples = 3u64;
+    let of_draw = |index| layer.with_draw(5, index, |layer| loss(layer, &x));
+
+    let together = (0..samples).map(of_draw).reduce(|a, b| a + b).unwrap() / samples as f64;
+    let together = together.backward();
+    let separate: Vec<_> = (0..samples).map(|index| of_draw(index).backward()).collect();
+    let mean = |gradients: Vec<Vec<f32>>| -> Vec<f64> {
+        (0..600)
+            .map(|i| gradients.iter().map(|g| f64::from(g[i])).sum::<f64>() / samples as f64)
+            .collect()
+    };
+    let mu = mean(separate.iter().map(|g| values(layer.weight.base().grad(g).unwrap())).collect());
+    let d_rho = mean(separate.iter().map(|g| values(rho(&layer).grad(g).unwrap())).collect());
+    let together_mu = values(layer.weight.base().grad(&together).unwrap());
+    let together_rho = values(rho(&layer).grad(&together).unwrap());
+    for (expected, got) in [(mu, together_mu), (d_rho, together_rho)] {
+        for (a, b) in expected.iter().zip(&got) {
+            // Equal but for the order of three additions in f32.
+            assert!((a - f64::from(*b)).abs() <= 3e-6 * a.abs().max(0.1), "{a} and {b}");
+        }
+        assert!(expected.iter().any(|g| g.abs() > 1e-3));
+    }
+}
+
+#[test]
+fn the_gradient_agrees_with_finite_differences_at_fixed_noise() {
+    let device = Device::flex().autodiff();
+    let layer = layer(0.5, &device);
+    let x = Tensor::<2>::ones([2, 30], &device) * 0.1;
+    let grads = layer.with_draw(5, 0, |layer| loss(layer, &x)).backward();
+    let d_rho = values(rho(&layer).grad(&grads).unwrap());
+    let d_mu = values(layer.weight.base().grad(&grads).unwrap());
+    // One step along the gradient changes the loss by the gradient's squared norm; the noise depends on the key alone.
+    let step = 1e-3;
+    let moved = |sign: f64| {
+        let mut moved = layer.clone();
+        let direction = layer.weight.base().grad(&grads).unwrap();
+        moved.weight = moved.weight.map(|w| {
+            let moved = w.without_autodiff() + direction * (sign * step);
+            Tensor::from_inner(moved).require_grad()
+        });
+        scalar(moved.with_draw(5, 0, |layer| loss(layer, &x)))
+    };
+    let slope = (moved(1.0) - moved(-1.0)) / (2.0 * step);
+    let norm: f64 = d_mu.iter().map(|g| f64::from(g * g)).sum();
+    assert!((slope - norm).abs() < 2e-3 * norm, "{slope} {norm}");
+    // d w / d rho = eps · d sigma / d rho, so the two gradients are tied element by element.
+    let sigmoid = 1.0 - (-0.5f64).exp();
+    for i in 0..600 {
+        let eps = f64::from(NoiseKey::new(5, 0, 0).standard_normal_at(i as u64));
+        let expected = f64::from(d_mu[i]) * eps * sigmoid;
+        assert!((f64::from(d_rho[i]) - expected).abs() < 1e-6 + 1e-5 * expected.abs());
+    }
+}
+
+#[test]
+fn as_the_deviation_vanishes_the_output_becomes_the_deterministic_layers() {
+    let device = Device::flex();
+    let plain = LinearConfig::new(30, 20).init(&device);
+    let config = BayesianizeConfig::new()
+        .with_posterior(NormalPosteriorConfig::new().with_initial_std(1e-9));
+    let layer = plain.clone().bayesianize(&config);
+    let x = Tensor::<2>::ones([4, 30], &device);
+    let difference = (layer.forward(x.clone()) - plain.forward(x)).abs().max();
+    assert!(difference.into_scalar::<f32>() < 1e-5);
+}

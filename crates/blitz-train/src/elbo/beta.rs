@@ -1,0 +1,94 @@
+//! The weight of the KL term over the course of a training.
+
+use burn::config::Config;
+
+use crate::error::ConfigError;
+
+/// The weight β of the KL at each optimizer step, relative to the ELBO's own weight of 1.
+#[derive(Config, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum BetaSchedule {
+    /// β at every step. 1 is the ELBO; less gives a cold posterior.
+    Constant(f64),
+    /// From 0 at step 0 up to `to`, reached at step `steps` and kept.
+    ///
+    /// Lets the means fit the data before the prior pulls at them (Sønderby et al., *Ladder variational autoencoders*, 2016).
+    LinearWarmup {
+        /// The number of optimizer steps until `to`.
+        steps: u64,
+        /// The final weight.
+        to: f64,
+    },
+    /// Blundell et al. (2015), section 3.4: within each epoch of M minibatches, minibatch i = 1 … M has a share of
+    /// `2^(M−i) / (2^M − 1)` of the KL, so the first ones feel mostly the prior and the last ones the data.
+    ///
+    /// As a weight that averages to 1 over the epoch, `β_i = M 2^(M−i) / (2^M − 1)`.
+    Minibatches(usize),
+}
+
+impl BetaSchedule {
+    /// β at optimizer step `step`, counted from 0.
+    ///
+    /// ```
+    /// use blitz_train::prelude::*;
+    ///
+    /// let warmup = BetaSchedule::LinearWarmup { steps: 10, to: 1.0 };
+    /// assert_eq!((warmup.at(0), warmup.at(5), warmup.at(99)), (0.0, 0.5, 1.0));
+    /// let blundell = BetaSchedule::Minibatches(2);
+    /// assert_eq!((blundell.at(0) / 2.0, blundell.at(1) / 2.0), (2.0 / 3.0, 1.0 / 3.0));
+    /// ```
+    pub fn at(&self, step: u64) -> f64 {
+        match *self {
+            Self::Constant(beta) => beta,
+            Self::LinearWarmup { steps, to } => {
+                if step >= steps {
+                    to
+                } else {
+                    to * step as f64 / steps as f64
+                }
+            }
+            Self::Minibatches(minibatches) => {
+                let m = minibatches as f64;
+                let i = (step % minibatches as u64 + 1) as f64;
+                // Divided through by 2^M, which would overflow at M = 1024.
+                m * (-i).exp2() / (1.0 - (-m).exp2())
+            }
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        match *self {
+            Self::Constant(beta) | Self::LinearWarmup { to: beta, .. }
+                if !(beta.is_finite() && beta >= 0.0) =>
+            {
+                Err(ConfigError::new("beta", beta, "a finite weight of at least 0"))
+            }
+            Self::Minibatches(0) => Err(ConfigError::new(
+                "beta minibatches",
+                0,
+                "at least 1 minibatch an epoch",
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn minibatch_weights_average_to_one_over_an_epoch_of_any_length() {
+        for minibatches in [1, 2, 10, 5000] {
+            let schedule = BetaSchedule::Minibatches(minibatches);
+            let epoch: f64 = (0..minibatches as u64).map(|step| schedule.at(step)).sum();
+            assert!((epoch / minibatches as f64 - 1.0).abs() < 1e-12);
+            assert_eq!(schedule.at(0), schedule.at(minibatches as u64));
+        }
+    }
+
+    #[test]
+    fn a_warm_up_of_no_steps_is_constant() {
+        assert_eq!(BetaSchedule::LinearWarmup { steps: 0, to: 0.7 }.at(0), 0.7);
+    }
+}

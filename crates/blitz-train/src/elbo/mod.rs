@@ -1,0 +1,259 @@
+//! The objective: the negative evidence lower bound, estimated by Monte Carlo.
+
+mod beta;
+
+pub use beta::BetaSchedule;
+
+use blitz_layers::blitz_core::{BayesianModule, KlEstimator};
+use burn::config::Config;
+use burn::module::Module;
+use burn::tensor::Tensor;
+
+use crate::error::ConfigError;
+
+/// Configuration of the [`Elbo`].
+///
+/// | field | default | meaning | range |
+/// |---|---|---|---|
+/// | `dataset_size` | | N, the number of examples in the *training set* (not the batch) | ≥ 1 |
+/// | `samples` | 1 | Monte Carlo draws per training step | ≥ 1 |
+/// | `beta` | constant 1 | the weight of the KL over time | |
+/// | `seed` | 0 | decides every draw of the training | |
+#[derive(Config, Debug, PartialEq)]
+pub struct ElboConfig {
+    /// The number of examples in the training set.
+    pub dataset_size: usize,
+    /// The number of draws that a training step averages over.
+    #[config(default = 1)]
+    pub samples: usize,
+    /// The weight of the KL over time.
+    #[config(default = "BetaSchedule::Constant(1.0)")]
+    pub beta: BetaSchedule,
+    /// The seed of all draws.
+    #[config(default = 0)]
+    pub seed: u64,
+}
+
+impl ElboConfig {
+    /// The objective.
+    ///
+    /// # Panics
+    ///
+    /// Panics with the value if one is out of its range; see [`try_init`](Self::try_init).
+    pub fn init(&self) -> Elbo {
+        self.try_init().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The objective, or what is wrong with the configuration.
+    pub fn try_init(&self) -> Result<Elbo, ConfigError> {
+        if self.dataset_size == 0 {
+            return Err(ConfigError::new("dataset_size", 0, "at least 1: the KL is weighed against a whole data set"));
+        }
+        if self.samples == 0 || self.samples > usize::from(u16::MAX) {
+            return Err(ConfigError::new("samples", self.samples, "between 1 and 65535 draws a step"));
+        }
+        self.beta.check()?;
+        Ok(Elbo {
+            config: self.clone(),
+        })
+    }
+}
+
+/// Which training step a loss belongs to: it selects the draws and the weight of the KL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Step {
+    /// The number of optimizer steps made before.
+    pub index: u64,
+    /// The number of losses already computed for the same optimizer step, when gradients are accumulated.
+    pub accumulated: u16,
+}
+
+impl From<u64> for Step {
+    fn from(index: u64) -> Self {
+        Self {
+            index,
+            accumulated: 0,
+        }
+    }
+}
+
+impl Step {
+    /// The draw of the step's Monte Carlo sample `sample`: no two samples of a training share one.
+    fn draw(self, sample: usize) -> u64 {
+        assert!(self.index < 1 << 31, "step {} is beyond 2^31", self.index);
+        (self.index << 32) | (u64::from(self.accumulated) << 16) | sample as u64
+    }
+}
+
+/// The draws of validation are kept apart from those of all training steps.
+const VALIDATION_DRAWS: u64 = 1 << 63;
+
+/// The negative evidence lower bound per example.
+///
+/// `loss = 1/S Σ_s 1/B Σ_i −ln p(y_i | x_i, w_s) + β_t KL(q ‖ p) / N`, in nats, with S draws `w_s ~ q`, a batch of B
+/// examples and a data set of N. The average over draws is taken over losses, never over outputs.
+///
+/// A training loop without the Learner:
+///
+/// ```
+/// use blitz_train::prelude::*;
+/// use burn::nn::LinearConfig;
+/// use burn::optim::{AdamConfig, GradientsParams};
+/// use burn::tensor::{Device, Tensor};
+///
+/// let device = Device::flex().autodiff();
+/// let x = Tensor::<2>::from_floats([[0.0], [1.0], [2.0], [3.0]], &device);
+/// let y = x.clone() * 2.0 + 1.0;
+/// let mut model = LinearConfig::new(1, 1).init(&device).bayesianize(&BayesianizeConfig::new());
+/// let likelihood = GaussianLikelihoodConfig::new().with_noise(NoiseLevel::Fixed(0.5)).init(&device);
+/// let elbo = ElboConfig::new(4).with_samples(2).init();
+/// let mut optimizer = AdamConfig::new().init();
+///
+/// let mut first = None;
+/// for step in 0..100 {
+///     let loss = elbo.loss(&model, step.into(), |model| likelihood.nll(model.forward(x.clone()), y.clone()));
+///     first.get_or_insert(loss.nll.clone().into_scalar::<f32>());
+///     let grads = GradientsParams::from_grads(loss.loss.backward(), &model);
+///     model = optimizer.step(0.05, model, grads);
+/// }
+/// let mean = model.with_mean(|model| model.forward(x));
+/// let error = (mean - y).abs().max().into_scalar::<f32>();
+/// assert!(error < 1.5, "{error}");
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Elbo {
+    config: ElboConfig,
+}
+
+/// A loss and its parts, each of shape `[1]` and in nats.
+#[derive(Debug, Clone)]
+pub struct ElboLoss {
+    /// What to minimize: `nll + beta · kl / N`, the negative evidence lower bound per example.
+    pub loss: Tensor<1>,
+    /// The negative log likelihood per example, averaged over the batch and the draws.
+    pub nll: Tensor<1>,
+    /// The KL of the whole model, summed over its weights, averaged over the draws where it is estimated.
+    pub kl: Tensor<1>,
+    /// The weight of the KL at this step.
+    pub beta: f64,
+}
+
+impl Elbo {
+    /// The configuration.
+    pub fn config(&self) -> &ElboConfig {
+        &self.config
+    }
+
+    /// The loss of training step `step`.
+    ///
+    /// `nll` is called once a draw, inside the draw, and returns the negative log likelihood of each example, of shape
+    /// `[batch]`. The same `step` gives the same draws.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `nll` returns an empty tensor.
+    pub fn loss<M: Module>(
+        &self,
+        model: &M,
+        step: Step,
+        nll: impl FnMut(&M) -> Tensor<1>,
+    ) -> ElboLoss {
+        let beta = self.config.beta.at(step.index);
+        self.estimate(model, self.config.samples, beta, |sample| step.draw(sample), nll)
+    }
+
+    /// The loss with the full weight of the KL at `samples` draws that are the same at every call, for validation.
+    pub fn validation_loss<M: Module>(
+        &self,
+        model: &M,
+        samples: usize,
+        nll: impl FnMut(&M) -> Tensor<1>,
+    ) -> ElboLoss {
+        self.estimate(model, samples, 1.0, |sample| VALIDATION_DRAWS | sample as u64, nll)
+    }
+
+    fn estimate<M: Module>(
+        &self,
+        model: &M,
+        samples: usize,
+        beta: f64,
+        draw: impl Fn(usize) -> u64,
+        mut nll: impl FnMut(&M) -> Tensor<1>,
+    ) -> ElboLoss {
+        assert!(samples > 0, "an ELBO needs at least one draw, got 0");
+        let mut nlls = Vec::with_capacity(samples);
+        let mut kl = KlOverDraws::default();
+        for sample in 0..samples {
+            let _draw = model.draw(self.config.seed, draw(sample));
+            let per_example = nll(model);
+            assert!(
+                per_example.dims()[0] > 0,
+                "the negative log likelihood of a batch is empty: the batch has no examples"
+            );
+            nlls.push(per_example.mean());
+            kl.add(model);
+        }
+        let nll = mean(nlls);
+        let kl = kl.mean(samples, &nll);
+        let weight = beta / self.config.dataset_size as f64;
+        ElboLoss {
+            loss: nll.clone() + kl.clone().mul_scalar(weight),
+            nll,
+            kl,
+            beta,
+        }
+    }
+}
+
+/// The KL of a step: its closed-form part once, its Monte Carlo part at the weights of each draw.
+#[derive(Default)]
+struct KlOverDraws {
+    started: bool,
+    closed_form: Option<Tensor<1>>,
+    sampled: Option<Tensor<1>>,
+}
+
+impl KlOverDraws {
+    fn add<M: Module>(&mut self, model: &M) {
+        if !self.started {
+            self.started = true;
+            for term in model.kl_terms() {
+                match term.estimator {
+                    KlEstimator::ClosedForm => accumulate(&mut self.closed_form, term.value),
+                    KlEstimator::MonteCarlo => accumulate(&mut self.sampled, term.value),
+                }
+            }
+        } else if self.sampled.is_some()
+            && let Some(value) = model.kl_cost_of_draw()
+        {
+            accumulate(&mut self.sampled, value);
+        }
+    }
+
+    fn mean(self, samples: usize, like: &Tensor<1>) -> Tensor<1> {
+        let sampled = self.sampled.map(|sum| sum.div_scalar(samples as f64));
+        match (self.closed_form, sampled) {
+            (Some(closed_form), Some(sampled)) => closed_form + sampled,
+            (Some(kl), None) | (None, Some(kl)) => kl,
+            (None, None) => like.zeros_like(),
+        }
+        .to_device(&like.device())
+    }
+}
+
+fn accumulate(sum: &mut Option<Tensor<1>>, value: Tensor<1>) {
+    *sum = Some(match sum.take() {
+        Some(sum) => {
+            let device = sum.device();
+            sum + value.to_device(&device)
+        }
+        None => value,
+    });
+}
+
+fn mean(values: Vec<Tensor<1>>) -> Tensor<1> {
+    let n = values.len() as f64;
+    let sum = values.into_iter().reduce(|sum, value| sum + value);
+    sum.map(|sum| sum.div_scalar(n))
+        .unwrap_or_else(|| unreachable!("an ELBO has at least one draw"))
+}

@@ -1,0 +1,95 @@
+//! What a step hands to Burn's metrics.
+
+use burn::tensor::{ExecutionError, Tensor};
+use burn::train::ItemLazy;
+use burn::train::metric::{Adaptor, LossInput};
+
+use crate::elbo::ElboLoss;
+use crate::likelihood::{Evaluation, RegressionEvaluation};
+use crate::metric::{CoverageInput, KlInput, NllInput, RmseInput};
+
+/// The loss of a batch, its parts, and what the likelihood's own metrics need.
+#[derive(Debug, Clone)]
+pub struct ElboOutput<E> {
+    /// The negative evidence lower bound per example, of shape `[1]`.
+    pub loss: Tensor<1>,
+    /// The negative log likelihood per example, averaged over the draws, of shape `[1]`.
+    pub nll: Tensor<1>,
+    /// The KL of the whole model, of shape `[1]`.
+    pub kl: Tensor<1>,
+    /// `−ln 1/S Σ_s p(y | x, w_s)` of each example: the score of the predictive distribution, of shape `[batch]`.
+    pub predictive_nll: Tensor<1>,
+    /// What the likelihood's metrics need.
+    pub evaluation: E,
+}
+
+impl<E: Evaluation> ElboOutput<E> {
+    pub(super) fn new(loss: ElboLoss, nlls: Vec<Tensor<1>>, evaluation: E) -> Self {
+        let draws = nlls.len() as f64;
+        let nlls: Tensor<2> = Tensor::stack(nlls, 0);
+        // The logarithm of a mean of exponentials, relative to the best draw so that none underflows.
+        let best = nlls.clone().min_dim(0);
+        let ratios = (best.clone() - nlls).exp().sum_dim(0).div_scalar(draws);
+        Self {
+            loss: loss.loss,
+            nll: loss.nll,
+            kl: loss.kl,
+            predictive_nll: (best - ratios.log()).squeeze_dim(0),
+            evaluation,
+        }
+    }
+
+    /// The number of examples.
+    pub fn examples(&self) -> usize {
+        self.predictive_nll.dims()[0]
+    }
+
+    pub(super) fn without_autodiff(self) -> Self {
+        Self {
+            loss: self.loss.without_autodiff(),
+            nll: self.nll.without_autodiff(),
+            kl: self.kl.without_autodiff(),
+            predictive_nll: self.predictive_nll.without_autodiff(),
+            evaluation: self.evaluation.without_autodiff(),
+        }
+    }
+}
+
+impl<E: Evaluation> ItemLazy for ElboOutput<E> {
+    fn sync(self) -> Result<Self, ExecutionError> {
+        self.loss.device().flush()?;
+        Ok(self.without_autodiff())
+    }
+}
+
+impl<E> Adaptor<LossInput> for ElboOutput<E> {
+    fn adapt(&self) -> LossInput {
+        // Burn weighs a loss by the length of its tensor; the batch's own size weighs the last, smaller batch right.
+        let examples = self.predictive_nll.dims()[0];
+        LossInput::new(self.loss.clone().expand([examples]))
+    }
+}
+
+impl<E> Adaptor<NllInput> for ElboOutput<E> {
+    fn adapt(&self) -> NllInput {
+        NllInput::new(self.predictive_nll.clone())
+    }
+}
+
+impl<E> Adaptor<KlInput> for ElboOutput<E> {
+    fn adapt(&self) -> KlInput {
+        KlInput::new(self.kl.clone())
+    }
+}
+
+impl Adaptor<RmseInput> for ElboOutput<RegressionEvaluation> {
+    fn adapt(&self) -> RmseInput {
+        RmseInput::new(self.evaluation.mean.clone(), self.evaluation.target.clone())
+    }
+}
+
+impl Adaptor<CoverageInput> for ElboOutput<RegressionEvaluation> {
+    fn adapt(&self) -> CoverageInput {
+        CoverageInput::new(self.evaluation.cdf.clone())
+    }
+}

@@ -1,0 +1,170 @@
+//! Real-valued targets with normal noise.
+
+use burn::config::Config;
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::{Evaluation, Likelihood};
+use crate::predict::NormalMixture;
+
+/// The deviation of the noise on the targets.
+#[derive(Config, Debug, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum NoiseLevel {
+    /// Known, and kept.
+    Fixed(f64),
+    /// Learned from the data by maximum likelihood, starting here.
+    Learned(f64),
+}
+
+/// Configuration of a [`GaussianLikelihood`].
+///
+/// | field | default | meaning |
+/// |---|---|---|
+/// | `targets` | 1 | the number of target columns |
+/// | `noise` | learned, from 0.5 | the deviation of the noise, in the units of the targets |
+#[derive(Config, Debug, PartialEq)]
+pub struct GaussianLikelihoodConfig {
+    /// The number of target columns.
+    #[config(default = 1)]
+    pub targets: usize,
+    /// The deviation of the noise, the same for every example.
+    #[config(default = "NoiseLevel::Learned(0.5)")]
+    pub noise: NoiseLevel,
+}
+
+impl GaussianLikelihoodConfig {
+    /// The likelihood.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the deviation is not positive and finite, or without target columns.
+    pub fn init(&self, device: &Device) -> GaussianLikelihood {
+        assert!(self.targets > 0, "a likelihood needs target columns, got 0");
+        let (std, learned) = match self.noise {
+            NoiseLevel::Fixed(std) => (std, false),
+            NoiseLevel::Learned(std) => (std, true),
+        };
+        assert!(
+            std.is_finite() && std > 0.0,
+            "a likelihood's noise must be a positive, finite deviation, got {std}"
+        );
+        let log_std = Tensor::full([self.targets], std.ln(), device);
+        GaussianLikelihood {
+            log_std: Param::from_tensor(log_std).set_require_grad(learned),
+        }
+    }
+}
+
+/// `p(y | f) = Π_k N(y_k; f_k, σ_k²)`: the network's output is the mean, the noise is the same for every example.
+///
+/// The noise is a point estimate, learned together with the posterior, not a Bayesian parameter.
+///
+/// ```
+/// use blitz_train::prelude::*;
+/// use burn::tensor::{Device, Tensor};
+///
+/// let device = Device::flex();
+/// let likelihood = GaussianLikelihoodConfig::new().with_noise(NoiseLevel::Fixed(2.0)).init(&device);
+/// let output = Tensor::<2>::from_floats([[1.0]], &device);
+/// let nll = likelihood.nll(output, Tensor::from_floats([[3.0]], &device)).into_scalar::<f32>();
+/// // ln(2 sqrt(2π)) + 1/2
+/// assert!((nll - 2.112_085_7).abs() < 1e-6);
+/// ```
+#[derive(Module, Debug)]
+pub struct GaussianLikelihood {
+    /// ln σ of each target column.
+    pub log_std: Param<Tensor<1>>,
+}
+
+impl GaussianLikelihood {
+    /// The deviation σ of the noise of each target column.
+    pub fn noise_std(&self) -> Vec<f64> {
+        to_f64(self.log_std.val().exp())
+    }
+
+    /// `ln σ`, broadcast over the examples.
+    fn log_std(&self) -> Tensor<2> {
+        self.log_std.val().unsqueeze()
+    }
+
+    fn check(&self, output: &Tensor<2>, target: &Tensor<2>) {
+        let [targets] = self.log_std.shape().dims();
+        let (output, target) = (output.dims(), target.dims());
+        assert!(
+            output == target && output[1] == targets,
+            "a Gaussian likelihood of {targets} target columns needs outputs and targets of shape \
+             [batch, {targets}], got {output:?} and {target:?}"
+        );
+    }
+}
+
+impl Likelihood for GaussianLikelihood {
+    type Output = Tensor<2>;
+    type Target = Tensor<2>;
+    type Evaluation = RegressionEvaluation;
+    type Predictive = NormalMixture;
+
+    /// # Panics
+    ///
+    /// Panics unless `output` and `target` have the shape `[batch, targets]`.
+    fn nll(&self, output: Tensor<2>, target: Tensor<2>) -> Tensor<1> {
+        self.check(&output, &target);
+        let [_, targets] = output.dims();
+        let log_std = self.log_std();
+        let z = (target - output) / log_std.clone().exp();
+        let half_log_two_pi = 0.5 * (2.0 * std::f64::consts::PI).ln();
+        (z.square().mul_scalar(0.5) + log_std)
+            .sum_dim(1)
+            .add_scalar(targets as f64 * half_log_two_pi)
+            .squeeze_dim(1)
+    }
+
+    fn evaluate(&self, outputs: Vec<Tensor<2>>, target: Tensor<2>) -> RegressionEvaluation {
+        let outputs: Tensor<3> = Tensor::stack(outputs, 0);
+        let std = self.log_std().exp().unsqueeze::<3>();
+        // F(y) of the mixture: the mean of the components' distribution functions.
+        let z = (target.clone().unsqueeze::<3>() - outputs.clone()) / std;
+        let cdf = z.div_scalar(std::f64::consts::SQRT_2).erf().mul_scalar(0.5) + 0.5;
+        RegressionEvaluation {
+            mean: outputs.mean_dim(0).squeeze_dim(0),
+            cdf: cdf.mean_dim(0).squeeze_dim(0),
+            target,
+        }
+    }
+
+    fn predictive(&self, outputs: Vec<Tensor<2>>) -> NormalMixture {
+        let [_, targets] = match outputs.first() {
+            Some(output) => output.dims(),
+            None => panic!("a predictive distribution needs at least one draw, got 0"),
+        };
+        let means = outputs.into_iter().map(to_f64).collect();
+        NormalMixture::new(means, self.noise_std(), targets)
+    }
+}
+
+/// What the metrics of a regression are computed from.
+#[derive(Debug, Clone)]
+pub struct RegressionEvaluation {
+    /// The predictive mean, of shape `[batch, targets]`.
+    pub mean: Tensor<2>,
+    /// The predictive distribution function at the target, of the same shape. Calibrated predictions have it uniform.
+    pub cdf: Tensor<2>,
+    /// The target, of the same shape.
+    pub target: Tensor<2>,
+}
+
+impl Evaluation for RegressionEvaluation {
+    fn without_autodiff(self) -> Self {
+        Self {
+            mean: self.mean.without_autodiff(),
+            cdf: self.cdf.without_autodiff(),
+            target: self.target.without_autodiff(),
+        }
+    }
+}
+
+pub(crate) fn to_f64<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+    let data: TensorData = tensor.into_data();
+    data.iter::<f64>().collect()
+}

@@ -1,0 +1,213 @@
+//! Training progress as one line an epoch.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::time::Instant;
+
+use burn::train::LearnerSummary;
+use burn::train::logger::{EvaluationProgressLogger, TrainingProgressLogger};
+use burn::train::metric::{MetricDefinition, MetricId, NumericEntry};
+use burn::train::renderer::{
+    EvaluationName, MetricState, MetricsRenderer, MetricsRendererEvaluation,
+    MetricsRendererTraining,
+};
+
+/// A renderer that writes one line an epoch with all metrics: for logs, terminals without the dashboard, and programs
+/// whose standard output belongs to something else.
+///
+/// ```text
+/// epoch 12/400  0.8 s  train Loss 0.71 NLL 0.33 RMSE 3.10  valid Loss 0.75 NLL 0.36 RMSE 3.29
+/// ```
+///
+/// Give it to `SupervisedTraining::renderer`.
+pub struct EpochLines<W: Write + Send + Sync = std::io::Stderr> {
+    out: W,
+    every: usize,
+    started: Instant,
+    epochs: usize,
+    /// In the order of registration.
+    metrics: Vec<(MetricId, String)>,
+    train: BTreeMap<String, f64>,
+    valid: BTreeMap<String, f64>,
+}
+
+impl EpochLines {
+    /// Lines on standard error, one every `every` epochs and one for the last.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `every` is zero.
+    pub fn every(every: usize) -> Self {
+        Self::to(std::io::stderr(), every)
+    }
+}
+
+impl<W: Write + Send + Sync> EpochLines<W> {
+    /// Lines on `out`, one every `every` epochs and one for the last.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `every` is zero.
+    pub fn to(out: W, every: usize) -> Self {
+        assert!(every > 0, "lines need an interval of at least 1 epoch, got 0");
+        Self {
+            out,
+            every,
+            started: Instant::now(),
+            epochs: 0,
+            metrics: Vec::new(),
+            train: BTreeMap::new(),
+            valid: BTreeMap::new(),
+        }
+    }
+
+    fn line(&mut self, text: &str) {
+        // A progress line that can't be written must not end a training.
+        let _ = writeln!(self.out, "{text}");
+    }
+
+    fn name(&self, id: &MetricId) -> Option<String> {
+        let found = self.metrics.iter().find(|(known, _)| known == id)?;
+        Some(found.1.clone())
+    }
+
+    fn note(&self, state: MetricState) -> Option<(String, f64)> {
+        match state {
+            MetricState::Numeric(entry, Some(value)) => {
+                Some((self.name(&entry.metric_id)?, running(&value)))
+            }
+            _ => None,
+        }
+    }
+
+    fn values(&self, values: &BTreeMap<String, f64>) -> String {
+        let known = self.metrics.iter().filter_map(|(_, name)| {
+            let value = values.get(name)?;
+            Some(format!(" {name} {}", short(*value)))
+        });
+        known.collect()
+    }
+}
+
+fn running(entry: &NumericEntry) -> f64 {
+    entry.current()
+}
+
+/// Four significant digits.
+fn short(value: f64) -> String {
+    match value.abs() {
+        v if v >= 1000.0 => format!("{value:.0}"),
+        v if v >= 100.0 => format!("{value:.1}"),
+        v if v >= 10.0 => format!("{value:.2}"),
+        _ => format!("{value:.3}"),
+    }
+}
+
+impl<W: Write + Send + Sync> std::fmt::Debug for EpochLines<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EpochLines")
+            .field("every", &self.every)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<W: Write + Send + Sync> MetricsRendererTraining for EpochLines<W> {
+    fn update_train(&mut self, state: MetricState) {
+        self.train.extend(self.note(state));
+    }
+
+    fn update_valid(&mut self, state: MetricState) {
+        self.valid.extend(self.note(state));
+    }
+
+    fn on_train_end(
+        &mut self,
+        summary: Option<LearnerSummary>,
+    ) -> Result<(), Box<dyn core::error::Error>> {
+        if let Some(summary) = summary {
+            self.line(&summary.to_string());
+        }
+        Ok(())
+    }
+}
+
+impl<W: Write + Send + Sync> TrainingProgressLogger for EpochLines<W> {
+    fn start(
+        &mut self,
+        total_epochs: usize,
+        _starting_epoch: usize,
+        _total_items: Option<usize>,
+        _label: Option<&str>,
+    ) {
+        self.epochs = total_epochs;
+        self.started = Instant::now();
+    }
+
+    fn start_split(&mut self, _split: &str, _total_items: usize) {}
+
+    fn update_split(&mut self, _items_processed: usize) {}
+
+    fn end_split(&mut self) {}
+
+    fn update_epoch(&mut self, epoch: usize) {
+        if epoch.is_multiple_of(self.every) || epoch == self.epochs {
+            let line = format!(
+                "epoch {epoch}/{}  {:.1} s  train{}  valid{}",
+                self.epochs,
+                self.started.elapsed().as_secs_f64(),
+                self.values(&self.train),
+                self.values(&self.valid),
+            );
+            self.line(&line);
+        }
+        self.train.clear();
+        self.valid.clear();
+    }
+
+    fn end(&mut self) {}
+
+    fn log_event_training(&mut self, event: String) {
+        self.line(&event);
+    }
+}
+
+impl<W: Write + Send + Sync> MetricsRendererEvaluation for EpochLines<W> {
+    fn update_test(&mut self, _name: EvaluationName, state: MetricState) {
+        self.valid.extend(self.note(state));
+    }
+}
+
+impl<W: Write + Send + Sync> EvaluationProgressLogger for EpochLines<W> {
+    fn start_global_progress(&mut self, _total_tests: usize) {
+        self.started = Instant::now();
+    }
+
+    fn start_test(&mut self, _name: &str, _total_items: usize) {
+        self.valid.clear();
+    }
+
+    fn update_test_progress(&mut self, _items_processed: usize) {}
+
+    fn end_test(&mut self) {
+        let seconds = self.started.elapsed().as_secs_f64();
+        let line = format!("test  {seconds:.1} s {}", self.values(&self.valid));
+        self.line(&line);
+    }
+
+    fn end_global_progress(&mut self) {}
+
+    fn log_event_evaluation(&mut self, event: String) {
+        self.line(&event);
+    }
+}
+
+impl<W: Write + Send + Sync> MetricsRenderer for EpochLines<W> {
+    fn manual_close(&mut self) {}
+
+    fn register_metric(&mut self, definition: MetricDefinition) {
+        let name = definition.name.to_string();
+        if self.name(&definition.metric_id).is_none() {
+            self.metrics.push((definition.metric_id, name));
+        }
+    }
+}

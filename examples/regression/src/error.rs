@@ -1,0 +1,72 @@
+//! Why a run has no report.
+
+use std::path::PathBuf;
+
+use blitz_train::prelude::FitError;
+use thiserror::Error;
+
+use crate::data::DataError;
+use crate::plot::PlotError;
+
+/// Why a run has no report. Every message names the file or the value at fault.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The data or the splits are at fault.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// No such device in this build.
+    #[error(transparent)]
+    Device(#[from] crate::device::DeviceError),
+    /// A setting that the command line alone cannot judge.
+    #[error("{0}")]
+    Setting(String),
+    /// The folder cannot be made or written to.
+    #[error("cannot write to the output folder {}: {reason}", path.display())]
+    NotWritable {
+        /// The folder.
+        path: PathBuf,
+        /// What the operating system says.
+        reason: std::io::Error,
+    },
+    /// There is nothing to resume.
+    #[error("{} has no checkpoint to resume from", path.display())]
+    NoCheckpoint {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The folder's training had other settings.
+    #[error(
+        "{} holds a training with other settings or rows than these (see its config.json): \
+         resume with the same, or take another --out",
+        path.display()
+    )]
+    OtherSettings {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The saved configuration cannot be read.
+    #[error("cannot read {}: {reason}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The model cannot be saved.
+    #[error("cannot save the model: {0}")]
+    NotSaved(String),
+    /// The training failed.
+    #[error(transparent)]
+    Fit(#[from] FitError),
+    /// The training was stopped, by Ctrl-C or from the dashboard.
+    #[error("stopped ({reason}); the checkpoints in {} are whole: go on with --resume", path.display())]
+    Interrupted {
+        /// Who stopped it.
+        reason: String,
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The plot failed.
+    #[error(transparent)]
+    Plot(#[from] PlotError),
+}

@@ -1,0 +1,84 @@
+//! What a trained model says of rows it has not seen, in the target's own unit.
+
+use burn::data::dataloader::batcher::Batcher;
+use burn::tensor::Device;
+
+use crate::batch::{Item, RowBatcher};
+use crate::config::RunConfig;
+use crate::data::{Split, Table};
+use crate::report::Row;
+use crate::train::Model;
+
+/// The predictive draws are not those of any training step.
+const PREDICTION_SEED: u64 = 0x626c_6974_7a00_0001;
+
+/// The test rows and how the predictions fared on them.
+pub struct Evaluation {
+    /// Every test row with its prediction.
+    pub rows: Vec<Row>,
+    /// Root mean square error of the predictive mean.
+    pub rmse: f64,
+    /// Mean negative log density, in nats.
+    pub nll: f64,
+}
+
+impl Evaluation {
+    /// Predicts the test rows of `split` with `samples` draws.
+    pub fn of(
+        model: &Model,
+        config: &RunConfig,
+        table: &Table,
+        split: &Split,
+        samples: usize,
+        device: &Device,
+    ) -> Self {
+        let batch = RowBatcher.batch(items(config, table, &split.test), device);
+        let predictive = model
+            .predict(batch.inputs, samples, config.elbo.seed ^ PREDICTION_SEED)
+            .rescale(&config.target.mean, &config.target.std);
+
+        let truths = table.targets_of(&split.test);
+        let mean = predictive.mean();
+        let (epistemic, aleatoric) = (predictive.epistemic_std(), predictive.aleatoric_std());
+        let (inner, outer) = (predictive.interval(0.75), predictive.interval(0.95));
+        let nll = predictive.nll(&truths);
+        let n = truths.len() as f64;
+        let square_error = truths.iter().zip(&mean).map(|(y, m)| (y - m).powi(2));
+        Self {
+            rmse: (square_error.sum::<f64>() / n).sqrt(),
+            nll: nll.iter().sum::<f64>() / n,
+            rows: (0..truths.len())
+                .map(|i| Row {
+                    index: split.test[i],
+                    truth: truths[i],
+                    mean: mean[i],
+                    epistemic: epistemic[i],
+                    aleatoric: aleatoric[i],
+                    lower_75: inner[i].lower,
+                    upper_75: inner[i].upper,
+                    lower_95: outer[i].lower,
+                    upper_95: outer[i].upper,
+                })
+                .collect(),
+        }
+    }
+
+    /// The mean of `f` over the rows.
+    pub fn mean(&self, f: impl Fn(&Row) -> f64) -> f64 {
+        self.rows.iter().map(f).sum::<f64>() / self.rows.len() as f64
+    }
+}
+
+/// The standardized rows of `table` with these numbers.
+pub fn items(config: &RunConfig, table: &Table, rows: &[usize]) -> Vec<Item> {
+    let inputs = config.inputs.transform(&table.features_of(rows));
+    let targets = config.target.transform(&table.targets_of(rows));
+    inputs
+        .chunks(table.n_features)
+        .zip(targets)
+        .map(|(inputs, target)| Item {
+            inputs: inputs.iter().map(|x| *x as f32).collect(),
+            target: target as f32,
+        })
+        .collect()
+}

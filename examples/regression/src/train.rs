@@ -1,0 +1,110 @@
+//! One split, trained by Burn's Learner on the ELBO.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use blitz_train::prelude::*;
+use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
+use burn::data::dataset::InMemDataset;
+use burn::optim::AdamConfig;
+use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
+use burn::tensor::{Device, Tensor};
+use burn::train::checkpoint::KeepLastNCheckpoints;
+use burn::train::metric::LossMetric;
+use burn::train::{Interrupter, Learner, SupervisedTraining};
+
+use crate::batch::{Item, RowBatcher};
+use crate::config::RunConfig;
+use crate::error::RunError;
+use crate::model::Regressor;
+
+/// What is trained: a network under a Gaussian likelihood.
+pub type Model = ElboModel<Regressor, GaussianLikelihood>;
+
+/// How a training shows and ends.
+#[derive(Clone, Copy)]
+pub struct Session<'a> {
+    /// Where the checkpoints go.
+    pub out: &'a Path,
+    /// The epoch whose checkpoint to go on from.
+    pub resume_from: Option<usize>,
+    /// Burn's dashboard instead of a line now and then.
+    pub dashboard: bool,
+    /// Stops the training when asked to.
+    pub interrupter: &'a Interrupter,
+}
+
+/// Trains on `train`, showing how `valid` goes; returns the model of the last epoch and the time it took.
+///
+/// The validation decides nothing, so that showing the test rows is fair.
+pub fn train(
+    config: &RunConfig,
+    train: Vec<Item>,
+    valid: Vec<Item>,
+    device: &Device,
+    session: Session<'_>,
+) -> Result<(Model, Duration), RunError> {
+    // Burn draws the initial weights from the device's own generator.
+    device.seed(config.elbo.seed);
+    let device = device.clone().autodiff();
+    let model = ElboModel::new(
+        config.model.init(&device),
+        config.likelihood.init(&device),
+        config.elbo.init(),
+    )
+    .validation_samples(5);
+
+    let steps = train.len().div_ceil(config.batch_size) * config.epochs;
+    let learning_rate = CosineAnnealingLrSchedulerConfig::new(config.lr, steps)
+        .init()
+        .map_err(RunError::Setting)?;
+    let learner = Learner::new(model, AdamConfig::new().init(), learning_rate);
+
+    let valid_batch = valid.len();
+    let mut training = SupervisedTraining::new(
+        session.out,
+        loader(train, config.batch_size, Some(config.elbo.seed)),
+        loader(valid, valid_batch, None),
+    )
+    .metrics((
+        LossMetric::new(),
+        NllMetric::new(),
+        KlMetric::new(),
+        RmseMetric::new().with_scale(config.target.std[0]),
+        CoverageMetric::new(0.95),
+    ))
+    .with_default_checkpointers()
+    .with_checkpointing_strategy(KeepLastNCheckpoints::new(2))
+    .with_interrupter(session.interrupter.clone())
+    .num_epochs(config.epochs);
+    if !session.dashboard {
+        let lines = EpochLines::every((config.epochs / 20).max(1));
+        training = training.renderer(Box::new(lines));
+    }
+    if let Some(epoch) = session.resume_from {
+        training = training.checkpoint(epoch);
+    }
+
+    let start = Instant::now();
+    let fitted = fit(training, learner)?;
+    match fitted.interrupted {
+        None => Ok((fitted.model, start.elapsed())),
+        Some(interruption) => Err(RunError::Interrupted {
+            reason: interruption.reason.unwrap_or_else(|| "without a reason".into()),
+            path: session.out.to_path_buf(),
+        }),
+    }
+}
+
+fn loader(
+    items: Vec<Item>,
+    batch_size: usize,
+    shuffle: Option<u64>,
+) -> Arc<dyn DataLoader<Batch<Tensor<2>, Tensor<2>>>> {
+    let mut builder = DataLoaderBuilder::new(RowBatcher).batch_size(batch_size);
+    if let Some(seed) = shuffle {
+        builder = builder.shuffle(seed);
+    }
+    builder.build(InMemDataset::new(items))
+}
