@@ -38,7 +38,7 @@ impl BayesianizeConfig {
     pub(crate) fn apply<M: Module>(&self, module: M) -> M {
         attach(module, Some(self.group.clone()), |weight| {
             let posterior = self.posterior.init(weight.shape, weight.device);
-            Some((posterior, self.prior.init()))
+            Some((posterior, self.prior.init(weight.device)))
         })
     }
 }

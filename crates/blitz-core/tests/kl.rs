@@ -9,7 +9,7 @@ use crate::net::{Net, devices, rho, scalar, values};
 
 fn linear(posterior_std: f64, prior: PriorConfig, device: &Device) -> burn::nn::Linear {
     let mut layer = LinearConfig::new(40, 25).with_bias(false).init(device);
-    layer.weight = layer.weight.map(|weight| weight.zeros_like());
+    layer.weight = layer.weight.map(|w| w.zeros_like().set_require_grad(device.is_autodiff()));
     layer.bayesianize(
         &BayesianizeConfig::new()
             .with_posterior(NormalPosteriorConfig::new().with_initial_std(posterior_std))
@@ -213,5 +213,5 @@ fn a_mixture_weight_outside_of_0_and_1_is_refused_with_its_value() {
 #[test]
 #[should_panic(expected = "got -2")]
 fn a_negative_prior_deviation_is_refused_with_its_value() {
-    PriorConfig::normal(-2.0).init();
+    PriorConfig::normal(-2.0).init(&Device::flex());
 }

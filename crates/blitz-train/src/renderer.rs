@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use burn::train::LearnerSummary;
 use burn::train::logger::{EvaluationProgressLogger, TrainingProgressLogger};
-use burn::train::metric::{MetricDefinition, MetricId, NumericEntry};
+use burn::train::metric::{MetricDefinition, MetricId};
 use burn::train::renderer::{
     EvaluationName, MetricState, MetricsRenderer, MetricsRendererEvaluation,
     MetricsRendererTraining,
@@ -66,6 +66,13 @@ impl<W: Write + Send + Sync> EpochLines<W> {
         let _ = writeln!(self.out, "{text}");
     }
 
+    fn event(&mut self, event: &str) {
+        // Burn reports every batch by this event.
+        if event != "Iteration" {
+            self.line(event);
+        }
+    }
+
     fn name(&self, id: &MetricId) -> Option<String> {
         let found = self.metrics.iter().find(|(known, _)| known == id)?;
         Some(found.1.clone())
@@ -74,7 +81,7 @@ impl<W: Write + Send + Sync> EpochLines<W> {
     fn note(&self, state: MetricState) -> Option<(String, f64)> {
         match state {
             MetricState::Numeric(entry, Some(value)) => {
-                Some((self.name(&entry.metric_id)?, running(&value)))
+                Some((self.name(&entry.metric_id)?, value.current()))
             }
             _ => None,
         }
@@ -87,10 +94,6 @@ impl<W: Write + Send + Sync> EpochLines<W> {
         });
         known.collect()
     }
-}
-
-fn running(entry: &NumericEntry) -> f64 {
-    entry.current()
 }
 
 /// Four significant digits.
@@ -167,7 +170,7 @@ impl<W: Write + Send + Sync> TrainingProgressLogger for EpochLines<W> {
     fn end(&mut self) {}
 
     fn log_event_training(&mut self, event: String) {
-        self.line(&event);
+        self.event(&event);
     }
 }
 
@@ -197,7 +200,7 @@ impl<W: Write + Send + Sync> EvaluationProgressLogger for EpochLines<W> {
     fn end_global_progress(&mut self) {}
 
     fn log_event_evaluation(&mut self, event: String) {
-        self.line(&event);
+        self.event(&event);
     }
 }
 

@@ -56,6 +56,18 @@ pub struct Cli {
     #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 1.0, value_parser = positive)]
     pub prior_std: f64,
 
+    /// Prior of the output layer relative
+    #[arg(long, default_value_t = 1.0)]
+    pub output_scale: f64,
+
+    /// Learn the priors
+    #[arg(long)]
+    pub learn_prior: bool,
+
+    /// Weight of the KL.
+    #[arg(long, value_name = "BETA", default_value_t = 1.0)]
+    pub beta: f64,
+
     /// Deviation that the weights' posteriors start with, divided by the root of the layer's inputs.
     #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 0.1, value_parser = positive)]
     pub initial_std: f64,

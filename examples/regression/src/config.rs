@@ -39,6 +39,7 @@ impl RunConfig {
     pub fn new_for(cli: &Cli, table: &Table, split: &Split) -> Result<Self, RunError> {
         let elbo = ElboConfig::new(split.train.len())
             .with_samples(cli.samples)
+            .with_beta(BetaSchedule::Constant(cli.beta))
             .with_seed(cli.seed);
         elbo.try_init()
             .map_err(|error: ConfigError| RunError::Setting(error.to_string()))?;
@@ -48,6 +49,7 @@ impl RunConfig {
                 inputs: table.n_features,
                 hidden: cli.hidden,
                 prior_std: cli.prior_std,
+                output_scale: cli.output_scale, learn_prior: cli.learn_prior,
                 initial_std: cli.initial_std,
                 estimator: cli.estimator.into(),
             },

@@ -92,7 +92,9 @@ impl Posterior for NormalPosterior {
 
     fn log_density<const D: usize>(&self, mu: Tensor<D>, weight: Tensor<D>) -> Tensor<1> {
         let rho = self.rho(&mu);
-        let z = (weight - mu) / std_from_rho(rho.clone());
+        // A weight whose deviation is below e^-40 equals its mean in floating point, and the quotient's derivative, 1 / σ²,
+        // would overflow.
+        let z = (weight - mu) / std_from_rho(rho.clone().clamp_min(-40.0));
         crate::prior::normal_log_density(z, log_std_from_rho(rho))
     }
 

@@ -2,10 +2,10 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
 use super::{
-    FactorizedNormal, NormalPrior, NormalPriorConfig, Prior, ScaleMixturePrior,
+    FactorizedNormal, LearnedNormalPrior, LearnedNormalPriorConfig, NormalPrior, NormalPriorConfig, Prior, ScaleMixturePrior,
     ScaleMixturePriorConfig,
 };
 
@@ -18,6 +18,8 @@ use super::{
 pub enum PriorConfig {
     /// [`NormalPrior`].
     Normal(NormalPriorConfig),
+    /// [`LearnedNormalPrior`].
+    LearnedNormal(LearnedNormalPriorConfig),
     /// [`ScaleMixturePrior`].
     ScaleMixture(ScaleMixturePriorConfig),
 }
@@ -28,19 +30,25 @@ impl PriorConfig {
         Self::Normal(NormalPriorConfig { std })
     }
 
+    /// A normal prior that learns its deviation, from `initial_std`.
+    pub fn learned_normal(initial_std: f64) -> Self {
+        Self::LearnedNormal(LearnedNormalPriorConfig { initial_std })
+    }
+
     /// Blundell's scale mixture with weight `pi` on the component of deviation `sigma1`.
     pub fn scale_mixture(pi: f64, sigma1: f64, sigma2: f64) -> Self {
         Self::ScaleMixture(ScaleMixturePriorConfig { pi, sigma1, sigma2 })
     }
 
-    /// The prior.
+    /// The prior, with what it learns on `device`.
     ///
     /// # Panics
     ///
     /// Panics with the value if a parameter is out of its range.
-    pub fn init(&self) -> BuiltinPrior {
+    pub fn init(&self, device: &Device) -> BuiltinPrior {
         match self {
             Self::Normal(config) => BuiltinPrior::Normal(config.init()),
+            Self::LearnedNormal(config) => BuiltinPrior::LearnedNormal(config.init(device)),
             Self::ScaleMixture(config) => BuiltinPrior::ScaleMixture(config.init()),
         }
     }
@@ -59,6 +67,8 @@ impl Default for PriorConfig {
 pub enum BuiltinPrior {
     /// [`NormalPrior`].
     Normal(NormalPrior),
+    /// [`LearnedNormalPrior`].
+    LearnedNormal(LearnedNormalPrior),
     /// [`ScaleMixturePrior`].
     ScaleMixture(ScaleMixturePrior),
 }
@@ -67,6 +77,7 @@ impl Prior for BuiltinPrior {
     fn log_density<const D: usize>(&self, weight: Tensor<D>) -> Tensor<1> {
         match self {
             Self::Normal(prior) => prior.log_density(weight),
+            Self::LearnedNormal(prior) => prior.log_density(weight),
             Self::ScaleMixture(prior) => prior.log_density(weight),
         }
     }
@@ -74,6 +85,7 @@ impl Prior for BuiltinPrior {
     fn kl_from_normal<const D: usize>(&self, q: FactorizedNormal<D>) -> Option<Tensor<1>> {
         match self {
             Self::Normal(prior) => prior.kl_from_normal(q),
+            Self::LearnedNormal(prior) => prior.kl_from_normal(q),
             Self::ScaleMixture(prior) => prior.kl_from_normal(q),
         }
     }
