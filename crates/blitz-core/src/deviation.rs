@@ -79,8 +79,14 @@ mod tests {
                 let want = if *rho > 50.0 { f64::from(*rho) } else { want };
                 let relative = (f64::from(sigma[i]) - want).abs() / want;
                 // -100 lands among f32's subnormals, where only a few bits are left.
-                assert!(relative < if *rho < -80.0 { 0.05 } else { 2e-6 }, "sigma({rho}) = {}", sigma[i]);
-                assert!((f64::from(log_sigma[i]) - want.ln()).abs() < 1e-5 * want.ln().abs().max(1.0));
+                assert!(
+                    relative < if *rho < -80.0 { 0.05 } else { 2e-6 },
+                    "sigma({rho}) = {}",
+                    sigma[i]
+                );
+                assert!(
+                    (f64::from(log_sigma[i]) - want.ln()).abs() < 1e-5 * want.ln().abs().max(1.0)
+                );
             }
         }
     }
@@ -93,8 +99,16 @@ mod tests {
         for (i, rho) in at.iter().map(|r| f64::from(*r)).enumerate() {
             let sigmoid = 1.0 / (1.0 + (-rho).exp());
             let softplus = rho.max(0.0) + (-rho.abs()).exp().ln_1p();
-            assert!((f64::from(d_sigma[i]) - sigmoid).abs() < 1e-6, "dsigma({rho}) = {}", d_sigma[i]);
-            assert!((f64::from(d_log[i]) - sigmoid / softplus).abs() < 1e-5, "dlog({rho}) = {}", d_log[i]);
+            assert!(
+                (f64::from(d_sigma[i]) - sigmoid).abs() < 1e-6,
+                "dsigma({rho}) = {}",
+                d_sigma[i]
+            );
+            assert!(
+                (f64::from(d_log[i]) - sigmoid / softplus).abs() < 1e-5,
+                "dlog({rho}) = {}",
+                d_log[i]
+            );
         }
     }
 

@@ -150,7 +150,9 @@ pub(crate) fn request(id: ParamId) -> Request {
             Mode::Sample(sample) => Request::Sample(sample.key(id)),
             Mode::Mean => Request::Mean,
             Mode::Moments(_) => match below.last() {
-                Some(Frame { mode: Mode::Mean, .. }) => Request::Mean,
+                Some(Frame {
+                    mode: Mode::Mean, ..
+                }) => Request::Mean,
                 _ => Request::Moments,
             },
             Mode::Kl(_) => {
@@ -222,10 +224,13 @@ fn with_sample<R>(f: impl FnOnce(&mut Sample) -> R) -> Option<R> {
 }
 
 fn innermost_sample(frames: &mut [Frame]) -> Option<&mut Sample> {
-    frames.iter_mut().rev().find_map(|frame| match &mut frame.mode {
-        Mode::Sample(sample) => Some(sample),
-        _ => None,
-    })
+    frames
+        .iter_mut()
+        .rev()
+        .find_map(|frame| match &mut frame.mode {
+            Mode::Sample(sample) => Some(sample),
+            _ => None,
+        })
 }
 
 #[derive(Default)]
@@ -347,7 +352,9 @@ static FRESH: Mutex<FreshStream> = Mutex::new(FreshStream {
 /// assert_ne!(first.into_data(), second.into_data());
 /// ```
 pub fn seed(seed: u64) {
-    let mut fresh = FRESH.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let mut fresh = FRESH
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
     *fresh = FreshStream {
         seed: Some(seed),
         next: 0,
@@ -358,7 +365,9 @@ pub fn seed(seed: u64) {
 pub(crate) fn fresh_key() -> NoiseKey {
     use std::hash::{BuildHasher, Hasher, RandomState};
 
-    let mut fresh = FRESH.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let mut fresh = FRESH
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
     let seed = *fresh
         .seed
         .get_or_insert_with(|| RandomState::new().build_hasher().finish());

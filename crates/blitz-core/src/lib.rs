@@ -38,8 +38,8 @@ pub use moments::{NormalWeight, WeightMoments};
 pub use noise_source::Noise;
 pub use posterior::{NormalPosterior, NormalPosteriorConfig, Posterior, WeightInfo};
 pub use prior::{
-    BuiltinPrior, FactorizedNormal, LearnedNormalPrior, LearnedNormalPriorConfig, NormalPrior, NormalPriorConfig, Prior, PriorConfig,
-    ScaleMixturePrior, ScaleMixturePriorConfig,
+    BuiltinPrior, FactorizedNormal, LearnedNormalPrior, LearnedNormalPriorConfig, NormalPrior,
+    NormalPriorConfig, Prior, PriorConfig, ScaleMixturePrior, ScaleMixturePriorConfig,
 };
 pub use variational::Variational;
 
@@ -47,8 +47,9 @@ pub use variational::Variational;
 pub mod prelude {
     pub use crate::noise::NoiseKey;
     pub use crate::{
-        BayesianModule, BayesianizeConfig, Draw, FactorizedNormal, KlEstimator, LearnedNormalPrior, LearnedNormalPriorConfig, Noise,
-        NormalPosterior, NormalPosteriorConfig, NormalPrior, NormalPriorConfig, Posterior, Prior,
-        PriorConfig, ScaleMixturePrior, ScaleMixturePriorConfig, Variational,
+        BayesianModule, BayesianizeConfig, Draw, FactorizedNormal, KlEstimator, LearnedNormalPrior,
+        LearnedNormalPriorConfig, Noise, NormalPosterior, NormalPosteriorConfig, NormalPrior,
+        NormalPriorConfig, Posterior, Prior, PriorConfig, ScaleMixturePrior,
+        ScaleMixturePriorConfig, Variational,
     };
 }

@@ -197,7 +197,11 @@ fn total(terms: Vec<KlTerm>) -> Option<Tensor<1>> {
 
 fn sum_kl<M: Module>(module: &M, scope: KlScope) -> Tensor<1> {
     total(kl_terms(module, scope)).unwrap_or_else(|| {
-        let device = module.devices().into_iter().next().unwrap_or_else(Device::default);
+        let device = module
+            .devices()
+            .into_iter()
+            .next()
+            .unwrap_or_else(Device::default);
         Tensor::zeros([1], &device)
     })
 }

@@ -37,8 +37,18 @@ fn a_group_chooses_by_path() {
     let config = BayesianizeConfig::new().with_group(ParamGroup::from_path("output.weight"));
     let net = Net::plain(&Device::flex()).bayesianize(&config);
     assert_eq!(net.num_bayesian_weights(), 10);
-    assert!(net.output.weight.reparameterization::<MeanField>().is_some());
-    assert!(net.hidden.weight.reparameterization::<MeanField>().is_none());
+    assert!(
+        net.output
+            .weight
+            .reparameterization::<MeanField>()
+            .is_some()
+    );
+    assert!(
+        net.hidden
+            .weight
+            .reparameterization::<MeanField>()
+            .is_none()
+    );
 }
 
 #[test]
@@ -52,15 +62,24 @@ fn parameters_and_paths_of_the_deterministic_module_stay() {
     let record = Net::plain(&device).into_record();
     let expected = Net::plain(&device).load_record(record.clone());
     let loaded = net.load_record(record.allow_partial(true));
-    assert_eq!(values(loaded.output.weight.base()), values(expected.output.weight.val()));
+    assert_eq!(
+        values(loaded.output.weight.base()),
+        values(expected.output.weight.val())
+    );
 }
 
 #[test]
 fn a_record_of_another_architecture_is_refused_by_name() {
     let device = Device::flex();
     let record = Net::plain(&device).into_record();
-    let error = Net::bayesian(&device).try_load_record(record).unwrap_err().to_string();
-    assert!(error.contains("hidden.weight.bayes.posterior.rho"), "{error}");
+    let error = Net::bayesian(&device)
+        .try_load_record(record)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("hidden.weight.bayes.posterior.rho"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -68,7 +87,11 @@ fn gradients_reach_mean_and_deviation() {
     let device = Device::flex().autodiff();
     let net = Net::bayesian(&device);
     let _draw = net.draw(1, 0);
-    let grads = net.output.forward(Tensor::<2>::ones([1, 5], &device)).sum().backward();
+    let grads = net
+        .output
+        .forward(Tensor::<2>::ones([1, 5], &device))
+        .sum()
+        .backward();
     assert!(net.output.weight.base().grad(&grads).is_some());
     let rho = rho(&net.output).grad(&grads).expect("a gradient for rho");
     assert!(values(rho).iter().all(|g| *g != 0.0));
@@ -79,9 +102,15 @@ fn burns_recurrent_attention_and_embedding_layers_convert_unchanged() {
     let device = Device::flex().autodiff();
     let config = BayesianizeConfig::new();
     let tokens = Tensor::<2, Int>::from_ints([[1, 2, 0, 3]], &device);
-    let embedding = EmbeddingConfig::new(5, 4).init(&device).bayesianize(&config);
-    let lstm = LstmConfig::new(4, 4, true).init(&device).bayesianize(&config);
-    let gru = GruConfig::new(4, 4, true).init(&device).bayesianize(&config);
+    let embedding = EmbeddingConfig::new(5, 4)
+        .init(&device)
+        .bayesianize(&config);
+    let lstm = LstmConfig::new(4, 4, true)
+        .init(&device)
+        .bayesianize(&config);
+    let gru = GruConfig::new(4, 4, true)
+        .init(&device)
+        .bayesianize(&config);
     let encoder = TransformerEncoderConfig::new(4, 8, 2, 1)
         .init(&device)
         .bayesianize(&config);
@@ -96,12 +125,19 @@ fn burns_recurrent_attention_and_embedding_layers_convert_unchanged() {
         encoder.forward(TransformerEncoderInput::new(gru.forward(sequence, None)))
     };
     // Encoder dropout is active on an autodiff device; it has its own randomness, so compare without it.
-    let valid = (modules.0.valid(), modules.1.valid(), modules.2.valid(), modules.3.valid());
+    let valid = (
+        modules.0.valid(),
+        modules.1.valid(),
+        modules.2.valid(),
+        modules.3.valid(),
+    );
     let plain_run = |index| {
         let _draw = valid.draw(3, index);
         let tokens = tokens.clone().without_autodiff();
         let (sequence, _) = valid.1.forward(valid.0.forward(tokens), None);
-        values(valid.3.forward(TransformerEncoderInput::new(valid.2.forward(sequence, None))))
+        values(valid.3.forward(TransformerEncoderInput::new(
+            valid.2.forward(sequence, None),
+        )))
     };
     assert_eq!(plain_run(0), plain_run(0));
     assert_ne!(plain_run(0), plain_run(1));
@@ -110,11 +146,24 @@ fn burns_recurrent_attention_and_embedding_layers_convert_unchanged() {
     let loss = run(&modules).sum() + modules.kl_cost().sum();
     let grads = loss.backward();
     let rho = |weight: &burn::module::Param<Tensor<2>>| {
-        weight.reparameterization::<MeanField>().unwrap().posterior.rho.val()
+        weight
+            .reparameterization::<MeanField>()
+            .unwrap()
+            .posterior
+            .rho
+            .val()
     };
     assert!(rho(&modules.0.weight).grad(&grads).is_some());
-    assert!(rho(&modules.1.input_gate.input_transform.weight).grad(&grads).is_some());
-    assert!(rho(&modules.2.update_gate.hidden_transform.weight).grad(&grads).is_some());
+    assert!(
+        rho(&modules.1.input_gate.input_transform.weight)
+            .grad(&grads)
+            .is_some()
+    );
+    assert!(
+        rho(&modules.2.update_gate.hidden_transform.weight)
+            .grad(&grads)
+            .is_some()
+    );
 }
 
 #[test]
@@ -126,14 +175,20 @@ fn frozen_sampling_reads_the_mean_and_survives_valid_train_and_records() {
     assert_eq!(read(&net), mean);
     assert_eq!(read(&net.valid()), mean);
     assert_eq!(read(&net.valid().train()), mean);
-    assert_eq!(read(&net.clone().load_record(net.clone().into_record())), mean);
+    assert_eq!(
+        read(&net.clone().load_record(net.clone().into_record())),
+        mean
+    );
     assert_ne!(read(&net.unfreeze_sampling()), mean);
 }
 
 #[test]
 fn sampling_goes_on_after_valid() {
     let net = Net::bayesian(&Device::flex().autodiff()).valid();
-    assert_ne!(values(net.output.weight.val()), values(net.output.weight.base()));
+    assert_ne!(
+        values(net.output.weight.val()),
+        values(net.output.weight.base())
+    );
 }
 
 #[test]
@@ -141,8 +196,14 @@ fn a_part_of_a_model_freezes_by_path() {
     let net = Net::bayesian(&Device::flex())
         .freeze_sampling_group(ParamGroup::from_path("output.weight"));
     let _draw = net.draw(1, 0);
-    assert_eq!(values(net.output.weight.val()), values(net.output.weight.base()));
-    assert_ne!(values(net.hidden.weight.val()), values(net.hidden.weight.base()));
+    assert_eq!(
+        values(net.output.weight.val()),
+        values(net.output.weight.base())
+    );
+    assert_ne!(
+        values(net.hidden.weight.val()),
+        values(net.hidden.weight.base())
+    );
 }
 
 #[test]
@@ -159,16 +220,34 @@ fn the_means_trained_while_frozen_are_the_means_sampled_later() {
     let device = Device::flex().autodiff();
     let config = BayesianizeConfig::new()
         .with_posterior(NormalPosteriorConfig::new().with_initial_std(1e-6));
-    let mut net = LinearConfig::new(2, 1).init(&device).bayesianize(&config).freeze_sampling();
+    let mut net = LinearConfig::new(2, 1)
+        .init(&device)
+        .bayesianize(&config)
+        .freeze_sampling();
     let before = values(net.weight.base());
     let mut optimizer = SgdConfig::new().init();
     for _ in 0..3 {
-        let grads = net.forward(Tensor::<2>::ones([1, 2], &device)).sum().backward();
+        let grads = net
+            .forward(Tensor::<2>::ones([1, 2], &device))
+            .sum()
+            .backward();
         let grads = GradientsParams::from_grads(grads, &net);
         net = optimizer.step(0.5, net, grads);
     }
     let trained = values(net.weight.base());
-    assert!(trained.iter().zip(&before).all(|(t, b)| (t - b + 1.5).abs() < 1e-6));
-    let sampled = net.unfreeze_sampling().with_draw(1, 0, |net| values(net.weight.val()));
-    assert!(sampled.iter().zip(&trained).all(|(s, t)| (s - t).abs() < 1e-5));
+    assert!(
+        trained
+            .iter()
+            .zip(&before)
+            .all(|(t, b)| (t - b + 1.5).abs() < 1e-6)
+    );
+    let sampled = net
+        .unfreeze_sampling()
+        .with_draw(1, 0, |net| values(net.weight.val()));
+    assert!(
+        sampled
+            .iter()
+            .zip(&trained)
+            .all(|(s, t)| (s - t).abs() < 1e-5)
+    );
 }

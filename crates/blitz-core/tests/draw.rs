@@ -22,7 +22,10 @@ fn all_reads_inside_a_draw_see_the_same_weights() {
 #[test]
 fn reads_outside_a_draw_sample_afresh() {
     let net = Net::bayesian(&Device::flex());
-    assert_ne!(values(net.output.weight.val()), values(net.output.weight.val()));
+    assert_ne!(
+        values(net.output.weight.val()),
+        values(net.output.weight.val())
+    );
 }
 
 #[test]
@@ -128,7 +131,10 @@ fn the_mean_mode_equals_the_deterministic_network_to_the_bit() {
         let plain = Net::plain(&device);
         let net = plain.clone().bayesianize(&BayesianizeConfig::new());
         let expected = values(plain.forward(input(&device)));
-        assert_eq!(expected, net.with_mean(|net| values(net.forward(input(&device)))));
+        assert_eq!(
+            expected,
+            net.with_mean(|net| values(net.forward(input(&device))))
+        );
         assert_eq!(expected, values(net.mean_network().forward(input(&device))));
     }
 }
@@ -142,7 +148,10 @@ fn draws_nest_and_the_innermost_decides() {
         let _inner = net.draw(1, 1);
         assert_ne!(weight, values(net.output.weight.val()));
         let _mean = Draw::mean();
-        assert_eq!(values(net.output.weight.base()), values(net.output.weight.val()));
+        assert_eq!(
+            values(net.output.weight.base()),
+            values(net.output.weight.val())
+        );
     }
     assert_eq!(weight, values(net.output.weight.val()));
     drop(outer);
@@ -177,7 +186,10 @@ fn only_one_anonymous_draw_opens_at_a_time() {
     let net = Net::bayesian(&Device::flex());
     let draw = Draw::fresh_if_none();
     assert!(draw.is_some() && Draw::fresh_if_none().is_none());
-    assert_eq!(values(net.output.weight.val()), values(net.output.weight.val()));
+    assert_eq!(
+        values(net.output.weight.val()),
+        values(net.output.weight.val())
+    );
 }
 
 #[test]

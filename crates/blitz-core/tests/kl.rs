@@ -9,7 +9,9 @@ use crate::net::{Net, devices, rho, scalar, values};
 
 fn linear(posterior_std: f64, prior: PriorConfig, device: &Device) -> burn::nn::Linear {
     let mut layer = LinearConfig::new(40, 25).with_bias(false).init(device);
-    layer.weight = layer.weight.map(|w| w.zeros_like().set_require_grad(device.is_autodiff()));
+    layer.weight = layer
+        .weight
+        .map(|w| w.zeros_like().set_require_grad(device.is_autodiff()));
     layer.bayesianize(
         &BayesianizeConfig::new()
             .with_posterior(NormalPosteriorConfig::new().with_initial_std(posterior_std))
@@ -30,8 +32,12 @@ fn kl_is_zero_where_posterior_equals_prior() {
 
 #[test]
 fn kl_of_two_normals_is_the_hand_computed_sum_over_weights() {
-    let mut layer = LinearConfig::new(2, 1).with_bias(false).init(&Device::flex());
-    layer.weight = layer.weight.map(|w| Tensor::from_floats([[0.5], [-2.0]], &w.device()));
+    let mut layer = LinearConfig::new(2, 1)
+        .with_bias(false)
+        .init(&Device::flex());
+    layer.weight = layer
+        .weight
+        .map(|w| Tensor::from_floats([[0.5], [-2.0]], &w.device()));
     let layer = layer.bayesianize(
         &BayesianizeConfig::new()
             .with_posterior(NormalPosteriorConfig::new().with_initial_std(0.3))
@@ -92,7 +98,9 @@ fn the_monte_carlo_kl_has_the_closed_form_as_its_mean() {
     layer.weight = layer.weight.map(|weight| weight.zeros_like());
     let estimated = layer.attach_posteriors(|weight| {
         let posterior = NormalPosteriorConfig::new().with_initial_std(std);
-        let prior = DensityOnly { prior: NormalPrior::new(prior_std) };
+        let prior = DensityOnly {
+            prior: NormalPrior::new(prior_std),
+        };
         Some((posterior.init(weight.shape, weight.device), prior))
     });
     assert_eq!(estimated.kl_terms()[0].estimator, KlEstimator::MonteCarlo);
@@ -105,7 +113,10 @@ fn the_monte_carlo_kl_has_the_closed_form_as_its_mean() {
     let mean = kl.iter().sum::<f64>() / n;
     let variance = kl.iter().map(|k| (k - mean).powi(2)).sum::<f64>() / (n - 1.0);
     let standard_error = (variance / n).sqrt();
-    assert!((mean - closed).abs() < 4.0 * standard_error, "{mean} ± {standard_error}, {closed}");
+    assert!(
+        (mean - closed).abs() < 4.0 * standard_error,
+        "{mean} ± {standard_error}, {closed}"
+    );
     // Inside one draw the estimate is made at the draw's own weight, so it repeats.
     let _draw = estimated.draw(17, 0);
     assert_eq!(scalar(estimated.kl_cost()), scalar(estimated.kl_cost()));
@@ -121,11 +132,14 @@ fn the_monte_carlo_kl_has_the_closed_form_as_its_mean() {
 #[test]
 fn gradients_of_the_kl_are_the_hand_computed_ones() {
     let device = Device::flex().autodiff();
-    let layer = LinearConfig::new(3, 2).with_bias(false).init(&device).bayesianize(
-        &BayesianizeConfig::new()
-            .with_posterior(NormalPosteriorConfig::new().with_initial_std(0.3))
-            .with_prior(PriorConfig::normal(2.0)),
-    );
+    let layer = LinearConfig::new(3, 2)
+        .with_bias(false)
+        .init(&device)
+        .bayesianize(
+            &BayesianizeConfig::new()
+                .with_posterior(NormalPosteriorConfig::new().with_initial_std(0.3))
+                .with_prior(PriorConfig::normal(2.0)),
+        );
     let grads = layer.kl_cost().backward();
     let mu = values(layer.weight.base());
     let d_mu = values(layer.weight.base().grad(&grads).unwrap());
@@ -135,7 +149,10 @@ fn gradients_of_the_kl_are_the_hand_computed_ones() {
     // d KL / d sigma = sigma / s² - 1 / sigma, and d sigma / d rho = 1 - e^-sigma.
     let expected = (0.3 / 4.0 - 1.0 / 0.3) * (1.0 - (-0.3f64).exp());
     for d_rho in values(rho(&layer).grad(&grads).unwrap()) {
-        assert!((f64::from(d_rho) - expected).abs() < 1e-5, "{d_rho} {expected}");
+        assert!(
+            (f64::from(d_rho) - expected).abs() < 1e-5,
+            "{d_rho} {expected}"
+        );
     }
 }
 
@@ -159,7 +176,10 @@ fn the_kl_and_its_gradient_are_finite_for_rho_of_100_and_minus_100() {
             values(layer.weight.base().grad(&grads).unwrap()),
             values(rho(&layer).grad(&grads).unwrap()),
         ] {
-            assert!(gradient.iter().all(|g| g.is_finite()), "{prior:?} at {rho_value}");
+            assert!(
+                gradient.iter().all(|g| g.is_finite()),
+                "{prior:?} at {rho_value}"
+            );
         }
     }
 }
@@ -196,10 +216,16 @@ fn the_scale_mixture_agrees_with_scipy_up_to_50_sigma() {
             let grads = value.clone().backward();
             let gradient = f64::from(values(weight.grad(&grads).unwrap())[0]);
             let value = scalar(value);
-            assert!((value - log_density).abs() < 2e-6 * log_density.abs().max(1.0), "{w}: {value}");
+            assert!(
+                (value - log_density).abs() < 2e-6 * log_density.abs().max(1.0),
+                "{w}: {value}"
+            );
             // Inside the narrow component the derivative is the difference of terms of the size 1 / σ₂² = 1.6e5.
             let tolerance = 1e-4 * derivative.abs().max(1.0);
-            assert!((gradient - derivative).abs() < tolerance, "{w}: {gradient} {derivative}");
+            assert!(
+                (gradient - derivative).abs() < tolerance,
+                "{w}: {gradient} {derivative}"
+            );
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A small Burn network and helpers that the tests share.
 
-use blitz_core::prelude::*;
 use blitz_core::MeanField;
+use blitz_core::prelude::*;
 use burn::module::Module;
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig, Relu};
 use burn::tensor::{Device, Tensor};

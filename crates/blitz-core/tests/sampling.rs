@@ -8,10 +8,13 @@ use burn::tensor::{Device, Tensor};
 use crate::net::{rho, scalar, values};
 
 fn layer(std: f64, device: &Device) -> burn::nn::Linear {
-    LinearConfig::new(30, 20).with_bias(false).init(device).bayesianize(
-        &BayesianizeConfig::new()
-            .with_posterior(NormalPosteriorConfig::new().with_initial_std(std)),
-    )
+    LinearConfig::new(30, 20)
+        .with_bias(false)
+        .init(device)
+        .bayesianize(
+            &BayesianizeConfig::new()
+                .with_posterior(NormalPosteriorConfig::new().with_initial_std(std)),
+        )
 }
 
 #[test]
@@ -27,7 +30,11 @@ fn draws_have_the_posteriors_mean_and_deviation() {
         squares += scalar(z.square().sum());
     }
     assert!((sum / n).abs() < 4.0 / n.sqrt(), "mean {}", sum / n);
-    assert!((squares / n - 1.0).abs() < 4.0 * (2.0 / n).sqrt(), "variance {}", squares / n);
+    assert!(
+        (squares / n - 1.0).abs() < 4.0 * (2.0 / n).sqrt(),
+        "variance {}",
+        squares / n
+    );
 }
 
 /// Adds to the mean of the weight. (`Param::map` would drop the posterior.)
@@ -58,20 +65,35 @@ fn the_gradient_of_s_samples_is_the_mean_of_s_separate_gradients() {
 
     let together = (0..samples).map(of_draw).reduce(|a, b| a + b).unwrap() / samples as f64;
     let together = together.backward();
-    let separate: Vec<_> = (0..samples).map(|index| of_draw(index).backward()).collect();
+    let separate: Vec<_> = (0..samples)
+        .map(|index| of_draw(index).backward())
+        .collect();
     let mean = |gradients: Vec<Vec<f32>>| -> Vec<f64> {
         (0..600)
             .map(|i| gradients.iter().map(|g| f64::from(g[i])).sum::<f64>() / samples as f64)
             .collect()
     };
-    let mu = mean(separate.iter().map(|g| values(layer.weight.base().grad(g).unwrap())).collect());
-    let d_rho = mean(separate.iter().map(|g| values(rho(&layer).grad(g).unwrap())).collect());
+    let mu = mean(
+        separate
+            .iter()
+            .map(|g| values(layer.weight.base().grad(g).unwrap()))
+            .collect(),
+    );
+    let d_rho = mean(
+        separate
+            .iter()
+            .map(|g| values(rho(&layer).grad(g).unwrap()))
+            .collect(),
+    );
     let together_mu = values(layer.weight.base().grad(&together).unwrap());
     let together_rho = values(rho(&layer).grad(&together).unwrap());
     for (expected, got) in [(mu, together_mu), (d_rho, together_rho)] {
         for (a, b) in expected.iter().zip(&got) {
             // Equal but for the order of three additions in f32.
-            assert!((a - f64::from(*b)).abs() <= 3e-6 * a.abs().max(0.1), "{a} and {b}");
+            assert!(
+                (a - f64::from(*b)).abs() <= 3e-6 * a.abs().max(0.1),
+                "{a} and {b}"
+            );
         }
         assert!(expected.iter().any(|g| g.abs() > 1e-3));
     }

@@ -31,9 +31,7 @@ pub struct BayesianLinearConfig {
     #[config(default = true)]
     pub bias: bool,
     /// The initializer of the posterior means.
-    #[config(
-        default = "Initializer::KaimingUniform{gain:1.0/3f64.sqrt(), fan_out_only:false}"
-    )]
+    #[config(default = "Initializer::KaimingUniform{gain:1.0/3f64.sqrt(), fan_out_only:false}")]
     pub initializer: Initializer,
     /// The posterior of weight and bias.
     #[config(default = "NormalPosteriorConfig::new()")]

@@ -59,7 +59,10 @@ impl NormalMixture {
     /// Panics without draws, if the draws differ in length, if a length is no multiple of `targets`, or if a deviation
     /// is not positive.
     pub fn new(means: Vec<Vec<f64>>, noise_std: Vec<f64>, targets: usize) -> Self {
-        assert!(!means.is_empty(), "a predictive distribution needs at least one draw, got 0");
+        assert!(
+            !means.is_empty(),
+            "a predictive distribution needs at least one draw, got 0"
+        );
         assert!(
             targets > 0 && noise_std.len() == targets,
             "{targets} target columns need as many noise deviations, got {}",
@@ -117,7 +120,11 @@ impl NormalMixture {
                 *value = *value * std[i % std.len()] + mean[i % mean.len()];
             }
         }
-        let scaled = self.noise_std.iter().zip(std).map(|(noise, std)| noise * std);
+        let scaled = self
+            .noise_std
+            .iter()
+            .zip(std)
+            .map(|(noise, std)| noise * std);
         let scaled = scaled.collect();
         Self::new(self.means, scaled, self.targets)
     }
@@ -162,11 +169,16 @@ impl NormalMixture {
     ///
     /// Panics unless `level` lies inside (0, 1).
     pub fn interval(&self, level: f64) -> Vec<Interval> {
-        assert!(level > 0.0 && level < 1.0, "an interval needs a level inside (0, 1), got {level}");
+        assert!(
+            level > 0.0 && level < 1.0,
+            "an interval needs a level inside (0, 1), got {level}"
+        );
         let lower = self.quantile(0.5 - 0.5 * level);
         let upper = self.quantile(0.5 + 0.5 * level);
         let pairs = lower.into_iter().zip(upper);
-        pairs.map(|(lower, upper)| Interval { lower, upper }).collect()
+        pairs
+            .map(|(lower, upper)| Interval { lower, upper })
+            .collect()
     }
 
     /// The distribution function at each target: uniform over (0, 1) if the predictions are calibrated.
@@ -235,8 +247,14 @@ fn cdf(components: &[f64], noise: f64, y: f64) -> f64 {
 
 fn nll(components: &[f64], noise: f64, y: f64) -> f64 {
     let half_square = |m: &f64| 0.5 * ((y - m) / noise).powi(2);
-    let nearest = components.iter().map(half_square).fold(f64::INFINITY, f64::min);
-    let sum: f64 = components.iter().map(|m| (nearest - half_square(m)).exp()).sum();
+    let nearest = components
+        .iter()
+        .map(half_square)
+        .fold(f64::INFINITY, f64::min);
+    let sum: f64 = components
+        .iter()
+        .map(|m| (nearest - half_square(m)).exp())
+        .sum();
     nearest - (sum / components.len() as f64).ln()
         + noise.ln()
         + 0.5 * (2.0 * std::f64::consts::PI).ln()

@@ -49,7 +49,10 @@ impl<W: Write + Send + Sync> EpochLines<W> {
     ///
     /// Panics if `every` is zero.
     pub fn to(out: W, every: usize) -> Self {
-        assert!(every > 0, "lines need an interval of at least 1 epoch, got 0");
+        assert!(
+            every > 0,
+            "lines need an interval of at least 1 epoch, got 0"
+        );
         Self {
             out,
             every,

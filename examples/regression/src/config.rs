@@ -49,7 +49,8 @@ impl RunConfig {
                 inputs: table.n_features,
                 hidden: cli.hidden,
                 prior_std: cli.prior_std,
-                output_scale: cli.output_scale, learn_prior: cli.learn_prior,
+                output_scale: cli.output_scale,
+                learn_prior: cli.learn_prior,
                 initial_std: cli.initial_std,
                 estimator: cli.estimator.into(),
             },
@@ -78,9 +79,10 @@ impl RunConfig {
             self.save(&file).map_err(not_writable)?;
             return Ok(None);
         }
-        let epoch = last_checkpoint(&out.join("checkpoint")).ok_or_else(|| RunError::NoCheckpoint {
-            path: out.to_path_buf(),
-        })?;
+        let epoch =
+            last_checkpoint(&out.join("checkpoint")).ok_or_else(|| RunError::NoCheckpoint {
+                path: out.to_path_buf(),
+            })?;
         let saved = Self::load(&file).map_err(|error| RunError::Config {
             path: file.clone(),
             reason: error.to_string(),

@@ -5,7 +5,9 @@ use thiserror::Error;
 
 /// The program was not built for a device.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("no device `{asked}` in this build; it has: {available} (others need --features, e.g. --features wgpu)")]
+#[error(
+    "no device `{asked}` in this build; it has: {available} (others need --features, e.g. --features wgpu)"
+)]
 pub struct DeviceError {
     asked: String,
     available: String,

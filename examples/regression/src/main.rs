@@ -41,7 +41,11 @@ fn main() -> ExitCode {
         Err(error) => {
             eprintln!("regression: {error}");
             // 130 is what shells report for a program ended by Ctrl-C.
-            ExitCode::from(if matches!(error, RunError::Interrupted { .. }) { 130 } else { 2 })
+            ExitCode::from(if matches!(error, RunError::Interrupted { .. }) {
+                130
+            } else {
+                2
+            })
         }
     }
 }
@@ -55,16 +59,32 @@ fn run(cli: &Cli) -> Result<String, RunError> {
 
     if let [(name, split)] = splits.as_slice() {
         let report = run_split(cli, &table, name, split, &cli.out, &device, &interrupter)?;
-        return Ok(if cli.json { report::json(&report) } else { report.to_string() });
+        return Ok(if cli.json {
+            report::json(&report)
+        } else {
+            report.to_string()
+        });
     }
     let mut reports = Vec::new();
     for (k, (name, split)) in splits.iter().enumerate() {
         eprintln!("{name}, {} of {}", k + 1, splits.len());
         let out = cli.out.join(format!("split-{k}"));
-        reports.push(run_split(cli, &table, name, split, &out, &device, &interrupter)?);
+        reports.push(run_split(
+            cli,
+            &table,
+            name,
+            split,
+            &out,
+            &device,
+            &interrupter,
+        )?);
     }
     let summary = SplitSummary::new(reports, cli.out.clone());
-    Ok(if cli.json { report::json(&summary) } else { summary.to_string() })
+    Ok(if cli.json {
+        report::json(&summary)
+    } else {
+        summary.to_string()
+    })
 }
 
 /// Trains, predicts, measures and plots one split.

@@ -32,7 +32,11 @@ impl RegressorConfig {
         let layer = |inputs: usize, outputs: usize, prior_std: f64| {
             let initial_std = self.initial_std / (inputs as f64).sqrt();
             BayesianLinearConfig::new(inputs, outputs)
-                .with_prior(if self.learn_prior { PriorConfig::learned_normal(prior_std) } else { PriorConfig::normal(prior_std) })
+                .with_prior(if self.learn_prior {
+                    PriorConfig::learned_normal(prior_std)
+                } else {
+                    PriorConfig::normal(prior_std)
+                })
                 .with_posterior(NormalPosteriorConfig::new().with_initial_std(initial_std))
                 .with_estimator(self.estimator)
                 .init(device)

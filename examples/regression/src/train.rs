@@ -91,7 +91,9 @@ pub fn train(
     match fitted.interrupted {
         None => Ok((fitted.model, start.elapsed())),
         Some(interruption) => Err(RunError::Interrupted {
-            reason: interruption.reason.unwrap_or_else(|| "without a reason".into()),
+            reason: interruption
+                .reason
+                .unwrap_or_else(|| "without a reason".into()),
             path: session.out.to_path_buf(),
         }),
     }

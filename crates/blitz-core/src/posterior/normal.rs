@@ -39,7 +39,11 @@ impl NormalPosteriorConfig {
                 ParamId::new(),
                 move |device, require_grad| {
                     let rho = Tensor::<1>::full(flat, rho, device);
-                    if require_grad { rho.require_grad() } else { rho }
+                    if require_grad {
+                        rho.require_grad()
+                    } else {
+                        rho
+                    }
                 },
                 device.clone(),
                 true,

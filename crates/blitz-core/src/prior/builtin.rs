@@ -5,8 +5,8 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use super::{
-    FactorizedNormal, LearnedNormalPrior, LearnedNormalPriorConfig, NormalPrior, NormalPriorConfig, Prior, ScaleMixturePrior,
-    ScaleMixturePriorConfig,
+    FactorizedNormal, LearnedNormalPrior, LearnedNormalPriorConfig, NormalPrior, NormalPriorConfig,
+    Prior, ScaleMixturePrior, ScaleMixturePriorConfig,
 };
 
 /// A prior by name: what a layer's configuration holds and saves.

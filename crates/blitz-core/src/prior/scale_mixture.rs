@@ -79,8 +79,7 @@ impl Prior for ScaleMixturePrior {
         let n = weight.shape().num_elements() as f64;
         let square = weight.square();
         let log_wide = self.pi.ln() - self.sigma1.ln() - 0.5 * (2.0 * core::f64::consts::PI).ln();
-        let log_ratio =
-            (1.0 - self.pi).ln() - self.pi.ln() + self.sigma1.ln() - self.sigma2.ln();
+        let log_ratio = (1.0 - self.pi).ln() - self.pi.ln() + self.sigma1.ln() - self.sigma2.ln();
         let curvature = 0.5 / self.sigma1.powi(2) - 0.5 / self.sigma2.powi(2);
         let narrow_over_wide = square.clone().mul_scalar(curvature).add_scalar(log_ratio);
         let wide = square.mul_scalar(-0.5 / self.sigma1.powi(2));

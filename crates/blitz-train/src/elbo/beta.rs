@@ -61,7 +61,11 @@ impl BetaSchedule {
             Self::Constant(beta) | Self::LinearWarmup { to: beta, .. }
                 if !(beta.is_finite() && beta >= 0.0) =>
             {
-                Err(ConfigError::new("beta", beta, "a finite weight of at least 0"))
+                Err(ConfigError::new(
+                    "beta",
+                    beta,
+                    "a finite weight of at least 0",
+                ))
             }
             Self::Minibatches(0) => Err(ConfigError::new(
                 "beta minibatches",

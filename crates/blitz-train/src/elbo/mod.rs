@@ -47,10 +47,18 @@ impl ElboConfig {
     /// The objective, or what is wrong with the configuration.
     pub fn try_init(&self) -> Result<Elbo, ConfigError> {
         if self.dataset_size == 0 {
-            return Err(ConfigError::new("dataset_size", 0, "at least 1: the KL is weighed against a whole data set"));
+            return Err(ConfigError::new(
+                "dataset_size",
+                0,
+                "at least 1: the KL is weighed against a whole data set",
+            ));
         }
         if self.samples == 0 || self.samples > usize::from(u16::MAX) {
-            return Err(ConfigError::new("samples", self.samples, "between 1 and 65535 draws a step"));
+            return Err(ConfigError::new(
+                "samples",
+                self.samples,
+                "between 1 and 65535 draws a step",
+            ));
         }
         self.beta.check()?;
         Ok(Elbo {
@@ -159,7 +167,13 @@ impl Elbo {
         nll: impl FnMut(&M) -> Tensor<1>,
     ) -> ElboLoss {
         let beta = self.config.beta.at(step.index);
-        self.estimate(model, self.config.samples, beta, |sample| step.draw(sample), nll)
+        self.estimate(
+            model,
+            self.config.samples,
+            beta,
+            |sample| step.draw(sample),
+            nll,
+        )
     }
 
     /// The loss with the full weight of the KL at `samples` draws that are the same at every call, for validation.
@@ -169,7 +183,13 @@ impl Elbo {
         samples: usize,
         nll: impl FnMut(&M) -> Tensor<1>,
     ) -> ElboLoss {
-        self.estimate(model, samples, 1.0, |sample| VALIDATION_DRAWS | sample as u64, nll)
+        self.estimate(
+            model,
+            samples,
+            1.0,
+            |sample| VALIDATION_DRAWS | sample as u64,
+            nll,
+        )
     }
 
     fn estimate<M: Module>(

@@ -263,7 +263,10 @@ where
         let loss = output.loss.clone().into_scalar::<f64>();
         if !loss.is_finite() {
             self.settings.guard.stop(NonFiniteLoss {
-                epoch: self.settings.guard.epoch(step.index, self.elbo().config().dataset_size),
+                epoch: self
+                    .settings
+                    .guard
+                    .epoch(step.index, self.elbo().config().dataset_size),
                 step: step.index + 1,
                 nll: output.nll.clone().into_scalar::<f64>(),
                 kl: output.kl.clone().into_scalar::<f64>(),

@@ -2,7 +2,9 @@
 
 mod gaussian;
 
-pub use gaussian::{GaussianLikelihood, GaussianLikelihoodConfig, NoiseLevel, RegressionEvaluation};
+pub use gaussian::{
+    GaussianLikelihood, GaussianLikelihoodConfig, NoiseLevel, RegressionEvaluation,
+};
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;

@@ -38,7 +38,10 @@ impl CoverageMetric {
     ///
     /// Panics unless `level` lies inside (0, 1).
     pub fn new(level: f64) -> Self {
-        assert!(level > 0.0 && level < 1.0, "an interval needs a level inside (0, 1), got {level}");
+        assert!(
+            level > 0.0 && level < 1.0,
+            "an interval needs a level inside (0, 1), got {level}"
+        );
         Self {
             name: Arc::new(format!("Coverage {}%", 100.0 * level)),
             level,
@@ -88,9 +91,13 @@ impl Metric for CoverageMetric {
         _metadata: &MetricMetadata,
     ) -> Result<SerializedEntry, TensorReadError> {
         // The interval between the quantiles holds the target where the distribution function lies between them.
-        let inside = (item.cdf.clone() - 0.5).abs().lower_equal_elem(0.5 * self.level);
-        let share = inside.float().mean().try_into_scalar::<f64>()?;
-        self.state.update(100.0 * share, item.cdf.shape().num_elements());
+        let inside = (item.cdf.clone() - 0.5)
+            .abs()
+            .lower_equal_elem(0.5 * self.level);
+        let inside = inside.int().sum().try_into_scalar::<i64>()?;
+        let count = item.cdf.shape().num_elements();
+        self.state
+            .update(100.0 * inside as f64 / count as f64, count);
         Ok(self.state.compute_update(self.format()))
     }
 

@@ -64,7 +64,10 @@ impl RmseMetric {
     fn entry(&self, serialized: NumericEntry) -> SerializedEntry {
         let epoch = format_float(self.epoch.root() * self.scale, 3);
         let batch = format_float(self.batch.root() * self.scale, 3);
-        SerializedEntry::new(format!("epoch {epoch} - batch {batch}"), serialized.serialize())
+        SerializedEntry::new(
+            format!("epoch {epoch} - batch {batch}"),
+            serialized.serialize(),
+        )
     }
 }
 

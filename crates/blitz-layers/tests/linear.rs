@@ -1,0 +1,235 @@
+//! `BayesianLinear` and its estimators.
+
+use blitz_layers::prelude::*;
+use burn::module::Module;
+use burn::nn::LinearConfig;
+use burn::tensor::{Device, Tensor};
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+    tensor.into_data().iter::<f64>().collect()
+}
+
+fn config(estimator: Estimator, std: f64) -> BayesianLinearConfig {
+    BayesianLinearConfig::new(3, 2)
+        .with_estimator(estimator)
+        .with_posterior(NormalPosteriorConfig::new().with_initial_std(std))
+}
+
+const ESTIMATORS: [Estimator; 2] = [Estimator::SharedWeights, Estimator::LocalReparameterization];
+
+fn input(device: &Device) -> Tensor<2> {
+    Tensor::from_floats(
+        [[1.0, -2.0, 0.5], [0.0, 0.0, 0.0], [3.0, 1.0, -1.0]],
+        device,
+    )
+}
+
+#[test]
+fn a_record_of_burns_linear_loads_into_the_means() {
+    let device = Device::flex();
+    let plain = LinearConfig::new(3, 2).init(&device);
+    let layer = config(Estimator::SharedWeights, 0.1).init(&device);
+    let layer = layer.load_record(plain.clone().into_record().allow_partial(true));
+    let x = input(&device);
+    let mean = layer.with_mean(|layer| layer.forward(x.clone()));
+    assert_eq!(values(mean), values(plain.forward(x)));
+}
+
+#[test]
+fn as_the_deviation_vanishes_every_estimator_and_option_equals_burns_layer() {
+    let device = Device::flex();
+    for bias in [true, false] {
+        let plain = LinearConfig::new(3, 2).with_bias(bias).init(&device);
+        for estimator in ESTIMATORS {
+            let layer = config(estimator, 1e-9).with_bias(bias).init(&device);
+            let layer = layer.load_record(plain.clone().into_record().allow_partial(true));
+            let difference = layer.forward(input(&device)) - plain.forward(input(&device));
+            assert!(
+                values(difference).iter().all(|d| d.abs() < 1e-5),
+                "{estimator:?}, bias {bias}"
+            );
+        }
+    }
+}
+
+#[test]
+fn local_reparameterization_has_the_mean_and_variance_of_shared_weights() {
+    let device = Device::flex();
+    let std = 0.3;
+    let shared = config(Estimator::SharedWeights, std).init(&device);
+    let local = BayesianLinear {
+        estimator: Estimator::LocalReparameterization,
+        ..shared.clone()
+    };
+    let x = input(&device);
+    let mean = values(shared.with_mean(|layer| layer.forward(x.clone())));
+    // Var = σ² (|x|² + 1) for each output, the bias included.
+    let variance: Vec<f64> = values(x.clone().square().sum_dim(1))
+        .into_iter()
+        .flat_map(|norm| [std * std * (norm + 1.0); 2])
+        .collect();
+
+    let draws = 4000;
+    for layer in [shared, local] {
+        let (mut sum, mut squares) = (vec![0.0; 6], vec![0.0; 6]);
+        for index in 0..draws {
+            let output = values(layer.with_draw(31, index, |layer| layer.forward(x.clone())));
+            for i in 0..6 {
+                sum[i] += output[i] - mean[i];
+                squares[i] += (output[i] - mean[i]).powi(2);
+            }
+        }
+        let n = draws as f64;
+        for i in 0..6 {
+            let standard_error = (variance[i] / n).sqrt();
+            assert!(
+                (sum[i] / n).abs() < 4.5 * standard_error,
+                "{:?} mean {i}",
+                layer.estimator
+            );
+            let standard_error = variance[i] * (2.0 / n).sqrt();
+            let error = squares[i] / n - variance[i];
+            assert!(
+                error.abs() < 4.5 * standard_error,
+                "{:?} variance {i}",
+                layer.estimator
+            );
+        }
+    }
+}
+
+#[test]
+fn rows_share_their_weights_or_have_noise_of_their_own_by_estimator() {
+    let device = Device::flex();
+    let x = Tensor::<2>::ones([2, 3], &device);
+    for (estimator, same) in [(ESTIMATORS[0], true), (ESTIMATORS[1], false)] {
+        let layer = config(estimator, 0.5).init(&device);
+        let output = values(layer.with_draw(1, 0, |layer| layer.forward(x.clone())));
+        assert_eq!(output[0] == output[2], same, "{estimator:?}");
+    }
+}
+
+#[test]
+fn local_reparameterization_repeats_with_the_draw_and_differs_between_calls() {
+    let device = Device::flex();
+    let layer = config(Estimator::LocalReparameterization, 0.5).init(&device);
+    let x = input(&device);
+    let twice = || {
+        layer.with_draw(4, 2, |layer| {
+            (
+                values(layer.forward(x.clone())),
+                values(layer.forward(x.clone())),
+            )
+        })
+    };
+    let (first, second) = twice();
+    // A recurrent layer calls it at each time step: the steps must not share their noise.
+    assert_ne!(first, second);
+    assert_eq!((first, second), twice());
+}
+
+#[test]
+fn the_mean_mode_and_frozen_sampling_switch_the_noise_off_for_every_estimator() {
+    let device = Device::flex();
+    for estimator in ESTIMATORS {
+        let layer = config(estimator, 0.5).init(&device);
+        let x = input(&device);
+        let mean = values(layer.with_mean(|layer| layer.forward(x.clone())));
+        let frozen = layer.clone().freeze_sampling();
+        assert_eq!(
+            mean,
+            frozen.with_draw(1, 0, |layer| values(layer.forward(x.clone())))
+        );
+        assert_ne!(
+            mean,
+            layer.with_draw(1, 0, |layer| values(layer.forward(x.clone())))
+        );
+    }
+}
+
+#[test]
+fn gradients_are_finite_for_a_row_of_zeros_without_bias() {
+    let device = Device::flex().autodiff();
+    let layer = config(Estimator::LocalReparameterization, 0.5)
+        .with_bias(false)
+        .init(&device);
+    let _draw = layer.draw(1, 0);
+    let grads = layer.forward(input(&device)).sum().backward();
+    let gradient = values(layer.weight.base().grad(&grads).unwrap());
+    assert!(gradient.iter().all(|g| g.is_finite()));
+    let posterior = layer
+        .weight
+        .reparameterization::<blitz_core::MeanField>()
+        .unwrap();
+    let gradient = values(posterior.posterior.rho.val().grad(&grads).unwrap());
+    assert!(gradient.iter().all(|g| g.is_finite()) && gradient.iter().any(|g| *g != 0.0));
+}
+
+#[test]
+fn the_gradient_of_local_reparameterization_varies_less_over_a_batch() {
+    // Kingma et al. 2015: rows with noise of their own average it away; shared weights don't.
+    let device = Device::flex().autodiff();
+    let x = Tensor::<2>::ones([64, 3], &device);
+    let variance = |estimator| {
+        let layer = config(estimator, 0.5).init(&device);
+        let gradients: Vec<f64> = (0..200)
+            .map(|index| {
+                let loss =
+                    layer.with_draw(2, index, |layer| layer.forward(x.clone()).square().mean());
+                values(layer.weight.base().grad(&loss.backward()).unwrap())[0]
+            })
+            .collect();
+        let mean = gradients.iter().sum::<f64>() / 200.0;
+        gradients.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / 200.0
+    };
+    let ratio = variance(ESTIMATORS[1]) / variance(ESTIMATORS[0]);
+    // 1/64 in theory; a variance of 200 samples has a relative standard error of 0.1.
+    assert!(ratio < 2.0 / 64.0, "{ratio}");
+}
+
+#[test]
+fn inputs_of_every_rank_work() {
+    let device = Device::flex();
+    for estimator in ESTIMATORS {
+        let layer = config(estimator, 0.1).init(&device);
+        assert_eq!(layer.forward(Tensor::<1>::ones([3], &device)).dims(), [2]);
+        assert_eq!(
+            layer.forward(Tensor::<3>::ones([4, 5, 3], &device)).dims(),
+            [4, 5, 2]
+        );
+    }
+}
+
+#[test]
+fn the_configuration_survives_json() {
+    use burn::config::Config;
+
+    let config = config(Estimator::LocalReparameterization, 0.25)
+        .with_prior(PriorConfig::scale_mixture(0.25, 1.0, 0.01));
+    let json = serde_json::to_string(&config).unwrap();
+    let back = BayesianLinearConfig::load_binary(json.as_bytes()).unwrap();
+    assert_eq!(format!("{config:?}"), format!("{back:?}"));
+}
+
+#[test]
+fn display() {
+    let layer = config(Estimator::SharedWeights, 0.1).init(&Device::flex());
+    assert_eq!(
+        layer.to_string(),
+        "BayesianLinear {d_input: 3, d_output: 2, bias: true, estimator: SharedWeights, params: 16}"
+    );
+}
+
+#[test]
+#[should_panic(expected = "got 0 and 2")]
+fn a_layer_without_inputs_is_refused_with_its_size() {
+    BayesianLinearConfig::new(0, 2).init(&Device::flex());
+}
+
+#[test]
+#[should_panic(expected = "[.., d_input]")]
+fn an_input_of_the_wrong_width_is_refused() {
+    let device = Device::flex();
+    let layer = config(Estimator::SharedWeights, 0.1).init(&device);
+    layer.forward(Tensor::<2>::ones([1, 4], &device));
+}

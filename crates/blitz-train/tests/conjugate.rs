@@ -1,0 +1,225 @@
+//! Bayesian linear regression with known noise and a normal prior: the one network whose posterior is known.
+//!
+//! With features X, noise σ and a prior N(0, s²) the posterior is normal with precision `Λ = XᵀX/σ² + I/s²` and mean
+//! `Λ⁻¹ Xᵀy/σ²`. For orthogonal columns Λ is diagonal, so the mean-field family contains it.
+
+use blitz_train::blitz_core;
+use blitz_train::prelude::*;
+use burn::module::{Module, ModuleMapper, Param};
+use burn::nn::{Linear, LinearConfig};
+use burn::optim::{AdamConfig, GradientsParams};
+use burn::tensor::{Device, Tensor};
+
+use crate::{scalar, values};
+
+const N: usize = 16;
+const NOISE: f64 = 0.5;
+const PRIOR: f64 = 1.5;
+
+struct Problem {
+    x: Tensor<2>,
+    y: Tensor<2>,
+    mean: [f64; 3],
+    std: [f64; 3],
+}
+
+/// Three columns of a 16 × 16 Hadamard matrix, scaled, and targets that are no linear function of them.
+fn problem(device: &Device) -> Problem {
+    let scale = [1.0, 0.5, 0.2];
+    let sign = |row: usize, mask: usize| {
+        if (row & mask).count_ones() % 2 == 0 {
+            1.0
+        } else {
+            -1.0
+        }
+    };
+    let x: Vec<[f64; 3]> = (0..N)
+        .map(|row| [0b0001, 0b0110, 0b1011].map(|mask| sign(row, mask)))
+        .map(|signs| std::array::from_fn(|k| signs[k] * scale[k]))
+        .collect();
+    let y: Vec<f64> = (0..N)
+        .map(|row| 0.8 * x[row][0] - 1.7 * x[row][1] + 0.3 * (row as f64).sin())
+        .collect();
+    let mut mean = [0.0; 3];
+    let mut std = [0.0; 3];
+    for k in 0..3 {
+        let xx: f64 = x.iter().map(|row| row[k] * row[k]).sum();
+        let xy: f64 = x.iter().zip(&y).map(|(row, y)| row[k] * y).sum();
+        let precision = xx / NOISE.powi(2) + 1.0 / PRIOR.powi(2);
+        std[k] = precision.powf(-0.5);
+        mean[k] = xy / NOISE.powi(2) / precision;
+    }
+    let flat: Vec<f32> = x.iter().flatten().map(|v| *v as f32).collect();
+    let targets: Vec<f32> = y.iter().map(|v| *v as f32).collect();
+    Problem {
+        x: Tensor::<1>::from_floats(flat.as_slice(), device).reshape([N, 3]),
+        y: Tensor::<1>::from_floats(targets.as_slice(), device).reshape([N, 1]),
+        mean,
+        std,
+    }
+}
+
+fn model(device: &Device) -> Linear {
+    LinearConfig::new(3, 1)
+        .with_bias(false)
+        .init(device)
+        .bayesianize(
+            &BayesianizeConfig::new()
+                .with_posterior(NormalPosteriorConfig::new().with_initial_std(0.3))
+                .with_prior(PriorConfig::normal(PRIOR)),
+        )
+}
+
+fn likelihood(device: &Device) -> GaussianLikelihood {
+    GaussianLikelihoodConfig::new()
+        .with_noise(NoiseLevel::Fixed(NOISE))
+        .init(device)
+}
+
+fn posterior(model: &Linear) -> (Tensor<1>, Tensor<1>) {
+    let variational = model
+        .weight
+        .reparameterization::<blitz_core::MeanField>()
+        .unwrap();
+    (
+        model.weight.base().flatten(0, 1),
+        variational.posterior.rho.val(),
+    )
+}
+
+#[test]
+fn training_recovers_the_exact_posterior() {
+    let device = Device::flex().autodiff();
+    let problem = problem(&device);
+    let likelihood = likelihood(&device);
+    let elbo = ElboConfig::new(N).with_samples(4).with_seed(3).init();
+    let mut model = model(&device);
+    let mut optimizer = AdamConfig::new().init();
+
+    let (steps, averaged) = (3000, 1000);
+    let (mut mean, mut std) = ([0.0; 3], [0.0; 3]);
+    for step in 0..steps {
+        let loss = elbo.loss(&model, step.into(), |model| {
+            likelihood.nll(model.forward(problem.x.clone()), problem.y.clone())
+        });
+        let grads = GradientsParams::from_grads(loss.loss.backward(), &model);
+        model = optimizer.step(0.01, model, grads);
+        if step >= steps - averaged {
+            let (mu, rho) = posterior(&model);
+            let sigma = values(blitz_core::deviation::std_from_rho(rho));
+            for (k, mu) in values(mu).into_iter().enumerate() {
+                mean[k] += mu / averaged as f64;
+                std[k] += sigma[k] / averaged as f64;
+            }
+        }
+    }
+    for k in 0..3 {
+        // The average of a thousand steps still wanders by a few hundredths of the posterior's own deviation.
+        let off = (mean[k] - problem.mean[k]) / problem.std[k];
+        assert!(
+            off.abs() < 0.1,
+            "mean {k}: {} instead of {}",
+            mean[k],
+            problem.mean[k]
+        );
+        let ratio = std[k] / problem.std[k];
+        assert!(
+            (ratio - 1.0).abs() < 0.05,
+            "deviation {k}: {} instead of {}",
+            std[k],
+            problem.std[k]
+        );
+    }
+}
+
+/// Puts the posterior where it is known to be.
+struct Exact<'a>(&'a Problem);
+
+impl ModuleMapper for Exact<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let exact = match D {
+            2 => self.0.mean,
+            _ => self.0.std.map(blitz_core::deviation::rho_from_std),
+        };
+        param.map(|old| {
+            let exact = Tensor::<1>::from_floats(exact.map(|v| v as f32), &old.device());
+            exact
+                .reshape(old.shape())
+                .set_require_grad(old.is_require_grad())
+        })
+    }
+}
+
+#[test]
+fn the_elbos_expected_gradient_vanishes_at_the_exact_posterior() {
+    let device = Device::flex().autodiff();
+    let problem = problem(&device);
+    let likelihood = likelihood(&device);
+    let elbo = ElboConfig::new(N).with_seed(5).init();
+    let model = model(&device).map(&mut Exact(&problem));
+
+    let draws = 3000u64;
+    let mut gradients = vec![Vec::new(); 6];
+    for step in 0..draws {
+        let loss = elbo.loss(&model, step.into(), |model| {
+            likelihood.nll(model.forward(problem.x.clone()), problem.y.clone())
+        });
+        let grads = loss.loss.backward();
+        let (_, rho) = posterior(&model);
+        let d_mu = values(model.weight.base().grad(&grads).unwrap());
+        let d_rho = values(rho.grad(&grads).unwrap());
+        for (all, gradient) in gradients.iter_mut().zip(d_mu.into_iter().chain(d_rho)) {
+            all.push(gradient);
+        }
+    }
+    for (k, gradients) in gradients.iter().enumerate() {
+        let n = draws as f64;
+        let mean = gradients.iter().sum::<f64>() / n;
+        let variance = gradients.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / (n - 1.0);
+        let standard_error = (variance / n).sqrt();
+        assert!(
+            mean.abs() < 4.5 * standard_error,
+            "coordinate {k}: {mean} ± {standard_error}"
+        );
+    }
+}
+
+#[test]
+fn at_the_exact_posterior_the_elbo_is_the_log_evidence() {
+    // ln p(y) = ELBO exactly when q is the posterior; the estimate's own noise is what is left.
+    let device = Device::flex();
+    let problem = problem(&device);
+    let likelihood = likelihood(&device);
+    let model = model(&device).map(&mut Exact(&problem));
+    let elbo = ElboConfig::new(N).with_samples(4000).init();
+    let loss = elbo.loss(&model, 0.into(), |model| {
+        likelihood.nll(model.forward(problem.x.clone()), problem.y.clone())
+    });
+    let neg_elbo = scalar(loss.loss) * N as f64;
+
+    // y ~ N(0, σ² I + s² X Xᵀ): in the basis of X's orthogonal columns the covariance is diagonal.
+    let x: Vec<Vec<f64>> = values(problem.x.clone())
+        .chunks(3)
+        .map(<[f64]>::to_vec)
+        .collect();
+    let y = values(problem.y.clone());
+    let two_pi = 2.0 * std::f64::consts::PI;
+    let mut rest: f64 = y.iter().map(|y| y * y).sum();
+    let mut neg_log_evidence = 0.0;
+    for k in 0..3 {
+        let norm: f64 = x.iter().map(|row| row[k] * row[k]).sum();
+        let along: f64 = x.iter().zip(&y).map(|(row, y)| row[k] * y).sum::<f64>() / norm.sqrt();
+        let variance = NOISE.powi(2) + PRIOR.powi(2) * norm;
+        neg_log_evidence += 0.5 * (along * along / variance + (two_pi * variance).ln());
+        rest -= along * along;
+    }
+    let others = (N - 3) as f64;
+    neg_log_evidence += 0.5 * (rest / NOISE.powi(2) + others * (two_pi * NOISE.powi(2)).ln());
+    // The NLL's deviation over draws is that of half a chi-square with 3 degrees of freedom at most.
+    let standard_error = 1.3 / 4000f64.sqrt();
+    let difference = neg_elbo - neg_log_evidence;
+    assert!(
+        difference.abs() < 5.0 * standard_error,
+        "{neg_elbo} {neg_log_evidence}"
+    );
+}

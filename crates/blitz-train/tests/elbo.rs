@@ -1,0 +1,178 @@
+//! The objective.
+
+use blitz_train::ConfigError;
+use blitz_train::prelude::*;
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::LinearConfig;
+use burn::tensor::{Device, Tensor};
+
+use crate::{scalar, values};
+
+fn model(device: &Device, prior: PriorConfig) -> burn::nn::Linear {
+    LinearConfig::new(2, 1).init(device).bayesianize(
+        &BayesianizeConfig::new()
+            .with_posterior(NormalPosteriorConfig::new().with_initial_std(0.4))
+            .with_prior(prior),
+    )
+}
+
+fn priors() -> [PriorConfig; 2] {
+    // A closed form, and a Monte Carlo estimate.
+    [
+        PriorConfig::normal(1.0),
+        PriorConfig::scale_mixture(0.5, 1.0, 0.1),
+    ]
+}
+
+#[test]
+fn the_loss_is_the_nll_plus_the_weighted_kl_over_the_data_sets_size() {
+    let device = Device::flex();
+    let x = Tensor::<2>::from_floats([[1.0, 2.0], [0.5, -1.0]], &device);
+    for prior in priors() {
+        let model = model(&device, prior);
+        let elbo = ElboConfig::new(50)
+            .with_samples(3)
+            .with_seed(9)
+            .with_beta(BetaSchedule::LinearWarmup { steps: 10, to: 0.8 })
+            .init();
+        let nll = |model: &burn::nn::Linear| model.forward(x.clone()).square().squeeze_dim::<1>(1);
+        let loss = elbo.loss(&model, 5.into(), nll);
+        assert_eq!(loss.beta, 0.4);
+
+        // By hand, at the same draws.
+        let (mut nlls, mut kls) = (0.0, 0.0);
+        for sample in 0..3 {
+            let _draw = model.draw(9, (5 << 32) | sample);
+            nlls += scalar(nll(&model).mean()) / 3.0;
+            kls += scalar(model.kl_cost()) / 3.0;
+        }
+        assert!((scalar(loss.nll) - nlls).abs() < 1e-5);
+        assert!((scalar(loss.kl) - kls).abs() < 1e-4 * kls.abs());
+        assert!((scalar(loss.loss) - (nlls + 0.4 * kls / 50.0)).abs() < 1e-5);
+    }
+}
+
+#[test]
+fn the_gradient_of_s_samples_is_the_mean_of_the_gradients_of_each() {
+    let device = Device::flex().autodiff();
+    let x = Tensor::<2>::from_floats([[1.0, 2.0], [0.5, -1.0]], &device);
+    for prior in priors() {
+        let model = model(&device, prior);
+        let rho = || {
+            let weight = model
+                .weight
+                .reparameterization::<blitz_train::blitz_core::MeanField>();
+            weight.unwrap().posterior.rho.val()
+        };
+        let nll = |model: &burn::nn::Linear| model.forward(x.clone()).square().squeeze_dim::<1>(1);
+        let elbo = ElboConfig::new(7).with_samples(3).init();
+        let grads = elbo.loss(&model, 0.into(), nll).loss.backward();
+        let together = [
+            values(model.weight.base().grad(&grads).unwrap()),
+            values(rho().grad(&grads).unwrap()),
+        ];
+        let mut separate = [vec![0.0; 2], vec![0.0; 2]];
+        for sample in 0..3 {
+            let _draw = model.draw(0, sample);
+            let loss = nll(&model).mean() + model.kl_cost() / 7.0;
+            let grads = loss.backward();
+            let of_draw = [
+                values(model.weight.base().grad(&grads).unwrap()),
+                values(rho().grad(&grads).unwrap()),
+            ];
+            for (sum, gradient) in separate.iter_mut().zip(of_draw) {
+                for (sum, gradient) in sum.iter_mut().zip(gradient) {
+                    *sum += gradient / 3.0;
+                }
+            }
+        }
+        for (a, b) in together.iter().flatten().zip(separate.iter().flatten()) {
+            assert!((a - b).abs() < 1e-5 * b.abs().max(1.0), "{a} {b}");
+        }
+    }
+}
+
+#[test]
+fn steps_samples_and_accumulated_batches_all_have_draws_of_their_own() {
+    let device = Device::flex();
+    let model = model(&device, PriorConfig::default());
+    let elbo = ElboConfig::new(1).with_samples(4).init();
+    let mut seen = Vec::new();
+    for index in 0..3 {
+        for accumulated in 0..3 {
+            let step = blitz_train::Step { index, accumulated };
+            elbo.loss(&model, step, |model| {
+                seen.push(values(model.weight.val()));
+                Tensor::zeros([1], &device)
+            });
+        }
+    }
+    for (i, a) in seen.iter().enumerate() {
+        assert!(seen[..i].iter().all(|b| a != b));
+    }
+    assert_eq!(seen.len(), 36);
+}
+
+#[test]
+fn impossible_settings_are_errors_that_name_the_value() {
+    let error = |config: ElboConfig| -> ConfigError { config.try_init().unwrap_err() };
+    assert_eq!(error(ElboConfig::new(0)).field, "dataset_size");
+    assert_eq!(error(ElboConfig::new(5).with_samples(0)).field, "samples");
+    let negative = ElboConfig::new(5).with_beta(BetaSchedule::Constant(-1.0));
+    assert_eq!(
+        error(negative).to_string(),
+        "beta must be a finite weight of at least 0, got -1"
+    );
+    let nan = ElboConfig::new(5).with_beta(BetaSchedule::LinearWarmup {
+        steps: 2,
+        to: f64::NAN,
+    });
+    assert_eq!(error(nan).value, "NaN");
+    assert!(
+        ElboConfig::new(5)
+            .with_beta(BetaSchedule::Minibatches(0))
+            .try_init()
+            .is_err()
+    );
+}
+
+#[test]
+#[should_panic(expected = "the batch has no examples")]
+fn an_empty_batch_is_refused() {
+    let device = Device::flex();
+    let model = model(&device, PriorConfig::default());
+    let elbo = ElboConfig::new(1).init();
+    elbo.loss(&model, 0.into(), |_| Tensor::zeros([0], &device));
+}
+
+#[test]
+fn a_configuration_read_back_is_the_one_saved() {
+    let config = ElboConfig::new(455)
+        .with_samples(3)
+        .with_seed(u64::MAX)
+        .with_beta(BetaSchedule::LinearWarmup {
+            steps: 100,
+            to: 1.0,
+        });
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("elbo.json");
+    config.save(&file).unwrap();
+    assert_eq!(ElboConfig::load(&file).unwrap(), config);
+}
+
+#[test]
+fn losses_are_the_same_to_the_bit_when_repeated_and_close_on_another_backend() {
+    #[allow(deprecated)] // ndarray stays supported here.
+    let devices = [Device::flex(), Device::ndarray()];
+    let flex = model(&devices[0], PriorConfig::default());
+    let loss = |device: &Device| {
+        let model = flex.clone().to_device(device);
+        let x = Tensor::<2>::from_floats([[1.0, 2.0], [0.5, -1.0]], device);
+        let elbo = ElboConfig::new(3).with_samples(5).init();
+        let nll = |model: &burn::nn::Linear| model.forward(x.clone()).square().squeeze_dim::<1>(1);
+        scalar(elbo.loss(&model, 2.into(), nll).loss)
+    };
+    assert_eq!(loss(&devices[0]), loss(&devices[0]));
+    assert!((loss(&devices[0]) - loss(&devices[1])).abs() < 1e-5);
+}
