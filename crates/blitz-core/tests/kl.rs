@@ -241,3 +241,47 @@ fn a_mixture_weight_outside_of_0_and_1_is_refused_with_its_value() {
 fn a_negative_prior_deviation_is_refused_with_its_value() {
     PriorConfig::normal(-2.0).init(&Device::flex());
 }
+
+#[test]
+fn the_learned_prior_is_at_its_best_where_its_variance_is_the_mean_of_the_posteriors_squares() {
+    use blitz_core::BuiltinPrior;
+
+    let device = Device::flex().autodiff();
+    let layer = |prior_std| {
+        let layer = linear(0.3, PriorConfig::learned_normal(prior_std), &device);
+        layer.map(&mut ConstantMean(0.4))
+    };
+    let gradient = |prior_std| {
+        let layer = layer(prior_std);
+        let grads = layer.kl_cost().backward();
+        let variational = layer
+            .weight
+            .reparameterization::<blitz_core::MeanField>()
+            .unwrap();
+        let BuiltinPrior::LearnedNormal(prior) = &variational.prior else {
+            panic!("another prior: {:?}", variational.prior);
+        };
+        f64::from(values(prior.log_std.val().grad(&grads).unwrap())[0])
+    };
+    // d KL / d ln s = n (1 − (μ² + σ²) / s²), which is zero at s² = 0.4² + 0.3².
+    assert!(gradient(0.5).abs() < 1e-2);
+    assert!((gradient(1.0) - 1000.0 * (1.0 - 0.25)).abs() < 1e-1);
+    // The same KL as the fixed prior's of the same deviation.
+    let fixed = linear(0.3, PriorConfig::normal(0.7), &device).map(&mut ConstantMean(0.4));
+    let difference = scalar(layer(0.7).kl_cost()) - scalar(fixed.kl_cost());
+    assert!(difference.abs() < 1e-2, "{difference}");
+}
+
+struct ConstantMean(f32);
+
+impl burn::module::ModuleMapper for ConstantMean {
+    fn map_float<const D: usize>(
+        &mut self,
+        param: burn::module::Param<Tensor<D>>,
+    ) -> burn::module::Param<Tensor<D>> {
+        match D {
+            2 => param.map(|mu| Tensor::full(mu.shape(), self.0, &mu.device()).require_grad()),
+            _ => param,
+        }
+    }
+}

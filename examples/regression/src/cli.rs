@@ -33,12 +33,12 @@ pub struct Cli {
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 500, value_parser = at_least::<2>)]
     pub predict_samples: usize,
 
-    /// Learning rate.
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true, default_value_t = 1e-3, value_parser = positive)]
+    /// Learning rate at the start; it falls to 0 along a cosine.
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, default_value_t = 3e-3, value_parser = learning_rate)]
     pub lr: f64,
 
     /// Training rows in one step.
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 64, value_parser = at_least::<1>)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 32, value_parser = at_least::<1>)]
     pub batch_size: usize,
 
     /// Seed of the initial weights, the draws, the order of the rows and a random split.
@@ -56,16 +56,10 @@ pub struct Cli {
     #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 1.0, value_parser = positive)]
     pub prior_std: f64,
 
-    /// Prior of the output layer relative
-    #[arg(long, default_value_t = 1.0)]
-    pub output_scale: f64,
-
-    /// Learn the priors
-    #[arg(long)]
-    pub learn_prior: bool,
-
-    /// Weight of the KL.
-    #[arg(long, value_name = "BETA", default_value_t = 1.0)]
+    /// Weight of the KL, relative to the ELBO's own.
+    ///
+    /// At 1 the posterior of a wide network falls back to its prior on data as few as these; see the README.
+    #[arg(long, value_name = "BETA", allow_negative_numbers = true, default_value_t = 0.1, value_parser = not_negative)]
     pub beta: f64,
 
     /// Deviation that the weights' posteriors start with, divided by the root of the layer's inputs.
@@ -243,6 +237,21 @@ fn at_least<const MIN: usize>(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(value) if value >= MIN => Ok(value),
         _ => Err(format!("must be a whole number of at least {MIN}")),
+    }
+}
+
+fn not_negative(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
+        _ => Err("must be a finite number of at least 0".into()),
+    }
+}
+
+/// Burn's cosine schedule takes no rate above 1.
+fn learning_rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value > 0.0 && value <= 1.0 => Ok(value),
+        _ => Err("must be a number above 0 and at most 1".into()),
     }
 }
 

@@ -49,8 +49,6 @@ impl RunConfig {
                 inputs: table.n_features,
                 hidden: cli.hidden,
                 prior_std: cli.prior_std,
-                output_scale: cli.output_scale,
-                learn_prior: cli.learn_prior,
                 initial_std: cli.initial_std,
                 estimator: cli.estimator.into(),
             },

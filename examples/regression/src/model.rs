@@ -16,10 +16,6 @@ pub struct RegressorConfig {
     /// The prior's deviation for the weights of the hidden layer; those of the output layer, which adds up all hidden
     /// units, have it divided by the root of their number.
     pub prior_std: f64,
-    /// a
-    pub output_scale: f64,
-    /// b
-    pub learn_prior: bool,
     /// The deviation that every weight starts with, divided by the root of the layer's inputs.
     pub initial_std: f64,
     /// How the layers are sampled in training.
@@ -32,11 +28,7 @@ impl RegressorConfig {
         let layer = |inputs: usize, outputs: usize, prior_std: f64| {
             let initial_std = self.initial_std / (inputs as f64).sqrt();
             BayesianLinearConfig::new(inputs, outputs)
-                .with_prior(if self.learn_prior {
-                    PriorConfig::learned_normal(prior_std)
-                } else {
-                    PriorConfig::normal(prior_std)
-                })
+                .with_prior(PriorConfig::normal(prior_std))
                 .with_posterior(NormalPosteriorConfig::new().with_initial_std(initial_std))
                 .with_estimator(self.estimator)
                 .init(device)
@@ -44,11 +36,7 @@ impl RegressorConfig {
         Regressor {
             hidden: layer(self.inputs, self.hidden, self.prior_std),
             activation: Relu::new(),
-            output: layer(
-                self.hidden,
-                1,
-                self.output_scale * self.prior_std / (self.hidden as f64).sqrt(),
-            ),
+            output: layer(self.hidden, 1, self.prior_std / (self.hidden as f64).sqrt()),
         }
     }
 }
