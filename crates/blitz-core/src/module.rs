@@ -1,7 +1,7 @@
 //! What every Burn module can do once some of its parameters have posteriors.
 
 use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param, ParamGroup};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 
 use crate::convert::{BayesianizeConfig, attach};
 use crate::draw::Draw;
@@ -197,11 +197,7 @@ fn total(terms: Vec<KlTerm>) -> Option<Tensor<1>> {
 
 fn sum_kl<M: Module>(module: &M, scope: KlScope) -> Tensor<1> {
     total(kl_terms(module, scope)).unwrap_or_else(|| {
-        let device = module
-            .devices()
-            .into_iter()
-            .next()
-            .unwrap_or_else(Device::default);
+        let device = module.devices().into_iter().next().unwrap_or_default();
         Tensor::zeros([1], &device)
     })
 }

@@ -7,6 +7,10 @@ use crate::draw::{self, Draw, MomentsSlot};
 
 /// How a weight enters a layer at this moment.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "matched on and taken apart at once; a box would cost each forward pass an allocation"
+)]
 pub enum WeightMoments<const D: usize> {
     /// A definite value: of a parameter without a posterior, of one read as its mean or with its sampling frozen,
     /// or one sample of a posterior that is not made of independent normals.

@@ -41,3 +41,8 @@ pub mod prelude {
     };
     pub use blitz_layers::prelude::*;
 }
+
+/// The README's code, compiled and run as a documentation test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -24,7 +24,7 @@ pub struct Cli {
     pub epochs: usize,
 
     /// Monte Carlo draws of the weights in one training step.
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 1, value_parser = at_least::<1>)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 3, value_parser = at_least::<1>)]
     pub samples: usize,
 
     /// Draws of the weights for a prediction.
@@ -53,7 +53,7 @@ pub struct Cli {
     ///
     /// That of the output layer is this divided by the root of the hidden units, so that the prior's functions have the same
     /// size for any number of them.
-    #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 1.0, value_parser = positive)]
+    #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 2.0, value_parser = positive)]
     pub prior_std: f64,
 
     /// Weight of the KL, relative to the ELBO's own.
@@ -67,7 +67,7 @@ pub struct Cli {
     pub initial_std: f64,
 
     /// How the layers are sampled in training.
-    #[arg(long, value_enum, default_value_t = EstimatorChoice::Local)]
+    #[arg(long, value_enum, default_value_t = EstimatorChoice::Shared)]
     pub estimator: EstimatorChoice,
 
     /// Learn this table instead of Boston housing.

@@ -18,12 +18,8 @@ macro_rules! devices {
     ($($feature:literal => $device:expr),* $(,)?) => {
         /// The names of the devices this program was built for.
         pub fn available() -> Vec<&'static str> {
-            let mut names = Vec::new();
-            $(
-                #[cfg(feature = $feature)]
-                names.push($feature);
-            )*
-            names
+            let all = [$((cfg!(feature = $feature), $feature)),*];
+            all.into_iter().filter_map(|(built, name)| built.then_some(name)).collect()
         }
 
         /// The device called `name`, or without a name Burn's choice.

@@ -56,6 +56,14 @@ impl BetaSchedule {
         }
     }
 
+    /// The weight that the schedule settles at, or averages to: what validation uses.
+    pub fn settled(&self) -> f64 {
+        match *self {
+            Self::Constant(beta) | Self::LinearWarmup { to: beta, .. } => beta,
+            Self::Minibatches(_) => 1.0,
+        }
+    }
+
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         match *self {
             Self::Constant(beta) | Self::LinearWarmup { to: beta, .. }

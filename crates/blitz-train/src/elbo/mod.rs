@@ -176,7 +176,8 @@ impl Elbo {
         )
     }
 
-    /// The loss with the full weight of the KL at `samples` draws that are the same at every call, for validation.
+    /// The loss at `samples` draws that are the same at every call and with the weight that the KL settles at, for validation:
+    /// it moves because the model does.
     pub fn validation_loss<M: Module>(
         &self,
         model: &M,
@@ -186,7 +187,7 @@ impl Elbo {
         self.estimate(
             model,
             samples,
-            1.0,
+            self.config.beta.settled(),
             |sample| VALIDATION_DRAWS | sample as u64,
             nll,
         )

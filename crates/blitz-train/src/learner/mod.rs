@@ -13,7 +13,7 @@ use blitz_layers::blitz_core::BayesianModule;
 use burn::module::{Module, ModuleDisplay, Param};
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::optim::{GradientsParams, ModuleOptimizer};
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Int, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 
 use crate::elbo::{Elbo, ElboLoss, Step};
@@ -120,7 +120,7 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
     /// A model that trains `network` under `likelihood`.
     pub fn new(network: N, likelihood: L, elbo: Elbo) -> Self {
         let devices = network.devices().into_iter().chain(likelihood.devices());
-        let device = devices.into_iter().next().unwrap_or_else(Device::default);
+        let device = devices.into_iter().next().unwrap_or_default();
         Self {
             network,
             likelihood,

@@ -176,3 +176,21 @@ fn losses_are_the_same_to_the_bit_when_repeated_and_close_on_another_backend() {
     assert_eq!(loss(&devices[0]), loss(&devices[0]));
     assert!((loss(&devices[0]) - loss(&devices[1])).abs() < 1e-5);
 }
+
+#[test]
+fn the_validation_loss_repeats_and_has_the_settled_weight_of_the_kl() {
+    let device = Device::flex();
+    let x = Tensor::<2>::from_floats([[1.0, 2.0]], &device);
+    let model = model(&device, PriorConfig::default());
+    let elbo = ElboConfig::new(10)
+        .with_beta(BetaSchedule::LinearWarmup { steps: 10, to: 0.5 })
+        .init();
+    let nll = |model: &burn::nn::Linear| model.forward(x.clone()).square().squeeze_dim::<1>(1);
+    let loss = elbo.validation_loss(&model, 4, nll);
+    let expected = scalar(loss.nll.clone()) + 0.5 * scalar(loss.kl) / 10.0;
+    assert!((scalar(loss.loss) - expected).abs() < 1e-5);
+    assert_eq!(
+        scalar(loss.nll),
+        scalar(elbo.validation_loss(&model, 4, nll).nll)
+    );
+}

@@ -27,7 +27,7 @@ struct Problem {
 fn problem(device: &Device) -> Problem {
     let scale = [1.0, 0.5, 0.2];
     let sign = |row: usize, mask: usize| {
-        if (row & mask).count_ones() % 2 == 0 {
+        if (row & mask).count_ones().is_multiple_of(2) {
             1.0
         } else {
             -1.0

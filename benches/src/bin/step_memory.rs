@@ -1,0 +1,111 @@
+//! Peak memory of one training step per weight: Burn's deterministic layers, and Bayesian ones with 1 and 10 samples.
+//!
+//! `cargo run --release -p blitz-benches --bin step_memory`
+//!
+//! Counts the bytes that are alive on the heap, so the figure does not depend on what an allocator keeps back. Adam's two moments per
+//! parameter are included: the second step is the one measured.
+
+use std::alloc::{GlobalAlloc, Layout};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use blitz_train::prelude::*;
+use burn::module::Module;
+use burn::nn::{Linear, LinearConfig, Relu};
+use burn::optim::{AdamConfig, GradientsParams};
+use burn::tensor::{Device, Tensor};
+
+struct Counting;
+
+static ALIVE: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is mimalloc's; counting touches two atomics only.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let alive = ALIVE.fetch_add(layout.size(), Relaxed) + layout.size();
+        PEAK.fetch_max(alive, Relaxed);
+        // SAFETY: the caller's promises are passed on.
+        unsafe { mimalloc::MiMalloc.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        ALIVE.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: the caller's promises are passed on.
+        unsafe { mimalloc::MiMalloc.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[derive(Module, Debug)]
+struct Mlp {
+    layers: Vec<Linear>,
+}
+
+impl Mlp {
+    fn new(widths: &[usize], device: &Device) -> Self {
+        let pairs = widths.windows(2);
+        Self {
+            layers: pairs
+                .map(|w| LinearConfig::new(w[0], w[1]).init(device))
+                .collect(),
+        }
+    }
+
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let last = self.layers.len() - 1;
+        let layers = self.layers.iter().enumerate();
+        layers.fold(x, |x, (i, layer)| match layer.forward(x) {
+            x if i < last => Relu::new().forward(x),
+            x => x,
+        })
+    }
+}
+
+/// The peak of the second step above what was alive before the model was made.
+fn peak(widths: &[usize], batch: usize, samples: Option<usize>) -> usize {
+    let device = Device::flex().autodiff();
+    let x = Tensor::<2>::ones([batch, widths[0]], &device);
+    let elbo = ElboConfig::new(60_000)
+        .with_samples(samples.unwrap_or(1))
+        .init();
+    let before = ALIVE.load(Relaxed);
+    let mut model = Mlp::new(widths, &device);
+    if samples.is_some() {
+        model = model.bayesianize(&BayesianizeConfig::new());
+    }
+    let mut optimizer = AdamConfig::new().init();
+    for step in 0..2 {
+        PEAK.store(ALIVE.load(Relaxed), Relaxed);
+        let loss = elbo.loss(&model, step.into(), |model| {
+            model.forward(x.clone()).square().mean_dim(1).squeeze_dim(1)
+        });
+        let grads = GradientsParams::from_grads(loss.loss.backward(), &model);
+        model = optimizer.step(1e-3, model, grads);
+    }
+    PEAK.load(Relaxed) - before
+}
+
+fn main() {
+    println!(
+        "{:<22} {:>9} {:>14} {:>14} {:>14}",
+        "net", "weights", "deterministic", "S = 1", "S = 10"
+    );
+    for widths in [
+        vec![13, 512, 1],
+        vec![784, 400, 400, 10],
+        vec![784, 1200, 1200, 10],
+    ] {
+        let weights: usize = widths.windows(2).map(|w| w[0] * w[1] + w[1]).sum();
+        let batch = 16;
+        let per_weight = |samples| peak(&widths, batch, samples) as f64 / weights as f64;
+        println!(
+            "{:<22} {weights:>9} {:>9.1} B/w  {:>9.1} B/w  {:>9.1} B/w",
+            format!("{widths:?}, batch {batch}"),
+            per_weight(None),
+            per_weight(Some(1)),
+            per_weight(Some(10)),
+        );
+    }
+}
