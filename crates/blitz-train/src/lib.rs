@@ -8,7 +8,7 @@
 //!
 //! # Features
 //!
-//! `std` (default) and Burn's backends under Burn's names, as in [`blitz_core`](blitz_layers::blitz_core).
+//! `std` (default) and Burn's backends under Burn's names, as in [`blitz_core`].
 
 mod elbo;
 mod error;
