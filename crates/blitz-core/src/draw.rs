@@ -337,7 +337,7 @@ static FRESH: Mutex<FreshStream> = Mutex::new(FreshStream {
 /// ([`BayesianModule::draw`](crate::BayesianModule::draw)) where threads share a process: this stream is handed out in the
 /// order in which threads ask.
 ///
-/// ```
+/// ```standalone_crate
 /// use blitz_core::prelude::*;
 /// use burn::nn::LinearConfig;
 /// use burn::tensor::{Device, Tensor};

@@ -39,6 +39,7 @@ impl RunConfig {
     pub fn new_for(cli: &Cli, table: &Table, split: &Split) -> Result<Self, RunError> {
         let elbo = ElboConfig::new(split.train.len())
             .with_samples(cli.samples)
+            .with_validation_samples(5)
             .with_beta(BetaSchedule::Constant(cli.beta))
             .with_seed(cli.seed);
         elbo.try_init()

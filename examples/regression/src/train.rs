@@ -52,8 +52,7 @@ pub fn train(
         config.model.init(&device),
         config.likelihood.init(&device),
         config.elbo.init(),
-    )
-    .validation_samples(5);
+    );
 
     let steps = train.len().div_ceil(config.batch_size) * config.epochs;
     let learning_rate = CosineAnnealingLrSchedulerConfig::new(config.lr, steps)

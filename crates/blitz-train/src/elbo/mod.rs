@@ -18,6 +18,7 @@ use crate::error::ConfigError;
 /// | `dataset_size` | | N, the number of examples in the *training set* (not the batch) | ≥ 1 |
 /// | `samples` | 1 | Monte Carlo draws per training step | ≥ 1 |
 /// | `beta` | constant 1 | the weight of the KL over time | |
+/// | `validation_samples` | 10 | Monte Carlo draws for a validation loss | ≥ 1 |
 /// | `seed` | 0 | decides every draw of the training | |
 #[derive(Config, Debug, PartialEq)]
 pub struct ElboConfig {
@@ -29,6 +30,9 @@ pub struct ElboConfig {
     /// The weight of the KL over time.
     #[config(default = "BetaSchedule::Constant(1.0)")]
     pub beta: BetaSchedule,
+    /// The number of draws that a validation loss averages over.
+    #[config(default = 10)]
+    pub validation_samples: usize,
     /// The seed of all draws.
     #[config(default = 0)]
     pub seed: u64,
@@ -53,12 +57,17 @@ impl ElboConfig {
                 "at least 1: the KL is weighed against a whole data set",
             ));
         }
-        if self.samples == 0 || self.samples > usize::from(u16::MAX) {
-            return Err(ConfigError::new(
-                "samples",
-                self.samples,
-                "between 1 and 65535 draws a step",
-            ));
+        for (field, samples) in [
+            ("samples", self.samples),
+            ("validation_samples", self.validation_samples),
+        ] {
+            if samples == 0 || samples > usize::from(u16::MAX) {
+                return Err(ConfigError::new(
+                    field,
+                    samples,
+                    "between 1 and 65535 draws",
+                ));
+            }
         }
         self.beta.check()?;
         Ok(Elbo {
@@ -176,17 +185,16 @@ impl Elbo {
         )
     }
 
-    /// The loss at `samples` draws that are the same at every call and with the weight that the KL settles at, for validation:
+    /// The loss at `validation_samples` draws that are the same at every call and with the weight that the KL settles at, for validation:
     /// it moves because the model does.
     pub fn validation_loss<M: Module>(
         &self,
         model: &M,
-        samples: usize,
         nll: impl FnMut(&M) -> Tensor<1>,
     ) -> ElboLoss {
         self.estimate(
             model,
-            samples,
+            self.config.validation_samples,
             self.config.beta.settled(),
             |sample| VALIDATION_DRAWS | sample as u64,
             nll,
@@ -201,7 +209,6 @@ impl Elbo {
         draw: impl Fn(usize) -> u64,
         mut nll: impl FnMut(&M) -> Tensor<1>,
     ) -> ElboLoss {
-        assert!(samples > 0, "an ELBO needs at least one draw, got 0");
         let mut nlls = Vec::with_capacity(samples);
         let mut kl = KlOverDraws::default();
         for sample in 0..samples {

@@ -64,7 +64,7 @@ pub struct Batch<I, T> {
 /// A network and a likelihood that Burn's `Learner` trains on the ELBO.
 ///
 /// Give it to `burn::train::Learner` and run the training with [`fit`]. Each training step averages over the
-/// [`Elbo`]'s draws; validation uses [`validation_samples`](Self::validation_samples) draws that are the same in every epoch. The number of
+/// [`Elbo`]'s draws; validation uses draws that are the same in every epoch. The number of
 /// steps made is part of the module's record, so a training resumed from a checkpoint goes on with the draws and the
 /// KL weight it would have had.
 ///
@@ -110,7 +110,6 @@ pub struct ElboModel<N: Network, L: Likelihood> {
 #[derive(Debug, Clone)]
 struct Settings {
     elbo: Elbo,
-    validation_samples: usize,
     /// Losses computed since the last optimizer step.
     accumulated: Arc<AtomicU16>,
     guard: Guard,
@@ -130,23 +129,10 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
             ),
             settings: Settings {
                 elbo,
-                validation_samples: 10,
                 accumulated: Arc::default(),
                 guard: Guard::default(),
             },
         }
-    }
-
-    /// Validates with `samples` draws instead of 10.
-    ///
-    /// # Panics
-    ///
-    /// Panics if `samples` is zero.
-    #[must_use]
-    pub fn validation_samples(mut self, samples: usize) -> Self {
-        assert!(samples > 0, "a validation needs at least one draw, got 0");
-        self.settings.validation_samples = samples;
-        self
     }
 
     /// The objective.
@@ -302,9 +288,8 @@ where
     type Output = ElboOutput<L::Evaluation>;
 
     fn step(&self, batch: Self::Input) -> Self::Output {
-        let samples = self.settings.validation_samples;
         self.evaluate(batch, |elbo, network, nll| {
-            elbo.validation_loss(network, samples, nll)
+            elbo.validation_loss(network, nll)
         })
     }
 }

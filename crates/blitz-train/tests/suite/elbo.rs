@@ -119,6 +119,11 @@ fn impossible_settings_are_errors_that_name_the_value() {
     let error = |config: ElboConfig| -> ConfigError { config.try_init().unwrap_err() };
     assert_eq!(error(ElboConfig::new(0)).field, "dataset_size");
     assert_eq!(error(ElboConfig::new(5).with_samples(0)).field, "samples");
+    let none = ElboConfig::new(5).with_validation_samples(0);
+    assert_eq!(
+        error(none).to_string(),
+        "validation_samples must be between 1 and 65535 draws, got 0"
+    );
     let negative = ElboConfig::new(5).with_beta(BetaSchedule::Constant(-1.0));
     assert_eq!(
         error(negative).to_string(),
@@ -186,11 +191,11 @@ fn the_validation_loss_repeats_and_has_the_settled_weight_of_the_kl() {
         .with_beta(BetaSchedule::LinearWarmup { steps: 10, to: 0.5 })
         .init();
     let nll = |model: &burn::nn::Linear| model.forward(x.clone()).square().squeeze_dim::<1>(1);
-    let loss = elbo.validation_loss(&model, 4, nll);
+    let loss = elbo.validation_loss(&model, nll);
     let expected = scalar(loss.nll.clone()) + 0.5 * scalar(loss.kl) / 10.0;
     assert!((scalar(loss.loss) - expected).abs() < 1e-5);
     assert_eq!(
         scalar(loss.nll),
-        scalar(elbo.validation_loss(&model, 4, nll).nll)
+        scalar(elbo.validation_loss(&model, nll).nll)
     );
 }
