@@ -17,7 +17,7 @@ const TEST_FRACTION: f64 = 0.1;
 /// Without options it learns the Boston housing data, which the program carries with it: 13 features, one hidden
 /// layer, and a median home value to predict, in thousand dollars.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "regression", version)]
+#[command(name = "regression", version, args_override_self = true)]
 pub struct Cli {
     /// Passes over the training rows.
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 400, value_parser = at_least::<1>)]

@@ -65,8 +65,8 @@ impl RunConfig {
 
     /// Readies the folder `out` and returns the epoch to resume from, if asked to resume.
     ///
-    /// A folder that holds a training is taken over only by `resume`, and then only with the same settings; otherwise
-    /// what it held of a finished or stopped training is replaced as the new one goes on.
+    /// Resuming takes the settings of the folder's training, no others. A new training in a folder that holds checkpoints puts
+    /// these aside as `checkpoint.previous`, so that it never resumes from them by mistake.
     pub fn prepare(&self, out: &Path, resume: bool) -> Result<Option<usize>, RunError> {
         let not_writable = |reason| RunError::NotWritable {
             path: out.to_path_buf(),
@@ -74,19 +74,31 @@ impl RunConfig {
         };
         std::fs::create_dir_all(out).map_err(not_writable)?;
         let file = out.join("config.json");
+        let checkpoints = out.join("checkpoint");
         if !resume {
+            if checkpoints.exists() {
+                let previous = out.join("checkpoint.previous");
+                if previous.exists() {
+                    std::fs::remove_dir_all(&previous).map_err(not_writable)?;
+                }
+                std::fs::rename(&checkpoints, previous).map_err(not_writable)?;
+            }
             self.save(&file).map_err(not_writable)?;
             return Ok(None);
         }
-        let epoch =
-            last_checkpoint(&out.join("checkpoint")).ok_or_else(|| RunError::NoCheckpoint {
-                path: out.to_path_buf(),
-            })?;
-        let saved = Self::load(&file).map_err(|error| RunError::Config {
-            path: file.clone(),
-            reason: error.to_string(),
+        let epoch = last_checkpoint(&checkpoints).ok_or_else(|| RunError::NoCheckpoint {
+            path: out.to_path_buf(),
         })?;
-        if saved != *self {
+        // As JSON values: a float need not survive a round trip to the last bit, but the same text parses alike.
+        let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text);
+        let saved = std::fs::read_to_string(&file)
+            .map_err(|error| error.to_string())
+            .and_then(|text| parse(&text).map_err(|error| error.to_string()))
+            .map_err(|reason| RunError::Config {
+                path: file.clone(),
+                reason,
+            })?;
+        if parse(&self.to_string()).ok() != Some(saved) {
             return Err(RunError::OtherSettings {
                 path: out.to_path_buf(),
             });
