@@ -208,7 +208,7 @@ fn last_epoch(out: &Path) -> u32 {
 
 /// Runs until a checkpoint behind `epoch` is there, then sends what Ctrl-C sends; returns the exit code and the errors.
 fn interrupt_behind(epoch: u32, out: &Path, arguments: &[&str]) -> (Option<i32>, String) {
-    let mut child = command(out, arguments)
+    let child = command(out, arguments)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
