@@ -133,21 +133,22 @@ pub fn is_open() -> bool {
 /// What the innermost scope asks of a Bayesian parameter.
 pub(crate) enum Request {
     /// No scope: a sample of its own.
-    Fresh(NoiseKey),
-    /// The draw's weight: [`cached`] or drawn from this key.
-    Sample(NoiseKey),
+    Fresh,
+    /// The draw's weight.
+    Sample,
     Mean,
     Moments,
-    /// The KL; its Monte Carlo part at this key's weight.
-    Kl(NoiseKey),
+    Kl,
 }
 
-/// The innermost scope's request to the parameter `id`.
-pub(crate) fn request(id: ParamId) -> Request {
-    let request = STACK.with_borrow_mut(|stack| {
-        let (top, below) = stack.frames.split_last_mut()?;
-        Some(match &mut top.mode {
-            Mode::Sample(sample) => Request::Sample(sample.key(id)),
+/// What the innermost scope asks.
+pub(crate) fn request() -> Request {
+    STACK.with_borrow(|stack| {
+        let Some((top, below)) = stack.frames.split_last() else {
+            return Request::Fresh;
+        };
+        match &top.mode {
+            Mode::Sample(_) => Request::Sample,
             Mode::Mean => Request::Mean,
             Mode::Moments(_) => match below.last() {
                 Some(Frame {
@@ -155,13 +156,14 @@ pub(crate) fn request(id: ParamId) -> Request {
                 }) => Request::Mean,
                 _ => Request::Moments,
             },
-            Mode::Kl(_) => {
-                let sample = innermost_sample(below);
-                Request::Kl(sample.map_or_else(fresh_key, |sample| sample.key(id)))
-            }
-        })
-    });
-    request.unwrap_or_else(|| Request::Fresh(fresh_key()))
+            Mode::Kl(_) => Request::Kl,
+        }
+    })
+}
+
+/// The noise of parameter `id`: in the innermost draw or, without one, the next of the process-wide stream.
+pub(crate) fn noise_key(id: ParamId) -> NoiseKey {
+    with_sample(|sample| sample.key(id)).unwrap_or_else(fresh_key)
 }
 
 /// The weight of parameter `id` in the innermost draw, if it was read before on the same device.
@@ -348,7 +350,9 @@ static FRESH: Mutex<FreshStream> = Mutex::new(FreshStream {
 /// blitz_core::seed(42);
 /// let (first, second) = (net.forward(x.clone()), net.forward(x.clone()));
 /// blitz_core::seed(42);
-/// assert_eq!(net.forward(x).into_data(), first.clone().into_data());
+/// assert_eq!(net.forward(x.clone()).into_data(), first.clone().into_data());
+/// net.kl_cost(); // in closed form: takes nothing from the stream
+/// assert_eq!(net.forward(x).into_data(), second.clone().into_data());
 /// assert_ne!(first.into_data(), second.into_data());
 /// ```
 pub fn seed(seed: u64) {

@@ -5,7 +5,6 @@ use burn::tensor::Tensor;
 
 use crate::draw::{self, MomentsSlot, Request};
 use crate::kl::{KlEstimator, KlTerm};
-use crate::noise::NoiseKey;
 use crate::noise_source::Noise;
 use crate::posterior::Posterior;
 use crate::prior::Prior;
@@ -48,18 +47,23 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
         Module::train(self.sampling.clone()).base().is_enabled()
     }
 
+    fn sample<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
+        let key = draw::noise_key(self.sampling.id);
+        self.posterior.sample(mu, &mut Noise::new(key))
+    }
+
     /// The weight of the innermost draw, made at the first read.
-    fn weight<const D: usize>(&self, mu: Tensor<D>, key: NoiseKey) -> Tensor<D> {
+    fn weight<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
         let id = self.sampling.id;
         if let Some(weight) = draw::cached::<D>(id, &mu.device()) {
             return weight;
         }
-        let weight = self.posterior.sample(mu, &mut Noise::new(key));
+        let weight = self.sample(mu);
         draw::cache(id, &weight);
         weight
     }
 
-    fn put_kl<const D: usize>(&self, mu: Tensor<D>, key: NoiseKey) {
+    fn put_kl<const D: usize>(&self, mu: Tensor<D>) {
         let wants_closed_form = draw::with_kl_sink(|sink| sink.wants_closed_form());
         // Computed outside the sink's borrow: user code runs here.
         let term = match self.posterior.kl(mu.clone(), &self.prior) {
@@ -68,7 +72,7 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
                 estimator: KlEstimator::ClosedForm,
             }),
             None => {
-                let weight = self.weight(mu.clone(), key);
+                let weight = self.weight(mu.clone());
                 let log_q = self.posterior.log_density(mu, weight.clone());
                 Some(KlTerm {
                     value: log_q - self.prior.log_density(weight),
@@ -84,10 +88,10 @@ impl<Q: Posterior, P: Prior> Reparameterization for Variational<Q, P> {
     const NAME: &'static str = NAME;
 
     fn apply<const D: usize>(&self, base: Tensor<D>) -> Tensor<D> {
-        match draw::request(self.sampling.id) {
+        match draw::request() {
             // The KL is a function of the parameters; whether they are sampled at the moment changes nothing.
-            Request::Kl(key) => {
-                self.put_kl(base.clone(), key);
+            Request::Kl => {
+                self.put_kl(base.clone());
                 base
             }
             Request::Mean => self.posterior.mean(base),
@@ -101,8 +105,8 @@ impl<Q: Posterior, P: Prior> Reparameterization for Variational<Q, P> {
                 draw::put_moments(MomentsSlot::NotNormal);
                 base
             }
-            Request::Fresh(key) => self.posterior.sample(base, &mut Noise::new(key)),
-            Request::Sample(key) => self.weight(base, key),
+            Request::Fresh => self.sample(base),
+            Request::Sample => self.weight(base),
         }
     }
 }
