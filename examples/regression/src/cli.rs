@@ -233,10 +233,15 @@ impl FromStr for SplitChoice {
     }
 }
 
+/// Beyond any use, and small enough that no product of two counts overflows.
+const LARGEST: usize = 10_000_000;
+
 fn at_least<const MIN: usize>(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(value) if value >= MIN => Ok(value),
-        _ => Err(format!("must be a whole number of at least {MIN}")),
+        Ok(value) if (MIN..=LARGEST).contains(&value) => Ok(value),
+        _ => Err(format!(
+            "must be a whole number of at least {MIN} and at most {LARGEST}"
+        )),
     }
 }
 

@@ -1,13 +1,11 @@
-//! What decides a run, and the folder that keeps it.
-
-use std::path::Path;
+//! What decides a run.
 
 use blitz_train::prelude::*;
 use blitz_train::{ConfigError, NoiseLevel};
 use burn::config::Config;
 
 use crate::cli::Cli;
-use crate::data::{Split, Standardizer, Table};
+use crate::data::{DataError, Split, Standardizer, Table};
 use crate::error::RunError;
 use crate::model::RegressorConfig;
 
@@ -44,6 +42,15 @@ impl RunConfig {
             .with_seed(cli.seed);
         elbo.try_init()
             .map_err(|error: ConfigError| RunError::Setting(error.to_string()))?;
+        let inputs = Standardizer::fit(&table.features_of(&split.train), table.n_features);
+        let target = Standardizer::fit(&table.targets_of(&split.train), 1);
+        let of_target = || target.overflowing_column().map(|_| table.n_features);
+        if let Some(column) = inputs.overflowing_column().or_else(of_target) {
+            return Err(RunError::Data(DataError::TooLarge {
+                column: column + 1,
+                name: table.names[column].clone(),
+            }));
+        }
         Ok(Self {
             version: env!("CARGO_PKG_VERSION").to_string(),
             model: RegressorConfig {
@@ -55,70 +62,11 @@ impl RunConfig {
             },
             likelihood: GaussianLikelihoodConfig::new().with_noise(NoiseLevel::Learned(0.5)),
             elbo,
-            inputs: Standardizer::fit(&table.features_of(&split.train), table.n_features),
-            target: Standardizer::fit(&table.targets_of(&split.train), 1),
+            inputs,
+            target,
             lr: cli.lr,
             batch_size: cli.batch_size,
             epochs: cli.epochs,
         })
     }
-
-    /// Readies the folder `out` and returns the epoch to resume from, if asked to resume.
-    ///
-    /// Resuming takes the settings of the folder's training, no others. A new training in a folder that holds checkpoints puts
-    /// these aside as `checkpoint.previous`, so that it never resumes from them by mistake.
-    pub fn prepare(&self, out: &Path, resume: bool) -> Result<Option<usize>, RunError> {
-        let not_writable = |reason| RunError::NotWritable {
-            path: out.to_path_buf(),
-            reason,
-        };
-        std::fs::create_dir_all(out).map_err(not_writable)?;
-        let file = out.join("config.json");
-        let checkpoints = out.join("checkpoint");
-        if !resume {
-            if checkpoints.exists() {
-                let previous = out.join("checkpoint.previous");
-                if previous.exists() {
-                    std::fs::remove_dir_all(&previous).map_err(not_writable)?;
-                }
-                std::fs::rename(&checkpoints, previous).map_err(not_writable)?;
-            }
-            self.save(&file).map_err(not_writable)?;
-            return Ok(None);
-        }
-        let epoch = last_checkpoint(&checkpoints).ok_or_else(|| RunError::NoCheckpoint {
-            path: out.to_path_buf(),
-        })?;
-        // As JSON values: a float need not survive a round trip to the last bit, but the same text parses alike.
-        let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text);
-        let saved = std::fs::read_to_string(&file)
-            .map_err(|error| error.to_string())
-            .and_then(|text| parse(&text).map_err(|error| error.to_string()))
-            .map_err(|reason| RunError::Config {
-                path: file.clone(),
-                reason,
-            })?;
-        if parse(&self.to_string()).ok() != Some(saved) {
-            return Err(RunError::OtherSettings {
-                path: out.to_path_buf(),
-            });
-        }
-        Ok(Some(epoch))
-    }
-}
-
-/// The last epoch whose model, optimizer and learning rate were all saved.
-fn last_checkpoint(folder: &Path) -> Option<usize> {
-    let epoch = |entry: std::io::Result<std::fs::DirEntry>| -> Option<usize> {
-        let name = entry.ok()?.file_name().into_string().ok()?;
-        let epoch = name.strip_prefix("model-")?.strip_suffix(".bpk")?;
-        epoch.parse().ok()
-    };
-    let complete = |epoch: &usize| {
-        ["optim", "scheduler"]
-            .iter()
-            .all(|part| folder.join(format!("{part}-{epoch}.bpk")).exists())
-    };
-    let epochs = std::fs::read_dir(folder).ok()?.filter_map(epoch);
-    epochs.filter(complete).max()
 }

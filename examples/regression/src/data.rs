@@ -18,6 +18,14 @@ use thiserror::Error;
 /// them; rows and splits count from 0, as the published splits do.
 #[derive(Debug, Error)]
 pub enum DataError {
+    /// A column's numbers are so large that their mean or deviation overflows.
+    #[error("column {column} ({name}) has numbers too large to scale: their deviation overflows")]
+    TooLarge {
+        /// The column, counted from 1.
+        column: usize,
+        /// Its name.
+        name: String,
+    },
     /// There is no such file.
     #[error("there is no file {}", path.display())]
     NotFound {

@@ -34,6 +34,17 @@ pub enum RunError {
         /// The folder.
         path: PathBuf,
     },
+    /// A checkpoint cannot be read.
+    #[error(
+        "the checkpoint {} cannot be read: {reason}; remove the files of its epoch to resume from the one before",
+        path.display()
+    )]
+    BrokenCheckpoint {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// The folder's training had other settings.
     #[error(
         "{} holds a training with other settings or rows than these (see its config.json): \
@@ -58,13 +69,21 @@ pub enum RunError {
     /// The training failed.
     #[error(transparent)]
     Fit(#[from] FitError),
-    /// The training was stopped, by Ctrl-C or from the dashboard.
-    #[error("stopped ({reason}); the checkpoints in {} are whole: go on with --resume", path.display())]
+    /// The training was stopped, by Ctrl-C or from the dashboard, behind a checkpoint.
+    #[error("stopped ({reason}); {} holds the checkpoint of epoch {epoch}: go on with --resume", path.display())]
     Interrupted {
         /// Who stopped it.
         reason: String,
         /// The folder.
         path: PathBuf,
+        /// The last epoch that was saved.
+        epoch: usize,
+    },
+    /// The training was stopped in its first epoch.
+    #[error("stopped ({reason}) in the first epoch: there is no checkpoint yet")]
+    InterruptedEarly {
+        /// Who stopped it.
+        reason: String,
     },
     /// The plot failed.
     #[error(transparent)]

@@ -7,12 +7,13 @@ mod data;
 mod device;
 mod error;
 mod evaluate;
+mod folder;
 mod model;
 mod plot;
 mod report;
 mod train;
 
-use std::path::Path;
+use std::io::Write;
 use std::process::ExitCode;
 
 use burn::tensor::Device;
@@ -24,6 +25,7 @@ use config::RunConfig;
 use data::{Split, Table};
 use error::RunError;
 use evaluate::{Evaluation, items};
+use folder::Folder;
 use report::{Report, SplitSummary, spread};
 use train::Session;
 
@@ -34,18 +36,24 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(&cli) {
-        Ok(output) => {
-            println!("{output}");
-            ExitCode::SUCCESS
-        }
+        // A reader that went away (`| head`) is no reason for a panic.
+        Ok(output) => match writeln!(std::io::stdout(), "{output}") {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        },
         Err(error) => {
             eprintln!("regression: {error}");
             // 130 is what shells report for a program ended by Ctrl-C.
-            ExitCode::from(if matches!(error, RunError::Interrupted { .. }) {
-                130
-            } else {
-                2
-            })
+            ExitCode::from(
+                if matches!(
+                    error,
+                    RunError::Interrupted { .. } | RunError::InterruptedEarly { .. }
+                ) {
+                    130
+                } else {
+                    2
+                },
+            )
         }
     }
 }
@@ -53,33 +61,23 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<String, RunError> {
     let table = cli.table()?;
     let splits = cli.splits(&table)?;
-    let device = device::by_name(cli.device.as_deref())?;
-    let interrupter = Interrupter::new();
-    stop_on_ctrl_c(interrupter.clone())?;
+    let run = Run {
+        cli,
+        table: &table,
+        device: device::by_name(cli.device.as_deref())?,
+        interrupter: Interrupter::new(),
+    };
+    stop_on_ctrl_c(run.interrupter.clone())?;
 
     if let [(name, split)] = splits.as_slice() {
-        let report = run_split(cli, &table, name, split, &cli.out, &device, &interrupter)?;
+        let report = run.split(name, split, &Folder::new(&cli.out), cli.resume)?;
         return Ok(if cli.json {
             report::json(&report)
         } else {
             report.to_string()
         });
     }
-    let mut reports = Vec::new();
-    for (k, (name, split)) in splits.iter().enumerate() {
-        eprintln!("{name}, {} of {}", k + 1, splits.len());
-        let out = cli.out.join(format!("split-{k}"));
-        reports.push(run_split(
-            cli,
-            &table,
-            name,
-            split,
-            &out,
-            &device,
-            &interrupter,
-        )?);
-    }
-    let summary = SplitSummary::new(reports, cli.out.clone());
+    let summary = run.all(&splits)?;
     Ok(if cli.json {
         report::json(&summary)
     } else {
@@ -87,71 +85,111 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     })
 }
 
-/// Trains, predicts, measures and plots one split.
-fn run_split(
-    cli: &Cli,
-    table: &Table,
-    name: &str,
-    split: &Split,
-    out: &Path,
-    device: &Device,
-    interrupter: &Interrupter,
-) -> Result<Report, RunError> {
-    let config = RunConfig::new_for(cli, table, split)?;
-    let resume_from = config.prepare(out, cli.resume)?;
-    let session = Session {
-        out,
-        resume_from,
-        dashboard: cli.dashboard,
-        interrupter,
-    };
-    let (model, time) = train::train(
-        &config,
-        items(&config, table, &split.train),
-        items(&config, table, &split.test),
-        device,
-        session,
-    )?;
-    let model_file = out.join("model.bpk");
-    model
-        .save(&model_file)
-        .map_err(|error| RunError::NotSaved(error.to_string()))?;
+/// What all splits of a run share.
+struct Run<'a> {
+    cli: &'a Cli,
+    table: &'a Table,
+    device: Device,
+    interrupter: Interrupter,
+}
 
-    let test = Evaluation::of(&model, &config, table, split, cli.predict_samples, device);
-    let coverage_95 = test.mean(|row| f64::from(u8::from(row.inside_95())));
-    let plot_file = out.join("intervals.png");
-    let title = format!(
-        "{}: {:.0} % of {} test rows inside the 95 % interval",
-        table.title,
-        100.0 * coverage_95,
-        split.test.len()
-    );
-    plot::intervals(&plot_file, &test.rows, &title, &table.unit)?;
+impl Run<'_> {
+    /// Every split in turn, each in a folder of its own.
+    fn all(&self, splits: &[(String, Split)]) -> Result<SplitSummary, RunError> {
+        let out = &self.cli.out;
+        let folders: Vec<Folder> = (0..splits.len())
+            .map(|k| Folder::new(out.join(format!("split-{k}"))))
+            .collect();
+        let begun = |folder: &Folder| folder.last_checkpoint().is_some();
+        if self.cli.resume && !folders.iter().any(begun) {
+            return Err(RunError::NoCheckpoint { path: out.clone() });
+        }
+        let mut reports = Vec::new();
+        for (k, ((name, split), folder)) in splits.iter().zip(&folders).enumerate() {
+            eprintln!("{name}, {} of {}", k + 1, splits.len());
+            // A run that was stopped has splits that it had not come to.
+            let resume = self.cli.resume && begun(folder);
+            reports.push(self.split(name, split, folder, resume)?);
+        }
+        Ok(SplitSummary::new(reports, out.clone()))
+    }
 
-    let epochs_run = config.epochs - resume_from.unwrap_or(0).min(config.epochs);
-    Ok(Report {
-        data: table.title.clone(),
-        unit: table.unit.clone(),
-        split: name.to_string(),
-        n_train: split.train.len(),
-        n_test: split.test.len(),
-        rmse: test.rmse,
-        nll: test.nll,
-        coverage_75: test.mean(|row| f64::from(u8::from(row.inside_75()))),
-        coverage_95,
-        width_75: test.mean(|row| row.upper_75 - row.lower_75),
-        width_95: test.mean(|row| row.upper_95 - row.lower_95),
-        seconds: time.as_secs_f64(),
-        seconds_per_epoch: time.as_secs_f64() / epochs_run.max(1) as f64,
-        epochs: config.epochs,
-        samples: config.elbo.samples,
-        predict_samples: cli.predict_samples,
-        seed: cli.seed,
-        device: format!("{device:?}"),
-        plot: plot_file,
-        model: model_file,
-        rows: spread(&test.rows),
-    })
+    /// Trains, predicts, measures and plots one split.
+    fn split(
+        &self,
+        name: &str,
+        split: &Split,
+        folder: &Folder,
+        resume: bool,
+    ) -> Result<Report, RunError> {
+        let (cli, table) = (self.cli, self.table);
+        let config = RunConfig::new_for(cli, table, split)?;
+        let resume_from = if resume {
+            Some(folder.resume(&config)?)
+        } else {
+            folder.begin(&config)?;
+            None
+        };
+        let (model, time) = train::train(
+            &config,
+            items(&config, table, &split.train),
+            items(&config, table, &split.test),
+            &self.device,
+            Session {
+                folder,
+                resume_from,
+                dashboard: cli.dashboard,
+                interrupter: &self.interrupter,
+            },
+        )?;
+        let model_file = folder.model();
+        model
+            .save(&model_file)
+            .map_err(|error| RunError::NotSaved(error.to_string()))?;
+
+        let test = Evaluation::of(
+            &model,
+            &config,
+            table,
+            split,
+            cli.predict_samples,
+            &self.device,
+        );
+        let coverage_95 = test.mean(|row| f64::from(u8::from(row.inside_95())));
+        let plot_file = folder.plot();
+        let title = format!(
+            "{}: {:.0} % of {} test rows inside the 95 % interval",
+            table.title,
+            100.0 * coverage_95,
+            split.test.len()
+        );
+        plot::intervals(&plot_file, &test.rows, &title, &table.unit)?;
+
+        let epochs_run = config.epochs - resume_from.unwrap_or(0).min(config.epochs);
+        Ok(Report {
+            data: table.title.clone(),
+            unit: table.unit.clone(),
+            split: name.to_string(),
+            n_train: split.train.len(),
+            n_test: split.test.len(),
+            rmse: test.rmse,
+            nll: test.nll,
+            coverage_75: test.mean(|row| f64::from(u8::from(row.inside_75()))),
+            coverage_95,
+            width_75: test.mean(|row| row.upper_75 - row.lower_75),
+            width_95: test.mean(|row| row.upper_95 - row.lower_95),
+            seconds: time.as_secs_f64(),
+            seconds_per_epoch: time.as_secs_f64() / epochs_run.max(1) as f64,
+            epochs: config.epochs,
+            samples: config.elbo.samples,
+            predict_samples: cli.predict_samples,
+            seed: cli.seed,
+            device: format!("{:?}", self.device),
+            plot: plot_file,
+            model: model_file,
+            rows: spread(&test.rows),
+        })
+    }
 }
 
 /// The first Ctrl-C ends the training in order, the second at once.

@@ -1,6 +1,5 @@
 //! One split, trained by Burn's Learner on the ELBO.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,6 +16,7 @@ use burn::train::{Interrupter, Learner, SupervisedTraining};
 use crate::batch::{Item, RowBatcher};
 use crate::config::RunConfig;
 use crate::error::RunError;
+use crate::folder::Folder;
 use crate::model::Regressor;
 
 /// What is trained: a network under a Gaussian likelihood.
@@ -26,7 +26,7 @@ pub type Model = ElboModel<Regressor, GaussianLikelihood>;
 #[derive(Clone, Copy)]
 pub struct Session<'a> {
     /// Where the checkpoints go.
-    pub out: &'a Path,
+    pub folder: &'a Folder,
     /// The epoch whose checkpoint to go on from.
     pub resume_from: Option<usize>,
     /// Burn's dashboard instead of a line now and then.
@@ -62,7 +62,7 @@ pub fn train(
 
     let valid_batch = valid.len();
     let mut training = SupervisedTraining::new(
-        session.out,
+        session.folder.path(),
         loader(train, config.batch_size, Some(config.elbo.seed)),
         loader(valid, valid_batch, None),
     )
@@ -87,15 +87,20 @@ pub fn train(
 
     let start = Instant::now();
     let fitted = fit(training, learner)?;
-    match fitted.interrupted {
-        None => Ok((fitted.model, start.elapsed())),
-        Some(interruption) => Err(RunError::Interrupted {
-            reason: interruption
-                .reason
-                .unwrap_or_else(|| "without a reason".into()),
-            path: session.out.to_path_buf(),
-        }),
-    }
+    let Some(interruption) = fitted.interrupted else {
+        return Ok((fitted.model, start.elapsed()));
+    };
+    let reason = interruption
+        .reason
+        .unwrap_or_else(|| "without a reason".into());
+    Err(match session.folder.last_checkpoint() {
+        Some(epoch) => RunError::Interrupted {
+            reason,
+            path: session.folder.path().to_path_buf(),
+            epoch,
+        },
+        None => RunError::InterruptedEarly { reason },
+    })
 }
 
 fn loader(

@@ -1,7 +1,6 @@
 //! The program from outside: what it prints, what it refuses, what it leaves in its folder, and how it goes on.
 //!
-//! Each test starts processes of the real binary with settings that take less than a second. Tests marked
-//! `ignore = "bug: …"` claim what does not hold yet; `cargo test -p regression --test program -- --ignored` shows how.
+//! Each test starts processes of the real binary with settings that take less than a second.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -477,22 +476,20 @@ fn resuming_a_finished_training_reports_the_same_again() {
 
 #[test]
 fn training_resumed_from_an_epoch_ends_where_the_uninterrupted_one_did() {
-    // All rows in one batch: which row goes into which batch is drawn anew when a training resumes.
-    let settings = ["--epochs", "6", "--batch-size", "455"];
+    // All rows in one batch: which row goes into which batch is drawn anew when a training resumes. A large rate, so that
+    // the last step counts.
+    let settings = ["--epochs", "3", "--batch-size", "455", "--lr", "0.5"];
     let out = folder();
     let straight = report(out.path(), &settings);
-    remove_checkpoint(out.path(), 6);
-    assert_eq!(checkpoints(out.path()), [5]);
+    remove_checkpoint(out.path(), 3);
+    assert_eq!(checkpoints(out.path()), [2]);
     let resumed = report(out.path(), &[&settings[..], &["--resume"]].concat());
-    assert_eq!(steps(&out.path().join("model.bpk")), 6);
-    // The optimizer's moments, the learning rate and the draws of the last step all enter here; only the order of the
-    // sums over a batch differs.
+    assert_eq!(steps(&out.path().join("model.bpk")), 3);
+    // The order of the sums over a batch moves the figures by 1e-8 of their size, draws that begin again by 1e-3 (the
+    // RMSE) and an optimizer that forgot its moments by 4e-2.
     for key in ["rmse", "nll", "width_75", "width_95"] {
-        let (a, b) = (
-            straight[key].as_f64().unwrap(),
-            resumed[key].as_f64().unwrap(),
-        );
-        assert!((a - b).abs() < 1e-5 * a.abs(), "{key}: {a} and {b}");
+        let [a, b] = [&straight, &resumed].map(|report| report[key].as_f64().unwrap());
+        assert!((a - b).abs() < 1e-6 * a.abs(), "{key}: {a} and {b}");
     }
 }
 
@@ -747,7 +744,6 @@ mod interrupt {
     }
 
     #[test]
-    #[ignore = "bug: promises whole checkpoints and `--resume` where there are none"]
     fn training_interrupted_before_its_first_checkpoint_does_not_promise_one() {
         let out = folder();
         // Batches of one row make the first epoch long enough to stop in.
@@ -762,7 +758,6 @@ mod interrupt {
 }
 
 #[test]
-#[ignore = "bug: a split that had not begun has no checkpoint, and that ends the whole run"]
 fn splits_that_had_not_begun_start_when_all_splits_resume() {
     let (tables, out) = (folder(), folder());
     let data = write(&tables, "line.csv", &line(40));
@@ -775,21 +770,20 @@ fn splits_that_had_not_begun_start_when_all_splits_resume() {
 }
 
 #[test]
-#[ignore = "bug: Burn panics on a record that is not whole"]
 fn checkpoint_that_is_not_whole_is_named() {
     for part in ["model", "optim", "scheduler"] {
         let out = folder();
         report(out.path(), &[]);
         let file = out.path().join(format!("checkpoint/{part}-3.bpk"));
         let bytes = std::fs::read(&file).unwrap();
-        std::fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
+        // An eighth: the second half of a scheduler's is padding, without which it is whole.
+        std::fs::write(&file, &bytes[..bytes.len() / 8]).unwrap();
         let message = one_line_refusal(out.path(), &["--resume"]);
         assert_has(&message, &["checkpoint"]);
     }
 }
 
 #[test]
-#[ignore = "bug: Burn panics, for `train` in a destructor too, which aborts"]
 fn log_that_cannot_be_written_is_named() {
     let out = folder();
     write(&out, "train", "");
@@ -803,7 +797,6 @@ fn log_that_cannot_be_written_is_named() {
 }
 
 #[test]
-#[ignore = "bug: `capacity overflow` and `attempt to multiply with overflow`"]
 fn absurd_sizes_are_refused() {
     let out = folder();
     let largest = usize::MAX.to_string();
@@ -814,7 +807,6 @@ fn absurd_sizes_are_refused() {
 }
 
 #[test]
-#[ignore = "bug: a training that failed at once replaces the checkpoints put aside before"]
 fn checkpoints_survive_two_failed_trainings() {
     let (tables, out) = (folder(), folder());
     report(out.path(), &[]);
@@ -822,16 +814,15 @@ fn checkpoints_survive_two_failed_trainings() {
     let data = write(&tables, "large.csv", &too_large());
     for attempt in 1..=2 {
         refusal(out.path(), &["--data", &data]);
-        let kept = snapshot(out.path())
-            .into_values()
-            .flatten()
-            .any(|content| content == saved);
+        // Not the model.bpk, whose bytes are the same.
+        let kept = snapshot(out.path()).into_iter().any(|(path, content)| {
+            path.ends_with("model-3.bpk") && content.as_ref() == Some(&saved)
+        });
         assert!(kept, "lost after failed training {attempt}");
     }
 }
 
 #[test]
-#[ignore = "bug: the old model and plot stay beside the settings of the training that failed"]
 fn failed_training_does_not_leave_its_settings_beside_another_model() {
     let (tables, out) = (folder(), folder());
     report(out.path(), &[]);
@@ -840,4 +831,22 @@ fn failed_training_does_not_leave_its_settings_beside_another_model() {
     refusal(out.path(), &["--data", &data]);
     let same = std::fs::read(out.path().join("config.json")).unwrap() == config;
     assert_eq!(same, exists(out.path(), "model.bpk"));
+}
+
+#[test]
+fn column_whose_deviation_overflows_is_named_before_anything_is_written() {
+    let (tables, out) = (folder(), folder());
+    let rows: String = (1..60).map(|i| format!("{i},{i}e200,{i}\n")).collect();
+    let data = write(&tables, "large.csv", &format!("small,large,y\n{rows}"));
+    let message = one_line_refusal(out.path(), &["--data", &data]);
+    assert_has(&message, &["column 2", "large"]);
+    assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn first_step_that_is_not_finite_is_named_too() {
+    let out = folder();
+    let lines = refusal(out.path(), &["--initial-std", "1e20"]);
+    assert_has(&lines.join("\n"), &["epoch 1, step 1 is not finite"]);
+    assert!(!exists(out.path(), "model.bpk"));
 }

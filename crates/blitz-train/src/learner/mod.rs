@@ -66,7 +66,7 @@ pub struct Batch<I, T> {
 /// Give it to `burn::train::Learner` and run the training with [`fit`]. Each training step averages over the
 /// [`Elbo`]'s draws; validation uses draws that are the same in every epoch. The number of
 /// steps made is part of the module's record, so a training resumed from a checkpoint goes on with the draws and the
-/// KL weight it would have had.
+/// KL weight it would have had. (Burn's shuffling data loader starts its order anew.)
 ///
 /// ```no_run
 /// use blitz_train::prelude::*;

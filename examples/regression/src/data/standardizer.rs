@@ -46,6 +46,17 @@ impl Standardizer {
         Self { mean, std }
     }
 
+    /// The first column whose mean or deviation is beyond all numbers, if there is one: it cannot be scaled.
+    #[must_use]
+    pub fn overflowing_column(&self) -> Option<usize> {
+        let finite = self
+            .mean
+            .iter()
+            .zip(&self.std)
+            .map(|(mean, std)| mean.is_finite() && std.is_finite());
+        finite.into_iter().position(|finite| !finite)
+    }
+
     /// Scales rows of values.
     ///
     /// # Panics

@@ -1,0 +1,167 @@
+//! The folder that keeps a run: its settings, checkpoints, logs, model and plot.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use burn::config::Config;
+use burn::optim::OptimizerRecord;
+use burn::optim::lr_scheduler::LrSchedulerRecord;
+use burn::store::ModuleRecord;
+use burn::train::checkpoint::Checkpoint;
+
+use crate::config::RunConfig;
+use crate::error::RunError;
+
+/// Where an earlier run of the folder is put aside, and what belongs to a run.
+const PREVIOUS: &str = "previous";
+const CONTENTS: [&str; 7] = [
+    "config.json",
+    "model.bpk",
+    "intervals.png",
+    "checkpoint",
+    "train",
+    "valid",
+    "experiment.log",
+];
+
+/// A run's folder.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    path: PathBuf,
+}
+
+impl Folder {
+    /// The folder at `path`, which need not be there yet.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the trained model goes.
+    pub fn model(&self) -> PathBuf {
+        self.path.join("model.bpk")
+    }
+
+    /// Where the plot goes.
+    pub fn plot(&self) -> PathBuf {
+        self.path.join("intervals.png")
+    }
+
+    /// Readies the folder for a new training.
+    ///
+    /// What a training left that got as far as a checkpoint or a model is moved to `previous`, in the place of what was there; so
+    /// nothing is taken for the new training's, and a training that fails at once costs nothing.
+    pub fn begin(&self, config: &RunConfig) -> Result<(), RunError> {
+        self.writable(|| {
+            std::fs::create_dir_all(&self.path)?;
+            if self.last_checkpoint().is_some() || self.model().is_file() {
+                self.put_aside()?;
+            } else if self.checkpoints().is_dir() {
+                std::fs::remove_dir_all(self.checkpoints())?;
+            }
+            // Burn makes these itself, and panics where it can't.
+            for folder in ["checkpoint", "train", "valid"] {
+                std::fs::create_dir_all(self.path.join(folder))?;
+            }
+            let log = self.path.join("experiment.log");
+            std::fs::File::options()
+                .append(true)
+                .create(true)
+                .open(log)?;
+            config.save(self.path.join("config.json"))
+        })
+    }
+
+    /// The epoch to go on from, if the folder's training had the settings of `config` and its last checkpoint is whole.
+    pub fn resume(&self, config: &RunConfig) -> Result<usize, RunError> {
+        let epoch = self
+            .last_checkpoint()
+            .ok_or_else(|| RunError::NoCheckpoint {
+                path: self.path.clone(),
+            })?;
+        if !self.has_settings(config)? {
+            return Err(RunError::OtherSettings {
+                path: self.path.clone(),
+            });
+        }
+        self.check::<ModuleRecord>("model", epoch)?;
+        self.check::<OptimizerRecord>("optim", epoch)?;
+        self.check::<LrSchedulerRecord>("scheduler", epoch)?;
+        Ok(epoch)
+    }
+
+    /// The last epoch whose model, optimizer and learning rate were all saved.
+    pub fn last_checkpoint(&self) -> Option<usize> {
+        let epoch = |entry: io::Result<std::fs::DirEntry>| -> Option<usize> {
+            let name = entry.ok()?.file_name().into_string().ok()?;
+            let epoch = name.strip_prefix("model-")?.strip_suffix(".bpk")?;
+            epoch.parse().ok()
+        };
+        let entries = std::fs::read_dir(self.checkpoints()).ok()?;
+        let complete = |epoch: &usize| {
+            let parts = ["optim", "scheduler"];
+            parts.iter().all(|part| self.part(part, *epoch).exists())
+        };
+        entries.filter_map(epoch).filter(complete).max()
+    }
+
+    fn checkpoints(&self) -> PathBuf {
+        self.path.join("checkpoint")
+    }
+
+    fn part(&self, part: &str, epoch: usize) -> PathBuf {
+        self.checkpoints().join(format!("{part}-{epoch}.bpk"))
+    }
+
+    /// Burn panics on a checkpoint that it can't read: read it before, and say which.
+    fn check<R: Checkpoint>(&self, part: &str, epoch: usize) -> Result<(), RunError> {
+        let path = self.part(part, epoch);
+        match R::load(path.clone()) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(RunError::BrokenCheckpoint {
+                path,
+                reason: error.to_string().replace('\n', " "),
+            }),
+        }
+    }
+
+    fn has_settings(&self, config: &RunConfig) -> Result<bool, RunError> {
+        let file = self.path.join("config.json");
+        let unreadable = |reason: String| RunError::Config {
+            path: file.clone(),
+            reason,
+        };
+        let saved =
+            std::fs::read_to_string(&file).map_err(|error| unreadable(error.to_string()))?;
+        // As JSON values: a float need not survive a round trip to the last bit, but the same text parses alike.
+        let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text);
+        let saved = parse(&saved).map_err(|error| unreadable(error.to_string()))?;
+        Ok(parse(&config.to_string()).ok() == Some(saved))
+    }
+
+    fn put_aside(&self) -> io::Result<()> {
+        let previous = self.path.join(PREVIOUS);
+        if previous.exists() {
+            std::fs::remove_dir_all(&previous)?;
+        }
+        std::fs::create_dir(&previous)?;
+        for name in CONTENTS {
+            let from = self.path.join(name);
+            if from.exists() {
+                std::fs::rename(from, previous.join(name))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn writable<T>(&self, write: impl FnOnce() -> io::Result<T>) -> Result<T, RunError> {
+        write().map_err(|reason| RunError::NotWritable {
+            path: self.path.clone(),
+            reason,
+        })
+    }
+}
