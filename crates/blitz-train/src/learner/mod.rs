@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use blitz_layers::blitz_core::BayesianModule;
 use burn::module::{Module, ModuleDisplay, Param};
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
-use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
 use burn::tensor::{Int, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 
@@ -205,6 +205,13 @@ where
     N: Network,
     L: Likelihood<Output = N::Output>,
 {
+    /// Counts an optimizer step: the next loss has draws and a KL weight of its own.
+    fn advance(mut self) -> Self {
+        self.settings.accumulated = Arc::default();
+        self.steps = self.steps.map(|steps| steps.add_scalar(1));
+        self
+    }
+
     /// The loss by `estimate`, and what the metrics need of its draws.
     fn evaluate(
         &self,
@@ -268,14 +275,21 @@ where
     }
 
     fn optimize(
-        mut self,
+        self,
         optimizer: &mut ModuleOptimizer,
         lr: ModuleLearningRate,
         grads: GradientsParams,
     ) -> Self {
-        self.settings.accumulated = Arc::default();
-        self.steps = self.steps.map(|steps| steps.add_scalar(1));
-        optimizer.step(lr, self, grads)
+        optimizer.step(lr, self.advance(), grads)
+    }
+
+    fn optimize_multi(
+        self,
+        optimizer: &mut ModuleOptimizer,
+        lr: ModuleLearningRate,
+        grads: MultiGradientsParams,
+    ) -> Self {
+        optimizer.step_multi(lr, self.advance(), grads)
     }
 }
 

@@ -264,3 +264,22 @@ fn every_epoch_writes_one_line_with_all_metrics() {
         assert!(lines[1].contains(part), "{part} in {text}");
     }
 }
+
+#[test]
+fn steps_are_counted_on_several_devices_too() {
+    use burn::train::{ExecutionStrategy, MultiDeviceOptim, TrainingStrategy};
+
+    for optimizer in [
+        MultiDeviceOptim::OptimMainDevice,
+        MultiDeviceOptim::OptimSharded,
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let devices = vec![Device::flex(), Device::flex()];
+        let strategy = ExecutionStrategy::MultiDevice(devices, optimizer);
+        let training = training(folder.path(), line(), 2)
+            .with_training_strategy(TrainingStrategy::Default(strategy));
+        // Twenty points a device in batches of eight: three steps an epoch, each with draws of its own.
+        let steps = fit(training, learner()).unwrap().model.steps();
+        assert_eq!(steps, 6);
+    }
+}
