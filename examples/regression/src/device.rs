@@ -13,6 +13,16 @@ pub struct DeviceError {
     available: String,
 }
 
+/// The device called `name`, or else by `BURN_DEVICE`, or else Burn's choice.
+pub fn choose(name: Option<&str>) -> Result<Device, DeviceError> {
+    // Burn reads the variable itself, but panics at a name that it doesn't know.
+    let variable = || std::env::var("BURN_DEVICE").ok();
+    match name.map(str::to_string).or_else(variable) {
+        Some(name) => by_name(&name.to_lowercase()),
+        None => Ok(Device::default()),
+    }
+}
+
 /// Defines the table of devices that the build has.
 macro_rules! devices {
     ($($feature:literal => $device:expr),* $(,)?) => {
@@ -22,16 +32,15 @@ macro_rules! devices {
             all.into_iter().filter_map(|(built, name)| built.then_some(name)).collect()
         }
 
-        /// The device called `name`, or without a name Burn's choice.
+        /// The device called `name`.
         #[allow(deprecated)] // ndarray stays supported here.
-        pub fn by_name(name: Option<&str>) -> Result<Device, DeviceError> {
+        fn by_name(name: &str) -> Result<Device, DeviceError> {
             match name {
-                None => Ok(Device::default()),
                 $(
                     #[cfg(feature = $feature)]
-                    Some($feature) => Ok($device),
+                    $feature => Ok($device),
                 )*
-                Some(other) => Err(DeviceError {
+                other => Err(DeviceError {
                     asked: other.to_string(),
                     available: available().join(", "),
                 }),
@@ -57,7 +66,7 @@ mod tests {
 
     #[test]
     fn an_unknown_device_says_what_the_build_has() {
-        let error = by_name(Some("abacus")).unwrap_err().to_string();
+        let error = by_name("abacus").unwrap_err().to_string();
         assert!(error.contains("`abacus`"), "{error}");
         for name in available() {
             assert!(error.contains(name), "{error}");

@@ -64,7 +64,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     let run = Run {
         cli,
         table: &table,
-        device: device::by_name(cli.device.as_deref())?,
+        device: device::choose(cli.device.as_deref())?,
         interrupter: Interrupter::new(),
     };
     stop_on_ctrl_c(run.interrupter.clone())?;

@@ -850,3 +850,16 @@ fn first_step_that_is_not_finite_is_named_too() {
     assert_has(&lines.join("\n"), &["epoch 1, step 1 is not finite"]);
     assert!(!exists(out.path(), "model.bpk"));
 }
+
+#[test]
+fn device_of_the_environment_is_refused_by_name_too() {
+    let out = folder();
+    let output = program(out.path(), &[])
+        .env("BURN_DEVICE", "abacus")
+        .output()
+        .expect("the program starts");
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert_has(message, &["`abacus`", "flex"]);
+    assert_eq!(message.lines().count(), 1, "{message}");
+}
