@@ -20,6 +20,19 @@ pub struct KlTerm {
     pub estimator: KlEstimator,
 }
 
+impl KlTerm {
+    /// The sum of the terms' values, or `None` without terms.
+    ///
+    /// A model split over devices pays its KL on the first.
+    pub fn total(terms: impl IntoIterator<Item = Self>) -> Option<Tensor<1>> {
+        let values = terms.into_iter().map(|term| term.value);
+        values.reduce(|sum, value| {
+            let device = sum.device();
+            sum + value.to_device(&device)
+        })
+    }
+}
+
 /// Which terms a KL scope computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KlScope {

@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 
 use crate::convert::{BayesianizeConfig, attach};
 use crate::draw::Draw;
-use crate::kl::{KlEstimator, KlScope, KlSink, KlTerm};
+use crate::kl::{KlScope, KlSink, KlTerm};
 use crate::posterior::{Posterior, WeightInfo};
 use crate::prior::Prior;
 use crate::variational::NAME;
@@ -113,26 +113,21 @@ pub trait BayesianModule: Module {
     /// fresh sample if none is open. Zero for a module without posteriors. Divide by the size of the *data set* to
     /// set it against a mean loss.
     fn kl_cost(&self) -> Tensor<1> {
-        sum_kl(self, KlScope::All)
+        KlTerm::total(self.kl_terms()).unwrap_or_else(|| {
+            let device = self.devices().into_iter().next().unwrap_or_default();
+            Tensor::zeros([1], &device)
+        })
     }
 
     /// The part of [`kl_cost`](Self::kl_cost) that is estimated at the open draw's weights, and so differs from draw to draw;
     /// `None` if every term has a closed form.
     fn kl_cost_of_draw(&self) -> Option<Tensor<1>> {
-        let terms = kl_terms(self, KlScope::MonteCarloOnly);
-        total(terms)
+        KlTerm::total(kl_terms(self, KlScope::MonteCarloOnly))
     }
 
     /// The KL of each Bayesian parameter, in the order of the module's traversal.
     fn kl_terms(&self) -> Vec<KlTerm> {
         kl_terms(self, KlScope::All)
-    }
-
-    /// Whether some term of the KL has to be estimated at sampled weights.
-    fn has_monte_carlo_kl(&self) -> bool {
-        self.kl_terms()
-            .iter()
-            .any(|term| term.estimator == KlEstimator::MonteCarlo)
     }
 
     /// Stops the sampling of all weights: they read as their posterior means, in training and prediction, until
@@ -184,22 +179,6 @@ fn kl_terms<M: Module>(module: &M, scope: KlScope) -> Vec<KlTerm> {
     // KL scope each posterior notes its KL and leaves the parameter alone.
     drop(module.clone().materialize());
     scope.finish_kl().terms
-}
-
-fn total(terms: Vec<KlTerm>) -> Option<Tensor<1>> {
-    let device = terms.first()?.value.device();
-    terms
-        .into_iter()
-        .map(|term| term.value)
-        // A model split over devices pays its KL on the first.
-        .reduce(|sum, value| sum + value.to_device(&device))
-}
-
-fn sum_kl<M: Module>(module: &M, scope: KlScope) -> Tensor<1> {
-    total(kl_terms(module, scope)).unwrap_or_else(|| {
-        let device = module.devices().into_iter().next().unwrap_or_default();
-        Tensor::zeros([1], &device)
-    })
 }
 
 /// Sets the sampling flag of the Bayesian parameters of a group, by the path of the parameter itself.

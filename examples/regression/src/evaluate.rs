@@ -63,6 +63,11 @@ impl Evaluation {
         }
     }
 
+    /// The share of the rows for which `holds`.
+    pub fn share(&self, holds: impl Fn(&Row) -> bool) -> f64 {
+        self.rows.iter().filter(|row| holds(row)).count() as f64 / self.rows.len() as f64
+    }
+
     /// The mean of `f` over the rows.
     pub fn mean(&self, f: impl Fn(&Row) -> f64) -> f64 {
         self.rows.iter().map(f).sum::<f64>() / self.rows.len() as f64

@@ -12,17 +12,18 @@ use burn::train::checkpoint::Checkpoint;
 use crate::config::RunConfig;
 use crate::error::RunError;
 
-/// Where an earlier run of the folder is put aside, and what belongs to a run.
+const CONFIG: &str = "config.json";
+const MODEL: &str = "model.bpk";
+const PLOT: &str = "intervals.png";
+// Burn's own names.
+const CHECKPOINTS: &str = "checkpoint";
+const TRAIN: &str = "train";
+const VALID: &str = "valid";
+const LOG: &str = "experiment.log";
+
+/// What belongs to a run, and where an earlier run of the folder is put aside.
+const CONTENTS: [&str; 7] = [CONFIG, MODEL, PLOT, CHECKPOINTS, TRAIN, VALID, LOG];
 const PREVIOUS: &str = "previous";
-const CONTENTS: [&str; 7] = [
-    "config.json",
-    "model.bpk",
-    "intervals.png",
-    "checkpoint",
-    "train",
-    "valid",
-    "experiment.log",
-];
 
 /// A run's folder.
 #[derive(Debug, Clone)]
@@ -43,12 +44,12 @@ impl Folder {
 
     /// Where the trained model goes.
     pub fn model(&self) -> PathBuf {
-        self.path.join("model.bpk")
+        self.path.join(MODEL)
     }
 
     /// Where the plot goes.
     pub fn plot(&self) -> PathBuf {
-        self.path.join("intervals.png")
+        self.path.join(PLOT)
     }
 
     /// Readies the folder for a new training.
@@ -64,15 +65,15 @@ impl Folder {
                 std::fs::remove_dir_all(self.checkpoints())?;
             }
             // Burn makes these itself, and panics where it can't.
-            for folder in ["checkpoint", "train", "valid"] {
+            for folder in [CHECKPOINTS, TRAIN, VALID] {
                 std::fs::create_dir_all(self.path.join(folder))?;
             }
-            let log = self.path.join("experiment.log");
+            let log = self.path.join(LOG);
             std::fs::File::options()
                 .append(true)
                 .create(true)
                 .open(log)?;
-            config.save(self.path.join("config.json"))
+            config.save(self.path.join(CONFIG))
         })
     }
 
@@ -110,7 +111,7 @@ impl Folder {
     }
 
     fn checkpoints(&self) -> PathBuf {
-        self.path.join("checkpoint")
+        self.path.join(CHECKPOINTS)
     }
 
     fn part(&self, part: &str, epoch: usize) -> PathBuf {
@@ -130,7 +131,7 @@ impl Folder {
     }
 
     fn has_settings(&self, config: &RunConfig) -> Result<bool, RunError> {
-        let file = self.path.join("config.json");
+        let file = self.path.join(CONFIG);
         let unreadable = |reason: String| RunError::Config {
             path: file.clone(),
             reason,

@@ -26,7 +26,7 @@ use data::{Split, Table};
 use error::RunError;
 use evaluate::{Evaluation, items};
 use folder::Folder;
-use report::{Report, SplitSummary, spread};
+use report::{Report, Row, SplitSummary, spread};
 use train::Session;
 
 // The system's allocator gives every large tensor back to the kernel, and page faults then double the time of a step.
@@ -155,7 +155,7 @@ impl Run<'_> {
             cli.predict_samples,
             &self.device,
         );
-        let coverage_95 = test.mean(|row| f64::from(u8::from(row.inside_95())));
+        let coverage_95 = test.share(Row::inside_95);
         let plot_file = folder.plot();
         let title = format!(
             "{}: {:.0} % of {} test rows inside the 95 % interval",
@@ -174,7 +174,7 @@ impl Run<'_> {
             n_test: split.test.len(),
             rmse: test.rmse,
             nll: test.nll,
-            coverage_75: test.mean(|row| f64::from(u8::from(row.inside_75()))),
+            coverage_75: test.share(Row::inside_75),
             coverage_95,
             width_75: test.mean(|row| row.upper_75 - row.lower_75),
             width_95: test.mean(|row| row.upper_95 - row.lower_95),

@@ -63,10 +63,14 @@ pub struct FactorizedNormal<const D: usize> {
 
 /// `Σ ln N(w; m, s²)` from `z = (w − m) / s` and `ln s`.
 pub(crate) fn normal_log_density<const D: usize>(z: Tensor<D>, log_std: Tensor<D>) -> Tensor<1> {
-    let half_log_two_pi = 0.5 * (2.0 * core::f64::consts::PI).ln();
     (z.square().mul_scalar(-0.5) - log_std)
-        .sub_scalar(half_log_two_pi)
+        .sub_scalar(half_log_two_pi())
         .sum()
+}
+
+/// `ln √(2π)`, the normalizer of the standard normal density.
+fn half_log_two_pi() -> f64 {
+    0.5 * (2.0 * core::f64::consts::PI).ln()
 }
 
 /// Panics unless `value` is a usable scale of a prior.

@@ -4,7 +4,7 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::{FactorizedNormal, Prior, assert_scale};
+use super::{FactorizedNormal, Prior, assert_scale, half_log_two_pi};
 
 /// Configuration of a [`NormalPrior`].
 ///
@@ -63,7 +63,7 @@ impl NormalPrior {
 impl Prior for NormalPrior {
     fn log_density<const D: usize>(&self, weight: Tensor<D>) -> Tensor<1> {
         let n = weight.shape().num_elements() as f64;
-        let log_normalizer = self.std.ln() + 0.5 * (2.0 * core::f64::consts::PI).ln();
+        let log_normalizer = self.std.ln() + half_log_two_pi();
         weight
             .div_scalar(self.std)
             .square()

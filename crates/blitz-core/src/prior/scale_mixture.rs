@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::activation::softplus;
 
-use super::{Prior, assert_scale};
+use super::{Prior, assert_scale, half_log_two_pi};
 
 /// Configuration of a [`ScaleMixturePrior`].
 ///
@@ -78,7 +78,7 @@ impl Prior for ScaleMixturePrior {
         // component a is finite wherever w² is, so no tail underflows and the gradient never vanishes there.
         let n = weight.shape().num_elements() as f64;
         let square = weight.square();
-        let log_wide = self.pi.ln() - self.sigma1.ln() - 0.5 * (2.0 * core::f64::consts::PI).ln();
+        let log_wide = self.pi.ln() - self.sigma1.ln() - half_log_two_pi();
         let log_ratio = (1.0 - self.pi).ln() - self.pi.ln() + self.sigma1.ln() - self.sigma2.ln();
         let curvature = 0.5 / self.sigma1.powi(2) - 0.5 / self.sigma2.powi(2);
         let narrow_over_wide = square.clone().mul_scalar(curvature).add_scalar(log_ratio);

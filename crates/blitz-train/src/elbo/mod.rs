@@ -4,7 +4,7 @@ mod beta;
 
 pub use beta::BetaSchedule;
 
-use blitz_layers::blitz_core::{BayesianModule, KlEstimator};
+use blitz_layers::blitz_core::{BayesianModule, KlEstimator, KlTerm};
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -210,7 +210,7 @@ impl Elbo {
         mut nll: impl FnMut(&M) -> Tensor<1>,
     ) -> ElboLoss {
         let mut nlls = Vec::with_capacity(samples);
-        let mut kl = KlOverDraws::default();
+        let mut kl = None;
         for sample in 0..samples {
             let _draw = model.draw(self.config.seed, draw(sample));
             let per_example = nll(model);
@@ -219,10 +219,13 @@ impl Elbo {
                 "the negative log likelihood of a batch is empty: the batch has no examples"
             );
             nlls.push(per_example.mean());
-            kl.add(model);
+            match &mut kl {
+                None => kl = Some(KlOverDraws::at_first_draw(model)),
+                Some(kl) => kl.add_draw(model),
+            }
         }
         let nll = mean(nlls);
-        let kl = kl.mean(samples, &nll);
+        let kl = kl.map_or_else(|| nll.zeros_like(), |kl| kl.mean(&nll));
         let weight = beta / self.config.dataset_size as f64;
         ElboLoss {
             loss: nll.clone() + kl.clone().mul_scalar(weight),
@@ -234,49 +237,43 @@ impl Elbo {
 }
 
 /// The KL of a step: its closed-form part once, its Monte Carlo part at the weights of each draw.
-#[derive(Default)]
 struct KlOverDraws {
-    started: bool,
     closed_form: Option<Tensor<1>>,
-    sampled: Option<Tensor<1>>,
+    /// One value a draw, or none at all if every term has a closed form.
+    sampled: Vec<Tensor<1>>,
 }
 
 impl KlOverDraws {
-    fn add<M: Module>(&mut self, model: &M) {
-        if !self.started {
-            self.started = true;
-            for term in model.kl_terms() {
-                match term.estimator {
-                    KlEstimator::ClosedForm => accumulate(&mut self.closed_form, term.value),
-                    KlEstimator::MonteCarlo => accumulate(&mut self.sampled, term.value),
-                }
-            }
-        } else if self.sampled.is_some()
-            && let Some(value) = model.kl_cost_of_draw()
-        {
-            accumulate(&mut self.sampled, value);
+    /// The KL at the first draw.
+    fn at_first_draw<M: Module>(model: &M) -> Self {
+        let (closed_form, sampled): (Vec<_>, Vec<_>) = model
+            .kl_terms()
+            .into_iter()
+            .partition(|term| term.estimator == KlEstimator::ClosedForm);
+        Self {
+            closed_form: KlTerm::total(closed_form),
+            sampled: KlTerm::total(sampled).into_iter().collect(),
         }
     }
 
-    fn mean(self, samples: usize, like: &Tensor<1>) -> Tensor<1> {
-        let sampled = self.sampled.map(|sum| sum.div_scalar(samples as f64));
+    fn add_draw<M: Module>(&mut self, model: &M) {
+        if !self.sampled.is_empty() {
+            self.sampled.extend(model.kl_cost_of_draw());
+        }
+    }
+
+    fn mean(self, like: &Tensor<1>) -> Tensor<1> {
+        let sampled = (!self.sampled.is_empty()).then(|| mean(self.sampled));
         match (self.closed_form, sampled) {
-            (Some(closed_form), Some(sampled)) => closed_form + sampled,
+            (Some(closed_form), Some(sampled)) => {
+                let device = closed_form.device();
+                closed_form + sampled.to_device(&device)
+            }
             (Some(kl), None) | (None, Some(kl)) => kl,
             (None, None) => like.zeros_like(),
         }
         .to_device(&like.device())
     }
-}
-
-fn accumulate(sum: &mut Option<Tensor<1>>, value: Tensor<1>) {
-    *sum = Some(match sum.take() {
-        Some(sum) => {
-            let device = sum.device();
-            sum + value.to_device(&device)
-        }
-        None => value,
-    });
 }
 
 fn mean(values: Vec<Tensor<1>>) -> Tensor<1> {

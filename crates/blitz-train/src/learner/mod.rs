@@ -224,7 +224,7 @@ where
             let output = network.forward(batch.inputs.clone());
             let nll = self.likelihood.nll(output.clone(), batch.targets.clone());
             outputs.push(output);
-            nlls.push(nll.clone());
+            nlls.push(nll.clone().without_autodiff());
             nll
         };
         let loss = estimate(&self.settings.elbo, &self.network, &mut nll);

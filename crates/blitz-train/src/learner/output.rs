@@ -23,6 +23,13 @@ pub struct ElboOutput<E> {
     pub evaluation: E,
 }
 
+impl<E> ElboOutput<E> {
+    /// The number of examples.
+    pub fn examples(&self) -> usize {
+        self.predictive_nll.dims()[0]
+    }
+}
+
 impl<E: Evaluation> ElboOutput<E> {
     pub(super) fn new(loss: ElboLoss, nlls: Vec<Tensor<1>>, evaluation: E) -> Self {
         let draws = nlls.len() as f64;
@@ -37,11 +44,6 @@ impl<E: Evaluation> ElboOutput<E> {
             predictive_nll: (best - ratios.log()).squeeze_dim(0),
             evaluation,
         }
-    }
-
-    /// The number of examples.
-    pub fn examples(&self) -> usize {
-        self.predictive_nll.dims()[0]
     }
 
     pub(super) fn without_autodiff(self) -> Self {
@@ -65,8 +67,7 @@ impl<E: Evaluation> ItemLazy for ElboOutput<E> {
 impl<E> Adaptor<LossInput> for ElboOutput<E> {
     fn adapt(&self) -> LossInput {
         // Burn weighs a loss by the length of its tensor; the batch's own size weighs the last, smaller batch right.
-        let examples = self.predictive_nll.dims()[0];
-        LossInput::new(self.loss.clone().expand([examples]))
+        LossInput::new(self.loss.clone().expand([self.examples()]))
     }
 }
 

@@ -121,8 +121,11 @@ impl Likelihood for GaussianLikelihood {
     }
 
     fn evaluate(&self, outputs: Vec<Tensor<2>>, target: Tensor<2>) -> RegressionEvaluation {
-        let outputs: Tensor<3> = Tensor::stack(outputs, 0);
-        let std = self.log_std().exp().unsqueeze::<3>();
+        // Off the graph first: no metric is differentiated, and a training step would track all of this.
+        let outputs = outputs.into_iter().map(Tensor::without_autodiff);
+        let outputs: Tensor<3> = Tensor::stack(outputs.collect(), 0);
+        let target = target.without_autodiff();
+        let std = self.log_std().without_autodiff().exp().unsqueeze::<3>();
         // F(y) of the mixture: the mean of the components' distribution functions.
         let z = (target.clone().unsqueeze::<3>() - outputs.clone()) / std;
         let cdf = z.div_scalar(std::f64::consts::SQRT_2).erf().mul_scalar(0.5) + 0.5;
