@@ -4,7 +4,7 @@ use burn::config::Config;
 use burn::module::{Module, Param, ParamGroup, Reparameterizer};
 use burn::tensor::Tensor;
 
-use crate::posterior::{NormalPosterior, NormalPosteriorConfig, Posterior, WeightInfo};
+use crate::posterior::{BuiltinPosterior, Posterior, PosteriorConfig, WeightInfo};
 use crate::prior::{BuiltinPrior, Prior, PriorConfig};
 use crate::variational::{NAME, Variational};
 
@@ -21,8 +21,8 @@ use crate::variational::{NAME, Variational};
 #[derive(Config, Debug)]
 pub struct BayesianizeConfig {
     /// The posterior of each converted weight.
-    #[config(default = "NormalPosteriorConfig::new()")]
-    pub posterior: NormalPosteriorConfig,
+    #[config(default = "PosteriorConfig::default()")]
+    pub posterior: PosteriorConfig,
     /// The prior of each converted weight.
     #[config(default = "PriorConfig::default()")]
     pub prior: PriorConfig,
@@ -32,7 +32,7 @@ pub struct BayesianizeConfig {
 }
 
 /// The posterior and prior that [`BayesianizeConfig`] and the layers attach.
-pub type MeanField = Variational<NormalPosterior, BuiltinPrior>;
+pub type BuiltinVariational = Variational<BuiltinPosterior, BuiltinPrior>;
 
 impl BayesianizeConfig {
     pub(crate) fn apply<M: Module>(&self, module: M) -> M {

@@ -67,8 +67,8 @@ impl Draw {
         Self::push(Mode::Mean)
     }
 
-    pub(crate) fn moments() -> Self {
-        Self::push(Mode::Moments(MomentsSlot::Untouched))
+    pub(crate) fn parts(wanted: Parts) -> Self {
+        Self::push(Mode::Parts(wanted, PartsSlot::Untouched))
     }
 
     pub(crate) fn kl(sink: KlSink) -> Self {
@@ -94,10 +94,10 @@ impl Draw {
         mode
     }
 
-    pub(crate) fn finish_moments(self) -> MomentsSlot {
+    pub(crate) fn finish_parts(self) -> PartsSlot {
         match self.finish() {
-            Some(Mode::Moments(slot)) => slot,
-            _ => unreachable!("a moments scope holds a moments slot"),
+            Some(Mode::Parts(_, slot)) => slot,
+            _ => unreachable!("a parts scope holds a parts slot"),
         }
     }
 
@@ -137,8 +137,17 @@ pub(crate) enum Request {
     /// The draw's weight.
     Sample,
     Mean,
-    Moments,
+    Parts(Parts),
     Kl,
+}
+
+/// The parts that an estimator wants of a weight in place of a sample, beside its mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parts {
+    /// Its deviation, of independent normals.
+    Deviation,
+    /// The difference of the draw's sample from the mean, of a distribution that sign flips leave as it is.
+    Perturbation,
 }
 
 /// What the innermost scope asks.
@@ -150,11 +159,11 @@ pub(crate) fn request() -> Request {
         match &top.mode {
             Mode::Sample(_) => Request::Sample,
             Mode::Mean => Request::Mean,
-            Mode::Moments(_) => match below.last() {
+            Mode::Parts(wanted, _) => match below.last() {
                 Some(Frame {
                     mode: Mode::Mean, ..
                 }) => Request::Mean,
-                _ => Request::Moments,
+                _ => Request::Parts(*wanted),
             },
             Mode::Kl(_) => Request::Kl,
         }
@@ -198,11 +207,11 @@ pub(crate) fn activation_noise(id: ParamId, elements: usize) -> Noise {
     Noise::starting_at(key, start)
 }
 
-/// Answers the innermost moments scope.
-pub(crate) fn put_moments(answer: MomentsSlot) {
+/// Answers the innermost parts scope.
+pub(crate) fn put_parts(answer: PartsSlot) {
     let replaced = STACK.with_borrow_mut(|stack| match stack.frames.last_mut() {
         Some(Frame {
-            mode: Mode::Moments(slot),
+            mode: Mode::Parts(_, slot),
             ..
         }) => Some(std::mem::replace(slot, answer)),
         _ => None,
@@ -249,18 +258,18 @@ struct Frame {
 enum Mode {
     Sample(Sample),
     Mean,
-    Moments(MomentsSlot),
+    Parts(Parts, PartsSlot),
     Kl(KlSink),
 }
 
-/// What a parameter answered to a moments scope.
-pub(crate) enum MomentsSlot {
+/// What a parameter answered to a parts scope.
+pub(crate) enum PartsSlot {
     /// Nothing: it has no posterior, or is not sampled.
     Untouched,
-    /// Independent normals: the parameter's identity and its `Tensor<D>` of deviations.
-    Normal(ParamId, Box<dyn Any>),
-    /// A posterior that is not made of independent normals.
-    NotNormal,
+    /// The parameter's identity and the `Tensor<D>` that was wanted.
+    Part(ParamId, Box<dyn Any>),
+    /// The posterior's structure does not allow it.
+    Unavailable,
 }
 
 struct Sample {

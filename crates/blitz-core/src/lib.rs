@@ -26,20 +26,25 @@ mod kl;
 mod module;
 mod moments;
 mod noise_source;
+mod perturbation;
 mod posterior;
 mod prior;
 mod variational;
 
-pub use convert::{BayesianizeConfig, MeanField};
+pub use convert::{BayesianizeConfig, BuiltinVariational};
 pub use draw::{Draw, is_open as draw_is_open, seed};
 pub use kl::{KlEstimator, KlTerm};
 pub use module::BayesianModule;
 pub use moments::{NormalWeight, WeightMoments};
 pub use noise_source::Noise;
-pub use posterior::{NormalPosterior, NormalPosteriorConfig, Posterior, WeightInfo};
+pub use perturbation::{PerturbedWeight, WeightPerturbation};
+pub use posterior::{
+    BuiltinPosterior, MarginalFamily, Marginals, NormalPosterior, NormalPosteriorConfig, Posterior,
+    PosteriorConfig, PosteriorStructure, WeightInfo,
+};
 pub use prior::{
-    BuiltinPrior, FactorizedNormal, LearnedNormalPrior, LearnedNormalPriorConfig, NormalPrior,
-    NormalPriorConfig, Prior, PriorConfig, ScaleMixturePrior, ScaleMixturePriorConfig,
+    BuiltinPrior, LearnedNormalPrior, LearnedNormalPriorConfig, NormalPrior, NormalPriorConfig,
+    Prior, PriorConfig, ScaleMixturePrior, ScaleMixturePriorConfig,
 };
 pub use variational::Variational;
 
@@ -47,9 +52,10 @@ pub use variational::Variational;
 pub mod prelude {
     pub use crate::noise::NoiseKey;
     pub use crate::{
-        BayesianModule, BayesianizeConfig, Draw, FactorizedNormal, KlEstimator, LearnedNormalPrior,
-        LearnedNormalPriorConfig, Noise, NormalPosterior, NormalPosteriorConfig, NormalPrior,
-        NormalPriorConfig, Posterior, Prior, PriorConfig, ScaleMixturePrior,
-        ScaleMixturePriorConfig, Variational,
+        BayesianModule, BayesianizeConfig, Draw, KlEstimator, LearnedNormalPrior,
+        LearnedNormalPriorConfig, MarginalFamily, Marginals, Noise, NormalPosterior,
+        NormalPosteriorConfig, NormalPrior, NormalPriorConfig, Posterior, PosteriorConfig,
+        PosteriorStructure, Prior, PriorConfig, ScaleMixturePrior, ScaleMixturePriorConfig,
+        Variational,
     };
 }

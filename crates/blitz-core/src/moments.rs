@@ -3,9 +3,9 @@
 use burn::module::{Param, ParamId};
 use burn::tensor::Tensor;
 
-use crate::draw::{self, Draw, MomentsSlot};
+use crate::draw::{self, Draw, Parts, PartsSlot};
 
-/// How a weight enters a layer at this moment.
+/// How a weight enters a layer at this moment, for local reparameterization.
 #[derive(Debug, Clone)]
 #[expect(
     clippy::large_enum_variant,
@@ -40,20 +40,44 @@ impl<const D: usize> NormalWeight<D> {
 impl<const D: usize> WeightMoments<D> {
     /// How `param` enters its layer: under the open draw, mean mode and freeze.
     pub fn of(param: &Param<Tensor<D>>) -> Self {
-        let scope = Draw::moments();
-        let mean = param.val();
-        match scope.finish_moments() {
-            MomentsSlot::Untouched => Self::Value(mean),
-            // Read again, outside the moments scope: a sample.
-            MomentsSlot::NotNormal => Self::Value(param.val()),
-            MomentsSlot::Normal(id, std_dev) => match std_dev.downcast() {
-                Ok(std_dev) => Self::Normal(NormalWeight {
-                    mean,
-                    std_dev: *std_dev,
-                    id,
-                }),
-                Err(_) => unreachable!("a posterior's deviation has its weight's rank"),
-            },
+        match read_parts(param, Parts::Deviation) {
+            WeightParts::Whole(value) => Self::Value(value),
+            WeightParts::Split { mean, part, id } => Self::Normal(NormalWeight {
+                mean,
+                std_dev: part,
+                id,
+            }),
         }
+    }
+}
+
+/// A weight as an estimator reads it.
+pub(crate) enum WeightParts<const D: usize> {
+    Whole(Tensor<D>),
+    Split {
+        mean: Tensor<D>,
+        part: Tensor<D>,
+        id: ParamId,
+    },
+}
+
+pub(crate) fn read_parts<const D: usize>(
+    param: &Param<Tensor<D>>,
+    wanted: Parts,
+) -> WeightParts<D> {
+    let scope = Draw::parts(wanted);
+    let mean = param.val();
+    match scope.finish_parts() {
+        PartsSlot::Untouched => WeightParts::Whole(mean),
+        // Read again, outside the scope: a sample.
+        PartsSlot::Unavailable => WeightParts::Whole(param.val()),
+        PartsSlot::Part(id, part) => match part.downcast() {
+            Ok(part) => WeightParts::Split {
+                mean,
+                part: *part,
+                id,
+            },
+            Err(_) => unreachable!("a part has its weight's rank"),
+        },
     }
 }

@@ -2,6 +2,8 @@
 
 use burn::tensor::{Device, Shape, Tensor, TensorData};
 
+use rand_core::Rng;
+
 use crate::noise::{NoiseKey, PhiloxRng};
 
 /// The randomness a [`Posterior`](crate::Posterior) draws from: one stream of counter-based noise, read in order.
@@ -44,6 +46,27 @@ impl Noise {
         self.key.fill_standard_normal(self.next, &mut values);
         // A whole number of Philox blocks, so that the next request starts on fresh words.
         self.next += (values.len() as u64).next_multiple_of(4);
+        to_tensor(values, shape, &like.device()).cast(like.dtype())
+    }
+
+    /// Independent signs, 1 or −1 with equal probability, of `shape` and with the element type and device of `like`: one
+    /// bit of the stream each.
+    pub fn signs<const D: usize, const L: usize>(
+        &mut self,
+        shape: impl Into<Shape>,
+        like: &Tensor<L>,
+    ) -> Tensor<D> {
+        let shape = shape.into();
+        let elements = shape.num_elements();
+        let mut words = self.key.rng();
+        words.set_word_position(self.next);
+        let mut values = Vec::with_capacity(elements);
+        while values.len() < elements {
+            let word = words.next_u32();
+            let bits = (elements - values.len()).min(32);
+            values.extend((0..bits).map(|bit| if word >> bit & 1 == 0 { 1.0 } else { -1.0 }));
+        }
+        self.next += (elements.div_ceil(32) as u64).next_multiple_of(4);
         to_tensor(values, shape, &like.device()).cast(like.dtype())
     }
 

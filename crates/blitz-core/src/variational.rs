@@ -3,10 +3,10 @@
 use burn::module::{Flag, Module, Param, Reparameterization};
 use burn::tensor::Tensor;
 
-use crate::draw::{self, MomentsSlot, Request};
+use crate::draw::{self, Parts, PartsSlot, Request};
 use crate::kl::{KlEstimator, KlTerm};
 use crate::noise_source::Noise;
-use crate::posterior::Posterior;
+use crate::posterior::{Posterior, PosteriorStructure};
 use crate::prior::Prior;
 
 /// The path component of a posterior's parameters: `fc.weight` has its ρ at `fc.weight.bayes.posterior.rho`.
@@ -63,6 +63,19 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
         weight
     }
 
+    fn part<const D: usize>(&self, wanted: Parts, mu: &Tensor<D>) -> Option<Tensor<D>> {
+        match (wanted, self.posterior.structure()) {
+            (Parts::Deviation, PosteriorStructure::IndependentNormal) => {
+                Some(self.posterior.std_dev(mu.clone()))
+            }
+            (
+                Parts::Perturbation,
+                PosteriorStructure::IndependentNormal | PosteriorStructure::SignSymmetric,
+            ) => Some(self.weight(mu.clone()) - self.posterior.mean(mu.clone())),
+            _ => None,
+        }
+    }
+
     fn put_kl<const D: usize>(&self, mu: Tensor<D>) {
         let wants_closed_form = draw::with_kl_sink(|sink| sink.wants_closed_form());
         // Computed outside the sink's borrow: user code runs here.
@@ -96,15 +109,16 @@ impl<Q: Posterior, P: Prior> Reparameterization for Variational<Q, P> {
             }
             Request::Mean => self.posterior.mean(base),
             _ if !self.is_sampling() => self.posterior.mean(base),
-            Request::Moments if self.posterior.is_factorized_normal() => {
-                let std_dev = self.posterior.std_dev(base.clone());
-                draw::put_moments(MomentsSlot::Normal(self.sampling.id, Box::new(std_dev)));
-                self.posterior.mean(base)
-            }
-            Request::Moments => {
-                draw::put_moments(MomentsSlot::NotNormal);
-                base
-            }
+            Request::Parts(wanted) => match self.part(wanted, &base) {
+                Some(part) => {
+                    draw::put_parts(PartsSlot::Part(self.sampling.id, Box::new(part)));
+                    self.posterior.mean(base)
+                }
+                None => {
+                    draw::put_parts(PartsSlot::Unavailable);
+                    base
+                }
+            },
             Request::Fresh => self.sample(base),
             Request::Sample => self.weight(base),
         }

@@ -1,8 +1,18 @@
 //! How a Bayesian layer estimates its output under the posterior.
 
+use blitz_core::{WeightMoments, WeightPerturbation};
 use burn::config::Config;
+use burn::module::Param;
+use burn::tensor::{Shape, Tensor};
 
-/// The estimator of a layer's output: the same mean, with different variance and cost.
+/// The estimator of a layer's output: the same mean and the same variance for each row, with different noise between
+/// the rows of a batch, and different cost.
+///
+/// | | rows share their weights | posteriors | products | noise |
+/// |---|---|---|---|---|
+/// | shared weights | yes | all | 1 | one normal a weight |
+/// | local reparameterization | no | independent normals | 2 | one normal an output |
+/// | flipout | no | sign-symmetric ones | 2 | one normal a weight, one bit an input and an output |
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Estimator {
@@ -14,8 +24,108 @@ pub enum Estimator {
     /// Samples the layer's output instead of its weights, independently for each row (Kingma, Salimans & Welling,
     /// *Variational dropout and the local reparameterization trick*, 2015).
     ///
-    /// For factorized normal posteriors; other posteriors fall back to shared weights. Its rows don't belong to one
-    /// joint sample of the weights: use it to train, and note that a draw's network
+    /// For factorized normal posteriors; other posteriors fall back to shared weights. In a convolution the positions
+    /// of one row are sampled independently as well: each has the right mean and variance, their correlation is lost.
+    /// Its rows don't belong to one joint sample of the weights: use it to train, and note that a draw's network
     /// ([`sample_network`](blitz_core::BayesianModule::sample_network)) is not what it computed with.
     LocalReparameterization,
+    /// Flips the signs of the draw's perturbation at random for each row (Wen, Vicol, Ba, Tran & Grosse, *Flipout:
+    /// efficient pseudo-independent weight perturbations on mini-batches*, 2018): the rows are uncorrelated, and the
+    /// positions of one row share their weights, as they should in a convolution and a recurrent layer.
+    ///
+    /// For posteriors symmetric in each weight's sign around the mean; others fall back to shared weights. A row's
+    /// weights are a sample of the posterior, but not the draw's own.
+    Flipout,
+}
+
+/// Where a layer's tensors keep their features, and so what a *row* is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Features {
+    /// On the last axis; everything before it counts rows.
+    Last,
+    /// On axis 1, behind the rows; the axes after it are positions, at which the row's weights are the same.
+    Second,
+}
+
+impl Features {
+    /// The shape of one sign for each row and feature.
+    fn signs(self, shape: &Shape) -> Shape {
+        let mut dims = shape.as_slice().to_vec();
+        if self == Self::Second {
+            dims[2..].fill(1);
+        }
+        Shape::from(dims)
+    }
+}
+
+/// The output `op(input, w, b)` of a layer that is linear in its weight and bias, as `estimator` samples it.
+pub(crate) fn estimate<const I: usize, const W: usize, const O: usize>(
+    estimator: Estimator,
+    features: Features,
+    input: Tensor<I>,
+    weight: &Param<Tensor<W>>,
+    bias: Option<&Param<Tensor<1>>>,
+    op: impl Fn(Tensor<I>, Tensor<W>, Option<Tensor<1>>) -> Tensor<O>,
+) -> Tensor<O> {
+    match estimator {
+        Estimator::SharedWeights => op(input, weight.val(), bias.map(Param::val)),
+        Estimator::LocalReparameterization => local(input, weight, bias, op),
+        Estimator::Flipout => flipout(features, input, weight, bias, op),
+    }
+}
+
+/// `N(op(x, M, m), op(x², S², s²))`, elementwise.
+fn local<const I: usize, const W: usize, const O: usize>(
+    input: Tensor<I>,
+    weight: &Param<Tensor<W>>,
+    bias: Option<&Param<Tensor<1>>>,
+    op: impl Fn(Tensor<I>, Tensor<W>, Option<Tensor<1>>) -> Tensor<O>,
+) -> Tensor<O> {
+    let weight = match WeightMoments::of(weight) {
+        WeightMoments::Value(weight) => return op(input, weight, bias.map(Param::val)),
+        WeightMoments::Normal(weight) => weight,
+    };
+    let (bias_mean, bias_variance) = match bias.map(WeightMoments::of) {
+        None => (None, None),
+        Some(WeightMoments::Value(bias)) => (Some(bias), None),
+        Some(WeightMoments::Normal(bias)) => (Some(bias.mean), Some(bias.std_dev.square())),
+    };
+    let variance = op(
+        input.clone().square(),
+        weight.std_dev.clone().square(),
+        bias_variance,
+    );
+    let mean = op(input, weight.mean.clone(), bias_mean);
+    let noise = weight.output_noise(&mean);
+    mean + std_dev(variance) * noise
+}
+
+/// The square root, with a zero gradient instead of an infinite one for a row of zeros.
+fn std_dev<const D: usize>(variance: Tensor<D>) -> Tensor<D> {
+    const SMALLEST_VARIANCE: f64 = 1e-20;
+    variance.clamp_min(SMALLEST_VARIANCE).sqrt()
+}
+
+/// `op(x, M, m) + op(x ∘ r, ΔW, Δb) ∘ s` with signs r and s of each row's own.
+fn flipout<const I: usize, const W: usize, const O: usize>(
+    features: Features,
+    input: Tensor<I>,
+    weight: &Param<Tensor<W>>,
+    bias: Option<&Param<Tensor<1>>>,
+    op: impl Fn(Tensor<I>, Tensor<W>, Option<Tensor<1>>) -> Tensor<O>,
+) -> Tensor<O> {
+    let weight = match WeightPerturbation::of(weight) {
+        WeightPerturbation::Value(weight) => return op(input, weight, bias.map(Param::val)),
+        WeightPerturbation::Perturbed(weight) => weight,
+    };
+    let (bias_mean, bias_delta) = match bias.map(WeightPerturbation::of) {
+        None => (None, None),
+        Some(WeightPerturbation::Value(bias)) => (Some(bias), None),
+        Some(WeightPerturbation::Perturbed(bias)) => (Some(bias.mean), Some(bias.delta)),
+    };
+    let input_signs = weight.signs(features.signs(&input.shape()), &input);
+    let mean = op(input.clone(), weight.mean.clone(), bias_mean);
+    let output_signs = weight.signs(features.signs(&mean.shape()), &mean);
+    let perturbation = op(input * input_signs, weight.delta, bias_delta);
+    mean + perturbation * output_signs
 }

@@ -1,15 +1,13 @@
 //! The Bayesian counterpart of Burn's [`Linear`].
 
-use blitz_core::{
-    BayesianModule, BayesianizeConfig, NormalPosteriorConfig, PriorConfig, WeightMoments,
-};
+use blitz_core::{BayesianModule, BayesianizeConfig, PosteriorConfig, PriorConfig};
 use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Module, ModuleDisplay, Param};
 use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::module::linear;
 use burn::tensor::{Device, Tensor, assert_shape};
 
-use crate::estimator::Estimator;
+use crate::estimator::{Estimator, Features, estimate};
 
 /// Configuration to create a [`BayesianLinear`] layer using the [init function](BayesianLinearConfig::init).
 ///
@@ -18,7 +16,7 @@ use crate::estimator::Estimator;
 /// | `d_input`, `d_output` | | the sizes, as in Burn's `LinearConfig` |
 /// | `bias` | true | whether a bias is added; it is Bayesian as well |
 /// | `initializer` | Burn's for `Linear` | initial means |
-/// | `posterior` | σ starts at 0.02 | the mean-field normal posterior |
+/// | `posterior` | mean-field normal, σ starts at 0.02 | the posterior of weight and bias |
 /// | `prior` | standard normal | the prior of weight and bias |
 /// | `estimator` | shared weights | how the output is sampled |
 #[derive(Config, Debug)]
@@ -34,8 +32,8 @@ pub struct BayesianLinearConfig {
     #[config(default = "Initializer::KaimingUniform{gain:1.0/3f64.sqrt(), fan_out_only:false}")]
     pub initializer: Initializer,
     /// The posterior of weight and bias.
-    #[config(default = "NormalPosteriorConfig::new()")]
-    pub posterior: NormalPosteriorConfig,
+    #[config(default = "PosteriorConfig::default()")]
+    pub posterior: PosteriorConfig,
     /// The prior of weight and bias.
     #[config(default = "PriorConfig::default()")]
     pub prior: PriorConfig,
@@ -50,7 +48,8 @@ pub struct BayesianLinearConfig {
 ///
 /// `O = IW + b`, with `W` and `b` drawn once per [draw](blitz_core::Draw) and shared by the batch; or, with
 /// [local reparameterization](Estimator::LocalReparameterization), `O ~ N(I M + m, I² S² + s²)` for each row on its own, where
-/// `M, m` are the means and `S, s` the deviations of `W, b`.
+/// `M, m` are the means and `S, s` the deviations of `W, b`; or, with [flipout](Estimator::Flipout), with the signs of the draw's
+/// perturbation flipped for each row.
 ///
 /// ```
 /// use blitz_layers::prelude::*;
@@ -123,39 +122,15 @@ impl BayesianLinear {
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
         let [d_input, _] = self.weight.base().dims();
         assert_shape!(input, [.., d_input]);
-        let bias = self.bias.as_ref();
-        match self.estimator {
-            Estimator::SharedWeights => linear(input, self.weight.val(), bias.map(Param::val)),
-            Estimator::LocalReparameterization => self.forward_local(input),
-        }
+        estimate(
+            self.estimator,
+            Features::Last,
+            input,
+            &self.weight,
+            self.bias.as_ref(),
+            linear,
+        )
     }
-
-    fn forward_local<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        let bias = self.bias.as_ref();
-        let weight = match WeightMoments::of(&self.weight) {
-            WeightMoments::Value(weight) => return linear(input, weight, bias.map(Param::val)),
-            WeightMoments::Normal(weight) => weight,
-        };
-        let (bias_mean, bias_variance) = match bias.map(WeightMoments::of) {
-            None => (None, None),
-            Some(WeightMoments::Value(bias)) => (Some(bias), None),
-            Some(WeightMoments::Normal(bias)) => (Some(bias.mean), Some(bias.std_dev.square())),
-        };
-        let variance = linear(
-            input.clone().square(),
-            weight.std_dev.clone().square(),
-            bias_variance,
-        );
-        let mean = linear(input, weight.mean.clone(), bias_mean);
-        let noise = weight.output_noise(&mean);
-        mean + std_dev(variance) * noise
-    }
-}
-
-/// The square root, with a zero gradient instead of an infinite one for a row of zeros.
-fn std_dev<const D: usize>(variance: Tensor<D>) -> Tensor<D> {
-    const SMALLEST_VARIANCE: f64 = 1e-20;
-    variance.clamp_min(SMALLEST_VARIANCE).sqrt()
 }
 
 impl ModuleDisplay for BayesianLinear {

@@ -29,7 +29,7 @@ impl RegressorConfig {
             let initial_std = self.initial_std / (inputs as f64).sqrt();
             BayesianLinearConfig::new(inputs, outputs)
                 .with_prior(PriorConfig::normal(prior_std))
-                .with_posterior(NormalPosteriorConfig::new().with_initial_std(initial_std))
+                .with_posterior(PosteriorConfig::normal(initial_std))
                 .with_estimator(self.estimator)
                 .init(device)
         };

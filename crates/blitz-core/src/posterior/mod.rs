@@ -3,8 +3,10 @@
 //! A posterior's location μ is the parameter's own stored tensor, so a deterministic checkpoint loads straight into
 //! it; a [`Posterior`] holds the rest (ρ, ...) and is an ordinary Burn module.
 
+mod builtin;
 mod normal;
 
+pub use builtin::{BuiltinPosterior, PosteriorConfig};
 pub use normal::{NormalPosterior, NormalPosteriorConfig};
 
 use burn::module::{Module, ModuleDisplay};
@@ -91,20 +93,75 @@ pub trait Posterior: Module + ModuleDisplay + Sync + 'static {
     /// Used for the Monte Carlo estimate of the KL where the prior knows no closed form.
     fn log_density<const D: usize>(&self, mu: Tensor<D>, weight: Tensor<D>) -> Tensor<1>;
 
-    /// `KL(q ‖ prior)` in closed form, summed over the elements, of shape `[1]`, or `None` if this pair has none.
-    ///
-    /// Whether it is `None` must depend on the types alone, not on values: the estimator of a model's KL must not
-    /// change during training.
-    fn kl<P: Prior, const D: usize>(&self, mu: Tensor<D>, prior: &P) -> Option<Tensor<1>> {
-        let _ = (mu, prior);
+    /// The marginal distribution of each weight, for a prior's closed forms. The default knows the moments alone.
+    fn marginals<const D: usize>(&self, mu: Tensor<D>) -> Marginals<D> {
+        let std = self.std_dev(mu.clone());
+        Marginals {
+            mean: self.mean(mu),
+            log_std: std.clone().log(),
+            std,
+            family: MarginalFamily::Other,
+        }
+    }
+
+    /// The differential entropy `−E_q[ln q(w)]` of the whole tensor in closed form, in nats, of shape `[1]`, or
+    /// `None` (the default) if it has none.
+    fn entropy<const D: usize>(&self, mu: Tensor<D>) -> Option<Tensor<1>> {
+        let _ = mu;
         None
     }
 
-    /// Whether the weights are independent normals, `w ~ N(mean, std_dev²)`, which is what local
-    /// reparameterization needs.
-    fn is_factorized_normal(&self) -> bool {
-        false
+    /// `KL(q ‖ prior)` in closed form, summed over the elements, of shape `[1]`, or `None` if this pair has none.
+    ///
+    /// The default is `−H(q) − Σ E_q[ln p(w_i)]` where both are known. Whether it is `None` must depend on the
+    /// configuration alone, not on values: the estimator of a model's KL must not change during training.
+    fn kl<P: Prior, const D: usize>(&self, mu: Tensor<D>, prior: &P) -> Option<Tensor<1>> {
+        let entropy = self.entropy(mu.clone())?;
+        let expected = prior.expected_log_density(&self.marginals(mu))?;
+        Some((entropy + expected.sum()).neg())
     }
+
+    /// What the estimators that don't sample a layer's weights may assume. The default is nothing.
+    fn structure(&self) -> PosteriorStructure {
+        PosteriorStructure::General
+    }
+}
+
+/// What is known of the joint distribution of a posterior's weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PosteriorStructure {
+    /// Independent normals, `w ~ N(mean, std_dev²)`: local reparameterization and flipout are exact.
+    IndependentNormal,
+    /// The distribution of `w − E w` stays the same when any of its elements change sign: flipout is exact.
+    SignSymmetric,
+    /// Anything else: the weights themselves have to be sampled.
+    General,
+}
+
+/// The marginal distributions of the weights of one tensor.
+#[derive(Debug, Clone)]
+pub struct Marginals<const D: usize> {
+    /// The means.
+    pub mean: Tensor<D>,
+    /// The deviations.
+    pub std: Tensor<D>,
+    /// The logarithms of the deviations, kept apart since they stay finite where the deviation underflows.
+    pub log_std: Tensor<D>,
+    /// What they are besides.
+    pub family: MarginalFamily,
+}
+
+/// The family of a weight's marginal distribution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum MarginalFamily {
+    /// Normal.
+    Normal,
+    /// Laplace (double exponential).
+    Laplace,
+    /// Known by its mean and deviation only.
+    Other,
 }
 
 /// What a new posterior can know of the weight that it is attached to.

@@ -6,8 +6,8 @@ use burn::tensor::{Device, Shape, Tensor};
 
 use crate::deviation::{log_std_from_rho, rho_from_std, std_from_rho};
 use crate::noise_source::Noise;
-use crate::posterior::Posterior;
-use crate::prior::{FactorizedNormal, Prior};
+use crate::posterior::{MarginalFamily, Marginals, Posterior, PosteriorStructure};
+use crate::prior::{Prior, half_log_two_pi};
 
 /// Configuration of a [`NormalPosterior`].
 ///
@@ -102,16 +102,29 @@ impl Posterior for NormalPosterior {
         crate::prior::normal_log_density(z, log_std_from_rho(rho))
     }
 
-    fn kl<P: Prior, const D: usize>(&self, mu: Tensor<D>, prior: &P) -> Option<Tensor<1>> {
+    fn marginals<const D: usize>(&self, mu: Tensor<D>) -> Marginals<D> {
         let rho = self.rho(&mu);
-        prior.kl_from_normal(FactorizedNormal {
+        Marginals {
             mean: mu,
             std: std_from_rho(rho.clone()),
             log_std: log_std_from_rho(rho),
-        })
+            family: MarginalFamily::Normal,
+        }
     }
 
-    fn is_factorized_normal(&self) -> bool {
-        true
+    fn entropy<const D: usize>(&self, mu: Tensor<D>) -> Option<Tensor<1>> {
+        Some((log_std_from_rho(self.rho(&mu)) + (half_log_two_pi() + 0.5)).sum())
+    }
+
+    fn kl<P: Prior, const D: usize>(&self, mu: Tensor<D>, prior: &P) -> Option<Tensor<1>> {
+        // Summed as one elementwise term: the entropy and the expectation are large and nearly cancel.
+        let q = self.marginals(mu);
+        let expected = prior.expected_log_density(&q)?;
+        let per_weight = expected + q.log_std + (half_log_two_pi() + 0.5);
+        Some(per_weight.sum().neg())
+    }
+
+    fn structure(&self) -> PosteriorStructure {
+        PosteriorStructure::IndependentNormal
     }
 }

@@ -5,9 +5,10 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use super::{
-    FactorizedNormal, LearnedNormalPrior, LearnedNormalPriorConfig, NormalPrior, NormalPriorConfig,
-    Prior, ScaleMixturePrior, ScaleMixturePriorConfig,
+    LearnedNormalPrior, LearnedNormalPriorConfig, NormalPrior, NormalPriorConfig, Prior,
+    ScaleMixturePrior, ScaleMixturePriorConfig,
 };
+use crate::posterior::Marginals;
 
 /// A prior by name: what a layer's configuration holds and saves.
 ///
@@ -82,11 +83,11 @@ impl Prior for BuiltinPrior {
         }
     }
 
-    fn kl_from_normal<const D: usize>(&self, q: FactorizedNormal<D>) -> Option<Tensor<1>> {
+    fn expected_log_density<const D: usize>(&self, q: &Marginals<D>) -> Option<Tensor<D>> {
         match self {
-            Self::Normal(prior) => prior.kl_from_normal(q),
-            Self::LearnedNormal(prior) => prior.kl_from_normal(q),
-            Self::ScaleMixture(prior) => prior.kl_from_normal(q),
+            Self::Normal(prior) => prior.expected_log_density(q),
+            Self::LearnedNormal(prior) => prior.expected_log_density(q),
+            Self::ScaleMixture(prior) => prior.expected_log_density(q),
         }
     }
 }

@@ -4,7 +4,8 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
-use super::{FactorizedNormal, Prior, assert_scale, normal_log_density};
+use super::{Prior, assert_scale, half_log_two_pi, normal_log_density};
+use crate::posterior::Marginals;
 
 /// Configuration of a [`LearnedNormalPrior`].
 ///
@@ -57,11 +58,10 @@ impl Prior for LearnedNormalPrior {
         normal_log_density(z, log_std)
     }
 
-    fn kl_from_normal<const D: usize>(&self, q: FactorizedNormal<D>) -> Option<Tensor<1>> {
+    fn expected_log_density<const D: usize>(&self, q: &Marginals<D>) -> Option<Tensor<D>> {
         let log_std = self.log_std();
-        let precision = (log_std.clone() * -2.0).exp();
-        let scaled_square = (q.mean.square() + q.std.square()) * precision * 0.5;
-        let per_weight = scaled_square - q.log_std + log_std - 0.5;
-        Some(per_weight.sum())
+        let half_precision = (log_std.clone() * -2.0).exp() * 0.5;
+        let second_moment = q.mean.clone().square() + q.std.clone().square();
+        Some(second_moment * half_precision.neg() - log_std - half_log_two_pi())
     }
 }

@@ -13,6 +13,8 @@ pub use scale_mixture::{ScaleMixturePrior, ScaleMixturePriorConfig};
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
+use crate::posterior::Marginals;
+
 /// A prior density over one weight tensor.
 ///
 /// Implement this for a prior of your own: a log-density is enough, and the KL is then estimated at the draw's
@@ -40,25 +42,15 @@ pub trait Prior: Module + ModuleDisplay + Sync + 'static {
     /// `ln p(weight)` summed over the elements, in nats, of shape `[1]`.
     fn log_density<const D: usize>(&self, weight: Tensor<D>) -> Tensor<1>;
 
-    /// `KL(q ‖ p)` in closed form for a factorized normal `q`, summed over the elements, of shape `[1]`, or `None`
-    /// (the default) if it has none.
+    /// `E_q[ln p(w_i)]` of each weight in closed form, for weights with the marginal distributions `q`, in nats; or
+    /// `None` (the default) where it has none.
     ///
-    /// Whether it is `None` must not change during training.
-    fn kl_from_normal<const D: usize>(&self, q: FactorizedNormal<D>) -> Option<Tensor<1>> {
+    /// A density that factorizes over the weights needs no more of a posterior than its marginals. Whether it is `None`
+    /// may depend on `q.family`, and must not change during training.
+    fn expected_log_density<const D: usize>(&self, q: &Marginals<D>) -> Option<Tensor<D>> {
         let _ = q;
         None
     }
-}
-
-/// Independent normals over one weight tensor.
-#[derive(Debug, Clone)]
-pub struct FactorizedNormal<const D: usize> {
-    /// The means.
-    pub mean: Tensor<D>,
-    /// The deviations.
-    pub std: Tensor<D>,
-    /// The logarithms of the deviations, kept apart since they stay finite where the deviation underflows.
-    pub log_std: Tensor<D>,
 }
 
 /// `Σ ln N(w; m, s²)` from `z = (w − m) / s` and `ln s`.
@@ -69,7 +61,7 @@ pub(crate) fn normal_log_density<const D: usize>(z: Tensor<D>, log_std: Tensor<D
 }
 
 /// `ln √(2π)`, the normalizer of the standard normal density.
-fn half_log_two_pi() -> f64 {
+pub(crate) fn half_log_two_pi() -> f64 {
     0.5 * (2.0 * core::f64::consts::PI).ln()
 }
 

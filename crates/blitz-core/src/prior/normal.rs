@@ -4,7 +4,8 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::{FactorizedNormal, Prior, assert_scale, half_log_two_pi};
+use super::{Prior, assert_scale, half_log_two_pi};
+use crate::posterior::Marginals;
 
 /// Configuration of a [`NormalPrior`].
 ///
@@ -72,10 +73,9 @@ impl Prior for NormalPrior {
             .sub_scalar(n * log_normalizer)
     }
 
-    fn kl_from_normal<const D: usize>(&self, q: FactorizedNormal<D>) -> Option<Tensor<1>> {
-        // Summed as one elementwise term: the sums of its parts are large and nearly cancel.
-        let scaled_square = (q.mean.square() + q.std.square()).mul_scalar(0.5 / self.std.powi(2));
-        let per_weight = (scaled_square - q.log_std).add_scalar(self.std.ln() - 0.5);
-        Some(per_weight.sum())
+    fn expected_log_density<const D: usize>(&self, q: &Marginals<D>) -> Option<Tensor<D>> {
+        let second_moment = q.mean.clone().square() + q.std.clone().square();
+        let log_normalizer = self.std.ln() + half_log_two_pi();
+        Some(second_moment * (-0.5 / self.std.powi(2)) - log_normalizer)
     }
 }

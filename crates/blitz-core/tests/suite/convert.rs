@@ -1,6 +1,6 @@
 //! Any Burn module made Bayesian.
 
-use blitz_core::MeanField;
+use blitz_core::BuiltinVariational;
 use blitz_core::prelude::*;
 use burn::module::{Module, ParamGroup, list_param_ids};
 use burn::nn::transformer::{TransformerEncoderConfig, TransformerEncoderInput};
@@ -40,13 +40,13 @@ fn a_group_chooses_by_path() {
     assert!(
         net.output
             .weight
-            .reparameterization::<MeanField>()
+            .reparameterization::<BuiltinVariational>()
             .is_some()
     );
     assert!(
         net.hidden
             .weight
-            .reparameterization::<MeanField>()
+            .reparameterization::<BuiltinVariational>()
             .is_none()
     );
 }
@@ -77,7 +77,7 @@ fn a_record_of_another_architecture_is_refused_by_name() {
         .unwrap_err()
         .to_string();
     assert!(
-        error.contains("hidden.weight.bayes.posterior.rho"),
+        error.contains("hidden.weight.bayes.posterior.Normal.rho"),
         "{error}"
     );
 }
@@ -147,9 +147,11 @@ fn burns_recurrent_attention_and_embedding_layers_convert_unchanged() {
     let grads = loss.backward();
     let rho = |weight: &burn::module::Param<Tensor<2>>| {
         weight
-            .reparameterization::<MeanField>()
+            .reparameterization::<BuiltinVariational>()
             .unwrap()
             .posterior
+            .as_normal()
+            .unwrap()
             .rho
             .val()
     };
@@ -218,8 +220,7 @@ fn the_means_trained_while_frozen_are_the_means_sampled_later() {
     use burn::optim::{GradientsParams, SgdConfig};
 
     let device = Device::flex().autodiff();
-    let config = BayesianizeConfig::new()
-        .with_posterior(NormalPosteriorConfig::new().with_initial_std(1e-6));
+    let config = BayesianizeConfig::new().with_posterior(PosteriorConfig::normal(1e-6));
     let mut net = LinearConfig::new(2, 1)
         .init(&device)
         .bayesianize(&config)

@@ -14,7 +14,7 @@ fn linear(posterior_std: f64, prior: PriorConfig, device: &Device) -> burn::nn::
         .map(|w| w.zeros_like().set_require_grad(device.is_autodiff()));
     layer.bayesianize(
         &BayesianizeConfig::new()
-            .with_posterior(NormalPosteriorConfig::new().with_initial_std(posterior_std))
+            .with_posterior(PosteriorConfig::normal(posterior_std))
             .with_prior(prior),
     )
 }
@@ -40,7 +40,7 @@ fn kl_of_two_normals_is_the_hand_computed_sum_over_weights() {
         .map(|w| Tensor::from_floats([[0.5], [-2.0]], &w.device()));
     let layer = layer.bayesianize(
         &BayesianizeConfig::new()
-            .with_posterior(NormalPosteriorConfig::new().with_initial_std(0.3))
+            .with_posterior(PosteriorConfig::normal(0.3))
             .with_prior(PriorConfig::normal(2.0)),
     );
     let per_weight = |mu: f64| (2.0f64 / 0.3).ln() + (0.09 + mu * mu) / 8.0 - 0.5;
@@ -137,7 +137,7 @@ fn gradients_of_the_kl_are_the_hand_computed_ones() {
         .init(&device)
         .bayesianize(
             &BayesianizeConfig::new()
-                .with_posterior(NormalPosteriorConfig::new().with_initial_std(0.3))
+                .with_posterior(PosteriorConfig::normal(0.3))
                 .with_prior(PriorConfig::normal(2.0)),
         );
     let grads = layer.kl_cost().backward();
@@ -256,7 +256,7 @@ fn the_learned_prior_is_at_its_best_where_its_variance_is_the_mean_of_the_poster
         let grads = layer.kl_cost().backward();
         let variational = layer
             .weight
-            .reparameterization::<blitz_core::MeanField>()
+            .reparameterization::<blitz_core::BuiltinVariational>()
             .unwrap();
         let BuiltinPrior::LearnedNormal(prior) = &variational.prior else {
             panic!("another prior: {:?}", variational.prior);

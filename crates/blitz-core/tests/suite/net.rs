@@ -1,6 +1,6 @@
 //! A small Burn network and helpers that the tests share.
 
-use blitz_core::MeanField;
+use blitz_core::BuiltinVariational;
 use blitz_core::prelude::*;
 use burn::module::Module;
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig, Relu};
@@ -48,6 +48,6 @@ pub fn scalar(tensor: Tensor<1>) -> f64 {
 }
 
 pub fn rho(layer: &Linear) -> Tensor<1> {
-    let posterior = layer.weight.reparameterization::<MeanField>();
-    posterior.unwrap().posterior.rho.val()
+    let posterior = layer.weight.reparameterization::<BuiltinVariational>();
+    posterior.unwrap().posterior.as_normal().unwrap().rho.val()
 }

@@ -11,10 +11,7 @@ fn layer(std: f64, device: &Device) -> burn::nn::Linear {
     LinearConfig::new(30, 20)
         .with_bias(false)
         .init(device)
-        .bayesianize(
-            &BayesianizeConfig::new()
-                .with_posterior(NormalPosteriorConfig::new().with_initial_std(std)),
-        )
+        .bayesianize(&BayesianizeConfig::new().with_posterior(PosteriorConfig::normal(std)))
 }
 
 #[test]
@@ -130,8 +127,7 @@ fn the_gradient_agrees_with_finite_differences_at_fixed_noise() {
 fn as_the_deviation_vanishes_the_output_becomes_the_deterministic_layers() {
     let device = Device::flex();
     let plain = LinearConfig::new(30, 20).init(&device);
-    let config = BayesianizeConfig::new()
-        .with_posterior(NormalPosteriorConfig::new().with_initial_std(1e-9));
+    let config = BayesianizeConfig::new().with_posterior(PosteriorConfig::normal(1e-9));
     let layer = plain.clone().bayesianize(&config);
     let x = Tensor::<2>::ones([4, 30], &device);
     let difference = (layer.forward(x.clone()) - plain.forward(x)).abs().max();

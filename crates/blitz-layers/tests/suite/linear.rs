@@ -12,10 +12,14 @@ fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
 fn config(estimator: Estimator, std: f64) -> BayesianLinearConfig {
     BayesianLinearConfig::new(3, 2)
         .with_estimator(estimator)
-        .with_posterior(NormalPosteriorConfig::new().with_initial_std(std))
+        .with_posterior(PosteriorConfig::normal(std))
 }
 
-const ESTIMATORS: [Estimator; 2] = [Estimator::SharedWeights, Estimator::LocalReparameterization];
+const ESTIMATORS: [Estimator; 3] = [
+    Estimator::SharedWeights,
+    Estimator::LocalReparameterization,
+    Estimator::Flipout,
+];
 
 fn input(device: &Device) -> Tensor<2> {
     Tensor::from_floats(
@@ -53,14 +57,10 @@ fn as_the_deviation_vanishes_every_estimator_and_option_equals_burns_layer() {
 }
 
 #[test]
-fn local_reparameterization_has_the_mean_and_variance_of_shared_weights() {
+fn every_estimator_has_the_mean_and_variance_of_the_posterior() {
     let device = Device::flex();
     let std = 0.3;
     let shared = config(Estimator::SharedWeights, std).init(&device);
-    let local = BayesianLinear {
-        estimator: Estimator::LocalReparameterization,
-        ..shared.clone()
-    };
     let x = input(&device);
     let mean = values(shared.with_mean(|layer| layer.forward(x.clone())));
     // Var = σ² (|x|² + 1) for each output, the bias included.
@@ -70,7 +70,11 @@ fn local_reparameterization_has_the_mean_and_variance_of_shared_weights() {
         .collect();
 
     let draws = 4000;
-    for layer in [shared, local] {
+    for estimator in ESTIMATORS {
+        let layer = BayesianLinear {
+            estimator,
+            ..shared.clone()
+        };
         let (mut sum, mut squares) = (vec![0.0; 6], vec![0.0; 6]);
         for index in 0..draws {
             let output = values(layer.with_draw(31, index, |layer| layer.forward(x.clone())));
@@ -102,7 +106,7 @@ fn local_reparameterization_has_the_mean_and_variance_of_shared_weights() {
 fn rows_share_their_weights_or_have_noise_of_their_own_by_estimator() {
     let device = Device::flex();
     let x = Tensor::<2>::ones([2, 3], &device);
-    for (estimator, same) in [(ESTIMATORS[0], true), (ESTIMATORS[1], false)] {
+    for (estimator, same) in ESTIMATORS.into_iter().zip([true, false, false]) {
         let layer = config(estimator, 0.5).init(&device);
         let output = values(layer.with_draw(1, 0, |layer| layer.forward(x.clone())));
         assert_eq!(output[0] == output[2], same, "{estimator:?}");
@@ -110,10 +114,16 @@ fn rows_share_their_weights_or_have_noise_of_their_own_by_estimator() {
 }
 
 #[test]
-fn local_reparameterization_repeats_with_the_draw_and_differs_between_calls() {
+fn noise_of_the_rows_own_repeats_with_the_draw_and_differs_between_calls() {
     let device = Device::flex();
-    let layer = config(Estimator::LocalReparameterization, 0.5).init(&device);
-    let x = input(&device);
+    for estimator in [Estimator::LocalReparameterization, Estimator::Flipout] {
+        repeats_with_the_draw_and_differs_between_calls(estimator, &device);
+    }
+}
+
+fn repeats_with_the_draw_and_differs_between_calls(estimator: Estimator, device: &Device) {
+    let layer = config(estimator, 0.5).init(device);
+    let x = input(device);
     let twice = || {
         layer.with_draw(4, 2, |layer| {
             (
@@ -159,15 +169,24 @@ fn gradients_are_finite_for_a_row_of_zeros_without_bias() {
     assert!(gradient.iter().all(|g| g.is_finite()));
     let posterior = layer
         .weight
-        .reparameterization::<blitz_core::MeanField>()
+        .reparameterization::<blitz_core::BuiltinVariational>()
         .unwrap();
-    let gradient = values(posterior.posterior.rho.val().grad(&grads).unwrap());
+    let gradient = values(
+        posterior
+            .posterior
+            .as_normal()
+            .unwrap()
+            .rho
+            .val()
+            .grad(&grads)
+            .unwrap(),
+    );
     assert!(gradient.iter().all(|g| g.is_finite()) && gradient.iter().any(|g| *g != 0.0));
 }
 
 #[test]
-fn the_gradient_of_local_reparameterization_varies_less_over_a_batch() {
-    // Kingma et al. 2015: rows with noise of their own average it away; shared weights don't.
+fn the_gradient_varies_less_over_a_batch_of_rows_with_noise_of_their_own() {
+    // Kingma et al. 2015, Wen et al. 2018: such rows average the noise away; shared weights don't.
     let device = Device::flex().autodiff();
     let x = Tensor::<2>::ones([64, 3], &device);
     let variance = |estimator| {
@@ -182,9 +201,12 @@ fn the_gradient_of_local_reparameterization_varies_less_over_a_batch() {
         let mean = gradients.iter().sum::<f64>() / 200.0;
         gradients.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / 200.0
     };
-    let ratio = variance(ESTIMATORS[1]) / variance(ESTIMATORS[0]);
-    // 1/64 in theory; a variance of 200 samples has a relative standard error of 0.1.
-    assert!(ratio < 2.0 / 64.0, "{ratio}");
+    let shared = variance(Estimator::SharedWeights);
+    for estimator in [Estimator::LocalReparameterization, Estimator::Flipout] {
+        let ratio = variance(estimator) / shared;
+        // 1/64 in theory; a variance of 200 samples has a relative standard error of 0.1.
+        assert!(ratio < 2.0 / 64.0, "{estimator:?}: {ratio}");
+    }
 }
 
 #[test]

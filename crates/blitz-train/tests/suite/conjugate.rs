@@ -65,7 +65,7 @@ fn model(device: &Device) -> Linear {
         .init(device)
         .bayesianize(
             &BayesianizeConfig::new()
-                .with_posterior(NormalPosteriorConfig::new().with_initial_std(0.3))
+                .with_posterior(PosteriorConfig::normal(0.3))
                 .with_prior(PriorConfig::normal(PRIOR)),
         )
 }
@@ -79,11 +79,11 @@ fn likelihood(device: &Device) -> GaussianLikelihood {
 fn posterior(model: &Linear) -> (Tensor<1>, Tensor<1>) {
     let variational = model
         .weight
-        .reparameterization::<blitz_core::MeanField>()
+        .reparameterization::<blitz_core::BuiltinVariational>()
         .unwrap();
     (
         model.weight.base().flatten(0, 1),
-        variational.posterior.rho.val(),
+        variational.posterior.as_normal().unwrap().rho.val(),
     )
 }
 

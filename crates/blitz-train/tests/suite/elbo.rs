@@ -12,7 +12,7 @@ use crate::{scalar, values};
 fn model(device: &Device, prior: PriorConfig) -> burn::nn::Linear {
     LinearConfig::new(2, 1).init(device).bayesianize(
         &BayesianizeConfig::new()
-            .with_posterior(NormalPosteriorConfig::new().with_initial_std(0.4))
+            .with_posterior(PosteriorConfig::normal(0.4))
             .with_prior(prior),
     )
 }
@@ -62,8 +62,8 @@ fn the_gradient_of_s_samples_is_the_mean_of_the_gradients_of_each() {
         let rho = || {
             let weight = model
                 .weight
-                .reparameterization::<blitz_train::blitz_core::MeanField>();
-            weight.unwrap().posterior.rho.val()
+                .reparameterization::<blitz_train::blitz_core::BuiltinVariational>();
+            weight.unwrap().posterior.as_normal().unwrap().rho.val()
         };
         let nll = |model: &burn::nn::Linear| model.forward(x.clone()).square().squeeze_dim::<1>(1);
         let elbo = ElboConfig::new(7).with_samples(3).init();

@@ -116,8 +116,16 @@ fn weights(model: &Model) -> Vec<f64> {
         .network
         .layer
         .weight
-        .reparameterization::<blitz_train::blitz_core::MeanField>();
-    all.extend(values(variational.unwrap().posterior.rho.val()));
+        .reparameterization::<blitz_train::blitz_core::BuiltinVariational>();
+    all.extend(values(
+        variational
+            .unwrap()
+            .posterior
+            .as_normal()
+            .unwrap()
+            .rho
+            .val(),
+    ));
     all
 }
 
