@@ -18,6 +18,7 @@
 //! `cuda`, `rocm`, `cpu`. None is on by default; the application chooses.
 
 pub mod deviation;
+pub mod device;
 pub mod noise;
 
 mod convert;
