@@ -69,7 +69,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         interrupter: Interrupter::new(),
     };
     stop_on_ctrl_c(run.interrupter.clone())
-        .map_err(|error| RunError::Setting(format!("cannot listen for Ctrl-C: {error}")))?;
+        .map_err(|error| RunError::Setting(error.to_string()))?;
 
     if let [(name, split)] = splits.as_slice() {
         let report = run.split(name, split, &Folder::new(&cli.out), cli.resume)?;

@@ -80,8 +80,6 @@ pub struct Settings {
     pub lr: f64,
     /// Draws of the weights in a step.
     pub samples: usize,
-    /// Draws of the weights for a prediction.
-    pub predict_samples: usize,
     /// The weight of the KL over the epochs.
     pub beta: BetaSchedule,
     /// Seed of the draws and the order of the images.
@@ -153,19 +151,25 @@ fn loader(
     builder.build(InMemDataset::new((0..images.len()).collect()))
 }
 
-/// What `model` predicts for the test images, from draws `0 .. samples` of one seed.
+/// What `network` predicts for the test images, from draws `0 .. samples` of one seed.
+///
+/// Give it a network without autodiff, as `valid()` returns it.
 pub fn predict<N: Classifier>(
-    model: &Model<N>,
+    network: &N,
     data: &Data,
     samples: usize,
     seed: u64,
     device: &Device,
 ) -> CategoricalMixture {
+    let likelihood = CategoricalLikelihoodConfig::new(data.classes.len()).init();
     let batcher = ImageBatcher::new(data.test.clone(), &data.train);
     let numbers: Vec<usize> = (0..data.test.len()).collect();
     let parts = numbers.chunks(PREDICTED_AT_ONCE).map(|chunk| {
         let batch = batcher.batch(chunk.to_vec(), device);
-        model.predict(batch.inputs, samples, seed ^ PREDICTION_SEED)
+        let outputs = predict_draws(network, samples, seed ^ PREDICTION_SEED, |network| {
+            network.forward(batch.inputs.clone())
+        });
+        likelihood.predictive(outputs)
     });
     let whole = parts.reduce(|mut whole, part| {
         whole.append(part);

@@ -7,13 +7,14 @@ use burn::train::Interrupter;
 use crate::RunError;
 
 /// The first Ctrl-C ends the training in order, the second at once.
-pub fn stop_on_ctrl_c(interrupter: Interrupter) -> Result<(), ctrlc::Error> {
+pub fn stop_on_ctrl_c(interrupter: Interrupter) -> Result<(), RunError> {
     ctrlc::set_handler(move || {
         if interrupter.should_stop() {
             std::process::exit(130);
         }
         interrupter.stop(Some("Ctrl-C"));
     })
+    .map_err(|error| RunError::Setting(format!("cannot listen for Ctrl-C: {error}")))
 }
 
 /// Prints what a program found, or why it found nothing, and says how it should end.

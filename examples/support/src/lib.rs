@@ -4,6 +4,7 @@
 //! - [`TrainingArgs`]: the options that every training has.
 //! - [`RunFolder`]: a new folder for each run; nothing that an earlier run saved is touched.
 //! - [`images`] and [`classification`]: labelled images, and a classifier of them trained by Burn's Learner.
+//! - [`digits`]: the digits that the examples carry, and MNIST's files.
 //! - [`plot`]: fonts, colours and axes of the plots.
 
 mod args;
@@ -12,6 +13,7 @@ mod folder;
 mod interrupt;
 
 pub mod classification;
+pub mod digits;
 pub mod images;
 pub mod number;
 pub mod plot;
