@@ -22,6 +22,8 @@
 //!
 //! `std` (default) and Burn's backends under Burn's names, as in [`blitz_core`].
 
+pub mod conv;
+
 mod estimator;
 mod linear;
 
@@ -31,6 +33,12 @@ pub use linear::{BayesianLinear, BayesianLinearConfig};
 
 /// What a model made of Bayesian layers needs.
 pub mod prelude {
+    pub use crate::conv::{
+        BayesianConv1d, BayesianConv1dConfig, BayesianConv2d, BayesianConv2dConfig, BayesianConv3d,
+        BayesianConv3dConfig, BayesianConvTranspose1d, BayesianConvTranspose1dConfig,
+        BayesianConvTranspose2d, BayesianConvTranspose2dConfig, BayesianConvTranspose3d,
+        BayesianConvTranspose3dConfig,
+    };
     pub use crate::{BayesianLinear, BayesianLinearConfig, Estimator};
     pub use blitz_core::prelude::*;
 }

@@ -5,21 +5,16 @@ use burn::module::Module;
 use burn::nn::LinearConfig;
 use burn::tensor::{Device, Tensor};
 
-fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
-    tensor.into_data().iter::<f64>().collect()
-}
+use crate::statistics::{
+    ESTIMATORS, assert_covariance, assert_mean, assert_normal, expected_gradients, gradients,
+    values,
+};
 
 fn config(estimator: Estimator, std: f64) -> BayesianLinearConfig {
     BayesianLinearConfig::new(3, 2)
         .with_estimator(estimator)
         .with_posterior(PosteriorConfig::normal(std))
 }
-
-const ESTIMATORS: [Estimator; 3] = [
-    Estimator::SharedWeights,
-    Estimator::LocalReparameterization,
-    Estimator::Flipout,
-];
 
 fn input(device: &Device) -> Tensor<2> {
     Tensor::from_floats(
@@ -69,36 +64,65 @@ fn every_estimator_has_the_mean_and_variance_of_the_posterior() {
         .flat_map(|norm| [std * std * (norm + 1.0); 2])
         .collect();
 
-    let draws = 4000;
     for estimator in ESTIMATORS {
         let layer = BayesianLinear {
             estimator,
             ..shared.clone()
         };
-        let (mut sum, mut squares) = (vec![0.0; 6], vec![0.0; 6]);
-        for index in 0..draws {
-            let output = values(layer.with_draw(31, index, |layer| layer.forward(x.clone())));
-            for i in 0..6 {
-                sum[i] += output[i] - mean[i];
-                squares[i] += (output[i] - mean[i]).powi(2);
-            }
-        }
-        let n = draws as f64;
-        for i in 0..6 {
-            let standard_error = (variance[i] / n).sqrt();
-            assert!(
-                (sum[i] / n).abs() < 4.5 * standard_error,
-                "{:?} mean {i}",
-                layer.estimator
-            );
-            let standard_error = variance[i] * (2.0 / n).sqrt();
-            let error = squares[i] / n - variance[i];
-            assert!(
-                error.abs() < 4.5 * standard_error,
-                "{:?} variance {i}",
-                layer.estimator
-            );
-        }
+        let samples: Vec<_> = (0..4000)
+            .map(|index| values(layer.with_draw(31, index, |layer| layer.forward(x.clone()))))
+            .collect();
+        assert_normal(&samples, &mean, &variance, &format!("{estimator:?}"));
+    }
+}
+
+#[test]
+fn rows_are_uncorrelated_unless_they_share_their_weights() {
+    let device = Device::flex();
+    let std = 0.5;
+    let layer = config(Estimator::SharedWeights, std).init(&device);
+    let x = Tensor::<2>::from_floats([[1.0, -2.0, 0.5], [1.5, -1.0, 1.0]], &device);
+    let mean = values(layer.with_mean(|layer| layer.forward(x.clone())));
+    let product = 1.5 + 2.0 + 0.5;
+    let variance = [5.25, 5.25, 4.25, 4.25].map(|norm| std * std * (norm + 1.0));
+    for estimator in ESTIMATORS {
+        let layer = BayesianLinear {
+            estimator,
+            ..layer.clone()
+        };
+        let samples: Vec<_> = (0..3000)
+            .map(|index| values(layer.with_draw(8, index, |layer| layer.forward(x.clone()))))
+            .collect();
+        let shared = match estimator {
+            Estimator::SharedWeights => std * std * (product + 1.0),
+            _ => 0.0,
+        };
+        // The two rows' first outputs; then the two outputs of one row, which share no weight.
+        let what = format!("{estimator:?}");
+        assert_covariance(&samples, [0, 2], &mean, &variance, shared, &what);
+        assert_covariance(&samples, [0, 1], &mean, &variance, 0.0, &what);
+    }
+}
+
+#[test]
+fn the_gradient_of_every_estimator_is_unbiased() {
+    let device = Device::flex().autodiff();
+    let layer = config(Estimator::SharedWeights, 0.2).init(&device);
+    let x = input(&device);
+    let bias = layer.bias.as_ref().unwrap();
+    let expected = expected_gradients(&layer.weight, bias, x.clone(), burn::tensor::module::linear);
+    for estimator in ESTIMATORS {
+        let layer = BayesianLinear {
+            estimator,
+            ..layer.clone()
+        };
+        let samples: Vec<_> = (0..800)
+            .map(|index| {
+                let loss = layer.with_draw(6, index, |layer| layer.forward(x.clone()).exp().mean());
+                gradients(&layer.weight, bias, &loss.backward())
+            })
+            .collect();
+        assert_mean(&samples, &expected, &format!("{estimator:?}"));
     }
 }
 

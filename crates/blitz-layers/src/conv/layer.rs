@@ -1,0 +1,250 @@
+//! What the six convolutions have in common, which is all but their names and ranks.
+
+use burn::module::{Param, ParamId};
+use burn::tensor::Tensor;
+
+/// A parameter of a Burn layer that lives for one call.
+pub(super) fn fixed<const D: usize>(value: Tensor<D>) -> Param<Tensor<D>> {
+    // As it is, with its place in the autodiff graph; the id is never looked at.
+    Param::initialized(ParamId::from(0), value)
+}
+
+/// Declares a Bayesian convolution and its configuration from Burn's.
+///
+/// Burn has no trait over its six convolutions, and its derives want each struct's fields in full, so nothing but a macro
+/// can write them once. It is declarations and hand-over only: what is computed is Burn's own `forward` (padding
+/// rules and checks included), run by [`estimate`](crate::estimator::estimate) with weights of its choice.
+///
+/// Single tokens are matched as `tt`: Burn's `Config` derive accepts nothing else as a default.
+macro_rules! bayesian_convolution {
+    (
+        $(#[$doc:meta])*
+        $layer:ident, $config:ident from $burn:ident, $burn_config:ident;
+        weight: $rank:tt $weight:literal;
+        input: $input:literal => $output:literal;
+        channels: { $($(#[$channels_doc:meta])* $channels:ident: $channels_type:tt,)+ }
+        size: $size:tt = $one:tt;
+        padding: $padding:tt = $no_padding:tt;
+        $($padding_out:ident: $none:tt;)?
+    ) => {
+        #[doc = concat!("Configuration to create a [`", stringify!($layer), "`] layer using the [init function](", stringify!($config), "::init).")]
+        ///
+        /// | field | default | meaning |
+        /// |---|---|---|
+        $(#[doc = concat!("| `", stringify!($channels), "` | | channels, as in Burn's `", stringify!($burn_config), "` |")])+
+        #[doc = concat!("| `kernel_size` | | the kernel's size, `", stringify!($size), "` |")]
+        #[doc = concat!("| `stride`, `dilation` | ", $one, " | steps of the kernel, and between its elements |")]
+        /// | `groups` | 1 | groups of channels that are convolved apart |
+        #[doc = concat!("| `padding` | `", $no_padding, "` | as in Burn's `", stringify!($burn_config), "` |")]
+        $(#[doc = concat!("| `", stringify!($padding_out), "` | ", $none, " | size added to one end of the output |")])?
+        /// | `bias` | true | whether a bias is added; it is Bayesian as well |
+        #[doc = concat!("| `initializer` | Burn's for `", stringify!($burn), "` | initial means |")]
+        /// | `posterior` | mean-field normal, σ starts at 0.02 | the posterior of weight and bias |
+        /// | `prior` | standard normal | the prior of weight and bias |
+        /// | `estimator` | shared weights | how the output is sampled |
+        #[derive(burn::config::Config, Debug)]
+        pub struct $config {
+            $($(#[$channels_doc])* pub $channels: $channels_type,)+
+            /// The size of the kernel.
+            pub kernel_size: $size,
+            /// The stride of the convolution.
+            #[config(default = $one)]
+            pub stride: $size,
+            /// Spacing between kernel elements.
+            #[config(default = $one)]
+            pub dilation: $size,
+            /// Controls the connections between input and output channels.
+            #[config(default = "1")]
+            pub groups: usize,
+            /// The padding configuration.
+            #[config(default = $no_padding)]
+            pub padding: $padding,
+            $(
+                /// The padding output configuration.
+                #[config(default = $none)]
+                pub $padding_out: $size,
+            )?
+            /// If bias should be added to the output.
+            #[config(default = true)]
+            pub bias: bool,
+            /// The initializer of the posterior means.
+            #[config(default = "burn::nn::Initializer::KaimingUniform{gain:1.0/3f64.sqrt(), fan_out_only:false}")]
+            pub initializer: burn::nn::Initializer,
+            /// The posterior of weight and bias.
+            #[config(default = "blitz_core::PosteriorConfig::default()")]
+            pub posterior: blitz_core::PosteriorConfig,
+            /// The prior of weight and bias.
+            #[config(default = "blitz_core::PriorConfig::default()")]
+            pub prior: blitz_core::PriorConfig,
+            /// How the output is sampled.
+            #[config(default = "crate::Estimator::SharedWeights")]
+            pub estimator: crate::Estimator,
+        }
+
+        $(#[$doc])*
+        ///
+        #[doc = concat!("Should be created with [`", stringify!($config), "`].")]
+        #[derive(burn::module::Module, Debug)]
+        #[module(custom_display)]
+        pub struct $layer {
+            #[doc = concat!("Tensor of shape `", $weight, "`: the posterior's means, with the posterior attached.")]
+            pub weight: burn::module::Param<burn::tensor::Tensor<$rank>>,
+            /// Tensor of shape `[channels_out]`, likewise.
+            pub bias: Option<burn::module::Param<burn::tensor::Tensor<1>>>,
+            /// Stride of the convolution.
+            pub stride: $size,
+            /// Size of the kernel.
+            pub kernel_size: $size,
+            /// Spacing between kernel elements.
+            pub dilation: $size,
+            /// Controls the connections between input and output channels.
+            pub groups: usize,
+            /// The padding configuration.
+            #[module(skip)]
+            pub padding: $padding,
+            $(
+                /// The padding output configuration.
+                pub $padding_out: $size,
+                /// The number of channels.
+                pub channels: [usize; 2],
+            )?
+            /// How the output is sampled.
+            #[module(skip)]
+            pub estimator: crate::Estimator,
+        }
+
+        impl $config {
+            #[doc = concat!("Initialize a new [`", stringify!($layer), "`] module.")]
+            ///
+            /// # Panics
+            ///
+            /// Panics with the value if there are no channels, if they don't divide into the groups, if the kernel's size,
+            /// the stride or the dilation is zero on an axis, or a parameter of the posterior or the prior is out of its
+            /// range; and where Burn's layer refuses its padding.
+            pub fn init(&self, device: &burn::tensor::Device) -> $layer {
+                use blitz_core::BayesianModule;
+                use crate::conv::check::{self, Axes};
+
+                check::config(
+                    &[$(self.$channels.axes()),+].concat(),
+                    self.groups,
+                    &[
+                        ("kernel size", &self.kernel_size),
+                        ("stride", &self.stride),
+                        ("dilation", &self.dilation),
+                    ],
+                );
+                let burn = $burn_config {
+                    $($channels: self.$channels,)+
+                    kernel_size: self.kernel_size,
+                    stride: self.stride,
+                    dilation: self.dilation,
+                    groups: self.groups,
+                    padding: self.padding.clone(),
+                    $($padding_out: self.$padding_out,)?
+                    bias: self.bias,
+                    initializer: self.initializer.clone(),
+                };
+                let $burn { weight, bias, .. } = burn.init(device).bayesianize(
+                    &blitz_core::BayesianizeConfig::new()
+                        .with_posterior(self.posterior.clone())
+                        .with_prior(self.prior.clone()),
+                );
+                $layer {
+                    weight,
+                    bias,
+                    stride: self.stride,
+                    kernel_size: self.kernel_size,
+                    dilation: self.dilation,
+                    groups: self.groups,
+                    padding: self.padding.clone(),
+                    $(
+                        $padding_out: self.$padding_out,
+                        channels: self.channels,
+                    )?
+                    estimator: self.estimator,
+                }
+            }
+        }
+
+        impl $layer {
+            /// Applies the forward pass on the input tensor.
+            ///
+            /// # Shapes
+            ///
+            #[doc = concat!("- input: `", $input, "`")]
+            #[doc = concat!("- output: `", $output, "`")]
+            ///
+            /// # Randomness
+            ///
+            /// Under an open [draw](blitz_core::Draw), its joint sample of the weights; otherwise a fresh sample each call.
+            ///
+            /// # Panics
+            ///
+            /// Panics if the input's channels are not the layer's, or if the kernel and the padding leave no position for the
+            /// output.
+            pub fn forward(&self, input: burn::tensor::Tensor<$rank>) -> burn::tensor::Tensor<$rank> {
+                use crate::conv::check::{Axes, Fits, Window};
+
+                let window = Window {
+                    kernel_size: self.kernel_size.axes(),
+                    stride: self.stride.axes(),
+                    dilation: self.dilation.axes(),
+                    padding: (&self.padding, $(&self.$padding_out)?),
+                };
+                window.assert_fits(&input.dims()[2..]);
+                crate::estimator::estimate(
+                    self.estimator,
+                    crate::estimator::Features::Second,
+                    input,
+                    &self.weight,
+                    self.bias.as_ref(),
+                    |input, weight, bias| self.burn(weight, bias).forward(input),
+                )
+            }
+
+            /// Burn's layer with these weights.
+            fn burn(
+                &self,
+                weight: burn::tensor::Tensor<$rank>,
+                bias: Option<burn::tensor::Tensor<1>>,
+            ) -> $burn {
+                use crate::conv::layer::fixed;
+
+                $burn {
+                    weight: fixed(weight),
+                    bias: bias.map(fixed),
+                    stride: self.stride,
+                    kernel_size: self.kernel_size,
+                    dilation: self.dilation,
+                    groups: self.groups,
+                    padding: self.padding.clone(),
+                    $(
+                        $padding_out: self.$padding_out,
+                        channels: self.channels,
+                    )?
+                }
+            }
+        }
+
+        impl burn::module::ModuleDisplay for $layer {
+            fn custom_settings(&self) -> Option<burn::module::DisplaySettings> {
+                burn::module::DisplaySettings::new()
+                    .with_new_line_after_attribute(false)
+                    .optional()
+            }
+
+            fn custom_content(&self, content: burn::module::Content) -> Option<burn::module::Content> {
+                // With the means: Burn's layer reads its weight for the shape, and a sampled one would take noise from the
+                // process-wide stream.
+                let burn = self.burn(self.weight.base(), None);
+                burn::module::ModuleDisplay::custom_content(&burn, content)?
+                    .add("bias", &self.bias.is_some())
+                    .add_debug_attribute("estimator", &self.estimator)
+                    .optional()
+            }
+        }
+    };
+}
+
+pub(super) use bayesian_convolution;
