@@ -27,7 +27,7 @@ const FACTOR_SHARE: f64 = 0.1;
 ///
 /// | field | default | meaning | range |
 /// |---|---|---|---|
-/// | `rank` | 4 | number k of directions in which the weights vary together | 1 to 32 |
+/// | `rank` | 4 | number k of directions in which the weights vary together; at most n count | 1 to 32 |
 /// | `initial_std` | 0.02 | the deviation σ of the diagonal part that every weight starts with | ≥ 1e-6 |
 /// | `seed` | 0 | of the initial factors | |
 ///
@@ -73,8 +73,10 @@ impl LowRankNormalPosteriorConfig {
     }
 
     fn factor(&self, n: usize, device: &Device) -> Param<Tensor<2>> {
-        let dims = [n, self.rank];
-        let key = NoiseKey::new(self.seed, n as u64, self.rank as u32);
+        // More directions than weights would repeat each other.
+        let rank = self.rank.min(n);
+        let dims = [n, rank];
+        let key = NoiseKey::new(self.seed, n as u64, rank as u32);
         let size = (FACTOR_SHARE * self.initial_std) as f32;
         Param::uninitialized(
             ParamId::new(),
@@ -223,7 +225,9 @@ fn eliminate(augmented: Tensor<2>, rank: usize) -> (Tensor<1>, Tensor<2>) {
     for j in 0..rank {
         let row = matrix.clone().slice([j..j + 1, 0..columns]);
         let column = matrix.clone().slice([0..rank, j..j + 1]);
-        let pivot = row.clone().slice([0..1, j..j + 1]);
+        // M exceeds the identity, so each pivot is at least 1; rounding could say otherwise if columns of V are long and
+        // nearly dependent.
+        let pivot = row.clone().slice([0..1, j..j + 1]).clamp_min(1.0);
         let log_pivot = pivot.clone().reshape([1]).log();
         log_det = Some(match log_det {
             None => log_pivot,
