@@ -30,6 +30,7 @@ mod noise_source;
 mod perturbation;
 mod posterior;
 mod prior;
+mod special;
 mod variational;
 
 pub use convert::{BayesianizeConfig, BuiltinVariational};
@@ -40,12 +41,17 @@ pub use moments::{NormalWeight, WeightMoments};
 pub use noise_source::Noise;
 pub use perturbation::{PerturbedWeight, WeightPerturbation};
 pub use posterior::{
-    BuiltinPosterior, MarginalFamily, Marginals, NormalPosterior, NormalPosteriorConfig, Posterior,
-    PosteriorConfig, PosteriorStructure, WeightInfo,
+    BuiltinPosterior, LaplacePosterior, LaplacePosteriorConfig, LowRankNormalPosterior,
+    LowRankNormalPosteriorConfig, MarginalFamily, Marginals, MatrixNormalPosterior,
+    MatrixNormalPosteriorConfig, NormalPosterior, NormalPosteriorConfig, Posterior,
+    PosteriorConfig, PosteriorStructure, RadialPosterior, RadialPosteriorConfig, StudentTPosterior,
+    StudentTPosteriorConfig, WeightInfo,
 };
 pub use prior::{
-    BuiltinPrior, LearnedNormalPrior, LearnedNormalPriorConfig, NormalPrior, NormalPriorConfig,
-    Prior, PriorConfig, ScaleMixturePrior, ScaleMixturePriorConfig,
+    BuiltinPrior, HorseshoePrior, HorseshoePriorConfig, LaplacePrior, LaplacePriorConfig,
+    LearnedLaplacePrior, LearnedLaplacePriorConfig, LearnedNormalPrior, LearnedNormalPriorConfig,
+    NormalPrior, NormalPriorConfig, Prior, PriorConfig, ScaleMixturePrior, ScaleMixturePriorConfig,
+    StudentTPrior, StudentTPriorConfig,
 };
 pub use variational::Variational;
 

@@ -1,12 +1,13 @@
 //! The mean-field normal posterior of Graves (2011) and Blundell et al. (2015).
 
 use burn::config::Config;
-use burn::module::{Module, Param, ParamId};
+use burn::module::{Module, Param};
 use burn::tensor::{Device, Shape, Tensor};
 
-use crate::deviation::{log_std_from_rho, rho_from_std, std_from_rho};
+use super::mean_field::{kl_of_location_scale, rho_param, standardized};
+use super::{MarginalFamily, Marginals, Posterior, PosteriorStructure};
+use crate::deviation::{log_std_from_rho, std_from_rho};
 use crate::noise_source::Noise;
-use crate::posterior::{MarginalFamily, Marginals, Posterior, PosteriorStructure};
 use crate::prior::{Prior, half_log_two_pi};
 
 /// Configuration of a [`NormalPosterior`].
@@ -32,23 +33,8 @@ impl NormalPosteriorConfig {
     ///
     /// Panics if `initial_std` is not a positive, finite number.
     pub fn init(&self, shape: &Shape, device: &Device) -> NormalPosterior {
-        let rho = rho_from_std(self.initial_std);
-        let flat = [shape.num_elements()];
         NormalPosterior {
-            rho: Param::uninitialized(
-                ParamId::new(),
-                move |device, require_grad| {
-                    let rho = Tensor::<1>::full(flat, rho, device);
-                    if require_grad {
-                        rho.require_grad()
-                    } else {
-                        rho
-                    }
-                },
-                device.clone(),
-                true,
-                flat.into(),
-            ),
+            rho: rho_param(shape.num_elements(), self.initial_std, device),
         }
     }
 }
@@ -96,9 +82,7 @@ impl Posterior for NormalPosterior {
 
     fn log_density<const D: usize>(&self, mu: Tensor<D>, weight: Tensor<D>) -> Tensor<1> {
         let rho = self.rho(&mu);
-        // A weight whose deviation is below e^-40 equals its mean in floating point, and the quotient's derivative, 1 / σ²,
-        // would overflow.
-        let z = (weight - mu) / std_from_rho(rho.clone().clamp_min(-40.0));
+        let z = standardized(weight, mu, rho.clone());
         crate::prior::normal_log_density(z, log_std_from_rho(rho))
     }
 
@@ -113,18 +97,19 @@ impl Posterior for NormalPosterior {
     }
 
     fn entropy<const D: usize>(&self, mu: Tensor<D>) -> Option<Tensor<1>> {
-        Some((log_std_from_rho(self.rho(&mu)) + (half_log_two_pi() + 0.5)).sum())
+        Some((log_std_from_rho(self.rho(&mu)) + standard_entropy()).sum())
     }
 
     fn kl<P: Prior, const D: usize>(&self, mu: Tensor<D>, prior: &P) -> Option<Tensor<1>> {
-        // Summed as one elementwise term: the entropy and the expectation are large and nearly cancel.
-        let q = self.marginals(mu);
-        let expected = prior.expected_log_density(&q)?;
-        let per_weight = expected + q.log_std + (half_log_two_pi() + 0.5);
-        Some(per_weight.sum().neg())
+        kl_of_location_scale(&self.marginals(mu), standard_entropy(), prior)
     }
 
     fn structure(&self) -> PosteriorStructure {
         PosteriorStructure::IndependentNormal
     }
+}
+
+/// The entropy of the standard normal.
+fn standard_entropy() -> f64 {
+    half_log_two_pi() + 0.5
 }

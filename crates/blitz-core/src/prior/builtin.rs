@@ -5,8 +5,10 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use super::{
-    LearnedNormalPrior, LearnedNormalPriorConfig, NormalPrior, NormalPriorConfig, Prior,
-    ScaleMixturePrior, ScaleMixturePriorConfig,
+    HorseshoePrior, HorseshoePriorConfig, LaplacePrior, LaplacePriorConfig, LearnedLaplacePrior,
+    LearnedLaplacePriorConfig, LearnedNormalPrior, LearnedNormalPriorConfig, NormalPrior,
+    NormalPriorConfig, Prior, ScaleMixturePrior, ScaleMixturePriorConfig, StudentTPrior,
+    StudentTPriorConfig,
 };
 use crate::posterior::Marginals;
 
@@ -23,6 +25,14 @@ pub enum PriorConfig {
     LearnedNormal(LearnedNormalPriorConfig),
     /// [`ScaleMixturePrior`].
     ScaleMixture(ScaleMixturePriorConfig),
+    /// [`LaplacePrior`].
+    Laplace(LaplacePriorConfig),
+    /// [`LearnedLaplacePrior`].
+    LearnedLaplace(LearnedLaplacePriorConfig),
+    /// [`StudentTPrior`].
+    StudentT(StudentTPriorConfig),
+    /// [`HorseshoePrior`].
+    Horseshoe(HorseshoePriorConfig),
 }
 
 impl PriorConfig {
@@ -41,6 +51,26 @@ impl PriorConfig {
         Self::ScaleMixture(ScaleMixturePriorConfig { pi, sigma1, sigma2 })
     }
 
+    /// A Laplace prior of scale `scale`, and so of deviation `scale` √2.
+    pub fn laplace(scale: f64) -> Self {
+        Self::Laplace(LaplacePriorConfig { scale })
+    }
+
+    /// A Laplace prior that learns its scale, from `initial_scale`.
+    pub fn learned_laplace(initial_scale: f64) -> Self {
+        Self::LearnedLaplace(LearnedLaplacePriorConfig { initial_scale })
+    }
+
+    /// A Student-t prior of `df` degrees of freedom and scale `scale`.
+    pub fn student_t(df: f64, scale: f64) -> Self {
+        Self::StudentT(StudentTPriorConfig { df, scale })
+    }
+
+    /// A horseshoe prior of global scale `scale`.
+    pub fn horseshoe(scale: f64) -> Self {
+        Self::Horseshoe(HorseshoePriorConfig::new().with_scale(scale))
+    }
+
     /// The prior, with what it learns on `device`.
     ///
     /// # Panics
@@ -51,6 +81,10 @@ impl PriorConfig {
             Self::Normal(config) => BuiltinPrior::Normal(config.init()),
             Self::LearnedNormal(config) => BuiltinPrior::LearnedNormal(config.init(device)),
             Self::ScaleMixture(config) => BuiltinPrior::ScaleMixture(config.init()),
+            Self::Laplace(config) => BuiltinPrior::Laplace(config.init()),
+            Self::LearnedLaplace(config) => BuiltinPrior::LearnedLaplace(config.init(device)),
+            Self::StudentT(config) => BuiltinPrior::StudentT(config.init()),
+            Self::Horseshoe(config) => BuiltinPrior::Horseshoe(config.init()),
         }
     }
 }
@@ -72,22 +106,37 @@ pub enum BuiltinPrior {
     LearnedNormal(LearnedNormalPrior),
     /// [`ScaleMixturePrior`].
     ScaleMixture(ScaleMixturePrior),
+    /// [`LaplacePrior`].
+    Laplace(LaplacePrior),
+    /// [`LearnedLaplacePrior`].
+    LearnedLaplace(LearnedLaplacePrior),
+    /// [`StudentTPrior`].
+    StudentT(StudentTPrior),
+    /// [`HorseshoePrior`].
+    Horseshoe(HorseshoePrior),
+}
+
+/// Calls the same method of whichever prior it is.
+macro_rules! dispatch {
+    ($self:ident, $prior:ident => $call:expr) => {
+        match $self {
+            Self::Normal($prior) => $call,
+            Self::LearnedNormal($prior) => $call,
+            Self::ScaleMixture($prior) => $call,
+            Self::Laplace($prior) => $call,
+            Self::LearnedLaplace($prior) => $call,
+            Self::StudentT($prior) => $call,
+            Self::Horseshoe($prior) => $call,
+        }
+    };
 }
 
 impl Prior for BuiltinPrior {
     fn log_density<const D: usize>(&self, weight: Tensor<D>) -> Tensor<1> {
-        match self {
-            Self::Normal(prior) => prior.log_density(weight),
-            Self::LearnedNormal(prior) => prior.log_density(weight),
-            Self::ScaleMixture(prior) => prior.log_density(weight),
-        }
+        dispatch!(self, prior => prior.log_density(weight))
     }
 
     fn expected_log_density<const D: usize>(&self, q: &Marginals<D>) -> Option<Tensor<D>> {
-        match self {
-            Self::Normal(prior) => prior.expected_log_density(q),
-            Self::LearnedNormal(prior) => prior.expected_log_density(q),
-            Self::ScaleMixture(prior) => prior.expected_log_density(q),
-        }
+        dispatch!(self, prior => prior.expected_log_density(q))
     }
 }

@@ -4,4 +4,8 @@ mod convert;
 mod draw;
 mod kl;
 mod net;
+mod posterior_families;
+mod posterior_modules;
+mod prior_families;
 mod sampling;
+mod statistics;
