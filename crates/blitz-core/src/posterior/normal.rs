@@ -2,7 +2,7 @@
 
 use burn::config::Config;
 use burn::module::{Module, Param, ParamId};
-use burn::tensor::{Device, Shape, Tensor};
+use burn::tensor::{Device, Shape, Tensor, TensorData};
 
 use crate::deviation::{log_std_from_rho, rho_from_std, std_from_rho};
 use crate::noise_source::Noise;
@@ -78,6 +78,22 @@ pub struct NormalPosterior {
 }
 
 impl NormalPosterior {
+    /// A posterior with these deviations, one for each element of the weight.
+    ///
+    /// # Panics
+    ///
+    /// Panics unless each deviation is a finite number of at least 1e-30.
+    pub fn from_std<const D: usize>(std: Tensor<D>) -> Self {
+        let (device, dtype) = (std.device(), std.dtype());
+        // On the host, where `f64` keeps the digits of a small deviation.
+        let rho: Vec<f64> = std.into_data().iter::<f64>().map(rho_from_std).collect();
+        let elements = rho.len();
+        let rho = TensorData::new(rho, [elements]);
+        Self {
+            rho: Param::from_tensor(Tensor::from_data(rho, (&device, dtype))),
+        }
+    }
+
     fn rho<const D: usize>(&self, mu: &Tensor<D>) -> Tensor<D> {
         self.rho.val().reshape(mu.shape())
     }

@@ -1,11 +1,13 @@
 //! Priors: the distribution `p(w)` that a posterior is pulled towards by the KL term.
 
 mod builtin;
+mod centered;
 mod learned_normal;
 mod normal;
 mod scale_mixture;
 
 pub use builtin::{BuiltinPrior, PriorConfig};
+pub use centered::CenteredPrior;
 pub use learned_normal::{LearnedNormalPrior, LearnedNormalPriorConfig};
 pub use normal::{NormalPrior, NormalPriorConfig};
 pub use scale_mixture::{ScaleMixturePrior, ScaleMixturePriorConfig};
