@@ -15,6 +15,7 @@ use burn::tensor::{Device, Tensor};
 use crate::kl::KlSink;
 use crate::noise::NoiseKey;
 use crate::noise_source::Noise;
+use crate::survey::{Attachment, Surveyed};
 use crate::variational::NAME;
 
 /// Streams of layer outputs (local reparameterization) are kept apart from streams of weights by this bit.
@@ -75,6 +76,10 @@ impl Draw {
         Self::push(Mode::Kl(sink))
     }
 
+    pub(crate) fn survey() -> Self {
+        Self::push(Mode::Survey(Vec::new()))
+    }
+
     fn push(mode: Mode) -> Self {
         STACK.with_borrow_mut(|stack| {
             let id = stack.next_id;
@@ -105,6 +110,13 @@ impl Draw {
         match self.finish() {
             Some(Mode::Kl(sink)) => sink,
             _ => unreachable!("a KL scope holds a KL sink"),
+        }
+    }
+
+    pub(crate) fn finish_survey(self) -> Surveyed {
+        match self.finish() {
+            Some(Mode::Survey(surveyed)) => surveyed,
+            _ => unreachable!("a survey scope holds a survey"),
         }
     }
 }
@@ -139,6 +151,8 @@ pub(crate) enum Request {
     Mean,
     Parts(Parts),
     Kl,
+    /// The posterior itself; the parameter reads as its stored tensor.
+    Survey,
 }
 
 /// The parts that an estimator wants of a weight in place of a sample, beside its mean.
@@ -166,6 +180,7 @@ pub(crate) fn request() -> Request {
                 _ => Request::Parts(*wanted),
             },
             Mode::Kl(_) => Request::Kl,
+            Mode::Survey(_) => Request::Survey,
         }
     })
 }
@@ -219,6 +234,17 @@ pub(crate) fn put_parts(answer: PartsSlot) {
     drop(replaced);
 }
 
+/// Answers the innermost survey.
+pub(crate) fn put_survey(answer: Box<dyn Attachment>) {
+    STACK.with_borrow_mut(|stack| match stack.frames.last_mut() {
+        Some(Frame {
+            mode: Mode::Survey(surveyed),
+            ..
+        }) => surveyed.push(answer),
+        _ => unreachable!("a survey is answered inside it"),
+    });
+}
+
 /// Runs `f` on the innermost KL scope.
 pub(crate) fn with_kl_sink<R>(f: impl FnOnce(&mut KlSink) -> R) -> R {
     STACK.with_borrow_mut(|stack| match stack.frames.last_mut() {
@@ -260,6 +286,7 @@ enum Mode {
     Mean,
     Parts(Parts, PartsSlot),
     Kl(KlSink),
+    Survey(Surveyed),
 }
 
 /// What a parameter answered to a parts scope.

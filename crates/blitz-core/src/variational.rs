@@ -1,6 +1,6 @@
 //! What turns an ordinary Burn parameter into a Bayesian one.
 
-use burn::module::{Flag, Module, Param, Reparameterization};
+use burn::module::{Flag, Module, Param, ParamId, Reparameterization};
 use burn::tensor::Tensor;
 
 use crate::draw::{self, Parts, PartsSlot, Request};
@@ -8,6 +8,7 @@ use crate::kl::{KlEstimator, KlTerm};
 use crate::noise_source::Noise;
 use crate::posterior::{Posterior, PosteriorStructure};
 use crate::prior::Prior;
+use crate::survey;
 
 /// The path component of a posterior's parameters: `fc.weight` has its ρ at `fc.weight.bayes.posterior.rho`.
 pub(crate) const NAME: &str = "bayes";
@@ -27,6 +28,8 @@ pub struct Variational<Q: Posterior, P: Prior> {
     /// Whether the weight is sampled; off, it reads as its mean. Its id is the parameter's identity in a draw, since
     /// unlike the ids of tensors it does not change when a record is loaded.
     sampling: Param<Flag>,
+    /// 1 for each weight that is kept and 0 for each that is pruned, flat; `None` until the first pruning. Not trained.
+    mask: Option<Param<Tensor<1>>>,
 }
 
 impl<Q: Posterior, P: Prior> Variational<Q, P> {
@@ -36,6 +39,36 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
             posterior,
             prior,
             sampling: Param::from_bool(true),
+            mask: None,
+        }
+    }
+
+    pub(crate) fn id(&self) -> ParamId {
+        self.sampling.id
+    }
+
+    /// The mean of the weight.
+    pub(crate) fn mean<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
+        self.masked(self.posterior.mean(mu))
+    }
+
+    pub(crate) fn set_mask(&mut self, mask: Tensor<1>) {
+        self.mask = Some(Param::from_tensor(mask).set_require_grad(false));
+    }
+
+    pub(crate) fn mask(&self) -> Option<Tensor<1>> {
+        // Detached: Burn's `unfreeze` makes every parameter of a module require a gradient.
+        self.mask.as_ref().map(|mask| mask.val().detach())
+    }
+
+    /// `weight`, with zeros where it is pruned.
+    fn masked<const D: usize>(&self, weight: Tensor<D>) -> Tensor<D> {
+        match self.mask() {
+            None => weight,
+            Some(mask) => {
+                let mask = mask.reshape(weight.shape());
+                weight * mask
+            }
         }
     }
 
@@ -52,7 +85,7 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
         self.posterior.sample(mu, &mut Noise::new(key))
     }
 
-    /// The weight of the innermost draw, made at the first read.
+    /// The weight of the innermost draw, made at the first read; not masked, since the KL is that of the posterior.
     fn weight<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
         let id = self.sampling.id;
         if let Some(weight) = draw::cached::<D>(id, &mu.device()) {
@@ -66,12 +99,15 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
     fn part<const D: usize>(&self, wanted: Parts, mu: &Tensor<D>) -> Option<Tensor<D>> {
         match (wanted, self.posterior.structure()) {
             (Parts::Deviation, PosteriorStructure::IndependentNormal) => {
-                Some(self.posterior.std_dev(mu.clone()))
+                Some(self.masked(self.posterior.std_dev(mu.clone())))
             }
             (
                 Parts::Perturbation,
                 PosteriorStructure::IndependentNormal | PosteriorStructure::SignSymmetric,
-            ) => Some(self.weight(mu.clone()) - self.posterior.mean(mu.clone())),
+            ) => {
+                let delta = self.weight(mu.clone()) - self.posterior.mean(mu.clone());
+                Some(self.masked(delta))
+            }
             _ => None,
         }
     }
@@ -107,20 +143,24 @@ impl<Q: Posterior, P: Prior> Reparameterization for Variational<Q, P> {
                 self.put_kl(base.clone());
                 base
             }
-            Request::Mean => self.posterior.mean(base),
-            _ if !self.is_sampling() => self.posterior.mean(base),
+            Request::Survey => {
+                draw::put_survey(survey::taken(self, base.clone()));
+                base
+            }
+            Request::Mean => self.mean(base),
+            _ if !self.is_sampling() => self.mean(base),
             Request::Parts(wanted) => match self.part(wanted, &base) {
                 Some(part) => {
                     draw::put_parts(PartsSlot::Part(self.sampling.id, Box::new(part)));
-                    self.posterior.mean(base)
+                    self.mean(base)
                 }
                 None => {
                     draw::put_parts(PartsSlot::Unavailable);
                     base
                 }
             },
-            Request::Fresh => self.sample(base),
-            Request::Sample => self.weight(base),
+            Request::Fresh => self.masked(self.sample(base)),
+            Request::Sample => self.masked(self.weight(base)),
         }
     }
 }

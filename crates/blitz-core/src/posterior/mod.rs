@@ -20,7 +20,7 @@ pub use normal::{NormalPosterior, NormalPosteriorConfig};
 pub use radial::{RadialPosterior, RadialPosteriorConfig};
 pub use student_t::{StudentTPosterior, StudentTPosteriorConfig};
 
-use burn::module::{Module, ModuleDisplay};
+use burn::module::{Module, ModuleDisplay, ParamId};
 use burn::tensor::{Device, Shape, Tensor};
 
 use crate::noise_source::Noise;
@@ -196,6 +196,12 @@ pub enum MarginalFamily {
 pub struct WeightInfo<'a> {
     /// The parameter's path in the module, e.g. `"encoder.linear1.weight"`.
     pub path: &'a str,
+    /// The id of the parameter.
+    pub id: ParamId,
+    /// The types of the modules that contain it, outermost first: the last one, e.g. `"Linear"`, owns it.
+    pub modules: &'a [String],
+    /// Whether it belongs to the [last layer](crate::WeightFilter::last_layer).
+    pub in_last_layer: bool,
     /// The shape of the weight as the layer holds it.
     pub shape: &'a Shape,
     /// The device of the weight, with its autodiff context.

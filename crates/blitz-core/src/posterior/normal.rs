@@ -2,11 +2,11 @@
 
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Shape, Tensor};
+use burn::tensor::{Device, Shape, Tensor, TensorData};
 
 use super::mean_field::{kl_of_location_scale, rho_param, standardized};
 use super::{MarginalFamily, Marginals, Posterior, PosteriorStructure};
-use crate::deviation::{log_std_from_rho, std_from_rho};
+use crate::deviation::{log_std_from_rho, rho_from_std, std_from_rho};
 use crate::noise_source::Noise;
 use crate::prior::{Prior, half_log_two_pi};
 
@@ -64,6 +64,22 @@ pub struct NormalPosterior {
 }
 
 impl NormalPosterior {
+    /// A posterior with these deviations, one for each element of the weight.
+    ///
+    /// # Panics
+    ///
+    /// Panics unless each deviation is a finite number of at least 1e-30.
+    pub fn from_std<const D: usize>(std: Tensor<D>) -> Self {
+        let (device, dtype) = (std.device(), std.dtype());
+        // On the host, where `f64` keeps the digits of a small deviation.
+        let rho: Vec<f64> = std.into_data().iter::<f64>().map(rho_from_std).collect();
+        let elements = rho.len();
+        let rho = TensorData::new(rho, [elements]);
+        Self {
+            rho: Param::from_tensor(Tensor::from_data(rho, (&device, dtype))),
+        }
+    }
+
     fn rho<const D: usize>(&self, mu: &Tensor<D>) -> Tensor<D> {
         self.rho.val().reshape(mu.shape())
     }

@@ -1,6 +1,7 @@
 //! Priors: the distribution `p(w)` that a posterior is pulled towards by the KL term.
 
 mod builtin;
+mod centered;
 mod horseshoe;
 mod laplace;
 mod learned_normal;
@@ -9,6 +10,7 @@ mod scale_mixture;
 mod student_t;
 
 pub use builtin::{BuiltinPrior, PriorConfig};
+pub use centered::CenteredPrior;
 pub use horseshoe::{HorseshoePrior, HorseshoePriorConfig};
 pub use laplace::{
     LaplacePrior, LaplacePriorConfig, LearnedLaplacePrior, LearnedLaplacePriorConfig,

@@ -34,7 +34,7 @@ fn converting_twice_changes_nothing() {
 
 #[test]
 fn a_group_chooses_by_path() {
-    let config = BayesianizeConfig::new().with_group(ParamGroup::from_path("output.weight"));
+    let config = BayesianizeConfig::new().only(ParamGroup::from_path("output.weight"));
     let net = Net::plain(&Device::flex()).bayesianize(&config);
     assert_eq!(net.num_bayesian_weights(), 10);
     assert!(
