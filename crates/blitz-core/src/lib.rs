@@ -47,9 +47,10 @@ pub use posterior::{
     StudentTPosteriorConfig, WeightInfo,
 };
 pub use prior::{
-    BuiltinPrior, HorseshoePrior, HorseshoePriorConfig, LaplacePrior, LaplacePriorConfig,
-    LearnedLaplacePrior, LearnedLaplacePriorConfig, LearnedNormalPrior, LearnedNormalPriorConfig,
-    NormalPrior, NormalPriorConfig, Prior, PriorConfig, ScaleMixturePrior, ScaleMixturePriorConfig,
+    BuiltinPrior, EmpiricalNormalPrior, EmpiricalNormalPriorConfig, HorseshoePrior,
+    HorseshoePriorConfig, LaplacePrior, LaplacePriorConfig, LearnedLaplacePrior,
+    LearnedLaplacePriorConfig, LearnedNormalPrior, LearnedNormalPriorConfig, NormalPrior,
+    NormalPriorConfig, Prior, PriorConfig, ScaleMixturePrior, ScaleMixturePriorConfig,
     StudentTPrior, StudentTPriorConfig,
 };
 pub use variational::Variational;
