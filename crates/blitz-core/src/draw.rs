@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use burn::module::{Flag, Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Device, Tensor};
 
-use crate::kl::KlSink;
+use crate::kl::{KlSink, SharedScale};
 use crate::noise::NoiseKey;
 use crate::noise_source::Noise;
 use crate::survey::{Attachment, Surveyed};
@@ -253,6 +253,20 @@ pub(crate) fn with_kl_sink<R>(f: impl FnOnce(&mut KlSink) -> R) -> R {
             ..
         }) => f(sink),
         _ => unreachable!("a KL is computed inside a KL scope"),
+    })
+}
+
+/// Hands a member of a group to the innermost KL scope; `false` without one.
+pub(crate) fn share_scale(share: SharedScale) -> bool {
+    STACK.with_borrow_mut(|stack| match stack.frames.last_mut() {
+        Some(Frame {
+            mode: Mode::Kl(sink),
+            ..
+        }) => {
+            sink.share(share);
+            true
+        }
+        _ => false,
     })
 }
 

@@ -55,10 +55,11 @@ pub use posterior::{
     StudentTPosteriorConfig, WeightInfo,
 };
 pub use prior::{
-    BuiltinPrior, CenteredPrior, HorseshoePrior, HorseshoePriorConfig, LaplacePrior,
-    LaplacePriorConfig, LearnedLaplacePrior, LearnedLaplacePriorConfig, LearnedNormalPrior,
-    LearnedNormalPriorConfig, NormalPrior, NormalPriorConfig, Prior, PriorConfig,
-    ScaleMixturePrior, ScaleMixturePriorConfig, StudentTPrior, StudentTPriorConfig,
+    BuiltinPrior, CenteredPrior, EmpiricalNormalPrior, EmpiricalNormalPriorConfig, HorseshoePrior,
+    HorseshoePriorConfig, LaplacePrior, LaplacePriorConfig, LearnedLaplacePrior,
+    LearnedLaplacePriorConfig, LearnedNormalPrior, LearnedNormalPriorConfig, NormalPrior,
+    NormalPriorConfig, Prior, PriorConfig, ScaleMixturePrior, ScaleMixturePriorConfig,
+    StudentTPrior, StudentTPriorConfig,
 };
 pub use pruning::{PrunedTensor, PruningReport, SignalToNoise};
 pub use variational::Variational;

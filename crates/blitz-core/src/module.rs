@@ -329,7 +329,7 @@ fn kl_terms<M: Module>(module: &M, scope: KlScope) -> Vec<KlTerm> {
     // The one traversal that reaches an attached posterior together with its parameter, gradients included: inside a
     // KL scope each posterior notes its KL and leaves the parameter alone.
     drop(module.clone().materialize());
-    scope.finish_kl().terms
+    scope.finish_kl().into_terms()
 }
 
 /// Sets the sampling flag of the Bayesian parameters of a group, by the path of the parameter itself.

@@ -121,6 +121,7 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
                 estimator: KlEstimator::ClosedForm,
             }),
             None => {
+                draw::with_kl_sink(|sink| sink.forget_share());
                 let weight = self.weight(mu.clone());
                 let log_q = self.posterior.log_density(mu, weight.clone());
                 Some(KlTerm {

@@ -5,10 +5,10 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use super::{
-    HorseshoePrior, HorseshoePriorConfig, LaplacePrior, LaplacePriorConfig, LearnedLaplacePrior,
-    LearnedLaplacePriorConfig, LearnedNormalPrior, LearnedNormalPriorConfig, NormalPrior,
-    NormalPriorConfig, Prior, ScaleMixturePrior, ScaleMixturePriorConfig, StudentTPrior,
-    StudentTPriorConfig,
+    EmpiricalNormalPrior, EmpiricalNormalPriorConfig, HorseshoePrior, HorseshoePriorConfig,
+    LaplacePrior, LaplacePriorConfig, LearnedLaplacePrior, LearnedLaplacePriorConfig,
+    LearnedNormalPrior, LearnedNormalPriorConfig, NormalPrior, NormalPriorConfig, Prior,
+    ScaleMixturePrior, ScaleMixturePriorConfig, StudentTPrior, StudentTPriorConfig,
 };
 use crate::posterior::Marginals;
 
@@ -25,6 +25,8 @@ pub enum PriorConfig {
     LearnedNormal(LearnedNormalPriorConfig),
     /// [`ScaleMixturePrior`].
     ScaleMixture(ScaleMixturePriorConfig),
+    /// [`EmpiricalNormalPrior`].
+    EmpiricalNormal(EmpiricalNormalPriorConfig),
     /// [`LaplacePrior`].
     Laplace(LaplacePriorConfig),
     /// [`LearnedLaplacePrior`].
@@ -44,6 +46,12 @@ impl PriorConfig {
     /// A normal prior that learns its deviation, from `initial_std`.
     pub fn learned_normal(initial_std: f64) -> Self {
         Self::LearnedNormal(LearnedNormalPriorConfig { initial_std })
+    }
+
+    /// A normal prior at its best deviation: that of each weight tensor, or of all those with the same `group`.
+    pub fn empirical_normal(group: Option<&str>) -> Self {
+        let group = group.map(str::to_string);
+        Self::EmpiricalNormal(EmpiricalNormalPriorConfig { group })
     }
 
     /// Blundell's scale mixture with weight `pi` on the component of deviation `sigma1`.
@@ -81,6 +89,7 @@ impl PriorConfig {
             Self::Normal(config) => BuiltinPrior::Normal(config.init()),
             Self::LearnedNormal(config) => BuiltinPrior::LearnedNormal(config.init(device)),
             Self::ScaleMixture(config) => BuiltinPrior::ScaleMixture(config.init()),
+            Self::EmpiricalNormal(config) => BuiltinPrior::EmpiricalNormal(config.init()),
             Self::Laplace(config) => BuiltinPrior::Laplace(config.init()),
             Self::LearnedLaplace(config) => BuiltinPrior::LearnedLaplace(config.init(device)),
             Self::StudentT(config) => BuiltinPrior::StudentT(config.init()),
@@ -106,6 +115,8 @@ pub enum BuiltinPrior {
     LearnedNormal(LearnedNormalPrior),
     /// [`ScaleMixturePrior`].
     ScaleMixture(ScaleMixturePrior),
+    /// [`EmpiricalNormalPrior`].
+    EmpiricalNormal(EmpiricalNormalPrior),
     /// [`LaplacePrior`].
     Laplace(LaplacePrior),
     /// [`LearnedLaplacePrior`].
@@ -123,6 +134,7 @@ macro_rules! dispatch {
             Self::Normal($prior) => $call,
             Self::LearnedNormal($prior) => $call,
             Self::ScaleMixture($prior) => $call,
+            Self::EmpiricalNormal($prior) => $call,
             Self::Laplace($prior) => $call,
             Self::LearnedLaplace($prior) => $call,
             Self::StudentT($prior) => $call,

@@ -2,6 +2,7 @@
 
 mod builtin;
 mod centered;
+mod empirical_normal;
 mod horseshoe;
 mod laplace;
 mod learned_normal;
@@ -11,6 +12,8 @@ mod student_t;
 
 pub use builtin::{BuiltinPrior, PriorConfig};
 pub use centered::CenteredPrior;
+pub(crate) use empirical_normal::expected_log_density as expected_log_density_at_best_scale;
+pub use empirical_normal::{EmpiricalNormalPrior, EmpiricalNormalPriorConfig};
 pub use horseshoe::{HorseshoePrior, HorseshoePriorConfig};
 pub use laplace::{
     LaplacePrior, LaplacePriorConfig, LearnedLaplacePrior, LearnedLaplacePriorConfig,
@@ -32,6 +35,7 @@ use crate::posterior::Marginals;
 /// |---|---|---|---|
 /// | [`NormalPrior`] | s | every posterior with a known entropy | the default; s says how large weights are |
 /// | [`LearnedNormalPrior`] | s, learned for each tensor | every posterior with a known entropy | the scale of the weights is not known beforehand |
+/// | [`EmpiricalNormalPrior`] | none: s at its best, for a tensor or for a group of them | every posterior with a known entropy | the same, also for layers or a model with one scale |
 /// | [`LaplacePrior`] | b | normal and Laplace marginals | many weights near zero, a few large |
 /// | [`LearnedLaplacePrior`] | b, learned for each tensor | normal and Laplace marginals | the same, of unknown scale |
 /// | [`ScaleMixturePrior`] | π, σ₁, σ₂ | none | Blundell's spike and slab, for pruning |
@@ -49,9 +53,9 @@ use crate::posterior::Marginals;
 /// posterior as well (Hron, Matthews & Ghahramani, *Variational Bayesian dropout: pitfalls and fixes*, 2018); for sparsity
 /// take the horseshoe.
 ///
-/// *One learned scale for several tensors.* A learned scale is a Burn parameter and belongs to one weight tensor. A clone
-/// of it in a second tensor's prior has the same id, but Burn's optimizer takes a gradient out of its map at the first
-/// parameter with that id and leaves the second as it was, so the two would drift apart.
+/// *A learned parameter that several tensors share.* Burn's optimizer takes a gradient out of its map at the first parameter
+/// with an id: the clone of a learned scale in a second tensor's prior would stay behind. An [`EmpiricalNormalPrior`] shares
+/// its scale without a parameter.
 ///
 /// # A prior of your own
 ///

@@ -2,6 +2,7 @@
 
 mod convert;
 mod draw;
+mod empirical_bayes;
 mod kl;
 mod net;
 mod posterior_families;
