@@ -90,11 +90,26 @@ impl Weight {
 
 /// Whether an optimizer updates the parameter in training, whichever mode the module is in now.
 pub(crate) fn trains<const D: usize>(param: &Param<Tensor<D>>) -> bool {
-    if param.base().is_autodiff() {
-        return param.is_require_grad();
+    inspect(param).0
+}
+
+/// Whether the parameter trains, and its shape in the layer.
+///
+/// A parameter that is not initialized stays so: only then does Burn load a record into a weight that is transposed for
+/// saving (`LinearLayout::Col`), whose lazy shape is that of the record.
+fn inspect<const D: usize>(param: &Param<Tensor<D>>) -> (bool, Shape) {
+    let probe = if param.is_initialized() {
+        param.clone()
+    } else {
+        let zeros = Tensor::zeros(param.lazy_shape(), &param.lazy_device());
+        param.clone().transform_for_load(zeros, param.id)
+    };
+    let shape = probe.shape();
+    if probe.base().is_autodiff() {
+        return (probe.is_require_grad(), shape);
     }
     // Without autodiff no tensor requires a gradient; what the parameter was configured for shows in training mode.
-    Module::train(param.clone()).is_require_grad()
+    (Module::train(probe).is_require_grad(), shape)
 }
 
 #[derive(Default)]
@@ -138,12 +153,13 @@ impl ModuleVisitor for Visitor {
             let (kind, name) = container.split_once(':')?;
             matches!(kind, "Struct" | "Enum").then(|| name.to_string())
         });
+        let (trains, shape) = inspect(param);
         self.weights.push(Weight {
             path: self.path.join("."),
             id: param.id,
             modules: modules.collect(),
-            trains: trains(param),
-            shape: param.lazy_shape(),
+            trains,
+            shape,
             device: param.lazy_device(),
             attached: Attached::Nothing,
             in_last_layer: false,

@@ -115,7 +115,9 @@ impl ModuleMapper for Means {
             None => param,
             Some(mean) => param.map(|mu| {
                 let require_grad = mu.is_require_grad();
-                mean.reshape(mu.shape()).set_require_grad(require_grad)
+                mean.reshape(mu.shape())
+                    .detach()
+                    .set_require_grad(require_grad)
             }),
         }
     }

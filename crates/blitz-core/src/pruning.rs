@@ -198,9 +198,8 @@ impl ModuleMapper for ZeroPruned<'_> {
         };
         param.map(|mu| {
             let require_grad = mu.is_require_grad();
-            let mu = mu.detach();
             let mask = mask.reshape(mu.shape());
-            (mu * mask).set_require_grad(require_grad)
+            (mu * mask).detach().set_require_grad(require_grad)
         })
     }
 }

@@ -47,13 +47,13 @@ impl<Q: Posterior, P: Prior, const D: usize> Attachment for Taken<Q, P, D> {
     fn mean(&self) -> Tensor<1> {
         self.variational
             .mean(self.mu.clone())
-            .detach()
             .flatten(0, D - 1)
+            .detach()
     }
 
     fn std_dev(&self) -> Tensor<1> {
         let std_dev = self.variational.posterior.std_dev(self.mu.clone());
-        std_dev.detach().flatten(0, D - 1)
+        std_dev.flatten(0, D - 1).detach()
     }
 
     fn set_mask(&mut self, mask: Tensor<1>) {

@@ -32,7 +32,8 @@ pub struct CenteredPrior<P: Prior> {
 impl<P: Prior> CenteredPrior<P> {
     /// `prior` with its centre at `center`.
     pub fn new<const D: usize>(center: Tensor<D>, prior: P) -> Self {
-        let center = center.detach().flatten(0, D - 1);
+        // Detached last: autodiff takes no gradient for what an operation made.
+        let center = center.flatten(0, D - 1).detach();
         Self {
             center: Param::from_tensor(center).set_require_grad(false),
             prior,
