@@ -29,10 +29,12 @@ mod noise_source;
 mod perturbation;
 mod posterior;
 mod prior;
+mod rows;
+mod sharpening;
 mod variational;
 
 pub use convert::{BayesianizeConfig, BuiltinVariational};
-pub use draw::{Draw, is_open as draw_is_open, seed};
+pub use draw::{Draw, DrawnWeight, is_open as draw_is_open, seed};
 pub use kl::{KlEstimator, KlTerm};
 pub use module::BayesianModule;
 pub use moments::{NormalWeight, WeightMoments};
@@ -46,6 +48,8 @@ pub use prior::{
     BuiltinPrior, LearnedNormalPrior, LearnedNormalPriorConfig, NormalPrior, NormalPriorConfig,
     Prior, PriorConfig, ScaleMixturePrior, ScaleMixturePriorConfig,
 };
+pub use rows::weight_rows;
+pub use sharpening::{SharpenedDraw, Sharpening, SharpeningConfig};
 pub use variational::Variational;
 
 /// What most programs need from this crate.
@@ -56,6 +60,6 @@ pub mod prelude {
         LearnedNormalPriorConfig, MarginalFamily, Marginals, Noise, NormalPosterior,
         NormalPosteriorConfig, NormalPrior, NormalPriorConfig, Posterior, PosteriorConfig,
         PosteriorStructure, Prior, PriorConfig, ScaleMixturePrior, ScaleMixturePriorConfig,
-        Variational,
+        SharpenedDraw, Sharpening, SharpeningConfig, Variational,
     };
 }

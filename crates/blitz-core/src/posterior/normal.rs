@@ -8,6 +8,7 @@ use crate::deviation::{log_std_from_rho, rho_from_std, std_from_rho};
 use crate::noise_source::Noise;
 use crate::posterior::{MarginalFamily, Marginals, Posterior, PosteriorStructure};
 use crate::prior::{Prior, half_log_two_pi};
+use crate::rows::select_rows;
 
 /// Configuration of a [`NormalPosterior`].
 ///
@@ -122,6 +123,15 @@ impl Posterior for NormalPosterior {
         let expected = prior.expected_log_density(&q)?;
         let per_weight = expected + q.log_std + (half_log_two_pi() + 0.5);
         Some(per_weight.sum().neg())
+    }
+
+    fn rows(&self, shape: &Shape, rows: &[usize]) -> Option<Self> {
+        let length = shape.num_elements() / shape[0].max(1);
+        let table = self.rho.val().reshape([shape[0], length]);
+        let rho = select_rows(table, rows).reshape([rows.len() * length]);
+        Some(Self {
+            rho: Param::initialized(ParamId::new(), rho),
+        })
     }
 
     fn structure(&self) -> PosteriorStructure {
