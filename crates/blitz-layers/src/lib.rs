@@ -22,15 +22,25 @@
 //!
 //! `std` (default) and Burn's backends under Burn's names, as in [`blitz_core`].
 
+mod embedding;
 mod estimator;
 mod linear;
+mod rnn;
 
 pub use blitz_core;
+pub use embedding::{BayesianEmbedding, BayesianEmbeddingConfig};
 pub use estimator::Estimator;
 pub use linear::{BayesianLinear, BayesianLinearConfig};
+pub use rnn::{
+    BayesianGru, BayesianGruCell, BayesianGruConfig, BayesianLstm, BayesianLstmCell,
+    BayesianLstmConfig, Peephole, Recurrent, RecurrentCell, RecurrentLayer,
+};
 
 /// What a model made of Bayesian layers needs.
 pub mod prelude {
-    pub use crate::{BayesianLinear, BayesianLinearConfig, Estimator};
+    pub use crate::{
+        BayesianEmbedding, BayesianEmbeddingConfig, BayesianGru, BayesianGruConfig, BayesianLinear,
+        BayesianLinearConfig, BayesianLstm, BayesianLstmConfig, Estimator,
+    };
     pub use blitz_core::prelude::*;
 }

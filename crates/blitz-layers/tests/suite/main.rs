@@ -1,3 +1,8 @@
 //! Tests of the public surface, in one binary. Names are claims.
 
+mod attention;
+mod embedding;
 mod linear;
+mod rnn;
+mod seeded;
+mod sharpening;
