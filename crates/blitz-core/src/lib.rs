@@ -34,12 +34,14 @@ mod perturbation;
 mod posterior;
 mod prior;
 mod pruning;
+mod rows;
+mod sharpening;
 mod special;
 mod survey;
 mod variational;
 
 pub use convert::{BayesianizeConfig, BayesianizeError, BuiltinVariational, WeightRule};
-pub use draw::{Draw, is_open as draw_is_open, seed};
+pub use draw::{Draw, DrawnWeight, is_open as draw_is_open, seed};
 pub use filter::WeightFilter;
 pub use kl::{KlEstimator, KlTerm};
 pub use module::BayesianModule;
@@ -62,6 +64,8 @@ pub use prior::{
     StudentTPrior, StudentTPriorConfig,
 };
 pub use pruning::{PrunedTensor, PruningReport, SignalToNoise};
+pub use rows::weight_rows;
+pub use sharpening::{SharpenedDraw, Sharpening, SharpeningConfig};
 pub use variational::Variational;
 
 /// What most programs need from this crate.
@@ -72,6 +76,6 @@ pub mod prelude {
         LearnedNormalPriorConfig, MarginalFamily, Marginals, MopedConfig, Noise, NormalPosterior,
         NormalPosteriorConfig, NormalPrior, NormalPriorConfig, Posterior, PosteriorConfig,
         PosteriorStructure, Prior, PriorConfig, ScaleMixturePrior, ScaleMixturePriorConfig,
-        Variational, WeightFilter, WeightRule,
+        SharpenedDraw, Sharpening, SharpeningConfig, Variational, WeightFilter, WeightRule,
     };
 }

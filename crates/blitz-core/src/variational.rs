@@ -8,6 +8,7 @@ use crate::kl::{KlEstimator, KlTerm};
 use crate::noise_source::Noise;
 use crate::posterior::{Posterior, PosteriorStructure};
 use crate::prior::Prior;
+use crate::rows::select_rows;
 use crate::survey;
 
 /// The path component of a posterior's parameters: `fc.weight` has its ρ at `fc.weight.bayes.posterior.rho`.
@@ -30,6 +31,9 @@ pub struct Variational<Q: Posterior, P: Prior> {
     sampling: Param<Flag>,
     /// 1 for each weight that is kept and 0 for each that is pruned, flat; `None` until the first pruning. Not trained.
     mask: Option<Param<Tensor<1>>>,
+    /// A row that the model never reads, and that pays no KL.
+    #[module(skip)]
+    unused_row: Option<usize>,
 }
 
 impl<Q: Posterior, P: Prior> Variational<Q, P> {
@@ -40,6 +44,7 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
             prior,
             sampling: Param::from_bool(true),
             mask: None,
+            unused_row: None,
         }
     }
 
@@ -72,6 +77,15 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
         }
     }
 
+    /// Leaves out of the KL a row of the weight that the model never reads, such as an embedding's padding.
+    ///
+    /// Where the posterior has no [rows](Posterior::rows) of its own, the row is counted like the others.
+    #[must_use]
+    pub fn with_unused_row(mut self, row: Option<usize>) -> Self {
+        self.unused_row = row;
+        self
+    }
+
     /// Whether the weight is sampled, in training and in prediction; see
     /// [`freeze_sampling`](crate::BayesianModule::freeze_sampling).
     pub fn is_sampling(&self) -> bool {
@@ -96,6 +110,26 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
         weight
     }
 
+    fn is_replaced<const D: usize>(&self, mu: &Tensor<D>) -> bool {
+        draw::replacement(self.sampling.id, mu).is_some()
+    }
+
+    /// Some rows of a sample, unless the whole weight has been made or has to be.
+    fn weight_rows<const D: usize>(&self, mu: &Tensor<D>, rows: &[usize]) -> Option<Tensor<D>> {
+        let id = self.sampling.id;
+        if draw::cached::<D>(id, &mu.device()).is_some() {
+            return None;
+        }
+        let shape = mu.shape();
+        let posterior = self.posterior.rows(&shape, rows)?;
+        let mut noise = Noise::new(draw::noise_key(id)).of_rows(rows, shape[0]);
+        let weight = posterior.sample(select_rows(mu.clone(), rows), &mut noise);
+        Some(match self.mask() {
+            None => weight,
+            Some(mask) => weight * select_rows(mask.reshape(shape), rows),
+        })
+    }
+
     fn part<const D: usize>(&self, wanted: Parts, mu: &Tensor<D>) -> Option<Tensor<D>> {
         match (wanted, self.posterior.structure()) {
             (Parts::Deviation, PosteriorStructure::IndependentNormal) => {
@@ -114,16 +148,27 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
 
     fn put_kl<const D: usize>(&self, mu: Tensor<D>) {
         let wants_closed_form = draw::with_kl_sink(|sink| sink.wants_closed_form());
+        let shape = mu.shape();
+        let used = self.unused_row.and_then(|unused| {
+            let rows: Vec<_> = (0..shape[0]).filter(|row| *row != unused).collect();
+            let posterior = self.posterior.rows(&shape, &rows)?;
+            Some((posterior, rows))
+        });
+        let posterior = used.as_ref().map_or(&self.posterior, |(used, _)| used);
+        let used_of = |weight: Tensor<D>| match &used {
+            Some((_, rows)) => select_rows(weight, rows),
+            None => weight,
+        };
         // Computed outside the sink's borrow: user code runs here.
-        let term = match self.posterior.kl(mu.clone(), &self.prior) {
+        let term = match posterior.kl(used_of(mu.clone()), &self.prior) {
             Some(value) => wants_closed_form.then_some(KlTerm {
                 value,
                 estimator: KlEstimator::ClosedForm,
             }),
             None => {
                 draw::with_kl_sink(|sink| sink.forget_share());
-                let weight = self.weight(mu.clone());
-                let log_q = self.posterior.log_density(mu, weight.clone());
+                let weight = used_of(self.weight(mu.clone()));
+                let log_q = posterior.log_density(used_of(mu), weight.clone());
                 Some(KlTerm {
                     value: log_q - self.prior.log_density(weight),
                     estimator: KlEstimator::MonteCarlo,
@@ -138,7 +183,8 @@ impl<Q: Posterior, P: Prior> Reparameterization for Variational<Q, P> {
     const NAME: &'static str = NAME;
 
     fn apply<const D: usize>(&self, base: Tensor<D>) -> Tensor<D> {
-        match draw::request() {
+        let request = draw::request();
+        match request {
             // The KL is a function of the parameters; whether they are sampled at the moment changes nothing.
             Request::Kl => {
                 self.put_kl(base.clone());
@@ -148,8 +194,21 @@ impl<Q: Posterior, P: Prior> Reparameterization for Variational<Q, P> {
                 draw::put_survey(survey::taken(self, base.clone()));
                 base
             }
+            Request::Gather => {
+                let is_sampling = self.is_sampling();
+                let weight = match is_sampling {
+                    true => self.weight(base.clone()),
+                    false => self.mean(base.clone()),
+                };
+                draw::gather(self.sampling.id, is_sampling, weight);
+                base
+            }
             Request::Mean => self.mean(base),
             _ if !self.is_sampling() => self.mean(base),
+            Request::Parts(_) if self.is_replaced(&base) => {
+                draw::put_parts(PartsSlot::Unavailable);
+                base
+            }
             Request::Parts(wanted) => match self.part(wanted, &base) {
                 Some(part) => {
                     draw::put_parts(PartsSlot::Part(self.sampling.id, Box::new(part)));
@@ -160,8 +219,19 @@ impl<Q: Posterior, P: Prior> Reparameterization for Variational<Q, P> {
                     base
                 }
             },
+            Request::Rows(rows) if !self.is_replaced(&base) => match self.weight_rows(&base, &rows)
+            {
+                Some(weight) => {
+                    draw::answer_rows();
+                    weight
+                }
+                None => self.masked(self.weight(base)),
+            },
             Request::Fresh => self.masked(self.sample(base)),
-            Request::Sample => self.masked(self.weight(base)),
+            Request::Sample | Request::Rows(_) => {
+                let replaced = draw::replacement(self.sampling.id, &base);
+                self.masked(replaced.unwrap_or_else(|| self.weight(base)))
+            }
         }
     }
 }

@@ -168,6 +168,14 @@ impl Posterior for BuiltinPosterior {
         dispatch!(self, posterior => posterior.kl(mu, prior))
     }
 
+    fn rows(&self, shape: &Shape, rows: &[usize]) -> Option<Self> {
+        match self {
+            Self::Normal(posterior) => posterior.rows(shape, rows).map(Self::Normal),
+            #[allow(unreachable_patterns)]
+            _ => None,
+        }
+    }
+
     fn structure(&self) -> PosteriorStructure {
         dispatch!(self, posterior => posterior.structure())
     }

@@ -147,6 +147,17 @@ pub trait Posterior: Module + ModuleDisplay + Sync + 'static {
         Some((entropy + expected.sum()).neg())
     }
 
+    /// This posterior of the rows `rows` alone, positions on the first axis of a weight of `shape`, in that order; or `None`
+    /// (the default) where rows can't be had without the others.
+    ///
+    /// To return one is to promise that the rows are independent, and that [`sample`](Self::sample) makes a weight out of
+    /// the first [standard normal](Noise::standard_normal) at the weight's own place. An embedding then samples the rows
+    /// it looks up and no others.
+    fn rows(&self, shape: &Shape, rows: &[usize]) -> Option<Self> {
+        let _ = (shape, rows);
+        None
+    }
+
     /// What the estimators that don't sample a layer's weights may assume. The default is nothing.
     fn structure(&self) -> PosteriorStructure {
         PosteriorStructure::General

@@ -1,7 +1,7 @@
 //! The mean-field normal posterior of Graves (2011) and Blundell et al. (2015).
 
 use burn::config::Config;
-use burn::module::{Module, Param};
+use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Shape, Tensor, TensorData};
 
 use super::mean_field::{kl_of_location_scale, rho_param, standardized};
@@ -9,6 +9,7 @@ use super::{MarginalFamily, Marginals, Posterior, PosteriorStructure};
 use crate::deviation::{log_std_from_rho, rho_from_std, std_from_rho};
 use crate::noise_source::Noise;
 use crate::prior::{Prior, half_log_two_pi};
+use crate::rows::select_rows;
 
 /// Configuration of a [`NormalPosterior`].
 ///
@@ -118,6 +119,15 @@ impl Posterior for NormalPosterior {
 
     fn kl<P: Prior, const D: usize>(&self, mu: Tensor<D>, prior: &P) -> Option<Tensor<1>> {
         kl_of_location_scale(&self.marginals(mu), standard_entropy(), prior)
+    }
+
+    fn rows(&self, shape: &Shape, rows: &[usize]) -> Option<Self> {
+        let length = shape.num_elements() / shape[0].max(1);
+        let table = self.rho.val().reshape([shape[0], length]);
+        let rho = select_rows(table, rows).reshape([rows.len() * length]);
+        Some(Self {
+            rho: Param::initialized(ParamId::new(), rho),
+        })
     }
 
     fn structure(&self) -> PosteriorStructure {
