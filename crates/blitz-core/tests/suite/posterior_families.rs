@@ -218,8 +218,8 @@ fn densities_and_entropies_agree_with_scipy() {
                     factor: Param::from_tensor(factor.clone()),
                 }),
                 _ => BuiltinPosterior::MatrixNormal(MatrixNormalPosterior {
-                    row_rho: Param::from_tensor(rho.clone().slice([0..2])),
-                    column_rho: Param::from_tensor(rho.clone().slice([2..5])),
+                    row_rho: Param::from_tensor(rho.clone().slice(0..2)),
+                    column_rho: Param::from_tensor(rho.clone().slice(2..5)),
                 }),
             };
             let got = scalar(q.log_density(mu.clone(), weight));

@@ -5,9 +5,11 @@ use blitz_core::{BuiltinVariational, PosteriorStructure};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Linear, LinearConfig};
+use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Gradients, Tensor};
 
 use crate::net::{scalar, values};
+use crate::statistics::Sample;
 
 /// Weights of one, two and four axes.
 #[derive(Module, Debug)]
@@ -253,5 +255,58 @@ fn structures_are_those_that_the_estimators_may_rely_on() {
             General,
             IndependentNormal
         ]
+    );
+}
+
+/// Two standard normals with a correlation, as the distribution to be found.
+#[derive(Module, Debug)]
+struct Correlated {
+    correlation: f64,
+}
+
+impl Prior for Correlated {
+    fn log_density<const D: usize>(&self, weight: Tensor<D>) -> Tensor<1> {
+        let weight = weight.reshape([2]);
+        let (x, y) = (weight.clone().slice(0..1), weight.slice(1..2));
+        let rest = 1.0 - self.correlation.powi(2);
+        let product = x.clone() * y.clone() * (-2.0 * self.correlation);
+        let square = (x.square() + y.square() + product) / rest;
+        (square + rest.ln()) * -0.5 - (2.0 * std::f64::consts::PI).ln()
+    }
+}
+
+/// The KL to the correlated normals that training reaches.
+fn kl_after_training(posterior: PosteriorConfig) -> Sample {
+    let device = Device::flex().autodiff();
+    let layer = LinearConfig::new(2, 1).with_bias(false).init(&device);
+    let mut layer = layer.attach_posteriors(|weight| {
+        let posterior = posterior.init(weight.shape, weight.device);
+        Some((posterior, Correlated { correlation: 0.9 }))
+    });
+    let mut optimizer = AdamConfig::new().init();
+    let (steps, draws) = (200u64, 4);
+    for step in 0..steps {
+        let kl = |index| layer.with_draw(1, step * draws + index, |layer| layer.kl_cost());
+        let loss = (0..draws).map(kl).reduce(|a, b| a + b).unwrap() / draws as f64;
+        let grads = GradientsParams::from_grads(loss.backward(), &layer);
+        let rate = 0.1 * (1.0 - step as f64 / steps as f64);
+        layer = optimizer.step(rate, layer, grads);
+    }
+    let layer = layer.valid();
+    Sample::new((0..500).map(|i| layer.with_draw(2, i, |layer| scalar(layer.kl_cost()))))
+}
+
+#[test]
+fn a_low_rank_posterior_finds_the_correlation_that_the_mean_field_cannot_hold() {
+    let low_rank = kl_after_training(PosteriorConfig::low_rank_normal(1, 0.3));
+    assert!(low_rank.mean.abs() < 0.02, "{low_rank:?}");
+    // The best that independent normals can do is -½ ln(1 − 0.9²).
+    let mean_field = kl_after_training(PosteriorConfig::normal(0.3));
+    let best = -0.5 * (1.0f64 - 0.81).ln();
+    let excess = mean_field.mean - best;
+    let gate = 4.5 * mean_field.standard_error;
+    assert!(
+        excess > -gate && excess < 0.02 + gate,
+        "{mean_field:?}, {best}"
     );
 }
