@@ -303,6 +303,11 @@ pub(crate) fn replacement<const D: usize>(id: ParamId, mu: &Tensor<D>) -> Option
     Some(weight.to_device(&mu.device()).reshape(mu.shape()))
 }
 
+/// Whether something stands in the place of the weight of parameter `id` in the innermost draw.
+pub(crate) fn is_replaced(id: ParamId) -> bool {
+    with_sample(|sample| sample.replacements.contains_key(&id)).unwrap_or(false)
+}
+
 /// Hands the weight of parameter `id` to the innermost gather scope: once, if it is tied.
 pub(crate) fn gather<const D: usize>(id: ParamId, is_sampled: bool, weight: Tensor<D>) {
     STACK.with_borrow_mut(|stack| {

@@ -110,14 +110,15 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
         weight
     }
 
-    fn is_replaced<const D: usize>(&self, mu: &Tensor<D>) -> bool {
-        draw::replacement(self.sampling.id, mu).is_some()
+    /// What stands in the place of the innermost draw's weight, or that weight.
+    fn weight_in_force<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
+        draw::replacement(self.sampling.id, &mu).unwrap_or_else(|| self.weight(mu))
     }
 
-    /// Some rows of a sample, unless the whole weight has been made or has to be.
+    /// Some rows of a sample, unless the whole weight is there already or has to be made.
     fn weight_rows<const D: usize>(&self, mu: &Tensor<D>, rows: &[usize]) -> Option<Tensor<D>> {
         let id = self.sampling.id;
-        if draw::cached::<D>(id, &mu.device()).is_some() {
+        if draw::is_replaced(id) || draw::cached::<D>(id, &mu.device()).is_some() {
             return None;
         }
         let shape = mu.shape();
@@ -131,6 +132,9 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
     }
 
     fn part<const D: usize>(&self, wanted: Parts, mu: &Tensor<D>) -> Option<Tensor<D>> {
+        if draw::is_replaced(self.sampling.id) {
+            return None;
+        }
         match (wanted, self.posterior.structure()) {
             (Parts::Deviation, PosteriorStructure::IndependentNormal) => {
                 Some(self.masked(self.posterior.std_dev(mu.clone())))
@@ -183,8 +187,7 @@ impl<Q: Posterior, P: Prior> Reparameterization for Variational<Q, P> {
     const NAME: &'static str = NAME;
 
     fn apply<const D: usize>(&self, base: Tensor<D>) -> Tensor<D> {
-        let request = draw::request();
-        match request {
+        match draw::request() {
             // The KL is a function of the parameters; whether they are sampled at the moment changes nothing.
             Request::Kl => {
                 self.put_kl(base.clone());
@@ -205,10 +208,6 @@ impl<Q: Posterior, P: Prior> Reparameterization for Variational<Q, P> {
             }
             Request::Mean => self.mean(base),
             _ if !self.is_sampling() => self.mean(base),
-            Request::Parts(_) if self.is_replaced(&base) => {
-                draw::put_parts(PartsSlot::Unavailable);
-                base
-            }
             Request::Parts(wanted) => match self.part(wanted, &base) {
                 Some(part) => {
                     draw::put_parts(PartsSlot::Part(self.sampling.id, Box::new(part)));
@@ -219,19 +218,15 @@ impl<Q: Posterior, P: Prior> Reparameterization for Variational<Q, P> {
                     base
                 }
             },
-            Request::Rows(rows) if !self.is_replaced(&base) => match self.weight_rows(&base, &rows)
-            {
+            Request::Rows(rows) => match self.weight_rows(&base, &rows) {
                 Some(weight) => {
                     draw::answer_rows();
                     weight
                 }
-                None => self.masked(self.weight(base)),
+                None => self.masked(self.weight_in_force(base)),
             },
             Request::Fresh => self.masked(self.sample(base)),
-            Request::Sample | Request::Rows(_) => {
-                let replaced = draw::replacement(self.sampling.id, &base);
-                self.masked(replaced.unwrap_or_else(|| self.weight(base)))
-            }
+            Request::Sample => self.masked(self.weight_in_force(base)),
         }
     }
 }

@@ -16,7 +16,7 @@ fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
 
 fn linear(device: &Device) -> Linear {
     let config = BayesianizeConfig::new().with_posterior(PosteriorConfig::normal(0.3));
-    LinearConfig::new(3, 1).init(device).bayesianize(&config)
+    seeded(LinearConfig::new(3, 1).init(device), 1).bayesianize(&config)
 }
 
 fn data(device: &Device) -> (Tensor<2>, Tensor<2>) {
