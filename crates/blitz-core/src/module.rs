@@ -103,7 +103,7 @@ pub trait BayesianModule: Module {
     ///
     /// # Panics
     ///
-    /// As [`bayesianize`](Self::bayesianize).
+    /// As [`bayesianize`](Self::bayesianize), and if the module holds reparameterizations of other kinds, such as LoRA.
     #[must_use]
     fn moped(self, config: &MopedConfig) -> Self {
         match config.apply(self) {

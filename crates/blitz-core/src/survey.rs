@@ -132,7 +132,7 @@ impl Attachments {
 
 /// The posteriors of `module`, which keeps them.
 pub(crate) fn survey<M: Module>(module: &M) -> Attachments {
-    take_off(module.clone(), &Inventory::of(module)).1
+    gather(module.clone(), &Inventory::of(module)).1
 }
 
 /// Takes the posteriors off: what is left is a deterministic module of the stored means μ.
@@ -150,6 +150,10 @@ pub(crate) fn take_off<M: Module>(module: M, inventory: &Inventory) -> (M, Attac
             );
         }
     }
+    gather(module, inventory)
+}
+
+fn gather<M: Module>(module: M, inventory: &Inventory) -> (M, Attachments) {
     let scope = Draw::survey();
     let module = module.materialize();
     let mut by_id: HashMap<ParamId, Box<dyn Attachment>> = HashMap::new();

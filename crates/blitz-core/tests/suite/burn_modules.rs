@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use blitz_core::prelude::*;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::nn::activation::{ActivationConfig, PReluConfig, SwiGluConfig};
-use burn::nn::attention::{CrossAttentionConfig, MhaInput, MultiHeadAttentionConfig};
+use burn::nn::attention::{
+    CrossAttentionConfig, MhaInput, MultiHeadAttentionConfig, generate_autoregressive_mask,
+};
 use burn::nn::conv::{
     Conv1dConfig, Conv2dConfig, Conv3dConfig, ConvTranspose1dConfig, ConvTranspose2dConfig,
     ConvTranspose3dConfig, DeformConv2dConfig,
@@ -409,4 +411,40 @@ fn activations() {
         |net, device| net.forward(input([4, 3], device)),
         &[],
     );
+}
+
+/// The one thing of Burn's that outlives a weight: a cache holds what the weights of an earlier draw made.
+#[test]
+fn an_autoregressive_cache_is_exact_within_one_draw_and_stale_in_another() {
+    let device = Device::flex();
+    let net = TransformerEncoderConfig::new(4, 8, 2, 2)
+        .with_dropout(0.0)
+        .init(&device);
+    let net = net.bayesianize(&with_std(STD));
+    let tokens: Tensor<3> = input([2, 3, 4], &device);
+    let full = |index| {
+        let mask = generate_autoregressive_mask(2, 3, &device);
+        let masked = TransformerEncoderInput::new(tokens.clone()).mask_attn(mask);
+        net.with_draw(1, index, |net| net.forward(masked))
+    };
+    let last_of = |output: Tensor<3>| values(output.slice([0..2, 2..3, 0..4]));
+    let cached = |first: u64, then: u64| {
+        let mut cache = net.new_autoregressive_cache();
+        let mut step = |index, length| {
+            let prefix =
+                TransformerEncoderInput::new(tokens.clone().slice([0..2, 0..length, 0..4]));
+            net.with_draw(1, index, |net| {
+                net.forward_autoregressive_inference(prefix, &mut cache)
+            })
+        };
+        step(first, 1);
+        step(first, 2);
+        last_of(step(then, 3))
+    };
+    let difference = |a: Vec<f32>, b: Vec<f32>| {
+        let differences = a.iter().zip(&b).map(|(a, b)| (a - b).abs());
+        differences.fold(0.0, f32::max)
+    };
+    assert!(difference(cached(0, 0), last_of(full(0))) < 1e-5);
+    assert!(difference(cached(1, 0), last_of(full(0))) > 1e-2);
 }

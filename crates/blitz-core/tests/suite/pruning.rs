@@ -299,3 +299,51 @@ fn materialized_networks_are_quantized_within_half_a_step() {
         }
     }
 }
+
+#[test]
+fn posteriors_of_every_type_keep_it() {
+    let net = Net::plain(&Device::flex()).bayesianize(&BayesianizeConfig::new().only("norm"));
+    let net = net.moped(&MopedConfig::new().only("output"));
+    let net = net.attach_posteriors(|weight| {
+        let posterior = NormalPosteriorConfig::new().init(weight.shape, weight.device);
+        Some((posterior, NormalPrior::new(1.0)))
+    });
+    let kl = scalar(net.kl_cost());
+    let draw = |net: &Net| {
+        net.with_draw(1, 0, |net| {
+            (
+                values(net.hidden.weight.val()),
+                values(net.output.weight.val()),
+            )
+        })
+    };
+    let (pruned, _) = net.clone().prune_by_signal_to_noise(0.0);
+    assert!((scalar(pruned.kl_cost()) - kl).abs() < 1e-5 * kl);
+    assert_eq!(draw(&pruned), draw(&net));
+    assert_eq!(pruned.num_bayesian_weights(), 40);
+    assert!(
+        pruned
+            .output
+            .weight
+            .reparameterization::<blitz_core::MopedVariational>()
+            .is_some()
+    );
+    let hidden = &pruned.hidden.weight;
+    assert!(
+        hidden
+            .reparameterization::<Variational<NormalPosterior, NormalPrior>>()
+            .is_some()
+    );
+}
+
+#[test]
+#[should_panic(expected = "output.weight holds the reparameterization \"lora\"")]
+fn adapters_of_other_kinds_are_not_merged_in_silence() {
+    use burn::module::Lora;
+
+    let net = Net::plain(&Device::flex()).bayesianize(&BayesianizeConfig::new().only("hidden"));
+    let group = ParamGroup::from_path("output.weight");
+    let net = net.apply_lora(Lora::new(2, 1.0).set_param_group(group));
+    assert_eq!(net.signal_to_noise().len(), 2);
+    let _ = net.prune_by_signal_to_noise(0.5);
+}
