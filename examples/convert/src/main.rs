@@ -15,11 +15,12 @@ use burn::tensor::{Device, Tensor};
 use burn::train::Interrupter;
 use clap::Parser;
 use example_support::classification::{self, Data, Model, Scores, Settings, predict};
+use example_support::comparison::Row;
 use example_support::{RunError, RunFolder, digits, exit_code, stop_on_ctrl_c};
 
 use cli::Cli;
 use model::Net;
-use report::{Report, Row};
+use report::Report;
 
 // The system's allocator gives every large tensor back to the kernel, and page faults then double the time of a step.
 #[global_allocator]
@@ -105,9 +106,8 @@ impl Study<'_> {
         let last_layer = trained
             .clone()
             .moped(&moped.clone().only(WeightFilter::last_layer()));
-        let from_scratch = untrained.bayesianize(
-            &BayesianizeConfig::new().with_prior(PriorConfig::normal(cli.prior_std)),
-        );
+        let from_scratch = untrained
+            .bayesianize(&BayesianizeConfig::new().with_prior(PriorConfig::normal(cli.prior_std)));
 
         eprintln!("all weights converted, and tuned");
         let (tuned, time) = self.train(converted.clone(), cli.fine_tune, "tuned")?;
@@ -120,7 +120,10 @@ impl Study<'_> {
         let moped = format!("MOPED, δ = {}", cli.delta);
         let predictions = [
             ("deterministic".into(), self.predict(trained, 1)),
-            (format!("{moped}, as it comes"), self.predict(converted, draws)),
+            (
+                format!("{moped}, as it comes"),
+                self.predict(converted, draws),
+            ),
             (
                 format!("{moped}, tuned"),
                 self.predict(tuned.network.clone(), draws),
@@ -139,10 +142,12 @@ impl Study<'_> {
         let shown = [&predictions[0], &predictions[2]];
         plot::reliability(&plot, &shown, &labels)?;
         let model_file = self.folder.join("model.bpk");
-        tuned.save(&model_file).map_err(|error| RunError::NotWritable {
-            path: model_file.clone(),
-            reason: error.to_string(),
-        })?;
+        tuned
+            .save(&model_file)
+            .map_err(|error| RunError::NotWritable {
+                path: model_file.clone(),
+                reason: error.to_string(),
+            })?;
         let rows = predictions.map(|(name, predictions): (String, CategoricalMixture)| Row {
             name,
             scores: Scores::of(&predictions, &labels),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use example_support::classification::Scores;
+use example_support::comparison::{Row, table_head};
 use serde::Serialize;
 
 /// The results of a run.
@@ -25,16 +25,6 @@ pub struct Report {
     pub model: PathBuf,
 }
 
-/// How one network fared.
-#[derive(Debug, Clone, Serialize)]
-pub struct Row {
-    /// The network.
-    pub name: String,
-    /// Its scores.
-    #[serde(flatten)]
-    pub scores: Scores,
-}
-
 impl Report {
     /// One line of JSON.
     pub fn json(&self) -> String {
@@ -49,9 +39,9 @@ impl fmt::Display for Report {
             "{}: trained on {} images, tested on {}; tuning all weights took {:.0} s\n",
             self.data, self.train_images, self.test_images, self.seconds
         )?;
-        writeln!(f, "  {:<34}  {:>8}  {:>7}  {:>7}", "", "error", "NLL", "ECE")?;
+        writeln!(f, "{}", table_head(""))?;
         for row in &self.rows {
-            writeln!(f, "  {:<34}  {}", row.name, row.scores)?;
+            writeln!(f, "{row}")?;
         }
         writeln!(f, "\n  reliability      {}", self.plot.display())?;
         write!(f, "  tuned model      {}", self.model.display())

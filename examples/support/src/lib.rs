@@ -4,6 +4,7 @@
 //! - [`TrainingArgs`]: the options that every training has.
 //! - [`RunFolder`]: a new folder for each run; nothing that an earlier run saved is touched.
 //! - [`images`] and [`classification`]: labelled images, and a classifier of them trained by Burn's Learner.
+//! - [`comparison`]: a Bayesian classifier beside its deterministic twin.
 //! - [`digits`]: the digits that the examples carry, and MNIST's files.
 //! - [`plot`]: fonts, colours and axes of the plots.
 
@@ -11,8 +12,10 @@ mod args;
 mod error;
 mod folder;
 mod interrupt;
+mod unsure;
 
 pub mod classification;
+pub mod comparison;
 pub mod digits;
 pub mod images;
 pub mod number;

@@ -232,6 +232,10 @@ impl RecurrentCell for BayesianGruCell {
 }
 
 /// The maps of the hidden state into the gates, in the two ways to reset it.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one for a whole sequence; a box would buy nothing"
+)]
 enum HiddenMaps {
     ResetAfter(Affine),
     ResetBefore { gates: Affine, new: Affine },

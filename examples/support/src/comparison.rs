@@ -1,0 +1,196 @@
+//! A Bayesian classifier beside its deterministic twin: trained alike from the same weights, compared on the test images.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use blitz_train::prelude::*;
+use burn::tensor::Device;
+use burn::train::Interrupter;
+use serde::Serialize;
+
+use crate::classification::{self, Classifier, Data, Model, Scores, Settings, predict};
+use crate::{RunError, RunFolder, unsure};
+
+/// What the trainings of a run share.
+#[expect(
+    missing_debug_implementations,
+    reason = "Burn's `Interrupter` has none"
+)]
+pub struct Study<'a> {
+    /// The images.
+    pub data: &'a Data,
+    /// How to train.
+    pub settings: &'a Settings,
+    /// Draws of the weights for a prediction.
+    pub predict_samples: usize,
+    /// Where to compute.
+    pub device: Device,
+    /// Where what is saved goes.
+    pub folder: &'a RunFolder,
+    /// Stops a training when asked to.
+    pub interrupter: &'a Interrupter,
+}
+
+impl Study<'_> {
+    /// Trains the Bayesian network that `init` makes, then its deterministic twin, and compares them.
+    pub fn run<N: Classifier>(
+        &self,
+        init: impl Fn(&Device) -> N,
+    ) -> Result<(Model<N>, Comparison), RunError> {
+        let (data, settings) = (self.data, self.settings);
+        // Burn draws the initial weights, which both start from, from the device's own generator.
+        let device = self.device.clone().autodiff();
+        device.seed(settings.seed);
+        let network = init(&device);
+        let twin = network.mean_network();
+        let weights = network.num_bayesian_weights();
+
+        let train = |network: N, name: &str| {
+            let folder = self.folder.join(name);
+            classification::train(network, data, settings, &folder, self.interrupter)
+        };
+        eprintln!("{}: a posterior over {weights} weights", data.name);
+        let (model, time) = train(network, "bayesian")?;
+        eprintln!("its deterministic twin");
+        let (twin, twin_time) = train(twin, "deterministic")?;
+
+        let draws = self.predict_samples;
+        let predictive = self.predict(&model.network, draws);
+        let labels = data.test.labels();
+        let row = |name: String, predictions: &CategoricalMixture| Row {
+            name,
+            scores: Scores::of(predictions, &labels),
+        };
+        let rows = vec![
+            row(format!("Bayesian, {draws} draws"), &predictive),
+            row(
+                "its mean network".into(),
+                &self.predict(&model.network.mean_network(), 1),
+            ),
+            row("deterministic twin".into(), &self.predict(&twin.network, 1)),
+        ];
+        let plot = self.folder.join("unsure.png");
+        unsure::most_unsure(&plot, data, &predictive)?;
+        let model_file = self.folder.join("model.bpk");
+        model
+            .save(&model_file)
+            .map_err(|error| RunError::NotWritable {
+                path: model_file.clone(),
+                reason: error.to_string(),
+            })?;
+        let comparison = Comparison {
+            data: data.name.clone(),
+            train_images: data.train.len(),
+            test_images: data.test.len(),
+            weights,
+            epochs: settings.epochs,
+            seconds: time.as_secs_f64(),
+            seconds_deterministic: twin_time.as_secs_f64(),
+            disagreement: disagreement(&predictive, &labels),
+            rows,
+            seed: settings.seed,
+            device: format!("{:?}", self.device),
+            plot,
+            model: model_file,
+        };
+        Ok((model, comparison))
+    }
+
+    /// What `network` predicts for the test images.
+    pub fn predict<N: Classifier>(&self, network: &N, draws: usize) -> CategoricalMixture {
+        predict(network, self.data, draws, self.settings.seed, &self.device)
+    }
+}
+
+/// The results of a run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Comparison {
+    /// The data.
+    pub data: String,
+    /// The number of training images.
+    pub train_images: usize,
+    /// The number of test images.
+    pub test_images: usize,
+    /// The number of weights with a posterior.
+    pub weights: usize,
+    /// Passes over the training images.
+    pub epochs: usize,
+    /// The time of the Bayesian training.
+    pub seconds: f64,
+    /// The time of the deterministic training.
+    pub seconds_deterministic: f64,
+    /// How the networks fared.
+    pub rows: Vec<Row>,
+    /// Mean mutual information where the prediction is right, and where it is wrong, in nats.
+    pub disagreement: [Option<f64>; 2],
+    /// The seed.
+    pub seed: u64,
+    /// The device.
+    pub device: String,
+    /// The plot.
+    pub plot: PathBuf,
+    /// The saved model.
+    pub model: PathBuf,
+}
+
+/// How one network fared.
+#[derive(Debug, Clone, Serialize)]
+pub struct Row {
+    /// The network.
+    pub name: String,
+    /// Its scores.
+    #[serde(flatten)]
+    pub scores: Scores,
+}
+
+/// The mean mutual information of right and of wrong predictions.
+fn disagreement(predictions: &CategoricalMixture, labels: &[usize]) -> [Option<f64>; 2] {
+    let correct = predictions.correct(labels);
+    [true, false].map(|wanted| {
+        let all = predictions.mutual_information().into_iter().zip(&correct);
+        let (mut sum, mut n) = (0.0, 0);
+        for (information, _) in all.filter(|(_, correct)| **correct == wanted) {
+            sum += information;
+            n += 1;
+        }
+        (n > 0).then(|| sum / f64::from(n))
+    })
+}
+
+/// The head of a table of [`Row`]s.
+pub fn table_head(title: &str) -> String {
+    format!("  {title:<34}  {:>8}  {:>7}  {:>7}", "error", "NLL", "ECE")
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "  {:<34}  {}", self.name, self.scores)
+    }
+}
+
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{}: {} images, {} epochs in {:.0} s ({:.0} s deterministic), tested on {}\n",
+            self.data,
+            self.train_images,
+            self.epochs,
+            self.seconds,
+            self.seconds_deterministic,
+            self.test_images
+        )?;
+        writeln!(f, "{}", table_head(""))?;
+        for row in &self.rows {
+            writeln!(f, "{row}")?;
+        }
+        if let [Some(right), Some(wrong)] = self.disagreement {
+            writeln!(
+                f,
+                "\n  The draws disagree by {right:.3} nats where the prediction is right, by {wrong:.3} where it is wrong."
+            )?;
+        }
+        writeln!(f, "\n  the least sure   {}", self.plot.display())?;
+        write!(f, "  model            {}", self.model.display())
+    }
+}
