@@ -1,0 +1,108 @@
+//! What a draw holds: its noise, the weights made so far, and what stands in their place.
+
+use std::any::Any;
+use std::collections::HashMap;
+
+use burn::module::ParamId;
+use burn::tensor::{Device, Tensor};
+
+use super::fresh::fresh_key;
+use super::scope::with_sample;
+use crate::noise::NoiseKey;
+use crate::noise_source::Noise;
+
+/// Streams of layer outputs (local reparameterization) are kept apart from streams of weights by this bit.
+const ACTIVATION_STREAM: u32 = 1 << 31;
+
+/// So are streams of what is added to weights by posterior sharpening.
+pub(crate) const SHARPENING_STREAM: u32 = 1 << 30;
+
+pub(super) struct Sample {
+    seed: u64,
+    index: u64,
+    streams: HashMap<ParamId, u32>,
+    weights: HashMap<ParamId, Box<dyn Any>>,
+    /// What is read in the place of weights, flat.
+    pub replacements: HashMap<ParamId, Tensor<1>>,
+    activations: HashMap<ParamId, u64>,
+}
+
+impl Sample {
+    pub fn new(seed: u64, index: u64, streams: HashMap<ParamId, u32>) -> Self {
+        Self {
+            seed,
+            index,
+            streams,
+            weights: HashMap::new(),
+            replacements: HashMap::new(),
+            activations: HashMap::new(),
+        }
+    }
+
+    fn key(&mut self, id: ParamId) -> NoiseKey {
+        let next = self.streams.len() as u32;
+        let stream = *self.streams.entry(id).or_insert(next);
+        NoiseKey::new(self.seed, self.index, stream)
+    }
+}
+
+/// The noise of parameter `id`: in the innermost draw or, without one, the next of the process-wide stream.
+pub(crate) fn noise_key(id: ParamId) -> NoiseKey {
+    with_sample(|sample| sample.key(id)).unwrap_or_else(fresh_key)
+}
+
+/// The weight of parameter `id` in the innermost draw, if it was read before on the same device.
+pub(crate) fn cached<const D: usize>(id: ParamId, device: &Device) -> Option<Tensor<D>> {
+    with_sample(|sample| {
+        let weight = sample.weights.get(&id)?.downcast_ref::<Tensor<D>>()?;
+        // A copy of the model without autodiff, or on another device, has weights of its own in the same draw.
+        (weight.device() == *device && weight.is_autodiff() == device.is_autodiff())
+            .then(|| weight.clone())
+    })
+    .flatten()
+}
+
+/// What stands in the place of the weight of parameter `id` in the innermost draw.
+pub(crate) fn replacement<const D: usize>(id: ParamId, mu: &Tensor<D>) -> Option<Tensor<D>> {
+    let weight = with_sample(|sample| sample.replacements.get(&id).cloned()).flatten()?;
+    // A copy of the model without autodiff reads the same values.
+    let weight = match mu.is_autodiff() {
+        true => weight,
+        false => weight.without_autodiff(),
+    };
+    Some(weight.to_device(&mu.device()).reshape(mu.shape()))
+}
+
+/// Whether something stands in the place of the weight of parameter `id` in the innermost draw.
+pub(crate) fn is_replaced(id: ParamId) -> bool {
+    with_sample(|sample| sample.replacements.contains_key(&id)).unwrap_or(false)
+}
+
+/// Keeps the weight of parameter `id` for the rest of the innermost draw.
+pub(crate) fn cache<const D: usize>(id: ParamId, weight: &Tensor<D>) {
+    let replaced = with_sample(|sample| sample.weights.insert(id, Box::new(weight.clone())));
+    drop(replaced);
+}
+
+/// Noise for a layer's output of `elements` values, taken from the stream that belongs to its parameter `id`: each
+/// call of the layer in one draw reads further.
+pub(crate) fn activation_noise(id: ParamId, elements: usize) -> Noise {
+    let taken = with_sample(|sample| {
+        let key = sample.key(id);
+        let next = sample.activations.entry(id).or_default();
+        let start = *next;
+        *next += (elements as u64).next_multiple_of(4);
+        (key, start)
+    });
+    let (key, start) = taken.unwrap_or_else(|| (fresh_key(), 0));
+    Noise::starting_at(activation_key(key), start)
+}
+
+/// The same stream from its beginning, at each call.
+pub(crate) fn repeated_activation_noise(id: ParamId) -> Noise {
+    Noise::new(activation_key(noise_key(id)))
+}
+
+fn activation_key(key: NoiseKey) -> NoiseKey {
+    NoiseKey::new(key.seed, key.index, key.stream | ACTIVATION_STREAM)
+}
