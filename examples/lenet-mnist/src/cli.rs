@@ -1,0 +1,116 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+use example_support::TrainingArgs;
+use example_support::number::{at_least, learning_rate, not_negative, positive};
+
+/// Trains a Bayesian LeNet-5 on digits and compares its error and calibration with its deterministic twin's.
+///
+/// Without options it learns the 1,797 digits of 8×8 pixels that the program carries with it. For MNIST, name a folder
+/// with its four IDX files.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "lenet-mnist", version, args_override_self = true)]
+pub struct Cli {
+    /// Folder with MNIST's four IDX files, packed (`.gz`) or not, in place of the shipped digits.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+
+    /// Train on the first so many images only.
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = at_least::<1>)]
+    pub limit: Option<usize>,
+
+    /// The network.
+    #[arg(long, value_enum, default_value_t = NetChoice::Lenet)]
+    pub net: NetChoice,
+
+    /// Passes over the training images.
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 40, value_parser = at_least::<1>)]
+    pub epochs: usize,
+
+    /// Images in one step.
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 64, value_parser = at_least::<1>)]
+    pub batch_size: usize,
+
+    /// Learning rate at the start; it falls to 0 along a cosine.
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, default_value_t = 2e-3, value_parser = learning_rate)]
+    pub lr: f64,
+
+    /// The prior of the weights.
+    #[arg(long, value_enum, default_value_t = PriorChoice::Normal)]
+    pub prior: PriorChoice,
+
+    /// Deviation of the normal prior, or of the scale mixture's wide component.
+    #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 0.1, value_parser = positive)]
+    pub prior_std: f64,
+
+    /// Deviation that the posteriors start with.
+    #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 0.02, value_parser = positive)]
+    pub initial_std: f64,
+
+    /// Weight of the KL, relative to the ELBO's own.
+    #[arg(long, value_name = "BETA", allow_negative_numbers = true, default_value_t = 1.0, value_parser = not_negative)]
+    pub beta: f64,
+
+    /// Report what is left when the weights of the least signal to noise are removed: 50, 75, 95 and 98 %.
+    #[arg(long)]
+    pub prune: bool,
+
+    #[command(flatten)]
+    pub training: TrainingArgs,
+}
+
+/// A network, as `--net` takes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum NetChoice {
+    /// LeNet-5.
+    Lenet,
+    /// Two hidden layers of 400 rectified units, as in Blundell et al. (2015).
+    Mlp,
+}
+
+/// A prior, as `--prior` takes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PriorChoice {
+    /// Normal, with `--prior-std`.
+    Normal,
+    /// Normal, each layer learning its deviation, from `--prior-std` (empirical Bayes).
+    Learned,
+    /// Blundell's mixture of two normals: `--prior-std` and e^-7, with equal weights.
+    Mixture,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn command_is_consistent_and_every_option_has_help() {
+        Cli::command().debug_assert();
+        let command = Cli::command();
+        assert!(
+            command
+                .get_arguments()
+                .all(|argument| argument.get_help().is_some())
+        );
+    }
+
+    #[test]
+    fn values_out_of_range_are_named() {
+        for (arguments, reason) in [
+            ("--epochs 0", "whole number of at least 1"),
+            ("--predict-samples 1", "whole number of at least 2"),
+            ("--lr 2", "above 0 and at most 1"),
+            ("--prior-std 0", "finite number above 0"),
+            ("--beta -1", "finite number of at least 0"),
+            ("--limit 0", "whole number of at least 1"),
+        ] {
+            let command = std::iter::once("lenet-mnist").chain(arguments.split(' '));
+            let message = Cli::try_parse_from(command).unwrap_err().to_string();
+            assert!(message.contains(reason), "{message}");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! A Bayesian VGG network on CIFAR-10, beside its deterministic twin.
+
+mod cifar;
+mod cli;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use blitz_train::blitz_core;
+use blitz_train::blitz_layers::models::{Vgg, VggConfig};
+use blitz_train::prelude::*;
+use burn::module::Module;
+use burn::tensor::Tensor;
+use burn::train::Interrupter;
+use clap::Parser;
+use example_support::classification::{Data, Settings};
+use example_support::comparison::Study;
+use example_support::{RunError, RunFolder, exit_code, stop_on_ctrl_c};
+
+use cli::{Cli, Depth};
+
+// The system's allocator gives every large tensor back to the kernel, and page faults then double the time of a step.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Images of the stand-in to train and to test on.
+const STAND_IN: [usize; 2] = [600, 200];
+
+/// A VGG network as the Learner runs it.
+#[derive(Module, Debug)]
+struct VggClassifier {
+    net: Vgg,
+}
+
+impl Network for VggClassifier {
+    type Input = Tensor<4>;
+    type Output = Tensor<2>;
+
+    fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        self.net.forward(images)
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    exit_code("vgg-cifar10", run(&cli))
+}
+
+fn run(cli: &Cli) -> Result<String, RunError> {
+    let mut data: Data = match &cli.data {
+        Some(folder) => cifar::read(folder)?,
+        None => cifar::stand_in(STAND_IN[0], STAND_IN[1], cli.training.seed)?,
+    };
+    if let Some(limit) = cli.limit {
+        data.train = data.train.as_ref().clone().first(limit).into();
+    }
+    let device = blitz_core::device::choose(cli.training.device.as_deref())?;
+    let base = cli.training.out.clone();
+    let folder = RunFolder::next(&base.unwrap_or_else(|| PathBuf::from("runs/vgg-cifar10")))?;
+    let interrupter = Interrupter::new();
+    stop_on_ctrl_c(interrupter.clone())?;
+    let settings = Settings {
+        epochs: cli.epochs,
+        batch_size: cli.batch_size,
+        lr: cli.lr,
+        samples: cli.training.samples,
+        beta: BetaSchedule::Constant(cli.beta),
+        seed: cli.training.seed,
+        dashboard: cli.training.dashboard,
+    };
+    let study = Study {
+        data: &data,
+        settings: &settings,
+        predict_samples: cli.training.predict_samples,
+        device,
+        folder: &folder,
+        interrupter: &interrupter,
+    };
+    let config = config(cli, data.classes.len());
+    let (_, comparison) = study.run(|device| VggClassifier {
+        net: config.init(device),
+    })?;
+    Ok(if cli.training.json {
+        serde_json::to_string(&comparison)
+            .unwrap_or_else(|_| unreachable!("numbers, text and paths"))
+    } else {
+        comparison.to_string()
+    })
+}
+
+fn config(cli: &Cli, classes: usize) -> VggConfig {
+    let config = match cli.net {
+        Depth::Vgg11 => VggConfig::vgg11(classes),
+        Depth::Vgg13 => VggConfig::vgg13(classes),
+        Depth::Vgg16 => VggConfig::vgg16(classes),
+        Depth::Vgg19 => VggConfig::vgg19(classes),
+    };
+    // Images of 32×32 leave one position behind the five poolings. The posterior does what dropout is for.
+    config
+        .with_batch_norm(!cli.no_batch_norm)
+        .with_width(cli.width)
+        .with_hidden(cli.hidden)
+        .with_pooled_size(1)
+        .with_dropout(0.0)
+        .with_posterior(PosteriorConfig::normal(cli.initial_std))
+        .with_prior(PriorConfig::normal(cli.prior_std))
+        .with_estimator(cli.training.estimator.into())
+}
