@@ -5,20 +5,25 @@
 
 use std::any::Any;
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::marker::PhantomData;
+use std::rc::Rc;
 use std::sync::Mutex;
 
 use burn::module::{Flag, Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Device, Tensor};
 
-use crate::kl::KlSink;
+use crate::kl::{KlSink, SharedScale};
 use crate::noise::NoiseKey;
 use crate::noise_source::Noise;
+use crate::survey::{Attachment, Surveyed};
 use crate::variational::NAME;
 
 /// Streams of layer outputs (local reparameterization) are kept apart from streams of weights by this bit.
 const ACTIVATION_STREAM: u32 = 1 << 31;
+
+/// So are streams of what is added to weights by posterior sharpening.
+pub(crate) const SHARPENING_STREAM: u32 = 1 << 30;
 
 /// Keeps a draw, or the mean mode, open until it is dropped: also by a panic or an early return.
 ///
@@ -67,12 +72,81 @@ impl Draw {
         Self::push(Mode::Mean)
     }
 
+    /// Puts other weights in the place of this draw's, until it ends: `replacement` is asked for each weight of `model` that
+    /// is sampled, in the order of the traversal, and gets the draw's own, also where a replacement stands already.
+    ///
+    /// A layer reads a replacement as it is, whatever its estimator: a sign flipped by flipout, say, would make another
+    /// weight of it. The KL stays that of the draw's own weights.
+    ///
+    /// ```
+    /// use blitz_core::prelude::*;
+    /// use burn::nn::LinearConfig;
+    /// use burn::tensor::Device;
+    ///
+    /// let net = LinearConfig::new(3, 2).init(&Device::flex()).bayesianize(&BayesianizeConfig::new());
+    /// let draw = net.draw(1, 0);
+    /// let own = net.weight.val();
+    /// draw.replace_weights(&net, |weight| weight.value * 2.0);
+    /// assert_eq!(net.weight.val().into_data(), (own * 2.0).into_data());
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Panics if the draw is not the innermost one, or if a replacement has another length.
+    pub fn replace_weights<M: Module>(
+        &self,
+        model: &M,
+        mut replacement: impl FnMut(DrawnWeight) -> Tensor<1>,
+    ) {
+        for (id, weight) in self.weights(model) {
+            let Some(id) = id else { continue };
+            let shape = weight.value.shape();
+            let replacement = replacement(weight);
+            assert!(
+                replacement.shape() == shape,
+                "a weight of shape {shape:?} was replaced by one of shape {:?}",
+                replacement.shape()
+            );
+            let replaced = with_sample(|sample| sample.replacements.insert(id, replacement));
+            drop(replaced);
+        }
+    }
+
+    /// All Bayesian weights of a model in this draw, with their identities if they are sampled.
+    pub(crate) fn weights<M: Module>(&self, model: &M) -> Vec<(Option<ParamId>, DrawnWeight)> {
+        STACK.with_borrow(|stack| {
+            assert!(
+                stack.frames.last().is_some_and(|frame| frame.id == self.id),
+                "the weights of a draw were asked for inside another draw or the mean mode"
+            );
+        });
+        let scope = Self::push(Mode::Gather(Gathered::default()));
+        // The one traversal that reaches an attached posterior together with its parameter.
+        drop(model.clone().materialize());
+        match scope.finish() {
+            Some(Mode::Gather(gathered)) => gathered.weights,
+            _ => unreachable!("a gather scope holds what was gathered"),
+        }
+    }
+
     pub(crate) fn parts(wanted: Parts) -> Self {
         Self::push(Mode::Parts(wanted, PartsSlot::Untouched))
     }
 
+    /// Asks the next parameter that is read for some of its rows.
+    pub(crate) fn rows(rows: &[usize]) -> Self {
+        Self::push(Mode::Rows {
+            rows: rows.into(),
+            answered: false,
+        })
+    }
+
     pub(crate) fn kl(sink: KlSink) -> Self {
         Self::push(Mode::Kl(sink))
+    }
+
+    pub(crate) fn survey() -> Self {
+        Self::push(Mode::Survey(Vec::new()))
     }
 
     fn push(mode: Mode) -> Self {
@@ -101,10 +175,22 @@ impl Draw {
         }
     }
 
+    /// Whether the parameter returned those rows alone.
+    pub(crate) fn finish_rows(self) -> bool {
+        matches!(self.finish(), Some(Mode::Rows { answered: true, .. }))
+    }
+
     pub(crate) fn finish_kl(self) -> KlSink {
         match self.finish() {
             Some(Mode::Kl(sink)) => sink,
             _ => unreachable!("a KL scope holds a KL sink"),
+        }
+    }
+
+    pub(crate) fn finish_survey(self) -> Surveyed {
+        match self.finish() {
+            Some(Mode::Survey(surveyed)) => surveyed,
+            _ => unreachable!("a survey scope holds a survey"),
         }
     }
 }
@@ -115,6 +201,15 @@ impl Drop for Draw {
         let frame = remove(self.id);
         drop(frame);
     }
+}
+
+/// One weight of a draw.
+#[derive(Debug, Clone)]
+pub struct DrawnWeight {
+    /// Its place among all Bayesian parameters of the model, sampled or frozen, in the order of the traversal.
+    pub position: usize,
+    /// The draw's own sample, flat, in row-major order, with its gradient.
+    pub value: Tensor<1>,
 }
 
 fn remove(id: u64) -> Option<Mode> {
@@ -138,7 +233,13 @@ pub(crate) enum Request {
     Sample,
     Mean,
     Parts(Parts),
+    /// These rows of a sample, or all.
+    Rows(Rc<[usize]>),
+    /// To hand over the draw's weight.
+    Gather,
     Kl,
+    /// The posterior itself; the parameter reads as its stored tensor.
+    Survey,
 }
 
 /// The parts that an estimator wants of a weight in place of a sample, beside its mean.
@@ -159,15 +260,20 @@ pub(crate) fn request() -> Request {
         match &top.mode {
             Mode::Sample(_) => Request::Sample,
             Mode::Mean => Request::Mean,
-            Mode::Parts(wanted, _) => match below.last() {
-                Some(Frame {
-                    mode: Mode::Mean, ..
-                }) => Request::Mean,
-                _ => Request::Parts(*wanted),
-            },
+            Mode::Parts(..) | Mode::Rows { .. } if is_mean(below) => Request::Mean,
+            Mode::Parts(wanted, _) => Request::Parts(*wanted),
+            Mode::Rows { rows, .. } => Request::Rows(rows.clone()),
+            Mode::Gather(_) => Request::Gather,
             Mode::Kl(_) => Request::Kl,
+            Mode::Survey(_) => Request::Survey,
         }
     })
+}
+
+fn is_mean(frames: &[Frame]) -> bool {
+    frames
+        .last()
+        .is_some_and(|frame| matches!(frame.mode, Mode::Mean))
 }
 
 /// The noise of parameter `id`: in the innermost draw or, without one, the next of the process-wide stream.
@@ -184,6 +290,41 @@ pub(crate) fn cached<const D: usize>(id: ParamId, device: &Device) -> Option<Ten
             .then(|| weight.clone())
     })
     .flatten()
+}
+
+/// What stands in the place of the weight of parameter `id` in the innermost draw.
+pub(crate) fn replacement<const D: usize>(id: ParamId, mu: &Tensor<D>) -> Option<Tensor<D>> {
+    let weight = with_sample(|sample| sample.replacements.get(&id).cloned()).flatten()?;
+    // A copy of the model without autodiff reads the same values.
+    let weight = match mu.is_autodiff() {
+        true => weight,
+        false => weight.without_autodiff(),
+    };
+    Some(weight.to_device(&mu.device()).reshape(mu.shape()))
+}
+
+/// Whether something stands in the place of the weight of parameter `id` in the innermost draw.
+pub(crate) fn is_replaced(id: ParamId) -> bool {
+    with_sample(|sample| sample.replacements.contains_key(&id)).unwrap_or(false)
+}
+
+/// Hands the weight of parameter `id` to the innermost gather scope: once, if it is tied.
+pub(crate) fn gather<const D: usize>(id: ParamId, is_sampled: bool, weight: Tensor<D>) {
+    STACK.with_borrow_mut(|stack| {
+        if let Some(Frame {
+            mode: Mode::Gather(gathered),
+            ..
+        }) = stack.frames.last_mut()
+            && gathered.seen.insert(id)
+        {
+            let elements = weight.shape().num_elements();
+            let weight = DrawnWeight {
+                position: gathered.weights.len(),
+                value: weight.reshape([elements]),
+            };
+            gathered.weights.push((is_sampled.then_some(id), weight));
+        }
+    });
 }
 
 /// Keeps the weight of parameter `id` for the rest of the innermost draw.
@@ -203,8 +344,16 @@ pub(crate) fn activation_noise(id: ParamId, elements: usize) -> Noise {
         (key, start)
     });
     let (key, start) = taken.unwrap_or_else(|| (fresh_key(), 0));
-    let key = NoiseKey::new(key.seed, key.index, key.stream | ACTIVATION_STREAM);
-    Noise::starting_at(key, start)
+    Noise::starting_at(activation_key(key), start)
+}
+
+/// The same stream from its beginning, at each call.
+pub(crate) fn repeated_activation_noise(id: ParamId) -> Noise {
+    Noise::new(activation_key(noise_key(id)))
+}
+
+fn activation_key(key: NoiseKey) -> NoiseKey {
+    NoiseKey::new(key.seed, key.index, key.stream | ACTIVATION_STREAM)
 }
 
 /// Answers the innermost parts scope.
@@ -219,6 +368,30 @@ pub(crate) fn put_parts(answer: PartsSlot) {
     drop(replaced);
 }
 
+/// Answers the innermost survey.
+pub(crate) fn put_survey(answer: Box<dyn Attachment>) {
+    STACK.with_borrow_mut(|stack| match stack.frames.last_mut() {
+        Some(Frame {
+            mode: Mode::Survey(surveyed),
+            ..
+        }) => surveyed.push(answer),
+        _ => unreachable!("a survey is answered inside it"),
+    });
+}
+
+/// Tells the innermost rows scope that it gets its rows alone.
+pub(crate) fn answer_rows() {
+    STACK.with_borrow_mut(|stack| {
+        if let Some(Frame {
+            mode: Mode::Rows { answered, .. },
+            ..
+        }) = stack.frames.last_mut()
+        {
+            *answered = true;
+        }
+    });
+}
+
 /// Runs `f` on the innermost KL scope.
 pub(crate) fn with_kl_sink<R>(f: impl FnOnce(&mut KlSink) -> R) -> R {
     STACK.with_borrow_mut(|stack| match stack.frames.last_mut() {
@@ -227,6 +400,20 @@ pub(crate) fn with_kl_sink<R>(f: impl FnOnce(&mut KlSink) -> R) -> R {
             ..
         }) => f(sink),
         _ => unreachable!("a KL is computed inside a KL scope"),
+    })
+}
+
+/// Hands a member of a group to the innermost KL scope; `false` without one.
+pub(crate) fn share_scale(share: SharedScale) -> bool {
+    STACK.with_borrow_mut(|stack| match stack.frames.last_mut() {
+        Some(Frame {
+            mode: Mode::Kl(sink),
+            ..
+        }) => {
+            sink.share(share);
+            true
+        }
+        _ => false,
     })
 }
 
@@ -259,7 +446,16 @@ enum Mode {
     Sample(Sample),
     Mean,
     Parts(Parts, PartsSlot),
+    Rows { rows: Rc<[usize]>, answered: bool },
+    Gather(Gathered),
     Kl(KlSink),
+    Survey(Surveyed),
+}
+
+#[derive(Default)]
+struct Gathered {
+    weights: Vec<(Option<ParamId>, DrawnWeight)>,
+    seen: HashSet<ParamId>,
 }
 
 /// What a parameter answered to a parts scope.
@@ -277,6 +473,8 @@ struct Sample {
     index: u64,
     streams: HashMap<ParamId, u32>,
     weights: HashMap<ParamId, Box<dyn Any>>,
+    /// What is read in the place of weights, flat.
+    replacements: HashMap<ParamId, Tensor<1>>,
     activations: HashMap<ParamId, u64>,
 }
 
@@ -287,6 +485,7 @@ impl Sample {
             index,
             streams,
             weights: HashMap::new(),
+            replacements: HashMap::new(),
             activations: HashMap::new(),
         }
     }

@@ -1,6 +1,10 @@
 //! The complexity cost: `KL(q ‖ p)` summed over the weights of a model, in nats.
 
+use std::collections::BTreeMap;
+
 use burn::tensor::Tensor;
+
+use crate::prior::expected_log_density_at_best_scale as expected_log_density;
 
 /// How the KL of one parameter was computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,6 +49,19 @@ pub(crate) enum KlScope {
 pub(crate) struct KlSink {
     pub scope: KlScope,
     pub terms: Vec<KlTerm>,
+    /// Members of groups, with the position that their term will have.
+    shared: Vec<(usize, SharedScale)>,
+}
+
+/// The part of one weight tensor in a prior scale that several share.
+#[derive(Debug)]
+pub(crate) struct SharedScale {
+    /// The name of the group.
+    pub group: String,
+    /// `Σ E w²`, of shape `[1]`.
+    pub second_moment: Tensor<1>,
+    /// The number of weights.
+    pub weights: usize,
 }
 
 impl KlSink {
@@ -52,10 +69,57 @@ impl KlSink {
         Self {
             scope,
             terms: Vec::new(),
+            shared: Vec::new(),
         }
     }
 
     pub fn wants_closed_form(&self) -> bool {
         self.scope == KlScope::All
+    }
+
+    /// Takes note that the term computed now lacks its part in a group's expectation.
+    pub fn share(&mut self, share: SharedScale) {
+        self.forget_share();
+        if self.wants_closed_form() {
+            self.shared.push((self.terms.len(), share));
+        }
+    }
+
+    /// Takes back what the term computed now noted: it turned out to have no closed form.
+    pub fn forget_share(&mut self) {
+        let term = self.terms.len();
+        self.shared.retain(|(of, _)| *of != term);
+    }
+
+    /// The terms, each with its share of what is known of a group as a whole.
+    pub fn into_terms(self) -> Vec<KlTerm> {
+        let mut terms = self.terms;
+        let mut groups: BTreeMap<String, Vec<(usize, SharedScale)>> = BTreeMap::new();
+        for (term, share) in self.shared {
+            groups
+                .entry(share.group.clone())
+                .or_default()
+                .push((term, share));
+        }
+        for members in groups.into_values() {
+            let weights: usize = members.iter().map(|(_, share)| share.weights).sum();
+            let second_moment = members
+                .iter()
+                .map(|(_, share)| share.second_moment.clone())
+                .reduce(|sum, moment| {
+                    let device = sum.device();
+                    sum + moment.to_device(&device)
+                });
+            let Some(second_moment) = second_moment else {
+                continue;
+            };
+            let expected = expected_log_density(second_moment, weights);
+            for (term, share) in members {
+                let value = terms[term].value.clone();
+                let part = expected.clone().to_device(&value.device());
+                terms[term].value = value - part * (share.weights as f64 / weights as f64);
+            }
+        }
+        terms
     }
 }

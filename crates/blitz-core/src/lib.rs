@@ -18,44 +18,64 @@
 //! `cuda`, `rocm`, `cpu`. None is on by default; the application chooses.
 
 pub mod deviation;
+pub mod device;
 pub mod noise;
 
 mod convert;
 mod draw;
+mod filter;
+mod inventory;
 mod kl;
 mod module;
 mod moments;
+mod moped;
 mod noise_source;
 mod perturbation;
 mod posterior;
 mod prior;
+mod pruning;
+mod rows;
+mod sharpening;
+mod special;
+mod survey;
 mod variational;
 
-pub use convert::{BayesianizeConfig, BuiltinVariational};
-pub use draw::{Draw, is_open as draw_is_open, seed};
+pub use convert::{BayesianizeConfig, BayesianizeError, BuiltinVariational, WeightRule};
+pub use draw::{Draw, DrawnWeight, is_open as draw_is_open, seed};
+pub use filter::WeightFilter;
 pub use kl::{KlEstimator, KlTerm};
 pub use module::BayesianModule;
 pub use moments::{NormalWeight, WeightMoments};
+pub use moped::{MopedConfig, MopedVariational};
 pub use noise_source::Noise;
 pub use perturbation::{PerturbedWeight, WeightPerturbation};
 pub use posterior::{
-    BuiltinPosterior, MarginalFamily, Marginals, NormalPosterior, NormalPosteriorConfig, Posterior,
-    PosteriorConfig, PosteriorStructure, WeightInfo,
+    BuiltinPosterior, LaplacePosterior, LaplacePosteriorConfig, LowRankNormalPosterior,
+    LowRankNormalPosteriorConfig, MarginalFamily, Marginals, MatrixNormalPosterior,
+    MatrixNormalPosteriorConfig, NormalPosterior, NormalPosteriorConfig, Posterior,
+    PosteriorConfig, PosteriorStructure, RadialPosterior, RadialPosteriorConfig, StudentTPosterior,
+    StudentTPosteriorConfig, WeightInfo,
 };
 pub use prior::{
-    BuiltinPrior, LearnedNormalPrior, LearnedNormalPriorConfig, NormalPrior, NormalPriorConfig,
-    Prior, PriorConfig, ScaleMixturePrior, ScaleMixturePriorConfig,
+    BuiltinPrior, CenteredPrior, EmpiricalNormalPrior, EmpiricalNormalPriorConfig, HorseshoePrior,
+    HorseshoePriorConfig, LaplacePrior, LaplacePriorConfig, LearnedLaplacePrior,
+    LearnedLaplacePriorConfig, LearnedNormalPrior, LearnedNormalPriorConfig, NormalPrior,
+    NormalPriorConfig, Prior, PriorConfig, ScaleMixturePrior, ScaleMixturePriorConfig,
+    StudentTPrior, StudentTPriorConfig,
 };
+pub use pruning::{PrunedTensor, PruningReport, SignalToNoise};
+pub use rows::weight_rows;
+pub use sharpening::{SharpenedDraw, Sharpening, SharpeningConfig};
 pub use variational::Variational;
 
 /// What most programs need from this crate.
 pub mod prelude {
     pub use crate::noise::NoiseKey;
     pub use crate::{
-        BayesianModule, BayesianizeConfig, Draw, KlEstimator, LearnedNormalPrior,
-        LearnedNormalPriorConfig, MarginalFamily, Marginals, Noise, NormalPosterior,
+        BayesianModule, BayesianizeConfig, CenteredPrior, Draw, KlEstimator, LearnedNormalPrior,
+        LearnedNormalPriorConfig, MarginalFamily, Marginals, MopedConfig, Noise, NormalPosterior,
         NormalPosteriorConfig, NormalPrior, NormalPriorConfig, Posterior, PosteriorConfig,
         PosteriorStructure, Prior, PriorConfig, ScaleMixturePrior, ScaleMixturePriorConfig,
-        Variational,
+        SharpenedDraw, Sharpening, SharpeningConfig, Variational, WeightFilter, WeightRule,
     };
 }

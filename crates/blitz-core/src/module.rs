@@ -3,11 +3,15 @@
 use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param, ParamGroup};
 use burn::tensor::Tensor;
 
-use crate::convert::{BayesianizeConfig, attach};
+use crate::convert::{BayesianizeConfig, BayesianizeError, attach};
 use crate::draw::Draw;
+use crate::inventory::{Inventory, trains};
 use crate::kl::{KlScope, KlSink, KlTerm};
+use crate::moped::MopedConfig;
 use crate::posterior::{Posterior, WeightInfo};
 use crate::prior::Prior;
+use crate::pruning::{self, PruningReport, SignalToNoise};
+use crate::survey::take_off;
 use crate::variational::NAME;
 
 /// The Bayesian side of a Burn module, implemented for every [`Module`].
@@ -48,18 +52,111 @@ use crate::variational::NAME;
 /// assert!(kl > 0.0);
 /// ```
 pub trait BayesianModule: Module {
-    /// Makes the module Bayesian: attaches a mean-field normal posterior to each of its parameters that trains (or
-    /// those of `config.group`), with the parameter's value as the posterior's mean.
+    /// Makes the module Bayesian: attaches a posterior to each of its parameters that trains, or to those that
+    /// `config` chooses, with the parameter's value as the posterior's mean.
     ///
-    /// The module's code, type and parameter paths stay the same; a record of the deterministic module loads
-    /// with [`allow_partial`](burn::store::ModuleRecord::allow_partial).
+    /// The module's code, type and parameter paths stay the same; see [`map_means`](Self::map_means) for loading a
+    /// checkpoint of the deterministic module afterwards.
+    ///
+    /// # Panics
+    ///
+    /// Panics if a filter or a rule of the configuration matches nothing, or if it holds an impossible value, such as
+    /// a negative deviation.
+    #[must_use]
+    fn bayesianize(self, config: &BayesianizeConfig) -> Self {
+        match config.apply(self) {
+            Ok(module) => module,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// [`bayesianize`](Self::bayesianize) for filters that a user or a file supplied: an error says which of them
+    /// does not fit the module.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a filter or a rule matches nothing, or is no regular expression.
     ///
     /// # Panics
     ///
     /// Panics if the configuration holds an impossible value, such as a negative deviation.
-    #[must_use]
-    fn bayesianize(self, config: &BayesianizeConfig) -> Self {
+    fn try_bayesianize(self, config: &BayesianizeConfig) -> Result<Self, BayesianizeError> {
         config.apply(self)
+    }
+
+    /// MOPED (Krishnan et al. 2020): makes a *trained* module Bayesian around its weights.
+    ///
+    /// The means stay at the trained weights, `σ_i = max(δ |w_i|, min_std)`, and the prior is centred at the trained
+    /// weights too, so that the KL pulls them nowhere at the start. Weights that have a posterior already get a new
+    /// one around their present means; a pruned weight takes part again, from zero. Posteriors of weights that `config`
+    /// does not choose stay as they are, so parts of a model can be converted one after the other.
+    ///
+    /// ```
+    /// use blitz_core::prelude::*;
+    /// use burn::nn::LinearConfig;
+    /// use burn::tensor::{Device, Tensor};
+    ///
+    /// let trained = LinearConfig::new(2, 1).init(&Device::flex());
+    /// let net = trained.clone().moped(&MopedConfig::new().with_delta(0.2));
+    /// assert_eq!(net.mean_network().weight.val().into_data(), trained.weight.val().into_data());
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`bayesianize`](Self::bayesianize), and if the module holds reparameterizations of other kinds, such as LoRA.
+    #[must_use]
+    fn moped(self, config: &MopedConfig) -> Self {
+        match config.apply(self) {
+            Ok(module) => module,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// [`moped`](Self::moped) for filters that a user or a file supplied.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_bayesianize`](Self::try_bayesianize).
+    fn try_moped(self, config: &MopedConfig) -> Result<Self, BayesianizeError> {
+        config.apply(self)
+    }
+
+    /// Changes the means alone: `f` gets the deterministic network of the stored means μ, and what it returns gets the
+    /// posteriors back.
+    ///
+    /// The way to load a deterministic checkpoint, from Burn or PyTorch, into a network that is Bayesian already: inside
+    /// `f` the module has no parameters but those of the checkpoint, and a missing or an extra one is an error.
+    ///
+    /// ```
+    /// use blitz_core::prelude::*;
+    /// use burn::module::Module;
+    /// use burn::nn::LinearConfig;
+    /// use burn::store::RecordError;
+    /// use burn::tensor::Device;
+    ///
+    /// # fn main() -> Result<(), RecordError> {
+    /// let device = Device::flex();
+    /// let net = LinearConfig::new(2, 2).init(&device).bayesianize(&BayesianizeConfig::new());
+    /// let checkpoint = LinearConfig::new(2, 2).init(&device);
+    ///
+    /// let net = net.map_means(|means| means.try_load_record(checkpoint.clone().into_record()))?;
+    /// assert_eq!(net.weight.base().into_data(), checkpoint.weight.val().into_data());
+    /// assert_eq!(net.num_bayesian_weights(), 6);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of `f`.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the module holds reparameterizations of other kinds, such as LoRA.
+    fn map_means<E>(self, f: impl FnOnce(Self) -> Result<Self, E>) -> Result<Self, E> {
+        let inventory = Inventory::of(&self);
+        let (means, posteriors) = take_off(self, &inventory);
+        Ok(posteriors.attach(f(means)?))
     }
 
     /// Attaches posteriors and priors of any kind: `choose` is asked for each parameter that trains and has no
@@ -71,7 +168,8 @@ pub trait BayesianModule: Module {
         self,
         choose: impl FnMut(WeightInfo<'_>) -> Option<(Q, P)>,
     ) -> Self {
-        attach(self, None, choose)
+        let inventory = Inventory::of(&self);
+        attach(self, &inventory, choose)
     }
 
     /// Opens draw `index` of `seed`: until the guard is dropped, all reads of the module's weights on this thread
@@ -92,14 +190,29 @@ pub trait BayesianModule: Module {
         f(self)
     }
 
-    /// The concrete network of draw `index` of `seed`: an ordinary module without posteriors.
+    /// The concrete network of draw `index` of `seed`: an ordinary module without posteriors, for saving, exporting or
+    /// quantizing.
     #[must_use]
     fn sample_network(&self, seed: u64, index: u64) -> Self {
         let _draw = self.draw(seed, index);
         self.clone().materialize()
     }
 
-    /// The network of the posterior means: an ordinary module without posteriors.
+    /// The network of the posterior means: an ordinary module without posteriors, for saving, exporting or quantizing.
+    ///
+    /// ```
+    /// use blitz_core::prelude::*;
+    /// use burn::module::{Module, Quantizer};
+    /// use burn::nn::LinearConfig;
+    /// use burn::tensor::quantization::{Calibration, QuantValue};
+    /// use burn::tensor::{DType, Device};
+    ///
+    /// let device = Device::flex();
+    /// let net = LinearConfig::new(32, 32).init(&device).bayesianize(&BayesianizeConfig::new());
+    /// let scheme = device.settings().quantization.scheme.with_value(QuantValue::Q8S);
+    /// let quantized = net.mean_network().quantize_weights(&mut Quantizer::new(Calibration::MinMax, scheme));
+    /// assert!(matches!(quantized.weight.val().dtype(), DType::QFloat(_)));
+    /// ```
     #[must_use]
     fn mean_network(&self) -> Self {
         let _mean = Draw::mean();
@@ -159,6 +272,44 @@ pub trait BayesianModule: Module {
         self.map(&mut SetSampling::new(true, group))
     }
 
+    /// The signal-to-noise ratio `|mean| / σ` of each weight that has a posterior, in the order of the module's traversal.
+    fn signal_to_noise(&self) -> Vec<SignalToNoise> {
+        pruning::signal_to_noise(self)
+    }
+
+    /// Prunes this share of the weights that have a posterior, those with the lowest signal-to-noise ratio `|mean| / σ`
+    /// in the whole module (Blundell et al. 2015): they read as exactly zero in the mean network and in every draw.
+    ///
+    /// Of n weights, `round(share · n)` are pruned; of equal ratios, the one that comes first in the traversal goes
+    /// first. Weights that were pruned before have the ratio zero, and so count among the share. Deterministic
+    /// parameters are left alone.
+    ///
+    /// Pruned weights stay pruned in further training: no gradient of the data reaches them. Their posteriors are still
+    /// there and still part of [`kl_cost`](Self::kl_cost), which remains the KL of an ELBO for the smaller network;
+    /// trained on, they go to the prior, where they cost nothing. What is pruned is saved with the module: before loading
+    /// such a record into a new module, call `prune_by_signal_to_noise(0.0)` on it, which prunes nothing but makes room.
+    ///
+    /// ```
+    /// use blitz_core::prelude::*;
+    /// use burn::nn::LinearConfig;
+    /// use burn::tensor::Device;
+    ///
+    /// let net = LinearConfig::new(4, 2).with_bias(false).init(&Device::flex()).bayesianize(&BayesianizeConfig::new());
+    /// let (net, report) = net.prune_by_signal_to_noise(0.75);
+    /// assert_eq!((report.pruned, report.total), (6, 8));
+    /// let weights = net.sample_network(1, 0).weight.val().into_data().try_to_vec::<f32>().unwrap();
+    /// assert_eq!(weights.iter().filter(|w| **w == 0.0).count(), 6);
+    /// println!("{report}");
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Panics if `share` does not lie in [0, 1], if a ratio is not a number, or if the module holds
+    /// reparameterizations of other kinds, such as LoRA.
+    fn prune_by_signal_to_noise(self, share: f64) -> (Self, PruningReport) {
+        pruning::prune(self, share)
+    }
+
     /// The number of weights that have a posterior.
     fn num_bayesian_weights(&self) -> usize {
         count(self).weights
@@ -178,7 +329,7 @@ fn kl_terms<M: Module>(module: &M, scope: KlScope) -> Vec<KlTerm> {
     // The one traversal that reaches an attached posterior together with its parameter, gradients included: inside a
     // KL scope each posterior notes its KL and leaves the parameter alone.
     drop(module.clone().materialize());
-    scope.finish_kl().terms
+    scope.finish_kl().into_terms()
 }
 
 /// Sets the sampling flag of the Bayesian parameters of a group, by the path of the parameter itself.
@@ -260,7 +411,8 @@ impl ModuleVisitor for Count {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let elements = param.lazy_shape().num_elements();
         if self.inside {
-            self.nested += elements;
+            // Neither the centre of a prior nor a pruning mask trains.
+            self.nested += if trains(param) { elements } else { 0 };
         } else {
             self.last = elements;
         }

@@ -52,6 +52,10 @@ impl<const D: usize> WeightMoments<D> {
 }
 
 /// A weight as an estimator reads it.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "matched on and taken apart at once; a box would cost each forward pass an allocation"
+)]
 pub(crate) enum WeightParts<const D: usize> {
     Whole(Tensor<D>),
     Split {

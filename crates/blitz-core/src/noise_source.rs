@@ -14,17 +14,43 @@ use crate::noise::{NoiseKey, PhiloxRng};
 pub struct Noise {
     key: NoiseKey,
     next: u64,
+    /// The rows that are wanted of a table of so many, if not all are.
+    rows: Option<(Vec<usize>, usize)>,
 }
 
 impl Noise {
     /// The stream of `key` from its beginning.
     pub fn new(key: NoiseKey) -> Self {
-        Self { key, next: 0 }
+        Self::starting_at(key, 0)
     }
 
     /// The stream of `key` from element `next` on.
     pub fn starting_at(key: NoiseKey, next: u64) -> Self {
-        Self { key, next }
+        Self {
+            key,
+            next,
+            rows: None,
+        }
+    }
+
+    /// The same noise for the rows `rows` alone of a table of `table_rows`: what
+    /// [`standard_normal`](Self::standard_normal) would put into them, without making the others.
+    ///
+    /// ```
+    /// use blitz_core::prelude::*;
+    /// use burn::tensor::{Device, Tensor};
+    ///
+    /// let device = Device::flex();
+    /// let table = Tensor::<2>::zeros([1000, 5], &device);
+    /// let all = Noise::new(NoiseKey::new(1, 2, 3)).standard_normal(&table);
+    /// let two = Tensor::<2>::zeros([2, 5], &device);
+    /// let some = Noise::new(NoiseKey::new(1, 2, 3)).of_rows(&[7, 998], 1000).standard_normal(&two);
+    /// assert_eq!(some.slice([1..2, 0..5]).into_data(), all.slice([998..999, 0..5]).into_data());
+    /// ```
+    #[must_use]
+    pub fn of_rows(mut self, rows: &[usize], table_rows: usize) -> Self {
+        self.rows = Some((rows.to_vec(), table_rows));
+        self
     }
 
     /// The key of the stream.
@@ -43,9 +69,22 @@ impl Noise {
     pub fn standard_normal<const D: usize>(&mut self, like: &Tensor<D>) -> Tensor<D> {
         let shape = like.shape();
         let mut values = vec![0.0f32; shape.num_elements()];
-        self.key.fill_standard_normal(self.next, &mut values);
+        let taken = match &self.rows {
+            None => {
+                self.key.fill_standard_normal(self.next, &mut values);
+                values.len()
+            }
+            Some((rows, table_rows)) => {
+                let length = values.len() / rows.len().max(1);
+                for (row, values) in rows.iter().zip(values.chunks_mut(length.max(1))) {
+                    let start = self.next + (row * length) as u64;
+                    self.key.fill_standard_normal_serial(start, values);
+                }
+                table_rows * length
+            }
+        };
         // A whole number of Philox blocks, so that the next request starts on fresh words.
-        self.next += (values.len() as u64).next_multiple_of(4);
+        self.next += (taken as u64).next_multiple_of(4);
         to_tensor(values, shape, &like.device()).cast(like.dtype())
     }
 

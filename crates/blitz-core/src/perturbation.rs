@@ -37,6 +37,19 @@ impl<const D: usize> PerturbedWeight<D> {
         let shape = shape.into();
         draw::activation_noise(self.id, shape.num_elements()).signs(shape, like)
     }
+
+    /// Independent signs like those of [`signs`](Self::signs), but the same ones in each call in one draw: those of a row stay
+    /// what they are, whatever the number of rows behind it.
+    ///
+    /// For layers whose rows keep their weights from call to call, as recurrent ones do. Don't take both kinds from one
+    /// weight: they share their bits.
+    pub fn row_signs<const R: usize>(
+        &self,
+        shape: impl Into<Shape>,
+        like: &Tensor<D>,
+    ) -> Tensor<R> {
+        draw::repeated_activation_noise(self.id).signs(shape, like)
+    }
 }
 
 impl<const D: usize> WeightPerturbation<D> {

@@ -1,6 +1,6 @@
 //! What turns an ordinary Burn parameter into a Bayesian one.
 
-use burn::module::{Flag, Module, Param, Reparameterization};
+use burn::module::{Flag, Module, Param, ParamId, Reparameterization};
 use burn::tensor::Tensor;
 
 use crate::draw::{self, Parts, PartsSlot, Request};
@@ -8,6 +8,8 @@ use crate::kl::{KlEstimator, KlTerm};
 use crate::noise_source::Noise;
 use crate::posterior::{Posterior, PosteriorStructure};
 use crate::prior::Prior;
+use crate::rows::select_rows;
+use crate::survey;
 
 /// The path component of a posterior's parameters: `fc.weight` has its ρ at `fc.weight.bayes.posterior.rho`.
 pub(crate) const NAME: &str = "bayes";
@@ -27,6 +29,11 @@ pub struct Variational<Q: Posterior, P: Prior> {
     /// Whether the weight is sampled; off, it reads as its mean. Its id is the parameter's identity in a draw, since
     /// unlike the ids of tensors it does not change when a record is loaded.
     sampling: Param<Flag>,
+    /// 1 for each weight that is kept and 0 for each that is pruned, flat; `None` until the first pruning. Not trained.
+    mask: Option<Param<Tensor<1>>>,
+    /// A row that the model never reads, and that pays no KL.
+    #[module(skip)]
+    unused_row: Option<usize>,
 }
 
 impl<Q: Posterior, P: Prior> Variational<Q, P> {
@@ -36,7 +43,47 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
             posterior,
             prior,
             sampling: Param::from_bool(true),
+            mask: None,
+            unused_row: None,
         }
+    }
+
+    pub(crate) fn id(&self) -> ParamId {
+        self.sampling.id
+    }
+
+    /// The mean of the weight.
+    pub(crate) fn mean<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
+        self.masked(self.posterior.mean(mu))
+    }
+
+    pub(crate) fn set_mask(&mut self, mask: Tensor<1>) {
+        self.mask = Some(Param::from_tensor(mask).set_require_grad(false));
+    }
+
+    pub(crate) fn mask(&self) -> Option<Tensor<1>> {
+        // Detached: Burn's `unfreeze` makes every parameter of a module require a gradient.
+        self.mask.as_ref().map(|mask| mask.val().detach())
+    }
+
+    /// `weight`, with zeros where it is pruned.
+    fn masked<const D: usize>(&self, weight: Tensor<D>) -> Tensor<D> {
+        match self.mask() {
+            None => weight,
+            Some(mask) => {
+                let mask = mask.reshape(weight.shape());
+                weight * mask
+            }
+        }
+    }
+
+    /// Leaves out of the KL a row of the weight that the model never reads, such as an embedding's padding.
+    ///
+    /// Where the posterior has no [rows](Posterior::rows) of its own, the row is counted like the others.
+    #[must_use]
+    pub fn with_unused_row(mut self, row: Option<usize>) -> Self {
+        self.unused_row = row;
+        self
     }
 
     /// Whether the weight is sampled, in training and in prediction; see
@@ -52,7 +99,7 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
         self.posterior.sample(mu, &mut Noise::new(key))
     }
 
-    /// The weight of the innermost draw, made at the first read.
+    /// The weight of the innermost draw, made at the first read; not masked, since the KL is that of the posterior.
     fn weight<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
         let id = self.sampling.id;
         if let Some(weight) = draw::cached::<D>(id, &mu.device()) {
@@ -63,30 +110,69 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
         weight
     }
 
+    /// What stands in the place of the innermost draw's weight, or that weight.
+    fn weight_in_force<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
+        draw::replacement(self.sampling.id, &mu).unwrap_or_else(|| self.weight(mu))
+    }
+
+    /// Some rows of a sample, unless the whole weight is there already or has to be made.
+    fn weight_rows<const D: usize>(&self, mu: &Tensor<D>, rows: &[usize]) -> Option<Tensor<D>> {
+        let id = self.sampling.id;
+        if draw::is_replaced(id) || draw::cached::<D>(id, &mu.device()).is_some() {
+            return None;
+        }
+        let shape = mu.shape();
+        let posterior = self.posterior.rows(&shape, rows)?;
+        let mut noise = Noise::new(draw::noise_key(id)).of_rows(rows, shape[0]);
+        let weight = posterior.sample(select_rows(mu.clone(), rows), &mut noise);
+        Some(match self.mask() {
+            None => weight,
+            Some(mask) => weight * select_rows(mask.reshape(shape), rows),
+        })
+    }
+
     fn part<const D: usize>(&self, wanted: Parts, mu: &Tensor<D>) -> Option<Tensor<D>> {
+        if draw::is_replaced(self.sampling.id) {
+            return None;
+        }
         match (wanted, self.posterior.structure()) {
             (Parts::Deviation, PosteriorStructure::IndependentNormal) => {
-                Some(self.posterior.std_dev(mu.clone()))
+                Some(self.masked(self.posterior.std_dev(mu.clone())))
             }
             (
                 Parts::Perturbation,
                 PosteriorStructure::IndependentNormal | PosteriorStructure::SignSymmetric,
-            ) => Some(self.weight(mu.clone()) - self.posterior.mean(mu.clone())),
+            ) => {
+                let delta = self.weight(mu.clone()) - self.posterior.mean(mu.clone());
+                Some(self.masked(delta))
+            }
             _ => None,
         }
     }
 
     fn put_kl<const D: usize>(&self, mu: Tensor<D>) {
         let wants_closed_form = draw::with_kl_sink(|sink| sink.wants_closed_form());
+        let shape = mu.shape();
+        let used = self.unused_row.and_then(|unused| {
+            let rows: Vec<_> = (0..shape[0]).filter(|row| *row != unused).collect();
+            let posterior = self.posterior.rows(&shape, &rows)?;
+            Some((posterior, rows))
+        });
+        let posterior = used.as_ref().map_or(&self.posterior, |(used, _)| used);
+        let used_of = |weight: Tensor<D>| match &used {
+            Some((_, rows)) => select_rows(weight, rows),
+            None => weight,
+        };
         // Computed outside the sink's borrow: user code runs here.
-        let term = match self.posterior.kl(mu.clone(), &self.prior) {
+        let term = match posterior.kl(used_of(mu.clone()), &self.prior) {
             Some(value) => wants_closed_form.then_some(KlTerm {
                 value,
                 estimator: KlEstimator::ClosedForm,
             }),
             None => {
-                let weight = self.weight(mu.clone());
-                let log_q = self.posterior.log_density(mu, weight.clone());
+                draw::with_kl_sink(|sink| sink.forget_share());
+                let weight = used_of(self.weight(mu.clone()));
+                let log_q = posterior.log_density(used_of(mu), weight.clone());
                 Some(KlTerm {
                     value: log_q - self.prior.log_density(weight),
                     estimator: KlEstimator::MonteCarlo,
@@ -107,20 +193,40 @@ impl<Q: Posterior, P: Prior> Reparameterization for Variational<Q, P> {
                 self.put_kl(base.clone());
                 base
             }
-            Request::Mean => self.posterior.mean(base),
-            _ if !self.is_sampling() => self.posterior.mean(base),
+            Request::Survey => {
+                draw::put_survey(survey::taken(self, base.clone()));
+                base
+            }
+            Request::Gather => {
+                let is_sampling = self.is_sampling();
+                let weight = match is_sampling {
+                    true => self.weight(base.clone()),
+                    false => self.mean(base.clone()),
+                };
+                draw::gather(self.sampling.id, is_sampling, weight);
+                base
+            }
+            Request::Mean => self.mean(base),
+            _ if !self.is_sampling() => self.mean(base),
             Request::Parts(wanted) => match self.part(wanted, &base) {
                 Some(part) => {
                     draw::put_parts(PartsSlot::Part(self.sampling.id, Box::new(part)));
-                    self.posterior.mean(base)
+                    self.mean(base)
                 }
                 None => {
                     draw::put_parts(PartsSlot::Unavailable);
                     base
                 }
             },
-            Request::Fresh => self.sample(base),
-            Request::Sample => self.weight(base),
+            Request::Rows(rows) => match self.weight_rows(&base, &rows) {
+                Some(weight) => {
+                    draw::answer_rows();
+                    weight
+                }
+                None => self.masked(self.weight_in_force(base)),
+            },
+            Request::Fresh => self.masked(self.sample(base)),
+            Request::Sample => self.masked(self.weight_in_force(base)),
         }
     }
 }

@@ -24,12 +24,19 @@
 
 pub mod conv;
 
+mod embedding;
 mod estimator;
 mod linear;
+mod rnn;
 
 pub use blitz_core;
+pub use embedding::{BayesianEmbedding, BayesianEmbeddingConfig};
 pub use estimator::Estimator;
 pub use linear::{BayesianLinear, BayesianLinearConfig};
+pub use rnn::{
+    BayesianGru, BayesianGruCell, BayesianGruConfig, BayesianLstm, BayesianLstmCell,
+    BayesianLstmConfig, Peephole, Recurrent, RecurrentCell, RecurrentLayer,
+};
 
 /// What a model made of Bayesian layers needs.
 pub mod prelude {
@@ -39,6 +46,9 @@ pub mod prelude {
         BayesianConvTranspose2d, BayesianConvTranspose2dConfig, BayesianConvTranspose3d,
         BayesianConvTranspose3dConfig,
     };
-    pub use crate::{BayesianLinear, BayesianLinearConfig, Estimator};
+    pub use crate::{
+        BayesianEmbedding, BayesianEmbeddingConfig, BayesianGru, BayesianGruConfig, BayesianLinear,
+        BayesianLinearConfig, BayesianLstm, BayesianLstmConfig, Estimator,
+    };
     pub use blitz_core::prelude::*;
 }

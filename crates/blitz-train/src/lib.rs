@@ -2,8 +2,8 @@
 //! metrics.
 //!
 //! - [`Elbo`]: the objective, for a training loop of your own or, through [`ElboModel`], for Burn's `Learner`.
-//! - [`GaussianLikelihood`] and the [`Likelihood`] trait.
-//! - [`NormalMixture`]: the predictive distribution, with its epistemic and aleatoric parts, quantiles and intervals.
+//! - [`GaussianLikelihood`], [`CategoricalLikelihood`] and the [`Likelihood`] trait.
+//! - [`NormalMixture`] and [`CategoricalMixture`]: the predictive distributions, with their epistemic and aleatoric parts.
 //! - [`NllMetric`], [`KlMetric`], [`RmseMetric`], [`CoverageMetric`] for Burn's dashboard; [`EpochLines`] for a log.
 //!
 //! # Features
@@ -23,19 +23,21 @@ pub use elbo::{BetaSchedule, Elbo, ElboConfig, ElboLoss, Step};
 pub use error::{ConfigError, FitError, NonFiniteLoss};
 pub use learner::{Batch, ElboModel, ElboOutput, Fitted, Network, fit, predict_draws};
 pub use likelihood::{
-    Evaluation, GaussianLikelihood, GaussianLikelihoodConfig, Likelihood, NoiseLevel,
-    RegressionEvaluation,
+    CategoricalLikelihood, CategoricalLikelihoodConfig, ClassificationEvaluation, Evaluation,
+    GaussianLikelihood, GaussianLikelihoodConfig, Likelihood, NoiseLevel, RegressionEvaluation,
 };
 pub use metric::{
-    CoverageInput, CoverageMetric, KlInput, KlMetric, NllInput, NllMetric, RmseInput, RmseMetric,
+    CoverageInput, CoverageMetric, KlInput, KlMetric, NllInput, NllMetric, ReliabilityBin,
+    RmseInput, RmseMetric, expected_calibration_error, reliability_bins,
 };
-pub use predict::{Interval, NormalMixture};
+pub use predict::{CategoricalMixture, Interval, NormalMixture};
 pub use renderer::EpochLines;
 
 /// What a program that trains and predicts needs: this crate's items and those of the layers.
 pub mod prelude {
     pub use crate::{
-        Batch, BetaSchedule, CoverageMetric, Elbo, ElboConfig, ElboModel, EpochLines, FitError,
+        Batch, BetaSchedule, CategoricalLikelihood, CategoricalLikelihoodConfig,
+        CategoricalMixture, CoverageMetric, Elbo, ElboConfig, ElboModel, EpochLines, FitError,
         GaussianLikelihood, GaussianLikelihoodConfig, Interval, KlMetric, Likelihood, Network,
         NllMetric, NoiseLevel, NormalMixture, RmseMetric, fit, predict_draws,
     };

@@ -4,8 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use blitz_train::prelude::Estimator;
-use clap::{Parser, ValueEnum};
+use clap::Parser;
+use example_support::EstimatorChoice;
+use example_support::number::{at_least, learning_rate, not_negative, positive};
 
 use crate::data::{DataError, Split, Table};
 
@@ -164,24 +165,6 @@ impl Cli {
     }
 }
 
-/// An estimator, as `--estimator` takes it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum EstimatorChoice {
-    /// One sample of the weights for a whole batch.
-    Shared,
-    /// Local reparameterization: each row has noise of its own.
-    Local,
-}
-
-impl From<EstimatorChoice> for Estimator {
-    fn from(choice: EstimatorChoice) -> Self {
-        match choice {
-            EstimatorChoice::Shared => Self::SharedWeights,
-            EstimatorChoice::Local => Self::LocalReparameterization,
-        }
-    }
-}
-
 /// A choice of split, as `--split` takes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SplitChoice {
@@ -230,40 +213,6 @@ impl FromStr for SplitChoice {
                 .map(Self::Number)
                 .map_err(|_| "not a number counted from 0, `readme`, `random` or `all`".into()),
         }
-    }
-}
-
-/// Beyond any use, and small enough that no product of two counts overflows.
-const LARGEST: usize = 10_000_000;
-
-fn at_least<const MIN: usize>(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(value) if (MIN..=LARGEST).contains(&value) => Ok(value),
-        _ => Err(format!(
-            "must be a whole number of at least {MIN} and at most {LARGEST}"
-        )),
-    }
-}
-
-fn not_negative(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
-        _ => Err("must be a finite number of at least 0".into()),
-    }
-}
-
-/// Burn's cosine schedule takes no rate above 1.
-fn learning_rate(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(value) if value > 0.0 && value <= 1.0 => Ok(value),
-        _ => Err("must be a number above 0 and at most 1".into()),
-    }
-}
-
-fn positive(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(value) if value.is_finite() && value > 0.0 => Ok(value),
-        _ => Err("must be a finite number above 0".into()),
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use blitz_train::blitz_core::device::DeviceError;
 use blitz_train::prelude::FitError;
+use example_support::plot::PlotError;
 use thiserror::Error;
 
 use crate::data::DataError;
-use crate::plot::PlotError;
 
 /// Why a run has no report. Every message names the file or the value at fault.
 #[derive(Debug, Error)]
@@ -16,7 +17,7 @@ pub enum RunError {
     Data(#[from] DataError),
     /// No such device in this build.
     #[error(transparent)]
-    Device(#[from] crate::device::DeviceError),
+    Device(#[from] DeviceError),
     /// A setting that the command line alone cannot judge.
     #[error("{0}")]
     Setting(String),

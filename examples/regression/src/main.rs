@@ -4,7 +4,6 @@ mod batch;
 mod cli;
 mod config;
 mod data;
-mod device;
 mod error;
 mod evaluate;
 mod folder;
@@ -16,9 +15,11 @@ mod train;
 use std::io::Write;
 use std::process::ExitCode;
 
+use blitz_train::blitz_core;
 use burn::tensor::Device;
 use burn::train::Interrupter;
 use clap::Parser;
+use example_support::stop_on_ctrl_c;
 
 use cli::Cli;
 use config::RunConfig;
@@ -64,10 +65,11 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     let run = Run {
         cli,
         table: &table,
-        device: device::choose(cli.device.as_deref())?,
+        device: blitz_core::device::choose(cli.device.as_deref())?,
         interrupter: Interrupter::new(),
     };
-    stop_on_ctrl_c(run.interrupter.clone())?;
+    stop_on_ctrl_c(run.interrupter.clone())
+        .map_err(|error| RunError::Setting(error.to_string()))?;
 
     if let [(name, split)] = splits.as_slice() {
         let report = run.split(name, split, &Folder::new(&cli.out), cli.resume)?;
@@ -190,15 +192,4 @@ impl Run<'_> {
             rows: spread(&test.rows),
         })
     }
-}
-
-/// The first Ctrl-C ends the training in order, the second at once.
-fn stop_on_ctrl_c(interrupter: Interrupter) -> Result<(), RunError> {
-    ctrlc::set_handler(move || {
-        if interrupter.should_stop() {
-            std::process::exit(130);
-        }
-        interrupter.stop(Some("Ctrl-C"));
-    })
-    .map_err(|error| RunError::Setting(format!("cannot listen for Ctrl-C: {error}")))
 }

@@ -1,16 +1,12 @@
 //! The plot of the predictive intervals: each test row at its true value, its interval upright over it.
 
 use std::error::Error;
-use std::fs::File;
-use std::ops::Range;
-use std::path::{Path, PathBuf};
-use std::sync::Once;
+use std::path::Path;
 
+use example_support::plot::{self, FAINT, PlotError, VERMILION, font, padded, tick};
 use plotters::coord::Shift;
 use plotters::prelude::*;
-use plotters::style::register_font;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use thiserror::Error as ThisError;
 
 use crate::report::Row;
 
@@ -21,35 +17,8 @@ const LEFT: u32 = 105;
 const RIGHT: u32 = 30;
 /// Radius of a predicted mean.
 const DOT: i32 = 5;
-const INK: RGBColor = RGBColor(51, 51, 51);
-const FAINT: RGBColor = RGBColor(140, 140, 140);
-/// Blue and vermilion of Okabe and Ito's palette, which colour-blind readers tell apart.
-const INSIDE: RGBColor = RGBColor(0, 114, 178);
-const OUTSIDE: RGBColor = RGBColor(213, 94, 0);
 
 type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
-
-/// Why there is no plot.
-#[derive(Debug, ThisError)]
-pub enum PlotError {
-    /// There is nothing to plot.
-    #[error("no test row to plot")]
-    NoRows,
-    /// A prediction is a NaN or an infinity.
-    #[error("the prediction for row {row} is not finite")]
-    NotFinite {
-        /// The row's number in the table.
-        row: usize,
-    },
-    /// The plot could not be drawn or written.
-    #[error("cannot write the plot {}: {reason}", path.display())]
-    NotWritten {
-        /// The file that was to be written.
-        path: PathBuf,
-        /// What went wrong.
-        reason: String,
-    },
-}
 
 /// Writes a PNG of the 75 % and 95 % intervals of `rows` over their true values; `unit` goes to the axes.
 ///
@@ -73,24 +42,7 @@ pub fn intervals(path: &Path, rows: &[Row], title: &str, unit: &str) -> Result<(
     if let Some(row) = rows.iter().find(|row| !finite(row)) {
         return Err(PlotError::NotFinite { row: row.index });
     }
-    let not_written = |reason: String| PlotError::NotWritten {
-        path: path.into(),
-        reason,
-    };
-    // Plotters would bury what the operating system says under four layers of its own.
-    File::create(path).map_err(|error| not_written(error.to_string()))?;
-    register_fonts();
-    draw(path, rows, title, unit).map_err(|error| not_written(error.to_string()))
-}
-
-/// The bitmap backend finds no font of the system's; the program carries one.
-fn register_fonts() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let font = include_bytes!("../assets/DejaVuSans.ttf");
-        register_font("sans-serif", FontStyle::Normal, font)
-            .unwrap_or_else(|_| unreachable!("the shipped font is sound"));
-    });
+    plot::write(path, || draw(path, rows, title, unit))
 }
 
 fn draw(path: &Path, rows: &[Row], title: &str, unit: &str) -> Result<(), Box<dyn Error>> {
@@ -204,7 +156,7 @@ struct Styles {
 
 impl Styles {
     fn of(inside: bool) -> Self {
-        let colour = if inside { INSIDE } else { OUTSIDE };
+        let colour = if inside { plot::BLUE } else { VERMILION };
         Self {
             thin: colour.mix(0.6).stroke_width(2),
             thick: colour.mix(0.35).stroke_width(8),
@@ -213,35 +165,10 @@ impl Styles {
     }
 }
 
-fn font(size: i32) -> TextStyle<'static> {
-    ("sans-serif", size).into_font().color(&INK)
-}
-
-/// A number at the axis, with no more decimals than the axis' range needs.
-fn tick(value: f64, axis: &Range<f64>) -> String {
-    let (span, largest) = (axis.end - axis.start, axis.start.abs().max(axis.end.abs()));
-    if largest >= 1e6 || span < 1e-4 {
-        return format!("{value:.1e}");
-    }
-    let decimals = (1.0 - span.log10().floor()).max(0.0) as usize;
-    format!("{value:.decimals$}")
-}
-
-/// The range of the values with this share of it added at both ends; of one value, a range around it.
-fn padded(values: impl Iterator<Item = f64>, share: f64) -> Range<f64> {
-    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
-        (low.min(value), high.max(value))
-    });
-    let margin = if high > low {
-        share * (high - low)
-    } else {
-        0.1 * low.abs().max(1.0)
-    };
-    low - margin..high + margin
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
     use crate::data::{Split, Table};
 
@@ -323,15 +250,6 @@ mod tests {
             "{message}"
         );
         assert!(message.contains("No such file"), "{message}");
-    }
-
-    #[test]
-    fn ticks_have_the_decimals_their_axis_needs() {
-        assert_eq!(tick(10.0, &(3.0..52.0)), "10");
-        assert_eq!(tick(0.30000000000000004, &(0.0..0.7)), "0.30");
-        assert_eq!(tick(-1.5, &(-2.0..3.0)), "-1.5");
-        assert_eq!(tick(2.5e9, &(0.0..3e9)), "2.5e9");
-        assert_eq!(tick(1e-6, &(0.0..3e-6)), "1.0e-6");
     }
 
     #[test]

@@ -4,7 +4,12 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Device, Shape, Tensor};
 
-use super::{Marginals, NormalPosterior, NormalPosteriorConfig, Posterior, PosteriorStructure};
+use super::{
+    LaplacePosterior, LaplacePosteriorConfig, LowRankNormalPosterior, LowRankNormalPosteriorConfig,
+    Marginals, MatrixNormalPosterior, MatrixNormalPosteriorConfig, NormalPosterior,
+    NormalPosteriorConfig, Posterior, PosteriorStructure, RadialPosterior, RadialPosteriorConfig,
+    StudentTPosterior, StudentTPosteriorConfig,
+};
 use crate::noise_source::Noise;
 use crate::prior::Prior;
 
@@ -17,12 +22,48 @@ use crate::prior::Prior;
 pub enum PosteriorConfig {
     /// [`NormalPosterior`].
     Normal(NormalPosteriorConfig),
+    /// [`LaplacePosterior`].
+    Laplace(LaplacePosteriorConfig),
+    /// [`StudentTPosterior`].
+    StudentT(StudentTPosteriorConfig),
+    /// [`RadialPosterior`].
+    Radial(RadialPosteriorConfig),
+    /// [`LowRankNormalPosterior`].
+    LowRankNormal(LowRankNormalPosteriorConfig),
+    /// [`MatrixNormalPosterior`]; a weight with a single axis gets a [`NormalPosterior`].
+    MatrixNormal(MatrixNormalPosteriorConfig),
 }
 
 impl PosteriorConfig {
     /// The mean-field normal posterior, with every deviation at `initial_std`.
     pub fn normal(initial_std: f64) -> Self {
         Self::Normal(NormalPosteriorConfig { initial_std })
+    }
+
+    /// The mean-field Laplace posterior, with every deviation at `initial_std`.
+    pub fn laplace(initial_std: f64) -> Self {
+        Self::Laplace(LaplacePosteriorConfig { initial_std })
+    }
+
+    /// The mean-field Student-t posterior of `df` degrees of freedom, with every deviation at `initial_std`.
+    pub fn student_t(df: f64, initial_std: f64) -> Self {
+        Self::StudentT(StudentTPosteriorConfig { df, initial_std })
+    }
+
+    /// The radial posterior, with every deviation at `initial_std`.
+    pub fn radial(initial_std: f64) -> Self {
+        Self::Radial(RadialPosteriorConfig { initial_std })
+    }
+
+    /// The normal posterior with a covariance of rank `rank` plus a diagonal that starts at `initial_std`.
+    pub fn low_rank_normal(rank: usize, initial_std: f64) -> Self {
+        let config = LowRankNormalPosteriorConfig::new().with_rank(rank);
+        Self::LowRankNormal(config.with_initial_std(initial_std))
+    }
+
+    /// The matrix-variate normal posterior, with every deviation at `initial_std`.
+    pub fn matrix_normal(initial_std: f64) -> Self {
+        Self::MatrixNormal(MatrixNormalPosteriorConfig { initial_std })
     }
 
     /// A posterior for a weight of `shape`, on `device`.
@@ -33,6 +74,18 @@ impl PosteriorConfig {
     pub fn init(&self, shape: &Shape, device: &Device) -> BuiltinPosterior {
         match self {
             Self::Normal(config) => BuiltinPosterior::Normal(config.init(shape, device)),
+            Self::Laplace(config) => BuiltinPosterior::Laplace(config.init(shape, device)),
+            Self::StudentT(config) => BuiltinPosterior::StudentT(config.init(shape, device)),
+            Self::Radial(config) => BuiltinPosterior::Radial(config.init(shape, device)),
+            Self::LowRankNormal(config) => {
+                BuiltinPosterior::LowRankNormal(config.init(shape, device))
+            }
+            Self::MatrixNormal(config) if shape.rank() < 2 => {
+                Self::normal(config.initial_std).init(shape, device)
+            }
+            Self::MatrixNormal(config) => {
+                BuiltinPosterior::MatrixNormal(config.init(shape, device))
+            }
         }
     }
 }
@@ -50,16 +103,25 @@ impl Default for PosteriorConfig {
 pub enum BuiltinPosterior {
     /// [`NormalPosterior`].
     Normal(NormalPosterior),
+    /// [`LaplacePosterior`].
+    Laplace(LaplacePosterior),
+    /// [`StudentTPosterior`].
+    StudentT(StudentTPosterior),
+    /// [`RadialPosterior`].
+    Radial(RadialPosterior),
+    /// [`LowRankNormalPosterior`].
+    LowRankNormal(LowRankNormalPosterior),
+    /// [`MatrixNormalPosterior`].
+    MatrixNormal(MatrixNormalPosterior),
 }
 
 impl BuiltinPosterior {
     /// The mean-field normal posterior, if it is that.
     pub fn as_normal(&self) -> Option<&NormalPosterior> {
-        #[allow(irrefutable_let_patterns)]
-        if let Self::Normal(posterior) = self {
-            return Some(posterior);
+        match self {
+            Self::Normal(posterior) => Some(posterior),
+            _ => None,
         }
-        None
     }
 }
 
@@ -68,6 +130,11 @@ macro_rules! dispatch {
     ($self:ident, $posterior:ident => $call:expr) => {
         match $self {
             Self::Normal($posterior) => $call,
+            Self::Laplace($posterior) => $call,
+            Self::StudentT($posterior) => $call,
+            Self::Radial($posterior) => $call,
+            Self::LowRankNormal($posterior) => $call,
+            Self::MatrixNormal($posterior) => $call,
         }
     };
 }
@@ -99,6 +166,14 @@ impl Posterior for BuiltinPosterior {
 
     fn kl<P: Prior, const D: usize>(&self, mu: Tensor<D>, prior: &P) -> Option<Tensor<1>> {
         dispatch!(self, posterior => posterior.kl(mu, prior))
+    }
+
+    fn rows(&self, shape: &Shape, rows: &[usize]) -> Option<Self> {
+        match self {
+            Self::Normal(posterior) => posterior.rows(shape, rows).map(Self::Normal),
+            #[allow(unreachable_patterns)]
+            _ => None,
+        }
     }
 
     fn structure(&self) -> PosteriorStructure {

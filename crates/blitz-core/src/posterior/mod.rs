@@ -4,12 +4,23 @@
 //! it; a [`Posterior`] holds the rest (ρ, ...) and is an ordinary Burn module.
 
 mod builtin;
+mod laplace;
+mod low_rank_normal;
+mod matrix_normal;
+mod mean_field;
 mod normal;
+mod radial;
+mod student_t;
 
 pub use builtin::{BuiltinPosterior, PosteriorConfig};
+pub use laplace::{LaplacePosterior, LaplacePosteriorConfig};
+pub use low_rank_normal::{LowRankNormalPosterior, LowRankNormalPosteriorConfig};
+pub use matrix_normal::{MatrixNormalPosterior, MatrixNormalPosteriorConfig};
 pub use normal::{NormalPosterior, NormalPosteriorConfig};
+pub use radial::{RadialPosterior, RadialPosteriorConfig};
+pub use student_t::{StudentTPosterior, StudentTPosteriorConfig};
 
-use burn::module::{Module, ModuleDisplay};
+use burn::module::{Module, ModuleDisplay, ParamId};
 use burn::tensor::{Device, Shape, Tensor};
 
 use crate::noise_source::Noise;
@@ -17,62 +28,77 @@ use crate::prior::Prior;
 
 /// A family of distributions over one weight tensor, given its location μ.
 ///
-/// Implement this for a posterior of your own: derive Burn's `Module` (its parameters are then trained, saved and
-/// moved like any other) and say how to draw from it. Parameters are stored flat, with one rank for every weight
-/// rank, because Burn attaches the same type to weights of all ranks. A complete one, with μ as its median and a
-/// deviation shared by the whole tensor:
+/// | posterior | parameters a weight | structure | closed-form KL with | when |
+/// |---|---|---|---|---|
+/// | [`NormalPosterior`] | 2 | independent normals | normal, Laplace | the default: every estimator works with it |
+/// | [`MatrixNormalPosterior`] | 1 + (rows + columns) / n | independent normals | normal, Laplace | half the memory; noisy deviations |
+/// | [`LowRankNormalPosterior`] | 2 + rank | general | normal, Laplace | the weights of a tensor should vary together |
+/// | [`LaplacePosterior`] | 2 | sign-symmetric | normal, Laplace | sharp posteriors; under a Laplace prior |
+/// | [`StudentTPosterior`] | 2 | sign-symmetric | normal | heavy tails: rare, far excursions of single weights |
+/// | [`RadialPosterior`] | 2 | sign-symmetric | normal | large layers, whose mean-field noise drowns the gradient |
+///
+/// "Normal" and "Laplace" among the priors stand for the fixed and the learned one. n is the number of weights in the
+/// tensor. The KL of other pairs is estimated at the draw's weights. Which estimators a structure allows is said at
+/// [`PosteriorStructure`].
+///
+/// # A posterior of your own
+///
+/// Derive Burn's `Module` (its parameters are then trained, saved and moved like any other) and say how to draw from it.
+/// Parameters are stored flat, with one rank for every weight rank, because Burn attaches the same type to weights of all
+/// ranks. A complete one, with a width shared by the whole tensor:
 ///
 /// ```
 /// use blitz_core::prelude::*;
 /// use burn::module::{Module, Param};
 /// use burn::nn::LinearConfig;
-/// use burn::tensor::{Device, Shape, Tensor};
+/// use burn::tensor::{Device, Tensor};
 ///
-/// /// w = μ + b · s, with s from a standard Laplace distribution.
+/// /// w = μ + a · u, with u uniform in (−1, 1).
 /// #[derive(Module, Debug)]
-/// struct LaplacePosterior {
-///     /// ln b, one number.
-///     log_scale: Param<Tensor<1>>,
+/// struct UniformPosterior {
+///     /// ln a, one number.
+///     log_width: Param<Tensor<1>>,
 /// }
 ///
-/// impl LaplacePosterior {
-///     fn scale<const D: usize>(&self) -> Tensor<D> {
-///         self.log_scale.val().exp().reshape([1; D])
+/// impl UniformPosterior {
+///     fn width<const D: usize>(&self) -> Tensor<D> {
+///         self.log_width.val().exp().reshape([1; D])
 ///     }
 /// }
 ///
-/// impl Posterior for LaplacePosterior {
+/// impl Posterior for UniformPosterior {
 ///     fn sample<const D: usize>(&self, mu: Tensor<D>, noise: &mut Noise) -> Tensor<D> {
-///         // The inverse of the Laplace distribution function at u, with u = Φ(z) in (0, 1).
-///         let z = noise.standard_normal(&mu);
-///         let u = (z.div_scalar(2f64.sqrt()).erf() * 0.5).clamp(-0.499_999_9, 0.499_999_9);
-///         let laplace = (u.clone().abs() * -2.0).log1p().neg() * u.sign();
-///         mu + laplace * self.scale()
+///         // 2 Φ(z) − 1 of a standard normal z is uniform.
+///         let u = noise.standard_normal(&mu).div_scalar(2f64.sqrt()).erf();
+///         mu + u * self.width()
 ///     }
 ///
 ///     fn std_dev<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
-///         mu.ones_like() * self.scale() * 2f64.sqrt()
+///         mu.ones_like() * self.width() / 3f64.sqrt()
 ///     }
 ///
-///     fn log_density<const D: usize>(&self, mu: Tensor<D>, weight: Tensor<D>) -> Tensor<1> {
-///         let scale = self.scale();
-///         let log_density = ((weight - mu).abs() / scale.clone()).neg() - (scale * 2.0).log();
-///         log_density.sum()
+///     fn log_density<const D: usize>(&self, mu: Tensor<D>, _weight: Tensor<D>) -> Tensor<1> {
+///         // −n ln 2a wherever a draw can be.
+///         (self.log_width.val() + 2f64.ln()) * -(mu.shape().num_elements() as f64)
+///     }
+///
+///     // Optional: with it the KL to a normal prior has a closed form.
+///     fn entropy<const D: usize>(&self, mu: Tensor<D>) -> Option<Tensor<1>> {
+///         Some(self.log_density(mu.clone(), mu).neg())
 ///     }
 /// }
 ///
 /// let device = Device::flex().autodiff();
 /// let net = LinearConfig::new(3, 2).init(&device).attach_posteriors(|weight| {
-///     let log_scale = Param::from_tensor(Tensor::from_floats([-3.0], weight.device));
-///     Some((LaplacePosterior { log_scale }, NormalPrior::new(1.0)))
+///     let log_width = Param::from_tensor(Tensor::from_floats([-3.0], weight.device));
+///     Some((UniformPosterior { log_width }, NormalPrior::new(1.0)))
 /// });
-/// // No closed form is known for this pair, so the KL is a Monte Carlo estimate at the draw's own weights.
+/// assert_eq!(net.kl_terms()[0].estimator, KlEstimator::ClosedForm);
 /// let _draw = net.draw(1, 0);
-/// assert_eq!(net.kl_terms()[0].estimator, KlEstimator::MonteCarlo);
 /// let y = net.forward(Tensor::<2>::ones([4, 3], &device));
 /// let grads = (y.sum() + net.kl_cost()).backward();
-/// let posterior = net.weight.reparameterization::<Variational<LaplacePosterior, NormalPrior>>().unwrap();
-/// assert!(posterior.posterior.log_scale.val().grad(&grads).is_some());
+/// let posterior = net.weight.reparameterization::<Variational<UniformPosterior, NormalPrior>>().unwrap();
+/// assert!(posterior.posterior.log_width.val().grad(&grads).is_some());
 /// ```
 pub trait Posterior: Module + ModuleDisplay + Sync + 'static {
     /// One weight tensor drawn from `q`, reparameterized: differentiable in μ and in the posterior's parameters.
@@ -119,6 +145,17 @@ pub trait Posterior: Module + ModuleDisplay + Sync + 'static {
         let entropy = self.entropy(mu.clone())?;
         let expected = prior.expected_log_density(&self.marginals(mu))?;
         Some((entropy + expected.sum()).neg())
+    }
+
+    /// This posterior of the rows `rows` alone, positions on the first axis of a weight of `shape`, in that order; or `None`
+    /// (the default) where rows can't be had without the others.
+    ///
+    /// To return one is to promise that the rows are independent, and that [`sample`](Self::sample) makes a weight out of
+    /// the first [standard normal](Noise::standard_normal) at the weight's own place. An embedding then samples the rows
+    /// it looks up and no others.
+    fn rows(&self, shape: &Shape, rows: &[usize]) -> Option<Self> {
+        let _ = (shape, rows);
+        None
     }
 
     /// What the estimators that don't sample a layer's weights may assume. The default is nothing.
@@ -170,8 +207,22 @@ pub enum MarginalFamily {
 pub struct WeightInfo<'a> {
     /// The parameter's path in the module, e.g. `"encoder.linear1.weight"`.
     pub path: &'a str,
+    /// The id of the parameter.
+    pub id: ParamId,
+    /// The types of the modules that contain it, outermost first: the last one, e.g. `"Linear"`, owns it.
+    pub modules: &'a [String],
+    /// Whether it belongs to the [last layer](crate::WeightFilter::last_layer).
+    pub in_last_layer: bool,
     /// The shape of the weight as the layer holds it.
     pub shape: &'a Shape,
     /// The device of the weight, with its autodiff context.
     pub device: &'a Device,
+}
+
+/// Panics unless `value` can be a posterior's initial deviation.
+fn assert_initial_std(value: f64) {
+    assert!(
+        value.is_finite() && value > 0.0,
+        "a posterior's initial deviation must be a positive, finite number, got {value}"
+    );
 }

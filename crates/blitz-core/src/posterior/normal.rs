@@ -2,12 +2,14 @@
 
 use burn::config::Config;
 use burn::module::{Module, Param, ParamId};
-use burn::tensor::{Device, Shape, Tensor};
+use burn::tensor::{Device, Shape, Tensor, TensorData};
 
+use super::mean_field::{kl_of_location_scale, rho_param, standardized};
+use super::{MarginalFamily, Marginals, Posterior, PosteriorStructure};
 use crate::deviation::{log_std_from_rho, rho_from_std, std_from_rho};
 use crate::noise_source::Noise;
-use crate::posterior::{MarginalFamily, Marginals, Posterior, PosteriorStructure};
 use crate::prior::{Prior, half_log_two_pi};
+use crate::rows::select_rows;
 
 /// Configuration of a [`NormalPosterior`].
 ///
@@ -32,23 +34,8 @@ impl NormalPosteriorConfig {
     ///
     /// Panics if `initial_std` is not a positive, finite number.
     pub fn init(&self, shape: &Shape, device: &Device) -> NormalPosterior {
-        let rho = rho_from_std(self.initial_std);
-        let flat = [shape.num_elements()];
         NormalPosterior {
-            rho: Param::uninitialized(
-                ParamId::new(),
-                move |device, require_grad| {
-                    let rho = Tensor::<1>::full(flat, rho, device);
-                    if require_grad {
-                        rho.require_grad()
-                    } else {
-                        rho
-                    }
-                },
-                device.clone(),
-                true,
-                flat.into(),
-            ),
+            rho: rho_param(shape.num_elements(), self.initial_std, device),
         }
     }
 }
@@ -78,6 +65,22 @@ pub struct NormalPosterior {
 }
 
 impl NormalPosterior {
+    /// A posterior with these deviations, one for each element of the weight.
+    ///
+    /// # Panics
+    ///
+    /// Panics unless each deviation is a finite number of at least 1e-30.
+    pub fn from_std<const D: usize>(std: Tensor<D>) -> Self {
+        let (device, dtype) = (std.device(), std.dtype());
+        // On the host, where `f64` keeps the digits of a small deviation.
+        let rho: Vec<f64> = std.into_data().iter::<f64>().map(rho_from_std).collect();
+        let elements = rho.len();
+        let rho = TensorData::new(rho, [elements]);
+        Self {
+            rho: Param::from_tensor(Tensor::from_data(rho, (&device, dtype))),
+        }
+    }
+
     fn rho<const D: usize>(&self, mu: &Tensor<D>) -> Tensor<D> {
         self.rho.val().reshape(mu.shape())
     }
@@ -96,9 +99,7 @@ impl Posterior for NormalPosterior {
 
     fn log_density<const D: usize>(&self, mu: Tensor<D>, weight: Tensor<D>) -> Tensor<1> {
         let rho = self.rho(&mu);
-        // A weight whose deviation is below e^-40 equals its mean in floating point, and the quotient's derivative, 1 / σ²,
-        // would overflow.
-        let z = (weight - mu) / std_from_rho(rho.clone().clamp_min(-40.0));
+        let z = standardized(weight, mu, rho.clone());
         crate::prior::normal_log_density(z, log_std_from_rho(rho))
     }
 
@@ -113,18 +114,28 @@ impl Posterior for NormalPosterior {
     }
 
     fn entropy<const D: usize>(&self, mu: Tensor<D>) -> Option<Tensor<1>> {
-        Some((log_std_from_rho(self.rho(&mu)) + (half_log_two_pi() + 0.5)).sum())
+        Some((log_std_from_rho(self.rho(&mu)) + standard_entropy()).sum())
     }
 
     fn kl<P: Prior, const D: usize>(&self, mu: Tensor<D>, prior: &P) -> Option<Tensor<1>> {
-        // Summed as one elementwise term: the entropy and the expectation are large and nearly cancel.
-        let q = self.marginals(mu);
-        let expected = prior.expected_log_density(&q)?;
-        let per_weight = expected + q.log_std + (half_log_two_pi() + 0.5);
-        Some(per_weight.sum().neg())
+        kl_of_location_scale(&self.marginals(mu), standard_entropy(), prior)
+    }
+
+    fn rows(&self, shape: &Shape, rows: &[usize]) -> Option<Self> {
+        let length = shape.num_elements() / shape[0].max(1);
+        let table = self.rho.val().reshape([shape[0], length]);
+        let rho = select_rows(table, rows).reshape([rows.len() * length]);
+        Some(Self {
+            rho: Param::initialized(ParamId::new(), rho),
+        })
     }
 
     fn structure(&self) -> PosteriorStructure {
         PosteriorStructure::IndependentNormal
     }
+}
+
+/// The entropy of the standard normal.
+fn standard_entropy() -> f64 {
+    half_log_two_pi() + 0.5
 }

@@ -34,7 +34,7 @@ fn converting_twice_changes_nothing() {
 
 #[test]
 fn a_group_chooses_by_path() {
-    let config = BayesianizeConfig::new().with_group(ParamGroup::from_path("output.weight"));
+    let config = BayesianizeConfig::new().only(ParamGroup::from_path("output.weight"));
     let net = Net::plain(&Device::flex()).bayesianize(&config);
     assert_eq!(net.num_bayesian_weights(), 10);
     assert!(
@@ -251,4 +251,99 @@ fn the_means_trained_while_frozen_are_the_means_sampled_later() {
             .zip(&trained)
             .all(|(s, t)| (s - t).abs() < 1e-5)
     );
+}
+
+#[test]
+fn parts_freeze_to_the_mean_and_back_independently() {
+    let device = Device::flex().autodiff();
+    let hidden = || ParamGroup::from_predicate("hidden");
+    let net = Net::bayesian(&device);
+    let read = |net: &Net| {
+        net.with_draw(1, 0, |net| {
+            (
+                values(net.hidden.weight.val()),
+                values(net.output.weight.val()),
+            )
+        })
+    };
+    let (hidden_sample, output_sample) = read(&net);
+    let hidden_mean = values(net.hidden.weight.base());
+    let output_mean = values(net.output.weight.base());
+
+    let part = net.clone().freeze_sampling_group(hidden());
+    assert_eq!(read(&part), (hidden_mean.clone(), output_sample.clone()));
+    // And through what Burn does with flags.
+    assert_eq!(read(&part.valid().train()), read(&part));
+    assert_eq!(
+        read(&part.clone().load_record(net.clone().into_record())),
+        read(&part)
+    );
+    let all = net.freeze_sampling();
+    assert_eq!(read(&all), (hidden_mean, output_mean.clone()));
+    let back = all.unfreeze_sampling_group(hidden());
+    assert_eq!(read(&back), (hidden_sample.clone(), output_mean));
+    assert_eq!(
+        read(&back.unfreeze_sampling()),
+        (hidden_sample, output_sample)
+    );
+}
+
+#[test]
+fn a_frozen_part_trains_its_means_and_the_rest_its_deviations_too() {
+    use burn::optim::{GradientsParams, SgdConfig};
+
+    let device = Device::flex().autodiff();
+    let mut net =
+        Net::bayesian(&device).freeze_sampling_group(ParamGroup::from_predicate("output"));
+    let before = (
+        values(net.output.weight.base()),
+        values(rho(&net.output)),
+        values(rho(&net.hidden)),
+    );
+    let mut optimizer = SgdConfig::new().init();
+    for step in 0..3 {
+        let x = Tensor::<2>::from_floats([[1.0, -2.0, 0.5], [0.3, 0.2, 3.0]], &device);
+        let guard = net.draw(1, step);
+        let grads = net.forward(x).square().sum().backward();
+        drop(guard);
+        let grads = GradientsParams::from_grads(grads, &net);
+        net = optimizer.step(0.1, net, grads);
+    }
+    let means = values(net.output.weight.base());
+    assert_ne!(means, before.0);
+    assert_eq!(values(rho(&net.output)), before.1);
+    assert_ne!(values(rho(&net.hidden)), before.2);
+    // The trained means are the ones that are sampled around: the draws' difference from them is the deviation.
+    let frozen = net.with_draw(2, 0, |net| values(net.output.weight.val()));
+    assert_eq!(frozen, means);
+    let sigma = values(blitz_core::deviation::std_from_rho(rho(&net.output)));
+    let sampled = net
+        .unfreeze_sampling()
+        .with_draw(2, 0, |net| values(net.output.weight.val()));
+    assert_ne!(sampled, means);
+    for ((sampled, mean), sigma) in sampled.iter().zip(&means).zip(sigma) {
+        assert!((sampled - mean).abs() < 5.0 * sigma);
+    }
+}
+
+#[test]
+fn converting_initializes_nothing() {
+    let net = Net::plain(&Device::flex()).bayesianize(&BayesianizeConfig::new());
+    assert!(!net.hidden.weight.is_initialized());
+    assert_eq!(net.num_bayesian_weights(), 40);
+}
+
+#[test]
+fn a_posterior_is_told_the_shape_in_the_layer_of_a_weight_saved_transposed() {
+    use burn::nn::LinearLayout;
+
+    let config = LinearConfig::new(3, 2).with_layout(LinearLayout::Col);
+    let mut shapes = Vec::new();
+    let net = config.init(&Device::flex()).attach_posteriors(|weight| {
+        shapes.push(weight.shape.to_vec());
+        let posterior = NormalPosteriorConfig::new().init(weight.shape, weight.device);
+        Some((posterior, NormalPrior::new(1.0)))
+    });
+    assert_eq!(shapes, [vec![3, 2], vec![2]]);
+    assert_eq!(net.weight.val().dims(), [3, 2]);
 }

@@ -1,7 +1,17 @@
 //! Tests of the public surface, in one binary. Names are claims.
 
+mod burn_modules;
+mod checkpoint;
 mod convert;
 mod draw;
+mod empirical_bayes;
+mod filter;
 mod kl;
+mod moped;
 mod net;
+mod posterior_families;
+mod posterior_modules;
+mod prior_families;
+mod pruning;
 mod sampling;
+mod statistics;

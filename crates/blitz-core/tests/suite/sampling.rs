@@ -133,3 +133,32 @@ fn as_the_deviation_vanishes_the_output_becomes_the_deterministic_layers() {
     let difference = (layer.forward(x.clone()) - plain.forward(x)).abs().max();
     assert!(difference.into_scalar::<f32>() < 1e-5);
 }
+
+#[test]
+fn noise_of_some_rows_is_that_of_the_table_in_every_request() {
+    use burn::tensor::Int;
+
+    let device = Device::flex();
+    let rows = [17usize, 0, 299];
+    let positions = Tensor::<1, Int>::from_ints([17, 0, 299], &device);
+    // Rows that begin anywhere in a block of noise.
+    for length in [1, 3, 4, 7] {
+        let table = Tensor::<2>::zeros([300, length], &device);
+        let some = Tensor::<2>::zeros([3, length], &device);
+        let key = NoiseKey::new(3, 1, 4);
+        let mut all = Noise::new(key);
+        let mut own = Noise::new(key).of_rows(&rows, 300);
+        for _ in 0..2 {
+            let want = all.standard_normal(&table).select(0, positions.clone());
+            assert_eq!(values(own.standard_normal(&some)), values(want));
+        }
+        assert_eq!(own.position(), all.position());
+    }
+}
+
+#[test]
+#[should_panic(expected = "row 30 of a weight of 30 rows")]
+fn rows_that_a_weight_does_not_have_are_refused() {
+    let layer = layer(0.7, &Device::flex());
+    blitz_core::weight_rows(&layer.weight, &[0, 30]);
+}

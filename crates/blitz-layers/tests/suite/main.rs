@@ -1,5 +1,10 @@
 //! Tests of the public surface, in one binary. Names are claims.
 
+mod attention;
 mod conv;
+mod embedding;
 mod linear;
+mod rnn;
+mod seeded;
+mod sharpening;
 mod statistics;

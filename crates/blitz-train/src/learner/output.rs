@@ -2,10 +2,10 @@
 
 use burn::tensor::{ExecutionError, Tensor};
 use burn::train::ItemLazy;
-use burn::train::metric::{Adaptor, LossInput};
+use burn::train::metric::{AccuracyInput, Adaptor, LossInput};
 
 use crate::elbo::ElboLoss;
-use crate::likelihood::{Evaluation, RegressionEvaluation};
+use crate::likelihood::{ClassificationEvaluation, Evaluation, RegressionEvaluation};
 use crate::metric::{CoverageInput, KlInput, NllInput, RmseInput};
 
 /// The loss of a batch, its parts, and what the likelihood's own metrics need.
@@ -92,5 +92,12 @@ impl Adaptor<RmseInput> for ElboOutput<RegressionEvaluation> {
 impl Adaptor<CoverageInput> for ElboOutput<RegressionEvaluation> {
     fn adapt(&self) -> CoverageInput {
         CoverageInput::new(self.evaluation.cdf.clone())
+    }
+}
+
+impl Adaptor<AccuracyInput> for ElboOutput<ClassificationEvaluation> {
+    fn adapt(&self) -> AccuracyInput {
+        let evaluation = &self.evaluation;
+        AccuracyInput::new(evaluation.probabilities.clone(), evaluation.target.clone())
     }
 }

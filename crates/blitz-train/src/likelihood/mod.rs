@@ -1,7 +1,11 @@
 //! Likelihoods: the distribution `p(y | f(x))` of the data given a network's output.
 
+mod categorical;
 mod gaussian;
 
+pub use categorical::{
+    CategoricalLikelihood, CategoricalLikelihoodConfig, ClassificationEvaluation,
+};
 pub use gaussian::{
     GaussianLikelihood, GaussianLikelihoodConfig, NoiseLevel, RegressionEvaluation,
 };

@@ -1,5 +1,6 @@
 //! Tests of the public surface, in one binary. Names are claims.
 
+mod classification;
 mod conjugate;
 mod elbo;
 mod learner;

@@ -1,21 +1,42 @@
-//! The device by its name, as far as this program was built for it.
+//! Burn's devices by name, as far as the program was built for them: for a `--device` option.
 
 use burn::tensor::Device;
-use thiserror::Error;
 
 /// The program was not built for a device.
-#[derive(Debug, Error, PartialEq, Eq)]
-#[error(
-    "no device `{asked}` in this build; it has: {available} (others need --features, e.g. --features wgpu)"
-)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceError {
     asked: String,
-    available: String,
 }
 
-/// The device called `name`, or else by `BURN_DEVICE`, or else Burn's choice.
+impl std::fmt::Display for DeviceError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "no device `{}` in this build; it has: {} (others need --features, e.g. --features wgpu)",
+            self.asked,
+            available().join(", ")
+        )
+    }
+}
+
+impl std::error::Error for DeviceError {}
+
+/// The device called `name`, or else by the environment variable `BURN_DEVICE`, or else Burn's choice: GPUs before CPUs.
+///
+/// Names are those of the Cargo features, in any case. Burn reads the variable itself as well, but panics at a name that it
+/// doesn't know.
+///
+/// # Errors
+///
+/// If the name is unknown, or the program was built without its feature.
+///
+/// ```
+/// use blitz_core::device;
+///
+/// let error = device::choose(Some("abacus")).unwrap_err();
+/// assert!(error.to_string().starts_with("no device `abacus` in this build; it has: "));
+/// ```
 pub fn choose(name: Option<&str>) -> Result<Device, DeviceError> {
-    // Burn reads the variable itself, but panics at a name that it doesn't know.
     let variable = || std::env::var("BURN_DEVICE").ok();
     match name.map(str::to_string).or_else(variable) {
         Some(name) => by_name(&name.to_lowercase()),
@@ -26,7 +47,7 @@ pub fn choose(name: Option<&str>) -> Result<Device, DeviceError> {
 /// Defines the table of devices that the build has.
 macro_rules! devices {
     ($($feature:literal => $device:expr),* $(,)?) => {
-        /// The names of the devices this program was built for.
+        /// The names of the devices that the program was built for.
         pub fn available() -> Vec<&'static str> {
             let all = [$((cfg!(feature = $feature), $feature)),*];
             all.into_iter().filter_map(|(built, name)| built.then_some(name)).collect()
@@ -42,7 +63,6 @@ macro_rules! devices {
                 )*
                 other => Err(DeviceError {
                     asked: other.to_string(),
-                    available: available().join(", "),
                 }),
             }
         }

@@ -1,0 +1,211 @@
+//! MOPED: deviations and priors made from trained weights.
+
+use blitz_core::deviation::std_from_rho;
+use blitz_core::prelude::*;
+use blitz_core::{BuiltinVariational, MopedVariational};
+use burn::module::{Module, Param};
+use burn::nn::{Linear, LinearConfig};
+use burn::optim::{GradientsParams, SgdConfig};
+use burn::tensor::{Device, Tensor};
+
+use crate::net::{Net, devices, scalar, values};
+
+const WEIGHTS: [f32; 4] = [0.5, -2.0, 0.0, 1e-4];
+
+/// A layer of known weights and no bias.
+fn layer(device: &Device) -> Linear {
+    let mut layer = LinearConfig::new(4, 1).with_bias(false).init(device);
+    let weight = Tensor::<1>::from_floats(WEIGHTS, device).reshape([4, 1]);
+    layer.weight = Param::from_tensor(weight);
+    layer
+}
+
+fn attached(layer: &Linear) -> MopedVariational {
+    layer
+        .weight
+        .reparameterization::<MopedVariational>()
+        .unwrap()
+        .clone()
+}
+
+fn std(layer: &Linear) -> Vec<f32> {
+    values(std_from_rho(attached(layer).posterior.rho.val()))
+}
+
+fn center(layer: &Linear) -> Vec<f32> {
+    values(attached(layer).prior.center.val())
+}
+
+#[test]
+fn a_deviation_is_a_share_of_its_weight_with_a_floor_and_the_prior_lies_at_the_weight() {
+    let config = MopedConfig::new().with_delta(0.2).with_min_std(0.01);
+    for device in devices().into_iter().chain([Device::flex().autodiff()]) {
+        let net = layer(&device).moped(&config);
+        for (std, expected) in std(&net).iter().zip([0.1, 0.4, 0.01, 0.01]) {
+            assert!((std - expected).abs() < 1e-6, "{std} for {expected}");
+        }
+        assert_eq!(center(&net), WEIGHTS);
+        assert_eq!(values(net.weight.base()), WEIGHTS);
+        assert_eq!(values(net.mean_network().weight.val()), WEIGHTS);
+    }
+}
+
+#[test]
+fn the_kl_at_the_start_is_that_of_the_deviations_alone_and_pulls_no_mean() {
+    let device = Device::flex().autodiff();
+    let config = MopedConfig::new().with_prior(PriorConfig::normal(0.5));
+    let net = layer(&device).moped(&config);
+    let terms = net.kl_terms();
+    assert_eq!(terms[0].estimator, KlEstimator::ClosedForm);
+    let kl_of = |std: f32| {
+        let ratio = f64::from(std) / 0.5;
+        ratio.powi(2) / 2.0 - 0.5 - ratio.ln()
+    };
+    let expected: f64 = std(&net).into_iter().map(kl_of).sum();
+    let kl = net.kl_cost();
+    assert!((scalar(kl.clone()) - expected).abs() < 1e-4, "{expected}");
+
+    let grads = kl.backward();
+    assert_eq!(values(net.weight.base().grad(&grads).unwrap()), [0.0; 4]);
+    let rho = attached(&net).posterior.rho.val().grad(&grads).unwrap();
+    assert!(values(rho).iter().all(|gradient| *gradient < 0.0));
+}
+
+#[test]
+fn a_prior_without_a_closed_form_is_centred_too() {
+    let config = MopedConfig::new().with_prior(PriorConfig::scale_mixture(0.5, 1.0, 0.1));
+    let net = layer(&Device::flex()).moped(&config);
+    let terms = net.with_draw(1, 0, |net| net.kl_terms());
+    assert_eq!(terms[0].estimator, KlEstimator::MonteCarlo);
+    let prior = attached(&net).prior;
+    let shifted = Tensor::<1>::from_floats([0.5 + 0.1, -2.0 - 0.3, 0.2, 1e-4], &Device::flex());
+    let difference = Tensor::<1>::from_floats([0.1, -0.3, 0.2, 0.0], &Device::flex());
+    let expected = scalar(prior.prior.log_density(difference));
+    assert!((scalar(prior.log_density(shifted)) - expected).abs() < 1e-5);
+}
+
+#[test]
+fn the_centre_does_not_train_even_after_unfreezing() {
+    let device = Device::flex().autodiff();
+    // Burn's `unfreeze` makes every parameter require a gradient, the centre included.
+    for net in [
+        layer(&device).moped(&MopedConfig::new()),
+        layer(&device)
+            .moped(&MopedConfig::new())
+            .freeze()
+            .unfreeze(),
+    ] {
+        let mut net = net;
+        let before = (values(net.weight.base()), std(&net));
+        let mut optimizer = SgdConfig::new().init();
+        for step in 0..3 {
+            let _draw = net.draw(1, step);
+            let loss = net.forward(Tensor::<2>::ones([1, 4], &device)).sum() + net.kl_cost();
+            let grads = GradientsParams::from_grads(loss.backward(), &net);
+            drop(_draw);
+            net = optimizer.step(0.1, net, grads);
+        }
+        assert_eq!(center(&net), WEIGHTS);
+        assert_ne!(values(net.weight.base()), before.0);
+        assert_ne!(std(&net), before.1);
+    }
+    let net = layer(&device).moped(&MopedConfig::new());
+    // A mean and a deviation for each weight; the centre is not trained.
+    assert_eq!(net.num_posterior_params(), 2 * 4);
+}
+
+#[test]
+fn the_centre_survives_records_valid_train_fork_and_devices() {
+    let device = Device::flex().autodiff();
+    let net = layer(&device).moped(&MopedConfig::new());
+    assert_eq!(center(&net.valid()), WEIGHTS);
+    assert_eq!(center(&net.valid().train()), WEIGHTS);
+    assert_eq!(center(&net.clone().fork(&device)), WEIGHTS);
+    let [_, ndarray] = devices();
+    let moved = net.valid().to_device(&ndarray);
+    assert_eq!(center(&moved), WEIGHTS);
+    let kl = scalar(net.valid().kl_cost());
+    assert!((scalar(moved.kl_cost()) - kl).abs() < 1e-5 * kl);
+
+    // A new network has other weights, and so another centre, until it is loaded.
+    let new = LinearConfig::new(4, 1)
+        .with_bias(false)
+        .init(&device)
+        .moped(&MopedConfig::new());
+    assert_ne!(center(&new), WEIGHTS);
+    let bytes = net.clone().into_record().into_bytes().unwrap();
+    let loaded = new.load_record(burn::store::ModuleRecord::from_bytes(bytes).unwrap());
+    assert_eq!(center(&loaded), WEIGHTS);
+    let draw = |net: &Linear| net.with_draw(2, 0, |net| values(net.weight.val()));
+    assert_eq!(draw(&loaded), draw(&net));
+    assert_eq!(values(loaded.kl_cost()), values(net.kl_cost()));
+}
+
+#[test]
+fn posteriors_of_a_bayesian_module_are_replaced_around_its_means() {
+    let device = Device::flex();
+    let net = layer(&device)
+        .bayesianize(&BayesianizeConfig::new())
+        .freeze_sampling();
+    let net = net.moped(&MopedConfig::new());
+    assert!(
+        net.weight
+            .reparameterization::<BuiltinVariational>()
+            .is_none()
+    );
+    assert_eq!(center(&net), WEIGHTS);
+    assert_eq!(net.num_bayesian_weights(), 4);
+    // The new posterior is sampled.
+    assert_ne!(net.with_draw(1, 0, |net| values(net.weight.val())), WEIGHTS);
+    // Again, with another width.
+    let again = net.clone().moped(&MopedConfig::new().with_delta(0.5));
+    assert!((std(&again)[1] - 1.0).abs() < 1e-6);
+    assert_eq!(again.num_params(), net.num_params());
+}
+
+#[test]
+fn a_part_is_converted_and_other_posteriors_stay() {
+    let net = Net::bayesian(&Device::flex());
+    let before = net.with_draw(1, 0, |net| values(net.hidden.weight.val()));
+    let net = net.moped(&MopedConfig::new().only("output"));
+    assert!(
+        net.output
+            .weight
+            .reparameterization::<MopedVariational>()
+            .is_some()
+    );
+    assert!(
+        net.hidden
+            .weight
+            .reparameterization::<BuiltinVariational>()
+            .is_some()
+    );
+    assert_eq!(net.num_bayesian_weights(), 40);
+    // The same posterior, with its place in the draw.
+    assert_eq!(
+        net.with_draw(1, 0, |net| values(net.hidden.weight.val())),
+        before
+    );
+    // And on a deterministic module the rest stays deterministic.
+    let net =
+        Net::plain(&Device::flex()).moped(&MopedConfig::new().only(WeightFilter::last_layer()));
+    assert_eq!(net.num_bayesian_weights(), 10);
+}
+
+#[test]
+fn a_filter_that_matches_nothing_is_refused() {
+    let config = MopedConfig::new().only("outputs");
+    let error = Net::plain(&Device::flex()).try_moped(&config).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("Path(\"outputs\") matches no weight"),
+        "{error}"
+    );
+}
+
+#[test]
+#[should_panic(expected = "delta must be a positive, finite number, got 0")]
+fn a_delta_of_zero_is_refused() {
+    let _ = layer(&Device::flex()).moped(&MopedConfig::new().with_delta(0.0));
+}

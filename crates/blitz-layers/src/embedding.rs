@@ -1,0 +1,254 @@
+//! The Bayesian counterpart of Burn's [`Embedding`](burn::nn::Embedding).
+
+use blitz_core::{BuiltinVariational, PosteriorConfig, PriorConfig, Variational, weight_rows};
+use burn::config::Config;
+use burn::module::{Content, DisplaySettings, Module, ModuleDisplay, Param, Reparameterizer};
+use burn::nn::{Embedding, EmbeddingConfig, Initializer};
+use burn::tensor::module::embedding;
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+
+/// Configuration to create a [`BayesianEmbedding`] layer using the [init function](BayesianEmbeddingConfig::init).
+///
+/// | field | default | meaning |
+/// |---|---|---|
+/// | `n_embedding`, `d_model` | | the number of vectors and their size, as in Burn's `EmbeddingConfig` |
+/// | `padding_idx` | none | an index whose vector is zero, always |
+/// | `max_norm` | none | the largest norm of a vector; a longer one is scaled down to it |
+/// | `norm_type` | 2 | the p of that p-norm; may be infinite |
+/// | `initializer` | Burn's for `Embedding` | initial means |
+/// | `posterior` | mean-field normal, σ starts at 0.02 | the posterior of the vectors |
+/// | `prior` | standard normal | the prior of the vectors |
+#[derive(Config, Debug)]
+pub struct BayesianEmbeddingConfig {
+    /// The number of embedding vectors.
+    pub n_embedding: usize,
+    /// The size of each vector.
+    pub d_model: usize,
+    /// The index of padding.
+    pub padding_idx: Option<usize>,
+    /// The largest norm of a vector.
+    pub max_norm: Option<f64>,
+    /// The p of the p-norm that `max_norm` bounds.
+    #[config(default = 2.0)]
+    pub norm_type: f64,
+    /// The initializer of the posterior means.
+    #[config(default = "Initializer::Normal{mean:0.0, std:1.0}")]
+    pub initializer: Initializer,
+    /// The posterior of the vectors.
+    #[config(default = "PosteriorConfig::default()")]
+    pub posterior: PosteriorConfig,
+    /// The prior of the vectors.
+    #[config(default = "PriorConfig::default()")]
+    pub prior: PriorConfig,
+}
+
+/// A lookup table whose vectors are drawn from their posterior.
+///
+/// Should be created with [`BayesianEmbeddingConfig`].
+///
+/// With a posterior that allows it, as the mean-field normal does, only the rows that a batch looks up are sampled, each once,
+/// however large the vocabulary: they are the rows of the [draw](blitz_core::Draw)'s full table, to the bit. (Gradients
+/// are dense, as those of Burn's own `Embedding`: a backward pass writes one as large as the table.)
+///
+/// **Padding.** `padding_idx` gives a vector of zeros and passes no gradient on, to mean or deviation. Its row is no part of the
+/// model, so it pays no KL either.
+///
+/// **Maximal norm.** `max_norm` scales the *drawn* vectors, `w · min(1, max_norm / ‖w‖)`, with the gradient of that map.
+/// PyTorch's overwrites the stored rows that a batch looks up, which with a posterior would move the means during a
+/// forward pass.
+///
+/// ```
+/// use blitz_layers::prelude::*;
+/// use burn::tensor::{Device, Int, Tensor};
+///
+/// let device = Device::flex();
+/// let layer = BayesianEmbeddingConfig::new(1000, 4).with_padding_idx(Some(0)).init(&device);
+/// let words = Tensor::<2, Int>::from_ints([[17, 3, 17, 0]], &device);
+/// let vectors = layer.forward(words);
+/// assert_eq!(vectors.dims(), [1, 4, 4]);
+/// let padding = vectors.slice([0..1, 3..4, 0..4]);
+/// assert_eq!(padding.abs().sum().into_scalar::<f32>(), 0.0);
+/// ```
+#[derive(Module, Debug)]
+#[module(custom_display)]
+pub struct BayesianEmbedding {
+    /// The table of shape `[n_embedding, d_model]`: the posterior's means, with the posterior attached.
+    pub weight: Param<Tensor<2>>,
+    /// The index of padding.
+    #[module(skip)]
+    pub padding_idx: Option<usize>,
+    /// The largest norm of a vector.
+    #[module(skip)]
+    pub max_norm: Option<f64>,
+    /// The p of the p-norm that `max_norm` bounds.
+    #[module(skip)]
+    pub norm_type: f64,
+}
+
+impl BayesianEmbeddingConfig {
+    /// Initialize a new [`BayesianEmbedding`] module.
+    ///
+    /// # Panics
+    ///
+    /// Panics if a size is zero, if `padding_idx` is outside the vocabulary, if `max_norm` or `norm_type` is not positive, or if a
+    /// parameter of the posterior or the prior is out of its range.
+    pub fn init(&self, device: &Device) -> BayesianEmbedding {
+        let (n_embedding, d_model) = (self.n_embedding, self.d_model);
+        assert!(
+            n_embedding > 0 && d_model > 0,
+            "an embedding needs at least one vector of at least one element, got {n_embedding} of {d_model}"
+        );
+        if let Some(padding_idx) = self.padding_idx {
+            assert!(
+                padding_idx < n_embedding,
+                "padding_idx {padding_idx} is outside the vocabulary of {n_embedding}"
+            );
+        }
+        for (name, value) in [
+            ("max_norm", self.max_norm),
+            ("norm_type", Some(self.norm_type)),
+        ] {
+            if let Some(value) = value {
+                assert!(value > 0.0, "{name} must be positive, got {value}");
+            }
+        }
+        let Embedding { weight } = EmbeddingConfig::new(n_embedding, d_model)
+            .with_initializer(self.initializer.clone())
+            .init(device);
+        BayesianEmbedding {
+            weight: weight.apply_reparameterization(AttachTable(self)),
+            padding_idx: self.padding_idx,
+            max_norm: self.max_norm,
+            norm_type: self.norm_type,
+        }
+    }
+}
+
+/// Attaches the posterior to the table, with padding left out of its KL.
+struct AttachTable<'a>(&'a BayesianEmbeddingConfig);
+
+impl Reparameterizer for AttachTable<'_> {
+    type Reparam = BuiltinVariational;
+
+    fn reparameterize<const D: usize>(
+        &mut self,
+        _path: &str,
+        param: Param<Tensor<D>>,
+    ) -> (Param<Tensor<D>>, Option<Self::Reparam>) {
+        let (shape, device) = (param.lazy_shape(), param.lazy_device());
+        let posterior = self.0.posterior.init(&shape, &device);
+        let variational = Variational::new(posterior, self.0.prior.init(&device))
+            .with_unused_row(self.0.padding_idx);
+        (param, Some(variational))
+    }
+}
+
+impl BayesianEmbedding {
+    /// Looks up a batch of sequences of indices.
+    ///
+    /// The indices are read by the host: on a GPU each call waits for them.
+    ///
+    /// # Shapes
+    ///
+    /// - input: `[batch_size, seq_length]`
+    /// - output: `[batch_size, seq_length, d_model]`
+    ///
+    /// # Randomness
+    ///
+    /// Under an open [draw](blitz_core::Draw), the rows of its sample of the table; otherwise a fresh sample each call. An index
+    /// that occurs twice gives the same vector twice.
+    ///
+    /// # Panics
+    ///
+    /// Panics with the index and the size of the vocabulary if an index is negative or too large.
+    pub fn forward(&self, input: Tensor<2, Int>) -> Tensor<3> {
+        let dims = input.dims();
+        let indices = self.checked(input);
+        let mut rows: Vec<usize> = indices
+            .iter()
+            .copied()
+            .filter(|i| !self.is_padding(*i))
+            .collect();
+        rows.sort_unstable();
+        rows.dedup();
+        let base = self.weight.base();
+        let (device, [_, d_model]) = (base.device(), base.dims());
+        if rows.is_empty() {
+            return Tensor::zeros([dims[0], dims[1], d_model], (&device, base.dtype()));
+        }
+        let vectors = self.clip_norm(weight_rows(&self.weight, &rows));
+        // Padding is looked up somewhere, and then masked.
+        let places = indices
+            .iter()
+            .map(|index| rows.binary_search(index).unwrap_or(0) as i64);
+        let places = TensorData::new(places.collect(), dims);
+        let output = embedding(vectors, Tensor::<2, Int>::from_data(places, &device));
+        if !indices.iter().any(|index| self.is_padding(*index)) {
+            return output;
+        }
+        let padding: Vec<bool> = indices
+            .iter()
+            .map(|index| self.is_padding(*index))
+            .collect();
+        let padding = TensorData::new(padding, [dims[0], dims[1], 1]);
+        let padding = Tensor::<3, Bool>::from_data(padding, &device);
+        output.mask_fill(padding.expand([dims[0], dims[1], d_model]), 0.0)
+    }
+
+    fn is_padding(&self, index: usize) -> bool {
+        self.padding_idx == Some(index)
+    }
+
+    fn checked(&self, input: Tensor<2, Int>) -> Vec<usize> {
+        let n_embedding = self.weight.lazy_shape()[0];
+        let check = |index: i64| match usize::try_from(index) {
+            Ok(position) if position < n_embedding => position,
+            _ => panic!("index {index} is outside the vocabulary of {n_embedding}"),
+        };
+        input.into_data().iter::<i64>().map(check).collect()
+    }
+
+    /// `w · min(1, max_norm / ‖w‖)` for each row.
+    fn clip_norm(&self, rows: Tensor<2>) -> Tensor<2> {
+        let Some(max_norm) = self.max_norm else {
+            return rows;
+        };
+        // max_norm / max(norm, max_norm) is 1 to the bit for the rows within the bound.
+        let norm = norm(rows.clone(), self.norm_type).clamp_min(max_norm);
+        rows * (norm.full_like(max_norm) / norm)
+    }
+}
+
+/// The p-norm of each row, `[rows, 1]`.
+fn norm(rows: Tensor<2>, p: f64) -> Tensor<2> {
+    // A row of zeros has a zero gradient instead of an infinite one.
+    const SMALLEST: f64 = 1e-30;
+    if p.is_infinite() {
+        return rows.abs().max_dim(1);
+    }
+    let sum = if p == 2.0 {
+        rows.square()
+    } else {
+        rows.abs().clamp_min(SMALLEST).powf_scalar(p)
+    }
+    .sum_dim(1);
+    sum.clamp_min(SMALLEST).powf_scalar(1.0 / p)
+}
+
+impl ModuleDisplay for BayesianEmbedding {
+    fn custom_settings(&self) -> Option<DisplaySettings> {
+        DisplaySettings::new()
+            .with_new_line_after_attribute(false)
+            .optional()
+    }
+
+    fn custom_content(&self, content: Content) -> Option<Content> {
+        let [n_embedding, d_model] = self.weight.shape().dims();
+        content
+            .add("n_embedding", &n_embedding)
+            .add("d_model", &d_model)
+            .add_debug_attribute("padding_idx", &self.padding_idx)
+            .add_debug_attribute("max_norm", &self.max_norm)
+            .optional()
+    }
+}

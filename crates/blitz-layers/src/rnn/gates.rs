@@ -1,0 +1,193 @@
+//! The weights of all gates side by side, so that a step needs one product instead of one for each gate.
+
+use blitz_core::WeightPerturbation;
+use burn::module::Param;
+use burn::nn::{GateController, Linear};
+use burn::tensor::module::linear;
+use burn::tensor::{Tensor, s};
+
+use crate::estimator::Estimator;
+
+/// An affine map into all gates at once, with the weights of the open draw: `x W + b`, or in flipout
+/// `x M + ((x ∘ r) ΔW) ∘ s + b` with a row's own signs r and s, which stay the same through the sequence.
+pub(crate) struct Affine {
+    /// `[features, gates * d_hidden]`.
+    weight: Tensor<2>,
+    /// Each row's own part of the weight, in flipout.
+    flips: Option<Flips>,
+    /// `[1 or batch_size, gates * d_hidden]`, the same at each step.
+    bias: Option<Tensor<2>>,
+}
+
+struct Flips {
+    delta: Tensor<2>,
+    input_signs: Tensor<2>,
+    output_signs: Tensor<2>,
+}
+
+impl Affine {
+    /// The map of the input into `gates`.
+    pub fn of_input<'a>(
+        gates: impl IntoIterator<Item = &'a GateController>,
+        estimator: Estimator,
+        rows: usize,
+    ) -> Self {
+        let gates = gates.into_iter().map(|gate| &gate.input_transform);
+        Self::new(gates.collect(), estimator, rows)
+    }
+
+    /// The map of the hidden state into `gates`.
+    pub fn of_hidden<'a>(
+        gates: impl IntoIterator<Item = &'a GateController>,
+        estimator: Estimator,
+        rows: usize,
+    ) -> Self {
+        let gates = gates.into_iter().map(|gate| &gate.hidden_transform);
+        Self::new(gates.collect(), estimator, rows)
+    }
+
+    fn new(gates: Vec<&Linear>, estimator: Estimator, rows: usize) -> Self {
+        let biases: Vec<_> = gates
+            .iter()
+            .filter_map(|gate| gate.bias.as_ref())
+            .map(|bias| vector(bias, estimator, rows))
+            .collect();
+        let (weight, flips) = match estimator {
+            Estimator::Flipout => flipped(&gates, rows),
+            _ => {
+                let weights = gates.iter().map(|gate| gate.weight.val()).collect();
+                (Tensor::cat(weights, 1), None)
+            }
+        };
+        Self {
+            weight,
+            flips,
+            bias: (!biases.is_empty()).then(|| Tensor::cat(biases, 1)),
+        }
+    }
+
+    /// Adds the biases of `other`, which maps into the same gates, to these and takes them from it.
+    pub fn take_bias(&mut self, other: &mut Self) {
+        self.bias = match (self.bias.take(), other.bias.take()) {
+            (Some(a), Some(b)) => Some(a + b),
+            (a, b) => a.or(b),
+        };
+    }
+
+    /// Maps one step `[batch_size, features]` or a sequence `[seq_length, batch_size, features]`.
+    pub fn apply<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        let product = self.product(input);
+        match &self.bias {
+            Some(bias) => product + bias.clone().unsqueeze(),
+            None => product,
+        }
+    }
+
+    fn product<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        let Some(flips) = &self.flips else {
+            return linear(input, self.weight.clone(), None);
+        };
+        let flipped = input.clone() * flips.input_signs.clone().unsqueeze();
+        let perturbation =
+            linear(flipped, flips.delta.clone(), None) * flips.output_signs.clone().unsqueeze();
+        linear(input, self.weight.clone(), None) + perturbation
+    }
+}
+
+/// The means of the gates' weights, and what is each row's own.
+fn flipped(gates: &[&Linear], rows: usize) -> (Tensor<2>, Option<Flips>) {
+    let weights: Vec<_> = gates
+        .iter()
+        .map(|gate| WeightPerturbation::of(&gate.weight))
+        .collect();
+    let signs = weights.iter().find_map(|weight| match weight {
+        WeightPerturbation::Perturbed(weight) => {
+            let [features, d_hidden] = weight.mean.dims();
+            let shape = [rows, features + d_hidden * gates.len()];
+            Some(weight.row_signs(shape, &weight.mean))
+        }
+        WeightPerturbation::Value(_) => None,
+    });
+    let (means, deltas): (Vec<_>, Vec<_>) = weights
+        .into_iter()
+        .map(|weight| match weight {
+            WeightPerturbation::Perturbed(weight) => (weight.mean, weight.delta),
+            WeightPerturbation::Value(value) => (value.clone(), value.zeros_like()),
+        })
+        .unzip();
+    let mean = Tensor::cat(means, 1);
+    let flips = signs.map(|signs: Tensor<2>| {
+        let [features, _] = mean.dims();
+        Flips {
+            delta: Tensor::cat(deltas, 1),
+            input_signs: signs.clone().slice(s![.., ..features]),
+            output_signs: signs.slice(s![.., features..]),
+        }
+    });
+    (mean, flips)
+}
+
+/// A weight that multiplies elementwise, or a bias, as `[1, d_hidden]`, or in flipout as each row's own
+/// `[batch_size, d_hidden]`: `m + δ ∘ s`.
+pub(crate) fn vector(param: &Param<Tensor<1>>, estimator: Estimator, rows: usize) -> Tensor<2> {
+    if estimator != Estimator::Flipout {
+        return param.val().unsqueeze();
+    }
+    match WeightPerturbation::of(param) {
+        WeightPerturbation::Value(value) => {
+            let [d_hidden] = value.dims();
+            value.unsqueeze::<2>().expand([rows, d_hidden])
+        }
+        WeightPerturbation::Perturbed(weight) => {
+            let [d_hidden] = weight.mean.dims();
+            let signs: Tensor<2> = weight.row_signs([rows, d_hidden], &weight.mean);
+            weight.mean.unsqueeze() + weight.delta.unsqueeze() * signs
+        }
+    }
+}
+
+/// The part `[batch_size, d_hidden]` of one step's pre-activations that belongs to the gate at `index`.
+pub(crate) fn gate(pre_activations: &Tensor<2>, index: usize, d_hidden: usize) -> Tensor<2> {
+    pre_activations
+        .clone()
+        .slice(s![.., index * d_hidden..(index + 1) * d_hidden])
+}
+
+/// The steps of `[seq_length, batch_size, features]`.
+///
+/// Cut in halves again and again: the backward pass of one cut writes a gradient as large as what it is cut from, so that
+/// cutting each step out of the whole sequence would cost the square of its length.
+pub(crate) fn steps(sequence: Tensor<3>) -> Vec<Tensor<2>> {
+    let [length, ..] = sequence.dims();
+    if length == 1 {
+        return vec![sequence.squeeze_dim(0)];
+    }
+    let middle = length / 2;
+    let mut halves = steps(sequence.clone().slice(s![..middle]));
+    halves.extend(steps(sequence.slice(s![middle..])));
+    halves
+}
+
+/// Runs `step` over the steps of sequences, in the order of time or against it, and puts its outputs in the order of time.
+pub(crate) fn scan<const N: usize>(
+    sequences: [Tensor<3>; N],
+    reverse: bool,
+    mut step: impl FnMut([Tensor<2>; N]) -> Tensor<2>,
+) -> Tensor<3> {
+    let [length, ..] = sequences[0].dims();
+    let mut inputs = sequences.map(|sequence| {
+        let mut steps = steps(sequence);
+        if reverse {
+            steps.reverse();
+        }
+        steps.into_iter()
+    });
+    let next = |steps: &mut std::vec::IntoIter<_>| steps.next().expect("one for each step");
+    let mut outputs: Vec<_> = (0..length)
+        .map(|_| step(inputs.each_mut().map(next)))
+        .collect();
+    if reverse {
+        outputs.reverse();
+    }
+    Tensor::stack(outputs, 0)
+}

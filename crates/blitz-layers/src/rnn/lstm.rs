@@ -1,0 +1,332 @@
+//! The Bayesian counterpart of Burn's [`Lstm`](burn::nn::Lstm) and [`BiLstm`](burn::nn::BiLstm), stacked and with peepholes.
+
+use blitz_core::{BayesianModule, BayesianizeConfig, PosteriorConfig, PriorConfig};
+use burn::config::Config;
+use burn::module::{Module, Param};
+use burn::nn::activation::{Activation, ActivationConfig};
+use burn::nn::{GateController, Initializer, LstmState};
+use burn::tensor::{Device, Tensor};
+
+use super::gates::{Affine, gate, scan, vector};
+use super::{Arrangement, Recurrent, RecurrentCell, unstack};
+use crate::estimator::Estimator;
+
+/// Configuration to create a [`BayesianLstm`] layer using the [init function](BayesianLstmConfig::init).
+///
+/// | field | default | meaning |
+/// |---|---|---|
+/// | `d_input`, `d_hidden` | | the sizes, as in Burn's `LstmConfig` |
+/// | `bias` | | whether biases are added; they are Bayesian as well |
+/// | `num_layers` | 1 | layers stacked, each on the outputs of the one below |
+/// | `bidirectional` | false | a second set of weights runs from the end of the sequence |
+/// | `peephole` | false | the gates see the cell state (Gers & Schmidhuber 2000) |
+/// | `initializer` | Burn's for `Lstm` | initial means |
+/// | `batch_first`, `reverse`, `clip`, `input_forget`, `*_activation` | Burn's | as in Burn's `LstmConfig` |
+/// | `posterior` | mean-field normal, σ starts at 0.02 | the posterior of every weight |
+/// | `prior` | standard normal | the prior of every weight |
+/// | `estimator` | shared weights | shared weights or flipout |
+///
+/// Parameters of an activation, such as PReLU's, are Burn's own and get no posterior.
+#[derive(Config, Debug)]
+pub struct BayesianLstmConfig {
+    /// The size of the input features.
+    pub d_input: usize,
+    /// The size of the hidden state.
+    pub d_hidden: usize,
+    /// If biases should be added.
+    pub bias: bool,
+    /// The number of layers stacked.
+    #[config(default = 1)]
+    pub num_layers: usize,
+    /// If each layer runs in both directions.
+    #[config(default = false)]
+    pub bidirectional: bool,
+    /// If the gates see the cell state.
+    #[config(default = false)]
+    pub peephole: bool,
+    /// The initializer of the posterior means.
+    #[config(default = "Initializer::XavierNormal{gain:1.0}")]
+    pub initializer: Initializer,
+    /// If true, the input is `[batch_size, seq_length, d_input]`, else `[seq_length, batch_size, d_input]`.
+    #[config(default = true)]
+    pub batch_first: bool,
+    /// If true, the sequence is run through from its end.
+    #[config(default = false)]
+    pub reverse: bool,
+    /// Clips the cell state to `[-clip, clip]` after each step.
+    pub clip: Option<f64>,
+    /// If true, the forget gate is `1 - i`, with no weights of its own.
+    #[config(default = false)]
+    pub input_forget: bool,
+    /// The activation of the input, forget and output gates.
+    #[config(default = "ActivationConfig::Sigmoid")]
+    pub gate_activation: ActivationConfig,
+    /// The activation of the candidate cell state.
+    #[config(default = "ActivationConfig::Tanh")]
+    pub cell_activation: ActivationConfig,
+    /// The activation of the cell state on its way to the hidden state.
+    #[config(default = "ActivationConfig::Tanh")]
+    pub hidden_activation: ActivationConfig,
+    /// The posterior of every weight.
+    #[config(default = "PosteriorConfig::default()")]
+    pub posterior: PosteriorConfig,
+    /// The prior of every weight.
+    #[config(default = "PriorConfig::default()")]
+    pub prior: PriorConfig,
+    /// How the pre-activations are sampled.
+    #[config(default = "Estimator::SharedWeights")]
+    pub estimator: Estimator,
+}
+
+/// A long short-term memory with weights drawn from their posterior, once for a whole sequence.
+///
+/// Should be created with [`BayesianLstmConfig`]. Each step computes, with the gates' activation σ,
+///
+/// ```text
+/// i = σ(x W_i + h U_i + b_i [+ p_i ∘ c])
+/// f = σ(x W_f + h U_f + b_f [+ p_f ∘ c])       or 1 − i, with input_forget
+/// c' = f ∘ c + i ∘ tanh(x W_c + h U_c + b_c)
+/// o = σ(x W_o + h U_o + b_o [+ p_o ∘ c'])
+/// h' = o ∘ tanh(c')
+/// ```
+///
+/// where the terms in brackets are the peepholes of Gers & Schmidhuber, *Recurrent nets that time and count* (2000): the input
+/// and forget gates see the cell state before the step, the output gate the one behind it, each cell its own.
+///
+/// One sample of the weights serves all steps, inside a [draw](blitz_core::Draw) or without one. With
+/// [flipout](Estimator::Flipout) each row of the batch has weights of its own, which it keeps from step to step and from call to
+/// call of one draw. [Local reparameterization](Estimator::LocalReparameterization) is refused: what it samples at each
+/// step is no joint sample of the weights through time.
+///
+/// A record of Burn's `Lstm` or `BiLstm` loads into the means of a layer of the same options
+/// (with [`allow_partial`](burn::store::ModuleRecord::allow_partial)).
+///
+/// ```
+/// use blitz_layers::prelude::*;
+/// use burn::tensor::{Device, Tensor};
+///
+/// let device = Device::flex();
+/// let lstm = BayesianLstmConfig::new(3, 8, true).with_num_layers(2).with_bidirectional(true).init(&device);
+/// let x = Tensor::<3>::ones([4, 10, 3], &device);
+/// let (output, state) = lstm.forward(x, None);
+/// assert_eq!(output.dims(), [4, 10, 16]);
+/// assert_eq!(state.hidden.dims(), [4, 4, 8]); // two layers in two directions
+/// ```
+pub type BayesianLstm = Recurrent<BayesianLstmCell>;
+
+/// One layer of a [`BayesianLstm`] in one direction: the gates, named as in Burn's `Lstm`.
+#[derive(Module, Debug)]
+pub struct BayesianLstmCell {
+    /// The input gate.
+    pub input_gate: GateController,
+    /// The forget gate; absent with `input_forget`.
+    pub forget_gate: Option<GateController>,
+    /// The output gate.
+    pub output_gate: GateController,
+    /// The candidate cell state.
+    pub cell_gate: GateController,
+    /// The gates' view of the cell state.
+    pub peephole: Option<Peephole>,
+    /// Clips the cell state.
+    #[module(skip)]
+    pub clip: Option<f64>,
+    /// The activation of the input, forget and output gates.
+    pub gate_activation: Activation,
+    /// The activation of the candidate cell state.
+    pub cell_activation: Activation,
+    /// The activation of the cell state on its way to the hidden state.
+    pub hidden_activation: Activation,
+}
+
+/// The weights from each cell's state to its own gates, vectors of size `d_hidden`.
+#[derive(Module, Debug)]
+pub struct Peephole {
+    /// To the input gate.
+    pub input: Param<Tensor<1>>,
+    /// To the forget gate; absent with `input_forget`.
+    pub forget: Option<Param<Tensor<1>>>,
+    /// To the output gate.
+    pub output: Param<Tensor<1>>,
+}
+
+impl BayesianLstmConfig {
+    /// Initialize a new [`BayesianLstm`] module.
+    ///
+    /// # Panics
+    ///
+    /// Panics if a size or `num_layers` is zero, if a bidirectional layer shall be `reverse`, if the estimator is local
+    /// reparameterization, or if `clip` or a parameter of the posterior or the prior is out of its range.
+    pub fn init(&self, device: &Device) -> BayesianLstm {
+        Arrangement {
+            d_input: self.d_input,
+            d_hidden: self.d_hidden,
+            num_layers: self.num_layers,
+            bidirectional: self.bidirectional,
+            batch_first: self.batch_first,
+            reverse: self.reverse,
+            clip: self.clip,
+            estimator: self.estimator,
+            posterior: &self.posterior,
+            prior: &self.prior,
+        }
+        .init(|d_input, bayes| self.cell(d_input, bayes, device))
+    }
+
+    fn cell(&self, d_input: usize, bayes: &BayesianizeConfig, device: &Device) -> BayesianLstmCell {
+        let size = self.d_hidden;
+        let gate = || {
+            let initializer = self.initializer.clone();
+            GateController::new(d_input, size, self.bias, initializer, device).bayesianize(bayes)
+        };
+        let peephole = || {
+            let vector = || {
+                let initializer = &self.initializer;
+                initializer.init_with([size], Some(size), Some(size), device)
+            };
+            Peephole {
+                input: vector(),
+                forget: (!self.input_forget).then(vector),
+                output: vector(),
+            }
+            .bayesianize(bayes)
+        };
+        BayesianLstmCell {
+            input_gate: gate(),
+            forget_gate: (!self.input_forget).then(gate),
+            output_gate: gate(),
+            cell_gate: gate(),
+            peephole: self.peephole.then(peephole),
+            clip: self.clip,
+            gate_activation: self.gate_activation.init(device),
+            cell_activation: self.cell_activation.init(device),
+            hidden_activation: self.hidden_activation.init(device),
+        }
+    }
+}
+
+impl RecurrentCell for BayesianLstmCell {
+    type State = LstmState<2>;
+
+    const LAYER: &'static str = "BayesianLstm";
+
+    fn d_input(&self) -> usize {
+        self.input_gate.input_transform.weight.lazy_shape()[0]
+    }
+
+    fn d_hidden(&self) -> usize {
+        self.input_gate.input_transform.weight.lazy_shape()[1]
+    }
+
+    fn has_bias(&self) -> bool {
+        self.input_gate.input_transform.bias.is_some()
+    }
+
+    fn initial_state(&self, batch_size: usize, device: &Device) -> LstmState<2> {
+        LstmState::initial([batch_size, self.d_hidden()], device)
+    }
+
+    fn run(
+        &self,
+        input: Tensor<3>,
+        state: LstmState<2>,
+        reverse: bool,
+        estimator: Estimator,
+    ) -> (Tensor<3>, LstmState<2>) {
+        let [_, rows, _] = input.dims();
+        let size = self.d_hidden();
+        let mut from_input = Affine::of_input(self.gates(), estimator, rows);
+        let mut from_hidden = Affine::of_hidden(self.gates(), estimator, rows);
+        // Added once to the whole sequence.
+        from_input.take_bias(&mut from_hidden);
+        let [to_input, to_forget, to_output] = self.peepholes(estimator, rows);
+
+        let (mut cell, mut hidden) = state.unpack();
+        let see = |gate: Tensor<2>, cell: &Tensor<2>, peephole: &Option<Tensor<2>>| match peephole {
+            Some(weight) => gate + cell.clone() * weight.clone(),
+            None => gate,
+        };
+        let output = scan([from_input.apply(input)], reverse, |[step]| {
+            let gates = step + from_hidden.apply(hidden.clone());
+            let mut gates = (0..).map(|index| gate(&gates, index, size));
+            let mut next = || gates.next().expect("an endless iterator");
+
+            let input_values = self.gate_activation.forward(see(next(), &cell, &to_input));
+            let forget_values = match self.forget_gate {
+                Some(_) => self.gate_activation.forward(see(next(), &cell, &to_forget)),
+                None => input_values.clone().neg().add_scalar(1.0),
+            };
+            let output_gate = next();
+            let candidate = self.cell_activation.forward(next());
+            cell = forget_values * cell.clone() + input_values * candidate;
+            if let Some(clip) = self.clip {
+                cell = cell.clone().clamp(-clip, clip);
+            }
+            let output_values = self
+                .gate_activation
+                .forward(see(output_gate, &cell, &to_output));
+            hidden = output_values * self.hidden_activation.forward(cell.clone());
+            hidden.clone()
+        });
+        (output, LstmState::new(cell, hidden))
+    }
+}
+
+impl BayesianLstmCell {
+    /// The gates in the order in which a step takes them apart.
+    fn gates(&self) -> impl Iterator<Item = &GateController> {
+        std::iter::once(&self.input_gate)
+            .chain(&self.forget_gate)
+            .chain([&self.output_gate, &self.cell_gate])
+    }
+
+    fn peepholes(&self, estimator: Estimator, rows: usize) -> [Option<Tensor<2>>; 3] {
+        let Some(peephole) = &self.peephole else {
+            return [None, None, None];
+        };
+        [
+            Some(&peephole.input),
+            peephole.forget.as_ref(),
+            Some(&peephole.output),
+        ]
+        .map(|weight| weight.map(|weight| vector(weight, estimator, rows)))
+    }
+}
+
+impl BayesianLstm {
+    /// Applies the forward pass on a batch of sequences.
+    ///
+    /// # Shapes
+    ///
+    /// With `directions` 2 for a bidirectional layer and 1 otherwise:
+    ///
+    /// - input: `[batch_size, seq_length, d_input]`, or `[seq_length, batch_size, d_input]` if not `batch_first`
+    /// - output: the same with `d_hidden * directions` features: the hidden states of the last layer at each step
+    /// - state, in and out, both `cell` and `hidden`: `[num_layers * directions, batch_size, d_hidden]`, the directions of the
+    ///   first layer first. That is the state of Burn's `BiLstm`, and the one of its `Lstm` with an axis in front. Zeros if
+    ///   none is given.
+    ///
+    /// # Randomness
+    ///
+    /// Under an open [draw](blitz_core::Draw), its joint sample of the weights; otherwise a fresh sample each call. All steps
+    /// share it.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the last axis of the input is not `d_input`, if the sequence has no steps, or if the state has another shape.
+    pub fn forward(
+        &self,
+        input: Tensor<3>,
+        state: Option<LstmState<3>>,
+    ) -> (Tensor<3>, LstmState<3>) {
+        let states = state.map(|LstmState { cell, hidden }| {
+            self.assert_state("cell state", &cell, &input);
+            self.assert_state("hidden state", &hidden, &input);
+            let states = unstack(cell).into_iter().zip(unstack(hidden));
+            states
+                .map(|(cell, hidden)| LstmState::new(cell, hidden))
+                .collect()
+        });
+        let (output, states) = self.run(input, states);
+        (output, LstmState::stack(states, 0))
+    }
+}

@@ -1,0 +1,368 @@
+//! `BayesianEmbedding`.
+
+use blitz_core::BuiltinVariational;
+use blitz_layers::prelude::*;
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::{Embedding, EmbeddingConfig, Initializer};
+use burn::tensor::{Device, Gradients, Int, Shape, Tensor};
+
+use crate::seeded::seeded;
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+    tensor.into_data().iter::<f64>().collect()
+}
+
+fn words(device: &Device) -> Tensor<2, Int> {
+    Tensor::from_ints([[4, 0, 9], [4, 2, 0]], device)
+}
+
+fn config() -> BayesianEmbeddingConfig {
+    BayesianEmbeddingConfig::new(10, 5).with_posterior(PosteriorConfig::normal(0.3))
+}
+
+fn rho_gradient(layer: &BayesianEmbedding, grads: &Gradients) -> Vec<f64> {
+    let variational = layer.weight.reparameterization::<BuiltinVariational>();
+    let posterior = &variational.unwrap().posterior;
+    let rho = posterior.as_normal().unwrap().rho.val();
+    values(rho.grad(grads).unwrap())
+}
+
+#[test]
+fn the_mean_equals_burns_embedding_and_its_record_loads() {
+    let device = Device::flex();
+    let plain = EmbeddingConfig::new(10, 5).init(&device);
+    let layer = config().init(&device);
+    let layer = layer.load_record(plain.clone().into_record().allow_partial(true));
+    let mean = layer.with_mean(|layer| layer.forward(words(&device)));
+    assert_eq!(values(mean), values(plain.forward(words(&device))));
+    let frozen = layer.freeze_sampling().forward(words(&device));
+    assert_eq!(values(frozen), values(plain.forward(words(&device))));
+}
+
+#[test]
+fn the_rows_drawn_are_those_of_the_full_table_to_the_bit() {
+    let device = Device::flex();
+    // Rows of 5 start anywhere in a noise block of 4.
+    let layer = config().init(&device);
+    for index in 0..3 {
+        let drawn = layer.with_draw(3, index, |layer| layer.forward(words(&device)));
+        let table = layer.sample_network(3, index).weight.val();
+        let table = Embedding {
+            weight: burn::module::Param::from_tensor(table),
+        };
+        assert_eq!(values(drawn), values(table.forward(words(&device))));
+    }
+    // Also where the full table was read in the draw before.
+    let _draw = layer.draw(3, 0);
+    let rows = values(layer.forward(words(&device)));
+    let _ = layer.weight.val();
+    assert_eq!(rows, values(layer.forward(words(&device))));
+}
+
+#[test]
+fn a_word_has_one_vector_in_a_call_and_in_a_draw() {
+    let device = Device::flex();
+    let layer = config().init(&device);
+    let output = values(layer.forward(words(&device)));
+    assert_eq!(output[0..5], output[15..20]);
+    assert_eq!(output[5..10], output[25..30]);
+    // Outside a draw each call samples afresh.
+    assert_ne!(output, values(layer.forward(words(&device))));
+    let _draw = layer.draw(1, 0);
+    let first = values(layer.forward(words(&device)));
+    let other = Tensor::<2, Int>::from_ints([[9]], &device);
+    assert_eq!(first[10..15], values(layer.forward(other)));
+}
+
+/// A posterior that can't draw its whole table.
+#[derive(Module, Debug)]
+struct RowsOnly {
+    whole: bool,
+}
+
+impl Posterior for RowsOnly {
+    fn sample<const D: usize>(&self, mu: Tensor<D>, noise: &mut Noise) -> Tensor<D> {
+        assert!(!self.whole, "the whole table was drawn");
+        let epsilon = noise.standard_normal(&mu);
+        mu + epsilon
+    }
+
+    fn std_dev<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
+        mu.ones_like()
+    }
+
+    fn log_density<const D: usize>(&self, mu: Tensor<D>, weight: Tensor<D>) -> Tensor<1> {
+        (weight - mu).square().sum() * -0.5
+    }
+
+    fn rows(&self, _shape: &Shape, _rows: &[usize]) -> Option<Self> {
+        Some(Self { whole: false })
+    }
+}
+
+#[test]
+fn of_a_million_rows_only_those_looked_up_are_drawn() {
+    let device = Device::flex();
+    let rows = 1_000_000;
+    let layer = BayesianEmbedding {
+        weight: Initializer::Zeros.init([rows, 4], &device),
+        padding_idx: None,
+        max_norm: None,
+        norm_type: 2.0,
+    };
+    let layer =
+        layer.attach_posteriors(|_| Some((RowsOnly { whole: true }, NormalPrior::new(1.0))));
+    let last = Tensor::<2, Int>::from_ints([[3, 999_999]], &device);
+    let drawn = layer.with_draw(5, 1, |layer| values(layer.forward(last)));
+    let noise = NoiseKey::new(5, 1, 0);
+    for (element, value) in [
+        (12, drawn[0]),
+        (4 * 999_999, drawn[4]),
+        (4 * 999_999 + 3, drawn[7]),
+    ] {
+        assert_eq!(f64::from(noise.standard_normal_at(element)), value);
+    }
+}
+
+#[test]
+fn a_posterior_without_rows_draws_its_table() {
+    let device = Device::flex();
+    let layer = BayesianEmbedding {
+        weight: Initializer::Zeros.init([10, 5], &device),
+        padding_idx: None,
+        max_norm: None,
+        norm_type: 2.0,
+    };
+    let layer = layer.attach_posteriors(|_| Some((WholeOnly { std: 1.0 }, NormalPrior::new(1.0))));
+    let _draw = layer.draw(1, 0);
+    let output = values(layer.forward(words(&device)));
+    assert_eq!(output[0..5], values(layer.weight.val())[20..25]);
+}
+
+#[derive(Module, Debug)]
+struct WholeOnly {
+    std: f64,
+}
+
+impl Posterior for WholeOnly {
+    fn sample<const D: usize>(&self, mu: Tensor<D>, noise: &mut Noise) -> Tensor<D> {
+        let epsilon = noise.standard_normal(&mu);
+        mu + epsilon * self.std
+    }
+
+    fn std_dev<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
+        mu.ones_like() * self.std
+    }
+
+    fn log_density<const D: usize>(&self, mu: Tensor<D>, weight: Tensor<D>) -> Tensor<1> {
+        (weight - mu).square().sum() * -0.5
+    }
+}
+
+#[test]
+fn padding_is_zero_and_passes_no_gradient_on() {
+    let device = Device::flex().autodiff();
+    let layer = config().with_padding_idx(Some(0)).init(&device);
+    let output = layer.forward(words(&device));
+    let got = values(output.clone());
+    assert!(got[5..10].iter().chain(&got[25..30]).all(|v| *v == 0.0));
+    assert!(got[..5].iter().all(|v| *v != 0.0));
+    let grads = (output + 1.0).powf_scalar(3.0).sum().backward();
+    let mu = values(layer.weight.base().grad(&grads).unwrap());
+    let rho = rho_gradient(&layer, &grads);
+    for gradient in [&mu, &rho] {
+        for (row, gradient) in gradient.chunks(5).enumerate() {
+            let looked_up = [2, 4, 9].contains(&row);
+            assert!(
+                gradient.iter().all(|g| (*g != 0.0) == looked_up),
+                "row {row}"
+            );
+        }
+    }
+    // Nothing but padding.
+    let padding = Tensor::<2, Int>::zeros([2, 3], &device);
+    let output = layer.forward(padding);
+    assert_eq!(output.dims(), [2, 3, 5]);
+    assert!(values(output).iter().all(|v| *v == 0.0));
+}
+
+#[test]
+fn padding_pays_no_kl() {
+    let device = Device::flex().autodiff();
+    let std: f64 = 0.3;
+    let config = config().with_initializer(Initializer::Constant { value: 0.5 });
+    let per_weight = -std.ln() + (std * std + 0.25) / 2.0 - 0.5;
+    for (padding_idx, rows) in [(None, 10.0), (Some(0), 9.0), (Some(9), 9.0)] {
+        let layer = config.clone().with_padding_idx(padding_idx).init(&device);
+        let kl = layer.kl_cost();
+        let want = rows * 5.0 * per_weight;
+        let got = values(kl.clone())[0];
+        assert!(
+            (got - want).abs() < 1e-4 * want,
+            "{padding_idx:?}: {got} for {want}"
+        );
+        let grads = kl.backward();
+        let mu = values(layer.weight.base().grad(&grads).unwrap());
+        let rho = rho_gradient(&layer, &grads);
+        for gradient in [mu, rho] {
+            for (row, gradient) in gradient.chunks(5).enumerate() {
+                let pays = Some(row) != padding_idx;
+                assert!(gradient.iter().all(|g| (*g != 0.0) == pays), "row {row}");
+            }
+        }
+    }
+    // Nor where the KL is estimated at the draw's weights.
+    let prior = PriorConfig::scale_mixture(0.5, 1.0, 0.1);
+    let layer = config
+        .with_prior(prior)
+        .with_padding_idx(Some(3))
+        .init(&device);
+    let _draw = layer.draw(1, 0);
+    assert_eq!(layer.kl_terms()[0].estimator, KlEstimator::MonteCarlo);
+    let grads = layer.kl_cost().backward();
+    let mu = values(layer.weight.base().grad(&grads).unwrap());
+    assert!(mu[15..20].iter().all(|g| *g == 0.0) && mu[..15].iter().all(|g| *g != 0.0));
+}
+
+#[test]
+fn drawn_vectors_are_no_longer_than_the_maximal_norm() {
+    let device = Device::flex();
+    let free = seeded(config().init(&device), 5);
+    for (p, norm_type) in [(1.0, 1.0), (2.0, 2.0), (3.0, 3.0), (0.0, f64::INFINITY)] {
+        // Between the norms of the rows, so that some are scaled and some are not.
+        let norm = |row: &[f64]| -> f64 {
+            match norm_type.is_infinite() {
+                true => row.iter().fold(0.0, |max, v| v.abs().max(max)),
+                false => row
+                    .iter()
+                    .map(|v| v.abs().powf(p))
+                    .sum::<f64>()
+                    .powf(1.0 / p),
+            }
+        };
+        let plain = free.with_draw(2, 0, |layer| values(layer.forward(words(&device))));
+        let mut norms: Vec<f64> = plain.chunks(5).map(norm).collect();
+        norms.sort_by(f64::total_cmp);
+        norms.dedup();
+        let max_norm = (norms[1] + norms[2]) / 2.0;
+        let layer = BayesianEmbedding {
+            max_norm: Some(max_norm),
+            norm_type,
+            ..free.clone()
+        };
+        let scaled = layer.with_draw(2, 0, |layer| values(layer.forward(words(&device))));
+        let mut changed = 0;
+        for (plain, scaled) in plain.chunks(5).zip(scaled.chunks(5)) {
+            let norm = norm(plain);
+            if norm <= max_norm {
+                assert_eq!(plain, scaled);
+                continue;
+            }
+            changed += 1;
+            for (plain, scaled) in plain.iter().zip(scaled) {
+                assert!(
+                    (plain * max_norm / norm - scaled).abs() < 1e-5,
+                    "p {norm_type}"
+                );
+            }
+        }
+        assert!(changed > 0 && changed < 6);
+    }
+}
+
+#[test]
+fn the_gradient_of_the_maximal_norm_is_that_of_the_scaling() {
+    // d/dw of w·max/|w| against a direction is orthogonal to w: scaling a long row up changes nothing.
+    let device = Device::flex().autodiff();
+    let layer = config()
+        .with_max_norm(Some(0.5))
+        .with_initializer(Initializer::Normal {
+            mean: 0.0,
+            std: 3.0,
+        })
+        .init(&device);
+    let one = Tensor::<2, Int>::from_ints([[1]], &device);
+    let _mean = Draw::mean();
+    let grads = layer.forward(one).powf_scalar(3.0).sum().backward();
+    let gradient = values(layer.weight.base().grad(&grads).unwrap());
+    let row = values(layer.weight.base());
+    let (gradient, row) = (&gradient[5..10], &row[5..10]);
+    let dot: f64 = gradient.iter().zip(row).map(|(g, w)| g * w).sum();
+    let size: f64 = gradient.iter().zip(row).map(|(g, w)| (g * w).abs()).sum();
+    assert!(size > 0.0 && dot.abs() < 1e-4 * size, "{dot} of {size}");
+    // A row of zeros has a finite one.
+    let layer = config()
+        .with_max_norm(Some(0.5))
+        .with_initializer(Initializer::Zeros)
+        .init(&device);
+    let one = Tensor::<2, Int>::from_ints([[1]], &device);
+    let grads = layer.forward(one).sum().backward();
+    let gradient = values(layer.weight.base().grad(&grads).unwrap());
+    assert!(gradient[5..10].iter().all(|g| *g == 1.0));
+}
+
+#[test]
+fn a_saved_and_loaded_layer_gives_the_same_draw() {
+    let device = Device::flex();
+    let layer = config().with_padding_idx(Some(2)).init(&device);
+    let loaded = config()
+        .with_padding_idx(Some(2))
+        .init(&device)
+        .load_record(layer.clone().into_record());
+    let of = |layer: &BayesianEmbedding| {
+        layer.with_draw(8, 1, |layer| values(layer.forward(words(&device))))
+    };
+    assert_eq!(of(&layer), of(&loaded));
+    // What is left out of the KL survives the way to validation and back.
+    let layer = config()
+        .with_padding_idx(Some(2))
+        .init(&Device::flex().autodiff());
+    let kl = values(layer.kl_cost());
+    assert_eq!(kl, values(layer.valid().train().kl_cost()));
+}
+
+#[test]
+fn the_configuration_survives_json() {
+    let config = config().with_padding_idx(Some(1)).with_max_norm(Some(2.5));
+    let json = serde_json::to_string(&config).unwrap();
+    let back = BayesianEmbeddingConfig::load_binary(json.as_bytes()).unwrap();
+    assert_eq!(format!("{config:?}"), format!("{back:?}"));
+}
+
+#[test]
+fn display() {
+    let layer = config().with_padding_idx(Some(0)).init(&Device::flex());
+    assert_eq!(
+        layer.to_string(),
+        "BayesianEmbedding {n_embedding: 10, d_model: 5, padding_idx: Some(0), max_norm: None, params: 100}"
+    );
+}
+
+#[test]
+#[should_panic(expected = "index 10 is outside the vocabulary of 10")]
+fn an_index_beyond_the_vocabulary_is_refused() {
+    let device = Device::flex();
+    let index = Tensor::<2, Int>::from_ints([[3, 10]], &device);
+    config().init(&device).forward(index);
+}
+
+#[test]
+#[should_panic(expected = "index -1 is outside the vocabulary of 10")]
+fn a_negative_index_is_refused() {
+    let device = Device::flex();
+    let index = Tensor::<2, Int>::from_ints([[-1]], &device);
+    config().init(&device).forward(index);
+}
+
+#[test]
+#[should_panic(expected = "padding_idx 10 is outside the vocabulary of 10")]
+fn padding_outside_the_vocabulary_is_refused() {
+    config().with_padding_idx(Some(10)).init(&Device::flex());
+}
+
+#[test]
+#[should_panic(expected = "max_norm must be positive, got -1")]
+fn a_negative_norm_is_refused() {
+    config().with_max_norm(Some(-1.0)).init(&Device::flex());
+}

@@ -1,0 +1,190 @@
+//! A trained deterministic network made Bayesian, and what that does to its calibration.
+
+mod cli;
+mod model;
+mod plot;
+mod report;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use blitz_train::blitz_core;
+use blitz_train::prelude::*;
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use burn::train::Interrupter;
+use clap::Parser;
+use example_support::classification::{self, Data, Model, Scores, Settings, predict};
+use example_support::{RunError, RunFolder, digits, exit_code, stop_on_ctrl_c};
+
+use cli::Cli;
+use model::Net;
+use report::{Report, Row};
+
+// The system's allocator gives every large tensor back to the kernel, and page faults then double the time of a step.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// This is all that blitz asks of the network.
+impl Network for Net {
+    type Input = Tensor<4>;
+    type Output = Tensor<2>;
+
+    fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        Net::forward(self, images)
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    exit_code("convert", run(&cli))
+}
+
+fn run(cli: &Cli) -> Result<String, RunError> {
+    let mut data = match &cli.data {
+        Some(folder) => digits::idx(folder)?,
+        None => digits::shipped()?,
+    };
+    data.train = data.train.as_ref().clone().first(cli.limit).into();
+    let device = blitz_core::device::choose(cli.training.device.as_deref())?;
+    let base = cli.training.out.clone();
+    let study = Study {
+        cli,
+        data: &data,
+        device,
+        folder: RunFolder::next(&base.unwrap_or_else(|| PathBuf::from("runs/convert")))?,
+        interrupter: Interrupter::new(),
+    };
+    stop_on_ctrl_c(study.interrupter.clone())?;
+    let report = study.run()?;
+    Ok(if cli.training.json {
+        report.json()
+    } else {
+        report.to_string()
+    })
+}
+
+/// What the trainings of a run share.
+struct Study<'a> {
+    cli: &'a Cli,
+    data: &'a Data,
+    device: Device,
+    folder: RunFolder,
+    interrupter: Interrupter,
+}
+
+impl Study<'_> {
+    fn run(&self) -> Result<Report, RunError> {
+        let cli = self.cli;
+        self.device.seed(cli.training.seed);
+        let device = self.device.clone().autodiff();
+        let untrained = Net::new(self.data.classes.len(), &device);
+
+        let trained = match &cli.checkpoint {
+            Some(path) => untrained.clone().load(path)?,
+            None => {
+                eprintln!("the deterministic network");
+                let (model, _) = self.train(untrained.clone(), cli.epochs, "deterministic")?;
+                model.network.train()
+            }
+        };
+        let record = self.folder.join("deterministic.bpk");
+        trained
+            .clone()
+            .save_file(&record)
+            .map_err(|error| RunError::NotWritable {
+                path: record.clone(),
+                reason: error.to_string(),
+            })?;
+
+        // The conversions: each is one call on the trained network.
+        let moped = MopedConfig::new()
+            .with_delta(cli.delta)
+            .with_prior(PriorConfig::normal(cli.prior_std));
+        let converted = trained.clone().moped(&moped);
+        let last_layer = trained
+            .clone()
+            .moped(&moped.clone().only(WeightFilter::last_layer()));
+        let from_scratch = untrained.bayesianize(
+            &BayesianizeConfig::new().with_prior(PriorConfig::normal(cli.prior_std)),
+        );
+
+        eprintln!("all weights converted, and tuned");
+        let (tuned, time) = self.train(converted.clone(), cli.fine_tune, "tuned")?;
+        eprintln!("the last layer converted, and tuned");
+        let (last_layer, _) = self.train(last_layer, cli.fine_tune, "last-layer")?;
+        eprintln!("Bayesian from scratch");
+        let (from_scratch, _) = self.train(from_scratch, cli.epochs, "from-scratch")?;
+
+        let draws = cli.training.predict_samples;
+        let moped = format!("MOPED, δ = {}", cli.delta);
+        let predictions = [
+            ("deterministic".into(), self.predict(trained, 1)),
+            (format!("{moped}, as it comes"), self.predict(converted, draws)),
+            (
+                format!("{moped}, tuned"),
+                self.predict(tuned.network.clone(), draws),
+            ),
+            (
+                format!("{moped}, last layer, tuned"),
+                self.predict(last_layer.network, draws),
+            ),
+            (
+                "Bayesian from scratch".into(),
+                self.predict(from_scratch.network, draws),
+            ),
+        ];
+        let labels = self.data.test.labels();
+        let plot = self.folder.join("reliability.png");
+        let shown = [&predictions[0], &predictions[2]];
+        plot::reliability(&plot, &shown, &labels)?;
+        let model_file = self.folder.join("model.bpk");
+        tuned.save(&model_file).map_err(|error| RunError::NotWritable {
+            path: model_file.clone(),
+            reason: error.to_string(),
+        })?;
+        let rows = predictions.map(|(name, predictions): (String, CategoricalMixture)| Row {
+            name,
+            scores: Scores::of(&predictions, &labels),
+        });
+        Ok(Report {
+            data: self.data.name.clone(),
+            train_images: self.data.train.len(),
+            test_images: self.data.test.len(),
+            rows: rows.to_vec(),
+            seconds: time.as_secs_f64(),
+            plot,
+            model: model_file,
+        })
+    }
+
+    fn train(
+        &self,
+        network: Net,
+        epochs: usize,
+        name: &str,
+    ) -> Result<(Model<Net>, std::time::Duration), RunError> {
+        let cli = self.cli;
+        let settings = Settings {
+            epochs,
+            batch_size: cli.batch_size,
+            lr: cli.lr,
+            samples: cli.training.samples,
+            beta: BetaSchedule::Constant(cli.beta),
+            seed: cli.training.seed,
+            dashboard: cli.training.dashboard,
+        };
+        let folder = self.folder.join(name);
+        classification::train(network, self.data, &settings, &folder, &self.interrupter)
+    }
+
+    fn predict(&self, network: Net, draws: usize) -> CategoricalMixture {
+        predict(
+            &network.valid(),
+            self.data,
+            draws,
+            self.cli.training.seed,
+            &self.device,
+        )
+    }
+}

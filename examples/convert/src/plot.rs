@@ -1,0 +1,77 @@
+//! A reliability diagram: accuracy over confidence, before and after the conversion.
+
+use std::error::Error;
+use std::path::Path;
+
+use blitz_train::prelude::CategoricalMixture;
+use blitz_train::reliability_bins;
+use example_support::plot::{self, BLUE, FAINT, PlotError, VERMILION, font};
+use plotters::prelude::*;
+
+const BINS: usize = 10;
+
+/// Writes a PNG of the accuracy in bins of confidence, for two predictions; the size of a dot is the root of its share.
+pub fn reliability(
+    path: &Path,
+    predictions: &[&(String, CategoricalMixture); 2],
+    labels: &[usize],
+) -> Result<(), PlotError> {
+    if labels.is_empty() {
+        return Err(PlotError::NoRows);
+    }
+    plot::write(path, || draw(path, predictions, labels))
+}
+
+fn draw(
+    path: &Path,
+    predictions: &[&(String, CategoricalMixture); 2],
+    labels: &[usize],
+) -> Result<(), Box<dyn Error>> {
+    let root = BitMapBackend::new(path, (900, 900)).into_drawing_area();
+    root.fill(&WHITE)?;
+    let mut chart = ChartBuilder::on(&root)
+        .caption("How often a prediction is right, by how sure it is", font(26))
+        .margin(20)
+        .x_label_area_size(60)
+        .y_label_area_size(70)
+        .build_cartesian_2d(0.0..1.02f64, 0.0..1.02f64)?;
+    chart
+        .configure_mesh()
+        .x_desc("confidence")
+        .y_desc("share that is right")
+        .axis_desc_style(font(20))
+        .label_style(font(17))
+        .axis_style(FAINT)
+        .bold_line_style(BLACK.mix(0.08))
+        .light_line_style(TRANSPARENT)
+        .draw()?;
+    chart.draw_series(LineSeries::new(
+        [(0.0, 0.0), (1.0, 1.0)],
+        FAINT.stroke_width(2),
+    ))?;
+    for ((name, predictions), colour) in predictions.iter().zip([VERMILION, BLUE]) {
+        let bins = reliability_bins(&predictions.confidence(), &predictions.correct(labels), BINS);
+        let bins: Vec<_> = bins.into_iter().filter(|bin| bin.count > 0).collect();
+        let line = bins.iter().map(|bin| (bin.confidence, bin.accuracy));
+        chart.draw_series(LineSeries::new(line, colour.mix(0.6).stroke_width(2)))?;
+        let dots = bins.iter().map(|bin| {
+            let share = bin.count as f64 / labels.len() as f64;
+            let radius = 4 + (30.0 * share.sqrt()) as i32;
+            Circle::new((bin.confidence, bin.accuracy), radius, colour.mix(0.6).filled())
+        });
+        let label = format!("{name}: calibration error {:.3}", predictions.ece(labels));
+        chart
+            .draw_series(dots)?
+            .label(label)
+            .legend(move |(x, y)| Circle::new((x + 10, y), 7, colour.mix(0.6).filled()));
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperLeft)
+        .label_font(font(18))
+        .background_style(WHITE.mix(0.85))
+        .border_style(FAINT)
+        .draw()?;
+    root.present()?;
+    Ok(())
+}

@@ -1,0 +1,96 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+use example_support::TrainingArgs;
+use example_support::number::{at_least, learning_rate, not_negative, positive};
+
+/// Forecasts a time series one step ahead with a Bayesian LSTM, and reports how far its intervals can be trusted.
+///
+/// The last fifth of the series is held out; each of its values is forecast from the measured values before it.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "lstm-timeseries", version, args_override_self = true)]
+pub struct Cli {
+    /// The series to forecast, of those that the program carries.
+    #[arg(long, value_enum, default_value_t = SeriesChoice::Co2)]
+    pub series: SeriesChoice,
+
+    /// Forecast this series instead: a column of values, or times and values, with a header or without.
+    ///
+    /// An empty value is a gap.
+    #[arg(long, value_name = "FILE.csv", conflicts_with = "series")]
+    pub data: Option<PathBuf>,
+
+    /// Values that a forecast looks back on [default: 52 for co2, 33 for sunspots, 20 for a file].
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = at_least::<2>)]
+    pub window: Option<usize>,
+
+    /// Units of the LSTM.
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 32, value_parser = at_least::<1>)]
+    pub hidden: usize,
+
+    /// Passes over the training windows.
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 40, value_parser = at_least::<1>)]
+    pub epochs: usize,
+
+    /// Windows in one step.
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 32, value_parser = at_least::<1>)]
+    pub batch_size: usize,
+
+    /// Learning rate at the start; it falls to 0 along a cosine.
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, default_value_t = 5e-3, value_parser = learning_rate)]
+    pub lr: f64,
+
+    /// Deviation of the prior.
+    #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 0.3, value_parser = positive)]
+    pub prior_std: f64,
+
+    /// Deviation that the posteriors start with.
+    #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 0.02, value_parser = positive)]
+    pub initial_std: f64,
+
+    /// Weight of the KL, relative to the ELBO's own.
+    #[arg(long, value_name = "BETA", allow_negative_numbers = true, default_value_t = 1.0, value_parser = not_negative)]
+    pub beta: f64,
+
+    #[command(flatten)]
+    pub training: TrainingArgs,
+}
+
+/// A shipped series, as `--series` takes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SeriesChoice {
+    /// Weekly CO₂ at Mauna Loa, 1958 to 2001.
+    Co2,
+    /// Yearly sunspot numbers, 1700 to 2008.
+    Sunspots,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn command_is_consistent_and_every_option_has_help() {
+        Cli::command().debug_assert();
+        let command = Cli::command();
+        assert!(command.get_arguments().all(|argument| argument.get_help().is_some()));
+    }
+
+    #[test]
+    fn values_out_of_range_are_named() {
+        for (arguments, reason) in [
+            ("--window 1", "whole number of at least 2"),
+            ("--hidden 0", "whole number of at least 1"),
+            ("--estimator local --initial-std -1", "finite number above 0"),
+            ("--series stocks", "possible values: co2, sunspots"),
+        ] {
+            let command = std::iter::once("lstm-timeseries").chain(arguments.split(' '));
+            let message = Cli::try_parse_from(command).unwrap_err().to_string();
+            assert!(message.contains(reason), "{message}");
+        }
+    }
+}

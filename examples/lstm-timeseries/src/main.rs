@@ -1,0 +1,185 @@
+//! One-step forecasts of a time series by a Bayesian LSTM, with intervals one can check.
+
+mod cli;
+mod model;
+mod plot;
+mod report;
+mod series;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use blitz_train::blitz_core;
+use blitz_train::prelude::*;
+use burn::data::dataloader::batcher::Batcher;
+use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
+use burn::data::dataset::InMemDataset;
+use burn::grad_clipping::GradientClippingConfig;
+use burn::optim::AdamConfig;
+use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
+use burn::tensor::{Device, Tensor};
+use burn::train::checkpoint::KeepLastNCheckpoints;
+use burn::train::metric::LossMetric;
+use burn::train::{Interrupter, Learner, SupervisedTraining};
+use clap::Parser;
+use example_support::{RunError, RunFolder, exit_code, stop_on_ctrl_c};
+
+use cli::{Cli, SeriesChoice};
+use model::{Forecaster, Scale, WindowBatcher};
+use report::{Forecast, Report};
+use series::{Series, Window};
+
+// The system's allocator gives every large tensor back to the kernel, and page faults then double the time of a step.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The share of the windows, the last ones, that is held out.
+const TEST_SHARE: f64 = 0.2;
+
+/// The predictive draws are not those of any training step.
+const PREDICTION_SEED: u64 = 0x626c_6974_7a00_0003;
+
+/// The network with its likelihood.
+type Model = ElboModel<Forecaster, GaussianLikelihood>;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    exit_code("lstm-timeseries", run(&cli))
+}
+
+fn run(cli: &Cli) -> Result<String, RunError> {
+    if cli.training.estimator == example_support::EstimatorChoice::Local {
+        return Err(RunError::Setting(
+            "--estimator local: a recurrent layer has shared weights or flipout".into(),
+        ));
+    }
+    let (series, window) = match (&cli.data, cli.series) {
+        (Some(path), _) => (Series::read(path)?, 20),
+        (None, SeriesChoice::Co2) => (Series::co2(), 52),
+        (None, SeriesChoice::Sunspots) => (Series::sunspots(), 33),
+    };
+    let windows = series.windows(cli.window.unwrap_or(window));
+    let held_out = (windows.len() as f64 * TEST_SHARE) as usize;
+    if held_out == 0 {
+        return Err(RunError::Setting(format!(
+            "a window of {} leaves {} forecasts of the {} values: too few to hold some out",
+            cli.window.unwrap_or(window),
+            windows.len(),
+            series.values.len()
+        )));
+    }
+    let (train_windows, test_windows) = windows.split_at(windows.len() - held_out);
+
+    let device = blitz_core::device::choose(cli.training.device.as_deref())?;
+    let base = cli.training.out.clone();
+    let folder = RunFolder::next(&base.unwrap_or_else(|| PathBuf::from("runs/lstm-timeseries")))?;
+    let interrupter = Interrupter::new();
+    stop_on_ctrl_c(interrupter.clone())?;
+
+    let scale = Scale::of(train_windows);
+    let (model, time) = train(
+        cli,
+        scale,
+        [train_windows, test_windows],
+        &device,
+        folder.path(),
+        &interrupter,
+    )?;
+    let batch = WindowBatcher(scale).batch(test_windows.to_vec(), &device);
+    let predictive = model
+        .predict(
+            batch.inputs,
+            cli.training.predict_samples,
+            cli.training.seed ^ PREDICTION_SEED,
+        )
+        .rescale(&[scale.step_mean], &[scale.step_std]);
+
+    let forecasts = Forecast::of(&series, test_windows, &predictive);
+    let plot = folder.join("forecasts.png");
+    plot::band(&plot, &series, &forecasts)?;
+    let model_file = folder.join("model.bpk");
+    model
+        .save(&model_file)
+        .map_err(|error| RunError::NotWritable {
+            path: model_file.clone(),
+            reason: error.to_string(),
+        })?;
+    let report = Report::new(&series, train_windows.len(), &forecasts, time, [plot, model_file]);
+    Ok(if cli.training.json {
+        report.json()
+    } else {
+        report.to_string()
+    })
+}
+
+/// Trains on the first windows and shows how the second go, which decide nothing.
+fn train(
+    cli: &Cli,
+    scale: Scale,
+    [train, test]: [&[Window]; 2],
+    device: &Device,
+    folder: &Path,
+    interrupter: &Interrupter,
+) -> Result<(Model, Duration), RunError> {
+    // Burn draws the initial weights from the device's own generator.
+    device.seed(cli.training.seed);
+    let device = device.clone().autodiff();
+    let elbo = ElboConfig::new(train.len())
+        .with_samples(cli.training.samples)
+        .with_beta(BetaSchedule::Constant(cli.beta))
+        .with_seed(cli.training.seed);
+    let model = ElboModel::new(
+        Forecaster::new(cli, &device),
+        GaussianLikelihoodConfig::new().init(&device),
+        elbo.init(),
+    );
+    let steps = train.len().div_ceil(cli.batch_size) * cli.epochs;
+    let learning_rate = CosineAnnealingLrSchedulerConfig::new(cli.lr, steps)
+        .init()
+        .map_err(RunError::Setting)?;
+    // A recurrent network's gradient explodes now and then.
+    let clipping = GradientClippingConfig::Norm(1.0);
+    let adam = AdamConfig::new().with_grad_clipping(Some(clipping)).init();
+
+    let mut training = SupervisedTraining::new(
+        folder,
+        loader(train, scale, cli.batch_size, Some(cli.training.seed)),
+        loader(test, scale, test.len(), None),
+    )
+    .metrics((
+        LossMetric::new(),
+        NllMetric::new(),
+        KlMetric::new(),
+        RmseMetric::new().with_scale(scale.step_std),
+        CoverageMetric::new(0.95),
+    ))
+    .with_default_checkpointers()
+    .with_checkpointing_strategy(KeepLastNCheckpoints::new(1))
+    .with_interrupter(interrupter.clone())
+    .num_epochs(cli.epochs);
+    if !cli.training.dashboard {
+        let lines = EpochLines::every((cli.epochs / 10).max(1));
+        training = training.renderer(Box::new(lines));
+    }
+    let start = Instant::now();
+    let fitted = fit(training, Learner::new(model, adam, learning_rate))?;
+    if fitted.interrupted.is_some() {
+        eprintln!("stopped early: the report is of the training so far");
+    }
+    Ok((fitted.model, start.elapsed()))
+}
+
+fn loader(
+    windows: &[Window],
+    scale: Scale,
+    batch_size: usize,
+    shuffle: Option<u64>,
+) -> Arc<dyn DataLoader<Batch<Tensor<3>, Tensor<2>>>> {
+    let mut builder = DataLoaderBuilder::new(WindowBatcher(scale)).batch_size(batch_size);
+    if let Some(seed) = shuffle {
+        builder = builder.shuffle(seed);
+    }
+    builder.build(InMemDataset::new(windows.to_vec()))
+}

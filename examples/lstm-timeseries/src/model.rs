@@ -1,0 +1,102 @@
+//! The network, and windows as its batches.
+
+use blitz_train::prelude::*;
+use burn::data::dataloader::batcher::Batcher;
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::cli::Cli;
+use crate::series::Window;
+
+/// An LSTM over the window, and a line on its last state.
+#[derive(Module, Debug)]
+pub struct Forecaster {
+    lstm: BayesianLstm,
+    output: BayesianLinear,
+}
+
+impl Forecaster {
+    /// A new network.
+    pub fn new(cli: &Cli, device: &Device) -> Self {
+        let posterior = PosteriorConfig::normal(cli.initial_std);
+        let prior = PriorConfig::normal(cli.prior_std);
+        let estimator: Estimator = cli.training.estimator.into();
+        let lstm = BayesianLstmConfig::new(1, cli.hidden, true)
+            .with_posterior(posterior.clone())
+            .with_prior(prior.clone())
+            .with_estimator(estimator);
+        let output = BayesianLinearConfig::new(cli.hidden, 1)
+            .with_posterior(posterior)
+            .with_prior(prior)
+            .with_estimator(estimator);
+        Self {
+            lstm: lstm.init(device),
+            output: output.init(device),
+        }
+    }
+}
+
+impl Network for Forecaster {
+    /// `[batch, window, 1]`.
+    type Input = Tensor<3>;
+    /// `[batch, 1]`.
+    type Output = Tensor<2>;
+
+    fn forward(&self, windows: Tensor<3>) -> Tensor<2> {
+        let (hidden, _) = self.lstm.forward(windows, None);
+        let [_, steps, _] = hidden.dims();
+        let last = hidden.narrow(1, steps - 1, 1).squeeze_dim(1);
+        self.output.forward(last)
+    }
+}
+
+/// What brings inputs and steps to deviation 1: from the training windows alone.
+#[derive(Debug, Clone, Copy)]
+pub struct Scale {
+    /// The root mean square of the inputs.
+    pub input: f64,
+    /// The mean step.
+    pub step_mean: f64,
+    /// The deviation of the steps.
+    pub step_std: f64,
+}
+
+impl Scale {
+    /// The scale of these windows.
+    pub fn of(windows: &[Window]) -> Self {
+        let inputs = windows.iter().flat_map(|window| &window.inputs);
+        let (count, squares) = inputs.fold((0usize, 0.0), |(n, sum), x| (n + 1, sum + x * x));
+        let n = windows.len() as f64;
+        let mean = windows.iter().map(|window| window.step).sum::<f64>() / n;
+        let variance = windows.iter().map(|window| (window.step - mean).powi(2)).sum::<f64>() / n;
+        let positive = |scale: f64| if scale > 0.0 { scale } else { 1.0 };
+        Self {
+            input: positive((squares / count.max(1) as f64).sqrt()),
+            step_mean: mean,
+            step_std: positive(variance.sqrt()),
+        }
+    }
+}
+
+/// Stacks windows in their scale.
+#[derive(Debug, Clone)]
+pub struct WindowBatcher(pub Scale);
+
+impl Batcher<Window, Batch<Tensor<3>, Tensor<2>>> for WindowBatcher {
+    fn batch(&self, windows: Vec<Window>, device: &Device) -> Batch<Tensor<3>, Tensor<2>> {
+        let (n, length) = (windows.len(), windows.first().map_or(0, |w| w.inputs.len()));
+        let scale = self.0;
+        let inputs: Vec<f32> = windows
+            .iter()
+            .flat_map(|window| window.inputs.iter().map(|x| (x / scale.input) as f32))
+            .collect();
+        let steps: Vec<f32> = windows
+            .iter()
+            .map(|window| ((window.step - scale.step_mean) / scale.step_std) as f32)
+            .collect();
+        Batch {
+            inputs: Tensor::from_data(TensorData::new(inputs, [n, length, 1]), device),
+            targets: Tensor::from_data(TensorData::new(steps, [n, 1]), device),
+        }
+    }
+}

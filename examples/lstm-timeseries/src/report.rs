@@ -1,0 +1,160 @@
+//! What a run found: as numbers for `--json`, and as text to read.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use blitz_train::prelude::{Interval, NormalMixture};
+use serde::Serialize;
+
+use crate::series::{Series, Window};
+
+/// The levels of the intervals.
+pub const LEVELS: [f64; 3] = [0.5, 0.8, 0.95];
+
+/// A held-out value and what was forecast for it.
+#[derive(Debug, Clone)]
+pub struct Forecast {
+    /// Its time.
+    pub time: f64,
+    /// The value.
+    pub truth: f64,
+    /// The value before it.
+    pub last: f64,
+    /// The mean of the forecast.
+    pub mean: f64,
+    /// The intervals of [`LEVELS`].
+    pub intervals: [Interval; 3],
+    /// The negative log density of the value, in nats.
+    pub nll: f64,
+    /// The deviation between the draws.
+    pub epistemic: f64,
+    /// The deviation of the noise.
+    pub aleatoric: f64,
+}
+
+impl Forecast {
+    /// The forecasts of `windows`, from the predicted steps.
+    pub fn of(series: &Series, windows: &[Window], steps: &NormalMixture) -> Vec<Self> {
+        let mean = steps.mean();
+        let intervals = LEVELS.map(|level| steps.interval(level));
+        let truths: Vec<f64> = windows.iter().map(|window| window.step).collect();
+        let nll = steps.nll(&truths);
+        let (epistemic, aleatoric) = (steps.epistemic_std(), steps.aleatoric_std());
+        let forecast = |(i, window): (usize, &Window)| {
+            let shifted = |interval: Interval| Interval {
+                lower: window.last + interval.lower,
+                upper: window.last + interval.upper,
+            };
+            Self {
+                time: series.times[window.target],
+                truth: series.values[window.target],
+                last: window.last,
+                mean: window.last + mean[i],
+                intervals: [0, 1, 2].map(|level: usize| shifted(intervals[level][i])),
+                nll: nll[i],
+                epistemic: epistemic[i],
+                aleatoric: aleatoric[i],
+            }
+        };
+        windows.iter().enumerate().map(forecast).collect()
+    }
+
+    /// Whether the widest interval holds the value.
+    pub fn inside(&self) -> bool {
+        self.intervals[2].contains(self.truth)
+    }
+}
+
+/// The results of a run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    series: String,
+    unit: String,
+    n_train: usize,
+    n_test: usize,
+    rmse: f64,
+    rmse_of_last_value: f64,
+    nll: f64,
+    coverage_50: f64,
+    coverage_80: f64,
+    coverage_95: f64,
+    width_95: f64,
+    epistemic: f64,
+    aleatoric: f64,
+    seconds: f64,
+    plot: PathBuf,
+    model: PathBuf,
+}
+
+impl Report {
+    /// The report of `forecasts`.
+    pub fn new(
+        series: &Series,
+        n_train: usize,
+        forecasts: &[Forecast],
+        time: Duration,
+        [plot, model]: [PathBuf; 2],
+    ) -> Self {
+        let n = forecasts.len() as f64;
+        let mean = |f: &dyn Fn(&Forecast) -> f64| forecasts.iter().map(f).sum::<f64>() / n;
+        let coverage =
+            |level: usize| mean(&|f| f64::from(u8::from(f.intervals[level].contains(f.truth))));
+        Self {
+            series: series.name.clone(),
+            unit: series.unit.clone(),
+            n_train,
+            n_test: forecasts.len(),
+            rmse: mean(&|f| (f.truth - f.mean).powi(2)).sqrt(),
+            rmse_of_last_value: mean(&|f| (f.truth - f.last).powi(2)).sqrt(),
+            nll: mean(&|f| f.nll),
+            coverage_50: coverage(0),
+            coverage_80: coverage(1),
+            coverage_95: coverage(2),
+            width_95: mean(&|f| f.intervals[2].width()),
+            epistemic: mean(&|f| f.epistemic),
+            aleatoric: mean(&|f| f.aleatoric),
+            seconds: time.as_secs_f64(),
+            plot,
+            model,
+        }
+    }
+
+    /// One line of JSON.
+    pub fn json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_else(|_| unreachable!("numbers, text and paths"))
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+        writeln!(
+            f,
+            "{}: trained on {} steps in {:.0} s, forecast the {} after them\n",
+            self.series, self.n_train, self.seconds, self.n_test
+        )?;
+        writeln!(
+            f,
+            "  RMSE             {:.3} {} (of the last value as the forecast: {:.3})",
+            self.rmse, self.unit, self.rmse_of_last_value
+        )?;
+        writeln!(f, "  NLL              {:.3} nats a step", self.nll)?;
+        writeln!(f, "  50 % interval    holds {}", percent(self.coverage_50))?;
+        writeln!(f, "  80 % interval    holds {}", percent(self.coverage_80))?;
+        writeln!(
+            f,
+            "  95 % interval    holds {}, mean width {:.3} {}",
+            percent(self.coverage_95),
+            self.width_95,
+            self.unit
+        )?;
+        writeln!(
+            f,
+            "  deviation        {:.3} epistemic, {:.3} aleatoric, in the mean",
+            self.epistemic, self.aleatoric
+        )?;
+        writeln!(f, "\n  plot             {}", self.plot.display())?;
+        write!(f, "  model            {}", self.model.display())
+    }
+}

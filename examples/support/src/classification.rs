@@ -1,0 +1,209 @@
+//! An image classifier trained by Burn's Learner on the ELBO, and how good its probabilities are.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use blitz_train::prelude::*;
+use burn::data::dataloader::batcher::Batcher;
+use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
+use burn::data::dataset::InMemDataset;
+use burn::optim::AdamConfig;
+use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
+use burn::tensor::{Device, Int, Tensor};
+use burn::train::checkpoint::KeepLastNCheckpoints;
+use burn::train::metric::{AccuracyMetric, LossMetric};
+use burn::train::{Interrupter, Learner, SupervisedTraining};
+use serde::Serialize;
+
+use crate::RunError;
+use crate::images::{ImageBatcher, ImageError, Images};
+
+/// A network from images to the logits of their classes.
+pub trait Classifier: Network<Input = Tensor<4>, Output = Tensor<2>> {}
+
+impl<N: Network<Input = Tensor<4>, Output = Tensor<2>>> Classifier for N {}
+
+/// A classifier as the Learner trains it.
+pub type Model<N> = ElboModel<N, CategoricalLikelihood>;
+
+/// Rows that a prediction takes at a time.
+const PREDICTED_AT_ONCE: usize = 500;
+
+/// The predictive draws are not those of any training step.
+const PREDICTION_SEED: u64 = 0x626c_6974_7a00_0002;
+
+/// Images to train on and images to test on.
+#[derive(Debug, Clone)]
+pub struct Data {
+    /// Where they are from, for the report.
+    pub name: String,
+    /// What the classes are called.
+    pub classes: Vec<String>,
+    /// Images to train on.
+    pub train: Arc<Images>,
+    /// Images to test on.
+    pub test: Arc<Images>,
+}
+
+impl Data {
+    /// Refuses an empty set.
+    pub fn new(
+        name: &str,
+        classes: Vec<String>,
+        train: Images,
+        test: Images,
+    ) -> Result<Self, RunError> {
+        for (images, name) in [(&train, "training"), (&test, "test")] {
+            if images.is_empty() {
+                return Err(ImageError::None(name).into());
+            }
+        }
+        Ok(Self {
+            name: name.to_string(),
+            classes,
+            train: Arc::new(train),
+            test: Arc::new(test),
+        })
+    }
+}
+
+/// How long to train, and how.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Passes over the training images.
+    pub epochs: usize,
+    /// Images in one step.
+    pub batch_size: usize,
+    /// Learning rate at the start; it falls to 0 along a cosine.
+    pub lr: f64,
+    /// Draws of the weights in a step.
+    pub samples: usize,
+    /// The weight of the KL over the epochs.
+    pub beta: BetaSchedule,
+    /// Seed of the draws and the order of the images.
+    pub seed: u64,
+    /// Burn's dashboard instead of lines.
+    pub dashboard: bool,
+}
+
+/// Trains `network` in `folder`; returns the model of the last epoch and the time it took.
+///
+/// The test images are shown as validation and decide nothing. Asked to stop, it ends with the epoch and returns what it has.
+pub fn train<N: Classifier>(
+    network: N,
+    data: &Data,
+    settings: &Settings,
+    folder: &Path,
+    interrupter: &Interrupter,
+) -> Result<(Model<N>, Duration), RunError> {
+    let likelihood = CategoricalLikelihoodConfig::new(data.classes.len()).init();
+    let elbo = ElboConfig::new(data.train.len())
+        .with_samples(settings.samples)
+        .with_validation_samples(4)
+        .with_beta(settings.beta.clone())
+        .with_seed(settings.seed);
+    let model = ElboModel::new(network, likelihood, elbo.init());
+
+    let steps = data.train.len().div_ceil(settings.batch_size) * settings.epochs;
+    let learning_rate = CosineAnnealingLrSchedulerConfig::new(settings.lr, steps)
+        .init()
+        .map_err(RunError::Setting)?;
+    let learner = Learner::new(model, AdamConfig::new().init(), learning_rate);
+
+    let training = loader(&data.train, data, settings.batch_size, Some(settings.seed));
+    let validation = loader(&data.test, data, PREDICTED_AT_ONCE, None);
+    let mut training = SupervisedTraining::new(folder, training, validation)
+        .metrics((
+            LossMetric::new(),
+            NllMetric::new(),
+            KlMetric::new(),
+            AccuracyMetric::new(),
+        ))
+        .with_default_checkpointers()
+        .with_checkpointing_strategy(KeepLastNCheckpoints::new(1))
+        .with_interrupter(interrupter.clone())
+        .num_epochs(settings.epochs);
+    if !settings.dashboard {
+        let lines = EpochLines::every((settings.epochs / 10).max(1));
+        training = training.renderer(Box::new(lines));
+    }
+    let start = Instant::now();
+    let fitted = fit(training, learner)?;
+    if fitted.interrupted.is_some() {
+        eprintln!("stopped early: the report is of the training so far");
+    }
+    Ok((fitted.model, start.elapsed()))
+}
+
+fn loader(
+    images: &Arc<Images>,
+    data: &Data,
+    batch_size: usize,
+    shuffle: Option<u64>,
+) -> Arc<dyn DataLoader<Batch<Tensor<4>, Tensor<1, Int>>>> {
+    let batcher = ImageBatcher::new(images.clone(), &data.train);
+    let mut builder = DataLoaderBuilder::new(batcher).batch_size(batch_size);
+    if let Some(seed) = shuffle {
+        builder = builder.shuffle(seed);
+    }
+    builder.build(InMemDataset::new((0..images.len()).collect()))
+}
+
+/// What `network` predicts for the test images, from draws `0 .. samples` of one seed.
+///
+/// Give it a network without autodiff, as `valid()` returns it.
+pub fn predict<N: Classifier>(
+    network: &N,
+    data: &Data,
+    samples: usize,
+    seed: u64,
+    device: &Device,
+) -> CategoricalMixture {
+    let likelihood = CategoricalLikelihoodConfig::new(data.classes.len()).init();
+    let batcher = ImageBatcher::new(data.test.clone(), &data.train);
+    let numbers: Vec<usize> = (0..data.test.len()).collect();
+    let parts = numbers.chunks(PREDICTED_AT_ONCE).map(|chunk| {
+        let batch = batcher.batch(chunk.to_vec(), device);
+        let outputs = predict_draws(network, samples, seed ^ PREDICTION_SEED, |network| {
+            network.forward(batch.inputs.clone())
+        });
+        likelihood.predictive(outputs)
+    });
+    let whole = parts.reduce(|mut whole, part| {
+        whole.append(part);
+        whole
+    });
+    whole.unwrap_or_else(|| unreachable!("`Data` holds test images"))
+}
+
+/// How good predictions are.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Scores {
+    /// The share of wrong predictions.
+    pub error: f64,
+    /// The mean negative log likelihood, in nats.
+    pub nll: f64,
+    /// The expected calibration error.
+    pub ece: f64,
+}
+
+impl Scores {
+    /// The scores of `predictions` of `labels`.
+    pub fn of(predictions: &CategoricalMixture, labels: &[usize]) -> Self {
+        let nll = predictions.nll(labels);
+        Self {
+            error: 1.0 - predictions.accuracy(labels),
+            nll: nll.iter().sum::<f64>() / nll.len() as f64,
+            ece: predictions.ece(labels),
+        }
+    }
+}
+
+impl fmt::Display for Scores {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { error, nll, ece } = self;
+        write!(f, "{:6.2} %  {nll:7.4}  {ece:7.4}", 100.0 * error)
+    }
+}

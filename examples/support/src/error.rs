@@ -1,0 +1,56 @@
+//! Why a run has no report.
+
+use std::path::PathBuf;
+
+use blitz_train::blitz_core::device::DeviceError;
+use blitz_train::prelude::FitError;
+use thiserror::Error;
+
+use crate::images::ImageError;
+use crate::plot::PlotError;
+
+/// Why a run has no report. Every message names the file or the value at fault.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The data are at fault.
+    #[error("{path}: {reason}", path = path.display())]
+    Data {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Images and labels don't fit.
+    #[error(transparent)]
+    Images(#[from] ImageError),
+    /// No such device in this build.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// A setting that the command line alone cannot judge.
+    #[error("{0}")]
+    Setting(String),
+    /// The folder cannot be made or written to.
+    #[error("cannot write to {path}: {reason}", path = path.display())]
+    NotWritable {
+        /// The folder or file.
+        path: PathBuf,
+        /// What the operating system says.
+        reason: String,
+    },
+    /// The training failed.
+    #[error(transparent)]
+    Fit(#[from] FitError),
+    /// The plot failed.
+    #[error(transparent)]
+    Plot(#[from] PlotError),
+}
+
+impl RunError {
+    /// The data at `path` are at fault.
+    pub fn data(path: impl Into<PathBuf>, reason: impl std::fmt::Display) -> Self {
+        Self::Data {
+            path: path.into(),
+            reason: reason.to_string(),
+        }
+    }
+}

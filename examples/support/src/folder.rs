@@ -1,0 +1,78 @@
+//! A folder for each run.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::RunError;
+
+/// The folder of one run, new and numbered: what earlier runs saved stays as it was.
+#[derive(Debug, Clone)]
+pub struct RunFolder {
+    path: PathBuf,
+}
+
+impl RunFolder {
+    /// Makes the next of `base/1`, `base/2`, ...
+    pub fn next(base: &Path) -> Result<Self, RunError> {
+        Self::try_next(base).map_err(|error| RunError::NotWritable {
+            path: base.to_path_buf(),
+            reason: error.to_string(),
+        })
+    }
+
+    fn try_next(base: &Path) -> io::Result<Self> {
+        std::fs::create_dir_all(base)?;
+        let number = |entry: io::Result<std::fs::DirEntry>| -> Option<u64> {
+            entry.ok()?.file_name().to_str()?.parse().ok()
+        };
+        let last = std::fs::read_dir(base)?.filter_map(number).max();
+        let mut next = last.unwrap_or(0);
+        // Another run may take a number between the look and the making.
+        loop {
+            next += 1;
+            let path = base.join(next.to_string());
+            match std::fs::create_dir(&path) {
+                Ok(()) => return Ok(Self { path }),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path of `file` in it.
+    pub fn join(&self, file: &str) -> PathBuf {
+        self.path.join(file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_run_gets_a_folder_of_its_own() {
+        let base = tempfile::tempdir().unwrap();
+        let base = base.path().join("runs");
+        let first = RunFolder::next(&base).unwrap();
+        std::fs::write(first.join("model.bpk"), "kept").unwrap();
+        std::fs::create_dir(base.join("7")).unwrap();
+        std::fs::create_dir(base.join("notes")).unwrap();
+        let next = RunFolder::next(&base).unwrap();
+        assert_eq!(next.path(), base.join("8"));
+        assert_eq!(std::fs::read(first.join("model.bpk")).unwrap(), b"kept");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_named() {
+        let base = tempfile::tempdir().unwrap();
+        let file = base.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let error = RunFolder::next(&file.join("runs")).unwrap_err().to_string();
+        assert!(error.starts_with("cannot write to "), "{error}");
+    }
+}

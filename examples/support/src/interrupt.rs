@@ -1,0 +1,35 @@
+//! Ctrl-C, and how a program ends.
+
+use std::process::ExitCode;
+
+use burn::train::Interrupter;
+
+use crate::RunError;
+
+/// The first Ctrl-C ends the training in order, the second at once.
+pub fn stop_on_ctrl_c(interrupter: Interrupter) -> Result<(), RunError> {
+    ctrlc::set_handler(move || {
+        if interrupter.should_stop() {
+            std::process::exit(130);
+        }
+        interrupter.stop(Some("Ctrl-C"));
+    })
+    .map_err(|error| RunError::Setting(format!("cannot listen for Ctrl-C: {error}")))
+}
+
+/// Prints what a program found, or why it found nothing, and says how it should end.
+pub fn exit_code(program: &str, outcome: Result<String, RunError>) -> ExitCode {
+    use std::io::Write;
+
+    match outcome {
+        // A reader that went away (`| head`) is no reason for a panic.
+        Ok(output) => match writeln!(std::io::stdout(), "{output}") {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        },
+        Err(error) => {
+            eprintln!("{program}: {error}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! What blitz's examples share, so that each shows its own part only.
+//!
+//! - [`number`]: value parsers for command-line options that say what is wrong with a value.
+//! - [`TrainingArgs`]: the options that every training has.
+//! - [`RunFolder`]: a new folder for each run; nothing that an earlier run saved is touched.
+//! - [`images`] and [`classification`]: labelled images, and a classifier of them trained by Burn's Learner.
+//! - [`digits`]: the digits that the examples carry, and MNIST's files.
+//! - [`plot`]: fonts, colours and axes of the plots.
+
+mod args;
+mod error;
+mod folder;
+mod interrupt;
+
+pub mod classification;
+pub mod digits;
+pub mod images;
+pub mod number;
+pub mod plot;
+
+pub use args::{EstimatorChoice, TrainingArgs};
+pub use error::RunError;
+pub use folder::RunFolder;
+pub use interrupt::{exit_code, stop_on_ctrl_c};
