@@ -23,6 +23,7 @@
 //! `std` (default) and Burn's backends under Burn's names, as in [`blitz_core`].
 
 pub mod conv;
+pub mod models;
 
 mod embedding;
 mod estimator;

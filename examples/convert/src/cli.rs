@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use example_support::number::{at_least, learning_rate, not_negative, positive};
 use example_support::TrainingArgs;
+use example_support::number::{at_least, learning_rate, not_negative, positive};
 
 /// Makes a trained deterministic network Bayesian, and reports what that does to its calibration.
 ///
@@ -69,6 +69,10 @@ mod tests {
     fn command_is_consistent_and_every_option_has_help() {
         Cli::command().debug_assert();
         let command = Cli::command();
-        assert!(command.get_arguments().all(|argument| argument.get_help().is_some()));
+        assert!(
+            command
+                .get_arguments()
+                .all(|argument| argument.get_help().is_some())
+        );
     }
 }

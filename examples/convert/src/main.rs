@@ -105,9 +105,8 @@ impl Study<'_> {
         let last_layer = trained
             .clone()
             .moped(&moped.clone().only(WeightFilter::last_layer()));
-        let from_scratch = untrained.bayesianize(
-            &BayesianizeConfig::new().with_prior(PriorConfig::normal(cli.prior_std)),
-        );
+        let from_scratch = untrained
+            .bayesianize(&BayesianizeConfig::new().with_prior(PriorConfig::normal(cli.prior_std)));
 
         eprintln!("all weights converted, and tuned");
         let (tuned, time) = self.train(converted.clone(), cli.fine_tune, "tuned")?;
@@ -120,7 +119,10 @@ impl Study<'_> {
         let moped = format!("MOPED, δ = {}", cli.delta);
         let predictions = [
             ("deterministic".into(), self.predict(trained, 1)),
-            (format!("{moped}, as it comes"), self.predict(converted, draws)),
+            (
+                format!("{moped}, as it comes"),
+                self.predict(converted, draws),
+            ),
             (
                 format!("{moped}, tuned"),
                 self.predict(tuned.network.clone(), draws),
@@ -139,10 +141,12 @@ impl Study<'_> {
         let shown = [&predictions[0], &predictions[2]];
         plot::reliability(&plot, &shown, &labels)?;
         let model_file = self.folder.join("model.bpk");
-        tuned.save(&model_file).map_err(|error| RunError::NotWritable {
-            path: model_file.clone(),
-            reason: error.to_string(),
-        })?;
+        tuned
+            .save(&model_file)
+            .map_err(|error| RunError::NotWritable {
+                path: model_file.clone(),
+                reason: error.to_string(),
+            })?;
         let rows = predictions.map(|(name, predictions): (String, CategoricalMixture)| Row {
             name,
             scores: Scores::of(&predictions, &labels),

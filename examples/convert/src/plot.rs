@@ -30,7 +30,10 @@ fn draw(
     let root = BitMapBackend::new(path, (900, 900)).into_drawing_area();
     root.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&root)
-        .caption("How often a prediction is right, by how sure it is", font(26))
+        .caption(
+            "How often a prediction is right, by how sure it is",
+            font(26),
+        )
         .margin(20)
         .x_label_area_size(60)
         .y_label_area_size(70)
@@ -50,14 +53,22 @@ fn draw(
         FAINT.stroke_width(2),
     ))?;
     for ((name, predictions), colour) in predictions.iter().zip([VERMILION, BLUE]) {
-        let bins = reliability_bins(&predictions.confidence(), &predictions.correct(labels), BINS);
+        let bins = reliability_bins(
+            &predictions.confidence(),
+            &predictions.correct(labels),
+            BINS,
+        );
         let bins: Vec<_> = bins.into_iter().filter(|bin| bin.count > 0).collect();
         let line = bins.iter().map(|bin| (bin.confidence, bin.accuracy));
         chart.draw_series(LineSeries::new(line, colour.mix(0.6).stroke_width(2)))?;
         let dots = bins.iter().map(|bin| {
             let share = bin.count as f64 / labels.len() as f64;
             let radius = 4 + (30.0 * share.sqrt()) as i32;
-            Circle::new((bin.confidence, bin.accuracy), radius, colour.mix(0.6).filled())
+            Circle::new(
+                (bin.confidence, bin.accuracy),
+                radius,
+                colour.mix(0.6).filled(),
+            )
         });
         let label = format!("{name}: calibration error {:.3}", predictions.ece(labels));
         chart

@@ -49,7 +49,11 @@ impl fmt::Display for Report {
             "{}: trained on {} images, tested on {}; tuning all weights took {:.0} s\n",
             self.data, self.train_images, self.test_images, self.seconds
         )?;
-        writeln!(f, "  {:<34}  {:>8}  {:>7}  {:>7}", "", "error", "NLL", "ECE")?;
+        writeln!(
+            f,
+            "  {:<34}  {:>8}  {:>7}  {:>7}",
+            "", "error", "NLL", "ECE"
+        )?;
         for row in &self.rows {
             writeln!(f, "  {:<34}  {}", row.name, row.scores)?;
         }

@@ -77,7 +77,11 @@ mod tests {
     fn command_is_consistent_and_every_option_has_help() {
         Cli::command().debug_assert();
         let command = Cli::command();
-        assert!(command.get_arguments().all(|argument| argument.get_help().is_some()));
+        assert!(
+            command
+                .get_arguments()
+                .all(|argument| argument.get_help().is_some())
+        );
     }
 
     #[test]
@@ -85,7 +89,10 @@ mod tests {
         for (arguments, reason) in [
             ("--window 1", "whole number of at least 2"),
             ("--hidden 0", "whole number of at least 1"),
-            ("--estimator local --initial-std -1", "finite number above 0"),
+            (
+                "--estimator local --initial-std -1",
+                "finite number above 0",
+            ),
             ("--series stocks", "possible values: co2, sunspots"),
         ] {
             let command = std::iter::once("lstm-timeseries").chain(arguments.split(' '));

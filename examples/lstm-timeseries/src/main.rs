@@ -106,7 +106,13 @@ fn run(cli: &Cli) -> Result<String, RunError> {
             path: model_file.clone(),
             reason: error.to_string(),
         })?;
-    let report = Report::new(&series, train_windows.len(), &forecasts, time, [plot, model_file]);
+    let report = Report::new(
+        &series,
+        train_windows.len(),
+        &forecasts,
+        time,
+        [plot, model_file],
+    );
     Ok(if cli.training.json {
         report.json()
     } else {

@@ -68,7 +68,11 @@ impl Scale {
         let (count, squares) = inputs.fold((0usize, 0.0), |(n, sum), x| (n + 1, sum + x * x));
         let n = windows.len() as f64;
         let mean = windows.iter().map(|window| window.step).sum::<f64>() / n;
-        let variance = windows.iter().map(|window| (window.step - mean).powi(2)).sum::<f64>() / n;
+        let variance = windows
+            .iter()
+            .map(|window| (window.step - mean).powi(2))
+            .sum::<f64>()
+            / n;
         let positive = |scale: f64| if scale > 0.0 { scale } else { 1.0 };
         Self {
             input: positive((squares / count.max(1) as f64).sqrt()),

@@ -15,7 +15,8 @@ const SHOWN: usize = 156;
 
 /// Writes a PNG of the last forecasts: their 50 % and 95 % bands, their mean, and the values, those outside in another colour.
 pub fn band(path: &Path, series: &Series, forecasts: &[Forecast]) -> Result<(), PlotError> {
-    let finite = |f: &Forecast| f.mean.is_finite() && f.intervals.iter().all(|i| i.width().is_finite());
+    let finite =
+        |f: &Forecast| f.mean.is_finite() && f.intervals.iter().all(|i| i.width().is_finite());
     if let Some(row) = forecasts.iter().position(|forecast| !finite(forecast)) {
         return Err(PlotError::NotFinite { row });
     }
@@ -60,7 +61,10 @@ fn draw(path: &Path, series: &Series, shown: &[Forecast]) -> Result<(), Box<dyn 
 
     for (level, opacity, label) in [(2, 0.15, "95 % interval"), (0, 0.35, "50 % interval")] {
         let upper = shown.iter().map(|f| (f.time, f.intervals[level].upper));
-        let lower = shown.iter().rev().map(|f| (f.time, f.intervals[level].lower));
+        let lower = shown
+            .iter()
+            .rev()
+            .map(|f| (f.time, f.intervals[level].lower));
         let style = BLUE.mix(opacity).filled();
         chart
             .draw_series([Polygon::new(upper.chain(lower).collect::<Vec<_>>(), style)])?

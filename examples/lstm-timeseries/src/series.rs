@@ -60,7 +60,9 @@ impl Series {
             if parsed.is_none() && !value.is_empty() {
                 return Err(format!("line {}: `{value}` is not a number", i + 1));
             }
-            let time = (record.len() > 1).then(|| record.get(0).and_then(time)).flatten();
+            let time = (record.len() > 1)
+                .then(|| record.get(0).and_then(time))
+                .flatten();
             times.push(time.unwrap_or(values.len() as f64));
             values.push(parsed);
         }
@@ -152,7 +154,10 @@ mod tests {
     fn the_shipped_series_are_all_there() {
         let co2 = Series::co2();
         assert_eq!(co2.values.len(), 2284);
-        assert_eq!(co2.measured.iter().filter(|measured| !**measured).count(), 59);
+        assert_eq!(
+            co2.measured.iter().filter(|measured| !**measured).count(),
+            59
+        );
         assert!((co2.times[0] - 1958.24).abs() < 0.01, "{}", co2.times[0]);
         let sunspots = Series::sunspots();
         assert_eq!((sunspots.times[0], sunspots.values[0]), (1700.0, 5.0));
@@ -166,7 +171,10 @@ mod tests {
         let windows = series.windows(2);
         // 5 follows a gap, so that its step is not known.
         assert_eq!(windows.iter().map(|w| w.target).collect::<Vec<_>>(), [5, 6]);
-        assert_eq!((windows[0].inputs.as_slice(), windows[0].step), (&[-1.0, 0.0][..], 1.0));
+        assert_eq!(
+            (windows[0].inputs.as_slice(), windows[0].step),
+            (&[-1.0, 0.0][..], 1.0)
+        );
     }
 
     #[test]
@@ -175,7 +183,13 @@ mod tests {
             Series::parse("", "", "time,value\n1,2\n2,three\n").unwrap_err(),
             "line 3: `three` is not a number"
         );
-        assert_eq!(Series::parse("", "", "").unwrap_err(), "there are no values");
-        assert_eq!(Series::parse("", "", "value\n").unwrap_err(), "there are no values");
+        assert_eq!(
+            Series::parse("", "", "").unwrap_err(),
+            "there are no values"
+        );
+        assert_eq!(
+            Series::parse("", "", "value\n").unwrap_err(),
+            "there are no values"
+        );
     }
 }
