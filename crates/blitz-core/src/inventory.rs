@@ -101,7 +101,9 @@ fn inspect<const D: usize>(param: &Param<Tensor<D>>) -> (bool, Shape) {
     let probe = if param.is_initialized() {
         param.clone()
     } else {
-        let zeros = Tensor::zeros(param.lazy_shape(), &param.lazy_device());
+        // One number seen in every place: the weight may be of a size that is better not allocated twice.
+        let zero = Tensor::<D>::zeros([1; D], &param.lazy_device());
+        let zeros = zero.expand(param.lazy_shape());
         param.clone().transform_for_load(zeros, param.id)
     };
     let shape = probe.shape();

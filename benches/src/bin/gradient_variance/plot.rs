@@ -14,7 +14,7 @@ const LEFT: f64 = 70.0;
 const TOP: f64 = 60.0;
 const GAP: f64 = 90.0;
 /// The vertical axis, in powers of ten.
-const DECADES: (i32, i32) = (-5, 1);
+const DECADES: (i32, i32) = (-4, 0);
 
 /// Variance by batch size in both nets, as multiples of shared weights' at a batch of one.
 pub fn svg(figures: &[Figure]) -> String {
@@ -118,7 +118,7 @@ fn legend(out: &mut String) {
             &[(left, level - 4.0), (left + 28.0, level - 4.0)],
         );
         text(out, left + 34.0, level, "start", label);
-        left += 34.0 + 26.0 + 7.2 * label.chars().count() as f64;
+        left += 34.0 + 24.0 + 6.8 * label.chars().count() as f64;
     }
     let title = "variance of the gradient, relative to one row with shared weights";
     text(out, LEFT, 22.0, "start", title);
