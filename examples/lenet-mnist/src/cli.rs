@@ -21,12 +21,18 @@ pub struct Cli {
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = at_least::<1>)]
     pub limit: Option<usize>,
 
+    /// Report on the last fifth of the training images, kept out of the training, instead of the test images.
+    ///
+    /// To choose settings by.
+    #[arg(long)]
+    pub validate: bool,
+
     /// The network.
     #[arg(long, value_enum, default_value_t = NetChoice::Lenet)]
     pub net: NetChoice,
 
     /// Passes over the training images.
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 40, value_parser = at_least::<1>)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 30, value_parser = at_least::<1>)]
     pub epochs: usize,
 
     /// Images in one step.
@@ -38,20 +44,20 @@ pub struct Cli {
     pub lr: f64,
 
     /// The prior of the weights.
-    #[arg(long, value_enum, default_value_t = PriorChoice::Normal)]
+    #[arg(long, value_enum, default_value_t = PriorChoice::Learned)]
     pub prior: PriorChoice,
 
-    /// Deviation of the normal prior, or of the scale mixture's wide component.
+    /// Deviation of the normal prior, where a learned one starts, or of the scale mixture's wide component.
     #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 0.1, value_parser = positive)]
     pub prior_std: f64,
 
     /// Deviation that the posteriors start with.
-    #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 0.02, value_parser = positive)]
+    #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 0.05, value_parser = positive)]
     pub initial_std: f64,
 
-    /// Weight of the KL, relative to the ELBO's own.
-    #[arg(long, value_name = "BETA", allow_negative_numbers = true, default_value_t = 1.0, value_parser = not_negative)]
-    pub beta: f64,
+    /// Weight of the KL, relative to the ELBO's own [default: 1 with `--data`, 0.03 for the shipped digits].
+    #[arg(long, value_name = "BETA", allow_negative_numbers = true, value_parser = not_negative)]
+    pub beta: Option<f64>,
 
     /// Report what is left when the weights of the least signal to noise are removed: 50, 75, 95 and 98 %.
     #[arg(long)]

@@ -31,7 +31,7 @@ pub struct Cli {
     pub hidden: usize,
 
     /// Passes over the training windows.
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 40, value_parser = at_least::<1>)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 20, value_parser = at_least::<1>)]
     pub epochs: usize,
 
     /// Windows in one step.

@@ -66,7 +66,7 @@ fn draw(
         classes.sort_by(|a, b| probabilities[*b].total_cmp(&probabilities[*a]));
         let share = |class: usize| {
             format!(
-                "{} {:.0} %",
+                "{}: {:.0} %",
                 data.classes[class],
                 100.0 * probabilities[class]
             )
