@@ -6,7 +6,9 @@ use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
 use burn::nn::{Linear, LinearConfig};
-use burn::store::{ModuleRecord, ModuleSnapshot, PytorchStore, SafetensorsStore};
+use burn::store::{
+    ModuleRecord, ModuleSnapshot, PyTorchToBurnAdapter, PytorchStore, SafetensorsStore,
+};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 use example_support::RunError;
@@ -55,21 +57,86 @@ impl Net {
                     .map_err(|error| fail(error.to_string()))
             }
             "safetensors" => {
-                let mut store = SafetensorsStore::from_file(path)
-                    .with_from_adapter(burn::store::PyTorchToBurnAdapter);
+                let mut store =
+                    SafetensorsStore::from_file(path).with_from_adapter(PyTorchToBurnAdapter);
                 let result = self.load_from(&mut store);
-                result.map_err(|error| fail(error.to_string()))?;
+                let applied = result.map_err(|error| fail(error.to_string()))?;
+                no_others(&applied.unused).map_err(fail)?;
                 Ok(self)
             }
             "pt" | "pth" => {
                 let mut store = PytorchStore::from_file(path);
                 let result = self.load_from(&mut store);
-                result.map_err(|error| fail(error.to_string()))?;
+                let applied = result.map_err(|error| fail(error.to_string()))?;
+                no_others(&applied.unused).map_err(fail)?;
                 Ok(self)
             }
             other => Err(fail(format!(
                 "a checkpoint ends in .bpk, .safetensors or .pt, not in `.{other}`"
             ))),
         }
+    }
+}
+
+/// Refuses tensors that the network has no place for: Burn's stores pass over them, but a checkpoint that has them is not this
+/// network's.
+fn no_others(unused: &[String]) -> Result<(), String> {
+    match unused {
+        [] => Ok(()),
+        unused => Err(format!(
+            "the network has no place for {}",
+            unused.join(", ")
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::store::BurnToPyTorchAdapter;
+
+    use super::*;
+
+    /// The network with a layer too many.
+    #[derive(Module, Debug)]
+    struct Other {
+        conv1: Conv2d,
+        conv2: Conv2d,
+        hidden: Linear,
+        output: Linear,
+        head: Linear,
+    }
+
+    #[test]
+    fn a_checkpoint_with_tensors_missing_or_too_many_is_refused_by_their_names() {
+        let device = Device::flex();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("other.safetensors");
+        let net = Net::new(10, &device);
+        let save = |module: &dyn Fn(&mut SafetensorsStore)| {
+            let mut store = SafetensorsStore::from_file(&path)
+                .with_to_adapter(BurnToPyTorchAdapter)
+                .overwrite(true);
+            module(&mut store);
+        };
+        save(&|store| net.save_into(store).unwrap());
+        let loaded = Net::new(10, &device).load(&path).unwrap();
+        let images = Tensor::ones([1, 1, 28, 28], &device);
+        let expected = net.forward(images.clone()).into_data();
+        assert_eq!(loaded.forward(images).into_data(), expected);
+
+        let other = Other {
+            conv1: net.conv1.clone(),
+            conv2: net.conv2.clone(),
+            hidden: net.hidden.clone(),
+            output: net.output.clone(),
+            head: LinearConfig::new(2, 2).init(&device),
+        };
+        save(&|store| other.save_into(store).unwrap());
+        let message = Net::new(10, &device).load(&path).unwrap_err().to_string();
+        assert!(message.contains("no place for head."), "{message}");
+
+        save(&|store| net.hidden.save_into(store).unwrap());
+        let message = Net::new(10, &device).load(&path).unwrap_err().to_string();
+        assert!(message.contains("conv1.weight"), "{message}");
     }
 }

@@ -13,6 +13,10 @@ use example_support::number::{at_least, learning_rate, not_negative, positive};
 #[derive(Debug, Clone, Parser)]
 #[command(name = "lenet-mnist", version, args_override_self = true)]
 pub struct Cli {
+    /// Learn the digits that the program carries, as it does without options.
+    #[arg(long, conflicts_with = "data")]
+    pub digits: bool,
+
     /// Folder with MNIST's four IDX files, packed (`.gz`) or not, in place of the shipped digits.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
