@@ -1,38 +1,30 @@
 //! The program from outside, with settings that take a few seconds.
 
-use std::path::Path;
-use std::process::{Command, Output};
+use example_support::program::{Program, assert_png};
 
-fn run(out: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_convert"))
-        .env_remove("BURN_DEVICE")
-        .args(["--limit", "100", "--epochs", "2", "--fine-tune", "1"])
-        .args(["--predict-samples", "2", "--json"])
-        .args(arguments)
-        .arg("--out")
-        .arg(out)
-        .output()
-        .expect("the program starts")
-}
-
-fn report(out: &Path, arguments: &[&str]) -> serde_json::Value {
-    let output = run(out, arguments);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{stderr}");
-    let text = String::from_utf8(output.stdout).unwrap();
-    serde_json::from_str(text.lines().last().unwrap()).unwrap()
-}
+const PROGRAM: Program = Program {
+    path: env!("CARGO_BIN_EXE_convert"),
+    settings: &[
+        "--limit",
+        "100",
+        "--epochs",
+        "2",
+        "--fine-tune",
+        "1",
+        "--predict-samples",
+        "2",
+    ],
+};
 
 #[test]
 fn a_run_compares_five_networks_and_its_own_checkpoint_can_be_converted_again() {
     let out = tempfile::tempdir().unwrap();
-    let first = report(out.path(), &[]);
+    let first = PROGRAM.report(out.path(), &[]);
     assert_eq!(first["rows"].as_array().unwrap().len(), 5);
-    let plot = std::fs::read(first["plot"].as_str().unwrap()).unwrap();
-    assert_eq!(plot[..8], *b"\x89PNG\r\n\x1a\n");
+    assert_png(&first["plot"]);
 
     let checkpoint = out.path().join("1/deterministic.bpk");
-    let again = report(out.path(), &["--checkpoint", checkpoint.to_str().unwrap()]);
+    let again = PROGRAM.report(out.path(), &["--checkpoint", checkpoint.to_str().unwrap()]);
     // The same deterministic network, so the same scores; and the same draws of what MOPED made of it.
     assert_eq!(first["rows"][0], again["rows"][0]);
     assert_eq!(first["rows"][1], again["rows"][1]);
@@ -54,10 +46,7 @@ fn a_checkpoint_that_does_not_fit_is_named() {
         ("broken.pt", ""),
         ("weights.onnx", "ends in .bpk, .safetensors or .pt"),
     ] {
-        let output = run(out.path(), &["--checkpoint", &path(name)]);
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        let stderr = PROGRAM.refusal(out.path(), &["--checkpoint", &path(name)]);
         assert!(stderr.contains(name) && stderr.contains(reason), "{stderr}");
-        assert!(!stderr.contains("panicked"), "{stderr}");
     }
 }

@@ -1,39 +1,16 @@
 //! The program from outside, with settings that take a few seconds.
 
-use std::path::Path;
-use std::process::{Command, Output};
+use example_support::program::{Program, assert_png};
 
-fn run(out: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_lenet-mnist"))
-        .env_remove("BURN_DEVICE")
-        .args([
-            "--limit",
-            "96",
-            "--epochs",
-            "1",
-            "--predict-samples",
-            "2",
-            "--json",
-        ])
-        .args(arguments)
-        .arg("--out")
-        .arg(out)
-        .output()
-        .expect("the program starts")
-}
-
-fn report(out: &Path, arguments: &[&str]) -> serde_json::Value {
-    let output = run(out, arguments);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{stderr}");
-    let text = String::from_utf8(output.stdout).unwrap();
-    serde_json::from_str(text.lines().last().unwrap()).unwrap()
-}
+const PROGRAM: Program = Program {
+    path: env!("CARGO_BIN_EXE_lenet-mnist"),
+    settings: &["--limit", "96", "--epochs", "1", "--predict-samples", "2"],
+};
 
 #[test]
 fn a_run_compares_three_networks_prunes_and_leaves_a_plot_and_a_model() {
     let out = tempfile::tempdir().unwrap();
-    let report = report(out.path(), &["--prune"]);
+    let report = PROGRAM.report(out.path(), &["--prune"]);
     let error = |row: &serde_json::Value| row["error"].as_f64().unwrap();
     let rows = report["rows"].as_array().unwrap();
     assert_eq!(rows.len(), 3);
@@ -42,8 +19,7 @@ fn a_run_compares_three_networks_prunes_and_leaves_a_plot_and_a_model() {
     // Nothing removed is the network itself.
     assert_eq!(error(&pruned[0]["draws"]), error(&rows[0]));
     assert_eq!(error(&pruned[0]["mean"]), error(&rows[1]));
-    let plot = std::fs::read(report["plot"].as_str().unwrap()).unwrap();
-    assert_eq!(plot[..8], *b"\x89PNG\r\n\x1a\n");
+    assert_png(&report["plot"]);
     assert!(out.path().join("1/model.bpk").is_file());
 }
 
@@ -56,7 +32,7 @@ fn every_prior_and_estimator_trains_the_perceptron() {
         ("normal", "flipout"),
     ] {
         let settings = ["--net", "mlp", "--prior", prior, "--estimator", estimator];
-        let report = report(out.path(), &settings);
+        let report = PROGRAM.report(out.path(), &settings);
         assert_eq!(
             report["weights"],
             784 * 400 + 400 + 400 * 400 + 400 + 400 * 10 + 10
@@ -67,9 +43,7 @@ fn every_prior_and_estimator_trains_the_perceptron() {
 #[test]
 fn a_folder_without_mnist_is_refused() {
     let out = tempfile::tempdir().unwrap();
-    let output = run(out.path(), &["--data", out.path().to_str().unwrap()]);
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    let stderr = PROGRAM.refusal(out.path(), &["--data", out.path().to_str().unwrap()]);
     assert!(
         stderr.contains("train-images-idx3-ubyte: No such file"),
         "{stderr}"

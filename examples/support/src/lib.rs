@@ -7,6 +7,7 @@
 //! - [`comparison`]: a Bayesian classifier beside its deterministic twin.
 //! - [`digits`]: the digits that the examples carry, and MNIST's files.
 //! - [`plot`]: fonts, colours and axes of the plots.
+//! - [`program`]: a program as its tests run it.
 
 mod args;
 mod error;
@@ -20,6 +21,7 @@ pub mod digits;
 pub mod images;
 pub mod number;
 pub mod plot;
+pub mod program;
 
 pub use args::{EstimatorChoice, TrainingArgs};
 pub use error::RunError;

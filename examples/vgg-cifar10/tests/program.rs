@@ -1,27 +1,22 @@
 //! The program from outside, on a small file of CIFAR-10's format and on its own patterns.
 
-use std::path::Path;
-use std::process::{Command, Output};
+use example_support::program::{Program, assert_png};
 
-fn run(out: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_vgg-cifar10"))
-        .env_remove("BURN_DEVICE")
-        .args(["--epochs", "1", "--width", "2", "--hidden", "8", "--json"])
-        .args(["--predict-samples", "2", "--batch-size", "8"])
-        .args(arguments)
-        .arg("--out")
-        .arg(out)
-        .output()
-        .expect("the program starts")
-}
-
-fn report(out: &Path, arguments: &[&str]) -> serde_json::Value {
-    let output = run(out, arguments);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{stderr}");
-    let text = String::from_utf8(output.stdout).unwrap();
-    serde_json::from_str(text.lines().last().unwrap()).unwrap()
-}
+const PROGRAM: Program = Program {
+    path: env!("CARGO_BIN_EXE_vgg-cifar10"),
+    settings: &[
+        "--epochs",
+        "1",
+        "--width",
+        "2",
+        "--hidden",
+        "8",
+        "--predict-samples",
+        "2",
+        "--batch-size",
+        "8",
+    ],
+};
 
 /// Records of CIFAR-10's binary version: a label, then 3×32×32 bytes.
 fn records(count: u8) -> Vec<u8> {
@@ -36,14 +31,13 @@ fn a_folder_of_cifar_files_is_learned() {
     std::fs::create_dir(&data).unwrap();
     std::fs::write(data.join("data_batch_1.bin"), records(16)).unwrap();
     std::fs::write(data.join("test_batch.bin"), records(4)).unwrap();
-    let report = report(out.path(), &["--data", data.to_str().unwrap()]);
+    let report = PROGRAM.report(out.path(), &["--data", data.to_str().unwrap()]);
     assert_eq!(
         (&report["train_images"], &report["test_images"]),
         (&16.into(), &4.into())
     );
     assert_eq!(report["rows"].as_array().unwrap().len(), 3);
-    let plot = std::fs::read(report["plot"].as_str().unwrap()).unwrap();
-    assert_eq!(plot[..8], *b"\x89PNG\r\n\x1a\n");
+    assert_png(&report["plot"]);
 }
 
 #[test]
@@ -56,7 +50,7 @@ fn every_network_of_the_family_trains_on_the_stand_in() {
     ] {
         let settings = ["--net", net, "--limit", "8"];
         let settings: Vec<&str> = settings.into_iter().chain(norm).collect();
-        let report = report(out.path(), &settings);
+        let report = PROGRAM.report(out.path(), &settings);
         assert!(report["rows"][0]["nll"].as_f64().unwrap().is_finite());
     }
 }
@@ -64,8 +58,6 @@ fn every_network_of_the_family_trains_on_the_stand_in() {
 #[test]
 fn a_folder_without_cifar_is_refused() {
     let out = tempfile::tempdir().unwrap();
-    let output = run(out.path(), &["--data", out.path().to_str().unwrap()]);
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    let stderr = PROGRAM.refusal(out.path(), &["--data", out.path().to_str().unwrap()]);
     assert!(stderr.contains("no data_batch_1.bin"), "{stderr}");
 }
