@@ -7,7 +7,10 @@
 //!
 //! - [`BayesianModule`] is implemented for every Burn module: [`bayesianize`](BayesianModule::bayesianize) it, open a
 //!   [`draw`](BayesianModule::draw), ask for its [`kl_cost`](BayesianModule::kl_cost).
-//! - [`Posterior`] and [`Prior`] are the traits to implement for families of your own.
+//! - [`PosteriorConfig`] and [`PriorConfig`] name the families there are; [`Posterior`] and [`Prior`], where they are compared, are the
+//!   traits to implement for families of your own.
+//! - [`BayesianizeConfig`] and [`WeightFilter`] say which weights get which; [`MopedConfig`] starts from a trained network.
+//! - [`Sharpening`] moves a draw along its minibatch's gradient.
 //! - [`noise`] makes the random numbers: a value is a pure function of seed, draw, stream and element.
 //!
 //! Most users depend on `blitz-layers` or `blitz-train`, which re-export this crate.

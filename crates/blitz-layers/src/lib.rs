@@ -18,6 +18,15 @@
 //! # assert_eq!(draws[0].dims(), mean.dims());
 //! ```
 //!
+//! | | |
+//! |---|---|
+//! | linear | [`BayesianLinear`] |
+//! | convolutional | [`BayesianConv1d`](conv::BayesianConv1d), `2d`, `3d`; [`BayesianConvTranspose1d`](conv::BayesianConvTranspose1d), `2d`, `3d` |
+//! | recurrent | [`BayesianLstm`], [`BayesianGru`]: stacked, bidirectional |
+//! | embedding | [`BayesianEmbedding`] |
+//! | networks | [`LeNet`](models::LeNet), [`Vgg`](models::Vgg) |
+//! | attention, transformers, norms, anything else | Burn's own, by [`bayesianize`](blitz_core::BayesianModule::bayesianize) |
+//!
 //! # Features
 //!
 //! `std` (default) and Burn's backends under Burn's names, as in [`blitz_core`].
