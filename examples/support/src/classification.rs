@@ -164,18 +164,16 @@ pub fn predict<N: Classifier>(
     let likelihood = CategoricalLikelihoodConfig::new(data.classes.len()).init();
     let batcher = ImageBatcher::new(data.test.clone(), &data.train);
     let numbers: Vec<usize> = (0..data.test.len()).collect();
-    let parts = numbers.chunks(PREDICTED_AT_ONCE).map(|chunk| {
-        let batch = batcher.batch(chunk.to_vec(), device);
-        let outputs = predict_draws(network, samples, seed ^ PREDICTION_SEED, |network| {
-            network.forward(batch.inputs.clone())
-        });
-        likelihood.predictive(outputs)
+    let batches = numbers.chunks(PREDICTED_AT_ONCE);
+    let batches: Vec<_> = batches
+        .map(|chunk| batcher.batch(chunk.to_vec(), device).inputs)
+        .collect();
+    // A draw makes its weights once, for all images.
+    let outputs = predict_draws(network, samples, seed ^ PREDICTION_SEED, |network| {
+        let logits = batches.iter().map(|images| network.forward(images.clone()));
+        Tensor::cat(logits.collect(), 0)
     });
-    let whole = parts.reduce(|mut whole, part| {
-        whole.append(part);
-        whole
-    });
-    whole.unwrap_or_else(|| unreachable!("`Data` holds test images"))
+    likelihood.predictive(outputs)
 }
 
 /// How good predictions are.
