@@ -85,7 +85,8 @@ impl fmt::Display for PruningReport {
 }
 
 pub(crate) fn signal_to_noise<M: Module>(module: &M) -> Vec<SignalToNoise> {
-    ratios(&survey(module), &Inventory::of(module))
+    let inventory = Inventory::of(module);
+    ratios(&survey(module, &inventory), &inventory)
 }
 
 fn ratios(posteriors: &Attachments, inventory: &Inventory) -> Vec<SignalToNoise> {

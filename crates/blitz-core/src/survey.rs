@@ -131,8 +131,8 @@ impl Attachments {
 }
 
 /// The posteriors of `module`, which keeps them.
-pub(crate) fn survey<M: Module>(module: &M) -> Attachments {
-    gather(module.clone(), &Inventory::of(module)).1
+pub(crate) fn survey<M: Module>(module: &M, inventory: &Inventory) -> Attachments {
+    gather(module.clone(), inventory).1
 }
 
 /// Takes the posteriors off: what is left is a deterministic module of the stored means μ.
