@@ -4,14 +4,21 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use example_support::TrainingArgs;
-use example_support::number::{at_least, learning_rate, not_negative, positive};
+use example_support::number::{at_least, not_negative, positive};
 
 /// Makes a trained deterministic network Bayesian, and reports what that does to its calibration.
 ///
 /// The network is made of Burn's own layers and knows nothing of blitz. Without options it is first trained, on the
 /// digits that the program carries.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "convert", version, args_override_self = true)]
+#[command(
+    name = "convert",
+    version,
+    args_override_self = true,
+    mut_arg("epochs", |arg| arg.default_value("40")
+        .help("Passes over the training images for the deterministic network, and for the one that is Bayesian from scratch")),
+    mut_arg("batch_size", |arg| arg.default_value("50"))
+)]
 pub struct Cli {
     /// Folder with MNIST's four IDX files, packed (`.gz`) or not, in place of the shipped digits.
     #[arg(long, value_name = "DIR")]
@@ -26,10 +33,6 @@ pub struct Cli {
     /// Files of PyTorch's conventions must name and shape the tensors as the network does: conv1, conv2, hidden, output.
     #[arg(long, value_name = "FILE")]
     pub checkpoint: Option<PathBuf>,
-
-    /// Passes over the training images for the deterministic network, and for the one that is Bayesian from scratch.
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 40, value_parser = at_least::<1>)]
-    pub epochs: usize,
 
     /// Passes over the training images after the conversion.
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 20, value_parser = at_least::<1>)]
@@ -46,14 +49,6 @@ pub struct Cli {
     /// Weight of the KL, relative to the ELBO's own.
     #[arg(long, value_name = "BETA", allow_negative_numbers = true, default_value_t = 1.0, value_parser = not_negative)]
     pub beta: f64,
-
-    /// Images in one step.
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 50, value_parser = at_least::<1>)]
-    pub batch_size: usize,
-
-    /// Learning rate at the start of each training; it falls to 0 along a cosine.
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true, default_value_t = 2e-3, value_parser = learning_rate)]
-    pub lr: f64,
 
     #[command(flatten)]
     pub training: TrainingArgs,

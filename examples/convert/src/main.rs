@@ -5,10 +5,8 @@ mod model;
 mod plot;
 mod report;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use blitz_train::blitz_core;
 use blitz_train::prelude::*;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -47,22 +45,14 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         None => digits::shipped()?,
     };
     data.train = data.train.as_ref().clone().first(cli.limit).into();
-    let device = blitz_core::device::choose(cli.training.device.as_deref())?;
-    let base = cli.training.out.clone();
     let study = Study {
         cli,
         data: &data,
-        device,
-        folder: RunFolder::next(&base.unwrap_or_else(|| PathBuf::from("runs/convert")))?,
-        interrupter: Interrupter::new(),
+        device: cli.training.device()?,
+        folder: cli.training.folder("convert")?,
+        interrupter: stop_on_ctrl_c()?,
     };
-    stop_on_ctrl_c(study.interrupter.clone())?;
-    let report = study.run()?;
-    Ok(if cli.training.json {
-        report.json()
-    } else {
-        report.to_string()
-    })
+    Ok(cli.training.present(&study.run()?))
 }
 
 /// What the trainings of a run share.
@@ -85,18 +75,12 @@ impl Study<'_> {
             Some(path) => untrained.clone().load(path)?,
             None => {
                 eprintln!("the deterministic network");
-                let (model, _) = self.train(untrained.clone(), cli.epochs, "deterministic")?;
+                let (model, _) =
+                    self.train(untrained.clone(), cli.training.epochs, "deterministic")?;
                 model.network.train()
             }
         };
-        let record = self.folder.join("deterministic.bpk");
-        trained
-            .clone()
-            .save_file(&record)
-            .map_err(|error| RunError::NotWritable {
-                path: record.clone(),
-                reason: error.to_string(),
-            })?;
+        self.folder.save(trained.clone(), "deterministic.bpk")?;
 
         // The conversions: each is one call on the trained network.
         let moped = MopedConfig::new()
@@ -114,7 +98,7 @@ impl Study<'_> {
         eprintln!("the last layer converted, and tuned");
         let (last_layer, _) = self.train(last_layer, cli.fine_tune, "last-layer")?;
         eprintln!("Bayesian from scratch");
-        let (from_scratch, _) = self.train(from_scratch, cli.epochs, "from-scratch")?;
+        let (from_scratch, _) = self.train(from_scratch, cli.training.epochs, "from-scratch")?;
 
         let draws = cli.training.predict_samples;
         let moped = format!("MOPED, δ = {}", cli.delta);
@@ -141,13 +125,7 @@ impl Study<'_> {
         let plot = self.folder.join("reliability.png");
         let shown = [&predictions[0], &predictions[2]];
         plot::reliability(&plot, &shown, &labels)?;
-        let model_file = self.folder.join("model.bpk");
-        tuned
-            .save(&model_file)
-            .map_err(|error| RunError::NotWritable {
-                path: model_file.clone(),
-                reason: error.to_string(),
-            })?;
+        let model_file = self.folder.save(tuned, "model.bpk")?;
         let rows = predictions.map(|(name, predictions): (String, CategoricalMixture)| Row {
             name,
             scores: Scores::of(&predictions, &labels),
@@ -169,15 +147,9 @@ impl Study<'_> {
         epochs: usize,
         name: &str,
     ) -> Result<(Model<Net>, std::time::Duration), RunError> {
-        let cli = self.cli;
         let settings = Settings {
             epochs,
-            batch_size: cli.batch_size,
-            lr: cli.lr,
-            samples: cli.training.samples,
-            beta: BetaSchedule::Constant(cli.beta),
-            seed: cli.training.seed,
-            dashboard: cli.training.dashboard,
+            ..self.cli.training.settings(self.cli.beta)
         };
         let folder = self.folder.join(name);
         classification::train(network, self.data, &settings, &folder, &self.interrupter)

@@ -20,16 +20,11 @@ pub struct Report {
     /// The time of the tuning of all weights.
     pub seconds: f64,
     /// The plot.
+    #[serde(serialize_with = "example_support::as_text")]
     pub plot: PathBuf,
     /// The converted and tuned network.
+    #[serde(serialize_with = "example_support::as_text")]
     pub model: PathBuf,
-}
-
-impl Report {
-    /// One line of JSON.
-    pub fn json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_else(|_| unreachable!("numbers, text and paths"))
-    }
 }
 
 impl fmt::Display for Report {

@@ -4,14 +4,20 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 use example_support::TrainingArgs;
-use example_support::number::{at_least, learning_rate, not_negative, positive};
+use example_support::number::{at_least, not_negative, positive};
 
 /// Trains a Bayesian LeNet-5 on digits and compares its error and calibration with its deterministic twin's.
 ///
 /// Without options it learns the 1,797 digits of 8×8 pixels that the program carries with it. For MNIST, name a folder
 /// with its four IDX files.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "lenet-mnist", version, args_override_self = true)]
+#[command(
+    name = "lenet-mnist",
+    version,
+    args_override_self = true,
+    mut_arg("epochs", |arg| arg.default_value("30")),
+    mut_arg("batch_size", |arg| arg.default_value("64"))
+)]
 pub struct Cli {
     /// Learn the digits that the program carries, as it does without options.
     #[arg(long, conflicts_with = "data")]
@@ -34,18 +40,6 @@ pub struct Cli {
     /// The network.
     #[arg(long, value_enum, default_value_t = NetChoice::Lenet)]
     pub net: NetChoice,
-
-    /// Passes over the training images.
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 30, value_parser = at_least::<1>)]
-    pub epochs: usize,
-
-    /// Images in one step.
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 64, value_parser = at_least::<1>)]
-    pub batch_size: usize,
-
-    /// Learning rate at the start; it falls to 0 along a cosine.
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true, default_value_t = 2e-3, value_parser = learning_rate)]
-    pub lr: f64,
 
     /// The prior of the weights.
     #[arg(long, value_enum, default_value_t = PriorChoice::Learned)]

@@ -4,17 +4,14 @@ mod cli;
 mod model;
 mod report;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use blitz_train::blitz_core;
 use blitz_train::prelude::*;
 use burn::tensor::Device;
-use burn::train::Interrupter;
 use clap::Parser;
-use example_support::classification::{Classifier, Data, Model, Scores, Settings};
+use example_support::classification::{Classifier, Data, Model, Scores};
 use example_support::comparison::Study;
-use example_support::{RunError, RunFolder, digits, exit_code, stop_on_ctrl_c};
+use example_support::{RunError, digits, exit_code, stop_on_ctrl_c};
 
 use cli::{Cli, NetChoice};
 use model::{Bayes, LeNetClassifier, Mlp};
@@ -49,23 +46,13 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         let (train, validation) = data.train.as_ref().clone().split_last(fifth);
         data = Data::new(&data.name, data.classes, train, validation)?;
     }
-    let device = blitz_core::device::choose(cli.training.device.as_deref())?;
-    let base = cli.training.out.clone();
-    let folder = RunFolder::next(&base.unwrap_or_else(|| PathBuf::from("runs/lenet-mnist")))?;
-    let interrupter = Interrupter::new();
-    stop_on_ctrl_c(interrupter.clone())?;
-    let settings = Settings {
-        epochs: cli.epochs,
-        batch_size: cli.batch_size,
-        lr: cli.lr,
-        samples: cli.training.samples,
-        beta: BetaSchedule::Constant(cli.beta.unwrap_or(match cli.data {
-            Some(_) => 1.0,
-            None => SHIPPED_BETA,
-        })),
-        seed: cli.training.seed,
-        dashboard: cli.training.dashboard,
-    };
+    let settings = cli.training.settings(cli.beta.unwrap_or(match cli.data {
+        Some(_) => 1.0,
+        None => SHIPPED_BETA,
+    }));
+    let device = cli.training.device()?;
+    let folder = cli.training.folder("lenet-mnist")?;
+    let interrupter = stop_on_ctrl_c()?;
     let study = Study {
         data: &data,
         settings: &settings,
@@ -86,11 +73,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
             })?
         }
     };
-    Ok(if cli.training.json {
-        report.json()
-    } else {
-        report.to_string()
-    })
+    Ok(cli.training.present(&report))
 }
 
 fn report<N: Classifier>(

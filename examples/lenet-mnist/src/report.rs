@@ -27,13 +27,6 @@ pub struct Pruned {
     pub mean: Scores,
 }
 
-impl Report {
-    /// One line of JSON.
-    pub fn json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_else(|_| unreachable!("numbers, text and paths"))
-    }
-}
-
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.comparison)?;

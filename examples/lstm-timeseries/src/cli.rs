@@ -4,13 +4,18 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 use example_support::TrainingArgs;
-use example_support::number::{at_least, learning_rate, not_negative, positive};
+use example_support::number::{at_least, not_negative, positive};
 
 /// Forecasts a time series one step ahead with a Bayesian LSTM, and reports how far its intervals can be trusted.
 ///
 /// The last fifth of the series is held out; each of its values is forecast from the measured values before it.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "lstm-timeseries", version, args_override_self = true)]
+#[command(
+    name = "lstm-timeseries",
+    version,
+    args_override_self = true,
+    mut_arg("lr", |arg| arg.default_value("5e-3"))
+)]
 pub struct Cli {
     /// The series to forecast, of those that the program carries.
     #[arg(long, value_enum, default_value_t = SeriesChoice::Co2)]
@@ -29,18 +34,6 @@ pub struct Cli {
     /// Units of the LSTM.
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 32, value_parser = at_least::<1>)]
     pub hidden: usize,
-
-    /// Passes over the training windows.
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 20, value_parser = at_least::<1>)]
-    pub epochs: usize,
-
-    /// Windows in one step.
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 32, value_parser = at_least::<1>)]
-    pub batch_size: usize,
-
-    /// Learning rate at the start; it falls to 0 along a cosine.
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true, default_value_t = 5e-3, value_parser = learning_rate)]
-    pub lr: f64,
 
     /// Deviation of the prior.
     #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 0.3, value_parser = positive)]

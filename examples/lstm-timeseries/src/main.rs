@@ -6,12 +6,11 @@ mod plot;
 mod report;
 mod series;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use blitz_train::blitz_core;
 use blitz_train::prelude::*;
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
@@ -24,7 +23,7 @@ use burn::train::checkpoint::KeepLastNCheckpoints;
 use burn::train::metric::LossMetric;
 use burn::train::{Interrupter, Learner, SupervisedTraining};
 use clap::Parser;
-use example_support::{RunError, RunFolder, exit_code, stop_on_ctrl_c};
+use example_support::{RunError, exit_code, stop_on_ctrl_c};
 
 use cli::{Cli, SeriesChoice};
 use model::{Forecaster, Scale, WindowBatcher};
@@ -72,11 +71,9 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     }
     let (train_windows, test_windows) = windows.split_at(windows.len() - held_out);
 
-    let device = blitz_core::device::choose(cli.training.device.as_deref())?;
-    let base = cli.training.out.clone();
-    let folder = RunFolder::next(&base.unwrap_or_else(|| PathBuf::from("runs/lstm-timeseries")))?;
-    let interrupter = Interrupter::new();
-    stop_on_ctrl_c(interrupter.clone())?;
+    let device = cli.training.device()?;
+    let folder = cli.training.folder("lstm-timeseries")?;
+    let interrupter = stop_on_ctrl_c()?;
 
     let scale = Scale::of(train_windows);
     let (model, time) = train(
@@ -99,13 +96,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     let forecasts = Forecast::of(&series, test_windows, &predictive);
     let plot = folder.join("forecasts.png");
     plot::band(&plot, &series, &forecasts)?;
-    let model_file = folder.join("model.bpk");
-    model
-        .save(&model_file)
-        .map_err(|error| RunError::NotWritable {
-            path: model_file.clone(),
-            reason: error.to_string(),
-        })?;
+    let model_file = folder.save(model, "model.bpk")?;
     let report = Report::new(
         &series,
         train_windows.len(),
@@ -113,11 +104,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         time,
         [plot, model_file],
     );
-    Ok(if cli.training.json {
-        report.json()
-    } else {
-        report.to_string()
-    })
+    Ok(cli.training.present(&report))
 }
 
 /// Trains on the first windows and shows how the second go, which decide nothing.
@@ -141,8 +128,8 @@ fn train(
         GaussianLikelihoodConfig::new().init(&device),
         elbo.init(),
     );
-    let steps = train.len().div_ceil(cli.batch_size) * cli.epochs;
-    let learning_rate = CosineAnnealingLrSchedulerConfig::new(cli.lr, steps)
+    let steps = train.len().div_ceil(cli.training.batch_size) * cli.training.epochs;
+    let learning_rate = CosineAnnealingLrSchedulerConfig::new(cli.training.lr, steps)
         .init()
         .map_err(RunError::Setting)?;
     // A recurrent network's gradient explodes now and then.
@@ -151,7 +138,12 @@ fn train(
 
     let mut training = SupervisedTraining::new(
         folder,
-        loader(train, scale, cli.batch_size, Some(cli.training.seed)),
+        loader(
+            train,
+            scale,
+            cli.training.batch_size,
+            Some(cli.training.seed),
+        ),
         loader(test, scale, test.len(), None),
     )
     .metrics((
@@ -164,9 +156,9 @@ fn train(
     .with_default_checkpointers()
     .with_checkpointing_strategy(KeepLastNCheckpoints::new(1))
     .with_interrupter(interrupter.clone())
-    .num_epochs(cli.epochs);
+    .num_epochs(cli.training.epochs);
     if !cli.training.dashboard {
-        let lines = EpochLines::every((cli.epochs / 10).max(1));
+        let lines = EpochLines::every((cli.training.epochs / 10).max(1));
         training = training.renderer(Box::new(lines));
     }
     let start = Instant::now();

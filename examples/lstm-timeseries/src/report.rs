@@ -83,7 +83,9 @@ pub struct Report {
     epistemic: f64,
     aleatoric: f64,
     seconds: f64,
+    #[serde(serialize_with = "example_support::as_text")]
     plot: PathBuf,
+    #[serde(serialize_with = "example_support::as_text")]
     model: PathBuf,
 }
 
@@ -118,11 +120,6 @@ impl Report {
             plot,
             model,
         }
-    }
-
-    /// One line of JSON.
-    pub fn json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_else(|_| unreachable!("numbers, text and paths"))
     }
 }
 

@@ -66,10 +66,8 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         cli,
         table: &table,
         device: blitz_core::device::choose(cli.device.as_deref())?,
-        interrupter: Interrupter::new(),
+        interrupter: stop_on_ctrl_c().map_err(|error| RunError::Setting(error.to_string()))?,
     };
-    stop_on_ctrl_c(run.interrupter.clone())
-        .map_err(|error| RunError::Setting(error.to_string()))?;
 
     if let [(name, split)] = splits.as_slice() {
         let report = run.split(name, split, &Folder::new(&cli.out), cli.resume)?;

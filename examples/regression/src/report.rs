@@ -1,9 +1,9 @@
 //! What a run found: as numbers for `--json`, and as text to read.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 /// How many test rows the text shows.
 const SHOWN: usize = 6;
@@ -96,10 +96,10 @@ pub struct Report {
     /// The device computed on.
     pub device: String,
     /// The plot of the intervals.
-    #[serde(serialize_with = "as_text")]
+    #[serde(serialize_with = "example_support::as_text")]
     pub plot: PathBuf,
     /// The trained model.
-    #[serde(serialize_with = "as_text")]
+    #[serde(serialize_with = "example_support::as_text")]
     pub model: PathBuf,
     /// The test rows that the text shows; see [`spread`].
     pub rows: Vec<Row>,
@@ -174,7 +174,7 @@ pub struct SplitSummary {
     /// Duration of the training, all splits together.
     pub seconds: f64,
     /// The folder that holds the plot and the model of each split.
-    #[serde(serialize_with = "as_text")]
+    #[serde(serialize_with = "example_support::as_text")]
     pub out: PathBuf,
     /// The splits one by one.
     pub reports: Vec<Report>,
@@ -285,11 +285,6 @@ impl fmt::Display for MeanError {
 #[must_use]
 pub fn json(report: &impl Serialize) -> String {
     serde_json::to_string(report).expect("a report is numbers and text")
-}
-
-/// Serde refuses a path that is not UTF-8, and a run should not fail at its last line.
-fn as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&path.display())
 }
 
 /// The test rows in columns as wide as their widest cell, numbers to the right.

@@ -1,15 +1,33 @@
 //! The options that every training has.
 
-use std::path::PathBuf;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
 
-use blitz_train::prelude::Estimator;
+use blitz_train::blitz_core::device;
+use blitz_train::prelude::{BetaSchedule, Estimator};
+use burn::tensor::Device;
 use clap::{Args, ValueEnum};
+use serde::Serialize;
 
-use crate::number::at_least;
+use crate::classification::Settings;
+use crate::number::{at_least, learning_rate};
+use crate::{RunError, RunFolder};
 
-/// The options that every training has; flatten them into a command line.
+/// The options that every training has; flatten them into a command line, which may change their defaults by `mut_arg`.
 #[derive(Debug, Clone, Args)]
 pub struct TrainingArgs {
+    /// Passes over the training set.
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 20, value_parser = at_least::<1>)]
+    pub epochs: usize,
+
+    /// Examples in one step.
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 32, value_parser = at_least::<1>)]
+    pub batch_size: usize,
+
+    /// Learning rate at the start; it falls to 0 along a cosine.
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, default_value_t = 2e-3, value_parser = learning_rate)]
+    pub lr: f64,
+
     /// Seed of the initial weights, the draws and the order of the examples.
     #[arg(long, value_name = "SEED", default_value_t = 42)]
     pub seed: u64,
@@ -43,6 +61,43 @@ pub struct TrainingArgs {
     /// Show Burn's dashboard in the terminal while training.
     #[arg(long, conflicts_with = "json")]
     pub dashboard: bool,
+}
+
+impl TrainingArgs {
+    /// How to train a classifier, with the KL weighted by `beta`.
+    pub fn settings(&self, beta: f64) -> Settings {
+        Settings {
+            epochs: self.epochs,
+            batch_size: self.batch_size,
+            lr: self.lr,
+            samples: self.samples,
+            beta: BetaSchedule::Constant(beta),
+            seed: self.seed,
+            dashboard: self.dashboard,
+        }
+    }
+
+    /// The device to compute on.
+    pub fn device(&self) -> Result<Device, RunError> {
+        Ok(device::choose(self.device.as_deref())?)
+    }
+
+    /// A new folder for a run of `program`.
+    pub fn folder(&self, program: &str) -> Result<RunFolder, RunError> {
+        let default = || Path::new("runs").join(program);
+        RunFolder::next(&self.out.clone().unwrap_or_else(default))
+    }
+
+    /// A report as one line of JSON, or as text to read.
+    ///
+    /// Its paths have to be serialized by [`as_text`](crate::as_text).
+    pub fn present(&self, report: &(impl Serialize + Display)) -> String {
+        if self.json {
+            serde_json::to_string(report).unwrap_or_else(|_| unreachable!("numbers and text"))
+        } else {
+            report.to_string()
+        }
+    }
 }
 
 /// An estimator, as `--estimator` takes it.

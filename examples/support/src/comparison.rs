@@ -71,13 +71,7 @@ impl Study<'_> {
         ];
         let plot = self.folder.join("unsure.png");
         unsure::most_unsure(&plot, data, &predictive)?;
-        let model_file = self.folder.join("model.bpk");
-        model
-            .save(&model_file)
-            .map_err(|error| RunError::NotWritable {
-                path: model_file.clone(),
-                reason: error.to_string(),
-            })?;
+        let model_file = self.folder.save(model.clone(), "model.bpk")?;
         let comparison = Comparison {
             data: data.name.clone(),
             train_images: data.train.len(),
@@ -128,8 +122,10 @@ pub struct Comparison {
     /// The device.
     pub device: String,
     /// The plot.
+    #[serde(serialize_with = "crate::as_text")]
     pub plot: PathBuf,
     /// The saved model.
+    #[serde(serialize_with = "crate::as_text")]
     pub model: PathBuf,
 }
 

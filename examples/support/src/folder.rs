@@ -3,6 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use burn::module::Module;
+use serde::Serializer;
+
 use crate::RunError;
 
 /// The folder of one run, new and numbered: what earlier runs saved stays as it was.
@@ -44,10 +47,27 @@ impl RunFolder {
         &self.path
     }
 
+    /// Saves a module as `file` in it, and returns the path.
+    pub fn save<M: Module>(&self, module: M, file: &str) -> Result<PathBuf, RunError> {
+        let path = self.join(file);
+        match module.save_file(&path) {
+            Ok(()) => Ok(path),
+            Err(error) => Err(RunError::NotWritable {
+                path,
+                reason: error.to_string(),
+            }),
+        }
+    }
+
     /// The path of `file` in it.
     pub fn join(&self, file: &str) -> PathBuf {
         self.path.join(file)
     }
+}
+
+/// Serializes a path as it is shown: serde refuses one that is not UTF-8, and a run should not fail at its last line.
+pub fn as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
 }
 
 #[cfg(test)]

@@ -6,15 +6,18 @@ use burn::train::Interrupter;
 
 use crate::RunError;
 
-/// The first Ctrl-C ends the training in order, the second at once.
-pub fn stop_on_ctrl_c(interrupter: Interrupter) -> Result<(), RunError> {
+/// What stops a training on Ctrl-C: the first ends it in order, the second at once.
+pub fn stop_on_ctrl_c() -> Result<Interrupter, RunError> {
+    let interrupter = Interrupter::new();
+    let stopping = interrupter.clone();
     ctrlc::set_handler(move || {
-        if interrupter.should_stop() {
+        if stopping.should_stop() {
             std::process::exit(130);
         }
-        interrupter.stop(Some("Ctrl-C"));
+        stopping.stop(Some("Ctrl-C"));
     })
-    .map_err(|error| RunError::Setting(format!("cannot listen for Ctrl-C: {error}")))
+    .map_err(|error| RunError::Setting(format!("cannot listen for Ctrl-C: {error}")))?;
+    Ok(interrupter)
 }
 
 /// Prints what a program found, or why it found nothing, and says how it should end.

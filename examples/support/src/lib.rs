@@ -25,5 +25,5 @@ pub mod program;
 
 pub use args::{EstimatorChoice, TrainingArgs};
 pub use error::RunError;
-pub use folder::RunFolder;
+pub use folder::{RunFolder, as_text};
 pub use interrupt::{exit_code, stop_on_ctrl_c};

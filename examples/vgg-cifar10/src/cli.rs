@@ -4,13 +4,18 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 use example_support::TrainingArgs;
-use example_support::number::{at_least, learning_rate, not_negative, positive};
+use example_support::number::{at_least, not_negative, positive};
 
 /// Trains a Bayesian VGG network on CIFAR-10 and compares its error and calibration with its deterministic twin's.
 ///
 /// Without `--data` it draws itself a stand-in, four kinds of patterns, to show that it runs.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "vgg-cifar10", version, args_override_self = true)]
+#[command(
+    name = "vgg-cifar10",
+    version,
+    args_override_self = true,
+    mut_arg("epochs", |arg| arg.default_value("6"))
+)]
 pub struct Cli {
     /// Folder with CIFAR-10's binary version: data_batch_1.bin to data_batch_5.bin and test_batch.bin.
     #[arg(long, value_name = "DIR")]
@@ -35,18 +40,6 @@ pub struct Cli {
     /// Units of the two hidden linear layers: 4096 in the paper.
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 64, value_parser = at_least::<1>)]
     pub hidden: usize,
-
-    /// Passes over the training images.
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 6, value_parser = at_least::<1>)]
-    pub epochs: usize,
-
-    /// Images in one step.
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 32, value_parser = at_least::<1>)]
-    pub batch_size: usize,
-
-    /// Learning rate at the start; it falls to 0 along a cosine.
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true, default_value_t = 2e-3, value_parser = learning_rate)]
-    pub lr: f64,
 
     /// Deviation of the normal prior.
     #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 0.1, value_parser = positive)]

@@ -3,19 +3,16 @@
 mod cifar;
 mod cli;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use blitz_train::blitz_core;
 use blitz_train::blitz_layers::models::{Vgg, VggConfig};
 use blitz_train::prelude::*;
 use burn::module::Module;
 use burn::tensor::Tensor;
-use burn::train::Interrupter;
 use clap::Parser;
-use example_support::classification::{Data, Settings};
+use example_support::classification::Data;
 use example_support::comparison::Study;
-use example_support::{RunError, RunFolder, exit_code, stop_on_ctrl_c};
+use example_support::{RunError, exit_code, stop_on_ctrl_c};
 
 use cli::{Cli, Depth};
 
@@ -54,20 +51,10 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     if let Some(limit) = cli.limit {
         data.train = data.train.as_ref().clone().first(limit).into();
     }
-    let device = blitz_core::device::choose(cli.training.device.as_deref())?;
-    let base = cli.training.out.clone();
-    let folder = RunFolder::next(&base.unwrap_or_else(|| PathBuf::from("runs/vgg-cifar10")))?;
-    let interrupter = Interrupter::new();
-    stop_on_ctrl_c(interrupter.clone())?;
-    let settings = Settings {
-        epochs: cli.epochs,
-        batch_size: cli.batch_size,
-        lr: cli.lr,
-        samples: cli.training.samples,
-        beta: BetaSchedule::Constant(cli.beta),
-        seed: cli.training.seed,
-        dashboard: cli.training.dashboard,
-    };
+    let settings = cli.training.settings(cli.beta);
+    let device = cli.training.device()?;
+    let folder = cli.training.folder("vgg-cifar10")?;
+    let interrupter = stop_on_ctrl_c()?;
     let study = Study {
         data: &data,
         settings: &settings,
@@ -80,12 +67,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     let (_, comparison) = study.run(|device| VggClassifier {
         net: config.init(device),
     })?;
-    Ok(if cli.training.json {
-        serde_json::to_string(&comparison)
-            .unwrap_or_else(|_| unreachable!("numbers, text and paths"))
-    } else {
-        comparison.to_string()
-    })
+    Ok(cli.training.present(&comparison))
 }
 
 fn config(cli: &Cli, classes: usize) -> VggConfig {
