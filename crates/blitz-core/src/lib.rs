@@ -22,6 +22,7 @@
 
 pub mod deviation;
 pub mod device;
+pub mod kernels;
 pub mod noise;
 
 mod convert;
@@ -39,6 +40,7 @@ mod prior;
 mod pruning;
 mod rows;
 mod sharpening;
+mod simd;
 mod special;
 mod survey;
 mod variational;

@@ -4,8 +4,8 @@
 //! `f32`, whoever asks, in whatever order, on how many threads and on which CPU. Nothing is stored, so a
 //! backward pass makes the noise of its forward pass again instead of keeping it.
 
-mod fill;
-mod normal;
+pub(crate) mod fill;
+pub(crate) mod normal;
 mod philox;
 mod rng;
 #[cfg(test)]
@@ -15,7 +15,7 @@ pub use philox::philox4x32_10;
 pub use rng::PhiloxRng;
 
 /// Elements, and words, in a stream: four for each of 2³² blocks.
-const STREAM_LEN: u64 = 1 << 34;
+pub(crate) const STREAM_LEN: u64 = 1 << 34;
 
 /// The name of one stream of standard normals, `N(0, 1)`.
 ///

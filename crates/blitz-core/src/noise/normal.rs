@@ -36,7 +36,7 @@ pub(super) fn unit(word: u32) -> f32 {
 /// `u = 2ᵉ·m` with `m` in `[√½, √2)`, so that `e = 0` around 1 and nothing cancels there; then
 /// `ln u = e ln 2 + f − f²/2 + f³·P(f)` with `f = m − 1`.
 #[inline(always)]
-pub(super) fn ln(u: f32) -> f32 {
+pub(crate) fn ln(u: f32) -> f32 {
     const SQRT_HALF: i32 = 0x3F35_04F3;
     // ln 2 in two parts, the first short enough that `e` times it is exact.
     const LN_2_HIGH: f32 = 0.693_359_375;

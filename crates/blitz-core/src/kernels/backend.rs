@@ -1,0 +1,185 @@
+//! The fused operations as Burn sees them: on one backend's primitives, and dispatched to whichever backend a tensor is on.
+#![allow(deprecated)] // ndarray stays supported here.
+
+use burn::backend::{Backend, backend_extension, tensor::FloatTensor};
+
+use super::formula::{NoiseSpan, NormalSum, ScaleMixture};
+
+/// The fused operations and their derivatives on the primitives of one backend.
+///
+/// Tensors are read in row-major order, whatever their strides; `mu` and `rho` have the same number of elements, not
+/// necessarily the same shape. Arithmetic is in `f32`, or in `f64` for `f64` tensors; half-precision tensors are rounded
+/// once, at the end. A result has the element type of its first argument.
+pub trait FusedKernels: Backend {
+    /// `ε`, shaped like `like`.
+    fn standard_normal(like: FloatTensor<Self>, noise: NoiseSpan) -> FloatTensor<Self>;
+
+    /// `μ + σ ε`, shaped like `mu`.
+    fn draw(
+        mu: FloatTensor<Self>,
+        rho: FloatTensor<Self>,
+        noise: NoiseSpan,
+    ) -> FloatTensor<Self>;
+
+    /// The gradient of [`draw`](Self::draw) in ρ, shaped like `rho`; the one in μ is `grad` itself.
+    fn draw_backward(
+        grad: FloatTensor<Self>,
+        rho: FloatTensor<Self>,
+        noise: NoiseSpan,
+    ) -> FloatTensor<Self>;
+
+    /// `Σ c + a ln σ + b (μ² + σ²)`, of shape `[1]`.
+    fn normal_sum(
+        mu: FloatTensor<Self>,
+        rho: FloatTensor<Self>,
+        form: NormalSum,
+    ) -> FloatTensor<Self>;
+
+    /// The gradients of [`normal_sum`](Self::normal_sum) in μ and ρ, shaped like these.
+    fn normal_sum_backward(
+        grad: FloatTensor<Self>,
+        mu: FloatTensor<Self>,
+        rho: FloatTensor<Self>,
+        form: NormalSum,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    /// `Σ ln q(w) − ln p(w)` at `w = μ + σ ε`, for a scale mixture p, of shape `[1]`.
+    fn mixture_kl(
+        mu: FloatTensor<Self>,
+        rho: FloatTensor<Self>,
+        noise: NoiseSpan,
+        prior: ScaleMixture,
+    ) -> FloatTensor<Self>;
+
+    /// The gradients of [`mixture_kl`](Self::mixture_kl) in μ and ρ, shaped like these.
+    fn mixture_kl_backward(
+        grad: FloatTensor<Self>,
+        mu: FloatTensor<Self>,
+        rho: FloatTensor<Self>,
+        noise: NoiseSpan,
+        prior: ScaleMixture,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    /// `σ²`, shaped like `rho`.
+    fn variance(rho: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// The gradient of [`variance`](Self::variance) in ρ.
+    fn variance_backward(grad: FloatTensor<Self>, rho: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// `m + √v ε` with `v` no smaller than [`SMALLEST_VARIANCE`](super::formula::SMALLEST_VARIANCE), shaped like `mean`.
+    fn draw_output(
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        noise: NoiseSpan,
+    ) -> FloatTensor<Self>;
+
+    /// The gradient of [`draw_output`](Self::draw_output) in v, zero where v is below the smallest variance; the one in m is
+    /// `grad` itself.
+    fn draw_output_backward(
+        grad: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        noise: NoiseSpan,
+    ) -> FloatTensor<Self>;
+}
+
+/// The fused operations, differentiable: [`FusedKernels`] without the derivatives.
+#[backend_extension(
+    Flex: cfg(feature = "flex"),
+    NdArray: cfg(feature = "ndarray"),
+    Cube: cfg(feature = "cubecl"),
+    Autodiff
+)]
+pub trait FusedOps: Backend {
+    /// [`FusedKernels::standard_normal`].
+    fn standard_normal(like: FloatTensor<Self>, noise: NoiseSpan) -> FloatTensor<Self>;
+
+    /// [`FusedKernels::draw`].
+    fn draw(
+        mu: FloatTensor<Self>,
+        rho: FloatTensor<Self>,
+        noise: NoiseSpan,
+    ) -> FloatTensor<Self>;
+
+    /// [`FusedKernels::normal_sum`].
+    fn normal_sum(
+        mu: FloatTensor<Self>,
+        rho: FloatTensor<Self>,
+        form: NormalSum,
+    ) -> FloatTensor<Self>;
+
+    /// [`FusedKernels::mixture_kl`].
+    fn mixture_kl(
+        mu: FloatTensor<Self>,
+        rho: FloatTensor<Self>,
+        noise: NoiseSpan,
+        prior: ScaleMixture,
+    ) -> FloatTensor<Self>;
+
+    /// [`FusedKernels::variance`].
+    fn variance(rho: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// [`FusedKernels::draw_output`].
+    fn draw_output(
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        noise: NoiseSpan,
+    ) -> FloatTensor<Self>;
+}
+
+/// A backend without a gradient: its operations are its kernels.
+#[cfg(any(feature = "flex", feature = "ndarray", feature = "cubecl"))]
+macro_rules! ops_are_kernels {
+    ($([$($generics:tt)*])? $backend:ty) => {
+        impl$(<$($generics)*>)? FusedOps for $backend {
+            fn standard_normal(like: FloatTensor<Self>, noise: NoiseSpan) -> FloatTensor<Self> {
+                <Self as FusedKernels>::standard_normal(like, noise)
+            }
+
+            fn draw(
+                mu: FloatTensor<Self>,
+                rho: FloatTensor<Self>,
+                noise: NoiseSpan,
+            ) -> FloatTensor<Self> {
+                <Self as FusedKernels>::draw(mu, rho, noise)
+            }
+
+            fn normal_sum(
+                mu: FloatTensor<Self>,
+                rho: FloatTensor<Self>,
+                form: NormalSum,
+            ) -> FloatTensor<Self> {
+                <Self as FusedKernels>::normal_sum(mu, rho, form)
+            }
+
+            fn mixture_kl(
+                mu: FloatTensor<Self>,
+                rho: FloatTensor<Self>,
+                noise: NoiseSpan,
+                prior: ScaleMixture,
+            ) -> FloatTensor<Self> {
+                <Self as FusedKernels>::mixture_kl(mu, rho, noise, prior)
+            }
+
+            fn variance(rho: FloatTensor<Self>) -> FloatTensor<Self> {
+                <Self as FusedKernels>::variance(rho)
+            }
+
+            fn draw_output(
+                mean: FloatTensor<Self>,
+                variance: FloatTensor<Self>,
+                noise: NoiseSpan,
+            ) -> FloatTensor<Self> {
+                <Self as FusedKernels>::draw_output(mean, variance, noise)
+            }
+        }
+    };
+}
+
+#[cfg(feature = "flex")]
+ops_are_kernels!(burn::backend::Flex);
+#[cfg(feature = "ndarray")]
+ops_are_kernels!(burn::backend::NdArray);
+#[cfg(feature = "cubecl")]
+ops_are_kernels!(burn_cubecl::CubeBackend);
+#[cfg(feature = "cubecl")]
+ops_are_kernels!([B: burn_fusion::FusionBackend + FusedKernels] burn_fusion::Fusion<B>);

@@ -1,0 +1,211 @@
+//! Elementwise work in groups of 64, with the widest instruction set, over chunks on every core.
+
+use std::mem::MaybeUninit;
+
+use super::real::{Element, Real};
+use crate::noise::fill::{CHUNK, GROUP, LANES};
+use crate::simd::{Body, InstructionSet};
+
+/// Groups whose terms are added up in the working precision before they go into an `f64`.
+const GROUPS_PER_SUM: usize = 16;
+
+/// What is done to 64 elements at a time, which are those of 16 Philox blocks.
+///
+/// `run` has to be `#[inline(always)]`, and a loop of that length, for the compiler to make vectors of it.
+pub(super) trait GroupKernel<R, const I: usize, const O: usize>: Copy + Send + Sync {
+    fn run(self, block: u32, inputs: &[[R; GROUP]; I], outputs: &mut [[R; GROUP]; O]);
+}
+
+/// The outputs of `kernel` for all elements of `inputs`, which have `len` each; the first is element 0 of block `first_block`.
+pub(super) fn map<E, K, const I: usize, const O: usize>(
+    kernel: K,
+    first_block: u32,
+    inputs: [&[E]; I],
+    len: usize,
+) -> [Vec<E>; O]
+where
+    E: Element,
+    K: GroupKernel<E::Real, I, O>,
+{
+    let mut outputs: [Vec<E>; O] = std::array::from_fn(|_| Vec::with_capacity(len));
+    let chunk = |start: usize, outputs: [&mut [MaybeUninit<E>]; O]| {
+        let len = outputs.first().map_or(0, |output| output.len());
+        InstructionSet::widest().run(MapChunk {
+            kernel,
+            first_block: first_block.wrapping_add((start / 4) as u32),
+            inputs: inputs.map(|input| &input[start..start + len]),
+            outputs,
+        });
+    };
+    let mut rest = outputs
+        .each_mut()
+        .map(|output| &mut output.spare_capacity_mut()[..len]);
+    if is_worth_sharing(len) {
+        #[cfg(not(target_family = "wasm"))]
+        {
+            use rayon::prelude::*;
+            let chunks: Vec<_> = (0..len.div_ceil(CHUNK))
+                .map(|_| {
+                    rest.each_mut().map(|rest| {
+                        let (first, others) =
+                            std::mem::take(rest).split_at_mut(CHUNK.min(rest.len()));
+                        *rest = others;
+                        first
+                    })
+                })
+                .collect();
+            let chunks = chunks.into_par_iter().enumerate();
+            chunks.for_each(|(i, outputs)| chunk(i * CHUNK, outputs));
+        }
+    } else {
+        chunk(0, rest);
+    }
+    for output in &mut outputs {
+        // SAFETY: `MapChunk` writes every element of its outputs, and the chunks cover `len` elements of each.
+        unsafe { output.set_len(len) };
+    }
+    outputs
+}
+
+/// The sum of the output of `kernel` over all elements, rounded once.
+///
+/// Chunks are summed on their own and their sums added in order: the number of threads doesn't matter.
+pub(super) fn sum<E, K, const I: usize>(
+    kernel: K,
+    first_block: u32,
+    inputs: [&[E]; I],
+    len: usize,
+) -> f64
+where
+    E: Element,
+    K: GroupKernel<E::Real, I, 1>,
+{
+    let chunk = |start: usize| {
+        InstructionSet::widest().run(SumChunk {
+            kernel,
+            first_block: first_block.wrapping_add((start / 4) as u32),
+            inputs: inputs.map(|input| &input[start..len.min(start + CHUNK)]),
+            len: CHUNK.min(len - start),
+        })
+    };
+    #[cfg(not(target_family = "wasm"))]
+    if is_worth_sharing(len) {
+        use rayon::prelude::*;
+        let chunks = (0..len.div_ceil(CHUNK)).into_par_iter();
+        let sums: Vec<f64> = chunks.map(|i| chunk(i * CHUNK)).collect();
+        return sums.into_iter().sum();
+    }
+    (0..len).step_by(CHUNK).map(chunk).sum()
+}
+
+fn is_worth_sharing(len: usize) -> bool {
+    cfg!(not(target_family = "wasm")) && len >= 2 * CHUNK
+}
+
+struct MapChunk<'a, E, K, const I: usize, const O: usize> {
+    kernel: K,
+    first_block: u32,
+    inputs: [&'a [E]; I],
+    outputs: [&'a mut [MaybeUninit<E>]; O],
+}
+
+impl<E, K, const I: usize, const O: usize> Body for MapChunk<'_, E, K, I, O>
+where
+    E: Element,
+    K: GroupKernel<E::Real, I, O>,
+{
+    type Output = ();
+
+    #[inline(always)]
+    fn run(mut self) {
+        let len = self.outputs.first().map_or(0, |output| output.len());
+        let mut block = self.first_block;
+        for start in (0..len).step_by(GROUP) {
+            let inputs = self.inputs.map(|input| load(&input[start..]));
+            let mut values = [[E::Real::ZERO; GROUP]; O];
+            self.kernel.run(block, &inputs, &mut values);
+            for (output, values) in self.outputs.iter_mut().zip(&values) {
+                store(&mut output[start..], values);
+            }
+            block = block.wrapping_add(LANES as u32);
+        }
+    }
+}
+
+struct SumChunk<'a, E, K, const I: usize> {
+    kernel: K,
+    first_block: u32,
+    inputs: [&'a [E]; I],
+    len: usize,
+}
+
+impl<E, K, const I: usize> Body for SumChunk<'_, E, K, I>
+where
+    E: Element,
+    K: GroupKernel<E::Real, I, 1>,
+{
+    type Output = f64;
+
+    #[inline(always)]
+    fn run(self) -> f64 {
+        let mut total = 0.0;
+        let mut block = self.first_block;
+        for start in (0..self.len).step_by(GROUP * GROUPS_PER_SUM) {
+            let end = self.len.min(start + GROUP * GROUPS_PER_SUM);
+            let mut lanes = [E::Real::ZERO; GROUP];
+            for start in (start..end).step_by(GROUP) {
+                let inputs = self.inputs.map(|input| load(&input[start..]));
+                let mut terms = [[E::Real::ZERO; GROUP]];
+                self.kernel.run(block, &inputs, &mut terms);
+                let [terms] = &mut terms;
+                if end - start < GROUP {
+                    terms[end - start..].fill(E::Real::ZERO);
+                }
+                for (lane, term) in lanes.iter_mut().zip(terms) {
+                    *lane = *lane + *term;
+                }
+                block = block.wrapping_add(LANES as u32);
+            }
+            for lane in lanes {
+                total += lane.to_f64();
+            }
+        }
+        total
+    }
+}
+
+/// The first 64 elements, with zeros behind the last.
+#[inline(always)]
+fn load<E: Element>(input: &[E]) -> [E::Real; GROUP] {
+    let mut group = [E::Real::ZERO; GROUP];
+    match input.first_chunk::<GROUP>() {
+        Some(full) => {
+            for (real, element) in group.iter_mut().zip(full) {
+                *real = element.load();
+            }
+        }
+        None => {
+            for (real, element) in group.iter_mut().zip(input) {
+                *real = element.load();
+            }
+        }
+    }
+    group
+}
+
+/// Writes the first 64 elements, or all there are.
+#[inline(always)]
+fn store<E: Element>(output: &mut [MaybeUninit<E>], group: &[E::Real; GROUP]) {
+    match output.first_chunk_mut::<GROUP>() {
+        Some(full) => {
+            for (element, real) in full.iter_mut().zip(group) {
+                element.write(E::store(*real));
+            }
+        }
+        None => {
+            for (element, real) in output.iter_mut().zip(group) {
+                element.write(E::store(*real));
+            }
+        }
+    }
+}

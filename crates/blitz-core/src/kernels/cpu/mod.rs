@@ -1,0 +1,235 @@
+//! The fused operations on backends whose tensors are memory that a CPU reads.
+
+mod elementwise;
+#[cfg(feature = "flex")]
+mod flex;
+mod group;
+#[cfg(feature = "ndarray")]
+mod ndarray;
+mod real;
+
+use std::borrow::Cow;
+use std::marker::PhantomData;
+
+use burn::backend::TensorMetadata;
+use burn::tensor::{TensorData, bf16, f16};
+
+use self::elementwise::*;
+use self::group::{map, sum};
+use self::real::{Element, Real};
+use super::formula::{NoiseSpan, NormalSum, SMALLEST_VARIANCE, ScaleMixture};
+
+/// A backend's tensor, in memory.
+trait Memory: TensorMetadata {
+    /// Its elements in row-major order: where they lie, if they lie in that order.
+    fn elements(&self) -> Elements<'_>;
+
+    fn from_data(data: TensorData) -> Self;
+}
+
+/// The elements of a tensor, of whichever type they are.
+enum Elements<'a> {
+    F32(Cow<'a, [f32]>),
+    F64(Cow<'a, [f64]>),
+    F16(Cow<'a, [f16]>),
+    Bf16(Cow<'a, [bf16]>),
+}
+
+/// Evaluates an expression with slices of the elements of some tensors, whatever their type, which has to be the same.
+macro_rules! with_elements {
+    ([$($tensor:ident),*], |$($slice:ident),*| $result:expr) => {
+        match [$($tensor.elements()),*] {
+            [$(Elements::F32($slice)),*] => $result,
+            [$(Elements::F64($slice)),*] => $result,
+            [$(Elements::F16($slice)),*] => $result,
+            [$(Elements::Bf16($slice)),*] => $result,
+            #[allow(unreachable_patterns)] // Of a single tensor.
+            _ => panic!(
+                "a fused operation needs tensors of one element type, got {:?}",
+                [$($tensor.dtype()),*]
+            ),
+        }
+    };
+}
+
+/// A kernel with these fields.
+macro_rules! kernel {
+    ($name:ident { $($field:ident: $value:expr),* $(,)? }) => {
+        $name { $($field: $value,)* real: PhantomData }
+    };
+}
+
+fn tensor<T: Memory, E: burn::tensor::Element>(values: Vec<E>, like: &T) -> T {
+    T::from_data(TensorData::new(values, like.shape()))
+}
+
+/// One number as a tensor of shape `[1]`.
+fn scalar<T: Memory>(value: f64, like: &T) -> T {
+    T::from_data(TensorData::new(vec![value], [1]).convert_dtype(like.dtype()))
+}
+
+fn number<T: Memory>(tensor: &T) -> f64 {
+    with_elements!([tensor], |values| values[0].load().to_f64())
+}
+
+fn standard_normal<T: Memory>(like: T, noise: NoiseSpan) -> T {
+    fn normals<E: Element>(like: &[E], noise: NoiseSpan) -> Vec<E> {
+        let kernel = kernel!(StandardNormal { key: noise.key });
+        let [out] = map(kernel, noise.first_block, [], like.len());
+        out
+    }
+    with_elements!([like], |elements| tensor(normals(&elements, noise), &like))
+}
+
+fn draw<T: Memory>(mu: T, rho: T, noise: NoiseSpan) -> T {
+    with_elements!([mu, rho], |m, r| {
+        let kernel = kernel!(Draw { key: noise.key });
+        let [out] = map(kernel, noise.first_block, [&m, &r], m.len());
+        tensor(out, &mu)
+    })
+}
+
+fn draw_backward<T: Memory>(grad: T, rho: T, noise: NoiseSpan) -> T {
+    with_elements!([grad, rho], |g, r| {
+        let kernel = kernel!(DrawBackward { key: noise.key });
+        let [out] = map(kernel, noise.first_block, [&g, &r], r.len());
+        tensor(out, &rho)
+    })
+}
+
+fn normal_sum<T: Memory>(mu: T, rho: T, form: NormalSum) -> T {
+    with_elements!([mu, rho], |m, r| {
+        let kernel = kernel!(NormalTerms {
+            constant: Real::from_f64(form.constant),
+            log_std: Real::from_f64(form.log_std),
+            second_moment: Real::from_f64(form.second_moment),
+        });
+        scalar(sum(kernel, 0, [&m, &r], m.len()), &mu)
+    })
+}
+
+fn normal_sum_backward<T: Memory>(grad: T, mu: T, rho: T, form: NormalSum) -> (T, T) {
+    let grad = number(&grad);
+    with_elements!([mu, rho], |m, r| {
+        let kernel = kernel!(NormalTermsBackward {
+            log_std: Real::from_f64(grad * form.log_std),
+            twice_second_moment: Real::from_f64(2.0 * grad * form.second_moment),
+        });
+        let [mu_grad, rho_grad] = map(kernel, 0, [&m, &r], m.len());
+        (tensor(mu_grad, &mu), tensor(rho_grad, &rho))
+    })
+}
+
+fn mixture_kl<T: Memory>(mu: T, rho: T, noise: NoiseSpan, prior: ScaleMixture) -> T {
+    with_elements!([mu, rho], |m, r| {
+        let kernel = kernel!(MixtureTerms {
+            key: noise.key,
+            prior: Mixture::new(prior),
+            half_log_two_pi: Real::from_f64(crate::prior::half_log_two_pi()),
+        });
+        scalar(sum(kernel, noise.first_block, [&m, &r], m.len()), &mu)
+    })
+}
+
+fn mixture_kl_backward<T: Memory>(
+    grad: T,
+    mu: T,
+    rho: T,
+    noise: NoiseSpan,
+    prior: ScaleMixture,
+) -> (T, T) {
+    let grad = number(&grad);
+    with_elements!([mu, rho], |m, r| {
+        let kernel = kernel!(MixtureTermsBackward {
+            key: noise.key,
+            prior: Mixture::new(prior),
+            grad: Real::from_f64(grad),
+        });
+        let [mu_grad, rho_grad] = map(kernel, noise.first_block, [&m, &r], m.len());
+        (tensor(mu_grad, &mu), tensor(rho_grad, &rho))
+    })
+}
+
+fn variance<T: Memory>(rho: T) -> T {
+    with_elements!([rho], |r| {
+        let [out] = map(kernel!(Variance {}), 0, [&r], r.len());
+        tensor(out, &rho)
+    })
+}
+
+fn variance_backward<T: Memory>(grad: T, rho: T) -> T {
+    with_elements!([grad, rho], |g, r| {
+        let [out] = map(kernel!(VarianceBackward {}), 0, [&g, &r], r.len());
+        tensor(out, &rho)
+    })
+}
+
+fn draw_output<T: Memory>(mean: T, variance: T, noise: NoiseSpan) -> T {
+    with_elements!([mean, variance], |m, v| {
+        let kernel = kernel!(DrawOutput {
+            key: noise.key,
+            smallest: Real::from_f64(SMALLEST_VARIANCE),
+        });
+        let [out] = map(kernel, noise.first_block, [&m, &v], m.len());
+        tensor(out, &mean)
+    })
+}
+
+fn draw_output_backward<T: Memory>(grad: T, variance: T, noise: NoiseSpan) -> T {
+    with_elements!([grad, variance], |g, v| {
+        let kernel = kernel!(DrawOutputBackward {
+            key: noise.key,
+            smallest: Real::from_f64(SMALLEST_VARIANCE),
+        });
+        let [out] = map(kernel, noise.first_block, [&g, &v], v.len());
+        tensor(out, &variance)
+    })
+}
+
+/// Implements the fused operations for a backend whose tensors are [`Memory`].
+macro_rules! kernels_in_memory {
+    (forward $($name:ident($($tensor:ident),*; $($option:ident: $type:ty),*);)*) => {
+        $(
+            fn $name($($tensor: FloatTensor<Self>,)* $($option: $type),*) -> FloatTensor<Self> {
+                super::$name($($tensor,)* $($option),*)
+            }
+        )*
+    };
+    ($backend:ty) => {
+        impl crate::kernels::backend::FusedKernels for $backend {
+            kernels_in_memory! { forward
+                standard_normal(like; noise: NoiseSpan);
+                draw(mu, rho; noise: NoiseSpan);
+                draw_backward(grad, rho; noise: NoiseSpan);
+                normal_sum(mu, rho; form: NormalSum);
+                mixture_kl(mu, rho; noise: NoiseSpan, prior: ScaleMixture);
+                variance(rho;);
+                variance_backward(grad, rho;);
+                draw_output(mean, variance; noise: NoiseSpan);
+                draw_output_backward(grad, variance; noise: NoiseSpan);
+            }
+
+            fn normal_sum_backward(
+                grad: FloatTensor<Self>,
+                mu: FloatTensor<Self>,
+                rho: FloatTensor<Self>,
+                form: NormalSum,
+            ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+                super::normal_sum_backward(grad, mu, rho, form)
+            }
+
+            fn mixture_kl_backward(
+                grad: FloatTensor<Self>,
+                mu: FloatTensor<Self>,
+                rho: FloatTensor<Self>,
+                noise: NoiseSpan,
+                prior: ScaleMixture,
+            ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+                super::mixture_kl_backward(grad, mu, rho, noise, prior)
+            }
+        }
+    };
+}
+
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+use kernels_in_memory;

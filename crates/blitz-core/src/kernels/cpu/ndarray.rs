@@ -1,0 +1,36 @@
+//! The fused operations on NdArray.
+#![allow(deprecated)] // ndarray stays supported here.
+
+use std::borrow::Cow;
+
+use burn::backend::NdArray;
+use burn::backend::ndarray::NdArrayTensor;
+use burn::backend::tensor::FloatTensor;
+use burn::tensor::TensorData;
+
+use super::{Elements, Memory, NoiseSpan, NormalSum, ScaleMixture, kernels_in_memory};
+
+impl Memory for NdArrayTensor {
+    fn elements(&self) -> Elements<'_> {
+        macro_rules! elements {
+            ($storage:expr) => {{
+                let view = $storage.view();
+                match view.to_slice() {
+                    Some(elements) => Cow::Borrowed(elements),
+                    None => Cow::Owned(view.iter().copied().collect()),
+                }
+            }};
+        }
+        match self {
+            Self::F32(storage) => Elements::F32(elements!(storage)),
+            Self::F64(storage) => Elements::F64(elements!(storage)),
+            other => panic!("a fused operation needs floating-point tensors, got {other:?}"),
+        }
+    }
+
+    fn from_data(data: TensorData) -> Self {
+        NdArrayTensor::from_data(data)
+    }
+}
+
+kernels_in_memory!(NdArray);

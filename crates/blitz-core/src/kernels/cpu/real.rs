@@ -1,0 +1,254 @@
+//! The arithmetic of the fused operations, in `f32` with functions that the compiler can make vectors of, and in `f64` with those
+//! of the standard library; and the tensor elements that are computed in each.
+
+// A constant keeps the digits that its derivation gave; rounding them to `f32` is the compiler's job.
+#![allow(clippy::excessive_precision)]
+
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+use burn::tensor::{bf16, f16};
+
+use crate::kernels::formula::LOG_LINEAR_BELOW;
+use crate::noise::normal;
+
+/// A number that the fused operations compute with.
+pub(crate) trait Real:
+    Copy
+    + Send
+    + Sync
+    + PartialOrd
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + 'static
+{
+    const ZERO: Self;
+
+    fn from_f32(value: f32) -> Self;
+    fn from_f64(value: f64) -> Self;
+    fn to_f64(self) -> f64;
+    fn sqrt(self) -> Self;
+    fn abs(self) -> Self;
+
+    /// `e^−x` for `x ≥ 0`.
+    fn exp_neg(self) -> Self;
+
+    /// `ln(1 + x)` for `0 ≤ x ≤ 1`, with a small relative error down to the smallest x.
+    fn log1p_unit(self) -> Self;
+
+    /// `ln x` of a positive, normal number.
+    fn ln(self) -> Self;
+}
+
+impl Real for f32 {
+    const ZERO: Self = 0.0;
+
+    #[inline(always)]
+    fn from_f32(value: f32) -> Self {
+        value
+    }
+
+    #[inline(always)]
+    fn from_f64(value: f64) -> Self {
+        value as f32
+    }
+
+    #[inline(always)]
+    fn to_f64(self) -> f64 {
+        f64::from(self)
+    }
+
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        f32::sqrt(self)
+    }
+
+    #[inline(always)]
+    fn abs(self) -> Self {
+        f32::abs(self)
+    }
+
+    /// Within 1.2 ulp of the exact value, and within one subnormal step below the normal numbers.
+    #[inline(always)]
+    fn exp_neg(self) -> Self {
+        // e^−104 rounds to 0. A comparison, since `min` would lose a NaN.
+        let x = if self > 104.0 { 104.0 } else { self };
+        // e^−x = 2^−n e^r with n the nearest integer to x / ln 2, so that |r| ≤ ln 2 / 2. Adding and subtracting 1.5·2²³
+        // rounds to an integer, whose value is then in the low bits.
+        const ROUND: f32 = 12_582_912.0;
+        // ln 2 in two parts, the first short enough that n times it is exact.
+        const LN_2_HIGH: f32 = 0.693_359_375;
+        const LN_2_LOW: f32 = -2.121_944_400_546_905_8e-4;
+        let shifted = x * std::f32::consts::LOG2_E + ROUND;
+        let n = shifted - ROUND;
+        let r = (n * LN_2_HIGH - x) + n * LN_2_LOW;
+
+        // The relative error of the polynomial is 2^-28.3.
+        let mut p = 0.001_381_446_525_987_397_2;
+        p = p * r + 0.008_368_780_260_270_691;
+        p = p * r + 0.041_668_394_219_320_189;
+        p = p * r + 0.166_665_201_097_335_61;
+        p = p * r + 0.499_999_934_126_792_04;
+        let e = r * r * p + r + 1.0;
+
+        // 2^−n in two steps, since it may be subnormal.
+        let n = (shifted.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32);
+        let half = n >> 1;
+        e * power_of_two(half.wrapping_neg()) * power_of_two(half.wrapping_sub(n))
+    }
+
+    /// Within 1.1 ulp of the exact value.
+    #[inline(always)]
+    fn log1p_unit(self) -> Self {
+        // The relative error of the polynomial is 2^-26.7.
+        let x = self;
+        let mut p = -0.003_256_418_455_769_473_8;
+        p = p * x + 0.020_034_697_019_967_426;
+        p = p * x - 0.057_578_982_591_212_159;
+        p = p * x + 0.106_988_571_458_873_54;
+        p = p * x - 0.153_844_053_958_303_64;
+        p = p * x + 0.197_126_745_573_560_22;
+        p = p * x - 0.249_635_311_056_773_7;
+        p = p * x + 0.333_311_537_941_367_54;
+        p = p * x - 0.499_999_605_372_037_97;
+        x * x * p + x
+    }
+
+    #[inline(always)]
+    fn ln(self) -> Self {
+        normal::ln(self)
+    }
+}
+
+/// `2^n` for `−126 ≤ n ≤ 127`.
+#[inline(always)]
+fn power_of_two(n: i32) -> f32 {
+    f32::from_bits((n.wrapping_add(127) as u32) << 23)
+}
+
+impl Real for f64 {
+    const ZERO: Self = 0.0;
+
+    #[inline(always)]
+    fn from_f32(value: f32) -> Self {
+        f64::from(value)
+    }
+
+    #[inline(always)]
+    fn from_f64(value: f64) -> Self {
+        value
+    }
+
+    #[inline(always)]
+    fn to_f64(self) -> f64 {
+        self
+    }
+
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        f64::sqrt(self)
+    }
+
+    #[inline(always)]
+    fn abs(self) -> Self {
+        f64::abs(self)
+    }
+
+    #[inline(always)]
+    fn exp_neg(self) -> Self {
+        (-self).exp()
+    }
+
+    #[inline(always)]
+    fn log1p_unit(self) -> Self {
+        self.ln_1p()
+    }
+
+    #[inline(always)]
+    fn ln(self) -> Self {
+        f64::ln(self)
+    }
+}
+
+/// The element of a tensor, and what it is computed in.
+pub(crate) trait Element: burn::tensor::Element {
+    type Real: Real;
+
+    fn load(self) -> Self::Real;
+    fn store(value: Self::Real) -> Self;
+}
+
+macro_rules! element {
+    ($element:ty, $real:ty, $load:expr, $store:expr) => {
+        impl Element for $element {
+            type Real = $real;
+
+            #[inline(always)]
+            fn load(self) -> $real {
+                $load(self)
+            }
+
+            #[inline(always)]
+            fn store(value: $real) -> Self {
+                $store(value)
+            }
+        }
+    };
+}
+
+element!(f32, f32, |x| x, |x| x);
+element!(f64, f64, |x| x, |x| x);
+element!(f16, f32, f16::to_f32, f16::from_f32);
+element!(bf16, f32, bf16::to_f32, bf16::from_f32);
+
+/// σ = softplus(ρ), and what its derivatives need.
+#[derive(Clone, Copy)]
+pub(crate) struct Deviation<R> {
+    rho: R,
+    /// `e^−|ρ|`.
+    tail: R,
+    /// σ.
+    pub sigma: R,
+}
+
+impl<R: Real> Deviation<R> {
+    #[inline(always)]
+    pub fn of(rho: R) -> Self {
+        let tail = rho.abs().exp_neg();
+        let linear = if rho > R::ZERO { rho } else { R::ZERO };
+        Self {
+            rho,
+            tail,
+            sigma: linear + tail.log1p_unit(),
+        }
+    }
+
+    /// `dσ/dρ`, the logistic function of ρ.
+    #[inline(always)]
+    pub fn slope(self) -> R {
+        let one = R::from_f32(1.0);
+        let numerator = if self.rho > R::ZERO { one } else { self.tail };
+        numerator / (one + self.tail)
+    }
+
+    /// `ln σ`.
+    #[inline(always)]
+    pub fn log_sigma(self) -> R {
+        let linear = self.rho < R::from_f64(LOG_LINEAR_BELOW);
+        let one = R::from_f32(1.0);
+        // Of 1 where the result is not used: `ln` wants a normal number.
+        let ln = (if linear { one } else { self.sigma }).ln();
+        if linear { self.rho } else { ln }
+    }
+
+    /// `d ln σ / dρ`.
+    #[inline(always)]
+    pub fn log_slope(self) -> R {
+        let linear = self.rho < R::from_f64(LOG_LINEAR_BELOW);
+        let one = R::from_f32(1.0);
+        let slope = self.slope() / (if linear { one } else { self.sigma });
+        if linear { one } else { slope }
+    }
+}

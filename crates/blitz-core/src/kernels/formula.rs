@@ -1,0 +1,89 @@
+//! What the fused operations are told beside their tensors: plain numbers, fixed when the operation is recorded.
+
+use crate::noise::{NoiseKey, STREAM_LEN};
+
+/// The smallest variance of a layer's output that has a gradient: below it, a row of zeros would make an infinite one.
+pub(crate) const SMALLEST_VARIANCE: f64 = 1e-20;
+
+/// Below this ρ the fused operations take `ln σ = ρ` and `σ'/σ = 1`, which then hold to `e^-15 / 2 = 2e-7`.
+pub(crate) const LOG_LINEAR_BELOW: f64 = -15.0;
+
+/// Where in which stream the noise of an operation lies: element i of its tensor takes element `4 · first_block + i`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoiseSpan {
+    /// The stream.
+    pub key: NoiseKey,
+    /// The first Philox block, of four elements each.
+    pub first_block: u32,
+}
+
+impl NoiseSpan {
+    /// `elements` of the stream of `key` from element `start` on.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `start` lies inside a block, or if the stream ends before.
+    pub(crate) fn new(key: NoiseKey, start: u64, elements: usize) -> Self {
+        assert!(
+            start.is_multiple_of(4),
+            "noise starts with a block, not at element {start}"
+        );
+        assert!(
+            start + elements as u64 <= STREAM_LEN,
+            "elements {start}.. (+{elements}) go beyond the stream's 2^34 elements"
+        );
+        Self {
+            key,
+            first_block: (start / 4) as u32,
+        }
+    }
+}
+
+/// `Σ c + a ln σ + b (μ² + σ²)` over independent normals: every sum over them that a normal prior needs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NormalSum {
+    /// c, for each weight.
+    pub constant: f64,
+    /// a.
+    pub log_std: f64,
+    /// b.
+    pub second_moment: f64,
+}
+
+impl NormalSum {
+    /// `KL(N(μ, σ²) ‖ N(0, s²))`.
+    pub(crate) fn kl(prior_std: f64) -> Self {
+        Self {
+            constant: prior_std.ln() - 0.5,
+            log_std: -1.0,
+            second_moment: 0.5 / prior_std.powi(2),
+        }
+    }
+
+    /// The second moments `E w²`.
+    pub(crate) const SECOND_MOMENT: Self = Self {
+        constant: 0.0,
+        log_std: 0.0,
+        second_moment: 1.0,
+    };
+
+    /// The logarithms of the deviations.
+    pub(crate) const LOG_STD: Self = Self {
+        constant: 0.0,
+        log_std: 1.0,
+        second_moment: 0.0,
+    };
+}
+
+/// The density `π N(0, σ₁²) + (1 − π) N(0, σ₂²)`, as `ln p(w) = c − w²/2σ₁² + softplus(d + e w²)`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ScaleMixture {
+    /// c, the logarithm of the wide component at zero.
+    pub log_wide: f64,
+    /// 1 / σ₁².
+    pub wide_precision: f64,
+    /// d, the logarithm of the narrow component over the wide one at zero.
+    pub log_ratio: f64,
+    /// e, negative: half the wide precision less half the narrow one.
+    pub curvature: f64,
+}

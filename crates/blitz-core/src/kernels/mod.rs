@@ -1,0 +1,170 @@
+//! The operations in which a step of variational inference spends its time, each in one pass over memory.
+//!
+//! Plain tensor operations walk a weight's memory a dozen times for one draw and keep its noise until the backward pass. Here a
+//! draw, a KL and their gradients are one pass each, and a backward pass makes its noise anew. The operations are a Burn
+//! [backend extension](burn::backend::backend_extension): vectorised and multi-threaded on Flex and NdArray, one kernel source
+//! for all of CubeCL's devices (wgpu, CUDA, ROCm, Metal), with Fusion or without. On other devices, such as LibTorch's and remote
+//! ones, everything is computed by Burn's tensor operations with noise made on the host, to the same numbers up to rounding.
+//!
+//! Which of the two runs is asked of the device ([`is_fused`]); [`without_fused`] shows the difference.
+
+mod autodiff;
+pub(crate) mod backend;
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+mod cpu;
+pub(crate) mod formula;
+
+use std::cell::Cell;
+
+use burn::backend::{Dispatch, DispatchDevice};
+use burn::tensor::{DType, Device, Tensor};
+
+use backend::FusedOps;
+use formula::{NoiseSpan, NormalSum, ScaleMixture};
+
+/// Whether blitz has fused operations for the device, in this build.
+///
+/// A backend counts only if it was switched on by a feature of blitz, such as `blitz-layers/wgpu`: one that Burn alone was built
+/// with works, by tensor operations.
+///
+/// ```
+/// use blitz_core::kernels::is_fused;
+/// use burn::tensor::Device;
+///
+/// assert!(is_fused(&Device::flex()));
+/// assert!(is_fused(&Device::flex().autodiff()));
+/// ```
+pub fn is_fused(device: &Device) -> bool {
+    fn is_fused(device: &DispatchDevice) -> bool {
+        match device {
+            #[cfg(feature = "flex")]
+            DispatchDevice::Flex(_) => true,
+            #[cfg(feature = "ndarray")]
+            DispatchDevice::NdArray(_) => true,
+            #[cfg(feature = "cubecl")]
+            DispatchDevice::Cube(_) => true,
+            DispatchDevice::Autodiff(device) => is_fused(device),
+            #[allow(unreachable_patterns)] // Depends on the backends in the build.
+            _ => false,
+        }
+    }
+    is_fused(device.as_dispatch())
+}
+
+thread_local! {
+    static SWITCHED_OFF: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `f` with Burn's tensor operations in the place of the fused ones, on this thread: to compare the two, in tests and
+/// benchmarks.
+///
+/// A backward pass is that of the operations that were recorded, wherever it is run.
+///
+/// ```
+/// use blitz_core::kernels::without_fused;
+/// use blitz_core::prelude::*;
+/// use burn::nn::LinearConfig;
+/// use burn::tensor::{Device, Tolerance};
+///
+/// let layer = LinearConfig::new(8, 4).init(&Device::flex()).bayesianize(&BayesianizeConfig::new());
+/// let fused = layer.with_draw(1, 0, |layer| layer.weight.val());
+/// let plain = without_fused(|| layer.with_draw(1, 0, |layer| layer.weight.val()));
+/// fused.into_data().assert_approx_eq::<f32>(&plain.into_data(), Tolerance::absolute(1e-6));
+/// ```
+pub fn without_fused<R>(f: impl FnOnce() -> R) -> R {
+    struct Restore(bool);
+
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            SWITCHED_OFF.set(self.0);
+        }
+    }
+
+    let _restore = Restore(SWITCHED_OFF.replace(true));
+    f()
+}
+
+/// Whether an operation of these tensors, of a device and a type of elements each, is to be a fused one.
+fn fuses<const N: usize>(tensors: [(Device, DType); N]) -> bool {
+    if SWITCHED_OFF.get() {
+        return false;
+    }
+    let first = tensors[0].1;
+    let is_float = matches!(first, DType::F32 | DType::F64 | DType::F16 | DType::BF16);
+    is_float
+        && tensors.iter().all(|(_, dtype)| *dtype == first)
+        && tensors.iter().all(|(device, _)| is_fused(device))
+}
+
+fn kind<const D: usize>(tensor: &Tensor<D>) -> (Device, DType) {
+    (tensor.device(), tensor.dtype())
+}
+
+/// Standard normals shaped like `like`; `None` where there is no fused operation for it, as in the functions below.
+pub(crate) fn standard_normal<const D: usize>(
+    like: &Tensor<D>,
+    noise: NoiseSpan,
+) -> Option<Tensor<D>> {
+    fuses([kind(like)]).then(|| {
+        let like = like.clone().into_dispatch();
+        Tensor::from_dispatch(Dispatch::standard_normal(like, noise))
+    })
+}
+
+/// `μ + softplus(ρ) ε`, with ρ flat.
+pub(crate) fn draw<const D: usize>(
+    mu: &Tensor<D>,
+    rho: &Tensor<1>,
+    noise: NoiseSpan,
+) -> Option<Tensor<D>> {
+    fuses([kind(mu), kind(rho)]).then(|| {
+        let (mu, rho) = (mu.clone().into_dispatch(), rho.clone().into_dispatch());
+        Tensor::from_dispatch(Dispatch::draw(mu, rho, noise))
+    })
+}
+
+/// A sum over independent normals `N(μ, softplus(ρ)²)`, of shape `[1]`.
+pub(crate) fn normal_sum<const D: usize, const R: usize>(
+    mu: &Tensor<D>,
+    rho: &Tensor<R>,
+    form: NormalSum,
+) -> Option<Tensor<1>> {
+    fuses([kind(mu), kind(rho)]).then(|| {
+        let (mu, rho) = (mu.clone().into_dispatch(), rho.clone().into_dispatch());
+        Tensor::from_dispatch(Dispatch::normal_sum(mu, rho, form))
+    })
+}
+
+/// `Σ ln q(w) − ln p(w)` at the weights `μ + softplus(ρ) ε`, of shape `[1]`.
+pub(crate) fn mixture_kl<const D: usize, const R: usize>(
+    mu: &Tensor<D>,
+    rho: &Tensor<R>,
+    noise: NoiseSpan,
+    prior: ScaleMixture,
+) -> Option<Tensor<1>> {
+    fuses([kind(mu), kind(rho)]).then(|| {
+        let (mu, rho) = (mu.clone().into_dispatch(), rho.clone().into_dispatch());
+        Tensor::from_dispatch(Dispatch::mixture_kl(mu, rho, noise, prior))
+    })
+}
+
+/// `softplus(ρ)²`.
+pub(crate) fn variance<const D: usize>(rho: &Tensor<D>) -> Option<Tensor<D>> {
+    fuses([kind(rho)]).then(|| {
+        let rho = rho.clone().into_dispatch();
+        Tensor::from_dispatch(Dispatch::variance(rho))
+    })
+}
+
+/// `mean + √variance · ε`.
+pub(crate) fn draw_output<const D: usize>(
+    mean: &Tensor<D>,
+    variance: &Tensor<D>,
+    noise: NoiseSpan,
+) -> Option<Tensor<D>> {
+    fuses([kind(mean), kind(variance)]).then(|| {
+        let mean = mean.clone().into_dispatch();
+        let variance = variance.clone().into_dispatch();
+        Tensor::from_dispatch(Dispatch::draw_output(mean, variance, noise))
+    })
+}

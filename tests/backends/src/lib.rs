@@ -1,0 +1,1 @@
+//! Draws, gradients and predictions compared across backends; see `tests/`.
