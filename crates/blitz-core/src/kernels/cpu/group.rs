@@ -47,13 +47,15 @@ where
             let chunks: Vec<_> = (0..len.div_ceil(CHUNK))
                 .map(|_| {
                     rest.each_mut().map(|rest| {
-                        let (first, others) =
-                            std::mem::take(rest).split_at_mut(CHUNK.min(rest.len()));
+                        let len = CHUNK.min(rest.len());
+                        let (first, others) = std::mem::take(rest).split_at_mut(len);
                         *rest = others;
                         first
                     })
                 })
                 .collect();
+            // What the safety of `set_len` below rests on.
+            assert!(rest.iter().all(|rest| rest.is_empty()));
             let chunks = chunks.into_par_iter().enumerate();
             chunks.for_each(|(i, outputs)| chunk(i * CHUNK, outputs));
         }
