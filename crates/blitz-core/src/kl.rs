@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Tensor;
 
+use crate::kernels::{self, link::KlLink};
 use crate::prior::expected_log_density_at_best_scale as expected_log_density;
 
 /// How the KL of one parameter was computed.
@@ -22,9 +23,69 @@ pub struct KlTerm {
     pub value: Tensor<1>,
     /// Where the value comes from.
     pub estimator: KlEstimator,
+    /// Its link to the draw that it was computed with.
+    link: Option<KlLink>,
 }
 
 impl KlTerm {
+    pub(crate) fn new(value: Tensor<1>, estimator: KlEstimator) -> Self {
+        Self {
+            value,
+            estimator,
+            link: None,
+        }
+    }
+
+    pub(crate) fn linked(value: Tensor<1>, estimator: KlEstimator, link: KlLink) -> Self {
+        Self {
+            value,
+            estimator,
+            link: Some(link),
+        }
+    }
+
+    /// `loss + weight Σ terms`, on the loss's device.
+    ///
+    /// The same as adding [`total`](Self::total), but for terms that were computed together with their weights
+    /// ([`Draw::with_kl`](crate::Draw::with_kl)): their gradients come from the same pass over the parameters as those of the
+    /// weights.
+    ///
+    /// ```
+    /// use blitz_core::prelude::*;
+    /// use blitz_core::KlTerm;
+    /// use burn::nn::LinearConfig;
+    /// use burn::tensor::{Device, Tensor};
+    ///
+    /// let device = Device::flex().autodiff();
+    /// let net = LinearConfig::new(2, 1).init(&device).bayesianize(&BayesianizeConfig::new());
+    /// let _draw = net.draw(1, 0).with_kl();
+    /// let nll = net.forward(Tensor::<2>::ones([4, 2], &device)).square().mean();
+    /// let loss = KlTerm::add_to(nll, net.kl_terms(), 1.0 / 1000.0);
+    /// assert!(net.weight.base().grad(&loss.backward()).is_some());
+    /// ```
+    #[must_use]
+    pub fn add_to(
+        loss: Tensor<1>,
+        terms: impl IntoIterator<Item = Self>,
+        weight: f64,
+    ) -> Tensor<1> {
+        let device = loss.device();
+        let mut others = Vec::new();
+        let mut loss = loss;
+        for term in terms {
+            match term.link {
+                Some(link) if term.value.device() == device => {
+                    loss = kernels::add_linked(loss, term.value, weight, link);
+                }
+                _ => others.push(term),
+            }
+        }
+        match Self::total(others) {
+            Some(others) => loss + others.to_device(&device) * weight,
+            None => loss,
+        }
+    }
+
     /// The sum of the terms' values, or `None` without terms.
     ///
     /// A model split over devices pays its KL on the first.

@@ -115,9 +115,28 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
         if let Some(weight) = draw::cached::<D>(id, &mu.device()) {
             return weight;
         }
-        let weight = self.sample(key, mu);
+        let weight = match self.weight_and_kl(key, &mu) {
+            Some((weight, kl)) => {
+                draw::keep_kl(id, kl);
+                weight
+            }
+            None => self.sample(key, mu),
+        };
         draw::cache(id, &weight);
         weight
+    }
+
+    /// The weight together with its KL, if the draw wants both and the pair has them in one pass.
+    fn weight_and_kl<const D: usize>(
+        &self,
+        key: NoiseKey,
+        mu: &Tensor<D>,
+    ) -> Option<(Tensor<D>, KlTerm)> {
+        if self.unused_row.is_some() || !draw::wants_kl() {
+            return None;
+        }
+        self.posterior
+            .sample_with_kl(mu, &self.prior, &mut Noise::new(key))
     }
 
     /// What stands in the place of the innermost draw's weight, or that weight.
@@ -162,6 +181,10 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
 
     fn put_kl<const D: usize>(&self, mu: Tensor<D>) {
         let wants_closed_form = draw::with_kl_sink(|sink| sink.wants_closed_form());
+        if let Some(term) = draw::kept_kl(self.sampling.id, &mu.device()) {
+            let term = wants_closed_form.then_some(term);
+            return draw::with_kl_sink(|sink| sink.terms.extend(term));
+        }
         let shape = mu.shape();
         let used = self.unused_row.and_then(|unused| {
             let rows: Vec<_> = (0..shape[0]).filter(|row| *row != unused).collect();
@@ -175,10 +198,7 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
         };
         // Computed outside the sink's borrow: user code runs here.
         let term = match posterior.kl(used_of(mu.clone()), &self.prior) {
-            Some(value) => wants_closed_form.then_some(KlTerm {
-                value,
-                estimator: KlEstimator::ClosedForm,
-            }),
+            Some(value) => wants_closed_form.then(|| KlTerm::new(value, KlEstimator::ClosedForm)),
             None => {
                 draw::with_kl_sink(|sink| sink.forget_share());
                 let key = self.noise_key();
@@ -191,10 +211,7 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
                     let log_q = posterior.log_density(used_of(mu), weight.clone());
                     log_q - self.prior.log_density(weight)
                 });
-                Some(KlTerm {
-                    value,
-                    estimator: KlEstimator::MonteCarlo,
-                })
+                Some(KlTerm::new(value, KlEstimator::MonteCarlo))
             }
         };
         draw::with_kl_sink(|sink| sink.terms.extend(term));

@@ -10,8 +10,8 @@ mod streams;
 
 pub use fresh::seed;
 pub(crate) use sample::{
-    SHARPENING_STREAM, activation_noise, cache, cached, is_replaced, noise_key,
-    repeated_activation_noise, replacement,
+    SHARPENING_STREAM, activation_noise, cache, cached, is_replaced, keep_kl, kept_kl, noise_key,
+    repeated_activation_noise, replacement, wants_kl,
 };
 pub use scope::is_open;
 pub(crate) use scope::{
@@ -76,6 +76,23 @@ impl Draw {
     /// Opens the mean mode: every Bayesian parameter reads as the mean of its posterior.
     pub fn mean() -> Self {
         Self::push(Mode::Mean)
+    }
+
+    /// Computes the KL of each weight that is read from now on together with the weight, where that saves a pass over its
+    /// parameters, for a [`kl_terms`](crate::BayesianModule::kl_terms) inside the draw.
+    ///
+    /// Nothing else changes; for a loss that has both, such as the ELBO.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the draw is not the innermost one.
+    pub fn with_kl(self) -> Self {
+        assert!(
+            scope::is_innermost(self.id),
+            "a draw's KL was asked for inside another draw or the mean mode"
+        );
+        with_sample(|sample| sample.with_kl = true);
+        self
     }
 
     /// Puts other weights in the place of this draw's, until it ends: `replacement` is asked for each weight of `model` that

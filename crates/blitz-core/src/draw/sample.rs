@@ -8,6 +8,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::fresh::fresh_key;
 use super::scope::with_sample;
+use crate::kl::KlTerm;
 use crate::noise::NoiseKey;
 use crate::noise_source::Noise;
 
@@ -25,6 +26,9 @@ pub(super) struct Sample {
     /// What is read in the place of weights, flat.
     pub replacements: HashMap<ParamId, Tensor<1>>,
     activations: HashMap<ParamId, u64>,
+    /// Whether weights are made together with their KL.
+    pub with_kl: bool,
+    kl: HashMap<ParamId, KlTerm>,
 }
 
 impl Sample {
@@ -36,6 +40,8 @@ impl Sample {
             weights: HashMap::new(),
             replacements: HashMap::new(),
             activations: HashMap::new(),
+            with_kl: false,
+            kl: HashMap::new(),
         }
     }
 
@@ -82,6 +88,29 @@ pub(crate) fn is_replaced(id: ParamId) -> bool {
 pub(crate) fn cache<const D: usize>(id: ParamId, weight: &Tensor<D>) {
     let replaced = with_sample(|sample| sample.weights.insert(id, Box::new(weight.clone())));
     drop(replaced);
+}
+
+/// Whether the innermost draw wants weights together with their KL.
+pub(crate) fn wants_kl() -> bool {
+    with_sample(|sample| sample.with_kl).unwrap_or(false)
+}
+
+/// Keeps the KL of parameter `id` for the rest of the innermost draw.
+pub(crate) fn keep_kl(id: ParamId, term: KlTerm) {
+    let replaced = with_sample(|sample| sample.kl.insert(id, term));
+    drop(replaced);
+}
+
+/// The KL that was made together with the weight of parameter `id` in the innermost draw, on the same device.
+pub(crate) fn kept_kl(id: ParamId, device: &Device) -> Option<KlTerm> {
+    with_sample(|sample| {
+        let term = sample.kl.get(&id)?;
+        // A copy of the model without autodiff, or on another device, has a KL of its own.
+        let value = &term.value;
+        (value.device() == *device && value.is_autodiff() == device.is_autodiff())
+            .then(|| term.clone())
+    })
+    .flatten()
 }
 
 /// Noise for a layer's output of `elements` values, taken from the stream that belongs to its parameter `id`: each

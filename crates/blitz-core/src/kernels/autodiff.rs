@@ -1,5 +1,7 @@
 //! The handwritten backward passes. None keeps noise: what the forward pass drew is drawn again.
 
+mod linked;
+
 use std::marker::PhantomData;
 
 use burn::backend::autodiff::NodeId;
@@ -13,7 +15,8 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend, Backend};
 
 use super::backend::{FusedKernels, FusedOps};
-use super::formula::{NoiseSpan, NormalSum, ScaleMixture};
+use super::formula::{AdamStep, NoiseSpan, NormalSum, ScaleMixture};
+use super::link::KlLink;
 
 impl<B: Backend + FusedKernels, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
     fn standard_normal(like: FloatTensor<Self>, noise: NoiseSpan) -> FloatTensor<Self> {
@@ -60,7 +63,10 @@ impl<B: Backend + FusedKernels, C: CheckpointStrategy> FusedOps for Autodiff<B, 
         {
             OpsKind::Tracked(mut prep) => {
                 let state = (prep.checkpoint(&rho), noise);
-                prep.finish(state, B::draw(mu.into_primitive(), rho.into_primitive(), noise))
+                prep.finish(
+                    state,
+                    B::draw(mu.into_primitive(), rho.into_primitive(), noise),
+                )
             }
             OpsKind::UnTracked(prep) => {
                 prep.finish(B::draw(mu.into_primitive(), rho.into_primitive(), noise))
@@ -73,7 +79,26 @@ impl<B: Backend + FusedKernels, C: CheckpointStrategy> FusedOps for Autodiff<B, 
         rho: FloatTensor<Self>,
         form: NormalSum,
     ) -> FloatTensor<Self> {
-        weighted_sum::<B, C, _>(mu, rho, form)
+        sum_over_weights::<B, C, _>(mu, rho, form)
+    }
+
+    fn draw_and_sum(
+        mu: FloatTensor<Self>,
+        rho: FloatTensor<Self>,
+        noise: NoiseSpan,
+        form: NormalSum,
+        link: KlLink,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        linked::draw_and_sum::<B, C>(mu, rho, noise, form, link)
+    }
+
+    fn add_linked(
+        loss: FloatTensor<Self>,
+        kl: FloatTensor<Self>,
+        weight: f64,
+        link: KlLink,
+    ) -> FloatTensor<Self> {
+        linked::add::<B, C>(loss, kl, weight, link)
     }
 
     fn mixture_kl(
@@ -82,7 +107,28 @@ impl<B: Backend + FusedKernels, C: CheckpointStrategy> FusedOps for Autodiff<B, 
         noise: NoiseSpan,
         prior: ScaleMixture,
     ) -> FloatTensor<Self> {
-        weighted_sum::<B, C, _>(mu, rho, (noise, prior))
+        sum_over_weights::<B, C, _>(mu, rho, (noise, prior))
+    }
+
+    fn adam_step(
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        moment_1: FloatTensor<Self>,
+        moment_2: FloatTensor<Self>,
+        step: AdamStep,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let (weight, moment_1, moment_2) = B::adam_step(
+            weight.into_primitive(),
+            grad.into_primitive(),
+            moment_1.into_primitive(),
+            moment_2.into_primitive(),
+            step,
+        );
+        (
+            Self::from_inner(weight),
+            Self::from_inner(moment_1),
+            Self::from_inner(moment_2),
+        )
     }
 
     fn variance(rho: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -261,7 +307,7 @@ impl<B: FusedKernels> WeightSum<B> for (NoiseSpan, ScaleMixture) {
     }
 }
 
-fn weighted_sum<B, C, F>(
+fn sum_over_weights<B, C, F>(
     mu: FloatTensor<Autodiff<B, C>>,
     rho: FloatTensor<Autodiff<B, C>>,
     form: F,

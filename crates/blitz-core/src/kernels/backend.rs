@@ -3,7 +3,8 @@
 
 use burn::backend::{Backend, backend_extension, tensor::FloatTensor};
 
-use super::formula::{NoiseSpan, NormalSum, ScaleMixture};
+use super::formula::{AdamStep, NoiseSpan, NormalSum, ScaleMixture};
+use super::link::KlLink;
 
 /// The fused operations and their derivatives on the primitives of one backend.
 ///
@@ -15,11 +16,7 @@ pub trait FusedKernels: Backend {
     fn standard_normal(like: FloatTensor<Self>, noise: NoiseSpan) -> FloatTensor<Self>;
 
     /// `μ + σ ε`, shaped like `mu`.
-    fn draw(
-        mu: FloatTensor<Self>,
-        rho: FloatTensor<Self>,
-        noise: NoiseSpan,
-    ) -> FloatTensor<Self>;
+    fn draw(mu: FloatTensor<Self>, rho: FloatTensor<Self>, noise: NoiseSpan) -> FloatTensor<Self>;
 
     /// The gradient of [`draw`](Self::draw) in ρ, shaped like `rho`; the one in μ is `grad` itself.
     fn draw_backward(
@@ -43,6 +40,40 @@ pub trait FusedKernels: Backend {
         form: NormalSum,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
 
+    /// [`draw`](Self::draw) and [`normal_sum`](Self::normal_sum).
+    fn draw_and_sum(
+        mu: FloatTensor<Self>,
+        rho: FloatTensor<Self>,
+        noise: NoiseSpan,
+        form: NormalSum,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let sum = Self::normal_sum(mu.clone(), rho.clone(), form);
+        (Self::draw(mu, rho, noise), sum)
+    }
+
+    /// The gradients of [`draw_and_sum`](Self::draw_and_sum) in μ and ρ, from those of the weight and of the sum.
+    fn draw_and_sum_backward(
+        grad: FloatTensor<Self>,
+        sum_grad: FloatTensor<Self>,
+        mu: FloatTensor<Self>,
+        rho: FloatTensor<Self>,
+        noise: NoiseSpan,
+        form: NormalSum,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let (mu_grad, rho_grad) = Self::normal_sum_backward(sum_grad, mu, rho.clone(), form);
+        let of_draw = Self::draw_backward(grad.clone(), rho, noise);
+        (
+            Self::float_add(mu_grad, grad),
+            Self::float_add(rho_grad, of_draw),
+        )
+    }
+
+    /// Whether a gradient of shape `[1]` is zero, if that can be seen without waiting for the device; `false` where it can't.
+    fn is_known_zero(grad: &FloatTensor<Self>) -> bool {
+        let _ = grad;
+        false
+    }
+
     /// `Σ ln q(w) − ln p(w)` at `w = μ + σ ε`, for a scale mixture p, of shape `[1]`.
     fn mixture_kl(
         mu: FloatTensor<Self>,
@@ -59,6 +90,35 @@ pub trait FusedKernels: Backend {
         noise: NoiseSpan,
         prior: ScaleMixture,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    /// The weight, and the first and second moments of its gradient, after a step of Adam. Buffers that nobody else holds are
+    /// written over.
+    fn adam_step(
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        moment_1: FloatTensor<Self>,
+        moment_2: FloatTensor<Self>,
+        step: AdamStep,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let scaled = |tensor: FloatTensor<Self>, by: f32| Self::float_mul_scalar(tensor, by.into());
+        let moment_1 = Self::float_add(
+            scaled(moment_1, step.beta_1),
+            scaled(grad.clone(), 1.0 - step.beta_1),
+        );
+        let square = Self::float_mul(grad.clone(), grad);
+        let moment_2 = Self::float_add(
+            scaled(moment_2, step.beta_2),
+            scaled(square, 1.0 - step.beta_2),
+        );
+        let epsilon = step.epsilon * step.root_correction();
+        let divisor = Self::float_add_scalar(Self::float_sqrt(moment_2.clone()), epsilon.into());
+        let direction = scaled(moment_1.clone(), step.combined_correction());
+        let delta = Self::float_mul_scalar(
+            Self::float_div(direction, divisor),
+            step.learning_rate.into(),
+        );
+        (Self::float_sub(weight, delta), moment_1, moment_2)
+    }
 
     /// `σ²`, shaped like `rho`.
     fn variance(rho: FloatTensor<Self>) -> FloatTensor<Self>;
@@ -94,17 +154,30 @@ pub trait FusedOps: Backend {
     fn standard_normal(like: FloatTensor<Self>, noise: NoiseSpan) -> FloatTensor<Self>;
 
     /// [`FusedKernels::draw`].
-    fn draw(
-        mu: FloatTensor<Self>,
-        rho: FloatTensor<Self>,
-        noise: NoiseSpan,
-    ) -> FloatTensor<Self>;
+    fn draw(mu: FloatTensor<Self>, rho: FloatTensor<Self>, noise: NoiseSpan) -> FloatTensor<Self>;
 
     /// [`FusedKernels::normal_sum`].
     fn normal_sum(
         mu: FloatTensor<Self>,
         rho: FloatTensor<Self>,
         form: NormalSum,
+    ) -> FloatTensor<Self>;
+
+    /// [`FusedKernels::draw_and_sum`], linked.
+    fn draw_and_sum(
+        mu: FloatTensor<Self>,
+        rho: FloatTensor<Self>,
+        noise: NoiseSpan,
+        form: NormalSum,
+        link: KlLink,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    /// `loss + weight · kl`, where the KL is linked to a draw.
+    fn add_linked(
+        loss: FloatTensor<Self>,
+        kl: FloatTensor<Self>,
+        weight: f64,
+        link: KlLink,
     ) -> FloatTensor<Self>;
 
     /// [`FusedKernels::mixture_kl`].
@@ -115,6 +188,15 @@ pub trait FusedOps: Backend {
         prior: ScaleMixture,
     ) -> FloatTensor<Self>;
 
+    /// [`FusedKernels::adam_step`], without a gradient.
+    fn adam_step(
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        moment_1: FloatTensor<Self>,
+        moment_2: FloatTensor<Self>,
+        step: AdamStep,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+
     /// [`FusedKernels::variance`].
     fn variance(rho: FloatTensor<Self>) -> FloatTensor<Self>;
 
@@ -124,6 +206,15 @@ pub trait FusedOps: Backend {
         variance: FloatTensor<Self>,
         noise: NoiseSpan,
     ) -> FloatTensor<Self>;
+}
+
+/// `loss + weight · kl`.
+pub(super) fn weighted_sum<B: Backend>(
+    loss: FloatTensor<B>,
+    kl: FloatTensor<B>,
+    weight: f64,
+) -> FloatTensor<B> {
+    B::float_add(loss, B::float_mul_scalar(kl, weight.into()))
 }
 
 /// A backend without a gradient: its operations are its kernels.
@@ -151,6 +242,25 @@ macro_rules! ops_are_kernels {
                 <Self as FusedKernels>::normal_sum(mu, rho, form)
             }
 
+            fn draw_and_sum(
+                mu: FloatTensor<Self>,
+                rho: FloatTensor<Self>,
+                noise: NoiseSpan,
+                form: NormalSum,
+                _link: KlLink,
+            ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+                <Self as FusedKernels>::draw_and_sum(mu, rho, noise, form)
+            }
+
+            fn add_linked(
+                loss: FloatTensor<Self>,
+                kl: FloatTensor<Self>,
+                weight: f64,
+                _link: KlLink,
+            ) -> FloatTensor<Self> {
+                weighted_sum::<Self>(loss, kl, weight)
+            }
+
             fn mixture_kl(
                 mu: FloatTensor<Self>,
                 rho: FloatTensor<Self>,
@@ -158,6 +268,16 @@ macro_rules! ops_are_kernels {
                 prior: ScaleMixture,
             ) -> FloatTensor<Self> {
                 <Self as FusedKernels>::mixture_kl(mu, rho, noise, prior)
+            }
+
+            fn adam_step(
+                weight: FloatTensor<Self>,
+                grad: FloatTensor<Self>,
+                moment_1: FloatTensor<Self>,
+                moment_2: FloatTensor<Self>,
+                step: AdamStep,
+            ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+                <Self as FusedKernels>::adam_step(weight, grad, moment_1, moment_2, step)
             }
 
             fn variance(rho: FloatTensor<Self>) -> FloatTensor<Self> {

@@ -72,6 +72,33 @@ impl NormalSum {
     };
 }
 
+/// One step of Adam (Kingma & Ba 2015), as Burn's optimizer computes it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamStep {
+    /// β₁, the decay of the first moment.
+    pub beta_1: f32,
+    /// β₂, the decay of the second moment.
+    pub beta_2: f32,
+    /// ε, in the units of the gradient.
+    pub epsilon: f32,
+    /// The number of this step, from 1.
+    pub time: usize,
+    /// The learning rate.
+    pub learning_rate: f64,
+}
+
+impl AdamStep {
+    /// `√(1 − β₂ᵗ)`, the correction of the second moment's root.
+    pub(crate) fn root_correction(&self) -> f32 {
+        (1.0 - self.beta_2.powi(self.time as i32)).sqrt()
+    }
+
+    /// Both corrections, for the first moment.
+    pub(crate) fn combined_correction(&self) -> f32 {
+        self.root_correction() / (1.0 - self.beta_1.powi(self.time as i32))
+    }
+}
+
 /// The density `π N(0, σ₁²) + (1 − π) N(0, σ₂²)`, as `ln p(w) = c − w²/2σ₁² + softplus(d + e w²)`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ScaleMixture {

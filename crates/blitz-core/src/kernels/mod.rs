@@ -13,16 +13,21 @@ pub(crate) mod backend;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 mod cpu;
 pub(crate) mod formula;
+pub(crate) mod link;
 #[cfg(test)]
 mod tests;
 
 use std::cell::Cell;
 
-use burn::backend::{Dispatch, DispatchDevice};
+use burn::backend::{Dispatch, DispatchDevice, GradientCheckpointingStrategy};
 use burn::tensor::{DType, Device, Tensor};
 
 use backend::FusedOps;
 use formula::{NoiseSpan, NormalSum, ScaleMixture};
+
+pub use formula::AdamStep;
+
+use link::KlLink;
 
 /// Whether blitz has fused operations for the device, in this build.
 ///
@@ -51,6 +56,22 @@ pub fn is_fused(device: &Device) -> bool {
         }
     }
     is_fused(device.as_dispatch())
+}
+
+/// Whether the device's tensors are memory that the CPU reads.
+fn is_in_memory(device: &Device) -> bool {
+    fn is_in_memory(device: &DispatchDevice) -> bool {
+        match device {
+            #[cfg(feature = "flex")]
+            DispatchDevice::Flex(_) => true,
+            #[cfg(feature = "ndarray")]
+            DispatchDevice::NdArray(_) => true,
+            DispatchDevice::Autodiff(device) => is_in_memory(device),
+            #[allow(unreachable_patterns)] // Depends on the backends in the build.
+            _ => false,
+        }
+    }
+    is_in_memory(device.as_dispatch())
 }
 
 thread_local! {
@@ -137,6 +158,35 @@ pub(crate) fn normal_sum<const D: usize, const R: usize>(
     })
 }
 
+/// [`draw`] and [`normal_sum`] in one pass, linked; `None` as well where the two had better be separate: without autodiff, since
+/// there is no backward pass to share; with gradient checkpointing, which wants to forget the weight; in a training distributed
+/// over devices, where Burn counts the gradients that a parameter gets; and on devices that would have to be waited for to see
+/// whether the KL is left with anything.
+pub(crate) fn draw_and_sum<const D: usize>(
+    mu: &Tensor<D>,
+    rho: &Tensor<1>,
+    noise: NoiseSpan,
+    form: NormalSum,
+    link: KlLink,
+) -> Option<(Tensor<D>, Tensor<1>)> {
+    let strategy = mu.device().gradient_checkpointing_strategy();
+    let shares = strategy == Some(GradientCheckpointingStrategy::Disabled)
+        && is_in_memory(&mu.device())
+        && !mu.is_distributed()
+        && !rho.is_distributed();
+    (shares && fuses([kind(mu), kind(rho)])).then(|| {
+        let (mu, rho) = (mu.clone().into_dispatch(), rho.clone().into_dispatch());
+        let (weight, sum) = Dispatch::draw_and_sum(mu, rho, noise, form, link);
+        (Tensor::from_dispatch(weight), Tensor::from_dispatch(sum))
+    })
+}
+
+/// `loss + weight · kl`, where the KL is linked to a draw. Only for what [`draw_and_sum`] returned.
+pub(crate) fn add_linked(loss: Tensor<1>, kl: Tensor<1>, weight: f64, link: KlLink) -> Tensor<1> {
+    let (loss, kl) = (loss.into_dispatch(), kl.into_dispatch());
+    Tensor::from_dispatch(Dispatch::add_linked(loss, kl, weight, link))
+}
+
 /// `Σ ln q(w) − ln p(w)` at the weights `μ + softplus(ρ) ε`, of shape `[1]`.
 pub(crate) fn mixture_kl<const D: usize, const R: usize>(
     mu: &Tensor<D>,
@@ -148,6 +198,56 @@ pub(crate) fn mixture_kl<const D: usize, const R: usize>(
         let (mu, rho) = (mu.clone().into_dispatch(), rho.clone().into_dispatch());
         Tensor::from_dispatch(Dispatch::mixture_kl(mu, rho, noise, prior))
     })
+}
+
+/// One step of Adam: the new weight, and the new moments in the order in which they were given.
+///
+/// The numbers are those of Burn's own `Adam`, to the bit on CPUs, where weight and moments are updated in one pass. Without a
+/// fused operation for the device, or if the tensors are of different element types, the same is computed by tensor operations.
+/// `grad` and the moments are written over where nobody else holds them. Nothing is differentiated.
+///
+/// # Panics
+///
+/// Panics unless all have one shape.
+#[must_use]
+pub fn adam_step<const D: usize>(
+    weight: Tensor<D>,
+    grad: Tensor<D>,
+    moments: [Tensor<D>; 2],
+    step: AdamStep,
+) -> (Tensor<D>, [Tensor<D>; 2]) {
+    let [moment_1, moment_2] = moments;
+    let shapes = [&grad, &moment_1, &moment_2].map(|tensor| tensor.shape());
+    assert!(
+        shapes.iter().all(|shape| *shape == weight.shape()),
+        "a weight of shape {:?} needs a gradient and moments of that shape, got {shapes:?}",
+        weight.shape()
+    );
+    let kinds = [&weight, &grad, &moment_1, &moment_2].map(kind);
+    if fuses(kinds) {
+        let (weight, moment_1, moment_2) = Dispatch::adam_step(
+            weight.into_dispatch(),
+            grad.into_dispatch(),
+            moment_1.into_dispatch(),
+            moment_2.into_dispatch(),
+            step,
+        );
+        let moments = [moment_1, moment_2].map(Tensor::from_dispatch);
+        return (Tensor::from_dispatch(weight), moments);
+    }
+    let moment_1 = moment_1
+        .mul_scalar(step.beta_1)
+        .add(grad.clone().mul_scalar(1.0 - step.beta_1));
+    let moment_2 = moment_2
+        .mul_scalar(step.beta_2)
+        .add(grad.square().mul_scalar(1.0 - step.beta_2));
+    let epsilon = step.epsilon * step.root_correction();
+    let delta = moment_1
+        .clone()
+        .mul_scalar(step.combined_correction())
+        .div(moment_2.clone().sqrt().add_scalar(epsilon))
+        .mul_scalar(step.learning_rate);
+    (weight - delta, [moment_1, moment_2])
 }
 
 /// `softplus(ρ)²`.

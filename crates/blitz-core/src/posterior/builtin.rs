@@ -10,6 +10,7 @@ use super::{
     NormalPosteriorConfig, Posterior, PosteriorStructure, RadialPosterior, RadialPosteriorConfig,
     StudentTPosterior, StudentTPosteriorConfig,
 };
+use crate::kl::KlTerm;
 use crate::noise_source::Noise;
 use crate::prior::Prior;
 
@@ -179,6 +180,15 @@ impl Posterior for BuiltinPosterior {
         noise: Noise,
     ) -> Option<Tensor<1>> {
         dispatch!(self, posterior => posterior.kl_at_draw(mu, prior, noise))
+    }
+
+    fn sample_with_kl<P: Prior, const D: usize>(
+        &self,
+        mu: &Tensor<D>,
+        prior: &P,
+        noise: &mut Noise,
+    ) -> Option<(Tensor<D>, KlTerm)> {
+        dispatch!(self, posterior => posterior.sample_with_kl(mu, prior, noise))
     }
 
     fn rows(&self, shape: &Shape, rows: &[usize]) -> Option<Self> {

@@ -23,6 +23,7 @@ pub use student_t::{StudentTPosterior, StudentTPosteriorConfig};
 use burn::module::{Module, ModuleDisplay, ParamId};
 use burn::tensor::{Device, Shape, Tensor};
 
+use crate::kl::KlTerm;
 use crate::noise_source::Noise;
 use crate::prior::Prior;
 
@@ -162,6 +163,18 @@ pub trait Posterior: Module + ModuleDisplay + Sync + 'static {
         prior: &P,
         noise: Noise,
     ) -> Option<Tensor<1>> {
+        let _ = (mu, prior, noise);
+        None
+    }
+
+    /// [`sample`](Self::sample) and [`kl`](Self::kl) in one pass over the parameters, where that is to be had; or `None` (the
+    /// default).
+    fn sample_with_kl<P: Prior, const D: usize>(
+        &self,
+        mu: &Tensor<D>,
+        prior: &P,
+        noise: &mut Noise,
+    ) -> Option<(Tensor<D>, KlTerm)> {
         let _ = (mu, prior, noise);
         None
     }

@@ -8,6 +8,7 @@ use super::mean_field::{kl_of_location_scale, rho_param, standardized};
 use super::{MarginalFamily, Marginals, Posterior, PosteriorStructure};
 use crate::deviation::{log_std_from_rho, rho_from_std, std_from_rho};
 use crate::kernels;
+use crate::kl::KlTerm;
 use crate::noise_source::Noise;
 use crate::prior::{Prior, half_log_two_pi};
 use crate::rows::select_rows;
@@ -140,6 +141,15 @@ impl Posterior for NormalPosterior {
         noise: Noise,
     ) -> Option<Tensor<1>> {
         prior.kl_from_normal_at_draw(mu, &self.rho.val(), noise)
+    }
+
+    fn sample_with_kl<P: Prior, const D: usize>(
+        &self,
+        mu: &Tensor<D>,
+        prior: &P,
+        noise: &mut Noise,
+    ) -> Option<(Tensor<D>, KlTerm)> {
+        prior.draw_with_kl_from_normal(mu, &self.rho.val(), noise)
     }
 
     fn rows(&self, shape: &Shape, rows: &[usize]) -> Option<Self> {

@@ -10,6 +10,7 @@ use super::{
     LearnedNormalPrior, LearnedNormalPriorConfig, NormalPrior, NormalPriorConfig, Prior,
     ScaleMixturePrior, ScaleMixturePriorConfig, StudentTPrior, StudentTPriorConfig,
 };
+use crate::kl::KlTerm;
 use crate::noise_source::Noise;
 use crate::posterior::Marginals;
 
@@ -153,12 +154,17 @@ impl Prior for BuiltinPrior {
         dispatch!(self, prior => prior.expected_log_density(q))
     }
 
-    fn kl_from_normal<const D: usize>(
+    fn kl_from_normal<const D: usize>(&self, mu: &Tensor<D>, rho: &Tensor<1>) -> Option<Tensor<1>> {
+        dispatch!(self, prior => prior.kl_from_normal(mu, rho))
+    }
+
+    fn draw_with_kl_from_normal<const D: usize>(
         &self,
         mu: &Tensor<D>,
         rho: &Tensor<1>,
-    ) -> Option<Tensor<1>> {
-        dispatch!(self, prior => prior.kl_from_normal(mu, rho))
+        noise: &mut Noise,
+    ) -> Option<(Tensor<D>, KlTerm)> {
+        dispatch!(self, prior => prior.draw_with_kl_from_normal(mu, rho, noise))
     }
 
     fn kl_from_normal_at_draw<const D: usize>(

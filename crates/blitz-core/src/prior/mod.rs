@@ -27,6 +27,7 @@ pub use student_t::{StudentTPrior, StudentTPriorConfig};
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
+use crate::kl::KlTerm;
 use crate::noise_source::Noise;
 use crate::posterior::Marginals;
 
@@ -111,12 +112,20 @@ pub trait Prior: Module + ModuleDisplay + Sync + 'static {
     /// weights can compute it; `None` (the default) leaves it to [`expected_log_density`](Self::expected_log_density).
     ///
     /// `rho` is flat, in the row-major order of `mu`.
-    fn kl_from_normal<const D: usize>(
+    fn kl_from_normal<const D: usize>(&self, mu: &Tensor<D>, rho: &Tensor<1>) -> Option<Tensor<1>> {
+        let _ = (mu, rho);
+        None
+    }
+
+    /// Weights `μ + softplus(ρ) ε` of the same normals together with that KL, in one pass; `None` (the default) where it is not to
+    /// be had.
+    fn draw_with_kl_from_normal<const D: usize>(
         &self,
         mu: &Tensor<D>,
         rho: &Tensor<1>,
-    ) -> Option<Tensor<1>> {
-        let _ = (mu, rho);
+        noise: &mut Noise,
+    ) -> Option<(Tensor<D>, KlTerm)> {
+        let _ = (mu, rho, noise);
         None
     }
 

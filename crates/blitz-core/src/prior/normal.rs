@@ -5,7 +5,9 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::{Prior, assert_scale, half_log_two_pi};
-use crate::kernels::{self, formula::NormalSum};
+use crate::kernels::{self, formula::NormalSum, link::KlLink};
+use crate::kl::{KlEstimator, KlTerm};
+use crate::noise_source::Noise;
 use crate::posterior::Marginals;
 
 /// Configuration of a [`NormalPrior`].
@@ -80,11 +82,21 @@ impl Prior for NormalPrior {
         Some(second_moment * (-0.5 / self.std.powi(2)) - log_normalizer)
     }
 
-    fn kl_from_normal<const D: usize>(
+    fn kl_from_normal<const D: usize>(&self, mu: &Tensor<D>, rho: &Tensor<1>) -> Option<Tensor<1>> {
+        kernels::normal_sum(mu, rho, NormalSum::kl(self.std))
+    }
+
+    fn draw_with_kl_from_normal<const D: usize>(
         &self,
         mu: &Tensor<D>,
         rho: &Tensor<1>,
-    ) -> Option<Tensor<1>> {
-        kernels::normal_sum(mu, rho, NormalSum::kl(self.std))
+        noise: &mut Noise,
+    ) -> Option<(Tensor<D>, KlTerm)> {
+        let link = KlLink::default();
+        let (weight, kl) = noise.fused(mu.shape().num_elements(), |span| {
+            let form = NormalSum::kl(self.std);
+            kernels::draw_and_sum(mu, rho, span, form, link.clone())
+        })?;
+        Some((weight, KlTerm::linked(kl, KlEstimator::ClosedForm, link)))
     }
 }

@@ -212,7 +212,12 @@ impl Elbo {
         let mut nlls = Vec::with_capacity(samples);
         let mut kl = None;
         for sample in 0..samples {
-            let _draw = model.draw(self.config.seed, draw(sample));
+            let guard = model.draw(self.config.seed, draw(sample));
+            // One KL serves all draws, as far as it is the same in all of them.
+            let _draw = match kl {
+                None => guard.with_kl(),
+                Some(_) => guard,
+            };
             let per_example = nll(model);
             assert!(
                 per_example.dims()[0] > 0,
@@ -225,10 +230,13 @@ impl Elbo {
             }
         }
         let nll = mean(nlls);
-        let kl = kl.map_or_else(|| nll.zeros_like(), |kl| kl.mean(&nll));
         let weight = beta / self.config.dataset_size as f64;
+        let (loss, kl) = match kl {
+            Some(kl) => kl.add_to(&nll, weight),
+            None => (nll.clone(), nll.zeros_like()),
+        };
         ElboLoss {
-            loss: nll.clone() + kl.clone().mul_scalar(weight),
+            loss,
             nll,
             kl,
             beta,
@@ -238,7 +246,7 @@ impl Elbo {
 
 /// The KL of a step: its closed-form part once, its Monte Carlo part at the weights of each draw.
 struct KlOverDraws {
-    closed_form: Option<Tensor<1>>,
+    closed_form: Vec<KlTerm>,
     /// One value a draw, or none at all if every term has a closed form.
     sampled: Vec<Tensor<1>>,
 }
@@ -251,7 +259,7 @@ impl KlOverDraws {
             .into_iter()
             .partition(|term| term.estimator == KlEstimator::ClosedForm);
         Self {
-            closed_form: KlTerm::total(closed_form),
+            closed_form,
             sampled: KlTerm::total(sampled).into_iter().collect(),
         }
     }
@@ -262,17 +270,22 @@ impl KlOverDraws {
         }
     }
 
-    fn mean(self, like: &Tensor<1>) -> Tensor<1> {
-        let sampled = (!self.sampled.is_empty()).then(|| mean(self.sampled));
-        match (self.closed_form, sampled) {
-            (Some(closed_form), Some(sampled)) => {
-                let device = closed_form.device();
-                closed_form + sampled.to_device(&device)
-            }
+    /// The loss, `nll + weight · KL`, and the mean KL, on the device of `nll`.
+    fn add_to(self, nll: &Tensor<1>, weight: f64) -> (Tensor<1>, Tensor<1>) {
+        let device = nll.device();
+        let sampled = (!self.sampled.is_empty()).then(|| mean(self.sampled).to_device(&device));
+        let loss = KlTerm::add_to(nll.clone(), self.closed_form.clone(), weight);
+        let loss = match &sampled {
+            Some(sampled) => loss + sampled.clone().mul_scalar(weight),
+            None => loss,
+        };
+        let closed_form = KlTerm::total(self.closed_form).map(|kl| kl.to_device(&device));
+        let kl = match (closed_form, sampled) {
+            (Some(closed_form), Some(sampled)) => closed_form + sampled,
             (Some(kl), None) | (None, Some(kl)) => kl,
-            (None, None) => like.zeros_like(),
-        }
-        .to_device(&like.device())
+            (None, None) => nll.zeros_like(),
+        };
+        (loss, kl)
     }
 }
 

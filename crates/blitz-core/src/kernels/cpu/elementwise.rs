@@ -89,6 +89,33 @@ group_kernel! {
     }
 }
 
+group_kernel! {
+    /// A weight and its term.
+    DrawAndTerms<R> { key: NoiseKey, constant: R, log_std: R, second_moment: R } (mu, rho) -> (out, term)
+    with epsilon of key {
+        let deviation = Deviation::of(rho);
+        let sigma = deviation.sigma;
+        (
+            mu + sigma * epsilon,
+            constant + log_std * deviation.log_sigma() + second_moment * (mu * mu + sigma * sigma),
+        )
+    }
+}
+
+group_kernel! {
+    /// With coefficients that the gradient of the sum is in.
+    DrawAndTermsBackward<R> { key: NoiseKey, log_std: R, twice_second_moment: R } (grad, mu, rho) -> (mu_grad, rho_grad)
+    with epsilon of key {
+        let deviation = Deviation::of(rho);
+        let slope = deviation.slope();
+        (
+            grad + twice_second_moment * mu,
+            slope * (grad * epsilon + twice_second_moment * deviation.sigma)
+                + log_std * deviation.log_slope(),
+        )
+    }
+}
+
 /// A [`ScaleMixture`] in the working precision.
 #[derive(Clone, Copy)]
 pub(super) struct Mixture<R> {
@@ -141,6 +168,24 @@ group_kernel! {
         let w = mu + deviation.sigma * epsilon;
         let mu_grad = -(grad * prior.score(w));
         (mu_grad, mu_grad * (epsilon * deviation.slope()) - grad * deviation.log_slope())
+    }
+}
+
+group_kernel! {
+    /// In the order in which Burn's optimizer computes, so as to get its bits.
+    Adam<R> {
+        beta_1: R,
+        rest_1: R,
+        beta_2: R,
+        rest_2: R,
+        correction: R,
+        epsilon: R,
+        learning_rate: R
+    } (weight, grad, moment_1, moment_2) -> (new_weight, new_moment_1, new_moment_2) {
+        let moment_1 = moment_1 * beta_1 + grad * rest_1;
+        let moment_2 = moment_2 * beta_2 + (grad * grad) * rest_2;
+        let delta = (moment_1 * correction) / (moment_2.sqrt() + epsilon);
+        (weight - delta * learning_rate, moment_1, moment_2)
     }
 }
 

@@ -15,14 +15,17 @@ use burn::backend::TensorMetadata;
 use burn::tensor::{TensorData, bf16, f16};
 
 use self::elementwise::*;
-use self::group::{map, sum};
+use self::group::{map, map_and_sum, sum, update};
 use self::real::{Element, Real};
-use super::formula::{NoiseSpan, NormalSum, SMALLEST_VARIANCE, ScaleMixture};
+use super::formula::{AdamStep, NoiseSpan, NormalSum, SMALLEST_VARIANCE, ScaleMixture};
 
 /// A backend's tensor, in memory.
 trait Memory: TensorMetadata {
     /// Its elements in row-major order: where they lie, if they lie in that order.
     fn elements(&self) -> Elements<'_>;
+
+    /// The same to write over, after a copy if somebody else holds them or they lie in another order.
+    fn elements_mut(&mut self) -> ElementsMut<'_>;
 
     fn from_data(data: TensorData) -> Self;
 }
@@ -33,6 +36,14 @@ enum Elements<'a> {
     F64(Cow<'a, [f64]>),
     F16(Cow<'a, [f16]>),
     Bf16(Cow<'a, [bf16]>),
+}
+
+/// The elements of a tensor, to write over.
+enum ElementsMut<'a> {
+    F32(&'a mut [f32]),
+    F64(&'a mut [f64]),
+    F16(&'a mut [f16]),
+    Bf16(&'a mut [bf16]),
 }
 
 /// Evaluates an expression with slices of the elements of some tensors, whatever their type, which has to be the same.
@@ -120,6 +131,39 @@ fn normal_sum_backward<T: Memory>(grad: T, mu: T, rho: T, form: NormalSum) -> (T
     })
 }
 
+fn draw_and_sum<T: Memory>(mu: T, rho: T, noise: NoiseSpan, form: NormalSum) -> (T, T) {
+    with_elements!([mu, rho], |m, r| {
+        let kernel = kernel!(DrawAndTerms {
+            key: noise.key,
+            constant: Real::from_f64(form.constant),
+            log_std: Real::from_f64(form.log_std),
+            second_moment: Real::from_f64(form.second_moment),
+        });
+        let (out, sum) = map_and_sum(kernel, noise.first_block, [&m, &r], m.len());
+        (tensor(out, &mu), scalar(sum, &mu))
+    })
+}
+
+fn draw_and_sum_backward<T: Memory>(
+    grad: T,
+    sum_grad: T,
+    mu: T,
+    rho: T,
+    noise: NoiseSpan,
+    form: NormalSum,
+) -> (T, T) {
+    let sum_grad = number(&sum_grad);
+    with_elements!([grad, mu, rho], |g, m, r| {
+        let kernel = kernel!(DrawAndTermsBackward {
+            key: noise.key,
+            log_std: Real::from_f64(sum_grad * form.log_std),
+            twice_second_moment: Real::from_f64(2.0 * sum_grad * form.second_moment),
+        });
+        let [mu_grad, rho_grad] = map(kernel, noise.first_block, [&g, &m, &r], m.len());
+        (tensor(mu_grad, &mu), tensor(rho_grad, &rho))
+    })
+}
+
 fn mixture_kl<T: Memory>(mu: T, rho: T, noise: NoiseSpan, prior: ScaleMixture) -> T {
     with_elements!([mu, rho], |m, r| {
         let kernel = kernel!(MixtureTerms {
@@ -148,6 +192,53 @@ fn mixture_kl_backward<T: Memory>(
         let [mu_grad, rho_grad] = map(kernel, noise.first_block, [&m, &r], m.len());
         (tensor(mu_grad, &mu), tensor(rho_grad, &rho))
     })
+}
+
+/// The new weight lies where the gradient lay.
+fn adam_step<T: Memory>(
+    weight: T,
+    mut grad: T,
+    mut moment_1: T,
+    mut moment_2: T,
+    step: AdamStep,
+) -> (T, T, T) {
+    macro_rules! update {
+        ($weight:expr, $grad:expr, $moment_1:expr, $moment_2:expr) => {{
+            let kernel = kernel!(Adam {
+                beta_1: Real::from_f32(step.beta_1),
+                rest_1: Real::from_f32(1.0 - step.beta_1),
+                beta_2: Real::from_f32(step.beta_2),
+                rest_2: Real::from_f32(1.0 - step.beta_2),
+                correction: Real::from_f32(step.combined_correction()),
+                epsilon: Real::from_f32(step.epsilon * step.root_correction()),
+                learning_rate: Real::from_f64(step.learning_rate),
+            });
+            update(kernel, &$weight, [$grad, $moment_1, $moment_2])
+        }};
+    }
+    let (old, moments) = (
+        weight.elements(),
+        (moment_1.elements_mut(), moment_2.elements_mut()),
+    );
+    match (old, grad.elements_mut(), moments) {
+        (Elements::F32(w), ElementsMut::F32(g), (ElementsMut::F32(m), ElementsMut::F32(v))) => {
+            update!(w, g, m, v)
+        }
+        (Elements::F64(w), ElementsMut::F64(g), (ElementsMut::F64(m), ElementsMut::F64(v))) => {
+            update!(w, g, m, v)
+        }
+        (Elements::F16(w), ElementsMut::F16(g), (ElementsMut::F16(m), ElementsMut::F16(v))) => {
+            update!(w, g, m, v)
+        }
+        (Elements::Bf16(w), ElementsMut::Bf16(g), (ElementsMut::Bf16(m), ElementsMut::Bf16(v))) => {
+            update!(w, g, m, v)
+        }
+        _ => panic!(
+            "a step of Adam needs a weight, a gradient and moments of one element type, got a weight of {:?}",
+            weight.dtype()
+        ),
+    }
+    (grad, moment_1, moment_2)
 }
 
 fn variance<T: Memory>(rho: T) -> T {
@@ -207,6 +298,40 @@ macro_rules! kernels_in_memory {
                 variance_backward(grad, rho;);
                 draw_output(mean, variance; noise: NoiseSpan);
                 draw_output_backward(grad, variance; noise: NoiseSpan);
+            }
+
+            fn adam_step(
+                weight: FloatTensor<Self>,
+                grad: FloatTensor<Self>,
+                moment_1: FloatTensor<Self>,
+                moment_2: FloatTensor<Self>,
+                step: AdamStep,
+            ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+                super::adam_step(weight, grad, moment_1, moment_2, step)
+            }
+
+            fn is_known_zero(grad: &FloatTensor<Self>) -> bool {
+                super::number(grad) == 0.0
+            }
+
+            fn draw_and_sum(
+                mu: FloatTensor<Self>,
+                rho: FloatTensor<Self>,
+                noise: NoiseSpan,
+                form: NormalSum,
+            ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+                super::draw_and_sum(mu, rho, noise, form)
+            }
+
+            fn draw_and_sum_backward(
+                grad: FloatTensor<Self>,
+                sum_grad: FloatTensor<Self>,
+                mu: FloatTensor<Self>,
+                rho: FloatTensor<Self>,
+                noise: NoiseSpan,
+                form: NormalSum,
+            ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+                super::draw_and_sum_backward(grad, sum_grad, mu, rho, noise, form)
             }
 
             fn normal_sum_backward(

@@ -8,7 +8,9 @@ use burn::backend::ndarray::NdArrayTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::TensorData;
 
-use super::{Elements, Memory, NoiseSpan, NormalSum, ScaleMixture, kernels_in_memory};
+use super::{
+    AdamStep, Elements, ElementsMut, Memory, NoiseSpan, NormalSum, ScaleMixture, kernels_in_memory,
+};
 
 impl Memory for NdArrayTensor {
     fn elements(&self) -> Elements<'_> {
@@ -24,6 +26,26 @@ impl Memory for NdArrayTensor {
         match self {
             Self::F32(storage) => Elements::F32(elements!(storage)),
             Self::F64(storage) => Elements::F64(elements!(storage)),
+            other => panic!("a fused operation needs floating-point tensors, got {other:?}"),
+        }
+    }
+
+    fn elements_mut(&mut self) -> ElementsMut<'_> {
+        macro_rules! elements {
+            ($storage:expr) => {{
+                let array = $storage.ensure_owned();
+                if !array.is_standard_layout() {
+                    *array = array.as_standard_layout().into_owned().into_shared();
+                }
+                match array.as_slice_mut() {
+                    Some(elements) => elements,
+                    None => unreachable!("in standard layout"),
+                }
+            }};
+        }
+        match self {
+            Self::F32(storage) => ElementsMut::F32(elements!(storage)),
+            Self::F64(storage) => ElementsMut::F64(elements!(storage)),
             other => panic!("a fused operation needs floating-point tensors, got {other:?}"),
         }
     }

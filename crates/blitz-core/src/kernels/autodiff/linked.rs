@@ -1,0 +1,166 @@
+//! The backward passes of a draw, its KL and their loss, which share one walk over the parameters; see [`KlLink`].
+
+use burn::backend::TensorMetadata;
+use burn::backend::autodiff::NodeId;
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend};
+
+use crate::kernels::backend::{FusedKernels, weighted_sum};
+use crate::kernels::formula::{NoiseSpan, NormalSum};
+use crate::kernels::link::KlLink;
+
+/// The KL's: of what the draw has not taken along.
+#[derive(Debug)]
+struct SumStep;
+
+impl<B: Backend + FusedKernels> Backward<B, 2> for SumStep {
+    type State = ([NodeId; 2], NormalSum, KlLink);
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 2>,
+        grads: &mut Gradients,
+        checkpointer: &mut Checkpointer,
+    ) {
+        let (inputs, form, link) = ops.state;
+        let [mu, rho] = inputs.map(|input| checkpointer.retrieve_node_output(input));
+        let grad = grads.consume::<B>(&ops.node);
+        let grad = match link.take::<FloatTensor<B>>() {
+            Some(left) => B::float_add(grad, left),
+            None if B::is_known_zero(&grad) => return,
+            None => grad,
+        };
+        let (mu_grad, rho_grad) = B::normal_sum_backward(grad, mu, rho, form);
+        let [mu, rho] = ops.parents;
+        if let Some(mu) = mu {
+            grads.register::<B>(mu.id, mu_grad);
+        }
+        if let Some(rho) = rho {
+            grads.register::<B>(rho.id, rho_grad);
+        }
+    }
+}
+
+/// The draw's, with the KL's if the loss left the gradient of that. Its third parent is the KL, which has to come after it.
+#[derive(Debug)]
+struct DrawStep;
+
+impl<B: Backend + FusedKernels> Backward<B, 3> for DrawStep {
+    type State = ([NodeId; 2], NoiseSpan, NormalSum, KlLink);
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 3>,
+        grads: &mut Gradients,
+        checkpointer: &mut Checkpointer,
+    ) {
+        let (inputs, noise, form, link) = ops.state;
+        let [mu, rho] = inputs.map(|input| checkpointer.retrieve_node_output(input));
+        let grad = grads.consume::<B>(&ops.node);
+        let [mu_node, rho_node, sum_node] = ops.parents;
+        if let Some(sum) = sum_node {
+            grads.register::<B>(sum.id, zero_like::<B>(&grad));
+        }
+        let sum_grad = link.take::<FloatTensor<B>>();
+        let (mu_grad, rho_grad) = match sum_grad {
+            Some(sum_grad) => {
+                let (mu_grad, rho_grad) =
+                    B::draw_and_sum_backward(grad, sum_grad, mu, rho, noise, form);
+                (mu_grad, Some(rho_grad))
+            }
+            None => {
+                let rho_grad = rho_node
+                    .is_some()
+                    .then(|| B::draw_backward(grad.clone(), rho, noise));
+                (grad, rho_grad)
+            }
+        };
+        if let Some(mu) = mu_node {
+            grads.register::<B>(mu.id, mu_grad);
+        }
+        if let (Some(rho), Some(rho_grad)) = (rho_node, rho_grad) {
+            grads.register::<B>(rho.id, rho_grad);
+        }
+    }
+}
+
+/// The loss's, which leaves the KL's gradient for the draw.
+#[derive(Debug)]
+struct LossStep;
+
+impl<B: Backend> Backward<B, 2> for LossStep {
+    type State = (f64, KlLink);
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 2>,
+        grads: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let (weight, link) = ops.state;
+        let grad = grads.consume::<B>(&ops.node);
+        let [loss, sum] = ops.parents;
+        if let Some(sum) = sum {
+            // Left for the draw; a step finds a gradient of its own all the same.
+            link.leave::<FloatTensor<B>>(B::float_mul_scalar(grad.clone(), weight.into()));
+            grads.register::<B>(sum.id, zero_like::<B>(&grad));
+        }
+        if let Some(loss) = loss {
+            grads.register::<B>(loss.id, grad);
+        }
+    }
+}
+
+/// The gradient of a sum that has none.
+fn zero_like<B: Backend>(grad: &FloatTensor<B>) -> FloatTensor<B> {
+    B::float_zeros([1].into(), &grad.device(), grad.dtype().into())
+}
+
+/// A weight and its KL.
+pub(super) fn draw_and_sum<B: Backend + FusedKernels, C: CheckpointStrategy>(
+    mu: FloatTensor<Autodiff<B, C>>,
+    rho: FloatTensor<Autodiff<B, C>>,
+    noise: NoiseSpan,
+    form: NormalSum,
+    link: KlLink,
+) -> (FloatTensor<Autodiff<B, C>>, FloatTensor<Autodiff<B, C>>) {
+    let (weight, sum) =
+        B::draw_and_sum(mu.primitive().clone(), rho.primitive().clone(), noise, form);
+
+    let nodes = [mu.node(), rho.node()];
+    let sum = match SumStep.prepare::<C>(nodes).compute_bound().stateful() {
+        OpsKind::Tracked(mut prep) => {
+            let inputs = [prep.checkpoint(&mu), prep.checkpoint(&rho)];
+            prep.finish((inputs, form, link.clone()), sum)
+        }
+        OpsKind::UnTracked(prep) => prep.finish(sum),
+    };
+    let nodes = [mu.node(), rho.node(), sum.node()];
+    let weight = match DrawStep.prepare::<C>(nodes).compute_bound().stateful() {
+        OpsKind::Tracked(mut prep) => {
+            let inputs = [prep.checkpoint(&mu), prep.checkpoint(&rho)];
+            prep.finish((inputs, noise, form, link), weight)
+        }
+        OpsKind::UnTracked(prep) => prep.finish(weight),
+    };
+    (weight, sum)
+}
+
+/// `loss + weight · kl`.
+pub(super) fn add<B: Backend, C: CheckpointStrategy>(
+    loss: FloatTensor<Autodiff<B, C>>,
+    kl: FloatTensor<Autodiff<B, C>>,
+    weight: f64,
+    link: KlLink,
+) -> FloatTensor<Autodiff<B, C>> {
+    let nodes = [loss.node(), kl.node()];
+    let total = weighted_sum::<B>(loss.into_primitive(), kl.into_primitive(), weight);
+    match LossStep.prepare::<C>(nodes).compute_bound().stateful() {
+        OpsKind::Tracked(prep) => prep.finish((weight, link), total),
+        OpsKind::UnTracked(prep) => prep.finish(total),
+    }
+}
