@@ -9,7 +9,7 @@ use burn::train::{
     SupervisedTraining, TrainingStrategy,
 };
 
-use super::{ElboModel, Network};
+use super::{ElboModel, Network, Settings};
 use crate::error::{FitError, NonFiniteLoss};
 use crate::likelihood::Likelihood;
 
@@ -106,9 +106,15 @@ where
     L: Likelihood<Output = N::Output>,
     ElboModel<N, L>: LearnerModel,
 {
-    learner.model().settings.workers.install(devices);
-    // The guard is shared by all copies of the model, those inside the learner included.
-    let guard = learner.model().settings.guard.clone();
+    // These are shared by all copies of the model, those inside the learner included.
+    let Settings {
+        turns,
+        workers,
+        guard,
+        ..
+    } = learner.model().settings;
+    turns.restart();
+    workers.install(devices);
     guard.install(training.interrupter());
     let LearningResult {
         model,

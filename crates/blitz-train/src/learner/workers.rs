@@ -34,6 +34,11 @@ pub(super) struct Turns {
 }
 
 impl Turns {
+    /// Forgets the losses of another training of the same model, whose copies share the counter of its first step.
+    pub(super) fn restart(&self) {
+        lock(&self.taken).clear();
+    }
+
     /// The step after `index` others of the next loss on `device`.
     ///
     /// A device that is listed more than once has as many workers, who take turns in the order in which they ask.
@@ -93,4 +98,70 @@ pub(super) fn is_distributed<M: Module>(model: &M) -> bool {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[allow(deprecated)] // ndarray stays supported here.
+    fn devices() -> [Device; 2] {
+        [Device::flex(), Device::ndarray()]
+    }
+
+    fn accumulated(turns: &Turns, workers: &[Device], device: &Device) -> u16 {
+        let step = turns.take(5, workers, || device.clone());
+        assert_eq!(step.index, 5);
+        step.accumulated
+    }
+
+    #[test]
+    fn a_worker_has_the_same_draws_whichever_worker_asks_first() {
+        let devices = devices();
+        let [first, second] = &devices;
+        for order in [
+            [first, second, first, second],
+            [second, second, first, first],
+        ] {
+            let turns = Turns::default();
+            let mut taken =
+                order.map(|device| (device == second, accumulated(&turns, &devices, device)));
+            taken.sort();
+            assert_eq!(taken, [(false, 0), (false, 2), (true, 1), (true, 3)]);
+        }
+    }
+
+    /// As in a distributed training, whose workers optimize copies of their own.
+    #[test]
+    fn workers_that_share_no_counter_share_no_draw() {
+        let devices = devices();
+        let taken = devices.clone().map(|device| {
+            let turns = Turns::default();
+            [(); 2].map(|()| accumulated(&turns, &devices, &device))
+        });
+        assert_eq!(taken, [[0, 2], [1, 3]]);
+    }
+
+    #[test]
+    fn a_device_listed_twice_is_two_workers() {
+        let [first, second] = devices();
+        let workers = [first.clone(), second, first.clone()];
+        let turns = Turns::default();
+        let taken = [(); 4].map(|()| accumulated(&turns, &workers, &first));
+        assert_eq!(taken, [0, 2, 3, 5]);
+    }
+
+    #[test]
+    fn one_device_counts_on_whatever_it_is_called() {
+        let turns = Turns::default();
+        let taken = devices().map(|device| accumulated(&turns, &[], &device));
+        assert_eq!(taken, [0, 1]);
+    }
+
+    #[test]
+    #[should_panic(expected = "is none of the training's devices")]
+    fn a_device_that_is_not_listed_is_refused() {
+        let [first, second] = devices();
+        accumulated(&Turns::default(), &[first.clone(), first], &second);
+    }
 }
