@@ -259,24 +259,30 @@ fn two_remote_devices_train_as_one_local_device_that_accumulates_two_batches() {
     });
 }
 
-/// Two devices and the strategy that trains on them.
-fn distributed() -> (Vec<Device>, ExecutionStrategy) {
-    let devices = remote_pair();
-    let config = DistributedConfig {
-        all_reduce_op: ReduceOperation::Mean,
-    };
-    (devices.clone(), ExecutionStrategy::ddp(devices, config))
+fn distributed(devices: &[Device]) -> ExecutionStrategy {
+    let all_reduce_op = ReduceOperation::Mean;
+    ExecutionStrategy::ddp(devices.to_vec(), DistributedConfig { all_reduce_op })
 }
 
 #[test]
 #[should_panic(expected = "run a distributed training with `fit_on`")]
 fn a_distributed_training_without_the_list_of_its_devices_is_refused() {
     alone(|| {
-        let (devices, strategy) = distributed();
+        let devices = remote_pair();
+        let strategy = distributed(&devices);
         let folder = tempfile::tempdir().unwrap();
         let training = training(folder.path(), curve())
             .with_training_strategy(TrainingStrategy::Default(strategy));
         let _ = fit(training, learner(model(&devices[0].clone().autodiff())));
+    });
+}
+
+#[test]
+#[should_panic(expected = "is listed twice")]
+fn a_distributed_training_that_lists_a_device_twice_is_refused() {
+    alone(|| {
+        let strategy = distributed(&vec![remote(); 2]);
+        train(curve(), 1, strategy);
     });
 }
 
@@ -288,7 +294,8 @@ fn distributed_workers_have_draws_of_their_own_up_to_the_all_reduce_that_flex_la
         let one = ExecutionStrategy::single(Device::flex().autodiff());
         let (_, draws) = train(interleaved(), 2, one);
 
-        let (devices, strategy) = distributed();
+        let devices = remote_pair();
+        let strategy = distributed(&devices);
         let folder = tempfile::tempdir().unwrap();
         let model = model(&devices[0].clone().autodiff());
         let seen = model.network.seen.clone();

@@ -23,13 +23,13 @@ fn two_devices() -> Vec<Device> {
 }
 
 /// 32 points, and the order in which one device meets the batches of 8 that two devices meet side by side.
-fn points() -> (Vec<(f32, f32)>, Vec<(f32, f32)>) {
+fn points() -> [Vec<(f32, f32)>; 2] {
     let mut items = line();
     items.truncate(32);
     let (first, second) = items.split_at(16);
     let pairs = first.chunks(8).zip(second.chunks(8));
     let interleaved = pairs.flat_map(|(a, b)| [a, b].concat()).collect();
-    (items, interleaved)
+    [items, interleaved]
 }
 
 /// Plain descent: Adam would hide a gradient of another length.
@@ -46,7 +46,7 @@ fn assert_close(a: &[f64], b: &[f64], tolerance: f64) {
 
 #[test]
 fn two_devices_train_as_one_that_accumulates_two_batches() {
-    let (items, interleaved) = points();
+    let [items, interleaved] = points();
     let folder = tempfile::tempdir().unwrap();
     let one = training(folder.path(), interleaved, 4).grads_accumulation(2);
     let expected = fit(one, descent()).unwrap().model;
@@ -116,6 +116,16 @@ fn a_loss_that_is_not_finite_names_the_epoch_that_two_devices_count() {
         panic!("the training went on");
     };
     assert_eq!((error.epoch, error.step), (3, 7));
+}
+
+/// Burn's, not ours: what `docs/scale-out.md` says of its distributed strategy.
+#[test]
+#[should_panic(expected = "Distributed operations are not supported for device")]
+fn cpu_devices_have_no_distributed_strategy() {
+    use burn::tensor::distributed::{DistributedConfig, ReduceOperation};
+
+    let all_reduce_op = ReduceOperation::Mean;
+    ExecutionStrategy::ddp(two_devices(), DistributedConfig { all_reduce_op });
 }
 
 type Weights = Arc<Mutex<Vec<u32>>>;
