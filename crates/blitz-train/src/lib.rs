@@ -21,7 +21,7 @@ mod renderer;
 pub use blitz_layers::{self, blitz_core};
 pub use elbo::{BetaSchedule, Elbo, ElboConfig, ElboLoss, Step};
 pub use error::{ConfigError, FitError, NonFiniteLoss};
-pub use learner::{Batch, ElboModel, ElboOutput, Fitted, Network, fit, predict_draws};
+pub use learner::{Batch, ElboModel, ElboOutput, Fitted, Network, fit, fit_on, predict_draws};
 pub use likelihood::{
     CategoricalLikelihood, CategoricalLikelihoodConfig, ClassificationEvaluation, Evaluation,
     GaussianLikelihood, GaussianLikelihoodConfig, Likelihood, NoiseLevel, RegressionEvaluation,
@@ -39,7 +39,7 @@ pub mod prelude {
         Batch, BetaSchedule, CategoricalLikelihood, CategoricalLikelihoodConfig,
         CategoricalMixture, CoverageMetric, Elbo, ElboConfig, ElboModel, EpochLines, FitError,
         GaussianLikelihood, GaussianLikelihoodConfig, Interval, KlMetric, Likelihood, Network,
-        NllMetric, NoiseLevel, NormalMixture, RmseMetric, fit, predict_draws,
+        NllMetric, NoiseLevel, NormalMixture, RmseMetric, fit, fit_on, predict_draws,
     };
     pub use blitz_layers::prelude::*;
 }

@@ -81,7 +81,8 @@ impl ElboConfig {
 pub struct Step {
     /// The number of optimizer steps made before.
     pub index: u64,
-    /// The number of losses already computed for the same optimizer step, when gradients are accumulated.
+    /// The number of losses that come before in the same optimizer step, when gradients are accumulated or come from several
+    /// workers.
     pub accumulated: u16,
 }
 
@@ -95,6 +96,34 @@ impl From<u64> for Step {
 }
 
 impl Step {
+    /// The same step for worker `worker` of `workers` that train one model together: no two of them share a draw.
+    ///
+    /// The workers' draws are those of one worker that accumulates as many losses in turn.
+    ///
+    /// ```
+    /// use blitz_train::Step;
+    ///
+    /// let step = Step::from(7);
+    /// assert_eq!(step.on_worker(0, 1), step);
+    /// assert_eq!(step.on_worker(2, 4), Step { index: 7, accumulated: 2 });
+    /// let second_batch = Step { index: 7, accumulated: 1 };
+    /// assert_eq!(second_batch.on_worker(2, 4).accumulated, 4 + 2);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Panics if there is no such worker, or if the workers have more than 65536 losses in a step.
+    #[must_use]
+    pub fn on_worker(self, worker: usize, workers: usize) -> Self {
+        assert!(worker < workers, "there is no worker {worker} of {workers}");
+        let accumulated = usize::from(self.accumulated) * workers + worker;
+        Self {
+            index: self.index,
+            accumulated: u16::try_from(accumulated)
+                .unwrap_or_else(|_| panic!("a step has {accumulated} losses, more than 65536")),
+        }
+    }
+
     /// The draw of the step's Monte Carlo sample `sample`: no two samples of a training share one.
     fn draw(self, sample: usize) -> u64 {
         assert!(self.index < 1 << 31, "step {} is beyond 2^31", self.index);

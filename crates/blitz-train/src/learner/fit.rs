@@ -3,11 +3,13 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use burn::tensor::Device;
 use burn::train::{
-    Interrupter, Interruption, Learner, LearnerModel, LearningResult, SupervisedTraining,
+    ExecutionStrategy, Interrupter, Interruption, Learner, LearnerModel, LearningResult,
+    SupervisedTraining, TrainingStrategy,
 };
 
-use super::{ElboModel, Network};
+use super::{ElboModel, Network, Settings};
 use crate::error::{FitError, NonFiniteLoss};
 use crate::likelihood::Likelihood;
 
@@ -20,7 +22,7 @@ pub struct Fitted<M> {
     pub interrupted: Option<Interruption>,
 }
 
-/// Launches `training` and returns the model, or why there is none.
+/// Launches `training`, on one device, and returns the model, or why there is none.
 ///
 /// Beyond `SupervisedTraining::launch` it stops the training in order when the loss stops being finite, before the
 /// weights or a checkpoint are touched, and turns what the result reports into a typed error. What was saved
@@ -34,8 +36,85 @@ where
     L: Likelihood<Output = N::Output>,
     ElboModel<N, L>: LearnerModel,
 {
-    // The guard is shared by all copies of the model, those inside the learner included.
-    let guard = learner.model().settings.guard.clone();
+    launch(training, learner, Vec::new())
+}
+
+/// Launches `training` as `strategy` says, on one device or on several: [`fit`] for a data-parallel training.
+///
+/// Burn gives each of W devices a copy of the model and a part of the data. Each copy is a worker with draws of its own,
+/// all from the one seed of the [`Elbo`](crate::Elbo): in each step the W workers take the draws that one device would take
+/// which accumulates the gradients of W batches, in the order in which the strategy lists the devices, whichever worker
+/// is faster. Each worker's loss has the KL of the whole model at the weight it has on one device, so the
+/// average of the workers' gradients is the gradient of one device's loss.
+///
+/// - Burn's `MultiDevice` strategies *sum* the gradients, as they do for accumulated ones: plain SGD takes a step W times as
+///   long, Adam does not notice.
+/// - A device that is listed twice is two workers who take their draws in the order in which they ask: no draw is used twice,
+///   but which worker has which is not reproducible.
+/// - A step uses W batches, so a schedule that counts batches
+///   ([`BetaSchedule::Minibatches`](crate::BetaSchedule::Blundell)) has a W-th of them in an epoch.
+///
+/// ```no_run
+/// use blitz_train::prelude::*;
+/// use burn::tensor::Device;
+/// use burn::train::{ExecutionStrategy, Learner, LearnerModel, MultiDeviceOptim, SupervisedTraining};
+///
+/// # fn run<N: Network, L: Likelihood<Output = N::Output>>(
+/// #     training: SupervisedTraining<ElboModel<N, L>>, learner: Learner<ElboModel<N, L>>, first: Device, second: Device,
+/// # ) -> Result<(), FitError> where ElboModel<N, L>: LearnerModel {
+/// let devices = vec![first, second];
+/// let strategy = ExecutionStrategy::multi(devices, MultiDeviceOptim::OptimMainDevice);
+/// let fitted = fit_on(training, learner, strategy)?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Panics
+///
+/// Panics if a distributed data-parallel strategy lists a device twice: its workers share nothing that could tell them apart.
+pub fn fit_on<N, L>(
+    training: SupervisedTraining<ElboModel<N, L>>,
+    learner: Learner<ElboModel<N, L>>,
+    strategy: ExecutionStrategy,
+) -> Result<Fitted<ElboModel<N, L>>, FitError>
+where
+    N: Network,
+    L: Likelihood<Output = N::Output>,
+    ElboModel<N, L>: LearnerModel,
+{
+    let devices = match &strategy {
+        ExecutionStrategy::SingleDevice(device) => vec![device.clone()],
+        ExecutionStrategy::MultiDevice(devices, _) => devices.clone(),
+        ExecutionStrategy::DistributedDataParallel { devices, .. } => {
+            for (i, device) in devices.iter().enumerate() {
+                assert!(!devices[..i].contains(device), "{device:?} is listed twice");
+            }
+            devices.clone()
+        }
+    };
+    let training = training.with_training_strategy(TrainingStrategy::Default(strategy));
+    launch(training, learner, devices)
+}
+
+fn launch<N, L>(
+    training: SupervisedTraining<ElboModel<N, L>>,
+    learner: Learner<ElboModel<N, L>>,
+    devices: Vec<Device>,
+) -> Result<Fitted<ElboModel<N, L>>, FitError>
+where
+    N: Network,
+    L: Likelihood<Output = N::Output>,
+    ElboModel<N, L>: LearnerModel,
+{
+    // These are shared by all copies of the model, those inside the learner included.
+    let Settings {
+        turns,
+        workers,
+        guard,
+        ..
+    } = learner.model().settings;
+    turns.restart();
+    workers.install(devices);
     guard.install(training.interrupter());
     let LearningResult {
         model,
@@ -100,10 +179,10 @@ impl Guard {
         largest.fetch_max(examples as u64, Ordering::Relaxed);
     }
 
-    /// The epoch, counted from 1, of the step with `steps` before it.
-    pub(super) fn epoch(&self, steps: u64, dataset_size: usize) -> u64 {
+    /// The epoch, counted from 1, of the step with `steps` before it, for a worker with `examples` an epoch.
+    pub(super) fn epoch(&self, steps: u64, examples: usize) -> u64 {
         let batch = self.shared.largest_batch.load(Ordering::Relaxed).max(1);
-        let steps_per_epoch = (dataset_size as u64).div_ceil(batch);
+        let steps_per_epoch = (examples as u64).div_ceil(batch);
         steps / steps_per_epoch + 1
     }
 

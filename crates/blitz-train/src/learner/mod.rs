@@ -2,12 +2,10 @@
 
 mod fit;
 mod output;
+mod workers;
 
-pub use fit::{Fitted, fit};
+pub use fit::{Fitted, fit, fit_on};
 pub use output::ElboOutput;
-
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
 
 use blitz_layers::blitz_core::BayesianModule;
 use burn::module::{Module, ModuleDisplay, Param};
@@ -16,10 +14,11 @@ use burn::optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
 use burn::tensor::{Int, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 
-use crate::elbo::{Elbo, ElboLoss, Step};
+use crate::elbo::{Elbo, ElboLoss};
 use crate::error::NonFiniteLoss;
 use crate::likelihood::Likelihood;
 use fit::Guard;
+use workers::{Turns, Workers, is_distributed};
 
 /// What the training needs to know of a network: how to run it.
 ///
@@ -66,7 +65,8 @@ pub struct Batch<I, T> {
 /// Give it to `burn::train::Learner` and run the training with [`fit`]. Each training step averages over the
 /// [`Elbo`]'s draws; validation uses draws that are the same in every epoch. The number of
 /// steps made is part of the module's record, so a training resumed from a checkpoint goes on with the draws and the
-/// KL weight it would have had. (Burn's shuffling data loader starts its order anew.)
+/// KL weight it would have had. (Burn's shuffling data loader starts its order anew.) For several devices see
+/// [`fit_on`].
 ///
 /// ```no_run
 /// use blitz_train::prelude::*;
@@ -110,8 +110,8 @@ pub struct ElboModel<N: Network, L: Likelihood> {
 #[derive(Debug, Clone)]
 struct Settings {
     elbo: Elbo,
-    /// Losses computed since the last optimizer step.
-    accumulated: Arc<AtomicU16>,
+    turns: Turns,
+    workers: Workers,
     guard: Guard,
 }
 
@@ -129,7 +129,8 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
             ),
             settings: Settings {
                 elbo,
-                accumulated: Arc::default(),
+                turns: Turns::default(),
+                workers: Workers::default(),
                 guard: Guard::default(),
             },
         }
@@ -207,9 +208,17 @@ where
 {
     /// Counts an optimizer step: the next loss has draws and a KL weight of its own.
     fn advance(mut self) -> Self {
-        self.settings.accumulated = Arc::default();
+        self.settings.turns = Turns::default();
         self.steps = self.steps.map(|steps| steps.add_scalar(1));
         self
+    }
+
+    /// The number of examples that the busiest worker of the training goes through in an epoch.
+    fn shard_size(&self) -> usize {
+        let examples = self.elbo().config().dataset_size;
+        let workers = self.settings.workers.devices().len().max(1);
+        // Burn's last worker takes the remainder of the division.
+        examples - (workers - 1) * (examples / workers)
     }
 
     /// The loss by `estimate`, and what the metrics need of its draws.
@@ -243,12 +252,17 @@ where
 
     /// # Panics
     ///
-    /// Panics if the loss is not finite, unless the training runs through [`fit`], which stops it in order.
+    /// Panics if the loss is not finite, unless the training runs through [`fit`] or [`fit_on`], which stop it in order;
+    /// and if the gradients are distributed over devices that [`fit_on`] was not told of.
     fn step(&self, batch: Self::Input) -> TrainOutput<Self::Output> {
-        let step = Step {
-            index: self.steps(),
-            accumulated: self.settings.accumulated.fetch_add(1, Ordering::Relaxed),
-        };
+        let workers = self.settings.workers.devices();
+        let distributed = is_distributed(&self.network);
+        assert!(
+            !distributed || !workers.is_empty(),
+            "every worker would take the same draws: run a distributed training with `fit_on`"
+        );
+        let device = || self.steps.val().device();
+        let step = self.settings.turns.take(self.steps(), &workers, device);
         let output = self.evaluate(batch, |elbo, network, nll| elbo.loss(network, step, nll));
         let examples = output.examples();
         self.settings.guard.saw_batch(examples);
@@ -256,14 +270,15 @@ where
         let loss = output.loss.clone().into_scalar::<f64>();
         if !loss.is_finite() {
             self.settings.guard.stop(NonFiniteLoss {
-                epoch: self
-                    .settings
-                    .guard
-                    .epoch(step.index, self.elbo().config().dataset_size),
+                epoch: self.settings.guard.epoch(step.index, self.shard_size()),
                 step: step.index + 1,
                 nll: output.nll.clone().into_scalar::<f64>(),
                 kl: output.kl.clone().into_scalar::<f64>(),
             });
+            if distributed {
+                // The other workers wait inside their backward passes for this one's gradients.
+                drop(output.loss.backward());
+            }
             // Without gradients the optimizer leaves the weights as they are.
             return TrainOutput {
                 grads: GradientsParams::new(),

@@ -17,8 +17,8 @@ use burn::train::{Interrupter, Learner, SupervisedTraining};
 use crate::values;
 
 #[derive(Module, Debug)]
-struct Net {
-    layer: BayesianLinear,
+pub(crate) struct Net {
+    pub(crate) layer: BayesianLinear,
 }
 
 impl Network for Net {
@@ -30,7 +30,7 @@ impl Network for Net {
     }
 }
 
-type Model = ElboModel<Net, GaussianLikelihood>;
+pub(crate) type Model = ElboModel<Net, GaussianLikelihood>;
 type Pairs = Batch<Tensor<2>, Tensor<2>>;
 
 struct PairBatcher;
@@ -49,20 +49,20 @@ impl Batcher<(f32, f32), Pairs> for PairBatcher {
 }
 
 /// y = 2 x + 1 on 40 points.
-fn line() -> Vec<(f32, f32)> {
+pub(crate) fn line() -> Vec<(f32, f32)> {
     (0..40)
         .map(|i| i as f32 / 20.0 - 1.0)
         .map(|x| (x, 2.0 * x + 1.0))
         .collect()
 }
 
-fn loader(items: Vec<(f32, f32)>) -> Arc<dyn DataLoader<Pairs>> {
+pub(crate) fn loader(items: Vec<(f32, f32)>) -> Arc<dyn DataLoader<Pairs>> {
     DataLoaderBuilder::new(PairBatcher)
         .batch_size(8)
         .build(InMemDataset::new(items))
 }
 
-fn model() -> Model {
+pub(crate) fn model() -> Model {
     let device = Device::flex().autodiff();
     let mut layer = BayesianLinearConfig::new(1, 1).init(&device);
     // Burn initializes at random; the tests compare runs.
@@ -90,7 +90,11 @@ impl burn::module::ModuleMapper for Zero {
     }
 }
 
-fn training(folder: &Path, items: Vec<(f32, f32)>, epochs: usize) -> SupervisedTraining<Model> {
+pub(crate) fn training(
+    folder: &Path,
+    items: Vec<(f32, f32)>,
+    epochs: usize,
+) -> SupervisedTraining<Model> {
     SupervisedTraining::new(folder, loader(items), loader(line()))
         .metrics((
             LossMetric::new(),
@@ -106,11 +110,11 @@ fn training(folder: &Path, items: Vec<(f32, f32)>, epochs: usize) -> SupervisedT
         .num_epochs(epochs)
 }
 
-fn learner() -> Learner<Model> {
+pub(crate) fn learner() -> Learner<Model> {
     Learner::new(model(), AdamConfig::new().init(), 0.05)
 }
 
-fn weights(model: &Model) -> Vec<f64> {
+pub(crate) fn weights(model: &Model) -> Vec<f64> {
     let mut all = values(model.network.layer.weight.base());
     let variational = model
         .network

@@ -7,6 +7,7 @@ mod learner;
 mod likelihood;
 mod metric;
 mod predict;
+mod scale_out;
 
 use burn::tensor::Tensor;
 
