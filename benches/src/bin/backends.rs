@@ -12,7 +12,7 @@ use blitz_train::blitz_core::kernels::without_fused;
 use blitz_train::prelude::*;
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig, Relu};
-use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
+use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
 
 #[global_allocator]
@@ -50,13 +50,13 @@ fn weight(device: &Device) -> Linear {
     layer.bayesianize(&BayesianizeConfig::new())
 }
 
-/// One training step of the 784-400-400-10 network, batch 128, Adam.
+/// One training step of the 784-400-400-10 network, batch 128, with `FusedAdam`.
 struct Training {
     model: Option<Mlp>,
     adam: ModuleOptimizer,
     elbo: Elbo,
     x: Tensor<2>,
-    step: usize,
+    step: u64,
 }
 
 impl Training {
@@ -68,7 +68,7 @@ impl Training {
         };
         Self {
             model: Some(model),
-            adam: AdamConfig::new().init(),
+            adam: FusedAdamConfig::new().init(),
             elbo: ElboConfig::new(60_000).init(),
             x: Tensor::ones([128, 784], device),
             step: 0,

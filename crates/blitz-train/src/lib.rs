@@ -15,6 +15,7 @@ mod error;
 mod learner;
 mod likelihood;
 mod metric;
+mod optim;
 mod predict;
 mod renderer;
 
@@ -30,6 +31,7 @@ pub use metric::{
     CoverageInput, CoverageMetric, KlInput, KlMetric, NllInput, NllMetric, ReliabilityBin,
     RmseInput, RmseMetric, expected_calibration_error, reliability_bins,
 };
+pub use optim::{FusedAdam, FusedAdamConfig};
 pub use predict::{CategoricalMixture, Interval, NormalMixture};
 pub use renderer::EpochLines;
 
@@ -38,8 +40,9 @@ pub mod prelude {
     pub use crate::{
         Batch, BetaSchedule, CategoricalLikelihood, CategoricalLikelihoodConfig,
         CategoricalMixture, CoverageMetric, Elbo, ElboConfig, ElboModel, EpochLines, FitError,
-        GaussianLikelihood, GaussianLikelihoodConfig, Interval, KlMetric, Likelihood, Network,
-        NllMetric, NoiseLevel, NormalMixture, RmseMetric, fit, fit_on, predict_draws,
+        FusedAdamConfig, GaussianLikelihood, GaussianLikelihoodConfig, Interval, KlMetric,
+        Likelihood, Network, NllMetric, NoiseLevel, NormalMixture, RmseMetric, fit, fit_on,
+        predict_draws,
     };
     pub use blitz_layers::prelude::*;
 }

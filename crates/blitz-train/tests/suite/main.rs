@@ -3,6 +3,7 @@
 mod classification;
 mod conjugate;
 mod elbo;
+mod fused_adam;
 mod learner;
 mod likelihood;
 mod metric;

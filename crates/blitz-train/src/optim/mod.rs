@@ -1,0 +1,5 @@
+//! Optimizers beside Burn's.
+
+mod fused_adam;
+
+pub use fused_adam::{FusedAdam, FusedAdamConfig};
