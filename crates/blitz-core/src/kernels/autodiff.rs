@@ -60,7 +60,10 @@ impl<B: Backend + FusedKernels, C: CheckpointStrategy> FusedOps for Autodiff<B, 
         {
             OpsKind::Tracked(mut prep) => {
                 let state = (prep.checkpoint(&rho), noise);
-                prep.finish(state, B::draw(mu.into_primitive(), rho.into_primitive(), noise))
+                prep.finish(
+                    state,
+                    B::draw(mu.into_primitive(), rho.into_primitive(), noise),
+                )
             }
             OpsKind::UnTracked(prep) => {
                 prep.finish(B::draw(mu.into_primitive(), rho.into_primitive(), noise))

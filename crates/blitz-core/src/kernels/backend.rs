@@ -15,11 +15,7 @@ pub trait FusedKernels: Backend {
     fn standard_normal(like: FloatTensor<Self>, noise: NoiseSpan) -> FloatTensor<Self>;
 
     /// `μ + σ ε`, shaped like `mu`.
-    fn draw(
-        mu: FloatTensor<Self>,
-        rho: FloatTensor<Self>,
-        noise: NoiseSpan,
-    ) -> FloatTensor<Self>;
+    fn draw(mu: FloatTensor<Self>, rho: FloatTensor<Self>, noise: NoiseSpan) -> FloatTensor<Self>;
 
     /// The gradient of [`draw`](Self::draw) in ρ, shaped like `rho`; the one in μ is `grad` itself.
     fn draw_backward(
@@ -94,11 +90,7 @@ pub trait FusedOps: Backend {
     fn standard_normal(like: FloatTensor<Self>, noise: NoiseSpan) -> FloatTensor<Self>;
 
     /// [`FusedKernels::draw`].
-    fn draw(
-        mu: FloatTensor<Self>,
-        rho: FloatTensor<Self>,
-        noise: NoiseSpan,
-    ) -> FloatTensor<Self>;
+    fn draw(mu: FloatTensor<Self>, rho: FloatTensor<Self>, noise: NoiseSpan) -> FloatTensor<Self>;
 
     /// [`FusedKernels::normal_sum`].
     fn normal_sum(

@@ -1,25 +1,25 @@
 //! The bridge to Burn's `Learner`: any network and likelihood as a model that trains on the ELBO.
+//!
+//! The model itself needs no Learner, and predicts without the `train` feature.
 
+#[cfg(feature = "train")]
 mod fit;
+#[cfg(feature = "train")]
 mod output;
+#[cfg(feature = "train")]
+mod steps;
 
+#[cfg(feature = "train")]
 pub use fit::{Fitted, fit};
+#[cfg(feature = "train")]
 pub use output::ElboOutput;
-
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
 
 use blitz_layers::blitz_core::BayesianModule;
 use burn::module::{Module, ModuleDisplay, Param};
-use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
-use burn::optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
 use burn::tensor::{Int, Tensor};
-use burn::train::{InferenceStep, TrainOutput, TrainStep};
 
-use crate::elbo::{Elbo, ElboLoss, Step};
-use crate::error::NonFiniteLoss;
+use crate::elbo::Elbo;
 use crate::likelihood::Likelihood;
-use fit::Guard;
 
 /// What the training needs to know of a network: how to run it.
 ///
@@ -111,8 +111,10 @@ pub struct ElboModel<N: Network, L: Likelihood> {
 struct Settings {
     elbo: Elbo,
     /// Losses computed since the last optimizer step.
-    accumulated: Arc<AtomicU16>,
-    guard: Guard,
+    #[cfg(feature = "train")]
+    accumulated: std::sync::Arc<std::sync::atomic::AtomicU16>,
+    #[cfg(feature = "train")]
+    guard: fit::Guard,
 }
 
 impl<N: Network, L: Likelihood> ElboModel<N, L> {
@@ -129,8 +131,10 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
             ),
             settings: Settings {
                 elbo,
-                accumulated: Arc::default(),
-                guard: Guard::default(),
+                #[cfg(feature = "train")]
+                accumulated: Default::default(),
+                #[cfg(feature = "train")]
+                guard: Default::default(),
             },
         }
     }
@@ -198,112 +202,4 @@ pub fn predict_draws<M: Module, O>(
     (0..samples as u64)
         .map(|index| model.with_draw(seed, index, &mut f))
         .collect()
-}
-
-impl<N, L> ElboModel<N, L>
-where
-    N: Network,
-    L: Likelihood<Output = N::Output>,
-{
-    /// Counts an optimizer step: the next loss has draws and a KL weight of its own.
-    fn advance(mut self) -> Self {
-        self.settings.accumulated = Arc::default();
-        self.steps = self.steps.map(|steps| steps.add_scalar(1));
-        self
-    }
-
-    /// The loss by `estimate`, and what the metrics need of its draws.
-    fn evaluate(
-        &self,
-        batch: Batch<N::Input, L::Target>,
-        estimate: impl FnOnce(&Elbo, &N, &mut dyn FnMut(&N) -> Tensor<1>) -> ElboLoss,
-    ) -> ElboOutput<L::Evaluation> {
-        let mut outputs = Vec::new();
-        let mut nlls = Vec::new();
-        let mut nll = |network: &N| {
-            let output = network.forward(batch.inputs.clone());
-            let nll = self.likelihood.nll(output.clone(), batch.targets.clone());
-            outputs.push(output);
-            nlls.push(nll.clone().without_autodiff());
-            nll
-        };
-        let loss = estimate(&self.settings.elbo, &self.network, &mut nll);
-        let evaluation = self.likelihood.evaluate(outputs, batch.targets);
-        ElboOutput::new(loss, nlls, evaluation)
-    }
-}
-
-impl<N, L> TrainStep for ElboModel<N, L>
-where
-    N: Network,
-    L: Likelihood<Output = N::Output>,
-{
-    type Input = Batch<N::Input, L::Target>;
-    type Output = ElboOutput<L::Evaluation>;
-
-    /// # Panics
-    ///
-    /// Panics if the loss is not finite, unless the training runs through [`fit`], which stops it in order.
-    fn step(&self, batch: Self::Input) -> TrainOutput<Self::Output> {
-        let step = Step {
-            index: self.steps(),
-            accumulated: self.settings.accumulated.fetch_add(1, Ordering::Relaxed),
-        };
-        let output = self.evaluate(batch, |elbo, network, nll| elbo.loss(network, step, nll));
-        let examples = output.examples();
-        self.settings.guard.saw_batch(examples);
-
-        let loss = output.loss.clone().into_scalar::<f64>();
-        if !loss.is_finite() {
-            self.settings.guard.stop(NonFiniteLoss {
-                epoch: self
-                    .settings
-                    .guard
-                    .epoch(step.index, self.elbo().config().dataset_size),
-                step: step.index + 1,
-                nll: output.nll.clone().into_scalar::<f64>(),
-                kl: output.kl.clone().into_scalar::<f64>(),
-            });
-            // Without gradients the optimizer leaves the weights as they are.
-            return TrainOutput {
-                grads: GradientsParams::new(),
-                item: output.without_autodiff(),
-            };
-        }
-        let grads = output.loss.backward();
-        TrainOutput::new(self, grads, output.without_autodiff())
-    }
-
-    fn optimize(
-        self,
-        optimizer: &mut ModuleOptimizer,
-        lr: ModuleLearningRate,
-        grads: GradientsParams,
-    ) -> Self {
-        optimizer.step(lr, self.advance(), grads)
-    }
-
-    fn optimize_multi(
-        self,
-        optimizer: &mut ModuleOptimizer,
-        lr: ModuleLearningRate,
-        grads: MultiGradientsParams,
-    ) -> Self {
-        optimizer.step_multi(lr, self.advance(), grads)
-    }
-}
-
-impl<N, L> InferenceStep for ElboModel<N, L>
-where
-    N: Network,
-    L: Likelihood<Output = N::Output>,
-{
-    type Input = Batch<N::Input, L::Target>;
-    type Output = ElboOutput<L::Evaluation>;
-
-    fn step(&self, batch: Self::Input) -> Self::Output {
-        self.evaluate(batch, |elbo, network, nll| {
-            elbo.validation_loss(network, nll)
-        })
-    }
 }
