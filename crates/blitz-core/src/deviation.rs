@@ -8,7 +8,7 @@ use burn::tensor::activation::softplus;
 
 /// Where `ln softplus(ρ)` turns into ρ itself: below, the two differ by less than e^-15 / 2 = 2e-7, and the
 /// logarithm's own derivative would overflow long before ρ = -100.
-const LOG_LINEAR_BELOW: f64 = -15.0;
+pub(crate) const LOG_LINEAR_BELOW: f64 = -15.0;
 
 /// The smallest deviation [`rho_from_std`] accepts: below it, σ and its ρ are no longer told apart in `f32`.
 const MIN_STD: f64 = 1e-30;

@@ -1,9 +1,10 @@
-//! A weight's mean and deviation, for the estimators that sample a layer's output rather than its weights.
+//! A weight's mean and variance, for the estimators that sample a layer's output rather than its weights.
 
 use burn::module::{Param, ParamId};
 use burn::tensor::Tensor;
 
 use crate::draw::{self, Draw, Parts, PartsSlot};
+use crate::kernels::{self, formula::SMALLEST_VARIANCE};
 
 /// How a weight enters a layer at this moment, for local reparameterization.
 #[derive(Debug, Clone)]
@@ -19,32 +20,45 @@ pub enum WeightMoments<const D: usize> {
     Normal(NormalWeight<D>),
 }
 
-/// A weight `w ~ N(mean, std_dev²)`, elementwise.
+/// A weight `w ~ N(mean, variance)`, elementwise.
 #[derive(Debug, Clone)]
 pub struct NormalWeight<const D: usize> {
     /// The means.
     pub mean: Tensor<D>,
-    /// The deviations.
-    pub std_dev: Tensor<D>,
+    /// The variances.
+    pub variance: Tensor<D>,
     id: ParamId,
 }
 
 impl<const D: usize> NormalWeight<D> {
-    /// Standard normals shaped like a layer's `output`, from the open draw or, with none open, from the process-wide
-    /// stream. Each call in one draw takes fresh ones.
-    pub fn output_noise<const R: usize>(&self, output: &Tensor<R>) -> Tensor<R> {
-        draw::activation_noise(self.id, output.shape().num_elements()).standard_normal(output)
+    /// A sample `mean + √variance · ε` of a layer's output, with ε from the open draw or, with none open, from the
+    /// process-wide stream. Each call in one draw takes fresh noise.
+    ///
+    /// A variance below 1e-20 counts as that, and has no gradient: a row of zeros would give it an infinite one.
+    pub fn draw_output<const R: usize>(
+        &self,
+        mean: Tensor<R>,
+        variance: Tensor<R>,
+    ) -> Tensor<R> {
+        let elements = mean.shape().num_elements();
+        let mut noise = draw::activation_noise(self.id, elements);
+        let fused = noise.fused(elements, |span| kernels::draw_output(&mean, &variance, span));
+        fused.unwrap_or_else(|| {
+            let std_dev = variance.clamp_min(SMALLEST_VARIANCE).sqrt();
+            let noise = noise.standard_normal(&mean);
+            mean + std_dev * noise
+        })
     }
 }
 
 impl<const D: usize> WeightMoments<D> {
     /// How `param` enters its layer: under the open draw, mean mode and freeze.
     pub fn of(param: &Param<Tensor<D>>) -> Self {
-        match read_parts(param, Parts::Deviation) {
+        match read_parts(param, Parts::Variance) {
             WeightParts::Whole(value) => Self::Value(value),
             WeightParts::Split { mean, part, id } => Self::Normal(NormalWeight {
                 mean,
-                std_dev: part,
+                variance: part,
                 id,
             }),
         }

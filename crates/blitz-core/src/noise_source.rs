@@ -4,6 +4,7 @@ use burn::tensor::{Device, Shape, Tensor, TensorData};
 
 use rand_core::Rng;
 
+use crate::kernels::{self, formula::NoiseSpan};
 use crate::noise::{NoiseKey, PhiloxRng};
 
 /// The randomness a [`Posterior`](crate::Posterior) draws from: one stream of counter-based noise, read in order.
@@ -65,9 +66,16 @@ impl Noise {
 
     /// Independent standard normals in the shape, element type and on the device of `like`.
     ///
-    /// The values are those of [`NoiseKey::fill_standard_normal`], computed in `f32` for every element type.
+    /// The values are those of [`NoiseKey::fill_standard_normal`], computed in `f32` for every element type: by the device itself
+    /// where blitz has [kernels] for it, else on the host.
     pub fn standard_normal<const D: usize>(&mut self, like: &Tensor<D>) -> Tensor<D> {
         let shape = like.shape();
+        let on_device = self.fused(shape.num_elements(), |span| {
+            kernels::standard_normal(like, span)
+        });
+        if let Some(values) = on_device {
+            return values;
+        }
         let mut values = vec![0.0f32; shape.num_elements()];
         let taken = match &self.rows {
             None => {
@@ -83,9 +91,27 @@ impl Noise {
                 table_rows * length
             }
         };
-        // A whole number of Philox blocks, so that the next request starts on fresh words.
-        self.next += (taken as u64).next_multiple_of(4);
+        self.advance(taken);
         to_tensor(values, shape, &like.device()).cast(like.dtype())
+    }
+
+    /// The result of a fused operation that takes the next `elements` normals, if there is one.
+    pub(crate) fn fused<T>(
+        &mut self,
+        elements: usize,
+        operation: impl FnOnce(NoiseSpan) -> Option<T>,
+    ) -> Option<T> {
+        if self.rows.is_some() {
+            return None;
+        }
+        let result = operation(NoiseSpan::new(self.key, self.next, elements))?;
+        self.advance(elements);
+        Some(result)
+    }
+
+    /// Goes on by a whole number of Philox blocks, so that the next request starts on fresh words.
+    fn advance(&mut self, elements: usize) {
+        self.next += (elements as u64).next_multiple_of(4);
     }
 
     /// Independent signs, 1 or −1 with equal probability, of `shape` and with the element type and device of `like`: one
@@ -105,7 +131,7 @@ impl Noise {
             let bits = (elements - values.len()).min(32);
             values.extend((0..bits).map(|bit| if word >> bit & 1 == 0 { 1.0 } else { -1.0 }));
         }
-        self.next += (elements.div_ceil(32) as u64).next_multiple_of(4);
+        self.advance(elements.div_ceil(32));
         to_tensor(values, shape, &like.device()).cast(like.dtype())
     }
 

@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 
 use crate::draw::{self, Parts, PartsSlot, Request};
 use crate::kl::{KlEstimator, KlTerm};
+use crate::noise::NoiseKey;
 use crate::noise_source::Noise;
 use crate::posterior::{Posterior, PosteriorStructure};
 use crate::prior::Prior;
@@ -94,18 +95,27 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
         Module::train(self.sampling.clone()).base().is_enabled()
     }
 
-    fn sample<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
-        let key = draw::noise_key(self.sampling.id);
+    /// The noise of the weight in the innermost draw or, without one, the next of the process-wide stream.
+    fn noise_key(&self) -> NoiseKey {
+        draw::noise_key(self.sampling.id)
+    }
+
+    fn sample<const D: usize>(&self, key: NoiseKey, mu: Tensor<D>) -> Tensor<D> {
         self.posterior.sample(mu, &mut Noise::new(key))
     }
 
     /// The weight of the innermost draw, made at the first read; not masked, since the KL is that of the posterior.
     fn weight<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
+        self.weight_from(self.noise_key(), mu)
+    }
+
+    /// [`weight`](Self::weight), when its key is known.
+    fn weight_from<const D: usize>(&self, key: NoiseKey, mu: Tensor<D>) -> Tensor<D> {
         let id = self.sampling.id;
         if let Some(weight) = draw::cached::<D>(id, &mu.device()) {
             return weight;
         }
-        let weight = self.sample(mu);
+        let weight = self.sample(key, mu);
         draw::cache(id, &weight);
         weight
     }
@@ -123,7 +133,7 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
         }
         let shape = mu.shape();
         let posterior = self.posterior.rows(&shape, rows)?;
-        let mut noise = Noise::new(draw::noise_key(id)).of_rows(rows, shape[0]);
+        let mut noise = Noise::new(self.noise_key()).of_rows(rows, shape[0]);
         let weight = posterior.sample(select_rows(mu.clone(), rows), &mut noise);
         Some(match self.mask() {
             None => weight,
@@ -136,8 +146,8 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
             return None;
         }
         match (wanted, self.posterior.structure()) {
-            (Parts::Deviation, PosteriorStructure::IndependentNormal) => {
-                Some(self.masked(self.posterior.std_dev(mu.clone())))
+            (Parts::Variance, PosteriorStructure::IndependentNormal) => {
+                Some(self.masked(self.posterior.variance(mu.clone())))
             }
             (
                 Parts::Perturbation,
@@ -171,10 +181,18 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
             }),
             None => {
                 draw::with_kl_sink(|sink| sink.forget_share());
-                let weight = used_of(self.weight(mu.clone()));
-                let log_q = posterior.log_density(used_of(mu), weight.clone());
+                let key = self.noise_key();
+                let at_once = match &used {
+                    None => posterior.kl_at_draw(&mu, &self.prior, Noise::new(key)),
+                    Some(_) => None,
+                };
+                let value = at_once.unwrap_or_else(|| {
+                    let weight = used_of(self.weight_from(key, mu.clone()));
+                    let log_q = posterior.log_density(used_of(mu), weight.clone());
+                    log_q - self.prior.log_density(weight)
+                });
                 Some(KlTerm {
-                    value: log_q - self.prior.log_density(weight),
+                    value,
                     estimator: KlEstimator::MonteCarlo,
                 })
             }
@@ -225,7 +243,7 @@ impl<Q: Posterior, P: Prior> Reparameterization for Variational<Q, P> {
                 }
                 None => self.masked(self.weight_in_force(base)),
             },
-            Request::Fresh => self.masked(self.sample(base)),
+            Request::Fresh => self.masked(self.sample(self.noise_key(), base)),
             Request::Sample => self.masked(self.weight_in_force(base)),
         }
     }

@@ -88,22 +88,15 @@ fn local<const I: usize, const W: usize, const O: usize>(
     let (bias_mean, bias_variance) = match bias.map(WeightMoments::of) {
         None => (None, None),
         Some(WeightMoments::Value(bias)) => (Some(bias), None),
-        Some(WeightMoments::Normal(bias)) => (Some(bias.mean), Some(bias.std_dev.square())),
+        Some(WeightMoments::Normal(bias)) => (Some(bias.mean), Some(bias.variance)),
     };
     let variance = op(
         input.clone().square(),
-        weight.std_dev.clone().square(),
+        weight.variance.clone(),
         bias_variance,
     );
     let mean = op(input, weight.mean.clone(), bias_mean);
-    let noise = weight.output_noise(&mean);
-    mean + std_dev(variance) * noise
-}
-
-/// The square root, with a zero gradient instead of an infinite one for a row of zeros.
-fn std_dev<const D: usize>(variance: Tensor<D>) -> Tensor<D> {
-    const SMALLEST_VARIANCE: f64 = 1e-20;
-    variance.clamp_min(SMALLEST_VARIANCE).sqrt()
+    weight.draw_output(mean, variance)
 }
 
 /// `op(x, M, m) + op(x ∘ r, ΔW, Δb) ∘ s` with signs r and s of each row's own.

@@ -103,8 +103,8 @@ pub(crate) enum Request {
 /// The parts that an estimator wants of a weight in place of a sample, beside its mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Parts {
-    /// Its deviation, of independent normals.
-    Deviation,
+    /// Its variance, of independent normals.
+    Variance,
     /// The difference of the draw's sample from the mean, of a distribution that sign flips leave as it is.
     Perturbation,
 }

@@ -5,9 +5,6 @@ use crate::noise::{NoiseKey, STREAM_LEN};
 /// The smallest variance of a layer's output that has a gradient: below it, a row of zeros would make an infinite one.
 pub(crate) const SMALLEST_VARIANCE: f64 = 1e-20;
 
-/// Below this ρ the fused operations take `ln σ = ρ` and `σ'/σ = 1`, which then hold to `e^-15 / 2 = 2e-7`.
-pub(crate) const LOG_LINEAR_BELOW: f64 = -15.0;
-
 /// Where in which stream the noise of an operation lies: element i of its tensor takes element `4 · first_block + i`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoiseSpan {

@@ -13,6 +13,8 @@ pub(crate) mod backend;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 mod cpu;
 pub(crate) mod formula;
+#[cfg(test)]
+mod tests;
 
 use std::cell::Cell;
 

@@ -152,6 +152,10 @@ impl Posterior for BuiltinPosterior {
         dispatch!(self, posterior => posterior.std_dev(mu))
     }
 
+    fn variance<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
+        dispatch!(self, posterior => posterior.variance(mu))
+    }
+
     fn log_density<const D: usize>(&self, mu: Tensor<D>, weight: Tensor<D>) -> Tensor<1> {
         dispatch!(self, posterior => posterior.log_density(mu, weight))
     }
@@ -166,6 +170,15 @@ impl Posterior for BuiltinPosterior {
 
     fn kl<P: Prior, const D: usize>(&self, mu: Tensor<D>, prior: &P) -> Option<Tensor<1>> {
         dispatch!(self, posterior => posterior.kl(mu, prior))
+    }
+
+    fn kl_at_draw<P: Prior, const D: usize>(
+        &self,
+        mu: &Tensor<D>,
+        prior: &P,
+        noise: Noise,
+    ) -> Option<Tensor<1>> {
+        dispatch!(self, posterior => posterior.kl_at_draw(mu, prior, noise))
     }
 
     fn rows(&self, shape: &Shape, rows: &[usize]) -> Option<Self> {

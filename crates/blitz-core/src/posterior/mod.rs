@@ -114,6 +114,11 @@ pub trait Posterior: Module + ModuleDisplay + Sync + 'static {
     /// `sqrt(Var_q[w])` elementwise, in the shape of `mu`.
     fn std_dev<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D>;
 
+    /// `Var_q[w]` elementwise, in the shape of `mu`.
+    fn variance<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
+        self.std_dev(mu).square()
+    }
+
     /// `ln q(weight)` summed over the elements, in nats, of shape `[1]`.
     ///
     /// Used for the Monte Carlo estimate of the KL where the prior knows no closed form.
@@ -145,6 +150,20 @@ pub trait Posterior: Module + ModuleDisplay + Sync + 'static {
         let entropy = self.entropy(mu.clone())?;
         let expected = prior.expected_log_density(&self.marginals(mu))?;
         Some((entropy + expected.sum()).neg())
+    }
+
+    /// `ln q(w) − ln p(w)` at the weight w that [`sample`](Self::sample) makes of `noise`, summed, of shape `[1]`, where it can be
+    /// had without making w; or `None` (the default).
+    ///
+    /// The value and its gradient are those of the two log densities at w.
+    fn kl_at_draw<P: Prior, const D: usize>(
+        &self,
+        mu: &Tensor<D>,
+        prior: &P,
+        noise: Noise,
+    ) -> Option<Tensor<1>> {
+        let _ = (mu, prior, noise);
+        None
     }
 
     /// This posterior of the rows `rows` alone, positions on the first axis of a weight of `shape`, in that order; or `None`

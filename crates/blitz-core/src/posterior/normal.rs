@@ -7,6 +7,7 @@ use burn::tensor::{Device, Shape, Tensor, TensorData};
 use super::mean_field::{kl_of_location_scale, rho_param, standardized};
 use super::{MarginalFamily, Marginals, Posterior, PosteriorStructure};
 use crate::deviation::{log_std_from_rho, rho_from_std, std_from_rho};
+use crate::kernels;
 use crate::noise_source::Noise;
 use crate::prior::{Prior, half_log_two_pi};
 use crate::rows::select_rows;
@@ -88,6 +89,11 @@ impl NormalPosterior {
 
 impl Posterior for NormalPosterior {
     fn sample<const D: usize>(&self, mu: Tensor<D>, noise: &mut Noise) -> Tensor<D> {
+        let elements = mu.shape().num_elements();
+        let fused = noise.fused(elements, |span| kernels::draw(&mu, &self.rho.val(), span));
+        if let Some(weight) = fused {
+            return weight;
+        }
         let epsilon = noise.standard_normal(&mu);
         let sigma = std_from_rho(self.rho(&mu));
         mu + sigma * epsilon
@@ -95,6 +101,10 @@ impl Posterior for NormalPosterior {
 
     fn std_dev<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
         std_from_rho(self.rho(&mu))
+    }
+
+    fn variance<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
+        kernels::variance(&self.rho(&mu)).unwrap_or_else(|| self.std_dev(mu).square())
     }
 
     fn log_density<const D: usize>(&self, mu: Tensor<D>, weight: Tensor<D>) -> Tensor<1> {
@@ -118,7 +128,18 @@ impl Posterior for NormalPosterior {
     }
 
     fn kl<P: Prior, const D: usize>(&self, mu: Tensor<D>, prior: &P) -> Option<Tensor<1>> {
-        kl_of_location_scale(&self.marginals(mu), standard_entropy(), prior)
+        prior
+            .kl_from_normal(&mu, &self.rho.val())
+            .or_else(|| kl_of_location_scale(&self.marginals(mu), standard_entropy(), prior))
+    }
+
+    fn kl_at_draw<P: Prior, const D: usize>(
+        &self,
+        mu: &Tensor<D>,
+        prior: &P,
+        noise: Noise,
+    ) -> Option<Tensor<1>> {
+        prior.kl_from_normal_at_draw(mu, &self.rho.val(), noise)
     }
 
     fn rows(&self, shape: &Shape, rows: &[usize]) -> Option<Self> {

@@ -10,6 +10,7 @@ use super::{
     LearnedNormalPrior, LearnedNormalPriorConfig, NormalPrior, NormalPriorConfig, Prior,
     ScaleMixturePrior, ScaleMixturePriorConfig, StudentTPrior, StudentTPriorConfig,
 };
+use crate::noise_source::Noise;
 use crate::posterior::Marginals;
 
 /// A prior by name: what a layer's configuration holds and saves.
@@ -150,5 +151,22 @@ impl Prior for BuiltinPrior {
 
     fn expected_log_density<const D: usize>(&self, q: &Marginals<D>) -> Option<Tensor<D>> {
         dispatch!(self, prior => prior.expected_log_density(q))
+    }
+
+    fn kl_from_normal<const D: usize>(
+        &self,
+        mu: &Tensor<D>,
+        rho: &Tensor<1>,
+    ) -> Option<Tensor<1>> {
+        dispatch!(self, prior => prior.kl_from_normal(mu, rho))
+    }
+
+    fn kl_from_normal_at_draw<const D: usize>(
+        &self,
+        mu: &Tensor<D>,
+        rho: &Tensor<1>,
+        noise: Noise,
+    ) -> Option<Tensor<1>> {
+        dispatch!(self, prior => prior.kl_from_normal_at_draw(mu, rho, noise))
     }
 }

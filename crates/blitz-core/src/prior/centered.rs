@@ -4,6 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use super::Prior;
+use crate::noise_source::Noise;
 use crate::posterior::Marginals;
 
 /// `p(w) = p₀(w − c)`: the prior p₀ with its centre at c, one number for each weight.
@@ -56,5 +57,24 @@ impl<P: Prior> Prior for CenteredPrior<P> {
         let mean = self.difference(q.mean.clone());
         self.prior
             .expected_log_density(&Marginals { mean, ..q.clone() })
+    }
+
+    fn kl_from_normal<const D: usize>(
+        &self,
+        mu: &Tensor<D>,
+        rho: &Tensor<1>,
+    ) -> Option<Tensor<1>> {
+        // A KL stays the same when both of its densities are moved.
+        self.prior.kl_from_normal(&self.difference(mu.clone()), rho)
+    }
+
+    fn kl_from_normal_at_draw<const D: usize>(
+        &self,
+        mu: &Tensor<D>,
+        rho: &Tensor<1>,
+        noise: Noise,
+    ) -> Option<Tensor<1>> {
+        self.prior
+            .kl_from_normal_at_draw(&self.difference(mu.clone()), rho, noise)
     }
 }

@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 
 use super::{Prior, half_log_two_pi};
 use crate::draw;
+use crate::kernels::{self, formula::NormalSum};
 use crate::kl::SharedScale;
 use crate::posterior::Marginals;
 
@@ -96,6 +97,28 @@ impl Prior for EmpiricalNormalPrior {
             .reshape([1; D]);
         let log_normalizer = variance.clone().log() * 0.5 + half_log_two_pi();
         Some((second_moment / variance * 0.5 + log_normalizer).neg())
+    }
+
+    fn kl_from_normal<const D: usize>(
+        &self,
+        mu: &Tensor<D>,
+        rho: &Tensor<1>,
+    ) -> Option<Tensor<1>> {
+        let n = mu.shape().num_elements();
+        let second_moment = kernels::normal_sum(mu, rho, NormalSum::SECOND_MOMENT)?;
+        let log_stds = kernels::normal_sum(mu, rho, NormalSum::LOG_STD)?;
+        let entropy = log_stds + (half_log_two_pi() + 0.5) * n as f64;
+        if let Some(group) = &self.group {
+            let share = SharedScale {
+                group: group.clone(),
+                second_moment: second_moment.clone(),
+                weights: n,
+            };
+            if draw::share_scale(share) {
+                return Some(entropy.neg());
+            }
+        }
+        Some((entropy + expected_log_density(second_moment, n)).neg())
     }
 }
 

@@ -5,6 +5,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
 use super::{Prior, assert_scale, half_log_two_pi, normal_log_density};
+use crate::kernels::{self, formula::NormalSum};
 use crate::posterior::Marginals;
 
 /// Configuration of a [`LearnedNormalPrior`].
@@ -63,5 +64,18 @@ impl Prior for LearnedNormalPrior {
         let half_precision = (log_std.clone() * -2.0).exp() * 0.5;
         let second_moment = q.mean.clone().square() + q.std.clone().square();
         Some(second_moment * half_precision.neg() - log_std - half_log_two_pi())
+    }
+
+    fn kl_from_normal<const D: usize>(
+        &self,
+        mu: &Tensor<D>,
+        rho: &Tensor<1>,
+    ) -> Option<Tensor<1>> {
+        let second_moment = kernels::normal_sum(mu, rho, NormalSum::SECOND_MOMENT)?;
+        let log_stds = kernels::normal_sum(mu, rho, NormalSum::LOG_STD)?;
+        let log_std = self.log_std.val();
+        let half_precision = (log_std.clone() * -2.0).exp() * 0.5;
+        let n = mu.shape().num_elements() as f64;
+        Some(second_moment * half_precision + (log_std - 0.5) * n - log_stds)
     }
 }

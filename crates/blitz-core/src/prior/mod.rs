@@ -27,6 +27,7 @@ pub use student_t::{StudentTPrior, StudentTPriorConfig};
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
+use crate::noise_source::Noise;
 use crate::posterior::Marginals;
 
 /// A prior density over one weight tensor.
@@ -103,6 +104,31 @@ pub trait Prior: Module + ModuleDisplay + Sync + 'static {
     /// may depend on `q.family`, and must not change during training.
     fn expected_log_density<const D: usize>(&self, q: &Marginals<D>) -> Option<Tensor<D>> {
         let _ = q;
+        None
+    }
+
+    /// `KL(q ‖ p)` in closed form from the independent normals `N(μ, softplus(ρ)²)`, summed, of shape `[1]`, where one pass over the
+    /// weights can compute it; `None` (the default) leaves it to [`expected_log_density`](Self::expected_log_density).
+    ///
+    /// `rho` is flat, in the row-major order of `mu`.
+    fn kl_from_normal<const D: usize>(
+        &self,
+        mu: &Tensor<D>,
+        rho: &Tensor<1>,
+    ) -> Option<Tensor<1>> {
+        let _ = (mu, rho);
+        None
+    }
+
+    /// `ln q(w) − ln p(w)` at the weights `w = μ + softplus(ρ) ε` of the same normals, summed, of shape `[1]`, where one pass over the
+    /// weights can compute it; `None` (the default) leaves it to [`log_density`](Self::log_density).
+    fn kl_from_normal_at_draw<const D: usize>(
+        &self,
+        mu: &Tensor<D>,
+        rho: &Tensor<1>,
+        noise: Noise,
+    ) -> Option<Tensor<1>> {
+        let _ = (mu, rho, noise);
         None
     }
 }

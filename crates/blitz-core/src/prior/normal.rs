@@ -5,6 +5,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::{Prior, assert_scale, half_log_two_pi};
+use crate::kernels::{self, formula::NormalSum};
 use crate::posterior::Marginals;
 
 /// Configuration of a [`NormalPrior`].
@@ -77,5 +78,13 @@ impl Prior for NormalPrior {
         let second_moment = q.mean.clone().square() + q.std.clone().square();
         let log_normalizer = self.std.ln() + half_log_two_pi();
         Some(second_moment * (-0.5 / self.std.powi(2)) - log_normalizer)
+    }
+
+    fn kl_from_normal<const D: usize>(
+        &self,
+        mu: &Tensor<D>,
+        rho: &Tensor<1>,
+    ) -> Option<Tensor<1>> {
+        kernels::normal_sum(mu, rho, NormalSum::kl(self.std))
     }
 }

@@ -6,6 +6,8 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::softplus;
 
 use super::{Prior, assert_scale, half_log_two_pi};
+use crate::kernels::{self, formula::ScaleMixture};
+use crate::noise_source::Noise;
 
 /// Configuration of a [`ScaleMixturePrior`].
 ///
@@ -72,19 +74,42 @@ pub struct ScaleMixturePrior {
     pub sigma2: f64,
 }
 
+impl ScaleMixturePrior {
+    /// With a and b the logarithms of the two weighted components, ln(e^a + e^b) = a + softplus(b - a): the wide component a is
+    /// finite wherever w² is, so no tail underflows and the gradient never vanishes there.
+    fn formula(&self) -> ScaleMixture {
+        ScaleMixture {
+            log_wide: self.pi.ln() - self.sigma1.ln() - half_log_two_pi(),
+            wide_precision: self.sigma1.powi(-2),
+            log_ratio: (1.0 - self.pi).ln() - self.pi.ln() + self.sigma1.ln() - self.sigma2.ln(),
+            curvature: 0.5 / self.sigma1.powi(2) - 0.5 / self.sigma2.powi(2),
+        }
+    }
+}
+
 impl Prior for ScaleMixturePrior {
     fn log_density<const D: usize>(&self, weight: Tensor<D>) -> Tensor<1> {
-        // With a and b the logarithms of the two weighted components, ln(e^a + e^b) = a + softplus(b - a): the wide
-        // component a is finite wherever w² is, so no tail underflows and the gradient never vanishes there.
         let n = weight.shape().num_elements() as f64;
         let square = weight.square();
-        let log_wide = self.pi.ln() - self.sigma1.ln() - half_log_two_pi();
-        let log_ratio = (1.0 - self.pi).ln() - self.pi.ln() + self.sigma1.ln() - self.sigma2.ln();
-        let curvature = 0.5 / self.sigma1.powi(2) - 0.5 / self.sigma2.powi(2);
-        let narrow_over_wide = square.clone().mul_scalar(curvature).add_scalar(log_ratio);
-        let wide = square.mul_scalar(-0.5 / self.sigma1.powi(2));
+        let formula = self.formula();
+        let narrow_over_wide = square
+            .clone()
+            .mul_scalar(formula.curvature)
+            .add_scalar(formula.log_ratio);
+        let wide = square.mul_scalar(-0.5 * formula.wide_precision);
         (wide + softplus(narrow_over_wide, 1.0))
             .sum()
-            .add_scalar(n * log_wide)
+            .add_scalar(n * formula.log_wide)
+    }
+
+    fn kl_from_normal_at_draw<const D: usize>(
+        &self,
+        mu: &Tensor<D>,
+        rho: &Tensor<1>,
+        mut noise: Noise,
+    ) -> Option<Tensor<1>> {
+        noise.fused(mu.shape().num_elements(), |span| {
+            kernels::mixture_kl(mu, rho, span, self.formula())
+        })
     }
 }

@@ -6,6 +6,7 @@ mod convert;
 mod draw;
 mod empirical_bayes;
 mod filter;
+mod fused;
 mod kl;
 mod moped;
 mod net;

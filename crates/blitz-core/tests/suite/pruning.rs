@@ -69,7 +69,7 @@ fn local_reparameterization_and_flipout_see_the_zeros() {
     let WeightMoments::Normal(normal) = WeightMoments::of(&net.weight) else {
         panic!("a normal posterior")
     };
-    let std = values(normal.std_dev);
+    let std = values(normal.variance.sqrt());
     assert_eq!((std[0], std[2]), (0.0, 0.0));
     assert!((std[1] - 0.5).abs() < 1e-6);
     let WeightPerturbation::Perturbed(perturbed) = WeightPerturbation::of(&net.weight) else {

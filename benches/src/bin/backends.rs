@@ -1,0 +1,190 @@
+//! What the fused operations cost on a backend, beside plain tensor operations, as rows of a Markdown table.
+//!
+//! `cargo run --release -p blitz-benches --bin backends -- [DEVICE ...]`, with `--features wgpu` and so on for other devices than flex
+//! and ndarray; without an argument, all that the build has.
+//!
+//! Medians over repetitions, in which the variants take turns; the device is synced inside the timed region.
+
+use std::time::{Duration, Instant};
+
+use blitz_train::blitz_core::device;
+use blitz_train::blitz_core::kernels::without_fused;
+use blitz_train::prelude::*;
+use burn::module::Module;
+use burn::nn::{Linear, LinearConfig, Relu};
+use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
+use burn::tensor::{Device, Tensor};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const SIDE: usize = 1024;
+const REPETITIONS: usize = 15;
+
+#[derive(Module, Debug)]
+struct Mlp {
+    first: Linear,
+    second: Linear,
+    third: Linear,
+}
+
+impl Mlp {
+    fn new(device: &Device) -> Self {
+        Self {
+            first: LinearConfig::new(784, 400).init(device),
+            second: LinearConfig::new(400, 400).init(device),
+            third: LinearConfig::new(400, 10).init(device),
+        }
+    }
+
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let hidden = Relu::new().forward(self.first.forward(x));
+        let hidden = Relu::new().forward(self.second.forward(hidden));
+        self.third.forward(hidden)
+    }
+}
+
+/// A weight of a million elements, with its posterior.
+fn weight(device: &Device) -> Linear {
+    let layer = LinearConfig::new(SIDE, SIDE).with_bias(false).init(device);
+    layer.bayesianize(&BayesianizeConfig::new())
+}
+
+/// One training step of the 784-400-400-10 network, batch 128, Adam.
+struct Training {
+    model: Option<Mlp>,
+    adam: ModuleOptimizer,
+    elbo: Elbo,
+    x: Tensor<2>,
+    step: usize,
+}
+
+impl Training {
+    fn new(device: &Device, bayesian: bool) -> Self {
+        let model = Mlp::new(device);
+        let model = match bayesian {
+            true => model.bayesianize(&BayesianizeConfig::new()),
+            false => model,
+        };
+        Self {
+            model: Some(model),
+            adam: AdamConfig::new().init(),
+            elbo: ElboConfig::new(60_000).init(),
+            x: Tensor::ones([128, 784], device),
+            step: 0,
+        }
+    }
+
+    fn step(&mut self) {
+        let Some(model) = self.model.take() else {
+            unreachable!("every step puts the model back")
+        };
+        let loss = self.elbo.loss(&model, self.step.into(), |model| {
+            let output = model.forward(self.x.clone());
+            output.square().mean_dim(1).squeeze_dim(1)
+        });
+        let grads = GradientsParams::from_grads(loss.loss.backward(), &model);
+        self.model = Some(self.adam.step(1e-3, model, grads));
+        self.step += 1;
+    }
+}
+
+/// The medians of the times of some variants, which take turns.
+fn medians<const N: usize>(device: &Device, mut variants: [&mut dyn FnMut(); N]) -> [f64; N] {
+    let mut times: [Vec<Duration>; N] = std::array::from_fn(|_| Vec::new());
+    for repetition in 0..REPETITIONS + 3 {
+        for (variant, times) in variants.iter_mut().zip(&mut times) {
+            sync(device);
+            let start = Instant::now();
+            variant();
+            sync(device);
+            // The first few compile kernels and fill pools.
+            if repetition >= 3 {
+                times.push(start.elapsed());
+            }
+        }
+    }
+    times.map(|mut times| {
+        times.sort();
+        times[times.len() / 2].as_secs_f64() * 1e3
+    })
+}
+
+fn sync(device: &Device) {
+    if let Err(error) = device.sync() {
+        panic!("{device:?} failed: {error:?}");
+    }
+}
+
+fn row(name: &str, device: &Device) {
+    let million = (SIDE * SIDE) as f64 / 1e6;
+    let autodiff = device.clone().autodiff();
+    let (plain_weight, weight) = (weight(device), weight(&autodiff));
+
+    let mut index = 0;
+    let like = plain_weight.weight.val().zeros_like();
+    let mut noise = || {
+        index += 1;
+        drop(Noise::new(NoiseKey::new(1, index, 0)).standard_normal(&like));
+    };
+    let [normals] = medians(device, [&mut noise]);
+
+    let mut index = 0;
+    let mut draw_and_backward = || {
+        index += 1;
+        let weight = weight.with_draw(1, index, |layer| layer.weight.val());
+        drop(weight.sum().backward());
+    };
+    let mut kl_and_backward = || drop(weight.kl_cost().backward());
+    let [draw] = medians(device, [&mut draw_and_backward]);
+    let [plain_draw] = medians(device, [&mut || without_fused(&mut draw_and_backward)]);
+    let [kl, plain_kl] = medians(
+        device,
+        [
+            &mut kl_and_backward,
+            &mut || without_fused(|| drop(weight.kl_cost().backward())),
+        ],
+    );
+
+    let mut deterministic = Training::new(&autodiff, false);
+    let mut fused = Training::new(&autodiff, true);
+    let mut plain = Training::new(&autodiff, true);
+    let [deterministic, fused, plain] = medians(
+        device,
+        [
+            &mut || deterministic.step(),
+            &mut || fused.step(),
+            &mut || without_fused(|| plain.step()),
+        ],
+    );
+    println!(
+        "| {name} | {:.0} | {:.2} / {:.2} | {:.2} / {:.2} | {deterministic:.1} / {fused:.1} / {plain:.1} | {:.0} % |",
+        1e3 * million / normals,
+        draw / million,
+        plain_draw / million,
+        kl / million,
+        plain_kl / million,
+        100.0 * (1.0 - deterministic / fused),
+    );
+}
+
+fn main() {
+    let mut names: Vec<String> = std::env::args().skip(1).collect();
+    if names.is_empty() {
+        names = device::available().into_iter().map(str::to_string).collect();
+    }
+    println!(
+        "| device | million normals a second | draw and backward, ms per million weights, fused / plain | KL and backward | step of \
+         784-400-400-10, batch 128, ms: deterministic / fused / plain | share of the fused step that is Bayesian |"
+    );
+    println!("|---|---|---|---|---|---|");
+    for name in names {
+        match device::choose(Some(&name)) {
+            Ok(device) => row(&name, &device),
+            Err(error) => {
+                eprintln!("{error}");
+                std::process::exit(2);
+            }
+        }
+    }
+}
