@@ -140,10 +140,9 @@ fn row(name: &str, device: &Device) {
     let [plain_draw] = medians(device, [&mut || without_fused(&mut draw_and_backward)]);
     let [kl, plain_kl] = medians(
         device,
-        [
-            &mut kl_and_backward,
-            &mut || without_fused(|| drop(weight.kl_cost().backward())),
-        ],
+        [&mut kl_and_backward, &mut || {
+            without_fused(|| drop(weight.kl_cost().backward()))
+        }],
     );
 
     let mut deterministic = Training::new(&autodiff, false);
@@ -171,7 +170,10 @@ fn row(name: &str, device: &Device) {
 fn main() {
     let mut names: Vec<String> = std::env::args().skip(1).collect();
     if names.is_empty() {
-        names = device::available().into_iter().map(str::to_string).collect();
+        names = device::available()
+            .into_iter()
+            .map(str::to_string)
+            .collect();
     }
     println!(
         "| device | million normals a second | draw and backward, ms per million weights, fused / plain | KL and backward | step of \

@@ -35,14 +35,12 @@ impl<const D: usize> NormalWeight<D> {
     /// process-wide stream. Each call in one draw takes fresh noise.
     ///
     /// A variance below 1e-20 counts as that, and has no gradient: a row of zeros would give it an infinite one.
-    pub fn draw_output<const R: usize>(
-        &self,
-        mean: Tensor<R>,
-        variance: Tensor<R>,
-    ) -> Tensor<R> {
+    pub fn draw_output<const R: usize>(&self, mean: Tensor<R>, variance: Tensor<R>) -> Tensor<R> {
         let elements = mean.shape().num_elements();
         let mut noise = draw::activation_noise(self.id, elements);
-        let fused = noise.fused(elements, |span| kernels::draw_output(&mean, &variance, span));
+        let fused = noise.fused(elements, |span| {
+            kernels::draw_output(&mean, &variance, span)
+        });
         fused.unwrap_or_else(|| {
             let std_dev = variance.clamp_min(SMALLEST_VARIANCE).sqrt();
             let noise = noise.standard_normal(&mean);

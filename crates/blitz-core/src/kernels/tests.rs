@@ -157,7 +157,11 @@ fn every_operation_follows_its_formula_at_every_size() {
                 assert_close(&got, &expected, tolerance, &what("output"));
 
                 // A million additions, in another order, each rounded.
-                let tolerance = if dtype == DType::F64 { 1e-12 } else { tolerance };
+                let tolerance = if dtype == DType::F64 {
+                    1e-12
+                } else {
+                    tolerance
+                };
                 let expected: f64 = map2(normal_term, &pair).iter().sum();
                 let got = values(normal_sum(&m, &r, NormalSum::kl(0.3)).unwrap());
                 assert_close(&got, &[expected], tolerance, &what("sum over normals"));
@@ -211,9 +215,11 @@ fn every_gradient_is_the_derivative_of_its_formula() {
                 assert_close(&got.0, &expected.0, 3e-6, &format!("{what}, first"));
                 assert_close(&got.1, &expected.1, 3e-6, &format!("{what}, second"));
             };
-            let f32_gradients = |at: &(Vec<f64>, Vec<f64>), operation: &dyn Fn(&Tensor<1>, &Tensor<1>) -> Option<Tensor<1>>| {
-                gradients(at, &weights, &device, DType::F32, operation)
-            };
+            let f32_gradients =
+                |at: &(Vec<f64>, Vec<f64>),
+                 operation: &dyn Fn(&Tensor<1>, &Tensor<1>) -> Option<Tensor<1>>| {
+                    gradients(at, &weights, &device, DType::F32, operation)
+                };
 
             let got = f32_gradients(&pair, &|m, r| draw(m, r, NOISE));
             check(got, weighted(drawn, &pair), "draw");
@@ -260,16 +266,15 @@ fn a_mixture_has_the_gradient_of_f64_in_f32() {
 fn other_strides_make_no_difference() {
     for device in autodiff_devices() {
         let values_of = |len: usize, by: usize| -> Vec<f64> {
-            (0..len).map(|i| ((i * by) % 31) as f64 / 16.0 - 1.0).collect()
+            (0..len)
+                .map(|i| ((i * by) % 31) as f64 / 16.0 - 1.0)
+                .collect()
         };
         let whole = tensor(&values_of(21 * 14, 7), &device, DType::F32).reshape([21, 14]);
         let views: [(&str, Tensor<2>); 3] = [
             ("transposed", whole.clone().transpose()),
             ("sliced", whole.clone().slice([3..17, 2..9])),
-            (
-                "expanded",
-                whole.slice([0..1, 0..14]).expand([9, 14]),
-            ),
+            ("expanded", whole.slice([0..1, 0..14]).expand([9, 14])),
         ];
         for (name, view) in views {
             let shape = view.shape();
@@ -302,7 +307,11 @@ fn other_strides_make_no_difference() {
                     values(rho.grad(&grads).unwrap()),
                 )
             };
-            assert_eq!(run(&view, &rho_view), run(&copy, &rho), "{name} on {device:?}");
+            assert_eq!(
+                run(&view, &rho_view),
+                run(&copy, &rho),
+                "{name} on {device:?}"
+            );
         }
     }
 }

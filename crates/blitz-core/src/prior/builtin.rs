@@ -153,11 +153,7 @@ impl Prior for BuiltinPrior {
         dispatch!(self, prior => prior.expected_log_density(q))
     }
 
-    fn kl_from_normal<const D: usize>(
-        &self,
-        mu: &Tensor<D>,
-        rho: &Tensor<1>,
-    ) -> Option<Tensor<1>> {
+    fn kl_from_normal<const D: usize>(&self, mu: &Tensor<D>, rho: &Tensor<1>) -> Option<Tensor<1>> {
         dispatch!(self, prior => prior.kl_from_normal(mu, rho))
     }
 

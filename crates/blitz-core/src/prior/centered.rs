@@ -59,11 +59,7 @@ impl<P: Prior> Prior for CenteredPrior<P> {
             .expected_log_density(&Marginals { mean, ..q.clone() })
     }
 
-    fn kl_from_normal<const D: usize>(
-        &self,
-        mu: &Tensor<D>,
-        rho: &Tensor<1>,
-    ) -> Option<Tensor<1>> {
+    fn kl_from_normal<const D: usize>(&self, mu: &Tensor<D>, rho: &Tensor<1>) -> Option<Tensor<1>> {
         // A KL stays the same when both of its densities are moved.
         self.prior.kl_from_normal(&self.difference(mu.clone()), rho)
     }

@@ -99,11 +99,7 @@ impl Prior for EmpiricalNormalPrior {
         Some((second_moment / variance * 0.5 + log_normalizer).neg())
     }
 
-    fn kl_from_normal<const D: usize>(
-        &self,
-        mu: &Tensor<D>,
-        rho: &Tensor<1>,
-    ) -> Option<Tensor<1>> {
+    fn kl_from_normal<const D: usize>(&self, mu: &Tensor<D>, rho: &Tensor<1>) -> Option<Tensor<1>> {
         let n = mu.shape().num_elements();
         let second_moment = kernels::normal_sum(mu, rho, NormalSum::SECOND_MOMENT)?;
         let log_stds = kernels::normal_sum(mu, rho, NormalSum::LOG_STD)?;

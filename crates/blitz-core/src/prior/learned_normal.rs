@@ -66,11 +66,7 @@ impl Prior for LearnedNormalPrior {
         Some(second_moment * half_precision.neg() - log_std - half_log_two_pi())
     }
 
-    fn kl_from_normal<const D: usize>(
-        &self,
-        mu: &Tensor<D>,
-        rho: &Tensor<1>,
-    ) -> Option<Tensor<1>> {
+    fn kl_from_normal<const D: usize>(&self, mu: &Tensor<D>, rho: &Tensor<1>) -> Option<Tensor<1>> {
         let second_moment = kernels::normal_sum(mu, rho, NormalSum::SECOND_MOMENT)?;
         let log_stds = kernels::normal_sum(mu, rho, NormalSum::LOG_STD)?;
         let log_std = self.log_std.val();

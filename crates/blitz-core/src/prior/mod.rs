@@ -111,11 +111,7 @@ pub trait Prior: Module + ModuleDisplay + Sync + 'static {
     /// weights can compute it; `None` (the default) leaves it to [`expected_log_density`](Self::expected_log_density).
     ///
     /// `rho` is flat, in the row-major order of `mu`.
-    fn kl_from_normal<const D: usize>(
-        &self,
-        mu: &Tensor<D>,
-        rho: &Tensor<1>,
-    ) -> Option<Tensor<1>> {
+    fn kl_from_normal<const D: usize>(&self, mu: &Tensor<D>, rho: &Tensor<1>) -> Option<Tensor<1>> {
         let _ = (mu, rho);
         None
     }

@@ -80,11 +80,7 @@ impl Prior for NormalPrior {
         Some(second_moment * (-0.5 / self.std.powi(2)) - log_normalizer)
     }
 
-    fn kl_from_normal<const D: usize>(
-        &self,
-        mu: &Tensor<D>,
-        rho: &Tensor<1>,
-    ) -> Option<Tensor<1>> {
+    fn kl_from_normal<const D: usize>(&self, mu: &Tensor<D>, rho: &Tensor<1>) -> Option<Tensor<1>> {
         kernels::normal_sum(mu, rho, NormalSum::kl(self.std))
     }
 }
