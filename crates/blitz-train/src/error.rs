@@ -1,7 +1,6 @@
 //! The errors of training and prediction.
 
 use std::fmt::Display;
-use std::sync::Arc;
 
 /// A configuration holds a value outside of its range.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +42,7 @@ pub struct NonFiniteLoss {
 }
 
 /// Why a training ended before its last epoch without being asked to.
+#[cfg(feature = "train")]
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum FitError {
@@ -51,5 +51,5 @@ pub enum FitError {
     NonFiniteLoss(#[from] NonFiniteLoss),
     /// Burn's training loop stopped: data, a checkpoint or a device failed.
     #[error("training stopped: {0}")]
-    Training(Arc<burn::train::TrainingError>),
+    Training(std::sync::Arc<burn::train::TrainingError>),
 }

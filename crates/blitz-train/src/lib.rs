@@ -8,7 +8,11 @@
 //!
 //! # Features
 //!
-//! `std` (default) and Burn's backends under Burn's names, as in [`blitz_core`].
+//! `std` and `train` (both default), and Burn's backends under Burn's names, as in [`blitz_core`].
+//!
+//! `train` is what needs Burn's `Learner`, and with it threads and files: [`fit`], the metrics for the dashboard, [`EpochLines`].
+//! Burn's `train` brings the CPU backend `flex` along, and so does this one. Without it there are still the [`Elbo`] for a loop of
+//! your own, the likelihoods, the predictive distributions and [`ElboModel::predict`], for instance on WebAssembly.
 
 mod elbo;
 mod error;
@@ -17,32 +21,42 @@ mod likelihood;
 mod metric;
 mod optim;
 mod predict;
+#[cfg(feature = "train")]
 mod renderer;
 
 pub use blitz_layers::{self, blitz_core};
 pub use elbo::{BetaSchedule, Elbo, ElboConfig, ElboLoss, Step};
-pub use error::{ConfigError, FitError, NonFiniteLoss};
-pub use learner::{Batch, ElboModel, ElboOutput, Fitted, Network, fit, fit_on, predict_draws};
+#[cfg(feature = "train")]
+pub use error::FitError;
+pub use error::{ConfigError, NonFiniteLoss};
+pub use learner::{Batch, ElboModel, Network, predict_draws};
+#[cfg(feature = "train")]
+pub use learner::{ElboOutput, Fitted, fit, fit_on};
 pub use likelihood::{
     CategoricalLikelihood, CategoricalLikelihoodConfig, ClassificationEvaluation, Evaluation,
     GaussianLikelihood, GaussianLikelihoodConfig, Likelihood, NoiseLevel, RegressionEvaluation,
 };
+#[cfg(feature = "train")]
 pub use metric::{
-    CoverageInput, CoverageMetric, KlInput, KlMetric, NllInput, NllMetric, ReliabilityBin,
-    RmseInput, RmseMetric, expected_calibration_error, reliability_bins,
+    CoverageInput, CoverageMetric, KlInput, KlMetric, NllInput, NllMetric, RmseInput, RmseMetric,
 };
+pub use metric::{ReliabilityBin, expected_calibration_error, reliability_bins};
 pub use optim::{FusedAdam, FusedAdamConfig};
 pub use predict::{CategoricalMixture, Interval, NormalMixture};
+#[cfg(feature = "train")]
 pub use renderer::EpochLines;
 
 /// What a program that trains and predicts needs: this crate's items and those of the layers.
 pub mod prelude {
     pub use crate::{
         Batch, BetaSchedule, CategoricalLikelihood, CategoricalLikelihoodConfig,
-        CategoricalMixture, CoverageMetric, Elbo, ElboConfig, ElboModel, EpochLines, FitError,
-        FusedAdamConfig, GaussianLikelihood, GaussianLikelihoodConfig, Interval, KlMetric,
-        Likelihood, Network, NllMetric, NoiseLevel, NormalMixture, RmseMetric, fit, fit_on,
+        CategoricalMixture, Elbo, ElboConfig, ElboModel, FusedAdamConfig, GaussianLikelihood,
+        GaussianLikelihoodConfig, Interval, Likelihood, Network, NoiseLevel, NormalMixture,
         predict_draws,
+    };
+    #[cfg(feature = "train")]
+    pub use crate::{
+        CoverageMetric, EpochLines, FitError, KlMetric, NllMetric, RmseMetric, fit, fit_on,
     };
     pub use blitz_layers::prelude::*;
 }

@@ -101,7 +101,7 @@ pub struct Cli {
 
     /// Burn device to compute on [default: `BURN_DEVICE`, else GPUs before CPUs].
     ///
-    /// One of those the program was built for: flex, ndarray, wgpu, vulkan, metal, cuda, rocm, cpu.
+    /// One of those the program was built for: flex, ndarray, wgpu, vulkan, metal, webgpu, cuda, rocm, cpu, tch, remote.
     #[arg(long, value_name = "NAME")]
     pub device: Option<String>,
 

@@ -15,7 +15,7 @@ pub enum RunError {
     /// The data or the splits are at fault.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// No such device in this build.
+    /// No such device in this build, or on this machine.
     #[error(transparent)]
     Device(#[from] DeviceError),
     /// A setting that the command line alone cannot judge.

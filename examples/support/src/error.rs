@@ -23,7 +23,7 @@ pub enum RunError {
     /// Images and labels don't fit.
     #[error(transparent)]
     Images(#[from] ImageError),
-    /// No such device in this build.
+    /// No such device in this build, or on this machine.
     #[error(transparent)]
     Device(#[from] DeviceError),
     /// A setting that the command line alone cannot judge.

@@ -1,0 +1,39 @@
+//! The native program. `run.sh` compares it with the WebAssembly module.
+
+use std::process::Command;
+
+#[test]
+fn the_saved_model_fits_and_doubts_outside_the_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Command::new(env!("CARGO_BIN_EXE_wasm-predict"))
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert!(program.status.success(), "{program:?}");
+    assert!(folder.path().join("native.json").exists());
+
+    let record = std::fs::read(folder.path().join("model.bpk")).unwrap();
+    let predictions = wasm_predict::predict(record).unwrap();
+    let width = |x: f32| {
+        let at = wasm_predict::inputs()
+            .iter()
+            .position(|&input| input == x)
+            .unwrap();
+        let prediction = predictions[at];
+        if x.abs() <= 1.0 {
+            let error = (prediction.mean - f64::from(3.0 * x).sin()).abs();
+            assert!(error < 0.3, "{prediction:?} at {x}");
+        }
+        prediction.upper - prediction.lower
+    };
+    let inside = width(-0.5).max(width(0.0)).max(width(0.5));
+    assert!(
+        width(-2.0) > inside && width(2.0) > inside,
+        "{predictions:?}"
+    );
+}
+
+#[test]
+fn a_record_of_nothing_is_an_error() {
+    assert!(wasm_predict::predict(vec![0; 64]).is_err());
+}
