@@ -220,7 +220,7 @@ pub(super) fn weighted_sum<B: Backend>(
 /// A backend without a gradient: its operations are its kernels.
 #[cfg(any(feature = "flex", feature = "ndarray", feature = "cubecl"))]
 macro_rules! ops_are_kernels {
-    ($([$($generics:tt)*])? $backend:ty) => {
+    ($(@[$($generics:tt)*])? $backend:ty) => {
         impl$(<$($generics)*>)? FusedOps for $backend {
             fn standard_normal(like: FloatTensor<Self>, noise: NoiseSpan) -> FloatTensor<Self> {
                 <Self as FusedKernels>::standard_normal(like, noise)
@@ -302,4 +302,4 @@ ops_are_kernels!(burn::backend::NdArray);
 #[cfg(feature = "cubecl")]
 ops_are_kernels!(burn_cubecl::CubeBackend);
 #[cfg(feature = "cubecl")]
-ops_are_kernels!([B: burn_fusion::FusionBackend + FusedKernels] burn_fusion::Fusion<B>);
+ops_are_kernels!(@[B: burn_fusion::FusionBackend + FusedKernels] burn_fusion::Fusion<B>);

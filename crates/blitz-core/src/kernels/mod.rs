@@ -12,7 +12,11 @@ mod autodiff;
 pub(crate) mod backend;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 mod cpu;
+#[cfg(feature = "cubecl")]
+mod cube;
 pub(crate) mod formula;
+#[cfg(feature = "cubecl")]
+mod fusion;
 pub(crate) mod link;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,7 @@
+//! The same draws, KLs and gradients on every device of the build as on Flex, the reference.
+//!
+//! The test of wgpu runs on whichever adapter there is, such as Mesa's software Vulkan.
+#![cfg(feature = "flex")]
+
+mod devices;
+mod step;
