@@ -32,11 +32,11 @@ impl ModuleMapper for SameWeights {
 }
 
 fn network(device: &Device) -> [burn::nn::Linear; 2] {
-    [
+    let layers = [
         LinearConfig::new(13, 17).init(device),
         LinearConfig::new(17, 3).init(device),
-    ]
-    .map(&mut SameWeights)
+    ];
+    Module::map(layers, &mut SameWeights)
 }
 
 struct Collect<'a>(&'a Gradients, Vec<Vec<f32>>);
