@@ -1,13 +1,8 @@
 //! The metrics that are plain averages: NLL and KL.
 
-use std::sync::Arc;
-
 use burn::tensor::{Tensor, TensorReadError};
-use burn::train::metric::state::{FormatOptions, NumericMetricState};
-use burn::train::metric::{
-    Metric, MetricAttributes, MetricMetadata, MetricName, Numeric, NumericAttributes, NumericEntry,
-    SerializedEntry,
-};
+
+use super::running::{MeanSum, Running, running_metric};
 
 /// Defines a metric that averages one value per example, or per batch.
 macro_rules! mean_metric {
@@ -26,23 +21,28 @@ macro_rules! mean_metric {
         }
 
         $(#[$doc])*
-        #[derive(Clone)]
+        #[derive(Debug, Clone)]
         pub struct $metric {
-            name: MetricName,
-            state: NumericMetricState,
+            running: Running<MeanSum>,
         }
 
         impl $metric {
             /// Create the metric.
             pub fn new() -> Self {
                 Self {
-                    name: Arc::new($name.to_string()),
-                    state: NumericMetricState::default(),
+                    running: Running::new($name, MeanSum::default()).unit("nats"),
                 }
             }
 
-            fn format(&self) -> FormatOptions {
-                FormatOptions::new(self.name()).unit("nats").precision(3)
+            fn description(&self) -> String {
+                $description.to_string()
+            }
+
+            fn sums(&self, item: &$input) -> Result<MeanSum, TensorReadError> {
+                let [count] = item.values.dims();
+                let mean = item.values.clone().mean().try_into_scalar::<f64>()?;
+                let sum = mean * count as f64;
+                Ok(MeanSum { sum, count })
             }
         }
 
@@ -52,64 +52,7 @@ macro_rules! mean_metric {
             }
         }
 
-        impl std::fmt::Debug for $metric {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.debug_struct(stringify!($metric)).finish_non_exhaustive()
-            }
-        }
-
-        impl Metric for $metric {
-            type Input = $input;
-
-            fn name(&self) -> MetricName {
-                self.name.clone()
-            }
-
-            fn description(&self) -> Option<String> {
-                Some($description.to_string())
-            }
-
-            fn attributes(&self) -> MetricAttributes {
-                NumericAttributes {
-                    unit: Some("nats".to_string()),
-                    higher_is_better: false,
-                }
-                .into()
-            }
-
-            fn update(
-                &mut self,
-                item: &Self::Input,
-                _metadata: &MetricMetadata,
-            ) -> Result<SerializedEntry, TensorReadError> {
-                let [count] = item.values.dims();
-                let mean = item.values.clone().mean().try_into_scalar::<f64>()?;
-                self.state.update(mean, count);
-                Ok(self.state.compute_update(self.format()))
-            }
-
-            fn compute(&mut self) -> Result<SerializedEntry, TensorReadError> {
-                Ok(self.state.compute_final(self.format()))
-            }
-
-            fn clear(&mut self) {
-                self.state.reset();
-            }
-        }
-
-        impl Numeric for $metric {
-            fn value(&self) -> Option<NumericEntry> {
-                Some(self.state.current_value())
-            }
-
-            fn running_value(&self) -> Option<NumericEntry> {
-                Some(self.state.running_value())
-            }
-
-            fn final_value(&self) -> NumericEntry {
-                self.state.final_value()
-            }
-        }
+        running_metric!($metric, $input);
     };
 }
 
