@@ -19,11 +19,49 @@ use crate::error::{InputError, or_panic};
 /// assert_eq!(fit.apply(&[0.0, 1.5, 2.5, 4.0]), [1.0, 1.75, 2.5, 5.0]);
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Points")]
 pub struct IsotonicRegression {
     /// Where it bends, increasing.
     x: Vec<f64>,
     /// Its values there, never falling.
     y: Vec<f64>,
+}
+
+/// What a file says: a fit only once it is checked.
+#[derive(Deserialize)]
+struct Points {
+    x: Vec<f64>,
+    y: Vec<f64>,
+}
+
+impl TryFrom<Points> for IsotonicRegression {
+    type Error = InputError;
+
+    fn try_from(Points { x, y }: Points) -> Result<Self, InputError> {
+        check_points(&x, &y)?;
+        let steps = |list: &[f64], what, range, allowed: fn(f64, f64) -> bool| {
+            let step = list.windows(2).position(|pair| !allowed(pair[0], pair[1]));
+            match step {
+                Some(before) => Err(InputError::Value {
+                    what,
+                    index: before + 1,
+                    value: list[before + 1],
+                    range,
+                }),
+                None => Ok(()),
+            }
+        };
+        steps(&x, "x", "above the one before", |a, b| a < b)?;
+        steps(&y, "y", "not below the one before", |a, b| a <= b)?;
+        Ok(Self { x, y })
+    }
+}
+
+fn check_points(x: &[f64], y: &[f64]) -> Result<(), InputError> {
+    check::not_empty(x.len(), "point")?;
+    check::same_length((x.len(), "x"), (y.len(), "y"))?;
+    check::finite(x, "x")?;
+    check::finite(y, "y")
 }
 
 /// Adjacent points that share a fitted value.
@@ -52,10 +90,7 @@ impl IsotonicRegression {
 
     /// As [`fit`](Self::fit), with an error in place of a panic.
     pub fn try_fit(x: &[f64], y: &[f64]) -> Result<Self, InputError> {
-        check::not_empty(x.len(), "point")?;
-        check::same_length((x.len(), "x"), (y.len(), "y"))?;
-        check::finite(x, "x")?;
-        check::finite(y, "y")?;
+        check_points(x, y)?;
         let mut order: Vec<usize> = (0..x.len()).collect();
         order.sort_by(|a, b| x[*a].total_cmp(&x[*b]));
         let mut blocks: Vec<Block> = Vec::new();

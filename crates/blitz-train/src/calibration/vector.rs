@@ -17,11 +17,11 @@ use crate::error::{InputError, or_panic};
 /// ```
 /// use blitz_train::calibration::VectorScaling;
 ///
-/// // Two logit vectors, with labels three to one and one to two: two equations for odds of 3 and of 1/2.
+/// // Three logit vectors, with labels three to one, one to two and one to one: three equations, met exactly.
 /// let logits = [[2.0, 1.0].repeat(4), [1.0, 3.0].repeat(3), [0.0, 0.5].repeat(2)].concat();
 /// let labels = [0, 0, 0, 1, 0, 1, 1, 0, 1];
 /// let scaling = VectorScaling::fit(&logits, 2, &labels);
-/// let p = scaling.apply(&[2.0, 1.0], 2);
+/// let p = scaling.apply(&[2.0, 1.0]);
 /// assert!((p[0] - 0.75).abs() < 1e-9);
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,11 +1,19 @@
 //! Tests of the public surface, in one binary. Names are claims.
 
+mod calibration;
+#[rustfmt::skip]
+mod calibration_reference;
 mod classification;
+mod conformal;
 mod conjugate;
 mod elbo;
 mod learner;
 mod likelihood;
 mod metric;
+mod metric_functions;
+#[rustfmt::skip]
+mod metric_reference;
+mod metric_theory;
 mod predict;
 
 use burn::tensor::Tensor;
@@ -16,4 +24,12 @@ fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
 
 fn scalar(tensor: Tensor<1>) -> f64 {
     tensor.into_scalar::<f64>()
+}
+
+/// How many standard errors the mean of independent values lies above `expected`.
+fn standard_errors_off(values: &[f64], expected: f64) -> f64 {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    (mean - expected) / (variance / n).sqrt()
 }
