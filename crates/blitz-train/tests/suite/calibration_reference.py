@@ -7,6 +7,9 @@ conformal prediction (arXiv 2107.07511).
 Writes the data and what `calibration.rs` and `conformal.rs` expect of them.
 """
 
+from fractions import Fraction
+from math import ceil
+
 import numpy as np
 from scipy.optimize import brentq, minimize
 from scipy.special import log_softmax, softmax
@@ -84,9 +87,10 @@ rust("RECALIBRATED", fit.predict(np.linspace(0, 1, 11)))
 rust("RECALIBRATED_90", brentq(lambda q: fit.predict([q])[0] - 0.9, 0, 1, xtol=1e-15))
 
 
-def quantile(scores, level):
-    n = len(scores)
-    return np.quantile(scores, np.ceil(round((n + 1) * level, 9)) / n, method="higher")
+def quantile(scores, percent):
+    # The definition. The tutorial's np.quantile(..., method="higher") is one rank further: it counts from the first of n - 1 steps.
+    rank = ceil(Fraction(percent, 100) * (len(scores) + 1))
+    return np.sort(scores)[rank - 1]
 
 
 # Conformal regression.
@@ -100,9 +104,9 @@ rust("TARGET", target)
 rust("LOWER", lower)
 rust("UPPER", upper)
 for level in [80, 90]:
-    rust(f"RADIUS_{level}", quantile(np.abs(target - mean), level / 100))
-    rust(f"FACTOR_{level}", quantile(np.abs(target - mean) / std, level / 100))
-    rust(f"CORRECTION_{level}", quantile(np.maximum(lower - target, target - upper), level / 100))
+    rust(f"RADIUS_{level}", quantile(np.abs(target - mean), level))
+    rust(f"FACTOR_{level}", quantile(np.abs(target - mean) / std, level))
+    rust(f"CORRECTION_{level}", quantile(np.maximum(lower - target, target - upper), level))
 
 
 # Sets, without randomization; RAPS with lambda 0.1 beyond one class.
@@ -116,5 +120,5 @@ def sets(name, penalty, free, level):
     rust(f"{name}_SETS", ((by_class <= threshold + 1e-12) * 2 ** np.arange(C)).sum(1))
 
 
-sets("APS", 0.0, 0, 0.7)
-sets("RAPS", 0.1, 1, 0.7)
+sets("APS", 0.0, 0, 70)
+sets("RAPS", 0.1, 1, 70)
