@@ -131,9 +131,13 @@ pub(crate) fn targets(predictions: usize, targets: &[f64]) -> Result<(), InputEr
     finite(targets, "target")
 }
 
+fn in_order(interval: &Interval) -> bool {
+    interval.lower <= interval.upper
+}
+
 /// Ends in order; infinite ones are allowed, NaN is not.
 pub(crate) fn intervals(intervals: &[Interval]) -> Result<(), InputError> {
-    match intervals.iter().position(|i| !(i.lower <= i.upper)) {
+    match intervals.iter().position(|i| !in_order(i)) {
         Some(index) => Err(InputError::Interval {
             index,
             lower: intervals[index].lower,

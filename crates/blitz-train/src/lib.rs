@@ -54,3 +54,8 @@ pub mod prelude {
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// The code of `docs/calibration.md`, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/calibration.md")]
+struct CalibrationPage;

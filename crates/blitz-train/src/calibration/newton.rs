@@ -67,8 +67,7 @@ fn solve(mut a: Vec<f64>, b: &[f64]) -> Option<Vec<f64>> {
             let inner: f64 = row_i.iter().zip(row_j).map(|(x, y)| x * y).sum();
             let rest = a[i * n + j] - inner;
             if i == j {
-                // Written so that NaN is refused too.
-                if !(rest > FLAT * largest) {
+                if rest.is_nan() || rest <= FLAT * largest {
                     return None;
                 }
                 a[j * n + j] = rest.sqrt();

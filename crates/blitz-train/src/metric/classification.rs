@@ -42,11 +42,14 @@ impl ClassProbabilitiesInput {
         let [_, classes] = self.probabilities.dims();
         let probabilities = self.probabilities.clone().try_into_data_as::<f64>()?;
         let labels = self.labels.clone().try_into_data_as::<i64>()?;
+        let label = |label: i64| {
+            usize::try_from(label)
+                .unwrap_or_else(|_| panic!("there is no class {label} among {classes}"))
+        };
         Ok((
             classes,
             probabilities.iter::<f64>().collect(),
-            // A negative label becomes one that is too large, and is refused with the others.
-            labels.iter::<i64>().map(|label| label as usize).collect(),
+            labels.iter::<i64>().map(label).collect(),
         ))
     }
 }

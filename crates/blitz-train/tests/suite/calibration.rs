@@ -157,24 +157,12 @@ fn isotonic_regression_is_scikit_learns_where_points_tie() {
 
 #[test]
 fn classes_that_all_become_impossible_are_taken_for_equal() {
-    // Class 0 happened at its larger probability alone, class 1 likewise: between, neither.
-    let p = [0.9, 0.1, 0.6, 0.4, 0.1, 0.9];
-    let fit = IsotonicClasses::fit(&[p[0], p[1], p[4], p[5]], 2, &[1, 0]);
-    // Anti-correlated outcomes pool to one half each.
-    assert_eq!(fit.apply(&p), [0.5; 6]);
-    let three = [
-        0.4, 0.3, 0.3, 0.9, 0.05, 0.05, 0.05, 0.9, 0.05, 0.05, 0.05, 0.9,
-    ];
-    let fit = IsotonicClasses::fit(&three[3..], 3, &[0, 1, 2]);
-    assert_eq!(fit.apply(&[0.05, 0.9, 0.05]), [0.0, 1.0, 0.0]);
-    let low = [0.2, 0.3, 0.5, 0.5, 0.2, 0.3, 0.3, 0.5, 0.2];
-    let fit = IsotonicClasses::fit(
-        &[low, [0.8, 0.1, 0.1, 0.1, 0.8, 0.1, 0.1, 0.1, 0.8]].concat(),
-        3,
-        &[0, 1, 2, 0, 1, 2],
-    );
-    let p = fit.apply(&low[..3]);
-    assert!((p.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+    // Each class happened at 0.6, and never at 0.4 or below.
+    let p = [0.6, 0.4, 0.0, 0.0, 0.6, 0.4, 0.4, 0.0, 0.6];
+    let fit = IsotonicClasses::fit(&p, 3, &[0, 1, 2]);
+    let third = 1.0 / 3.0;
+    assert_eq!(fit.apply(&[third; 3]), [third; 3]);
+    assert_eq!(fit.apply(&p[..3]), [1.0, 0.0, 0.0]);
 }
 
 #[test]
