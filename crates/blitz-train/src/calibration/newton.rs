@@ -37,8 +37,8 @@ pub(super) fn minimise(
         let (next, there) = loop {
             let next: Vec<f64> = at.iter().zip(&step).map(|(x, s)| x - share * s).collect();
             let there = function(&next);
-            // At the minimum no step goes down by more than rounding: the whole one is as good as any.
-            let rounding = 1e-15 * here.value.abs();
+            // At the minimum no step goes down by more than the rounding of a long sum: the whole one is as good as any.
+            let rounding = 1e-12 * here.value.abs();
             if there.value <= here.value - 1e-4 * share * slope + rounding {
                 break (next, there);
             }

@@ -129,6 +129,13 @@ fn a_wrong_setting_or_input_is_named() {
     assert!(message(label).contains("there is no class 7 among 2"));
     let crossed = ConformalQuantiles::try_fit(&intervals(&[1.0], &[0.0]), &[0.0], 0.5);
     assert!(crossed.unwrap_err().to_string().contains("got [1, 0]"));
+    let all =
+        ConformalQuantiles::try_fit(&intervals(&[-f64::INFINITY], &[f64::INFINITY]), &[0.0], 0.5);
+    assert!(
+        all.unwrap_err()
+            .to_string()
+            .contains("distance from the interval 0 must be finite, got -inf")
+    );
     let std = NormalizedSplitConformal::try_fit(&[0.0], &[0.0], &[1.0], 0.5).unwrap_err();
     assert!(
         std.to_string()

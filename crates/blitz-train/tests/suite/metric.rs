@@ -2,10 +2,13 @@
 
 use blitz_train::metric::{brier_score, expected_calibration_error};
 use blitz_train::prelude::*;
-use blitz_train::{ClassProbabilitiesInput, CoverageInput, NllInput, RmseInput};
+use blitz_train::{
+    ClassProbabilitiesInput, ClassificationEvaluation, CoverageInput, ElboOutput, NllInput,
+    RmseInput,
+};
 use burn::data::dataloader::Progress;
 use burn::tensor::{Device, Int, Tensor};
-use burn::train::metric::{Metric, MetricMetadata, Numeric};
+use burn::train::metric::{Adaptor, Metric, MetricMetadata, Numeric};
 
 fn metadata() -> MetricMetadata {
     MetricMetadata {
@@ -88,6 +91,26 @@ fn brier_and_calibration_error_are_those_of_the_whole_epoch() {
     let expected = 100.0 * expected_calibration_error(&confidence, &correct, 15);
     assert!((expected - 10.0).abs() < 1e-12);
     assert!((ece - expected).abs() < 1e-12, "{ece}");
+}
+
+#[test]
+fn a_training_step_hands_its_probabilities_to_the_metrics() {
+    let device = Device::flex();
+    let number = Tensor::<1>::zeros([1], &device);
+    let output = ElboOutput {
+        loss: number.clone(),
+        nll: number.clone(),
+        kl: number.clone(),
+        predictive_nll: number,
+        evaluation: ClassificationEvaluation {
+            probabilities: Tensor::from_floats([[0.75, 0.25]], &device),
+            target: Tensor::from_ints([1], &device),
+        },
+    };
+    let brier = epoch(BrierMetric::new(), vec![output.adapt()]);
+    assert!((brier - 1.125).abs() < 1e-12, "{brier}");
+    let ece = epoch(EceMetric::new(), vec![output.adapt()]);
+    assert!((ece - 75.0).abs() < 1e-12, "{ece}");
 }
 
 #[test]

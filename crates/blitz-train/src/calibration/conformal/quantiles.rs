@@ -37,8 +37,9 @@ impl ConformalQuantiles {
     ///
     /// # Panics
     ///
-    /// Panics unless `level` lies inside (0, 1), unless there is a finite target for each interval, if a lower end is above
-    /// the upper one (sort quantiles that cross first), or with fewer than `level/(1 − level)` examples.
+    /// Panics unless `level` lies inside (0, 1), unless there is a finite target for each interval, if an interval has no
+    /// finite end, if a lower end is above the upper one (sort quantiles that cross first), or with fewer than
+    /// `level/(1 − level)` examples.
     pub fn fit(intervals: &[Interval], target: &[f64], level: f64) -> Self {
         or_panic(Self::try_fit(intervals, target, level))
     }
@@ -50,6 +51,8 @@ impl ConformalQuantiles {
         let pairs = intervals.iter().zip(target);
         let outside = pairs.map(|(interval, y)| (interval.lower - y).max(y - interval.upper));
         let outside: Vec<f64> = outside.collect();
+        // No correction moves an end that is infinite.
+        check::finite(&outside, "distance from the interval")?;
         Ok(Self {
             correction: try_conformal_quantile(&outside, level)?,
             level,
