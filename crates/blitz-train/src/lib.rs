@@ -4,7 +4,10 @@
 //! - [`Elbo`]: the objective, for a training loop of your own or, through [`ElboModel`], for Burn's `Learner`.
 //! - [`GaussianLikelihood`], [`CategoricalLikelihood`] and the [`Likelihood`] trait.
 //! - [`NormalMixture`] and [`CategoricalMixture`]: the predictive distributions, with their epistemic and aleatoric parts.
-//! - [`NllMetric`], [`KlMetric`], [`RmseMetric`], [`CoverageMetric`] for Burn's dashboard; [`EpochLines`] for a log.
+//! - [`metric`]: proper scores, calibration errors, intervals, selective prediction and out-of-distribution detection, as
+//!   functions; [`NllMetric`], [`KlMetric`], [`RmseMetric`], [`CoverageMetric`], [`BrierMetric`], [`EceMetric`] for Burn's
+//!   dashboard; [`EpochLines`] for a log.
+//! - [`calibration`] after training: temperature and vector scaling, isotonic regression, conformal intervals and sets.
 //!
 //! # Features
 //!
@@ -14,11 +17,13 @@
 //! Burn's `train` brings the CPU backend `flex` along, and so does this one. Without it there are still the [`Elbo`] for a loop of
 //! your own, the likelihoods, the predictive distributions and [`ElboModel::predict`], for instance on WebAssembly.
 
+pub mod calibration;
+mod check;
 mod elbo;
 mod error;
 mod learner;
 mod likelihood;
-mod metric;
+pub mod metric;
 mod optim;
 mod predict;
 #[cfg(feature = "train")]
@@ -28,7 +33,7 @@ pub use blitz_layers::{self, blitz_core};
 pub use elbo::{BetaSchedule, Elbo, ElboConfig, ElboLoss, Step};
 #[cfg(feature = "train")]
 pub use error::FitError;
-pub use error::{ConfigError, NonFiniteLoss};
+pub use error::{ConfigError, InputError, NonFiniteLoss};
 pub use learner::{Batch, ElboModel, Network, predict_draws};
 #[cfg(feature = "train")]
 pub use learner::{ElboOutput, Fitted, fit, fit_on};
@@ -38,7 +43,8 @@ pub use likelihood::{
 };
 #[cfg(feature = "train")]
 pub use metric::{
-    CoverageInput, CoverageMetric, KlInput, KlMetric, NllInput, NllMetric, RmseInput, RmseMetric,
+    BrierMetric, ClassProbabilitiesInput, CoverageInput, CoverageMetric, EceMetric, KlInput,
+    KlMetric, NllInput, NllMetric, RmseInput, RmseMetric,
 };
 pub use metric::{ReliabilityBin, expected_calibration_error, reliability_bins};
 pub use optim::{FusedAdam, FusedAdamConfig};
@@ -56,7 +62,8 @@ pub mod prelude {
     };
     #[cfg(feature = "train")]
     pub use crate::{
-        CoverageMetric, EpochLines, FitError, KlMetric, NllMetric, RmseMetric, fit, fit_on,
+        BrierMetric, CoverageMetric, EceMetric, EpochLines, FitError, KlMetric, NllMetric,
+        RmseMetric, fit, fit_on,
     };
     pub use blitz_layers::prelude::*;
 }
@@ -65,3 +72,8 @@ pub mod prelude {
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// The code of `docs/calibration.md`, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/calibration.md")]
+struct CalibrationPage;

@@ -73,7 +73,7 @@ impl FusedAdamConfig {
 
 /// Adam (Kingma & Ba, *Adam: a method for stochastic optimization*, 2015): Burn's, to the bit on CPUs, in one pass.
 ///
-/// Burn's `Adam` walks each tensor a dozen times, which is a third of a Bayesian step for a large layer. The new moments are written
+/// Burn's `Adam` walks each tensor a dozen times. The new moments are written
 /// over the old ones and the new weight over the gradient. State and records are those of Burn's `Adam`: either goes on where the
 /// other stopped. On devices without [fused operations](blitz_layers::blitz_core::kernels) it is computed by tensor operations, as there.
 ///

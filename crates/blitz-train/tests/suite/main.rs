@@ -1,12 +1,23 @@
 //! Tests of the public surface, in one binary. Names are claims.
 
+mod calibration;
+// Data may look like a constant of mathematics.
+#[allow(clippy::approx_constant)]
+#[rustfmt::skip]
+mod calibration_reference;
 mod classification;
+mod conformal;
 mod conjugate;
 mod elbo;
 mod fused_adam;
 mod learner;
 mod likelihood;
 mod metric;
+mod metric_functions;
+#[allow(clippy::approx_constant)]
+#[rustfmt::skip]
+mod metric_reference;
+mod metric_theory;
 mod predict;
 mod scale_out;
 
@@ -18,4 +29,12 @@ fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
 
 fn scalar(tensor: Tensor<1>) -> f64 {
     tensor.into_scalar::<f64>()
+}
+
+/// How many standard errors the mean of independent values lies above `expected`.
+fn standard_errors_off(values: &[f64], expected: f64) -> f64 {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    (mean - expected) / (variance / n).sqrt()
 }

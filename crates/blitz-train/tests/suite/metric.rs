@@ -1,10 +1,14 @@
 //! The metrics, over batches of different sizes.
 
+use blitz_train::metric::{brier_score, expected_calibration_error};
 use blitz_train::prelude::*;
-use blitz_train::{CoverageInput, NllInput, RmseInput};
+use blitz_train::{
+    ClassProbabilitiesInput, ClassificationEvaluation, CoverageInput, ElboOutput, NllInput,
+    RmseInput,
+};
 use burn::data::dataloader::Progress;
-use burn::tensor::{Device, Tensor};
-use burn::train::metric::{Metric, MetricMetadata, Numeric};
+use burn::tensor::{Device, Int, Tensor};
+use burn::train::metric::{Adaptor, Metric, MetricMetadata, Numeric};
 
 fn metadata() -> MetricMetadata {
     MetricMetadata {
@@ -55,6 +59,97 @@ fn coverage_counts_the_targets_between_the_quantiles() {
     let cdf = Tensor::<2>::from_floats([[0.01], [0.03], [0.5], [0.97], [0.98]], &device);
     let coverage = epoch(CoverageMetric::new(0.95), vec![CoverageInput::new(cdf)]);
     assert!((coverage - 60.0).abs() < 1e-6);
+}
+
+/// Batches of different sizes: rows of two probabilities, and labels.
+fn class_batches(device: &Device) -> Vec<ClassProbabilitiesInput> {
+    let batch = |rows: &[[f32; 2]], labels: &[i64]| {
+        let p = rows.iter().flatten().copied().collect::<Vec<_>>();
+        let p = Tensor::<1>::from_floats(p.as_slice(), device).reshape([rows.len(), 2]);
+        ClassProbabilitiesInput::new(p, Tensor::<1, Int>::from_ints(labels, device))
+    };
+    vec![
+        batch(&[[0.75, 0.25], [0.75, 0.25], [0.5, 0.5]], &[0, 0, 1]),
+        batch(&[[0.75, 0.25], [0.25, 0.75]], &[1, 1]),
+    ]
+}
+
+#[test]
+fn brier_and_calibration_error_are_those_of_the_whole_epoch() {
+    let device = Device::flex();
+    let p = [0.75, 0.25, 0.75, 0.25, 0.5, 0.5, 0.75, 0.25, 0.25, 0.75];
+    let labels = [0, 0, 1, 1, 1];
+    let brier = epoch(BrierMetric::new(), class_batches(&device));
+    assert!(
+        (brier - brier_score(&p, 2, &labels)).abs() < 1e-12,
+        "{brier}"
+    );
+    // 3 of 4 right at 0.75 over the epoch, though in neither batch; none at 0.5.
+    let ece = epoch(EceMetric::new(), class_batches(&device));
+    let confidence = [0.75, 0.75, 0.5, 0.75, 0.75];
+    let correct = [true, true, false, false, true];
+    let expected = 100.0 * expected_calibration_error(&confidence, &correct, 15);
+    assert!((expected - 10.0).abs() < 1e-12);
+    assert!((ece - expected).abs() < 1e-12, "{ece}");
+}
+
+#[test]
+fn a_training_step_hands_its_probabilities_to_the_metrics() {
+    let device = Device::flex();
+    let number = Tensor::<1>::zeros([1], &device);
+    let output = ElboOutput {
+        loss: number.clone(),
+        nll: number.clone(),
+        kl: number.clone(),
+        predictive_nll: number,
+        evaluation: ClassificationEvaluation {
+            probabilities: Tensor::from_floats([[0.75, 0.25]], &device),
+            target: Tensor::from_ints([1], &device),
+        },
+    };
+    let brier = epoch(BrierMetric::new(), vec![output.adapt()]);
+    assert!((brier - 1.125).abs() < 1e-12, "{brier}");
+    let ece = epoch(EceMetric::new(), vec![output.adapt()]);
+    assert!((ece - 75.0).abs() < 1e-12, "{ece}");
+}
+
+#[test]
+fn a_cleared_metric_starts_over() {
+    let device = Device::flex();
+    let mut metric = EceMetric::with_bins(4);
+    for batch in class_batches(&device) {
+        metric.update(&batch, &metadata()).unwrap();
+    }
+    metric.clear();
+    let second = &class_batches(&device)[1];
+    metric.update(second, &metadata()).unwrap();
+    // One of two right at 0.75.
+    assert!((metric.final_value().current() - 25.0).abs() < 1e-12);
+    let entry = metric.compute().unwrap();
+    assert_eq!(entry.formatted, "epoch 25.00 % - batch 25.00 %");
+}
+
+#[test]
+fn an_entry_prints_epoch_and_batch_with_their_unit() {
+    let device = Device::flex();
+    let mut nll = NllMetric::new();
+    for values in [[1.0, 2.0], [3.0, 5.0]] {
+        let input = NllInput::new(Tensor::from_floats(values, &device));
+        nll.update(&input, &metadata()).unwrap();
+    }
+    let entry = nll.compute().unwrap();
+    assert_eq!(entry.formatted, "epoch 2.750 nats - batch 4.000 nats");
+    assert_eq!(entry.serialized, "2.75,final");
+}
+
+#[test]
+#[should_panic(expected = "there is no class -1 among 2")]
+fn a_negative_label_is_refused() {
+    let device = Device::flex();
+    let p = Tensor::<2>::from_floats([[0.5, 0.5]], &device);
+    let labels = Tensor::<1, Int>::from_ints([-1], &device);
+    let input = ClassProbabilitiesInput::new(p, labels);
+    BrierMetric::new().update(&input, &metadata()).ok();
 }
 
 #[test]

@@ -120,14 +120,17 @@ fn zero_like<B: Backend>(grad: &FloatTensor<B>) -> FloatTensor<B> {
     B::float_zeros([1].into(), &grad.device(), grad.dtype().into())
 }
 
+/// A tensor of the backend with gradients.
+type Tracked<B, C> = FloatTensor<Autodiff<B, C>>;
+
 /// A weight and its KL.
 pub(super) fn draw_and_sum<B: Backend + FusedKernels, C: CheckpointStrategy>(
-    mu: FloatTensor<Autodiff<B, C>>,
-    rho: FloatTensor<Autodiff<B, C>>,
+    mu: Tracked<B, C>,
+    rho: Tracked<B, C>,
     noise: NoiseSpan,
     form: NormalSum,
     link: KlLink,
-) -> (FloatTensor<Autodiff<B, C>>, FloatTensor<Autodiff<B, C>>) {
+) -> (Tracked<B, C>, Tracked<B, C>) {
     let (weight, sum) =
         B::draw_and_sum(mu.primitive().clone(), rho.primitive().clone(), noise, form);
 
@@ -152,11 +155,11 @@ pub(super) fn draw_and_sum<B: Backend + FusedKernels, C: CheckpointStrategy>(
 
 /// `loss + weight · kl`.
 pub(super) fn add<B: Backend, C: CheckpointStrategy>(
-    loss: FloatTensor<Autodiff<B, C>>,
-    kl: FloatTensor<Autodiff<B, C>>,
+    loss: Tracked<B, C>,
+    kl: Tracked<B, C>,
     weight: f64,
     link: KlLink,
-) -> FloatTensor<Autodiff<B, C>> {
+) -> Tracked<B, C> {
     let nodes = [loss.node(), kl.node()];
     let total = weighted_sum::<B>(loss.into_primitive(), kl.into_primitive(), weight);
     match LossStep.prepare::<C>(nodes).compute_bound().stateful() {

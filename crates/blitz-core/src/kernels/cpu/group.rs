@@ -78,11 +78,11 @@ where
     let len = input.len();
     let [a, b, c] = in_place;
     assert!(a.len() == len && b.len() == len && c.len() == len);
-    let chunk = |(((input, a), b), c): (((&[E], &mut [E]), &mut [E]), &mut [E])| {
+    let chunk = |input: &[E], in_place: [&mut [E]; 3]| {
         InstructionSet::widest().run(UpdateChunk {
             kernel,
             input,
-            in_place: [a, b, c],
+            in_place,
         });
     };
     #[cfg(not(target_family = "wasm"))]
@@ -93,9 +93,9 @@ where
             .zip(a.par_chunks_mut(CHUNK))
             .zip(b.par_chunks_mut(CHUNK))
             .zip(c.par_chunks_mut(CHUNK))
-            .for_each(chunk);
+            .for_each(|(((input, a), b), c)| chunk(input, [a, b, c]));
     }
-    chunk((((input, a), b), c));
+    chunk(input, [a, b, c]);
 }
 
 /// The first output of `kernel`, and the sum of the second.

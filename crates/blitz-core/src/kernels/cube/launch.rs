@@ -12,7 +12,7 @@ use burn_cubecl::kernel::untile;
 use burn_cubecl::ops::numeric::{empty_device_dtype, zeros};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::elementwise::{CoefficientsLaunch, Coefficients, Map, Terms};
+use super::elementwise::{Coefficients, CoefficientsLaunch, Map, Terms};
 use super::noise::{Noise, NoiseLaunch, normals};
 use super::real::Real;
 
@@ -213,7 +213,11 @@ struct Walk {
 impl Walk {
     fn over(tensors: &[&CubeTensor]) -> Self {
         let len = tensors[0].meta.num_elements();
-        debug_assert!(tensors.iter().all(|tensor| tensor.meta.num_elements() == len));
+        debug_assert!(
+            tensors
+                .iter()
+                .all(|tensor| tensor.meta.num_elements() == len)
+        );
         let has_blocks = len.is_multiple_of(BLOCK)
             && tensors.iter().all(|tensor| {
                 tensor.is_contiguous()

@@ -1,0 +1,12 @@
+//! Metrics for Burn's dashboard, and for early stopping.
+
+mod classification;
+mod coverage;
+mod mean;
+mod rmse;
+mod running;
+
+pub use classification::{BrierMetric, ClassProbabilitiesInput, EceMetric};
+pub use coverage::{CoverageInput, CoverageMetric};
+pub use mean::{KlInput, KlMetric, NllInput, NllMetric};
+pub use rmse::{RmseInput, RmseMetric};

@@ -1,0 +1,82 @@
+//! The root mean square error of the predictive mean, over an epoch.
+
+use burn::tensor::{Tensor, TensorReadError};
+
+use super::running::{MeanSum, Running, Sums, running_metric};
+
+/// The predictive means and the targets.
+#[derive(Debug, Clone)]
+pub struct RmseInput {
+    mean: Tensor<2>,
+    target: Tensor<2>,
+}
+
+impl RmseInput {
+    /// Predictive means and targets, both of shape `[batch, targets]`.
+    pub fn new(mean: Tensor<2>, target: Tensor<2>) -> Self {
+        Self { mean, target }
+    }
+}
+
+/// The root mean square error of the predictive mean over the epoch: the root is taken last, over all examples.
+#[derive(Debug, Clone)]
+pub struct RmseMetric {
+    scale: f64,
+    running: Running<SquareSum>,
+}
+
+/// The sum of squared errors; their root mean is the metric.
+#[derive(Debug, Clone, Copy, Default)]
+struct SquareSum(MeanSum);
+
+impl Sums for SquareSum {
+    fn merge(&mut self, more: &Self) {
+        self.0.merge(&more.0);
+    }
+
+    fn count(&self) -> usize {
+        self.0.count()
+    }
+
+    fn value(&self) -> f64 {
+        self.0.value().sqrt()
+    }
+}
+
+impl RmseMetric {
+    /// Create the metric, in the units of the targets as the network sees them.
+    pub fn new() -> Self {
+        Self {
+            scale: 1.0,
+            running: Running::new("RMSE", SquareSum::default()),
+        }
+    }
+
+    /// Reports the error multiplied by `scale`: the targets' deviation if they were standardized.
+    #[must_use]
+    pub fn with_scale(mut self, scale: f64) -> Self {
+        self.scale = scale;
+        self
+    }
+
+    fn description(&self) -> String {
+        "Root mean square error of the predictive mean".to_string()
+    }
+
+    fn sums(&self, item: &RmseInput) -> Result<SquareSum, TensorReadError> {
+        let error = item.mean.clone() - item.target.clone();
+        let sum = error.square().sum().try_into_scalar::<f64>()?;
+        Ok(SquareSum(MeanSum {
+            sum: sum * self.scale * self.scale,
+            count: item.mean.shape().num_elements(),
+        }))
+    }
+}
+
+impl Default for RmseMetric {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+running_metric!(RmseMetric, RmseInput);
