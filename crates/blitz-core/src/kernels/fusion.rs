@@ -28,11 +28,15 @@ where
 
     let client = inputs[0].client.clone();
     let inputs = inputs.map(|input| input.into_ir());
-    let outputs = outputs
-        .map(|(shape, dtype)| TensorIr::uninit(client.create_empty_handle(), shape, dtype));
+    let outputs =
+        outputs.map(|(shape, dtype)| TensorIr::uninit(client.create_empty_handle(), shape, dtype));
     let description = CustomOpIr::new(name, &inputs, &outputs);
     let operation = OperationFn(move |handles: &mut Handles<B>| {
-        let results = operation(inputs.each_ref().map(|input| handles.get_float_tensor::<B>(input)));
+        let results = operation(
+            inputs
+                .each_ref()
+                .map(|input| handles.get_float_tensor::<B>(input)),
+        );
         for (output, result) in outputs.iter().zip(results) {
             handles.register_float_tensor::<B>(&output.id, result);
         }
@@ -60,9 +64,12 @@ fn number<B: FusionBackend>(like: &Tensor<B>) -> (Shape, DType) {
 impl<B: FusionBackend + FusedKernels> FusedKernels for Fusion<B> {
     fn standard_normal(tensor: Tensor<B>, noise: NoiseSpan) -> Tensor<B> {
         let outputs = [like::<B>(&tensor)];
-        let [out] = defer::<B, _, _>("blitz::standard_normal", [tensor], outputs, move |[like]| {
-            [B::standard_normal(like, noise)]
-        });
+        let [out] = defer::<B, _, _>(
+            "blitz::standard_normal",
+            [tensor],
+            outputs,
+            move |[like]| [B::standard_normal(like, noise)],
+        );
         out
     }
 
@@ -169,11 +176,7 @@ impl<B: FusionBackend + FusedKernels> FusedKernels for Fusion<B> {
         out
     }
 
-    fn draw_output_backward(
-        grad: Tensor<B>,
-        variance: Tensor<B>,
-        noise: NoiseSpan,
-    ) -> Tensor<B> {
+    fn draw_output_backward(grad: Tensor<B>, variance: Tensor<B>, noise: NoiseSpan) -> Tensor<B> {
         let outputs = [like::<B>(&variance)];
         let [out] = defer::<B, _, _>(
             "blitz::draw_output_backward",

@@ -195,8 +195,7 @@ impl Terms for MixtureTerms {
         let deviation = Deviation::<R>::of(rho);
         let w = mu + deviation.sigma * epsilon;
         let square = w * w;
-        let exponent =
-            coefficients.second.get::<R>() + coefficients.third.get::<R>() * square;
+        let exponent = coefficients.second.get::<R>() + coefficients.third.get::<R>() * square;
         let narrow_over_wide = Deviation::<R>::of(exponent).sigma;
         let log_q = -deviation.log_sigma() - R::new(0.5f32) * (epsilon * epsilon);
         let log_p = (coefficients.constant.get::<R>() - coefficients.first.get::<R>() * square)
@@ -214,7 +213,8 @@ impl Terms for MixtureTerms {
         let deviation = Deviation::<R>::of(rho);
         let w = mu + deviation.sigma * epsilon;
         let curvature = coefficients.third.get::<R>();
-        let share = Deviation::<R>::of(coefficients.second.get::<R>() + curvature * (w * w)).slope();
+        let share =
+            Deviation::<R>::of(coefficients.second.get::<R>() + curvature * (w * w)).slope();
         let score = (w + w) * (curvature * share - coefficients.first.get::<R>());
         let mu_grad = -(grad * score);
         (

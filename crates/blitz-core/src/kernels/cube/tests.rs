@@ -168,7 +168,8 @@ fn every_operation_is_flexs_at_every_size() {
             });
             [maps, sums].concat()
         };
-        for ((name, got, tolerance), (_, expected, _)) in on(&wgpu()).iter().zip(on(&Device::flex()))
+        for ((name, got, tolerance), (_, expected, _)) in
+            on(&wgpu()).iter().zip(on(&Device::flex()))
         {
             let what = format!("{name} of {len}");
             assert_close(got, &expected, *tolerance, 1.0, &what);
@@ -185,9 +186,7 @@ fn gradients<const D: usize, const O: usize>(
     let (mu, rho) = (mu.require_grad(), rho.require_grad());
     let output = f(&mu, &rho).unwrap();
     let len = output.shape().num_elements();
-    let weights: Vec<f64> = (0..len)
-        .map(|i| ((i * 5) % 9) as f64 / 4.0 - 1.5)
-        .collect();
+    let weights: Vec<f64> = (0..len).map(|i| ((i * 5) % 9) as f64 / 4.0 - 1.5).collect();
     let weights = tensor(&weights, &mu.device(), mu.dtype()).reshape(output.shape());
     let grads = (output * weights).sum().backward();
     let grad_of = |grad: Option<Vec<f64>>| grad.unwrap_or_default();
@@ -326,10 +325,7 @@ fn a_nan_is_not_hidden() {
             ("mixture", mixture_kl(m, r, NOISE, mixture())),
         ];
         for (name, result) in results {
-            assert!(
-                values(result.unwrap()).iter().all(|x| x.is_nan()),
-                "{name}"
-            );
+            assert!(values(result.unwrap()).iter().all(|x| x.is_nan()), "{name}");
         }
     }
     assert!(values(variance(&nan).unwrap()).iter().all(|x| x.is_nan()));
