@@ -7,6 +7,7 @@ use blitz_train::blitz_core::device;
 use burn::tensor::Tensor;
 
 /// What hides the adapters from the Vulkan loader, and OpenGL's from its.
+#[cfg(feature = "wgpu")]
 const NO_ADAPTER: [(&str, &str); 3] = [
     ("VK_DRIVER_FILES", "/nonexistent.json"),
     ("VK_ICD_FILENAMES", "/nonexistent.json"),

@@ -60,6 +60,9 @@ fn mixture_log_density(w: f64) -> f64 {
         + softplus(prior.log_ratio + prior.curvature * square)
 }
 
+/// A fused operation of two tensors.
+type Operation<'a> = &'a dyn Fn(&Tensor<1>, &Tensor<1>) -> Option<Tensor<1>>;
+
 /// An operation of two tensors, element by element, in `f64`: its value for element i.
 type Formula = fn(f64, f64, usize) -> f64;
 
@@ -215,11 +218,9 @@ fn every_gradient_is_the_derivative_of_its_formula() {
                 assert_close(&got.0, &expected.0, 3e-6, &format!("{what}, first"));
                 assert_close(&got.1, &expected.1, 3e-6, &format!("{what}, second"));
             };
-            let f32_gradients =
-                |at: &(Vec<f64>, Vec<f64>),
-                 operation: &dyn Fn(&Tensor<1>, &Tensor<1>) -> Option<Tensor<1>>| {
-                    gradients(at, &weights, &device, DType::F32, operation)
-                };
+            let f32_gradients = |at: &(Vec<f64>, Vec<f64>), operation: Operation<'_>| {
+                gradients(at, &weights, &device, DType::F32, operation)
+            };
 
             let got = f32_gradients(&pair, &|m, r| draw(m, r, NOISE));
             check(got, weighted(drawn, &pair), "draw");
@@ -342,7 +343,7 @@ fn extreme_deviations_are_finite_forward_and_backward() {
     for device in autodiff_devices() {
         let rho = vec![-100.0, -30.0, -15.0, -14.9, 0.0, 30.0, 100.0];
         let pair = (vec![0.5; rho.len()], rho);
-        let checks: [(&str, &dyn Fn(&Tensor<1>, &Tensor<1>) -> Option<Tensor<1>>); 4] = [
+        let checks: [(&str, Operation<'_>); 4] = [
             ("draw", &|m, r| draw(m, r, NOISE)),
             ("sum", &|m, r| normal_sum(m, r, NormalSum::kl(1.0))),
             ("mixture", &|m, r| mixture_kl(m, r, NOISE, mixture())),

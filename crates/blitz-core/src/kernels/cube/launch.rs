@@ -1,187 +1,20 @@
-//! The kernels, in which one unit works on the four elements of one block of noise at a time, and how they are launched.
+//! How the kernels are launched on tensors.
 
 use burn::backend::TensorMetadata;
 use burn::backend::cubecl::dtype_to_storage_type;
 use burn::tensor::{DType, Shape};
-use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::calculate_cube_count_elemwise;
-use burn_cubecl::cubecl::ir::ElemType;
 use burn_cubecl::cubecl::prelude::*;
-use burn_cubecl::cubecl::std::tensor::layout::linear::{LinearView, LinearViewMut};
 use burn_cubecl::kernel::untile;
 use burn_cubecl::ops::numeric::{empty_device_dtype, zeros};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::elementwise::{Coefficients, CoefficientsLaunch, Map, Terms};
-use super::noise::{Noise, NoiseLaunch, normals};
-use super::real::Real;
-
-/// Elements of a block.
-const BLOCK: usize = 4;
+use super::elementwise::{CoefficientsLaunch, Map, Terms};
+use super::kernels::{BLOCK, gradients_kernel, map_kernel, normals_kernel, sum_kernel};
+use super::noise::NoiseLaunch;
 
 /// The most units that a sum is divided among; each leaves one number, which Burn adds up.
 const SUM_UNITS: usize = 1 << 14;
-
-/// The normals of a block, or zeros for an operation without noise.
-#[cube]
-fn block_noise(noise: &Noise, block: usize, #[comptime] noisy: bool) -> Sequence<f32> {
-    match comptime!(noisy) {
-        true => normals(noise, u32::cast_from(block)),
-        false => {
-            let mut epsilons = Sequence::new();
-            #[unroll]
-            for _ in 0..BLOCK {
-                epsilons.push(0.0f32);
-            }
-            epsilons
-        }
-    }
-}
-
-#[cube(launch_unchecked, address_type = "dynamic")]
-fn normals_kernel<E: Float, N: Size>(
-    mut output: LinearViewMut<'_, Vector<E, N>>,
-    noise: Noise,
-    #[define(E)] _dtype: ElemType,
-) {
-    let per_block = comptime!(BLOCK / N::value());
-    let first = ABSOLUTE_POS * per_block;
-    if !output.is_in_bounds(first) {
-        terminate!();
-    }
-    let epsilons = normals(&noise, u32::cast_from(ABSOLUTE_POS));
-    #[unroll]
-    for i in 0..per_block {
-        let mut values = Vector::<E, N>::empty();
-        #[unroll]
-        for lane in 0..N::value() {
-            values.insert(lane, E::cast_from(epsilons[i * N::value() + lane]));
-        }
-        output.write_checked(first + i, values);
-    }
-}
-
-#[cube(launch_unchecked, address_type = "dynamic")]
-fn map_kernel<E: Float, N: Size, R: Real, M: Map>(
-    left: LinearView<'_, Vector<E, N>>,
-    right: LinearView<'_, Vector<E, N>>,
-    mut output: LinearViewMut<'_, Vector<E, N>>,
-    noise: Noise,
-    #[define(E)] _dtype: ElemType,
-) {
-    let per_block = comptime!(BLOCK / N::value());
-    let first = ABSOLUTE_POS * per_block;
-    if !output.is_in_bounds(first) {
-        terminate!();
-    }
-    let epsilons = block_noise(&noise, ABSOLUTE_POS, comptime!(M::NOISY));
-    #[unroll]
-    for i in 0..per_block {
-        if output.is_in_bounds(first + i) {
-            let left = left.read(first + i);
-            let right = right.read(first + i);
-            let mut values = Vector::<E, N>::empty();
-            #[unroll]
-            for lane in 0..N::value() {
-                let value = M::value::<R>(
-                    R::cast_from(left.extract(lane)),
-                    R::cast_from(right.extract(lane)),
-                    R::cast_from(epsilons[i * N::value() + lane]),
-                );
-                values.insert(lane, E::cast_from(value));
-            }
-            output.write(first + i, values);
-        }
-    }
-}
-
-/// Each unit adds up the terms of every so-manieth block. The sum is compensated (Kahan, 1965), since a unit may have many.
-#[cube(launch_unchecked, address_type = "dynamic")]
-fn sum_kernel<E: Float, N: Size, R: Real, T: Terms>(
-    mu: LinearView<'_, Vector<E, N>>,
-    rho: LinearView<'_, Vector<E, N>>,
-    mut partial_sums: LinearViewMut<'_, R>,
-    noise: Noise,
-    coefficients: Coefficients,
-    vectors: usize,
-    #[define(E)] _dtype: ElemType,
-) {
-    if !partial_sums.is_in_bounds(ABSOLUTE_POS) {
-        terminate!();
-    }
-    let per_block = comptime!(BLOCK / N::value());
-    let blocks = vectors.div_ceil(per_block);
-    let mut sum = R::new(0.0f32);
-    let mut lost = R::new(0.0f32);
-    for block in range_stepped(ABSOLUTE_POS, blocks, partial_sums.shape()) {
-        let epsilons = block_noise(&noise, block, comptime!(T::NOISY));
-        #[unroll]
-        for i in 0..per_block {
-            let position = block * per_block + i;
-            if position < vectors {
-                let mu = mu.read(position);
-                let rho = rho.read(position);
-                #[unroll]
-                for lane in 0..N::value() {
-                    let term = T::term::<R>(
-                        R::cast_from(mu.extract(lane)),
-                        R::cast_from(rho.extract(lane)),
-                        R::cast_from(epsilons[i * N::value() + lane]),
-                        &coefficients,
-                    );
-                    let term = term - lost;
-                    let next = sum + term;
-                    lost = (next - sum) - term;
-                    sum = next;
-                }
-            }
-        }
-    }
-    partial_sums.write(ABSOLUTE_POS, sum);
-}
-
-#[cube(launch_unchecked, address_type = "dynamic")]
-fn gradients_kernel<E: Float, N: Size, R: Real, T: Terms>(
-    grad: LinearView<'_, E>,
-    mu: LinearView<'_, Vector<E, N>>,
-    rho: LinearView<'_, Vector<E, N>>,
-    mut mu_grad: LinearViewMut<'_, Vector<E, N>>,
-    mut rho_grad: LinearViewMut<'_, Vector<E, N>>,
-    noise: Noise,
-    coefficients: Coefficients,
-    #[define(E)] _dtype: ElemType,
-) {
-    let per_block = comptime!(BLOCK / N::value());
-    let first = ABSOLUTE_POS * per_block;
-    if !mu_grad.is_in_bounds(first) {
-        terminate!();
-    }
-    let grad = R::cast_from(grad.read(0));
-    let epsilons = block_noise(&noise, ABSOLUTE_POS, comptime!(T::NOISY));
-    #[unroll]
-    for i in 0..per_block {
-        if mu_grad.is_in_bounds(first + i) {
-            let mu = mu.read(first + i);
-            let rho = rho.read(first + i);
-            let mut mu_values = Vector::<E, N>::empty();
-            let mut rho_values = Vector::<E, N>::empty();
-            #[unroll]
-            for lane in 0..N::value() {
-                let (mu_value, rho_value) = T::gradients::<R>(
-                    R::cast_from(mu.extract(lane)),
-                    R::cast_from(rho.extract(lane)),
-                    R::cast_from(epsilons[i * N::value() + lane]),
-                    grad,
-                    &coefficients,
-                );
-                mu_values.insert(lane, E::cast_from(mu_value));
-                rho_values.insert(lane, E::cast_from(rho_value));
-            }
-            mu_grad.write(first + i, mu_values);
-            rho_grad.write(first + i, rho_values);
-        }
-    }
-}
 
 /// Calls a function with `f64` for its type parameter `R` if that is what tensors of this type are computed in, or else `f32`.
 macro_rules! in_precision_of {
@@ -213,10 +46,10 @@ struct Walk {
 impl Walk {
     fn over(tensors: &[&CubeTensor]) -> Self {
         let len = tensors[0].meta.num_elements();
-        debug_assert!(
-            tensors
-                .iter()
-                .all(|tensor| tensor.meta.num_elements() == len)
+        let same_len = |tensor: &&CubeTensor| tensor.meta.num_elements() == len;
+        assert!(
+            tensors.iter().all(same_len),
+            "a fused operation needs tensors with equally many elements"
         );
         let has_blocks = len.is_multiple_of(BLOCK)
             && tensors.iter().all(|tensor| {

@@ -1,6 +1,7 @@
 //! The fused operations on every CubeCL device, from one kernel source.
 
 mod elementwise;
+mod kernels;
 mod launch;
 mod noise;
 mod real;
