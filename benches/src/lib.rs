@@ -1,1 +1,7 @@
-//! Benchmarks of blitz; see `benches/*.rs`, and `peers/` for the comparison with the Python libraries.
+//! What the benchmarks share.
+
+mod mlp;
+mod training;
+
+pub use mlp::Mlp;
+pub use training::Training;

@@ -7,13 +7,12 @@
 
 use std::time::{Duration, Instant};
 
+use blitz_benches::Training;
 use blitz_train::blitz_core::device;
 use blitz_train::blitz_core::kernels::without_fused;
 use blitz_train::prelude::*;
-use burn::module::Module;
-use burn::nn::{Linear, LinearConfig, Relu};
-use burn::optim::{GradientsParams, ModuleOptimizer};
-use burn::tensor::{Device, Tensor};
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::Device;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -21,72 +20,16 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const SIDE: usize = 1024;
 const REPETITIONS: usize = 15;
 
-#[derive(Module, Debug)]
-struct Mlp {
-    first: Linear,
-    second: Linear,
-    third: Linear,
-}
-
-impl Mlp {
-    fn new(device: &Device) -> Self {
-        Self {
-            first: LinearConfig::new(784, 400).init(device),
-            second: LinearConfig::new(400, 400).init(device),
-            third: LinearConfig::new(400, 10).init(device),
-        }
-    }
-
-    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let hidden = Relu::new().forward(self.first.forward(x));
-        let hidden = Relu::new().forward(self.second.forward(hidden));
-        self.third.forward(hidden)
-    }
-}
-
 /// A weight of a million elements, with its posterior.
 fn weight(device: &Device) -> Linear {
     let layer = LinearConfig::new(SIDE, SIDE).with_bias(false).init(device);
     layer.bayesianize(&BayesianizeConfig::new())
 }
 
-/// One training step of the 784-400-400-10 network, batch 128, with `FusedAdam`.
-struct Training {
-    model: Option<Mlp>,
-    adam: ModuleOptimizer,
-    elbo: Elbo,
-    x: Tensor<2>,
-    step: u64,
-}
-
-impl Training {
-    fn new(device: &Device, bayesian: bool) -> Self {
-        let model = Mlp::new(device);
-        let model = match bayesian {
-            true => model.bayesianize(&BayesianizeConfig::new()),
-            false => model,
-        };
-        Self {
-            model: Some(model),
-            adam: FusedAdamConfig::new().init(),
-            elbo: ElboConfig::new(60_000).init(),
-            x: Tensor::ones([128, 784], device),
-            step: 0,
-        }
-    }
-
-    fn step(&mut self) {
-        let Some(model) = self.model.take() else {
-            unreachable!("every step puts the model back")
-        };
-        let loss = self.elbo.loss(&model, self.step.into(), |model| {
-            let output = model.forward(self.x.clone());
-            output.square().mean_dim(1).squeeze_dim(1)
-        });
-        let grads = GradientsParams::from_grads(loss.loss.backward(), &model);
-        self.model = Some(self.adam.step(1e-3, model, grads));
-        self.step += 1;
-    }
+/// The training whose steps are timed, with `FusedAdam`.
+fn training(samples: Option<usize>, device: &Device) -> Training {
+    let optimizer = FusedAdamConfig::new().init();
+    Training::new(&[784, 400, 400, 10], 128, samples, optimizer, device)
 }
 
 /// The medians of the times of some variants, which take turns.
@@ -145,9 +88,9 @@ fn row(name: &str, device: &Device) {
         }],
     );
 
-    let mut deterministic = Training::new(&autodiff, false);
-    let mut fused = Training::new(&autodiff, true);
-    let mut plain = Training::new(&autodiff, true);
+    let mut deterministic = training(None, &autodiff);
+    let mut fused = training(Some(1), &autodiff);
+    let mut plain = training(Some(1), &autodiff);
     let [deterministic, fused, plain] = medians(
         device,
         [

@@ -8,11 +8,9 @@
 use std::alloc::{GlobalAlloc, Layout};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use blitz_train::prelude::*;
-use burn::module::Module;
-use burn::nn::{Linear, LinearConfig, Relu};
-use burn::optim::{AdamConfig, GradientsParams};
-use burn::tensor::{Device, Tensor};
+use blitz_benches::Training;
+use burn::optim::AdamConfig;
+use burn::tensor::Device;
 
 struct Counting;
 
@@ -38,51 +36,14 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-#[derive(Module, Debug)]
-struct Mlp {
-    layers: Vec<Linear>,
-}
-
-impl Mlp {
-    fn new(widths: &[usize], device: &Device) -> Self {
-        let pairs = widths.windows(2);
-        Self {
-            layers: pairs
-                .map(|w| LinearConfig::new(w[0], w[1]).init(device))
-                .collect(),
-        }
-    }
-
-    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let last = self.layers.len() - 1;
-        let layers = self.layers.iter().enumerate();
-        layers.fold(x, |x, (i, layer)| match layer.forward(x) {
-            x if i < last => Relu::new().forward(x),
-            x => x,
-        })
-    }
-}
-
 /// The peak of the second step above what was alive before the model was made.
 fn peak(widths: &[usize], batch: usize, samples: Option<usize>) -> usize {
     let device = Device::flex().autodiff();
-    let x = Tensor::<2>::ones([batch, widths[0]], &device);
-    let elbo = ElboConfig::new(60_000)
-        .with_samples(samples.unwrap_or(1))
-        .init();
     let before = ALIVE.load(Relaxed);
-    let mut model = Mlp::new(widths, &device);
-    if samples.is_some() {
-        model = model.bayesianize(&BayesianizeConfig::new());
-    }
-    let mut optimizer = AdamConfig::new().init();
-    for step in 0..2 {
+    let mut training = Training::new(widths, batch, samples, AdamConfig::new().init(), &device);
+    for _ in 0..2 {
         PEAK.store(ALIVE.load(Relaxed), Relaxed);
-        let loss = elbo.loss(&model, step.into(), |model| {
-            model.forward(x.clone()).square().mean_dim(1).squeeze_dim(1)
-        });
-        let grads = GradientsParams::from_grads(loss.loss.backward(), &model);
-        model = optimizer.step(1e-3, model, grads);
+        training.step();
     }
     PEAK.load(Relaxed) - before
 }

@@ -11,14 +11,23 @@
 //!   traits to implement for families of your own.
 //! - [`BayesianizeConfig`] and [`WeightFilter`] say which weights get which; [`MopedConfig`] starts from a trained network.
 //! - [`Sharpening`] moves a draw along its minibatch's gradient.
+//! - [`kernels`] does what a step spends its time in, each in one pass over memory, on CPUs and GPUs.
 //! - [`noise`] makes the random numbers: a value is a pure function of seed, draw, stream and element.
 //!
 //! Most users depend on `blitz-layers` or `blitz-train`, which re-export this crate.
 //!
 //! # Features
 //!
-//! `std` (default), and Burn's backends under Burn's names: `flex`, `ndarray`, `wgpu`, `vulkan`, `metal`, `webgpu`,
-//! `cuda`, `rocm`, `cpu`. None is on by default; the application chooses.
+//! | feature | what |
+//! |---|---|
+//! | `std` | on by default, and needed |
+//! | `flex`, `ndarray` | CPUs, with fused operations |
+//! | `wgpu`, `vulkan`, `metal`, `webgpu`, `cuda`, `rocm`, `cpu` | Burn's CubeCL backends, with fused operations |
+//! | `tch`, `remote` | LibTorch and devices of other machines, by Burn's tensor operations |
+//! | `fusion`, `autotune` | how Burn runs its CubeCL backends |
+//!
+//! All are Burn's own, under its names. None but `std` is on by default; the application chooses. Switch a backend on here (or by the same feature of
+//! `blitz-layers` or `blitz-train`), not in Burn alone: only then are there fused operations for it.
 
 pub mod deviation;
 pub mod device;
