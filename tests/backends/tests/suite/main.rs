@@ -4,4 +4,6 @@
 #![cfg(feature = "flex")]
 
 mod devices;
+mod noise;
+mod saved;
 mod step;

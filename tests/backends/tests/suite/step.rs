@@ -8,19 +8,23 @@ use burn::tensor::{Device, Gradients, Tensor};
 
 use crate::devices::others;
 
-fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().iter::<f32>().collect()
 }
 
 /// `f(0), f(1), …` in a tensor.
-fn ramp<const D: usize>(dims: [usize; D], device: &Device, f: impl Fn(f32) -> f32) -> Tensor<D> {
+pub fn ramp<const D: usize>(
+    dims: [usize; D],
+    device: &Device,
+    f: impl Fn(f32) -> f32,
+) -> Tensor<D> {
     let len = dims.iter().product();
     let values: Vec<f32> = (0..len).map(|i| f(i as f32)).collect();
     Tensor::<1>::from_floats(values.as_slice(), device).reshape(dims)
 }
 
 /// The same weights on every device, since Burn initializes at random.
-struct SameWeights;
+pub struct SameWeights;
 
 impl ModuleMapper for SameWeights {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
