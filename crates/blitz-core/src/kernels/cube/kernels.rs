@@ -1,0 +1,178 @@
+//! The kernels, in which one unit works on the four elements of one block of noise at a time.
+
+use burn_cubecl::cubecl;
+use burn_cubecl::cubecl::ir::ElemType;
+use burn_cubecl::cubecl::prelude::*;
+use burn_cubecl::cubecl::std::tensor::layout::linear::{LinearView, LinearViewMut};
+
+use super::elementwise::{Coefficients, Map, Terms};
+use super::noise::{Noise, normals};
+use super::real::Real;
+
+/// Elements of a block.
+pub(super) const BLOCK: usize = 4;
+
+/// The normals of a block, or zeros for an operation without noise.
+#[cube]
+fn block_noise(noise: &Noise, block: usize, #[comptime] noisy: bool) -> Sequence<f32> {
+    match comptime!(noisy) {
+        true => normals(noise, u32::cast_from(block)),
+        false => {
+            let mut epsilons = Sequence::new();
+            #[unroll]
+            for _ in 0..BLOCK {
+                epsilons.push(0.0f32);
+            }
+            epsilons
+        }
+    }
+}
+
+#[cube(launch_unchecked, address_type = "dynamic")]
+pub(super) fn normals_kernel<E: Float, N: Size>(
+    mut output: LinearViewMut<'_, Vector<E, N>>,
+    noise: Noise,
+    #[define(E)] _dtype: ElemType,
+) {
+    let lanes = N::value();
+    let per_block = comptime!(BLOCK / lanes);
+    let first = ABSOLUTE_POS * per_block;
+    if !output.is_in_bounds(first) {
+        terminate!();
+    }
+    let epsilons = normals(&noise, u32::cast_from(ABSOLUTE_POS));
+    #[unroll]
+    for i in 0..per_block {
+        let mut values = Vector::<E, N>::empty();
+        #[unroll]
+        for lane in 0..lanes {
+            values.insert(lane, E::cast_from(epsilons[comptime!(i * lanes + lane)]));
+        }
+        output.write_checked(first + i, values);
+    }
+}
+
+#[cube(launch_unchecked, address_type = "dynamic")]
+pub(super) fn map_kernel<E: Float, N: Size, R: Real, M: Map>(
+    left: LinearView<'_, Vector<E, N>>,
+    right: LinearView<'_, Vector<E, N>>,
+    mut output: LinearViewMut<'_, Vector<E, N>>,
+    noise: Noise,
+    #[define(E)] _dtype: ElemType,
+) {
+    let lanes = N::value();
+    let per_block = comptime!(BLOCK / lanes);
+    let first = ABSOLUTE_POS * per_block;
+    if !output.is_in_bounds(first) {
+        terminate!();
+    }
+    let epsilons = block_noise(&noise, ABSOLUTE_POS, comptime!(M::NOISY));
+    #[unroll]
+    for i in 0..per_block {
+        if output.is_in_bounds(first + i) {
+            let left = left.read(first + i);
+            let right = right.read(first + i);
+            let mut values = Vector::<E, N>::empty();
+            #[unroll]
+            for lane in 0..lanes {
+                let value = M::value::<R>(
+                    R::cast_from(left.extract(lane)),
+                    R::cast_from(right.extract(lane)),
+                    R::cast_from(epsilons[comptime!(i * lanes + lane)]),
+                );
+                values.insert(lane, E::cast_from(value));
+            }
+            output.write(first + i, values);
+        }
+    }
+}
+
+/// Each unit adds up the terms of one block in so many. The sum is compensated (Kahan, 1965), since a unit may have many.
+#[cube(launch_unchecked, address_type = "dynamic")]
+pub(super) fn sum_kernel<E: Float, N: Size, R: Real, T: Terms>(
+    mu: LinearView<'_, Vector<E, N>>,
+    rho: LinearView<'_, Vector<E, N>>,
+    mut partial_sums: LinearViewMut<'_, R>,
+    noise: Noise,
+    coefficients: Coefficients,
+    vectors: usize,
+    #[define(E)] _dtype: ElemType,
+) {
+    if !partial_sums.is_in_bounds(ABSOLUTE_POS) {
+        terminate!();
+    }
+    let lanes = N::value();
+    let per_block = comptime!(BLOCK / lanes);
+    let blocks = vectors.div_ceil(per_block);
+    let mut sum = R::new(0.0f32);
+    let mut lost = R::new(0.0f32);
+    for block in range_stepped(ABSOLUTE_POS, blocks, partial_sums.shape()) {
+        let epsilons = block_noise(&noise, block, comptime!(T::NOISY));
+        #[unroll]
+        for i in 0..per_block {
+            let position = block * per_block + i;
+            if position < vectors {
+                let mu = mu.read(position);
+                let rho = rho.read(position);
+                #[unroll]
+                for lane in 0..lanes {
+                    let term = T::term::<R>(
+                        R::cast_from(mu.extract(lane)),
+                        R::cast_from(rho.extract(lane)),
+                        R::cast_from(epsilons[comptime!(i * lanes + lane)]),
+                        &coefficients,
+                    );
+                    let term = term - lost;
+                    let next = sum + term;
+                    lost = (next - sum) - term;
+                    sum = next;
+                }
+            }
+        }
+    }
+    partial_sums.write(ABSOLUTE_POS, sum);
+}
+
+#[cube(launch_unchecked, address_type = "dynamic")]
+pub(super) fn gradients_kernel<E: Float, N: Size, R: Real, T: Terms>(
+    grad: LinearView<'_, E>,
+    mu: LinearView<'_, Vector<E, N>>,
+    rho: LinearView<'_, Vector<E, N>>,
+    mut mu_grad: LinearViewMut<'_, Vector<E, N>>,
+    mut rho_grad: LinearViewMut<'_, Vector<E, N>>,
+    noise: Noise,
+    coefficients: Coefficients,
+    #[define(E)] _dtype: ElemType,
+) {
+    let lanes = N::value();
+    let per_block = comptime!(BLOCK / lanes);
+    let first = ABSOLUTE_POS * per_block;
+    if !mu_grad.is_in_bounds(first) {
+        terminate!();
+    }
+    let grad = R::cast_from(grad.read(0));
+    let epsilons = block_noise(&noise, ABSOLUTE_POS, comptime!(T::NOISY));
+    #[unroll]
+    for i in 0..per_block {
+        if mu_grad.is_in_bounds(first + i) {
+            let mu = mu.read(first + i);
+            let rho = rho.read(first + i);
+            let mut mu_values = Vector::<E, N>::empty();
+            let mut rho_values = Vector::<E, N>::empty();
+            #[unroll]
+            for lane in 0..lanes {
+                let (mu_value, rho_value) = T::gradients::<R>(
+                    R::cast_from(mu.extract(lane)),
+                    R::cast_from(rho.extract(lane)),
+                    R::cast_from(epsilons[comptime!(i * lanes + lane)]),
+                    grad,
+                    &coefficients,
+                );
+                mu_values.insert(lane, E::cast_from(mu_value));
+                rho_values.insert(lane, E::cast_from(rho_value));
+            }
+            mu_grad.write(first + i, mu_values);
+            rho_grad.write(first + i, rho_values);
+        }
+    }
+}
