@@ -36,7 +36,8 @@ impl Real for f32 {
         let p = p * r + 0.041_668_394_219_320_189f32;
         let p = p * r + 0.166_665_201_097_335_61f32;
         let p = p * r + 0.499_999_934_126_792_04f32;
-        let e = r * r * p + r + 1.0f32;
+        // Not `r * r * p + r + 1`, where a compiler might add the 1 first.
+        let e = r * (r * p + 1.0f32) + 1.0f32;
 
         // 2^−n in two steps, since it may be subnormal. The integer of a NaN may be any.
         let n = i32::cast_from(n);
