@@ -46,7 +46,7 @@ pub(super) fn normals_kernel<E: Float, N: Size>(
         let mut values = Vector::<E, N>::empty();
         #[unroll]
         for lane in 0..lanes {
-            values.insert(lane, E::cast_from(epsilons[i * lanes + lane]));
+            values.insert(lane, E::cast_from(epsilons[comptime!(i * lanes + lane)]));
         }
         output.write_checked(first + i, values);
     }
@@ -78,7 +78,7 @@ pub(super) fn map_kernel<E: Float, N: Size, R: Real, M: Map>(
                 let value = M::value::<R>(
                     R::cast_from(left.extract(lane)),
                     R::cast_from(right.extract(lane)),
-                    R::cast_from(epsilons[i * lanes + lane]),
+                    R::cast_from(epsilons[comptime!(i * lanes + lane)]),
                 );
                 values.insert(lane, E::cast_from(value));
             }
@@ -119,7 +119,7 @@ pub(super) fn sum_kernel<E: Float, N: Size, R: Real, T: Terms>(
                     let term = T::term::<R>(
                         R::cast_from(mu.extract(lane)),
                         R::cast_from(rho.extract(lane)),
-                        R::cast_from(epsilons[i * lanes + lane]),
+                        R::cast_from(epsilons[comptime!(i * lanes + lane)]),
                         &coefficients,
                     );
                     let term = term - lost;
@@ -164,7 +164,7 @@ pub(super) fn gradients_kernel<E: Float, N: Size, R: Real, T: Terms>(
                 let (mu_value, rho_value) = T::gradients::<R>(
                     R::cast_from(mu.extract(lane)),
                     R::cast_from(rho.extract(lane)),
-                    R::cast_from(epsilons[i * lanes + lane]),
+                    R::cast_from(epsilons[comptime!(i * lanes + lane)]),
                     grad,
                     &coefficients,
                 );

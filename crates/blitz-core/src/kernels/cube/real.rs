@@ -1,5 +1,5 @@
-//! The arithmetic of the fused operations: `cpu/real.rs` for a device, in `f32` with polynomials, since a device's own functions
-//! differ from one to the next, and in `f64`, which only devices of GPU computing have, with those of the device.
+//! The arithmetic of the fused operations: `cpu/real.rs` for a device, in `f32` and `f64` with polynomials, since a device's own
+//! functions differ from one to the next, or lack.
 
 // A constant keeps the digits that its derivation gave; rounding them to `f32` is the compiler's job.
 #![allow(clippy::excessive_precision)]
@@ -36,7 +36,8 @@ impl Real for f32 {
         let p = p * r + 0.041_668_394_219_320_189f32;
         let p = p * r + 0.166_665_201_097_335_61f32;
         let p = p * r + 0.499_999_934_126_792_04f32;
-        let e = r * r * p + r + 1.0f32;
+        // Not `r * r * p + r + 1`, where a compiler might add the 1 first.
+        let e = r * (r * p + 1.0f32) + 1.0f32;
 
         // 2^−n in two steps, since it may be subnormal. The integer of a NaN may be any.
         let n = i32::cast_from(n);
@@ -61,18 +62,54 @@ impl Real for f32 {
     }
 }
 
+/// Arithmetic alone: Vulkan has no exponential and no logarithm of an `f64`.
 #[cube]
 impl Real for f64 {
     fn exp_neg(x: f64) -> f64 {
-        (-x).exp()
+        // e^−700 is still a normal number.
+        let x = select(x > 700.0f64, 700.0f64, x);
+        let n = (f32::cast_from(x) * 1.442_695_040_888_963_4f32 + 0.5f32).floor();
+        let steps = f64::cast_from(n);
+        let r =
+            (steps * 0.693_147_180_369_123_816_49f64 - x) + steps * 1.908_214_929_270_587_7e-10f64;
+
+        // The Taylor series: r¹⁵/15! is below 2^−60.
+        let mut e = 1.0f64;
+        #[unroll]
+        for i in 0..14 {
+            e = e * (r / f64::new(comptime!((14 - i) as f32))) + 1.0f64;
+        }
+
+        // 2^−n as (2^−⌊n/16⌋)¹⁶ · 2^−(n mod 16).
+        let n = i32::cast_from(n);
+        let power = f64::cast_from(power_of_two(-(n >> 4i32)));
+        let power = power * power;
+        let power = power * power;
+        let power = power * power;
+        let power = power * power;
+        e * power * f64::cast_from(power_of_two(-(n & 15i32)))
     }
 
+    /// `2 artanh(x / (2 + x))`, as a series.
     fn log1p_unit(x: f64) -> f64 {
-        x.log1p()
+        let s = x / (2.0f64 + x);
+        let square = s * s;
+        // Up to s³⁷/37, which is below 2^−63 of the first term.
+        let mut series = 0.0f64;
+        #[unroll]
+        for i in 0..19 {
+            series = series * square + 2.0f64 / f64::new(comptime!((37 - 2 * i) as f32));
+        }
+        s * series
     }
 
+    /// That of `f32`, put right: `ln x = l + ln(x e^−l)`.
     fn log(x: f64) -> f64 {
-        x.ln()
+        let l = f64::cast_from(noise::ln(f32::cast_from(x)));
+        let e = f64::exp_neg(l.abs());
+        let ratio = select(l > 0.0f64, x * e, x / e);
+        let d = ratio - 1.0f64;
+        l + d * (1.0f64 - d * (0.5f64 - d * 0.333_333_333_333_333_3f64))
     }
 }
 

@@ -103,7 +103,8 @@ fn sums<const D: usize>() -> [Sum<D>; 4] {
             |m, r| normal_sum(m, r, NormalSum::LOG_STD),
             1e-6,
         ),
-        ("mixture", |m, r| mixture_kl(m, r, NOISE, mixture()), 2e-5),
+        // The score's own slope, 1/σ₂² = 100, multiplies the rounding of a weight.
+        ("mixture", |m, r| mixture_kl(m, r, NOISE, mixture()), 1e-4),
     ]
 }
 
@@ -160,7 +161,7 @@ fn every_operation_is_flexs_at_every_size() {
                 tensor(&m, device, DType::F32),
                 tensor(&r, device, DType::F32),
             );
-            let maps = operations::<1>().map(|(name, f)| (name, values(f(&m, &r).unwrap()), 4e-7));
+            let maps = operations::<1>().map(|(name, f)| (name, values(f(&m, &r).unwrap()), 1e-6));
             let sums = sums::<1>().map(|(name, f, tolerance)| {
                 let sum = f(&m, &r).unwrap();
                 assert_eq!((sum.dims(), sum.dtype()), ([1], DType::F32), "{name}");
@@ -333,7 +334,12 @@ fn a_nan_is_not_hidden() {
 
 #[test]
 fn other_element_types_are_flexs_where_the_device_has_them() {
-    for (dtype, tolerance) in [(DType::F16, 1e-3), (DType::BF16, 8e-3), (DType::F64, 1e-12)] {
+    // With noise, which is in `f32`, and without.
+    for (dtype, noisy, exact) in [
+        (DType::F16, 1e-3, 1e-3),
+        (DType::BF16, 8e-3, 8e-3),
+        (DType::F64, 1e-6, 1e-13),
+    ] {
         if !wgpu().supports_dtype(dtype) {
             println!("no {dtype:?} on this device");
             continue;
@@ -367,6 +373,9 @@ fn other_element_types_are_flexs_where_the_device_has_them() {
             };
             for ((name, got), (_, expected)) in on(wgpu()).into_iter().zip(on(Device::flex())) {
                 let what = format!("{name} of {len} in {dtype:?}");
+                let is_exact =
+                    ["variance", "kl", "second moments", "log deviations"].contains(&name);
+                let tolerance = if is_exact { exact } else { noisy };
                 assert_close(&got, &expected, tolerance, 1.0, &what);
             }
         }
