@@ -1,12 +1,16 @@
 //! Tests of the public surface, in one binary. Names are claims.
 
 mod classification;
+mod components;
 mod conjugate;
 mod elbo;
 mod learner;
 mod likelihood;
+mod likelihoods;
 mod metric;
+mod mixtures;
 mod predict;
+mod stream;
 
 use burn::tensor::Tensor;
 
