@@ -103,7 +103,7 @@ impl Likelihood for NegativeBinomialLikelihood {
         // Written around the difference of y and μ, as Poisson's, to which it goes term by term as r grows: the textbook's
         // `ln Γ(y + r) − ln Γ(r)` has no digits left then.
         let y = target.clamp_min(1.0);
-        let t = (y.clone().log() - log_mean).mask_fill(zero.clone(), 0.0);
+        let t = (y.clone().log() - log_mean.clone()).mask_fill(zero.clone(), 0.0);
         let excess = (y.clone() * exp_m1(t.clone().neg())).mask_where(zero.clone(), mean.clone());
         let constant = y
             .clone()
@@ -116,13 +116,22 @@ impl Likelihood for NegativeBinomialLikelihood {
             - stirling_remainder(r.clone() + y.clone());
         let constant = constant.mask_fill(zero.clone(), 0.0);
         let y = y.mask_fill(zero, 0.0);
-        // ln((r + μ) / (r + y)), as a logarithm of 1 + q unless q is near −1.
+        // l = ln((r + μ) / (r + y)), as a logarithm of 1 + q unless q is near −1.
         let total = r.clone() + y.clone();
         let q = excess / total.clone();
         let far = q.clone().lower_elem(-0.5);
-        let log = q.clamp_min(-0.5).log1p();
-        let log = log.mask_where(far, (r + mean).log() - total.clone().log());
-        (y * t + total * log + constant + beyond)
+        let l = q.clone().clamp_min(-0.5).log1p();
+        let l = l.mask_where(far, (r.clone() + mean).log() - total.log());
+        // −ln p = y (t + l) + r l + …, where t and l cancel if both counts are large against r: their sum is a logarithm of
+        // 1 + u.
+        let mean = log_mean.clamp_min(-MAX_LOG_RATE).exp();
+        let u = (q * r.clone() / mean).neg();
+        let far = u
+            .clone()
+            .lower_elem(-0.5)
+            .bool_or(u.clone().greater_elem(1.0));
+        let both = u.clamp(-0.5, 1.0).log1p().mask_where(far, t + l.clone());
+        (y * both + r * l + constant + beyond)
             .mask_fill(bad, f32::NAN)
             .sum_dim(1)
             .squeeze_dim(1)

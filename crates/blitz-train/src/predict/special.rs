@@ -30,8 +30,8 @@ pub(super) fn ln_gamma(x: f64) -> f64 {
 
 /// The regularized incomplete beta function `I_x(a, b)`, given `x` and `y = 1 − x`, of which one may be tiny.
 ///
-/// Lentz's evaluation of the continued fraction (DLMF 8.17.22), which takes O(√max(a, b)) terms; `statrs` stops after
-/// 140 of them and forms `1 − x` itself.
+/// `statrs` forms `1 − x` itself, cancels where a parameter is large, and stops after 140 terms, which large counts need
+/// more than.
 pub(super) fn beta_reg(a: f64, b: f64, x: f64, y: f64) -> f64 {
     if x <= 0.0 {
         return 0.0;
@@ -46,30 +46,45 @@ pub(super) fn beta_reg(a: f64, b: f64, x: f64, y: f64) -> f64 {
     beta_reg_below(a, b, x, y)
 }
 
+/// The continued fraction of Didonato and Morris (1992, TOMS 708, `bfrac`), which is written around
+/// `a − (a + b) x` and so keeps its digits for any parameters.
 fn beta_reg_below(a: f64, b: f64, x: f64, y: f64) -> f64 {
-    const TINY: f64 = 1e-300;
-    let away = |v: f64| if v.abs() < TINY { TINY } else { v };
-    let mut c = 1.0;
-    let mut d = away(1.0 - (a + b) * x / (a + 1.0)).recip();
-    let mut fraction = d;
-    for m in 1..100_000 {
-        let m = f64::from(m);
-        let even = m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m));
-        d = away(1.0 + even * d).recip();
-        c = away(1.0 + even / c);
-        fraction *= d * c;
-        let odd = -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0));
-        d = away(1.0 + odd * d).recip();
-        c = away(1.0 + odd / c);
-        fraction *= d * c;
-        if (d * c - 1.0).abs() < 1e-15 {
+    let lambda = if a > b {
+        (a + b) * y - b
+    } else {
+        a - (a + b) * x
+    };
+    let (c, c0, c1) = (1.0 + lambda, b / a, 1.0 + 1.0 / a);
+    let (mut p, mut s) = (1.0, a + 1.0);
+    let (mut numerator, mut denominator) = ([0.0, 1.0], [1.0, c / c1]);
+    let mut fraction = c1 / c;
+    for n in 1..100_000 {
+        let n = f64::from(n);
+        let t = n / a;
+        let w = n * (b - n) * x;
+        let e = a / s;
+        let alpha = p * (p + c0) * e * e * (w * x);
+        let e = (1.0 + t) / (c1 + t + t);
+        let beta = n + w / s + e * (c + n * (1.0 + y));
+        (p, s) = (1.0 + t, s + 2.0);
+        numerator = [numerator[1], alpha * numerator[0] + beta * numerator[1]];
+        denominator = [
+            denominator[1],
+            alpha * denominator[0] + beta * denominator[1],
+        ];
+        let before = fraction;
+        fraction = numerator[1] / denominator[1];
+        if (fraction - before).abs() <= 1e-15 * fraction {
             break;
         }
+        let scale = denominator[1];
+        numerator = [numerator[0] / scale, fraction];
+        denominator = [denominator[0] / scale, 1.0];
     }
-    // x^a y^b / (a B(a, b)); the larger of a and b inside `ln_rising`, where nothing cancels.
+    // x^a y^b / B(a, b); the larger of a and b inside `ln_rising`, where nothing cancels.
     let (small, large) = if a < b { (a, b) } else { (b, a) };
     let ln_beta = ln_gamma(small) - ln_rising(large, small);
-    (power(a, x, y) + power(b, y, x) - ln_beta - a.ln()).exp() * fraction
+    (power(a, x, y) + power(b, y, x) - ln_beta).exp() * fraction
 }
 
 /// `a ln x` where x = 1 − y.
