@@ -262,8 +262,8 @@ impl<C: LocationScale> Mixture<C> {
             mean.len(),
             std.len()
         );
-        if let Some(std) = std.iter().find(|std| !(**std > 0.0)) {
-            panic!("a deviation must be positive, got {std}");
+        for std in std {
+            assert!(*std > 0.0, "a deviation must be positive, got {std}");
         }
         for (i, components) in self.components.chunks_mut(self.draws).enumerate() {
             let column = i % self.targets;

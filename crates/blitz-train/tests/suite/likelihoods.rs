@@ -2,7 +2,8 @@
 
 use blitz_train::prelude::*;
 use blitz_train::{
-    DegreesOfFreedom, Evaluation as _, LaplaceLikelihoodConfig, NegativeBinomialLikelihoodConfig,
+    Component as _, DegreesOfFreedom, Evaluation as _, LaplaceLikelihoodConfig, NegativeBinomial,
+    NegativeBinomialLikelihoodConfig, Poisson, StudentT,
 };
 use burn::tensor::{Device, Int, Tensor};
 
@@ -51,7 +52,7 @@ const POISSON: &[(&[f64], f64, f64, f64)] = &[
 const NEGATIVE_BINOMIAL: &[(&[f64], f64, f64, f64)] = &[
     (&[9.094947017729282e-13], -80.0, 0.0, 1.8048513878454153e-35),
     (&[9.094947017729282e-13], -80.0, 1.0, 80.0),
-    (&[9.094947017729282e-13], 0.0, 0.0, 0.9999999999995453),
+    (&[9.094947017729282e-13], 0.5, 0.0, 1.648721270698892),
     (&[9.094947017729282e-13], 1.5, 7.0, 2.5068504314037785),
     (&[9.094947017729282e-13], 5.0, 150.0, 3.433264952067354),
     (&[9.094947017729282e-13], 14.0, 1048576.0, 10322.083843437364),
@@ -59,7 +60,7 @@ const NEGATIVE_BINOMIAL: &[(&[f64], f64, f64, f64)] = &[
     (&[9.094947017729282e-13], -20.0, 1048576.0, 34459301.31046756),
     (&[9.5367431640625e-07], -80.0, 0.0, 1.8048513878454153e-35),
     (&[9.5367431640625e-07], -80.0, 1.0, 80.0),
-    (&[9.5367431640625e-07], 0.0, 0.0, 0.999999523163145),
+    (&[9.5367431640625e-07], 0.5, 0.0, 1.6487199745237047),
     (&[9.5367431640625e-07], 1.5, 7.0, 2.5068507452195457),
     (&[9.5367431640625e-07], 5.0, 150.0, 3.4333352719339936),
     (&[9.5367431640625e-07], 14.0, 1048576.0, 4928.5795121491265),
@@ -67,7 +68,7 @@ const NEGATIVE_BINOMIAL: &[(&[f64], f64, f64, f64)] = &[
     (&[9.5367431640625e-07], -20.0, 1048576.0, 34054243.161034904),
     (&[0.0625], -80.0, 0.0, 1.8048513878454153e-35),
     (&[0.0625], -80.0, 1.0, 80.0),
-    (&[0.0625], 0.0, 0.0, 0.9699939490629574),
+    (&[0.0625], 0.5, 0.0, 1.569193748205333),
     (&[0.0625], 1.5, 7.0, 2.5410510681209546),
     (&[0.0625], 5.0, 150.0, 4.600036919011745),
     (&[0.0625], 14.0, 1048576.0, 13.544440217522473),
@@ -75,7 +76,7 @@ const NEGATIVE_BINOMIAL: &[(&[f64], f64, f64, f64)] = &[
     (&[0.0625], -20.0, 1048576.0, 23878609.947149158),
     (&[1.0], -80.0, 0.0, 1.8048513878454153e-35),
     (&[1.0], -80.0, 1.0, 80.0),
-    (&[1.0], 0.0, 0.0, 0.6931471805599453),
+    (&[1.0], 0.5, 0.0, 0.9740769841801067),
     (&[1.0], 1.5, 7.0, 3.1113062238620195),
     (&[1.0], 5.0, 150.0, 6.014017621856828),
     (&[1.0], 14.0, 1048576.0, 14.871921527177618),
@@ -83,7 +84,7 @@ const NEGATIVE_BINOMIAL: &[(&[f64], f64, f64, f64)] = &[
     (&[1.0], -20.0, 1048576.0, 20971520.00216128),
     (&[1024.0], -80.0, 0.0, 1.8048513878454153e-35),
     (&[1024.0], -80.0, 1.0, 80.0),
-    (&[1024.0], 0.0, 0.0, 0.006769968644113778),
+    (&[1024.0], 0.5, 0.0, 0.007257874946628398),
     (&[1024.0], 1.5, 7.0, 8.884749296936622),
     (&[1024.0], 5.0, 150.0, 11.94929308869066),
     (&[1024.0], 14.0, 1048576.0, 20.801606859057227),
@@ -169,6 +170,37 @@ fn negative_binomial_agrees_with_many_digits_at_all_dispersions() {
     for (parameters, output, target, expected) in NEGATIVE_BINOMIAL {
         let got = nll(&negative_binomial(parameters[0], &device), *output, *target);
         assert_close(got, *expected, &format!("{parameters:?} {output} {target}"));
+    }
+}
+
+#[test]
+fn predictive_densities_agree_with_many_digits_in_double_precision() {
+    let close = |got: f64, expected: f64, what: &str| {
+        assert!(
+            (got - expected).abs() < 1e-9 * expected.abs().max(1e-3),
+            "{what}: {got} instead of {expected}"
+        );
+    };
+    for (parameters, location, y, expected) in STUDENT_T {
+        let t = StudentT {
+            location: *location,
+            scale: parameters[1],
+            degrees_of_freedom: parameters[0],
+        };
+        close(-t.ln_pdf(*y), *expected, &format!("{t:?} at {y}"));
+    }
+    for (_, log_rate, y, expected) in POISSON {
+        let p = Poisson {
+            log_rate: *log_rate,
+        };
+        close(-p.ln_pdf(*y), *expected, &format!("{p:?} at {y}"));
+    }
+    for (parameters, log_mean, y, expected) in NEGATIVE_BINOMIAL {
+        let b = NegativeBinomial {
+            log_mean: *log_mean,
+            dispersion: parameters[0],
+        };
+        close(-b.ln_pdf(*y), *expected, &format!("{b:?} at {y}"));
     }
 }
 

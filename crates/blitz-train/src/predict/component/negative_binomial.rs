@@ -52,8 +52,11 @@ impl Component for NegativeBinomial {
         } else {
             (r + mean).ln() - (r + y).ln()
         };
-        -y * t
-            - (r + y) * log
+        // t and its counterpart cancel if both counts are large against r.
+        let u = -q * r / mean;
+        let both = if u.abs() < 0.5 { u.ln_1p() } else { t + log };
+        -y * both
+            - r * log
             - 0.5 * (std::f64::consts::TAU * y).ln()
             - 0.5 * (y / r).ln_1p()
             - stirling_remainder(y)
