@@ -114,9 +114,9 @@ impl Likelihood for GaussianLikelihood {
     }
 
     fn evaluate(&self, outputs: Vec<Tensor<2>>, target: Tensor<2>) -> RegressionEvaluation {
-        let std = self.log_std().exp();
+        let std = self.log_std().without_autodiff().exp().unsqueeze();
         RegressionEvaluation::new(outputs, target, |y, mean| {
-            standard_normal_cdf((y - mean) / std.clone().without_autodiff().unsqueeze())
+            standard_normal_cdf((y - mean) / std)
         })
     }
 

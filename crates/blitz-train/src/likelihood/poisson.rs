@@ -96,7 +96,10 @@ impl Likelihood for PoissonLikelihood {
     }
 
     fn evaluate(&self, outputs: Vec<Tensor<2>>, target: Tensor<2>) -> PointEvaluation {
-        PointEvaluation::new(outputs.into_iter().map(Tensor::exp).collect(), target)
+        let means = outputs
+            .into_iter()
+            .map(|output| output.without_autodiff().exp());
+        PointEvaluation::new(means.collect(), target)
     }
 
     fn try_predictive(&self, outputs: Vec<Tensor<2>>) -> Result<Mixture<Poisson>, PredictError> {
