@@ -28,7 +28,8 @@ impl ConfigError {
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[error(
     "the loss of epoch {epoch}, step {step} is not finite: nll {nll}, kl {kl}; the weights of the step before and the \
-     last checkpoint are kept (a smaller learning rate, a wider prior or clipped gradients may help)"
+     last checkpoint are kept (a smaller learning rate, a wider prior or clipped gradients may help; a target that the likelihood has no meaning \
+     for does this too, see `check_targets`)"
 )]
 pub struct NonFiniteLoss {
     /// The epoch, counted from 1.
@@ -161,5 +162,87 @@ pub(crate) fn or_panic<T>(result: Result<T, InputError>) -> T {
     match result {
         Ok(value) => value,
         Err(error) => panic!("{error}"),
+    }
+}
+
+/// A target that the likelihood gives no meaning.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error(
+    "example {example}, target {column}: {value} is no target of this likelihood, which needs {needs}"
+)]
+pub struct TargetError {
+    /// The example, counted from 0 in what was checked.
+    pub example: usize,
+    /// The target column, counted from 0.
+    pub column: usize,
+    /// The target.
+    pub value: f64,
+    /// What targets must be.
+    pub needs: String,
+}
+
+/// Why a data set's targets can't be trained on.
+#[cfg(feature = "train")]
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckError {
+    /// A target is out of its range; examples are counted in the order of the data loader.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// The data loader failed.
+    #[error("the data can't be read: {0}")]
+    Data(#[from] burn::data::dataset::DatasetError),
+}
+
+/// Why there is no prediction.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PredictError {
+    /// The network returned NaN or infinity.
+    #[error("draw {draw}, example {example}: {what}")]
+    NonFinite {
+        /// The draw.
+        draw: usize,
+        /// The example, counted from 0 in its batch or, where a whole data loader is predicted, in that.
+        example: usize,
+        /// What is not finite.
+        what: String,
+    },
+    /// An interval between quantiles of the draws lies beyond all of them.
+    #[error(
+        "an interval of level {level} between quantiles of the draws needs at least {needed} of them, got {draws}"
+    )]
+    TooFewDraws {
+        /// The level asked for.
+        level: f64,
+        /// The least number of draws.
+        needed: usize,
+        /// The number of draws there are.
+        draws: usize,
+    },
+    /// The data loader has no batches.
+    #[error("there is nothing to predict: the data loader is empty")]
+    Empty,
+    /// The data loader failed.
+    #[cfg(feature = "train")]
+    #[error("the data can't be read: {0}")]
+    Data(#[from] burn::data::dataset::DatasetError),
+}
+
+impl PredictError {
+    /// The error of a batch with `examples` before it.
+    pub(crate) fn behind(self, examples: usize) -> Self {
+        match self {
+            Self::NonFinite {
+                draw,
+                example,
+                what,
+            } => Self::NonFinite {
+                draw,
+                example: example + examples,
+                what,
+            },
+            other => other,
+        }
     }
 }

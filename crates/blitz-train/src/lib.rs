@@ -2,8 +2,11 @@
 //! metrics.
 //!
 //! - [`Elbo`]: the objective, for a training loop of your own or, through [`ElboModel`], for Burn's `Learner`.
-//! - [`GaussianLikelihood`], [`CategoricalLikelihood`] and the [`Likelihood`] trait.
-//! - [`NormalMixture`] and [`CategoricalMixture`]: the predictive distributions, with their epistemic and aleatoric parts.
+//! - [`GaussianLikelihood`], [`HeteroscedasticLikelihood`], [`StudentTLikelihood`], [`LaplaceLikelihood`] for real numbers,
+//!   [`BernoulliLikelihood`] and [`CategoricalLikelihood`] for labels, [`PoissonLikelihood`] and
+//!   [`NegativeBinomialLikelihood`] for counts, and the [`Likelihood`] trait for one of your own.
+//! - [`Mixture`] and [`CategoricalMixture`]: the predictive distributions, with their epistemic and aleatoric parts;
+//!   [`Predictor`] predicts whole data loaders.
 //! - [`metric`]: proper scores, calibration errors, intervals, selective prediction and out-of-distribution detection, as
 //!   functions; [`NllMetric`], [`KlMetric`], [`RmseMetric`], [`CoverageMetric`], [`BrierMetric`], [`EceMetric`] for Burn's
 //!   dashboard; [`EpochLines`] for a log.
@@ -32,14 +35,21 @@ mod renderer;
 pub use blitz_layers::{self, blitz_core};
 pub use elbo::{BetaSchedule, Elbo, ElboConfig, ElboLoss, Step};
 #[cfg(feature = "train")]
-pub use error::FitError;
-pub use error::{ConfigError, InputError, NonFiniteLoss};
+pub use error::{CheckError, FitError};
+pub use error::{ConfigError, InputError, NonFiniteLoss, PredictError, TargetError};
 pub use learner::{Batch, ElboModel, Network, predict_draws};
 #[cfg(feature = "train")]
 pub use learner::{ElboOutput, Fitted, fit, fit_on};
+#[cfg(feature = "train")]
+pub use likelihood::check_targets;
 pub use likelihood::{
-    CategoricalLikelihood, CategoricalLikelihoodConfig, ClassificationEvaluation, Evaluation,
-    GaussianLikelihood, GaussianLikelihoodConfig, Likelihood, NoiseLevel, RegressionEvaluation,
+    BernoulliLikelihood, BernoulliLikelihoodConfig, CategoricalLikelihood,
+    CategoricalLikelihoodConfig, ClassificationEvaluation, DegreesOfFreedom, Evaluation, Exposed,
+    GaussianLikelihood, GaussianLikelihoodConfig, HeteroscedasticLikelihood,
+    HeteroscedasticLikelihoodConfig, LaplaceLikelihood, LaplaceLikelihoodConfig, Likelihood,
+    NegativeBinomialLikelihood, NegativeBinomialLikelihoodConfig, NoiseLevel, PointEvaluation,
+    PoissonLikelihood, PoissonLikelihoodConfig, RegressionEvaluation, StudentTLikelihood,
+    StudentTLikelihoodConfig, WithExposure,
 };
 #[cfg(feature = "train")]
 pub use metric::{
@@ -48,22 +58,31 @@ pub use metric::{
 };
 pub use metric::{ReliabilityBin, expected_calibration_error, reliability_bins};
 pub use optim::{FusedAdam, FusedAdamConfig};
-pub use predict::{CategoricalMixture, Interval, NormalMixture};
+pub use predict::{
+    Bernoulli, CategoricalMixture, Component, Interval, Laplace, LocationScale, Mixture,
+    NegativeBinomial, Normal, NormalMixture, Poisson, Predictive, StudentT, Support,
+};
+#[cfg(feature = "train")]
+pub use predict::{
+    DrawnWeights, PredictedBatch, Predictions, Predictor, PredictorConfig, ProgressLine,
+};
 #[cfg(feature = "train")]
 pub use renderer::EpochLines;
 
 /// What a program that trains and predicts needs: this crate's items and those of the layers.
 pub mod prelude {
     pub use crate::{
-        Batch, BetaSchedule, CategoricalLikelihood, CategoricalLikelihoodConfig,
-        CategoricalMixture, Elbo, ElboConfig, ElboModel, FusedAdamConfig, GaussianLikelihood,
-        GaussianLikelihoodConfig, Interval, Likelihood, Network, NoiseLevel, NormalMixture,
-        predict_draws,
+        Batch, BernoulliLikelihood, BernoulliLikelihoodConfig, BetaSchedule, CategoricalLikelihood,
+        CategoricalLikelihoodConfig, CategoricalMixture, Elbo, ElboConfig, ElboModel,
+        FusedAdamConfig, GaussianLikelihood, GaussianLikelihoodConfig, HeteroscedasticLikelihood,
+        HeteroscedasticLikelihoodConfig, Interval, Likelihood, Mixture, Network, NoiseLevel,
+        NormalMixture, PoissonLikelihood, PoissonLikelihoodConfig, PredictError,
+        StudentTLikelihood, StudentTLikelihoodConfig, predict_draws,
     };
     #[cfg(feature = "train")]
     pub use crate::{
         BrierMetric, CoverageMetric, EceMetric, EpochLines, FitError, KlMetric, NllMetric,
-        RmseMetric, fit, fit_on,
+        Predictor, PredictorConfig, ProgressLine, RmseMetric, check_targets, fit, fit_on,
     };
     pub use blitz_layers::prelude::*;
 }

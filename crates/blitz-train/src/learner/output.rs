@@ -5,7 +5,9 @@ use burn::train::ItemLazy;
 use burn::train::metric::{AccuracyInput, Adaptor, LossInput};
 
 use crate::elbo::ElboLoss;
-use crate::likelihood::{ClassificationEvaluation, Evaluation, RegressionEvaluation};
+use crate::likelihood::{
+    ClassificationEvaluation, Evaluation, PointEvaluation, RegressionEvaluation,
+};
 use crate::metric::{CoverageInput, KlInput, NllInput, RmseInput};
 
 /// The loss of a batch, its parts, and what the likelihood's own metrics need.
@@ -99,5 +101,11 @@ impl Adaptor<AccuracyInput> for ElboOutput<ClassificationEvaluation> {
     fn adapt(&self) -> AccuracyInput {
         let evaluation = &self.evaluation;
         AccuracyInput::new(evaluation.probabilities.clone(), evaluation.target.clone())
+    }
+}
+
+impl Adaptor<RmseInput> for ElboOutput<PointEvaluation> {
+    fn adapt(&self) -> RmseInput {
+        RmseInput::new(self.evaluation.mean.clone(), self.evaluation.target.clone())
     }
 }

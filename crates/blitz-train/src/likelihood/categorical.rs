@@ -5,8 +5,10 @@ use burn::module::Module;
 use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{Int, Tensor};
 
+use super::check::check_labels;
 use super::gaussian::to_f64;
 use super::{Evaluation, Likelihood};
+use crate::error::{PredictError, TargetError};
 use crate::predict::CategoricalMixture;
 
 /// Configuration of a [`CategoricalLikelihood`].
@@ -14,10 +16,14 @@ use crate::predict::CategoricalMixture;
 /// | field | default | meaning |
 /// |---|---|---|
 /// | `classes` | | the number of classes |
-#[derive(Config, Debug, PartialEq, Eq)]
+/// | `label_smoothing` | 0 | the share ε of every label that is spread over all classes, in [0, 1) |
+#[derive(Config, Debug, PartialEq)]
 pub struct CategoricalLikelihoodConfig {
     /// The number of classes.
     pub classes: usize,
+    /// The share of every label that is spread evenly over all classes.
+    #[config(default = 0.0)]
+    pub label_smoothing: f64,
 }
 
 impl CategoricalLikelihoodConfig {
@@ -25,20 +31,29 @@ impl CategoricalLikelihoodConfig {
     ///
     /// # Panics
     ///
-    /// Panics with fewer than two classes.
+    /// Panics with fewer than two classes, or if the smoothing lies outside [0, 1).
     pub fn init(&self) -> CategoricalLikelihood {
         assert!(
             self.classes >= 2,
             "a categorical likelihood needs at least two classes, got {}",
             self.classes
         );
+        assert!(
+            (0.0..1.0).contains(&self.label_smoothing),
+            "label smoothing must lie in [0, 1), got {}",
+            self.label_smoothing
+        );
         CategoricalLikelihood {
             classes: self.classes,
+            label_smoothing: self.label_smoothing,
         }
     }
 }
 
 /// `p(y | f) = softmax(f)_y`: the network's output holds the logits of the classes.
+///
+/// With label smoothing ε (Szegedy et al. 2016) training sees `−Σ_k [(1 − ε) 1(k = y) + ε/K] ln p_k`, a cross-entropy to
+/// softened labels and no longer a likelihood of the labels; predictions are as without it.
 ///
 /// ```
 /// use blitz_train::prelude::*;
@@ -54,6 +69,8 @@ impl CategoricalLikelihoodConfig {
 pub struct CategoricalLikelihood {
     /// The number of classes.
     pub classes: usize,
+    /// The share ε of every label that is spread over all classes.
+    pub label_smoothing: f64,
 }
 
 impl CategoricalLikelihood {
@@ -65,14 +82,6 @@ impl CategoricalLikelihood {
             "a categorical likelihood of {classes} classes needs logits of shape [batch, {classes}] and a label for \
              each, got {output:?} and {examples} labels"
         );
-        // A label out of range would read another example's logit on some backends.
-        let labels = target.to_data();
-        for label in labels.iter::<i64>() {
-            assert!(
-                (0..classes as i64).contains(&label),
-                "there is no class {label} among {classes}"
-            );
-        }
     }
 }
 
@@ -84,12 +93,23 @@ impl Likelihood for CategoricalLikelihood {
 
     /// # Panics
     ///
-    /// Panics unless `output` has the shape `[batch, classes]` and `target` holds a label below `classes` for each
-    /// example.
+    /// Panics unless `output` has the shape `[batch, classes]` and `target` holds a label for each example.
     fn nll(&self, output: Tensor<2>, target: Tensor<1, Int>) -> Tensor<1> {
         self.check(&output, &target);
-        let label = target.unsqueeze_dim(1);
-        log_softmax(output, 1).gather(1, label).squeeze_dim(1).neg()
+        let last = self.classes as i64 - 1;
+        let label: Tensor<2, Int> = target.unsqueeze_dim(1);
+        let bad = label
+            .clone()
+            .lower_elem(0)
+            .bool_or(label.clone().greater_elem(last));
+        let log_p = log_softmax(output, 1);
+        // A label out of range would read another example's logit on some backends.
+        let own = log_p.clone().gather(1, label.clamp(0, last));
+        let smoothed = match self.label_smoothing {
+            0.0 => own,
+            smoothing => own.mul_scalar(1.0 - smoothing) + log_p.mean_dim(1).mul_scalar(smoothing),
+        };
+        smoothed.neg().mask_fill(bad, f32::NAN).squeeze_dim(1)
     }
 
     fn evaluate(
@@ -112,8 +132,15 @@ impl Likelihood for CategoricalLikelihood {
         }
     }
 
-    fn predictive(&self, outputs: Vec<Tensor<2>>) -> CategoricalMixture {
-        CategoricalMixture::from_logits(outputs.into_iter().map(to_f64), self.classes)
+    fn try_predictive(&self, outputs: Vec<Tensor<2>>) -> Result<CategoricalMixture, PredictError> {
+        CategoricalMixture::try_from_logits(outputs.into_iter().map(to_f64), self.classes)
+    }
+
+    fn check_target(&self, target: &Tensor<1, Int>) -> Result<(), TargetError> {
+        let needs = format!("a class from 0 to {}", self.classes - 1);
+        check_labels(target, 1, &needs, |label| {
+            (0.0..self.classes as f64).contains(&label)
+        })
     }
 }
 

@@ -4,8 +4,11 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::check::check_values;
+use super::positive::log_param;
 use super::{Evaluation, Likelihood};
-use crate::predict::NormalMixture;
+use crate::error::{PredictError, TargetError};
+use crate::predict::{Mixture, Normal, NormalMixture};
 
 /// The deviation of the noise on the targets.
 #[derive(Config, Debug, Copy, PartialEq)]
@@ -40,18 +43,8 @@ impl GaussianLikelihoodConfig {
     ///
     /// Panics if the deviation is not positive and finite, or without target columns.
     pub fn init(&self, device: &Device) -> GaussianLikelihood {
-        assert!(self.targets > 0, "a likelihood needs target columns, got 0");
-        let (std, learned) = match self.noise {
-            NoiseLevel::Fixed(std) => (std, false),
-            NoiseLevel::Learned(std) => (std, true),
-        };
-        assert!(
-            std.is_finite() && std > 0.0,
-            "a likelihood's noise must be a positive, finite deviation, got {std}"
-        );
-        let log_std = Tensor::full([self.targets], std.ln(), device);
         GaussianLikelihood {
-            log_std: Param::from_tensor(log_std).set_require_grad(learned),
+            log_std: log_param("noise", self.noise, self.targets, device),
         }
     }
 }
@@ -121,28 +114,25 @@ impl Likelihood for GaussianLikelihood {
     }
 
     fn evaluate(&self, outputs: Vec<Tensor<2>>, target: Tensor<2>) -> RegressionEvaluation {
-        // Off the graph first: no metric is differentiated, and a training step would track all of this.
-        let outputs = outputs.into_iter().map(Tensor::without_autodiff);
-        let outputs: Tensor<3> = Tensor::stack(outputs.collect(), 0);
-        let target = target.without_autodiff();
-        let std = self.log_std().without_autodiff().exp().unsqueeze::<3>();
-        // F(y) of the mixture: the mean of the components' distribution functions.
-        let z = (target.clone().unsqueeze::<3>() - outputs.clone()) / std;
-        let cdf = z.div_scalar(std::f64::consts::SQRT_2).erf().mul_scalar(0.5) + 0.5;
-        RegressionEvaluation {
-            mean: outputs.mean_dim(0).squeeze_dim(0),
-            cdf: cdf.mean_dim(0).squeeze_dim(0),
-            target,
-        }
+        let std = self.log_std().without_autodiff().exp().unsqueeze();
+        RegressionEvaluation::new(outputs, target, |y, mean| {
+            standard_normal_cdf((y - mean) / std)
+        })
     }
 
-    fn predictive(&self, outputs: Vec<Tensor<2>>) -> NormalMixture {
-        let [_, targets] = match outputs.first() {
-            Some(output) => output.dims(),
-            None => panic!("a predictive distribution needs at least one draw, got 0"),
+    fn try_predictive(&self, outputs: Vec<Tensor<2>>) -> Result<NormalMixture, PredictError> {
+        let std = self.noise_std();
+        let draw = |output| {
+            let pairs = to_f64(output).into_iter().zip(std.iter().cycle());
+            pairs
+                .map(|(mean, std)| Normal { mean, std: *std })
+                .collect()
         };
-        let means = outputs.into_iter().map(to_f64).collect();
-        NormalMixture::new(means, self.noise_std(), targets)
+        Mixture::try_from_draws(outputs.into_iter().map(draw), std.len())
+    }
+
+    fn check_target(&self, target: &Tensor<2>) -> Result<(), TargetError> {
+        check_values(target, "a finite number", f64::is_finite)
     }
 }
 
@@ -155,6 +145,32 @@ pub struct RegressionEvaluation {
     pub cdf: Tensor<2>,
     /// The target, of the same shape.
     pub target: Tensor<2>,
+}
+
+impl RegressionEvaluation {
+    /// From the draws' outputs, which are means or medians, and the distribution function of each draw given targets and
+    /// outputs, of shape `[1, batch, targets]` and `[draws, batch, targets]`.
+    pub(super) fn new(
+        outputs: Vec<Tensor<2>>,
+        target: Tensor<2>,
+        cdf: impl FnOnce(Tensor<3>, Tensor<3>) -> Tensor<3>,
+    ) -> Self {
+        // Off the graph first: no metric is differentiated, and a training step would track all of this.
+        let outputs = outputs.into_iter().map(Tensor::without_autodiff);
+        let outputs: Tensor<3> = Tensor::stack(outputs.collect(), 0);
+        let target = target.without_autodiff();
+        // F(y) of the mixture: the mean of the components' distribution functions.
+        let cdf = cdf(target.clone().unsqueeze(), outputs.clone());
+        Self {
+            mean: outputs.mean_dim(0).squeeze_dim(0),
+            cdf: cdf.mean_dim(0).squeeze_dim(0),
+            target,
+        }
+    }
+}
+
+pub(super) fn standard_normal_cdf(z: Tensor<3>) -> Tensor<3> {
+    z.div_scalar(std::f64::consts::SQRT_2).erf().mul_scalar(0.5) + 0.5
 }
 
 impl Evaluation for RegressionEvaluation {

@@ -1,19 +1,90 @@
 //! Likelihoods: the distribution `p(y | f(x))` of the data given a network's output.
 
+mod bernoulli;
 mod categorical;
+mod check;
+mod count;
+mod exposure;
 mod gaussian;
+mod heteroscedastic;
+mod laplace;
+mod negative_binomial;
+mod poisson;
+mod positive;
+mod special;
+mod student_t;
 
+pub use bernoulli::{BernoulliLikelihood, BernoulliLikelihoodConfig};
 pub use categorical::{
     CategoricalLikelihood, CategoricalLikelihoodConfig, ClassificationEvaluation,
 };
+#[cfg(feature = "train")]
+pub use check::check_targets;
+pub use count::PointEvaluation;
+pub use exposure::{Exposed, WithExposure};
 pub use gaussian::{
     GaussianLikelihood, GaussianLikelihoodConfig, NoiseLevel, RegressionEvaluation,
 };
+pub use heteroscedastic::{HeteroscedasticLikelihood, HeteroscedasticLikelihoodConfig};
+pub use laplace::{LaplaceLikelihood, LaplaceLikelihoodConfig};
+pub use negative_binomial::{NegativeBinomialLikelihood, NegativeBinomialLikelihoodConfig};
+pub use poisson::{PoissonLikelihood, PoissonLikelihoodConfig};
+pub use student_t::{DegreesOfFreedom, StudentTLikelihood, StudentTLikelihoodConfig};
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
+use crate::error::{PredictError, TargetError};
+
 /// A likelihood. Its parameters, a learned noise for instance, are ordinary Burn parameters.
+///
+/// One of your own needs a density for training, and for prediction a [`Component`](crate::Component), which may be one of
+/// those there are. Log-normal targets:
+///
+/// ```
+/// use blitz_train::prelude::*;
+/// use blitz_train::{Mixture, Normal, PredictError};
+/// use burn::module::Module;
+/// use burn::tensor::{Device, Tensor};
+///
+/// /// `ln y` is normal with known deviation around the network's output; predictions are of `ln y`.
+/// #[derive(Module, Debug)]
+/// struct LogNormalLikelihood {
+///     std: f64,
+/// }
+///
+/// impl Likelihood for LogNormalLikelihood {
+///     type Output = Tensor<2>;
+///     type Target = Tensor<2>;
+///     type Evaluation = (); // no metrics but the loss, its NLL and KL
+///     type Predictive = Mixture<Normal>;
+///
+///     fn nll(&self, output: Tensor<2>, target: Tensor<2>) -> Tensor<1> {
+///         let constant = self.std.ln() + 0.5 * std::f64::consts::TAU.ln();
+///         let log = target.log();
+///         let z = (log.clone() - output).div_scalar(self.std);
+///         (z.square().mul_scalar(0.5) + log + constant).sum_dim(1).squeeze_dim(1)
+///     }
+///
+///     fn evaluate(&self, _outputs: Vec<Tensor<2>>, _target: Tensor<2>) {}
+///
+///     fn try_predictive(&self, outputs: Vec<Tensor<2>>) -> Result<Mixture<Normal>, PredictError> {
+///         let draw = |output: Tensor<2>| {
+///             let means = output.into_data().iter::<f64>().collect::<Vec<_>>();
+///             means.into_iter().map(|mean| Normal { mean, std: self.std }).collect()
+///         };
+///         Mixture::try_from_draws(outputs.into_iter().map(draw), 1)
+///     }
+/// }
+///
+/// let device = Device::flex();
+/// let likelihood = LogNormalLikelihood { std: 0.5 };
+/// let output = Tensor::<2>::from_floats([[1.0]], &device);
+/// let nll = likelihood.nll(output.clone(), Tensor::from_floats([[2.0]], &device)).into_scalar::<f32>();
+/// // -scipy.stats.lognorm.logpdf(2, 0.5, scale=e)
+/// assert!((nll - 1.107_256).abs() < 1e-5, "{nll}");
+/// assert_eq!(likelihood.predictive(vec![output]).mean(), [1.0]);
+/// ```
 pub trait Likelihood: Module + ModuleDisplay + Sync + 'static {
     /// What the network returns for a batch.
     type Output: Clone + Send + 'static;
@@ -25,13 +96,47 @@ pub trait Likelihood: Module + ModuleDisplay + Sync + 'static {
     type Predictive;
 
     /// `−ln p(target | output)` of each example in nats, of shape `[batch]`.
+    ///
+    /// Does not read the targets back from their device, where that would wait for all that is under way. An example
+    /// whose target has no meaning gets NaN instead of a number; [`check_target`](Self::check_target) says why.
     fn nll(&self, output: Self::Output, target: Self::Target) -> Tensor<1>;
 
     /// What the metrics need to know of a batch, from the outputs of one or more draws.
     fn evaluate(&self, outputs: Vec<Self::Output>, target: Self::Target) -> Self::Evaluation;
 
     /// The predictive distribution: the equal mixture over the outputs of one or more draws.
-    fn predictive(&self, outputs: Vec<Self::Output>) -> Self::Predictive;
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if an output is not finite.
+    ///
+    /// # Panics
+    ///
+    /// Panics without draws.
+    fn try_predictive(&self, outputs: Vec<Self::Output>) -> Result<Self::Predictive, PredictError>;
+
+    /// [`try_predictive`](Self::try_predictive) of outputs that are finite.
+    ///
+    /// # Panics
+    ///
+    /// Panics without draws, and if an output is not finite.
+    fn predictive(&self, outputs: Vec<Self::Output>) -> Self::Predictive {
+        match self.try_predictive(outputs) {
+            Ok(predictive) => predictive,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Whether the likelihood gives every target of a batch a meaning: labels in range, counts that are whole numbers,
+    /// nothing NaN. Reads them from their device, so call it on a user's data once, before the training;
+    /// [`check_targets`] does for a whole data loader.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error that names the first target out of range.
+    fn check_target(&self, _target: &Self::Target) -> Result<(), TargetError> {
+        Ok(())
+    }
 }
 
 /// What a training hands to its metrics, besides the loss.

@@ -1,5 +1,7 @@
 //! The predictive distribution of a classification: the mean of the draws' class probabilities.
 
+use super::Predictive;
+use crate::error::PredictError;
 use crate::metric::expected_calibration_error;
 
 /// `p(y | x) = 1/S Σ_s softmax(f_s(x))_y` for each example.
@@ -26,6 +28,8 @@ pub struct CategoricalMixture {
     log_probabilities: Vec<f64>,
     /// `E_s[H[y | s]]` of each example.
     expected_entropy: Vec<f64>,
+    /// How many draws find each class most probable, in the order of the probabilities.
+    votes: Vec<u32>,
     classes: usize,
     draws: usize,
 }
@@ -38,13 +42,32 @@ impl CategoricalMixture {
     /// Panics without draws or classes, if the draws differ in length, if a length is no multiple of `classes`, or if a
     /// logit is not finite.
     pub fn from_logits(draws: impl IntoIterator<Item = Vec<f64>>, classes: usize) -> Self {
+        match Self::try_from_logits(draws, classes) {
+            Ok(mixture) => mixture,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// [`from_logits`](Self::from_logits) of a network's outputs, which may have become NaN or infinite.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error that names the first logit that is not finite.
+    ///
+    /// # Panics
+    ///
+    /// Panics without draws or classes, if the draws differ in length, or if a length is no multiple of `classes`.
+    pub fn try_from_logits(
+        draws: impl IntoIterator<Item = Vec<f64>>,
+        classes: usize,
+    ) -> Result<Self, PredictError> {
         assert!(
             classes > 0,
             "a categorical distribution needs classes, got 0"
         );
         let mut mixture: Option<Self> = None;
-        for logits in draws {
-            let draw = Self::of_one_draw(logits, classes);
+        for (index, logits) in draws.into_iter().enumerate() {
+            let draw = Self::of_one_draw(index, logits, classes)?;
             match &mut mixture {
                 None => mixture = Some(draw),
                 Some(mixture) => mixture.add(draw),
@@ -60,20 +83,30 @@ impl CategoricalMixture {
         for entropy in &mut mixture.expected_entropy {
             *entropy /= draws;
         }
-        mixture
+        Ok(mixture)
     }
 
-    fn of_one_draw(mut logits: Vec<f64>, classes: usize) -> Self {
+    fn of_one_draw(
+        index: usize,
+        mut logits: Vec<f64>,
+        classes: usize,
+    ) -> Result<Self, PredictError> {
         assert!(
             logits.len().is_multiple_of(classes),
             "a draw needs {classes} logits for each example, got {} in all",
             logits.len()
         );
         if let Some(i) = logits.iter().position(|logit| !logit.is_finite()) {
-            panic!("example {}: a logit is {}", i / classes, logits[i]);
+            return Err(PredictError::NonFinite {
+                draw: index,
+                example: i / classes,
+                what: format!("a logit is {}", logits[i]),
+            });
         }
         let mut expected_entropy = Vec::with_capacity(logits.len() / classes);
-        for row in logits.chunks_mut(classes) {
+        let mut votes = vec![0; logits.len()];
+        for (row, votes) in logits.chunks_mut(classes).zip(votes.chunks_mut(classes)) {
+            votes[most_probable(row).0] = 1;
             let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let sum: f64 = row.iter().map(|logit| (logit - largest).exp()).sum();
             for logit in row.iter_mut() {
@@ -81,12 +114,13 @@ impl CategoricalMixture {
             }
             expected_entropy.push(entropy(row));
         }
-        Self {
+        Ok(Self {
             log_probabilities: logits,
             expected_entropy,
+            votes,
             classes,
             draws: 1,
-        }
+        })
     }
 
     /// Adds a draw to the sums.
@@ -105,6 +139,9 @@ impl CategoricalMixture {
             *sum = log_sum_exp(*sum, added);
         }
         for (sum, added) in self.expected_entropy.iter_mut().zip(draw.expected_entropy) {
+            *sum += added;
+        }
+        for (sum, added) in self.votes.iter_mut().zip(draw.votes) {
             *sum += added;
         }
         self.draws += 1;
@@ -126,6 +163,7 @@ impl CategoricalMixture {
         );
         self.log_probabilities.extend(more.log_probabilities);
         self.expected_entropy.extend(more.expected_entropy);
+        self.votes.extend(more.votes);
     }
 
     /// The number of draws S.
@@ -152,6 +190,10 @@ impl CategoricalMixture {
         self.log_probabilities.chunks(self.classes)
     }
 
+    pub(super) fn row(&self, example: usize) -> &[f64] {
+        &self.log_probabilities[example * self.classes..][..self.classes]
+    }
+
     /// The probability of each class for one example.
     ///
     /// # Panics
@@ -163,8 +205,8 @@ impl CategoricalMixture {
             "there is no example {example}, the predictions are for {}",
             self.len()
         );
-        let row = &self.log_probabilities[example * self.classes..][..self.classes];
-        row.iter().map(|log_p| log_p.exp()).collect()
+        let row = self.row(example).iter();
+        row.map(|log_p| log_p.exp()).collect()
     }
 
     /// The most probable class of each example; the first of equals.
@@ -196,6 +238,15 @@ impl CategoricalMixture {
         // Never negative but for rounding.
         pairs
             .map(|(total, expected)| (total - expected).max(0.0))
+            .collect()
+    }
+
+    /// The share of draws that find another class most probable than most of them do (Freeman 1965; Gal 2016): zero where
+    /// all draws name the same class, however unsure each of them is.
+    pub fn variation_ratio(&self) -> Vec<f64> {
+        let votes = self.votes.chunks(self.classes);
+        let most = votes.map(|votes| votes.iter().copied().max().unwrap_or(0));
+        most.map(|most| 1.0 - f64::from(most) / self.draws as f64)
             .collect()
     }
 
@@ -254,6 +305,16 @@ impl CategoricalMixture {
         if let Some(label) = labels.iter().find(|label| **label >= self.classes) {
             panic!("there is no class {label} among {}", self.classes);
         }
+    }
+}
+
+impl Predictive for CategoricalMixture {
+    fn append(&mut self, more: Self) {
+        CategoricalMixture::append(self, more);
+    }
+
+    fn examples(&self) -> usize {
+        self.len()
     }
 }
 

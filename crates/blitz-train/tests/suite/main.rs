@@ -6,20 +6,24 @@ mod calibration;
 #[rustfmt::skip]
 mod calibration_reference;
 mod classification;
+mod components;
 mod conformal;
 mod conjugate;
 mod elbo;
 mod fused_adam;
 mod learner;
 mod likelihood;
+mod likelihoods;
 mod metric;
 mod metric_functions;
 #[allow(clippy::approx_constant)]
 #[rustfmt::skip]
 mod metric_reference;
 mod metric_theory;
+mod mixtures;
 mod predict;
 mod scale_out;
+mod stream;
 
 use burn::tensor::Tensor;
 

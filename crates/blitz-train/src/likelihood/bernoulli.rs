@@ -1,0 +1,117 @@
+//! Binary targets.
+
+use burn::config::Config;
+use burn::module::Module;
+use burn::tensor::activation::{log_sigmoid, sigmoid};
+use burn::tensor::{Int, Tensor};
+
+use super::check::{check_labels, check_shapes};
+use super::gaussian::to_f64;
+use super::{ClassificationEvaluation, Likelihood};
+use crate::error::{PredictError, TargetError};
+use crate::predict::{Bernoulli, Mixture};
+
+/// Configuration of a [`BernoulliLikelihood`].
+///
+/// | field | default | meaning |
+/// |---|---|---|
+/// | `targets` | 1 | the number of target columns, each with an answer of its own |
+#[derive(Config, Debug, PartialEq, Eq)]
+pub struct BernoulliLikelihoodConfig {
+    /// The number of target columns.
+    #[config(default = 1)]
+    pub targets: usize,
+}
+
+impl BernoulliLikelihoodConfig {
+    /// The likelihood. It has no parameters, so it needs no device.
+    ///
+    /// # Panics
+    ///
+    /// Panics without target columns.
+    pub fn init(&self) -> BernoulliLikelihood {
+        assert!(self.targets > 0, "a likelihood needs target columns, got 0");
+        BernoulliLikelihood {
+            targets: self.targets,
+        }
+    }
+}
+
+/// `p(y | f) = Π_k σ(f_k)^{y_k} σ(−f_k)^{1 − y_k}`: the network's output holds the logit of each target's being 1.
+///
+/// ```
+/// use blitz_train::{BernoulliLikelihoodConfig, Likelihood};
+/// use burn::tensor::{Device, Int, Tensor};
+///
+/// let device = Device::flex();
+/// let likelihood = BernoulliLikelihoodConfig::new().init();
+/// let logits = Tensor::<2>::from_floats([[3f32.ln()]], &device);
+/// let nll = likelihood.nll(logits, Tensor::<2, Int>::from_ints([[1]], &device)).into_scalar::<f32>();
+/// assert!((nll + 0.75f32.ln()).abs() < 1e-6);
+/// ```
+#[derive(Module, Debug)]
+pub struct BernoulliLikelihood {
+    /// The number of target columns.
+    pub targets: usize,
+}
+
+impl Likelihood for BernoulliLikelihood {
+    type Output = Tensor<2>;
+    type Target = Tensor<2, Int>;
+    type Evaluation = ClassificationEvaluation;
+    type Predictive = Mixture<Bernoulli>;
+
+    /// # Panics
+    ///
+    /// Panics unless `output` and `target` have the shape `[batch, targets]`.
+    fn nll(&self, output: Tensor<2>, target: Tensor<2, Int>) -> Tensor<1> {
+        let targets = self.targets;
+        check_shapes("Bernoulli", targets, targets, output.dims(), target.dims());
+        let bad = target
+            .clone()
+            .lower_elem(0)
+            .bool_or(target.clone().greater_elem(1));
+        // −ln σ(±f): one logarithm of a sigmoid for both answers, since ln(1 − σ) would lose its digits.
+        let sign = target.float().mul_scalar(2.0) - 1.0;
+        log_sigmoid(output * sign)
+            .neg()
+            .mask_fill(bad, f32::NAN)
+            .sum_dim(1)
+            .squeeze_dim(1)
+    }
+
+    /// Of several target columns each answer counts as one.
+    fn evaluate(
+        &self,
+        outputs: Vec<Tensor<2>>,
+        target: Tensor<2, Int>,
+    ) -> ClassificationEvaluation {
+        // Off the graph first: no metric is differentiated.
+        let draws = outputs.len() as f64;
+        let sum = outputs
+            .into_iter()
+            .map(|output| sigmoid(output.without_autodiff()))
+            .reduce(|sum, draw| sum + draw);
+        let Some(sum) = sum else {
+            panic!("an evaluation needs at least one draw, got 0");
+        };
+        let answers = target.dims()[0] * self.targets;
+        let ones = sum.div_scalar(draws).reshape([answers, 1]);
+        ClassificationEvaluation {
+            probabilities: Tensor::cat(vec![ones.clone().neg() + 1.0, ones], 1),
+            target: target.reshape([answers]),
+        }
+    }
+
+    fn try_predictive(&self, outputs: Vec<Tensor<2>>) -> Result<Mixture<Bernoulli>, PredictError> {
+        let draw = |output| {
+            let logits = to_f64(output).into_iter();
+            logits.map(|logit| Bernoulli { logit }).collect()
+        };
+        Mixture::try_from_draws(outputs.into_iter().map(draw), self.targets)
+    }
+
+    fn check_target(&self, target: &Tensor<2, Int>) -> Result<(), TargetError> {
+        check_labels(target, self.targets, "0 or 1", |y| y == 0.0 || y == 1.0)
+    }
+}

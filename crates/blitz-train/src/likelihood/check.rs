@@ -1,0 +1,88 @@
+//! Targets and outputs that don't fit.
+
+use burn::tensor::{Int, Tensor, TensorData};
+
+use crate::error::TargetError;
+#[cfg(feature = "train")]
+use crate::{Batch, CheckError, Likelihood};
+
+/// Reads every target of a data loader once and says which one the likelihood has no meaning for, if any.
+///
+/// For data of users, before a training on it, in which such a target would only show as a loss that is NaN.
+///
+/// # Errors
+///
+/// Returns an error that names the first such target, or if the loader fails.
+#[cfg(feature = "train")]
+pub fn check_targets<I, L: Likelihood>(
+    likelihood: &L,
+    loader: &dyn burn::data::dataloader::DataLoader<Batch<I, L::Target>>,
+) -> Result<(), CheckError> {
+    let mut batches = loader.iter();
+    let mut before = 0;
+    while let Some(batch) = batches.next() {
+        likelihood
+            .check_target(&batch?.targets)
+            .map_err(|error| TargetError {
+                example: error.example + before,
+                ..error
+            })?;
+        before = batches.progress().items_processed;
+    }
+    Ok(())
+}
+
+/// The first of `[batch, targets]` values that is not as it must be.
+pub(super) fn check_values(
+    target: &Tensor<2>,
+    needs: &str,
+    good: impl Fn(f64) -> bool,
+) -> Result<(), TargetError> {
+    check_data(target.to_data(), target.dims()[1], needs, good)
+}
+
+/// The first of `[batch, targets]` labels that is not as it must be.
+pub(super) fn check_labels<const D: usize>(
+    target: &Tensor<D, Int>,
+    columns: usize,
+    needs: &str,
+    good: impl Fn(f64) -> bool,
+) -> Result<(), TargetError> {
+    check_data(target.to_data(), columns, needs, good)
+}
+
+fn check_data(
+    data: TensorData,
+    columns: usize,
+    needs: &str,
+    good: impl Fn(f64) -> bool,
+) -> Result<(), TargetError> {
+    match data.iter::<f64>().enumerate().find(|(_, y)| !good(*y)) {
+        None => Ok(()),
+        Some((i, value)) => Err(TargetError {
+            example: i / columns,
+            column: i % columns,
+            value,
+            needs: needs.to_string(),
+        }),
+    }
+}
+
+/// # Panics
+///
+/// Panics unless outputs have the shape `[batch, outputs]` and targets the shape `[batch, targets]`: broadcasting would
+/// silently compare every output with every target.
+#[track_caller]
+pub(super) fn check_shapes(
+    name: &str,
+    outputs: usize,
+    targets: usize,
+    output: [usize; 2],
+    target: [usize; 2],
+) {
+    assert!(
+        output == [target[0], outputs] && target[1] == targets,
+        "a {name} likelihood of {targets} target columns needs outputs of shape [batch, {outputs}] and targets of shape \
+         [batch, {targets}], got {output:?} and {target:?}"
+    );
+}

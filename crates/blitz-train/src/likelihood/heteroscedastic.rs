@@ -1,0 +1,162 @@
+//! Real-valued targets with normal noise that depends on the input.
+
+use burn::config::Config;
+use burn::module::Module;
+use burn::tensor::Tensor;
+use burn::tensor::activation::softplus;
+
+use super::check::{check_shapes, check_values};
+use super::gaussian::{standard_normal_cdf, to_f64};
+use super::{Likelihood, RegressionEvaluation};
+use crate::error::{PredictError, TargetError};
+use crate::predict::{Mixture, Normal, NormalMixture};
+
+/// Configuration of a [`HeteroscedasticLikelihood`].
+///
+/// | field | default | meaning |
+/// |---|---|---|
+/// | `targets` | 1 | the number of target columns; the network returns twice as many |
+/// | `min_std` | 1e-3 | the least deviation, in the units of the targets, above 0 |
+/// | `beta` | 0 | the exponent β of the β-NLL's gradient, in [0, 1] |
+#[derive(Config, Debug, PartialEq)]
+pub struct HeteroscedasticLikelihoodConfig {
+    /// The number of target columns.
+    #[config(default = 1)]
+    pub targets: usize,
+    /// The least deviation.
+    #[config(default = 1e-3)]
+    pub min_std: f64,
+    /// The exponent β of the β-NLL's gradient.
+    #[config(default = 0.0)]
+    pub beta: f64,
+}
+
+impl HeteroscedasticLikelihoodConfig {
+    /// The likelihood. It has no parameters, so it needs no device.
+    ///
+    /// # Panics
+    ///
+    /// Panics if a value is out of its range.
+    pub fn init(&self) -> HeteroscedasticLikelihood {
+        assert!(self.targets > 0, "a likelihood needs target columns, got 0");
+        assert!(
+            self.min_std.is_finite() && self.min_std > 0.0,
+            "the least deviation must be positive and finite, got {}",
+            self.min_std
+        );
+        assert!(
+            (0.0..=1.0).contains(&self.beta),
+            "the exponent of the β-NLL must lie in [0, 1], got {}",
+            self.beta
+        );
+        HeteroscedasticLikelihood {
+            targets: self.targets,
+            min_std: self.min_std,
+            beta: self.beta,
+        }
+    }
+}
+
+/// `p(y | f) = Π_k N(y_k; m_k, σ_k²)` with `σ_k = min_std + exp(s_k)`: the network returns first all means `m`, then
+/// all log-deviations `s`, `[batch, 2 · targets]` together.
+///
+/// The second output is a *logarithm* rather than a deviation before its softplus, since the Fisher information of `ln σ`
+/// is 2 whatever the units and the noise, where that of a softplus vanishes as `2/σ²` for large deviations; and since
+/// `ln σ`, which the density needs, is then there without a logarithm of something that may have underflowed. The least
+/// deviation is added, not clamped to, so that its gradient never quite stops: `ln σ = ln min_std + softplus(s − ln min_std)`,
+/// for which neither end overflows. It also keeps the density bounded where the network fits a target exactly. What
+/// speaks for a softplus is far extrapolation, where `exp(s)` grows without measure.
+///
+/// With `beta` above 0 the gradient of each target's term is weighted by `σ^{2β}` (Seitzer et al. 2022, the β-NLL), which
+/// keeps the mean learning where the noise is large; they recommend 0.5. The *value* stays the negative log likelihood,
+/// but what is descended is then no longer the gradient of an evidence bound.
+///
+/// ```
+/// use blitz_train::{HeteroscedasticLikelihoodConfig, Likelihood};
+/// use burn::tensor::{Device, Tensor};
+///
+/// let device = Device::flex();
+/// let likelihood = HeteroscedasticLikelihoodConfig::new().init();
+/// let output = Tensor::<2>::from_floats([[1.0, 1.999f32.ln()]], &device);
+/// let nll = likelihood.nll(output, Tensor::from_floats([[3.0]], &device)).into_scalar::<f32>();
+/// // ln(2 sqrt(2π)) + 1/2
+/// assert!((nll - 2.112_085_7).abs() < 1e-6);
+/// ```
+#[derive(Module, Debug)]
+pub struct HeteroscedasticLikelihood {
+    /// The number of target columns.
+    pub targets: usize,
+    /// The least deviation.
+    pub min_std: f64,
+    /// The exponent β of the β-NLL's gradient.
+    pub beta: f64,
+}
+
+impl HeteroscedasticLikelihood {
+    fn split(&self, output: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
+        let mean = output.clone().narrow(1, 0, self.targets);
+        let floor = self.min_std.ln();
+        let above = output.narrow(1, self.targets, self.targets) - floor;
+        (mean, softplus(above, 1.0) + floor)
+    }
+}
+
+impl Likelihood for HeteroscedasticLikelihood {
+    type Output = Tensor<2>;
+    type Target = Tensor<2>;
+    type Evaluation = RegressionEvaluation;
+    type Predictive = NormalMixture;
+
+    /// # Panics
+    ///
+    /// Panics unless `output` has the shape `[batch, 2 · targets]` and `target` the shape `[batch, targets]`.
+    fn nll(&self, output: Tensor<2>, target: Tensor<2>) -> Tensor<1> {
+        let targets = self.targets;
+        check_shapes(
+            "heteroscedastic",
+            2 * targets,
+            targets,
+            output.dims(),
+            target.dims(),
+        );
+        let (mean, log_std) = self.split(output);
+        let z = (target - mean) * log_std.clone().neg().exp();
+        let mut nll = z.square().mul_scalar(0.5) + log_std.clone();
+        if self.beta > 0.0 {
+            let weight = log_std.detach().mul_scalar(2.0 * self.beta).exp();
+            let weighted = weight * nll.clone();
+            // The value of the one, the gradient of the other.
+            nll = nll.detach() + (weighted.clone() - weighted.detach());
+        }
+        nll.add_scalar(0.5 * std::f64::consts::TAU.ln())
+            .sum_dim(1)
+            .squeeze_dim(1)
+    }
+
+    fn evaluate(&self, outputs: Vec<Tensor<2>>, target: Tensor<2>) -> RegressionEvaluation {
+        let outputs = outputs.into_iter().map(Tensor::without_autodiff);
+        let (means, log_stds): (Vec<_>, Vec<_>) = outputs.map(|output| self.split(output)).unzip();
+        RegressionEvaluation::new(means, target, |y, mean| {
+            let log_std: Tensor<3> = Tensor::stack(log_stds, 0);
+            standard_normal_cdf((y - mean) * log_std.neg().exp())
+        })
+    }
+
+    fn try_predictive(&self, outputs: Vec<Tensor<2>>) -> Result<NormalMixture, PredictError> {
+        let draw = |output: Tensor<2>| {
+            let values = to_f64(output);
+            let normal = |row: &[f64], k: usize| Normal {
+                mean: row[k],
+                std: self.min_std + row[self.targets + k].exp(),
+            };
+            let rows = values.chunks(2 * self.targets);
+            rows.flat_map(|row| (0..self.targets).map(move |k| normal(row, k)))
+                .collect()
+        };
+        Mixture::try_from_draws(outputs.into_iter().map(draw), self.targets)
+    }
+
+    fn check_target(&self, target: &Tensor<2>) -> Result<(), TargetError> {
+        check_values(target, "a finite number", f64::is_finite)
+    }
+}

@@ -1,0 +1,114 @@
+//! Real-valued targets with Laplace noise: the median instead of the mean.
+
+use burn::config::Config;
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor};
+
+use super::check::{check_shapes, check_values};
+use super::gaussian::to_f64;
+use super::positive::log_param;
+use super::{Likelihood, NoiseLevel, RegressionEvaluation};
+use crate::error::{PredictError, TargetError};
+use crate::predict::{Laplace, Mixture};
+
+/// Configuration of a [`LaplaceLikelihood`].
+///
+/// | field | default | meaning |
+/// |---|---|---|
+/// | `targets` | 1 | the number of target columns |
+/// | `scale` | learned, from 0.5 | the scale b, the mean absolute deviation, in the units of the targets |
+#[derive(Config, Debug, PartialEq)]
+pub struct LaplaceLikelihoodConfig {
+    /// The number of target columns.
+    #[config(default = 1)]
+    pub targets: usize,
+    /// The mean absolute deviation, the same for every example.
+    #[config(default = "NoiseLevel::Learned(0.5)")]
+    pub scale: NoiseLevel,
+}
+
+impl LaplaceLikelihoodConfig {
+    /// The likelihood.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the scale is not positive and finite, or without target columns.
+    pub fn init(&self, device: &Device) -> LaplaceLikelihood {
+        LaplaceLikelihood {
+            log_scale: log_param("scale", self.scale, self.targets, device),
+        }
+    }
+}
+
+/// `p(y | f) = Π_k exp(−|y_k − f_k| / b_k) / 2b_k`: the network's output is the median, the scale is the same for every
+/// example.
+///
+/// ```
+/// use blitz_train::{LaplaceLikelihoodConfig, Likelihood, NoiseLevel};
+/// use burn::tensor::{Device, Tensor};
+///
+/// let device = Device::flex();
+/// let likelihood = LaplaceLikelihoodConfig::new().with_scale(NoiseLevel::Fixed(2.0)).init(&device);
+/// let output = Tensor::<2>::from_floats([[1.0]], &device);
+/// let nll = likelihood.nll(output, Tensor::from_floats([[3.0]], &device)).into_scalar::<f32>();
+/// assert!((nll - (4f32.ln() + 1.0)).abs() < 1e-6);
+/// ```
+#[derive(Module, Debug)]
+pub struct LaplaceLikelihood {
+    /// ln b of each target column.
+    pub log_scale: Param<Tensor<1>>,
+}
+
+impl LaplaceLikelihood {
+    /// The scale b of each target column.
+    pub fn scale(&self) -> Vec<f64> {
+        to_f64(self.log_scale.val().exp())
+    }
+}
+
+impl Likelihood for LaplaceLikelihood {
+    type Output = Tensor<2>;
+    type Target = Tensor<2>;
+    type Evaluation = RegressionEvaluation;
+    type Predictive = Mixture<Laplace>;
+
+    /// # Panics
+    ///
+    /// Panics unless `output` and `target` have the shape `[batch, targets]`.
+    fn nll(&self, output: Tensor<2>, target: Tensor<2>) -> Tensor<1> {
+        let [targets] = self.log_scale.shape().dims();
+        check_shapes("Laplace", targets, targets, output.dims(), target.dims());
+        let log_scale: Tensor<2> = self.log_scale.val().unsqueeze();
+        let distance = (target - output).abs() / log_scale.clone().exp();
+        (distance + log_scale)
+            .add_scalar(std::f64::consts::LN_2)
+            .sum_dim(1)
+            .squeeze_dim(1)
+    }
+
+    fn evaluate(&self, outputs: Vec<Tensor<2>>, target: Tensor<2>) -> RegressionEvaluation {
+        let scale = self.log_scale.val().without_autodiff().exp();
+        RegressionEvaluation::new(outputs, target, |y, median| {
+            let z = (y - median) / scale.unsqueeze();
+            let beyond = z.clone().abs().neg().exp().neg() + 1.0;
+            z.sign() * beyond.mul_scalar(0.5) + 0.5
+        })
+    }
+
+    fn try_predictive(&self, outputs: Vec<Tensor<2>>) -> Result<Mixture<Laplace>, PredictError> {
+        let scale = self.scale();
+        let draw = |output| {
+            let pairs = to_f64(output).into_iter().zip(scale.iter().cycle());
+            let laplace = |(location, scale): (f64, &f64)| Laplace {
+                location,
+                scale: *scale,
+            };
+            pairs.map(laplace).collect()
+        };
+        Mixture::try_from_draws(outputs.into_iter().map(draw), scale.len())
+    }
+
+    fn check_target(&self, target: &Tensor<2>) -> Result<(), TargetError> {
+        check_values(target, "a finite number", f64::is_finite)
+    }
+}

@@ -1,0 +1,166 @@
+//! Counts that vary more than Poisson's.
+
+use burn::config::Config;
+use burn::module::{Module, Param};
+use burn::tensor::activation::relu;
+use burn::tensor::{Device, Tensor};
+
+use super::check::check_shapes;
+use super::count::{MAX_LOG_RATE, bad_counts, check_counts};
+use super::gaussian::to_f64;
+use super::positive::log_param;
+use super::special::{exp_m1, stirling_remainder};
+use super::{Likelihood, NoiseLevel, PointEvaluation};
+use crate::error::{PredictError, TargetError};
+use crate::predict::{Mixture, NegativeBinomial};
+
+/// Configuration of a [`NegativeBinomialLikelihood`].
+///
+/// | field | default | meaning |
+/// |---|---|---|
+/// | `targets` | 1 | the number of target columns |
+/// | `dispersion` | learned, from 0.5 | α, above 0: the variance is μ + α μ² |
+#[derive(Config, Debug, PartialEq)]
+pub struct NegativeBinomialLikelihoodConfig {
+    /// The number of target columns.
+    #[config(default = 1)]
+    pub targets: usize,
+    /// The dispersion, the same for every example.
+    #[config(default = "NoiseLevel::Learned(0.5)")]
+    pub dispersion: NoiseLevel,
+}
+
+impl NegativeBinomialLikelihoodConfig {
+    /// The likelihood.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the dispersion is not positive and finite, or without target columns.
+    pub fn init(&self, device: &Device) -> NegativeBinomialLikelihood {
+        NegativeBinomialLikelihood {
+            log_dispersion: log_param("dispersion", self.dispersion, self.targets, device),
+        }
+    }
+}
+
+/// `p(y | f) = Π_k Γ(y + r) / (Γ(r) y!) (r/(r + μ))^r (μ/(r + μ))^y` with `μ = exp(f)` and `r = 1/α`: the network's output is
+/// the log mean, the variance `μ + α μ²`.
+///
+/// As α goes to zero the counts become Poisson's. The shares of an exposure are as with
+/// [`PoissonLikelihood`](super::PoissonLikelihood).
+///
+/// ```
+/// use blitz_train::{Likelihood, NegativeBinomialLikelihoodConfig, NoiseLevel};
+/// use burn::tensor::{Device, Tensor};
+///
+/// let device = Device::flex();
+/// let likelihood =
+///     NegativeBinomialLikelihoodConfig::new().with_dispersion(NoiseLevel::Fixed(1.0)).init(&device);
+/// let output = Tensor::<2>::from_floats([[0.0]], &device);
+/// let nll = likelihood.nll(output, Tensor::from_floats([[3.0]], &device)).into_scalar::<f32>();
+/// // With α = 1 and μ = 1 it is geometric: 2⁻⁴.
+/// assert!((nll - 16f32.ln()).abs() < 1e-6);
+/// ```
+#[derive(Module, Debug)]
+pub struct NegativeBinomialLikelihood {
+    /// ln α of each target column.
+    pub log_dispersion: Param<Tensor<1>>,
+}
+
+impl NegativeBinomialLikelihood {
+    /// The dispersion α of each target column.
+    pub fn dispersion(&self) -> Vec<f64> {
+        to_f64(self.log_dispersion.val().exp())
+    }
+}
+
+impl Likelihood for NegativeBinomialLikelihood {
+    type Output = Tensor<2>;
+    type Target = Tensor<2>;
+    type Evaluation = PointEvaluation;
+    type Predictive = Mixture<NegativeBinomial>;
+
+    /// # Panics
+    ///
+    /// Panics unless `output` and `target` have the shape `[batch, targets]`.
+    fn nll(&self, output: Tensor<2>, target: Tensor<2>) -> Tensor<1> {
+        let [targets] = self.log_dispersion.shape().dims();
+        check_shapes(
+            "negative binomial",
+            targets,
+            targets,
+            output.dims(),
+            target.dims(),
+        );
+        let bad = bad_counts(&target);
+        let zero = target.clone().equal_elem(0.0);
+        let log_dispersion: Tensor<2> = self.log_dispersion.val().unsqueeze();
+        let r = log_dispersion.neg().exp().expand(output.dims());
+        // The loss grows as r f beyond.
+        let beyond = relu(output.clone() - MAX_LOG_RATE) * r.clone();
+        let log_mean = output.clamp_max(MAX_LOG_RATE);
+        let mean = log_mean.clone().exp();
+        // Written around the difference of y and μ, as Poisson's, to which it goes term by term as r grows: the textbook's
+        // `ln Γ(y + r) − ln Γ(r)` has no digits left then.
+        let y = target.clamp_min(1.0);
+        let t = (y.clone().log() - log_mean.clone()).mask_fill(zero.clone(), 0.0);
+        let excess = (y.clone() * exp_m1(t.clone().neg())).mask_where(zero.clone(), mean.clone());
+        let constant = y
+            .clone()
+            .mul_scalar(std::f64::consts::TAU)
+            .log()
+            .mul_scalar(0.5)
+            + (y.clone() / r.clone()).log1p().mul_scalar(0.5)
+            + stirling_remainder(y.clone())
+            + stirling_remainder(r.clone())
+            - stirling_remainder(r.clone() + y.clone());
+        let constant = constant.mask_fill(zero.clone(), 0.0);
+        let y = y.mask_fill(zero, 0.0);
+        // l = ln((r + μ) / (r + y)), as a logarithm of 1 + q unless q is near −1.
+        let total = r.clone() + y.clone();
+        let q = excess / total.clone();
+        let far = q.clone().lower_elem(-0.5);
+        let l = q.clone().clamp_min(-0.5).log1p();
+        let l = l.mask_where(far, (r.clone() + mean).log() - total.log());
+        // −ln p = y (t + l) + r l + …, where t and l cancel if both counts are large against r: their sum is a logarithm of
+        // 1 + u.
+        let mean = log_mean.clamp_min(-MAX_LOG_RATE).exp();
+        let u = (q * r.clone() / mean).neg();
+        let far = u
+            .clone()
+            .lower_elem(-0.5)
+            .bool_or(u.clone().greater_elem(1.0));
+        let both = u.clamp(-0.5, 1.0).log1p().mask_where(far, t + l.clone());
+        (y * both + r * l + constant + beyond)
+            .mask_fill(bad, f32::NAN)
+            .sum_dim(1)
+            .squeeze_dim(1)
+    }
+
+    fn evaluate(&self, outputs: Vec<Tensor<2>>, target: Tensor<2>) -> PointEvaluation {
+        let means = outputs
+            .into_iter()
+            .map(|output| output.without_autodiff().exp());
+        PointEvaluation::new(means.collect(), target)
+    }
+
+    fn try_predictive(
+        &self,
+        outputs: Vec<Tensor<2>>,
+    ) -> Result<Mixture<NegativeBinomial>, PredictError> {
+        let dispersion = self.dispersion();
+        let draw = |output| {
+            let pairs = to_f64(output).into_iter().zip(dispersion.iter().cycle());
+            let negative_binomial = |(log_mean, dispersion): (f64, &f64)| NegativeBinomial {
+                log_mean,
+                dispersion: *dispersion,
+            };
+            pairs.map(negative_binomial).collect()
+        };
+        Mixture::try_from_draws(outputs.into_iter().map(draw), dispersion.len())
+    }
+
+    fn check_target(&self, target: &Tensor<2>) -> Result<(), TargetError> {
+        check_counts(target)
+    }
+}

@@ -1,0 +1,149 @@
+//! Real-valued targets with heavy-tailed noise: outliers pull less.
+
+use burn::config::Config;
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor};
+
+use super::check::{check_shapes, check_values};
+use super::gaussian::to_f64;
+use super::positive::log_param;
+use super::special::{log1p_square, stirling_remainder};
+use super::{Likelihood, NoiseLevel, PointEvaluation};
+use crate::error::{PredictError, TargetError};
+use crate::predict::{Mixture, StudentT};
+
+/// The degrees of freedom ν of Student's t.
+#[derive(Config, Debug, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum DegreesOfFreedom {
+    /// Known, and kept.
+    Fixed(f64),
+    /// Learned from the data by maximum likelihood, starting here.
+    Learned(f64),
+}
+
+/// Configuration of a [`StudentTLikelihood`].
+///
+/// | field | default | meaning |
+/// |---|---|---|
+/// | `targets` | 1 | the number of target columns |
+/// | `scale` | learned, from 0.5 | the scale σ, in the units of the targets; the deviation is σ √(ν / (ν − 2)) |
+/// | `degrees_of_freedom` | 4, fixed | ν: towards infinity the noise becomes normal; above 2 it has a variance |
+#[derive(Config, Debug, PartialEq)]
+pub struct StudentTLikelihoodConfig {
+    /// The number of target columns.
+    #[config(default = 1)]
+    pub targets: usize,
+    /// The scale, the same for every example.
+    #[config(default = "NoiseLevel::Learned(0.5)")]
+    pub scale: NoiseLevel,
+    /// The degrees of freedom, the same for every example.
+    #[config(default = "DegreesOfFreedom::Fixed(4.0)")]
+    pub degrees_of_freedom: DegreesOfFreedom,
+}
+
+impl StudentTLikelihoodConfig {
+    /// The likelihood.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the scale or the degrees of freedom are not positive and finite, or without target columns.
+    pub fn init(&self, device: &Device) -> StudentTLikelihood {
+        let nu = match self.degrees_of_freedom {
+            DegreesOfFreedom::Fixed(nu) => NoiseLevel::Fixed(nu),
+            DegreesOfFreedom::Learned(nu) => NoiseLevel::Learned(nu),
+        };
+        StudentTLikelihood {
+            log_scale: log_param("scale", self.scale, self.targets, device),
+            log_degrees_of_freedom: log_param("degrees of freedom", nu, self.targets, device),
+        }
+    }
+}
+
+/// `p(y | f) = Π_k t_ν((y_k − f_k) / σ_k) / σ_k`: the network's output is the location.
+///
+/// The loss of an outlier grows with the logarithm of its distance, not with the square.
+///
+/// ```
+/// use blitz_train::{DegreesOfFreedom, Likelihood, NoiseLevel, StudentTLikelihoodConfig};
+/// use burn::tensor::{Device, Tensor};
+///
+/// let device = Device::flex();
+/// let likelihood = StudentTLikelihoodConfig::new()
+///     .with_scale(NoiseLevel::Fixed(1.0))
+///     .with_degrees_of_freedom(DegreesOfFreedom::Fixed(1.0))
+///     .init(&device);
+/// let output = Tensor::<2>::from_floats([[1.0]], &device);
+/// let nll = likelihood.nll(output, Tensor::from_floats([[2.0]], &device)).into_scalar::<f32>();
+/// // With one degree of freedom it is Cauchy's: 1 / (π (1 + z²)).
+/// assert!((nll - std::f32::consts::TAU.ln()).abs() < 1e-6);
+/// ```
+#[derive(Module, Debug)]
+pub struct StudentTLikelihood {
+    /// ln σ of each target column.
+    pub log_scale: Param<Tensor<1>>,
+    /// ln ν of each target column.
+    pub log_degrees_of_freedom: Param<Tensor<1>>,
+}
+
+impl StudentTLikelihood {
+    /// The scale σ of each target column.
+    pub fn scale(&self) -> Vec<f64> {
+        to_f64(self.log_scale.val().exp())
+    }
+
+    /// The degrees of freedom ν of each target column.
+    pub fn degrees_of_freedom(&self) -> Vec<f64> {
+        to_f64(self.log_degrees_of_freedom.val().exp())
+    }
+}
+
+impl Likelihood for StudentTLikelihood {
+    type Output = Tensor<2>;
+    type Target = Tensor<2>;
+    type Evaluation = PointEvaluation;
+    type Predictive = Mixture<StudentT>;
+
+    /// # Panics
+    ///
+    /// Panics unless `output` and `target` have the shape `[batch, targets]`.
+    fn nll(&self, output: Tensor<2>, target: Tensor<2>) -> Tensor<1> {
+        let [targets] = self.log_scale.shape().dims();
+        check_shapes("Student-t", targets, targets, output.dims(), target.dims());
+        let log_scale: Tensor<2> = self.log_scale.val().unsqueeze();
+        let log_nu: Tensor<2> = self.log_degrees_of_freedom.val().unsqueeze();
+        let half = log_nu.clone().exp().mul_scalar(0.5);
+        // ln Γ(a + ½) − ln Γ(a) − ½ ln a for a = ν/2, without the terms that cancel at many degrees of freedom: it goes to
+        // zero with 1/ν.
+        let gammas = half.clone() * half.clone().recip().mul_scalar(0.5).log1p() - 0.5
+            + stirling_remainder(half.clone() + 0.5)
+            - stirling_remainder(half.clone());
+        let w = (target - output) * (log_scale.clone() + log_nu.mul_scalar(0.5)).neg().exp();
+        ((half + 0.5) * log1p_square(w) + log_scale - gammas)
+            .add_scalar(0.5 * std::f64::consts::TAU.ln())
+            .sum_dim(1)
+            .squeeze_dim(1)
+    }
+
+    fn evaluate(&self, outputs: Vec<Tensor<2>>, target: Tensor<2>) -> PointEvaluation {
+        PointEvaluation::new(outputs, target)
+    }
+
+    fn try_predictive(&self, outputs: Vec<Tensor<2>>) -> Result<Mixture<StudentT>, PredictError> {
+        let (scale, nu) = (self.scale(), self.degrees_of_freedom());
+        let draw = |output| {
+            let locations = to_f64(output).into_iter().enumerate();
+            let student = |(i, location): (usize, f64)| StudentT {
+                location,
+                scale: scale[i % scale.len()],
+                degrees_of_freedom: nu[i % nu.len()],
+            };
+            locations.map(student).collect()
+        };
+        Mixture::try_from_draws(outputs.into_iter().map(draw), scale.len())
+    }
+
+    fn check_target(&self, target: &Tensor<2>) -> Result<(), TargetError> {
+        check_values(target, "a finite number", f64::is_finite)
+    }
+}

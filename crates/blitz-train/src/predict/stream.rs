@@ -1,0 +1,224 @@
+//! Predicting a whole data loader, batch after batch, each from the same draws.
+
+use blitz_layers::blitz_core::BayesianModule;
+use burn::config::Config;
+use burn::data::dataloader::{DataLoader, Progress};
+
+use super::Predictive;
+use crate::error::PredictError;
+use crate::learner::{Batch, Network};
+use crate::likelihood::Likelihood;
+
+/// What becomes of a draw's weights between two batches.
+#[derive(Config, Debug, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DrawnWeights {
+    /// Each draw is made once, as a network of its own: S times the memory of the Bayesian weights, shared ones counted
+    /// once. The network of a draw is [`sample_network`](BayesianModule::sample_network), with shared weights for
+    /// a whole batch whatever the layers' estimator in training.
+    Kept,
+    /// Made again by seed for every batch: the memory of one draw, and the noise of S draws for each batch. The same as
+    /// [`ElboModel::predict`](crate::ElboModel::predict) on the batch with every estimator.
+    Redrawn,
+}
+
+/// Configuration of a [`Predictor`].
+///
+/// | field | default | meaning |
+/// |---|---|---|
+/// | `samples` | | the number of draws S |
+/// | `seed` | 0 | the seed of the draws `0 .. samples` |
+/// | `weights` | kept | whether a draw's weights are kept between batches |
+#[derive(Config, Debug, PartialEq, Eq)]
+pub struct PredictorConfig {
+    /// The number of draws.
+    pub samples: usize,
+    /// The seed of the draws.
+    #[config(default = 0)]
+    pub seed: u64,
+    /// Whether a draw's weights are kept between batches.
+    #[config(default = "DrawnWeights::Kept")]
+    pub weights: DrawnWeights,
+}
+
+impl PredictorConfig {
+    /// The predictor of a network and its likelihood, off the autodiff graph.
+    ///
+    /// # Panics
+    ///
+    /// Panics without draws.
+    pub fn init<N: Network, L: Likelihood<Output = N::Output>>(
+        &self,
+        network: &N,
+        likelihood: &L,
+    ) -> Predictor<N, L> {
+        assert!(
+            self.samples > 0,
+            "a prediction needs at least one draw, got 0"
+        );
+        let network = network.valid();
+        let kept = match self.weights {
+            DrawnWeights::Kept => (0..self.samples as u64)
+                .map(|index| network.sample_network(self.seed, index))
+                .collect(),
+            DrawnWeights::Redrawn => Vec::new(),
+        };
+        Predictor {
+            network,
+            likelihood: likelihood.valid(),
+            kept,
+            config: self.clone(),
+        }
+    }
+}
+
+/// Predicts batches, all of them from the same S draws.
+///
+/// No more than one batch's outputs are held at a time besides the predictions so far, and each output is off the
+/// autodiff graph.
+///
+/// ```
+/// use blitz_train::prelude::*;
+/// # use burn::data::dataloader::{DataLoaderBuilder, batcher::Batcher};
+/// # use burn::data::dataset::InMemDataset;
+/// # use burn::module::Module;
+/// # use burn::tensor::{Device, Tensor};
+/// # #[derive(Module, Debug)]
+/// # struct Net { layer: BayesianLinear }
+/// # impl Network for Net {
+/// #     type Input = Tensor<2>;
+/// #     type Output = Tensor<2>;
+/// #     fn forward(&self, input: Tensor<2>) -> Tensor<2> { self.layer.forward(input) }
+/// # }
+/// # struct Columns;
+/// # impl Batcher<f32, Batch<Tensor<2>, Tensor<2>>> for Columns {
+/// #     fn batch(&self, items: Vec<f32>, device: &Device) -> Batch<Tensor<2>, Tensor<2>> {
+/// #         let x = Tensor::<1>::from_floats(items.as_slice(), device).unsqueeze_dim(1);
+/// #         Batch { inputs: x.clone(), targets: x }
+/// #     }
+/// # }
+/// # let device = Device::flex();
+/// # let net = Net { layer: BayesianLinearConfig::new(1, 1).init(&device) };
+/// # let likelihood = GaussianLikelihoodConfig::new().init(&device);
+/// # let loader = DataLoaderBuilder::new(Columns).batch_size(4).build(InMemDataset::new(vec![0.5f32; 10]));
+/// let predictor = PredictorConfig::new(30).with_seed(7).init(&net, &likelihood);
+/// let mut line = ProgressLine::stderr("predicting");
+/// let all = predictor.predict_all(loader.as_ref(), |progress| line.show(progress))?;
+/// assert_eq!(all.predictive.interval(0.9).len(), 10);
+/// # Ok::<(), PredictError>(())
+/// ```
+#[derive(Debug)]
+pub struct Predictor<N, L> {
+    network: N,
+    likelihood: L,
+    /// The networks of the draws, unless they are made again for each batch.
+    kept: Vec<N>,
+    config: PredictorConfig,
+}
+
+/// The predictions of one batch.
+#[derive(Debug, Clone)]
+pub struct PredictedBatch<P, T> {
+    /// The predictive distributions of its examples.
+    pub predictive: P,
+    /// What was observed, as the data loader gave it.
+    pub targets: T,
+    /// How much of the data loader is predicted, this batch included.
+    pub progress: Progress,
+}
+
+/// The predictions of a data loader.
+#[derive(Debug, Clone)]
+pub struct Predictions<P, T> {
+    /// The predictive distributions, in the order in which the batches came.
+    pub predictive: P,
+    /// What was observed, of each batch, in the same order: a loader with several workers has no fixed one.
+    pub targets: Vec<T>,
+}
+
+impl<N, L> Predictor<N, L>
+where
+    N: Network,
+    L: Likelihood<Output = N::Output>,
+{
+    /// The predictive distributions of one batch.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if an output is not finite.
+    pub fn predict(&self, inputs: N::Input) -> Result<L::Predictive, PredictError> {
+        let outputs = match self.config.weights {
+            DrawnWeights::Kept => {
+                let networks = self.kept.iter();
+                networks
+                    .map(|network| network.forward(inputs.clone()))
+                    .collect()
+            }
+            DrawnWeights::Redrawn => crate::predict_draws(
+                &self.network,
+                self.config.samples,
+                self.config.seed,
+                |network| network.forward(inputs.clone()),
+            ),
+        };
+        self.likelihood.try_predictive(outputs)
+    }
+
+    /// The predictions of a data loader's batches, one after the other. The batches must come on the network's device,
+    /// without autodiff: see [`DataLoader::to_device`].
+    pub fn batches<'a, T: 'a>(
+        &'a self,
+        loader: &'a dyn DataLoader<Batch<N::Input, T>>,
+    ) -> impl Iterator<Item = Result<PredictedBatch<L::Predictive, T>, PredictError>> + 'a {
+        let mut batches = loader.iter();
+        std::iter::from_fn(move || {
+            let batch = batches.next()?;
+            let progress = batches.progress();
+            Some(batch.map_err(PredictError::from).and_then(|batch| {
+                Ok(PredictedBatch {
+                    predictive: self.predict(batch.inputs)?,
+                    targets: batch.targets,
+                    progress,
+                })
+            }))
+        })
+    }
+
+    /// The predictions of a data loader, all together, its batches brought to the network's device; `progress` is told
+    /// after each of them.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the loader is empty or fails, or if an output is not finite.
+    pub fn predict_all<T>(
+        &self,
+        loader: &dyn DataLoader<Batch<N::Input, T>>,
+        mut progress: impl FnMut(&Progress),
+    ) -> Result<Predictions<L::Predictive, T>, PredictError>
+    where
+        L::Predictive: Predictive,
+    {
+        let device = self.network.devices().into_iter().next();
+        let moved = device.map(|device| loader.to_device(&device));
+        let loader = moved.as_deref().unwrap_or(loader);
+        let mut all: Option<Predictions<L::Predictive, T>> = None;
+        for batch in self.batches(loader) {
+            let before = all.as_ref().map_or(0, |all| all.predictive.examples());
+            let batch = batch.map_err(|error| error.behind(before))?;
+            progress(&batch.progress);
+            match &mut all {
+                None => {
+                    all = Some(Predictions {
+                        predictive: batch.predictive,
+                        targets: vec![batch.targets],
+                    });
+                }
+                Some(all) => {
+                    all.predictive.append(batch.predictive);
+                    all.targets.push(batch.targets);
+                }
+            }
+        }
+        all.ok_or(PredictError::Empty)
+    }
+}

@@ -1,0 +1,138 @@
+//! Prediction over data loaders.
+
+use std::sync::Arc;
+
+use blitz_train::prelude::*;
+use blitz_train::{CheckError, DrawnWeights};
+use burn::data::dataloader::batcher::Batcher;
+use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
+use burn::data::dataset::InMemDataset;
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+use crate::values;
+
+#[derive(Module, Debug)]
+struct Net {
+    layer: BayesianLinear,
+}
+
+impl Network for Net {
+    type Input = Tensor<2>;
+    type Output = Tensor<2>;
+
+    fn forward(&self, input: Tensor<2>) -> Tensor<2> {
+        assert!(!input.device().is_autodiff(), "a prediction keeps a graph");
+        self.layer.forward(input)
+    }
+}
+
+type Pairs = Batch<Tensor<2>, Tensor<2>>;
+
+struct Columns;
+
+impl Batcher<f32, Pairs> for Columns {
+    fn batch(&self, items: Vec<f32>, device: &Device) -> Pairs {
+        let inputs: Tensor<2> = Tensor::<1>::from_floats(items.as_slice(), device).unsqueeze_dim(1);
+        Batch {
+            inputs: inputs.clone(),
+            targets: inputs,
+        }
+    }
+}
+
+fn loader(items: Vec<f32>) -> Arc<dyn DataLoader<Pairs>> {
+    DataLoaderBuilder::new(Columns)
+        .batch_size(4)
+        .set_device(Device::flex().autodiff())
+        .build(InMemDataset::new(items))
+}
+
+fn inputs() -> Vec<f32> {
+    (0..10).map(|i| i as f32 / 4.0 - 1.0).collect()
+}
+
+fn net() -> Net {
+    let device = Device::flex().autodiff();
+    Net {
+        layer: BayesianLinearConfig::new(1, 1).init(&device),
+    }
+}
+
+fn likelihood() -> GaussianLikelihood {
+    GaussianLikelihoodConfig::new().init(&Device::flex().autodiff())
+}
+
+#[test]
+fn batches_are_predicted_from_the_same_draws_whether_kept_or_made_again() {
+    let net = net();
+    let x = Tensor::<1>::from_floats(inputs().as_slice(), &Device::flex()).unsqueeze_dim(1);
+    let model = ElboModel::new(
+        net.valid(),
+        likelihood().valid(),
+        ElboConfig::new(10).init(),
+    );
+    // All at once, with every draw opened once.
+    let expected = model.predict(x, 7, 3);
+    for weights in [DrawnWeights::Kept, DrawnWeights::Redrawn] {
+        let predictor = PredictorConfig::new(7)
+            .with_seed(3)
+            .with_weights(weights)
+            .init(&net, &likelihood());
+        let mut seen = Vec::new();
+        let all = predictor
+            .predict_all(loader(inputs()).as_ref(), |progress| {
+                seen.push((progress.items_processed, progress.items_total));
+            })
+            .unwrap();
+        assert_eq!(all.predictive, expected, "{weights:?}");
+        assert_eq!(seen, [(4, 10), (8, 10), (10, 10)]);
+        let targets: Vec<f64> = all.targets.into_iter().flat_map(values).collect();
+        assert_eq!(
+            targets,
+            inputs().into_iter().map(f64::from).collect::<Vec<_>>()
+        );
+    }
+}
+
+#[test]
+fn an_empty_loader_is_an_error() {
+    let predictor = PredictorConfig::new(2).init(&net(), &likelihood());
+    let error = predictor
+        .predict_all(loader(vec![]).as_ref(), |_| {})
+        .unwrap_err();
+    assert!(matches!(error, PredictError::Empty), "{error}");
+}
+
+#[test]
+fn an_output_that_is_not_finite_is_named_by_its_place_in_the_loader() {
+    let mut items = inputs();
+    items[6] = f32::NAN;
+    let predictor = PredictorConfig::new(2).init(&net(), &likelihood());
+    let error = predictor
+        .predict_all(loader(items).as_ref(), |_| {})
+        .unwrap_err();
+    let PredictError::NonFinite { draw, example, .. } = error else {
+        panic!("{error}");
+    };
+    assert_eq!((draw, example), (0, 6));
+}
+
+#[test]
+fn a_bad_target_is_named_by_its_place_in_the_loader() {
+    let counts = PoissonLikelihoodConfig::new().init();
+    let mut items = vec![3.0, 0.0, 1.0, 2.0, 4.0, 6.0, 1.0, 0.0, 2.0, 5.0];
+    assert!(check_targets(&counts, loader(items.clone()).as_ref()).is_ok());
+    items[9] = -2.0;
+    let error = check_targets(&counts, loader(items).as_ref()).unwrap_err();
+    let CheckError::Target(error) = error else {
+        panic!("{error}");
+    };
+    assert_eq!((error.example, error.value), (9, -2.0));
+}
+
+#[test]
+#[should_panic(expected = "needs at least one draw, got 0")]
+fn a_prediction_without_draws_is_refused() {
+    PredictorConfig::new(0).init(&net(), &likelihood());
+}
