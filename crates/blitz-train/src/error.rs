@@ -231,6 +231,7 @@ pub enum PredictError {
 
 impl PredictError {
     /// The error of a batch with `examples` before it.
+    #[cfg(feature = "train")]
     pub(crate) fn behind(self, examples: usize) -> Self {
         match self {
             Self::NonFinite {

@@ -44,6 +44,7 @@ impl BinSums {
         sum.hits += indicator(correct);
     }
 
+    #[cfg(feature = "train")]
     pub(super) fn merge(&mut self, other: &Self) {
         for (sum, more) in self.0.iter_mut().zip(&other.0) {
             sum.count += more.count;
