@@ -32,11 +32,11 @@ impl ModuleMapper for SameWeights {
 }
 
 fn network(device: &Device) -> [burn::nn::Linear; 2] {
-    [
+    let layers = [
         LinearConfig::new(13, 17).init(device),
         LinearConfig::new(17, 3).init(device),
-    ]
-    .map(&mut SameWeights)
+    ];
+    Module::map(layers, &mut SameWeights)
 }
 
 struct Collect<'a>(&'a Gradients, Vec<Vec<f32>>);
@@ -119,6 +119,7 @@ fn gradient_checkpointing_makes_no_difference() {
 #[test]
 fn local_reparameterization_has_the_same_outputs_on_every_device() {
     let on = |device: Device| {
+        let device = device.autodiff();
         let layer = BayesianLinearConfig::new(13, 7)
             .with_estimator(Estimator::LocalReparameterization)
             .init(&device)
