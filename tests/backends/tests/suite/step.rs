@@ -123,6 +123,7 @@ fn gradient_checkpointing_makes_no_difference() {
 #[test]
 fn local_reparameterization_has_the_same_outputs_on_every_device() {
     let on = |device: Device| {
+        let device = device.autodiff();
         let layer = BayesianLinearConfig::new(13, 7)
             .with_estimator(Estimator::LocalReparameterization)
             .init(&device)
