@@ -30,7 +30,10 @@ impl ModuleMapper for SameWeights {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         param.map(|weight| {
             let weights = ramp(weight.dims(), &weight.device(), |i| (0.7 * i).sin());
-            weights.require_grad()
+            match weight.is_autodiff() {
+                true => weights.require_grad(),
+                false => weights,
+            }
         })
     }
 }
