@@ -86,6 +86,17 @@ pub enum RunError {
         /// Who stopped it.
         reason: String,
     },
+    /// The network cannot compute with a row.
+    #[error("row {row}: its prediction is not finite ({what})")]
+    NonFinite {
+        /// The row, counted from 0 in the data.
+        row: usize,
+        /// What the network returned.
+        what: String,
+    },
+    /// There is no prediction.
+    #[error(transparent)]
+    Predict(#[from] blitz_train::PredictError),
     /// The plot failed.
     #[error(transparent)]
     Plot(#[from] PlotError),

@@ -1,11 +1,13 @@
 //! What a trained model says of rows it has not seen, in the target's own unit.
 
+use blitz_train::PredictError;
 use burn::data::dataloader::batcher::Batcher;
 use burn::tensor::Device;
 
 use crate::batch::{Item, RowBatcher};
 use crate::config::RunConfig;
 use crate::data::{Split, Table};
+use crate::error::RunError;
 use crate::report::Row;
 use crate::train::Model;
 
@@ -31,10 +33,17 @@ impl Evaluation {
         split: &Split,
         samples: usize,
         device: &Device,
-    ) -> Self {
+    ) -> Result<Self, RunError> {
         let batch = RowBatcher.batch(items(config, table, &split.test), device);
         let predictive = model
-            .predict(batch.inputs, samples, config.elbo.seed ^ PREDICTION_SEED)
+            .try_predict(batch.inputs, samples, config.elbo.seed ^ PREDICTION_SEED)
+            .map_err(|error| match error {
+                PredictError::NonFinite { example, what, .. } => RunError::NonFinite {
+                    row: split.test[example],
+                    what,
+                },
+                other => other.into(),
+            })?
             .rescale(&config.target.mean, &config.target.std);
 
         let truths = table.targets_of(&split.test);
@@ -44,7 +53,7 @@ impl Evaluation {
         let nll = predictive.nll(&truths);
         let n = truths.len() as f64;
         let square_error = truths.iter().zip(&mean).map(|(y, m)| (y - m).powi(2));
-        Self {
+        Ok(Self {
             rmse: (square_error.sum::<f64>() / n).sqrt(),
             nll: nll.iter().sum::<f64>() / n,
             rows: (0..truths.len())
@@ -60,7 +69,7 @@ impl Evaluation {
                     upper_95: outer[i].upper,
                 })
                 .collect(),
-        }
+        })
     }
 
     /// The share of the rows for which `holds`.

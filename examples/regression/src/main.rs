@@ -154,7 +154,7 @@ impl Run<'_> {
             split,
             cli.predict_samples,
             &self.device,
-        );
+        )?;
         let coverage_95 = test.share(Row::inside_95);
         let plot_file = folder.plot();
         let title = format!(

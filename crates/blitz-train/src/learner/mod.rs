@@ -21,6 +21,7 @@ use burn::module::{Module, ModuleDisplay, Param};
 use burn::tensor::{Int, Tensor};
 
 use crate::elbo::Elbo;
+use crate::error::PredictError;
 use crate::likelihood::Likelihood;
 
 /// What the training needs to know of a network: how to run it.
@@ -167,15 +168,37 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
     ///
     /// # Panics
     ///
-    /// Panics if `samples` is zero.
+    /// Panics if `samples` is zero, and if an output is not finite; see [`try_predict`](Self::try_predict).
     pub fn predict(&self, inputs: N::Input, samples: usize, seed: u64) -> L::Predictive
+    where
+        L: Likelihood<Output = N::Output>,
+    {
+        self.try_predict(inputs, samples, seed)
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// [`predict`](Self::predict) for inputs that may be beyond what the network can compute.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error that names the first example whose output is not finite.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `samples` is zero.
+    pub fn try_predict(
+        &self,
+        inputs: N::Input,
+        samples: usize,
+        seed: u64,
+    ) -> Result<L::Predictive, PredictError>
     where
         L: Likelihood<Output = N::Output>,
     {
         let outputs = predict_draws(&self.network, samples, seed, |network| {
             network.forward(inputs.clone())
         });
-        self.likelihood.predictive(outputs)
+        self.likelihood.try_predictive(outputs)
     }
 }
 
