@@ -59,7 +59,7 @@ pub(super) struct Variance;
 
 #[cube]
 impl Map for Variance {
-    fn value<R: Real>(rho: R, _rho: R, _epsilon: R) -> R {
+    fn value<R: Real>(rho: R, _again: R, _epsilon: R) -> R {
         let sigma = Deviation::<R>::of(rho).sigma;
         sigma * sigma
     }

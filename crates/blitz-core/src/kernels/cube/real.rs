@@ -1,8 +1,10 @@
 //! The arithmetic of the fused operations: `cpu/real.rs` for a device, in `f32` and `f64` with polynomials, since a device's own
 //! functions differ from one to the next, or lack.
 
-// A constant keeps the digits that its derivation gave; rounding them to `f32` is the compiler's job.
+// A constant keeps the digits that its derivation gave; rounding them is the compiler's job.
 #![allow(clippy::excessive_precision)]
+
+use std::f32::consts::LOG2_E;
 
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
@@ -29,7 +31,7 @@ impl Real for f32 {
         // A comparison, since `min` would lose a NaN.
         let x = select(x > 104.0f32, 104.0f32, x);
         // The CPU rounds by adding 1.5·2²³, which a compiler with fast mathematics would undo.
-        let n = (x * 1.442_695_040_888_963_4f32 + 0.5f32).floor();
+        let n = (x * LOG2_E + 0.5f32).floor();
         let r = (n * 0.693_359_375f32 - x) + n * -2.121_944_400_546_905_8e-4f32;
 
         let p = r * 0.001_381_446_525_987_397_2f32 + 0.008_368_780_260_270_691f32;
@@ -68,7 +70,7 @@ impl Real for f64 {
     fn exp_neg(x: f64) -> f64 {
         // e^−700 is still a normal number.
         let x = select(x > 700.0f64, 700.0f64, x);
-        let n = (f32::cast_from(x) * 1.442_695_040_888_963_4f32 + 0.5f32).floor();
+        let n = (f32::cast_from(x) * LOG2_E + 0.5f32).floor();
         let steps = f64::cast_from(n);
         let r =
             (steps * 0.693_147_180_369_123_816_49f64 - x) + steps * 1.908_214_929_270_587_7e-10f64;
