@@ -302,7 +302,14 @@ fn a_frozen_part_trains_its_means_and_the_rest_its_deviations_too() {
     );
     let mut optimizer = SgdConfig::new().init();
     for step in 0..3 {
-        let x = Tensor::<2>::from_floats([[1.0, -2.0, 0.5], [0.3, 0.2, 3.0]], &device);
+        // More than two rows: of two, batch norm makes ±1 whatever the weights, and next to no gradient.
+        let rows = [
+            [1.0, -2.0, 0.5],
+            [0.3, 0.2, 3.0],
+            [-1.5, 0.7, -0.4],
+            [2.0, 1.1, -0.9],
+        ];
+        let x = Tensor::<2>::from_floats(rows, &device);
         let guard = net.draw(1, step);
         let grads = net.forward(x).square().sum().backward();
         drop(guard);
