@@ -24,54 +24,7 @@ impl<B: Backend + FusedKernels, C: CheckpointStrategy> FusedOps for Autodiff<B, 
     }
 
     fn draw(mu: FloatTensor<Self>, rho: FloatTensor<Self>, noise: NoiseSpan) -> FloatTensor<Self> {
-        /// Holds ρ.
-        #[derive(Debug)]
-        struct DrawStep;
-
-        impl<B: Backend + FusedKernels> Backward<B, 2> for DrawStep {
-            type State = (NodeId, NoiseSpan);
-
-            fn backward(
-                self,
-                ops: Ops<Self::State, 2>,
-                grads: &mut Gradients,
-                checkpointer: &mut Checkpointer,
-            ) {
-                let (rho, noise) = ops.state;
-                let rho = checkpointer.retrieve_node_output(rho);
-                binary::<B, _, _>(
-                    ops.parents,
-                    ops.node,
-                    grads,
-                    |grad| grad,
-                    |grad| B::draw_backward(grad, rho, noise),
-                );
-            }
-        }
-
-        let again = Again2::<B, NoiseSpan> {
-            inputs: [mu.id(), rho.id()],
-            options: noise,
-            forward: B::draw,
-        };
-        match DrawStep
-            .prepare::<C>([mu.node(), rho.node()])
-            .memory_bound()
-            .retro_forward(again)
-            .parents([&mu, &rho])
-            .stateful()
-        {
-            OpsKind::Tracked(mut prep) => {
-                let state = (prep.checkpoint(&rho), noise);
-                prep.finish(
-                    state,
-                    B::draw(mu.into_primitive(), rho.into_primitive(), noise),
-                )
-            }
-            OpsKind::UnTracked(prep) => {
-                prep.finish(B::draw(mu.into_primitive(), rho.into_primitive(), noise))
-            }
-        }
+        with_noise::<B, C>([mu, rho], noise, B::draw, B::draw_backward)
     }
 
     fn normal_sum(
@@ -188,80 +141,102 @@ impl<B: Backend + FusedKernels, C: CheckpointStrategy> FusedOps for Autodiff<B, 
         variance: FloatTensor<Self>,
         noise: NoiseSpan,
     ) -> FloatTensor<Self> {
-        /// Holds the variance.
-        #[derive(Debug)]
-        struct OutputStep;
-
-        impl<B: Backend + FusedKernels> Backward<B, 2> for OutputStep {
-            type State = (NodeId, NoiseSpan);
-
-            fn backward(
-                self,
-                ops: Ops<Self::State, 2>,
-                grads: &mut Gradients,
-                checkpointer: &mut Checkpointer,
-            ) {
-                let (variance, noise) = ops.state;
-                let variance = checkpointer.retrieve_node_output(variance);
-                binary::<B, _, _>(
-                    ops.parents,
-                    ops.node,
-                    grads,
-                    |grad| grad,
-                    |grad| B::draw_output_backward(grad, variance, noise),
-                );
-            }
-        }
-
-        let again = Again2::<B, NoiseSpan> {
-            inputs: [mean.id(), variance.id()],
-            options: noise,
-            forward: B::draw_output,
-        };
-        match OutputStep
-            .prepare::<C>([mean.node(), variance.node()])
-            .memory_bound()
-            .retro_forward(again)
-            .parents([&mean, &variance])
-            .stateful()
-        {
-            OpsKind::Tracked(mut prep) => {
-                let state = (prep.checkpoint(&variance), noise);
-                let output =
-                    B::draw_output(mean.into_primitive(), variance.into_primitive(), noise);
-                prep.finish(state, output)
-            }
-            OpsKind::UnTracked(prep) => prep.finish(B::draw_output(
-                mean.into_primitive(),
-                variance.into_primitive(),
-                noise,
-            )),
-        }
+        with_noise::<B, C>(
+            [mean, variance],
+            noise,
+            B::draw_output,
+            B::draw_output_backward,
+        )
     }
 }
 
-/// Computes an operation of two tensors once more, where checkpointing did not keep its output.
-struct Again2<B: Backend, T> {
-    inputs: [NodeId; 2],
-    options: T,
-    forward: fn(FloatTensor<B>, FloatTensor<B>, T) -> FloatTensor<B>,
+/// An operation of a location, a scale and noise.
+type Noisy<B> = fn(FloatTensor<B>, FloatTensor<B>, NoiseSpan) -> FloatTensor<B>;
+
+/// `location + scale's function · noise`: the gradient of the location is the output's own, that of the scale is computed by `backward`
+/// from the output's gradient and the scale, which is all that is kept.
+fn with_noise<B: Backend, C: CheckpointStrategy>(
+    [location, scale]: [FloatTensor<Autodiff<B, C>>; 2],
+    noise: NoiseSpan,
+    forward: Noisy<B>,
+    backward: Noisy<B>,
+) -> FloatTensor<Autodiff<B, C>> {
+    struct NoisyStep<B: Backend>(Noisy<B>);
+
+    impl<B: Backend> std::fmt::Debug for NoisyStep<B> {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("NoisyStep")
+        }
+    }
+
+    impl<B: Backend> Backward<B, 2> for NoisyStep<B> {
+        type State = (NodeId, NoiseSpan);
+
+        fn backward(
+            self,
+            ops: Ops<Self::State, 2>,
+            grads: &mut Gradients,
+            checkpointer: &mut Checkpointer,
+        ) {
+            let (scale, noise) = ops.state;
+            let scale = checkpointer.retrieve_node_output(scale);
+            binary::<B, _, _>(
+                ops.parents,
+                ops.node,
+                grads,
+                |grad| grad,
+                |grad| (self.0)(grad, scale, noise),
+            );
+        }
+    }
+
+    let again = Again::<B> {
+        inputs: [location.id(), scale.id()],
+        noise,
+        forward,
+    };
+    match NoisyStep::<B>(backward)
+        .prepare::<C>([location.node(), scale.node()])
+        .memory_bound()
+        .retro_forward(again)
+        .parents([&location, &scale])
+        .stateful()
+    {
+        OpsKind::Tracked(mut prep) => {
+            let state = (prep.checkpoint(&scale), noise);
+            let output = forward(location.into_primitive(), scale.into_primitive(), noise);
+            prep.finish(state, output)
+        }
+        OpsKind::UnTracked(prep) => prep.finish(forward(
+            location.into_primitive(),
+            scale.into_primitive(),
+            noise,
+        )),
+    }
 }
 
-impl<B: Backend, T: std::fmt::Debug> std::fmt::Debug for Again2<B, T> {
+/// Computes it once more, where checkpointing did not keep its output.
+struct Again<B: Backend> {
+    inputs: [NodeId; 2],
+    noise: NoiseSpan,
+    forward: Noisy<B>,
+}
+
+impl<B: Backend> std::fmt::Debug for Again<B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Again2")
+        f.debug_struct("Again")
             .field("inputs", &self.inputs)
-            .field("options", &self.options)
+            .field("noise", &self.noise)
             .finish_non_exhaustive()
     }
 }
 
-impl<B: Backend, T: Copy + std::fmt::Debug + Send + 'static> RetroForward for Again2<B, T> {
+impl<B: Backend> RetroForward for Again<B> {
     fn forward(&self, states: &mut BackwardStates, out_node: NodeId) {
-        let [first, second] = self.inputs;
-        let first = states.get_state::<FloatTensor<B>>(&first);
-        let second = states.get_state::<FloatTensor<B>>(&second);
-        states.save(out_node, (self.forward)(first, second, self.options));
+        let [location, scale] = self.inputs;
+        let location = states.get_state::<FloatTensor<B>>(&location);
+        let scale = states.get_state::<FloatTensor<B>>(&scale);
+        states.save(out_node, (self.forward)(location, scale, self.noise));
     }
 }
 

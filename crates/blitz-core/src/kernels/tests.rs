@@ -1,5 +1,7 @@
 //! The fused operations against their formulas in `f64`, for every size, layout, element type and device of the build.
 
+mod linked;
+
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::formula::{NoiseSpan, NormalSum, SMALLEST_VARIANCE, ScaleMixture};
@@ -406,106 +408,4 @@ fn tensors_of_different_types_are_left_to_burn() {
 #[should_panic(expected = "beyond the stream's 2^34 elements")]
 fn noise_does_not_wrap_around_at_the_end_of_its_stream() {
     NoiseSpan::new(NoiseKey::new(1, 2, 3), (1 << 34) - 4, 5);
-}
-
-#[test]
-fn a_draw_and_its_sum_are_those_of_the_two_operations() {
-    for device in devices().into_iter().map(Device::autodiff) {
-        for len in [0, 1, 65, 40_000] {
-            let (mu, rho) = inputs(len);
-            let (mu, rho) = (
-                tensor(&mu, &device, DType::F32),
-                tensor(&rho, &device, DType::F32),
-            );
-            let form = NormalSum::kl(0.3);
-            let (weight, sum) = draw_and_sum(&mu, &rho, NOISE, form, KlLink::default()).unwrap();
-            assert_eq!(values(weight), values(draw(&mu, &rho, NOISE).unwrap()));
-            assert_eq!(values(sum), values(normal_sum(&mu, &rho, form).unwrap()));
-        }
-    }
-}
-
-/// The gradients of a loss made of a draw and its KL, with the two linked or apart.
-fn of_draw_and_kl(
-    device: &Device,
-    is_linked: bool,
-    loss: impl Fn(Tensor<1>, Tensor<1>, &dyn Fn(Tensor<1>, Tensor<1>, f64) -> Tensor<1>) -> Tensor<1>,
-) -> (Vec<f64>, Vec<f64>) {
-    let (mu, rho) = inputs(1000);
-    let mu = tensor(&mu, device, DType::F32).require_grad();
-    let rho = tensor(&rho, device, DType::F32).require_grad();
-    let form = NormalSum::kl(0.3);
-    let loss = if is_linked {
-        let link = KlLink::default();
-        let (weight, kl) = draw_and_sum(&mu, &rho, NOISE, form, link.clone()).unwrap();
-        loss(weight, kl, &|loss, kl, by| {
-            add_linked(loss, kl, by, link.clone())
-        })
-    } else {
-        let weight = draw(&mu, &rho, NOISE).unwrap();
-        let kl = normal_sum(&mu, &rho, form).unwrap();
-        loss(weight, kl, &|loss, kl, by| loss + kl * by)
-    };
-    let grads = loss.backward();
-    let grad = |of: &Tensor<1>| of.grad(&grads).map_or_else(Vec::new, values);
-    (grad(&mu), grad(&rho))
-}
-
-#[test]
-fn a_linked_kl_has_the_gradient_of_one_that_is_not_whatever_the_loss_does_with_it() {
-    type Add<'a> = &'a dyn Fn(Tensor<1>, Tensor<1>, f64) -> Tensor<1>;
-    type Loss = fn(Tensor<1>, Tensor<1>, Add<'_>) -> Tensor<1>;
-    let losses: [(&str, Loss); 7] = [
-        ("both", |w, kl, add| {
-            add(w.square().sum().reshape([1]), kl, 0.1)
-        }),
-        ("both, scaled afterwards", |w, kl, add| {
-            add(w.square().sum().reshape([1]), kl, 0.1) * 3.0
-        }),
-        ("the draw alone", |w, _, _| w.square().sum().reshape([1])),
-        ("the KL alone", |_, kl, _| kl * 0.1),
-        ("the KL, in a loss without the draw", |w, kl, add| {
-            add(w.detach().sum().reshape([1]), kl, 0.1)
-        }),
-        ("the KL a second time", |w, kl, add| {
-            let loss = add(w.square().sum().reshape([1]), kl.clone(), 0.1);
-            loss + kl * 0.7
-        }),
-        ("the KL under a function", |w, kl, _| {
-            w.square().sum().reshape([1]) + kl.square() * 1e-6
-        }),
-    ];
-    for device in devices().into_iter().map(Device::autodiff) {
-        for (name, loss) in losses {
-            let expected = of_draw_and_kl(&device, false, loss);
-            let got = of_draw_and_kl(&device, true, loss);
-            assert_close(&got.0, &expected.0, 1e-6, &format!("{name}, mu"));
-            assert_close(&got.1, &expected.1, 1e-6, &format!("{name}, rho"));
-            assert!(!expected.1.is_empty(), "{name}");
-        }
-    }
-}
-
-#[test]
-fn a_frozen_parameter_gets_no_gradient_from_a_linked_draw() {
-    let device = Device::flex().autodiff();
-    let (m, r) = inputs(100);
-    let run = |trains: [bool; 2]| {
-        let [mu, rho] = [(&m, trains[0]), (&r, trains[1])].map(|(values, trains)| {
-            let tensor = tensor(values, &device, DType::F32);
-            if trains {
-                tensor.require_grad()
-            } else {
-                tensor
-            }
-        });
-        let link = KlLink::default();
-        let (weight, kl) =
-            draw_and_sum(&mu, &rho, NOISE, NormalSum::kl(0.3), link.clone()).unwrap();
-        let grads = add_linked(weight.square().sum().reshape([1]), kl, 0.1, link).backward();
-        [mu.grad(&grads).map(values), rho.grad(&grads).map(values)]
-    };
-    let both = run([true, true]);
-    assert_eq!(run([true, false]), [both[0].clone(), None]);
-    assert_eq!(run([false, true]), [None, both[1].clone()]);
 }

@@ -1,5 +1,8 @@
 //! Elementwise work in groups of 64, with the widest instruction set, over chunks on every core.
 
+#[cfg(test)]
+mod tests;
+
 use std::mem::MaybeUninit;
 
 use super::real::{Element, Real};
@@ -393,78 +396,5 @@ fn store<E: Element>(output: &mut [MaybeUninit<E>], group: &[E::Real; GROUP]) {
                 element.write(E::store(*real));
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::marker::PhantomData;
-
-    use super::*;
-    use crate::kernels::cpu::elementwise::{Draw, NormalTerms};
-    use crate::noise::NoiseKey;
-
-    const KERNEL: Draw<f32> = Draw {
-        key: NoiseKey::new(1, 2, 3),
-        real: PhantomData,
-    };
-
-    const TERMS: NormalTerms<f32> = NormalTerms {
-        constant: 0.5,
-        log_std: -1.0,
-        second_moment: 2.0,
-        real: PhantomData,
-    };
-
-    fn inputs(len: usize) -> (Vec<f32>, Vec<f32>) {
-        let mu = (0..len).map(|i| (i % 1013) as f32 / 500.0 - 1.0);
-        let rho = (0..len).map(|i| (i % 97) as f32 / 4.0 - 20.0);
-        (mu.collect(), rho.collect())
-    }
-
-    fn bits(values: &[f32]) -> Vec<u32> {
-        values.iter().map(|value| value.to_bits()).collect()
-    }
-
-    #[test]
-    fn instruction_sets_do_not_change_the_values() {
-        let (mu, rho) = inputs(10_003);
-        let [expected] = map(KERNEL, 5, [&mu, &rho], mu.len());
-        let sum_of = |set: InstructionSet| {
-            set.run(SumChunk {
-                kernel: TERMS,
-                first_block: 0,
-                inputs: [&mu, &rho],
-                len: mu.len(),
-            })
-        };
-        for set in InstructionSet::available() {
-            let mut output = Vec::with_capacity(mu.len());
-            set.run(MapChunk {
-                kernel: KERNEL,
-                first_block: 5,
-                inputs: [&mu, &rho],
-                outputs: [&mut output.spare_capacity_mut()[..mu.len()]],
-            });
-            // SAFETY: every element was written.
-            unsafe { output.set_len(mu.len()) };
-            assert_eq!(bits(&output), bits(&expected), "{set:?}");
-            let portable = sum_of(InstructionSet::Portable);
-            assert_eq!(sum_of(set).to_bits(), portable.to_bits(), "{set:?}");
-        }
-    }
-
-    #[test]
-    fn threads_do_not_change_the_values() {
-        let (mu, rho) = inputs(1_000_003);
-        let with_threads = |n: usize| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(n).build();
-            pool.unwrap().install(|| {
-                let [output] = map(KERNEL, 0, [&mu[..], &rho[..]], mu.len());
-                let sum = sum(TERMS, 0, [&mu[..], &rho[..]], mu.len());
-                (bits(&output), sum.to_bits())
-            })
-        };
-        assert!(with_threads(1) == with_threads(5));
     }
 }
