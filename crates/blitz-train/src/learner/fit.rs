@@ -52,7 +52,7 @@ where
 /// - A device that is listed twice is two workers who take their draws in the order in which they ask: no draw is used twice,
 ///   but which worker has which is not reproducible.
 /// - A step uses W batches, so a schedule that counts batches
-///   ([`BetaSchedule::Minibatches`](crate::BetaSchedule::Blundell)) has a W-th of them in an epoch.
+///   ([`BetaSchedule::Minibatches`](crate::BetaSchedule::Minibatches)) has a W-th of them in an epoch.
 ///
 /// ```no_run
 /// use blitz_train::prelude::*;
