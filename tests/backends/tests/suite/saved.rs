@@ -68,8 +68,12 @@ fn a_saved_model_predicts_the_same_on_another_device() {
             let record = ModuleRecord::from_bytes(bytes).unwrap();
             let loaded = network(to).load_record(record);
             let difference = largest_difference(&predict(&loaded, to), &expected);
-            // Ulps of the noise and the order of sums in matrix products.
-            assert!(difference < 2e-6, "{from:?} to {to:?}: {difference}");
+            let size = expected.iter().fold(1f32, |size, y| size.max(y.abs()));
+            // The order of sums in matrix products, and a device's own tanh; the same bound as for a step.
+            assert!(
+                difference <= 1e-5 * size,
+                "{from:?} to {to:?}: {difference} of {size}"
+            );
             assert!(largest_difference(&expected[..7], &expected[7..14]) > 1e-3);
         }
     }
