@@ -6,6 +6,8 @@
 use burn::tensor::Tensor;
 use burn::tensor::activation::softplus;
 
+use crate::kernels::{self, formula::Spread};
+
 /// Where `ln softplus(ρ)` turns into ρ itself: below, the two differ by less than e^-15 / 2 = 2e-7, and the
 /// logarithm's own derivative would overflow long before ρ = -100.
 pub(crate) const LOG_LINEAR_BELOW: f64 = -15.0;
@@ -24,7 +26,7 @@ const MIN_STD: f64 = 1e-30;
 /// assert!(sigma[0] > 0.0 && (sigma[1] - 2f32.ln()).abs() < 1e-6 && sigma[2] == 100.0);
 /// ```
 pub fn std_from_rho<const D: usize>(rho: Tensor<D>) -> Tensor<D> {
-    softplus(rho, 1.0)
+    kernels::spread(&rho, Spread::StdDev).unwrap_or_else(|| softplus(rho, 1.0))
 }
 
 /// ln σ = ln ln(1 + e^ρ), elementwise, without underflow: for very negative ρ it is ρ.

@@ -9,7 +9,7 @@ use crate::draw::Draw;
 /// mode and freeze.
 ///
 /// Of posteriors that allow it ([`Posterior::rows`](crate::Posterior::rows)) these rows are sampled and no others, to the same
-/// bits as in a sample of the whole weight. Outside a draw each call samples afresh.
+/// bits as in a sample of the whole weight on a CPU, and to rounding elsewhere. Outside a draw each call samples afresh.
 ///
 /// ```
 /// use blitz_core::prelude::*;

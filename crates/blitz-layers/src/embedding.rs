@@ -47,7 +47,7 @@ pub struct BayesianEmbeddingConfig {
 /// Should be created with [`BayesianEmbeddingConfig`].
 ///
 /// With a posterior that allows it, as the mean-field normal does, only the rows that a batch looks up are sampled, each once,
-/// however large the vocabulary: they are the rows of the [draw](blitz_core::Draw)'s full table, to the bit. (Gradients
+/// however large the vocabulary: they are the rows of the [draw](blitz_core::Draw)'s full table, to the bit on a CPU. (Gradients
 /// are dense, as those of Burn's own `Embedding`: a backward pass writes one as large as the table.)
 ///
 /// **Padding.** `padding_idx` gives a vector of zeros and passes no gradient on, to mean or deviation. Its row is no part of the

@@ -15,7 +15,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend, Backend};
 
 use super::backend::{FusedKernels, FusedOps};
-use super::formula::{AdamStep, NoiseSpan, NormalSum, ScaleMixture};
+use super::formula::{AdamStep, NoiseSpan, NormalSum, ScaleMixture, Spread};
 use super::link::KlLink;
 
 impl<B: Backend + FusedKernels, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
@@ -84,11 +84,11 @@ impl<B: Backend + FusedKernels, C: CheckpointStrategy> FusedOps for Autodiff<B, 
         )
     }
 
-    fn variance(rho: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn spread(rho: FloatTensor<Self>, spread: Spread) -> FloatTensor<Self> {
         #[derive(Debug)]
-        struct VarianceStep;
+        struct SpreadStep(Spread);
 
-        impl<B: Backend + FusedKernels> Backward<B, 1> for VarianceStep {
+        impl<B: Backend + FusedKernels> Backward<B, 1> for SpreadStep {
             type State = NodeId;
 
             fn backward(
@@ -99,7 +99,7 @@ impl<B: Backend + FusedKernels, C: CheckpointStrategy> FusedOps for Autodiff<B, 
             ) {
                 let rho = checkpointer.retrieve_node_output(ops.state);
                 unary::<B, _>(ops.parents, ops.node, grads, |grad| {
-                    B::variance_backward(grad, rho)
+                    B::spread_backward(grad, rho, self.0)
                 });
             }
         }
@@ -107,21 +107,23 @@ impl<B: Backend + FusedKernels, C: CheckpointStrategy> FusedOps for Autodiff<B, 
         #[derive(Debug)]
         struct Again<B> {
             rho: NodeId,
+            spread: Spread,
             backend: PhantomData<B>,
         }
 
         impl<B: Backend + FusedKernels> RetroForward for Again<B> {
             fn forward(&self, states: &mut BackwardStates, out_node: NodeId) {
                 let rho = states.get_state::<FloatTensor<B>>(&self.rho);
-                states.save(out_node, B::variance(rho));
+                states.save(out_node, B::spread(rho, self.spread));
             }
         }
 
         let again = Again::<B> {
             rho: rho.id(),
+            spread,
             backend: PhantomData,
         };
-        match VarianceStep
+        match SpreadStep(spread)
             .prepare::<C>([rho.node()])
             .memory_bound()
             .retro_forward(again)
@@ -130,9 +132,9 @@ impl<B: Backend + FusedKernels, C: CheckpointStrategy> FusedOps for Autodiff<B, 
         {
             OpsKind::Tracked(mut prep) => {
                 let state = prep.checkpoint(&rho);
-                prep.finish(state, B::variance(rho.into_primitive()))
+                prep.finish(state, B::spread(rho.into_primitive(), spread))
             }
-            OpsKind::UnTracked(prep) => prep.finish(B::variance(rho.into_primitive())),
+            OpsKind::UnTracked(prep) => prep.finish(B::spread(rho.into_primitive(), spread)),
         }
     }
 

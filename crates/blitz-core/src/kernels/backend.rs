@@ -3,7 +3,7 @@
 
 use burn::backend::{Backend, backend_extension, tensor::FloatTensor};
 
-use super::formula::{AdamStep, NoiseSpan, NormalSum, ScaleMixture};
+use super::formula::{AdamStep, NoiseSpan, NormalSum, ScaleMixture, Spread};
 use super::link::KlLink;
 
 /// The fused operations and their derivatives on the primitives of one backend.
@@ -120,11 +120,15 @@ pub trait FusedKernels: Backend {
         (Self::float_sub(weight, delta), moment_1, moment_2)
     }
 
-    /// `σ²`, shaped like `rho`.
-    fn variance(rho: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// `σ` or `σ²`, shaped like `rho`.
+    fn spread(rho: FloatTensor<Self>, spread: Spread) -> FloatTensor<Self>;
 
-    /// The gradient of [`variance`](Self::variance) in ρ.
-    fn variance_backward(grad: FloatTensor<Self>, rho: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// The gradient of [`spread`](Self::spread) in ρ.
+    fn spread_backward(
+        grad: FloatTensor<Self>,
+        rho: FloatTensor<Self>,
+        spread: Spread,
+    ) -> FloatTensor<Self>;
 
     /// `m + √v ε` with `v` no smaller than [`SMALLEST_VARIANCE`](super::formula::SMALLEST_VARIANCE), shaped like `mean`.
     fn draw_output(
@@ -197,8 +201,8 @@ pub trait FusedOps: Backend {
         step: AdamStep,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
-    /// [`FusedKernels::variance`].
-    fn variance(rho: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// [`FusedKernels::spread`].
+    fn spread(rho: FloatTensor<Self>, spread: Spread) -> FloatTensor<Self>;
 
     /// [`FusedKernels::draw_output`].
     fn draw_output(
@@ -280,8 +284,8 @@ macro_rules! ops_are_kernels {
                 <Self as FusedKernels>::adam_step(weight, grad, moment_1, moment_2, step)
             }
 
-            fn variance(rho: FloatTensor<Self>) -> FloatTensor<Self> {
-                <Self as FusedKernels>::variance(rho)
+            fn spread(rho: FloatTensor<Self>, spread: Spread) -> FloatTensor<Self> {
+                <Self as FusedKernels>::spread(rho, spread)
             }
 
             fn draw_output(

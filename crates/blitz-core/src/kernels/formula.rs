@@ -36,6 +36,15 @@ impl NoiseSpan {
     }
 }
 
+/// Which power of the deviation `σ = softplus(ρ)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spread {
+    /// σ.
+    StdDev,
+    /// σ².
+    Variance,
+}
+
 /// `Σ c + a ln σ + b (μ² + σ²)` over independent normals: every sum over them that a normal prior needs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NormalSum {

@@ -8,7 +8,7 @@ use burn_fusion::custom::{
 use burn_fusion::{Fusion, FusionBackend, FusionRuntime, FusionTensor};
 
 use super::backend::FusedKernels;
-use super::formula::{NoiseSpan, NormalSum, ScaleMixture};
+use super::formula::{NoiseSpan, NormalSum, ScaleMixture, Spread};
 
 type Tensor<B> = FusionTensor<<B as FusionBackend>::FusionRuntime>;
 type Primitive<B> = burn::backend::tensor::FloatTensor<B>;
@@ -146,21 +146,21 @@ impl<B: FusionBackend + FusedKernels> FusedKernels for Fusion<B> {
         (mu_grad, rho_grad)
     }
 
-    fn variance(rho: Tensor<B>) -> Tensor<B> {
+    fn spread(rho: Tensor<B>, spread: Spread) -> Tensor<B> {
         let outputs = [like::<B>(&rho)];
-        let [out] = defer::<B, _, _>("blitz::variance", [rho], outputs, move |[rho]| {
-            [B::variance(rho)]
+        let [out] = defer::<B, _, _>("blitz::spread", [rho], outputs, move |[rho]| {
+            [B::spread(rho, spread)]
         });
         out
     }
 
-    fn variance_backward(grad: Tensor<B>, rho: Tensor<B>) -> Tensor<B> {
+    fn spread_backward(grad: Tensor<B>, rho: Tensor<B>, spread: Spread) -> Tensor<B> {
         let outputs = [like::<B>(&rho)];
         let [out] = defer::<B, _, _>(
-            "blitz::variance_backward",
+            "blitz::spread_backward",
             [grad, rho],
             outputs,
-            move |[grad, rho]| [B::variance_backward(grad, rho)],
+            move |[grad, rho]| [B::spread_backward(grad, rho, spread)],
         );
         out
     }

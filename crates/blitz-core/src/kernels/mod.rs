@@ -27,7 +27,7 @@ use burn::backend::{Dispatch, DispatchDevice, GradientCheckpointingStrategy};
 use burn::tensor::{DType, Device, Tensor};
 
 use backend::FusedOps;
-use formula::{NoiseSpan, NormalSum, ScaleMixture};
+use formula::{NoiseSpan, NormalSum, ScaleMixture, Spread};
 
 pub use formula::AdamStep;
 
@@ -254,11 +254,11 @@ pub fn adam_step<const D: usize>(
     (weight - delta, [moment_1, moment_2])
 }
 
-/// `softplus(ρ)²`.
-pub(crate) fn variance<const D: usize>(rho: &Tensor<D>) -> Option<Tensor<D>> {
+/// `softplus(ρ)` or its square.
+pub(crate) fn spread<const D: usize>(rho: &Tensor<D>, spread: Spread) -> Option<Tensor<D>> {
     fuses([kind(rho)]).then(|| {
         let rho = rho.clone().into_dispatch();
-        Tensor::from_dispatch(Dispatch::variance(rho))
+        Tensor::from_dispatch(Dispatch::spread(rho, spread))
     })
 }
 

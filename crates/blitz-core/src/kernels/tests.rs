@@ -4,7 +4,7 @@ mod linked;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
-use super::formula::{NoiseSpan, NormalSum, SMALLEST_VARIANCE, ScaleMixture};
+use super::formula::{NoiseSpan, NormalSum, SMALLEST_VARIANCE, ScaleMixture, Spread};
 use super::*;
 use crate::noise::NoiseKey;
 
@@ -119,6 +119,9 @@ fn assert_close(got: &[f64], expected: &[f64], tolerance: f64, what: &str) {
     }
 }
 
+/// With the power of the deviation that each is.
+const SPREADS: [(Spread, i32); 2] = [(Spread::StdDev, 1), (Spread::Variance, 2)];
+
 fn map2(f: Formula, (a, b): &(Vec<f64>, Vec<f64>)) -> Vec<f64> {
     let pairs = a.iter().zip(b).enumerate();
     pairs.map(|(i, (a, b))| f(*a, *b, i)).collect()
@@ -153,9 +156,12 @@ fn every_operation_follows_its_formula_at_every_size() {
                 let got = values(standard_normal(&m, NOISE).unwrap());
                 assert_close(&got, &normals, 0.0, &what("standard normals"));
 
-                let got = values(super::variance(&r).unwrap());
-                let expected: Vec<f64> = pair.1.iter().map(|r| softplus(*r).powi(2)).collect();
-                assert_close(&got, &expected, tolerance, &what("variance"));
+                for (of, power) in SPREADS {
+                    let got = values(spread(&r, of).unwrap());
+                    let expected = pair.1.iter().map(|r| softplus(*r).powi(power));
+                    let expected: Vec<f64> = expected.collect();
+                    assert_close(&got, &expected, tolerance, &what(&format!("{of:?}")));
+                }
 
                 let expected = map2(output, &(pair.0.clone(), variance));
                 let got = values(draw_output(&m, &v, NOISE).unwrap());
@@ -228,7 +234,10 @@ fn every_gradient_is_the_derivative_of_its_formula() {
             check(got, weighted(drawn, &pair), "draw");
             let got = f32_gradients(&outputs, &|m, v| draw_output(m, v, NOISE));
             check(got, weighted(output, &outputs), "output");
-            let got = f32_gradients(&pair, &|_, r| super::variance(r));
+            let got = f32_gradients(&pair, &|_, r| spread(r, Spread::StdDev));
+            let (_, expected) = weighted(|_, r, _| softplus(r), &pair);
+            check((vec![], got.1), (vec![], expected), "deviation");
+            let got = f32_gradients(&pair, &|_, r| spread(r, Spread::Variance));
             let (_, expected) = weighted(|_, r, _| softplus(r).powi(2), &pair);
             check((vec![], got.1), (vec![], expected), "variance");
             if len == 1 {
@@ -331,9 +340,11 @@ fn half_precision_is_rounded_once() {
         let got = draw(&half(&pair.0), &half(&pair.1), NOISE).unwrap();
         let expected = draw(&single(&pair.0), &single(&pair.1), NOISE).unwrap();
         assert_eq!(got.into_data(), rounded(expected), "{dtype:?}");
-        let got = super::variance(&half(&pair.1)).unwrap();
-        let expected = super::variance(&single(&pair.1)).unwrap();
-        assert_eq!(got.into_data(), rounded(expected), "{dtype:?}");
+        for (of, _) in SPREADS {
+            let got = spread(&half(&pair.1), of).unwrap();
+            let expected = spread(&single(&pair.1), of).unwrap();
+            assert_eq!(got.into_data(), rounded(expected), "{dtype:?}");
+        }
         let got = normal_sum(&half(&pair.0), &half(&pair.1), NormalSum::kl(1.0)).unwrap();
         let expected = normal_sum(&single(&pair.0), &single(&pair.1), NormalSum::kl(1.0)).unwrap();
         assert_eq!(got.into_data(), rounded(expected), "{dtype:?}");
@@ -345,11 +356,12 @@ fn extreme_deviations_are_finite_forward_and_backward() {
     for device in autodiff_devices() {
         let rho = vec![-100.0, -30.0, -15.0, -14.9, 0.0, 30.0, 100.0];
         let pair = (vec![0.5; rho.len()], rho);
-        let checks: [(&str, Operation<'_>); 4] = [
+        let checks: [(&str, Operation<'_>); 5] = [
             ("draw", &|m, r| draw(m, r, NOISE)),
             ("sum", &|m, r| normal_sum(m, r, NormalSum::kl(1.0))),
             ("mixture", &|m, r| mixture_kl(m, r, NOISE, mixture())),
-            ("variance", &|_, r| super::variance(r)),
+            ("deviation", &|_, r| spread(r, Spread::StdDev)),
+            ("variance", &|_, r| spread(r, Spread::Variance)),
         ];
         for (name, operation) in checks {
             let plain = tensor(&pair.0, &device, DType::F32);
@@ -358,8 +370,10 @@ fn extreme_deviations_are_finite_forward_and_backward() {
             let all = [forward, mu, rho].concat();
             assert!(all.iter().all(|x| x.is_finite()), "{name}: {all:?}");
         }
-        let sigma = values(super::variance(&tensor(&[-40.0], &device, DType::F32)).unwrap());
-        assert!(sigma[0] > 0.0);
+        for (of, _) in SPREADS {
+            let sigma = values(spread(&tensor(&[-40.0], &device, DType::F32), of).unwrap());
+            assert!(sigma[0] > 0.0);
+        }
     }
 }
 
@@ -379,7 +393,9 @@ fn a_nan_is_not_hidden() {
                 assert!(values(result.unwrap())[0].is_nan(), "{i} on {device:?}");
             }
         }
-        assert!(values(super::variance(&nan).unwrap())[0].is_nan());
+        for (of, _) in SPREADS {
+            assert!(values(spread(&nan, of).unwrap())[0].is_nan());
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Shape, Tensor, TensorData};
 use super::mean_field::{kl_of_location_scale, rho_param, standardized};
 use super::{MarginalFamily, Marginals, Posterior, PosteriorStructure};
 use crate::deviation::{log_std_from_rho, rho_from_std, std_from_rho};
-use crate::kernels;
+use crate::kernels::{self, formula::Spread};
 use crate::kl::KlTerm;
 use crate::noise_source::Noise;
 use crate::prior::{Prior, half_log_two_pi};
@@ -105,7 +105,8 @@ impl Posterior for NormalPosterior {
     }
 
     fn variance<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
-        kernels::variance(&self.rho(&mu)).unwrap_or_else(|| self.std_dev(mu).square())
+        kernels::spread(&self.rho(&mu), Spread::Variance)
+            .unwrap_or_else(|| self.std_dev(mu).square())
     }
 
     fn log_density<const D: usize>(&self, mu: Tensor<D>, weight: Tensor<D>) -> Tensor<1> {

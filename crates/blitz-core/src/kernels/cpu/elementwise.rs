@@ -190,6 +190,14 @@ group_kernel! {
 }
 
 group_kernel! {
+    StdDev<R> {} (rho) -> (out) { Deviation::of(rho).sigma }
+}
+
+group_kernel! {
+    StdDevBackward<R> {} (grad, rho) -> (out) { grad * Deviation::of(rho).slope() }
+}
+
+group_kernel! {
     Variance<R> {} (rho) -> (out) {
         let sigma = Deviation::of(rho).sigma;
         sigma * sigma

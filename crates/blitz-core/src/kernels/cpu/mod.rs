@@ -17,7 +17,7 @@ use burn::tensor::{TensorData, bf16, f16};
 use self::elementwise::*;
 use self::group::{map, map_and_sum, sum, update};
 use self::real::{Element, Real};
-use super::formula::{AdamStep, NoiseSpan, NormalSum, SMALLEST_VARIANCE, ScaleMixture};
+use super::formula::{AdamStep, NoiseSpan, NormalSum, SMALLEST_VARIANCE, ScaleMixture, Spread};
 
 /// A backend's tensor, in memory.
 trait Memory: TensorMetadata {
@@ -241,16 +241,22 @@ fn adam_step<T: Memory>(
     (grad, moment_1, moment_2)
 }
 
-fn variance<T: Memory>(rho: T) -> T {
+fn spread<T: Memory>(rho: T, spread: Spread) -> T {
     with_elements!([rho], |r| {
-        let [out] = map(kernel!(Variance {}), 0, [&r], r.len());
+        let [out] = match spread {
+            Spread::StdDev => map(kernel!(StdDev {}), 0, [&r], r.len()),
+            Spread::Variance => map(kernel!(Variance {}), 0, [&r], r.len()),
+        };
         tensor(out, &rho)
     })
 }
 
-fn variance_backward<T: Memory>(grad: T, rho: T) -> T {
+fn spread_backward<T: Memory>(grad: T, rho: T, spread: Spread) -> T {
     with_elements!([grad, rho], |g, r| {
-        let [out] = map(kernel!(VarianceBackward {}), 0, [&g, &r], r.len());
+        let [out] = match spread {
+            Spread::StdDev => map(kernel!(StdDevBackward {}), 0, [&g, &r], r.len()),
+            Spread::Variance => map(kernel!(VarianceBackward {}), 0, [&g, &r], r.len()),
+        };
         tensor(out, &rho)
     })
 }
@@ -294,8 +300,8 @@ macro_rules! kernels_in_memory {
                 draw_backward(grad, rho; noise: NoiseSpan);
                 normal_sum(mu, rho; form: NormalSum);
                 mixture_kl(mu, rho; noise: NoiseSpan, prior: ScaleMixture);
-                variance(rho;);
-                variance_backward(grad, rho;);
+                spread(rho; spread: Spread);
+                spread_backward(grad, rho; spread: Spread);
                 draw_output(mean, variance; noise: NoiseSpan);
                 draw_output_backward(grad, variance; noise: NoiseSpan);
             }

@@ -9,7 +9,8 @@ use burn::backend::tensor::FloatTensor;
 use burn::tensor::TensorData;
 
 use super::{
-    AdamStep, Elements, ElementsMut, Memory, NoiseSpan, NormalSum, ScaleMixture, kernels_in_memory,
+    AdamStep, Elements, ElementsMut, Memory, NoiseSpan, NormalSum, ScaleMixture, Spread,
+    kernels_in_memory,
 };
 
 impl Memory for NdArrayTensor {

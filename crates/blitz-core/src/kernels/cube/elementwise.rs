@@ -20,6 +20,8 @@ macro_rules! noisy {
 noisy! {
     Draw: true,
     DrawBackward: true,
+    StdDev: false,
+    StdDevBackward: false,
     Variance: false,
     VarianceBackward: false,
     DrawOutput: true,
@@ -51,6 +53,26 @@ pub(super) struct DrawBackward;
 impl Map for DrawBackward {
     fn value<R: Real>(grad: R, rho: R, epsilon: R) -> R {
         grad * epsilon * Deviation::<R>::of(rho).slope()
+    }
+}
+
+/// Of ρ, twice.
+pub(super) struct StdDev;
+
+#[cube]
+impl Map for StdDev {
+    fn value<R: Real>(rho: R, _again: R, _epsilon: R) -> R {
+        Deviation::<R>::of(rho).sigma
+    }
+}
+
+/// Of the gradient and ρ.
+pub(super) struct StdDevBackward;
+
+#[cube]
+impl Map for StdDevBackward {
+    fn value<R: Real>(grad: R, rho: R, _epsilon: R) -> R {
+        grad * Deviation::<R>::of(rho).slope()
     }
 }
 

@@ -18,11 +18,11 @@ use burn_cubecl::tensor::CubeTensor;
 
 use self::elementwise::{
     Coefficients, Draw, DrawBackward, DrawOutput, DrawOutputBackward, MixtureTerms, NormalTerms,
-    Variance, VarianceBackward,
+    StdDev, StdDevBackward, Variance, VarianceBackward,
 };
 use self::launch::{Side, gradients, map, partial_sums, precision};
 use super::backend::FusedKernels;
-use super::formula::{NoiseSpan, NormalSum, ScaleMixture};
+use super::formula::{NoiseSpan, NormalSum, ScaleMixture, Spread};
 use crate::noise::NoiseKey;
 
 /// For a kernel that is told a span but has no noise.
@@ -84,12 +84,20 @@ impl FusedKernels for CubeBackend {
         gradients::<MixtureTerms>(grad, mu, rho, noise.into(), coefficients)
     }
 
-    fn variance(rho: CubeTensor) -> CubeTensor {
-        map::<Variance>(rho.clone(), rho, Side::Left, NO_NOISE.into())
+    fn spread(rho: CubeTensor, spread: Spread) -> CubeTensor {
+        let launch = match spread {
+            Spread::StdDev => map::<StdDev>,
+            Spread::Variance => map::<Variance>,
+        };
+        launch(rho.clone(), rho, Side::Left, NO_NOISE.into())
     }
 
-    fn variance_backward(grad: CubeTensor, rho: CubeTensor) -> CubeTensor {
-        map::<VarianceBackward>(grad, rho, Side::Right, NO_NOISE.into())
+    fn spread_backward(grad: CubeTensor, rho: CubeTensor, spread: Spread) -> CubeTensor {
+        let launch = match spread {
+            Spread::StdDev => map::<StdDevBackward>,
+            Spread::Variance => map::<VarianceBackward>,
+        };
+        launch(grad, rho, Side::Right, NO_NOISE.into())
     }
 
     fn draw_output(mean: CubeTensor, variance: CubeTensor, noise: NoiseSpan) -> CubeTensor {

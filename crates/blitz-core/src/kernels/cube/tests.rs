@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use burn::tensor::{DType, Device, DeviceKind, Tensor, TensorData};
 
-use crate::kernels::formula::{NoiseSpan, NormalSum, ScaleMixture};
+use crate::kernels::formula::{NoiseSpan, NormalSum, ScaleMixture, Spread};
 use crate::kernels::{draw, draw_output, mixture_kl, normal_sum, standard_normal, variance};
 use crate::noise::NoiseKey;
 
@@ -77,11 +77,12 @@ type Sum<const D: usize> = (
     f64,
 );
 
-fn operations<const D: usize>() -> [Operation<D>; 4] {
+fn operations<const D: usize>() -> [Operation<D>; 5] {
     [
         ("standard normals", |m, _| standard_normal(m, NOISE)),
         ("draw", |m, r| draw(m, r, NOISE)),
-        ("variance", |m, _| variance(m)),
+        ("deviation", |m, _| spread(m, Spread::StdDev)),
+        ("variance", |m, _| spread(m, Spread::Variance)),
         ("output", |m, r| {
             // A variance, some of it zero.
             let variance = r.clone().reshape(m.shape()).add_scalar(8.0).clamp_min(0.0);
@@ -289,9 +290,13 @@ fn extreme_deviations_are_flexs_and_finite_forward_and_backward() {
             };
             let mut results = Vec::new();
             for (name, f) in operations::<1>() {
-                // As ρ for the variance too, which takes the first.
+                // As ρ for these too, which take the first.
                 let (m, r) = inputs();
-                let m = if name == "variance" { r.clone() } else { m };
+                let m = if ["deviation", "variance"].contains(&name) {
+                    r.clone()
+                } else {
+                    m
+                };
                 results.push((name, values(f(&m, &r).unwrap())));
                 if name != "standard normals" {
                     results.extend(gradients(m, r, f).map(|grad| (name, grad)));
@@ -329,7 +334,9 @@ fn a_nan_is_not_hidden() {
             assert!(values(result.unwrap()).iter().all(|x| x.is_nan()), "{name}");
         }
     }
-    assert!(values(variance(&nan).unwrap()).iter().all(|x| x.is_nan()));
+    for of in [Spread::StdDev, Spread::Variance] {
+        assert!(values(spread(&nan, of).unwrap()).iter().all(|x| x.is_nan()));
+    }
 }
 
 #[test]
@@ -373,8 +380,14 @@ fn other_element_types_are_flexs_where_the_device_has_them() {
             };
             for ((name, got), (_, expected)) in on(wgpu()).into_iter().zip(on(Device::flex())) {
                 let what = format!("{name} of {len} in {dtype:?}");
-                let is_exact =
-                    ["variance", "kl", "second moments", "log deviations"].contains(&name);
+                let without_noise = [
+                    "deviation",
+                    "variance",
+                    "kl",
+                    "second moments",
+                    "log deviations",
+                ];
+                let is_exact = without_noise.contains(&name);
                 let tolerance = if is_exact { exact } else { noisy };
                 assert_close(&got, &expected, tolerance, 1.0, &what);
             }
