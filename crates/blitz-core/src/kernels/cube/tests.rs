@@ -5,7 +5,7 @@ use std::fmt::Write;
 use burn::tensor::{DType, Device, DeviceKind, Tensor, TensorData};
 
 use crate::kernels::formula::{NoiseSpan, NormalSum, ScaleMixture, Spread};
-use crate::kernels::{draw, draw_output, mixture_kl, normal_sum, standard_normal, variance};
+use crate::kernels::{draw, draw_output, mixture_kl, normal_sum, spread, standard_normal};
 use crate::noise::NoiseKey;
 
 const NOISE: NoiseSpan = NoiseSpan {
@@ -168,7 +168,7 @@ fn every_operation_is_flexs_at_every_size() {
                 assert_eq!((sum.dims(), sum.dtype()), ([1], DType::F32), "{name}");
                 (name, values(sum), tolerance)
             });
-            [maps, sums].concat()
+            maps.into_iter().chain(sums).collect::<Vec<_>>()
         };
         for ((name, got, tolerance), (_, expected, _)) in
             on(&wgpu()).iter().zip(on(&Device::flex()))
