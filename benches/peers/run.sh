@@ -9,16 +9,44 @@ VENV=$TARGET/peers-venv
 RUNS=$TARGET/peers-runs
 
 # Our side: how it is built, and each workload's command; it must end with one line of JSON.
-OURS_BUILD=(cargo build --release --quiet -p regression)
+OURS_BUILD=(cargo build --release --quiet -p regression -p blitz-benches --bins)
 OURS_REGRESSION=("$TARGET/release/regression" --json --split readme --hidden 512 --epochs 100 --samples 3
     --batch-size 16 --lr 0.01 --predict-samples 100)
+ours() { "$TARGET/release/workload" "$@"; }
 
 # A workload is a name here and a function `<workload>_<side>` for each side that has it; a side without one shows as
 # "-" in the table and as null in the JSON. A function gets the seed as $1 and a scratch folder as $2, and ends its
 # output with a line of JSON, with the time of one repeated unit (PER) as `ms` or `seconds_per_epoch`.
-SIDES=(ours blitz bayesian_torch deterministic)
-WORKLOADS=(regression regression_default_kl)
+# `deterministic` is Burn's own layers, `torch_deterministic` PyTorch's.
+SIDES=(ours deterministic blitz bayesian_torch torch_deterministic)
+STEPS=(mlp-13-512-1 mlp-784-400-400-10 mlp-784-1200-1200-10 lenet-5 lstm-32-128)
+PREDICTIONS=(predict-784-400-400-10)
+FLIPOUT=("${STEPS[@]/%/-flipout}")
+# A recurrent layer has no local reparameterization.
+LOCAL=(mlp-13-512-1-local mlp-784-400-400-10-local mlp-784-1200-1200-10-local lenet-5-local)
+WORKLOADS=("${STEPS[@]}" "${PREDICTIONS[@]}" "${FLIPOUT[@]}" "${LOCAL[@]}" regression regression_default_kl)
 declare -A PER=([regression]=epoch [regression_default_kl]=epoch)
+
+for workload in "${STEPS[@]}" "${PREDICTIONS[@]}"; do
+    [[ $workload == predict-* ]] && PER[$workload]=prediction || PER[$workload]=step
+    eval "${workload}_ours() { ours $workload --layers shared --seed \"\$1\"; }
+        ${workload}_deterministic() { ours $workload --layers deterministic; }
+        ${workload}_blitz() { peer step.py $workload --peer blitz --seed \"\$1\"; }
+        ${workload}_bayesian_torch() { peer step.py $workload --peer bayesian_torch --seed \"\$1\"; }
+        ${workload}_torch_deterministic() { peer step.py $workload --peer torch --seed \"\$1\"; }"
+done
+# Of the peers, bayesian-torch has flipout that is right; nobody has local reparameterization.
+for workload in "${STEPS[@]}"; do
+    PER[$workload-flipout]=step
+    eval "${workload}-flipout_ours() { ours $workload --layers flipout --seed \"\$1\"; }
+        ${workload}-flipout_deterministic() { ours $workload --layers deterministic; }
+        ${workload}-flipout_bayesian_torch() { peer step.py $workload --peer bayesian_torch --estimator flipout --seed \"\$1\"; }"
+done
+for workload in "${LOCAL[@]}"; do
+    PER[$workload]=step
+    eval "${workload}_ours() { ours ${workload%-local} --layers local --seed \"\$1\"; }
+        ${workload}_deterministic() { ours ${workload%-local} --layers deterministic; }"
+done
 
 # BLiTZ's README example, 13 -> 512 -> 1, with the KL divided by the number of rows, as in our example's objective.
 regression_ours() { "${OURS_REGRESSION[@]}" --seed "$1" --out "$2"; }
@@ -38,7 +66,8 @@ every repetition runs ours, then each peer, and the table shows medians.
 
 Usage: $PEERS/run.sh [OPTIONS]
 
-  --only WORKLOAD  run this workload only; may be repeated (${WORKLOADS[*]})
+  --only WORKLOAD  run this workload only; may be repeated:
+                   ${WORKLOADS[*]}
   --sides LIST     run these sides only, separated by commas (${SIDES[*]})
   --repeat N       repetitions of everything [default: $REPEAT]
   --json FILE      also write the results to FILE, as a list of objects

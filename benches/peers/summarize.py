@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import platform
 import statistics
@@ -9,6 +10,10 @@ from pathlib import Path
 
 # What the second table shows of a result, where it has it.
 QUALITY = ["rmse", "nll", "coverage_75", "coverage_95", "width_95"]
+
+# Losses may differ by so many standard errors of their difference; probabilities of a prediction by so much.
+STANDARD_ERRORS = 4
+PROBABILITY = 0.01
 
 
 def milliseconds(result):
@@ -42,6 +47,25 @@ def summarize(measurements, sides):
                 row["ratios_to_ours"][side] = row[f"{side}_ms"] / row["ours_ms"]
         rows.append(row)
     return rows
+
+
+def differences(row, sides):
+    """What the Bayesian sides of a workload do not agree on: the mean loss at the initial weights, a mean probability."""
+    figures = row["figures"]
+    ours = figures.get("ours", {})
+    for side in sides:
+        theirs = figures.get(side, {})
+        if "nll_se" in ours and "nll_se" in theirs:
+            error = math.hypot(ours["nll_se"], theirs["nll_se"])
+            if abs(ours["nll"] - theirs["nll"]) > STANDARD_ERRORS * error:
+                yield f"{row['workload']}: the loss is {ours['nll']:.5f} here, {theirs['nll']:.5f} in {side}, ± {error:.5f}"
+            # Another number of weights has another KL.
+            error = theirs["kl_se"] * STANDARD_ERRORS + 1e-5 * ours["kl"]
+            if ours["weights"] == theirs["weights"] and abs(ours["kl"] - theirs["kl"]) > error:
+                yield f"{row['workload']}: the KL is {ours['kl']:.1f} here, {theirs['kl']:.1f} in {side}"
+        if "probability" in ours and "probability" in theirs:
+            if abs(ours["probability"] - theirs["probability"]) > PROBABILITY:
+                yield f"{row['workload']}: the probability is {ours['probability']:.4f} here, {theirs['probability']:.4f} in {side}"
 
 
 def table(header, lines):
@@ -97,8 +121,20 @@ def main():
             for side, figures in row["figures"].items()
         ],
     )
+    ratios = [
+        min(row["ratios_to_ours"][peer] for peer in ("blitz", "bayesian_torch") if peer in row["ratios_to_ours"])
+        for row in rows
+        if row["per"] in ("step", "prediction") and row["ratios_to_ours"].keys() & {"blitz", "bayesian_torch"}
+    ]
+    if ratios:
+        print(f"Against the faster peer, geometric mean over {len(ratios)} workloads: {statistics.geometric_mean(ratios):.1f}x\n")
+    for row in rows:
+        if row["per"] == "step" and row.get("deterministic_ms") and row.get("ours_ms"):
+            print(f"{row['workload']}: {row['ours_ms'] / row['deterministic_ms']:.2f} of Burn's deterministic step")
     if args.json:
         args.json.write_text(json.dumps(rows, indent=2) + "\n")
+    if wrong := [line for row in rows for line in differences(row, ("blitz", "bayesian_torch"))]:
+        raise SystemExit("\n".join(["The sides do not compute the same:", *wrong]))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 //! What the benchmarks share.
 
-mod mlp;
+mod net;
 mod training;
+mod workload;
 
-pub use mlp::Mlp;
+pub use net::{Input, Layers, LeNet, Net};
 pub use training::Training;
+pub use workload::{Batch, Shape, Target, WORKLOADS, Workload};

@@ -2,17 +2,18 @@
 
 use blitz_train::prelude::*;
 use burn::optim::{GradientsParams, ModuleOptimizer};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 
-use crate::Mlp;
+use crate::net::{Layers, Net};
+use crate::workload::{Batch, Workload};
 
-/// A network in training, with a batch of ones and the mean square of its output as the likelihood.
+/// A network in training on one batch.
 #[derive(Debug)]
 pub struct Training {
-    model: Option<Mlp>,
+    net: Option<Net>,
     optimizer: Optimizer,
     elbo: Elbo,
-    x: Tensor<2>,
+    batch: Batch,
     step: u64,
 }
 
@@ -26,40 +27,48 @@ impl std::fmt::Debug for Optimizer {
 }
 
 impl Training {
-    /// A training of the network of these widths; Bayesian, with that many draws a step, if `samples` says so.
+    /// A training of the workload with these layers.
     pub fn new(
-        widths: &[usize],
-        batch: usize,
-        samples: Option<usize>,
+        workload: &Workload,
+        layers: Layers,
         optimizer: ModuleOptimizer,
         device: &Device,
     ) -> Self {
-        let mut model = Mlp::new(widths, device);
-        if samples.is_some() {
-            model = model.bayesianize(&BayesianizeConfig::new());
-        }
         Self {
-            model: Some(model),
+            net: Some(workload.net(layers, device).with_known_means()),
             optimizer: Optimizer(optimizer),
-            elbo: ElboConfig::new(60_000)
-                .with_samples(samples.unwrap_or(1))
+            elbo: ElboConfig::new(workload.examples)
+                .with_samples(match layers {
+                    Layers::Deterministic => 1,
+                    Layers::Bayesian(_) => workload.samples,
+                })
                 .init(),
-            x: Tensor::ones([batch, widths[0]], device),
+            batch: workload.batch(device),
             step: 0,
         }
     }
 
+    /// The network as it is now.
+    pub fn net(&self) -> &Net {
+        let net = self.net.as_ref();
+        net.unwrap_or_else(|| unreachable!("every step puts the network back"))
+    }
+
+    /// The batch.
+    pub fn batch(&self) -> &Batch {
+        &self.batch
+    }
+
     /// Forward, backward and the optimizer.
     pub fn step(&mut self) {
-        let Some(model) = self.model.take() else {
-            unreachable!("every step puts the model back")
+        let Some(net) = self.net.take() else {
+            unreachable!("every step puts the network back")
         };
-        let loss = self.elbo.loss(&model, self.step.into(), |model| {
-            let output = model.forward(self.x.clone());
-            output.square().mean_dim(1).squeeze_dim(1)
-        });
-        let grads = GradientsParams::from_grads(loss.loss.backward(), &model);
-        self.model = Some(self.optimizer.0.step(1e-3, model, grads));
+        let loss = self
+            .elbo
+            .loss(&net, self.step.into(), |net| self.batch.nll(net));
+        let grads = GradientsParams::from_grads(loss.loss.backward(), &net);
+        self.net = Some(self.optimizer.0.step(1e-3, net, grads));
         self.step += 1;
     }
 }

@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use blitz_benches::Training;
+use blitz_benches::{Layers, Training, Workload};
 use blitz_train::blitz_core::device;
 use blitz_train::blitz_core::kernels::without_fused;
 use blitz_train::prelude::*;
@@ -27,9 +27,10 @@ fn weight(device: &Device) -> Linear {
 }
 
 /// The training whose steps are timed, with `FusedAdam`.
-fn training(samples: Option<usize>, device: &Device) -> Training {
-    let optimizer = FusedAdamConfig::new().init();
-    Training::new(&[784, 400, 400, 10], 128, samples, optimizer, device)
+fn training(layers: Layers, device: &Device) -> Training {
+    let workload = Workload::named("mlp-784-400-400-10")
+        .unwrap_or_else(|| unreachable!("it is one of the list"));
+    Training::new(&workload, layers, FusedAdamConfig::new().init(), device)
 }
 
 /// The medians of the times of some variants, which take turns.
@@ -88,9 +89,9 @@ fn row(name: &str, device: &Device) {
         }],
     );
 
-    let mut deterministic = training(None, &autodiff);
-    let mut fused = training(Some(1), &autodiff);
-    let mut plain = training(Some(1), &autodiff);
+    let mut deterministic = training(Layers::Deterministic, &autodiff);
+    let mut fused = training(Layers::Bayesian(Estimator::SharedWeights), &autodiff);
+    let mut plain = training(Layers::Bayesian(Estimator::SharedWeights), &autodiff);
     let [deterministic, fused, plain] = medians(
         device,
         [

@@ -8,7 +8,8 @@
 use std::alloc::{GlobalAlloc, Layout};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use blitz_benches::Training;
+use blitz_benches::{Layers, Shape, Training, Workload};
+use blitz_train::prelude::Estimator;
 use burn::optim::AdamConfig;
 use burn::tensor::Device;
 
@@ -37,10 +38,21 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 /// The peak of the second step above what was alive before the model was made.
-fn peak(widths: &[usize], batch: usize, samples: Option<usize>) -> usize {
+fn peak(widths: &'static [usize], batch: usize, samples: Option<usize>) -> usize {
     let device = Device::flex().autodiff();
+    let workload = Workload {
+        name: "memory",
+        shape: Shape::Mlp(widths),
+        batch,
+        samples: samples.unwrap_or(1),
+        examples: 60_000,
+    };
+    let layers = match samples {
+        None => Layers::Deterministic,
+        Some(_) => Layers::Bayesian(Estimator::SharedWeights),
+    };
     let before = ALIVE.load(Relaxed);
-    let mut training = Training::new(widths, batch, samples, AdamConfig::new().init(), &device);
+    let mut training = Training::new(&workload, layers, AdamConfig::new().init(), &device);
     for _ in 0..2 {
         PEAK.store(ALIVE.load(Relaxed), Relaxed);
         training.step();
@@ -56,13 +68,13 @@ fn main() {
         "net", "weights", "deterministic", "S = 1", "S = 10"
     );
     for widths in [
-        vec![13, 512, 1],
-        vec![784, 400, 400, 10],
-        vec![784, 1200, 1200, 10],
+        &[13, 512, 1][..],
+        &[784, 400, 400, 10],
+        &[784, 1200, 1200, 10],
     ] {
         let weights: usize = widths.windows(2).map(|w| w[0] * w[1] + w[1]).sum();
         let batch = 16;
-        let per_weight = |samples| peak(&widths, batch, samples) as f64 / weights as f64;
+        let per_weight = |samples| peak(widths, batch, samples) as f64 / weights as f64;
         println!(
             "{:<22} {weights:>9} {:>9.1} B/w  {:>9.1} B/w  {:>9.1} B/w",
             format!("{widths:?}, batch {batch}"),
