@@ -1,6 +1,7 @@
 //! The handwritten backward passes. None keeps noise: what the forward pass drew is drawn again.
 
 mod linked;
+mod lstm;
 
 use std::marker::PhantomData;
 
@@ -82,6 +83,15 @@ impl<B: Backend + FusedKernels, C: CheckpointStrategy> FusedOps for Autodiff<B, 
             Self::from_inner(moment_1),
             Self::from_inner(moment_2),
         )
+    }
+
+    fn lstm(
+        pre_activations: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        hidden: FloatTensor<Self>,
+        cell: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        lstm::lstm::<B, C>(pre_activations, weight, hidden, cell)
     }
 
     fn spread(rho: FloatTensor<Self>, spread: Spread) -> FloatTensor<Self> {

@@ -5,6 +5,9 @@ use burn::backend::{Backend, backend_extension, tensor::FloatTensor};
 
 use super::formula::{AdamStep, NoiseSpan, NormalSum, ScaleMixture, Spread};
 use super::link::KlLink;
+use super::lstm;
+#[cfg(any(feature = "flex", feature = "ndarray", feature = "cubecl"))]
+use super::lstm::LstmSteps;
 
 /// The fused operations and their derivatives on the primitives of one backend.
 ///
@@ -120,6 +123,26 @@ pub trait FusedKernels: Backend {
         (Self::float_sub(weight, delta), moment_1, moment_2)
     }
 
+    /// One step of an LSTM's cell, of the gates' pre-activations `[batch, 4 · hidden]`, in the order input, forget, output, candidate, and
+    /// the cell state: the gates behind their activations, `c' = f c + i tanh(g)` and `h' = o tanh(c')`.
+    fn lstm_cell(
+        gates: FloatTensor<Self>,
+        cell: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        lstm::cell::<Self>(gates, cell)
+    }
+
+    /// The gradients of [`lstm_cell`](Self::lstm_cell) in the pre-activations and the cell state before, from the gates behind
+    /// their activations, the cell states before and after, and the gradients of the hidden and the cell state.
+    fn lstm_cell_backward(
+        gates: FloatTensor<Self>,
+        cells: [FloatTensor<Self>; 2],
+        hidden_grad: FloatTensor<Self>,
+        cell_grad: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        lstm::cell_backward::<Self>(gates, cells, hidden_grad, cell_grad)
+    }
+
     /// `σ` or `σ²`, shaped like `rho`.
     fn spread(rho: FloatTensor<Self>, spread: Spread) -> FloatTensor<Self>;
 
@@ -200,6 +223,15 @@ pub trait FusedOps: Backend {
         moment_2: FloatTensor<Self>,
         step: AdamStep,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+
+    /// An LSTM over a sequence of pre-activations `[steps, batch, 4 · hidden]`, to which each step adds the hidden state times `weight`:
+    /// the hidden states, and behind them the last cell state, `[steps + 1, batch, hidden]`.
+    fn lstm(
+        pre_activations: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        hidden: FloatTensor<Self>,
+        cell: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
 
     /// [`FusedKernels::spread`].
     fn spread(rho: FloatTensor<Self>, spread: Spread) -> FloatTensor<Self>;
@@ -282,6 +314,15 @@ macro_rules! ops_are_kernels {
                 step: AdamStep,
             ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
                 <Self as FusedKernels>::adam_step(weight, grad, moment_1, moment_2, step)
+            }
+
+            fn lstm(
+                pre_activations: FloatTensor<Self>,
+                weight: FloatTensor<Self>,
+                hidden: FloatTensor<Self>,
+                cell: FloatTensor<Self>,
+            ) -> FloatTensor<Self> {
+                LstmSteps::<Self>::run(pre_activations, &weight, hidden, cell).output()
             }
 
             fn spread(rho: FloatTensor<Self>, spread: Spread) -> FloatTensor<Self> {

@@ -18,13 +18,14 @@ pub(crate) mod formula;
 #[cfg(feature = "cubecl")]
 mod fusion;
 pub(crate) mod link;
+pub(crate) mod lstm;
 #[cfg(test)]
 mod tests;
 
 use std::cell::Cell;
 
 use burn::backend::{Dispatch, DispatchDevice, GradientCheckpointingStrategy};
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{DType, Device, Tensor, s};
 
 use backend::FusedOps;
 use formula::{NoiseSpan, NormalSum, ScaleMixture, Spread};
@@ -252,6 +253,62 @@ pub fn adam_step<const D: usize>(
         .div(moment_2.clone().sqrt().add_scalar(epsilon))
         .mul_scalar(step.learning_rate);
     (weight - delta, [moment_1, moment_2])
+}
+
+/// An LSTM over a whole sequence: the hidden states `[steps, batch, hidden]` and the last cell state `[batch, hidden]`; `None` where
+/// there is no fused operation for it.
+///
+/// `pre_activations`, `[steps, batch, 4 · hidden]`, are what the input contributes to the input, forget and output gate and to the
+/// candidate, in this order, biases included. Each step adds `h U` to its part, with `U` the `weight`, `[hidden, 4 · hidden]`, and
+/// computes
+///
+/// ```text
+/// c' = σ(f) c + σ(i) tanh(g)
+/// h' = σ(o) tanh(c')
+/// ```
+///
+/// Nothing is random. Differentiable in all four.
+///
+/// # Panics
+///
+/// Panics if the shapes don't fit, and without steps.
+#[must_use]
+pub fn lstm(
+    pre_activations: Tensor<3>,
+    weight: Tensor<2>,
+    hidden: Tensor<2>,
+    cell: Tensor<2>,
+) -> Option<(Tensor<3>, Tensor<2>)> {
+    let [steps, batch, width] = pre_activations.dims();
+    let [size, _] = weight.dims();
+    assert!(steps > 0, "an LSTM needs a sequence of at least one step");
+    assert!(
+        width == 4 * size
+            && weight.dims() == [size, width]
+            && [hidden.dims(), cell.dims()] == [[batch, size]; 2],
+        "an LSTM needs pre-activations [steps, batch, 4 · hidden], a weight [hidden, 4 · hidden] and states [batch, hidden], got \
+         {:?}, {:?}, {:?} and {:?}",
+        pre_activations.dims(),
+        weight.dims(),
+        hidden.dims(),
+        cell.dims()
+    );
+    let kinds = [
+        kind(&pre_activations),
+        kind(&weight),
+        kind(&hidden),
+        kind(&cell),
+    ];
+    fuses(kinds).then(|| {
+        let output = Tensor::<3>::from_dispatch(Dispatch::lstm(
+            pre_activations.into_dispatch(),
+            weight.into_dispatch(),
+            hidden.into_dispatch(),
+            cell.into_dispatch(),
+        ));
+        let cell = output.clone().slice(s![steps..]).squeeze_dim(0);
+        (output.slice(s![..steps]), cell)
+    })
 }
 
 /// `softplus(ρ)` or its square.

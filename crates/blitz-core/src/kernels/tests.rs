@@ -1,6 +1,7 @@
 //! The fused operations against their formulas in `f64`, for every size, layout, element type and device of the build.
 
 mod linked;
+pub(super) mod lstm;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 

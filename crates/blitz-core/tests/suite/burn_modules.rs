@@ -153,10 +153,14 @@ fn check<M: Module, const R: usize>(
         };
         let vanishes = vanishing.iter().any(|weight| path.contains(weight));
         assert!(gradient.is_finite(), "{name}: {path}");
-        assert_eq!(
-            *gradient < 1e-6,
-            vanishes,
-            "{name}: the gradient of {path} is {gradient}"
+        // What vanishes is a sum of terms of about 1 that cancel up to rounding.
+        let as_expected = match vanishes {
+            true => *gradient < 1e-5,
+            false => *gradient > 1e-6,
+        };
+        assert!(
+            as_expected,
+            "{name}: the gradient of {path} is {gradient}, vanishing: {vanishes}"
         );
     }
 }

@@ -66,6 +66,11 @@ impl Affine {
         }
     }
 
+    /// The weight, if all rows have the same and nothing else is added.
+    pub fn shared_weight(&self) -> Option<&Tensor<2>> {
+        (self.flips.is_none() && self.bias.is_none()).then_some(&self.weight)
+    }
+
     /// Adds the biases of `other`, which maps into the same gates, to these and takes them from it.
     pub fn take_bias(&mut self, other: &mut Self) {
         self.bias = match (self.bias.take(), other.bias.take()) {

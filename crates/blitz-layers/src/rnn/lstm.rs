@@ -1,11 +1,11 @@
 //! The Bayesian counterpart of Burn's [`Lstm`](burn::nn::Lstm) and [`BiLstm`](burn::nn::BiLstm), stacked and with peepholes.
 
-use blitz_core::{BayesianModule, BayesianizeConfig, PosteriorConfig, PriorConfig};
+use blitz_core::{BayesianModule, BayesianizeConfig, PosteriorConfig, PriorConfig, kernels};
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::activation::{Activation, ActivationConfig};
 use burn::nn::{GateController, Initializer, LstmState};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, s};
 
 use super::gates::{Affine, gate, scan, vector};
 use super::{Arrangement, Recurrent, RecurrentCell, unstack};
@@ -103,7 +103,7 @@ pub struct BayesianLstmConfig {
 ///
 /// ```
 /// use blitz_layers::prelude::*;
-/// use burn::tensor::{Device, Tensor};
+/// use burn::tensor::{Device, Tensor, s};
 ///
 /// let device = Device::flex();
 /// let lstm = BayesianLstmConfig::new(3, 8, true).with_num_layers(2).with_bidirectional(true).init(&device);
@@ -238,14 +238,20 @@ impl RecurrentCell for BayesianLstmCell {
         let mut from_hidden = Affine::of_hidden(self.gates(), estimator, rows);
         // Added once to the whole sequence.
         from_input.take_bias(&mut from_hidden);
-        let [to_input, to_forget, to_output] = self.peepholes(estimator, rows);
+        let from_input = from_input.apply(input);
+        let weight = from_hidden.shared_weight().filter(|_| self.is_plain());
+        let fused = weight.and_then(|weight| in_one(&from_input, weight, &state, reverse));
+        if let Some(result) = fused {
+            return result;
+        }
 
+        let [to_input, to_forget, to_output] = self.peepholes(estimator, rows);
         let (mut cell, mut hidden) = state.unpack();
         let see = |gate: Tensor<2>, cell: &Tensor<2>, peephole: &Option<Tensor<2>>| match peephole {
             Some(weight) => gate + cell.clone() * weight.clone(),
             None => gate,
         };
-        let output = scan([from_input.apply(input)], reverse, |[step]| {
+        let output = scan([from_input], reverse, |[step]| {
             let gates = step + from_hidden.apply(hidden.clone());
             let mut gates = (0..).map(|index| gate(&gates, index, size));
             let mut next = || gates.next().expect("an endless iterator");
@@ -271,7 +277,35 @@ impl RecurrentCell for BayesianLstmCell {
     }
 }
 
+/// A whole sequence as one operation of the device, if it has that.
+fn in_one(
+    from_input: &Tensor<3>,
+    weight: &Tensor<2>,
+    state: &LstmState<2>,
+    reverse: bool,
+) -> Option<(Tensor<3>, LstmState<2>)> {
+    let in_order = |sequence: Tensor<3>| match reverse {
+        true => sequence.flip([0]),
+        false => sequence,
+    };
+    let LstmState { cell, hidden } = state.clone();
+    let (output, cell) = kernels::lstm(in_order(from_input.clone()), weight.clone(), hidden, cell)?;
+    let [steps, ..] = output.dims();
+    let hidden = output.clone().slice(s![steps - 1..]).squeeze_dim(0);
+    Some((in_order(output), LstmState::new(cell, hidden)))
+}
+
 impl BayesianLstmCell {
+    /// Whether the step is that of [`kernels::lstm`]: three gates of their own with the usual activations, nothing clipped.
+    fn is_plain(&self) -> bool {
+        self.forget_gate.is_some()
+            && self.peephole.is_none()
+            && self.clip.is_none()
+            && matches!(self.gate_activation, Activation::Sigmoid(_))
+            && matches!(self.cell_activation, Activation::Tanh(_))
+            && matches!(self.hidden_activation, Activation::Tanh(_))
+    }
+
     /// The gates in the order in which a step takes them apart.
     fn gates(&self) -> impl Iterator<Item = &GateController> {
         std::iter::once(&self.input_gate)

@@ -348,7 +348,7 @@ impl<R: Real> Total<R> {
 
 /// The first 64 elements, with zeros behind the last.
 #[inline(always)]
-fn load<E: Element>(input: &[E]) -> [E::Real; GROUP] {
+pub(super) fn load<E: Element>(input: &[E]) -> [E::Real; GROUP] {
     let mut group = [E::Real::ZERO; GROUP];
     match input.first_chunk::<GROUP>() {
         Some(full) => {
@@ -367,7 +367,7 @@ fn load<E: Element>(input: &[E]) -> [E::Real; GROUP] {
 
 /// Writes over the first 64 elements, or all there are.
 #[inline(always)]
-fn overwrite<E: Element>(output: &mut [E], group: &[E::Real; GROUP]) {
+pub(super) fn overwrite<E: Element>(output: &mut [E], group: &[E::Real; GROUP]) {
     match output.first_chunk_mut::<GROUP>() {
         Some(full) => {
             for (element, real) in full.iter_mut().zip(group) {

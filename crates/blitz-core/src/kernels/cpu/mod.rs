@@ -70,6 +70,9 @@ macro_rules! kernel {
     };
 }
 
+// Behind the macro, which it uses.
+mod lstm;
+
 fn tensor<T: Memory, E: burn::tensor::Element>(values: Vec<E>, like: &T) -> T {
     T::from_data(TensorData::new(values, like.shape()))
 }
@@ -314,6 +317,22 @@ macro_rules! kernels_in_memory {
                 step: AdamStep,
             ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
                 super::adam_step(weight, grad, moment_1, moment_2, step)
+            }
+
+            fn lstm_cell(
+                gates: FloatTensor<Self>,
+                cell: FloatTensor<Self>,
+            ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+                super::lstm::lstm_cell(gates, cell)
+            }
+
+            fn lstm_cell_backward(
+                gates: FloatTensor<Self>,
+                cells: [FloatTensor<Self>; 2],
+                hidden_grad: FloatTensor<Self>,
+                cell_grad: FloatTensor<Self>,
+            ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+                super::lstm::lstm_cell_backward(gates, cells, hidden_grad, cell_grad)
             }
 
             fn is_known_zero(grad: &FloatTensor<Self>) -> bool {

@@ -277,6 +277,12 @@ fn other_strides_are_read_in_logical_order() {
 }
 
 #[test]
+fn an_lstm_is_that_of_its_steps() {
+    let device = wgpu().autodiff();
+    crate::kernels::tests::lstm::is_that_of_its_steps(&device, DType::F32, 5e-6);
+}
+
+#[test]
 fn extreme_deviations_are_flexs_and_finite_forward_and_backward() {
     let rho = [-100.0, -20.0, -15.0, -14.9, -1.0, 0.0, 1.0, 20.0, 100.0];
     for r in rho {

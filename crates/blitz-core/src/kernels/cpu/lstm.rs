@@ -1,0 +1,153 @@
+//! One step of an LSTM's cell, in one pass.
+
+use super::group::{load, overwrite};
+use super::real::{Element, Real, logistic};
+use super::{Elements, Memory, tensor};
+use crate::noise::fill::GROUP;
+use crate::simd::{Body, InstructionSet};
+
+/// The gates, the cell state and the hidden state of each row behind a step.
+struct Cell<'a, E> {
+    size: usize,
+    gates: &'a [E],
+    cell: &'a [E],
+    new_gates: &'a mut [E],
+    new_cell: &'a mut [E],
+    hidden: &'a mut [E],
+}
+
+impl<E: Element> Body for Cell<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let size = self.size;
+        for row in 0..self.cell.len() / size {
+            for start in (0..size).step_by(GROUP) {
+                let part = |gate: usize| {
+                    let row = 4 * row + gate;
+                    row * size + start..(row + 1) * size
+                };
+                let own = row * size + start..(row + 1) * size;
+                let [mut input, mut forget, mut output, mut candidate] =
+                    [0, 1, 2, 3].map(|gate| load(&self.gates[part(gate)]));
+                let mut cell = load(&self.cell[own.clone()]);
+                let mut hidden = [E::Real::ZERO; GROUP];
+                for i in 0..GROUP {
+                    input[i] = logistic(input[i]);
+                    forget[i] = logistic(forget[i]);
+                    output[i] = logistic(output[i]);
+                    candidate[i] = Real::tanh(candidate[i]);
+                    cell[i] = forget[i] * cell[i] + input[i] * candidate[i];
+                    hidden[i] = output[i] * Real::tanh(cell[i]);
+                }
+                for (gate, values) in [input, forget, output, candidate].iter().enumerate() {
+                    overwrite(&mut self.new_gates[part(gate)], values);
+                }
+                overwrite(&mut self.new_cell[own.clone()], &cell);
+                overwrite(&mut self.hidden[own], &hidden);
+            }
+        }
+    }
+}
+
+/// The gradients of a step's pre-activations and of the cell state before it.
+struct CellBackward<'a, E> {
+    size: usize,
+    gates: &'a [E],
+    before: &'a [E],
+    after: &'a [E],
+    hidden_grad: &'a [E],
+    cell_grad: &'a [E],
+    gate_grads: &'a mut [E],
+    before_grad: &'a mut [E],
+}
+
+impl<E: Element> Body for CellBackward<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let size = self.size;
+        let one = E::Real::from_f32(1.0);
+        for row in 0..self.before.len() / size {
+            for start in (0..size).step_by(GROUP) {
+                let part = |gate: usize| {
+                    let row = 4 * row + gate;
+                    row * size + start..(row + 1) * size
+                };
+                let own = row * size + start..(row + 1) * size;
+                let [mut input, mut forget, mut output, mut candidate] =
+                    [0, 1, 2, 3].map(|gate| load(&self.gates[part(gate)]));
+                let [before, after, hidden_grad, mut cell_grad] =
+                    [self.before, self.after, self.hidden_grad, self.cell_grad]
+                        .map(|values| load(&values[own.clone()]));
+                for i in 0..GROUP {
+                    let squashed = Real::tanh(after[i]);
+                    let output_grad = hidden_grad[i] * squashed;
+                    let grad =
+                        cell_grad[i] + hidden_grad[i] * output[i] * (one - squashed * squashed);
+                    cell_grad[i] = grad * forget[i];
+                    let input_grad = grad * candidate[i];
+                    candidate[i] = grad * input[i] * (one - candidate[i] * candidate[i]);
+                    input[i] = input_grad * (input[i] - input[i] * input[i]);
+                    forget[i] = grad * before[i] * (forget[i] - forget[i] * forget[i]);
+                    output[i] = output_grad * (output[i] - output[i] * output[i]);
+                }
+                for (gate, values) in [input, forget, output, candidate].iter().enumerate() {
+                    overwrite(&mut self.gate_grads[part(gate)], values);
+                }
+                overwrite(&mut self.before_grad[own], &cell_grad);
+            }
+        }
+    }
+}
+
+pub(super) fn lstm_cell<T: Memory>(gates: T, cell: T) -> (T, T, T) {
+    let [_, size] = cell.shape().dims();
+    with_elements!([gates, cell], |g, c| {
+        let mut new_gates = g.to_vec();
+        let mut new_cell = c.to_vec();
+        let mut hidden = c.to_vec();
+        InstructionSet::widest().run(Cell {
+            size,
+            gates: &g,
+            cell: &c,
+            new_gates: &mut new_gates,
+            new_cell: &mut new_cell,
+            hidden: &mut hidden,
+        });
+        (
+            tensor(new_gates, &gates),
+            tensor(new_cell, &cell),
+            tensor(hidden, &cell),
+        )
+    })
+}
+
+pub(super) fn lstm_cell_backward<T: Memory>(
+    gates: T,
+    [before, after]: [T; 2],
+    hidden_grad: T,
+    cell_grad: T,
+) -> (T, T) {
+    let [_, size] = before.shape().dims();
+    with_elements!(
+        [gates, before, after, hidden_grad, cell_grad],
+        |g, b, a, h, c| {
+            let mut gate_grads = g.to_vec();
+            let mut before_grad = b.to_vec();
+            InstructionSet::widest().run(CellBackward {
+                size,
+                gates: &g,
+                before: &b,
+                after: &a,
+                hidden_grad: &h,
+                cell_grad: &c,
+                gate_grads: &mut gate_grads,
+                before_grad: &mut before_grad,
+            });
+            (tensor(gate_grads, &gates), tensor(before_grad, &before))
+        }
+    )
+}

@@ -1,0 +1,176 @@
+//! An LSTM over a whole sequence as one operation, with the backward pass written by hand.
+//!
+//! As tensor operations, each step records some fifteen of them for the backward pass, and most of the time goes into that. Here
+//! a step is one product and one pass over the gates, and the gradient of the recurrent weights is one product over all steps.
+
+use burn::backend::TensorMetadata;
+use burn::backend::tensor::FloatTensor;
+use burn::tensor::{Slice, s};
+
+use super::backend::FusedKernels;
+
+/// What the backward pass needs of the forward one.
+#[derive(Clone)]
+pub(crate) struct LstmSteps<B: FusedKernels> {
+    /// `[batch, 4 · hidden]` of each step: the gates behind their activations.
+    pub gates: Vec<FloatTensor<B>>,
+    /// `[batch, hidden]`: the initial cell state and that of each step.
+    pub cells: Vec<FloatTensor<B>>,
+    /// `[batch, hidden]`: the initial hidden state and that of each step.
+    pub hiddens: Vec<FloatTensor<B>>,
+}
+
+impl<B: FusedKernels> std::fmt::Debug for LstmSteps<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LstmSteps")
+            .field("steps", &self.gates.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<B: FusedKernels> LstmSteps<B> {
+    /// Runs over the pre-activations `[steps, batch, 4 · hidden]` that come from the input.
+    pub fn run(
+        pre_activations: FloatTensor<B>,
+        weight: &FloatTensor<B>,
+        hidden: FloatTensor<B>,
+        cell: FloatTensor<B>,
+    ) -> Self {
+        let [steps, batch, width] = pre_activations.shape().dims();
+        let mut this = Self {
+            gates: Vec::with_capacity(steps),
+            cells: vec![cell],
+            hiddens: vec![hidden],
+        };
+        for step in 0..steps {
+            let from_input = step_of::<B>(pre_activations.clone(), step, [batch, width]);
+            let [cell, hidden] = [&this.cells, &this.hiddens].map(|states| states[step].clone());
+            let from_hidden = B::float_matmul(hidden, weight.clone());
+            let gates = B::float_add(from_input, from_hidden);
+            let (gates, cell, hidden) = B::lstm_cell(gates, cell);
+            this.gates.push(gates);
+            this.cells.push(cell);
+            this.hiddens.push(hidden);
+        }
+        this
+    }
+
+    /// The hidden state of each step, and behind them the last cell state: `[steps + 1, batch, hidden]`.
+    pub fn output(&self) -> FloatTensor<B> {
+        let steps = self.gates.len();
+        let states = self.hiddens[1..].iter().chain(&self.cells[steps..]);
+        stack::<B>(states.cloned())
+    }
+
+    /// The gradients of the pre-activations, the weight and the initial hidden and cell states.
+    pub fn backward(self, grad: FloatTensor<B>, weight: FloatTensor<B>) -> [FloatTensor<B>; 4] {
+        let steps = self.gates.len();
+        let [_, batch, size] = grad.shape().dims();
+        let transposed = B::float_transpose(weight);
+        let mut hidden_grad = None;
+        let mut cell_grad = step_of::<B>(grad.clone(), steps, [batch, size]);
+        let mut gate_grads = Vec::with_capacity(steps);
+        let mut gates = self.gates;
+        while let Some(gates) = gates.pop() {
+            let step = steps - 1 - gate_grads.len();
+            let of_output = step_of::<B>(grad.clone(), step, [batch, size]);
+            let of_hidden = match hidden_grad {
+                Some(later) => B::float_add(of_output, later),
+                None => of_output,
+            };
+            let [before, after] = [step, step + 1].map(|step| self.cells[step].clone());
+            let (gates, cell) = B::lstm_cell_backward(gates, [before, after], of_hidden, cell_grad);
+            cell_grad = cell;
+            hidden_grad = Some(B::float_matmul(gates.clone(), transposed.clone()));
+            gate_grads.push(gates);
+        }
+        gate_grads.reverse();
+        let pre_activations = stack::<B>(gate_grads.into_iter());
+        let rows = steps * batch;
+        let hiddens = stack::<B>(self.hiddens.into_iter().take(steps));
+        let hiddens = B::float_reshape(hiddens, [rows, size].into());
+        let gates = B::float_reshape(pre_activations.clone(), [rows, 4 * size].into());
+        let weight = B::float_matmul(B::float_transpose(hiddens), gates);
+        let hidden = hidden_grad.unwrap_or_else(|| unreachable!("a sequence has steps"));
+        [pre_activations, weight, hidden, cell_grad]
+    }
+}
+
+/// One step of a sequence.
+fn step_of<B: FusedKernels>(
+    sequence: FloatTensor<B>,
+    step: usize,
+    shape: [usize; 2],
+) -> FloatTensor<B> {
+    let one = B::float_slice(sequence, &s![step..step + 1, .., ..]);
+    B::float_reshape(one, shape.into())
+}
+
+/// Steps as a sequence.
+fn stack<B: FusedKernels>(steps: impl Iterator<Item = FloatTensor<B>>) -> FloatTensor<B> {
+    let steps = steps.map(|step| {
+        let [batch, size] = step.shape().dims();
+        B::float_reshape(step, [1, batch, size].into())
+    });
+    B::float_cat(steps.collect(), 0)
+}
+
+/// The gate at `index` of four that lie side by side.
+fn gate<B: FusedKernels>(gates: &FloatTensor<B>, index: usize) -> FloatTensor<B> {
+    let [_, width] = gates.shape().dims();
+    let size = width / 4;
+    let part: [Slice; 2] = s![.., index * size..(index + 1) * size];
+    B::float_slice(gates.clone(), &part)
+}
+
+/// [`FusedKernels::lstm_cell`] by tensor operations.
+pub(crate) fn cell<B: FusedKernels>(
+    gates: FloatTensor<B>,
+    cell: FloatTensor<B>,
+) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
+    let [input, forget, output] = [0, 1, 2].map(|index| B::sigmoid(gate::<B>(&gates, index)));
+    let candidate = B::float_tanh(gate::<B>(&gates, 3));
+    let kept = B::float_mul(forget.clone(), cell);
+    let cell = B::float_add(kept, B::float_mul(input.clone(), candidate.clone()));
+    let hidden = B::float_mul(output.clone(), B::float_tanh(cell.clone()));
+    let gates = B::float_cat(vec![input, forget, output, candidate], 1);
+    (gates, cell, hidden)
+}
+
+/// [`FusedKernels::lstm_cell_backward`] by tensor operations.
+pub(crate) fn cell_backward<B: FusedKernels>(
+    gates: FloatTensor<B>,
+    [before, after]: [FloatTensor<B>; 2],
+    hidden_grad: FloatTensor<B>,
+    cell_grad: FloatTensor<B>,
+) -> (FloatTensor<B>, FloatTensor<B>) {
+    // x (1 − x), the derivative of the logistic function at its value x.
+    let logistic = |x: FloatTensor<B>| B::float_sub(x.clone(), B::float_mul(x.clone(), x));
+    // 1 − x².
+    let tanh = |x: FloatTensor<B>| {
+        let negative = B::float_neg(B::float_mul(x.clone(), x));
+        B::float_add_scalar(negative, 1.0.into())
+    };
+    let [input, forget, output, candidate] = [0, 1, 2, 3].map(|index| gate::<B>(&gates, index));
+    let squashed = B::float_tanh(after);
+    let output_grad = B::float_mul(hidden_grad.clone(), squashed.clone());
+    let through = B::float_mul(B::float_mul(hidden_grad, output.clone()), tanh(squashed));
+    let cell_grad = B::float_add(cell_grad, through);
+    let grads = [
+        (
+            B::float_mul(cell_grad.clone(), candidate.clone()),
+            logistic(input.clone()),
+        ),
+        (
+            B::float_mul(cell_grad.clone(), before),
+            logistic(forget.clone()),
+        ),
+        (output_grad, logistic(output)),
+        (B::float_mul(cell_grad.clone(), input), tanh(candidate)),
+    ];
+    let grads = grads.map(|(grad, slope)| B::float_mul(grad, slope));
+    (
+        B::float_cat(grads.into(), 1),
+        B::float_mul(cell_grad, forget),
+    )
+}
