@@ -22,17 +22,17 @@ import torch.nn.functional as F
 import common
 
 STD = 0.02
-WIDTHS = {
-    "mlp-13-512-1": [13, 512, 1],
-    "mlp-784-400-400-10": [784, 400, 400, 10],
-    "mlp-784-1200-1200-10": [784, 1200, 1200, 10],
-    "predict-784-400-400-10": [784, 400, 400, 10],
-}
 BATCH = {"mlp-13-512-1": 16, "lenet-5": 64, "lstm-32-128": 32, "predict-784-400-400-10": 256}
 SAMPLES = {"mlp-13-512-1": 3}
 EXAMPLES = {"mlp-13-512-1": 379, "lstm-32-128": 10_000}
 INPUTS, HIDDEN, STEPS = 32, 128, 32
 DRAWS = 100
+
+
+def widths_of(workload):
+    """The widths in a name such as mlp-784-400-400-10; None of another network."""
+    kind, *widths = workload.split("-")
+    return [int(width) for width in widths] if kind in ("mlp", "predict") else None
 
 
 class Layers:
@@ -76,8 +76,7 @@ class Net(nn.Module):
     def __init__(self, workload, layers):
         super().__init__()
         self.workload, self.kl = workload, 0.0
-        if workload in WIDTHS:
-            widths = WIDTHS[workload]
+        if widths := widths_of(workload):
             self.layers = nn.ModuleList(layers.linear(i, o) for i, o in zip(widths, widths[1:]))
         elif workload == "lenet-5":
             self.convs = nn.ModuleList([layers.conv(1, 6, 2), layers.conv(6, 16, 0)])
@@ -139,14 +138,13 @@ def known_values(*shape):
     return torch.tensor(np.sin(0.11 * (b + 1) * (j + 1) + 0.5 * b).reshape(shape)).float()
 
 
-def batch_of(workload):
-    batch = BATCH.get(workload, 128)
+def batch_of(workload, batch):
     if workload == "lstm-32-128":
         return known_values(batch, STEPS, INPUTS), known_values(batch, HIDDEN), F.mse_loss
     if workload == "mlp-13-512-1":
         return known_values(batch, 13), known_values(batch, 1), F.mse_loss
     labels = torch.arange(batch) % 10
-    shape = (batch, 1, 28, 28) if workload == "lenet-5" else (batch, 784)
+    shape = (batch, 1, 28, 28) if workload == "lenet-5" else (batch, widths_of(workload)[0])
     return known_values(*shape), labels, F.cross_entropy
 
 
@@ -175,13 +173,15 @@ def main():
     options.add_argument("workload")
     options.add_argument("--peer", choices=["blitz", "bayesian_torch", "torch"], required=True)
     options.add_argument("--estimator", choices=["shared", "flipout"], default="shared")
+    options.add_argument("--batch", type=int, help="examples of a batch, instead of the workload's")
+    options.add_argument("--samples", type=int, help="draws of a training step, instead of the workload's")
     options.add_argument("--seconds", type=float, default=2.0, help="seconds of timed work, at least")
     options.add_argument("--loss-draws", type=int, default=200, help="draws for the mean loss before the timing")
     args = options.parse_args()
     common.prepare(args.threads, args.seed)
 
     layers = Layers(args.peer, args.estimator)
-    x, y, criterion = batch_of(args.workload)
+    x, y, criterion = batch_of(args.workload, args.batch or BATCH.get(args.workload, 128))
     # Threads and libraries are not the step's memory.
     F.linear(x.flatten(1), torch.ones(64, x.flatten(1).shape[1])).sum()
     before = memory("VmRSS")
@@ -202,7 +202,7 @@ def main():
         ms = median_ms(args.seconds, predict)
         return common.report(package, ms=ms, probability=predict()[0, 0].item())
 
-    examples, samples = EXAMPLES.get(args.workload, 60_000), SAMPLES.get(args.workload, 1)
+    examples, samples = EXAMPLES.get(args.workload, 60_000), args.samples or SAMPLES.get(args.workload, 1)
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
 
     def step():

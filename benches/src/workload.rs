@@ -71,9 +71,21 @@ pub const WORKLOADS: [Workload; 5] = [
 ];
 
 impl Workload {
-    /// The one of that name.
+    /// The one of that name; any `mlp-784-300-10` is another, with batches of 128.
     pub fn named(name: &str) -> Option<Self> {
-        WORKLOADS.into_iter().find(|workload| workload.name == name)
+        let known = WORKLOADS.into_iter().find(|workload| workload.name == name);
+        known.or_else(|| {
+            let widths = name.strip_prefix("mlp-")?.split('-').map(str::parse);
+            let widths: Vec<usize> = widths.collect::<Result<_, _>>().ok()?;
+            (widths.len() >= 2 && widths.iter().all(|width| *width > 0)).then(|| Self {
+                name: "mlp",
+                // A benchmark asks for few.
+                shape: Shape::Mlp(widths.leak()),
+                batch: 128,
+                samples: 1,
+                examples: 60_000,
+            })
+        })
     }
 
     /// The network, with Burn's initial weights.

@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use blitz_benches::{Layers, Training, WORKLOADS, Workload};
+use blitz_benches::{Layers, Training, WORKLOADS, Workload, resident};
 use blitz_train::prelude::*;
 use burn::module::Module;
 use burn::optim::AdamConfig;
@@ -18,8 +18,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Times one workload of the comparison with the Python peers.
 #[derive(Debug, Parser)]
 struct Options {
-    /// The workload, such as mlp-784-400-400-10; `predict-784-400-400-10` is the prediction.
+    /// The workload: one of the list, or any mlp-784-300-10; `predict-784-400-400-10` is the prediction.
     workload: String,
+    /// Examples of a batch, instead of the workload's.
+    #[arg(long)]
+    batch: Option<usize>,
+    /// Draws of a training step, instead of the workload's.
+    #[arg(long)]
+    samples: Option<usize>,
     /// What the network is made of.
     #[arg(long, value_enum, default_value = "shared")]
     layers: LayersOption,
@@ -75,6 +81,7 @@ fn mean(values: &[f64]) -> (f64, f64) {
 
 fn train(workload: &Workload, layers: Layers, options: &Options) {
     let device = Device::flex().autodiff();
+    let before = resident("VmRSS");
     let optimizer = match layers {
         Layers::Deterministic => AdamConfig::new().init(),
         Layers::Bayesian(_) => FusedAdamConfig::new().init(),
@@ -88,11 +95,18 @@ fn train(workload: &Workload, layers: Layers, options: &Options) {
         .collect();
     let (nll, nll_se) = mean(&losses);
     let kl: f32 = net.kl_cost().into_scalar();
+    for _ in 0..2 {
+        training.step();
+    }
+    let peak = resident("VmHWM")
+        .zip(before)
+        .map(|(peak, before)| peak - before);
     let ms = median(options.seconds, || training.step());
     println!(
         "{}",
         serde_json::json!({
             "ms": ms, "nll": nll, "nll_se": nll_se, "kl": kl, "weights": net.num_bayesian_weights(),
+            "peak_bytes": peak,
         })
     );
 }
@@ -131,7 +145,11 @@ fn main() {
         LayersOption::Flipout => Layers::Bayesian(Estimator::Flipout),
     };
     match Workload::named(&options.workload) {
-        Some(workload) => train(&workload, layers, &options),
+        Some(mut workload) => {
+            workload.batch = options.batch.unwrap_or(workload.batch);
+            workload.samples = options.samples.unwrap_or(workload.samples);
+            train(&workload, layers, &options);
+        }
         None if options.workload == PREDICTION => predict(layers, &options),
         None => {
             let names = WORKLOADS.map(|workload| workload.name).join(", ");

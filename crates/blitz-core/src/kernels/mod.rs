@@ -47,36 +47,36 @@ use link::KlLink;
 /// assert!(is_fused(&Device::flex().autodiff()));
 /// ```
 pub fn is_fused(device: &Device) -> bool {
-    fn is_fused(device: &DispatchDevice) -> bool {
-        match device {
-            #[cfg(feature = "flex")]
-            DispatchDevice::Flex(_) => true,
-            #[cfg(feature = "ndarray")]
-            DispatchDevice::NdArray(_) => true,
-            #[cfg(feature = "cubecl")]
-            DispatchDevice::Cube(_) => true,
-            DispatchDevice::Autodiff(device) => is_fused(device),
-            #[allow(unreachable_patterns)] // Depends on the backends in the build.
-            _ => false,
-        }
-    }
-    is_fused(device.as_dispatch())
+    kernels_of(device.as_dispatch()).is_some()
 }
 
 /// Whether the device's tensors are memory that the CPU reads.
 fn is_in_memory(device: &Device) -> bool {
-    fn is_in_memory(device: &DispatchDevice) -> bool {
-        match device {
-            #[cfg(feature = "flex")]
-            DispatchDevice::Flex(_) => true,
-            #[cfg(feature = "ndarray")]
-            DispatchDevice::NdArray(_) => true,
-            DispatchDevice::Autodiff(device) => is_in_memory(device),
-            #[allow(unreachable_patterns)] // Depends on the backends in the build.
-            _ => false,
-        }
+    kernels_of(device.as_dispatch()) == Some(Kernels::InMemory)
+}
+
+/// Who computes the fused operations of a device.
+#[derive(PartialEq)]
+#[allow(dead_code)] // Depends on the backends in the build.
+enum Kernels {
+    /// The CPU, in its own memory.
+    InMemory,
+    /// A device, by CubeCL.
+    Cube,
+}
+
+fn kernels_of(device: &DispatchDevice) -> Option<Kernels> {
+    match device {
+        #[cfg(feature = "flex")]
+        DispatchDevice::Flex(_) => Some(Kernels::InMemory),
+        #[cfg(feature = "ndarray")]
+        DispatchDevice::NdArray(_) => Some(Kernels::InMemory),
+        #[cfg(feature = "cubecl")]
+        DispatchDevice::Cube(_) => Some(Kernels::Cube),
+        DispatchDevice::Autodiff(device) => kernels_of(device),
+        #[allow(unreachable_patterns)] // Depends on the backends in the build.
+        _ => None,
     }
-    is_in_memory(device.as_dispatch())
 }
 
 thread_local! {
