@@ -57,7 +57,7 @@ pub use metric::{
     KlMetric, NllInput, NllMetric, RmseInput, RmseMetric,
 };
 pub use metric::{ReliabilityBin, expected_calibration_error, reliability_bins};
-pub use optim::{FusedAdam, FusedAdamConfig};
+pub use optim::{FusedAdam, FusedAdamConfig, Ivon, IvonConfig, IvonPosterior};
 pub use predict::{
     Bernoulli, CategoricalMixture, Component, Interval, Laplace, LocationScale, Mixture,
     NegativeBinomial, Normal, NormalMixture, Poisson, Predictive, StudentT, Support,
@@ -75,8 +75,8 @@ pub mod prelude {
         Batch, BernoulliLikelihood, BernoulliLikelihoodConfig, BetaSchedule, CategoricalLikelihood,
         CategoricalLikelihoodConfig, CategoricalMixture, Elbo, ElboConfig, ElboModel,
         FusedAdamConfig, GaussianLikelihood, GaussianLikelihoodConfig, HeteroscedasticLikelihood,
-        HeteroscedasticLikelihoodConfig, Interval, Likelihood, Mixture, Network, NoiseLevel,
-        NormalMixture, PoissonLikelihood, PoissonLikelihoodConfig, PredictError,
+        HeteroscedasticLikelihoodConfig, Interval, Ivon, IvonConfig, Likelihood, Mixture, Network,
+        NoiseLevel, NormalMixture, PoissonLikelihood, PoissonLikelihoodConfig, PredictError,
         StudentTLikelihood, StudentTLikelihoodConfig, predict_draws,
     };
     #[cfg(feature = "train")]
