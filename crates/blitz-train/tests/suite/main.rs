@@ -24,6 +24,7 @@ mod metric_theory;
 mod mixtures;
 mod predict;
 mod scale_out;
+mod sgld;
 mod stream;
 
 use burn::tensor::Tensor;
