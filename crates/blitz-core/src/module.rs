@@ -11,7 +11,7 @@ use crate::moped::MopedConfig;
 use crate::posterior::{Posterior, WeightInfo};
 use crate::prior::Prior;
 use crate::pruning::{self, PruningReport, SignalToNoise};
-use crate::survey::take_off;
+use crate::survey::{AttachedPosterior, posteriors_of, take_off};
 use crate::variational::NAME;
 
 /// The Bayesian side of a Burn module, implemented for every [`Module`].
@@ -170,6 +170,25 @@ pub trait BayesianModule: Module {
     ) -> Self {
         let inventory = Inventory::of(&self);
         attach(self, &inventory, choose)
+    }
+
+    /// The posteriors of type `Q` and the weights they belong to, in the order of the module's traversal, for an algorithm that
+    /// updates a weight's location together with the rest of its posterior.
+    ///
+    /// ```
+    /// use blitz_core::prelude::*;
+    /// use blitz_core::BuiltinPosterior;
+    /// use burn::nn::LinearConfig;
+    /// use burn::tensor::Device;
+    ///
+    /// let net = LinearConfig::new(2, 3).init(&Device::flex()).bayesianize(&BayesianizeConfig::new());
+    /// let posteriors = net.posteriors::<BuiltinPosterior>();
+    /// assert_eq!(posteriors[0].path, "weight");
+    /// assert_eq!(posteriors[0].id, net.weight.id);
+    /// assert!(net.posteriors::<NormalPosterior>().is_empty());
+    /// ```
+    fn posteriors<Q: Posterior>(&self) -> Vec<AttachedPosterior<Q>> {
+        posteriors_of(self)
     }
 
     /// Opens draw `index` of `seed`: until the guard is dropped, all reads of the module's weights on this thread

@@ -30,6 +30,9 @@ pub(crate) trait Attachment {
     /// 1 for each weight that is kept and 0 for each that is pruned, flat; `None` if none ever was.
     fn mask(&self) -> Option<Tensor<1>>;
 
+    /// The posterior itself, of whatever type.
+    fn posterior(&self) -> &dyn Any;
+
     /// Attaches a copy to a `Param<Tensor<D>>` of the rank it was taken from.
     fn attach(&self, param: Box<dyn Any>) -> Box<dyn Any>;
 }
@@ -62,6 +65,10 @@ impl<Q: Posterior, P: Prior, const D: usize> Attachment for Taken<Q, P, D> {
 
     fn mask(&self) -> Option<Tensor<1>> {
         self.variational.mask()
+    }
+
+    fn posterior(&self) -> &dyn Any {
+        &self.variational.posterior
     }
 
     fn attach(&self, param: Box<dyn Any>) -> Box<dyn Any> {
@@ -128,6 +135,33 @@ impl Attachments {
         };
         module.map(&mut mapper)
     }
+}
+
+/// A posterior and the weight that it is attached to, from [`BayesianModule::posteriors`](crate::BayesianModule::posteriors).
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct AttachedPosterior<Q> {
+    /// The path of the weight, e.g. `"encoder.linear1.weight"`.
+    pub path: String,
+    /// The id of the parameter that holds the location μ.
+    pub id: ParamId,
+    /// A copy of the posterior: its parameters have the ids of the module's.
+    pub posterior: Q,
+}
+
+/// The posteriors of type `Q`, in the order of the traversal.
+pub(crate) fn posteriors_of<M: Module, Q: Posterior>(module: &M) -> Vec<AttachedPosterior<Q>> {
+    let inventory = Inventory::of(module);
+    let attachments = survey(module, &inventory);
+    let attached = inventory.weights.into_iter().filter_map(|weight| {
+        let posterior = attachments.get(&weight.path)?.posterior();
+        Some(AttachedPosterior {
+            posterior: posterior.downcast_ref::<Q>()?.clone(),
+            path: weight.path,
+            id: weight.id,
+        })
+    });
+    attached.collect()
 }
 
 /// The posteriors of `module`, which keeps them.

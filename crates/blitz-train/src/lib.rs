@@ -57,7 +57,10 @@ pub use metric::{
     KlMetric, NllInput, NllMetric, RmseInput, RmseMetric,
 };
 pub use metric::{ReliabilityBin, expected_calibration_error, reliability_bins};
-pub use optim::{FusedAdam, FusedAdamConfig};
+pub use optim::{
+    Chain, ChainConfig, FusedAdam, FusedAdamConfig, Ivon, IvonConfig, IvonPosterior, Sgld,
+    SgldConfig, SgldState,
+};
 pub use predict::{
     Bernoulli, CategoricalMixture, Component, Interval, Laplace, LocationScale, Mixture,
     NegativeBinomial, Normal, NormalMixture, Poisson, Predictive, StudentT, Support,
@@ -75,8 +78,8 @@ pub mod prelude {
         Batch, BernoulliLikelihood, BernoulliLikelihoodConfig, BetaSchedule, CategoricalLikelihood,
         CategoricalLikelihoodConfig, CategoricalMixture, Elbo, ElboConfig, ElboModel,
         FusedAdamConfig, GaussianLikelihood, GaussianLikelihoodConfig, HeteroscedasticLikelihood,
-        HeteroscedasticLikelihoodConfig, Interval, Likelihood, Mixture, Network, NoiseLevel,
-        NormalMixture, PoissonLikelihood, PoissonLikelihoodConfig, PredictError,
+        HeteroscedasticLikelihoodConfig, Interval, Ivon, IvonConfig, Likelihood, Mixture, Network,
+        NoiseLevel, NormalMixture, PoissonLikelihood, PoissonLikelihoodConfig, PredictError,
         StudentTLikelihood, StudentTLikelihoodConfig, predict_draws,
     };
     #[cfg(feature = "train")]
@@ -96,3 +99,8 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/calibration.md")]
 struct CalibrationPage;
+
+/// The code of `docs/samplers.md`, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/samplers.md")]
+struct SamplersPage;

@@ -1,5 +1,6 @@
 //! How the Learner trains and validates an `ElboModel`.
 
+use blitz_layers::blitz_core::BayesianModule;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
 use burn::tensor::Tensor;
@@ -10,6 +11,7 @@ use super::{Batch, ElboModel, ElboOutput, Network};
 use crate::elbo::{Elbo, ElboLoss};
 use crate::error::NonFiniteLoss;
 use crate::likelihood::Likelihood;
+use crate::optim::{Ivon, IvonPosterior};
 
 impl<N, L> ElboModel<N, L>
 where
@@ -103,9 +105,12 @@ where
         self,
         optimizer: &mut ModuleOptimizer,
         lr: ModuleLearningRate,
-        grads: GradientsParams,
+        mut grads: GradientsParams,
     ) -> Self {
-        optimizer.step(lr, self.advance(), grads)
+        // Burn sums the gradients of accumulated losses; a Hessian has a scale of its own and needs their mean.
+        let losses = self.settings.turns.losses().max(1);
+        let model = Ivon::step_of_sum(lr.clone(), self.advance(), &mut grads, losses);
+        optimizer.step(lr, model, grads)
     }
 
     fn optimize_multi(
@@ -114,6 +119,10 @@ where
         lr: ModuleLearningRate,
         grads: MultiGradientsParams,
     ) -> Self {
+        assert!(
+            self.network.posteriors::<IvonPosterior>().is_empty(),
+            "IVON trains on one device: the sum of several devices' gradients is not that of a mean loss"
+        );
         optimizer.step_multi(lr, self.advance(), grads)
     }
 }

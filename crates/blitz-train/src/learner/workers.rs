@@ -39,6 +39,14 @@ impl Turns {
         lock(&self.taken).clear();
     }
 
+    /// The number of losses whose gradients are summed in the step, in a training on one device.
+    pub(super) fn losses(&self) -> usize {
+        lock(&self.taken)
+            .iter()
+            .map(|taken| usize::from(*taken))
+            .sum()
+    }
+
     /// The step after `index` others of the next loss on `device`.
     ///
     /// A device that is listed more than once has as many workers, who take turns in the order in which they ask.

@@ -12,19 +12,19 @@ use burn::tensor::{Device, Tensor};
 
 use crate::{scalar, values};
 
-const N: usize = 16;
-const NOISE: f64 = 0.5;
-const PRIOR: f64 = 1.5;
+pub(super) const N: usize = 16;
+pub(super) const NOISE: f64 = 0.5;
+pub(super) const PRIOR: f64 = 1.5;
 
-struct Problem {
-    x: Tensor<2>,
-    y: Tensor<2>,
-    mean: [f64; 3],
-    std: [f64; 3],
+pub(super) struct Problem {
+    pub(super) x: Tensor<2>,
+    pub(super) y: Tensor<2>,
+    pub(super) mean: [f64; 3],
+    pub(super) std: [f64; 3],
 }
 
 /// Three columns of a 16 × 16 Hadamard matrix, scaled, and targets that are no linear function of them.
-fn problem(device: &Device) -> Problem {
+pub(super) fn problem(device: &Device) -> Problem {
     let scale = [1.0, 0.5, 0.2];
     let sign = |row: usize, mask: usize| {
         if (row & mask).count_ones().is_multiple_of(2) {
@@ -70,7 +70,7 @@ fn model(device: &Device) -> Linear {
         )
 }
 
-fn likelihood(device: &Device) -> GaussianLikelihood {
+pub(super) fn likelihood(device: &Device) -> GaussianLikelihood {
     GaussianLikelihoodConfig::new()
         .with_noise(NoiseLevel::Fixed(NOISE))
         .init(device)

@@ -11,6 +11,7 @@ mod conformal;
 mod conjugate;
 mod elbo;
 mod fused_adam;
+mod ivon;
 mod learner;
 mod likelihood;
 mod likelihoods;
@@ -23,6 +24,7 @@ mod metric_theory;
 mod mixtures;
 mod predict;
 mod scale_out;
+mod sgld;
 mod stream;
 
 use burn::tensor::Tensor;

@@ -1,0 +1,108 @@
+//! The posterior whose precision IVON learns.
+
+use std::f64::consts::PI;
+
+use blitz_layers::blitz_core::{
+    MarginalFamily, Marginals, Noise, Posterior, PosteriorStructure, Prior, WeightInfo,
+};
+use burn::module::{Module, Param, ParamId};
+use burn::tensor::{Int, Shape, Tensor, TensorData};
+
+use super::IvonConfig;
+
+/// Independent normals `w_i = m_i + ε_i / √(λ (h_i + δ))`, with the state of the optimizer that trains them.
+///
+/// λ and δ are `ess` and `weight_decay` of the [`IvonConfig`]. With a mean loss ℓ̄ over λ examples, h estimates the diagonal of
+/// its Hessian, so `λ (h + δ)` is the precision of the posterior under the prior `N(0, 1 / (λ δ))`.
+///
+/// Its KL has a value, so that an ELBO can be reported, but no gradient: prior and entropy are part of IVON's update.
+#[derive(Module, Debug)]
+pub struct IvonPosterior {
+    /// h, flat: element i belongs to element i of the weight in row-major order.
+    pub hess: Param<Tensor<1>>,
+    /// The decaying mean of the gradient, flat. Not trained.
+    pub(super) momentum: Param<Tensor<1>>,
+    /// The same mean of ones, `1 − β₁ᵗ` after t steps: what the momentum is divided by. Not trained.
+    pub(super) momentum_weight: Param<Tensor<1>>,
+    #[module(skip)]
+    pub(super) config: IvonConfig,
+}
+
+impl IvonPosterior {
+    pub(super) fn new(config: &IvonConfig, weight: &WeightInfo<'_>) -> Self {
+        let elements = weight.shape.num_elements();
+        let filled = |len, value| Param::from_tensor(Tensor::full([len], value, weight.device));
+        Self {
+            hess: filled(elements, config.hess_init),
+            momentum: filled(elements, 0.0).set_require_grad(false),
+            momentum_weight: filled(1, 0.0).set_require_grad(false),
+            config: config.clone(),
+        }
+    }
+
+    /// λ (h + δ), in the shape of `mu`.
+    fn precision<const D: usize>(&self, mu: &Tensor<D>) -> Tensor<D> {
+        let hess = self.hess.val().reshape(mu.shape());
+        (hess + self.config.weight_decay) * self.config.ess
+    }
+}
+
+impl Posterior for IvonPosterior {
+    fn sample<const D: usize>(&self, mu: Tensor<D>, noise: &mut Noise) -> Tensor<D> {
+        let epsilon = noise.standard_normal(&mu);
+        let deviation = self.precision(&mu).sqrt();
+        mu + epsilon / deviation
+    }
+
+    fn std_dev<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
+        self.precision(&mu).sqrt().recip()
+    }
+
+    fn variance<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
+        self.precision(&mu).recip()
+    }
+
+    fn log_density<const D: usize>(&self, mu: Tensor<D>, weight: Tensor<D>) -> Tensor<1> {
+        let precision = self.precision(&mu);
+        let square = (weight - mu).square() * precision.clone();
+        ((precision.log() - square - (2.0 * PI).ln()) * 0.5).sum()
+    }
+
+    fn marginals<const D: usize>(&self, mu: Tensor<D>) -> Marginals<D> {
+        let precision = self.precision(&mu);
+        Marginals {
+            mean: mu,
+            std: precision.clone().sqrt().recip(),
+            log_std: precision.log() * -0.5,
+            family: MarginalFamily::Normal,
+        }
+    }
+
+    fn entropy<const D: usize>(&self, mu: Tensor<D>) -> Option<Tensor<1>> {
+        Some((self.marginals(mu).log_std + 0.5 * ((2.0 * PI).ln() + 1.0)).sum())
+    }
+
+    fn kl<P: Prior, const D: usize>(&self, mu: Tensor<D>, prior: &P) -> Option<Tensor<1>> {
+        let q = self.marginals(mu);
+        let expected = prior.expected_log_density(&q)?;
+        let per_weight = expected + q.log_std + 0.5 * ((2.0 * PI).ln() + 1.0);
+        Some(per_weight.sum().neg().detach())
+    }
+
+    fn rows(&self, shape: &Shape, rows: &[usize]) -> Option<Self> {
+        let length = shape.num_elements() / shape[0].max(1);
+        let positions: Vec<i64> = rows.iter().map(|row| *row as i64).collect();
+        let positions = TensorData::new(positions, [rows.len()]);
+        let hess = self.hess.val().reshape([shape[0], length]);
+        let positions = Tensor::<1, Int>::from_data(positions, &hess.device());
+        let hess = hess.select(0, positions).reshape([rows.len() * length]);
+        Some(Self {
+            hess: Param::initialized(ParamId::new(), hess),
+            ..self.clone()
+        })
+    }
+
+    fn structure(&self) -> PosteriorStructure {
+        PosteriorStructure::IndependentNormal
+    }
+}

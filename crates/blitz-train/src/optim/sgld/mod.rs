@@ -1,0 +1,144 @@
+//! Stochastic gradient Langevin dynamics: an optimizer whose iterates are draws from the posterior.
+
+mod chain;
+mod state;
+
+pub use chain::{Chain, ChainConfig};
+pub use state::SgldState;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use blitz_layers::blitz_core::Noise;
+use blitz_layers::blitz_core::noise::NoiseKey;
+use burn::config::Config;
+use burn::optim::{LearningRate, ModuleOptimizer, Optimizer};
+use burn::tensor::{Device, Tensor};
+
+/// The noise of a chain is not that of a draw, also when a program uses one seed for both.
+const DOMAIN: u64 = 0x7367_6c64_6e6f_6973;
+
+/// Configuration of [`Sgld`].
+///
+/// | field | default | meaning | range |
+/// |---|---|---|---|
+/// | `dataset_size` | | N, the number of examples that the loss is a mean over | ≥ 1 |
+/// | `prior_std` | 1 | the deviation s of the prior N(0, s²) of every parameter | > 0 |
+/// | `temperature` | 1 | T: 1 for the posterior, 0 for SGD | ≥ 0 |
+/// | `seed` | 0 | the seed of the noise | |
+#[derive(Config, Debug, PartialEq)]
+pub struct SgldConfig {
+    /// The number of examples in the data set.
+    pub dataset_size: usize,
+    /// The deviation of the prior.
+    #[config(default = 1.0)]
+    pub prior_std: f64,
+    /// The temperature of the posterior.
+    #[config(default = 1.0)]
+    pub temperature: f64,
+    /// The seed of the noise.
+    #[config(default = 0)]
+    pub seed: u64,
+}
+
+impl SgldConfig {
+    /// The bare optimizer, for [`ModuleOptimizer::with_group`].
+    ///
+    /// # Panics
+    ///
+    /// Panics with the value if one is out of its range.
+    pub fn build(&self) -> Sgld {
+        assert!(
+            self.dataset_size > 0,
+            "SGLD needs the size of the data set, got 0"
+        );
+        assert!(
+            self.prior_std.is_finite() && self.prior_std > 0.0,
+            "SGLD's prior_std must be a positive, finite number, got {}",
+            self.prior_std
+        );
+        assert!(
+            self.temperature.is_finite() && self.temperature >= 0.0,
+            "SGLD's temperature must be a finite number of at least 0, got {}",
+            self.temperature
+        );
+        Sgld {
+            config: self.clone(),
+            streams: Arc::default(),
+        }
+    }
+
+    /// An optimizer for a whole module.
+    ///
+    /// # Panics
+    ///
+    /// Panics with the value if one is out of its range.
+    pub fn init(&self) -> ModuleOptimizer {
+        self.build().into()
+    }
+}
+
+/// SGLD (Welling & Teh, *Bayesian learning via stochastic gradient Langevin dynamics*, ICML 2011).
+///
+/// For the gradient g of the mean loss of a minibatch and a learning rate η in the units of SGD
+///
+/// ```text
+/// θ ← θ − η (g + θ / (N s²)) + √(2 η T / N) ξ,   ξ ~ N(0, I)
+/// ```
+///
+/// which is the paper's step with ε = 2 η / N. Its iterates go to `exp(−(N · loss(θ) + θ²/(2 s²)) / T)` as η goes to 0; at a fixed η, where the
+/// curvature of `loss + θ²/(2 N s²)` is c, the variance is too large by `1 / (1 − η c / 2)`, and the noise of minibatches adds to it.
+/// No KL belongs in the loss, and the network is deterministic. Collect the iterates with a [`Chain`].
+///
+/// The noise is a function of seed, step and parameter: parameters are numbered in the order in which they get their first gradient,
+/// which is that of the module's traversal, and keep their number in the optimizer's record. Make an optimizer of its own, with
+/// another seed, for each chain.
+#[derive(Debug, Clone)]
+pub struct Sgld {
+    config: SgldConfig,
+    /// The number of parameters seen so far.
+    streams: Arc<AtomicU32>,
+}
+
+impl Optimizer for Sgld {
+    type State<const D: usize> = SgldState;
+
+    fn step<const D: usize>(
+        &self,
+        lr: LearningRate,
+        tensor: Tensor<D>,
+        grad: Tensor<D>,
+        state: Option<SgldState>,
+    ) -> (Tensor<D>, Option<SgldState>) {
+        let state = match state {
+            Some(state) => {
+                // Behind a resumed training's parameters come those that it had not met.
+                self.streams.fetch_max(state.stream + 1, Ordering::Relaxed);
+                state
+            }
+            None => SgldState {
+                stream: self.streams.fetch_add(1, Ordering::Relaxed),
+                steps: 0,
+            },
+        };
+        let config = &self.config;
+        let examples = config.dataset_size as f64;
+        let decay = 1.0 / (examples * config.prior_std.powi(2));
+        let drift = (grad + tensor.clone() * decay) * lr;
+        let moved = tensor - drift;
+        let deviation = (2.0 * lr * config.temperature / examples).sqrt();
+        let moved = if deviation > 0.0 {
+            let key = NoiseKey::new(config.seed ^ DOMAIN, state.steps, state.stream);
+            let noise = Noise::new(key).standard_normal(&moved);
+            moved + noise * deviation
+        } else {
+            moved
+        };
+        let steps = state.steps + 1;
+        (moved, Some(SgldState { steps, ..state }))
+    }
+
+    fn to_device<const D: usize>(state: SgldState, _device: &Device) -> SgldState {
+        state
+    }
+}

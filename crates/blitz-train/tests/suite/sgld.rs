@@ -1,0 +1,180 @@
+//! SGLD's iterates are draws from the posterior where that is known, and SGD without a temperature.
+
+use blitz_train::{ChainConfig, SgldConfig};
+use burn::module::Param;
+use burn::optim::decay::WeightDecayConfig;
+use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
+use burn::tensor::{Device, Tensor};
+
+use crate::values;
+
+type Weight = Param<Tensor<1>>;
+
+/// Independent weights with unit noise: the mean loss is `c (w − 1)² / 2`, so under N(0, s²) the posterior's precision is
+/// `N c + 1/s²` and its mean `N c / precision`.
+const N: usize = 20;
+const CURVATURE: f64 = 0.6;
+const PRIOR: f64 = 0.5;
+const RATE: f64 = 0.1;
+
+fn start(len: usize, seed: f64) -> Weight {
+    Param::from_tensor(Tensor::full([len], seed, &Device::flex().autodiff()))
+}
+
+fn step(optimizer: &mut ModuleOptimizer, weight: Weight) -> Weight {
+    let loss = (weight.val() - 1.0).square().sum() * (CURVATURE / 2.0);
+    let grads = GradientsParams::from_grads(loss.backward(), &weight);
+    optimizer.step(RATE, weight, grads)
+}
+
+fn config() -> SgldConfig {
+    SgldConfig::new(N).with_prior_std(PRIOR).with_seed(11)
+}
+
+/// For a quadratic the chain is an AR(1) process: its variance is the posterior's times `1 / (1 − η c / 2)`. 4000 independent
+/// chains at one step have no autocorrelation; four standard errors.
+#[test]
+fn the_iterates_of_a_conjugate_model_have_the_posteriors_moments() {
+    let mut optimizer = config().init();
+    let chains = 4000;
+    let mut weight = start(chains, 0.0);
+    for _ in 0..150 {
+        weight = step(&mut optimizer, weight);
+    }
+    let draws = values(weight.val());
+    let n = chains as f64;
+    let precision = N as f64 * CURVATURE + PRIOR.powi(-2);
+    let curvature = precision / N as f64;
+    let mean = N as f64 * CURVATURE / precision;
+    let variance = 1.0 / precision / (1.0 - RATE * curvature / 2.0);
+    let got_mean = draws.iter().sum::<f64>() / n;
+    let got_variance = draws.iter().map(|w| (w - mean).powi(2)).sum::<f64>() / n;
+    assert!(
+        (got_mean - mean).abs() < 4.0 * (variance / n).sqrt(),
+        "{got_mean} {mean}"
+    );
+    let error = variance * (2.0 / n).sqrt();
+    assert!(
+        (got_variance - variance).abs() < 4.0 * error,
+        "{got_variance} {variance}"
+    );
+}
+
+/// The same along one chain, whose autocorrelation at lag k is `ρᵏ`: the error of the mean is `√(τ/n)` deviations with
+/// `τ = (1 + ρ)/(1 − ρ)`, that of the variance has ρ² for ρ.
+#[test]
+fn so_has_a_thinned_chain() {
+    let mut optimizer = config().init();
+    let mut weight = start(1, 0.0);
+    let mut chain = ChainConfig::new(100, 10).with_capacity(600).init();
+    for _ in 0..5100 {
+        weight = step(&mut optimizer, weight);
+        chain.push(&weight);
+    }
+    let draws: Vec<f64> = chain
+        .networks()
+        .iter()
+        .map(|w| values(w.val())[0])
+        .collect();
+    assert_eq!(draws.len(), 500);
+    let precision = N as f64 * CURVATURE + PRIOR.powi(-2);
+    let curvature = precision / N as f64;
+    let mean = N as f64 * CURVATURE / precision;
+    let variance = 1.0 / precision / (1.0 - RATE * curvature / 2.0);
+    let time = |rho: f64| (1.0 + rho) / (1.0 - rho);
+    let rho = (1.0 - RATE * curvature).powi(10);
+    let n = draws.len() as f64;
+    let got_mean = draws.iter().sum::<f64>() / n;
+    let got_variance = draws.iter().map(|w| (w - mean).powi(2)).sum::<f64>() / n;
+    assert!((got_mean - mean).abs() < 4.0 * (variance * time(rho) / n).sqrt());
+    let error = variance * (2.0 * time(rho * rho) / n).sqrt();
+    assert!((got_variance - variance).abs() < 4.0 * error);
+}
+
+#[test]
+fn without_a_temperature_it_is_sgd() {
+    let decay = 1.0 / (N as f64 * PRIOR * PRIOR);
+    let sgd = SgdConfig::new().with_weight_decay(Some(WeightDecayConfig::new(decay as f32)));
+    let train = |mut optimizer: ModuleOptimizer| {
+        values(
+            (0..20)
+                .fold(start(3, -2.0), |w, _| step(&mut optimizer, w))
+                .val(),
+        )
+    };
+    let cold = train(config().with_temperature(0.0).init());
+    for (cold, sgd) in cold.iter().zip(train(sgd.init())) {
+        assert!((cold - sgd).abs() < 1e-6, "{cold} {sgd}");
+    }
+    let nearly = train(config().with_temperature(1e-14).init());
+    for (nearly, cold) in nearly.iter().zip(cold) {
+        assert!((nearly - cold).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn parameters_have_noise_of_their_own_and_a_resumed_chain_goes_on() {
+    let layer = burn::nn::LinearConfig::new(4, 4).init(&Device::flex().autodiff());
+    let move_by_noise = |optimizer: &mut ModuleOptimizer, layer: &burn::nn::Linear| {
+        let bias = layer.bias.as_ref().unwrap();
+        let loss = (layer.weight.val().sum() + bias.val().sum()) * 0.0;
+        let grads = GradientsParams::from_grads(loss.backward(), layer);
+        optimizer.step(RATE, layer.clone(), grads)
+    };
+    let config = config().with_prior_std(1e6);
+    let mut optimizer = config.init();
+    let moved = move_by_noise(&mut optimizer, &layer);
+    let weight = values(moved.weight.val() - layer.weight.val());
+    let bias = |layer: &burn::nn::Linear| layer.bias.as_ref().unwrap().val();
+    let bias_moved = values(bias(&moved) - bias(&layer));
+    assert!(
+        weight
+            .iter()
+            .zip(&bias_moved)
+            .all(|(w, b)| (w - b).abs() > 1e-4)
+    );
+    // A second optimizer is another process: same numbers.
+    let again = move_by_noise(&mut config.init(), &layer);
+    assert_eq!(values(again.weight.val()), values(moved.weight.val()));
+
+    let mut resumed = config
+        .init()
+        .from_bytes(optimizer.into_bytes().unwrap())
+        .unwrap();
+    let (on, over) = (
+        move_by_noise(&mut optimizer, &moved),
+        move_by_noise(&mut resumed, &moved),
+    );
+    assert_eq!(values(on.weight.val()), values(over.weight.val()));
+    assert_eq!(values(bias(&on)), values(bias(&over)));
+    let second = values(on.weight.val() - moved.weight.val());
+    assert!(
+        second
+            .iter()
+            .zip(&weight)
+            .all(|(second, first)| (second - first).abs() > 1e-5)
+    );
+}
+
+#[test]
+fn a_full_chain_keeps_every_other_network() {
+    for capacity in [4, 5] {
+        let mut chain = ChainConfig::new(3, 2).with_capacity(capacity).init();
+        for step in 0..40 {
+            chain.push(&start(1, f64::from(step)));
+            assert!(chain.networks().len() <= capacity);
+        }
+        let kept: Vec<f64> = chain
+            .networks()
+            .iter()
+            .map(|w| values(w.val())[0])
+            .collect();
+        let thinning = chain.thinning() as f64;
+        let expected = (0..kept.len()).map(|k| 3.0 + k as f64 * thinning);
+        assert_eq!(kept, expected.collect::<Vec<_>>(), "capacity {capacity}");
+        assert!(
+            3.0 + kept.len() as f64 * thinning >= 40.0,
+            "the end is left out"
+        );
+    }
+}
