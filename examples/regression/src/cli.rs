@@ -8,7 +8,7 @@ use clap::Parser;
 use example_support::EstimatorChoice;
 use example_support::number::{at_least, learning_rate, not_negative, positive};
 
-use crate::data::{DataError, Split, Table};
+use example_support::tabular::{DataError, Split, Table};
 
 /// The share of the rows that a random split tests on, that of the published splits.
 const TEST_FRACTION: f64 = 0.1;

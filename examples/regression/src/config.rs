@@ -5,9 +5,9 @@ use blitz_train::{ConfigError, NoiseLevel};
 use burn::config::Config;
 
 use crate::cli::Cli;
-use crate::data::{DataError, Split, Standardizer, Table};
 use crate::error::RunError;
 use crate::model::RegressorConfig;
+use example_support::tabular::{DataError, Split, Standardizer, Table};
 
 /// Everything that decides a run, saved beside the model.
 #[derive(Config, Debug, PartialEq)]

@@ -7,7 +7,7 @@ use blitz_train::prelude::FitError;
 use example_support::plot::PlotError;
 use thiserror::Error;
 
-use crate::data::DataError;
+use example_support::tabular::DataError;
 
 /// Why a run has no report. Every message names the file or the value at fault.
 #[derive(Debug, Error)]

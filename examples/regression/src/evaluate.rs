@@ -6,10 +6,10 @@ use burn::tensor::Device;
 
 use crate::batch::{Item, RowBatcher};
 use crate::config::RunConfig;
-use crate::data::{Split, Table};
 use crate::error::RunError;
 use crate::report::Row;
 use crate::train::Model;
+use example_support::tabular::{Split, Table};
 
 /// The predictive draws are not those of any training step.
 const PREDICTION_SEED: u64 = 0x626c_6974_7a00_0001;

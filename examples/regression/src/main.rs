@@ -3,7 +3,6 @@
 mod batch;
 mod cli;
 mod config;
-mod data;
 mod error;
 mod evaluate;
 mod folder;
@@ -23,9 +22,9 @@ use example_support::stop_on_ctrl_c;
 
 use cli::Cli;
 use config::RunConfig;
-use data::{Split, Table};
 use error::RunError;
 use evaluate::{Evaluation, items};
+use example_support::tabular::{Split, Table};
 use folder::Folder;
 use report::{Report, Row, SplitSummary, spread};
 use train::Session;

@@ -170,7 +170,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::data::{Split, Table};
+    use example_support::tabular::{Split, Table};
 
     /// The published test set, its means off by a fixed noise, its intervals wider for dear houses.
     fn synthetic() -> Vec<Row> {

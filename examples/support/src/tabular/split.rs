@@ -8,8 +8,8 @@ use rand::seq::SliceRandom;
 
 use super::{DataError, read_text};
 
-const BOSTON_SPLITS: &str = include_str!("../../data/test_splits.txt");
-const README_SPLIT: &str = include_str!("../../data/readme_split.txt");
+const BOSTON_SPLITS: &str = include_str!("../../../regression/data/test_splits.txt");
+const README_SPLIT: &str = include_str!("../../../regression/data/readme_split.txt");
 const BOSTON_ROWS: usize = 506;
 
 /// A division of a table's rows, counted from 0, into those that train and those that test.

@@ -28,8 +28,11 @@ impl Table {
     /// and why they are an example of the past and not a model of houses.
     #[must_use]
     pub fn boston() -> Self {
-        let table = Self::parse(include_str!("../../data/boston.csv"), "boston.csv")
-            .expect("the shipped file is well formed");
+        let table = Self::parse(
+            include_str!("../../../regression/data/boston.csv"),
+            "boston.csv",
+        )
+        .expect("the shipped file is well formed");
         Self {
             title: "Boston housing".into(),
             unit: "thousand dollars".into(),

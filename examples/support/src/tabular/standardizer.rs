@@ -81,7 +81,7 @@ impl Standardizer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Split, Table};
+    use crate::tabular::{Split, Table};
 
     #[test]
     fn scaled_columns_have_mean_0_and_deviation_1() {

@@ -1,0 +1,141 @@
+//! The regression benchmarks of the literature: one hidden layer of 50 units, twenty splits of a UCI data set, by method.
+
+mod error;
+mod folder;
+mod method;
+mod net;
+mod report;
+mod rows;
+mod study;
+mod train;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use blitz_train::blitz_core::device;
+use clap::Parser;
+use example_support::number::at_least;
+use example_support::tabular::{Split, Table};
+
+use error::RunError;
+use folder::{Folder, Run};
+use method::Method;
+use report::Report;
+
+// The system's allocator gives every large tensor back to the kernel, and page faults then double the time of a step.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Test error and log likelihood of a method on the splits that the literature reports, by the protocol of Hernández-Lobato & Adams (2015).
+///
+/// Settings are chosen for each split by a rule that sees its training rows alone. Each finished split is kept in the output
+/// folder: the same command goes on where it was stopped.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    /// Folder with `data.csv`, the target last, and `test_splits.txt`, the rows of one test set a line [default: the concrete
+    /// data, which come with the example].
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+
+    /// The way to a predictive distribution.
+    #[arg(long, value_enum, default_value_t = Method::Mfvi)]
+    method: Method,
+
+    /// How many of the splits, from the first.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least::<1>)]
+    splits: usize,
+
+    /// Seed of weights, batches, draws and the rule's choice of rows.
+    #[arg(long, value_name = "SEED", default_value_t = 42)]
+    seed: u64,
+
+    /// Folder for the finished splits [default: runs/uci/DATA-METHOD].
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// Burn device to compute on [default: `BURN_DEVICE`, else GPUs before CPUs].
+    #[arg(long, value_name = "NAME")]
+    device: Option<String>,
+
+    /// End with one line of JSON instead of the table.
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli) {
+        Ok(output) => match writeln!(std::io::stdout(), "{output}") {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        },
+        Err(error) => {
+            eprintln!("uci: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<String, RunError> {
+    let shipped = || Path::new(env!("CARGO_MANIFEST_DIR")).join("data/concrete");
+    let data = cli.data.clone().unwrap_or_else(shipped);
+    let name = data.file_name().map_or_else(
+        || "data".to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    );
+    let table = Table::read(&data.join("data.csv"))?;
+    let splits_file = data.join("test_splits.txt");
+    let splits = Split::read_all(&splits_file, table.n_rows())?;
+    if splits.len() < cli.splits {
+        return Err(RunError::TooFewSplits {
+            path: splits_file,
+            there: splits.len(),
+            asked: cli.splits,
+        });
+    }
+    let device = device::choose(cli.device.as_deref())?;
+    let method = cli.method;
+    let default_out = || {
+        let folder = format!("{name}-{method:?}").to_lowercase();
+        Path::new("runs/uci").join(folder)
+    };
+    let folder = Folder::open(
+        &cli.out.clone().unwrap_or_else(default_out),
+        &Run {
+            method,
+            seed: cli.seed,
+            rows: table.n_rows(),
+            target_sum: table.targets.iter().sum(),
+        },
+    )?;
+
+    let mut scores = Vec::new();
+    for (index, split) in splits.iter().take(cli.splits).enumerate() {
+        let split = match folder.finished(index)? {
+            Some(finished) => finished,
+            None => {
+                let scores = study::run(&table, index, split, method, cli.seed, &device)?;
+                folder.keep(&scores)?;
+                scores
+            }
+        };
+        eprintln!(
+            "split {} of {}: RMSE {:.3}, log likelihood {:.3}, {:?}, {:.1} s",
+            index + 1,
+            cli.splits,
+            split.rmse,
+            split.ll,
+            split.setting,
+            split.seconds
+        );
+        scores.push(split);
+    }
+    let report = Report::new(name, method, &scores);
+    Ok(if cli.json {
+        serde_json::to_string(&report).unwrap_or_else(|_| unreachable!("numbers and text"))
+    } else {
+        report.to_string()
+    })
+}

@@ -1,0 +1,82 @@
+//! The network of the literature: one hidden layer with ReLUs.
+
+use blitz_train::prelude::*;
+use burn::module::Module;
+use burn::nn::{Linear, LinearConfig, Relu};
+use burn::tensor::{Device, Tensor};
+
+/// Units of the hidden layer.
+pub const HIDDEN: usize = 50;
+
+/// Of Burn's layers, for methods that need no posterior in training, and for those that attach one.
+#[derive(Module, Debug)]
+pub struct Net {
+    /// To the hidden units.
+    pub hidden: Linear,
+    activation: Relu,
+    /// To the target.
+    pub output: Linear,
+}
+
+impl Net {
+    /// With Burn's initial weights.
+    pub fn new(features: usize, device: &Device) -> Self {
+        Self {
+            hidden: LinearConfig::new(features, HIDDEN).init(device),
+            activation: Relu::new(),
+            output: LinearConfig::new(HIDDEN, 1).init(device),
+        }
+    }
+
+    /// The hidden units.
+    pub fn features(&self, input: Tensor<2>) -> Tensor<2> {
+        self.activation.forward(self.hidden.forward(input))
+    }
+}
+
+impl Network for Net {
+    type Input = Tensor<2>;
+    type Output = Tensor<2>;
+
+    fn forward(&self, input: Tensor<2>) -> Tensor<2> {
+        let hidden = self.features(input);
+        self.output.forward(hidden)
+    }
+}
+
+/// Of Bayesian layers with local reparameterization and normal priors whose deviations are learned, one for each tensor.
+#[derive(Module, Debug)]
+pub struct BayesianNet {
+    hidden: BayesianLinear,
+    activation: Relu,
+    output: BayesianLinear,
+}
+
+impl BayesianNet {
+    /// With deviations that start at a tenth of the weights' size.
+    pub fn new(features: usize, device: &Device) -> Self {
+        let layer = |inputs: usize, outputs: usize| {
+            let size = 1.0 / (inputs as f64).sqrt();
+            BayesianLinearConfig::new(inputs, outputs)
+                .with_posterior(PosteriorConfig::normal(0.1 * size))
+                .with_prior(PriorConfig::learned_normal(size))
+                .with_estimator(Estimator::LocalReparameterization)
+                .init(device)
+        };
+        Self {
+            hidden: layer(features, HIDDEN),
+            activation: Relu::new(),
+            output: layer(HIDDEN, 1),
+        }
+    }
+}
+
+impl Network for BayesianNet {
+    type Input = Tensor<2>;
+    type Output = Tensor<2>;
+
+    fn forward(&self, input: Tensor<2>) -> Tensor<2> {
+        let hidden = self.activation.forward(self.hidden.forward(input));
+        self.output.forward(hidden)
+    }
+}

@@ -1,0 +1,111 @@
+//! Rows of a table as tensors, scaled by the rows that train.
+
+use blitz_train::prelude::*;
+use burn::tensor::{Device, Tensor, TensorData};
+use example_support::tabular::{DataError, Standardizer, Table};
+use rand::SeedableRng;
+use rand::rngs::ChaCha12Rng;
+use rand::seq::SliceRandom;
+
+/// How the columns of a table are scaled.
+#[derive(Debug, Clone)]
+pub struct Scales {
+    features: Standardizer,
+    target: Standardizer,
+}
+
+impl Scales {
+    /// Of these rows.
+    pub fn of(table: &Table, rows: &[usize]) -> Result<Self, DataError> {
+        let columns = table.n_features;
+        let scales = Self {
+            features: Standardizer::fit(&table.features_of(rows), columns),
+            target: Standardizer::fit(&table.targets_of(rows), 1),
+        };
+        let features = scales.features.overflowing_column();
+        let target = scales.target.overflowing_column().map(|_| columns);
+        match features.or(target) {
+            Some(column) => Err(DataError::TooLarge {
+                column: column + 1,
+                name: table.names.get(column).cloned().unwrap_or_default(),
+            }),
+            None => Ok(scales),
+        }
+    }
+
+    /// A prediction in the unit of the target.
+    pub fn unscaled(&self, predictive: NormalMixture) -> NormalMixture {
+        predictive.rescale(&self.target.mean, &self.target.std)
+    }
+}
+
+/// Scaled rows, on a device.
+#[derive(Debug, Clone)]
+pub struct Rows {
+    /// `[rows, features]`.
+    pub inputs: Tensor<2>,
+    /// `[rows, 1]`.
+    pub targets: Tensor<2>,
+}
+
+impl Rows {
+    /// Those of a table.
+    pub fn of(table: &Table, rows: &[usize], scales: &Scales, device: &Device) -> Self {
+        let inputs = scales.features.transform(&table.features_of(rows));
+        let targets = scales.target.transform(&table.targets_of(rows));
+        let columns = inputs.len() / rows.len();
+        Self {
+            inputs: Tensor::from_data(TensorData::new(inputs, [rows.len(), columns]), device),
+            targets: Tensor::from_data(TensorData::new(targets, [rows.len(), 1]), device),
+        }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.targets.dims()[0]
+    }
+
+    /// Features of a row.
+    pub fn features(&self) -> usize {
+        self.inputs.dims()[1]
+    }
+}
+
+/// Batches without end: each pass over the rows in another order, an incomplete last batch left out.
+#[derive(Debug)]
+pub struct Batches<'a> {
+    rows: &'a Rows,
+    size: usize,
+    order: Vec<i64>,
+    next: usize,
+    rng: ChaCha12Rng,
+}
+
+impl<'a> Batches<'a> {
+    /// Batches of `size`, or of all rows if there are fewer.
+    pub fn new(rows: &'a Rows, size: usize, seed: u64) -> Self {
+        Self {
+            rows,
+            size: size.min(rows.len()),
+            order: (0..rows.len() as i64).collect(),
+            next: usize::MAX,
+            rng: ChaCha12Rng::seed_from_u64(seed),
+        }
+    }
+
+    /// The next.
+    pub fn draw(&mut self) -> Batch<Tensor<2>, Tensor<2>> {
+        if self.next.saturating_add(self.size) > self.order.len() {
+            self.order.shuffle(&mut self.rng);
+            self.next = 0;
+        }
+        let chosen = &self.order[self.next..self.next + self.size];
+        self.next += self.size;
+        let chosen = TensorData::new(chosen.to_vec(), [self.size]);
+        let chosen = Tensor::from_data(chosen, &self.rows.inputs.device());
+        Batch {
+            inputs: self.rows.inputs.clone().select(0, chosen.clone()),
+            targets: self.rows.targets.clone().select(0, chosen),
+        }
+    }
+}

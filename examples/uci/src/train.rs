@@ -1,0 +1,91 @@
+//! Training steps in a loop of our own: at a few hundred rows, Burn's Learner would take longer than the steps.
+
+use blitz_train::Normal;
+use blitz_train::prelude::*;
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
+
+use crate::rows::{Batches, Rows};
+
+/// Rows of a training step.
+const BATCH: usize = 32;
+
+/// A network with the noise on the targets, which is learned along, and the objective.
+pub type Model<N> = ElboModel<N, GaussianLikelihood>;
+
+/// How long, and at which learning rates: from `rate` along a cosine to `last_rate`.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// Steps of the optimizer.
+    pub steps: usize,
+    /// The learning rate of the first step.
+    pub rate: f64,
+    /// That of the last.
+    pub last_rate: f64,
+}
+
+impl Plan {
+    fn rate_at(&self, step: usize) -> f64 {
+        let done = step as f64 / self.steps as f64;
+        let share = 0.5 * (1.0 + (std::f64::consts::PI * done).cos());
+        self.last_rate + (self.rate - self.last_rate) * share
+    }
+}
+
+/// A model whose targets are scaled to a deviation of 1.
+pub fn model<N: Network>(network: N, examples: usize, beta: f64, seed: u64) -> Model<N> {
+    let device = network.devices().remove(0);
+    let noise = GaussianLikelihoodConfig::new().with_noise(NoiseLevel::Learned(0.3));
+    let elbo = ElboConfig::new(examples)
+        .with_beta(BetaSchedule::Constant(beta))
+        .with_seed(seed)
+        .init();
+    ElboModel::new(network, noise.init(&device), elbo)
+}
+
+/// Trains by `update`, which is given the learning rate, the model and the gradients of a step's loss; `seen` is shown the model behind
+/// each step.
+pub fn train<N: Network<Input = Tensor<2>, Output = Tensor<2>>>(
+    mut model: Model<N>,
+    rows: &Rows,
+    plan: Plan,
+    seed: u64,
+    mut update: impl FnMut(f64, Model<N>, GradientsParams) -> Model<N>,
+    mut seen: impl FnMut(usize, &Model<N>),
+) -> Model<N> {
+    let mut batches = Batches::new(rows, BATCH, seed);
+    for step in 0..plan.steps {
+        let batch = batches.draw();
+        let loss = model
+            .elbo()
+            .loss(&model.network, (step as u64).into(), |network| {
+                let output = network.forward(batch.inputs.clone());
+                model.likelihood.nll(output, batch.targets.clone())
+            });
+        let grads = GradientsParams::from_grads(loss.loss.backward(), &model);
+        model = update(plan.rate_at(step), model, grads);
+        seen(step, &model);
+    }
+    model
+}
+
+/// The numbers of a column.
+pub fn column(output: Tensor<2>) -> Vec<f64> {
+    output.into_data().iter::<f64>().collect()
+}
+
+/// What one network predicts: normals with the noise of its model.
+pub fn normals<N: Network<Input = Tensor<2>, Output = Tensor<2>>>(
+    model: &Model<N>,
+    inputs: &Tensor<2>,
+) -> Vec<Normal> {
+    let std = model.likelihood.noise_std()[0];
+    let means = column(model.network.forward(inputs.clone()));
+    means.into_iter().map(|mean| Normal { mean, std }).collect()
+}
+
+/// A model without gradients.
+pub fn finished<N: Network>(model: Model<N>) -> Model<N> {
+    model.valid()
+}
