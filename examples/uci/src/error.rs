@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use blitz_train::InputError;
 use blitz_train::blitz_core::device::DeviceError;
+use blitz_train::{InputError, PredictError};
 use example_support::tabular::DataError;
 use thiserror::Error;
 
@@ -16,6 +16,9 @@ pub enum RunError {
     /// No such device in this build, or on this machine.
     #[error(transparent)]
     Device(#[from] DeviceError),
+    /// A network that was trained with the chosen setting predicts no numbers.
+    #[error(transparent)]
+    Predict(#[from] PredictError),
     /// The predictions can't be scored.
     #[error(transparent)]
     Scores(#[from] InputError),

@@ -41,8 +41,8 @@ pub struct Setting {
     pub strength: f64,
 }
 
-/// A predictive distribution of scaled inputs.
-pub type Predict = Box<dyn Fn(&Tensor<2>) -> NormalMixture>;
+/// A predictive distribution of scaled inputs, or why there is none: a training may have gone astray.
+pub type Predict = Box<dyn Fn(&Tensor<2>) -> Result<NormalMixture, PredictError>>;
 
 impl Method {
     /// What the rule chooses among. The strength is the weight decay of `map` and the ensemble, β of `mfvi`, the temperature
@@ -59,9 +59,17 @@ impl Method {
         };
         match self {
             Self::Map | Self::Ensemble => grid(&[500, 2_000, 8_000], &[1e-4, 1e-2]),
-            Self::Mfvi => grid(&[5_000, 20_000], &[1.0, 0.1]),
-            Self::Ivon => grid(&[3_000, 12_000], &[1.0, 0.1]),
-            Self::Sgld => grid(&[20_000], &[1e-3, 1e-2]),
+            Self::Mfvi => grid(&[2_000, 20_000], &[1.0, 0.3]),
+            Self::Ivon => grid(&[1_000, 3_000], &[1.0, 0.3]),
+            Self::Sgld => grid(&[20_000], &[3e-3, 1e-2, 3e-2]),
+        }
+    }
+
+    /// The method whose candidates the rule compares: of an ensemble a single member's.
+    pub fn for_the_rule(self) -> Self {
+        match self {
+            Self::Ensemble => Self::Map,
+            other => other,
         }
     }
 
@@ -70,7 +78,7 @@ impl Method {
         match self {
             Self::Map => {
                 let model = map(rows, setting, seed, device);
-                Box::new(move |inputs| NormalMixture::from_draws([normals(&model, inputs)], 1))
+                Box::new(move |inputs| NormalMixture::try_from_draws([normals(&model, inputs)], 1))
             }
             Self::Ensemble => {
                 let members: Vec<_> = (0..MEMBERS as u64)
@@ -78,7 +86,7 @@ impl Method {
                     .collect();
                 Box::new(move |inputs| {
                     let draws = members.iter().map(|member| normals(member, inputs));
-                    NormalMixture::from_draws(draws, 1)
+                    NormalMixture::try_from_draws(draws, 1)
                 })
             }
             Self::Mfvi => bayesian(mfvi(rows, setting, seed, device), seed),
@@ -93,7 +101,8 @@ fn bayesian<N: Network<Input = Tensor<2>, Output = Tensor<2>>>(
     model: Model<N>,
     seed: u64,
 ) -> Predict {
-    Box::new(move |inputs| model.predict(inputs.clone(), DRAWS, seed ^ 0x0070_7265_6469_6374))
+    // Draws of which none was one of the training.
+    Box::new(move |inputs| model.try_predict(inputs.clone(), DRAWS, seed ^ 0x0070_7265_6469_6374))
 }
 
 fn seeded(seed: u64, device: &Device) -> Device {
@@ -168,6 +177,6 @@ fn sgld(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Predict {
     let models: Vec<_> = chain.into_networks().into_iter().map(finished).collect();
     Box::new(move |inputs| {
         let draws = models.iter().map(|model| normals(model, inputs));
-        NormalMixture::from_draws(draws, 1)
+        NormalMixture::try_from_draws(draws, 1)
     })
 }

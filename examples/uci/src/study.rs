@@ -46,7 +46,7 @@ pub struct Scores {
 /// Chooses, trains and scores.
 ///
 /// The rule: four fifths of the training rows, chosen at random, train each candidate, and the one with the largest log likelihood of the
-/// last fifth is trained again on all training rows. The test rows are seen by the scores alone.
+/// last fifth is trained again on all training rows. (Of an ensemble a single member is compared, and recalibrated by.) The test rows are seen by the scores alone.
 pub fn run(
     table: &Table,
     index: usize,
@@ -68,10 +68,14 @@ pub fn run(
 
     let mut best: Option<(f64, Setting, Vec<f64>)> = None;
     for setting in method.candidates() {
-        let predict = method.fit(&kept, setting, seed, device);
-        let predictive = scales.unscaled(predict(&held_out.inputs));
+        let predict = method.for_the_rule().fit(&kept, setting, seed, device);
+        // A training that went astray is no choice.
+        let Ok(predictive) = predict(&held_out.inputs) else {
+            continue;
+        };
+        let predictive = scales.unscaled(predictive);
         let ll = mean(&predictive.log_density(&targets));
-        if best.as_ref().is_none_or(|(most, ..)| ll > *most) {
+        if ll.is_finite() && best.as_ref().is_none_or(|(most, ..)| ll > *most) {
             best = Some((ll, setting, predictive.cdf(&targets)));
         }
     }
@@ -80,7 +84,7 @@ pub fn run(
     let scales = Scales::of(table, &split.train)?;
     let rows = |rows: &[usize]| Rows::of(table, rows, &scales, device);
     let predict = method.fit(&rows(&split.train), setting, seed + 1, device);
-    let predictive = scales.unscaled(predict(&rows(&split.test).inputs));
+    let predictive = scales.unscaled(predict(&rows(&split.test).inputs)?);
     let targets = table.targets_of(&split.test);
     let recalibration = QuantileRecalibration::try_fit(&pit)?;
     let calibrated = LEVELS.map(|level| {
