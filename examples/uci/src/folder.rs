@@ -11,7 +11,7 @@ use crate::method::Method;
 use crate::study::Scores;
 
 /// What the splits of a folder have in common.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
     /// The method.
     pub method: Method,
@@ -19,8 +19,8 @@ pub struct Run {
     pub seed: u64,
     /// Rows of the data.
     pub rows: usize,
-    /// The sum of the targets, which tells data sets of one size apart.
-    pub target_sum: f64,
+    /// The sum of the targets, which tells data sets of one size apart; as text, since JSON's numbers come back rounded.
+    pub target_sum: String,
 }
 
 /// The folder of one run.

@@ -107,7 +107,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
             method,
             seed: cli.seed,
             rows: table.n_rows(),
-            target_sum: table.targets.iter().sum(),
+            target_sum: table.targets.iter().sum::<f64>().to_string(),
         },
     )?;
 

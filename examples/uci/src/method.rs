@@ -60,7 +60,7 @@ impl Method {
         match self {
             Self::Map | Self::Ensemble => grid(&[500, 2_000, 8_000], &[1e-4, 1e-2]),
             Self::Mfvi => grid(&[2_000, 20_000], &[1.0, 0.3]),
-            Self::Ivon => grid(&[1_000, 3_000], &[1.0, 0.3]),
+            Self::Ivon => grid(&[2_000, 6_000], &[1.0, 0.3]),
             Self::Sgld => grid(&[20_000], &[3e-3, 1e-2, 3e-2]),
         }
     }
@@ -146,13 +146,13 @@ fn ivon(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Model<Net>
     let mut adam = AdamConfig::new().init();
     let plan = Plan {
         steps: setting.steps,
-        rate: 0.1,
+        rate: 0.03,
         last_rate: 0.0,
     };
     let start = model(net, rows.len(), 1.0, seed);
     let update = |rate: f64, model: Model<Net>, mut grads| {
         let model = Ivon::step(rate, model, &mut grads);
-        adam.step(0.1 * rate, model, grads)
+        adam.step(0.3 * rate, model, grads)
     };
     finished(train(start, rows, plan, seed, update, |_, _| ()))
 }

@@ -88,7 +88,9 @@ pub fn run(
     let targets = table.targets_of(&split.test);
     let recalibration = QuantileRecalibration::try_fit(&pit)?;
     let calibrated = LEVELS.map(|level| {
+        // An end of 0 or 1 lies beyond all that the recalibration saw: so far out as no target.
         let (low, high) = recalibration.interval(level);
+        let (low, high) = (low.max(1e-9), high.min(1.0 - 1e-9));
         let ends = predictive
             .quantile(low)
             .into_iter()

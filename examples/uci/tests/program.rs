@@ -1,0 +1,81 @@
+//! The program from outside: what it refuses, what it keeps, and what it reports.
+
+use std::fs;
+use std::path::Path;
+
+use example_support::program::Program;
+
+const PROGRAM: Program<'static> = Program {
+    path: env!("CARGO_BIN_EXE_uci"),
+    settings: &["--method", "map"],
+};
+
+/// Forty rows on a line with a wave for noise, whose sum has many digits, and two splits of them.
+fn data(folder: &Path) -> String {
+    let rows: Vec<String> = (0..40)
+        .map(|i| f64::from(i) / 10.0)
+        .map(|x| {
+            format!(
+                "{x},{},{}",
+                (2.0 * x).cos(),
+                3.0 * x + 0.2 * (7.0 * x).sin()
+            )
+        })
+        .collect();
+    fs::write(folder.join("data.csv"), rows.join("\n")).unwrap();
+    fs::write(folder.join("test_splits.txt"), "0 7 13 20\n1 8 14 39\n").unwrap();
+    folder.to_str().unwrap().to_string()
+}
+
+#[test]
+fn a_report_has_the_scores_of_all_splits_and_a_stopped_run_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, out) = (data(folder.path()), folder.path().join("out"));
+    let one = PROGRAM.report(&out, &["--data", &data, "--splits", "1"]);
+    let kept = fs::read_to_string(out.join("split-0.json")).unwrap();
+    let two = PROGRAM.report(&out, &["--data", &data, "--splits", "2"]);
+    assert_eq!(kept, fs::read_to_string(out.join("split-0.json")).unwrap());
+    assert_eq!(
+        (one["splits"].as_u64(), two["splits"].as_u64()),
+        (Some(1), Some(2))
+    );
+    for field in [
+        "rmse_mean",
+        "rmse_se",
+        "ll_mean",
+        "ll_se",
+        "coverage_50",
+        "coverage_95",
+    ] {
+        assert!(two[field].as_f64().unwrap().is_finite(), "{field}");
+    }
+    // A line is learnt to its noise.
+    assert!(two["rmse_mean"].as_f64().unwrap() < 1.0, "{two}");
+    let again = PROGRAM.report(
+        &folder.path().join("again"),
+        &["--data", &data, "--splits", "1"],
+    );
+    assert_eq!(
+        (&again["rmse_mean"], &again["ll_mean"]),
+        (&one["rmse_mean"], &one["ll_mean"])
+    );
+}
+
+#[test]
+fn what_is_wrong_is_said_in_one_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, out) = (data(folder.path()), folder.path().join("out"));
+    let refused = PROGRAM.refusal(&out, &["--data", &data, "--splits", "3"]);
+    assert!(
+        refused.contains("has 2 splits, 3 were asked for"),
+        "{refused}"
+    );
+    let refused = PROGRAM.refusal(&out, &["--data", "nowhere"]);
+    assert!(refused.contains("there is no file nowhere"), "{refused}");
+    PROGRAM.report(&out, &["--data", &data, "--splits", "1"]);
+    let refused = PROGRAM.refusal(&out, &["--data", &data, "--splits", "1", "--seed", "7"]);
+    assert!(refused.contains("other data, method or seed"), "{refused}");
+    fs::write(out.join("split-0.json"), "{").unwrap();
+    let refused = PROGRAM.refusal(&out, &["--data", &data, "--splits", "1"]);
+    assert!(refused.contains("split-0.json: EOF"), "{refused}");
+}
