@@ -54,7 +54,9 @@ pub enum LaplaceError {
         largest: f64,
     },
     /// A joint covariance over all classes would be too large.
-    #[error("a joint covariance of {parameters} weights exceeds {limit}; use one block for each class")]
+    #[error(
+        "a joint covariance of {parameters} weights exceeds {limit}; use one block for each class"
+    )]
     TooLarge {
         /// The weights of the layer.
         parameters: usize,

@@ -57,7 +57,11 @@ pub(super) fn finite(
     }
 }
 
-pub(super) fn examples(what: &'static str, expected: usize, got: usize) -> Result<(), LaplaceError> {
+pub(super) fn examples(
+    what: &'static str,
+    expected: usize,
+    got: usize,
+) -> Result<(), LaplaceError> {
     if expected == got {
         return Ok(());
     }

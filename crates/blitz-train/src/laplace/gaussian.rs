@@ -127,7 +127,10 @@ impl GaussianLastLayer {
             prior_precision: 1.0,
             mean: LastLayerMean::Trained,
         };
-        fitted.with(positive("the noise deviation", noise_std)?.powi(2), prior_precision)
+        fitted.with(
+            positive("the noise deviation", noise_std)?.powi(2),
+            prior_precision,
+        )
     }
 
     fn with(mut self, noise_variance: f64, prior_precision: f64) -> Result<Self, LaplaceError> {
@@ -176,8 +179,8 @@ impl GaussianLastLayer {
         let (mut noise, mut precision) = (self.noise_variance, self.prior_precision);
         for _ in 0..10_000 {
             let at = self.at_mean(noise, precision);
-            let determined = self.shape.outputs as f64
-                * self.spectrum.well_determined(1.0 / noise, precision);
+            let determined =
+                self.shape.outputs as f64 * self.spectrum.well_determined(1.0 / noise, precision);
             let next_precision = determined / at.squared_norm;
             let next_noise = at.squared_residuals / (observations - determined);
             let usable = |value: f64| value > 1e-12 && value < 1e12;

@@ -49,9 +49,12 @@ impl LayerShape {
         let weight: Vec<f32> = (0..self.d_input)
             .flat_map(|i| (0..outputs).map(move |output| at(i, output)))
             .collect();
-        let weight = Tensor::<2>::from_data(TensorData::new(weight, [self.d_input, outputs]), device);
+        let weight =
+            Tensor::<2>::from_data(TensorData::new(weight, [self.d_input, outputs]), device);
         let bias = self.bias.then(|| {
-            let bias: Vec<f32> = (0..outputs).map(|output| at(self.d_input, output)).collect();
+            let bias: Vec<f32> = (0..outputs)
+                .map(|output| at(self.d_input, output))
+                .collect();
             let bias = Tensor::<1>::from_data(TensorData::new(bias, [outputs]), device);
             Param::initialized(ParamId::new(), bias)
         });

@@ -66,14 +66,23 @@ impl SoftmaxLastLayer {
             });
         }
         let theta = DMatrix::from_column_slice(row, classes, &trained);
-        let (count, size) = if joint { (1, row * classes) } else { (classes, row) };
+        let (count, size) = if joint {
+            (1, row * classes)
+        } else {
+            (classes, row)
+        };
         let mut blocks = vec![DMatrix::<f64>::zeros(size, size); count];
         let mut log_likelihood = 0.0;
         for_each_batch(data, features, &shape, |phi, targets, before| {
             let labels: Vec<i64> = targets.into_data().iter::<i64>().collect();
             examples("the number of labels", phi.nrows(), labels.len())?;
             let mut probabilities = &phi * &theta;
-            finite(probabilities.transpose().as_slice(), classes, "a logit", before)?;
+            finite(
+                probabilities.transpose().as_slice(),
+                classes,
+                "a logit",
+                before,
+            )?;
             for (i, mut logits) in probabilities.row_iter_mut().enumerate() {
                 let label = usize::try_from(labels[i]).ok().filter(|l| *l < classes);
                 let label = label.ok_or(LaplaceError::Label {
@@ -82,7 +91,8 @@ impl SoftmaxLastLayer {
                     classes,
                 })?;
                 let largest = logits.max();
-                let log_sum = logits.iter().map(|z| (z - largest).exp()).sum::<f64>().ln() + largest;
+                let log_sum =
+                    logits.iter().map(|z| (z - largest).exp()).sum::<f64>().ln() + largest;
                 log_likelihood += logits[label] - log_sum;
                 logits.apply(|z| *z = (*z - log_sum).exp());
             }
@@ -100,7 +110,11 @@ impl SoftmaxLastLayer {
                         column.component_mul_assign(&weights);
                     }
                     let part = phi.tr_mul(&weighted);
-                    let (block, at) = if joint { (0, (a * row, b * row)) } else { (a, (0, 0)) };
+                    let (block, at) = if joint {
+                        (0, (a * row, b * row))
+                    } else {
+                        (a, (0, 0))
+                    };
                     let mut view = blocks[block].view_mut(at, (row, row));
                     view += part;
                 }
@@ -141,7 +155,10 @@ impl SoftmaxLastLayer {
     }
 
     fn evidence(&self, precision: f64) -> f64 {
-        let log_dets = self.blocks.iter().map(|block| block.log_det(1.0, precision));
+        let log_dets = self
+            .blocks
+            .iter()
+            .map(|block| block.log_det(1.0, precision));
         let weights = self.shape.parameters() as f64;
         self.log_likelihood - 0.5 * precision * dot(&self.trained, &self.trained)
             + 0.5 * weights * precision.ln()

@@ -105,7 +105,10 @@ impl Spectrum {
     /// eigenvalues.
     pub(super) fn draw(&self, normals: &[f64], scale: f64, precision: f64) -> Vec<f64> {
         let mut coordinates = self.coordinates(normals);
-        for (c, p) in coordinates.iter_mut().zip(self.precisions(scale, precision)) {
+        for (c, p) in coordinates
+            .iter_mut()
+            .zip(self.precisions(scale, precision))
+        {
             *c /= p.sqrt();
         }
         self.vector(&coordinates)

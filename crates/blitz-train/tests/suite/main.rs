@@ -11,6 +11,7 @@ mod conformal;
 mod conjugate;
 mod elbo;
 mod fused_adam;
+mod laplace;
 mod learner;
 mod likelihood;
 mod likelihoods;
