@@ -10,6 +10,7 @@
 //! - [`metric`]: proper scores, calibration errors, intervals, selective prediction and out-of-distribution detection, as
 //!   functions; [`NllMetric`], [`KlMetric`], [`RmseMetric`], [`CoverageMetric`], [`BrierMetric`], [`EceMetric`] for Burn's
 //!   dashboard; [`EpochLines`] for a log.
+//! - `laplace` (with `train`): normal posteriors of the last layer or of all weights of a network trained without one.
 //! - [`calibration`] after training: temperature and vector scaling, isotonic regression, conformal intervals and sets.
 //!
 //! # Features
@@ -24,6 +25,8 @@ pub mod calibration;
 mod check;
 mod elbo;
 mod error;
+#[cfg(feature = "train")]
+pub mod laplace;
 mod learner;
 mod likelihood;
 pub mod metric;
@@ -100,7 +103,14 @@ struct Readme;
 #[doc = include_str!("../../../docs/calibration.md")]
 struct CalibrationPage;
 
+<<<<<<< HEAD
 /// The code of `docs/samplers.md`, likewise.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/samplers.md")]
 struct SamplersPage;
+=======
+/// The code of `docs/laplace.md`, likewise.
+#[cfg(all(doctest, feature = "train"))]
+#[doc = include_str!("../../../docs/laplace.md")]
+struct LaplacePage;
+>>>>>>> k-laplace

@@ -12,6 +12,7 @@ mod conjugate;
 mod elbo;
 mod fused_adam;
 mod ivon;
+mod laplace;
 mod learner;
 mod likelihood;
 mod likelihoods;

@@ -1,0 +1,221 @@
+//! The diagonal Laplace approximation of a whole network.
+
+use burn::data::dataloader::DataLoader;
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Gradients, Tensor, TensorData};
+
+use super::error::{LaplaceError, positive};
+use super::evidence::best_precision;
+use super::layer::{host, normals};
+
+/// Independent normals about the weights of any trained network.
+///
+/// The precision of a weight is the diagonal of the empirical Fisher information, `Σ gᵢ²` over the gradients gᵢ of single examples' negative
+/// log likelihoods, plus the prior precision λ. The gradients are those of single examples, exactly: one forward
+/// and one backward pass for each. A parameter that needs no gradient stays as it is.
+#[derive(Debug, Clone)]
+pub struct DiagonalLaplace<N> {
+    /// The trained network.
+    pub network: N,
+    /// For each float parameter in the module's order its Fisher information; none if it had no gradient.
+    fisher: Vec<Option<Vec<f64>>>,
+    squared_norm: f64,
+    log_likelihood: f64,
+    prior_precision: f64,
+}
+
+impl<N: Module> DiagonalLaplace<N> {
+    /// Reads all batches, which must be of one example each (`batch_size(1)`); `nll` gives that example's negative log
+    /// likelihood, `[1]`, in nats, for instance a cross-entropy loss. The network and the data are on an autodiff device.
+    ///
+    /// # Errors
+    ///
+    /// Data that are empty or can't be read; a `nll` that isn't finite; a network without gradients; a λ that isn't positive.
+    pub fn fit<B>(
+        network: N,
+        data: &dyn DataLoader<B>,
+        nll: impl Fn(&N, B) -> Tensor<1>,
+        prior_precision: f64,
+    ) -> Result<Self, LaplaceError> {
+        let mut fisher = Vec::new();
+        let mut log_likelihood = 0.0;
+        let mut examples = 0;
+        for batch in data.iter() {
+            let loss = nll(&network, batch?);
+            let value = loss.clone().into_scalar::<f64>();
+            let non_finite = |what| LaplaceError::NonFinite {
+                what,
+                example: examples,
+            };
+            if !value.is_finite() {
+                return Err(non_finite("the negative log likelihood"));
+            }
+            log_likelihood -= value;
+            let mut squares = Squares {
+                gradients: &loss.backward(),
+                fisher: &mut fisher,
+                at: 0,
+                finite: true,
+            };
+            network.visit(&mut squares);
+            if !squares.finite {
+                return Err(non_finite("a gradient"));
+            }
+            examples += 1;
+        }
+        if examples == 0 {
+            return Err(LaplaceError::Empty);
+        }
+        if fisher.iter().all(Option::is_none) {
+            return Err(LaplaceError::NoGradient);
+        }
+        let mut norm = Norm {
+            fisher: &fisher,
+            at: 0,
+            squared: 0.0,
+        };
+        network.visit(&mut norm);
+        let squared_norm = norm.squared;
+        let fitted = Self {
+            network,
+            fisher,
+            squared_norm,
+            log_likelihood,
+            prior_precision: 1.0,
+        };
+        fitted.with_prior_precision(prior_precision)
+    }
+
+    /// The same data under another prior precision λ.
+    ///
+    /// # Errors
+    ///
+    /// If λ isn't positive.
+    pub fn with_prior_precision(mut self, prior_precision: f64) -> Result<Self, LaplaceError> {
+        self.prior_precision = positive("the prior precision", prior_precision)?;
+        Ok(self)
+    }
+
+    /// The prior precision λ in [10⁻¹², 10¹²] of largest marginal likelihood.
+    ///
+    /// # Errors
+    ///
+    /// If the marginal likelihood grows to an end of that range.
+    pub fn with_best_prior_precision(self) -> Result<Self, LaplaceError> {
+        let best = best_precision(|precision| self.evidence(precision))?;
+        self.with_prior_precision(best)
+    }
+
+    fn evidence(&self, precision: f64) -> f64 {
+        let fisher = self.fisher.iter().flatten().flatten();
+        // Each weight's ½ ln λ and its determinant's in one, which keeps digits where λ is large.
+        let occam: f64 = fisher.map(|f| -(f / precision).ln_1p()).sum();
+        self.log_likelihood - 0.5 * precision * self.squared_norm + 0.5 * occam
+    }
+
+    /// `ln p(data | λ)` by Laplace with this diagonal, in nats, if `nll` is a normalised negative log likelihood.
+    pub fn log_marginal_likelihood(&self) -> f64 {
+        self.evidence(self.prior_precision)
+    }
+
+    /// The prior precision λ.
+    pub fn prior_precision(&self) -> f64 {
+        self.prior_precision
+    }
+
+    /// The posterior variances of the weights, `1/(F + λ)`: for each float parameter in the module's order, row-major; none for one
+    /// that stays as it is.
+    pub fn variances(&self) -> Vec<Option<Vec<f64>>> {
+        let variance = |f: &f64| 1.0 / (f + self.prior_precision);
+        let parameters = self.fisher.iter();
+        parameters
+            .map(|fisher| fisher.as_ref().map(|f| f.iter().map(variance).collect()))
+            .collect()
+    }
+
+    /// The network with weights from draw `index` under `seed`, the same ones always.
+    pub fn sample_network(&self, seed: u64, index: u64) -> N {
+        self.network.clone().map(&mut Draw {
+            posterior: &self.fisher,
+            precision: self.prior_precision,
+            seed,
+            index,
+            at: 0,
+        })
+    }
+}
+
+/// Adds an example's squared gradients.
+struct Squares<'a> {
+    gradients: &'a Gradients,
+    fisher: &'a mut Vec<Option<Vec<f64>>>,
+    at: usize,
+    finite: bool,
+}
+
+impl ModuleVisitor for Squares<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if self.at == self.fisher.len() {
+            self.fisher.push(None);
+        }
+        let value = param.val();
+        if let Some(gradient) = value.grad(self.gradients) {
+            let gradient = host(gradient);
+            let zeros = || vec![0.0; gradient.len()];
+            let sums = self.fisher[self.at].get_or_insert_with(zeros);
+            for (sum, g) in sums.iter_mut().zip(&gradient) {
+                *sum += g * g;
+                self.finite &= g.is_finite();
+            }
+        }
+        self.at += 1;
+    }
+}
+
+/// Sums the squares of the weights that the posterior is about.
+struct Norm<'a> {
+    fisher: &'a [Option<Vec<f64>>],
+    at: usize,
+    squared: f64,
+}
+
+impl ModuleVisitor for Norm<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if self.fisher[self.at].is_some() {
+            self.squared += host(param.val()).iter().map(|w| w * w).sum::<f64>();
+        }
+        self.at += 1;
+    }
+}
+
+/// Adds noise to the weights.
+struct Draw<'a> {
+    posterior: &'a [Option<Vec<f64>>],
+    precision: f64,
+    seed: u64,
+    index: u64,
+    at: usize,
+}
+
+impl ModuleMapper for Draw<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let stream = self.at;
+        self.at += 1;
+        let Some(fisher) = &self.posterior[stream] else {
+            return param;
+        };
+        let normals = normals(self.seed, self.index, stream, fisher.len());
+        let noise: Vec<f32> = normals
+            .iter()
+            .zip(fisher)
+            .map(|(e, f)| (e / (f + self.precision).sqrt()) as f32)
+            .collect();
+        param.map(|value| {
+            let noise = TensorData::new(noise, value.dims());
+            // A new leaf of the graph, off that of the trained weights.
+            let value = value.detach();
+            let noise = Tensor::from_data(noise, &value.device());
+            value + noise
+        })
+    }
+}

@@ -1,0 +1,86 @@
+//! Why there is no Laplace approximation.
+
+/// Why there is no Laplace approximation, or none with these settings.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LaplaceError {
+    /// The data loader has no examples.
+    #[error("there is nothing to approximate a posterior from: the data loader is empty")]
+    Empty,
+    /// A batch does not fit the layer.
+    #[error("{what} of a batch must be {expected}, got {got}")]
+    Shape {
+        /// What has the wrong shape.
+        what: &'static str,
+        /// The size it must have.
+        expected: usize,
+        /// The size it has.
+        got: usize,
+    },
+    /// A number is NaN or infinite.
+    #[error("{what} of example {example} is not finite")]
+    NonFinite {
+        /// What is not finite.
+        what: &'static str,
+        /// The example, counted from 0 in the data loader's order.
+        example: usize,
+    },
+    /// A label that is no class.
+    #[error("example {example}: there is no class {label} among {classes}")]
+    Label {
+        /// The example, counted from 0 in the data loader's order.
+        example: usize,
+        /// Its label.
+        label: i64,
+        /// The number of classes.
+        classes: usize,
+    },
+    /// A setting is out of range.
+    #[error("{what} must be positive and finite, got {value}")]
+    Setting {
+        /// The setting.
+        what: &'static str,
+        /// Its value.
+        value: f64,
+    },
+    /// The posterior precision can't be inverted in `f64`: features are collinear, and the prior too wide to make up for it.
+    #[error(
+        "the features are collinear: the posterior precision has eigenvalues from {smallest} to {largest}; raise the prior precision"
+    )]
+    Singular {
+        /// The smallest eigenvalue.
+        smallest: f64,
+        /// The largest.
+        largest: f64,
+    },
+    /// A joint covariance over all classes would be too large.
+    #[error(
+        "a joint covariance of {parameters} weights exceeds {limit}; use one block for each class"
+    )]
+    TooLarge {
+        /// The weights of the layer.
+        parameters: usize,
+        /// The most a joint covariance may have.
+        limit: usize,
+    },
+    /// The marginal likelihood has no maximum inside the range searched.
+    #[error("the marginal likelihood has no maximum: {reason}")]
+    NoOptimum {
+        /// Why.
+        reason: &'static str,
+    },
+    /// No parameter of the network received a gradient.
+    #[error("no parameter received a gradient: is the network on an autodiff device?")]
+    NoGradient,
+    /// The data loader failed.
+    #[error("the data can't be read: {0}")]
+    Data(#[from] burn::data::dataset::DatasetError),
+}
+
+/// A setting that must be positive and finite.
+pub(super) fn positive(what: &'static str, value: f64) -> Result<f64, LaplaceError> {
+    if value > 0.0 && value.is_finite() {
+        return Ok(value);
+    }
+    Err(LaplaceError::Setting { what, value })
+}

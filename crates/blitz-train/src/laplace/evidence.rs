@@ -1,0 +1,47 @@
+//! The search for the prior precision of largest marginal likelihood.
+
+use super::error::LaplaceError;
+
+/// The range searched, as the natural logarithm of the precision: 10⁻¹² to 10¹².
+const RANGE: f64 = 27.631_021_115_928_547;
+const GRID: usize = 112;
+
+/// The precision in [10⁻¹², 10¹²] at which `evidence` is largest: a grid in the logarithm, then golden sections about its best point.
+///
+/// A finite grid's best point at an end means that the evidence goes on growing there.
+pub(super) fn best_precision(evidence: impl Fn(f64) -> f64) -> Result<f64, LaplaceError> {
+    let step = 2.0 * RANGE / GRID as f64;
+    let at = |log: f64| {
+        let value = evidence(log.exp());
+        if value.is_nan() {
+            f64::NEG_INFINITY
+        } else {
+            value
+        }
+    };
+    let best = (0..=GRID)
+        .map(|i| (i, at(i as f64 * step - RANGE)))
+        .max_by(|a, b| a.1.total_cmp(&b.1))
+        .map_or(0, |(i, _)| i);
+    if best == 0 || best == GRID {
+        return Err(LaplaceError::NoOptimum {
+            reason: "it still grows where the prior precision leaves [1e-12, 1e12]",
+        });
+    }
+    let (mut low, mut high) = (
+        (best - 1) as f64 * step - RANGE,
+        (best + 1) as f64 * step - RANGE,
+    );
+    let golden = (5f64.sqrt() - 1.0) / 2.0;
+    // Near a maximum f64 tells points apart to the root of its precision: forty sections get there.
+    for _ in 0..40 {
+        let width = golden * (high - low);
+        let (left, right) = (high - width, low + width);
+        if at(left) < at(right) {
+            low = left;
+        } else {
+            high = right;
+        }
+    }
+    Ok((0.5 * (low + high)).exp())
+}

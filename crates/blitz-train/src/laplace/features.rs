@@ -1,0 +1,73 @@
+//! The features of a whole data loader, one batch at a time.
+
+use burn::data::dataloader::DataLoader;
+use burn::tensor::Tensor;
+use nalgebra::DMatrix;
+
+use super::error::LaplaceError;
+use super::layer::{LayerShape, host};
+use crate::learner::Batch;
+
+/// Hands each batch's features, with the ones for the bias, and its targets to `visit`, with the number of examples before
+/// it; returns the number of all examples.
+pub(super) fn for_each_batch<I, T>(
+    data: &dyn DataLoader<Batch<I, T>>,
+    features: impl Fn(I) -> Tensor<2>,
+    shape: &LayerShape,
+    mut visit: impl FnMut(DMatrix<f64>, T, usize) -> Result<(), LaplaceError>,
+) -> Result<usize, LaplaceError> {
+    let mut seen = 0;
+    for batch in data.iter() {
+        let batch = batch?;
+        let rows = features(batch.inputs);
+        let [examples, width] = rows.dims();
+        if width != shape.d_input {
+            return Err(LaplaceError::Shape {
+                what: "the number of features",
+                expected: shape.d_input,
+                got: width,
+            });
+        }
+        let rows = host(rows);
+        finite(&rows, width, "a feature", seen)?;
+        let phi = DMatrix::from_fn(examples, shape.row(), |i, j| {
+            if j < width { rows[i * width + j] } else { 1.0 }
+        });
+        visit(phi, batch.targets, seen)?;
+        seen += examples;
+    }
+    if seen == 0 {
+        return Err(LaplaceError::Empty);
+    }
+    Ok(seen)
+}
+
+pub(super) fn finite(
+    rows: &[f64],
+    width: usize,
+    what: &'static str,
+    before: usize,
+) -> Result<(), LaplaceError> {
+    match rows.iter().position(|value| !value.is_finite()) {
+        Some(at) => Err(LaplaceError::NonFinite {
+            what,
+            example: before + at / width,
+        }),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn examples(
+    what: &'static str,
+    expected: usize,
+    got: usize,
+) -> Result<(), LaplaceError> {
+    if expected == got {
+        return Ok(());
+    }
+    Err(LaplaceError::Shape {
+        what,
+        expected,
+        got,
+    })
+}

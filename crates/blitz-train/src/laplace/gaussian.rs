@@ -1,0 +1,310 @@
+//! The last layer of a regression with normal noise: Bayesian linear regression on the network's features.
+
+use burn::data::dataloader::DataLoader;
+use burn::nn::Linear;
+use burn::tensor::{Device, Tensor};
+use nalgebra::DMatrix;
+use serde::{Deserialize, Serialize};
+
+use super::error::{LaplaceError, positive};
+use super::evidence::best_precision;
+use super::features::{examples, finite, for_each_batch};
+use super::layer::{LayerShape, dot, host, normals};
+use super::network::LastLayerPosterior;
+use super::spectrum::Spectrum;
+use crate::learner::Batch;
+use crate::predict::Normal;
+
+/// Where the posterior of a last layer is centred.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LastLayerMean {
+    /// At the trained weights, as in Daxberger et al. (2021). An approximation unless they are the maximum a posteriori.
+    Trained,
+    /// At the posterior mean given the features, for the prior precision and noise at hand: mean, covariance, predictive
+    /// distribution and marginal likelihood are then exact for the last layer.
+    Exact,
+}
+
+/// The posterior of the last layer of a regression with noise `N(0, σ²)`, given the features φ that enter it.
+///
+/// Outputs are independent and share one precision matrix, `ΦᵀΦ/σ² + λ I` of (d_input + 1)², 1 of it for the bias; λ is the prior
+/// precision, of the bias too. With `n` features fitting takes O(n²) memory, O(N n²) time and an eigendecomposition O(n³);
+/// from then on another λ or σ² costs O(n).
+///
+/// ```
+/// # use blitz_train::laplace::{GaussianLastLayer, LastLayerMean};
+/// # use blitz_train::Batch;
+/// # use burn::data::dataloader::{DataLoaderBuilder, batcher::Batcher};
+/// # use burn::data::dataset::InMemDataset;
+/// # use burn::nn::LinearConfig;
+/// # use burn::tensor::{Device, Tensor};
+/// # struct Line;
+/// # impl Batcher<f32, Batch<Tensor<2>, Tensor<2>>> for Line {
+/// #     fn batch(&self, x: Vec<f32>, device: &Device) -> Batch<Tensor<2>, Tensor<2>> {
+/// #         let x: Tensor<2> = Tensor::<1>::from_floats(x.as_slice(), device).unsqueeze_dim(1);
+/// #         Batch { inputs: x.clone(), targets: x * 2.0 + 1.0 }
+/// #     }
+/// # }
+/// # let device = Device::flex();
+/// # let loader = DataLoaderBuilder::new(Line).batch_size(4).set_device(device.clone())
+/// #     .build(InMemDataset::new((0..20).map(|i| i as f32 / 10.0 - 1.0).collect()));
+/// # let last = LinearConfig::new(1, 1).init(&device);
+/// // The features of a network are its layers up to the last; here the input itself.
+/// let posterior = GaussianLastLayer::fit(loader.as_ref(), |x: Tensor<2>| x, &last, 0.1, 1.0)?
+///     .with_mean(LastLayerMean::Exact);
+/// let inside = posterior.predict(&[0.0])[0];
+/// let outside = posterior.predict(&[5.0])[0];
+/// assert!((inside.mean - 1.0).abs() < 0.1 && outside.std > inside.std);
+/// # Ok::<(), blitz_train::laplace::LaplaceError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GaussianLastLayer {
+    shape: LayerShape,
+    /// The trained weights, output after output.
+    trained: Vec<f64>,
+    spectrum: Spectrum,
+    /// `Φᵀ (Y − Φ θ)` of the trained θ in the spectrum's coordinates, output after output.
+    pull: Vec<f64>,
+    /// The summed squared residuals of the trained weights.
+    residuals: f64,
+    examples: usize,
+    noise_variance: f64,
+    prior_precision: f64,
+    mean: LastLayerMean,
+}
+
+/// What the marginal likelihood needs to know of a mean.
+struct AtMean {
+    rows: Vec<f64>,
+    squared_residuals: f64,
+    squared_norm: f64,
+}
+
+impl GaussianLastLayer {
+    /// Reads all batches: `features` gives the input of `layer` for a batch, `[examples, d_input]`; targets are
+    /// `[examples, outputs]`. `noise_std` is σ, in the targets' units; λ is `prior_precision`. Centred at the trained weights.
+    ///
+    /// # Errors
+    ///
+    /// Data that are empty, not finite, of another shape or can't be read; settings that aren't positive; collinear features
+    /// with a λ too small for `f64`.
+    pub fn fit<I>(
+        data: &dyn DataLoader<Batch<I, Tensor<2>>>,
+        features: impl Fn(I) -> Tensor<2>,
+        layer: &Linear,
+        noise_std: f64,
+        prior_precision: f64,
+    ) -> Result<Self, LaplaceError> {
+        let (shape, trained) = LayerShape::read(layer);
+        let theta = DMatrix::from_column_slice(shape.row(), shape.outputs, &trained);
+        let mut gram = DMatrix::zeros(shape.row(), shape.row());
+        let mut pull = DMatrix::zeros(shape.row(), shape.outputs);
+        let mut residuals = 0.0;
+        let seen = for_each_batch(data, features, &shape, |phi, targets, before| {
+            let [rows, outputs] = targets.dims();
+            examples("the number of targets", phi.nrows(), rows)?;
+            examples("the number of target columns", shape.outputs, outputs)?;
+            let targets = host(targets);
+            finite(&targets, outputs, "a target", before)?;
+            let residual = DMatrix::from_row_slice(rows, outputs, &targets) - &phi * &theta;
+            gram += phi.tr_mul(&phi);
+            pull += phi.tr_mul(&residual);
+            residuals += residual.norm_squared();
+            Ok(())
+        })?;
+        let spectrum = Spectrum::new(gram);
+        let pull = pull.column_iter();
+        let fitted = Self {
+            pull: pull
+                .flat_map(|column| spectrum.coordinates(column.as_slice()))
+                .collect(),
+            shape,
+            trained,
+            spectrum,
+            residuals,
+            examples: seen,
+            noise_variance: 1.0,
+            prior_precision: 1.0,
+            mean: LastLayerMean::Trained,
+        };
+        fitted.with(
+            positive("the noise deviation", noise_std)?.powi(2),
+            prior_precision,
+        )
+    }
+
+    fn with(mut self, noise_variance: f64, prior_precision: f64) -> Result<Self, LaplaceError> {
+        self.noise_variance = positive("the noise variance", noise_variance)?;
+        self.prior_precision = positive("the prior precision", prior_precision)?;
+        self.spectrum.check(1.0 / noise_variance, prior_precision)?;
+        Ok(self)
+    }
+
+    /// The same data with the posterior centred elsewhere.
+    #[must_use]
+    pub fn with_mean(mut self, mean: LastLayerMean) -> Self {
+        self.mean = mean;
+        self
+    }
+
+    /// The same data under another prior precision λ.
+    ///
+    /// # Errors
+    ///
+    /// If λ isn't positive, or too small for collinear features.
+    pub fn with_prior_precision(self, prior_precision: f64) -> Result<Self, LaplaceError> {
+        let noise = self.noise_variance;
+        self.with(noise, prior_precision)
+    }
+
+    /// The prior precision λ in [10⁻¹², 10¹²] of largest marginal likelihood, σ as it is.
+    ///
+    /// # Errors
+    ///
+    /// If the marginal likelihood grows to an end of that range.
+    pub fn with_best_prior_precision(self) -> Result<Self, LaplaceError> {
+        let noise = self.noise_variance;
+        let best = best_precision(|precision| self.evidence(noise, precision))?;
+        self.with(noise, best)
+    }
+
+    /// λ and σ² of largest marginal likelihood, by MacKay's fixed point: `λ = γ/|θ|²`, `σ² = RSS/(N·outputs − γ)` with γ the number of
+    /// well-determined weights.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such point: noise that vanishes because the features interpolate, or weights that do.
+    pub fn with_best_prior_and_noise(self) -> Result<Self, LaplaceError> {
+        let observations = (self.examples * self.shape.outputs) as f64;
+        let (mut noise, mut precision) = (self.noise_variance, self.prior_precision);
+        for _ in 0..10_000 {
+            let at = self.at_mean(noise, precision);
+            let determined =
+                self.shape.outputs as f64 * self.spectrum.well_determined(1.0 / noise, precision);
+            let next_precision = determined / at.squared_norm;
+            let next_noise = at.squared_residuals / (observations - determined);
+            let usable = |value: f64| value > 1e-12 && value < 1e12;
+            if !usable(next_precision) || !usable(next_noise) {
+                return Err(LaplaceError::NoOptimum {
+                    reason: "the noise or the prior precision leaves [1e-12, 1e12]",
+                });
+            }
+            let close = |a: f64, b: f64| (a / b - 1.0).abs() < 1e-12;
+            let done = close(next_noise, noise) && close(next_precision, precision);
+            (noise, precision) = (next_noise, next_precision);
+            if done {
+                return self.with(noise, precision);
+            }
+        }
+        Err(LaplaceError::NoOptimum {
+            reason: "MacKay's fixed point did not settle in 10,000 steps",
+        })
+    }
+
+    fn at_mean(&self, noise: f64, precision: f64) -> AtMean {
+        let row = self.shape.row();
+        let mut at = AtMean {
+            rows: self.trained.clone(),
+            squared_residuals: self.residuals,
+            squared_norm: 0.0,
+        };
+        if self.mean == LastLayerMean::Exact {
+            let outputs = at.rows.chunks_mut(row).zip(self.pull.chunks(row));
+            for (theta, pull) in outputs {
+                // The exact mean as a step from the trained weights: their residuals are small, so nothing cancels.
+                let start = self.spectrum.coordinates(theta);
+                let mut moved = start.clone();
+                for (i, s) in self.spectrum.values.iter().enumerate() {
+                    let step = (pull[i] / noise - precision * start[i]) / (s / noise + precision);
+                    at.squared_residuals += step * (s * step - 2.0 * pull[i]);
+                    moved[i] += step;
+                }
+                theta.copy_from_slice(&self.spectrum.vector(&moved));
+            }
+        }
+        at.squared_norm = dot(&at.rows, &at.rows);
+        at
+    }
+
+    fn evidence(&self, noise: f64, precision: f64) -> f64 {
+        let at = self.at_mean(noise, precision);
+        let outputs = self.shape.outputs as f64;
+        let observations = self.examples as f64 * outputs;
+        let log_likelihood = -0.5 * at.squared_residuals / noise
+            - 0.5 * observations * (std::f64::consts::TAU * noise).ln();
+        let weights = self.shape.parameters() as f64;
+        log_likelihood - 0.5 * precision * at.squared_norm + 0.5 * weights * precision.ln()
+            - 0.5 * outputs * self.spectrum.log_det(1.0 / noise, precision)
+    }
+
+    /// `ln p(targets | λ, σ²)` by Laplace, in nats; exact with [`LastLayerMean::Exact`].
+    pub fn log_marginal_likelihood(&self) -> f64 {
+        self.evidence(self.noise_variance, self.prior_precision)
+    }
+
+    /// The prior precision λ.
+    pub fn prior_precision(&self) -> f64 {
+        self.prior_precision
+    }
+
+    /// The noise's deviation σ.
+    pub fn noise_std(&self) -> f64 {
+        self.noise_variance.sqrt()
+    }
+
+    /// The posterior mean, output after output, each with its bias last.
+    pub fn mean(&self) -> Vec<f64> {
+        self.at_mean(self.noise_variance, self.prior_precision).rows
+    }
+
+    /// The covariance of the weights of any one output, bias last, row-major: `(ΦᵀΦ/σ² + λ I)⁻¹`.
+    pub fn covariance(&self) -> Vec<f64> {
+        let scale = 1.0 / self.noise_variance;
+        self.spectrum.covariance(scale, self.prior_precision)
+    }
+
+    /// For each output the predictive distribution at one example's features: `N(θᵀφ, φᵀΣφ + σ²)`.
+    ///
+    /// # Panics
+    ///
+    /// Panics unless there are `d_input` features.
+    #[track_caller]
+    pub fn predict(&self, features: &[f64]) -> Vec<Normal> {
+        let phi = self.shape.phi(features);
+        let std = (self.epistemic_variance(features) + self.noise_variance).sqrt();
+        let mean = self.mean();
+        let rows = mean.chunks(self.shape.row());
+        rows.map(|theta| Normal {
+            mean: dot(theta, &phi),
+            std,
+        })
+        .collect()
+    }
+
+    /// The variance `φᵀΣφ` of any output at one example's features, without the noise.
+    ///
+    /// # Panics
+    ///
+    /// Panics unless there are `d_input` features.
+    #[track_caller]
+    pub fn epistemic_variance(&self, features: &[f64]) -> f64 {
+        let phi = self.shape.phi(features);
+        let scale = 1.0 / self.noise_variance;
+        self.spectrum
+            .inverse_form(&phi, &phi, scale, self.prior_precision)
+    }
+}
+
+impl LastLayerPosterior for GaussianLastLayer {
+    fn sample_layer(&self, seed: u64, index: u64, device: &Device) -> Linear {
+        let mut rows = self.mean();
+        let row = self.shape.row();
+        for (output, theta) in rows.chunks_mut(row).enumerate() {
+            let normals = normals(seed, index, output, row);
+            let scale = 1.0 / self.noise_variance;
+            let step = self.spectrum.draw(&normals, scale, self.prior_precision);
+            theta.iter_mut().zip(step).for_each(|(t, s)| *t += s);
+        }
+        self.shape.write(&rows, device)
+    }
+}

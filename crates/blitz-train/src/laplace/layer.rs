@@ -1,0 +1,98 @@
+//! A `Linear` as rows of numbers: for each output its weights, and the bias behind them.
+
+use blitz_layers::blitz_core::noise::NoiseKey;
+use burn::module::{Param, ParamId};
+use burn::nn::Linear;
+use burn::tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+/// The shape of a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct LayerShape {
+    pub(super) d_input: usize,
+    pub(super) outputs: usize,
+    pub(super) bias: bool,
+}
+
+impl LayerShape {
+    /// The weights of one output.
+    pub(super) fn row(&self) -> usize {
+        self.d_input + usize::from(self.bias)
+    }
+
+    pub(super) fn parameters(&self) -> usize {
+        self.row() * self.outputs
+    }
+
+    /// The layer's shape and its weights, output after output.
+    pub(super) fn read(layer: &Linear) -> (Self, Vec<f64>) {
+        let [d_input, outputs] = layer.weight.val().dims();
+        let bias = layer.bias.as_ref().map(|bias| host(bias.val()));
+        let shape = Self {
+            d_input,
+            outputs,
+            bias: bias.is_some(),
+        };
+        let weight = host(layer.weight.val());
+        let mut rows = Vec::with_capacity(shape.parameters());
+        for output in 0..outputs {
+            rows.extend((0..d_input).map(|i| weight[i * outputs + output]));
+            rows.extend(bias.as_ref().map(|bias| bias[output]));
+        }
+        (shape, rows)
+    }
+
+    /// The layer of such weights, rounded to `f32`.
+    pub(super) fn write(&self, rows: &[f64], device: &Device) -> Linear {
+        let (row, outputs) = (self.row(), self.outputs);
+        let at = |i: usize, output: usize| rows[output * row + i] as f32;
+        let weight: Vec<f32> = (0..self.d_input)
+            .flat_map(|i| (0..outputs).map(move |output| at(i, output)))
+            .collect();
+        let weight =
+            Tensor::<2>::from_data(TensorData::new(weight, [self.d_input, outputs]), device);
+        let bias = self.bias.then(|| {
+            let bias: Vec<f32> = (0..outputs)
+                .map(|output| at(self.d_input, output))
+                .collect();
+            let bias = Tensor::<1>::from_data(TensorData::new(bias, [outputs]), device);
+            Param::initialized(ParamId::new(), bias)
+        });
+        Linear {
+            weight: Param::initialized(ParamId::new(), weight),
+            bias,
+        }
+    }
+
+    /// Features as the layer's weights meet them: a 1 behind them for the bias.
+    ///
+    /// # Panics
+    ///
+    /// Panics unless there are `d_input` features.
+    #[track_caller]
+    pub(super) fn phi(&self, features: &[f64]) -> Vec<f64> {
+        assert_eq!(
+            features.len(),
+            self.d_input,
+            "the layer takes {} features, got {}",
+            self.d_input,
+            features.len()
+        );
+        let one = self.bias.then_some(1.0);
+        features.iter().copied().chain(one).collect()
+    }
+}
+
+pub(super) fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+    tensor.into_data().iter::<f64>().collect()
+}
+
+pub(super) fn normals(seed: u64, index: u64, stream: usize, len: usize) -> Vec<f64> {
+    let mut normals = vec![0.0; len];
+    NoiseKey::new(seed, index, stream as u32).fill_standard_normal(0, &mut normals);
+    normals.into_iter().map(f64::from).collect()
+}
+
+pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}

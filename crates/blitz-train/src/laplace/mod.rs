@@ -1,0 +1,28 @@
+//! Laplace approximations: a normal posterior about the weights of a network that is trained already (MacKay 1992; Daxberger
+//! et al. 2021, "Laplace Redux").
+//!
+//! | | posterior | likelihood |
+//! |---|---|---|
+//! | [`GaussianLastLayer`] | of the last `Linear`, full covariance, in closed form | normal noise σ² |
+//! | [`SoftmaxLastLayer`] | of the last `Linear`, full covariance or one block a class | softmax |
+//! | [`DiagonalLaplace`] | of all weights, independent | any, as a negative log likelihood |
+//!
+//! The prior is `N(0, 1/λ)` for each weight. Its precision λ is given, or found where the marginal likelihood is largest.
+//! Data stream over a loader; matrices are `f64` on the host, of a size that does not depend on the number of examples.
+//! `docs/laplace.md` shows it at work.
+
+mod diagonal;
+mod error;
+mod evidence;
+mod features;
+mod gaussian;
+mod layer;
+mod network;
+mod softmax;
+mod spectrum;
+
+pub use diagonal::DiagonalLaplace;
+pub use error::LaplaceError;
+pub use gaussian::{GaussianLastLayer, LastLayerMean};
+pub use network::{LastLayerNetwork, LastLayerPosterior};
+pub use softmax::{ClassCovariance, MAX_JOINT_PARAMETERS, SoftmaxLastLayer};

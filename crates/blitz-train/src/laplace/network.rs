@@ -1,0 +1,43 @@
+//! Whole networks with a drawn last layer.
+
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::Device;
+
+/// A posterior of a network's last layer.
+pub trait LastLayerPosterior {
+    /// Draw `index` under `seed`, on `device`: the same numbers for the same posterior, always. Weights are rounded to `f32`.
+    fn sample_layer(&self, seed: u64, index: u64, device: &Device) -> Linear;
+}
+
+/// A trained network whose last layer has a posterior.
+///
+/// `set` puts a layer in the place of the last, for instance `|net: &mut Net, layer| net.last = layer`.
+#[derive(Debug, Clone)]
+pub struct LastLayerNetwork<N, P, F> {
+    /// The trained network.
+    pub network: N,
+    /// The posterior of its last layer.
+    pub posterior: P,
+    set: F,
+}
+
+impl<N: Module, P: LastLayerPosterior, F: Fn(&mut N, Linear)> LastLayerNetwork<N, P, F> {
+    /// A network, its last layer's posterior and how to set that layer.
+    pub fn new(network: N, posterior: P, set: F) -> Self {
+        Self {
+            network,
+            posterior,
+            set,
+        }
+    }
+
+    /// The network with draw `index` under `seed` in the place of its last layer, on the network's device.
+    pub fn sample_network(&self, seed: u64, index: u64) -> N {
+        let mut network = self.network.clone();
+        let device = network.devices().into_iter().next().unwrap_or_default();
+        let layer = self.posterior.sample_layer(seed, index, &device);
+        (self.set)(&mut network, layer);
+        network
+    }
+}

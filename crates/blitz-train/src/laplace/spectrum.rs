@@ -1,0 +1,116 @@
+//! A curvature matrix by its eigenvalues: every precision `scale · H + λ I` is then inverted for nothing.
+
+use nalgebra::{DMatrix, SymmetricEigen};
+use serde::{Deserialize, Serialize};
+
+use super::error::LaplaceError;
+
+/// `H = Q diag(s) Qᵀ`, positive semidefinite.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Spectrum {
+    /// The eigenvalues s, not negative.
+    pub(super) values: Vec<f64>,
+    /// Q, one eigenvector after the other.
+    vectors: Vec<f64>,
+}
+
+impl Spectrum {
+    /// Of a symmetric matrix of finite numbers.
+    pub(super) fn new(matrix: DMatrix<f64>) -> Self {
+        let eigen = SymmetricEigen::new(matrix);
+        Self {
+            // Rounding makes zeros of a singular matrix slightly negative.
+            values: eigen.eigenvalues.iter().map(|s| s.max(0.0)).collect(),
+            vectors: eigen.eigenvectors.as_slice().to_vec(),
+        }
+    }
+
+    pub(super) fn dim(&self) -> usize {
+        self.values.len()
+    }
+
+    /// `Qᵀ x`.
+    pub(super) fn coordinates(&self, x: &[f64]) -> Vec<f64> {
+        let vectors = self.vectors.chunks(self.dim());
+        vectors
+            .map(|q| q.iter().zip(x).map(|(a, b)| a * b).sum())
+            .collect()
+    }
+
+    /// `Q c`.
+    pub(super) fn vector(&self, coordinates: &[f64]) -> Vec<f64> {
+        let mut out = vec![0.0; self.dim()];
+        for (q, c) in self.vectors.chunks(self.dim()).zip(coordinates) {
+            for (out, q) in out.iter_mut().zip(q) {
+                *out += q * c;
+            }
+        }
+        out
+    }
+
+    /// The eigenvalues of `scale · H + precision · I`.
+    fn precisions(&self, scale: f64, precision: f64) -> impl Iterator<Item = f64> {
+        self.values.iter().map(move |s| scale * s + precision)
+    }
+
+    /// An error unless the posterior precision can be inverted to some digits.
+    pub(super) fn check(&self, scale: f64, precision: f64) -> Result<(), LaplaceError> {
+        let (mut smallest, mut largest) = (f64::INFINITY, 0.0f64);
+        for value in self.precisions(scale, precision) {
+            smallest = smallest.min(value);
+            largest = largest.max(value);
+        }
+        // The eigenvalues are good to dim · ε of the largest.
+        if smallest > largest * self.dim() as f64 * f64::EPSILON {
+            return Ok(());
+        }
+        Err(LaplaceError::Singular { smallest, largest })
+    }
+
+    pub(super) fn log_det(&self, scale: f64, precision: f64) -> f64 {
+        self.precisions(scale, precision).map(f64::ln).sum()
+    }
+
+    /// MacKay's number of well-determined parameters, `γ = Σ s / (s + λ)`.
+    pub(super) fn well_determined(&self, scale: f64, precision: f64) -> f64 {
+        let values = self.values.iter().map(|s| scale * s);
+        values.map(|s| s / (s + precision)).sum()
+    }
+
+    /// `xᵀ (scale · H + precision · I)⁻¹ y`.
+    pub(super) fn inverse_form(&self, x: &[f64], y: &[f64], scale: f64, precision: f64) -> f64 {
+        let products = self.coordinates(x).into_iter().zip(self.coordinates(y));
+        let terms = products.zip(self.precisions(scale, precision));
+        terms.map(|((x, y), p)| x * y / p).sum()
+    }
+
+    /// `(scale · H + precision · I)⁻¹`, row-major.
+    pub(super) fn covariance(&self, scale: f64, precision: f64) -> Vec<f64> {
+        let dim = self.dim();
+        let mut out = vec![0.0; dim * dim];
+        let vectors = self.vectors.chunks(dim);
+        for (q, p) in vectors.zip(self.precisions(scale, precision)) {
+            for (row, a) in out.chunks_mut(dim).zip(q) {
+                for (out, b) in row.iter_mut().zip(q) {
+                    *out += a * b / p;
+                }
+            }
+        }
+        out
+    }
+
+    /// A draw from `N(0, (scale · H + precision · I)⁻¹)`, of standard normals.
+    ///
+    /// By the symmetric root, which does not depend on the signs of the eigenvectors or on their choice among equal
+    /// eigenvalues.
+    pub(super) fn draw(&self, normals: &[f64], scale: f64, precision: f64) -> Vec<f64> {
+        let mut coordinates = self.coordinates(normals);
+        for (c, p) in coordinates
+            .iter_mut()
+            .zip(self.precisions(scale, precision))
+        {
+            *c /= p.sqrt();
+        }
+        self.vector(&coordinates)
+    }
+}

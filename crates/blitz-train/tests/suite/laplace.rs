@@ -1,0 +1,359 @@
+//! Laplace approximations against closed forms; `laplace_reference.py` computes the numbers.
+
+use std::sync::Arc;
+
+use blitz_train::Batch;
+use blitz_train::laplace::{
+    ClassCovariance, DiagonalLaplace, GaussianLastLayer, LaplaceError, LastLayerMean,
+    LastLayerNetwork, LastLayerPosterior, SoftmaxLastLayer,
+};
+use burn::data::dataloader::batcher::Batcher;
+use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
+use burn::data::dataset::InMemDataset;
+use burn::module::{Param, ParamId};
+use burn::nn::Linear;
+use burn::nn::loss::CrossEntropyLossConfig;
+use burn::tensor::{Device, Int, Tensor};
+
+use crate::{standard_errors_off, values};
+
+/// Example `i` of the reference: two features.
+fn features(i: i32) -> [f32; 2] {
+    [0, 1].map(|j| ((7 * i + 3 * j * j + i * j) % 11) as f32 / 4.0 - 1.25)
+}
+
+#[derive(Clone)]
+struct Reference;
+
+fn inputs(items: &[i32], device: &Device) -> Tensor<2> {
+    let rows: Vec<f32> = items.iter().flat_map(|i| features(*i)).collect();
+    Tensor::<1>::from_floats(rows.as_slice(), device).reshape([items.len(), 2])
+}
+
+impl Batcher<i32, Batch<Tensor<2>, Tensor<2>>> for Reference {
+    fn batch(&self, items: Vec<i32>, device: &Device) -> Batch<Tensor<2>, Tensor<2>> {
+        let target = |i: i32, j: i32| ((5 * i + 3 * j) % 7) as f32 / 4.0 - 0.5 + features(i)[0];
+        let targets: Vec<f32> = items
+            .iter()
+            .flat_map(|i| [target(*i, 0), target(*i, 1)])
+            .collect();
+        Batch {
+            inputs: inputs(&items, device),
+            targets: Tensor::<1>::from_floats(targets.as_slice(), device).reshape([items.len(), 2]),
+        }
+    }
+}
+
+impl Batcher<i32, Batch<Tensor<2>, Tensor<1, Int>>> for Reference {
+    fn batch(&self, items: Vec<i32>, device: &Device) -> Batch<Tensor<2>, Tensor<1, Int>> {
+        let labels: Vec<i32> = items.iter().map(|i| (2 * i + 1) % 3).collect();
+        Batch {
+            inputs: inputs(&items, device),
+            targets: Tensor::from_ints(labels.as_slice(), device),
+        }
+    }
+}
+
+fn loader<B: Send + Sync + Clone + 'static>(
+    examples: i32,
+    batch: usize,
+    device: &Device,
+) -> Arc<dyn DataLoader<B>>
+where
+    Reference: Batcher<i32, B>,
+{
+    DataLoaderBuilder::new(Reference)
+        .batch_size(batch)
+        .set_device(device.clone())
+        .build(InMemDataset::new((0..examples).collect()))
+}
+
+fn layer<const N: usize>(rows: [[f32; N]; 3], device: &Device) -> Linear {
+    let weight = Tensor::from_floats([rows[0], rows[1]], device);
+    let bias = Tensor::from_floats(rows[2], device);
+    Linear {
+        weight: Param::initialized(ParamId::new(), weight),
+        bias: Some(Param::initialized(ParamId::new(), bias)),
+    }
+}
+
+fn close(got: &[f64], expected: &[f64], tolerance: f64) {
+    assert_eq!(got.len(), expected.len());
+    for (got, expected) in got.iter().zip(expected) {
+        assert!((got - expected).abs() < tolerance, "{got} for {expected}");
+    }
+}
+
+fn regression(batch: usize) -> GaussianLastLayer {
+    let device = Device::flex();
+    // Far from the posterior mean: the exact one must not depend on it.
+    let trained = layer([[3.0, -1.0], [0.5, 2.0], [-4.0, 1.0]], &device);
+    let data = loader(12, batch, &device);
+    GaussianLastLayer::fit(data.as_ref(), |x| x, &trained, 0.5, 0.5)
+        .unwrap()
+        .with_mean(LastLayerMean::Exact)
+}
+
+const COVARIANCE: [f64; 9] = [
+    0.030436961647936,
+    -0.00530883546747,
+    0.00291891004752,
+    -0.00530883546747,
+    0.035507075847579,
+    0.00091690668779,
+    0.00291891004752,
+    0.00091690668779,
+    0.020957285847694,
+];
+const MEAN: [f64; 6] = [
+    0.893194612766298,
+    -0.18039053985594,
+    0.228973030600404,
+    1.18570615717761,
+    0.262796172050216,
+    0.29802315731935,
+];
+const QUERY: [f64; 2] = [0.5, -2.0];
+
+#[test]
+fn a_last_layer_of_a_regression_is_the_conjugate_posterior() {
+    let posterior = regression(5);
+    close(&posterior.mean(), &MEAN, 1e-12);
+    close(&posterior.covariance(), &COVARIANCE, 1e-13);
+    let predicted = posterior.predict(&QUERY);
+    let means: Vec<f64> = predicted.iter().map(|p| p.mean).collect();
+    close(&means, &[1.036351416695433, 0.365283891807724], 1e-12);
+    close(&[predicted[1].std], &[0.6560973890218554], 1e-12);
+}
+
+#[test]
+fn the_evidence_of_a_regression_is_the_density_of_its_observations() {
+    let evidence = regression(5).log_marginal_likelihood();
+    close(&[evidence], &[-28.29825214707151], 1e-10);
+}
+
+#[test]
+fn the_best_prior_and_noise_are_those_of_a_search_over_the_exact_evidence() {
+    let prior = regression(5).with_best_prior_precision().unwrap();
+    close(
+        &[prior.log_marginal_likelihood()],
+        &[-25.941997717526668],
+        1e-10,
+    );
+    close(&[prior.prior_precision()], &[2.58127335149055], 1e-5);
+    let both = regression(5).with_best_prior_and_noise().unwrap();
+    close(
+        &[both.log_marginal_likelihood()],
+        &[-25.93086042719797],
+        1e-10,
+    );
+    close(
+        &[both.prior_precision(), both.noise_std()],
+        &[2.59253413991826, 0.5125089061600396],
+        1e-5,
+    );
+}
+
+#[test]
+fn batches_do_not_change_the_posterior() {
+    close(&regression(1).mean(), &regression(12).mean(), 1e-12);
+}
+
+#[test]
+fn a_trained_mean_stays_where_it_was_trained() {
+    let posterior = regression(5);
+    let trained = posterior.clone().with_mean(LastLayerMean::Trained);
+    assert_eq!(trained.mean(), [3.0, 0.5, -4.0, -1.0, 2.0, 1.0]);
+    assert!(trained.log_marginal_likelihood() < posterior.log_marginal_likelihood());
+}
+
+#[test]
+fn drawn_layers_have_the_posteriors_moments() {
+    let (posterior, device) = (regression(5), Device::flex());
+    let draws: Vec<[f64; 6]> = (0..4000)
+        .map(|index| {
+            let layer = posterior.sample_layer(3, index, &device);
+            let (w, b) = (
+                values(layer.weight.val()),
+                values(layer.bias.unwrap().val()),
+            );
+            [w[0], w[2], b[0], w[1], w[3], b[1]]
+        })
+        .collect();
+    for a in 0..6 {
+        let column: Vec<f64> = draws.iter().map(|draw| draw[a]).collect();
+        assert!(standard_errors_off(&column, MEAN[a]).abs() < 4.0);
+        for b in 0..6 {
+            let product = |draw: &[f64; 6]| (draw[a] - MEAN[a]) * (draw[b] - MEAN[b]);
+            let products: Vec<f64> = draws.iter().map(product).collect();
+            // Outputs are independent.
+            let expected = if a / 3 == b / 3 {
+                COVARIANCE[a % 3 * 3 + b % 3]
+            } else {
+                0.0
+            };
+            assert!(
+                standard_errors_off(&products, expected).abs() < 4.0,
+                "{a}, {b}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_saved_posterior_draws_the_same_networks() {
+    let (posterior, device) = (regression(5), Device::flex());
+    let saved = serde_json::to_string(&posterior).unwrap();
+    let loaded: GaussianLastLayer = serde_json::from_str(&saved).unwrap();
+    let net = layer([[0.0; 2]; 3], &device);
+    let set = |net: &mut Linear, last: Linear| *net = last;
+    let weights = |posterior, index| {
+        let networks = LastLayerNetwork::new(net.clone(), posterior, set);
+        values(networks.sample_network(7, index).weight.val())
+    };
+    assert_eq!(weights(loaded.clone(), 2), weights(posterior, 2));
+    assert_ne!(weights(loaded.clone(), 3), weights(loaded, 2));
+}
+
+const SOFTMAX: [[f32; 3]; 3] = [[0.5, -0.25, 0.0], [0.25, 0.5, -1.0], [0.125, 0.0, -0.5]];
+
+fn softmax(covariance: ClassCovariance) -> SoftmaxLastLayer {
+    let device = Device::flex();
+    let data = loader(12, 5, &device);
+    let trained = layer(SOFTMAX, &device);
+    SoftmaxLastLayer::fit(data.as_ref(), |x| x, &trained, covariance, 0.5).unwrap()
+}
+
+#[test]
+fn a_softmax_layer_has_the_gauss_newton_matrix_for_its_precision() {
+    let joint = softmax(ClassCovariance::Joint);
+    let s = &joint.covariances()[0];
+    close(
+        &[s[0], s[9 + 4], s[2 * 9 + 8]],
+        &[0.8936331972143364, 0.5754547996212389, 0.5522529014366679],
+        1e-12,
+    );
+    close(
+        &joint.logit_variances(&QUERY),
+        &[4.819137946890506, 5.053569652611682, 5.00157565361182],
+        1e-11,
+    );
+    close(
+        &[joint.log_marginal_likelihood()],
+        &[-21.484742556913904],
+        1e-11,
+    );
+    close(
+        &softmax(ClassCovariance::PerClass).logit_variances(&QUERY),
+        &[2.616708509294372, 3.039005805513242, 2.965420115751221],
+        1e-11,
+    );
+}
+
+#[test]
+fn drawn_softmax_layers_have_the_logits_moments() {
+    let device = Device::flex();
+    for covariance in [ClassCovariance::Joint, ClassCovariance::PerClass] {
+        let posterior = softmax(covariance);
+        let (mean, variance) = (posterior.logits(&QUERY), posterior.logit_variances(&QUERY));
+        let x = Tensor::<2>::from_floats([[0.5, -2.0]], &device);
+        let draws: Vec<Vec<f64>> = (0..3000)
+            .map(|index| values(posterior.sample_layer(1, index, &device).forward(x.clone())))
+            .collect();
+        for class in 0..3 {
+            let squares = |draw: &Vec<f64>| (draw[class] - mean[class]).powi(2);
+            let squares: Vec<f64> = draws.iter().map(squares).collect();
+            assert!(standard_errors_off(&squares, variance[class]).abs() < 4.0);
+        }
+    }
+}
+
+fn diagonal(device: &Device) -> DiagonalLaplace<Linear> {
+    let data = loader::<Batch<Tensor<2>, Tensor<1, Int>>>(12, 1, device);
+    let loss = CrossEntropyLossConfig::new().init(device);
+    let nll = |net: &Linear, batch: Batch<Tensor<2>, Tensor<1, Int>>| {
+        loss.forward(net.forward(batch.inputs), batch.targets)
+    };
+    DiagonalLaplace::fit(layer(SOFTMAX, device), data.as_ref(), nll, 0.5).unwrap()
+}
+
+#[test]
+fn a_diagonal_posterior_sums_the_squared_gradients_of_single_examples() {
+    let posterior = diagonal(&Device::flex().autodiff());
+    let expected = [
+        0.484765594008832,
+        0.293393559462444,
+        0.418309545243754,
+        0.443806353878362,
+        0.472712902523329,
+        0.299336356172558,
+        0.280084320603701,
+        0.270725395391989,
+        0.276179535009528,
+    ];
+    let variances: Vec<f64> = posterior
+        .variances()
+        .into_iter()
+        .flatten()
+        .flatten()
+        .collect();
+    // Gradients are f32.
+    close(&variances, &expected, 1e-6);
+    close(
+        &[posterior.log_marginal_likelihood()],
+        &[-24.05588043160714],
+        1e-5,
+    );
+
+    let draws: Vec<f64> = (0..4000)
+        .map(|index| values(posterior.sample_network(5, index).weight.val())[3])
+        .collect();
+    assert!(standard_errors_off(&draws, 0.25).abs() < 4.0);
+    let squares: Vec<f64> = draws.iter().map(|w| (w - 0.25).powi(2)).collect();
+    assert!(standard_errors_off(&squares, expected[3]).abs() < 4.0);
+}
+
+#[test]
+fn data_without_a_posterior_are_typed_errors() {
+    let device = Device::flex();
+    let trained = layer([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]], &device);
+    let fit = |examples, map: fn(Tensor<2>) -> Tensor<2>, precision| {
+        let data = loader(examples, 5, &device);
+        GaussianLastLayer::fit(data.as_ref(), map, &trained, 0.5, precision)
+    };
+    let same = |x: Tensor<2>| x;
+    assert!(matches!(fit(0, same, 1.0), Err(LaplaceError::Empty)));
+    assert!(matches!(
+        fit(12, same, 0.0),
+        Err(LaplaceError::Setting { .. })
+    ));
+    // A constant feature is collinear with the bias.
+    let ones = |x: Tensor<2>| x.ones_like();
+    assert!(matches!(
+        fit(12, ones, 1e-30),
+        Err(LaplaceError::Singular { .. })
+    ));
+    assert!(fit(12, ones, 1e-3).is_ok());
+    let infinite = |x: Tensor<2>| x / 0.0;
+    assert!(matches!(
+        fit(12, infinite, 1.0),
+        Err(LaplaceError::NonFinite { example: 0, .. })
+    ));
+    let narrow = |x: Tensor<2>| x.narrow(1, 0, 1);
+    assert!(matches!(
+        fit(12, narrow, 1.0),
+        Err(LaplaceError::Shape {
+            expected: 2,
+            got: 1,
+            ..
+        })
+    ));
+
+    let data = loader(12, 5, &device);
+    let two_classes =
+        SoftmaxLastLayer::fit(data.as_ref(), same, &trained, ClassCovariance::Joint, 1.0);
+    assert!(matches!(
+        two_classes,
+        Err(LaplaceError::Label { label: 2, .. })
+    ));
+}
