@@ -103,14 +103,12 @@ struct Readme;
 #[doc = include_str!("../../../docs/calibration.md")]
 struct CalibrationPage;
 
-<<<<<<< HEAD
 /// The code of `docs/samplers.md`, likewise.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/samplers.md")]
 struct SamplersPage;
-=======
+
 /// The code of `docs/laplace.md`, likewise.
 #[cfg(all(doctest, feature = "train"))]
 #[doc = include_str!("../../../docs/laplace.md")]
 struct LaplacePage;
->>>>>>> k-laplace
