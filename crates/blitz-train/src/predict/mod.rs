@@ -5,6 +5,7 @@ mod categorical_mixture;
 mod component;
 mod interval;
 mod mixture;
+mod network_posterior;
 mod normal_mixture;
 #[cfg(feature = "train")]
 mod progress;
@@ -21,6 +22,7 @@ pub use component::{
 };
 pub use interval::Interval;
 pub use mixture::Mixture;
+pub use network_posterior::{Ensemble, NetworkPosterior};
 pub use normal_mixture::NormalMixture;
 #[cfg(feature = "train")]
 pub use progress::ProgressLine;

@@ -4,7 +4,7 @@ use blitz_layers::blitz_core::BayesianModule;
 use burn::config::Config;
 use burn::data::dataloader::{DataLoader, Progress};
 
-use super::Predictive;
+use super::{NetworkPosterior, Predictive};
 use crate::error::PredictError;
 use crate::learner::{Batch, Network};
 use crate::likelihood::Likelihood;
@@ -68,6 +68,31 @@ impl PredictorConfig {
             likelihood: likelihood.valid(),
             kept,
             config: self.clone(),
+        }
+    }
+
+    /// The predictor of draws of whole networks, such as an [`Ensemble`](crate::Ensemble)'s, off the autodiff graph. The draws are made once
+    /// and kept, whatever `weights` says.
+    ///
+    /// # Panics
+    ///
+    /// Panics without draws.
+    pub fn init_with<N: Network, L: Likelihood<Output = N::Output>>(
+        &self,
+        posterior: &impl NetworkPosterior<N>,
+        likelihood: &L,
+    ) -> Predictor<N, L> {
+        let kept: Vec<N> = (0..self.samples as u64)
+            .map(|index| posterior.draw_network(self.seed, index).valid())
+            .collect();
+        let Some(first) = kept.first() else {
+            panic!("a prediction needs at least one draw, got 0")
+        };
+        Predictor {
+            network: first.clone(),
+            likelihood: likelihood.valid(),
+            kept,
+            config: self.clone().with_weights(DrawnWeights::Kept),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use blitz_train::prelude::*;
-use blitz_train::{CheckError, DrawnWeights};
+use blitz_train::{CheckError, DrawnWeights, Ensemble, NetworkPosterior};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
@@ -135,4 +135,72 @@ fn a_bad_target_is_named_by_its_place_in_the_loader() {
 #[should_panic(expected = "needs at least one draw, got 0")]
 fn a_prediction_without_draws_is_refused() {
     PredictorConfig::new(0).init(&net(), &likelihood());
+}
+
+#[test]
+fn an_ensembles_draws_are_its_members_and_draws_of_bayesian_ones_in_turn() {
+    let members = vec![net().valid(), net().valid(), net().valid()];
+    let mean = |net: &Net| net.with_mean(|net| values(net.layer.weight.val()));
+    let drawn = |net: Net| values(net.layer.weight.val());
+    let ensemble = Ensemble::new(members.clone());
+    for index in 0..9 {
+        let expected = members[(index % 3) as usize].sample_network(4, index / 3);
+        assert_eq!(drawn(ensemble.draw_network(4, index)), drawn(expected));
+    }
+    // A deterministic member is its own draw.
+    let deterministic: Vec<Net> = members.iter().map(|net| net.sample_network(0, 0)).collect();
+    let ensemble = Ensemble::new(deterministic.clone());
+    for index in 0..6 {
+        let member = &deterministic[(index % 3) as usize];
+        assert_eq!(drawn(ensemble.draw_network(7, index)), mean(member));
+    }
+
+    let likelihood = GaussianLikelihoodConfig::new().init(&Device::flex());
+    let x = Tensor::<2>::ones([2, 1], &Device::flex());
+    let predictor = PredictorConfig::new(3).init_with(&ensemble, &likelihood);
+    let predictive = predictor.predict(x.clone()).unwrap();
+    let outputs = deterministic.iter().map(|net| net.forward(x.clone()));
+    let expected = likelihood.predictive(outputs.collect());
+    assert_eq!(predictive.mean(), expected.mean());
+    assert_eq!(predictive.epistemic_std(), expected.epistemic_std());
+}
+
+#[test]
+fn an_ensemble_is_saved_and_loaded_as_a_record() {
+    let ensemble = Ensemble::new(vec![net().valid(), net().valid()]);
+    let bytes = ensemble.clone().into_record().into_bytes().unwrap();
+    let record = burn::store::ModuleRecord::from_bytes(bytes).unwrap();
+    let loaded = Ensemble::new(vec![net().valid(), net().valid()]).load_record(record);
+    for index in 0..4 {
+        let [saved, loaded] = [&ensemble, &loaded]
+            .map(|ensemble| values(ensemble.draw_network(3, index).layer.weight.val()));
+        assert_eq!(saved, loaded);
+    }
+}
+
+#[test]
+fn a_chains_networks_are_drawn_in_turn() {
+    let mut chain = blitz_train::ChainConfig::new(0, 1).init();
+    let networks = vec![
+        net().valid().sample_network(0, 0),
+        net().valid().sample_network(0, 1),
+    ];
+    for network in &networks {
+        chain.push(network);
+    }
+    let kept = chain.networks().len() as u64;
+    assert!(kept > 0);
+    for index in 0..2 * kept {
+        let expected = &chain.networks()[(index % kept) as usize];
+        assert_eq!(
+            values(chain.draw_network(9, index).layer.weight.val()),
+            values(expected.layer.weight.val())
+        );
+    }
+}
+
+#[test]
+#[should_panic(expected = "at least one member")]
+fn an_ensemble_of_nobody_is_refused() {
+    let _ = Ensemble::<Net>::new(Vec::new());
 }
