@@ -54,7 +54,7 @@ impl Batcher<i32, Batch<Tensor<2>, Tensor<1, Int>>> for Reference {
     }
 }
 
-fn loader<B: Send + Sync + Clone + 'static>(
+fn loader<B: Send + Sync + Clone + std::fmt::Debug + 'static>(
     examples: i32,
     batch: usize,
     device: &Device,
