@@ -42,13 +42,23 @@ impl<N: Module> DiagonalLaplace<N> {
         let mut examples = 0;
         for batch in data.iter() {
             let loss = nll(&network, batch?);
-            let value = loss.clone().into_scalar::<f64>();
+            let value = host(loss.clone()).iter().sum::<f64>();
             let non_finite = |what| LaplaceError::NonFinite {
                 what,
                 example: examples,
             };
             if !value.is_finite() {
                 return Err(non_finite("the negative log likelihood"));
+            }
+            if loss.dims() != [1] {
+                return Err(LaplaceError::Shape {
+                    what: "the number of losses",
+                    expected: 1,
+                    got: loss.dims()[0],
+                });
+            }
+            if !loss.is_tracked() {
+                return Err(LaplaceError::NoGradient);
             }
             log_likelihood -= value;
             let mut squares = Squares {
@@ -65,6 +75,13 @@ impl<N: Module> DiagonalLaplace<N> {
         }
         if examples == 0 {
             return Err(LaplaceError::Empty);
+        }
+        // The square of a sum over a batch is no sum of squares.
+        if examples != data.num_items() {
+            return Err(LaplaceError::NotSingle {
+                batches: examples,
+                examples: data.num_items(),
+            });
         }
         if fisher.iter().all(Option::is_none) {
             return Err(LaplaceError::NoGradient);

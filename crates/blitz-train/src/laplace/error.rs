@@ -69,6 +69,16 @@ pub enum LaplaceError {
         /// Why.
         reason: &'static str,
     },
+    /// Batches of several examples, where gradients of single ones are needed.
+    #[error(
+        "each batch must be one example, got {batches} batches of {examples} examples: set the batch size to 1"
+    )]
+    NotSingle {
+        /// The batches.
+        batches: usize,
+        /// The examples.
+        examples: usize,
+    },
     /// No parameter of the network received a gradient.
     #[error("no parameter received a gradient: is the network on an autodiff device?")]
     NoGradient,

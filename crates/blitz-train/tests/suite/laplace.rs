@@ -10,7 +10,7 @@ use blitz_train::laplace::{
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
-use burn::module::{Param, ParamId};
+use burn::module::{Module, Param, ParamId};
 use burn::nn::Linear;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::{Device, Int, Tensor};
@@ -268,18 +268,24 @@ fn drawn_softmax_layers_have_the_logits_moments() {
     }
 }
 
-fn diagonal(device: &Device) -> DiagonalLaplace<Linear> {
-    let data = loader::<Batch<Tensor<2>, Tensor<1, Int>>>(12, 1, device);
+fn diagonal(device: &Device, batch: usize) -> Result<DiagonalLaplace<Linear>, LaplaceError> {
+    let data = loader::<Batch<Tensor<2>, Tensor<1, Int>>>(12, batch, device);
     let loss = CrossEntropyLossConfig::new().init(device);
     let nll = |net: &Linear, batch: Batch<Tensor<2>, Tensor<1, Int>>| {
         loss.forward(net.forward(batch.inputs), batch.targets)
     };
-    DiagonalLaplace::fit(layer(SOFTMAX, device), data.as_ref(), nll, 0.5).unwrap()
+    let net = layer(SOFTMAX, device);
+    let net = if device.is_autodiff() {
+        net.set_require_grad(true)
+    } else {
+        net
+    };
+    DiagonalLaplace::fit(net, data.as_ref(), nll, 0.5)
 }
 
 #[test]
 fn a_diagonal_posterior_sums_the_squared_gradients_of_single_examples() {
-    let posterior = diagonal(&Device::flex().autodiff());
+    let posterior = diagonal(&Device::flex().autodiff(), 1).unwrap();
     let expected = [
         0.484765594008832,
         0.293393559462444,
@@ -355,5 +361,21 @@ fn data_without_a_posterior_are_typed_errors() {
     assert!(matches!(
         two_classes,
         Err(LaplaceError::Label { label: 2, .. })
+    ));
+}
+
+#[test]
+fn a_diagonal_posterior_refuses_batches_and_networks_without_gradients() {
+    let autodiff = Device::flex().autodiff();
+    assert!(matches!(
+        diagonal(&autodiff, 4),
+        Err(LaplaceError::NotSingle {
+            batches: 3,
+            examples: 12
+        })
+    ));
+    assert!(matches!(
+        diagonal(&Device::flex(), 1),
+        Err(LaplaceError::NoGradient)
     ));
 }
