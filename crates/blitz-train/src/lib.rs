@@ -113,3 +113,18 @@ struct SamplersPage;
 #[cfg(all(doctest, feature = "train"))]
 #[doc = include_str!("../../../docs/laplace.md")]
 struct LaplacePage;
+
+/// The code of `docs/start.md`, likewise.
+#[cfg(all(doctest, feature = "train"))]
+#[doc = include_str!("../../../docs/start.md")]
+struct StartPage;
+
+/// The code of `docs/concepts.md`, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/concepts.md")]
+struct ConceptsPage;
+
+/// The code of `docs/choosing.md`, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/choosing.md")]
+struct ChoosingPage;
