@@ -128,3 +128,23 @@ struct ConceptsPage;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/choosing.md")]
 struct ChoosingPage;
+
+/// The code of `docs/layers.md`, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/layers.md")]
+struct LayersPage;
+
+/// The code of `docs/training.md`, likewise.
+#[cfg(all(doctest, feature = "train"))]
+#[doc = include_str!("../../../docs/training.md")]
+struct TrainingPage;
+
+/// The code of `docs/uncertainty.md`, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/uncertainty.md")]
+struct UncertaintyPage;
+
+/// The code of `docs/from-blitz.md`, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/from-blitz.md")]
+struct FromBlitzPage;
