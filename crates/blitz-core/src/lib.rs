@@ -40,6 +40,7 @@ mod draw;
 mod filter;
 mod inventory;
 mod kl;
+mod layer_noise;
 mod module;
 mod moments;
 mod moped;
@@ -59,6 +60,7 @@ pub use convert::{BayesianizeConfig, BayesianizeError, BuiltinVariational, Weigh
 pub use draw::{Draw, DrawnWeight, is_open as draw_is_open, seed};
 pub use filter::WeightFilter;
 pub use kl::{KlEstimator, KlTerm};
+pub use layer_noise::LayerNoise;
 pub use module::BayesianModule;
 pub use moments::{NormalWeight, WeightMoments};
 pub use moped::{MopedConfig, MopedVariational};

@@ -263,7 +263,8 @@ pub trait BayesianModule: Module {
     }
 
     /// Stops the sampling of all weights: they read as their posterior means, in training and prediction, until
-    /// [`unfreeze_sampling`](Self::unfreeze_sampling). The means keep training.
+    /// [`unfreeze_sampling`](Self::unfreeze_sampling). The means keep training. Layers with [`LayerNoise`](crate::LayerNoise), such as
+    /// Monte Carlo dropout, take none.
     ///
     /// Recorded in Burn's module flags, which `valid()`, `train()`, `fork` and loading a record leave as
     /// configured. Burn's own `freeze` switches every flag off and so freezes sampling as well: call
@@ -358,6 +359,8 @@ struct SetSampling {
     path: Vec<String>,
     /// The parameter met last: Burn visits it right before what is attached to it.
     last: Option<burn::module::ParamId>,
+    /// How many attachments the traversal is in.
+    attached: usize,
 }
 
 impl SetSampling {
@@ -367,17 +370,20 @@ impl SetSampling {
             group,
             path: Vec::new(),
             last: None,
+            attached: 0,
         }
     }
 }
 
 impl ModuleMapper for SetSampling {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
         self.path.push(name.to_string());
+        self.attached += usize::from(container_type == "Reparameterization");
     }
 
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+    fn exit_module(&mut self, _name: &str, container_type: &str) {
         self.path.pop();
+        self.attached -= usize::from(container_type == "Reparameterization");
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
@@ -392,7 +398,12 @@ impl ModuleMapper for SetSampling {
             return flag;
         };
         let path = self.path[..depth].join(".");
-        match self.last {
+        // A layer that is random itself is known by its own flag.
+        let id = match self.attached {
+            0 => Some(flag.id),
+            _ => self.last,
+        };
+        match id {
             Some(id) if self.group.matches(&id, Some(&path)) => flag.with_value(self.sampling),
             _ => flag,
         }

@@ -135,6 +135,32 @@ impl Noise {
         to_tensor(values, shape, &like.device()).cast(like.dtype())
     }
 
+    /// Independent zeros and ones, 1 with this probability (to 2⁻³², which it is rounded to), of `shape` and with the element type and device of `like`:
+    /// one word of the stream each.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the probability does not lie in [0, 1].
+    pub fn bernoulli<const D: usize, const L: usize>(
+        &mut self,
+        probability: f64,
+        shape: impl Into<Shape>,
+        like: &Tensor<L>,
+    ) -> Tensor<D> {
+        assert!(
+            (0.0..=1.0).contains(&probability),
+            "a probability lies in [0, 1], got {probability}"
+        );
+        let below = (probability * 2f64.powi(32)).round() as u64;
+        let shape = shape.into();
+        let mut words = self.key.rng();
+        words.set_word_position(self.next);
+        let ones = (0..shape.num_elements()).map(|_| u64::from(words.next_u32()) < below);
+        let values: Vec<f32> = ones.map(f32::from).collect();
+        self.advance(values.len());
+        to_tensor(values, shape, &like.device()).cast(like.dtype())
+    }
+
     /// The rest of the stream as a `rand` generator, for the distributions of `rand_distr`.
     ///
     /// The generator reads the words behind the normals that would come next; don't take normals after it.

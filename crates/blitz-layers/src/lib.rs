@@ -24,6 +24,7 @@
 //! | convolutional | [`BayesianConv1d`](conv::BayesianConv1d), `2d`, `3d`; [`BayesianConvTranspose1d`](conv::BayesianConvTranspose1d), `2d`, `3d` |
 //! | recurrent | [`BayesianLstm`], [`BayesianGru`]: stacked, bidirectional |
 //! | embedding | [`BayesianEmbedding`] |
+//! | dropout | [`McDropout`]: Monte Carlo dropout, by the draw |
 //! | networks | [`LeNet`](models::LeNet), [`Vgg`](models::Vgg) |
 //! | attention, transformers, norms, anything else | Burn's own, by [`bayesianize`](blitz_core::BayesianModule::bayesianize) |
 //!
@@ -37,12 +38,14 @@ pub mod models;
 mod embedding;
 mod estimator;
 mod linear;
+mod mc_dropout;
 mod rnn;
 
 pub use blitz_core;
 pub use embedding::{BayesianEmbedding, BayesianEmbeddingConfig};
 pub use estimator::Estimator;
 pub use linear::{BayesianLinear, BayesianLinearConfig};
+pub use mc_dropout::{McDropout, McDropoutConfig};
 pub use rnn::{
     BayesianGru, BayesianGruCell, BayesianGruConfig, BayesianLstm, BayesianLstmCell,
     BayesianLstmConfig, Peephole, Recurrent, RecurrentCell, RecurrentLayer,
@@ -58,7 +61,8 @@ pub mod prelude {
     };
     pub use crate::{
         BayesianEmbedding, BayesianEmbeddingConfig, BayesianGru, BayesianGruConfig, BayesianLinear,
-        BayesianLinearConfig, BayesianLstm, BayesianLstmConfig, Estimator,
+        BayesianLinearConfig, BayesianLstm, BayesianLstmConfig, Estimator, McDropout,
+        McDropoutConfig,
     };
     pub use blitz_core::prelude::*;
 }

@@ -119,6 +119,11 @@ struct LaplacePage;
 #[doc = include_str!("../../../docs/start.md")]
 struct StartPage;
 
+/// The code of `docs/methods.md`, likewise.
+#[cfg(all(doctest, feature = "train"))]
+#[doc = include_str!("../../../docs/methods.md")]
+struct MethodsPage;
+
 /// The code of `docs/concepts.md`, likewise.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/concepts.md")]

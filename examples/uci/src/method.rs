@@ -1,5 +1,6 @@
 //! The ways to a predictive distribution, each with the few settings that the rule chooses among.
 
+use blitz_train::laplace::GaussianLastLayer;
 use blitz_train::prelude::*;
 use blitz_train::{ChainConfig, SgldConfig};
 use burn::optim::AdamConfig;
@@ -7,9 +8,9 @@ use burn::tensor::{Device, Tensor};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use crate::net::{BayesianNet, Net};
+use crate::net::{BayesianNet, DropoutNet, HIDDEN, Net};
 use crate::rows::Rows;
-use crate::train::{Model, Plan, finished, model, normals, train};
+use crate::train::{Model, Plan, column, finished, model, normals, train};
 
 /// Draws of a prediction.
 const DRAWS: usize = 100;
@@ -30,6 +31,10 @@ pub enum Method {
     Ensemble,
     /// Networks of a chain of stochastic gradient Langevin dynamics.
     Sgld,
+    /// Dropout of inputs and hidden units that goes on in prediction.
+    McDropout,
+    /// The network of `map` with a Laplace approximation of its last layer.
+    Laplace,
 }
 
 /// What the rule chooses for a split, on rows that train.
@@ -46,7 +51,7 @@ pub type Predict = Box<dyn Fn(&Tensor<2>) -> Result<NormalMixture, PredictError>
 
 impl Method {
     /// What the rule chooses among. The strength is the weight decay of `map` and the ensemble, β of `mfvi`, the temperature
-    /// `N / ess` of `ivon`, and the learning rate of `sgld`.
+    /// `N / ess` of `ivon`, the learning rate of `sgld`, and the share that `mc-dropout` drops.
     pub fn candidates(self) -> Vec<Setting> {
         let grid = |steps: &[usize], strengths: &[f64]| {
             let all = steps.iter().flat_map(|steps| {
@@ -58,10 +63,11 @@ impl Method {
             all.collect()
         };
         match self {
-            Self::Map | Self::Ensemble => grid(&[500, 2_000, 8_000], &[1e-4, 1e-2]),
+            Self::Map | Self::Ensemble | Self::Laplace => grid(&[500, 2_000, 8_000], &[1e-4, 1e-2]),
             Self::Mfvi => grid(&[2_000, 20_000], &[1.0, 0.3]),
             Self::Ivon => grid(&[2_000, 6_000], &[1.0, 0.3]),
             Self::Sgld => grid(&[20_000], &[3e-3, 1e-2, 3e-2]),
+            Self::McDropout => grid(&[2_000, 20_000], &[0.005, 0.02, 0.05]),
         }
     }
 
@@ -92,6 +98,8 @@ impl Method {
             Self::Mfvi => bayesian(mfvi(rows, setting, seed, device), seed),
             Self::Ivon => bayesian(ivon(rows, setting, seed, device), seed),
             Self::Sgld => sgld(rows, setting, seed, device),
+            Self::McDropout => bayesian(mc_dropout(rows, setting, seed, device), seed),
+            Self::Laplace => laplace(rows, setting, seed, device),
         }
     }
 }
@@ -155,6 +163,42 @@ fn ivon(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Model<Net>
         adam.step(0.3 * rate, model, grads)
     };
     finished(train(start, rows, plan, seed, update, |_, _| ()))
+}
+
+fn mc_dropout(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Model<DropoutNet> {
+    let net = DropoutNet::new(rows.features(), setting.strength, &seeded(seed, device));
+    let decay = burn::optim::decay::WeightDecayConfig::new(1e-4);
+    let mut adam = AdamConfig::new().with_weight_decay(Some(decay)).init();
+    let plan = Plan {
+        steps: setting.steps,
+        rate: 0.01,
+        last_rate: 0.0,
+    };
+    let start = model(net, rows.len(), 1.0, seed);
+    let update = |rate, model, grads| adam.step(rate, model, grads);
+    finished(train(start, rows, plan, seed, update, |_, _| ()))
+}
+
+/// The last layer's posterior given the trained features, its prior precision and noise by the marginal likelihood.
+fn laplace(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Predict {
+    let model = map(rows, setting, seed, device);
+    let net = &model.network;
+    let noise = model.likelihood.noise_std()[0];
+    let features = |inputs| net.features(inputs);
+    let posterior = GaussianLastLayer::fit(&*rows.loader(), features, &net.output, noise, 1.0)
+        .and_then(GaussianLastLayer::with_best_prior_and_noise);
+    Box::new(move |inputs| {
+        // Without an optimum, as when the features interpolate, what is left is the network.
+        let Ok(posterior) = &posterior else {
+            return NormalMixture::try_from_draws([normals(&model, inputs)], 1);
+        };
+        let features = column(model.network.features(inputs.clone()));
+        let rows = features.chunks(HIDDEN);
+        let predicted = rows
+            .flat_map(|row| posterior.predict(row))
+            .collect::<Vec<_>>();
+        NormalMixture::try_from_draws([predicted], 1)
+    })
 }
 
 fn sgld(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Predict {

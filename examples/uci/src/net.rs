@@ -80,3 +80,37 @@ impl Network for BayesianNet {
         self.output.forward(hidden)
     }
 }
+
+/// Of Burn's layers, with dropout of the inputs and of the hidden units.
+#[derive(Module, Debug)]
+pub struct DropoutNet {
+    inputs: McDropout,
+    hidden: Linear,
+    activation: Relu,
+    units: McDropout,
+    output: Linear,
+}
+
+impl DropoutNet {
+    /// With Burn's initial weights, and this share dropped.
+    pub fn new(features: usize, share: f64, device: &Device) -> Self {
+        Self {
+            inputs: McDropoutConfig::new(share).init(),
+            hidden: LinearConfig::new(features, HIDDEN).init(device),
+            activation: Relu::new(),
+            units: McDropoutConfig::new(share).init(),
+            output: LinearConfig::new(HIDDEN, 1).init(device),
+        }
+    }
+}
+
+impl Network for DropoutNet {
+    type Input = Tensor<2>;
+    type Output = Tensor<2>;
+
+    fn forward(&self, input: Tensor<2>) -> Tensor<2> {
+        let hidden = self.hidden.forward(self.inputs.forward(input));
+        let hidden = self.units.forward(self.activation.forward(hidden));
+        self.output.forward(hidden)
+    }
+}

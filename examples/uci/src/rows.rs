@@ -1,6 +1,11 @@
 //! Rows of a table as tensors, scaled by the rows that train.
 
+use std::sync::Arc;
+
 use blitz_train::prelude::*;
+use burn::data::dataloader::batcher::Batcher;
+use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
+use burn::data::dataset::InMemDataset;
 use burn::tensor::{Device, Tensor, TensorData};
 use example_support::tabular::{DataError, Standardizer, Table};
 use rand::SeedableRng;
@@ -60,6 +65,14 @@ impl Rows {
         }
     }
 
+    /// All of them as one batch, for what reads a data loader.
+    pub fn loader(&self) -> Arc<dyn DataLoader<Batch<Tensor<2>, Tensor<2>>>> {
+        let rows = InMemDataset::new((0..self.len()).collect());
+        DataLoaderBuilder::new(Whole(self.clone()))
+            .batch_size(self.len())
+            .build(rows)
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.targets.dims()[0]
@@ -68,6 +81,18 @@ impl Rows {
     /// Features of a row.
     pub fn features(&self) -> usize {
         self.inputs.dims()[1]
+    }
+}
+
+/// Makes a batch of all rows, in their order.
+struct Whole(Rows);
+
+impl Batcher<usize, Batch<Tensor<2>, Tensor<2>>> for Whole {
+    fn batch(&self, _rows: Vec<usize>, _device: &Device) -> Batch<Tensor<2>, Tensor<2>> {
+        Batch {
+            inputs: self.0.inputs.clone(),
+            targets: self.0.targets.clone(),
+        }
     }
 }
 

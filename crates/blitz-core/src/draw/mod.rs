@@ -10,8 +10,8 @@ mod streams;
 
 pub use fresh::seed;
 pub(crate) use sample::{
-    SHARPENING_STREAM, activation_noise, cache, cached, is_replaced, keep_kl, kept_kl, noise_key,
-    repeated_activation_noise, replacement, wants_kl,
+    SHARPENING_STREAM, activation_noise, cache, cached, is_replaced, keep_kl, kept_kl, layer_noise,
+    noise_key, repeated_activation_noise, replacement, wants_kl,
 };
 pub use scope::is_open;
 pub(crate) use scope::{

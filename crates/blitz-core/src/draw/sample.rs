@@ -15,6 +15,10 @@ use crate::noise_source::Noise;
 /// Streams of layer outputs (local reparameterization) are kept apart from streams of weights by this bit.
 const ACTIVATION_STREAM: u32 = 1 << 31;
 
+/// And streams of layers that are random themselves by this one: they are numbered apart, in the order of their first use, so that
+/// a drawn network whose weights have no posterior any more has the same.
+const LAYER_STREAM: u32 = 1 << 29;
+
 /// So are streams of what is added to weights by posterior sharpening.
 pub(crate) const SHARPENING_STREAM: u32 = 1 << 30;
 
@@ -26,6 +30,8 @@ pub(super) struct Sample {
     /// What is read in the place of weights, flat.
     pub replacements: HashMap<ParamId, Tensor<1>>,
     activations: HashMap<ParamId, u64>,
+    /// The number of each layer that is random itself, and the next element of its stream.
+    layers: HashMap<ParamId, (u32, u64)>,
     /// Whether weights are made together with their KL.
     pub with_kl: bool,
     kl: HashMap<ParamId, KlTerm>,
@@ -40,6 +46,7 @@ impl Sample {
             weights: HashMap::new(),
             replacements: HashMap::new(),
             activations: HashMap::new(),
+            layers: HashMap::new(),
             with_kl: false,
             kl: HashMap::new(),
         }
@@ -125,6 +132,26 @@ pub(crate) fn activation_noise(id: ParamId, elements: usize) -> Noise {
     });
     let (key, start) = taken.unwrap_or_else(|| (fresh_key(), 0));
     Noise::starting_at(activation_key(key), start)
+}
+
+/// Noise of `elements` values for the layer whose identity is `id`: each call of the layer in one draw reads further.
+pub(crate) fn layer_noise(id: ParamId, elements: usize) -> Noise {
+    let taken = with_sample(|sample| {
+        let new = sample.layers.len() as u32;
+        let (number, next) = sample.layers.entry(id).or_insert((new, 0));
+        let start = *next;
+        *next += (elements as u64).next_multiple_of(4);
+        let key = NoiseKey::new(sample.seed, sample.index, *number | LAYER_STREAM);
+        (key, start)
+    });
+    let (key, start) = taken.unwrap_or_else(|| {
+        let key = fresh_key();
+        (
+            NoiseKey::new(key.seed, key.index, key.stream | LAYER_STREAM),
+            0,
+        )
+    });
+    Noise::starting_at(key, start)
 }
 
 /// The same stream from its beginning, at each call.

@@ -4,6 +4,7 @@ mod attention;
 mod conv;
 mod embedding;
 mod linear;
+mod mc_dropout;
 mod models;
 mod rnn;
 mod seeded;

@@ -174,9 +174,14 @@ where
     pub fn predict(&self, inputs: N::Input) -> Result<L::Predictive, PredictError> {
         let outputs = match self.config.weights {
             DrawnWeights::Kept => {
-                let networks = self.kept.iter();
+                // Their weights are definite; a layer that is random itself, such as Monte Carlo dropout, asks for the draw.
+                let networks = (0..).zip(&self.kept);
                 networks
-                    .map(|network| network.forward(inputs.clone()))
+                    .map(|(index, network)| {
+                        network.with_draw(self.config.seed, index, |network| {
+                            network.forward(inputs.clone())
+                        })
+                    })
                     .collect()
             }
             DrawnWeights::Redrawn => crate::predict_draws(

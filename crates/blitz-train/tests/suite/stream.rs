@@ -95,6 +95,44 @@ fn batches_are_predicted_from_the_same_draws_whether_kept_or_made_again() {
     }
 }
 
+/// Weights with posteriors and a layer that is random itself.
+#[derive(Module, Debug)]
+struct Dropped {
+    dropout: McDropout,
+    layer: BayesianLinear,
+}
+
+impl Network for Dropped {
+    type Input = Tensor<2>;
+    type Output = Tensor<2>;
+
+    fn forward(&self, input: Tensor<2>) -> Tensor<2> {
+        self.layer.forward(self.dropout.forward(input))
+    }
+}
+
+#[test]
+fn masks_of_dropout_are_those_of_the_draw_whether_its_weights_are_kept_or_made_again() {
+    let device = Device::flex();
+    let net = Dropped {
+        dropout: McDropoutConfig::new(0.5).init(),
+        layer: BayesianLinearConfig::new(1, 1).init(&device),
+    };
+    let x = Tensor::<1>::from_floats(inputs().as_slice(), &device).unsqueeze_dim(1);
+    let likelihood = likelihood().valid();
+    let predicted = [DrawnWeights::Kept, DrawnWeights::Redrawn].map(|weights| {
+        let predictor = PredictorConfig::new(20).with_weights(weights);
+        predictor
+            .init(&net, &likelihood)
+            .predict(x.clone())
+            .unwrap()
+    });
+    assert_eq!(predicted[0], predicted[1]);
+    assert!(predicted[0].epistemic_std().iter().all(|std| *std > 0.0));
+    let again = PredictorConfig::new(20).init_with(&Ensemble::new(vec![net]), &likelihood);
+    assert_eq!(again.predict(x).unwrap(), predicted[0]);
+}
+
 #[test]
 fn an_empty_loader_is_an_error() {
     let predictor = PredictorConfig::new(2).init(&net(), &likelihood());

@@ -1,0 +1,73 @@
+//! Noise of a layer that is random itself, not by its weights.
+
+use burn::module::{Flag, Module, Param};
+
+use crate::draw::{self, Request};
+use crate::noise_source::Noise;
+
+/// The noise of a layer that is random itself, such as dropout that goes on in prediction: by the open draw, as weights are.
+///
+/// A layer holds one in a field, and asks it at each forward pass. The field is best called `bayes`: then
+/// [`freeze_sampling_group`](crate::BayesianModule::freeze_sampling_group) knows the layer by its own path, as it does a weight. Has no parameters, and no part in the KL.
+///
+/// ```
+/// use blitz_core::{LayerNoise, prelude::*};
+/// use burn::module::Module;
+/// use burn::tensor::{Device, Tensor};
+///
+/// /// Multiplies by `1 + N(0, 1)`.
+/// #[derive(Module, Debug)]
+/// struct Jitter { bayes: LayerNoise }
+///
+/// impl Jitter {
+///     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+///         match self.bayes.take(x.shape().num_elements()) {
+///             None => x,
+///             Some(mut noise) => x.clone() * (noise.standard_normal(&x) + 1.0),
+///         }
+///     }
+/// }
+///
+/// let x = Tensor::<2>::ones([2, 3], &Device::flex());
+/// let layer = Jitter { bayes: LayerNoise::new() };
+/// let draw = |index| layer.with_draw(7, index, |layer| layer.forward(x.clone()).into_data());
+/// assert_eq!(draw(0), draw(0));
+/// assert_ne!(draw(0), draw(1));
+/// assert_eq!(layer.with_mean(|layer| layer.forward(x.clone())).into_data(), x.clone().into_data());
+/// assert_eq!(layer.freeze_sampling().forward(x.clone()).into_data(), x.into_data());
+/// ```
+#[derive(Module, Debug)]
+pub struct LayerNoise {
+    /// Whether there is noise. Its id is the layer's identity in a draw.
+    sampling: Param<Flag>,
+}
+
+impl LayerNoise {
+    /// Of a new layer.
+    pub fn new() -> Self {
+        Self {
+            sampling: Param::from_bool(true),
+        }
+    }
+
+    /// Noise for a forward pass that takes `elements` values at most: in a draw, a function of its seed and index, of how many such layers were used before
+    /// this one for the first time, and of what this layer took before; without a draw, from the process-wide stream (see [`seed`](crate::seed)).
+    ///
+    /// `None` in the mean mode and where sampling is frozen: the layer is to return its mean.
+    pub fn take(&self, elements: usize) -> Option<Noise> {
+        let is_mean = matches!(draw::request(), Request::Mean) || !self.is_sampling();
+        (!is_mean).then(|| draw::layer_noise(self.sampling.id, elements))
+    }
+
+    /// Whether there is noise, in training and in prediction; see [`freeze_sampling`](crate::BayesianModule::freeze_sampling).
+    pub fn is_sampling(&self) -> bool {
+        // As for a weight: `valid()` switches flags off, `train()` restores what was configured.
+        Module::train(self.sampling.clone()).base().is_enabled()
+    }
+}
+
+impl Default for LayerNoise {
+    fn default() -> Self {
+        Self::new()
+    }
+}
