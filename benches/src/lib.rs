@@ -5,7 +5,7 @@ mod net;
 mod training;
 mod workload;
 
-pub use memory::resident;
+pub use memory::{Counting, resident};
 pub use net::{Input, Layers, LeNet, Net};
 pub use training::Training;
 pub use workload::{Batch, Shape, Target, WORKLOADS, Workload};

@@ -5,34 +5,10 @@
 //! Counts the bytes that are alive on the heap, so the figure does not depend on what an allocator keeps back. Adam's two moments per
 //! parameter are included: the second step is the one measured.
 
-use std::alloc::{GlobalAlloc, Layout};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-
-use blitz_benches::{Layers, Shape, Training, Workload};
+use blitz_benches::{Counting, Layers, Shape, Training, Workload};
 use blitz_train::prelude::Estimator;
 use burn::optim::AdamConfig;
 use burn::tensor::Device;
-
-struct Counting;
-
-static ALIVE: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call is mimalloc's; counting touches two atomics only.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let alive = ALIVE.fetch_add(layout.size(), Relaxed) + layout.size();
-        PEAK.fetch_max(alive, Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { mimalloc::MiMalloc.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        ALIVE.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { mimalloc::MiMalloc.dealloc(pointer, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -51,13 +27,13 @@ fn peak(widths: &'static [usize], batch: usize, samples: Option<usize>) -> usize
         None => Layers::Deterministic,
         Some(_) => Layers::Bayesian(Estimator::SharedWeights),
     };
-    let before = ALIVE.load(Relaxed);
+    let before = Counting::alive();
     let mut training = Training::new(&workload, layers, AdamConfig::new().init(), &device);
     for _ in 0..2 {
-        PEAK.store(ALIVE.load(Relaxed), Relaxed);
+        Counting::start_anew();
         training.step();
     }
-    PEAK.load(Relaxed) - before
+    Counting::peak() - before
 }
 
 fn main() {

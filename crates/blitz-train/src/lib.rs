@@ -34,6 +34,7 @@ mod optim;
 mod predict;
 #[cfg(feature = "train")]
 mod renderer;
+mod swag;
 
 pub use blitz_layers::{self, blitz_core};
 pub use elbo::{BetaSchedule, Elbo, ElboConfig, ElboLoss, Step};
@@ -75,6 +76,7 @@ pub use predict::{
 };
 #[cfg(feature = "train")]
 pub use renderer::EpochLines;
+pub use swag::{Swag, SwagConfig, SwagError};
 
 /// What a program that trains and predicts needs: this crate's items and those of the layers.
 pub mod prelude {

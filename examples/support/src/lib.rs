@@ -6,6 +6,7 @@
 //! - [`images`] and [`classification`]: labelled images, and a classifier of them trained by Burn's Learner.
 //! - [`comparison`]: a Bayesian classifier beside its deterministic twin.
 //! - [`digits`]: the digits that the examples carry, and MNIST's files.
+//! - [`methods`]: a small regression network by each way to a posterior.
 //! - [`tabular`]: tables of numbers from CSV files, their splits and their scaling.
 //! - [`plot`]: fonts, colours and axes of the plots.
 //! - [`program`]: a program as its tests run it.
@@ -20,6 +21,7 @@ pub mod classification;
 pub mod comparison;
 pub mod digits;
 pub mod images;
+pub mod methods;
 pub mod number;
 pub mod plot;
 pub mod program;

@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use example_support::methods::Method;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::RunError;
-use crate::method::Method;
 use crate::study::Scores;
 
 /// What the splits of a folder have in common.

@@ -2,12 +2,8 @@
 
 mod error;
 mod folder;
-mod method;
-mod net;
 mod report;
-mod rows;
 mod study;
-mod train;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -15,12 +11,12 @@ use std::process::ExitCode;
 
 use blitz_train::blitz_core::device;
 use clap::Parser;
+use example_support::methods::Method;
 use example_support::number::at_least;
 use example_support::tabular::{Split, Table};
 
 use error::RunError;
 use folder::{Folder, Run};
-use method::Method;
 use report::Report;
 
 // The system's allocator gives every large tensor back to the kernel, and page faults then double the time of a step.

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
+use example_support::methods::Method;
 use serde::Serialize;
 
-use crate::method::Method;
 use crate::study::{LEVELS, Scores};
 
 /// Means over the splits, and the standard errors of the two that the literature reports.

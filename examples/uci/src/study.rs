@@ -5,6 +5,7 @@ use std::time::Instant;
 use blitz_train::calibration::QuantileRecalibration;
 use blitz_train::metric::{interval_coverage, normal_mixture_crps, rmse, sharpness};
 use burn::tensor::Device;
+use example_support::methods::{Method, Rows, Scales, Setting};
 use example_support::tabular::{Split, Table};
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
@@ -12,8 +13,6 @@ use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
 use crate::error::RunError;
-use crate::method::{Method, Setting};
-use crate::rows::{Rows, Scales};
 
 /// The levels of the intervals.
 pub const LEVELS: [f64; 3] = [0.5, 0.8, 0.95];

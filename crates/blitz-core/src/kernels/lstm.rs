@@ -66,7 +66,8 @@ impl<B: FusedKernels> LstmSteps<B> {
     pub fn backward(self, grad: FloatTensor<B>, weight: FloatTensor<B>) -> [FloatTensor<B>; 4] {
         let steps = self.gates.len();
         let [_, batch, size] = grad.shape().dims();
-        let transposed = B::float_transpose(weight);
+        // Laid out anew, once: a product with the transposed view rearranges its memory at every step.
+        let transposed = laid_out::<B>(B::float_transpose(weight));
         let mut hidden_grad = None;
         let mut cell_grad = step_of::<B>(grad.clone(), steps, [batch, size]);
         let mut gate_grads = Vec::with_capacity(steps);
@@ -104,6 +105,13 @@ fn step_of<B: FusedKernels>(
 ) -> FloatTensor<B> {
     let one = B::float_slice(sequence, &s![step..step + 1, .., ..]);
     B::float_reshape(one, shape.into())
+}
+
+/// The matrix in row-major order.
+fn laid_out<B: FusedKernels>(matrix: FloatTensor<B>) -> FloatTensor<B> {
+    let shape = matrix.shape();
+    let flat = B::float_reshape(matrix, [shape.num_elements()].into());
+    B::float_reshape(flat, shape)
 }
 
 /// Steps as a sequence.

@@ -8,8 +8,9 @@ use burn::nn::Linear;
 #[cfg(feature = "train")]
 use crate::laplace::{DiagonalLaplace, LastLayerNetwork, LastLayerPosterior};
 use crate::optim::Chain;
+use crate::swag::Swag;
 
-/// Draws of whole networks: what a deep ensemble, a chain and a Laplace approximation have in common.
+/// Draws of whole networks: what a deep ensemble, a chain, SWAG and a Laplace approximation have in common.
 ///
 /// [`PredictorConfig::init_with`](crate::PredictorConfig::init_with) predicts with any of them. A Bayesian network needs none of this: its own
 /// draws are those of [`BayesianModule::sample_network`], and [`PredictorConfig::init`](crate::PredictorConfig::init) takes it as it is.
@@ -92,6 +93,12 @@ impl<N: Module> NetworkPosterior<N> for Chain<N> {
             "the chain has kept no network yet: it is still burning in"
         );
         networks[(index % networks.len() as u64) as usize].clone()
+    }
+}
+
+impl<N: Module> NetworkPosterior<N> for Swag<N> {
+    fn draw_network(&self, seed: u64, index: u64) -> N {
+        self.sample_network(seed, index)
     }
 }
 

@@ -27,6 +27,7 @@ mod predict;
 mod scale_out;
 mod sgld;
 mod stream;
+mod swag;
 
 use burn::tensor::Tensor;
 

@@ -2,16 +2,16 @@
 
 use super::group::{load, overwrite};
 use super::real::{Element, Real, logistic};
-use super::{Elements, Memory, tensor};
+use super::{Elements, ElementsMut, Memory, tensor};
 use crate::noise::fill::GROUP;
 use crate::simd::{Body, InstructionSet};
 
 /// The gates, the cell state and the hidden state of each row behind a step.
 struct Cell<'a, E> {
     size: usize,
-    gates: &'a [E],
+    /// Before their activations, and behind them.
+    gates: &'a mut [E],
     cell: &'a [E],
-    new_gates: &'a mut [E],
     new_cell: &'a mut [E],
     hidden: &'a mut [E],
 }
@@ -42,7 +42,7 @@ impl<E: Element> Body for Cell<'_, E> {
                     hidden[i] = output[i] * Real::tanh(cell[i]);
                 }
                 for (gate, values) in [input, forget, output, candidate].iter().enumerate() {
-                    overwrite(&mut self.new_gates[part(gate)], values);
+                    overwrite(&mut self.gates[part(gate)], values);
                 }
                 overwrite(&mut self.new_cell[own.clone()], &cell);
                 overwrite(&mut self.hidden[own], &hidden);
@@ -54,12 +54,12 @@ impl<E: Element> Body for Cell<'_, E> {
 /// The gradients of a step's pre-activations and of the cell state before it.
 struct CellBackward<'a, E> {
     size: usize,
-    gates: &'a [E],
+    /// The gates, and then the gradients of their pre-activations.
+    gates: &'a mut [E],
     before: &'a [E],
     after: &'a [E],
     hidden_grad: &'a [E],
     cell_grad: &'a [E],
-    gate_grads: &'a mut [E],
     before_grad: &'a mut [E],
 }
 
@@ -95,7 +95,7 @@ impl<E: Element> Body for CellBackward<'_, E> {
                     output[i] = output_grad * (output[i] - output[i] * output[i]);
                 }
                 for (gate, values) in [input, forget, output, candidate].iter().enumerate() {
-                    overwrite(&mut self.gate_grads[part(gate)], values);
+                    overwrite(&mut self.gates[part(gate)], values);
                 }
                 overwrite(&mut self.before_grad[own], &cell_grad);
             }
@@ -103,51 +103,48 @@ impl<E: Element> Body for CellBackward<'_, E> {
     }
 }
 
-pub(super) fn lstm_cell<T: Memory>(gates: T, cell: T) -> (T, T, T) {
+/// The gates lie where their pre-activations lay.
+pub(super) fn lstm_cell<T: Memory>(mut gates: T, cell: T) -> (T, T, T) {
     let [_, size] = cell.shape().dims();
-    with_elements!([gates, cell], |g, c| {
-        let mut new_gates = g.to_vec();
+    let (new_cell, hidden) = with_elements_mut!(gates, [cell], |g, c| {
         let mut new_cell = c.to_vec();
         let mut hidden = c.to_vec();
         InstructionSet::widest().run(Cell {
             size,
-            gates: &g,
+            gates: g,
             cell: &c,
-            new_gates: &mut new_gates,
             new_cell: &mut new_cell,
             hidden: &mut hidden,
         });
-        (
-            tensor(new_gates, &gates),
-            tensor(new_cell, &cell),
-            tensor(hidden, &cell),
-        )
-    })
+        (tensor(new_cell, &cell), tensor(hidden, &cell))
+    });
+    (gates, new_cell, hidden)
 }
 
+/// The gradients lie where the gates lay.
 pub(super) fn lstm_cell_backward<T: Memory>(
-    gates: T,
+    mut gates: T,
     [before, after]: [T; 2],
     hidden_grad: T,
     cell_grad: T,
 ) -> (T, T) {
     let [_, size] = before.shape().dims();
-    with_elements!(
-        [gates, before, after, hidden_grad, cell_grad],
+    let before_grad = with_elements_mut!(
+        gates,
+        [before, after, hidden_grad, cell_grad],
         |g, b, a, h, c| {
-            let mut gate_grads = g.to_vec();
             let mut before_grad = b.to_vec();
             InstructionSet::widest().run(CellBackward {
                 size,
-                gates: &g,
+                gates: g,
                 before: &b,
                 after: &a,
                 hidden_grad: &h,
                 cell_grad: &c,
-                gate_grads: &mut gate_grads,
                 before_grad: &mut before_grad,
             });
-            (tensor(gate_grads, &gates), tensor(before_grad, &before))
+            tensor(before_grad, &before)
         }
-    )
+    );
+    (gates, before_grad)
 }

@@ -63,6 +63,23 @@ macro_rules! with_elements {
     };
 }
 
+/// The same, with the first tensor to write over.
+macro_rules! with_elements_mut {
+    ($target:ident, [$($tensor:ident),*], |$slice_mut:ident, $($slice:ident),*| $result:expr) => {{
+        let dtype = $target.dtype();
+        match ($target.elements_mut(), [$($tensor.elements()),*]) {
+            (ElementsMut::F32($slice_mut), [$(Elements::F32($slice)),*]) => $result,
+            (ElementsMut::F64($slice_mut), [$(Elements::F64($slice)),*]) => $result,
+            (ElementsMut::F16($slice_mut), [$(Elements::F16($slice)),*]) => $result,
+            (ElementsMut::Bf16($slice_mut), [$(Elements::Bf16($slice)),*]) => $result,
+            _ => panic!(
+                "a fused operation needs tensors of one element type, got {:?}",
+                [dtype, $($tensor.dtype()),*]
+            ),
+        }
+    }};
+}
+
 /// A kernel with these fields.
 macro_rules! kernel {
     ($name:ident { $($field:ident: $value:expr),* $(,)? }) => {

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::tabular::{DataError, Standardizer, Table};
 use blitz_train::prelude::*;
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
 use burn::tensor::{Device, Tensor, TensorData};
-use example_support::tabular::{DataError, Standardizer, Table};
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
 use rand::seq::SliceRandom;
@@ -67,14 +67,14 @@ impl Rows {
 
     /// All of them as one batch, for what reads a data loader.
     pub fn loader(&self) -> Arc<dyn DataLoader<Batch<Tensor<2>, Tensor<2>>>> {
-        let rows = InMemDataset::new((0..self.len()).collect());
+        let rows = InMemDataset::new((0..self.count()).collect());
         DataLoaderBuilder::new(Whole(self.clone()))
-            .batch_size(self.len())
+            .batch_size(self.count())
             .build(rows)
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.targets.dims()[0]
     }
 
@@ -111,8 +111,8 @@ impl<'a> Batches<'a> {
     pub fn new(rows: &'a Rows, size: usize, seed: u64) -> Self {
         Self {
             rows,
-            size: size.min(rows.len()),
-            order: (0..rows.len() as i64).collect(),
+            size: size.min(rows.count()),
+            order: (0..rows.count() as i64).collect(),
             next: usize::MAX,
             rng: ChaCha12Rng::seed_from_u64(seed),
         }

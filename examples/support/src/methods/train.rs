@@ -6,10 +6,10 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-use crate::rows::{Batches, Rows};
+use super::rows::{Batches, Rows};
 
 /// Rows of a training step.
-const BATCH: usize = 32;
+pub const BATCH: usize = 32;
 
 /// A network with the noise on the targets, which is learned along, and the objective.
 pub type Model<N> = ElboModel<N, GaussianLikelihood>;
@@ -34,11 +34,11 @@ impl Plan {
 }
 
 /// A model whose targets are scaled to a deviation of 1.
-pub fn model<N: Network>(network: N, examples: usize, beta: f64, seed: u64) -> Model<N> {
+pub fn model<N: Network>(network: N, examples: usize, beta: BetaSchedule, seed: u64) -> Model<N> {
     let device = network.devices().remove(0);
     let noise = GaussianLikelihoodConfig::new().with_noise(NoiseLevel::Learned(0.3));
     let elbo = ElboConfig::new(examples)
-        .with_beta(BetaSchedule::Constant(beta))
+        .with_beta(beta)
         .with_seed(seed)
         .init();
     ElboModel::new(network, noise.init(&device), elbo)

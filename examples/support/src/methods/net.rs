@@ -6,7 +6,7 @@ use burn::nn::{Linear, LinearConfig, Relu};
 use burn::tensor::{Device, Tensor};
 
 /// Units of the hidden layer.
-pub const HIDDEN: usize = 50;
+const HIDDEN: usize = 50;
 
 /// Of Burn's layers, for methods that need no posterior in training, and for those that attach one.
 #[derive(Module, Debug)]
@@ -53,12 +53,12 @@ pub struct BayesianNet {
 }
 
 impl BayesianNet {
-    /// With deviations that start at a tenth of the weights' size.
-    pub fn new(features: usize, device: &Device) -> Self {
+    /// With deviations that start at this share of the weights' size.
+    pub fn new(features: usize, initial_deviation: f64, device: &Device) -> Self {
         let layer = |inputs: usize, outputs: usize| {
             let size = 1.0 / (inputs as f64).sqrt();
             BayesianLinearConfig::new(inputs, outputs)
-                .with_posterior(PosteriorConfig::normal(0.1 * size))
+                .with_posterior(PosteriorConfig::normal(initial_deviation * size))
                 .with_prior(PriorConfig::learned_normal(size))
                 .with_estimator(Estimator::LocalReparameterization)
                 .init(device)
@@ -100,6 +100,14 @@ impl DropoutNet {
             activation: Relu::new(),
             units: McDropoutConfig::new(share).init(),
             output: LinearConfig::new(HIDDEN, 1).init(device),
+        }
+    }
+
+    /// Drops the same for all rows from now on, so that a draw is one function. (In training each row has a mask of its own, for a gradient of less
+    /// variance.)
+    pub fn share_masks(&mut self) {
+        for dropout in [&mut self.inputs, &mut self.units] {
+            dropout.shared_axes = vec![0];
         }
     }
 }

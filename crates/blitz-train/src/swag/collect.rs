@@ -1,0 +1,140 @@
+//! The moments of a network's weights.
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Tensor, s};
+
+use super::fixed;
+
+/// Whether an optimizer updates the parameter, whichever mode the module is in now.
+fn trains<const D: usize>(param: &Param<Tensor<D>>) -> bool {
+    match param.base().is_autodiff() {
+        true => param.is_require_grad(),
+        // Without autodiff no tensor requires a gradient; what the parameter was configured for shows in training mode.
+        false => Module::train(param.clone()).is_require_grad(),
+    }
+}
+
+fn flat<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
+    let tensor = match tensor.is_autodiff() {
+        true => tensor.inner(),
+        false => tensor,
+    };
+    tensor.flatten(0, D - 1)
+}
+
+/// Makes room for the moments of a network's weights.
+pub(super) struct Prepare {
+    rank: usize,
+    pub offsets: Vec<Param<Tensor<1>>>,
+    pub squares: Vec<Param<Tensor<1>>>,
+    pub deviations: Vec<Param<Tensor<2>>>,
+}
+
+impl Prepare {
+    pub fn new(rank: usize) -> Self {
+        Self {
+            rank,
+            offsets: Vec::new(),
+            squares: Vec::new(),
+            deviations: Vec::new(),
+        }
+    }
+}
+
+impl ModuleVisitor for Prepare {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let weights = flat(param.base());
+        let device = weights.device();
+        let count = match trains(param) {
+            true => weights.dims()[0],
+            false => 0,
+        };
+        let zeros = Tensor::zeros([count], &device);
+        self.offsets.push(fixed(zeros.clone()));
+        self.squares.push(fixed(zeros));
+        let deviations = Tensor::zeros([self.rank, count], &device);
+        self.deviations.push(fixed(deviations));
+    }
+}
+
+/// The weights of a parameter.
+pub(super) struct Weights {
+    pub path: String,
+    pub flat: Tensor<1>,
+    pub trains: bool,
+}
+
+impl Weights {
+    pub fn len_if_trains(&self) -> usize {
+        match self.trains {
+            true => self.flat.dims()[0],
+            false => 0,
+        }
+    }
+
+    pub fn is_finite(&self) -> bool {
+        self.flat.clone().is_finite().all().into_scalar::<bool>()
+    }
+}
+
+/// Reads all parameters.
+#[derive(Default)]
+pub(super) struct Read {
+    path: Vec<String>,
+    pub weights: Vec<Weights>,
+}
+
+impl ModuleVisitor for Read {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.weights.push(Weights {
+            path: self.path.join("."),
+            flat: flat(param.base()),
+            trains: trains(param),
+        });
+    }
+}
+
+/// Puts the weights of the first network into the place of the latest ones.
+pub(super) struct Keep(pub std::vec::IntoIter<Weights>);
+
+impl ModuleMapper for Keep {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        match self.0.next() {
+            Some(first) if first.trains => param.map(|latest| first.flat.reshape(latest.shape())),
+            _ => param,
+        }
+    }
+}
+
+/// What is known of a parameter's weights, as differences from the first ones.
+pub(super) struct Moments {
+    pub offset: Tensor<1>,
+    pub squares: Tensor<1>,
+    pub deviations: Tensor<2>,
+}
+
+impl Moments {
+    /// Adds weights to the `before` that were there: Welford's recurrence, since in `f32` the difference of mean square and squared
+    /// mean has no digits left where weights are large beside their deviations.
+    pub fn add(&mut self, weights: Tensor<1>, before: u64) {
+        let step = weights.clone() - self.offset.clone();
+        self.offset = self.offset.clone() + step.clone() / (before as f64 + 1.0);
+        let deviation = weights - self.offset.clone();
+        self.squares = self.squares.clone() + step * deviation.clone();
+        let [rank, _] = self.deviations.dims();
+        if rank > 0 {
+            let row = (before % rank as u64) as usize;
+            let deviations = self.deviations.clone();
+            self.deviations =
+                deviations.slice_assign(s![row..row + 1, ..], deviation.unsqueeze_dim(0));
+        }
+    }
+}

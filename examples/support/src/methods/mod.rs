@@ -1,0 +1,332 @@
+//! The ways to a predictive distribution of a number: a small network, its training, and what is predicted with it.
+
+mod net;
+mod rows;
+mod train;
+
+use blitz_train::laplace::{GaussianLastLayer, LastLayerNetwork};
+use blitz_train::prelude::*;
+use blitz_train::{ChainConfig, SgldConfig, SwagConfig};
+use burn::optim::AdamConfig;
+use burn::tensor::{Device, Tensor};
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+pub use rows::{Rows, Scales};
+
+use net::{BayesianNet, DropoutNet, Net};
+use train::{BATCH, Model, Plan, finished, model, normals, train};
+
+/// Draws of a prediction.
+const DRAWS: usize = 100;
+/// Members of an ensemble.
+const MEMBERS: usize = 10;
+
+/// A way to a predictive distribution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// One network, by maximum a posteriori.
+    Map,
+    /// Mean-field variational inference: local reparameterization, priors with learned scales.
+    Mfvi,
+    /// The improved variational online Newton method.
+    Ivon,
+    /// Ten networks from different starts (deep ensemble).
+    Ensemble,
+    /// Networks of a chain of stochastic gradient Langevin dynamics.
+    Sgld,
+    /// Dropout of inputs and hidden units that goes on in prediction.
+    McDropout,
+    /// The network of `map` with a Laplace approximation of its last layer.
+    Laplace,
+    /// A normal from the weights of further epochs at a constant rate (stochastic weight averaging, Gaussian).
+    Swag,
+}
+
+/// What is to be chosen for a set of data, on rows that train.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Setting {
+    /// Optimizer steps.
+    pub steps: usize,
+    /// What regularizes: see [`Method::candidates`].
+    pub strength: f64,
+}
+
+/// A predictive distribution of scaled inputs, or why there is none: a training may have gone astray.
+pub type Predict = Box<dyn Fn(&Tensor<2>) -> Result<NormalMixture, PredictError>>;
+
+impl Method {
+    /// What a rule may choose among. The strength is the weight decay of `map` and the ensemble, β of `mfvi`, the temperature
+    /// `N / ess` of `ivon`, the learning rate of `sgld`, the constant one of
+    /// `swag`, and the share that `mc-dropout` drops.
+    pub fn candidates(self) -> Vec<Setting> {
+        let grid = |steps: &[usize], strengths: &[f64]| {
+            let all = steps.iter().flat_map(|steps| {
+                strengths.iter().map(|strength| Setting {
+                    steps: *steps,
+                    strength: *strength,
+                })
+            });
+            all.collect()
+        };
+        match self {
+            Self::Map | Self::Ensemble | Self::Laplace => grid(&[500, 2_000, 8_000], &[1e-4, 1e-2]),
+            Self::Mfvi => grid(&[2_000, 20_000], &[1.0, 0.3]),
+            Self::Ivon => grid(&[6_000, 20_000], &[1.0, 0.3]),
+            Self::Sgld => grid(&[20_000], &[3e-3, 1e-2, 3e-2]),
+            Self::Swag => grid(&[2_000, 8_000], &[1e-3, 3e-3, 1e-2]),
+            Self::McDropout => grid(&[2_000, 20_000], &[0.005, 0.01, 0.05, 0.1]),
+        }
+    }
+
+    /// The method whose candidates a rule compares: of an ensemble a single member's.
+    pub fn for_the_rule(self) -> Self {
+        match self {
+            Self::Ensemble => Self::Map,
+            other => other,
+        }
+    }
+
+    /// Trains with a setting.
+    pub fn fit(self, rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Predict {
+        match self {
+            Self::Map => {
+                let model = map(rows, setting, seed, device);
+                Box::new(move |inputs| NormalMixture::try_from_draws([normals(&model, inputs)], 1))
+            }
+            Self::Ensemble => {
+                let members: Vec<_> = (0..MEMBERS as u64)
+                    .map(|member| map(rows, setting, seed + 1000 * member, device))
+                    .collect();
+                Box::new(move |inputs| {
+                    let draws = members.iter().map(|member| normals(member, inputs));
+                    NormalMixture::try_from_draws(draws, 1)
+                })
+            }
+            Self::Mfvi => MeanField {
+                steps: setting.steps,
+                beta: setting.strength,
+                ..MeanField::default()
+            }
+            .fit(rows, seed, device),
+            Self::Ivon => bayesian(&ivon(rows, setting, seed, device), seed),
+            Self::Sgld => sgld(rows, setting, seed, device),
+            Self::McDropout => bayesian(&mc_dropout(rows, setting, seed, device), seed),
+            Self::Laplace => laplace(rows, setting, seed, device),
+            Self::Swag => swag(rows, setting, seed, device),
+        }
+    }
+}
+
+/// The predictive distribution of a model that is drawn from: each draw is one network for all rows.
+fn bayesian<N: Network<Input = Tensor<2>, Output = Tensor<2>>>(
+    model: &Model<N>,
+    seed: u64,
+) -> Predict {
+    // Draws of which none was one of the training.
+    let predictor = PredictorConfig::new(DRAWS)
+        .with_seed(seed ^ 0x0070_7265_6469_6374)
+        .init(&model.network, &model.likelihood);
+    Box::new(move |inputs| predictor.predict(inputs.clone()))
+}
+
+fn seeded(seed: u64, device: &Device) -> Device {
+    device.seed(seed);
+    device.clone().autodiff()
+}
+
+fn map(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Model<Net> {
+    let net = Net::new(rows.features(), &seeded(seed, device));
+    let decay = burn::optim::decay::WeightDecayConfig::new(setting.strength as f32);
+    let mut adam = AdamConfig::new().with_weight_decay(Some(decay)).init();
+    let plan = Plan {
+        steps: setting.steps,
+        rate: 0.01,
+        last_rate: 0.0,
+    };
+    let start = model(net, rows.count(), BetaSchedule::Constant(1.0), seed);
+    let update = |rate, model, grads| adam.step(rate, model, grads);
+    finished(train(start, rows, plan, seed, update, |_, _| ()))
+}
+
+/// The settings of mean-field variational inference.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MeanField {
+    /// Optimizer steps.
+    pub steps: usize,
+    /// The weight β of the KL.
+    pub beta: f64,
+    /// The learning rate of the first step; it falls to zero along a cosine.
+    pub rate: f64,
+    /// The deviation that each weight starts with, in multiples of `1 / √inputs` of its layer.
+    pub initial_deviation: f64,
+}
+
+impl Default for MeanField {
+    fn default() -> Self {
+        Self {
+            steps: 20_000,
+            beta: 1.0,
+            rate: 0.01,
+            initial_deviation: 0.1,
+        }
+    }
+}
+
+impl MeanField {
+    /// Trains.
+    pub fn fit(self, rows: &Rows, seed: u64, device: &Device) -> Predict {
+        let device = seeded(seed, device);
+        let net = BayesianNet::new(rows.features(), self.initial_deviation, &device);
+        let mut adam = FusedAdamConfig::new().init();
+        let plan = Plan {
+            steps: self.steps,
+            rate: self.rate,
+            last_rate: 0.0,
+        };
+        // The means fit first: from the start, the KL of a wide network outweighs what few rows can tell.
+        let warm = BetaSchedule::LinearWarmup {
+            steps: self.steps as u64 / 2,
+            to: self.beta,
+        };
+        let start = model(net, rows.count(), warm, seed);
+        let update = |rate, model, grads| adam.step(rate, model, grads);
+        let trained = finished(train(start, rows, plan, seed, update, |_, _| ()));
+        bayesian(&trained, seed)
+    }
+}
+
+fn ivon(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Model<Net> {
+    let config = IvonConfig::new(rows.count() as f64 / setting.strength)
+        .with_beta_2(0.999)
+        .with_weight_decay(1e-3);
+    let net = config.attach(Net::new(rows.features(), &seeded(seed, device)));
+    // What has no posterior is the noise.
+    let mut adam = AdamConfig::new().init();
+    let plan = Plan {
+        steps: setting.steps,
+        rate: 0.01,
+        last_rate: 0.0,
+    };
+    let start = model(net, rows.count(), BetaSchedule::Constant(1.0), seed);
+    let update = |rate: f64, model: Model<Net>, mut grads| {
+        let model = Ivon::step(rate, model, &mut grads);
+        adam.step(0.3 * rate, model, grads)
+    };
+    finished(train(start, rows, plan, seed, update, |_, _| ()))
+}
+
+fn mc_dropout(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Model<DropoutNet> {
+    let net = DropoutNet::new(rows.features(), setting.strength, &seeded(seed, device));
+    let decay = burn::optim::decay::WeightDecayConfig::new(1e-4);
+    let mut adam = AdamConfig::new().with_weight_decay(Some(decay)).init();
+    let plan = Plan {
+        steps: setting.steps,
+        rate: 0.01,
+        last_rate: 0.0,
+    };
+    let start = model(net, rows.count(), BetaSchedule::Constant(1.0), seed);
+    let update = |rate, model, grads| adam.step(rate, model, grads);
+    let mut trained = finished(train(start, rows, plan, seed, update, |_, _| ()));
+    trained.network.share_masks();
+    trained
+}
+
+/// The last layer's posterior given the trained features, its prior precision and noise by the marginal likelihood.
+fn laplace(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Predict {
+    let model = map(rows, setting, seed, device);
+    let noise = model.likelihood.noise_std()[0];
+    let features = |inputs| model.network.features(inputs);
+    let last = &model.network.output;
+    let posterior = GaussianLastLayer::fit(&*rows.loader(), features, last, noise, 1.0)
+        .and_then(GaussianLastLayer::with_best_prior_and_noise);
+    let Ok(posterior) = posterior else {
+        // Without an optimum, as when the features interpolate, what is left is the network.
+        return Box::new(move |inputs| NormalMixture::try_from_draws([normals(&model, inputs)], 1));
+    };
+    let noise = NoiseLevel::Fixed(posterior.noise_std());
+    let likelihood = GaussianLikelihoodConfig::new()
+        .with_noise(noise)
+        .init(device);
+    let networks = LastLayerNetwork::new(model.network, posterior, |net: &mut Net, last| {
+        net.output = last
+    });
+    let predictor = PredictorConfig::new(DRAWS)
+        .with_seed(seed)
+        .init_with(&networks, &likelihood);
+    Box::new(move |inputs| predictor.predict(inputs.clone()))
+}
+
+fn sgld(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Predict {
+    let net = Net::new(rows.features(), &seeded(seed, device));
+    let mut optimizer = SgldConfig::new(rows.count()).with_seed(seed).init();
+    let plan = Plan {
+        steps: setting.steps,
+        rate: setting.strength,
+        last_rate: setting.strength,
+    };
+    let half = setting.steps as u64 / 2;
+    let mut chain = ChainConfig::new(half, half / DRAWS as u64)
+        .with_capacity(DRAWS)
+        .init();
+    let start = model(net, rows.count(), BetaSchedule::Constant(1.0), seed);
+    let update = |rate, model, grads| optimizer.step(rate, model, grads);
+    train(start, rows, plan, seed, update, |_, model| {
+        chain.push(model)
+    });
+    let models: Vec<_> = chain.into_networks().into_iter().map(finished).collect();
+    Box::new(move |inputs| {
+        let draws = models.iter().map(|model| normals(model, inputs));
+        NormalMixture::try_from_draws(draws, 1)
+    })
+}
+
+/// Epochs whose last weights SWAG takes.
+const SWAG_EPOCHS: usize = 100;
+
+fn swag(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Predict {
+    let net = Net::new(rows.features(), &seeded(seed, device));
+    let decay = burn::optim::decay::WeightDecayConfig::new(1e-4);
+    let mut adam = AdamConfig::new().with_weight_decay(Some(decay)).init();
+    let mut update = |rate, model, grads| adam.step(rate, model, grads);
+    // Falling to the rate that stays.
+    let to_the_mode = Plan {
+        steps: setting.steps,
+        rate: 0.01,
+        last_rate: setting.strength,
+    };
+    let start = model(net, rows.count(), BetaSchedule::Constant(1.0), seed);
+    let at_the_mode = train(start, rows, to_the_mode, seed, &mut update, |_, _| ());
+    let epoch = (rows.count() / BATCH).max(1);
+    let about_the_mode = Plan {
+        steps: SWAG_EPOCHS * epoch,
+        rate: setting.strength,
+        last_rate: setting.strength,
+    };
+    let mut swag = SwagConfig::new().init(&at_the_mode);
+    let mut collected = Ok(());
+    let last = train(
+        at_the_mode,
+        rows,
+        about_the_mode,
+        seed + 1,
+        &mut update,
+        |step, model| {
+            if (step + 1) % epoch == 0 && collected.is_ok() {
+                collected = swag.collect(model);
+            }
+        },
+    );
+    let models: Vec<_> = match collected {
+        Ok(()) => (0..DRAWS as u64)
+            .map(|index| swag.sample_network(seed, index))
+            .collect(),
+        // The training went astray: so will the prediction, with an error of its own.
+        Err(_) => vec![finished(last)],
+    };
+    Box::new(move |inputs| {
+        let draws = models.iter().map(|model| normals(model, inputs));
+        NormalMixture::try_from_draws(draws, 1)
+    })
+}

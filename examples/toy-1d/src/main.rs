@@ -1,0 +1,123 @@
+//! One curve, learnt from a few points by each way to a posterior: the bands that open away from the data.
+
+mod comparison;
+mod curve;
+mod plot;
+mod report;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use blitz_train::NormalMixture;
+use blitz_train::blitz_core::device;
+use burn::tensor::Device;
+use clap::Parser;
+use example_support::methods::Method;
+use example_support::number::at_least;
+use example_support::{RunError, RunFolder, exit_code};
+
+use comparison::{Candidate, Comparison};
+use curve::{Points, RANGE, column};
+use report::{Figures, Report};
+
+// The system's allocator gives every large tensor back to the kernel, and page faults then double the time of a step.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Learns one curve from a few points by each way to a posterior, and plots their bands beside each other.
+///
+/// The points lie in two stretches with a gap between them. A method that knows what it does not know has a band that opens in the gap and
+/// outside.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    /// What to compare.
+    #[arg(long, value_enum, default_value_t = Comparison::Methods)]
+    compare: Comparison,
+
+    /// A way to a posterior, for the comparison of methods; may be repeated [default: all].
+    #[arg(long, value_enum, value_name = "METHOD")]
+    method: Vec<Method>,
+
+    /// Points to learn from.
+    #[arg(long, value_name = "N", default_value_t = 80, value_parser = at_least::<4>)]
+    points: usize,
+
+    /// Seed of the points' noise, the weights, the batches and the draws.
+    #[arg(long, value_name = "SEED", default_value_t = 42)]
+    seed: u64,
+
+    /// Folder that gets a numbered one for each run.
+    #[arg(long, value_name = "DIR", default_value = "runs/toy-1d")]
+    out: PathBuf,
+
+    /// Burn device to compute on [default: `BURN_DEVICE`, else GPUs before CPUs].
+    #[arg(long, value_name = "NAME")]
+    device: Option<String>,
+
+    /// End with one line of JSON instead of the table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What one candidate predicts along the range.
+#[derive(Debug)]
+pub struct Band {
+    /// Its name.
+    pub name: String,
+    /// The predictive distributions at [`grid`].
+    pub predictive: NormalMixture,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    exit_code("toy-1d", run(&cli))
+}
+
+fn run(cli: &Cli) -> Result<String, RunError> {
+    let device = device::choose(cli.device.as_deref())?;
+    let folder = RunFolder::next(&cli.out)?;
+    let points = Points::new(cli.points, cli.seed);
+    let mut figures = Vec::new();
+    let mut bands = Vec::new();
+    for candidate in cli.compare.candidates(&cli.method, cli.points) {
+        let start = std::time::Instant::now();
+        let band = learn(&candidate, &points, cli.seed, &device)?;
+        let figure = Figures::of(&band, start.elapsed().as_secs_f64());
+        eprintln!("{}: {:.1} s", figure.name, figure.seconds);
+        figures.push(figure);
+        bands.push(band);
+    }
+    let path = folder.join("bands.png");
+    plot::bands(&path, &points, &bands)?;
+    let report = Report {
+        figures,
+        plot: path,
+    };
+    Ok(match cli.json {
+        true => serde_json::to_string(&report).unwrap_or_else(|_| unreachable!("numbers and text")),
+        false => report.to_string(),
+    })
+}
+
+/// The places where the methods are asked.
+pub fn grid() -> Vec<f64> {
+    let (low, high) = RANGE;
+    (0..=160)
+        .map(|i| low + (high - low) * f64::from(i) / 160.0)
+        .collect()
+}
+
+fn learn(
+    candidate: &Candidate,
+    points: &Points,
+    seed: u64,
+    device: &Device,
+) -> Result<Band, RunError> {
+    let name = candidate.name();
+    let predict = candidate.fit(&points.rows(device), seed, device);
+    match predict(&column(&grid(), device)) {
+        Ok(predictive) => Ok(Band { name, predictive }),
+        Err(error) => Err(RunError::Setting(format!("{name}: {error}"))),
+    }
+}

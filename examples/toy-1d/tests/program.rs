@@ -1,0 +1,43 @@
+//! The program from outside: what it reports, plots and refuses.
+
+use example_support::program::{Program, assert_png};
+
+const PROGRAM: Program<'static> = Program {
+    path: env!("CARGO_BIN_EXE_toy-1d"),
+    settings: &[],
+};
+
+#[test]
+fn a_posterior_has_a_band_that_opens_away_from_the_points_and_a_single_network_has_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let methods = ["--method", "map", "--method", "laplace"];
+    let report = PROGRAM.report(folder.path(), &methods);
+    let figures = report["figures"].as_array().unwrap();
+    assert_eq!(
+        (&figures[0]["name"], &figures[1]["name"]),
+        (&"map".into(), &"laplace".into())
+    );
+    let std = |method: usize, place: &str| figures[method][place].as_f64().unwrap();
+    for place in ["std_seen", "std_gap", "std_outside"] {
+        assert_eq!(std(0, place), 0.0, "{place}");
+    }
+    assert!(std(1, "std_seen") > 0.0);
+    assert!(std(1, "std_outside") > 2.0 * std(1, "std_seen"), "{report}");
+    assert!(std(0, "rmse_seen") < 0.2, "{report}");
+    assert_png(&report["plot"]);
+    // The same seed, the same figures.
+    let again = PROGRAM.report(folder.path(), &methods);
+    for (a, b) in figures.iter().zip(again["figures"].as_array().unwrap()) {
+        assert_eq!((&a["std_gap"], &a["holds"]), (&b["std_gap"], &b["holds"]));
+    }
+    assert_ne!(report["plot"], again["plot"]);
+}
+
+#[test]
+fn what_is_wrong_is_said_in_one_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = PROGRAM.refusal(folder.path(), &["--points", "3"]);
+    assert!(refused.contains("--points"), "{refused}");
+    let refused = PROGRAM.refusal(folder.path(), &["--device", "abacus"]);
+    assert!(refused.contains("abacus"), "{refused}");
+}
