@@ -46,9 +46,12 @@ struct Rows(Tensor<2>);
 
 impl Batcher<usize, Batch<Tensor<2>, Tensor<1, Int>>> for Rows {
     fn batch(&self, rows: Vec<usize>, device: &Device) -> Batch<Tensor<2>, Tensor<1, Int>> {
-        let (first, last) = (rows[0], rows[rows.len() - 1]);
         Batch {
-            inputs: self.0.clone().slice([first..last + 1]).to_device(device),
+            inputs: self
+                .0
+                .clone()
+                .narrow(0, rows[0], rows.len())
+                .to_device(device),
             targets: Tensor::zeros([rows.len()], device),
         }
     }
@@ -57,9 +60,9 @@ impl Batcher<usize, Batch<Tensor<2>, Tensor<1, Int>>> for Rows {
 fn measure(hidden: usize, samples: usize, weights: DrawnWeights) {
     let device = Device::flex();
     let widths = [FEATURES, hidden, hidden, 10];
-    let layers = widths.windows(2);
+    let pairs = widths.windows(2);
     let net = Mlp {
-        layers: layers
+        layers: pairs
             .map(|w| BayesianLinearConfig::new(w[0], w[1]).init(&device))
             .collect(),
     };

@@ -83,7 +83,7 @@ pub use prior::{
 pub use pruning::{PrunedTensor, PruningReport, SignalToNoise};
 pub use rows::weight_rows;
 pub use sharpening::{SharpenedDraw, Sharpening, SharpeningConfig};
-pub use survey::AttachedPosterior;
+pub use survey::{AttachedPosterior, WeightMarginals};
 pub use variational::Variational;
 
 /// What most programs need from this crate.

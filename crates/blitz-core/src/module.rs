@@ -11,7 +11,7 @@ use crate::moped::MopedConfig;
 use crate::posterior::{Posterior, WeightInfo};
 use crate::prior::Prior;
 use crate::pruning::{self, PruningReport, SignalToNoise};
-use crate::survey::{AttachedPosterior, posteriors_of, take_off};
+use crate::survey::{AttachedPosterior, WeightMarginals, marginals_of, posteriors_of, take_off};
 use crate::variational::NAME;
 
 /// The Bayesian side of a Burn module, implemented for every [`Module`].
@@ -189,6 +189,24 @@ pub trait BayesianModule: Module {
     /// ```
     fn posteriors<Q: Posterior>(&self) -> Vec<AttachedPosterior<Q>> {
         posteriors_of(self)
+    }
+
+    /// The means and deviations of all weights that have a posterior, whatever its family, in the order of the module's traversal: for
+    /// looking at them, on the host and off the autodiff graph.
+    ///
+    /// ```
+    /// use blitz_core::prelude::*;
+    /// use burn::nn::LinearConfig;
+    /// use burn::tensor::Device;
+    ///
+    /// let config = BayesianizeConfig::new().with_posterior(PosteriorConfig::normal(0.1));
+    /// let net = LinearConfig::new(2, 3).init(&Device::flex()).bayesianize(&config);
+    /// let weight = &net.weight_marginals()[0];
+    /// assert_eq!((weight.path.as_str(), weight.means.len()), ("weight", 6));
+    /// assert!(weight.std_devs.iter().all(|std| (std - 0.1).abs() < 1e-6));
+    /// ```
+    fn weight_marginals(&self) -> Vec<WeightMarginals> {
+        marginals_of(self)
     }
 
     /// Opens draw `index` of `seed`: until the guard is dropped, all reads of the module's weights on this thread

@@ -149,6 +149,34 @@ pub struct AttachedPosterior<Q> {
     pub posterior: Q,
 }
 
+/// The means and deviations of a weight tensor, from [`BayesianModule::weight_marginals`](crate::BayesianModule::weight_marginals).
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct WeightMarginals {
+    /// The path of the weight, e.g. `"encoder.linear1.weight"`.
+    pub path: String,
+    /// The mean of each weight, in row-major order; zero for one that is pruned.
+    pub means: Vec<f32>,
+    /// The deviation of each weight's posterior, also of one that is pruned.
+    pub std_devs: Vec<f32>,
+}
+
+/// The marginals of all posteriors, in the order of the traversal.
+pub(crate) fn marginals_of<M: Module>(module: &M) -> Vec<WeightMarginals> {
+    let inventory = Inventory::of(module);
+    let attachments = survey(module, &inventory);
+    let host = |tensor: Tensor<1>| tensor.into_data().iter::<f32>().collect();
+    let attached = inventory.weights.into_iter().filter_map(|weight| {
+        let posterior = attachments.get(&weight.path)?;
+        Some(WeightMarginals {
+            means: host(posterior.mean()),
+            std_devs: host(posterior.std_dev()),
+            path: weight.path,
+        })
+    });
+    attached.collect()
+}
+
 /// The posteriors of type `Q`, in the order of the traversal.
 pub(crate) fn posteriors_of<M: Module, Q: Posterior>(module: &M) -> Vec<AttachedPosterior<Q>> {
     let inventory = Inventory::of(module);

@@ -11,11 +11,12 @@
 //!   functions; [`NllMetric`], [`KlMetric`], [`RmseMetric`], [`CoverageMetric`], [`BrierMetric`], [`EceMetric`] for Burn's
 //!   dashboard; [`EpochLines`] for a log.
 //! - `laplace` (with `train`): normal posteriors of the last layer or of all weights of a network trained without one.
+//! - `plot` (a feature): bands, intervals, reliability, risk–coverage, posteriors, training curves, as PNG and SVG.
 //! - [`calibration`] after training: temperature and vector scaling, isotonic regression, conformal intervals and sets.
 //!
 //! # Features
 //!
-//! `std` and `train` (both default), and Burn's backends under Burn's names, as in [`blitz_core`].
+//! `std` and `train` (both default), `plot`, and Burn's backends under Burn's names, as in [`blitz_core`].
 //!
 //! `train` is what needs Burn's `Learner`, and with it threads and files: [`fit`], the metrics for the dashboard, [`EpochLines`].
 //! Burn's `train` brings the CPU backend `flex` along, and so does this one. Without it there are still the [`Elbo`] for a loop of
@@ -31,6 +32,8 @@ mod learner;
 mod likelihood;
 pub mod metric;
 mod optim;
+#[cfg(feature = "plot")]
+pub mod plot;
 mod predict;
 #[cfg(feature = "train")]
 mod renderer;

@@ -3,9 +3,10 @@
 use std::error::Error;
 use std::path::Path;
 
+use blitz_train::plot::style::{BLUE, FAINT, VERMILION, font};
+use blitz_train::plot::{self, PlotError};
 use blitz_train::prelude::CategoricalMixture;
 use blitz_train::reliability_bins;
-use example_support::plot::{self, BLUE, FAINT, PlotError, VERMILION, font};
 use plotters::prelude::*;
 
 const BINS: usize = 10;
@@ -17,7 +18,7 @@ pub fn reliability(
     labels: &[usize],
 ) -> Result<(), PlotError> {
     if labels.is_empty() {
-        return Err(PlotError::NoRows);
+        return Err(PlotError::Empty { what: "test image" });
     }
     plot::write(path, || draw(path, predictions, labels))
 }

@@ -3,7 +3,8 @@
 use std::error::Error;
 use std::path::Path;
 
-use example_support::plot::{self, BLUE, FAINT, PlotError, VERMILION, font, padded, tick};
+use blitz_train::plot::style::{BLUE, FAINT, INK, VERMILION, font, padded, tick};
+use blitz_train::plot::{self, PlotError};
 use plotters::prelude::*;
 
 use crate::report::Forecast;
@@ -18,11 +19,14 @@ pub fn band(path: &Path, series: &Series, forecasts: &[Forecast]) -> Result<(), 
     let finite =
         |f: &Forecast| f.mean.is_finite() && f.intervals.iter().all(|i| i.width().is_finite());
     if let Some(row) = forecasts.iter().position(|forecast| !finite(forecast)) {
-        return Err(PlotError::NotFinite { row });
+        return Err(PlotError::NotFinite {
+            what: "forecast",
+            index: row,
+        });
     }
     let shown = &forecasts[forecasts.len().saturating_sub(SHOWN)..];
     if shown.is_empty() {
-        return Err(PlotError::NoRows);
+        return Err(PlotError::Empty { what: "forecast" });
     }
     plot::write(path, || draw(path, series, shown))
 }
@@ -78,7 +82,7 @@ fn draw(path: &Path, series: &Series, shown: &[Forecast]) -> Result<(), Box<dyn 
         .label("forecast")
         .legend(move |(x, y)| PathElement::new([(x, y), (x + 24, y)], line));
     for (wanted, colour, label) in [
-        (true, plot::INK, "value, in the 95 % interval"),
+        (true, INK, "value, in the 95 % interval"),
         (false, VERMILION, "value outside it"),
     ] {
         let values = shown.iter().filter(|f| f.inside() == wanted);

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use blitz_train::blitz_core::device::DeviceError;
+use blitz_train::plot::PlotError;
 use blitz_train::prelude::FitError;
-use example_support::plot::PlotError;
 use thiserror::Error;
 
 use example_support::tabular::DataError;

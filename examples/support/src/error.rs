@@ -7,7 +7,7 @@ use blitz_train::prelude::FitError;
 use thiserror::Error;
 
 use crate::images::ImageError;
-use crate::plot::PlotError;
+use blitz_train::plot::PlotError;
 
 /// Why a run has no report. Every message names the file or the value at fault.
 #[derive(Debug, Error)]

@@ -8,7 +8,6 @@
 //! - [`digits`]: the digits that the examples carry, and MNIST's files.
 //! - [`methods`]: a small regression network by each way to a posterior.
 //! - [`tabular`]: tables of numbers from CSV files, their splits and their scaling.
-//! - [`plot`]: fonts, colours and axes of the plots.
 //! - [`program`]: a program as its tests run it.
 
 mod args;
@@ -23,7 +22,6 @@ pub mod digits;
 pub mod images;
 pub mod methods;
 pub mod number;
-pub mod plot;
 pub mod program;
 pub mod tabular;
 

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use crate::classification::Data;
 use crate::images::Images;
-use crate::plot::{self, BLUE, PlotError, VERMILION, font};
+use blitz_train::plot::style::{BLUE, VERMILION, font};
+use blitz_train::plot::{self, PlotError};
 use blitz_train::prelude::CategoricalMixture;
 use plotters::prelude::*;
 
@@ -26,7 +27,7 @@ pub fn most_unsure(
 ) -> Result<(), PlotError> {
     let images = &data.test;
     if images.is_empty() {
-        return Err(PlotError::NoRows);
+        return Err(PlotError::Empty { what: "test image" });
     }
     let information = predictions.mutual_information();
     let mut order: Vec<usize> = (0..images.len()).collect();

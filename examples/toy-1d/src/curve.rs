@@ -54,6 +54,11 @@ impl Points {
         Self { y: y.collect(), x }
     }
 
+    /// As pairs.
+    pub fn pairs(&self) -> impl Iterator<Item = (f64, f64)> {
+        self.x.iter().copied().zip(self.y.iter().copied())
+    }
+
     /// As tensors on a device. They need no scaling.
     pub fn rows(&self, device: &Device) -> Rows {
         Rows {

@@ -2,7 +2,6 @@
 
 mod comparison;
 mod curve;
-mod plot;
 mod report;
 
 use std::path::PathBuf;
@@ -10,6 +9,7 @@ use std::process::ExitCode;
 
 use blitz_train::NormalMixture;
 use blitz_train::blitz_core::device;
+use blitz_train::plot::{Band, Bands, Plot};
 use burn::tensor::Device;
 use clap::Parser;
 use example_support::methods::Method;
@@ -17,7 +17,7 @@ use example_support::number::at_least;
 use example_support::{RunError, RunFolder, exit_code};
 
 use comparison::{Candidate, Comparison};
-use curve::{Points, RANGE, column};
+use curve::{Points, RANGE, column, truth};
 use report::{Figures, Report};
 
 // The system's allocator gives every large tensor back to the kernel, and page faults then double the time of a step.
@@ -60,15 +60,6 @@ struct Cli {
     json: bool,
 }
 
-/// What one candidate predicts along the range.
-#[derive(Debug)]
-pub struct Band {
-    /// Its name.
-    pub name: String,
-    /// The predictive distributions at [`grid`].
-    pub predictive: NormalMixture,
-}
-
 fn main() -> ExitCode {
     let cli = Cli::parse();
     exit_code("toy-1d", run(&cli))
@@ -82,14 +73,21 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     let mut bands = Vec::new();
     for candidate in cli.compare.candidates(&cli.method, cli.points) {
         let start = std::time::Instant::now();
-        let band = learn(&candidate, &points, cli.seed, &device)?;
-        let figure = Figures::of(&band, start.elapsed().as_secs_f64());
+        let predictive = learn(&candidate, &points, cli.seed, &device)?;
+        let seconds = start.elapsed().as_secs_f64();
+        let figure = Figures::of(candidate.name(), &predictive, seconds);
+        let band = Band::of(candidate.name(), &grid(), &predictive)?
+            .with_points(points.pairs())
+            .with_truth(grid().into_iter().map(|x| (x, truth(x))));
         eprintln!("{}: {:.1} s", figure.name, figure.seconds);
         figures.push(figure);
         bands.push(band);
     }
     let path = folder.join("bands.png");
-    plot::bands(&path, &points, &bands)?;
+    let picture = bands.into_iter().fold(Bands::new("x", "y"), Bands::panel);
+    let picture = picture.with_range(-4.0, 4.0);
+    picture.save(&path)?;
+    picture.save(path.with_extension("svg"))?;
     let report = Report {
         figures,
         plot: path,
@@ -113,11 +111,8 @@ fn learn(
     points: &Points,
     seed: u64,
     device: &Device,
-) -> Result<Band, RunError> {
-    let name = candidate.name();
+) -> Result<NormalMixture, RunError> {
     let predict = candidate.fit(&points.rows(device), seed, device);
-    match predict(&column(&grid(), device)) {
-        Ok(predictive) => Ok(Band { name, predictive }),
-        Err(error) => Err(RunError::Setting(format!("{name}: {error}"))),
-    }
+    predict(&column(&grid(), device))
+        .map_err(|error| RunError::Setting(format!("{}: {error}", candidate.name())))
 }

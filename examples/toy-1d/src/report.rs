@@ -3,11 +3,12 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use blitz_train::NormalMixture;
 use example_support::as_text;
 use serde::Serialize;
 
 use crate::curve::{is_in_gap, is_seen, truth};
-use crate::{Band, grid};
+use crate::grid;
 
 /// What one candidate came to.
 #[derive(Debug, Serialize)]
@@ -29,10 +30,10 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// Of a band along the grid.
-    pub fn of(band: &Band, seconds: f64) -> Self {
+    /// Of predictions along the grid.
+    pub fn of(name: String, predictive: &NormalMixture, seconds: f64) -> Self {
         let grid = grid();
-        let (means, stds) = (band.predictive.mean(), band.predictive.epistemic_std());
+        let (means, stds) = (predictive.mean(), predictive.epistemic_std());
         let mean_where = |values: &[f64], wanted: &dyn Fn(f64) -> bool| {
             let there = grid.iter().zip(values).filter(|(x, _)| wanted(**x));
             let (sum, count) = there.fold((0.0, 0), |(sum, count), (_, v)| (sum + v, count + 1));
@@ -48,7 +49,7 @@ impl Figures {
         let squares: Vec<f64> = errors.iter().map(|error| error * error).collect();
         let is_outside = |x: f64| !is_seen(x) && !is_in_gap(x);
         Self {
-            name: band.name.clone(),
+            name,
             std_seen: mean_where(&stds, &is_seen),
             std_gap: mean_where(&stds, &is_in_gap),
             std_outside: mean_where(&stds, &is_outside),

@@ -23,6 +23,8 @@ mod metric_functions;
 mod metric_reference;
 mod metric_theory;
 mod mixtures;
+#[cfg(feature = "plot")]
+mod plot;
 mod predict;
 mod scale_out;
 mod sgld;

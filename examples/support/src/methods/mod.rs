@@ -73,7 +73,7 @@ impl Method {
         match self {
             Self::Map | Self::Ensemble | Self::Laplace => grid(&[500, 2_000, 8_000], &[1e-4, 1e-2]),
             Self::Mfvi => grid(&[2_000, 20_000], &[1.0, 0.3]),
-            Self::Ivon => grid(&[6_000, 20_000], &[1.0, 0.3]),
+            Self::Ivon => grid(&[2_000, 6_000], &[1.0, 0.3]),
             Self::Sgld => grid(&[20_000], &[3e-3, 1e-2, 3e-2]),
             Self::Swag => grid(&[2_000, 8_000], &[1e-3, 3e-3, 1e-2]),
             Self::McDropout => grid(&[2_000, 20_000], &[0.005, 0.01, 0.05, 0.1]),
@@ -110,7 +110,12 @@ impl Method {
                 ..MeanField::default()
             }
             .fit(rows, seed, device),
-            Self::Ivon => bayesian(&ivon(rows, setting, seed, device), seed),
+            Self::Ivon => OnlineNewton {
+                steps: setting.steps,
+                temperature: setting.strength,
+                ..OnlineNewton::default()
+            }
+            .fit(rows, seed, device),
             Self::Sgld => sgld(rows, setting, seed, device),
             Self::McDropout => bayesian(&mc_dropout(rows, setting, seed, device), seed),
             Self::Laplace => laplace(rows, setting, seed, device),
@@ -197,24 +202,49 @@ impl MeanField {
     }
 }
 
-fn ivon(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Model<Net> {
-    let config = IvonConfig::new(rows.count() as f64 / setting.strength)
-        .with_beta_2(0.999)
-        .with_weight_decay(1e-3);
-    let net = config.attach(Net::new(rows.features(), &seeded(seed, device)));
-    // What has no posterior is the noise.
-    let mut adam = AdamConfig::new().init();
-    let plan = Plan {
-        steps: setting.steps,
-        rate: 0.01,
-        last_rate: 0.0,
-    };
-    let start = model(net, rows.count(), BetaSchedule::Constant(1.0), seed);
-    let update = |rate: f64, model: Model<Net>, mut grads| {
-        let model = Ivon::step(rate, model, &mut grads);
-        adam.step(0.3 * rate, model, grads)
-    };
-    finished(train(start, rows, plan, seed, update, |_, _| ()))
+/// The settings of IVON.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OnlineNewton {
+    /// Optimizer steps.
+    pub steps: usize,
+    /// The number of rows over `ess`.
+    pub temperature: f64,
+    /// The learning rate of the first step; it falls to zero along a cosine.
+    pub rate: f64,
+}
+
+impl Default for OnlineNewton {
+    fn default() -> Self {
+        Self {
+            steps: 6_000,
+            temperature: 1.0,
+            rate: 0.03,
+        }
+    }
+}
+
+impl OnlineNewton {
+    /// Trains.
+    pub fn fit(self, rows: &Rows, seed: u64, device: &Device) -> Predict {
+        let config = IvonConfig::new(rows.count() as f64 / self.temperature)
+            .with_beta_2(0.999)
+            .with_weight_decay(1e-3);
+        let net = config.attach(Net::new(rows.features(), &seeded(seed, device)));
+        // What has no posterior is the noise.
+        let mut adam = AdamConfig::new().init();
+        let plan = Plan {
+            steps: self.steps,
+            rate: self.rate,
+            last_rate: 0.0,
+        };
+        let start = model(net, rows.count(), BetaSchedule::Constant(1.0), seed);
+        let update = |rate: f64, model: Model<Net>, mut grads| {
+            let model = Ivon::step(rate, model, &mut grads);
+            adam.step(0.3 * rate, model, grads)
+        };
+        let trained = finished(train(start, rows, plan, seed, update, |_, _| ()));
+        bayesian(&trained, seed)
+    }
 }
 
 fn mc_dropout(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Model<DropoutNet> {

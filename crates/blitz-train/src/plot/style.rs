@@ -1,65 +1,36 @@
-//! Fonts, colours and axes of the plots.
+//! Colours, font and axes of the plots.
 
-use std::fs::File;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 use std::sync::Once;
 
 use plotters::prelude::*;
 use plotters::style::register_font;
-use thiserror::Error;
 
 /// Text and the like.
 pub const INK: RGBColor = RGBColor(51, 51, 51);
 /// What should not draw the eye.
 pub const FAINT: RGBColor = RGBColor(140, 140, 140);
-/// Blue and vermilion of Okabe and Ito's palette, which colour-blind readers tell apart.
+/// Of Okabe and Ito's palette, whose colours colour-blind readers tell apart.
 pub const BLUE: RGBColor = RGBColor(0, 114, 178);
 /// See [`BLUE`].
 pub const VERMILION: RGBColor = RGBColor(213, 94, 0);
+/// See [`BLUE`].
+pub const GREEN: RGBColor = RGBColor(0, 158, 115);
+/// See [`BLUE`].
+pub const PURPLE: RGBColor = RGBColor(204, 121, 167);
+/// See [`BLUE`].
+pub const ORANGE: RGBColor = RGBColor(230, 159, 0);
+/// See [`BLUE`].
+pub const SKY: RGBColor = RGBColor(86, 180, 233);
 
-/// Why there is no plot.
-#[derive(Debug, Error)]
-pub enum PlotError {
-    /// There is nothing to plot.
-    #[error("no test row to plot")]
-    NoRows,
-    /// A prediction is a NaN or an infinity.
-    #[error("the prediction for row {row} is not finite")]
-    NotFinite {
-        /// The row's number in the table.
-        row: usize,
-    },
-    /// The plot could not be drawn or written.
-    #[error("cannot write the plot {path}: {reason}", path = path.display())]
-    NotWritten {
-        /// The file that was to be written.
-        path: PathBuf,
-        /// What went wrong.
-        reason: String,
-    },
-}
+/// The colours of several curves, in turn.
+pub const CURVES: [RGBColor; 6] = [BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY];
 
-/// Runs `draw`, which is to write a bitmap to `path`, with a font to hand and the error named.
-pub fn write(
-    path: &Path,
-    draw: impl FnOnce() -> Result<(), Box<dyn std::error::Error>>,
-) -> Result<(), PlotError> {
-    let not_written = |reason: String| PlotError::NotWritten {
-        path: path.into(),
-        reason,
-    };
-    // Plotters would bury what the operating system says under four layers of its own.
-    File::create(path).map_err(|error| not_written(error.to_string()))?;
-    register_fonts();
-    draw().map_err(|error| not_written(error.to_string()))
-}
-
-/// The bitmap backend finds no font of the system's; the examples carry one.
-fn register_fonts() {
+/// Plotters' bitmaps find no font of the system's: this registers the one that the crate carries.
+pub fn register_fonts() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let font = include_bytes!("../assets/DejaVuSans.ttf");
+        let font = include_bytes!("../../assets/DejaVuSans.ttf");
         register_font("sans-serif", FontStyle::Normal, font)
             .unwrap_or_else(|_| unreachable!("the shipped font is sound"));
     });

@@ -1,0 +1,165 @@
+//! From a plot to a file.
+
+use std::error::Error;
+use std::fs::File;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use plotters::coord::Shift;
+use plotters::coord::types::RangedCoordf64;
+use plotters::prelude::*;
+
+use super::error::PlotError;
+use super::style::{FAINT, font, register_fonts, tick};
+
+/// Where plots are drawn.
+pub(super) type Area<DB> = DrawingArea<DB, Shift>;
+/// A chart with two linear axes.
+pub(super) type Chart<'a, DB> = ChartContext<'a, DB, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+pub(super) type Drawn = Result<(), Box<dyn Error>>;
+
+/// What a plot must be able to do; private, so that what a plot is stays ours.
+pub trait Draw {
+    /// Width and height in pixels.
+    fn size(&self) -> (u32, u32);
+
+    /// Draws it.
+    fn draw<DB: DrawingBackend<ErrorType: 'static>>(
+        &self,
+        root: &DrawingArea<DB, Shift>,
+    ) -> Result<(), Box<dyn Error>>;
+}
+
+/// A picture that can be written.
+pub trait Plot: Draw {
+    /// Writes it as PNG or SVG, by the path's extension.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error for another extension, and if the file can't be written.
+    fn save(&self, path: impl AsRef<Path>) -> Result<(), PlotError> {
+        let path = path.as_ref();
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        match extension.map(str::to_ascii_lowercase).as_deref() {
+            Some("png") => write(path, || {
+                painted(BitMapBackend::new(path, self.size()), self)
+            }),
+            Some("svg") => {
+                let text = self.to_svg()?;
+                std::fs::write(path, text).map_err(|error| not_written(path, &error))
+            }
+            _ => Err(PlotError::Extension { path: path.into() }),
+        }
+    }
+
+    /// The SVG itself, for a notebook or a page.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the plot can't be drawn.
+    fn to_svg(&self) -> Result<String, PlotError> {
+        register_fonts();
+        let mut text = String::new();
+        painted(SVGBackend::with_string(&mut text, self.size()), self)
+            .map_err(|error| not_written(Path::new(""), &*error))?;
+        Ok(text)
+    }
+}
+
+impl<T: Draw> Plot for T {}
+
+fn not_written(path: &Path, error: &dyn Error) -> PlotError {
+    PlotError::NotWritten {
+        path: PathBuf::from(path),
+        reason: error.to_string(),
+    }
+}
+
+fn painted<DB: DrawingBackend<ErrorType: 'static>>(
+    backend: DB,
+    plot: &(impl Draw + ?Sized),
+) -> Drawn {
+    let root = backend.into_drawing_area();
+    root.fill(&WHITE)?;
+    plot.draw(&root)?;
+    root.present()?;
+    Ok(())
+}
+
+/// Runs `draw`, which is to write a bitmap to `path`, with a font to hand and the error named: for plots of your own.
+///
+/// # Errors
+///
+/// Returns an error if the file can't be written.
+pub fn write(
+    path: &Path,
+    draw: impl FnOnce() -> Result<(), Box<dyn Error>>,
+) -> Result<(), PlotError> {
+    // Plotters would bury what the operating system says under four layers of its own.
+    File::create(path).map_err(|error| not_written(path, &error))?;
+    register_fonts();
+    draw().map_err(|error| not_written(path, &*error))
+}
+
+/// What a chart is labelled with.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Labels<'a> {
+    pub title: &'a str,
+    pub x: &'a str,
+    pub y: &'a str,
+    /// Whether the vertical axis is one of names, which have no numbers.
+    pub is_list: bool,
+}
+
+/// A chart with axes in the style of all plots.
+pub(super) fn chart<'a, DB: DrawingBackend<ErrorType: 'static>>(
+    area: &'a Area<DB>,
+    labels: Labels<'_>,
+    x: Range<f64>,
+    y: Range<f64>,
+) -> Result<Chart<'a, DB>, Box<dyn Error>> {
+    let mut builder = ChartBuilder::on(area);
+    builder
+        .margin(14)
+        .x_label_area_size(if labels.x.is_empty() { 34 } else { 56 })
+        .y_label_area_size(match (labels.is_list, labels.y.is_empty()) {
+            (true, _) => 12,
+            (false, true) => 52,
+            (false, false) => 78,
+        });
+    if !labels.title.is_empty() {
+        builder.caption(labels.title, font(22));
+    }
+    let mut chart = builder.build_cartesian_2d(x.clone(), y.clone())?;
+    chart
+        .configure_mesh()
+        .x_desc(labels.x)
+        .y_desc(labels.y)
+        .max_light_lines(0)
+        .x_labels(7)
+        .y_labels(if labels.is_list { 0 } else { 7 })
+        .x_label_formatter(&|value| tick(*value, &x))
+        .y_label_formatter(&|value| tick(*value, &y))
+        .axis_desc_style(font(19))
+        .label_style(font(16))
+        .axis_style(FAINT)
+        .bold_line_style(BLACK.mix(0.08))
+        .draw()?;
+    Ok(chart)
+}
+
+/// A legend in one corner.
+pub(super) fn legend<'a, DB: DrawingBackend<ErrorType: 'static> + 'a>(
+    chart: &mut Chart<'a, DB>,
+    position: SeriesLabelPosition,
+) -> Drawn {
+    chart
+        .configure_series_labels()
+        .position(position)
+        .margin(12)
+        .label_font(font(17))
+        .background_style(WHITE.mix(0.85))
+        .border_style(FAINT.mix(0.5))
+        .draw()?;
+    Ok(())
+}
