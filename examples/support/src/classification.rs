@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use blitz_train::NetworkPosterior;
 use blitz_train::prelude::*;
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
@@ -88,6 +89,13 @@ pub struct Settings {
     pub dashboard: bool,
 }
 
+impl Settings {
+    /// Steps of the optimizer for so many images.
+    pub fn steps(&self, images: usize) -> usize {
+        images.div_ceil(self.batch_size) * self.epochs
+    }
+}
+
 /// Trains `network` in `folder`; returns the model of the last epoch and the time it took.
 ///
 /// The test images are shown as validation and decide nothing. Asked to stop, it ends with the epoch and returns what it has.
@@ -106,7 +114,7 @@ pub fn train<N: Classifier>(
         .with_seed(settings.seed);
     let model = ElboModel::new(network, likelihood, elbo.init());
 
-    let steps = data.train.len().div_ceil(settings.batch_size) * settings.epochs;
+    let steps = settings.steps(data.train.len());
     let learning_rate = CosineAnnealingLrSchedulerConfig::new(settings.lr, steps)
         .init()
         .map_err(RunError::Setting)?;
@@ -174,6 +182,36 @@ pub fn predict<N: Classifier>(
         Tensor::cat(logits.collect(), 0)
     });
     likelihood.predictive(outputs)
+}
+
+/// What the draws of a posterior predict for images, which are scaled as the training images of `data` were.
+///
+/// # Errors
+///
+/// Returns an error if a network's output is not finite.
+pub fn predict_with<N: Classifier>(
+    posterior: &impl NetworkPosterior<N>,
+    data: &Data,
+    images: &Arc<Images>,
+    samples: usize,
+    device: &Device,
+) -> Result<CategoricalMixture, PredictError> {
+    let likelihood = CategoricalLikelihoodConfig::new(data.classes.len()).init();
+    let predictor = PredictorConfig::new(samples)
+        .with_seed(PREDICTION_SEED)
+        .init_with(posterior, &likelihood);
+    let batcher = ImageBatcher::new(images.clone(), &data.train);
+    let numbers: Vec<usize> = (0..images.len()).collect();
+    let mut all: Option<CategoricalMixture> = None;
+    for chunk in numbers.chunks(PREDICTED_AT_ONCE) {
+        let batch = batcher.batch(chunk.to_vec(), device);
+        let predicted = predictor.predict(batch.inputs)?;
+        match &mut all {
+            None => all = Some(predicted),
+            Some(all) => all.append(predicted),
+        }
+    }
+    all.ok_or(PredictError::Empty)
 }
 
 /// How good predictions are.

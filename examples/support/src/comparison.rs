@@ -78,6 +78,8 @@ impl Study<'_> {
             test_images: data.test.len(),
             weights,
             epochs: settings.epochs,
+            batch_size: settings.batch_size,
+            optimizer_steps: settings.steps(data.train.len()),
             seconds: time.as_secs_f64(),
             seconds_deterministic: twin_time.as_secs_f64(),
             disagreement: disagreement(&predictive, &labels),
@@ -109,6 +111,10 @@ pub struct Comparison {
     pub weights: usize,
     /// Passes over the training images.
     pub epochs: usize,
+    /// Images in one step.
+    pub batch_size: usize,
+    /// Steps of the optimizer, unless the training was stopped early.
+    pub optimizer_steps: usize,
     /// The time of the Bayesian training.
     pub seconds: f64,
     /// The time of the deterministic training.

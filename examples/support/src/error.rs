@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use blitz_train::blitz_core::device::DeviceError;
-use blitz_train::prelude::FitError;
+use blitz_train::prelude::{FitError, PredictError};
 use thiserror::Error;
 
 use crate::images::ImageError;
@@ -40,6 +40,9 @@ pub enum RunError {
     /// The training failed.
     #[error(transparent)]
     Fit(#[from] FitError),
+    /// A network that was trained with the settings predicts nothing.
+    #[error(transparent)]
+    Predict(#[from] PredictError),
     /// The plot failed.
     #[error(transparent)]
     Plot(#[from] PlotError),

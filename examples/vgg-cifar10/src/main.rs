@@ -5,10 +5,8 @@ mod cli;
 
 use std::process::ExitCode;
 
-use blitz_train::blitz_layers::models::{Vgg, VggConfig};
+use blitz_train::blitz_layers::models::VggConfig;
 use blitz_train::prelude::*;
-use burn::module::Module;
-use burn::tensor::Tensor;
 use clap::Parser;
 use example_support::classification::Data;
 use example_support::comparison::Study;
@@ -22,21 +20,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Images of the stand-in to train and to test on.
 const STAND_IN: [usize; 2] = [600, 200];
-
-/// A VGG network as the Learner runs it.
-#[derive(Module, Debug)]
-struct VggClassifier {
-    net: Vgg,
-}
-
-impl Network for VggClassifier {
-    type Input = Tensor<4>;
-    type Output = Tensor<2>;
-
-    fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        self.net.forward(images)
-    }
-}
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -64,9 +47,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         interrupter: &interrupter,
     };
     let config = config(cli, data.classes.len());
-    let (_, comparison) = study.run(|device| VggClassifier {
-        net: config.init(device),
-    })?;
+    let (_, comparison) = study.run(|device| config.init(device))?;
     Ok(cli.training.present(&comparison))
 }
 

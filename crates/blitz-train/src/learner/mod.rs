@@ -4,6 +4,7 @@
 
 #[cfg(feature = "train")]
 mod fit;
+mod models;
 #[cfg(feature = "train")]
 mod output;
 #[cfg(feature = "train")]

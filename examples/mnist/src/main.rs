@@ -1,4 +1,4 @@
-//! A Bayesian LeNet-5 on digits, beside its deterministic twin: error, calibration, and what can be pruned.
+//! A Bayesian LeNet-5 or perceptron on digits, beside its deterministic twin: error, calibration, and what can be pruned.
 
 mod cli;
 mod model;
@@ -14,7 +14,7 @@ use example_support::comparison::Study;
 use example_support::{RunError, digits, exit_code, stop_on_ctrl_c};
 
 use cli::{Cli, NetChoice};
-use model::{Bayes, LeNetClassifier, Mlp};
+use model::{Bayes, Mlp, lenet};
 use report::{Pruned, Report};
 
 // The system's allocator gives every large tensor back to the kernel, and page faults then double the time of a step.
@@ -30,7 +30,7 @@ const PRUNED: [f64; 5] = [0.0, 0.5, 0.75, 0.95, 0.98];
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    exit_code("lenet-mnist", run(&cli))
+    exit_code("mnist", run(&cli))
 }
 
 fn run(cli: &Cli) -> Result<String, RunError> {
@@ -51,7 +51,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         None => SHIPPED_BETA,
     }));
     let device = cli.training.device()?;
-    let folder = cli.training.folder("lenet-mnist")?;
+    let folder = cli.training.folder("mnist")?;
     let interrupter = stop_on_ctrl_c()?;
     let study = Study {
         data: &data,
@@ -62,16 +62,15 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         interrupter: &interrupter,
     };
     let (bayes, classes) = (Bayes::from(cli), data.classes.len());
+    let pixels = data.train.shape.iter().product();
+    let mlp = |units| {
+        let (bayes, sizes) = (&bayes, [pixels, units, classes]);
+        report(cli, &study, move |device| Mlp::new(bayes, sizes, device))
+    };
     let report = match cli.net {
-        NetChoice::Lenet => report(cli, &study, |device| {
-            LeNetClassifier::new(&bayes, classes, device)
-        })?,
-        NetChoice::Mlp => {
-            let pixels = data.train.shape.iter().product();
-            report(cli, &study, |device| {
-                Mlp::new(&bayes, pixels, classes, device)
-            })?
-        }
+        NetChoice::Lenet5 => report(cli, &study, |device| lenet(&bayes, classes, device))?,
+        NetChoice::Mlp400 => mlp(400)?,
+        NetChoice::Mlp1200 => mlp(1200)?,
     };
     Ok(cli.training.present(&report))
 }

@@ -35,35 +35,16 @@ impl From<&Cli> for Bayes {
     }
 }
 
-/// LeNet-5 as the Learner runs it.
-#[derive(Module, Debug)]
-pub struct LeNetClassifier {
-    net: LeNet,
+/// A new LeNet-5.
+pub fn lenet(bayes: &Bayes, classes: usize, device: &Device) -> LeNet {
+    LeNetConfig::new(classes)
+        .with_posterior(bayes.posterior.clone())
+        .with_prior(bayes.prior.clone())
+        .with_estimator(bayes.estimator)
+        .init(device)
 }
 
-impl LeNetClassifier {
-    /// A new network.
-    pub fn new(bayes: &Bayes, classes: usize, device: &Device) -> Self {
-        let config = LeNetConfig::new(classes)
-            .with_posterior(bayes.posterior.clone())
-            .with_prior(bayes.prior.clone())
-            .with_estimator(bayes.estimator);
-        Self {
-            net: config.init(device),
-        }
-    }
-}
-
-impl Network for LeNetClassifier {
-    type Input = Tensor<4>;
-    type Output = Tensor<2>;
-
-    fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        self.net.forward(images)
-    }
-}
-
-/// Pixels → 400 → 400 → classes.
+/// Pixels → units → units → classes.
 #[derive(Module, Debug)]
 pub struct Mlp {
     hidden: [BayesianLinear; 2],
@@ -71,9 +52,8 @@ pub struct Mlp {
 }
 
 impl Mlp {
-    /// A new network for images of `pixels` pixels.
-    pub fn new(bayes: &Bayes, pixels: usize, classes: usize, device: &Device) -> Self {
-        const UNITS: usize = 400;
+    /// A new network with these numbers of pixels, hidden units and classes.
+    pub fn new(bayes: &Bayes, [pixels, units, classes]: [usize; 3], device: &Device) -> Self {
         let layer = |inputs, outputs| {
             BayesianLinearConfig::new(inputs, outputs)
                 .with_posterior(bayes.posterior.clone())
@@ -82,8 +62,8 @@ impl Mlp {
                 .init(device)
         };
         Self {
-            hidden: [layer(pixels, UNITS), layer(UNITS, UNITS)],
-            output: layer(UNITS, classes),
+            hidden: [layer(pixels, units), layer(units, units)],
+            output: layer(units, classes),
         }
     }
 }

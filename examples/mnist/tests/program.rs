@@ -3,7 +3,7 @@
 use example_support::program::{Program, assert_png};
 
 const PROGRAM: Program = Program {
-    path: env!("CARGO_BIN_EXE_lenet-mnist"),
+    path: env!("CARGO_BIN_EXE_mnist"),
     settings: &["--limit", "96", "--epochs", "1", "--predict-samples", "2"],
 };
 
@@ -31,7 +31,14 @@ fn every_prior_and_estimator_trains_the_perceptron() {
         ("mixture", "local"),
         ("normal", "flipout"),
     ] {
-        let settings = ["--net", "mlp", "--prior", prior, "--estimator", estimator];
+        let settings = [
+            "--net",
+            "mlp400",
+            "--prior",
+            prior,
+            "--estimator",
+            estimator,
+        ];
         let report = PROGRAM.report(out.path(), &settings);
         assert_eq!(
             report["weights"],

@@ -6,13 +6,13 @@ use clap::{Parser, ValueEnum};
 use example_support::TrainingArgs;
 use example_support::number::{at_least, not_negative, positive};
 
-/// Trains a Bayesian LeNet-5 on digits and compares its error and calibration with its deterministic twin's.
+/// Trains a Bayesian LeNet-5 or perceptron on digits and compares its error and calibration with its deterministic twin's.
 ///
 /// Without options it learns the 1,797 digits of 8×8 pixels that the program carries with it. For MNIST, name a folder
 /// with its four IDX files.
 #[derive(Debug, Clone, Parser)]
 #[command(
-    name = "lenet-mnist",
+    name = "mnist",
     version,
     args_override_self = true,
     mut_arg("epochs", |arg| arg.default_value("30")),
@@ -38,7 +38,7 @@ pub struct Cli {
     pub validate: bool,
 
     /// The network.
-    #[arg(long, value_enum, default_value_t = NetChoice::Lenet)]
+    #[arg(long, value_enum, default_value_t = NetChoice::Lenet5)]
     pub net: NetChoice,
 
     /// The prior of the weights.
@@ -69,9 +69,11 @@ pub struct Cli {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum NetChoice {
     /// LeNet-5.
-    Lenet,
+    Lenet5,
     /// Two hidden layers of 400 rectified units, as in Blundell et al. (2015).
-    Mlp,
+    Mlp400,
+    /// Two of 1200.
+    Mlp1200,
 }
 
 /// A prior, as `--prior` takes it.
@@ -112,7 +114,7 @@ mod tests {
             ("--beta -1", "finite number of at least 0"),
             ("--limit 0", "whole number of at least 1"),
         ] {
-            let command = std::iter::once("lenet-mnist").chain(arguments.split(' '));
+            let command = std::iter::once("mnist").chain(arguments.split(' '));
             let message = Cli::try_parse_from(command).unwrap_err().to_string();
             assert!(message.contains(reason), "{message}");
         }
