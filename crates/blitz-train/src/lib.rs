@@ -10,6 +10,7 @@
 //! - [`metric`]: proper scores, calibration errors, intervals, selective prediction and out-of-distribution detection, as
 //!   functions; [`NllMetric`], [`KlMetric`], [`RmseMetric`], [`CoverageMetric`], [`BrierMetric`], [`EceMetric`] for Burn's
 //!   dashboard; [`EpochLines`] for a log.
+//! - [`Ivon`], [`Sgld`] with [`Chain`], [`Swag`], [`Ensemble`]: other ways to draws of a network.
 //! - `laplace` (with `train`): normal posteriors of the last layer or of all weights of a network trained without one.
 //! - `plot` (a feature): bands, intervals, reliability, risk–coverage, posteriors, training curves, as PNG and SVG.
 //! - [`calibration`] after training: temperature and vector scaling, isotonic regression, conformal intervals and sets.
@@ -123,6 +124,11 @@ struct LaplacePage;
 #[cfg(all(doctest, feature = "train"))]
 #[doc = include_str!("../../../docs/start.md")]
 struct StartPage;
+
+/// The code of `docs/plots.md`, likewise.
+#[cfg(all(doctest, feature = "train", feature = "plot"))]
+#[doc = include_str!("../../../docs/plots.md")]
+struct PlotsPage;
 
 /// The code of `docs/methods.md`, likewise.
 #[cfg(all(doctest, feature = "train"))]
