@@ -158,7 +158,7 @@ fn feed_forward(
 impl LeNet {
     fn forward(&self, images: Tensor<4>) -> Tensor<2> {
         let x = self.convolutions.iter().fold(images, |x, convolution| {
-            self.pool.forward(relu(convolution.forward(x)))
+            relu(self.pool.forward(convolution.forward(x)))
         });
         let x = x.flatten::<2>(1, 3);
         feed_forward(x, 3, |i, x| self.linears[i].forward(x))

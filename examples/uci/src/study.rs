@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use blitz_train::calibration::QuantileRecalibration;
-use blitz_train::metric::{interval_coverage, normal_mixture_crps, rmse, sharpness};
+use blitz_train::metric::{interval_coverage, rmse, sharpness};
 use burn::tensor::Device;
 use example_support::methods::{Method, Rows, Scales, Setting};
 use example_support::tabular::{Split, Table};
@@ -100,16 +100,11 @@ pub fn run(
             .filter(|(y, (low, high))| (low..=high).contains(y));
         inside.count() as f64 / targets.len() as f64
     });
-    let (means, stds): (Vec<f64>, Vec<f64>) = predictive
-        .components()
-        .flatten()
-        .map(|normal| (normal.mean, normal.std))
-        .unzip();
     Ok(Scores {
         split: index,
         rmse: rmse(&predictive.mean(), &targets),
         ll: mean(&predictive.log_density(&targets)),
-        crps: normal_mixture_crps(&means, &stds, predictive.draws(), &targets),
+        crps: predictive.crps(&targets),
         coverage: LEVELS.map(|level| interval_coverage(&predictive.interval(level), &targets)),
         calibrated_coverage: calibrated,
         width_95: sharpness(&predictive.interval(0.95)),

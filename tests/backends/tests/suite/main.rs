@@ -4,6 +4,7 @@
 #![cfg(feature = "flex")]
 
 mod devices;
+mod draws;
 mod noise;
 mod saved;
 mod step;
