@@ -19,7 +19,9 @@ fn a_run_compares_three_networks_prunes_and_leaves_a_plot_and_a_model() {
     // Nothing removed is the network itself.
     assert_eq!(error(&pruned[0]["draws"]), error(&rows[0]));
     assert_eq!(error(&pruned[0]["mean"]), error(&rows[1]));
-    assert_png(&report["plot"]);
+    for plot in ["plot", "reliability", "posterior"] {
+        assert_png(&report[plot]);
+    }
     assert!(out.path().join("1/model.bpk").is_file());
 }
 

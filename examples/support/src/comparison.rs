@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use blitz_train::plot::{Plot, PosteriorPlot, ReliabilityDiagram};
 use blitz_train::prelude::*;
 use burn::tensor::Device;
 use burn::train::Interrupter;
@@ -10,6 +11,9 @@ use serde::Serialize;
 
 use crate::classification::{self, Classifier, Data, Model, Scores, Settings, predict};
 use crate::{RunError, RunFolder, unsure};
+
+/// Bins of the reliability diagram, as many as of the calibration error.
+const RELIABILITY_BINS: usize = 15;
 
 /// What the trainings of a run share.
 #[expect(
@@ -71,6 +75,14 @@ impl Study<'_> {
         ];
         let plot = self.folder.join("unsure.png");
         unsure::most_unsure(&plot, data, &predictive)?;
+        let reliability = self.folder.join("reliability.png");
+        ReliabilityDiagram::of(&predictive, &labels, RELIABILITY_BINS)?
+            .with_title(format!("{}, Bayesian", data.name))
+            .save(&reliability)?;
+        let posterior = self.folder.join("posterior.png");
+        PosteriorPlot::of(&model.network)?
+            .with_title("5th to 95th percentile of each layer's weights, box from 25th to 75th")
+            .save(&posterior)?;
         let model_file = self.folder.save(model.clone(), "model.bpk")?;
         let comparison = Comparison {
             data: data.name.clone(),
@@ -87,6 +99,8 @@ impl Study<'_> {
             seed: settings.seed,
             device: format!("{:?}", self.device),
             plot,
+            reliability,
+            posterior,
             model: model_file,
         };
         Ok((model, comparison))
@@ -127,9 +141,15 @@ pub struct Comparison {
     pub seed: u64,
     /// The device.
     pub device: String,
-    /// The plot.
+    /// The plot of the images that the draws agree about least.
     #[serde(serialize_with = "crate::as_text")]
     pub plot: PathBuf,
+    /// The reliability diagram of the Bayesian network.
+    #[serde(serialize_with = "crate::as_text")]
+    pub reliability: PathBuf,
+    /// The plot of its posterior's deviations and signal-to-noise ratios.
+    #[serde(serialize_with = "crate::as_text")]
+    pub posterior: PathBuf,
     /// The saved model.
     #[serde(serialize_with = "crate::as_text")]
     pub model: PathBuf,
@@ -193,6 +213,8 @@ impl fmt::Display for Comparison {
             )?;
         }
         writeln!(f, "\n  the least sure   {}", self.plot.display())?;
+        writeln!(f, "  reliability      {}", self.reliability.display())?;
+        writeln!(f, "  posterior        {}", self.posterior.display())?;
         write!(f, "  model            {}", self.model.display())
     }
 }
