@@ -163,7 +163,7 @@ impl Draw for PosteriorPlot {
             self.panel(area, labels, colour, numbers)?;
         }
         for (row, layer) in self.layers.iter().enumerate() {
-            let y = 14 + (ROW as i32) * row as i32 + 8;
+            let y = 14 + (ROW as i32) * row as i32 + 12;
             names.draw(&Text::new(shortened(&layer.path), (20, y), font(17)))?;
         }
         Ok(())
