@@ -190,6 +190,10 @@ impl Bands {
 }
 
 impl Draw for Bands {
+    fn contents(&self) -> (&'static str, usize) {
+        ("panel", self.panels.len())
+    }
+
     fn size(&self) -> (u32, u32) {
         let (width, height) = self.panel_size();
         (

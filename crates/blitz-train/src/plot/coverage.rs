@@ -89,6 +89,10 @@ impl CoveragePlot {
 }
 
 impl Draw for CoveragePlot {
+    fn contents(&self) -> (&'static str, usize) {
+        ("curve", self.curves.len())
+    }
+
     fn size(&self) -> (u32, u32) {
         (720, 680)
     }

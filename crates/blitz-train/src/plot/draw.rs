@@ -20,6 +20,9 @@ pub(super) type Drawn = Result<(), Box<dyn Error>>;
 
 /// What a plot must be able to do; private, so that what a plot is stays ours.
 pub trait Draw {
+    /// What there is to show; nothing is refused.
+    fn contents(&self) -> (&'static str, usize);
+
     /// Width and height in pixels.
     fn size(&self) -> (u32, u32);
 
@@ -36,8 +39,9 @@ pub trait Plot: Draw {
     ///
     /// # Errors
     ///
-    /// Returns an error for another extension, and if the file can't be written.
+    /// Returns an error for another extension, if there is nothing to show, and if the file can't be written.
     fn save(&self, path: impl AsRef<Path>) -> Result<(), PlotError> {
+        check_contents(self)?;
         let path = path.as_ref();
         let extension = path.extension().and_then(|extension| extension.to_str());
         match extension.map(str::to_ascii_lowercase).as_deref() {
@@ -56,8 +60,9 @@ pub trait Plot: Draw {
     ///
     /// # Errors
     ///
-    /// Returns an error if the plot can't be drawn.
+    /// Returns an error if there is nothing to show, or if the plot can't be drawn.
     fn to_svg(&self) -> Result<String, PlotError> {
+        check_contents(self)?;
         register_fonts();
         let mut text = String::new();
         painted(SVGBackend::with_string(&mut text, self.size()), self)
@@ -67,6 +72,13 @@ pub trait Plot: Draw {
 }
 
 impl<T: Draw> Plot for T {}
+
+fn check_contents(plot: &(impl Draw + ?Sized)) -> Result<(), PlotError> {
+    match plot.contents() {
+        (what, 0) => Err(PlotError::Empty { what }),
+        _ => Ok(()),
+    }
+}
 
 fn not_written(path: &Path, error: &dyn Error) -> PlotError {
     PlotError::NotWritten {

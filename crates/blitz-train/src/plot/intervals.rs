@@ -184,6 +184,10 @@ impl Styles {
 }
 
 impl Draw for IntervalPlot {
+    fn contents(&self) -> (&'static str, usize) {
+        ("prediction", self.rows.len())
+    }
+
     fn size(&self) -> (u32, u32) {
         (1400, 900)
     }

@@ -135,6 +135,10 @@ const REST: u32 = 130;
 const NAMES: i32 = 330;
 
 impl Draw for PosteriorPlot {
+    fn contents(&self) -> (&'static str, usize) {
+        ("weight with a posterior", self.layers.len())
+    }
+
     fn size(&self) -> (u32, u32) {
         (1240, REST + ROW * self.layers.len() as u32)
     }

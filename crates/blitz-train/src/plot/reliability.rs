@@ -87,6 +87,10 @@ impl ReliabilityDiagram {
 }
 
 impl Draw for ReliabilityDiagram {
+    fn contents(&self) -> (&'static str, usize) {
+        ("prediction", self.filled().count())
+    }
+
     fn size(&self) -> (u32, u32) {
         (720, 840)
     }

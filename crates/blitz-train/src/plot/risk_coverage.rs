@@ -65,6 +65,10 @@ impl RiskCoveragePlot {
 }
 
 impl Draw for RiskCoveragePlot {
+    fn contents(&self) -> (&'static str, usize) {
+        ("curve", self.curves.len())
+    }
+
     fn size(&self) -> (u32, u32) {
         (900, 620)
     }

@@ -100,6 +100,10 @@ impl TrainingCurves {
 }
 
 impl Draw for TrainingCurves {
+    fn contents(&self) -> (&'static str, usize) {
+        ("curve", self.nll.len() + self.kl.len())
+    }
+
     fn size(&self) -> (u32, u32) {
         (1240, 500)
     }

@@ -278,6 +278,9 @@ fn training_curves_have_two_panels() {
         3
     );
     assert!(svg.contains("KL, nats") && svg.contains("validation"));
+    // One of the two is enough.
+    let alone = TrainingCurves::new("step").nll("train", &[0.5]).unwrap();
+    assert!(alone.to_svg().unwrap().contains("train"));
 }
 
 #[test]
@@ -305,6 +308,22 @@ fn what_cannot_be_shown_is_refused_with_the_reason() {
         .kl("KL", &[1.0, f64::INFINITY])
         .unwrap_err();
     assert_eq!(message(error), "KL 1 is not finite");
+    let nothing = [
+        (Bands::new("x", "y").to_svg(), "panel"),
+        (CoveragePlot::new().to_svg(), "curve"),
+        (RiskCoveragePlot::new("loss").to_svg(), "curve"),
+        (TrainingCurves::new("epoch").to_svg(), "curve"),
+        (
+            ReliabilityDiagram::from_bins(Vec::new()).to_svg(),
+            "prediction",
+        ),
+    ];
+    for (plot, what) in nothing {
+        assert_eq!(
+            message(plot.unwrap_err()),
+            format!("there is no {what} to plot")
+        );
+    }
     let deterministic = burn::nn::LinearConfig::new(2, 2).init(&Device::flex());
     let error = PosteriorPlot::of(&deterministic).unwrap_err();
     assert_eq!(
