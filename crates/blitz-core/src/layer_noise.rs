@@ -5,10 +5,13 @@ use burn::module::{Flag, Module, Param};
 use crate::draw::{self, Request};
 use crate::noise_source::Noise;
 
+/// What Burn tells a visitor of a field of [`LayerNoise`].
+pub(crate) const CONTAINER: &str = "Struct:LayerNoise";
+
 /// The noise of a layer that is random itself, such as dropout that goes on in prediction: by the open draw, as weights are.
 ///
-/// A layer holds one in a field, and asks it at each forward pass. The field is best called `bayes`: then
-/// [`freeze_sampling_group`](crate::BayesianModule::freeze_sampling_group) knows the layer by its own path, as it does a weight. Has no parameters, and no part in the KL.
+/// A layer holds one in a field, and asks it at each forward pass. [`freeze_sampling_group`](crate::BayesianModule::freeze_sampling_group) knows the layer by its own
+/// path. Has no parameters, and no part in the KL.
 ///
 /// ```
 /// use blitz_core::{LayerNoise, prelude::*};
@@ -17,11 +20,11 @@ use crate::noise_source::Noise;
 ///
 /// /// Multiplies by `1 + N(0, 1)`.
 /// #[derive(Module, Debug)]
-/// struct Jitter { bayes: LayerNoise }
+/// struct Jitter { noise: LayerNoise }
 ///
 /// impl Jitter {
 ///     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-///         match self.bayes.take(x.shape().num_elements()) {
+///         match self.noise.take(x.shape().num_elements()) {
 ///             None => x,
 ///             Some(mut noise) => x.clone() * (noise.standard_normal(&x) + 1.0),
 ///         }
@@ -29,7 +32,7 @@ use crate::noise_source::Noise;
 /// }
 ///
 /// let x = Tensor::<2>::ones([2, 3], &Device::flex());
-/// let layer = Jitter { bayes: LayerNoise::new() };
+/// let layer = Jitter { noise: LayerNoise::new() };
 /// let draw = |index| layer.with_draw(7, index, |layer| layer.forward(x.clone()).into_data());
 /// assert_eq!(draw(0), draw(0));
 /// assert_ne!(draw(0), draw(1));

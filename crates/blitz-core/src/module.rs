@@ -7,6 +7,7 @@ use crate::convert::{BayesianizeConfig, BayesianizeError, attach};
 use crate::draw::Draw;
 use crate::inventory::{Inventory, trains};
 use crate::kl::{KlScope, KlSink, KlTerm};
+use crate::layer_noise;
 use crate::moped::MopedConfig;
 use crate::posterior::{Posterior, WeightInfo};
 use crate::prior::Prior;
@@ -377,8 +378,8 @@ struct SetSampling {
     path: Vec<String>,
     /// The parameter met last: Burn visits it right before what is attached to it.
     last: Option<burn::module::ParamId>,
-    /// How many attachments the traversal is in.
-    attached: usize,
+    /// For each component of the path, whether it is a field of a [`LayerNoise`](crate::LayerNoise).
+    of_layer_noise: Vec<bool>,
 }
 
 impl SetSampling {
@@ -388,7 +389,7 @@ impl SetSampling {
             group,
             path: Vec::new(),
             last: None,
-            attached: 0,
+            of_layer_noise: Vec::new(),
         }
     }
 }
@@ -396,12 +397,13 @@ impl SetSampling {
 impl ModuleMapper for SetSampling {
     fn enter_module(&mut self, name: &str, container_type: &str) {
         self.path.push(name.to_string());
-        self.attached += usize::from(container_type == "Reparameterization");
+        self.of_layer_noise
+            .push(container_type == layer_noise::CONTAINER);
     }
 
-    fn exit_module(&mut self, _name: &str, container_type: &str) {
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
         self.path.pop();
-        self.attached -= usize::from(container_type == "Reparameterization");
+        self.of_layer_noise.pop();
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
@@ -412,15 +414,14 @@ impl ModuleMapper for SetSampling {
     }
 
     fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
-        let Some(depth) = self.path.iter().position(|component| component == NAME) else {
-            return flag;
+        let attached = self.path.iter().position(|component| component == NAME);
+        let (depth, id) = match (self.of_layer_noise.last(), attached) {
+            // A layer that is random itself is known by its own path, without the fields of its noise, and by its flag.
+            (Some(true), _) => (self.path.len().saturating_sub(2), Some(flag.id)),
+            (_, Some(depth)) => (depth, self.last),
+            _ => return flag,
         };
         let path = self.path[..depth].join(".");
-        // A layer that is random itself is known by its own flag.
-        let id = match self.attached {
-            0 => Some(flag.id),
-            _ => self.last,
-        };
         match id {
             Some(id) if self.group.matches(&id, Some(&path)) => flag.with_value(self.sampling),
             _ => flag,

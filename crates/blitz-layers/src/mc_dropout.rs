@@ -57,7 +57,7 @@ pub struct McDropout {
     /// Axes along which all elements share one mask.
     #[module(skip)]
     pub shared_axes: Vec<usize>,
-    bayes: LayerNoise,
+    noise: LayerNoise,
 }
 
 impl McDropoutConfig {
@@ -75,7 +75,7 @@ impl McDropoutConfig {
         McDropout {
             prob: self.prob,
             shared_axes: self.shared_axes.clone(),
-            bayes: LayerNoise::new(),
+            noise: LayerNoise::new(),
         }
     }
 }
@@ -107,7 +107,7 @@ impl McDropout {
         if self.prob == 0.0 {
             return input;
         }
-        let Some(mut noise) = self.bayes.take(shape.iter().product()) else {
+        let Some(mut noise) = self.noise.take(shape.iter().product()) else {
             return input;
         };
         let kept = 1.0 - self.prob;
@@ -117,7 +117,7 @@ impl McDropout {
 
     /// Whether the layer drops anything; see [`freeze_sampling`](blitz_core::BayesianModule::freeze_sampling).
     pub fn is_sampling(&self) -> bool {
-        self.bayes.is_sampling()
+        self.noise.is_sampling()
     }
 }
 
