@@ -89,7 +89,7 @@ impl Weight {
 }
 
 /// Whether an optimizer updates the parameter in training, whichever mode the module is in now.
-pub(crate) fn trains<const D: usize>(param: &Param<Tensor<D>>) -> bool {
+pub fn trains<const D: usize>(param: &Param<Tensor<D>>) -> bool {
     inspect(param).0
 }
 

@@ -4,6 +4,7 @@ use burn::module::{Flag, Module, Param};
 
 use crate::draw::{self, Request};
 use crate::noise_source::Noise;
+use crate::variational::is_configured;
 
 /// What Burn tells a visitor of a field of [`LayerNoise`].
 pub(crate) const CONTAINER: &str = "Struct:LayerNoise";
@@ -64,8 +65,7 @@ impl LayerNoise {
 
     /// Whether there is noise, in training and in prediction; see [`freeze_sampling`](crate::BayesianModule::freeze_sampling).
     pub fn is_sampling(&self) -> bool {
-        // As for a weight: `valid()` switches flags off, `train()` restores what was configured.
-        Module::train(self.sampling.clone()).base().is_enabled()
+        is_configured(&self.sampling)
     }
 }
 

@@ -59,6 +59,7 @@ mod variational;
 pub use convert::{BayesianizeConfig, BayesianizeError, BuiltinVariational, WeightRule};
 pub use draw::{Draw, DrawnWeight, is_open as draw_is_open, seed};
 pub use filter::WeightFilter;
+pub use inventory::trains;
 pub use kl::{KlEstimator, KlTerm};
 pub use layer_noise::LayerNoise;
 pub use module::BayesianModule;

@@ -15,6 +15,12 @@ use crate::survey;
 /// The path component of a posterior's parameters: `fc.weight` has its ρ at `fc.weight.bayes.posterior.rho`.
 pub(crate) const NAME: &str = "bayes";
 
+/// Whether a flag is on, whatever mode its module is in: `valid()` switches flags off for prediction, where sampling must go on, and `train()`
+/// restores what was configured.
+pub(crate) fn is_configured(flag: &Param<Flag>) -> bool {
+    Module::train(flag.clone()).base().is_enabled()
+}
+
 /// A posterior and its prior, attached to a parameter whose stored tensor is the posterior's location μ.
 ///
 /// `Param::val` of such a parameter is a sample of the weight (or its mean, see [`Draw`](crate::Draw)); `Param::base` is μ.
@@ -90,9 +96,7 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
     /// Whether the weight is sampled, in training and in prediction; see
     /// [`freeze_sampling`](crate::BayesianModule::freeze_sampling).
     pub fn is_sampling(&self) -> bool {
-        // `valid()` switches flags off for prediction, where sampling must go on, and `train()` restores what was
-        // configured: this asks for the latter.
-        Module::train(self.sampling.clone()).base().is_enabled()
+        is_configured(&self.sampling)
     }
 
     /// The noise of the weight in the innermost draw or, without one, the next of the process-wide stream.

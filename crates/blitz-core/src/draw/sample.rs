@@ -125,13 +125,12 @@ pub(crate) fn kept_kl(id: ParamId, device: &Device) -> Option<KlTerm> {
 pub(crate) fn activation_noise(id: ParamId, elements: usize) -> Noise {
     let taken = with_sample(|sample| {
         let key = sample.key(id);
-        let next = sample.activations.entry(id).or_default();
-        let start = *next;
-        *next += (elements as u64).next_multiple_of(4);
-        (key, start)
+        (
+            key,
+            take(sample.activations.entry(id).or_default(), elements),
+        )
     });
-    let (key, start) = taken.unwrap_or_else(|| (fresh_key(), 0));
-    Noise::starting_at(activation_key(key), start)
+    apart(taken, ACTIVATION_STREAM)
 }
 
 /// Noise of `elements` values for the layer whose identity is `id`: each call of the layer in one draw reads further.
@@ -139,26 +138,26 @@ pub(crate) fn layer_noise(id: ParamId, elements: usize) -> Noise {
     let taken = with_sample(|sample| {
         let new = sample.layers.len() as u32;
         let (number, next) = sample.layers.entry(id).or_insert((new, 0));
-        let start = *next;
-        *next += (elements as u64).next_multiple_of(4);
-        let key = NoiseKey::new(sample.seed, sample.index, *number | LAYER_STREAM);
-        (key, start)
+        let key = NoiseKey::new(sample.seed, sample.index, *number);
+        (key, take(next, elements))
     });
-    let (key, start) = taken.unwrap_or_else(|| {
-        let key = fresh_key();
-        (
-            NoiseKey::new(key.seed, key.index, key.stream | LAYER_STREAM),
-            0,
-        )
-    });
-    Noise::starting_at(key, start)
+    apart(taken, LAYER_STREAM)
+}
+
+/// Where so many elements begin; the next ones begin on fresh words.
+fn take(next: &mut u64, elements: usize) -> u64 {
+    let start = *next;
+    *next += (elements as u64).next_multiple_of(4);
+    start
+}
+
+/// What was taken of a draw or, without one, the next of the process-wide stream, in the streams that this bit keeps apart.
+fn apart(taken: Option<(NoiseKey, u64)>, bit: u32) -> Noise {
+    let (key, start) = taken.unwrap_or_else(|| (fresh_key(), 0));
+    Noise::starting_at(NoiseKey::new(key.seed, key.index, key.stream | bit), start)
 }
 
 /// The same stream from its beginning, at each call.
 pub(crate) fn repeated_activation_noise(id: ParamId) -> Noise {
-    Noise::new(activation_key(noise_key(id)))
-}
-
-fn activation_key(key: NoiseKey) -> NoiseKey {
-    NoiseKey::new(key.seed, key.index, key.stream | ACTIVATION_STREAM)
+    apart(Some((noise_key(id), 0)), ACTIVATION_STREAM)
 }

@@ -1,18 +1,10 @@
 //! The moments of a network's weights.
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use blitz_layers::blitz_core::trains;
+use burn::module::{ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Tensor, s};
 
 use super::fixed;
-
-/// Whether an optimizer updates the parameter, whichever mode the module is in now.
-fn trains<const D: usize>(param: &Param<Tensor<D>>) -> bool {
-    match param.base().is_autodiff() {
-        true => param.is_require_grad(),
-        // Without autodiff no tensor requires a gradient; what the parameter was configured for shows in training mode.
-        false => Module::train(param.clone()).is_require_grad(),
-    }
-}
 
 fn flat<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
     let tensor = match tensor.is_autodiff() {
