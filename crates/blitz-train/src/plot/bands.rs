@@ -3,7 +3,7 @@
 use plotters::prelude::*;
 
 use super::draw::{Area, Draw, Drawn, Labels, chart};
-use super::error::{PlotError, check_finite, check_length};
+use super::error::{PlotError, check_finite, check_one_each};
 use super::style::{BLUE, INK, VERMILION, font, padded};
 use crate::predict::{Component, Mixture};
 
@@ -31,8 +31,7 @@ impl Band {
         predictive: &Mixture<C>,
     ) -> Result<Self, PlotError> {
         check_finite("place", x)?;
-        let predicted = predictive.len() * predictive.targets();
-        check_length("places", predicted, x.len())?;
+        check_one_each("places", predictive, x.len())?;
         let mean = predictive.mean();
         check_finite("prediction", &mean)?;
         let ends = mean.iter().zip(predictive.epistemic_std());
@@ -118,16 +117,16 @@ impl Bands {
     }
 
     fn columns(&self) -> usize {
-        self.panels.len().clamp(1, 4)
+        self.panels.len().min(4)
     }
 
     fn rows(&self) -> usize {
-        self.panels.len().div_ceil(self.columns()).max(1)
+        self.panels.len().div_ceil(self.columns())
     }
 
     fn panel_size(&self) -> (u32, u32) {
         match self.panels.len() {
-            0 | 1 => (900, 560),
+            1 => (900, 560),
             2 => (640, 440),
             _ => (440, 330),
         }

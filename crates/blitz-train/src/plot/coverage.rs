@@ -2,9 +2,9 @@
 
 use plotters::prelude::*;
 
-use super::draw::{Area, Draw, Drawn, Labels, chart, legend};
-use super::error::{PlotError, check_finite, check_length};
-use super::style::{CURVES, FAINT};
+use super::draw::{Area, Draw, Drawn, Labels, chart, curves};
+use super::error::{PlotError, check_finite, check_one_each};
+use super::style::FAINT;
 use crate::predict::{Component, Mixture};
 
 /// The share of targets that central intervals hold, against the share that they promise: on the diagonal for a calibrated regression, below it for one that is too sure,
@@ -62,8 +62,7 @@ impl CoveragePlot {
         targets: &[f64],
     ) -> Result<Self, PlotError> {
         check_finite("target", targets)?;
-        let predicted = predictive.len() * predictive.targets();
-        check_length("targets", predicted, targets.len())?;
+        check_one_each("targets", predictive, targets.len())?;
         // A central interval of level l holds what lies within l / 2 of the middle of the distribution function.
         let mut levels: Vec<f64> = predictive
             .cdf(targets)
@@ -107,13 +106,8 @@ impl Draw for CoveragePlot {
         let mut chart = chart(root, labels, 0.0..1.0, 0.0..1.0)?;
         let diagonal = [(0.0, 0.0), (1.0, 1.0)];
         chart.draw_series(LineSeries::new(diagonal, FAINT.stroke_width(2)))?;
-        for ((name, points), colour) in self.curves.iter().zip(CURVES.iter().cycle()) {
-            let style = colour.stroke_width(2);
-            chart
-                .draw_series(LineSeries::new(points.iter().copied(), style))?
-                .label(name.as_str())
-                .legend(move |(x, y)| PathElement::new([(x, y), (x + 22, y)], style));
-        }
-        legend(&mut chart, SeriesLabelPosition::UpperLeft)
+        let named = self.curves.iter();
+        let named = named.map(|(name, points)| (name.clone(), points.iter().copied()));
+        curves(&mut chart, named, SeriesLabelPosition::UpperLeft)
     }
 }

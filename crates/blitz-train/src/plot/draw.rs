@@ -10,7 +10,7 @@ use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
 use super::error::PlotError;
-use super::style::{FAINT, font, register_fonts, tick};
+use super::style::{CURVES, FAINT, font, register_fonts, tick};
 
 /// Where plots are drawn.
 pub(super) type Area<DB> = DrawingArea<DB, Shift>;
@@ -20,7 +20,7 @@ pub(super) type Drawn = Result<(), Box<dyn Error>>;
 
 /// What a plot must be able to do; private, so that what a plot is stays ours.
 pub trait Draw {
-    /// What there is to show; nothing is refused.
+    /// What there is to show, and how many of it; none is refused.
     fn contents(&self) -> (&'static str, usize);
 
     /// Width and height in pixels.
@@ -160,11 +160,23 @@ pub(super) fn chart<'a, DB: DrawingBackend<ErrorType: 'static>>(
     Ok(chart)
 }
 
-/// A legend in one corner.
-pub(super) fn legend<'a, DB: DrawingBackend<ErrorType: 'static> + 'a>(
+/// Named curves in the colours of [`CURVES`], and their legend in one corner.
+pub(super) fn curves<'a, DB, I>(
     chart: &mut Chart<'a, DB>,
+    curves: impl IntoIterator<Item = (String, I)>,
     position: SeriesLabelPosition,
-) -> Drawn {
+) -> Drawn
+where
+    DB: DrawingBackend<ErrorType: 'static> + 'a,
+    I: Iterator<Item = (f64, f64)>,
+{
+    for ((name, points), colour) in curves.into_iter().zip(CURVES.iter().cycle()) {
+        let style = colour.stroke_width(2);
+        chart
+            .draw_series(LineSeries::new(points, style))?
+            .label(name)
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 22, y)], style));
+    }
     chart
         .configure_series_labels()
         .position(position)

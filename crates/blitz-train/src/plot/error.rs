@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::error::InputError;
+use crate::predict::{Component, Mixture};
 
 /// Why there is no plot.
 #[derive(Debug, Error)]
@@ -62,6 +63,15 @@ pub(super) fn check_finite(what: &'static str, values: &[f64]) -> Result<(), Plo
         Some(index) => Err(PlotError::NotFinite { what, index }),
         None => Ok(()),
     }
+}
+
+/// An error unless there is one for each prediction.
+pub(super) fn check_one_each<C: Component>(
+    what: &'static str,
+    predictive: &Mixture<C>,
+    got: usize,
+) -> Result<(), PlotError> {
+    check_length(what, predictive.len(), got)
 }
 
 /// An error unless there are as many as there should be.

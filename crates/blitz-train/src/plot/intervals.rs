@@ -4,7 +4,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::draw::{Area, Draw, Drawn, Labels, chart};
-use super::error::{PlotError, check_finite, check_length};
+use super::error::{PlotError, check_finite, check_one_each};
 use super::style::{BLUE, FAINT, VERMILION, font, padded};
 use crate::predict::{Component, Interval, Mixture};
 
@@ -59,8 +59,7 @@ impl IntervalPlot {
         targets: &[f64],
         levels: [f64; 2],
     ) -> Result<Self, PlotError> {
-        let predicted = predictive.len() * predictive.targets();
-        check_length("targets", predicted, targets.len())?;
+        check_one_each("targets", predictive, targets.len())?;
         let [inner, outer] = levels.map(|level| predictive.interval(level));
         let means = predictive.mean();
         let rows = (0..targets.len()).map(|row| IntervalRow {

@@ -3,7 +3,7 @@
 use plotters::prelude::*;
 
 use super::draw::{Area, Draw, Drawn, Labels, chart};
-use super::error::PlotError;
+use super::error::{PlotError, check_length};
 use super::style::{BLUE, FAINT, VERMILION, font};
 use crate::metric::{ReliabilityBin, try_reliability_bins};
 use crate::predict::CategoricalMixture;
@@ -50,11 +50,8 @@ impl ReliabilityDiagram {
         labels: &[usize],
         bins: usize,
     ) -> Result<Self, PlotError> {
-        super::error::check_length("labels", predictive.len(), labels.len())?;
-        let predicted = predictive.predicted();
-        let pairs = predicted.iter().zip(labels);
-        let correct: Vec<bool> = pairs.map(|(predicted, label)| predicted == label).collect();
-        Self::new(&predictive.confidence(), &correct, bins)
+        check_length("labels", predictive.len(), labels.len())?;
+        Self::new(&predictive.confidence(), &predictive.correct(labels), bins)
     }
 
     /// Of bins that are there already, for instance of equal mass.

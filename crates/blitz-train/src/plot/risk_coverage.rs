@@ -2,9 +2,8 @@
 
 use plotters::prelude::*;
 
-use super::draw::{Area, Draw, Drawn, Labels, chart, legend};
+use super::draw::{Area, Draw, Drawn, Labels, chart, curves};
 use super::error::PlotError;
-use super::style::CURVES;
 use crate::metric::{RiskAtCoverage, try_aurc, try_risk_coverage_curve};
 
 /// Risk–coverage curves (El-Yaniv & Wiener 2010): the mean loss of the most confident share of the predictions, against that share, for one or several
@@ -84,14 +83,10 @@ impl Draw for RiskCoveragePlot {
         };
         let y = 0.0..1.05 * highest.max(1e-9);
         let mut chart = chart(root, labels, 0.0..1.0, y)?;
-        for ((name, area, curve), colour) in self.curves.iter().zip(CURVES.iter().cycle()) {
+        let named = self.curves.iter().map(|(name, area, curve)| {
             let points = curve.iter().map(|point| (point.coverage, point.risk));
-            let style = colour.stroke_width(2);
-            chart
-                .draw_series(LineSeries::new(points, style))?
-                .label(format!("{name}, AURC {area:.4}"))
-                .legend(move |(x, y)| PathElement::new([(x, y), (x + 22, y)], style));
-        }
-        legend(&mut chart, SeriesLabelPosition::UpperLeft)
+            (format!("{name}, AURC {area:.4}"), points)
+        });
+        curves(&mut chart, named, SeriesLabelPosition::UpperLeft)
     }
 }

@@ -2,9 +2,9 @@
 
 use plotters::prelude::*;
 
-use super::draw::{Area, Draw, Drawn, Labels, chart, legend};
+use super::draw::{Area, Draw, Drawn, Labels, chart, curves};
 use super::error::{PlotError, check_finite};
-use super::style::{CURVES, font, padded};
+use super::style::{font, padded};
 
 /// NLL and KL against the epoch or the step, in two panels, since their scales differ.
 ///
@@ -74,28 +74,24 @@ impl TrainingCurves {
         &self,
         area: &Area<DB>,
         labels: Labels<'_>,
-        curves: &[(String, Vec<f64>)],
+        series: &[(String, Vec<f64>)],
     ) -> Drawn {
-        let longest = curves.iter().map(|(_, values)| values.len()).max();
+        let longest = series.iter().map(|(_, values)| values.len()).max();
         let x = 1.0..(longest.unwrap_or(1) as f64).max(2.0);
-        let values = curves.iter().flat_map(|(_, values)| values).copied();
-        let y = match curves.is_empty() {
+        let values = series.iter().flat_map(|(_, values)| values).copied();
+        let y = match series.is_empty() {
             true => 0.0..1.0,
             false => padded(values, 0.05),
         };
         let mut chart = chart(area, labels, x, y)?;
-        for ((name, values), colour) in curves.iter().zip(CURVES.iter().cycle()) {
-            let points = values
-                .iter()
-                .zip(1..)
-                .map(|(value, at)| (f64::from(at), *value));
-            let style = colour.stroke_width(2);
-            chart
-                .draw_series(LineSeries::new(points, style))?
-                .label(name.as_str())
-                .legend(move |(x, y)| PathElement::new([(x, y), (x + 22, y)], style));
-        }
-        legend(&mut chart, SeriesLabelPosition::UpperRight)
+        let named = series.iter().map(|(name, values)| {
+            let points = values.iter().zip(1..);
+            (
+                name.clone(),
+                points.map(|(value, at)| (f64::from(at), *value)),
+            )
+        });
+        curves(&mut chart, named, SeriesLabelPosition::UpperRight)
     }
 }
 

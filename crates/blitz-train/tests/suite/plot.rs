@@ -83,6 +83,32 @@ fn an_interval_plot_has_a_dot_for_each_prediction_and_counts_those_that_are_held
 }
 
 #[test]
+fn predictions_of_several_targets_are_plotted_one_by_one() {
+    let draw = |shift: f64| {
+        (0..6)
+            .map(|i| Normal {
+                mean: f64::from(i) + shift,
+                std: 1.0,
+            })
+            .collect()
+    };
+    let predictive = NormalMixture::from_draws([draw(0.0), draw(0.5)], 2);
+    let values: Vec<f64> = (0..6).map(f64::from).collect();
+    let intervals = IntervalPlot::of(&predictive, &values, [0.5, 0.9]).unwrap();
+    assert_eq!(count(&intervals.to_svg().unwrap(), "circle"), 6 + 2);
+    assert!(
+        CoveragePlot::new()
+            .curve("both", &predictive, &values)
+            .is_ok()
+    );
+    assert!(Band::of("both", &values, &predictive).is_ok());
+    let error = Band::of("one", &values[..3], &predictive)
+        .unwrap_err()
+        .to_string();
+    assert_eq!(error, "there are 3 places, 6 are needed");
+}
+
+#[test]
 fn one_row_of_any_scale_is_enough() {
     for value in [0.0, 1e-12, -3e9] {
         let point = Interval {
