@@ -144,6 +144,15 @@ impl Net {
     }
 }
 
+impl Network for Net {
+    type Input = Input;
+    type Output = Tensor<2>;
+
+    fn forward(&self, input: Input) -> Tensor<2> {
+        Net::forward(self, &input)
+    }
+}
+
 fn feed_forward(
     x: Tensor<2>,
     layers: usize,

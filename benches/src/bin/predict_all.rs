@@ -7,14 +7,12 @@
 
 use std::time::Instant;
 
-use blitz_benches::Counting;
+use blitz_benches::{Counting, Input, Layers, Net};
 use blitz_train::DrawnWeights;
 use blitz_train::prelude::*;
 use burn::data::dataloader::DataLoaderBuilder;
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataset::InMemDataset;
-use burn::module::Module;
-use burn::tensor::activation::relu;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 #[global_allocator]
@@ -24,34 +22,18 @@ const EXAMPLES: usize = 10_000;
 const FEATURES: usize = 784;
 const BATCH: usize = 256;
 
-#[derive(Module, Debug)]
-struct Mlp {
-    layers: Vec<BayesianLinear>,
-}
-
-impl Network for Mlp {
-    type Input = Tensor<2>;
-    type Output = Tensor<2>;
-
-    fn forward(&self, mut x: Tensor<2>) -> Tensor<2> {
-        for (i, layer) in self.layers.iter().enumerate() {
-            x = layer.forward(if i > 0 { relu(x) } else { x });
-        }
-        x
-    }
-}
-
 /// Rows of one tensor, by their numbers.
 struct Rows(Tensor<2>);
 
-impl Batcher<usize, Batch<Tensor<2>, Tensor<1, Int>>> for Rows {
-    fn batch(&self, rows: Vec<usize>, device: &Device) -> Batch<Tensor<2>, Tensor<1, Int>> {
+impl Batcher<usize, Batch<Input, Tensor<1, Int>>> for Rows {
+    fn batch(&self, rows: Vec<usize>, device: &Device) -> Batch<Input, Tensor<1, Int>> {
         Batch {
-            inputs: self
-                .0
-                .clone()
-                .narrow(0, rows[0], rows.len())
-                .to_device(device),
+            inputs: Input::Rows(
+                self.0
+                    .clone()
+                    .narrow(0, rows[0], rows.len())
+                    .to_device(device),
+            ),
             targets: Tensor::zeros([rows.len()], device),
         }
     }
@@ -60,12 +42,8 @@ impl Batcher<usize, Batch<Tensor<2>, Tensor<1, Int>>> for Rows {
 fn measure(hidden: usize, samples: usize, weights: DrawnWeights) {
     let device = Device::flex();
     let widths = [FEATURES, hidden, hidden, 10];
-    let pairs = widths.windows(2);
-    let net = Mlp {
-        layers: pairs
-            .map(|w| BayesianLinearConfig::new(w[0], w[1]).init(&device))
-            .collect(),
-    };
+    let layers = Layers::Bayesian(Estimator::SharedWeights);
+    let net = Net::mlp(&widths, layers, &device);
     let mut values = vec![0.0; EXAMPLES * FEATURES];
     NoiseKey::new(1, 0, 0).fill_standard_normal(0, &mut values);
     let data = Tensor::from_data(TensorData::new(values, [EXAMPLES, FEATURES]), &device);
