@@ -40,11 +40,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<String, RunError> {
-    let mut data = match &cli.data {
-        Some(folder) => digits::idx(folder)?,
-        None => digits::shipped()?,
-    };
-    data.train = data.train.as_ref().clone().first(cli.limit).into();
+    let data = digits::load(cli.data.as_deref())?.first(cli.limit);
     let study = Study {
         cli,
         data: &data,

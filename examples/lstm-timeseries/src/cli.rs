@@ -63,23 +63,18 @@ pub enum SeriesChoice {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+    use example_support::program::{assert_has_help, assert_refused};
 
     use super::*;
 
     #[test]
     fn command_is_consistent_and_every_option_has_help() {
-        Cli::command().debug_assert();
-        let command = Cli::command();
-        assert!(
-            command
-                .get_arguments()
-                .all(|argument| argument.get_help().is_some())
-        );
+        assert_has_help(Cli::command());
     }
 
     #[test]
     fn values_out_of_range_are_named() {
-        for (arguments, reason) in [
+        assert_refused::<Cli>(&[
             ("--window 1", "whole number of at least 2"),
             ("--hidden 0", "whole number of at least 1"),
             (
@@ -87,10 +82,6 @@ mod tests {
                 "finite number above 0",
             ),
             ("--series stocks", "possible values: co2, sunspots"),
-        ] {
-            let command = std::iter::once("lstm-timeseries").chain(arguments.split(' '));
-            let message = Cli::try_parse_from(command).unwrap_err().to_string();
-            assert!(message.contains(reason), "{message}");
-        }
+        ]);
     }
 }

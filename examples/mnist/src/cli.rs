@@ -90,33 +90,24 @@ pub enum PriorChoice {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+    use example_support::program::{assert_has_help, assert_refused};
 
     use super::*;
 
     #[test]
     fn command_is_consistent_and_every_option_has_help() {
-        Cli::command().debug_assert();
-        let command = Cli::command();
-        assert!(
-            command
-                .get_arguments()
-                .all(|argument| argument.get_help().is_some())
-        );
+        assert_has_help(Cli::command());
     }
 
     #[test]
     fn values_out_of_range_are_named() {
-        for (arguments, reason) in [
+        assert_refused::<Cli>(&[
             ("--epochs 0", "whole number of at least 1"),
             ("--predict-samples 1", "whole number of at least 2"),
             ("--lr 2", "above 0 and at most 1"),
             ("--prior-std 0", "finite number above 0"),
             ("--beta -1", "finite number of at least 0"),
             ("--limit 0", "whole number of at least 1"),
-        ] {
-            let command = std::iter::once("mnist").chain(arguments.split(' '));
-            let message = Cli::try_parse_from(command).unwrap_err().to_string();
-            assert!(message.contains(reason), "{message}");
-        }
+        ]);
     }
 }

@@ -21,10 +21,6 @@ use report::{Pruned, Report};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// The weight of the KL for the shipped digits, chosen with `--validate`: so few images don't say enough about 61,706 weights
-/// to pay for them in full.
-const SHIPPED_BETA: f64 = 0.03;
-
 /// The shares of the weights that `--prune` removes, those of Blundell et al. (2015), table 2.
 const PRUNED: [f64; 5] = [0.0, 0.5, 0.75, 0.95, 0.98];
 
@@ -34,22 +30,17 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<String, RunError> {
-    let mut data = match &cli.data {
-        Some(folder) => digits::idx(folder)?,
-        None => digits::shipped()?,
-    };
+    let mut data = digits::load(cli.data.as_deref())?;
     if let Some(limit) = cli.limit {
-        data.train = data.train.as_ref().clone().first(limit).into();
+        data = data.first(limit);
     }
     if cli.validate {
         let fifth = data.train.len() / 5;
         let (train, validation) = data.train.as_ref().clone().split_last(fifth);
         data = Data::new(&data.name, data.classes, train, validation)?;
     }
-    let settings = cli.training.settings(cli.beta.unwrap_or(match cli.data {
-        Some(_) => 1.0,
-        None => SHIPPED_BETA,
-    }));
+    let beta = digits::beta(cli.beta, cli.data.as_deref());
+    let settings = cli.training.settings(beta);
     let device = cli.training.device()?;
     let folder = cli.training.folder("mnist")?;
     let interrupter = stop_on_ctrl_c()?;

@@ -6,7 +6,6 @@ mod report;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Instant;
 
 use blitz_train::blitz_layers::models::{LeNet, LeNetConfig};
@@ -14,7 +13,7 @@ use blitz_train::prelude::*;
 use blitz_train::{Ensemble, NetworkPosterior};
 use burn::tensor::Device;
 use clap::Parser;
-use example_support::classification::{Classifier, Data, Scores, predict_with, train};
+use example_support::classification::{Classifier, Data, Scores, predict_images, predictor, train};
 use example_support::number::{at_least, not_negative};
 use example_support::{RunError, TrainingArgs, digits, exit_code, stop_on_ctrl_c};
 
@@ -24,9 +23,6 @@ use report::{Inside, Predicted, Report, detections};
 // The system's allocator gives every large tensor back to the kernel, and page faults then double the time of a step.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// The weight of the KL for the shipped digits, as `mnist` chose it on images held out of the training.
-const SHIPPED_BETA: f64 = 0.03;
 
 /// Trains LeNet-5 on some classes of digits and asks it about other images: classes left out, digits turned by a right angle, shuffled pixels, noise.
 ///
@@ -71,14 +67,11 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<String, RunError> {
-    let mut data = match &cli.data {
-        Some(folder) => digits::idx(folder)?,
-        None => digits::shipped()?,
-    };
+    let mut data = digits::load(cli.data.as_deref())?;
     if let Some(limit) = cli.limit {
-        data.train = data.train.as_ref().clone().first(limit).into();
+        data = data.first(limit);
     }
-    let (data, left_out) = outside::leave_out(data, cli.leave_out).map_err(RunError::Setting)?;
+    let (data, left_out) = outside::leave_out(data, cli.leave_out)?;
     let mut elsewhere: Vec<Outside> = left_out.into_iter().collect();
     elsewhere.extend(outside::made_of(&data.test, cli.training.seed));
 
@@ -86,10 +79,8 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     let device = cli.training.device()?;
     let folder = cli.training.folder("ood")?;
     let interrupter = stop_on_ctrl_c()?;
-    let settings = cli.training.settings(cli.beta.unwrap_or(match cli.data {
-        Some(_) => 1.0,
-        None => SHIPPED_BETA,
-    }));
+    let beta = digits::beta(cli.beta, cli.data.as_deref());
+    let settings = cli.training.settings(beta);
     let fit = |network: LeNet, seed: u64, name: &str| -> Result<LeNet, RunError> {
         eprintln!("{name}");
         let mut settings = settings.clone();
@@ -107,12 +98,12 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     let members = members.collect::<Result<Vec<_>, _>>()?;
     let seconds = start.elapsed().as_secs_f64();
 
-    let single = Ensemble::new(vec![members[0].clone()]);
     let ensemble = Ensemble::new(members);
     let draws = cli.training.predict_samples;
-    let sets = (&data, elsewhere.as_slice(), &device);
+    let sets = (&data, elsewhere.as_slice());
     let models = [
-        predicted("deterministic", &single, 1, sets)?,
+        // Draw 0 of an ensemble is its first member.
+        predicted("deterministic", &ensemble, 1, sets)?,
         predicted("Bayesian", &Ensemble::new(vec![bayesian]), draws, sets)?,
         predicted("ensemble", &ensemble, cli.members, sets)?,
     ];
@@ -120,10 +111,9 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     plot::entropies(&path, &models)?;
 
     let labels = data.test.labels();
-    let mut detection: Vec<_> = models.iter().flat_map(detections).collect();
-    // Set after set, in the order of the sets; the sort is stable.
-    let position = |name| elsewhere.iter().position(|set| set.name == name);
-    detection.sort_by_key(|row| position(row.outside));
+    let sets = 0..elsewhere.len();
+    let detection =
+        sets.flat_map(|set| models.iter().flat_map(move |model| detections(model, set)));
     let report = Report {
         data: data.name.clone(),
         train_images: data.train.len(),
@@ -137,7 +127,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
                 scores: Scores::of(&model.inside, &labels),
             })
             .collect(),
-        detection,
+        detection: detection.collect(),
         plot: path,
     };
     Ok(cli.training.present(&report))
@@ -158,17 +148,16 @@ fn predicted<N: Classifier>(
     model: &'static str,
     posterior: &impl NetworkPosterior<N>,
     draws: usize,
-    (data, elsewhere, device): (&Data, &[Outside], &Device),
+    (data, elsewhere): (&Data, &[Outside]),
 ) -> Result<Predicted, RunError> {
-    let ask = |images: &Arc<_>| predict_with(posterior, data, images, draws, device);
+    let predictor = predictor(posterior, data, draws);
     let outside = elsewhere
         .iter()
-        .map(|set| Ok((set.name, ask(&set.images)?)))
+        .map(|set| Ok((set.name, predict_images(&predictor, data, &set.images)?)))
         .collect::<Result<Vec<_>, RunError>>()?;
     Ok(Predicted {
         model,
-        inside: ask(&data.test)?,
+        inside: predict_images(&predictor, data, &data.test)?,
         outside,
-        has_draws: draws > 1,
     })
 }

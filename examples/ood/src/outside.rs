@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use example_support::RunError;
 use example_support::classification::Data;
 use example_support::images::Images;
 use rand::rngs::ChaCha12Rng;
@@ -18,16 +19,16 @@ pub struct Outside {
 }
 
 /// Splits the last `classes` classes off: what is left to train and test on, and their test images.
-pub fn leave_out(data: Data, classes: usize) -> Result<(Data, Option<Outside>), String> {
+pub fn leave_out(data: Data, classes: usize) -> Result<(Data, Option<Outside>), RunError> {
     if classes == 0 {
         return Ok((data, None));
     }
     let kept = data.classes.len().checked_sub(classes);
     let Some(kept) = kept.filter(|kept| *kept >= 2) else {
-        return Err(format!(
+        return Err(RunError::Setting(format!(
             "of {} classes {classes} were to be left out, at least 2 have to stay",
             data.classes.len()
-        ));
+        )));
     };
     let is_kept = |label: u8| usize::from(label) < kept;
     let left_out = Outside {
@@ -39,8 +40,7 @@ pub fn leave_out(data: Data, classes: usize) -> Result<(Data, Option<Outside>), 
         data.classes[..kept].to_vec(),
         chosen(&data.train, is_kept),
         chosen(&data.test, is_kept),
-    );
-    let data = data.map_err(|error| error.to_string())?;
+    )?;
     Ok((data, Some(left_out)))
 }
 
@@ -118,7 +118,7 @@ mod tests {
             (vec![0], 2)
         );
         assert_eq!(outside.unwrap().images.labels, [2]);
-        let error = leave_out(data, 2).unwrap_err();
+        let error = leave_out(data, 2).unwrap_err().to_string();
         assert!(
             error.contains("of 3 classes 2 were to be left out"),
             "{error}"

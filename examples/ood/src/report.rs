@@ -18,8 +18,6 @@ pub struct Predicted {
     pub inside: CategoricalMixture,
     /// Of each set from elsewhere, with its name.
     pub outside: Vec<(&'static str, CategoricalMixture)>,
-    /// Whether its draws can disagree.
-    pub has_draws: bool,
 }
 
 /// How well one score of one model tells one set.
@@ -89,26 +87,24 @@ const SCORES: [Score; 3] = [
     ),
 ];
 
-/// All scores of a model on all sets.
-pub fn detections(predicted: &Predicted) -> Vec<Detection> {
-    let mut all = Vec::new();
-    for (name, outside) in &predicted.outside {
-        for (score, of, needs_draws) in SCORES {
-            if needs_draws && !predicted.has_draws {
-                continue;
-            }
-            let (inside, outside) = (of(&predicted.inside), of(outside));
-            all.push(Detection {
-                model: predicted.model,
-                outside: name,
-                score,
-                auroc: ood_auroc(&inside, &outside),
-                aupr: ood_aupr_out(&inside, &outside),
-                fpr95: ood_fpr95(&inside, &outside),
-            });
+/// All scores of a model on one of the sets.
+pub fn detections(predicted: &Predicted, set: usize) -> impl Iterator<Item = Detection> {
+    let (name, outside) = &predicted.outside[set];
+    // One draw has nothing to disagree with.
+    let has_draws = predicted.inside.draws() > 1;
+    let scores = SCORES.into_iter();
+    let scores = scores.filter(move |(_, _, needs_draws)| has_draws || !needs_draws);
+    scores.map(move |(score, of, _)| {
+        let (inside, outside) = (of(&predicted.inside), of(outside));
+        Detection {
+            model: predicted.model,
+            outside: name,
+            score,
+            auroc: ood_auroc(&inside, &outside),
+            aupr: ood_aupr_out(&inside, &outside),
+            fpr95: ood_fpr95(&inside, &outside),
         }
-    }
-    all
+    })
 }
 
 impl fmt::Display for Report {

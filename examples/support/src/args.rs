@@ -92,11 +92,18 @@ impl TrainingArgs {
     ///
     /// Its paths have to be serialized by [`as_text`](crate::as_text).
     pub fn present(&self, report: &(impl Serialize + Display)) -> String {
-        if self.json {
-            serde_json::to_string(report).unwrap_or_else(|_| unreachable!("numbers and text"))
-        } else {
-            report.to_string()
-        }
+        present(report, self.json)
+    }
+}
+
+/// A report as one line of JSON, or as text to read.
+///
+/// Its paths have to be serialized by [`as_text`](crate::as_text).
+pub fn present(report: &(impl Serialize + Display), json: bool) -> String {
+    if json {
+        serde_json::to_string(report).unwrap_or_else(|_| unreachable!("numbers and text"))
+    } else {
+        report.to_string()
     }
 }
 

@@ -70,6 +70,15 @@ impl Data {
     }
 }
 
+impl Data {
+    /// With the first `n` training images alone, or all.
+    #[must_use]
+    pub fn first(mut self, n: usize) -> Self {
+        self.train = self.train.as_ref().clone().first(n).into();
+        self
+    }
+}
+
 /// How long to train, and how.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -184,34 +193,30 @@ pub fn predict<N: Classifier>(
     likelihood.predictive(outputs)
 }
 
-/// What the draws of a posterior predict for images, which are scaled as the training images of `data` were.
+/// What draws predict for images, which are scaled as the training images of `data` were.
 ///
 /// # Errors
 ///
 /// Returns an error if a network's output is not finite.
-pub fn predict_with<N: Classifier>(
-    posterior: &impl NetworkPosterior<N>,
+pub fn predict_images<N: Classifier>(
+    predictor: &Predictor<N, CategoricalLikelihood>,
     data: &Data,
     images: &Arc<Images>,
-    samples: usize,
-    device: &Device,
 ) -> Result<CategoricalMixture, PredictError> {
+    let loader = loader(images, data, PREDICTED_AT_ONCE, None);
+    Ok(predictor.predict_all(loader.as_ref(), |_| {})?.predictive)
+}
+
+/// Keeps draws of whole networks to predict several sets of images with.
+pub fn predictor<N: Classifier>(
+    posterior: &impl NetworkPosterior<N>,
+    data: &Data,
+    samples: usize,
+) -> Predictor<N, CategoricalLikelihood> {
     let likelihood = CategoricalLikelihoodConfig::new(data.classes.len()).init();
-    let predictor = PredictorConfig::new(samples)
+    PredictorConfig::new(samples)
         .with_seed(PREDICTION_SEED)
-        .init_with(posterior, &likelihood);
-    let batcher = ImageBatcher::new(images.clone(), &data.train);
-    let numbers: Vec<usize> = (0..images.len()).collect();
-    let mut all: Option<CategoricalMixture> = None;
-    for chunk in numbers.chunks(PREDICTED_AT_ONCE) {
-        let batch = batcher.batch(chunk.to_vec(), device);
-        let predicted = predictor.predict(batch.inputs)?;
-        match &mut all {
-            None => all = Some(predicted),
-            Some(all) => all.append(predicted),
-        }
-    }
-    all.ok_or(PredictError::Empty)
+        .init_with(posterior, &likelihood)
 }
 
 /// How good predictions are.

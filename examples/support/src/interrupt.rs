@@ -1,5 +1,6 @@
 //! Ctrl-C, and how a program ends.
 
+use std::fmt::Display;
 use std::process::ExitCode;
 
 use burn::train::Interrupter;
@@ -21,7 +22,7 @@ pub fn stop_on_ctrl_c() -> Result<Interrupter, RunError> {
 }
 
 /// Prints what a program found, or why it found nothing, and says how it should end.
-pub fn exit_code(program: &str, outcome: Result<String, RunError>) -> ExitCode {
+pub fn exit_code(program: &str, outcome: Result<String, impl Display>) -> ExitCode {
     use std::io::Write;
 
     match outcome {

@@ -25,7 +25,7 @@ pub mod number;
 pub mod program;
 pub mod tabular;
 
-pub use args::{EstimatorChoice, TrainingArgs};
+pub use args::{EstimatorChoice, TrainingArgs, present};
 pub use error::RunError;
 pub use folder::{RunFolder, as_text};
 pub use interrupt::{exit_code, stop_on_ctrl_c};

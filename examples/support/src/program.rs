@@ -56,6 +56,28 @@ impl Program<'_> {
     }
 }
 
+/// Panics unless a program's command line is consistent and has help for every option.
+pub fn assert_has_help(command: clap::Command) {
+    command.clone().debug_assert();
+    assert!(
+        command
+            .get_arguments()
+            .all(|argument| argument.get_help().is_some())
+    );
+}
+
+/// Panics unless each of the arguments is refused with its reason.
+pub fn assert_refused<C: clap::Parser>(refused: &[(&str, &str)]) {
+    for (arguments, reason) in refused {
+        let command = std::iter::once("program").chain(arguments.split(' '));
+        let message = match C::try_parse_from(command) {
+            Ok(_) => panic!("`{arguments}` was taken"),
+            Err(error) => error.to_string(),
+        };
+        assert!(message.contains(reason), "{message}");
+    }
+}
+
 /// Panics unless the file at the path in `report` is a PNG.
 pub fn assert_png(path: &Value) {
     let path = path.as_str().expect("a path");

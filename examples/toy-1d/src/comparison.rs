@@ -15,24 +15,14 @@ pub enum Comparison {
     InitialDeviation,
 }
 
-/// A training with a usual learning rate, after which the initial deviation still shows.
-const SHORT: MeanField = MeanField {
-    steps: 4_000,
-    beta: 1.0,
-    rate: 1e-3,
-    initial_deviation: 0.1,
-};
-
 /// One of those that are compared.
 #[derive(Debug, Clone, Copy)]
-pub struct Candidate {
-    how: How,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum How {
+pub enum Candidate {
+    /// A way to a posterior.
     Method(Method),
+    /// Mean-field variational inference with this β.
     KlWeight(f64),
+    /// The same from this initial deviation.
     InitialDeviation(f64),
 }
 
@@ -43,60 +33,68 @@ impl Comparison {
             [] => Method::value_variants(),
             chosen => chosen,
         };
-        let hows: Vec<How> = match self {
-            Self::Methods => methods.iter().copied().map(How::Method).collect(),
-            Self::KlWeight => [0.01, 0.1, 1.0, points as f64].map(How::KlWeight).into(),
-            Self::InitialDeviation => [0.001, 0.01, 0.1, 0.5].map(How::InitialDeviation).into(),
-        };
-        hows.into_iter().map(|how| Candidate { how }).collect()
+        match self {
+            Self::Methods => methods.iter().copied().map(Candidate::Method).collect(),
+            Self::KlWeight => [0.01, 0.1, 1.0, points as f64]
+                .map(Candidate::KlWeight)
+                .into(),
+            Self::InitialDeviation => [0.001, 0.01, 0.1, 0.5]
+                .map(Candidate::InitialDeviation)
+                .into(),
+        }
     }
 }
 
 impl Candidate {
     /// Its name.
     pub fn name(&self) -> String {
-        match self.how {
-            How::Method(method) => method
+        match *self {
+            Self::Method(method) => method
                 .to_possible_value()
                 .map_or_else(String::new, |value| value.get_name().to_string()),
-            How::KlWeight(beta) => format!("β = {beta}"),
-            How::InitialDeviation(std) => format!("σ₀ = {std}/√n"),
+            Self::KlWeight(beta) => format!("β = {beta}"),
+            Self::InitialDeviation(std) => format!("σ₀ = {std}/√n"),
         }
     }
 
     /// Trains it.
     pub fn fit(&self, rows: &Rows, seed: u64, device: &Device) -> Predict {
-        match self.how {
-            // At the rate that suits hundreds of rows, weights that few points hold run away.
-            How::Method(Method::Ivon) => OnlineNewton {
-                steps: 20_000,
-                temperature: 1.0,
-                rate: 0.01,
-            }
-            .fit(rows, seed, device),
-            How::Method(method) => method.fit(rows, setting(method), seed, device),
-            How::KlWeight(beta) => MeanField {
+        match *self {
+            Self::Method(method) => by_method(method, rows, seed, device),
+            Self::KlWeight(beta) => MeanField {
                 beta,
                 ..MeanField::default()
             }
             .fit(rows, seed, device),
-            How::InitialDeviation(initial_deviation) => MeanField {
+            // A training with a usual learning rate, after which the initial deviation still shows.
+            Self::InitialDeviation(initial_deviation) => MeanField {
                 initial_deviation,
-                ..SHORT
+                steps: 4_000,
+                rate: 1e-3,
+                ..MeanField::default()
             }
             .fit(rows, seed, device),
         }
     }
 }
 
-/// Training until the loss stands still, and each method's own number.
-fn setting(method: Method) -> Setting {
+/// Training until the loss stands still, with each method's own number.
+fn by_method(method: Method, rows: &Rows, seed: u64, device: &Device) -> Predict {
     let (steps, strength) = match method {
         Method::Map | Method::Ensemble | Method::Laplace => (4_000, 1e-4),
-        Method::Mfvi | Method::Ivon => (20_000, 1.0),
+        Method::Mfvi => (20_000, 1.0),
+        // At the rate that suits hundreds of rows, weights that few points hold run away.
+        Method::Ivon => {
+            return OnlineNewton {
+                steps: 20_000,
+                rate: 0.01,
+                ..OnlineNewton::default()
+            }
+            .fit(rows, seed, device);
+        }
         Method::Sgld => (20_000, 3e-3),
         Method::McDropout => (10_000, 0.05),
         Method::Swag => (4_000, 3e-3),
     };
-    Setting { steps, strength }
+    method.fit(rows, Setting { steps, strength }, seed, device)
 }

@@ -14,7 +14,7 @@ use burn::tensor::Device;
 use clap::Parser;
 use example_support::methods::Method;
 use example_support::number::at_least;
-use example_support::{RunError, RunFolder, exit_code};
+use example_support::{RunError, RunFolder, exit_code, present};
 
 use comparison::{Candidate, Comparison};
 use curve::{Points, RANGE, column, truth};
@@ -92,10 +92,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         figures,
         plot: path,
     };
-    Ok(match cli.json {
-        true => serde_json::to_string(&report).unwrap_or_else(|_| unreachable!("numbers and text")),
-        false => report.to_string(),
-    })
+    Ok(present(&report, cli.json))
 }
 
 /// The places where the methods are asked.

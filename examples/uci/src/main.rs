@@ -5,7 +5,6 @@ mod folder;
 mod report;
 mod study;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -14,6 +13,7 @@ use clap::Parser;
 use example_support::methods::Method;
 use example_support::number::at_least;
 use example_support::tabular::{Split, Table};
+use example_support::{exit_code, present};
 
 use error::RunError;
 use folder::{Folder, Run};
@@ -62,16 +62,7 @@ struct Cli {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match run(&cli) {
-        Ok(output) => match writeln!(std::io::stdout(), "{output}") {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(_) => ExitCode::FAILURE,
-        },
-        Err(error) => {
-            eprintln!("uci: {error}");
-            ExitCode::from(2)
-        }
-    }
+    exit_code("uci", run(&cli))
 }
 
 fn run(cli: &Cli) -> Result<String, RunError> {
@@ -129,9 +120,5 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         scores.push(split);
     }
     let report = Report::new(name, method, &scores);
-    Ok(if cli.json {
-        serde_json::to_string(&report).unwrap_or_else(|_| unreachable!("numbers and text"))
-    } else {
-        report.to_string()
-    })
+    Ok(present(&report, cli.json))
 }

@@ -73,17 +73,12 @@ pub enum Depth {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+    use example_support::program::assert_has_help;
 
     use super::*;
 
     #[test]
     fn command_is_consistent_and_every_option_has_help() {
-        Cli::command().debug_assert();
-        let command = Cli::command();
-        assert!(
-            command
-                .get_arguments()
-                .all(|argument| argument.get_help().is_some())
-        );
+        assert_has_help(Cli::command());
     }
 }

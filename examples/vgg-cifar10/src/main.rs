@@ -32,7 +32,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         None => cifar::stand_in(STAND_IN[0], STAND_IN[1], cli.training.seed)?,
     };
     if let Some(limit) = cli.limit {
-        data.train = data.train.as_ref().clone().first(limit).into();
+        data = data.first(limit);
     }
     let settings = cli.training.settings(cli.beta);
     let device = cli.training.device()?;

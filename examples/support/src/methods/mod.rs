@@ -7,7 +7,8 @@ mod train;
 use blitz_train::laplace::{GaussianLastLayer, LastLayerNetwork};
 use blitz_train::prelude::*;
 use blitz_train::{ChainConfig, SgldConfig, SwagConfig};
-use burn::optim::AdamConfig;
+use burn::optim::decay::WeightDecayConfig;
+use burn::optim::{AdamConfig, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,8 @@ use train::{BATCH, Model, Plan, finished, model, normals, train};
 
 /// Draws of a prediction.
 const DRAWS: usize = 100;
+/// The weight decay where the rule chooses none.
+const DECAY: f64 = 1e-4;
 /// Members of an ensemble.
 const MEMBERS: usize = 10;
 
@@ -57,9 +60,8 @@ pub struct Setting {
 pub type Predict = Box<dyn Fn(&Tensor<2>) -> Result<NormalMixture, PredictError>>;
 
 impl Method {
-    /// What a rule may choose among. The strength is the weight decay of `map` and the ensemble, β of `mfvi`, the temperature
-    /// `N / ess` of `ivon`, the learning rate of `sgld`, the constant one of
-    /// `swag`, and the share that `mc-dropout` drops.
+    /// What a rule may choose among. The strength is the weight decay of `map`, `laplace` and the ensemble, β of `mfvi`, the temperature
+    /// `N / ess` of `ivon`, the learning rate of `sgld`, the constant one of `swag`, and the share that `mc-dropout` drops.
     pub fn candidates(self) -> Vec<Setting> {
         let grid = |steps: &[usize], strengths: &[f64]| {
             let all = steps.iter().flat_map(|steps| {
@@ -91,18 +93,11 @@ impl Method {
     /// Trains with a setting.
     pub fn fit(self, rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Predict {
         match self {
-            Self::Map => {
-                let model = map(rows, setting, seed, device);
-                Box::new(move |inputs| NormalMixture::try_from_draws([normals(&model, inputs)], 1))
-            }
+            Self::Map => mixture(vec![map(rows, setting, seed, device)]),
             Self::Ensemble => {
-                let members: Vec<_> = (0..MEMBERS as u64)
-                    .map(|member| map(rows, setting, seed + 1000 * member, device))
-                    .collect();
-                Box::new(move |inputs| {
-                    let draws = members.iter().map(|member| normals(member, inputs));
-                    NormalMixture::try_from_draws(draws, 1)
-                })
+                let members = (0..MEMBERS as u64)
+                    .map(|member| map(rows, setting, seed + 1000 * member, device));
+                mixture(members.collect())
             }
             Self::Mfvi => MeanField {
                 steps: setting.steps,
@@ -141,18 +136,37 @@ fn seeded(seed: u64, device: &Device) -> Device {
     device.clone().autodiff()
 }
 
-fn map(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Model<Net> {
-    let net = Net::new(rows.features(), &seeded(seed, device));
-    let decay = burn::optim::decay::WeightDecayConfig::new(setting.strength as f32);
-    let mut adam = AdamConfig::new().with_weight_decay(Some(decay)).init();
-    let plan = Plan {
-        steps: setting.steps,
-        rate: 0.01,
-        last_rate: 0.0,
-    };
+/// The predictive distribution of networks that are each as likely as any other, with the noise of each.
+fn mixture(models: Vec<Model<Net>>) -> Predict {
+    Box::new(move |inputs| {
+        let draws = models.iter().map(|model| normals(model, inputs));
+        NormalMixture::try_from_draws(draws, 1)
+    })
+}
+
+fn adam(decay: f64) -> ModuleOptimizer {
+    let decay = WeightDecayConfig::new(decay as f32);
+    AdamConfig::new().with_weight_decay(Some(decay)).init()
+}
+
+/// A network trained by Adam with a weight decay, its rate falling to zero.
+fn by_adam<N: Network<Input = Tensor<2>, Output = Tensor<2>>>(
+    net: N,
+    rows: &Rows,
+    steps: usize,
+    decay: f64,
+    seed: u64,
+) -> Model<N> {
+    let mut adam = adam(decay);
     let start = model(net, rows.count(), BetaSchedule::Constant(1.0), seed);
     let update = |rate, model, grads| adam.step(rate, model, grads);
+    let plan = Plan::falling(steps, 0.01);
     finished(train(start, rows, plan, seed, update, |_, _| ()))
+}
+
+fn map(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Model<Net> {
+    let net = Net::new(rows.features(), &seeded(seed, device));
+    by_adam(net, rows, setting.steps, setting.strength, seed)
 }
 
 /// The settings of mean-field variational inference.
@@ -185,11 +199,7 @@ impl MeanField {
         let device = seeded(seed, device);
         let net = BayesianNet::new(rows.features(), self.initial_deviation, &device);
         let mut adam = FusedAdamConfig::new().init();
-        let plan = Plan {
-            steps: self.steps,
-            rate: self.rate,
-            last_rate: 0.0,
-        };
+        let plan = Plan::falling(self.steps, self.rate);
         // The means fit first: from the start, the KL of a wide network outweighs what few rows can tell.
         let warm = BetaSchedule::LinearWarmup {
             steps: self.steps as u64 / 2,
@@ -232,11 +242,7 @@ impl OnlineNewton {
         let net = config.attach(Net::new(rows.features(), &seeded(seed, device)));
         // What has no posterior is the noise.
         let mut adam = AdamConfig::new().init();
-        let plan = Plan {
-            steps: self.steps,
-            rate: self.rate,
-            last_rate: 0.0,
-        };
+        let plan = Plan::falling(self.steps, self.rate);
         let start = model(net, rows.count(), BetaSchedule::Constant(1.0), seed);
         let update = |rate: f64, model: Model<Net>, mut grads| {
             let model = Ivon::step(rate, model, &mut grads);
@@ -248,17 +254,9 @@ impl OnlineNewton {
 }
 
 fn mc_dropout(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Model<DropoutNet> {
-    let net = DropoutNet::new(rows.features(), setting.strength, &seeded(seed, device));
-    let decay = burn::optim::decay::WeightDecayConfig::new(1e-4);
-    let mut adam = AdamConfig::new().with_weight_decay(Some(decay)).init();
-    let plan = Plan {
-        steps: setting.steps,
-        rate: 0.01,
-        last_rate: 0.0,
-    };
-    let start = model(net, rows.count(), BetaSchedule::Constant(1.0), seed);
-    let update = |rate, model, grads| adam.step(rate, model, grads);
-    let mut trained = finished(train(start, rows, plan, seed, update, |_, _| ()));
+    let device = seeded(seed, device);
+    let net = DropoutNet::new(rows.features(), setting.strength, &device);
+    let mut trained = by_adam(net, rows, setting.steps, DECAY, seed);
     trained.network.share_masks();
     trained
 }
@@ -273,7 +271,7 @@ fn laplace(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Predict
         .and_then(GaussianLastLayer::with_best_prior_and_noise);
     let Ok(posterior) = posterior else {
         // Without an optimum, as when the features interpolate, what is left is the network.
-        return Box::new(move |inputs| NormalMixture::try_from_draws([normals(&model, inputs)], 1));
+        return mixture(vec![model]);
     };
     let noise = NoiseLevel::Fixed(posterior.noise_std());
     let likelihood = GaussianLikelihoodConfig::new()
@@ -291,11 +289,7 @@ fn laplace(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Predict
 fn sgld(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Predict {
     let net = Net::new(rows.features(), &seeded(seed, device));
     let mut optimizer = SgldConfig::new(rows.count()).with_seed(seed).init();
-    let plan = Plan {
-        steps: setting.steps,
-        rate: setting.strength,
-        last_rate: setting.strength,
-    };
+    let plan = Plan::constant(setting.steps, setting.strength);
     let half = setting.steps as u64 / 2;
     let mut chain = ChainConfig::new(half, half / DRAWS as u64)
         .with_capacity(DRAWS)
@@ -305,11 +299,7 @@ fn sgld(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Predict {
     train(start, rows, plan, seed, update, |_, model| {
         chain.push(model)
     });
-    let models: Vec<_> = chain.into_networks().into_iter().map(finished).collect();
-    Box::new(move |inputs| {
-        let draws = models.iter().map(|model| normals(model, inputs));
-        NormalMixture::try_from_draws(draws, 1)
-    })
+    mixture(chain.into_networks().into_iter().map(finished).collect())
 }
 
 /// Epochs whose last weights SWAG takes.
@@ -317,8 +307,7 @@ const SWAG_EPOCHS: usize = 100;
 
 fn swag(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Predict {
     let net = Net::new(rows.features(), &seeded(seed, device));
-    let decay = burn::optim::decay::WeightDecayConfig::new(1e-4);
-    let mut adam = AdamConfig::new().with_weight_decay(Some(decay)).init();
+    let mut adam = adam(DECAY);
     let mut update = |rate, model, grads| adam.step(rate, model, grads);
     // Falling to the rate that stays.
     let to_the_mode = Plan {
@@ -329,11 +318,7 @@ fn swag(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Predict {
     let start = model(net, rows.count(), BetaSchedule::Constant(1.0), seed);
     let at_the_mode = train(start, rows, to_the_mode, seed, &mut update, |_, _| ());
     let epoch = (rows.count() / BATCH).max(1);
-    let about_the_mode = Plan {
-        steps: SWAG_EPOCHS * epoch,
-        rate: setting.strength,
-        last_rate: setting.strength,
-    };
+    let about_the_mode = Plan::constant(SWAG_EPOCHS * epoch, setting.strength);
     let mut swag = SwagConfig::new().init(&at_the_mode);
     let mut collected = Ok(());
     let last = train(
@@ -348,15 +333,11 @@ fn swag(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Predict {
             }
         },
     );
-    let models: Vec<_> = match collected {
+    mixture(match collected {
         Ok(()) => (0..DRAWS as u64)
             .map(|index| swag.sample_network(seed, index))
             .collect(),
         // The training went astray: so will the prediction, with an error of its own.
         Err(_) => vec![finished(last)],
-    };
-    Box::new(move |inputs| {
-        let draws = models.iter().map(|model| normals(model, inputs));
-        NormalMixture::try_from_draws(draws, 1)
     })
 }

@@ -26,6 +26,24 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Falling to zero.
+    pub fn falling(steps: usize, rate: f64) -> Self {
+        Self {
+            steps,
+            rate,
+            last_rate: 0.0,
+        }
+    }
+
+    /// At one rate.
+    pub fn constant(steps: usize, rate: f64) -> Self {
+        Self {
+            steps,
+            rate,
+            last_rate: rate,
+        }
+    }
+
     fn rate_at(&self, step: usize) -> f64 {
         let done = step as f64 / self.steps as f64;
         let share = 0.5 * (1.0 + (std::f64::consts::PI * done).cos());
