@@ -33,7 +33,6 @@
 pub mod deviation;
 pub mod device;
 pub mod kernels;
-pub mod noise;
 
 mod convert;
 mod draw;
@@ -51,10 +50,11 @@ mod prior;
 mod pruning;
 mod rows;
 mod sharpening;
-mod simd;
 mod special;
 mod survey;
 mod variational;
+
+pub use blitz_noise as noise;
 
 pub use convert::{BayesianizeConfig, BayesianizeError, BuiltinVariational, WeightRule};
 pub use draw::{Draw, DrawnWeight, is_open as draw_is_open, seed};
@@ -89,7 +89,6 @@ pub use variational::Variational;
 
 /// What most programs need from this crate.
 pub mod prelude {
-    pub use crate::noise::NoiseKey;
     pub use crate::{
         BayesianModule, BayesianizeConfig, CenteredPrior, Draw, KlEstimator, LearnedNormalPrior,
         LearnedNormalPriorConfig, MarginalFamily, Marginals, MopedConfig, Noise, NormalPosterior,
@@ -97,4 +96,5 @@ pub mod prelude {
         PosteriorStructure, Prior, PriorConfig, ScaleMixturePrior, ScaleMixturePriorConfig,
         SharpenedDraw, Sharpening, SharpeningConfig, Variational, WeightFilter, WeightRule,
     };
+    pub use blitz_noise::NoiseKey;
 }

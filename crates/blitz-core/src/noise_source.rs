@@ -5,7 +5,7 @@ use burn::tensor::{Device, Shape, Tensor, TensorData};
 use rand_core::Rng;
 
 use crate::kernels::{self, formula::NoiseSpan};
-use crate::noise::{NoiseKey, PhiloxRng};
+use blitz_noise::{NoiseKey, PhiloxRng};
 
 /// The randomness a [`Posterior`](crate::Posterior) draws from: one stream of counter-based noise, read in order.
 ///

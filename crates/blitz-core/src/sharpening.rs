@@ -6,8 +6,8 @@ use burn::tensor::Tensor;
 
 use crate::deviation::{rho_from_std, std_from_rho};
 use crate::draw::{Draw, DrawnWeight, SHARPENING_STREAM};
-use crate::noise::NoiseKey;
 use crate::noise_source::Noise;
+use blitz_noise::NoiseKey;
 
 /// Configuration of [`Sharpening`].
 ///

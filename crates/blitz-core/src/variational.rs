@@ -5,12 +5,12 @@ use burn::tensor::Tensor;
 
 use crate::draw::{self, Parts, PartsSlot, Request};
 use crate::kl::{KlEstimator, KlTerm};
-use crate::noise::NoiseKey;
 use crate::noise_source::Noise;
 use crate::posterior::{Posterior, PosteriorStructure};
 use crate::prior::Prior;
 use crate::rows::select_rows;
 use crate::survey;
+use blitz_noise::NoiseKey;
 
 /// The path component of a posterior's parameters: `fc.weight` has its ρ at `fc.weight.bayes.posterior.rho`.
 pub(crate) const NAME: &str = "bayes";

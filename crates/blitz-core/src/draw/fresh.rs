@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use crate::noise::NoiseKey;
+use blitz_noise::NoiseKey;
 
 /// The process-wide stream that reads outside any draw take their noise from.
 struct FreshStream {

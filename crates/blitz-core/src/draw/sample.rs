@@ -9,8 +9,8 @@ use burn::tensor::{Device, Tensor};
 use super::fresh::fresh_key;
 use super::scope::with_sample;
 use crate::kl::KlTerm;
-use crate::noise::NoiseKey;
 use crate::noise_source::Noise;
+use blitz_noise::NoiseKey;
 
 /// Streams of layer outputs (local reparameterization) are kept apart from streams of weights by this bit.
 const ACTIVATION_STREAM: u32 = 1 << 31;

@@ -1,6 +1,6 @@
 //! What the fused operations are told beside their tensors: plain numbers, fixed when the operation is recorded.
 
-use crate::noise::{NoiseKey, STREAM_LEN};
+use blitz_noise::{NoiseKey, STREAM_LEN};
 
 /// The smallest variance of a layer's output that has a gradient: below it, a row of zeros would make an infinite one.
 pub(crate) const SMALLEST_VARIANCE: f64 = 1e-20;

@@ -7,7 +7,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::formula::{NoiseSpan, NormalSum, SMALLEST_VARIANCE, ScaleMixture, Spread};
 use super::*;
-use crate::noise::NoiseKey;
+use blitz_noise::NoiseKey;
 
 const NOISE: NoiseSpan = NoiseSpan {
     key: NoiseKey::new(0x1234_5678_9abc, 3, 5),

@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 use super::group::GroupKernel;
 use super::real::{Deviation, Real};
 use crate::kernels::formula::ScaleMixture;
-use crate::noise::NoiseKey;
-use crate::noise::fill::{GROUP, normal_group};
+use blitz_noise::NoiseKey;
+use blitz_noise::fill::{GROUP, normal_group};
 
 /// The number of identifiers.
 macro_rules! count {

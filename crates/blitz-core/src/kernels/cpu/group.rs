@@ -6,8 +6,8 @@ mod tests;
 use std::mem::MaybeUninit;
 
 use super::real::{Element, Real};
-use crate::noise::fill::{CHUNK, GROUP, LANES};
-use crate::simd::{Body, InstructionSet};
+use blitz_noise::fill::{CHUNK, GROUP, LANES};
+use blitz_noise::simd::{Body, InstructionSet};
 
 /// Groups whose terms are added up in the working precision before they go into an `f64`.
 const GROUPS_PER_SUM: usize = 16;

@@ -3,8 +3,8 @@
 use super::group::{load, overwrite};
 use super::real::{Element, Real, logistic};
 use super::{Elements, ElementsMut, Memory, tensor};
-use crate::noise::fill::GROUP;
-use crate::simd::{Body, InstructionSet};
+use blitz_noise::fill::GROUP;
+use blitz_noise::simd::{Body, InstructionSet};
 
 /// The gates, the cell state and the hidden state of each row behind a step.
 struct Cell<'a, E> {

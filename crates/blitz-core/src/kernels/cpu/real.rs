@@ -9,7 +9,7 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 use burn::tensor::{bf16, f16};
 
 use crate::deviation::LOG_LINEAR_BELOW;
-use crate::noise::normal;
+use blitz_noise::normal;
 
 /// A number that the fused operations compute with.
 pub(crate) trait Real:

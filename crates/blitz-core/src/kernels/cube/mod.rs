@@ -23,7 +23,7 @@ use self::elementwise::{
 use self::launch::{Side, gradients, map, partial_sums, precision};
 use super::backend::FusedKernels;
 use super::formula::{NoiseSpan, NormalSum, ScaleMixture, Spread};
-use crate::noise::NoiseKey;
+use blitz_noise::NoiseKey;
 
 /// For a kernel that is told a span but has no noise.
 const NO_NOISE: NoiseSpan = NoiseSpan {

@@ -6,7 +6,7 @@ use burn::tensor::{DType, Device, DeviceKind, Tensor, TensorData};
 
 use crate::kernels::formula::{NoiseSpan, NormalSum, ScaleMixture, Spread};
 use crate::kernels::{draw, draw_output, mixture_kl, normal_sum, spread, standard_normal};
-use crate::noise::NoiseKey;
+use blitz_noise::NoiseKey;
 
 const NOISE: NoiseSpan = NoiseSpan {
     key: NoiseKey::new(0x9876_5432_1abc_def0, 0x1_0000_0003, 5),

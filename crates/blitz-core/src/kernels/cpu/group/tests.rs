@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use super::*;
 use crate::kernels::cpu::elementwise::{Draw, NormalTerms};
-use crate::noise::NoiseKey;
+use blitz_noise::NoiseKey;
 
 const KERNEL: Draw<f32> = Draw {
     key: NoiseKey::new(1, 2, 3),

@@ -1,23 +1,23 @@
 //! Many normals at once: the scalar code of `philox` and `normal` over groups of 16 blocks, with the CPU's widest
 //! instruction set, and over chunks on every core.
 
-use super::NoiseKey;
-use super::normal::normal_pair;
-use super::philox::philox4x32_10;
+use crate::NoiseKey;
+use crate::normal::normal_pair;
+use crate::philox::philox4x32_10;
 use crate::simd::{Body, InstructionSet};
 
 /// Blocks worked on side by side: the lanes of one AVX-512 register.
-pub(crate) const LANES: usize = 16;
+pub const LANES: usize = 16;
 /// Normals in a group.
-pub(crate) const GROUP: usize = 4 * LANES;
+pub const GROUP: usize = 4 * LANES;
 /// Elements a thread takes at a time: some 20 µs of work, 64 KiB of output.
-pub(crate) const CHUNK: usize = 16 * 1024;
+pub const CHUNK: usize = 16 * 1024;
 
 /// The group of 16 blocks from `block` on.
 ///
 /// Always inlined, to be compiled for the instruction set of its caller.
 #[inline(always)]
-pub(crate) fn normal_group(key: NoiseKey, block: u32, group: &mut [f32; GROUP]) {
+pub fn normal_group(key: NoiseKey, block: u32, group: &mut [f32; GROUP]) {
     // A loop of known length over one plain expression: this the compiler turns into vectors whole,
     // interleaved stores included. (Measured: writing four arrays and interleaving them is slower.)
     let (blocks, _) = group.as_chunks_mut::<4>();
@@ -50,7 +50,7 @@ impl Body for FillGroups<'_> {
 }
 
 /// One thread's fill: `out[i]` is element `offset + i`. The caller has checked the range.
-pub(super) fn fill_with(set: InstructionSet, key: NoiseKey, offset: u64, out: &mut [f32]) {
+pub(crate) fn fill_with(set: InstructionSet, key: NoiseKey, offset: u64, out: &mut [f32]) {
     // An offset within a block: the rest of that block goes first, so that groups begin with a block.
     let head = (offset.wrapping_neg() % 4).min(out.len() as u64) as usize;
     let (start, out) = out.split_at_mut(head);
@@ -78,12 +78,12 @@ pub(super) fn fill_with(set: InstructionSet, key: NoiseKey, offset: u64, out: &m
 }
 
 /// [`fill_with`] the widest instruction set of this CPU.
-pub(super) fn fill_serial(key: NoiseKey, offset: u64, out: &mut [f32]) {
+pub(crate) fn fill_serial(key: NoiseKey, offset: u64, out: &mut [f32]) {
     fill_with(InstructionSet::widest(), key, offset, out);
 }
 
 /// [`fill_serial`] over chunks on rayon's threads, where there are threads and enough to do.
-pub(super) fn fill_parallel(key: NoiseKey, offset: u64, out: &mut [f32]) {
+pub(crate) fn fill_parallel(key: NoiseKey, offset: u64, out: &mut [f32]) {
     #[cfg(not(target_family = "wasm"))]
     if out.len() >= 2 * CHUNK {
         use rayon::prelude::*;

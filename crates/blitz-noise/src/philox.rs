@@ -14,12 +14,12 @@ const ROUNDS: usize = 10;
 /// advancing by a Weyl sequence between rounds. Nothing is kept from call to call, so any block of any
 /// stream is one call away. The generator passes BigCrush; it is not cryptographic.
 ///
-/// [`NoiseKey`](super::NoiseKey) says how blitz lays out key and counter.
+/// [`NoiseKey`](crate::NoiseKey) says how blitz lays out key and counter.
 ///
 /// # Example
 ///
 /// ```
-/// use blitz_core::noise::philox4x32_10;
+/// use blitz_noise::philox4x32_10;
 ///
 /// // The first of Random123's published known answers.
 /// let words = philox4x32_10([0, 0], [0, 0, 0, 0]);

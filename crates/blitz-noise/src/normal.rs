@@ -14,7 +14,7 @@ use std::f32::consts::PI;
 
 /// `(r cos θ, r sin θ)` with `r = √(−2 ln u)`, `u = (radius + ½)·2⁻³²`, `θ = 2π(angle + ½)·2⁻³²`.
 #[inline(always)]
-pub(super) fn normal_pair(radius: u32, angle: u32) -> (f32, f32) {
+pub fn normal_pair(radius: u32, angle: u32) -> (f32, f32) {
     let r = (-2.0 * ln(unit(radius))).sqrt();
     let (cos, sin) = cos_sin_turn(angle);
     (r * cos, r * sin)
@@ -25,7 +25,7 @@ pub(super) fn normal_pair(radius: u32, angle: u32) -> (f32, f32) {
 /// Two halves of 16 bits, since both are exact and their sum rounds once: `word as f32 + 0.5` would round
 /// twice, and CPUs convert signed integers faster than unsigned ones.
 #[inline(always)]
-pub(super) fn unit(word: u32) -> f32 {
+pub(crate) fn unit(word: u32) -> f32 {
     let high = (word >> 16) as i32 as f32;
     let low = (word & 0xFFFF) as i32 as f32;
     (high * 65536.0 + (low + 0.5)) * (1.0 / 4_294_967_296.0)
@@ -36,7 +36,7 @@ pub(super) fn unit(word: u32) -> f32 {
 /// `u = 2ᵉ·m` with `m` in `[√½, √2)`, so that `e = 0` around 1 and nothing cancels there; then
 /// `ln u = e ln 2 + f − f²/2 + f³·P(f)` with `f = m − 1`.
 #[inline(always)]
-pub(crate) fn ln(u: f32) -> f32 {
+pub fn ln(u: f32) -> f32 {
     const SQRT_HALF: i32 = 0x3F35_04F3;
     // ln 2 in two parts, the first short enough that `e` times it is exact.
     const LN_2_HIGH: f32 = 0.693_359_375;
@@ -69,7 +69,7 @@ pub(crate) fn ln(u: f32) -> f32 {
 /// The reduction is in integers and exact: `θ = q·π/2 + t` with `q` the nearest quarter turn, `t` in
 /// `(−π/4, π/4)` and never 0. The ½ makes the angles symmetric about every axis, so no sign is favoured.
 #[inline(always)]
-pub(super) fn cos_sin_turn(word: u32) -> (f32, f32) {
+pub(crate) fn cos_sin_turn(word: u32) -> (f32, f32) {
     const SIGN: u32 = 0x8000_0000;
     const QUARTER: u32 = 0x4000_0000;
     const EIGHTH: u32 = 0x2000_0000;

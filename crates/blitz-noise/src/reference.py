@@ -2,7 +2,7 @@
 
     python3 reference.py
 
-Written from the papers and the layout in mod.rs, not from the Rust code; needs Python alone. (NumPy's
+Written from the papers and the layout in key.rs, not from the Rust code; needs Python alone. (NumPy's
 `Philox` is the 4x64 variant.) Prints the rows of `REFERENCE`: seed, index, stream, element, normal.
 """
 

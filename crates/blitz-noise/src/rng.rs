@@ -5,7 +5,7 @@ use std::fmt;
 
 use rand_core::{SeedableRng, TryRng, utils};
 
-use super::{NoiseKey, STREAM_LEN, philox4x32_10};
+use crate::{NoiseKey, STREAM_LEN, philox4x32_10};
 
 /// The words of one stream, in order, as a [`rand_core::Rng`]: any distribution of `rand_distr` can be
 /// sampled from it. Made by [`NoiseKey::rng`].
@@ -23,7 +23,7 @@ use super::{NoiseKey, STREAM_LEN, philox4x32_10};
 /// # Example
 ///
 /// ```
-/// use blitz_core::noise::NoiseKey;
+/// use blitz_noise::NoiseKey;
 /// use rand_distr::{Distribution, StudentT};
 ///
 /// let mut rng = NoiseKey::new(7, 0, 3).rng();

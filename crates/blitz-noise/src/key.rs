@@ -1,21 +1,12 @@
-//! Standard normals that are a pure function of where they stand.
-//!
-//! [`NoiseKey`] names a stream of noise by `(seed, index, stream)`; element `e` of it is always the same
-//! `f32`, whoever asks, in whatever order, on how many threads and on which CPU. Nothing is stored, so a
-//! backward pass makes the noise of its forward pass again instead of keeping it.
+//! The name of a stream of noise.
 
-pub(crate) mod fill;
-pub(crate) mod normal;
-mod philox;
-mod rng;
-#[cfg(test)]
-mod tests;
-
-pub use philox::philox4x32_10;
-pub use rng::PhiloxRng;
+use crate::fill;
+use crate::normal;
+use crate::philox::philox4x32_10;
+use crate::rng::PhiloxRng;
 
 /// Elements, and words, in a stream: four for each of 2³² blocks.
-pub(crate) const STREAM_LEN: u64 = 1 << 34;
+pub const STREAM_LEN: u64 = 1 << 34;
 
 /// The name of one stream of standard normals, `N(0, 1)`.
 ///
@@ -61,7 +52,7 @@ pub(crate) const STREAM_LEN: u64 = 1 << 34;
 /// # Example
 ///
 /// ```
-/// use blitz_core::noise::NoiseKey;
+/// use blitz_noise::NoiseKey;
 ///
 /// let noise = NoiseKey::new(42, 0, 0);
 /// let mut all = vec![0.0; 1000];
@@ -132,7 +123,7 @@ impl NoiseKey {
     /// # Example
     ///
     /// ```
-    /// use blitz_core::noise::NoiseKey;
+    /// use blitz_noise::NoiseKey;
     ///
     /// let noise = NoiseKey::new(1, 2, 3);
     /// let (mut serial, mut threaded) = (vec![0.0; 100_000], vec![0.0; 100_000]);
@@ -151,17 +142,17 @@ impl NoiseKey {
     }
 
     #[inline(always)]
-    const fn philox_key(&self) -> [u32; 2] {
+    pub(crate) const fn philox_key(&self) -> [u32; 2] {
         [self.seed as u32, (self.seed >> 32) as u32]
     }
 
     #[inline(always)]
-    const fn counter(&self, block: u32) -> [u32; 4] {
+    pub(crate) const fn counter(&self, block: u32) -> [u32; 4] {
         let (low, high) = (self.index as u32, (self.index >> 32) as u32);
         [block, self.stream, low, high]
     }
 
-    fn normal_unchecked(&self, element: u64) -> f32 {
+    pub(crate) fn normal_unchecked(&self, element: u64) -> f32 {
         let words = philox4x32_10(self.philox_key(), self.counter((element / 4) as u32));
         let lane = (element % 4) as usize;
         let (cosine, sine) = normal::normal_pair(words[lane & 2], words[lane | 1]);

@@ -4,7 +4,7 @@
 //! that it is inlined into. No operation depends on how many lanes there are, so all copies give the same bits.
 
 /// A loop body. `run` has to be `#[inline(always)]`, and so does all that it calls.
-pub(crate) trait Body {
+pub trait Body {
     type Output;
 
     fn run(self) -> Self::Output;
@@ -12,7 +12,7 @@ pub(crate) trait Body {
 
 /// An instruction set that this CPU has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum InstructionSet {
+pub enum InstructionSet {
     /// What the crate was compiled for.
     Portable,
     #[cfg(target_arch = "x86_64")]
