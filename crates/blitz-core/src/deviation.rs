@@ -7,10 +7,7 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::softplus;
 
 use crate::kernels::{self, formula::Spread};
-
-/// Where `ln softplus(ρ)` turns into ρ itself: below, the two differ by less than e^-15 / 2 = 2e-7, and the
-/// logarithm's own derivative would overflow long before ρ = -100.
-pub(crate) const LOG_LINEAR_BELOW: f64 = -15.0;
+use crate::math::LOG_LINEAR_BELOW;
 
 /// The smallest deviation [`rho_from_std`] accepts: below it, σ and its ρ are no longer told apart in `f32`.
 const MIN_STD: f64 = 1e-30;

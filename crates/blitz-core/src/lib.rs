@@ -40,6 +40,7 @@ mod filter;
 mod inventory;
 mod kl;
 mod layer_noise;
+mod math;
 mod module;
 mod moments;
 mod moped;
@@ -50,7 +51,6 @@ mod prior;
 mod pruning;
 mod rows;
 mod sharpening;
-mod special;
 mod survey;
 mod variational;
 

@@ -22,7 +22,7 @@ fn mixture() -> ScaleMixture {
 fn mixture_with(narrow: f64) -> ScaleMixture {
     let pi = 0.25f64;
     ScaleMixture {
-        log_wide: pi.ln() - crate::prior::half_log_two_pi(),
+        log_wide: pi.ln() - crate::math::half_log_two_pi(),
         wide_precision: 1.0,
         log_ratio: (1.0 - pi).ln() - pi.ln() - narrow.ln(),
         curvature: 0.5 - 0.5 / narrow.powi(2),
@@ -84,7 +84,7 @@ fn normal_term(mu: f64, rho: f64, _: usize) -> f64 {
 }
 
 fn mixture_term(mu: f64, rho: f64, i: usize) -> f64 {
-    let log_q = -softplus(rho).ln() - 0.5 * epsilon(i).powi(2) - crate::prior::half_log_two_pi();
+    let log_q = -softplus(rho).ln() - 0.5 * epsilon(i).powi(2) - crate::math::half_log_two_pi();
     log_q - mixture_log_density(drawn(mu, rho, i))
 }
 

@@ -7,8 +7,9 @@ use burn::tensor::{Device, Shape, Tensor, TensorData};
 use super::mean_field::rho_param;
 use super::{MarginalFamily, Marginals, Posterior, PosteriorStructure};
 use crate::deviation::{log_std_from_rho, std_from_rho};
+use crate::math::half_log_two_pi;
 use crate::noise_source::Noise;
-use crate::prior::{Prior, half_log_two_pi};
+use crate::prior::Prior;
 use blitz_noise::NoiseKey;
 
 /// Below this ρ counts as this: σ is then 3e-7, and U / σ still far from `f32`'s range.

@@ -7,8 +7,9 @@ use burn::tensor::{Device, Shape, Tensor};
 use super::mean_field::{kl_of_location_scale, rho_param};
 use super::{MarginalFamily, Marginals, Posterior, PosteriorStructure};
 use crate::deviation::{log_std_from_rho, std_from_rho};
+use crate::math::half_log_two_pi;
 use crate::noise_source::Noise;
-use crate::prior::{Prior, half_log_two_pi, normal_log_density};
+use crate::prior::{Prior, normal_log_density};
 
 /// Where ρ stops to count as a divisor; the product of two such scales is e^-40.
 const LEAST_RHO: f64 = -20.0;

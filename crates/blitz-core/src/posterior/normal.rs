@@ -9,8 +9,9 @@ use super::{MarginalFamily, Marginals, Posterior, PosteriorStructure};
 use crate::deviation::{log_std_from_rho, rho_from_std, std_from_rho};
 use crate::kernels::{self, formula::Spread};
 use crate::kl::KlTerm;
+use crate::math::half_log_two_pi;
 use crate::noise_source::Noise;
-use crate::prior::{Prior, half_log_two_pi};
+use crate::prior::Prior;
 use crate::rows::select_rows;
 
 /// Configuration of a [`NormalPosterior`].

@@ -8,9 +8,9 @@ use core::f64::consts::{E, LN_2, PI};
 use super::mean_field::{kl_of_location_scale, rho_param, standardized};
 use super::{MarginalFamily, Marginals, Posterior, PosteriorStructure};
 use crate::deviation::{log_std_from_rho, std_from_rho};
+use crate::math::log_gamma;
 use crate::noise_source::Noise;
 use crate::prior::Prior;
-use crate::special::log_gamma;
 
 /// The Euler–Mascheroni constant.
 const EULER_GAMMA: f64 = 0.577_215_664_901_532_9;

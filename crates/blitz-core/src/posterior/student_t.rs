@@ -7,9 +7,9 @@ use burn::tensor::{Device, Shape, Tensor};
 use super::mean_field::{kl_of_location_scale, rho_param, standardized};
 use super::{MarginalFamily, Marginals, Posterior, PosteriorStructure};
 use crate::deviation::{log_std_from_rho, std_from_rho};
+use crate::math::digamma;
 use crate::noise_source::Noise;
 use crate::prior::{Prior, student_t_log_normalizer};
-use crate::special::digamma;
 
 /// Configuration of a [`StudentTPosterior`].
 ///

@@ -4,10 +4,11 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::{Prior, half_log_two_pi};
+use super::Prior;
 use crate::draw;
 use crate::kernels::{self, formula::NormalSum};
 use crate::kl::SharedScale;
+use crate::math::half_log_two_pi;
 use crate::posterior::Marginals;
 
 /// Where a variance stops to count as a divisor.

@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::{Prior, assert_scale};
-use crate::special::log_erfc;
+use crate::math::log_erfc;
 
 /// The smallest `smoothing`: its square is still far from the end of `f32`'s range.
 const MIN_SMOOTHING: f64 = 1e-6;

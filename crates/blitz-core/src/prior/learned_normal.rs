@@ -4,8 +4,9 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
-use super::{Prior, assert_scale, half_log_two_pi, normal_log_density};
+use super::{Prior, assert_scale, normal_log_density};
 use crate::kernels::{self, formula::NormalSum};
+use crate::math::half_log_two_pi;
 use crate::posterior::Marginals;
 
 /// Configuration of a [`LearnedNormalPrior`].

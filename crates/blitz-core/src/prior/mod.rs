@@ -28,6 +28,7 @@ use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
 use crate::kl::KlTerm;
+use crate::math::half_log_two_pi;
 use crate::noise_source::Noise;
 use crate::posterior::Marginals;
 
@@ -147,11 +148,6 @@ pub(crate) fn normal_log_density<const D: usize>(z: Tensor<D>, log_std: Tensor<D
     (z.square().mul_scalar(-0.5) - log_std)
         .sub_scalar(half_log_two_pi())
         .sum()
-}
-
-/// `ln √(2π)`, the normalizer of the standard normal density.
-pub(crate) fn half_log_two_pi() -> f64 {
-    0.5 * (2.0 * core::f64::consts::PI).ln()
 }
 
 /// Panics unless `value` is a usable scale of a prior.

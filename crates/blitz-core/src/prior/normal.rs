@@ -4,9 +4,10 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::{Prior, assert_scale, half_log_two_pi};
+use super::{Prior, assert_scale};
 use crate::kernels::{self, formula::NormalSum, link::KlLink};
 use crate::kl::{KlEstimator, KlTerm};
+use crate::math::half_log_two_pi;
 use crate::noise_source::Noise;
 use crate::posterior::Marginals;
 

@@ -5,8 +5,9 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::activation::softplus;
 
-use super::{Prior, assert_scale, half_log_two_pi};
+use super::{Prior, assert_scale};
 use crate::kernels::{self, formula::ScaleMixture};
+use crate::math::half_log_two_pi;
 use crate::noise_source::Noise;
 
 /// Configuration of a [`ScaleMixturePrior`].

@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::{Prior, assert_scale};
-use crate::special::log_gamma;
+use crate::math::log_gamma;
 
 /// Configuration of a [`StudentTPrior`].
 ///

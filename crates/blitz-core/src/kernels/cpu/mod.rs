@@ -189,7 +189,7 @@ fn mixture_kl<T: Memory>(mu: T, rho: T, noise: NoiseSpan, prior: ScaleMixture) -
         let kernel = kernel!(MixtureTerms {
             key: noise.key,
             prior: Mixture::new(prior),
-            half_log_two_pi: Real::from_f64(crate::prior::half_log_two_pi()),
+            half_log_two_pi: Real::from_f64(crate::math::half_log_two_pi()),
         });
         scalar(sum(kernel, noise.first_block, [&m, &r], m.len()), &mu)
     })

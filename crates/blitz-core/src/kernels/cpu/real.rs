@@ -8,7 +8,7 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use burn::tensor::{bf16, f16};
 
-use crate::deviation::LOG_LINEAR_BELOW;
+use crate::math::LOG_LINEAR_BELOW;
 use blitz_noise::normal;
 
 /// A number that the fused operations compute with.

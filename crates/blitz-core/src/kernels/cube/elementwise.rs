@@ -168,7 +168,7 @@ impl Coefficients {
         let number = |value: f64| InputScalar::new(value, real);
         CoefficientsLaunch::new(
             // −½ ln 2π of ln q comes off here.
-            number(prior.log_wide + crate::prior::half_log_two_pi()),
+            number(prior.log_wide + crate::math::half_log_two_pi()),
             number(0.5 * prior.wide_precision),
             number(prior.log_ratio),
             number(prior.curvature),

@@ -10,7 +10,7 @@ use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 
 use super::noise;
-use crate::deviation::LOG_LINEAR_BELOW;
+use crate::math::LOG_LINEAR_BELOW;
 
 /// A number that the kernels compute with.
 #[cube]

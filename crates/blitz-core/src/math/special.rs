@@ -1,28 +1,11 @@
 //! Special functions of a configuration's constants, on the host in `f64`.
 
-/// Where the asymptotic series below are used; smaller arguments are shifted up to it by the recurrence.
+/// Where the asymptotic series is used; smaller arguments are shifted up to it by the recurrence.
 const ASYMPTOTIC_FROM: f64 = 10.0;
 
 /// `ln Γ(x)` for x > 0.
-///
-/// Stirling's series at an argument of at least 10, where its error is below its first omitted term, 691 / (360360 x¹¹)
-/// = 2e-14.
 pub(crate) fn log_gamma(x: f64) -> f64 {
-    let mut x = x;
-    let mut shift = 1.0;
-    while x < ASYMPTOTIC_FROM {
-        shift *= x;
-        x += 1.0;
-    }
-    const SERIES: [f64; 5] = [
-        1.0 / 12.0,
-        -1.0 / 360.0,
-        1.0 / 1260.0,
-        -1.0 / 1680.0,
-        1.0 / 1188.0,
-    ];
-    let half_log_two_pi = 0.5 * (2.0 * core::f64::consts::PI).ln();
-    (x - 0.5) * x.ln() - x + half_log_two_pi + horner(&SERIES, x.powi(-2)) / x - shift.ln()
+    libm::lgamma(x)
 }
 
 /// The digamma function `d ln Γ(x) / dx` for x > 0.
@@ -46,16 +29,9 @@ pub(crate) fn digamma(x: f64) -> f64 {
     x.ln() - 0.5 / x - x.powi(-2) * horner(&SERIES, x.powi(-2)) - shift
 }
 
-/// `ln erfc(x)` for x in [0, 1].
+/// `ln erfc(x)` for x in [0, 1], by `ln(1 − erf(x))`, which keeps its digits near 0.
 pub(crate) fn log_erfc(x: f64) -> f64 {
-    // erf(x) = 2 x exp(−x²) / √π · Σ (2x²)^k / (2k + 1)!!, all of one sign.
-    let mut term = 1.0;
-    let mut sum = 0.0;
-    for k in 0..40 {
-        sum += term;
-        term *= 2.0 * x * x / f64::from(2 * k + 3);
-    }
-    (-core::f64::consts::FRAC_2_SQRT_PI * x * (-x * x).exp() * sum).ln_1p()
+    (-libm::erf(x)).ln_1p()
 }
 
 fn horner(coefficients: &[f64], x: f64) -> f64 {
