@@ -36,8 +36,7 @@ impl InstructionSet {
         Self::Portable
     }
 
-    /// All of them.
-    #[cfg(test)]
+    /// All of them, for tests.
     pub fn available() -> Vec<Self> {
         let mut all = vec![Self::Portable];
         #[cfg(target_arch = "x86_64")]
