@@ -30,71 +30,55 @@
 //! All are Burn's own, under its names. None but `std` is on by default; the application chooses. Switch a backend on here (or by the same feature of
 //! `blitz-layers` or `blitz-train`), not in Burn alone: only then are there fused operations for it.
 
-pub mod deviation;
 pub mod device;
 pub mod kernels;
 
-mod convert;
+mod attach;
 mod draw;
-mod filter;
-mod inventory;
+mod family;
 mod kl;
-mod layer_noise;
 mod math;
-mod module;
-mod moments;
-mod moped;
-mod noise_source;
-mod perturbation;
-mod posterior;
-mod prior;
-mod pruning;
-mod rows;
-mod sharpening;
-mod survey;
-mod variational;
+mod model;
 
 pub use blitz_noise as noise;
 
-pub use convert::{BayesianizeConfig, BayesianizeError, BuiltinVariational, WeightRule};
-pub use draw::{Draw, DrawnWeight, is_open as draw_is_open, seed};
-pub use filter::WeightFilter;
-pub use inventory::trains;
-pub use kl::{KlEstimator, KlTerm};
-pub use layer_noise::LayerNoise;
-pub use module::BayesianModule;
-pub use moments::{NormalWeight, WeightMoments};
-pub use moped::{MopedConfig, MopedVariational};
-pub use noise_source::Noise;
-pub use perturbation::{PerturbedWeight, WeightPerturbation};
-pub use posterior::{
-    BuiltinPosterior, LaplacePosterior, LaplacePosteriorConfig, LowRankNormalPosterior,
-    LowRankNormalPosteriorConfig, MarginalFamily, Marginals, MatrixNormalPosterior,
-    MatrixNormalPosteriorConfig, NormalPosterior, NormalPosteriorConfig, Posterior,
-    PosteriorConfig, PosteriorStructure, RadialPosterior, RadialPosteriorConfig, StudentTPosterior,
-    StudentTPosteriorConfig, WeightInfo,
+pub use attach::{
+    BayesianizeConfig, BayesianizeError, BuiltinVariational, ExistingPosteriors, MopedConfig,
+    MopedVariational, Variational, WeightFilter, WeightRule, trains,
 };
-pub use prior::{
+pub use draw::{
+    Draw, LayerNoise, SplitWeight, WeightReading, is_open as draw_is_open, seed, weight_rows,
+};
+pub use family::posterior::{
+    BuiltinPosterior, LaplacePosterior, LaplacePosteriorConfig, LaplaceUnit, LocationScale,
+    LowRankNormalPosterior, LowRankNormalPosteriorConfig, MatrixNormalPosterior,
+    MatrixNormalPosteriorConfig, NormalPosterior, NormalPosteriorConfig, NormalUnit, Posterior,
+    PosteriorConfig, PosteriorForm, PosteriorStructure, RadialPosterior, RadialPosteriorConfig,
+    RadialUnit, StudentTPosterior, StudentTPosteriorConfig, StudentTUnit, UnitNoise, WeightInfo,
+};
+pub use family::prior::{
     BuiltinPrior, CenteredPrior, EmpiricalNormalPrior, EmpiricalNormalPriorConfig, HorseshoePrior,
     HorseshoePriorConfig, LaplacePrior, LaplacePriorConfig, LearnedLaplacePrior,
     LearnedLaplacePriorConfig, LearnedNormalPrior, LearnedNormalPriorConfig, NormalPrior,
-    NormalPriorConfig, Prior, PriorConfig, ScaleMixturePrior, ScaleMixturePriorConfig,
+    NormalPriorConfig, Prior, PriorConfig, PriorForm, ScaleMixturePrior, ScaleMixturePriorConfig,
     StudentTPrior, StudentTPriorConfig,
 };
-pub use pruning::{PrunedTensor, PruningReport, SignalToNoise};
-pub use rows::weight_rows;
-pub use sharpening::{SharpenedDraw, Sharpening, SharpeningConfig};
-pub use survey::{AttachedPosterior, WeightMarginals};
-pub use variational::Variational;
+pub use family::{MarginalFamily, Marginals, Nats, Noise, deviation};
+pub use kl::{KlEstimator, KlTerm, kl_divergence};
+pub use model::{
+    AttachedPosterior, BayesianModule, DrawnWeight, PrunedTensor, PruningReport, SharpenedDraw,
+    Sharpening, SharpeningConfig, WeightMarginals,
+};
 
 /// What most programs need from this crate.
 pub mod prelude {
+    pub use crate::noise::NoiseKey;
     pub use crate::{
         BayesianModule, BayesianizeConfig, CenteredPrior, Draw, KlEstimator, LearnedNormalPrior,
-        LearnedNormalPriorConfig, MarginalFamily, Marginals, MopedConfig, Noise, NormalPosterior,
-        NormalPosteriorConfig, NormalPrior, NormalPriorConfig, Posterior, PosteriorConfig,
-        PosteriorStructure, Prior, PriorConfig, ScaleMixturePrior, ScaleMixturePriorConfig,
-        SharpenedDraw, Sharpening, SharpeningConfig, Variational, WeightFilter, WeightRule,
+        LearnedNormalPriorConfig, MarginalFamily, Marginals, MopedConfig, Nats, Noise,
+        NormalPosterior, NormalPosteriorConfig, NormalPrior, NormalPriorConfig, Posterior,
+        PosteriorConfig, PosteriorStructure, Prior, PriorConfig, ScaleMixturePrior,
+        ScaleMixturePriorConfig, SharpenedDraw, Sharpening, SharpeningConfig, Variational,
+        WeightFilter, WeightRule,
     };
-    pub use blitz_noise::NoiseKey;
 }

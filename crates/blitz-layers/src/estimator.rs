@@ -1,6 +1,6 @@
 //! How a Bayesian layer estimates its output under the posterior.
 
-use blitz_core::{WeightMoments, WeightPerturbation};
+use blitz_core::WeightReading;
 use burn::config::Config;
 use burn::module::Param;
 use burn::tensor::{Shape, Tensor};
@@ -81,20 +81,12 @@ fn local<const I: usize, const W: usize, const O: usize>(
     bias: Option<&Param<Tensor<1>>>,
     op: impl Fn(Tensor<I>, Tensor<W>, Option<Tensor<1>>) -> Tensor<O>,
 ) -> Tensor<O> {
-    let weight = match WeightMoments::of(weight) {
-        WeightMoments::Value(weight) => return op(input, weight, bias.map(Param::val)),
-        WeightMoments::Normal(weight) => weight,
+    let weight = match WeightReading::with_variance(weight) {
+        WeightReading::Value(weight) => return op(input, weight, bias.map(Param::val)),
+        WeightReading::Split(weight) => weight,
     };
-    let (bias_mean, bias_variance) = match bias.map(WeightMoments::of) {
-        None => (None, None),
-        Some(WeightMoments::Value(bias)) => (Some(bias), None),
-        Some(WeightMoments::Normal(bias)) => (Some(bias.mean), Some(bias.variance)),
-    };
-    let variance = op(
-        input.clone().square(),
-        weight.variance.clone(),
-        bias_variance,
-    );
+    let (bias_mean, bias_variance) = parts(bias.map(WeightReading::with_variance));
+    let variance = op(input.clone().square(), weight.part.clone(), bias_variance);
     let mean = op(input, weight.mean.clone(), bias_mean);
     weight.draw_output(mean, variance)
 }
@@ -107,18 +99,23 @@ fn flipout<const I: usize, const W: usize, const O: usize>(
     bias: Option<&Param<Tensor<1>>>,
     op: impl Fn(Tensor<I>, Tensor<W>, Option<Tensor<1>>) -> Tensor<O>,
 ) -> Tensor<O> {
-    let weight = match WeightPerturbation::of(weight) {
-        WeightPerturbation::Value(weight) => return op(input, weight, bias.map(Param::val)),
-        WeightPerturbation::Perturbed(weight) => weight,
+    let weight = match WeightReading::with_perturbation(weight) {
+        WeightReading::Value(weight) => return op(input, weight, bias.map(Param::val)),
+        WeightReading::Split(weight) => weight,
     };
-    let (bias_mean, bias_delta) = match bias.map(WeightPerturbation::of) {
-        None => (None, None),
-        Some(WeightPerturbation::Value(bias)) => (Some(bias), None),
-        Some(WeightPerturbation::Perturbed(bias)) => (Some(bias.mean), Some(bias.delta)),
-    };
+    let (bias_mean, bias_delta) = parts(bias.map(WeightReading::with_perturbation));
     let input_signs = weight.signs(features.signs(&input.shape()), &input);
     let mean = op(input.clone(), weight.mean.clone(), bias_mean);
     let output_signs = weight.signs(features.signs(&mean.shape()), &mean);
-    let perturbation = op(input * input_signs, weight.delta, bias_delta);
+    let perturbation = op(input * input_signs, weight.part, bias_delta);
     mean + perturbation * output_signs
+}
+
+/// The mean of a bias, and what it varies by.
+fn parts(bias: Option<WeightReading<1>>) -> (Option<Tensor<1>>, Option<Tensor<1>>) {
+    match bias {
+        None => (None, None),
+        Some(WeightReading::Value(bias)) => (Some(bias), None),
+        Some(WeightReading::Split(bias)) => (Some(bias.mean), Some(bias.part)),
+    }
 }

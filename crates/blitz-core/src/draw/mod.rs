@@ -4,33 +4,34 @@
 //! decided by a scope: a thread-local stack of frames that guards push and pop. The innermost frame decides.
 
 mod fresh;
+mod layer_noise;
+mod reading;
+mod rows;
 mod sample;
 mod scope;
-mod streams;
 
 pub use fresh::seed;
+pub use layer_noise::LayerNoise;
+pub(crate) use layer_noise::{CONTAINER as LAYER_NOISE, is_configured};
+pub use reading::{SplitWeight, WeightReading};
+pub use rows::weight_rows;
 pub(crate) use sample::{
-    SHARPENING_STREAM, activation_noise, cache, cached, is_replaced, keep_kl, kept_kl, layer_noise,
-    noise_key, repeated_activation_noise, replacement, wants_kl,
+    Site, is_made, is_replaced, keep, kept_kl, layer_noise, output_noise, repeated_output_noise,
+    replacement, site,
 };
 pub use scope::is_open;
-pub(crate) use scope::{
-    Parts, PartsSlot, Request, answer_rows, gather, put_parts, put_survey, request, share_scale,
-    with_kl_sink,
-};
+pub(crate) use scope::{Part, PartSlot, Request, answer_part, answer_rows, hand_over, request};
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::marker::PhantomData;
 
-use burn::module::{Module, ParamId};
+use burn::module::ParamId;
 use burn::tensor::Tensor;
 
-use crate::kl::KlSink;
-use crate::survey::Surveyed;
 use fresh::fresh_key;
 use sample::Sample;
-use scope::{Gathered, Mode, push, remove, with_sample};
-use streams::stream_numbers;
+use scope::{Mode, push, remove, with_sample};
 
 /// Keeps a draw, or the mean mode, open until it is dropped: also by a panic or an early return.
 ///
@@ -45,23 +46,16 @@ pub struct Draw {
 }
 
 impl Draw {
-    /// Opens draw `index` of `seed` for `model`: until the guard is dropped, every read of a weight of the model
-    /// on this thread returns the same joint sample.
-    ///
-    /// The numbers depend on `seed`, `index` and the position of each Bayesian parameter in `model`'s traversal,
-    /// on nothing else: they are the same in another process and on another backend. Weights of another module
-    /// read inside the draw are numbered behind the model's, in the order of their first use. Copies of one model
-    /// share its parameter identities and so its draw.
-    pub fn sample<M: Module>(model: &M, seed: u64, index: u64) -> Self {
-        let streams = stream_numbers(model);
-        Self::push(Mode::Sample(Sample::new(seed, index, streams)))
+    /// Opens draw `index` of `seed`, in which the parameters have these numbers.
+    pub(crate) fn numbered(seed: u64, index: u64, numbers: HashMap<ParamId, u32>) -> Self {
+        Self::push(Mode::Sample(Sample::new(seed, index, numbers)))
     }
 
     /// Opens draw `index` of `seed` for whatever is read inside it, numbered in the order of first use.
     ///
     /// What a recurrent layer opens when none is open, so that its time steps share their weights.
     pub fn anonymous(seed: u64, index: u64) -> Self {
-        Self::push(Mode::Sample(Sample::new(seed, index, HashMap::new())))
+        Self::numbered(seed, index, HashMap::new())
     }
 
     /// Opens a fresh draw from the process-wide stream (see [`seed`](crate::seed)) unless a draw or the mean
@@ -88,70 +82,27 @@ impl Draw {
     /// Panics if the draw is not the innermost one.
     pub fn with_kl(self) -> Self {
         assert!(
-            scope::is_innermost(self.id),
+            self.is_innermost(),
             "a draw's KL was asked for inside another draw or the mean mode"
         );
         with_sample(|sample| sample.with_kl = true);
         self
     }
 
-    /// Puts other weights in the place of this draw's, until it ends: `replacement` is asked for each weight of `model` that
-    /// is sampled, in the order of the traversal, and gets the draw's own, also where a replacement stands already.
-    ///
-    /// A layer reads a replacement as it is, whatever its estimator: a sign flipped by flipout, say, would make another
-    /// weight of it. The KL stays that of the draw's own weights.
-    ///
-    /// ```
-    /// use blitz_core::prelude::*;
-    /// use burn::nn::LinearConfig;
-    /// use burn::tensor::Device;
-    ///
-    /// let net = LinearConfig::new(3, 2).init(&Device::flex()).bayesianize(&BayesianizeConfig::new());
-    /// let draw = net.draw(1, 0);
-    /// let own = net.weight.val();
-    /// draw.replace_weights(&net, |weight| weight.value * 2.0);
-    /// assert_eq!(net.weight.val().into_data(), (own * 2.0).into_data());
-    /// ```
-    ///
-    /// # Panics
-    ///
-    /// Panics if the draw is not the innermost one, or if a replacement has another length.
-    pub fn replace_weights<M: Module>(
-        &self,
-        model: &M,
-        mut replacement: impl FnMut(DrawnWeight) -> Tensor<1>,
-    ) {
-        for (id, weight) in self.weights(model) {
-            let Some(id) = id else { continue };
-            let shape = weight.value.shape();
-            let replacement = replacement(weight);
-            assert!(
-                replacement.shape() == shape,
-                "a weight of shape {shape:?} was replaced by one of shape {:?}",
-                replacement.shape()
-            );
-            let replaced = with_sample(|sample| sample.replacements.insert(id, replacement));
-            drop(replaced);
-        }
+    /// Whether this is the innermost scope of the thread.
+    pub(crate) fn is_innermost(&self) -> bool {
+        scope::is_innermost(self.id)
     }
 
-    /// All Bayesian weights of a model in this draw, with their identities if they are sampled.
-    pub(crate) fn weights<M: Module>(&self, model: &M) -> Vec<(Option<ParamId>, DrawnWeight)> {
-        assert!(
-            scope::is_innermost(self.id),
-            "the weights of a draw were asked for inside another draw or the mean mode"
-        );
-        let scope = Self::push(Mode::Gather(Gathered::default()));
-        // The one traversal that reaches an attached posterior together with its parameter.
-        drop(model.clone().materialize());
-        match scope.finish() {
-            Some(Mode::Gather(gathered)) => gathered.weights,
-            _ => unreachable!("a gather scope holds what was gathered"),
-        }
+    /// Puts another weight, flat, in the place of that of parameter `id`.
+    pub(crate) fn replace(&self, id: ParamId, weight: Tensor<1>) {
+        let replaced = with_sample(|sample| sample.replacements.insert(id, weight));
+        drop(replaced);
     }
 
-    pub(crate) fn parts(wanted: Parts) -> Self {
-        Self::push(Mode::Parts(wanted, PartsSlot::Untouched))
+    /// Asks the next parameter that is read for its mean and this part.
+    pub(crate) fn part(wanted: Part) -> Self {
+        Self::push(Mode::Parts(wanted, PartSlot::Untouched))
     }
 
     /// Asks the next parameter that is read for some of its rows.
@@ -162,10 +113,7 @@ impl Draw {
         })
     }
 
-    pub(crate) fn kl(sink: KlSink) -> Self {
-        Self::push(Mode::Kl(sink))
-    }
-
+    /// Asks each parameter that is read for what is attached to it.
     pub(crate) fn survey() -> Self {
         Self::push(Mode::Survey(Vec::new()))
     }
@@ -184,10 +132,10 @@ impl Draw {
         mode
     }
 
-    pub(crate) fn finish_parts(self) -> PartsSlot {
+    pub(crate) fn finish_part(self) -> PartSlot {
         match self.finish() {
             Some(Mode::Parts(_, slot)) => slot,
-            _ => unreachable!("a parts scope holds a parts slot"),
+            _ => unreachable!("a part's scope holds its slot"),
         }
     }
 
@@ -196,17 +144,11 @@ impl Draw {
         matches!(self.finish(), Some(Mode::Rows { answered: true, .. }))
     }
 
-    pub(crate) fn finish_kl(self) -> KlSink {
-        match self.finish() {
-            Some(Mode::Kl(sink)) => sink,
-            _ => unreachable!("a KL scope holds a KL sink"),
-        }
-    }
-
-    pub(crate) fn finish_survey(self) -> Surveyed {
+    /// What was handed over, in the order in which the parameters were read.
+    pub(crate) fn finish_survey(self) -> Vec<Box<dyn Any>> {
         match self.finish() {
             Some(Mode::Survey(surveyed)) => surveyed,
-            _ => unreachable!("a survey scope holds a survey"),
+            _ => unreachable!("a survey holds what was handed over"),
         }
     }
 }
@@ -217,13 +159,4 @@ impl Drop for Draw {
         let frame = remove(self.id);
         drop(frame);
     }
-}
-
-/// One weight of a draw.
-#[derive(Debug, Clone)]
-pub struct DrawnWeight {
-    /// Its place among all Bayesian parameters of the model, sampled or frozen, in the order of the traversal.
-    pub position: usize,
-    /// The draw's own sample, flat, in row-major order, with its gradient.
-    pub value: Tensor<1>,
 }

@@ -2,16 +2,11 @@
 
 use std::any::Any;
 use std::cell::RefCell;
-use std::collections::HashSet;
 use std::rc::Rc;
 
 use burn::module::ParamId;
-use burn::tensor::Tensor;
 
-use super::DrawnWeight;
 use super::sample::Sample;
-use crate::kl::{KlSink, SharedScale};
-use crate::survey::{Attachment, Surveyed};
 
 #[derive(Default)]
 struct Stack {
@@ -31,21 +26,22 @@ struct Frame {
 pub(super) enum Mode {
     Sample(Sample),
     Mean,
-    Parts(Parts, PartsSlot),
+    Parts(Part, PartSlot),
     Rows { rows: Rc<[usize]>, answered: bool },
-    Gather(Gathered),
-    Kl(KlSink),
-    Survey(Surveyed),
+    Survey(Vec<Box<dyn Any>>),
 }
 
-#[derive(Default)]
-pub(super) struct Gathered {
-    pub weights: Vec<(Option<ParamId>, DrawnWeight)>,
-    seen: HashSet<ParamId>,
+/// What an estimator wants of a weight beside its mean, in place of a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Its variance, of independent normals.
+    Variance,
+    /// The difference of the draw's sample from the mean, of a distribution that sign flips leave as it is.
+    Perturbation,
 }
 
-/// What a parameter answered to a parts scope.
-pub(crate) enum PartsSlot {
+/// What a parameter answered when it was asked for a part.
+pub(crate) enum PartSlot {
     /// Nothing: it has no posterior, or is not sampled.
     Untouched,
     /// The parameter's identity and the `Tensor<D>` that was wanted.
@@ -89,133 +85,65 @@ pub(super) fn is_innermost(id: u64) -> bool {
 
 /// What the innermost scope asks of a Bayesian parameter.
 pub(crate) enum Request {
-    /// No scope: a sample of its own.
-    Fresh,
-    /// The draw's weight.
+    /// A sample: the draw's or, without a draw, one of its own.
     Sample,
     Mean,
-    Parts(Parts),
+    Part(Part),
     /// These rows of a sample, or all.
     Rows(Rc<[usize]>),
-    /// To hand over the draw's weight.
-    Gather,
-    Kl,
-    /// The posterior itself; the parameter reads as its stored tensor.
+    /// To hand over what is attached; the parameter reads as its stored tensor.
     Survey,
-}
-
-/// The parts that an estimator wants of a weight in place of a sample, beside its mean.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Parts {
-    /// Its variance, of independent normals.
-    Variance,
-    /// The difference of the draw's sample from the mean, of a distribution that sign flips leave as it is.
-    Perturbation,
 }
 
 /// What the innermost scope asks.
 pub(crate) fn request() -> Request {
     STACK.with_borrow(|stack| {
         let Some((top, below)) = stack.frames.split_last() else {
-            return Request::Fresh;
+            return Request::Sample;
         };
+        let is_mean = || matches!(below.last(), Some(frame) if matches!(frame.mode, Mode::Mean));
         match &top.mode {
             Mode::Sample(_) => Request::Sample,
             Mode::Mean => Request::Mean,
-            Mode::Parts(..) | Mode::Rows { .. } if is_mean(below) => Request::Mean,
-            Mode::Parts(wanted, _) => Request::Parts(*wanted),
+            Mode::Parts(..) | Mode::Rows { .. } if is_mean() => Request::Mean,
+            Mode::Parts(wanted, _) => Request::Part(*wanted),
             Mode::Rows { rows, .. } => Request::Rows(rows.clone()),
-            Mode::Gather(_) => Request::Gather,
-            Mode::Kl(_) => Request::Kl,
             Mode::Survey(_) => Request::Survey,
         }
     })
 }
 
-fn is_mean(frames: &[Frame]) -> bool {
-    frames
-        .last()
-        .is_some_and(|frame| matches!(frame.mode, Mode::Mean))
+/// Runs `f` on the innermost scope's mode, if one is open.
+fn with_top<R>(f: impl FnOnce(&mut Mode) -> R) -> Option<R> {
+    STACK.with_borrow_mut(|stack| stack.frames.last_mut().map(|frame| f(&mut frame.mode)))
 }
 
-/// Hands the weight of parameter `id` to the innermost gather scope: once, if it is tied.
-pub(crate) fn gather<const D: usize>(id: ParamId, is_sampled: bool, weight: Tensor<D>) {
-    STACK.with_borrow_mut(|stack| {
-        if let Some(Frame {
-            mode: Mode::Gather(gathered),
-            ..
-        }) = stack.frames.last_mut()
-            && gathered.seen.insert(id)
-        {
-            let elements = weight.shape().num_elements();
-            let weight = DrawnWeight {
-                position: gathered.weights.len(),
-                value: weight.reshape([elements]),
-            };
-            gathered.weights.push((is_sampled.then_some(id), weight));
-        }
-    });
-}
-
-/// Answers the innermost parts scope.
-pub(crate) fn put_parts(answer: PartsSlot) {
-    let replaced = STACK.with_borrow_mut(|stack| match stack.frames.last_mut() {
-        Some(Frame {
-            mode: Mode::Parts(_, slot),
-            ..
-        }) => Some(std::mem::replace(slot, answer)),
+/// Answers the innermost scope, which asked for a part.
+pub(crate) fn answer_part(answer: PartSlot) {
+    let replaced = with_top(|mode| match mode {
+        Mode::Parts(_, slot) => Some(std::mem::replace(slot, answer)),
         _ => None,
     });
+    // What it held may have a drop of its own, which must not run under the borrow.
     drop(replaced);
 }
 
-/// Answers the innermost survey.
-pub(crate) fn put_survey(answer: Box<dyn Attachment>) {
-    STACK.with_borrow_mut(|stack| match stack.frames.last_mut() {
-        Some(Frame {
-            mode: Mode::Survey(surveyed),
-            ..
-        }) => surveyed.push(answer),
-        _ => unreachable!("a survey is answered inside it"),
-    });
-}
-
-/// Tells the innermost rows scope that it gets its rows alone.
+/// Tells the innermost scope, which asked for rows, that it gets them alone.
 pub(crate) fn answer_rows() {
-    STACK.with_borrow_mut(|stack| {
-        if let Some(Frame {
-            mode: Mode::Rows { answered, .. },
-            ..
-        }) = stack.frames.last_mut()
-        {
+    with_top(|mode| {
+        if let Mode::Rows { answered, .. } = mode {
             *answered = true;
         }
     });
 }
 
-/// Runs `f` on the innermost KL scope.
-pub(crate) fn with_kl_sink<R>(f: impl FnOnce(&mut KlSink) -> R) -> R {
-    STACK.with_borrow_mut(|stack| match stack.frames.last_mut() {
-        Some(Frame {
-            mode: Mode::Kl(sink),
-            ..
-        }) => f(sink),
-        _ => unreachable!("a KL is computed inside a KL scope"),
-    })
-}
-
-/// Hands a member of a group to the innermost KL scope; `false` without one.
-pub(crate) fn share_scale(share: SharedScale) -> bool {
-    STACK.with_borrow_mut(|stack| match stack.frames.last_mut() {
-        Some(Frame {
-            mode: Mode::Kl(sink),
-            ..
-        }) => {
-            sink.share(share);
-            true
+/// Hands what is attached to a parameter to the innermost scope, a survey.
+pub(crate) fn hand_over(attachment: Box<dyn Any>) {
+    with_top(|mode| {
+        if let Mode::Survey(surveyed) = mode {
+            surveyed.push(attachment);
         }
-        _ => false,
-    })
+    });
 }
 
 /// Runs `f` on the innermost draw, if one is open.

@@ -2,6 +2,8 @@
 
 use blitz_noise::{NoiseKey, STREAM_LEN};
 
+use crate::math::half_log_two_pi;
+
 /// The smallest variance of a layer's output that has a gradient: below it, a row of zeros would make an infinite one.
 pub(crate) const SMALLEST_VARIANCE: f64 = 1e-20;
 
@@ -119,4 +121,16 @@ pub struct ScaleMixture {
     pub log_ratio: f64,
     /// e, negative: half the wide precision less half the narrow one.
     pub curvature: f64,
+}
+
+impl ScaleMixture {
+    /// Of the density's own parameters.
+    pub(crate) fn new(pi: f64, sigma1: f64, sigma2: f64) -> Self {
+        Self {
+            log_wide: pi.ln() - sigma1.ln() - half_log_two_pi(),
+            wide_precision: sigma1.powi(-2),
+            log_ratio: (1.0 - pi).ln() - pi.ln() + sigma1.ln() - sigma2.ln(),
+            curvature: 0.5 / sigma1.powi(2) - 0.5 / sigma2.powi(2),
+        }
+    }
 }

@@ -36,7 +36,7 @@ impl Model {
 /// The paths that a configuration converts.
 fn converted(config: &BayesianizeConfig) -> Vec<String> {
     let net = Model::init().bayesianize(config);
-    let weights = net.signal_to_noise().into_iter();
+    let weights = net.weight_marginals().into_iter();
     weights.map(|weight| weight.path).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use blitz_core::kernels::{is_fused, without_fused};
 use blitz_core::prelude::*;
-use blitz_core::{KlEstimator, MopedConfig, WeightMoments};
+use blitz_core::{KlEstimator, MopedConfig, WeightReading};
 use burn::module::{Module, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
@@ -159,12 +159,12 @@ fn an_output_drawn_locally_is_the_same_with_fused_operations_and_without() {
         let layer = linear(&device).bayesianize(&BayesianizeConfig::new());
         let run = || {
             let _draw = layer.draw(5, 6);
-            let WeightMoments::Normal(weight) = WeightMoments::of(&layer.weight) else {
+            let WeightReading::Split(weight) = WeightReading::with_variance(&layer.weight) else {
                 panic!("a normal posterior")
             };
-            let variance = weight.variance.clone() * 3.0;
+            let variance = weight.part.clone() * 3.0;
             let output = weight.draw_output(weight.mean.clone(), variance);
-            let again = weight.draw_output(weight.mean.clone(), weight.variance.clone());
+            let again = weight.draw_output(weight.mean.clone(), weight.part.clone());
             let grads = (output.clone() * again.clone()).sum().backward();
             let posterior = layer
                 .weight

@@ -28,10 +28,10 @@ fn draw(layer: &Linear, index: u64) -> Vec<f32> {
 #[test]
 fn the_ratio_is_the_mean_over_the_deviation() {
     for device in devices() {
-        let ratios = layer(&[1.0, -2.0, 0.0], &device).signal_to_noise();
+        let ratios = layer(&[1.0, -2.0, 0.0], &device).weight_marginals();
         assert_eq!(ratios.len(), 1);
         assert_eq!(ratios[0].path, "weight");
-        for (ratio, expected) in ratios[0].ratios.iter().zip([2.0, 4.0, 0.0]) {
+        for (ratio, expected) in ratios[0].signal_to_noise().iter().zip([2.0, 4.0, 0.0]) {
             assert!((ratio - expected).abs() < 1e-5);
         }
     }
@@ -62,20 +62,20 @@ fn pruned_weights_are_zero_in_the_mean_and_in_every_draw_and_the_others_unchange
 
 #[test]
 fn local_reparameterization_and_flipout_see_the_zeros() {
-    use blitz_core::{WeightMoments, WeightPerturbation};
+    use blitz_core::WeightReading;
 
     let (net, _) = layer(&[0.3, -2.0, -0.1, 1.0], &Device::flex()).prune_by_signal_to_noise(0.5);
     let _draw = net.draw(1, 0);
-    let WeightMoments::Normal(normal) = WeightMoments::of(&net.weight) else {
+    let WeightReading::Split(normal) = WeightReading::with_variance(&net.weight) else {
         panic!("a normal posterior")
     };
-    let std = values(normal.variance.sqrt());
+    let std = values(normal.part.sqrt());
     assert_eq!((std[0], std[2]), (0.0, 0.0));
     assert!((std[1] - 0.5).abs() < 1e-6);
-    let WeightPerturbation::Perturbed(perturbed) = WeightPerturbation::of(&net.weight) else {
+    let WeightReading::Split(perturbed) = WeightReading::with_perturbation(&net.weight) else {
         panic!("a normal posterior")
     };
-    let delta = values(perturbed.delta);
+    let delta = values(perturbed.part);
     assert_eq!((delta[0], delta[2]), (0.0, 0.0));
     assert!(delta[1] != 0.0);
 }
@@ -344,6 +344,6 @@ fn adapters_of_other_kinds_are_not_merged_in_silence() {
     let net = Net::plain(&Device::flex()).bayesianize(&BayesianizeConfig::new().only("hidden"));
     let group = ParamGroup::from_path("output.weight");
     let net = net.apply_lora(Lora::new(2, 1.0).set_param_group(group));
-    assert_eq!(net.signal_to_noise().len(), 2);
+    assert_eq!(net.weight_marginals().len(), 2);
     let _ = net.prune_by_signal_to_noise(0.5);
 }

@@ -1,6 +1,6 @@
 //! The weights of all gates side by side, so that a step needs one product instead of one for each gate.
 
-use blitz_core::WeightPerturbation;
+use blitz_core::WeightReading;
 use burn::module::Param;
 use burn::nn::{GateController, Linear};
 use burn::tensor::module::linear;
@@ -103,21 +103,21 @@ impl Affine {
 fn flipped(gates: &[&Linear], rows: usize) -> (Tensor<2>, Option<Flips>) {
     let weights: Vec<_> = gates
         .iter()
-        .map(|gate| WeightPerturbation::of(&gate.weight))
+        .map(|gate| WeightReading::with_perturbation(&gate.weight))
         .collect();
     let signs = weights.iter().find_map(|weight| match weight {
-        WeightPerturbation::Perturbed(weight) => {
+        WeightReading::Split(weight) => {
             let [features, d_hidden] = weight.mean.dims();
             let shape = [rows, features + d_hidden * gates.len()];
             Some(weight.row_signs(shape, &weight.mean))
         }
-        WeightPerturbation::Value(_) => None,
+        WeightReading::Value(_) => None,
     });
     let (means, deltas): (Vec<_>, Vec<_>) = weights
         .into_iter()
         .map(|weight| match weight {
-            WeightPerturbation::Perturbed(weight) => (weight.mean, weight.delta),
-            WeightPerturbation::Value(value) => (value.clone(), value.zeros_like()),
+            WeightReading::Split(weight) => (weight.mean, weight.part),
+            WeightReading::Value(value) => (value.clone(), value.zeros_like()),
         })
         .unzip();
     let mean = Tensor::cat(means, 1);
@@ -138,15 +138,15 @@ pub(crate) fn vector(param: &Param<Tensor<1>>, estimator: Estimator, rows: usize
     if estimator != Estimator::Flipout {
         return param.val().unsqueeze();
     }
-    match WeightPerturbation::of(param) {
-        WeightPerturbation::Value(value) => {
+    match WeightReading::with_perturbation(param) {
+        WeightReading::Value(value) => {
             let [d_hidden] = value.dims();
             value.unsqueeze::<2>().expand([rows, d_hidden])
         }
-        WeightPerturbation::Perturbed(weight) => {
+        WeightReading::Split(weight) => {
             let [d_hidden] = weight.mean.dims();
             let signs: Tensor<2> = weight.row_signs([rows, d_hidden], &weight.mean);
-            weight.mean.unsqueeze() + weight.delta.unsqueeze() * signs
+            weight.mean.unsqueeze() + weight.part.unsqueeze() * signs
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::f64::consts::PI;
 
 use blitz_layers::blitz_core::{
-    MarginalFamily, Marginals, Noise, Posterior, PosteriorStructure, Prior, WeightInfo,
+    MarginalFamily, Marginals, Nats, Noise, Posterior, PosteriorStructure, WeightInfo,
 };
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Int, Shape, Tensor, TensorData};
@@ -78,15 +78,13 @@ impl Posterior for IvonPosterior {
         }
     }
 
-    fn entropy<const D: usize>(&self, mu: Tensor<D>) -> Option<Tensor<1>> {
-        Some((self.marginals(mu).log_std + 0.5 * ((2.0 * PI).ln() + 1.0)).sum())
+    fn entropy<const D: usize>(&self, mu: Tensor<D>) -> Option<Nats<D>> {
+        let log_std = self.marginals(mu).log_std;
+        Some(Nats::of_weights(log_std + 0.5 * ((2.0 * PI).ln() + 1.0)))
     }
 
-    fn kl<P: Prior, const D: usize>(&self, mu: Tensor<D>, prior: &P) -> Option<Tensor<1>> {
-        let q = self.marginals(mu);
-        let expected = prior.expected_log_density(&q)?;
-        let per_weight = expected + q.log_std + 0.5 * ((2.0 * PI).ln() + 1.0);
-        Some(per_weight.sum().neg().detach())
+    fn has_own_update(&self) -> bool {
+        true
     }
 
     fn rows(&self, shape: &Shape, rows: &[usize]) -> Option<Self> {

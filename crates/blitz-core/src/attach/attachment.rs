@@ -1,0 +1,156 @@
+//! What is attached to a weight, whatever its types: away from the parameter, with the parameter's location.
+
+use std::any::Any;
+
+use burn::module::{Module, Param, ParamId, Reparameterizer};
+use burn::tensor::Tensor;
+
+use super::variational::Variational;
+use crate::draw::{self, Draw};
+use crate::family::at_least_f32;
+use crate::family::posterior::Posterior;
+use crate::family::prior::Prior;
+use crate::kl::{KlTerm, SharedScale};
+
+/// A posterior away from its parameter, with its prior and the parameter's location.
+pub(crate) trait Attachment {
+    /// Its identity: that of the weight in a draw.
+    fn id(&self) -> ParamId;
+
+    /// Whether the weight is sampled.
+    fn is_sampling(&self) -> bool;
+
+    /// The weight of the innermost draw, or its mean where its sampling is frozen; flat, with its gradient.
+    fn weight(&self) -> Tensor<1>;
+
+    /// Its KL, with its part in a scale that several tensors share.
+    fn kl(&self) -> (KlTerm, Option<SharedScale>);
+
+    /// The means of the weights; flat, without a gradient.
+    fn mean(&self) -> Tensor<1>;
+
+    /// The deviations that the posterior itself has, pruned weights included; flat, without a gradient.
+    fn std_dev(&self) -> Tensor<1>;
+
+    /// 1 for each weight that is kept and 0 for each that is pruned, flat; `None` if none ever was.
+    fn mask(&self) -> Option<Tensor<1>>;
+
+    /// Reads the weights where `mask` is 0 as zero from now on.
+    fn set_mask(&mut self, mask: Tensor<1>);
+
+    /// The posterior itself, of whatever type.
+    fn posterior(&self) -> &dyn Any;
+
+    /// Attaches a copy to a `Param<Tensor<D>>` of the rank that it was taken from.
+    fn attach(&self, param: Box<dyn Any>) -> Box<dyn Any>;
+}
+
+/// Everything that is attached to the weights of `module`, in the order of the traversal, each once.
+pub(crate) fn attachments<M: Module>(module: &M) -> Vec<Box<dyn Attachment>> {
+    take_off(module.clone()).1
+}
+
+/// Takes everything off: what is left is a deterministic module of the stored locations μ. Other reparameterizations are merged into
+/// their weights.
+pub(super) fn take_off<M: Module>(module: M) -> (M, Vec<Box<dyn Attachment>>) {
+    // The one traversal that reaches an attachment together with its parameter, gradients included.
+    let scope = Draw::survey();
+    let module = module.materialize();
+    let mut attachments: Vec<Box<dyn Attachment>> = Vec::new();
+    for surveyed in scope.finish_survey() {
+        let Ok(attachment) = surveyed.downcast::<Box<dyn Attachment>>() else {
+            unreachable!("only attachments are handed over")
+        };
+        // A weight that is tied is met once for each place where it stands.
+        if attachments.iter().all(|met| met.id() != attachment.id()) {
+            attachments.push(*attachment);
+        }
+    }
+    (module, attachments)
+}
+
+/// The answer of a Bayesian parameter to a survey.
+pub(super) fn hand_over<Q: Posterior, P: Prior, const D: usize>(
+    variational: &Variational<Q, P>,
+    mu: &Tensor<D>,
+) {
+    let attachment: Box<dyn Attachment> = Box::new(Attached {
+        variational: variational.clone(),
+        mu: mu.clone(),
+    });
+    draw::hand_over(Box::new(attachment));
+}
+
+struct Attached<Q: Posterior, P: Prior, const D: usize> {
+    variational: Variational<Q, P>,
+    mu: Tensor<D>,
+}
+
+impl<Q: Posterior, P: Prior, const D: usize> Attachment for Attached<Q, P, D> {
+    fn id(&self) -> ParamId {
+        self.variational.id()
+    }
+
+    fn is_sampling(&self) -> bool {
+        self.variational.is_sampling()
+    }
+
+    fn weight(&self) -> Tensor<1> {
+        let weight = match self.is_sampling() {
+            true => self.variational.weight(&self.mu),
+            false => self.variational.mean(self.mu.clone()),
+        };
+        flat(weight)
+    }
+
+    fn kl(&self) -> (KlTerm, Option<SharedScale>) {
+        self.variational.kl(&self.mu)
+    }
+
+    fn mean(&self) -> Tensor<1> {
+        flat(self.variational.mean(self.mu.clone())).detach()
+    }
+
+    fn std_dev(&self) -> Tensor<1> {
+        let mu = at_least_f32(self.mu.clone());
+        flat(self.variational.posterior.std_dev(mu)).detach()
+    }
+
+    fn mask(&self) -> Option<Tensor<1>> {
+        self.variational.mask()
+    }
+
+    fn set_mask(&mut self, mask: Tensor<1>) {
+        self.variational.set_mask(mask);
+    }
+
+    fn posterior(&self) -> &dyn Any {
+        &self.variational.posterior
+    }
+
+    fn attach(&self, param: Box<dyn Any>) -> Box<dyn Any> {
+        let Ok(param) = param.downcast::<Param<Tensor<D>>>() else {
+            unreachable!("a weight keeps its rank")
+        };
+        Box::new(param.apply_reparameterization(Attach(Some(self.variational.clone()))))
+    }
+}
+
+struct Attach<R>(Option<R>);
+
+impl<Q: Posterior, P: Prior> Reparameterizer for Attach<Variational<Q, P>> {
+    type Reparam = Variational<Q, P>;
+
+    fn reparameterize<const D: usize>(
+        &mut self,
+        _path: &str,
+        param: Param<Tensor<D>>,
+    ) -> (Param<Tensor<D>>, Option<Self::Reparam>) {
+        (param, self.0.take())
+    }
+}
+
+fn flat<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
+    let elements = tensor.shape().num_elements();
+    tensor.reshape([elements])
+}

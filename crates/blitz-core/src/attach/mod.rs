@@ -1,0 +1,23 @@
+//! What makes a parameter Bayesian: the one type that is attached, the one walk that finds it, and how it gets there.
+
+mod attachment;
+mod convert;
+mod error;
+mod filter;
+mod moped;
+mod posteriors;
+mod ties;
+mod variational;
+mod walk;
+
+pub(crate) use attachment::{Attachment, attachments};
+pub use convert::{BayesianizeConfig, BuiltinVariational, ExistingPosteriors, WeightRule};
+pub(crate) use convert::{attach_chosen, check_bare};
+pub use error::BayesianizeError;
+pub use filter::WeightFilter;
+pub use moped::{MopedConfig, MopedVariational};
+pub(crate) use posteriors::Posteriors;
+pub(crate) use ties::retie;
+pub use variational::Variational;
+pub use walk::trains;
+pub(crate) use walk::{Walk, Weight, numbers};

@@ -1,0 +1,177 @@
+//! MOPED: a trained deterministic network as the start and the prior of a Bayesian one.
+//!
+//! Krishnan, Subedar and Tickoo, *Specifying weight priors in Bayesian deep neural networks with empirical Bayes* (2020).
+
+use std::collections::{HashMap, HashSet};
+
+use burn::config::Config;
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::Tensor;
+
+use super::attachment::attachments;
+use super::convert::{attach, check_filter, without};
+use super::error::BayesianizeError;
+use super::filter::WeightFilter;
+use super::ties::retie;
+use super::variational::Variational;
+use super::walk::{Place, Walk, Weight};
+use crate::family::posterior::NormalPosterior;
+use crate::family::prior::{BuiltinPrior, CenteredPrior, PriorConfig};
+
+/// Configuration of [`moped`](crate::BayesianModule::moped).
+///
+/// | field | default | meaning | range |
+/// |---|---|---|---|
+/// | `delta` | 0.1 | a weight's deviation as a share of the weight, `σ_i = δ \|w_i\|` | > 0 |
+/// | `min_std` | 1e-3 | the least deviation, for weights at or near zero | ≥ 1e-30 |
+/// | `prior` | standard normal | the prior of the differences from the trained weights | |
+/// | `weights` | all | the weights to convert | |
+///
+/// The paper's prior is a normal of deviation 1 around the trained weights; `prior` may be any other.
+#[derive(Config, Debug)]
+pub struct MopedConfig {
+    /// δ, the deviation as a share of the weight.
+    #[config(default = 0.1)]
+    pub delta: f64,
+    /// The least deviation.
+    #[config(default = 1e-3)]
+    pub min_std: f64,
+    /// The prior of the differences from the trained weights.
+    #[config(default = "PriorConfig::default()")]
+    pub prior: PriorConfig,
+    /// The weights to convert.
+    #[config(default = "WeightFilter::All")]
+    pub weights: WeightFilter,
+}
+
+/// What [`moped`](crate::BayesianModule::moped) attaches: `param.reparameterization::<MopedVariational>()`.
+pub type MopedVariational = Variational<NormalPosterior, CenteredPrior<BuiltinPrior>>;
+
+impl MopedConfig {
+    /// Converts these weights only.
+    #[must_use]
+    pub fn only(mut self, weights: impl Into<WeightFilter>) -> Self {
+        self.weights = weights.into();
+        self
+    }
+
+    pub(crate) fn apply<M: Module>(&self, module: M) -> Result<M, BayesianizeError> {
+        assert!(
+            self.delta.is_finite() && self.delta > 0.0,
+            "MOPED's delta must be a positive, finite number, got {}",
+            self.delta
+        );
+        assert!(
+            self.min_std.is_finite() && self.min_std >= 1e-30,
+            "MOPED's min_std must be a finite number of at least 1e-30, got {}",
+            self.min_std
+        );
+        let walk = Walk::of(&module);
+        check_filter(&self.weights, &walk)?;
+        let chosen: Vec<&Weight> = walk
+            .weights
+            .iter()
+            .filter(|weight| self.weights.matches_somewhere(weight))
+            .collect();
+        let is_converted = |weight: &&Weight| {
+            weight.is_convertible() || weight.trains && weight.posterior().is_some()
+        };
+        if !chosen.iter().any(is_converted) {
+            return Err(BayesianizeError::nothing(&walk, &chosen));
+        }
+        let converted: Vec<&Weight> = chosen.into_iter().filter(is_converted).collect();
+
+        // A weight that has a posterior is at its mean, which need not be the stored tensor.
+        let mut means = Means::default();
+        for attachment in attachments(&module) {
+            let weight = converted
+                .iter()
+                .find(|w| w.posterior() == Some(attachment.id()));
+            let places = weight.into_iter().flat_map(|weight| &weight.places);
+            let mean = |place: &Place| (place.path.clone(), attachment.mean());
+            means.by_path.extend(places.map(mean));
+        }
+        let is_chosen = |weight: &Weight| converted.iter().any(|other| other.id == weight.id);
+        let module = retie(without(module, &walk, is_chosen)?.map(&mut means));
+
+        let paths = converted.iter().map(|weight| weight.path().to_string());
+        let mut initial = Initial {
+            config: self,
+            paths: paths.collect(),
+            path: Vec::new(),
+            by_path: HashMap::new(),
+        };
+        module.visit(&mut initial);
+        let mut by_path = initial.by_path;
+        let attached = converted.into_iter().filter_map(|weight| {
+            let (posterior, prior) = by_path.remove(weight.path())?;
+            Some((weight, Variational::new(posterior, prior)))
+        });
+        Ok(attach(module, attached))
+    }
+}
+
+/// Sets weights that had a posterior to its means, which need not be the stored tensor.
+#[derive(Default)]
+struct Means {
+    by_path: HashMap<String, Tensor<1>>,
+    path: Vec<String>,
+}
+
+impl ModuleMapper for Means {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        match self.by_path.remove(&self.path.join(".")) {
+            None => param,
+            Some(mean) => param.map(|mu| {
+                let require_grad = mu.is_require_grad();
+                mean.reshape(mu.shape())
+                    .detach()
+                    .set_require_grad(require_grad)
+            }),
+        }
+    }
+}
+
+/// Makes the posterior and the prior of each weight from its value.
+struct Initial<'a> {
+    config: &'a MopedConfig,
+    /// The weights that are converted.
+    paths: HashSet<String>,
+    path: Vec<String>,
+    by_path: HashMap<String, (NormalPosterior, CenteredPrior<BuiltinPrior>)>,
+}
+
+impl ModuleVisitor for Initial<'_> {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let path = self.path.join(".");
+        let config = self.config;
+        if self.paths.contains(&path) {
+            let mu = param.base().detach();
+            let std = (mu.clone().abs() * config.delta).clamp_min(config.min_std);
+            let prior = config.prior.init(&mu.device());
+            self.by_path.insert(
+                path,
+                (
+                    NormalPosterior::from_std(std),
+                    CenteredPrior::new(mu, prior),
+                ),
+            );
+        }
+    }
+}

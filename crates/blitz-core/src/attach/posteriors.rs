@@ -1,0 +1,88 @@
+//! All posteriors of a module, taken off and put back: for what changes an attachment itself, which Burn's mappers do not reach.
+
+use std::collections::HashMap;
+
+use burn::module::{Module, ModuleMapper, Param, ParamId};
+use burn::tensor::Tensor;
+
+use super::attachment::{Attachment, take_off};
+use super::ties::retie;
+use super::walk::Walk;
+
+/// The posteriors of a module by their identities.
+pub(crate) struct Posteriors {
+    by_id: HashMap<ParamId, Box<dyn Attachment>>,
+    /// The identity of the posterior at each path.
+    places: HashMap<String, ParamId>,
+}
+
+impl Posteriors {
+    /// Takes them off: what is left is a deterministic module of the stored locations μ.
+    pub fn take_off<M: Module>(module: M, walk: &Walk) -> (M, Self) {
+        let (module, attachments) = take_off(module);
+        let mut places = HashMap::new();
+        for (weight, id) in walk.posteriors() {
+            places.extend(weight.places.iter().map(|place| (place.path.clone(), id)));
+        }
+        let by_id = attachments
+            .into_iter()
+            .map(|attachment| (attachment.id(), attachment));
+        let posteriors = Self {
+            by_id: by_id.collect(),
+            places,
+        };
+        (module, posteriors)
+    }
+
+    pub fn get(&self, id: ParamId) -> Option<&dyn Attachment> {
+        self.by_id.get(&id).map(|attachment| &**attachment)
+    }
+
+    pub fn get_mut(&mut self, id: ParamId) -> Option<&mut (dyn Attachment + 'static)> {
+        self.by_id.get_mut(&id).map(|attachment| &mut **attachment)
+    }
+
+    /// The posterior of the weight at a path.
+    pub fn at(&self, path: &str) -> Option<&dyn Attachment> {
+        self.get(*self.places.get(path)?)
+    }
+
+    pub fn remove(&mut self, id: ParamId) -> Option<Box<dyn Attachment>> {
+        self.by_id.remove(&id)
+    }
+
+    /// Puts the posteriors back at every place they were taken from.
+    pub fn put_back<M: Module>(self, module: M) -> M {
+        let mut mapper = PutBack {
+            posteriors: self,
+            path: Vec::new(),
+        };
+        // Taken off, the places of a tied weight hold tensors of their own.
+        retie(module.map(&mut mapper))
+    }
+}
+
+struct PutBack {
+    posteriors: Posteriors,
+    path: Vec<String>,
+}
+
+impl ModuleMapper for PutBack {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(attachment) = self.posteriors.at(&self.path.join(".")) else {
+            return param;
+        };
+        match attachment.attach(Box::new(param)).downcast() {
+            Ok(param) => *param,
+            Err(_) => unreachable!("a weight keeps its rank"),
+        }
+    }
+}

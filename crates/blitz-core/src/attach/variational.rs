@@ -1,0 +1,234 @@
+//! What turns an ordinary Burn parameter into a Bayesian one.
+
+use burn::module::{Flag, Module, Param, ParamId, Reparameterization};
+use burn::tensor::Tensor;
+
+use super::attachment;
+use crate::draw::{self, Part, PartSlot, Request, Site, is_configured};
+use crate::family::posterior::{Posterior, PosteriorStructure};
+use crate::family::prior::Prior;
+use crate::family::{Noise, in_type_of, select_rows};
+use crate::kl::{KlEstimator, KlTerm, SharedScale, pair};
+
+/// The path component of a posterior's parameters: `fc.weight` has its ρ at `fc.weight.bayes.posterior.rho`.
+pub(super) const NAME: &str = "bayes";
+
+/// A posterior and its prior, attached to a parameter whose stored tensor is the posterior's location μ.
+///
+/// `Param::val` of such a parameter is a sample of the weight (or its mean, see [`Draw`](crate::Draw)); `Param::base` is μ.
+/// Attached by [`bayesianize`](crate::BayesianModule::bayesianize) or
+/// [`attach_posteriors`](crate::BayesianModule::attach_posteriors), read back with
+/// `param.reparameterization::<Variational<Q, P>>()`.
+#[derive(Module, Debug)]
+pub struct Variational<Q: Posterior, P: Prior> {
+    /// The posterior's parameters other than μ.
+    pub posterior: Q,
+    /// The prior.
+    pub prior: P,
+    /// Whether the weight is sampled; off, it reads as its mean. Its id is the parameter's identity in a draw, since
+    /// unlike the ids of tensors it does not change when a record is loaded.
+    sampling: Param<Flag>,
+    /// 1 for each weight that is kept and 0 for each that is pruned, flat; `None` until the first pruning. Not trained.
+    mask: Option<Param<Tensor<1>>>,
+    /// A row that the model never reads, and that pays no KL.
+    #[module(skip)]
+    unused_row: Option<usize>,
+}
+
+impl<Q: Posterior, P: Prior> Variational<Q, P> {
+    /// A posterior and its prior, sampled.
+    pub fn new(posterior: Q, prior: P) -> Self {
+        Self {
+            posterior,
+            prior,
+            sampling: Param::from_bool(true),
+            mask: None,
+            unused_row: None,
+        }
+    }
+
+    pub(super) fn id(&self) -> ParamId {
+        self.sampling.id
+    }
+
+    /// The mean of the weight.
+    pub(super) fn mean<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
+        self.masked(self.posterior.mean(mu))
+    }
+
+    pub(super) fn set_mask(&mut self, mask: Tensor<1>) {
+        self.mask = Some(Param::from_tensor(mask).set_require_grad(false));
+    }
+
+    pub(super) fn mask(&self) -> Option<Tensor<1>> {
+        // Detached: Burn's `unfreeze` makes every parameter of a module require a gradient.
+        self.mask.as_ref().map(|mask| mask.val().detach())
+    }
+
+    /// `weight`, with zeros where it is pruned.
+    fn masked<const D: usize>(&self, weight: Tensor<D>) -> Tensor<D> {
+        match self.mask() {
+            None => weight,
+            Some(mask) => {
+                let mask = in_type_of(mask, &weight).reshape(weight.shape());
+                weight * mask
+            }
+        }
+    }
+
+    /// Leaves out of the KL a row of the weight that the model never reads, such as an embedding's padding.
+    ///
+    /// Where the posterior has no [rows](Posterior::rows) of its own, the row is counted like the others.
+    #[must_use]
+    pub fn with_unused_row(mut self, row: Option<usize>) -> Self {
+        self.unused_row = row;
+        self
+    }
+
+    /// Whether the weight is sampled, in training and in prediction; see
+    /// [`freeze_sampling`](crate::BayesianModule::freeze_sampling).
+    pub fn is_sampling(&self) -> bool {
+        is_configured(&self.sampling)
+    }
+
+    /// The weight of the innermost draw, made at the first read; without a draw, a sample of its own. Not masked, since the KL is that
+    /// of the posterior.
+    pub(super) fn weight<const D: usize>(&self, mu: &Tensor<D>) -> Tensor<D> {
+        self.weight_at(draw::site(self.id(), mu), mu)
+    }
+
+    fn weight_at<const D: usize>(&self, site: Site<D>, mu: &Tensor<D>) -> Tensor<D> {
+        if let Some(weight) = site.weight {
+            return weight;
+        }
+        let mut noise = Noise::new(site.key);
+        let with_kl = (site.wants_kl && self.unused_row.is_none())
+            .then(|| pair::draw_with_kl(&self.posterior, &self.prior, mu, &mut noise))
+            .flatten();
+        let (weight, kl) = match with_kl {
+            Some((weight, kl)) => (weight, Some(kl)),
+            None => (self.posterior.sample(mu.clone(), &mut noise), None),
+        };
+        draw::keep(self.id(), &weight, kl);
+        weight
+    }
+
+    /// What stands in the place of the innermost draw's weight, or that weight.
+    fn weight_in_force<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
+        draw::replacement(self.id(), &mu).unwrap_or_else(|| self.weight(&mu))
+    }
+
+    /// Some rows of a sample, unless the whole weight is there already or has to be made.
+    fn weight_rows<const D: usize>(&self, mu: &Tensor<D>, rows: &[usize]) -> Option<Tensor<D>> {
+        if draw::is_replaced(self.id()) || draw::is_made(self.id(), mu) {
+            return None;
+        }
+        let shape = mu.shape();
+        let posterior = self.posterior.rows(&shape, rows)?;
+        let mut noise = Noise::new(draw::site(self.id(), mu).key).of_rows(rows, shape[0]);
+        let weight = posterior.sample(select_rows(mu.clone(), rows), &mut noise);
+        Some(match self.mask() {
+            None => weight,
+            Some(mask) => {
+                let mask = in_type_of(mask, &weight).reshape(shape);
+                weight * select_rows(mask, rows)
+            }
+        })
+    }
+
+    fn part<const D: usize>(&self, wanted: Part, mu: &Tensor<D>) -> Option<Tensor<D>> {
+        if draw::is_replaced(self.id()) {
+            return None;
+        }
+        match (wanted, self.posterior.structure()) {
+            (Part::Variance, PosteriorStructure::IndependentNormal) => {
+                Some(self.masked(self.posterior.variance(mu.clone())))
+            }
+            (
+                Part::Perturbation,
+                PosteriorStructure::IndependentNormal | PosteriorStructure::SignSymmetric,
+            ) => {
+                let delta = self.weight(mu) - self.posterior.mean(mu.clone());
+                Some(self.masked(delta))
+            }
+            _ => None,
+        }
+    }
+
+    /// The KL, whether or not the weight is sampled at the moment: it is a function of the parameters. A part without a closed form is
+    /// estimated at the weight of the innermost draw.
+    pub(super) fn kl<const D: usize>(&self, mu: &Tensor<D>) -> (KlTerm, Option<SharedScale>) {
+        let (mut term, mut share) = self.kl_with_gradient(mu);
+        if self.posterior.has_own_update() {
+            term.value = term.value.detach();
+            share = share.map(SharedScale::detach);
+        }
+        (term, share)
+    }
+
+    fn kl_with_gradient<const D: usize>(&self, mu: &Tensor<D>) -> (KlTerm, Option<SharedScale>) {
+        if let Some(term) = draw::kept_kl(self.id(), &mu.device()) {
+            return (term, None);
+        }
+        let shape = mu.shape();
+        let used = self.unused_row.and_then(|unused| {
+            let rows: Vec<_> = (0..shape[0]).filter(|row| *row != unused).collect();
+            let posterior = self.posterior.rows(&shape, &rows)?;
+            Some((posterior, rows))
+        });
+        let (posterior, used_mu) = match &used {
+            Some((posterior, rows)) => (posterior, select_rows(mu.clone(), rows)),
+            None => (&self.posterior, mu.clone()),
+        };
+        if let Some(kl) = pair::closed_form(posterior, &self.prior, &used_mu) {
+            return (KlTerm::new(kl.value, KlEstimator::ClosedForm), kl.share);
+        }
+        let site = draw::site(self.id(), mu);
+        let at_once = match used {
+            None => pair::at_draw(posterior, &self.prior, mu, Noise::new(site.key)),
+            Some(_) => None,
+        };
+        let value = at_once.unwrap_or_else(|| {
+            let weight = self.weight_at(site, mu);
+            let weight = match &used {
+                Some((_, rows)) => select_rows(weight, rows),
+                None => weight,
+            };
+            pair::at_weight(posterior, &self.prior, used_mu, weight)
+        });
+        (KlTerm::new(value, KlEstimator::MonteCarlo), None)
+    }
+}
+
+impl<Q: Posterior, P: Prior> Reparameterization for Variational<Q, P> {
+    const NAME: &'static str = NAME;
+
+    fn apply<const D: usize>(&self, base: Tensor<D>) -> Tensor<D> {
+        match draw::request() {
+            Request::Survey => {
+                attachment::hand_over(self, &base);
+                base
+            }
+            Request::Mean => self.mean(base),
+            _ if !self.is_sampling() => self.mean(base),
+            Request::Part(wanted) => match self.part(wanted, &base) {
+                Some(part) => {
+                    draw::answer_part(PartSlot::Part(self.id(), Box::new(part)));
+                    self.mean(base)
+                }
+                None => {
+                    draw::answer_part(PartSlot::Unavailable);
+                    base
+                }
+            },
+            Request::Rows(rows) => match self.weight_rows(&base, &rows) {
+                Some(weight) => {
+                    draw::answer_rows();
+                    weight
+                }
+                None => self.masked(self.weight_in_force(base)),
+            },
+            Request::Sample => self.masked(self.weight_in_force(base)),
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! The one walk of a module: its weights in order, where each stands, what is attached to it.
+//!
+//! A weight that is tied stands in several places and is one weight. Whether a parameter belongs to a posterior is told by the container
+//! type that Burn gives to what is attached to a parameter, and by the name of our attachment: never by the name of a field.
+//! What else may be attached, such as Burn's LoRA, is entered: its factors are weights like any other.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use burn::module::{Flag, Module, ModuleVisitor, Param, ParamId};
+use burn::tensor::{Device, Shape, Tensor};
+
+use super::variational::NAME;
+use crate::draw::LAYER_NOISE;
+use crate::family::posterior::WeightInfo;
+
+/// The container type of what is attached to a parameter.
+const ATTACHED: &str = "Reparameterization";
+
+/// The weights of a module, in the order of its traversal, and its layers that are random themselves.
+#[derive(Debug)]
+pub(crate) struct Walk {
+    pub weights: Vec<Weight>,
+    pub random_layers: Vec<RandomLayer>,
+}
+
+/// One floating-point parameter of a module, not of a posterior.
+#[derive(Debug)]
+pub(crate) struct Weight {
+    pub id: ParamId,
+    /// Where it stands: in more than one place if it is tied.
+    pub places: Vec<Place>,
+    pub shape: Shape,
+    pub device: Device,
+    pub trains: bool,
+    pub attached: Attached,
+    /// The number of values that train in what is attached to it.
+    pub attached_values: usize,
+}
+
+/// One place of a weight.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub path: String,
+    /// The types of the modules that contain it, outermost first.
+    pub modules: Vec<String>,
+    pub in_last_layer: bool,
+}
+
+/// A layer that takes noise of its own, such as Monte Carlo dropout.
+#[derive(Debug)]
+pub(crate) struct RandomLayer {
+    pub path: String,
+    /// The id of its flag, which is its identity.
+    pub id: ParamId,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Attached {
+    Nothing,
+    /// A posterior, with its identity.
+    Posterior(ParamId),
+    /// Another reparameterization, by its name.
+    Other(String),
+}
+
+impl Walk {
+    pub fn of<M: Module>(module: &M) -> Self {
+        let mut visitor = Visitor::default();
+        module.visit(&mut visitor);
+        let Visitor {
+            mut places,
+            random_layers,
+            ..
+        } = visitor;
+
+        let last = places
+            .iter()
+            .rfind(|place| place.trains && place.shape.num_dims() >= 2)
+            .or_else(|| places.iter().rfind(|place| place.trains))
+            .map(|place| owner(&place.path).to_string());
+        let mut weights: Vec<Weight> = Vec::new();
+        let mut known: HashMap<ParamId, usize> = HashMap::new();
+        for place in places.drain(..) {
+            let at = Place {
+                in_last_layer: last.as_deref() == Some(owner(&place.path)),
+                path: place.path,
+                modules: place.modules,
+            };
+            // A posterior's identity outlives the loading of a record, which the id of a tensor does not.
+            let identity = match place.attached {
+                Attached::Posterior(id) => id,
+                _ => place.id,
+            };
+            match known.get(&identity) {
+                Some(weight) => weights[*weight].places.push(at),
+                None => {
+                    known.insert(identity, weights.len());
+                    weights.push(Weight {
+                        id: place.id,
+                        places: vec![at],
+                        shape: place.shape,
+                        device: place.device,
+                        trains: place.trains,
+                        attached: place.attached,
+                        attached_values: place.attached_values,
+                    });
+                }
+            }
+        }
+        Self {
+            weights,
+            random_layers,
+        }
+    }
+
+    /// The weights that have a posterior, with its identity.
+    pub fn posteriors(&self) -> impl Iterator<Item = (&Weight, ParamId)> {
+        let weights = self.weights.iter();
+        weights.filter_map(|weight| Some((weight, weight.posterior()?)))
+    }
+}
+
+/// The path of the module that a weight is a field of.
+fn owner(path: &str) -> &str {
+    path.rsplit_once('.').map_or("", |(owner, _)| owner)
+}
+
+impl Weight {
+    /// The path of its first place.
+    pub fn path(&self) -> &str {
+        &self.places[0].path
+    }
+
+    /// What is known of it, at its first place.
+    pub fn info(&self) -> WeightInfo<'_> {
+        self.info_at(&self.places[0])
+    }
+
+    /// What is known of it, at each of its places.
+    pub fn infos(&self) -> impl Iterator<Item = WeightInfo<'_>> {
+        self.places.iter().map(|place| self.info_at(place))
+    }
+
+    fn info_at<'a>(&'a self, place: &'a Place) -> WeightInfo<'a> {
+        WeightInfo {
+            path: &place.path,
+            id: self.id,
+            shape: &self.shape,
+            device: &self.device,
+            modules: &place.modules,
+            in_last_layer: place.in_last_layer,
+        }
+    }
+
+    /// Whether a posterior can be attached to it as it is.
+    pub fn is_convertible(&self) -> bool {
+        self.trains && self.attached == Attached::Nothing
+    }
+
+    /// The identity of its posterior.
+    pub fn posterior(&self) -> Option<ParamId> {
+        match self.attached {
+            Attached::Posterior(id) => Some(id),
+            _ => None,
+        }
+    }
+}
+
+/// The number of each Bayesian parameter of a module, in the order of its traversal, and which of them are tied: what a draw needs to
+/// know, without the rest of a walk.
+pub(crate) fn numbers<M: Module>(module: &M) -> (HashMap<ParamId, u32>, Vec<ParamId>) {
+    let mut numbering = Numbering::default();
+    module.visit(&mut numbering);
+    (numbering.numbers, numbering.tied)
+}
+
+/// Whether the optimizer updates the parameter in training, whichever mode the module is in now.
+pub fn trains<const D: usize>(param: &Param<Tensor<D>>) -> bool {
+    inspect(param).0
+}
+
+/// Whether the parameter trains, and its shape in the layer.
+///
+/// A parameter that is not initialized stays so: only then does Burn load a record into a weight that is transposed for
+/// saving (`LinearLayout::Col`), whose lazy shape is that of the record.
+fn inspect<const D: usize>(param: &Param<Tensor<D>>) -> (bool, Shape) {
+    let probe = if param.is_initialized() {
+        param.clone()
+    } else {
+        // One number seen in every place: the weight may be of a size that is better not allocated twice.
+        let zero = Tensor::<D>::zeros([1; D], &param.lazy_device());
+        let zeros = zero.expand(param.lazy_shape());
+        param.clone().transform_for_load(zeros, param.id)
+    };
+    let shape = probe.shape();
+    if probe.base().is_autodiff() {
+        return (probe.is_require_grad(), shape);
+    }
+    // Without autodiff no tensor requires a gradient; what the parameter was configured for shows in training mode.
+    (Module::train(probe).is_require_grad(), shape)
+}
+
+/// How deep a traversal is in what is attached to a parameter.
+#[derive(Debug, Default)]
+struct Depth {
+    modules: usize,
+    /// Where the outermost posterior around the traversal began.
+    posterior: Option<usize>,
+}
+
+impl Depth {
+    fn enter(&mut self, name: &str, container_type: &str) {
+        self.modules += 1;
+        if container_type == ATTACHED && name == NAME && self.posterior.is_none() {
+            self.posterior = Some(self.modules);
+        }
+    }
+
+    fn exit(&mut self) {
+        if self.posterior == Some(self.modules) {
+            self.posterior = None;
+        }
+        self.modules -= 1;
+    }
+
+    fn is_in_posterior(&self) -> bool {
+        self.posterior.is_some()
+    }
+
+    /// Whether a flag here is the attachment's own, which is its identity, and not one that a posterior holds inside.
+    fn is_identity(&self) -> bool {
+        self.posterior
+            .is_some_and(|began| self.modules == began + 1)
+    }
+}
+
+/// One weight at one place, as it is met.
+#[derive(Debug)]
+struct Met {
+    path: String,
+    modules: Vec<String>,
+    id: ParamId,
+    shape: Shape,
+    device: Device,
+    trains: bool,
+    attached: Attached,
+    attached_values: usize,
+}
+
+#[derive(Debug, Default)]
+struct Visitor {
+    path: Vec<String>,
+    containers: Vec<String>,
+    depth: Depth,
+    places: Vec<Met>,
+    random_layers: Vec<RandomLayer>,
+}
+
+impl ModuleVisitor for Visitor {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        self.path.push(name.to_string());
+        self.containers.push(container_type.to_string());
+        let was_in_posterior = self.depth.is_in_posterior();
+        self.depth.enter(name, container_type);
+        if container_type == ATTACHED
+            && !was_in_posterior
+            && !self.depth.is_in_posterior()
+            && let Some(weight) = self.places.last_mut()
+        {
+            weight.attached = Attached::Other(name.to_string());
+        }
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+        self.containers.pop();
+        self.depth.exit();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if self.depth.is_in_posterior() {
+            // Neither the centre of a prior nor a pruning mask trains.
+            if let Some(weight) = self.places.last_mut()
+                && trains(param)
+            {
+                weight.attached_values += param.lazy_shape().num_elements();
+            }
+            return;
+        }
+        // Lists and tuples are not what a user calls the module of a weight.
+        let modules = self.containers.iter().filter_map(|container| {
+            let (kind, name) = container.split_once(':')?;
+            matches!(kind, "Struct" | "Enum").then(|| name.to_string())
+        });
+        let (trains, shape) = inspect(param);
+        self.places.push(Met {
+            path: self.path.join("."),
+            id: param.id,
+            modules: modules.collect(),
+            trains,
+            shape,
+            device: param.lazy_device(),
+            attached: Attached::Nothing,
+            attached_values: 0,
+        });
+    }
+
+    fn visit_flag(&mut self, flag: &Param<Flag>) {
+        if self.depth.is_identity()
+            && let Some(weight) = self.places.last_mut()
+        {
+            weight.attached = Attached::Posterior(flag.id);
+        }
+        let is_layer_noise = self.containers.last().is_some_and(|c| c == LAYER_NOISE);
+        if is_layer_noise && !self.depth.is_in_posterior() {
+            // A layer is known by its own path, without the field of its noise and the flag in it.
+            let layer = self.path.len().saturating_sub(2);
+            self.random_layers.push(RandomLayer {
+                path: self.path[..layer].join("."),
+                id: flag.id,
+            });
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Numbering {
+    numbers: HashMap<ParamId, u32>,
+    tied: Vec<ParamId>,
+    depth: Depth,
+}
+
+impl ModuleVisitor for Numbering {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        self.depth.enter(name, container_type);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.depth.exit();
+    }
+
+    fn visit_flag(&mut self, flag: &Param<Flag>) {
+        if !self.depth.is_identity() {
+            return;
+        }
+        let next = self.numbers.len() as u32;
+        match self.numbers.entry(flag.id) {
+            // A tied weight is met again and keeps its number.
+            Entry::Occupied(_) => self.tied.push(flag.id),
+            Entry::Vacant(entry) => {
+                entry.insert(next);
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Noise of a layer that is random itself, not by its weights.
+
+use burn::module::{Flag, Module, Param};
+
+use super::{Request, layer_noise, request};
+use crate::family::Noise;
+
+/// What Burn tells a visitor of a field of [`LayerNoise`].
+pub(crate) const CONTAINER: &str = "Struct:LayerNoise";
+
+/// Whether a flag is on, whatever mode its module is in: `valid()` switches flags off for prediction, where sampling must go on, and `train()`
+/// restores what was configured.
+pub(crate) fn is_configured(flag: &Param<Flag>) -> bool {
+    Module::train(flag.clone()).base().is_enabled()
+}
+
+/// The noise of a layer that is random itself, such as dropout that goes on in prediction: by the open draw, as weights are.
+///
+/// A layer holds one in a field, and asks it at each forward pass. [`freeze_sampling_group`](crate::BayesianModule::freeze_sampling_group) knows the layer by its own
+/// path. Has no parameters, and no part in the KL.
+///
+/// ```
+/// use blitz_core::{LayerNoise, prelude::*};
+/// use burn::module::Module;
+/// use burn::tensor::{Device, Tensor};
+///
+/// /// Multiplies by `1 + N(0, 1)`.
+/// #[derive(Module, Debug)]
+/// struct Jitter { noise: LayerNoise }
+///
+/// impl Jitter {
+///     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+///         match self.noise.take(x.shape().num_elements()) {
+///             None => x,
+///             Some(mut noise) => x.clone() * (noise.standard_normal(&x) + 1.0),
+///         }
+///     }
+/// }
+///
+/// let x = Tensor::<2>::ones([2, 3], &Device::flex());
+/// let layer = Jitter { noise: LayerNoise::new() };
+/// let draw = |index| layer.with_draw(7, index, |layer| layer.forward(x.clone()).into_data());
+/// assert_eq!(draw(0), draw(0));
+/// assert_ne!(draw(0), draw(1));
+/// assert_eq!(layer.with_mean(|layer| layer.forward(x.clone())).into_data(), x.clone().into_data());
+/// assert_eq!(layer.freeze_sampling().forward(x.clone()).into_data(), x.into_data());
+/// ```
+#[derive(Module, Debug)]
+pub struct LayerNoise {
+    /// Whether there is noise. Its id is the layer's identity in a draw.
+    sampling: Param<Flag>,
+}
+
+impl LayerNoise {
+    /// Of a new layer.
+    pub fn new() -> Self {
+        Self {
+            sampling: Param::from_bool(true),
+        }
+    }
+
+    /// Noise for a forward pass that takes `elements` values at most: in a draw, a function of its seed and index, of how many such layers were used before
+    /// this one for the first time, and of what this layer took before; without a draw, from the process-wide stream (see [`seed`](crate::seed)).
+    ///
+    /// `None` in the mean mode and where sampling is frozen: the layer is to return its mean.
+    pub fn take(&self, elements: usize) -> Option<Noise> {
+        let is_mean = matches!(request(), Request::Mean) || !self.is_sampling();
+        (!is_mean).then(|| layer_noise(self.sampling.id, elements))
+    }
+
+    /// Whether there is noise, in training and in prediction; see [`freeze_sampling`](crate::BayesianModule::freeze_sampling).
+    pub fn is_sampling(&self) -> bool {
+        is_configured(&self.sampling)
+    }
+}
+
+impl Default for LayerNoise {
+    fn default() -> Self {
+        Self::new()
+    }
+}

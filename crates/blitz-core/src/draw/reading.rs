@@ -1,0 +1,110 @@
+//! A weight as an estimator reads it that does not sample weights one by one: its mean, and what it varies by.
+
+use burn::module::{LoraAdapter, Param, ParamId};
+use burn::tensor::{Shape, Tensor};
+
+use super::{Draw, Part, PartSlot, output_noise, repeated_output_noise};
+use crate::kernels::{self, formula::SMALLEST_VARIANCE};
+
+/// How a weight enters a layer at this moment: under the open draw, mean mode and freeze.
+#[derive(Debug, Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "matched on and taken apart at once; a box would cost each forward pass an allocation"
+)]
+pub enum WeightReading<const D: usize> {
+    /// A definite value: of a parameter without a posterior, of one read as its mean or with its sampling frozen, or one sample
+    /// of a posterior whose structure does not allow the parts that were asked for.
+    Value(Tensor<D>),
+    /// In two parts.
+    Split(SplitWeight<D>),
+}
+
+/// A weight in two parts.
+#[derive(Debug, Clone)]
+pub struct SplitWeight<const D: usize> {
+    /// The means.
+    pub mean: Tensor<D>,
+    /// The variances, or the draw's difference from the means, as was asked for.
+    pub part: Tensor<D>,
+    id: ParamId,
+}
+
+impl<const D: usize> WeightReading<D> {
+    /// The mean and the variance of each weight, for local reparameterization (Kingma, Salimans & Welling 2015): of independent normals.
+    pub fn with_variance(param: &Param<Tensor<D>>) -> Self {
+        Self::read(param, Part::Variance)
+    }
+
+    /// The mean, and the difference of the draw's weight from it, for flipout (Wen et al. 2018): of a distribution that stays the same
+    /// when any of these differences change sign.
+    pub fn with_perturbation(param: &Param<Tensor<D>>) -> Self {
+        Self::read(param, Part::Perturbation)
+    }
+
+    fn read(param: &Param<Tensor<D>>, wanted: Part) -> Self {
+        // The factors would answer in the place of the weight that is made of them.
+        if is_made_of_factors(param) {
+            return Self::Value(param.val());
+        }
+        let scope = Draw::part(wanted);
+        let mean = param.val();
+        match scope.finish_part() {
+            PartSlot::Untouched => Self::Value(mean),
+            // Read again, outside the scope: a sample.
+            PartSlot::Unavailable => Self::Value(param.val()),
+            PartSlot::Part(id, part) => match part.downcast() {
+                Ok(part) => Self::Split(SplitWeight {
+                    mean,
+                    part: *part,
+                    id,
+                }),
+                Err(_) => unreachable!("a part has its weight's rank"),
+            },
+        }
+    }
+}
+
+/// Whether the weight is a frozen one plus a product of factors, which may have posteriors of their own.
+pub(super) fn is_made_of_factors<const D: usize>(param: &Param<Tensor<D>>) -> bool {
+    param.reparameterization::<LoraAdapter>().is_some()
+}
+
+impl<const D: usize> SplitWeight<D> {
+    /// A sample `mean + √variance · ε` of a layer's output, with ε from the open draw or, with none open, from the
+    /// process-wide stream. Each call in one draw takes fresh noise.
+    ///
+    /// A variance below 1e-20 counts as that, and has no gradient: a row of zeros would give it an infinite one.
+    pub fn draw_output<const R: usize>(&self, mean: Tensor<R>, variance: Tensor<R>) -> Tensor<R> {
+        let elements = mean.shape().num_elements();
+        let mut noise = output_noise(self.id, elements);
+        let fused = noise.fused(elements, |span| {
+            kernels::draw_output(&mean, &variance, span)
+        });
+        fused.unwrap_or_else(|| {
+            let std_dev = variance.clamp_min(SMALLEST_VARIANCE).sqrt();
+            let noise = noise.standard_normal(&mean);
+            mean + std_dev * noise
+        })
+    }
+
+    /// Independent signs, 1 or −1 with equal probability, of `shape` and with the element type and device of `like`: from the open draw
+    /// or, with none open, from the process-wide stream. Each call in one draw takes fresh ones.
+    pub fn signs<const R: usize>(&self, shape: impl Into<Shape>, like: &Tensor<R>) -> Tensor<R> {
+        let shape = shape.into();
+        output_noise(self.id, shape.num_elements()).signs(shape, like)
+    }
+
+    /// Independent signs like those of [`signs`](Self::signs), but the same ones in each call in one draw: those of a row stay
+    /// what they are, whatever the number of rows after it.
+    ///
+    /// For layers whose rows keep their weights from call to call, as recurrent ones do. Don't take both kinds from one
+    /// weight: they share their bits.
+    pub fn row_signs<const R: usize>(
+        &self,
+        shape: impl Into<Shape>,
+        like: &Tensor<D>,
+    ) -> Tensor<R> {
+        repeated_output_noise(self.id).signs(shape, like)
+    }
+}

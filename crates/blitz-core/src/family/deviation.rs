@@ -1,0 +1,133 @@
+//! The deviation σ of a posterior from its unconstrained parameter ρ, and back.
+//!
+//! σ = softplus(ρ) = ln(1 + e^ρ) (Blundell et al. 2015, section 3.2) is positive for every ρ, linear for large
+//! ρ and exponential for small ones. Everything here stays finite, forward and backward, for |ρ| up to 100.
+
+use burn::tensor::Tensor;
+use burn::tensor::activation::softplus;
+
+use crate::kernels::{self, formula::Spread};
+use crate::math::LOG_LINEAR_BELOW;
+
+/// The smallest deviation [`rho_from_std`] accepts: below it, σ and its ρ are no longer told apart in `f32`.
+const MIN_STD: f64 = 1e-30;
+
+/// σ = ln(1 + e^ρ), elementwise.
+///
+/// ```
+/// use blitz_core::deviation::std_from_rho;
+/// use burn::tensor::{Device, Tensor};
+///
+/// let rho = Tensor::<1>::from_floats([-100.0, 0.0, 100.0], &Device::flex());
+/// let sigma = std_from_rho(rho).into_data().try_to_vec::<f32>().unwrap();
+/// assert!(sigma[0] > 0.0 && (sigma[1] - 2f32.ln()).abs() < 1e-6 && sigma[2] == 100.0);
+/// ```
+pub fn std_from_rho<const D: usize>(rho: Tensor<D>) -> Tensor<D> {
+    kernels::spread(&rho, Spread::StdDev).unwrap_or_else(|| softplus(rho, 1.0))
+}
+
+/// σ² = ln²(1 + e^ρ), elementwise.
+pub fn variance_from_rho<const D: usize>(rho: Tensor<D>) -> Tensor<D> {
+    kernels::spread(&rho, Spread::Variance).unwrap_or_else(|| softplus(rho, 1.0).square())
+}
+
+/// ln σ = ln ln(1 + e^ρ), elementwise, without underflow: for very negative ρ it is ρ.
+pub fn log_std_from_rho<const D: usize>(rho: Tensor<D>) -> Tensor<D> {
+    let linear_part = rho.clone().sub_scalar(LOG_LINEAR_BELOW).clamp_max(0.0);
+    std_from_rho(rho.clamp_min(LOG_LINEAR_BELOW)).log() + linear_part
+}
+
+/// The ρ whose deviation is `std`: ln(e^σ − 1), computed as σ + ln(1 − e^−σ).
+///
+/// # Panics
+///
+/// Panics if `std` is not a finite number of at least 1e-30.
+///
+/// ```
+/// use blitz_core::deviation::rho_from_std;
+///
+/// assert!((rho_from_std(2f64.ln())).abs() < 1e-12);
+/// // BLiTZ starts at ρ = -7:
+/// assert!((rho_from_std(9.115e-4) + 7.0).abs() < 1e-3);
+/// ```
+pub fn rho_from_std(std: f64) -> f64 {
+    assert!(
+        std.is_finite() && std >= MIN_STD,
+        "a posterior's standard deviation must be a finite number of at least {MIN_STD}, got {std}"
+    );
+    std + (-(-std).exp_m1()).ln()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    fn gradient_of(f: impl Fn(Tensor<1>) -> Tensor<1>, at: &[f32]) -> Vec<f32> {
+        let device = Device::flex().autodiff();
+        let rho = Tensor::<1>::from_floats(at, &device).require_grad();
+        let grads = f(rho.clone()).sum().backward();
+        rho.grad(&grads).unwrap().into_data().try_to_vec().unwrap()
+    }
+
+    #[test]
+    #[allow(deprecated)] // ndarray stays supported here.
+    fn deviation_and_its_logarithm_are_finite_and_right_from_minus_100_to_100() {
+        for device in [Device::flex(), Device::ndarray()] {
+            let at = [-100.0f32, -30.0, -15.0, -14.9, -1.0, 0.0, 1.0, 30.0, 100.0];
+            let rho = Tensor::<1>::from_floats(at, &device);
+            let sigma: Vec<f32> = std_from_rho(rho.clone()).into_data().try_to_vec().unwrap();
+            let log_sigma: Vec<f32> = log_std_from_rho(rho).into_data().try_to_vec().unwrap();
+            for (i, rho) in at.iter().enumerate() {
+                let want = (f64::from(*rho)).exp().ln_1p();
+                let want = if *rho > 50.0 { f64::from(*rho) } else { want };
+                let relative = (f64::from(sigma[i]) - want).abs() / want;
+                // -100 lands among f32's subnormals, where only a few bits are left.
+                assert!(
+                    relative < if *rho < -80.0 { 0.05 } else { 2e-6 },
+                    "sigma({rho}) = {}",
+                    sigma[i]
+                );
+                assert!(
+                    (f64::from(log_sigma[i]) - want.ln()).abs() < 1e-5 * want.ln().abs().max(1.0)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn gradients_are_finite_and_right_from_minus_100_to_100() {
+        let at = [-100.0f32, -20.0, -15.5, -14.5, -2.0, 0.0, 2.0, 100.0];
+        let d_sigma = gradient_of(std_from_rho, &at);
+        let d_log = gradient_of(log_std_from_rho, &at);
+        for (i, rho) in at.iter().map(|r| f64::from(*r)).enumerate() {
+            let sigmoid = 1.0 / (1.0 + (-rho).exp());
+            let softplus = rho.max(0.0) + (-rho.abs()).exp().ln_1p();
+            assert!(
+                (f64::from(d_sigma[i]) - sigmoid).abs() < 1e-6,
+                "dsigma({rho}) = {}",
+                d_sigma[i]
+            );
+            assert!(
+                (f64::from(d_log[i]) - sigmoid / softplus).abs() < 1e-5,
+                "dlog({rho}) = {}",
+                d_log[i]
+            );
+        }
+    }
+
+    #[test]
+    fn rho_from_std_inverts_softplus_over_thirty_orders_of_magnitude() {
+        for std in [1e-30, 1e-12, 1e-3, 0.5, 1.0, 30.0, 1e6] {
+            let rho = rho_from_std(std);
+            let back = if rho > 50.0 { rho } else { rho.exp().ln_1p() };
+            assert!((back - std).abs() <= 1e-9 * std, "{std} -> {rho} -> {back}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "got -0.5")]
+    fn a_negative_deviation_is_refused_with_its_value() {
+        rho_from_std(-0.5);
+    }
+}

@@ -1,0 +1,189 @@
+//! The noise of one parameter in one draw, as tensors on any device.
+
+use burn::tensor::{Device, Shape, Tensor, TensorData};
+use rand_core::Rng;
+
+use super::deviation::std_from_rho;
+use crate::kernels::{self, formula::NoiseSpan};
+use blitz_noise::{NoiseKey, PhiloxRng};
+
+/// The randomness a [`Posterior`](crate::Posterior) draws from: one stream of counter-based noise, read in order.
+///
+/// Two sources with the same key give the same values, on every backend, in every process. Each call takes the next
+/// elements, so that a posterior may ask more than once.
+#[derive(Debug, Clone)]
+pub struct Noise {
+    key: NoiseKey,
+    next: u64,
+    /// The rows that are wanted of a table of so many, if not all are.
+    rows: Option<(Vec<usize>, usize)>,
+}
+
+impl Noise {
+    /// The stream of `key` from its beginning.
+    pub fn new(key: NoiseKey) -> Self {
+        Self::starting_at(key, 0)
+    }
+
+    /// The stream of `key` from element `next` on.
+    pub fn starting_at(key: NoiseKey, next: u64) -> Self {
+        Self {
+            key,
+            next,
+            rows: None,
+        }
+    }
+
+    /// The same noise for the rows `rows` alone of a table of `table_rows`: what
+    /// [`standard_normal`](Self::standard_normal) would put into them, without making the others.
+    ///
+    /// ```
+    /// use blitz_core::prelude::*;
+    /// use burn::tensor::{Device, Tensor};
+    ///
+    /// let device = Device::flex();
+    /// let table = Tensor::<2>::zeros([1000, 5], &device);
+    /// let all = Noise::new(NoiseKey::new(1, 2, 3)).standard_normal(&table);
+    /// let two = Tensor::<2>::zeros([2, 5], &device);
+    /// let some = Noise::new(NoiseKey::new(1, 2, 3)).of_rows(&[7, 998], 1000).standard_normal(&two);
+    /// assert_eq!(some.slice([1..2, 0..5]).into_data(), all.slice([998..999, 0..5]).into_data());
+    /// ```
+    #[must_use]
+    pub fn of_rows(mut self, rows: &[usize], table_rows: usize) -> Self {
+        self.rows = Some((rows.to_vec(), table_rows));
+        self
+    }
+
+    /// The key of the stream.
+    pub fn key(&self) -> NoiseKey {
+        self.key
+    }
+
+    /// The next element that will be drawn.
+    pub fn position(&self) -> u64 {
+        self.next
+    }
+
+    /// Independent standard normals in the shape, element type and on the device of `like`.
+    ///
+    /// The values are those of [`NoiseKey::fill_standard_normal`], computed in `f32` for every element type: by the device itself
+    /// where blitz has [kernels] for it, else on the host.
+    pub fn standard_normal<const D: usize>(&mut self, like: &Tensor<D>) -> Tensor<D> {
+        let shape = like.shape();
+        let on_device = self.fused(shape.num_elements(), |span| {
+            kernels::standard_normal(like, span)
+        });
+        if let Some(values) = on_device {
+            return values;
+        }
+        let mut values = vec![0.0f32; shape.num_elements()];
+        let taken = match &self.rows {
+            None => {
+                self.key.fill_standard_normal(self.next, &mut values);
+                values.len()
+            }
+            Some((rows, table_rows)) => {
+                let length = values.len() / rows.len().max(1);
+                for (row, values) in rows.iter().zip(values.chunks_mut(length.max(1))) {
+                    let start = self.next + (row * length) as u64;
+                    self.key.fill_standard_normal_serial(start, values);
+                }
+                table_rows * length
+            }
+        };
+        self.advance(taken);
+        to_tensor(values, shape, &like.device()).cast(like.dtype())
+    }
+
+    /// Weights `μ + ln(1 + e^ρ) ε` with the next standard normals ε, one for each element of `mu`: in one pass over memory where blitz has
+    /// [kernels] for the device.
+    ///
+    /// `rho` is flat, in the row-major order of `mu`.
+    pub fn location_scale<const D: usize>(&mut self, mu: Tensor<D>, rho: Tensor<1>) -> Tensor<D> {
+        let elements = mu.shape().num_elements();
+        if let Some(weight) = self.fused(elements, |span| kernels::draw(&mu, &rho, span)) {
+            return weight;
+        }
+        let epsilon = self.standard_normal(&mu);
+        mu.clone() + std_from_rho(rho.reshape(mu.shape())) * epsilon
+    }
+
+    /// The result of a fused operation that takes the next `elements` normals, if there is one.
+    pub(crate) fn fused<T>(
+        &mut self,
+        elements: usize,
+        operation: impl FnOnce(NoiseSpan) -> Option<T>,
+    ) -> Option<T> {
+        if self.rows.is_some() {
+            return None;
+        }
+        let result = operation(NoiseSpan::new(self.key, self.next, elements))?;
+        self.advance(elements);
+        Some(result)
+    }
+
+    /// Goes on by a whole number of Philox blocks, so that the next request starts on fresh words.
+    fn advance(&mut self, elements: usize) {
+        self.next += (elements as u64).next_multiple_of(4);
+    }
+
+    /// Independent signs, 1 or −1 with equal probability, of `shape` and with the element type and device of `like`: one
+    /// bit of the stream each.
+    pub fn signs<const D: usize, const L: usize>(
+        &mut self,
+        shape: impl Into<Shape>,
+        like: &Tensor<L>,
+    ) -> Tensor<D> {
+        let shape = shape.into();
+        let elements = shape.num_elements();
+        let mut words = self.key.rng();
+        words.set_word_position(self.next);
+        let mut values = Vec::with_capacity(elements);
+        while values.len() < elements {
+            let word = words.next_u32();
+            let bits = (elements - values.len()).min(32);
+            values.extend((0..bits).map(|bit| if word >> bit & 1 == 0 { 1.0 } else { -1.0 }));
+        }
+        self.advance(elements.div_ceil(32));
+        to_tensor(values, shape, &like.device()).cast(like.dtype())
+    }
+
+    /// Independent zeros and ones, 1 with this probability (to 2⁻³², which it is rounded to), of `shape` and with the element type and device of `like`:
+    /// one word of the stream each.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the probability does not lie in [0, 1].
+    pub fn bernoulli<const D: usize, const L: usize>(
+        &mut self,
+        probability: f64,
+        shape: impl Into<Shape>,
+        like: &Tensor<L>,
+    ) -> Tensor<D> {
+        assert!(
+            (0.0..=1.0).contains(&probability),
+            "a probability lies in [0, 1], got {probability}"
+        );
+        let below = (probability * 2f64.powi(32)).round() as u64;
+        let shape = shape.into();
+        let mut words = self.key.rng();
+        words.set_word_position(self.next);
+        let ones = (0..shape.num_elements()).map(|_| u64::from(words.next_u32()) < below);
+        let values: Vec<f32> = ones.map(f32::from).collect();
+        self.advance(values.len());
+        to_tensor(values, shape, &like.device()).cast(like.dtype())
+    }
+
+    /// The rest of the stream as a `rand` generator, for the distributions of `rand_distr`.
+    ///
+    /// The generator reads the words behind the normals that would come next; don't take normals after it.
+    pub fn into_rng(self) -> PhiloxRng {
+        let mut rng = self.key.rng();
+        rng.set_word_position(self.next);
+        rng
+    }
+}
+
+fn to_tensor<const D: usize>(values: Vec<f32>, shape: Shape, device: &Device) -> Tensor<D> {
+    Tensor::from_data(TensorData::new(values, shape), device)
+}

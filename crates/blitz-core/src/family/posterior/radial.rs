@@ -1,0 +1,108 @@
+//! The radial posterior of Farquhar, Osborne & Gal (2020).
+
+use burn::config::Config;
+use burn::module::Module;
+use burn::tensor::{Device, Shape, Tensor};
+use core::f64::consts::{E, LN_2, PI};
+
+use super::{LocationScale, UnitNoise};
+use crate::family::{Nats, Noise};
+use crate::math::log_gamma;
+
+/// The Euler–Mascheroni constant.
+const EULER_GAMMA: f64 = 0.577_215_664_901_532_9;
+
+/// Configuration of a [`RadialPosterior`].
+///
+/// | field | default | meaning | range |
+/// |---|---|---|---|
+/// | `initial_std` | 0.02 | the deviation every weight starts with | > 0 |
+///
+/// The deviation of a weight is `σ_i / √n` in a tensor of n weights. The paper's own σ, at `initial_std / √n`, would start
+/// with so little noise that a layer hardly feels it.
+#[derive(Config, Debug, PartialEq)]
+pub struct RadialPosteriorConfig {
+    /// The deviation that every weight starts with.
+    #[config(default = 0.02)]
+    pub initial_std: f64,
+}
+
+impl RadialPosteriorConfig {
+    /// A posterior for a weight of `shape`, on `device`.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `initial_std` is not a positive, finite number.
+    pub fn init(&self, shape: &Shape, device: &Device) -> RadialPosterior {
+        LocationScale::new(RadialUnit {}, self.initial_std, shape, device)
+    }
+}
+
+/// A random direction with a normal length: `w = μ + σ ∘ d r`, with `d = ε / ‖ε‖` for `ε ~ N(0, I)`, `r ~ N(0, 1)` and
+/// `σ_i = ln(1 + e^ρ_i)`, one direction and one length for each weight tensor.
+///
+/// The draws of a mean-field normal lie on a thin shell: almost none is near the mean in many dimensions, and the noise of
+/// the gradient grows with the tensor. Here the length `‖(w − μ) / σ‖ = |r|` is half-normal whatever the dimension. (The sign
+/// of r makes no difference, the direction being symmetric.) The weights of a tensor are uncorrelated but not independent.
+///
+/// # Density
+///
+/// The paper knows the entropy up to a constant; the constant follows from polar coordinates. With `ξ = (w − μ) / σ`,
+/// `R = ‖ξ‖` and the surface `A = 2 π^(n/2) / Γ(n/2)` of the unit sphere,
+///
+/// ```text
+/// ln q(w) = ln 2 − ½ ln 2π − R²/2 − (n − 1) ln R − ln A − Σ ln σ_i
+/// H(q)    = ½ ln 2πe − ln 2 − (n − 1) (γ + ln 2) / 2 + ln A + Σ ln σ_i
+/// ```
+///
+/// since `E ln |r| = −(γ + ln 2) / 2` with Euler's γ. The KL to a normal prior is thus exact.
+///
+/// Farquhar, Osborne & Gal, *Radial Bayesian neural networks: beyond discrete support in large-scale Bayesian deep
+/// learning* (2020).
+pub type RadialPosterior = LocationScale<RadialUnit>;
+
+/// `d r`: a random direction d, one for the whole tensor, with a standard normal length r.
+#[derive(Module, Debug)]
+pub struct RadialUnit {}
+
+impl UnitNoise for RadialUnit {
+    fn sample<const D: usize>(&self, noise: &mut Noise, like: &Tensor<D>) -> Tensor<D> {
+        let epsilon = noise.standard_normal(like);
+        let one: Tensor<1> = Tensor::zeros([1], (&like.device(), like.dtype()));
+        let length = noise.standard_normal(&one);
+        let norm = epsilon.clone().square().sum().sqrt();
+        epsilon * (length / norm).reshape([1; D])
+    }
+
+    fn std_dev(&self, elements: usize) -> f64 {
+        (elements as f64).sqrt().recip()
+    }
+
+    fn log_density<const D: usize>(&self, z: Tensor<D>) -> Nats<D> {
+        // Below this the mean itself is meant, where the density is infinite and its derivative undefined.
+        const SMALLEST_SQUARE: f64 = 1e-30;
+        let n = z.shape().num_elements();
+        let square = z.square().sum().clamp_min(SMALLEST_SQUARE);
+        let constant = 0.5 * (2.0 / PI).ln() - log_sphere(n);
+        let of_length = square.clone() * -0.5 - square.log() * (0.5 * (n as f64 - 1.0));
+        Nats::of_tensor(of_length + constant)
+    }
+
+    // The weights are dependent, but the constant of their joint entropy can be shared out among them.
+    fn entropy(&self, elements: usize) -> Option<f64> {
+        Some(entropy_per_weight(elements))
+    }
+}
+
+/// The entropy of `d r` in n dimensions, divided by n.
+fn entropy_per_weight(n: usize) -> f64 {
+    let of_length = 0.5 * (2.0 * PI * E).ln() - LN_2;
+    let mean_log_length = -0.5 * (EULER_GAMMA + LN_2);
+    (of_length + (n as f64 - 1.0) * mean_log_length + log_sphere(n)) / n as f64
+}
+
+/// The logarithm of the surface of the unit sphere in n dimensions, `2 π^(n/2) / Γ(n/2)`.
+fn log_sphere(n: usize) -> f64 {
+    let half = 0.5 * n as f64;
+    LN_2 + half * PI.ln() - log_gamma(half)
+}

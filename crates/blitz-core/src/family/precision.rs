@@ -1,0 +1,45 @@
+//! Which type of number something is computed in.
+//!
+//! Weights may be of 16 bits. What is summed over them may not: 65,504 is the largest number of `f16`, and a KL of a few hundred
+//! weights exceeds it; in `bf16` a sum stops to grow at 256 times its terms. Densities, moments and sums are computed in `f32` at least,
+//! and in `f64` for weights of `f64`; what is drawn goes back to the type of the weight.
+
+use burn::tensor::{DType, Tensor};
+
+/// The type that a computation over numbers of `dtype` takes place in: `f32` at least.
+fn working(dtype: DType) -> DType {
+    match dtype {
+        DType::F64 => DType::F64,
+        _ => DType::F32,
+    }
+}
+
+/// `tensor` in `f32`, or in `f64` if it is of that.
+pub(crate) fn at_least_f32<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
+    let dtype = working(tensor.dtype());
+    cast(tensor, dtype)
+}
+
+/// `tensor` in the type of `like`.
+pub(crate) fn in_type_of<const D: usize, const R: usize>(
+    tensor: Tensor<D>,
+    like: &Tensor<R>,
+) -> Tensor<D> {
+    cast(tensor, like.dtype())
+}
+
+/// Both in the wider type of the two, `f32` at least.
+pub(crate) fn widest<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> (Tensor<D>, Tensor<D>) {
+    let dtype = match (working(a.dtype()), working(b.dtype())) {
+        (DType::F32, DType::F32) => DType::F32,
+        _ => DType::F64,
+    };
+    (cast(a, dtype), cast(b, dtype))
+}
+
+fn cast<const D: usize>(tensor: Tensor<D>, dtype: DType) -> Tensor<D> {
+    if tensor.dtype() == dtype {
+        return tensor;
+    }
+    tensor.cast(dtype)
+}

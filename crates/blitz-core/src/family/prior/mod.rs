@@ -1,0 +1,168 @@
+//! Priors: the distribution `p(w)` that a posterior is pulled towards by the KL term.
+
+mod builtin;
+mod centered;
+mod empirical_normal;
+mod horseshoe;
+mod laplace;
+mod learned_normal;
+mod normal;
+mod scale_mixture;
+mod student_t;
+
+pub use builtin::{BuiltinPrior, PriorConfig};
+pub use centered::CenteredPrior;
+pub(crate) use empirical_normal::expected_log_density_at_best_scale;
+pub use empirical_normal::{EmpiricalNormalPrior, EmpiricalNormalPriorConfig};
+pub use horseshoe::{HorseshoePrior, HorseshoePriorConfig};
+pub use laplace::{
+    LaplacePrior, LaplacePriorConfig, LearnedLaplacePrior, LearnedLaplacePriorConfig,
+};
+pub use learned_normal::{LearnedNormalPrior, LearnedNormalPriorConfig};
+pub use normal::{NormalPrior, NormalPriorConfig};
+pub use scale_mixture::{ScaleMixturePrior, ScaleMixturePriorConfig};
+pub(crate) use student_t::log_normalizer as student_t_log_normalizer;
+pub use student_t::{StudentTPrior, StudentTPriorConfig};
+
+use burn::module::{Module, ModuleDisplay};
+use burn::tensor::Tensor;
+
+use super::Marginals;
+use crate::math::half_log_two_pi;
+
+/// A prior density over one weight tensor.
+///
+/// | prior | parameters | closed-form KL from | when |
+/// |---|---|---|---|
+/// | [`NormalPrior`] | s | every posterior with a known entropy | the default; s says how large weights are |
+/// | [`LearnedNormalPrior`] | s, learned for each tensor | every posterior with a known entropy | the scale of the weights is not known beforehand |
+/// | [`EmpiricalNormalPrior`] | none: s at its best, for a tensor or for a group of them | every posterior with a known entropy | the same, also for layers or a model with one scale |
+/// | [`LaplacePrior`] | b | normal and Laplace marginals | many weights near zero, a few large |
+/// | [`LearnedLaplacePrior`] | b, learned for each tensor | normal and Laplace marginals | the same, of unknown scale |
+/// | [`ScaleMixturePrior`] | π, σ₁, σ₂ | none | Blundell's spike and slab, for pruning |
+/// | [`StudentTPrior`] | ν, s | none | heavy tails without a spike |
+/// | [`HorseshoePrior`] | τ, δ | none | strong sparsity with no penalty on large weights |
+///
+/// A pair without a closed form is estimated at the draw's own weights. All of these are centred at zero.
+///
+/// # Priors that are left out
+///
+/// *Improper ones.* Under a flat "density" the KL would be `−H(q)`, up to a constant that does not exist: the loss would be
+/// the likelihood with a reward for entropy, unbounded below in every direction that the data leave free, such as a unit
+/// whose outgoing weights are zero. A [`NormalPrior`] that is wide compared with the weights differs from it by that
+/// constant and has a bound. The log-uniform prior of variational dropout (Kingma, Salimans & Welling 2015) has an improper
+/// posterior as well (Hron, Matthews & Ghahramani, *Variational Bayesian dropout: pitfalls and fixes*, 2018); for sparsity
+/// take the horseshoe.
+///
+/// *A learned parameter that several tensors share.* Burn's optimizer takes a gradient out of its map at the first parameter
+/// with an id: the clone of a learned scale in a second tensor's prior would stay behind. An [`EmpiricalNormalPrior`] shares
+/// its scale without a parameter.
+///
+/// # A prior of your own
+///
+/// A log-density is enough, and the KL is then estimated at the draw's weights. Parameters of a prior, learned or not, are
+/// ordinary Burn parameters.
+///
+/// ```
+/// use blitz_core::prelude::*;
+/// use burn::module::Module;
+/// use burn::nn::LinearConfig;
+/// use burn::tensor::activation::softplus;
+/// use burn::tensor::{Device, Tensor};
+///
+/// /// The logistic density, `p(w) = e^(−w/s) / s (1 + e^(−w/s))²`.
+/// #[derive(Module, Debug)]
+/// struct LogisticPrior {
+///     scale: f64,
+/// }
+///
+/// impl Prior for LogisticPrior {
+///     fn log_density<const D: usize>(&self, weight: Tensor<D>) -> Tensor<1> {
+///         // Symmetric, so |w| serves, and e^−|w| does not overflow.
+///         let z = weight.abs() / self.scale;
+///         (z.clone() + softplus(z.neg(), 1.0) * 2.0 + self.scale.ln()).sum().neg()
+///     }
+/// }
+///
+/// let device = Device::flex();
+/// let layer = LinearConfig::new(3, 2).init(&device).attach_posteriors(|weight| {
+///     let posterior = NormalPosteriorConfig::new().init(weight.shape, weight.device);
+///     Some((posterior, LogisticPrior { scale: 0.5 }))
+/// });
+/// assert_eq!(layer.kl_terms()[0].estimator, KlEstimator::MonteCarlo);
+/// let at_zero = LogisticPrior { scale: 0.5 }.log_density(Tensor::<1>::zeros([1], &device));
+/// assert!((at_zero.into_scalar::<f32>() - 0.5f32.ln()).abs() < 1e-6);
+/// ```
+pub trait Prior: Module + ModuleDisplay + Sync + 'static {
+    /// `ln p(weight)` summed over the elements, in nats, of shape `[1]`.
+    fn log_density<const D: usize>(&self, weight: Tensor<D>) -> Tensor<1>;
+
+    /// `E_q[ln p(w_i)]` of each weight in closed form, for weights with the marginal distributions `q`, in nats; or
+    /// `None` (the default) where it has none.
+    ///
+    /// A density that factorizes over the weights needs no more of a posterior than its marginals. Whether it is `None`
+    /// may depend on `q.family`, and must not change during training. The marginals of 16-bit weights come in `f32`.
+    fn expected_log_density<const D: usize>(&self, q: &Marginals<D>) -> Option<Tensor<D>> {
+        let _ = q;
+        None
+    }
+
+    /// Which of the families that are known by name it is, for what can be computed of them in one pass over memory.
+    fn form(&self) -> PriorForm {
+        PriorForm::Other
+    }
+}
+
+/// A prior's family and its parameters, as data.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum PriorForm {
+    /// `N(0, std²)`.
+    Normal {
+        /// The deviation.
+        std: f64,
+    },
+    /// `N(0, s²)` of a learned deviation.
+    LearnedNormal {
+        /// ln s, of shape `[1]`.
+        log_std: Tensor<1>,
+    },
+    /// `N(0, s²)` at the deviation that makes the KL least.
+    BestNormal {
+        /// The tensors that share it; `None` for one of this tensor's own.
+        group: Option<String>,
+    },
+    /// `π N(0, σ₁²) + (1 − π) N(0, σ₂²)`.
+    ScaleMixture {
+        /// π.
+        pi: f64,
+        /// σ₁, the larger one.
+        sigma1: f64,
+        /// σ₂.
+        sigma2: f64,
+    },
+    /// Another one, moved.
+    Centered {
+        /// Where its zero lies, flat, in the row-major order of the weight.
+        center: Tensor<1>,
+        /// The prior before it was moved.
+        prior: Box<PriorForm>,
+    },
+    /// Known by what [`Prior`] says of it.
+    Other,
+}
+
+/// `Σ ln N(w; m, s²)` from `z = (w − m) / s` and `ln s`.
+pub(crate) fn normal_log_density<const D: usize>(z: Tensor<D>, log_std: Tensor<D>) -> Tensor<1> {
+    (z.square().mul_scalar(-0.5) - log_std)
+        .sub_scalar(half_log_two_pi())
+        .sum()
+}
+
+/// Panics unless `value` is a usable scale of a prior.
+fn assert_scale(name: &str, value: f64) {
+    assert!(
+        value.is_finite() && value > 0.0,
+        "a prior's {name} must be a positive, finite number, got {value}"
+    );
+}

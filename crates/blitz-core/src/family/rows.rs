@@ -1,0 +1,11 @@
+//! Some rows of a tensor.
+
+use burn::tensor::{Int, Tensor, TensorData};
+
+/// The rows at those positions of the first axis, in that order.
+pub(crate) fn select_rows<const D: usize>(tensor: Tensor<D>, rows: &[usize]) -> Tensor<D> {
+    let positions: Vec<i64> = rows.iter().map(|row| *row as i64).collect();
+    let positions = TensorData::new(positions, [rows.len()]);
+    let positions = Tensor::<1, Int>::from_data(positions, &tensor.device());
+    tensor.select(0, positions)
+}

@@ -1,0 +1,174 @@
+//! The KL of a pair, posterior and prior: which pairs have a closed form, which are computed in one pass over the weights, and what becomes
+//! of the rest.
+//!
+//! The only place that decides it. A pair is told by the forms of the two; `KL = −H(q) − Σ E_q[ln p(w_i)]` serves every pair of a posterior
+//! with an entropy and a prior with an expected log density.
+
+use burn::tensor::Tensor;
+
+use super::shared_scale::SharedScale;
+use super::{KlEstimator, KlTerm};
+use crate::family::posterior::{Posterior, PosteriorForm};
+use crate::family::prior::{Prior, PriorForm, expected_log_density_at_best_scale};
+use crate::family::{Marginals, Noise, at_least_f32, in_type_of};
+use crate::kernels::formula::{NormalSum, ScaleMixture};
+use crate::kernels::{self, link::KlLink};
+use crate::math::half_log_two_pi;
+
+/// A KL in closed form.
+pub(crate) struct ClosedForm {
+    /// Summed over the weights, of shape `[1]`; without the expectation under a scale that is shared.
+    pub value: Tensor<1>,
+    /// This tensor's part in a scale that several tensors share.
+    pub share: Option<SharedScale>,
+}
+
+/// `KL(q ‖ p)` in closed form, or `None` if the pair has none.
+pub(crate) fn closed_form<Q: Posterior, P: Prior, const D: usize>(
+    q: &Q,
+    p: &P,
+    mu: &Tensor<D>,
+) -> Option<ClosedForm> {
+    let prior = p.form();
+    if let PosteriorForm::Normal { rho } = q.form()
+        && let Some(kl) = of_normal(mu, &rho, &prior)
+    {
+        return Some(kl);
+    }
+    let mu = at_least_f32(mu.clone());
+    let entropy = q.entropy(mu.clone())?;
+    let marginals = q.marginals(mu);
+    if let Some(share) = shared_scale(&prior, &marginals) {
+        return Some(ClosedForm {
+            value: entropy.total().neg(),
+            share: Some(share),
+        });
+    }
+    let expected = p.expected_log_density(&marginals)?;
+    Some(ClosedForm {
+        value: entropy.and_of_weights(expected).total().neg(),
+        share: None,
+    })
+}
+
+/// The part of weights with these marginals in a scale that several tensors share, if the prior has such a scale.
+fn shared_scale<const D: usize>(prior: &PriorForm, q: &Marginals<D>) -> Option<SharedScale> {
+    match prior {
+        PriorForm::BestNormal { group: Some(group) } => Some(SharedScale {
+            group: group.clone(),
+            weights: q.mean.shape().num_elements(),
+            second_moment: q.second_moment().sum(),
+        }),
+        PriorForm::Centered { center, prior } => {
+            let mean = moved(&q.mean, center);
+            shared_scale(prior, &Marginals { mean, ..q.clone() })
+        }
+        _ => None,
+    }
+}
+
+/// The KL of independent normals, in one pass over the weights; `None` where the device or the prior has none.
+fn of_normal<const D: usize>(
+    mu: &Tensor<D>,
+    rho: &Tensor<1>,
+    prior: &PriorForm,
+) -> Option<ClosedForm> {
+    let n = mu.shape().num_elements();
+    let mut share = None;
+    let value = match prior {
+        PriorForm::Normal { std } => kernels::normal_sum(mu, rho, NormalSum::kl(*std))?,
+        PriorForm::LearnedNormal { log_std } => {
+            let second_moment = kernels::normal_sum(mu, rho, NormalSum::SECOND_MOMENT)?;
+            let log_stds = kernels::normal_sum(mu, rho, NormalSum::LOG_STD)?;
+            let log_std = in_type_of(log_std.clone(), &second_moment);
+            let half_precision = (log_std.clone() * -2.0).exp() * 0.5;
+            second_moment * half_precision + (log_std - 0.5) * n as f64 - log_stds
+        }
+        PriorForm::BestNormal { group } => {
+            let second_moment = kernels::normal_sum(mu, rho, NormalSum::SECOND_MOMENT)?;
+            let log_stds = kernels::normal_sum(mu, rho, NormalSum::LOG_STD)?;
+            let entropy = log_stds + (half_log_two_pi() + 0.5) * n as f64;
+            match group {
+                None => (entropy + expected_log_density_at_best_scale(second_moment, n)).neg(),
+                Some(group) => {
+                    share = Some(SharedScale {
+                        group: group.clone(),
+                        second_moment,
+                        weights: n,
+                    });
+                    entropy.neg()
+                }
+            }
+        }
+        // A KL stays the same when both of its densities are moved.
+        PriorForm::Centered { center, prior } => {
+            return of_normal(&moved(mu, center), rho, prior);
+        }
+        _ => return None,
+    };
+    Some(ClosedForm { value, share })
+}
+
+/// `ln q(w) − ln p(w)` at the weight that `noise` makes, in one pass over the parameters; `None` where the weight has to be made.
+pub(crate) fn at_draw<Q: Posterior, P: Prior, const D: usize>(
+    q: &Q,
+    p: &P,
+    mu: &Tensor<D>,
+    mut noise: Noise,
+) -> Option<Tensor<1>> {
+    let PosteriorForm::Normal { rho } = q.form() else {
+        return None;
+    };
+    let (mu, prior) = match p.form() {
+        PriorForm::Centered { center, prior } => (moved(mu, &center), *prior),
+        prior => (mu.clone(), prior),
+    };
+    let PriorForm::ScaleMixture { pi, sigma1, sigma2 } = prior else {
+        return None;
+    };
+    noise.fused(mu.shape().num_elements(), |span| {
+        let mixture = ScaleMixture::new(pi, sigma1, sigma2);
+        kernels::mixture_kl(&mu, &rho, span, mixture)
+    })
+}
+
+/// `ln q(weight) − ln p(weight)`, of shape `[1]`.
+pub(crate) fn at_weight<Q: Posterior, P: Prior, const D: usize>(
+    q: &Q,
+    p: &P,
+    mu: Tensor<D>,
+    weight: Tensor<D>,
+) -> Tensor<1> {
+    let weight = at_least_f32(weight);
+    let log_q = q.log_density(at_least_f32(mu), weight.clone());
+    log_q - p.log_density(weight)
+}
+
+/// A weight together with its KL in closed form, in one pass over the parameters; `None` where the pair or the device has none.
+pub(crate) fn draw_with_kl<Q: Posterior, P: Prior, const D: usize>(
+    q: &Q,
+    p: &P,
+    mu: &Tensor<D>,
+    noise: &mut Noise,
+) -> Option<(Tensor<D>, KlTerm)> {
+    let (PosteriorForm::Normal { rho }, PriorForm::Normal { std }) = (q.form(), p.form()) else {
+        return None;
+    };
+    let link = KlLink::default();
+    let (weight, kl) = noise.fused(mu.shape().num_elements(), |span| {
+        kernels::draw_and_sum(mu, &rho, span, NormalSum::kl(std), link.clone())
+    })?;
+    let term = KlTerm::new(kl, KlEstimator::ClosedForm);
+    Some((
+        weight,
+        KlTerm {
+            link: Some(link),
+            ..term
+        },
+    ))
+}
+
+/// `mu − center`.
+fn moved<const D: usize>(mu: &Tensor<D>, center: &Tensor<1>) -> Tensor<D> {
+    mu.clone() - in_type_of(center.clone(), mu).reshape(mu.shape())
+}

@@ -1,0 +1,30 @@
+//! The KL of a module: a term for each weight that has a posterior.
+
+use burn::module::Module;
+
+use crate::attach::{Walk, attachments};
+use crate::kl::{KlEstimator, KlTerm, resolve};
+
+/// The terms of all weights, in the order of the traversal.
+pub(super) fn terms<M: Module>(module: &M) -> Vec<KlTerm> {
+    let walk = Walk::of(module);
+    let terms = attachments(module).into_iter().map(|attachment| {
+        let (mut term, share) = attachment.kl();
+        let mut weights = walk.posteriors();
+        if let Some((weight, _)) = weights.find(|(_, id)| *id == attachment.id()) {
+            term.path = weight.path().to_string();
+        }
+        (term, share)
+    });
+    resolve(terms.collect())
+}
+
+/// The terms that are estimated at the weights of the open draw.
+pub(super) fn sampled_terms<M: Module>(module: &M) -> Vec<KlTerm> {
+    let terms = attachments(module)
+        .into_iter()
+        .map(|attachment| attachment.kl().0);
+    terms
+        .filter(|term| term.estimator == KlEstimator::MonteCarlo)
+        .collect()
+}

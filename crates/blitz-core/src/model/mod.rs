@@ -1,0 +1,15 @@
+//! What a module can do once some of its weights have posteriors.
+
+mod draws;
+mod freeze;
+mod kl;
+mod marginals;
+mod module;
+mod pruning;
+mod sharpening;
+
+pub use draws::DrawnWeight;
+pub use marginals::{AttachedPosterior, WeightMarginals};
+pub use module::BayesianModule;
+pub use pruning::{PrunedTensor, PruningReport};
+pub use sharpening::{SharpenedDraw, Sharpening, SharpeningConfig};

@@ -1,0 +1,398 @@
+//! What every Burn module can do once some of its parameters have posteriors.
+
+use burn::module::{Module, ParamGroup};
+use burn::tensor::Tensor;
+
+use super::freeze::set_sampling;
+use super::kl;
+use super::marginals::{self, AttachedPosterior, WeightMarginals};
+use super::pruning::{self, PruningReport};
+use crate::attach::{
+    self, BayesianizeConfig, BayesianizeError, MopedConfig, Posteriors, Walk, attach_chosen,
+    check_bare,
+};
+use crate::draw::Draw;
+use crate::family::posterior::{Posterior, WeightInfo};
+use crate::family::prior::Prior;
+use crate::kl::KlTerm;
+
+/// The Bayesian side of a Burn module, implemented for every [`Module`].
+///
+/// ```
+/// use blitz_core::prelude::*;
+/// use burn::module::Module;
+/// use burn::nn::{Linear, LinearConfig, Relu};
+/// use burn::tensor::{Device, Tensor};
+///
+/// #[derive(Module, Debug)]
+/// struct Net {
+///     hidden: Linear,
+///     out: Linear,
+/// }
+///
+/// impl Net {
+///     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+///         self.out.forward(Relu::new().forward(self.hidden.forward(x)))
+///     }
+/// }
+///
+/// let device = Device::flex();
+/// let net = Net {
+///     hidden: LinearConfig::new(4, 8).init(&device),
+///     out: LinearConfig::new(8, 1).init(&device),
+/// }
+/// .bayesianize(&BayesianizeConfig::new());
+///
+/// assert_eq!(net.num_bayesian_weights(), 4 * 8 + 8 + 8 + 1);
+/// let x = Tensor::<2>::ones([2, 4], &device);
+/// let (a, b) = {
+///     let _draw = net.draw(7, 0); // draw 0 of seed 7: one joint sample of all weights
+///     (net.forward(x.clone()), net.forward(x.clone()))
+/// };
+/// assert_eq!(a.into_data(), b.into_data());
+/// let kl = net.kl_cost().into_scalar::<f32>(); // nats, summed over the weights
+/// assert!(kl > 0.0);
+/// ```
+pub trait BayesianModule: Module {
+    /// Makes the module Bayesian: attaches a posterior to each of its parameters that trains, or to those that
+    /// `config` chooses, with the parameter's value as the posterior's mean.
+    ///
+    /// The module's code, type and parameter paths stay the same; see [`map_means`](Self::map_means) for loading a
+    /// checkpoint of the deterministic module afterwards.
+    ///
+    /// # Panics
+    ///
+    /// Panics if a filter or a rule of the configuration matches nothing, if nothing that it chooses can be converted or has a
+    /// posterior already (see [`ExistingPosteriors`](crate::ExistingPosteriors)), or if it holds an impossible value, such as a
+    /// negative deviation.
+    #[must_use]
+    fn bayesianize(self, config: &BayesianizeConfig) -> Self {
+        match config.apply(self) {
+            Ok(module) => module,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// [`bayesianize`](Self::bayesianize) for filters that a user or a file supplied: an error says which of them
+    /// does not fit the module.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a filter or a rule matches nothing or is no regular expression, if nothing that was chosen can be
+    /// converted, and if something chosen has a posterior already (see [`ExistingPosteriors`](crate::ExistingPosteriors)).
+    ///
+    /// # Panics
+    ///
+    /// Panics if the configuration holds an impossible value, such as a negative deviation.
+    fn try_bayesianize(self, config: &BayesianizeConfig) -> Result<Self, BayesianizeError> {
+        config.apply(self)
+    }
+
+    /// MOPED (Krishnan et al. 2020): makes a *trained* module Bayesian around its weights.
+    ///
+    /// The means stay at the trained weights, `σ_i = max(δ |w_i|, min_std)`, and the prior is centred at the trained
+    /// weights too, so that the KL pulls them nowhere at the start. Weights that have a posterior already get a new
+    /// one around their present means; a pruned weight takes part again, from zero. Posteriors of weights that `config`
+    /// does not choose stay as they are, so parts of a model can be converted one after the other.
+    ///
+    /// ```
+    /// use blitz_core::prelude::*;
+    /// use burn::nn::LinearConfig;
+    /// use burn::tensor::{Device, Tensor};
+    ///
+    /// let trained = LinearConfig::new(2, 1).init(&Device::flex());
+    /// let net = trained.clone().moped(&MopedConfig::new().with_delta(0.2));
+    /// assert_eq!(net.mean_network().weight.val().into_data(), trained.weight.val().into_data());
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`bayesianize`](Self::bayesianize), and if a posterior is to be replaced in a module that holds reparameterizations of other
+    /// kinds, such as LoRA.
+    #[must_use]
+    fn moped(self, config: &MopedConfig) -> Self {
+        match config.apply(self) {
+            Ok(module) => module,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// [`moped`](Self::moped) for filters that a user or a file supplied.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_bayesianize`](Self::try_bayesianize).
+    fn try_moped(self, config: &MopedConfig) -> Result<Self, BayesianizeError> {
+        config.apply(self)
+    }
+
+    /// Changes the means alone: `f` gets the deterministic network of the stored means μ, and what it returns gets the
+    /// posteriors back.
+    ///
+    /// The way to load a deterministic checkpoint, from Burn or PyTorch, into a network that is Bayesian already: inside
+    /// `f` the module has no parameters but those of the checkpoint, and a missing or an extra one is an error.
+    ///
+    /// ```
+    /// use blitz_core::prelude::*;
+    /// use burn::module::Module;
+    /// use burn::nn::LinearConfig;
+    /// use burn::store::RecordError;
+    /// use burn::tensor::Device;
+    ///
+    /// # fn main() -> Result<(), RecordError> {
+    /// let device = Device::flex();
+    /// let net = LinearConfig::new(2, 2).init(&device).bayesianize(&BayesianizeConfig::new());
+    /// let checkpoint = LinearConfig::new(2, 2).init(&device);
+    ///
+    /// let net = net.map_means(|means| means.try_load_record(checkpoint.clone().into_record()))?;
+    /// assert_eq!(net.weight.base().into_data(), checkpoint.weight.val().into_data());
+    /// assert_eq!(net.num_bayesian_weights(), 6);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of `f`.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the module holds reparameterizations of other kinds, such as LoRA.
+    fn map_means<E>(self, f: impl FnOnce(Self) -> Result<Self, E>) -> Result<Self, E> {
+        let walk = Walk::of(&self);
+        check_bare(&walk).unwrap_or_else(|error| panic!("{error}"));
+        let (means, posteriors) = Posteriors::take_off(self, &walk);
+        Ok(posteriors.put_back(f(means)?))
+    }
+
+    /// Attaches posteriors and priors of any kind: `choose` is asked for each parameter that trains and has no
+    /// posterior yet, once for one that is tied, and answers `None` to leave it as it is.
+    ///
+    /// See [`Posterior`] for an example.
+    ///
+    /// # Panics
+    ///
+    /// Panics if there is nothing to ask for: no parameter trains, or all have posteriors already (see
+    /// [`replace_posteriors`](Self::replace_posteriors)).
+    #[must_use]
+    fn attach_posteriors<Q: Posterior, P: Prior>(
+        self,
+        choose: impl FnMut(WeightInfo<'_>) -> Option<(Q, P)>,
+    ) -> Self {
+        attach_chosen(self, false, choose).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// [`attach_posteriors`](Self::attach_posteriors) that asks for the parameters with a posterior as well: what `choose` returns takes
+    /// its place, around the stored mean.
+    ///
+    /// # Panics
+    ///
+    /// Panics if no parameter trains, or if a posterior is to be replaced in a module that holds reparameterizations of other kinds.
+    #[must_use]
+    fn replace_posteriors<Q: Posterior, P: Prior>(
+        self,
+        choose: impl FnMut(WeightInfo<'_>) -> Option<(Q, P)>,
+    ) -> Self {
+        attach_chosen(self, true, choose).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// One tensor again in all places of each weight that is tied: that of the first.
+    ///
+    /// A weight is tied if parameters have one id, or their posteriors one identity: clones of one parameter. A draw has one sample of
+    /// it, and it is counted and pays its KL once. But Burn's optimizer updates the first place alone, and its loaders make a tensor for each:
+    /// call this after an optimizer's step in a loop of your own, and after loading. [`map_means`](Self::map_means) and the
+    /// like, and blitz-train's models, do.
+    #[must_use]
+    fn retie(self) -> Self {
+        attach::retie(self)
+    }
+
+    /// The posteriors of type `Q` and the weights they belong to, in the order of the module's traversal, for an algorithm that
+    /// updates a weight's location together with the rest of its posterior.
+    ///
+    /// ```
+    /// use blitz_core::prelude::*;
+    /// use blitz_core::BuiltinPosterior;
+    /// use burn::nn::LinearConfig;
+    /// use burn::tensor::Device;
+    ///
+    /// let net = LinearConfig::new(2, 3).init(&Device::flex()).bayesianize(&BayesianizeConfig::new());
+    /// let posteriors = net.posteriors::<BuiltinPosterior>();
+    /// assert_eq!(posteriors[0].path, "weight");
+    /// assert_eq!(posteriors[0].id, net.weight.id);
+    /// assert!(net.posteriors::<NormalPosterior>().is_empty());
+    /// ```
+    fn posteriors<Q: Posterior>(&self) -> Vec<AttachedPosterior<Q>> {
+        marginals::posteriors(self)
+    }
+
+    /// The means and deviations of all weights that have a posterior, whatever its family, in the order of the module's traversal: for
+    /// looking at them, on the host and off the autodiff graph.
+    ///
+    /// ```
+    /// use blitz_core::prelude::*;
+    /// use burn::nn::LinearConfig;
+    /// use burn::tensor::Device;
+    ///
+    /// let config = BayesianizeConfig::new().with_posterior(PosteriorConfig::normal(0.1));
+    /// let net = LinearConfig::new(2, 3).init(&Device::flex()).bayesianize(&config);
+    /// let weight = &net.weight_marginals()[0];
+    /// assert_eq!((weight.path.as_str(), weight.means.len()), ("weight", 6));
+    /// assert!(weight.std_devs.iter().all(|std| (std - 0.1).abs() < 1e-6));
+    /// ```
+    fn weight_marginals(&self) -> Vec<WeightMarginals> {
+        marginals::of(self)
+    }
+
+    /// Opens draw `index` of `seed`: until the guard is dropped, all reads of the module's weights on this thread
+    /// see the same joint sample. See [`Draw::sample`].
+    fn draw(&self, seed: u64, index: u64) -> Draw {
+        Draw::sample(self, seed, index)
+    }
+
+    /// Runs `f` inside draw `index` of `seed`.
+    fn with_draw<R>(&self, seed: u64, index: u64, f: impl FnOnce(&Self) -> R) -> R {
+        let _draw = self.draw(seed, index);
+        f(self)
+    }
+
+    /// Runs `f` with every Bayesian parameter read as the mean of its posterior.
+    fn with_mean<R>(&self, f: impl FnOnce(&Self) -> R) -> R {
+        let _mean = Draw::mean();
+        f(self)
+    }
+
+    /// The concrete network of draw `index` of `seed`: an ordinary module without posteriors, for saving, exporting or
+    /// quantizing.
+    #[must_use]
+    fn sample_network(&self, seed: u64, index: u64) -> Self {
+        let _draw = self.draw(seed, index);
+        self.clone().materialize()
+    }
+
+    /// The network of the posterior means: an ordinary module without posteriors, for saving, exporting or quantizing.
+    ///
+    /// ```
+    /// use blitz_core::prelude::*;
+    /// use burn::module::{Module, Quantizer};
+    /// use burn::nn::LinearConfig;
+    /// use burn::tensor::quantization::{Calibration, QuantValue};
+    /// use burn::tensor::{DType, Device};
+    ///
+    /// let device = Device::flex();
+    /// let net = LinearConfig::new(32, 32).init(&device).bayesianize(&BayesianizeConfig::new());
+    /// let scheme = device.settings().quantization.scheme.with_value(QuantValue::Q8S);
+    /// let quantized = net.mean_network().quantize_weights(&mut Quantizer::new(Calibration::MinMax, scheme));
+    /// assert!(matches!(quantized.weight.val().dtype(), DType::QFloat(_)));
+    /// ```
+    #[must_use]
+    fn mean_network(&self) -> Self {
+        let _mean = Draw::mean();
+        self.clone().materialize()
+    }
+
+    /// `KL(q ‖ p)` summed over all Bayesian weights of the module, in nats, of shape `[1]`, with its gradient.
+    ///
+    /// A function of the parameters: whether, where and how often the module ran does not matter, nor whether
+    /// its sampling is frozen. Terms without a closed form are estimated at the weights of the open draw, or at a
+    /// fresh sample if none is open. Zero for a module without posteriors. Divide by the size of the *data set* to
+    /// set it against a mean loss.
+    fn kl_cost(&self) -> Tensor<1> {
+        KlTerm::total(self.kl_terms()).unwrap_or_else(|| {
+            let device = self.devices().into_iter().next().unwrap_or_default();
+            Tensor::zeros([1], &device)
+        })
+    }
+
+    /// The part of [`kl_cost`](Self::kl_cost) that is estimated at the open draw's weights, and so differs from draw to draw;
+    /// `None` if every term has a closed form.
+    fn kl_cost_of_draw(&self) -> Option<Tensor<1>> {
+        KlTerm::total(kl::sampled_terms(self))
+    }
+
+    /// The KL of each Bayesian parameter, in the order of the module's traversal.
+    fn kl_terms(&self) -> Vec<KlTerm> {
+        kl::terms(self)
+    }
+
+    /// Stops the sampling of all weights: they read as their posterior means, in training and prediction, until
+    /// [`unfreeze_sampling`](Self::unfreeze_sampling). The means keep training. Layers with [`LayerNoise`](crate::LayerNoise), such as
+    /// Monte Carlo dropout, take none.
+    ///
+    /// Recorded in Burn's module flags, which `valid()`, `train()`, `fork` and loading a record leave as
+    /// configured. Burn's own `freeze` switches every flag off and so freezes sampling as well: call
+    /// `unfreeze_sampling` after it to predict with a posterior whose parameters no longer train.
+    #[must_use]
+    fn freeze_sampling(self) -> Self {
+        set_sampling(self, false, &ParamGroup::all())
+    }
+
+    /// Samples all weights again.
+    #[must_use]
+    fn unfreeze_sampling(self) -> Self {
+        set_sampling(self, true, &ParamGroup::all())
+    }
+
+    /// [`freeze_sampling`](Self::freeze_sampling) for the weights whose path, e.g. `"encoder.linear1.weight"`, or id is in `group`.
+    #[must_use]
+    fn freeze_sampling_group(self, group: ParamGroup) -> Self {
+        set_sampling(self, false, &group)
+    }
+
+    /// [`unfreeze_sampling`](Self::unfreeze_sampling) for the weights whose path or id is in `group`.
+    #[must_use]
+    fn unfreeze_sampling_group(self, group: ParamGroup) -> Self {
+        set_sampling(self, true, &group)
+    }
+
+    /// Prunes this share of the weights that have a posterior, those with the lowest signal-to-noise ratio `|mean| / σ`
+    /// in the whole module (Blundell et al. 2015): they read as exactly zero in the mean network and in every draw.
+    ///
+    /// Of n weights, `round(share · n)` are pruned; of equal ratios, the one that comes first in the traversal goes
+    /// first. Weights that were pruned before have the ratio zero, and so count among the share. Deterministic
+    /// parameters are left alone.
+    ///
+    /// Pruned weights stay pruned in further training: no gradient of the data reaches them. Their posteriors are still
+    /// there and still part of [`kl_cost`](Self::kl_cost), which remains the KL of an ELBO for the smaller network;
+    /// trained on, they go to the prior, where they cost nothing. What is pruned is saved with the module: before loading
+    /// such a record into a new module, call `prune_by_signal_to_noise(0.0)` on it, which prunes nothing but makes room.
+    ///
+    /// ```
+    /// use blitz_core::prelude::*;
+    /// use burn::nn::LinearConfig;
+    /// use burn::tensor::Device;
+    ///
+    /// let net = LinearConfig::new(4, 2).with_bias(false).init(&Device::flex()).bayesianize(&BayesianizeConfig::new());
+    /// let (net, report) = net.prune_by_signal_to_noise(0.75);
+    /// assert_eq!((report.pruned, report.total), (6, 8));
+    /// let weights = net.sample_network(1, 0).weight.val().into_data().try_to_vec::<f32>().unwrap();
+    /// assert_eq!(weights.iter().filter(|w| **w == 0.0).count(), 6);
+    /// println!("{report}");
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Panics if `share` does not lie in [0, 1], if a ratio is not a number, or if the module holds
+    /// reparameterizations of other kinds, such as LoRA.
+    fn prune_by_signal_to_noise(self, share: f64) -> (Self, PruningReport) {
+        pruning::prune(self, share)
+    }
+
+    /// The number of weights that have a posterior; a weight that is tied counts once.
+    fn num_bayesian_weights(&self) -> usize {
+        let walk = Walk::of(self);
+        let weights = walk.posteriors();
+        weights.map(|(weight, _)| weight.shape.num_elements()).sum()
+    }
+
+    /// The number of posterior parameters: means, deviations and whatever else the posteriors and priors train.
+    fn num_posterior_params(&self) -> usize {
+        let walk = Walk::of(self);
+        let weights = walk.posteriors();
+        weights
+            .map(|(weight, _)| weight.shape.num_elements() + weight.attached_values)
+            .sum()
+    }
+}
+
+impl<M: Module> BayesianModule for M {}

@@ -1,0 +1,174 @@
+//! Pruning by signal to noise: weights whose mean is small beside their deviation carry little, and are set to zero.
+//!
+//! Blundell et al., *Weight uncertainty in neural networks* (2015), section 5.1 and table 2.
+
+use std::fmt;
+
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::{Tensor, TensorData};
+
+use super::marginals;
+use crate::attach::{Posteriors, Walk, check_bare};
+
+/// What [`prune_by_signal_to_noise`](crate::BayesianModule::prune_by_signal_to_noise) did; prints as a table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PruningReport {
+    /// Each weight tensor that has a posterior, in the order of the module's traversal.
+    pub tensors: Vec<PrunedTensor>,
+    /// The number of pruned weights.
+    pub pruned: usize,
+    /// The number of weights that have a posterior.
+    pub total: usize,
+    /// The largest ratio that was pruned, or `None` if none was.
+    pub threshold: Option<f32>,
+}
+
+/// The part of a weight tensor that was pruned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrunedTensor {
+    /// The path of the parameter.
+    pub path: String,
+    /// The number of its pruned weights.
+    pub pruned: usize,
+    /// The number of its weights.
+    pub total: usize,
+}
+
+impl PruningReport {
+    fn row(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        name: &str,
+        pruned: usize,
+        total: usize,
+    ) -> fmt::Result {
+        let width = self.name_width();
+        let share = 100.0 * pruned as f64 / total.max(1) as f64;
+        writeln!(f, "{name:<width$}  {total:>9}  {pruned:>9}  {share:>6.2} %")
+    }
+
+    fn name_width(&self) -> usize {
+        let names = self.tensors.iter().map(|tensor| tensor.path.len());
+        names.chain(["weights".len()]).max().unwrap_or_default()
+    }
+}
+
+impl fmt::Display for PruningReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = self.name_width();
+        writeln!(
+            f,
+            "{:<width$}  {:>9}  {:>9}  {:>8}",
+            "weights", "total", "pruned", "share"
+        )?;
+        for tensor in &self.tensors {
+            self.row(f, &tensor.path, tensor.pruned, tensor.total)?;
+        }
+        self.row(f, "all", self.pruned, self.total)?;
+        match self.threshold {
+            Some(threshold) => write!(
+                f,
+                "signal-to-noise ratios up to {threshold:.4e} were pruned"
+            ),
+            None => write!(f, "nothing was pruned"),
+        }
+    }
+}
+
+pub(super) fn prune<M: Module>(module: M, share: f64) -> (M, PruningReport) {
+    assert!(
+        (0.0..=1.0).contains(&share),
+        "the share of weights to prune must lie in [0, 1], got {share}"
+    );
+    let walk = Walk::of(&module);
+    check_bare(&walk).unwrap_or_else(|error| panic!("{error}"));
+    // Of the posterior's own deviation, which a mask leaves alone: a pruned weight has the ratio zero, not 0 / 0.
+    let marginals = marginals::of(&module).into_iter();
+    let ratios: Vec<_> = marginals
+        .map(|weight| (weight.signal_to_noise(), weight.path))
+        .collect();
+    for (ratios, path) in &ratios {
+        if let Some(index) = ratios.iter().position(|ratio| ratio.is_nan()) {
+            panic!(
+                "the signal-to-noise ratio of {path}, weight {index}, is NaN: the model diverged, or the weight's mean and \
+                 deviation are both zero"
+            );
+        }
+    }
+
+    // The sort is stable: of equal ratios, the earlier weight goes first.
+    let mut order: Vec<(f32, usize, usize)> = Vec::new();
+    for (tensor, (ratios, _)) in ratios.iter().enumerate() {
+        let indexed = ratios.iter().enumerate();
+        order.extend(indexed.map(|(index, ratio)| (*ratio, tensor, index)));
+    }
+    order.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let total = order.len();
+    let pruned = (share * total as f64).round() as usize;
+
+    let mut masks: Vec<Vec<f32>> = ratios
+        .iter()
+        .map(|(ratios, _)| vec![1.0; ratios.len()])
+        .collect();
+    for (_, tensor, index) in &order[..pruned] {
+        masks[*tensor][*index] = 0.0;
+    }
+    let (module, mut posteriors) = Posteriors::take_off(module, &walk);
+    let mut tensors = Vec::new();
+    for (((_, path), mask), (_, id)) in ratios.into_iter().zip(masks).zip(walk.posteriors()) {
+        tensors.push(PrunedTensor {
+            path,
+            pruned: mask.iter().filter(|kept| **kept == 0.0).count(),
+            total: mask.len(),
+        });
+        if let Some(posterior) = posteriors.get_mut(id) {
+            let mean = posterior.mean();
+            let data = TensorData::new(mask, mean.shape());
+            posterior.set_mask(Tensor::from_data(data, (&mean.device(), mean.dtype())));
+        }
+    }
+    let report = PruningReport {
+        tensors,
+        pruned,
+        total,
+        threshold: pruned.checked_sub(1).map(|last| order[last].0),
+    };
+
+    let mut zeros = ZeroPruned {
+        posteriors: &posteriors,
+        path: Vec::new(),
+    };
+    let module = module.map(&mut zeros);
+    (posteriors.put_back(module), report)
+}
+
+/// Sets the stored tensors to zero where they are pruned, so that a record of the means has the zeros too.
+struct ZeroPruned<'a> {
+    posteriors: &'a Posteriors,
+    path: Vec<String>,
+}
+
+impl ModuleMapper for ZeroPruned<'_> {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(mask) = self
+            .posteriors
+            .at(&self.path.join("."))
+            .and_then(|posterior| posterior.mask())
+        else {
+            return param;
+        };
+        param.map(|mu| {
+            let require_grad = mu.is_require_grad();
+            let mask = mask.reshape(mu.shape());
+            (mu * mask).detach().set_require_grad(require_grad)
+        })
+    }
+}
