@@ -1,13 +1,13 @@
 //! Any Burn module made Bayesian.
 
-use blitz_core::BuiltinVariational;
 use blitz_core::prelude::*;
+use blitz_core::{BayesianizeError, BuiltinVariational};
 use burn::module::{Module, ParamGroup, list_param_ids};
 use burn::nn::transformer::{TransformerEncoderConfig, TransformerEncoderInput};
 use burn::nn::{EmbeddingConfig, LinearConfig, gru::GruConfig, lstm::LstmConfig};
 use burn::tensor::{Device, Int, Tensor};
 
-use crate::net::{Net, rho, values};
+use crate::net::{Net, rho, scalar, values};
 
 #[test]
 fn running_statistics_and_frozen_parameters_get_no_posterior() {
@@ -25,11 +25,81 @@ fn running_statistics_and_frozen_parameters_get_no_posterior() {
 }
 
 #[test]
-fn converting_twice_changes_nothing() {
-    let once = Net::bayesian(&Device::flex());
-    let twice = once.clone().bayesianize(&BayesianizeConfig::new());
-    assert_eq!(once.num_posterior_params(), twice.num_posterior_params());
-    assert_eq!(once.num_params(), twice.num_params());
+fn converting_what_is_bayesian_already_is_refused_with_the_ways_out() {
+    let net = Net::bayesian(&Device::flex());
+    let narrow = BayesianizeConfig::new().with_prior(PriorConfig::normal(0.01));
+    let error = net.clone().try_bayesianize(&narrow).unwrap_err();
+    let BayesianizeError::AlreadyBayesian { weights } = &error else {
+        panic!("{error}");
+    };
+    assert!(
+        weights.contains(&"hidden.weight".to_string()),
+        "{weights:?}"
+    );
+    for way_out in [".replace_existing()", ".keep_existing()"] {
+        assert!(error.to_string().contains(way_out), "{error}");
+    }
+    // Also where a part alone is Bayesian, and twice the same.
+    let partly = Net::plain(&Device::flex()).bayesianize(&BayesianizeConfig::new().only("output"));
+    assert!(partly.clone().try_bayesianize(&narrow).is_err());
+    assert!(
+        partly
+            .try_bayesianize(&BayesianizeConfig::new().only("output"))
+            .is_err()
+    );
+    // What is not chosen is nobody's business.
+    let rest = Net::plain(&Device::flex()).bayesianize(&BayesianizeConfig::new().only("output"));
+    let whole = rest.bayesianize(&BayesianizeConfig::new().skip("output"));
+    assert_eq!(whole.num_bayesian_weights(), net.num_bayesian_weights());
+
+    let kept = net.clone().bayesianize(&narrow.clone().keep_existing());
+    assert_eq!(scalar(kept.kl_cost()), scalar(net.kl_cost()));
+    let replaced = net.clone().bayesianize(&narrow.replace_existing());
+    assert_eq!(replaced.num_bayesian_weights(), net.num_bayesian_weights());
+    assert!(scalar(replaced.kl_cost()) > 10.0 * scalar(net.kl_cost()));
+    let means = |net: &Net| values(net.hidden.weight.base());
+    assert_eq!(means(&replaced), means(&net));
+}
+
+#[test]
+fn posteriors_of_ones_own_replace_or_are_refused() {
+    let normal = |weight: blitz_core::WeightInfo<'_>| {
+        let posterior = NormalPosteriorConfig::new().init(weight.shape, weight.device);
+        Some((posterior, NormalPrior::new(0.5)))
+    };
+    let net = Net::bayesian(&Device::flex());
+    let refused = std::panic::catch_unwind(|| net.clone().attach_posteriors(normal)).unwrap_err();
+    let message = refused.downcast_ref::<String>().unwrap();
+    assert!(message.contains("replace_posteriors"), "{message}");
+    let replaced = net.clone().replace_posteriors(normal);
+    assert_eq!(replaced.posteriors::<NormalPosterior>().len(), 5);
+    assert_eq!(replaced.num_bayesian_weights(), net.num_bayesian_weights());
+}
+
+#[test]
+fn a_module_of_which_nothing_can_be_converted_says_why() {
+    let device = Device::flex().autodiff();
+    let frozen = Net::plain(&device).freeze();
+    let adapted = Net::plain(&device).hidden.no_grad();
+    let reasons = |error: BayesianizeError| match error {
+        BayesianizeError::NothingToConvert { reasons } => reasons,
+        error => panic!("{error}"),
+    };
+    let config = BayesianizeConfig::new();
+    let of_frozen = reasons(frozen.clone().try_bayesianize(&config).unwrap_err());
+    assert!(
+        of_frozen.contains(&"hidden.weight does not train".to_string()),
+        "{of_frozen:?}"
+    );
+    assert!(!reasons(frozen.try_moped(&MopedConfig::new()).unwrap_err()).is_empty());
+    assert!(!reasons(adapted.try_bayesianize(&config).unwrap_err()).is_empty());
+    let skipped = Net::plain(&device).try_bayesianize(&config.clone().skip("**"));
+    assert_eq!(reasons(skipped.unwrap_err()), ["every weight is skipped"]);
+    let without = burn::nn::Relu::new().try_bayesianize(&config).unwrap_err();
+    assert!(
+        without.to_string().contains("no floating-point parameters"),
+        "{without}"
+    );
 }
 
 #[test]

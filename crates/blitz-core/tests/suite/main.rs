@@ -1,5 +1,6 @@
 //! Tests of the public surface, in one binary. Names are claims.
 
+mod adapters;
 mod burn_modules;
 mod checkpoint;
 mod convert;
@@ -9,6 +10,7 @@ mod filter;
 mod fused;
 mod kl;
 mod moped;
+mod names;
 mod net;
 mod posterior_families;
 mod posterior_modules;
@@ -16,3 +18,4 @@ mod prior_families;
 mod pruning;
 mod sampling;
 mod statistics;
+mod ties;

@@ -1,0 +1,146 @@
+//! Posteriors on the factors of Burn's LoRA.
+
+use blitz_core::prelude::*;
+use burn::module::{Lora, Module};
+use burn::nn::{Linear, LinearConfig};
+use burn::optim::{AdamConfig, GradientsParams};
+use burn::tensor::{Device, Tensor};
+
+use crate::net::{scalar, values};
+
+fn adapted(device: &Device) -> Linear {
+    let layer = LinearConfig::new(4, 6).init(device);
+    let config = BayesianizeConfig::new().with_posterior(PosteriorConfig::normal(0.05));
+    layer.apply_lora(Lora::new(2, 4.0)).bayesianize(&config)
+}
+
+fn input(device: &Device) -> Tensor<2> {
+    Tensor::from_floats([[0.3, -1.0, 2.0, 0.5], [1.0, 0.2, -0.4, 0.7]], device)
+}
+
+#[test]
+fn the_factors_are_the_bayesian_weights() {
+    let net = adapted(&Device::flex());
+    assert_eq!(net.num_bayesian_weights(), 4 * 2 + 2 * 6);
+    let paths: Vec<_> = net.kl_terms().into_iter().map(|term| term.path).collect();
+    assert_eq!(paths, ["weight.lora.a", "weight.lora.b"]);
+    let marginals = net.weight_marginals();
+    assert_eq!(marginals[0].means.len(), 8);
+    assert!(
+        marginals[1]
+            .std_devs
+            .iter()
+            .all(|std| (std - 0.05).abs() < 1e-6)
+    );
+    // One factor alone.
+    let layer = LinearConfig::new(4, 6)
+        .init(&Device::flex())
+        .apply_lora(Lora::new(2, 4.0));
+    let only_a = layer.bayesianize(&BayesianizeConfig::new().only("weight.lora.a"));
+    assert_eq!(only_a.num_bayesian_weights(), 8);
+}
+
+#[test]
+fn a_draw_is_the_same_twice_and_what_materialize_gives() {
+    let device = Device::flex();
+    let net = adapted(&device);
+    let forward = |index| net.with_draw(1, index, |net| values(net.forward(input(&device))));
+    assert_eq!(forward(0), forward(0));
+    assert_ne!(forward(0), forward(1));
+    let network = net.sample_network(1, 0);
+    assert!(network.weight.adapter().is_none());
+    assert_eq!(values(network.forward(input(&device))), forward(0));
+    // The mean network is that of the factors' means.
+    let adapter = net.weight.adapter().unwrap();
+    let product = adapter.a.base().matmul(adapter.b.base()) * 2.0;
+    let expected = values(net.weight.base() + product);
+    for (got, expected) in values(net.mean_network().weight.val()).iter().zip(expected) {
+        assert!((got - expected).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn training_moves_the_factors_and_their_deviations_alone() {
+    let device = Device::flex().autodiff();
+    let mut net = adapted(&device);
+    let before = net.clone();
+    let mut adam = AdamConfig::new().init();
+    let target = Tensor::<2>::ones([2, 6], &device);
+    let mut losses = Vec::new();
+    for index in 0..60 {
+        let loss = {
+            let _draw = net.draw(3, index);
+            let nll = (net.forward(input(&device)) - target.clone())
+                .square()
+                .sum();
+            losses.push(scalar(nll.clone()));
+            nll + net.kl_cost() * 1e-3
+        };
+        let grads = GradientsParams::from_grads(loss.backward(), &net);
+        net = adam.step(0.02, net, grads);
+    }
+    let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
+    assert!(
+        mean(&losses[50..]) < 0.2 * mean(&losses[..10]),
+        "{losses:?}"
+    );
+    assert_eq!(values(net.weight.base()), values(before.weight.base()));
+    let moved = net
+        .weight_marginals()
+        .into_iter()
+        .zip(before.weight_marginals());
+    for (after, before) in moved {
+        assert!(after.means.iter().zip(&before.means).all(|(a, b)| a != b));
+        assert!(
+            after
+                .std_devs
+                .iter()
+                .zip(&before.std_devs)
+                .all(|(a, b)| a != b)
+        );
+    }
+}
+
+#[test]
+fn a_record_brings_the_same_draws_back() {
+    let device = Device::flex();
+    let net = adapted(&device);
+    let loaded = adapted(&device).load_record(net.clone().into_record());
+    let forward = |net: &Linear| net.with_draw(7, 3, |net| values(net.forward(input(&device))));
+    assert_eq!(forward(&loaded), forward(&net));
+    assert_eq!(scalar(loaded.kl_cost()), scalar(net.kl_cost()));
+}
+
+#[test]
+fn freezing_and_moped_reach_the_factors() {
+    let device = Device::flex();
+    let frozen = adapted(&device).freeze_sampling();
+    let mean = values(frozen.mean_network().forward(input(&device)));
+    for (got, expected) in values(frozen.forward(input(&device))).iter().zip(mean) {
+        assert!((got - expected).abs() < 1e-6);
+    }
+    let layer = LinearConfig::new(4, 6)
+        .init(&device)
+        .apply_lora(Lora::new(2, 4.0));
+    let net = layer.clone().moped(&MopedConfig::new().with_delta(0.2));
+    assert_eq!(net.num_bayesian_weights(), 20);
+    let marginals = &net.weight_marginals()[0];
+    for (mean, std) in marginals.means.iter().zip(&marginals.std_devs) {
+        assert!((std - (0.2 * mean.abs()).max(1e-3)).abs() < 1e-5);
+    }
+}
+
+#[test]
+fn rows_of_an_adapted_weight_are_rows_of_its_sum() {
+    let net = adapted(&Device::flex());
+    let _draw = net.draw(1, 0);
+    let rows = blitz_core::weight_rows(&net.weight, &[2, 0]);
+    assert_eq!(
+        values(rows),
+        values(
+            net.weight
+                .val()
+                .select(0, Tensor::from_ints([2, 0], &Device::flex()))
+        )
+    );
+}

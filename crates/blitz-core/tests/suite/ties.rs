@@ -1,0 +1,235 @@
+//! Weights that stand in several places of a module.
+
+use blitz_core::BuiltinVariational;
+use blitz_core::prelude::*;
+use burn::module::{Module, Param};
+use burn::nn::{Linear, LinearConfig};
+use burn::optim::{GradientsParams, SgdConfig};
+use burn::tensor::{Device, Tensor};
+
+use crate::net::{rho, scalar, values};
+
+/// Two layers that share their weight, which a list and an enum hold.
+#[derive(Module, Debug)]
+struct Tied {
+    first: Vec<Linear>,
+    second: Head,
+}
+
+#[derive(Module, Debug)]
+enum Head {
+    Linear(Linear),
+}
+
+impl Tied {
+    fn second(&self) -> &Linear {
+        let Head::Linear(second) = &self.second;
+        second
+    }
+
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        self.second().forward(self.first[0].forward(x).tanh())
+    }
+
+    /// Reads the second place first.
+    fn backwards(&self, x: Tensor<2>) -> Tensor<2> {
+        self.first[0].forward(self.second().forward(x).tanh())
+    }
+
+    fn both(&self) -> [&Linear; 2] {
+        [&self.first[0], self.second()]
+    }
+}
+
+fn layer(device: &Device) -> Linear {
+    let weight: Vec<f32> = (0..9).map(|i| (i as f32 * 0.7).sin()).collect();
+    let mut layer = LinearConfig::new(3, 3).with_bias(false).init(device);
+    let weight = Tensor::<1>::from_floats(weight.as_slice(), device).reshape([3, 3]);
+    layer.weight = Param::from_tensor(weight);
+    layer
+}
+
+fn tied(layer: Linear) -> Tied {
+    Tied {
+        first: vec![layer.clone()],
+        second: Head::Linear(layer),
+    }
+}
+
+/// Tied before the conversion, and after it.
+fn both_ways(device: &Device) -> [Tied; 2] {
+    let config = BayesianizeConfig::new().with_posterior(PosteriorConfig::normal(0.1));
+    [
+        tied(layer(device)).bayesianize(&config),
+        tied(layer(device).bayesianize(&config)),
+    ]
+}
+
+fn input(device: &Device) -> Tensor<2> {
+    Tensor::from_floats([[0.3, -1.0, 2.0]], device)
+}
+
+#[test]
+fn a_tied_weight_has_one_draw_and_is_counted_once() {
+    let device = Device::flex();
+    let expected = layer(&device)
+        .bayesianize(&BayesianizeConfig::new().with_posterior(PosteriorConfig::normal(0.1)));
+    for net in both_ways(&device) {
+        assert_eq!(net.num_bayesian_weights(), 9);
+        assert_eq!(net.num_posterior_params(), 18);
+        assert_eq!(net.kl_terms().len(), 1);
+        assert_eq!(net.kl_terms()[0].path, "first.0.weight");
+        assert_eq!(net.weight_marginals().len(), 1);
+        assert_eq!(net.posteriors::<blitz_core::BuiltinPosterior>().len(), 1);
+        assert_eq!(scalar(net.kl_cost()), scalar(expected.kl_cost()));
+        let weights = net.with_draw(1, 2, |net| net.both().map(|l| values(l.weight.val())));
+        assert_eq!(weights[0], weights[1]);
+        // The same as of the layer alone: a tie takes no stream of noise.
+        let alone = expected.with_draw(1, 2, |layer| values(layer.weight.val()));
+        assert_eq!(weights[0], alone);
+        let network = net.sample_network(1, 2);
+        assert_eq!(network.both().map(|l| values(l.weight.val())), weights);
+    }
+}
+
+#[test]
+fn a_tied_weights_gradients_are_those_of_one_parameter() {
+    let device = Device::flex().autodiff();
+    for net in both_ways(&device) {
+        let _draw = net.draw(3, 0);
+        let grads = (net.forward(input(&device)).sum() + net.kl_cost()).backward();
+        let of = |layer: &Linear| {
+            let mu = layer.weight.base().grad(&grads).unwrap();
+            (values(mu), values(rho(layer).grad(&grads).unwrap()))
+        };
+        let [first, second] = net.both().map(of);
+        assert_eq!(first, second);
+        // Against a layer that is used twice.
+        let config = BayesianizeConfig::new().with_posterior(PosteriorConfig::normal(0.1));
+        let once = layer(&device).bayesianize(&config);
+        let _draw = once.draw(3, 0);
+        let output = once.forward(once.forward(input(&device)).tanh());
+        let grads = (output.sum() + once.kl_cost()).backward();
+        let mu = values(once.weight.base().grad(&grads).unwrap());
+        for (got, expected) in first.0.iter().zip(&mu) {
+            assert!((got - expected).abs() < 1e-5 * expected.abs().max(1.0));
+        }
+    }
+}
+
+/// One step by Burn's optimizer, which gives a gradient to the first place.
+fn step(net: Tied, forward: impl Fn(&Tied, Tensor<2>) -> Tensor<2>, index: u64) -> Tied {
+    let device = Device::flex().autodiff();
+    let loss = {
+        let _draw = net.draw(3, index);
+        forward(&net, input(&device)).square().sum() + net.kl_cost() * 0.01
+    };
+    let grads = GradientsParams::from_grads(loss.backward(), &net);
+    SgdConfig::new().init().step(0.01, net, grads)
+}
+
+#[test]
+fn training_a_tied_weight_is_training_one_weight_whichever_place_is_read_first() {
+    let device = Device::flex().autodiff();
+    type Forward = fn(&Tied, Tensor<2>) -> Tensor<2>;
+    let forwards: [Forward; 2] = [Tied::forward, Tied::backwards];
+    for forward in forwards {
+        for net in both_ways(&device) {
+            let (mut retied, mut left) = (net.clone(), net);
+            for index in 0..3 {
+                retied = step(retied, forward, index).retie();
+                left = step(left, forward, index);
+            }
+            let [first, second] = retied.both().map(|l| values(l.weight.base()));
+            assert_eq!(first, second);
+            assert_eq!(values(rho(&retied.first[0])), values(rho(retied.second())));
+            // Left alone, the second place stays behind, but a draw is that of the first.
+            assert_eq!(values(left.first[0].weight.base()), first);
+            let draws = |net: &Tied| {
+                net.with_draw(9, 0, |net| {
+                    [net.second(), &net.first[0]].map(|l| values(l.weight.val()))
+                })
+            };
+            assert_eq!(draws(&left), draws(&retied));
+        }
+    }
+}
+
+#[test]
+fn whatever_changes_a_module_leaves_a_tied_weight_tied() {
+    let device = Device::flex();
+    for net in both_ways(&device) {
+        let frozen = net.clone().freeze_sampling();
+        let changed = [
+            net.clone().valid(),
+            net.clone().map_means::<()>(Ok).unwrap(),
+            net.clone().moped(&MopedConfig::new()),
+            net.clone().prune_by_signal_to_noise(0.5).0,
+            net.clone().load_record(net.clone().into_record()),
+            frozen.clone(),
+            frozen.unfreeze_sampling(),
+            net.clone()
+                .bayesianize(&BayesianizeConfig::new().replace_existing()),
+        ];
+        for (number, net) in changed.into_iter().enumerate() {
+            assert_eq!(net.num_bayesian_weights(), 9, "{number}");
+            assert_eq!(net.kl_terms().len(), 1, "{number}");
+            let [first, second] =
+                net.with_draw(5, 1, |net| net.both().map(|l| values(l.weight.val())));
+            assert_eq!(first, second, "{number}");
+            let [first, second] = net.with_mean(|net| net.both().map(|l| values(l.weight.val())));
+            assert_eq!(first, second, "{number}");
+        }
+    }
+}
+
+#[test]
+fn a_frozen_tied_weight_is_frozen_in_both_places() {
+    for net in both_ways(&Device::flex()) {
+        let group = burn::module::ParamGroup::from_path("second.Linear.weight");
+        let net = net.freeze_sampling_group(group);
+        let mean = values(net.first[0].weight.base());
+        for index in 0..3 {
+            let weights = net.with_draw(1, index, |net| net.both().map(|l| values(l.weight.val())));
+            assert_eq!(weights, [mean.clone(), mean.clone()]);
+        }
+    }
+}
+
+#[test]
+fn a_filter_or_rule_for_one_place_decides_over_the_weight() {
+    let device = Device::flex();
+    let net = tied(layer(&device)).bayesianize(&BayesianizeConfig::new().only("second"));
+    assert_eq!(net.num_bayesian_weights(), 9);
+    for layer in net.both() {
+        assert!(
+            layer
+                .weight
+                .reparameterization::<BuiltinVariational>()
+                .is_some()
+        );
+    }
+}
+
+#[test]
+fn pruning_counts_a_tied_weight_once_and_zeroes_it_in_both_places() {
+    for net in both_ways(&Device::flex()) {
+        let (net, report) = net.prune_by_signal_to_noise(1.0);
+        assert_eq!((report.pruned, report.total), (9, 9));
+        for layer in net.both() {
+            assert_eq!(values(layer.weight.base()), [0.0; 9]);
+            assert_eq!(values(layer.weight.val()), [0.0; 9]);
+        }
+    }
+}
+
+#[test]
+fn a_deterministic_tied_weight_is_retied_too() {
+    let device = Device::flex();
+    let mut net = tied(layer(&device));
+    let id = net.first[0].weight.id;
+    let zeros = Tensor::<2>::zeros([3, 3], &device);
+    net.first[0].weight = Param::initialized(id, zeros);
+    let net = net.retie();
+    assert_eq!(values(net.second().weight.val()), [0.0; 9]);
+}
