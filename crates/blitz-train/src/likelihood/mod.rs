@@ -73,7 +73,7 @@ use crate::error::{PredictError, TargetError};
 ///             let means = output.into_data().iter::<f64>().collect::<Vec<_>>();
 ///             means.into_iter().map(|mean| Normal { mean, std: self.std }).collect()
 ///         };
-///         Mixture::try_from_draws(outputs.into_iter().map(draw), 1)
+///         Ok(Mixture::try_from_draws(outputs.into_iter().map(draw), 1)?)
 ///     }
 /// }
 ///
