@@ -1,5 +1,7 @@
 //! Newton's method for a smooth convex function of few variables.
 
+use nalgebra::{DMatrix, DVector};
+
 /// The value of a function, its gradient and its Hessian, the last in row-major order.
 pub(super) struct Expansion {
     pub(super) value: f64,
@@ -31,7 +33,7 @@ pub(super) fn minimise(
     let mut at = start;
     let mut here = function(&at);
     for _ in 0..MAX_STEPS {
-        let step = solve(here.hessian.clone(), &here.gradient)?;
+        let step = solve(&here.hessian, &here.gradient)?;
         let slope: f64 = step.iter().zip(&here.gradient).map(|(s, g)| s * g).sum();
         let mut share = 1.0;
         let (next, there) = loop {
@@ -57,33 +59,15 @@ pub(super) fn minimise(
     None
 }
 
-/// `A⁻¹ b` by Cholesky's decomposition; `None` unless A is positive definite.
-fn solve(mut a: Vec<f64>, b: &[f64]) -> Option<Vec<f64>> {
-    let n = b.len();
-    let largest = (0..n).map(|i| a[i * n + i]).fold(0.0, f64::max);
-    for j in 0..n {
-        for i in j..n {
-            let (row_i, row_j) = (&a[i * n..][..j], &a[j * n..][..j]);
-            let inner: f64 = row_i.iter().zip(row_j).map(|(x, y)| x * y).sum();
-            let rest = a[i * n + j] - inner;
-            if i == j {
-                if rest.is_nan() || rest <= FLAT * largest {
-                    return None;
-                }
-                a[j * n + j] = rest.sqrt();
-            } else {
-                a[i * n + j] = rest / a[j * n + j];
-            }
-        }
+/// `A⁻¹ b`, reading A's lower triangle alone; `None` unless A is positive definite.
+fn solve(a: &[f64], b: &[f64]) -> Option<Vec<f64>> {
+    let a = DMatrix::from_row_slice(b.len(), b.len(), a);
+    let largest = a.diagonal().max();
+    let cholesky = a.cholesky()?;
+    let pivots = cholesky.l_dirty().diagonal().map(|l| l * l);
+    if pivots.min() <= FLAT * largest {
+        return None;
     }
-    let mut x = b.to_vec();
-    for i in 0..n {
-        let known: f64 = (0..i).map(|j| a[i * n + j] * x[j]).sum();
-        x[i] = (x[i] - known) / a[i * n + i];
-    }
-    for i in (0..n).rev() {
-        let known: f64 = (i + 1..n).map(|j| a[j * n + i] * x[j]).sum();
-        x[i] = (x[i] - known) / a[i * n + i];
-    }
-    Some(x)
+    let x = cholesky.solve(&DVector::from_column_slice(b));
+    Some(x.as_slice().to_vec())
 }

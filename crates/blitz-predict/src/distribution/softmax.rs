@@ -1,4 +1,4 @@
-//! The softmax of logits that were scaled and shifted.
+//! The probabilities of classes from their logits, `softmax(z)_c = exp(z_c) / Σ_k exp(z_k)`.
 
 /// The probabilities of each row of `classes` logits.
 pub(crate) fn softmax(mut logits: Vec<f64>, classes: usize) -> Vec<f64> {

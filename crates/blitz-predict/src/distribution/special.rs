@@ -23,11 +23,6 @@ pub(super) fn ln_rising(x: f64, n: f64) -> f64 {
         - stirling_remainder(x)
 }
 
-/// `ln Γ(x)` for x > 0.
-pub(super) fn ln_gamma(x: f64) -> f64 {
-    (x - 0.5) * x.ln() - x + 0.5 * std::f64::consts::TAU.ln() + stirling_remainder(x)
-}
-
 /// The regularized incomplete beta function `I_x(a, b)`, given `x` and `y = 1 − x`, of which one may be tiny.
 ///
 /// `statrs` forms `1 − x` itself, cancels where a parameter is large, and stops after 140 terms, which large counts need
@@ -83,7 +78,7 @@ fn beta_reg_below(a: f64, b: f64, x: f64, y: f64) -> f64 {
     }
     // x^a y^b / B(a, b); the larger of a and b inside `ln_rising`, where nothing cancels.
     let (small, large) = if a < b { (a, b) } else { (b, a) };
-    let ln_beta = ln_gamma(small) - ln_rising(large, small);
+    let ln_beta = libm::lgamma(small) - ln_rising(large, small);
     (power(a, x, y) + power(b, y, x) - ln_beta).exp() * fraction
 }
 

@@ -1,6 +1,7 @@
 //! The predictive distribution of a classification: the mean of the draws' class probabilities.
 
 use super::Predictive;
+use crate::distribution::softmax::log_softmax;
 use crate::error::MixtureError;
 
 /// `p(y | x) = 1/S Σ_s softmax(f_s(x))_y` for each example.
@@ -106,11 +107,7 @@ impl CategoricalMixture {
         let mut votes = vec![0; logits.len()];
         for (row, votes) in logits.chunks_mut(classes).zip(votes.chunks_mut(classes)) {
             votes[most_probable(row).0] = 1;
-            let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let sum: f64 = row.iter().map(|logit| (logit - largest).exp()).sum();
-            for logit in row.iter_mut() {
-                *logit -= largest + sum.ln();
-            }
+            log_softmax(row);
             expected_entropy.push(entropy(row));
         }
         Ok(Self {
