@@ -11,6 +11,9 @@ use super::running::{MeanSum, Running, Sums, running_metric};
 use crate::learner::ElboOutput;
 use crate::likelihood::ClassificationEvaluation;
 
+/// How many roundings of their type the probabilities of an example may sum from 1: a softmax, and a mean over draws.
+const ROUNDINGS: f64 = 16.0;
+
 /// The predictive probabilities and the labels of a batch.
 #[derive(Debug, Clone)]
 pub struct ClassProbabilitiesInput {
@@ -36,10 +39,19 @@ impl ClassProbabilitiesInput {
         }
     }
 
-    /// The number of classes, the probabilities in row-major order, and the labels.
+    /// The number of classes, the probabilities in row-major order, of each row divided by its sum, and the labels.
     fn read(&self) -> Result<(usize, Vec<f64>, Vec<usize>), TensorReadError> {
         let [_, classes] = self.probabilities.dims();
+        let epsilon = self.probabilities.dtype().finfo().map(|info| info.epsilon);
         let probabilities = self.probabilities.clone().try_into_data_as::<f64>()?;
+        let mut probabilities: Vec<f64> = probabilities.iter::<f64>().collect();
+        // Half precision rounds each by more than a score lets a row miss 1.
+        for row in probabilities.chunks_mut(classes.max(1)) {
+            let sum: f64 = row.iter().sum();
+            if (sum - 1.0).abs() <= ROUNDINGS * epsilon.unwrap_or(0.0) {
+                row.iter_mut().for_each(|p| *p /= sum);
+            }
+        }
         let labels = self.labels.clone().try_into_data_as::<i64>()?;
         let label = |label: i64| {
             usize::try_from(label)
@@ -47,7 +59,7 @@ impl ClassProbabilitiesInput {
         };
         Ok((
             classes,
-            probabilities.iter::<f64>().collect(),
+            probabilities,
             labels.iter::<i64>().map(label).collect(),
         ))
     }
