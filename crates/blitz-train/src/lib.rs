@@ -71,9 +71,9 @@ pub use optim::{
     SgldConfig, SgldState,
 };
 pub use predict::{
-    Bernoulli, CategoricalMixture, Component, Ensemble, Interval, Laplace, LocationScale, Mixture,
-    NegativeBinomial, NetworkPosterior, Normal, NormalMixture, Poisson, Predictive, StudentT,
-    Support,
+    Bernoulli, CategoricalMixture, Distribution, Ensemble, Interval, Laplace, LocationScale,
+    Mixture, NegativeBinomial, NetworkPosterior, Normal, NormalMixture, Poisson, Predictive,
+    StudentT, Support,
 };
 #[cfg(feature = "train")]
 pub use predict::{

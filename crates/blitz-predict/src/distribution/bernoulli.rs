@@ -1,7 +1,9 @@
+//! Bernoulli, an event that happens or does not: `P(Y = 1) = 1 / (1 + exp(−logit))`.
+
 use blitz_noise::PhiloxRng;
 use rand_core::Rng;
 
-use super::{Component, Support};
+use super::{Distribution, Support};
 
 /// `P(Y = 1) = 1 / (1 + exp(−logit))`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -31,7 +33,7 @@ impl Bernoulli {
     }
 }
 
-impl Component for Bernoulli {
+impl Distribution for Bernoulli {
     const SUPPORT: Support = Support::Discrete;
 
     fn is_valid(&self) -> bool {

@@ -1,8 +1,10 @@
+//! Laplace, errors with exponential tails about a median: `p(y) = exp(−|y − m| / b) / 2b`.
+
 use blitz_noise::PhiloxRng;
 use rand_core::Rng;
-use rand_distr::{Distribution, Exp1};
+use rand_distr::{Distribution as _, Exp1};
 
-use super::{Component, LocationScale, Support};
+use super::{Distribution, LocationScale, Support};
 
 /// `p(y) = exp(−|y − location| / scale) / 2 scale`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -13,7 +15,7 @@ pub struct Laplace {
     pub scale: f64,
 }
 
-impl Component for Laplace {
+impl Distribution for Laplace {
     const SUPPORT: Support = Support::Continuous;
 
     fn is_valid(&self) -> bool {

@@ -34,7 +34,7 @@ pub enum Support {
 ///
 /// ```
 /// use blitz_predict::blitz_noise::PhiloxRng;
-/// use blitz_predict::distribution::{Component, Support};
+/// use blitz_predict::distribution::{Distribution, Support};
 /// use blitz_predict::Mixture;
 ///
 /// /// Waiting times of mean `1 / rate`.
@@ -43,7 +43,7 @@ pub enum Support {
 ///     rate: f64,
 /// }
 ///
-/// impl Component for Exponential {
+/// impl Distribution for Exponential {
 ///     const SUPPORT: Support = Support::Continuous;
 ///
 ///     fn is_valid(&self) -> bool {
@@ -74,7 +74,7 @@ pub enum Support {
 /// let shortest = y.highest_density_interval(0.9)[0];
 /// assert!(shortest.lower < 1e-9 && (y.cdf(&[shortest.upper])[0] - 0.9).abs() < 1e-9);
 /// ```
-pub trait Component: Debug + Clone {
+pub trait Distribution: Debug + Clone {
     /// Whether values are real or whole numbers.
     const SUPPORT: Support;
 
@@ -113,7 +113,7 @@ pub trait Component: Debug + Clone {
 }
 
 /// A distribution that stays of its kind in other units.
-pub trait LocationScale: Component {
+pub trait LocationScale: Distribution {
     /// The distribution of `y · scale + location`, for a positive scale.
     #[must_use]
     fn rescale(&self, location: f64, scale: f64) -> Self;

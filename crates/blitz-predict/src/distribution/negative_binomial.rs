@@ -1,9 +1,12 @@
+//! Negative binomial, counts that vary more than Poisson's: `P(Y = y) = Γ(y + r) / (Γ(r) y!) · (r / (r + μ))^r (μ / (r + μ))^y`
+//! with `r = 1/α`.
+
 use blitz_noise::PhiloxRng;
-use rand_distr::{Distribution, Gamma};
+use rand_distr::{Distribution as _, Gamma};
 
 use super::poisson::sample_poisson;
 use super::special::{beta_reg, stirling_remainder};
-use super::{Component, Poisson, Support, is_count};
+use super::{Distribution, Poisson, Support, is_count};
 
 /// Counts of mean μ and variance `μ + α μ²`: Poisson counts whose rate is Gamma distributed.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,7 +28,7 @@ impl NegativeBinomial {
     }
 }
 
-impl Component for NegativeBinomial {
+impl Distribution for NegativeBinomial {
     const SUPPORT: Support = Support::Discrete;
 
     fn is_valid(&self) -> bool {

@@ -1,8 +1,10 @@
+//! The normal distribution, errors that are sums of many small ones: `p(y) = exp(−(y − μ)² / 2σ²) / (σ √2π)`.
+
 use blitz_noise::PhiloxRng;
-use rand_distr::{Distribution, StandardNormal};
+use rand_distr::{Distribution as _, StandardNormal};
 use statrs::distribution::{ContinuousCDF, Normal as Standard};
 
-use super::{Component, LocationScale, Support};
+use super::{Distribution, LocationScale, Support};
 
 /// `N(mean, std²)`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -13,7 +15,7 @@ pub struct Normal {
     pub std: f64,
 }
 
-impl Component for Normal {
+impl Distribution for Normal {
     const SUPPORT: Support = Support::Continuous;
 
     fn is_valid(&self) -> bool {

@@ -1,9 +1,11 @@
+//! Poisson, counts of independent events at a rate: `P(Y = y) = λ^y e^−λ / y!`.
+
 use blitz_noise::PhiloxRng;
-use rand_distr::Distribution;
+use rand_distr::Distribution as _;
 use statrs::function::gamma::gamma_ur;
 
 use super::special::stirling_remainder;
-use super::{Component, Support, is_count};
+use super::{Distribution, Support, is_count};
 
 /// `P(Y = y) = λ^y e^−λ / y!`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -19,7 +21,7 @@ impl Poisson {
     }
 }
 
-impl Component for Poisson {
+impl Distribution for Poisson {
     const SUPPORT: Support = Support::Discrete;
 
     fn is_valid(&self) -> bool {

@@ -1,8 +1,10 @@
+//! Student's t, errors with outliers: `p(y) = Γ((ν + 1)/2) / (Γ(ν/2) √(νπ) s) · (1 + z²/ν)^(−(ν + 1)/2)` with `z = (y − m)/s`.
+
 use blitz_noise::PhiloxRng;
-use rand_distr::Distribution;
+use rand_distr::Distribution as _;
 
 use super::special::{beta_reg, stirling_remainder};
-use super::{Component, LocationScale, Support, search};
+use super::{Distribution, LocationScale, Support, search};
 
 /// Student's t: `location + scale · t_ν`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -21,7 +23,7 @@ impl StudentT {
     }
 }
 
-impl Component for StudentT {
+impl Distribution for StudentT {
     const SUPPORT: Support = Support::Continuous;
 
     fn is_valid(&self) -> bool {

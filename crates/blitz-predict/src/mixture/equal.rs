@@ -2,10 +2,10 @@
 
 use super::{Interval, Predictive};
 use crate::distribution::search;
-use crate::distribution::{Component, LocationScale, Support};
+use crate::distribution::{Distribution, LocationScale, Support};
 use crate::error::MixtureError;
 
-/// `p(y | x) = 1/S Σ_s p(y | f_s(x))` for each example and target column, where the [`Component`] `C` is the
+/// `p(y | x) = 1/S Σ_s p(y | f_s(x))` for each example and target column, where the [`Distribution`] `C` is the
 /// likelihood's distribution.
 ///
 /// Its variance splits by the law of total variance into what is not known of the network and what is not known given
@@ -32,7 +32,7 @@ pub struct Mixture<C> {
     pub(super) targets: usize,
 }
 
-impl<C: Component> Mixture<C> {
+impl<C: Distribution> Mixture<C> {
     /// The mixture of `draws[draw][example · targets + target]`.
     ///
     /// # Panics
@@ -277,7 +277,7 @@ impl<C: LocationScale> Mixture<C> {
     }
 }
 
-impl<C: Component> Predictive for Mixture<C> {
+impl<C: Distribution> Predictive for Mixture<C> {
     fn append(&mut self, more: Self) {
         assert!(
             (self.draws, self.targets) == (more.draws, more.targets),
@@ -295,26 +295,26 @@ impl<C: Component> Predictive for Mixture<C> {
     }
 }
 
-fn mean<C: Component>(components: &[C]) -> f64 {
+fn mean<C: Distribution>(components: &[C]) -> f64 {
     components.iter().map(C::mean).sum::<f64>() / components.len() as f64
 }
 
-fn mean_variance<C: Component>(components: &[C]) -> f64 {
+fn mean_variance<C: Distribution>(components: &[C]) -> f64 {
     components.iter().map(C::variance).sum::<f64>() / components.len() as f64
 }
 
 /// Divided by S, not by S − 1, since the draws *are* the mixture.
-fn variance_of_means<C: Component>(components: &[C]) -> f64 {
+fn variance_of_means<C: Distribution>(components: &[C]) -> f64 {
     let mean = mean(components);
     let squares = components.iter().map(|c| (c.mean() - mean).powi(2));
     squares.sum::<f64>() / components.len() as f64
 }
 
-pub(super) fn cdf<C: Component>(components: &[C], y: f64) -> f64 {
+pub(super) fn cdf<C: Distribution>(components: &[C], y: f64) -> f64 {
     components.iter().map(|c| c.cdf(y)).sum::<f64>() / components.len() as f64
 }
 
-fn ln_pdf<C: Component>(components: &[C], y: f64) -> f64 {
+fn ln_pdf<C: Distribution>(components: &[C], y: f64) -> f64 {
     let log_densities: Vec<f64> = components.iter().map(|c| c.ln_pdf(y)).collect();
     // Relative to the best draw, so that none underflows.
     let best = log_densities
@@ -329,7 +329,7 @@ fn ln_pdf<C: Component>(components: &[C], y: f64) -> f64 {
 }
 
 /// The mixture's quantile lies between the extreme components' own.
-pub(super) fn quantile<C: Component>(components: &[C], p: f64) -> f64 {
+pub(super) fn quantile<C: Distribution>(components: &[C], p: f64) -> f64 {
     let quantiles = components.iter().map(|c| c.quantile(p));
     let (lowest, highest) = quantiles.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), q| {
         (low.min(q), high.max(q))

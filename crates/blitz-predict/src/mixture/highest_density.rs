@@ -2,12 +2,12 @@
 
 use super::Interval;
 use super::equal::{Mixture, cdf, quantile};
-use crate::distribution::{Component, Support};
+use crate::distribution::{Distribution, Support};
 
 /// Cells of the grid over the probability below the interval. Even, so that the central interval is one of the candidates.
 const CELLS: u32 = 64;
 
-impl<C: Component> Mixture<C> {
+impl<C: Distribution> Mixture<C> {
     /// The shortest intervals that hold the target with probability `level`; for a unimodal mixture the values of highest
     /// density.
     ///
@@ -29,7 +29,7 @@ impl<C: Component> Mixture<C> {
 }
 
 /// The interval that leaves the probability `below` under it.
-fn candidate<C: Component>(components: &[C], level: f64, below: f64) -> Interval {
+fn candidate<C: Distribution>(components: &[C], level: f64, below: f64) -> Interval {
     Interval {
         lower: quantile(components, below),
         upper: quantile(components, (below + level).min(1.0)),
@@ -45,7 +45,7 @@ fn shorter(best: Interval, other: Interval) -> Interval {
     }
 }
 
-fn continuous<C: Component>(components: &[C], level: f64) -> Interval {
+fn continuous<C: Distribution>(components: &[C], level: f64) -> Interval {
     let room = 1.0 - level;
     let at = |below: f64| candidate(components, level, below.clamp(0.0, room));
     let central = CELLS / 2;
@@ -78,7 +78,7 @@ fn continuous<C: Component>(components: &[C], level: f64) -> Interval {
     best
 }
 
-fn discrete<C: Component>(components: &[C], level: f64) -> Interval {
+fn discrete<C: Distribution>(components: &[C], level: f64) -> Interval {
     let room = 1.0 - level;
     let from = |lower: f64| {
         let below = cdf(components, lower - 1.0);

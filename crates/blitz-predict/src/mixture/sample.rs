@@ -6,7 +6,7 @@ use rand_core::Rng;
 
 use super::categorical::CategoricalMixture;
 use super::equal::Mixture;
-use crate::distribution::Component;
+use crate::distribution::Distribution;
 
 /// The generator of one value: samples and predictions don't share one, so any of them can be drawn alone.
 fn rng(seed: u64, sample: usize, prediction: usize) -> PhiloxRng {
@@ -23,7 +23,7 @@ fn uniform(rng: &mut PhiloxRng) -> f64 {
     (rng.next_u64() >> 11) as f64 / 2f64.powi(53)
 }
 
-impl<C: Component> Mixture<C> {
+impl<C: Distribution> Mixture<C> {
     /// `count` samples of every prediction: `samples[i]` has one value for each example and target, from a draw chosen at
     /// random and its noise. Sample `i` of `seed` is the same however many there are.
     ///

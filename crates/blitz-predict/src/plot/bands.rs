@@ -5,7 +5,7 @@ use plotters::prelude::*;
 use super::draw::{Area, Draw, Drawn, Labels, chart};
 use super::error::{PlotError, check_finite, check_one_each};
 use super::style::{BLUE, INK, VERMILION, font, padded};
-use crate::distribution::Component;
+use crate::distribution::Distribution;
 use crate::mixture::Mixture;
 
 /// A prediction along one input, as a panel of [`Bands`].
@@ -26,7 +26,7 @@ impl Band {
     /// # Errors
     ///
     /// Returns an error without places, for a number of them that is not the predictions', and for a number that is not finite.
-    pub fn of<C: Component>(
+    pub fn of<C: Distribution>(
         title: impl Into<String>,
         x: &[f64],
         predictive: &Mixture<C>,

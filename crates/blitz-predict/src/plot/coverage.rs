@@ -5,7 +5,7 @@ use plotters::prelude::*;
 use super::draw::{Area, Draw, Drawn, Labels, chart, curves};
 use super::error::{PlotError, check_finite, check_one_each};
 use super::style::FAINT;
-use crate::distribution::Component;
+use crate::distribution::Distribution;
 use crate::mixture::Mixture;
 
 /// The share of targets that central intervals hold, against the share that they promise: on the diagonal for a calibrated regression, below it for one that is too sure,
@@ -57,7 +57,7 @@ impl CoveragePlot {
     /// # Errors
     ///
     /// Returns an error without targets, for a number of them that is not the predictions', and for one that is not finite.
-    pub fn curve<C: Component>(
+    pub fn curve<C: Distribution>(
         self,
         name: impl Into<String>,
         predictive: &Mixture<C>,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::distribution::Component;
+use crate::distribution::Distribution;
 use crate::error::InputError;
 use crate::mixture::Mixture;
 
@@ -67,7 +67,7 @@ pub(super) fn check_finite(what: &'static str, values: &[f64]) -> Result<(), Plo
 }
 
 /// An error unless there is one for each prediction.
-pub(super) fn check_one_each<C: Component>(
+pub(super) fn check_one_each<C: Distribution>(
     what: &'static str,
     predictive: &Mixture<C>,
     got: usize,

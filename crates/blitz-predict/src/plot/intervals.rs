@@ -6,7 +6,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use super::draw::{Area, Draw, Drawn, Labels, chart};
 use super::error::{PlotError, check_finite, check_one_each};
 use super::style::{BLUE, FAINT, VERMILION, font, padded};
-use crate::distribution::Component;
+use crate::distribution::Distribution;
 use crate::mixture::{Interval, Mixture};
 
 /// One prediction of an [`IntervalPlot`].
@@ -56,7 +56,7 @@ impl IntervalPlot {
     /// # Panics
     ///
     /// Panics if a level does not lie inside (0, 1).
-    pub fn of<C: Component>(
+    pub fn of<C: Distribution>(
         predictive: &Mixture<C>,
         targets: &[f64],
         levels: [f64; 2],

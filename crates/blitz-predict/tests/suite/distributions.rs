@@ -2,7 +2,7 @@
 
 use blitz_predict::blitz_noise::NoiseKey;
 use blitz_predict::distribution::{
-    Bernoulli, Component, Laplace, NegativeBinomial, Normal, Poisson, StudentT, Support,
+    Bernoulli, Distribution, Laplace, NegativeBinomial, Normal, Poisson, StudentT, Support,
 };
 
 #[rustfmt::skip]
@@ -195,7 +195,7 @@ fn negative_binomial(p: &[f64]) -> NegativeBinomial {
     }
 }
 
-fn agrees<C: Component>(
+fn agrees<C: Distribution>(
     make: impl Fn(&[f64]) -> C,
     table: &[(&[f64], f64, f64, f64)],
     quantiles: &[(&[f64], f64, f64)],
@@ -323,7 +323,7 @@ fn extreme_arguments_give_numbers() {
 }
 
 /// Samples `n` values: each of a generator of its own, as mixtures do.
-fn samples<C: Component>(c: &C, n: u64) -> Vec<f64> {
+fn samples<C: Distribution>(c: &C, n: u64) -> Vec<f64> {
     (0..n)
         .map(|i| c.sample(&mut NoiseKey::new(11, i, 0).rng()))
         .collect()
@@ -331,7 +331,7 @@ fn samples<C: Component>(c: &C, n: u64) -> Vec<f64> {
 
 #[test]
 fn samples_of_continuous_components_have_their_distribution() {
-    fn check<C: Component>(c: &C) {
+    fn check<C: Distribution>(c: &C) {
         let n = 20_000;
         let mut values = samples(c, n);
         values.sort_by(f64::total_cmp);
@@ -352,7 +352,7 @@ fn samples_of_continuous_components_have_their_distribution() {
 
 #[test]
 fn samples_of_discrete_components_have_their_mean_variance_and_zeros() {
-    fn check<C: Component>(c: &C) {
+    fn check<C: Distribution>(c: &C) {
         let n = 40_000.0;
         let values = samples(c, n as u64);
         let mean = values.iter().sum::<f64>() / n;

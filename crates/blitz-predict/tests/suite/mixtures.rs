@@ -1,12 +1,12 @@
 //! Mixtures of every kind of component. Expected numbers are printed by `mixtures_reference.py`.
 
 use blitz_predict::distribution::{
-    Bernoulli, Component, Laplace, NegativeBinomial, Normal, Poisson, StudentT, Support,
+    Bernoulli, Distribution, Laplace, NegativeBinomial, Normal, Poisson, StudentT, Support,
 };
 use blitz_predict::{CategoricalMixture, Mixture, Predictive as _};
 use proptest::prelude::*;
 
-fn of<C: Component>(components: Vec<C>) -> Mixture<C> {
+fn of<C: Distribution>(components: Vec<C>) -> Mixture<C> {
     Mixture::from_draws(components.into_iter().map(|c| vec![c]), 1)
 }
 
@@ -89,7 +89,7 @@ fn the_shortest_interval_of_a_symmetric_distribution_is_the_central_one() {
     }
 }
 
-fn total_is_the_sum<C: Component>(mixture: &Mixture<C>) {
+fn total_is_the_sum<C: Distribution>(mixture: &Mixture<C>) {
     let [total, epistemic, aleatoric] = [
         mixture.std_dev(),
         mixture.epistemic_std(),
@@ -302,7 +302,7 @@ fn binary_entropies_are_those_of_two_classes() {
 }
 
 /// Quantiles invert the distribution function, and intervals hold what they promise.
-fn is_consistent<C: Component>(mixture: &Mixture<C>, p: f64) {
+fn is_consistent<C: Distribution>(mixture: &Mixture<C>, p: f64) {
     let y = mixture.quantile(p)[0];
     let at = mixture.cdf(&[y])[0];
     let (central, shortest) = (

@@ -7,7 +7,7 @@ mod progress;
 mod stream;
 
 pub use blitz_predict::distribution::{
-    Bernoulli, Component, Laplace, LocationScale, NegativeBinomial, Normal, Poisson, StudentT,
+    Bernoulli, Distribution, Laplace, LocationScale, NegativeBinomial, Normal, Poisson, StudentT,
     Support,
 };
 pub use blitz_predict::{CategoricalMixture, Interval, Mixture, NormalMixture, Predictive};
