@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use blitz_predict::MixtureError;
+
 /// A configuration holds a value outside of its range.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field} must be {range}, got {value}")]
@@ -55,116 +57,6 @@ pub enum FitError {
     Training(std::sync::Arc<burn::train::TrainingError>),
 }
 
-/// What a metric or a calibration cannot be computed from: predictions, targets or a setting out of range.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InputError {
-    /// Nothing to compute from.
-    #[error("there must be at least one {what}, got 0")]
-    Empty {
-        /// What is missing.
-        what: &'static str,
-    },
-    /// Two inputs that go together differ in length.
-    #[error("{expected} {expected_of} need as many {what}, got {got}")]
-    Length {
-        /// What the length follows from.
-        expected_of: &'static str,
-        /// The length it needs.
-        expected: usize,
-        /// What has the wrong length.
-        what: &'static str,
-        /// Its length.
-        got: usize,
-    },
-    /// Values that should be rows of equal width are not.
-    #[error("{len} values are no whole number of rows of {width}")]
-    Rows {
-        /// How many values there are.
-        len: usize,
-        /// The width of a row.
-        width: usize,
-    },
-    /// One of many values is out of range.
-    #[error("{what} {index} must be {range}, got {value}")]
-    Value {
-        /// What the value is.
-        what: &'static str,
-        /// Its place, counted from 0.
-        index: usize,
-        /// The value.
-        value: f64,
-        /// What it may be.
-        range: &'static str,
-    },
-    /// The probabilities of an example don't sum to one.
-    #[error("the probabilities of example {example} must sum to 1, got {sum}")]
-    Sum {
-        /// The example, counted from 0.
-        example: usize,
-        /// The sum.
-        sum: f64,
-    },
-    /// A label that is no class.
-    #[error("example {example}: there is no class {label} among {classes}")]
-    Label {
-        /// The example, counted from 0.
-        example: usize,
-        /// Its label.
-        label: usize,
-        /// The number of classes.
-        classes: usize,
-    },
-    /// The lower end of an interval is above its upper end.
-    #[error("interval {index} must have lower <= upper, got [{lower}, {upper}]")]
-    Interval {
-        /// The interval's place, counted from 0.
-        index: usize,
-        /// Its lower end.
-        lower: f64,
-        /// Its upper end.
-        upper: f64,
-    },
-    /// A setting is out of range.
-    #[error("{what} must be {range}, got {value}")]
-    Setting {
-        /// The setting.
-        what: &'static str,
-        /// Its value.
-        value: f64,
-        /// What it may be.
-        range: &'static str,
-    },
-    /// No finite interval or set from so few examples has the level asked for.
-    #[error(
-        "conformal prediction at level {level} needs at least {needed} calibration examples, got {got}: hold out more, \
-         or ask for a lower level"
-    )]
-    TooFewExamples {
-        /// The level.
-        level: f64,
-        /// The fewest examples that suffice.
-        needed: usize,
-        /// The examples there are.
-        got: usize,
-    },
-    /// The likelihood of the held-out labels has no unique, finite maximum.
-    #[error("the likelihood of the held-out labels has no unique finite maximum: {reason}")]
-    NoOptimum {
-        /// Why.
-        reason: &'static str,
-    },
-}
-
-/// The value, or a panic that says what is wrong with the input.
-#[track_caller]
-pub(crate) fn or_panic<T>(result: Result<T, InputError>) -> T {
-    match result {
-        Ok(value) => value,
-        Err(error) => panic!("{error}"),
-    }
-}
-
 /// A target that the likelihood gives no meaning.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error(
@@ -198,28 +90,9 @@ pub enum CheckError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PredictError {
-    /// The network returned NaN or infinity.
-    #[error("draw {draw}, example {example}: {what}")]
-    NonFinite {
-        /// The draw.
-        draw: usize,
-        /// The example, counted from 0 in its batch or, where a whole data loader is predicted, in that.
-        example: usize,
-        /// What is not finite.
-        what: String,
-    },
-    /// An interval between quantiles of the draws lies beyond all of them.
-    #[error(
-        "an interval of level {level} between quantiles of the draws needs at least {needed} of them, got {draws}"
-    )]
-    TooFewDraws {
-        /// The level asked for.
-        level: f64,
-        /// The least number of draws.
-        needed: usize,
-        /// The number of draws there are.
-        draws: usize,
-    },
+    /// The draws make no predictive distribution.
+    #[error(transparent)]
+    Mixture(#[from] MixtureError),
     /// The data loader has no batches.
     #[error("there is nothing to predict: the data loader is empty")]
     Empty,
@@ -234,15 +107,16 @@ impl PredictError {
     #[cfg(feature = "train")]
     pub(crate) fn behind(self, examples: usize) -> Self {
         match self {
-            Self::NonFinite {
+            Self::Mixture(MixtureError::NonFinite {
                 draw,
                 example,
                 what,
-            } => Self::NonFinite {
+            }) => MixtureError::NonFinite {
                 draw,
                 example: example + examples,
                 what,
-            },
+            }
+            .into(),
             other => other,
         }
     }

@@ -15,6 +15,8 @@
 //! - `plot` (a feature): bands, intervals, reliability, risk–coverage, posteriors, training curves, as PNG and SVG.
 //! - [`calibration`] after training: temperature and vector scaling, isotonic regression, conformal intervals and sets.
 //!
+//! Distributions, mixtures, the functions of [`metric`], [`calibration`] and plots are those of [`blitz_predict`], which knows no tensors.
+//!
 //! # Features
 //!
 //! `std` and `train` (both default), `plot`, and Burn's backends under Burn's names, as in [`blitz_core`].
@@ -23,8 +25,6 @@
 //! Burn's `train` brings the CPU backend `flex` along, and so does this one. Without it there are still the [`Elbo`] for a loop of
 //! your own, the likelihoods, the predictive distributions and [`ElboModel::predict`], for instance on WebAssembly.
 
-pub mod calibration;
-mod check;
 mod elbo;
 mod error;
 #[cfg(feature = "train")]
@@ -41,10 +41,11 @@ mod renderer;
 mod swag;
 
 pub use blitz_layers::{self, blitz_core};
+pub use blitz_predict::{self, InputError, MixtureError, calibration};
 pub use elbo::{BetaSchedule, Elbo, ElboConfig, ElboLoss, Step};
 #[cfg(feature = "train")]
 pub use error::{CheckError, FitError};
-pub use error::{ConfigError, InputError, NonFiniteLoss, PredictError, TargetError};
+pub use error::{ConfigError, NonFiniteLoss, PredictError, TargetError};
 pub use learner::{Batch, ElboModel, Network, predict_draws};
 #[cfg(feature = "train")]
 pub use learner::{ElboOutput, Fitted, fit, fit_on};
@@ -70,9 +71,9 @@ pub use optim::{
     SgldConfig, SgldState,
 };
 pub use predict::{
-    Bernoulli, CategoricalMixture, Component, Ensemble, Interval, Laplace, LocationScale, Mixture,
-    NegativeBinomial, NetworkPosterior, Normal, NormalMixture, Poisson, Predictive, StudentT,
-    Support,
+    Bernoulli, CategoricalMixture, Distribution, Ensemble, Interval, Laplace, LocationScale,
+    Mixture, NegativeBinomial, NetworkPosterior, Normal, NormalMixture, Poisson, Predictive,
+    StudentT, Support,
 };
 #[cfg(feature = "train")]
 pub use predict::{

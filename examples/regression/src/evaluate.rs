@@ -1,6 +1,6 @@
 //! What a trained model says of rows it has not seen, in the target's own unit.
 
-use blitz_train::PredictError;
+use blitz_train::{MixtureError, PredictError};
 use burn::data::dataloader::batcher::Batcher;
 use burn::tensor::Device;
 
@@ -38,10 +38,10 @@ impl Evaluation {
         let predictive = model
             .try_predict(batch.inputs, samples, config.elbo.seed ^ PREDICTION_SEED)
             .map_err(|error| match error {
-                PredictError::NonFinite { example, what, .. } => RunError::NonFinite {
-                    row: split.test[example],
-                    what,
-                },
+                PredictError::Mixture(MixtureError::NonFinite { example, what, .. }) => {
+                    let row = split.test[example];
+                    RunError::NonFinite { row, what }
+                }
                 other => other.into(),
             })?
             .rescale(&config.target.mean, &config.target.std);

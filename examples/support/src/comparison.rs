@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use blitz_train::plot::{Plot, PosteriorPlot, ReliabilityDiagram};
+use blitz_train::plot::{Plot, ReliabilityDiagram, posterior_plot};
 use blitz_train::prelude::*;
 use burn::tensor::Device;
 use burn::train::Interrupter;
@@ -80,7 +80,7 @@ impl Study<'_> {
             .with_title(format!("{}, Bayesian", data.name))
             .save(&reliability)?;
         let posterior = self.folder.join("posterior.png");
-        PosteriorPlot::of(&model.network)?
+        posterior_plot(&model.network)?
             .with_title("5th to 95th percentile of each layer's weights, box from 25th to 75th")
             .save(&posterior)?;
         let model_file = self.folder.save(model.clone(), "model.bpk")?;

@@ -108,7 +108,10 @@ impl Likelihood for BernoulliLikelihood {
             let logits = to_f64(output).into_iter();
             logits.map(|logit| Bernoulli { logit }).collect()
         };
-        Mixture::try_from_draws(outputs.into_iter().map(draw), self.targets)
+        Ok(Mixture::try_from_draws(
+            outputs.into_iter().map(draw),
+            self.targets,
+        )?)
     }
 
     fn check_target(&self, target: &Tensor<2, Int>) -> Result<(), TargetError> {

@@ -133,7 +133,10 @@ impl Likelihood for CategoricalLikelihood {
     }
 
     fn try_predictive(&self, outputs: Vec<Tensor<2>>) -> Result<CategoricalMixture, PredictError> {
-        CategoricalMixture::try_from_logits(outputs.into_iter().map(to_f64), self.classes)
+        Ok(CategoricalMixture::try_from_logits(
+            outputs.into_iter().map(to_f64),
+            self.classes,
+        )?)
     }
 
     fn check_target(&self, target: &Tensor<1, Int>) -> Result<(), TargetError> {

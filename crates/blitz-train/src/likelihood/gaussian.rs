@@ -128,7 +128,10 @@ impl Likelihood for GaussianLikelihood {
                 .map(|(mean, std)| Normal { mean, std: *std })
                 .collect()
         };
-        Mixture::try_from_draws(outputs.into_iter().map(draw), std.len())
+        Ok(Mixture::try_from_draws(
+            outputs.into_iter().map(draw),
+            std.len(),
+        )?)
     }
 
     fn check_target(&self, target: &Tensor<2>) -> Result<(), TargetError> {

@@ -153,7 +153,10 @@ impl Likelihood for HeteroscedasticLikelihood {
             rows.flat_map(|row| (0..self.targets).map(move |k| normal(row, k)))
                 .collect()
         };
-        Mixture::try_from_draws(outputs.into_iter().map(draw), self.targets)
+        Ok(Mixture::try_from_draws(
+            outputs.into_iter().map(draw),
+            self.targets,
+        )?)
     }
 
     fn check_target(&self, target: &Tensor<2>) -> Result<(), TargetError> {

@@ -105,7 +105,10 @@ impl Likelihood for LaplaceLikelihood {
             };
             pairs.map(laplace).collect()
         };
-        Mixture::try_from_draws(outputs.into_iter().map(draw), scale.len())
+        Ok(Mixture::try_from_draws(
+            outputs.into_iter().map(draw),
+            scale.len(),
+        )?)
     }
 
     fn check_target(&self, target: &Tensor<2>) -> Result<(), TargetError> {

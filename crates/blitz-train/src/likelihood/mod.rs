@@ -38,7 +38,7 @@ use crate::error::{PredictError, TargetError};
 
 /// A likelihood. Its parameters, a learned noise for instance, are ordinary Burn parameters.
 ///
-/// One of your own needs a density for training, and for prediction a [`Component`](crate::Component), which may be one of
+/// One of your own needs a density for training, and for prediction a [`Distribution`](crate::Distribution), which may be one of
 /// those there are. Log-normal targets:
 ///
 /// ```
@@ -73,7 +73,7 @@ use crate::error::{PredictError, TargetError};
 ///             let means = output.into_data().iter::<f64>().collect::<Vec<_>>();
 ///             means.into_iter().map(|mean| Normal { mean, std: self.std }).collect()
 ///         };
-///         Mixture::try_from_draws(outputs.into_iter().map(draw), 1)
+///         Ok(Mixture::try_from_draws(outputs.into_iter().map(draw), 1)?)
 ///     }
 /// }
 ///

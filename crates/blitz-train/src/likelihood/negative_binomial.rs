@@ -157,7 +157,10 @@ impl Likelihood for NegativeBinomialLikelihood {
             };
             pairs.map(negative_binomial).collect()
         };
-        Mixture::try_from_draws(outputs.into_iter().map(draw), dispersion.len())
+        Ok(Mixture::try_from_draws(
+            outputs.into_iter().map(draw),
+            dispersion.len(),
+        )?)
     }
 
     fn check_target(&self, target: &Tensor<2>) -> Result<(), TargetError> {

@@ -107,7 +107,10 @@ impl Likelihood for PoissonLikelihood {
             let log_rates = to_f64(output).into_iter();
             log_rates.map(|log_rate| Poisson { log_rate }).collect()
         };
-        Mixture::try_from_draws(outputs.into_iter().map(draw), self.targets)
+        Ok(Mixture::try_from_draws(
+            outputs.into_iter().map(draw),
+            self.targets,
+        )?)
     }
 
     fn check_target(&self, target: &Tensor<2>) -> Result<(), TargetError> {

@@ -14,49 +14,25 @@
 //! [`InputError`](crate::InputError) for input that comes from users or files. None depends on the order of the examples.
 //! All of the metrics weigh every example alike, whatever the batch sizes.
 
-mod accuracy;
-mod brier;
-mod calibration_error;
-mod crps;
 #[cfg(feature = "train")]
 mod dashboard;
-mod interval;
-mod nll;
-mod out_of_distribution;
-mod rmse;
-mod selective;
 
-pub use accuracy::{accuracy, try_accuracy};
-pub use brier::{
-    BrierDecomposition, binned_brier_decomposition, brier_decomposition, brier_score,
-    try_binned_brier_decomposition, try_brier_decomposition, try_brier_score,
-};
-pub use calibration_error::{
-    ReliabilityBin, adaptive_calibration_error, classwise_calibration_error, equal_mass_bins,
-    expected_calibration_error, reliability_bins, try_adaptive_calibration_error,
-    try_classwise_calibration_error, try_equal_mass_bins, try_expected_calibration_error,
-    try_reliability_bins,
-};
-pub use crps::{
-    fair_sample_crps, normal_crps, normal_mixture_crps, sample_crps, try_fair_sample_crps,
-    try_normal_crps, try_normal_mixture_crps, try_sample_crps,
+pub use blitz_predict::score::{
+    BrierDecomposition, ReliabilityBin, RiskAtCoverage, accuracy, adaptive_calibration_error, aurc,
+    binned_brier_decomposition, brier_decomposition, brier_score, categorical_nll,
+    classwise_calibration_error, equal_mass_bins, excess_aurc, expected_calibration_error,
+    fair_sample_crps, interval_coverage, interval_score, normal_crps, normal_mixture_crps,
+    normal_nll, ood_aupr_in, ood_aupr_out, ood_auroc, ood_fpr95, reliability_bins,
+    risk_coverage_curve, rmse, sample_crps, sharpness, try_accuracy,
+    try_adaptive_calibration_error, try_aurc, try_binned_brier_decomposition,
+    try_brier_decomposition, try_brier_score, try_categorical_nll, try_classwise_calibration_error,
+    try_equal_mass_bins, try_excess_aurc, try_expected_calibration_error, try_fair_sample_crps,
+    try_interval_coverage, try_interval_score, try_normal_crps, try_normal_mixture_crps,
+    try_normal_nll, try_ood_aupr_in, try_ood_aupr_out, try_ood_auroc, try_ood_fpr95,
+    try_reliability_bins, try_risk_coverage_curve, try_rmse, try_sample_crps, try_sharpness,
 };
 #[cfg(feature = "train")]
 pub use dashboard::{
     BrierMetric, ClassProbabilitiesInput, CoverageInput, CoverageMetric, EceMetric, KlInput,
     KlMetric, NllInput, NllMetric, RmseInput, RmseMetric,
-};
-pub use interval::{
-    interval_coverage, interval_score, sharpness, try_interval_coverage, try_interval_score,
-    try_sharpness,
-};
-pub use nll::{categorical_nll, normal_nll, try_categorical_nll, try_normal_nll};
-pub use out_of_distribution::{
-    ood_aupr_in, ood_aupr_out, ood_auroc, ood_fpr95, try_ood_aupr_in, try_ood_aupr_out,
-    try_ood_auroc, try_ood_fpr95,
-};
-pub use rmse::{rmse, try_rmse};
-pub use selective::{
-    RiskAtCoverage, aurc, excess_aurc, risk_coverage_curve, try_aurc, try_excess_aurc,
-    try_risk_coverage_curve,
 };

@@ -2,8 +2,8 @@
 
 use blitz_train::prelude::*;
 use blitz_train::{
-    Component as _, DegreesOfFreedom, Evaluation as _, LaplaceLikelihoodConfig, NegativeBinomial,
-    NegativeBinomialLikelihoodConfig, Poisson, StudentT,
+    DegreesOfFreedom, Distribution as _, Evaluation as _, LaplaceLikelihoodConfig,
+    NegativeBinomial, NegativeBinomialLikelihoodConfig, Poisson, StudentT,
 };
 use burn::tensor::{Device, Int, Tensor};
 

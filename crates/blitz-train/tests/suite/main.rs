@@ -1,13 +1,6 @@
 //! Tests of the public surface, in one binary. Names are claims.
 
-mod calibration;
-// Data may look like a constant of mathematics.
-#[allow(clippy::approx_constant)]
-#[rustfmt::skip]
-mod calibration_reference;
 mod classification;
-mod components;
-mod conformal;
 mod conjugate;
 mod elbo;
 mod fused_adam;
@@ -17,15 +10,8 @@ mod learner;
 mod likelihood;
 mod likelihoods;
 mod metric;
-mod metric_functions;
-#[allow(clippy::approx_constant)]
-#[rustfmt::skip]
-mod metric_reference;
-mod metric_theory;
-mod mixtures;
 #[cfg(feature = "plot")]
 mod plot;
-mod predict;
 mod scale_out;
 mod sgld;
 mod stream;

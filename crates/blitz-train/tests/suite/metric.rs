@@ -7,7 +7,8 @@ use blitz_train::{
     RmseInput,
 };
 use burn::data::dataloader::Progress;
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::activation::softmax;
+use burn::tensor::{DType, Device, Int, Tensor};
 use burn::train::metric::{Adaptor, Metric, MetricMetadata, Numeric};
 
 fn metadata() -> MetricMetadata {
@@ -91,6 +92,83 @@ fn brier_and_calibration_error_are_those_of_the_whole_epoch() {
     let expected = 100.0 * expected_calibration_error(&confidence, &correct, 15);
     assert!((expected - 10.0).abs() < 1e-12);
     assert!((ece - expected).abs() < 1e-12, "{ece}");
+}
+
+const FLOATS: [DType; 4] = [DType::F64, DType::F32, DType::F16, DType::BF16];
+
+#[test]
+fn class_metrics_of_any_float_type_are_those_of_f64_up_to_its_rounding() {
+    let device = Device::flex();
+    // Confidences in the middle of a bin, so that no rounding moves one to another bin.
+    let confidence: Vec<f64> = (0..40)
+        .map(|i| (f64::from(5 + i % 10) + 0.5) / 15.0)
+        .collect();
+    let rows = confidence.iter().map(|p| {
+        let rest = (1.0 - p) / 6.0;
+        [*p, rest, rest, rest, rest, rest, rest]
+    });
+    let p: Vec<f64> = rows.flatten().collect();
+    let labels: Vec<usize> = (0..40).map(|i| (i / 7) % 3).collect();
+    let correct: Vec<bool> = labels.iter().map(|label| *label == 0).collect();
+    let expected = [
+        brier_score(&p, 7, &labels),
+        100.0 * expected_calibration_error(&confidence, &correct, 15),
+    ];
+    let logits: Vec<f32> = p.iter().map(|p| p.ln() as f32).collect();
+    let logits = Tensor::<1>::from_floats(logits.as_slice(), &device).reshape([40, 7]);
+    let labels: Vec<i64> = labels.iter().map(|label| *label as i64).collect();
+    let labels = Tensor::<1, Int>::from_ints(labels.as_slice(), &device);
+    for dtype in FLOATS {
+        // As a network in this type makes them.
+        let p = softmax(logits.clone().cast(dtype), 1);
+        assert_eq!(p.dtype(), dtype);
+        let input = || vec![ClassProbabilitiesInput::new(p.clone(), labels.clone())];
+        let got = [
+            epoch(BrierMetric::new(), input()),
+            epoch(EceMetric::new(), input()),
+        ];
+        // The logits were rounded once to f32.
+        let epsilon = dtype.finfo().unwrap().epsilon.max(f64::from(f32::EPSILON));
+        for (got, expected) in got.into_iter().zip(expected) {
+            let error = (got - expected).abs() / expected;
+            assert!(error < 8.0 * epsilon, "{dtype:?}: {got} for {expected}");
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "must sum to 1, got 0.75")]
+fn half_precision_is_no_excuse_for_probabilities_that_are_none() {
+    let device = Device::flex();
+    let p = Tensor::<2>::from_floats([[0.5, 0.25]], &device).cast(DType::BF16);
+    let labels = Tensor::<1, Int>::from_ints([0], &device);
+    let input = ClassProbabilitiesInput::new(p, labels);
+    BrierMetric::new().update(&input, &metadata()).ok();
+}
+
+#[test]
+fn sums_beyond_the_range_of_half_precision_are_finite() {
+    let device = Device::flex();
+    for dtype in FLOATS {
+        // 300² and 1000 · 100 are more than f16 holds.
+        let errors = Tensor::<2>::full([4, 1], 300.0, &device).cast(dtype);
+        let input = RmseInput::new(errors.clone(), errors.zeros_like());
+        assert_eq!(epoch(RmseMetric::new(), vec![input]), 300.0, "{dtype:?}");
+        let values = Tensor::<1>::full([1000], 100.0, &device).cast(dtype);
+        let nll = epoch(NllMetric::new(), vec![NllInput::new(values)]);
+        assert!((nll - 100.0).abs() < 1e-4, "{dtype:?}: {nll}");
+    }
+}
+
+#[test]
+fn the_level_is_not_rounded_to_the_type_of_the_distribution_function() {
+    // A number of f16; rounded to f16, so is half the level, 0.475, to 0.4751.
+    let cdf = Tensor::<2>::from_floats([[0.975_097_66]], &Device::flex());
+    for dtype in [DType::F64, DType::F32, DType::F16] {
+        let input = CoverageInput::new(cdf.clone().cast(dtype));
+        let coverage = epoch(CoverageMetric::new(0.95), vec![input]);
+        assert_eq!(coverage, 0.0, "{dtype:?}");
+    }
 }
 
 #[test]

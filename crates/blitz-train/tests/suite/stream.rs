@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use blitz_train::prelude::*;
-use blitz_train::{CheckError, DrawnWeights, Ensemble, NetworkPosterior};
+use blitz_train::{CheckError, DrawnWeights, Ensemble, MixtureError, NetworkPosterior};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
@@ -150,7 +150,7 @@ fn an_output_that_is_not_finite_is_named_by_its_place_in_the_loader() {
     let error = predictor
         .predict_all(loader(items).as_ref(), |_| {})
         .unwrap_err();
-    let PredictError::NonFinite { draw, example, .. } = error else {
+    let PredictError::Mixture(MixtureError::NonFinite { draw, example, .. }) = error else {
         panic!("{error}");
     };
     assert_eq!((draw, example), (0, 6));

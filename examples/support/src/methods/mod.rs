@@ -140,7 +140,7 @@ fn seeded(seed: u64, device: &Device) -> Device {
 fn mixture(models: Vec<Model<Net>>) -> Predict {
     Box::new(move |inputs| {
         let draws = models.iter().map(|model| normals(model, inputs));
-        NormalMixture::try_from_draws(draws, 1)
+        Ok(NormalMixture::try_from_draws(draws, 1)?)
     })
 }
 

@@ -1,16 +1,18 @@
 //! The Brier score and the calibration error on Burn's dashboard.
 
+use blitz_predict::InputError;
+use blitz_predict::score::{
+    ReliabilityBin, reliability_bins, try_accuracy, try_brier_score, try_reliability_bins,
+};
 use burn::tensor::{Int, Tensor, TensorReadError};
 use burn::train::metric::Adaptor;
 
 use super::running::{MeanSum, Running, Sums, running_metric};
-use crate::check;
-use crate::error::or_panic;
 use crate::learner::ElboOutput;
 use crate::likelihood::ClassificationEvaluation;
-use crate::metric::accuracy::most_probable;
-use crate::metric::brier::try_brier_score;
-use crate::metric::calibration_error::BinSums;
+
+/// How many roundings of their type the probabilities of an example may sum from 1: a softmax, and a mean over draws.
+const ROUNDINGS: f64 = 16.0;
 
 /// The predictive probabilities and the labels of a batch.
 #[derive(Debug, Clone)]
@@ -37,10 +39,19 @@ impl ClassProbabilitiesInput {
         }
     }
 
-    /// The number of classes, the probabilities in row-major order, and the labels.
+    /// The number of classes, the probabilities in row-major order, of each row divided by its sum, and the labels.
     fn read(&self) -> Result<(usize, Vec<f64>, Vec<usize>), TensorReadError> {
         let [_, classes] = self.probabilities.dims();
+        let epsilon = self.probabilities.dtype().finfo().map(|info| info.epsilon);
         let probabilities = self.probabilities.clone().try_into_data_as::<f64>()?;
+        let mut probabilities: Vec<f64> = probabilities.iter::<f64>().collect();
+        // Half precision rounds each by more than a score lets a row miss 1.
+        for row in probabilities.chunks_mut(classes.max(1)) {
+            let sum: f64 = row.iter().sum();
+            if (sum - 1.0).abs() <= ROUNDINGS * epsilon.unwrap_or(0.0) {
+                row.iter_mut().for_each(|p| *p /= sum);
+            }
+        }
         let labels = self.labels.clone().try_into_data_as::<i64>()?;
         let label = |label: i64| {
             usize::try_from(label)
@@ -48,10 +59,16 @@ impl ClassProbabilitiesInput {
         };
         Ok((
             classes,
-            probabilities.iter::<f64>().collect(),
+            probabilities,
             labels.iter::<i64>().map(label).collect(),
         ))
     }
+}
+
+/// The value, or a panic that says what is wrong with the input.
+#[track_caller]
+fn or_panic<T>(result: Result<T, InputError>) -> T {
+    result.unwrap_or_else(|error| panic!("{error}"))
 }
 
 impl Adaptor<ClassProbabilitiesInput> for ElboOutput<ClassificationEvaluation> {
@@ -107,20 +124,33 @@ running_metric!(BrierMetric, ClassProbabilitiesInput);
 #[derive(Debug, Clone)]
 pub struct EceMetric {
     bins: usize,
-    running: Running<BinSums>,
+    running: Running<Bins>,
 }
 
-impl Sums for BinSums {
+/// The bins of the examples so far.
+#[derive(Debug, Clone)]
+struct Bins(Vec<ReliabilityBin>);
+
+impl Sums for Bins {
     fn merge(&mut self, more: &Self) {
-        BinSums::merge(self, more);
+        for (bin, more) in self.0.iter_mut().zip(&more.0) {
+            let count = bin.count + more.count;
+            if count > 0 {
+                let share = more.count as f64 / count as f64;
+                bin.confidence += share * (more.confidence - bin.confidence);
+                bin.accuracy += share * (more.accuracy - bin.accuracy);
+                bin.count = count;
+            }
+        }
     }
 
     fn count(&self) -> usize {
-        BinSums::count(self)
+        self.0.iter().map(|bin| bin.count).sum()
     }
 
     fn value(&self) -> f64 {
-        100.0 * self.error()
+        let gap = |bin: &ReliabilityBin| bin.count as f64 * (bin.accuracy - bin.confidence).abs();
+        100.0 * self.0.iter().map(gap).sum::<f64>() / self.count() as f64
     }
 }
 
@@ -137,7 +167,7 @@ impl EceMetric {
     /// Panics without bins.
     pub fn with_bins(bins: usize) -> Self {
         assert!(bins > 0, "a calibration error needs bins, got 0");
-        let running = Running::new("ECE", BinSums::new(bins))
+        let running = Running::new("ECE", Bins(reliability_bins(&[], &[], bins)))
             .unit("%")
             .precision(2);
         Self { bins, running }
@@ -150,15 +180,21 @@ impl EceMetric {
         )
     }
 
-    fn sums(&self, item: &ClassProbabilitiesInput) -> Result<BinSums, TensorReadError> {
+    fn sums(&self, item: &ClassProbabilitiesInput) -> Result<Bins, TensorReadError> {
         let (classes, probabilities, labels) = item.read()?;
-        or_panic(check::classification(&probabilities, classes, &labels));
-        let mut sums = BinSums::new(self.bins);
-        for (row, label) in probabilities.chunks(classes).zip(&labels) {
-            let predicted = most_probable(row);
-            sums.add(row[predicted], predicted == *label);
-        }
-        Ok(sums)
+        // Refuses what is no classification, as every score does.
+        or_panic(try_accuracy(&probabilities, classes, &labels));
+        let rows = probabilities.chunks(classes).zip(&labels);
+        let (confidence, correct): (Vec<f64>, Vec<bool>) = rows
+            .map(|(row, label)| {
+                let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                // The first of equals is the answer.
+                let answer = row.iter().position(|p| *p == largest);
+                (largest, answer == Some(*label))
+            })
+            .unzip();
+        let bins = or_panic(try_reliability_bins(&confidence, &correct, self.bins));
+        Ok(Bins(bins))
     }
 }
 

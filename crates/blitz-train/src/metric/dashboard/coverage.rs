@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, TensorReadError};
 
-use super::running::{MeanSum, Running, running_metric};
+use super::running::{MeanSum, Running, at_least_f32, running_metric};
 
 /// The predictive distribution functions at the targets.
 #[derive(Debug, Clone)]
@@ -54,7 +54,7 @@ impl CoverageMetric {
 
     fn sums(&self, item: &CoverageInput) -> Result<MeanSum, TensorReadError> {
         // The interval between the quantiles holds the target where the distribution function lies between them.
-        let inside = (item.cdf.clone() - 0.5)
+        let inside = (at_least_f32(&item.cdf) - 0.5)
             .abs()
             .lower_equal_elem(0.5 * self.level);
         let inside = inside.int().sum().try_into_scalar::<i64>()?;

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, TensorReadError};
 
-use super::running::{MeanSum, Running, running_metric};
+use super::running::{MeanSum, Running, at_least_f32, running_metric};
 
 /// Defines a metric that averages one value per example, or per batch.
 macro_rules! mean_metric {
@@ -40,7 +40,7 @@ macro_rules! mean_metric {
 
             fn sums(&self, item: &$input) -> Result<MeanSum, TensorReadError> {
                 let [count] = item.values.dims();
-                let mean = item.values.clone().mean().try_into_scalar::<f64>()?;
+                let mean = at_least_f32(&item.values).mean().try_into_scalar::<f64>()?;
                 let sum = mean * count as f64;
                 Ok(MeanSum { sum, count })
             }

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, TensorReadError};
 
-use super::running::{MeanSum, Running, Sums, running_metric};
+use super::running::{MeanSum, Running, Sums, at_least_f32, running_metric};
 
 /// The predictive means and the targets.
 #[derive(Debug, Clone)]
@@ -64,7 +64,7 @@ impl RmseMetric {
     }
 
     fn sums(&self, item: &RmseInput) -> Result<SquareSum, TensorReadError> {
-        let error = item.mean.clone() - item.target.clone();
+        let error = at_least_f32(&item.mean) - at_least_f32(&item.target);
         let sum = error.square().sum().try_into_scalar::<f64>()?;
         Ok(SquareSum(MeanSum {
             sum: sum * self.scale * self.scale,

@@ -1,0 +1,187 @@
+//! Adaptive prediction sets for classification, plain and regularized.
+
+use blitz_noise::philox4x32_10;
+use serde::{Deserialize, Serialize};
+
+use super::try_conformal_quantile;
+use crate::check;
+use crate::error::{InputError, or_panic};
+
+/// Configuration of [`AdaptiveSets`].
+///
+/// | field | default | meaning | range |
+/// |---|---|---|---|
+/// | `level` | | the probability that the set holds the label | (0, 1) |
+/// | `penalty` | 0 | λ, what each class beyond `free_classes` adds to a score; above 0: RAPS | ≥ 0 |
+/// | `free_classes` | 0 | how many classes a set may hold without a penalty, k_reg | |
+/// | `seed` | none | of the randomization; without it sets are larger than need be | |
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct AdaptiveSetsConfig {
+    /// The probability that the set holds the label.
+    pub level: f64,
+    /// What each class beyond the free ones adds to a score.
+    pub penalty: f64,
+    /// How many classes a set may hold without a penalty.
+    pub free_classes: usize,
+    /// The seed of the randomization, if it is wanted.
+    pub seed: Option<u64>,
+}
+
+impl AdaptiveSetsConfig {
+    /// Sets of probability `level`, without penalty or randomization: APS.
+    pub fn new(level: f64) -> Self {
+        Self {
+            level,
+            penalty: 0.0,
+            free_classes: 0,
+            seed: None,
+        }
+    }
+
+    /// With a penalty for each class beyond `free_classes`: RAPS.
+    #[must_use]
+    pub fn with_penalty(mut self, penalty: f64, free_classes: usize) -> Self {
+        self.penalty = penalty;
+        self.free_classes = free_classes;
+        self
+    }
+
+    /// With randomization: the coverage is then close to `level` from above and below, the sets smaller, some of them empty.
+    #[must_use]
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// From predictive probabilities in row-major order `[example, class]` of examples that training has not seen.
+    ///
+    /// # Panics
+    ///
+    /// Panics unless `level` lies inside (0, 1), if the penalty is negative or not finite, unless there is one label below
+    /// `classes` for each example, if a probability lies outside [0, 1], if those of an example don't sum to 1 (to
+    /// 1e-4), or with fewer than `level/(1 − level)` examples.
+    pub fn fit(&self, probabilities: &[f64], classes: usize, labels: &[usize]) -> AdaptiveSets {
+        or_panic(self.try_fit(probabilities, classes, labels))
+    }
+
+    /// As [`fit`](Self::fit), with an error in place of a panic.
+    pub fn try_fit(
+        &self,
+        probabilities: &[f64],
+        classes: usize,
+        labels: &[usize],
+    ) -> Result<AdaptiveSets, InputError> {
+        check::level(self.level)?;
+        if !(self.penalty >= 0.0 && self.penalty.is_finite()) {
+            return Err(InputError::Setting {
+                what: "a penalty",
+                value: self.penalty,
+                range: "finite and not negative",
+            });
+        }
+        check::classification(probabilities, classes, labels)?;
+        let rows = probabilities.chunks(classes).zip(labels).enumerate();
+        let scores = rows.map(|(example, (row, label))| {
+            let mut ranked = self.scores(row, self.uniform(example, CALIBRATION));
+            match ranked.find(|(class, _)| class == label) {
+                Some((_, score)) => score,
+                None => unreachable!("the labels were checked to be classes"),
+            }
+        });
+        let scores: Vec<f64> = scores.collect();
+        Ok(AdaptiveSets {
+            threshold: try_conformal_quantile(&scores, self.level)?,
+            classes,
+            config: *self,
+        })
+    }
+
+    /// The classes of an example, most probable first, with their scores.
+    fn scores(&self, row: &[f64], uniform: f64) -> impl Iterator<Item = (usize, f64)> {
+        let mut ranked: Vec<(usize, f64)> = row.iter().copied().enumerate().collect();
+        // Stable: equal probabilities stay in the order of the classes.
+        ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let mut before = 0.0;
+        ranked
+            .into_iter()
+            .enumerate()
+            .map(move |(rank, (class, p))| {
+                let beyond = (rank + 1).saturating_sub(self.free_classes);
+                let score = before + uniform * p + self.penalty * beyond as f64;
+                before += p;
+                (class, score)
+            })
+    }
+
+    /// The share of its own probability that counts for a class: uniform over [0, 1), or all.
+    fn uniform(&self, example: usize, purpose: u32) -> f64 {
+        let Some(seed) = self.seed else {
+            return 1.0;
+        };
+        let example = example as u64;
+        let counter = [example as u32, (example >> 32) as u32, purpose, 0];
+        let words = philox4x32_10([seed as u32, (seed >> 32) as u32], counter);
+        let bits = (u64::from(words[0]) << 32) | u64::from(words[1]);
+        // 53 bits are as many as an f64 holds.
+        (bits >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+/// The randomness of calibration and of application must be independent.
+const CALIBRATION: u32 = 0;
+const APPLICATION: u32 = 1;
+
+/// Sets of classes that hold the label with probability `level`: large where the model is unsure, small where it is sure
+/// (APS; Romano, Sesia & Candès 2020. With a penalty on large sets RAPS; Angelopoulos et al. 2021).
+///
+/// The score of a class is the probability of all that are more probable, plus `u` times its own, plus
+/// `λ (rank − k_reg)⁺`; the set holds the classes whose score is at most the conformal quantile of the labels' scores. With
+/// randomization u is uniform over [0, 1), one for each example, otherwise 1. RAPS gives smaller sets where there are many
+/// classes whose small probabilities are noise.
+///
+/// ```
+/// use blitz_predict::calibration::AdaptiveSetsConfig;
+///
+/// // The labels' scores are 0.7, 0.7 and 0.9: the ⌈4 · 0.75⌉ = third is 0.9.
+/// let p = [0.7, 0.2, 0.1].repeat(3);
+/// let sets = AdaptiveSetsConfig::new(0.75).fit(&p, 3, &[0, 0, 1]);
+/// assert!((sets.threshold - 0.9).abs() < 1e-12);
+/// assert_eq!(sets.apply(&[0.1, 0.2, 0.7, 0.95, 0.04, 0.01]), [vec![2, 1], vec![]]);
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AdaptiveSets {
+    /// The largest score of a class in a set.
+    pub threshold: f64,
+    /// The number of classes.
+    pub classes: usize,
+    /// What it was fitted with.
+    pub config: AdaptiveSetsConfig,
+}
+
+impl AdaptiveSets {
+    /// The set of each example, its most probable class first. A set may be empty; adding the most probable class to those
+    /// covers no less.
+    ///
+    /// The randomization of an example follows from the seed and its place among `probabilities`, so the same call returns
+    /// the same sets.
+    ///
+    /// # Panics
+    ///
+    /// Panics unless `probabilities` are whole rows of the classes of the fit, inside [0, 1] and summing to 1.
+    pub fn apply(&self, probabilities: &[f64]) -> Vec<Vec<usize>> {
+        or_panic(self.try_apply(probabilities))
+    }
+
+    /// As [`apply`](Self::apply), with an error in place of a panic.
+    pub fn try_apply(&self, probabilities: &[f64]) -> Result<Vec<Vec<usize>>, InputError> {
+        check::class_probabilities(probabilities, self.classes)?;
+        let rows = probabilities.chunks(self.classes).enumerate();
+        let set = |(example, row): (usize, &[f64])| {
+            let uniform = self.config.uniform(example, APPLICATION);
+            let scores = self.config.scores(row, uniform);
+            let inside = scores.take_while(|(_, score)| *score <= self.threshold);
+            inside.map(|(class, _)| class).collect()
+        };
+        Ok(rows.map(set).collect())
+    }
+}

@@ -1,0 +1,28 @@
+//! Calibration after training: from held-out predictions to probabilities that mean what they say, and to intervals and
+//! sets that cover what they promise.
+//!
+//! | for | keeps the model's shape | assumes no shape |
+//! |---|---|---|
+//! | class probabilities | [`TemperatureScaling`], [`VectorScaling`] | [`IsotonicRegression`] (one event), [`IsotonicClasses`] |
+//! | sets of classes | | [`AdaptiveSets`] |
+//! | predictive distributions | [`QuantileRecalibration`] | |
+//! | predictive intervals | [`NormalizedSplitConformal`], [`ConformalQuantiles`] | [`SplitConformal`] |
+//!
+//! All are fitted on examples that neither training nor the choice of the model has seen, and judged on yet others. What is
+//! fitted is a small plain struct that serde reads and writes. `docs/calibration.md` says what to use when.
+
+mod conformal;
+mod isotonic;
+mod newton;
+mod quantile_recalibration;
+mod temperature;
+mod vector;
+
+pub use conformal::{
+    AdaptiveSets, AdaptiveSetsConfig, ConformalQuantiles, NormalizedSplitConformal, SplitConformal,
+    conformal_quantile, try_conformal_quantile,
+};
+pub use isotonic::{IsotonicClasses, IsotonicRegression};
+pub use quantile_recalibration::QuantileRecalibration;
+pub use temperature::TemperatureScaling;
+pub use vector::VectorScaling;

@@ -1,0 +1,125 @@
+//! The distributions that a predictive mixture is made of: one for each draw, example and target.
+
+mod bernoulli;
+mod laplace;
+mod negative_binomial;
+mod normal;
+mod poisson;
+pub(crate) mod search;
+pub(crate) mod softmax;
+mod special;
+mod student_t;
+
+pub use bernoulli::Bernoulli;
+pub use laplace::Laplace;
+pub use negative_binomial::NegativeBinomial;
+pub use normal::Normal;
+pub use poisson::Poisson;
+pub use student_t::StudentT;
+
+use std::fmt::Debug;
+
+use blitz_noise::PhiloxRng;
+
+/// Where a distribution has its probability.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Support {
+    /// On the real numbers, with a density.
+    Continuous,
+    /// On the integers, with a probability for each.
+    Discrete,
+}
+
+/// A distribution of one real or integer number, of which a [`Mixture`](super::Mixture) takes one for each draw.
+///
+/// ```
+/// use blitz_predict::blitz_noise::PhiloxRng;
+/// use blitz_predict::distribution::{Distribution, Support};
+/// use blitz_predict::Mixture;
+///
+/// /// Waiting times of mean `1 / rate`.
+/// #[derive(Debug, Clone, PartialEq)]
+/// struct Exponential {
+///     rate: f64,
+/// }
+///
+/// impl Distribution for Exponential {
+///     const SUPPORT: Support = Support::Continuous;
+///
+///     fn is_valid(&self) -> bool {
+///         self.rate > 0.0 && self.rate.is_finite()
+///     }
+///     fn ln_pdf(&self, y: f64) -> f64 {
+///         if y < 0.0 { f64::NEG_INFINITY } else { self.rate.ln() - self.rate * y }
+///     }
+///     fn cdf(&self, y: f64) -> f64 {
+///         -(-self.rate * y.max(0.0)).exp_m1()
+///     }
+///     fn mean(&self) -> f64 {
+///         self.rate.recip()
+///     }
+///     fn variance(&self) -> f64 {
+///         self.rate.powi(-2)
+///     }
+///     fn sample(&self, rng: &mut PhiloxRng) -> f64 {
+///         let exponential: f64 = rand_distr::Distribution::sample(&rand_distr::Exp1, rng);
+///         exponential / self.rate
+///     }
+/// }
+///
+/// let draws = [1.0, 4.0].map(|rate| vec![Exponential { rate }]);
+/// let y = Mixture::from_draws(draws, 1);
+/// assert_eq!(y.mean(), [0.625]);
+/// // No shorter interval holds 90 % than the one that begins at zero, where both densities are highest.
+/// let shortest = y.highest_density_interval(0.9)[0];
+/// assert!(shortest.lower < 1e-9 && (y.cdf(&[shortest.upper])[0] - 0.9).abs() < 1e-9);
+/// ```
+pub trait Distribution: Debug + Clone {
+    /// Whether values are real or whole numbers.
+    const SUPPORT: Support;
+
+    /// Whether the parameters are finite and in their range. An invalid component is refused by name when a mixture is
+    /// made.
+    fn is_valid(&self) -> bool;
+
+    /// The logarithm of the density, or of the probability of a discrete `y`; −∞ outside of the support.
+    fn ln_pdf(&self, y: f64) -> f64;
+
+    /// `P(Y ≤ y)`.
+    fn cdf(&self, y: f64) -> f64;
+
+    /// `E[Y]`; NaN where there is none.
+    fn mean(&self) -> f64;
+
+    /// `Var[Y]`; infinite or NaN where there is none.
+    fn variance(&self) -> f64;
+
+    /// A value of the distribution.
+    fn sample(&self, rng: &mut PhiloxRng) -> f64;
+
+    /// The smallest value whose [`cdf`](Self::cdf) is at least `p`, for p in [0, 1].
+    ///
+    /// By a search if it is not given.
+    fn quantile(&self, p: f64) -> f64 {
+        let (mean, std) = (self.mean(), self.variance().sqrt());
+        let start = if mean.is_finite() { mean } else { 0.0 };
+        let step = if std.is_finite() && std > 0.0 {
+            std
+        } else {
+            1.0
+        };
+        search::unbounded(|y| self.cdf(y), p, start, step, Self::SUPPORT)
+    }
+}
+
+/// A distribution that stays of its kind in other units.
+pub trait LocationScale: Distribution {
+    /// The distribution of `y · scale + location`, for a positive scale.
+    #[must_use]
+    fn rescale(&self, location: f64, scale: f64) -> Self;
+}
+
+/// Whether `y` is a whole number from 0 up.
+fn is_count(y: f64) -> bool {
+    y >= 0.0 && y.is_finite() && y.fract() == 0.0
+}

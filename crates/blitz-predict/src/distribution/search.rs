@@ -1,0 +1,117 @@
+//! The inverse of a distribution function.
+
+use super::Support;
+
+/// The smallest `y` with `cdf(y) ≥ p`, from a search that starts at `start` in steps that double.
+pub(crate) fn unbounded(
+    cdf: impl Fn(f64) -> f64,
+    p: f64,
+    start: f64,
+    step: f64,
+    support: Support,
+) -> f64 {
+    if p <= 0.0 && cdf(f64::MIN) <= 0.0 {
+        // The lower end of the support: −∞ unless the distribution function is zero up to somewhere.
+        return lower_end(&cdf, start, step, support);
+    }
+    let (mut lower, mut upper, mut step) = (start, start, step);
+    while cdf(lower) >= p && lower.is_finite() {
+        lower -= step;
+        step *= 2.0;
+    }
+    while cdf(upper) < p && upper.is_finite() {
+        upper += step;
+        step *= 2.0;
+    }
+    if upper.is_infinite() || lower.is_infinite() {
+        return if upper.is_infinite() { upper } else { lower };
+    }
+    between(cdf, p, lower, upper, support)
+}
+
+fn lower_end(cdf: &impl Fn(f64) -> f64, start: f64, step: f64, support: Support) -> f64 {
+    // A distribution on the whole line is above zero a thousand steps below its middle, or is as good as bounded there.
+    let far = start - 1000.0 * step;
+    if cdf(far) > 0.0 {
+        return f64::NEG_INFINITY;
+    }
+    between(cdf, f64::MIN_POSITIVE, far, start, support)
+}
+
+/// The smallest `y` with `cdf(y) ≥ p`, if it lies between `lower` and `upper`; the nearer of the two otherwise.
+pub(crate) fn between(
+    cdf: impl Fn(f64) -> f64,
+    p: f64,
+    lower: f64,
+    upper: f64,
+    support: Support,
+) -> f64 {
+    match support {
+        Support::Continuous => continuous(|y| cdf(y) - p, lower, upper),
+        Support::Discrete => discrete(|y| cdf(y) >= p, lower.floor(), upper.ceil()),
+    }
+}
+
+/// Chandrupatla's root finder (1997): bisection, or inverse quadratic interpolation wherever it is trustworthy.
+fn continuous(f: impl Fn(f64) -> f64, lower: f64, upper: f64) -> f64 {
+    let (mut a, mut b) = (upper, lower);
+    let (mut fa, mut fb) = (f(a), f(b));
+    if fb >= 0.0 || a <= b {
+        return b;
+    }
+    if fa <= 0.0 {
+        return a;
+    }
+    let width = upper - lower;
+    let mut t = 0.5;
+    loop {
+        let x = a + t * (b - a);
+        let fx = f(x);
+        let (c, fc);
+        if (fx > 0.0) == (fa > 0.0) {
+            (c, fc) = (a, fa);
+        } else {
+            (c, fc) = (b, fb);
+            (b, fb) = (a, fa);
+        }
+        (a, fa) = (x, fx);
+        let (best, f_best) = if fa.abs() < fb.abs() {
+            (a, fa)
+        } else {
+            (b, fb)
+        };
+        let tolerance = 2.0 * f64::EPSILON * best.abs() + 1e-15 * width + f64::MIN_POSITIVE;
+        let limit = 0.5 * tolerance / (b - a).abs();
+        if f_best == 0.0 || limit > 0.5 {
+            return best;
+        }
+        let (xi, phi) = ((a - b) / (c - b), (fa - fb) / (fc - fb));
+        let trusted = phi * phi < xi && (1.0 - phi).powi(2) < 1.0 - xi;
+        t = if trusted {
+            fa / (fb - fa) * (fc / (fb - fc))
+                + (c - a) / (b - a) * (fa / (fc - fa)) * (fb / (fc - fb))
+        } else {
+            0.5
+        };
+        t = t.clamp(limit, 1.0 - limit);
+    }
+}
+
+/// The smallest whole number in `(lower, upper]` that `reaches`, or `lower` if it does.
+fn discrete(reaches: impl Fn(f64) -> bool, mut lower: f64, mut upper: f64) -> f64 {
+    if reaches(lower) {
+        return lower;
+    }
+    // Beyond 2^53 neighbours have no number between them.
+    loop {
+        let middle = (0.5 * (lower + upper)).floor();
+        if middle <= lower || middle >= upper {
+            return upper;
+        }
+        if reaches(middle) {
+            upper = middle;
+        } else {
+            lower = middle;
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Values drawn from predictive distributions, by seed.
+
+use blitz_noise::layout::VALUES;
+use blitz_noise::{NoiseKey, PhiloxRng};
+use rand_core::Rng;
+
+use super::categorical::CategoricalMixture;
+use super::equal::Mixture;
+use crate::distribution::Distribution;
+
+/// The generator of one value: samples and predictions don't share one, so any of them can be drawn alone.
+fn rng(seed: u64, sample: usize, prediction: usize) -> PhiloxRng {
+    NoiseKey::new(seed ^ VALUES, sample as u64, prediction as u32).rng()
+}
+
+/// Uniform over `0 .. n`, up to n/2⁶⁴.
+fn index_below(n: usize, rng: &mut PhiloxRng) -> usize {
+    ((u128::from(rng.next_u64()) * n as u128) >> 64) as usize
+}
+
+/// Uniform over [0, 1), in steps of 2⁻⁵³.
+fn uniform(rng: &mut PhiloxRng) -> f64 {
+    (rng.next_u64() >> 11) as f64 / 2f64.powi(53)
+}
+
+impl<C: Distribution> Mixture<C> {
+    /// `count` samples of every prediction: `samples[i]` has one value for each example and target, from a draw chosen at
+    /// random and its noise. Sample `i` of `seed` is the same however many there are.
+    ///
+    /// Targets are sampled independently of each other, given the predictions.
+    ///
+    /// # Panics
+    ///
+    /// Panics with more than 2³² predictions.
+    pub fn sample(&self, count: usize, seed: u64) -> Vec<Vec<f64>> {
+        check(self.len());
+        let one = |sample| {
+            let predictions = self.components().enumerate();
+            let value = |(i, components): (usize, &[C])| {
+                let rng = &mut rng(seed, sample, i);
+                components[index_below(components.len(), rng)].sample(rng)
+            };
+            predictions.map(value).collect()
+        };
+        (0..count).map(one).collect()
+    }
+}
+
+impl CategoricalMixture {
+    /// `count` samples of every prediction: `samples[i]` has one class for each example. Sample `i` of `seed` is the same
+    /// however many there are.
+    ///
+    /// # Panics
+    ///
+    /// Panics with more than 2³² predictions.
+    pub fn sample(&self, count: usize, seed: u64) -> Vec<Vec<usize>> {
+        check(self.len());
+        let class = |sample, example| {
+            let row = self.row(example);
+            let total: f64 = row.iter().map(|ln_p| ln_p.exp()).sum();
+            // Rounding may leave the probabilities a little below one.
+            let mut left = uniform(&mut rng(seed, sample, example)) * total;
+            let mut last = 0;
+            for (class, ln_p) in row.iter().enumerate() {
+                let p = ln_p.exp();
+                if p > 0.0 {
+                    last = class;
+                    left -= p;
+                    if left < 0.0 {
+                        break;
+                    }
+                }
+            }
+            last
+        };
+        let one = |sample| {
+            (0..self.len())
+                .map(|example| class(sample, example))
+                .collect()
+        };
+        (0..count).map(one).collect()
+    }
+}
+
+fn check(predictions: usize) {
+    assert!(
+        u32::try_from(predictions).is_ok(),
+        "samples are made of at most 2^32 predictions, got {predictions}"
+    );
+}

@@ -1,0 +1,54 @@
+//! How good predictions are: scores, calibration errors and the like, as functions of a whole evaluation.
+//!
+//! | question | function | best |
+//! |---|---|---|
+//! | is the answer right? | [`accuracy`], [`rmse`] | 1, 0 |
+//! | how likely was what happened? | [`categorical_nll`], [`normal_nll`] | low |
+//! | how far is the distribution from what happened? | [`brier_score`], [`normal_crps`], [`normal_mixture_crps`], [`sample_crps`] | 0 |
+//! | do probabilities mean what they say? | [`expected_calibration_error`], [`adaptive_calibration_error`], [`classwise_calibration_error`], [`brier_decomposition`] | 0 |
+//! | do intervals hold what they promise, and how wide are they? | [`interval_coverage`], [`sharpness`], [`interval_score`] | the level, low, low |
+//! | does confidence order the errors? | [`risk_coverage_curve`], [`aurc`], [`excess_aurc`] | low, 0 |
+//! | does uncertainty find inputs from elsewhere? | [`ood_auroc`], [`ood_aupr_in`], [`ood_aupr_out`], [`ood_fpr95`] | 1, 1, 1, 0 |
+//!
+//! Every function panics on input it cannot score, naming the value, and has a `try_` twin that returns a
+//! [`InputError`](crate::InputError) for input that comes from users or files. None depends on the order of the examples.
+
+mod accuracy;
+mod brier;
+mod calibration_error;
+mod crps;
+mod interval;
+mod nll;
+mod out_of_distribution;
+mod rmse;
+mod selective;
+
+pub use accuracy::{accuracy, try_accuracy};
+pub use brier::{
+    BrierDecomposition, binned_brier_decomposition, brier_decomposition, brier_score,
+    try_binned_brier_decomposition, try_brier_decomposition, try_brier_score,
+};
+pub use calibration_error::{
+    ReliabilityBin, adaptive_calibration_error, classwise_calibration_error, equal_mass_bins,
+    expected_calibration_error, reliability_bins, try_adaptive_calibration_error,
+    try_classwise_calibration_error, try_equal_mass_bins, try_expected_calibration_error,
+    try_reliability_bins,
+};
+pub use crps::{
+    fair_sample_crps, normal_crps, normal_mixture_crps, sample_crps, try_fair_sample_crps,
+    try_normal_crps, try_normal_mixture_crps, try_sample_crps,
+};
+pub use interval::{
+    interval_coverage, interval_score, sharpness, try_interval_coverage, try_interval_score,
+    try_sharpness,
+};
+pub use nll::{categorical_nll, normal_nll, try_categorical_nll, try_normal_nll};
+pub use out_of_distribution::{
+    ood_aupr_in, ood_aupr_out, ood_auroc, ood_fpr95, try_ood_aupr_in, try_ood_aupr_out,
+    try_ood_auroc, try_ood_fpr95,
+};
+pub use rmse::{rmse, try_rmse};
+pub use selective::{
+    RiskAtCoverage, aurc, excess_aurc, risk_coverage_curve, try_aurc, try_excess_aurc,
+    try_risk_coverage_curve,
+};

@@ -1,0 +1,326 @@
+//! Calibrators: against SciPy's optimum and scikit-learn (see `calibration_reference.py`), and what theory says of them.
+
+use blitz_predict::InputError;
+use blitz_predict::blitz_noise::NoiseKey;
+use blitz_predict::calibration::*;
+use proptest::prelude::*;
+
+use crate::{calibration_reference as reference, standard_errors_off};
+
+const CLASSES: usize = 3;
+
+fn assert_close(got: &[f64], expected: &[f64], tolerance: f64) {
+    assert_eq!(got.len(), expected.len());
+    for (i, (got, expected)) in got.iter().zip(expected).enumerate() {
+        let error = (got - expected).abs();
+        assert!(error < tolerance, "{i}: {got} for {expected}");
+    }
+}
+
+#[test]
+fn the_temperature_is_scipys() {
+    let fit = TemperatureScaling::fit(&reference::LOGITS, CLASSES, &reference::LABELS);
+    assert_close(&[fit.temperature], &[reference::TEMPERATURE], 1e-10);
+    let p = fit.apply(&reference::LOGITS[..12], CLASSES);
+    assert_close(&p, &reference::SCALED, 1e-12);
+}
+
+#[test]
+fn the_scales_and_offsets_are_scipys() {
+    let fit = VectorScaling::fit(&reference::LOGITS, CLASSES, &reference::LABELS);
+    // BFGS stops at a gradient of 1e-6 at worst.
+    assert_close(&fit.scale, &reference::SCALE, 1e-6);
+    assert_close(&fit.offset, &reference::OFFSET, 1e-6);
+    assert!(fit.offset.iter().sum::<f64>().abs() < 1e-12);
+}
+
+#[test]
+fn the_optimum_of_vector_scaling_gives_each_class_its_frequency() {
+    // The gradient by the offsets, which vanishes there: the probabilities of a class sum to its labels.
+    let fit = VectorScaling::fit(&reference::LOGITS, CLASSES, &reference::LABELS);
+    let p = fit.apply(&reference::LOGITS);
+    for class in 0..CLASSES {
+        let expected: f64 = p.iter().skip(class).step_by(CLASSES).sum();
+        let labels = reference::LABELS.iter().filter(|label| **label == class);
+        let count = labels.count() as f64;
+        assert!((expected - count).abs() < 1e-9, "{expected} for {count}");
+    }
+}
+
+#[test]
+fn temperature_one_is_a_fixed_point_of_calibrated_logits() {
+    // Frequencies that are the probabilities exactly.
+    let logits = [[3f64.ln(), 0.0].repeat(4), [0.0, 4f64.ln()].repeat(5)].concat();
+    let labels = [0, 0, 1, 0, 1, 1, 0, 1, 1];
+    let fit = TemperatureScaling::fit(&logits, 2, &labels);
+    assert!((fit.temperature - 1.0).abs() < 1e-12, "{fit:?}");
+    // And what a fit has scaled needs no more.
+    let fit = TemperatureScaling::fit(&reference::LOGITS, CLASSES, &reference::LABELS);
+    let scaled = fit.scale(&reference::LOGITS);
+    let again = TemperatureScaling::fit(&scaled, CLASSES, &reference::LABELS);
+    assert!((again.temperature - 1.0).abs() < 1e-9, "{again:?}");
+}
+
+#[test]
+fn labels_drawn_from_the_logits_have_temperature_one_within_its_standard_error() {
+    let n = 5000;
+    let noise = NoiseKey::new(8, 0, 0);
+    let mut logits = Vec::new();
+    let mut labels = Vec::new();
+    let mut information = 0.0;
+    for i in 0..n {
+        let z: Vec<f64> = (0..3)
+            .map(|c| 2.0 * f64::from(noise.standard_normal_at(6 * i + c)))
+            .collect();
+        // A label by the largest of logits and Gumbel noise.
+        let gumbel = |c: usize| {
+            let uniform = normal_cdf(f64::from(noise.standard_normal_at(6 * i + 3 + c as u64)));
+            z[c] - (-uniform.ln()).ln()
+        };
+        let label = (1..3).fold(0, |best, c| if gumbel(c) > gumbel(best) { c } else { best });
+        let weights: Vec<f64> = z.iter().map(|z| z.exp()).collect();
+        let sum: f64 = weights.iter().sum();
+        let moment = |k: i32| {
+            z.iter()
+                .zip(&weights)
+                .map(|(z, w)| w / sum * z.powi(k))
+                .sum::<f64>()
+        };
+        information += moment(2) - moment(1).powi(2);
+        logits.extend(z);
+        labels.push(label);
+    }
+    let fit = TemperatureScaling::fit(&logits, 3, &labels);
+    // The Fisher information of 1/T at T = 1 is the sum of the logits' variances.
+    let k = (1.0 / fit.temperature - 1.0) * information.sqrt();
+    assert!(k.abs() < 5.0, "{fit:?}, {k:.1} standard errors off");
+}
+
+/// By Abramowitz & Stegun 7.1.26, to 1e-7: enough to draw labels.
+fn normal_cdf(z: f64) -> f64 {
+    let t = 1.0 / (1.0 + 0.327_591_1 * z.abs() / 2f64.sqrt());
+    let series = t
+        * (0.254_829_592
+            + t * (-0.284_496_736
+                + t * (1.421_413_741 + t * (-1.453_152_027 + t * 1.061_405_429))));
+    let tail = 0.5 * series * (-0.5 * z * z).exp();
+    if z > 0.0 { 1.0 - tail } else { tail }
+}
+
+#[test]
+fn an_offset_of_a_row_changes_no_temperature_however_large() {
+    let shifted: Vec<f64> = reference::LOGITS
+        .chunks(CLASSES)
+        .enumerate()
+        .flat_map(|(i, row)| row.iter().map(move |z| z + 1e6 * i as f64))
+        .collect();
+    let fit = TemperatureScaling::fit(&shifted, CLASSES, &reference::LABELS);
+    // The logits themselves lose digits at 6e7.
+    assert_close(&[fit.temperature], &[reference::TEMPERATURE], 1e-6);
+}
+
+#[test]
+fn logits_with_no_finite_temperature_are_refused_and_say_why() {
+    let reason = |result: Result<_, InputError>| match result.map(|_: TemperatureScaling| ()) {
+        Err(InputError::NoOptimum { reason }) => reason,
+        other => panic!("{other:?}"),
+    };
+    let separated = TemperatureScaling::try_fit(&[1.0, 0.0, 0.0, 2.0], 2, &[0, 1]);
+    assert!(reason(separated).contains("the colder the better"));
+    let wrong = TemperatureScaling::try_fit(&[1.0, 0.0, 0.0, 2.0], 2, &[1, 0]);
+    assert!(reason(wrong).contains("no better than chance"));
+}
+
+#[test]
+fn vector_scaling_without_a_finite_optimum_is_refused() {
+    let refused = |logits: &[f64], labels: &[usize]| {
+        let result = VectorScaling::try_fit(logits, 2, labels);
+        assert!(
+            matches!(result, Err(InputError::NoOptimum { .. })),
+            "{result:?}"
+        );
+    };
+    // Separable by an offset, though not by the largest logit.
+    refused(&[2.0, 0.0, 1.5, 0.0, 1.0, 0.0, 0.5, 0.0], &[0, 0, 1, 1]);
+    refused(&[1.0, 0.0, 2.0, 0.0, 0.0, 3.0], &[0, 0, 0]);
+}
+
+#[test]
+fn isotonic_regression_is_scikit_learns_where_points_tie() {
+    let fit = IsotonicRegression::fit(&reference::ISOTONIC_X, &reference::ISOTONIC_Y);
+    let got = fit.apply(&reference::ISOTONIC_GRID);
+    assert_close(&got, &reference::ISOTONIC_FIT, 1e-12);
+    let fit = IsotonicClasses::fit(&reference::PROBABILITIES, CLASSES, &reference::LABELS);
+    let got = fit.apply(&reference::PROBABILITIES);
+    assert_close(&got, &reference::ISOTONIC_CLASSES, 1e-12);
+}
+
+#[test]
+fn classes_that_all_become_impossible_are_taken_for_equal() {
+    // Each class happened at 0.6, and never at 0.4 or below.
+    let p = [0.6, 0.4, 0.0, 0.0, 0.6, 0.4, 0.4, 0.0, 0.6];
+    let fit = IsotonicClasses::fit(&p, 3, &[0, 1, 2]);
+    let third = 1.0 / 3.0;
+    assert_eq!(fit.apply(&[third; 3]), [third; 3]);
+    assert_eq!(fit.apply(&p[..3]), [1.0, 0.0, 0.0]);
+}
+
+#[test]
+fn recalibrated_distributions_are_scikit_learns() {
+    let fit = QuantileRecalibration::fit(&reference::PIT);
+    let tenths: Vec<f64> = (0..=10).map(|i| f64::from(i) / 10.0).collect();
+    assert_close(&fit.apply(&tenths), &reference::RECALIBRATED, 1e-12);
+    assert_close(&[fit.quantile(0.9)], &[reference::RECALIBRATED_90], 1e-9);
+    for p in [0.01, 0.3, 0.5, 0.97] {
+        assert_close(&fit.apply(&[fit.quantile(p)]), &[p], 1e-12);
+    }
+}
+
+#[test]
+fn uniform_values_need_no_recalibration_on_average() {
+    // The k-th of n uniform values is k/(n + 1) on average, and so then is each quantile.
+    let noise = NoiseKey::new(3, 0, 0);
+    let (n, repetitions) = (19, 2000);
+    let mut quantiles = [Vec::new(), Vec::new(), Vec::new()];
+    for r in 0..repetitions {
+        let pit: Vec<f64> = (0..n)
+            .map(|i| normal_cdf(f64::from(noise.standard_normal_at(r * n + i))))
+            .collect();
+        let fit = QuantileRecalibration::fit(&pit);
+        for (list, p) in quantiles.iter_mut().zip([0.05, 0.33, 0.95]) {
+            list.push(fit.quantile(p));
+        }
+    }
+    for (list, p) in quantiles.iter().zip([0.05, 0.33, 0.95]) {
+        let k = standard_errors_off(list, p);
+        assert!(k.abs() < 5.0, "{p}: {k:.1} standard errors off");
+    }
+}
+
+#[test]
+fn calibrators_come_back_from_json() {
+    fn back<T: serde::Serialize + serde::de::DeserializeOwned>(fit: &T) -> T {
+        serde_json::from_str(&serde_json::to_string(fit).unwrap()).unwrap()
+    }
+    let (logits, labels) = (&reference::LOGITS, &reference::LABELS);
+    let fit = TemperatureScaling::fit(logits, CLASSES, labels);
+    assert_close(
+        &back(&fit).apply(logits, CLASSES),
+        &fit.apply(logits, CLASSES),
+        1e-14,
+    );
+    let fit = VectorScaling::fit(logits, CLASSES, labels);
+    assert_close(&back(&fit).apply(logits), &fit.apply(logits), 1e-14);
+    let fit = IsotonicClasses::fit(&reference::PROBABILITIES, CLASSES, labels);
+    let p = &reference::PROBABILITIES;
+    assert_close(&back(&fit).apply(p), &fit.apply(p), 1e-12);
+    let fit = QuantileRecalibration::fit(&reference::PIT);
+    assert_close(&[back(&fit).quantile(0.9)], &[fit.quantile(0.9)], 1e-14);
+}
+
+#[test]
+fn points_that_no_fit_has_are_refused_from_json() {
+    let read = |json: &str| serde_json::from_str::<IsotonicRegression>(json);
+    assert!(read(r#"{"x":[0.0,1.0],"y":[0.0,0.5]}"#).is_ok());
+    for (json, expected) in [
+        (r#"{"x":[],"y":[]}"#, "at least one point"),
+        (r#"{"x":[0.0,1.0],"y":[0.0]}"#, "as many y, got 1"),
+        (
+            r#"{"x":[1.0,0.0],"y":[0.0,1.0]}"#,
+            "x 1 must be above the one before, got 0",
+        ),
+        (
+            r#"{"x":[0.0,1.0],"y":[0.5,0.0]}"#,
+            "y 1 must be not below the one before, got 0",
+        ),
+    ] {
+        let message = read(json).unwrap_err().to_string();
+        assert!(message.contains(expected), "{message:?} for {expected:?}");
+    }
+}
+
+#[test]
+fn calibrators_name_the_value_they_cannot_use() {
+    let errors: Vec<(InputError, &str)> = vec![
+        (
+            TemperatureScaling::try_fit(&[1.0, f64::NAN], 2, &[0]).unwrap_err(),
+            "logit 1 must be finite, got NaN",
+        ),
+        (
+            TemperatureScaling::try_fit(&[1.0, 2.0], 2, &[3]).unwrap_err(),
+            "there is no class 3 among 2",
+        ),
+        (
+            TemperatureScaling { temperature: 1.0 }
+                .try_apply(&[1.0; 3], 2)
+                .unwrap_err(),
+            "3 values are no whole number of rows of 2",
+        ),
+        (
+            VectorScaling::try_fit(&[], 2, &[]).unwrap_err(),
+            "at least one example, got 0",
+        ),
+        (
+            IsotonicRegression::try_fit(&[], &[]).unwrap_err(),
+            "at least one point, got 0",
+        ),
+        (
+            IsotonicRegression::try_fit(&[0.0], &[f64::INFINITY]).unwrap_err(),
+            "y 0 must be finite, got inf",
+        ),
+        (
+            IsotonicRegression::try_fit_event(&[1.2], &[true]).unwrap_err(),
+            "probability 0 must be inside [0, 1], got 1.2",
+        ),
+        (
+            IsotonicClasses::try_fit(&[0.5, 0.6], 2, &[0]).unwrap_err(),
+            "must sum to 1, got 1.1",
+        ),
+        (
+            QuantileRecalibration::try_fit(&[-0.1]).unwrap_err(),
+            "PIT value 0 must be inside [0, 1], got -0.1",
+        ),
+        (
+            QuantileRecalibration::fit(&[0.5])
+                .try_quantile(1.0)
+                .unwrap_err(),
+            "must be inside (0, 1), got 1",
+        ),
+    ];
+    for (error, expected) in errors {
+        let message = error.to_string();
+        assert!(message.contains(expected), "{message:?} for {expected:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn isotonic_fits_never_fall_and_are_their_own_fit(points in prop::collection::vec((0..20i32, -10..10i32), 1..60)) {
+        let x: Vec<f64> = points.iter().map(|(x, _)| f64::from(*x)).collect();
+        let y: Vec<f64> = points.iter().map(|(_, y)| f64::from(*y)).collect();
+        let fit = IsotonicRegression::fit(&x, &y);
+        let grid: Vec<f64> = (-10..210).map(|i| f64::from(i) / 10.0).collect();
+        let values = fit.apply(&grid);
+        prop_assert!(values.is_sorted());
+        let fitted = fit.apply(&x);
+        let again = IsotonicRegression::fit(&x, &fitted).apply(&x);
+        for (once, twice) in fitted.iter().zip(&again) {
+            prop_assert!((once - twice).abs() < 1e-12);
+        }
+        // Pooling keeps the sum.
+        prop_assert!((fitted.iter().sum::<f64>() - y.iter().sum::<f64>()).abs() < 1e-9);
+    }
+
+    #[test]
+    fn recalibration_rises_from_zero_to_one(pit in prop::collection::vec(0.0..=1.0f64, 1..60)) {
+        let fit = QuantileRecalibration::fit(&pit);
+        let grid: Vec<f64> = (0..=100).map(|i| f64::from(i) / 100.0).collect();
+        let values = fit.apply(&grid);
+        prop_assert!(values.is_sorted());
+        prop_assert!(values.iter().all(|p| (0.0..=1.0).contains(p)));
+        let (lower, upper) = fit.interval(0.9);
+        prop_assert!(lower <= upper);
+    }
+}

@@ -1,0 +1,326 @@
+//! Conformal prediction: against the code of Angelopoulos & Bates' tutorial (see `calibration_reference.py`), and the
+//! coverage it promises.
+
+use blitz_predict::blitz_noise::NoiseKey;
+use blitz_predict::calibration::*;
+use blitz_predict::{InputError, Interval};
+
+use crate::{calibration_reference as reference, standard_errors_off};
+
+fn intervals(lower: &[f64], upper: &[f64]) -> Vec<Interval> {
+    let ends = lower.iter().zip(upper);
+    ends.map(|(lower, upper)| Interval {
+        lower: *lower,
+        upper: *upper,
+    })
+    .collect()
+}
+
+#[test]
+fn radius_factor_and_correction_are_the_tutorials() {
+    let (mean, std, y) = (&reference::MEAN, &reference::STD, &reference::TARGET);
+    let own = intervals(&reference::LOWER, &reference::UPPER);
+    for (level, radius, factor, correction) in [
+        (
+            0.8,
+            reference::RADIUS_80,
+            reference::FACTOR_80,
+            reference::CORRECTION_80,
+        ),
+        (
+            0.9,
+            reference::RADIUS_90,
+            reference::FACTOR_90,
+            reference::CORRECTION_90,
+        ),
+    ] {
+        assert_eq!(SplitConformal::fit(mean, y, level).radius, radius);
+        assert_eq!(
+            NormalizedSplitConformal::fit(mean, std, y, level).factor,
+            factor
+        );
+        assert_eq!(
+            ConformalQuantiles::fit(&own, y, level).correction,
+            correction
+        );
+    }
+}
+
+#[test]
+fn sets_are_the_tutorials() {
+    let (p, labels) = (&reference::PROBABILITIES, &reference::LABELS);
+    let aps = AdaptiveSetsConfig::new(0.7);
+    let raps = aps.with_penalty(0.1, 1);
+    for (config, threshold, expected) in [
+        (aps, reference::APS_THRESHOLD, &reference::APS_SETS),
+        (raps, reference::RAPS_THRESHOLD, &reference::RAPS_SETS),
+    ] {
+        let fit = config.fit(p, 3, labels);
+        assert!((fit.threshold - threshold).abs() < 1e-12, "{fit:?}");
+        let bits = |set: Vec<usize>| set.into_iter().map(|class| 1 << class).sum::<usize>();
+        let sets: Vec<usize> = fit.apply(p).into_iter().map(bits).collect();
+        assert_eq!(sets, expected);
+    }
+}
+
+#[test]
+fn the_quantile_is_the_one_of_a_finite_sample() {
+    let scores = |n: u32| (1..=n).rev().map(f64::from).collect::<Vec<_>>();
+    // ⌈(n + 1) level⌉, also where the product is whole in numbers but not in floats: 0.55 · 100, 0.7 · 10.
+    for (n, level, expected) in [
+        (99, 0.55, 55.0),
+        (9, 0.7, 7.0),
+        (19, 0.95, 19.0),
+        (20, 0.95, 20.0),
+        (10, 0.5, 6.0),
+        (1, 0.5, 1.0),
+    ] {
+        assert_eq!(
+            conformal_quantile(&scores(n), level),
+            expected,
+            "{n} {level}"
+        );
+    }
+}
+
+#[test]
+fn too_few_examples_for_a_level_are_refused_with_the_number_it_needs() {
+    for (level, needed) in [(0.9, 9), (0.95, 19), (0.99, 99), (0.5, 1), (0.8, 4)] {
+        let scores = vec![1.0; needed - 1];
+        let error = InputError::TooFewExamples {
+            level,
+            needed,
+            got: needed - 1,
+        };
+        assert_eq!(try_conformal_quantile(&scores, level), Err(error));
+        assert_eq!(try_conformal_quantile(&vec![1.0; needed], level), Ok(1.0));
+    }
+    let error = SplitConformal::try_fit(&[0.0; 8], &[0.0; 8], 0.9).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("needs at least 9 calibration examples, got 8"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_correction_that_turns_an_interval_inside_out_leaves_its_middle() {
+    let conformal = ConformalQuantiles {
+        correction: -1.0,
+        level: 0.5,
+    };
+    let own = intervals(&[0.0, 0.0], &[1.0, 4.0]);
+    assert_eq!(conformal.apply(&own), intervals(&[0.5, 1.0], &[0.5, 3.0]));
+}
+
+#[test]
+fn a_wrong_setting_or_input_is_named() {
+    let p = [0.5, 0.5].repeat(20);
+    let labels = [0; 20];
+    let message = |result: Result<AdaptiveSets, InputError>| result.unwrap_err().to_string();
+    let negative = AdaptiveSetsConfig::new(0.9)
+        .with_penalty(-1.0, 0)
+        .try_fit(&p, 2, &labels);
+    assert!(message(negative).contains("a penalty must be finite and not negative, got -1"));
+    let percent = AdaptiveSetsConfig::new(90.0).try_fit(&p, 2, &labels);
+    assert!(message(percent).contains("a level must be inside (0, 1), got 90"));
+    let label = AdaptiveSetsConfig::new(0.9).try_fit(&p, 2, &[7; 20]);
+    assert!(message(label).contains("there is no class 7 among 2"));
+    let crossed = ConformalQuantiles::try_fit(&intervals(&[1.0], &[0.0]), &[0.0], 0.5);
+    assert!(crossed.unwrap_err().to_string().contains("got [1, 0]"));
+    let all =
+        ConformalQuantiles::try_fit(&intervals(&[-f64::INFINITY], &[f64::INFINITY]), &[0.0], 0.5);
+    assert!(
+        all.unwrap_err()
+            .to_string()
+            .contains("distance from the interval 0 must be finite, got -inf")
+    );
+    let std = NormalizedSplitConformal::try_fit(&[0.0], &[0.0], &[1.0], 0.5).unwrap_err();
+    assert!(
+        std.to_string()
+            .contains("deviation 0 must be positive and finite, got 0")
+    );
+}
+
+/// A regression whose noise grows, and a model that gets mean and deviation wrong.
+struct Regression {
+    mean: Vec<f64>,
+    std: Vec<f64>,
+    target: Vec<f64>,
+}
+
+impl Regression {
+    fn new(repetition: u64, n: usize) -> Self {
+        let noise = NoiseKey::new(21, repetition, 0);
+        let normal = |i: usize| f64::from(noise.standard_normal_at(i as u64));
+        let x: Vec<f64> = (0..n).map(|i| normal(2 * i)).collect();
+        let noisy = |(i, x): (usize, &f64)| x + (0.3 + x.abs()) * normal(2 * i + 1);
+        Self {
+            mean: x.iter().map(|x| 0.7 * x + 0.2).collect(),
+            std: x.iter().map(|x| 0.5 + 0.3 * x.abs()).collect(),
+            target: x.iter().enumerate().map(noisy).collect(),
+        }
+    }
+
+    fn own_intervals(&self) -> Vec<Interval> {
+        let ends = |k: f64| -> Vec<f64> {
+            let pairs = self.mean.iter().zip(&self.std);
+            pairs.map(|(m, s)| m + k * s).collect()
+        };
+        intervals(&ends(-0.8), &ends(1.2))
+    }
+
+    /// The examples up to `n`, and those after.
+    fn split(mut self, n: usize) -> (Self, Self) {
+        let rest = Self {
+            mean: self.mean.split_off(n),
+            std: self.std.split_off(n),
+            target: self.target.split_off(n),
+        };
+        (self, rest)
+    }
+}
+
+const REPETITIONS: u64 = 1500;
+const CALIBRATION: usize = 30;
+const TEST: usize = 20;
+
+/// Coverage is `⌈(n + 1) level⌉/(n + 1)` exactly where scores don't tie, over many calibration sets; these are independent, the
+/// tests of one are not.
+fn assert_covers(level: f64, coverage: impl Fn(Regression, Regression) -> Vec<Interval>) {
+    let shares: Vec<f64> = (0..REPETITIONS)
+        .map(|repetition| {
+            let (calibration, test) =
+                Regression::new(repetition, CALIBRATION + TEST).split(CALIBRATION);
+            let target = test.target.clone();
+            let intervals = coverage(calibration, test);
+            blitz_predict::score::interval_coverage(&intervals, &target)
+        })
+        .collect();
+    let n = CALIBRATION as f64 + 1.0;
+    let k = standard_errors_off(&shares, (n * level).ceil() / n);
+    assert!(k.abs() < 5.0, "{level}: {k:.1} standard errors off");
+}
+
+#[test]
+fn split_conformal_intervals_cover_at_their_level() {
+    for level in [0.5, 0.8, 0.95] {
+        assert_covers(level, |calibration, test| {
+            SplitConformal::fit(&calibration.mean, &calibration.target, level).apply(&test.mean)
+        });
+        assert_covers(level, |calibration, test| {
+            NormalizedSplitConformal::fit(
+                &calibration.mean,
+                &calibration.std,
+                &calibration.target,
+                level,
+            )
+            .apply(&test.mean, &test.std)
+        });
+    }
+}
+
+#[test]
+fn conformalized_quantiles_cover_at_their_level() {
+    // At 0.5 the model's own intervals are too wide and move in.
+    for level in [0.5, 0.8, 0.95] {
+        assert_covers(level, |calibration, test| {
+            ConformalQuantiles::fit(&calibration.own_intervals(), &calibration.target, level)
+                .apply(&test.own_intervals())
+        });
+    }
+}
+
+/// Labels from `softmax(z)`, for a model that believes `softmax(2 z + offset)`.
+fn classes(repetition: u64, n: usize) -> (Vec<f64>, Vec<usize>) {
+    const CLASSES: usize = 5;
+    let noise = NoiseKey::new(22, repetition, 0);
+    let (mut p, mut labels) = (Vec::new(), Vec::new());
+    for i in 0..n {
+        let at = |k: usize| f64::from(noise.standard_normal_at((i * 2 * CLASSES + k) as u64));
+        let z: Vec<f64> = (0..CLASSES).map(at).collect();
+        // Another choice than by Gumbel noise, as far as coverage goes: any distribution will do.
+        let noisy = |c: usize| z[c] + at(CLASSES + c);
+        labels.push((1..CLASSES).fold(0, |best, c| if noisy(c) > noisy(best) { c } else { best }));
+        let weights: Vec<f64> = z
+            .iter()
+            .enumerate()
+            .map(|(c, z)| (2.0 * z + 0.3 * c as f64).exp())
+            .collect();
+        let sum: f64 = weights.iter().sum();
+        p.extend(weights.iter().map(|w| w / sum));
+    }
+    (p, labels)
+}
+
+/// The share of labels in their sets, and the mean size, for each repetition.
+fn coverage_and_size(config: impl Fn(u64) -> AdaptiveSetsConfig) -> (Vec<f64>, Vec<f64>) {
+    let mut coverage = Vec::new();
+    let mut size = Vec::new();
+    for repetition in 0..REPETITIONS {
+        let (p, labels) = classes(repetition, CALIBRATION + TEST);
+        let (calibration, test) = p.split_at(5 * CALIBRATION);
+        let fit = config(repetition).fit(calibration, 5, &labels[..CALIBRATION]);
+        let sets = fit.apply(test);
+        let pairs = sets.iter().zip(&labels[CALIBRATION..]);
+        let covered = pairs.filter(|(set, label)| set.contains(label)).count();
+        coverage.push(covered as f64 / TEST as f64);
+        size.push(sets.iter().map(Vec::len).sum::<usize>() as f64 / TEST as f64);
+    }
+    (coverage, size)
+}
+
+#[test]
+fn adaptive_sets_cover_at_their_level_and_randomized_ones_no_more() {
+    for level in [0.6, 0.9] {
+        for penalty in [0.0, 0.2] {
+            let config = AdaptiveSetsConfig::new(level).with_penalty(penalty, 1);
+            let n = CALIBRATION as f64 + 1.0;
+            let exact = (n * level).ceil() / n;
+            // The score of the last class is a sum that ties, so there may be more, not less.
+            let (coverage, size) = coverage_and_size(|_| config);
+            let k = standard_errors_off(&coverage, exact);
+            assert!(k > -5.0, "{config:?}: {k:.1} standard errors off");
+            let (coverage, randomized_size) = coverage_and_size(|seed| config.with_seed(seed));
+            let k = standard_errors_off(&coverage, exact);
+            assert!(
+                k.abs() < 5.0,
+                "{config:?} randomized: {k:.1} standard errors off"
+            );
+            let mean = |list: &[f64]| list.iter().sum::<f64>() / list.len() as f64;
+            assert!(mean(&randomized_size) < mean(&size));
+        }
+    }
+}
+
+#[test]
+fn randomized_sets_follow_from_the_seed() {
+    let (p, labels) = classes(0, 100);
+    let config = AdaptiveSetsConfig::new(0.8);
+    let sets = |seed| config.with_seed(seed).fit(&p, 5, &labels).apply(&p);
+    assert_eq!(sets(1), sets(1));
+    assert_ne!(sets(1), sets(2));
+}
+
+#[test]
+fn fitted_intervals_and_sets_come_back_from_json() {
+    let (p, labels) = classes(0, 100);
+    let fit = AdaptiveSetsConfig::new(0.8)
+        .with_seed(u64::MAX)
+        .with_penalty(0.125, 2)
+        .fit(&p, 5, &labels);
+    let back: AdaptiveSets = serde_json::from_str(&serde_json::to_string(&fit).unwrap()).unwrap();
+    assert_eq!(back.config, fit.config);
+    assert!((back.threshold - fit.threshold).abs() < 1e-14);
+    let fit = ConformalQuantiles {
+        correction: -0.25,
+        level: 0.5,
+    };
+    let json = serde_json::to_string(&fit).unwrap();
+    assert_eq!(json, r#"{"correction":-0.25,"level":0.5}"#);
+    assert_eq!(
+        serde_json::from_str::<ConformalQuantiles>(&json).unwrap(),
+        fit
+    );
+}

@@ -1,0 +1,27 @@
+//! Tests of the public surface, in one binary. Names are claims.
+
+mod calibration;
+// Data may look like a constant of mathematics.
+#[allow(clippy::approx_constant)]
+#[rustfmt::skip]
+mod calibration_reference;
+mod categorical_mixture;
+mod conformal;
+mod distributions;
+mod mixtures;
+mod normal_mixture;
+#[cfg(feature = "plot")]
+mod plot;
+#[allow(clippy::approx_constant)]
+#[rustfmt::skip]
+mod score_reference;
+mod score_theory;
+mod scores;
+
+/// How many standard errors the mean of independent values lies above `expected`.
+fn standard_errors_off(values: &[f64], expected: f64) -> f64 {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    (mean - expected) / (variance / n).sqrt()
+}

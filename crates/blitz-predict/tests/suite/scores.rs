@@ -1,0 +1,309 @@
+//! The metrics as functions: against scikit-learn, properscoring, MAPIE and enumeration (see `score_reference.py`), and
+//! the input they refuse.
+
+use blitz_predict::score::*;
+use blitz_predict::{InputError, Interval};
+
+use crate::score_reference as reference;
+
+const CLASSES: usize = 4;
+
+fn assert_close(got: f64, expected: f64, what: &str) {
+    let error = (got - expected).abs();
+    let allowed = 1e-12 * expected.abs().max(1.0);
+    assert!(error < allowed, "{what}: {got} for {expected}");
+}
+
+fn intervals() -> Vec<Interval> {
+    let ends = reference::LOWER.iter().zip(&reference::UPPER);
+    ends.map(|(lower, upper)| Interval {
+        lower: *lower,
+        upper: *upper,
+    })
+    .collect()
+}
+
+#[test]
+fn scores_of_classes_agree_with_scikit_learn() {
+    let (p, labels) = (&reference::PROBABILITIES, &reference::LABELS);
+    let nll = categorical_nll(p, CLASSES, labels);
+    assert_close(nll, reference::CATEGORICAL_NLL, "nll");
+    let accuracy = accuracy(p, CLASSES, labels);
+    assert_close(accuracy, reference::ACCURACY, "accuracy");
+    assert_close(brier_score(p, CLASSES, labels), reference::BRIER, "Brier");
+}
+
+#[test]
+fn brier_score_is_reliability_less_resolution_plus_uncertainty() {
+    let (p, labels) = (&reference::PROBABILITIES, &reference::LABELS);
+    let parts = brier_decomposition(p, CLASSES, labels);
+    assert_close(parts.reliability, reference::RELIABILITY, "reliability");
+    assert_close(parts.resolution, reference::RESOLUTION, "resolution");
+    assert_close(parts.uncertainty, reference::UNCERTAINTY, "uncertainty");
+    assert_eq!(parts.within_bins, 0.0);
+    assert_close(parts.score(), reference::BRIER, "sum of the parts");
+
+    let parts = binned_brier_decomposition(p, CLASSES, labels, 7);
+    let [reliability, resolution, within_bins] = reference::BINNED_PARTS;
+    assert_close(parts.reliability, reliability, "reliability of bins");
+    assert_close(parts.resolution, resolution, "resolution of bins");
+    assert_close(parts.within_bins, within_bins, "within bins");
+    assert_close(parts.score(), reference::BRIER, "sum of the parts of bins");
+}
+
+#[test]
+fn calibration_errors_agree_with_numpy_where_confidences_tie() {
+    let (confidence, correct) = (&reference::CONFIDENCE, &reference::CORRECT);
+    let ece = expected_calibration_error(confidence, correct, 7);
+    assert_close(ece, reference::ECE, "equal width");
+    let adaptive = adaptive_calibration_error(confidence, correct, 7);
+    assert_close(adaptive, reference::ADAPTIVE_ECE, "equal mass");
+    let (p, labels) = (&reference::PROBABILITIES, &reference::LABELS);
+    let classwise = classwise_calibration_error(p, CLASSES, labels, 7);
+    assert_close(classwise, reference::CLASSWISE_ECE, "class by class");
+}
+
+#[test]
+fn bins_of_equal_mass_hold_as_many_each_and_never_part_a_tie() {
+    let confidence: Vec<f64> = (0..12).map(|i| f64::from((5 * i) % 12) / 12.0).collect();
+    let counts = |confidence: &[f64]| -> Vec<usize> {
+        let bins = equal_mass_bins(confidence, &[true; 12], 4);
+        bins.iter().map(|bin| bin.count).collect()
+    };
+    assert_eq!(counts(&confidence), [3, 3, 3, 3]);
+    assert_eq!(counts(&[1.0; 12]), [0, 0, 12, 0]);
+}
+
+#[test]
+fn scores_of_distributions_agree_with_properscoring_and_quadrature() {
+    let (mean, std, y) = (&reference::MEAN, &reference::STD, &reference::TARGET);
+    assert_close(normal_nll(mean, std, y), reference::NORMAL_NLL, "nll");
+    assert_close(rmse(mean, y), reference::RMSE, "rmse");
+    // As far as the error function goes: statrs' is off by up to 5e-11 from Python's, and here multiplied by a distance.
+    let normal = normal_crps(mean, std, y);
+    let error = (normal - reference::NORMAL_CRPS).abs();
+    assert!(error < 1e-10, "{normal} for {}", reference::NORMAL_CRPS);
+    let (means, stds) = (&reference::MIXTURE_MEANS, &reference::MIXTURE_STDS);
+    let mixture = normal_mixture_crps(means, stds, 3, &reference::NEAR_TARGET);
+    let error = (mixture - reference::MIXTURE_CRPS).abs();
+    assert!(error < 1e-10, "{mixture} for {}", reference::MIXTURE_CRPS);
+    let samples = &reference::SAMPLES;
+    let crps = sample_crps(samples, 9, y);
+    assert_close(crps, reference::SAMPLE_CRPS, "samples");
+    let fair = fair_sample_crps(samples, 9, y);
+    assert_close(fair, reference::FAIR_CRPS, "samples, fair");
+}
+
+#[test]
+fn scores_of_intervals_agree_with_mapie() {
+    let (intervals, y) = (intervals(), &reference::TARGET);
+    let coverage = interval_coverage(&intervals, y);
+    assert_close(coverage, reference::COVERAGE, "coverage");
+    assert_close(sharpness(&intervals), reference::SHARPNESS, "sharpness");
+    let score = interval_score(&intervals, y, 0.8);
+    assert_close(score, reference::INTERVAL_SCORE, "score");
+}
+
+#[test]
+fn risk_at_coverage_is_the_mean_over_every_order_of_the_ties() {
+    let (confidence, loss) = (&reference::SURE, &reference::LOSS);
+    let curve = risk_coverage_curve(confidence, loss);
+    for (k, (point, expected)) in curve.iter().zip(&reference::RISKS).enumerate() {
+        assert_close(point.risk, *expected, "risk");
+        assert_close(point.coverage, (k + 1) as f64 / 9.0, "coverage");
+    }
+    assert_eq!(curve.len(), 9);
+    assert_close(aurc(confidence, loss), reference::AURC, "area");
+    let excess = excess_aurc(confidence, loss);
+    assert_close(excess, reference::EXCESS_AURC, "excess");
+}
+
+#[test]
+fn detection_agrees_with_scikit_learn_where_scores_tie() {
+    let (inside, outside) = (&reference::INSIDE, &reference::OUTSIDE);
+    assert_close(ood_auroc(inside, outside), reference::AUROC, "AUROC");
+    assert_close(ood_aupr_out(inside, outside), reference::AUPR_OUT, "out");
+    assert_close(ood_aupr_in(inside, outside), reference::AUPR_IN, "in");
+    assert_close(ood_fpr95(inside, outside), reference::FPR95, "FPR95");
+}
+
+#[test]
+fn a_label_of_probability_zero_scores_infinity_and_no_error() {
+    assert_eq!(categorical_nll(&[1.0, 0.0], 2, &[1]), f64::INFINITY);
+}
+
+#[test]
+fn crps_of_samples_keeps_its_digits_far_from_zero() {
+    // The same draws and target, moved by 2^40: each is exact, their sum of products with the ranks would not be.
+    let far = 2f64.powi(40);
+    let samples = [3.0, -1.0, 0.5, 2.25];
+    let moved = samples.map(|x| x + far);
+    let (near, far) = (
+        sample_crps(&samples, 4, &[0.75]),
+        sample_crps(&moved, 4, &[far + 0.75]),
+    );
+    assert_eq!(near, far);
+}
+
+#[test]
+fn every_function_names_the_value_it_cannot_score() {
+    let nan = f64::NAN;
+    let crossed = Interval {
+        lower: 2.0,
+        upper: 1.0,
+    };
+    let errors: Vec<(Result<f64, InputError>, &str)> = vec![
+        (try_accuracy(&[], 2, &[]), "at least one example, got 0"),
+        (
+            try_accuracy(&[0.5, 0.5], 0, &[0]),
+            "at least one class, got 0",
+        ),
+        (
+            try_accuracy(&[0.5, 0.5, 1.0], 2, &[0]),
+            "3 values are no whole number of rows of 2",
+        ),
+        (
+            try_accuracy(&[0.5, 0.5], 2, &[0, 1]),
+            "1 predictions need as many labels, got 2",
+        ),
+        (
+            try_accuracy(&[0.5, 0.5], 2, &[2]),
+            "example 0: there is no class 2 among 2",
+        ),
+        (
+            try_categorical_nll(&[0.5, 0.5, 0.5, 0.6], 2, &[0, 0]),
+            "of example 1 must sum to 1, got 1.1",
+        ),
+        (
+            try_categorical_nll(&[1.5, -0.5], 2, &[0]),
+            "probability 0 must be inside [0, 1], got 1.5",
+        ),
+        (
+            try_brier_score(&[nan, 0.5], 2, &[0]),
+            "probability 0 must be inside [0, 1], got NaN",
+        ),
+        (
+            try_brier_decomposition(&[0.5, 0.5], 2, &[5]).map(|parts| parts.score()),
+            "no class 5 among 2",
+        ),
+        (
+            try_binned_brier_decomposition(&[0.5, 0.5], 2, &[0], 0).map(|parts| parts.score()),
+            "bins must be at least 1, got 0",
+        ),
+        (
+            try_normal_nll(&[0.0], &[-1.0], &[0.0]),
+            "deviation 0 must be positive and finite, got -1",
+        ),
+        (
+            try_normal_nll(&[0.0], &[1.0, 1.0], &[0.0]),
+            "1 means need as many deviations, got 2",
+        ),
+        (
+            try_rmse(&[0.0, 1.0], &[0.0, nan]),
+            "target 1 must be finite, got NaN",
+        ),
+        (try_rmse(&[], &[]), "at least one prediction, got 0"),
+        (
+            try_normal_crps(&[f64::INFINITY], &[1.0], &[0.0]),
+            "mean 0 must be finite, got inf",
+        ),
+        (
+            try_normal_mixture_crps(&[0.0; 3], &[1.0; 3], 2, &[0.0]),
+            "3 values are no whole number of rows of 2",
+        ),
+        (
+            try_normal_mixture_crps(&[0.0; 2], &[1.0, 0.0], 2, &[0.0]),
+            "deviation 1 must be positive and finite, got 0",
+        ),
+        (
+            try_sample_crps(&[1.0, nan], 2, &[0.0]),
+            "sample 1 must be finite, got NaN",
+        ),
+        (
+            try_sample_crps(&[], 0, &[0.0]),
+            "at least one draw or component, got 0",
+        ),
+        (
+            try_fair_sample_crps(&[1.0], 1, &[0.0]),
+            "number of draws must be at least 2, got 1",
+        ),
+        (
+            try_expected_calibration_error(&[], &[], 5),
+            "at least one prediction, got 0",
+        ),
+        (
+            try_expected_calibration_error(&[0.5], &[true], 0),
+            "bins must be at least 1, got 0",
+        ),
+        (
+            try_adaptive_calibration_error(&[0.5], &[], 5),
+            "1 confidences need as many outcomes, got 0",
+        ),
+        (
+            try_adaptive_calibration_error(&[-0.5], &[true], 5),
+            "confidence 0 must be inside [0, 1], got -0.5",
+        ),
+        (
+            try_classwise_calibration_error(&[0.9, 0.2], 2, &[0], 5),
+            "must sum to 1, got 1.1",
+        ),
+        (
+            try_interval_coverage(&[crossed], &[0.0]),
+            "interval 0 must have lower <= upper, got [2, 1]",
+        ),
+        (
+            try_interval_coverage(&[], &[]),
+            "at least one prediction, got 0",
+        ),
+        (try_sharpness(&[]), "at least one interval, got 0"),
+        (try_sharpness(&[crossed]), "got [2, 1]"),
+        (
+            try_interval_score(&[crossed], &[0.0], 95.0),
+            "a level must be inside (0, 1), got 95",
+        ),
+        (
+            try_aurc(&[nan], &[0.0]),
+            "confidence 0 must be a number, got NaN",
+        ),
+        (
+            try_aurc(&[0.5], &[-1.0]),
+            "loss 0 must be finite and not negative, got -1",
+        ),
+        (
+            try_excess_aurc(&[0.5, 0.5], &[1.0]),
+            "2 confidences need as many losses, got 1",
+        ),
+        (
+            try_ood_auroc(&[], &[1.0]),
+            "at least one inside score, got 0",
+        ),
+        (
+            try_ood_aupr_out(&[1.0], &[]),
+            "at least one outside score, got 0",
+        ),
+        (
+            try_ood_aupr_in(&[1.0, nan], &[1.0]),
+            "inside score 1 must be a number, got NaN",
+        ),
+        (
+            try_ood_fpr95(&[1.0], &[nan]),
+            "outside score 0 must be a number, got NaN",
+        ),
+    ];
+    for (result, expected) in errors {
+        let message = result.expect_err(expected).to_string();
+        assert!(message.contains(expected), "{message:?} for {expected:?}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "of example 0 must sum to 1, got 0.8")]
+fn probabilities_that_do_not_sum_to_one_panic_in_the_plain_function() {
+    brier_score(&[0.4, 0.4], 2, &[0]);
+}
+
+#[test]
+#[should_panic(expected = "deviation 1 must be positive and finite, got -2")]
+fn a_negative_deviation_panics_in_the_plain_function() {
+    normal_crps(&[0.0, 0.0], &[1.0, -2.0], &[0.0, 0.0]);
+}
