@@ -27,10 +27,9 @@ pub mod calibration;
 mod check;
 mod elbo;
 mod error;
-#[cfg(feature = "train")]
-pub mod laplace;
 mod learner;
 mod likelihood;
+mod methods;
 pub mod metric;
 mod optim;
 #[cfg(feature = "plot")]
@@ -38,7 +37,7 @@ pub mod plot;
 mod predict;
 #[cfg(feature = "train")]
 mod renderer;
-mod swag;
+mod update;
 
 pub use blitz_layers::{self, blitz_core};
 pub use elbo::{BetaSchedule, Elbo, ElboConfig, ElboLoss, Step};
@@ -59,18 +58,21 @@ pub use likelihood::{
     PoissonLikelihood, PoissonLikelihoodConfig, RegressionEvaluation, StudentTLikelihood,
     StudentTLikelihoodConfig, WithExposure,
 };
+pub use methods::ensemble::Ensemble;
+pub use methods::ivon::{Ivon, IvonConfig, IvonPosterior};
+#[cfg(feature = "train")]
+pub use methods::laplace;
+pub use methods::sgld::{Chain, ChainConfig, Sgld, SgldConfig, SgldState};
+pub use methods::swag::{Swag, SwagConfig, SwagError};
 #[cfg(feature = "train")]
 pub use metric::{
     BrierMetric, ClassProbabilitiesInput, CoverageInput, CoverageMetric, EceMetric, KlInput,
     KlMetric, NllInput, NllMetric, RmseInput, RmseMetric,
 };
 pub use metric::{ReliabilityBin, expected_calibration_error, reliability_bins};
-pub use optim::{
-    Chain, ChainConfig, FusedAdam, FusedAdamConfig, Ivon, IvonConfig, IvonPosterior, Sgld,
-    SgldConfig, SgldState,
-};
+pub use optim::{FusedAdam, FusedAdamConfig};
 pub use predict::{
-    Bernoulli, CategoricalMixture, Component, Ensemble, Interval, Laplace, LocationScale, Mixture,
+    Bernoulli, CategoricalMixture, Component, Interval, Laplace, LocationScale, Mixture,
     NegativeBinomial, NetworkPosterior, Normal, NormalMixture, Poisson, Predictive, StudentT,
     Support,
 };
@@ -80,7 +82,7 @@ pub use predict::{
 };
 #[cfg(feature = "train")]
 pub use renderer::EpochLines;
-pub use swag::{Swag, SwagConfig, SwagError};
+pub use update::{UpdatedBy, WeightUpdate};
 
 /// What a program that trains and predicts needs: this crate's items and those of the layers.
 pub mod prelude {

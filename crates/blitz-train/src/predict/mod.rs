@@ -22,7 +22,7 @@ pub use component::{
 };
 pub use interval::Interval;
 pub use mixture::Mixture;
-pub use network_posterior::{Ensemble, NetworkPosterior};
+pub use network_posterior::NetworkPosterior;
 pub use normal_mixture::NormalMixture;
 #[cfg(feature = "train")]
 pub use progress::ProgressLine;

@@ -9,6 +9,7 @@ mod classification;
 mod components;
 mod conformal;
 mod conjugate;
+mod draws;
 mod elbo;
 mod fused_adam;
 mod ivon;
@@ -30,6 +31,8 @@ mod scale_out;
 mod sgld;
 mod stream;
 mod swag;
+mod trainings;
+mod updates;
 
 use burn::tensor::Tensor;
 
