@@ -8,7 +8,7 @@
 pub trait NetworkPosterior<N> {
     /// Network `index` of `seed`, counted from 0: the same network for the same numbers, always.
     ///
-    /// Where noise is drawn for it, that is the noise of draw `index` of a *prediction*
-    /// ([`layout::prediction`](blitz_layers::blitz_core::noise::layout::prediction)), so that no training with the same seed has drawn it before.
+    /// If noise is drawn for it, draw it as a *prediction* does
+    /// ([`layout::prediction`](blitz_layers::blitz_core::noise::layout::prediction)): no training with the same seed has drawn that before.
     fn draw_network(&self, seed: u64, index: u64) -> N;
 }
