@@ -8,7 +8,7 @@
 //! |---|---|---|---|
 //! | a draw that a program opens itself | s | as given, below 2⁶² | |
 //! | training step t, a-th loss of the step, sample k | s | `t << 32 \| a << 16 \| k`, t < 2³⁰ | |
-//! | prediction, draw k | s | `1 << 62 \| k` | |
+//! | prediction, draw k; network k of SWAG, of a Laplace approximation, of an ensemble's member | s | `1 << 62 \| k` | |
 //! | validation, sample k | s | `1 << 63 \| k` | |
 //! | in a draw: the n-th weight of the model | | | `n` < 2²⁹ |
 //! | in a draw: the n-th layer that is random itself | | | `1 << 29 \| n` |

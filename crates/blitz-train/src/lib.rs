@@ -10,7 +10,8 @@
 //! - [`metric`]: proper scores, calibration errors, intervals, selective prediction and out-of-distribution detection, as
 //!   functions; [`NllMetric`], [`KlMetric`], [`RmseMetric`], [`CoverageMetric`], [`BrierMetric`], [`EceMetric`] for Burn's
 //!   dashboard; [`EpochLines`] for a log.
-//! - [`Ivon`], [`Sgld`] with [`Chain`], [`Swag`], [`Ensemble`]: other ways to draws of a network.
+//! - [`Ivon`], [`Sgld`] with [`Chain`], [`Swag`], [`Ensemble`]: other ways to draws of a network; [`NetworkPosterior`] and [`WeightUpdate`] for one
+//!   of your own.
 //! - `laplace` (with `train`): normal posteriors of the last layer or of all weights of a network trained without one.
 //! - `plot` (a feature): bands, intervals, reliability, risk–coverage, posteriors, training curves, as PNG and SVG.
 //! - [`calibration`] after training: temperature and vector scaling, isotonic regression, conformal intervals and sets.
@@ -27,10 +28,9 @@
 
 mod elbo;
 mod error;
-#[cfg(feature = "train")]
-pub mod laplace;
 mod learner;
 mod likelihood;
+mod methods;
 pub mod metric;
 mod optim;
 #[cfg(feature = "plot")]
@@ -38,7 +38,7 @@ pub mod plot;
 mod predict;
 #[cfg(feature = "train")]
 mod renderer;
-mod swag;
+mod update;
 
 pub use blitz_layers::{self, blitz_core};
 pub use blitz_predict::{self, InputError, MixtureError, calibration};
@@ -60,18 +60,21 @@ pub use likelihood::{
     PoissonLikelihood, PoissonLikelihoodConfig, RegressionEvaluation, StudentTLikelihood,
     StudentTLikelihoodConfig, WithExposure,
 };
+pub use methods::ensemble::Ensemble;
+pub use methods::ivon::{Ivon, IvonConfig, IvonPosterior};
+#[cfg(feature = "train")]
+pub use methods::laplace;
+pub use methods::sgld::{Chain, ChainConfig, Sgld, SgldConfig, SgldState};
+pub use methods::swag::{Swag, SwagConfig, SwagError};
 #[cfg(feature = "train")]
 pub use metric::{
     BrierMetric, ClassProbabilitiesInput, CoverageInput, CoverageMetric, EceMetric, KlInput,
     KlMetric, NllInput, NllMetric, RmseInput, RmseMetric,
 };
 pub use metric::{ReliabilityBin, expected_calibration_error, reliability_bins};
-pub use optim::{
-    Chain, ChainConfig, FusedAdam, FusedAdamConfig, Ivon, IvonConfig, IvonPosterior, Sgld,
-    SgldConfig, SgldState,
-};
+pub use optim::{FusedAdam, FusedAdamConfig};
 pub use predict::{
-    Bernoulli, CategoricalMixture, Distribution, Ensemble, Interval, Laplace, LocationScale,
+    Bernoulli, CategoricalMixture, Distribution, Interval, Laplace, LocationScale,
     Mixture, NegativeBinomial, NetworkPosterior, Normal, NormalMixture, Poisson, Predictive,
     StudentT, Support,
 };
@@ -81,7 +84,7 @@ pub use predict::{
 };
 #[cfg(feature = "train")]
 pub use renderer::EpochLines;
-pub use swag::{Swag, SwagConfig, SwagError};
+pub use update::{UpdatedBy, WeightUpdate};
 
 /// What a program that trains and predicts needs: this crate's items and those of the layers.
 pub mod prelude {

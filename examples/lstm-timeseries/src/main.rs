@@ -37,9 +37,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// The share of the windows, the last ones, that is held out.
 const TEST_SHARE: f64 = 0.2;
 
-/// The predictive draws are not those of any training step.
-const PREDICTION_SEED: u64 = 0x626c_6974_7a00_0003;
-
 /// The network with its likelihood.
 type Model = ElboModel<Forecaster, GaussianLikelihood>;
 
@@ -89,7 +86,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         .predict(
             batch.inputs,
             cli.training.predict_samples,
-            cli.training.seed ^ PREDICTION_SEED,
+            cli.training.seed,
         )
         .rescale(&[scale.step_mean], &[scale.step_std]);
 

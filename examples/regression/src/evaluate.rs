@@ -11,9 +11,6 @@ use crate::report::Row;
 use crate::train::Model;
 use example_support::tabular::{Split, Table};
 
-/// The predictive draws are not those of any training step.
-const PREDICTION_SEED: u64 = 0x626c_6974_7a00_0001;
-
 /// The test rows and how the predictions fared on them.
 pub struct Evaluation {
     /// Every test row with its prediction.
@@ -36,7 +33,7 @@ impl Evaluation {
     ) -> Result<Self, RunError> {
         let batch = RowBatcher.batch(items(config, table, &split.test), device);
         let predictive = model
-            .try_predict(batch.inputs, samples, config.elbo.seed ^ PREDICTION_SEED)
+            .try_predict(batch.inputs, samples, config.elbo.seed)
             .map_err(|error| match error {
                 PredictError::Mixture(MixtureError::NonFinite { example, what, .. }) => {
                     let row = split.test[example];

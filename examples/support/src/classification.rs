@@ -32,8 +32,8 @@ pub type Model<N> = ElboModel<N, CategoricalLikelihood>;
 /// Rows that a prediction takes at a time.
 const PREDICTED_AT_ONCE: usize = 500;
 
-/// The predictive draws are not those of any training step.
-const PREDICTION_SEED: u64 = 0x626c_6974_7a00_0002;
+/// The seed of the draws of [`predictor`].
+const SEED: u64 = 0x626c_6974_7a00_0002;
 
 /// Images to train on and images to test on.
 #[derive(Debug, Clone)]
@@ -168,7 +168,7 @@ fn loader(
     builder.build(InMemDataset::new((0..images.len()).collect()))
 }
 
-/// What `network` predicts for the test images, from draws `0 .. samples` of one seed.
+/// What `network` predicts for the test images, from `samples` draws of one seed.
 ///
 /// Give it a network without autodiff, as `valid()` returns it.
 pub fn predict<N: Classifier>(
@@ -186,7 +186,7 @@ pub fn predict<N: Classifier>(
         .map(|chunk| batcher.batch(chunk.to_vec(), device).inputs)
         .collect();
     // A draw makes its weights once, for all images.
-    let outputs = predict_draws(network, samples, seed ^ PREDICTION_SEED, |network| {
+    let outputs = predict_draws(network, samples, seed, |network| {
         let logits = batches.iter().map(|images| network.forward(images.clone()));
         Tensor::cat(logits.collect(), 0)
     });
@@ -215,7 +215,7 @@ pub fn predictor<N: Classifier>(
 ) -> Predictor<N, CategoricalLikelihood> {
     let likelihood = CategoricalLikelihoodConfig::new(data.classes.len()).init();
     PredictorConfig::new(samples)
-        .with_seed(PREDICTION_SEED)
+        .with_seed(SEED)
         .init_with(posterior, &likelihood)
 }
 

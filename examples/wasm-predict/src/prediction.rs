@@ -1,5 +1,6 @@
 //! What both sides compute, to be compared.
 
+use blitz_train::blitz_core::noise::layout;
 use blitz_train::prelude::*;
 use burn::module::Module;
 use burn::store::{ModuleRecord, RecordError};
@@ -42,7 +43,7 @@ pub fn predict(record: Vec<u8>) -> Result<Vec<Prediction>, RecordError> {
     let x = || Tensor::<1>::from_floats(inputs().as_slice(), &device).unsqueeze_dim::<2>(1);
     let first = model
         .network
-        .with_draw(SEED, 0, |network| network.forward(x()));
+        .with_draw(SEED, layout::prediction(0), |network| network.forward(x()));
     let first: Vec<f32> = first
         .into_data()
         .try_into_vec()

@@ -4,10 +4,11 @@ mod beta;
 
 pub use beta::BetaSchedule;
 
+use blitz_layers::blitz_core::noise::layout;
 use blitz_layers::blitz_core::{BayesianModule, KlEstimator, KlTerm};
 use burn::config::Config;
 use burn::module::Module;
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 
 use crate::error::ConfigError;
 
@@ -125,19 +126,16 @@ impl Step {
     }
 
     /// The draw of the step's Monte Carlo sample `sample`: no two samples of a training share one.
-    fn draw(self, sample: usize) -> u64 {
-        assert!(self.index < 1 << 31, "step {} is beyond 2^31", self.index);
-        (self.index << 32) | (u64::from(self.accumulated) << 16) | sample as u64
+    fn draw(self, sample: u16) -> u64 {
+        layout::training(self.index, self.accumulated, sample)
     }
 }
-
-/// The draws of validation are kept apart from those of all training steps.
-const VALIDATION_DRAWS: u64 = 1 << 63;
 
 /// The negative evidence lower bound per example.
 ///
 /// `loss = 1/S Σ_s 1/B Σ_i −ln p(y_i | x_i, w_s) + β_t KL(q ‖ p) / N`, in nats, with S draws `w_s ~ q`, a batch of B
-/// examples and a data set of N. The average over draws is taken over losses, never over outputs.
+/// examples and a data set of N. The average over draws is taken over losses, never over outputs. The loss is put together in `f32`
+/// at least, whatever the network computes in.
 ///
 /// A training loop without the Learner:
 ///
@@ -225,7 +223,7 @@ impl Elbo {
             model,
             self.config.validation_samples,
             self.config.beta.settled(),
-            |sample| VALIDATION_DRAWS | sample as u64,
+            |sample| layout::validation(sample.into()),
             nll,
         )
     }
@@ -235,12 +233,12 @@ impl Elbo {
         model: &M,
         samples: usize,
         beta: f64,
-        draw: impl Fn(usize) -> u64,
+        draw: impl Fn(u16) -> u64,
         mut nll: impl FnMut(&M) -> Tensor<1>,
     ) -> ElboLoss {
         let mut nlls = Vec::with_capacity(samples);
         let mut kl = None;
-        for sample in 0..samples {
+        for sample in 0..samples as u16 {
             let guard = model.draw(self.config.seed, draw(sample));
             // One KL serves all draws, as far as it is the same in all of them.
             let _draw = match kl {
@@ -252,7 +250,7 @@ impl Elbo {
                 per_example.dims()[0] > 0,
                 "the negative log likelihood of a batch is empty: the batch has no examples"
             );
-            nlls.push(per_example.mean());
+            nlls.push(widened(per_example).mean());
             match &mut kl {
                 None => kl = Some(KlOverDraws::at_first_draw(model)),
                 Some(kl) => kl.add_draw(model),
@@ -299,22 +297,39 @@ impl KlOverDraws {
         }
     }
 
-    /// The loss, `nll + weight · KL`, and the mean KL, on the device of `nll`.
+    /// The loss, `nll + weight · KL`, and the mean KL, on the device of `nll` and in its type.
     fn add_to(self, nll: &Tensor<1>, weight: f64) -> (Tensor<1>, Tensor<1>) {
-        let device = nll.device();
-        let sampled = (!self.sampled.is_empty()).then(|| mean(self.sampled).to_device(&device));
-        let loss = KlTerm::add_to(nll.clone(), self.closed_form.clone(), weight);
-        let loss = match &sampled {
-            Some(sampled) => loss + sampled.clone().mul_scalar(weight),
-            None => loss,
-        };
-        let closed_form = KlTerm::total(self.closed_form).map(|kl| kl.to_device(&device));
+        let (device, dtype) = (nll.device(), nll.dtype());
+        let alike = |kl: Tensor<1>| kl.to_device(&device).cast(dtype);
+        let values = self.closed_form.iter().map(|term| term.value.clone());
+        let closed_form = values.map(alike).reduce(|sum, kl| sum + kl);
+        let sampled = (!self.sampled.is_empty()).then(|| alike(mean(self.sampled)));
+
+        // A link to the draw holds for a value as it is; one of another type is cast and goes its own way.
+        let (linked, others): (Vec<_>, Vec<_>) = self
+            .closed_form
+            .into_iter()
+            .partition(|term| term.value.dtype() == dtype);
+        let others = others.into_iter().map(|term| alike(term.value));
+        let loss = KlTerm::add_to(nll.clone(), linked, weight);
+        let loss = others
+            .chain(sampled.clone())
+            .fold(loss, |loss, kl| loss + kl.mul_scalar(weight));
+
         let kl = match (closed_form, sampled) {
             (Some(closed_form), Some(sampled)) => closed_form + sampled,
             (Some(kl), None) | (None, Some(kl)) => kl,
             (None, None) => nll.zeros_like(),
         };
         (loss, kl)
+    }
+}
+
+/// The same values in `f32` if they have less: a sum over a data set overflows `f16`, and a mean in it has three digits.
+pub(crate) fn widened<const D: usize>(values: Tensor<D>) -> Tensor<D> {
+    match values.dtype() {
+        DType::F16 | DType::BF16 | DType::Flex32 => values.cast(DType::F32),
+        _ => values,
     }
 }
 

@@ -1,16 +1,14 @@
 //! Running a training to its end, or to a clear error.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-
 use burn::tensor::Device;
 use burn::train::{
-    ExecutionStrategy, Interrupter, Interruption, Learner, LearnerModel, LearningResult,
-    SupervisedTraining, TrainingStrategy,
+    ExecutionStrategy, Interruption, Learner, LearnerModel, LearningResult, SupervisedTraining,
+    TrainingStrategy,
 };
 
-use super::{ElboModel, Network, Settings};
-use crate::error::{FitError, NonFiniteLoss};
+use super::training::Training;
+use super::{ElboModel, Network};
+use crate::error::FitError;
 use crate::likelihood::Likelihood;
 
 /// A training that ran to its last epoch, or was asked to stop.
@@ -27,6 +25,12 @@ pub struct Fitted<M> {
 /// Beyond `SupervisedTraining::launch` it stops the training in order when the loss stops being finite, before the
 /// weights or a checkpoint are touched, and turns what the result reports into a typed error. What was saved
 /// before stays.
+///
+/// Each call is a training of its own: two of them from clones of one model, one after the other or at the same time, end in the same weights to the bit.
+///
+/// # Panics
+///
+/// Panics if a weight is trained by a [`WeightUpdate`](crate::WeightUpdate) that the model was not given.
 pub fn fit<N, L>(
     training: SupervisedTraining<ElboModel<N, L>>,
     learner: Learner<ElboModel<N, L>>,
@@ -71,7 +75,7 @@ where
 ///
 /// # Panics
 ///
-/// Panics if a distributed data-parallel strategy lists a device twice: its workers share nothing that could tell them apart.
+/// Panics if a distributed data-parallel strategy lists a device twice: its workers share nothing that could tell them apart. And as [`fit`].
 pub fn fit_on<N, L>(
     training: SupervisedTraining<ElboModel<N, L>>,
     learner: Learner<ElboModel<N, L>>,
@@ -106,98 +110,25 @@ where
     L: Likelihood<Output = N::Output>,
     ElboModel<N, L>: LearnerModel,
 {
-    // These are shared by all copies of the model, those inside the learner included.
-    let Settings {
-        turns,
-        workers,
-        guard,
-        ..
-    } = learner.model().settings;
-    turns.restart();
-    workers.install(devices);
-    guard.install(training.interrupter());
+    let model = learner.model();
+    model.updates.check(&model);
+    let run = Training::launch(devices, training.interrupter());
+    let learner = run.join(learner);
     let LearningResult {
-        model,
+        mut model,
         renderer,
         interrupted,
         error,
     } = training.launch(learner);
     drop(renderer);
 
-    if let Some(non_finite) = guard.take() {
+    if let Some(non_finite) = run.stopped_by() {
         return Err(non_finite.into());
     }
     if let Some(error) = error {
         return Err(FitError::Training(error));
     }
+    // What is trained next with this model is another training.
+    model.training = Training::default();
     Ok(Fitted { model, interrupted })
-}
-
-/// Stops the training at a loss that is not finite.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Guard {
-    shared: Arc<Shared>,
-}
-
-#[derive(Default)]
-struct Shared {
-    largest_batch: AtomicU64,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    interrupter: Option<Interrupter>,
-    stopped_by: Option<NonFiniteLoss>,
-}
-
-impl std::fmt::Debug for Shared {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").finish_non_exhaustive()
-    }
-}
-
-impl Guard {
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        let state = self.shared.state.lock();
-        state.unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-
-    fn install(&self, interrupter: Interrupter) {
-        *self.state() = State {
-            interrupter: Some(interrupter),
-            stopped_by: None,
-        };
-    }
-
-    fn take(&self) -> Option<NonFiniteLoss> {
-        std::mem::take(&mut *self.state()).stopped_by
-    }
-
-    pub(super) fn saw_batch(&self, examples: usize) {
-        let largest = &self.shared.largest_batch;
-        largest.fetch_max(examples as u64, Ordering::Relaxed);
-    }
-
-    /// The epoch, counted from 1, of the step with `steps` before it, for a worker with `examples` an epoch.
-    pub(super) fn epoch(&self, steps: u64, examples: usize) -> u64 {
-        let batch = self.shared.largest_batch.load(Ordering::Relaxed).max(1);
-        let steps_per_epoch = (examples as u64).div_ceil(batch);
-        steps / steps_per_epoch + 1
-    }
-
-    /// # Panics
-    ///
-    /// Panics with the message if nobody installed an interrupter: better than to train on with NaN.
-    pub(super) fn stop(&self, loss: NonFiniteLoss) {
-        let mut state = self.state();
-        match &state.interrupter {
-            Some(interrupter) => interrupter.stop(Some(&loss.to_string())),
-            None => {
-                drop(state);
-                panic!("{loss}");
-            }
-        }
-        state.stopped_by.get_or_insert(loss);
-    }
 }

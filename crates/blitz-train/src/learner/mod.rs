@@ -10,6 +10,8 @@ mod output;
 #[cfg(feature = "train")]
 mod steps;
 #[cfg(feature = "train")]
+mod training;
+#[cfg(feature = "train")]
 mod workers;
 
 #[cfg(feature = "train")]
@@ -18,12 +20,15 @@ pub use fit::{Fitted, fit, fit_on};
 pub use output::ElboOutput;
 
 use blitz_layers::blitz_core::BayesianModule;
+use blitz_layers::blitz_core::noise::layout;
 use burn::module::{Module, ModuleDisplay, Param};
 use burn::tensor::{Int, Tensor};
 
 use crate::elbo::Elbo;
 use crate::error::PredictError;
 use crate::likelihood::Likelihood;
+#[cfg(feature = "train")]
+use crate::update::{Updates, WeightUpdate};
 
 /// What the training needs to know of a network: how to run it.
 ///
@@ -108,19 +113,13 @@ pub struct ElboModel<N: Network, L: Likelihood> {
     /// The number of optimizer steps made, saved with the weights.
     steps: Param<Tensor<1, Int>>,
     #[module(skip)]
-    settings: Settings,
-}
-
-/// What a training adds to a model that is not part of its record.
-#[derive(Debug, Clone)]
-struct Settings {
     elbo: Elbo,
     #[cfg(feature = "train")]
-    turns: workers::Turns,
+    #[module(skip)]
+    updates: Updates<Self>,
     #[cfg(feature = "train")]
-    workers: workers::Workers,
-    #[cfg(feature = "train")]
-    guard: fit::Guard,
+    #[module(skip)]
+    training: training::Training,
 }
 
 impl<N: Network, L: Likelihood> ElboModel<N, L> {
@@ -135,21 +134,28 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
                 burn::module::ParamId::new(),
                 Tensor::zeros([1], &device.without_autodiff()),
             ),
-            settings: Settings {
-                elbo,
-                #[cfg(feature = "train")]
-                turns: Default::default(),
-                #[cfg(feature = "train")]
-                workers: Default::default(),
-                #[cfg(feature = "train")]
-                guard: Default::default(),
-            },
+            elbo,
+            #[cfg(feature = "train")]
+            updates: Updates::default(),
+            #[cfg(feature = "train")]
+            training: training::Training::default(),
         }
+    }
+
+    /// The same model, some of whose weights `update` trains in the place of the optimizer, for instance `with_update(Ivon)`.
+    ///
+    /// It stays with the model through `valid()`, `train()`, `fork` and clones, and is no part of its record. Several updates step in the order in which
+    /// they were given.
+    #[cfg(feature = "train")]
+    #[must_use]
+    pub fn with_update(mut self, update: impl WeightUpdate) -> Self {
+        self.updates.push(update);
+        self
     }
 
     /// The objective.
     pub fn elbo(&self) -> &Elbo {
-        &self.settings.elbo
+        &self.elbo
     }
 
     /// The number of optimizer steps made.
@@ -162,10 +168,10 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
         self.clone().save_file(path)
     }
 
-    /// The predictive distribution of `inputs` from draws `0 .. samples` of `seed`.
+    /// The predictive distribution of `inputs` from `samples` draws of `seed`, none of which a training with that seed has seen.
     ///
-    /// Draw `i` of the prediction is `self.network.draw(seed, i)`, so any one of them can be made again. Runs without
-    /// autodiff on a model that went through `valid()`, as a finished training's has.
+    /// Draw `i` of the prediction is `self.network.draw(seed, layout::prediction(i))`
+    /// ([`layout`](blitz_layers::blitz_core::noise::layout)), so any one of them can be made again. Runs without autodiff on a model that went through `valid()`, as a finished training's has.
     ///
     /// # Panics
     ///
@@ -203,9 +209,12 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
     }
 }
 
-/// What `f` returns in each of the draws `0 .. samples` of `seed`.
+/// What `f` returns in each of the first `samples` draws of a prediction with `seed`, none of which a training with that seed has seen.
+///
+/// Draw `i` is `model.draw(seed, layout::prediction(i))`.
 ///
 /// ```
+/// use blitz_train::blitz_core::noise::layout;
 /// use blitz_train::prelude::*;
 /// use burn::nn::LinearConfig;
 /// use burn::tensor::{Device, Tensor};
@@ -215,6 +224,8 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
 /// let x = Tensor::<2>::ones([3, 2], &device);
 /// let likelihood = GaussianLikelihoodConfig::new().init(&device);
 /// let outputs = predict_draws(&net, 20, 0, |net| net.forward(x.clone()));
+/// let again = net.with_draw(0, layout::prediction(17), |net| net.forward(x.clone()));
+/// assert_eq!(again.into_data(), outputs[17].to_data());
 /// let predictive = likelihood.predictive(outputs);
 /// assert_eq!(predictive.interval(0.9).len(), 3);
 /// ```
@@ -230,6 +241,6 @@ pub fn predict_draws<M: Module, O>(
 ) -> Vec<O> {
     assert!(samples > 0, "a prediction needs at least one draw, got 0");
     (0..samples as u64)
-        .map(|index| model.with_draw(seed, index, &mut f))
+        .map(|sample| model.with_draw(seed, layout::prediction(sample), &mut f))
         .collect()
 }

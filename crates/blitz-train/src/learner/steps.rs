@@ -1,6 +1,5 @@
 //! How the Learner trains and validates an `ElboModel`.
 
-use blitz_layers::blitz_core::BayesianModule;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
 use burn::tensor::Tensor;
@@ -11,7 +10,6 @@ use super::{Batch, ElboModel, ElboOutput, Network};
 use crate::elbo::{Elbo, ElboLoss};
 use crate::error::NonFiniteLoss;
 use crate::likelihood::Likelihood;
-use crate::optim::{Ivon, IvonPosterior};
 
 impl<N, L> ElboModel<N, L>
 where
@@ -20,15 +18,26 @@ where
 {
     /// Counts an optimizer step: the next loss has draws and a KL weight of its own.
     fn advance(mut self) -> Self {
-        self.settings.turns = Turns::default();
+        self.training.turns = Turns::default();
         self.steps = self.steps.map(|steps| steps.add_scalar(1));
         self
+    }
+
+    /// The number of losses that the gradients of an optimizer step are the sum of.
+    fn losses(&self, no_gradients: bool) -> usize {
+        let losses = self.training.turns.losses();
+        assert!(
+            losses > 0 || no_gradients || self.training.is_launched(),
+            "`step` has computed no loss with this model since its last optimizer step. If clones of it have, their draws are \
+             the same: run a training on several devices with `fit_on`"
+        );
+        losses.max(1)
     }
 
     /// The number of examples that the busiest worker of the training goes through in an epoch.
     fn shard_size(&self) -> usize {
         let examples = self.elbo().config().dataset_size;
-        let workers = self.settings.workers.devices().len().max(1);
+        let workers = self.training.workers().len().max(1);
         // Burn's last worker takes the remainder of the division.
         examples - (workers - 1) * (examples / workers)
     }
@@ -48,7 +57,7 @@ where
             nlls.push(nll.clone().without_autodiff());
             nll
         };
-        let loss = estimate(&self.settings.elbo, &self.network, &mut nll);
+        let loss = estimate(&self.elbo, &self.network, &mut nll);
         let evaluation = self.likelihood.evaluate(outputs, batch.targets);
         ElboOutput::new(loss, nlls, evaluation)
     }
@@ -65,24 +74,33 @@ where
     /// # Panics
     ///
     /// Panics if the loss is not finite, unless the training runs through [`fit`](super::fit) or [`fit_on`](super::fit_on), which stop it in order;
-    /// and if the gradients are distributed over devices that `fit_on` was not told of.
+    /// if the gradients are distributed over devices that `fit_on` was not told of, or would go to an update ([`ElboModel::with_update`]);
+    /// and if a weight is trained by an update that the model was not given.
     fn step(&self, batch: Self::Input) -> TrainOutput<Self::Output> {
-        let workers = self.settings.workers.devices();
+        let training = &self.training;
+        training.check_once(|| self.updates.check(self));
         let distributed = is_distributed(&self.network);
         assert!(
-            !distributed || !workers.is_empty(),
+            !distributed || !training.workers().is_empty(),
             "every worker would take the same draws: run a distributed training with `fit_on`"
         );
+        assert!(
+            !distributed || self.updates.is_empty(),
+            "{ONE_DEVICE}, got {:?}",
+            self.updates
+        );
         let device = || self.steps.val().device();
-        let step = self.settings.turns.take(self.steps(), &workers, device);
+        let step = training
+            .turns
+            .take(self.steps(), training.workers(), device);
         let output = self.evaluate(batch, |elbo, network, nll| elbo.loss(network, step, nll));
         let examples = output.examples();
-        self.settings.guard.saw_batch(examples);
+        training.saw_batch(examples);
 
         let loss = output.loss.clone().into_scalar::<f64>();
         if !loss.is_finite() {
-            self.settings.guard.stop(NonFiniteLoss {
-                epoch: self.settings.guard.epoch(step.index, self.shard_size()),
+            training.stop(NonFiniteLoss {
+                epoch: training.epoch(step.index, self.shard_size()),
                 step: step.index + 1,
                 nll: output.nll.clone().into_scalar::<f64>(),
                 kl: output.kl.clone().into_scalar::<f64>(),
@@ -101,18 +119,25 @@ where
         TrainOutput::new(self, grads, output.without_autodiff())
     }
 
+    /// # Panics
+    ///
+    /// Panics if `step` computed no loss of this optimizer step with this model itself, but clones did, unless [`fit_on`](super::fit_on) made them: they would
+    /// all have taken the same draws.
     fn optimize(
         self,
         optimizer: &mut ModuleOptimizer,
         lr: ModuleLearningRate,
         mut grads: GradientsParams,
     ) -> Self {
-        // Burn sums the gradients of accumulated losses; a Hessian has a scale of its own and needs their mean.
-        let losses = self.settings.turns.losses().max(1);
-        let model = Ivon::step_of_sum(lr.clone(), self.advance(), &mut grads, losses);
+        let losses = self.losses(grads.is_empty());
+        let updates = self.updates.clone();
+        let model = updates.update(self.advance(), &mut grads, &lr, losses);
         optimizer.step(lr, model, grads)
     }
 
+    /// # Panics
+    ///
+    /// As `optimize`, and with an update ([`ElboModel::with_update`]).
     fn optimize_multi(
         self,
         optimizer: &mut ModuleOptimizer,
@@ -120,12 +145,17 @@ where
         grads: MultiGradientsParams,
     ) -> Self {
         assert!(
-            self.network.posteriors::<IvonPosterior>().is_empty(),
-            "IVON trains on one device: the sum of several devices' gradients is not that of a mean loss"
+            self.updates.is_empty(),
+            "{ONE_DEVICE}, got {:?}",
+            self.updates
         );
+        self.losses(grads.grads.iter().all(|(grads, _)| grads.is_empty()));
         optimizer.step_multi(lr, self.advance(), grads)
     }
 }
+
+/// The sum of several devices' gradients is not that of a mean loss.
+const ONE_DEVICE: &str = "a model with updates of its own trains on one device";
 
 impl<N, L> InferenceStep for ElboModel<N, L>
 where

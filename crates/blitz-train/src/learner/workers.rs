@@ -9,37 +9,29 @@ use burn::tensor::{Device, Tensor};
 
 use crate::elbo::Step;
 
-/// The devices of the training, one a worker; none if the training has one device. Shared by all copies of a model.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Workers {
-    devices: Arc<Mutex<Arc<[Device]>>>,
-}
-
-impl Workers {
-    pub(super) fn install(&self, devices: Vec<Device>) {
-        let several = devices.len() > 1;
-        *lock(&self.devices) = if several { devices.into() } else { [].into() };
-    }
-
-    pub(super) fn devices(&self) -> Arc<[Device]> {
-        lock(&self.devices).clone()
-    }
-}
-
-/// The losses computed since the last optimizer step, for each worker. Shared by the copies of a model that work on one
-/// step.
-#[derive(Debug, Clone, Default)]
+/// The losses computed since the last optimizer step, for each worker.
+#[derive(Debug, Default)]
 pub(super) struct Turns {
     taken: Arc<Mutex<Vec<u16>>>,
 }
 
 impl Turns {
-    /// Forgets the losses of another training of the same model, whose copies share the counter of its first step.
-    pub(super) fn restart(&self) {
-        lock(&self.taken).clear();
+    /// The same counter, for a model that works on the same step.
+    pub(super) fn shared(&self) -> Self {
+        Self {
+            taken: self.taken.clone(),
+        }
     }
 
-    /// The number of losses whose gradients are summed in the step, in a training on one device.
+    /// A counter of its own that stands where this one does.
+    pub(super) fn copied(&self) -> Self {
+        let taken = lock(&self.taken).clone();
+        Self {
+            taken: Arc::new(Mutex::new(taken)),
+        }
+    }
+
+    /// The number of losses computed in the step, whose gradients Burn sums.
     pub(super) fn losses(&self) -> usize {
         lock(&self.taken)
             .iter()

@@ -11,7 +11,7 @@ pub use blitz_predict::distribution::{
     Support,
 };
 pub use blitz_predict::{CategoricalMixture, Interval, Mixture, NormalMixture, Predictive};
-pub use network_posterior::{Ensemble, NetworkPosterior};
+pub use network_posterior::NetworkPosterior;
 #[cfg(feature = "train")]
 pub use progress::ProgressLine;
 #[cfg(feature = "train")]

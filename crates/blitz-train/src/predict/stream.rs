@@ -1,6 +1,7 @@
 //! Predicting a whole data loader, batch after batch, each from the same draws.
 
 use blitz_layers::blitz_core::BayesianModule;
+use blitz_layers::blitz_core::noise::layout;
 use burn::config::Config;
 use burn::data::dataloader::{DataLoader, Progress};
 
@@ -27,7 +28,7 @@ pub enum DrawnWeights {
 /// | field | default | meaning |
 /// |---|---|---|
 /// | `samples` | | the number of draws S |
-/// | `seed` | 0 | the seed of the draws `0 .. samples` |
+/// | `seed` | 0 | the seed of the draws |
 /// | `weights` | kept | whether a draw's weights are kept between batches |
 #[derive(Config, Debug, PartialEq, Eq)]
 pub struct PredictorConfig {
@@ -59,7 +60,7 @@ impl PredictorConfig {
         let network = network.valid();
         let kept = match self.weights {
             DrawnWeights::Kept => (0..self.samples as u64)
-                .map(|index| network.sample_network(self.seed, index))
+                .map(|sample| network.sample_network(self.seed, layout::prediction(sample)))
                 .collect(),
             DrawnWeights::Redrawn => Vec::new(),
         };
@@ -177,8 +178,9 @@ where
                 // Their weights are definite; a layer that is random itself, such as Monte Carlo dropout, asks for the draw.
                 let networks = (0..).zip(&self.kept);
                 networks
-                    .map(|(index, network)| {
-                        network.with_draw(self.config.seed, index, |network| {
+                    .map(|(sample, network)| {
+                        let draw = layout::prediction(sample);
+                        network.with_draw(self.config.seed, draw, |network| {
                             network.forward(inputs.clone())
                         })
                     })

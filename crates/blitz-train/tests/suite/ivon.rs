@@ -5,9 +5,9 @@ use blitz_train::prelude::*;
 use blitz_train::{IvonPosterior, Predictive};
 use burn::module::{Module, Param};
 use burn::nn::{Linear, LinearConfig};
-use burn::optim::{GradientsParams, SgdConfig};
+use burn::optim::{GradientsParams, MultiGradientsParams, SgdConfig};
 use burn::tensor::{Device, Tensor};
-use burn::train::TrainStep;
+use burn::train::{Learner, SupervisedTraining, TrainStep};
 
 use crate::conjugate::{N, PRIOR, likelihood, problem};
 use crate::values;
@@ -208,7 +208,7 @@ fn the_learner_takes_the_same_steps_also_of_accumulated_losses() {
     let net = Net {
         layer: config().attach(regression(&device)),
     };
-    let model = ElboModel::new(net.clone(), likelihood(&device), elbo.clone());
+    let model = ElboModel::new(net.clone(), likelihood(&device), elbo.clone()).with_update(Ivon);
     let batch = Batch {
         inputs: problem.x.clone(),
         targets: problem.y.clone(),
@@ -256,4 +256,55 @@ fn the_learner_takes_the_same_steps_also_of_accumulated_losses() {
 #[should_panic(expected = "weight_decay must be a positive, finite number, got 0")]
 fn an_improper_prior_is_refused() {
     let _ = IvonConfig::new(10.0).with_weight_decay(0.0).attach(start());
+}
+
+/// A training of IVON that is not given IVON.
+fn without_the_update() -> (
+    ElboModel<Net, GaussianLikelihood>,
+    Batch<Tensor<2>, Tensor<2>>,
+) {
+    let device = Device::flex().autodiff();
+    let problem = problem(&device);
+    let net = Net {
+        layer: config().attach(regression(&device)),
+    };
+    let model = ElboModel::new(net, likelihood(&device), ElboConfig::new(N).init());
+    let batch = Batch {
+        inputs: problem.x,
+        targets: problem.y,
+    };
+    (model, batch)
+}
+
+#[test]
+#[should_panic(
+    expected = "network.layer.weight.bayes.posterior is trained by Ivon, which the model was not given, and an optimizer would train it \
+                wrongly: write `ElboModel::new(..).with_update(Ivon)`"
+)]
+fn an_optimizer_does_not_train_its_posterior() {
+    let (model, batch) = without_the_update();
+    TrainStep::step(&model, batch);
+}
+
+#[test]
+#[should_panic(expected = "write `ElboModel::new(..).with_update(Ivon)`")]
+fn the_learner_does_not_begin_without_the_update() {
+    let (model, _) = without_the_update();
+    let folder = tempfile::tempdir().unwrap();
+    let data = crate::learner::loader(Vec::new());
+    let training = SupervisedTraining::new(folder.path(), data.clone(), data);
+    let _ = fit(training, Learner::new(model, SgdConfig::new().init(), 0.1));
+}
+
+#[test]
+#[should_panic(expected = "a model with updates of its own trains on one device, got [Ivon]")]
+fn gradients_of_several_devices_are_refused() {
+    let (model, batch) = without_the_update();
+    let model = model.with_update(Ivon);
+    let device = Device::flex();
+    let grads = TrainStep::step(&model, batch).grads;
+    let grads = MultiGradientsParams {
+        grads: vec![(grads, device)],
+    };
+    let _ = model.optimize_multi(&mut SgdConfig::new().init(), 0.1.into(), grads);
 }

@@ -1,14 +1,15 @@
 //! Training on Burn's Learner.
 
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use blitz_train::prelude::*;
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
 use burn::module::Module;
-use burn::optim::AdamConfig;
+use burn::optim::{AdamConfig, SgdConfig};
 use burn::tensor::{Device, Tensor};
 use burn::train::checkpoint::KeepLastNCheckpoints;
 use burn::train::metric::LossMetric;
@@ -133,6 +134,74 @@ pub(crate) fn weights(model: &Model) -> Vec<f64> {
     all
 }
 
+/// The weights that forward passes have read.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Seen(Arc<Mutex<Vec<u32>>>);
+
+impl Seen {
+    /// Those since the last call.
+    pub(crate) fn take(&self) -> Vec<u32> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
+/// Notes the weight of each forward pass.
+#[derive(Module, Debug)]
+pub(crate) struct Recorder {
+    layer: BayesianLinear,
+    #[module(skip)]
+    seen: Seen,
+}
+
+impl Network for Recorder {
+    type Input = Tensor<2>;
+    type Output = Tensor<2>;
+
+    fn forward(&self, input: Tensor<2>) -> Tensor<2> {
+        let output = self.layer.forward(input);
+        let weight = values(self.layer.weight.val())[0] as f32;
+        self.seen.0.lock().unwrap().push(weight.to_bits());
+        output
+    }
+}
+
+/// A model with two draws a loss and three a validation that notes them. As long as its parameters stay where they are, equal weights are equal draws.
+pub(crate) fn recording() -> (ElboModel<Recorder, GaussianLikelihood>, Seen) {
+    let device = Device::flex().autodiff();
+    let seen = Seen::default();
+    let network = Recorder {
+        layer: BayesianLinearConfig::new(1, 1).init(&device),
+        seen: seen.clone(),
+    };
+    let likelihood = GaussianLikelihoodConfig::new().init(&device);
+    let elbo = ElboConfig::new(40)
+        .with_samples(2)
+        .with_validation_samples(3);
+    (ElboModel::new(network, likelihood, elbo.init()), seen)
+}
+
+/// The weights that a training of `epochs` reads, none of which moves.
+fn draws_of_a_training(
+    epochs: usize,
+    set: impl FnOnce(
+        SupervisedTraining<ElboModel<Recorder, GaussianLikelihood>>,
+    ) -> SupervisedTraining<ElboModel<Recorder, GaussianLikelihood>>,
+) -> (u64, Vec<u32>) {
+    let (model, seen) = recording();
+    let folder = tempfile::tempdir().unwrap();
+    let training = SupervisedTraining::new(folder.path(), loader(line()), loader(Vec::new()))
+        .with_application_logger(None)
+        .renderer(Box::new(EpochLines::to(std::io::sink(), 1)))
+        .num_epochs(epochs);
+    let learner = Learner::new(model, SgdConfig::new().init(), 0.0);
+    let steps = fit(set(training), learner).unwrap().model.steps();
+    (steps, seen.take())
+}
+
+fn assert_all_differ(seen: &[u32]) {
+    assert_eq!(seen.iter().collect::<BTreeSet<_>>().len(), seen.len());
+}
+
 #[test]
 fn the_learner_trains_validates_and_predicts() {
     let folder = tempfile::tempdir().unwrap();
@@ -232,9 +301,10 @@ fn an_interrupted_training_says_so_and_returns_the_model() {
 
 #[test]
 fn accumulated_gradients_count_as_one_step_with_draws_of_their_own() {
-    let folder = tempfile::tempdir().unwrap();
-    let training = training(folder.path(), line(), 1).grads_accumulation(5);
-    assert_eq!(fit(training, learner()).unwrap().model.steps(), 1);
+    // Five batches an epoch, two draws a loss.
+    let (steps, seen) = draws_of_a_training(2, |training| training.grads_accumulation(5));
+    assert_eq!((steps, seen.len()), (2, 2 * 5 * 2));
+    assert_all_differ(&seen);
 }
 
 #[test]
@@ -278,20 +348,20 @@ fn every_epoch_writes_one_line_with_all_metrics() {
 }
 
 #[test]
-fn steps_are_counted_on_several_devices_too() {
+fn steps_are_counted_on_several_devices_too_each_with_draws_of_its_own() {
     use burn::train::{ExecutionStrategy, MultiDeviceOptim, TrainingStrategy};
 
     for optimizer in [
         MultiDeviceOptim::OptimMainDevice,
         MultiDeviceOptim::OptimSharded,
     ] {
-        let folder = tempfile::tempdir().unwrap();
         let devices = vec![Device::flex(), Device::flex()];
         let strategy = ExecutionStrategy::MultiDevice(devices, optimizer);
-        let training = training(folder.path(), line(), 2)
-            .with_training_strategy(TrainingStrategy::Default(strategy));
-        // Twenty points a device in batches of eight: three steps an epoch, each with draws of its own.
-        let steps = fit(training, learner()).unwrap().model.steps();
-        assert_eq!(steps, 6);
+        let (steps, seen) = draws_of_a_training(2, |training| {
+            training.with_training_strategy(TrainingStrategy::Default(strategy))
+        });
+        // Twenty points a device in batches of eight: three steps an epoch of two losses of two draws.
+        assert_eq!((steps, seen.len()), (6, 6 * 2 * 2));
+        assert_all_differ(&seen);
     }
 }

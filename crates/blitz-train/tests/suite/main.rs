@@ -2,6 +2,7 @@
 
 mod classification;
 mod conjugate;
+mod draws;
 mod elbo;
 mod fused_adam;
 mod ivon;
@@ -16,6 +17,8 @@ mod scale_out;
 mod sgld;
 mod stream;
 mod swag;
+mod trainings;
+mod updates;
 
 use burn::tensor::Tensor;
 

@@ -1,16 +1,13 @@
 //! Training on several devices, with the two CPU backends for two devices. Remote devices: `tests/backends`.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
 
 use blitz_train::prelude::*;
-use burn::module::Module;
 use burn::optim::{AdamConfig, SgdConfig};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use burn::train::{ExecutionStrategy, Learner, MultiDeviceOptim, SupervisedTraining};
 
-use crate::learner::{Model, learner, line, loader, model, training, weights};
-use crate::values;
+use crate::learner::{Model, learner, line, loader, model, recording, training, weights};
 
 const STRATEGIES: [MultiDeviceOptim; 2] = [
     MultiDeviceOptim::OptimMainDevice,
@@ -128,42 +125,10 @@ fn cpu_devices_have_no_distributed_strategy() {
     ExecutionStrategy::ddp(two_devices(), DistributedConfig { all_reduce_op });
 }
 
-type Weights = Arc<Mutex<Vec<u32>>>;
-
-/// Notes the weight of each forward pass.
-#[derive(Module, Debug)]
-struct Recorder {
-    layer: BayesianLinear,
-    #[module(skip)]
-    seen: Weights,
-}
-
-impl Network for Recorder {
-    type Input = Tensor<2>;
-    type Output = Tensor<2>;
-
-    fn forward(&self, input: Tensor<2>) -> Tensor<2> {
-        let output = self.layer.forward(input);
-        let weight = values(self.layer.weight.val())[0] as f32;
-        self.seen.lock().unwrap().push(weight.to_bits());
-        output
-    }
-}
-
 #[test]
 fn no_two_workers_of_a_training_share_a_draw_even_on_one_device() {
     let device = Device::flex().autodiff();
-    let network = Recorder {
-        layer: BayesianLinearConfig::new(1, 1).init(&device),
-        seen: Weights::default(),
-    };
-    let seen = network.seen.clone();
-    let likelihood = GaussianLikelihoodConfig::new().init(&device);
-    let model = ElboModel::new(
-        network,
-        likelihood,
-        ElboConfig::new(40).with_samples(2).init(),
-    );
+    let (model, seen) = recording();
 
     let folder = tempfile::tempdir().unwrap();
     let training = SupervisedTraining::new(folder.path(), loader(line()), loader(Vec::new()))
@@ -176,7 +141,7 @@ fn no_two_workers_of_a_training_share_a_draw_even_on_one_device() {
     let learner = Learner::new(model, SgdConfig::new().init(), 0.0);
     fit_on(training, learner, strategy).unwrap();
 
-    let seen = seen.lock().unwrap();
+    let seen = seen.take();
     // Two workers, two draws a loss, three batches in each of three epochs.
     assert_eq!(seen.len(), 2 * 2 * 3 * 3);
     assert_eq!(seen.iter().collect::<BTreeSet<_>>().len(), seen.len());

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use blitz_train::blitz_core::noise::layout;
 use blitz_train::prelude::*;
 use blitz_train::{CheckError, DrawnWeights, Ensemble, MixtureError, NetworkPosterior};
 use burn::data::dataloader::batcher::Batcher;
@@ -182,7 +183,8 @@ fn an_ensembles_draws_are_its_members_and_draws_of_bayesian_ones_in_turn() {
     let drawn = |net: Net| values(net.layer.weight.val());
     let ensemble = Ensemble::new(members.clone());
     for index in 0..9 {
-        let expected = members[(index % 3) as usize].sample_network(4, index / 3);
+        let draw = layout::prediction(index / 3);
+        let expected = members[(index % 3) as usize].sample_network(4, draw);
         assert_eq!(drawn(ensemble.draw_network(4, index)), drawn(expected));
     }
     // A deterministic member is its own draw.

@@ -124,9 +124,8 @@ fn bayesian<N: Network<Input = Tensor<2>, Output = Tensor<2>>>(
     model: &Model<N>,
     seed: u64,
 ) -> Predict {
-    // Draws of which none was one of the training.
     let predictor = PredictorConfig::new(DRAWS)
-        .with_seed(seed ^ 0x0070_7265_6469_6374)
+        .with_seed(seed)
         .init(&model.network, &model.likelihood);
     Box::new(move |inputs| predictor.predict(inputs.clone()))
 }

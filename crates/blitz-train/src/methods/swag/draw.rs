@@ -1,17 +1,15 @@
 //! Networks of the posterior.
 
 use blitz_layers::blitz_core::Noise;
-use blitz_layers::blitz_core::noise::NoiseKey;
+use blitz_layers::blitz_core::noise::{NoiseKey, layout};
 use burn::module::{ModuleMapper, Param};
 use burn::tensor::Tensor;
-
-/// The stream of the normals that all parameters share; those of a parameter's own are numbered from 0.
-const SHARED_STREAM: u32 = u32::MAX;
 
 /// One normal for each deviation, over √(2 (K − 1)): the same for all parameters, which is what makes their weights vary together.
 pub(super) fn shared_normals(seed: u64, index: u64, kept: usize) -> Vec<f32> {
     let mut normals = vec![0.0; kept];
-    NoiseKey::new(seed, index, SHARED_STREAM).fill_standard_normal(0, &mut normals);
+    let key = NoiseKey::new(seed, layout::prediction(index), layout::SWAG_SHARED);
+    key.fill_standard_normal(0, &mut normals);
     let scale = (2.0 * (kept as f64 - 1.0)).sqrt();
     let scaled = normals.iter().map(|z| (f64::from(*z) / scale) as f32);
     scaled.collect()
@@ -43,7 +41,9 @@ impl Deviation<'_> {
         let variance = self.squares[parameter].val() * (share / self.collected as f64);
         // Rounding may leave a sum of squares a trifle below zero.
         let std = variance.clamp_min(0.0).sqrt();
-        let mut noise = Noise::new(NoiseKey::new(self.seed, self.index, parameter as u32));
+        let stream = layout::weight(parameter as u32);
+        let key = NoiseKey::new(self.seed, layout::prediction(self.index), stream);
+        let mut noise = Noise::new(key);
         let alone = noise.standard_normal(&std) * std;
         let deviation = match &self.shared {
             None => alone,

@@ -3,6 +3,8 @@
 use burn::config::Config;
 use burn::module::Module;
 
+use crate::predict::NetworkPosterior;
+
 /// Configuration of a [`Chain`].
 ///
 /// | field | default | meaning | range |
@@ -109,5 +111,21 @@ impl<M: Module> Chain<M> {
     /// The steps from one kept network to the next.
     pub fn thinning(&self) -> u64 {
         self.thinning
+    }
+}
+
+/// The networks that the chain kept, in turn; the seed has no part in it.
+///
+/// # Panics
+///
+/// Panics if the chain has kept none yet.
+impl<N: Module> NetworkPosterior<N> for Chain<N> {
+    fn draw_network(&self, _seed: u64, index: u64) -> N {
+        let networks = self.networks();
+        assert!(
+            !networks.is_empty(),
+            "the chain has kept no network yet: it is still burning in"
+        );
+        networks[(index % networks.len() as u64) as usize].clone()
     }
 }

@@ -10,13 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use blitz_layers::blitz_core::Noise;
-use blitz_layers::blitz_core::noise::NoiseKey;
+use blitz_layers::blitz_core::noise::{NoiseKey, layout};
 use burn::config::Config;
 use burn::optim::{LearningRate, ModuleOptimizer, Optimizer};
 use burn::tensor::{Device, Tensor};
-
-/// The noise of a chain is not that of a draw, also when a program uses one seed for both.
-const DOMAIN: u64 = 0x7367_6c64_6e6f_6973;
 
 /// Configuration of [`Sgld`].
 ///
@@ -128,7 +125,8 @@ impl Optimizer for Sgld {
         let moved = tensor - drift;
         let deviation = (2.0 * lr * config.temperature / examples).sqrt();
         let moved = if deviation > 0.0 {
-            let key = NoiseKey::new(config.seed ^ DOMAIN, state.steps, state.stream);
+            // The noise of a chain is not that of a draw, also when a program uses one seed for both.
+            let key = NoiseKey::new(config.seed ^ layout::SGLD, state.steps, state.stream);
             let noise = Noise::new(key).standard_normal(&moved);
             moved + noise * deviation
         } else {

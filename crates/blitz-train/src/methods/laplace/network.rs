@@ -4,9 +4,11 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Device;
 
+use crate::predict::NetworkPosterior;
+
 /// A posterior of a network's last layer.
 pub trait LastLayerPosterior {
-    /// Draw `index` under `seed`, on `device`: the same numbers for the same posterior, always. Weights are rounded to `f32`.
+    /// Draw `index` of a prediction under `seed`, on `device`: the same numbers for the same posterior, always. Weights are rounded to `f32`.
     fn sample_layer(&self, seed: u64, index: u64, device: &Device) -> Linear;
 }
 
@@ -32,12 +34,23 @@ impl<N: Module, P: LastLayerPosterior, F: Fn(&mut N, Linear)> LastLayerNetwork<N
         }
     }
 
-    /// The network with draw `index` under `seed` in the place of its last layer, on the network's device.
+    /// The network with draw `index` of a prediction under `seed` in the place of its last layer, on the network's device.
     pub fn sample_network(&self, seed: u64, index: u64) -> N {
         let mut network = self.network.clone();
         let device = network.devices().into_iter().next().unwrap_or_default();
         let layer = self.posterior.sample_layer(seed, index, &device);
         (self.set)(&mut network, layer);
         network
+    }
+}
+
+impl<N, P, F> NetworkPosterior<N> for LastLayerNetwork<N, P, F>
+where
+    N: Module,
+    P: LastLayerPosterior,
+    F: Fn(&mut N, Linear),
+{
+    fn draw_network(&self, seed: u64, index: u64) -> N {
+        self.sample_network(seed, index)
     }
 }

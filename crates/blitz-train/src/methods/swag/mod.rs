@@ -10,6 +10,7 @@ use burn::tensor::{Device, Int, Tensor};
 
 pub use error::SwagError;
 
+use crate::predict::NetworkPosterior;
 use collect::{Keep, Moments, Prepare, Read};
 use draw::{Deviation, Perturb, shared_normals};
 
@@ -216,7 +217,7 @@ impl<N: Module> Swag<N> {
         })
     }
 
-    /// The network of draw `index` of `seed`: the same numbers, always, on every backend.
+    /// The network of draw `index` of a prediction with `seed`: the same numbers, always, on every backend.
     ///
     /// # Panics
     ///
@@ -247,4 +248,10 @@ impl<N: Module> Swag<N> {
 /// A parameter that no optimizer updates.
 fn fixed<const D: usize>(tensor: Tensor<D>) -> Param<Tensor<D>> {
     Param::from_tensor(tensor).set_require_grad(false)
+}
+
+impl<N: Module> NetworkPosterior<N> for Swag<N> {
+    fn draw_network(&self, seed: u64, index: u64) -> N {
+        self.sample_network(seed, index)
+    }
 }

@@ -9,6 +9,7 @@ use burn::optim::{GradientsParams, LearningRate};
 use burn::tensor::Tensor;
 
 use super::IvonPosterior;
+use crate::update::WeightUpdate;
 
 /// IVON (Shen et al., *Variational learning is effective for large deep networks*, ICML 2024, algorithm 1).
 ///
@@ -24,9 +25,9 @@ use super::IvonPosterior;
 /// where `1 / σ² = λ (h + δ)`. ĥ is read off the gradient with respect to h, which is `−½ ĥ / (λ (h + δ)²)`; with an estimator that does not
 /// sample the weights (local reparameterization, flipout) it is that estimator's unbiased estimate of the same Hessian.
 ///
-/// The state lies in each weight's [`IvonPosterior`], so it is saved and moved with the module. Through Burn's `Learner` an
-/// [`ElboModel`](crate::ElboModel) takes these steps by itself, at the learning rate of each weight's mean, and leaves the deterministic
-/// parameters to the Learner's optimizer; in a loop of one's own:
+/// The state lies in each weight's [`IvonPosterior`], so it is saved and moved with the module. Through Burn's `Learner`, give IVON to the model,
+/// `ElboModel::new(..).with_update(Ivon)`: it takes these steps at the learning rate of each weight's mean and leaves the deterministic
+/// parameters to the Learner's optimizer. In a loop of one's own:
 ///
 /// ```
 /// use blitz_train::prelude::*;
@@ -66,14 +67,16 @@ impl Ivon {
         module: M,
         grads: &mut GradientsParams,
     ) -> M {
-        Self::step_of_sum(lr.into(), module, grads, 1)
+        Self.update(module, grads, &lr.into(), 1)
     }
+}
 
-    /// [`step`](Self::step) for gradients that are the sum of those of several losses.
-    pub(crate) fn step_of_sum<M: Module>(
-        lr: ModuleLearningRate,
+impl WeightUpdate for Ivon {
+    fn update<M: Module>(
+        &self,
         module: M,
         grads: &mut GradientsParams,
+        lr: &ModuleLearningRate,
         losses: usize,
     ) -> M {
         let posteriors = module.posteriors::<IvonPosterior>();
@@ -83,6 +86,7 @@ impl Ivon {
         module.map(&mut Update {
             posteriors: posteriors.into_iter().map(|p| (p.id, p)).collect(),
             grads,
+            // A Hessian has a scale of its own and needs the mean of the losses' gradients.
             scale: 1.0 / losses as f64,
             lr,
             state: HashMap::new(),
@@ -95,7 +99,7 @@ struct Update<'a> {
     grads: &'a mut GradientsParams,
     /// From the given gradients to those of a mean loss.
     scale: f64,
-    lr: ModuleLearningRate,
+    lr: &'a ModuleLearningRate,
     /// What the posterior of the mean met last becomes: Burn maps it right behind.
     state: HashMap<ParamId, Tensor<1>>,
 }

@@ -7,6 +7,7 @@ use burn::tensor::{Gradients, Tensor, TensorData};
 use super::error::{LaplaceError, positive};
 use super::evidence::best_precision;
 use super::layer::{host, normals};
+use crate::predict::NetworkPosterior;
 
 /// Independent normals about the weights of any trained network.
 ///
@@ -150,7 +151,7 @@ impl<N: Module> DiagonalLaplace<N> {
             .collect()
     }
 
-    /// The network with weights from draw `index` under `seed`, the same ones always.
+    /// The network with weights from draw `index` of a prediction under `seed`, the same ones always.
     pub fn sample_network(&self, seed: u64, index: u64) -> N {
         self.network.clone().map(&mut Draw {
             posterior: &self.fisher,
@@ -202,6 +203,12 @@ impl ModuleVisitor for Norm<'_> {
             self.squared += host(param.val()).iter().map(|w| w * w).sum::<f64>();
         }
         self.at += 1;
+    }
+}
+
+impl<N: Module> NetworkPosterior<N> for DiagonalLaplace<N> {
+    fn draw_network(&self, seed: u64, index: u64) -> N {
+        self.sample_network(seed, index)
     }
 }
 

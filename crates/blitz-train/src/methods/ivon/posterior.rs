@@ -8,7 +8,8 @@ use blitz_layers::blitz_core::{
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Int, Shape, Tensor, TensorData};
 
-use super::IvonConfig;
+use super::{Ivon, IvonConfig};
+use crate::update::UpdatedBy;
 
 /// Independent normals `w_i = m_i + ε_i / √(λ (h_i + δ))`, with the state of the optimizer that trains them.
 ///
@@ -24,6 +25,8 @@ pub struct IvonPosterior {
     pub(super) momentum: Param<Tensor<1>>,
     /// The same mean of ones, `1 − β₁ᵗ` after t steps: what the momentum is divided by. Not trained.
     pub(super) momentum_weight: Param<Tensor<1>>,
+    /// Only IVON's own update trains it.
+    update: UpdatedBy<Ivon>,
     #[module(skip)]
     pub(super) config: IvonConfig,
 }
@@ -36,6 +39,7 @@ impl IvonPosterior {
             hess: filled(elements, config.hess_init),
             momentum: filled(elements, 0.0).set_require_grad(false),
             momentum_weight: filled(1, 0.0).set_require_grad(false),
+            update: UpdatedBy::new(),
             config: config.clone(),
         }
     }

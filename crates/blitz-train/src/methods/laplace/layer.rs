@@ -1,6 +1,6 @@
 //! A `Linear` as rows of numbers: for each output its weights, and the bias behind them.
 
-use blitz_layers::blitz_core::noise::NoiseKey;
+use blitz_layers::blitz_core::noise::{NoiseKey, layout};
 use burn::module::{Param, ParamId};
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -87,9 +87,12 @@ pub(super) fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
     tensor.into_data().iter::<f64>().collect()
 }
 
-pub(super) fn normals(seed: u64, index: u64, stream: usize, len: usize) -> Vec<f64> {
+/// The normals of weight tensor `weight` in draw `index` of a prediction.
+pub(super) fn normals(seed: u64, index: u64, weight: usize, len: usize) -> Vec<f64> {
     let mut normals = vec![0.0; len];
-    NoiseKey::new(seed, index, stream as u32).fill_standard_normal(0, &mut normals);
+    let stream = layout::weight(weight as u32);
+    let key = NoiseKey::new(seed, layout::prediction(index), stream);
+    key.fill_standard_normal(0, &mut normals);
     normals.into_iter().map(f64::from).collect()
 }
 

@@ -1,0 +1,164 @@
+//! What a training counts and shares, and how a model belongs to one.
+//!
+//! Burn clones a model all the time: for each optimizer step, for each gradient that it accumulates, for each worker of a
+//! training on several devices. Those clones work on one training and must count together. The clones that a program makes are
+//! trainings of their own and must not. A clone cannot tell which it is, so the model says it: one that a training launched by
+//! [`fit`](super::fit) shares what it counts with its clones; any other gives a clone a copy.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use burn::tensor::Device;
+use burn::train::{Interrupter, Learner, LearnerModel};
+
+use super::workers::Turns;
+use crate::error::NonFiniteLoss;
+
+/// A model's part in a training.
+#[derive(Debug, Default)]
+pub(super) struct Training {
+    run: Arc<Run>,
+    pub(super) turns: Turns,
+}
+
+/// What the models of one training share.
+#[derive(Default)]
+struct Run {
+    /// The devices, one a worker; none if the training has one device.
+    workers: Vec<Device>,
+    /// Stops the training; none if nobody launched it, and a program trains the model by hand.
+    interrupter: Option<Interrupter>,
+    stopped_by: Mutex<Option<NonFiniteLoss>>,
+    largest_batch: AtomicU64,
+    /// Whether it is known that the model has the updates that its weights need.
+    checked: AtomicBool,
+}
+
+thread_local! {
+    /// What clones made on this thread join.
+    static JOINING: RefCell<Option<Arc<Run>>> = const { RefCell::new(None) };
+}
+
+impl Training {
+    /// A training that is launched, of a model that was checked.
+    pub(super) fn launch(devices: Vec<Device>, interrupter: Interrupter) -> Self {
+        let several = devices.len() > 1;
+        Self {
+            run: Arc::new(Run {
+                workers: if several { devices } else { Vec::new() },
+                interrupter: Some(interrupter),
+                checked: AtomicBool::new(true),
+                ..Run::default()
+            }),
+            turns: Turns::default(),
+        }
+    }
+
+    /// The learner with a model that belongs to this training. Whatever else was cloned from the model stays out of it.
+    ///
+    /// Burn hands nobody the model inside a learner but by cloning it.
+    pub(super) fn join<M: LearnerModel>(&self, learner: Learner<M>) -> Learner<M> {
+        struct Leave;
+
+        impl Drop for Leave {
+            fn drop(&mut self) {
+                JOINING.set(None);
+            }
+        }
+
+        let _leave = Leave;
+        JOINING.set(Some(self.run.clone()));
+        learner.clone()
+    }
+
+    /// The devices of the training, one a worker; none if the training has one device.
+    pub(super) fn workers(&self) -> &[Device] {
+        &self.run.workers
+    }
+
+    /// Whether [`fit`](super::fit) launched the training.
+    pub(super) fn is_launched(&self) -> bool {
+        self.run.interrupter.is_some()
+    }
+
+    /// Runs `check` the first time.
+    pub(super) fn check_once(&self, check: impl FnOnce()) {
+        if !self.run.checked.load(Ordering::Relaxed) {
+            check();
+            self.run.checked.store(true, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn saw_batch(&self, examples: usize) {
+        let largest = &self.run.largest_batch;
+        largest.fetch_max(examples as u64, Ordering::Relaxed);
+    }
+
+    /// The epoch, counted from 1, of the step with `steps` before it, for a worker with `examples` an epoch.
+    pub(super) fn epoch(&self, steps: u64, examples: usize) -> u64 {
+        let batch = self.run.largest_batch.load(Ordering::Relaxed).max(1);
+        let steps_per_epoch = (examples as u64).div_ceil(batch);
+        steps / steps_per_epoch + 1
+    }
+
+    /// Stops the training at a loss that is not finite.
+    ///
+    /// # Panics
+    ///
+    /// Panics with the message if nobody launched the training: better than to train on with NaN.
+    pub(super) fn stop(&self, loss: NonFiniteLoss) {
+        let Some(interrupter) = &self.run.interrupter else {
+            panic!("{loss}");
+        };
+        interrupter.stop(Some(&loss.to_string()));
+        let stopped_by = self.run.stopped_by.lock();
+        let mut stopped_by = stopped_by.unwrap_or_else(PoisonError::into_inner);
+        stopped_by.get_or_insert(loss);
+    }
+
+    /// The loss that stopped the training.
+    pub(super) fn stopped_by(&self) -> Option<NonFiniteLoss> {
+        let stopped_by = self.run.stopped_by.lock();
+        stopped_by.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Clone for Training {
+    fn clone(&self) -> Self {
+        if let Some(run) = JOINING.with_borrow(Clone::clone) {
+            return Self {
+                run,
+                turns: Turns::default(),
+            };
+        }
+        if self.is_launched() {
+            return Self {
+                run: self.run.clone(),
+                turns: self.turns.shared(),
+            };
+        }
+        let Run {
+            largest_batch,
+            checked,
+            ..
+        } = &*self.run;
+        Self {
+            run: Arc::new(Run {
+                largest_batch: AtomicU64::new(largest_batch.load(Ordering::Relaxed)),
+                checked: AtomicBool::new(checked.load(Ordering::Relaxed)),
+                ..Run::default()
+            }),
+            turns: self.turns.copied(),
+        }
+    }
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Run");
+        debug.field("workers", &self.workers);
+        debug.finish_non_exhaustive()
+    }
+}
