@@ -3,7 +3,9 @@
 mod burn_modules;
 mod checkpoint;
 mod convert;
+mod digest;
 mod draw;
+mod draw_digests;
 mod empirical_bayes;
 mod filter;
 mod fused;

@@ -9,6 +9,11 @@ mod classification;
 mod components;
 mod conformal;
 mod conjugate;
+// Shared with the other crates; not all of it is used here.
+#[allow(dead_code)]
+#[path = "../../../blitz-core/tests/suite/digest.rs"]
+mod digest;
+mod draw_digests;
 mod elbo;
 mod fused_adam;
 mod ivon;
