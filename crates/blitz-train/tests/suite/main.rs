@@ -20,6 +20,7 @@ mod ivon;
 mod laplace;
 mod learner;
 mod likelihood;
+mod likelihood_types;
 mod likelihoods;
 mod metric;
 mod metric_functions;
