@@ -14,6 +14,7 @@ mod conjugate;
 #[path = "../../../blitz-core/tests/suite/digest.rs"]
 mod digest;
 mod draw_digests;
+mod dtypes;
 mod elbo;
 mod fused_adam;
 mod ivon;
