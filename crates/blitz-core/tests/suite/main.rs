@@ -6,6 +6,7 @@ mod convert;
 mod digest;
 mod draw;
 mod draw_digests;
+mod dtypes;
 mod empirical_bayes;
 mod filter;
 mod fused;
