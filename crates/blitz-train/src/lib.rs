@@ -53,10 +53,10 @@ pub use learner::{ElboOutput, Fitted, fit, fit_on};
 pub use likelihood::check_targets;
 pub use likelihood::{
     BernoulliLikelihood, BernoulliLikelihoodConfig, CategoricalLikelihood,
-    CategoricalLikelihoodConfig, ClassificationEvaluation, DegreesOfFreedom, Evaluation, Exposed,
-    GaussianLikelihood, GaussianLikelihoodConfig, HeteroscedasticLikelihood,
-    HeteroscedasticLikelihoodConfig, LaplaceLikelihood, LaplaceLikelihoodConfig, Likelihood,
-    NegativeBinomialLikelihood, NegativeBinomialLikelihoodConfig, NoiseLevel, PointEvaluation,
+    CategoricalLikelihoodConfig, ClassificationEvaluation, Evaluation, Exposed, GaussianLikelihood,
+    GaussianLikelihoodConfig, HeteroscedasticLikelihood, HeteroscedasticLikelihoodConfig,
+    LaplaceLikelihood, LaplaceLikelihoodConfig, Likelihood, LikelihoodParam,
+    NegativeBinomialLikelihood, NegativeBinomialLikelihoodConfig, PointEvaluation,
     PoissonLikelihood, PoissonLikelihoodConfig, RegressionEvaluation, StudentTLikelihood,
     StudentTLikelihoodConfig, WithExposure,
 };
@@ -92,8 +92,8 @@ pub mod prelude {
         Batch, BernoulliLikelihood, BernoulliLikelihoodConfig, BetaSchedule, CategoricalLikelihood,
         CategoricalLikelihoodConfig, CategoricalMixture, Elbo, ElboConfig, ElboModel,
         FusedAdamConfig, GaussianLikelihood, GaussianLikelihoodConfig, HeteroscedasticLikelihood,
-        HeteroscedasticLikelihoodConfig, Interval, Ivon, IvonConfig, Likelihood, Mixture, Network,
-        NoiseLevel, NormalMixture, PoissonLikelihood, PoissonLikelihoodConfig, PredictError,
+        HeteroscedasticLikelihoodConfig, Interval, Ivon, IvonConfig, Likelihood, LikelihoodParam,
+        Mixture, Network, NormalMixture, PoissonLikelihood, PoissonLikelihoodConfig, PredictError,
         StudentTLikelihood, StudentTLikelihoodConfig, predict_draws,
     };
     #[cfg(feature = "train")]

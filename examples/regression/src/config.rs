@@ -1,7 +1,7 @@
 //! What decides a run.
 
 use blitz_train::prelude::*;
-use blitz_train::{ConfigError, NoiseLevel};
+use blitz_train::{ConfigError, LikelihoodParam};
 use burn::config::Config;
 
 use crate::cli::Cli;
@@ -60,7 +60,7 @@ impl RunConfig {
                 initial_std: cli.initial_std,
                 estimator: cli.estimator.into(),
             },
-            likelihood: GaussianLikelihoodConfig::new().with_noise(NoiseLevel::Learned(0.5)),
+            likelihood: GaussianLikelihoodConfig::new().with_noise(LikelihoodParam::Learned(0.5)),
             elbo,
             inputs,
             target,

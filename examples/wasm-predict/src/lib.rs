@@ -51,7 +51,7 @@ pub fn model(device: &Device) -> Model {
     ElboModel::new(
         net,
         GaussianLikelihoodConfig::new()
-            .with_noise(NoiseLevel::Fixed(0.1))
+            .with_noise(LikelihoodParam::Fixed(0.1))
             .init(device),
         ElboConfig::new(EXAMPLES).with_samples(3).init(),
     )

@@ -150,7 +150,7 @@ type Model = ElboModel<Net, GaussianLikelihood>;
 
 fn model(device: &Device) -> Model {
     let likelihood = GaussianLikelihoodConfig::new()
-        .with_noise(NoiseLevel::Fixed(0.3))
+        .with_noise(LikelihoodParam::Fixed(0.3))
         .init(device);
     let elbo = ElboConfig::new(32).with_samples(2).init();
     ElboModel::new(net(device), likelihood, elbo)

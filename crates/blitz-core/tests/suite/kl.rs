@@ -50,12 +50,36 @@ fn kl_of_two_normals_is_the_hand_computed_sum_over_weights() {
 }
 
 #[test]
-fn kl_counts_every_parameter_once_and_is_a_sum() {
+fn kl_counts_every_weight_once_at_its_hand_computed_cost() {
     let net = Net::bayesian(&Device::flex());
+    let bias = net.hidden.bias.as_ref().unwrap();
+    let parameters = [
+        values(net.hidden.weight.base()),
+        values(bias.base()),
+        values(net.norm.gamma.base()),
+        values(net.norm.beta.base()),
+        values(net.output.weight.base()),
+    ];
+    let sizes = parameters.each_ref().map(Vec::len);
+    assert_eq!(sizes, [15, 5, 5, 5, 10]);
+    // The default posterior's deviation is 0.02, the prior is standard normal.
+    let cost = |mu: &f32| (1.0f64 / 0.02).ln() + (0.02f64.powi(2) + f64::from(mu * mu)) / 2.0 - 0.5;
+    let expected = parameters.map(|means| means.iter().map(cost).sum::<f64>());
+
     let terms = net.kl_terms();
     assert_eq!(terms.len(), 5);
-    let sum: f64 = terms.into_iter().map(|term| scalar(term.value)).sum();
-    assert!((scalar(net.kl_cost()) - sum).abs() < 1e-3);
+    for (term, expected) in terms.into_iter().zip(expected) {
+        let kl = scalar(term.value);
+        assert!(
+            (kl - expected).abs() < 1e-5 * expected,
+            "{kl} for {expected}"
+        );
+    }
+    let (kl, expected) = (scalar(net.kl_cost()), expected.iter().sum::<f64>());
+    assert!(
+        (kl - expected).abs() < 1e-5 * expected,
+        "{kl} for {expected}"
+    );
 }
 
 #[test]
@@ -132,14 +156,11 @@ fn the_monte_carlo_kl_has_the_closed_form_as_its_mean() {
 #[test]
 fn gradients_of_the_kl_are_the_hand_computed_ones() {
     let device = Device::flex().autodiff();
-    let layer = LinearConfig::new(3, 2)
-        .with_bias(false)
-        .init(&device)
-        .bayesianize(
-            &BayesianizeConfig::new()
-                .with_posterior(PosteriorConfig::normal(0.3))
-                .with_prior(PriorConfig::normal(2.0)),
-        );
+    let layer = crate::net::linear(3, 2, false, 0.6, &device).bayesianize(
+        &BayesianizeConfig::new()
+            .with_posterior(PosteriorConfig::normal(0.3))
+            .with_prior(PriorConfig::normal(2.0)),
+    );
     let grads = layer.kl_cost().backward();
     let mu = values(layer.weight.base());
     let d_mu = values(layer.weight.base().grad(&grads).unwrap());

@@ -4,7 +4,9 @@ use blitz_core::BuiltinVariational;
 use blitz_core::prelude::*;
 use burn::module::Module;
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig, Relu};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
+
+use crate::digest::given;
 
 #[derive(Module, Debug)]
 pub struct Net {
@@ -14,12 +16,12 @@ pub struct Net {
 }
 
 impl Net {
-    /// A deterministic network.
+    /// A deterministic network, the same in every run.
     pub fn plain(device: &Device) -> Self {
         Self {
-            hidden: LinearConfig::new(3, 5).init(device),
+            hidden: linear(3, 5, true, 0.6, device),
             norm: BatchNormConfig::new(5).init(device),
-            output: LinearConfig::new(5, 2).with_bias(false).init(device),
+            output: linear(5, 2, false, 0.5, device),
         }
     }
 
@@ -31,6 +33,12 @@ impl Net {
         let hidden = self.norm.forward(self.hidden.forward(x));
         self.output.forward(Relu::new().forward(hidden))
     }
+}
+
+/// A layer with normal weights of deviation `scale`, the same in every run. (Burn's own generator is shared by all tests of the process.)
+pub fn linear(inputs: usize, outputs: usize, bias: bool, scale: f64, device: &Device) -> Linear {
+    let config = LinearConfig::new(inputs, outputs).with_bias(bias);
+    given(config.init(device), scale, DType::F32)
 }
 
 /// Every CPU device.

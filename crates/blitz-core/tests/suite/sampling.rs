@@ -2,15 +2,12 @@
 
 use blitz_core::prelude::*;
 use burn::module::{Module, ModuleMapper, Param};
-use burn::nn::LinearConfig;
 use burn::tensor::{Device, Tensor};
 
-use crate::net::{rho, scalar, values};
+use crate::net::{linear, rho, scalar, values};
 
 fn layer(std: f64, device: &Device) -> burn::nn::Linear {
-    LinearConfig::new(30, 20)
-        .with_bias(false)
-        .init(device)
+    linear(30, 20, false, 0.2, device)
         .bayesianize(&BayesianizeConfig::new().with_posterior(PosteriorConfig::normal(std)))
 }
 
@@ -126,7 +123,7 @@ fn the_gradient_agrees_with_finite_differences_at_fixed_noise() {
 #[test]
 fn as_the_deviation_vanishes_the_output_becomes_the_deterministic_layers() {
     let device = Device::flex();
-    let plain = LinearConfig::new(30, 20).init(&device);
+    let plain = linear(30, 20, true, 0.2, &device);
     let config = BayesianizeConfig::new().with_posterior(PosteriorConfig::normal(1e-9));
     let layer = plain.clone().bayesianize(&config);
     let x = Tensor::<2>::ones([4, 30], &device);

@@ -2,6 +2,10 @@
 
 mod attention;
 mod conv;
+#[path = "../../../blitz-core/tests/suite/digest.rs"]
+mod digest;
+mod draw_digests;
+mod dtypes;
 mod embedding;
 mod linear;
 mod mc_dropout;

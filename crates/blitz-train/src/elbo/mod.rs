@@ -149,7 +149,7 @@ impl Step {
 /// let x = Tensor::<2>::from_floats([[0.0], [1.0], [2.0], [3.0]], &device);
 /// let y = x.clone() * 2.0 + 1.0;
 /// let mut model = LinearConfig::new(1, 1).init(&device).bayesianize(&BayesianizeConfig::new());
-/// let likelihood = GaussianLikelihoodConfig::new().with_noise(NoiseLevel::Fixed(0.5)).init(&device);
+/// let likelihood = GaussianLikelihoodConfig::new().with_noise(LikelihoodParam::Fixed(0.5)).init(&device);
 /// let elbo = ElboConfig::new(4).with_samples(2).init();
 /// let mut optimizer = AdamConfig::new().init();
 ///

@@ -7,6 +7,7 @@ use burn::tensor::{Int, Tensor};
 
 use super::check::{check_labels, check_shapes};
 use super::gaussian::to_f64;
+use super::loss_type::LossType;
 use super::{ClassificationEvaluation, Likelihood};
 use crate::error::{PredictError, TargetError};
 use crate::predict::{Bernoulli, Mixture};
@@ -72,7 +73,8 @@ impl Likelihood for BernoulliLikelihood {
             .lower_elem(0)
             .bool_or(target.clone().greater_elem(1));
         // −ln σ(±f): one logarithm of a sigmoid for both answers, since ln(1 − σ) would lose its digits.
-        let sign = target.float().mul_scalar(2.0) - 1.0;
+        let (loss, output) = LossType::of_output(output);
+        let sign = loss.cast(target.float()).mul_scalar(2.0) - 1.0;
         log_sigmoid(output * sign)
             .neg()
             .mask_fill(bad, f32::NAN)
@@ -90,7 +92,7 @@ impl Likelihood for BernoulliLikelihood {
         let draws = outputs.len() as f64;
         let sum = outputs
             .into_iter()
-            .map(|output| sigmoid(output.without_autodiff()))
+            .map(|output| sigmoid(LossType::of_output(output.without_autodiff()).1))
             .reduce(|sum, draw| sum + draw);
         let Some(sum) = sum else {
             panic!("an evaluation needs at least one draw, got 0");

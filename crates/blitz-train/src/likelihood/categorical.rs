@@ -7,6 +7,7 @@ use burn::tensor::{Int, Tensor};
 
 use super::check::check_labels;
 use super::gaussian::to_f64;
+use super::loss_type::LossType;
 use super::{Evaluation, Likelihood};
 use crate::error::{PredictError, TargetError};
 use crate::predict::CategoricalMixture;
@@ -102,7 +103,7 @@ impl Likelihood for CategoricalLikelihood {
             .clone()
             .lower_elem(0)
             .bool_or(label.clone().greater_elem(last));
-        let log_p = log_softmax(output, 1);
+        let log_p = log_softmax(LossType::of_output(output).1, 1);
         // A label out of range would read another example's logit on some backends.
         let own = log_p.clone().gather(1, label.clamp(0, last));
         let smoothed = match self.label_smoothing {
@@ -121,7 +122,7 @@ impl Likelihood for CategoricalLikelihood {
         let draws = outputs.len() as f64;
         let probabilities = outputs
             .into_iter()
-            .map(|output| softmax(output.without_autodiff(), 1))
+            .map(|output| softmax(LossType::of_output(output.without_autodiff()).1, 1))
             .reduce(|sum, draw| sum + draw);
         let Some(sum) = probabilities else {
             panic!("an evaluation needs at least one draw, got 0");

@@ -4,6 +4,7 @@ use burn::tensor::{Bool, Tensor};
 
 use super::Evaluation;
 use super::check::check_values;
+use super::loss_type::LossType;
 use crate::error::TargetError;
 
 /// The largest log rate that is exponentiated. `exp(40)` is 2e17, beyond any count and with a square that `f32` still
@@ -40,10 +41,10 @@ impl PointEvaluation {
     pub(super) fn new(means: Vec<Tensor<2>>, target: Tensor<2>) -> Self {
         // Off the graph first: no metric is differentiated.
         let means = means.into_iter().map(Tensor::without_autodiff);
-        let means: Tensor<3> = Tensor::stack(means.collect(), 0);
+        let (loss, means) = LossType::of_output(Tensor::stack::<3>(means.collect(), 0));
         Self {
             mean: means.mean_dim(0).squeeze_dim(0),
-            target: target.without_autodiff(),
+            target: loss.cast(target.without_autodiff()),
         }
     }
 }

@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
+use super::loss_type::LossType;
 use crate::learner::Network;
 
 /// A network of log rates per unit of exposure, as one of log rates: `f(x) + ln exposure`.
@@ -71,6 +72,8 @@ impl<N: Network<Output = Tensor<2>>> Network for WithExposure<N> {
             exposure == rates || exposure == [rates[0], 1],
             "outputs of shape {rates:?} need log exposures of that shape or [batch, 1], got {exposure:?}"
         );
-        output + input.log_exposure
+        // As the loss, so that exposures of `f32` keep their digits beside outputs of half precision.
+        let (loss, output) = LossType::of_output(output);
+        output + loss.cast(input.log_exposure)
     }
 }

@@ -5,20 +5,10 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::check::check_values;
-use super::positive::log_param;
-use super::{Evaluation, Likelihood};
+use super::loss_type::LossType;
+use super::{Evaluation, Likelihood, LikelihoodParam, param};
 use crate::error::{PredictError, TargetError};
 use crate::predict::{Mixture, Normal, NormalMixture};
-
-/// The deviation of the noise on the targets.
-#[derive(Config, Debug, Copy, PartialEq)]
-#[non_exhaustive]
-pub enum NoiseLevel {
-    /// Known, and kept.
-    Fixed(f64),
-    /// Learned from the data by maximum likelihood, starting here.
-    Learned(f64),
-}
 
 /// Configuration of a [`GaussianLikelihood`].
 ///
@@ -32,8 +22,8 @@ pub struct GaussianLikelihoodConfig {
     #[config(default = 1)]
     pub targets: usize,
     /// The deviation of the noise, the same for every example.
-    #[config(default = "NoiseLevel::Learned(0.5)")]
-    pub noise: NoiseLevel,
+    #[config(default = "LikelihoodParam::Learned(0.5)")]
+    pub noise: LikelihoodParam,
 }
 
 impl GaussianLikelihoodConfig {
@@ -44,7 +34,7 @@ impl GaussianLikelihoodConfig {
     /// Panics if the deviation is not positive and finite, or without target columns.
     pub fn init(&self, device: &Device) -> GaussianLikelihood {
         GaussianLikelihood {
-            log_std: log_param("noise", self.noise, self.targets, device),
+            log_std: self.noise.init("noise", self.targets, device),
         }
     }
 }
@@ -58,7 +48,7 @@ impl GaussianLikelihoodConfig {
 /// use burn::tensor::{Device, Tensor};
 ///
 /// let device = Device::flex();
-/// let likelihood = GaussianLikelihoodConfig::new().with_noise(NoiseLevel::Fixed(2.0)).init(&device);
+/// let likelihood = GaussianLikelihoodConfig::new().with_noise(LikelihoodParam::Fixed(2.0)).init(&device);
 /// let output = Tensor::<2>::from_floats([[1.0]], &device);
 /// let nll = likelihood.nll(output, Tensor::from_floats([[3.0]], &device)).into_scalar::<f32>();
 /// // ln(2 sqrt(2π)) + 1/2
@@ -73,12 +63,12 @@ pub struct GaussianLikelihood {
 impl GaussianLikelihood {
     /// The deviation σ of the noise of each target column.
     pub fn noise_std(&self) -> Vec<f64> {
-        to_f64(self.log_std.val().exp())
+        param::values(&self.log_std)
     }
 
     /// `ln σ`, broadcast over the examples.
-    fn log_std(&self) -> Tensor<2> {
-        self.log_std.val().unsqueeze()
+    fn log_std(&self, loss: LossType) -> Tensor<2> {
+        loss.cast(self.log_std.val()).unsqueeze()
     }
 
     fn check(&self, output: &Tensor<2>, target: &Tensor<2>) {
@@ -104,8 +94,9 @@ impl Likelihood for GaussianLikelihood {
     fn nll(&self, output: Tensor<2>, target: Tensor<2>) -> Tensor<1> {
         self.check(&output, &target);
         let [_, targets] = output.dims();
-        let log_std = self.log_std();
-        let z = (target - output) / log_std.clone().exp();
+        let (loss, output) = LossType::of_output(output);
+        let log_std = self.log_std(loss);
+        let z = (loss.cast(target) - output) / log_std.clone().exp();
         let half_log_two_pi = 0.5 * (2.0 * std::f64::consts::PI).ln();
         (z.square().mul_scalar(0.5) + log_std)
             .sum_dim(1)
@@ -114,9 +105,9 @@ impl Likelihood for GaussianLikelihood {
     }
 
     fn evaluate(&self, outputs: Vec<Tensor<2>>, target: Tensor<2>) -> RegressionEvaluation {
-        let std = self.log_std().without_autodiff().exp().unsqueeze();
         RegressionEvaluation::new(outputs, target, |y, mean| {
-            standard_normal_cdf((y - mean) / std)
+            let log_std = self.log_std(LossType::of(&mean)).without_autodiff();
+            standard_normal_cdf((y - mean) / log_std.exp().unsqueeze())
         })
     }
 
@@ -160,8 +151,8 @@ impl RegressionEvaluation {
     ) -> Self {
         // Off the graph first: no metric is differentiated, and a training step would track all of this.
         let outputs = outputs.into_iter().map(Tensor::without_autodiff);
-        let outputs: Tensor<3> = Tensor::stack(outputs.collect(), 0);
-        let target = target.without_autodiff();
+        let (loss, outputs) = LossType::of_output(Tensor::stack::<3>(outputs.collect(), 0));
+        let target = loss.cast(target.without_autodiff());
         // F(y) of the mixture: the mean of the components' distribution functions.
         let cdf = cdf(target.clone().unsqueeze(), outputs.clone());
         Self {

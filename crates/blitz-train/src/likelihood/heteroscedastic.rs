@@ -3,13 +3,17 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::Tensor;
-use burn::tensor::activation::softplus;
+use burn::tensor::activation::softplus_with_threshold;
 
 use super::check::{check_shapes, check_values};
 use super::gaussian::{standard_normal_cdf, to_f64};
+use super::loss_type::LossType;
 use super::{Likelihood, RegressionEvaluation};
 use crate::error::{PredictError, TargetError};
 use crate::predict::{Mixture, Normal, NormalMixture};
+
+/// From here on softplus is the identity, to the last digit of `f64`.
+const LINEAR_FROM: f64 = 40.0;
 
 /// Configuration of a [`HeteroscedasticLikelihood`].
 ///
@@ -97,7 +101,10 @@ impl HeteroscedasticLikelihood {
         let mean = output.clone().narrow(1, 0, self.targets);
         let floor = self.min_std.ln();
         let above = output.narrow(1, self.targets, self.targets) - floor;
-        (mean, softplus(above, 1.0) + floor)
+        (
+            mean,
+            softplus_with_threshold(above, 1.0, LINEAR_FROM) + floor,
+        )
     }
 }
 
@@ -119,8 +126,9 @@ impl Likelihood for HeteroscedasticLikelihood {
             output.dims(),
             target.dims(),
         );
+        let (loss, output) = LossType::of_output(output);
         let (mean, log_std) = self.split(output);
-        let z = (target - mean) * log_std.clone().neg().exp();
+        let z = (loss.cast(target) - mean) * log_std.clone().neg().exp();
         let mut nll = z.square().mul_scalar(0.5) + log_std.clone();
         if self.beta > 0.0 {
             let weight = log_std.detach().mul_scalar(2.0 * self.beta).exp();
@@ -134,8 +142,9 @@ impl Likelihood for HeteroscedasticLikelihood {
     }
 
     fn evaluate(&self, outputs: Vec<Tensor<2>>, target: Tensor<2>) -> RegressionEvaluation {
-        let outputs = outputs.into_iter().map(Tensor::without_autodiff);
-        let (means, log_stds): (Vec<_>, Vec<_>) = outputs.map(|output| self.split(output)).unzip();
+        let split =
+            |output: Tensor<2>| self.split(LossType::of_output(output.without_autodiff()).1);
+        let (means, log_stds): (Vec<_>, Vec<_>) = outputs.into_iter().map(split).unzip();
         RegressionEvaluation::new(means, target, |y, mean| {
             let log_std: Tensor<3> = Tensor::stack(log_stds, 0);
             standard_normal_cdf((y - mean) * log_std.neg().exp())

@@ -6,8 +6,8 @@ use burn::tensor::{Device, Tensor};
 
 use super::check::{check_shapes, check_values};
 use super::gaussian::to_f64;
-use super::positive::log_param;
-use super::{Likelihood, NoiseLevel, RegressionEvaluation};
+use super::loss_type::LossType;
+use super::{Likelihood, LikelihoodParam, RegressionEvaluation, param};
 use crate::error::{PredictError, TargetError};
 use crate::predict::{Laplace, Mixture};
 
@@ -23,8 +23,8 @@ pub struct LaplaceLikelihoodConfig {
     #[config(default = 1)]
     pub targets: usize,
     /// The mean absolute deviation, the same for every example.
-    #[config(default = "NoiseLevel::Learned(0.5)")]
-    pub scale: NoiseLevel,
+    #[config(default = "LikelihoodParam::Learned(0.5)")]
+    pub scale: LikelihoodParam,
 }
 
 impl LaplaceLikelihoodConfig {
@@ -35,7 +35,7 @@ impl LaplaceLikelihoodConfig {
     /// Panics if the scale is not positive and finite, or without target columns.
     pub fn init(&self, device: &Device) -> LaplaceLikelihood {
         LaplaceLikelihood {
-            log_scale: log_param("scale", self.scale, self.targets, device),
+            log_scale: self.scale.init("scale", self.targets, device),
         }
     }
 }
@@ -44,11 +44,11 @@ impl LaplaceLikelihoodConfig {
 /// example.
 ///
 /// ```
-/// use blitz_train::{LaplaceLikelihoodConfig, Likelihood, NoiseLevel};
+/// use blitz_train::{LaplaceLikelihoodConfig, Likelihood, LikelihoodParam};
 /// use burn::tensor::{Device, Tensor};
 ///
 /// let device = Device::flex();
-/// let likelihood = LaplaceLikelihoodConfig::new().with_scale(NoiseLevel::Fixed(2.0)).init(&device);
+/// let likelihood = LaplaceLikelihoodConfig::new().with_scale(LikelihoodParam::Fixed(2.0)).init(&device);
 /// let output = Tensor::<2>::from_floats([[1.0]], &device);
 /// let nll = likelihood.nll(output, Tensor::from_floats([[3.0]], &device)).into_scalar::<f32>();
 /// assert!((nll - (4f32.ln() + 1.0)).abs() < 1e-6);
@@ -62,7 +62,7 @@ pub struct LaplaceLikelihood {
 impl LaplaceLikelihood {
     /// The scale b of each target column.
     pub fn scale(&self) -> Vec<f64> {
-        to_f64(self.log_scale.val().exp())
+        param::values(&self.log_scale)
     }
 }
 
@@ -78,8 +78,9 @@ impl Likelihood for LaplaceLikelihood {
     fn nll(&self, output: Tensor<2>, target: Tensor<2>) -> Tensor<1> {
         let [targets] = self.log_scale.shape().dims();
         check_shapes("Laplace", targets, targets, output.dims(), target.dims());
-        let log_scale: Tensor<2> = self.log_scale.val().unsqueeze();
-        let distance = (target - output).abs() / log_scale.clone().exp();
+        let (loss, output) = LossType::of_output(output);
+        let log_scale: Tensor<2> = loss.cast(self.log_scale.val()).unsqueeze();
+        let distance = (loss.cast(target) - output).abs() / log_scale.clone().exp();
         (distance + log_scale)
             .add_scalar(std::f64::consts::LN_2)
             .sum_dim(1)
@@ -87,8 +88,9 @@ impl Likelihood for LaplaceLikelihood {
     }
 
     fn evaluate(&self, outputs: Vec<Tensor<2>>, target: Tensor<2>) -> RegressionEvaluation {
-        let scale = self.log_scale.val().without_autodiff().exp();
         RegressionEvaluation::new(outputs, target, |y, median| {
+            let log_scale = self.log_scale.val().without_autodiff();
+            let scale = LossType::of(&median).cast(log_scale).exp();
             let z = (y - median) / scale.unsqueeze();
             let beyond = z.clone().abs().neg().exp().neg() + 1.0;
             z.sign() * beyond.mul_scalar(0.5) + 0.5

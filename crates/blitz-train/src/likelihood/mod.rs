@@ -8,9 +8,10 @@ mod exposure;
 mod gaussian;
 mod heteroscedastic;
 mod laplace;
+mod loss_type;
 mod negative_binomial;
+mod param;
 mod poisson;
-mod positive;
 mod special;
 mod student_t;
 
@@ -22,14 +23,13 @@ pub use categorical::{
 pub use check::check_targets;
 pub use count::PointEvaluation;
 pub use exposure::{Exposed, WithExposure};
-pub use gaussian::{
-    GaussianLikelihood, GaussianLikelihoodConfig, NoiseLevel, RegressionEvaluation,
-};
+pub use gaussian::{GaussianLikelihood, GaussianLikelihoodConfig, RegressionEvaluation};
 pub use heteroscedastic::{HeteroscedasticLikelihood, HeteroscedasticLikelihoodConfig};
 pub use laplace::{LaplaceLikelihood, LaplaceLikelihoodConfig};
 pub use negative_binomial::{NegativeBinomialLikelihood, NegativeBinomialLikelihoodConfig};
+pub use param::LikelihoodParam;
 pub use poisson::{PoissonLikelihood, PoissonLikelihoodConfig};
-pub use student_t::{DegreesOfFreedom, StudentTLikelihood, StudentTLikelihoodConfig};
+pub use student_t::{StudentTLikelihood, StudentTLikelihoodConfig};
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
@@ -96,6 +96,9 @@ pub trait Likelihood: Module + ModuleDisplay + Sync + 'static {
     type Predictive;
 
     /// `−ln p(target | output)` of each example in nats, of shape `[batch]`.
+    ///
+    /// The likelihoods of this crate compute it in `f64` if the output is of it, else in `f32`, whatever the types of targets and
+    /// parameters. Half precision has too few digits for a loss.
     ///
     /// Does not read the targets back from their device, where that would wait for all that is under way. An example
     /// whose target has no meaning gets NaN instead of a number; [`check_target`](Self::check_target) says why.

@@ -8,9 +8,9 @@ use burn::tensor::{Device, Tensor};
 use super::check::check_shapes;
 use super::count::{MAX_LOG_RATE, bad_counts, check_counts};
 use super::gaussian::to_f64;
-use super::positive::log_param;
+use super::loss_type::LossType;
 use super::special::{exp_m1, stirling_remainder};
-use super::{Likelihood, NoiseLevel, PointEvaluation};
+use super::{Likelihood, LikelihoodParam, PointEvaluation, param};
 use crate::error::{PredictError, TargetError};
 use crate::predict::{Mixture, NegativeBinomial};
 
@@ -26,8 +26,8 @@ pub struct NegativeBinomialLikelihoodConfig {
     #[config(default = 1)]
     pub targets: usize,
     /// The dispersion, the same for every example.
-    #[config(default = "NoiseLevel::Learned(0.5)")]
-    pub dispersion: NoiseLevel,
+    #[config(default = "LikelihoodParam::Learned(0.5)")]
+    pub dispersion: LikelihoodParam,
 }
 
 impl NegativeBinomialLikelihoodConfig {
@@ -38,7 +38,7 @@ impl NegativeBinomialLikelihoodConfig {
     /// Panics if the dispersion is not positive and finite, or without target columns.
     pub fn init(&self, device: &Device) -> NegativeBinomialLikelihood {
         NegativeBinomialLikelihood {
-            log_dispersion: log_param("dispersion", self.dispersion, self.targets, device),
+            log_dispersion: self.dispersion.init("dispersion", self.targets, device),
         }
     }
 }
@@ -50,12 +50,12 @@ impl NegativeBinomialLikelihoodConfig {
 /// [`PoissonLikelihood`](super::PoissonLikelihood).
 ///
 /// ```
-/// use blitz_train::{Likelihood, NegativeBinomialLikelihoodConfig, NoiseLevel};
+/// use blitz_train::{Likelihood, NegativeBinomialLikelihoodConfig, LikelihoodParam};
 /// use burn::tensor::{Device, Tensor};
 ///
 /// let device = Device::flex();
 /// let likelihood =
-///     NegativeBinomialLikelihoodConfig::new().with_dispersion(NoiseLevel::Fixed(1.0)).init(&device);
+///     NegativeBinomialLikelihoodConfig::new().with_dispersion(LikelihoodParam::Fixed(1.0)).init(&device);
 /// let output = Tensor::<2>::from_floats([[0.0]], &device);
 /// let nll = likelihood.nll(output, Tensor::from_floats([[3.0]], &device)).into_scalar::<f32>();
 /// // With α = 1 and μ = 1 it is geometric: 2⁻⁴.
@@ -70,7 +70,7 @@ pub struct NegativeBinomialLikelihood {
 impl NegativeBinomialLikelihood {
     /// The dispersion α of each target column.
     pub fn dispersion(&self) -> Vec<f64> {
-        to_f64(self.log_dispersion.val().exp())
+        param::values(&self.log_dispersion)
     }
 }
 
@@ -92,9 +92,11 @@ impl Likelihood for NegativeBinomialLikelihood {
             output.dims(),
             target.dims(),
         );
+        let (loss, output) = LossType::of_output(output);
+        let target = loss.cast(target);
         let bad = bad_counts(&target);
         let zero = target.clone().equal_elem(0.0);
-        let log_dispersion: Tensor<2> = self.log_dispersion.val().unsqueeze();
+        let log_dispersion: Tensor<2> = loss.cast(self.log_dispersion.val()).unsqueeze();
         let r = log_dispersion.neg().exp().expand(output.dims());
         // The loss grows as r f beyond.
         let beyond = relu(output.clone() - MAX_LOG_RATE) * r.clone();
@@ -140,7 +142,7 @@ impl Likelihood for NegativeBinomialLikelihood {
     fn evaluate(&self, outputs: Vec<Tensor<2>>, target: Tensor<2>) -> PointEvaluation {
         let means = outputs
             .into_iter()
-            .map(|output| output.without_autodiff().exp());
+            .map(|output| LossType::of_output(output.without_autodiff()).1.exp());
         PointEvaluation::new(means.collect(), target)
     }
 

@@ -8,6 +8,7 @@ use burn::tensor::activation::relu;
 use super::check::check_shapes;
 use super::count::{MAX_LOG_RATE, bad_counts, check_counts};
 use super::gaussian::to_f64;
+use super::loss_type::LossType;
 use super::special::{exp_m1, stirling_remainder};
 use super::{Likelihood, PointEvaluation};
 use crate::error::{PredictError, TargetError};
@@ -74,6 +75,8 @@ impl Likelihood for PoissonLikelihood {
     fn nll(&self, output: Tensor<2>, target: Tensor<2>) -> Tensor<1> {
         let targets = self.targets;
         check_shapes("Poisson", targets, targets, output.dims(), target.dims());
+        let (loss, output) = LossType::of_output(output);
+        let target = loss.cast(target);
         let bad = bad_counts(&target);
         let zero = target.clone().equal_elem(0.0);
         let beyond = relu(output.clone() - MAX_LOG_RATE).mul_scalar(MAX_LOG_RATE.exp());
@@ -98,7 +101,7 @@ impl Likelihood for PoissonLikelihood {
     fn evaluate(&self, outputs: Vec<Tensor<2>>, target: Tensor<2>) -> PointEvaluation {
         let means = outputs
             .into_iter()
-            .map(|output| output.without_autodiff().exp());
+            .map(|output| LossType::of_output(output.without_autodiff()).1.exp());
         PointEvaluation::new(means.collect(), target)
     }
 

@@ -6,21 +6,11 @@ use burn::tensor::{Device, Tensor};
 
 use super::check::{check_shapes, check_values};
 use super::gaussian::to_f64;
-use super::positive::log_param;
+use super::loss_type::LossType;
 use super::special::{log1p_square, stirling_remainder};
-use super::{Likelihood, NoiseLevel, PointEvaluation};
+use super::{Likelihood, LikelihoodParam, PointEvaluation, param};
 use crate::error::{PredictError, TargetError};
 use crate::predict::{Mixture, StudentT};
-
-/// The degrees of freedom ν of Student's t.
-#[derive(Config, Debug, Copy, PartialEq)]
-#[non_exhaustive]
-pub enum DegreesOfFreedom {
-    /// Known, and kept.
-    Fixed(f64),
-    /// Learned from the data by maximum likelihood, starting here.
-    Learned(f64),
-}
 
 /// Configuration of a [`StudentTLikelihood`].
 ///
@@ -35,11 +25,11 @@ pub struct StudentTLikelihoodConfig {
     #[config(default = 1)]
     pub targets: usize,
     /// The scale, the same for every example.
-    #[config(default = "NoiseLevel::Learned(0.5)")]
-    pub scale: NoiseLevel,
+    #[config(default = "LikelihoodParam::Learned(0.5)")]
+    pub scale: LikelihoodParam,
     /// The degrees of freedom, the same for every example.
-    #[config(default = "DegreesOfFreedom::Fixed(4.0)")]
-    pub degrees_of_freedom: DegreesOfFreedom,
+    #[config(default = "LikelihoodParam::Fixed(4.0)")]
+    pub degrees_of_freedom: LikelihoodParam,
 }
 
 impl StudentTLikelihoodConfig {
@@ -49,13 +39,13 @@ impl StudentTLikelihoodConfig {
     ///
     /// Panics if the scale or the degrees of freedom are not positive and finite, or without target columns.
     pub fn init(&self, device: &Device) -> StudentTLikelihood {
-        let nu = match self.degrees_of_freedom {
-            DegreesOfFreedom::Fixed(nu) => NoiseLevel::Fixed(nu),
-            DegreesOfFreedom::Learned(nu) => NoiseLevel::Learned(nu),
-        };
         StudentTLikelihood {
-            log_scale: log_param("scale", self.scale, self.targets, device),
-            log_degrees_of_freedom: log_param("degrees of freedom", nu, self.targets, device),
+            log_scale: self.scale.init("scale", self.targets, device),
+            log_degrees_of_freedom: self.degrees_of_freedom.init(
+                "degrees of freedom",
+                self.targets,
+                device,
+            ),
         }
     }
 }
@@ -65,13 +55,13 @@ impl StudentTLikelihoodConfig {
 /// The loss of an outlier grows with the logarithm of its distance, not with the square.
 ///
 /// ```
-/// use blitz_train::{DegreesOfFreedom, Likelihood, NoiseLevel, StudentTLikelihoodConfig};
+/// use blitz_train::{Likelihood, LikelihoodParam, StudentTLikelihoodConfig};
 /// use burn::tensor::{Device, Tensor};
 ///
 /// let device = Device::flex();
 /// let likelihood = StudentTLikelihoodConfig::new()
-///     .with_scale(NoiseLevel::Fixed(1.0))
-///     .with_degrees_of_freedom(DegreesOfFreedom::Fixed(1.0))
+///     .with_scale(LikelihoodParam::Fixed(1.0))
+///     .with_degrees_of_freedom(LikelihoodParam::Fixed(1.0))
 ///     .init(&device);
 /// let output = Tensor::<2>::from_floats([[1.0]], &device);
 /// let nll = likelihood.nll(output, Tensor::from_floats([[2.0]], &device)).into_scalar::<f32>();
@@ -89,12 +79,12 @@ pub struct StudentTLikelihood {
 impl StudentTLikelihood {
     /// The scale σ of each target column.
     pub fn scale(&self) -> Vec<f64> {
-        to_f64(self.log_scale.val().exp())
+        param::values(&self.log_scale)
     }
 
     /// The degrees of freedom ν of each target column.
     pub fn degrees_of_freedom(&self) -> Vec<f64> {
-        to_f64(self.log_degrees_of_freedom.val().exp())
+        param::values(&self.log_degrees_of_freedom)
     }
 }
 
@@ -110,15 +100,17 @@ impl Likelihood for StudentTLikelihood {
     fn nll(&self, output: Tensor<2>, target: Tensor<2>) -> Tensor<1> {
         let [targets] = self.log_scale.shape().dims();
         check_shapes("Student-t", targets, targets, output.dims(), target.dims());
-        let log_scale: Tensor<2> = self.log_scale.val().unsqueeze();
-        let log_nu: Tensor<2> = self.log_degrees_of_freedom.val().unsqueeze();
+        let (loss, output) = LossType::of_output(output);
+        let log_scale: Tensor<2> = loss.cast(self.log_scale.val()).unsqueeze();
+        let log_nu: Tensor<2> = loss.cast(self.log_degrees_of_freedom.val()).unsqueeze();
         let half = log_nu.clone().exp().mul_scalar(0.5);
         // ln Γ(a + ½) − ln Γ(a) − ½ ln a for a = ν/2, without the terms that cancel at many degrees of freedom: it goes to
         // zero with 1/ν.
         let gammas = half.clone() * half.clone().recip().mul_scalar(0.5).log1p() - 0.5
             + stirling_remainder(half.clone() + 0.5)
             - stirling_remainder(half.clone());
-        let w = (target - output) * (log_scale.clone() + log_nu.mul_scalar(0.5)).neg().exp();
+        let w =
+            (loss.cast(target) - output) * (log_scale.clone() + log_nu.mul_scalar(0.5)).neg().exp();
         ((half + 0.5) * log1p_square(w) + log_scale - gammas)
             .add_scalar(0.5 * std::f64::consts::TAU.ln())
             .sum_dim(1)

@@ -69,7 +69,7 @@ pub(crate) fn model() -> Model {
     // Burn initializes at random; the tests compare runs.
     layer = layer.map(&mut Zero);
     let likelihood = GaussianLikelihoodConfig::new()
-        .with_noise(NoiseLevel::Fixed(0.2))
+        .with_noise(LikelihoodParam::Fixed(0.2))
         .init(&device);
     ElboModel::new(
         Net { layer },

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::values;
 
-fn likelihood(noise: NoiseLevel, targets: usize, device: &Device) -> GaussianLikelihood {
+fn likelihood(noise: LikelihoodParam, targets: usize, device: &Device) -> GaussianLikelihood {
     GaussianLikelihoodConfig::new()
         .with_noise(noise)
         .with_targets(targets)
@@ -16,7 +16,7 @@ fn likelihood(noise: NoiseLevel, targets: usize, device: &Device) -> GaussianLik
 #[test]
 fn nll_is_the_hand_computed_sum_over_target_columns() {
     let device = Device::flex();
-    let likelihood = likelihood(NoiseLevel::Fixed(0.5), 2, &device);
+    let likelihood = likelihood(LikelihoodParam::Fixed(0.5), 2, &device);
     let output = Tensor::<2>::from_floats([[0.0, 1.0], [2.0, -1.0]], &device);
     let target = Tensor::<2>::from_floats([[0.5, 1.0], [0.0, 0.0]], &device);
     let constant = 2.0 * (0.5f64.ln() + 0.918_938_533_204_672_7);
@@ -30,8 +30,8 @@ fn nll_is_the_hand_computed_sum_over_target_columns() {
 fn learned_noise_has_a_gradient_and_fixed_noise_has_none() {
     let device = Device::flex().autodiff();
     for (noise, learned) in [
-        (NoiseLevel::Learned(0.5), true),
-        (NoiseLevel::Fixed(0.5), false),
+        (LikelihoodParam::Learned(0.5), true),
+        (LikelihoodParam::Fixed(0.5), false),
     ] {
         let likelihood = likelihood(noise, 1, &device);
         let output = Tensor::<2>::zeros([3, 1], &device).require_grad();
@@ -48,7 +48,7 @@ fn learned_noise_finds_the_residuals_deviation() {
     use burn::optim::{AdamConfig, GradientsParams};
 
     let device = Device::flex().autodiff();
-    let mut likelihood = likelihood(NoiseLevel::Learned(0.5), 1, &device);
+    let mut likelihood = likelihood(LikelihoodParam::Learned(0.5), 1, &device);
     let residuals = Tensor::<2>::from_floats([[3.0], [-1.0], [2.0], [-2.0]], &device);
     let mut optimizer = AdamConfig::new().init();
     for _ in 0..500 {
@@ -64,7 +64,7 @@ fn learned_noise_finds_the_residuals_deviation() {
 #[test]
 fn evaluation_and_predictive_agree_on_mean_and_distribution_function() {
     let device = Device::flex();
-    let likelihood = likelihood(NoiseLevel::Fixed(0.7), 1, &device);
+    let likelihood = likelihood(LikelihoodParam::Fixed(0.7), 1, &device);
     let outputs = vec![
         Tensor::<2>::from_floats([[0.0], [1.0]], &device),
         Tensor::<2>::from_floats([[2.0], [1.5]], &device),
@@ -90,7 +90,7 @@ fn evaluation_and_predictive_agree_on_mean_and_distribution_function() {
 fn outputs_and_targets_of_different_shapes_are_refused() {
     // Broadcasting would silently compare every output with every target.
     let device = Device::flex();
-    let likelihood = likelihood(NoiseLevel::Fixed(1.0), 1, &device);
+    let likelihood = likelihood(LikelihoodParam::Fixed(1.0), 1, &device);
     likelihood.nll(
         Tensor::zeros([3, 2], &device),
         Tensor::zeros([3, 1], &device),
@@ -100,5 +100,5 @@ fn outputs_and_targets_of_different_shapes_are_refused() {
 #[test]
 #[should_panic(expected = "got -1")]
 fn a_negative_noise_is_refused_with_its_value() {
-    likelihood(NoiseLevel::Fixed(-1.0), 1, &Device::flex());
+    likelihood(LikelihoodParam::Fixed(-1.0), 1, &Device::flex());
 }

@@ -2,8 +2,8 @@
 
 use blitz_train::prelude::*;
 use blitz_train::{
-    DegreesOfFreedom, Distribution as _, Evaluation as _, LaplaceLikelihoodConfig,
-    NegativeBinomial, NegativeBinomialLikelihoodConfig, Poisson, StudentT,
+    Distribution as _, Evaluation as _, LaplaceLikelihoodConfig, LikelihoodParam, NegativeBinomial,
+    NegativeBinomialLikelihoodConfig, Poisson, StudentT,
 };
 use burn::tensor::{Device, Int, Tensor};
 
@@ -103,14 +103,14 @@ fn row(values: &[f64], device: &Device) -> Tensor<2> {
 
 fn student_t(nu: f64, scale: f64, device: &Device) -> blitz_train::StudentTLikelihood {
     StudentTLikelihoodConfig::new()
-        .with_scale(NoiseLevel::Learned(scale))
-        .with_degrees_of_freedom(DegreesOfFreedom::Learned(nu))
+        .with_scale(LikelihoodParam::Learned(scale))
+        .with_degrees_of_freedom(LikelihoodParam::Learned(nu))
         .init(device)
 }
 
 fn negative_binomial(dispersion: f64, device: &Device) -> blitz_train::NegativeBinomialLikelihood {
     NegativeBinomialLikelihoodConfig::new()
-        .with_dispersion(NoiseLevel::Learned(dispersion))
+        .with_dispersion(LikelihoodParam::Learned(dispersion))
         .init(device)
 }
 
@@ -208,7 +208,7 @@ fn predictive_densities_agree_with_many_digits_in_double_precision() {
 fn limits_hold_in_single_precision() {
     let device = Device::flex().autodiff();
     let gaussian = GaussianLikelihoodConfig::new()
-        .with_noise(NoiseLevel::Fixed(0.5))
+        .with_noise(LikelihoodParam::Fixed(0.5))
         .init(&device);
     let poisson = PoissonLikelihoodConfig::new().init();
     for (output, target) in [(0.3, 1.0), (2.0, 5.0), (6.0, 390.0), (11.0, 60_000.0)] {

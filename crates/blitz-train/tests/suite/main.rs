@@ -2,6 +2,12 @@
 
 mod classification;
 mod conjugate;
+// Shared with the other crates; not all of it is used here.
+#[allow(dead_code)]
+#[path = "../../../blitz-core/tests/suite/digest.rs"]
+mod digest;
+mod draw_digests;
+mod dtypes;
 mod draws;
 mod elbo;
 mod fused_adam;
@@ -9,6 +15,7 @@ mod ivon;
 mod laplace;
 mod learner;
 mod likelihood;
+mod likelihood_types;
 mod likelihoods;
 mod metric;
 #[cfg(feature = "plot")]

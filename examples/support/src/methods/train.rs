@@ -54,7 +54,7 @@ impl Plan {
 /// A model whose targets are scaled to a deviation of 1.
 pub fn model<N: Network>(network: N, examples: usize, beta: BetaSchedule, seed: u64) -> Model<N> {
     let device = network.devices().remove(0);
-    let noise = GaussianLikelihoodConfig::new().with_noise(NoiseLevel::Learned(0.3));
+    let noise = GaussianLikelihoodConfig::new().with_noise(LikelihoodParam::Learned(0.3));
     let elbo = ElboConfig::new(examples)
         .with_beta(beta)
         .with_seed(seed)

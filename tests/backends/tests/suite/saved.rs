@@ -29,7 +29,7 @@ fn train(device: &Device) -> [Linear; 2] {
     let x = ramp([40, 5], &device, |i| (0.37 * i).sin());
     let y = x.clone().sum_dim(1);
     let likelihood = GaussianLikelihoodConfig::new()
-        .with_noise(NoiseLevel::Fixed(0.1))
+        .with_noise(LikelihoodParam::Fixed(0.1))
         .init(&device);
     let elbo = ElboConfig::new(40).with_samples(2).init();
     let mut adam = FusedAdamConfig::new().init();

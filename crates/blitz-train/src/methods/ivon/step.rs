@@ -38,7 +38,7 @@ use crate::update::WeightUpdate;
 /// let device = Device::flex().autodiff();
 /// let x = Tensor::<2>::from_floats([[0.0], [1.0], [2.0], [3.0]], &device);
 /// let y = x.clone() * 2.0 + 1.0;
-/// let likelihood = GaussianLikelihoodConfig::new().with_noise(NoiseLevel::Fixed(0.5)).init(&device);
+/// let likelihood = GaussianLikelihoodConfig::new().with_noise(LikelihoodParam::Fixed(0.5)).init(&device);
 /// let elbo = ElboConfig::new(4).with_samples(2).init();
 /// let mut model = IvonConfig::new(4.0)
 ///     .with_hess_init(4.0)

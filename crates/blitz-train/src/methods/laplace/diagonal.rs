@@ -238,7 +238,7 @@ impl ModuleMapper for Draw<'_> {
             let noise = TensorData::new(noise, value.dims());
             // A new leaf of the graph, off that of the trained weights.
             let value = value.detach();
-            let noise = Tensor::from_data(noise, &value.device());
+            let noise = Tensor::from_data(noise, (&value.device(), value.dtype()));
             value + noise
         })
     }

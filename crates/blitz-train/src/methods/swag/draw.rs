@@ -72,7 +72,7 @@ impl ModuleMapper for Perturb<'_> {
             Some(deviation) => offset + deviation.of(parameter),
         };
         param.map(|first| {
-            let step = step.reshape(first.shape());
+            let step = step.reshape(first.shape()).cast(first.dtype());
             first + step
         })
     }

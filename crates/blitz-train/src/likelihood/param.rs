@@ -1,0 +1,44 @@
+//! A positive parameter of a likelihood for each target column, kept by its logarithm.
+
+use burn::config::Config;
+use burn::module::Param;
+use burn::tensor::{Device, Tensor};
+
+use super::gaussian::to_f64;
+
+/// A positive parameter of a likelihood: a deviation, a scale, a dispersion, degrees of freedom.
+#[derive(Config, Debug, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum LikelihoodParam {
+    /// Known, and kept.
+    Fixed(f64),
+    /// Learned from the data by maximum likelihood, starting here.
+    Learned(f64),
+}
+
+impl LikelihoodParam {
+    /// The parameter's logarithm for each target column. `what` is its name in a panic.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the value is not positive and finite, or without target columns.
+    pub(super) fn init(self, what: &str, targets: usize, device: &Device) -> Param<Tensor<1>> {
+        assert!(targets > 0, "a likelihood needs target columns, got 0");
+        let (value, learned) = match self {
+            Self::Fixed(value) => (value, false),
+            Self::Learned(value) => (value, true),
+        };
+        assert!(
+            value.is_finite() && value > 0.0,
+            "a likelihood's {what} must be positive and finite, got {value}"
+        );
+        let log = Tensor::full([targets], value.ln(), device);
+        Param::from_tensor(log).set_require_grad(learned)
+    }
+}
+
+/// The parameter of each target column, from its logarithm.
+pub(super) fn values(log: &Param<Tensor<1>>) -> Vec<f64> {
+    // On the host, in `f64`: the exponential of half precision would keep three digits.
+    to_f64(log.val()).into_iter().map(f64::exp).collect()
+}

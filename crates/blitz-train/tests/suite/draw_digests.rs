@@ -1,0 +1,178 @@
+//! The values that are drawn do not change: a difference from these tables is a value-breaking change, to be told in the changelog.
+//!
+//! The weights that the objective sees are held to the bit, on flex. What SGLD, SWAG and Laplace approximations draw goes through
+//! Burn's operations or `libm`, and is held to a few units in the last place of `f32`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use blitz_train::laplace::{GaussianLastLayer, LastLayerPosterior as _};
+use blitz_train::prelude::*;
+use blitz_train::{Batch, SgldConfig, Step, SwagConfig};
+use burn::data::dataloader::batcher::Batcher;
+use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
+use burn::data::dataset::InMemDataset;
+use burn::nn::{Linear, LinearConfig};
+use burn::optim::GradientsParams;
+use burn::tensor::{DType, Device, Tensor};
+
+use crate::digest::{Digest, assert_table, given};
+use crate::values;
+
+const SEED: u64 = 8;
+
+fn linear(device: &Device) -> Linear {
+    LinearConfig::new(3, 2).init(device)
+}
+
+fn bayesian(prior: PriorConfig, dtype: DType, device: &Device) -> Linear {
+    let config = BayesianizeConfig::new()
+        .with_posterior(PosteriorConfig::normal(0.3))
+        .with_prior(prior);
+    given(linear(device).bayesianize(&config), 0.4, dtype)
+}
+
+/// Neither the prior nor autodiff changes what is drawn.
+fn once(got: &mut BTreeMap<String, u64>, name: String, digest: u64) {
+    let before = *got.entry(name).or_insert(digest);
+    assert_eq!(before, digest);
+}
+
+const OBJECTIVE: &[(&str, u64)] = &[
+    ("F32 step 0 loss 0", 0x67df01868b27f380),
+    ("F32 step 3 loss 0", 0xe804d534ab154463),
+    ("F32 step 3 loss 1", 0x9c6ebd14a799ab00),
+    ("F32 validation", 0x009d5dcdfc74d6b9),
+    ("F64 step 0 loss 0", 0x3bc4939bb442464d),
+    ("F64 step 3 loss 0", 0x7f6ed5d71a096c02),
+    ("F64 step 3 loss 1", 0xdfdc509ba555e8ca),
+    ("F64 validation", 0x720d8e7166eb4989),
+];
+
+#[test]
+fn the_objective_sees_the_weights_of_earlier_versions_to_the_bit() {
+    let mut got = BTreeMap::new();
+    for prior in [
+        PriorConfig::normal(1.0),
+        PriorConfig::scale_mixture(0.5, 1.0, 0.1),
+    ] {
+        for device in [Device::flex(), Device::flex().autodiff()] {
+            for dtype in [DType::F64, DType::F32] {
+                let model = bayesian(prior.clone(), dtype, &device);
+                let elbo = ElboConfig::new(50)
+                    .with_samples(2)
+                    .with_validation_samples(2)
+                    .with_seed(SEED)
+                    .init();
+                let seen = |run: &dyn Fn(&mut dyn FnMut(&Linear) -> Tensor<1>)| {
+                    let mut digest = Digest::new();
+                    run(&mut |model| {
+                        let bias = model.bias.as_ref().unwrap().val();
+                        digest.add(&model.weight.val().into_data());
+                        digest.add(&bias.clone().into_data());
+                        bias
+                    });
+                    digest.value()
+                };
+                for (index, accumulated) in [(0, 0), (3, 0), (3, 1)] {
+                    let step = Step { index, accumulated };
+                    let digest = seen(&|nll| {
+                        elbo.loss(&model, step, nll);
+                    });
+                    once(
+                        &mut got,
+                        format!("{dtype:?} step {index} loss {accumulated}"),
+                        digest,
+                    );
+                }
+                let digest = seen(&|nll| {
+                    elbo.validation_loss(&model, nll);
+                });
+                once(&mut got, format!("{dtype:?} validation"), digest);
+            }
+        }
+    }
+    assert_table(OBJECTIVE, &got);
+}
+
+/// What the other methods draw, to rounding.
+fn assert_close(name: &str, expected: &[f64], got: &[f64]) {
+    let unit = f64::from(f32::EPSILON);
+    let near = |(a, b): (&f64, &f64)| (a - b).abs() <= 8.0 * unit * b.abs().max(1.0);
+    let same = expected.len() == got.len() && expected.iter().zip(got).all(near);
+    assert!(same, "the values drawn by {name} have changed: {got:?}");
+}
+
+fn weights(layer: &Linear) -> Vec<f64> {
+    let bias = layer.bias.as_ref().unwrap();
+    [values(layer.weight.val()), values(bias.val())].concat()
+}
+
+#[test]
+fn sgld_moves_weights_by_the_noise_of_earlier_versions() {
+    let mut layer = given(linear(&Device::flex().autodiff()), 0.4, DType::F32);
+    let mut optimizer = SgldConfig::new(20)
+        .with_prior_std(0.5)
+        .with_seed(SEED)
+        .init();
+    for _ in 0..3 {
+        let bias = layer.bias.as_ref().unwrap();
+        let loss = (layer.weight.val().sum() + bias.val().sum()) * 0.1;
+        let grads = GradientsParams::from_grads(loss.backward(), &layer);
+        layer = optimizer.step(0.1, layer, grads);
+    }
+    assert_close("SGLD", &SGLD, &weights(&layer));
+}
+
+#[rustfmt::skip]
+const SGLD: [f64; 8] = [0.04183419421315193, -0.29134535789489746, 0.2426072657108307, -0.15655861794948578, -0.3039443790912628, -0.411299467086792, -0.6544051766395569, -0.6268030405044556];
+
+#[test]
+fn swag_draws_the_networks_of_earlier_versions() {
+    let device = Device::flex().autodiff();
+    let mut swag = SwagConfig::new().with_rank(3).init(&linear(&device));
+    for step in 1..=5 {
+        swag.collect(&given(linear(&device), 0.2 * f64::from(step), DType::F32))
+            .unwrap();
+    }
+    let got = [0, 3].map(|index| weights(&swag.sample_network(SEED, index)));
+    assert_close("SWAG", &SWAG, &got.concat());
+}
+
+#[rustfmt::skip]
+const SWAG: [f64; 16] = [0.059636764228343964, -0.15556322038173676, 0.13801568746566772, 0.1286158263683319, -0.7114245295524597, -0.0058381156995892525, -0.7058069705963135, -0.706333577632904, 0.11923640966415405, -0.15856043994426727, 0.4940071403980255, 0.15972091257572174, -0.8593905568122864, -0.013712838292121887, -0.8334509134292603, -0.32273271679878235];
+
+#[derive(Clone)]
+struct Rows;
+
+impl Batcher<u8, Batch<Tensor<2>, Tensor<2>>> for Rows {
+    fn batch(&self, items: Vec<u8>, device: &Device) -> Batch<Tensor<2>, Tensor<2>> {
+        let column = |shift: u8, device: &Device| {
+            let values: Vec<f32> = items
+                .iter()
+                .map(|i| f32::from((7 * i + shift * i * i) % 11) / 4.0 - 1.25)
+                .collect();
+            Tensor::<1>::from_floats(values.as_slice(), device).unsqueeze_dim::<2>(1)
+        };
+        Batch {
+            inputs: Tensor::cat([0, 1, 2].map(|s| column(s, device)).to_vec(), 1),
+            targets: Tensor::cat([3, 4].map(|s| column(s, device)).to_vec(), 1),
+        }
+    }
+}
+
+#[test]
+fn a_laplace_approximation_draws_the_layers_of_earlier_versions() {
+    let device = Device::flex();
+    let data: Arc<dyn DataLoader<Batch<Tensor<2>, Tensor<2>>>> = DataLoaderBuilder::new(Rows)
+        .batch_size(5)
+        .set_device(device.clone())
+        .build(InMemDataset::new((0..5).collect()));
+    let trained = given(linear(&device), 0.4, DType::F32);
+    let posterior = GaussianLastLayer::fit(data.as_ref(), |x| x, &trained, 0.5, 0.5).unwrap();
+    let got = [0, 3].map(|index| weights(&posterior.sample_layer(SEED, index, &device)));
+    assert_close("a Laplace approximation", &LAPLACE, &got.concat());
+}
+
+#[rustfmt::skip]
+const LAPLACE: [f64; 16] = [0.2527008056640625, -0.01062452420592308, -0.04440988972783089, 0.3109981119632721, -0.8047058582305908, -0.5421063899993896, -0.5192650556564331, -0.5224753022193909, 0.22783632576465607, -0.23802049458026886, 0.22419427335262299, 0.8848124146461487, -0.3663017451763153, 0.1470412164926529, -0.619383692741394, -0.6263129115104675];

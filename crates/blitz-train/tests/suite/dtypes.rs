@@ -1,0 +1,264 @@
+//! The methods that train and draw networks, for weights of every float type: a step, a draw or a fit each.
+
+use std::sync::Arc;
+
+use blitz_train::laplace::{
+    ClassCovariance, DiagonalLaplace, GaussianLastLayer, LastLayerPosterior as _, SoftmaxLastLayer,
+};
+use blitz_train::prelude::*;
+use blitz_train::{Batch, Chain, ChainConfig, SgldConfig, SwagConfig};
+use burn::data::dataloader::batcher::Batcher;
+use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
+use burn::data::dataset::InMemDataset;
+use burn::nn::{Linear, LinearConfig};
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::tensor::{DType, Device, Int, Tensor};
+
+use crate::digest::given;
+use crate::values;
+
+const TYPES: [DType; 4] = [DType::F64, DType::F32, DType::F16, DType::BF16];
+
+/// The distance from one to the next number of the type.
+fn unit(dtype: DType) -> f64 {
+    match dtype {
+        DType::F64 => f64::EPSILON,
+        DType::F32 => f64::from(f32::EPSILON),
+        DType::F16 => 2f64.powi(-10),
+        _ => 2f64.powi(-7),
+    }
+}
+
+fn linear(dtype: DType) -> Linear {
+    let layer = LinearConfig::new(3, 2).init(&Device::flex().autodiff());
+    given(layer, 0.4, dtype)
+}
+
+fn input(dtype: DType) -> Tensor<2> {
+    let x = [[1.0, 2.0, -0.5], [0.5, -1.0, 0.25]];
+    Tensor::from_data(x, (&Device::flex().autodiff(), dtype))
+}
+
+fn weights(layer: &Linear) -> Vec<f64> {
+    let bias = layer.bias.as_ref().unwrap();
+    [values(layer.weight.val()), values(bias.val())].concat()
+}
+
+/// Panics unless the layer's weights are numbers of the type, within its rounding those of `f64`.
+fn assert_like_double(layer: &Linear, dtype: DType, double: &Linear, tolerance: f64) {
+    let bias = layer.bias.as_ref().unwrap();
+    assert_eq!([layer.weight.val().dtype(), bias.val().dtype()], [dtype; 2]);
+    for (got, exact) in weights(layer).iter().zip(weights(double)) {
+        let off = (got - exact).abs();
+        assert!(
+            off <= tolerance * exact.abs().max(1.0),
+            "{got} for {exact} in {dtype:?}"
+        );
+    }
+}
+
+fn train(mut optimizer: ModuleOptimizer, dtype: DType) -> Linear {
+    (0..3).fold(linear(dtype), |layer, _| {
+        let loss = (layer.forward(input(dtype)) - 1.0).square().mean();
+        let grads = GradientsParams::from_grads(loss.backward(), &layer);
+        optimizer.step(0.05, layer, grads)
+    })
+}
+
+#[test]
+fn fused_adam_steps_in_every_type() {
+    let double = train(FusedAdamConfig::new().init(), DType::F64);
+    for dtype in TYPES {
+        // Adam's first steps are of the size of the rate, whatever the gradient: what is lost is the weights' rounding.
+        let layer = train(FusedAdamConfig::new().init(), dtype);
+        assert_like_double(&layer, dtype, &double, 8.0 * unit(dtype) + 1e-6);
+    }
+}
+
+#[test]
+fn sgld_steps_in_every_type() {
+    let config = SgldConfig::new(20).with_prior_std(0.5).with_seed(11);
+    let double = train(config.init(), DType::F64);
+    for dtype in TYPES {
+        let layer = train(config.init(), dtype);
+        assert_like_double(&layer, dtype, &double, 8.0 * unit(dtype) + 1e-6);
+        let mut chain: Chain<Linear> = ChainConfig::new(0, 1).init();
+        chain.push(&layer);
+        assert_like_double(
+            &chain.networks()[0],
+            dtype,
+            &double,
+            8.0 * unit(dtype) + 1e-6,
+        );
+    }
+}
+
+#[test]
+fn swag_collects_and_draws_in_every_type() {
+    let draw = |dtype| {
+        let mut swag = SwagConfig::new().with_rank(3).init(&linear(dtype));
+        for step in 1..=5 {
+            // Small against the next, so that the deviations do not drown in the rounding.
+            let layer = LinearConfig::new(3, 2).init(&Device::flex().autodiff());
+            swag.collect(&given(layer, 0.2 * f64::from(step), dtype))
+                .unwrap();
+        }
+        (swag.mean_network(), swag.sample_network(7, 3))
+    };
+    let double = draw(DType::F64);
+    for dtype in TYPES {
+        let (mean, drawn) = draw(dtype);
+        assert_like_double(&mean, dtype, &double.0, 4.0 * unit(dtype) + 1e-6);
+        assert_like_double(&drawn, dtype, &double.1, 16.0 * unit(dtype) + 1e-5);
+    }
+}
+
+#[test]
+fn ivon_steps_in_every_type() {
+    let step = |dtype| {
+        let model = IvonConfig::new(50.0)
+            .with_hess_init(0.8)
+            .attach(linear(DType::F32));
+        let mut model = given(model, 0.2, dtype);
+        for index in 0..3 {
+            let loss = model.with_draw(5, index, |layer| {
+                (layer.forward(input(dtype)) - 1.0).square().mean()
+            });
+            let mut grads = GradientsParams::from_grads(loss.backward(), &model);
+            model = Ivon::step(0.05, model, &mut grads);
+            assert!(grads.is_empty(), "gradients were left over");
+        }
+        model.mean_network()
+    };
+    let double = step(DType::F64);
+    for dtype in TYPES {
+        assert_like_double(&step(dtype), dtype, &double, 16.0 * unit(dtype) + 1e-5);
+    }
+}
+
+#[test]
+fn sharpening_draws_in_every_type() {
+    for dtype in TYPES {
+        let net = given(
+            linear(DType::F32).bayesianize(&BayesianizeConfig::new()),
+            0.2,
+            dtype,
+        );
+        let sharpening = SharpeningConfig::new().init(&net);
+        let nll = |net: &Linear| (net.forward(input(dtype)) - 1.0).square().mean();
+        let sharpened = sharpening.draw(&net, 4, 2, nll);
+        assert_eq!(net.weight.val().dtype(), dtype);
+        assert!(weights(&net).iter().all(|w| w.is_finite()));
+        let kl = sharpened.kl();
+        let loss = nll(&net).cast(kl.dtype()) + kl;
+        let gradient = net.weight.base().grad(&loss.backward()).unwrap();
+        assert_eq!(gradient.dtype(), dtype);
+        assert!(values(gradient).iter().all(|g| g.is_finite()));
+    }
+}
+
+/// Batches of inputs and targets in `f32`.
+#[derive(Clone)]
+struct Rows;
+
+fn columns(items: &[i32], shifts: &[i32], device: &Device) -> Tensor<2> {
+    let value = |i: &i32, shift: &i32| ((7 * i + shift * i * i + shift) % 11) as f32 / 4.0 - 1.25;
+    let rows = items
+        .iter()
+        .flat_map(|i| shifts.iter().map(move |shift| value(i, shift)));
+    let values: Vec<f32> = rows.collect();
+    Tensor::<1>::from_floats(values.as_slice(), device).reshape([items.len(), shifts.len()])
+}
+
+impl Batcher<i32, Batch<Tensor<2>, Tensor<2>>> for Rows {
+    fn batch(&self, items: Vec<i32>, device: &Device) -> Batch<Tensor<2>, Tensor<2>> {
+        Batch {
+            inputs: columns(&items, &[0, 1, 2], device),
+            targets: columns(&items, &[3, 4], device),
+        }
+    }
+}
+
+impl Batcher<i32, Batch<Tensor<2>, Tensor<1, Int>>> for Rows {
+    fn batch(&self, items: Vec<i32>, device: &Device) -> Batch<Tensor<2>, Tensor<1, Int>> {
+        let labels: Vec<i32> = items.iter().map(|i| i * i % 3 % 2).collect();
+        Batch {
+            inputs: columns(&items, &[0, 1, 2], device),
+            targets: Tensor::from_ints(labels.as_slice(), device),
+        }
+    }
+}
+
+fn loader<B: Send + Sync + Clone + std::fmt::Debug + 'static>(
+    batch: usize,
+    device: &Device,
+) -> Arc<dyn DataLoader<B>>
+where
+    Rows: Batcher<i32, B>,
+{
+    DataLoaderBuilder::new(Rows)
+        .batch_size(batch)
+        .set_device(device.clone())
+        .build(InMemDataset::new((0..9).collect()))
+}
+
+#[test]
+fn laplace_approximations_of_the_last_layer_fit_in_every_type() {
+    let device = Device::flex();
+    let half = |dtype| move |x: Tensor<2>| x.cast(dtype);
+    let gaussian = |dtype| {
+        let data = loader(4, &device);
+        let layer = linear(dtype);
+        GaussianLastLayer::fit(data.as_ref(), half(dtype), &layer, 0.5, 0.5).unwrap()
+    };
+    let softmax = |dtype| {
+        let data = loader(4, &device);
+        let layer = linear(dtype);
+        let joint = ClassCovariance::Joint;
+        SoftmaxLastLayer::fit(data.as_ref(), half(dtype), &layer, joint, 1.0).unwrap()
+    };
+    let (exact, exact_softmax) = (gaussian(DType::F64), softmax(DType::F64));
+    for dtype in TYPES {
+        // The data and the weights are rounded; the rest is on the host.
+        let close = |got: f64, exact: f64| {
+            let off = (got - exact).abs();
+            assert!(
+                off <= (16.0 * unit(dtype) + 1e-6) * exact.abs().max(1.0),
+                "{got} {exact}"
+            );
+        };
+        let fitted = gaussian(dtype);
+        close(
+            fitted.log_marginal_likelihood(),
+            exact.log_marginal_likelihood(),
+        );
+        for (got, exact) in fitted.covariance().iter().zip(exact.covariance()) {
+            close(*got, exact);
+        }
+        let drawn = weights(&fitted.sample_layer(3, 1, &device));
+        assert!(drawn.iter().all(|w| w.is_finite()));
+        let fitted = softmax(dtype);
+        close(
+            fitted.log_marginal_likelihood(),
+            exact_softmax.log_marginal_likelihood(),
+        );
+    }
+}
+
+#[test]
+fn the_diagonal_laplace_approximation_fits_and_draws_in_every_type() {
+    let device = Device::flex().autodiff();
+    let draw = |dtype| {
+        let data: Arc<dyn DataLoader<Batch<Tensor<2>, Tensor<2>>>> = loader(1, &device);
+        let nll = |net: &Linear, batch: Batch<Tensor<2>, Tensor<2>>| {
+            let output = net.forward(batch.inputs.cast(dtype));
+            (output - batch.targets.cast(dtype)).square().sum()
+        };
+        let fitted = DiagonalLaplace::fit(linear(dtype), data.as_ref(), nll, 1.0).unwrap();
+        fitted.sample_network(5, 2)
+    };
+    let double = draw(DType::F64);
+    for dtype in TYPES {
+        assert_like_double(&draw(dtype), dtype, &double, 16.0 * unit(dtype) + 1e-5);
+    }
+}
