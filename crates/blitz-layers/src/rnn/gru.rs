@@ -1,15 +1,16 @@
 //! The Bayesian counterpart of Burn's [`Gru`](burn::nn::Gru) and [`BiGru`](burn::nn::BiGru), stacked.
 
-use blitz_core::{BayesianModule, BayesianizeConfig, PosteriorConfig, PriorConfig};
+use blitz_core::{Posterior, Prior, WeightInfo};
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::activation::{Activation, ActivationConfig};
-use burn::nn::{GateController, Initializer};
+use burn::nn::{GateController, GruConfig};
 use burn::tensor::{Device, Tensor, s};
 
 use super::gates::{Affine, gate, scan};
 use super::{Arrangement, Recurrent, RecurrentCell, unstack};
 use crate::estimator::Estimator;
+use crate::weights::{WeightsConfig, attach, configures_weights};
 
 /// Configuration to create a [`BayesianGru`] layer using the [init function](BayesianGruConfig::init).
 ///
@@ -20,11 +21,9 @@ use crate::estimator::Estimator;
 /// | `num_layers` | 1 | layers stacked, each on the outputs of the one below |
 /// | `bidirectional` | false | a second set of weights runs from the end of the sequence |
 /// | `reset_after` | true | whether the reset gate applies behind the product with the weights, as in PyTorch |
-/// | `initializer` | Burn's for `Gru` | initial means |
 /// | `batch_first`, `clip`, `*_activation` | Burn's | as in Burn's `GruConfig` and `BiGruConfig` |
 /// | `reverse` | false | whether the sequence is run through from its end |
-/// | `posterior` | mean-field normal, σ starts at 0.02 | the posterior of every weight |
-/// | `prior` | standard normal | the prior of every weight |
+/// | `weights` | [`WeightsConfig`]'s | posterior, prior and initial means of every weight |
 /// | `estimator` | shared weights | shared weights or flipout |
 ///
 /// Parameters of an activation, such as PReLU's, are Burn's own and get no posterior.
@@ -45,9 +44,6 @@ pub struct BayesianGruConfig {
     /// If the reset gate applies behind the product with the weights.
     #[config(default = true)]
     pub reset_after: bool,
-    /// The initializer of the posterior means.
-    #[config(default = "Initializer::XavierNormal{gain:1.0}")]
-    pub initializer: Initializer,
     /// If true, the input is `[batch_size, seq_length, d_input]`, else `[seq_length, batch_size, d_input]`.
     #[config(default = true)]
     pub batch_first: bool,
@@ -62,12 +58,9 @@ pub struct BayesianGruConfig {
     /// The activation of the candidate state.
     #[config(default = "ActivationConfig::Tanh")]
     pub hidden_activation: ActivationConfig,
-    /// The posterior of every weight.
-    #[config(default = "PosteriorConfig::default()")]
-    pub posterior: PosteriorConfig,
-    /// The prior of every weight.
-    #[config(default = "PriorConfig::default()")]
-    pub prior: PriorConfig,
+    /// The posterior, the prior and the initial means of every weight.
+    #[config(default = "WeightsConfig::new()")]
+    pub weights: WeightsConfig,
     /// How the pre-activations are sampled.
     #[config(default = "Estimator::SharedWeights")]
     pub estimator: Estimator,
@@ -126,15 +119,22 @@ pub struct BayesianGruCell {
     pub clip: Option<f64>,
 }
 
+configures_weights!(BayesianGruConfig => BayesianGru);
+
 impl BayesianGruConfig {
-    /// Initialize a new [`BayesianGru`] module.
+    /// Initialize a new [`BayesianGru`] module with the posterior and the prior that `families` returns for each weight, which may be
+    /// of any type.
     ///
     /// # Panics
     ///
     /// Panics if a size or `num_layers` is zero, if a bidirectional layer shall be `reverse`, if the estimator is local
-    /// reparameterization, or if `clip` or a parameter of the posterior or the prior is out of its range.
-    pub fn init(&self, device: &Device) -> BayesianGru {
-        Arrangement {
+    /// reparameterization or doesn't allow a posterior, or if `clip` is not positive.
+    pub fn init_with<Q: Posterior, P: Prior>(
+        &self,
+        device: &Device,
+        families: impl FnMut(WeightInfo<'_>) -> (Q, P),
+    ) -> BayesianGru {
+        let layer = Arrangement {
             d_input: self.d_input,
             d_hidden: self.d_hidden,
             num_layers: self.num_layers,
@@ -143,17 +143,17 @@ impl BayesianGruConfig {
             reverse: self.reverse,
             clip: self.clip,
             estimator: self.estimator,
-            posterior: &self.posterior,
-            prior: &self.prior,
         }
-        .init(|d_input, bayes| self.cell(d_input, bayes, device))
+        .init(|d_input| self.cell(d_input, device));
+        attach(layer, self.estimator, families)
     }
 
-    fn cell(&self, d_input: usize, bayes: &BayesianizeConfig, device: &Device) -> BayesianGruCell {
+    fn cell(&self, d_input: usize, device: &Device) -> BayesianGruCell {
+        let burn = GruConfig::new(d_input, self.d_hidden, self.bias);
+        let initializer = self.weights.initializer_or(burn.initializer);
         let gate = || {
-            let initializer = self.initializer.clone();
+            let initializer = initializer.clone();
             GateController::new(d_input, self.d_hidden, self.bias, initializer, device)
-                .bayesianize(bayes)
         };
         BayesianGruCell {
             update_gate: gate(),

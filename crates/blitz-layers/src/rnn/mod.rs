@@ -11,7 +11,7 @@ mod module;
 pub use gru::{BayesianGru, BayesianGruCell, BayesianGruConfig};
 pub use lstm::{BayesianLstm, BayesianLstmCell, BayesianLstmConfig, Peephole};
 
-use blitz_core::{BayesianizeConfig, Draw, PosteriorConfig, PriorConfig};
+use blitz_core::Draw;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
@@ -82,7 +82,7 @@ impl<C: RecurrentCell> RecurrentLayer<C> {
 }
 
 /// How a recurrent layer's configuration arranges its cells.
-pub(crate) struct Arrangement<'a> {
+pub(crate) struct Arrangement {
     d_input: usize,
     d_hidden: usize,
     num_layers: usize,
@@ -91,14 +91,11 @@ pub(crate) struct Arrangement<'a> {
     reverse: bool,
     clip: Option<f64>,
     estimator: Estimator,
-    posterior: &'a PosteriorConfig,
-    prior: &'a PriorConfig,
 }
 
-impl Arrangement<'_> {
-    /// Makes the stack out of cells for a number of input features, of which those modules get posteriors that
-    /// `cell` applies its second argument to.
-    fn init<C>(&self, cell: impl Fn(usize, &BayesianizeConfig) -> C) -> Recurrent<C> {
+impl Arrangement {
+    /// Makes the stack out of cells for a number of input features.
+    fn init<C>(&self, cell: impl Fn(usize) -> C) -> Recurrent<C> {
         let Self {
             d_input, d_hidden, ..
         } = *self;
@@ -123,9 +120,6 @@ impl Arrangement<'_> {
         if let Some(clip) = self.clip {
             assert!(clip > 0.0, "clip must be positive, got {clip}");
         }
-        let bayes = BayesianizeConfig::new()
-            .with_posterior(self.posterior.clone())
-            .with_prior(self.prior.clone());
         let directions = 1 + usize::from(self.bidirectional);
         let layers = (0..self.num_layers)
             .map(|layer| {
@@ -135,8 +129,8 @@ impl Arrangement<'_> {
                     d_hidden * directions
                 };
                 RecurrentLayer {
-                    forward: cell(d_input, &bayes),
-                    reverse: self.bidirectional.then(|| cell(d_input, &bayes)),
+                    forward: cell(d_input),
+                    reverse: self.bidirectional.then(|| cell(d_input)),
                 }
             })
             .collect();

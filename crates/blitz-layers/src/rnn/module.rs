@@ -10,6 +10,7 @@ use burn::module::{
 use burn::tensor::Device;
 
 use super::{Recurrent, RecurrentCell, RecurrentLayer};
+use crate::weights::add_families;
 
 /// The container type that Burn's derived modules report for their fields.
 const CONTAINER: &str = "Struct:Recurrent";
@@ -153,13 +154,14 @@ impl<C: RecurrentCell> Module for RecurrentLayer<C> {
 impl<C: RecurrentCell> ModuleDisplayDefault for Recurrent<C> {
     fn content(&self, content: Content) -> Option<Content> {
         let cell = &self.layers[0].forward;
-        content
+        let content = content
             .set_top_level_type(C::LAYER)
             .add("d_input", &cell.d_input())
             .add("d_hidden", &cell.d_hidden())
             .add("bias", &cell.has_bias())
             .add("num_layers", &self.num_layers())
-            .add("bidirectional", &self.is_bidirectional())
+            .add("bidirectional", &self.is_bidirectional());
+        add_families(content, self)
             .add_debug_attribute("estimator", &self.estimator)
             .optional()
     }
