@@ -5,7 +5,7 @@ use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Module, ModuleDisplay, Param, Reparameterizer};
 use burn::nn::{Embedding, EmbeddingConfig};
 use burn::tensor::module::embedding;
-use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+use burn::tensor::{Bool, DType, Device, Int, Tensor, TensorData};
 
 use crate::weights::{WeightsConfig, add_families, configures_weights};
 
@@ -80,20 +80,14 @@ pub struct BayesianEmbedding {
     pub norm_type: f64,
 }
 
-configures_weights!(BayesianEmbeddingConfig => BayesianEmbedding);
+configures_weights! {
+    BayesianEmbeddingConfig => BayesianEmbedding, attach;
+    /// Panics if a size is zero, if `padding_idx` is outside the vocabulary, or if `max_norm` or `norm_type` is not positive.
+}
 
 impl BayesianEmbeddingConfig {
-    /// Initialize a new [`BayesianEmbedding`] module with the posterior and the prior that `families` returns for the table, which may be
-    /// of any type.
-    ///
-    /// # Panics
-    ///
-    /// Panics if a size is zero, if `padding_idx` is outside the vocabulary, or if `max_norm` or `norm_type` is not positive.
-    pub fn init_with<Q: Posterior, P: Prior>(
-        &self,
-        device: &Device,
-        mut families: impl FnMut(WeightInfo<'_>) -> (Q, P),
-    ) -> BayesianEmbedding {
+    /// The means alone.
+    fn deterministic(&self, device: &Device) -> BayesianEmbedding {
         let (n_embedding, d_model) = (self.n_embedding, self.d_model);
         assert!(
             n_embedding > 0 && d_model > 0,
@@ -116,24 +110,30 @@ impl BayesianEmbeddingConfig {
         let burn = EmbeddingConfig::new(n_embedding, d_model);
         let initializer = self.weights.initializer_or(burn.initializer.clone());
         let Embedding { weight } = burn.with_initializer(initializer).init(device);
-        let mut layer = BayesianEmbedding {
+        BayesianEmbedding {
             weight,
             padding_idx: self.padding_idx,
             max_norm: self.max_norm,
             norm_type: self.norm_type,
-        };
-        // Asked for here and attached below: only what is not attached yet can leave a row out.
-        let mut table = None;
-        layer = layer.attach_posteriors(|weight| {
-            table = Some(families(weight));
-            None::<(Q, P)>
-        });
-        let table = table.map(|(posterior, prior)| {
-            Variational::new(posterior, prior).with_unused_row(self.padding_idx)
-        });
-        layer.weight = layer.weight.apply_reparameterization(AttachTable(table));
-        layer
+        }
     }
+}
+
+/// Attaches what `families` returns to the table, with padding left out of its KL.
+fn attach<Q: Posterior, P: Prior>(
+    mut layer: BayesianEmbedding,
+    mut families: impl FnMut(WeightInfo<'_>) -> (Q, P),
+) -> BayesianEmbedding {
+    // Asked for here and attached below: only what is not attached yet can leave a row out.
+    let mut table = None;
+    layer = layer.attach_posteriors(|weight| {
+        table = Some(families(weight));
+        None::<(Q, P)>
+    });
+    let unused = layer.padding_idx;
+    let table = table.map(|(q, p)| Variational::new(q, p).with_unused_row(unused));
+    layer.weight = layer.weight.apply_reparameterization(AttachTable(table));
+    layer
 }
 
 struct AttachTable<Q: Posterior, P: Prior>(Option<Variational<Q, P>>);
@@ -222,12 +222,18 @@ impl BayesianEmbedding {
         };
         // max_norm / max(norm, max_norm) is 1 to the bit for the rows within the bound.
         let norm = norm(rows.clone(), self.norm_type).clamp_min(max_norm);
-        rows * (norm.full_like(max_norm) / norm)
+        let scale = norm.full_like(max_norm) / norm;
+        let dtype = rows.dtype();
+        rows * scale.cast(dtype)
     }
 }
 
-/// The p-norm of each row, `[rows, 1]`.
+/// The p-norm of each row, `[rows, 1]`; in `f32` for `f16`, whose squares over- and underflow.
 fn norm(rows: Tensor<2>, p: f64) -> Tensor<2> {
+    let rows = match rows.dtype() {
+        DType::F16 => rows.cast(DType::F32),
+        _ => rows,
+    };
     // A row of zeros has a zero gradient instead of an infinite one.
     const SMALLEST: f64 = 1e-30;
     if p.is_infinite() {

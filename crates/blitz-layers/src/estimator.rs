@@ -43,29 +43,24 @@ pub enum Estimator {
 }
 
 impl Estimator {
-    /// Panics unless the estimator has the moments of a posterior of that structure.
-    pub(crate) fn assert_allows(self, structure: PosteriorStructure, path: &str) {
+    /// Whether the estimator has the moments of a posterior of that structure.
+    fn allows(self, structure: PosteriorStructure) -> bool {
         use PosteriorStructure::{IndependentNormal, SignSymmetric};
 
-        let (allowed, needed, instead) = match self {
-            Self::SharedWeights => return,
-            Self::LocalReparameterization => (
-                structure == IndependentNormal,
-                "independent normals",
-                match structure {
-                    SignSymmetric => "Estimator::Flipout or Estimator::SharedWeights",
-                    _ => "Estimator::SharedWeights",
-                },
-            ),
-            Self::Flipout => (
-                matches!(structure, IndependentNormal | SignSymmetric),
-                "a posterior symmetric in each weight's sign",
-                "Estimator::SharedWeights",
-            ),
-        };
+        match self {
+            Self::SharedWeights => true,
+            Self::LocalReparameterization => structure == IndependentNormal,
+            Self::Flipout => matches!(structure, IndependentNormal | SignSymmetric),
+        }
+    }
+
+    pub(crate) fn assert_allows(self, structure: PosteriorStructure, path: &str) {
+        let others = [Self::Flipout, Self::SharedWeights];
+        let instead = others.into_iter().find(|other| other.allows(structure));
         assert!(
-            allowed,
-            "{self:?} needs {needed}, and the posterior of {path} is {structure:?}: use {instead}, or another posterior"
+            self.allows(structure),
+            "{self:?} is wrong for the posterior of {path}, whose structure is {structure:?}: use Estimator::{:?}, or another posterior",
+            instead.expect("shared weights are right for all")
         );
     }
 }

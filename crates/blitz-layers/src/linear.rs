@@ -1,6 +1,5 @@
 //! The Bayesian counterpart of Burn's [`Linear`].
 
-use blitz_core::{Posterior, Prior, WeightInfo};
 use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Module, ModuleDisplay, Param};
 use burn::nn::{Linear, LinearConfig, LinearLayout};
@@ -8,7 +7,7 @@ use burn::tensor::module::linear;
 use burn::tensor::{Device, Tensor, assert_shape};
 
 use crate::estimator::{Estimator, Features, estimate};
-use crate::weights::{WeightsConfig, add_families, attach, configures_weights};
+use crate::weights::{WeightsConfig, add_families, configures_weights};
 
 /// Configuration to create a [`BayesianLinear`] layer using the [init function](BayesianLinearConfig::init).
 ///
@@ -71,35 +70,12 @@ pub struct BayesianLinear {
     pub estimator: Estimator,
 }
 
-configures_weights!(BayesianLinearConfig => BayesianLinear);
+configures_weights! {
+    BayesianLinearConfig => BayesianLinear, ;
+    /// Panics if a size is zero, or the [estimator](Estimator) doesn't allow a posterior.
+}
 
 impl BayesianLinearConfig {
-    /// Initialize a new [`BayesianLinear`] module with the posterior and the prior that `families` returns for each weight, which may be
-    /// of any type.
-    ///
-    /// ```
-    /// use blitz_layers::prelude::*;
-    /// use burn::tensor::Device;
-    ///
-    /// // A bias that may be larger than the weights.
-    /// let layer = BayesianLinearConfig::new(3, 2).init_with(&Device::flex(), |weight| {
-    ///     let posterior = NormalPosteriorConfig::new().init(weight.shape, weight.device);
-    ///     (posterior, NormalPrior::new(if weight.path == "bias" { 10.0 } else { 1.0 }))
-    /// });
-    /// assert_eq!(layer.num_bayesian_weights(), 3 * 2 + 2);
-    /// ```
-    ///
-    /// # Panics
-    ///
-    /// Panics if a size is zero, or the [estimator](Estimator) doesn't allow a posterior.
-    pub fn init_with<Q: Posterior, P: Prior>(
-        &self,
-        device: &Device,
-        families: impl FnMut(WeightInfo<'_>) -> (Q, P),
-    ) -> BayesianLinear {
-        attach(self.deterministic(device), self.estimator, families)
-    }
-
     /// The means alone.
     pub(crate) fn deterministic(&self, device: &Device) -> BayesianLinear {
         assert!(

@@ -52,11 +52,11 @@ impl WeightsConfig {
     }
 }
 
-/// The methods that every configuration with a field `weights` and an `init_with` has.
+/// The methods that every configuration with a field `weights` has, from its `deterministic`, the layer of the means alone.
 ///
 /// They are inherent and not a trait's, so that they are there without an import, next to those that Burn's derive makes.
 macro_rules! configures_weights {
-    ($config:ident => $layer:ident) => {
+    ($config:ident => $layer:ident, $($attach:ident)?; $(#[$panics:meta])*) => {
         impl $config {
             /// Sets the posterior of every weight.
             #[must_use]
@@ -87,7 +87,27 @@ macro_rules! configures_weights {
             pub fn init(&self, device: &burn::tensor::Device) -> $layer {
                 self.init_with(device, |weight| self.weights.families(&weight))
             }
+
+            #[doc = concat!("Initialize a new [`", stringify!($layer), "`] module with a posterior and a prior of any type: those that `families`")]
+            /// returns for each weight.
+            ///
+            /// # Panics
+            ///
+            $(#[$panics])*
+            pub fn init_with<Q: blitz_core::Posterior, P: blitz_core::Prior>(
+                &self,
+                device: &burn::tensor::Device,
+                families: impl FnMut(blitz_core::WeightInfo<'_>) -> (Q, P),
+            ) -> $layer {
+                crate::weights::configures_weights!(@attach self, self.deterministic(device), families, $($attach)?)
+            }
         }
+    };
+    (@attach $self:ident, $layer:expr, $families:expr, ) => {
+        crate::weights::attach($layer, $self.estimator, $families)
+    };
+    (@attach $self:ident, $layer:expr, $families:expr, $attach:ident) => {
+        $attach($layer, $families)
     };
 }
 
@@ -114,54 +134,54 @@ pub(crate) fn attach<M: Module, Q: Posterior, P: Prior>(
 }
 
 /// Adds the names of the posteriors and priors that `module` has now.
-pub(crate) fn add_families<M: Module>(content: Content, module: &M) -> Content {
+pub(crate) fn add_families<M: Module>(mut content: Content, module: &M) -> Content {
     let mut families = Families::default();
     module.visit(&mut families);
-    let names = |names: Vec<String>| match names.is_empty() {
-        true => "none".to_string(),
-        false => names.join(" and "),
-    };
+    for attribute in ["posterior", "prior"] {
+        let mut names: Vec<&str> = Vec::new();
+        for (field, name) in &families.names {
+            if field == attribute && !names.contains(&name.as_str()) {
+                names.push(name);
+            }
+        }
+        if names.is_empty() {
+            names.push("none");
+        }
+        content = content.add(attribute, &names.join(" and "));
+    }
     content
-        .add("posterior", &names(families.posteriors))
-        .add("prior", &names(families.priors))
 }
 
-/// The types of what is attached to a module's weights, each once.
+/// The types of what is attached to a module's weights, by the fields that hold them.
 ///
-/// Burn hands the attachment itself to nobody who doesn't know its type; what a visitor passes on its way has the names.
+/// Burn hands an attachment to nobody who doesn't know its type. What a visitor passes on its way has the names, except those of types
+/// without parameters.
 #[derive(Default)]
 struct Families {
-    path: Vec<(String, String)>,
-    posteriors: Vec<String>,
-    priors: Vec<String>,
+    containers: Vec<String>,
+    names: Vec<(String, String)>,
 }
 
 impl ModuleVisitor for Families {
     fn enter_module(&mut self, name: &str, container_type: &str) {
-        let step = (name.to_string(), container_type.to_string());
-        self.path.push(step);
-        let [.., (_, attachment), (field, _), (variant, family)] = self.path.as_slice() else {
-            return;
-        };
-        if attachment != "Reparameterization" {
-            return;
-        }
-        let names = match field.as_str() {
-            "posterior" => &mut self.posteriors,
-            "prior" => &mut self.priors,
-            _ => return,
-        };
-        // A built-in family is a variant of an enum, one of the user's a type of its own.
-        let name = match family.strip_prefix("Struct:") {
-            Some(name) => name.trim_end_matches("Posterior").trim_end_matches("Prior"),
-            None => variant,
-        };
-        if !names.iter().any(|known| known == name) {
-            names.push(name.to_string());
+        self.containers.push(container_type.to_string());
+        let mut upwards = self.containers.iter().rev();
+        match upwards.position(|container| container == "Reparameterization") {
+            Some(1) => self.names.push((name.to_string(), "own".to_string())),
+            Some(2) => {
+                let (field, family) = self.names.last_mut().expect("pushed on the way here");
+                // A built-in family is a variant of an enum, one of the user's a type of its own.
+                *family = match container_type.strip_prefix("Struct:") {
+                    Some(own) if field == "prior" => own.trim_end_matches("Prior").to_string(),
+                    Some(own) => own.trim_end_matches("Posterior").to_string(),
+                    None => name.to_string(),
+                };
+            }
+            _ => {}
         }
     }
 
     fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
+        self.containers.pop();
     }
 }

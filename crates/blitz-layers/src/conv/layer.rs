@@ -105,25 +105,14 @@ macro_rules! bayesian_convolution {
             pub estimator: crate::Estimator,
         }
 
-        crate::weights::configures_weights!($config => $layer);
-
-        impl $config {
-            #[doc = concat!("Initialize a new [`", stringify!($layer), "`] module with the posterior and the prior that `families` returns")]
-            /// for each weight, which may be of any type.
-            ///
-            /// # Panics
-            ///
+        crate::weights::configures_weights! {
+            $config => $layer, ;
             /// Panics with the value if there are no channels, if they don't divide into the groups, if the kernel's size,
             /// the stride or the dilation is zero on an axis, or if the [estimator](crate::Estimator) doesn't allow a
             /// posterior; and where Burn's layer refuses its padding.
-            pub fn init_with<Q: blitz_core::Posterior, P: blitz_core::Prior>(
-                &self,
-                device: &burn::tensor::Device,
-                families: impl FnMut(blitz_core::WeightInfo<'_>) -> (Q, P),
-            ) -> $layer {
-                crate::weights::attach(self.deterministic(device), self.estimator, families)
-            }
+        }
 
+        impl $config {
             /// The means alone.
             pub(crate) fn deterministic(&self, device: &burn::tensor::Device) -> $layer {
                 use crate::conv::check::{self, Axes};

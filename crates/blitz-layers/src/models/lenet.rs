@@ -1,15 +1,14 @@
 //! LeNet-5 (LeCun, Bottou, Bengio & Haffner, *Gradient-based learning applied to document recognition*, 1998), Bayesian.
 
-use blitz_core::{Posterior, Prior, WeightInfo};
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
 use burn::nn::PaddingConfig2d;
+use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, assert_shape};
 
 use crate::conv::{BayesianConv2d, BayesianConv2dConfig};
-use crate::weights::{WeightsConfig, attach, configures_weights};
+use crate::weights::{WeightsConfig, configures_weights};
 use crate::{BayesianLinear, BayesianLinearConfig, Estimator};
 
 /// Configuration to create a [`LeNet`] using the [init function](LeNetConfig::init).
@@ -85,21 +84,15 @@ pub struct LeNet {
 /// The size of both kernels.
 const KERNEL: usize = 5;
 
-configures_weights!(LeNetConfig => LeNet);
-
-impl LeNetConfig {
-    /// Initialize a new [`LeNet`] module with the posterior and the prior that `families` returns for each weight, which may be of any
-    /// type.
-    ///
-    /// # Panics
-    ///
+configures_weights! {
+    LeNetConfig => LeNet, ;
     /// Panics if there are no classes or channels, if the images are too small for both convolutions and poolings, or if the
     /// [estimator](Estimator) doesn't allow a posterior.
-    pub fn init_with<Q: Posterior, P: Prior>(
-        &self,
-        device: &Device,
-        families: impl FnMut(WeightInfo<'_>) -> (Q, P),
-    ) -> LeNet {
+}
+
+impl LeNetConfig {
+    /// The means alone.
+    fn deterministic(&self, device: &Device) -> LeNet {
         let [height, width] = self.image_size;
         let positions = self.pooled(height) * self.pooled(width);
         assert!(
@@ -120,7 +113,7 @@ impl LeNetConfig {
                 .with_estimator(self.estimator)
                 .deterministic(device)
         };
-        let net = LeNet {
+        LeNet {
             conv1: conv([self.channels, 6], self.padding),
             conv2: conv([6, 16], 0),
             fc1: linear(16 * positions, 120),
@@ -128,8 +121,7 @@ impl LeNetConfig {
             fc3: linear(84, self.classes),
             pool: MaxPool2dConfig::new([2, 2]).init(),
             image: [self.channels, height, width],
-        };
-        attach(net, self.estimator, families)
+        }
     }
 
     /// What both convolutions and poolings leave of an axis.

@@ -1,6 +1,5 @@
 //! The VGG networks (Simonyan & Zisserman, *Very deep convolutional networks for large-scale image recognition*, 2015), Bayesian.
 
-use blitz_core::{Posterior, Prior, WeightInfo};
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::pool::{AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig, MaxPool2d, MaxPool2dConfig};
@@ -9,7 +8,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
 use crate::conv::{BayesianConv2d, BayesianConv2dConfig};
-use crate::weights::{WeightsConfig, attach, configures_weights};
+use crate::weights::{WeightsConfig, configures_weights};
 use crate::{BayesianLinear, BayesianLinearConfig, Estimator};
 
 /// How many layers of a [`Vgg`] have weights: the columns A, B, D and E of the paper's table 1.
@@ -149,7 +148,10 @@ pub struct VggConvolution {
 /// Five poolings leave one position of as many.
 const SMALLEST_IMAGE: usize = 32;
 
-configures_weights!(VggConfig => Vgg);
+configures_weights! {
+    VggConfig => Vgg, ;
+    /// Panics if a size is zero, the dropout is not in [0, 1), or the [estimator](Estimator) doesn't allow a posterior.
+}
 
 impl VggConfig {
     /// The variant of 11 layers.
@@ -172,17 +174,8 @@ impl VggConfig {
         Self::new(VggDepth::Vgg19, classes)
     }
 
-    /// Initialize a new [`Vgg`] module with the posterior and the prior that `families` returns for each weight, which may be of any
-    /// type.
-    ///
-    /// # Panics
-    ///
-    /// Panics if a size is zero, the dropout is not in [0, 1), or the [estimator](Estimator) doesn't allow a posterior.
-    pub fn init_with<Q: Posterior, P: Prior>(
-        &self,
-        device: &Device,
-        families: impl FnMut(WeightInfo<'_>) -> (Q, P),
-    ) -> Vgg {
+    /// The means alone.
+    fn deterministic(&self, device: &Device) -> Vgg {
         assert!(
             self.width > 0 && self.pooled_size > 0,
             "a VGG network's width and pooled size must be at least 1, got {} and {}",
@@ -190,10 +183,12 @@ impl VggConfig {
             self.pooled_size
         );
         let mut weights = self.weights.clone();
-        weights.initializer.get_or_insert(Initializer::KaimingNormal {
-            gain: 2f64.sqrt(),
-            fan_out_only: false,
-        });
+        weights
+            .initializer
+            .get_or_insert(Initializer::KaimingNormal {
+                gain: 2f64.sqrt(),
+                fan_out_only: false,
+            });
         let linear = |d_input, d_output| {
             BayesianLinearConfig::new(d_input, d_output)
                 .with_weights(weights.clone())
@@ -224,15 +219,14 @@ impl VggConfig {
         });
         let blocks = blocks.collect();
         let features = channels * self.pooled_size.pow(2);
-        let net = Vgg {
+        Vgg {
             blocks,
             pool: AdaptiveAvgPool2dConfig::new([self.pooled_size; 2]).init(),
             fc1: linear(features, self.hidden),
             fc2: linear(self.hidden, self.hidden),
             fc3: linear(self.hidden, self.classes),
             dropout: DropoutConfig::new(self.dropout).init(),
-        };
-        attach(net, self.estimator, families)
+        }
     }
 }
 

@@ -1,6 +1,5 @@
 //! The Bayesian counterpart of Burn's [`Gru`](burn::nn::Gru) and [`BiGru`](burn::nn::BiGru), stacked.
 
-use blitz_core::{Posterior, Prior, WeightInfo};
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::activation::{Activation, ActivationConfig};
@@ -8,9 +7,9 @@ use burn::nn::{GateController, GruConfig};
 use burn::tensor::{Device, Tensor, s};
 
 use super::gates::{Affine, gate, scan};
-use super::{Arrangement, Recurrent, RecurrentCell, unstack};
+use super::{Recurrent, RecurrentCell, stack, unstack};
 use crate::estimator::Estimator;
-use crate::weights::{WeightsConfig, attach, configures_weights};
+use crate::weights::{WeightsConfig, configures_weights};
 
 /// Configuration to create a [`BayesianGru`] layer using the [init function](BayesianGruConfig::init).
 ///
@@ -119,33 +118,24 @@ pub struct BayesianGruCell {
     pub clip: Option<f64>,
 }
 
-configures_weights!(BayesianGruConfig => BayesianGru);
-
-impl BayesianGruConfig {
-    /// Initialize a new [`BayesianGru`] module with the posterior and the prior that `families` returns for each weight, which may be
-    /// of any type.
-    ///
-    /// # Panics
-    ///
+configures_weights! {
+    BayesianGruConfig => BayesianGru, ;
     /// Panics if a size or `num_layers` is zero, if a bidirectional layer shall be `reverse`, if the estimator is local
     /// reparameterization or doesn't allow a posterior, or if `clip` is not positive.
-    pub fn init_with<Q: Posterior, P: Prior>(
-        &self,
-        device: &Device,
-        families: impl FnMut(WeightInfo<'_>) -> (Q, P),
-    ) -> BayesianGru {
-        let layer = Arrangement {
-            d_input: self.d_input,
-            d_hidden: self.d_hidden,
-            num_layers: self.num_layers,
-            bidirectional: self.bidirectional,
+}
+
+impl BayesianGruConfig {
+    /// The means alone.
+    fn deterministic(&self, device: &Device) -> BayesianGru {
+        let sizes = [self.d_input, self.d_hidden];
+        let cell = |d_input| self.cell(d_input, device);
+        Recurrent {
+            layers: stack(sizes, self.num_layers, self.bidirectional, cell),
             batch_first: self.batch_first,
             reverse: self.reverse,
-            clip: self.clip,
             estimator: self.estimator,
         }
-        .init(|d_input| self.cell(d_input, device));
-        attach(layer, self.estimator, families)
+        .checked(self.clip)
     }
 
     fn cell(&self, d_input: usize, device: &Device) -> BayesianGruCell {
@@ -172,20 +162,14 @@ impl RecurrentCell for BayesianGruCell {
 
     const LAYER: &'static str = "BayesianGru";
 
-    fn d_input(&self) -> usize {
-        self.update_gate.input_transform.weight.lazy_shape()[0]
+    fn gate(&self) -> &GateController {
+        &self.update_gate
     }
 
-    fn d_hidden(&self) -> usize {
-        self.update_gate.input_transform.weight.lazy_shape()[1]
-    }
-
-    fn has_bias(&self) -> bool {
-        self.update_gate.input_transform.bias.is_some()
-    }
-
-    fn initial_state(&self, batch_size: usize, device: &Device) -> Tensor<2> {
-        Tensor::zeros([batch_size, self.d_hidden()], device)
+    fn initial_state(&self, input: &Tensor<3>) -> Tensor<2> {
+        let [_, batch_size, _] = input.dims();
+        let options = (&input.device(), input.dtype());
+        Tensor::zeros([batch_size, self.d_hidden()], options)
     }
 
     fn run(

@@ -1,6 +1,6 @@
 //! The Bayesian counterpart of Burn's [`Lstm`](burn::nn::Lstm) and [`BiLstm`](burn::nn::BiLstm), stacked and with peepholes.
 
-use blitz_core::{Posterior, Prior, WeightInfo, kernels};
+use blitz_core::kernels;
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::activation::{Activation, ActivationConfig};
@@ -8,9 +8,9 @@ use burn::nn::{GateController, LstmConfig, LstmState};
 use burn::tensor::{Device, Tensor, s};
 
 use super::gates::{Affine, gate, scan, vector};
-use super::{Arrangement, Recurrent, RecurrentCell, unstack};
+use super::{Recurrent, RecurrentCell, stack, unstack};
 use crate::estimator::Estimator;
-use crate::weights::{WeightsConfig, attach, configures_weights};
+use crate::weights::{WeightsConfig, configures_weights};
 
 /// Configuration to create a [`BayesianLstm`] layer using the [init function](BayesianLstmConfig::init).
 ///
@@ -142,41 +142,31 @@ pub struct Peephole {
     pub output: Param<Tensor<1>>,
 }
 
-configures_weights!(BayesianLstmConfig => BayesianLstm);
-
-impl BayesianLstmConfig {
-    /// Initialize a new [`BayesianLstm`] module with the posterior and the prior that `families` returns for each weight, which may be
-    /// of any type.
-    ///
-    /// # Panics
-    ///
+configures_weights! {
+    BayesianLstmConfig => BayesianLstm, ;
     /// Panics if a size or `num_layers` is zero, if a bidirectional layer shall be `reverse`, if the estimator is local
     /// reparameterization or doesn't allow a posterior, or if `clip` is not positive.
-    pub fn init_with<Q: Posterior, P: Prior>(
-        &self,
-        device: &Device,
-        families: impl FnMut(WeightInfo<'_>) -> (Q, P),
-    ) -> BayesianLstm {
-        let layer = Arrangement {
-            d_input: self.d_input,
-            d_hidden: self.d_hidden,
-            num_layers: self.num_layers,
-            bidirectional: self.bidirectional,
+}
+
+impl BayesianLstmConfig {
+    /// The means alone.
+    fn deterministic(&self, device: &Device) -> BayesianLstm {
+        let sizes = [self.d_input, self.d_hidden];
+        let cell = |d_input| self.cell(d_input, device);
+        Recurrent {
+            layers: stack(sizes, self.num_layers, self.bidirectional, cell),
             batch_first: self.batch_first,
             reverse: self.reverse,
-            clip: self.clip,
             estimator: self.estimator,
         }
-        .init(|d_input| self.cell(d_input, device));
-        attach(layer, self.estimator, families)
+        .checked(self.clip)
     }
 
     fn cell(&self, d_input: usize, device: &Device) -> BayesianLstmCell {
         let size = self.d_hidden;
         let burn = LstmConfig::new(d_input, size, self.bias);
         let initializer = self.weights.initializer_or(burn.initializer);
-        let gate =
-            || GateController::new(d_input, size, self.bias, initializer.clone(), device);
+        let gate = || GateController::new(d_input, size, self.bias, initializer.clone(), device);
         let peephole = || {
             let vector = || initializer.init_with([size], Some(size), Some(size), device);
             Peephole {
@@ -204,20 +194,15 @@ impl RecurrentCell for BayesianLstmCell {
 
     const LAYER: &'static str = "BayesianLstm";
 
-    fn d_input(&self) -> usize {
-        self.input_gate.input_transform.weight.lazy_shape()[0]
+    fn gate(&self) -> &GateController {
+        &self.input_gate
     }
 
-    fn d_hidden(&self) -> usize {
-        self.input_gate.input_transform.weight.lazy_shape()[1]
-    }
-
-    fn has_bias(&self) -> bool {
-        self.input_gate.input_transform.bias.is_some()
-    }
-
-    fn initial_state(&self, batch_size: usize, device: &Device) -> LstmState<2> {
-        LstmState::initial([batch_size, self.d_hidden()], device)
+    fn initial_state(&self, input: &Tensor<3>) -> LstmState<2> {
+        let [_, batch_size, _] = input.dims();
+        let options = (&input.device(), input.dtype());
+        let zeros = Tensor::zeros([batch_size, self.d_hidden()], options);
+        LstmState::new(zeros.clone(), zeros)
     }
 
     fn run(

@@ -2,7 +2,9 @@
 
 mod attention;
 mod conv;
+mod dtypes;
 mod embedding;
+mod families;
 mod linear;
 mod mc_dropout;
 mod models;
