@@ -254,7 +254,7 @@ fn the_gradients_variance_falls_as_one_over_the_batch_unless_rows_share_their_we
 }
 
 #[test]
-fn a_record_in_column_layout_loads_and_saves_as_burns_does() {
+fn a_record_of_burns_linear_in_column_layout_loads_into_the_means() {
     let device = Device::flex();
     let columns = LinearConfig::new(3, 2).with_layout(LinearLayout::Col);
     let plain = seeded_throughout(columns.init(&device), 22);
@@ -265,9 +265,6 @@ fn a_record_in_column_layout_loads_and_saves_as_burns_does() {
     assert_eq!(layer.weight.base().dims(), [3, 2]);
     let mean = layer.with_mean(|layer| layer.forward(input(&device)));
     assert_eq!(values(mean), values(plain.forward(input(&device))));
-    let back = columns.init(&device);
-    let back = back.load_record(layer.clone().into_record().allow_partial(true));
-    assert_eq!(values(back.weight.val()), values(plain.weight.val()));
 }
 
 #[test]

@@ -88,8 +88,8 @@ fn the_gradient_of_lenets_negative_elbo_is_its_slope_with_every_estimator() {
         };
         net.visit(&mut squared_norm);
         let expected = squared_norm.sum;
-        // Steps along the gradient and against it, of a hundredth of a nat.
-        let step = 0.01 / expected;
+        // Steps along the gradient and against it, of a thousandth of a nat.
+        let step = 0.001 / expected;
         let after = |step: f64| {
             let gradients = GradientsParams::from_grads(loss(&net).backward(), &net);
             let moved = SgdConfig::new().init().step(step, net.clone(), gradients);

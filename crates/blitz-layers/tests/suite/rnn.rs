@@ -411,9 +411,9 @@ fn time_steps_share_their_weights_without_an_open_draw() {
         assert!(h1.iter().any(|h1| h1.abs() > 1e-2), "{estimator:?}: {h1:?}");
         for ((h1, h2), h3) in h1.iter().zip(h2).zip(h3) {
             let (first, second) = (h2 - h1, h3 - h1);
-            assert!(first * h1 >= 0.0 && first.abs() <= h1.abs() + 1e-6);
+            assert!(first * h1 >= -1e-9 && first.abs() <= h1.abs() + 1e-6);
             let (a, b) = (first * h2, second * h1);
-            assert!((a - b).abs() < 1e-6, "{estimator:?}: {a} and {b}");
+            assert!((a - b).abs() < 1e-5, "{estimator:?}: {a} and {b}");
         }
     }
 }
