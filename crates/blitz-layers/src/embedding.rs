@@ -1,11 +1,13 @@
 //! The Bayesian counterpart of Burn's [`Embedding`](burn::nn::Embedding).
 
-use blitz_core::{BuiltinVariational, PosteriorConfig, PriorConfig, Variational, weight_rows};
+use blitz_core::{BayesianModule, Posterior, Prior, Variational, WeightInfo, weight_rows};
 use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Module, ModuleDisplay, Param, Reparameterizer};
-use burn::nn::{Embedding, EmbeddingConfig, Initializer};
+use burn::nn::{Embedding, EmbeddingConfig};
 use burn::tensor::module::embedding;
-use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+use burn::tensor::{Bool, DType, Device, Int, Tensor, TensorData};
+
+use crate::weights::{WeightsConfig, add_families, configures_weights};
 
 /// Configuration to create a [`BayesianEmbedding`] layer using the [init function](BayesianEmbeddingConfig::init).
 ///
@@ -15,9 +17,7 @@ use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 /// | `padding_idx` | none | an index whose vector is zero, always |
 /// | `max_norm` | none | the largest norm of a vector; a longer one is scaled down to it |
 /// | `norm_type` | 2 | the p of that p-norm; may be infinite |
-/// | `initializer` | Burn's for `Embedding` | initial means |
-/// | `posterior` | mean-field normal, σ starts at 0.02 | the posterior of the vectors |
-/// | `prior` | standard normal | the prior of the vectors |
+/// | `weights` | [`WeightsConfig`]'s | posterior, prior and initial means of the vectors |
 #[derive(Config, Debug)]
 pub struct BayesianEmbeddingConfig {
     /// The number of embedding vectors.
@@ -31,15 +31,9 @@ pub struct BayesianEmbeddingConfig {
     /// The p of the p-norm that `max_norm` bounds.
     #[config(default = 2.0)]
     pub norm_type: f64,
-    /// The initializer of the posterior means.
-    #[config(default = "Initializer::Normal{mean:0.0, std:1.0}")]
-    pub initializer: Initializer,
-    /// The posterior of the vectors.
-    #[config(default = "PosteriorConfig::default()")]
-    pub posterior: PosteriorConfig,
-    /// The prior of the vectors.
-    #[config(default = "PriorConfig::default()")]
-    pub prior: PriorConfig,
+    /// The posterior, the prior and the initial means of the vectors.
+    #[config(default = "WeightsConfig::new()")]
+    pub weights: WeightsConfig,
 }
 
 /// A lookup table whose vectors are drawn from their posterior.
@@ -51,7 +45,8 @@ pub struct BayesianEmbeddingConfig {
 /// are dense, as those of Burn's own `Embedding`: a backward pass writes one as large as the table.)
 ///
 /// **Padding.** `padding_idx` gives a vector of zeros and passes no gradient on, to mean or deviation. Its row is no part of the
-/// model, so it pays no KL either.
+/// model, so it pays no KL either, if the posterior can be had row by row: the mean-field normal can, and any that implements
+/// [`Posterior::rows`](blitz_core::Posterior::rows).
 ///
 /// **Maximal norm.** `max_norm` scales the *drawn* vectors, `w · min(1, max_norm / ‖w‖)`, with the gradient of that map.
 /// PyTorch's overwrites the stored rows that a batch looks up, which with a posterior would move the means during a
@@ -85,14 +80,14 @@ pub struct BayesianEmbedding {
     pub norm_type: f64,
 }
 
+configures_weights! {
+    BayesianEmbeddingConfig => BayesianEmbedding, attach;
+    /// Panics if a size is zero, if `padding_idx` is outside the vocabulary, or if `max_norm` or `norm_type` is not positive.
+}
+
 impl BayesianEmbeddingConfig {
-    /// Initialize a new [`BayesianEmbedding`] module.
-    ///
-    /// # Panics
-    ///
-    /// Panics if a size is zero, if `padding_idx` is outside the vocabulary, if `max_norm` or `norm_type` is not positive, or if a
-    /// parameter of the posterior or the prior is out of its range.
-    pub fn init(&self, device: &Device) -> BayesianEmbedding {
+    /// The means alone.
+    fn deterministic(&self, device: &Device) -> BayesianEmbedding {
         let (n_embedding, d_model) = (self.n_embedding, self.d_model);
         assert!(
             n_embedding > 0 && d_model > 0,
@@ -112,11 +107,11 @@ impl BayesianEmbeddingConfig {
                 assert!(value > 0.0, "{name} must be positive, got {value}");
             }
         }
-        let Embedding { weight } = EmbeddingConfig::new(n_embedding, d_model)
-            .with_initializer(self.initializer.clone())
-            .init(device);
+        let burn = EmbeddingConfig::new(n_embedding, d_model);
+        let initializer = self.weights.initializer_or(burn.initializer.clone());
+        let Embedding { weight } = burn.with_initializer(initializer).init(device);
         BayesianEmbedding {
-            weight: weight.apply_reparameterization(AttachTable(self)),
+            weight,
             padding_idx: self.padding_idx,
             max_norm: self.max_norm,
             norm_type: self.norm_type,
@@ -124,22 +119,34 @@ impl BayesianEmbeddingConfig {
     }
 }
 
-/// Attaches the posterior to the table, with padding left out of its KL.
-struct AttachTable<'a>(&'a BayesianEmbeddingConfig);
+/// Attaches what `families` returns to the table, with padding left out of its KL.
+fn attach<Q: Posterior, P: Prior>(
+    mut layer: BayesianEmbedding,
+    mut families: impl FnMut(WeightInfo<'_>) -> (Q, P),
+) -> BayesianEmbedding {
+    // Asked for here and attached below: only what is not attached yet can leave a row out.
+    let mut table = None;
+    layer = layer.attach_posteriors(|weight| {
+        table = Some(families(weight));
+        None::<(Q, P)>
+    });
+    let unused = layer.padding_idx;
+    let table = table.map(|(q, p)| Variational::new(q, p).with_unused_row(unused));
+    layer.weight = layer.weight.apply_reparameterization(AttachTable(table));
+    layer
+}
 
-impl Reparameterizer for AttachTable<'_> {
-    type Reparam = BuiltinVariational;
+struct AttachTable<Q: Posterior, P: Prior>(Option<Variational<Q, P>>);
+
+impl<Q: Posterior, P: Prior> Reparameterizer for AttachTable<Q, P> {
+    type Reparam = Variational<Q, P>;
 
     fn reparameterize<const D: usize>(
         &mut self,
         _path: &str,
         param: Param<Tensor<D>>,
     ) -> (Param<Tensor<D>>, Option<Self::Reparam>) {
-        let (shape, device) = (param.lazy_shape(), param.lazy_device());
-        let posterior = self.0.posterior.init(&shape, &device);
-        let variational = Variational::new(posterior, self.0.prior.init(&device))
-            .with_unused_row(self.0.padding_idx);
-        (param, Some(variational))
+        (param, self.0.take())
     }
 }
 
@@ -215,12 +222,18 @@ impl BayesianEmbedding {
         };
         // max_norm / max(norm, max_norm) is 1 to the bit for the rows within the bound.
         let norm = norm(rows.clone(), self.norm_type).clamp_min(max_norm);
-        rows * (norm.full_like(max_norm) / norm)
+        let scale = norm.full_like(max_norm) / norm;
+        let dtype = rows.dtype();
+        rows * scale.cast(dtype)
     }
 }
 
-/// The p-norm of each row, `[rows, 1]`.
+/// The p-norm of each row, `[rows, 1]`; in `f32` for `f16`, whose squares over- and underflow.
 fn norm(rows: Tensor<2>, p: f64) -> Tensor<2> {
+    let rows = match rows.dtype() {
+        DType::F16 => rows.cast(DType::F32),
+        _ => rows,
+    };
     // A row of zeros has a zero gradient instead of an infinite one.
     const SMALLEST: f64 = 1e-30;
     if p.is_infinite() {
@@ -244,9 +257,10 @@ impl ModuleDisplay for BayesianEmbedding {
 
     fn custom_content(&self, content: Content) -> Option<Content> {
         let [n_embedding, d_model] = self.weight.shape().dims();
-        content
+        let content = content
             .add("n_embedding", &n_embedding)
-            .add("d_model", &d_model)
+            .add("d_model", &d_model);
+        add_families(content, self)
             .add_debug_attribute("padding_idx", &self.padding_idx)
             .add_debug_attribute("max_norm", &self.max_norm)
             .optional()

@@ -1,6 +1,6 @@
 //! How a Bayesian layer estimates its output under the posterior.
 
-use blitz_core::WeightReading;
+use blitz_core::{PosteriorStructure, WeightReading};
 use burn::config::Config;
 use burn::module::Param;
 use burn::tensor::{Shape, Tensor};
@@ -13,6 +13,10 @@ use burn::tensor::{Shape, Tensor};
 /// | shared weights | yes | all | 1 | one normal a weight |
 /// | local reparameterization | no | independent normals | 2 | one normal an output |
 /// | flipout | no | sign-symmetric ones | 2 | one normal a weight, one bit an input and an output |
+///
+/// A layer refuses at its initialization a posterior that its estimator is wrong for. A layer whose posterior is exchanged later, or whose
+/// public `estimator` is set by hand, reads the weights of its draw instead. So does every layer in the mean mode and with its
+/// sampling frozen, when there is nothing to estimate.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Estimator {
@@ -24,8 +28,8 @@ pub enum Estimator {
     /// Samples the layer's output instead of its weights, independently for each row (Kingma, Salimans & Welling,
     /// *Variational dropout and the local reparameterization trick*, 2015).
     ///
-    /// For factorized normal posteriors; other posteriors fall back to shared weights. In a convolution the positions
-    /// of one row are sampled independently as well: each has the right mean and variance, their correlation is lost.
+    /// For [independent normals](PosteriorStructure::IndependentNormal). In a convolution the positions of one row are sampled
+    /// independently as well: each has the right mean and variance, their correlation is lost.
     /// Its rows don't belong to one joint sample of the weights: use it to train, and note that a draw's network
     /// ([`sample_network`](blitz_core::BayesianModule::sample_network)) is not what it computed with.
     LocalReparameterization,
@@ -33,9 +37,32 @@ pub enum Estimator {
     /// efficient pseudo-independent weight perturbations on mini-batches*, 2018): the rows are uncorrelated, and the
     /// positions of one row share their weights, as they should in a convolution and a recurrent layer.
     ///
-    /// For posteriors symmetric in each weight's sign around the mean; others fall back to shared weights. A row's
-    /// weights are a sample of the posterior, but not the draw's own.
+    /// For independent normals and other posteriors [symmetric in each weight's sign](PosteriorStructure::SignSymmetric)
+    /// around the mean. A row's weights are a sample of the posterior, but not the draw's own.
     Flipout,
+}
+
+impl Estimator {
+    /// Whether the estimator has the moments of a posterior of that structure.
+    fn allows(self, structure: PosteriorStructure) -> bool {
+        use PosteriorStructure::{IndependentNormal, SignSymmetric};
+
+        match self {
+            Self::SharedWeights => true,
+            Self::LocalReparameterization => structure == IndependentNormal,
+            Self::Flipout => matches!(structure, IndependentNormal | SignSymmetric),
+        }
+    }
+
+    pub(crate) fn assert_allows(self, structure: PosteriorStructure, path: &str) {
+        let others = [Self::Flipout, Self::SharedWeights];
+        let instead = others.into_iter().find(|other| other.allows(structure));
+        assert!(
+            self.allows(structure),
+            "{self:?} is wrong for the posterior of {path}, whose structure is {structure:?}: use Estimator::{:?}, or another posterior",
+            instead.expect("shared weights are right for all")
+        );
+    }
 }
 
 /// Where a layer's tensors keep their features, and so what a *row* is.

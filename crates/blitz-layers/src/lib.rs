@@ -40,6 +40,7 @@ mod estimator;
 mod linear;
 mod mc_dropout;
 mod rnn;
+mod weights;
 
 pub use blitz_core;
 pub use embedding::{BayesianEmbedding, BayesianEmbeddingConfig};
@@ -50,6 +51,7 @@ pub use rnn::{
     BayesianGru, BayesianGruCell, BayesianGruConfig, BayesianLstm, BayesianLstmCell,
     BayesianLstmConfig, Peephole, Recurrent, RecurrentCell, RecurrentLayer,
 };
+pub use weights::WeightsConfig;
 
 /// What a model made of Bayesian layers needs.
 pub mod prelude {
@@ -62,7 +64,7 @@ pub mod prelude {
     pub use crate::{
         BayesianEmbedding, BayesianEmbeddingConfig, BayesianGru, BayesianGruConfig, BayesianLinear,
         BayesianLinearConfig, BayesianLstm, BayesianLstmConfig, Estimator, McDropout,
-        McDropoutConfig,
+        McDropoutConfig, WeightsConfig,
     };
     pub use blitz_core::prelude::*;
 }

@@ -1,13 +1,13 @@
 //! The Bayesian counterpart of Burn's [`Linear`].
 
-use blitz_core::{BayesianModule, BayesianizeConfig, PosteriorConfig, PriorConfig};
 use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Module, ModuleDisplay, Param};
-use burn::nn::{Initializer, Linear, LinearConfig};
+use burn::nn::{Linear, LinearConfig, LinearLayout};
 use burn::tensor::module::linear;
 use burn::tensor::{Device, Tensor, assert_shape};
 
 use crate::estimator::{Estimator, Features, estimate};
+use crate::weights::{WeightsConfig, add_families, configures_weights};
 
 /// Configuration to create a [`BayesianLinear`] layer using the [init function](BayesianLinearConfig::init).
 ///
@@ -15,9 +15,8 @@ use crate::estimator::{Estimator, Features, estimate};
 /// |---|---|---|
 /// | `d_input`, `d_output` | | the sizes, as in Burn's `LinearConfig` |
 /// | `bias` | true | whether a bias is added; it is Bayesian as well |
-/// | `initializer` | Burn's for `Linear` | initial means |
-/// | `posterior` | mean-field normal, σ starts at 0.02 | the posterior of weight and bias |
-/// | `prior` | standard normal | the prior of weight and bias |
+/// | `layout` | row | how a record stores the matrix, as in Burn's `LinearConfig` |
+/// | `weights` | [`WeightsConfig`]'s | posterior, prior and initial means of weight and bias |
 /// | `estimator` | shared weights | how the output is sampled |
 #[derive(Config, Debug)]
 pub struct BayesianLinearConfig {
@@ -28,15 +27,12 @@ pub struct BayesianLinearConfig {
     /// If a bias should be applied during the linear transformation.
     #[config(default = true)]
     pub bias: bool,
-    /// The initializer of the posterior means.
-    #[config(default = "Initializer::KaimingUniform{gain:1.0/3f64.sqrt(), fan_out_only:false}")]
-    pub initializer: Initializer,
-    /// The posterior of weight and bias.
-    #[config(default = "PosteriorConfig::default()")]
-    pub posterior: PosteriorConfig,
-    /// The prior of weight and bias.
-    #[config(default = "PriorConfig::default()")]
-    pub prior: PriorConfig,
+    /// How a record stores the matrix.
+    #[config(default = "LinearLayout::Row")]
+    pub layout: LinearLayout,
+    /// The posterior, the prior and the initial means of weight and bias.
+    #[config(default = "WeightsConfig::new()")]
+    pub weights: WeightsConfig,
     /// How the output is sampled.
     #[config(default = "Estimator::SharedWeights")]
     pub estimator: Estimator,
@@ -74,28 +70,27 @@ pub struct BayesianLinear {
     pub estimator: Estimator,
 }
 
+configures_weights! {
+    BayesianLinearConfig => BayesianLinear, ;
+    /// Panics if a size is zero, or the [estimator](Estimator) doesn't allow a posterior.
+}
+
 impl BayesianLinearConfig {
-    /// Initialize a new [`BayesianLinear`] module.
-    ///
-    /// # Panics
-    ///
-    /// Panics if a size is zero, or a parameter of the posterior or the prior is out of its range.
-    pub fn init(&self, device: &Device) -> BayesianLinear {
+    /// The means alone.
+    pub(crate) fn deterministic(&self, device: &Device) -> BayesianLinear {
         assert!(
             self.d_input > 0 && self.d_output > 0,
             "a linear layer needs at least one input and one output feature, got {} and {}",
             self.d_input,
             self.d_output
         );
-        let Linear { weight, bias } = LinearConfig::new(self.d_input, self.d_output)
+        let burn = LinearConfig::new(self.d_input, self.d_output);
+        let initializer = self.weights.initializer_or(burn.initializer.clone());
+        let Linear { weight, bias } = burn
             .with_bias(self.bias)
-            .with_initializer(self.initializer.clone())
-            .init(device)
-            .bayesianize(
-                &BayesianizeConfig::new()
-                    .with_posterior(self.posterior.clone())
-                    .with_prior(self.prior.clone()),
-            );
+            .with_layout(self.layout)
+            .with_initializer(initializer)
+            .init(device);
         BayesianLinear {
             weight,
             bias,
@@ -142,10 +137,11 @@ impl ModuleDisplay for BayesianLinear {
 
     fn custom_content(&self, content: Content) -> Option<Content> {
         let [d_input, d_output] = self.weight.shape().dims();
-        content
+        let content = content
             .add("d_input", &d_input)
             .add("d_output", &d_output)
-            .add("bias", &self.bias.is_some())
+            .add("bias", &self.bias.is_some());
+        add_families(content, self)
             .add_debug_attribute("estimator", &self.estimator)
             .optional()
     }

@@ -38,9 +38,7 @@ macro_rules! bayesian_convolution {
         #[doc = concat!("| `padding` | `", $no_padding, "` | as in Burn's `", stringify!($burn_config), "` |")]
         $(#[doc = concat!("| `", stringify!($padding_out), "` | ", $none, " | size added to one end of the output |")])?
         /// | `bias` | true | whether a bias is added; it is Bayesian as well |
-        #[doc = concat!("| `initializer` | Burn's for `", stringify!($burn), "` | initial means |")]
-        /// | `posterior` | mean-field normal, σ starts at 0.02 | the posterior of weight and bias |
-        /// | `prior` | standard normal | the prior of weight and bias |
+        /// | `weights` | [`WeightsConfig`](crate::WeightsConfig)'s | posterior, prior and initial means of weight and bias |
         /// | `estimator` | shared weights | how the output is sampled |
         #[derive(burn::config::Config, Debug)]
         pub struct $config {
@@ -67,15 +65,9 @@ macro_rules! bayesian_convolution {
             /// If bias should be added to the output.
             #[config(default = true)]
             pub bias: bool,
-            /// The initializer of the posterior means.
-            #[config(default = "burn::nn::Initializer::KaimingUniform{gain:1.0/3f64.sqrt(), fan_out_only:false}")]
-            pub initializer: burn::nn::Initializer,
-            /// The posterior of weight and bias.
-            #[config(default = "blitz_core::PosteriorConfig::default()")]
-            pub posterior: blitz_core::PosteriorConfig,
-            /// The prior of weight and bias.
-            #[config(default = "blitz_core::PriorConfig::default()")]
-            pub prior: blitz_core::PriorConfig,
+            /// The posterior, the prior and the initial means of weight and bias.
+            #[config(default = "crate::WeightsConfig::new()")]
+            pub weights: crate::WeightsConfig,
             /// How the output is sampled.
             #[config(default = "crate::Estimator::SharedWeights")]
             pub estimator: crate::Estimator,
@@ -113,16 +105,16 @@ macro_rules! bayesian_convolution {
             pub estimator: crate::Estimator,
         }
 
-        impl $config {
-            #[doc = concat!("Initialize a new [`", stringify!($layer), "`] module.")]
-            ///
-            /// # Panics
-            ///
+        crate::weights::configures_weights! {
+            $config => $layer, ;
             /// Panics with the value if there are no channels, if they don't divide into the groups, if the kernel's size,
-            /// the stride or the dilation is zero on an axis, or a parameter of the posterior or the prior is out of its
-            /// range; and where Burn's layer refuses its padding.
-            pub fn init(&self, device: &burn::tensor::Device) -> $layer {
-                use blitz_core::BayesianModule;
+            /// the stride or the dilation is zero on an axis, or if the [estimator](crate::Estimator) doesn't allow a
+            /// posterior; and where Burn's layer refuses its padding.
+        }
+
+        impl $config {
+            /// The means alone.
+            pub(crate) fn deterministic(&self, device: &burn::tensor::Device) -> $layer {
                 use crate::conv::check::{self, Axes};
 
                 check::config(
@@ -134,6 +126,7 @@ macro_rules! bayesian_convolution {
                         ("dilation", &self.dilation),
                     ],
                 );
+                let burn = $burn_config::new($(self.$channels,)+ self.kernel_size);
                 let burn = $burn_config {
                     $($channels: self.$channels,)+
                     kernel_size: self.kernel_size,
@@ -143,13 +136,9 @@ macro_rules! bayesian_convolution {
                     padding: self.padding.clone(),
                     $($padding_out: self.$padding_out,)?
                     bias: self.bias,
-                    initializer: self.initializer.clone(),
+                    initializer: self.weights.initializer_or(burn.initializer),
                 };
-                let $burn { weight, bias, .. } = burn.init(device).bayesianize(
-                    &blitz_core::BayesianizeConfig::new()
-                        .with_posterior(self.posterior.clone())
-                        .with_prior(self.prior.clone()),
-                );
+                let $burn { weight, bias, .. } = burn.init(device);
                 $layer {
                     weight,
                     bias,
@@ -238,8 +227,9 @@ macro_rules! bayesian_convolution {
                 // With the means: Burn's layer reads its weight for the shape, and a sampled one would take noise from the
                 // process-wide stream.
                 let burn = self.burn(self.weight.base(), None);
-                burn::module::ModuleDisplay::custom_content(&burn, content)?
-                    .add("bias", &self.bias.is_some())
+                let content = burn::module::ModuleDisplay::custom_content(&burn, content)?
+                    .add("bias", &self.bias.is_some());
+                crate::weights::add_families(content, self)
                     .add_debug_attribute("estimator", &self.estimator)
                     .optional()
             }

@@ -1,16 +1,15 @@
 //! LeNet-5 (LeCun, Bottou, Bengio & Haffner, *Gradient-based learning applied to document recognition*, 1998), Bayesian.
 
-use blitz_core::{PosteriorConfig, PriorConfig};
 use burn::config::Config;
 use burn::module::Module;
+use burn::nn::PaddingConfig2d;
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
-use burn::nn::{Initializer, PaddingConfig2d};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, assert_shape};
 
-use super::Weights;
-use crate::conv::BayesianConv2d;
-use crate::{BayesianLinear, Estimator};
+use crate::conv::{BayesianConv2d, BayesianConv2dConfig};
+use crate::weights::{WeightsConfig, configures_weights};
+use crate::{BayesianLinear, BayesianLinearConfig, Estimator};
 
 /// Configuration to create a [`LeNet`] using the [init function](LeNetConfig::init).
 ///
@@ -20,9 +19,7 @@ use crate::{BayesianLinear, Estimator};
 /// | `channels` | 1 | channels of the images |
 /// | `image_size` | 28 × 28 | height and width of the images |
 /// | `padding` | 2 | zeros around the images; 0 for images that bring their own margin, as the original's 32 × 32 |
-/// | `initializer` | Burn's for `Linear` | initial means |
-/// | `posterior` | mean-field normal, σ starts at 0.02 | the posterior of all weights |
-/// | `prior` | standard normal | the prior of all weights |
+/// | `weights` | [`WeightsConfig`]'s | posterior, prior and initial means of all weights |
 /// | `estimator` | shared weights | how the layers' outputs are sampled |
 #[derive(Config, Debug)]
 pub struct LeNetConfig {
@@ -37,15 +34,9 @@ pub struct LeNetConfig {
     /// Zeros on each side of the images.
     #[config(default = 2)]
     pub padding: usize,
-    /// The initializer of the posterior means.
-    #[config(default = "Initializer::KaimingUniform{gain:1.0/3f64.sqrt(), fan_out_only:false}")]
-    pub initializer: Initializer,
-    /// The posterior of all weights.
-    #[config(default = "PosteriorConfig::default()")]
-    pub posterior: PosteriorConfig,
-    /// The prior of all weights.
-    #[config(default = "PriorConfig::default()")]
-    pub prior: PriorConfig,
+    /// The posterior, the prior and the initial means of all weights.
+    #[config(default = "WeightsConfig::new()")]
+    pub weights: WeightsConfig,
     /// How the layers' outputs are sampled.
     #[config(default = "Estimator::SharedWeights")]
     pub estimator: Estimator,
@@ -93,14 +84,15 @@ pub struct LeNet {
 /// The size of both kernels.
 const KERNEL: usize = 5;
 
+configures_weights! {
+    LeNetConfig => LeNet, ;
+    /// Panics if there are no classes or channels, if the images are too small for both convolutions and poolings, or if the
+    /// [estimator](Estimator) doesn't allow a posterior.
+}
+
 impl LeNetConfig {
-    /// Initialize a new [`LeNet`] module.
-    ///
-    /// # Panics
-    ///
-    /// Panics if there are no classes or channels, if the images are too small for both convolutions and poolings, or if a
-    /// parameter of the posterior or the prior is out of its range.
-    pub fn init(&self, device: &Device) -> LeNet {
+    /// The means alone.
+    fn deterministic(&self, device: &Device) -> LeNet {
         let [height, width] = self.image_size;
         let positions = self.pooled(height) * self.pooled(width);
         assert!(
@@ -108,21 +100,25 @@ impl LeNetConfig {
             "images of {height} × {width} with {} zeros on each side are too small for LeNet's two convolutions and poolings",
             self.padding
         );
-        let weights = Weights {
-            posterior: &self.posterior,
-            prior: &self.prior,
-            estimator: self.estimator,
-            initializer: self.initializer.clone(),
+        let conv = |channels, pad| {
+            BayesianConv2dConfig::new(channels, [KERNEL; 2])
+                .with_padding(PaddingConfig2d::Explicit(pad, pad, pad, pad))
+                .with_weights(self.weights.clone())
+                .with_estimator(self.estimator)
+                .deterministic(device)
         };
-        let pad = self.padding;
-        let padding = PaddingConfig2d::Explicit(pad, pad, pad, pad);
-        let conv1 = weights.conv([self.channels, 6], [KERNEL; 2]);
+        let linear = |d_input, d_output| {
+            BayesianLinearConfig::new(d_input, d_output)
+                .with_weights(self.weights.clone())
+                .with_estimator(self.estimator)
+                .deterministic(device)
+        };
         LeNet {
-            conv1: conv1.with_padding(padding).init(device),
-            conv2: weights.conv([6, 16], [KERNEL; 2]).init(device),
-            fc1: weights.linear(16 * positions, 120).init(device),
-            fc2: weights.linear(120, 84).init(device),
-            fc3: weights.linear(84, self.classes).init(device),
+            conv1: conv([self.channels, 6], self.padding),
+            conv2: conv([6, 16], 0),
+            fc1: linear(16 * positions, 120),
+            fc2: linear(120, 84),
+            fc3: linear(84, self.classes),
             pool: MaxPool2dConfig::new([2, 2]).init(),
             image: [self.channels, height, width],
         }

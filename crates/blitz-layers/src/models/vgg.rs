@@ -1,6 +1,5 @@
 //! The VGG networks (Simonyan & Zisserman, *Very deep convolutional networks for large-scale image recognition*, 2015), Bayesian.
 
-use blitz_core::{PosteriorConfig, PriorConfig};
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::pool::{AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig, MaxPool2d, MaxPool2dConfig};
@@ -8,9 +7,9 @@ use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Initializer, 
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
-use super::Weights;
-use crate::conv::BayesianConv2d;
-use crate::{BayesianLinear, Estimator};
+use crate::conv::{BayesianConv2d, BayesianConv2dConfig};
+use crate::weights::{WeightsConfig, configures_weights};
+use crate::{BayesianLinear, BayesianLinearConfig, Estimator};
 
 /// How many layers of a [`Vgg`] have weights: the columns A, B, D and E of the paper's table 1.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
@@ -49,9 +48,7 @@ impl VggDepth {
 /// | `pooled_size` | 7 | height and width of what the convolutions hand to the fully connected layers |
 /// | `hidden` | 4096 | units of each of the two hidden fully connected layers |
 /// | `dropout` | 0.5 | the probability of dropping one of them, in training |
-/// | `initializer` | Kaiming normal for ReLU | initial means |
-/// | `posterior` | mean-field normal, σ starts at 0.02 | the posterior of all weights |
-/// | `prior` | standard normal | the prior of all weights |
+/// | `weights` | [`WeightsConfig`]'s | posterior, prior and initial means of all weights; the means start at Kaiming's normals for ReLU |
 /// | `estimator` | shared weights | how the layers' outputs are sampled |
 ///
 /// The defaults are for images of 224×224, and then more than a hundred million weights with two parameters each. For 32×32,
@@ -81,15 +78,9 @@ pub struct VggConfig {
     /// The probability of dropping a hidden unit in training.
     #[config(default = 0.5)]
     pub dropout: f64,
-    /// The initializer of the posterior means.
-    #[config(default = "Initializer::KaimingNormal{gain:2f64.sqrt(), fan_out_only:false}")]
-    pub initializer: Initializer,
-    /// The posterior of all weights.
-    #[config(default = "PosteriorConfig::default()")]
-    pub posterior: PosteriorConfig,
-    /// The prior of all weights.
-    #[config(default = "PriorConfig::default()")]
-    pub prior: PriorConfig,
+    /// The posterior, the prior and the initial means of all weights.
+    #[config(default = "WeightsConfig::new()")]
+    pub weights: WeightsConfig,
     /// How the layers' outputs are sampled.
     #[config(default = "Estimator::SharedWeights")]
     pub estimator: Estimator,
@@ -157,6 +148,11 @@ pub struct VggConvolution {
 /// Five poolings leave one position of as many.
 const SMALLEST_IMAGE: usize = 32;
 
+configures_weights! {
+    VggConfig => Vgg, ;
+    /// Panics if a size is zero, the dropout is not in [0, 1), or the [estimator](Estimator) doesn't allow a posterior.
+}
+
 impl VggConfig {
     /// The variant of 11 layers.
     pub fn vgg11(classes: usize) -> Self {
@@ -178,35 +174,39 @@ impl VggConfig {
         Self::new(VggDepth::Vgg19, classes)
     }
 
-    /// Initialize a new [`Vgg`] module.
-    ///
-    /// # Panics
-    ///
-    /// Panics if a size is zero, the dropout is not in [0, 1), or a parameter of the posterior or the prior is out of its range.
-    pub fn init(&self, device: &Device) -> Vgg {
+    /// The means alone.
+    fn deterministic(&self, device: &Device) -> Vgg {
         assert!(
             self.width > 0 && self.pooled_size > 0,
             "a VGG network's width and pooled size must be at least 1, got {} and {}",
             self.width,
             self.pooled_size
         );
-        let weights = Weights {
-            posterior: &self.posterior,
-            prior: &self.prior,
-            estimator: self.estimator,
-            initializer: self.initializer.clone(),
+        let mut weights = self.weights.clone();
+        weights
+            .initializer
+            .get_or_insert(Initializer::KaimingNormal {
+                gain: 2f64.sqrt(),
+                fan_out_only: false,
+            });
+        let linear = |d_input, d_output| {
+            BayesianLinearConfig::new(d_input, d_output)
+                .with_weights(weights.clone())
+                .with_estimator(self.estimator)
+                .deterministic(device)
         };
         let widths = [1, 2, 4, 8, 8].map(|times| times * self.width);
         let mut channels = self.channels;
         let blocks = widths.into_iter().zip(self.depth.convolutions());
         let blocks = blocks.map(|(width, count)| {
             let convolutions = (0..count).map(|_| {
-                let conv = weights
-                    .conv([channels, width], [3, 3])
-                    .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1));
+                let conv = BayesianConv2dConfig::new([channels, width], [3, 3])
+                    .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
+                    .with_weights(weights.clone())
+                    .with_estimator(self.estimator);
                 channels = width;
                 VggConvolution {
-                    conv: conv.init(device),
+                    conv: conv.deterministic(device),
                     norm: self
                         .batch_norm
                         .then(|| BatchNormConfig::new(width).init(device)),
@@ -222,9 +222,9 @@ impl VggConfig {
         Vgg {
             blocks,
             pool: AdaptiveAvgPool2dConfig::new([self.pooled_size; 2]).init(),
-            fc1: weights.linear(features, self.hidden).init(device),
-            fc2: weights.linear(self.hidden, self.hidden).init(device),
-            fc3: weights.linear(self.hidden, self.classes).init(device),
+            fc1: linear(features, self.hidden),
+            fc2: linear(self.hidden, self.hidden),
+            fc3: linear(self.hidden, self.classes),
             dropout: DropoutConfig::new(self.dropout).init(),
         }
     }

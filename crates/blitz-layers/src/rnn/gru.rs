@@ -1,15 +1,15 @@
 //! The Bayesian counterpart of Burn's [`Gru`](burn::nn::Gru) and [`BiGru`](burn::nn::BiGru), stacked.
 
-use blitz_core::{BayesianModule, BayesianizeConfig, PosteriorConfig, PriorConfig};
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::activation::{Activation, ActivationConfig};
-use burn::nn::{GateController, Initializer};
+use burn::nn::{GateController, GruConfig};
 use burn::tensor::{Device, Tensor, s};
 
 use super::gates::{Affine, gate, scan};
-use super::{Arrangement, Recurrent, RecurrentCell, unstack};
+use super::{Recurrent, RecurrentCell, stack, unstack};
 use crate::estimator::Estimator;
+use crate::weights::{WeightsConfig, configures_weights};
 
 /// Configuration to create a [`BayesianGru`] layer using the [init function](BayesianGruConfig::init).
 ///
@@ -20,11 +20,9 @@ use crate::estimator::Estimator;
 /// | `num_layers` | 1 | layers stacked, each on the outputs of the one below |
 /// | `bidirectional` | false | a second set of weights runs from the end of the sequence |
 /// | `reset_after` | true | whether the reset gate applies behind the product with the weights, as in PyTorch |
-/// | `initializer` | Burn's for `Gru` | initial means |
 /// | `batch_first`, `clip`, `*_activation` | Burn's | as in Burn's `GruConfig` and `BiGruConfig` |
 /// | `reverse` | false | whether the sequence is run through from its end |
-/// | `posterior` | mean-field normal, σ starts at 0.02 | the posterior of every weight |
-/// | `prior` | standard normal | the prior of every weight |
+/// | `weights` | [`WeightsConfig`]'s | posterior, prior and initial means of every weight |
 /// | `estimator` | shared weights | shared weights or flipout |
 ///
 /// Parameters of an activation, such as PReLU's, are Burn's own and get no posterior.
@@ -45,9 +43,6 @@ pub struct BayesianGruConfig {
     /// If the reset gate applies behind the product with the weights.
     #[config(default = true)]
     pub reset_after: bool,
-    /// The initializer of the posterior means.
-    #[config(default = "Initializer::XavierNormal{gain:1.0}")]
-    pub initializer: Initializer,
     /// If true, the input is `[batch_size, seq_length, d_input]`, else `[seq_length, batch_size, d_input]`.
     #[config(default = true)]
     pub batch_first: bool,
@@ -62,12 +57,9 @@ pub struct BayesianGruConfig {
     /// The activation of the candidate state.
     #[config(default = "ActivationConfig::Tanh")]
     pub hidden_activation: ActivationConfig,
-    /// The posterior of every weight.
-    #[config(default = "PosteriorConfig::default()")]
-    pub posterior: PosteriorConfig,
-    /// The prior of every weight.
-    #[config(default = "PriorConfig::default()")]
-    pub prior: PriorConfig,
+    /// The posterior, the prior and the initial means of every weight.
+    #[config(default = "WeightsConfig::new()")]
+    pub weights: WeightsConfig,
     /// How the pre-activations are sampled.
     #[config(default = "Estimator::SharedWeights")]
     pub estimator: Estimator,
@@ -126,34 +118,32 @@ pub struct BayesianGruCell {
     pub clip: Option<f64>,
 }
 
-impl BayesianGruConfig {
-    /// Initialize a new [`BayesianGru`] module.
-    ///
-    /// # Panics
-    ///
+configures_weights! {
+    BayesianGruConfig => BayesianGru, ;
     /// Panics if a size or `num_layers` is zero, if a bidirectional layer shall be `reverse`, if the estimator is local
-    /// reparameterization, or if `clip` or a parameter of the posterior or the prior is out of its range.
-    pub fn init(&self, device: &Device) -> BayesianGru {
-        Arrangement {
-            d_input: self.d_input,
-            d_hidden: self.d_hidden,
-            num_layers: self.num_layers,
-            bidirectional: self.bidirectional,
+    /// reparameterization or doesn't allow a posterior, or if `clip` is not positive.
+}
+
+impl BayesianGruConfig {
+    /// The means alone.
+    fn deterministic(&self, device: &Device) -> BayesianGru {
+        let sizes = [self.d_input, self.d_hidden];
+        let cell = |d_input| self.cell(d_input, device);
+        Recurrent {
+            layers: stack(sizes, self.num_layers, self.bidirectional, cell),
             batch_first: self.batch_first,
             reverse: self.reverse,
-            clip: self.clip,
             estimator: self.estimator,
-            posterior: &self.posterior,
-            prior: &self.prior,
         }
-        .init(|d_input, bayes| self.cell(d_input, bayes, device))
+        .checked(self.clip)
     }
 
-    fn cell(&self, d_input: usize, bayes: &BayesianizeConfig, device: &Device) -> BayesianGruCell {
+    fn cell(&self, d_input: usize, device: &Device) -> BayesianGruCell {
+        let burn = GruConfig::new(d_input, self.d_hidden, self.bias);
+        let initializer = self.weights.initializer_or(burn.initializer);
         let gate = || {
-            let initializer = self.initializer.clone();
+            let initializer = initializer.clone();
             GateController::new(d_input, self.d_hidden, self.bias, initializer, device)
-                .bayesianize(bayes)
         };
         BayesianGruCell {
             update_gate: gate(),
@@ -172,20 +162,14 @@ impl RecurrentCell for BayesianGruCell {
 
     const LAYER: &'static str = "BayesianGru";
 
-    fn d_input(&self) -> usize {
-        self.update_gate.input_transform.weight.lazy_shape()[0]
+    fn gate(&self) -> &GateController {
+        &self.update_gate
     }
 
-    fn d_hidden(&self) -> usize {
-        self.update_gate.input_transform.weight.lazy_shape()[1]
-    }
-
-    fn has_bias(&self) -> bool {
-        self.update_gate.input_transform.bias.is_some()
-    }
-
-    fn initial_state(&self, batch_size: usize, device: &Device) -> Tensor<2> {
-        Tensor::zeros([batch_size, self.d_hidden()], device)
+    fn initial_state(&self, input: &Tensor<3>) -> Tensor<2> {
+        let [_, batch_size, _] = input.dims();
+        let options = (&input.device(), input.dtype());
+        Tensor::zeros([batch_size, self.d_hidden()], options)
     }
 
     fn run(

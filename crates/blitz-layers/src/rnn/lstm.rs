@@ -1,15 +1,16 @@
 //! The Bayesian counterpart of Burn's [`Lstm`](burn::nn::Lstm) and [`BiLstm`](burn::nn::BiLstm), stacked and with peepholes.
 
-use blitz_core::{BayesianModule, BayesianizeConfig, PosteriorConfig, PriorConfig, kernels};
+use blitz_core::kernels;
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::activation::{Activation, ActivationConfig};
-use burn::nn::{GateController, Initializer, LstmState};
+use burn::nn::{GateController, LstmConfig, LstmState};
 use burn::tensor::{Device, Tensor, s};
 
 use super::gates::{Affine, gate, scan, vector};
-use super::{Arrangement, Recurrent, RecurrentCell, unstack};
+use super::{Recurrent, RecurrentCell, stack, unstack};
 use crate::estimator::Estimator;
+use crate::weights::{WeightsConfig, configures_weights};
 
 /// Configuration to create a [`BayesianLstm`] layer using the [init function](BayesianLstmConfig::init).
 ///
@@ -20,10 +21,8 @@ use crate::estimator::Estimator;
 /// | `num_layers` | 1 | layers stacked, each on the outputs of the one below |
 /// | `bidirectional` | false | a second set of weights runs from the end of the sequence |
 /// | `peephole` | false | the gates see the cell state (Gers & Schmidhuber 2000) |
-/// | `initializer` | Burn's for `Lstm` | initial means |
 /// | `batch_first`, `reverse`, `clip`, `input_forget`, `*_activation` | Burn's | as in Burn's `LstmConfig` |
-/// | `posterior` | mean-field normal, σ starts at 0.02 | the posterior of every weight |
-/// | `prior` | standard normal | the prior of every weight |
+/// | `weights` | [`WeightsConfig`]'s | posterior, prior and initial means of every weight |
 /// | `estimator` | shared weights | shared weights or flipout |
 ///
 /// Parameters of an activation, such as PReLU's, are Burn's own and get no posterior.
@@ -44,9 +43,6 @@ pub struct BayesianLstmConfig {
     /// If the gates see the cell state.
     #[config(default = false)]
     pub peephole: bool,
-    /// The initializer of the posterior means.
-    #[config(default = "Initializer::XavierNormal{gain:1.0}")]
-    pub initializer: Initializer,
     /// If true, the input is `[batch_size, seq_length, d_input]`, else `[seq_length, batch_size, d_input]`.
     #[config(default = true)]
     pub batch_first: bool,
@@ -67,12 +63,9 @@ pub struct BayesianLstmConfig {
     /// The activation of the cell state on its way to the hidden state.
     #[config(default = "ActivationConfig::Tanh")]
     pub hidden_activation: ActivationConfig,
-    /// The posterior of every weight.
-    #[config(default = "PosteriorConfig::default()")]
-    pub posterior: PosteriorConfig,
-    /// The prior of every weight.
-    #[config(default = "PriorConfig::default()")]
-    pub prior: PriorConfig,
+    /// The posterior, the prior and the initial means of every weight.
+    #[config(default = "WeightsConfig::new()")]
+    pub weights: WeightsConfig,
     /// How the pre-activations are sampled.
     #[config(default = "Estimator::SharedWeights")]
     pub estimator: Estimator,
@@ -149,46 +142,38 @@ pub struct Peephole {
     pub output: Param<Tensor<1>>,
 }
 
-impl BayesianLstmConfig {
-    /// Initialize a new [`BayesianLstm`] module.
-    ///
-    /// # Panics
-    ///
+configures_weights! {
+    BayesianLstmConfig => BayesianLstm, ;
     /// Panics if a size or `num_layers` is zero, if a bidirectional layer shall be `reverse`, if the estimator is local
-    /// reparameterization, or if `clip` or a parameter of the posterior or the prior is out of its range.
-    pub fn init(&self, device: &Device) -> BayesianLstm {
-        Arrangement {
-            d_input: self.d_input,
-            d_hidden: self.d_hidden,
-            num_layers: self.num_layers,
-            bidirectional: self.bidirectional,
+    /// reparameterization or doesn't allow a posterior, or if `clip` is not positive.
+}
+
+impl BayesianLstmConfig {
+    /// The means alone.
+    fn deterministic(&self, device: &Device) -> BayesianLstm {
+        let sizes = [self.d_input, self.d_hidden];
+        let cell = |d_input| self.cell(d_input, device);
+        Recurrent {
+            layers: stack(sizes, self.num_layers, self.bidirectional, cell),
             batch_first: self.batch_first,
             reverse: self.reverse,
-            clip: self.clip,
             estimator: self.estimator,
-            posterior: &self.posterior,
-            prior: &self.prior,
         }
-        .init(|d_input, bayes| self.cell(d_input, bayes, device))
+        .checked(self.clip)
     }
 
-    fn cell(&self, d_input: usize, bayes: &BayesianizeConfig, device: &Device) -> BayesianLstmCell {
+    fn cell(&self, d_input: usize, device: &Device) -> BayesianLstmCell {
         let size = self.d_hidden;
-        let gate = || {
-            let initializer = self.initializer.clone();
-            GateController::new(d_input, size, self.bias, initializer, device).bayesianize(bayes)
-        };
+        let burn = LstmConfig::new(d_input, size, self.bias);
+        let initializer = self.weights.initializer_or(burn.initializer);
+        let gate = || GateController::new(d_input, size, self.bias, initializer.clone(), device);
         let peephole = || {
-            let vector = || {
-                let initializer = &self.initializer;
-                initializer.init_with([size], Some(size), Some(size), device)
-            };
+            let vector = || initializer.init_with([size], Some(size), Some(size), device);
             Peephole {
                 input: vector(),
                 forget: (!self.input_forget).then(vector),
                 output: vector(),
             }
-            .bayesianize(bayes)
         };
         BayesianLstmCell {
             input_gate: gate(),
@@ -209,20 +194,15 @@ impl RecurrentCell for BayesianLstmCell {
 
     const LAYER: &'static str = "BayesianLstm";
 
-    fn d_input(&self) -> usize {
-        self.input_gate.input_transform.weight.lazy_shape()[0]
+    fn gate(&self) -> &GateController {
+        &self.input_gate
     }
 
-    fn d_hidden(&self) -> usize {
-        self.input_gate.input_transform.weight.lazy_shape()[1]
-    }
-
-    fn has_bias(&self) -> bool {
-        self.input_gate.input_transform.bias.is_some()
-    }
-
-    fn initial_state(&self, batch_size: usize, device: &Device) -> LstmState<2> {
-        LstmState::initial([batch_size, self.d_hidden()], device)
+    fn initial_state(&self, input: &Tensor<3>) -> LstmState<2> {
+        let [_, batch_size, _] = input.dims();
+        let options = (&input.device(), input.dtype());
+        let zeros = Tensor::zeros([batch_size, self.d_hidden()], options);
+        LstmState::new(zeros.clone(), zeros)
     }
 
     fn run(

@@ -11,9 +11,10 @@ mod module;
 pub use gru::{BayesianGru, BayesianGruCell, BayesianGruConfig};
 pub use lstm::{BayesianLstm, BayesianLstmCell, BayesianLstmConfig, Peephole};
 
-use blitz_core::{BayesianizeConfig, Draw, PosteriorConfig, PriorConfig};
+use blitz_core::Draw;
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::nn::GateController;
+use burn::tensor::Tensor;
 
 use crate::estimator::Estimator;
 
@@ -25,17 +26,21 @@ pub trait RecurrentCell: Module {
     /// The name that the whole layer prints under.
     const LAYER: &'static str;
 
+    /// A gate, which has the cell's sizes.
+    fn gate(&self) -> &GateController;
+
     /// The size of the input features.
-    fn d_input(&self) -> usize;
+    fn d_input(&self) -> usize {
+        self.gate().input_transform.weight.lazy_shape()[0]
+    }
 
     /// The size of the hidden state.
-    fn d_hidden(&self) -> usize;
+    fn d_hidden(&self) -> usize {
+        self.gate().input_transform.weight.lazy_shape()[1]
+    }
 
-    /// Whether there are biases.
-    fn has_bias(&self) -> bool;
-
-    /// The state before the first step.
-    fn initial_state(&self, batch_size: usize, device: &Device) -> Self::State;
+    /// The state before the first step, with the device and the element type of a sequence `[seq_length, batch_size, d_input]`.
+    fn initial_state(&self, input: &Tensor<3>) -> Self::State;
 
     /// Runs over a sequence from `state`, in the order of time or against it, with the weights of the open draw.
     ///
@@ -81,72 +86,30 @@ impl<C: RecurrentCell> RecurrentLayer<C> {
     }
 }
 
-/// How a recurrent layer's configuration arranges its cells.
-pub(crate) struct Arrangement<'a> {
-    d_input: usize,
-    d_hidden: usize,
+/// Makes the layers of a stack out of cells for a number of input features.
+fn stack<C>(
+    [mut d_input, d_hidden]: [usize; 2],
     num_layers: usize,
     bidirectional: bool,
-    batch_first: bool,
-    reverse: bool,
-    clip: Option<f64>,
-    estimator: Estimator,
-    posterior: &'a PosteriorConfig,
-    prior: &'a PriorConfig,
-}
-
-impl Arrangement<'_> {
-    /// Makes the stack out of cells for a number of input features, of which those modules get posteriors that
-    /// `cell` applies its second argument to.
-    fn init<C>(&self, cell: impl Fn(usize, &BayesianizeConfig) -> C) -> Recurrent<C> {
-        let Self {
-            d_input, d_hidden, ..
-        } = *self;
-        assert!(
-            d_input > 0 && d_hidden > 0,
-            "a recurrent layer needs at least one input and one hidden feature, got {d_input} and {d_hidden}"
-        );
-        assert!(
-            self.num_layers > 0,
-            "a recurrent layer needs a num_layers of at least 1, got 0"
-        );
-        assert!(
-            !(self.bidirectional && self.reverse),
-            "a bidirectional recurrent layer runs in both directions already: leave out `reverse`"
-        );
-        assert!(
-            self.estimator != Estimator::LocalReparameterization,
-            "a recurrent layer has no local reparameterization: it would sample other weights at each time step, while \
-             the layer's weights are one sample for the whole sequence; use Estimator::Flipout, whose rows have weights \
-             of their own, or Estimator::SharedWeights"
-        );
-        if let Some(clip) = self.clip {
-            assert!(clip > 0.0, "clip must be positive, got {clip}");
-        }
-        let bayes = BayesianizeConfig::new()
-            .with_posterior(self.posterior.clone())
-            .with_prior(self.prior.clone());
-        let directions = 1 + usize::from(self.bidirectional);
-        let layers = (0..self.num_layers)
-            .map(|layer| {
-                let d_input = if layer == 0 {
-                    d_input
-                } else {
-                    d_hidden * directions
-                };
-                RecurrentLayer {
-                    forward: cell(d_input, &bayes),
-                    reverse: self.bidirectional.then(|| cell(d_input, &bayes)),
-                }
-            })
-            .collect();
-        Recurrent {
-            layers,
-            batch_first: self.batch_first,
-            reverse: self.reverse,
-            estimator: self.estimator,
-        }
-    }
+    cell: impl Fn(usize) -> C,
+) -> Vec<RecurrentLayer<C>> {
+    assert!(
+        d_input > 0 && d_hidden > 0,
+        "a recurrent layer needs at least one input and one hidden feature, got {d_input} and {d_hidden}"
+    );
+    assert!(
+        num_layers > 0,
+        "a recurrent layer needs a num_layers of at least 1, got 0"
+    );
+    let layers = (0..num_layers).map(|_| {
+        let layer = RecurrentLayer {
+            forward: cell(d_input),
+            reverse: bidirectional.then(|| cell(d_input)),
+        };
+        d_input = d_hidden * (1 + usize::from(bidirectional));
+        layer
+    });
+    layers.collect()
 }
 
 impl<C: RecurrentCell> Recurrent<C> {
@@ -160,6 +123,24 @@ impl<C: RecurrentCell> Recurrent<C> {
         self.layers[0].reverse.is_some()
     }
 
+    /// The stack, unless its settings contradict each other.
+    fn checked(self, clip: Option<f64>) -> Self {
+        assert!(
+            !(self.is_bidirectional() && self.reverse),
+            "a bidirectional recurrent layer runs in both directions already: leave out `reverse`"
+        );
+        assert!(
+            self.estimator != Estimator::LocalReparameterization,
+            "a recurrent layer has no local reparameterization: it would sample other weights at each time step, while \
+             the layer's weights are one sample for the whole sequence; use Estimator::Flipout, whose rows have weights \
+             of their own, or Estimator::SharedWeights"
+        );
+        if let Some(clip) = clip {
+            assert!(clip > 0.0, "clip must be positive, got {clip}");
+        }
+        self
+    }
+
     fn num_states(&self) -> usize {
         self.layers.iter().map(|layer| layer.cells().count()).sum()
     }
@@ -169,8 +150,6 @@ impl<C: RecurrentCell> Recurrent<C> {
         // All steps and layers share one sample of the weights, also where the caller opened no draw.
         let _draw = Draw::fresh_if_none();
         let mut steps = self.time_first(input);
-        let [_, batch_size, _] = steps.dims();
-        let device = steps.device();
 
         let mut initial = states.map(Vec::into_iter);
         let mut finals = Vec::with_capacity(self.num_states());
@@ -179,7 +158,7 @@ impl<C: RecurrentCell> Recurrent<C> {
             for (direction, cell) in layer.cells().enumerate() {
                 let state = match initial.as_mut().and_then(Iterator::next) {
                     Some(state) => state,
-                    None => cell.initial_state(batch_size, &device),
+                    None => cell.initial_state(&steps),
                 };
                 let reverse = self.reverse || direction == 1;
                 let (output, state) = cell.run(steps.clone(), state, reverse, self.estimator);

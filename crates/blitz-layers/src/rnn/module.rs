@@ -10,156 +10,105 @@ use burn::module::{
 use burn::tensor::Device;
 
 use super::{Recurrent, RecurrentCell, RecurrentLayer};
+use crate::weights::add_families;
 
 /// The container type that Burn's derived modules report for their fields.
 const CONTAINER: &str = "Struct:Recurrent";
 
+/// The names and containers on the way from the stack to a cell.
+fn steps(layer: usize, direction: Option<&str>) -> Vec<(String, &'static str)> {
+    let index = (layer > 0).then(|| {
+        [
+            ("layers".to_string(), CONTAINER),
+            (layer.to_string(), "Vec"),
+        ]
+    });
+    let direction = direction.map(|name| (name.to_string(), CONTAINER));
+    index.into_iter().flatten().chain(direction).collect()
+}
+
 impl<C: RecurrentCell> Recurrent<C> {
-    fn map_layers(self, f: impl FnMut((usize, RecurrentLayer<C>)) -> RecurrentLayer<C>) -> Self {
-        Self {
-            layers: self.layers.into_iter().enumerate().map(f).collect(),
-            ..self
-        }
+    fn map_cells(self, mut f: impl FnMut(C, Vec<(String, &str)>) -> C) -> Self {
+        let layers = self.layers.into_iter().enumerate().map(|(index, layer)| {
+            let both = layer.reverse.is_some();
+            let [forward, reverse] =
+                ["forward", "reverse"].map(|name| steps(index, both.then_some(name)));
+            RecurrentLayer {
+                forward: f(layer.forward, forward),
+                reverse: layer.reverse.map(|cell| f(cell, reverse)),
+            }
+        });
+        let layers = layers.collect();
+        Self { layers, ..self }
     }
 }
 
 impl<C: RecurrentCell> Module for Recurrent<C> {
     fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
         for (index, layer) in self.layers.iter().enumerate() {
-            if index == 0 {
-                layer.visit(visitor);
-                continue;
+            for (cell, name) in layer.cells().zip(["forward", "reverse"]) {
+                let steps = steps(index, layer.reverse.as_ref().map(|_| name));
+                for (name, container) in &steps {
+                    visitor.enter_module(name, container);
+                }
+                cell.visit(visitor);
+                for (name, container) in steps.iter().rev() {
+                    visitor.exit_module(name, container);
+                }
             }
-            let index = index.to_string();
-            visitor.enter_module("layers", CONTAINER);
-            visitor.enter_module(&index, "Vec");
-            layer.visit(visitor);
-            visitor.exit_module(&index, "Vec");
-            visitor.exit_module("layers", CONTAINER);
         }
     }
 
     fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
-        self.map_layers(|(index, layer)| {
-            if index == 0 {
-                return layer.map(mapper);
+        self.map_cells(|cell, steps| {
+            for (name, container) in &steps {
+                mapper.enter_module(name, container);
             }
-            let index = index.to_string();
-            mapper.enter_module("layers", CONTAINER);
-            mapper.enter_module(&index, "Vec");
-            let layer = layer.map(mapper);
-            mapper.exit_module(&index, "Vec");
-            mapper.exit_module("layers", CONTAINER);
-            layer
+            let cell = cell.map(mapper);
+            for (name, container) in steps.iter().rev() {
+                mapper.exit_module(name, container);
+            }
+            cell
         })
     }
 
     fn collect_devices(&self, devices: Vec<Device>) -> Vec<Device> {
-        let collect = |devices, layer: &RecurrentLayer<C>| layer.collect_devices(devices);
-        self.layers.iter().fold(devices, collect)
+        let cells = self.layers.iter().flat_map(RecurrentLayer::cells);
+        cells.fold(devices, |devices, cell| cell.collect_devices(devices))
     }
 
     fn fork(self, device: &Device) -> Self {
-        self.map_layers(|(_, layer)| layer.fork(device))
+        self.map_cells(|cell, _| cell.fork(device))
     }
 
     fn to_device(self, device: &Device) -> Self {
-        self.map_layers(|(_, layer)| layer.to_device(device))
+        self.map_cells(|cell, _| cell.to_device(device))
     }
 
     fn train(self) -> Self {
-        self.map_layers(|(_, layer)| layer.train())
+        self.map_cells(|cell, _| cell.train())
     }
 
     fn valid(&self) -> Self {
-        self.clone().map_layers(|(_, layer)| layer.valid())
+        self.clone().map_cells(|cell, _| cell.valid())
     }
 
     fn materialize(self) -> Self {
-        self.map_layers(|(_, layer)| layer.materialize())
-    }
-}
-
-impl<C: RecurrentCell> RecurrentLayer<C> {
-    fn map_cells(self, mut f: impl FnMut(C) -> C) -> Self {
-        Self {
-            forward: f(self.forward),
-            reverse: self.reverse.map(f),
-        }
-    }
-}
-
-impl<C: RecurrentCell> Module for RecurrentLayer<C> {
-    fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
-        let Some(reverse) = &self.reverse else {
-            return self.forward.visit(visitor);
-        };
-        for (name, cell) in [("forward", &self.forward), ("reverse", reverse)] {
-            visitor.enter_module(name, CONTAINER);
-            cell.visit(visitor);
-            visitor.exit_module(name, CONTAINER);
-        }
-    }
-
-    fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
-        let Some(reverse) = self.reverse else {
-            return Self {
-                forward: self.forward.map(mapper),
-                reverse: None,
-            };
-        };
-        let [forward, reverse] =
-            [("forward", self.forward), ("reverse", reverse)].map(|(name, cell)| {
-                mapper.enter_module(name, CONTAINER);
-                let cell = cell.map(mapper);
-                mapper.exit_module(name, CONTAINER);
-                cell
-            });
-        Self {
-            forward,
-            reverse: Some(reverse),
-        }
-    }
-
-    fn collect_devices(&self, devices: Vec<Device>) -> Vec<Device> {
-        self.cells()
-            .fold(devices, |devices, cell| cell.collect_devices(devices))
-    }
-
-    fn fork(self, device: &Device) -> Self {
-        self.map_cells(|cell| cell.fork(device))
-    }
-
-    fn to_device(self, device: &Device) -> Self {
-        self.map_cells(|cell| cell.to_device(device))
-    }
-
-    fn train(self) -> Self {
-        self.map_cells(C::train)
-    }
-
-    fn valid(&self) -> Self {
-        Self {
-            forward: self.forward.valid(),
-            reverse: self.reverse.as_ref().map(C::valid),
-        }
-    }
-
-    fn materialize(self) -> Self {
-        self.map_cells(C::materialize)
+        self.map_cells(|cell, _| cell.materialize())
     }
 }
 
 impl<C: RecurrentCell> ModuleDisplayDefault for Recurrent<C> {
     fn content(&self, content: Content) -> Option<Content> {
         let cell = &self.layers[0].forward;
-        content
+        let content = content
             .set_top_level_type(C::LAYER)
             .add("d_input", &cell.d_input())
             .add("d_hidden", &cell.d_hidden())
-            .add("bias", &cell.has_bias())
+            .add("bias", &cell.gate().input_transform.bias.is_some())
             .add("num_layers", &self.num_layers())
-            .add("bidirectional", &self.is_bidirectional())
+            .add("bidirectional", &self.is_bidirectional());
+        add_families(content, self)
             .add_debug_attribute("estimator", &self.estimator)
             .optional()
     }

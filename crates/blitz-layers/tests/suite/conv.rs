@@ -11,9 +11,10 @@ use burn::tensor::module::{conv_transpose2d, conv1d};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use burn::tensor::{Device, Shape, Tensor};
 
+use crate::seeded::seeded_throughout;
 use crate::statistics::{
-    ESTIMATORS, assert_covariance, assert_mean, assert_normal, expected_gradients, gradients, rho,
-    values,
+    ESTIMATORS, assert_covariance, assert_falls_with_the_batch, assert_mean, assert_normal,
+    assert_total_variance, expected_gradients, gradients, rho, values,
 };
 
 /// An input without repetition: sines of irrational steps.
@@ -31,7 +32,7 @@ macro_rules! assert_equals_burn {
     ]) => {$(
         let device = Device::flex();
         let x = input($input, &device);
-        let plain = $burn::new $new $(.$with($value))*.init(&device);
+        let plain = seeded_throughout($burn::new $new $(.$with($value))*.init(&device), 22);
         let expected = values(plain.forward(x.clone()));
         let options = stringify!($burn $new $($with($value)),*);
         for estimator in ESTIMATORS {
@@ -205,9 +206,10 @@ macro_rules! assert_moments {
         let device = Device::flex();
         let x = input($input, &device);
         let std = 0.3;
-        let mut layer = $bayesian
+        let layer = $bayesian
             .with_posterior(PosteriorConfig::normal(std))
             .init(&device);
+        let mut layer = seeded_throughout(layer, 21);
         let mean = values(layer.with_mean(|layer| layer.forward(x.clone())));
         let squares = $burn
             .with_initializer(Initializer::Constant { value: std * std })
@@ -215,11 +217,12 @@ macro_rules! assert_moments {
         let variance = values(squares.forward(x.clone().square()));
         for estimator in ESTIMATORS {
             layer.estimator = estimator;
-            let samples: Vec<_> = (0..600)
+            let samples: Vec<_> = (0..1500)
                 .map(|index| values(layer.with_draw(3, index, |layer| layer.forward(x.clone()))))
                 .collect();
             let what = format!("{} {estimator:?}", stringify!($bayesian));
             assert_normal(&samples, &mean, &variance, &what);
+            assert_total_variance(&samples, &mean, &variance, &what);
         }
     };
 }
@@ -276,9 +279,10 @@ fn positions_share_their_kernels_except_under_local_reparameterization_and_rows_
  {
     let device = Device::flex();
     let std = 0.5;
-    let mut layer = BayesianConv1dConfig::new(2, 1, 2)
+    let layer = BayesianConv1dConfig::new(2, 1, 2)
         .with_posterior(PosteriorConfig::normal(std))
         .init(&device);
+    let mut layer = seeded_throughout(layer, 21);
     let x: [[[f64; 4]; 2]; 2] = [
         [[1.0, -0.5, 0.7, 1.2], [0.3, 0.8, -1.0, 0.4]],
         [[0.9, 0.6, -0.4, 0.2], [1.1, 0.1, 0.5, -0.3]],
@@ -320,8 +324,9 @@ fn flipout_repeats_a_rows_pattern_wherever_the_row_repeats_it() {
         .with_posterior(PosteriorConfig::normal(0.5))
         .with_estimator(Estimator::Flipout)
         .init(&device);
-    let output = layer.forward(Tensor::<4>::ones([4, 2, 4, 5], &device));
-    let rows = values(output);
+    let layer = seeded_throughout(layer, 21);
+    let x = Tensor::<4>::ones([4, 2, 4, 5], &device);
+    let rows = values(layer.with_draw(1, 0, |layer| layer.forward(x)));
     for channel in rows.chunks(3 * 4) {
         assert!(channel.iter().all(|value| value == &channel[0]));
     }
@@ -333,10 +338,11 @@ fn flipout_repeats_a_rows_pattern_wherever_the_row_repeats_it() {
 #[test]
 fn the_gradient_of_every_estimator_is_unbiased() {
     let device = Device::flex().autodiff();
-    let mut layer = BayesianConv1dConfig::new(2, 2, 2)
+    let layer = BayesianConv1dConfig::new(2, 2, 2)
         .with_posterior(PosteriorConfig::normal(0.2))
         .with_padding(PaddingConfig1d::Explicit(1, 0))
         .init(&device);
+    let mut layer = seeded_throughout(layer, 21);
     let x = input([3, 2, 4], &device);
     let options = || ConvOptions::new_with_padding([1], [(1, 0)], [1], 1);
     let expected = expected_gradients(
@@ -364,11 +370,12 @@ fn the_gradient_of_every_estimator_is_unbiased() {
 #[test]
 fn the_gradient_of_a_transposed_convolution_is_unbiased() {
     let device = Device::flex().autodiff();
-    let mut layer = BayesianConvTranspose2dConfig::new([2, 2], [2, 2])
+    let layer = BayesianConvTranspose2dConfig::new([2, 2], [2, 2])
         .with_posterior(PosteriorConfig::normal(0.2))
         .with_groups(2)
         .with_stride([2, 1])
         .init(&device);
+    let mut layer = seeded_throughout(layer, 21);
     let x = input([3, 2, 2, 3], &device);
     let options = || ConvTransposeOptions::new([2, 1], [0, 0], [0, 0], [1, 1], 2);
     let expected = expected_gradients(
@@ -390,6 +397,23 @@ fn the_gradient_of_a_transposed_convolution_is_unbiased() {
             })
             .collect();
         assert_mean(&samples, &expected, &format!("{estimator:?}"));
+    }
+}
+
+#[test]
+fn the_gradients_variance_falls_as_one_over_the_batch_unless_rows_share_their_kernels() {
+    let device = Device::flex().autodiff();
+    for estimator in ESTIMATORS {
+        let layer = BayesianConv1dConfig::new(1, 2, 2)
+            .with_posterior(PosteriorConfig::normal(0.5))
+            .with_estimator(estimator)
+            .init(&device);
+        let layer = seeded_throughout(layer, 21);
+        assert_falls_with_the_batch(estimator, |batch, index| {
+            let x = Tensor::<3>::ones([batch, 1, 4], &device);
+            let loss = layer.with_draw(2, index, |layer| layer.forward(x).square().mean());
+            values(layer.weight.base().grad(&loss.backward()).unwrap())[0]
+        });
     }
 }
 
@@ -421,6 +445,7 @@ fn gradients_reach_mu_and_rho_of_weight_and_bias() {
             let device = Device::flex().autodiff();
             for estimator in ESTIMATORS {
                 let layer = $config.with_estimator(estimator).init(&device);
+                let layer = seeded_throughout(layer, 21);
                 let loss = layer.forward(input($input, &device)).square().sum();
                 let gradients = loss.backward();
                 let bias = layer.bias.as_ref().unwrap();
@@ -450,6 +475,7 @@ fn draws_repeat_and_differ_from_each_other() {
             let x = input($input, &device);
             for estimator in ESTIMATORS {
                 let layer = $config.with_estimator(estimator).init(&device);
+                let layer = seeded_throughout(layer, 21);
                 let draw = |index| values(layer.with_draw(9, index, |l| l.forward(x.clone())));
                 assert_eq!(draw(0), draw(0), "{layer}");
                 assert_ne!(draw(0), draw(1), "{layer}");
@@ -467,6 +493,7 @@ fn the_mean_mode_and_frozen_sampling_switch_the_noise_off() {
             let x = input($input, &device);
             for estimator in ESTIMATORS {
                 let layer = $config.with_estimator(estimator).init(&device);
+                let layer = seeded_throughout(layer, 21);
                 let mean = values(layer.with_mean(|layer| layer.forward(x.clone())));
                 assert_ne!(values(layer.forward(x.clone())), mean, "{layer}");
                 let frozen = layer.clone().freeze_sampling();
@@ -535,12 +562,12 @@ fn configurations_survive_json() {
 }
 
 #[test]
-fn display_is_burns_with_bias_and_estimator() {
+fn display_is_burns_with_bias_families_and_estimator() {
     let device = Device::flex();
     assert_eq!(
         BayesianConv1dConfig::new(5, 1, 3).init(&device).to_string(),
         "BayesianConv1d {ch_in: 5, ch_out: 1, stride: 1, kernel_size: 3, dilation: 1, groups: 1, padding: Valid, \
-         bias: true, estimator: SharedWeights, params: 32}"
+         bias: true, posterior: Normal, prior: Normal, estimator: SharedWeights, params: 32}"
     );
     assert_eq!(
         BayesianConv2dConfig::new([4, 2], [3, 3])
@@ -551,14 +578,14 @@ fn display_is_burns_with_bias_and_estimator() {
             .init(&device)
             .to_string(),
         "BayesianConv2d {ch_in: 4, ch_out: 2, stride: [1, 1], kernel_size: [3, 3], dilation: [1, 1], groups: 2, \
-         padding: Same, bias: false, estimator: Flipout, params: 72}"
+         padding: Same, bias: false, posterior: Normal, prior: Normal, estimator: Flipout, params: 72}"
     );
     assert_eq!(
         BayesianConvTranspose2dConfig::new([4, 2], [3, 3])
             .init(&device)
             .to_string(),
         "BayesianConvTranspose2d {channels: [4, 2], stride: [1, 1], kernel_size: [3, 3], dilation: [1, 1], groups: 1, \
-         padding: [0, 0], padding_out: [0, 0], bias: true, estimator: SharedWeights, params: 148}"
+         padding: [0, 0], padding_out: [0, 0], bias: true, posterior: Normal, prior: Normal, estimator: SharedWeights, params: 148}"
     );
 }
 

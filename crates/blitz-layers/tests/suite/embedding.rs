@@ -335,7 +335,8 @@ fn display() {
     let layer = config().with_padding_idx(Some(0)).init(&Device::flex());
     assert_eq!(
         layer.to_string(),
-        "BayesianEmbedding {n_embedding: 10, d_model: 5, padding_idx: Some(0), max_norm: None, params: 100}"
+        "BayesianEmbedding {n_embedding: 10, d_model: 5, posterior: Normal, prior: Normal, padding_idx: Some(0), \
+         max_norm: None, params: 100}"
     );
 }
 

@@ -2,18 +2,23 @@
 
 use blitz_layers::prelude::*;
 use burn::module::Module;
-use burn::nn::LinearConfig;
+use burn::nn::{LinearConfig, LinearLayout};
 use burn::tensor::{Device, Tensor};
 
+use crate::seeded::seeded_throughout;
 use crate::statistics::{
-    ESTIMATORS, assert_covariance, assert_mean, assert_normal, expected_gradients, gradients,
-    values,
+    ESTIMATORS, assert_covariance, assert_falls_with_the_batch, assert_mean, assert_normal,
+    expected_gradients, gradients, values,
 };
 
 fn config(estimator: Estimator, std: f64) -> BayesianLinearConfig {
     BayesianLinearConfig::new(3, 2)
         .with_estimator(estimator)
         .with_posterior(PosteriorConfig::normal(std))
+}
+
+fn layer(estimator: Estimator, std: f64, device: &Device) -> BayesianLinear {
+    seeded_throughout(config(estimator, std).init(device), 21)
 }
 
 fn input(device: &Device) -> Tensor<2> {
@@ -26,8 +31,8 @@ fn input(device: &Device) -> Tensor<2> {
 #[test]
 fn a_record_of_burns_linear_loads_into_the_means() {
     let device = Device::flex();
-    let plain = LinearConfig::new(3, 2).init(&device);
-    let layer = config(Estimator::SharedWeights, 0.1).init(&device);
+    let plain = seeded_throughout(LinearConfig::new(3, 2).init(&device), 22);
+    let layer = layer(Estimator::SharedWeights, 0.1, &device);
     let layer = layer.load_record(plain.clone().into_record().allow_partial(true));
     let x = input(&device);
     let mean = layer.with_mean(|layer| layer.forward(x.clone()));
@@ -39,6 +44,7 @@ fn as_the_deviation_vanishes_every_estimator_and_option_equals_burns_layer() {
     let device = Device::flex();
     for bias in [true, false] {
         let plain = LinearConfig::new(3, 2).with_bias(bias).init(&device);
+        let plain = seeded_throughout(plain, 22);
         for estimator in ESTIMATORS {
             let layer = config(estimator, 1e-9).with_bias(bias).init(&device);
             let layer = layer.load_record(plain.clone().into_record().allow_partial(true));
@@ -55,7 +61,7 @@ fn as_the_deviation_vanishes_every_estimator_and_option_equals_burns_layer() {
 fn every_estimator_has_the_mean_and_variance_of_the_posterior() {
     let device = Device::flex();
     let std = 0.3;
-    let shared = config(Estimator::SharedWeights, std).init(&device);
+    let shared = layer(Estimator::SharedWeights, std, &device);
     let x = input(&device);
     let mean = values(shared.with_mean(|layer| layer.forward(x.clone())));
     // Var = σ² (|x|² + 1) for each output, the bias included.
@@ -80,7 +86,7 @@ fn every_estimator_has_the_mean_and_variance_of_the_posterior() {
 fn rows_are_uncorrelated_unless_they_share_their_weights() {
     let device = Device::flex();
     let std = 0.5;
-    let layer = config(Estimator::SharedWeights, std).init(&device);
+    let layer = layer(Estimator::SharedWeights, std, &device);
     let x = Tensor::<2>::from_floats([[1.0, -2.0, 0.5], [1.5, -1.0, 1.0]], &device);
     let mean = values(layer.with_mean(|layer| layer.forward(x.clone())));
     let product = 1.5 + 2.0 + 0.5;
@@ -107,7 +113,7 @@ fn rows_are_uncorrelated_unless_they_share_their_weights() {
 #[test]
 fn the_gradient_of_every_estimator_is_unbiased() {
     let device = Device::flex().autodiff();
-    let layer = config(Estimator::SharedWeights, 0.2).init(&device);
+    let layer = layer(Estimator::SharedWeights, 0.2, &device);
     let x = input(&device);
     let bias = layer.bias.as_ref().unwrap();
     let expected = expected_gradients(&layer.weight, bias, x.clone(), burn::tensor::module::linear);
@@ -131,7 +137,7 @@ fn rows_share_their_weights_or_have_noise_of_their_own_by_estimator() {
     let device = Device::flex();
     let x = Tensor::<2>::ones([2, 3], &device);
     for (estimator, same) in ESTIMATORS.into_iter().zip([true, false, false]) {
-        let layer = config(estimator, 0.5).init(&device);
+        let layer = layer(estimator, 0.5, &device);
         let output = values(layer.with_draw(1, 0, |layer| layer.forward(x.clone())));
         assert_eq!(output[0] == output[2], same, "{estimator:?}");
     }
@@ -146,7 +152,7 @@ fn noise_of_the_rows_own_repeats_with_the_draw_and_differs_between_calls() {
 }
 
 fn repeats_with_the_draw_and_differs_between_calls(estimator: Estimator, device: &Device) {
-    let layer = config(estimator, 0.5).init(device);
+    let layer = layer(estimator, 0.5, device);
     let x = input(device);
     let twice = || {
         layer.with_draw(4, 2, |layer| {
@@ -166,7 +172,7 @@ fn repeats_with_the_draw_and_differs_between_calls(estimator: Estimator, device:
 fn the_mean_mode_and_frozen_sampling_switch_the_noise_off_for_every_estimator() {
     let device = Device::flex();
     for estimator in ESTIMATORS {
-        let layer = config(estimator, 0.5).init(&device);
+        let layer = layer(estimator, 0.5, &device);
         let x = input(&device);
         let mean = values(layer.with_mean(|layer| layer.forward(x.clone())));
         let frozen = layer.clone().freeze_sampling();
@@ -187,6 +193,7 @@ fn gradients_are_finite_for_a_row_of_zeros_without_bias() {
     let layer = config(Estimator::LocalReparameterization, 0.5)
         .with_bias(false)
         .init(&device);
+    let layer = seeded_throughout(layer, 21);
     let _draw = layer.draw(1, 0);
     let grads = layer.forward(input(&device)).sum().backward();
     let gradient = values(layer.weight.base().grad(&grads).unwrap());
@@ -214,7 +221,7 @@ fn the_gradient_varies_less_over_a_batch_of_rows_with_noise_of_their_own() {
     let device = Device::flex().autodiff();
     let x = Tensor::<2>::ones([64, 3], &device);
     let variance = |estimator| {
-        let layer = config(estimator, 0.5).init(&device);
+        let layer = layer(estimator, 0.5, &device);
         let gradients: Vec<f64> = (0..200)
             .map(|index| {
                 let loss =
@@ -234,10 +241,37 @@ fn the_gradient_varies_less_over_a_batch_of_rows_with_noise_of_their_own() {
 }
 
 #[test]
+fn the_gradients_variance_falls_as_one_over_the_batch_unless_rows_share_their_weights() {
+    let device = Device::flex().autodiff();
+    for estimator in ESTIMATORS {
+        let layer = layer(estimator, 0.5, &device);
+        assert_falls_with_the_batch(estimator, |batch, index| {
+            let x = Tensor::<2>::ones([batch, 3], &device);
+            let loss = layer.with_draw(2, index, |layer| layer.forward(x).square().mean());
+            values(layer.weight.base().grad(&loss.backward()).unwrap())[0]
+        });
+    }
+}
+
+#[test]
+fn a_record_of_burns_linear_in_column_layout_loads_into_the_means() {
+    let device = Device::flex();
+    let columns = LinearConfig::new(3, 2).with_layout(LinearLayout::Col);
+    let plain = seeded_throughout(columns.init(&device), 22);
+    let layer = config(Estimator::SharedWeights, 0.1)
+        .with_layout(LinearLayout::Col)
+        .init(&device);
+    let layer = layer.load_record(plain.clone().into_record().allow_partial(true));
+    assert_eq!(layer.weight.base().dims(), [3, 2]);
+    let mean = layer.with_mean(|layer| layer.forward(input(&device)));
+    assert_eq!(values(mean), values(plain.forward(input(&device))));
+}
+
+#[test]
 fn inputs_of_every_rank_work() {
     let device = Device::flex();
     for estimator in ESTIMATORS {
-        let layer = config(estimator, 0.1).init(&device);
+        let layer = layer(estimator, 0.1, &device);
         assert_eq!(layer.forward(Tensor::<1>::ones([3], &device)).dims(), [2]);
         assert_eq!(
             layer.forward(Tensor::<3>::ones([4, 5, 3], &device)).dims(),
@@ -262,7 +296,8 @@ fn display() {
     let layer = config(Estimator::SharedWeights, 0.1).init(&Device::flex());
     assert_eq!(
         layer.to_string(),
-        "BayesianLinear {d_input: 3, d_output: 2, bias: true, estimator: SharedWeights, params: 16}"
+        "BayesianLinear {d_input: 3, d_output: 2, bias: true, posterior: Normal, prior: Normal, \
+         estimator: SharedWeights, params: 16}"
     );
 }
 
@@ -276,6 +311,6 @@ fn a_layer_without_inputs_is_refused_with_its_size() {
 #[should_panic(expected = "[.., d_input]")]
 fn an_input_of_the_wrong_width_is_refused() {
     let device = Device::flex();
-    let layer = config(Estimator::SharedWeights, 0.1).init(&device);
+    let layer = layer(Estimator::SharedWeights, 0.1, &device);
     layer.forward(Tensor::<2>::ones([1, 4], &device));
 }

@@ -2,12 +2,13 @@
 
 use blitz_layers::models::{LeNetConfig, Vgg, VggConfig};
 use blitz_layers::prelude::*;
-use burn::module::Module;
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{GradientsParams, SgdConfig};
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Device, Gradients, Int, Tensor};
 
-use crate::statistics::{ESTIMATORS, values};
+use crate::seeded::seeded_for_relu;
+use crate::statistics::{ESTIMATORS, GATE, values};
 
 /// A VGG that a debug build runs in milliseconds.
 fn small(config: VggConfig) -> VggConfig {
@@ -47,18 +48,32 @@ fn lenet_makes_logits_of_images_of_the_configured_size() {
     }
 }
 
+/// The sum of the squares of all gradients.
+struct SquaredNorm<'a> {
+    gradients: &'a Gradients,
+    sum: f64,
+}
+
+impl ModuleVisitor for SquaredNorm<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = param.base().grad(self.gradients) {
+            self.sum += values(gradient).iter().map(|g| g * g).sum::<f64>();
+        }
+    }
+}
+
 #[test]
-fn a_training_step_lowers_lenets_negative_elbo_with_every_estimator() {
+fn the_gradient_of_lenets_negative_elbo_is_its_slope_with_every_estimator() {
     let device = Device::flex().autodiff();
     let x = images([8, 1, 12, 12], &device);
     let classes = Tensor::<1, Int>::from_ints([0, 1, 2, 0, 1, 2, 0, 1], &device);
     let cross_entropy = CrossEntropyLossConfig::new().init(&device);
     for estimator in ESTIMATORS {
-        device.seed(1);
         let net = LeNetConfig::new(3)
             .with_image_size([12, 12])
             .with_estimator(estimator)
             .init(&device);
+        let net = seeded_for_relu(net, 5);
         // At the same draw, so that the step is all that differs.
         let loss = |net: &blitz_layers::models::LeNet| {
             net.with_draw(2, 0, |net| {
@@ -66,11 +81,25 @@ fn a_training_step_lowers_lenets_negative_elbo_with_every_estimator() {
                 nll + net.kl_cost() / 60_000.0
             })
         };
-        let before = loss(&net);
-        let gradients = GradientsParams::from_grads(before.backward(), &net);
-        let net = SgdConfig::new().init().step(0.05, net, gradients);
-        let (before, after) = (values(before)[0], values(loss(&net))[0]);
-        assert!(after < before, "{estimator:?}: {before} to {after}");
+        let gradients = loss(&net).backward();
+        let mut squared_norm = SquaredNorm {
+            gradients: &gradients,
+            sum: 0.0,
+        };
+        net.visit(&mut squared_norm);
+        let expected = squared_norm.sum;
+        // Steps along the gradient and against it, of a thousandth of a nat.
+        let step = 0.001 / expected;
+        let after = |step: f64| {
+            let gradients = GradientsParams::from_grads(loss(&net).backward(), &net);
+            let moved = SgdConfig::new().init().step(step, net.clone(), gradients);
+            values(loss(&moved))[0]
+        };
+        let slope = (after(-step) - after(step)) / (2.0 * step);
+        assert!(
+            (slope / expected - 1.0).abs() < 0.02,
+            "{estimator:?}: {slope} for {expected}"
+        );
     }
 }
 
@@ -140,12 +169,23 @@ fn vgg_pools_to_the_configured_size_and_takes_other_channels() {
 fn at_its_start_a_deep_vgg_still_tells_images_apart() {
     // With an initializer for linear units instead of ReLU's, 16 convolutions shrink the signal to nothing.
     let device = Device::flex();
-    device.seed(3);
     let net = VggConfig::vgg19(4)
         .with_width(8)
         .with_pooled_size(1)
         .with_hidden(32)
         .init(&device);
+    for conv in net.blocks.iter().flat_map(|block| &block.convolutions) {
+        let weights = values(conv.conv.weight.base());
+        let [_, channels_in, height, width] = conv.conv.weight.dims();
+        let expected = 2.0 / (channels_in * height * width) as f64;
+        let variance = weights.iter().map(|w| w * w).sum::<f64>() / weights.len() as f64;
+        let standard_error = expected * (2.0 / weights.len() as f64).sqrt();
+        assert!(
+            (variance - expected).abs() < GATE * standard_error,
+            "{variance} for {expected}"
+        );
+    }
+    let net = seeded_for_relu(net, 3);
     let x = images([2, 3, 32, 32], &device);
     let logits = values(net.with_mean(|net| net.forward(x)));
     let spread = (0..4).map(|class| (logits[class] - logits[4 + class]).abs());

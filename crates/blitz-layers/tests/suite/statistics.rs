@@ -52,6 +52,28 @@ pub fn assert_normal(samples: &[Vec<f64>], mean: &[f64], variance: &[f64], what:
     }
 }
 
+/// Panics unless normal `samples` have, over all values, the variance that theory gives them, and a tenth more or less would be seen.
+pub fn assert_total_variance(samples: &[Vec<f64>], mean: &[f64], variance: &[f64], what: &str) {
+    let n = samples.len() as f64;
+    let ratio = |sample: &Vec<f64>| {
+        let parts = sample.iter().zip(mean).zip(variance);
+        parts.map(|((x, m), v)| (x - m).powi(2) / v).sum::<f64>() / mean.len() as f64
+    };
+    let ratios: Vec<f64> = samples.iter().map(ratio).collect();
+    let average = ratios.iter().sum::<f64>() / n;
+    let of_ratios = ratios.iter().map(|r| (r - average).powi(2)).sum::<f64>() / (n - 1.0);
+    let standard_error = (of_ratios / n).sqrt();
+    assert!(
+        GATE * standard_error < 0.1,
+        "{what}: {n} draws see no less than {}",
+        GATE * standard_error
+    );
+    assert!(
+        (average - 1.0).abs() < GATE * standard_error,
+        "{what}: {average} of the variance, with a standard error of {standard_error}"
+    );
+}
+
 /// Panics unless the normal values `a` and `b` of `samples` have covariance `expected`; their means and variances are given.
 pub fn assert_covariance(
     samples: &[Vec<f64>],
@@ -108,4 +130,44 @@ pub fn expected_gradients<const I: usize, const W: usize, const O: usize>(
     let mean = op(input, mu, Some(bias.base()));
     let loss = (mean + variance / 2.0).exp().mean();
     gradients(weight, bias, &loss.backward())
+}
+
+/// The slope of the logarithm of a value's variance over the logarithm of the batch size, and its standard error.
+///
+/// `value` is one of batch size and draw. The variance of n values with kurtosis κ has the relative variance (κ − 1) / n.
+pub fn variance_slope(draws: u64, value: impl Fn(usize, u64) -> f64) -> (f64, f64) {
+    const BATCHES: [usize; 3] = [2, 8, 32];
+    let n = draws as f64;
+    let x = BATCHES.map(|batch| (batch as f64).ln());
+    let center = x.iter().sum::<f64>() / 3.0;
+    let spread: f64 = x.iter().map(|x| (x - center).powi(2)).sum();
+    let (mut slope, mut variance_of_slope) = (0.0, 0.0);
+    for (batch, x) in BATCHES.into_iter().zip(x) {
+        let values: Vec<f64> = (0..draws).map(|draw| value(batch, draw)).collect();
+        let mean = values.iter().sum::<f64>() / n;
+        let moment = |power| values.iter().map(|v| (v - mean).powi(power)).sum::<f64>() / n;
+        let (variance, kurtosis) = (moment(2), moment(4) / moment(2).powi(2));
+        let weight = (x - center) / spread;
+        slope += weight * variance.ln();
+        variance_of_slope += weight.powi(2) * (kurtosis - 1.0) / n;
+    }
+    (slope, variance_of_slope.sqrt())
+}
+
+/// Panics unless the variance of a gradient falls as 1/batch where rows have noise of their own, and not at all where they share it.
+pub fn assert_falls_with_the_batch(estimator: Estimator, gradient: impl Fn(usize, u64) -> f64) {
+    let expected = match estimator {
+        Estimator::SharedWeights => 0.0,
+        _ => -1.0,
+    };
+    let (slope, standard_error) = variance_slope(600, gradient);
+    // So that half the slope would be refused.
+    assert!(
+        GATE * standard_error < 0.5,
+        "{estimator:?}: {standard_error}"
+    );
+    assert!(
+        (slope - expected).abs() < GATE * standard_error,
+        "{estimator:?}: {slope} for {expected}, with a standard error of {standard_error}"
+    );
 }

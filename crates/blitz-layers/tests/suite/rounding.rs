@@ -1,0 +1,185 @@
+//! Layers in other element types than `f32`: the same draw, rounded.
+
+use std::fmt::Display;
+
+use blitz_core::BuiltinVariational;
+use blitz_layers::prelude::*;
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::{DType, Device, Int, Tensor};
+
+use crate::seeded::{normals, seeded};
+use crate::statistics::{ESTIMATORS, values};
+
+struct Cast(DType);
+
+impl ModuleMapper for Cast {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(|value| value.cast(self.0).detach().require_grad())
+    }
+}
+
+/// The element types, and how far a result may be off in parts of the largest: about twenty roundings.
+const TYPES: [(DType, f64); 3] = [
+    (DType::F64, 1e-5),
+    (DType::F16, 2e-2),
+    (DType::BF16, 1.5e-1),
+];
+
+/// Panics unless the layer's output and the gradients of the weight that `weight` finds have the element type, and are those of `f32` but for
+/// rounding.
+fn assert_is_f32s<M: Module + Display, const W: usize, const O: usize>(
+    layer: M,
+    weight: impl Fn(&M) -> &Param<Tensor<W>>,
+    run: impl Fn(&M, DType) -> Tensor<O>,
+) {
+    let outcome = |layer: &M, dtype| {
+        let output = layer.with_draw(7, 0, |layer| run(layer, dtype));
+        let gradients = output.clone().square().mean().backward();
+        let weight = weight(layer);
+        let rho = weight.reparameterization::<BuiltinVariational>().unwrap();
+        let rho = rho.posterior.as_normal().unwrap().rho.val();
+        let of_mu = weight.base().grad(&gradients).unwrap();
+        let of_rho = rho.grad(&gradients).unwrap();
+        for got in [output.dtype(), of_mu.dtype(), of_rho.dtype()] {
+            assert_eq!(got, dtype, "{layer}");
+        }
+        [values(output), values(of_mu), values(of_rho)]
+    };
+    let expected = outcome(&layer, DType::F32);
+    for (dtype, tolerance) in TYPES {
+        let got = outcome(&layer.clone().map(&mut Cast(dtype)), dtype);
+        for (got, expected) in got.iter().zip(&expected) {
+            let largest = expected
+                .iter()
+                .fold(0.0f64, |most, value| most.max(value.abs()));
+            for (got, expected) in got.iter().zip(expected) {
+                assert!(
+                    (got - expected).abs() < tolerance * largest,
+                    "{layer} in {dtype:?}: {got} for {expected}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_linear_layer_draws_the_same_in_every_type_with_every_estimator() {
+    let device = Device::flex().autodiff();
+    for estimator in ESTIMATORS {
+        let layer = BayesianLinearConfig::new(5, 3)
+            .with_posterior(PosteriorConfig::normal(0.3))
+            .with_estimator(estimator)
+            .init(&device);
+        assert_is_f32s(
+            seeded(layer, 5),
+            |layer| &layer.weight,
+            |layer, dtype| layer.forward(normals::<2>(1, [4, 5], &device).cast(dtype)),
+        );
+    }
+}
+
+#[test]
+fn a_convolution_draws_the_same_in_every_type_with_every_estimator() {
+    let device = Device::flex().autodiff();
+    for estimator in ESTIMATORS {
+        let layer = BayesianConv2dConfig::new([2, 3], [2, 2])
+            .with_posterior(PosteriorConfig::normal(0.3))
+            .with_estimator(estimator)
+            .init(&device);
+        assert_is_f32s(
+            seeded(layer, 5),
+            |layer| &layer.weight,
+            |layer, dtype| layer.forward(normals::<4>(1, [2, 2, 4, 4], &device).cast(dtype)),
+        );
+    }
+}
+
+#[test]
+fn recurrent_layers_draw_the_same_in_every_type_and_start_from_a_state_of_it() {
+    let device = Device::flex().autodiff();
+    for estimator in [Estimator::SharedWeights, Estimator::Flipout] {
+        for peephole in [false, true] {
+            let layer = BayesianLstmConfig::new(3, 4, true)
+                .with_peephole(peephole)
+                .with_posterior(PosteriorConfig::normal(0.3))
+                .with_estimator(estimator)
+                .init(&device);
+            assert_is_f32s(
+                seeded(layer, 5),
+                |layer| &layer.layers[0].forward.input_gate.input_transform.weight,
+                |layer, dtype| {
+                    let x = normals::<3>(1, [2, 3, 3], &device).cast(dtype);
+                    layer.forward(x, None).0
+                },
+            );
+        }
+        let layer = BayesianGruConfig::new(3, 4, true)
+            .with_posterior(PosteriorConfig::normal(0.3))
+            .with_estimator(estimator)
+            .init(&device);
+        assert_is_f32s(
+            seeded(layer, 5),
+            |layer| &layer.layers[0].forward.new_gate.input_transform.weight,
+            |layer, dtype| {
+                let x = normals::<3>(1, [2, 3, 3], &device).cast(dtype);
+                layer.forward(x, None).0
+            },
+        );
+    }
+}
+
+#[test]
+fn an_embedding_draws_the_same_in_every_type() {
+    let device = Device::flex().autodiff();
+    let layer = BayesianEmbeddingConfig::new(10, 4)
+        .with_padding_idx(Some(0))
+        .with_max_norm(Some(1.5))
+        .with_posterior(PosteriorConfig::normal(0.3))
+        .init(&device);
+    assert_is_f32s(
+        seeded(layer, 5),
+        |layer| &layer.weight,
+        |layer, _| layer.forward(Tensor::<2, Int>::from_ints([[4, 0, 9], [4, 2, 0]], &device)),
+    );
+}
+
+#[test]
+fn the_maximal_norm_of_a_vector_of_zeros_has_a_finite_gradient_in_every_type() {
+    let device = Device::flex().autodiff();
+    let layer = BayesianEmbeddingConfig::new(4, 3)
+        .with_max_norm(Some(1.0))
+        .with_initializer(burn::nn::Initializer::Zeros)
+        .init(&device)
+        .freeze_sampling();
+    for (dtype, _) in TYPES {
+        let layer = layer.clone().map(&mut Cast(dtype));
+        let output = layer.forward(Tensor::<2, Int>::from_ints([[2]], &device));
+        let gradients = (output + 1.0).square().sum().backward();
+        let gradient = values(layer.weight.base().grad(&gradients).unwrap());
+        assert_eq!(gradient[6..9], [2.0; 3], "{dtype:?}");
+    }
+}
+
+#[test]
+fn layers_with_one_weight_share_its_sample_and_not_their_noise() {
+    let device = Device::flex();
+    for estimator in ESTIMATORS {
+        let layer = BayesianLinearConfig::new(3, 3)
+            .with_bias(false)
+            .with_posterior(PosteriorConfig::normal(0.5))
+            .with_estimator(estimator)
+            .init(&device);
+        let tied = seeded(layer, 3);
+        let twin = tied.clone();
+        let x = normals::<2>(1, [4, 3], &device);
+        let _draw = tied.draw(2, 0);
+        let [first, second] = [&tied, &twin].map(|layer| values(layer.forward(x.clone())));
+        // Two calls: one sample of the weights, or noise of each call's own.
+        assert_eq!(
+            first == second,
+            estimator == Estimator::SharedWeights,
+            "{estimator:?}"
+        );
+        assert_eq!(values(tied.weight.val()), values(twin.weight.val()));
+    }
+}
