@@ -5,7 +5,7 @@ use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend};
 
@@ -45,28 +45,24 @@ impl<B: Backend + FusedKernels> Backward<B, 2> for SumStep {
     }
 }
 
-/// The draw's, with the KL's if the loss left the gradient of that. Its third parent is the KL, which has to come after it.
+/// The draw's, with the KL's if a loss left the gradient of that.
 #[derive(Debug)]
 struct DrawStep;
 
-impl<B: Backend + FusedKernels> Backward<B, 3> for DrawStep {
+impl<B: Backend + FusedKernels> Backward<B, 2> for DrawStep {
     type State = ([NodeId; 2], NoiseSpan, NormalSum, KlLink);
 
     fn backward(
         self,
-        ops: Ops<Self::State, 3>,
+        ops: Ops<Self::State, 2>,
         grads: &mut Gradients,
         checkpointer: &mut Checkpointer,
     ) {
         let (inputs, noise, form, link) = ops.state;
         let [mu, rho] = inputs.map(|input| checkpointer.retrieve_node_output(input));
         let grad = grads.consume::<B>(&ops.node);
-        let [mu_node, rho_node, sum_node] = ops.parents;
-        if let Some(sum) = sum_node {
-            grads.register::<B>(sum.id, zero_like::<B>(&grad));
-        }
-        let sum_grad = link.take::<FloatTensor<B>>();
-        let (mu_grad, rho_grad) = match sum_grad {
+        let [mu_node, rho_node] = ops.parents;
+        let (mu_grad, rho_grad) = match link.take::<FloatTensor<B>>() {
             Some(sum_grad) => {
                 let (mu_grad, rho_grad) =
                     B::draw_and_sum_backward(grad, sum_grad, mu, rho, noise, form);
@@ -88,7 +84,7 @@ impl<B: Backend + FusedKernels> Backward<B, 3> for DrawStep {
     }
 }
 
-/// The loss's, which leaves the KL's gradient for the draw.
+/// A loss's, which leaves its gradient of the KL for the draw.
 #[derive(Debug)]
 struct LossStep;
 
@@ -106,7 +102,8 @@ impl<B: Backend> Backward<B, 2> for LossStep {
         let [loss, sum] = ops.parents;
         if let Some(sum) = sum {
             // Left for the draw; a step finds a gradient of its own all the same.
-            link.leave::<FloatTensor<B>>(B::float_mul_scalar(grad.clone(), weight.into()));
+            let of_sum = B::float_mul_scalar(grad.clone(), weight.into());
+            link.leave::<FloatTensor<B>>(of_sum, B::float_add);
             grads.register::<B>(sum.id, zero_like::<B>(&grad));
         }
         if let Some(loss) = loss {
@@ -120,8 +117,38 @@ fn zero_like<B: Backend>(grad: &FloatTensor<B>) -> FloatTensor<B> {
     B::float_zeros([1].into(), &grad.device(), grad.dtype().into())
 }
 
+/// Passes a gradient on as it is.
+#[derive(Debug)]
+struct PassStep;
+
+impl<B: Backend> Backward<B, 1> for PassStep {
+    type State = ();
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 1>,
+        grads: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        unary::<B, _>(ops.parents, ops.node, grads, |grad| grad);
+    }
+}
+
 /// A tensor of the backend with gradients.
 type Tracked<B, C> = FloatTensor<Autodiff<B, C>>;
+
+/// The same numbers, one step deeper in the graph.
+fn deeper<B: Backend, C: CheckpointStrategy>(tensor: &Tracked<B, C>) -> Tracked<B, C> {
+    let same = tensor.primitive().clone();
+    match PassStep
+        .prepare::<C>([tensor.node()])
+        .compute_bound()
+        .stateful()
+    {
+        OpsKind::Tracked(prep) => prep.finish((), same),
+        OpsKind::UnTracked(prep) => prep.finish(same),
+    }
+}
 
 /// A weight and its KL.
 pub(super) fn draw_and_sum<B: Backend + FusedKernels, C: CheckpointStrategy>(
@@ -142,7 +169,8 @@ pub(super) fn draw_and_sum<B: Backend + FusedKernels, C: CheckpointStrategy>(
         }
         OpsKind::UnTracked(prep) => prep.finish(sum),
     };
-    let nodes = [mu.node(), rho.node(), sum.node()];
+    let (mu, rho) = (deeper::<B, C>(&mu), deeper::<B, C>(&rho));
+    let nodes = [mu.node(), rho.node()];
     let weight = match DrawStep.prepare::<C>(nodes).compute_bound().stateful() {
         OpsKind::Tracked(mut prep) => {
             let inputs = [prep.checkpoint(&mu), prep.checkpoint(&rho)];

@@ -49,7 +49,7 @@ fn of_draw_and_kl(
 fn a_linked_kl_has_the_gradient_of_one_that_is_not_whatever_the_loss_does_with_it() {
     type Add<'a> = &'a dyn Fn(Tensor<1>, Tensor<1>, f64) -> Tensor<1>;
     type Loss = fn(Tensor<1>, Tensor<1>, Add<'_>) -> Tensor<1>;
-    let losses: [(&str, Loss); 7] = [
+    let losses: [(&str, Loss); 13] = [
         ("both", |w, kl, add| {
             add(w.square().sum().reshape([1]), kl, 0.1)
         }),
@@ -68,6 +68,43 @@ fn a_linked_kl_has_the_gradient_of_one_that_is_not_whatever_the_loss_does_with_i
         ("the KL under a function", |w, kl, _| {
             w.square().sum().reshape([1]) + kl.square() * 1e-6
         }),
+        ("the KL added to two losses", |w, kl, add| {
+            let first = add(w.clone().square().sum().reshape([1]), kl.clone(), 0.1);
+            first + add(w.cos().sum().reshape([1]), kl, 0.7)
+        }),
+        ("the KL added three times", |w, kl, add| {
+            let first = add(w.clone().square().sum().reshape([1]), kl.clone(), 0.1);
+            let second = add(w.cos().sum().reshape([1]), kl.clone(), 0.7);
+            add(first + second * 2.0, kl, 0.3)
+        }),
+        (
+            "the KL added to two losses and used by itself",
+            |w, kl, add| {
+                let first = add(w.clone().square().sum().reshape([1]), kl.clone(), 0.1);
+                first + add(w.cos().sum().reshape([1]), kl.clone(), 0.7) + kl.square() * 1e-6
+            },
+        ),
+        (
+            "two losses, the first of which has the draw",
+            |w, kl, add| {
+                let without = add(w.clone().detach().cos().sum().reshape([1]), kl.clone(), 0.7);
+                add(w.square().sum().reshape([1]), kl, 0.1) + without
+            },
+        ),
+        (
+            "two losses, the last of which has the draw, far from it",
+            |w, kl, add| {
+                let without = add(w.clone().detach().cos().sum().reshape([1]), kl.clone(), 0.7);
+                without.square() + add(w.square().square().sqrt().sum().reshape([1]), kl, 0.1)
+            },
+        ),
+        (
+            "two losses, one of which is not differentiated",
+            |w, kl, add| {
+                let _ = add(w.clone().cos().sum().reshape([1]), kl.clone(), 0.7);
+                add(w.square().sum().reshape([1]), kl, 0.1)
+            },
+        ),
     ];
     for device in devices().into_iter().map(Device::autodiff) {
         for (name, loss) in losses {
@@ -102,4 +139,50 @@ fn a_frozen_parameter_gets_no_gradient_from_a_linked_draw() {
     let both = run([true, true]);
     assert_eq!(run([true, false]), [both[0].clone(), None]);
     assert_eq!(run([false, true]), [None, both[1].clone()]);
+}
+
+#[test]
+fn losses_of_the_draw_and_of_its_kl_are_differentiated_one_after_the_other() {
+    for device in devices().into_iter().map(Device::autodiff) {
+        let (mu, rho) = inputs(1000);
+        let mu = tensor(&mu, &device, DType::F32).require_grad();
+        let rho = tensor(&rho, &device, DType::F32).require_grad();
+        let form = NormalSum::kl(0.3);
+        let apart = |kl_first: bool, is_linked: bool| {
+            let link = KlLink::default();
+            let (weight, kl) = if is_linked {
+                draw_and_sum(&mu, &rho, NOISE, form, link.clone()).unwrap()
+            } else {
+                let kl = normal_sum(&mu, &rho, form).unwrap();
+                (draw(&mu, &rho, NOISE).unwrap(), kl)
+            };
+            let zero = Tensor::zeros([1], &device);
+            let kl = if is_linked {
+                add_linked(zero, kl, 0.1, link)
+            } else {
+                zero + kl * 0.1
+            };
+            let nll = weight.square().sum().reshape([1]);
+            let losses = if kl_first { [kl, nll] } else { [nll, kl] };
+            losses.map(|loss| {
+                let grads = loss.backward();
+                [&mu, &rho].map(|of| values(of.grad(&grads).unwrap()))
+            })
+        };
+        for kl_first in [false, true] {
+            assert_eq!(apart(kl_first, true), apart(kl_first, false), "{kl_first}");
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "graph tape has already been consumed")]
+fn a_second_backward_pass_of_a_linked_loss_is_refused_by_burn() {
+    let device = Device::flex().autodiff();
+    let mu = tensor(&[0.5], &device, DType::F32).require_grad();
+    let link = KlLink::default();
+    let (weight, kl) = draw_and_sum(&mu, &mu, NOISE, NormalSum::kl(0.3), link.clone()).unwrap();
+    let loss = add_linked(weight.square(), kl, 0.1, link);
+    let _ = loss.backward();
+    let _ = loss.backward();
 }
