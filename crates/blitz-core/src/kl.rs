@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Tensor;
 
-use crate::kernels::{self, link::KlLink};
+use crate::kernels::{self, linked::KlLink};
 use crate::prior::expected_log_density_at_best_scale as expected_log_density;
 
 /// How the KL of one parameter was computed.

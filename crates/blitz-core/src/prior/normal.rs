@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::{Prior, assert_scale};
-use crate::kernels::{self, formula::NormalSum, link::KlLink};
+use crate::kernels::{self, formula::NormalSum, linked::KlLink};
 use crate::kl::{KlEstimator, KlTerm};
 use crate::math::half_log_two_pi;
 use crate::noise_source::Noise;

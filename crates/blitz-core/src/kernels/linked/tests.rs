@@ -1,6 +1,10 @@
 //! A draw and its KL, linked: whatever a loss makes of the two, the gradients are those of two operations.
 
+use burn::tensor::{DType, Device, Tensor};
+
 use super::*;
+use crate::kernels::tests::{NOISE, assert_close, devices, inputs, tensor, values};
+use crate::kernels::{draw, normal_sum};
 
 #[test]
 fn a_draw_and_its_sum_are_those_of_the_two_operations() {
@@ -95,7 +99,8 @@ fn a_linked_kl_has_the_gradient_of_one_that_is_not_whatever_the_loss_does_with_i
             "two losses, the last of which has the draw, far from it",
             |w, kl, add| {
                 let without = add(w.clone().detach().cos().sum().reshape([1]), kl.clone(), 0.7);
-                without.square() + add(w.square().square().sqrt().sum().reshape([1]), kl, 0.1)
+                without.square() * 1e-4
+                    + add(w.square().square().sqrt().sum().reshape([1]), kl, 0.1)
             },
         ),
         (
@@ -185,4 +190,51 @@ fn a_second_backward_pass_of_a_linked_loss_is_refused_by_burn() {
     let loss = add_linked(weight.square(), kl, 0.1, link);
     let _ = loss.backward();
     let _ = loss.backward();
+}
+
+#[test]
+fn a_linked_kl_of_half_precision_is_beyond_its_range_and_its_gradients_finite() {
+    let device = Device::flex().autodiff();
+    let (m, r) = inputs(60_000);
+    for dtype in [DType::F16, DType::BF16] {
+        let of = |is_linked: bool, loss_type: DType| {
+            let mu = tensor(&m, &device, dtype).require_grad();
+            let rho = tensor(&r, &device, dtype).require_grad();
+            let form = NormalSum::kl(0.3);
+            let link = KlLink::default();
+            let (weight, kl) = if is_linked {
+                draw_and_sum(&mu, &rho, NOISE, form, link.clone()).unwrap()
+            } else {
+                let kl = normal_sum(&mu, &rho, form).unwrap();
+                (draw(&mu, &rho, NOISE).unwrap(), kl)
+            };
+            assert_eq!(kl.dtype(), DType::F32);
+            let nll = weight.cast(DType::F32).square().mean().reshape([1]);
+            let nll = nll.cast(loss_type);
+            let loss = if is_linked {
+                add_linked(nll, kl.clone(), 0.01, link)
+            } else {
+                nll.cast(DType::F32) + kl.clone() * 0.01
+            };
+            let (kl, loss_value) = (values(kl)[0], values(loss.clone())[0]);
+            assert!(
+                kl > 65_504.0 && loss_value.is_finite(),
+                "{kl}, {loss_value}"
+            );
+            let grads = loss.backward();
+            [&mu, &rho].map(|of| {
+                let grad = of.grad(&grads).unwrap();
+                assert_eq!(grad.dtype(), dtype);
+                values(grad)
+            })
+        };
+        let step = if dtype == DType::F16 { 1e-3 } else { 8e-3 };
+        for loss_type in [DType::F32, dtype] {
+            let (got, expected) = (of(true, loss_type), of(false, loss_type));
+            for (got, expected) in got.iter().zip(&expected) {
+                // The sum of two gradients is rounded once less.
+                assert_close(got, expected, 2.0 * step, &format!("{dtype:?}"));
+            }
+        }
+    }
 }

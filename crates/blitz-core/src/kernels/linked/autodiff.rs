@@ -8,16 +8,17 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, unary};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend};
+use burn::tensor::DType;
 
-use crate::kernels::backend::{FusedKernels, weighted_sum};
-use crate::kernels::formula::{NoiseSpan, NormalSum};
-use crate::kernels::link::KlLink;
+use super::{KlLink, LinkedKernels, weighted_sum};
+use crate::kernels::autodiff::register;
+use crate::kernels::formula::{Map, NoiseSpan, NormalSum, Sum};
 
 /// The KL's: of what the draw has not taken along.
 #[derive(Debug)]
 struct SumStep;
 
-impl<B: Backend + FusedKernels> Backward<B, 2> for SumStep {
+impl<B: LinkedKernels> Backward<B, 2> for SumStep {
     type State = ([NodeId; 2], NormalSum, KlLink);
 
     fn backward(
@@ -34,14 +35,9 @@ impl<B: Backend + FusedKernels> Backward<B, 2> for SumStep {
             None if B::is_known_zero(&grad) => return,
             None => grad,
         };
-        let (mu_grad, rho_grad) = B::normal_sum_backward(grad, mu, rho, form);
-        let [mu, rho] = ops.parents;
-        if let Some(mu) = mu {
-            grads.register::<B>(mu.id, mu_grad);
-        }
-        if let Some(rho) = rho {
-            grads.register::<B>(rho.id, rho_grad);
-        }
+        let (mu_grad, rho_grad) = B::sum_backward(Sum::Normal(form), grad, mu, rho);
+        let parents = ops.parents.map(|parent| parent.map(|node| node.id));
+        register::<B>(grads, parents, [mu_grad, rho_grad]);
     }
 }
 
@@ -49,7 +45,7 @@ impl<B: Backend + FusedKernels> Backward<B, 2> for SumStep {
 #[derive(Debug)]
 struct DrawStep;
 
-impl<B: Backend + FusedKernels> Backward<B, 2> for DrawStep {
+impl<B: LinkedKernels> Backward<B, 2> for DrawStep {
     type State = ([NodeId; 2], NoiseSpan, NormalSum, KlLink);
 
     fn backward(
@@ -71,7 +67,7 @@ impl<B: Backend + FusedKernels> Backward<B, 2> for DrawStep {
             None => {
                 let rho_grad = rho_node
                     .is_some()
-                    .then(|| B::draw_backward(grad.clone(), rho, noise));
+                    .then(|| B::map_backward(Map::Draw(noise), grad.clone(), rho));
                 (grad, rho_grad)
             }
         };
@@ -89,7 +85,7 @@ impl<B: Backend + FusedKernels> Backward<B, 2> for DrawStep {
 struct LossStep;
 
 impl<B: Backend> Backward<B, 2> for LossStep {
-    type State = (f64, KlLink);
+    type State = (f64, DType, KlLink);
 
     fn backward(
         self,
@@ -97,14 +93,19 @@ impl<B: Backend> Backward<B, 2> for LossStep {
         grads: &mut Gradients,
         _checkpointer: &mut Checkpointer,
     ) {
-        let (weight, link) = ops.state;
+        let (weight, dtype, link) = ops.state;
         let grad = grads.consume::<B>(&ops.node);
         let [loss, sum] = ops.parents;
         if let Some(sum) = sum {
-            // Left for the draw; a step finds a gradient of its own all the same.
             let of_sum = B::float_mul_scalar(grad.clone(), weight.into());
+            let of_sum = if of_sum.dtype() == dtype {
+                of_sum
+            } else {
+                B::float_cast(of_sum, dtype.into())
+            };
+            // Left for the draw; a step finds a gradient of its own all the same.
+            grads.register::<B>(sum.id, zero_like::<B>(&of_sum));
             link.leave::<FloatTensor<B>>(of_sum, B::float_add);
-            grads.register::<B>(sum.id, zero_like::<B>(&grad));
         }
         if let Some(loss) = loss {
             grads.register::<B>(loss.id, grad);
@@ -151,7 +152,7 @@ fn deeper<B: Backend, C: CheckpointStrategy>(tensor: &Tracked<B, C>) -> Tracked<
 }
 
 /// A weight and its KL.
-pub(super) fn draw_and_sum<B: Backend + FusedKernels, C: CheckpointStrategy>(
+pub(in crate::kernels) fn draw_and_sum<B: LinkedKernels, C: CheckpointStrategy>(
     mu: Tracked<B, C>,
     rho: Tracked<B, C>,
     noise: NoiseSpan,
@@ -182,16 +183,17 @@ pub(super) fn draw_and_sum<B: Backend + FusedKernels, C: CheckpointStrategy>(
 }
 
 /// `loss + weight · kl`.
-pub(super) fn add<B: Backend, C: CheckpointStrategy>(
+pub(in crate::kernels) fn add<B: Backend, C: CheckpointStrategy>(
     loss: Tracked<B, C>,
     kl: Tracked<B, C>,
     weight: f64,
     link: KlLink,
 ) -> Tracked<B, C> {
     let nodes = [loss.node(), kl.node()];
+    let dtype = kl.primitive().dtype();
     let total = weighted_sum::<B>(loss.into_primitive(), kl.into_primitive(), weight);
     match LossStep.prepare::<C>(nodes).compute_bound().stateful() {
-        OpsKind::Tracked(prep) => prep.finish((weight, link), total),
+        OpsKind::Tracked(prep) => prep.finish((weight, dtype, link), total),
         OpsKind::UnTracked(prep) => prep.finish(total),
     }
 }
