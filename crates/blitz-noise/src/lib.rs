@@ -16,7 +16,9 @@ mod rng;
 #[cfg(test)]
 mod tests;
 
-// For the fused kernels of blitz-core, which run the same loops over other arithmetic.
+// For the fused kernels of blitz-core, which run the same loops over other arithmetic, on CPUs and devices.
+#[doc(hidden)]
+pub mod coefficients;
 #[doc(hidden)]
 pub mod fill;
 #[doc(hidden)]

@@ -4,13 +4,11 @@
 //! A library's `ln` differs from platform to platform; these are additions, multiplications and one square
 //! root, each of which IEEE 754 defines to the last bit. None is fused (`mul_add`), since a fused multiply-add
 //! rounds differently and not every CPU has one. There is no branch, so that the compiler can make vectors of
-//! it. The polynomials are minimax (Remez), rounded to `f32`; the errors named below were found by trying
-//! every possible word.
-
-// A constant keeps the digits that its derivation gave; rounding them to `f32` is the compiler's job.
-#![allow(clippy::excessive_precision)]
+//! it. The errors of the polynomials were found by trying every possible word.
 
 use std::f32::consts::PI;
+
+use crate::coefficients::{COS, LN, LN_2_HIGH, LN_2_LOW, SIN, horner};
 
 /// `(r cos θ, r sin θ)` with `r = √(−2 ln u)`, `u = (radius + ½)·2⁻³²`, `θ = 2π(angle + ½)·2⁻³²`.
 #[inline(always)]
@@ -38,9 +36,6 @@ pub(crate) fn unit(word: u32) -> f32 {
 #[inline(always)]
 pub fn ln(u: f32) -> f32 {
     const SQRT_HALF: i32 = 0x3F35_04F3;
-    // ln 2 in two parts, the first short enough that `e` times it is exact.
-    const LN_2_HIGH: f32 = 0.693_359_375;
-    const LN_2_LOW: f32 = -2.121_944_400_546_905_8e-4;
 
     let bits = u.to_bits() as i32;
     let exponent = bits.wrapping_sub(SQRT_HALF) >> 23;
@@ -48,19 +43,9 @@ pub fn ln(u: f32) -> f32 {
     let e = exponent as f32;
     let f = mantissa - 1.0;
 
-    // The relative error of the polynomial is 2^-27.3.
-    let mut p = -0.076_345_029_201_6;
-    p = p * f + 0.127_615_773_485;
-    p = p * f - 0.131_601_804_621;
-    p = p * f + 0.142_017_579_979;
-    p = p * f - 0.166_233_575_354;
-    p = p * f + 0.200_012_268_731;
-    p = p * f - 0.250_008_210_285;
-    p = p * f + 0.333_333_317_078;
-
     let f2 = f * f;
     // Smallest terms first.
-    let tail = f * f2 * p + e * LN_2_LOW - 0.5 * f2;
+    let tail = f * f2 * horner(&LN, f) + e * LN_2_LOW - 0.5 * f2;
     (f + tail) + e * LN_2_HIGH
 }
 
@@ -82,15 +67,8 @@ pub(crate) fn cos_sin_turn(word: u32) -> (f32, f32) {
     let t = odd as f32 * (PI / 4_294_967_296.0);
 
     let z = t * t;
-    // The relative errors are 2^-28.0 for the sine and 2^-33.0 for the cosine.
-    let mut s = -0.000_195_152_831_225;
-    s = s * z + 0.008_332_160_761_28;
-    s = s * z - 0.166_666_546_095;
-    let sin = t * z * s + t;
-    let mut c = 0.000_024_433_157_023_5;
-    c = c * z - 0.001_388_731_625_41;
-    c = c * z + 0.041_666_645_683;
-    let cos = z * z * c - 0.5 * z + 1.0;
+    let sin = t * z * horner(&SIN, z) + t;
+    let cos = z * z * horner(&COS, z) - 0.5 * z + 1.0;
 
     // An odd quarter swaps the two; the signs go by quadrant: cosine + − − +, sine + + − −.
     let odd_quarter = turned & QUARTER != 0;

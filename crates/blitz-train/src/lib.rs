@@ -74,9 +74,9 @@ pub use metric::{
 pub use metric::{ReliabilityBin, expected_calibration_error, reliability_bins};
 pub use optim::{FusedAdam, FusedAdamConfig};
 pub use predict::{
-    Bernoulli, CategoricalMixture, Distribution, Interval, Laplace, LocationScale,
-    Mixture, NegativeBinomial, NetworkPosterior, Normal, NormalMixture, Poisson, Predictive,
-    StudentT, Support,
+    Bernoulli, CategoricalMixture, Distribution, Interval, Laplace, LocationScale, Mixture,
+    NegativeBinomial, NetworkPosterior, Normal, NormalMixture, Poisson, Predictive, StudentT,
+    Support,
 };
 #[cfg(feature = "train")]
 pub use predict::{

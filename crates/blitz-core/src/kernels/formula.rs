@@ -1,6 +1,11 @@
-//! What the fused operations are told beside their tensors: plain numbers, fixed when the operation is recorded.
+//! The fused operations as values: what each reads and writes, and its numbers, fixed when it is recorded.
+//!
+//! There are two shapes. A [`Map`] gives a number for every element, a [`Sum`] one number for all. To add an operation is to add its
+//! variant here, its arithmetic in `elementwise.rs`, and a door in `mod.rs`: how backends run the two shapes and differentiate
+//! them knows no operation by name.
 
 use blitz_noise::{NoiseKey, STREAM_LEN};
+use burn::tensor::DType;
 
 use crate::math::half_log_two_pi;
 
@@ -38,6 +43,90 @@ impl NoiseSpan {
     }
 }
 
+/// One number for every element, of a location and a scale. Shaped like the location.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Map {
+    /// `ε`, of neither.
+    StandardNormal(NoiseSpan),
+    /// `μ + softplus(ρ) ε`.
+    Draw(NoiseSpan),
+    /// `m + √v ε` with `v` no smaller than [`SMALLEST_VARIANCE`].
+    DrawOutput(NoiseSpan),
+    /// A power of `softplus(ρ)`, of the scale alone.
+    Spread(Spread),
+}
+
+impl Map {
+    /// The noise that it reads.
+    #[allow(dead_code)] // Depends on the backends in the build.
+    pub(super) fn noise(self) -> Option<NoiseSpan> {
+        match self {
+            Self::StandardNormal(noise) | Self::Draw(noise) | Self::DrawOutput(noise) => {
+                Some(noise)
+            }
+            Self::Spread(_) => None,
+        }
+    }
+
+    /// Whether the location is added to the rest, so that its gradient is the output's. Otherwise it is not read.
+    pub(super) fn adds_location(self) -> bool {
+        matches!(self, Self::Draw(_) | Self::DrawOutput(_))
+    }
+}
+
+/// One number for all elements, of μ and ρ, in `f64` of `f64` tensors and else in `f32`. Of shape `[1]`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Sum {
+    /// Over independent normals.
+    Normal(NormalSum),
+    /// `Σ ln q(w) − ln p(w)` at the weights `w = μ + softplus(ρ) ε`, for a scale mixture p.
+    Mixture(ScaleMixture, NoiseSpan),
+}
+
+impl Sum {
+    /// The noise that it reads.
+    #[allow(dead_code)] // Depends on the backends in the build.
+    pub(super) fn noise(self) -> Option<NoiseSpan> {
+        match self {
+            Self::Normal(_) => None,
+            Self::Mixture(_, noise) => Some(noise),
+        }
+    }
+
+    /// Its numbers, as its arithmetic names them.
+    #[allow(dead_code)] // Depends on the backends in the build.
+    pub(super) fn coefficients(self) -> [f64; 5] {
+        match self {
+            Self::Normal(form) => [form.log_std, form.second_moment, form.constant, 0.0, 0.0],
+            Self::Mixture(prior, _) => [
+                0.5 * prior.wide_precision,
+                crate::math::half_log_two_pi(),
+                prior.log_wide,
+                prior.log_ratio,
+                prior.curvature,
+            ],
+        }
+    }
+
+    /// A sum and the factor by which its gradients have to be multiplied, for those of this one times `grad`.
+    #[allow(dead_code)] // Depends on the backends in the build.
+    pub(super) fn times(self, grad: f64) -> (Self, f64) {
+        match self {
+            Self::Normal(form) => (Self::Normal(form.times(grad)), 1.0),
+            Self::Mixture(..) => (self, grad),
+        }
+    }
+}
+
+/// The type of a sum over tensors of this type. Half precision ends at 65,504, which a model's KL soon exceeds.
+#[allow(dead_code)] // Depends on the backends in the build.
+pub(super) fn sum_dtype(dtype: DType) -> DType {
+    match dtype {
+        DType::F64 => DType::F64,
+        _ => DType::F32,
+    }
+}
+
 /// Which power of the deviation `σ = softplus(ρ)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spread {
@@ -65,6 +154,16 @@ impl NormalSum {
             constant: prior_std.ln() - 0.5,
             log_std: -1.0,
             second_moment: 0.5 / prior_std.powi(2),
+        }
+    }
+
+    /// The sum times a factor.
+    #[allow(dead_code)] // Depends on the backends in the build.
+    pub(super) fn times(self, factor: f64) -> Self {
+        Self {
+            constant: self.constant * factor,
+            log_std: self.log_std * factor,
+            second_moment: self.second_moment * factor,
         }
     }
 

@@ -8,7 +8,7 @@ use burn_fusion::custom::{
 use burn_fusion::{Fusion, FusionBackend, FusionRuntime, FusionTensor};
 
 use super::backend::FusedKernels;
-use super::formula::{NoiseSpan, NormalSum, ScaleMixture, Spread};
+use super::formula::{Map, Sum, sum_dtype};
 
 type Tensor<B> = FusionTensor<<B as FusionBackend>::FusionRuntime>;
 type Primitive<B> = burn::backend::tensor::FloatTensor<B>;
@@ -56,134 +56,55 @@ fn like<B: FusionBackend>(tensor: &Tensor<B>) -> (Shape, DType) {
     (tensor.shape.clone(), tensor.dtype)
 }
 
-/// One number in the type of a tensor.
-fn number<B: FusionBackend>(like: &Tensor<B>) -> (Shape, DType) {
-    (Shape::new([1]), like.dtype)
+/// A sum over such a tensor.
+fn sum_of<B: FusionBackend>(over: &Tensor<B>) -> (Shape, DType) {
+    (Shape::new([1]), sum_dtype(over.dtype))
 }
 
 impl<B: FusionBackend + FusedKernels> FusedKernels for Fusion<B> {
-    fn standard_normal(tensor: Tensor<B>, noise: NoiseSpan) -> Tensor<B> {
-        let outputs = [like::<B>(&tensor)];
-        let [out] = defer::<B, _, _>(
-            "blitz::standard_normal",
-            [tensor],
-            outputs,
-            move |[like]| [B::standard_normal(like, noise)],
-        );
-        out
-    }
-
-    fn draw(mu: Tensor<B>, rho: Tensor<B>, noise: NoiseSpan) -> Tensor<B> {
-        let outputs = [like::<B>(&mu)];
-        let [out] = defer::<B, _, _>("blitz::draw", [mu, rho], outputs, move |[mu, rho]| {
-            [B::draw(mu, rho, noise)]
+    fn map(op: Map, location: Tensor<B>, scale: Tensor<B>) -> Tensor<B> {
+        let outputs = [like::<B>(&location)];
+        let inputs = [location, scale];
+        let [out] = defer::<B, _, _>("blitz::map", inputs, outputs, move |[location, scale]| {
+            [B::map(op, location, scale)]
         });
         out
     }
 
-    fn draw_backward(grad: Tensor<B>, rho: Tensor<B>, noise: NoiseSpan) -> Tensor<B> {
-        let outputs = [like::<B>(&rho)];
+    fn map_backward(op: Map, grad: Tensor<B>, scale: Tensor<B>) -> Tensor<B> {
+        let outputs = [like::<B>(&scale)];
+        let inputs = [grad, scale];
         let [out] = defer::<B, _, _>(
-            "blitz::draw_backward",
-            [grad, rho],
+            "blitz::map_backward",
+            inputs,
             outputs,
-            move |[grad, rho]| [B::draw_backward(grad, rho, noise)],
+            move |[grad, scale]| [B::map_backward(op, grad, scale)],
         );
         out
     }
 
-    fn normal_sum(mu: Tensor<B>, rho: Tensor<B>, form: NormalSum) -> Tensor<B> {
-        let outputs = [number::<B>(&mu)];
-        let [out] = defer::<B, _, _>("blitz::normal_sum", [mu, rho], outputs, move |[mu, rho]| {
-            [B::normal_sum(mu, rho, form)]
+    fn sum(op: Sum, mu: Tensor<B>, rho: Tensor<B>) -> Tensor<B> {
+        let outputs = [sum_of::<B>(&mu)];
+        let [out] = defer::<B, _, _>("blitz::sum", [mu, rho], outputs, move |[mu, rho]| {
+            [B::sum(op, mu, rho)]
         });
         out
     }
 
-    fn normal_sum_backward(
+    fn sum_backward(
+        op: Sum,
         grad: Tensor<B>,
         mu: Tensor<B>,
         rho: Tensor<B>,
-        form: NormalSum,
     ) -> (Tensor<B>, Tensor<B>) {
         let outputs = [like::<B>(&mu), like::<B>(&rho)];
+        let inputs = [grad, mu, rho];
         let [mu_grad, rho_grad] = defer::<B, _, _>(
-            "blitz::normal_sum_backward",
-            [grad, mu, rho],
+            "blitz::sum_backward",
+            inputs,
             outputs,
-            move |[grad, mu, rho]| B::normal_sum_backward(grad, mu, rho, form).into(),
+            move |[grad, mu, rho]| B::sum_backward(op, grad, mu, rho).into(),
         );
         (mu_grad, rho_grad)
-    }
-
-    fn mixture_kl(
-        mu: Tensor<B>,
-        rho: Tensor<B>,
-        noise: NoiseSpan,
-        prior: ScaleMixture,
-    ) -> Tensor<B> {
-        let outputs = [number::<B>(&mu)];
-        let [out] = defer::<B, _, _>("blitz::mixture_kl", [mu, rho], outputs, move |[mu, rho]| {
-            [B::mixture_kl(mu, rho, noise, prior)]
-        });
-        out
-    }
-
-    fn mixture_kl_backward(
-        grad: Tensor<B>,
-        mu: Tensor<B>,
-        rho: Tensor<B>,
-        noise: NoiseSpan,
-        prior: ScaleMixture,
-    ) -> (Tensor<B>, Tensor<B>) {
-        let outputs = [like::<B>(&mu), like::<B>(&rho)];
-        let [mu_grad, rho_grad] = defer::<B, _, _>(
-            "blitz::mixture_kl_backward",
-            [grad, mu, rho],
-            outputs,
-            move |[grad, mu, rho]| B::mixture_kl_backward(grad, mu, rho, noise, prior).into(),
-        );
-        (mu_grad, rho_grad)
-    }
-
-    fn spread(rho: Tensor<B>, spread: Spread) -> Tensor<B> {
-        let outputs = [like::<B>(&rho)];
-        let [out] = defer::<B, _, _>("blitz::spread", [rho], outputs, move |[rho]| {
-            [B::spread(rho, spread)]
-        });
-        out
-    }
-
-    fn spread_backward(grad: Tensor<B>, rho: Tensor<B>, spread: Spread) -> Tensor<B> {
-        let outputs = [like::<B>(&rho)];
-        let [out] = defer::<B, _, _>(
-            "blitz::spread_backward",
-            [grad, rho],
-            outputs,
-            move |[grad, rho]| [B::spread_backward(grad, rho, spread)],
-        );
-        out
-    }
-
-    fn draw_output(mean: Tensor<B>, variance: Tensor<B>, noise: NoiseSpan) -> Tensor<B> {
-        let outputs = [like::<B>(&mean)];
-        let [out] = defer::<B, _, _>(
-            "blitz::draw_output",
-            [mean, variance],
-            outputs,
-            move |[mean, variance]| [B::draw_output(mean, variance, noise)],
-        );
-        out
-    }
-
-    fn draw_output_backward(grad: Tensor<B>, variance: Tensor<B>, noise: NoiseSpan) -> Tensor<B> {
-        let outputs = [like::<B>(&variance)];
-        let [out] = defer::<B, _, _>(
-            "blitz::draw_output_backward",
-            [grad, variance],
-            outputs,
-            move |[grad, variance]| [B::draw_output_backward(grad, variance, noise)],
-        );
-        out
     }
 }

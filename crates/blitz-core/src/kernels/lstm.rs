@@ -12,7 +12,7 @@ use super::backend::FusedKernels;
 /// What the backward pass needs of the forward one.
 #[derive(Clone)]
 pub(crate) struct LstmSteps<B: FusedKernels> {
-    /// `[batch, 4 · hidden]` of each step: the gates behind their activations.
+    /// `[batch, 4 · hidden]` of each step: the gates after their activations.
     pub gates: Vec<FloatTensor<B>>,
     /// `[batch, hidden]`: the initial cell state and that of each step.
     pub cells: Vec<FloatTensor<B>>,
@@ -55,7 +55,7 @@ impl<B: FusedKernels> LstmSteps<B> {
         this
     }
 
-    /// The hidden state of each step, and behind them the last cell state: `[steps + 1, batch, hidden]`.
+    /// The hidden state of each step, and after them the last cell state: `[steps + 1, batch, hidden]`.
     pub fn output(&self) -> FloatTensor<B> {
         let steps = self.gates.len();
         let states = self.hiddens[1..].iter().chain(&self.cells[steps..]);

@@ -17,22 +17,21 @@ mod cube;
 pub(crate) mod formula;
 #[cfg(feature = "cubecl")]
 mod fusion;
-pub(crate) mod link;
+pub(crate) mod linked;
 pub(crate) mod lstm;
 #[cfg(test)]
 mod tests;
 
 use std::cell::Cell;
 
-use burn::backend::{Dispatch, DispatchDevice, GradientCheckpointingStrategy};
+use burn::backend::{Dispatch, DispatchDevice};
 use burn::tensor::{DType, Device, Tensor, s};
 
 use backend::FusedOps;
-use formula::{NoiseSpan, NormalSum, ScaleMixture, Spread};
+use formula::{Map, NoiseSpan, NormalSum, ScaleMixture, Spread, Sum};
 
 pub use formula::AdamStep;
-
-use link::KlLink;
+pub(crate) use linked::{add_linked, draw_and_sum};
 
 /// Whether blitz has fused operations for the device, in this build.
 ///
@@ -128,15 +127,39 @@ fn kind<const D: usize>(tensor: &Tensor<D>) -> (Device, DType) {
     (tensor.device(), tensor.dtype())
 }
 
+/// One number for every element, shaped like the location; `None` where there is no fused operation for the tensors.
+fn map<const D: usize, const S: usize>(
+    op: Map,
+    location: &Tensor<D>,
+    scale: &Tensor<S>,
+) -> Option<Tensor<D>> {
+    fuses([kind(location), kind(scale)]).then(|| {
+        let (location, scale) = (
+            location.clone().into_dispatch(),
+            scale.clone().into_dispatch(),
+        );
+        Tensor::from_dispatch(Dispatch::map(location, scale, op))
+    })
+}
+
+/// One number for all elements, of shape `[1]`, in `f32` of tensors in half precision; `None` as in [`map`].
+fn sum<const D: usize, const R: usize>(
+    op: Sum,
+    mu: &Tensor<D>,
+    rho: &Tensor<R>,
+) -> Option<Tensor<1>> {
+    fuses([kind(mu), kind(rho)]).then(|| {
+        let (mu, rho) = (mu.clone().into_dispatch(), rho.clone().into_dispatch());
+        Tensor::from_dispatch(Dispatch::sum(mu, rho, op))
+    })
+}
+
 /// Standard normals shaped like `like`; `None` where there is no fused operation for it, as in the functions below.
 pub(crate) fn standard_normal<const D: usize>(
     like: &Tensor<D>,
     noise: NoiseSpan,
 ) -> Option<Tensor<D>> {
-    fuses([kind(like)]).then(|| {
-        let like = like.clone().into_dispatch();
-        Tensor::from_dispatch(Dispatch::standard_normal(like, noise))
-    })
+    map(Map::StandardNormal(noise), like, like)
 }
 
 /// `μ + softplus(ρ) ε`, with ρ flat.
@@ -145,64 +168,40 @@ pub(crate) fn draw<const D: usize>(
     rho: &Tensor<1>,
     noise: NoiseSpan,
 ) -> Option<Tensor<D>> {
-    fuses([kind(mu), kind(rho)]).then(|| {
-        let (mu, rho) = (mu.clone().into_dispatch(), rho.clone().into_dispatch());
-        Tensor::from_dispatch(Dispatch::draw(mu, rho, noise))
-    })
+    map(Map::Draw(noise), mu, rho)
 }
 
-/// A sum over independent normals `N(μ, softplus(ρ)²)`, of shape `[1]`.
+/// `mean + √variance · ε`.
+pub(crate) fn draw_output<const D: usize>(
+    mean: &Tensor<D>,
+    variance: &Tensor<D>,
+    noise: NoiseSpan,
+) -> Option<Tensor<D>> {
+    map(Map::DrawOutput(noise), mean, variance)
+}
+
+/// `softplus(ρ)` or its square.
+pub(crate) fn spread<const D: usize>(rho: &Tensor<D>, spread: Spread) -> Option<Tensor<D>> {
+    map(Map::Spread(spread), rho, rho)
+}
+
+/// A sum over independent normals `N(μ, softplus(ρ)²)`.
 pub(crate) fn normal_sum<const D: usize, const R: usize>(
     mu: &Tensor<D>,
     rho: &Tensor<R>,
     form: NormalSum,
 ) -> Option<Tensor<1>> {
-    fuses([kind(mu), kind(rho)]).then(|| {
-        let (mu, rho) = (mu.clone().into_dispatch(), rho.clone().into_dispatch());
-        Tensor::from_dispatch(Dispatch::normal_sum(mu, rho, form))
-    })
+    sum(Sum::Normal(form), mu, rho)
 }
 
-/// [`draw`] and [`normal_sum`] in one pass, linked; `None` as well where the two had better be separate: without autodiff, since
-/// there is no backward pass to share; with gradient checkpointing, which wants to forget the weight; in a training distributed
-/// over devices, where Burn counts the gradients that a parameter gets; and on devices that would have to be waited for to see
-/// whether the KL is left with anything.
-pub(crate) fn draw_and_sum<const D: usize>(
-    mu: &Tensor<D>,
-    rho: &Tensor<1>,
-    noise: NoiseSpan,
-    form: NormalSum,
-    link: KlLink,
-) -> Option<(Tensor<D>, Tensor<1>)> {
-    let strategy = mu.device().gradient_checkpointing_strategy();
-    let shares = strategy == Some(GradientCheckpointingStrategy::Disabled)
-        && is_in_memory(&mu.device())
-        && !mu.is_distributed()
-        && !rho.is_distributed();
-    (shares && fuses([kind(mu), kind(rho)])).then(|| {
-        let (mu, rho) = (mu.clone().into_dispatch(), rho.clone().into_dispatch());
-        let (weight, sum) = Dispatch::draw_and_sum(mu, rho, noise, form, link);
-        (Tensor::from_dispatch(weight), Tensor::from_dispatch(sum))
-    })
-}
-
-/// `loss + weight · kl`, where the KL is linked to a draw. Only for what [`draw_and_sum`] returned.
-pub(crate) fn add_linked(loss: Tensor<1>, kl: Tensor<1>, weight: f64, link: KlLink) -> Tensor<1> {
-    let (loss, kl) = (loss.into_dispatch(), kl.into_dispatch());
-    Tensor::from_dispatch(Dispatch::add_linked(loss, kl, weight, link))
-}
-
-/// `Σ ln q(w) − ln p(w)` at the weights `μ + softplus(ρ) ε`, of shape `[1]`.
+/// `Σ ln q(w) − ln p(w)` at the weights `μ + softplus(ρ) ε`.
 pub(crate) fn mixture_kl<const D: usize, const R: usize>(
     mu: &Tensor<D>,
     rho: &Tensor<R>,
     noise: NoiseSpan,
     prior: ScaleMixture,
 ) -> Option<Tensor<1>> {
-    fuses([kind(mu), kind(rho)]).then(|| {
-        let (mu, rho) = (mu.clone().into_dispatch(), rho.clone().into_dispatch());
-        Tensor::from_dispatch(Dispatch::mixture_kl(mu, rho, noise, prior))
-    })
+    sum(Sum::Mixture(prior, noise), mu, rho)
 }
 
 /// One step of Adam: the new weight, and the new moments in the order in which they were given.
@@ -308,26 +307,5 @@ pub fn lstm(
         ));
         let cell = output.clone().slice(s![steps..]).squeeze_dim(0);
         (output.slice(s![..steps]), cell)
-    })
-}
-
-/// `softplus(ρ)` or its square.
-pub(crate) fn spread<const D: usize>(rho: &Tensor<D>, spread: Spread) -> Option<Tensor<D>> {
-    fuses([kind(rho)]).then(|| {
-        let rho = rho.clone().into_dispatch();
-        Tensor::from_dispatch(Dispatch::spread(rho, spread))
-    })
-}
-
-/// `mean + √variance · ε`.
-pub(crate) fn draw_output<const D: usize>(
-    mean: &Tensor<D>,
-    variance: &Tensor<D>,
-    noise: NoiseSpan,
-) -> Option<Tensor<D>> {
-    fuses([kind(mean), kind(variance)]).then(|| {
-        let mean = mean.clone().into_dispatch();
-        let variance = variance.clone().into_dispatch();
-        Tensor::from_dispatch(Dispatch::draw_output(mean, variance, noise))
     })
 }

@@ -1,6 +1,5 @@
 //! The fused operations against their formulas in `f64`, for every size, layout, element type and device of the build.
 
-mod linked;
 pub(super) mod lstm;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
@@ -9,7 +8,7 @@ use super::formula::{NoiseSpan, NormalSum, SMALLEST_VARIANCE, ScaleMixture, Spre
 use super::*;
 use blitz_noise::NoiseKey;
 
-const NOISE: NoiseSpan = NoiseSpan {
+pub(super) const NOISE: NoiseSpan = NoiseSpan {
     key: NoiseKey::new(0x1234_5678_9abc, 3, 5),
     first_block: 7,
 };
@@ -33,7 +32,7 @@ fn mixture_with(narrow: f64) -> ScaleMixture {
 const SIZES: [usize; 8] = [0, 1, 3, 63, 64, 65, 16 * 1024 + 1, 1_000_001];
 
 #[allow(deprecated)] // ndarray stays supported here.
-fn devices() -> Vec<Device> {
+pub(super) fn devices() -> Vec<Device> {
     vec![Device::flex(), Device::ndarray()]
 }
 
@@ -93,24 +92,24 @@ fn output(mean: f64, variance: f64, i: usize) -> f64 {
 }
 
 /// Means around zero and ρ from −9 to 3, the same for each element type: with few binary digits.
-fn inputs(len: usize) -> (Vec<f64>, Vec<f64>) {
+pub(super) fn inputs(len: usize) -> (Vec<f64>, Vec<f64>) {
     let mu = (0..len).map(|i| ((i * 37) % 65) as f64 / 32.0 - 1.0);
     let rho = (0..len).map(|i| ((i * 11) % 49) as f64 / 4.0 - 9.0);
     (mu.collect(), rho.collect())
 }
 
-fn tensor(values: &[f64], device: &Device, dtype: DType) -> Tensor<1> {
+pub(super) fn tensor(values: &[f64], device: &Device, dtype: DType) -> Tensor<1> {
     Tensor::from_data(
         TensorData::new(values.to_vec(), [values.len()]),
         (device, dtype),
     )
 }
 
-fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+pub(super) fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
     tensor.into_data().iter::<f64>().collect()
 }
 
-fn assert_close(got: &[f64], expected: &[f64], tolerance: f64, what: &str) {
+pub(super) fn assert_close(got: &[f64], expected: &[f64], tolerance: f64, what: &str) {
     assert_eq!(got.len(), expected.len(), "{what}");
     for (i, (got, expected)) in got.iter().zip(expected).enumerate() {
         assert!(
@@ -348,7 +347,7 @@ fn half_precision_is_rounded_once() {
         }
         let got = normal_sum(&half(&pair.0), &half(&pair.1), NormalSum::kl(1.0)).unwrap();
         let expected = normal_sum(&single(&pair.0), &single(&pair.1), NormalSum::kl(1.0)).unwrap();
-        assert_eq!(got.into_data(), rounded(expected), "{dtype:?}");
+        assert_eq!(got.into_data(), expected.into_data(), "{dtype:?}");
     }
 }
 
@@ -425,4 +424,96 @@ fn tensors_of_different_types_are_left_to_burn() {
 #[should_panic(expected = "beyond the stream's 2^34 elements")]
 fn noise_does_not_wrap_around_at_the_end_of_its_stream() {
     NoiseSpan::new(NoiseKey::new(1, 2, 3), (1 << 34) - 4, 5);
+}
+
+/// The types of elements, with the size of the steps between their numbers.
+const TYPES: [(DType, f64); 4] = [
+    (DType::F64, 1e-12),
+    (DType::F32, 1e-6),
+    (DType::F16, 1e-3),
+    (DType::BF16, 8e-3),
+];
+
+#[test]
+fn a_sum_beyond_half_precision_is_that_of_f64_and_so_are_its_gradients() {
+    let device = Device::flex().autodiff();
+    // μ and ρ are numbers of every type, so that nothing is rounded before.
+    let len = 60_000;
+    let pair = inputs(len);
+    let sums: [(&str, Operation<'_>, Formula); 2] = [
+        (
+            "normals",
+            &|m, r| normal_sum(m, r, NormalSum::kl(0.3)),
+            normal_term,
+        ),
+        (
+            "mixture",
+            &|m, r| mixture_kl(m, r, NOISE, mixture_with(0.1)),
+            |m, r, i| {
+                let w = drawn(m, r, i);
+                let log_q = -softplus(r).ln() - 0.5 * epsilon(i).powi(2);
+                let prior = mixture_with(0.1);
+                let exponent = prior.log_ratio + prior.curvature * w * w;
+                let log_p =
+                    prior.log_wide - 0.5 * prior.wide_precision * w * w + softplus(exponent);
+                log_q - crate::math::half_log_two_pi() - log_p
+            },
+        ),
+    ];
+    for (name, sum, formula) in sums {
+        let expected: f64 = map2(formula, &pair).iter().sum();
+        assert!(expected > 65_504.0, "{name}: {expected}");
+        let slopes = derivatives(formula, &pair);
+        for (dtype, step) in TYPES {
+            let what = format!("{name} in {dtype:?}");
+            let mu = tensor(&pair.0, &device, dtype).require_grad();
+            let rho = tensor(&pair.1, &device, dtype).require_grad();
+            let got = sum(&mu, &rho).unwrap();
+            let is_double = dtype == DType::F64;
+            let sum_type = if is_double { DType::F64 } else { DType::F32 };
+            assert_eq!((got.dtype(), got.dims()), (sum_type, [1]), "{what}");
+            assert_close(&values(got.clone()), &[expected], 1e-6, &what);
+
+            let grads = got.backward();
+            for (of, slopes) in [(&mu, &slopes.0), (&rho, &slopes.1)] {
+                let grad = of.grad(&grads).unwrap();
+                assert_eq!(grad.dtype(), dtype, "{what}");
+                // That of the formula is a difference, and the slope of the mixture multiplies the rounding of a weight.
+                assert_close(&values(grad), slopes, step.max(2e-5), &what);
+            }
+        }
+    }
+}
+
+#[test]
+fn draws_are_finite_in_every_type_for_every_deviation() {
+    let device = Device::flex().autodiff();
+    let rho: Vec<f64> = (0..4020).map(|i| f64::from(i - 2010) / 20.0).collect();
+    let mu = vec![0.5; rho.len()];
+    let variance: Vec<f64> = rho.iter().map(|r| softplus(*r).powi(2)).collect();
+    for (dtype, step) in TYPES {
+        for (name, formula, second) in [
+            ("draw", drawn as Formula, &rho),
+            ("output", output as Formula, &variance),
+        ] {
+            let what = format!("{name} in {dtype:?}");
+            let m = tensor(&mu, &device, dtype).require_grad();
+            let s = tensor(second, &device, dtype).require_grad();
+            let drawn = match name {
+                "draw" => draw(&m, &s, NOISE),
+                _ => draw_output(&m, &s, NOISE),
+            };
+            let drawn = drawn.unwrap();
+            assert_eq!(drawn.dtype(), dtype);
+            let rounded = (values(m.clone()), values(s.clone()));
+            let got = values(drawn.clone());
+            assert_close(&got, &map2(formula, &rounded), step, &what);
+            let grads = drawn.sum().backward();
+            for of in [&m, &s] {
+                let grad = of.grad(&grads).unwrap();
+                assert_eq!(grad.dtype(), dtype);
+                assert!(values(grad).iter().all(|x| x.is_finite()), "{what}");
+            }
+        }
+    }
 }

@@ -10,7 +10,7 @@ use burn::tensor::Tensor;
 use crate::family::posterior::Posterior;
 use crate::family::prior::Prior;
 use crate::family::widest;
-use crate::kernels::{self, link::KlLink};
+use crate::kernels::{self, linked::KlLink};
 
 /// How the KL of one parameter was computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -12,7 +12,7 @@ use crate::family::posterior::{Posterior, PosteriorForm};
 use crate::family::prior::{Prior, PriorForm, expected_log_density_at_best_scale};
 use crate::family::{Marginals, Noise, at_least_f32, in_type_of};
 use crate::kernels::formula::{NormalSum, ScaleMixture};
-use crate::kernels::{self, link::KlLink};
+use crate::kernels::{self, linked::KlLink};
 use crate::math::half_log_two_pi;
 
 /// A KL in closed form.

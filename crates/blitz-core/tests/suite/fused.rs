@@ -206,7 +206,17 @@ fn half_precision_models_draw_and_train() {
         assert!((got - expected).abs() < 2e-3, "{got} for {expected}");
     }
     let _draw = half.draw(1, 0);
-    let loss = half.weight.val().square().sum().reshape([1]) + half.kl_cost();
+    // A KL is a sum in `f32`: half precision would end at 65,504 nats.
+    let kl = half.kl_cost();
+    assert_eq!(kl.dtype(), DType::F32);
+    let loss = half
+        .weight
+        .val()
+        .square()
+        .sum()
+        .reshape([1])
+        .cast(DType::F32)
+        + kl;
     let grad = half.weight.base().grad(&loss.backward()).unwrap();
     assert_eq!(grad.dtype(), DType::F16);
 }

@@ -7,8 +7,8 @@ mod conjugate;
 #[path = "../../../blitz-core/tests/suite/digest.rs"]
 mod digest;
 mod draw_digests;
-mod dtypes;
 mod draws;
+mod dtypes;
 mod elbo;
 mod fused_adam;
 mod ivon;

@@ -7,10 +7,8 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::{DType, TensorData};
 
-use super::{
-    AdamStep, Elements, ElementsMut, Memory, NoiseSpan, NormalSum, ScaleMixture, Spread,
-    kernels_in_memory,
-};
+use super::{Elements, ElementsMut, Memory, kernels_in_memory};
+use crate::kernels::formula::{AdamStep, Map, Sum};
 
 impl Memory for FlexTensor {
     fn elements(&self) -> Elements<'_> {

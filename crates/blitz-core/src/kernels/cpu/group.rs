@@ -6,36 +6,39 @@ mod tests;
 use std::mem::MaybeUninit;
 
 use super::real::{Element, Real};
-use blitz_noise::fill::{CHUNK, GROUP, LANES};
+use crate::kernels::formula::NoiseSpan;
+use blitz_noise::fill::{CHUNK, GROUP, normal_group};
 use blitz_noise::simd::{Body, InstructionSet};
 
 /// Groups whose terms are added up in the working precision before they go into an `f64`.
 const GROUPS_PER_SUM: usize = 16;
 
-/// What is done to 64 elements at a time, which are those of 16 Philox blocks.
+/// What is done to one element, of inputs and ε.
 ///
-/// `run` has to be `#[inline(always)]`, and a loop of that length, for the compiler to make vectors of it.
-pub(super) trait GroupKernel<R, const I: usize, const O: usize>: Copy + Send + Sync {
-    fn run(self, block: u32, inputs: &[[R; GROUP]; I], outputs: &mut [[R; GROUP]; O]);
+/// `element` has to be `#[inline(always)]`, for the compiler to make vectors of a loop over it.
+pub(in crate::kernels) trait Kernel<R, const I: usize, const O: usize>:
+    Copy + Send + Sync
+{
+    fn element(self, inputs: [R; I], epsilon: R) -> [R; O];
 }
 
-/// The outputs of `kernel` for all elements of `inputs`, which have `len` each; the first is element 0 of block `first_block`.
-pub(super) fn map<E, K, const I: usize, const O: usize>(
+/// The outputs of `kernel` for all elements of `inputs`, which have `len` each. ε is zero for one without noise.
+pub(in crate::kernels) fn map<E, K, const I: usize, const O: usize>(
     kernel: K,
-    first_block: u32,
+    noise: Option<NoiseSpan>,
     inputs: [&[E]; I],
     len: usize,
 ) -> [Vec<E>; O]
 where
     E: Element,
-    K: GroupKernel<E::Real, I, O>,
+    K: Kernel<E::Real, I, O>,
 {
     let mut outputs: [Vec<E>; O] = std::array::from_fn(|_| Vec::with_capacity(len));
     let chunk = |start: usize, outputs: [&mut [MaybeUninit<E>]; O]| {
         let len = outputs.first().map_or(0, |output| output.len());
         InstructionSet::widest().run(MapChunk {
             kernel,
-            first_block: first_block.wrapping_add((start / 4) as u32),
+            noise: after(noise, start),
             inputs: inputs.map(|input| &input[start..start + len]),
             outputs,
         });
@@ -76,7 +79,7 @@ where
 pub(super) fn update<E, K>(kernel: K, input: &[E], in_place: [&mut [E]; 3])
 where
     E: Element,
-    K: GroupKernel<E::Real, 4, 3>,
+    K: Kernel<E::Real, 4, 3>,
 {
     let len = input.len();
     let [a, b, c] = in_place;
@@ -101,61 +104,23 @@ where
     chunk(input, [a, b, c]);
 }
 
-/// The first output of `kernel`, and the sum of the second.
-pub(super) fn map_and_sum<E, K, const I: usize>(
-    kernel: K,
-    first_block: u32,
-    inputs: [&[E]; I],
-    len: usize,
-) -> (Vec<E>, f64)
-where
-    E: Element,
-    K: GroupKernel<E::Real, I, 2>,
-{
-    let mut output = Vec::with_capacity(len);
-    let chunk = |start: usize, output: &mut [MaybeUninit<E>]| {
-        let end = start + output.len();
-        InstructionSet::widest().run(MapAndSumChunk {
-            kernel,
-            first_block: first_block.wrapping_add((start / 4) as u32),
-            inputs: inputs.map(|input| &input[start..end]),
-            output,
-        })
-    };
-    let chunks = &mut output.spare_capacity_mut()[..len];
-    let sums = |chunks: &mut [MaybeUninit<E>]| -> Vec<f64> {
-        #[cfg(not(target_family = "wasm"))]
-        if is_worth_sharing(len) {
-            use rayon::prelude::*;
-            let chunks = chunks.par_chunks_mut(CHUNK).enumerate();
-            return chunks.map(|(i, output)| chunk(i * CHUNK, output)).collect();
-        }
-        let chunks = chunks.chunks_mut(CHUNK).enumerate();
-        chunks.map(|(i, output)| chunk(i * CHUNK, output)).collect()
-    };
-    let sum = sums(chunks).into_iter().sum();
-    // SAFETY: `MapAndSumChunk` writes every element of its output, and the chunks are all of it.
-    unsafe { output.set_len(len) };
-    (output, sum)
-}
-
 /// The sum of the output of `kernel` over all elements, rounded once.
 ///
 /// Chunks are summed on their own and their sums added in order: the number of threads doesn't matter.
 pub(super) fn sum<E, K, const I: usize>(
     kernel: K,
-    first_block: u32,
+    noise: Option<NoiseSpan>,
     inputs: [&[E]; I],
     len: usize,
 ) -> f64
 where
     E: Element,
-    K: GroupKernel<E::Real, I, 1>,
+    K: Kernel<E::Real, I, 1>,
 {
     let chunk = |start: usize| {
         InstructionSet::widest().run(SumChunk {
             kernel,
-            first_block: first_block.wrapping_add((start / 4) as u32),
+            noise: after(noise, start),
             inputs: inputs.map(|input| &input[start..len.min(start + CHUNK)]),
             len: CHUNK.min(len - start),
         })
@@ -170,13 +135,48 @@ where
     (0..len).step_by(CHUNK).map(chunk).sum()
 }
 
-fn is_worth_sharing(len: usize) -> bool {
+pub(in crate::kernels) fn is_worth_sharing(len: usize) -> bool {
     cfg!(not(target_family = "wasm")) && len >= 2 * CHUNK
+}
+
+/// The noise from element `start` on, which begins a block.
+pub(in crate::kernels) fn after(noise: Option<NoiseSpan>, start: usize) -> Option<NoiseSpan> {
+    noise.map(|NoiseSpan { key, first_block }| NoiseSpan {
+        key,
+        first_block: first_block.wrapping_add((start / 4) as u32),
+    })
+}
+
+/// The outputs of `kernel` for 64 elements, which are those of 16 Philox blocks. The noise begins with them.
+#[inline(always)]
+pub(in crate::kernels) fn run_group<R, K, const I: usize, const O: usize>(
+    kernel: K,
+    noise: Option<NoiseSpan>,
+    inputs: &[[R; GROUP]; I],
+) -> [[R; GROUP]; O]
+where
+    R: Real,
+    K: Kernel<R, I, O>,
+{
+    let mut normals = [0.0; GROUP];
+    if let Some(NoiseSpan { key, first_block }) = noise {
+        normal_group(key, first_block, &mut normals);
+    }
+    let mut outputs = [[R::ZERO; GROUP]; O];
+    // A loop of known length over one expression, for the compiler to make vectors of it.
+    for i in 0..GROUP {
+        let inputs = std::array::from_fn(|input| inputs[input][i]);
+        let values = kernel.element(inputs, R::new(normals[i]));
+        for (output, value) in outputs.iter_mut().zip(values) {
+            output[i] = value;
+        }
+    }
+    outputs
 }
 
 struct MapChunk<'a, E, K, const I: usize, const O: usize> {
     kernel: K,
-    first_block: u32,
+    noise: Option<NoiseSpan>,
     inputs: [&'a [E]; I],
     outputs: [&'a mut [MaybeUninit<E>]; O],
 }
@@ -184,29 +184,26 @@ struct MapChunk<'a, E, K, const I: usize, const O: usize> {
 impl<E, K, const I: usize, const O: usize> Body for MapChunk<'_, E, K, I, O>
 where
     E: Element,
-    K: GroupKernel<E::Real, I, O>,
+    K: Kernel<E::Real, I, O>,
 {
     type Output = ();
 
     #[inline(always)]
     fn run(mut self) {
         let len = self.outputs.first().map_or(0, |output| output.len());
-        let mut block = self.first_block;
         for start in (0..len).step_by(GROUP) {
             let inputs = self.inputs.map(|input| load(&input[start..]));
-            let mut values = [[E::Real::ZERO; GROUP]; O];
-            self.kernel.run(block, &inputs, &mut values);
+            let values = run_group(self.kernel, after(self.noise, start), &inputs);
             for (output, values) in self.outputs.iter_mut().zip(&values) {
                 store(&mut output[start..], values);
             }
-            block = block.wrapping_add(LANES as u32);
         }
     }
 }
 
 struct SumChunk<'a, E, K, const I: usize> {
     kernel: K,
-    first_block: u32,
+    noise: Option<NoiseSpan>,
     inputs: [&'a [E]; I],
     len: usize,
 }
@@ -214,53 +211,17 @@ struct SumChunk<'a, E, K, const I: usize> {
 impl<E, K, const I: usize> Body for SumChunk<'_, E, K, I>
 where
     E: Element,
-    K: GroupKernel<E::Real, I, 1>,
+    K: Kernel<E::Real, I, 1>,
 {
     type Output = f64;
 
     #[inline(always)]
     fn run(self) -> f64 {
         let mut total = Total::new();
-        let mut block = self.first_block;
         for start in (0..self.len).step_by(GROUP) {
             let inputs = self.inputs.map(|input| load(&input[start..]));
-            let mut terms = [[E::Real::ZERO; GROUP]];
-            self.kernel.run(block, &inputs, &mut terms);
-            let [terms] = terms;
+            let [terms] = run_group(self.kernel, after(self.noise, start), &inputs);
             total.add(terms, self.len - start);
-            block = block.wrapping_add(LANES as u32);
-        }
-        total.finish()
-    }
-}
-
-struct MapAndSumChunk<'a, E, K, const I: usize> {
-    kernel: K,
-    first_block: u32,
-    inputs: [&'a [E]; I],
-    output: &'a mut [MaybeUninit<E>],
-}
-
-impl<E, K, const I: usize> Body for MapAndSumChunk<'_, E, K, I>
-where
-    E: Element,
-    K: GroupKernel<E::Real, I, 2>,
-{
-    type Output = f64;
-
-    #[inline(always)]
-    fn run(self) -> f64 {
-        let len = self.output.len();
-        let mut total = Total::new();
-        let mut block = self.first_block;
-        for start in (0..len).step_by(GROUP) {
-            let inputs = self.inputs.map(|input| load(&input[start..]));
-            let mut outputs = [[E::Real::ZERO; GROUP]; 2];
-            self.kernel.run(block, &inputs, &mut outputs);
-            let [values, terms] = outputs;
-            store(&mut self.output[start..], &values);
-            total.add(terms, len - start);
-            block = block.wrapping_add(LANES as u32);
         }
         total.finish()
     }
@@ -275,7 +236,7 @@ struct UpdateChunk<'a, E, K> {
 impl<E, K> Body for UpdateChunk<'_, E, K>
 where
     E: Element,
-    K: GroupKernel<E::Real, 4, 3>,
+    K: Kernel<E::Real, 4, 3>,
 {
     type Output = ();
 
@@ -289,8 +250,7 @@ where
                 load(&b[start..]),
                 load(&c[start..]),
             ];
-            let mut values = [[E::Real::ZERO; GROUP]; 3];
-            self.kernel.run(0, &inputs, &mut values);
+            let values = run_group(self.kernel, None, &inputs);
             overwrite(&mut a[start..], &values[0]);
             overwrite(&mut b[start..], &values[1]);
             overwrite(&mut c[start..], &values[2]);
@@ -299,7 +259,7 @@ where
 }
 
 /// A sum of groups, lane by lane: for a few groups in the working precision, then in `f64`.
-struct Total<R> {
+pub(in crate::kernels) struct Total<R> {
     lanes: [R; GROUP],
     groups: usize,
     sum: f64,
@@ -307,7 +267,7 @@ struct Total<R> {
 
 impl<R: Real> Total<R> {
     #[inline(always)]
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             lanes: [R::ZERO; GROUP],
             groups: 0,
@@ -317,7 +277,7 @@ impl<R: Real> Total<R> {
 
     /// Adds the first `len` terms, or all of them.
     #[inline(always)]
-    fn add(&mut self, mut terms: [R; GROUP], len: usize) {
+    pub fn add(&mut self, mut terms: [R; GROUP], len: usize) {
         if len < GROUP {
             terms[len..].fill(R::ZERO);
         }
@@ -340,15 +300,15 @@ impl<R: Real> Total<R> {
     }
 
     #[inline(always)]
-    fn finish(mut self) -> f64 {
+    pub fn finish(mut self) -> f64 {
         self.flush();
         self.sum
     }
 }
 
-/// The first 64 elements, with zeros behind the last.
+/// The first 64 elements, with zeros after the last.
 #[inline(always)]
-pub(super) fn load<E: Element>(input: &[E]) -> [E::Real; GROUP] {
+pub(in crate::kernels) fn load<E: Element>(input: &[E]) -> [E::Real; GROUP] {
     let mut group = [E::Real::ZERO; GROUP];
     match input.first_chunk::<GROUP>() {
         Some(full) => {
@@ -384,7 +344,10 @@ pub(super) fn overwrite<E: Element>(output: &mut [E], group: &[E::Real; GROUP]) 
 
 /// Writes the first 64 elements, or all there are.
 #[inline(always)]
-fn store<E: Element>(output: &mut [MaybeUninit<E>], group: &[E::Real; GROUP]) {
+pub(in crate::kernels) fn store<E: Element>(
+    output: &mut [MaybeUninit<E>],
+    group: &[E::Real; GROUP],
+) {
     match output.first_chunk_mut::<GROUP>() {
         Some(full) => {
             for (element, real) in full.iter_mut().zip(group) {

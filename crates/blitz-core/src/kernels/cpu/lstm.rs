@@ -2,14 +2,14 @@
 
 use super::group::{load, overwrite};
 use super::real::{Element, Real, logistic};
-use super::{Elements, ElementsMut, Memory, tensor};
+use super::{Elements, ElementsMut, Memory, tensor, with_elements_mut};
 use blitz_noise::fill::GROUP;
 use blitz_noise::simd::{Body, InstructionSet};
 
-/// The gates, the cell state and the hidden state of each row behind a step.
+/// The gates, the cell state and the hidden state of each row after a step.
 struct Cell<'a, E> {
     size: usize,
-    /// Before their activations, and behind them.
+    /// Before their activations, and after them.
     gates: &'a mut [E],
     cell: &'a [E],
     new_cell: &'a mut [E],
@@ -69,7 +69,7 @@ impl<E: Element> Body for CellBackward<'_, E> {
     #[inline(always)]
     fn run(self) {
         let size = self.size;
-        let one = E::Real::from_f32(1.0);
+        let one = E::Real::new(1.0);
         for row in 0..self.before.len() / size {
             for start in (0..size).step_by(GROUP) {
                 let part = |gate: usize| {

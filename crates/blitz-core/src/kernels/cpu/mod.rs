@@ -1,26 +1,28 @@
 //! The fused operations on backends whose tensors are memory that a CPU reads.
 
-mod elementwise;
+mod adam;
+#[path = "../elementwise.rs"]
+pub(super) mod elementwise;
 #[cfg(feature = "flex")]
 mod flex;
-mod group;
+pub(super) mod group;
+mod lstm;
 #[cfg(feature = "ndarray")]
 mod ndarray;
-mod real;
+pub(super) mod real;
 
 use std::borrow::Cow;
-use std::marker::PhantomData;
 
 use burn::backend::TensorMetadata;
 use burn::tensor::{TensorData, bf16, f16};
 
-use self::elementwise::*;
-use self::group::{map, map_and_sum, sum, update};
-use self::real::{Element, Real};
-use super::formula::{AdamStep, NoiseSpan, NormalSum, SMALLEST_VARIANCE, ScaleMixture, Spread};
+use self::elementwise::{Map as Arithmetic, Terms, with_map, with_sum};
+use self::group::Kernel;
+use self::real::{Coefficients, Element, Real};
+use super::formula::{Map, Sum, sum_dtype};
 
 /// A backend's tensor, in memory.
-trait Memory: TensorMetadata {
+pub(super) trait Memory: TensorMetadata {
     /// Its elements in row-major order: where they lie, if they lie in that order.
     fn elements(&self) -> Elements<'_>;
 
@@ -31,7 +33,7 @@ trait Memory: TensorMetadata {
 }
 
 /// The elements of a tensor, of whichever type they are.
-enum Elements<'a> {
+pub(super) enum Elements<'a> {
     F32(Cow<'a, [f32]>),
     F64(Cow<'a, [f64]>),
     F16(Cow<'a, [f16]>),
@@ -39,7 +41,7 @@ enum Elements<'a> {
 }
 
 /// The elements of a tensor, to write over.
-enum ElementsMut<'a> {
+pub(super) enum ElementsMut<'a> {
     F32(&'a mut [f32]),
     F64(&'a mut [f64]),
     F16(&'a mut [f16]),
@@ -62,6 +64,7 @@ macro_rules! with_elements {
         }
     };
 }
+pub(super) use with_elements;
 
 /// The same, with the first tensor to write over.
 macro_rules! with_elements_mut {
@@ -79,251 +82,154 @@ macro_rules! with_elements_mut {
         }
     }};
 }
+use with_elements_mut;
 
-/// A kernel with these fields.
-macro_rules! kernel {
-    ($name:ident { $($field:ident: $value:expr),* $(,)? }) => {
-        $name { $($field: $value,)* real: PhantomData }
-    };
-}
-
-// Behind the macro, which it uses.
-mod lstm;
-
-fn tensor<T: Memory, E: burn::tensor::Element>(values: Vec<E>, like: &T) -> T {
+pub(super) fn tensor<T: Memory, E: burn::tensor::Element>(values: Vec<E>, like: &T) -> T {
     T::from_data(TensorData::new(values, like.shape()))
 }
 
-/// One number as a tensor of shape `[1]`.
-fn scalar<T: Memory>(value: f64, like: &T) -> T {
-    T::from_data(TensorData::new(vec![value], [1]).convert_dtype(like.dtype()))
+/// A sum over such tensors.
+pub(super) fn scalar<T: Memory>(value: f64, over: &T) -> T {
+    let dtype = sum_dtype(over.dtype());
+    T::from_data(TensorData::new(vec![value], [1]).convert_dtype(dtype))
 }
 
-fn number<T: Memory>(tensor: &T) -> f64 {
+pub(super) fn number<T: Memory>(tensor: &T) -> f64 {
     with_elements!([tensor], |values| values[0].load().to_f64())
 }
 
-fn standard_normal<T: Memory>(like: T, noise: NoiseSpan) -> T {
-    fn normals<E: Element>(like: &[E], noise: NoiseSpan) -> Vec<E> {
-        let kernel = kernel!(StandardNormal { key: noise.key });
-        let [out] = map(kernel, noise.first_block, [], like.len());
-        out
+/// The value of a [`Map`].
+#[derive(Clone, Copy)]
+struct Value<M>(M);
+
+impl<R: Real, M: Arithmetic> Kernel<R, 2, 1> for Value<M> {
+    #[inline(always)]
+    fn element(self, [location, scale]: [R; 2], epsilon: R) -> [R; 1] {
+        [M::value(location, scale, epsilon)]
     }
-    with_elements!([like], |elements| tensor(normals(&elements, noise), &like))
 }
 
-fn draw<T: Memory>(mu: T, rho: T, noise: NoiseSpan) -> T {
-    with_elements!([mu, rho], |m, r| {
-        let kernel = kernel!(Draw { key: noise.key });
-        let [out] = map(kernel, noise.first_block, [&m, &r], m.len());
-        tensor(out, &mu)
-    })
-}
+/// The gradient of a [`Map`] in its scale.
+#[derive(Clone, Copy)]
+struct Gradient<M>(M);
 
-fn draw_backward<T: Memory>(grad: T, rho: T, noise: NoiseSpan) -> T {
-    with_elements!([grad, rho], |g, r| {
-        let kernel = kernel!(DrawBackward { key: noise.key });
-        let [out] = map(kernel, noise.first_block, [&g, &r], r.len());
-        tensor(out, &rho)
-    })
-}
-
-fn normal_sum<T: Memory>(mu: T, rho: T, form: NormalSum) -> T {
-    with_elements!([mu, rho], |m, r| {
-        let kernel = kernel!(NormalTerms {
-            constant: Real::from_f64(form.constant),
-            log_std: Real::from_f64(form.log_std),
-            second_moment: Real::from_f64(form.second_moment),
-        });
-        scalar(sum(kernel, 0, [&m, &r], m.len()), &mu)
-    })
-}
-
-fn normal_sum_backward<T: Memory>(grad: T, mu: T, rho: T, form: NormalSum) -> (T, T) {
-    let grad = number(&grad);
-    with_elements!([mu, rho], |m, r| {
-        let kernel = kernel!(NormalTermsBackward {
-            log_std: Real::from_f64(grad * form.log_std),
-            twice_second_moment: Real::from_f64(2.0 * grad * form.second_moment),
-        });
-        let [mu_grad, rho_grad] = map(kernel, 0, [&m, &r], m.len());
-        (tensor(mu_grad, &mu), tensor(rho_grad, &rho))
-    })
-}
-
-fn draw_and_sum<T: Memory>(mu: T, rho: T, noise: NoiseSpan, form: NormalSum) -> (T, T) {
-    with_elements!([mu, rho], |m, r| {
-        let kernel = kernel!(DrawAndTerms {
-            key: noise.key,
-            constant: Real::from_f64(form.constant),
-            log_std: Real::from_f64(form.log_std),
-            second_moment: Real::from_f64(form.second_moment),
-        });
-        let (out, sum) = map_and_sum(kernel, noise.first_block, [&m, &r], m.len());
-        (tensor(out, &mu), scalar(sum, &mu))
-    })
-}
-
-fn draw_and_sum_backward<T: Memory>(
-    grad: T,
-    sum_grad: T,
-    mu: T,
-    rho: T,
-    noise: NoiseSpan,
-    form: NormalSum,
-) -> (T, T) {
-    let sum_grad = number(&sum_grad);
-    with_elements!([grad, mu, rho], |g, m, r| {
-        let kernel = kernel!(DrawAndTermsBackward {
-            key: noise.key,
-            log_std: Real::from_f64(sum_grad * form.log_std),
-            twice_second_moment: Real::from_f64(2.0 * sum_grad * form.second_moment),
-        });
-        let [mu_grad, rho_grad] = map(kernel, noise.first_block, [&g, &m, &r], m.len());
-        (tensor(mu_grad, &mu), tensor(rho_grad, &rho))
-    })
-}
-
-fn mixture_kl<T: Memory>(mu: T, rho: T, noise: NoiseSpan, prior: ScaleMixture) -> T {
-    with_elements!([mu, rho], |m, r| {
-        let kernel = kernel!(MixtureTerms {
-            key: noise.key,
-            prior: Mixture::new(prior),
-            half_log_two_pi: Real::from_f64(crate::math::half_log_two_pi()),
-        });
-        scalar(sum(kernel, noise.first_block, [&m, &r], m.len()), &mu)
-    })
-}
-
-fn mixture_kl_backward<T: Memory>(
-    grad: T,
-    mu: T,
-    rho: T,
-    noise: NoiseSpan,
-    prior: ScaleMixture,
-) -> (T, T) {
-    let grad = number(&grad);
-    with_elements!([mu, rho], |m, r| {
-        let kernel = kernel!(MixtureTermsBackward {
-            key: noise.key,
-            prior: Mixture::new(prior),
-            grad: Real::from_f64(grad),
-        });
-        let [mu_grad, rho_grad] = map(kernel, noise.first_block, [&m, &r], m.len());
-        (tensor(mu_grad, &mu), tensor(rho_grad, &rho))
-    })
-}
-
-/// The new weight lies where the gradient lay.
-fn adam_step<T: Memory>(
-    weight: T,
-    mut grad: T,
-    mut moment_1: T,
-    mut moment_2: T,
-    step: AdamStep,
-) -> (T, T, T) {
-    macro_rules! update {
-        ($weight:expr, $grad:expr, $moment_1:expr, $moment_2:expr) => {{
-            let kernel = kernel!(Adam {
-                beta_1: Real::from_f32(step.beta_1),
-                rest_1: Real::from_f32(1.0 - step.beta_1),
-                beta_2: Real::from_f32(step.beta_2),
-                rest_2: Real::from_f32(1.0 - step.beta_2),
-                correction: Real::from_f32(step.combined_correction()),
-                epsilon: Real::from_f32(step.epsilon * step.root_correction()),
-                learning_rate: Real::from_f64(step.learning_rate),
-            });
-            update(kernel, &$weight, [$grad, $moment_1, $moment_2])
-        }};
+impl<R: Real, M: Arithmetic> Kernel<R, 2, 1> for Gradient<M> {
+    #[inline(always)]
+    fn element(self, [grad, scale]: [R; 2], epsilon: R) -> [R; 1] {
+        [M::gradient(grad, scale, epsilon)]
     }
-    let (old, moments) = (
-        weight.elements(),
-        (moment_1.elements_mut(), moment_2.elements_mut()),
-    );
-    match (old, grad.elements_mut(), moments) {
-        (Elements::F32(w), ElementsMut::F32(g), (ElementsMut::F32(m), ElementsMut::F32(v))) => {
-            update!(w, g, m, v)
-        }
-        (Elements::F64(w), ElementsMut::F64(g), (ElementsMut::F64(m), ElementsMut::F64(v))) => {
-            update!(w, g, m, v)
-        }
-        (Elements::F16(w), ElementsMut::F16(g), (ElementsMut::F16(m), ElementsMut::F16(v))) => {
-            update!(w, g, m, v)
-        }
-        (Elements::Bf16(w), ElementsMut::Bf16(g), (ElementsMut::Bf16(m), ElementsMut::Bf16(v))) => {
-            update!(w, g, m, v)
-        }
-        _ => panic!(
-            "a step of Adam needs a weight, a gradient and moments of one element type, got a weight of {:?}",
-            weight.dtype()
-        ),
+}
+
+/// A term of a [`Sum`].
+#[derive(Clone, Copy)]
+struct Term<S, R> {
+    /// Whose arithmetic it is.
+    _of: S,
+    coefficients: Coefficients<R>,
+}
+
+impl<R: Real, S: Terms> Kernel<R, 2, 1> for Term<S, R> {
+    #[inline(always)]
+    fn element(self, [mu, rho]: [R; 2], epsilon: R) -> [R; 1] {
+        [S::term(mu, rho, epsilon, &self.coefficients)]
     }
-    (grad, moment_1, moment_2)
 }
 
-fn spread<T: Memory>(rho: T, spread: Spread) -> T {
-    with_elements!([rho], |r| {
-        let [out] = match spread {
-            Spread::StdDev => map(kernel!(StdDev {}), 0, [&r], r.len()),
-            Spread::Variance => map(kernel!(Variance {}), 0, [&r], r.len()),
-        };
-        tensor(out, &rho)
-    })
+/// The gradients of a [`Sum`].
+#[derive(Clone, Copy)]
+struct Gradients<S, R> {
+    /// Whose arithmetic it is.
+    _of: S,
+    coefficients: Coefficients<R>,
+    grad: R,
 }
 
-fn spread_backward<T: Memory>(grad: T, rho: T, spread: Spread) -> T {
-    with_elements!([grad, rho], |g, r| {
-        let [out] = match spread {
-            Spread::StdDev => map(kernel!(StdDevBackward {}), 0, [&g, &r], r.len()),
-            Spread::Variance => map(kernel!(VarianceBackward {}), 0, [&g, &r], r.len()),
-        };
-        tensor(out, &rho)
-    })
+impl<R: Real, S: Terms> Kernel<R, 2, 2> for Gradients<S, R> {
+    #[inline(always)]
+    fn element(self, [mu, rho]: [R; 2], epsilon: R) -> [R; 2] {
+        let (mu_grad, rho_grad) = S::gradients(mu, rho, epsilon, self.grad, &self.coefficients);
+        [mu_grad, rho_grad]
+    }
 }
 
-fn draw_output<T: Memory>(mean: T, variance: T, noise: NoiseSpan) -> T {
-    with_elements!([mean, variance], |m, v| {
-        let kernel = kernel!(DrawOutput {
-            key: noise.key,
-            smallest: Real::from_f64(SMALLEST_VARIANCE),
+fn map<T: Memory>(op: Map, location: T, scale: T) -> T {
+    with_elements!([location, scale], |l, s| {
+        let [out] = with_map!(op, |arithmetic| {
+            group::map(Value(arithmetic), op.noise(), [&l, &s], l.len())
         });
-        let [out] = map(kernel, noise.first_block, [&m, &v], m.len());
-        tensor(out, &mean)
+        tensor(out, &location)
     })
 }
 
-fn draw_output_backward<T: Memory>(grad: T, variance: T, noise: NoiseSpan) -> T {
-    with_elements!([grad, variance], |g, v| {
-        let kernel = kernel!(DrawOutputBackward {
-            key: noise.key,
-            smallest: Real::from_f64(SMALLEST_VARIANCE),
+fn map_backward<T: Memory>(op: Map, grad: T, scale: T) -> T {
+    with_elements!([grad, scale], |g, s| {
+        let [out] = with_map!(op, |arithmetic| {
+            group::map(Gradient(arithmetic), op.noise(), [&g, &s], s.len())
         });
-        let [out] = map(kernel, noise.first_block, [&g, &v], v.len());
-        tensor(out, &variance)
+        tensor(out, &scale)
+    })
+}
+
+fn sum<T: Memory>(op: Sum, mu: T, rho: T) -> T {
+    with_elements!([mu, rho], |m, r| {
+        let sum = with_sum!(op, |arithmetic| {
+            let kernel = Term {
+                _of: arithmetic,
+                coefficients: Coefficients::new(op.coefficients()),
+            };
+            group::sum(kernel, op.noise(), [&m, &r], m.len())
+        });
+        scalar(sum, &mu)
+    })
+}
+
+fn sum_backward<T: Memory>(op: Sum, grad: T, mu: T, rho: T) -> (T, T) {
+    // In `f64`, where numbers are multiplied once for all elements.
+    let (op, grad) = op.times(number(&grad));
+    with_elements!([mu, rho], |m, r| {
+        let [mu_grad, rho_grad] = with_sum!(op, |arithmetic| {
+            let kernel = Gradients {
+                _of: arithmetic,
+                coefficients: Coefficients::new(op.coefficients()),
+                grad: Real::from_f64(grad),
+            };
+            group::map(kernel, op.noise(), [&m, &r], m.len())
+        });
+        (tensor(mu_grad, &mu), tensor(rho_grad, &rho))
     })
 }
 
 /// Implements the fused operations for a backend whose tensors are [`Memory`].
 macro_rules! kernels_in_memory {
-    (forward $($name:ident($($tensor:ident),*; $($option:ident: $type:ty),*);)*) => {
-        $(
-            fn $name($($tensor: FloatTensor<Self>,)* $($option: $type),*) -> FloatTensor<Self> {
-                super::$name($($tensor,)* $($option),*)
-            }
-        )*
-    };
     ($backend:ty) => {
         impl crate::kernels::backend::FusedKernels for $backend {
-            kernels_in_memory! { forward
-                standard_normal(like; noise: NoiseSpan);
-                draw(mu, rho; noise: NoiseSpan);
-                draw_backward(grad, rho; noise: NoiseSpan);
-                normal_sum(mu, rho; form: NormalSum);
-                mixture_kl(mu, rho; noise: NoiseSpan, prior: ScaleMixture);
-                spread(rho; spread: Spread);
-                spread_backward(grad, rho; spread: Spread);
-                draw_output(mean, variance; noise: NoiseSpan);
-                draw_output_backward(grad, variance; noise: NoiseSpan);
+            fn map(
+                op: Map,
+                location: FloatTensor<Self>,
+                scale: FloatTensor<Self>,
+            ) -> FloatTensor<Self> {
+                super::map(op, location, scale)
+            }
+
+            fn map_backward(
+                op: Map,
+                grad: FloatTensor<Self>,
+                scale: FloatTensor<Self>,
+            ) -> FloatTensor<Self> {
+                super::map_backward(op, grad, scale)
+            }
+
+            fn sum(op: Sum, mu: FloatTensor<Self>, rho: FloatTensor<Self>) -> FloatTensor<Self> {
+                super::sum(op, mu, rho)
+            }
+
+            fn sum_backward(
+                op: Sum,
+                grad: FloatTensor<Self>,
+                mu: FloatTensor<Self>,
+                rho: FloatTensor<Self>,
+            ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+                super::sum_backward(op, grad, mu, rho)
             }
 
             fn adam_step(
@@ -333,7 +239,7 @@ macro_rules! kernels_in_memory {
                 moment_2: FloatTensor<Self>,
                 step: AdamStep,
             ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-                super::adam_step(weight, grad, moment_1, moment_2, step)
+                super::adam::adam_step(weight, grad, moment_1, moment_2, step)
             }
 
             fn lstm_cell(
@@ -351,52 +257,7 @@ macro_rules! kernels_in_memory {
             ) -> (FloatTensor<Self>, FloatTensor<Self>) {
                 super::lstm::lstm_cell_backward(gates, cells, hidden_grad, cell_grad)
             }
-
-            fn is_known_zero(grad: &FloatTensor<Self>) -> bool {
-                super::number(grad) == 0.0
-            }
-
-            fn draw_and_sum(
-                mu: FloatTensor<Self>,
-                rho: FloatTensor<Self>,
-                noise: NoiseSpan,
-                form: NormalSum,
-            ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-                super::draw_and_sum(mu, rho, noise, form)
-            }
-
-            fn draw_and_sum_backward(
-                grad: FloatTensor<Self>,
-                sum_grad: FloatTensor<Self>,
-                mu: FloatTensor<Self>,
-                rho: FloatTensor<Self>,
-                noise: NoiseSpan,
-                form: NormalSum,
-            ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-                super::draw_and_sum_backward(grad, sum_grad, mu, rho, noise, form)
-            }
-
-            fn normal_sum_backward(
-                grad: FloatTensor<Self>,
-                mu: FloatTensor<Self>,
-                rho: FloatTensor<Self>,
-                form: NormalSum,
-            ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-                super::normal_sum_backward(grad, mu, rho, form)
-            }
-
-            fn mixture_kl_backward(
-                grad: FloatTensor<Self>,
-                mu: FloatTensor<Self>,
-                rho: FloatTensor<Self>,
-                noise: NoiseSpan,
-                prior: ScaleMixture,
-            ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-                super::mixture_kl_backward(grad, mu, rho, noise, prior)
-            }
         }
     };
 }
-
-#[cfg(any(feature = "flex", feature = "ndarray"))]
 use kernels_in_memory;

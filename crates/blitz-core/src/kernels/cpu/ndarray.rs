@@ -8,10 +8,8 @@ use burn::backend::ndarray::NdArrayTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::TensorData;
 
-use super::{
-    AdamStep, Elements, ElementsMut, Memory, NoiseSpan, NormalSum, ScaleMixture, Spread,
-    kernels_in_memory,
-};
+use super::{Elements, ElementsMut, Memory, kernels_in_memory};
+use crate::kernels::formula::{AdamStep, Map, Sum};
 
 impl Memory for NdArrayTensor {
     fn elements(&self) -> Elements<'_> {

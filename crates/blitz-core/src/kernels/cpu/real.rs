@@ -1,15 +1,61 @@
-//! The arithmetic of the fused operations, in `f32` with functions that the compiler can make vectors of, and in `f64` with those
+//! The numbers of the fused operations, in `f32` with functions that the compiler can make vectors of, and in `f64` with those
 //! of the standard library; and the tensor elements that are computed in each.
-
-// A constant keeps the digits that its derivation gave; rounding them to `f32` is the compiler's job.
-#![allow(clippy::excessive_precision)]
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use burn::tensor::{bf16, f16};
 
-use crate::math::LOG_LINEAR_BELOW;
+use crate::kernels::formula::SMALLEST_VARIANCE;
+use blitz_noise::coefficients::{EXP, LN_2_HIGH, LN_2_LOW, LOG1P, TANH, horner};
 use blitz_noise::normal;
+
+/// What `elementwise.rs` is written in: here, Rust as it stands.
+macro_rules! arithmetic {
+    ($(#[$meta:meta])* $vis:vis struct $($rest:tt)*) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy)]
+        $vis struct $($rest)*
+    };
+    ($($item:tt)*) => { $($item)* };
+}
+pub(super) use arithmetic;
+
+/// A number that is known when a kernel is compiled.
+macro_rules! comptime {
+    ($value:expr) => {
+        $value
+    };
+}
+pub(super) use comptime;
+
+/// One of two values, both of which are computed.
+#[inline(always)]
+pub(crate) fn select<R>(condition: bool, then: R, otherwise: R) -> R {
+    if condition { then } else { otherwise }
+}
+
+/// The smallest variance of a layer's output that has a gradient.
+#[inline(always)]
+pub(super) fn smallest_variance<R: Real>() -> R {
+    R::from_f64(SMALLEST_VARIANCE)
+}
+
+/// The numbers of a [`Sum`](crate::kernels::formula::Sum).
+#[derive(Clone, Copy)]
+pub(crate) struct Coefficients<R> {
+    pub a: R,
+    pub b: R,
+    pub c: R,
+    pub d: R,
+    pub e: R,
+}
+
+impl<R: Real> Coefficients<R> {
+    pub fn new(coefficients: [f64; 5]) -> Self {
+        let [a, b, c, d, e] = coefficients.map(R::from_f64);
+        Self { a, b, c, d, e }
+    }
+}
 
 /// A number that the fused operations compute with.
 pub(crate) trait Real:
@@ -26,7 +72,7 @@ pub(crate) trait Real:
 {
     const ZERO: Self;
 
-    fn from_f32(value: f32) -> Self;
+    fn new(value: f32) -> Self;
     fn from_f64(value: f64) -> Self;
     fn to_f64(self) -> f64;
     fn sqrt(self) -> Self;
@@ -39,7 +85,7 @@ pub(crate) trait Real:
     fn log1p_unit(self) -> Self;
 
     /// `ln x` of a positive, normal number.
-    fn ln(self) -> Self;
+    fn log(self) -> Self;
 
     /// The hyperbolic tangent.
     fn tanh(self) -> Self;
@@ -49,7 +95,7 @@ impl Real for f32 {
     const ZERO: Self = 0.0;
 
     #[inline(always)]
-    fn from_f32(value: f32) -> Self {
+    fn new(value: f32) -> Self {
         value
     }
 
@@ -81,20 +127,11 @@ impl Real for f32 {
         // e^−x = 2^−n e^r with n the nearest integer to x / ln 2, so that |r| ≤ ln 2 / 2. Adding and subtracting 1.5·2²³
         // rounds to an integer, whose value is then in the low bits.
         const ROUND: f32 = 12_582_912.0;
-        // ln 2 in two parts, the first short enough that n times it is exact.
-        const LN_2_HIGH: f32 = 0.693_359_375;
-        const LN_2_LOW: f32 = -2.121_944_400_546_905_8e-4;
         let shifted = x * std::f32::consts::LOG2_E + ROUND;
         let n = shifted - ROUND;
         let r = (n * LN_2_HIGH - x) + n * LN_2_LOW;
 
-        // The relative error of the polynomial is 2^-28.3.
-        let mut p = 0.001_381_446_525_987_397_2;
-        p = p * r + 0.008_368_780_260_270_691;
-        p = p * r + 0.041_668_394_219_320_189;
-        p = p * r + 0.166_665_201_097_335_61;
-        p = p * r + 0.499_999_934_126_792_04;
-        let e = r * r * p + r + 1.0;
+        let e = r * r * horner(&EXP, r) + r + 1.0;
 
         // 2^−n in two steps, since it may be subnormal.
         let n = (shifted.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32);
@@ -105,40 +142,23 @@ impl Real for f32 {
     /// Within 1.7 ulp of the exact value.
     #[inline(always)]
     fn log1p_unit(self) -> Self {
-        // The relative error of the polynomial is 2^-26.7.
-        let x = self;
-        let mut p = -0.003_256_418_455_769_473_8;
-        p = p * x + 0.020_034_697_019_967_426;
-        p = p * x - 0.057_578_982_591_212_159;
-        p = p * x + 0.106_988_571_458_873_54;
-        p = p * x - 0.153_844_053_958_303_64;
-        p = p * x + 0.197_126_745_573_560_22;
-        p = p * x - 0.249_635_311_056_773_7;
-        p = p * x + 0.333_311_537_941_367_54;
-        p = p * x - 0.499_999_605_372_037_97;
-        x * x * p + x
+        self * self * horner(&LOG1P, self) + self
     }
 
     #[inline(always)]
-    fn ln(self) -> Self {
+    fn log(self) -> Self {
         normal::ln(self)
     }
 
     /// Within 2 ulp of the exact value.
     #[inline(always)]
     fn tanh(self) -> Self {
-        // (1 − e^−2|x|) / (1 + e^−2|x|), which loses digits near zero; there x + x³ p(x²), of a relative error of 2^-32.5.
+        // (1 − e^−2|x|) / (1 + e^−2|x|), which loses digits near zero; there x + x³ p(x²).
         let x = self.abs();
         let e = (x + x).exp_neg();
         let far = (1.0 - e) / (1.0 + e);
         let z = self * self;
-        let mut p = 0.002_142_962_859_411_768;
-        p = p * z - 0.008_177_399_485_026_705;
-        p = p * z + 0.021_700_703_800_584_926;
-        p = p * z - 0.053_946_763_186_702_12;
-        p = p * z + 0.133_332_060_096_005_57;
-        p = p * z - 0.333_333_308_027_734_25;
-        let near = self * z * p + self;
+        let near = self * z * horner(&TANH, z) + self;
         let far = if self < 0.0 { -far } else { far };
         if x < 0.625 { near } else { far }
     }
@@ -154,7 +174,7 @@ impl Real for f64 {
     const ZERO: Self = 0.0;
 
     #[inline(always)]
-    fn from_f32(value: f32) -> Self {
+    fn new(value: f32) -> Self {
         f64::from(value)
     }
 
@@ -189,7 +209,7 @@ impl Real for f64 {
     }
 
     #[inline(always)]
-    fn ln(self) -> Self {
+    fn log(self) -> Self {
         f64::ln(self)
     }
 
@@ -233,65 +253,16 @@ element!(bf16, f32, bf16::to_f32, bf16::from_f32);
 /// `1 / (1 + e^−x)`.
 #[inline(always)]
 pub(crate) fn logistic<R: Real>(x: R) -> R {
-    let one = R::from_f32(1.0);
+    let one = R::new(1.0);
     let tail = x.abs().exp_neg();
     let numerator = if x > R::ZERO { one } else { tail };
     numerator / (one + tail)
 }
 
-/// σ = softplus(ρ), and what its derivatives need.
-#[derive(Clone, Copy)]
-pub(crate) struct Deviation<R> {
-    rho: R,
-    /// `e^−|ρ|`.
-    tail: R,
-    /// σ.
-    pub sigma: R,
-}
-
-impl<R: Real> Deviation<R> {
-    #[inline(always)]
-    pub fn of(rho: R) -> Self {
-        let tail = rho.abs().exp_neg();
-        let linear = if rho > R::ZERO { rho } else { R::ZERO };
-        Self {
-            rho,
-            tail,
-            sigma: linear + tail.log1p_unit(),
-        }
-    }
-
-    /// `dσ/dρ`, the logistic function of ρ.
-    #[inline(always)]
-    pub fn slope(self) -> R {
-        let one = R::from_f32(1.0);
-        let numerator = if self.rho > R::ZERO { one } else { self.tail };
-        numerator / (one + self.tail)
-    }
-
-    /// `ln σ`.
-    #[inline(always)]
-    pub fn log_sigma(self) -> R {
-        let linear = self.rho < R::from_f64(LOG_LINEAR_BELOW);
-        let one = R::from_f32(1.0);
-        // Of 1 where the result is not used: `ln` wants a normal number.
-        let ln = (if linear { one } else { self.sigma }).ln();
-        if linear { self.rho } else { ln }
-    }
-
-    /// `d ln σ / dρ`.
-    #[inline(always)]
-    pub fn log_slope(self) -> R {
-        let linear = self.rho < R::from_f64(LOG_LINEAR_BELOW);
-        let one = R::from_f32(1.0);
-        let slope = self.slope() / (if linear { one } else { self.sigma });
-        if linear { one } else { slope }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::cpu::elementwise::Deviation;
 
     /// The distance of a value from the exact one, in units of the last place of `f32` there.
     fn ulps(got: f32, exact: f64) -> f64 {
@@ -341,9 +312,9 @@ mod tests {
             };
             let sigma = largest(|d| d.sigma, &softplus);
             assert!(sigma < 2.5, "{sigma}");
-            let slope = largest(Deviation::slope, &logistic);
+            let slope = largest(|d| d.slope(), &logistic);
             assert!(slope < 3.0, "{slope}");
-            let log_slope = largest(Deviation::log_slope, &|x| logistic(x) / softplus(x));
+            let log_slope = largest(|d| d.log_slope(), &|x| logistic(x) / softplus(x));
             // Where ρ < −15 it counts as 1, to 2e-7.
             assert!(log_slope < 5.0, "{log_slope}");
         }

@@ -5,9 +5,9 @@ use burn_cubecl::cubecl::ir::ElemType;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::cubecl::std::tensor::layout::linear::{LinearView, LinearViewMut};
 
-use super::elementwise::{Coefficients, Map, Terms};
+use super::elementwise::{Map, Terms};
 use super::noise::{Noise, normals};
-use super::real::Real;
+use super::real::{Coefficients, Real};
 
 /// Elements of a block.
 pub(super) const BLOCK: usize = 4;
@@ -28,36 +28,43 @@ fn block_noise(noise: &Noise, block: usize, #[comptime] noisy: bool) -> Sequence
     }
 }
 
-#[cube(launch_unchecked, address_type = "dynamic")]
-pub(super) fn normals_kernel<E: Float, N: Size>(
-    mut output: LinearViewMut<'_, Vector<E, N>>,
-    noise: Noise,
-    #[define(E)] _dtype: ElemType,
-) {
-    let lanes = N::value();
-    let per_block = comptime!(BLOCK / lanes);
-    let first = ABSOLUTE_POS * per_block;
-    if !output.is_in_bounds(first) {
-        terminate!();
-    }
-    let epsilons = normals(&noise, u32::cast_from(ABSOLUTE_POS));
-    #[unroll]
-    for i in 0..per_block {
-        let mut values = Vector::<E, N>::empty();
-        #[unroll]
-        for lane in 0..lanes {
-            values.insert(lane, E::cast_from(epsilons[comptime!(i * lanes + lane)]));
-        }
-        output.write_checked(first + i, values);
+/// The numbers of a sum, at run time: a prior may be trained or tried out.
+#[derive(CubeType, CubeLaunch)]
+pub(super) struct CoefficientScalars {
+    a: InputScalar,
+    b: InputScalar,
+    c: InputScalar,
+    d: InputScalar,
+    e: InputScalar,
+}
+
+impl CoefficientScalars {
+    pub fn of(coefficients: [f64; 5], real: ElemType) -> CoefficientScalarsLaunch {
+        let [a, b, c, d, e] = coefficients.map(|value| InputScalar::new(value, real));
+        CoefficientScalarsLaunch::new(a, b, c, d, e)
     }
 }
 
+#[cube]
+fn in_precision<R: Real>(scalars: &CoefficientScalars) -> Coefficients<R> {
+    Coefficients::<R> {
+        a: scalars.a.get::<R>(),
+        b: scalars.b.get::<R>(),
+        c: scalars.c.get::<R>(),
+        d: scalars.d.get::<R>(),
+        e: scalars.e.get::<R>(),
+    }
+}
+
+/// The value of a map, or its gradient in the scale, of the gradient and the scale.
 #[cube(launch_unchecked, address_type = "dynamic")]
 pub(super) fn map_kernel<E: Float, N: Size, R: Real, M: Map>(
     left: LinearView<'_, Vector<E, N>>,
     right: LinearView<'_, Vector<E, N>>,
     mut output: LinearViewMut<'_, Vector<E, N>>,
     noise: Noise,
+    #[comptime] noisy: bool,
+    #[comptime] is_backward: bool,
     #[define(E)] _dtype: ElemType,
 ) {
     let lanes = N::value();
@@ -66,7 +73,7 @@ pub(super) fn map_kernel<E: Float, N: Size, R: Real, M: Map>(
     if !output.is_in_bounds(first) {
         terminate!();
     }
-    let epsilons = block_noise(&noise, ABSOLUTE_POS, comptime!(M::NOISY));
+    let epsilons = block_noise(&noise, ABSOLUTE_POS, noisy);
     #[unroll]
     for i in 0..per_block {
         if output.is_in_bounds(first + i) {
@@ -75,11 +82,13 @@ pub(super) fn map_kernel<E: Float, N: Size, R: Real, M: Map>(
             let mut values = Vector::<E, N>::empty();
             #[unroll]
             for lane in 0..lanes {
-                let value = M::value::<R>(
-                    R::cast_from(left.extract(lane)),
-                    R::cast_from(right.extract(lane)),
-                    R::cast_from(epsilons[comptime!(i * lanes + lane)]),
-                );
+                let left = R::cast_from(left.extract(lane));
+                let right = R::cast_from(right.extract(lane));
+                let epsilon = R::cast_from(epsilons[comptime!(i * lanes + lane)]);
+                let value = match comptime!(is_backward) {
+                    true => M::gradient::<R>(left, right, epsilon),
+                    false => M::value::<R>(left, right, epsilon),
+                };
                 values.insert(lane, E::cast_from(value));
             }
             output.write(first + i, values);
@@ -94,8 +103,9 @@ pub(super) fn sum_kernel<E: Float, N: Size, R: Real, T: Terms>(
     rho: LinearView<'_, Vector<E, N>>,
     mut partial_sums: LinearViewMut<'_, R>,
     noise: Noise,
-    coefficients: Coefficients,
+    coefficients: CoefficientScalars,
     vectors: usize,
+    #[comptime] noisy: bool,
     #[define(E)] _dtype: ElemType,
 ) {
     if !partial_sums.is_in_bounds(ABSOLUTE_POS) {
@@ -104,10 +114,11 @@ pub(super) fn sum_kernel<E: Float, N: Size, R: Real, T: Terms>(
     let lanes = N::value();
     let per_block = comptime!(BLOCK / lanes);
     let blocks = vectors.div_ceil(per_block);
+    let coefficients = in_precision::<R>(&coefficients);
     let mut sum = R::new(0.0f32);
     let mut lost = R::new(0.0f32);
     for block in range_stepped(ABSOLUTE_POS, blocks, partial_sums.shape()) {
-        let epsilons = block_noise(&noise, block, comptime!(T::NOISY));
+        let epsilons = block_noise(&noise, block, noisy);
         #[unroll]
         for i in 0..per_block {
             let position = block * per_block + i;
@@ -135,13 +146,14 @@ pub(super) fn sum_kernel<E: Float, N: Size, R: Real, T: Terms>(
 
 #[cube(launch_unchecked, address_type = "dynamic")]
 pub(super) fn gradients_kernel<E: Float, N: Size, R: Real, T: Terms>(
-    grad: LinearView<'_, E>,
+    grad: LinearView<'_, R>,
     mu: LinearView<'_, Vector<E, N>>,
     rho: LinearView<'_, Vector<E, N>>,
     mut mu_grad: LinearViewMut<'_, Vector<E, N>>,
     mut rho_grad: LinearViewMut<'_, Vector<E, N>>,
     noise: Noise,
-    coefficients: Coefficients,
+    coefficients: CoefficientScalars,
+    #[comptime] noisy: bool,
     #[define(E)] _dtype: ElemType,
 ) {
     let lanes = N::value();
@@ -150,8 +162,9 @@ pub(super) fn gradients_kernel<E: Float, N: Size, R: Real, T: Terms>(
     if !mu_grad.is_in_bounds(first) {
         terminate!();
     }
-    let grad = R::cast_from(grad.read(0));
-    let epsilons = block_noise(&noise, ABSOLUTE_POS, comptime!(T::NOISY));
+    let grad = grad.read(0);
+    let coefficients = in_precision::<R>(&coefficients);
+    let epsilons = block_noise(&noise, ABSOLUTE_POS, noisy);
     #[unroll]
     for i in 0..per_block {
         if mu_grad.is_in_bounds(first + i) {

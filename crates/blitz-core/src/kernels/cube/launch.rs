@@ -5,13 +5,15 @@ use burn::backend::cubecl::dtype_to_storage_type;
 use burn::tensor::{DType, Shape};
 use burn_cubecl::cubecl::calculate_cube_count_elemwise;
 use burn_cubecl::cubecl::prelude::*;
-use burn_cubecl::kernel::untile;
+use burn_cubecl::kernel::{cast, untile};
 use burn_cubecl::ops::numeric::{empty_device_dtype, zeros};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::elementwise::{CoefficientsLaunch, Map, Terms};
-use super::kernels::{BLOCK, gradients_kernel, map_kernel, normals_kernel, sum_kernel};
+use super::elementwise::{Map, Terms};
+use super::kernels::{BLOCK, CoefficientScalars, gradients_kernel, map_kernel, sum_kernel};
 use super::noise::NoiseLaunch;
+use crate::kernels::formula::{NoiseSpan, sum_dtype};
+use blitz_noise::NoiseKey;
 
 /// The most units that a sum is divided among; each leaves one number, which Burn adds up.
 const SUM_UNITS: usize = 1 << 14;
@@ -26,12 +28,14 @@ macro_rules! in_precision_of {
     };
 }
 
-/// What tensors of this type are computed in.
-pub(super) fn precision(dtype: DType) -> DType {
-    match dtype {
-        DType::F64 => DType::F64,
-        _ => DType::F32,
-    }
+/// For a kernel that is told a span but has no noise.
+const NO_NOISE: NoiseSpan = NoiseSpan {
+    key: NoiseKey::new(0, 0, 0),
+    first_block: 0,
+};
+
+fn noise_of(noise: Option<NoiseSpan>) -> NoiseLaunch {
+    noise.unwrap_or(NO_NOISE).into()
 }
 
 /// How to go through tensors that have the same number of elements.
@@ -88,40 +92,27 @@ fn cubes(client: &Client, units: usize) -> (CubeCount, CubeDim) {
     (calculate_cube_count_elemwise(client, units, dim), dim)
 }
 
-pub(super) fn standard_normal(like: CubeTensor, noise: NoiseLaunch) -> CubeTensor {
-    let output = empty_like(&like);
-    let walk = Walk::over(&[&output]);
-    if walk.len == 0 {
-        return output;
-    }
-    let (count, dim) = cubes(&output.client, walk.blocks());
-    // SAFETY: A unit writes within the output's bounds alone.
-    unsafe {
-        normals_kernel::launch_unchecked(
-            &output.client,
-            count,
-            dim,
-            walk.address,
-            walk.lanes,
-            output.clone().into_linear_view(),
-            noise,
-            dtype_to_storage_type(output.dtype),
-        );
-    }
-    output
+/// Which way a map is computed.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Pass {
+    /// The value, shaped like the location.
+    Forward,
+    /// The gradient in the scale, shaped like it.
+    Backward,
 }
 
-/// Of two tensors with the same number of elements, shaped like the one that `shape_of` picks.
+/// Of a location, or of the value's gradient, and of a scale.
 pub(super) fn map<M: Map>(
+    _of: M,
+    pass: Pass,
     left: CubeTensor,
-    right: CubeTensor,
-    shape_of: Side,
-    noise: NoiseLaunch,
+    scale: CubeTensor,
+    noise: Option<NoiseSpan>,
 ) -> CubeTensor {
-    let (left, right) = (untile(left), untile(right));
-    let output = empty_like(match shape_of {
-        Side::Left => &left,
-        Side::Right => &right,
+    let (left, right) = (untile(left), untile(scale));
+    let output = empty_like(match pass {
+        Pass::Forward => &left,
+        Pass::Backward => &right,
     });
     let walk = Walk::over(&[&left, &right, &output]);
     if walk.len == 0 {
@@ -142,7 +133,9 @@ pub(super) fn map<M: Map>(
                 left.into_linear_view(),
                 right.into_linear_view(),
                 output.clone().into_linear_view(),
-                noise,
+                noise_of(noise),
+                noise.is_some(),
+                pass == Pass::Backward,
                 dtype_to_storage_type(output.dtype),
             )
         );
@@ -150,23 +143,18 @@ pub(super) fn map<M: Map>(
     output
 }
 
-/// One of two inputs.
-pub(super) enum Side {
-    Left,
-    Right,
-}
-
 /// Numbers whose sum is that of the terms, in the precision that these are computed in.
 pub(super) fn partial_sums<T: Terms>(
+    _of: T,
     mu: CubeTensor,
     rho: CubeTensor,
-    noise: NoiseLaunch,
-    coefficients: CoefficientsLaunch,
+    noise: Option<NoiseSpan>,
+    coefficients: [f64; 5],
 ) -> CubeTensor {
     let (mu, rho) = (untile(mu), untile(rho));
     let walk = Walk::over(&[&mu, &rho]);
     let (client, device) = (mu.client.clone(), mu.device.clone());
-    let real = precision(mu.dtype);
+    let real = sum_dtype(mu.dtype);
     if walk.len == 0 {
         return zeros(device, Shape::new([1]), real);
     }
@@ -187,9 +175,10 @@ pub(super) fn partial_sums<T: Terms>(
                 mu.into_linear_view(),
                 rho.into_linear_view(),
                 output.clone().into_linear_view(),
-                noise,
-                coefficients,
+                noise_of(noise),
+                CoefficientScalars::of(coefficients, dtype_to_storage_type(real)),
                 walk.len / walk.lanes,
+                noise.is_some(),
                 dtype,
             )
         );
@@ -197,15 +186,17 @@ pub(super) fn partial_sums<T: Terms>(
     output
 }
 
-/// The gradients in μ and ρ of a sum whose own gradient is the one number in `grad`.
+/// The gradients in μ and ρ of a sum whose own gradient is the one number in `grad`, in the sum's type.
 pub(super) fn gradients<T: Terms>(
+    _of: T,
     grad: CubeTensor,
     mu: CubeTensor,
     rho: CubeTensor,
-    noise: NoiseLaunch,
-    coefficients: CoefficientsLaunch,
+    noise: Option<NoiseSpan>,
+    coefficients: [f64; 5],
 ) -> (CubeTensor, CubeTensor) {
     let (mu, rho) = (untile(mu), untile(rho));
+    let grad = cast(grad, sum_dtype(mu.dtype));
     let (mu_grad, rho_grad) = (empty_like(&mu), empty_like(&rho));
     let walk = Walk::over(&[&mu, &rho, &mu_grad, &rho_grad]);
     if walk.len == 0 {
@@ -214,6 +205,7 @@ pub(super) fn gradients<T: Terms>(
     let client = mu.client.clone();
     let (count, dim) = cubes(&client, walk.blocks());
     let dtype = dtype_to_storage_type(mu.dtype);
+    let real = sum_dtype(mu.dtype);
     // SAFETY: A unit stays within the bounds of the gradient in μ, which are those of the others.
     unsafe {
         in_precision_of!(
@@ -229,8 +221,9 @@ pub(super) fn gradients<T: Terms>(
                 rho.into_linear_view(),
                 mu_grad.clone().into_linear_view(),
                 rho_grad.clone().into_linear_view(),
-                noise,
-                coefficients,
+                noise_of(noise),
+                CoefficientScalars::of(coefficients, dtype_to_storage_type(real)),
+                noise.is_some(),
                 dtype,
             )
         );

@@ -8,13 +8,12 @@
 //!   normals differ, by up to 3 ulp; hence the `max` in the cosine. With it all 10⁷ that the tests draw have the same bits there.
 //! - Vulkan and WebGPU let a square root be a few ulp off; on Mesa's software Vulkan it is exact.
 
-// A constant keeps the digits that its derivation gave; rounding them to `f32` is the compiler's job.
-#![allow(clippy::excessive_precision)]
-
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 
+use super::real::horner;
 use crate::kernels::formula::NoiseSpan;
+use blitz_noise::coefficients::{COS, LN, LN_2_HIGH, LN_2_LOW, SIN};
 
 /// A [`NoiseSpan`] as a kernel is told it: at run time, since every draw has another.
 #[derive(CubeType, CubeLaunch, Clone, Copy)]
@@ -105,17 +104,9 @@ pub(super) fn ln(u: f32) -> f32 {
     let e = f32::cast_from(exponent);
     let f = mantissa - 1.0f32;
 
-    let p = f * -0.076_345_029_201_6f32 + 0.127_615_773_485f32;
-    let p = p * f - 0.131_601_804_621f32;
-    let p = p * f + 0.142_017_579_979f32;
-    let p = p * f - 0.166_233_575_354f32;
-    let p = p * f + 0.200_012_268_731f32;
-    let p = p * f - 0.250_008_210_285f32;
-    let p = p * f + 0.333_333_317_078f32;
-
     let f2 = f * f;
-    let tail = f * f2 * p + e * -2.121_944_400_546_905_8e-4f32 - 0.5f32 * f2;
-    (f + tail) + e * 0.693_359_375f32
+    let tail = f * f2 * horner(f, comptime!(&LN as &'static [f32])) + e * LN_2_LOW - 0.5f32 * f2;
+    (f + tail) + e * LN_2_HIGH
 }
 
 /// `noise::normal::cos_sin_turn`.
@@ -126,13 +117,10 @@ fn cos_sin_turn(word: u32) -> (f32, f32) {
     let t = f32::cast_from(odd) * 7.314_590_396_335_79e-10f32;
 
     let z = t * t;
-    let s = z * -0.000_195_152_831_225f32 + 0.008_332_160_761_28f32;
-    let s = s * z - 0.166_666_546_095f32;
-    let sin = t * z * s + t;
-    let c = z * 0.000_024_433_157_023_5f32 - 0.001_388_731_625_41f32;
-    let c = c * z + 0.041_666_645_683f32;
+    let sin = t * z * horner(z, comptime!(&SIN as &'static [f32])) + t;
     // At least −0.31: the maximum changes nothing, but a compiler can't see that, and doesn't add the 1 earlier.
-    let cos = (z * z * c - 0.5f32 * z).max(-1.0f32) + 1.0f32;
+    let cos =
+        (z * z * horner(z, comptime!(&COS as &'static [f32])) - 0.5f32 * z).max(-1.0f32) + 1.0f32;
 
     let odd_quarter = (turned & 0x4000_0000u32) != 0u32;
     let x = select(odd_quarter, sin, cos);

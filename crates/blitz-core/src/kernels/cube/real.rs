@@ -1,4 +1,4 @@
-//! The arithmetic of the fused operations: `cpu/real.rs` for a device, in `f32` and `f64` with polynomials, since a device's own
+//! The numbers of the fused operations: `cpu/real.rs` for a device, in `f32` and `f64` with polynomials, since a device's own
 //! functions differ from one to the next, or lack.
 
 // A constant keeps the digits that its derivation gave; rounding them is the compiler's job.
@@ -6,15 +6,58 @@
 
 use std::f32::consts::LOG2_E;
 
-use burn_cubecl::cubecl;
-use burn_cubecl::cubecl::prelude::*;
+// CubeCL's macros and `elementwise.rs` take both from here.
+pub(super) use burn_cubecl::cubecl;
+pub(super) use burn_cubecl::cubecl::prelude::*;
 
 use super::noise;
-use crate::math::LOG_LINEAR_BELOW;
+use crate::kernels::formula::SMALLEST_VARIANCE;
+use blitz_noise::coefficients::{EXP, LN_2_HIGH, LN_2_LOW, LOG1P};
+
+/// What `elementwise.rs` is written in: here, CubeCL's Rust.
+macro_rules! arithmetic {
+    ($(#[$meta:meta])* $vis:vis struct $($rest:tt)*) => {
+        $(#[$meta])*
+        #[derive(CubeType, Clone, Copy)]
+        $vis struct $($rest)*
+    };
+    ($($item:tt)*) => {
+        #[cube]
+        $($item)*
+    };
+}
+pub(super) use arithmetic;
+
+/// The smallest variance of a layer's output that has a gradient.
+#[cube]
+pub(super) fn smallest_variance<R: Real>() -> R {
+    R::new(comptime!(SMALLEST_VARIANCE as f32))
+}
+
+/// The polynomial at x, as `blitz_noise::coefficients::horner` computes it.
+#[cube]
+pub(super) fn horner(x: f32, #[comptime] polynomial: &'static [f32]) -> f32 {
+    let mut sum = f32::new(comptime!(polynomial[0]));
+    #[unroll]
+    for i in 1..comptime!(polynomial.len()) {
+        sum = sum * x + f32::new(comptime!(polynomial[i]));
+    }
+    sum
+}
+
+/// The numbers of a [`Sum`](crate::kernels::formula::Sum), in the precision that a kernel computes in.
+#[derive(CubeType, Clone, Copy)]
+pub(in crate::kernels) struct Coefficients<R: Real> {
+    pub a: R,
+    pub b: R,
+    pub c: R,
+    pub d: R,
+    pub e: R,
+}
 
 /// A number that the kernels compute with.
 #[cube]
-pub(super) trait Real: Float {
+pub(in crate::kernels) trait Real: Float {
     /// `e^−x` for `x ≥ 0`.
     fn exp_neg(x: Self) -> Self;
 
@@ -32,12 +75,9 @@ impl Real for f32 {
         let x = select(x > 104.0f32, 104.0f32, x);
         // The CPU rounds by adding 1.5·2²³, which a compiler with fast mathematics would undo.
         let n = (x * LOG2_E + 0.5f32).floor();
-        let r = (n * 0.693_359_375f32 - x) + n * -2.121_944_400_546_905_8e-4f32;
+        let r = (n * LN_2_HIGH - x) + n * LN_2_LOW;
 
-        let p = r * 0.001_381_446_525_987_397_2f32 + 0.008_368_780_260_270_691f32;
-        let p = p * r + 0.041_668_394_219_320_189f32;
-        let p = p * r + 0.166_665_201_097_335_61f32;
-        let p = p * r + 0.499_999_934_126_792_04f32;
+        let p = horner(r, comptime!(&EXP as &'static [f32]));
         // Not `r * r * p + r + 1`, where a compiler might add the 1 first.
         let e = r * (r * p + 1.0f32) + 1.0f32;
 
@@ -48,15 +88,7 @@ impl Real for f32 {
     }
 
     fn log1p_unit(x: f32) -> f32 {
-        let p = x * -0.003_256_418_455_769_473_8f32 + 0.020_034_697_019_967_426f32;
-        let p = p * x - 0.057_578_982_591_212_159f32;
-        let p = p * x + 0.106_988_571_458_873_54f32;
-        let p = p * x - 0.153_844_053_958_303_64f32;
-        let p = p * x + 0.197_126_745_573_560_22f32;
-        let p = p * x - 0.249_635_311_056_773_7f32;
-        let p = p * x + 0.333_311_537_941_367_54f32;
-        let p = p * x - 0.499_999_605_372_037_97f32;
-        x * x * p + x
+        x * x * horner(x, comptime!(&LOG1P as &'static [f32])) + x
     }
 
     fn log(x: f32) -> f32 {
@@ -119,50 +151,4 @@ impl Real for f64 {
 #[cube]
 fn power_of_two(n: i32) -> f32 {
     f32::reinterpret((n + 127i32) << 23i32)
-}
-
-/// σ = softplus(ρ), and what its derivatives need.
-#[derive(CubeType, Clone, Copy)]
-pub(super) struct Deviation<R: Real> {
-    rho: R,
-    /// `e^−|ρ|`.
-    tail: R,
-    /// σ.
-    pub sigma: R,
-}
-
-#[cube]
-impl<R: Real> Deviation<R> {
-    pub fn of(rho: R) -> Deviation<R> {
-        let zero = R::new(0.0f32);
-        let tail = R::exp_neg(rho.abs());
-        let linear = select(rho > zero, rho, zero);
-        Deviation::<R> {
-            rho,
-            tail,
-            sigma: linear + R::log1p_unit(tail),
-        }
-    }
-
-    /// `dσ/dρ`, the logistic function of ρ.
-    pub fn slope(&self) -> R {
-        let one = R::new(1.0f32);
-        select(self.rho > R::new(0.0f32), one, self.tail) / (one + self.tail)
-    }
-
-    /// `ln σ`.
-    pub fn log_sigma(&self) -> R {
-        let linear = self.rho < R::new(comptime!(LOG_LINEAR_BELOW as f32));
-        // Of 1 where the result is not used: `log` wants a normal number.
-        let log = R::log(select(linear, R::new(1.0f32), self.sigma));
-        select(linear, self.rho, log)
-    }
-
-    /// `d ln σ / dρ`.
-    pub fn log_slope(&self) -> R {
-        let linear = self.rho < R::new(comptime!(LOG_LINEAR_BELOW as f32));
-        let one = R::new(1.0f32);
-        let slope = self.slope() / select(linear, one, self.sigma);
-        select(linear, one, slope)
-    }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use burn::tensor::{DType, Device, DeviceKind, Tensor, TensorData};
 
-use crate::kernels::formula::{NoiseSpan, NormalSum, ScaleMixture, Spread};
+use crate::kernels::formula::{NoiseSpan, NormalSum, ScaleMixture, Spread, sum_dtype};
 use crate::kernels::{draw, draw_output, mixture_kl, normal_sum, spread, standard_normal};
 use blitz_noise::NoiseKey;
 
@@ -189,7 +189,7 @@ fn gradients<const D: usize, const O: usize>(
     let output = f(&mu, &rho).unwrap();
     let len = output.shape().num_elements();
     let weights: Vec<f64> = (0..len).map(|i| ((i * 5) % 9) as f64 / 4.0 - 1.5).collect();
-    let weights = tensor(&weights, &mu.device(), mu.dtype()).reshape(output.shape());
+    let weights = tensor(&weights, &mu.device(), output.dtype()).reshape(output.shape());
     let grads = (output * weights).sum().backward();
     let grad_of = |grad: Option<Vec<f64>>| grad.unwrap_or_default();
     [
@@ -379,8 +379,9 @@ fn other_element_types_are_flexs_where_the_device_has_them() {
                 for (name, f, _) in sums::<1>() {
                     let (m, r) = inputs();
                     let sum = f(&m, &r).unwrap();
-                    assert_eq!(sum.dtype(), dtype);
+                    assert_eq!(sum.dtype(), sum_dtype(dtype));
                     results.push((name, values(sum)));
+                    results.extend(gradients(m, r, f).map(|grad| (name, grad)));
                 }
                 results
             };

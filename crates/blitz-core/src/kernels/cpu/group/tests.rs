@@ -1,21 +1,27 @@
 //! Neither instruction sets nor threads change a value.
 
-use std::marker::PhantomData;
-
 use super::*;
-use crate::kernels::cpu::elementwise::{Draw, NormalTerms};
+use crate::kernels::cpu::elementwise::{Draw, Normal};
+use crate::kernels::cpu::real::Coefficients;
+use crate::kernels::cpu::{Term, Value};
 use blitz_noise::NoiseKey;
 
-const KERNEL: Draw<f32> = Draw {
-    key: NoiseKey::new(1, 2, 3),
-    real: PhantomData,
-};
+const KERNEL: Value<Draw> = Value(Draw);
 
-const TERMS: NormalTerms<f32> = NormalTerms {
-    constant: 0.5,
-    log_std: -1.0,
-    second_moment: 2.0,
-    real: PhantomData,
+const NOISE: Option<NoiseSpan> = Some(NoiseSpan {
+    key: NoiseKey::new(1, 2, 3),
+    first_block: 5,
+});
+
+const TERMS: Term<Normal, f32> = Term {
+    _of: Normal,
+    coefficients: Coefficients {
+        a: -1.0,
+        b: 2.0,
+        c: 0.5,
+        d: 0.0,
+        e: 0.0,
+    },
 };
 
 fn inputs(len: usize) -> (Vec<f32>, Vec<f32>) {
@@ -31,11 +37,11 @@ fn bits(values: &[f32]) -> Vec<u32> {
 #[test]
 fn instruction_sets_do_not_change_the_values() {
     let (mu, rho) = inputs(10_003);
-    let [expected] = map(KERNEL, 5, [&mu, &rho], mu.len());
+    let [expected] = map(KERNEL, NOISE, [&mu, &rho], mu.len());
     let sum_of = |set: InstructionSet| {
         set.run(SumChunk {
             kernel: TERMS,
-            first_block: 0,
+            noise: None,
             inputs: [&mu, &rho],
             len: mu.len(),
         })
@@ -44,7 +50,7 @@ fn instruction_sets_do_not_change_the_values() {
         let mut output = Vec::with_capacity(mu.len());
         set.run(MapChunk {
             kernel: KERNEL,
-            first_block: 5,
+            noise: NOISE,
             inputs: [&mu, &rho],
             outputs: [&mut output.spare_capacity_mut()[..mu.len()]],
         });
@@ -62,8 +68,8 @@ fn threads_do_not_change_the_values() {
     let with_threads = |n: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(n).build();
         pool.unwrap().install(|| {
-            let [output] = map(KERNEL, 0, [&mu[..], &rho[..]], mu.len());
-            let sum = sum(TERMS, 0, [&mu[..], &rho[..]], mu.len());
+            let [output] = map(KERNEL, NOISE, [&mu[..], &rho[..]], mu.len());
+            let sum = sum(TERMS, None, [&mu[..], &rho[..]], mu.len());
             (bits(&output), sum.to_bits())
         })
     };

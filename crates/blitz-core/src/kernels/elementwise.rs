@@ -1,0 +1,305 @@
+//! What each fused operation does to one element, written once.
+//!
+//! The file is a module of `cpu` and of `cube`. Either has a `real` with the same names, where `arithmetic!` hands the code to the
+//! compiler as it stands, or to CubeCL.
+
+// All of it: what CubeCL makes of the code needs CubeCL's prelude.
+use super::real::*;
+use crate::math::LOG_LINEAR_BELOW;
+
+/// Evaluates an expression with the arithmetic of a [`Map`](crate::kernels::formula::Map).
+macro_rules! with_map {
+    ($op:expr, |$arithmetic:ident| $result:expr) => {{
+        use crate::kernels::formula::{Map, Spread};
+        match $op {
+            Map::StandardNormal(_) => {
+                let $arithmetic = elementwise::StandardNormal;
+                $result
+            }
+            Map::Draw(_) => {
+                let $arithmetic = elementwise::Draw;
+                $result
+            }
+            Map::DrawOutput(_) => {
+                let $arithmetic = elementwise::DrawOutput;
+                $result
+            }
+            Map::Spread(Spread::StdDev) => {
+                let $arithmetic = elementwise::StdDev;
+                $result
+            }
+            Map::Spread(Spread::Variance) => {
+                let $arithmetic = elementwise::Variance;
+                $result
+            }
+        }
+    }};
+}
+pub(super) use with_map;
+
+/// Evaluates an expression with the arithmetic of a [`Sum`](crate::kernels::formula::Sum).
+macro_rules! with_sum {
+    ($op:expr, |$arithmetic:ident| $result:expr) => {{
+        use crate::kernels::formula::Sum;
+        match $op {
+            Sum::Normal(_) => {
+                let $arithmetic = elementwise::Normal;
+                $result
+            }
+            Sum::Mixture(..) => {
+                let $arithmetic = elementwise::Mixture;
+                $result
+            }
+        }
+    }};
+}
+pub(super) use with_sum;
+
+arithmetic! {
+    /// One number for each element, of a location, a scale and ε.
+    pub(in crate::kernels) trait Map: Copy + Send + Sync + 'static {
+        fn value<R: Real>(location: R, scale: R, epsilon: R) -> R;
+
+        /// The gradient in the scale, from that of the value.
+        fn gradient<R: Real>(grad: R, scale: R, epsilon: R) -> R;
+    }
+}
+
+arithmetic! {
+    /// A term of a sum over the weights, of μ, ρ and ε.
+    pub(in crate::kernels) trait Terms: Copy + Send + Sync + 'static {
+        fn term<R: Real>(mu: R, rho: R, epsilon: R, coefficients: &Coefficients<R>) -> R;
+
+        /// Its derivatives in μ and ρ, times the gradient of the sum.
+        fn gradients<R: Real>(
+            mu: R,
+            rho: R,
+            epsilon: R,
+            grad: R,
+            coefficients: &Coefficients<R>,
+        ) -> (R, R);
+    }
+}
+
+arithmetic! {
+    /// σ = softplus(ρ), and what its derivatives need.
+    pub(in crate::kernels) struct Deviation<R: Real> {
+        rho: R,
+        /// `e^−|ρ|`.
+        tail: R,
+        /// σ.
+        pub sigma: R,
+    }
+}
+
+arithmetic! {
+    impl<R: Real> Deviation<R> {
+        #[inline(always)]
+        pub fn of(rho: R) -> Deviation<R> {
+            let zero = R::new(0.0f32);
+            let tail = R::exp_neg(rho.abs());
+            let linear = select(rho > zero, rho, zero);
+            Deviation::<R> {
+                rho,
+                tail,
+                sigma: linear + R::log1p_unit(tail),
+            }
+        }
+
+        /// `dσ/dρ`, the logistic function of ρ.
+        #[inline(always)]
+        pub fn slope(&self) -> R {
+            let one = R::new(1.0f32);
+            select(self.rho > R::new(0.0f32), one, self.tail) / (one + self.tail)
+        }
+
+        /// `ln σ`.
+        #[inline(always)]
+        pub fn log_sigma(&self) -> R {
+            let linear = self.rho < R::new(comptime!(LOG_LINEAR_BELOW as f32));
+            // Of 1 where the result is not used: `log` wants a normal number.
+            let log = R::log(select(linear, R::new(1.0f32), self.sigma));
+            select(linear, self.rho, log)
+        }
+
+        /// `d ln σ / dρ`.
+        #[inline(always)]
+        pub fn log_slope(&self) -> R {
+            let linear = self.rho < R::new(comptime!(LOG_LINEAR_BELOW as f32));
+            let one = R::new(1.0f32);
+            let slope = self.slope() / select(linear, one, self.sigma);
+            select(linear, one, slope)
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(in crate::kernels) struct StandardNormal;
+
+arithmetic! {
+    impl Map for StandardNormal {
+        #[inline(always)]
+        fn value<R: Real>(_location: R, _scale: R, epsilon: R) -> R {
+            epsilon
+        }
+
+        #[inline(always)]
+        fn gradient<R: Real>(_grad: R, _scale: R, _epsilon: R) -> R {
+            R::new(0.0f32)
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(in crate::kernels) struct Draw;
+
+arithmetic! {
+    impl Map for Draw {
+        #[inline(always)]
+        fn value<R: Real>(mu: R, rho: R, epsilon: R) -> R {
+            mu + Deviation::<R>::of(rho).sigma * epsilon
+        }
+
+        #[inline(always)]
+        fn gradient<R: Real>(grad: R, rho: R, epsilon: R) -> R {
+            grad * epsilon * Deviation::<R>::of(rho).slope()
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(in crate::kernels) struct DrawOutput;
+
+arithmetic! {
+    impl Map for DrawOutput {
+        #[inline(always)]
+        fn value<R: Real>(mean: R, variance: R, epsilon: R) -> R {
+            let smallest = smallest_variance::<R>();
+            // A comparison, since `max` would lose a NaN.
+            let variance = select(variance < smallest, smallest, variance);
+            mean + variance.sqrt() * epsilon
+        }
+
+        #[inline(always)]
+        fn gradient<R: Real>(grad: R, variance: R, epsilon: R) -> R {
+            let smallest = smallest_variance::<R>();
+            let std = select(variance < smallest, smallest, variance).sqrt();
+            let slope = grad * epsilon / (std + std);
+            select(variance < smallest, R::new(0.0f32), slope)
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(in crate::kernels) struct StdDev;
+
+arithmetic! {
+    impl Map for StdDev {
+        #[inline(always)]
+        fn value<R: Real>(_location: R, rho: R, _epsilon: R) -> R {
+            Deviation::<R>::of(rho).sigma
+        }
+
+        #[inline(always)]
+        fn gradient<R: Real>(grad: R, rho: R, _epsilon: R) -> R {
+            grad * Deviation::<R>::of(rho).slope()
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(in crate::kernels) struct Variance;
+
+arithmetic! {
+    impl Map for Variance {
+        #[inline(always)]
+        fn value<R: Real>(_location: R, rho: R, _epsilon: R) -> R {
+            let sigma = Deviation::<R>::of(rho).sigma;
+            sigma * sigma
+        }
+
+        #[inline(always)]
+        fn gradient<R: Real>(grad: R, rho: R, _epsilon: R) -> R {
+            let deviation = Deviation::<R>::of(rho);
+            let half = deviation.sigma * deviation.slope() * grad;
+            half + half
+        }
+    }
+}
+
+/// `c + a ln σ + b (μ² + σ²)`.
+#[derive(Clone, Copy)]
+pub(in crate::kernels) struct Normal;
+
+arithmetic! {
+    impl Terms for Normal {
+        #[inline(always)]
+        fn term<R: Real>(mu: R, rho: R, _epsilon: R, coefficients: &Coefficients<R>) -> R {
+            let deviation = Deviation::<R>::of(rho);
+            let sigma = deviation.sigma;
+            coefficients.c
+                + coefficients.a * deviation.log_sigma()
+                + coefficients.b * (mu * mu + sigma * sigma)
+        }
+
+        #[inline(always)]
+        fn gradients<R: Real>(
+            mu: R,
+            rho: R,
+            _epsilon: R,
+            grad: R,
+            coefficients: &Coefficients<R>,
+        ) -> (R, R) {
+            let deviation = Deviation::<R>::of(rho);
+            let log_std = grad * coefficients.a;
+            let half = grad * coefficients.b;
+            let twice_second_moment = half + half;
+            (
+                twice_second_moment * mu,
+                log_std * deviation.log_slope()
+                    + twice_second_moment * (deviation.sigma * deviation.slope()),
+            )
+        }
+    }
+}
+
+/// `ln q(w) − ln p(w)` with `ln q(w) = −ln σ − b − ε²/2` and `ln p(w) = c − a w² + softplus(d + e w²)`. The gradient is along
+/// `w = μ + σ ε` with ε fixed, where `ln q(w)` varies with σ alone.
+#[derive(Clone, Copy)]
+pub(in crate::kernels) struct Mixture;
+
+arithmetic! {
+    impl Terms for Mixture {
+        #[inline(always)]
+        fn term<R: Real>(mu: R, rho: R, epsilon: R, coefficients: &Coefficients<R>) -> R {
+            let deviation = Deviation::<R>::of(rho);
+            let w = mu + deviation.sigma * epsilon;
+            let square = w * w;
+            let narrow_over_wide =
+                Deviation::<R>::of(coefficients.d + coefficients.e * square).sigma;
+            let log_q = -(deviation.log_sigma() + coefficients.b)
+                - R::new(0.5f32) * (epsilon * epsilon);
+            let log_p = (coefficients.c - coefficients.a * square) + narrow_over_wide;
+            log_q - log_p
+        }
+
+        #[inline(always)]
+        fn gradients<R: Real>(
+            mu: R,
+            rho: R,
+            epsilon: R,
+            grad: R,
+            coefficients: &Coefficients<R>,
+        ) -> (R, R) {
+            let deviation = Deviation::<R>::of(rho);
+            let w = mu + deviation.sigma * epsilon;
+            let share = Deviation::<R>::of(coefficients.d + coefficients.e * (w * w)).slope();
+            let score = (w + w) * (coefficients.e * share - coefficients.a);
+            let mu_grad = -(grad * score);
+            (
+                mu_grad,
+                mu_grad * (epsilon * deviation.slope()) - grad * deviation.log_slope(),
+            )
+        }
+    }
+}
