@@ -68,7 +68,10 @@ fn posteriors_of_ones_own_replace_or_are_refused() {
         Some((posterior, NormalPrior::new(0.5)))
     };
     let net = Net::bayesian(&Device::flex());
-    let refused = std::panic::catch_unwind(|| net.clone().attach_posteriors(normal)).unwrap_err();
+    let refused = {
+        let attach = || net.clone().attach_posteriors(normal);
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(attach)).unwrap_err()
+    };
     let message = refused.downcast_ref::<String>().unwrap();
     assert!(message.contains("replace_posteriors"), "{message}");
     let replaced = net.clone().replace_posteriors(normal);
