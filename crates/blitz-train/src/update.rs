@@ -64,7 +64,7 @@ use burn::tensor::Device;
 /// # use burn::{nn::LinearConfig, optim::SgdConfig, tensor::Device, train::TrainStep};
 /// # let device = Device::flex().autodiff();
 /// # let net = Net { layer: LinearConfig::new(1, 1).init(&device) };
-/// # let likelihood = GaussianLikelihoodConfig::new().with_noise(NoiseLevel::Fixed(1.0)).init(&device);
+/// # let likelihood = GaussianLikelihoodConfig::new().with_noise(LikelihoodParam::Fixed(1.0)).init(&device);
 ///
 /// let bias = net.layer.bias.as_ref().unwrap().id;
 /// let model = ElboModel::new(net, likelihood, ElboConfig::new(1).init()).with_update(SignDescent { weight: bias });

@@ -75,7 +75,7 @@ fn model() -> Model {
         weight: layer.weight.id,
     };
     let likelihood = GaussianLikelihoodConfig::new()
-        .with_noise(NoiseLevel::Fixed(1.0))
+        .with_noise(LikelihoodParam::Fixed(1.0))
         .init(&device);
     let elbo = ElboConfig::new(40).init();
     ElboModel::new(Net { layer }, likelihood, elbo).with_update(update)
