@@ -20,13 +20,11 @@ use super::linked::{self, KlLink, LinkedKernels};
 
 impl<B: LinkedKernels, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
     fn map(location: FloatTensor<Self>, scale: FloatTensor<Self>, op: Map) -> FloatTensor<Self> {
-        match op {
-            Map::StandardNormal(_) => {
-                let [location, scale] = [location, scale].map(|like| like.into_primitive());
-                Self::from_inner(B::map(op, location, scale))
-            }
-            _ => tracked_map::<B, C>(op, location, scale),
+        if op.reads() == [false, false] {
+            let [location, scale] = [location, scale].map(|like| like.into_primitive());
+            return Self::from_inner(B::map(op, location, scale));
         }
+        tracked_map::<B, C>(op, location, scale)
     }
 
     /// Both of its gradients come from one pass.
@@ -112,8 +110,9 @@ impl<B: FusedKernels> Backward<B, 2> for MapStep {
     ) {
         let scale = checkpointer.retrieve_node_output(ops.state);
         let [location, scale_node] = ops.parents;
+        let [reads_location, _] = self.0.reads();
         binary::<B, _, _>(
-            [location.filter(|_| self.0.adds_location()), scale_node],
+            [location.filter(|_| reads_location), scale_node],
             ops.node,
             grads,
             |grad| grad,

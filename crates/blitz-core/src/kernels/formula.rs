@@ -68,9 +68,13 @@ impl Map {
         }
     }
 
-    /// Whether the location is added to the rest, so that its gradient is the output's. Otherwise it is not read.
-    pub(super) fn adds_location(self) -> bool {
-        matches!(self, Self::Draw(_) | Self::DrawOutput(_))
+    /// Whether it reads the location, which it adds to the rest, so that its gradient is the output's; and whether the scale.
+    pub(super) fn reads(self) -> [bool; 2] {
+        match self {
+            Self::StandardNormal(_) => [false, false],
+            Self::Draw(_) | Self::DrawOutput(_) => [true, true],
+            Self::Spread(_) => [false, true],
+        }
     }
 }
 

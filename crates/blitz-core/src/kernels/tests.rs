@@ -517,3 +517,14 @@ fn draws_are_finite_in_every_type_for_every_deviation() {
         }
     }
 }
+
+#[test]
+#[should_panic(expected = "equally many elements, got [3, 0]")]
+fn a_parameter_without_elements_is_not_taken_for_one_that_is_not_read() {
+    let device = Device::flex();
+    let _ = draw(
+        &tensor(&[1.0; 3], &device, DType::F32),
+        &tensor(&[], &device, DType::F32),
+        NOISE,
+    );
+}

@@ -22,7 +22,8 @@ pub(in crate::kernels) trait Kernel<R, const I: usize, const O: usize>:
     fn element(self, inputs: [R; I], epsilon: R) -> [R; O];
 }
 
-/// The outputs of `kernel` for all elements of `inputs`, which have `len` each. ε is zero for one without noise.
+/// The outputs of `kernel` for all elements of `inputs`, which have `len` each, or none where one is not read. ε is zero without
+/// noise.
 pub(in crate::kernels) fn map<E, K, const I: usize, const O: usize>(
     kernel: K,
     noise: Option<NoiseSpan>,
@@ -39,7 +40,7 @@ where
         InstructionSet::widest().run(MapChunk {
             kernel,
             noise: after(noise, start),
-            inputs: inputs.map(|input| &input[start..start + len]),
+            inputs: inputs.map(|input| part(input, start, start + len)),
             outputs,
         });
     };
@@ -121,7 +122,7 @@ where
         InstructionSet::widest().run(SumChunk {
             kernel,
             noise: after(noise, start),
-            inputs: inputs.map(|input| &input[start..len.min(start + CHUNK)]),
+            inputs: inputs.map(|input| part(input, start, len.min(start + CHUNK))),
             len: CHUNK.min(len - start),
         })
     };
@@ -191,8 +192,9 @@ where
     #[inline(always)]
     fn run(mut self) {
         let len = self.outputs.first().map_or(0, |output| output.len());
+        let mut inputs = [[E::Real::ZERO; GROUP]; I];
         for start in (0..len).step_by(GROUP) {
-            let inputs = self.inputs.map(|input| load(&input[start..]));
+            load_groups(&mut inputs, &self.inputs, start);
             let values = run_group(self.kernel, after(self.noise, start), &inputs);
             for (output, values) in self.outputs.iter_mut().zip(&values) {
                 store(&mut output[start..], values);
@@ -218,8 +220,9 @@ where
     #[inline(always)]
     fn run(self) -> f64 {
         let mut total = Total::new();
+        let mut inputs = [[E::Real::ZERO; GROUP]; I];
         for start in (0..self.len).step_by(GROUP) {
-            let inputs = self.inputs.map(|input| load(&input[start..]));
+            load_groups(&mut inputs, &self.inputs, start);
             let [terms] = run_group(self.kernel, after(self.noise, start), &inputs);
             total.add(terms, self.len - start);
         }
@@ -310,6 +313,13 @@ impl<R: Real> Total<R> {
 #[inline(always)]
 pub(in crate::kernels) fn load<E: Element>(input: &[E]) -> [E::Real; GROUP] {
     let mut group = [E::Real::ZERO; GROUP];
+    load_into(&mut group, input);
+    group
+}
+
+/// The same, where the group lies.
+#[inline(always)]
+fn load_into<E: Element>(group: &mut [E::Real; GROUP], input: &[E]) {
     match input.first_chunk::<GROUP>() {
         Some(full) => {
             for (real, element) in group.iter_mut().zip(full) {
@@ -317,12 +327,36 @@ pub(in crate::kernels) fn load<E: Element>(input: &[E]) -> [E::Real; GROUP] {
             }
         }
         None => {
-            for (real, element) in group.iter_mut().zip(input) {
+            let (first, rest) = group.split_at_mut(input.len());
+            for (real, element) in first.iter_mut().zip(input) {
                 *real = element.load();
             }
+            rest.fill(E::Real::ZERO);
         }
     }
-    group
+}
+
+/// A group of each input, from `start` on. One that is empty is not read.
+#[inline(always)]
+pub(in crate::kernels) fn load_groups<E: Element, const I: usize>(
+    groups: &mut [[E::Real; GROUP]; I],
+    inputs: &[&[E]; I],
+    start: usize,
+) {
+    for (group, input) in groups.iter_mut().zip(inputs) {
+        if !input.is_empty() {
+            load_into(group, &input[start..]);
+        }
+    }
+}
+
+/// The elements `start..end` of an input that is not empty.
+pub(in crate::kernels) fn part<E>(input: &[E], start: usize, end: usize) -> &[E] {
+    if input.is_empty() {
+        input
+    } else {
+        &input[start..end]
+    }
 }
 
 /// Writes over the first 64 elements, or all there are.

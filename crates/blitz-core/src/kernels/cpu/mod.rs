@@ -48,14 +48,26 @@ pub(super) enum ElementsMut<'a> {
     Bf16(&'a mut [bf16]),
 }
 
-/// Evaluates an expression with slices of the elements of some tensors, whatever their type, which has to be the same.
+/// Evaluates an expression with slices of the elements of some tensors, whatever their type. Type and length have to be the same.
 macro_rules! with_elements {
     ([$($tensor:ident),*], |$($slice:ident),*| $result:expr) => {
         match [$($tensor.elements()),*] {
-            [$(Elements::F32($slice)),*] => $result,
-            [$(Elements::F64($slice)),*] => $result,
-            [$(Elements::F16($slice)),*] => $result,
-            [$(Elements::Bf16($slice)),*] => $result,
+            [$(Elements::F32($slice)),*] => {
+                $crate::kernels::cpu::assert_same_len([$($slice.len()),*]);
+                $result
+            }
+            [$(Elements::F64($slice)),*] => {
+                $crate::kernels::cpu::assert_same_len([$($slice.len()),*]);
+                $result
+            }
+            [$(Elements::F16($slice)),*] => {
+                $crate::kernels::cpu::assert_same_len([$($slice.len()),*]);
+                $result
+            }
+            [$(Elements::Bf16($slice)),*] => {
+                $crate::kernels::cpu::assert_same_len([$($slice.len()),*]);
+                $result
+            }
             #[allow(unreachable_patterns)] // Of a single tensor.
             _ => panic!(
                 "a fused operation needs tensors of one element type, got {:?}",
@@ -96,6 +108,13 @@ pub(super) fn scalar<T: Memory>(value: f64, over: &T) -> T {
 
 pub(super) fn number<T: Memory>(tensor: &T) -> f64 {
     with_elements!([tensor], |values| values[0].load().to_f64())
+}
+
+pub(super) fn assert_same_len<const N: usize>(lens: [usize; N]) {
+    assert!(
+        lens.iter().all(|len| *len == lens[0]),
+        "a fused operation needs tensors with equally many elements, got {lens:?}"
+    );
 }
 
 /// The value of a [`Map`].
@@ -153,9 +172,14 @@ impl<R: Real, S: Terms> Kernel<R, 2, 2> for Gradients<S, R> {
 }
 
 fn map<T: Memory>(op: Map, location: T, scale: T) -> T {
+    let [reads_location, reads_scale] = op.reads();
     with_elements!([location, scale], |l, s| {
+        let inputs = [
+            if reads_location { &l[..] } else { &[] },
+            if reads_scale { &s[..] } else { &[] },
+        ];
         let [out] = with_map!(op, |arithmetic| {
-            group::map(Value(arithmetic), op.noise(), [&l, &s], l.len())
+            group::map(Value(arithmetic), op.noise(), inputs, l.len())
         });
         tensor(out, &location)
     })

@@ -10,7 +10,7 @@ use burn::backend::tensor::FloatTensor;
 use super::LinkedKernels;
 use crate::kernels::cpu::elementwise::{Deviation, Draw, Map as _, Normal, Terms as _};
 use crate::kernels::cpu::group::{
-    Kernel, Total, after, is_worth_sharing, load, map, run_group, store,
+    Kernel, Total, after, is_worth_sharing, load_groups, map, run_group, store,
 };
 use crate::kernels::cpu::real::{Coefficients, Element, Real};
 use crate::kernels::cpu::{Elements, Memory, number, scalar, tensor, with_elements};
@@ -166,8 +166,9 @@ where
     fn run(self) -> f64 {
         let len = self.output.len();
         let mut total = Total::new();
+        let mut inputs = [[E::Real::ZERO; GROUP]; I];
         for start in (0..len).step_by(GROUP) {
-            let inputs = self.inputs.map(|input| load(&input[start..]));
+            load_groups(&mut inputs, &self.inputs, start);
             let [values, terms] = run_group(self.kernel, after(self.noise, start), &inputs);
             store(&mut self.output[start..], &values);
             total.add(terms, len - start);
