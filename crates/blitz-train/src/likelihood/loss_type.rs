@@ -25,9 +25,6 @@ impl LossType {
 
     /// A target or a parameter in the loss's type. Its gradient comes back in its own.
     pub fn cast<const D: usize>(self, tensor: Tensor<D>) -> Tensor<D> {
-        match tensor.dtype() == self.0.into() {
-            true => tensor,
-            false => tensor.cast(self.0),
-        }
+        tensor.cast(self.0)
     }
 }

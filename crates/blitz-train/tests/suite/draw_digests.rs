@@ -32,6 +32,9 @@ fn bayesian(prior: PriorConfig, dtype: DType, device: &Device) -> Linear {
     given(linear(device).bayesianize(&config), 0.4, dtype)
 }
 
+/// What the objective calls for each draw.
+type Nll<'a> = dyn FnMut(&Linear) -> Tensor<1> + 'a;
+
 /// Neither the prior nor autodiff changes what is drawn.
 fn once(got: &mut BTreeMap<String, u64>, name: String, digest: u64) {
     let before = *got.entry(name).or_insert(digest);
@@ -64,7 +67,7 @@ fn the_objective_sees_the_weights_of_earlier_versions_to_the_bit() {
                     .with_validation_samples(2)
                     .with_seed(SEED)
                     .init();
-                let seen = |run: &dyn Fn(&mut dyn FnMut(&Linear) -> Tensor<1>)| {
+                let seen = |run: &dyn Fn(&mut Nll<'_>)| {
                     let mut digest = Digest::new();
                     run(&mut |model| {
                         let bias = model.bias.as_ref().unwrap().val();
