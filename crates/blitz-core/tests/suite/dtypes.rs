@@ -1,4 +1,4 @@
-//! Posteriors, priors and KL for weights of `f32` and `f64`, against the same in `f64`.
+//! Posteriors, priors and KL for weights of every float type, against the same in `f64`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -9,7 +9,7 @@ use burn::tensor::{DType, Device, Tensor};
 
 use crate::digest::given;
 
-const TYPES: [DType; 2] = [DType::F64, DType::F32];
+const TYPES: [DType; 4] = [DType::F64, DType::F32, DType::F16, DType::BF16];
 
 /// Standard errors: of two million correct values, one is refused.
 const GATE: f64 = 5.0;
@@ -18,7 +18,17 @@ const GATE: f64 = 5.0;
 fn unit(dtype: DType) -> f64 {
     match dtype {
         DType::F64 => f64::EPSILON,
-        _ => f64::from(f32::EPSILON),
+        DType::F32 => f64::from(f32::EPSILON),
+        DType::F16 => 2f64.powi(-10),
+        _ => 2f64.powi(-7),
+    }
+}
+
+/// The type of a sum over weights of `dtype`.
+fn sum_type(dtype: DType) -> DType {
+    match dtype {
+        DType::F64 => DType::F64,
+        _ => DType::F32,
     }
 }
 
@@ -152,7 +162,7 @@ fn no_draw_is_nan_or_infinite_in_any_type() {
 }
 
 #[test]
-fn draws_have_the_posteriors_mean_and_deviation_in_both_types() {
+fn draws_have_the_posteriors_mean_and_deviation_in_every_type() {
     let device = Device::flex();
     let mut cases = Cases::default();
     let draws = 1000;
@@ -191,7 +201,7 @@ fn draws_have_the_posteriors_mean_and_deviation_in_both_types() {
 }
 
 #[test]
-fn the_stated_moments_are_those_of_double_precision_in_both_types() {
+fn the_stated_moments_are_those_of_double_precision_in_every_type() {
     let device = Device::flex();
     let mut cases = Cases::default();
     for family in families(0.3) {
@@ -240,7 +250,7 @@ fn gradients<M: Module>(module: &M, loss: &Tensor<1>) -> Vec<(DType, Vec<f64>)> 
 }
 
 #[test]
-fn the_kl_and_its_gradient_are_those_of_double_precision_for_every_pair_in_both_types() {
+fn the_kl_and_its_gradient_are_those_of_double_precision_for_every_pair_in_every_type() {
     let device = Device::flex().autodiff();
     let mut cases = Cases::default();
     for family in families(0.3) {
@@ -257,7 +267,7 @@ fn the_kl_and_its_gradient_are_those_of_double_precision_for_every_pair_in_both_
                         (kl, gradients)
                     };
                     let (kl, got) = run(&weight);
-                    require(kl.dims() == [1] && kl.dtype() == dtype, || {
+                    require(kl.dims() == [1] && kl.dtype() == sum_type(dtype), || {
                         format!("a KL of {:?} in {:?}", kl.dims(), kl.dtype())
                     })?;
                     let (expected, exact) = run(&exact);
@@ -316,7 +326,7 @@ fn a_kl_beyond_the_largest_number_of_half_precision_is_finite_and_right() {
 }
 
 #[test]
-fn log_densities_of_large_weights_and_their_gradients_are_right_in_both_types() {
+fn log_densities_of_large_weights_and_their_gradients_are_right_in_every_type() {
     let device = Device::flex().autodiff();
     let mut cases = Cases::default();
     // A square of 300 exceeds the largest number of f16; the last has a slope of 40,000 under the narrowest normal.
@@ -339,7 +349,7 @@ fn log_densities_of_large_weights_and_their_gradients_are_right_in_both_types() 
                     let rounded = weight(dtype);
                     let same = rounded.clone().cast(DType::F64).detach().require_grad();
                     let (density, gradient) = run(&prior, rounded);
-                    require(density.dtype() == dtype, || {
+                    require(density.dtype() == sum_type(dtype), || {
                         format!("a density in {:?}", density.dtype())
                     })?;
                     let (exact, slope) = run(&cast(prior, DType::F64), same);
@@ -359,8 +369,49 @@ fn log_densities_of_large_weights_and_their_gradients_are_right_in_both_types() 
     }
 }
 
+#[derive(Module, Debug)]
+struct Mixed {
+    one: Linear,
+    other: Linear,
+}
+
 #[test]
-fn whatever_a_bayesian_module_can_do_it_can_in_both_types() {
+fn the_kl_of_a_model_that_mixes_types_is_the_sum_of_its_layers() {
+    let device = Device::flex().autodiff();
+    let mut cases = Cases::default();
+    let config = BayesianizeConfig::new();
+    let layer = || {
+        given(
+            LinearConfig::new(30, 20).init(&device).bayesianize(&config),
+            0.4,
+            DType::F32,
+        )
+    };
+    for one in TYPES {
+        for other in TYPES {
+            cases.run(format!("{one:?} and {other:?}"), || {
+                let net = Mixed {
+                    one: cast(layer(), one),
+                    other: cast(layer(), other),
+                };
+                let sum = scalar(net.one.kl_cost()) + scalar(net.other.kl_cost());
+                let kl = net.kl_cost();
+                let gradients = gradients(&net, &kl);
+                let kl = scalar(kl);
+                require((kl - sum).abs() <= 1e-5 * sum, || format!("{kl} for {sum}"))?;
+                require(gradients.len() == 8, || {
+                    format!("{} gradients", gradients.len())
+                })?;
+                gradients
+                    .iter()
+                    .try_for_each(|(_, gradient)| all_finite(gradient, "gradients"))
+            });
+        }
+    }
+}
+
+#[test]
+fn whatever_a_bayesian_module_can_do_it_can_in_every_type() {
     let device = Device::flex().autodiff();
     let mut cases = Cases::default();
     for family in families(0.1) {

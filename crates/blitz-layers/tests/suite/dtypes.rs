@@ -135,6 +135,35 @@ fn transposed_convolutions_run_in_every_type() {
 }
 
 #[test]
+fn recurrent_layers_run_in_every_type() {
+    let device = Device::flex().autodiff();
+    for dtype in TYPES {
+        for estimator in ESTIMATORS {
+            let lstm = BayesianLstmConfig::new(3, 4, true)
+                .with_estimator(estimator)
+                .init(&device);
+            check(&format!("LSTM with {estimator:?}"), lstm, dtype, |layer| {
+                layer.forward(ones([2, 5, 3], dtype), None).0
+            });
+            let gru = BayesianGruConfig::new(3, 4, true)
+                .with_estimator(estimator)
+                .init(&device);
+            check(&format!("GRU with {estimator:?}"), gru, dtype, |layer| {
+                layer.forward(ones([2, 5, 3], dtype), None).0
+            });
+        }
+        let stacked = BayesianLstmConfig::new(3, 4, true)
+            .with_num_layers(2)
+            .with_bidirectional(true)
+            .with_peephole(true)
+            .init(&device);
+        check("stacked LSTM", stacked, dtype, |layer| {
+            layer.forward(ones([2, 5, 3], dtype), None).0
+        });
+    }
+}
+
+#[test]
 fn embeddings_run_in_every_type() {
     let device = Device::flex().autodiff();
     for dtype in TYPES {

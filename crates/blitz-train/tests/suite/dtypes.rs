@@ -262,3 +262,27 @@ fn the_diagonal_laplace_approximation_fits_and_draws_in_every_type() {
         assert_like_double(&draw(dtype), dtype, &double, 16.0 * unit(dtype) + 1e-5);
     }
 }
+
+#[test]
+fn the_objective_is_finite_in_every_type_and_so_are_its_gradients() {
+    let device = Device::flex().autodiff();
+    for dtype in TYPES {
+        let likelihood = GaussianLikelihoodConfig::new()
+            .with_targets(2)
+            .init(&device);
+        let net = given(
+            linear(DType::F32).bayesianize(&BayesianizeConfig::new()),
+            0.2,
+            dtype,
+        );
+        let elbo = ElboConfig::new(10).with_samples(2).init();
+        let loss = elbo.loss(&net, 0.into(), |net| {
+            let output = net.forward(input(dtype));
+            likelihood.nll(output.clone(), output.ones_like())
+        });
+        assert!(values(loss.loss.clone())[0].is_finite(), "{dtype:?}");
+        let gradient = net.weight.base().grad(&loss.loss.backward()).unwrap();
+        assert_eq!(gradient.dtype(), dtype);
+        assert!(values(gradient).iter().all(|g| g.is_finite()));
+    }
+}
