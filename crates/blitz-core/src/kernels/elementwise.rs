@@ -56,6 +56,7 @@ macro_rules! with_sum {
 pub(super) use with_sum;
 
 arithmetic! {
+    #[cube]
     /// One number for each element, of a location, a scale and ε.
     pub(in crate::kernels) trait Map: Copy + Send + Sync + 'static {
         fn value<R: Real>(location: R, scale: R, epsilon: R) -> R;
@@ -66,6 +67,7 @@ arithmetic! {
 }
 
 arithmetic! {
+    #[cube]
     /// A term of a sum over the weights, of μ, ρ and ε.
     pub(in crate::kernels) trait Terms: Copy + Send + Sync + 'static {
         fn term<R: Real>(mu: R, rho: R, epsilon: R, coefficients: &Coefficients<R>) -> R;
@@ -93,6 +95,7 @@ arithmetic! {
 }
 
 arithmetic! {
+    #[cube]
     impl<R: Real> Deviation<R> {
         #[inline(always)]
         pub fn of(rho: R) -> Deviation<R> {
@@ -137,6 +140,7 @@ arithmetic! {
 pub(in crate::kernels) struct StandardNormal;
 
 arithmetic! {
+    #[cube]
     impl Map for StandardNormal {
         #[inline(always)]
         fn value<R: Real>(_location: R, _scale: R, epsilon: R) -> R {
@@ -154,6 +158,7 @@ arithmetic! {
 pub(in crate::kernels) struct Draw;
 
 arithmetic! {
+    #[cube]
     impl Map for Draw {
         #[inline(always)]
         fn value<R: Real>(mu: R, rho: R, epsilon: R) -> R {
@@ -171,6 +176,7 @@ arithmetic! {
 pub(in crate::kernels) struct DrawOutput;
 
 arithmetic! {
+    #[cube]
     impl Map for DrawOutput {
         #[inline(always)]
         fn value<R: Real>(mean: R, variance: R, epsilon: R) -> R {
@@ -194,6 +200,7 @@ arithmetic! {
 pub(in crate::kernels) struct StdDev;
 
 arithmetic! {
+    #[cube]
     impl Map for StdDev {
         #[inline(always)]
         fn value<R: Real>(_location: R, rho: R, _epsilon: R) -> R {
@@ -211,6 +218,7 @@ arithmetic! {
 pub(in crate::kernels) struct Variance;
 
 arithmetic! {
+    #[cube]
     impl Map for Variance {
         #[inline(always)]
         fn value<R: Real>(_location: R, rho: R, _epsilon: R) -> R {
@@ -232,6 +240,7 @@ arithmetic! {
 pub(in crate::kernels) struct Normal;
 
 arithmetic! {
+    #[cube]
     impl Terms for Normal {
         #[inline(always)]
         fn term<R: Real>(mu: R, rho: R, _epsilon: R, coefficients: &Coefficients<R>) -> R {
@@ -269,6 +278,7 @@ arithmetic! {
 pub(in crate::kernels) struct Mixture;
 
 arithmetic! {
+    #[cube]
     impl Terms for Mixture {
         #[inline(always)]
         fn term<R: Real>(mu: R, rho: R, epsilon: R, coefficients: &Coefficients<R>) -> R {

@@ -16,7 +16,7 @@ macro_rules! arithmetic {
         #[derive(Clone, Copy)]
         $vis struct $($rest)*
     };
-    ($($item:tt)*) => { $($item)* };
+    (#[cube] $($item:tt)*) => { $($item)* };
 }
 pub(super) use arithmetic;
 

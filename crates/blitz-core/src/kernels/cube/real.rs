@@ -14,17 +14,15 @@ use super::noise;
 use crate::kernels::formula::SMALLEST_VARIANCE;
 use blitz_noise::coefficients::{EXP, LN_2_HIGH, LN_2_LOW, LOG1P};
 
-/// What `elementwise.rs` is written in: here, CubeCL's Rust.
+/// What `elementwise.rs` is written in: here, CubeCL's Rust. `#[cube]` stands in the code itself, since what it makes has to see the names
+/// of the code around it.
 macro_rules! arithmetic {
     ($(#[$meta:meta])* $vis:vis struct $($rest:tt)*) => {
         $(#[$meta])*
         #[derive(CubeType, Clone, Copy)]
         $vis struct $($rest)*
     };
-    ($($item:tt)*) => {
-        #[cube]
-        $($item)*
-    };
+    ($($item:tt)*) => { $($item)* };
 }
 pub(super) use arithmetic;
 
