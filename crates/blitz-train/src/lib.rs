@@ -105,7 +105,7 @@ pub mod prelude {
 }
 
 /// The README's code, compiled and run as a documentation test.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "train"))]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
 
@@ -143,6 +143,11 @@ struct MethodsPage;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/concepts.md")]
 struct ConceptsPage;
+
+/// The code of `docs/converting.md`, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/converting.md")]
+struct ConvertingPage;
 
 /// The code of `docs/choosing.md`, likewise.
 #[cfg(doctest)]
