@@ -196,6 +196,11 @@ pub trait BayesianModule: Module {
         attach_chosen(self, true, choose).unwrap_or_else(|error| panic!("{error}"))
     }
 
+    /// Whether a weight stands in several places of the module; see [`retie`](Self::retie).
+    fn has_tied_weights(&self) -> bool {
+        Walk::of(self).weights.iter().any(|weight| weight.places.len() > 1)
+    }
+
     /// One tensor again in all places of each weight that is tied: that of the first.
     ///
     /// A weight is tied if parameters have one id, or their posteriors one identity: clones of one parameter. A draw has one sample of

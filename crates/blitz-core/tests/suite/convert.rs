@@ -408,9 +408,10 @@ fn a_frozen_part_trains_its_means_and_the_rest_its_deviations_too() {
 
 #[test]
 fn converting_initializes_nothing() {
-    let net = Net::plain(&Device::flex()).bayesianize(&BayesianizeConfig::new());
-    assert!(!net.hidden.weight.is_initialized());
-    assert_eq!(net.num_bayesian_weights(), 40);
+    let layer = LinearConfig::new(3, 5).init(&Device::flex());
+    let layer = layer.bayesianize(&BayesianizeConfig::new());
+    assert!(!layer.weight.is_initialized());
+    assert_eq!(layer.num_bayesian_weights(), 20);
 }
 
 #[test]

@@ -183,14 +183,16 @@ fn a_filter_that_does_nothing_is_an_error_of_the_fallible_twin() {
 
 #[test]
 fn a_rule_for_what_is_frozen_or_bayesian_already_is_no_slip() {
-    let config = BayesianizeConfig::new().only("hidden");
-    let once = Net::plain(&Device::flex()).bayesianize(&config);
-    let twice = once.clone().try_bayesianize(&config).unwrap();
-    assert_eq!(once.num_posterior_params(), twice.num_posterior_params());
-    let frozen = Net::plain(&Device::flex())
-        .freeze()
-        .try_bayesianize(&config);
-    assert_eq!(frozen.unwrap().num_bayesian_weights(), 0);
+    let narrow = || WeightRule::of("hidden").prior(PriorConfig::normal(0.1));
+    let once = Net::plain(&Device::flex()).bayesianize(&BayesianizeConfig::new().only("hidden"));
+    let config = BayesianizeConfig::new().rule(narrow()).keep_existing();
+    let twice = once.try_bayesianize(&config).unwrap();
+    assert_eq!(twice.num_bayesian_weights(), 15 + 5 + 5 + 5 + 10);
+    let mut frozen = Net::plain(&Device::flex());
+    frozen.hidden = frozen.hidden.no_grad();
+    let config = BayesianizeConfig::new().rule(narrow());
+    let rest = frozen.try_bayesianize(&config).unwrap();
+    assert_eq!(rest.num_bayesian_weights(), 5 + 5 + 10);
 }
 
 #[test]
@@ -219,10 +221,17 @@ fn a_closure_knows_what_the_filters_know_and_is_asked_once_per_weight() {
 }
 
 #[test]
-fn low_rank_adapters_get_no_posterior() {
+fn the_factors_of_adapters_get_the_posteriors() {
     let device = Device::flex().autodiff();
     let net = Net::plain(&device).apply_lora(Lora::new(2, 1.0));
     let before = net.num_params();
+    let factors = 2 * (3 + 5) + 2 * (5 + 2);
     let net = net.bayesianize(&BayesianizeConfig::new());
-    assert_eq!((net.num_bayesian_weights(), net.num_params()), (0, before));
+    assert_eq!(
+        (net.num_bayesian_weights(), net.num_params()),
+        (factors, before + factors)
+    );
+    let layer = WeightFilter::layer("LoraAdapter").not();
+    let none = Net::plain(&device).apply_lora(Lora::new(2, 1.0));
+    assert!(none.try_bayesianize(&BayesianizeConfig::new().only(layer)).is_err());
 }

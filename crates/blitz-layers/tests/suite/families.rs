@@ -428,7 +428,7 @@ fn display_names_every_family_once() {
             // Neither it nor its parameters are anything that a visitor passes.
             BayesianLinearConfig::new(2, 2)
                 .init_with(&device, |weight| (normal(&weight), NormalPrior::new(1.0))),
-            "posterior: Normal, prior: own",
+            "posterior: LocationScale, prior: own",
         ),
         (
             BayesianLinearConfig::new(2, 2).init(&device).materialize(),

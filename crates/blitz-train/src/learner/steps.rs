@@ -23,6 +23,14 @@ where
         self
     }
 
+    /// With one tensor in all places of each tied weight: Burn's optimizers update the first.
+    fn retied(mut self) -> Self {
+        if self.training.is_tied(|| self.network.has_tied_weights()) {
+            self.network = self.network.retie();
+        }
+        self
+    }
+
     /// The number of losses that the gradients of an optimizer step are the sum of.
     fn losses(&self, no_gradients: bool) -> usize {
         let losses = self.training.turns.losses();
@@ -132,7 +140,7 @@ where
         let losses = self.losses(grads.is_empty());
         let updates = self.updates.clone();
         let model = updates.update(self.advance(), &mut grads, &lr, losses);
-        optimizer.step(lr, model, grads)
+        optimizer.step(lr, model, grads).retied()
     }
 
     /// # Panics
@@ -150,7 +158,7 @@ where
             self.updates
         );
         self.losses(grads.grads.iter().all(|(grads, _)| grads.is_empty()));
-        optimizer.step_multi(lr, self.advance(), grads)
+        optimizer.step_multi(lr, self.advance(), grads).retied()
     }
 }
 

@@ -8,7 +8,7 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use burn::tensor::Device;
 use burn::train::{Interrupter, Learner, LearnerModel};
@@ -34,6 +34,8 @@ struct Run {
     largest_batch: AtomicU64,
     /// Whether it is known that the model has the updates that its weights need.
     checked: AtomicBool,
+    /// Whether weights are tied, once it is known.
+    tied: OnceLock<bool>,
 }
 
 thread_local! {
@@ -89,6 +91,11 @@ impl Training {
             check();
             self.run.checked.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// Whether weights of the model are tied, as `ask` says the first time.
+    pub(super) fn is_tied(&self, ask: impl FnOnce() -> bool) -> bool {
+        *self.run.tied.get_or_init(ask)
     }
 
     pub(super) fn saw_batch(&self, examples: usize) {

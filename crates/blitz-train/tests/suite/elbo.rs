@@ -203,7 +203,6 @@ fn the_validation_loss_repeats_and_has_the_settled_weight_of_the_kl() {
 
 /// 20,000 weights have a KL of some 68,600 nats, beyond the largest `f16`.
 #[test]
-#[ignore = "the KL of f16 weights is summed in f16"]
 fn the_loss_of_a_network_in_f16_is_finite_and_so_are_its_gradients() {
     struct Half;
 

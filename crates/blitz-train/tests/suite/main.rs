@@ -24,6 +24,7 @@ mod scale_out;
 mod sgld;
 mod stream;
 mod swag;
+mod ties;
 mod trainings;
 mod updates;
 
