@@ -32,6 +32,7 @@ mod learner;
 mod likelihood;
 mod methods;
 pub mod metric;
+mod network;
 mod optim;
 #[cfg(feature = "plot")]
 pub mod plot;
@@ -46,7 +47,7 @@ pub use elbo::{BetaSchedule, Elbo, ElboConfig, ElboLoss, Step};
 #[cfg(feature = "train")]
 pub use error::{CheckError, FitError};
 pub use error::{ConfigError, NonFiniteLoss, PredictError, TargetError};
-pub use learner::{Batch, ElboModel, Network, predict_draws};
+pub use learner::ElboModel;
 #[cfg(feature = "train")]
 pub use learner::{ElboOutput, Fitted, fit, fit_on};
 #[cfg(feature = "train")]
@@ -72,7 +73,9 @@ pub use metric::{
     KlMetric, NllInput, NllMetric, RmseInput, RmseMetric,
 };
 pub use metric::{ReliabilityBin, expected_calibration_error, reliability_bins};
+pub use network::{Batch, Network};
 pub use optim::{FusedAdam, FusedAdamConfig};
+pub use predict::predict_draws;
 pub use predict::{
     Bernoulli, CategoricalMixture, Distribution, Interval, Laplace, LocationScale, Mixture,
     NegativeBinomial, NetworkPosterior, Normal, NormalMixture, Poisson, Predictive, StudentT,

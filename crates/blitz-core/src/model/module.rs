@@ -198,7 +198,10 @@ pub trait BayesianModule: Module {
 
     /// Whether a weight stands in several places of the module; see [`retie`](Self::retie).
     fn has_tied_weights(&self) -> bool {
-        Walk::of(self).weights.iter().any(|weight| weight.places.len() > 1)
+        Walk::of(self)
+            .weights
+            .iter()
+            .any(|weight| weight.places.len() > 1)
     }
 
     /// One tensor again in all places of each weight that is tied: that of the first.

@@ -233,5 +233,8 @@ fn the_factors_of_adapters_get_the_posteriors() {
     );
     let layer = WeightFilter::layer("LoraAdapter").not();
     let none = Net::plain(&device).apply_lora(Lora::new(2, 1.0));
-    assert!(none.try_bayesianize(&BayesianizeConfig::new().only(layer)).is_err());
+    assert!(
+        none.try_bayesianize(&BayesianizeConfig::new().only(layer))
+            .is_err()
+    );
 }

@@ -38,7 +38,7 @@ macro_rules! bayesian_convolution {
         #[doc = concat!("| `padding` | `", $no_padding, "` | as in Burn's `", stringify!($burn_config), "` |")]
         $(#[doc = concat!("| `", stringify!($padding_out), "` | ", $none, " | size added to one end of the output |")])?
         /// | `bias` | true | whether a bias is added; it is Bayesian as well |
-        /// | `weights` | [`WeightsConfig`](crate::WeightsConfig)'s | posterior, prior and initial means of weight and bias |
+        /// | `weights` | [`WeightsConfig`](crate::weights::WeightsConfig)'s | posterior, prior and initial means of weight and bias |
         /// | `estimator` | shared weights | how the output is sampled |
         #[derive(burn::config::Config, Debug)]
         pub struct $config {
@@ -66,11 +66,11 @@ macro_rules! bayesian_convolution {
             #[config(default = true)]
             pub bias: bool,
             /// The posterior, the prior and the initial means of weight and bias.
-            #[config(default = "crate::WeightsConfig::new()")]
-            pub weights: crate::WeightsConfig,
+            #[config(default = "crate::weights::WeightsConfig::new()")]
+            pub weights: crate::weights::WeightsConfig,
             /// How the output is sampled.
-            #[config(default = "crate::Estimator::SharedWeights")]
-            pub estimator: crate::Estimator,
+            #[config(default = "crate::estimator::Estimator::SharedWeights")]
+            pub estimator: crate::estimator::Estimator,
         }
 
         $(#[$doc])*
@@ -102,13 +102,13 @@ macro_rules! bayesian_convolution {
             )?
             /// How the output is sampled.
             #[module(skip)]
-            pub estimator: crate::Estimator,
+            pub estimator: crate::estimator::Estimator,
         }
 
         crate::weights::configures_weights! {
             $config => $layer, ;
             /// Panics with the value if there are no channels, if they don't divide into the groups, if the kernel's size,
-            /// the stride or the dilation is zero on an axis, or if the [estimator](crate::Estimator) doesn't allow a
+            /// the stride or the dilation is zero on an axis, or if the [estimator](crate::estimator::Estimator) doesn't allow a
             /// posterior; and where Burn's layer refuses its padding.
         }
 

@@ -8,8 +8,9 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, assert_shape};
 
 use crate::conv::{BayesianConv2d, BayesianConv2dConfig};
+use crate::estimator::Estimator;
+use crate::linear::{BayesianLinear, BayesianLinearConfig};
 use crate::weights::{WeightsConfig, configures_weights};
-use crate::{BayesianLinear, BayesianLinearConfig, Estimator};
 
 /// Configuration to create a [`LeNet`] using the [init function](LeNetConfig::init).
 ///

@@ -8,8 +8,9 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
 use crate::conv::{BayesianConv2d, BayesianConv2dConfig};
+use crate::estimator::Estimator;
+use crate::linear::{BayesianLinear, BayesianLinearConfig};
 use crate::weights::{WeightsConfig, configures_weights};
-use crate::{BayesianLinear, BayesianLinearConfig, Estimator};
 
 /// How many layers of a [`Vgg`] have weights: the columns A, B, D and E of the paper's table 1.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]

@@ -6,10 +6,11 @@ use burn::train::{
     TrainingStrategy,
 };
 
+use super::ElboModel;
 use super::training::Training;
-use super::{ElboModel, Network};
 use crate::error::FitError;
 use crate::likelihood::Likelihood;
+use crate::network::Network;
 
 /// A training that ran to its last epoch, or was asked to stop.
 #[derive(Debug)]

@@ -19,56 +19,16 @@ pub use fit::{Fitted, fit, fit_on};
 #[cfg(feature = "train")]
 pub use output::ElboOutput;
 
-use blitz_layers::blitz_core::BayesianModule;
-use blitz_layers::blitz_core::noise::layout;
-use burn::module::{Module, ModuleDisplay, Param};
+use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor};
 
 use crate::elbo::Elbo;
 use crate::error::PredictError;
 use crate::likelihood::Likelihood;
+use crate::network::Network;
+use crate::predict::predict_draws;
 #[cfg(feature = "train")]
 use crate::update::{Updates, WeightUpdate};
-
-/// What the training needs to know of a network: how to run it.
-///
-/// ```
-/// use blitz_train::prelude::*;
-/// use burn::module::Module;
-/// use burn::tensor::Tensor;
-///
-/// #[derive(Module, Debug)]
-/// struct Net {
-///     layer: BayesianLinear,
-/// }
-///
-/// impl Network for Net {
-///     type Input = Tensor<2>;
-///     type Output = Tensor<2>;
-///
-///     fn forward(&self, input: Tensor<2>) -> Tensor<2> {
-///         self.layer.forward(input)
-///     }
-/// }
-/// ```
-pub trait Network: Module + ModuleDisplay + 'static {
-    /// A batch of inputs.
-    type Input: Clone + Send + 'static;
-    /// What the likelihood takes.
-    type Output: Clone + Send + 'static;
-
-    /// The output for a batch, under whatever draw is open.
-    fn forward(&self, input: Self::Input) -> Self::Output;
-}
-
-/// A batch of examples.
-#[derive(Debug, Clone)]
-pub struct Batch<I, T> {
-    /// The network's input.
-    pub inputs: I,
-    /// What was observed.
-    pub targets: T,
-}
 
 /// A network and a likelihood that Burn's `Learner` trains on the ELBO.
 ///
@@ -207,40 +167,4 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
         });
         self.likelihood.try_predictive(outputs)
     }
-}
-
-/// What `f` returns in each of the first `samples` draws of a prediction with `seed`, none of which a training with that seed has seen.
-///
-/// Draw `i` is `model.draw(seed, layout::prediction(i))`.
-///
-/// ```
-/// use blitz_train::blitz_core::noise::layout;
-/// use blitz_train::prelude::*;
-/// use burn::nn::LinearConfig;
-/// use burn::tensor::{Device, Tensor};
-///
-/// let device = Device::flex();
-/// let net = LinearConfig::new(2, 1).init(&device).bayesianize(&BayesianizeConfig::new());
-/// let x = Tensor::<2>::ones([3, 2], &device);
-/// let likelihood = GaussianLikelihoodConfig::new().init(&device);
-/// let outputs = predict_draws(&net, 20, 0, |net| net.forward(x.clone()));
-/// let again = net.with_draw(0, layout::prediction(17), |net| net.forward(x.clone()));
-/// assert_eq!(again.into_data(), outputs[17].to_data());
-/// let predictive = likelihood.predictive(outputs);
-/// assert_eq!(predictive.interval(0.9).len(), 3);
-/// ```
-///
-/// # Panics
-///
-/// Panics if `samples` is zero.
-pub fn predict_draws<M: Module, O>(
-    model: &M,
-    samples: usize,
-    seed: u64,
-    mut f: impl FnMut(&M) -> O,
-) -> Vec<O> {
-    assert!(samples > 0, "a prediction needs at least one draw, got 0");
-    (0..samples as u64)
-        .map(|sample| model.with_draw(seed, layout::prediction(sample), &mut f))
-        .collect()
 }

@@ -8,7 +8,7 @@ use crate::elbo::{ElboLoss, widened};
 use crate::likelihood::{
     ClassificationEvaluation, Evaluation, PointEvaluation, RegressionEvaluation,
 };
-use crate::metric::{CoverageInput, KlInput, NllInput, RmseInput};
+use crate::metric::{ClassProbabilitiesInput, CoverageInput, KlInput, NllInput, RmseInput};
 
 /// The loss of a batch, its parts, and what the likelihood's own metrics need.
 #[derive(Debug, Clone)]
@@ -107,5 +107,12 @@ impl Adaptor<AccuracyInput> for ElboOutput<ClassificationEvaluation> {
 impl Adaptor<RmseInput> for ElboOutput<PointEvaluation> {
     fn adapt(&self) -> RmseInput {
         RmseInput::new(self.evaluation.mean.clone(), self.evaluation.target.clone())
+    }
+}
+
+impl Adaptor<ClassProbabilitiesInput> for ElboOutput<ClassificationEvaluation> {
+    fn adapt(&self) -> ClassProbabilitiesInput {
+        let evaluation = &self.evaluation;
+        ClassProbabilitiesInput::new(evaluation.probabilities.clone(), evaluation.target.clone())
     }
 }

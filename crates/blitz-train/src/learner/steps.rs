@@ -1,15 +1,17 @@
 //! How the Learner trains and validates an `ElboModel`.
 
+use blitz_layers::blitz_core::BayesianModule;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
 use burn::tensor::Tensor;
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 
 use super::workers::{Turns, is_distributed};
-use super::{Batch, ElboModel, ElboOutput, Network};
+use super::{ElboModel, ElboOutput};
 use crate::elbo::{Elbo, ElboLoss};
 use crate::error::NonFiniteLoss;
 use crate::likelihood::Likelihood;
+use crate::network::{Batch, Network};
 
 impl<N, L> ElboModel<N, L>
 where

@@ -128,7 +128,7 @@ impl Training {
     /// The loss that stopped the training.
     pub(super) fn stopped_by(&self) -> Option<NonFiniteLoss> {
         let stopped_by = self.run.stopped_by.lock();
-        stopped_by.unwrap_or_else(PoisonError::into_inner).clone()
+        *stopped_by.unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -10,7 +10,8 @@ use super::gaussian::to_f64;
 use super::loss_type::LossType;
 use super::{ClassificationEvaluation, Likelihood};
 use crate::error::{PredictError, TargetError};
-use crate::predict::{Bernoulli, Mixture};
+use blitz_predict::Mixture;
+use blitz_predict::distribution::Bernoulli;
 
 /// Configuration of a [`BernoulliLikelihood`].
 ///

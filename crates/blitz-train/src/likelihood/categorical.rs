@@ -10,7 +10,7 @@ use super::gaussian::to_f64;
 use super::loss_type::LossType;
 use super::{Evaluation, Likelihood};
 use crate::error::{PredictError, TargetError};
-use crate::predict::CategoricalMixture;
+use blitz_predict::CategoricalMixture;
 
 /// Configuration of a [`CategoricalLikelihood`].
 ///

@@ -4,7 +4,7 @@ use burn::tensor::{Int, Tensor, TensorData};
 
 use crate::error::TargetError;
 #[cfg(feature = "train")]
-use crate::{Batch, CheckError, Likelihood};
+use crate::{error::CheckError, likelihood::Likelihood, network::Batch};
 
 /// Reads every target of a data loader once and says which one the likelihood has no meaning for, if any.
 ///

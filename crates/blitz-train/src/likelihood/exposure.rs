@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::loss_type::LossType;
-use crate::learner::Network;
+use crate::network::Network;
 
 /// A network of log rates per unit of exposure, as one of log rates: `f(x) + ln exposure`.
 ///

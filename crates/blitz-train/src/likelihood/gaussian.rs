@@ -8,7 +8,8 @@ use super::check::check_values;
 use super::loss_type::LossType;
 use super::{Evaluation, Likelihood, LikelihoodParam, param};
 use crate::error::{PredictError, TargetError};
-use crate::predict::{Mixture, Normal, NormalMixture};
+use blitz_predict::distribution::Normal;
+use blitz_predict::{Mixture, NormalMixture};
 
 /// Configuration of a [`GaussianLikelihood`].
 ///

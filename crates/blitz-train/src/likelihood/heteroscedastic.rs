@@ -10,7 +10,8 @@ use super::gaussian::{standard_normal_cdf, to_f64};
 use super::loss_type::LossType;
 use super::{Likelihood, RegressionEvaluation};
 use crate::error::{PredictError, TargetError};
-use crate::predict::{Mixture, Normal, NormalMixture};
+use blitz_predict::distribution::Normal;
+use blitz_predict::{Mixture, NormalMixture};
 
 /// From here on softplus is the identity, to the last digit of `f64`.
 const LINEAR_FROM: f64 = 40.0;

@@ -9,7 +9,8 @@ use super::gaussian::to_f64;
 use super::loss_type::LossType;
 use super::{Likelihood, LikelihoodParam, RegressionEvaluation, param};
 use crate::error::{PredictError, TargetError};
-use crate::predict::{Laplace, Mixture};
+use blitz_predict::Mixture;
+use blitz_predict::distribution::Laplace;
 
 /// Configuration of a [`LaplaceLikelihood`].
 ///

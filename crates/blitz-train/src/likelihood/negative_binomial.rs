@@ -12,7 +12,8 @@ use super::loss_type::LossType;
 use super::special::{exp_m1, stirling_remainder};
 use super::{Likelihood, LikelihoodParam, PointEvaluation, param};
 use crate::error::{PredictError, TargetError};
-use crate::predict::{Mixture, NegativeBinomial};
+use blitz_predict::Mixture;
+use blitz_predict::distribution::NegativeBinomial;
 
 /// Configuration of a [`NegativeBinomialLikelihood`].
 ///

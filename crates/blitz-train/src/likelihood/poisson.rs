@@ -12,7 +12,8 @@ use super::loss_type::LossType;
 use super::special::{exp_m1, stirling_remainder};
 use super::{Likelihood, PointEvaluation};
 use crate::error::{PredictError, TargetError};
-use crate::predict::{Mixture, Poisson};
+use blitz_predict::Mixture;
+use blitz_predict::distribution::Poisson;
 
 /// Configuration of a [`PoissonLikelihood`].
 ///

@@ -10,7 +10,8 @@ use super::loss_type::LossType;
 use super::special::{log1p_square, stirling_remainder};
 use super::{Likelihood, LikelihoodParam, PointEvaluation, param};
 use crate::error::{PredictError, TargetError};
-use crate::predict::{Mixture, StudentT};
+use blitz_predict::Mixture;
+use blitz_predict::distribution::StudentT;
 
 /// Configuration of a [`StudentTLikelihood`].
 ///

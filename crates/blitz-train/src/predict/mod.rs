@@ -1,5 +1,6 @@
 //! From draws of a network to predictive distributions, which are those of `blitz-predict`.
 
+mod draws;
 mod network_posterior;
 #[cfg(feature = "train")]
 mod progress;
@@ -11,6 +12,7 @@ pub use blitz_predict::distribution::{
     Support,
 };
 pub use blitz_predict::{CategoricalMixture, Interval, Mixture, NormalMixture, Predictive};
+pub use draws::predict_draws;
 pub use network_posterior::NetworkPosterior;
 #[cfg(feature = "train")]
 pub use progress::ProgressLine;

@@ -7,8 +7,8 @@ use burn::data::dataloader::{DataLoader, Progress};
 
 use super::{NetworkPosterior, Predictive};
 use crate::error::PredictError;
-use crate::learner::{Batch, Network};
 use crate::likelihood::Likelihood;
+use crate::network::{Batch, Network};
 
 /// What becomes of a draw's weights between two batches.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
@@ -186,7 +186,7 @@ where
                     })
                     .collect()
             }
-            DrawnWeights::Redrawn => crate::predict_draws(
+            DrawnWeights::Redrawn => super::predict_draws(
                 &self.network,
                 self.config.samples,
                 self.config.seed,

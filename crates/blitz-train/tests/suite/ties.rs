@@ -64,7 +64,11 @@ fn train(tied: bool) -> (Vec<f64>, Vec<f64>) {
 #[test]
 fn a_tied_network_trains_as_one_that_uses_its_layer_twice() {
     let ((tied, tied_means), (once, once_means)) = (train(true), train(false));
-    for (a, b) in tied.iter().zip(&once).chain(tied_means.iter().zip(&once_means)) {
+    for (a, b) in tied
+        .iter()
+        .zip(&once)
+        .chain(tied_means.iter().zip(&once_means))
+    {
         assert!((a - b).abs() < 1e-5 * b.abs().max(1.0), "{a}, {b}");
     }
 }

@@ -191,6 +191,10 @@ pub enum PosteriorStructure {
 /// A posterior's family and its parameters, as data.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made and taken apart at once; a box would cost each KL an allocation"
+)]
 pub enum PosteriorForm {
     /// Independent normals `N(μ_i, ln²(1 + e^ρ_i))`.
     Normal {

@@ -12,7 +12,7 @@ use super::features::{examples, finite, for_each_batch};
 use super::layer::{LayerShape, dot, host, normals};
 use super::network::LastLayerPosterior;
 use super::spectrum::Spectrum;
-use crate::learner::Batch;
+use crate::network::Batch;
 use crate::predict::Normal;
 
 /// Where the posterior of a last layer is centred.

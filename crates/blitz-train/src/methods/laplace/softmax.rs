@@ -12,7 +12,7 @@ use super::features::{examples, finite, for_each_batch};
 use super::layer::{LayerShape, dot, normals};
 use super::network::LastLayerPosterior;
 use super::spectrum::Spectrum;
-use crate::learner::Batch;
+use crate::network::Batch;
 
 /// The most weights a joint covariance may have: its matrix then takes 32 MB, its eigendecomposition minutes at most.
 pub const MAX_JOINT_PARAMETERS: usize = 2048;

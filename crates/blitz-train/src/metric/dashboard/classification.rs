@@ -5,11 +5,8 @@ use blitz_predict::score::{
     ReliabilityBin, reliability_bins, try_accuracy, try_brier_score, try_reliability_bins,
 };
 use burn::tensor::{Int, Tensor, TensorReadError};
-use burn::train::metric::Adaptor;
 
 use super::running::{MeanSum, Running, Sums, running_metric};
-use crate::learner::ElboOutput;
-use crate::likelihood::ClassificationEvaluation;
 
 /// How many roundings of their type the probabilities of an example may sum from 1: a softmax, and a mean over draws.
 const ROUNDINGS: f64 = 16.0;
@@ -69,13 +66,6 @@ impl ClassProbabilitiesInput {
 #[track_caller]
 fn or_panic<T>(result: Result<T, InputError>) -> T {
     result.unwrap_or_else(|error| panic!("{error}"))
-}
-
-impl Adaptor<ClassProbabilitiesInput> for ElboOutput<ClassificationEvaluation> {
-    fn adapt(&self) -> ClassProbabilitiesInput {
-        let evaluation = &self.evaluation;
-        ClassProbabilitiesInput::new(evaluation.probabilities.clone(), evaluation.target.clone())
-    }
 }
 
 /// The [Brier score](crate::metric::brier_score) of the predictive distribution over the epoch, in [0, 2], lower is better.

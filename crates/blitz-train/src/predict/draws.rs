@@ -1,0 +1,41 @@
+//! The outputs of a network in the draws of a prediction.
+
+use blitz_layers::blitz_core::BayesianModule;
+use blitz_layers::blitz_core::noise::layout;
+use burn::module::Module;
+
+/// What `f` returns in each of the first `samples` draws of a prediction with `seed`, none of which a training with that seed has seen.
+///
+/// Draw `i` is `model.draw(seed, layout::prediction(i))`.
+///
+/// ```
+/// use blitz_train::blitz_core::noise::layout;
+/// use blitz_train::prelude::*;
+/// use burn::nn::LinearConfig;
+/// use burn::tensor::{Device, Tensor};
+///
+/// let device = Device::flex();
+/// let net = LinearConfig::new(2, 1).init(&device).bayesianize(&BayesianizeConfig::new());
+/// let x = Tensor::<2>::ones([3, 2], &device);
+/// let likelihood = GaussianLikelihoodConfig::new().init(&device);
+/// let outputs = predict_draws(&net, 20, 0, |net| net.forward(x.clone()));
+/// let again = net.with_draw(0, layout::prediction(17), |net| net.forward(x.clone()));
+/// assert_eq!(again.into_data(), outputs[17].to_data());
+/// let predictive = likelihood.predictive(outputs);
+/// assert_eq!(predictive.interval(0.9).len(), 3);
+/// ```
+///
+/// # Panics
+///
+/// Panics if `samples` is zero.
+pub fn predict_draws<M: Module, O>(
+    model: &M,
+    samples: usize,
+    seed: u64,
+    mut f: impl FnMut(&M) -> O,
+) -> Vec<O> {
+    assert!(samples > 0, "a prediction needs at least one draw, got 0");
+    (0..samples as u64)
+        .map(|sample| model.with_draw(seed, layout::prediction(sample), &mut f))
+        .collect()
+}
