@@ -70,7 +70,7 @@ impl Estimator {
 pub(crate) enum Features {
     /// On the last axis; everything before it counts rows.
     Last,
-    /// On axis 1, behind the rows; the axes after it are positions, at which the row's weights are the same.
+    /// On axis 1, after the rows; the axes after it are positions, at which the row's weights are the same.
     Second,
 }
 

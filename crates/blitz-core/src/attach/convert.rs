@@ -116,7 +116,7 @@ impl BayesianizeConfig {
         self.rule(WeightRule::of(weights).with_skip(true))
     }
 
-    /// Adds a rule behind those there are.
+    /// Adds a rule, which counts after those added before.
     #[must_use]
     pub fn rule(mut self, rule: WeightRule) -> Self {
         self.rules.push(rule);

@@ -59,10 +59,12 @@ impl LayerNoise {
         }
     }
 
-    /// Noise for a forward pass that takes `elements` values at most: in a draw, a function of its seed and index, of how many such layers were used before
-    /// this one for the first time, and of what this layer took before; without a draw, from the process-wide stream (see [`seed`](crate::seed)).
+    /// Noise for a forward pass that takes `elements` values at most.
     ///
-    /// `None` in the mean mode and where sampling is frozen: the layer is to return its mean.
+    /// In a draw it depends on the seed and the index, on the layer's number, and on what the layer took before. Layers are numbered in
+    /// the order of their first use. Without a draw it comes from the process-wide stream (see [`seed`](crate::seed)).
+    ///
+    /// `None` in the mean mode and where sampling is frozen: the layer then returns its mean.
     pub fn take(&self, elements: usize) -> Option<Noise> {
         let is_mean = matches!(request(), Request::Mean) || !self.is_sampling();
         (!is_mean).then(|| layer_noise(self.sampling.id, elements))

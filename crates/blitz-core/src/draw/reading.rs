@@ -13,8 +13,8 @@ use crate::kernels::{self, formula::SMALLEST_VARIANCE};
     reason = "matched on and taken apart at once; a box would cost each forward pass an allocation"
 )]
 pub enum WeightReading<const D: usize> {
-    /// A definite value: of a parameter without a posterior, of one read as its mean or with its sampling frozen, or one sample
-    /// of a posterior whose structure does not allow the parts that were asked for.
+    /// One value: the parameter has no posterior, or is read as its mean, or its posterior does not allow the parts that were asked
+    /// for. In the last case it is a sample.
     Value(Tensor<D>),
     /// In two parts.
     Split(SplitWeight<D>),

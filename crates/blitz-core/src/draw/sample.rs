@@ -22,8 +22,8 @@ pub(super) struct Sample {
     pub replacements: HashMap<ParamId, Tensor<1>>,
     /// The next element of the stream of a parameter's layer.
     outputs: HashMap<ParamId, u64>,
-    /// The number of each layer that is random itself, in the order of their first use, and the next element of its stream: numbered
-    /// apart, so that a drawn network whose weights have no posterior any more has the same.
+    /// The number of each layer that is random itself, in the order of their first use, and the next element of its stream. They are
+    /// not numbered with the weights: the network of one draw has no posteriors left, and its layers must keep their noise.
     layers: HashMap<ParamId, (u32, u64)>,
     /// Whether weights are made together with their KL.
     pub with_kl: bool,

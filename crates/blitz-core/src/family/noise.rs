@@ -15,7 +15,7 @@ use blitz_noise::{NoiseKey, PhiloxRng};
 pub struct Noise {
     key: NoiseKey,
     next: u64,
-    /// The rows that are wanted of a table of so many, if not all are.
+    /// The rows that are read, and the number of rows of their table; `None` for all.
     rows: Option<(Vec<usize>, usize)>,
 }
 
@@ -176,7 +176,7 @@ impl Noise {
 
     /// The rest of the stream as a `rand` generator, for the distributions of `rand_distr`.
     ///
-    /// The generator reads the words behind the normals that would come next; don't take normals after it.
+    /// The generator reads the words of which the next normals would be made: don't take normals after it.
     pub fn into_rng(self) -> PhiloxRng {
         let mut rng = self.key.rng();
         rng.set_word_position(self.next);

@@ -82,8 +82,8 @@ impl ElboConfig {
 pub struct Step {
     /// The number of optimizer steps made before.
     pub index: u64,
-    /// The number of losses that come before in the same optimizer step, when gradients are accumulated or come from several
-    /// workers.
+    /// The number of this loss among those of one optimizer step, from 0. A step has several if gradients are accumulated, or come from
+    /// several workers.
     pub accumulated: u16,
 }
 

@@ -47,10 +47,9 @@ where
 /// Launches `training` as `strategy` says, on one device or on several: [`fit`] for a data-parallel training.
 ///
 /// Burn gives each of W devices a copy of the model and a part of the data. Each copy is a worker with draws of its own,
-/// all from the one seed of the [`Elbo`](crate::Elbo): in each step the W workers take the draws that one device would take
-/// which accumulates the gradients of W batches, in the order in which the strategy lists the devices, whichever worker
-/// is faster. Each worker's loss has the KL of the whole model at the weight it has on one device, so the
-/// average of the workers' gradients is the gradient of one device's loss.
+/// all from the one seed of the [`Elbo`](crate::Elbo). In a step, the n-th device of the strategy takes the draws of the n-th of W
+/// accumulated batches on one device, whichever worker is faster. Each worker's loss has the KL of the whole model with the same weight
+/// as on one device, so the average of the workers' gradients is the gradient of one device's loss.
 ///
 /// - Burn's `MultiDevice` strategies *sum* the gradients, as they do for accumulated ones: plain SGD takes a step W times as
 ///   long, Adam does not notice.

@@ -62,7 +62,7 @@ pub fn model<N: Network>(network: N, examples: usize, beta: BetaSchedule, seed: 
     ElboModel::new(network, noise.init(&device), elbo)
 }
 
-/// Trains by `update`, which is given the learning rate, the model and the gradients of a step's loss; `seen` is shown the model behind
+/// Trains by `update`, which is given the learning rate, the model and the gradients of a step's loss; `seen` is shown the model after
 /// each step.
 pub fn train<N: Network<Input = Tensor<2>, Output = Tensor<2>>>(
     mut model: Model<N>,

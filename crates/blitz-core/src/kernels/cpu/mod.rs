@@ -26,7 +26,8 @@ pub(super) trait Memory: TensorMetadata {
     /// Its elements in row-major order: where they lie, if they lie in that order.
     fn elements(&self) -> Elements<'_>;
 
-    /// The same to write over, after a copy if somebody else holds them or they lie in another order.
+    /// Its elements in row-major order, to write over. They are copied first if they lie in another order, or if another tensor holds
+    /// them as well.
     fn elements_mut(&mut self) -> ElementsMut<'_>;
 
     fn from_data(data: TensorData) -> Self;

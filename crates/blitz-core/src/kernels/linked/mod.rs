@@ -1,10 +1,10 @@
 //! A KL and a draw of the same parameters, whose gradients are computed in one pass.
 //!
-//! Where both belong to one loss, a backward pass would walk the parameters twice and then add the two gradients: more memory
+//! Where both belong to one loss, a backward pass would walk the parameters twice and then add the two gradients. That is more memory
 //! traffic than everything else a step does with a posterior. With a link between the two, each loss leaves its gradient of the
-//! KL here, and the draw's backward pass takes their sum along. The KL's own pass, which comes later, has what was left since and
-//! what came to it by other ways: nothing, as a rule. Where no loss reaches the draw, or none left anything, each does its own
-//! work. The gradients are the same in every case.
+//! KL here, and the draw's backward pass adds their sum to its own gradients. The KL's own pass comes later. It has the rest: what was
+//! left after the draw's pass, and what reached the KL without the link. As a rule that is nothing. Where no loss reaches the draw, or
+//! none left anything, each does its own work. The gradients are the same in every case.
 //!
 //! Burn runs backward steps by depth, deepest first. A loss is deeper than the draw that it depends on. The draw is deeper than
 //! the KL since its parameters come to it through a step of their own. It is no child of the KL: Burn consumes the steps that a
@@ -29,10 +29,12 @@ use super::{fuses, is_in_memory, kind};
 
 /// A weight's draw and its KL, of shape `[1]`, in one pass over the parameters.
 ///
-/// `None` without a fused operation for them, and where they had better be separate: without autodiff, since there is no
-/// backward pass to share; with gradient checkpointing, which wants to forget the weight; in a training distributed over devices,
-/// where Burn counts the gradients that a parameter gets; and on devices that would have to be waited for to see whether the
-/// KL is left with anything.
+/// `None` without a fused operation for them, and in four cases in which they stay apart:
+///
+/// - without autodiff: there is no backward pass to share;
+/// - with gradient checkpointing, which forgets the weight and makes it again;
+/// - in a training distributed over devices, where Burn counts the gradients that a parameter gets;
+/// - on GPUs, where the host would have to wait to see whether anything is left for the KL.
 pub(crate) fn draw_and_sum<const D: usize>(
     mu: &Tensor<D>,
     rho: &Tensor<1>,

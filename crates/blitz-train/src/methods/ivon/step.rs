@@ -100,7 +100,7 @@ struct Update<'a> {
     /// From the given gradients to those of a mean loss.
     scale: f64,
     lr: &'a ModuleLearningRate,
-    /// What the posterior of the mean met last becomes: Burn maps it right behind.
+    /// What the posterior of the mean met last becomes: Burn maps it right after.
     state: HashMap<ParamId, Tensor<1>>,
 }
 

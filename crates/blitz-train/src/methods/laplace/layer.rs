@@ -1,4 +1,4 @@
-//! A `Linear` as rows of numbers: for each output its weights, and the bias behind them.
+//! A `Linear` as rows of numbers: for each output its weights, then the bias.
 
 use blitz_layers::blitz_core::noise::{NoiseKey, layout};
 use burn::module::{Param, ParamId};
@@ -64,7 +64,7 @@ impl LayerShape {
         }
     }
 
-    /// Features as the layer's weights meet them: a 1 behind them for the bias.
+    /// Features as the layer's weights meet them: then a 1 for the bias.
     ///
     /// # Panics
     ///
