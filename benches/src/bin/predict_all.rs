@@ -8,7 +8,7 @@
 use std::time::Instant;
 
 use blitz_benches::{Counting, Input, Layers, Net};
-use blitz_train::DrawnWeights;
+use blitz_train::DrawCache;
 use blitz_train::prelude::*;
 use burn::data::dataloader::DataLoaderBuilder;
 use burn::data::dataloader::batcher::Batcher;
@@ -39,7 +39,7 @@ impl Batcher<usize, Batch<Input, Tensor<1, Int>>> for Rows {
     }
 }
 
-fn measure(hidden: usize, samples: usize, weights: DrawnWeights) {
+fn measure(hidden: usize, samples: usize, weights: DrawCache) {
     let device = Device::flex();
     let widths = [FEATURES, hidden, hidden, 10];
     let layers = Layers::Bayesian(Estimator::SharedWeights);
@@ -74,7 +74,7 @@ fn measure(hidden: usize, samples: usize, weights: DrawnWeights) {
 
 fn main() {
     for hidden in [400, 1200] {
-        for weights in [DrawnWeights::Kept, DrawnWeights::Redrawn] {
+        for weights in [DrawCache::Kept, DrawCache::Redrawn] {
             for samples in [10, 100] {
                 measure(hidden, samples, weights);
             }

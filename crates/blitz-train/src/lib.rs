@@ -43,7 +43,7 @@ mod update;
 
 pub use blitz_layers::{self, blitz_core};
 pub use blitz_predict::{self, InputError, MixtureError, calibration};
-pub use elbo::{BetaSchedule, Elbo, ElboConfig, ElboLoss, Step};
+pub use elbo::{BetaSchedule, Elbo, ElboConfig, ElboLoss, TrainingStep};
 #[cfg(feature = "train")]
 pub use error::{CheckError, FitError};
 pub use error::{ConfigError, NonFiniteLoss, PredictError, TargetError};
@@ -83,7 +83,7 @@ pub use predict::{
 };
 #[cfg(feature = "train")]
 pub use predict::{
-    DrawnWeights, PredictedBatch, Predictions, Predictor, PredictorConfig, ProgressLine,
+    DrawCache, PredictedBatch, Predictions, Predictor, PredictorConfig, ProgressLine,
 };
 #[cfg(feature = "train")]
 pub use renderer::EpochLines;

@@ -158,13 +158,20 @@ impl BayesianizeConfig {
             });
         }
         let replaces = self.existing == ExistingPosteriors::Replace;
-        let is_converted =
-            |weight: &Weight| weight.is_convertible() || replaces && weight.posterior().is_some();
-        if !chosen.iter().any(|weight| is_converted(weight)) && bayesian().next().is_none() {
-            return Err(BayesianizeError::nothing(&walk, &chosen));
+        let is_converted = |weight: &Weight| {
+            weight.is_convertible() || replaces && weight.trains && weight.posterior().is_some()
+        };
+        if !chosen.iter().any(|weight| is_converted(weight)) {
+            let keeps = self.existing == ExistingPosteriors::Keep && bayesian().next().is_some();
+            return match keeps {
+                true => Ok(module),
+                false => Err(BayesianizeError::nothing(&walk, &chosen)),
+            };
         }
         let module = match replaces {
-            true => without(module, &walk, |weight| self.chooses(weight))?,
+            true => without(module, &walk, |weight| {
+                self.chooses(weight) && weight.trains
+            })?,
             false => module,
         };
         let converted = chosen.into_iter().filter(|weight| is_converted(weight));
@@ -281,15 +288,16 @@ where
     P: Prior,
 {
     let walk = Walk::of(&module);
-    let can_be =
-        |weight: &&Weight| weight.is_convertible() || replacing && weight.posterior().is_some();
+    let can_be = |weight: &&Weight| {
+        weight.is_convertible() || replacing && weight.trains && weight.posterior().is_some()
+    };
     let weights: Vec<&Weight> = walk.weights.iter().filter(can_be).collect();
     if weights.is_empty() {
         let bayesian: Vec<_> = walk
             .posteriors()
             .map(|(w, _)| w.path().to_string())
             .collect();
-        return Err(match bayesian.is_empty() {
+        return Err(match bayesian.is_empty() || replacing {
             true => BayesianizeError::nothing(&walk, &walk.weights.iter().collect::<Vec<_>>()),
             false => BayesianizeError::AlreadyBayesian { weights: bayesian },
         });

@@ -96,6 +96,9 @@ fn a_module_of_which_nothing_can_be_converted_says_why() {
     );
     assert!(!reasons(frozen.try_moped(&MopedConfig::new()).unwrap_err()).is_empty());
     assert!(!reasons(adapted.try_bayesianize(&config).unwrap_err()).is_empty());
+    let frozen = Net::bayesian(&device).freeze();
+    let replaced = frozen.try_bayesianize(&config.clone().replace_existing());
+    assert!(!reasons(replaced.unwrap_err()).is_empty());
     let skipped = Net::plain(&device).try_bayesianize(&config.clone().skip("**"));
     assert_eq!(reasons(skipped.unwrap_err()), ["every weight is skipped"]);
     let without = burn::nn::Relu::new().try_bayesianize(&config).unwrap_err();

@@ -79,7 +79,7 @@ impl ElboConfig {
 
 /// Which training step a loss belongs to: it selects the draws and the weight of the KL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Step {
+pub struct TrainingStep {
     /// The number of optimizer steps made before.
     pub index: u64,
     /// The number of this loss among those of one optimizer step, from 0. A step has several if gradients are accumulated, or come from
@@ -87,7 +87,7 @@ pub struct Step {
     pub accumulated: u16,
 }
 
-impl From<u64> for Step {
+impl From<u64> for TrainingStep {
     fn from(index: u64) -> Self {
         Self {
             index,
@@ -96,18 +96,18 @@ impl From<u64> for Step {
     }
 }
 
-impl Step {
+impl TrainingStep {
     /// The same step for worker `worker` of `workers` that train one model together: no two of them share a draw.
     ///
     /// The workers' draws are those of one worker that accumulates as many losses in turn.
     ///
     /// ```
-    /// use blitz_train::Step;
+    /// use blitz_train::TrainingStep;
     ///
-    /// let step = Step::from(7);
+    /// let step = TrainingStep::from(7);
     /// assert_eq!(step.on_worker(0, 1), step);
-    /// assert_eq!(step.on_worker(2, 4), Step { index: 7, accumulated: 2 });
-    /// let second_batch = Step { index: 7, accumulated: 1 };
+    /// assert_eq!(step.on_worker(2, 4), TrainingStep { index: 7, accumulated: 2 });
+    /// let second_batch = TrainingStep { index: 7, accumulated: 1 };
     /// assert_eq!(second_batch.on_worker(2, 4).accumulated, 4 + 2);
     /// ```
     ///
@@ -199,7 +199,7 @@ impl Elbo {
     pub fn loss<M: Module>(
         &self,
         model: &M,
-        step: Step,
+        step: TrainingStep,
         nll: impl FnMut(&M) -> Tensor<1>,
     ) -> ElboLoss {
         let beta = self.config.beta.at(step.index);

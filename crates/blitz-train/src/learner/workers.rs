@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 
-use crate::elbo::Step;
+use crate::elbo::TrainingStep;
 
 /// The losses computed since the last optimizer step, for each worker.
 #[derive(Debug, Default)]
@@ -51,7 +51,7 @@ impl Turns {
         index: u64,
         workers: &[Device],
         device: impl FnOnce() -> Device,
-    ) -> Step {
+    ) -> TrainingStep {
         let mut taken = lock(&self.taken);
         taken.resize(workers.len().max(1), 0);
         let worker = match workers {
@@ -68,7 +68,7 @@ impl Turns {
         };
         let accumulated = taken[worker];
         taken[worker] = accumulated.wrapping_add(1);
-        let step = Step { index, accumulated };
+        let step = TrainingStep { index, accumulated };
         match workers {
             [] => step,
             workers => step.on_worker(worker, workers.len()),

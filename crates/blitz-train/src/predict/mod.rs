@@ -17,4 +17,4 @@ pub use network_posterior::NetworkPosterior;
 #[cfg(feature = "train")]
 pub use progress::ProgressLine;
 #[cfg(feature = "train")]
-pub use stream::{DrawnWeights, PredictedBatch, Predictions, Predictor, PredictorConfig};
+pub use stream::{DrawCache, PredictedBatch, Predictions, Predictor, PredictorConfig};

@@ -13,7 +13,7 @@ use crate::network::{Batch, Network};
 /// What becomes of a draw's weights between two batches.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum DrawnWeights {
+pub enum DrawCache {
     /// Each draw is made once, as a network of its own: S times the memory of the Bayesian weights, shared ones counted
     /// once. The network of a draw is [`sample_network`](BayesianModule::sample_network), with shared weights for
     /// a whole batch whatever the layers' estimator in training.
@@ -38,8 +38,8 @@ pub struct PredictorConfig {
     #[config(default = 0)]
     pub seed: u64,
     /// Whether a draw's weights are kept between batches.
-    #[config(default = "DrawnWeights::Kept")]
-    pub weights: DrawnWeights,
+    #[config(default = "DrawCache::Kept")]
+    pub weights: DrawCache,
 }
 
 impl PredictorConfig {
@@ -59,10 +59,10 @@ impl PredictorConfig {
         );
         let network = network.valid();
         let kept = match self.weights {
-            DrawnWeights::Kept => (0..self.samples as u64)
+            DrawCache::Kept => (0..self.samples as u64)
                 .map(|sample| network.sample_network(self.seed, layout::prediction(sample)))
                 .collect(),
-            DrawnWeights::Redrawn => Vec::new(),
+            DrawCache::Redrawn => Vec::new(),
         };
         Predictor {
             network,
@@ -93,7 +93,7 @@ impl PredictorConfig {
             network: first.clone(),
             likelihood: likelihood.valid(),
             kept,
-            config: self.clone().with_weights(DrawnWeights::Kept),
+            config: self.clone().with_weights(DrawCache::Kept),
         }
     }
 }
@@ -174,7 +174,7 @@ where
     /// Returns an error if an output is not finite.
     pub fn predict(&self, inputs: N::Input) -> Result<L::Predictive, PredictError> {
         let outputs = match self.config.weights {
-            DrawnWeights::Kept => {
+            DrawCache::Kept => {
                 // Their weights are definite; a layer that is random itself, such as Monte Carlo dropout, asks for the draw.
                 let networks = (0..).zip(&self.kept);
                 networks
@@ -186,7 +186,7 @@ where
                     })
                     .collect()
             }
-            DrawnWeights::Redrawn => super::predict_draws(
+            DrawCache::Redrawn => super::predict_draws(
                 &self.network,
                 self.config.samples,
                 self.config.seed,

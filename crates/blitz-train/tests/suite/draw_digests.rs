@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use blitz_train::laplace::{GaussianLastLayer, LastLayerPosterior as _};
 use blitz_train::prelude::*;
-use blitz_train::{Batch, SgldConfig, Step, SwagConfig};
+use blitz_train::{Batch, SgldConfig, SwagConfig, TrainingStep};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
@@ -78,7 +78,7 @@ fn the_objective_sees_the_weights_of_earlier_versions_to_the_bit() {
                     digest.value()
                 };
                 for (index, accumulated) in [(0, 0), (3, 0), (3, 1)] {
-                    let step = Step { index, accumulated };
+                    let step = TrainingStep { index, accumulated };
                     let digest = seen(&|nll| {
                         elbo.loss(&model, step, nll);
                     });

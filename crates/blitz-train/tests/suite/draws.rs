@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use blitz_train::blitz_core::noise::layout;
 use blitz_train::prelude::*;
-use blitz_train::{DrawnWeights, Ensemble, Step};
+use blitz_train::{DrawCache, Ensemble, TrainingStep};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use burn::train::{InferenceStep, TrainStep};
@@ -34,7 +34,7 @@ fn predicted() -> Vec<Vec<u32>> {
     all.push(seen.take());
     predict_draws(&model.network, DRAWS, SEED, |net| net.forward(inputs()));
     all.push(seen.take());
-    for weights in [DrawnWeights::Kept, DrawnWeights::Redrawn] {
+    for weights in [DrawCache::Kept, DrawCache::Redrawn] {
         let config = PredictorConfig::new(DRAWS)
             .with_seed(SEED)
             .with_weights(weights);
@@ -84,7 +84,7 @@ fn training_validation_and_prediction_share_no_draw() {
     }
     for index in [3, 4, 1 << 20] {
         for accumulated in [0, 1, 9] {
-            let step = Step { index, accumulated };
+            let step = TrainingStep { index, accumulated };
             model.elbo().loss(&model.network, step, |net| {
                 net.forward(batch(&autodiff).inputs).squeeze_dim(1)
             });

@@ -102,7 +102,7 @@ fn steps_samples_and_accumulated_batches_all_have_draws_of_their_own() {
     let mut seen = Vec::new();
     for index in 0..3 {
         for accumulated in 0..3 {
-            let step = blitz_train::Step { index, accumulated };
+            let step = blitz_train::TrainingStep { index, accumulated };
             elbo.loss(&model, step, |model| {
                 seen.push(values(model.weight.val()));
                 Tensor::zeros([1], &device)

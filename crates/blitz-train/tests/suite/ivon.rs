@@ -222,7 +222,7 @@ fn the_learner_takes_the_same_steps_also_of_accumulated_losses() {
     let learned = model.optimize(&mut sgd, 0.1.into(), accumulator.grads());
 
     let losses = [0, 1].map(|accumulated| {
-        let step = blitz_train::Step {
+        let step = blitz_train::TrainingStep {
             index: 0,
             accumulated,
         };

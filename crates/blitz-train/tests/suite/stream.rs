@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use blitz_train::blitz_core::noise::layout;
 use blitz_train::prelude::*;
-use blitz_train::{CheckError, DrawnWeights, Ensemble, MixtureError, NetworkPosterior};
+use blitz_train::{CheckError, DrawCache, Ensemble, MixtureError, NetworkPosterior};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
@@ -75,7 +75,7 @@ fn batches_are_predicted_from_the_same_draws_whether_kept_or_made_again() {
     );
     // All at once, with every draw opened once.
     let expected = model.predict(x, 7, 3);
-    for weights in [DrawnWeights::Kept, DrawnWeights::Redrawn] {
+    for weights in [DrawCache::Kept, DrawCache::Redrawn] {
         let predictor = PredictorConfig::new(7)
             .with_seed(3)
             .with_weights(weights)
@@ -121,7 +121,7 @@ fn masks_of_dropout_are_those_of_the_draw_whether_its_weights_are_kept_or_made_a
     };
     let x = Tensor::<1>::from_floats(inputs().as_slice(), &device).unsqueeze_dim(1);
     let likelihood = likelihood().valid();
-    let predicted = [DrawnWeights::Kept, DrawnWeights::Redrawn].map(|weights| {
+    let predicted = [DrawCache::Kept, DrawCache::Redrawn].map(|weights| {
         let predictor = PredictorConfig::new(20).with_weights(weights);
         predictor
             .init(&net, &likelihood)

@@ -12,25 +12,91 @@ use super::{
 };
 use crate::family::{Marginals, Nats, Noise};
 
-/// A posterior by name: what a layer's configuration holds and saves.
-///
-/// A posterior of your own needs no entry here; see [`Posterior`] and
-/// [`attach_posteriors`](crate::BayesianModule::attach_posteriors).
-#[derive(Config, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum PosteriorConfig {
+/// The families, each in one line: its name, its configuration and its type.
+macro_rules! families {
+    ($($(#[$doc:meta])* $name:ident($config:ty => $posterior:ty),)+) => {
+        /// A posterior by name: what a layer's configuration holds and saves.
+        ///
+        /// A posterior of your own needs no entry here; see [`Posterior`] and
+        /// [`attach_posteriors`](crate::BayesianModule::attach_posteriors).
+        #[derive(Config, Debug, PartialEq)]
+        #[non_exhaustive]
+        pub enum PosteriorConfig {
+            $($(#[$doc])* $name($config),)+
+        }
+
+        /// A posterior made from a [`PosteriorConfig`].
+        #[derive(Module, Debug)]
+        #[non_exhaustive]
+        pub enum BuiltinPosterior {
+            $($(#[$doc])* $name($posterior),)+
+        }
+
+        impl PosteriorConfig {
+            fn init_as_named(&self, shape: &Shape, device: &Device) -> BuiltinPosterior {
+                match self {
+                    $(Self::$name(config) => BuiltinPosterior::$name(config.init(shape, device)),)+
+                }
+            }
+        }
+
+        impl Posterior for BuiltinPosterior {
+            fn sample<const D: usize>(&self, mu: Tensor<D>, noise: &mut Noise) -> Tensor<D> {
+                match self { $(Self::$name(posterior) => posterior.sample(mu, noise),)+ }
+            }
+
+            fn mean<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
+                match self { $(Self::$name(posterior) => posterior.mean(mu),)+ }
+            }
+
+            fn std_dev<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
+                match self { $(Self::$name(posterior) => posterior.std_dev(mu),)+ }
+            }
+
+            fn variance<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
+                match self { $(Self::$name(posterior) => posterior.variance(mu),)+ }
+            }
+
+            fn log_density<const D: usize>(&self, mu: Tensor<D>, weight: Tensor<D>) -> Tensor<1> {
+                match self { $(Self::$name(posterior) => posterior.log_density(mu, weight),)+ }
+            }
+
+            fn marginals<const D: usize>(&self, mu: Tensor<D>) -> Marginals<D> {
+                match self { $(Self::$name(posterior) => posterior.marginals(mu),)+ }
+            }
+
+            fn entropy<const D: usize>(&self, mu: Tensor<D>) -> Option<Nats<D>> {
+                match self { $(Self::$name(posterior) => posterior.entropy(mu),)+ }
+            }
+
+            fn form(&self) -> PosteriorForm {
+                match self { $(Self::$name(posterior) => posterior.form(),)+ }
+            }
+
+            fn rows(&self, shape: &Shape, rows: &[usize]) -> Option<Self> {
+                match self { $(Self::$name(posterior) => posterior.rows(shape, rows).map(Self::$name),)+ }
+            }
+
+            fn structure(&self) -> PosteriorStructure {
+                match self { $(Self::$name(posterior) => posterior.structure(),)+ }
+            }
+        }
+    };
+}
+
+families! {
     /// [`NormalPosterior`].
-    Normal(NormalPosteriorConfig),
+    Normal(NormalPosteriorConfig => NormalPosterior),
     /// [`LaplacePosterior`].
-    Laplace(LaplacePosteriorConfig),
+    Laplace(LaplacePosteriorConfig => LaplacePosterior),
     /// [`StudentTPosterior`].
-    StudentT(StudentTPosteriorConfig),
+    StudentT(StudentTPosteriorConfig => StudentTPosterior),
     /// [`RadialPosterior`].
-    Radial(RadialPosteriorConfig),
+    Radial(RadialPosteriorConfig => RadialPosterior),
     /// [`LowRankNormalPosterior`].
-    LowRankNormal(LowRankNormalPosteriorConfig),
+    LowRankNormal(LowRankNormalPosteriorConfig => LowRankNormalPosterior),
     /// [`MatrixNormalPosterior`]; a weight with a single axis gets a [`NormalPosterior`].
-    MatrixNormal(MatrixNormalPosteriorConfig),
+    MatrixNormal(MatrixNormalPosteriorConfig => MatrixNormalPosterior),
 }
 
 impl PosteriorConfig {
@@ -72,19 +138,10 @@ impl PosteriorConfig {
     /// Panics with the value if a parameter is out of its range.
     pub fn init(&self, shape: &Shape, device: &Device) -> BuiltinPosterior {
         match self {
-            Self::Normal(config) => BuiltinPosterior::Normal(config.init(shape, device)),
-            Self::Laplace(config) => BuiltinPosterior::Laplace(config.init(shape, device)),
-            Self::StudentT(config) => BuiltinPosterior::StudentT(config.init(shape, device)),
-            Self::Radial(config) => BuiltinPosterior::Radial(config.init(shape, device)),
-            Self::LowRankNormal(config) => {
-                BuiltinPosterior::LowRankNormal(config.init(shape, device))
-            }
             Self::MatrixNormal(config) if shape.rank() < 2 => {
                 Self::normal(config.initial_std).init(shape, device)
             }
-            Self::MatrixNormal(config) => {
-                BuiltinPosterior::MatrixNormal(config.init(shape, device))
-            }
+            named => named.init_as_named(shape, device),
         }
     }
 }
@@ -96,24 +153,6 @@ impl Default for PosteriorConfig {
     }
 }
 
-/// A posterior made from a [`PosteriorConfig`].
-#[derive(Module, Debug)]
-#[non_exhaustive]
-pub enum BuiltinPosterior {
-    /// [`NormalPosterior`].
-    Normal(NormalPosterior),
-    /// [`LaplacePosterior`].
-    Laplace(LaplacePosterior),
-    /// [`StudentTPosterior`].
-    StudentT(StudentTPosterior),
-    /// [`RadialPosterior`].
-    Radial(RadialPosterior),
-    /// [`LowRankNormalPosterior`].
-    LowRankNormal(LowRankNormalPosterior),
-    /// [`MatrixNormalPosterior`].
-    MatrixNormal(MatrixNormalPosterior),
-}
-
 impl BuiltinPosterior {
     /// The mean-field normal posterior, if it is that.
     pub fn as_normal(&self) -> Option<&NormalPosterior> {
@@ -121,65 +160,5 @@ impl BuiltinPosterior {
             Self::Normal(posterior) => Some(posterior),
             _ => None,
         }
-    }
-}
-
-/// Calls the same method of whichever posterior it is.
-macro_rules! dispatch {
-    ($self:ident, $posterior:ident => $call:expr) => {
-        match $self {
-            Self::Normal($posterior) => $call,
-            Self::Laplace($posterior) => $call,
-            Self::StudentT($posterior) => $call,
-            Self::Radial($posterior) => $call,
-            Self::LowRankNormal($posterior) => $call,
-            Self::MatrixNormal($posterior) => $call,
-        }
-    };
-}
-
-impl Posterior for BuiltinPosterior {
-    fn sample<const D: usize>(&self, mu: Tensor<D>, noise: &mut Noise) -> Tensor<D> {
-        dispatch!(self, posterior => posterior.sample(mu, noise))
-    }
-
-    fn mean<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
-        dispatch!(self, posterior => posterior.mean(mu))
-    }
-
-    fn std_dev<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
-        dispatch!(self, posterior => posterior.std_dev(mu))
-    }
-
-    fn variance<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
-        dispatch!(self, posterior => posterior.variance(mu))
-    }
-
-    fn log_density<const D: usize>(&self, mu: Tensor<D>, weight: Tensor<D>) -> Tensor<1> {
-        dispatch!(self, posterior => posterior.log_density(mu, weight))
-    }
-
-    fn marginals<const D: usize>(&self, mu: Tensor<D>) -> Marginals<D> {
-        dispatch!(self, posterior => posterior.marginals(mu))
-    }
-
-    fn entropy<const D: usize>(&self, mu: Tensor<D>) -> Option<Nats<D>> {
-        dispatch!(self, posterior => posterior.entropy(mu))
-    }
-
-    fn form(&self) -> PosteriorForm {
-        dispatch!(self, posterior => posterior.form())
-    }
-
-    fn rows(&self, shape: &Shape, rows: &[usize]) -> Option<Self> {
-        match self {
-            Self::Normal(posterior) => posterior.rows(shape, rows).map(Self::Normal),
-            // The others are drawn whole.
-            _ => None,
-        }
-    }
-
-    fn structure(&self) -> PosteriorStructure {
-        dispatch!(self, posterior => posterior.structure())
     }
 }

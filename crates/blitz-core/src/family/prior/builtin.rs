@@ -12,29 +12,75 @@ use super::{
 };
 use crate::family::Marginals;
 
-/// A prior by name: what a layer's configuration holds and saves.
-///
-/// A prior of your own needs no entry here; see [`Prior`] and
-/// [`attach_posteriors`](crate::BayesianModule::attach_posteriors).
-#[derive(Config, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum PriorConfig {
+/// The families, each in one line: its name, its configuration, its type, and how the one makes the other on a device.
+macro_rules! families {
+    ($($(#[$doc:meta])* $name:ident($config:ty => $prior:ty): $init:expr,)+) => {
+        /// A prior by name: what a layer's configuration holds and saves.
+        ///
+        /// A prior of your own needs no entry here; see [`Prior`] and
+        /// [`attach_posteriors`](crate::BayesianModule::attach_posteriors).
+        #[derive(Config, Debug, PartialEq)]
+        #[non_exhaustive]
+        pub enum PriorConfig {
+            $($(#[$doc])* $name($config),)+
+        }
+
+        /// A prior made from a [`PriorConfig`].
+        #[derive(Module, Debug)]
+        #[non_exhaustive]
+        pub enum BuiltinPrior {
+            $($(#[$doc])* $name($prior),)+
+        }
+
+        impl PriorConfig {
+            /// The prior, with what it learns on `device`.
+            ///
+            /// # Panics
+            ///
+            /// Panics with the value if a parameter is out of its range.
+            pub fn init(&self, device: &Device) -> BuiltinPrior {
+                match self {
+                    $(Self::$name(config) => {
+                        let init: fn(&$config, &Device) -> $prior = $init;
+                        BuiltinPrior::$name(init(config, device))
+                    })+
+                }
+            }
+        }
+
+        impl Prior for BuiltinPrior {
+            fn log_density<const D: usize>(&self, weight: Tensor<D>) -> Tensor<1> {
+                match self { $(Self::$name(prior) => prior.log_density(weight),)+ }
+            }
+
+            fn expected_log_density<const D: usize>(&self, q: &Marginals<D>) -> Option<Tensor<D>> {
+                match self { $(Self::$name(prior) => prior.expected_log_density(q),)+ }
+            }
+
+            fn form(&self) -> PriorForm {
+                match self { $(Self::$name(prior) => prior.form(),)+ }
+            }
+        }
+    };
+}
+
+families! {
     /// [`NormalPrior`].
-    Normal(NormalPriorConfig),
+    Normal(NormalPriorConfig => NormalPrior): |config, _| config.init(),
     /// [`LearnedNormalPrior`].
-    LearnedNormal(LearnedNormalPriorConfig),
+    LearnedNormal(LearnedNormalPriorConfig => LearnedNormalPrior): LearnedNormalPriorConfig::init,
     /// [`ScaleMixturePrior`].
-    ScaleMixture(ScaleMixturePriorConfig),
+    ScaleMixture(ScaleMixturePriorConfig => ScaleMixturePrior): |config, _| config.init(),
     /// [`EmpiricalNormalPrior`].
-    EmpiricalNormal(EmpiricalNormalPriorConfig),
+    EmpiricalNormal(EmpiricalNormalPriorConfig => EmpiricalNormalPrior): |config, _| config.init(),
     /// [`LaplacePrior`].
-    Laplace(LaplacePriorConfig),
+    Laplace(LaplacePriorConfig => LaplacePrior): |config, _| config.init(),
     /// [`LearnedLaplacePrior`].
-    LearnedLaplace(LearnedLaplacePriorConfig),
+    LearnedLaplace(LearnedLaplacePriorConfig => LearnedLaplacePrior): LearnedLaplacePriorConfig::init,
     /// [`StudentTPrior`].
-    StudentT(StudentTPriorConfig),
+    StudentT(StudentTPriorConfig => StudentTPrior): |config, _| config.init(),
     /// [`HorseshoePrior`].
-    Horseshoe(HorseshoePriorConfig),
+    Horseshoe(HorseshoePriorConfig => HorseshoePrior): |config, _| config.init(),
 }
 
 impl PriorConfig {
@@ -78,81 +124,11 @@ impl PriorConfig {
     pub fn horseshoe(scale: f64) -> Self {
         Self::Horseshoe(HorseshoePriorConfig::new().with_scale(scale))
     }
-
-    /// The prior, with what it learns on `device`.
-    ///
-    /// # Panics
-    ///
-    /// Panics with the value if a parameter is out of its range.
-    pub fn init(&self, device: &Device) -> BuiltinPrior {
-        match self {
-            Self::Normal(config) => BuiltinPrior::Normal(config.init()),
-            Self::LearnedNormal(config) => BuiltinPrior::LearnedNormal(config.init(device)),
-            Self::ScaleMixture(config) => BuiltinPrior::ScaleMixture(config.init()),
-            Self::EmpiricalNormal(config) => BuiltinPrior::EmpiricalNormal(config.init()),
-            Self::Laplace(config) => BuiltinPrior::Laplace(config.init()),
-            Self::LearnedLaplace(config) => BuiltinPrior::LearnedLaplace(config.init(device)),
-            Self::StudentT(config) => BuiltinPrior::StudentT(config.init()),
-            Self::Horseshoe(config) => BuiltinPrior::Horseshoe(config.init()),
-        }
-    }
 }
 
 impl Default for PriorConfig {
     /// The standard normal.
     fn default() -> Self {
         Self::normal(1.0)
-    }
-}
-
-/// A prior made from a [`PriorConfig`].
-#[derive(Module, Debug)]
-#[non_exhaustive]
-pub enum BuiltinPrior {
-    /// [`NormalPrior`].
-    Normal(NormalPrior),
-    /// [`LearnedNormalPrior`].
-    LearnedNormal(LearnedNormalPrior),
-    /// [`ScaleMixturePrior`].
-    ScaleMixture(ScaleMixturePrior),
-    /// [`EmpiricalNormalPrior`].
-    EmpiricalNormal(EmpiricalNormalPrior),
-    /// [`LaplacePrior`].
-    Laplace(LaplacePrior),
-    /// [`LearnedLaplacePrior`].
-    LearnedLaplace(LearnedLaplacePrior),
-    /// [`StudentTPrior`].
-    StudentT(StudentTPrior),
-    /// [`HorseshoePrior`].
-    Horseshoe(HorseshoePrior),
-}
-
-/// Calls the same method of whichever prior it is.
-macro_rules! dispatch {
-    ($self:ident, $prior:ident => $call:expr) => {
-        match $self {
-            Self::Normal($prior) => $call,
-            Self::LearnedNormal($prior) => $call,
-            Self::ScaleMixture($prior) => $call,
-            Self::EmpiricalNormal($prior) => $call,
-            Self::Laplace($prior) => $call,
-            Self::LearnedLaplace($prior) => $call,
-            Self::StudentT($prior) => $call,
-            Self::Horseshoe($prior) => $call,
-        }
-    };
-}
-
-impl Prior for BuiltinPrior {
-    fn log_density<const D: usize>(&self, weight: Tensor<D>) -> Tensor<1> {
-        dispatch!(self, prior => prior.log_density(weight))
-    }
-
-    fn expected_log_density<const D: usize>(&self, q: &Marginals<D>) -> Option<Tensor<D>> {
-        dispatch!(self, prior => prior.expected_log_density(q))
-    }
-
-    fn form(&self) -> PriorForm {
-        dispatch!(self, prior => prior.form())
     }
 }
