@@ -208,7 +208,7 @@ fn the_loss_of_a_network_in_f16_is_finite_and_so_are_its_gradients() {
 
     impl ModuleMapper for Half {
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            param.map(|tensor| tensor.detach().cast(DType::F16).require_grad())
+            param.map(|tensor| tensor.cast(DType::F16).detach().require_grad())
         }
     }
 

@@ -38,6 +38,7 @@ fn train(tied: bool) -> (Vec<f64>, Vec<f64>) {
     };
     let network = network.bayesianize(&BayesianizeConfig::new());
     let likelihood = GaussianLikelihoodConfig::new()
+        .with_targets(2)
         .with_noise(LikelihoodParam::Fixed(0.5))
         .init(&device);
     let elbo = ElboConfig::new(10).with_samples(2).init();
