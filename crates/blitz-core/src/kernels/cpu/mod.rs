@@ -1,6 +1,8 @@
 //! The fused operations on backends whose tensors are memory that a CPU reads.
 
 mod adam;
+// Once for each of the two, which give its names their meaning.
+#[allow(clippy::duplicate_mod)]
 #[path = "../elementwise.rs"]
 pub(super) mod elementwise;
 #[cfg(feature = "flex")]

@@ -8,6 +8,9 @@
 //!   normals differ, by up to 3 ulp; hence the `max` in the cosine. With it all 10⁷ that the tests draw have the same bits there.
 //! - Vulkan and WebGPU let a square root be a few ulp off; on Mesa's software Vulkan it is exact.
 
+// A constant keeps the digits that its derivation gave.
+#![allow(clippy::excessive_precision)]
+
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 

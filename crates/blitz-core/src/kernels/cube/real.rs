@@ -33,6 +33,7 @@ pub(super) fn smallest_variance<R: Real>() -> R {
 }
 
 /// The polynomial at x, as `blitz_noise::coefficients::horner` computes it.
+#[allow(clippy::needless_range_loop)] // An unrolled loop counts.
 #[cube]
 pub(super) fn horner(x: f32, #[comptime] polynomial: &'static [f32]) -> f32 {
     let mut sum = f32::new(comptime!(polynomial[0]));
