@@ -217,6 +217,7 @@ fn the_loss_of_a_network_in_f16_is_finite_and_so_are_its_gradients() {
     let exact = scalar(network.kl_cost());
     let network = network.map(&mut Half);
     let likelihood = GaussianLikelihoodConfig::new()
+        .with_targets(100)
         .with_noise(LikelihoodParam::Fixed(1.0))
         .init(&device);
     let x = Tensor::<2>::ones([4, 200], &device).cast(DType::F16) * 0.1;
