@@ -98,7 +98,7 @@ impl SwagConfig {
 /// for epoch in 0..40 {
 ///     for row in 0..4 {
 ///         let x = x.clone().slice([row..row + 1, 0..1]);
-///         let noise = if row % 2 == 0 { 0.3 } else { -0.3 };
+///         let noise = if (row + epoch) % 2 == 0 { 0.3 } else { -0.3 };
 ///         let loss = (network.forward(x.clone()) - x * 2.0 - noise).square().sum();
 ///         let grads = GradientsParams::from_grads(loss.backward(), &network);
 ///         network = sgd.step(0.1, network, grads);
