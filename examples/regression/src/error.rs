@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use blitz_train::FitError;
 use blitz_train::blitz_core::device::DeviceError;
 use blitz_train::plot::PlotError;
-use blitz_train::prelude::FitError;
 use thiserror::Error;
 
 use example_support::tabular::DataError;

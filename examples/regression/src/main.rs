@@ -1,6 +1,5 @@
 //! A Bayesian regressor on Burn, trained by Burn's Learner with the ELBO, with intervals one can defend.
 
-mod batch;
 mod cli;
 mod config;
 mod error;

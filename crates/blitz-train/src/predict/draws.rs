@@ -11,6 +11,7 @@ use burn::module::Module;
 /// ```
 /// use blitz_train::blitz_core::noise::layout;
 /// use blitz_train::prelude::*;
+/// use blitz_train::predict_draws;
 /// use burn::nn::LinearConfig;
 /// use burn::tensor::{Device, Tensor};
 ///

@@ -19,7 +19,7 @@ const LEAST_RHO: f64 = -40.0;
 ///
 /// ```
 /// use blitz_core::prelude::*;
-/// use blitz_core::{LocationScale, UnitNoise};
+/// use blitz_core::{KlEstimator, Nats, Noise, NormalPrior, LocationScale, UnitNoise};
 /// use burn::module::Module;
 /// use burn::nn::LinearConfig;
 /// use burn::tensor::{Device, Tensor};

@@ -51,6 +51,7 @@ use super::{MarginalFamily, Marginals, Nats, Noise};
 ///
 /// ```
 /// use blitz_core::prelude::*;
+/// use blitz_core::{KlEstimator, Nats, Noise, NormalPrior, Posterior, Variational};
 /// use burn::module::{Module, Param};
 /// use burn::nn::LinearConfig;
 /// use burn::tensor::{Device, Tensor};

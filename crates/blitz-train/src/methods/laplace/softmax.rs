@@ -12,7 +12,7 @@ use super::features::{examples, finite, for_each_batch};
 use super::layer::{LayerShape, dot, normals};
 use super::network::LastLayerPosterior;
 use super::spectrum::Spectrum;
-use crate::network::Batch;
+use crate::network::LabeledBatch;
 
 /// The most weights a joint covariance may have: its matrix then takes 32 MB, its eigendecomposition minutes at most.
 pub const MAX_JOINT_PARAMETERS: usize = 2048;
@@ -50,7 +50,7 @@ impl SoftmaxLastLayer {
     /// Data that are empty, not finite, of another shape or can't be read; labels that are no class; a λ that isn't positive,
     /// or too small for collinear features; more than [`MAX_JOINT_PARAMETERS`] weights with [`ClassCovariance::Joint`].
     pub fn fit<I>(
-        data: &dyn DataLoader<Batch<I, Tensor<1, Int>>>,
+        data: &dyn DataLoader<LabeledBatch<I, Tensor<1, Int>>>,
         features: impl Fn(I) -> Tensor<2>,
         layer: &Linear,
         covariance: ClassCovariance,
