@@ -26,6 +26,7 @@
 //! Burn's `train` brings the CPU backend `flex` along, and so does this one. Without it there are still the [`Elbo`] for a loop of
 //! your own, the likelihoods, the predictive distributions and [`ElboModel::predict`], for instance on WebAssembly.
 
+mod checkpoint;
 mod elbo;
 mod error;
 mod learner;
@@ -43,10 +44,12 @@ mod update;
 
 pub use blitz_layers::{self, blitz_core};
 pub use blitz_predict::{self, InputError, MixtureError, calibration, distribution};
+#[cfg(feature = "train")]
+pub use checkpoint::Checkpoints;
 pub use elbo::{BetaSchedule, Elbo, ElboConfig, ElboLoss, TrainingStep};
 #[cfg(feature = "train")]
 pub use error::{CheckError, FitError};
-pub use error::{ConfigError, NonFiniteLoss, PredictError, TargetError};
+pub use error::{CheckpointError, ConfigError, NonFiniteLoss, PredictError, TargetError};
 pub use learner::ElboModel;
 #[cfg(feature = "train")]
 pub use learner::{ElboOutput, Fitted, fit, fit_on};

@@ -141,9 +141,7 @@ impl Run<'_> {
             },
         )?;
         let model_file = folder.model();
-        model
-            .save(&model_file)
-            .map_err(|error| RunError::NotSaved(error.to_string()))?;
+        model.save(&model_file)?;
 
         let test = Evaluation::of(
             &model,

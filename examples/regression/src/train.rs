@@ -76,10 +76,10 @@ pub fn train(
         RmseMetric::new().with_scale(config.target.std[0]),
         CoverageMetric::new(0.95),
     ))
-    .with_default_checkpointers()
     .with_checkpointing_strategy(KeepLastNCheckpoints::new(2))
     .with_interrupter(session.interrupter.clone())
     .num_epochs(config.epochs);
+    training = session.folder.checkpoints().keep(training);
     if !session.dashboard {
         let lines = EpochLines::every((config.epochs / 20).max(1));
         training = training.renderer(Box::new(lines));

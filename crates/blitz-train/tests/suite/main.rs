@@ -1,5 +1,6 @@
 //! Tests of the public surface, in one binary. Names are claims.
 
+mod checkpoints;
 mod classification;
 mod conjugate;
 // Shared with the other crates; not all of it is used here.
