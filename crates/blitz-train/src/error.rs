@@ -83,7 +83,7 @@ pub enum CheckpointError {
         path: PathBuf,
     },
     /// The file can't be read, or holds something else.
-    #[error("{} can't be read: {reason}", path.display())]
+    #[error("cannot read {}: {reason}", path.display())]
     Unreadable {
         /// The file, or the folder.
         path: PathBuf,
@@ -91,7 +91,7 @@ pub enum CheckpointError {
         reason: String,
     },
     /// The file can't be written.
-    #[error("{} can't be written: {reason}", path.display())]
+    #[error("cannot write {}: {reason}", path.display())]
     NotWritten {
         /// The file.
         path: PathBuf,
