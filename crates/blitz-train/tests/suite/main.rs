@@ -11,6 +11,7 @@ mod draws;
 mod dtypes;
 mod elbo;
 mod fused_adam;
+mod half_precision;
 mod ivon;
 mod laplace;
 mod learner;
