@@ -21,6 +21,7 @@ mod likelihoods;
 mod metric;
 #[cfg(feature = "plot")]
 mod plot;
+mod prediction_mode;
 mod scale_out;
 mod sgld;
 mod stream;
