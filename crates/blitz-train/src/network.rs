@@ -2,7 +2,7 @@
 
 #[cfg(feature = "train")]
 use burn::data::dataloader::batcher::Batcher;
-use burn::module::{Module, ModuleDisplay};
+use burn::module::{Flag, Module, ModuleDisplay, ModuleMapper, Param};
 #[cfg(feature = "train")]
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -97,4 +97,25 @@ fn table<'a>(
     let mut values = Vec::with_capacity(count * columns);
     rows.for_each(|row| values.extend_from_slice(row));
     Tensor::from_data(TensorData::new(values, [count, columns]), device)
+}
+
+/// The module with its layers as in prediction, and its weights where they are: on the autodiff graph, if they are on it.
+///
+/// `valid()` does both, takes the weights off the graph and switches layers, and so leaves no gradient. What a layer of Burn's asks is whether its
+/// input is on an autodiff device *and* whether its own flag is on: dropout, noise, randomized activations and batch norm. So it is enough to switch the flags.
+/// Those of a layer that is random in prediction too, such as Monte Carlo dropout, look at what is configured, which stays.
+///
+/// The running statistics of a batch norm are shared with `module`, and nothing moves them.
+pub(crate) fn as_in_prediction<M: Module>(module: &M) -> M {
+    struct Switch;
+
+    impl ModuleMapper for Switch {
+        fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
+            flag.valid()
+        }
+    }
+
+    // A batch norm keeps the latest update of its statistics apart, and takes it in here.
+    drop(module.valid());
+    module.clone().map(&mut Switch)
 }

@@ -12,6 +12,7 @@ mod draws;
 mod dtypes;
 mod elbo;
 mod fused_adam;
+mod half_precision;
 mod ivon;
 mod laplace;
 mod learner;
@@ -21,6 +22,7 @@ mod likelihoods;
 mod metric;
 #[cfg(feature = "plot")]
 mod plot;
+mod prediction_mode;
 mod scale_out;
 mod sgld;
 mod stream;

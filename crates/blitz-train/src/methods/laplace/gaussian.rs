@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
-use super::error::{LaplaceError, positive};
+use super::error::{LaplaceError, deterministic, positive};
 use super::evidence::best_precision;
 use super::features::{examples, finite, for_each_batch};
 use super::layer::{LayerShape, dot, host, normals};
@@ -87,14 +87,15 @@ impl GaussianLastLayer {
     /// # Errors
     ///
     /// Data that are empty, not finite, of another shape or can't be read; settings that aren't positive; collinear features
-    /// with a λ too small for `f64`.
-    pub fn fit<I>(
+    /// with a λ too small for `f64`; features on an autodiff device, where layers train; features that are others each time; a layer that has a posterior.
+    pub fn fit<I: Clone>(
         data: &dyn DataLoader<LabeledBatch<I, Tensor<2>>>,
         features: impl Fn(I) -> Tensor<2>,
         layer: &Linear,
         noise_std: f64,
         prior_precision: f64,
     ) -> Result<Self, LaplaceError> {
+        deterministic(layer)?;
         let (shape, trained) = LayerShape::read(layer);
         let theta = DMatrix::from_column_slice(shape.row(), shape.outputs, &trained);
         let mut gram = DMatrix::zeros(shape.row(), shape.row());
