@@ -2,6 +2,7 @@
 
 mod classification;
 mod conjugate;
+mod constants;
 // Shared with the other crates; not all of it is used here.
 #[allow(dead_code)]
 #[path = "../../../blitz-core/tests/suite/digest.rs"]
