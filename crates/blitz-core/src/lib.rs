@@ -63,7 +63,7 @@ pub use family::prior::{
     NormalPriorConfig, Prior, PriorConfig, PriorForm, ScaleMixturePrior, ScaleMixturePriorConfig,
     StudentTPrior, StudentTPriorConfig,
 };
-pub use family::{MarginalFamily, Marginals, Nats, Noise, deviation};
+pub use family::{ConstantError, Constants, MarginalFamily, Marginals, Nats, Noise, deviation};
 pub use kl::{KlEstimator, KlTerm, kl_divergence};
 pub use model::{
     AttachedPosterior, BayesianModule, DrawnWeight, PrunedTensor, PruningReport, SharpenedDraw,

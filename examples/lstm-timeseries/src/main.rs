@@ -5,6 +5,7 @@ mod model;
 mod plot;
 mod report;
 mod series;
+mod time;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -53,7 +54,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         ));
     }
     let (series, window) = match (&cli.data, cli.series) {
-        (Some(path), _) => (Series::read(path)?, 20),
+        (Some(path), _) => (Series::read(path, cli.header)?, 20),
         (None, SeriesChoice::Co2) => (Series::co2(), 52),
         (None, SeriesChoice::Sunspots) => (Series::sunspots(), 33),
     };

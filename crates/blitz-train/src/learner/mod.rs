@@ -5,6 +5,7 @@
 #[cfg(feature = "train")]
 mod fit;
 mod models;
+mod module;
 #[cfg(feature = "train")]
 mod output;
 #[cfg(feature = "train")]
@@ -21,7 +22,8 @@ pub use output::ElboOutput;
 
 use std::path::{Path, PathBuf};
 
-use burn::module::{Module, Param};
+use blitz_layers::blitz_core::Constants;
+use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Int, Tensor};
 
 use crate::checkpoint::{self, Seal};
@@ -68,7 +70,9 @@ use crate::update::{Updates, WeightUpdate};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Module, Debug)]
+///
+/// Its record has network, likelihood, the likelihood's [constants](Likelihood::constants) and the number of steps.
+#[derive(Debug, Clone)]
 pub struct ElboModel<N: Network, L: Likelihood> {
     /// The network.
     pub network: N,
@@ -76,13 +80,10 @@ pub struct ElboModel<N: Network, L: Likelihood> {
     pub likelihood: L,
     /// The number of optimizer steps made, saved with the weights.
     steps: Param<Tensor<1, Int>>,
-    #[module(skip)]
     elbo: Elbo,
     #[cfg(feature = "train")]
-    #[module(skip)]
     updates: Updates<Self>,
     #[cfg(feature = "train")]
-    #[module(skip)]
     training: training::Training,
 }
 
@@ -95,7 +96,7 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
             network,
             likelihood,
             steps: Param::initialized(
-                burn::module::ParamId::new(),
+                Constants::mark(ParamId::new()),
                 Tensor::zeros([1], &device.without_autodiff()),
             ),
             elbo,
