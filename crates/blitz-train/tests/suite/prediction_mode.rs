@@ -6,6 +6,7 @@ use blitz_train::Predictive as _;
 use blitz_train::laplace::{
     ClassCovariance, DiagonalLaplace, GaussianLastLayer, LaplaceError, SoftmaxLastLayer,
 };
+use blitz_train::predict_draws;
 use blitz_train::prelude::*;
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
