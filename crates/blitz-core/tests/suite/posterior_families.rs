@@ -110,7 +110,12 @@ fn the_entropy_is_the_mean_of_minus_the_log_density() {
     for config in families(0.3) {
         let posterior = posterior(&config, &device);
         let mu = mu(&device);
-        let entropy = scalar(posterior.entropy(mu.clone()).unwrap().total());
+        let entropy = scalar(
+            posterior
+                .entropy(&posterior.marginals(mu.clone()))
+                .unwrap()
+                .total(),
+        );
         let surprise = (0..3000).map(|index| {
             let weight = draw(&posterior, &mu, index);
             -scalar(posterior.log_density(mu.clone(), weight))
