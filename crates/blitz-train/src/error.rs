@@ -1,6 +1,10 @@
 //! The errors of training and prediction.
 
+#[cfg(feature = "train")]
+use std::fmt;
 use std::fmt::Display;
+#[cfg(feature = "train")]
+use std::path::{Path, PathBuf};
 
 use blitz_predict::MixtureError;
 
@@ -27,6 +31,8 @@ impl ConfigError {
 }
 
 /// A training step's loss was not a finite number. The model was not updated with it.
+///
+/// The epoch is the Learner's. In a loop by hand it is counted from the data set's size and the largest batch.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[error(
     "the loss of epoch {epoch}, step {step} is not finite: nll {nll}, kl {kl}; the weights of the step before and the \
@@ -52,10 +58,77 @@ pub enum FitError {
     /// The loss became NaN or infinite.
     #[error(transparent)]
     NonFiniteLoss(#[from] NonFiniteLoss),
+    /// The training data loader has no batches. No checkpoint was written.
+    #[error("there is nothing to train on: the training data loader is empty")]
+    NoExamples,
+    /// The training has no epochs.
+    #[error("there is nothing to train: the number of epochs is 0")]
+    NoEpochs,
+    /// The checkpoint that the training was to go on from could not be loaded.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The training was to go on after a checkpoint, and has no checkpointers to load it with.
+    #[error(
+        "the training began in epoch {epoch} with a model that has made no step: no checkpoint was loaded; `.checkpoint(..)` needs \
+         `.with_default_checkpointers()`, or checkpointers of your own"
+    )]
+    NothingLoaded {
+        /// The epoch in which it began.
+        epoch: usize,
+    },
+    /// The training could not begin, for another reason than its checkpoint: its folder can't be written to, for instance.
+    #[error("the training could not begin: {reason}")]
+    Start {
+        /// What Burn says.
+        reason: String,
+    },
     /// Burn's training loop stopped: data, a checkpoint or a device failed.
     #[error("training stopped: {0}")]
     Training(std::sync::Arc<burn::train::TrainingError>),
 }
+
+/// Why a training can't go on from its checkpoint.
+#[cfg(feature = "train")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CheckpointError {
+    /// What is wrong.
+    pub reason: String,
+    /// The file that could not be opened, if that is what is wrong.
+    pub file: Option<PathBuf>,
+    /// The epochs of which the file's folder has a whole checkpoint, in order.
+    pub epochs: Vec<usize>,
+}
+
+#[cfg(feature = "train")]
+impl Display for CheckpointError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the training can't go on from its checkpoint: {}",
+            self.reason
+        )?;
+        let Some(folder) = self.file.as_deref().and_then(Path::parent) else {
+            return Ok(());
+        };
+        let folder = folder.display();
+        match self.epochs.as_slice() {
+            [] => write!(f, "; {folder} has no checkpoint"),
+            [epoch] => write!(f, "; {folder} has a checkpoint of epoch {epoch}"),
+            [first @ .., last] => {
+                let first: Vec<String> = first.iter().map(usize::to_string).collect();
+                let first = first.join(", ");
+                write!(
+                    f,
+                    "; {folder} has checkpoints of the epochs {first} and {last}"
+                )
+            }
+        }
+    }
+}
+
+#[cfg(feature = "train")]
+impl std::error::Error for CheckpointError {}
 
 /// A target that the likelihood gives no meaning.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

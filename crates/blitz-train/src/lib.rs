@@ -45,7 +45,7 @@ pub use blitz_layers::{self, blitz_core};
 pub use blitz_predict::{self, InputError, MixtureError, calibration};
 pub use elbo::{BetaSchedule, Elbo, ElboConfig, ElboLoss, TrainingStep};
 #[cfg(feature = "train")]
-pub use error::{CheckError, FitError};
+pub use error::{CheckError, CheckpointError, FitError};
 pub use error::{ConfigError, NonFiniteLoss, PredictError, TargetError};
 pub use learner::ElboModel;
 #[cfg(feature = "train")]

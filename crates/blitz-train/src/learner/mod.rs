@@ -4,9 +4,13 @@
 
 #[cfg(feature = "train")]
 mod fit;
+#[cfg(feature = "train")]
+mod loading;
 mod models;
 #[cfg(feature = "train")]
 mod output;
+#[cfg(feature = "train")]
+mod progress;
 #[cfg(feature = "train")]
 mod steps;
 #[cfg(feature = "train")]
