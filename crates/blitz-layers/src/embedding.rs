@@ -45,8 +45,10 @@ pub struct BayesianEmbeddingConfig {
 /// are dense, as those of Burn's own `Embedding`: a backward pass writes one as large as the table.)
 ///
 /// **Padding.** `padding_idx` gives a vector of zeros and passes no gradient on, to mean or deviation. Its row is no part of the
-/// model, so it pays no KL either, if the posterior can be had row by row: the mean-field normal can, and any that implements
-/// [`Posterior::rows`](blitz_core::Posterior::rows).
+/// model, so it pays no KL either and is not pruned. That needs the posterior of the other rows alone,
+/// [`Posterior::marginal_of_rows`](blitz_core::Posterior::marginal_of_rows), which all built-in posteriors have but one: a radial posterior is of
+/// the whole table, with padding in it, and its KL is that of all rows. A posterior that replaces this one, as by
+/// [`moped`](blitz_core::BayesianModule::moped), leaves the row out as well.
 ///
 /// **Maximal norm.** `max_norm` scales the *drawn* vectors, `w · min(1, max_norm / ‖w‖)`, with the gradient of that map.
 /// PyTorch's overwrites the stored rows that a batch looks up, which with a posterior would move the means during a

@@ -1,9 +1,6 @@
 //! The errors of training and prediction.
 
-#[cfg(feature = "train")]
-use std::fmt;
 use std::fmt::Display;
-#[cfg(feature = "train")]
 use std::path::{Path, PathBuf};
 
 use blitz_predict::MixtureError;
@@ -87,48 +84,86 @@ pub enum FitError {
     Training(std::sync::Arc<burn::train::TrainingError>),
 }
 
-/// Why a training can't go on from its checkpoint.
-#[cfg(feature = "train")]
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Why a checkpoint or a saved model can't be used, or could not be written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub struct CheckpointError {
-    /// What is wrong.
-    pub reason: String,
-    /// The file that could not be opened, if that is what is wrong.
-    pub file: Option<PathBuf>,
-    /// The epochs of which the file's folder has a whole checkpoint, in order.
-    pub epochs: Vec<usize>,
+pub enum CheckpointError {
+    /// No checkpoint was saved after this epoch, or only a part of one.
+    #[error("{} has no checkpoint of epoch {epoch}, {}", folder.display(), those_of(epochs))]
+    Missing {
+        /// Where it was looked for.
+        folder: PathBuf,
+        /// The epoch that was asked for.
+        epoch: usize,
+        /// Those that are there.
+        epochs: Vec<usize>,
+    },
+    /// The bytes are not those that were written.
+    #[error(
+        "{} is damaged: it is not the file whose digest lies beside it in {}.sha256",
+        path.display(),
+        path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file can't be read, or holds something else.
+    #[error("cannot read {}: {reason}", path.display())]
+    Unreadable {
+        /// The file, or the folder.
+        path: PathBuf,
+        /// Why, in the words of Burn or of the system.
+        reason: String,
+    },
+    /// What was read is not what the training can go on from: it is of another model, for instance.
+    #[error("the training can't go on from the checkpoint's {part}: {reason}")]
+    Refused {
+        /// The model, the optimizer or the learning rate scheduler.
+        part: &'static str,
+        /// Why, in the words of Burn.
+        reason: String,
+    },
+    /// The file can't be written.
+    #[error("cannot write {}: {reason}", path.display())]
+    NotWritten {
+        /// The file.
+        path: PathBuf,
+        /// Why, in the words of Burn or of the system.
+        reason: String,
+    },
 }
 
-#[cfg(feature = "train")]
-impl Display for CheckpointError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the training can't go on from its checkpoint: {}",
-            self.reason
-        )?;
-        let Some(folder) = self.file.as_deref().and_then(Path::parent) else {
-            return Ok(());
-        };
-        let folder = folder.display();
-        match self.epochs.as_slice() {
-            [] => write!(f, "; {folder} has no checkpoint"),
-            [epoch] => write!(f, "; {folder} has a checkpoint of epoch {epoch}"),
-            [first @ .., last] => {
-                let first: Vec<String> = first.iter().map(usize::to_string).collect();
-                let first = first.join(", ");
-                write!(
-                    f,
-                    "; {folder} has checkpoints of the epochs {first} and {last}"
-                )
-            }
+impl CheckpointError {
+    pub(crate) fn unreadable(path: &Path, reason: impl Display) -> Self {
+        Self::Unreadable {
+            path: path.into(),
+            reason: on_one_line(reason),
+        }
+    }
+
+    pub(crate) fn not_written(path: &Path, reason: impl Display) -> Self {
+        Self::NotWritten {
+            path: path.into(),
+            reason: on_one_line(reason),
         }
     }
 }
 
-#[cfg(feature = "train")]
-impl std::error::Error for CheckpointError {}
+fn on_one_line(reason: impl Display) -> String {
+    reason.to_string().replace('\n', " ")
+}
+
+fn those_of(epochs: &[usize]) -> String {
+    match epochs {
+        [] => "nor one of another".into(),
+        [epoch] => format!("only one of epoch {epoch}"),
+        epochs => {
+            let epochs: Vec<_> = epochs.iter().map(usize::to_string).collect();
+            format!("only those of epochs {}", epochs.join(", "))
+        }
+    }
+}
 
 /// A target that the likelihood gives no meaning.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

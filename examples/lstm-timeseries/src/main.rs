@@ -5,12 +5,14 @@ mod model;
 mod plot;
 mod report;
 mod series;
+mod time;
 
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use blitz_train::CoverageMetric;
 use blitz_train::prelude::*;
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
@@ -52,7 +54,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         ));
     }
     let (series, window) = match (&cli.data, cli.series) {
-        (Some(path), _) => (Series::read(path)?, 20),
+        (Some(path), _) => (Series::read(path, cli.header)?, 20),
         (None, SeriesChoice::Co2) => (Series::co2(), 52),
         (None, SeriesChoice::Sunspots) => (Series::sunspots(), 33),
     };
@@ -171,7 +173,7 @@ fn loader(
     scale: Scale,
     batch_size: usize,
     shuffle: Option<u64>,
-) -> Arc<dyn DataLoader<Batch<Tensor<3>, Tensor<2>>>> {
+) -> Arc<dyn DataLoader<LabeledBatch<Tensor<3>, Tensor<2>>>> {
     let mut builder = DataLoaderBuilder::new(WindowBatcher(scale)).batch_size(batch_size);
     if let Some(seed) = shuffle {
         builder = builder.shuffle(seed);

@@ -3,6 +3,9 @@
 use std::path::Path;
 
 use example_support::RunError;
+use example_support::tabular::{DataError, Header, Row, Sheet};
+
+use crate::time::{Time, on_one_scale};
 
 const CO2: &str = include_str!("../data/co2.csv");
 const SUNSPOTS: &str = include_str!("../data/sunspots.csv");
@@ -34,64 +37,167 @@ impl Series {
     }
 
     fn shipped(name: &str, unit: &str, text: &str) -> Self {
-        Self::parse(name, unit, text).unwrap_or_else(|_| unreachable!("the shipped file is sound"))
+        let sheet = Sheet::parse(text, name, Header::Auto);
+        let series = sheet.and_then(|sheet| Self::of(name, unit, &sheet));
+        series.unwrap_or_else(|_| unreachable!("the shipped file is sound"))
     }
 
-    /// A table of one column, the values, or two, times and values; with a header or without. An empty value is missing.
-    pub fn read(path: &Path) -> Result<Self, RunError> {
-        let text = std::fs::read_to_string(path).map_err(|error| RunError::data(path, error))?;
+    /// A table of one column, the values, or two, times and values. An empty value is missing, and so is one whose time is left out.
+    ///
+    /// Rows may be in any order of their times. In a file without times a blank line is an empty value.
+    pub fn read(path: &Path, header: Header) -> Result<Self, RunError> {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        Self::parse(&name, "", &text).map_err(|reason| RunError::data(path, reason))
+        match Sheet::read(path, header).and_then(|sheet| Self::of(&name, "", &sheet)) {
+            Err(DataError::NoRows { .. }) => Err(RunError::data(path, "there are no values")),
+            series => Ok(series?),
+        }
     }
 
-    fn parse(name: &str, unit: &str, text: &str) -> Result<Self, String> {
-        let mut reader = csv::ReaderBuilder::new()
-            .has_headers(false)
-            .trim(csv::Trim::All)
-            .from_reader(text.as_bytes());
-        let (mut times, mut values) = (Vec::new(), Vec::new());
-        for (i, record) in reader.records().enumerate() {
-            let record = record.map_err(|error| error.to_string())?;
-            let value = record.get(record.len() - 1).unwrap_or_default();
-            let parsed = value.parse::<f64>().ok().filter(|value| value.is_finite());
-            if i == 0 && parsed.is_none() && !value.is_empty() {
-                continue;
+    fn of(name: &str, unit: &str, sheet: &Sheet) -> Result<Self, DataError> {
+        let points = match sheet.width() {
+            1 => without_times(sheet)?,
+            2 => with_times(sheet)?,
+            columns => {
+                let names = (0..columns).filter_map(|column| sheet.name(column));
+                return Err(DataError::Columns {
+                    file: sheet.file().into(),
+                    found: columns,
+                    names: names.collect::<Vec<_>>().join(", "),
+                });
             }
-            if parsed.is_none() && !value.is_empty() {
-                return Err(format!("line {}: `{value}` is not a number", i + 1));
-            }
-            let time = (record.len() > 1)
-                .then(|| record.get(0).and_then(time))
-                .flatten();
-            times.push(time.unwrap_or(values.len() as f64));
-            values.push(parsed);
-        }
+        };
+        let values: Vec<Option<f64>> = points.iter().map(|point| point.1).collect();
         let measured: Vec<bool> = values.iter().map(Option::is_some).collect();
         if !measured.contains(&true) {
-            return Err("there are no values".into());
+            return Err(DataError::NoRows {
+                file: sheet.file().into(),
+            });
         }
         Ok(Self {
             name: name.to_string(),
             unit: unit.to_string(),
-            times,
+            times: points.iter().map(|point| point.0).collect(),
             values: fill(&values),
             measured,
         })
     }
 }
 
-/// A year, or a day written as yyyymmdd, in years.
-fn time(text: &str) -> Option<f64> {
-    let number: f64 = text.parse().ok().filter(|time: &f64| time.is_finite())?;
-    if !(1e7..1e8).contains(&number) {
-        return Some(number);
+/// Beyond this no value is a measurement, and the squares of few enough of them are still numbers.
+const LARGEST: f64 = 1e30;
+
+/// The value of a row, in the last column; `None` if it is missing.
+fn value(sheet: &Sheet, row: &Row) -> Result<Option<f64>, DataError> {
+    let value = sheet.number_if_any(row, sheet.width() - 1)?;
+    match value.filter(|value| value.abs() > LARGEST) {
+        None => Ok(value),
+        Some(_) => Err(sheet.fault(
+            row,
+            format!(
+                "`{}` is too large to be a measurement; leave the cell empty if the value is missing",
+                row.cell(sheet.width() - 1)
+            ),
+        )),
     }
-    let (year, month, day) = (
-        (number / 1e4).floor(),
-        (number / 100.0).floor() % 100.0,
-        number % 100.0,
-    );
-    Some(year + (month - 1.0) / 12.0 + (day - 1.0) / 365.25)
+}
+
+/// Values in the order of the file, with their numbers for times.
+fn without_times(sheet: &Sheet) -> Result<Vec<(f64, Option<f64>)>, DataError> {
+    let mut points: Vec<(f64, Option<f64>)> = Vec::new();
+    let mut next_line = None;
+    for row in sheet.rows() {
+        let blank = next_line.map_or(0, |next| row.line.saturating_sub(next));
+        let values = std::iter::repeat_n(None, blank).chain([value(sheet, row)?]);
+        for value in values {
+            points.push((points.len() as f64, value));
+        }
+        next_line = Some(row.line + 1);
+    }
+    Ok(points)
+}
+
+/// Values in the order of their times, with those between that are missing.
+fn with_times(sheet: &Sheet) -> Result<Vec<(f64, Option<f64>)>, DataError> {
+    let rows = sheet.rows();
+    let mut times = Vec::with_capacity(rows.len());
+    for row in rows {
+        times.push(Time::parse(row.cell(0)).map_err(|reason| sheet.fault(row, reason))?);
+    }
+    let scale = on_one_scale(&times).map_err(|other| {
+        let reason = format!(
+            "`{}` is a time of another kind than `{}` in line {}",
+            rows[other].cell(0),
+            rows[0].cell(0),
+            rows[0].line
+        );
+        sheet.fault(&rows[other], reason)
+    })?;
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    order.sort_by(|a, b| scale[*a].total_cmp(&scale[*b]));
+
+    let steps = order.windows(2).map(|pair| scale[pair[1]] - scale[pair[0]]);
+    let mut steps: Vec<f64> = steps.filter(|step| *step > 0.0).collect();
+    steps.sort_by(f64::total_cmp);
+    // The lower of two in the middle: a step can be too long, by what is missing, but not too short.
+    let middle = steps.len().saturating_sub(1) / 2;
+    let usual = steps.get(middle).copied().unwrap_or(1.0);
+    let mut points: Vec<(f64, Option<f64>)> = Vec::with_capacity(rows.len());
+    for (at, &this) in order.iter().enumerate() {
+        let row = &rows[this];
+        if let Some(before) = at.checked_sub(1).map(|before| order[before]) {
+            let step = scale[this] - scale[before];
+            let missing = missing_between(step, usual, rows.len()).map_err(|reason| {
+                let reason = reason.replace(
+                    "{before}",
+                    &format!("`{}` in line {}", rows[before].cell(0), rows[before].line),
+                );
+                sheet.fault(
+                    row,
+                    format!("the time `{}` {reason}{}", row.cell(0), remedy(sheet)),
+                )
+            })?;
+            let (from, to) = (times[before].years(), times[this].years());
+            let between = (1..=missing).map(|i| {
+                let share = i as f64 / (missing + 1) as f64;
+                (from + (to - from) * share, None)
+            });
+            points.extend(between);
+        }
+        points.push((times[this].years(), value(sheet, row)?));
+    }
+    Ok(points)
+}
+
+/// How many values are missing in a step of time where `usual` is the step from one value to the next; or what is wrong with the step.
+fn missing_between(step: f64, usual: f64, rows: usize) -> Result<usize, String> {
+    // A quarter lets months have as many days as they have, and decimal years be rounded.
+    const TOLERANCE: f64 = 0.25;
+    if step <= 0.0 {
+        return Err("is the same as {before}".into());
+    }
+    let steps = step / usual;
+    if !steps.is_finite() || steps.round() < 1.0 || (steps - steps.round()).abs() > TOLERANCE {
+        return Err(format!(
+            "comes {step} after {{before}}, where the usual step is {usual}: values must be equally spaced, or be missing"
+        ));
+    }
+    match steps.round() as usize - 1 {
+        missing if missing > rows => Err(format!(
+            "comes {missing} steps after {{before}}: more are missing than there are"
+        )),
+        missing => Ok(missing),
+    }
+}
+
+/// What a wrong time may come from: a comma in the place of a decimal point makes two whole numbers of one value.
+fn remedy(sheet: &Sheet) -> &'static str {
+    let is_whole = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let rows = sheet.rows().iter();
+    let mut cells = rows.flat_map(|row| [row.cell(0), row.cell(1)]);
+    match cells.all(is_whole) {
+        true => "; if these are values with a decimal comma, write a point",
+        false => "",
+    }
 }
 
 /// Missing values on a line between their neighbours, or equal to the only one.
@@ -166,7 +272,7 @@ mod tests {
 
     #[test]
     fn gaps_lie_on_a_line_and_are_no_targets() {
-        let series = Series::parse("", "", "1\n2\n\"\"\n\"\"\n5\n6\n7\n").unwrap();
+        let series = parse("1\n2\n\"\"\n\"\"\n5\n6\n7\n").unwrap();
         assert_eq!(series.values, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
         let windows = series.windows(2);
         // 5 follows a gap, so that its step is not known.
@@ -180,16 +286,132 @@ mod tests {
     #[test]
     fn what_is_not_a_number_is_named_with_its_line() {
         assert_eq!(
-            Series::parse("", "", "time,value\n1,2\n2,three\n").unwrap_err(),
-            "line 3: `three` is not a number"
+            message("time,value\n1,2\n2,three\n"),
+            "s.csv, line 3, column 2 (value): `three` is not a number"
+        );
+        for text in ["", "value\n", "1,\n2,\n", "value\n\"\"\n"] {
+            assert_eq!(message(text), "s.csv has no row of data", "{text}");
+        }
+    }
+
+    #[test]
+    fn rows_are_put_in_the_order_of_their_times() {
+        let oldest_first = parse("1990,1\n1991,2\n1992,4\n1993,8\n").unwrap();
+        let newest_first = parse("1993,8\n1992,4\n1991,2\n1990,1\n").unwrap();
+        let shuffled = parse("1992,4\n1990,1\n1993,8\n1991,2\n").unwrap();
+        for series in [&oldest_first, &newest_first, &shuffled] {
+            assert_eq!(series.times, [1990.0, 1991.0, 1992.0, 1993.0]);
+            assert_eq!(series.values, [1.0, 2.0, 4.0, 8.0]);
+        }
+    }
+
+    #[test]
+    fn a_time_that_is_left_out_is_a_gap() {
+        let series = parse("1990,1\n1991,2\n1994,5\n1995,6\n1996,7\n").unwrap();
+        assert_eq!(series.times.len(), 7);
+        assert_eq!(series.times[3], 1993.0);
+        assert_eq!(series.values, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
+        assert_eq!(
+            series.measured,
+            [true, true, false, false, true, true, true]
+        );
+        // By months, too, and by weeks.
+        let months = "2020-01-01,1\n2020-02-01,2\n2020-04-01,4\n2020-05-01,5\n";
+        assert_eq!(parse(months).unwrap().values, [1.0, 2.0, 3.0, 4.0, 5.0]);
+        let weeks = "20200101,1\n20200108,2\n20200122,4\n20200129,5\n";
+        assert_eq!(parse(weeks).unwrap().values, [1.0, 2.0, 3.0, 4.0, 5.0]);
+        // Decimal years of months are rounded.
+        let decimal = "1958.2027,1\n1958.2877,2\n1958.3699,3\n1958.5370,5\n1958.6219,6\n";
+        assert_eq!(parse(decimal).unwrap().values.len(), 6);
+    }
+
+    #[test]
+    fn a_blank_line_is_a_gap_where_there_are_no_times() {
+        let series = parse("1\n2\n\n4\r\n5\n\n\n").unwrap();
+        assert_eq!(series.values, [1.0, 2.0, 3.0, 4.0, 5.0]);
+        assert_eq!(series.measured, [true, true, false, true, true]);
+        // Where there are, they tell.
+        let series = parse("1990,1\n1991,2\n\n1992,3\n").unwrap();
+        assert_eq!(series.measured, [true; 3]);
+    }
+
+    #[test]
+    fn times_that_make_no_sense_are_refused_with_their_line() {
+        for (text, line, said) in [
+            (
+                "1990,1\n1991,2\n1991,3\n1992,4\n",
+                3,
+                "the same as `1991` in line 2",
+            ),
+            ("1990,1\n1991,2\n1992.5,3\n1993.5,4\n", 3, "usual step is 1"),
+            (
+                "1990,1\n1991,2\n1992,3\n19930,4\n",
+                4,
+                "more are missing than there are",
+            ),
+            ("1990,1\n,2\n1992,3\n", 2, "the time is missing"),
+            ("1990,1\nlast year,2\n", 2, "`last year` is no time"),
+            ("1990,1\nNaN,2\n", 2, "is no time"),
+            ("2020-01-01,1\n2020-02-31,2\n", 2, "is no day of any year"),
+            ("2020-01-01,1\n2020,2\n", 2, "another kind"),
+        ] {
+            let message = message(text);
+            assert!(
+                message.starts_with(&format!("s.csv, line {line}")) && message.contains(said),
+                "{text:?}: {message}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_decimal_comma_is_refused() {
+        let message = message("10,5996\n10,7012\n9,8013\n11,0021\n");
+        assert!(
+            message.contains("line 2") && message.contains("decimal comma"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn columns_too_many_are_refused_with_their_names() {
+        assert_eq!(
+            message("date,price,volume,open\n1,2,3,4\n"),
+            "s.csv has 4 columns (date, price, volume, open): a series has one, of values, or two, of times and values"
         );
         assert_eq!(
-            Series::parse("", "", "").unwrap_err(),
-            "there are no values"
+            message("1,2,3\n"),
+            "s.csv has 3 columns: a series has one, of values, or two, of times and values"
         );
-        assert_eq!(
-            Series::parse("", "", "value\n").unwrap_err(),
-            "there are no values"
-        );
+        assert!(message("1990,1\n1991,2,3\n").contains("line 2: 3 cells"));
+    }
+
+    #[test]
+    fn values_too_large_to_be_measured_are_refused_with_their_line() {
+        for value in ["9.97e36", "1e308", "-1e31", "inf", "NaN", "1e999"] {
+            let message = message(&format!("1990,1\n1991,{value}\n1992,3\n"));
+            assert!(
+                message.contains("line 2") && message.contains(value),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_first_line_that_may_be_a_header_is_refused() {
+        for text in ["0,1\n1990,5\n1991,6\n", "0\n5.1\n5.2\n"] {
+            assert!(message(text).contains("--header yes"), "{text}");
+        }
+    }
+
+    fn parse(text: &str) -> Result<Series, DataError> {
+        let sheet = Sheet::parse(text, "s.csv", Header::Auto)?;
+        Series::of("", "", &sheet)
+    }
+
+    fn message(text: &str) -> String {
+        match parse(text) {
+            Ok(series) => panic!("{series:?}"),
+            Err(error) => error.to_string(),
+        }
     }
 }

@@ -56,7 +56,18 @@ fn what_cannot_be_forecast_is_refused_with_its_reason() {
         std::fs::write(&file, text).unwrap();
         PROGRAM.refusal(out.path(), &["--data", file.to_str().unwrap()])
     };
-    assert!(data("1\n2\nx\n").contains("series.csv: line 3: `x` is not a number"));
+    assert!(data("1\n2\nx\n").contains("series.csv, line 3, column 1: `x` is not a number"));
+    assert!(
+        data("1990,1\n1991,2\n1991,3\n")
+            .contains("series.csv, line 3: the time `1991` is the same")
+    );
+    assert!(
+        data("1990,1\n1991,9.97e36\n").contains("line 2, column 2: `9.97e36` is netCDF's mark")
+    );
+    assert!(data("1990,1\n1991,1e308\n").contains("line 2: `1e308` is too large"));
+    assert!(data("a,b,c,d\n1,2,3,4\n").contains("has 4 columns (a, b, c, d)"));
+    assert!(data("10,5996\n10,6\n").contains("decimal comma"));
+    assert!(data("0,1\n1,2\n").contains("--header yes"));
     assert!(data("").contains("there are no values"));
     assert!(data("1\n2\n3\n").contains("a window of 5 leaves 0 forecasts of the 3 values"));
     let local = PROGRAM.refusal(out.path(), &["--estimator", "local"]);

@@ -8,7 +8,7 @@ use clap::Parser;
 use example_support::EstimatorChoice;
 use example_support::number::{at_least, learning_rate, not_negative, positive};
 
-use example_support::tabular::{DataError, Split, Table};
+use example_support::tabular::{DataError, Header, Split, Table};
 
 /// The share of the rows that a random split tests on, that of the published splits.
 const TEST_FRACTION: f64 = 0.1;
@@ -77,6 +77,10 @@ pub struct Cli {
     #[arg(long, value_name = "FILE.csv")]
     pub data: Option<PathBuf>,
 
+    /// Whether the first line of `--data` names the columns. By itself the program takes it for names if none of its cells is a number.
+    #[arg(long, value_enum, default_value_t = Header::Auto)]
+    pub header: Header,
+
     /// Take the splits from this file.
     ///
     /// Each line lists the rows of one test set, counted from 0; all other rows train.
@@ -121,9 +125,10 @@ pub struct Cli {
 impl Cli {
     /// The table to learn.
     pub fn table(&self) -> Result<Table, DataError> {
-        self.data
-            .as_deref()
-            .map_or_else(|| Ok(Table::boston()), Table::read)
+        self.data.as_deref().map_or_else(
+            || Ok(Table::boston()),
+            |file| Table::read(file, self.header),
+        )
     }
 
     /// The splits to run, each with the name it has in the report: one, or with `all` every split there is.

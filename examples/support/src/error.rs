@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use blitz_train::blitz_core::device::DeviceError;
-use blitz_train::prelude::{FitError, PredictError};
+use blitz_train::{FitError, PredictError};
 use thiserror::Error;
 
 use crate::images::ImageError;
+use crate::tabular::DataError;
 use blitz_train::plot::PlotError;
 
 /// Why a run has no report. Every message names the file or the value at fault.
@@ -20,6 +21,9 @@ pub enum RunError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A table or a series is at fault.
+    #[error(transparent)]
+    Table(#[from] DataError),
     /// Images and labels don't fit.
     #[error(transparent)]
     Images(#[from] ImageError),

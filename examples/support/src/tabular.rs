@@ -1,10 +1,12 @@
-//! The data: a table read from a CSV file, its division into training and test rows, and the scaling
+//! The data: a CSV file and the table in it, its division into training and test rows, and the scaling
 //! that is fitted to the training rows alone.
 
+mod sheet;
 mod split;
 mod standardizer;
 mod table;
 
+pub use sheet::{Header, Row, Sheet};
 pub use split::Split;
 pub use standardizer::Standardizer;
 pub use table::Table;
@@ -48,7 +50,7 @@ pub enum DataError {
     },
     /// One column cannot be both the features and the target.
     #[error(
-        "{file}, line {line}: {found} column, but at least one feature and the target are needed"
+        "{file}, line {line}: {found} column, but at least one feature and the target are needed; columns are separated by commas"
     )]
     TooFewColumns {
         /// The file.
@@ -59,7 +61,10 @@ pub enum DataError {
         found: usize,
     },
     /// A line is longer or shorter than the first.
-    #[error("{file}, line {line}: {found} cells, but the first line has {expected}")]
+    #[error(
+        "{file}, line {line}: {found} cells, but the first line has {expected}{}",
+        if (*expected, *found) == (1, 2) { "; the decimal sign is a point" } else { "" }
+    )]
     Ragged {
         /// The file.
         file: String,
@@ -81,7 +86,10 @@ pub enum DataError {
         column: String,
     },
     /// A cell holds something that is not a number.
-    #[error("{file}, line {line}, column {column}: `{text}` is not a number")]
+    #[error(
+        "{file}, line {line}, column {column}: `{text}` is not a number{}",
+        remedy(text)
+    )]
     NotANumber {
         /// The file.
         file: String,
@@ -103,6 +111,56 @@ pub enum DataError {
         column: String,
         /// The cell as written.
         text: String,
+    },
+    /// A cell holds the number that stands for a missing value in netCDF.
+    #[error(
+        "{file}, line {line}, column {column}: `{text}` is netCDF's mark of a missing value; leave the cell empty where a gap may be, \
+         and the row out elsewhere"
+    )]
+    FillValue {
+        /// The file.
+        file: String,
+        /// The line at fault.
+        line: usize,
+        /// The column's number, and its name where the file gives one.
+        column: String,
+        /// The cell as written.
+        text: String,
+    },
+    /// A series has more columns than times and values.
+    #[error(
+        "{file} has {found} columns{}: a series has one, of values, or two, of times and values",
+        if names.is_empty() { String::new() } else { format!(" ({names})") }
+    )]
+    Columns {
+        /// The file.
+        file: String,
+        /// How many columns it has.
+        found: usize,
+        /// Their names, if it has a header.
+        names: String,
+    },
+    /// The first line may be a header or a row.
+    #[error(
+        "{file}, line {line}: `{cells}` may be a header without names or a row of data; say which it is with `--header yes` or `--header no`"
+    )]
+    AmbiguousHeader {
+        /// The file.
+        file: String,
+        /// The line.
+        line: usize,
+        /// The line as written.
+        cells: String,
+    },
+    /// A row does not fit to the others.
+    #[error("{file}, line {line}: {reason}")]
+    Row {
+        /// The file.
+        file: String,
+        /// The line at fault.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
     },
     /// The file of splits is shorter than the split that was asked for.
     #[error("{file} has {splits} splits, counted from 0: there is no split {asked}")]
@@ -168,6 +226,15 @@ pub enum DataError {
         /// The split that was asked for.
         asked: String,
     },
+}
+
+/// What a cell that is not a number may have been meant for.
+fn remedy(text: &str) -> &'static str {
+    match text {
+        text if text.contains([';', '\t']) => "; columns are separated by commas",
+        text if text.contains(',') => "; the decimal sign is a point",
+        _ => "",
+    }
 }
 
 /// The text of a file, with the errors a user can act on.

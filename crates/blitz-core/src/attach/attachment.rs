@@ -1,6 +1,7 @@
 //! What is attached to a weight, whatever its types: away from the parameter, with the parameter's location.
 
 use std::any::Any;
+use std::collections::HashMap;
 
 use burn::module::{Module, Param, ParamId, Reparameterizer};
 use burn::tensor::Tensor;
@@ -38,6 +39,9 @@ pub(crate) trait Attachment {
     /// Reads the weights where `mask` is 0 as zero from now on.
     fn set_mask(&mut self, mask: Tensor<1>);
 
+    /// The row that the model never reads.
+    fn unused_row(&self) -> Option<usize>;
+
     /// The posterior itself, of whatever type.
     fn posterior(&self) -> &dyn Any;
 
@@ -48,6 +52,14 @@ pub(crate) trait Attachment {
 /// Everything that is attached to the weights of `module`, in the order of the traversal, each once.
 pub(crate) fn attachments<M: Module>(module: &M) -> Vec<Box<dyn Attachment>> {
     take_off(module.clone()).1
+}
+
+/// The rows that the model never reads, by the identities of the posteriors: for those that take the place of these.
+pub(super) fn unused_rows<M: Module>(module: &M) -> HashMap<ParamId, usize> {
+    let attachments = attachments(module).into_iter();
+    attachments
+        .filter_map(|attachment| Some((attachment.id(), attachment.unused_row()?)))
+        .collect()
 }
 
 /// Takes everything off: what is left is a deterministic module of the stored locations μ. Other reparameterizations are merged into
@@ -122,6 +134,10 @@ impl<Q: Posterior, P: Prior, const D: usize> Attachment for Attached<Q, P, D> {
 
     fn set_mask(&mut self, mask: Tensor<1>) {
         self.variational.set_mask(mask);
+    }
+
+    fn unused_row(&self) -> Option<usize> {
+        self.variational.unused_row
     }
 
     fn posterior(&self) -> &dyn Any {

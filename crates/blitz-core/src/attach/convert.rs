@@ -6,6 +6,7 @@ use burn::config::Config;
 use burn::module::{Module, Param, Reparameterizer};
 use burn::tensor::Tensor;
 
+use super::attachment::unused_rows;
 use super::error::BayesianizeError;
 use super::filter::WeightFilter;
 use super::posteriors::Posteriors;
@@ -168,6 +169,10 @@ impl BayesianizeConfig {
                 false => Err(BayesianizeError::nothing(&walk, &chosen)),
             };
         }
+        let unused = match replaces {
+            true => unused_rows(&module),
+            false => HashMap::new(),
+        };
         let module = match replaces {
             true => without(module, &walk, |weight| {
                 self.chooses(weight) && weight.trains
@@ -184,7 +189,9 @@ impl BayesianizeConfig {
                 let posterior = posterior.unwrap_or(&self.posterior);
                 let posterior = posterior.init(&weight.shape, &weight.device);
                 let prior = prior.unwrap_or(&self.prior).init(&weight.device);
-                (weight, Variational::new(posterior, prior))
+                let unused = weight.posterior().and_then(|id| unused.get(&id).copied());
+                let variational = Variational::new(posterior, prior);
+                (weight, variational.with_unused_row(unused))
             }),
         ))
     }
@@ -302,11 +309,17 @@ where
             false => BayesianizeError::AlreadyBayesian { weights: bayesian },
         });
     }
+    let unused = match replacing {
+        true => unused_rows(&module),
+        false => HashMap::new(),
+    };
     let chosen: Vec<_> = weights
         .into_iter()
         .filter_map(|weight| {
             let (posterior, prior) = choose(weight.info())?;
-            Some((weight, Variational::new(posterior, prior)))
+            let unused = weight.posterior().and_then(|id| unused.get(&id).copied());
+            let variational = Variational::new(posterior, prior);
+            Some((weight, variational.with_unused_row(unused)))
         })
         .collect();
     let is_chosen = |weight: &Weight| chosen.iter().any(|(other, _)| other.id == weight.id);

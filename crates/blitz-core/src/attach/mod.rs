@@ -4,6 +4,7 @@ mod attachment;
 mod convert;
 mod error;
 mod filter;
+mod module;
 mod moped;
 mod posteriors;
 mod ties;

@@ -83,7 +83,9 @@ impl MopedConfig {
 
         // A weight that has a posterior is at its mean, which need not be the stored tensor.
         let mut means = Means::default();
+        let mut unused = HashMap::new();
         for attachment in attachments(&module) {
+            unused.insert(attachment.id(), attachment.unused_row());
             let weight = converted
                 .iter()
                 .find(|w| w.posterior() == Some(attachment.id()));
@@ -105,7 +107,9 @@ impl MopedConfig {
         let mut by_path = initial.by_path;
         let attached = converted.into_iter().filter_map(|weight| {
             let (posterior, prior) = by_path.remove(weight.path())?;
-            Some((weight, Variational::new(posterior, prior)))
+            let unused = weight.posterior().and_then(|id| *unused.get(&id)?);
+            let variational = Variational::new(posterior, prior);
+            Some((weight, variational.with_unused_row(unused)))
         });
         Ok(attach(module, attached))
     }

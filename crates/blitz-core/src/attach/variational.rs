@@ -1,13 +1,13 @@
 //! What turns an ordinary Burn parameter into a Bayesian one.
 
-use burn::module::{Flag, Module, Param, ParamId, Reparameterization};
+use burn::module::{Flag, Param, ParamId, Reparameterization};
 use burn::tensor::Tensor;
 
 use super::attachment;
 use crate::draw::{self, Part, PartSlot, Request, Site, is_configured};
 use crate::family::posterior::{Posterior, PosteriorStructure};
 use crate::family::prior::Prior;
-use crate::family::{Noise, in_type_of, select_rows};
+use crate::family::{Noise, at_least_f32, constants, in_type_of, select_rows};
 use crate::kl::{KlEstimator, KlTerm, SharedScale, pair};
 
 /// The path component of a posterior's parameters: `fc.weight` has its ρ at `fc.weight.bayes.posterior.rho`.
@@ -19,7 +19,9 @@ pub(super) const NAME: &str = "bayes";
 /// Attached by [`bayesianize`](crate::BayesianModule::bayesianize) or
 /// [`attach_posteriors`](crate::BayesianModule::attach_posteriors), read back with
 /// `param.reparameterization::<Variational<Q, P>>()`.
-#[derive(Module, Debug)]
+///
+/// Its records have the [constants](Posterior::constants) of posterior and prior beside their tensors.
+#[derive(Debug, Clone)]
 pub struct Variational<Q: Posterior, P: Prior> {
     /// The posterior's parameters other than μ.
     pub posterior: Q,
@@ -27,19 +29,18 @@ pub struct Variational<Q: Posterior, P: Prior> {
     pub prior: P,
     /// Whether the weight is sampled; off, it reads as its mean. Its id is the parameter's identity in a draw, since
     /// unlike the ids of tensors it does not change when a record is loaded.
-    sampling: Param<Flag>,
+    pub(super) sampling: Param<Flag>,
     /// 1 for each weight that is kept and 0 for each that is pruned, flat; `None` until the first pruning. Not trained.
-    mask: Option<Param<Tensor<1>>>,
+    pub(super) mask: Option<Param<Tensor<1>>>,
     /// A row that the model never reads, and that pays no KL.
-    #[module(skip)]
-    unused_row: Option<usize>,
+    pub(super) unused_row: Option<usize>,
 }
 
 impl<Q: Posterior, P: Prior> Variational<Q, P> {
     /// A posterior and its prior, sampled.
     pub fn new(posterior: Q, prior: P) -> Self {
         Self {
-            posterior,
+            posterior: constants::mark(posterior),
             prior,
             sampling: Param::from_bool(true),
             mask: None,
@@ -78,7 +79,8 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
 
     /// Leaves out of the KL a row of the weight that the model never reads, such as an embedding's padding.
     ///
-    /// Where the posterior has no [rows](Posterior::rows) of its own, the row is counted like the others.
+    /// Where the posterior has no [marginal of rows](Posterior::marginal_of_rows), the row is counted like the others: a radial posterior is that of
+    /// a whole tensor.
     #[must_use]
     pub fn with_unused_row(mut self, row: Option<usize>) -> Self {
         self.unused_row = row;
@@ -171,30 +173,38 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
             return (term, None);
         }
         let shape = mu.shape();
-        let used = self.unused_row.and_then(|unused| {
-            let rows: Vec<_> = (0..shape[0]).filter(|row| *row != unused).collect();
-            let posterior = self.posterior.rows(&shape, &rows)?;
-            Some((posterior, rows))
-        });
-        let (posterior, used_mu) = match &used {
-            Some((posterior, rows)) => (posterior, select_rows(mu.clone(), rows)),
-            None => (&self.posterior, mu.clone()),
+        let Some(unused) = self.unused_row.filter(|row| *row < shape[0]) else {
+            return self.kl_of_all(mu);
         };
-        if let Some(kl) = pair::closed_form(posterior, &self.prior, &used_mu) {
+        let rows: Vec<_> = (0..shape[0]).filter(|row| *row != unused).collect();
+        if rows.is_empty() {
+            // Of no weights; with a gradient, of zeros, like every other.
+            let nothing = at_least_f32(mu.clone()).sum().mul_scalar(0.0);
+            return (KlTerm::new(nothing, KlEstimator::ClosedForm), None);
+        }
+        let Some(posterior) = self.posterior.marginal_of_rows(&shape, &rows) else {
+            return self.kl_of_all(mu);
+        };
+        let prior = self.prior.of_rows(&shape, &rows);
+        let used = select_rows(mu.clone(), &rows);
+        if let Some(kl) = pair::closed_form(&posterior, &prior, &used) {
+            return (KlTerm::new(kl.value, KlEstimator::ClosedForm), kl.share);
+        }
+        let weight = select_rows(self.weight(mu), &rows);
+        let value = pair::at_weight(&posterior, &prior, used, weight);
+        (KlTerm::new(value, KlEstimator::MonteCarlo), None)
+    }
+
+    /// The KL of all rows.
+    fn kl_of_all<const D: usize>(&self, mu: &Tensor<D>) -> (KlTerm, Option<SharedScale>) {
+        if let Some(kl) = pair::closed_form(&self.posterior, &self.prior, mu) {
             return (KlTerm::new(kl.value, KlEstimator::ClosedForm), kl.share);
         }
         let site = draw::site(self.id(), mu);
-        let at_once = match used {
-            None => pair::at_draw(posterior, &self.prior, mu, Noise::new(site.key)),
-            Some(_) => None,
-        };
+        let at_once = pair::at_draw(&self.posterior, &self.prior, mu, Noise::new(site.key));
         let value = at_once.unwrap_or_else(|| {
             let weight = self.weight_at(site, mu);
-            let weight = match &used {
-                Some((_, rows)) => select_rows(weight, rows),
-                None => weight,
-            };
-            pair::at_weight(posterior, &self.prior, used_mu, weight)
+            pair::at_weight(&self.posterior, &self.prior, mu.clone(), weight)
         });
         (KlTerm::new(value, KlEstimator::MonteCarlo), None)
     }

@@ -17,7 +17,8 @@ static FRESH: Mutex<FreshStream> = Mutex::new(FreshStream {
 
 /// Seeds the process-wide stream that weights read outside any draw are sampled from, and starts it anew.
 ///
-/// Unseeded, it starts from the operating system's randomness. Prefer draws with a seed of their own
+/// Unseeded, it starts from the operating system's randomness: in WebAssembly from that of the backend which the program chose for the crate `getrandom`, such as
+/// the browser's `crypto.getRandomValues` (its feature `wasm_js`). Without a backend such a program does not compile. Prefer draws with a seed of their own
 /// ([`BayesianModule::draw`](crate::BayesianModule::draw)) where threads share a process: this stream is handed out in the
 /// order in which threads ask.
 ///
@@ -47,17 +48,36 @@ pub fn seed(seed: u64) {
     };
 }
 
+/// A seed that nobody chose.
+///
+/// # Panics
+///
+/// Panics if the system has no randomness: any other seed would give the same "fresh" draws in each process.
+fn entropy() -> u64 {
+    // Not the standard library's `RandomState`, whose keys are constants in WebAssembly.
+    getrandom::u64().unwrap_or_else(|error| {
+        panic!("weights read outside a draw need a seed, and the system gives none ({error}); set one with `blitz_core::seed`")
+    })
+}
+
 /// The next key of the process-wide stream.
 pub(super) fn fresh_key() -> NoiseKey {
-    use std::hash::{BuildHasher, Hasher, RandomState};
-
     let mut fresh = FRESH
         .lock()
         .unwrap_or_else(|poisoned| poisoned.into_inner());
-    let seed = *fresh
-        .seed
-        .get_or_insert_with(|| RandomState::new().build_hasher().finish());
+    let seed = *fresh.seed.get_or_insert_with(entropy);
     let index = fresh.next;
     fresh.next += 1;
     NoiseKey::new(seed, index, 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_seeds_that_nobody_chose_differ() {
+        // One pair in 2⁶⁴ is equal.
+        assert_ne!(entropy(), entropy());
+    }
 }

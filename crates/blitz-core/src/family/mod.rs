@@ -7,6 +7,7 @@
 
 pub mod deviation;
 
+pub(crate) mod constants;
 mod marginals;
 mod nats;
 mod noise;
@@ -15,6 +16,7 @@ mod precision;
 pub(crate) mod prior;
 mod rows;
 
+pub use constants::{ConstantError, Constants};
 pub use marginals::{MarginalFamily, Marginals};
 pub use nats::Nats;
 pub use noise::Noise;

@@ -220,7 +220,7 @@ pub trait BayesianModule: Module {
     ///
     /// ```
     /// use blitz_core::prelude::*;
-    /// use blitz_core::BuiltinPosterior;
+    /// use blitz_core::{NormalPosterior, BuiltinPosterior};
     /// use burn::nn::LinearConfig;
     /// use burn::tensor::Device;
     ///
@@ -386,7 +386,8 @@ pub trait BayesianModule: Module {
         pruning::prune(self, share)
     }
 
-    /// The number of weights that have a posterior; a weight that is tied counts once.
+    /// The number of weights that have a posterior; a weight that is tied counts once. All that are stored count, an embedding's padding
+    /// among them.
     fn num_bayesian_weights(&self) -> usize {
         let walk = Walk::of(self);
         let weights = walk.posteriors();

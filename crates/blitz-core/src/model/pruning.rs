@@ -3,12 +3,13 @@
 //! Blundell et al., *Weight uncertainty in neural networks* (2015), section 5.1 and table 2.
 
 use std::fmt;
+use std::ops::Range;
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Tensor, TensorData};
 
 use super::marginals;
-use crate::attach::{Posteriors, Walk, check_bare};
+use crate::attach::{Attachment, Posteriors, Walk, check_bare};
 
 /// What [`prune_by_signal_to_noise`](crate::BayesianModule::prune_by_signal_to_noise) did; prints as a table.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,7 +31,7 @@ pub struct PrunedTensor {
     pub path: String,
     /// The number of its pruned weights.
     pub pruned: usize,
-    /// The number of its weights.
+    /// The number of its weights, without a row that is never read, such as padding.
     pub total: usize,
 }
 
@@ -96,10 +97,22 @@ pub(super) fn prune<M: Module>(module: M, share: f64) -> (M, PruningReport) {
         }
     }
 
-    // The sort is stable: of equal ratios, the earlier weight goes first.
+    let (module, mut posteriors) = Posteriors::take_off(module, &walk);
+    let unused: Vec<Range<usize>> = walk
+        .posteriors()
+        .map(|(weight, id)| {
+            let row = posteriors.get(id).and_then(Attachment::unused_row)?;
+            let length = weight.shape.num_elements() / weight.shape[0].max(1);
+            Some(row * length..(row + 1) * length)
+        })
+        .map(Option::unwrap_or_default)
+        .collect();
+
+    // The sort is stable: of equal ratios, the earlier weight goes first. A row that is never read, such as padding, says nothing by its ratio.
     let mut order: Vec<(f32, usize, usize)> = Vec::new();
     for (tensor, (ratios, _)) in ratios.iter().enumerate() {
         let indexed = ratios.iter().enumerate();
+        let indexed = indexed.filter(|(index, _)| !unused[tensor].contains(index));
         order.extend(indexed.map(|(index, ratio)| (*ratio, tensor, index)));
     }
     order.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -113,13 +126,13 @@ pub(super) fn prune<M: Module>(module: M, share: f64) -> (M, PruningReport) {
     for (_, tensor, index) in &order[..pruned] {
         masks[*tensor][*index] = 0.0;
     }
-    let (module, mut posteriors) = Posteriors::take_off(module, &walk);
     let mut tensors = Vec::new();
-    for (((_, path), mask), (_, id)) in ratios.into_iter().zip(masks).zip(walk.posteriors()) {
+    let each = ratios.into_iter().zip(masks).zip(unused);
+    for ((((_, path), mask), unused), (_, id)) in each.zip(walk.posteriors()) {
         tensors.push(PrunedTensor {
             path,
             pruned: mask.iter().filter(|kept| **kept == 0.0).count(),
-            total: mask.len(),
+            total: mask.len() - unused.len(),
         });
         if let Some(posterior) = posteriors.get_mut(id) {
             let mean = posterior.mean();

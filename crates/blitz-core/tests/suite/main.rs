@@ -3,6 +3,7 @@
 mod adapters;
 mod burn_modules;
 mod checkpoint;
+mod constants;
 mod convert;
 mod digest;
 mod draw;

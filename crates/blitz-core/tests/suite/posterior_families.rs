@@ -5,8 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use blitz_core::prelude::*;
 use blitz_core::{
     BuiltinPosterior, LaplacePosterior, LaplaceUnit, LowRankNormalPosterior,
-    LowRankNormalPosteriorConfig, MatrixNormalPosterior, StudentTPosterior, StudentTUnit,
-    kl_divergence,
+    LowRankNormalPosteriorConfig, MatrixNormalPosterior, Noise, Posterior, Prior,
+    StudentTPosterior, StudentTUnit, kl_divergence,
 };
 use burn::config::Config;
 use burn::module::{Module, ModuleMapper, Param};

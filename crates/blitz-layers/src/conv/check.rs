@@ -1,7 +1,7 @@
 //! What a convolution refuses, at the boundary and with the value: below it, a size that is impossible becomes an
 //! integer that wraps around.
 
-use burn::nn::{PaddingConfig1d, PaddingConfig2d, PaddingConfig3d};
+use super::padding::Padding;
 
 /// One number for each axis of positions, which Burn holds as an array, or bare where there is one axis.
 pub(super) trait Axes {
@@ -53,7 +53,7 @@ pub(super) struct Window<'a, P> {
 
 impl<P> Window<'_, P> {
     /// The positions a kernel reaches over on `axis`.
-    fn reach(&self, axis: usize) -> usize {
+    pub fn reach(&self, axis: usize) -> usize {
         self.dilation[axis] * (self.kernel_size[axis] - 1) + 1
     }
 }
@@ -66,13 +66,10 @@ pub(super) trait Fits {
 
 impl<P: Padding> Fits for Window<'_, (&P,)> {
     fn assert_fits(&self, input: &[usize]) {
-        let padding = self.padding.0.explicit();
+        let zeros = self.zeros(input);
         for (axis, &size) in input.iter().enumerate() {
-            let padded = match &padding {
-                Some(padding) => size + padding[axis],
-                None => padded_to_same(size, self.kernel_size[axis], self.stride[axis]),
-            };
-            let reach = self.reach(axis);
+            let (before, after) = zeros[axis];
+            let (padded, reach) = (before + size + after, self.reach(axis));
             assert!(
                 padded >= reach,
                 "the kernel is larger than the padded input: on axis {axis} of {input:?}, {reach} (kernel {}, \
@@ -81,50 +78,6 @@ impl<P: Padding> Fits for Window<'_, (&P,)> {
                 self.dilation[axis]
             );
         }
-    }
-}
-
-/// The total padding before and behind each axis.
-pub(super) trait Padding {
-    /// `None` where it depends on the input (`Same`).
-    fn explicit(&self) -> Option<Vec<usize>>;
-}
-
-impl Padding for PaddingConfig1d {
-    fn explicit(&self) -> Option<Vec<usize>> {
-        match self {
-            Self::Same => None,
-            Self::Valid => Some(vec![0]),
-            Self::Explicit(left, right) => Some(vec![left + right]),
-        }
-    }
-}
-
-impl Padding for PaddingConfig2d {
-    fn explicit(&self) -> Option<Vec<usize>> {
-        match self {
-            Self::Same => None,
-            Self::Valid => Some(vec![0; 2]),
-            Self::Explicit(top, left, bottom, right) => Some(vec![top + bottom, left + right]),
-        }
-    }
-}
-
-impl Padding for PaddingConfig3d {
-    fn explicit(&self) -> Option<Vec<usize>> {
-        match self {
-            Self::Same => None,
-            Self::Valid => Some(vec![0; 3]),
-            Self::Explicit(depth, height, width) => Some(vec![2 * depth, 2 * height, 2 * width]),
-        }
-    }
-}
-
-/// What Burn pads an axis to for an output of `size / stride` positions, rounded up. It leaves dilation out of account.
-fn padded_to_same(size: usize, kernel_size: usize, stride: usize) -> usize {
-    match size.div_ceil(stride) {
-        0 => 0,
-        output => size.max((output - 1) * stride + kernel_size),
     }
 }
 

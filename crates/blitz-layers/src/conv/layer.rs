@@ -12,8 +12,7 @@ pub(super) fn fixed<const D: usize>(value: Tensor<D>) -> Param<Tensor<D>> {
 /// Declares a Bayesian convolution and its configuration from Burn's.
 ///
 /// Burn has no trait over its six convolutions, and its derives want each struct's fields in full, so nothing but a macro
-/// can write them once. It is declarations and hand-over only: what is computed is Burn's own `forward` (padding
-/// rules and checks included), run by [`estimate`](crate::estimator::estimate) with weights of its choice.
+/// can write them once. It is declarations and hand-over only: what is computed is Burn's own `forward`, run by [`estimate`](crate::estimator::estimate) with weights of its choice.
 ///
 /// Single tokens are matched as `tt`: Burn's `Config` derive accepts nothing else as a default.
 macro_rules! bayesian_convolution {
@@ -109,7 +108,7 @@ macro_rules! bayesian_convolution {
             $config => $layer, ;
             /// Panics with the value if there are no channels, if they don't divide into the groups, if the kernel's size,
             /// the stride or the dilation is zero on an axis, or if the [estimator](crate::estimator::Estimator) doesn't allow a
-            /// posterior; and where Burn's layer refuses its padding.
+            /// posterior.
         }
 
         impl $config {
@@ -133,7 +132,8 @@ macro_rules! bayesian_convolution {
                     stride: self.stride,
                     dilation: self.dilation,
                     groups: self.groups,
-                    padding: self.padding.clone(),
+                    // That of the configuration says nothing of the weights, and Burn refuses some in three dimensions.
+                    padding: burn.padding,
                     $($padding_out: self.$padding_out,)?
                     bias: self.bias,
                     initializer: self.weights.initializer_or(burn.initializer),
@@ -174,6 +174,7 @@ macro_rules! bayesian_convolution {
             /// output.
             pub fn forward(&self, input: burn::tensor::Tensor<$rank>) -> burn::tensor::Tensor<$rank> {
                 use crate::conv::check::{Axes, Fits, Window};
+                use crate::conv::padding::Pad;
 
                 let window = Window {
                     kernel_size: self.kernel_size.axes(),
@@ -182,21 +183,23 @@ macro_rules! bayesian_convolution {
                     padding: (&self.padding, $(&self.$padding_out)?),
                 };
                 window.assert_fits(&input.dims()[2..]);
+                let (input, padding) = window.pad(input);
                 crate::estimator::estimate(
                     self.estimator,
                     crate::estimator::Features::Second,
                     input,
                     &self.weight,
                     self.bias.as_ref(),
-                    |input, weight, bias| self.burn(weight, bias).forward(input),
+                    |input, weight, bias| self.burn(weight, bias, padding.clone()).forward(input),
                 )
             }
 
-            /// Burn's layer with these weights.
+            /// Burn's layer with these weights and this padding.
             fn burn(
                 &self,
                 weight: burn::tensor::Tensor<$rank>,
                 bias: Option<burn::tensor::Tensor<1>>,
+                padding: $padding,
             ) -> $burn {
                 use crate::conv::layer::fixed;
 
@@ -207,7 +210,7 @@ macro_rules! bayesian_convolution {
                     kernel_size: self.kernel_size,
                     dilation: self.dilation,
                     groups: self.groups,
-                    padding: self.padding.clone(),
+                    padding,
                     $(
                         $padding_out: self.$padding_out,
                         channels: self.channels,
@@ -226,7 +229,7 @@ macro_rules! bayesian_convolution {
             fn custom_content(&self, content: burn::module::Content) -> Option<burn::module::Content> {
                 // With the means: Burn's layer reads its weight for the shape, and a sampled one would take noise from the
                 // process-wide stream.
-                let burn = self.burn(self.weight.base(), None);
+                let burn = self.burn(self.weight.base(), None, self.padding.clone());
                 let content = burn::module::ModuleDisplay::custom_content(&burn, content)?
                     .add("bias", &self.bias.is_some());
                 crate::weights::add_families(content, self)

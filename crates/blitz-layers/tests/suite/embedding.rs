@@ -1,6 +1,8 @@
 //! `BayesianEmbedding`.
 
-use blitz_core::BuiltinVariational;
+use blitz_core::{
+    BuiltinVariational, KlEstimator, Noise, NormalPosteriorConfig, NormalPrior, Posterior,
+};
 use blitz_layers::prelude::*;
 use burn::config::Config;
 use burn::module::Module;
@@ -223,6 +225,228 @@ fn padding_pays_no_kl() {
     let grads = layer.kl_cost().backward();
     let mu = values(layer.weight.base().grad(&grads).unwrap());
     assert!(mu[15..20].iter().all(|g| *g == 0.0) && mu[..15].iter().all(|g| *g != 0.0));
+}
+
+/// Every built-in posterior of independent rows, and the one whose part is of the same family.
+fn posteriors() -> [PosteriorConfig; 5] {
+    [
+        PosteriorConfig::normal(0.1),
+        PosteriorConfig::laplace(0.1),
+        PosteriorConfig::student_t(3.0, 0.1),
+        PosteriorConfig::matrix_normal(0.1),
+        PosteriorConfig::low_rank_normal(2, 0.1),
+    ]
+}
+
+fn priors() -> [PriorConfig; 9] {
+    [
+        PriorConfig::normal(0.5),
+        PriorConfig::learned_normal(0.5),
+        PriorConfig::empirical_normal(None),
+        PriorConfig::empirical_normal(Some("all")),
+        PriorConfig::scale_mixture(0.5, 1.0, 0.1),
+        PriorConfig::laplace(0.5),
+        PriorConfig::learned_laplace(0.5),
+        PriorConfig::student_t(3.0, 0.5),
+        PriorConfig::horseshoe(0.5),
+    ]
+}
+
+#[test]
+fn three_rows_of_two_with_padding_pay_for_four_weights() {
+    let config = BayesianEmbeddingConfig::new(3, 2)
+        .with_posterior(PosteriorConfig::laplace(0.1))
+        .with_initializer(Initializer::Zeros);
+    let kl = |config: &BayesianEmbeddingConfig| values(config.init(&Device::flex()).kl_cost())[0];
+    let (with, without) = (kl(&config.clone().with_padding_idx(Some(0))), kl(&config));
+    // −(1 + ln 2b) + ½ ln 2π + ½ 0.1² of a Laplace distribution with b = 0.1 / √2, for each weight.
+    let b = 0.1 / 2f64.sqrt();
+    let per_weight = -(1.0 + (2.0 * b).ln()) + 0.5 * std::f64::consts::TAU.ln() + 0.005;
+    assert!((with - 4.0 * per_weight).abs() < 1e-4, "{with}");
+    assert!((without - 6.0 * per_weight).abs() < 1e-4, "{without}");
+}
+
+/// A table without the row of padding, in the place of one with it.
+fn without_row(layer: &BayesianEmbedding, row: usize) -> BayesianEmbedding {
+    struct Rows(usize);
+
+    impl burn::module::ModuleMapper for Rows {
+        fn map_float<const D: usize>(
+            &mut self,
+            param: burn::module::Param<Tensor<D>>,
+        ) -> burn::module::Param<Tensor<D>> {
+            let shape = param.shape();
+            // One number a weight, one a row, or the factors; but not one a column.
+            let rows = match shape[0] {
+                4 | 12 => 4,
+                _ => return param,
+            };
+            let kept: Vec<i64> = (0..4).filter(|r| *r != self.0 as i64).collect();
+            param.map(|tensor| {
+                let dims: Vec<usize> = tensor.shape().to_vec();
+                let elements = tensor.shape().num_elements();
+                let table = tensor.reshape([rows, elements / rows]);
+                let kept = Tensor::<1, Int>::from_ints(kept.as_slice(), &table.device());
+                let mut shape = dims;
+                shape[0] = shape[0] / 4 * 3;
+                let shape: [usize; D] = shape.try_into().unwrap();
+                table.select(0, kept).reshape(shape)
+            })
+        }
+    }
+
+    let mut layer = layer.clone().map(&mut Rows(row));
+    layer.padding_idx = None;
+    layer
+}
+
+#[test]
+fn padding_pays_no_kl_under_any_posterior_and_prior() {
+    let device = Device::flex().autodiff();
+    for posterior in posteriors() {
+        for prior in priors() {
+            let what = format!("{posterior:?} under {prior:?}");
+            let config = BayesianEmbeddingConfig::new(4, 3)
+                .with_posterior(posterior.clone())
+                .with_prior(prior);
+            let layer = seeded(config.with_padding_idx(Some(1)).init(&device), 3);
+            let _draw = layer.draw(1, 0);
+            let terms = layer.kl_terms();
+            let kl = terms[0].value.clone();
+            if terms[0].estimator == KlEstimator::ClosedForm {
+                // A table of the three other rows, which knows nothing of padding, is its own witness.
+                let three = values(plain_kl(&without_row(&layer, 1)))[0];
+                let four = values(kl.clone())[0];
+                assert!(
+                    (three - four).abs() < 1e-4 * three.abs(),
+                    "{what}: {four} for {three}"
+                );
+            }
+            // Neither KL nor loss moves anything of the padding row.
+            let words = Tensor::<2, Int>::from_ints([[1, 0, 3], [2, 1, 1]], &device);
+            let output = layer.forward(words);
+            let got = values(output.clone());
+            for padding in [0, 4, 5] {
+                assert!(
+                    got[3 * padding..3 * padding + 3].iter().all(|v| *v == 0.0),
+                    "{what}"
+                );
+            }
+            let loss = output.powf_scalar(2.0).sum() + kl;
+            assert_row_has_no_gradient(&layer, &loss.backward(), &what);
+        }
+    }
+}
+
+/// The KL of a table without padding, in a posterior that is attached anew: with nothing left out.
+fn plain_kl(layer: &BayesianEmbedding) -> Tensor<1> {
+    let attached = layer
+        .weight
+        .reparameterization::<BuiltinVariational>()
+        .unwrap();
+    let (posterior, prior) = (attached.posterior.clone(), attached.prior.clone());
+    let layer = layer.clone().valid().mean_network();
+    let layer = layer.attach_posteriors(|_| Some((posterior.valid(), prior.valid())));
+    layer.kl_cost()
+}
+
+fn assert_row_has_no_gradient(layer: &BayesianEmbedding, grads: &Gradients, what: &str) {
+    struct Look<'a>(&'a Gradients, &'a str, usize);
+
+    impl burn::module::ModuleVisitor for Look<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<Tensor<D>>) {
+            let rows = match param.shape()[0] {
+                4 | 12 => 4,
+                _ => return,
+            };
+            let gradient = values(param.val().grad(self.0).unwrap());
+            let length = gradient.len() / rows;
+            for (row, gradient) in gradient.chunks(length).enumerate() {
+                let moves = gradient.iter().any(|g| *g != 0.0);
+                assert_eq!(moves, row != 1, "{}: row {row}: {gradient:?}", self.1);
+            }
+            self.2 += 1;
+        }
+    }
+
+    let mut look = Look(grads, what, 0);
+    layer.visit(&mut look);
+    assert!(look.2 >= 2, "{what}");
+}
+
+#[test]
+fn the_row_of_a_radial_posterior_is_counted_since_it_is_of_the_whole_table() {
+    let kl = |padding: Option<usize>| {
+        let config = BayesianEmbeddingConfig::new(3, 2)
+            .with_posterior(PosteriorConfig::radial(0.1))
+            .with_initializer(Initializer::Zeros);
+        values(
+            config
+                .with_padding_idx(padding)
+                .init(&Device::flex())
+                .kl_cost(),
+        )[0]
+    };
+    assert_eq!(kl(Some(0)), kl(None));
+}
+
+#[test]
+fn a_table_of_padding_alone_has_a_kl_of_zero() {
+    let device = Device::flex().autodiff();
+    let config = BayesianEmbeddingConfig::new(1, 2).with_padding_idx(Some(0));
+    let layer = config.init(&device);
+    let kl = layer.kl_cost();
+    assert_eq!(values(kl.clone()), [0.0]);
+    let grads = kl.backward();
+    assert_eq!(values(layer.weight.base().grad(&grads).unwrap()), [0.0; 2]);
+}
+
+#[test]
+fn a_posterior_that_takes_the_place_of_another_leaves_padding_out_as_well() {
+    let device = Device::flex();
+    let config = BayesianEmbeddingConfig::new(3, 2)
+        .with_initializer(Initializer::Constant { value: 0.5 })
+        .with_padding_idx(Some(0));
+    let layer = config.init(&device);
+    let kl = |layer: &BayesianEmbedding| values(layer.kl_cost())[0];
+
+    let laplace = BayesianizeConfig::new()
+        .with_posterior(PosteriorConfig::laplace(0.1))
+        .replace_existing();
+    let replaced = layer.clone().bayesianize(&laplace);
+    let fresh = config
+        .clone()
+        .with_posterior(PosteriorConfig::laplace(0.1))
+        .init(&device);
+    assert_eq!(kl(&replaced), kl(&fresh));
+
+    let own = layer.clone().replace_posteriors(|weight| {
+        let posterior = NormalPosteriorConfig::new().init(weight.shape, weight.device);
+        Some((posterior, NormalPrior::new(1.0)))
+    });
+    assert_eq!(kl(&own), kl(&layer));
+
+    // MOPED's prior has a centre for each weight, of which those of the other rows are taken.
+    let moped = layer.clone().moped(&MopedConfig::new());
+    let std: f64 = 0.05;
+    let per_weight = -std.ln() + std * std / 2.0 - 0.5;
+    assert!((kl(&moped) - 4.0 * per_weight).abs() < 1e-4);
+    let mixture = MopedConfig::new().with_prior(PriorConfig::scale_mixture(0.5, 1.0, 0.1));
+    let moped = layer.moped(&mixture);
+    assert!(values(moped.with_draw(1, 0, |layer| layer.kl_cost()))[0].is_finite());
+}
+
+#[test]
+fn padding_is_not_pruned_and_not_counted_among_what_could_be() {
+    let config = BayesianEmbeddingConfig::new(3, 2)
+        .with_initializer(Initializer::Zeros)
+        .with_padding_idx(Some(0));
+    let layer = config.init(&Device::flex());
+    let (layer, report) = layer.prune_by_signal_to_noise(0.5);
+    assert_eq!((report.pruned, report.total), (2, 4));
+    assert_eq!(report.tensors[0].total, 4);
+    let mean = values(layer.mean_network().weight.val());
+    assert_eq!(mean.len(), 6);
 }
 
 #[test]

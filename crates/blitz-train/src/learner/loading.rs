@@ -5,12 +5,12 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 
 use super::training::Training;
+use crate::checkpoint::Checkpoints;
 use crate::error::{CheckpointError, FitError};
 
 /// A panic, and what it said if that is not on the terminal.
@@ -78,22 +78,37 @@ pub(super) fn error_of(payload: &(dyn Any + Send)) -> FitError {
     }
 }
 
+/// The error in the message of Burn's panic: one of [`Checkpoints`], which Burn has as text, or one of Burn's own.
 fn checkpoint_error(message: &str) -> CheckpointError {
     let said = quoted(message);
-    let file = said
-        .split_once("cannot open '")
-        .and_then(|(_, rest)| rest.split_once("': "))
-        .map(|(file, _)| PathBuf::from(file));
-    let what = match message {
-        m if m.starts_with("Can load optimizer") => "its optimizer: ",
-        m if m.starts_with("Can load learning rate scheduler") => "its learning rate scheduler: ",
-        m if m.starts_with("Failed to load record") => "it is of another model: ",
-        _ => "",
+    let path_before = |mark: &str| {
+        let (path, rest) = said.split_once(mark)?;
+        Some((PathBuf::from(path), rest.to_string()))
     };
-    CheckpointError {
+    if let Some((path, _)) = path_before(" is damaged: ") {
+        return CheckpointError::Damaged { path };
+    }
+    let opened = said
+        .split_once("cannot open '")
+        .and_then(|(_, rest)| rest.split_once("': "));
+    if let Some((path, reason)) = opened {
+        let path = Path::new(path);
+        return missing(path).unwrap_or_else(|| CheckpointError::unreadable(path, reason));
+    }
+    let read = said.strip_prefix("cannot read ");
+    if let Some((path, reason)) = read.and_then(|read| read.split_once(": ")) {
+        return CheckpointError::unreadable(Path::new(path), reason);
+    }
+    let (part, what) = match message {
+        m if m.starts_with("Can load optimizer") => ("optimizer", ""),
+        m if m.starts_with("Optimizer") => ("optimizer", ""),
+        m if m.starts_with("Can load learning rate") => ("learning rate scheduler", ""),
+        m if m.starts_with("Failed to load record") => ("model", "it is of another model, "),
+        _ => ("model", ""),
+    };
+    CheckpointError::Refused {
+        part,
         reason: format!("{what}{said}"),
-        epochs: file.as_deref().map(whole_epochs).unwrap_or_default(),
-        file,
     }
 }
 
@@ -107,27 +122,19 @@ fn quoted(message: &str) -> String {
     inner.replace("\\\"", "\"").replace("\\\\", "\\")
 }
 
-/// The epochs of which the folder of `missing` has a file of every kind that it has of any epoch, and of the missing one's.
-fn whole_epochs(missing: &Path) -> Vec<usize> {
-    let kind_and_epoch = |path: &Path| {
-        let stem = path.file_stem()?.to_str()?;
-        let (kind, epoch) = stem.rsplit_once('-')?;
-        Some((kind.to_string(), epoch.parse::<usize>().ok()?))
-    };
-    let mut kinds: BTreeSet<String> = kind_and_epoch(missing)
-        .into_iter()
-        .map(|(kind, _)| kind)
-        .collect();
-    let mut epochs: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
-    let entries = missing.parent().and_then(|folder| folder.read_dir().ok());
-    for entry in entries.into_iter().flatten().flatten() {
-        if let Some((kind, epoch)) = kind_and_epoch(&entry.path()) {
-            kinds.insert(kind.clone());
-            epochs.entry(epoch).or_default().insert(kind);
-        }
-    }
-    let whole = epochs.into_iter().filter(|(_, has)| *has == kinds);
-    whole.map(|(epoch, _)| epoch).collect()
+/// The checkpoint of a file that is not there, with those that are; none if the file is there, or is no part of a checkpoint.
+fn missing(path: &Path) -> Option<CheckpointError> {
+    let (_, epoch) = path.file_stem()?.to_str()?.rsplit_once('-')?;
+    let epoch = epoch.parse().ok().filter(|_| !path.exists())?;
+    let checkpoints = Checkpoints::new(path.parent()?);
+    Some(match checkpoints.epochs() {
+        Ok(epochs) => CheckpointError::Missing {
+            folder: checkpoints.folder().into(),
+            epoch,
+            epochs,
+        },
+        Err(error) => error,
+    })
 }
 
 #[cfg(test)]
@@ -137,23 +144,43 @@ mod tests {
     #[test]
     fn a_message_is_read_without_its_wrapping() {
         let message = r#"Can load model checkpoint.: Record(Io("I/O error: cannot open 'a \"b\"/c\\d/model-7.bpk': no"))"#;
-        let error = checkpoint_error(message);
-        assert_eq!(error.file, Some(PathBuf::from(r#"a "b"/c\d/model-7.bpk"#)));
-        assert_eq!(
-            error.reason,
-            r#"I/O error: cannot open 'a "b"/c\d/model-7.bpk': no"#
-        );
-        assert!(error.to_string().ends_with("has no checkpoint"), "{error}");
+        let CheckpointError::Missing {
+            folder,
+            epoch,
+            epochs,
+        } = checkpoint_error(message)
+        else {
+            panic!("{message}");
+        };
+        assert_eq!(folder, Path::new(r#"a "b"/c\d"#));
+        assert_eq!((epoch, epochs), (7, Vec::new()));
+    }
+
+    #[test]
+    fn an_error_of_checkpoints_comes_back_as_it_was() {
+        let errors = [
+            CheckpointError::Damaged {
+                path: "runs/model-3.bpk".into(),
+            },
+            CheckpointError::unreadable(Path::new("runs/optim-3.bpk"), "Invalid magic number"),
+        ];
+        for error in errors {
+            let message = format!(
+                "Can load model checkpoint.: Unknown({:?})",
+                error.to_string()
+            );
+            assert_eq!(checkpoint_error(&message), error);
+        }
     }
 
     #[test]
     fn messages_without_a_file_or_quotes_are_errors_too() {
         let message = r#"Can load optimizer checkpoint.: Record(Io("Invalid magic number"))"#;
-        let error = checkpoint_error(message);
-        assert_eq!(
-            (error.file, error.reason.as_str()),
-            (None, "its optimizer: Invalid magic number")
-        );
+        let refused = CheckpointError::Refused {
+            part: "optimizer",
+            reason: "Invalid magic number".into(),
+        };
+        assert_eq!(checkpoint_error(message), refused);
         let error = error_of(&"Optimizer record tensors should carry a parameter id.".to_string());
         assert!(matches!(error, FitError::Checkpoint(_)), "{error}");
         let error = error_of(&"no space");

@@ -8,8 +8,9 @@ use burn::tensor::{Int, Tensor};
 use super::check::{check_labels, check_shapes};
 use super::gaussian::to_f64;
 use super::loss_type::LossType;
-use super::{ClassificationEvaluation, Likelihood};
+use super::{ClassificationEvaluation, Likelihood, param};
 use crate::error::{PredictError, TargetError};
+use blitz_layers::blitz_core::{ConstantError, Constants};
 use blitz_predict::Mixture;
 use blitz_predict::distribution::Bernoulli;
 
@@ -115,6 +116,15 @@ impl Likelihood for BernoulliLikelihood {
             outputs.into_iter().map(draw),
             self.targets,
         )?)
+    }
+
+    fn constants(&self) -> Option<Constants> {
+        Some(Constants::new("Bernoulli", [self.targets as f64]))
+    }
+
+    fn set_constants(&mut self, values: &[f64]) -> Result<(), ConstantError> {
+        self.targets = param::count("number of target columns", values[0], 1)?;
+        Ok(())
     }
 
     fn check_target(&self, target: &Tensor<2, Int>) -> Result<(), TargetError> {

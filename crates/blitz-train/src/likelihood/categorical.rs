@@ -8,8 +8,9 @@ use burn::tensor::{Int, Tensor};
 use super::check::check_labels;
 use super::gaussian::to_f64;
 use super::loss_type::LossType;
-use super::{Evaluation, Likelihood};
+use super::{Evaluation, Likelihood, param};
 use crate::error::{PredictError, TargetError};
+use blitz_layers::blitz_core::{ConstantError, Constants};
 use blitz_predict::CategoricalMixture;
 
 /// Configuration of a [`CategoricalLikelihood`].
@@ -138,6 +139,22 @@ impl Likelihood for CategoricalLikelihood {
             outputs.into_iter().map(to_f64),
             self.classes,
         )?)
+    }
+
+    fn constants(&self) -> Option<Constants> {
+        Some(Constants::new(
+            "Categorical",
+            [self.classes as f64, self.label_smoothing],
+        ))
+    }
+
+    fn set_constants(&mut self, values: &[f64]) -> Result<(), ConstantError> {
+        let (classes, smoothing) = (values[0], values[1]);
+        let classes = param::count("number of classes", classes, 2)?;
+        let in_range = (0.0..1.0).contains(&smoothing);
+        ConstantError::unless(in_range, "label smoothing", smoothing, "in [0, 1)")?;
+        (self.classes, self.label_smoothing) = (classes, smoothing);
+        Ok(())
     }
 
     fn check_target(&self, target: &Tensor<1, Int>) -> Result<(), TargetError> {

@@ -8,6 +8,7 @@ use super::check::check_values;
 use super::loss_type::LossType;
 use super::{Evaluation, Likelihood, LikelihoodParam, param};
 use crate::error::{PredictError, TargetError};
+use blitz_layers::blitz_core::Constants;
 use blitz_predict::distribution::Normal;
 use blitz_predict::{Mixture, NormalMixture};
 
@@ -124,6 +125,10 @@ impl Likelihood for GaussianLikelihood {
             outputs.into_iter().map(draw),
             std.len(),
         )?)
+    }
+
+    fn constants(&self) -> Option<Constants> {
+        Some(Constants::new("Gaussian", []))
     }
 
     fn check_target(&self, target: &Tensor<2>) -> Result<(), TargetError> {

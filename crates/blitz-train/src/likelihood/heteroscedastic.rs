@@ -8,8 +8,9 @@ use burn::tensor::activation::softplus_with_threshold;
 use super::check::{check_shapes, check_values};
 use super::gaussian::{standard_normal_cdf, to_f64};
 use super::loss_type::LossType;
-use super::{Likelihood, RegressionEvaluation};
+use super::{Likelihood, RegressionEvaluation, param};
 use crate::error::{PredictError, TargetError};
+use blitz_layers::blitz_core::{ConstantError, Constants};
 use blitz_predict::distribution::Normal;
 use blitz_predict::{Mixture, NormalMixture};
 
@@ -167,6 +168,23 @@ impl Likelihood for HeteroscedasticLikelihood {
             outputs.into_iter().map(draw),
             self.targets,
         )?)
+    }
+
+    fn constants(&self) -> Option<Constants> {
+        Some(Constants::new(
+            "Heteroscedastic",
+            [self.targets as f64, self.min_std, self.beta],
+        ))
+    }
+
+    fn set_constants(&mut self, values: &[f64]) -> Result<(), ConstantError> {
+        let (targets, min_std, beta) = (values[0], values[1], values[2]);
+        let targets = param::count("number of target columns", targets, 1)?;
+        ConstantError::unless_positive("least deviation", min_std)?;
+        let in_range = (0.0..=1.0).contains(&beta);
+        ConstantError::unless(in_range, "exponent of the β-NLL", beta, "in [0, 1]")?;
+        (self.targets, self.min_std, self.beta) = (targets, min_std, beta);
+        Ok(())
     }
 
     fn check_target(&self, target: &Tensor<2>) -> Result<(), TargetError> {

@@ -9,6 +9,7 @@ use super::gaussian::to_f64;
 use super::loss_type::LossType;
 use super::{Likelihood, LikelihoodParam, RegressionEvaluation, param};
 use crate::error::{PredictError, TargetError};
+use blitz_layers::blitz_core::Constants;
 use blitz_predict::Mixture;
 use blitz_predict::distribution::Laplace;
 
@@ -112,6 +113,10 @@ impl Likelihood for LaplaceLikelihood {
             outputs.into_iter().map(draw),
             scale.len(),
         )?)
+    }
+
+    fn constants(&self) -> Option<Constants> {
+        Some(Constants::new("Laplace", []))
     }
 
     fn check_target(&self, target: &Tensor<2>) -> Result<(), TargetError> {

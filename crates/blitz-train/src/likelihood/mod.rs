@@ -31,6 +31,7 @@ pub use param::LikelihoodParam;
 pub use poisson::{PoissonLikelihood, PoissonLikelihoodConfig};
 pub use student_t::{StudentTLikelihood, StudentTLikelihoodConfig};
 
+use blitz_layers::blitz_core::{ConstantError, Constants};
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
@@ -138,6 +139,24 @@ pub trait Likelihood: Module + ModuleDisplay + Sync + 'static {
     ///
     /// Returns an error that names the first target out of range.
     fn check_target(&self, _target: &Self::Target) -> Result<(), TargetError> {
+        Ok(())
+    }
+
+    /// The numbers that it is made of and that do not train, such as a least deviation. An [`ElboModel`](crate::ElboModel) saves them, and
+    /// loading its record restores them. The default, `None`, leaves them out.
+    ///
+    /// How many there are must depend on the type alone.
+    fn constants(&self) -> Option<Constants> {
+        None
+    }
+
+    /// Takes the constants of a record: as many, in the same order, as [`constants`](Self::constants) returns.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if one is out of its range, and leaves the likelihood as it was. The record is then refused.
+    fn set_constants(&mut self, values: &[f64]) -> Result<(), ConstantError> {
+        let _ = values;
         Ok(())
     }
 }

@@ -12,6 +12,7 @@ use super::loss_type::LossType;
 use super::special::{exp_m1, stirling_remainder};
 use super::{Likelihood, LikelihoodParam, PointEvaluation, param};
 use crate::error::{PredictError, TargetError};
+use blitz_layers::blitz_core::Constants;
 use blitz_predict::Mixture;
 use blitz_predict::distribution::NegativeBinomial;
 
@@ -164,6 +165,10 @@ impl Likelihood for NegativeBinomialLikelihood {
             outputs.into_iter().map(draw),
             dispersion.len(),
         )?)
+    }
+
+    fn constants(&self) -> Option<Constants> {
+        Some(Constants::new("NegativeBinomial", []))
     }
 
     fn check_target(&self, target: &Tensor<2>) -> Result<(), TargetError> {

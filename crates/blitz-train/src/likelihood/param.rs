@@ -1,5 +1,6 @@
 //! A positive parameter of a likelihood for each target column, kept by its logarithm.
 
+use blitz_layers::blitz_core::ConstantError;
 use burn::config::Config;
 use burn::module::Param;
 use burn::tensor::{Device, Tensor};
@@ -41,4 +42,12 @@ impl LikelihoodParam {
 pub(super) fn values(log: &Param<Tensor<1>>) -> Vec<f64> {
     // On the host, in `f64`: the exponential of half precision would keep three digits.
     to_f64(log.val()).into_iter().map(f64::exp).collect()
+}
+
+/// A number of columns or classes out of a record, of at least `least`.
+pub(super) fn count(name: &'static str, value: f64, least: usize) -> Result<usize, ConstantError> {
+    // Any number of them that fits into memory is exact in `f64`.
+    let is_count = value.fract() == 0.0 && (least as f64..1e9).contains(&value);
+    ConstantError::unless(is_count, name, value, "a whole number of them")?;
+    Ok(value as usize)
 }

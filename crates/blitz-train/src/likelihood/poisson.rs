@@ -10,8 +10,9 @@ use super::count::{MAX_LOG_RATE, bad_counts, check_counts};
 use super::gaussian::to_f64;
 use super::loss_type::LossType;
 use super::special::{exp_m1, stirling_remainder};
-use super::{Likelihood, PointEvaluation};
+use super::{Likelihood, PointEvaluation, param};
 use crate::error::{PredictError, TargetError};
+use blitz_layers::blitz_core::{ConstantError, Constants};
 use blitz_predict::Mixture;
 use blitz_predict::distribution::Poisson;
 
@@ -115,6 +116,15 @@ impl Likelihood for PoissonLikelihood {
             outputs.into_iter().map(draw),
             self.targets,
         )?)
+    }
+
+    fn constants(&self) -> Option<Constants> {
+        Some(Constants::new("Poisson", [self.targets as f64]))
+    }
+
+    fn set_constants(&mut self, values: &[f64]) -> Result<(), ConstantError> {
+        self.targets = param::count("number of target columns", values[0], 1)?;
+        Ok(())
     }
 
     fn check_target(&self, target: &Tensor<2>) -> Result<(), TargetError> {

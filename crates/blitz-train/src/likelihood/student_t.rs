@@ -10,6 +10,7 @@ use super::loss_type::LossType;
 use super::special::{log1p_square, stirling_remainder};
 use super::{Likelihood, LikelihoodParam, PointEvaluation, param};
 use crate::error::{PredictError, TargetError};
+use blitz_layers::blitz_core::Constants;
 use blitz_predict::Mixture;
 use blitz_predict::distribution::StudentT;
 
@@ -137,6 +138,10 @@ impl Likelihood for StudentTLikelihood {
             outputs.into_iter().map(draw),
             scale.len(),
         )?)
+    }
+
+    fn constants(&self) -> Option<Constants> {
+        Some(Constants::new("StudentT", []))
     }
 
     fn check_target(&self, target: &Tensor<2>) -> Result<(), TargetError> {

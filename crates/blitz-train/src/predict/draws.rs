@@ -14,6 +14,7 @@ use crate::network::as_in_prediction;
 /// ```
 /// use blitz_train::blitz_core::noise::layout;
 /// use blitz_train::prelude::*;
+/// use blitz_train::predict_draws;
 /// use burn::nn::LinearConfig;
 /// use burn::tensor::{Device, Tensor};
 ///

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use blitz_train::CheckpointError;
 use blitz_train::prelude::*;
+use blitz_train::{CheckpointError, Checkpoints, FitError, fit_on};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
@@ -17,7 +17,7 @@ use burn::train::{ExecutionStrategy, Learner, MultiDeviceOptim, SupervisedTraini
 
 use crate::learner::{Model, Net, learner, line, loader, model, training, weights};
 
-type Pairs = Batch<Tensor<2>, Tensor<2>>;
+type Pairs = LabeledBatch<Tensor<2>, Tensor<2>>;
 
 /// Batches of which one, counted from 1 over all epochs, has a target that is not a number.
 #[derive(Clone)]
@@ -34,7 +34,7 @@ impl Batcher<(f32, f32), Pairs> for Breaking {
         };
         let breaks = self.seen.fetch_add(1, Ordering::SeqCst) + 1 == self.at;
         let factor = if breaks { f32::NAN } else { 1.0 };
-        Batch {
+        LabeledBatch {
             inputs: column(items.iter().map(|item| item.0).collect()),
             targets: column(items.iter().map(|item| item.1 * factor).collect()),
         }
@@ -151,7 +151,7 @@ fn the_epoch_is_the_learners_on_two_devices_too() {
 #[test]
 fn a_loop_by_hand_counts_epochs_by_the_losses_of_its_steps() {
     let device = Device::flex().autodiff();
-    let batch = |target: f32| Batch {
+    let batch = |target: f32| LabeledBatch {
         inputs: Tensor::<2>::ones([8, 1], &device),
         targets: Tensor::<2>::full([8, 1], target, &device),
     };
@@ -237,51 +237,53 @@ fn checkpoint_error<M: std::fmt::Debug>(result: Result<M, FitError>) -> Checkpoi
 
 #[test]
 fn a_checkpoint_that_is_not_there_is_named_with_those_that_are() {
-    let folder = tempfile::tempdir().unwrap();
-    let resume = |epoch| {
-        let training = training(folder.path(), line(), 99).checkpoint(epoch);
-        checkpoint_error(fit(training, learner()))
-    };
-    let error = resume(98);
-    assert!(error.epochs.is_empty());
-    let checkpoint = folder.path().join("checkpoint");
-    assert_eq!(error.file, Some(checkpoint.join("model-98.bpk")));
-    let message = error.to_string();
-    assert!(
-        message.ends_with(&format!("; {} has no checkpoint", checkpoint.display())),
-        "{message}"
-    );
+    // By Burn's own checkpointers, and by those with digests.
+    for sealed in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoint = folder.path().join("checkpoint");
+        let training = |epochs| {
+            let training = training(folder.path(), line(), epochs);
+            match sealed {
+                true => Checkpoints::new(&checkpoint).keep(training),
+                false => training,
+            }
+        };
+        let resume = |epoch| checkpoint_error(fit(training(99).checkpoint(epoch), learner()));
+        let missing = |epoch, epochs: &[usize]| CheckpointError::Missing {
+            folder: checkpoint.clone(),
+            epoch,
+            epochs: epochs.to_vec(),
+        };
+        assert_eq!(resume(98), missing(98, &[]));
+        fit(training(3), learner()).unwrap();
+        assert_eq!(resume(98), missing(98, &[1, 2, 3]));
+        let message = resume(98).to_string();
+        assert!(
+            message.ends_with(
+                "checkpoint has no checkpoint of epoch 98, only those of epochs 1, 2, 3"
+            ),
+            "{message}"
+        );
 
-    fit(training(folder.path(), line(), 3), learner()).unwrap();
-    let error = resume(98);
-    assert_eq!(error.epochs, [1, 2, 3]);
-    let message = error.to_string();
-    assert!(
-        message.ends_with(" has checkpoints of the epochs 1, 2 and 3"),
-        "{message}"
-    );
-    assert!(message.contains("model-98.bpk"), "{message}");
-
-    // The folder's own file is no checkpoint, nor is half of one.
-    std::fs::write(checkpoint.join("notes-of-mine.txt"), "").unwrap();
-    for (kind, epoch) in [("optim", 2), ("scheduler", 3)] {
-        let file = checkpoint.join(format!("{kind}-{epoch}.bpk"));
-        std::fs::remove_file(&file).unwrap();
-        let error = resume(epoch);
-        assert_eq!(error.file, Some(file));
+        // A part of a checkpoint is none, nor is another file.
+        std::fs::write(checkpoint.join("model-of-mine.txt"), "").unwrap();
+        std::fs::remove_file(checkpoint.join("optim-2.bpk")).unwrap();
+        assert_eq!(resume(2), missing(2, &[1, 3]));
+        std::fs::remove_file(checkpoint.join("scheduler-3.bpk")).unwrap();
+        assert_eq!(resume(3), missing(3, &[1]));
+        // And what is whole is still good.
+        let fitted = fit(training(2).checkpoint(1), learner()).unwrap();
+        assert_eq!(fitted.model.steps(), 10);
     }
-    let error = resume(2);
-    assert_eq!(error.epochs, [1]);
-    assert!(error.to_string().contains("its optimizer: "), "{error}");
-    // And what is whole is still good.
-    let training = training(folder.path(), line(), 2).checkpoint(1);
-    assert_eq!(fit(training, learner()).unwrap().model.steps(), 10);
 }
 
 #[test]
-fn a_checkpoint_of_another_model_or_of_no_model_is_an_error() {
+fn a_checkpoint_that_is_damaged_or_of_another_model_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
-    fit(training(folder.path(), line(), 1), learner()).unwrap();
+    let checkpoint = folder.path().join("checkpoint");
+    let sealed = || Checkpoints::new(&checkpoint).keep(training(folder.path(), line(), 3));
+    let burns = || training(folder.path(), line(), 3);
+    fit(sealed(), learner()).unwrap();
     let device = Device::flex().autodiff();
     let other = |outputs| {
         let layer = BayesianLinearConfig::new(1, outputs).init(&device);
@@ -289,27 +291,33 @@ fn a_checkpoint_of_another_model_or_of_no_model_is_an_error() {
             .with_noise(LikelihoodParam::Fixed(0.2))
             .with_targets(outputs)
             .init(&device);
-        ElboModel::new(Net { layer }, likelihood, ElboConfig::new(40).init())
+        let network = Net { layer };
+        ElboModel::new(network, likelihood, ElboConfig::new(40).init())
     };
-    let resume = |model| {
-        let training = training(folder.path(), line(), 3).checkpoint(1);
-        checkpoint_error(fit(training, learner_of(model)))
+    let resume = |training: SupervisedTraining<Model>, model| {
+        checkpoint_error(fit(training.checkpoint(1), learner_of(model)))
     };
-    let error = resume(other(2));
-    assert!(
-        error.reason.starts_with("it is of another model: "),
-        "{error}"
-    );
-    assert!(error.reason.contains("weight: shape mismatch"), "{error}");
+    for training in [sealed(), burns()] {
+        let error = resume(training, other(2)).to_string();
+        assert!(
+            error.contains("the checkpoint's model: it is of another model, "),
+            "{error}"
+        );
+        assert!(error.contains("weight: shape mismatch"), "{error}");
+    }
     for kind in ["scheduler", "optim", "model"] {
-        let file = folder.path().join(format!("checkpoint/{kind}-1.bpk"));
-        std::fs::write(
-            file,
-            "no record at all, but long enough to have a header of some kind",
-        )
-        .unwrap();
-        let error = resume(other(1));
-        assert!(error.reason.contains("Invalid magic number"), "{error}");
+        let path = checkpoint.join(format!("{kind}-1.bpk"));
+        std::fs::write(&path, "no record at all, but long enough to have a header").unwrap();
+        let error = resume(burns(), other(1));
+        assert!(matches!(error, CheckpointError::Refused { .. }), "{error}");
+        assert!(
+            error.to_string().contains("Invalid magic number"),
+            "{error}"
+        );
+        assert_eq!(
+            resume(sealed(), other(1)),
+            CheckpointError::Damaged { path }
+        );
     }
 }
 

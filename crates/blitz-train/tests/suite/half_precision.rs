@@ -1,9 +1,12 @@
 //! Trainings in half precision, and the metrics of what they compute: against the same outputs scored in `f64`.
 
 use blitz_train::blitz_core::noise::layout;
-use blitz_train::metric::brier_score;
+use blitz_train::distribution::Distribution as _;
+use blitz_train::metric::{brier_score, expected_calibration_error};
 use blitz_train::prelude::*;
-use blitz_train::{Distribution as _, ElboOutput, Evaluation};
+use blitz_train::{
+    BernoulliLikelihoodConfig, BrierMetric, CoverageMetric, EceMetric, ElboOutput, Evaluation,
+};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoaderBuilder, Progress};
 use burn::data::dataset::InMemDataset;
@@ -88,7 +91,7 @@ fn epochs<L: Likelihood<Output = Tensor<2>>>(
     dtype: DType,
     targets: impl Fn(std::ops::Range<usize>) -> L::Target,
 ) -> [(Vec<ElboOutput<L::Evaluation>>, Vec<Vec<Tensor<2>>>); 2] {
-    let batch = |rows: std::ops::Range<usize>| Batch {
+    let batch = |rows: std::ops::Range<usize>| LabeledBatch {
         inputs: inputs(rows.clone(), dtype),
         targets: targets(rows),
     };
@@ -200,8 +203,7 @@ fn metrics_of_binary_answers_in_any_type_are_those_of_its_outputs_in_f64() {
                     .zip(&labels)
                     .map(|(row, label)| (row[0].max(row[1]), (row[1] > row[0]) == (*label == 1)))
                     .unzip();
-                let expected =
-                    100.0 * blitz_train::expected_calibration_error(&confidence, &correct, 15);
+                let expected = 100.0 * expected_calibration_error(&confidence, &correct, 15);
                 assert_close("ECE", epoch(EceMetric::new(), &steps), expected);
             }
         }
@@ -286,10 +288,10 @@ fn joint_nll(predictive: &NormalMixture, y: &[f64]) -> f64 {
 #[derive(Clone)]
 struct Labelled(DType);
 
-impl Batcher<usize, Batch<Tensor<2>, Tensor<1, Int>>> for Labelled {
-    fn batch(&self, items: Vec<usize>, device: &Device) -> Batch<Tensor<2>, Tensor<1, Int>> {
+impl Batcher<usize, LabeledBatch<Tensor<2>, Tensor<1, Int>>> for Labelled {
+    fn batch(&self, items: Vec<usize>, device: &Device) -> LabeledBatch<Tensor<2>, Tensor<1, Int>> {
         let rows = items[0]..items[items.len() - 1] + 1;
-        Batch {
+        LabeledBatch {
             inputs: inputs(rows.clone(), DType::F32)
                 .inner()
                 .to_device(device)

@@ -1,7 +1,9 @@
 //! Tests of the public surface, in one binary. Names are claims.
 
+mod checkpoints;
 mod classification;
 mod conjugate;
+mod constants;
 // Shared with the other crates; not all of it is used here.
 #[allow(dead_code)]
 #[path = "../../../blitz-core/tests/suite/digest.rs"]

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use blitz_train::Predictive as _;
+use blitz_train::blitz_layers::{McDropout, McDropoutConfig};
 use blitz_train::laplace::{
     ClassCovariance, DiagonalLaplace, GaussianLastLayer, LaplaceError, SoftmaxLastLayer,
 };
 use blitz_train::prelude::*;
+use blitz_train::{Predictive as _, predict_draws};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
@@ -20,8 +21,8 @@ use crate::{scalar, values};
 
 const CLASSES: usize = 3;
 
-type Labelled = Batch<Tensor<2>, Tensor<1, Int>>;
-type Valued = Batch<Tensor<2>, Tensor<2>>;
+type Labelled = LabeledBatch<Tensor<2>, Tensor<1, Int>>;
+type Valued = LabeledBatch<Tensor<2>, Tensor<2>>;
 
 struct Rows;
 
@@ -37,7 +38,7 @@ fn inputs(items: &[i32], device: &Device) -> Tensor<2> {
 impl Batcher<i32, Labelled> for Rows {
     fn batch(&self, items: Vec<i32>, device: &Device) -> Labelled {
         let labels: Vec<i32> = items.iter().map(|i| (2 * i + 1) % 3).collect();
-        Batch {
+        LabeledBatch {
             inputs: inputs(&items, device),
             targets: Tensor::from_ints(labels.as_slice(), device),
         }
@@ -47,7 +48,7 @@ impl Batcher<i32, Labelled> for Rows {
 impl Batcher<i32, Valued> for Rows {
     fn batch(&self, items: Vec<i32>, device: &Device) -> Valued {
         let inputs = inputs(&items, device);
-        Batch {
+        LabeledBatch {
             targets: inputs.clone().sum_dim(1),
             inputs,
         }
@@ -341,7 +342,7 @@ fn features_and_losses_that_are_random_are_refused() {
     let noisy = |net: &Net, batch: Labelled| {
         let noise = batch.inputs.random_like(Distribution::Normal(0.0, 0.5));
         let inputs = batch.inputs + noise;
-        nll(net, Batch { inputs, ..batch })
+        nll(net, LabeledBatch { inputs, ..batch })
     };
     let data = loader(1, &device());
     let error = DiagonalLaplace::fit(net.clone(), data.as_ref(), noisy, 1.0).unwrap_err();

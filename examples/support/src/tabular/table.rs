@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use csv::{ReaderBuilder, StringRecord, Trim};
-
-use super::{DataError, read_text};
+use super::{DataError, Header, Sheet};
 
 /// Rows of features, each with the target to predict.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +29,7 @@ impl Table {
         let table = Self::parse(
             include_str!("../../../regression/data/boston.csv"),
             "boston.csv",
+            Header::Auto,
         )
         .expect("the shipped file is well formed");
         Self {
@@ -41,11 +40,8 @@ impl Table {
     }
 
     /// Reads a CSV file whose last column is the target.
-    ///
-    /// The first line is a header if none of its cells is a number. One that mixes names and numbers is taken as
-    /// data, so that a typing error in the first row is reported rather than swallowed as a name.
-    pub fn read(path: &Path) -> Result<Self, DataError> {
-        let table = Self::parse(&read_text(path)?, &path.display().to_string())?;
+    pub fn read(path: &Path, header: Header) -> Result<Self, DataError> {
+        let table = Self::of(&Sheet::read(path, header)?)?;
         let title = path
             .file_name()
             .map_or(table.title, |name| name.to_string_lossy().into_owned());
@@ -73,71 +69,34 @@ impl Table {
         rows.iter().map(|&row| self.targets[row]).collect()
     }
 
-    fn parse(text: &str, file: &str) -> Result<Self, DataError> {
-        let mut reader = ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .trim(Trim::All)
-            .from_reader(text.as_bytes());
-        let mut records = reader
-            .records()
-            .map(|record| record.expect("the text is UTF-8 and its lines may differ in length"));
+    fn parse(text: &str, file: &str, header: Header) -> Result<Self, DataError> {
+        Self::of(&Sheet::parse(text, file, header)?)
+    }
 
-        let no_rows = || DataError::NoRows { file: file.into() };
-        let first = records.next().ok_or_else(no_rows)?;
-        let width = first.len();
+    fn of(sheet: &Sheet) -> Result<Self, DataError> {
+        let (file, width) = (sheet.file(), sheet.width());
         if width < 2 {
             return Err(DataError::TooFewColumns {
                 file: file.into(),
-                line: line_of(&first, text),
+                line: sheet.first_line(),
                 found: width,
             });
         }
-
-        let has_header = first.iter().all(|cell| cell.parse::<f64>().is_err());
-        let names: Vec<String> = (1..)
-            .zip(&first)
-            .map(|(number, cell)| {
-                if has_header && !cell.is_empty() {
-                    cell.into()
-                } else {
-                    format!("column {number}")
-                }
-            })
-            .collect();
-        let column_of = |index: usize| match &first[index] {
-            name if has_header && !name.is_empty() => format!("{} ({name})", index + 1),
-            _ => format!("{}", index + 1),
+        let name = |column: usize| match sheet.name(column) {
+            Some(name) => name.to_string(),
+            None => format!("column {}", column + 1),
         };
-
+        let names: Vec<String> = (0..width).map(name).collect();
         let mut features = Vec::new();
         let mut targets = Vec::new();
-        let data = (!has_header)
-            .then(|| first.clone())
-            .into_iter()
-            .chain(records);
-        for record in data {
-            if record.len() != width {
-                let (line, found) = (line_of(&record, text), record.len());
-                return Err(DataError::Ragged {
-                    file: file.into(),
-                    line,
-                    expected: width,
-                    found,
-                });
+        for row in sheet.rows() {
+            for column in 0..width - 1 {
+                features.push(sheet.number(row, column)?);
             }
-            for (index, cell) in record.iter().enumerate() {
-                let at = || (file.into(), line_of(&record, text), column_of(index));
-                let value = number(cell, at)?;
-                if index + 1 == width {
-                    targets.push(value)
-                } else {
-                    features.push(value)
-                }
-            }
+            targets.push(sheet.number(row, width - 1)?);
         }
         if targets.is_empty() {
-            return Err(no_rows());
+            return Err(DataError::NoRows { file: file.into() });
         }
         // All that a file says of the unit is what the column is called.
         let unit = format!("units of {}", names[width - 1]);
@@ -152,53 +111,12 @@ impl Table {
     }
 }
 
-fn number(cell: &str, at: impl Fn() -> (String, usize, String)) -> Result<f64, DataError> {
-    match cell.parse::<f64>() {
-        Ok(value) if value.is_finite() => Ok(value),
-        Ok(_) => {
-            let (file, line, column) = at();
-            Err(DataError::NotFinite {
-                file,
-                line,
-                column,
-                text: cell.into(),
-            })
-        }
-        Err(_) if cell.is_empty() => {
-            let (file, line, column) = at();
-            Err(DataError::MissingCell { file, line, column })
-        }
-        Err(_) => {
-            let (file, line, column) = at();
-            Err(DataError::NotANumber {
-                file,
-                line,
-                column,
-                text: cell.into(),
-            })
-        }
-    }
-}
-
-/// The line on which a record begins, from 1. The csv crate's own count is late after a CRLF and after a blank line
-/// (its issues 395 and 208), because a record's position is taken before what is left of the last line is skipped.
-fn line_of(record: &StringRecord, text: &str) -> usize {
-    let position = record
-        .position()
-        .map_or(0, |position| position.byte() as usize);
-    let skipped = text[position..]
-        .bytes()
-        .take_while(|byte| matches!(byte, b'\r' | b'\n'))
-        .count();
-    1 + text[..position + skipped].matches('\n').count()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Table, DataError> {
-        Table::parse(text, "houses.csv")
+        Table::parse(text, "houses.csv", Header::Auto)
     }
 
     fn message(text: &str) -> String {
@@ -335,8 +253,8 @@ mod tests {
         for text in ["", "\n\r\n", "a,b\n", "a,b\r\n\r\n"] {
             assert_eq!(message(text), "houses.csv has no row of data");
         }
-        let one =
-            "houses.csv, line 1: 1 column, but at least one feature and the target are needed";
+        let one = "houses.csv, line 1: 1 column, but at least one feature and the target are needed; columns are \
+                   separated by commas";
         assert_eq!(message("price\n5\n"), one);
         assert_eq!(message("1;2\n3;4\n"), one);
     }
@@ -344,24 +262,24 @@ mod tests {
     #[test]
     fn missing_and_unreadable_files_are_told_apart() {
         let folder = tempfile::tempdir().unwrap();
-        let missing = Table::read(&folder.path().join("houses.csv")).unwrap_err();
+        let missing = Table::read(&folder.path().join("houses.csv"), Header::Auto).unwrap_err();
         assert!(matches!(missing, DataError::NotFound { .. }));
         assert!(missing.to_string().ends_with("houses.csv"), "{missing}");
 
         let binary = folder.path().join("binary.csv");
         std::fs::write(&binary, [0xff, 0xfe, b',', b'1']).unwrap();
         assert!(matches!(
-            Table::read(&binary),
+            Table::read(&binary, Header::Auto),
             Err(DataError::Unreadable { .. })
         ));
         assert!(matches!(
-            Table::read(folder.path()),
+            Table::read(folder.path(), Header::Auto),
             Err(DataError::Unreadable { .. })
         ));
 
         let good = folder.path().join("good.csv");
         std::fs::write(&good, "1,2\n").unwrap();
-        let table = Table::read(&good).unwrap();
+        let table = Table::read(&good, Header::Auto).unwrap();
         assert_eq!(
             (table.title.as_str(), table.targets),
             ("good.csv", vec![2.0])

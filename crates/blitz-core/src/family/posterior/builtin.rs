@@ -10,7 +10,7 @@ use super::{
     Posterior, PosteriorForm, PosteriorStructure, RadialPosterior, RadialPosteriorConfig,
     StudentTPosterior, StudentTPosteriorConfig,
 };
-use crate::family::{Marginals, Nats, Noise};
+use crate::family::{ConstantError, Constants, Marginals, Nats, Noise};
 
 /// The families, each in one line: its name, its configuration and its type.
 macro_rules! families {
@@ -77,8 +77,22 @@ macro_rules! families {
                 match self { $(Self::$name(posterior) => posterior.rows(shape, rows).map(Self::$name),)+ }
             }
 
+            fn marginal_of_rows(&self, shape: &Shape, rows: &[usize]) -> Option<Self> {
+                match self {
+                    $(Self::$name(posterior) => posterior.marginal_of_rows(shape, rows).map(Self::$name),)+
+                }
+            }
+
             fn structure(&self) -> PosteriorStructure {
                 match self { $(Self::$name(posterior) => posterior.structure(),)+ }
+            }
+
+            fn constants(&self) -> Option<Constants> {
+                match self { $(Self::$name(posterior) => posterior.constants(),)+ }
+            }
+
+            fn set_constants(&mut self, values: &[f64]) -> Result<(), ConstantError> {
+                match self { $(Self::$name(posterior) => posterior.set_constants(values),)+ }
             }
         }
     };

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Shape, Tensor};
 use core::f64::consts::{LN_2, SQRT_2};
 
 use super::{LocationScale, UnitNoise};
-use crate::family::{MarginalFamily, Nats, Noise};
+use crate::family::{Constants, MarginalFamily, Nats, Noise};
 
 /// Configuration of a [`LaplacePosterior`].
 ///
@@ -63,5 +63,9 @@ impl UnitNoise for LaplaceUnit {
 
     fn family(&self) -> MarginalFamily {
         MarginalFamily::Laplace
+    }
+
+    fn constants(&self) -> Option<Constants> {
+        Some(Constants::new("Laplace", []))
     }
 }

@@ -6,7 +6,8 @@ use burn::tensor::{Device, Shape, Tensor};
 use super::{Posterior, PosteriorForm, PosteriorStructure};
 use crate::family::deviation::{log_std_from_rho, rho_from_std, std_from_rho, variance_from_rho};
 use crate::family::{
-    MarginalFamily, Marginals, Nats, Noise, at_least_f32, in_type_of, select_rows,
+    ConstantError, Constants, MarginalFamily, Marginals, Nats, Noise, at_least_f32, in_type_of,
+    select_rows,
 };
 
 /// Where ρ stops to count as a divisor: a weight whose scale is below e^-40 equals its mean in floating point, and the
@@ -19,7 +20,7 @@ const LEAST_RHO: f64 = -40.0;
 ///
 /// ```
 /// use blitz_core::prelude::*;
-/// use blitz_core::{LocationScale, UnitNoise};
+/// use blitz_core::{KlEstimator, Nats, Noise, NormalPrior, LocationScale, UnitNoise};
 /// use burn::module::Module;
 /// use burn::nn::LinearConfig;
 /// use burn::tensor::{Device, Tensor};
@@ -84,6 +85,23 @@ pub trait UnitNoise: Module + ModuleDisplay + Sync + 'static {
     /// What the estimators may assume. The default, sign-symmetric, is true of independent elements with an even density.
     fn structure(&self) -> PosteriorStructure {
         PosteriorStructure::SignSymmetric
+    }
+
+    /// Whether its elements are independent: those of some rows then have the same distribution without the others. The default is yes, unless the
+    /// structure is general.
+    fn is_independent(&self) -> bool {
+        self.structure() != PosteriorStructure::General
+    }
+
+    /// The numbers that it is made of and that do not train; see [`Posterior::constants`]. The default is `None`.
+    fn constants(&self) -> Option<Constants> {
+        None
+    }
+
+    /// Takes the constants of a record; see [`Posterior::set_constants`].
+    fn set_constants(&mut self, values: &[f64]) -> Result<(), ConstantError> {
+        let _ = values;
+        Ok(())
     }
 }
 
@@ -189,14 +207,16 @@ impl<U: UnitNoise> Posterior for LocationScale<U> {
 
     fn rows(&self, shape: &Shape, rows: &[usize]) -> Option<Self> {
         // The noise of the others is more than the first standard normals.
-        if !self.unit.is_standard_normal() {
-            return None;
+        match self.unit.is_standard_normal() {
+            true => self.marginal_of_rows(shape, rows),
+            false => None,
         }
-        let length = shape.num_elements() / shape[0].max(1);
-        let table = self.rho.val().reshape([shape[0], length]);
-        let rho = select_rows(table, rows).reshape([rows.len() * length]);
-        Some(Self {
-            rho: Param::initialized(ParamId::new(), rho),
+    }
+
+    fn marginal_of_rows(&self, shape: &Shape, rows: &[usize]) -> Option<Self> {
+        let is_independent = self.unit.is_standard_normal() || self.unit.is_independent();
+        is_independent.then(|| Self {
+            rho: flat_rows(&self.rho, shape, rows),
             unit: self.unit.clone(),
         })
     }
@@ -204,6 +224,26 @@ impl<U: UnitNoise> Posterior for LocationScale<U> {
     fn structure(&self) -> PosteriorStructure {
         self.unit.structure()
     }
+
+    fn constants(&self) -> Option<Constants> {
+        self.unit.constants()
+    }
+
+    fn set_constants(&mut self, values: &[f64]) -> Result<(), ConstantError> {
+        self.unit.set_constants(values)
+    }
+}
+
+/// The elements of some rows of a weight of `shape`, out of one number for each weight.
+pub(super) fn flat_rows(
+    numbers: &Param<Tensor<1>>,
+    shape: &Shape,
+    rows: &[usize],
+) -> Param<Tensor<1>> {
+    let length = shape.num_elements() / shape[0].max(1);
+    let table = numbers.val().reshape([shape[0], length]);
+    let selected = select_rows(table, rows).reshape([rows.len() * length]);
+    Param::initialized(ParamId::new(), selected)
 }
 
 /// A parameter of `len` scales, all of which start at `std`.

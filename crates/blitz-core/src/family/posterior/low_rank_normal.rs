@@ -4,10 +4,12 @@ use burn::config::Config;
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Shape, Tensor, TensorData};
 
-use super::location_scale::rho_param;
+use super::location_scale::{flat_rows, rho_param};
 use super::{Posterior, PosteriorStructure};
 use crate::family::deviation::{log_std_from_rho, std_from_rho};
-use crate::family::{MarginalFamily, Marginals, Nats, Noise, at_least_f32, in_type_of};
+use crate::family::{
+    Constants, MarginalFamily, Marginals, Nats, Noise, at_least_f32, in_type_of, select_rows,
+};
 use crate::math::half_log_two_pi;
 use blitz_noise::NoiseKey;
 
@@ -193,8 +195,25 @@ impl Posterior for LowRankNormalPosterior {
         Some(Nats::of_weights(diagonal.reshape(shape)).and(log_det * 0.5))
     }
 
+    /// A part of a normal vector is normal, with that part of the covariance.
+    fn marginal_of_rows(&self, shape: &Shape, rows: &[usize]) -> Option<Self> {
+        let length = shape.num_elements() / shape[0].max(1);
+        let factor = self.factor.val();
+        let [_, rank] = factor.dims();
+        let factor = select_rows(factor.reshape([shape[0], length * rank]), rows);
+        let factor = factor.reshape([rows.len() * length, rank]);
+        Some(Self {
+            rho: flat_rows(&self.rho, shape, rows),
+            factor: Param::initialized(ParamId::new(), factor),
+        })
+    }
+
     fn structure(&self) -> PosteriorStructure {
         PosteriorStructure::General
+    }
+
+    fn constants(&self) -> Option<Constants> {
+        Some(Constants::new("LowRankNormal", []))
     }
 }
 

@@ -1,13 +1,15 @@
 //! The matrix-variate normal posterior of Louizos & Welling (2016), with diagonal row and column covariances.
 
 use burn::config::Config;
-use burn::module::{Module, Param};
+use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Shape, Tensor};
 
 use super::location_scale::rho_param;
 use super::{Posterior, PosteriorStructure};
 use crate::family::deviation::{log_std_from_rho, std_from_rho};
-use crate::family::{MarginalFamily, Marginals, Nats, Noise, at_least_f32, in_type_of};
+use crate::family::{
+    Constants, MarginalFamily, Marginals, Nats, Noise, at_least_f32, in_type_of, select_rows,
+};
 use crate::math::half_log_two_pi;
 
 /// Where ρ stops to count as a divisor; the product of two such scales is e^-40.
@@ -122,7 +124,19 @@ impl Posterior for MatrixNormalPosterior {
         Some(Nats::of_weights(log_std + (half_log_two_pi() + 0.5)))
     }
 
+    fn marginal_of_rows(&self, _shape: &Shape, rows: &[usize]) -> Option<Self> {
+        let row_rho = select_rows(self.row_rho.val(), rows);
+        Some(Self {
+            row_rho: Param::initialized(ParamId::new(), row_rho),
+            column_rho: self.column_rho.clone(),
+        })
+    }
+
     fn structure(&self) -> PosteriorStructure {
         PosteriorStructure::IndependentNormal
+    }
+
+    fn constants(&self) -> Option<Constants> {
+        Some(Constants::new("MatrixNormal", []))
     }
 }

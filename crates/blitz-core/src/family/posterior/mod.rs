@@ -26,7 +26,7 @@ pub use weight_info::WeightInfo;
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{Shape, Tensor};
 
-use super::{MarginalFamily, Marginals, Nats, Noise};
+use super::{ConstantError, Constants, MarginalFamily, Marginals, Nats, Noise};
 
 /// A family of distributions over one weight tensor, given its location μ.
 ///
@@ -46,11 +46,13 @@ use super::{MarginalFamily, Marginals, Nats, Noise};
 /// # A posterior of your own
 ///
 /// One of the form `w = μ + scale · noise` is a [`UnitNoise`]: thirty lines. Any other derives Burn's `Module` (its parameters are then
-/// trained, saved and moved like any other) and says how to draw from it. Parameters are stored flat, with one rank for every weight rank, because Burn attaches the same type to weights of all
+/// trained, saved and moved like any other) and says how to draw from it. Numbers in plain fields are not parameters: what is to be saved of
+/// them is said by [`constants`](Self::constants). Parameters are stored flat, with one rank for every weight rank, because Burn attaches the same type to weights of all
 /// ranks. A complete one, with a width shared by the whole tensor:
 ///
 /// ```
 /// use blitz_core::prelude::*;
+/// use blitz_core::{KlEstimator, Nats, Noise, NormalPrior, Posterior, Variational};
 /// use burn::module::{Module, Param};
 /// use burn::nn::LinearConfig;
 /// use burn::tensor::{Device, Tensor};
@@ -164,6 +166,14 @@ pub trait Posterior: Module + ModuleDisplay + Sync + 'static {
         None
     }
 
+    /// The marginal distribution of the rows `rows`, as for [`rows`](Self::rows), or `None` where it is not of this family.
+    ///
+    /// With it a row that a model never reads, such as an embedding's padding, is left out of the KL. It is the distribution alone: how a draw of it
+    /// would be made does not matter, so families have it that have no `rows`. The default is `rows`.
+    fn marginal_of_rows(&self, shape: &Shape, rows: &[usize]) -> Option<Self> {
+        self.rows(shape, rows)
+    }
+
     /// Whether an algorithm updates the posterior by a rule of its own, with prior and entropy in it, as IVON does. The KL then has a
     /// value, so that an ELBO can be reported, and no gradient. The default is no.
     fn has_own_update(&self) -> bool {
@@ -173,6 +183,24 @@ pub trait Posterior: Module + ModuleDisplay + Sync + 'static {
     /// What the estimators that don't sample a layer's weights may assume. The default is nothing.
     fn structure(&self) -> PosteriorStructure {
         PosteriorStructure::General
+    }
+
+    /// The numbers that it is made of and that do not train, such as degrees of freedom. They are saved with the weights, and loading a record
+    /// restores them. The default, `None`, leaves them out: what is loaded then has those of the module that it is loaded into.
+    ///
+    /// How many there are must depend on the type alone.
+    fn constants(&self) -> Option<Constants> {
+        None
+    }
+
+    /// Takes the constants of a record: as many, in the same order, as [`constants`](Self::constants) returns.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if one is out of its range, and leaves the posterior as it was. The record is then refused.
+    fn set_constants(&mut self, values: &[f64]) -> Result<(), ConstantError> {
+        let _ = values;
+        Ok(())
     }
 }
 

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Shape, Tensor, TensorData};
 
 use super::{LocationScale, PosteriorStructure, UnitNoise};
 use crate::family::deviation::rho_from_std;
-use crate::family::{MarginalFamily, Nats, Noise};
+use crate::family::{Constants, MarginalFamily, Nats, Noise};
 use crate::math::half_log_two_pi;
 
 /// Configuration of a [`NormalPosterior`].
@@ -43,6 +43,7 @@ impl NormalPosteriorConfig {
 ///
 /// ```
 /// use blitz_core::prelude::*;
+/// use blitz_core::{Noise, NormalPosteriorConfig};
 /// use burn::tensor::{Device, Shape, Tensor};
 ///
 /// let device = Device::flex();
@@ -87,6 +88,10 @@ impl UnitNoise for NormalUnit {
 
     fn structure(&self) -> PosteriorStructure {
         PosteriorStructure::IndependentNormal
+    }
+
+    fn constants(&self) -> Option<Constants> {
+        Some(Constants::new("Normal", []))
     }
 }
 

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Shape, Tensor};
 use core::f64::consts::{E, LN_2, PI};
 
 use super::{LocationScale, UnitNoise};
-use crate::family::{Nats, Noise};
+use crate::family::{Constants, Nats, Noise};
 use crate::math::log_gamma;
 
 /// The Euler–Mascheroni constant.
@@ -88,9 +88,17 @@ impl UnitNoise for RadialUnit {
         Nats::of_tensor(of_length + constant)
     }
 
+    fn is_independent(&self) -> bool {
+        false
+    }
+
     // The weights are dependent, but the constant of their joint entropy can be shared out among them.
     fn entropy(&self, elements: usize) -> Option<f64> {
         Some(entropy_per_weight(elements))
+    }
+
+    fn constants(&self) -> Option<Constants> {
+        Some(Constants::new("Radial", []))
     }
 }
 

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Shape, Tensor};
 
 use super::{LocationScale, UnitNoise};
 use crate::family::prior::student_t_log_normalizer;
-use crate::family::{Nats, Noise};
+use crate::family::{ConstantError, Constants, Nats, Noise};
 use crate::math::digamma;
 
 /// Configuration of a [`StudentTPosterior`].
@@ -83,5 +83,22 @@ impl UnitNoise for StudentTUnit {
     fn entropy(&self, _elements: usize) -> Option<f64> {
         let half = 0.5 * (self.df + 1.0);
         Some(half * (digamma(half) - digamma(0.5 * self.df)) + student_t_log_normalizer(self.df))
+    }
+
+    fn constants(&self) -> Option<Constants> {
+        Some(Constants::new("StudentT", [self.df]))
+    }
+
+    fn set_constants(&mut self, values: &[f64]) -> Result<(), ConstantError> {
+        let df = values[0];
+        let has_deviation = df.is_finite() && df > 2.0;
+        ConstantError::unless(
+            has_deviation,
+            "degrees of freedom",
+            df,
+            "above 2 and finite",
+        )?;
+        self.df = df;
+        Ok(())
     }
 }

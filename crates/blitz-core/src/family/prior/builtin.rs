@@ -2,7 +2,7 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Shape, Tensor};
 
 use super::{
     EmpiricalNormalPrior, EmpiricalNormalPriorConfig, HorseshoePrior, HorseshoePriorConfig,
@@ -10,7 +10,7 @@ use super::{
     LearnedNormalPrior, LearnedNormalPriorConfig, NormalPrior, NormalPriorConfig, Prior, PriorForm,
     ScaleMixturePrior, ScaleMixturePriorConfig, StudentTPrior, StudentTPriorConfig,
 };
-use crate::family::Marginals;
+use crate::family::{ConstantError, Constants, Marginals};
 
 /// The families, each in one line: its name, its configuration, its type, and how the one makes the other on a device.
 macro_rules! families {
@@ -57,8 +57,20 @@ macro_rules! families {
                 match self { $(Self::$name(prior) => prior.expected_log_density(q),)+ }
             }
 
+            fn of_rows(&self, shape: &Shape, rows: &[usize]) -> Self {
+                match self { $(Self::$name(prior) => Self::$name(prior.of_rows(shape, rows)),)+ }
+            }
+
             fn form(&self) -> PriorForm {
                 match self { $(Self::$name(prior) => prior.form(),)+ }
+            }
+
+            fn constants(&self) -> Option<Constants> {
+                match self { $(Self::$name(prior) => prior.constants(),)+ }
+            }
+
+            fn set_constants(&mut self, values: &[f64]) -> Result<(), ConstantError> {
+                match self { $(Self::$name(prior) => prior.set_constants(values),)+ }
             }
         }
     };

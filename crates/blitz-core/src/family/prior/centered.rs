@@ -1,10 +1,10 @@
 //! A prior with a location: any prior, moved so that its centre lies at given weights.
 
 use burn::module::{Module, Param};
-use burn::tensor::Tensor;
+use burn::tensor::{Shape, Tensor};
 
 use super::{Prior, PriorForm};
-use crate::family::{Marginals, at_least_f32, in_type_of};
+use crate::family::{ConstantError, Constants, Marginals, at_least_f32, in_type_of, select_rows};
 
 /// `p(w) = p₀(w − c)`: the prior p₀ with its centre at c, one number for each weight.
 ///
@@ -13,6 +13,7 @@ use crate::family::{Marginals, at_least_f32, in_type_of};
 ///
 /// ```
 /// use blitz_core::prelude::*;
+/// use blitz_core::{CenteredPrior, NormalPrior};
 /// use burn::tensor::{Device, Tensor};
 ///
 /// let weight = Tensor::<1>::from_floats([0.5, 2.0], &Device::flex());
@@ -60,10 +61,24 @@ impl<P: Prior> Prior for CenteredPrior<P> {
             .expected_log_density(&Marginals { mean, ..q.clone() })
     }
 
+    fn of_rows(&self, shape: &Shape, rows: &[usize]) -> Self {
+        let length = shape.num_elements() / shape[0].max(1);
+        let centers = self.center.val().reshape([shape[0], length]);
+        Self::new(select_rows(centers, rows), self.prior.of_rows(shape, rows))
+    }
+
     fn form(&self) -> PriorForm {
         PriorForm::Centered {
             center: self.center.val().detach(),
             prior: Box::new(self.prior.form()),
         }
+    }
+
+    fn constants(&self) -> Option<Constants> {
+        Some(self.prior.constants()?.within("Centered"))
+    }
+
+    fn set_constants(&mut self, values: &[f64]) -> Result<(), ConstantError> {
+        self.prior.set_constants(values)
     }
 }

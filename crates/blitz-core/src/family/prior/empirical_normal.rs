@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::{Prior, PriorForm};
-use crate::family::{Marginals, at_least_f32};
+use crate::family::{Constants, Marginals, at_least_f32};
 use crate::math::half_log_two_pi;
 
 /// Where a variance stops to count as a divisor.
@@ -91,6 +91,15 @@ impl Prior for EmpiricalNormalPrior {
         PriorForm::BestNormal {
             group: self.group.clone(),
         }
+    }
+
+    /// None, but the group's name is part of the family's: a record of another group is refused.
+    fn constants(&self) -> Option<Constants> {
+        let family = match &self.group {
+            None => "EmpiricalNormal".to_string(),
+            Some(group) => format!("EmpiricalNormal({group})"),
+        };
+        Some(Constants::new(family, []))
     }
 }
 

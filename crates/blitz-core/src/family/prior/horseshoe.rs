@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::{Prior, assert_scale};
-use crate::family::at_least_f32;
+use crate::family::{ConstantError, Constants, at_least_f32};
 use crate::math::log_erfc;
 
 /// The smallest `smoothing`: its square is still far from the end of `f32`'s range.
@@ -102,6 +102,24 @@ impl Prior for HorseshoePrior {
             .square()
             .add_scalar(least);
         log_scaled_e1(u).sum().sub_scalar(n * log_normalizer)
+    }
+
+    fn constants(&self) -> Option<Constants> {
+        Some(Constants::new("Horseshoe", [self.scale, self.smoothing]))
+    }
+
+    fn set_constants(&mut self, values: &[f64]) -> Result<(), ConstantError> {
+        let (scale, smoothing) = (values[0], values[1]);
+        ConstantError::unless_positive("scale of a prior", scale)?;
+        let in_range = (MIN_SMOOTHING..=1.0).contains(&smoothing);
+        ConstantError::unless(
+            in_range,
+            "smoothing of a horseshoe",
+            smoothing,
+            "in [1e-6, 1]",
+        )?;
+        (self.scale, self.smoothing) = (scale, smoothing);
+        Ok(())
     }
 }
 

@@ -5,7 +5,9 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
 use super::{Prior, assert_scale};
-use crate::family::{MarginalFamily, Marginals, at_least_f32, in_type_of};
+use crate::family::{
+    ConstantError, Constants, MarginalFamily, Marginals, at_least_f32, in_type_of,
+};
 
 /// Configuration of a [`LaplacePrior`].
 ///
@@ -66,6 +68,16 @@ impl Prior for LaplacePrior {
         let log_normalizer = (2.0 * self.scale).ln();
         Some(expected_abs(q)? / -self.scale - log_normalizer)
     }
+
+    fn constants(&self) -> Option<Constants> {
+        Some(Constants::new("Laplace", [self.scale]))
+    }
+
+    fn set_constants(&mut self, values: &[f64]) -> Result<(), ConstantError> {
+        ConstantError::unless_positive("scale of a prior", values[0])?;
+        self.scale = values[0];
+        Ok(())
+    }
 }
 
 /// Configuration of a [`LearnedLaplacePrior`].
@@ -123,6 +135,10 @@ impl Prior for LearnedLaplacePrior {
         let log_scale = self.log_scale(&q.mean);
         let rate = log_scale.clone().neg().exp();
         Some(expected_abs(q)?.neg() * rate - log_scale - 2f64.ln())
+    }
+
+    fn constants(&self) -> Option<Constants> {
+        Some(Constants::new("LearnedLaplace", []))
     }
 }
 

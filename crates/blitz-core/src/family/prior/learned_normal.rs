@@ -5,7 +5,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
 use super::{Prior, PriorForm, assert_scale, normal_log_density};
-use crate::family::{Marginals, at_least_f32, in_type_of};
+use crate::family::{Constants, Marginals, at_least_f32, in_type_of};
 use crate::math::half_log_two_pi;
 
 /// Configuration of a [`LearnedNormalPrior`].
@@ -70,5 +70,9 @@ impl Prior for LearnedNormalPrior {
         PriorForm::LearnedNormal {
             log_std: self.log_std.val(),
         }
+    }
+
+    fn constants(&self) -> Option<Constants> {
+        Some(Constants::new("LearnedNormal", []))
     }
 }

@@ -25,9 +25,9 @@ pub(crate) use student_t::log_normalizer as student_t_log_normalizer;
 pub use student_t::{StudentTPrior, StudentTPriorConfig};
 
 use burn::module::{Module, ModuleDisplay};
-use burn::tensor::Tensor;
+use burn::tensor::{Shape, Tensor};
 
-use super::Marginals;
+use super::{ConstantError, Constants, Marginals};
 use crate::math::half_log_two_pi;
 
 /// A prior density over one weight tensor.
@@ -61,10 +61,11 @@ use crate::math::half_log_two_pi;
 /// # A prior of your own
 ///
 /// A log-density is enough, and the KL is then estimated at the draw's weights. Parameters of a prior, learned or not, are
-/// ordinary Burn parameters.
+/// ordinary Burn parameters. A plain number such as the scale here is saved with the weights if [`constants`](Self::constants) says so.
 ///
 /// ```
 /// use blitz_core::prelude::*;
+/// use blitz_core::{KlEstimator, NormalPosteriorConfig, Prior};
 /// use burn::module::Module;
 /// use burn::nn::LinearConfig;
 /// use burn::tensor::activation::softplus;
@@ -107,9 +108,37 @@ pub trait Prior: Module + ModuleDisplay + Sync + 'static {
         None
     }
 
+    /// This prior of the rows `rows` alone, positions on the first axis of a weight of `shape`, in that order: for a KL that leaves the others out.
+    ///
+    /// The default is the prior itself, which is right for all that treat every weight alike. One that holds a number for each weight has to
+    /// select.
+    #[must_use]
+    fn of_rows(&self, shape: &Shape, rows: &[usize]) -> Self {
+        let _ = (shape, rows);
+        self.clone()
+    }
+
     /// Which of the families that are known by name it is, for what can be computed of them in one pass over memory.
     fn form(&self) -> PriorForm {
         PriorForm::Other
+    }
+
+    /// The numbers that it is made of and that do not train, such as a scale. They are saved with the weights, and loading a record restores
+    /// them. The default, `None`, leaves them out: what is loaded then has those of the module that it is loaded into.
+    ///
+    /// How many there are must depend on the type alone.
+    fn constants(&self) -> Option<Constants> {
+        None
+    }
+
+    /// Takes the constants of a record: as many, in the same order, as [`constants`](Self::constants) returns.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if one is out of its range, and leaves the prior as it was. The record is then refused.
+    fn set_constants(&mut self, values: &[f64]) -> Result<(), ConstantError> {
+        let _ = values;
+        Ok(())
     }
 }
 

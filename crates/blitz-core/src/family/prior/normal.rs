@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::{Prior, PriorForm, assert_scale};
-use crate::family::{Marginals, at_least_f32};
+use crate::family::{ConstantError, Constants, Marginals, at_least_f32};
 use crate::math::half_log_two_pi;
 
 /// Configuration of a [`NormalPrior`].
@@ -38,6 +38,7 @@ impl NormalPriorConfig {
 ///
 /// ```
 /// use blitz_core::prelude::*;
+/// use blitz_core::NormalPrior;
 /// use burn::tensor::{Device, Tensor};
 ///
 /// let weight = Tensor::<1>::from_floats([0.0, 2.0], &Device::flex());
@@ -81,5 +82,15 @@ impl Prior for NormalPrior {
 
     fn form(&self) -> PriorForm {
         PriorForm::Normal { std: self.std }
+    }
+
+    fn constants(&self) -> Option<Constants> {
+        Some(Constants::new("Normal", [self.std]))
+    }
+
+    fn set_constants(&mut self, values: &[f64]) -> Result<(), ConstantError> {
+        ConstantError::unless_positive("deviation of a prior", values[0])?;
+        self.std = values[0];
+        Ok(())
     }
 }

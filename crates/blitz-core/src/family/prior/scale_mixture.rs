@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::softplus;
 
 use super::{Prior, PriorForm, assert_scale};
-use crate::family::at_least_f32;
+use crate::family::{ConstantError, Constants, at_least_f32};
 use crate::math::half_log_two_pi;
 
 /// Configuration of a [`ScaleMixturePrior`].
@@ -95,5 +95,26 @@ impl Prior for ScaleMixturePrior {
             sigma1: self.sigma1,
             sigma2: self.sigma2,
         }
+    }
+
+    fn constants(&self) -> Option<Constants> {
+        let values = [self.pi, self.sigma1, self.sigma2];
+        Some(Constants::new("ScaleMixture", values))
+    }
+
+    fn set_constants(&mut self, values: &[f64]) -> Result<(), ConstantError> {
+        let (pi, sigma1, sigma2) = (values[0], values[1], values[2]);
+        let is_share = pi > 0.0 && pi < 1.0;
+        ConstantError::unless(is_share, "pi of a scale mixture", pi, "inside (0, 1)")?;
+        ConstantError::unless_positive("sigma1 of a scale mixture", sigma1)?;
+        ConstantError::unless_positive("sigma2 of a scale mixture", sigma2)?;
+        ConstantError::unless(
+            sigma1 > sigma2,
+            "sigma2 of a scale mixture",
+            sigma2,
+            "below sigma1",
+        )?;
+        (self.pi, self.sigma1, self.sigma2) = (pi, sigma1, sigma2);
+        Ok(())
     }
 }

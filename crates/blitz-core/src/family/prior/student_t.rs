@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::{Prior, assert_scale};
-use crate::family::at_least_f32;
+use crate::family::{ConstantError, Constants, at_least_f32};
 use crate::math::log_gamma;
 
 /// Configuration of a [`StudentTPrior`].
@@ -75,6 +75,18 @@ impl Prior for StudentTPrior {
             .sum()
             .mul_scalar(-0.5 * (self.df + 1.0))
             .sub_scalar(n * (log_normalizer(self.df) + self.scale.ln()))
+    }
+
+    fn constants(&self) -> Option<Constants> {
+        Some(Constants::new("StudentT", [self.df, self.scale]))
+    }
+
+    fn set_constants(&mut self, values: &[f64]) -> Result<(), ConstantError> {
+        let (df, scale) = (values[0], values[1]);
+        ConstantError::unless_positive("degrees of freedom", df)?;
+        ConstantError::unless_positive("scale of a prior", scale)?;
+        (self.df, self.scale) = (df, scale);
+        Ok(())
     }
 }
 

@@ -3,7 +3,8 @@
 use std::f64::consts::PI;
 
 use blitz_layers::blitz_core::{
-    MarginalFamily, Marginals, Nats, Noise, Posterior, PosteriorStructure, WeightInfo,
+    ConstantError, Constants, MarginalFamily, Marginals, Nats, Noise, Posterior,
+    PosteriorStructure, WeightInfo,
 };
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Int, Shape, Tensor, TensorData};
@@ -106,5 +107,21 @@ impl Posterior for IvonPosterior {
 
     fn structure(&self) -> PosteriorStructure {
         PosteriorStructure::IndependentNormal
+    }
+
+    /// Those that the deviations are made of. The decays and the like belong to the training.
+    fn constants(&self) -> Option<Constants> {
+        let IvonConfig {
+            ess, weight_decay, ..
+        } = self.config;
+        Some(Constants::new("Ivon", [ess, weight_decay]))
+    }
+
+    fn set_constants(&mut self, values: &[f64]) -> Result<(), ConstantError> {
+        let (ess, weight_decay) = (values[0], values[1]);
+        ConstantError::unless_positive("ess of IVON", ess)?;
+        ConstantError::unless_positive("weight decay of IVON", weight_decay)?;
+        (self.config.ess, self.config.weight_decay) = (ess, weight_decay);
+        Ok(())
     }
 }

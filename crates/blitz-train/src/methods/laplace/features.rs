@@ -6,12 +6,12 @@ use nalgebra::DMatrix;
 
 use super::error::{LaplaceError, TWICE, repeats};
 use super::layer::{LayerShape, host};
-use crate::network::Batch;
+use crate::network::LabeledBatch;
 
 /// Hands each batch's features, with the ones for the bias, and its targets to `visit`, with the number of examples before
 /// it; returns the number of all examples.
 pub(super) fn for_each_batch<I: Clone, T>(
-    data: &dyn DataLoader<Batch<I, T>>,
+    data: &dyn DataLoader<LabeledBatch<I, T>>,
     features: impl Fn(I) -> Tensor<2>,
     shape: &LayerShape,
     mut visit: impl FnMut(DMatrix<f64>, T, usize) -> Result<(), LaplaceError>,

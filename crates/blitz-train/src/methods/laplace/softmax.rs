@@ -12,7 +12,7 @@ use super::features::{examples, finite, for_each_batch};
 use super::layer::{LayerShape, dot, normals};
 use super::network::LastLayerPosterior;
 use super::spectrum::Spectrum;
-use crate::network::Batch;
+use crate::network::LabeledBatch;
 
 /// The most weights a joint covariance may have: its matrix then takes 32 MB, its eigendecomposition minutes at most.
 pub const MAX_JOINT_PARAMETERS: usize = 2048;
@@ -51,7 +51,7 @@ impl SoftmaxLastLayer {
     /// or too small for collinear features; more than [`MAX_JOINT_PARAMETERS`] weights with [`ClassCovariance::Joint`]; features on an autodiff device, where
     /// layers train; features that are others each time; a layer that has a posterior.
     pub fn fit<I: Clone>(
-        data: &dyn DataLoader<Batch<I, Tensor<1, Int>>>,
+        data: &dyn DataLoader<LabeledBatch<I, Tensor<1, Int>>>,
         features: impl Fn(I) -> Tensor<2>,
         layer: &Linear,
         covariance: ClassCovariance,

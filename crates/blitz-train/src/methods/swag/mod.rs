@@ -1,17 +1,19 @@
 //! SWAG: a normal posterior from the weights that training passes through.
 
 mod collect;
+mod collected;
 mod draw;
 mod error;
 
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::Tensor;
 
 pub use error::SwagError;
 
 use crate::predict::NetworkPosterior;
 use collect::{Keep, Moments, Prepare, Read};
+use collected::Collected;
 use draw::{Deviation, Perturb, shared_normals};
 
 /// Configuration of a [`Swag`].
@@ -55,9 +57,8 @@ impl SwagConfig {
             offsets: prepare.offsets,
             squares: prepare.squares,
             deviations: prepare.deviations,
-            collected: integer(0, &device),
+            collected: Collected::new(0, self.scale, &device),
             rank: self.rank,
-            scale: self.scale,
         }
     }
 }
@@ -125,19 +126,10 @@ pub struct Swag<N: Module> {
     squares: Vec<Param<Tensor<1>>>,
     /// The last deviations of each parameter, `[K, weights]`, the one of network i in row i mod K.
     deviations: Vec<Param<Tensor<2>>>,
-    /// How many networks were collected.
-    collected: Param<Tensor<1, Int>>,
+    /// How many networks were collected, and the factor of the covariance.
+    collected: Collected,
     #[module(skip)]
     rank: usize,
-    #[module(skip)]
-    scale: f64,
-}
-
-fn integer(value: i64, device: &Device) -> Param<Tensor<1, Int>> {
-    Param::initialized(
-        burn::module::ParamId::new(),
-        Tensor::from_data([value], device),
-    )
 }
 
 impl<N: Module> Swag<N> {
@@ -193,14 +185,13 @@ impl<N: Module> Swag<N> {
             }
         }
         self.network = latest.map(&mut Keep(origin.weights.into_iter()));
-        let device = self.collected.val().device();
-        self.collected = integer(before as i64 + 1, &device);
+        self.collected = self.collected.next();
         Ok(())
     }
 
     /// How many networks were collected.
     pub fn collected(&self) -> u64 {
-        self.collected.val().into_scalar::<i64>().max(0) as u64
+        self.collected.count()
     }
 
     /// The network of the mean weights θ̄ (stochastic weight averaging).
@@ -234,7 +225,7 @@ impl<N: Module> Swag<N> {
             deviation: Some(Deviation {
                 seed,
                 index,
-                scale: self.scale,
+                scale: self.collected.scale,
                 collected,
                 shared: (kept >= 2).then(|| shared_normals(seed, index, kept)),
                 squares: &self.squares,

@@ -1,0 +1,162 @@
+//! How Burn traverses a model.
+//!
+//! Written by hand for one reason, the constants of the likelihood: a derived implementation would pass over them, and a record would have none.
+
+use std::fmt;
+
+use blitz_layers::blitz_core::Constants;
+use burn::module::{
+    Content, DisplaySettings, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper,
+    ModuleVisitor,
+};
+use burn::tensor::Device;
+
+use super::ElboModel;
+use crate::likelihood::Likelihood;
+use crate::network::Network;
+
+/// The container type that a derived implementation reports for its fields.
+const CONTAINER: &str = "Struct:ElboModel";
+
+/// The path of the likelihood's constants, before the name of its family.
+const CONSTANTS: [&str; 2] = ["constants", "likelihood"];
+
+fn visit_field<V: ModuleVisitor>(visitor: &mut V, name: &str, field: &impl Module) {
+    visitor.enter_module(name, CONTAINER);
+    field.visit(visitor);
+    visitor.exit_module(name, CONTAINER);
+}
+
+fn map_field<M: ModuleMapper, T: Module>(mapper: &mut M, name: &str, field: T) -> T {
+    mapper.enter_module(name, CONTAINER);
+    let field = field.map(mapper);
+    mapper.exit_module(name, CONTAINER);
+    field
+}
+
+impl<N: Network, L: Likelihood> Module for ElboModel<N, L> {
+    fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
+        visit_field(visitor, "network", &self.network);
+        visit_field(visitor, "likelihood", &self.likelihood);
+        visit_field(visitor, "steps", &self.steps);
+        if let Some(constants) = self.likelihood.constants() {
+            for name in CONSTANTS {
+                visitor.enter_module(name, CONTAINER);
+            }
+            constants.visit(visitor, &self.steps.lazy_device());
+            for name in CONSTANTS {
+                visitor.exit_module(name, CONTAINER);
+            }
+        }
+    }
+
+    fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
+        let mut mapped = Self {
+            network: map_field(mapper, "network", self.network),
+            likelihood: map_field(mapper, "likelihood", self.likelihood),
+            steps: map_field(mapper, "steps", self.steps),
+            ..self
+        };
+        // A record from before the constants were saved has step counts without the mark.
+        let has_constants = Constants::is_marked(mapped.steps.id);
+        mapped.steps.id = Constants::mark(mapped.steps.id);
+        if let Some(constants) = mapped.likelihood.constants()
+            && has_constants
+        {
+            let device = mapped.steps.lazy_device();
+            for name in CONSTANTS {
+                mapper.enter_module(name, CONTAINER);
+            }
+            constants.map(mapper, &device, |values| {
+                mapped.likelihood.set_constants(values)
+            });
+            for name in CONSTANTS {
+                mapper.exit_module(name, CONTAINER);
+            }
+        }
+        mapped
+    }
+
+    fn collect_devices(&self, devices: Vec<Device>) -> Vec<Device> {
+        let devices = self.network.collect_devices(devices);
+        let devices = self.likelihood.collect_devices(devices);
+        self.steps.collect_devices(devices)
+    }
+
+    fn to_device(self, device: &Device) -> Self {
+        Self {
+            network: self.network.to_device(device),
+            likelihood: self.likelihood.to_device(device),
+            steps: self.steps.to_device(device),
+            ..self
+        }
+    }
+
+    fn fork(self, device: &Device) -> Self {
+        Self {
+            network: self.network.fork(device),
+            likelihood: self.likelihood.fork(device),
+            steps: self.steps.fork(device),
+            ..self
+        }
+    }
+
+    fn valid(&self) -> Self {
+        Self {
+            network: self.network.valid(),
+            likelihood: self.likelihood.valid(),
+            steps: self.steps.valid(),
+            elbo: self.elbo.clone(),
+            #[cfg(feature = "train")]
+            updates: self.updates.clone(),
+            #[cfg(feature = "train")]
+            training: self.training.clone(),
+        }
+    }
+
+    fn train(self) -> Self {
+        Self {
+            network: self.network.train(),
+            likelihood: self.likelihood.train(),
+            steps: self.steps.train(),
+            ..self
+        }
+    }
+
+    fn materialize(self) -> Self {
+        Self {
+            network: self.network.materialize(),
+            likelihood: self.likelihood.materialize(),
+            steps: self.steps.materialize(),
+            ..self
+        }
+    }
+}
+
+impl<N: Network, L: Likelihood> ModuleDisplayDefault for ElboModel<N, L> {
+    fn content(&self, content: Content) -> Option<Content> {
+        let content = content
+            .set_top_level_type("ElboModel")
+            .add("network", &self.network)
+            .add("likelihood", &self.likelihood)
+            .add("steps", &self.steps)
+            .add_debug_attribute("elbo", &self.elbo);
+        #[cfg(feature = "train")]
+        let content = content
+            .add_debug_attribute("updates", &self.updates)
+            .add_debug_attribute("training", &self.training);
+        content.optional()
+    }
+
+    fn num_params(&self) -> usize {
+        Module::num_params(self)
+    }
+}
+
+impl<N: Network, L: Likelihood> ModuleDisplay for ElboModel<N, L> {}
+
+impl<N: Network, L: Likelihood> fmt::Display for ElboModel<N, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&ModuleDisplay::format(self, DisplaySettings::default()))
+    }
+}

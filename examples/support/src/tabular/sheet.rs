@@ -1,0 +1,338 @@
+//! The one reader of CSV files: cells with their lines, which a table of features and a time series are made of.
+
+use std::path::Path;
+
+use clap::ValueEnum;
+use csv::{ReaderBuilder, StringRecord, Trim};
+
+use super::{DataError, read_text};
+
+/// Whether the first line of a file names the columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Header {
+    /// It does if none of its cells is a number.
+    #[default]
+    Auto,
+    /// It does.
+    Yes,
+    /// It is a row of data.
+    No,
+}
+
+/// The cells of a file, each row as long as the first.
+#[derive(Debug, Clone)]
+pub struct Sheet {
+    file: String,
+    /// The names of the columns, if the file has a header.
+    names: Option<Vec<String>>,
+    width: usize,
+    first_line: usize,
+    rows: Vec<Row>,
+}
+
+/// A line of a sheet.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// The line of the file, from 1.
+    pub line: usize,
+    cells: Vec<String>,
+}
+
+impl Row {
+    /// The text of a cell, without the spaces around it.
+    #[must_use]
+    pub fn cell(&self, column: usize) -> &str {
+        &self.cells[column]
+    }
+}
+
+impl Sheet {
+    /// Reads a file of cells that are separated by commas.
+    ///
+    /// Spaces around cells, quotes, a byte-order mark and the kind of line ends are no matter. Blank lines are left out; the lines of the rows
+    /// tell where they were.
+    pub fn read(path: &Path, header: Header) -> Result<Self, DataError> {
+        Self::parse(&read_text(path)?, &path.display().to_string(), header)
+    }
+
+    /// The sheet in a text.
+    pub fn parse(text: &str, file: &str, header: Header) -> Result<Self, DataError> {
+        let mut reader = ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .trim(Trim::All)
+            .from_reader(text.as_bytes());
+        let rows = reader
+            .records()
+            .map(|record| record.expect("the text is UTF-8 and its lines may differ in length"))
+            .map(|record| Row {
+                line: line_of(&record, text),
+                cells: record.iter().map(String::from).collect(),
+            });
+        let mut rows: Vec<Row> = rows.collect();
+        let Some(first) = rows.first() else {
+            return Err(DataError::NoRows { file: file.into() });
+        };
+        let (width, first_line) = (first.cells.len(), first.line);
+        if header == Header::Auto && counts_columns(&first.cells) {
+            return Err(DataError::AmbiguousHeader {
+                file: file.into(),
+                line: first.line,
+                cells: first.cells.join(","),
+            });
+        }
+        // A first line that mixes names and numbers is data, so that a typing error in it is reported rather than swallowed as a name.
+        let names_columns = |cells: &[String]| {
+            cells.iter().any(|cell| !cell.is_empty())
+                && cells.iter().all(|cell| cell.parse::<f64>().is_err())
+        };
+        let has_header = match header {
+            Header::Auto => names_columns(&first.cells),
+            Header::Yes => true,
+            Header::No => false,
+        };
+        if let Some(ragged) = rows.iter().find(|row| row.cells.len() != width) {
+            return Err(DataError::Ragged {
+                file: file.into(),
+                line: ragged.line,
+                expected: width,
+                found: ragged.cells.len(),
+            });
+        }
+        let names = has_header.then(|| rows.remove(0).cells);
+        Ok(Self {
+            file: file.into(),
+            names,
+            width,
+            first_line,
+            rows,
+        })
+    }
+
+    /// The name of the file.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// The number of columns.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// The rows of data.
+    #[must_use]
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// The line of the first row or header.
+    pub(super) fn first_line(&self) -> usize {
+        self.first_line
+    }
+
+    /// The name of a column, where the file has one.
+    #[must_use]
+    pub fn name(&self, column: usize) -> Option<&str> {
+        let name = self.names.as_ref()?[column].as_str();
+        (!name.is_empty()).then_some(name)
+    }
+
+    /// What a column is called in a message.
+    fn column(&self, column: usize) -> String {
+        match self.name(column) {
+            Some(name) => format!("{} ({name})", column + 1),
+            None => format!("{}", column + 1),
+        }
+    }
+
+    /// The number in a cell.
+    pub fn number(&self, row: &Row, column: usize) -> Result<f64, DataError> {
+        match self.number_if_any(row, column)? {
+            Some(value) => Ok(value),
+            None => Err(DataError::MissingCell {
+                file: self.file.clone(),
+                line: row.line,
+                column: self.column(column),
+            }),
+        }
+    }
+
+    /// The number in a cell, or `None` if it is empty.
+    pub fn number_if_any(&self, row: &Row, column: usize) -> Result<Option<f64>, DataError> {
+        let cell = row.cell(column);
+        let (file, line) = (self.file.clone(), row.line);
+        let (column, text) = (self.column(column), shown(cell));
+        match cell.parse::<f64>() {
+            Ok(value) if is_fill_value(value) => Err(DataError::FillValue {
+                file,
+                line,
+                column,
+                text,
+            }),
+            Ok(value) if value.is_finite() => Ok(Some(value)),
+            Ok(_) => Err(DataError::NotFinite {
+                file,
+                line,
+                column,
+                text,
+            }),
+            Err(_) if cell.is_empty() => Ok(None),
+            Err(_) => Err(DataError::NotANumber {
+                file,
+                line,
+                column,
+                text,
+            }),
+        }
+    }
+
+    /// An error about a row.
+    pub fn fault(&self, row: &Row, reason: impl Into<String>) -> DataError {
+        DataError::Row {
+            file: self.file.clone(),
+            line: row.line,
+            reason: reason.into(),
+        }
+    }
+}
+
+/// Whether the cells count the columns from 0, or count years: what a program writes that has no names for them, or a row of data. Nobody can tell.
+fn counts_columns(cells: &[String]) -> bool {
+    let numbers: Option<Vec<u32>> = cells.iter().map(|cell| cell.parse().ok()).collect();
+    let Some(numbers) = numbers else {
+        return false;
+    };
+    let counts = numbers.windows(2).all(|pair| pair[1] == pair[0] + 1);
+    let are_years = numbers.len() > 2 && (1000..3000).contains(&numbers[0]);
+    counts && (numbers[0] == 0 || are_years)
+}
+
+/// What netCDF fills in for a missing value, 9.96921e36, also when it was rounded to three digits.
+fn is_fill_value(value: f64) -> bool {
+    (9.96e36..9.98e36).contains(&value.abs())
+}
+
+/// The beginning of a cell, on one line: an unclosed quote makes the rest of the file one.
+fn shown(cell: &str) -> String {
+    let line = cell.lines().next().unwrap_or_default();
+    match line.char_indices().nth(40) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None if line.len() < cell.len() => format!("{line}…"),
+        None => line.into(),
+    }
+}
+
+/// The line on which a record begins, from 1. The csv crate's own count is late after a CRLF and after a blank line
+/// (its issues 395 and 208), because a record's position is taken before what is left of the last line is skipped.
+fn line_of(record: &StringRecord, text: &str) -> usize {
+    let position = record
+        .position()
+        .map_or(0, |position| position.byte() as usize);
+    let skipped = text[position..]
+        .bytes()
+        .take_while(|byte| matches!(byte, b'\r' | b'\n'))
+        .count();
+    1 + text[..position + skipped].matches('\n').count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(text: &str) -> String {
+        match Sheet::parse(text, "table.csv", Header::Auto) {
+            Ok(sheet) => panic!("{sheet:?}"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_first_line_that_may_count_the_columns_is_no_guess() {
+        for first in ["0", "0,1", "0,1,2", "\"0\",\"1\"", "2019,2020,2021"] {
+            let text = format!("{first}\n{}\n", first.replace(['0', '1', '2'], "5.5"));
+            let error = message(&text);
+            assert!(
+                error.starts_with("table.csv, line 1: ")
+                    && error.contains("--header yes")
+                    && error.contains("--header no"),
+                "{error}"
+            );
+            let sheet = |header| Sheet::parse(&text, "", header).unwrap();
+            assert_eq!(sheet(Header::Yes).rows().len(), 1);
+            assert_eq!(sheet(Header::No).rows().len(), 2);
+        }
+        for row in ["1,2", "0,2", "0,1.0", "0,0", "1,2,3", "2019,2020", "0,1,x"] {
+            let sheet = Sheet::parse(row, "", Header::Auto).unwrap();
+            assert_eq!(sheet.rows().len(), 1, "{row}");
+        }
+    }
+
+    #[test]
+    fn a_line_of_empty_cells_is_no_header() {
+        let sheet = Sheet::parse(",\n1,2\n", "", Header::Auto).unwrap();
+        assert_eq!(sheet.rows().len(), 2);
+        assert!(sheet.number(&sheet.rows()[0], 0).is_err());
+    }
+
+    #[test]
+    fn marks_of_missing_values_are_named() {
+        for text in ["9.97e36", "9.96921e+36", "9.969209968386869e36"] {
+            let sheet = Sheet::parse(&format!("1,{text}"), "t.csv", Header::Auto).unwrap();
+            let error = sheet.number(&sheet.rows()[0], 1).unwrap_err().to_string();
+            assert!(error.starts_with("t.csv, line 1, column 2: "), "{error}");
+            assert!(error.contains("netCDF"), "{error}");
+        }
+    }
+
+    #[test]
+    fn other_separators_and_decimal_signs_are_named_in_the_error() {
+        let number = |text: &str| {
+            let sheet = Sheet::parse(text, "t.csv", Header::Auto).unwrap();
+            sheet.number(&sheet.rows()[1], 0).unwrap_err().to_string()
+        };
+        for text in ["x\n1\n2;3\n", "x\n1\n2\t3\n"] {
+            assert!(number(text).contains("separated by commas"), "{text}");
+        }
+        assert!(number("x\n1\n\"10,5996\"\n").contains("decimal sign is a point"));
+        let error = message("value\n10,5996\n");
+        assert_eq!(
+            error,
+            "table.csv, line 2: 2 cells, but the first line has 1; the decimal sign is a point"
+        );
+    }
+
+    #[test]
+    fn an_unclosed_quote_makes_a_message_of_one_line() {
+        let sheet = Sheet::parse("a,b\n1,\"2\n3,4\n5,6\n", "t.csv", Header::Auto).unwrap();
+        let error = sheet.number(&sheet.rows()[0], 1).unwrap_err().to_string();
+        assert_eq!(error, "t.csv, line 2, column 2 (b): `2…` is not a number");
+    }
+
+    #[test]
+    fn no_text_makes_the_reader_panic() {
+        let pieces = [
+            "", ",", "\n", "\r", "\"", "0", "1", "é", "\u{feff}", ";", "nan",
+        ];
+        for a in pieces {
+            for b in pieces {
+                for c in pieces {
+                    for d in pieces {
+                        let text = [a, b, c, d].concat();
+                        for header in [Header::Auto, Header::Yes, Header::No] {
+                            let Ok(sheet) = Sheet::parse(&text, "", header) else {
+                                continue;
+                            };
+                            for row in sheet.rows() {
+                                for column in 0..sheet.width() {
+                                    let _ = sheet.number_if_any(row, column);
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
