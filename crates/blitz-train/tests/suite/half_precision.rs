@@ -1,12 +1,10 @@
 //! Trainings in half precision, and the metrics of what they compute: against the same outputs scored in `f64`.
 
 use blitz_train::blitz_core::noise::layout;
-use blitz_train::distribution::Distribution as _;
-use blitz_train::metric::{brier_score, expected_calibration_error};
+use blitz_train::distribution::Distribution;
+use blitz_train::metric::brier_score;
 use blitz_train::prelude::*;
-use blitz_train::{
-    BernoulliLikelihoodConfig, BrierMetric, CoverageMetric, EceMetric, ElboOutput, Evaluation,
-};
+use blitz_train::{BrierMetric, CoverageMetric, EceMetric, ElboOutput, Evaluation, Likelihood};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoaderBuilder, Progress};
 use burn::data::dataset::InMemDataset;
@@ -203,7 +201,8 @@ fn metrics_of_binary_answers_in_any_type_are_those_of_its_outputs_in_f64() {
                     .zip(&labels)
                     .map(|(row, label)| (row[0].max(row[1]), (row[1] > row[0]) == (*label == 1)))
                     .unzip();
-                let expected = 100.0 * expected_calibration_error(&confidence, &correct, 15);
+                let expected = 100.0
+                    * blitz_train::metric::expected_calibration_error(&confidence, &correct, 15);
                 assert_close("ECE", epoch(EceMetric::new(), &steps), expected);
             }
         }

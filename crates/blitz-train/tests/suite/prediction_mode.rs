@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use blitz_train::blitz_layers::{McDropout, McDropoutConfig};
+use blitz_train::Predictive as _;
 use blitz_train::laplace::{
     ClassCovariance, DiagonalLaplace, GaussianLastLayer, LaplaceError, SoftmaxLastLayer,
 };
+use blitz_train::predict_draws;
 use blitz_train::prelude::*;
-use blitz_train::{Predictive as _, predict_draws};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
