@@ -28,6 +28,8 @@ impl ConfigError {
 }
 
 /// A training step's loss was not a finite number. The model was not updated with it.
+///
+/// The epoch is the Learner's. In a loop by hand it is counted from the data set's size and the largest batch.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[error(
     "the loss of epoch {epoch}, step {step} is not finite: nll {nll}, kl {kl}; the weights of the step before and the \
@@ -53,6 +55,30 @@ pub enum FitError {
     /// The loss became NaN or infinite.
     #[error(transparent)]
     NonFiniteLoss(#[from] NonFiniteLoss),
+    /// The training data loader has no batches. No checkpoint was written.
+    #[error("there is nothing to train on: the training data loader is empty")]
+    NoExamples,
+    /// The training has no epochs.
+    #[error("there is nothing to train: the number of epochs is 0")]
+    NoEpochs,
+    /// The checkpoint that the training was to go on from could not be loaded.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The training was to go on after a checkpoint, and has no checkpointers to load it with.
+    #[error(
+        "the training began in epoch {epoch} with a model that has made no step: no checkpoint was loaded; `.checkpoint(..)` needs \
+         `.with_default_checkpointers()`, or checkpointers of your own"
+    )]
+    NothingLoaded {
+        /// The epoch in which it began.
+        epoch: usize,
+    },
+    /// The training could not begin, for another reason than its checkpoint: its folder can't be written to, for instance.
+    #[error("the training could not begin: {reason}")]
+    Start {
+        /// What Burn says.
+        reason: String,
+    },
     /// Burn's training loop stopped: data, a checkpoint or a device failed.
     #[error("training stopped: {0}")]
     Training(std::sync::Arc<burn::train::TrainingError>),
@@ -88,6 +114,14 @@ pub enum CheckpointError {
         /// The file, or the folder.
         path: PathBuf,
         /// Why, in the words of Burn or of the system.
+        reason: String,
+    },
+    /// What was read is not what the training can go on from: it is of another model, for instance.
+    #[error("the training can't go on from the checkpoint's {part}: {reason}")]
+    Refused {
+        /// The model, the optimizer or the learning rate scheduler.
+        part: &'static str,
+        /// Why, in the words of Burn.
         reason: String,
     },
     /// The file can't be written.

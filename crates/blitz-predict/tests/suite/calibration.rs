@@ -200,9 +200,9 @@ fn each_class_of_vector_scaling_may_have_a_scale_and_an_offset_of_its_own() {
         .map(|(z, (scale, offset))| z * scale + offset)
         .collect();
     let fit = VectorScaling::fit(&logits, CLASSES, &reference::LABELS);
-    for class in 0..CLASSES {
-        let ratio = fit.scale[class] * scales[class] / unit.scale[class];
-        assert!((ratio - 1.0).abs() < 1e-6, "{class}: {fit:?}");
+    for ((got, scale), unit) in fit.scale.iter().zip(scales).zip(&unit.scale) {
+        let ratio = got * scale / unit;
+        assert!((ratio - 1.0).abs() < 1e-6, "{scale}: {fit:?}");
     }
     assert_close(&fit.apply(&logits), &unit.apply(&reference::LOGITS), 1e-6);
 }

@@ -1,13 +1,17 @@
 //! Running a training to its end, or to a clear error.
 
+use std::panic::resume_unwind;
+use std::sync::mpsc;
+use std::time::Duration;
+
 use burn::tensor::Device;
 use burn::train::{
     ExecutionStrategy, Interruption, Learner, LearnerModel, LearningResult, SupervisedTraining,
     TrainingStrategy,
 };
 
-use super::ElboModel;
 use super::training::Training;
+use super::{ElboModel, loading};
 use crate::error::FitError;
 use crate::likelihood::Likelihood;
 use crate::network::Network;
@@ -25,9 +29,18 @@ pub struct Fitted<M> {
 ///
 /// Beyond `SupervisedTraining::launch` it stops the training in order when the loss stops being finite, before the
 /// weights or a checkpoint are touched, and turns what the result reports into a typed error. What was saved
-/// before stays.
+/// before stays. An empty validation loader is a training without validation.
+///
+/// The training's progress logger is `fit`'s: from it come the epochs of its errors. Burn has place for one, so another that was set does not hear of
+/// this training; a renderer hears the same.
 ///
 /// Each call is a training of its own: two of them from clones of one model, one after the other or at the same time, end in the same weights to the bit.
+///
+/// # Errors
+///
+/// Returns an error if a loss is not finite; without batches or epochs; if the checkpoint of `.checkpoint(epoch)` can't be loaded, is another model's, or there are no
+/// checkpointers to load it with; if data, a checkpoint or a device fails. A training that goes on from its last epoch has nothing to do, and returns the
+/// model that it loaded.
 ///
 /// # Panics
 ///
@@ -74,9 +87,13 @@ where
 /// # }
 /// ```
 ///
+/// # Errors
+///
+/// As [`fit`].
+///
 /// # Panics
 ///
-/// Panics if a distributed data-parallel strategy lists a device twice: its workers share nothing that could tell them apart. And as [`fit`].
+/// Panics without devices, and if a distributed data-parallel strategy lists one twice: its workers share nothing that could tell them apart. And as [`fit`].
 pub fn fit_on<N, L>(
     training: SupervisedTraining<ElboModel<N, L>>,
     learner: Learner<ElboModel<N, L>>,
@@ -97,6 +114,10 @@ where
             devices.clone()
         }
     };
+    assert!(
+        !devices.is_empty(),
+        "a training needs at least one device, got none"
+    );
     let training = training.with_training_strategy(TrainingStrategy::Default(strategy));
     launch(training, learner, devices)
 }
@@ -113,21 +134,54 @@ where
 {
     let model = learner.model();
     model.updates.check(&model);
-    let run = Training::launch(devices, training.interrupter());
+    let interrupter = training.interrupter();
+    let run = Training::launch(devices, interrupter.clone());
     let learner = run.join(learner);
+    let (open, closed) = mpsc::channel();
+    let training = training.with_progress_logger(run.watch(interrupter, open));
+    let result = match loading::catch(&run, || training.launch(learner)) {
+        Ok(result) => result,
+        Err(panic) => {
+            // The thread of the events goes on until it has told of all of them, or a worker that waits for another keeps it.
+            let _ = closed.recv_timeout(Duration::from_secs(5));
+            if !run.has_begun() {
+                return Err(loading::error_of(&*panic.payload));
+            }
+            if let Some(message) = panic.unsaid {
+                eprintln!("{message}");
+            }
+            resume_unwind(panic.payload)
+        }
+    };
     let LearningResult {
         mut model,
         renderer,
         interrupted,
         error,
-    } = training.launch(learner);
+    } = result;
     drop(renderer);
 
-    if let Some(non_finite) = run.stopped_by() {
+    let progress = run.progress();
+    if let Some(mut non_finite) = run.stopped_by() {
+        if progress.has_begun {
+            non_finite.epoch = progress.epoch() as u64;
+        }
         return Err(non_finite.into());
     }
     if let Some(error) = error {
         return Err(FitError::Training(error));
+    }
+    // A strategy of the program's own may tell of nothing.
+    if progress.has_begun && progress.epochs == 0 {
+        return Err(FitError::NoEpochs);
+    }
+    if progress.has_epochs() && run.has_nothing() {
+        return Err(FitError::NoExamples);
+    }
+    if run.has_loaded_nothing() {
+        return Err(FitError::NothingLoaded {
+            epoch: progress.first_epoch,
+        });
     }
     // What is trained next with this model is another training.
     model.training = Training::default();

@@ -4,10 +4,14 @@
 
 #[cfg(feature = "train")]
 mod fit;
+#[cfg(feature = "train")]
+mod loading;
 mod models;
 mod module;
 #[cfg(feature = "train")]
 mod output;
+#[cfg(feature = "train")]
+mod progress;
 #[cfg(feature = "train")]
 mod steps;
 #[cfg(feature = "train")]

@@ -41,15 +41,8 @@ where
             "`step` has computed no loss with this model since its last optimizer step. If clones of it have, their draws are \
              the same: run a training on several devices with `fit_on`"
         );
+        self.training.saw_step(losses);
         losses.max(1)
-    }
-
-    /// The number of examples that the busiest worker of the training goes through in an epoch.
-    fn shard_size(&self) -> usize {
-        let examples = self.elbo().config().dataset_size;
-        let workers = self.training.workers().len().max(1);
-        // Burn's last worker takes the remainder of the division.
-        examples - (workers - 1) * (examples / workers)
     }
 
     /// The loss by `estimate`, and what the metrics need of its draws.
@@ -105,12 +98,12 @@ where
             .take(self.steps(), training.workers(), device);
         let output = self.evaluate(batch, |elbo, network, nll| elbo.loss(network, step, nll));
         let examples = output.examples();
-        training.saw_batch(examples);
+        training.saw_batch(examples, step.index);
 
         let loss = output.loss.clone().into_scalar::<f64>();
         if !loss.is_finite() {
             training.stop(NonFiniteLoss {
-                epoch: training.epoch(step.index, self.shard_size()),
+                epoch: training.epoch_by_counts(step.index, self.elbo().config().dataset_size),
                 step: step.index + 1,
                 nll: output.nll.clone().into_scalar::<f64>(),
                 kl: output.kl.clone().into_scalar::<f64>(),

@@ -8,11 +8,13 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use burn::tensor::Device;
 use burn::train::{Interrupter, Learner, LearnerModel};
 
+use super::progress::{Progress, Watch};
 use super::workers::Turns;
 use crate::error::NonFiniteLoss;
 
@@ -31,7 +33,13 @@ struct Run {
     /// Stops the training; none if nobody launched it, and a program trains the model by hand.
     interrupter: Option<Interrupter>,
     stopped_by: Mutex<Option<NonFiniteLoss>>,
+    progress: Mutex<Progress>,
+    /// The examples of the largest batch; 0 before there was one.
     largest_batch: AtomicU64,
+    /// The most losses whose gradients a step was the sum of.
+    most_losses: AtomicU64,
+    /// The steps that the model had made before the first of the training.
+    steps_before: OnceLock<u64>,
     /// Whether it is known that the model has the updates that its weights need.
     checked: AtomicBool,
     /// Whether weights are tied, once it is known.
@@ -98,16 +106,65 @@ impl Training {
         *self.run.tied.get_or_init(ask)
     }
 
-    pub(super) fn saw_batch(&self, examples: usize) {
+    /// Notes a loss of `examples`, before which the model has made `steps`.
+    pub(super) fn saw_batch(&self, examples: usize, steps: u64) {
         let largest = &self.run.largest_batch;
         largest.fetch_max(examples as u64, Ordering::Relaxed);
+        self.run.steps_before.get_or_init(|| steps);
     }
 
-    /// The epoch, counted from 1, of the step with `steps` before it, for a worker with `examples` an epoch.
-    pub(super) fn epoch(&self, steps: u64, examples: usize) -> u64 {
-        let batch = self.run.largest_batch.load(Ordering::Relaxed).max(1);
-        let steps_per_epoch = (examples as u64).div_ceil(batch);
+    /// Notes a step of so many losses.
+    pub(super) fn saw_step(&self, losses: usize) {
+        let most = &self.run.most_losses;
+        most.fetch_max(losses as u64, Ordering::Relaxed);
+    }
+
+    /// The epoch, counted from 1, of the step with `steps` before it, where nobody knows but the counts: `examples` an epoch, in batches of which
+    /// a step takes as many as it did.
+    pub(super) fn epoch_by_counts(&self, steps: u64, examples: usize) -> u64 {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed).max(1);
+        let batches = (examples as u64).div_ceil(count(&self.run.largest_batch));
+        let steps_per_epoch = batches.div_ceil(count(&self.run.most_losses));
         steps / steps_per_epoch + 1
+    }
+
+    /// What Burn's loop has told of.
+    pub(super) fn progress(&self) -> Progress {
+        let progress = self.run.progress.lock();
+        *progress.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn note(&self, change: impl FnOnce(&mut Progress)) {
+        let progress = self.run.progress.lock();
+        change(&mut progress.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Whether the loop has begun.
+    pub(super) fn has_begun(&self) -> bool {
+        self.progress().has_begun || !self.has_nothing()
+    }
+
+    /// Whether there was no loss yet.
+    pub(super) fn has_nothing(&self) -> bool {
+        self.run.largest_batch.load(Ordering::Relaxed) == 0
+    }
+
+    /// Whether the training began after another epoch than it says, with a model that had made no step.
+    pub(super) fn has_loaded_nothing(&self) -> bool {
+        self.progress().first_epoch > 1 && self.run.steps_before.get() == Some(&0)
+    }
+
+    /// Another handle of the same training.
+    pub(super) fn launched(&self) -> Self {
+        Self {
+            run: self.run.clone(),
+            turns: Turns::default(),
+        }
+    }
+
+    /// Hears of the training's progress, until `open` is dropped.
+    pub(super) fn watch(&self, interrupter: Interrupter, open: Sender<()>) -> Watch {
+        Watch::new(self.launched(), interrupter, open)
     }
 
     /// Stops the training at a loss that is not finite.
@@ -119,7 +176,10 @@ impl Training {
         let Some(interrupter) = &self.run.interrupter else {
             panic!("{loss}");
         };
-        interrupter.stop(Some(&loss.to_string()));
+        let NonFiniteLoss { step, nll, kl, .. } = loss;
+        interrupter.stop(Some(&format!(
+            "the loss of step {step} is not finite: nll {nll}, kl {kl}"
+        )));
         let stopped_by = self.run.stopped_by.lock();
         let mut stopped_by = stopped_by.unwrap_or_else(PoisonError::into_inner);
         stopped_by.get_or_insert(loss);
@@ -148,12 +208,15 @@ impl Clone for Training {
         }
         let Run {
             largest_batch,
+            most_losses,
             checked,
             ..
         } = &*self.run;
+        let copy = |counter: &AtomicU64| AtomicU64::new(counter.load(Ordering::Relaxed));
         Self {
             run: Arc::new(Run {
-                largest_batch: AtomicU64::new(largest_batch.load(Ordering::Relaxed)),
+                largest_batch: copy(largest_batch),
+                most_losses: copy(most_losses),
                 checked: AtomicBool::new(checked.load(Ordering::Relaxed)),
                 ..Run::default()
             }),

@@ -12,6 +12,7 @@ mod draw_digests;
 mod draws;
 mod dtypes;
 mod elbo;
+mod fit_errors;
 mod fused_adam;
 mod half_precision;
 mod ivon;
