@@ -6,6 +6,7 @@
 use std::hint::black_box;
 
 use blitz_benches::{Layers, Shape, Training, WORKLOADS, Workload};
+use blitz_train::predict_draws;
 use blitz_train::prelude::*;
 use burn::optim::AdamConfig;
 use burn::tensor::Device;

@@ -8,4 +8,4 @@ mod workload;
 pub use memory::{Counting, resident};
 pub use net::{Input, Layers, LeNet, Net};
 pub use training::Training;
-pub use workload::{Batch, Shape, Target, WORKLOADS, Workload};
+pub use workload::{LabeledBatch, Shape, Target, WORKLOADS, Workload};

@@ -5,7 +5,7 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Device;
 
 use crate::net::{Layers, Net};
-use crate::workload::{Batch, Workload};
+use crate::workload::{LabeledBatch, Workload};
 
 /// A network in training on one batch.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub struct Training {
     net: Option<Net>,
     optimizer: Optimizer,
     elbo: Elbo,
-    batch: Batch,
+    batch: LabeledBatch,
     step: u64,
 }
 
@@ -55,7 +55,7 @@ impl Training {
     }
 
     /// The batch.
-    pub fn batch(&self) -> &Batch {
+    pub fn batch(&self) -> &LabeledBatch {
         &self.batch
     }
 

@@ -98,7 +98,7 @@ impl Workload {
     }
 
     /// A batch, the same wherever it is made.
-    pub fn batch(&self, device: &Device) -> Batch {
+    pub fn batch(&self, device: &Device) -> LabeledBatch {
         let rows = |width| known_values([self.batch, width], device);
         let labels = || Target::Labels(known_labels(self.batch, device));
         let (input, target) = match self.shape {
@@ -119,13 +119,13 @@ impl Workload {
                 Target::Values(rows(hidden)),
             ),
         };
-        Batch { input, target }
+        LabeledBatch { input, target }
     }
 }
 
 /// A batch of a [`Workload`].
 #[derive(Debug, Clone)]
-pub struct Batch {
+pub struct LabeledBatch {
     /// The network's input.
     pub input: Input,
     /// What it is to answer.
@@ -141,7 +141,7 @@ pub enum Target {
     Values(Tensor<2>),
 }
 
-impl Batch {
+impl LabeledBatch {
     /// The loss of each example, of shape `[examples]`.
     pub fn nll(&self, net: &Net) -> Tensor<1> {
         let output = net.forward(&self.input);

@@ -8,8 +8,8 @@
 use std::time::{Duration, Instant};
 
 use blitz_benches::{Layers, Training, Workload};
-use blitz_train::blitz_core::device;
 use blitz_train::blitz_core::kernels::without_fused;
+use blitz_train::blitz_core::{Noise, device};
 use blitz_train::prelude::*;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::Device;

@@ -25,9 +25,9 @@ const BATCH: usize = 256;
 /// Rows of one tensor, by their numbers.
 struct Rows(Tensor<2>);
 
-impl Batcher<usize, Batch<Input, Tensor<1, Int>>> for Rows {
-    fn batch(&self, rows: Vec<usize>, device: &Device) -> Batch<Input, Tensor<1, Int>> {
-        Batch {
+impl Batcher<usize, LabeledBatch<Input, Tensor<1, Int>>> for Rows {
+    fn batch(&self, rows: Vec<usize>, device: &Device) -> LabeledBatch<Input, Tensor<1, Int>> {
+        LabeledBatch {
             inputs: Input::Rows(
                 self.0
                     .clone()

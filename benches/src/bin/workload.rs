@@ -5,6 +5,7 @@
 use std::time::Instant;
 
 use blitz_benches::{Layers, Training, WORKLOADS, Workload, resident};
+use blitz_train::predict_draws;
 use blitz_train::prelude::*;
 use burn::module::Module;
 use burn::optim::AdamConfig;

@@ -70,15 +70,11 @@ pub use model::{
     Sharpening, SharpeningConfig, WeightMarginals,
 };
 
-/// What most programs need from this crate.
+/// What most programs need from this crate. Families, and what one's own are made of, are imported by name.
 pub mod prelude {
     pub use crate::noise::NoiseKey;
     pub use crate::{
-        BayesianModule, BayesianizeConfig, CenteredPrior, Draw, KlEstimator, LearnedNormalPrior,
-        LearnedNormalPriorConfig, MarginalFamily, Marginals, MopedConfig, Nats, Noise,
-        NormalPosterior, NormalPosteriorConfig, NormalPrior, NormalPriorConfig, Posterior,
-        PosteriorConfig, PosteriorStructure, Prior, PriorConfig, ScaleMixturePrior,
-        ScaleMixturePriorConfig, SharpenedDraw, Sharpening, SharpeningConfig, Variational,
+        BayesianModule, BayesianizeConfig, Draw, MopedConfig, PosteriorConfig, PriorConfig,
         WeightFilter, WeightRule,
     };
 }

@@ -53,18 +53,16 @@ pub use rnn::{
 };
 pub use weights::WeightsConfig;
 
-/// What a model made of Bayesian layers needs.
+/// What a model made of Bayesian layers needs. Transposed convolutions are in [`conv`].
 pub mod prelude {
     pub use crate::conv::{
         BayesianConv1d, BayesianConv1dConfig, BayesianConv2d, BayesianConv2dConfig, BayesianConv3d,
-        BayesianConv3dConfig, BayesianConvTranspose1d, BayesianConvTranspose1dConfig,
-        BayesianConvTranspose2d, BayesianConvTranspose2dConfig, BayesianConvTranspose3d,
-        BayesianConvTranspose3dConfig,
+        BayesianConv3dConfig,
     };
     pub use crate::{
         BayesianEmbedding, BayesianEmbeddingConfig, BayesianGru, BayesianGruConfig, BayesianLinear,
         BayesianLinearConfig, BayesianLstm, BayesianLstmConfig, Estimator, McDropout,
-        McDropoutConfig, WeightsConfig,
+        McDropoutConfig,
     };
     pub use blitz_core::prelude::*;
 }

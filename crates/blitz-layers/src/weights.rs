@@ -23,6 +23,7 @@ use crate::estimator::Estimator;
 ///
 /// ```
 /// use blitz_layers::prelude::*;
+/// use blitz_layers::WeightsConfig;
 ///
 /// let weights = WeightsConfig::new().with_prior(PriorConfig::normal(0.5));
 /// let hidden = BayesianLinearConfig::new(4, 8).with_weights(weights.clone());

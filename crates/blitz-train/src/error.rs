@@ -1,6 +1,7 @@
 //! The errors of training and prediction.
 
 use std::fmt::Display;
+use std::path::{Path, PathBuf};
 
 use blitz_predict::MixtureError;
 
@@ -55,6 +56,79 @@ pub enum FitError {
     /// Burn's training loop stopped: data, a checkpoint or a device failed.
     #[error("training stopped: {0}")]
     Training(std::sync::Arc<burn::train::TrainingError>),
+}
+
+/// Why a checkpoint or a saved model can't be used, or could not be written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// No checkpoint was saved after this epoch, or only a part of one.
+    #[error("{} has no checkpoint of epoch {epoch}, {}", folder.display(), those_of(epochs))]
+    Missing {
+        /// Where it was looked for.
+        folder: PathBuf,
+        /// The epoch that was asked for.
+        epoch: usize,
+        /// Those that are there.
+        epochs: Vec<usize>,
+    },
+    /// The bytes are not those that were written.
+    #[error(
+        "{} is damaged: it is not the file whose digest lies beside it in {}.sha256",
+        path.display(),
+        path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file can't be read, or holds something else.
+    #[error("cannot read {}: {reason}", path.display())]
+    Unreadable {
+        /// The file, or the folder.
+        path: PathBuf,
+        /// Why, in the words of Burn or of the system.
+        reason: String,
+    },
+    /// The file can't be written.
+    #[error("cannot write {}: {reason}", path.display())]
+    NotWritten {
+        /// The file.
+        path: PathBuf,
+        /// Why, in the words of Burn or of the system.
+        reason: String,
+    },
+}
+
+impl CheckpointError {
+    pub(crate) fn unreadable(path: &Path, reason: impl Display) -> Self {
+        Self::Unreadable {
+            path: path.into(),
+            reason: on_one_line(reason),
+        }
+    }
+
+    pub(crate) fn not_written(path: &Path, reason: impl Display) -> Self {
+        Self::NotWritten {
+            path: path.into(),
+            reason: on_one_line(reason),
+        }
+    }
+}
+
+fn on_one_line(reason: impl Display) -> String {
+    reason.to_string().replace('\n', " ")
+}
+
+fn those_of(epochs: &[usize]) -> String {
+    match epochs {
+        [] => "nor one of another".into(),
+        [epoch] => format!("only one of epoch {epoch}"),
+        epochs => {
+            let epochs: Vec<_> = epochs.iter().map(usize::to_string).collect();
+            format!("only those of epochs {}", epochs.join(", "))
+        }
+    }
 }
 
 /// A target that the likelihood gives no meaning.

@@ -16,7 +16,7 @@
 //! - `plot` (a feature): bands, intervals, reliability, risk–coverage, posteriors, training curves, as PNG and SVG.
 //! - [`calibration`] after training: temperature and vector scaling, isotonic regression, conformal intervals and sets.
 //!
-//! Distributions, mixtures, the functions of [`metric`], [`calibration`] and plots are those of [`blitz_predict`], which knows no tensors.
+//! The types of [`distribution`], mixtures, the functions of [`metric`], [`calibration`] and plots are those of [`blitz_predict`], which knows no tensors.
 //!
 //! # Features
 //!
@@ -26,6 +26,7 @@
 //! Burn's `train` brings the CPU backend `flex` along, and so does this one. Without it there are still the [`Elbo`] for a loop of
 //! your own, the likelihoods, the predictive distributions and [`ElboModel::predict`], for instance on WebAssembly.
 
+mod checkpoint;
 mod elbo;
 mod error;
 mod learner;
@@ -42,11 +43,13 @@ mod renderer;
 mod update;
 
 pub use blitz_layers::{self, blitz_core};
-pub use blitz_predict::{self, InputError, MixtureError, calibration};
+pub use blitz_predict::{self, InputError, MixtureError, calibration, distribution};
+#[cfg(feature = "train")]
+pub use checkpoint::Checkpoints;
 pub use elbo::{BetaSchedule, Elbo, ElboConfig, ElboLoss, TrainingStep};
 #[cfg(feature = "train")]
 pub use error::{CheckError, FitError};
-pub use error::{ConfigError, NonFiniteLoss, PredictError, TargetError};
+pub use error::{CheckpointError, ConfigError, NonFiniteLoss, PredictError, TargetError};
 pub use learner::ElboModel;
 #[cfg(feature = "train")]
 pub use learner::{ElboOutput, Fitted, fit, fit_on};
@@ -68,18 +71,14 @@ pub use methods::laplace;
 pub use methods::sgld::{Chain, ChainConfig, Sgld, SgldConfig, SgldState};
 pub use methods::swag::{Swag, SwagConfig, SwagError};
 #[cfg(feature = "train")]
-pub use metric::{
-    BrierMetric, ClassProbabilitiesInput, CoverageInput, CoverageMetric, EceMetric, KlInput,
-    KlMetric, NllInput, NllMetric, RmseInput, RmseMetric,
-};
-pub use metric::{ReliabilityBin, expected_calibration_error, reliability_bins};
-pub use network::{Batch, Network};
+pub use metric::{BrierMetric, CoverageMetric, EceMetric, KlMetric, NllMetric, RmseMetric};
+#[cfg(feature = "train")]
+pub use network::RowBatcher;
+pub use network::{LabeledBatch, Network};
 pub use optim::{FusedAdam, FusedAdamConfig};
 pub use predict::predict_draws;
 pub use predict::{
-    Bernoulli, CategoricalMixture, Distribution, Interval, Laplace, LocationScale, Mixture,
-    NegativeBinomial, NetworkPosterior, Normal, NormalMixture, Poisson, Predictive, StudentT,
-    Support,
+    CategoricalMixture, Interval, Mixture, NetworkPosterior, NormalMixture, Predictive,
 };
 #[cfg(feature = "train")]
 pub use predict::{
@@ -89,20 +88,18 @@ pub use predict::{
 pub use renderer::EpochLines;
 pub use update::{UpdatedBy, WeightUpdate};
 
-/// What a program that trains and predicts needs: this crate's items and those of the layers.
+/// What most programs that train and predict need: of this crate and of the layers. Metrics of the dashboard, methods beside the ELBO, and
+/// what families and likelihoods of one's own are made of are imported by name.
 pub mod prelude {
     pub use crate::{
-        Batch, BernoulliLikelihood, BernoulliLikelihoodConfig, BetaSchedule, CategoricalLikelihood,
+        BernoulliLikelihood, BernoulliLikelihoodConfig, BetaSchedule, CategoricalLikelihood,
         CategoricalLikelihoodConfig, CategoricalMixture, Elbo, ElboConfig, ElboModel,
-        FusedAdamConfig, GaussianLikelihood, GaussianLikelihoodConfig, HeteroscedasticLikelihood,
-        HeteroscedasticLikelihoodConfig, Interval, Ivon, IvonConfig, Likelihood, LikelihoodParam,
-        Mixture, Network, NormalMixture, PoissonLikelihood, PoissonLikelihoodConfig, PredictError,
-        StudentTLikelihood, StudentTLikelihoodConfig, predict_draws,
+        FusedAdamConfig, GaussianLikelihood, GaussianLikelihoodConfig, LabeledBatch, Likelihood,
+        LikelihoodParam, Mixture, Network, NormalMixture,
     };
     #[cfg(feature = "train")]
     pub use crate::{
-        BrierMetric, CoverageMetric, EceMetric, EpochLines, FitError, KlMetric, NllMetric,
-        Predictor, PredictorConfig, ProgressLine, RmseMetric, check_targets, fit, fit_on,
+        EpochLines, KlMetric, NllMetric, Predictor, PredictorConfig, RmseMetric, RowBatcher, fit,
     };
     pub use blitz_layers::prelude::*;
 }

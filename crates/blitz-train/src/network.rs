@@ -1,6 +1,10 @@
 //! A network as a training and a prediction see it, and its batches.
 
-use burn::module::{Module, ModuleDisplay};
+#[cfg(feature = "train")]
+use burn::data::dataloader::batcher::Batcher;
+use burn::module::{Flag, Module, ModuleDisplay, ModuleMapper, Param};
+#[cfg(feature = "train")]
+use burn::tensor::{Device, Tensor, TensorData};
 
 /// What the training needs to know of a network: how to run it.
 ///
@@ -35,9 +39,83 @@ pub trait Network: Module + ModuleDisplay + 'static {
 
 /// A batch of examples.
 #[derive(Debug, Clone)]
-pub struct Batch<I, T> {
+pub struct LabeledBatch<I, T> {
     /// The network's input.
     pub inputs: I,
     /// What was observed.
     pub targets: T,
+}
+
+/// Batches of examples that are two rows of numbers each, an input and a target: arrays, or vectors.
+///
+/// ```
+/// use blitz_train::prelude::*;
+/// use burn::data::dataloader::batcher::Batcher;
+/// use burn::tensor::Device;
+///
+/// let rows = vec![([0.1, 0.2], [1.0]), ([0.3, 0.4], [2.0]), ([0.5, 0.6], [3.0])];
+/// let LabeledBatch { inputs, targets } = RowBatcher.batch(rows, &Device::flex());
+/// assert_eq!(inputs.dims(), [3, 2]);
+/// assert_eq!(targets.to_vec::<f32>().unwrap(), [1.0, 2.0, 3.0]);
+/// ```
+///
+/// # Panics
+///
+/// Panics if a row is longer or shorter than the first of its batch.
+#[cfg(feature = "train")]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RowBatcher;
+
+#[cfg(feature = "train")]
+impl<X, Y> Batcher<(X, Y), LabeledBatch<Tensor<2>, Tensor<2>>> for RowBatcher
+where
+    X: AsRef<[f32]> + Send + Sync,
+    Y: AsRef<[f32]> + Send + Sync,
+{
+    fn batch(&self, rows: Vec<(X, Y)>, device: &Device) -> LabeledBatch<Tensor<2>, Tensor<2>> {
+        LabeledBatch {
+            inputs: table("an input", rows.iter().map(|(x, _)| x.as_ref()), device),
+            targets: table("a target", rows.iter().map(|(_, y)| y.as_ref()), device),
+        }
+    }
+}
+
+#[cfg(feature = "train")]
+fn table<'a>(
+    name: &str,
+    rows: impl ExactSizeIterator<Item = &'a [f32]> + Clone,
+    device: &Device,
+) -> Tensor<2> {
+    let count = rows.len();
+    let columns = rows.clone().next().map_or(0, <[f32]>::len);
+    if let Some(row) = rows.clone().find(|row| row.len() != columns) {
+        panic!(
+            "{name} has {} numbers, the first of its batch has {columns}",
+            row.len()
+        );
+    }
+    let mut values = Vec::with_capacity(count * columns);
+    rows.for_each(|row| values.extend_from_slice(row));
+    Tensor::from_data(TensorData::new(values, [count, columns]), device)
+}
+
+/// The module with its layers as in prediction, and its weights where they are: on the autodiff graph, if they are on it.
+///
+/// `valid()` does both, takes the weights off the graph and switches layers, and so leaves no gradient. What a layer of Burn's asks is whether its
+/// input is on an autodiff device *and* whether its own flag is on: dropout, noise, randomized activations and batch norm. So it is enough to switch the flags.
+/// Those of a layer that is random in prediction too, such as Monte Carlo dropout, look at what is configured, which stays.
+///
+/// The running statistics of a batch norm are shared with `module`, and nothing moves them.
+pub(crate) fn as_in_prediction<M: Module>(module: &M) -> M {
+    struct Switch;
+
+    impl ModuleMapper for Switch {
+        fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
+            flag.valid()
+        }
+    }
+
+    // A batch norm keeps the latest update of its statistics apart, and takes it in here.
+    drop(module.valid());
+    module.clone().map(&mut Switch)
 }

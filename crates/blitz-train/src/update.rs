@@ -71,7 +71,7 @@ use burn::tensor::Device;
 /// # let value = |model: &ElboModel<Net, GaussianLikelihood>| model.network.layer.bias.as_ref().unwrap().val().into_scalar::<f32>();
 /// # let before = value(&model);
 /// # let x = Tensor::<2>::from_floats([[1.0]], &device);
-/// # let step = TrainStep::step(&model, Batch { inputs: x.clone(), targets: x * 100.0 });
+/// # let step = TrainStep::step(&model, LabeledBatch { inputs: x.clone(), targets: x * 100.0 });
 /// # let model = model.optimize(&mut SgdConfig::new().init(), 0.125.into(), step.grads);
 /// # assert!((value(&model) - before - 0.125).abs() < 1e-6);
 /// ```

@@ -3,10 +3,10 @@
 use std::error::Error;
 use std::path::Path;
 
+use blitz_train::metric::reliability_bins;
 use blitz_train::plot::style::{BLUE, FAINT, VERMILION, font};
 use blitz_train::plot::{self, PlotError};
 use blitz_train::prelude::CategoricalMixture;
-use blitz_train::reliability_bins;
 use plotters::prelude::*;
 
 const BINS: usize = 10;

@@ -1,8 +1,7 @@
 //! From data to intervals: a curve learnt from points on either side of a gap.
 
 use blitz_train::prelude::*;
-use burn::data::dataloader::{DataLoaderBuilder, batcher::Batcher};
-use burn::data::dataset::InMemDataset;
+use burn::data::{dataloader::DataLoaderBuilder, dataset::InMemDataset};
 use burn::module::Module;
 use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor};
@@ -25,34 +24,26 @@ impl Network for Net {
     }
 }
 
-struct Points;
-
-impl Batcher<[f32; 2], Batch<Tensor<2>, Tensor<2>>> for Points {
-    fn batch(&self, points: Vec<[f32; 2]>, device: &Device) -> Batch<Tensor<2>, Tensor<2>> {
-        let table = Tensor::<1>::from_floats(points.concat().as_slice(), device);
-        let [inputs, targets] = [0, 1].map(|i| table.clone().reshape([-1, 2]).narrow(1, i, 1));
-        Batch { inputs, targets }
-    }
-}
-
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // sin 2x with noise, for 0.6 < |x| < 2: a gap in the middle.
     let mut noise = [0.0; 100];
     NoiseKey::new(1, 0, 0).fill_standard_normal(0, &mut noise);
     let point = |i: usize| {
         let x = [1.0, -1.0][i % 2] * (0.6 + 0.014 * (i * 37 % 100) as f32);
-        [x, (2.0 * x).sin() + 0.1 * noise[i]]
+        ([x], [(2.0 * x).sin() + 0.1 * noise[i]])
     };
     let [train, valid] = [0..80, 80..100].map(|rows| {
         let points = InMemDataset::new(rows.map(point).collect());
-        DataLoaderBuilder::new(Points).batch_size(16).build(points)
+        DataLoaderBuilder::new(RowBatcher)
+            .batch_size(16)
+            .build(points)
     });
 
     let device = Device::flex().autodiff();
     device.seed(1); // for the initial means
-    let (mean, std) = (0.0, 2.0);
+    let std = 2.0;
     let hidden = BayesianLinearConfig::new(1, 20)
-        .with_initializer(Initializer::Normal { mean, std })
+        .with_initializer(Initializer::Normal { mean: 0.0, std })
         .with_prior(PriorConfig::normal(std))
         .init(&device);
     let output = BayesianLinearConfig::new(20, 1).init(&device);
@@ -70,8 +61,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let x = [-3.0, -2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 3.0].map(|x| [x]);
     let y = model.try_predict(Tensor::from_floats(x, &Device::flex()), 200, 0)?;
     println!("    x    mean   95 % interval");
-    for (([x], mean), Interval { lower, upper }) in x.iter().zip(y.mean()).zip(y.interval(0.95)) {
-        println!("{x:5.1} {mean:7.2}   {lower:5.2} to {upper:5.2}");
+    for (([x], mean), i) in x.iter().zip(y.mean()).zip(y.interval(0.95)) {
+        println!("{x:5.1} {mean:7.2}   {:5.2} to {:5.2}", i.lower, i.upper);
     }
     Ok(())
 }

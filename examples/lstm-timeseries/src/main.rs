@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use blitz_train::CoverageMetric;
 use blitz_train::prelude::*;
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
@@ -172,7 +173,7 @@ fn loader(
     scale: Scale,
     batch_size: usize,
     shuffle: Option<u64>,
-) -> Arc<dyn DataLoader<Batch<Tensor<3>, Tensor<2>>>> {
+) -> Arc<dyn DataLoader<LabeledBatch<Tensor<3>, Tensor<2>>>> {
     let mut builder = DataLoaderBuilder::new(WindowBatcher(scale)).batch_size(batch_size);
     if let Some(seed) = shuffle {
         builder = builder.shuffle(seed);

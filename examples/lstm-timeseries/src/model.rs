@@ -86,8 +86,8 @@ impl Scale {
 #[derive(Debug, Clone)]
 pub struct WindowBatcher(pub Scale);
 
-impl Batcher<Window, Batch<Tensor<3>, Tensor<2>>> for WindowBatcher {
-    fn batch(&self, windows: Vec<Window>, device: &Device) -> Batch<Tensor<3>, Tensor<2>> {
+impl Batcher<Window, LabeledBatch<Tensor<3>, Tensor<2>>> for WindowBatcher {
+    fn batch(&self, windows: Vec<Window>, device: &Device) -> LabeledBatch<Tensor<3>, Tensor<2>> {
         let (n, length) = (windows.len(), windows.first().map_or(0, |w| w.inputs.len()));
         let scale = self.0;
         let inputs: Vec<f32> = windows
@@ -98,7 +98,7 @@ impl Batcher<Window, Batch<Tensor<3>, Tensor<2>>> for WindowBatcher {
             .iter()
             .map(|window| ((window.step - scale.step_mean) / scale.step_std) as f32)
             .collect();
-        Batch {
+        LabeledBatch {
             inputs: Tensor::from_data(TensorData::new(inputs, [n, length, 1]), device),
             targets: Tensor::from_data(TensorData::new(steps, [n, 1]), device),
         }

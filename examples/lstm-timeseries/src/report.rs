@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use blitz_train::prelude::{Interval, NormalMixture};
+use blitz_train::{Interval, NormalMixture};
 use serde::Serialize;
 
 use crate::series::{Series, Window};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use blitz_train::blitz_core::device::DeviceError;
 use blitz_train::plot::PlotError;
-use blitz_train::prelude::FitError;
+use blitz_train::{CheckpointError, FitError};
 use thiserror::Error;
 
 use example_support::tabular::DataError;
@@ -35,17 +35,9 @@ pub enum RunError {
         /// The folder.
         path: PathBuf,
     },
-    /// A checkpoint cannot be read.
-    #[error(
-        "the checkpoint {} cannot be read: {reason}; remove the files of its epoch to resume from the one before",
-        path.display()
-    )]
-    BrokenCheckpoint {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
+    /// A checkpoint cannot be read, or the model not be saved.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     /// The folder's training had other settings.
     #[error(
         "{} holds a training with other settings or rows than these (see its config.json): \
@@ -64,9 +56,6 @@ pub enum RunError {
         /// Why.
         reason: String,
     },
-    /// The model cannot be saved.
-    #[error("cannot save the model: {0}")]
-    NotSaved(String),
     /// The training failed.
     #[error(transparent)]
     Fit(#[from] FitError),

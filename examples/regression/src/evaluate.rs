@@ -1,14 +1,14 @@
 //! What a trained model says of rows it has not seen, in the target's own unit.
 
+use blitz_train::prelude::RowBatcher;
 use blitz_train::{MixtureError, PredictError};
 use burn::data::dataloader::batcher::Batcher;
 use burn::tensor::Device;
 
-use crate::batch::{Item, RowBatcher};
 use crate::config::RunConfig;
 use crate::error::RunError;
 use crate::report::Row;
-use crate::train::Model;
+use crate::train::{Example, Model};
 use example_support::tabular::{Split, Table};
 
 /// The test rows and how the predictions fared on them.
@@ -81,15 +81,15 @@ impl Evaluation {
 }
 
 /// The standardized rows of `table` with these numbers.
-pub fn items(config: &RunConfig, table: &Table, rows: &[usize]) -> Vec<Item> {
+pub fn items(config: &RunConfig, table: &Table, rows: &[usize]) -> Vec<Example> {
     let inputs = config.inputs.transform(&table.features_of(rows));
     let targets = config.target.transform(&table.targets_of(rows));
     inputs
         .chunks(table.n_features)
         .zip(targets)
-        .map(|(inputs, target)| Item {
-            inputs: inputs.iter().map(|x| *x as f32).collect(),
-            target: target as f32,
+        .map(|(inputs, target)| {
+            let inputs = inputs.iter().map(|x| *x as f32).collect();
+            (inputs, [target as f32])
         })
         .collect()
 }

@@ -3,11 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use blitz_train::Checkpoints;
 use burn::config::Config;
-use burn::optim::OptimizerRecord;
-use burn::optim::lr_scheduler::LrSchedulerRecord;
-use burn::store::ModuleRecord;
-use burn::train::checkpoint::Checkpoint;
 
 use crate::config::RunConfig;
 use crate::error::RunError;
@@ -61,8 +58,8 @@ impl Folder {
             std::fs::create_dir_all(&self.path)?;
             if self.last_checkpoint().is_some() || self.model().is_file() {
                 self.put_aside()?;
-            } else if self.checkpoints().is_dir() {
-                std::fs::remove_dir_all(self.checkpoints())?;
+            } else if self.checkpoints().folder().is_dir() {
+                std::fs::remove_dir_all(self.checkpoints().folder())?;
             }
             // Burn makes these itself, and panics where it can't.
             for folder in [CHECKPOINTS, TRAIN, VALID] {
@@ -77,57 +74,35 @@ impl Folder {
         })
     }
 
-    /// The epoch to go on from, if the folder's training had the settings of `config` and its last checkpoint is whole.
+    /// The epoch to go on from: that of the last checkpoint that is whole, if the folder's training had the settings of `config`.
     pub fn resume(&self, config: &RunConfig) -> Result<usize, RunError> {
-        let epoch = self
-            .last_checkpoint()
-            .ok_or_else(|| RunError::NoCheckpoint {
-                path: self.path.clone(),
-            })?;
+        let checkpoints = self.checkpoints();
+        let nothing = || RunError::NoCheckpoint {
+            path: self.path.clone(),
+        };
+        let last = self.last_checkpoint().ok_or_else(nothing)?;
         if !self.has_settings(config)? {
             return Err(RunError::OtherSettings {
                 path: self.path.clone(),
             });
         }
-        self.check::<ModuleRecord>("model", epoch)?;
-        self.check::<OptimizerRecord>("optim", epoch)?;
-        self.check::<LrSchedulerRecord>("scheduler", epoch)?;
+        let epoch = checkpoints.last_whole()?.ok_or_else(nothing)?;
+        if epoch < last
+            && let Err(error) = checkpoints.check(last)
+        {
+            eprintln!("{error}: going on from epoch {epoch} instead");
+        }
         Ok(epoch)
     }
 
     /// The last epoch whose model, optimizer and learning rate were all saved.
     pub fn last_checkpoint(&self) -> Option<usize> {
-        let epoch = |entry: io::Result<std::fs::DirEntry>| -> Option<usize> {
-            let name = entry.ok()?.file_name().into_string().ok()?;
-            let epoch = name.strip_prefix("model-")?.strip_suffix(".bpk")?;
-            epoch.parse().ok()
-        };
-        let entries = std::fs::read_dir(self.checkpoints()).ok()?;
-        let complete = |epoch: &usize| {
-            let parts = ["optim", "scheduler"];
-            parts.iter().all(|part| self.part(part, *epoch).exists())
-        };
-        entries.filter_map(epoch).filter(complete).max()
+        self.checkpoints().epochs().ok()?.pop()
     }
 
-    fn checkpoints(&self) -> PathBuf {
-        self.path.join(CHECKPOINTS)
-    }
-
-    fn part(&self, part: &str, epoch: usize) -> PathBuf {
-        self.checkpoints().join(format!("{part}-{epoch}.bpk"))
-    }
-
-    /// Burn panics on a checkpoint that it can't read: read it before, and say which.
-    fn check<R: Checkpoint>(&self, part: &str, epoch: usize) -> Result<(), RunError> {
-        let path = self.part(part, epoch);
-        match R::load(path.clone()) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(RunError::BrokenCheckpoint {
-                path,
-                reason: error.to_string().replace('\n', " "),
-            }),
-        }
+    /// Its checkpoints.
+    pub fn checkpoints(&self) -> Checkpoints {
+        Checkpoints::new(self.path.join(CHECKPOINTS))
     }
 
     fn has_settings(&self, config: &RunConfig) -> Result<bool, RunError> {

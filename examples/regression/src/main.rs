@@ -1,6 +1,5 @@
 //! A Bayesian regressor on Burn, trained by Burn's Learner with the ELBO, with intervals one can defend.
 
-mod batch;
 mod cli;
 mod config;
 mod error;
@@ -142,9 +141,7 @@ impl Run<'_> {
             },
         )?;
         let model_file = folder.model();
-        model
-            .save(&model_file)
-            .map_err(|error| RunError::NotSaved(error.to_string()))?;
+        model.save(&model_file)?;
 
         let test = Evaluation::of(
             &model,

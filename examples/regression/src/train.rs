@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use blitz_train::CoverageMetric;
 use blitz_train::prelude::*;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
@@ -13,7 +14,6 @@ use burn::train::checkpoint::KeepLastNCheckpoints;
 use burn::train::metric::LossMetric;
 use burn::train::{Interrupter, Learner, SupervisedTraining};
 
-use crate::batch::{Item, RowBatcher};
 use crate::config::RunConfig;
 use crate::error::RunError;
 use crate::folder::Folder;
@@ -21,6 +21,9 @@ use crate::model::Regressor;
 
 /// What is trained: a network under a Gaussian likelihood.
 pub type Model = ElboModel<Regressor, GaussianLikelihood>;
+
+/// A standardized row: the features and the target.
+pub type Example = (Vec<f32>, [f32; 1]);
 
 /// How a training shows and ends.
 #[derive(Clone, Copy)]
@@ -40,8 +43,8 @@ pub struct Session<'a> {
 /// The validation decides nothing, so that showing the test rows is fair.
 pub fn train(
     config: &RunConfig,
-    train: Vec<Item>,
-    valid: Vec<Item>,
+    train: Vec<Example>,
+    valid: Vec<Example>,
     device: &Device,
     session: Session<'_>,
 ) -> Result<(Model, Duration), RunError> {
@@ -73,10 +76,10 @@ pub fn train(
         RmseMetric::new().with_scale(config.target.std[0]),
         CoverageMetric::new(0.95),
     ))
-    .with_default_checkpointers()
     .with_checkpointing_strategy(KeepLastNCheckpoints::new(2))
     .with_interrupter(session.interrupter.clone())
     .num_epochs(config.epochs);
+    training = session.folder.checkpoints().keep(training);
     if !session.dashboard {
         let lines = EpochLines::every((config.epochs / 20).max(1));
         training = training.renderer(Box::new(lines));
@@ -104,10 +107,10 @@ pub fn train(
 }
 
 fn loader(
-    items: Vec<Item>,
+    items: Vec<Example>,
     batch_size: usize,
     shuffle: Option<u64>,
-) -> Arc<dyn DataLoader<Batch<Tensor<2>, Tensor<2>>>> {
+) -> Arc<dyn DataLoader<LabeledBatch<Tensor<2>, Tensor<2>>>> {
     let mut builder = DataLoaderBuilder::new(RowBatcher).batch_size(batch_size);
     if let Some(seed) = shuffle {
         builder = builder.shuffle(seed);

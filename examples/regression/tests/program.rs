@@ -158,8 +158,15 @@ fn checkpoints(out: &Path) -> Vec<usize> {
 
 fn remove_checkpoint(out: &Path, epoch: usize) {
     for part in ["model", "optim", "scheduler"] {
-        std::fs::remove_file(out.join(format!("checkpoint/{part}-{epoch}.bpk"))).unwrap();
+        let file = out.join(format!("checkpoint/{part}-{epoch}.bpk"));
+        remove_digest(&file);
+        std::fs::remove_file(file).unwrap();
     }
+}
+
+/// Removes the digest of a file that is to be changed.
+fn remove_digest(file: &Path) {
+    std::fs::remove_file(file.with_extension("bpk.sha256")).unwrap();
 }
 
 // In a record of the model, the tensors stand in the order of their names, each from a multiple of 256 bytes on. `steps`
@@ -503,6 +510,7 @@ fn loss_that_is_not_finite_is_named_by_epoch_and_step_and_keeps_what_was_saved()
     remove_checkpoint(out.path(), 4);
     let model = out.path().join("checkpoint/model-3.bpk");
     assert_eq!(steps(&model), 3 * STEPS_PER_EPOCH);
+    remove_digest(&model);
     set_log_noise(&model, -200.0);
     let kept = ["model.bpk", "intervals.png", "config.json"];
     let contents = || {
@@ -770,17 +778,38 @@ fn splits_that_had_not_begun_start_when_all_splits_resume() {
 }
 
 #[test]
-fn checkpoint_that_is_not_whole_is_named() {
+fn checkpoint_that_is_not_whole_is_named_and_the_one_before_taken() {
     for part in ["model", "optim", "scheduler"] {
         let out = folder();
-        report(out.path(), &[]);
+        let whole = report(out.path(), &[]);
         let file = out.path().join(format!("checkpoint/{part}-3.bpk"));
         let bytes = std::fs::read(&file).unwrap();
-        // An eighth: the second half of a scheduler's is padding, without which it is whole.
-        std::fs::write(&file, &bytes[..bytes.len() / 8]).unwrap();
-        let message = one_line_refusal(out.path(), &["--resume"]);
-        assert_has(&message, &["checkpoint"]);
+        let mut flipped = bytes.clone();
+        flipped[bytes.len() / 2] ^= 1;
+        for damaged in [&bytes[..bytes.len() / 8], &flipped] {
+            std::fs::write(&file, damaged).unwrap();
+            let output = run(out.path(), &["--resume", "--json"]);
+            assert!(output.status.success(), "{}", text(&output.stderr));
+            let first = text(&output.stderr).lines().next().expect("a warning");
+            assert_has(first, &[file.to_str().unwrap(), "damaged", "epoch 2"]);
+            // Epoch 3 comes out as it did.
+            let last = text(&output.stdout).lines().last().expect("a report");
+            let resumed: serde_json::Value = serde_json::from_str(last).unwrap();
+            assert_eq!(resumed["rmse"], whole["rmse"]);
+        }
     }
+}
+
+#[test]
+fn where_no_checkpoint_is_whole_one_is_named() {
+    let out = folder();
+    report(out.path(), &[]);
+    for epoch in [2, 3] {
+        let file = out.path().join(format!("checkpoint/optim-{epoch}.bpk"));
+        std::fs::write(file, "").unwrap();
+    }
+    let message = one_line_refusal(out.path(), &["--resume"]);
+    assert_has(&message, &["optim-3.bpk", "damaged"]);
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use blitz_train::NetworkPosterior;
 use blitz_train::prelude::*;
+use blitz_train::{NetworkPosterior, PredictError, predict_draws};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
@@ -159,7 +159,7 @@ fn loader(
     data: &Data,
     batch_size: usize,
     shuffle: Option<u64>,
-) -> Arc<dyn DataLoader<Batch<Tensor<4>, Tensor<1, Int>>>> {
+) -> Arc<dyn DataLoader<LabeledBatch<Tensor<4>, Tensor<1, Int>>>> {
     let batcher = ImageBatcher::new(images.clone(), &data.train);
     let mut builder = DataLoaderBuilder::new(batcher).batch_size(batch_size);
     if let Some(seed) = shuffle {

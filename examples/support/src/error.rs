@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use blitz_train::blitz_core::device::DeviceError;
-use blitz_train::prelude::{FitError, PredictError};
+use blitz_train::{FitError, PredictError};
 use thiserror::Error;
 
 use crate::images::ImageError;

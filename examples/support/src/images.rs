@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use blitz_train::prelude::Batch;
+use blitz_train::prelude::LabeledBatch;
 use burn::data::dataloader::batcher::Batcher;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use thiserror::Error;
@@ -154,8 +154,8 @@ impl ImageBatcher {
     }
 }
 
-impl Batcher<usize, Batch<Tensor<4>, Tensor<1, Int>>> for ImageBatcher {
-    fn batch(&self, items: Vec<usize>, device: &Device) -> Batch<Tensor<4>, Tensor<1, Int>> {
+impl Batcher<usize, LabeledBatch<Tensor<4>, Tensor<1, Int>>> for ImageBatcher {
+    fn batch(&self, items: Vec<usize>, device: &Device) -> LabeledBatch<Tensor<4>, Tensor<1, Int>> {
         let [channels, height, width] = self.images.shape;
         let mut pixels = Vec::with_capacity(items.len() * channels * height * width);
         for item in &items {
@@ -169,7 +169,7 @@ impl Batcher<usize, Batch<Tensor<4>, Tensor<1, Int>>> for ImageBatcher {
             .map(|item| i64::from(self.images.labels[*item]))
             .collect();
         let shape = [items.len(), channels, height, width];
-        Batch {
+        LabeledBatch {
             inputs: Tensor::from_data(TensorData::new(pixels, shape), device),
             targets: Tensor::from_data(TensorData::new(labels, [items.len()]), device),
         }

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use blitz_train::fit_on;
 use blitz_train::prelude::*;
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
@@ -124,7 +125,7 @@ fn interleaved() -> Vec<(f32, f32)> {
     pairs.flat_map(|(a, b)| [a, b].concat()).collect()
 }
 
-type Pairs = Batch<Tensor<2>, Tensor<2>>;
+type Pairs = LabeledBatch<Tensor<2>, Tensor<2>>;
 
 struct PairBatcher;
 
@@ -133,7 +134,7 @@ impl Batcher<(f32, f32), Pairs> for PairBatcher {
         let column = |values: Vec<f32>| {
             Tensor::<1>::from_floats(values.as_slice(), device).reshape([values.len(), 1])
         };
-        Batch {
+        LabeledBatch {
             inputs: column(items.iter().map(|item| item.0).collect()),
             targets: column(items.iter().map(|item| item.1).collect()),
         }

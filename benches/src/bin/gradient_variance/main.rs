@@ -14,6 +14,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
 
+use blitz_train::blitz_core::Noise;
 use blitz_train::prelude::*;
 use burn::module::{ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Int, Tensor};

@@ -39,6 +39,7 @@ impl Noise {
     ///
     /// ```
     /// use blitz_core::prelude::*;
+    /// use blitz_core::Noise;
     /// use burn::tensor::{Device, Tensor};
     ///
     /// let device = Device::flex();

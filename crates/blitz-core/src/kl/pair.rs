@@ -35,9 +35,13 @@ pub(crate) fn closed_form<Q: Posterior, P: Prior, const D: usize>(
     {
         return Some(kl);
     }
+    // Known before anything is computed.
+    if is_mixture(&prior) {
+        return None;
+    }
     let mu = at_least_f32(mu.clone());
-    let entropy = q.entropy(mu.clone())?;
     let marginals = q.marginals(mu);
+    let entropy = q.entropy(&marginals)?;
     if let Some(share) = shared_scale(&prior, &marginals) {
         return Some(ClosedForm {
             value: entropy.total().neg(),
@@ -49,6 +53,15 @@ pub(crate) fn closed_form<Q: Posterior, P: Prior, const D: usize>(
         value: entropy.and_of_weights(expected).total().neg(),
         share: None,
     })
+}
+
+/// Whether the prior is a scale mixture, of which no expected log density is known.
+fn is_mixture(prior: &PriorForm) -> bool {
+    match prior {
+        PriorForm::ScaleMixture { .. } => true,
+        PriorForm::Centered { prior, .. } => is_mixture(prior),
+        _ => false,
+    }
 }
 
 /// The part of weights with these marginals in a scale that several tensors share, if the prior has such a scale.

@@ -1,5 +1,7 @@
 //! The KL of a module: a term for each weight that has a posterior.
 
+use std::collections::HashMap;
+
 use burn::module::Module;
 
 use crate::attach::{Walk, attachments};
@@ -8,12 +10,13 @@ use crate::kl::{KlEstimator, KlTerm, resolve};
 /// The terms of all weights, in the order of the traversal.
 pub(super) fn terms<M: Module>(module: &M) -> Vec<KlTerm> {
     let walk = Walk::of(module);
+    let mut paths: HashMap<_, _> = walk
+        .posteriors()
+        .map(|(weight, id)| (id, weight.path()))
+        .collect();
     let terms = attachments(module).into_iter().map(|attachment| {
         let (mut term, share) = attachment.kl();
-        let mut weights = walk.posteriors();
-        if let Some((weight, _)) = weights.find(|(_, id)| *id == attachment.id()) {
-            term.path = weight.path().to_string();
-        }
+        term.path = paths.remove(&attachment.id()).unwrap_or_default().into();
         (term, share)
     });
     resolve(terms.collect())

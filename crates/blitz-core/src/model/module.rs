@@ -220,7 +220,7 @@ pub trait BayesianModule: Module {
     ///
     /// ```
     /// use blitz_core::prelude::*;
-    /// use blitz_core::BuiltinPosterior;
+    /// use blitz_core::{NormalPosterior, BuiltinPosterior};
     /// use burn::nn::LinearConfig;
     /// use burn::tensor::Device;
     ///

@@ -64,6 +64,7 @@ impl SharpeningConfig {
 ///
 /// ```
 /// use blitz_core::prelude::*;
+/// use blitz_core::SharpeningConfig;
 /// use burn::nn::LinearConfig;
 /// use burn::tensor::{Device, Tensor};
 ///

@@ -3,7 +3,8 @@
 use blitz_core::prelude::*;
 use blitz_core::{
     BuiltinPrior, BuiltinVariational, Constants, HorseshoePriorConfig, LaplacePosteriorConfig,
-    MopedVariational,
+    MopedVariational, NormalPosterior, NormalPosteriorConfig, NormalPrior, Posterior, Prior,
+    Variational,
 };
 use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::nn::{Linear, LinearConfig};

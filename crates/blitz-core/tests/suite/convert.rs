@@ -1,7 +1,9 @@
 //! Any Burn module made Bayesian.
 
 use blitz_core::prelude::*;
-use blitz_core::{BayesianizeError, BuiltinVariational};
+use blitz_core::{
+    BayesianizeError, BuiltinVariational, NormalPosterior, NormalPosteriorConfig, NormalPrior,
+};
 use burn::module::{Module, ParamGroup, list_param_ids};
 use burn::nn::transformer::{TransformerEncoderConfig, TransformerEncoderInput};
 use burn::nn::{EmbeddingConfig, LinearConfig, gru::GruConfig, lstm::LstmConfig};

@@ -1,5 +1,6 @@
 //! What a draw promises.
 
+use blitz_core::Noise;
 use blitz_core::prelude::*;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};

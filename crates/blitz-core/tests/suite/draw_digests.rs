@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use blitz_core::prelude::*;
-use blitz_core::{LayerNoise, LowRankNormalPosteriorConfig};
+use blitz_core::{LayerNoise, LowRankNormalPosteriorConfig, SharpeningConfig};
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig, Lstm, LstmConfig};

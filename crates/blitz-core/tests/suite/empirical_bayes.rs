@@ -1,6 +1,7 @@
 //! Prior scales at their best, of one tensor and of several together.
 
 use blitz_core::prelude::*;
+use blitz_core::{KlEstimator, Noise, NormalPosterior, NormalPosteriorConfig, Posterior};
 use burn::config::Config;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::nn::{Linear, LinearConfig};

@@ -1,7 +1,7 @@
 //! Which weights a conversion chooses, and what it says when a filter chooses none.
 
 use blitz_core::prelude::*;
-use blitz_core::{BayesianizeError, BuiltinVariational};
+use blitz_core::{BayesianizeError, BuiltinVariational, NormalPosteriorConfig, NormalPrior};
 use burn::config::Config;
 use burn::module::{Lora, Module, ParamGroup};
 use burn::nn::transformer::{TransformerEncoder, TransformerEncoderConfig};

@@ -2,7 +2,7 @@
 
 use blitz_core::kernels::{is_fused, without_fused};
 use blitz_core::prelude::*;
-use blitz_core::{KlEstimator, MopedConfig, WeightReading};
+use blitz_core::{KlEstimator, MopedConfig, Posterior, Prior, WeightReading};
 use burn::module::{Module, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};

@@ -1,6 +1,7 @@
 //! The KL against closed forms, SciPy and Monte Carlo.
 
 use blitz_core::prelude::*;
+use blitz_core::{KlEstimator, NormalPosteriorConfig, NormalPrior, Prior, ScaleMixturePriorConfig};
 use burn::module::Module;
 use burn::nn::LinearConfig;
 use burn::tensor::{Device, Tensor};

@@ -2,7 +2,7 @@
 
 use blitz_core::deviation::std_from_rho;
 use blitz_core::prelude::*;
-use blitz_core::{BuiltinVariational, MopedVariational};
+use blitz_core::{BuiltinVariational, KlEstimator, MopedVariational, Prior};
 use burn::module::{Module, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{GradientsParams, SgdConfig};

@@ -1,6 +1,9 @@
 //! What a field is called decides nothing.
 
 use blitz_core::prelude::*;
+use blitz_core::{
+    Noise, NormalPosterior, NormalPosteriorConfig, NormalPrior, Posterior, Variational,
+};
 use burn::module::{Module, Param, ParamGroup};
 use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};

@@ -1,7 +1,7 @@
 //! The posterior families attached to a network: gradients, records, extreme parameters, flipout's structure.
 
 use blitz_core::prelude::*;
-use blitz_core::{BuiltinVariational, PosteriorStructure};
+use blitz_core::{BuiltinVariational, Posterior, PosteriorStructure, Prior};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Linear, LinearConfig};

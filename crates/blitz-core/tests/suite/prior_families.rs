@@ -1,7 +1,9 @@
 //! The priors against SciPy, closed forms against integrals, and their behaviour at the edges.
 
 use blitz_core::prelude::*;
-use blitz_core::{BuiltinPrior, BuiltinVariational, HorseshoePriorConfig};
+use blitz_core::{
+    BuiltinPrior, BuiltinVariational, HorseshoePriorConfig, MarginalFamily, Marginals, Prior,
+};
 use burn::config::Config;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::nn::LinearConfig;

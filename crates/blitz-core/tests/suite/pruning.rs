@@ -1,6 +1,7 @@
 //! Pruning by signal to noise, and the networks it leaves behind.
 
 use blitz_core::prelude::*;
+use blitz_core::{NormalPosterior, NormalPosteriorConfig, NormalPrior, Posterior, Variational};
 use burn::module::{Module, Param, ParamGroup, Quantizer};
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamConfig, GradientsParams};

@@ -1,5 +1,6 @@
 //! The draws' distribution and their gradient.
 
+use blitz_core::Noise;
 use blitz_core::prelude::*;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor};

@@ -14,6 +14,7 @@ bayesian_convolution! {
     ///
     /// ```
     /// use blitz_layers::prelude::*;
+    /// use blitz_layers::conv::BayesianConvTranspose1dConfig;
     /// use burn::tensor::{Device, Tensor};
     ///
     /// let device = Device::flex();
@@ -41,6 +42,7 @@ bayesian_convolution! {
     ///
     /// ```
     /// use blitz_layers::prelude::*;
+    /// use blitz_layers::conv::BayesianConvTranspose2dConfig;
     /// use burn::tensor::{Device, Tensor};
     ///
     /// let device = Device::flex();
@@ -71,6 +73,7 @@ bayesian_convolution! {
     ///
     /// ```
     /// use blitz_layers::prelude::*;
+    /// use blitz_layers::conv::BayesianConvTranspose3dConfig;
     /// use burn::tensor::{Device, Tensor};
     ///
     /// let device = Device::flex();

@@ -1,5 +1,8 @@
 //! The convolutions, against Burn's and against theory.
 
+use blitz_layers::conv::{
+    BayesianConvTranspose1dConfig, BayesianConvTranspose2dConfig, BayesianConvTranspose3dConfig,
+};
 use blitz_layers::prelude::*;
 use burn::module::Module;
 use burn::nn::conv::{

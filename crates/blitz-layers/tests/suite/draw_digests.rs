@@ -4,6 +4,9 @@
 
 use std::collections::BTreeMap;
 
+use blitz_layers::conv::{
+    BayesianConvTranspose1dConfig, BayesianConvTranspose2dConfig, BayesianConvTranspose3dConfig,
+};
 use blitz_layers::prelude::*;
 use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};

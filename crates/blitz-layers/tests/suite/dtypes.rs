@@ -1,5 +1,8 @@
 //! Every layer in every float type: a draw, a pass forward and one back, with each estimator it has.
 
+use blitz_layers::conv::{
+    BayesianConvTranspose1dConfig, BayesianConvTranspose2dConfig, BayesianConvTranspose3dConfig,
+};
 use blitz_layers::models::LeNetConfig;
 use blitz_layers::prelude::*;
 use burn::module::{Module, ModuleVisitor, Param};

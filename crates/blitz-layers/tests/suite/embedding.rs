@@ -1,6 +1,8 @@
 //! `BayesianEmbedding`.
 
-use blitz_core::BuiltinVariational;
+use blitz_core::{
+    BuiltinVariational, KlEstimator, Noise, NormalPosteriorConfig, NormalPrior, Posterior,
+};
 use blitz_layers::prelude::*;
 use burn::config::Config;
 use burn::module::Module;

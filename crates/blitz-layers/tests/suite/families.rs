@@ -3,7 +3,12 @@
 use std::collections::HashMap;
 use std::fmt::Display;
 
-use blitz_core::{PosteriorStructure, WeightInfo};
+use blitz_core::{
+    Noise, NormalPosteriorConfig, NormalPrior, Posterior, PosteriorStructure, Prior, WeightInfo,
+};
+use blitz_layers::conv::{
+    BayesianConvTranspose1dConfig, BayesianConvTranspose2dConfig, BayesianConvTranspose3dConfig,
+};
 use blitz_layers::models::{LeNetConfig, VggConfig};
 use blitz_layers::prelude::*;
 use burn::module::{Module, ModuleVisitor, Param};

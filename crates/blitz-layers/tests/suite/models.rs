@@ -1,5 +1,6 @@
 //! The networks of `blitz_layers::models`.
 
+use blitz_layers::blitz_core::Noise;
 use blitz_layers::models::{LeNetConfig, Vgg, VggConfig};
 use blitz_layers::prelude::*;
 use burn::module::{Module, ModuleVisitor, Param};

@@ -1,7 +1,7 @@
 //! Posterior sharpening.
 
-use blitz_core::BuiltinVariational;
 use blitz_core::noise::NoiseKey;
+use blitz_core::{BuiltinVariational, Sharpening, SharpeningConfig};
 use blitz_layers::prelude::*;
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};

@@ -13,6 +13,7 @@
 
 mod conformal;
 mod isotonic;
+mod magnitude;
 mod newton;
 mod quantile_recalibration;
 mod temperature;

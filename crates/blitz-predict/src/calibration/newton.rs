@@ -19,9 +19,10 @@ impl Expansion {
     }
 }
 
-/// Steps after which there is no minimum to be found: quadratic convergence needs ten or so.
-const MAX_STEPS: usize = 100;
-/// Below this share of the largest, a pivot of the Hessian is noise, and the function flat in some direction.
+/// Steps after which there is no minimum to be found: quadratic convergence needs ten or so, and the way there some dozens where
+/// examples differ by orders of magnitude.
+const MAX_STEPS: usize = 200;
+/// Below this share of its variable's own curvature, a pivot of the Hessian is noise, and the function flat in some direction.
 const FLAT: f64 = 1e-13;
 
 /// The minimum that Newton's method finds from `start`, its steps halved until they go down; `None` if the function is
@@ -60,14 +61,20 @@ pub(super) fn minimise(
 }
 
 /// `A⁻¹ b`, reading A's lower triangle alone; `None` unless A is positive definite.
+///
+/// In units in which each variable has the curvature 1, so that no choice of units decides what is flat.
 fn solve(a: &[f64], b: &[f64]) -> Option<Vec<f64>> {
     let a = DMatrix::from_row_slice(b.len(), b.len(), a);
-    let largest = a.diagonal().max();
-    let cholesky = a.cholesky()?;
-    let pivots = cholesky.l_dirty().diagonal().map(|l| l * l);
-    if pivots.min() <= FLAT * largest {
+    if !a.diagonal().iter().all(|d| *d > 0.0 && d.is_finite()) {
         return None;
     }
-    let x = cholesky.solve(&DVector::from_column_slice(b));
-    Some(x.as_slice().to_vec())
+    let unit = a.diagonal().map(|d| d.sqrt().recip());
+    let scaled = DMatrix::from_fn(b.len(), b.len(), |i, j| unit[i] * a[(i, j)] * unit[j]);
+    let cholesky = scaled.cholesky()?;
+    let pivots = cholesky.l_dirty().diagonal().map(|l| l * l);
+    if pivots.min() <= FLAT {
+        return None;
+    }
+    let x = cholesky.solve(&DVector::from_column_slice(b).component_mul(&unit));
+    Some(x.component_mul(&unit).as_slice().to_vec())
 }

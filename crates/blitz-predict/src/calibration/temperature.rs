@@ -2,15 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::newton::{Expansion, minimise};
+use super::magnitude::{exponent, times_power_of_two};
 use crate::check;
-use crate::distribution::softmax::{log_softmax, softmax};
+use crate::distribution::softmax::softmax;
+use crate::distribution::{Support, search};
 use crate::error::{InputError, or_panic};
 
 /// `softmax(z / T)` (Guo et al. 2017).
 ///
 /// T above 1 flattens the probabilities, below 1 sharpens them; their order, and so the accuracy, stays. T is that of the
-/// largest likelihood on held-out examples, found by Newton's method in `1/T`, in which the NLL is convex.
+/// largest likelihood on held-out examples: the one root of the slope of the NLL, which is convex in `1/T`. It is in the units of the
+/// logits, whatever their size: logits times c have c times the temperature.
 ///
 /// The logits may be those of one network, or `ln p` of a predictive mixture; to scale each draw of a mixture, pass
 /// [`scale`](Self::scale)d logits to [`CategoricalMixture::from_logits`](crate::CategoricalMixture::from_logits).
@@ -46,52 +48,55 @@ impl TemperatureScaling {
     /// As [`fit`](Self::fit), with an error in place of a panic.
     pub fn try_fit(logits: &[f64], classes: usize, labels: &[usize]) -> Result<Self, InputError> {
         check::logits(logits, classes, labels)?;
-        let rows = || logits.chunks(classes).zip(labels);
-        // The slope in 1/T is Σ E_p[z] − z_label: at T = ∞ over equal probabilities, at T = 0 over the largest logit.
-        let largest = |row: &[f64]| row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let (mut slope_hot, mut slope_cold) = (0.0, 0.0);
-        for (row, label) in rows() {
-            // Relative to the largest, so that no offset of a row costs precision.
-            let top = largest(row);
-            let label = row[*label] - top;
-            slope_hot += row.iter().map(|z| z - top).sum::<f64>() / classes as f64 - label;
-            slope_cold -= label;
-        }
         let no_optimum = |reason| Err(InputError::NoOptimum { reason });
+        let Some(gaps) = Gaps::of(logits, classes) else {
+            return no_optimum("every label has the largest logit, so the colder the better");
+        };
+        let rows = || gaps.values.chunks(classes).zip(labels);
+        // At 1/T = 0 the slope is that of equal probabilities, at 1/T = ∞ that of the largest logits.
+        let (mut slope_hot, mut slope_cold, mut size) = (0.0, 0.0, 0.0);
+        for (row, label) in rows() {
+            let mean = row.iter().sum::<f64>() / classes as f64;
+            slope_hot += row[*label] - mean;
+            slope_cold += row[*label];
+            size += row[*label] + mean;
+        }
         if slope_cold <= 0.0 {
             return no_optimum("every label has the largest logit, so the colder the better");
         }
-        if slope_hot >= 0.0 {
+        if slope_hot >= -ROUNDING * size {
             return no_optimum(
                 "the logits predict no better than chance, so the hotter the better",
             );
         }
-        let minimum = minimise(vec![1.0], |inverse| {
-            let mut nll = Expansion::zero(1);
-            let mut scaled = vec![0.0; classes];
-            for (row, label) in rows() {
-                let top = largest(row);
-                for (scaled, z) in scaled.iter_mut().zip(row) {
-                    *scaled = inverse[0] * (z - top);
-                }
-                log_softmax(&mut scaled);
-                let moments = scaled
-                    .iter()
-                    .zip(row)
-                    .map(|(log_p, z)| (log_p.exp(), z - top));
-                let mean: f64 = moments.clone().map(|(p, z)| p * z).sum();
-                nll.value -= scaled[*label];
-                nll.gradient[0] += mean - (row[*label] - top);
-                nll.hessian[0] += moments.map(|(p, z)| p * (z - mean).powi(2)).sum::<f64>();
-            }
-            nll
-        });
-        match minimum {
-            Some(inverse) => Ok(Self {
-                temperature: 1.0 / inverse[0],
-            }),
-            None => no_optimum("it is flat to rounding, the logits may be too large"),
+        // By the logarithm of 1/T, since rows may differ in their scale by any factor.
+        let slope = |log: f64| {
+            let inverse = log.exp();
+            rows()
+                .map(|(row, label)| {
+                    let weighted = row.iter().map(|gap| ((-inverse * gap).exp(), gap));
+                    let (sum, product) = weighted.fold((0.0, 0.0), |(sum, product), (w, gap)| {
+                        (sum + w, product + w * gap)
+                    });
+                    row[*label] - product / sum
+                })
+                .sum::<f64>()
+        };
+        let (mut lower, mut upper, mut step) = (0.0f64, 0.0f64, 1.0);
+        while slope(upper) < 0.0 && upper < WIDEST {
+            upper = (upper + step).min(WIDEST);
+            step *= 2.0;
         }
+        while slope(lower) > 0.0 && lower > -WIDEST {
+            lower = (lower - step).max(-WIDEST);
+            step *= 2.0;
+        }
+        let log = search::between(slope, 0.0, lower, upper, Support::Continuous);
+        let temperature = times_power_of_two((-log).exp(), gaps.exponent);
+        if slope(upper) >= 0.0 && temperature > 0.0 && temperature.is_finite() {
+            return Ok(Self { temperature });
+        }
+        no_optimum("it lies at a temperature beyond the numbers of f64")
     }
 
     /// The logits over T.
@@ -103,7 +108,7 @@ impl TemperatureScaling {
     ///
     /// # Panics
     ///
-    /// Panics unless the logits are finite and whole rows of `classes`.
+    /// Panics unless the logits are finite and whole rows of `classes`, if T is not positive and finite, or if a logit over T overflows.
     pub fn apply(&self, logits: &[f64], classes: usize) -> Vec<f64> {
         or_panic(self.try_apply(logits, classes))
     }
@@ -112,6 +117,51 @@ impl TemperatureScaling {
     pub fn try_apply(&self, logits: &[f64], classes: usize) -> Result<Vec<f64>, InputError> {
         check::rows(logits.len(), classes)?;
         check::finite(logits, "logit")?;
-        Ok(softmax(self.scale(logits), classes))
+        // A file may hold any number.
+        if !(self.temperature > 0.0 && self.temperature.is_finite()) {
+            return Err(InputError::Setting {
+                what: "a temperature",
+                value: self.temperature,
+                range: "positive and finite",
+            });
+        }
+        let scaled = self.scale(logits);
+        check::finite(&scaled, "logit over the temperature")?;
+        Ok(softmax(scaled, classes))
+    }
+}
+
+/// The share of a slope that may be rounding of its sum.
+const ROUNDING: f64 = 1e-12;
+/// The largest logarithm of 1/T, up or down: its exponential is a number of f64.
+const WIDEST: f64 = 700.0;
+
+/// How far each logit lies below the largest of its row, in units of a power of two that brings the largest distance to order 1.
+///
+/// Distances, since an offset of a row changes no probability and must not cost their precision.
+struct Gaps {
+    values: Vec<f64>,
+    exponent: i32,
+}
+
+impl Gaps {
+    /// None if all logits of each row are equal.
+    fn of(logits: &[f64], classes: usize) -> Option<Self> {
+        // Of order 1 before they are subtracted, which could overflow.
+        let size = exponent(logits)?;
+        let mut values = Vec::with_capacity(logits.len());
+        for row in logits.chunks(classes) {
+            let row = row.iter().map(|z| times_power_of_two(*z, -size));
+            let top = row.clone().fold(f64::NEG_INFINITY, f64::max);
+            values.extend(row.map(|z| top - z));
+        }
+        let widest = exponent(&values)?;
+        for gap in &mut values {
+            *gap = times_power_of_two(*gap, -widest);
+        }
+        Some(Self {
+            values,
+            exponent: size + widest,
+        })
     }
 }

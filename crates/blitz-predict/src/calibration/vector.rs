@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::magnitude::{exponent, times_power_of_two};
 use super::newton::{Expansion, minimise};
 use crate::check;
 use crate::distribution::softmax::{log_softmax, softmax};
@@ -11,7 +12,8 @@ use crate::error::{InputError, or_panic};
 ///
 /// Where single classes are too sure or too rare, it corrects each, and may change which is the most probable. It needs
 /// many more held-out examples than [`TemperatureScaling`](super::TemperatureScaling): `2 · classes` numbers are fitted, by
-/// Newton's method on the NLL, which is convex in them. The cost is of order `examples · classes² + classes³` a step: for
+/// Newton's method on the NLL, which is convex in them. A class's logits may be of any size: c times as large, they have 1/c times the scale.
+/// The cost is of order `examples · classes² + classes³` a step: for
 /// hundreds of classes, not for thousands.
 ///
 /// ```
@@ -39,7 +41,7 @@ impl VectorScaling {
     /// # Panics
     ///
     /// Panics without examples, unless there is one label below `classes` for each example, if a logit is not finite, or if
-    /// the likelihood has no unique finite maximum: a class occurs in no label, its logit is the same for all examples, or
+    /// the likelihood has no unique finite maximum: a class occurs in no label, its logit is the same for all examples (to 1e-13), or
     /// some scales separate the labels without an error.
     pub fn fit(logits: &[f64], classes: usize, labels: &[usize]) -> Self {
         or_panic(Self::try_fit(logits, classes, labels))
@@ -53,16 +55,42 @@ impl VectorScaling {
                 reason: "a class occurs in no label, so the lower its offset the better",
             });
         }
-        let start = [vec![1.0; classes], vec![0.0; classes]].concat();
-        let minimum = minimise(start, |parameters| expand(parameters, logits, labels));
-        let Some(mut scale) = minimum else {
+        let columns: Option<Vec<Column>> = (0..classes)
+            .map(|class| Column::of(logits.iter().skip(class).step_by(classes)))
+            .collect();
+        let Some(columns) = columns else {
             return Err(InputError::NoOptimum {
-                reason: "a class's logit is constant, or some scales separate the labels; use temperature scaling, or \
-                         hold out more examples",
+                reason: "a class's logit is the same for all examples; use temperature scaling",
             });
         };
-        let offset = scale.split_off(classes);
-        Ok(Self { scale, offset })
+        let inputs: Vec<f64> = logits
+            .chunks(classes)
+            .flat_map(|row| columns.iter().zip(row).map(|(column, z)| column.input(*z)))
+            .collect();
+        // Equal probabilities: a start that no scale of the logits moves, and far from where the likelihood is flat.
+        let minimum = minimise(vec![0.0; 2 * classes], |parameters| {
+            expand(parameters, &inputs, labels)
+        });
+        let Some(mut scale) = minimum else {
+            return Err(InputError::NoOptimum {
+                reason: "some scales separate the labels, or the logits of the classes determine each other; use \
+                         temperature scaling, or hold out more examples",
+            });
+        };
+        let mut offset = scale.split_off(classes);
+        for ((scale, offset), column) in scale.iter_mut().zip(&mut offset).zip(&columns) {
+            (*scale, *offset) = column.undo(*scale, *offset);
+        }
+        let common = offset.iter().sum::<f64>() / classes as f64;
+        for offset in &mut offset {
+            *offset -= common;
+        }
+        if scale.iter().chain(&offset).all(|number| number.is_finite()) {
+            return Ok(Self { scale, offset });
+        }
+        Err(InputError::NoOptimum {
+            reason: "it lies at scales beyond the numbers of f64",
+        })
     }
 
     /// The logits scaled and shifted.
@@ -81,7 +109,7 @@ impl VectorScaling {
     ///
     /// # Panics
     ///
-    /// Panics unless the logits are finite and whole rows of the classes of the fit.
+    /// Panics unless the logits are finite and whole rows of the classes of the fit, or if a scaled logit overflows.
     pub fn apply(&self, logits: &[f64]) -> Vec<f64> {
         or_panic(self.try_apply(logits))
     }
@@ -91,37 +119,91 @@ impl VectorScaling {
         let classes = self.scale.len();
         check::rows(logits.len(), classes)?;
         check::finite(logits, "logit")?;
-        Ok(softmax(self.scale(logits), classes))
+        let scaled = self.scale(logits);
+        check::finite(&scaled, "scaled logit")?;
+        Ok(softmax(scaled, classes))
+    }
+}
+
+/// A class's logits, in units of which they are of order 1 about 0: `z = 2ᵏ (middle + 2ʷ input)`.
+struct Column {
+    k: i32,
+    middle: f64,
+    w: i32,
+}
+
+/// Below this share of its size, what a logit varies by is rounding.
+const CONSTANT: f64 = 1e-13;
+
+impl Column {
+    /// None if the logit is the same for all examples.
+    fn of<'a>(logits: impl Iterator<Item = &'a f64>) -> Option<Self> {
+        let mut values: Vec<f64> = logits.copied().collect();
+        let k = exponent(&values)?;
+        for z in &mut values {
+            *z = times_power_of_two(*z, -k);
+        }
+        let middle = values.iter().sum::<f64>() / values.len() as f64;
+        for z in &mut values {
+            *z -= middle;
+        }
+        let spread = values.iter().fold(0.0, |most: f64, z| most.max(z.abs()));
+        if spread <= CONSTANT {
+            return None;
+        }
+        let w = exponent(&values)?;
+        Some(Self { k, middle, w })
+    }
+
+    fn input(&self, z: f64) -> f64 {
+        times_power_of_two(times_power_of_two(z, -self.k) - self.middle, -self.w)
+    }
+
+    /// The scale and the offset of the logit, from those of its input.
+    fn undo(&self, scale: f64, offset: f64) -> (f64, f64) {
+        let of_middle = times_power_of_two(scale, -self.w) * self.middle;
+        let scale = times_power_of_two(scale, -(self.k + self.w));
+        (scale, offset - of_middle)
     }
 }
 
 /// The NLL, and `½ (Σ b)²`: the offsets' common part, of which the NLL is independent, is so held at zero.
-fn expand(parameters: &[f64], logits: &[f64], labels: &[usize]) -> Expansion {
+fn expand(parameters: &[f64], inputs: &[f64], labels: &[usize]) -> Expansion {
     let len = parameters.len();
     let classes = len / 2;
     let (scale, offset) = parameters.split_at(classes);
     let mut nll = Expansion::zero(len);
-    let mut p = vec![0.0; classes];
-    // What a logit's scale and offset multiply: itself and 1.
-    let mut input = vec![1.0; len];
-    for (row, label) in logits.chunks(classes).zip(labels) {
-        for (class, z) in row.iter().enumerate() {
-            p[class] = scale[class] * z + offset[class];
+    let (mut p, mut others) = (vec![0.0; classes], vec![0.0; classes]);
+    // What a class's scale and offset multiply: its input and 1.
+    let mut factor = vec![1.0; len];
+    for (row, label) in inputs.chunks(classes).zip(labels) {
+        for (class, x) in row.iter().enumerate() {
+            p[class] = scale[class] * x + offset[class];
         }
         log_softmax(&mut p);
         nll.value -= p[*label];
         for log_p in &mut p {
             *log_p = log_p.exp();
         }
-        input[..classes].copy_from_slice(row);
+        complements(&p, &mut others);
+        factor[..classes].copy_from_slice(row);
         for i in 0..len {
-            let p_i = p[i % classes];
-            let indicator = f64::from(u8::from(i % classes == *label));
-            nll.gradient[i] += (p_i - indicator) * input[i];
+            let class = i % classes;
+            let residual = if class == *label {
+                -others[class]
+            } else {
+                p[class]
+            };
+            nll.gradient[i] += residual * factor[i];
             // The lower triangle is all that is read.
             for j in 0..=i {
-                let same = f64::from(u8::from(i % classes == j % classes));
-                nll.hessian[i * len + j] += p_i * (same - p[j % classes]) * input[i] * input[j];
+                let other = j % classes;
+                let covariance = if class == other {
+                    others[class]
+                } else {
+                    -p[other]
+                };
+                nll.hessian[i * len + j] += p[class] * covariance * factor[i] * factor[j];
             }
         }
     }
@@ -134,4 +216,15 @@ fn expand(parameters: &[f64], logits: &[f64], labels: &[usize]) -> Expansion {
         }
     }
     nll
+}
+
+/// `1 − p` of each class, from the other classes where the difference would have no digits left.
+fn complements(p: &[f64], complements: &mut [f64]) {
+    for (class, complement) in complements.iter_mut().enumerate() {
+        *complement = if p[class] <= 0.5 {
+            1.0 - p[class]
+        } else {
+            p[..class].iter().chain(&p[class + 1..]).sum()
+        };
+    }
 }

@@ -4,7 +4,7 @@ use blitz_noise::PhiloxRng;
 use rand_core::Rng;
 use rand_distr::{Distribution as _, Exp1};
 
-use super::{Distribution, LocationScale, Support};
+use super::{Distribution, Rescale, Support};
 
 /// `p(y) = exp(−|y − location| / scale) / 2 scale`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -56,7 +56,7 @@ impl Distribution for Laplace {
     }
 }
 
-impl LocationScale for Laplace {
+impl Rescale for Laplace {
     fn rescale(&self, location: f64, scale: f64) -> Self {
         Self {
             location: self.location * scale + location,

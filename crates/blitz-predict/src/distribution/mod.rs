@@ -113,7 +113,7 @@ pub trait Distribution: Debug + Clone {
 }
 
 /// A distribution that stays of its kind in other units.
-pub trait LocationScale: Distribution {
+pub trait Rescale: Distribution {
     /// The distribution of `y · scale + location`, for a positive scale.
     #[must_use]
     fn rescale(&self, location: f64, scale: f64) -> Self;

@@ -4,7 +4,7 @@ use blitz_noise::PhiloxRng;
 use rand_distr::{Distribution as _, StandardNormal};
 use statrs::distribution::{ContinuousCDF, Normal as Standard};
 
-use super::{Distribution, LocationScale, Support};
+use super::{Distribution, Rescale, Support};
 
 /// `N(mean, std²)`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -62,7 +62,7 @@ fn standard_cdf(z: f64) -> f64 {
     0.5 * libm::erfc(-z / std::f64::consts::SQRT_2)
 }
 
-impl LocationScale for Normal {
+impl Rescale for Normal {
     fn rescale(&self, location: f64, scale: f64) -> Self {
         Self {
             mean: self.mean * scale + location,

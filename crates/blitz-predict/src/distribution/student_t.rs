@@ -4,7 +4,7 @@ use blitz_noise::PhiloxRng;
 use rand_distr::Distribution as _;
 
 use super::special::{beta_reg, stirling_remainder};
-use super::{Distribution, LocationScale, Support, search};
+use super::{Distribution, Rescale, Support, search};
 
 /// Student's t: `location + scale · t_ν`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -92,7 +92,7 @@ impl Distribution for StudentT {
     }
 }
 
-impl LocationScale for StudentT {
+impl Rescale for StudentT {
     fn rescale(&self, location: f64, scale: f64) -> Self {
         Self {
             location: self.location * scale + location,

@@ -2,7 +2,7 @@
 
 use super::{Interval, Predictive};
 use crate::distribution::search;
-use crate::distribution::{Distribution, LocationScale, Support};
+use crate::distribution::{Distribution, Rescale, Support};
 use crate::error::MixtureError;
 
 /// `p(y | x) = 1/S Σ_s p(y | f_s(x))` for each example and target column, where the [`Distribution`] `C` is the
@@ -249,7 +249,7 @@ impl<C: Distribution> Mixture<C> {
     }
 }
 
-impl<C: LocationScale> Mixture<C> {
+impl<C: Rescale> Mixture<C> {
     /// The same predictions in other units: `y · std + mean`, per target column. Undoes a standardization.
     ///
     /// # Panics

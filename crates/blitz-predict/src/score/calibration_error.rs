@@ -69,8 +69,23 @@ impl BinSums {
 }
 
 /// The bin of `p` among `bins` of equal width, `(i/bins, (i+1)/bins]`; the first holds 0 as well.
+///
+/// A `p` within two roundings of an edge is on the edge: `7/100 · 100` is above 7 in floating point, and the probability of ten equal classes
+/// by a softmax may be above a tenth. The roundings are those of `f32` if `p` is a number of it.
 pub(super) fn bin_of(p: f64, bins: usize) -> usize {
-    ((p * bins as f64).ceil() as usize).clamp(1, bins) - 1
+    let epsilon = if f64::from(p as f32) == p {
+        f64::from(f32::EPSILON)
+    } else {
+        f64::EPSILON
+    };
+    let scaled = p * bins as f64;
+    let edge = scaled.round();
+    let bin = if (scaled - edge).abs() <= 2.0 * epsilon * edge {
+        edge
+    } else {
+        scaled.ceil()
+    };
+    (bin as usize).clamp(1, bins) - 1
 }
 
 fn check(confidence: &[f64], correct: &[bool], bins: usize) -> Result<(), InputError> {
@@ -83,6 +98,16 @@ fn check(confidence: &[f64], correct: &[bool], bins: usize) -> Result<(), InputE
 }
 
 /// Predictions in `bins` bins of equal width over confidence, `(i/bins, (i+1)/bins]`; the first holds 0 as well.
+///
+/// A confidence that is `k/bins` up to rounding, of `f64` or of `f32`, is in the bin that ends there.
+///
+/// ```
+/// use blitz_predict::score::reliability_bins;
+///
+/// // 0.07 · 100 is above 7 in floating point.
+/// let bins = reliability_bins(&[0.07, f64::from(0.07f32)], &[true, false], 100);
+/// assert_eq!((bins[6].count, bins[7].count), (2, 0));
+/// ```
 ///
 /// # Panics
 ///

@@ -120,6 +120,154 @@ fn an_offset_of_a_row_changes_no_temperature_however_large() {
 }
 
 #[test]
+fn a_sure_model_that_is_wrong_once_in_a_hundred_has_its_temperature() {
+    let logits = [50.0, 0.0].repeat(100);
+    let mut labels = vec![0; 100];
+    labels[17] = 1;
+    let fit = TemperatureScaling::fit(&logits, 2, &labels);
+    let expected = 50.0 / 99f64.ln();
+    assert!((fit.temperature / expected - 1.0).abs() < 1e-14, "{fit:?}");
+    assert!((fit.apply(&[50.0, 0.0], 2)[0] - 0.99).abs() < 1e-14);
+}
+
+/// Powers of ten from 1e-6 to 1e6, and far beyond.
+fn scales() -> impl Iterator<Item = f64> {
+    let powers = (-6..=6).map(|k| 10f64.powi(k));
+    powers.chain([3.7e-150, 5e-300, 1e150, 1e300])
+}
+
+fn times(logits: &[f64], scale: f64) -> Vec<f64> {
+    logits.iter().map(|z| z * scale).collect()
+}
+
+#[test]
+fn the_temperature_scales_with_the_logits() {
+    let sure = [[50.0, 0.0].repeat(99), vec![0.0, 50.0]].concat();
+    let of_sure = 50.0 / 99f64.ln();
+    for scale in scales() {
+        let logits = times(&reference::LOGITS, scale);
+        let fit = TemperatureScaling::fit(&logits, CLASSES, &reference::LABELS);
+        let ratio = fit.temperature / scale / reference::TEMPERATURE;
+        assert!((ratio - 1.0).abs() < 1e-10, "{scale:e}: {fit:?}");
+        let p = fit.apply(&logits[..12], CLASSES);
+        assert_close(&p, &reference::SCALED, 1e-12);
+
+        let fit = TemperatureScaling::fit(&times(&sure, scale), 2, &[0; 100]);
+        let ratio = fit.temperature / scale / of_sure;
+        assert!((ratio - 1.0).abs() < 1e-13, "{scale:e}: {fit:?}");
+    }
+}
+
+#[test]
+fn rows_of_any_scale_beside_each_other_have_a_temperature() {
+    // A row of 1e9 or of 1e-9 that is right says nothing at the temperature of the others.
+    for scale in [1e-9, 1e9, 1e200] {
+        let logits = [[2.0, 0.0].repeat(4), vec![scale, 0.0]].concat();
+        let fit = TemperatureScaling::fit(&logits, 2, &[0, 0, 1, 0, 0]);
+        let expected = 2.0 / 3f64.ln();
+        assert!(
+            (fit.temperature - expected).abs() < 1e-8,
+            "{scale:e}: {fit:?}"
+        );
+    }
+    // One of 1e12 that is wrong, beside two that are right, decides it.
+    let logits = [[2.0, 0.0].repeat(4), [1e12, 0.0].repeat(3)].concat();
+    let fit = TemperatureScaling::fit(&logits, 2, &[0, 0, 1, 0, 1, 0, 0]);
+    let expected = 1e12 / 2f64.ln();
+    assert!((fit.temperature / expected - 1.0).abs() < 1e-9, "{fit:?}");
+}
+
+#[test]
+fn the_scales_of_vector_scaling_are_in_units_of_the_logits() {
+    for scale in scales() {
+        let logits = times(&reference::LOGITS, scale);
+        let fit = VectorScaling::fit(&logits, CLASSES, &reference::LABELS);
+        assert_close(&times(&fit.scale, scale), &reference::SCALE, 1e-6);
+        assert_close(&fit.offset, &reference::OFFSET, 1e-6);
+        let unit = VectorScaling::fit(&reference::LOGITS, CLASSES, &reference::LABELS);
+        assert_close(&fit.apply(&logits), &unit.apply(&reference::LOGITS), 1e-10);
+    }
+}
+
+#[test]
+fn each_class_of_vector_scaling_may_have_a_scale_and_an_offset_of_its_own() {
+    let unit = VectorScaling::fit(&reference::LOGITS, CLASSES, &reference::LABELS);
+    let of_class = |list: [f64; CLASSES]| list.into_iter().cycle();
+    let (scales, offsets) = ([1e6, 1e-6, 40.0], [3e8, -1.0, 0.0]);
+    let logits: Vec<f64> = reference::LOGITS
+        .iter()
+        .zip(of_class(scales).zip(of_class(offsets)))
+        .map(|(z, (scale, offset))| z * scale + offset)
+        .collect();
+    let fit = VectorScaling::fit(&logits, CLASSES, &reference::LABELS);
+    for class in 0..CLASSES {
+        let ratio = fit.scale[class] * scales[class] / unit.scale[class];
+        assert!((ratio - 1.0).abs() < 1e-6, "{class}: {fit:?}");
+    }
+    assert_close(&fit.apply(&logits), &unit.apply(&reference::LOGITS), 1e-6);
+}
+
+#[test]
+fn sure_logits_that_are_seldom_wrong_have_scales() {
+    // As for the temperature: at a scale of 1 every probability is 0 or 1, and the likelihood flat to rounding.
+    let mut logits = Vec::new();
+    let mut labels = Vec::new();
+    for i in 0..200 {
+        let z = 40.0 + f64::from(i % 7);
+        let sure = i % 2;
+        logits.extend(if sure == 0 {
+            [z, f64::from(i % 5)]
+        } else {
+            [f64::from(i % 3), z]
+        });
+        labels.push(if i % 20 < 2 {
+            1 - sure as usize
+        } else {
+            sure as usize
+        });
+    }
+    let fit = VectorScaling::fit(&logits, 2, &labels);
+    let p = fit.apply(&logits);
+    let ones: f64 = p.iter().skip(1).step_by(2).sum();
+    assert!((ones - 100.0).abs() < 1e-8, "{ones}");
+    let nll = |p: &[f64]| -> f64 {
+        let own = labels.iter().enumerate().map(|(i, label)| p[2 * i + label]);
+        -own.map(f64::ln).sum::<f64>()
+    };
+    let temperature = TemperatureScaling::fit(&logits, 2, &labels);
+    assert!(nll(&p) <= nll(&temperature.apply(&logits, 2)));
+}
+
+#[test]
+fn what_no_number_can_hold_is_an_error_and_no_nan() {
+    let sure = [1e300, -1e300].repeat(4);
+    let fit = TemperatureScaling::fit(&sure, 2, &[0, 0, 1, 0]);
+    assert!((fit.temperature / 2e300 * 3f64.ln() - 1.0).abs() < 1e-12);
+    let cold = TemperatureScaling {
+        temperature: 1e-300,
+    };
+    let message = |result: Result<Vec<f64>, InputError>| result.unwrap_err().to_string();
+    assert!(
+        message(cold.try_apply(&[1e10, 0.0], 2))
+            .contains("logit over the temperature 0 must be finite")
+    );
+    for temperature in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        let fit = TemperatureScaling { temperature };
+        assert!(
+            message(fit.try_apply(&[1.0, 0.0], 2))
+                .contains("a temperature must be positive and finite")
+        );
+    }
+    let steep = VectorScaling {
+        scale: vec![1e300; 2],
+        offset: vec![0.0; 2],
+    };
+    assert!(
+        message(steep.try_apply(&[1e10, 0.0])).contains("scaled logit 0 must be finite, got inf")
+    );
+}
+
+#[test]
 fn logits_with_no_finite_temperature_are_refused_and_say_why() {
     let reason = |result: Result<_, InputError>| match result.map(|_: TemperatureScaling| ()) {
         Err(InputError::NoOptimum { reason }) => reason,
@@ -129,6 +277,17 @@ fn logits_with_no_finite_temperature_are_refused_and_say_why() {
     assert!(reason(separated).contains("the colder the better"));
     let wrong = TemperatureScaling::try_fit(&[1.0, 0.0, 0.0, 2.0], 2, &[1, 0]);
     assert!(reason(wrong).contains("no better than chance"));
+    // At every scale, and where rounding hides that it is exactly chance.
+    for scale in scales() {
+        let separated =
+            TemperatureScaling::try_fit(&times(&[1.0, 0.0, 0.0, 0.3], scale), 2, &[0, 1]);
+        assert!(reason(separated).contains("the colder the better"));
+        let logits = times(&[0.1, 0.7, 0.3], scale).repeat(3);
+        let chance = TemperatureScaling::try_fit(&logits, 3, &[0, 1, 2]);
+        assert!(reason(chance).contains("no better than chance"));
+    }
+    let equal = TemperatureScaling::try_fit(&[0.0; 4], 2, &[0, 1]);
+    assert!(reason(equal).contains("the colder the better"));
 }
 
 #[test]
@@ -143,6 +302,15 @@ fn vector_scaling_without_a_finite_optimum_is_refused() {
     // Separable by an offset, though not by the largest logit.
     refused(&[2.0, 0.0, 1.5, 0.0, 1.0, 0.0, 0.5, 0.0], &[0, 0, 1, 1]);
     refused(&[1.0, 0.0, 2.0, 0.0, 0.0, 3.0], &[0, 0, 0]);
+    // Separable at every scale, and without a logit that is constant.
+    for scale in scales() {
+        let logits = times(&[2.0, 0.1, 1.5, 0.2, 1.0, 0.4, 0.5, 0.3], scale);
+        refused(&logits, &[0, 0, 1, 1]);
+        // Logits that determine each other.
+        let logits = times(&[2.0, -2.0, 1.5, -1.5, 1.0, -1.0, 0.5, -0.5], scale);
+        refused(&logits, &[0, 1, 0, 1]);
+        refused(&times(&[50.0, 0.0].repeat(4), scale), &[0, 1, 0, 0]);
+    }
 }
 
 #[test]

@@ -143,6 +143,131 @@ fn a_wrong_setting_or_input_is_named() {
     );
 }
 
+#[test]
+fn classes_of_probability_zero_are_in_no_set_that_a_sure_class_ends() {
+    for level in [0.5, 0.9] {
+        for (p, set) in [
+            (vec![1.0, 0.0, 0.0], vec![0]),
+            (vec![0.5, 0.5, 0.0], vec![0, 1]),
+            // Sums that are 1 to the last digit before the last class.
+            (vec![1.0, 1e-20, 1e-30], vec![0]),
+            (vec![0.7, 0.2, 0.1, 0.0], vec![0, 1, 2]),
+        ] {
+            let classes = p.len();
+            let labels = vec![*set.last().unwrap(); 100];
+            let fit = AdaptiveSetsConfig::new(level).fit(&p.repeat(100), classes, &labels);
+            assert_eq!(fit.apply(&p.repeat(100)), vec![set; 100], "{p:?} {fit:?}");
+        }
+    }
+}
+
+#[test]
+fn impossible_classes_that_happen_are_in_the_sets_that_the_level_needs() {
+    // Two in ten labels had probability 0: at a level of 0.9 the sets must hold more than the sure class.
+    let p = [1.0, 0.0, 0.0].repeat(100);
+    let labels: Vec<usize> = (0..100).map(|i| usize::from(i % 5 == 0)).collect();
+    let fit = AdaptiveSetsConfig::new(0.9).fit(&p, 3, &labels);
+    assert_eq!(fit.apply(&p[..3]), [vec![0, 1]]);
+    let fit = AdaptiveSetsConfig::new(0.75).fit(&p, 3, &labels);
+    assert_eq!(fit.apply(&p[..3]), [vec![0]]);
+}
+
+#[test]
+fn sums_that_are_equal_but_for_rounding_tie() {
+    // 0.7 + 0.2 is below 0.9, 0.5 + 0.4 is not, and 0.3 + 0.3 + 0.3 is 0.9 as well.
+    let rows = [
+        [0.7, 0.2, 0.1, 0.0],
+        [0.5, 0.4, 0.1, 0.0],
+        [0.8, 0.1, 0.1, 0.0],
+        [0.6, 0.3, 0.1, 0.0],
+    ];
+    for row in rows {
+        let fit = AdaptiveSetsConfig::new(0.75).fit(&row.repeat(20), 4, &[1; 20]);
+        for other in rows {
+            assert_eq!(fit.apply(&other), [vec![0, 1]], "{row:?} {other:?}");
+        }
+    }
+    // Rows that sum to 1 as f32 does: their last class has the score 1 all the same.
+    let rows = [0.3f32, 0.6, 0.1, 0.15, 0.05, 0.8, 0.7, 0.1, 0.2].map(f64::from);
+    let fit = AdaptiveSetsConfig::new(0.9).fit(&rows.repeat(10), 3, &[2, 1, 1].repeat(10));
+    assert_eq!((fit.threshold, fit.rank), (1.0, 3));
+    assert!(fit.apply(&rows).iter().all(|set| set.len() == 3));
+}
+
+#[test]
+fn sets_without_a_rank_in_their_file_are_limited_by_their_threshold_alone() {
+    let json = r#"{"threshold":1.0,"classes":2,"config":{"level":0.9,"penalty":0.0,"free_classes":0,"seed":null}}"#;
+    let fit: AdaptiveSets = serde_json::from_str(json).unwrap();
+    assert_eq!(fit.apply(&[1.0, 0.0]), [vec![0, 1]]);
+}
+
+/// Decimal fractions, whose differences are rounded.
+fn tenths(from: i32, to: i32) -> impl Iterator<Item = f64> + Clone {
+    (from..=to).map(|i| f64::from(i) / 10.0)
+}
+
+#[test]
+fn an_interval_holds_the_targets_whose_score_is_the_threshold() {
+    for mean in tenths(-20, 20) {
+        for y in tenths(-30, 30) {
+            // Of one example at level ½, its own score.
+            let fit = SplitConformal::fit(&[mean], &[y], 0.5);
+            assert!(fit.apply(&[mean])[0].contains(y), "{mean} {y} {fit:?}");
+            for std in [0.1, 0.3, 0.7, 1.1, 3.0] {
+                let fit = NormalizedSplitConformal::fit(&[mean], &[std], &[y], 0.5);
+                let interval = fit.apply(&[mean], &[std])[0];
+                assert!(interval.contains(y), "{mean} {std} {y} {fit:?}");
+            }
+            for upper in tenths(-10, 20).filter(|upper| mean <= *upper) {
+                let own = intervals(&[mean], &[upper]);
+                let fit = ConformalQuantiles::fit(&own, &[y], 0.5);
+                let interval = fit.apply(&own)[0];
+                // One that is turned inside out becomes its middle.
+                let inside_out = fit.correction < 0.0 && interval.width() == 0.0;
+                assert!(
+                    interval.contains(y) || inside_out,
+                    "{own:?} {y} {fit:?} {interval:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn an_interval_is_wider_than_its_score_by_rounding_alone() {
+    for mean in tenths(-20, 20) {
+        for radius in tenths(0, 20) {
+            let fit = SplitConformal { radius, level: 0.5 };
+            let interval = fit.apply(&[mean])[0];
+            assert!((interval.lower - (mean - radius)).abs() < 1e-15 * 8.0);
+            assert!((interval.upper - (mean + radius)).abs() < 1e-15 * 8.0);
+        }
+    }
+}
+
+#[test]
+fn tied_residuals_are_covered_at_their_level() {
+    // Counts and their rounded predictions: residuals of a few values, of which a rounded interval would lose some.
+    let noise = NoiseKey::new(23, 0, 0);
+    let mut covered = Vec::new();
+    for repetition in 0..400u64 {
+        let tenth = |i: u64| {
+            (f64::from(noise.standard_normal_at(repetition * 200 + i)) * 5.0).round() / 10.0
+        };
+        let (mean, y): (Vec<f64>, Vec<f64>) =
+            (0..60).map(|i| (tenth(2 * i), tenth(2 * i + 1))).unzip();
+        let fit = SplitConformal::fit(&mean[..20], &y[..20], 0.8);
+        let intervals = fit.apply(&mean[20..]);
+        covered.push(blitz_predict::score::interval_coverage(
+            &intervals,
+            &y[20..],
+        ));
+    }
+    // More than the level where scores tie, never less.
+    let k = standard_errors_off(&covered, 0.8);
+    assert!(k > -5.0, "{k:.1} standard errors off");
+}
+
 /// A regression whose noise grows, and a model that gets mean and deviation wrong.
 struct Regression {
     mean: Vec<f64>,

@@ -64,6 +64,53 @@ fn calibration_errors_agree_with_numpy_where_confidences_tie() {
 }
 
 #[test]
+fn the_k_th_of_n_edges_ends_the_k_th_bin_whatever_type_it_was_computed_in() {
+    for n in (1..=300).chain([499, 997, 1000, 1024, 1999, 3000]) {
+        let k = 1..=n;
+        let exact = k.clone().map(|k| f64::from(k) / f64::from(n));
+        let halfway = k.clone().map(|k| (f64::from(k) - 0.5) / f64::from(n));
+        let single = k.clone().map(|k| f64::from(k as f32 / n as f32));
+        let times = k.clone().map(|k| f64::from(k) * f64::from(n).recip());
+        let p: Vec<f64> = exact.chain(halfway).chain(single).chain(times).collect();
+        let bins = reliability_bins(&p, &vec![true; p.len()], n as usize);
+        // Each bin has its own end four times: the counts can't even out, since a bin has no more.
+        let counts: Vec<usize> = bins.iter().map(|bin| bin.count).collect();
+        assert_eq!(counts, vec![4; n as usize], "{n} bins");
+        for (k, bin) in k.zip(bins) {
+            let mean = (f64::from(k) - 0.125) / f64::from(n);
+            assert!((bin.confidence - mean).abs() < 1e-7, "{k} of {n}: {bin:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_above_an_edge_by_more_than_rounding_is_in_the_next_bin() {
+    for n in [1usize, 2, 3, 7, 10, 15, 100, 1000] {
+        for k in 0..n {
+            let above = k as f64 / n as f64 + 1e-6 / n as f64;
+            let bins = reliability_bins(&[above], &[true], n);
+            assert_eq!(bins[k].count, 1, "{above} of {n} bins");
+        }
+    }
+    assert_eq!(reliability_bins(&[0.0, 1.0], &[true; 2], 5)[0].count, 1);
+}
+
+#[test]
+fn every_function_that_bins_has_the_same_bins() {
+    // Class 0 has 0.07 and 0.065, both in bin 6 of 100; class 1 has 0.93 in bin 92 and 0.935 in the next.
+    let p = [0.07, 0.93, 0.065, 0.935];
+    let parts = binned_brier_decomposition(&p, 2, &[0, 1], 100);
+    assert!((parts.resolution - 0.25).abs() < 1e-12, "{parts:?}");
+    let error = classwise_calibration_error(&p, 2, &[0, 1], 100);
+    assert!((error - 0.465).abs() < 1e-12, "{error}");
+    let logits = vec![vec![0.0; 12]];
+    // 1/3 is 5 of 15 bins, and ln 3 has lost its last digit.
+    let mixture = blitz_predict::CategoricalMixture::from_logits(logits, 3);
+    let bins = reliability_bins(&mixture.confidence(), &[true; 4], 15);
+    assert_eq!(bins[4].count, 4);
+}
+
+#[test]
 fn bins_of_equal_mass_hold_as_many_each_and_never_part_a_tie() {
     let confidence: Vec<f64> = (0..12).map(|i| f64::from((5 * i) % 12) / 12.0).collect();
     let counts = |confidence: &[f64]| -> Vec<usize> {

@@ -11,6 +11,7 @@ use burn::module::Module;
 use burn::tensor::{DType, Tensor};
 
 use crate::error::ConfigError;
+use crate::network::as_in_prediction;
 
 /// Configuration of the [`Elbo`].
 ///
@@ -214,13 +215,16 @@ impl Elbo {
 
     /// The loss at `validation_samples` draws that are the same at every call and with the weight that the KL settles at, for validation:
     /// it moves because the model does.
+    ///
+    /// `nll` gets the model with its layers as in prediction, also on an autodiff device: Burn's dropout drops nothing, and a batch norm keeps its
+    /// statistics.
     pub fn validation_loss<M: Module>(
         &self,
         model: &M,
         nll: impl FnMut(&M) -> Tensor<1>,
     ) -> ElboLoss {
         self.estimate(
-            model,
+            &as_in_prediction(model),
             self.config.validation_samples,
             self.config.beta.settled(),
             |sample| layout::validation(sample.into()),

@@ -20,12 +20,15 @@ pub use fit::{Fitted, fit, fit_on};
 #[cfg(feature = "train")]
 pub use output::ElboOutput;
 
+use std::path::{Path, PathBuf};
+
 use blitz_layers::blitz_core::Constants;
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Int, Tensor};
 
+use crate::checkpoint::{self, Seal};
 use crate::elbo::Elbo;
-use crate::error::PredictError;
+use crate::error::{CheckpointError, PredictError};
 use crate::likelihood::Likelihood;
 use crate::network::Network;
 use crate::predict::predict_draws;
@@ -42,6 +45,7 @@ use crate::update::{Updates, WeightUpdate};
 ///
 /// ```no_run
 /// use blitz_train::prelude::*;
+/// use blitz_train::{CoverageMetric, FitError};
 /// use burn::data::dataloader::DataLoader;
 /// use burn::optim::AdamConfig;
 /// use burn::tensor::{Device, Tensor};
@@ -50,8 +54,8 @@ use crate::update::{Updates, WeightUpdate};
 ///
 /// # fn run<Net: Network<Input = Tensor<2>, Output = Tensor<2>>>(
 /// #     net: Net, device: Device,
-/// #     train: Arc<dyn DataLoader<Batch<Tensor<2>, Tensor<2>>>>,
-/// #     valid: Arc<dyn DataLoader<Batch<Tensor<2>, Tensor<2>>>>,
+/// #     train: Arc<dyn DataLoader<LabeledBatch<Tensor<2>, Tensor<2>>>>,
+/// #     valid: Arc<dyn DataLoader<LabeledBatch<Tensor<2>, Tensor<2>>>>,
 /// # ) -> Result<(), FitError> {
 /// let likelihood = GaussianLikelihoodConfig::new().init(&device);
 /// let elbo = ElboConfig::new(train.num_items()).with_samples(3).init();
@@ -124,9 +128,39 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
         self.steps.val().into_scalar::<i64>().max(0) as u64
     }
 
-    /// Saves network, likelihood and step count as a Burn record.
-    pub fn save(&self, path: impl AsRef<std::path::Path>) -> Result<(), burn::store::RecordError> {
-        self.clone().save_file(path)
+    /// Saves network, likelihood and step count as a Burn record, and beside it its digest (`model.bpk.sha256`), which [`load`](Self::load)
+    /// compares. Burn reads the record without it.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a file can't be written. A record that was there before is still there then.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
+        let path = with_extension(path.as_ref());
+        let not_written = |reason: std::io::Error| CheckpointError::not_written(&path, reason);
+        checkpoint::unseal(&path).map_err(not_written)?;
+        let saved = self.clone().save_file(&path);
+        saved.map_err(|reason| CheckpointError::not_written(&path, reason))?;
+        checkpoint::seal(&path).map_err(not_written)
+    }
+
+    /// The model with what [`save`](Self::save) has written, or a checkpoint's `model-5.bpk`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error that names the file if it is not there, if it is damaged, or if it is of another model. A file without a digest
+    /// is read as it is.
+    pub fn load(self, path: impl AsRef<Path>) -> Result<Self, CheckpointError>
+    where
+        N: Network,
+    {
+        let path = with_extension(path.as_ref());
+        match checkpoint::check(&path) {
+            Ok(Seal::Broken) => Err(CheckpointError::Damaged { path }),
+            Ok(_) => self
+                .try_load_file(&path)
+                .map_err(|reason| CheckpointError::unreadable(&path, reason)),
+            Err(reason) => Err(CheckpointError::unreadable(&path, reason)),
+        }
     }
 
     /// The predictive distribution of `inputs` from `samples` draws of `seed`, none of which a training with that seed has seen.
@@ -167,5 +201,13 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
             network.forward(inputs.clone())
         });
         self.likelihood.try_predictive(outputs)
+    }
+}
+
+/// The path that Burn writes to: with its extension where there is none.
+fn with_extension(path: &Path) -> PathBuf {
+    match path.extension() {
+        Some(_) => path.into(),
+        None => path.with_extension("bpk"),
     }
 }

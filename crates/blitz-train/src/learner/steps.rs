@@ -11,7 +11,7 @@ use super::{ElboModel, ElboOutput};
 use crate::elbo::{Elbo, ElboLoss};
 use crate::error::NonFiniteLoss;
 use crate::likelihood::Likelihood;
-use crate::network::{Batch, Network};
+use crate::network::{LabeledBatch, Network};
 
 impl<N, L> ElboModel<N, L>
 where
@@ -55,7 +55,7 @@ where
     /// The loss by `estimate`, and what the metrics need of its draws.
     fn evaluate(
         &self,
-        batch: Batch<N::Input, L::Target>,
+        batch: LabeledBatch<N::Input, L::Target>,
         estimate: impl FnOnce(&Elbo, &N, &mut dyn FnMut(&N) -> Tensor<1>) -> ElboLoss,
     ) -> ElboOutput<L::Evaluation> {
         let mut outputs = Vec::new();
@@ -78,7 +78,7 @@ where
     N: Network,
     L: Likelihood<Output = N::Output>,
 {
-    type Input = Batch<N::Input, L::Target>;
+    type Input = LabeledBatch<N::Input, L::Target>;
     type Output = ElboOutput<L::Evaluation>;
 
     /// # Panics
@@ -172,7 +172,7 @@ where
     N: Network,
     L: Likelihood<Output = N::Output>,
 {
-    type Input = Batch<N::Input, L::Target>;
+    type Input = LabeledBatch<N::Input, L::Target>;
     type Output = ElboOutput<L::Evaluation>;
 
     fn step(&self, batch: Self::Input) -> Self::Output {

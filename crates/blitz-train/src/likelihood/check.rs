@@ -4,7 +4,7 @@ use burn::tensor::{Int, Tensor, TensorData};
 
 use crate::error::TargetError;
 #[cfg(feature = "train")]
-use crate::{error::CheckError, likelihood::Likelihood, network::Batch};
+use crate::{error::CheckError, likelihood::Likelihood, network::LabeledBatch};
 
 /// Reads every target of a data loader once and says which one the likelihood has no meaning for, if any.
 ///
@@ -16,7 +16,7 @@ use crate::{error::CheckError, likelihood::Likelihood, network::Batch};
 #[cfg(feature = "train")]
 pub fn check_targets<I, L: Likelihood>(
     likelihood: &L,
-    loader: &dyn burn::data::dataloader::DataLoader<Batch<I, L::Target>>,
+    loader: &dyn burn::data::dataloader::DataLoader<LabeledBatch<I, L::Target>>,
 ) -> Result<(), CheckError> {
     let mut batches = loader.iter();
     let mut before = 0;

@@ -44,7 +44,7 @@ use crate::error::{PredictError, TargetError};
 ///
 /// ```
 /// use blitz_train::prelude::*;
-/// use blitz_train::{Mixture, Normal, PredictError};
+/// use blitz_train::{Likelihood, Mixture, Normal, PredictError};
 /// use burn::module::Module;
 /// use burn::tensor::{Device, Tensor};
 ///

@@ -13,7 +13,7 @@ use crate::predict::NetworkPosterior;
 /// itself. So M draws are the members, and a multiple of M gives each the same weight. Its record is a Burn record.
 ///
 /// ```
-/// use blitz_train::Ensemble;
+/// use blitz_train::{Ensemble, PredictError};
 /// use blitz_train::prelude::*;
 /// # use burn::module::Module;
 /// # use burn::nn::{Linear, LinearConfig};

@@ -4,13 +4,17 @@ use blitz_layers::blitz_core::BayesianModule;
 use blitz_layers::blitz_core::noise::layout;
 use burn::module::Module;
 
+use crate::network::as_in_prediction;
+
 /// What `f` returns in each of the first `samples` draws of a prediction with `seed`, none of which a training with that seed has seen.
 ///
-/// Draw `i` is `model.draw(seed, layout::prediction(i))`.
+/// Draw `i` is `model.draw(seed, layout::prediction(i))`. `f` gets the model with its layers as in prediction, also on an autodiff device: Burn's dropout drops
+/// nothing, and a batch norm keeps its statistics. Where the weights are, so is the graph of `f`.
 ///
 /// ```
 /// use blitz_train::blitz_core::noise::layout;
 /// use blitz_train::prelude::*;
+/// use blitz_train::predict_draws;
 /// use burn::nn::LinearConfig;
 /// use burn::tensor::{Device, Tensor};
 ///
@@ -35,6 +39,7 @@ pub fn predict_draws<M: Module, O>(
     mut f: impl FnMut(&M) -> O,
 ) -> Vec<O> {
     assert!(samples > 0, "a prediction needs at least one draw, got 0");
+    let model = as_in_prediction(model);
     (0..samples as u64)
         .map(|sample| model.with_draw(seed, layout::prediction(sample), &mut f))
         .collect()

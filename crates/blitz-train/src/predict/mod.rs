@@ -7,10 +7,6 @@ mod progress;
 #[cfg(feature = "train")]
 mod stream;
 
-pub use blitz_predict::distribution::{
-    Bernoulli, Distribution, Laplace, LocationScale, NegativeBinomial, Normal, Poisson, StudentT,
-    Support,
-};
 pub use blitz_predict::{CategoricalMixture, Interval, Mixture, NormalMixture, Predictive};
 pub use draws::predict_draws;
 pub use network_posterior::NetworkPosterior;

@@ -8,7 +8,7 @@ use burn::data::dataloader::{DataLoader, Progress};
 use super::{NetworkPosterior, Predictive};
 use crate::error::PredictError;
 use crate::likelihood::Likelihood;
-use crate::network::{Batch, Network};
+use crate::network::{LabeledBatch, Network};
 
 /// What becomes of a draw's weights between two batches.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
@@ -105,6 +105,7 @@ impl PredictorConfig {
 ///
 /// ```
 /// use blitz_train::prelude::*;
+/// use blitz_train::{PredictError, ProgressLine};
 /// # use burn::data::dataloader::{DataLoaderBuilder, batcher::Batcher};
 /// # use burn::data::dataset::InMemDataset;
 /// # use burn::module::Module;
@@ -117,10 +118,10 @@ impl PredictorConfig {
 /// #     fn forward(&self, input: Tensor<2>) -> Tensor<2> { self.layer.forward(input) }
 /// # }
 /// # struct Columns;
-/// # impl Batcher<f32, Batch<Tensor<2>, Tensor<2>>> for Columns {
-/// #     fn batch(&self, items: Vec<f32>, device: &Device) -> Batch<Tensor<2>, Tensor<2>> {
+/// # impl Batcher<f32, LabeledBatch<Tensor<2>, Tensor<2>>> for Columns {
+/// #     fn batch(&self, items: Vec<f32>, device: &Device) -> LabeledBatch<Tensor<2>, Tensor<2>> {
 /// #         let x = Tensor::<1>::from_floats(items.as_slice(), device).unsqueeze_dim(1);
-/// #         Batch { inputs: x.clone(), targets: x }
+/// #         LabeledBatch { inputs: x.clone(), targets: x }
 /// #     }
 /// # }
 /// # let device = Device::flex();
@@ -200,7 +201,7 @@ where
     /// without autodiff: see [`DataLoader::to_device`].
     pub fn batches<'a, T: 'a>(
         &'a self,
-        loader: &'a dyn DataLoader<Batch<N::Input, T>>,
+        loader: &'a dyn DataLoader<LabeledBatch<N::Input, T>>,
     ) -> impl Iterator<Item = Result<PredictedBatch<L::Predictive, T>, PredictError>> + 'a {
         let mut batches = loader.iter();
         std::iter::from_fn(move || {
@@ -224,7 +225,7 @@ where
     /// Returns an error if the loader is empty or fails, or if an output is not finite.
     pub fn predict_all<T>(
         &self,
-        loader: &dyn DataLoader<Batch<N::Input, T>>,
+        loader: &dyn DataLoader<LabeledBatch<N::Input, T>>,
         mut progress: impl FnMut(&Progress),
     ) -> Result<Predictions<L::Predictive, T>, PredictError>
     where

@@ -1,9 +1,11 @@
 //! The numbers of likelihoods and of the methods' posteriors that do not train are saved, and restored.
 
-use blitz_train::blitz_core::BayesianModule;
+use blitz_train::blitz_core::{BayesianModule, NormalPrior, Posterior, Variational};
 use blitz_train::prelude::*;
 use blitz_train::{
-    IvonPosterior, LaplaceLikelihoodConfig, NegativeBinomialLikelihoodConfig, Swag, SwagConfig,
+    HeteroscedasticLikelihoodConfig, IvonConfig, IvonPosterior, LaplaceLikelihoodConfig,
+    Likelihood, NegativeBinomialLikelihoodConfig, PoissonLikelihoodConfig,
+    StudentTLikelihoodConfig, Swag, SwagConfig,
 };
 use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::nn::{Linear, LinearConfig};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use blitz_train::laplace::{GaussianLastLayer, LastLayerPosterior as _};
 use blitz_train::prelude::*;
-use blitz_train::{Batch, SgldConfig, SwagConfig, TrainingStep};
+use blitz_train::{LabeledBatch, SgldConfig, SwagConfig, TrainingStep};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
@@ -149,8 +149,8 @@ const SWAG: [f64; 16] = [0.1014467403292656, -0.1436927169561386, 0.377512007951
 #[derive(Clone)]
 struct Rows;
 
-impl Batcher<u8, Batch<Tensor<2>, Tensor<2>>> for Rows {
-    fn batch(&self, items: Vec<u8>, device: &Device) -> Batch<Tensor<2>, Tensor<2>> {
+impl Batcher<u8, LabeledBatch<Tensor<2>, Tensor<2>>> for Rows {
+    fn batch(&self, items: Vec<u8>, device: &Device) -> LabeledBatch<Tensor<2>, Tensor<2>> {
         let column = |shift: u8, device: &Device| {
             let values: Vec<f32> = items
                 .iter()
@@ -158,7 +158,7 @@ impl Batcher<u8, Batch<Tensor<2>, Tensor<2>>> for Rows {
                 .collect();
             Tensor::<1>::from_floats(values.as_slice(), device).unsqueeze_dim::<2>(1)
         };
-        Batch {
+        LabeledBatch {
             inputs: Tensor::cat([0, 1, 2].map(|s| column(s, device)).to_vec(), 1),
             targets: Tensor::cat([3, 4].map(|s| column(s, device)).to_vec(), 1),
         }
@@ -168,10 +168,11 @@ impl Batcher<u8, Batch<Tensor<2>, Tensor<2>>> for Rows {
 #[test]
 fn a_laplace_approximation_draws_the_same_layers() {
     let device = Device::flex();
-    let data: Arc<dyn DataLoader<Batch<Tensor<2>, Tensor<2>>>> = DataLoaderBuilder::new(Rows)
-        .batch_size(5)
-        .set_device(device.clone())
-        .build(InMemDataset::new((0..5).collect()));
+    let data: Arc<dyn DataLoader<LabeledBatch<Tensor<2>, Tensor<2>>>> =
+        DataLoaderBuilder::new(Rows)
+            .batch_size(5)
+            .set_device(device.clone())
+            .build(InMemDataset::new((0..5).collect()));
     let trained = given(linear(&device), 0.4, DType::F32);
     let posterior = GaussianLastLayer::fit(data.as_ref(), |x| x, &trained, 0.5, 0.5).unwrap();
     let got = [0, 3].map(|index| weights(&posterior.sample_layer(SEED, index, &device)));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use blitz_train::blitz_core::noise::layout;
 use blitz_train::prelude::*;
-use blitz_train::{DrawCache, Ensemble, TrainingStep};
+use blitz_train::{DrawCache, Ensemble, TrainingStep, predict_draws};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use burn::train::{InferenceStep, TrainStep};
@@ -14,9 +14,9 @@ use crate::learner::recording;
 const SEED: u64 = 0;
 const DRAWS: usize = 12;
 
-fn batch(device: &Device) -> Batch<Tensor<2>, Tensor<2>> {
+fn batch(device: &Device) -> LabeledBatch<Tensor<2>, Tensor<2>> {
     let x = Tensor::<2>::from_floats([[0.5], [1.0]], device);
-    Batch {
+    LabeledBatch {
         inputs: x.clone(),
         targets: x,
     }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use blitz_train::blitz_core::SharpeningConfig;
 use blitz_train::laplace::{
     ClassCovariance, DiagonalLaplace, GaussianLastLayer, LastLayerPosterior as _, SoftmaxLastLayer,
 };
 use blitz_train::prelude::*;
-use blitz_train::{Batch, Chain, ChainConfig, SgldConfig, SwagConfig};
+use blitz_train::{Chain, ChainConfig, Ivon, IvonConfig, LabeledBatch, SgldConfig, SwagConfig};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
@@ -170,19 +171,19 @@ fn columns(items: &[i32], shifts: &[i32], device: &Device) -> Tensor<2> {
     Tensor::<1>::from_floats(values.as_slice(), device).reshape([items.len(), shifts.len()])
 }
 
-impl Batcher<i32, Batch<Tensor<2>, Tensor<2>>> for Rows {
-    fn batch(&self, items: Vec<i32>, device: &Device) -> Batch<Tensor<2>, Tensor<2>> {
-        Batch {
+impl Batcher<i32, LabeledBatch<Tensor<2>, Tensor<2>>> for Rows {
+    fn batch(&self, items: Vec<i32>, device: &Device) -> LabeledBatch<Tensor<2>, Tensor<2>> {
+        LabeledBatch {
             inputs: columns(&items, &[0, 1, 2], device),
             targets: columns(&items, &[3, 4], device),
         }
     }
 }
 
-impl Batcher<i32, Batch<Tensor<2>, Tensor<1, Int>>> for Rows {
-    fn batch(&self, items: Vec<i32>, device: &Device) -> Batch<Tensor<2>, Tensor<1, Int>> {
+impl Batcher<i32, LabeledBatch<Tensor<2>, Tensor<1, Int>>> for Rows {
+    fn batch(&self, items: Vec<i32>, device: &Device) -> LabeledBatch<Tensor<2>, Tensor<1, Int>> {
         let labels: Vec<i32> = items.iter().map(|i| i * i % 3 % 2).collect();
-        Batch {
+        LabeledBatch {
             inputs: columns(&items, &[0, 1, 2], device),
             targets: Tensor::from_ints(labels.as_slice(), device),
         }
@@ -249,8 +250,8 @@ fn laplace_approximations_of_the_last_layer_fit_in_every_type() {
 fn the_diagonal_laplace_approximation_fits_and_draws_in_every_type() {
     let device = Device::flex().autodiff();
     let draw = |dtype| {
-        let data: Arc<dyn DataLoader<Batch<Tensor<2>, Tensor<2>>>> = loader(1, &device);
-        let nll = |net: &Linear, batch: Batch<Tensor<2>, Tensor<2>>| {
+        let data: Arc<dyn DataLoader<LabeledBatch<Tensor<2>, Tensor<2>>>> = loader(1, &device);
+        let nll = |net: &Linear, batch: LabeledBatch<Tensor<2>, Tensor<2>>| {
             let output = net.forward(batch.inputs.cast(dtype));
             (output - batch.targets.cast(dtype)).square().sum()
         };

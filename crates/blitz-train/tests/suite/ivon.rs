@@ -1,8 +1,9 @@
 //! IVON is the authors' algorithm, and finds the posterior where that is known.
 
 use blitz_train::blitz_core::noise::NoiseKey;
+use blitz_train::blitz_core::{NormalPosterior, NormalPriorConfig, Posterior};
 use blitz_train::prelude::*;
-use blitz_train::{IvonPosterior, Predictive};
+use blitz_train::{Ivon, IvonConfig, IvonPosterior, Predictive};
 use burn::module::{Module, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{GradientsParams, MultiGradientsParams, SgdConfig};
@@ -209,7 +210,7 @@ fn the_learner_takes_the_same_steps_also_of_accumulated_losses() {
         layer: config().attach(regression(&device)),
     };
     let model = ElboModel::new(net.clone(), likelihood(&device), elbo.clone()).with_update(Ivon);
-    let batch = Batch {
+    let batch = LabeledBatch {
         inputs: problem.x.clone(),
         targets: problem.y.clone(),
     };
@@ -261,7 +262,7 @@ fn an_improper_prior_is_refused() {
 /// A training of IVON that is not given IVON.
 fn without_the_update() -> (
     ElboModel<Net, GaussianLikelihood>,
-    Batch<Tensor<2>, Tensor<2>>,
+    LabeledBatch<Tensor<2>, Tensor<2>>,
 ) {
     let device = Device::flex().autodiff();
     let problem = problem(&device);
@@ -269,7 +270,7 @@ fn without_the_update() -> (
         layer: config().attach(regression(&device)),
     };
     let model = ElboModel::new(net, likelihood(&device), ElboConfig::new(N).init());
-    let batch = Batch {
+    let batch = LabeledBatch {
         inputs: problem.x,
         targets: problem.y,
     };

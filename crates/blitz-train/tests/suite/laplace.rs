@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use blitz_train::Batch;
+use blitz_train::LabeledBatch;
 use blitz_train::laplace::{
     ClassCovariance, DiagonalLaplace, GaussianLastLayer, LaplaceError, LastLayerMean,
     LastLayerNetwork, LastLayerPosterior, SoftmaxLastLayer,
@@ -30,24 +30,24 @@ fn inputs(items: &[i32], device: &Device) -> Tensor<2> {
     Tensor::<1>::from_floats(rows.as_slice(), device).reshape([items.len(), 2])
 }
 
-impl Batcher<i32, Batch<Tensor<2>, Tensor<2>>> for Reference {
-    fn batch(&self, items: Vec<i32>, device: &Device) -> Batch<Tensor<2>, Tensor<2>> {
+impl Batcher<i32, LabeledBatch<Tensor<2>, Tensor<2>>> for Reference {
+    fn batch(&self, items: Vec<i32>, device: &Device) -> LabeledBatch<Tensor<2>, Tensor<2>> {
         let target = |i: i32, j: i32| ((5 * i + 3 * j) % 7) as f32 / 4.0 - 0.5 + features(i)[0];
         let targets: Vec<f32> = items
             .iter()
             .flat_map(|i| [target(*i, 0), target(*i, 1)])
             .collect();
-        Batch {
+        LabeledBatch {
             inputs: inputs(&items, device),
             targets: Tensor::<1>::from_floats(targets.as_slice(), device).reshape([items.len(), 2]),
         }
     }
 }
 
-impl Batcher<i32, Batch<Tensor<2>, Tensor<1, Int>>> for Reference {
-    fn batch(&self, items: Vec<i32>, device: &Device) -> Batch<Tensor<2>, Tensor<1, Int>> {
+impl Batcher<i32, LabeledBatch<Tensor<2>, Tensor<1, Int>>> for Reference {
+    fn batch(&self, items: Vec<i32>, device: &Device) -> LabeledBatch<Tensor<2>, Tensor<1, Int>> {
         let labels: Vec<i32> = items.iter().map(|i| (2 * i + 1) % 3).collect();
-        Batch {
+        LabeledBatch {
             inputs: inputs(&items, device),
             targets: Tensor::from_ints(labels.as_slice(), device),
         }
@@ -269,9 +269,9 @@ fn drawn_softmax_layers_have_the_logits_moments() {
 }
 
 fn diagonal(device: &Device, batch: usize) -> Result<DiagonalLaplace<Linear>, LaplaceError> {
-    let data = loader::<Batch<Tensor<2>, Tensor<1, Int>>>(12, batch, device);
+    let data = loader::<LabeledBatch<Tensor<2>, Tensor<1, Int>>>(12, batch, device);
     let loss = CrossEntropyLossConfig::new().init(device);
-    let nll = |net: &Linear, batch: Batch<Tensor<2>, Tensor<1, Int>>| {
+    let nll = |net: &Linear, batch: LabeledBatch<Tensor<2>, Tensor<1, Int>>| {
         loss.forward(net.forward(batch.inputs), batch.targets)
     };
     let net = layer(SOFTMAX, device);

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use blitz_train::prelude::*;
+use blitz_train::{CoverageMetric, FitError};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
@@ -32,7 +33,7 @@ impl Network for Net {
 }
 
 pub(crate) type Model = ElboModel<Net, GaussianLikelihood>;
-type Pairs = Batch<Tensor<2>, Tensor<2>>;
+type Pairs = LabeledBatch<Tensor<2>, Tensor<2>>;
 
 struct PairBatcher;
 
@@ -42,7 +43,7 @@ impl Batcher<(f32, f32), Pairs> for PairBatcher {
             let n = values.len();
             Tensor::<1>::from_floats(values.as_slice(), device).reshape([n, 1])
         };
-        Batch {
+        LabeledBatch {
             inputs: column(items.iter().map(|item| item.0).collect()),
             targets: column(items.iter().map(|item| item.1).collect()),
         }

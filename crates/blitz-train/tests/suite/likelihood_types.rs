@@ -4,7 +4,9 @@ use std::fmt::Debug;
 
 use blitz_train::prelude::*;
 use blitz_train::{
-    Exposed, LaplaceLikelihoodConfig, NegativeBinomialLikelihoodConfig, WithExposure,
+    Exposed, HeteroscedasticLikelihoodConfig, LaplaceLikelihoodConfig, Likelihood,
+    NegativeBinomialLikelihoodConfig, PoissonLikelihoodConfig, StudentTLikelihoodConfig,
+    WithExposure,
 };
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{DType, Device, Gradients, Int, Tensor, TensorData};

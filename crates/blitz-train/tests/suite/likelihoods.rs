@@ -1,9 +1,11 @@
 //! The likelihoods besides the Gaussian and the categorical one. The tables are printed by `likelihoods_reference.py`.
 
+use blitz_train::distribution::{Distribution as _, NegativeBinomial, Poisson, StudentT};
 use blitz_train::prelude::*;
 use blitz_train::{
-    Distribution as _, Evaluation as _, LaplaceLikelihoodConfig, LikelihoodParam, NegativeBinomial,
-    NegativeBinomialLikelihoodConfig, Poisson, StudentT,
+    Evaluation as _, HeteroscedasticLikelihoodConfig, LaplaceLikelihoodConfig, Likelihood,
+    LikelihoodParam, NegativeBinomialLikelihoodConfig, PoissonLikelihoodConfig,
+    StudentTLikelihoodConfig,
 };
 use burn::tensor::{Device, Int, Tensor};
 

@@ -1,5 +1,6 @@
 //! Tests of the public surface, in one binary. Names are claims.
 
+mod checkpoints;
 mod classification;
 mod conjugate;
 mod constants;
@@ -12,6 +13,7 @@ mod draws;
 mod dtypes;
 mod elbo;
 mod fused_adam;
+mod half_precision;
 mod ivon;
 mod laplace;
 mod learner;
@@ -21,6 +23,7 @@ mod likelihoods;
 mod metric;
 #[cfg(feature = "plot")]
 mod plot;
+mod prediction_mode;
 mod scale_out;
 mod sgld;
 mod stream;

@@ -1,11 +1,9 @@
 //! The metrics, over batches of different sizes.
 
+use blitz_train::metric::{ClassProbabilitiesInput, CoverageInput, NllInput, RmseInput};
 use blitz_train::metric::{brier_score, expected_calibration_error};
 use blitz_train::prelude::*;
-use blitz_train::{
-    ClassProbabilitiesInput, ClassificationEvaluation, CoverageInput, ElboOutput, NllInput,
-    RmseInput,
-};
+use blitz_train::{BrierMetric, ClassificationEvaluation, CoverageMetric, EceMetric, ElboOutput};
 use burn::data::dataloader::Progress;
 use burn::tensor::activation::softmax;
 use burn::tensor::{DType, Device, Int, Tensor};

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use blitz_train::prelude::*;
+use blitz_train::{FitError, fit_on};
 use burn::optim::{AdamConfig, SgdConfig};
 use burn::tensor::Device;
 use burn::train::{ExecutionStrategy, Learner, MultiDeviceOptim, SupervisedTraining};

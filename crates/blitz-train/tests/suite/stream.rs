@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use blitz_train::blitz_core::noise::layout;
 use blitz_train::prelude::*;
-use blitz_train::{CheckError, DrawCache, Ensemble, MixtureError, NetworkPosterior};
+use blitz_train::{
+    CheckError, DrawCache, Ensemble, MixtureError, NetworkPosterior, PoissonLikelihoodConfig,
+    PredictError, check_targets,
+};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
@@ -28,14 +31,14 @@ impl Network for Net {
     }
 }
 
-type Pairs = Batch<Tensor<2>, Tensor<2>>;
+type Pairs = LabeledBatch<Tensor<2>, Tensor<2>>;
 
 struct Columns;
 
 impl Batcher<f32, Pairs> for Columns {
     fn batch(&self, items: Vec<f32>, device: &Device) -> Pairs {
         let inputs: Tensor<2> = Tensor::<1>::from_floats(items.as_slice(), device).unsqueeze_dim(1);
-        Batch {
+        LabeledBatch {
             inputs: inputs.clone(),
             targets: inputs,
         }

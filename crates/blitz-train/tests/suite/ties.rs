@@ -47,7 +47,7 @@ fn train(tied: bool) -> (Vec<f64>, Vec<f64>) {
     let mut losses = Vec::new();
     for _ in 0..5 {
         let x = Tensor::<2>::from_floats([[1.0, -1.0], [0.5, 2.0]], &device);
-        let batch = Batch {
+        let batch = LabeledBatch {
             inputs: x.clone(),
             targets: x,
         };

@@ -2,6 +2,7 @@
 
 use std::thread;
 
+use blitz_train::FitError;
 use blitz_train::prelude::*;
 use burn::module::Module;
 use burn::optim::AdamConfig;
@@ -10,9 +11,9 @@ use burn::train::{Learner, TrainStep};
 
 use crate::learner::{Model, line, model, recording, training, weights};
 
-fn batch() -> Batch<Tensor<2>, Tensor<2>> {
+fn batch() -> LabeledBatch<Tensor<2>, Tensor<2>> {
     let x = Tensor::<2>::from_floats([[0.5], [1.0]], &Device::flex().autodiff());
-    Batch {
+    LabeledBatch {
         inputs: x.clone(),
         targets: x * 2.0 + 1.0,
     }

@@ -1,8 +1,7 @@
 //! Methods that update weights themselves, in the place of the optimizer.
 
-use blitz_train::UpdatedBy;
-use blitz_train::WeightUpdate;
 use blitz_train::prelude::*;
+use blitz_train::{UpdatedBy, WeightUpdate};
 use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
@@ -89,9 +88,9 @@ impl ModuleMapper for Zero {
     }
 }
 
-fn batch() -> Batch<Tensor<2>, Tensor<2>> {
+fn batch() -> LabeledBatch<Tensor<2>, Tensor<2>> {
     let x = Tensor::<2>::from_floats([[0.5], [1.0]], &Device::flex().autodiff());
-    Batch {
+    LabeledBatch {
         inputs: x.clone(),
         targets: x * 2.0 + 1.0,
     }

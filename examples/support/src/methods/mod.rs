@@ -6,7 +6,7 @@ mod train;
 
 use blitz_train::laplace::{GaussianLastLayer, LastLayerNetwork};
 use blitz_train::prelude::*;
-use blitz_train::{ChainConfig, SgldConfig, SwagConfig};
+use blitz_train::{ChainConfig, Ivon, IvonConfig, PredictError, SgldConfig, SwagConfig};
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::{AdamConfig, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};

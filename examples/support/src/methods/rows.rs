@@ -66,7 +66,7 @@ impl Rows {
     }
 
     /// All of them as one batch, for what reads a data loader.
-    pub fn loader(&self) -> Arc<dyn DataLoader<Batch<Tensor<2>, Tensor<2>>>> {
+    pub fn loader(&self) -> Arc<dyn DataLoader<LabeledBatch<Tensor<2>, Tensor<2>>>> {
         let rows = InMemDataset::new((0..self.count()).collect());
         DataLoaderBuilder::new(Whole(self.clone()))
             .batch_size(self.count())
@@ -87,9 +87,9 @@ impl Rows {
 /// Makes a batch of all rows, in their order.
 struct Whole(Rows);
 
-impl Batcher<usize, Batch<Tensor<2>, Tensor<2>>> for Whole {
-    fn batch(&self, _rows: Vec<usize>, _device: &Device) -> Batch<Tensor<2>, Tensor<2>> {
-        Batch {
+impl Batcher<usize, LabeledBatch<Tensor<2>, Tensor<2>>> for Whole {
+    fn batch(&self, _rows: Vec<usize>, _device: &Device) -> LabeledBatch<Tensor<2>, Tensor<2>> {
+        LabeledBatch {
             inputs: self.0.inputs.clone(),
             targets: self.0.targets.clone(),
         }
@@ -119,7 +119,7 @@ impl<'a> Batches<'a> {
     }
 
     /// The next.
-    pub fn draw(&mut self) -> Batch<Tensor<2>, Tensor<2>> {
+    pub fn draw(&mut self) -> LabeledBatch<Tensor<2>, Tensor<2>> {
         if self.next.saturating_add(self.size) > self.order.len() {
             self.order.shuffle(&mut self.rng);
             self.next = 0;
@@ -128,7 +128,7 @@ impl<'a> Batches<'a> {
         self.next += self.size;
         let chosen = TensorData::new(chosen.to_vec(), [self.size]);
         let chosen = Tensor::from_data(chosen, &self.rows.inputs.device());
-        Batch {
+        LabeledBatch {
             inputs: self.rows.inputs.clone().select(0, chosen.clone()),
             targets: self.rows.targets.clone().select(0, chosen),
         }

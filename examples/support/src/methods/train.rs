@@ -1,6 +1,6 @@
 //! Training steps in a loop of our own: at a few hundred rows, Burn's Learner would take longer than the steps.
 
-use blitz_train::Normal;
+use blitz_train::distribution::Normal;
 use blitz_train::prelude::*;
 use burn::module::Module;
 use burn::optim::GradientsParams;

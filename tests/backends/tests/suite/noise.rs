@@ -1,7 +1,7 @@
 //! The same standard normals on every device: at most two units in the last place from the definition.
 
+use blitz_train::blitz_core::Noise;
 use blitz_train::blitz_core::noise::NoiseKey;
-use blitz_train::prelude::*;
 use burn::tensor::Tensor;
 
 use crate::devices::others;

@@ -1,5 +1,6 @@
 //! A model trained on one device predicts on another: the same numbers for the same seed.
 
+use blitz_train::predict_draws;
 use blitz_train::prelude::*;
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};

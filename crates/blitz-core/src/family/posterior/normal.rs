@@ -43,6 +43,7 @@ impl NormalPosteriorConfig {
 ///
 /// ```
 /// use blitz_core::prelude::*;
+/// use blitz_core::{Noise, NormalPosteriorConfig};
 /// use burn::tensor::{Device, Shape, Tensor};
 ///
 /// let device = Device::flex();

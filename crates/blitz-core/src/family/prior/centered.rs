@@ -13,6 +13,7 @@ use crate::family::{ConstantError, Constants, Marginals, at_least_f32, in_type_o
 ///
 /// ```
 /// use blitz_core::prelude::*;
+/// use blitz_core::{CenteredPrior, NormalPrior};
 /// use burn::tensor::{Device, Tensor};
 ///
 /// let weight = Tensor::<1>::from_floats([0.5, 2.0], &Device::flex());

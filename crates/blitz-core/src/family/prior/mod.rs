@@ -65,6 +65,7 @@ use crate::math::half_log_two_pi;
 ///
 /// ```
 /// use blitz_core::prelude::*;
+/// use blitz_core::{KlEstimator, NormalPosteriorConfig, Prior};
 /// use burn::module::Module;
 /// use burn::nn::LinearConfig;
 /// use burn::tensor::activation::softplus;

@@ -38,6 +38,7 @@ impl NormalPriorConfig {
 ///
 /// ```
 /// use blitz_core::prelude::*;
+/// use blitz_core::NormalPrior;
 /// use burn::tensor::{Device, Tensor};
 ///
 /// let weight = Tensor::<1>::from_floats([0.0, 2.0], &Device::flex());

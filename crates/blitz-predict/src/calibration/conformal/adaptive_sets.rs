@@ -1,9 +1,11 @@
 //! Adaptive prediction sets for classification, plain and regularized.
 
+use std::cmp::Ordering;
+
 use blitz_noise::philox4x32_10;
 use serde::{Deserialize, Serialize};
 
-use super::try_conformal_quantile;
+use super::conformal_rank;
 use crate::check;
 use crate::error::{InputError, or_panic};
 
@@ -88,29 +90,33 @@ impl AdaptiveSetsConfig {
                 None => unreachable!("the labels were checked to be classes"),
             }
         });
-        let scores: Vec<f64> = scores.collect();
+        let mut scores: Vec<Score> = scores.collect();
+        let rank = conformal_rank(scores.len(), self.level)?;
+        let (_, threshold, _) = scores.select_nth_unstable_by(rank - 1, Score::total_cmp);
         Ok(AdaptiveSets {
-            threshold: try_conformal_quantile(&scores, self.level)?,
+            threshold: threshold.sum,
+            rank: threshold.rank,
             classes,
             config: *self,
         })
     }
 
     /// The classes of an example, most probable first, with their scores.
-    fn scores(&self, row: &[f64], uniform: f64) -> impl Iterator<Item = (usize, f64)> {
+    fn scores(&self, row: &[f64], uniform: f64) -> impl Iterator<Item = (usize, Score)> {
         let mut ranked: Vec<(usize, f64)> = row.iter().copied().enumerate().collect();
         // Stable: equal probabilities stay in the order of the classes.
         ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
+        // All classes together have the probability 1, in every row.
+        let total: f64 = ranked.iter().map(|(_, p)| p).sum();
         let mut before = 0.0;
-        ranked
-            .into_iter()
-            .enumerate()
-            .map(move |(rank, (class, p))| {
-                let beyond = (rank + 1).saturating_sub(self.free_classes);
-                let score = before + uniform * p + self.penalty * beyond as f64;
-                before += p;
-                (class, score)
-            })
+        let ranked = (1usize..).zip(ranked);
+        ranked.map(move |(rank, (class, p))| {
+            let beyond = rank.saturating_sub(self.free_classes);
+            let mass = (before + uniform * p) / total;
+            before += p;
+            let sum = on_grid(mass + self.penalty * beyond as f64);
+            (class, Score { sum, rank })
+        })
     }
 
     /// The share of its own probability that counts for a class: uniform over [0, 1), or all.
@@ -127,6 +133,30 @@ impl AdaptiveSetsConfig {
     }
 }
 
+/// The score of a class, and how many classes of its example are at least as probable: of equal sums the class of lower rank is ahead.
+///
+/// Classes of probability 0 have the sum of the class before them. Without a rank, a threshold at which that one is inside would bring
+/// them all in. A score may be anything of which labels of later examples have as much as those of the calibration, so the coverage stays.
+#[derive(Debug, Clone, Copy)]
+struct Score {
+    sum: f64,
+    rank: usize,
+}
+
+impl Score {
+    fn total_cmp(&self, other: &Self) -> Ordering {
+        let sums = self.sum.total_cmp(&other.sum);
+        sums.then(self.rank.cmp(&other.rank))
+    }
+}
+
+/// To a multiple of 2⁻⁴⁰: sums of the same probabilities in another order, or of 0.5 and 0.4 and of 0.7 and 0.2, differ in their last digits, and are to
+/// tie all the same.
+fn on_grid(sum: f64) -> f64 {
+    const CELLS: f64 = (1u64 << 40) as f64;
+    (sum * CELLS).round() / CELLS
+}
+
 /// The randomness of calibration and of application must be independent.
 const CALIBRATION: u32 = 0;
 const APPLICATION: u32 = 1;
@@ -138,6 +168,9 @@ const APPLICATION: u32 = 1;
 /// `λ (rank − k_reg)⁺`; the set holds the classes whose score is at most the conformal quantile of the labels' scores. With
 /// randomization u is uniform over [0, 1), one for each example, otherwise 1. RAPS gives smaller sets where there are many
 /// classes whose small probabilities are noise.
+///
+/// Of equal scores that of the lower rank is the smaller: a class of probability 0 is in no set only because the class before it is. Scores are
+/// equal if they are to 2⁻⁴⁰.
 ///
 /// ```
 /// use blitz_predict::calibration::AdaptiveSetsConfig;
@@ -152,6 +185,9 @@ const APPLICATION: u32 = 1;
 pub struct AdaptiveSets {
     /// The largest score of a class in a set.
     pub threshold: f64,
+    /// The largest rank, counted from 1, of a class in a set whose score is the threshold. A file without it is read as one without a limit.
+    #[serde(default = "any_rank")]
+    pub rank: usize,
     /// The number of classes.
     pub classes: usize,
     /// What it was fitted with.
@@ -176,12 +212,21 @@ impl AdaptiveSets {
     pub fn try_apply(&self, probabilities: &[f64]) -> Result<Vec<Vec<usize>>, InputError> {
         check::class_probabilities(probabilities, self.classes)?;
         let rows = probabilities.chunks(self.classes).enumerate();
+        // Again on the grid: a number that went through a file may have lost its last digit.
+        let threshold = Score {
+            sum: on_grid(self.threshold),
+            rank: self.rank,
+        };
         let set = |(example, row): (usize, &[f64])| {
             let uniform = self.config.uniform(example, APPLICATION);
             let scores = self.config.scores(row, uniform);
-            let inside = scores.take_while(|(_, score)| *score <= self.threshold);
+            let inside = scores.take_while(|(_, score)| score.total_cmp(&threshold).is_le());
             inside.map(|(class, _)| class).collect()
         };
         Ok(rows.map(set).collect())
     }
+}
+
+fn any_rank() -> usize {
+    usize::MAX
 }

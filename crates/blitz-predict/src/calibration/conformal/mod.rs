@@ -38,7 +38,14 @@ pub fn conformal_quantile(scores: &[f64], level: f64) -> f64 {
 pub fn try_conformal_quantile(scores: &[f64], level: f64) -> Result<f64, InputError> {
     check::level(level)?;
     check::values(scores, "score", "a number", |score| !score.is_nan())?;
-    let got = scores.len();
+    let rank = conformal_rank(scores.len(), level)?;
+    let mut sorted = scores.to_vec();
+    let (_, quantile, _) = sorted.select_nth_unstable_by(rank - 1, f64::total_cmp);
+    Ok(*quantile)
+}
+
+/// `⌈(n + 1) · level⌉`, counted from 1, if there are as many scores.
+fn conformal_rank(got: usize, level: f64) -> Result<usize, InputError> {
     let rank = whole((got as f64 + 1.0) * level);
     if rank > got {
         return Err(InputError::TooFewExamples {
@@ -47,9 +54,22 @@ pub fn try_conformal_quantile(scores: &[f64], level: f64) -> Result<f64, InputEr
             got,
         });
     }
-    let mut sorted = scores.to_vec();
-    let (_, quantile, _) = sorted.select_nth_unstable_by(rank - 1, f64::total_cmp);
-    Ok(*quantile)
+    Ok(rank)
+}
+
+/// The upper end of the interval of those y with `y − from ≤ distance`, as scores subtract: rounded, `from + distance` is below a share of
+/// them. Where scores tie, that share is no small one.
+fn above(from: f64, distance: f64) -> f64 {
+    let end = from + distance;
+    if end.next_up() - from <= distance {
+        return (from + distance.next_up()).max(end.next_up());
+    }
+    end
+}
+
+/// The lower end of the interval of those y with `from − y ≤ distance`.
+fn below(from: f64, distance: f64) -> f64 {
+    -above(-from, distance)
 }
 
 /// The smallest whole number not below `x`, which is at least 1. A level is no exact float: 100 · 0.55 must not be 56.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::try_conformal_quantile;
+use super::{above, below, try_conformal_quantile};
 use crate::check;
 use crate::error::{InputError, or_panic};
 use crate::mixture::Interval;
@@ -73,8 +73,8 @@ impl ConformalQuantiles {
         Interval::check_all(intervals)?;
         let corrected = intervals.iter().map(|interval| {
             let (lower, upper) = (
-                interval.lower - self.correction,
-                interval.upper + self.correction,
+                below(interval.lower, self.correction),
+                above(interval.upper, self.correction),
             );
             if lower <= upper {
                 return Interval { lower, upper };

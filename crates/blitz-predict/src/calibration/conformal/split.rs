@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::try_conformal_quantile;
+use super::{above, below, try_conformal_quantile};
 use crate::check;
 use crate::error::{InputError, or_panic};
 use crate::mixture::Interval;
@@ -132,13 +132,25 @@ impl NormalizedSplitConformal {
         check::finite(mean, "mean")?;
         check::positive(std, "deviation")?;
         let pairs = mean.iter().zip(std);
-        Ok(pairs.map(|(m, s)| about(*m, self.factor * s)).collect())
+        Ok(pairs.map(|(m, s)| about(*m, self.radius(*s))).collect())
+    }
+
+    /// The largest residual whose share of the deviation is q, as scores divide.
+    fn radius(&self, std: f64) -> f64 {
+        let mut radius = self.factor * std;
+        // The product may be rounded down, and the quotient too: by a unit each.
+        for _ in 0..2 {
+            if radius.next_up() / std <= self.factor {
+                radius = radius.next_up();
+            }
+        }
+        radius
     }
 }
 
 fn about(mean: f64, radius: f64) -> Interval {
     Interval {
-        lower: mean - radius,
-        upper: mean + radius,
+        lower: below(mean, radius),
+        upper: above(mean, radius),
     }
 }

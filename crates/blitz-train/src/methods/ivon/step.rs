@@ -31,6 +31,7 @@ use crate::update::WeightUpdate;
 ///
 /// ```
 /// use blitz_train::prelude::*;
+/// use blitz_train::{Ivon, IvonConfig};
 /// use burn::nn::LinearConfig;
 /// use burn::optim::GradientsParams;
 /// use burn::tensor::{Device, Tensor};

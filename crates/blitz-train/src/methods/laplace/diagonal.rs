@@ -1,12 +1,14 @@
 //! The diagonal Laplace approximation of a whole network.
 
+use blitz_layers::blitz_core::BayesianModule;
 use burn::data::dataloader::DataLoader;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Gradients, Tensor, TensorData};
 
-use super::error::{LaplaceError, positive};
+use super::error::{LaplaceError, TWICE, deterministic, positive, repeats};
 use super::evidence::best_precision;
 use super::layer::{host, normals};
+use crate::network::as_in_prediction;
 use crate::predict::NetworkPosterior;
 
 /// Independent normals about the weights of any trained network.
@@ -14,6 +16,10 @@ use crate::predict::NetworkPosterior;
 /// The precision of a weight is the diagonal of the empirical Fisher information, `Σ gᵢ²` over the gradients gᵢ of single examples' negative
 /// log likelihoods, plus the prior precision λ. The gradients are those of single examples, exactly: one forward
 /// and one backward pass for each. A parameter that needs no gradient stays as it is.
+///
+/// The network is as in prediction while it is fitted: Burn's dropout drops nothing, a batch norm uses its running statistics and leaves them,
+/// [`McDropout`](blitz_layers::McDropout) returns its input. A layer of your own that is random on an autodiff device, and has no `Param<Flag>` that
+/// says otherwise, is refused as random.
 #[derive(Debug, Clone)]
 pub struct DiagonalLaplace<N> {
     /// The trained network.
@@ -27,22 +33,29 @@ pub struct DiagonalLaplace<N> {
 
 impl<N: Module> DiagonalLaplace<N> {
     /// Reads all batches, which must be of one example each (`batch_size(1)`); `nll` gives that example's negative log
-    /// likelihood, `[1]`, in nats, for instance a cross-entropy loss. The network and the data are on an autodiff device.
+    /// likelihood, `[1]`, in nats, for instance a cross-entropy loss, by the network that it is given. The network and the data are on an autodiff device.
     ///
     /// # Errors
     ///
-    /// Data that are empty or can't be read; a `nll` that isn't finite; a network without gradients; a λ that isn't positive.
-    pub fn fit<B>(
+    /// Data that are empty or can't be read; a `nll` that isn't finite, or is another one each time; a network without gradients, or with posteriors; a λ that
+    /// isn't positive.
+    pub fn fit<B: Clone>(
         network: N,
         data: &dyn DataLoader<B>,
         nll: impl Fn(&N, B) -> Tensor<1>,
         prior_precision: f64,
     ) -> Result<Self, LaplaceError> {
+        deterministic(&network)?;
+        let predicting = as_in_prediction(&network);
+        // The mean mode switches off what is random in prediction too.
+        let nll = |batch| predicting.with_mean(|network| nll(network, batch));
         let mut fisher = Vec::new();
         let mut log_likelihood = 0.0;
         let mut examples = 0;
         for batch in data.iter() {
-            let loss = nll(&network, batch?);
+            let batch = batch?;
+            let again = (examples < TWICE).then(|| batch.clone());
+            let loss = nll(batch);
             let value = host(loss.clone()).iter().sum::<f64>();
             let non_finite = |what| LaplaceError::NonFinite {
                 what,
@@ -61,6 +74,16 @@ impl<N: Module> DiagonalLaplace<N> {
             if !loss.is_tracked() {
                 return Err(LaplaceError::NoGradient);
             }
+            if let Some(batch) = again {
+                let second = host(nll(batch));
+                repeats(
+                    "the negative log likelihood",
+                    &[value],
+                    &second,
+                    1,
+                    examples,
+                )?;
+            }
             log_likelihood -= value;
             let mut squares = Squares {
                 gradients: &loss.backward(),
@@ -68,7 +91,7 @@ impl<N: Module> DiagonalLaplace<N> {
                 at: 0,
                 finite: true,
             };
-            network.visit(&mut squares);
+            predicting.visit(&mut squares);
             if !squares.finite {
                 return Err(non_finite("a gradient"));
             }

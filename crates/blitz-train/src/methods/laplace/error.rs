@@ -1,5 +1,8 @@
 //! Why there is no Laplace approximation.
 
+use blitz_layers::blitz_core::BayesianModule;
+use burn::module::Module;
+
 /// Why there is no Laplace approximation, or none with these settings.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -79,6 +82,31 @@ pub enum LaplaceError {
         /// The examples.
         examples: usize,
     },
+    /// The network, or the layer, has posteriors already: its weights are other ones at each reading.
+    #[error(
+        "{path} has a posterior already, and a Laplace approximation is of a trained, deterministic network: take `mean_network()`"
+    )]
+    Bayesian {
+        /// The weight.
+        path: String,
+    },
+    /// Features on an autodiff device, where dropout drops and a batch norm takes in each batch.
+    #[error(
+        "the features are on an autodiff device, where layers may behave as in training: compute them with the network's `valid()`, from data on \
+         a device without autodiff"
+    )]
+    Training,
+    /// The same example gave two results.
+    #[error(
+        "{what} of example {example} is another one each time: a network in training mode, or a layer that is random in prediction too, which \
+         `with_mean` switches off"
+    )]
+    Random {
+        /// What differs.
+        what: &'static str,
+        /// The example, counted from 0 in the data loader's order.
+        example: usize,
+    },
     /// No parameter of the network received a gradient.
     #[error("no parameter received a gradient: is the network on an autodiff device?")]
     NoGradient,
@@ -93,4 +121,39 @@ pub(super) fn positive(what: &'static str, value: f64) -> Result<f64, LaplaceErr
         return Ok(value);
     }
     Err(LaplaceError::Setting { what, value })
+}
+
+/// Refuses what has posteriors, whose weights are random.
+pub(super) fn deterministic<M: Module>(module: &M) -> Result<(), LaplaceError> {
+    if module.num_bayesian_weights() == 0 {
+        return Ok(());
+    }
+    let marginals = module.weight_marginals();
+    let path = marginals.first().map(|weight| weight.path.clone());
+    Err(LaplaceError::Bayesian {
+        path: path.unwrap_or_default(),
+    })
+}
+
+/// How far apart two results for one example may be: sums on a GPU may come in another order, a dropped unit changes more.
+const ROUNDING: f64 = 1e-3;
+/// The examples that are computed twice. Of one alone two masks may be the same.
+pub(super) const TWICE: usize = 8;
+
+/// The first of the values, `width` an example, that differs from its counterpart.
+pub(super) fn repeats(
+    what: &'static str,
+    first: &[f64],
+    second: &[f64],
+    width: usize,
+    before: usize,
+) -> Result<(), LaplaceError> {
+    let differs = |(a, b): (&f64, &f64)| (a - b).abs() > ROUNDING * (a.abs() + b.abs());
+    match first.iter().zip(second).position(differs) {
+        Some(at) => Err(LaplaceError::Random {
+            what,
+            example: before + at / width,
+        }),
+        None => Ok(()),
+    }
 }

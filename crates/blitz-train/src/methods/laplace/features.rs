@@ -4,14 +4,14 @@ use burn::data::dataloader::DataLoader;
 use burn::tensor::Tensor;
 use nalgebra::DMatrix;
 
-use super::error::LaplaceError;
+use super::error::{LaplaceError, TWICE, repeats};
 use super::layer::{LayerShape, host};
-use crate::network::Batch;
+use crate::network::LabeledBatch;
 
 /// Hands each batch's features, with the ones for the bias, and its targets to `visit`, with the number of examples before
 /// it; returns the number of all examples.
-pub(super) fn for_each_batch<I, T>(
-    data: &dyn DataLoader<Batch<I, T>>,
+pub(super) fn for_each_batch<I: Clone, T>(
+    data: &dyn DataLoader<LabeledBatch<I, T>>,
     features: impl Fn(I) -> Tensor<2>,
     shape: &LayerShape,
     mut visit: impl FnMut(DMatrix<f64>, T, usize) -> Result<(), LaplaceError>,
@@ -19,7 +19,11 @@ pub(super) fn for_each_batch<I, T>(
     let mut seen = 0;
     for batch in data.iter() {
         let batch = batch?;
+        let again = (seen < TWICE).then(|| batch.inputs.clone());
         let rows = features(batch.inputs);
+        if rows.is_autodiff() {
+            return Err(LaplaceError::Training);
+        }
         let [examples, width] = rows.dims();
         if width != shape.d_input {
             return Err(LaplaceError::Shape {
@@ -30,6 +34,9 @@ pub(super) fn for_each_batch<I, T>(
         }
         let rows = host(rows);
         finite(&rows, width, "a feature", seen)?;
+        if let Some(inputs) = again {
+            repeats("a feature", &rows, &host(features(inputs)), width, seen)?;
+        }
         let phi = DMatrix::from_fn(examples, shape.row(), |i, j| {
             if j < width { rows[i * width + j] } else { 1.0 }
         });

@@ -6,14 +6,14 @@ use burn::tensor::{Device, Tensor};
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
-use super::error::{LaplaceError, positive};
+use super::error::{LaplaceError, deterministic, positive};
 use super::evidence::best_precision;
 use super::features::{examples, finite, for_each_batch};
 use super::layer::{LayerShape, dot, host, normals};
 use super::network::LastLayerPosterior;
 use super::spectrum::Spectrum;
-use crate::network::Batch;
-use crate::predict::Normal;
+use crate::network::LabeledBatch;
+use blitz_predict::distribution::Normal;
 
 /// Where the posterior of a last layer is centred.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,16 +33,16 @@ pub enum LastLayerMean {
 ///
 /// ```
 /// # use blitz_train::laplace::{GaussianLastLayer, LastLayerMean};
-/// # use blitz_train::Batch;
+/// # use blitz_train::LabeledBatch;
 /// # use burn::data::dataloader::{DataLoaderBuilder, batcher::Batcher};
 /// # use burn::data::dataset::InMemDataset;
 /// # use burn::nn::LinearConfig;
 /// # use burn::tensor::{Device, Tensor};
 /// # struct Line;
-/// # impl Batcher<f32, Batch<Tensor<2>, Tensor<2>>> for Line {
-/// #     fn batch(&self, x: Vec<f32>, device: &Device) -> Batch<Tensor<2>, Tensor<2>> {
+/// # impl Batcher<f32, LabeledBatch<Tensor<2>, Tensor<2>>> for Line {
+/// #     fn batch(&self, x: Vec<f32>, device: &Device) -> LabeledBatch<Tensor<2>, Tensor<2>> {
 /// #         let x: Tensor<2> = Tensor::<1>::from_floats(x.as_slice(), device).unsqueeze_dim(1);
-/// #         Batch { inputs: x.clone(), targets: x * 2.0 + 1.0 }
+/// #         LabeledBatch { inputs: x.clone(), targets: x * 2.0 + 1.0 }
 /// #     }
 /// # }
 /// # let device = Device::flex();
@@ -87,14 +87,15 @@ impl GaussianLastLayer {
     /// # Errors
     ///
     /// Data that are empty, not finite, of another shape or can't be read; settings that aren't positive; collinear features
-    /// with a λ too small for `f64`.
-    pub fn fit<I>(
-        data: &dyn DataLoader<Batch<I, Tensor<2>>>,
+    /// with a λ too small for `f64`; features on an autodiff device, where layers train; features that are others each time; a layer that has a posterior.
+    pub fn fit<I: Clone>(
+        data: &dyn DataLoader<LabeledBatch<I, Tensor<2>>>,
         features: impl Fn(I) -> Tensor<2>,
         layer: &Linear,
         noise_std: f64,
         prior_precision: f64,
     ) -> Result<Self, LaplaceError> {
+        deterministic(layer)?;
         let (shape, trained) = LayerShape::read(layer);
         let theta = DMatrix::from_column_slice(shape.row(), shape.outputs, &trained);
         let mut gram = DMatrix::zeros(shape.row(), shape.row());

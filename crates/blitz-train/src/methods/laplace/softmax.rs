@@ -6,13 +6,13 @@ use burn::tensor::{Device, Int, Tensor};
 use nalgebra::{DMatrix, DVector};
 use serde::{Deserialize, Serialize};
 
-use super::error::{LaplaceError, positive};
+use super::error::{LaplaceError, deterministic, positive};
 use super::evidence::best_precision;
 use super::features::{examples, finite, for_each_batch};
 use super::layer::{LayerShape, dot, normals};
 use super::network::LastLayerPosterior;
 use super::spectrum::Spectrum;
-use crate::network::Batch;
+use crate::network::LabeledBatch;
 
 /// The most weights a joint covariance may have: its matrix then takes 32 MB, its eigendecomposition minutes at most.
 pub const MAX_JOINT_PARAMETERS: usize = 2048;
@@ -48,14 +48,16 @@ impl SoftmaxLastLayer {
     /// # Errors
     ///
     /// Data that are empty, not finite, of another shape or can't be read; labels that are no class; a λ that isn't positive,
-    /// or too small for collinear features; more than [`MAX_JOINT_PARAMETERS`] weights with [`ClassCovariance::Joint`].
-    pub fn fit<I>(
-        data: &dyn DataLoader<Batch<I, Tensor<1, Int>>>,
+    /// or too small for collinear features; more than [`MAX_JOINT_PARAMETERS`] weights with [`ClassCovariance::Joint`]; features on an autodiff device, where
+    /// layers train; features that are others each time; a layer that has a posterior.
+    pub fn fit<I: Clone>(
+        data: &dyn DataLoader<LabeledBatch<I, Tensor<1, Int>>>,
         features: impl Fn(I) -> Tensor<2>,
         layer: &Linear,
         covariance: ClassCovariance,
         prior_precision: f64,
     ) -> Result<Self, LaplaceError> {
+        deterministic(layer)?;
         let (shape, trained) = LayerShape::read(layer);
         let (row, classes) = (shape.row(), shape.outputs);
         let joint = covariance == ClassCovariance::Joint;

@@ -36,17 +36,20 @@ impl ClassProbabilitiesInput {
         }
     }
 
-    /// The number of classes, the probabilities in row-major order, of each row divided by its sum, and the labels.
+    /// The number of classes, the probabilities in row-major order, and the labels. Rows of half precision are divided by their sums.
     fn read(&self) -> Result<(usize, Vec<f64>, Vec<usize>), TensorReadError> {
         let [_, classes] = self.probabilities.dims();
         let epsilon = self.probabilities.dtype().finfo().map(|info| info.epsilon);
+        let epsilon = epsilon.unwrap_or(0.0);
         let probabilities = self.probabilities.clone().try_into_data_as::<f64>()?;
         let mut probabilities: Vec<f64> = probabilities.iter::<f64>().collect();
-        // Half precision rounds each by more than a score lets a row miss 1.
-        for row in probabilities.chunks_mut(classes.max(1)) {
-            let sum: f64 = row.iter().sum();
-            if (sum - 1.0).abs() <= ROUNDINGS * epsilon.unwrap_or(0.0) {
-                row.iter_mut().for_each(|p| *p /= sum);
+        // Half precision rounds each by more than a score lets a row miss 1. A number of f32 stays one, as bins know it by that.
+        if epsilon > f64::from(f32::EPSILON) {
+            for row in probabilities.chunks_mut(classes.max(1)) {
+                let sum: f64 = row.iter().sum();
+                if (sum - 1.0).abs() <= ROUNDINGS * epsilon {
+                    row.iter_mut().for_each(|p| *p /= sum);
+                }
             }
         }
         let labels = self.labels.clone().try_into_data_as::<i64>()?;

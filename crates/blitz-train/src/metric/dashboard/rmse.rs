@@ -64,7 +64,8 @@ impl RmseMetric {
     }
 
     fn sums(&self, item: &RmseInput) -> Result<SquareSum, TensorReadError> {
-        let error = at_least_f32(&item.mean) - at_least_f32(&item.target);
+        let mean = at_least_f32(&item.mean);
+        let error = item.target.clone().cast(mean.dtype()) - mean;
         let sum = error.square().sum().try_into_scalar::<f64>()?;
         Ok(SquareSum(MeanSum {
             sum: sum * self.scale * self.scale,

@@ -1,0 +1,214 @@
+//! What a training saves is read back whole, or refused.
+
+use std::fs;
+use std::path::Path;
+
+use blitz_train::prelude::fit;
+use blitz_train::{CheckpointError, Checkpoints};
+use burn::module::Module;
+use burn::nn::LinearConfig;
+use burn::tensor::Device;
+use burn::train::checkpoint::KeepLastNCheckpoints;
+
+use crate::learner::{learner, line, model, training, weights};
+
+/// A training of so many epochs, whose checkpoints have digests.
+fn trained(folder: &Path, epochs: usize) -> Checkpoints {
+    let checkpoints = Checkpoints::new(folder.join("checkpoint"));
+    let training = checkpoints.keep(training(folder, line(), epochs));
+    fit(training, learner()).unwrap();
+    checkpoints
+}
+
+fn flip_bit(path: &Path, bit: usize) {
+    let mut bytes = fs::read(path).unwrap();
+    let bit = bit % (8 * bytes.len());
+    bytes[bit / 8] ^= 1 << (bit % 8);
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_training_goes_on_from_its_last_whole_checkpoint_to_the_bit() {
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let [whole, resumed] = [6, 3].map(|epochs| {
+        let folder = folders[usize::from(epochs == 3)].path();
+        (folder, trained(folder, epochs))
+    });
+    assert_eq!(resumed.1.last_whole(), Ok(Some(3)));
+    let training = resumed.1.keep(training(resumed.0, line(), 6)).checkpoint(3);
+    let end = fit(training, learner()).unwrap().model;
+    let uninterrupted = model().load(whole.0.join("checkpoint/model-6.bpk"));
+    assert_eq!(weights(&end), weights(&uninterrupted.unwrap()));
+    assert_eq!(resumed.1.epochs().unwrap(), [1, 2, 3, 4, 5, 6]);
+}
+
+#[test]
+fn a_flipped_bit_anywhere_in_a_checkpoint_is_refused_with_the_name_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = trained(folder.path(), 2);
+    for part in ["model", "optim", "scheduler"] {
+        let path = checkpoints.folder().join(format!("{part}-2.bpk"));
+        let whole = fs::read(&path).unwrap();
+        // In the header, in the names of the tensors, in their numbers, in the last byte.
+        let steps = 0..64;
+        let bits = steps.map(|i| i * (8 * whole.len() - 1) / 63);
+        for bit in bits {
+            flip_bit(&path, bit);
+            let damaged = CheckpointError::Damaged { path: path.clone() };
+            assert_eq!(checkpoints.check(2), Err(damaged), "{part}, bit {bit}");
+            assert_eq!(checkpoints.last_whole(), Ok(Some(1)));
+            fs::write(&path, &whole).unwrap();
+        }
+        for bytes in [
+            &[][..],
+            &whole[..whole.len() / 2],
+            &[&whole[..], b"x"].concat(),
+        ] {
+            fs::write(&path, bytes).unwrap();
+            assert!(checkpoints.check(2).is_err());
+        }
+        fs::write(&path, &whole).unwrap();
+        assert_eq!(checkpoints.last_whole(), Ok(Some(2)));
+    }
+}
+
+#[test]
+fn a_damaged_digest_is_no_reason_to_trust_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = trained(folder.path(), 1);
+    let path = checkpoints.folder().join("model-1.bpk");
+    let digest = checkpoints.folder().join("model-1.bpk.sha256");
+    for text in [&b""[..], b"\xff\xfe", b"  model-1.bpk\n"] {
+        fs::write(&digest, text).unwrap();
+        let damaged = CheckpointError::Damaged { path: path.clone() };
+        assert_eq!(checkpoints.last_whole(), Err(damaged));
+    }
+}
+
+#[test]
+fn digests_are_those_of_sha256sum() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = trained(folder.path(), 1);
+    for part in ["model", "optim", "scheduler"] {
+        let digest = checkpoints.folder().join(format!("{part}-1.bpk.sha256"));
+        let text = fs::read_to_string(digest).unwrap();
+        let (digest, name) = text.trim_end().split_once("  ").unwrap();
+        assert_eq!(name, format!("{part}-1.bpk"));
+        assert_eq!(digest.len(), 64);
+        assert!(digest.bytes().all(|c| c.is_ascii_hexdigit()));
+    }
+    // FIPS 180-2, appendix B.1, for "abc"; the seal of a file that another program wrote is compared alike.
+    let abc = folder.path().join("abc.bpk");
+    let known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    fs::write(&abc, "abc").unwrap();
+    fs::write(
+        folder.path().join("abc.bpk.sha256"),
+        format!("{known}  abc.bpk\n"),
+    )
+    .unwrap();
+    let Err(error) = model().load(&abc) else {
+        panic!("three letters are a model");
+    };
+    assert!(
+        matches!(error, CheckpointError::Unreadable { .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn checkpoints_without_digests_are_read_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    fit(training(folder.path(), line(), 2), learner()).unwrap();
+    let checkpoints = Checkpoints::new(folder.path().join("checkpoint"));
+    assert_eq!(checkpoints.last_whole(), Ok(Some(2)));
+    let training = checkpoints
+        .keep(training(folder.path(), line(), 3))
+        .checkpoint(2);
+    assert_eq!(fit(training, learner()).unwrap().model.steps(), 15);
+}
+
+#[test]
+fn a_checkpoint_that_is_not_there_is_an_error_that_says_what_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let none = Checkpoints::new(folder.path().join("nowhere"));
+    assert_eq!(none.last_whole(), Ok(None));
+    let error = none.check(98).unwrap_err().to_string();
+    assert!(
+        error.ends_with("no checkpoint of epoch 98, nor one of another"),
+        "{error}"
+    );
+
+    let checkpoints = trained(folder.path(), 2);
+    let error = checkpoints.check(98).unwrap_err().to_string();
+    assert!(
+        error.ends_with("of epoch 98, only those of epochs 1, 2"),
+        "{error}"
+    );
+    // One of three files alone is no checkpoint.
+    fs::remove_file(checkpoints.folder().join("optim-2.bpk")).unwrap();
+    let error = checkpoints.check(2).unwrap_err().to_string();
+    assert!(
+        error.ends_with("of epoch 2, only one of epoch 1"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_checkpoint_that_is_deleted_takes_its_digest_along() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = Checkpoints::new(folder.path().join("checkpoint"));
+    let training = training(folder.path(), line(), 5);
+    let training = training.with_checkpointing_strategy(KeepLastNCheckpoints::new(2));
+    fit(checkpoints.keep(training), learner()).unwrap();
+    assert_eq!(checkpoints.epochs().unwrap(), [4, 5]);
+    assert_eq!(fs::read_dir(checkpoints.folder()).unwrap().count(), 12);
+}
+
+#[test]
+fn a_saved_model_is_loaded_whole_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let saved = model();
+    // The extension is Burn's where there is none.
+    let path = folder.path().join("model.bpk");
+    saved.save(folder.path().join("model")).unwrap();
+    let loaded = model().load(folder.path().join("model")).unwrap();
+    assert_eq!(weights(&loaded), weights(&saved));
+    // Burn needs no digest.
+    assert_eq!(weights(&model().load_file(&path)), weights(&saved));
+
+    let absent = model().load(folder.path().join("other.bpk")).unwrap_err();
+    assert!(absent.to_string().contains("other.bpk"), "{absent}");
+
+    flip_bit(&path, 4001);
+    let damaged = CheckpointError::Damaged { path: path.clone() };
+    assert_eq!(model().load(&path).unwrap_err(), damaged);
+    // Saved again, it is whole again.
+    saved.save(&path).unwrap();
+    model().load(&path).unwrap();
+}
+
+#[test]
+fn the_model_of_another_network_is_refused_without_a_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("linear.bpk");
+    let linear = LinearConfig::new(1, 1).init(&Device::flex());
+    linear.save_file(&path).unwrap();
+    let error = model().load(&path).unwrap_err();
+    assert!(
+        matches!(error, CheckpointError::Unreadable { .. }),
+        "{error}"
+    );
+    assert!(!error.to_string().contains('\n'));
+}
+
+#[test]
+fn where_nothing_can_be_written_saving_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let error = model().save(file.join("model.bpk")).unwrap_err();
+    assert!(
+        matches!(error, CheckpointError::NotWritten { .. }),
+        "{error}"
+    );
+}
