@@ -233,21 +233,28 @@ pub(crate) fn fingerprint(model: &Model) -> Vec<u64> {
     bits
 }
 
+fn unwritten(path: &Path, error: std::io::Error) -> WorkError {
+    WorkError::Report(format!("cannot write {}: {error}", path.display()))
+}
+
 /// The whole run: training, model, prediction, report.
 fn run(args: &ChildArgs, interrupter: &Interrupter) -> Result<(), WorkError> {
     let after = match args.resume {
         true => checkpoints(&args.out).last_whole()?,
         false => None,
     };
+    // Burn makes these itself, and panics where it can't.
+    for name in ["train", "valid"] {
+        let folder = args.out.join(name);
+        std::fs::create_dir_all(&folder).map_err(|error| unwritten(&folder, error))?;
+    }
     let model = train(1, &args.out, args.epochs, after, interrupter)?;
     model.save(args.out.join(MODEL))?;
     let report = args.out.join(REPORT);
-    let unwritten =
-        |error| WorkError::Report(format!("cannot write {}: {error}", report.display()));
     let text = serde_json::to_string(&fingerprint(&model)).expect("numbers");
     let part = args.out.join("report.part");
-    std::fs::write(&part, text).map_err(unwritten)?;
-    std::fs::rename(&part, &report).map_err(unwritten)
+    std::fs::write(&part, text).map_err(|error| unwritten(&report, error))?;
+    std::fs::rename(&part, &report).map_err(|error| unwritten(&report, error))
 }
 
 /// The training as a program of its own.

@@ -6,7 +6,7 @@ use crate::random::Random;
 pub(super) fn damaged(bytes: &[u8], random: &mut Random) -> (String, Vec<u8>) {
     let mut changed = bytes.to_vec();
     let length = changed.len();
-    let what = match random.below(8) {
+    let what = match random.below(10) {
         // The commonest, so twice.
         0..=2 if length > 0 => {
             let flips = 1 + random.below(3);
@@ -42,6 +42,10 @@ pub(super) fn damaged(bytes: &[u8], random: &mut Random) -> (String, Vec<u8>) {
             changed[start..end].fill(0);
             format!("with zeros at {start}..{end}")
         }
+        7 | 8 if changed.iter().any(u8::is_ascii_digit) => {
+            let (number, other) = replace_number(&mut changed, random);
+            format!("with {other} for the number at {number}")
+        }
         _ => {
             let length = random.below(256);
             changed = (0..length).map(|_| random.byte()).collect();
@@ -49,6 +53,37 @@ pub(super) fn damaged(bytes: &[u8], random: &mut Random) -> (String, Vec<u8>) {
         }
     };
     (what, changed)
+}
+
+/// Numbers that readers of text may not expect.
+const NUMBERS: [&str; 12] = [
+    "-1",
+    "0",
+    "0.0",
+    "1",
+    "2.5",
+    "-0.5",
+    "1e308",
+    "-1e308",
+    "1e-320",
+    "1e999",
+    "NaN",
+    "99999999999999999999",
+];
+
+/// Puts another number in the place of one; where it was, and what is there now.
+fn replace_number(bytes: &mut Vec<u8>, random: &mut Random) -> (usize, &'static str) {
+    let is_part = |byte: &u8| byte.is_ascii_digit() || b".-+eE".contains(byte);
+    let starts = |i: &usize| bytes[*i].is_ascii_digit() && (*i == 0 || !is_part(&bytes[*i - 1]));
+    let starts: Vec<usize> = (0..bytes.len()).filter(starts).collect();
+    let other = NUMBERS[random.below(NUMBERS.len())];
+    let start = starts.get(random.below(starts.len())).copied().unwrap_or(0);
+    let length = bytes[start..]
+        .iter()
+        .take_while(|byte| is_part(byte))
+        .count();
+    bytes.splice(start..start + length, other.bytes());
+    (start, other)
 }
 
 #[cfg(test)]

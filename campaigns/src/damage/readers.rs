@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-use blitz_train::Interval;
 use blitz_train::calibration::{
     AdaptiveSets, AdaptiveSetsConfig, ConformalQuantiles, IsotonicClasses, IsotonicRegression,
     NormalizedSplitConformal, QuantileRecalibration, SplitConformal, TemperatureScaling,
     VectorScaling,
 };
 use blitz_train::prelude::*;
+use blitz_train::{InputError, Interval};
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig};
@@ -357,13 +357,13 @@ fn calibrators() -> Vec<Reader> {
     fn state<C: Serialize + DeserializeOwned + 'static>(
         name: &'static str,
         fitted: &C,
-        apply: impl Fn(&C) -> Vec<f64> + 'static,
+        apply: impl Fn(&C) -> Result<Vec<f64>, InputError> + 'static,
     ) -> Reader {
         let text = serde_json::to_string(fitted).expect("numbers");
         reader(name, Guard::None, one("state.json", text), move |folder| {
             let text = fs::read_to_string(folder.join("state.json")).map_err(sentence)?;
             let state: C = serde_json::from_str(&text).map_err(sentence)?;
-            Ok(bits(apply(&state)))
+            Ok(bits(apply(&state).map_err(sentence)?))
         })
     }
     fn ends(intervals: Vec<Interval>) -> Vec<f64> {
@@ -381,60 +381,59 @@ fn calibrators() -> Vec<Reader> {
         state(
             "a table's scaling",
             &Standardizer::fit(&[1.0, 2.0, 3.0, 5.0, 8.0, 13.0], 2),
-            |scaling| scaling.transform(&[1.0, 2.0]),
+            |scaling| Ok(scaling.transform(&[1.0, 2.0])),
         ),
         state(
             "TemperatureScaling",
             &TemperatureScaling::fit(&[4.0, 0.0].repeat(4), 2, &[0, 0, 1, 0]),
-            move |scaling| scaling.apply(&logits, 2),
+            move |scaling| scaling.try_apply(&logits, 2),
         ),
         state(
             "VectorScaling",
             &VectorScaling::fit(&logits, 2, &labels),
-            move |scaling| scaling.apply(&logits[..2]),
+            move |scaling| scaling.try_apply(&logits[..2]),
         ),
         state(
             "IsotonicRegression",
             &IsotonicRegression::fit(&[1.0, 2.0, 3.0, 4.0], &[1.0, 3.0, 2.0, 5.0]),
-            |fit| fit.apply(&[0.0, 1.5, 2.5, 4.0]),
+            |fit| fit.try_apply(&[0.0, 1.5, 2.5, 4.0]),
         ),
         state(
             "IsotonicClasses",
             &IsotonicClasses::fit(&p, 2, &labels),
-            move |fit| fit.apply(&p),
+            move |fit| fit.try_apply(&p),
         ),
         state(
             "QuantileRecalibration",
             &QuantileRecalibration::fit(&[0.3, 0.4, 0.5, 0.6, 0.7]),
             |fit| {
                 let (lower, upper) = fit.interval(2.0 / 3.0);
-                [fit.apply(&[0.3, 0.5, 1.0]), vec![lower, upper]].concat()
+                let applied = fit.try_apply(&[0.3, 0.5, 1.0])?;
+                Ok([applied, vec![lower, upper]].concat())
             },
         ),
         state(
             "SplitConformal",
             &SplitConformal::fit(&mean, &target, 0.75),
-            move |fit| ends(fit.apply(&mean)),
+            move |fit| fit.try_apply(&mean).map(ends),
         ),
         state(
             "NormalizedSplitConformal",
             &NormalizedSplitConformal::fit(&mean, &[1.0, 2.0, 1.0, 2.0], &target, 0.75),
-            move |fit| ends(fit.apply(&mean, &[1.0, 2.0, 1.0, 2.0])),
+            move |fit| fit.try_apply(&mean, &[1.0, 2.0, 1.0, 2.0]).map(ends),
         ),
         state(
             "ConformalQuantiles",
             &ConformalQuantiles::fit(&intervals, &target, 0.75),
-            move |fit| ends(fit.apply(&intervals)),
+            move |fit| fit.try_apply(&intervals).map(ends),
         ),
         state(
             "AdaptiveSets",
             &adaptive_sets(&p, &labels),
             move |fit: &AdaptiveSets| {
-                let sets = fit.apply(&p);
-                sets.into_iter()
-                    .flatten()
-                    .map(|class| class as f64)
-                    .collect()
+                let sets = fit.try_apply(&p)?;
+                let classes = sets.into_iter().flatten();
+                Ok(classes.map(|class| class as f64).collect())
             },
         ),
     ]

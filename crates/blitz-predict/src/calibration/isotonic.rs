@@ -198,9 +198,28 @@ pub(super) fn interpolate(x: &[f64], y: &[f64], at: f64) -> f64 {
 /// assert_eq!(fit.apply(&[0.9, 0.1, 0.2, 0.8]), [0.5, 0.5, 0.0, 1.0]);
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct IsotonicClasses {
     /// The fit of each class.
     classes: Vec<IsotonicRegression>,
+}
+
+/// What a file says: a fit only once it is checked.
+#[derive(Deserialize)]
+struct Stored {
+    classes: Vec<IsotonicRegression>,
+}
+
+impl TryFrom<Stored> for IsotonicClasses {
+    type Error = InputError;
+
+    fn try_from(Stored { classes }: Stored) -> Result<Self, InputError> {
+        check::not_empty(classes.len(), "class")?;
+        for class in &classes {
+            check::probabilities(&class.y, "calibrated probability")?;
+        }
+        Ok(Self { classes })
+    }
 }
 
 impl IsotonicClasses {

@@ -16,6 +16,7 @@ mod isotonic;
 mod magnitude;
 mod newton;
 mod quantile_recalibration;
+mod stored;
 mod temperature;
 mod vector;
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::magnitude::{exponent, times_power_of_two};
+use super::stored;
 use crate::check;
 use crate::distribution::softmax::softmax;
 use crate::distribution::{Support, search};
@@ -29,6 +30,7 @@ use crate::error::{InputError, or_panic};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct TemperatureScaling {
     /// T, positive and finite.
+    #[serde(deserialize_with = "stored::temperature")]
     pub temperature: f64,
 }
 

@@ -27,11 +27,38 @@ use crate::error::{InputError, or_panic};
 /// assert!((p[0] - 0.75).abs() < 1e-9);
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct VectorScaling {
     /// The scale a of each class.
     pub scale: Vec<f64>,
     /// The offset b of each class. They sum to zero, as a common offset changes nothing.
     pub offset: Vec<f64>,
+}
+
+/// What a file says: a fit only once it is checked.
+#[derive(Deserialize)]
+struct Stored {
+    scale: Vec<f64>,
+    offset: Vec<f64>,
+}
+
+impl TryFrom<Stored> for VectorScaling {
+    type Error = InputError;
+
+    fn try_from(Stored { scale, offset }: Stored) -> Result<Self, InputError> {
+        check::not_empty(scale.len(), "class")?;
+        if scale.len() != offset.len() {
+            return Err(InputError::Length {
+                expected_of: "scales",
+                expected: scale.len(),
+                what: "offsets",
+                got: offset.len(),
+            });
+        }
+        check::finite(&scale, "scale")?;
+        check::finite(&offset, "offset")?;
+        Ok(Self { scale, offset })
+    }
 }
 
 impl VectorScaling {

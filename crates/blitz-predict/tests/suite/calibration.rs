@@ -492,3 +492,43 @@ proptest! {
         prop_assert!(lower <= upper);
     }
 }
+
+#[test]
+fn files_with_numbers_out_of_range_are_no_fits() {
+    fn refused<C: serde::de::DeserializeOwned + std::fmt::Debug>(json: &str, reason: &str) {
+        let error = serde_json::from_str::<C>(json).unwrap_err().to_string();
+        assert!(error.contains(reason), "{json}: {error}");
+    }
+    for t in ["-0.5", "0", "-1e308"] {
+        let json = format!(r#"{{"temperature":{t}}}"#);
+        refused::<TemperatureScaling>(&json, "a temperature must be positive and finite, got ");
+    }
+    refused::<VectorScaling>(
+        r#"{"scale":[1.0,2.0],"offset":[0.0]}"#,
+        "2 scales need as many offsets, got 1",
+    );
+    refused::<VectorScaling>(r#"{"scale":[],"offset":[]}"#, "at least one class");
+    refused::<IsotonicClasses>(r#"{"classes":[]}"#, "at least one class");
+    refused::<IsotonicClasses>(r#"{"classes":[{"x":[0.0],"y":[2.5]}]}"#, "2.5");
+    refused::<SplitConformal>(
+        r#"{"radius":-1.0,"level":0.9}"#,
+        "half a width must be at least 0, got -1",
+    );
+    refused::<SplitConformal>(
+        r#"{"radius":1.0,"level":90}"#,
+        "a level must be inside (0, 1), got 90",
+    );
+    refused::<NormalizedSplitConformal>(r#"{"factor":-1.0,"level":0.9}"#, "got -1");
+    refused::<ConformalQuantiles>(r#"{"correction":-1.0,"level":0}"#, "got 0");
+    let sets = |classes: usize, penalty: f64| {
+        format!(
+            r#"{{"threshold":0.9,"classes":{classes},"config":{{"level":0.9,"penalty":{penalty},"free_classes":0,"seed":null}}}}"#
+        )
+    };
+    refused::<AdaptiveSets>(&sets(0, 0.0), "at least one class, got 0");
+    refused::<AdaptiveSets>(
+        &sets(2, -1.0),
+        "a penalty must be finite and at least 0, got -1",
+    );
+    assert!(serde_json::from_str::<AdaptiveSets>(&sets(2, 0.0)).is_ok());
+}

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use blitz_noise::philox4x32_10;
 use serde::{Deserialize, Serialize};
 
+use super::super::stored;
 use super::conformal_rank;
 use crate::check;
 use crate::error::{InputError, or_panic};
@@ -20,8 +21,10 @@ use crate::error::{InputError, or_panic};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct AdaptiveSetsConfig {
     /// The probability that the set holds the label.
+    #[serde(deserialize_with = "stored::level")]
     pub level: f64,
     /// What each class beyond the free ones adds to a score.
+    #[serde(deserialize_with = "stored::penalty")]
     pub penalty: f64,
     /// How many classes a set may hold without a penalty.
     pub free_classes: usize,
@@ -184,11 +187,13 @@ const APPLICATION: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AdaptiveSets {
     /// The largest score of a class in a set.
+    #[serde(deserialize_with = "stored::not_nan")]
     pub threshold: f64,
     /// The largest rank, counted from 1, of a class in a set whose score is the threshold. A file without it is read as one without a limit.
     #[serde(default = "any_rank")]
     pub rank: usize,
     /// The number of classes.
+    #[serde(deserialize_with = "stored::classes")]
     pub classes: usize,
     /// What it was fitted with.
     pub config: AdaptiveSetsConfig,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::super::stored;
 use super::{above, below, try_conformal_quantile};
 use crate::check;
 use crate::error::{InputError, or_panic};
@@ -27,8 +28,10 @@ use crate::mixture::Interval;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ConformalQuantiles {
     /// What is added at both ends, c, in the units of the targets; negative if the model's intervals are too wide.
+    #[serde(deserialize_with = "stored::not_nan")]
     pub correction: f64,
     /// The probability of coverage.
+    #[serde(deserialize_with = "stored::level")]
     pub level: f64,
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::super::stored;
 use super::{above, below, try_conformal_quantile};
 use crate::check;
 use crate::error::{InputError, or_panic};
@@ -24,8 +25,10 @@ use crate::mixture::Interval;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct SplitConformal {
     /// Half the width r of every interval, in the units of the targets.
+    #[serde(deserialize_with = "stored::radius")]
     pub radius: f64,
     /// The probability of coverage.
+    #[serde(deserialize_with = "stored::level")]
     pub level: f64,
 }
 
@@ -85,8 +88,10 @@ impl SplitConformal {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct NormalizedSplitConformal {
     /// Half the width of an interval over the deviation there, q.
+    #[serde(deserialize_with = "stored::radius")]
     pub factor: f64,
     /// The probability of coverage.
+    #[serde(deserialize_with = "stored::level")]
     pub level: f64,
 }
 
