@@ -630,6 +630,27 @@ fn all_splits_of_a_file_end_in_their_means() {
     }
 }
 
+#[test]
+fn a_run_that_was_being_put_aside_when_its_program_was_killed_is_put_aside_whole() {
+    let out = folder();
+    let settings = ["--epochs", "1"];
+    assert!(run(out.path(), &settings).status.success());
+    let model = std::fs::read(out.path().join("model.bpk")).unwrap();
+    // As a kill between two renames leaves it.
+    let part = out.path().join("previous.part");
+    std::fs::create_dir(&part).unwrap();
+    for name in ["config.json", "model.bpk"] {
+        std::fs::rename(out.path().join(name), part.join(name)).unwrap();
+    }
+    assert!(run(out.path(), &settings).status.success());
+    let previous = out.path().join("previous");
+    assert_eq!(std::fs::read(previous.join("model.bpk")).unwrap(), model);
+    for name in ["config.json", "model.bpk.sha256", "checkpoint/model-1.bpk"] {
+        assert!(exists(&previous, name), "{name}");
+    }
+    assert!(!part.exists() && exists(out.path(), "model.bpk"));
+}
+
 #[cfg(unix)]
 mod interrupt {
     use super::*;
@@ -650,10 +671,15 @@ mod interrupt {
 
         /// Presses Ctrl-C as soon as `file` is there.
         fn interrupt_at(&mut self, file: &Path) {
+            self.signal_at(file, "-INT");
+        }
+
+        /// Sends a signal as soon as `file` is there.
+        fn signal_at(&mut self, file: &Path, signal: &str) {
             self.until(&format!("{}", file.display()), |_| file.exists());
             let id = self.0.id().to_string();
             let sent = Command::new("kill")
-                .args(["-INT", &id])
+                .args([signal, &id])
                 .status()
                 .expect("`kill`");
             assert!(sent.success());
@@ -698,6 +724,43 @@ mod interrupt {
             let _ = self.0.kill();
             let _ = self.0.wait();
         }
+    }
+
+    #[test]
+    fn sigterm_ends_a_training_in_order() {
+        let out = folder();
+        let mut running = Running::start(out.path(), &["--epochs", "4000"]);
+        running.signal_at(&out.path().join("checkpoint/scheduler-1.bpk"), "-TERM");
+        let (code, _, stderr) = running.end();
+        assert_eq!(code, Some(130), "{stderr}");
+        assert_has(
+            stderr.lines().last().expect("a message"),
+            &["stopped", "--resume"],
+        );
+    }
+
+    #[test]
+    fn a_folder_in_which_a_training_runs_is_refused_to_a_second() {
+        let out = folder();
+        let mut first = Running::start(out.path(), &["--epochs", "4000"]);
+        let saved = out.path().join("checkpoint/scheduler-1.bpk");
+        first.until("a checkpoint", |_| saved.exists());
+        for resume in [&[][..], &["--resume"]] {
+            let output = run(out.path(), &[&["--epochs", "4000"], resume].concat());
+            let stderr = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{stderr}");
+            assert_has(
+                stderr,
+                &["another training runs in", out.path().to_str().unwrap()],
+            );
+        }
+        first.interrupt_at(&saved);
+        let (code, _, stderr) = first.end();
+        assert_eq!(code, Some(130), "{stderr}");
+        assert!(
+            !exists(out.path(), "previous"),
+            "the first training's files were moved"
+        );
     }
 
     /// The epochs that standard error has lines of.
