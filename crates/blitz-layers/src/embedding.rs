@@ -48,7 +48,8 @@ pub struct BayesianEmbeddingConfig {
 /// model, so it pays no KL either and is not pruned. That needs the posterior of the other rows alone,
 /// [`Posterior::marginal_of_rows`](blitz_core::Posterior::marginal_of_rows), which all built-in posteriors have but one: a radial posterior is of
 /// the whole table, with padding in it, and its KL is that of all rows. A posterior that replaces this one, as by
-/// [`moped`](blitz_core::BayesianModule::moped), leaves the row out as well.
+/// [`moped`](blitz_core::BayesianModule::moped), leaves the row out as well; one that is attached to a table without any, such as that of a
+/// [`mean_network`](blitz_core::BayesianModule::mean_network), does not know of padding and counts it.
 ///
 /// **Maximal norm.** `max_norm` scales the *drawn* vectors, `w · min(1, max_norm / ‖w‖)`, with the gradient of that map.
 /// PyTorch's overwrites the stored rows that a batch looks up, which with a posterior would move the means during a

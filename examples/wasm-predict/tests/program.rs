@@ -37,3 +37,16 @@ fn the_saved_model_fits_and_doubts_outside_the_data() {
 fn a_record_of_nothing_is_an_error() {
     assert!(wasm_predict::predict(vec![0; 64]).is_err());
 }
+
+#[test]
+fn a_model_that_was_saved_before_records_had_constants_predicts_as_it_did() {
+    // Made by this program when a record had the tensors alone.
+    let record = include_bytes!("data/before_constants.bpk");
+    let first = wasm_predict::predict(record.to_vec()).unwrap()[0];
+    // What it printed then for the first input, −2.
+    let then = [0.690_451_68, 0.625_822_54, 0.372_925_88, 0.879_614_53];
+    let now = [first.first_draw, first.mean, first.lower, first.upper];
+    for (now, then) in now.into_iter().zip(then) {
+        assert!((now - then).abs() < 1e-5, "{now} for {then}");
+    }
+}

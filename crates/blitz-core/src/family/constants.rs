@@ -3,6 +3,7 @@
 //! A record of Burn's holds tensors by path and nothing else, and a number in a field is none. So the numbers go into a record as an integer
 //! tensor: not as a floating-point one, which a cast to half precision would round, an optimizer would see and `num_params` count.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
@@ -31,7 +32,7 @@ const MARKED_BITS: u64 = 0xFFFF_FF00_0000_0000;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Constants {
-    family: String,
+    family: Cow<'static, str>,
     values: Vec<f64>,
 }
 
@@ -78,7 +79,7 @@ impl ConstantError {
 
 impl Constants {
     /// The constants of a family, of which there may be none.
-    pub fn new(family: impl Into<String>, values: impl Into<Vec<f64>>) -> Self {
+    pub fn new(family: impl Into<Cow<'static, str>>, values: impl Into<Vec<f64>>) -> Self {
         Self {
             family: family.into(),
             values: values.into(),
@@ -98,7 +99,7 @@ impl Constants {
     /// The same numbers under the name of a family that is made of this one.
     #[must_use]
     pub fn within(mut self, family: &str) -> Self {
-        self.family = format!("{family}{}", self.family);
+        self.family = format!("{family}{}", self.family).into();
         self
     }
 
@@ -157,7 +158,8 @@ impl Constants {
         let words = encode(&self.values);
         let shape = [words.len()].into();
         Param::uninitialized(
-            ParamId::new(),
+            // The same for all: it is restored with the numbers, and nobody looks at it.
+            ParamId::from(MARK),
             move |device, _| {
                 let length = words.len();
                 Tensor::from_data(TensorData::new(words, [length]), (device, DType::I32))

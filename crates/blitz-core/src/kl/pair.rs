@@ -40,8 +40,8 @@ pub(crate) fn closed_form<Q: Posterior, P: Prior, const D: usize>(
         return None;
     }
     let mu = at_least_f32(mu.clone());
-    let entropy = q.entropy(mu.clone())?;
     let marginals = q.marginals(mu);
+    let entropy = q.entropy(&marginals)?;
     if let Some(share) = shared_scale(&prior, &marginals) {
         return Some(ClosedForm {
             value: entropy.total().neg(),

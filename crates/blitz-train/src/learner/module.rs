@@ -36,9 +36,7 @@ fn map_field<M: ModuleMapper, T: Module>(mapper: &mut M, name: &str, field: T) -
 
 impl<N: Network, L: Likelihood> Module for ElboModel<N, L> {
     fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
-        visit_field(visitor, "network", &self.network);
-        visit_field(visitor, "likelihood", &self.likelihood);
-        visit_field(visitor, "steps", &self.steps);
+        // First, so that a record ends as it did before it had them.
         if let Some(constants) = self.likelihood.constants() {
             for name in CONSTANTS {
                 visitor.enter_module(name, CONTAINER);
@@ -48,6 +46,9 @@ impl<N: Network, L: Likelihood> Module for ElboModel<N, L> {
                 visitor.exit_module(name, CONTAINER);
             }
         }
+        visit_field(visitor, "network", &self.network);
+        visit_field(visitor, "likelihood", &self.likelihood);
+        visit_field(visitor, "steps", &self.steps);
     }
 
     fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {

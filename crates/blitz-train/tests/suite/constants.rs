@@ -1,5 +1,6 @@
 //! The numbers of likelihoods and of the methods' posteriors that do not train are saved, and restored.
 
+use blitz_train::blitz_core::Prior;
 use blitz_train::blitz_core::{BayesianModule, NormalPrior, Posterior, Variational};
 use blitz_train::prelude::*;
 use blitz_train::{
@@ -90,6 +91,41 @@ fn a_saved_model_keeps_the_least_deviation_of_its_likelihood() {
     let loaded = heteroscedastic(1e-3).load_file(&file);
     let x = Tensor::<2>::ones([1, 1], &Device::flex());
     assert_eq!(loaded.predict(x.clone(), 3, 1), saved.predict(x, 3, 1));
+}
+
+#[test]
+#[cfg(feature = "train")]
+fn a_training_that_goes_on_from_a_checkpoint_has_its_numbers() {
+    use crate::learner::{line, loader};
+    use burn::optim::AdamConfig;
+    use burn::train::{Learner, SupervisedTraining};
+
+    let folder = tempfile::tempdir().unwrap();
+    let train = |min_std: f64, std: f64, epochs: usize, from: Option<usize>| {
+        let device = Device::flex().autodiff();
+        let config = BayesianizeConfig::new().with_prior(PriorConfig::normal(std));
+        let layer = LinearConfig::new(1, 2).init(&device).bayesianize(&config);
+        let likelihood = HeteroscedasticLikelihoodConfig::new().with_min_std(min_std);
+        let elbo = ElboConfig::new(40).init();
+        let model = ElboModel::new(Net { layer }, likelihood.init(), elbo);
+        let mut training = SupervisedTraining::new(folder.path(), loader(line()), loader(line()))
+            .with_default_checkpointers()
+            .renderer(Box::new(EpochLines::every(1000)))
+            .num_epochs(epochs);
+        if let Some(epoch) = from {
+            training = training.checkpoint(epoch);
+        }
+        let adam = AdamConfig::new().init();
+        fit(training, Learner::new(model, adam, 1e-3))
+            .unwrap()
+            .model
+    };
+    train(0.5, 0.3, 1, None);
+    let model = train(1e-3, 1.0, 2, Some(1));
+    assert_eq!(model.likelihood.min_std, 0.5);
+    let attached = model.network.layer.weight.reparameterization();
+    let attached: &blitz_train::blitz_core::BuiltinVariational = attached.unwrap();
+    assert_eq!(attached.prior.constants().unwrap().values(), [0.3]);
 }
 
 #[test]

@@ -65,8 +65,8 @@ macro_rules! families {
                 match self { $(Self::$name(posterior) => posterior.marginals(mu),)+ }
             }
 
-            fn entropy<const D: usize>(&self, mu: Tensor<D>) -> Option<Nats<D>> {
-                match self { $(Self::$name(posterior) => posterior.entropy(mu),)+ }
+            fn entropy<const D: usize>(&self, q: &Marginals<D>) -> Option<Nats<D>> {
+                match self { $(Self::$name(posterior) => posterior.entropy(q),)+ }
             }
 
             fn form(&self) -> PosteriorForm {

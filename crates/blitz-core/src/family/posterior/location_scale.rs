@@ -190,10 +190,10 @@ impl<U: UnitNoise> Posterior for LocationScale<U> {
         }
     }
 
-    fn entropy<const D: usize>(&self, mu: Tensor<D>) -> Option<Nats<D>> {
-        let of_unit = self.unit.entropy(mu.shape().num_elements())?;
-        let log_scales = log_std_from_rho(self.rho(&at_least_f32(mu)));
-        Some(Nats::of_weights(log_scales + of_unit))
+    fn entropy<const D: usize>(&self, q: &Marginals<D>) -> Option<Nats<D>> {
+        let elements = q.mean.shape().num_elements();
+        let at_std_1 = self.unit.entropy(elements)? - self.unit.std_dev(elements).ln();
+        Some(Nats::of_weights(q.log_std.clone() + at_std_1))
     }
 
     fn form(&self) -> PosteriorForm {

@@ -185,9 +185,9 @@ impl Posterior for LowRankNormalPosterior {
         }
     }
 
-    fn entropy<const D: usize>(&self, mu: Tensor<D>) -> Option<Nats<D>> {
-        let shape = mu.shape();
-        let (rho, factor) = self.parts(&at_least_f32(mu));
+    fn entropy<const D: usize>(&self, q: &Marginals<D>) -> Option<Nats<D>> {
+        let shape = q.mean.shape();
+        let (rho, factor) = self.parts(&q.mean);
         let diagonal = log_std_from_rho(rho.clone()) + (half_log_two_pi() + 0.5);
         let factor = relative(factor, rho);
         let rank = factor.dims()[1];

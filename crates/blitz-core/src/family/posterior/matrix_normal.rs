@@ -119,8 +119,8 @@ impl Posterior for MatrixNormalPosterior {
         }
     }
 
-    fn entropy<const D: usize>(&self, mu: Tensor<D>) -> Option<Nats<D>> {
-        let log_std = self.log_std(&at_least_f32(mu));
+    fn entropy<const D: usize>(&self, q: &Marginals<D>) -> Option<Nats<D>> {
+        let log_std = q.log_std.clone();
         Some(Nats::of_weights(log_std + (half_log_two_pi() + 0.5)))
     }
 

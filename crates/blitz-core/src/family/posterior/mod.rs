@@ -52,7 +52,7 @@ use super::{ConstantError, Constants, MarginalFamily, Marginals, Nats, Noise};
 ///
 /// ```
 /// use blitz_core::prelude::*;
-/// use blitz_core::{KlEstimator, Nats, Noise, NormalPrior, Posterior, Variational};
+/// use blitz_core::{KlEstimator, Marginals, Nats, Noise, NormalPrior, Posterior, Variational};
 /// use burn::module::{Module, Param};
 /// use burn::nn::LinearConfig;
 /// use burn::tensor::{Device, Tensor};
@@ -87,7 +87,8 @@ use super::{ConstantError, Constants, MarginalFamily, Marginals, Nats, Noise};
 ///     }
 ///
 ///     // Optional: with it the KL to a normal prior has a closed form.
-///     fn entropy<const D: usize>(&self, mu: Tensor<D>) -> Option<Nats<D>> {
+///     fn entropy<const D: usize>(&self, q: &Marginals<D>) -> Option<Nats<D>> {
+///         let mu = q.mean.clone();
 ///         Some(Nats::of_tensor(self.log_density(mu.clone(), mu).neg()))
 ///     }
 /// }
@@ -140,13 +141,13 @@ pub trait Posterior: Module + ModuleDisplay + Sync + 'static {
     }
 
     /// The differential entropy `−E_q[ln q(w)]` of the whole tensor in closed form, in nats, or `None` (the default) if it has
-    /// none.
+    /// none. `q` are its [`marginals`](Self::marginals): of independent weights the entropy is a function of them.
     ///
     /// With it, and a prior that has its [expected log density](super::prior::Prior::expected_log_density), the KL has a closed form.
     /// Whether it is `None` must depend on the configuration alone, not on values: the estimator of a model's KL must not change
     /// during training.
-    fn entropy<const D: usize>(&self, mu: Tensor<D>) -> Option<Nats<D>> {
-        let _ = mu;
+    fn entropy<const D: usize>(&self, q: &Marginals<D>) -> Option<Nats<D>> {
+        let _ = q;
         None
     }
 

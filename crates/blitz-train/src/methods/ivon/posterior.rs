@@ -83,8 +83,8 @@ impl Posterior for IvonPosterior {
         }
     }
 
-    fn entropy<const D: usize>(&self, mu: Tensor<D>) -> Option<Nats<D>> {
-        let log_std = self.marginals(mu).log_std;
+    fn entropy<const D: usize>(&self, q: &Marginals<D>) -> Option<Nats<D>> {
+        let log_std = q.log_std.clone();
         Some(Nats::of_weights(log_std + 0.5 * ((2.0 * PI).ln() + 1.0)))
     }
 
