@@ -236,7 +236,7 @@ fn densities_and_entropies_agree_with_scipy() {
                 (got - log_density).abs() < 1e-5 * log_density.abs(),
                 "{name}: {got}"
             );
-            let got = scalar(q.entropy(&q.marginals::<2>(mu)).unwrap().total());
+            let got = scalar(q.entropy::<2>(&q.marginals(mu)).unwrap().total());
             assert!(
                 (got - entropy).abs() < 1e-5 * entropy.abs(),
                 "{name}: {got}"

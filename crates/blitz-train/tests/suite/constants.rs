@@ -1,6 +1,7 @@
 //! The numbers of likelihoods and of the methods' posteriors that do not train are saved, and restored.
 
-use blitz_train::blitz_core::{BayesianModule, NormalPrior, Posterior, Prior, Variational};
+use blitz_train::blitz_core::Prior;
+use blitz_train::blitz_core::{BayesianModule, NormalPrior, Posterior, Variational};
 use blitz_train::prelude::*;
 use blitz_train::{
     HeteroscedasticLikelihoodConfig, IvonConfig, IvonPosterior, LaplaceLikelihoodConfig,
