@@ -88,6 +88,12 @@ fn checkpoint_error(message: &str) -> CheckpointError {
     if let Some((path, _)) = path_before(" is damaged: ") {
         return CheckpointError::Damaged { path };
     }
+    let in_use = said.strip_prefix("another training saves in ");
+    if let Some((folder, _)) = in_use.and_then(|rest| rest.split_once(": take ")) {
+        return CheckpointError::InUse {
+            folder: folder.into(),
+        };
+    }
     let opened = said
         .split_once("cannot open '")
         .and_then(|(_, rest)| rest.split_once("': "));
@@ -160,6 +166,9 @@ mod tests {
                 path: "runs/model-3.bpk".into(),
             },
             CheckpointError::unreadable(Path::new("runs/optim.bpk"), "Invalid magic number"),
+            CheckpointError::InUse {
+                folder: "runs".into(),
+            },
         ];
         for error in errors {
             let message = format!(
