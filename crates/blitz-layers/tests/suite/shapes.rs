@@ -156,9 +156,9 @@ impl Setting {
         else {
             return;
         };
-        let mut squares = Squares(0.0);
+        let mut squares = Squares::default();
         layer.visit(&mut squares);
-        let squares = squares.0 - unused.iter().map(|w| w * w).sum::<f64>();
+        let squares = squares.sum - unused.iter().map(|w| w * w).sum::<f64>();
         let each = (PRIOR / posterior.initial_std).ln() - 0.5;
         let wanted = (weights - unused.len()) as f64 * each + squares / (2.0 * PRIOR * PRIOR);
         // ρ near −28 is rounded in the layer's type.
@@ -217,16 +217,24 @@ impl ModuleMapper for Fill {
 }
 
 /// The sum of the squares of all means.
-struct Squares(f64);
+#[derive(Default)]
+struct Squares {
+    sum: f64,
+    attached: bool,
+}
 
 impl ModuleVisitor for Squares {
+    fn enter_module(&mut self, _name: &str, container_type: &str) {
+        self.attached |= container_type == ATTACHED;
+    }
+
+    fn exit_module(&mut self, _name: &str, container_type: &str) {
+        self.attached &= container_type != ATTACHED;
+    }
+
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        // The weights alone: what is attached to them has no attachment.
-        if param
-            .reparameterization::<blitz_core::BuiltinVariational>()
-            .is_some()
-        {
-            self.0 += values(param.base()).iter().map(|w| w * w).sum::<f64>();
+        if !self.attached {
+            self.sum += values(param.base()).iter().map(|w| w * w).sum::<f64>();
         }
     }
 }
@@ -617,6 +625,7 @@ fn cases(cases: u32) -> ProptestConfig {
         cases,
         rng_seed: RngSeed::Fixed(20),
         failure_persistence: None,
+        max_shrink_iters: 200,
         ..ProptestConfig::default()
     }
 }
