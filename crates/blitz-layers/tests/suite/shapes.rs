@@ -631,7 +631,7 @@ fn cases(cases: u32) -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(cases(128))]
+    #![proptest_config(cases(256))]
 
     #[test]
     fn linear_layers_of_all_sizes_are_burns(
@@ -711,7 +711,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(cases(96))]
+    #![proptest_config(cases(224))]
 
     #[test]
     fn convolutions_of_one_axis_are_burns(window in window(), setting in setting(&ALL)) {
