@@ -124,6 +124,12 @@ pub enum CheckpointError {
         /// Why, in the words of Burn.
         reason: String,
     },
+    /// Another training saves in the same folder: the two would write over each other's checkpoints.
+    #[error("another training saves in {}: take another folder, or wait for its end", folder.display())]
+    InUse {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// The file can't be written.
     #[error("cannot write {}: {reason}", path.display())]
     NotWritten {

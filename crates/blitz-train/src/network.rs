@@ -56,7 +56,7 @@ pub struct LabeledBatch<I, T> {
 /// let rows = vec![([0.1, 0.2], [1.0]), ([0.3, 0.4], [2.0]), ([0.5, 0.6], [3.0])];
 /// let LabeledBatch { inputs, targets } = RowBatcher.batch(rows, &Device::flex());
 /// assert_eq!(inputs.dims(), [3, 2]);
-/// assert_eq!(targets.to_vec::<f32>().unwrap(), [1.0, 2.0, 3.0]);
+/// assert_eq!(targets.into_data().to_vec::<f32>().unwrap(), [1.0, 2.0, 3.0]);
 /// ```
 ///
 /// # Panics

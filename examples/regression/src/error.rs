@@ -29,6 +29,12 @@ pub enum RunError {
         /// What the operating system says.
         reason: std::io::Error,
     },
+    /// Another program trains there.
+    #[error("another training runs in {}: take another --out, or wait for its end", path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
     /// There is nothing to resume.
     #[error("{} has no checkpoint to resume from", path.display())]
     NoCheckpoint {

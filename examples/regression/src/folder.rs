@@ -1,5 +1,6 @@
 //! The folder that keeps a run: its settings, checkpoints, logs, model and plot.
 
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,7 @@ use crate::error::RunError;
 
 const CONFIG: &str = "config.json";
 const MODEL: &str = "model.bpk";
+const MODEL_DIGEST: &str = "model.bpk.sha256";
 const PLOT: &str = "intervals.png";
 // Burn's own names.
 const CHECKPOINTS: &str = "checkpoint";
@@ -19,8 +21,19 @@ const VALID: &str = "valid";
 const LOG: &str = "experiment.log";
 
 /// What belongs to a run, and where an earlier run of the folder is put aside.
-const CONTENTS: [&str; 7] = [CONFIG, MODEL, PLOT, CHECKPOINTS, TRAIN, VALID, LOG];
+const CONTENTS: [&str; 8] = [
+    CONFIG,
+    MODEL,
+    MODEL_DIGEST,
+    PLOT,
+    CHECKPOINTS,
+    TRAIN,
+    VALID,
+    LOG,
+];
 const PREVIOUS: &str = "previous";
+/// Where it is put together: a program that is killed on the way leaves the rest of the run where it was, and this for the next to finish.
+const BECOMING_PREVIOUS: &str = "previous.part";
 
 /// A run's folder.
 #[derive(Debug, Clone)]
@@ -49,6 +62,24 @@ impl Folder {
         self.path.join(PLOT)
     }
 
+    /// Keeps another program out of the folder, made if need be, until what is returned is dropped or this program ends.
+    ///
+    /// Two trainings in one folder would move each other's files away. Where a folder can't be locked there is nothing to keep.
+    pub fn claim(&self, make: bool) -> Result<Option<File>, RunError> {
+        if make {
+            self.writable(|| std::fs::create_dir_all(&self.path))?;
+        }
+        let Ok(folder) = File::open(&self.path) else {
+            return Ok(None);
+        };
+        match folder.try_lock() {
+            Err(TryLockError::WouldBlock) => Err(RunError::InUse {
+                path: self.path.clone(),
+            }),
+            Err(TryLockError::Error(_)) | Ok(()) => Ok(Some(folder)),
+        }
+    }
+
     /// Readies the folder for a new training.
     ///
     /// What a training left that got as far as a checkpoint or a model is moved to `previous`, in the place of what was there; so
@@ -56,7 +87,8 @@ impl Folder {
     pub fn begin(&self, config: &RunConfig) -> Result<(), RunError> {
         self.writable(|| {
             std::fs::create_dir_all(&self.path)?;
-            if self.last_checkpoint().is_some() || self.model().is_file() {
+            let was_put_aside = self.path.join(BECOMING_PREVIOUS).is_dir();
+            if was_put_aside || self.last_checkpoint().is_some() || self.model().is_file() {
                 self.put_aside()?;
             } else if self.checkpoints().folder().is_dir() {
                 std::fs::remove_dir_all(self.checkpoints().folder())?;
@@ -121,17 +153,18 @@ impl Folder {
 
     fn put_aside(&self) -> io::Result<()> {
         let previous = self.path.join(PREVIOUS);
-        if previous.exists() {
-            std::fs::remove_dir_all(&previous)?;
-        }
-        std::fs::create_dir(&previous)?;
+        let becoming = self.path.join(BECOMING_PREVIOUS);
+        std::fs::create_dir_all(&becoming)?;
         for name in CONTENTS {
             let from = self.path.join(name);
             if from.exists() {
-                std::fs::rename(from, previous.join(name))?;
+                std::fs::rename(from, becoming.join(name))?;
             }
         }
-        Ok(())
+        if previous.exists() {
+            std::fs::remove_dir_all(&previous)?;
+        }
+        std::fs::rename(becoming, previous)
     }
 
     fn writable<T>(&self, write: impl FnOnce() -> io::Result<T>) -> Result<T, RunError> {

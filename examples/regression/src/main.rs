@@ -42,7 +42,7 @@ fn main() -> ExitCode {
         },
         Err(error) => {
             eprintln!("regression: {error}");
-            // 130 is what shells report for a program ended by Ctrl-C.
+            // 130 is what shells report for a program ended by Ctrl-C; another signal to end is the same to us.
             ExitCode::from(
                 if matches!(
                     error,
@@ -122,6 +122,7 @@ impl Run<'_> {
     ) -> Result<Report, RunError> {
         let (cli, table) = (self.cli, self.table);
         let config = RunConfig::new_for(cli, table, split)?;
+        let _claim = folder.claim(!resume)?;
         let resume_from = if resume {
             Some(folder.resume(&config)?)
         } else {

@@ -1,4 +1,4 @@
-//! Ctrl-C, and how a program ends.
+//! Ctrl-C and SIGTERM, and how a program ends.
 
 use std::fmt::Display;
 use std::process::ExitCode;
@@ -7,7 +7,7 @@ use burn::train::Interrupter;
 
 use crate::RunError;
 
-/// What stops a training on Ctrl-C: the first ends it in order, the second at once.
+/// What stops a training on Ctrl-C, or on the SIGTERM and SIGHUP of a system that wants it to end: the first ends it in order, the second at once.
 pub fn stop_on_ctrl_c() -> Result<Interrupter, RunError> {
     let interrupter = Interrupter::new();
     let stopping = interrupter.clone();
@@ -15,7 +15,7 @@ pub fn stop_on_ctrl_c() -> Result<Interrupter, RunError> {
         if stopping.should_stop() {
             std::process::exit(130);
         }
-        stopping.stop(Some("Ctrl-C"));
+        stopping.stop(Some("Ctrl-C or a signal to end"));
     })
     .map_err(|error| RunError::Setting(format!("cannot listen for Ctrl-C: {error}")))?;
     Ok(interrupter)

@@ -99,7 +99,7 @@ impl KlTerm {
 /// has no closed form.
 ///
 /// ```
-/// use blitz_core::{kl_divergence, prelude::*};
+/// use blitz_core::{NormalPosteriorConfig, NormalPrior, kl_divergence};
 /// use burn::tensor::{Device, Shape, Tensor};
 ///
 /// let device = Device::flex();

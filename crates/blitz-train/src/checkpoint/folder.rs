@@ -1,8 +1,9 @@
 //! The checkpoints of a training.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::optim::OptimizerRecord;
 use burn::optim::lr_scheduler::LrSchedulerRecord;
@@ -23,6 +24,9 @@ const SCHEDULER: &str = "scheduler";
 /// reads them as it would without this. Beside each comes a `.sha256`, written last, in the form of `sha256sum --check`. A flipped bit is then an error that
 /// names the file; by itself it would be another weight, or another learning rate. A file without a digest, of Burn's own
 /// checkpointers or an earlier version, is read as it is.
+///
+/// A folder belongs to one training at a time. A second one that saves there while the first runs, in the same process or another, ends with an error, where the file
+/// system has locks on folders.
 ///
 /// ```no_run
 /// use blitz_train::prelude::*;
@@ -63,9 +67,11 @@ impl Checkpoints {
     /// Has `training` save here, in the place of Burn's checkpointers. How many are kept is the training's checkpointing strategy.
     #[must_use]
     pub fn keep<M: LearnerModel>(&self, training: SupervisedTraining<M>) -> SupervisedTraining<M> {
+        let claim = Arc::new(Claim::default());
         let part = |name| Part {
             checkpoints: self.clone(),
             name,
+            claim: claim.clone(),
         };
         training.with_custom_checkpointers(part(MODEL), part(OPTIMIZER), part(SCHEDULER))
     }
@@ -153,24 +159,66 @@ impl Checkpoints {
 struct Part {
     checkpoints: Checkpoints,
     name: &'static str,
+    /// That of the training, which its parts share.
+    claim: Arc<Claim>,
+}
+
+/// What keeps another training out of the folder, until it is dropped or its process ends.
+#[derive(Default)]
+struct Claim(Mutex<Option<File>>);
+
+impl Claim {
+    /// Makes sure of the folder, which is there.
+    fn hold(&self, folder: &Path) -> Result<(), CheckpointError> {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.is_some() {
+            return Ok(());
+        }
+        // Only Unix opens folders, and not every file system has locks: there nothing keeps another training out.
+        let Ok(opened) = File::open(folder) else {
+            return Ok(());
+        };
+        match opened.try_lock() {
+            Err(TryLockError::WouldBlock) => Err(CheckpointError::InUse {
+                folder: folder.into(),
+            }),
+            Err(TryLockError::Error(_)) | Ok(()) => {
+                *held = Some(opened);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// As Burn takes an error: by its sentence.
+fn for_burn(error: CheckpointError) -> CheckpointerError {
+    CheckpointerError::Unknown(error.to_string())
 }
 
 impl<R: Checkpoint> Checkpointer<R> for Part {
     fn save(&self, epoch: usize, record: R) -> Result<(), CheckpointerError> {
         let path = self.checkpoints.path(self.name, epoch);
-        fs::create_dir_all(&self.checkpoints.folder).map_err(CheckpointerError::IOError)?;
-        seal::unseal(&path).map_err(CheckpointerError::IOError)?;
-        record.save(path.clone())?;
-        seal::seal(&path).map_err(CheckpointerError::IOError)
+        let not_written =
+            |error: &dyn std::fmt::Display| for_burn(CheckpointError::not_written(&path, error));
+        let folder = &self.checkpoints.folder;
+        fs::create_dir_all(folder).map_err(|error| not_written(&error))?;
+        self.claim.hold(folder).map_err(for_burn)?;
+        seal::unseal(&path).map_err(|error| not_written(&error))?;
+        record
+            .save(path.clone())
+            .map_err(|error| not_written(&error))?;
+        seal::seal(&path).map_err(|error| not_written(&error))
     }
 
     fn delete(&self, epoch: usize) -> Result<(), CheckpointerError> {
         let path = self.checkpoints.path(self.name, epoch);
-        seal::remove_sealed(&path).map_err(CheckpointerError::IOError)
+        let removed = seal::remove_sealed(&path);
+        removed.map_err(|error| for_burn(CheckpointError::not_written(&path, error)))
     }
 
     fn restore(&self, epoch: usize) -> Result<R, CheckpointerError> {
-        let record = self.checkpoints.read(self.name, epoch);
-        record.map_err(|error| CheckpointerError::Unknown(error.to_string()))
+        let held = self.claim.hold(&self.checkpoints.folder);
+        let record = held.and_then(|()| self.checkpoints.read(self.name, epoch));
+        record.map_err(for_burn)
     }
 }

@@ -88,16 +88,19 @@ fn checkpoint_error(message: &str) -> CheckpointError {
     if let Some((path, _)) = path_before(" is damaged: ") {
         return CheckpointError::Damaged { path };
     }
+    let in_use = said.strip_prefix("another training saves in ");
+    if let Some((folder, _)) = in_use.and_then(|rest| rest.split_once(": take ")) {
+        return CheckpointError::InUse {
+            folder: folder.into(),
+        };
+    }
     let opened = said
         .split_once("cannot open '")
         .and_then(|(_, rest)| rest.split_once("': "));
-    if let Some((path, reason)) = opened {
+    let read = || said.strip_prefix("cannot read ")?.split_once(": ");
+    if let Some((path, reason)) = opened.or_else(read) {
         let path = Path::new(path);
         return missing(path).unwrap_or_else(|| CheckpointError::unreadable(path, reason));
-    }
-    let read = said.strip_prefix("cannot read ");
-    if let Some((path, reason)) = read.and_then(|read| read.split_once(": ")) {
-        return CheckpointError::unreadable(Path::new(path), reason);
     }
     let (part, what) = match message {
         m if m.starts_with("Can load optimizer") => ("optimizer", ""),
@@ -162,7 +165,10 @@ mod tests {
             CheckpointError::Damaged {
                 path: "runs/model-3.bpk".into(),
             },
-            CheckpointError::unreadable(Path::new("runs/optim-3.bpk"), "Invalid magic number"),
+            CheckpointError::unreadable(Path::new("runs/optim.bpk"), "Invalid magic number"),
+            CheckpointError::InUse {
+                folder: "runs".into(),
+            },
         ];
         for error in errors {
             let message = format!(

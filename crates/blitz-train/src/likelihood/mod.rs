@@ -44,7 +44,8 @@ use crate::error::{PredictError, TargetError};
 ///
 /// ```
 /// use blitz_train::prelude::*;
-/// use blitz_train::{Likelihood, Mixture, Normal, PredictError};
+/// use blitz_train::distribution::Normal;
+/// use blitz_train::{Likelihood, Mixture, PredictError};
 /// use burn::module::Module;
 /// use burn::tensor::{Device, Tensor};
 ///

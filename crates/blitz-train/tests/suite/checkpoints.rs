@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use blitz_train::prelude::fit;
-use blitz_train::{CheckpointError, Checkpoints};
+use blitz_train::{CheckpointError, Checkpoints, FitError};
 use burn::module::Module;
 use burn::nn::LinearConfig;
 use burn::tensor::Device;
@@ -210,5 +210,29 @@ fn where_nothing_can_be_written_saving_is_an_error() {
     assert!(
         matches!(error, CheckpointError::NotWritten { .. }),
         "{error}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_in_which_a_training_saves_is_refused_to_a_second_until_the_first_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = trained(folder.path(), 2);
+    let first = fs::File::open(checkpoints.folder()).unwrap();
+    first.try_lock().unwrap();
+    let in_use = CheckpointError::InUse {
+        folder: checkpoints.folder().into(),
+    };
+    let anew = || checkpoints.keep(training(folder.path(), line(), 3));
+    let Err(FitError::Checkpoint(error)) = fit(anew().checkpoint(2), learner()) else {
+        panic!("two trainings in one folder");
+    };
+    assert_eq!(error, in_use);
+    let error = fit(anew(), learner()).unwrap_err().to_string();
+    assert!(error.contains(&in_use.to_string()), "{error}");
+    drop(first);
+    assert_eq!(
+        fit(anew().checkpoint(2), learner()).unwrap().model.steps(),
+        15
     );
 }

@@ -82,13 +82,16 @@ where
     metric.final_value().current()
 }
 
+/// What the steps of an epoch hand to the metrics, and for each the outputs of its draws.
+type Epoch<E> = (Vec<ElboOutput<E>>, Vec<Vec<Tensor<2>>>);
+
 /// What a model's training and validation steps hand to the metrics, batch after batch, each with the outputs of the same draws.
 fn epochs<L: Likelihood<Output = Tensor<2>>>(
     model: &ElboModel<Net, L>,
     size: usize,
     dtype: DType,
     targets: impl Fn(std::ops::Range<usize>) -> L::Target,
-) -> [(Vec<ElboOutput<L::Evaluation>>, Vec<Vec<Tensor<2>>>); 2] {
+) -> [Epoch<L::Evaluation>; 2] {
     let batch = |rows: std::ops::Range<usize>| LabeledBatch {
         inputs: inputs(rows.clone(), dtype),
         targets: targets(rows),

@@ -43,7 +43,7 @@ impl NormalPosteriorConfig {
 ///
 /// ```
 /// use blitz_core::prelude::*;
-/// use blitz_core::{Noise, NormalPosteriorConfig};
+/// use blitz_core::{Noise, NormalPosteriorConfig, Posterior};
 /// use burn::tensor::{Device, Shape, Tensor};
 ///
 /// let device = Device::flex();

@@ -12,8 +12,7 @@ use crate::family::{ConstantError, Constants, Marginals, at_least_f32, in_type_o
 /// train, even where Burn's `unfreeze` was called; it is saved, loaded and moved with the module.
 ///
 /// ```
-/// use blitz_core::prelude::*;
-/// use blitz_core::{CenteredPrior, NormalPrior};
+/// use blitz_core::{CenteredPrior, NormalPrior, Prior};
 /// use burn::tensor::{Device, Tensor};
 ///
 /// let weight = Tensor::<1>::from_floats([0.5, 2.0], &Device::flex());

@@ -68,8 +68,7 @@ impl HorseshoePriorConfig {
 /// Carvalho, Polson & Scott, *The horseshoe estimator for sparse signals* (2010).
 ///
 /// ```
-/// use blitz_core::HorseshoePriorConfig;
-/// use blitz_core::prelude::*;
+/// use blitz_core::{HorseshoePriorConfig, Prior};
 /// use burn::tensor::{Device, Tensor};
 ///
 /// let log_density = |prior: PriorConfig, w: f32| {

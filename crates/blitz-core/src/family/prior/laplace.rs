@@ -39,8 +39,7 @@ impl LaplacePriorConfig {
 /// a normal prior of the same deviation. The KL from a posterior with normal or Laplace marginals has a closed form.
 ///
 /// ```
-/// use blitz_core::LaplacePriorConfig;
-/// use blitz_core::prelude::*;
+/// use blitz_core::{LaplacePriorConfig, Prior};
 /// use burn::tensor::{Device, Tensor};
 ///
 /// let prior = LaplacePriorConfig::new().with_scale(0.5).init();

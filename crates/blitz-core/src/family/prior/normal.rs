@@ -37,8 +37,7 @@ impl NormalPriorConfig {
 /// `Σ ln(s / σ_i) + (σ_i² + μ_i²) / (2 s²) − 1/2`, summed over the weights, in nats.
 ///
 /// ```
-/// use blitz_core::prelude::*;
-/// use blitz_core::NormalPrior;
+/// use blitz_core::{NormalPrior, Prior};
 /// use burn::tensor::{Device, Tensor};
 ///
 /// let weight = Tensor::<1>::from_floats([0.0, 2.0], &Device::flex());

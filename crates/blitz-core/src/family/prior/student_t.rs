@@ -47,8 +47,7 @@ impl StudentTPriorConfig {
 /// trained without a prior distributed like this. There is no closed form for its KL.
 ///
 /// ```
-/// use blitz_core::StudentTPriorConfig;
-/// use blitz_core::prelude::*;
+/// use blitz_core::{Prior, StudentTPriorConfig};
 /// use burn::tensor::{Device, Tensor};
 ///
 /// // One degree of freedom is the Cauchy distribution, 1 / (π (1 + w²)).

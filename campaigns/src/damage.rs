@@ -1,0 +1,98 @@
+//! Damaged files, for every reader: an error with a sentence, or the values as before. Never a panic; never other values where a
+//! digest lies beside the file.
+//!
+//! Without a digest a flipped digit is another number, which nobody can tell from the right one. Such trials are counted by reader.
+
+mod bytes;
+mod readers;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::Limits;
+use crate::folders::scratch;
+use crate::random::Random;
+use crate::tally::Tally;
+
+use bytes::damaged;
+use readers::{Guard, Reader, readers};
+
+pub(crate) fn run(limits: Limits, tally: &mut Tally) {
+    let source = scratch();
+    let readers = readers(source.path());
+    let mut sound = Vec::new();
+    for reader in &readers {
+        match attempt(reader, &reader.files) {
+            Outcome::Values(values) => sound.push(values),
+            outcome => {
+                return tally.miss(&format!("{} as it was written: {outcome:?}", reader.name));
+            }
+        }
+    }
+    tally.set("readers", readers.len() as f64);
+    // A panic is counted, and told in one line.
+    std::panic::set_hook(Box::new(|_| ()));
+    for trial in limits.trials() {
+        let k = trial as usize % readers.len();
+        one(&readers[k], &sound[k], limits.seed, trial, tally);
+        if (trial + 1).is_multiple_of(1000) {
+            tally.progress(&format!("{} trials", trial + 1));
+        }
+    }
+    let _ = std::panic::take_hook();
+}
+
+/// What a reader made of its files.
+#[derive(Debug)]
+enum Outcome {
+    Values(Vec<u64>),
+    Refused(String),
+    Panic(String),
+}
+
+fn one(reader: &Reader, sound: &[u64], seed: u64, trial: u64, tally: &mut Tally) {
+    let mut random = Random::of_trial(seed, trial);
+    let mut files = reader.files.clone();
+    let place = random.below(files.len());
+    let (file, bytes) = &mut files[place];
+    let (what, changed) = damaged(bytes, &mut random);
+    let case = format!("{}, {file} {what}, trial {trial}", reader.name);
+    *bytes = changed;
+    tally.count("trials");
+    match attempt(reader, &files) {
+        Outcome::Refused(sentence) => {
+            tally.count("refused");
+            let is_sentence = sentence.len() > 10 && sentence.len() < 2000;
+            tally.goal(is_sentence, || {
+                format!("{case}: `{sentence}` is no sentence")
+            });
+        }
+        Outcome::Values(values) if values == sound => tally.count("harmless"),
+        Outcome::Values(_) if reader.guard == Guard::None => {
+            tally.count("other_values_without_a_digest");
+            tally.count(&format!("other_values: {}", reader.name));
+        }
+        Outcome::Values(_) => tally.miss(&format!("{case}: other values, and a digest")),
+        Outcome::Panic(message) => tally.miss(&format!("{case}: panic, {message}")),
+    }
+}
+
+/// Lets `reader` read `files` in a folder of their own.
+fn attempt(reader: &Reader, files: &[(String, Vec<u8>)]) -> Outcome {
+    let folder = scratch();
+    for (name, bytes) in files {
+        let path = folder.path().join(name);
+        let parent = path.parent().unwrap_or(folder.path());
+        std::fs::create_dir_all(parent).expect("a folder");
+        std::fs::write(path, bytes).expect("room for a small file");
+    }
+    let read = catch_unwind(AssertUnwindSafe(|| (reader.read)(folder.path())));
+    match read {
+        Ok(Ok(values)) => Outcome::Values(values),
+        Ok(Err(sentence)) => Outcome::Refused(sentence),
+        Err(payload) => {
+            let text = payload.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
+            Outcome::Panic(text.unwrap_or("of no text").into())
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Campaigns against what must not happen: something saved is lost, something read is silently wrong, a panic from data, memory that
+//! grows, threads that disturb each other.
+//!
+//! Each campaign runs until its count or its time is up, tells its progress on standard error, and ends with one line of JSON on
+//! standard output. The exit status is 1 if a goal was missed.
+
+mod damage;
+mod disk;
+mod folders;
+mod kill;
+mod memory;
+mod random;
+mod tally;
+mod threads;
+mod work;
+
+// The readers of two programs, which have no library.
+#[allow(
+    dead_code,
+    reason = "the program uses all of it, its reader is tried here"
+)]
+#[path = "../../examples/vgg-cifar10/src/cifar.rs"]
+mod cifar;
+#[allow(
+    dead_code,
+    reason = "the program uses all of it, its reader is tried here"
+)]
+#[path = "../../examples/lstm-timeseries/src/series.rs"]
+mod series;
+#[allow(
+    dead_code,
+    reason = "the program uses all of it, its reader is tried here"
+)]
+#[path = "../../examples/lstm-timeseries/src/time.rs"]
+mod time;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::{Args, Parser, Subcommand};
+
+use tally::Tally;
+
+/// Campaigns against lost files, silent damage, panics, leaks and races.
+///
+/// A campaign ends when its count or its time is up, whichever is first. The last line of standard output is JSON with what was
+/// tried and what was missed; the exit status is 1 if anything was missed.
+#[derive(Debug, Parser)]
+#[command(name = "campaigns", version)]
+struct Cli {
+    #[command(subcommand)]
+    campaign: Campaign,
+}
+
+#[derive(Debug, Subcommand)]
+enum Campaign {
+    /// Kill trainings at random moments and go on from what they saved; stop them by SIGINT and SIGTERM; run two in one folder.
+    Kill(Limits),
+    /// Flip bits, cut off, extend and overwrite what every reader reads.
+    Damage(Limits),
+    /// Fill the disk, take folders away, write where nothing can be written.
+    Disk(Limits),
+    /// Train and predict for long, and watch the resident memory.
+    Memory(Limits),
+    /// Train, draw and predict in eight threads, and compare with the same work done alone.
+    Threads(Limits),
+    /// The training that other campaigns kill.
+    #[command(hide = true)]
+    Child(ChildArgs),
+}
+
+/// How long a campaign runs.
+#[derive(Debug, Clone, Copy, Args)]
+struct Limits {
+    /// Stop after so many trials [default: 20, or no limit with `--seconds`].
+    #[arg(long, value_name = "N")]
+    count: Option<u64>,
+
+    /// Begin no trial after so many seconds.
+    #[arg(long, value_name = "S")]
+    seconds: Option<u64>,
+
+    /// Decides every trial, but for the moments at which the system runs what it is asked to.
+    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    seed: u64,
+}
+
+impl Limits {
+    const DEFAULT_COUNT: u64 = 20;
+
+    /// The numbers of the trials, until the limits are reached.
+    fn trials(self) -> impl Iterator<Item = u64> {
+        let count = match (self.count, self.seconds) {
+            (Some(count), _) => count,
+            (None, Some(_)) => u64::MAX,
+            (None, None) => Self::DEFAULT_COUNT,
+        };
+        let end = self
+            .seconds
+            .map(|seconds| Instant::now() + Duration::from_secs(seconds));
+        (0..count).take_while(move |_| end.is_none_or(|end| Instant::now() < end))
+    }
+}
+
+/// A training with its checkpoints, its model and its report in one folder.
+#[derive(Debug, Clone, Args)]
+struct ChildArgs {
+    /// Its folder.
+    #[arg(long)]
+    out: PathBuf,
+    /// Passes over the data.
+    #[arg(long)]
+    epochs: usize,
+    /// Go on from the last whole checkpoint, if there is one.
+    #[arg(long)]
+    resume: bool,
+}
+
+fn main() -> ExitCode {
+    let (name, limits, run): (_, _, fn(Limits, &mut Tally)) = match Cli::parse().campaign {
+        Campaign::Child(args) => return work::child(&args),
+        Campaign::Kill(limits) => ("kill", limits, kill::run),
+        Campaign::Damage(limits) => ("damage", limits, damage::run),
+        Campaign::Disk(limits) => ("disk", limits, disk::run),
+        Campaign::Memory(limits) => ("memory", limits, memory::run),
+        Campaign::Threads(limits) => ("threads", limits, threads::run),
+    };
+    let mut tally = Tally::new(name, limits.seed);
+    run(limits, &mut tally);
+    tally.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn command_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn trials_end_at_the_count_or_the_time() {
+        let limits = |count, seconds| Limits {
+            count,
+            seconds,
+            seed: 1,
+        };
+        assert_eq!(limits(Some(3), None).trials().count(), 3);
+        assert_eq!(limits(None, None).trials().count(), 20);
+        assert_eq!(limits(None, Some(0)).trials().count(), 0);
+        assert_eq!(limits(Some(3), Some(60)).trials().count(), 3);
+    }
+}

@@ -1,0 +1,72 @@
+//! What a campaign tried, and what it missed.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use serde_json::json;
+
+/// The counts of a campaign.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    campaign: &'static str,
+    seed: u64,
+    start: Instant,
+    counts: BTreeMap<String, f64>,
+    missed: u64,
+}
+
+impl Tally {
+    pub(crate) fn new(campaign: &'static str, seed: u64) -> Self {
+        Self {
+            campaign,
+            seed,
+            start: Instant::now(),
+            counts: BTreeMap::new(),
+            missed: 0,
+        }
+    }
+
+    /// One more of `what`.
+    pub(crate) fn count(&mut self, what: &str) {
+        *self.counts.entry(what.into()).or_default() += 1.0;
+    }
+
+    /// The number `what` is `value`.
+    pub(crate) fn set(&mut self, what: &str, value: f64) {
+        self.counts.insert(what.into(), value);
+    }
+
+    /// Says how far it is.
+    pub(crate) fn progress(&self, what: &str) {
+        let seconds = self.start.elapsed().as_secs();
+        eprintln!("{} {seconds} s: {what}", self.campaign);
+    }
+
+    /// A goal was missed.
+    pub(crate) fn miss(&mut self, what: &str) {
+        self.missed += 1;
+        self.progress(&format!("MISSED: {what}"));
+    }
+
+    /// As [`miss`](Self::miss) unless `reached`; whether it was.
+    pub(crate) fn goal(&mut self, reached: bool, what: impl FnOnce() -> String) -> bool {
+        if !reached {
+            self.miss(&what());
+        }
+        reached
+    }
+
+    /// Prints the line of JSON.
+    pub(crate) fn finish(self) -> ExitCode {
+        let line = json!({
+            "campaign": self.campaign,
+            "seed": self.seed,
+            "seconds": self.start.elapsed().as_secs_f64(),
+            "counts": self.counts,
+            "missed": self.missed,
+        });
+        println!("{line}");
+        ExitCode::from(u8::from(self.missed > 0))
+    }
+}

@@ -1,0 +1,52 @@
+//! The short forms, so that no campaign rots between two long ones.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+/// The counts of a short campaign that missed nothing.
+fn counts(arguments: &[&str]) -> Value {
+    let output = Command::new(env!("CARGO_BIN_EXE_campaigns"))
+        .args(arguments)
+        .output()
+        .expect("the program starts");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {stderr}");
+    let stdout = String::from_utf8(output.stdout).expect("text");
+    let line = stdout.lines().last().expect("a line of JSON");
+    let summary: Value = serde_json::from_str(line).expect("JSON");
+    assert_eq!(summary["missed"], 0);
+    assert_eq!(summary["campaign"], arguments[0]);
+    summary["counts"].clone()
+}
+
+#[cfg(unix)]
+#[test]
+fn a_killed_training_goes_on_and_a_signal_ends_one_in_order() {
+    let counts = counts(&["kill", "--count", "2"]);
+    assert_eq!(counts["trainings"], 2.0);
+    assert_eq!(counts["signals"], 2.0);
+}
+
+#[test]
+fn every_reader_is_damaged_once() {
+    let counts = counts(&["damage", "--count", "50"]);
+    assert_eq!(counts["trials"], 50.0);
+    assert!(counts["readers"].as_f64() <= Some(50.0));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_full_disk_and_impossible_folders_are_errors() {
+    assert_eq!(counts(&["disk", "--count", "4"])["trials"], 4.0);
+}
+
+#[test]
+fn threads_do_not_disturb_each_other() {
+    assert_eq!(counts(&["threads", "--count", "1"])["rounds"], 1.0);
+}
+
+#[test]
+fn memory_is_watched() {
+    assert_eq!(counts(&["memory", "--count", "8"])["predictions"], 8.0);
+}
