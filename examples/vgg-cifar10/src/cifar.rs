@@ -230,10 +230,10 @@ mod tests {
             }
             let test_pixels = write("test_batch.bin".into(), test);
             let data = read(folder.path()).unwrap();
-            prop_assert_eq!(data.train.labels, train.concat());
-            prop_assert_eq!(data.train.pixels, pixels);
+            prop_assert_eq!(&data.train.labels, &train.concat());
+            prop_assert_eq!(&data.train.pixels, &pixels);
             prop_assert_eq!(&data.test.labels, test);
-            prop_assert_eq!(data.test.pixels, test_pixels);
+            prop_assert_eq!(&data.test.pixels, &test_pixels);
         }
     }
 }
