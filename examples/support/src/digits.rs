@@ -165,6 +165,9 @@ fn parse<'a, const D: usize>(
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
+
     use super::*;
 
     fn idx_bytes(sizes: &[u32], values: &[u8]) -> Vec<u8> {
@@ -264,5 +267,45 @@ mod tests {
         assert_eq!(refusal(&broken), "there are no test images");
         let empty = tempfile::tempdir().unwrap();
         assert!(refusal(&empty).contains("No such file"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 24, rng_seed: RngSeed::Fixed(20), failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn whatever_is_written_as_idx_is_read(
+            labels in [prop::collection::vec(0..10u8, 1..5), prop::collection::vec(0..10u8, 1..5)],
+            seed in any::<u32>(),
+            pack in any::<bool>(),
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let write = |name: String, bytes: &[u8]| {
+                let path = folder.path().join(name);
+                if pack {
+                    let file = std::fs::File::create(path.with_extension("gz")).unwrap();
+                    let mut encoder = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+                    std::io::Write::write_all(&mut encoder, bytes).unwrap();
+                    encoder.finish().unwrap();
+                } else {
+                    std::fs::write(path, bytes).unwrap();
+                }
+            };
+            let pixel = |i: usize| (seed.wrapping_add(i as u32).wrapping_mul(2_654_435_761) >> 24) as u8;
+            let pixels = labels.clone().map(|labels| {
+                (0..labels.len() * SIDE * SIDE).map(pixel).collect::<Vec<u8>>()
+            });
+            for (set, prefix) in ["train", "t10k"].into_iter().enumerate() {
+                let count = labels[set].len() as u32;
+                let images = idx_bytes(&[count, SIDE as u32, SIDE as u32], &pixels[set]);
+                write(format!("{prefix}-images-idx3-ubyte"), &images);
+                write(format!("{prefix}-labels-idx1-ubyte"), &idx_bytes(&[count], &labels[set]));
+            }
+            let data = idx(folder.path()).unwrap();
+            for (set, read) in [data.train, data.test].into_iter().enumerate() {
+                prop_assert_eq!(read.shape, [1, SIDE, SIDE]);
+                prop_assert_eq!(&read.labels, &labels[set]);
+                prop_assert_eq!(&read.pixels, &pixels[set]);
+            }
+        }
     }
 }

@@ -137,6 +137,9 @@ fn pattern(label: usize, x: f32, y: f32, random: &[f32]) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
+
     use super::*;
 
     /// A folder with two images to train on, in two files, and one to test on.
@@ -191,5 +194,46 @@ mod tests {
         assert_eq!(a.test.labels(), [0, 1, 2, 3]);
         assert_ne!(a.train.image(0), a.test.image(0));
         assert_ne!(a.train.image(0), a.train.image(4));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 24, rng_seed: RngSeed::Fixed(20), failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn whatever_is_written_as_records_is_read(
+            files in prop::collection::vec(prop::collection::vec(0..10u8, 1..4), 2..7),
+            seed in any::<u32>(),
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let (test, train) = files.split_last().unwrap();
+            let mut count = seed;
+            let mut write = |name: String, labels: &[u8]| -> Vec<u8> {
+                let mut all = Vec::new();
+                let mut bytes = Vec::new();
+                for label in labels {
+                    let pixels: Vec<u8> = (1..RECORD)
+                        .map(|_| {
+                            count = count.wrapping_add(1);
+                            (count.wrapping_mul(2_654_435_761) >> 24) as u8
+                        })
+                        .collect();
+                    bytes.push(*label);
+                    bytes.extend(&pixels);
+                    all.extend(pixels);
+                }
+                std::fs::write(folder.path().join(name), bytes).unwrap();
+                all
+            };
+            let mut pixels = Vec::new();
+            for (i, labels) in train.iter().enumerate() {
+                pixels.extend(write(format!("data_batch_{}.bin", i + 1), labels));
+            }
+            let test_pixels = write("test_batch.bin".into(), test);
+            let data = read(folder.path()).unwrap();
+            prop_assert_eq!(&data.train.labels, &train.concat());
+            prop_assert_eq!(&data.train.pixels, &pixels);
+            prop_assert_eq!(&data.test.labels, test);
+            prop_assert_eq!(&data.test.pixels, &test_pixels);
+        }
     }
 }

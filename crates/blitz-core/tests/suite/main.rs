@@ -21,5 +21,6 @@ mod posterior_modules;
 mod prior_families;
 mod pruning;
 mod sampling;
+mod simulation;
 mod statistics;
 mod ties;

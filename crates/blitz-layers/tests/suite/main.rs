@@ -14,5 +14,6 @@ mod models;
 mod rnn;
 mod rounding;
 mod seeded;
+mod shapes;
 mod sharpening;
 mod statistics;

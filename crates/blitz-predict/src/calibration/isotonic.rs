@@ -21,7 +21,7 @@ use crate::error::{InputError, or_panic};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Points")]
 pub struct IsotonicRegression {
-    /// Where it bends, increasing.
+    /// Where it bends, increasing; equal neighbours only after reading, see [`settle`].
     x: Vec<f64>,
     /// Its values there, never falling.
     y: Vec<f64>,
@@ -37,24 +37,30 @@ struct Points {
 impl TryFrom<Points> for IsotonicRegression {
     type Error = InputError;
 
-    fn try_from(Points { x, y }: Points) -> Result<Self, InputError> {
+    fn try_from(Points { mut x, mut y }: Points) -> Result<Self, InputError> {
         check_points(&x, &y)?;
-        let steps = |list: &[f64], what, range, allowed: fn(f64, f64) -> bool| {
-            let step = list.windows(2).position(|pair| !allowed(pair[0], pair[1]));
-            match step {
-                Some(before) => Err(InputError::Value {
-                    what,
-                    index: before + 1,
-                    value: list[before + 1],
-                    range,
-                }),
-                None => Ok(()),
-            }
-        };
-        steps(&x, "x", "above the one before", |a, b| a < b)?;
-        steps(&y, "y", "not below the one before", |a, b| a <= b)?;
+        settle(&mut x, "x", "above the one before")?;
+        settle(&mut y, "y", "not below the one before")?;
         Ok(Self { x, y })
     }
+}
+
+/// Makes a list that was read from text one that never falls. A reader may be off by a last digit, as `serde_json` is without its
+/// `float_roundtrip`, so that neighbours meet or pass each other; what falls by more is no fit's.
+fn settle(list: &mut [f64], what: &'static str, range: &'static str) -> Result<(), InputError> {
+    for index in 1..list.len() {
+        let (before, value) = (list[index - 1], list[index]);
+        if before - value > 4.0 * f64::EPSILON * before.abs() {
+            return Err(InputError::Value {
+                what,
+                index,
+                value,
+                range,
+            });
+        }
+        list[index] = value.max(before);
+    }
+    Ok(())
 }
 
 fn check_points(x: &[f64], y: &[f64]) -> Result<(), InputError> {
@@ -163,7 +169,8 @@ impl IsotonicRegression {
             .collect())
     }
 
-    /// The points between which the fit is linear, with `x` increasing.
+    /// The points between which the fit is linear, with `x` increasing. Of a fit that was read from text, neighbours that differ in
+    /// their last digit may have become equal.
     pub fn points(&self) -> impl Iterator<Item = (f64, f64)> {
         self.x.iter().copied().zip(self.y.iter().copied())
     }

@@ -4,6 +4,7 @@ use blitz_predict::InputError;
 use blitz_predict::blitz_noise::NoiseKey;
 use blitz_predict::calibration::*;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use crate::{calibration_reference as reference, standard_errors_off};
 
@@ -462,7 +463,48 @@ fn calibrators_name_the_value_they_cannot_use() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, rng_seed: RngSeed::Fixed(20), ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_is_fitted_comes_back_from_json(
+        points in prop::collection::vec((0.0..1.0f64, 0..4u64, -1e3..1e3f64), 1..40),
+        scale in -300..300i32,
+        parameters in prop::collection::vec(-1e3..1e3f64, 2 * CLASSES),
+    ) {
+        // A reader of text may miss the last digits.
+        fn assert_near(got: f64, wanted: f64) -> Result<(), TestCaseError> {
+            prop_assert!((got - wanted).abs() <= 8.0 * f64::EPSILON * wanted.abs(), "{got} for {wanted}");
+            Ok(())
+        }
+        fn back<T: serde::Serialize + serde::de::DeserializeOwned>(fit: &T) -> Result<T, TestCaseError> {
+            let json = serde_json::to_string(fit).unwrap();
+            serde_json::from_str(&json).map_err(|error| TestCaseError::fail(format!("{error}: {json}")))
+        }
+        // Neighbours of each other, also next to 0 and 1.
+        let near = |(base, steps, _): &(f64, u64, f64)| {
+            let bits = ((base * 50.0).round() / 50.0).to_bits();
+            f64::from_bits(bits.saturating_sub(*steps)).clamp(0.0, 1.0)
+        };
+        let x: Vec<f64> = points.iter().map(near).collect();
+        let y: Vec<f64> = points.iter().map(|point| point.2).collect();
+        let fit = IsotonicRegression::fit(&x, &y);
+        let read = back(&fit)?;
+        prop_assert_eq!(read.points().count(), fit.points().count());
+        for (got, wanted) in read.points().zip(fit.points()) {
+            assert_near(got.0, wanted.0)?;
+            assert_near(got.1, wanted.1)?;
+        }
+        back(&QuantileRecalibration::fit(&x))?;
+        let temperature = 10f64.powi(scale) * (1.0 + points[0].0);
+        let fit = TemperatureScaling { temperature };
+        assert_near(back(&fit)?.temperature, temperature)?;
+        let (scale, offset) = parameters.split_at(CLASSES);
+        let fit = VectorScaling { scale: scale.to_vec(), offset: offset.to_vec() };
+        let read = back(&fit)?;
+        for (got, wanted) in read.scale.iter().chain(&read.offset).zip(&parameters) {
+            assert_near(*got, *wanted)?;
+        }
+    }
 
     #[test]
     fn isotonic_fits_never_fall_and_are_their_own_fit(points in prop::collection::vec((0..20i32, -10..10i32), 1..60)) {

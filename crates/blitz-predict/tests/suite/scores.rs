@@ -24,6 +24,15 @@ fn intervals() -> Vec<Interval> {
 }
 
 #[test]
+fn of_equal_probabilities_the_first_class_is_the_answer() {
+    let p = [0.5, 0.5, 0.2, 0.4, 0.4];
+    assert_eq!(accuracy(&p[..2], 2, &[0]), 1.0);
+    assert_eq!(accuracy(&p[..2], 2, &[1]), 0.0);
+    assert_eq!(accuracy(&p[2..], 3, &[1]), 1.0);
+    assert_eq!(accuracy(&p[2..], 3, &[2]), 0.0);
+}
+
+#[test]
 fn scores_of_classes_agree_with_scikit_learn() {
     let (p, labels) = (&reference::PROBABILITIES, &reference::LABELS);
     let nll = categorical_nll(p, CLASSES, labels);

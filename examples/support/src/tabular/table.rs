@@ -113,6 +113,9 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
+
     use super::*;
 
     fn parse(text: &str) -> Result<Table, DataError> {
@@ -284,5 +287,62 @@ mod tests {
             (table.title.as_str(), table.targets),
             ("good.csv", vec![2.0])
         );
+    }
+
+    /// A cell as a program may write it.
+    fn written(value: f64, style: u8) -> String {
+        match style % 5 {
+            0 => format!("{value}"),
+            1 => format!("{value:e}"),
+            2 => format!(" {value:?}\t"),
+            3 => format!("\"{value}\""),
+            _ => format!("{value:+}"),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 256, rng_seed: RngSeed::Fixed(20), failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn whatever_is_written_as_a_table_is_read_to_the_bit(
+            width in 2..6usize,
+            cells in prop::collection::vec((any::<f64>(), any::<u8>()), 6..60),
+            named in any::<bool>(),
+            line_end in prop::sample::select(vec!["\n", "\r\n"]),
+            blanks in any::<u64>(),
+            mark in any::<bool>(),
+        ) {
+            // What stands for a missing value in other files is refused, and other tests are of that.
+            let is_number = |value: f64| value.is_finite() && !(9.9e36..1e37).contains(&value.abs());
+            let cells: Vec<(f64, u8)> = cells
+                .into_iter()
+                .map(|(value, style)| (if is_number(value) { value } else { 0.5 }, style))
+                .collect();
+            let rows: Vec<&[(f64, u8)]> = cells.chunks_exact(width).collect();
+            let mut text = String::from(if mark { "\u{feff}" } else { "" });
+            let names: Vec<String> = (0..width).map(|column| format!("x{column}")).collect();
+            if named {
+                text += &(names.join(",") + line_end);
+            }
+            for (i, row) in rows.iter().enumerate() {
+                let row: Vec<String> = row.iter().map(|(value, style)| written(*value, *style)).collect();
+                text += &(row.join(",") + line_end);
+                if blanks >> (i % 64) & 1 == 1 {
+                    text += line_end;
+                }
+            }
+            let header = if named { Header::Auto } else { Header::No };
+            let table = Table::parse(&text, "written.csv", header).unwrap();
+            prop_assert_eq!((table.n_rows(), table.n_features), (rows.len(), width - 1));
+            if named {
+                prop_assert_eq!(&table.names, &names);
+            }
+            for (i, row) in rows.iter().enumerate() {
+                let read = [table.features_of(&[i]), table.targets_of(&[i])].concat();
+                for (read, (wanted, _)) in read.iter().zip(*row) {
+                    prop_assert_eq!(read.to_bits(), wanted.to_bits(), "{}", text);
+                }
+            }
+        }
     }
 }

@@ -68,7 +68,7 @@ impl HorseshoePriorConfig {
 /// Carvalho, Polson & Scott, *The horseshoe estimator for sparse signals* (2010).
 ///
 /// ```
-/// use blitz_core::{HorseshoePriorConfig, Prior};
+/// use blitz_core::{Prior, PriorConfig};
 /// use burn::tensor::{Device, Tensor};
 ///
 /// let log_density = |prior: PriorConfig, w: f32| {
