@@ -30,7 +30,7 @@ const SCHEDULER: &str = "scheduler";
 ///
 /// ```no_run
 /// use blitz_train::prelude::*;
-/// use blitz_train::{Likelihood, Checkpoints, FitError, Fitted};
+/// use blitz_train::{Checkpoints, FitError, Fitted};
 /// use burn::train::{Learner, LearnerModel, SupervisedTraining};
 ///
 /// # fn run<N: Network, L: Likelihood<Output = N::Output>>(

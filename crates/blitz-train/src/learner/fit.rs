@@ -73,7 +73,7 @@ where
 ///
 /// ```no_run
 /// use blitz_train::prelude::*;
-/// use blitz_train::{Likelihood, FitError, fit_on};
+/// use blitz_train::{FitError, fit_on};
 /// use burn::tensor::Device;
 /// use burn::train::{ExecutionStrategy, Learner, LearnerModel, MultiDeviceOptim, SupervisedTraining};
 ///

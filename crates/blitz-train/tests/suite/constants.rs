@@ -5,8 +5,8 @@ use blitz_train::blitz_core::{BayesianModule, NormalPrior, Posterior, Variationa
 use blitz_train::prelude::*;
 use blitz_train::{
     HeteroscedasticLikelihoodConfig, IvonConfig, IvonPosterior, LaplaceLikelihoodConfig,
-    Likelihood, NegativeBinomialLikelihoodConfig, PoissonLikelihoodConfig,
-    StudentTLikelihoodConfig, Swag, SwagConfig,
+    NegativeBinomialLikelihoodConfig, PoissonLikelihoodConfig, StudentTLikelihoodConfig, Swag,
+    SwagConfig,
 };
 use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::nn::{Linear, LinearConfig};

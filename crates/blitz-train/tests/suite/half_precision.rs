@@ -4,7 +4,7 @@ use blitz_train::blitz_core::noise::layout;
 use blitz_train::distribution::Distribution;
 use blitz_train::metric::brier_score;
 use blitz_train::prelude::*;
-use blitz_train::{BrierMetric, CoverageMetric, EceMetric, ElboOutput, Evaluation, Likelihood};
+use blitz_train::{BrierMetric, CoverageMetric, EceMetric, ElboOutput, Evaluation};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoaderBuilder, Progress};
 use burn::data::dataset::InMemDataset;

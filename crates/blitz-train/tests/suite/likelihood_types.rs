@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use blitz_train::prelude::*;
 use blitz_train::{
-    Exposed, HeteroscedasticLikelihoodConfig, LaplaceLikelihoodConfig, Likelihood,
+    Exposed, HeteroscedasticLikelihoodConfig, LaplaceLikelihoodConfig,
     NegativeBinomialLikelihoodConfig, PoissonLikelihoodConfig, StudentTLikelihoodConfig,
     WithExposure,
 };

@@ -3,9 +3,8 @@
 use blitz_train::distribution::{Distribution as _, NegativeBinomial, Poisson, StudentT};
 use blitz_train::prelude::*;
 use blitz_train::{
-    Evaluation as _, HeteroscedasticLikelihoodConfig, LaplaceLikelihoodConfig, Likelihood,
-    LikelihoodParam, NegativeBinomialLikelihoodConfig, PoissonLikelihoodConfig,
-    StudentTLikelihoodConfig,
+    Evaluation as _, HeteroscedasticLikelihoodConfig, LaplaceLikelihoodConfig, LikelihoodParam,
+    NegativeBinomialLikelihoodConfig, PoissonLikelihoodConfig, StudentTLikelihoodConfig,
 };
 use burn::tensor::{Device, Int, Tensor};
 
