@@ -28,7 +28,7 @@ pub(crate) fn run(limits: Limits, tally: &mut Tally) {
             }
         }
     }
-    tally.set("readers", readers.len() as f64);
+    tally.set("readers", readers.len() as u64);
     // A panic is counted, and told in one line.
     std::panic::set_hook(Box::new(|_| ()));
     for trial in limits.trials() {

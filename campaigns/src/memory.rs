@@ -45,8 +45,9 @@ pub(crate) fn run(limits: Limits, tally: &mut Tally) {
             tally.progress(&format!("{} trials, {now:.1} MB", trial + 1));
         }
     }
-    tally.set("resident_mb_warm", warm);
-    tally.set("resident_mb_most", most);
+    let kb = |mb: f64| (1e3 * mb).round() as u64;
+    tally.set("resident_kb_warm", kb(warm));
+    tally.set("resident_kb_most", kb(most));
     tally.goal(most - warm < FLAT, || {
         format!("the resident memory grew from {warm:.1} to {most:.1} MB")
     });

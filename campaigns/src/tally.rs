@@ -12,7 +12,7 @@ pub(crate) struct Tally {
     campaign: &'static str,
     seed: u64,
     start: Instant,
-    counts: BTreeMap<String, f64>,
+    counts: BTreeMap<String, u64>,
     missed: u64,
 }
 
@@ -29,11 +29,11 @@ impl Tally {
 
     /// One more of `what`.
     pub(crate) fn count(&mut self, what: &str) {
-        *self.counts.entry(what.into()).or_default() += 1.0;
+        *self.counts.entry(what.into()).or_default() += 1;
     }
 
     /// The number `what` is `value`.
-    pub(crate) fn set(&mut self, what: &str, value: f64) {
+    pub(crate) fn set(&mut self, what: &str, value: u64) {
         self.counts.insert(what.into(), value);
     }
 
