@@ -7,6 +7,7 @@ use burn::nn::{Embedding, EmbeddingConfig};
 use burn::tensor::module::embedding;
 use burn::tensor::{Bool, DType, Device, Int, Tensor, TensorData};
 
+use crate::traversal::traversed_as;
 use crate::weights::{WeightsConfig, add_families, configures_weights};
 
 /// Configuration to create a [`BayesianEmbedding`] layer using the [init function](BayesianEmbeddingConfig::init).
@@ -67,21 +68,19 @@ pub struct BayesianEmbeddingConfig {
 /// let padding = vectors.slice([0..1, 3..4, 0..4]);
 /// assert_eq!(padding.abs().sum().into_scalar::<f32>(), 0.0);
 /// ```
-#[derive(Module, Debug)]
-#[module(custom_display)]
+#[derive(Clone, Debug)]
 pub struct BayesianEmbedding {
     /// The table of shape `[n_embedding, d_model]`: the posterior's means, with the posterior attached.
     pub weight: Param<Tensor<2>>,
     /// The index of padding.
-    #[module(skip)]
     pub padding_idx: Option<usize>,
     /// The largest norm of a vector.
-    #[module(skip)]
     pub max_norm: Option<f64>,
     /// The p of the p-norm that `max_norm` bounds.
-    #[module(skip)]
     pub norm_type: f64,
 }
+
+traversed_as!(Embedding, BayesianEmbedding { weight });
 
 configures_weights! {
     BayesianEmbeddingConfig => BayesianEmbedding, attach;

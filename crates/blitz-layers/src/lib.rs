@@ -40,6 +40,7 @@ mod estimator;
 mod linear;
 mod mc_dropout;
 mod rnn;
+mod traversal;
 mod weights;
 
 pub use blitz_core;

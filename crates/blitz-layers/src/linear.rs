@@ -1,12 +1,13 @@
 //! The Bayesian counterpart of Burn's [`Linear`].
 
 use burn::config::Config;
-use burn::module::{Content, DisplaySettings, Module, ModuleDisplay, Param};
+use burn::module::{Content, DisplaySettings, ModuleDisplay, Param};
 use burn::nn::{Linear, LinearConfig, LinearLayout};
 use burn::tensor::module::linear;
 use burn::tensor::{Device, Tensor, assert_shape};
 
 use crate::estimator::{Estimator, Features, estimate};
+use crate::traversal::traversed_as;
 use crate::weights::{WeightsConfig, add_families, configures_weights};
 
 /// Configuration to create a [`BayesianLinear`] layer using the [init function](BayesianLinearConfig::init).
@@ -58,17 +59,17 @@ pub struct BayesianLinearConfig {
 /// assert_eq!(output.dims(), [5, 2]);
 /// assert_eq!(layer.num_bayesian_weights(), 3 * 2 + 2);
 /// ```
-#[derive(Module, Debug)]
-#[module(custom_display)]
+#[derive(Clone, Debug)]
 pub struct BayesianLinear {
     /// Matrix of shape `[d_input, d_output]`: the posterior's means, with the posterior attached.
     pub weight: Param<Tensor<2>>,
     /// Vector of size `d_output`, likewise.
     pub bias: Option<Param<Tensor<1>>>,
     /// How the output is sampled.
-    #[module(skip)]
     pub estimator: Estimator,
 }
+
+traversed_as!(Linear, BayesianLinear { weight, bias });
 
 configures_weights! {
     BayesianLinearConfig => BayesianLinear, ;

@@ -75,8 +75,7 @@ macro_rules! bayesian_convolution {
         $(#[$doc])*
         ///
         #[doc = concat!("Should be created with [`", stringify!($config), "`].")]
-        #[derive(burn::module::Module, Debug)]
-        #[module(custom_display)]
+        #[derive(Clone, Debug)]
         pub struct $layer {
             #[doc = concat!("Tensor of shape `", $weight, "`: the posterior's means, with the posterior attached.")]
             pub weight: burn::module::Param<burn::tensor::Tensor<$rank>>,
@@ -91,7 +90,6 @@ macro_rules! bayesian_convolution {
             /// Controls the connections between input and output channels.
             pub groups: usize,
             /// The padding configuration.
-            #[module(skip)]
             pub padding: $padding,
             $(
                 /// The padding output configuration.
@@ -100,9 +98,10 @@ macro_rules! bayesian_convolution {
                 pub channels: [usize; 2],
             )?
             /// How the output is sampled.
-            #[module(skip)]
             pub estimator: crate::estimator::Estimator,
         }
+
+        crate::traversal::traversed_as!($burn, $layer { weight, bias });
 
         crate::weights::configures_weights! {
             $config => $layer, ;

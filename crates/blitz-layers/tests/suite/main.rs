@@ -11,6 +11,7 @@ mod families;
 mod linear;
 mod mc_dropout;
 mod models;
+mod pytorch;
 mod rnn;
 mod rounding;
 mod seeded;
