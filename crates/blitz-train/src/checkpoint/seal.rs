@@ -41,6 +41,7 @@ pub(crate) fn check(path: &Path) -> io::Result<Seal> {
 }
 
 /// Removes a file and its seal, if they are there.
+#[cfg(feature = "train")]
 pub(crate) fn remove_sealed(path: &Path) -> io::Result<()> {
     remove(path)?;
     unseal(path)

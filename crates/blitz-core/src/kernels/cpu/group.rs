@@ -44,13 +44,14 @@ where
             outputs,
         });
     };
-    let mut rest = outputs
+    let rest = outputs
         .each_mut()
         .map(|output| &mut output.spare_capacity_mut()[..len]);
     if is_worth_sharing(len) {
         #[cfg(not(target_family = "wasm"))]
         {
             use rayon::prelude::*;
+            let mut rest = rest;
             let chunks: Vec<_> = (0..len.div_ceil(CHUNK))
                 .map(|_| {
                     rest.each_mut().map(|rest| {

@@ -9,9 +9,9 @@ use burn::backend::tensor::FloatTensor;
 
 use super::LinkedKernels;
 use crate::kernels::cpu::elementwise::{Deviation, Draw, Map as _, Normal, Terms as _};
-use crate::kernels::cpu::group::{
-    Kernel, Total, after, is_worth_sharing, load_groups, map, run_group, store,
-};
+#[cfg(not(target_family = "wasm"))]
+use crate::kernels::cpu::group::is_worth_sharing;
+use crate::kernels::cpu::group::{Kernel, Total, after, load_groups, map, run_group, store};
 use crate::kernels::cpu::real::{Coefficients, Element, Real};
 use crate::kernels::cpu::{Elements, Memory, number, scalar, tensor, with_elements};
 use crate::kernels::formula::{NoiseSpan, NormalSum, Sum};
