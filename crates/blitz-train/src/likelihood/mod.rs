@@ -39,7 +39,7 @@ use crate::error::{PredictError, TargetError};
 
 /// A likelihood. Its parameters, a learned noise for instance, are ordinary Burn parameters.
 ///
-/// One of your own needs a density for training, and for prediction a [`Distribution`](crate::Distribution), which may be one of
+/// One of your own needs a density for training, and for prediction a [`Distribution`](crate::distribution::Distribution), which may be one of
 /// those there are. Log-normal targets:
 ///
 /// ```
