@@ -182,9 +182,13 @@ impl<U: UnitNoise> Posterior for LocationScale<U> {
     fn marginals<const D: usize>(&self, mu: Tensor<D>) -> Marginals<D> {
         let mu = at_least_f32(mu);
         let of_unit = self.unit.std_dev(mu.shape().num_elements());
+        let log_scales = log_std_from_rho(self.rho(&mu));
         Marginals {
             std: self.std_dev(mu.clone()),
-            log_std: log_std_from_rho(self.rho(&mu)) + of_unit.ln(),
+            log_std: match of_unit {
+                1.0 => log_scales,
+                of_unit => log_scales + of_unit.ln(),
+            },
             mean: mu,
             family: self.unit.family(),
         }
