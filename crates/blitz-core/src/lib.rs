@@ -31,6 +31,8 @@
 //! `blitz-layers` or `blitz-train`), not in Burn alone: only then are there fused operations for it.
 
 pub mod device;
+#[doc(hidden)]
+pub mod fields;
 pub mod kernels;
 
 mod attach;

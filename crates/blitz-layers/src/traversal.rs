@@ -8,6 +8,7 @@
 macro_rules! traversed_as {
     ($burn:ident, $layer:ident { $($field:ident),+ }) => {
         const _: () = {
+            use blitz_core::fields;
             use burn::module::{
                 Content, DisplaySettings, Module, ModuleDisplay, ModuleDisplayDefault,
                 ModuleMapper, ModuleVisitor,
@@ -18,21 +19,12 @@ macro_rules! traversed_as {
 
             impl Module for $layer {
                 fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
-                    $(
-                        visitor.enter_module(stringify!($field), CONTAINER);
-                        Module::visit(&self.$field, visitor);
-                        visitor.exit_module(stringify!($field), CONTAINER);
-                    )+
+                    $(fields::visit(visitor, stringify!($field), CONTAINER, &self.$field);)+
                 }
 
                 fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
                     Self {
-                        $($field: {
-                            mapper.enter_module(stringify!($field), CONTAINER);
-                            let field = Module::map(self.$field, mapper);
-                            mapper.exit_module(stringify!($field), CONTAINER);
-                            field
-                        },)+
+                        $($field: fields::map(mapper, stringify!($field), CONTAINER, self.$field),)+
                         ..self
                     }
                 }

@@ -15,25 +15,13 @@ use super::variational::Variational;
 use crate::family::constants::all_marked;
 use crate::family::posterior::Posterior;
 use crate::family::prior::Prior;
+use crate::fields;
 
 /// The container type that a derived implementation reports for its fields.
 const CONTAINER: &str = "Struct:Variational";
 
 /// The path component of the constants: `fc.weight` has those of its posterior under `fc.weight.bayes.constants.posterior`.
 const CONSTANTS: &str = "constants";
-
-fn visit_field<V: ModuleVisitor>(visitor: &mut V, name: &str, field: &impl Module) {
-    visitor.enter_module(name, CONTAINER);
-    field.visit(visitor);
-    visitor.exit_module(name, CONTAINER);
-}
-
-fn map_field<M: ModuleMapper, T: Module>(mapper: &mut M, name: &str, field: T) -> T {
-    mapper.enter_module(name, CONTAINER);
-    let field = field.map(mapper);
-    mapper.exit_module(name, CONTAINER);
-    field
-}
 
 impl<Q: Posterior, P: Prior> Variational<Q, P> {
     /// Where the tensors of the constants are made.
@@ -87,19 +75,19 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
 
 impl<Q: Posterior, P: Prior> Module for Variational<Q, P> {
     fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
-        visit_field(visitor, "posterior", &self.posterior);
-        visit_field(visitor, "prior", &self.prior);
-        visit_field(visitor, "sampling", &self.sampling);
-        visit_field(visitor, "mask", &self.mask);
+        fields::visit(visitor, "posterior", CONTAINER, &self.posterior);
+        fields::visit(visitor, "prior", CONTAINER, &self.prior);
+        fields::visit(visitor, "sampling", CONTAINER, &self.sampling);
+        fields::visit(visitor, "mask", CONTAINER, &self.mask);
         self.visit_constants(visitor);
     }
 
     fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
         let mut mapped = Self {
-            posterior: map_field(mapper, "posterior", self.posterior),
-            prior: map_field(mapper, "prior", self.prior),
-            sampling: map_field(mapper, "sampling", self.sampling),
-            mask: map_field(mapper, "mask", self.mask),
+            posterior: fields::map(mapper, "posterior", CONTAINER, self.posterior),
+            prior: fields::map(mapper, "prior", CONTAINER, self.prior),
+            sampling: fields::map(mapper, "sampling", CONTAINER, self.sampling),
+            mask: fields::map(mapper, "mask", CONTAINER, self.mask),
             unused_row: self.unused_row,
         };
         mapped.map_constants(mapper);

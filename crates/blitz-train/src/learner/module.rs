@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use blitz_layers::blitz_core::Constants;
+use blitz_layers::blitz_core::{Constants, fields};
 use burn::module::{
     Content, DisplaySettings, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper,
     ModuleVisitor,
@@ -21,19 +21,6 @@ const CONTAINER: &str = "Struct:ElboModel";
 /// The path of the likelihood's constants, before the name of its family.
 const CONSTANTS: [&str; 2] = ["constants", "likelihood"];
 
-fn visit_field<V: ModuleVisitor>(visitor: &mut V, name: &str, field: &impl Module) {
-    visitor.enter_module(name, CONTAINER);
-    field.visit(visitor);
-    visitor.exit_module(name, CONTAINER);
-}
-
-fn map_field<M: ModuleMapper, T: Module>(mapper: &mut M, name: &str, field: T) -> T {
-    mapper.enter_module(name, CONTAINER);
-    let field = field.map(mapper);
-    mapper.exit_module(name, CONTAINER);
-    field
-}
-
 impl<N: Network, L: Likelihood> Module for ElboModel<N, L> {
     fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
         // First, so that a record ends as it did before it had them.
@@ -46,16 +33,16 @@ impl<N: Network, L: Likelihood> Module for ElboModel<N, L> {
                 visitor.exit_module(name, CONTAINER);
             }
         }
-        visit_field(visitor, "network", &self.network);
-        visit_field(visitor, "likelihood", &self.likelihood);
-        visit_field(visitor, "steps", &self.steps);
+        fields::visit(visitor, "network", CONTAINER, &self.network);
+        fields::visit(visitor, "likelihood", CONTAINER, &self.likelihood);
+        fields::visit(visitor, "steps", CONTAINER, &self.steps);
     }
 
     fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
         let mut mapped = Self {
-            network: map_field(mapper, "network", self.network),
-            likelihood: map_field(mapper, "likelihood", self.likelihood),
-            steps: map_field(mapper, "steps", self.steps),
+            network: fields::map(mapper, "network", CONTAINER, self.network),
+            likelihood: fields::map(mapper, "likelihood", CONTAINER, self.likelihood),
+            steps: fields::map(mapper, "steps", CONTAINER, self.steps),
             ..self
         };
         // A record from before the constants were saved has step counts without the mark.

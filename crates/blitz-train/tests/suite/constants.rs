@@ -13,21 +13,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::store::{ModuleRecord, RecordError};
 use burn::tensor::{Device, Int, Tensor};
 
-use crate::values;
-
-#[derive(Module, Debug)]
-struct Net {
-    layer: Linear,
-}
-
-impl Network for Net {
-    type Input = Tensor<2>;
-    type Output = Tensor<2>;
-
-    fn forward(&self, input: Tensor<2>) -> Tensor<2> {
-        self.layer.forward(input)
-    }
-}
+use crate::{LinearNet as Net, values};
 
 fn model<L: Likelihood>(likelihood: L) -> ElboModel<Net, L> {
     let layer = LinearConfig::new(1, 2).init(&Device::flex());

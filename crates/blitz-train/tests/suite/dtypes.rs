@@ -8,9 +8,8 @@ use blitz_train::laplace::{
 };
 use blitz_train::prelude::*;
 use blitz_train::{Chain, ChainConfig, Ivon, IvonConfig, LabeledBatch, SgldConfig, SwagConfig};
+use burn::data::dataloader::DataLoader;
 use burn::data::dataloader::batcher::Batcher;
-use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
-use burn::data::dataset::InMemDataset;
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{DType, Device, Int, Tensor};
@@ -197,10 +196,7 @@ fn loader<B: Send + Sync + Clone + std::fmt::Debug + 'static>(
 where
     Rows: Batcher<i32, B>,
 {
-    DataLoaderBuilder::new(Rows)
-        .batch_size(batch)
-        .set_device(device.clone())
-        .build(InMemDataset::new((0..9).collect()))
+    crate::loader(Rows, 9, batch, device)
 }
 
 #[test]

@@ -11,7 +11,7 @@ use burn::tensor::{Device, Tensor};
 use burn::train::{Learner, SupervisedTraining, TrainStep};
 
 use crate::conjugate::{N, PRIOR, likelihood, problem};
-use crate::values;
+use crate::{LinearNet as Net, values};
 
 type Weight = Param<Tensor<1>>;
 
@@ -185,20 +185,6 @@ fn the_kl_is_that_of_the_posterior_and_has_no_gradient() {
     assert_eq!(values(model.weight.base().grad(&grads).unwrap()), [1.0; 3]);
     let posterior = &model.posteriors::<IvonPosterior>()[0].posterior;
     assert!(posterior.hess.val().grad(&grads).is_none());
-}
-
-#[derive(Module, Debug)]
-struct Net {
-    layer: Linear,
-}
-
-impl Network for Net {
-    type Input = Tensor<2>;
-    type Output = Tensor<2>;
-
-    fn forward(&self, input: Tensor<2>) -> Tensor<2> {
-        self.layer.forward(input)
-    }
 }
 
 #[test]

@@ -7,9 +7,8 @@ use blitz_train::laplace::{
     ClassCovariance, DiagonalLaplace, GaussianLastLayer, LaplaceError, LastLayerMean,
     LastLayerNetwork, LastLayerPosterior, SoftmaxLastLayer,
 };
+use burn::data::dataloader::DataLoader;
 use burn::data::dataloader::batcher::Batcher;
-use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
-use burn::data::dataset::InMemDataset;
 use burn::module::{Module, Param, ParamId};
 use burn::nn::Linear;
 use burn::nn::loss::CrossEntropyLossConfig;
@@ -62,10 +61,7 @@ fn loader<B: Send + Sync + Clone + std::fmt::Debug + 'static>(
 where
     Reference: Batcher<i32, B>,
 {
-    DataLoaderBuilder::new(Reference)
-        .batch_size(batch)
-        .set_device(device.clone())
-        .build(InMemDataset::new((0..examples).collect()))
+    crate::loader(Reference, examples, batch, device)
 }
 
 fn layer<const N: usize>(rows: [[f32; N]; 3], device: &Device) -> Linear {

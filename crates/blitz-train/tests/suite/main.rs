@@ -33,7 +33,44 @@ mod ties;
 mod trainings;
 mod updates;
 
-use burn::tensor::Tensor;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use blitz_train::prelude::Network;
+use burn::data::dataloader::batcher::Batcher;
+use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
+use burn::data::dataset::InMemDataset;
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::{Device, Tensor};
+
+/// A network of one deterministic layer.
+#[derive(Module, Debug)]
+struct LinearNet {
+    layer: Linear,
+}
+
+impl Network for LinearNet {
+    type Input = Tensor<2>;
+    type Output = Tensor<2>;
+
+    fn forward(&self, input: Tensor<2>) -> Tensor<2> {
+        self.layer.forward(input)
+    }
+}
+
+/// The examples 0, 1, 2, … in their order.
+fn loader<B: Send + Sync + Clone + Debug + 'static>(
+    batcher: impl Batcher<i32, B> + 'static,
+    examples: i32,
+    batch: usize,
+    device: &Device,
+) -> Arc<dyn DataLoader<B>> {
+    DataLoaderBuilder::new(batcher)
+        .batch_size(batch)
+        .set_device(device.clone())
+        .build(InMemDataset::new((0..examples).collect()))
+}
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
     tensor.into_data().iter::<f64>().collect()

@@ -8,9 +8,8 @@ use blitz_train::laplace::{
 };
 use blitz_train::predict_draws;
 use blitz_train::prelude::*;
+use burn::data::dataloader::DataLoader;
 use burn::data::dataloader::batcher::Batcher;
-use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
-use burn::data::dataset::InMemDataset;
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Linear, LinearConfig};
@@ -62,10 +61,7 @@ fn loader<B: Send + Sync + Clone + std::fmt::Debug + 'static>(
 where
     Rows: Batcher<i32, B>,
 {
-    DataLoaderBuilder::new(Rows)
-        .batch_size(batch)
-        .set_device(device.clone())
-        .build(InMemDataset::new((0..12).collect()))
+    crate::loader(Rows, 12, batch, device)
 }
 
 #[derive(Module, Debug)]

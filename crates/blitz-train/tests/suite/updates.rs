@@ -3,14 +3,14 @@
 use blitz_train::prelude::*;
 use blitz_train::{UpdatedBy, WeightUpdate};
 use burn::module::{Module, ModuleMapper, Param, ParamId};
-use burn::nn::{Linear, LinearConfig};
+use burn::nn::LinearConfig;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::optim::{GradientsAccumulator, GradientsParams, SgdConfig};
 use burn::tensor::{Device, Tensor};
 use burn::train::{Learner, SupervisedTraining, TrainStep};
 
 use crate::learner::{line, loader};
-use crate::values;
+use crate::{LinearNet as Net, values};
 
 /// Moves a weight by the learning rate over the number of losses, whatever its gradient.
 #[derive(Debug)]
@@ -47,20 +47,6 @@ impl ModuleMapper for Step<'_> {
             return param;
         }
         param.map(|weight| Tensor::from_inner(weight.inner() + self.step).require_grad())
-    }
-}
-
-#[derive(Module, Debug)]
-struct Net {
-    layer: Linear,
-}
-
-impl Network for Net {
-    type Input = Tensor<2>;
-    type Output = Tensor<2>;
-
-    fn forward(&self, input: Tensor<2>) -> Tensor<2> {
-        self.layer.forward(input)
     }
 }
 
