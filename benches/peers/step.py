@@ -148,7 +148,12 @@ def batch_of(workload, batch):
     return known_values(*shape), labels, F.cross_entropy
 
 
-def median_ms(seconds, run):
+def median_ms(seconds, device, work):
+    def run():
+        work()
+        if device != "cpu":
+            torch.cuda.synchronize()
+
     for _ in range(3):
         run()
     start, times = time.perf_counter(), []
@@ -177,6 +182,7 @@ def main():
     options.add_argument("--samples", type=int, help="draws of a training step, instead of the workload's")
     options.add_argument("--seconds", type=float, default=2.0, help="seconds of timed work, at least")
     options.add_argument("--loss-draws", type=int, default=200, help="draws for the mean loss before the timing")
+    options.add_argument("--device", default="cpu", help="PyTorch's name of the device")
     args = options.parse_args()
     common.prepare(args.threads, args.seed)
 
@@ -191,6 +197,7 @@ def main():
 
         variational_estimator(Net)
     set_parameters(net, args.peer)
+    net, x, y = net.to(args.device), x.to(args.device), y.to(args.device)
     package = {"blitz": "blitz-bayesian-pytorch", "bayesian_torch": "bayesian-torch", "torch": "torch"}[args.peer]
 
     if args.workload.startswith("predict"):
@@ -199,7 +206,7 @@ def main():
         def predict():
             return torch.stack([net(x).softmax(1) for _ in range(DRAWS)]).mean(0)
 
-        ms = median_ms(args.seconds, predict)
+        ms = median_ms(args.seconds, args.device, predict)
         return common.report(package, ms=ms, probability=predict()[0, 0].item())
 
     examples, samples = EXAMPLES.get(args.workload, 60_000), args.samples or SAMPLES.get(args.workload, 1)
@@ -230,7 +237,7 @@ def main():
     weights = sum({p.data_ptr(): p.numel() for name, p in net.named_parameters() if "rho" not in name}.values())
     common.report(
         package,
-        ms=median_ms(args.seconds, step),
+        ms=median_ms(args.seconds, args.device, step),
         nll=statistics.mean(nlls),
         nll_se=statistics.stdev(nlls) / math.sqrt(len(nlls)),
         kl=statistics.mean(kls),

@@ -5,6 +5,7 @@
 use std::time::Instant;
 
 use blitz_benches::{Layers, Training, WORKLOADS, Workload, resident};
+use blitz_train::blitz_core::device;
 use blitz_train::predict_draws;
 use blitz_train::prelude::*;
 use burn::module::Module;
@@ -30,6 +31,9 @@ struct Options {
     /// What the network is made of.
     #[arg(long, value_enum, default_value = "shared")]
     layers: LayersOption,
+    /// The device, called like its feature.
+    #[arg(long, default_value = "flex")]
+    device: String,
     /// The seed of the draws.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -57,8 +61,14 @@ const PREDICTION: &str = "predict-784-400-400-10";
 const PREDICTED_ROWS: usize = 256;
 const PREDICTIVE_DRAWS: usize = 100;
 
-/// Timed runs of something, after some that are not timed: their median in milliseconds.
-fn median(seconds: f64, mut run: impl FnMut()) -> f64 {
+/// Timed runs of something on the device, after some that are not timed: their median in milliseconds.
+fn median(seconds: f64, device: &Device, mut run: impl FnMut()) -> f64 {
+    let mut run = || {
+        run();
+        if let Err(error) = device.sync() {
+            panic!("{device:?} failed: {error:?}");
+        }
+    };
     for _ in 0..3 {
         run();
     }
@@ -80,8 +90,9 @@ fn mean(values: &[f64]) -> (f64, f64) {
     (mean, (square / (n - 1.0).max(1.0) / n).sqrt())
 }
 
-fn train(workload: &Workload, layers: Layers, options: &Options) {
-    let device = Device::flex().autodiff();
+fn train(workload: &Workload, layers: Layers, device: &Device, options: &Options) {
+    let plain = device;
+    let device = device.clone().autodiff();
     let before = resident("VmRSS");
     let optimizer = match layers {
         Layers::Deterministic => AdamConfig::new().init(),
@@ -89,7 +100,7 @@ fn train(workload: &Workload, layers: Layers, options: &Options) {
     };
     let mut training = Training::new(workload, layers, optimizer, &device);
     let net = training.net().clone().valid();
-    let batch = workload.batch(&Device::flex());
+    let batch = workload.batch(plain);
     let losses: Vec<f64> = (0..options.loss_draws)
         .map(|index| net.with_draw(options.seed, index, |net| batch.nll(net)))
         .map(|nll| nll.mean().into_scalar::<f32>().into())
@@ -102,7 +113,7 @@ fn train(workload: &Workload, layers: Layers, options: &Options) {
     let peak = resident("VmHWM")
         .zip(before)
         .map(|(peak, before)| peak - before);
-    let ms = median(options.seconds, || training.step());
+    let ms = median(options.seconds, plain, || training.step());
     println!(
         "{}",
         serde_json::json!({
@@ -112,15 +123,14 @@ fn train(workload: &Workload, layers: Layers, options: &Options) {
     );
 }
 
-fn predict(layers: Layers, options: &Options) {
+fn predict(layers: Layers, device: &Device, options: &Options) {
     let mut workload = Workload::named("mlp-784-400-400-10")
         .unwrap_or_else(|| unreachable!("it is one of the list"));
     workload.batch = PREDICTED_ROWS;
-    let device = Device::flex();
-    let net = workload.net(layers, &device).with_known_means();
-    let input = workload.batch(&device).input;
+    let net = workload.net(layers, device).with_known_means();
+    let input = workload.batch(device).input;
     let mut probability = 0.0;
-    let ms = median(options.seconds, || {
+    let ms = median(options.seconds, device, || {
         let outputs = predict_draws(&net, PREDICTIVE_DRAWS, options.seed, |net| {
             net.forward(&input)
         });
@@ -145,13 +155,17 @@ fn main() {
         LayersOption::Local => Layers::Bayesian(Estimator::LocalReparameterization),
         LayersOption::Flipout => Layers::Bayesian(Estimator::Flipout),
     };
+    let device = device::choose(Some(&options.device)).unwrap_or_else(|error| {
+        eprintln!("{error}");
+        std::process::exit(2);
+    });
     match Workload::named(&options.workload) {
         Some(mut workload) => {
             workload.batch = options.batch.unwrap_or(workload.batch);
             workload.samples = options.samples.unwrap_or(workload.samples);
-            train(&workload, layers, &options);
+            train(&workload, layers, &device, &options);
         }
-        None if options.workload == PREDICTION => predict(layers, &options),
+        None if options.workload == PREDICTION => predict(layers, &device, &options),
         None => {
             let names = WORKLOADS.map(|workload| workload.name).join(", ");
             eprintln!(

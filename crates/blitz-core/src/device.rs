@@ -102,7 +102,8 @@ impl std::error::Error for DeviceError {}
 ///
 /// Names are those of the Cargo features, in any case. Unlike Burn's constructors, which succeed and leave it to the first
 /// operation to panic, it asks whether the machine has the device. It never falls back: a program built for a GPU doesn't run
-/// on a CPU unless told to. A GPU that is there may still fail later: an old driver, or a CUDA driver without the toolkit's NVRTC.
+/// on a CPU unless told to. A GPU that is there may still fail later: an old driver, or CUDA without the toolkit's
+/// `libdevice`, which kernels with exponentials and the like are linked with.
 ///
 /// `tch` is LibTorch on the CPU. `remote` is the server at `BURN_REMOTE_ADDRESS`, or else `ws://127.0.0.1:3000`.
 ///

@@ -88,11 +88,13 @@ fn a_machine_without_adapter_is_told_from_one_with() {
         "{line}"
     );
     // Not on the CPU by itself, for all that it could.
-    let line = choice(None, &NO_ADAPTER);
-    assert!(
-        line.contains(refused) && line.contains("nobody named a device"),
-        "{line}"
-    );
+    if cfg!(not(feature = "cuda")) {
+        let line = choice(None, &NO_ADAPTER);
+        assert!(
+            line.contains(refused) && line.contains("nobody named a device"),
+            "{line}"
+        );
+    }
     let line = choice(Some("flex"), &NO_ADAPTER);
     assert!(line.contains("Flex(Cpu)"), "{line}");
 }
@@ -119,10 +121,17 @@ fn webgpu_outside_of_a_browser_is_refused() {
 
 #[test]
 #[cfg(feature = "cuda")]
-fn a_machine_without_nvidia_driver_is_refused_or_computes() {
-    let line = choice(Some("cuda"), &[]);
-    assert!(
-        line.contains("no `cuda` device") || line.contains("is 3"),
-        "{line}"
-    );
+fn a_machine_without_nvidia_driver_is_refused_in_a_sentence_or_computes() {
+    for (name, asked) in [(Some("cuda"), ""), (None, "nobody named a device")] {
+        let line = choice(name, &[]);
+        let is_refused = line.contains("no `cuda` device") && line.contains(asked);
+        assert!(is_refused || line.contains("is 3"), "{line}");
+    }
+}
+
+#[test]
+#[cfg(feature = "cpu")]
+fn cubecls_cpu_is_on_every_machine() {
+    let line = choice(Some("cpu"), &[]);
+    assert!(line.contains("Cpu") && line.contains("is 3"), "{line}");
 }

@@ -1,10 +1,9 @@
 //! The noise of one parameter in one draw, as tensors on any device.
 
 use burn::tensor::{Device, Shape, Tensor, TensorData};
-use rand_core::Rng;
 
 use super::deviation::std_from_rho;
-use crate::kernels::{self, formula::NoiseSpan};
+use crate::kernels::{self, Random, formula::NoiseSpan};
 use blitz_noise::{NoiseKey, PhiloxRng};
 
 /// The randomness a [`Posterior`](crate::Posterior) draws from: one stream of counter-based noise, read in order.
@@ -136,17 +135,10 @@ impl Noise {
         like: &Tensor<L>,
     ) -> Tensor<D> {
         let shape = shape.into();
-        let elements = shape.num_elements();
-        let mut words = self.key.rng();
-        words.set_word_position(self.next);
-        let mut values = Vec::with_capacity(elements);
-        while values.len() < elements {
-            let word = words.next_u32();
-            let bits = (elements - values.len()).min(32);
-            values.extend((0..bits).map(|bit| if word >> bit & 1 == 0 { 1.0 } else { -1.0 }));
-        }
-        self.advance(elements.div_ceil(32));
-        to_tensor(values, shape, &like.device()).cast(like.dtype())
+        let words = shape.num_elements().div_ceil(32);
+        let signs = Random::Signs(NoiseSpan::new(self.key, self.next, words));
+        self.advance(words);
+        kernels::random(signs, shape, like)
     }
 
     /// Independent zeros and ones, 1 with this probability (to 2⁻³², which it is rounded to), of `shape` and with the element type and device of `like`:
@@ -165,14 +157,15 @@ impl Noise {
             (0.0..=1.0).contains(&probability),
             "a probability lies in [0, 1], got {probability}"
         );
-        let below = (probability * 2f64.powi(32)).round() as u64;
         let shape = shape.into();
-        let mut words = self.key.rng();
-        words.set_word_position(self.next);
-        let ones = (0..shape.num_elements()).map(|_| u64::from(words.next_u32()) < below);
-        let values: Vec<f32> = ones.map(f32::from).collect();
-        self.advance(values.len());
-        to_tensor(values, shape, &like.device()).cast(like.dtype())
+        let words = shape.num_elements();
+        let span = NoiseSpan::new(self.key, self.next, words);
+        self.advance(words);
+        match u32::try_from((probability * 2f64.powi(32)).round() as u64) {
+            Ok(limit) => kernels::random(Random::Below(limit, span), shape, like),
+            // Every word is below 2³².
+            Err(_) => Tensor::ones(shape, (&like.device(), like.dtype())),
+        }
     }
 
     /// The rest of the stream as a `rand` generator, for the distributions of `rand_distr`.

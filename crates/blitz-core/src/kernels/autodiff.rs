@@ -17,6 +17,7 @@ use burn::backend::{Autodiff, AutodiffBackend, Backend};
 use super::backend::{FusedKernels, FusedOps};
 use super::formula::{AdamStep, Map, NoiseSpan, NormalSum, Sum};
 use super::linked::{self, KlLink, LinkedKernels};
+use super::random::Random;
 
 impl<B: LinkedKernels, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
     fn map(location: FloatTensor<Self>, scale: FloatTensor<Self>, op: Map) -> FloatTensor<Self> {
@@ -43,6 +44,10 @@ impl<B: LinkedKernels, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
                 prep.finish(B::sum(op, mu.into_primitive(), rho.into_primitive()))
             }
         }
+    }
+
+    fn random(memory: FloatTensor<Self>, op: Random) -> FloatTensor<Self> {
+        Self::from_inner(B::random(op, memory.into_primitive()))
     }
 
     fn draw_and_sum(

@@ -1,7 +1,8 @@
 //! The fused operations as Burn sees them: on one backend's primitives, and dispatched to whichever backend a tensor is on.
 #![allow(deprecated)] // ndarray stays supported here.
 
-use burn::backend::{Backend, backend_extension, tensor::FloatTensor};
+use burn::backend::{Backend, TensorMetadata, backend_extension, tensor::FloatTensor};
+use burn::tensor::TensorData;
 
 use super::formula::{AdamStep, Map, NoiseSpan, NormalSum, Sum};
 use super::linked::KlLink;
@@ -10,6 +11,7 @@ use super::linked::{LinkedKernels, weighted_sum};
 use super::lstm;
 #[cfg(any(feature = "flex", feature = "ndarray", feature = "cubecl"))]
 use super::lstm::LstmSteps;
+use super::random::Random;
 
 /// The fused operations and their derivatives on the primitives of one backend.
 ///
@@ -37,6 +39,13 @@ pub trait FusedKernels: Backend {
         mu: FloatTensor<Self>,
         rho: FloatTensor<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    /// Numbers shaped like `memory`, whose own do not matter, and of its type.
+    fn random(op: Random, memory: FloatTensor<Self>) -> FloatTensor<Self> {
+        let (shape, dtype) = (memory.shape(), memory.dtype());
+        let values = TensorData::new(op.values(shape.num_elements()), shape);
+        Self::float_from_data(values.convert_dtype(dtype), &memory.device())
+    }
 
     /// The weight, and the first and second moments of its gradient, after a step of Adam. Buffers that nobody else holds are
     /// written over.
@@ -102,6 +111,9 @@ pub trait FusedOps: Backend {
     /// [`FusedKernels::sum`].
     fn sum(mu: FloatTensor<Self>, rho: FloatTensor<Self>, op: Sum) -> FloatTensor<Self>;
 
+    /// [`FusedKernels::random`].
+    fn random(memory: FloatTensor<Self>, op: Random) -> FloatTensor<Self>;
+
     /// [`LinkedKernels::draw_and_sum`], linked.
     fn draw_and_sum(
         mu: FloatTensor<Self>,
@@ -153,6 +165,10 @@ macro_rules! ops_are_kernels {
 
             fn sum(mu: FloatTensor<Self>, rho: FloatTensor<Self>, op: Sum) -> FloatTensor<Self> {
                 <Self as FusedKernels>::sum(op, mu, rho)
+            }
+
+            fn random(memory: FloatTensor<Self>, op: Random) -> FloatTensor<Self> {
+                <Self as FusedKernels>::random(op, memory)
             }
 
             fn draw_and_sum(

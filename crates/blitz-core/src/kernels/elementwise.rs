@@ -162,7 +162,7 @@ arithmetic! {
     impl Map for Draw {
         #[inline(always)]
         fn value<R: Real>(mu: R, rho: R, epsilon: R) -> R {
-            mu + Deviation::<R>::of(rho).sigma * epsilon
+            mu + R::rounded(Deviation::<R>::of(rho).sigma * epsilon)
         }
 
         #[inline(always)]
@@ -310,6 +310,122 @@ arithmetic! {
                 mu_grad,
                 mu_grad * (epsilon * deviation.slope()) - grad * deviation.log_slope(),
             )
+        }
+    }
+}
+
+arithmetic! {
+    #[cube]
+    /// The gradients in μ and ρ of a [`Draw`] and of a [`Normal`] term together, from that of the draw. The coefficients have the gradient
+    /// of the sum in them.
+    #[inline(always)]
+    pub(in crate::kernels) fn draw_and_term_gradients<R: Real>(
+        grad: R,
+        mu: R,
+        rho: R,
+        epsilon: R,
+        coefficients: &Coefficients<R>,
+    ) -> (R, R) {
+        let deviation = Deviation::<R>::of(rho);
+        let slope = deviation.slope();
+        let twice_second_moment = coefficients.b + coefficients.b;
+        (
+            grad + twice_second_moment * mu,
+            slope * (grad * epsilon + twice_second_moment * deviation.sigma)
+                + coefficients.a * deviation.log_slope(),
+        )
+    }
+}
+
+arithmetic! {
+    /// The numbers of a step of Adam.
+    pub(in crate::kernels) struct AdamNumbers<R: Real> {
+        pub beta_1: R,
+        /// 1 − β₁.
+        pub rest_1: R,
+        pub beta_2: R,
+        /// 1 − β₂.
+        pub rest_2: R,
+        pub correction: R,
+        pub epsilon: R,
+        pub learning_rate: R,
+    }
+}
+
+arithmetic! {
+    #[cube]
+    /// The weight and the moments after a step of Adam, in the order in which Burn's optimizer computes, so as to get its bits.
+    #[inline(always)]
+    pub(in crate::kernels) fn adam<R: Real>(
+        weight: R,
+        grad: R,
+        moment_1: R,
+        moment_2: R,
+        numbers: &AdamNumbers<R>,
+    ) -> (R, R, R) {
+        let moment_1 = moment_1 * numbers.beta_1 + grad * numbers.rest_1;
+        let moment_2 = moment_2 * numbers.beta_2 + (grad * grad) * numbers.rest_2;
+        let delta = (moment_1 * numbers.correction) / (moment_2.sqrt() + numbers.epsilon);
+        (weight - delta * numbers.learning_rate, moment_1, moment_2)
+    }
+}
+
+arithmetic! {
+    #[cube]
+    /// `1 / (1 + e^−x)`.
+    #[inline(always)]
+    fn logistic<R: Real>(x: R) -> R {
+        let one = R::new(1.0f32);
+        let tail = R::exp_neg(x.abs());
+        select(x > R::new(0.0f32), one, tail) / (one + tail)
+    }
+}
+
+arithmetic! {
+    /// The gates of an LSTM's cell, before their activations, after them, or their gradients.
+    pub(in crate::kernels) struct Gates<R: Real> {
+        pub input: R,
+        pub forget: R,
+        pub output: R,
+        pub candidate: R,
+    }
+}
+
+arithmetic! {
+    #[cube]
+    impl<R: Real> Gates<R> {
+        /// After their activations.
+        #[inline(always)]
+        pub fn activated(&self) -> Gates<R> {
+            Gates::<R> {
+                input: logistic::<R>(self.input),
+                forget: logistic::<R>(self.forget),
+                output: logistic::<R>(self.output),
+                candidate: R::hyperbolic_tan(self.candidate),
+            }
+        }
+
+        /// The cell state and the hidden state, of activated gates and the cell state before.
+        #[inline(always)]
+        pub fn states(&self, cell: R) -> (R, R) {
+            let cell = self.forget * cell + self.input * self.candidate;
+            (cell, self.output * R::hyperbolic_tan(cell))
+        }
+
+        /// The gradients of the gates before their activations, of activated ones, the cell states before and after, and the gradient of
+        /// the hidden state and of the cell state; and that of the cell state before.
+        #[inline(always)]
+        pub fn gradients(&self, before: R, after: R, hidden_grad: R, cell_grad: R) -> (Gates<R>, R) {
+            let one = R::new(1.0f32);
+            let squashed = R::hyperbolic_tan(after);
+            let grad = cell_grad + hidden_grad * self.output * (one - squashed * squashed);
+            let gates = Gates::<R> {
+                input: grad * self.candidate * (self.input - self.input * self.input),
+                forget: grad * before * (self.forget - self.forget * self.forget),
+                output: hidden_grad * squashed * (self.output - self.output * self.output),
+                candidate: grad * self.input * (one - self.candidate * self.candidate),
+            };
+            (gates, grad * self.forget)
         }
     }
 }

@@ -8,7 +8,9 @@ use burn_fusion::custom::{
 use burn_fusion::{Fusion, FusionBackend, FusionRuntime, FusionTensor};
 
 use super::backend::FusedKernels;
-use super::formula::{Map, Sum, sum_dtype};
+use super::formula::{AdamStep, Map, NoiseSpan, NormalSum, Sum, sum_dtype};
+use super::linked::LinkedKernels;
+use super::random::Random;
 
 type Tensor<B> = FusionTensor<<B as FusionBackend>::FusionRuntime>;
 type Primitive<B> = burn::backend::tensor::FloatTensor<B>;
@@ -106,5 +108,105 @@ impl<B: FusionBackend + FusedKernels> FusedKernels for Fusion<B> {
             move |[grad, mu, rho]| B::sum_backward(op, grad, mu, rho).into(),
         );
         (mu_grad, rho_grad)
+    }
+
+    fn random(op: Random, memory: Tensor<B>) -> Tensor<B> {
+        let outputs = [like::<B>(&memory)];
+        let [out] = defer::<B, _, _>("blitz::random", [memory], outputs, move |[memory]| {
+            [B::random(op, memory)]
+        });
+        out
+    }
+
+    fn adam_step(
+        weight: Tensor<B>,
+        grad: Tensor<B>,
+        moment_1: Tensor<B>,
+        moment_2: Tensor<B>,
+        step: AdamStep,
+    ) -> (Tensor<B>, Tensor<B>, Tensor<B>) {
+        let outputs = [&weight, &moment_1, &moment_2].map(like::<B>);
+        let inputs = [weight, grad, moment_1, moment_2];
+        defer::<B, _, _>(
+            "blitz::adam_step",
+            inputs,
+            outputs,
+            move |[weight, grad, moment_1, moment_2]| {
+                B::adam_step(weight, grad, moment_1, moment_2, step).into()
+            },
+        )
+        .into()
+    }
+
+    fn lstm_cell(gates: Tensor<B>, cell: Tensor<B>) -> (Tensor<B>, Tensor<B>, Tensor<B>) {
+        let outputs = [&gates, &cell, &cell].map(like::<B>);
+        defer::<B, _, _>(
+            "blitz::lstm_cell",
+            [gates, cell],
+            outputs,
+            |[gates, cell]| B::lstm_cell(gates, cell).into(),
+        )
+        .into()
+    }
+
+    fn lstm_cell_backward(
+        gates: Tensor<B>,
+        [before, after]: [Tensor<B>; 2],
+        hidden_grad: Tensor<B>,
+        cell_grad: Tensor<B>,
+    ) -> (Tensor<B>, Tensor<B>) {
+        let outputs = [&gates, &before].map(like::<B>);
+        let inputs = [gates, before, after, hidden_grad, cell_grad];
+        defer::<B, _, _>(
+            "blitz::lstm_cell_backward",
+            inputs,
+            outputs,
+            |[gates, before, after, hidden_grad, cell_grad]| {
+                B::lstm_cell_backward(gates, [before, after], hidden_grad, cell_grad).into()
+            },
+        )
+        .into()
+    }
+}
+
+impl<B: FusionBackend + LinkedKernels> LinkedKernels for Fusion<B> {
+    fn draw_and_sum(
+        mu: Tensor<B>,
+        rho: Tensor<B>,
+        noise: NoiseSpan,
+        form: NormalSum,
+    ) -> (Tensor<B>, Tensor<B>) {
+        let outputs = [like::<B>(&mu), sum_of::<B>(&mu)];
+        defer::<B, _, _>(
+            "blitz::draw_and_sum",
+            [mu, rho],
+            outputs,
+            move |[mu, rho]| B::draw_and_sum(mu, rho, noise, form).into(),
+        )
+        .into()
+    }
+
+    fn draw_and_sum_backward(
+        grad: Tensor<B>,
+        sum_grad: Tensor<B>,
+        mu: Tensor<B>,
+        rho: Tensor<B>,
+        noise: NoiseSpan,
+        form: NormalSum,
+    ) -> (Tensor<B>, Tensor<B>) {
+        let outputs = [like::<B>(&mu), like::<B>(&rho)];
+        defer::<B, _, _>(
+            "blitz::draw_and_sum_backward",
+            [grad, sum_grad, mu, rho],
+            outputs,
+            move |[grad, sum_grad, mu, rho]| {
+                B::draw_and_sum_backward(grad, sum_grad, mu, rho, noise, form).into()
+            },
+        )
+        .into()
+    }
+
+    fn is_known_zero(grad: &Tensor<B>, zero: Option<&Tensor<B>>) -> bool {
+        zero.is_some_and(|zero| grad.id == zero.id)
     }
 }

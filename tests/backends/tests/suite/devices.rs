@@ -1,14 +1,44 @@
-//! The devices that the build can have.
+//! The devices that the build has and the machine as well, or those named by `BLITZ_TEST_DEVICES`, such as `cuda,vulkan`.
 
+use blitz_train::blitz_core::device::{self, DeviceError};
 use burn::tensor::Device;
 
 /// Every device but Flex.
-#[allow(deprecated, clippy::vec_init_then_push, unused_mut)] // ndarray stays supported here.
 pub fn others() -> Vec<Device> {
-    let mut devices = Vec::new();
-    #[cfg(feature = "ndarray")]
-    devices.push(Device::ndarray());
-    #[cfg(feature = "wgpu")]
-    devices.push(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice));
-    devices
+    named(|name| !["flex", "tch", "remote"].contains(&name))
+}
+
+/// Every device but Flex that computes matrix products in a reasonable time: CubeCL's `cpu` does so on many cores alone, where the units of
+/// a product, which wait for each other, have one each.
+pub fn others_with_products() -> Vec<Device> {
+    named(|name| !["flex", "tch", "remote", "cpu"].contains(&name))
+}
+
+fn named(is_meant: impl Fn(&str) -> bool) -> Vec<Device> {
+    match std::env::var("BLITZ_TEST_DEVICES") {
+        Ok(names) => {
+            let choose = |name: &str| device::choose(Some(name)).unwrap();
+            let names = names.split(',').filter(|name| is_meant(name));
+            names.map(choose).collect()
+        }
+        Err(_) => {
+            let built = device::available().into_iter();
+            built
+                .filter(|name| is_meant(name))
+                .filter_map(if_there)
+                .collect()
+        }
+    }
+}
+
+/// A machine need not have such a GPU; any other device it must have.
+fn if_there(name: &'static str) -> Option<Device> {
+    match device::choose(Some(name)) {
+        Ok(device) => Some(device),
+        Err(error @ DeviceError::Absent { .. }) if ["cuda", "rocm"].contains(&name) => {
+            println!("{error}");
+            None
+        }
+        Err(error) => panic!("{error}"),
+    }
 }

@@ -1,29 +1,18 @@
 //! A step of Adam, in one pass over weight, gradient and moments.
 
+use super::elementwise::{AdamNumbers, adam};
 use super::group::{Kernel, update};
 use super::real::Real;
 use super::{Elements, ElementsMut, Memory};
 use crate::kernels::formula::AdamStep;
 
-/// In the order in which Burn's optimizer computes, so as to get its bits.
 #[derive(Clone, Copy)]
-struct Adam<R> {
-    beta_1: R,
-    rest_1: R,
-    beta_2: R,
-    rest_2: R,
-    correction: R,
-    epsilon: R,
-    learning_rate: R,
-}
+struct Adam<R: Real>(AdamNumbers<R>);
 
 impl<R: Real> Kernel<R, 4, 3> for Adam<R> {
     #[inline(always)]
     fn element(self, [weight, grad, moment_1, moment_2]: [R; 4], _epsilon: R) -> [R; 3] {
-        let moment_1 = moment_1 * self.beta_1 + grad * self.rest_1;
-        let moment_2 = moment_2 * self.beta_2 + (grad * grad) * self.rest_2;
-        let delta = (moment_1 * self.correction) / (moment_2.sqrt() + self.epsilon);
-        [weight - delta * self.learning_rate, moment_1, moment_2]
+        adam(weight, grad, moment_1, moment_2, &self.0).into()
     }
 }
 
@@ -37,7 +26,7 @@ pub(super) fn adam_step<T: Memory>(
 ) -> (T, T, T) {
     macro_rules! update {
         ($weight:expr, $grad:expr, $moment_1:expr, $moment_2:expr) => {{
-            let kernel = Adam {
+            let kernel = Adam(AdamNumbers {
                 beta_1: Real::new(step.beta_1),
                 rest_1: Real::new(1.0 - step.beta_1),
                 beta_2: Real::new(step.beta_2),
@@ -45,7 +34,7 @@ pub(super) fn adam_step<T: Memory>(
                 correction: Real::new(step.combined_correction()),
                 epsilon: Real::new(step.epsilon * step.root_correction()),
                 learning_rate: Real::from_f64(step.learning_rate),
-            };
+            });
             update(kernel, &$weight, [$grad, $moment_1, $moment_2])
         }};
     }

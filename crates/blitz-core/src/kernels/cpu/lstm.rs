@@ -1,7 +1,8 @@
 //! One step of an LSTM's cell, in one pass.
 
+use super::elementwise::Gates;
 use super::group::{load, overwrite};
-use super::real::{Element, Real, logistic};
+use super::real::{Element, Real};
 use super::{Elements, ElementsMut, Memory, tensor, with_elements_mut};
 use blitz_noise::fill::GROUP;
 use blitz_noise::simd::{Body, InstructionSet};
@@ -34,12 +35,16 @@ impl<E: Element> Body for Cell<'_, E> {
                 let mut cell = load(&self.cell[own.clone()]);
                 let mut hidden = [E::Real::ZERO; GROUP];
                 for i in 0..GROUP {
-                    input[i] = logistic(input[i]);
-                    forget[i] = logistic(forget[i]);
-                    output[i] = logistic(output[i]);
-                    candidate[i] = Real::tanh(candidate[i]);
-                    cell[i] = forget[i] * cell[i] + input[i] * candidate[i];
-                    hidden[i] = output[i] * Real::tanh(cell[i]);
+                    let gates = Gates {
+                        input: input[i],
+                        forget: forget[i],
+                        output: output[i],
+                        candidate: candidate[i],
+                    }
+                    .activated();
+                    (cell[i], hidden[i]) = gates.states(cell[i]);
+                    (input[i], forget[i]) = (gates.input, gates.forget);
+                    (output[i], candidate[i]) = (gates.output, gates.candidate);
                 }
                 for (gate, values) in [input, forget, output, candidate].iter().enumerate() {
                     overwrite(&mut self.gates[part(gate)], values);
@@ -69,7 +74,6 @@ impl<E: Element> Body for CellBackward<'_, E> {
     #[inline(always)]
     fn run(self) {
         let size = self.size;
-        let one = E::Real::new(1.0);
         for row in 0..self.before.len() / size {
             for start in (0..size).step_by(GROUP) {
                 let part = |gate: usize| {
@@ -83,16 +87,17 @@ impl<E: Element> Body for CellBackward<'_, E> {
                     [self.before, self.after, self.hidden_grad, self.cell_grad]
                         .map(|values| load(&values[own.clone()]));
                 for i in 0..GROUP {
-                    let squashed = Real::tanh(after[i]);
-                    let output_grad = hidden_grad[i] * squashed;
-                    let grad =
-                        cell_grad[i] + hidden_grad[i] * output[i] * (one - squashed * squashed);
-                    cell_grad[i] = grad * forget[i];
-                    let input_grad = grad * candidate[i];
-                    candidate[i] = grad * input[i] * (one - candidate[i] * candidate[i]);
-                    input[i] = input_grad * (input[i] - input[i] * input[i]);
-                    forget[i] = grad * before[i] * (forget[i] - forget[i] * forget[i]);
-                    output[i] = output_grad * (output[i] - output[i] * output[i]);
+                    let gates = Gates {
+                        input: input[i],
+                        forget: forget[i],
+                        output: output[i],
+                        candidate: candidate[i],
+                    };
+                    let (grads, before_grad) =
+                        gates.gradients(before[i], after[i], hidden_grad[i], cell_grad[i]);
+                    cell_grad[i] = before_grad;
+                    (input[i], forget[i]) = (grads.input, grads.forget);
+                    (output[i], candidate[i]) = (grads.output, grads.candidate);
                 }
                 for (gate, values) in [input, forget, output, candidate].iter().enumerate() {
                     overwrite(&mut self.gates[part(gate)], values);

@@ -88,7 +88,13 @@ pub(crate) trait Real:
     fn log(self) -> Self;
 
     /// The hyperbolic tangent.
-    fn tanh(self) -> Self;
+    fn hyperbolic_tan(self) -> Self;
+
+    /// The number as it was rounded: Rust never computes two operations as one.
+    #[inline(always)]
+    fn rounded(self) -> Self {
+        self
+    }
 }
 
 impl Real for f32 {
@@ -152,7 +158,7 @@ impl Real for f32 {
 
     /// Within 2 ulp of the exact value.
     #[inline(always)]
-    fn tanh(self) -> Self {
+    fn hyperbolic_tan(self) -> Self {
         // (1 − e^−2|x|) / (1 + e^−2|x|), which loses digits near zero; there x + x³ p(x²).
         let x = self.abs();
         let e = (x + x).exp_neg();
@@ -214,7 +220,7 @@ impl Real for f64 {
     }
 
     #[inline(always)]
-    fn tanh(self) -> Self {
+    fn hyperbolic_tan(self) -> Self {
         f64::tanh(self)
     }
 }
@@ -250,15 +256,6 @@ element!(f64, f64, |x| x, |x| x);
 element!(f16, f32, f16::to_f32, f16::from_f32);
 element!(bf16, f32, bf16::to_f32, bf16::from_f32);
 
-/// `1 / (1 + e^−x)`.
-#[inline(always)]
-pub(crate) fn logistic<R: Real>(x: R) -> R {
-    let one = R::new(1.0);
-    let tail = x.abs().exp_neg();
-    let numerator = if x > R::ZERO { one } else { tail };
-    numerator / (one + tail)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,11 +285,17 @@ mod tests {
         assert!(exp < 1.0, "{exp}");
         let log = largest_error((1e-38, 1.0), f32::log1p_unit, f64::ln_1p);
         assert!(log < 1.7, "{log}");
-        let tanh = largest_error((1e-30, 40.0), <f32 as Real>::tanh, f64::tanh);
+        let tanh = largest_error((1e-30, 40.0), f32::hyperbolic_tan, f64::tanh);
         assert!(tanh < 2.0, "{tanh}");
-        assert_eq!(Real::tanh(-0.7f32), -Real::tanh(0.7f32));
-        assert_eq!((Real::tanh(0f32), Real::tanh(f32::INFINITY)), (0.0, 1.0));
-        assert!(Real::tanh(f32::NAN).is_nan());
+        assert_eq!(Real::hyperbolic_tan(-0.7f32), -Real::hyperbolic_tan(0.7f32));
+        assert_eq!(
+            (
+                Real::hyperbolic_tan(0f32),
+                Real::hyperbolic_tan(f32::INFINITY)
+            ),
+            (0.0, 1.0)
+        );
+        assert!(Real::hyperbolic_tan(f32::NAN).is_nan());
         assert_eq!((0f32.exp_neg(), 0f32.log1p_unit()), (1.0, 0.0));
         assert_eq!(f32::INFINITY.exp_neg(), 0.0);
         assert!(f32::NAN.exp_neg().is_nan());

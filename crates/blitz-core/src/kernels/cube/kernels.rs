@@ -14,7 +14,7 @@ pub(super) const BLOCK: usize = 4;
 
 /// The normals of a block, or zeros for an operation without noise.
 #[cube]
-fn block_noise(noise: &Noise, block: usize, #[comptime] noisy: bool) -> Sequence<f32> {
+pub(super) fn block_noise(noise: &Noise, block: usize, #[comptime] noisy: bool) -> Sequence<f32> {
     match comptime!(noisy) {
         true => normals(noise, u32::cast_from(block)),
         false => {
@@ -46,7 +46,7 @@ impl CoefficientScalars {
 }
 
 #[cube]
-fn in_precision<R: Real>(scalars: &CoefficientScalars) -> Coefficients<R> {
+pub(super) fn in_precision<R: Real>(scalars: &CoefficientScalars) -> Coefficients<R> {
     Coefficients::<R> {
         a: scalars.a.get::<R>(),
         b: scalars.b.get::<R>(),

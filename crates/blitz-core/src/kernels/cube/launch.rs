@@ -4,6 +4,7 @@ use burn::backend::TensorMetadata;
 use burn::backend::cubecl::dtype_to_storage_type;
 use burn::tensor::Shape;
 use burn_cubecl::cubecl::calculate_cube_count_elemwise;
+use burn_cubecl::cubecl::ir::ElemType;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::kernel::{cast, untile};
 use burn_cubecl::ops::numeric::{empty_device_dtype, zeros};
@@ -16,7 +17,7 @@ use crate::kernels::formula::{NoiseSpan, sum_dtype};
 use blitz_noise::NoiseKey;
 
 /// The most units that a sum is divided among; each leaves one number, which Burn adds up.
-const SUM_UNITS: usize = 1 << 14;
+pub(super) const SUM_UNITS: usize = 1 << 14;
 
 /// Calls a function with `f64` for its type parameter `R` if that is what tensors of this type are computed in, or else `f32`.
 macro_rules! in_precision_of {
@@ -26,6 +27,13 @@ macro_rules! in_precision_of {
             _ => $function::launch_unchecked::<f32 $(, $generics)*>($($argument),*),
         }
     };
+}
+
+pub(super) use in_precision_of;
+
+/// The type of a tensor's elements, as a kernel is told it.
+pub(super) fn elem_type(tensor: &CubeTensor) -> ElemType {
+    dtype_to_storage_type(tensor.dtype)
 }
 
 /// For a kernel that is told a span but has no noise.
@@ -39,16 +47,16 @@ fn noise_of(noise: Option<NoiseSpan>) -> NoiseLaunch {
 }
 
 /// How to go through tensors that have the same number of elements.
-struct Walk {
+pub(super) struct Walk {
     /// Elements of a vector: a block where all tensors lie in order and end with a block.
-    lanes: usize,
+    pub lanes: usize,
     /// Elements of a tensor.
-    len: usize,
-    address: AddressType,
+    pub len: usize,
+    pub address: AddressType,
 }
 
 impl Walk {
-    fn over(tensors: &[&CubeTensor]) -> Self {
+    pub fn over(tensors: &[&CubeTensor]) -> Self {
         let len = tensors[0].meta.num_elements();
         let same_len = |tensor: &&CubeTensor| tensor.meta.num_elements() == len;
         assert!(
@@ -72,12 +80,12 @@ impl Walk {
         }
     }
 
-    fn blocks(&self) -> usize {
+    pub fn blocks(&self) -> usize {
         self.len.div_ceil(BLOCK)
     }
 }
 
-fn empty_like(tensor: &CubeTensor) -> CubeTensor {
+pub(super) fn empty_like(tensor: &CubeTensor) -> CubeTensor {
     empty_device_dtype(
         tensor.client.clone(),
         tensor.device.clone(),
@@ -87,7 +95,7 @@ fn empty_like(tensor: &CubeTensor) -> CubeTensor {
 }
 
 /// As many cubes as give every one of `units` a unit.
-fn cubes(client: &Client, units: usize) -> (CubeCount, CubeDim) {
+pub(super) fn cubes(client: &Client, units: usize) -> (CubeCount, CubeDim) {
     let dim = CubeDim::new(client, units);
     (calculate_cube_count_elemwise(client, units, dim), dim)
 }
@@ -136,7 +144,7 @@ pub(super) fn map<M: Map>(
                 noise_of(noise),
                 noise.is_some(),
                 pass == Pass::Backward,
-                dtype_to_storage_type(output.dtype),
+                elem_type(&output),
             )
         );
     }
@@ -161,7 +169,7 @@ pub(super) fn partial_sums<T: Terms>(
     let units = walk.blocks().min(SUM_UNITS);
     let output = empty_device_dtype(client.clone(), device, Shape::new([units]), real);
     let (count, dim) = cubes(&client, units);
-    let dtype = dtype_to_storage_type(mu.dtype);
+    let dtype = elem_type(&mu);
     // SAFETY: A unit reads up to the inputs' last vector and writes within the output's bounds.
     unsafe {
         in_precision_of!(
@@ -204,7 +212,7 @@ pub(super) fn gradients<T: Terms>(
     }
     let client = mu.client.clone();
     let (count, dim) = cubes(&client, walk.blocks());
-    let dtype = dtype_to_storage_type(mu.dtype);
+    let dtype = elem_type(&mu);
     let real = sum_dtype(mu.dtype);
     // SAFETY: A unit stays within the bounds of the gradient in μ, which are those of the others.
     unsafe {

@@ -1,14 +1,19 @@
 //! The fused operations on every CubeCL device, from one kernel source.
 
 // Once for each of the two, which give its names their meaning.
+mod adam;
 #[allow(clippy::duplicate_mod)]
 #[path = "../elementwise.rs"]
 mod elementwise;
 mod kernels;
 mod launch;
+mod linked;
+mod lstm;
 mod noise;
+mod random;
 mod real;
-#[cfg(all(test, feature = "wgpu"))]
+mod rounding;
+#[cfg(test)]
 mod tests;
 
 use burn::backend::ops::FloatTensorOps;
@@ -18,7 +23,8 @@ use burn_cubecl::tensor::CubeTensor;
 use self::elementwise::{with_map, with_sum};
 use self::launch::{Pass, gradients, partial_sums};
 use super::backend::FusedKernels;
-use super::formula::{Map, Sum};
+use super::formula::{AdamStep, Map, Sum};
+use super::random::Random;
 
 impl FusedKernels for CubeBackend {
     fn map(op: Map, location: CubeTensor, scale: CubeTensor) -> CubeTensor {
@@ -49,5 +55,32 @@ impl FusedKernels for CubeBackend {
         with_sum!(op, |arithmetic| {
             gradients(arithmetic, grad, mu, rho, op.noise(), op.coefficients())
         })
+    }
+
+    fn random(op: Random, memory: CubeTensor) -> CubeTensor {
+        random::random(op, memory)
+    }
+
+    fn adam_step(
+        weight: CubeTensor,
+        grad: CubeTensor,
+        moment_1: CubeTensor,
+        moment_2: CubeTensor,
+        step: AdamStep,
+    ) -> (CubeTensor, CubeTensor, CubeTensor) {
+        adam::adam_step(weight, grad, [moment_1, moment_2], step)
+    }
+
+    fn lstm_cell(gates: CubeTensor, cell: CubeTensor) -> (CubeTensor, CubeTensor, CubeTensor) {
+        lstm::cell(gates, cell)
+    }
+
+    fn lstm_cell_backward(
+        gates: CubeTensor,
+        cells: [CubeTensor; 2],
+        hidden_grad: CubeTensor,
+        cell_grad: CubeTensor,
+    ) -> (CubeTensor, CubeTensor) {
+        lstm::cell_backward(gates, cells, hidden_grad, cell_grad)
     }
 }

@@ -1,12 +1,11 @@
-//! The crate's noise on a device: the same integers as on a CPU, and the same transform of them.
+//! The crate's noise on a device: the same integers as on a CPU, and the same transform of them, to the last bit.
 //!
-//! A shading language has no 64-bit integers, hence `mul_hi`. Beyond the words a device may round otherwise than a CPU, in three ways:
+//! A shading language has no 64-bit integers, hence `mul_hi`. Beyond the words three things could round otherwise than a CPU, and can't:
 //!
-//! - CubeCL makes one operation of a product and what is added to it, which most GPUs round once. Of 2·10⁷ normals computed that
-//!   way (on a CPU), 99 % had the bits of the definition, all but 12 were within 2 ulp, and those were 3 off.
-//! - Compilers reorder sums with constants. Written as on the CPU, `x − y + 1` became `(x + 1) − y` on Mesa, and made a fifth of all
-//!   normals differ, by up to 3 ulp; hence the `max` in the cosine. With it all 10⁷ that the tests draw have the same bits there.
-//! - Vulkan and WebGPU let a square root be a few ulp off; on Mesa's software Vulkan it is exact.
+//! - CubeCL makes one operation of a product and what is added to it, and so do the compilers of drivers; rounded once, a hundredth
+//!   of all normals differed, by up to 3 ulp. [`rounded`] takes every such product out of their sight.
+//! - Compilers reorder sums with constants: `x − y + 1` became `(x + 1) − y` on Mesa. These sums are [`rounded`] too.
+//! - Vulkan and WebGPU let a square root be a few ulp off; [`square_root`] puts it right.
 
 // A constant keeps the digits that its derivation gave.
 #![allow(clippy::excessive_precision)]
@@ -14,7 +13,7 @@
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 
-use super::real::horner;
+use super::rounding::{horner, rounded, square_root};
 use crate::kernels::formula::NoiseSpan;
 use blitz_noise::coefficients::{COS, LN, LN_2_HIGH, LN_2_LOW, SIN};
 
@@ -23,7 +22,7 @@ use blitz_noise::coefficients::{COS, LN, LN_2_HIGH, LN_2_LOW, SIN};
 pub(super) struct Noise {
     seed_low: u32,
     seed_high: u32,
-    first_block: u32,
+    pub first_block: u32,
     stream: u32,
     index_low: u32,
     index_high: u32,
@@ -58,7 +57,7 @@ pub(super) fn normals(noise: &Noise, block: u32) -> Sequence<f32> {
 
 /// `noise::philox4x32_10`.
 #[cube]
-fn philox4x32_10(noise: &Noise, block: u32) -> (u32, u32, u32, u32) {
+pub(super) fn philox4x32_10(noise: &Noise, block: u32) -> (u32, u32, u32, u32) {
     let mut k0 = noise.seed_low;
     let mut k1 = noise.seed_high;
     let mut c0 = block;
@@ -85,7 +84,7 @@ fn philox4x32_10(noise: &Noise, block: u32) -> (u32, u32, u32, u32) {
 /// `noise::normal::normal_pair`.
 #[cube]
 fn normal_pair(radius: u32, angle: u32) -> (f32, f32) {
-    let r = (-2.0f32 * ln(unit(radius))).sqrt();
+    let r = square_root(-2.0f32 * ln(unit(radius)));
     let (cos, sin) = cos_sin_turn(angle);
     (r * cos, r * sin)
 }
@@ -95,7 +94,8 @@ fn normal_pair(radius: u32, angle: u32) -> (f32, f32) {
 fn unit(word: u32) -> f32 {
     let high = f32::cast_from(word >> 16u32);
     let low = f32::cast_from(word & 0xFFFFu32);
-    (high * 65536.0f32 + (low + 0.5f32)) * 2.328_306_436_538_696_3e-10f32
+    // Both products are exact.
+    (high * 65536.0f32 + rounded(low + 0.5f32)) * 2.328_306_436_538_696_3e-10f32
 }
 
 /// `noise::normal::ln`, of a positive, normal number.
@@ -105,10 +105,12 @@ pub(super) fn ln(u: f32) -> f32 {
     let exponent = (bits - 0x3F35_04F3i32) >> 23i32;
     let mantissa = f32::reinterpret(bits - (exponent << 23i32));
     let e = f32::cast_from(exponent);
-    let f = mantissa - 1.0f32;
+    let f = rounded(mantissa - 1.0f32);
 
     let f2 = f * f;
-    let tail = f * f2 * horner(f, comptime!(&LN as &'static [f32])) + e * LN_2_LOW - 0.5f32 * f2;
+    let cubic = rounded(f * f2 * horner(f, comptime!(&LN as &'static [f32])));
+    let tail = cubic + rounded(e * LN_2_LOW) - rounded(0.5f32 * f2);
+    // The last product is exact.
     (f + tail) + e * LN_2_HIGH
 }
 
@@ -117,13 +119,13 @@ pub(super) fn ln(u: f32) -> f32 {
 fn cos_sin_turn(word: u32) -> (f32, f32) {
     let turned = word + 0x2000_0000u32;
     let odd = (i32::reinterpret(word << 2u32) >> 1i32) | 1i32;
-    let t = f32::cast_from(odd) * 7.314_590_396_335_79e-10f32;
+    let t = rounded(f32::cast_from(odd) * 7.314_590_396_335_79e-10f32);
 
-    let z = t * t;
-    let sin = t * z * horner(z, comptime!(&SIN as &'static [f32])) + t;
-    // At least −0.31: the maximum changes nothing, but a compiler can't see that, and doesn't add the 1 earlier.
-    let cos =
-        (z * z * horner(z, comptime!(&COS as &'static [f32])) - 0.5f32 * z).max(-1.0f32) + 1.0f32;
+    let z = rounded(t * t);
+    let sin = rounded(t * z * horner(z, comptime!(&SIN as &'static [f32]))) + t;
+    let quartic = rounded(z * z * horner(z, comptime!(&COS as &'static [f32])));
+    // Half of z is exact.
+    let cos = rounded(quartic - 0.5f32 * z) + 1.0f32;
 
     let odd_quarter = (turned & 0x4000_0000u32) != 0u32;
     let x = select(odd_quarter, sin, cos);

@@ -1,5 +1,7 @@
 //! The numbers of the fused operations: `cpu/real.rs` for a device, in `f32` and `f64` with polynomials, since a device's own
 //! functions differ from one to the next, or lack.
+//!
+//! In `f32` they have the bits of the CPU's down to the smallest normal numbers, below which a device may flush to zero.
 
 // A constant keeps the digits that its derivation gave; rounding them is the compiler's job.
 #![allow(clippy::excessive_precision)]
@@ -11,8 +13,9 @@ pub(super) use burn_cubecl::cubecl;
 pub(super) use burn_cubecl::cubecl::prelude::*;
 
 use super::noise;
+use super::rounding::{horner, rounded};
 use crate::kernels::formula::SMALLEST_VARIANCE;
-use blitz_noise::coefficients::{EXP, LN_2_HIGH, LN_2_LOW, LOG1P};
+use blitz_noise::coefficients::{EXP, LN_2_HIGH, LN_2_LOW, LOG1P, TANH};
 
 /// What `elementwise.rs` is written in: here, CubeCL's Rust. `#[cube]` stands in the code itself, since what it makes has to see the names
 /// of the code around it.
@@ -30,18 +33,6 @@ pub(super) use arithmetic;
 #[cube]
 pub(super) fn smallest_variance<R: Real>() -> R {
     R::new(comptime!(SMALLEST_VARIANCE as f32))
-}
-
-/// The polynomial at x, as `blitz_noise::coefficients::horner` computes it.
-#[allow(clippy::needless_range_loop)] // An unrolled loop counts.
-#[cube]
-pub(super) fn horner(x: f32, #[comptime] polynomial: &'static [f32]) -> f32 {
-    let mut sum = f32::new(comptime!(polynomial[0]));
-    #[unroll]
-    for i in 1..comptime!(polynomial.len()) {
-        sum = sum * x + f32::new(comptime!(polynomial[i]));
-    }
-    sum
 }
 
 /// The numbers of a [`Sum`](crate::kernels::formula::Sum), in the precision that a kernel computes in.
@@ -65,6 +56,13 @@ pub(in crate::kernels) trait Real: Float {
 
     /// `ln x` of a positive, normal number.
     fn log(x: Self) -> Self;
+
+    /// The hyperbolic tangent.
+    fn hyperbolic_tan(x: Self) -> Self;
+
+    /// The number as it was rounded, where a compiler would otherwise compute it together with what it goes into. An `f64` is left
+    /// to the compiler.
+    fn rounded(x: Self) -> Self;
 }
 
 #[cube]
@@ -72,28 +70,44 @@ impl Real for f32 {
     fn exp_neg(x: f32) -> f32 {
         // A comparison, since `min` would lose a NaN.
         let x = select(x > 104.0f32, 104.0f32, x);
-        // The CPU rounds by adding 1.5·2²³, which a compiler with fast mathematics would undo.
-        let n = (x * LOG2_E + 0.5f32).floor();
-        let r = (n * LN_2_HIGH - x) + n * LN_2_LOW;
+        let shifted = rounded(rounded(x * LOG2_E) + ROUND);
+        let n = shifted - ROUND;
+        // The first product is exact.
+        let r = (n * LN_2_HIGH - x) + rounded(n * LN_2_LOW);
 
-        let p = horner(r, comptime!(&EXP as &'static [f32]));
-        // Not `r * r * p + r + 1`, where a compiler might add the 1 first.
-        let e = r * (r * p + 1.0f32) + 1.0f32;
+        let square = rounded(r * r * horner(r, comptime!(&EXP as &'static [f32])));
+        let e = rounded(square + r) + 1.0f32;
 
         // 2^−n in two steps, since it may be subnormal. The integer of a NaN may be any.
-        let n = i32::cast_from(n);
+        let n = i32::reinterpret(shifted) - i32::new(comptime!(ROUND.to_bits() as i64));
         let half = n >> 1i32;
         e * power_of_two(-half) * power_of_two(half - n)
     }
 
     fn log1p_unit(x: f32) -> f32 {
-        x * x * horner(x, comptime!(&LOG1P as &'static [f32])) + x
+        rounded(x * x * horner(x, comptime!(&LOG1P as &'static [f32]))) + x
     }
 
     fn log(x: f32) -> f32 {
         noise::ln(x)
     }
+
+    fn hyperbolic_tan(x: f32) -> f32 {
+        let size = x.abs();
+        let e = f32::exp_neg(size + size);
+        let far = (1.0f32 - e) / (1.0f32 + e);
+        let z = x * x;
+        let near = x * z * horner(z, comptime!(&TANH as &'static [f32])) + x;
+        select(size < 0.625f32, near, select(x < 0.0f32, -far, far))
+    }
+
+    fn rounded(x: f32) -> f32 {
+        rounded(x)
+    }
 }
+
+/// 1.5·2²³: adding it rounds to an integer, whose value is then in the low bits.
+const ROUND: f32 = 12_582_912.0;
 
 /// Arithmetic alone: Vulkan has no exponential and no logarithm of an `f64`.
 #[cube]
@@ -143,6 +157,24 @@ impl Real for f64 {
         let ratio = select(l > 0.0f64, x * e, x / e);
         let d = ratio - 1.0f64;
         l + d * (1.0f64 - d * (0.5f64 - d * 0.333_333_333_333_333_3f64))
+    }
+
+    /// Near zero, where `1 − e^−2|x|` loses digits, the continued fraction `x / (1 + x²/(3 + x²/(5 + …)))`.
+    fn hyperbolic_tan(x: f64) -> f64 {
+        let size = x.abs();
+        let e = f64::exp_neg(size + size);
+        let far = (1.0f64 - e) / (1.0f64 + e);
+        let z = x * x;
+        let mut divisor = 21.0f64;
+        #[unroll]
+        for i in 0..10 {
+            divisor = f64::new(comptime!((19 - 2 * i) as f32)) + z / divisor;
+        }
+        select(size < 0.625f64, x / divisor, select(x < 0.0f64, -far, far))
+    }
+
+    fn rounded(x: f64) -> f64 {
+        x
     }
 }
 

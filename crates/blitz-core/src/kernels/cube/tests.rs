@@ -1,11 +1,17 @@
-//! The kernels on the default wgpu device against the same operations on Flex.
+//! The kernels on every CubeCL device of the build against the same operations on Flex.
 
-use std::fmt::Write;
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn_cubecl::CubeDevice;
+use burn_cubecl::cubecl;
+use burn_cubecl::cubecl::prelude::*;
 
-use burn::tensor::{DType, Device, DeviceKind, Tensor, TensorData};
-
+use super::rounding::nearest_root;
+use crate::device::{self, DeviceError};
 use crate::kernels::formula::{NoiseSpan, NormalSum, ScaleMixture, Spread, sum_dtype};
-use crate::kernels::{draw, draw_output, mixture_kl, normal_sum, spread, standard_normal};
+use crate::kernels::linked::{KlLink, add_linked, draw_and_sum};
+use crate::kernels::{
+    AdamStep, adam_step, draw, draw_output, mixture_kl, normal_sum, spread, standard_normal,
+};
 use blitz_noise::NoiseKey;
 
 const NOISE: NoiseSpan = NoiseSpan {
@@ -27,8 +33,52 @@ fn mixture() -> ScaleMixture {
     }
 }
 
-fn wgpu() -> Device {
-    Device::wgpu(DeviceKind::DefaultDevice)
+/// All that the build has, or those named by `BLITZ_TEST_DEVICES`.
+fn devices() -> Vec<Device> {
+    named(|name| !["flex", "ndarray", "tch", "remote"].contains(&name))
+}
+
+/// Without the CPU, on whose few units matrix products take minutes.
+fn devices_with_products() -> Vec<Device> {
+    named(|name| !["flex", "ndarray", "tch", "remote", "cpu"].contains(&name))
+}
+
+fn named(is_meant: impl Fn(&str) -> bool) -> Vec<Device> {
+    match std::env::var("BLITZ_TEST_DEVICES") {
+        Ok(names) => {
+            let choose = |name: &str| device::choose(Some(name)).unwrap();
+            let names = names.split(',').filter(|name| is_meant(name));
+            names.map(choose).collect()
+        }
+        Err(_) => {
+            let built = device::available().into_iter();
+            built
+                .filter(|name| is_meant(name))
+                .filter_map(if_there)
+                .collect()
+        }
+    }
+}
+
+/// A machine need not have such a GPU; any other device it must have.
+fn if_there(name: &'static str) -> Option<Device> {
+    match device::choose(Some(name)) {
+        Ok(device) => Some(device),
+        Err(error @ DeviceError::Absent { .. }) if ["cuda", "rocm"].contains(&name) => {
+            println!("{error}");
+            None
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Whether the device computes in the type. CubeCL's CPU says so of `bf16`, and then lacks a conversion unless the processor has it.
+fn has(device: &Device, dtype: DType) -> bool {
+    #[cfg(feature = "cpu")]
+    if dtype == DType::BF16 && *device == Device::cpu() {
+        return false;
+    }
+    device.supports_dtype(dtype)
 }
 
 fn tensor(values: &[f64], device: &Device, dtype: DType) -> Tensor<1> {
@@ -109,47 +159,143 @@ fn sums<const D: usize>() -> [Sum<D>; 4] {
     ]
 }
 
-/// The integers that order the numbers, for a difference in units of the last place.
-fn rank(x: f32) -> i64 {
-    let bits = i64::from(x.to_bits() & 0x7FFF_FFFF);
-    if x.is_sign_negative() { -bits } else { bits }
+/// The elements whose bits differ, as a sentence for each of the first few.
+fn differences(got: &[f32], expected: &[f32]) -> Vec<String> {
+    assert_eq!(got.len(), expected.len());
+    got.iter()
+        .zip(expected)
+        .enumerate()
+        .filter(|(_, (got, expected))| got.to_bits() != expected.to_bits())
+        .map(|(i, (got, expected))| format!("element {i}: {got:e} for {expected:e}"))
+        .collect()
+}
+
+fn assert_same_bits(got: &[f32], expected: &[f32], what: &str) {
+    let differences = differences(got, expected);
+    let first = &differences[..differences.len().min(5)];
+    let (count, of) = (differences.len(), got.len());
+    assert!(count == 0, "{what}: {count} of {of} differ: {first:?}");
 }
 
 #[test]
-fn ten_million_normals_are_the_cpus_within_two_ulp() {
+fn ten_million_normals_have_the_cpus_bits() {
     const LEN: usize = 10_000_000;
-    let like = Tensor::<1>::zeros([LEN], &wgpu());
-    let got = standard_normal(&like, NOISE).unwrap().into_data();
-    let got = got.as_slice::<f32>().unwrap();
     let mut expected = vec![0.0; LEN];
     let start = 4 * u64::from(NOISE.first_block);
     NOISE.key.fill_standard_normal(start, &mut expected);
+    for device in devices() {
+        let like = Tensor::<1>::zeros([LEN], &device);
+        let got = standard_normal(&like, NOISE).unwrap().into_data();
+        let what = format!("{device:?}");
+        assert_same_bits(got.as_slice::<f32>().unwrap(), &expected, &what);
+    }
+}
 
-    let mut counts = [0usize; 4];
-    let mut largest = 0;
-    for (got, expected) in got.iter().zip(&expected) {
-        let ulps = (rank(*got) - rank(*expected)).unsigned_abs() as usize;
-        largest = largest.max(ulps);
-        counts[ulps.min(3)] += 1;
+#[test]
+fn a_million_weights_and_deviations_have_flexs_bits_in_every_type_of_at_most_32_bits() {
+    const LEN: usize = 1_000_003;
+    // Irregular, with deviations from 2e-35 to 20.
+    let mean = |i: usize| (i as f64 * 0.7).sin();
+    let rho = |i: usize| (i as f64 * 0.618_034).fract() * 100.0 - 80.0;
+    let (means, rhos): (Vec<_>, Vec<_>) = (0..LEN).map(|i| (mean(i), rho(i))).unzip();
+    for dtype in [DType::F32, DType::F16, DType::BF16] {
+        let on = |device: &Device| {
+            let (mean, rho) = (tensor(&means, device, dtype), tensor(&rhos, device, dtype));
+            let drawn = draw(&mean, &rho, NOISE).unwrap();
+            let deviations = spread(&rho, Spread::StdDev).unwrap();
+            [("weights", drawn), ("deviations", deviations)].map(|(name, tensor)| {
+                let values: Vec<f32> = tensor.into_data().iter::<f32>().collect();
+                // What is below the normal numbers, a device may flush.
+                let smallest = if dtype == DType::F16 { 6.2e-5 } else { 1.2e-38 };
+                let flushed = |x: f32| if x.abs() < smallest { 0.0 } else { x };
+                (name, values.into_iter().map(flushed).collect::<Vec<_>>())
+            })
+        };
+        let expected = on(&Device::flex());
+        for device in devices() {
+            if !has(&device, dtype) {
+                println!("no {dtype:?} on {device:?}");
+                continue;
+            }
+            for ((name, got), (_, expected)) in on(&device).iter().zip(&expected) {
+                assert_same_bits(got, expected, &format!("{name} in {dtype:?} on {device:?}"));
+            }
+        }
     }
-    let mut report = format!("largest difference {largest} ulp;");
-    for (ulps, count) in counts.iter().enumerate() {
-        write!(report, " {count} of {ulps}").unwrap();
+}
+
+/// A device's root that is some units in the last place off, put right.
+#[cube(launch_unchecked)]
+fn corrected_roots(x: &[f32], off: &[i32], roots: &mut [f32]) {
+    if ABSOLUTE_POS < roots.len() {
+        let x = x[ABSOLUTE_POS];
+        let guess = i32::reinterpret(x.sqrt()) + off[ABSOLUTE_POS];
+        roots[ABSOLUTE_POS] = nearest_root(x, f32::reinterpret(guess));
     }
-    println!("{report} (or more)");
-    assert!(largest <= 2, "{report}");
+}
+
+#[test]
+fn a_square_root_is_the_nearest_number_however_a_device_guesses_it() {
+    // Every number that a normal's radius can come from is between these, and roots beside powers of two are the hardest.
+    let beside =
+        |power: i32| (-40..40).map(move |i| f32::from_bits((((power + 127) << 23) + i) as u32));
+    let spread = (0..60_000).map(|i| f32::from_bits(0x3380_0000 + i * 4001));
+    let near = (-24..8).flat_map(beside).chain([0.0, -0.0]);
+    let numbers: Vec<f32> = spread.filter(|x| *x < 64.0).chain(near).collect();
+    let offsets = [0i32, 1, -1, 2, -3, 5, -8, 20];
+    let x: Vec<f32> = offsets
+        .iter()
+        .flat_map(|_| numbers.iter().copied())
+        .collect();
+    let off: Vec<i32> = offsets
+        .iter()
+        .flat_map(|off| numbers.iter().map(|x| if *x == 0.0 { 0 } else { *off }))
+        .collect();
+    let expected: Vec<f32> = x.iter().map(|x| x.sqrt()).collect();
+
+    let mut clients: Vec<CubeDevice> = Vec::new();
+    if cfg!(feature = "cpu") {
+        clients.push(CubeDevice::Cpu(Default::default()));
+    }
+    if cfg!(feature = "wgpu") {
+        clients.push(CubeDevice::Wgpu(Default::default()));
+    }
+    for device in clients {
+        let client = device.client();
+        let inputs =
+            [f32::as_bytes(&x), i32::as_bytes(&off)].map(|bytes| client.create_from_slice(bytes));
+        let roots = client.empty(size_of_val(x.as_slice()));
+        let [x, off] = inputs;
+        let len = expected.len();
+        let dim = CubeDim::new(&client, len);
+        // SAFETY: A unit stays within the output's length, which is that of the inputs.
+        unsafe {
+            corrected_roots::launch_unchecked(
+                &client,
+                cubecl::calculate_cube_count_elemwise(&client, len, dim),
+                dim,
+                BufferArg::from_raw_parts(x, len),
+                BufferArg::from_raw_parts(off, len),
+                BufferArg::from_raw_parts(roots.clone(), len),
+            );
+        }
+        let bytes = client.read_one(roots).unwrap();
+        assert_same_bits(f32::from_bytes(&bytes), &expected, &format!("{device:?}"));
+    }
 }
 
 #[test]
 fn noise_starts_where_it_is_told_and_ends_with_its_stream() {
     let key = NoiseKey::new(u64::MAX, 1 << 40, u32::MAX);
-    for start in [0, 4, 1 << 20, (1 << 34) - 16] {
-        let like = Tensor::<1>::zeros([15], &wgpu());
-        let got = values(standard_normal(&like, NoiseSpan::new(key, start, 15)).unwrap());
-        let expected: Vec<f64> = (start..start + 15)
-            .map(|element| f64::from(key.standard_normal_at(element)))
-            .collect();
-        assert_close(&got, &expected, 2e-7, 0.0, &format!("from {start}"));
+    for device in devices() {
+        for start in [0, 4, 1 << 20, (1 << 34) - 16] {
+            let like = Tensor::<1>::zeros([15], &device);
+            let got = values(standard_normal(&like, NoiseSpan::new(key, start, 15)).unwrap());
+            let expected: Vec<f64> = (start..start + 15)
+                .map(|element| f64::from(key.standard_normal_at(element)))
+                .collect();
+            assert_eq!(got, expected, "from {start} on {device:?}");
+        }
     }
 }
 
@@ -170,11 +316,12 @@ fn every_operation_is_flexs_at_every_size() {
             });
             maps.into_iter().chain(sums).collect::<Vec<_>>()
         };
-        for ((name, got, tolerance), (_, expected, _)) in
-            on(&wgpu()).iter().zip(on(&Device::flex()))
-        {
-            let what = format!("{name} of {len}");
-            assert_close(got, &expected, *tolerance, 1.0, &what);
+        let expected = on(&Device::flex());
+        for device in devices() {
+            for ((name, got, tolerance), (_, expected, _)) in on(&device).iter().zip(&expected) {
+                let what = format!("{name} of {len} on {device:?}");
+                assert_close(got, expected, *tolerance, 1.0, &what);
+            }
         }
     }
 }
@@ -221,10 +368,13 @@ fn every_gradient_is_flexs_at_every_size() {
             maps.chain(sums).collect::<Vec<_>>()
         };
         let expected = on(Device::flex());
-        for ((name, got, tolerance), (_, expected, _)) in on(wgpu()).into_iter().zip(expected) {
-            for (part, (got, expected)) in ["mu", "rho"].iter().zip(got.iter().zip(&expected)) {
-                let what = format!("{name} of {len}, gradient in {part}");
-                assert_close(got, expected, tolerance, 1.0, &what);
+        for device in devices() {
+            let got = on(device.clone());
+            for ((name, got, tolerance), (_, expected, _)) in got.iter().zip(&expected) {
+                for (part, (got, expected)) in ["mu", "rho"].iter().zip(got.iter().zip(expected)) {
+                    let what = format!("{name} of {len} on {device:?}, gradient in {part}");
+                    assert_close(got, expected, *tolerance, 1.0, &what);
+                }
             }
         }
     }
@@ -271,15 +421,20 @@ fn other_strides_are_read_in_logical_order() {
         }
         results
     };
-    for ((what, got), (_, expected)) in on(wgpu()).into_iter().zip(on(Device::flex())) {
-        assert_close(&got, &expected, 2e-5, 1.0, &what);
+    let expected = on(Device::flex());
+    for device in devices() {
+        for ((what, got), (_, expected)) in on(device.clone()).iter().zip(&expected) {
+            assert_close(got, expected, 2e-5, 1.0, &format!("{what} on {device:?}"));
+        }
     }
 }
 
 #[test]
 fn an_lstm_is_that_of_its_steps() {
-    let device = wgpu().autodiff();
-    crate::kernels::tests::lstm::is_that_of_its_steps(&device, DType::F32, 5e-6);
+    for device in devices_with_products() {
+        let device = device.autodiff();
+        crate::kernels::tests::lstm::is_that_of_its_steps(&device, DType::F32, 5e-6);
+    }
 }
 
 #[test]
@@ -315,33 +470,38 @@ fn extreme_deviations_are_flexs_and_finite_forward_and_backward() {
             }
             results
         };
-        for ((name, got), (_, expected)) in on(wgpu()).into_iter().zip(on(Device::flex())) {
-            let what = format!("{name} at {r}");
-            assert!(got.iter().all(|x| x.is_finite()), "{what}: {got:?}");
-            // A device may flush what is below the normal numbers.
-            assert_close(&got, &expected, 2e-5, 1e-30, &what);
+        let expected = on(Device::flex());
+        for device in devices() {
+            for ((name, got), (_, expected)) in on(device.clone()).iter().zip(&expected) {
+                let what = format!("{name} at {r} on {device:?}");
+                assert!(got.iter().all(|x| x.is_finite()), "{what}: {got:?}");
+                // A device may flush what is below the normal numbers.
+                assert_close(got, expected, 2e-5, 1e-30, &what);
+            }
         }
     }
 }
 
 #[test]
 fn a_nan_is_not_hidden() {
-    let device = wgpu();
-    let nan = tensor(&[f64::NAN; 5], &device, DType::F32);
-    let one = tensor(&[1.0; 5], &device, DType::F32);
-    for (m, r) in [(&nan, &one), (&one, &nan)] {
-        let results = [
-            ("draw", draw(m, r, NOISE)),
-            ("output", draw_output(m, r, NOISE)),
-            ("kl", normal_sum(m, r, NormalSum::kl(1.0))),
-            ("mixture", mixture_kl(m, r, NOISE, mixture())),
-        ];
-        for (name, result) in results {
-            assert!(values(result.unwrap()).iter().all(|x| x.is_nan()), "{name}");
+    for device in devices() {
+        let nan = tensor(&[f64::NAN; 5], &device, DType::F32);
+        let one = tensor(&[1.0; 5], &device, DType::F32);
+        for (m, r) in [(&nan, &one), (&one, &nan)] {
+            let results = [
+                ("draw", draw(m, r, NOISE)),
+                ("output", draw_output(m, r, NOISE)),
+                ("kl", normal_sum(m, r, NormalSum::kl(1.0))),
+                ("mixture", mixture_kl(m, r, NOISE, mixture())),
+            ];
+            for (name, result) in results {
+                let values = values(result.unwrap());
+                assert!(values.iter().all(|x| x.is_nan()), "{name} on {device:?}");
+            }
         }
-    }
-    for of in [Spread::StdDev, Spread::Variance] {
-        assert!(values(spread(&nan, of).unwrap()).iter().all(|x| x.is_nan()));
+        for of in [Spread::StdDev, Spread::Variance] {
+            assert!(values(spread(&nan, of).unwrap()).iter().all(|x| x.is_nan()));
+        }
     }
 }
 
@@ -353,10 +513,6 @@ fn other_element_types_are_flexs_where_the_device_has_them() {
         (DType::BF16, 8e-3, 8e-3),
         (DType::F64, 1e-6, 1e-13),
     ] {
-        if !wgpu().supports_dtype(dtype) {
-            println!("no {dtype:?} on this device");
-            continue;
-        }
         for len in [3, 64, 1001] {
             let on = |device: Device| {
                 let device = device.autodiff();
@@ -385,19 +541,103 @@ fn other_element_types_are_flexs_where_the_device_has_them() {
                 }
                 results
             };
-            for ((name, got), (_, expected)) in on(wgpu()).into_iter().zip(on(Device::flex())) {
-                let what = format!("{name} of {len} in {dtype:?}");
-                let without_noise = [
-                    "deviation",
-                    "variance",
-                    "kl",
-                    "second moments",
-                    "log deviations",
-                ];
-                let is_exact = without_noise.contains(&name);
-                let tolerance = if is_exact { exact } else { noisy };
-                assert_close(&got, &expected, tolerance, 1.0, &what);
+            let expected = on(Device::flex());
+            let devices = devices().into_iter();
+            for device in devices.filter(|device| has(device, dtype)) {
+                for ((name, got), (_, expected)) in on(device.clone()).iter().zip(&expected) {
+                    let what = format!("{name} of {len} in {dtype:?} on {device:?}");
+                    let without_noise = [
+                        "deviation",
+                        "variance",
+                        "kl",
+                        "second moments",
+                        "log deviations",
+                    ];
+                    let is_exact = without_noise.contains(name);
+                    let tolerance = if is_exact { exact } else { noisy };
+                    assert_close(got, expected, tolerance, 1.0, &what);
+                }
             }
         }
+    }
+}
+
+#[test]
+fn a_step_of_adam_is_flexs() {
+    let step = AdamStep {
+        beta_1: 0.9,
+        beta_2: 0.999,
+        epsilon: 1e-8,
+        time: 3,
+        learning_rate: 1e-2,
+    };
+    for (dtype, tolerance) in [(DType::F32, 1e-6), (DType::F16, 1e-3), (DType::F64, 1e-14)] {
+        for len in SIZES {
+            let on = |device: &Device| {
+                let grad: Vec<f64> = means(len).iter().map(|x| x * 0.1).collect();
+                let squares: Vec<f64> = means(len).iter().map(|x| x * x + 0.01).collect();
+                let [weight, grad, moment_1, moment_2] = [means(len), grad, rhos(len), squares]
+                    .map(|values| tensor(&values, device, dtype));
+                let (weight, [moment_1, moment_2]) =
+                    adam_step(weight, grad, [moment_1, moment_2], step);
+                [weight, moment_1, moment_2].map(|tensor| {
+                    assert_eq!(tensor.dtype(), dtype);
+                    values(tensor)
+                })
+            };
+            let expected = on(&Device::flex());
+            let devices = devices().into_iter();
+            for device in devices.filter(|device| has(device, dtype)) {
+                for (got, expected) in on(&device).iter().zip(&expected) {
+                    let what = format!("{len} of {dtype:?} on {device:?}");
+                    assert_close(got, expected, tolerance, 1.0, &what);
+                }
+            }
+        }
+    }
+}
+
+/// A draw and its KL in a loss, and the gradients in μ and ρ; and without the link.
+#[test]
+fn a_linked_draw_and_kl_are_flexs_and_their_gradients() {
+    for dtype in [DType::F32, DType::F16, DType::F64] {
+        let tolerance = if dtype == DType::F16 { 4e-3 } else { 2e-6 };
+        for len in [1, 3, 64, 100_003] {
+            let on = |device: Device| {
+                let device = device.autodiff();
+                let mu = tensor(&means(len), &device, dtype).require_grad();
+                let rho = tensor(&rhos(len), &device, dtype).require_grad();
+                let link = KlLink::default();
+                let form = NormalSum::kl(0.3);
+                let (weight, kl) = draw_and_sum(&mu, &rho, NOISE, form, link.clone()).unwrap();
+                let loss = (weight.clone() * weight.clone()).sum().cast(kl.dtype());
+                let loss = add_linked(loss, kl.clone(), 0.01, link);
+                let grads = loss.backward();
+                [
+                    values(weight),
+                    values(kl),
+                    values(mu.grad(&grads).unwrap()),
+                    values(rho.grad(&grads).unwrap()),
+                ]
+            };
+            let expected = on(Device::flex());
+            let devices = devices().into_iter();
+            for device in devices.filter(|device| has(device, dtype)) {
+                for (part, (got, expected)) in ["weight", "kl", "mu", "rho"]
+                    .iter()
+                    .zip(on(device.clone()).iter().zip(&expected))
+                {
+                    let what = format!("{part} of {len} in {dtype:?} on {device:?}");
+                    assert_close(got, expected, tolerance, 1.0, &what);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_linked_kl_has_the_gradient_of_one_that_is_not() {
+    for device in devices() {
+        crate::kernels::linked::tests::whatever_the_loss_does_with_the_kl(&device.autodiff());
     }
 }

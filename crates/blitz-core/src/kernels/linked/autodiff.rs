@@ -30,9 +30,10 @@ impl<B: LinkedKernels> Backward<B, 2> for SumStep {
         let (inputs, form, link) = ops.state;
         let [mu, rho] = inputs.map(|input| checkpointer.retrieve_node_output(input));
         let grad = grads.consume::<B>(&ops.node);
+        let zero = link.take_zero::<FloatTensor<B>>();
         let grad = match link.take::<FloatTensor<B>>() {
             Some(left) => B::float_add(grad, left),
-            None if B::is_known_zero(&grad) => return,
+            None if B::is_known_zero(&grad, zero.as_ref()) => return,
             None => grad,
         };
         let (mu_grad, rho_grad) = B::sum_backward(Sum::Normal(form), grad, mu, rho);
@@ -104,8 +105,9 @@ impl<B: Backend> Backward<B, 2> for LossStep {
                 B::float_cast(of_sum, dtype.into())
             };
             // Left for the draw; a step finds a gradient of its own all the same.
-            grads.register::<B>(sum.id, zero_like::<B>(&of_sum));
-            link.leave::<FloatTensor<B>>(of_sum, B::float_add);
+            let zero = zero_like::<B>(&of_sum);
+            grads.register::<B>(sum.id, zero.clone());
+            link.leave::<FloatTensor<B>>(of_sum, zero, B::float_add);
         }
         if let Some(loss) = loss {
             grads.register::<B>(loss.id, grad);

@@ -8,7 +8,9 @@ use blitz_noise::simd::{Body, InstructionSet};
 use burn::backend::tensor::FloatTensor;
 
 use super::LinkedKernels;
-use crate::kernels::cpu::elementwise::{Deviation, Draw, Map as _, Normal, Terms as _};
+use crate::kernels::cpu::elementwise::{
+    Draw, Map as _, Normal, Terms as _, draw_and_term_gradients,
+};
 #[cfg(not(target_family = "wasm"))]
 use crate::kernels::cpu::group::is_worth_sharing;
 use crate::kernels::cpu::group::{Kernel, Total, after, load_groups, map, run_group, store};
@@ -40,7 +42,7 @@ macro_rules! in_memory {
                 draw_and_sum_backward(grad, sum_grad, mu, rho, noise, form)
             }
 
-            fn is_known_zero(grad: &FloatTensor<Self>) -> bool {
+            fn is_known_zero(grad: &FloatTensor<Self>, _zero: Option<&FloatTensor<Self>>) -> bool {
                 number(grad) == 0.0
             }
         }
@@ -74,14 +76,7 @@ struct DrawAndTermBackward<R>(Coefficients<R>);
 impl<R: Real> Kernel<R, 3, 2> for DrawAndTermBackward<R> {
     #[inline(always)]
     fn element(self, [grad, mu, rho]: [R; 3], epsilon: R) -> [R; 2] {
-        let deviation = Deviation::of(rho);
-        let slope = deviation.slope();
-        let twice_second_moment = self.0.b + self.0.b;
-        [
-            grad + twice_second_moment * mu,
-            slope * (grad * epsilon + twice_second_moment * deviation.sigma)
-                + self.0.a * deviation.log_slope(),
-        ]
+        draw_and_term_gradients(grad, mu, rho, epsilon, &self.0).into()
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) mod autodiff;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 pub(super) mod cpu;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::any::Any;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -24,17 +24,16 @@ use burn::backend::{Backend, Dispatch, GradientCheckpointingStrategy, TensorMeta
 use burn::tensor::{DType, Tensor};
 
 use super::backend::{FusedKernels, FusedOps};
-use super::formula::{Map, NoiseSpan, NormalSum, Sum};
-use super::{fuses, is_in_memory, kind};
+use super::formula::{NoiseSpan, NormalSum};
+use super::{fuses, kind};
 
 /// A weight's draw and its KL, of shape `[1]`, in one pass over the parameters.
 ///
-/// `None` without a fused operation for them, and in four cases in which they stay apart:
+/// `None` without a fused operation for them, and in three cases in which they stay apart:
 ///
 /// - without autodiff: there is no backward pass to share;
 /// - with gradient checkpointing, which forgets the weight and makes it again;
-/// - in a training distributed over devices, where Burn counts the gradients that a parameter gets;
-/// - on GPUs, where the host would have to wait to see whether anything is left for the KL.
+/// - in a training distributed over devices, where Burn counts the gradients that a parameter gets.
 pub(crate) fn draw_and_sum<const D: usize>(
     mu: &Tensor<D>,
     rho: &Tensor<1>,
@@ -44,7 +43,6 @@ pub(crate) fn draw_and_sum<const D: usize>(
 ) -> Option<(Tensor<D>, Tensor<1>)> {
     let strategy = mu.device().gradient_checkpointing_strategy();
     let shares = strategy == Some(GradientCheckpointingStrategy::Disabled)
-        && is_in_memory(&mu.device())
         && !mu.is_distributed()
         && !rho.is_distributed();
     (shares && fuses([kind(mu), kind(rho)])).then(|| {
@@ -68,16 +66,13 @@ pub(crate) fn add_linked(loss: Tensor<1>, kl: Tensor<1>, weight: f64, link: KlLi
 
 /// The kernels of a draw and its KL together.
 pub trait LinkedKernels: FusedKernels {
-    /// [`Map::Draw`] and [`Sum::Normal`].
+    /// [`Map::Draw`](super::formula::Map::Draw) and [`Sum::Normal`](super::formula::Sum::Normal).
     fn draw_and_sum(
         mu: FloatTensor<Self>,
         rho: FloatTensor<Self>,
         noise: NoiseSpan,
         form: NormalSum,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let sum = Self::sum(Sum::Normal(form), mu.clone(), rho.clone());
-        (Self::map(Map::Draw(noise), mu, rho), sum)
-    }
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
 
     /// The gradients of [`draw_and_sum`](Self::draw_and_sum) in μ and ρ, from those of the weight and of the sum.
     fn draw_and_sum_backward(
@@ -87,26 +82,11 @@ pub trait LinkedKernels: FusedKernels {
         rho: FloatTensor<Self>,
         noise: NoiseSpan,
         form: NormalSum,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let (mu_grad, rho_grad) = Self::sum_backward(Sum::Normal(form), sum_grad, mu, rho.clone());
-        let of_draw = Self::map_backward(Map::Draw(noise), grad.clone(), rho);
-        (
-            Self::float_add(mu_grad, grad),
-            Self::float_add(rho_grad, of_draw),
-        )
-    }
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
 
-    /// Whether a gradient of shape `[1]` is zero, if that can be seen without waiting for the device; `false` where it can't.
-    fn is_known_zero(grad: &FloatTensor<Self>) -> bool {
-        let _ = grad;
-        false
-    }
+    /// Whether a gradient of shape `[1]` is zero, as far as that is seen without waiting for the device; `zero` is one that it may be.
+    fn is_known_zero(grad: &FloatTensor<Self>, zero: Option<&FloatTensor<Self>>) -> bool;
 }
-
-#[cfg(feature = "cubecl")]
-impl LinkedKernels for burn_cubecl::CubeBackend {}
-#[cfg(feature = "cubecl")]
-impl<B: burn_fusion::FusionBackend + LinkedKernels> LinkedKernels for burn_fusion::Fusion<B> {}
 
 /// `loss + weight · kl`, in the loss's type.
 pub(super) fn weighted_sum<B: Backend>(
@@ -131,35 +111,59 @@ type Left = Box<dyn Any + Send>;
 
 /// Shared by the backward steps of a draw, of a KL and of the losses that both belong to.
 #[derive(Clone, Default)]
-pub struct KlLink(Arc<Mutex<Option<Left>>>);
+pub struct KlLink(Arc<Mutex<Linked>>);
+
+#[derive(Default)]
+struct Linked {
+    /// The losses' gradient of the KL.
+    gradient: Option<Left>,
+    /// The zero that a loss gave the KL for its gradient.
+    zero: Option<Left>,
+    /// How many losses there were.
+    losses: usize,
+}
 
 impl std::fmt::Debug for KlLink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let is_left = self.lock().is_some();
+        let is_left = self.lock().gradient.is_some();
         f.debug_struct("KlLink").field("is_left", &is_left).finish()
     }
 }
 
 impl KlLink {
-    fn lock(&self) -> MutexGuard<'_, Option<Left>> {
+    fn lock(&self) -> MutexGuard<'_, Linked> {
         self.0
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// A loss leaves its gradient of the KL, which `add` adds to that of the losses before.
-    pub(super) fn leave<T: Send + 'static>(&self, gradient: T, add: impl FnOnce(T, T) -> T) {
-        let mut left = self.lock();
-        let sum = match left.take().map(of_backend::<T>) {
+    /// A loss leaves its gradient of the KL, which `add` adds to that of the losses before, and the zero that it gave the KL instead.
+    pub(super) fn leave<T: Send + 'static>(
+        &self,
+        gradient: T,
+        zero: T,
+        add: impl FnOnce(T, T) -> T,
+    ) {
+        let mut linked = self.lock();
+        let sum = match linked.gradient.take().map(of_backend::<T>) {
             Some(earlier) => add(earlier, gradient),
             None => gradient,
         };
-        *left = Some(Box::new(sum));
+        linked.gradient = Some(Box::new(sum));
+        linked.zero = (linked.losses == 0).then(|| Box::new(zero) as Left);
+        linked.losses += 1;
     }
 
     /// Takes what was left, and with it the duty to compute the KL's gradients from it.
     pub(super) fn take<T: Send + 'static>(&self) -> Option<T> {
-        self.lock().take().map(of_backend::<T>)
+        self.lock().gradient.take().map(of_backend::<T>)
+    }
+
+    /// Takes the zero that was given to the KL, if one loss alone gave it one.
+    pub(super) fn take_zero<T: Send + 'static>(&self) -> Option<T> {
+        let mut linked = self.lock();
+        linked.losses = 0;
+        linked.zero.take().map(of_backend::<T>)
     }
 }
 

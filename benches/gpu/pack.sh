@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# Builds what a machine with an NVIDIA GPU needs to test and time blitz, without Rust and without a network: one folder of at most
+# 60 MiB. Copy it there and start its run.sh.
+#
+#   benches/gpu/pack.sh [FOLDER]      [default: benches/gpu/out]
+#
+#   FEATURES   Cargo features      [default: cuda,cpu,wgpu,vulkan,fusion,autotune]
+#   PROFILE    Cargo profile       [default: release]
+#
+# Takes half an hour cold on two cores. The binaries ask for glibc 2.36 or newer, as on Debian 12 or Ubuntu 24.04.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+out=$(realpath -m "${1:-$here/out}")
+features=${FEATURES:-cuda,cpu,wgpu,vulkan,fusion,autotune}
+profile=${PROFILE:-release}
+export CUDARC_CUDA_VERSION=${CUDARC_CUDA_VERSION:-13000}
+cd "$here/../.."
+
+.ci/llvm
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir -p "$work/bin" "$out/lib"
+
+# `--message-format` names the executables; a test's carry a hash otherwise. One choice of packages, so that Burn is built once.
+packages=(-p blitz-core -p backend-tests -p blitz-benches -p regression)
+executables() { # executables COMMAND...: prints "target path" for each
+    cargo "$@" --locked --profile "$profile" "${packages[@]}" --features "$features" --message-format=json-render-diagnostics |
+        python3 -c '
+import json, sys
+for line in sys.stdin:
+    message = json.loads(line)
+    if message.get("executable"):
+        print(message["target"]["name"], message["target"]["kind"][0], message["executable"])'
+}
+
+executables build --bin backends --bin workload --bin regression >"$work/list"
+executables test --no-run --lib --test suite --test device >>"$work/list"
+while read -r name kind path; do
+    case $name-$kind in
+        backends-bin | workload-bin | regression-bin | device-test) target=$name ;;
+        blitz_core-lib | blitz-core-lib) target=kernels ;;
+        # blitz-core has a suite of its own.
+        suite-test) [[ $(strings -n 8 "$path" | grep -c "tests/backends/tests/suite") -gt 0 ]] && target=suite || continue ;;
+        *) continue ;;
+    esac
+    cp "$path" "$work/bin/$target"
+done <"$work/list"
+strip "$work"/bin/*
+
+# Solid, since every binary has Burn and most of LLVM in it.
+tar -C "$work/bin" --sort=name -c . | xz -T1 --lzma2=preset=6,dict=768MiB >"$out/bin.tar.xz"
+cp "$here/run.sh" "$here/../peers/step.py" "$here/../peers/common.py" "$out/"
+
+# The loader of Vulkan's drivers, and what CubeCL links a kernel with for exponentials and the like.
+loader=$(ldconfig -p | sed -n 's/^.*libvulkan\.so\.1 .*=> //p' | head -1)
+[[ -n $loader ]] && cp -L "$loader" "$out/lib/libvulkan.so.1"
+python3 -m pip download --quiet --no-deps --only-binary :all: --platform manylinux_2_17_x86_64 --dest "$work" nvidia-nvvm
+python3 - "$work" "$out" <<'PY'
+import pathlib, sys, zipfile
+wheel = next(pathlib.Path(sys.argv[1]).glob("nvidia_nvvm*.whl"))
+with zipfile.ZipFile(wheel) as archive:
+    name = next(name for name in archive.namelist() if name.endswith("libdevice.10.bc"))
+    pathlib.Path(sys.argv[2], "libdevice.10.bc").write_bytes(archive.read(name))
+PY
+size=$(du -sm "$out" | cut -f1)
+echo "$out: $size MiB"
+[[ $size -le 60 ]] || { echo "more than 60 MiB" >&2; exit 1; }
