@@ -34,11 +34,11 @@ for line in sys.stdin:
         print(message["target"]["name"], message["target"]["kind"][0], message["executable"])'
 }
 
-executables build --bin backends --bin workload --bin regression >"$work/list"
+executables build --bin backends --bin workload --bin regression --example normals >"$work/list"
 executables test --no-run --lib --test suite --test device >>"$work/list"
 while read -r name kind path; do
     case $name-$kind in
-        backends-bin | workload-bin | regression-bin | device-test) target=$name ;;
+        backends-bin | workload-bin | regression-bin | normals-example | device-test) target=$name ;;
         blitz_core-lib | blitz-core-lib) target=kernels ;;
         # blitz-core has a suite of its own.
         suite-test) [[ $(strings -n 8 "$path" | grep -c "tests/backends/tests/suite") -gt 0 ]] && target=suite || continue ;;

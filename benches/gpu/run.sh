@@ -48,7 +48,7 @@ if [[ -z ${CUDA_PATH:-} ]]; then
     cp "$here/libdevice.10.bc" cuda/nvvm/libdevice/
     export CUDA_PATH=$work/cuda
 fi
-for binary in backends workload regression suite device kernels; do
+for binary in normals backends workload regression suite device kernels; do
     [[ -x $binary ]] || echo "$binary is missing"
 done
 ldd backends | grep "not found"
@@ -60,6 +60,11 @@ for device in "${devices[@]}"; do
     BLITZ_TEST_DEVICES=$device limit 60 ./kernels --test-threads 4 cube
     part "$device: draws, steps and saved models"
     BLITZ_TEST_DEVICES=$device limit 60 ./suite --test-threads 4
+done
+
+part "bits and speed of normals, draws and KLs"
+for device in flex "${devices[@]}"; do
+    limit 30 ./normals "$device"
 done
 
 part "what the fused operations cost"

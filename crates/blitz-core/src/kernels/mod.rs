@@ -3,7 +3,7 @@
 //! Plain tensor operations walk a weight's memory a dozen times for one draw and keep its noise until the backward pass. Here a
 //! draw, a KL and their gradients are one pass each, and a backward pass makes its noise anew. The operations are a Burn
 //! [backend extension](burn::backend::backend_extension): vectorised and multi-threaded on Flex and NdArray, one kernel source
-//! for all of CubeCL's devices (wgpu, CUDA, ROCm, Metal), with Fusion or without. On other devices, such as LibTorch's and remote
+//! for all of CubeCL's devices (wgpu, CUDA, ROCm, Metal, its own CPU), with Fusion or without. On other devices, such as LibTorch's and remote
 //! ones, everything is computed by Burn's tensor operations with noise made on the host, to the same numbers up to rounding.
 //!
 //! Which of the two runs is asked of the device ([`is_fused`]); [`without_fused`] shows the difference.
