@@ -42,7 +42,7 @@ fn prior(family: usize, a: f64, b: f64) -> PriorConfig {
     match family {
         0 => PriorConfig::normal(a),
         1 => PriorConfig::learned_normal(a),
-        2 => PriorConfig::scale_mixture(b / 5.0, a, b),
+        2 => PriorConfig::scale_mixture(b / 5.0, a + b, b),
         3 => PriorConfig::empirical_normal((b > 2.0).then_some("shared")),
         4 => PriorConfig::laplace(a),
         5 => PriorConfig::learned_laplace(a),

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use blitz_train::prelude::*;
 use blitz_train::{CheckpointError, Checkpoints, FitError, MetricFiles};
@@ -105,11 +106,15 @@ fn meanwhile(
 }
 
 /// Burn writes a checkpoint while the next epoch trains.
-fn wait_for_checkpoint(folder: &Path, epoch: usize) {
+fn wait_for_checkpoint(folder: &Path, epoch: usize, sealed: bool) {
     let checkpoints = Checkpoints::new(folder);
-    while checkpoints.check(epoch).is_err() {
-        std::thread::sleep(std::time::Duration::from_millis(2));
+    let is_sealed = |part: &str| folder.join(format!("{part}-{epoch}.bpk.sha256")).is_file();
+    let seals = || ["model", "optim", "scheduler"].into_iter().all(is_sealed);
+    while checkpoints.check(epoch).is_err() || sealed && !seals() {
+        std::thread::sleep(Duration::from_millis(2));
     }
+    // The folder is synced after the last seal.
+    std::thread::sleep(Duration::from_millis(100));
 }
 
 /// Without checkpointers.
@@ -174,7 +179,7 @@ fn a_folder_that_vanishes_ends_a_training_with_an_error_and_what_was_saved_is_wh
                 let (out, kept) = (out.clone(), kept.clone());
                 meanwhile(batch, move || {
                     if written != "metrics" {
-                        wait_for_checkpoint(&out.join("checkpoint"), 2);
+                        wait_for_checkpoint(&out.join("checkpoint"), 2, written != "by Burn");
                     }
                     fs::rename(&out, &kept).unwrap();
                     fs::write(&out, "").unwrap();
@@ -217,7 +222,7 @@ fn a_folder_that_is_only_removed_is_made_anew() {
     let data = {
         let out = out.clone();
         meanwhile(13, move || {
-            wait_for_checkpoint(&out.join("checkpoint"), 2);
+            wait_for_checkpoint(&out.join("checkpoint"), 2, true);
             fs::remove_dir_all(&out).unwrap();
         })
     };
@@ -239,7 +244,7 @@ fn a_folder_made_anew_is_claimed_again() {
     let data = {
         let out = out.clone();
         meanwhile(6, move || {
-            wait_for_checkpoint(&out, 1);
+            wait_for_checkpoint(&out, 1, true);
             fs::remove_dir_all(&out).unwrap();
         })
     };
