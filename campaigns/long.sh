@@ -7,10 +7,10 @@ set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # All packages are named, so that their features are those of the tests and Burn is built once.
-cargo test --workspace --test campaigns --no-run
+cargo test --workspace --bins --test campaigns --no-run
 program=${CARGO_TARGET_DIR:-target}/debug/campaigns
 status=0
-for campaign in kill damage disk memory threads; do
+for campaign in kill programs damage disk memory threads; do
     "$program" "$campaign" --seconds "$((60 * ${1:-10}))" --seed "${SEED:-1}" || status=1
 done
 exit "$status"

@@ -9,30 +9,11 @@ mod disk;
 mod folders;
 mod kill;
 mod memory;
+mod programs;
 mod random;
 mod tally;
 mod threads;
 mod work;
-
-// The readers of two programs, which have no library.
-#[allow(
-    dead_code,
-    reason = "the program uses all of it, its reader is tried here"
-)]
-#[path = "../../examples/vgg-cifar10/src/cifar.rs"]
-mod cifar;
-#[allow(
-    dead_code,
-    reason = "the program uses all of it, its reader is tried here"
-)]
-#[path = "../../examples/lstm-timeseries/src/series.rs"]
-mod series;
-#[allow(
-    dead_code,
-    reason = "the program uses all of it, its reader is tried here"
-)]
-#[path = "../../examples/lstm-timeseries/src/time.rs"]
-mod time;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -61,6 +42,8 @@ enum Campaign {
     Damage(Limits),
     /// Fill the disk, take folders away, write where nothing can be written.
     Disk(Limits),
+    /// Kill the example `regression` at random moments of its training, its prediction, its plot and its report, and go on.
+    Programs(Limits),
     /// Train and predict for long, and watch the resident memory.
     Memory(Limits),
     /// Train, draw and predict in eight threads, and compare with the same work done alone.
@@ -123,6 +106,7 @@ fn main() -> ExitCode {
         Campaign::Kill(limits) => ("kill", limits, kill::run),
         Campaign::Damage(limits) => ("damage", limits, damage::run),
         Campaign::Disk(limits) => ("disk", limits, disk::run),
+        Campaign::Programs(limits) => ("programs", limits, programs::run),
         Campaign::Memory(limits) => ("memory", limits, memory::run),
         Campaign::Threads(limits) => ("threads", limits, threads::run),
     };

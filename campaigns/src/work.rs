@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
 use blitz_train::prelude::*;
-use blitz_train::{CheckpointError, Checkpoints, FitError, TrainingStep};
+use blitz_train::{CheckpointError, Checkpoints, FitError, MetricFiles, TrainingStep};
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
 use burn::module::Module;
@@ -154,6 +154,7 @@ pub(crate) fn train(
         .with_interrupter(interrupter.clone())
         .renderer(Box::new(EpochLines::to(std::io::sink(), 1)))
         .num_epochs(epochs);
+    training = MetricFiles::new(folder).keep(training);
     training = checkpoints(folder).keep(training);
     if let Some(epoch) = after {
         training = training.checkpoint(epoch);
@@ -243,11 +244,6 @@ fn run(args: &ChildArgs, interrupter: &Interrupter) -> Result<(), WorkError> {
         true => checkpoints(&args.out).last_whole()?,
         false => None,
     };
-    // Burn makes these itself, and panics where it can't.
-    for name in ["train", "valid"] {
-        let folder = args.out.join(name);
-        std::fs::create_dir_all(&folder).map_err(|error| unwritten(&folder, error))?;
-    }
     let model = train(1, &args.out, args.epochs, after, interrupter)?;
     model.save(args.out.join(MODEL))?;
     let report = args.out.join(REPORT);

@@ -16,14 +16,14 @@ use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig};
 use burn::store::{ModuleSnapshot, PytorchStore, PytorchStoreError, SafetensorsStore};
 use burn::tensor::Device;
 use burn::train::Interrupter;
+use example_support::cifar;
 use example_support::classification::Data;
 use example_support::digits;
+use example_support::series::Series;
 use example_support::tabular::{Header, Split, Standardizer, Table};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::cifar;
-use crate::series::Series;
 use crate::work::{self, checkpoints, fingerprint, model};
 
 /// What would notice other values.

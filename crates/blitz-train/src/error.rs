@@ -58,10 +58,10 @@ pub enum FitError {
     /// The training data loader has no batches. No checkpoint was written.
     #[error("there is nothing to train on: the training data loader is empty")]
     NoExamples,
-    /// The training has no epochs.
+    /// The training has no epochs, and no checkpoint that it could be over with.
     #[error("there is nothing to train: the number of epochs is 0")]
     NoEpochs,
-    /// The checkpoint that the training was to go on from could not be loaded.
+    /// The checkpoint that the training was to go on from could not be loaded, or one could not be written.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     /// The training was to go on after a checkpoint, and has no checkpointers to load it with.
@@ -79,9 +79,43 @@ pub enum FitError {
         /// What Burn says.
         reason: String,
     },
-    /// Burn's training loop stopped: data, a checkpoint or a device failed.
+    /// The values of a metric can't be written: its folder has vanished, or the disk is full.
+    #[error("cannot write the metrics to {}: {reason}", path.display())]
+    Metrics {
+        /// The file.
+        path: PathBuf,
+        /// Why, in the words of the system.
+        reason: String,
+    },
+    /// Burn's training loop stopped: data, a checkpointer of Burn's or a device failed.
     #[error("training stopped: {0}")]
     Training(std::sync::Arc<burn::train::TrainingError>),
+}
+
+#[cfg(feature = "train")]
+impl FitError {
+    /// As Burn's training loop takes it, whose errors are of four kinds.
+    pub(crate) fn into_burns(self) -> burn::train::TrainingError {
+        let error = std::io::Error::other(self);
+        burn::train::checkpoint::CheckpointerError::IOError(error).into()
+    }
+
+    /// The error that stopped the loop: the one inside if it is of this crate.
+    pub(crate) fn of_burns(error: std::sync::Arc<burn::train::TrainingError>) -> Self {
+        use burn::train::{TrainingError, checkpoint::CheckpointerError};
+
+        let inside = match &*error {
+            TrainingError::Checkpoint(CheckpointerError::IOError(error)) => error.get_ref(),
+            _ => None,
+        };
+        if let Some(error) = inside.and_then(|inside| inside.downcast_ref::<Self>()) {
+            return error.clone();
+        }
+        match inside.and_then(|inside| inside.downcast_ref::<CheckpointError>()) {
+            Some(error) => error.clone().into(),
+            None => Self::Training(error),
+        }
+    }
 }
 
 /// Why a checkpoint or a saved model can't be used, or could not be written.

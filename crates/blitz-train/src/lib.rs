@@ -45,7 +45,7 @@ mod update;
 pub use blitz_layers::{self, blitz_core};
 pub use blitz_predict::{self, InputError, MixtureError, calibration, distribution};
 #[cfg(feature = "train")]
-pub use checkpoint::Checkpoints;
+pub use checkpoint::{Checkpoints, FolderClaim};
 pub use elbo::{BetaSchedule, Elbo, ElboConfig, ElboLoss, TrainingStep};
 #[cfg(feature = "train")]
 pub use error::{CheckError, FitError};
@@ -71,7 +71,9 @@ pub use methods::laplace;
 pub use methods::sgld::{Chain, ChainConfig, Sgld, SgldConfig, SgldState};
 pub use methods::swag::{Swag, SwagConfig, SwagError};
 #[cfg(feature = "train")]
-pub use metric::{BrierMetric, CoverageMetric, EceMetric, KlMetric, NllMetric, RmseMetric};
+pub use metric::{
+    BrierMetric, CoverageMetric, EceMetric, KlMetric, MetricFiles, NllMetric, RmseMetric,
+};
 #[cfg(feature = "train")]
 pub use network::RowBatcher;
 pub use network::{LabeledBatch, Network};

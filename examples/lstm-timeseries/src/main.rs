@@ -4,16 +4,14 @@ mod cli;
 mod model;
 mod plot;
 mod report;
-mod series;
-mod time;
 
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use blitz_train::CoverageMetric;
 use blitz_train::prelude::*;
+use blitz_train::{CoverageMetric, MetricFiles};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
@@ -25,12 +23,12 @@ use burn::train::checkpoint::KeepLastNCheckpoints;
 use burn::train::metric::LossMetric;
 use burn::train::{Interrupter, Learner, SupervisedTraining};
 use clap::Parser;
+use example_support::series::{Series, Window};
 use example_support::{RunError, exit_code, stop_on_ctrl_c};
 
 use cli::{Cli, SeriesChoice};
 use model::{Forecaster, Scale, WindowBatcher};
 use report::{Forecast, Report};
-use series::{Series, Window};
 
 // The system's allocator gives every large tensor back to the kernel, and page faults then double the time of a step.
 #[global_allocator]
@@ -156,6 +154,7 @@ fn train(
     .with_checkpointing_strategy(KeepLastNCheckpoints::new(1))
     .with_interrupter(interrupter.clone())
     .num_epochs(cli.training.epochs);
+    training = MetricFiles::new(folder).keep(training);
     if !cli.training.dashboard {
         let lines = EpochLines::every((cli.training.epochs / 10).max(1));
         training = training.renderer(Box::new(lines));

@@ -4,9 +4,9 @@ use blitz_train::prelude::*;
 use burn::data::dataloader::batcher::Batcher;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
+use example_support::series::Window;
 
 use crate::cli::Cli;
-use crate::series::Window;
 
 /// An LSTM over the window, and a line on its last state.
 #[derive(Module, Debug)]

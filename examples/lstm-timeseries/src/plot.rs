@@ -5,10 +5,10 @@ use std::path::Path;
 
 use blitz_train::plot::style::{BLUE, FAINT, INK, VERMILION, font, padded, tick};
 use blitz_train::plot::{self, PlotError};
+use example_support::series::Series;
 use plotters::prelude::*;
 
 use crate::report::Forecast;
-use crate::series::Series;
 
 const SIZE: (u32, u32) = (1400, 800);
 /// More forecasts than this would blur: the plot shows the last ones.

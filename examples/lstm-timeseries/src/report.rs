@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use blitz_train::{Interval, NormalMixture};
+use example_support::series::{Series, Window};
 use serde::Serialize;
-
-use crate::series::{Series, Window};
 
 /// The levels of the intervals.
 pub const LEVELS: [f64; 3] = [0.5, 0.8, 0.95];

@@ -1,10 +1,9 @@
 //! The folder that keeps a run: its settings, checkpoints, logs, model and plot.
 
-use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use blitz_train::Checkpoints;
+use blitz_train::{Checkpoints, FolderClaim, MetricFiles};
 use burn::config::Config;
 
 use crate::config::RunConfig;
@@ -64,20 +63,14 @@ impl Folder {
 
     /// Keeps another program out of the folder, made if need be, until what is returned is dropped or this program ends.
     ///
-    /// Two trainings in one folder would move each other's files away. Where a folder can't be locked there is nothing to keep.
-    pub fn claim(&self, make: bool) -> Result<Option<File>, RunError> {
+    /// Two trainings in one folder would move each other's files away.
+    pub fn claim(&self, make: bool) -> Result<FolderClaim, RunError> {
         if make {
             self.writable(|| std::fs::create_dir_all(&self.path))?;
         }
-        let Ok(folder) = File::open(&self.path) else {
-            return Ok(None);
-        };
-        match folder.try_lock() {
-            Err(TryLockError::WouldBlock) => Err(RunError::InUse {
-                path: self.path.clone(),
-            }),
-            Err(TryLockError::Error(_)) | Ok(()) => Ok(Some(folder)),
-        }
+        FolderClaim::take(&self.path).map_err(|_| RunError::InUse {
+            path: self.path.clone(),
+        })
     }
 
     /// Readies the folder for a new training.
@@ -93,10 +86,8 @@ impl Folder {
             } else if self.checkpoints().folder().is_dir() {
                 std::fs::remove_dir_all(self.checkpoints().folder())?;
             }
-            // Burn makes these itself, and panics where it can't.
-            for folder in [CHECKPOINTS, TRAIN, VALID] {
-                std::fs::create_dir_all(self.path.join(folder))?;
-            }
+            std::fs::create_dir_all(self.checkpoints().folder())?;
+            // Burn makes this one itself, and panics where it can't.
             let log = self.path.join(LOG);
             std::fs::File::options()
                 .append(true)
@@ -130,6 +121,11 @@ impl Folder {
     /// The last epoch whose model, optimizer and learning rate were all saved.
     pub fn last_checkpoint(&self) -> Option<usize> {
         self.checkpoints().epochs().ok()?.pop()
+    }
+
+    /// The values of its metrics.
+    pub fn metrics(&self) -> MetricFiles {
+        MetricFiles::new(&self.path)
     }
 
     /// Its checkpoints.

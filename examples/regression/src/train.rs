@@ -79,6 +79,7 @@ pub fn train(
     .with_checkpointing_strategy(KeepLastNCheckpoints::new(2))
     .with_interrupter(session.interrupter.clone())
     .num_epochs(config.epochs);
+    training = session.folder.metrics().keep(training);
     training = session.folder.checkpoints().keep(training);
     if !session.dashboard {
         let lines = EpochLines::every((config.epochs / 20).max(1));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use blitz_train::prelude::*;
-use blitz_train::{NetworkPosterior, PredictError, predict_draws};
+use blitz_train::{MetricFiles, NetworkPosterior, PredictError, predict_draws};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
@@ -142,6 +142,7 @@ pub fn train<N: Classifier>(
         .with_checkpointing_strategy(KeepLastNCheckpoints::new(1))
         .with_interrupter(interrupter.clone())
         .num_epochs(settings.epochs);
+    training = MetricFiles::new(folder).keep(training);
     if !settings.dashboard {
         let lines = EpochLines::every((settings.epochs / 10).max(1));
         training = training.renderer(Box::new(lines));

@@ -8,6 +8,8 @@
 //! - [`digits`]: the digits that the examples carry, and MNIST's files.
 //! - [`methods`]: a small regression network by each way to a posterior.
 //! - [`tabular`]: tables of numbers from CSV files, their splits and their scaling.
+//! - [`series`]: time series from CSV files, and two that the examples carry.
+//! - [`cifar`]: CIFAR-10's files.
 //! - [`program`]: a program as its tests run it.
 
 mod args;
@@ -16,6 +18,7 @@ mod folder;
 mod interrupt;
 mod unsure;
 
+pub mod cifar;
 pub mod classification;
 pub mod comparison;
 pub mod digits;
@@ -23,6 +26,7 @@ pub mod images;
 pub mod methods;
 pub mod number;
 pub mod program;
+pub mod series;
 pub mod tabular;
 
 pub use args::{EstimatorChoice, TrainingArgs, present};

@@ -1,6 +1,5 @@
 //! A Bayesian VGG network on CIFAR-10, beside its deterministic twin.
 
-mod cifar;
 mod cli;
 
 use std::process::ExitCode;
@@ -10,7 +9,7 @@ use blitz_train::prelude::*;
 use clap::Parser;
 use example_support::classification::Data;
 use example_support::comparison::Study;
-use example_support::{RunError, exit_code, stop_on_ctrl_c};
+use example_support::{RunError, cifar, exit_code, stop_on_ctrl_c};
 
 use cli::{Cli, Depth};
 

@@ -54,7 +54,7 @@ pub(crate) fn attachments<M: Module>(module: &M) -> Vec<Box<dyn Attachment>> {
     take_off(module.clone()).1
 }
 
-/// The rows that the model never reads, by the identities of the posteriors: for those that take the place of these.
+/// The rows that the model never reads, by the identities of the posteriors.
 pub(super) fn unused_rows<M: Module>(module: &M) -> HashMap<ParamId, usize> {
     let attachments = attachments(module).into_iter();
     attachments

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use burn::config::Config;
-use burn::module::{Module, Param, Reparameterizer};
+use burn::module::{Module, Param, ParamId, Reparameterizer};
 use burn::tensor::Tensor;
 
 use super::attachment::unused_rows;
@@ -169,10 +169,7 @@ impl BayesianizeConfig {
                 false => Err(BayesianizeError::nothing(&walk, &chosen)),
             };
         }
-        let unused = match replaces {
-            true => unused_rows(&module),
-            false => HashMap::new(),
-        };
+        let unused = UnusedRows::of(&module, replaces);
         let module = match replaces {
             true => without(module, &walk, |weight| {
                 self.chooses(weight) && weight.trains
@@ -189,9 +186,7 @@ impl BayesianizeConfig {
                 let posterior = posterior.unwrap_or(&self.posterior);
                 let posterior = posterior.init(&weight.shape, &weight.device);
                 let prior = prior.unwrap_or(&self.prior).init(&weight.device);
-                let unused = weight.posterior().and_then(|id| unused.get(&id).copied());
-                let variational = Variational::new(posterior, prior);
-                (weight, variational.with_unused_row(unused))
+                (weight, unused.keep(weight, posterior, prior))
             }),
         ))
     }
@@ -278,6 +273,30 @@ pub(super) fn check_filter(filter: &WeightFilter, walk: &Walk) -> Result<(), Bay
     ))
 }
 
+/// The rows that the model never reads: whatever takes the place of a posterior pays no KL for them either.
+struct UnusedRows(HashMap<ParamId, usize>);
+
+impl UnusedRows {
+    /// Those of the posteriors of `module`, if they are to be replaced.
+    fn of<M: Module>(module: &M, replacing: bool) -> Self {
+        Self(match replacing {
+            true => unused_rows(module),
+            false => HashMap::new(),
+        })
+    }
+
+    /// What is attached to `weight`.
+    fn keep<Q: Posterior, P: Prior>(
+        &self,
+        weight: &Weight,
+        posterior: Q,
+        prior: P,
+    ) -> Variational<Q, P> {
+        let row = weight.posterior().and_then(|id| self.0.get(&id).copied());
+        Variational::new(posterior, prior).with_unused_row(row)
+    }
+}
+
 /// Attaches what `choose` returns to each parameter that trains and has nothing attached; with `replacing`, also to those that have a
 /// posterior, in its place.
 ///
@@ -309,17 +328,12 @@ where
             false => BayesianizeError::AlreadyBayesian { weights: bayesian },
         });
     }
-    let unused = match replacing {
-        true => unused_rows(&module),
-        false => HashMap::new(),
-    };
+    let unused = UnusedRows::of(&module, replacing);
     let chosen: Vec<_> = weights
         .into_iter()
         .filter_map(|weight| {
             let (posterior, prior) = choose(weight.info())?;
-            let unused = weight.posterior().and_then(|id| unused.get(&id).copied());
-            let variational = Variational::new(posterior, prior);
-            Some((weight, variational.with_unused_row(unused)))
+            Some((weight, unused.keep(weight, posterior, prior)))
         })
         .collect();
     let is_chosen = |weight: &Weight| chosen.iter().any(|(other, _)| other.id == weight.id);

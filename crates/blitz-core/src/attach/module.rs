@@ -12,7 +12,7 @@ use burn::module::{
 use burn::tensor::Device;
 
 use super::variational::Variational;
-use crate::family::constants::all_marked;
+use crate::family::constants::{all_marked, mark};
 use crate::family::posterior::Posterior;
 use crate::family::prior::Prior;
 use crate::fields;
@@ -52,9 +52,6 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
 
     /// After the other fields: a record's tensors tell whether it has constants.
     fn map_constants<M: ModuleMapper>(&mut self, mapper: &mut M) {
-        if !all_marked(&self.posterior) {
-            return;
-        }
         let device = self.device();
         mapper.enter_module(CONSTANTS, CONTAINER);
         if let Some(constants) = self.posterior.constants() {
@@ -83,14 +80,22 @@ impl<Q: Posterior, P: Prior> Module for Variational<Q, P> {
     }
 
     fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
+        let posterior = fields::map(mapper, "posterior", CONTAINER, self.posterior);
+        // A record from before the constants were saved has tensors without the mark.
+        let has_constants = all_marked(&posterior);
         let mut mapped = Self {
-            posterior: fields::map(mapper, "posterior", CONTAINER, self.posterior),
+            posterior: match has_constants {
+                true => posterior,
+                false => mark(posterior),
+            },
             prior: fields::map(mapper, "prior", CONTAINER, self.prior),
             sampling: fields::map(mapper, "sampling", CONTAINER, self.sampling),
             mask: fields::map(mapper, "mask", CONTAINER, self.mask),
             unused_row: self.unused_row,
         };
-        mapped.map_constants(mapper);
+        if has_constants {
+            mapped.map_constants(mapper);
+        }
         mapped
     }
 

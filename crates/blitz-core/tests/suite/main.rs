@@ -20,6 +20,7 @@ mod posterior_families;
 mod posterior_modules;
 mod prior_families;
 mod pruning;
+mod round_trips;
 mod sampling;
 mod simulation;
 mod statistics;

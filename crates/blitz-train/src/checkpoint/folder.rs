@@ -1,6 +1,6 @@
 //! The checkpoints of a training.
 
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,6 +11,7 @@ use burn::store::ModuleRecord;
 use burn::train::checkpoint::{Checkpoint, Checkpointer, CheckpointerError};
 use burn::train::{LearnerModel, SupervisedTraining};
 
+use super::claim::FolderClaim;
 use super::seal::{self, Seal};
 use crate::error::CheckpointError;
 
@@ -163,46 +164,40 @@ struct Part {
     claim: Arc<Claim>,
 }
 
-/// What keeps another training out of the folder, until it is dropped or its process ends.
+/// The claim on the folder, once it is there.
 #[derive(Default)]
-struct Claim(Mutex<Option<File>>);
+struct Claim(Mutex<Option<FolderClaim>>);
 
 impl Claim {
     /// Makes sure of the folder, which is there.
     fn hold(&self, folder: &Path) -> Result<(), CheckpointError> {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.is_some() {
-            return Ok(());
+        if held.as_ref().is_none_or(|claim| !claim.is_of(folder)) {
+            *held = Some(FolderClaim::take(folder)?);
         }
-        // Only Unix opens folders, and not every file system has locks: there nothing keeps another training out.
-        let Ok(opened) = File::open(folder) else {
-            return Ok(());
-        };
-        match opened.try_lock() {
-            Err(TryLockError::WouldBlock) => Err(CheckpointError::InUse {
-                folder: folder.into(),
-            }),
-            Err(TryLockError::Error(_)) | Ok(()) => {
-                *held = Some(opened);
-                Ok(())
-            }
-        }
+        Ok(())
     }
 }
 
-/// As Burn takes an error: by its sentence.
-fn for_burn(error: CheckpointError) -> CheckpointerError {
+/// As Burn takes an error while it trains. `fit` finds it inside again.
+fn for_training(error: CheckpointError) -> CheckpointerError {
+    CheckpointerError::IOError(io::Error::other(error))
+}
+
+/// As Burn takes an error before it trains, of which only the text comes back.
+fn for_start(error: CheckpointError) -> CheckpointerError {
     CheckpointerError::Unknown(error.to_string())
 }
 
 impl<R: Checkpoint> Checkpointer<R> for Part {
     fn save(&self, epoch: usize, record: R) -> Result<(), CheckpointerError> {
         let path = self.checkpoints.path(self.name, epoch);
-        let not_written =
-            |error: &dyn std::fmt::Display| for_burn(CheckpointError::not_written(&path, error));
+        let not_written = |error: &dyn std::fmt::Display| {
+            for_training(CheckpointError::not_written(&path, error))
+        };
         let folder = &self.checkpoints.folder;
         fs::create_dir_all(folder).map_err(|error| not_written(&error))?;
-        self.claim.hold(folder).map_err(for_burn)?;
+        self.claim.hold(folder).map_err(for_training)?;
         seal::unseal(&path).map_err(|error| not_written(&error))?;
         record
             .save(path.clone())
@@ -213,12 +208,12 @@ impl<R: Checkpoint> Checkpointer<R> for Part {
     fn delete(&self, epoch: usize) -> Result<(), CheckpointerError> {
         let path = self.checkpoints.path(self.name, epoch);
         let removed = seal::remove_sealed(&path);
-        removed.map_err(|error| for_burn(CheckpointError::not_written(&path, error)))
+        removed.map_err(|error| for_training(CheckpointError::not_written(&path, error)))
     }
 
     fn restore(&self, epoch: usize) -> Result<R, CheckpointerError> {
         let held = self.claim.hold(&self.checkpoints.folder);
         let record = held.and_then(|()| self.checkpoints.read(self.name, epoch));
-        record.map_err(for_burn)
+        record.map_err(for_start)
     }
 }

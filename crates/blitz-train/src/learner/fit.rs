@@ -31,15 +31,16 @@ pub struct Fitted<M> {
 /// weights or a checkpoint are touched, and turns what the result reports into a typed error. What was saved
 /// before stays. An empty validation loader is a training without validation.
 ///
-/// The training's progress logger is `fit`'s: from it come the epochs of its errors. Burn has place for one, so another that was set does not hear of
-/// this training; a renderer hears the same.
+/// It writes no metrics but where it is told to, by [`MetricFiles`](crate::MetricFiles) or a logger of the program's own: Burn's logger, which a training
+/// without one gets from `launch`, ends the program when its folder vanishes or the disk is full. A program's renderer, progress logger and loggers of metrics
+/// are kept.
 ///
 /// Each call is a training of its own: two of them from clones of one model, one after the other or at the same time, end in the same weights to the bit.
 ///
 /// # Errors
 ///
 /// Returns an error if a loss is not finite; without batches or epochs; if the checkpoint of `.checkpoint(epoch)` can't be loaded, is another model's, or there are no
-/// checkpointers to load it with; if data, a checkpoint or a device fails. A training that goes on from its last epoch has nothing to do, and returns the
+/// checkpointers to load it with; if a checkpoint or a metric can't be written; if data or a device fails. A training that goes on from its last epoch has nothing to do, and returns the
 /// model that it loaded.
 ///
 /// # Panics
@@ -138,7 +139,7 @@ where
     let run = Training::launch(devices, interrupter.clone());
     let learner = run.join(learner);
     let (open, closed) = mpsc::channel();
-    let training = training.with_progress_logger(run.watch(interrupter, open));
+    let training = training.with_metric_logger(run.watch(interrupter, open));
     let result = match loading::catch(&run, || training.launch(learner)) {
         Ok(result) => result,
         Err(panic) => {
@@ -161,27 +162,29 @@ where
     } = result;
     drop(renderer);
 
-    let progress = run.progress();
+    // Burn has told of all epochs: the thread that it does so on has ended.
+    let epochs = run.epochs();
     if let Some(mut non_finite) = run.stopped_by() {
-        if progress.has_begun {
-            non_finite.epoch = progress.epoch() as u64;
+        if let Some(epochs) = epochs {
+            non_finite.epoch = epochs.last as u64;
         }
         return Err(non_finite.into());
     }
     if let Some(error) = error {
-        return Err(FitError::Training(error));
+        return Err(FitError::of_burns(error));
     }
-    // A strategy of the program's own may tell of nothing.
-    if progress.has_begun && progress.epochs == 0 {
-        return Err(FitError::NoEpochs);
-    }
-    if progress.has_epochs() && run.has_nothing() {
-        return Err(FitError::NoExamples);
-    }
-    if run.has_loaded_nothing() {
-        return Err(FitError::NothingLoaded {
-            epoch: progress.first_epoch,
-        });
+    match epochs {
+        Some(epochs) if run.has_loaded_nothing() => {
+            return Err(FitError::NothingLoaded {
+                epoch: epochs.first,
+            });
+        }
+        Some(_) if run.has_nothing() => return Err(FitError::NoExamples),
+        // A strategy of the program's own may tell of nothing.
+        None if run.has_begun() && run.has_nothing() && !run.has_loaded() => {
+            return Err(FitError::NoEpochs);
+        }
+        _ => {}
     }
     // What is trained next with this model is another training.
     model.training = Training::default();

@@ -39,6 +39,8 @@ impl<N: Network, L: Likelihood> Module for ElboModel<N, L> {
     }
 
     fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
+        #[cfg(feature = "train")]
+        self.training.is_mapped();
         let mut mapped = Self {
             network: fields::map(mapper, "network", CONTAINER, self.network),
             likelihood: fields::map(mapper, "likelihood", CONTAINER, self.likelihood),
@@ -81,6 +83,8 @@ impl<N: Network, L: Likelihood> Module for ElboModel<N, L> {
     }
 
     fn fork(self, device: &Device) -> Self {
+        #[cfg(feature = "train")]
+        self.training.begin();
         Self {
             network: self.network.fork(device),
             likelihood: self.likelihood.fork(device),
@@ -90,6 +94,8 @@ impl<N: Network, L: Likelihood> Module for ElboModel<N, L> {
     }
 
     fn valid(&self) -> Self {
+        #[cfg(feature = "train")]
+        self.training.validates();
         Self {
             network: self.network.valid(),
             likelihood: self.likelihood.valid(),

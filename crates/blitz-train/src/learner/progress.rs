@@ -1,44 +1,32 @@
-//! What Burn's training loop says of itself: where it begins, which epochs have ended, that there was nothing to train on.
+//! What Burn's training loop says of itself: which epochs it runs.
+//!
+//! It tells its loggers of metrics, of which there may be any number; its one progress logger stays the program's.
 
 use std::sync::mpsc::Sender;
 
 use burn::train::Interrupter;
-use burn::train::logger::TrainingProgressLogger;
+use burn::train::logger::MetricLogger;
+use burn::train::metric::store::{EpochSummary, MetricsUpdate, Split};
+use burn::train::metric::{MetricDefinition, NumericEntry};
 
 use super::training::Training;
+use crate::metric::History;
 
-/// What is known of a training's progress.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Progress {
-    /// Whether the loop has begun, its checkpoint loaded.
-    pub(super) has_begun: bool,
-    /// The number of epochs asked for.
-    pub(super) epochs: usize,
-    /// The epoch in which the training begins, counted from 1.
-    pub(super) first_epoch: usize,
-    /// The last epoch that has ended, or the one before the first.
-    ended: usize,
-    /// The epoch of the loss that stopped the training.
-    stopped_in: Option<usize>,
+/// The epochs of a training, counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Epochs {
+    /// The one in which the training began.
+    pub(super) first: usize,
+    /// The last that has trained, were it for a step.
+    pub(super) last: usize,
 }
 
-impl Progress {
-    /// Whether there are epochs to run, which a training that goes on from its last has not.
-    pub(super) fn has_epochs(&self) -> bool {
-        self.has_begun && self.first_epoch <= self.epochs
-    }
-
-    /// The epoch that runs, or the one in which a loss stopped the training.
-    pub(super) fn epoch(&self) -> usize {
-        self.stopped_in.unwrap_or(self.ended + 1)
-    }
-}
-
-/// Hears of a training's progress, on the thread of its events, in their order.
+/// Hears of a training's metrics, on the thread of Burn's event store. It keeps them in memory, where Burn looks for the best epoch: a
+/// training that has a logger gets none of Burn's own, which ends the program where it can't write.
 pub(super) struct Watch {
     training: Training,
     interrupter: Interrupter,
-    trains: bool,
+    history: History,
     /// Closed when there is nothing more to hear.
     _open: Sender<()>,
 }
@@ -48,59 +36,37 @@ impl Watch {
         Self {
             training,
             interrupter,
-            trains: false,
+            history: History::default(),
             _open: open,
         }
     }
 }
 
-impl TrainingProgressLogger for Watch {
-    fn start(
+impl MetricLogger for Watch {
+    /// Called for each batch and at the end of each split, with or without metrics.
+    fn log(&mut self, update: MetricsUpdate, epoch: usize, split: &Split) {
+        self.history.add(&update, epoch, split);
+        if *split == Split::Train {
+            self.training.heard_of(epoch);
+            if self.training.has_loaded_nothing() {
+                self.interrupter
+                    .stop(Some("there is nothing to go on from"));
+            }
+        }
+    }
+
+    fn read_numeric(
         &mut self,
-        total_epochs: usize,
-        starting_epoch: usize,
-        _total_items: Option<usize>,
-        _label: Option<&str>,
-    ) {
-        self.training.note(|progress| {
-            *progress = Progress {
-                has_begun: true,
-                epochs: total_epochs,
-                first_epoch: starting_epoch,
-                ended: starting_epoch.saturating_sub(1),
-                stopped_in: None,
-            };
-        });
+        name: &str,
+        epoch: usize,
+        split: &Split,
+    ) -> Result<Vec<NumericEntry>, String> {
+        Ok(self.history.read(name, epoch, split, || None))
     }
 
-    fn start_split(&mut self, split: &str, _total_items: usize) {
-        self.trains = split == "train";
+    fn log_metric_definition(&mut self, definition: MetricDefinition) {
+        self.history.define(definition);
     }
 
-    fn update_split(&mut self, _items_processed: usize) {}
-
-    fn end_split(&mut self) {
-        if !self.trains {
-            return;
-        }
-        if self.training.stopped_by().is_some() {
-            self.training.note(|progress| {
-                let epoch = progress.epoch();
-                progress.stopped_in.get_or_insert(epoch);
-            });
-        }
-        // Burn hears of it before it writes a checkpoint.
-        if self.training.has_nothing() || self.training.has_loaded_nothing() {
-            self.interrupter
-                .stop(Some("there is nothing to train on, or to go on from"));
-        }
-    }
-
-    fn update_epoch(&mut self, epoch: usize) {
-        self.training.note(|progress| progress.ended = epoch);
-    }
-
-    fn end(&mut self) {}
-
-    fn log_event_training(&mut self, _event: String) {}
+    fn log_epoch_summary(&mut self, _summary: EpochSummary) {}
 }

@@ -81,6 +81,7 @@ where
     /// and if a weight is trained by an update that the model was not given.
     fn step(&self, batch: Self::Input) -> TrainOutput<Self::Output> {
         let training = &self.training;
+        training.begin();
         training.check_once(|| self.updates.check(self));
         let distributed = is_distributed(&self.network);
         assert!(

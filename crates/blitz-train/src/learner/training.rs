@@ -9,12 +9,12 @@ use std::cell::RefCell;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use burn::tensor::Device;
 use burn::train::{Interrupter, Learner, LearnerModel};
 
-use super::progress::{Progress, Watch};
+use super::progress::{Epochs, Watch};
 use super::workers::Turns;
 use crate::error::NonFiniteLoss;
 
@@ -33,7 +33,12 @@ struct Run {
     /// Stops the training; none if nobody launched it, and a program trains the model by hand.
     interrupter: Option<Interrupter>,
     stopped_by: Mutex<Option<NonFiniteLoss>>,
-    progress: Mutex<Progress>,
+    /// Whether the loop has begun, its checkpoint loaded.
+    begun: AtomicBool,
+    /// Whether a record was loaded before.
+    loaded: AtomicBool,
+    /// Those that Burn's loop has told of.
+    epochs: Mutex<Option<Epochs>>,
     /// The examples of the largest batch; 0 before there was one.
     largest_batch: AtomicU64,
     /// The most losses whose gradients a step was the sum of.
@@ -128,20 +133,53 @@ impl Training {
         steps / steps_per_epoch + 1
     }
 
-    /// What Burn's loop has told of.
-    pub(super) fn progress(&self) -> Progress {
-        let progress = self.run.progress.lock();
-        *progress.unwrap_or_else(PoisonError::into_inner)
+    /// The epochs that Burn's loop has told of; none if it ran none.
+    pub(super) fn epochs(&self) -> Option<Epochs> {
+        *self.epochs_to_note()
     }
 
-    pub(super) fn note(&self, change: impl FnOnce(&mut Progress)) {
-        let progress = self.run.progress.lock();
-        change(&mut progress.unwrap_or_else(PoisonError::into_inner));
+    /// Notes an epoch that trains.
+    pub(super) fn heard_of(&self, epoch: usize) {
+        let mut epochs = self.epochs_to_note();
+        let first = epochs.map_or(epoch, |epochs| epochs.first);
+        *epochs = Some(Epochs { first, last: epoch });
+    }
+
+    fn epochs_to_note(&self) -> MutexGuard<'_, Option<Epochs>> {
+        let epochs = self.run.epochs.lock();
+        epochs.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that Burn's loop has begun: it moves the model to its device, or asks it for a step.
+    pub(super) fn begin(&self) {
+        self.run.begun.store(true, Ordering::Relaxed);
     }
 
     /// Whether the loop has begun.
     pub(super) fn has_begun(&self) -> bool {
-        self.progress().has_begun || !self.has_nothing()
+        self.run.begun.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a record is put into the model, if the loop has not begun: Burn loads a checkpoint then, and maps the model for nothing else.
+    pub(super) fn is_mapped(&self) {
+        if self.is_launched() && !self.has_begun() {
+            self.run.loaded.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the training goes on from a record.
+    pub(super) fn has_loaded(&self) -> bool {
+        self.run.loaded.load(Ordering::Relaxed)
+    }
+
+    /// Stops the training if it has validated without a loss to train on. Burn hears of it before it writes a checkpoint.
+    pub(super) fn validates(&self) {
+        if let Some(interrupter) = &self.run.interrupter
+            && self.has_begun()
+            && self.has_nothing()
+        {
+            interrupter.stop(Some("there is nothing to train on"));
+        }
     }
 
     /// Whether there was no loss yet.
@@ -151,7 +189,8 @@ impl Training {
 
     /// Whether the training began after another epoch than it says, with a model that had made no step.
     pub(super) fn has_loaded_nothing(&self) -> bool {
-        self.progress().first_epoch > 1 && self.run.steps_before.get() == Some(&0)
+        let goes_on = self.epochs().is_some_and(|epochs| epochs.first > 1);
+        goes_on && !self.has_loaded() && self.run.steps_before.get() == Some(&0)
     }
 
     /// Another handle of the same training.
@@ -162,7 +201,7 @@ impl Training {
         }
     }
 
-    /// Hears of the training's progress, until `open` is dropped.
+    /// Hears of the training's epochs, until `open` is dropped.
     pub(super) fn watch(&self, interrupter: Interrupter, open: Sender<()>) -> Watch {
         Watch::new(self.launched(), interrupter, open)
     }

@@ -16,6 +16,10 @@
 
 #[cfg(feature = "train")]
 mod dashboard;
+#[cfg(feature = "train")]
+mod files;
+#[cfg(feature = "train")]
+mod history;
 
 pub use blitz_predict::score::{
     BrierDecomposition, ReliabilityBin, RiskAtCoverage, accuracy, adaptive_calibration_error, aurc,
@@ -36,3 +40,7 @@ pub use dashboard::{
     BrierMetric, ClassProbabilitiesInput, CoverageInput, CoverageMetric, EceMetric, KlInput,
     KlMetric, NllInput, NllMetric, RmseInput, RmseMetric,
 };
+#[cfg(feature = "train")]
+pub use files::MetricFiles;
+#[cfg(feature = "train")]
+pub(crate) use history::History;

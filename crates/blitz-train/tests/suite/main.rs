@@ -22,6 +22,7 @@ mod likelihood;
 mod likelihood_types;
 mod likelihoods;
 mod metric;
+mod metric_files;
 #[cfg(feature = "plot")]
 mod plot;
 mod prediction_mode;

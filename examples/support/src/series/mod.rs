@@ -1,14 +1,15 @@
 //! A time series, and the windows of it that the network sees.
 
+mod time;
+
 use std::path::Path;
 
-use example_support::RunError;
-use example_support::tabular::{DataError, Header, Row, Sheet};
+use self::time::{Time, on_one_scale};
+use crate::RunError;
+use crate::tabular::{DataError, Header, Row, Sheet};
 
-use crate::time::{Time, on_one_scale};
-
-const CO2: &str = include_str!("../data/co2.csv");
-const SUNSPOTS: &str = include_str!("../data/sunspots.csv");
+const CO2: &str = include_str!("../../data/co2.csv");
+const SUNSPOTS: &str = include_str!("../../data/sunspots.csv");
 
 /// A series of equally spaced values, some of them missing.
 #[derive(Debug, Clone)]
@@ -254,6 +255,9 @@ impl Series {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
+
     use super::*;
 
     #[test]
@@ -400,6 +404,80 @@ mod tests {
     fn a_first_line_that_may_be_a_header_is_refused() {
         for text in ["0,1\n1990,5\n1991,6\n", "0\n5.1\n5.2\n"] {
             assert!(message(text).contains("--header yes"), "{text}");
+        }
+    }
+
+    /// The `i`-th time of a kind: years, days, weeks, months or their last days.
+    fn time_of(kind: usize, i: usize) -> String {
+        let date = |days: usize| {
+            let (mut year, mut month, mut left) = (2019, 11, days as i64);
+            while left >= time::days_of(year, month) {
+                left -= time::days_of(year, month);
+                (year, month) = if month == 12 {
+                    (year + 1, 1)
+                } else {
+                    (year, month + 1)
+                };
+            }
+            format!("{year:04}-{month:02}-{:02}", left + 1)
+        };
+        let (year, month) = (2019 + i as i64 / 12, i as i64 % 12 + 1);
+        match kind {
+            0 => format!("{}", 1700 + i),
+            1 => date(i),
+            2 => date(7 * i).replace('-', ""),
+            3 => format!("{year}-{month:02}-15"),
+            _ => format!("{year}-{month:02}-{:02}", time::days_of(year, month)),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 256, rng_seed: RngSeed::Fixed(20), failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn whatever_is_written_as_a_series_is_read(
+            values in prop::collection::vec(prop::option::weighted(0.7, -1e9..1e9f64), 6..60),
+            ends in (-1e9..1e9f64, -1e-9..1e-9f64),
+            kind in prop::option::of(0..5usize),
+            header in any::<bool>(),
+            left_out in any::<bool>(),
+            order in any::<u64>(),
+        ) {
+            let mut values = values;
+            (values[0], *values.last_mut().unwrap()) = (Some(ends.0), Some(ends.1));
+            let mut rows: Vec<(u64, String)> = Vec::new();
+            for (i, value) in values.iter().enumerate() {
+                let cell = value.map_or("\"\"".into(), |value| value.to_string());
+                let row = match kind {
+                    None => cell,
+                    // Fewer than half of the steps may be longer than the usual one.
+                    Some(_) if left_out && value.is_none() && i % 4 == 2 => continue,
+                    Some(kind) => format!("{},{cell}", time_of(kind, i)),
+                };
+                let place = (i as u64 + 1).wrapping_mul(order | 1);
+                rows.push((if kind.is_some() { place } else { 0 }, row));
+            }
+            rows.sort_by_key(|row| row.0);
+            let mut lines: Vec<String> = rows.into_iter().map(|row| row.1).collect();
+            if header {
+                lines.insert(0, if kind.is_some() { "time,value" } else { "value" }.into());
+            }
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("series.csv");
+            std::fs::write(&file, lines.join("\n")).unwrap();
+            let header = if header { Header::Yes } else { Header::No };
+            let series = Series::read(&file, header);
+            let series = series.map_err(|error| TestCaseError::fail(format!("{error}: {lines:?}")))?;
+            let measured: Vec<bool> = values.iter().map(Option::is_some).collect();
+            prop_assert_eq!(&series.measured, &measured);
+            for (got, value) in series.values.iter().zip(&values) {
+                prop_assert!(value.is_none_or(|value| value == *got), "{got} for {value:?}");
+            }
+            prop_assert!(series.times.windows(2).all(|pair| pair[0] < pair[1]));
+            if kind == Some(0) {
+                let years: Vec<f64> = (0..values.len()).map(|i| 1700.0 + i as f64).collect();
+                prop_assert_eq!(&series.times, &years);
+            }
         }
     }
 

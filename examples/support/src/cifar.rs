@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use example_support::RunError;
-use example_support::classification::Data;
-use example_support::images::Images;
+use crate::RunError;
+use crate::classification::Data;
+use crate::images::Images;
 
 /// Channels, height and width of an image.
 const SHAPE: [usize; 3] = [3, 32, 32];

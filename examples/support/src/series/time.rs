@@ -2,7 +2,7 @@
 
 /// A time as a file has it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Time {
+pub(super) enum Time {
     /// A year, or whatever the file counts by.
     Number(f64),
     /// A day.
@@ -18,7 +18,7 @@ pub enum Time {
 
 impl Time {
     /// The time in a cell: a number, or a day written as yyyymmdd or yyyy-mm-dd.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
         let parts: Vec<&str> = text.split('-').collect();
         if let [year, month, day] = parts[..]
             && year.len() == 4
@@ -49,7 +49,7 @@ impl Time {
     }
 
     /// In years, for a plot.
-    pub fn years(self) -> f64 {
+    pub(super) fn years(self) -> f64 {
         match self {
             Self::Number(number) => number,
             Self::Date { year, month, day } => {
@@ -74,7 +74,7 @@ impl Time {
     }
 }
 
-fn days_of(year: i64, month: i64) -> i64 {
+pub(super) fn days_of(year: i64, month: i64) -> i64 {
     let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     match month {
         2 => 28 + i64::from(is_leap),
@@ -98,7 +98,7 @@ fn day_number(year: i64, month: i64, day: i64) -> i64 {
 
 /// The times on one scale: months where all are the same day of theirs, else days, or the numbers themselves. The number of the first that is of another
 /// kind than the one before is an error.
-pub fn on_one_scale(times: &[Time]) -> Result<Vec<f64>, usize> {
+pub(super) fn on_one_scale(times: &[Time]) -> Result<Vec<f64>, usize> {
     let Some(first) = times.first() else {
         return Ok(Vec::new());
     };

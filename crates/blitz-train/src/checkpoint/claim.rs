@@ -1,0 +1,67 @@
+//! A folder that belongs to one training at a time.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+
+use crate::error::CheckpointError;
+
+/// What keeps another training out of a folder, until it is dropped or its process ends.
+///
+/// Two trainings in one folder would write over each other's files. [`Checkpoints`](crate::Checkpoints) claims its folder itself; a program that
+/// writes more than checkpoints claims the folder of all.
+///
+/// ```
+/// use blitz_train::FolderClaim;
+///
+/// let folder = std::env::temp_dir();
+/// let first = FolderClaim::take(&folder);
+/// # if cfg!(target_os = "linux") && first.is_ok() {
+/// assert!(FolderClaim::take(&folder).is_err());
+/// drop(first);
+/// assert!(FolderClaim::take(&folder).is_ok());
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "the folder is free again when the claim is dropped"]
+pub struct FolderClaim(Option<File>);
+
+impl FolderClaim {
+    /// Claims `folder`. Only Unix opens folders, and not every file system has locks: there nothing keeps another training out.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`CheckpointError::InUse`] if another has claimed it.
+    pub fn take(folder: impl AsRef<Path>) -> Result<Self, CheckpointError> {
+        let folder = folder.as_ref();
+        let Ok(opened) = File::open(folder) else {
+            return Ok(Self(None));
+        };
+        match opened.try_lock() {
+            Err(TryLockError::WouldBlock) => Err(CheckpointError::InUse {
+                folder: folder.into(),
+            }),
+            Err(TryLockError::Error(_)) | Ok(()) => Ok(Self(Some(opened))),
+        }
+    }
+
+    /// Whether it is of what is now at `folder`: a folder that was removed and made anew is another.
+    pub(super) fn is_of(&self, folder: &Path) -> bool {
+        match &self.0 {
+            Some(claimed) => is_same(claimed, folder).unwrap_or(false),
+            None => true,
+        }
+    }
+}
+
+#[cfg(unix)]
+fn is_same(opened: &File, path: &Path) -> std::io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+
+    let (opened, there) = (opened.metadata()?, path.metadata()?);
+    Ok((opened.dev(), opened.ino()) == (there.dev(), there.ino()))
+}
+
+#[cfg(not(unix))]
+fn is_same(_opened: &File, _path: &Path) -> std::io::Result<bool> {
+    Ok(true)
+}

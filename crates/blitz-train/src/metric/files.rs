@@ -1,0 +1,134 @@
+//! The metrics of a training, in files.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use burn::train::logger::MetricLogger;
+use burn::train::metric::store::{EpochSummary, MetricsUpdate, Split};
+use burn::train::metric::{MetricDefinition, NumericEntry};
+use burn::train::{Interrupter, LearnerModel, SupervisedTraining};
+
+use super::History;
+use super::history::saved;
+use crate::error::FitError;
+
+/// Has a training write the values of its metrics to files: a line a batch, as Burn's own logger does, in `train/epoch-3/Loss.log`.
+///
+/// Burn's logger ends the program if its folder vanishes or the disk is full. [`fit`](crate::fit) does without it, and with this one returns
+/// [`FitError::Metrics`]. `SupervisedTraining::summary` reads the files, and so does a training that goes on, which compares its epochs with those before.
+///
+/// ```no_run
+/// use blitz_train::prelude::*;
+/// use blitz_train::{Fitted, FitError, MetricFiles};
+/// use burn::train::{Learner, LearnerModel, SupervisedTraining};
+///
+/// # fn run<N: Network, L: Likelihood<Output = N::Output>>(
+/// #     training: SupervisedTraining<ElboModel<N, L>>, learner: Learner<ElboModel<N, L>>,
+/// # ) -> Result<Fitted<ElboModel<N, L>>, FitError> where ElboModel<N, L>: LearnerModel {
+/// let training = MetricFiles::new("runs/mine").keep(training);
+/// let fitted = fit(training, learner)?;
+/// # Ok(fitted)
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetricFiles {
+    folder: PathBuf,
+}
+
+impl MetricFiles {
+    /// Those in `folder`, which need not be there yet. Burn's own are in the folder of the training.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: folder.into(),
+        }
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Has `training` write here. An interrupter of the program's own is to be given to it before.
+    #[must_use]
+    pub fn keep<M: LearnerModel>(&self, training: SupervisedTraining<M>) -> SupervisedTraining<M> {
+        let interrupter = training.interrupter();
+        training.with_metric_logger(Files {
+            folder: self.folder.clone(),
+            open: HashMap::new(),
+            history: History::default(),
+            interrupter,
+            failed: false,
+        })
+    }
+}
+
+/// The files of the epoch that runs.
+struct Files {
+    folder: PathBuf,
+    open: HashMap<PathBuf, File>,
+    history: History,
+    interrupter: Interrupter,
+    /// Whether a value was not written: those after it are none without it.
+    failed: bool,
+}
+
+impl Files {
+    /// As Burn names it.
+    fn path(&self, name: &str, epoch: usize, split: &Split) -> PathBuf {
+        let file = format!("{}.log", name.replace(' ', "_"));
+        let folder = self.folder.join(split.to_string());
+        folder.join(format!("epoch-{epoch}")).join(file)
+    }
+
+    fn write(&mut self, path: &Path, value: &str) -> io::Result<()> {
+        if !self.open.contains_key(path) {
+            if let Some(folder) = path.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            self.open.insert(path.into(), File::create(path)?);
+        }
+        let mut file = &self.open[path];
+        // At once, so that a process that is killed leaves whole lines.
+        file.write_all(format!("{value}\n").as_bytes())
+    }
+}
+
+impl MetricLogger for Files {
+    fn log(&mut self, update: MetricsUpdate, epoch: usize, split: &Split) {
+        let values: Vec<_> = self.history.named(&update).collect();
+        for (name, value) in values {
+            let path = self.path(&name, epoch, split);
+            if !self.failed
+                && let Err(reason) = self.write(&path, value)
+            {
+                self.failed = true;
+                let reason = reason.to_string();
+                let error = FitError::Metrics { path, reason };
+                self.interrupter.fail(error.into_burns());
+            }
+        }
+        self.history.add(&update, epoch, split);
+    }
+
+    fn read_numeric(
+        &mut self,
+        name: &str,
+        epoch: usize,
+        split: &Split,
+    ) -> Result<Vec<NumericEntry>, String> {
+        let earlier = || saved(&fs::read_to_string(self.path(name, epoch, split)).ok()?);
+        Ok(self.history.read(name, epoch, split, earlier))
+    }
+
+    fn log_metric_definition(&mut self, definition: MetricDefinition) {
+        self.history.define(definition);
+    }
+
+    fn log_epoch_summary(&mut self, summary: EpochSummary) {
+        let folder = self.folder.join(summary.split.to_string());
+        let folder = folder.join(format!("epoch-{}", summary.epoch_number));
+        self.open.retain(|path, _| !path.starts_with(&folder));
+    }
+}

@@ -1,0 +1,120 @@
+//! The values of a training's metrics, epoch by epoch.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use burn::train::metric::store::{MetricsUpdate, Split};
+use burn::train::metric::{MetricDefinition, MetricEntry, MetricId, NumericEntry};
+
+/// What Burn asks for when it looks for the best epoch: a number for each metric, split and epoch, however many batches there were.
+#[derive(Default)]
+pub(crate) struct History {
+    names: HashMap<MetricId, Arc<String>>,
+    epochs: HashMap<(Arc<String>, Split), BTreeMap<usize, Epoch>>,
+}
+
+/// The values of a metric in an epoch.
+#[derive(Debug, Clone, Copy, Default)]
+struct Epoch {
+    /// Σ value · examples.
+    sum: f64,
+    examples: usize,
+    /// The value of the whole epoch, of a metric that computes it at its end.
+    whole: Option<f64>,
+}
+
+impl Epoch {
+    fn add(&mut self, entry: &NumericEntry) {
+        match entry {
+            NumericEntry::Value(value) => {
+                self.sum += value;
+                self.examples += 1;
+            }
+            NumericEntry::Aggregated {
+                aggregated_value,
+                count,
+            } => {
+                self.sum += aggregated_value * *count as f64;
+                self.examples += count;
+            }
+            NumericEntry::Final(value) => self.whole = Some(*value),
+        }
+    }
+
+    fn entry(self) -> NumericEntry {
+        match self.whole {
+            Some(value) => NumericEntry::Final(value),
+            None => NumericEntry::Aggregated {
+                aggregated_value: self.sum / self.examples.max(1) as f64,
+                count: self.examples.max(1),
+            },
+        }
+    }
+}
+
+impl History {
+    pub(crate) fn define(&mut self, metric: MetricDefinition) {
+        self.names.insert(metric.metric_id, metric.name.into());
+    }
+
+    /// The metrics of an update that have a value, each with its name and the value as Burn saves it.
+    pub(crate) fn named<'a>(
+        &self,
+        update: &'a MetricsUpdate,
+    ) -> impl Iterator<Item = (Arc<String>, &'a str)> {
+        let numeric = update.entries_numeric.iter().map(|update| &update.entry);
+        let entries = update.entries.iter().chain(numeric);
+        entries.filter_map(|entry| {
+            let MetricEntry {
+                metric_id,
+                serialized_entry,
+            } = entry;
+            let name = self.names.get(metric_id)?.clone();
+            let has_value = !serialized_entry.is_not_available();
+            has_value.then_some((name, serialized_entry.serialized.as_str()))
+        })
+    }
+
+    pub(crate) fn add(&mut self, update: &MetricsUpdate, epoch: usize, split: &Split) {
+        let values: Vec<_> = self.named(update).collect();
+        for (name, value) in values {
+            // One that is no number is compared by nobody.
+            if let Ok(entry) = NumericEntry::deserialize(value) {
+                let epochs = self.epochs.entry((name, split.clone())).or_default();
+                epochs.entry(epoch).or_default().add(&entry);
+            }
+        }
+    }
+
+    /// The value of a metric in an epoch, as Burn's loggers return it: none after the last. Before the first, as of a training that goes on,
+    /// `earlier` knows it or nobody, and NaN is the best of none.
+    pub(crate) fn read(
+        &self,
+        name: &str,
+        epoch: usize,
+        split: &Split,
+        earlier: impl FnOnce() -> Option<NumericEntry>,
+    ) -> Vec<NumericEntry> {
+        let key = (Arc::new(name.to_string()), split.clone());
+        let Some(epochs) = self.epochs.get(&key) else {
+            return Vec::new();
+        };
+        let is_earlier = epochs.keys().next().is_some_and(|first| epoch < *first);
+        let entry = match epochs.get(&epoch) {
+            Some(epoch) => Some(epoch.entry()),
+            None if is_earlier => Some(earlier().unwrap_or(NumericEntry::Value(f64::NAN))),
+            None => None,
+        };
+        entry.into_iter().collect()
+    }
+}
+
+/// The value of an epoch whose entries were saved, one a line; none if one can't be read.
+pub(crate) fn saved(text: &str) -> Option<NumericEntry> {
+    let mut epoch = Epoch::default();
+    for line in text.lines() {
+        epoch.add(&NumericEntry::deserialize(line).ok()?);
+    }
+    let is_empty = epoch.examples == 0 && epoch.whole.is_none();
+    (!is_empty).then(|| epoch.entry())
+}
