@@ -8,8 +8,8 @@
 //! - [`Mixture`] and [`CategoricalMixture`]: the predictive distributions, with their epistemic and aleatoric parts;
 //!   [`Predictor`] predicts whole data loaders.
 //! - [`metric`]: proper scores, calibration errors, intervals, selective prediction and out-of-distribution detection, as
-//!   functions; [`NllMetric`], [`KlMetric`], [`RmseMetric`], [`CoverageMetric`], [`BrierMetric`], [`EceMetric`] for Burn's
-//!   dashboard; [`EpochLines`] for a log.
+//!   functions; [`NllMetric`], [`KlMetric`], [`RmseMetric`], [`CoverageMetric`], [`CrpsMetric`],
+//!   [`IntervalScoreMetric`], [`SharpnessMetric`], [`BrierMetric`], [`EceMetric`] for Burn's dashboard; [`EpochLines`] for a log.
 //! - [`Ivon`], [`Sgld`] with [`Chain`], [`Swag`], [`Ensemble`]: other ways to draws of a network; [`NetworkPosterior`] and [`WeightUpdate`] for one
 //!   of your own.
 //! - `laplace` (with `train`): normal posteriors of the last layer or of all weights of a network trained without one.
@@ -45,7 +45,7 @@ mod update;
 pub use blitz_layers::{self, blitz_core};
 pub use blitz_predict::{self, InputError, MixtureError, calibration, distribution};
 #[cfg(feature = "train")]
-pub use checkpoint::Checkpoints;
+pub use checkpoint::{BestEpoch, Checkpoints};
 pub use elbo::{BetaSchedule, Elbo, ElboConfig, ElboLoss, TrainingStep};
 #[cfg(feature = "train")]
 pub use error::{CheckError, FitError};
@@ -59,7 +59,7 @@ pub use likelihood::{
     BernoulliLikelihood, BernoulliLikelihoodConfig, CategoricalLikelihood,
     CategoricalLikelihoodConfig, ClassificationEvaluation, Evaluation, Exposed, GaussianLikelihood,
     GaussianLikelihoodConfig, HeteroscedasticLikelihood, HeteroscedasticLikelihoodConfig,
-    LaplaceLikelihood, LaplaceLikelihoodConfig, Likelihood, LikelihoodParam,
+    LaplaceLikelihood, LaplaceLikelihoodConfig, LazyPredictive, Likelihood, LikelihoodParam,
     NegativeBinomialLikelihood, NegativeBinomialLikelihoodConfig, PointEvaluation,
     PoissonLikelihood, PoissonLikelihoodConfig, RegressionEvaluation, StudentTLikelihood,
     StudentTLikelihoodConfig, WithExposure,
@@ -71,7 +71,10 @@ pub use methods::laplace;
 pub use methods::sgld::{Chain, ChainConfig, Sgld, SgldConfig, SgldState};
 pub use methods::swag::{Swag, SwagConfig, SwagError};
 #[cfg(feature = "train")]
-pub use metric::{BrierMetric, CoverageMetric, EceMetric, KlMetric, NllMetric, RmseMetric};
+pub use metric::{
+    BrierMetric, CoverageMetric, CrpsMetric, EceMetric, IntervalScoreMetric, KlMetric, NllMetric,
+    RmseMetric, SharpnessMetric,
+};
 #[cfg(feature = "train")]
 pub use network::RowBatcher;
 pub use network::{LabeledBatch, Network};
