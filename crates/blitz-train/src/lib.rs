@@ -45,14 +45,14 @@ mod update;
 pub use blitz_layers::{self, blitz_core};
 pub use blitz_predict::{self, InputError, MixtureError, calibration, distribution};
 #[cfg(feature = "train")]
-pub use checkpoint::{BestEpoch, Checkpoints};
+pub use checkpoint::Checkpoints;
 pub use elbo::{BetaSchedule, Elbo, ElboConfig, ElboLoss, TrainingStep};
 #[cfg(feature = "train")]
 pub use error::{CheckError, FitError};
 pub use error::{CheckpointError, ConfigError, NonFiniteLoss, PredictError, TargetError};
 pub use learner::ElboModel;
 #[cfg(feature = "train")]
-pub use learner::{ElboOutput, Fitted, fit, fit_on};
+pub use learner::{BestEpoch, ElboOutput, Fitted, fit, fit_on};
 #[cfg(feature = "train")]
 pub use likelihood::check_targets;
 pub use likelihood::{

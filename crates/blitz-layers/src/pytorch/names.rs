@@ -1,5 +1,7 @@
 //! Which parameters make up which tensor of the file.
 
+use std::collections::{HashMap, HashSet};
+
 use burn::tensor::Shape;
 
 use super::PyTorchNames;
@@ -70,31 +72,32 @@ fn is_left_out(step: &Step) -> bool {
 
 /// The tensors of the file that are not one parameter each.
 pub(super) fn entries(names: PyTorchNames, places: &[Place]) -> Vec<Entry> {
-    let mut entries = Vec::new();
-    let mut taken = Vec::new();
+    let mut entries = Entries::default();
+    let mut taken = HashSet::new();
     if names != PyTorchNames::TorchNn {
+        let by_path = places.iter().map(|place| (place.path.as_str(), place));
+        let by_path: HashMap<_, _> = by_path.collect();
         for place in places {
-            let Some(weight) = weight_of_normal(place, places) else {
-                continue;
-            };
+            let weight = weight_of_normal(place).and_then(|path| by_path.get(path.as_str()));
+            let Some(weight) = weight else { continue };
             let Some([mean, rho]) = slots(names, &weight.steps) else {
                 continue;
             };
-            taken.push(joined(&weight.steps));
-            add(&mut entries, mean, &weight.steps, &weight.shape, true);
-            add(&mut entries, rho, &place.steps, &weight.shape, false);
+            taken.insert(weight.path.as_str());
+            entries.add(mean, &weight.path, &weight.shape, true);
+            entries.add(rho, &place.path, &weight.shape, false);
         }
     }
     for place in places {
-        let is_free = attached_at(&place.steps).is_none() && !taken.contains(&joined(&place.steps));
+        let is_free = attached_at(&place.steps).is_none() && !taken.contains(place.path.as_str());
         if let Some(slot) = is_free.then(|| packed(&place.steps)).flatten() {
-            add(&mut entries, slot, &place.steps, &place.shape, false);
+            entries.add(slot, &place.path, &place.shape, false);
         }
     }
-    for entry in &mut entries {
+    for entry in &mut entries.all {
         entry.parts.sort_by_key(|part| part.index);
     }
-    entries
+    entries.all
 }
 
 /// Where a parameter stands in the file.
@@ -123,25 +126,36 @@ impl Slot {
     }
 }
 
-fn add(entries: &mut Vec<Entry>, slot: Slot, path: &[Step], shape: &Shape, has_posterior: bool) {
-    let part = Part {
-        path: joined(path),
-        shape: shape.clone(),
-        index: slot.index,
-        share: slot.share,
-    };
-    let name = joined(&slot.steps);
-    if let Some(entry) = entries.iter_mut().find(|e| joined(&e.steps) == name) {
-        return entry.parts.push(part);
+/// The tensors of the file, as their parts are found.
+#[derive(Default)]
+struct Entries {
+    all: Vec<Entry>,
+    /// Where each is, by its name.
+    index: HashMap<String, usize>,
+}
+
+impl Entries {
+    fn add(&mut self, slot: Slot, path: &str, shape: &Shape, has_posterior: bool) {
+        let part = Part {
+            path: path.to_string(),
+            shape: shape.clone(),
+            index: slot.index,
+            share: slot.share,
+        };
+        let name = joined(&slot.steps);
+        if let Some(index) = self.index.get(&name) {
+            return self.all[*index].parts.push(part);
+        }
+        self.index.insert(name, self.all.len());
+        self.all.push(Entry {
+            steps: slot.steps,
+            parts: vec![part],
+            blocks: slot.blocks,
+            transposed: slot.transposed,
+            axis: slot.axis,
+            has_posterior,
+        });
     }
-    entries.push(Entry {
-        steps: slot.steps,
-        parts: vec![part],
-        blocks: slot.blocks,
-        transposed: slot.transposed,
-        axis: slot.axis,
-        has_posterior,
-    });
 }
 
 /// A tensor of PyTorch's with several parameters of Burn's, if the parameter belongs to one.
@@ -225,15 +239,12 @@ fn layer_of(mut cell: &[Step]) -> (&[Step], usize, &'static str) {
     (cell, 0, direction)
 }
 
-/// The weight of which the parameter is the ρ of a normal posterior by configuration.
-fn weight_of_normal<'a>(place: &Place, places: &'a [Place]) -> Option<&'a Place> {
+/// The path of the weight of which the parameter is the ρ of a normal posterior by configuration.
+fn weight_of_normal(place: &Place) -> Option<String> {
     let at = attached_at(&place.steps)?;
-    let names: Vec<_> = place.steps[at + 1..].iter().map(|s| &*s.name).collect();
-    if names != ["posterior", "Normal", "rho"] {
-        return None;
-    }
-    let weight = joined(&place.steps[..at]);
-    places.iter().find(|place| joined(&place.steps) == weight)
+    let names = place.steps[at + 1..].iter().map(|step| step.name.as_str());
+    let is_rho = names.eq(["posterior", "Normal", "rho"]);
+    is_rho.then(|| joined(&place.steps[..at]))
 }
 
 /// Where a library has the mean and the ρ of a weight.

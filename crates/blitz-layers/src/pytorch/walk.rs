@@ -41,6 +41,7 @@ pub(super) fn joined(steps: &[Step]) -> String {
 #[derive(Debug)]
 pub(super) struct Place {
     pub steps: Vec<Step>,
+    pub path: String,
     pub shape: Shape,
 }
 
@@ -72,11 +73,12 @@ impl ModuleVisitor for Survey {
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let value = param.transform_for_save().val();
+        let path = joined(&self.steps);
         self.places.push(Place {
             steps: self.steps.clone(),
+            path: path.clone(),
             shape: value.shape(),
         });
-        let path = joined(&self.steps);
         self.values.insert(path, value.reshape([-1]));
     }
 }
@@ -174,6 +176,24 @@ impl<V: ModuleVisitor> ModuleVisitor for Emitter<'_, V> {
         tensor: &Tensor<D>,
     ) {
         self.inner.visit_float_with_path(path, id, tensor);
+    }
+
+    fn visit_int_with_path<const D: usize>(
+        &mut self,
+        path: &[String],
+        id: ParamId,
+        tensor: &Tensor<D, Int>,
+    ) {
+        self.inner.visit_int_with_path(path, id, tensor);
+    }
+
+    fn visit_bool_with_path<const D: usize>(
+        &mut self,
+        path: &[String],
+        id: ParamId,
+        tensor: &Tensor<D, Bool>,
+    ) {
+        self.inner.visit_bool_with_path(path, id, tensor);
     }
 }
 

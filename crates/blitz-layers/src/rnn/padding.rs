@@ -4,6 +4,10 @@ use burn::tensor::{Bool, Int, Tensor, TensorData};
 
 /// Which steps of a batch's sequences are padding.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one for a whole call; a box would buy nothing"
+)]
 pub(crate) enum Padding {
     /// What each row has before its padding.
     Lengths(Vec<usize>),

@@ -141,7 +141,7 @@ impl Checkpoints {
     }
 
     /// That of the model after `epoch`.
-    pub(super) fn model_path(&self, epoch: usize) -> PathBuf {
+    pub(crate) fn model_path(&self, epoch: usize) -> PathBuf {
         self.path(MODEL, epoch)
     }
 

@@ -574,3 +574,17 @@ fn a_class_without_a_weight_is_refused() {
         .with_class_weights(weights)
         .init();
 }
+
+/// `torch.nn.functional.binary_cross_entropy_with_logits(.., pos_weight=.., reduction="none").sum(1)` of PyTorch 2.15.
+#[test]
+fn positive_weights_are_those_of_pytorchs_cross_entropy() {
+    let device = Device::flex();
+    let config = BernoulliLikelihoodConfig::new().with_targets(2);
+    let config = config.with_positive_weights(Some(vec![3.0, 0.5]));
+    let logits = Tensor::<2>::from_floats([[1.0, -0.5], [0.3, 2.0]], &device);
+    let labels = Tensor::<2, Int>::from_ints([[1, 0], [0, 1]], &device);
+    let nll = values(config.init().nll(logits, labels));
+    for (got, expected) in nll.iter().zip([1.413862047, 0.91781925]) {
+        assert_close(*got, expected, "weighted");
+    }
+}

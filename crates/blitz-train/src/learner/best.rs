@@ -8,9 +8,9 @@ use burn::train::metric::store::{Aggregate, EventStoreClient, Split};
 use burn::train::metric::{Metric, MetricName};
 use burn::train::{EarlyStoppingStrategy, LearnerModel, SupervisedTraining};
 
-use super::Checkpoints;
+use super::ElboModel;
+use crate::checkpoint::Checkpoints;
 use crate::error::CheckpointError;
-use crate::learner::ElboModel;
 use crate::likelihood::Likelihood;
 use crate::network::Network;
 
