@@ -246,9 +246,8 @@ fn watched(folder: &Path, epochs: usize, best: &BestEpoch) -> SupervisedTraining
 
 fn nll_of(model: &Model) -> f64 {
     let batches = crate::learner::loader(line());
-    let mut batches = batches.iter();
     let mut sum = 0.0;
-    while let Some(batch) = batches.next() {
+    for batch in batches.iter() {
         let output = burn::train::InferenceStep::step(model, batch.unwrap());
         sum += f64::from(output.predictive_nll.sum().into_scalar::<f32>());
     }
