@@ -98,7 +98,7 @@ impl fmt::Display for DeviceError {
 
 impl std::error::Error for DeviceError {}
 
-/// The device called `name`, or else by the environment variable `BURN_DEVICE`, or else Burn's choice: GPUs before CPUs.
+/// The device called `name`, or else by the environment variable `BURN_DEVICE` unless that is empty, or else Burn's choice: GPUs before CPUs.
 ///
 /// Names are those of the Cargo features, in any case. Unlike Burn's constructors, which succeed and leave it to the first
 /// operation to panic, it asks whether the machine has the device. It never falls back: a program built for a GPU doesn't run
@@ -121,7 +121,10 @@ pub fn choose(name: Option<&str>) -> Result<Device, DeviceError> {
     if let Some(name) = name {
         return by_name(name, Asked::Caller);
     }
-    if let Ok(name) = std::env::var("BURN_DEVICE") {
+    // Set to nothing, as `BURN_DEVICE= program` does, it names no device.
+    if let Ok(name) = std::env::var("BURN_DEVICE")
+        && !name.trim().is_empty()
+    {
         return by_name(&name, Asked::Variable);
     }
     // Not `Device::default()`, which panics without a backend and asks no machine.

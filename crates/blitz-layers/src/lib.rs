@@ -26,6 +26,7 @@
 //! | embedding | [`BayesianEmbedding`] |
 //! | dropout | [`McDropout`]: Monte Carlo dropout, by the draw |
 //! | networks | [`LeNet`](models::LeNet), [`Vgg`](models::Vgg) |
+//! | files of PyTorch and its Bayesian libraries | [`pytorch`] |
 //! | attention, transformers, norms, anything else | Burn's own, by [`bayesianize`](blitz_core::BayesianModule::bayesianize) |
 //!
 //! # Features
@@ -34,6 +35,7 @@
 
 pub mod conv;
 pub mod models;
+pub mod pytorch;
 
 mod embedding;
 mod estimator;

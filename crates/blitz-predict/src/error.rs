@@ -38,6 +38,14 @@ pub enum InputError {
         /// What is missing.
         what: &'static str,
     },
+    /// A score of each class needs examples of it and of others.
+    #[error("class {class}: there must be at least one {what}, got 0")]
+    OfClass {
+        /// The class.
+        class: usize,
+        /// What is missing.
+        what: &'static str,
+    },
     /// Two inputs that go together differ in length.
     #[error("{expected} {expected_of} need as many {what}, got {got}")]
     Length {

@@ -132,6 +132,14 @@ pub enum CheckpointError {
         /// Those that are there.
         epochs: Vec<usize>,
     },
+    /// No epoch had the metric by which the best was to be found.
+    #[error(
+        "no epoch of the training has the metric {metric:?} in its validation: give it to `.metrics(..)`, and the training a validation set"
+    )]
+    NoBest {
+        /// The metric's name.
+        metric: String,
+    },
     /// The bytes are not those that were written.
     #[error(
         "{} is damaged: it is not the file whose digest lies beside it in {}.sha256",

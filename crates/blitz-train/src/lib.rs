@@ -1,5 +1,35 @@
-//! Training and reading Bayesian networks on [Burn](burn): the ELBO on Burn's own `Learner`, likelihoods, prediction and
-//! metrics.
+//! Trains Bayesian networks on [Burn](burn) by the ELBO, in a loop of your own or on Burn's `Learner`, and reads distributions from their predictions.
+//!
+//! ```
+//! use blitz_train::predict_draws;
+//! use blitz_train::prelude::*;
+//! use burn::module::Module;
+//! use burn::optim::GradientsParams;
+//! use burn::tensor::{Device, Tensor};
+//!
+//! let device = Device::flex().autodiff();
+//! let x = Tensor::<2>::from_floats([[-1.0], [0.0], [1.0]], &device);
+//! let y = x.clone() * 2.0;
+//!
+//! let mut net = BayesianLinearConfig::new(1, 1).init(&device);
+//! let noise = LikelihoodParam::Fixed(0.1);
+//! let likelihood = GaussianLikelihoodConfig::new().with_noise(noise).init(&device);
+//! let elbo = ElboConfig::new(3).init(); // 3 examples in all
+//! let mut adam = FusedAdamConfig::new().init();
+//! for step in 0..200 {
+//!     let nll = |net: &BayesianLinear| likelihood.nll(net.forward(x.clone()), y.clone());
+//!     let grads = elbo.loss(&net, step.into(), nll).loss.backward();
+//!     net = adam.step(0.05, net.clone(), GradientsParams::from_grads(grads, &net));
+//! }
+//!
+//! // 100 draws of the weights, each with its noise.
+//! let at = Tensor::<2>::from_floats([[0.5]], &Device::flex());
+//! let outputs = predict_draws(&net.valid(), 100, 0, |net| net.forward(at.clone()));
+//! let interval = likelihood.predictive(outputs).interval(0.95)[0];
+//! assert!(interval.contains(1.0), "{interval:?}");
+//! ```
+//!
+//! `fit` does the same with data loaders, checkpoints and metrics. The repository's `docs` is the book.
 //!
 //! - [`Elbo`]: the objective, for a training loop of your own or, through [`ElboModel`], for Burn's `Learner`.
 //! - [`GaussianLikelihood`], [`HeteroscedasticLikelihood`], [`StudentTLikelihood`], [`LaplaceLikelihood`] for real numbers,
@@ -8,8 +38,8 @@
 //! - [`Mixture`] and [`CategoricalMixture`]: the predictive distributions, with their epistemic and aleatoric parts;
 //!   [`Predictor`] predicts whole data loaders.
 //! - [`metric`]: proper scores, calibration errors, intervals, selective prediction and out-of-distribution detection, as
-//!   functions; [`NllMetric`], [`KlMetric`], [`RmseMetric`], [`CoverageMetric`], [`BrierMetric`], [`EceMetric`] for Burn's
-//!   dashboard; [`EpochLines`] for a log.
+//!   functions; [`NllMetric`], [`KlMetric`], [`RmseMetric`], [`CoverageMetric`], [`CrpsMetric`],
+//!   [`IntervalScoreMetric`], [`SharpnessMetric`], [`BrierMetric`], [`EceMetric`] for Burn's dashboard; [`EpochLines`] for a log.
 //! - [`Ivon`], [`Sgld`] with [`Chain`], [`Swag`], [`Ensemble`]: other ways to draws of a network; [`NetworkPosterior`] and [`WeightUpdate`] for one
 //!   of your own.
 //! - `laplace` (with `train`): normal posteriors of the last layer or of all weights of a network trained without one.
@@ -52,14 +82,14 @@ pub use error::{CheckError, FitError};
 pub use error::{CheckpointError, ConfigError, NonFiniteLoss, PredictError, TargetError};
 pub use learner::ElboModel;
 #[cfg(feature = "train")]
-pub use learner::{ElboOutput, Fitted, fit, fit_on};
+pub use learner::{BestEpoch, ElboOutput, Fitted, fit, fit_on};
 #[cfg(feature = "train")]
 pub use likelihood::check_targets;
 pub use likelihood::{
     BernoulliLikelihood, BernoulliLikelihoodConfig, CategoricalLikelihood,
     CategoricalLikelihoodConfig, ClassificationEvaluation, Evaluation, Exposed, GaussianLikelihood,
     GaussianLikelihoodConfig, HeteroscedasticLikelihood, HeteroscedasticLikelihoodConfig,
-    LaplaceLikelihood, LaplaceLikelihoodConfig, Likelihood, LikelihoodParam,
+    LaplaceLikelihood, LaplaceLikelihoodConfig, LazyPredictive, Likelihood, LikelihoodParam,
     NegativeBinomialLikelihood, NegativeBinomialLikelihoodConfig, PointEvaluation,
     PoissonLikelihood, PoissonLikelihoodConfig, RegressionEvaluation, StudentTLikelihood,
     StudentTLikelihoodConfig, WithExposure,
@@ -72,7 +102,8 @@ pub use methods::sgld::{Chain, ChainConfig, Sgld, SgldConfig, SgldState};
 pub use methods::swag::{Swag, SwagConfig, SwagError};
 #[cfg(feature = "train")]
 pub use metric::{
-    BrierMetric, CoverageMetric, EceMetric, KlMetric, MetricFiles, NllMetric, RmseMetric,
+    BrierMetric, CoverageMetric, CrpsMetric, EceMetric, IntervalScoreMetric, KlMetric, MetricFiles,
+    NllMetric, RmseMetric, SharpnessMetric,
 };
 #[cfg(feature = "train")]
 pub use network::RowBatcher;

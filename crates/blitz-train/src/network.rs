@@ -33,7 +33,7 @@ pub trait Network: Module + ModuleDisplay + 'static {
     /// What the likelihood takes.
     type Output: Clone + Send + 'static;
 
-    /// The output for a batch, under whatever draw is open.
+    /// The output for a batch. Inside a [draw](blitz_layers::blitz_core::Draw) it is that of the draw's weights, else each call samples weights of its own.
     fn forward(&self, input: Self::Input) -> Self::Output;
 }
 

@@ -29,10 +29,12 @@ pub struct EpochLines<W: Write + Send + Sync = std::io::Stderr> {
     metrics: Vec<(MetricId, String)>,
     train: BTreeMap<String, f64>,
     valid: BTreeMap<String, f64>,
+    /// The line of the latest epoch, if it was left out.
+    left_out: Option<String>,
 }
 
 impl EpochLines {
-    /// Lines on standard error, one every `every` epochs and one for the last.
+    /// Lines on standard error, one every `every` epochs and one for the last, also of a training that was stopped early.
     ///
     /// # Panics
     ///
@@ -43,7 +45,7 @@ impl EpochLines {
 }
 
 impl<W: Write + Send + Sync> EpochLines<W> {
-    /// Lines on `out`, one every `every` epochs and one for the last.
+    /// Lines on `out`, one every `every` epochs and one for the last, also of a training that was stopped early.
     ///
     /// # Panics
     ///
@@ -61,6 +63,14 @@ impl<W: Write + Send + Sync> EpochLines<W> {
             metrics: Vec::new(),
             train: BTreeMap::new(),
             valid: BTreeMap::new(),
+            left_out: None,
+        }
+    }
+
+    /// The epoch after which a training ended that was planned longer.
+    fn last_line(&mut self) {
+        if let Some(line) = self.left_out.take() {
+            self.line(&line);
         }
     }
 
@@ -130,6 +140,7 @@ impl<W: Write + Send + Sync> MetricsRendererTraining for EpochLines<W> {
         &mut self,
         summary: Option<LearnerSummary>,
     ) -> Result<(), Box<dyn core::error::Error>> {
+        self.last_line();
         if let Some(summary) = summary {
             self.line(&summary.to_string());
         }
@@ -156,21 +167,24 @@ impl<W: Write + Send + Sync> TrainingProgressLogger for EpochLines<W> {
     fn end_split(&mut self) {}
 
     fn update_epoch(&mut self, epoch: usize) {
+        let line = format!(
+            "epoch {epoch}/{}  {:.1} s  train{}  valid{}",
+            self.epochs,
+            self.started.elapsed().as_secs_f64(),
+            self.values(&self.train),
+            self.values(&self.valid),
+        );
+        self.left_out = Some(line);
         if epoch.is_multiple_of(self.every) || epoch == self.epochs {
-            let line = format!(
-                "epoch {epoch}/{}  {:.1} s  train{}  valid{}",
-                self.epochs,
-                self.started.elapsed().as_secs_f64(),
-                self.values(&self.train),
-                self.values(&self.valid),
-            );
-            self.line(&line);
+            self.last_line();
         }
         self.train.clear();
         self.valid.clear();
     }
 
-    fn end(&mut self) {}
+    fn end(&mut self) {
+        self.last_line();
+    }
 
     fn log_event_training(&mut self, event: String) {
         self.event(&event);

@@ -117,7 +117,7 @@ pub struct Cli {
     #[arg(long, conflicts_with = "json")]
     pub dashboard: bool,
 
-    /// Go on from the last checkpoint in `--out`.
+    /// Go on from the last checkpoint in `--out`, with the same settings; `--epochs` may be more than before.
     #[arg(long)]
     pub resume: bool,
 }

@@ -47,7 +47,7 @@ pub enum RunError {
     /// The folder's training had other settings.
     #[error(
         "{} holds a training with other settings or rows than these (see its config.json): \
-         resume with the same, or take another --out",
+         resume with the same, or with more --epochs, or take another --out",
         path.display()
     )]
     OtherSettings {

@@ -97,23 +97,27 @@ impl Folder {
         })
     }
 
-    /// The epoch to go on from: that of the last checkpoint that is whole, if the folder's training had the settings of `config`.
+    /// The epoch to go on from: that of the last checkpoint that is whole, if the folder's training had the settings of `config`. It may have planned
+    /// fewer epochs: the longer plan takes the place of the shorter one.
     pub fn resume(&self, config: &RunConfig) -> Result<usize, RunError> {
         let checkpoints = self.checkpoints();
         let nothing = || RunError::NoCheckpoint {
             path: self.path.clone(),
         };
         let last = self.last_checkpoint().ok_or_else(nothing)?;
-        if !self.has_settings(config)? {
+        let Some(planned) = self.epochs_with_settings(config)? else {
             return Err(RunError::OtherSettings {
                 path: self.path.clone(),
             });
-        }
+        };
         let epoch = checkpoints.last_whole()?.ok_or_else(nothing)?;
         if epoch < last
             && let Err(error) = checkpoints.check(last)
         {
             eprintln!("{error}: going on from epoch {epoch} instead");
+        }
+        if planned < config.epochs {
+            self.writable(|| config.save(self.path.join(CONFIG)))?;
         }
         Ok(epoch)
     }
@@ -133,7 +137,8 @@ impl Folder {
         Checkpoints::new(self.path.join(CHECKPOINTS))
     }
 
-    fn has_settings(&self, config: &RunConfig) -> Result<bool, RunError> {
+    /// How many epochs were planned, if the settings were otherwise those of `config` and the epochs no more than its.
+    fn epochs_with_settings(&self, config: &RunConfig) -> Result<Option<usize>, RunError> {
         let file = self.path.join(CONFIG);
         let unreadable = |reason: String| RunError::Config {
             path: file.clone(),
@@ -143,8 +148,14 @@ impl Folder {
             std::fs::read_to_string(&file).map_err(|error| unreadable(error.to_string()))?;
         // As JSON values: a float need not survive a round trip to the last bit, but the same text parses alike.
         let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text);
-        let saved = parse(&saved).map_err(|error| unreadable(error.to_string()))?;
-        Ok(parse(&config.to_string()).ok() == Some(saved))
+        let mut saved = parse(&saved).map_err(|error| unreadable(error.to_string()))?;
+        let Some(epochs) = saved.get_mut("epochs") else {
+            return Ok(None);
+        };
+        let planned = epochs.as_u64().map_or(usize::MAX, |epochs| epochs as usize);
+        *epochs = config.epochs.into();
+        let same = parse(&config.to_string()).ok() == Some(saved);
+        Ok((same && planned <= config.epochs).then_some(planned))
     }
 
     fn put_aside(&self) -> io::Result<()> {

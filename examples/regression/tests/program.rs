@@ -443,7 +443,7 @@ fn resuming_with_any_other_setting_is_refused_and_changes_nothing() {
     report(out.path(), &[]);
     let before = snapshot(out.path());
     for other in [
-        ["--epochs", "4"],
+        ["--epochs", "2"],
         ["--samples", "2"],
         ["--hidden", "9"],
         ["--batch-size", "65"],
@@ -459,6 +459,25 @@ fn resuming_with_any_other_setting_is_refused_and_changes_nothing() {
     std::fs::write(out.path().join("config.json"), "{").unwrap();
     let message = one_line_refusal(out.path(), &["--resume"]);
     assert_has(&message, &["cannot read", "config.json"]);
+}
+
+#[test]
+fn a_finished_training_goes_on_with_more_epochs_and_then_knows_them() {
+    let out = folder();
+    report(out.path(), &[]);
+    let longer = report(out.path(), &["--epochs", "5", "--resume"]);
+    assert_eq!(longer["epochs"], 5, "{longer}");
+    assert_eq!(steps(&out.path().join("model.bpk")), 5 * STEPS_PER_EPOCH);
+    let config = std::fs::read(out.path().join("config.json")).expect("settings");
+    let config: Value = serde_json::from_slice(&config).expect("JSON");
+    assert_eq!(config["epochs"], 5);
+    // The first plan is now the shorter one.
+    assert_has(
+        &one_line_refusal(out.path(), &["--resume"]),
+        &["other settings"],
+    );
+    let again = report(out.path(), &["--epochs", "5", "--resume"]);
+    assert_eq!(longer["rmse"], again["rmse"]);
 }
 
 #[test]

@@ -67,6 +67,15 @@ fn the_variable_chooses_when_no_name_does() {
 }
 
 #[test]
+fn an_empty_variable_is_none() {
+    let line = choice(None, &[("BURN_DEVICE", "")]);
+    assert!(!line.contains("no device is called"), "{line}");
+    assert_eq!(line, choice(None, &[]));
+    // A name that was given is not replaced by it.
+    assert!(choice(Some("flex"), &[("BURN_DEVICE", " ")]).contains("Flex"));
+}
+
+#[test]
 fn a_bad_variable_is_refused_without_a_panic() {
     let line = choice(None, &[("BURN_DEVICE", "abacus")]);
     assert!(

@@ -4,9 +4,10 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::nn::activation::{Activation, ActivationConfig};
 use burn::nn::{GateController, GruConfig};
-use burn::tensor::{Device, Tensor, s};
+use burn::tensor::{Bool, Device, Tensor, s};
 
 use super::gates::{Affine, gate, scan};
+use super::padding::{Held, Padding, held};
 use super::{Recurrent, RecurrentCell, stack, unstack};
 use crate::estimator::Estimator;
 use crate::weights::{WeightsConfig, configures_weights};
@@ -175,6 +176,7 @@ impl RecurrentCell for BayesianGruCell {
     fn run(
         &self,
         input: Tensor<3>,
+        padding: Option<Tensor<3, Bool>>,
         mut hidden: Tensor<2>,
         reverse: bool,
         estimator: Estimator,
@@ -187,7 +189,9 @@ impl RecurrentCell for BayesianGruCell {
         let from_hidden = HiddenMaps::new(self, estimator, rows);
 
         let activate = |pre_activation| self.gate_activation.forward(pre_activation);
+        let mut steps = Held::new(padding, reverse);
         let output = scan([to_gates, to_new], reverse, |[to_gates, to_new]| {
+            let before = hidden.clone();
             let (update, to_new) = match &from_hidden {
                 HiddenMaps::ResetAfter(map) => {
                     let of_hidden = map.apply(hidden.clone());
@@ -209,6 +213,7 @@ impl RecurrentCell for BayesianGruCell {
             if let Some(clip) = self.clip {
                 hidden = hidden.clone().clamp(-clip, clip);
             }
+            hidden = held(hidden.clone(), before, &steps.next());
             hidden.clone()
         });
         (output, hidden)
@@ -260,11 +265,53 @@ impl BayesianGru {
     ///
     /// Panics if the last axis of the input is not `d_input`, if the sequence has no steps, or if the state has another shape.
     pub fn forward(&self, input: Tensor<3>, state: Option<Tensor<3>>) -> (Tensor<3>, Tensor<3>) {
+        self.forward_with(input, None, state)
+    }
+
+    /// [`forward`](Self::forward) over sequences of different lengths, each padded at its end: `lengths` are theirs, one for each row of the batch.
+    ///
+    /// As PyTorch does with a packed sequence: each row's state is that after its own last step, the direction against time begins there, and outputs in the
+    /// padding are zero. What stands in the padding has no effect.
+    ///
+    /// # Panics
+    ///
+    /// As `forward`, and unless there is a length between 1 and `seq_length` for each row.
+    pub fn forward_padded(
+        &self,
+        input: Tensor<3>,
+        lengths: &[usize],
+        state: Option<Tensor<3>>,
+    ) -> (Tensor<3>, Tensor<3>) {
+        self.forward_with(input, Some(Padding::Lengths(lengths.to_vec())), state)
+    }
+
+    /// [`forward`](Self::forward) with padding anywhere: `mask_pad` is `[batch_size, seq_length]`, true for padding, as of Burn's attention.
+    ///
+    /// A step that is padding leaves the row's state as it is, and its output is zero.
+    ///
+    /// # Panics
+    ///
+    /// As `forward`, and if the mask has another shape.
+    pub fn forward_masked(
+        &self,
+        input: Tensor<3>,
+        mask_pad: Tensor<2, Bool>,
+        state: Option<Tensor<3>>,
+    ) -> (Tensor<3>, Tensor<3>) {
+        self.forward_with(input, Some(Padding::Mask(mask_pad)), state)
+    }
+
+    fn forward_with(
+        &self,
+        input: Tensor<3>,
+        padding: Option<Padding>,
+        state: Option<Tensor<3>>,
+    ) -> (Tensor<3>, Tensor<3>) {
         let states = state.map(|state| {
             self.assert_state("state", &state, &input);
             unstack(state)
         });
-        let (output, states) = self.run(input, states);
+        let (output, states) = self.run(input, padding, states);
         (output, Tensor::stack(states, 0))
     }
 }

@@ -5,9 +5,10 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::activation::{Activation, ActivationConfig};
 use burn::nn::{GateController, LstmConfig, LstmState};
-use burn::tensor::{Device, Tensor, s};
+use burn::tensor::{Bool, Device, Tensor, s};
 
 use super::gates::{Affine, gate, scan, vector};
+use super::padding::{Held, Padding, held};
 use super::{Recurrent, RecurrentCell, stack, unstack};
 use crate::estimator::Estimator;
 use crate::weights::{WeightsConfig, configures_weights};
@@ -96,7 +97,7 @@ pub struct BayesianLstmConfig {
 ///
 /// ```
 /// use blitz_layers::prelude::*;
-/// use burn::tensor::{Device, Tensor, s};
+/// use burn::tensor::{Bool, Device, Tensor, s};
 ///
 /// let device = Device::flex();
 /// let lstm = BayesianLstmConfig::new(3, 8, true).with_num_layers(2).with_bidirectional(true).init(&device);
@@ -208,6 +209,7 @@ impl RecurrentCell for BayesianLstmCell {
     fn run(
         &self,
         input: Tensor<3>,
+        padding: Option<Tensor<3, Bool>>,
         state: LstmState<2>,
         reverse: bool,
         estimator: Estimator,
@@ -219,7 +221,8 @@ impl RecurrentCell for BayesianLstmCell {
         // Added once to the whole sequence.
         from_input.take_bias(&mut from_hidden);
         let from_input = from_input.apply(input);
-        let weight = from_hidden.shared_weight().filter(|_| self.is_plain());
+        let in_one_step = self.is_plain() && padding.is_none();
+        let weight = from_hidden.shared_weight().filter(|_| in_one_step);
         let fused = weight.and_then(|weight| in_one(&from_input, weight, &state, reverse));
         if let Some(result) = fused {
             return result;
@@ -231,7 +234,10 @@ impl RecurrentCell for BayesianLstmCell {
             Some(weight) => gate + cell.clone() * weight.clone(),
             None => gate,
         };
+        let mut steps = Held::new(padding, reverse);
         let output = scan([from_input], reverse, |[step]| {
+            let padding = steps.next();
+            let before = (cell.clone(), hidden.clone());
             let gates = step + from_hidden.apply(hidden.clone());
             let mut gates = (0..).map(|index| gate(&gates, index, size));
             let mut next = || gates.next().expect("an endless iterator");
@@ -251,6 +257,8 @@ impl RecurrentCell for BayesianLstmCell {
                 .gate_activation
                 .forward(see(output_gate, &cell, &to_output));
             hidden = output_values * self.hidden_activation.forward(cell.clone());
+            cell = held(cell.clone(), before.0, &padding);
+            hidden = held(hidden.clone(), before.1, &padding);
             hidden.clone()
         });
         (output, LstmState::new(cell, hidden))
@@ -332,6 +340,64 @@ impl BayesianLstm {
         input: Tensor<3>,
         state: Option<LstmState<3>>,
     ) -> (Tensor<3>, LstmState<3>) {
+        self.forward_with(input, None, state)
+    }
+
+    /// [`forward`](Self::forward) over sequences of different lengths, each padded at its end: `lengths` are theirs, one for each row of the batch.
+    ///
+    /// As PyTorch does with a packed sequence: each row's state is that after its own last step, the direction against time begins there, and outputs in the
+    /// padding are zero. What stands in the padding has no effect.
+    ///
+    /// ```
+    /// use blitz_layers::prelude::*;
+    /// use burn::tensor::{Device, Tensor, s};
+    ///
+    /// let device = Device::flex();
+    /// let lstm = BayesianLstmConfig::new(1, 2, true).with_bidirectional(true).init(&device);
+    /// let x = Tensor::<3>::from_floats([[[1.0], [2.0], [9.0]], [[3.0], [4.0], [5.0]]], &device);
+    /// let (padded, short) = lstm.with_draw(1, 0, |lstm| {
+    ///     let first = x.clone().slice(s![..1, ..2, ..]);
+    ///     (lstm.forward_padded(x.clone(), &[2, 3], None).0, lstm.forward(first, None).0)
+    /// });
+    /// assert_eq!(padded.clone().slice(s![..1, ..2, ..]).dims(), short.dims());
+    /// let difference: f32 = (padded.slice(s![..1, ..2, ..]) - short).abs().max().into_scalar();
+    /// assert!(difference < 1e-6);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// As `forward`, and unless there is a length between 1 and `seq_length` for each row.
+    pub fn forward_padded(
+        &self,
+        input: Tensor<3>,
+        lengths: &[usize],
+        state: Option<LstmState<3>>,
+    ) -> (Tensor<3>, LstmState<3>) {
+        self.forward_with(input, Some(Padding::Lengths(lengths.to_vec())), state)
+    }
+
+    /// [`forward`](Self::forward) with padding anywhere: `mask_pad` is `[batch_size, seq_length]`, true for padding, as of Burn's attention.
+    ///
+    /// A step that is padding leaves the row's state as it is, and its output is zero.
+    ///
+    /// # Panics
+    ///
+    /// As `forward`, and if the mask has another shape.
+    pub fn forward_masked(
+        &self,
+        input: Tensor<3>,
+        mask_pad: Tensor<2, Bool>,
+        state: Option<LstmState<3>>,
+    ) -> (Tensor<3>, LstmState<3>) {
+        self.forward_with(input, Some(Padding::Mask(mask_pad)), state)
+    }
+
+    fn forward_with(
+        &self,
+        input: Tensor<3>,
+        padding: Option<Padding>,
+        state: Option<LstmState<3>>,
+    ) -> (Tensor<3>, LstmState<3>) {
         let states = state.map(|LstmState { cell, hidden }| {
             self.assert_state("cell state", &cell, &input);
             self.assert_state("hidden state", &hidden, &input);
@@ -340,7 +406,7 @@ impl BayesianLstm {
                 .map(|(cell, hidden)| LstmState::new(cell, hidden))
                 .collect()
         });
-        let (output, states) = self.run(input, states);
+        let (output, states) = self.run(input, padding, states);
         (output, LstmState::stack(states, 0))
     }
 }

@@ -7,6 +7,7 @@ mod gates;
 mod gru;
 mod lstm;
 mod module;
+mod padding;
 
 pub use gru::{BayesianGru, BayesianGruCell, BayesianGruConfig};
 pub use lstm::{BayesianLstm, BayesianLstmCell, BayesianLstmConfig, Peephole};
@@ -14,9 +15,10 @@ pub use lstm::{BayesianLstm, BayesianLstmCell, BayesianLstmConfig, Peephole};
 use blitz_core::Draw;
 use burn::module::Module;
 use burn::nn::GateController;
-use burn::tensor::Tensor;
+use burn::tensor::{Bool, Tensor};
 
 use crate::estimator::Estimator;
+use padding::Padding;
 
 /// One layer in one direction of time.
 pub trait RecurrentCell: Module {
@@ -42,15 +44,18 @@ pub trait RecurrentCell: Module {
     /// The state before the first step, with the device and the element type of a sequence `[seq_length, batch_size, d_input]`.
     fn initial_state(&self, input: &Tensor<3>) -> Self::State;
 
-    /// Runs over a sequence from `state`, in the order of time or against it, with the weights of the open draw.
+    /// Runs over a sequence from `state`, in the order of time or against it, with the weights of the open draw. A step that is padding in a row
+    /// leaves that row's state as it is.
     ///
     /// # Shapes
     ///
     /// - input: `[seq_length, batch_size, d_input]`
+    /// - padding: `[seq_length, batch_size, 1]`, true for padding
     /// - output: `[seq_length, batch_size, d_hidden]`
     fn run(
         &self,
         input: Tensor<3>,
+        padding: Option<Tensor<3, Bool>>,
         state: Self::State,
         reverse: bool,
         estimator: Estimator,
@@ -146,10 +151,20 @@ impl<C: RecurrentCell> Recurrent<C> {
     }
 
     /// Runs all layers over the input, from one state for each layer and direction.
-    fn run(&self, input: Tensor<3>, states: Option<Vec<C::State>>) -> (Tensor<3>, Vec<C::State>) {
+    fn run(
+        &self,
+        input: Tensor<3>,
+        padding: Option<Padding>,
+        states: Option<Vec<C::State>>,
+    ) -> (Tensor<3>, Vec<C::State>) {
         // All steps and layers share one sample of the weights, also where the caller opened no draw.
         let _draw = Draw::fresh_if_none();
         let mut steps = self.time_first(input);
+        let padding = padding.map(|padding| padding.of(&steps));
+        // Whatever stands in the padding, not a number for instance, would get into gradients.
+        if let Some(padding) = &padding {
+            steps = padding::zeroed(steps, padding);
+        }
 
         let mut initial = states.map(Vec::into_iter);
         let mut finals = Vec::with_capacity(self.num_states());
@@ -161,8 +176,17 @@ impl<C: RecurrentCell> Recurrent<C> {
                     None => cell.initial_state(&steps),
                 };
                 let reverse = self.reverse || direction == 1;
-                let (output, state) = cell.run(steps.clone(), state, reverse, self.estimator);
-                outputs.push(output);
+                let (output, state) = cell.run(
+                    steps.clone(),
+                    padding.clone(),
+                    state,
+                    reverse,
+                    self.estimator,
+                );
+                outputs.push(match &padding {
+                    Some(padding) => padding::zeroed(output, padding),
+                    None => output,
+                });
                 finals.push(state);
             }
             steps = match outputs.len() {

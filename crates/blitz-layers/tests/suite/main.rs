@@ -12,6 +12,8 @@ mod linear;
 mod mc_dropout;
 mod models;
 mod pytorch;
+mod pytorch_names;
+mod pytorch_posteriors;
 mod rnn;
 mod rounding;
 mod seeded;

@@ -1,7 +1,8 @@
 //! Layers in files of PyTorch's layout, by the adapters of Burn's stores.
 
 use blitz_layers::conv::{
-    BayesianConvTranspose1dConfig, BayesianConvTranspose2dConfig, BayesianConvTranspose3dConfig,
+    BayesianConvTranspose1d, BayesianConvTranspose1dConfig, BayesianConvTranspose2d,
+    BayesianConvTranspose2dConfig, BayesianConvTranspose3d, BayesianConvTranspose3dConfig,
 };
 use blitz_layers::prelude::*;
 use burn::module::{Module, Param};
@@ -9,10 +10,12 @@ use burn::nn::conv::{
     Conv1dConfig, Conv2dConfig, Conv3dConfig, ConvTranspose1dConfig, ConvTranspose2dConfig,
     ConvTranspose3dConfig,
 };
-use burn::nn::{EmbeddingConfig, LinearConfig};
+use burn::nn::{
+    BatchNorm, BatchNormConfig, EmbeddingConfig, LayerNorm, LayerNormConfig, LinearConfig,
+};
 use burn::store::{
-    BurnToPyTorchAdapter, HalfPrecisionAdapter, ModuleSnapshot, PyTorchToBurnAdapter,
-    SafetensorsStore, SafetensorsStoreError,
+    BurnToPyTorchAdapter, HalfPrecisionAdapter, ModuleAdapter, ModuleSnapshot, ModuleStore,
+    PyTorchToBurnAdapter, SafetensorsStore, SafetensorsStoreError,
 };
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
@@ -176,4 +179,77 @@ fn half_precision_is_kept_of_the_weights_of_which_burns_layers_have_it() {
     let expected = types(file(&burn, half()));
     assert_eq!(types(file(&layer, half())), expected);
     assert_eq!(expected, (DType::F16, DType::F16));
+}
+
+#[derive(Module, Debug)]
+struct Every {
+    linear: BayesianLinear,
+    conv1: BayesianConv1d,
+    conv2: BayesianConv2d,
+    conv3: BayesianConv3d,
+    up1: BayesianConvTranspose1d,
+    up2: BayesianConvTranspose2d,
+    up3: BayesianConvTranspose3d,
+    embedding: BayesianEmbedding,
+    norm: LayerNorm,
+    batch_norm: BatchNorm,
+}
+
+impl Every {
+    fn new(device: &Device) -> Self {
+        let all = BayesianizeConfig::new();
+        Self {
+            linear: BayesianLinearConfig::new(3, 3).init(device),
+            conv1: BayesianConv1dConfig::new(2, 2, 2).init(device),
+            conv2: BayesianConv2dConfig::new([2, 2], [2, 2]).init(device),
+            conv3: BayesianConv3dConfig::new([2, 2], [2, 2, 2]).init(device),
+            up1: BayesianConvTranspose1dConfig::new([2, 2], 2).init(device),
+            up2: BayesianConvTranspose2dConfig::new([2, 2], [2, 2]).init(device),
+            up3: BayesianConvTranspose3dConfig::new([2, 2], [2, 2, 2]).init(device),
+            embedding: BayesianEmbeddingConfig::new(3, 3).init(device),
+            norm: LayerNormConfig::new(3).init(device).bayesianize(&all),
+            batch_norm: BatchNormConfig::new(3).init(device).bayesianize(&all),
+        }
+    }
+}
+
+/// Saved in PyTorch's layout and half precision and read back, posteriors and all: those of batch norm alone stay in `f32`, as Burn keeps it.
+#[test]
+fn a_bayesian_network_in_pytorchs_layout_and_half_precision_comes_back() {
+    let device = Device::flex();
+    let net = seeded_throughout(Every::new(&device), 5);
+    let half = HalfPrecisionAdapter::new();
+    let store = SafetensorsStore::from_bytes(None)
+        .with_to_adapter(BurnToPyTorchAdapter.chain(half.clone()));
+    let bytes = file(&net, store);
+    let mut store = SafetensorsStore::from_bytes(Some(bytes.clone()));
+    let type_of = |store: &mut SafetensorsStore, name: &str| {
+        let tensor = store.get_tensor(name).unwrap();
+        tensor.unwrap_or_else(|| panic!("no {name}")).dtype
+    };
+    for name in [
+        "linear.weight",
+        "up2.bias",
+        "embedding.weight",
+        "norm.weight",
+    ] {
+        assert_eq!(type_of(&mut store, name), DType::F16, "{name}");
+    }
+    for name in [
+        "batch_norm.weight",
+        "linear.weight.bayes.posterior.Normal.rho",
+    ] {
+        assert_eq!(type_of(&mut store, name), DType::F32, "{name}");
+    }
+    let mut back = seeded_throughout(Every::new(&device), 6);
+    let store = SafetensorsStore::from_bytes(Some(bytes));
+    let mut store = store.with_from_adapter(PyTorchToBurnAdapter.chain(half));
+    back.load_from(&mut store).unwrap();
+    assert_eq!(back.linear.weight.base().dtype(), DType::F32);
+    for (back, there) in back.weight_marginals().iter().zip(net.weight_marginals()) {
+        assert_eq!(back.std_devs, there.std_devs, "{}", there.path);
+        for (back, there) in back.means.iter().zip(there.means) {
+            assert!((back - there).abs() <= there.abs() * 2f32.powi(-11) + 1e-7);
+        }
+    }
 }

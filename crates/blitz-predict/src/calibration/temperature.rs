@@ -101,6 +101,49 @@ impl TemperatureScaling {
         no_optimum("it lies at a temperature beyond the numbers of f64")
     }
 
+    /// [`fit`](Self::fit) of two classes with a single logit `z = ln p/(1 − p)` each, such as the output of a Bernoulli likelihood; a label says whether it
+    /// is the class of the logit.
+    ///
+    /// ```
+    /// use blitz_predict::calibration::TemperatureScaling;
+    ///
+    /// // Sure with odds of e⁴ : 1, and right three times in four.
+    /// let scaling = TemperatureScaling::fit_binary(&[4.0; 4], &[true, true, false, true]);
+    /// assert!((scaling.temperature - 4.0 / 3f64.ln()).abs() < 1e-9);
+    /// assert!((scaling.apply_binary(&[4.0])[0] - 0.75).abs() < 1e-9);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`fit`](Self::fit).
+    pub fn fit_binary(logits: &[f64], labels: &[bool]) -> Self {
+        or_panic(Self::try_fit_binary(logits, labels))
+    }
+
+    /// As [`fit_binary`](Self::fit_binary), with an error in place of a panic.
+    pub fn try_fit_binary(logits: &[f64], labels: &[bool]) -> Result<Self, InputError> {
+        let labels: Vec<_> = labels.iter().map(|label| usize::from(*label)).collect();
+        Self::try_fit(&of_two_classes(logits), 2, &labels)
+    }
+
+    /// The calibrated probabilities `σ(z / T)` of the class of a single logit.
+    ///
+    /// # Panics
+    ///
+    /// As [`apply`](Self::apply).
+    pub fn apply_binary(&self, logits: &[f64]) -> Vec<f64> {
+        or_panic(self.try_apply_binary(logits))
+    }
+
+    /// As [`apply_binary`](Self::apply_binary), with an error in place of a panic.
+    pub fn try_apply_binary(&self, logits: &[f64]) -> Result<Vec<f64>, InputError> {
+        if logits.is_empty() {
+            return Ok(Vec::new());
+        }
+        let both = self.try_apply(&of_two_classes(logits), 2)?;
+        Ok(both.into_iter().skip(1).step_by(2).collect())
+    }
+
     /// The logits over T.
     pub fn scale(&self, logits: &[f64]) -> Vec<f64> {
         logits.iter().map(|z| z / self.temperature).collect()
@@ -131,6 +174,11 @@ impl TemperatureScaling {
         check::finite(&scaled, "logit over the temperature")?;
         Ok(softmax(scaled, classes))
     }
+}
+
+/// The logits of both classes of each example: a softmax of 0 and z is a logistic function of z.
+fn of_two_classes(logits: &[f64]) -> Vec<f64> {
+    logits.iter().flat_map(|z| [0.0, *z]).collect()
 }
 
 /// The share of a slope that may be rounding of its sum.

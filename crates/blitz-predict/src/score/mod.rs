@@ -3,6 +3,7 @@
 //! | question | function | best |
 //! |---|---|---|
 //! | is the answer right? | [`accuracy`], [`rmse`] | 1, 0 |
+//! | does the score tell classes apart, rare ones too? | [`auroc`], [`average_precision`], [`f1_score`]; of many classes [`macro_auroc`], [`macro_average_precision`], [`macro_f1`] | 1 |
 //! | how likely was what happened? | [`categorical_nll`], [`normal_nll`] | low |
 //! | how far is the distribution from what happened? | [`brier_score`], [`normal_crps`], [`normal_mixture_crps`], [`sample_crps`] | 0 |
 //! | do probabilities mean what they say? | [`expected_calibration_error`], [`adaptive_calibration_error`], [`classwise_calibration_error`], [`brier_decomposition`] | 0 |
@@ -17,6 +18,7 @@ mod accuracy;
 mod brier;
 mod calibration_error;
 mod crps;
+mod discrimination;
 mod interval;
 mod nll;
 mod out_of_distribution;
@@ -37,6 +39,11 @@ pub use calibration_error::{
 pub use crps::{
     fair_sample_crps, normal_crps, normal_mixture_crps, sample_crps, try_fair_sample_crps,
     try_normal_crps, try_normal_mixture_crps, try_sample_crps,
+};
+pub use discrimination::{
+    auroc, average_precision, f1_score, macro_auroc, macro_average_precision, macro_f1, try_auroc,
+    try_average_precision, try_f1_score, try_macro_auroc, try_macro_average_precision,
+    try_macro_f1,
 };
 pub use interval::{
     interval_coverage, interval_score, sharpness, try_interval_coverage, try_interval_score,

@@ -574,3 +574,22 @@ fn files_with_numbers_out_of_range_are_no_fits() {
     );
     assert!(serde_json::from_str::<AdaptiveSets>(&sets(2, 0.0)).is_ok());
 }
+
+#[test]
+fn the_temperature_of_single_logits_is_that_of_both_logits() {
+    let logits = [2.0, -1.0, 0.5, 3.0, -2.5, 1.5, -0.2];
+    let labels = [true, false, false, true, true, true, false];
+    let single = TemperatureScaling::fit_binary(&logits, &labels);
+    // With any offset of the two.
+    let both: Vec<f64> = logits.iter().flat_map(|z| [1.0 - z, 1.0]).collect();
+    let classes: Vec<_> = labels.iter().map(|label| usize::from(*label)).collect();
+    let pair = TemperatureScaling::fit(&both, 2, &classes);
+    assert!((single.temperature / pair.temperature - 1.0).abs() < 1e-9);
+    for (p, z) in single.apply_binary(&logits).iter().zip(logits) {
+        let expected = 1.0 / (1.0 + (-z / single.temperature).exp());
+        assert!((p - expected).abs() < 1e-12);
+    }
+    assert!(TemperatureScaling::try_fit_binary(&[1.0], &[]).is_err());
+    assert!(single.try_apply_binary(&[f64::NAN]).is_err());
+    assert!(single.apply_binary(&[]).is_empty());
+}

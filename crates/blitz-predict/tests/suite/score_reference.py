@@ -22,6 +22,7 @@ from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
     brier_score_loss,
+    f1_score,
     log_loss,
     roc_auc_score,
     roc_curve,
@@ -52,6 +53,9 @@ labels = np.array([rng.choice(C, p=row) for row in p])
 rust("PROBABILITIES", p)
 rust("LABELS", labels)
 rust("CATEGORICAL_NLL", log_loss(labels, p, labels=range(C)))
+rust("MACRO_AUROC", roc_auc_score(labels, p, multi_class="ovr", average="macro"))
+rust("MACRO_AVERAGE_PRECISION", np.mean([average_precision_score(labels == k, p[:, k]) for k in range(C)]))
+rust("MACRO_F1", f1_score(labels, p.argmax(1), average="macro"))
 rust("ACCURACY", accuracy_score(labels, p.argmax(1)))
 rust("BRIER", brier_score_loss(labels, p, labels=range(C), scale_by_half=False))
 

@@ -43,6 +43,34 @@ fn scores_of_classes_agree_with_scikit_learn() {
 }
 
 #[test]
+fn macro_averages_agree_with_scikit_learn() {
+    let (p, labels) = (&reference::PROBABILITIES, &reference::LABELS);
+    let auroc = macro_auroc(p, CLASSES, labels);
+    assert_close(auroc, reference::MACRO_AUROC, "AUROC");
+    let precision = macro_average_precision(p, CLASSES, labels);
+    assert_close(precision, reference::MACRO_AVERAGE_PRECISION, "precision");
+    assert_close(macro_f1(p, CLASSES, labels), reference::MACRO_F1, "F1");
+}
+
+#[test]
+fn scores_that_tell_classes_apart_refuse_what_they_cannot_score() {
+    let empty = |what| InputError::Empty { what };
+    assert_eq!(try_auroc(&[1.0], &[true]), Err(empty("negative example")));
+    let nothing = try_average_precision(&[1.0], &[false]);
+    assert_eq!(nothing, Err(empty("positive example")));
+    assert!(try_auroc(&[1.0, f64::NAN], &[true, false]).is_err());
+    assert!(try_auroc(&[1.0], &[true, false]).is_err());
+    assert_eq!(try_f1_score(&[], &[]), Err(empty("answer")));
+    // No example of class 1.
+    let error = try_macro_auroc(&[0.5; 4], 2, &[0, 0]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "class 0: there must be at least one negative example, got 0"
+    );
+    assert_eq!(f1_score(&[false; 2], &[false; 2]), 0.0);
+}
+
+#[test]
 fn brier_score_is_reliability_less_resolution_plus_uncertainty() {
     let (p, labels) = (&reference::PROBABILITIES, &reference::LABELS);
     let parts = brier_decomposition(p, CLASSES, labels);

@@ -141,6 +141,11 @@ impl Checkpoints {
         first_error.map_or(Ok(None), Err)
     }
 
+    /// That of the model after `epoch`.
+    pub(crate) fn model_path(&self, epoch: usize) -> PathBuf {
+        self.path(MODEL, epoch)
+    }
+
     fn path(&self, part: &str, epoch: usize) -> PathBuf {
         self.folder.join(format!("{part}-{epoch}.bpk"))
     }

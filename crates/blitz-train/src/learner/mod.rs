@@ -3,6 +3,8 @@
 //! The model itself needs no Learner, and predicts without the `train` feature.
 
 #[cfg(feature = "train")]
+mod best;
+#[cfg(feature = "train")]
 mod fit;
 #[cfg(feature = "train")]
 mod loading;
@@ -19,6 +21,8 @@ mod training;
 #[cfg(feature = "train")]
 mod workers;
 
+#[cfg(feature = "train")]
+pub use best::BestEpoch;
 #[cfg(feature = "train")]
 pub use fit::{Fitted, fit, fit_on};
 #[cfg(feature = "train")]

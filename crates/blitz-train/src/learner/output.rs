@@ -8,7 +8,9 @@ use crate::elbo::{ElboLoss, widened};
 use crate::likelihood::{
     ClassificationEvaluation, Evaluation, PointEvaluation, RegressionEvaluation,
 };
-use crate::metric::{ClassProbabilitiesInput, CoverageInput, KlInput, NllInput, RmseInput};
+use crate::metric::{
+    ClassProbabilitiesInput, CoverageInput, KlInput, NllInput, PredictiveInput, RmseInput,
+};
 
 /// The loss of a batch, its parts, and what the likelihood's own metrics need.
 #[derive(Debug, Clone)]
@@ -94,6 +96,13 @@ impl Adaptor<RmseInput> for ElboOutput<RegressionEvaluation> {
 impl Adaptor<CoverageInput> for ElboOutput<RegressionEvaluation> {
     fn adapt(&self) -> CoverageInput {
         CoverageInput::new(self.evaluation.cdf.clone())
+    }
+}
+
+impl Adaptor<PredictiveInput> for ElboOutput<RegressionEvaluation> {
+    fn adapt(&self) -> PredictiveInput {
+        let evaluation = &self.evaluation;
+        PredictiveInput::new(evaluation.predictive.clone(), evaluation.target.clone())
     }
 }
 

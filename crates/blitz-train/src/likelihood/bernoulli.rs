@@ -3,7 +3,7 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::activation::{log_sigmoid, sigmoid};
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Int, Tensor, TensorData};
 
 use super::check::{check_labels, check_shapes};
 use super::gaussian::to_f64;
@@ -19,11 +19,14 @@ use blitz_predict::distribution::Bernoulli;
 /// | field | default | meaning |
 /// |---|---|---|
 /// | `targets` | 1 | the number of target columns, each with an answer of its own |
-#[derive(Config, Debug, PartialEq, Eq)]
+/// | `positive_weights` | none | for each column, what the log likelihood of a 1 is multiplied by in training |
+#[derive(Config, Debug, PartialEq)]
 pub struct BernoulliLikelihoodConfig {
     /// The number of target columns.
     #[config(default = 1)]
     pub targets: usize,
+    /// How much a target of 1 counts in training, for each column.
+    pub positive_weights: Option<Vec<f64>>,
 }
 
 impl BernoulliLikelihoodConfig {
@@ -31,16 +34,28 @@ impl BernoulliLikelihoodConfig {
     ///
     /// # Panics
     ///
-    /// Panics without target columns.
+    /// Panics without target columns, or unless there is a positive, finite weight for each.
     pub fn init(&self) -> BernoulliLikelihood {
-        assert!(self.targets > 0, "a likelihood needs target columns, got 0");
+        let targets = self.targets;
+        assert!(targets > 0, "a likelihood needs target columns, got 0");
+        if let Some(weights) = &self.positive_weights {
+            let are_good = weights.iter().all(|w| *w > 0.0 && w.is_finite());
+            assert!(
+                weights.len() == targets && are_good,
+                "{targets} target columns need as many positive, finite weights, got {weights:?}"
+            );
+        }
         BernoulliLikelihood {
-            targets: self.targets,
+            targets,
+            positive_weights: self.positive_weights.clone(),
         }
     }
 }
 
 /// `p(y | f) = Π_k σ(f_k)^{y_k} σ(−f_k)^{1 − y_k}`: the network's output holds the logit of each target's being 1.
+///
+/// With positive weights v, training sees `−v_k ln σ(f_k)` of a target of 1, as PyTorch's `BCEWithLogitsLoss(pos_weight=..)` does: data in which each 1 stands v_k
+/// times. Probabilities then are those of such data. The weights belong to the training, and are not in a record.
 ///
 /// ```
 /// use blitz_train::{BernoulliLikelihoodConfig, Likelihood};
@@ -56,6 +71,9 @@ impl BernoulliLikelihoodConfig {
 pub struct BernoulliLikelihood {
     /// The number of target columns.
     pub targets: usize,
+    /// How much a target of 1 counts in training, for each column.
+    #[module(skip)]
+    pub positive_weights: Option<Vec<f64>>,
 }
 
 impl Likelihood for BernoulliLikelihood {
@@ -76,8 +94,16 @@ impl Likelihood for BernoulliLikelihood {
             .bool_or(target.clone().greater_elem(1));
         // −ln σ(±f): one logarithm of a sigmoid for both answers, since ln(1 − σ) would lose its digits.
         let (loss, output) = LossType::of_output(output);
-        let sign = loss.cast(target.float()).mul_scalar(2.0) - 1.0;
-        log_sigmoid(output * sign)
+        let target = loss.cast(target.float());
+        let sign = target.clone().mul_scalar(2.0) - 1.0;
+        let mut log_p = log_sigmoid(output * sign);
+        if let Some(weights) = &self.positive_weights {
+            let options = (&log_p.device(), log_p.dtype());
+            let more: Vec<f64> = weights.iter().map(|weight| weight - 1.0).collect();
+            let more = Tensor::<2>::from_data(TensorData::new(more, [1, targets]), options);
+            log_p = log_p * (target * more + 1.0);
+        }
+        log_p
             .neg()
             .mask_fill(bad, f32::NAN)
             .sum_dim(1)
@@ -123,7 +149,11 @@ impl Likelihood for BernoulliLikelihood {
     }
 
     fn set_constants(&mut self, values: &[f64]) -> Result<(), ConstantError> {
-        self.targets = param::count("number of target columns", values[0], 1)?;
+        let name = "number of target columns";
+        let targets = param::count(name, values[0], 1)?;
+        let weighted = self.positive_weights.as_ref().map_or(targets, Vec::len);
+        ConstantError::unless(weighted == targets, name, values[0], "that of the weights")?;
+        self.targets = targets;
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::activation::{log_softmax, softmax};
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Int, Tensor, TensorData};
 
 use super::check::check_labels;
 use super::gaussian::to_f64;
@@ -19,6 +19,7 @@ use blitz_predict::CategoricalMixture;
 /// |---|---|---|
 /// | `classes` | | the number of classes |
 /// | `label_smoothing` | 0 | the share ε of every label that is spread over all classes, in [0, 1) |
+/// | `class_weights` | none | what the log likelihood of an example of each class is multiplied by in training |
 #[derive(Config, Debug, PartialEq)]
 pub struct CategoricalLikelihoodConfig {
     /// The number of classes.
@@ -26,6 +27,8 @@ pub struct CategoricalLikelihoodConfig {
     /// The share of every label that is spread evenly over all classes.
     #[config(default = 0.0)]
     pub label_smoothing: f64,
+    /// How much an example of each class counts in training.
+    pub class_weights: Option<Vec<f64>>,
 }
 
 impl CategoricalLikelihoodConfig {
@@ -33,7 +36,7 @@ impl CategoricalLikelihoodConfig {
     ///
     /// # Panics
     ///
-    /// Panics with fewer than two classes, or if the smoothing lies outside [0, 1).
+    /// Panics with fewer than two classes, if the smoothing lies outside [0, 1), or unless there is a positive, finite weight for each class.
     pub fn init(&self) -> CategoricalLikelihood {
         assert!(
             self.classes >= 2,
@@ -45,10 +48,51 @@ impl CategoricalLikelihoodConfig {
             "label smoothing must lie in [0, 1), got {}",
             self.label_smoothing
         );
+        if let Some(weights) = &self.class_weights {
+            let classes = self.classes;
+            assert!(
+                weights.len() == classes,
+                "{classes} classes need as many class weights, got {}",
+                weights.len()
+            );
+            for (class, weight) in weights.iter().enumerate() {
+                assert!(
+                    *weight > 0.0 && weight.is_finite(),
+                    "class weights must be positive and finite, got {weight} for class {class}"
+                );
+            }
+        }
         CategoricalLikelihood {
             classes: self.classes,
             label_smoothing: self.label_smoothing,
+            class_weights: self.class_weights.clone(),
         }
+    }
+
+    /// Weights that let every class count alike in a data set with so many examples of each: N / (K n_k), which average to 1 over the examples.
+    ///
+    /// ```
+    /// use blitz_train::CategoricalLikelihoodConfig;
+    ///
+    /// let config = CategoricalLikelihoodConfig::new(2).with_balanced_classes(&[90, 10]);
+    /// let weights = config.class_weights.unwrap();
+    /// assert!((weights[0] - 100.0 / 180.0).abs() < 1e-12);
+    /// assert!((weights[1] - 5.0).abs() < 1e-12);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Panics unless there is a number above zero for each class.
+    #[must_use]
+    pub fn with_balanced_classes(self, examples: &[usize]) -> Self {
+        assert!(
+            examples.len() == self.classes && examples.iter().all(|n| *n > 0),
+            "{} classes need as many numbers of examples, each above 0, got {examples:?}",
+            self.classes
+        );
+        let share = examples.iter().sum::<usize>() as f64 / self.classes as f64;
+        let weights = examples.iter().map(|n| share / *n as f64).collect();
+        self.with_class_weights(Some(weights))
     }
 }
 
@@ -56,6 +100,12 @@ impl CategoricalLikelihoodConfig {
 ///
 /// With label smoothing ε (Szegedy et al. 2016) training sees `−Σ_k [(1 − ε) 1(k = y) + ε/K] ln p_k`, a cross-entropy to
 /// softened labels and no longer a likelihood of the labels; predictions are as without it.
+///
+/// With class weights v it sees `−v_y ln p_y`, or with both `−(1 − ε) v_y ln p_y − ε/K Σ_k v_k ln p_k`, as PyTorch's cross-entropy does before it
+/// averages. That is the likelihood of data in which an example of class k stands v_k times: probabilities then are those of such data, and not of the
+/// data as they are. Weights of an average of 1 over the examples leave the balance with the KL as it is
+/// ([`with_balanced_classes`](CategoricalLikelihoodConfig::with_balanced_classes)). The NLL on the dashboard is weighted too, Brier score and calibration error are
+/// not. The weights belong to the training, and are not in a record.
 ///
 /// ```
 /// use blitz_train::prelude::*;
@@ -73,9 +123,22 @@ pub struct CategoricalLikelihood {
     pub classes: usize,
     /// The share ε of every label that is spread over all classes.
     pub label_smoothing: f64,
+    /// How much an example of each class counts in training.
+    #[module(skip)]
+    pub class_weights: Option<Vec<f64>>,
 }
 
 impl CategoricalLikelihood {
+    /// The log probabilities, each times the weight of its class.
+    fn weighted(&self, log_p: Tensor<2>) -> Tensor<2> {
+        let Some(weights) = &self.class_weights else {
+            return log_p;
+        };
+        let options = (&log_p.device(), log_p.dtype());
+        let weights = TensorData::new(weights.clone(), [1, self.classes]);
+        log_p * Tensor::from_data(weights, options)
+    }
+
     fn check(&self, output: &Tensor<2>, target: &Tensor<1, Int>) {
         let classes = self.classes;
         let (output, examples) = (output.dims(), target.dims()[0]);
@@ -104,7 +167,7 @@ impl Likelihood for CategoricalLikelihood {
             .clone()
             .lower_elem(0)
             .bool_or(label.clone().greater_elem(last));
-        let log_p = log_softmax(LossType::of_output(output).1, 1);
+        let log_p = self.weighted(log_softmax(LossType::of_output(output).1, 1));
         // A label out of range would read another example's logit on some backends.
         let own = log_p.clone().gather(1, label.clamp(0, last));
         let smoothed = match self.label_smoothing {
@@ -153,6 +216,14 @@ impl Likelihood for CategoricalLikelihood {
         let classes = param::count("number of classes", classes, 2)?;
         let in_range = (0.0..1.0).contains(&smoothing);
         ConstantError::unless(in_range, "label smoothing", smoothing, "in [0, 1)")?;
+        let weighted = self.class_weights.as_ref().map_or(classes, Vec::len);
+        let name = "number of classes";
+        ConstantError::unless(
+            weighted == classes,
+            name,
+            values[0],
+            "that of the class weights",
+        )?;
         (self.classes, self.label_smoothing) = (classes, smoothing);
         Ok(())
     }

@@ -6,10 +6,10 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::check::check_values;
 use super::loss_type::LossType;
-use super::{Evaluation, Likelihood, LikelihoodParam, param};
+use super::{Evaluation, LazyPredictive, Likelihood, LikelihoodParam, param};
 use crate::error::{PredictError, TargetError};
 use blitz_layers::blitz_core::Constants;
-use blitz_predict::distribution::Normal;
+use blitz_predict::distribution::{Distribution, Normal};
 use blitz_predict::{Mixture, NormalMixture};
 
 /// Configuration of a [`GaussianLikelihood`].
@@ -107,10 +107,12 @@ impl Likelihood for GaussianLikelihood {
     }
 
     fn evaluate(&self, outputs: Vec<Tensor<2>>, target: Tensor<2>) -> RegressionEvaluation {
-        RegressionEvaluation::new(outputs, target, |y, mean| {
+        let predictive = lazy(self, &outputs);
+        let evaluation = RegressionEvaluation::new(outputs, target, |y, mean| {
             let log_std = self.log_std(LossType::of(&mean)).without_autodiff();
             standard_normal_cdf((y - mean) / log_std.exp().unsqueeze())
-        })
+        });
+        evaluation.with_predictive(predictive)
     }
 
     fn try_predictive(&self, outputs: Vec<Tensor<2>>) -> Result<NormalMixture, PredictError> {
@@ -145,9 +147,18 @@ pub struct RegressionEvaluation {
     pub cdf: Tensor<2>,
     /// The target, of the same shape.
     pub target: Tensor<2>,
+    /// The predictive distribution, for the metrics that need it; without one they are NaN.
+    pub predictive: Option<LazyPredictive>,
 }
 
 impl RegressionEvaluation {
+    pub(super) fn with_predictive(self, predictive: LazyPredictive) -> Self {
+        Self {
+            predictive: Some(predictive),
+            ..self
+        }
+    }
+
     /// From the draws' outputs, which are means or medians, and the distribution function of each draw given targets and
     /// outputs, of shape `[1, batch, targets]` and `[draws, batch, targets]`.
     pub(super) fn new(
@@ -165,6 +176,7 @@ impl RegressionEvaluation {
             mean: outputs.mean_dim(0).squeeze_dim(0),
             cdf: cdf.mean_dim(0).squeeze_dim(0),
             target,
+            predictive: None,
         }
     }
 }
@@ -179,8 +191,23 @@ impl Evaluation for RegressionEvaluation {
             mean: self.mean.without_autodiff(),
             cdf: self.cdf.without_autodiff(),
             target: self.target.without_autodiff(),
+            predictive: self.predictive,
         }
     }
+}
+
+/// The predictive distribution of outputs, off their graph, when a metric asks.
+pub(super) fn lazy<L, C>(likelihood: &L, outputs: &[Tensor<2>]) -> LazyPredictive
+where
+    L: Likelihood<Output = Tensor<2>, Predictive = Mixture<C>>,
+    C: Distribution + 'static,
+{
+    let likelihood = likelihood.clone();
+    let outputs: Vec<_> = outputs
+        .iter()
+        .map(|o| o.clone().without_autodiff())
+        .collect();
+    LazyPredictive::new(move || likelihood.try_predictive(outputs.clone()))
 }
 
 pub(crate) fn to_f64<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::softplus_with_threshold;
 
 use super::check::{check_shapes, check_values};
-use super::gaussian::{standard_normal_cdf, to_f64};
+use super::gaussian::{lazy, standard_normal_cdf, to_f64};
 use super::loss_type::LossType;
 use super::{Likelihood, RegressionEvaluation, param};
 use crate::error::{PredictError, TargetError};
@@ -144,13 +144,15 @@ impl Likelihood for HeteroscedasticLikelihood {
     }
 
     fn evaluate(&self, outputs: Vec<Tensor<2>>, target: Tensor<2>) -> RegressionEvaluation {
+        let predictive = lazy(self, &outputs);
         let split =
             |output: Tensor<2>| self.split(LossType::of_output(output.without_autodiff()).1);
         let (means, log_stds): (Vec<_>, Vec<_>) = outputs.into_iter().map(split).unzip();
-        RegressionEvaluation::new(means, target, |y, mean| {
+        let evaluation = RegressionEvaluation::new(means, target, |y, mean| {
             let log_std: Tensor<3> = Tensor::stack(log_stds, 0);
             standard_normal_cdf((y - mean) * log_std.neg().exp())
-        })
+        });
+        evaluation.with_predictive(predictive)
     }
 
     fn try_predictive(&self, outputs: Vec<Tensor<2>>) -> Result<NormalMixture, PredictError> {

@@ -5,7 +5,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
 use super::check::{check_shapes, check_values};
-use super::gaussian::to_f64;
+use super::gaussian::{lazy, to_f64};
 use super::loss_type::LossType;
 use super::{Likelihood, LikelihoodParam, RegressionEvaluation, param};
 use crate::error::{PredictError, TargetError};
@@ -90,13 +90,15 @@ impl Likelihood for LaplaceLikelihood {
     }
 
     fn evaluate(&self, outputs: Vec<Tensor<2>>, target: Tensor<2>) -> RegressionEvaluation {
-        RegressionEvaluation::new(outputs, target, |y, median| {
+        let predictive = lazy(self, &outputs);
+        let evaluation = RegressionEvaluation::new(outputs, target, |y, median| {
             let log_scale = self.log_scale.val().without_autodiff();
             let scale = LossType::of(&median).cast(log_scale).exp();
             let z = (y - median) / scale.unsqueeze();
             let beyond = z.clone().abs().neg().exp().neg() + 1.0;
             z.sign() * beyond.mul_scalar(0.5) + 0.5
-        })
+        });
+        evaluation.with_predictive(predictive)
     }
 
     fn try_predictive(&self, outputs: Vec<Tensor<2>>) -> Result<Mixture<Laplace>, PredictError> {

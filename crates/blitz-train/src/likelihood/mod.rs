@@ -12,6 +12,7 @@ mod loss_type;
 mod negative_binomial;
 mod param;
 mod poisson;
+mod scored;
 mod special;
 mod student_t;
 
@@ -29,6 +30,7 @@ pub use laplace::{LaplaceLikelihood, LaplaceLikelihoodConfig};
 pub use negative_binomial::{NegativeBinomialLikelihood, NegativeBinomialLikelihoodConfig};
 pub use param::LikelihoodParam;
 pub use poisson::{PoissonLikelihood, PoissonLikelihoodConfig};
+pub use scored::LazyPredictive;
 pub use student_t::{StudentTLikelihood, StudentTLikelihoodConfig};
 
 use blitz_layers::blitz_core::{ConstantError, Constants};

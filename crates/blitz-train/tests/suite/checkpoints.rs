@@ -4,13 +4,14 @@ use std::fs;
 use std::path::Path;
 
 use blitz_train::prelude::fit;
-use blitz_train::{CheckpointError, Checkpoints, FitError};
+use blitz_train::{BestEpoch, CheckpointError, Checkpoints, EceMetric, FitError, NllMetric};
 use burn::module::Module;
 use burn::nn::LinearConfig;
 use burn::tensor::Device;
+use burn::train::SupervisedTraining;
 use burn::train::checkpoint::KeepLastNCheckpoints;
 
-use crate::learner::{learner, line, model, training, weights};
+use crate::learner::{Model, learner, line, model, training, weights};
 
 /// A training of so many epochs, whose checkpoints have digests.
 fn trained(folder: &Path, epochs: usize) -> Checkpoints {
@@ -235,4 +236,72 @@ fn a_folder_in_which_a_training_saves_is_refused_to_a_second_until_the_first_end
         fit(anew().checkpoint(2), learner()).unwrap().model.steps(),
         15
     );
+}
+
+fn watched(folder: &Path, epochs: usize, best: &BestEpoch) -> SupervisedTraining<Model> {
+    let checkpoints = Checkpoints::new(folder.join("checkpoint"));
+    let training = checkpoints.keep(training(folder, line(), epochs));
+    best.watch(training, &checkpoints)
+}
+
+fn nll_of(model: &Model) -> f64 {
+    let batches = crate::learner::loader(line());
+    let mut sum = 0.0;
+    for batch in batches.iter() {
+        let output = burn::train::InferenceStep::step(model, batch.unwrap());
+        sum += f64::from(output.predictive_nll.sum().into_scalar::<f32>());
+    }
+    sum / line().len() as f64
+}
+
+#[test]
+fn the_best_epochs_model_is_kept_and_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let best = BestEpoch::lowest(&NllMetric::new());
+    let end = fit(watched(folder.path(), 12, &best), learner()).unwrap();
+    let epoch = best.epoch().unwrap();
+    let model = best.load(end.model).unwrap();
+    assert_eq!(model.steps(), 5 * epoch as u64);
+    assert!((nll_of(&model) - best.value().unwrap()).abs() < 1e-5);
+    assert_eq!(best.stopped_in(), None);
+    let checkpoints = Checkpoints::new(folder.path().join("checkpoint"));
+    let mut kept = vec![epoch, 11, 12];
+    kept.sort_unstable();
+    kept.dedup();
+    assert_eq!(checkpoints.epochs().unwrap(), kept);
+}
+
+#[test]
+fn a_training_without_a_better_epoch_stops_after_its_patience() {
+    let folder = tempfile::tempdir().unwrap();
+    // The worst loss is the first: nothing after it is better.
+    let best = BestEpoch::highest(&NllMetric::new()).with_patience(3);
+    let end = fit(watched(folder.path(), 20, &best), learner()).unwrap();
+    assert_eq!((best.epoch(), best.stopped_in()), (Some(1), Some(4)));
+    assert_eq!(end.model.steps(), 5 * 4);
+    assert_eq!(best.load(end.model).unwrap().steps(), 5);
+}
+
+#[test]
+fn a_training_that_goes_on_remembers_its_best_epoch() {
+    let folder = tempfile::tempdir().unwrap();
+    let best = BestEpoch::highest(&NllMetric::new());
+    fit(watched(folder.path(), 3, &best), learner()).unwrap();
+    assert_eq!(best.epoch(), Some(1));
+    let again = BestEpoch::highest(&NllMetric::new()).with_patience(4);
+    let training = watched(folder.path(), 9, &again).checkpoint(3);
+    let end = fit(training, learner()).unwrap();
+    assert_eq!((again.epoch(), again.stopped_in()), (Some(1), Some(5)));
+    assert_eq!(again.value(), best.value());
+    assert_eq!(again.load(end.model).unwrap().steps(), 5);
+}
+
+#[test]
+fn a_metric_that_the_training_has_not_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let best = BestEpoch::lowest(&EceMetric::new()).with_patience(1);
+    let end = fit(watched(folder.path(), 3, &best), learner()).unwrap();
+    assert_eq!(best.epoch(), None);
+    let error = best.load(end.model).unwrap_err();
+    assert!(error.to_string().contains("\"ECE\""), "{error}");
 }

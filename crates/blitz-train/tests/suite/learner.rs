@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use blitz_train::prelude::*;
-use blitz_train::{CoverageMetric, FitError};
+use blitz_train::{BestEpoch, Checkpoints, CoverageMetric, FitError};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
@@ -308,22 +308,23 @@ fn accumulated_gradients_count_as_one_step_with_draws_of_their_own() {
     assert_all_differ(&seen);
 }
 
-#[test]
-fn every_epoch_writes_one_line_with_all_metrics() {
-    #[derive(Clone, Default)]
-    struct Shared(Arc<std::sync::Mutex<Vec<u8>>>);
+/// What is written, for a test to read.
+#[derive(Clone, Default)]
+struct Shared(Arc<std::sync::Mutex<Vec<u8>>>);
 
-    impl std::io::Write for Shared {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
+impl std::io::Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
     }
 
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn every_epoch_writes_one_line_with_all_metrics() {
     let folder = tempfile::tempdir().unwrap();
     let out = Shared::default();
     let training =
@@ -346,6 +347,24 @@ fn every_epoch_writes_one_line_with_all_metrics() {
     ] {
         assert!(lines[1].contains(part), "{part} in {text}");
     }
+}
+
+#[test]
+fn the_last_epoch_of_a_training_that_stops_early_has_a_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = Shared::default();
+    let checkpoints = Checkpoints::new(folder.path().join("checkpoint"));
+    // The first epoch's NLL is the highest, so that no later one is better.
+    let best = BestEpoch::highest(&NllMetric::new()).with_patience(3);
+    let lines = EpochLines::to(out.clone(), 3);
+    let training = training(folder.path(), line(), 20).renderer(Box::new(lines));
+    fit(best.watch(training, &checkpoints), learner()).unwrap();
+    assert_eq!(best.stopped_in(), Some(4));
+    let text = String::from_utf8(out.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    assert!(lines[0].starts_with("epoch 3/20 "), "{text}");
+    assert!(lines[1].starts_with("epoch 4/20 "), "{text}");
 }
 
 #[test]

@@ -529,3 +529,62 @@ fn smoothing_away_all_labels_is_refused() {
         .with_label_smoothing(1.0)
         .init();
 }
+
+/// `torch.nn.functional.cross_entropy(.., weight=.., label_smoothing=.., reduction="none")` of PyTorch 2.15.
+#[test]
+fn class_weights_are_those_of_pytorchs_cross_entropy() {
+    let device = Device::flex();
+    let logits = [[1.0, -0.5, 2.0], [0.3, 0.1, -1.2], [2.0, 0.0, 0.5]];
+    let config = CategoricalLikelihoodConfig::new(3);
+    let config = config.with_class_weights(Some(vec![0.5, 2.0, 1.25]));
+    for (smoothing, expected) in [
+        (0.0, [0.68576952, 1.82772321, 2.25794464]),
+        (0.3, [1.16936580, 1.77460435, 2.28294464]),
+    ] {
+        let likelihood = config.clone().with_label_smoothing(smoothing).init();
+        let logits = Tensor::<2>::from_floats(logits, &device);
+        let labels = Tensor::<1, Int>::from_ints([0, 1, 2], &device);
+        for (got, expected) in values(likelihood.nll(logits, labels)).iter().zip(expected) {
+            assert_close(*got, expected, "weighted");
+        }
+    }
+}
+
+#[test]
+fn class_weights_change_no_prediction_and_leave_a_bad_label_nan() {
+    let device = Device::flex();
+    let plain = CategoricalLikelihoodConfig::new(2).init();
+    let weighted = CategoricalLikelihoodConfig::new(2).with_balanced_classes(&[9, 1]);
+    let weighted = weighted.init();
+    let logits = Tensor::<2>::from_floats([[1.0, -0.5]], &device);
+    let probabilities = |likelihood: &CategoricalLikelihood| {
+        let predictive = likelihood.predictive(vec![logits.clone()]);
+        predictive.probabilities(0)
+    };
+    assert_eq!(probabilities(&weighted), probabilities(&plain));
+    let bad = Tensor::<1, Int>::from_ints([2], &device);
+    assert!(values(weighted.nll(logits, bad))[0].is_nan());
+}
+
+#[test]
+#[should_panic(expected = "3 classes need as many class weights, got 2")]
+fn a_class_without_a_weight_is_refused() {
+    let weights = Some(vec![1.0, 2.0]);
+    CategoricalLikelihoodConfig::new(3)
+        .with_class_weights(weights)
+        .init();
+}
+
+/// `torch.nn.functional.binary_cross_entropy_with_logits(.., pos_weight=.., reduction="none").sum(1)` of PyTorch 2.15.
+#[test]
+fn positive_weights_are_those_of_pytorchs_cross_entropy() {
+    let device = Device::flex();
+    let config = BernoulliLikelihoodConfig::new().with_targets(2);
+    let config = config.with_positive_weights(Some(vec![3.0, 0.5]));
+    let logits = Tensor::<2>::from_floats([[1.0, -0.5], [0.3, 2.0]], &device);
+    let labels = Tensor::<2, Int>::from_ints([[1, 0], [0, 1]], &device);
+    let nll = values(config.init().nll(logits, labels));
+    for (got, expected) in nll.iter().zip([1.413862047, 0.91781925]) {
+        assert_close(*got, expected, "weighted");
+    }
+}

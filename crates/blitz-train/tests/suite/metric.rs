@@ -1,9 +1,14 @@
 //! The metrics, over batches of different sizes.
 
-use blitz_train::metric::{ClassProbabilitiesInput, CoverageInput, NllInput, RmseInput};
-use blitz_train::metric::{brier_score, expected_calibration_error};
+use blitz_train::metric::{
+    ClassProbabilitiesInput, CoverageInput, NllInput, PredictiveInput, RmseInput,
+};
+use blitz_train::metric::{brier_score, expected_calibration_error, interval_score, sharpness};
 use blitz_train::prelude::*;
-use blitz_train::{BrierMetric, ClassificationEvaluation, CoverageMetric, EceMetric, ElboOutput};
+use blitz_train::{
+    BrierMetric, ClassificationEvaluation, CoverageMetric, CrpsMetric, EceMetric, ElboOutput,
+    IntervalScoreMetric, LaplaceLikelihoodConfig, RegressionEvaluation, SharpnessMetric,
+};
 use burn::data::dataloader::Progress;
 use burn::tensor::activation::softmax;
 use burn::tensor::{DType, Device, Int, Tensor};
@@ -232,4 +237,98 @@ fn a_negative_label_is_refused() {
 #[should_panic(expected = "got 95")]
 fn a_level_in_percent_is_refused() {
     CoverageMetric::new(95.0);
+}
+
+/// The evaluation of a batch of two targets by three draws, of normal and of Laplace noise.
+fn evaluations(device: &Device) -> (RegressionEvaluation, RegressionEvaluation, Vec<f64>) {
+    let draw = |values: [[f32; 1]; 2]| Tensor::<2>::from_floats(values, device);
+    let outputs = || {
+        vec![
+            draw([[0.0], [1.0]]),
+            draw([[0.5], [3.0]]),
+            draw([[-1.0], [2.0]]),
+        ]
+    };
+    let target = draw([[0.25], [4.0]]);
+    let fixed = LikelihoodParam::Fixed(0.5);
+    let normal = GaussianLikelihoodConfig::new()
+        .with_noise(fixed)
+        .init(device);
+    let laplace = LaplaceLikelihoodConfig::new()
+        .with_scale(fixed)
+        .init(device);
+    let evaluations = [
+        normal.evaluate(outputs(), target.clone()),
+        laplace.evaluate(outputs(), target),
+    ];
+    let [normal, laplace] = evaluations;
+    (normal, laplace, vec![0.25, 4.0])
+}
+
+#[test]
+fn scores_of_distributions_on_the_dashboard_are_those_of_the_mixture() {
+    let device = Device::flex();
+    let (evaluation, _, target) = evaluations(&device);
+    let mixture = NormalMixture::new(
+        vec![vec![0.0, 1.0], vec![0.5, 3.0], vec![-1.0, 2.0]],
+        vec![0.5],
+        1,
+    );
+    let intervals = mixture.interval(0.9);
+    let input = || {
+        let predictive = evaluation.predictive.clone();
+        vec![PredictiveInput::new(predictive, evaluation.target.clone())]
+    };
+    let close = |got: f64, expected: f64, what: &str| {
+        assert!(
+            (got - expected).abs() < 1e-5,
+            "{what}: {got} for {expected}"
+        );
+    };
+    let crps = epoch(CrpsMetric::new().with_scale(2.0), input());
+    close(crps, 2.0 * mixture.crps(&target), "CRPS");
+    let width = epoch(SharpnessMetric::new(0.9), input());
+    close(width, sharpness(&intervals), "sharpness");
+    let score = epoch(IntervalScoreMetric::new(0.9), input());
+    close(
+        score,
+        interval_score(&intervals, &target, 0.9),
+        "interval score",
+    );
+}
+
+#[test]
+fn the_crps_of_a_mixture_without_a_closed_form_is_that_of_its_density() {
+    let (_, evaluation, target) = evaluations(&Device::flex());
+    let predictive = evaluation.predictive.unwrap();
+    // ∫ (F(t) − [t ≥ y])² dt by the midpoint rule.
+    let f = |example: usize, t: f64| {
+        let medians = [[0.0, 1.0], [0.5, 3.0], [-1.0, 2.0]];
+        let cdf = |median: f64| {
+            let z = (t - median) / 0.5;
+            0.5 + 0.5 * z.signum() * (1.0 - (-z.abs()).exp())
+        };
+        medians.iter().map(|draw| cdf(draw[example])).sum::<f64>() / 3.0
+    };
+    let step = 1e-3;
+    let integral = |example: usize, y: f64| {
+        let points = (0..40_000).map(|i| -18.0 + (f64::from(i) + 0.5) * step);
+        let square = |t: f64| (f(example, t) - f64::from(u8::from(t >= y))).powi(2);
+        points.map(square).sum::<f64>() * step
+    };
+    let expected = (integral(0, target[0]) + integral(1, target[1])) / 2.0;
+    let got = predictive.crps(&target).unwrap();
+    assert!((got - expected).abs() < 1e-3, "{got} for {expected}");
+}
+
+#[test]
+fn without_a_finite_prediction_the_scores_are_nan_and_do_not_panic() {
+    let device = Device::flex();
+    let target = Tensor::<2>::from_floats([[1.0]], &device);
+    let normal = GaussianLikelihoodConfig::new().init(&device);
+    let evaluation = normal.evaluate(vec![target.full_like(f32::NAN)], target.clone());
+    let input = PredictiveInput::new(evaluation.predictive, target.clone());
+    assert!(epoch(CrpsMetric::new(), vec![input]).is_nan());
+    let input = PredictiveInput::new(None, target);
+    assert!(epoch(SharpnessMetric::new(0.5), vec![input]).is_nan());
 }

@@ -3,10 +3,12 @@
 mod classification;
 mod coverage;
 mod mean;
+mod predictive;
 mod rmse;
 mod running;
 
 pub use classification::{BrierMetric, ClassProbabilitiesInput, EceMetric};
 pub use coverage::{CoverageInput, CoverageMetric};
 pub use mean::{KlInput, KlMetric, NllInput, NllMetric};
+pub use predictive::{CrpsMetric, IntervalScoreMetric, PredictiveInput, SharpnessMetric};
 pub use rmse::{RmseInput, RmseMetric};

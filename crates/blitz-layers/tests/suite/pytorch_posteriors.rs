@@ -1,0 +1,381 @@
+//! Posteriors of BLiTZ, bayesian-torch and torch-uncertainty. `pytorch_files/posteriors.py` made the checkpoints, and says what the libraries' own
+//! weights and predictions are.
+
+use blitz_layers::conv::BayesianConv2d;
+use blitz_layers::prelude::*;
+use blitz_layers::pytorch::PyTorchNames;
+use burn::module::Module;
+use burn::store::{ModuleSnapshot, ModuleStore, PytorchStore, SafetensorsStore, bridge};
+use burn::tensor::activation::relu;
+use burn::tensor::{Device, Int, Tensor, s};
+
+fn path(file: &str) -> String {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/suite/pytorch_files/");
+    format!("{folder}{file}")
+}
+
+#[derive(Module, Debug)]
+struct Mlp {
+    first: BayesianLinear,
+    second: BayesianLinear,
+}
+
+impl Mlp {
+    fn new(device: &Device) -> Self {
+        Self {
+            first: BayesianLinearConfig::new(3, 3).init(device),
+            second: BayesianLinearConfig::new(3, 2).init(device),
+        }
+    }
+
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        self.second.forward(relu(self.first.forward(x)))
+    }
+}
+
+#[derive(Module, Debug)]
+struct ConvNet {
+    conv: BayesianConv2d,
+    head: BayesianLinear,
+}
+
+impl ConvNet {
+    fn new(device: &Device) -> Self {
+        Self {
+            conv: BayesianConv2dConfig::new([1, 2], [2, 2]).init(device),
+            head: BayesianLinearConfig::new(8, 2).init(device),
+        }
+    }
+
+    fn forward(&self, x: Tensor<4>) -> Tensor<2> {
+        self.head.forward(relu(self.conv.forward(x)).flatten(1, 3))
+    }
+}
+
+#[derive(Module, Debug)]
+struct Sequence<R: Module> {
+    recurrent: R,
+    head: BayesianLinear,
+}
+
+impl<R: Module> Sequence<R> {
+    fn new(recurrent: R, device: &Device) -> Self {
+        let head = BayesianLinearConfig::new(3, 2).init(device);
+        Self { recurrent, head }
+    }
+
+    fn last(&self, output: Tensor<3>) -> Tensor<2> {
+        self.head
+            .forward(output.slice(s![.., -1.., ..]).squeeze_dim(1))
+    }
+}
+
+fn lstm(device: &Device) -> Sequence<BayesianLstm> {
+    let lstm = BayesianLstmConfig::new(3, 3, true).init(device);
+    Sequence::new(lstm, device)
+}
+
+#[derive(Module, Debug)]
+struct Words {
+    embedding: BayesianEmbedding,
+    head: BayesianLinear,
+}
+
+#[derive(Module, Debug)]
+struct OfBlitz {
+    mlp: Mlp,
+    conv_net: ConvNet,
+    lstm: Sequence<BayesianLstm>,
+    gru: Sequence<BayesianGru>,
+    words: Words,
+}
+
+impl OfBlitz {
+    fn new(device: &Device) -> Self {
+        let gru = BayesianGruConfig::new(3, 3, true).init(device);
+        Self {
+            mlp: Mlp::new(device),
+            conv_net: ConvNet::new(device),
+            lstm: lstm(device),
+            gru: Sequence::new(gru, device),
+            words: Words {
+                embedding: BayesianEmbeddingConfig::new(5, 3).init(device),
+                head: BayesianLinearConfig::new(3, 2).init(device),
+            },
+        }
+    }
+}
+
+#[derive(Module, Debug)]
+struct OfBayesianTorch {
+    mlp: Mlp,
+    conv_net: ConvNet,
+    step: Sequence<BayesianLstm>,
+}
+
+#[derive(Module, Debug)]
+struct OfTorchUncertainty {
+    mlp: Mlp,
+    conv_net: ConvNet,
+}
+
+fn loaded<M: Module>(names: PyTorchNames, module: M, file: &str) -> M {
+    let mut named = names.of(module);
+    let mut store = PytorchStore::from_file(path(&format!("{file}.pt")));
+    let result = named.load_from(&mut store).unwrap();
+    assert!(result.errors.is_empty() && result.missing.is_empty());
+    // What the library has twice, or of its priors, and nothing else.
+    let twice = ["_sampler.", "_prior_dist.", "_zero"];
+    let known = |name: &String| twice.iter().any(|part| name.contains(part));
+    assert!(result.unused.iter().all(known), "{:?}", result.unused);
+    named.into_module()
+}
+
+/// What the library says of its own.
+struct Library(SafetensorsStore);
+
+impl Library {
+    fn new(file: &str) -> Self {
+        let path = path(&format!("{file}.safetensors"));
+        Self(SafetensorsStore::from_file(path))
+    }
+
+    fn values(&mut self, name: &str) -> Vec<f32> {
+        let tensor = self.0.get_tensor(name).unwrap();
+        let tensor = tensor.unwrap_or_else(|| panic!("no {name}"));
+        bridge::to_data(tensor).unwrap().iter::<f32>().collect()
+    }
+
+    fn input<const D: usize>(&mut self, net: &str) -> Tensor<D> {
+        let tensor = self.0.get_tensor(&format!("{net}.input")).unwrap();
+        Tensor::from_data(bridge::to_data(tensor.unwrap()).unwrap(), &Device::flex())
+    }
+
+    /// Means to the bit and deviations to 1e-6 of all weights that the file has.
+    fn has_the_weights_of(&mut self, net: &impl Module) {
+        let mut checked = 0;
+        for weight in net.weight_marginals() {
+            let mean = format!("mean.{}", weight.path);
+            if self.0.get_tensor(&mean).unwrap().is_none() {
+                continue;
+            }
+            assert_eq!(weight.means, self.values(&mean), "{mean}");
+            let stds = self.values(&format!("std.{}", weight.path));
+            for (ours, theirs) in weight.std_devs.iter().zip(stds) {
+                let error = (ours / theirs - 1.0).abs();
+                assert!(error < 1e-6, "{}: {ours} for {theirs}", weight.path);
+            }
+            checked += 1;
+        }
+        let names = self.0.get_all_tensors().unwrap();
+        let names = names.keys().filter(|name| name.starts_with("mean."));
+        assert_eq!(names.count(), checked);
+    }
+
+    /// Mean and deviation over 10,000 draws, each within four standard errors of the difference.
+    fn predicts_as<M: Module>(&mut self, name: &str, net: &M, forward: impl Fn(&M) -> Tensor<2>) {
+        const DRAWS: u64 = 10_000;
+        let n = DRAWS as f64;
+        let draws: Vec<Vec<f64>> = (0..DRAWS)
+            .map(|i| net.with_draw(17, i, &forward))
+            .map(|output| output.into_data().iter::<f64>().collect())
+            .collect();
+        let means = self.values(&format!("{name}.mean"));
+        let stds = self.values(&format!("{name}.std"));
+        for (column, (mean, std)) in means.iter().zip(stds).enumerate() {
+            let (mean, std) = (f64::from(*mean), f64::from(std));
+            let moment = |center: f64, power| {
+                let powers = draws.iter().map(|draw| (draw[column] - center).powi(power));
+                powers.sum::<f64>() / n
+            };
+            let ours = moment(0.0, 1);
+            let variance = moment(ours, 2);
+            let k = (ours - mean) / (2.0 * variance / n).sqrt();
+            assert!(
+                k.abs() < 4.0,
+                "{name}: mean {ours} for {mean}, {k:.1} errors"
+            );
+            // The deviation of a deviation, by the fourth moment.
+            let error = ((moment(ours, 4) - variance.powi(2)) / n).sqrt() / (2.0 * variance.sqrt());
+            let k = (variance.sqrt() - std) / (2f64.sqrt() * error);
+            assert!(
+                k.abs() < 4.0,
+                "{name}: {} for {std}, {k:.1} errors",
+                variance.sqrt()
+            );
+        }
+    }
+
+    fn predicts_as_the_two(&mut self, mlp: &Mlp, conv_net: &ConvNet) {
+        let x = self.input::<2>("mlp");
+        self.predicts_as("mlp", mlp, |net| net.forward(x.clone()));
+        let x = self.input::<4>("conv_net");
+        self.predicts_as("conv_net", conv_net, |net| net.forward(x.clone()));
+    }
+}
+
+#[test]
+fn networks_of_blitz_predict_as_there() {
+    let net = OfBlitz::new(&Device::flex());
+    let net = loaded(PyTorchNames::Blitz, net, "blitz");
+    let mut library = Library::new("blitz");
+    library.has_the_weights_of(&net);
+    library.predicts_as_the_two(&net.mlp, &net.conv_net);
+    let x = library.input::<3>("lstm");
+    library.predicts_as("lstm", &net.lstm, |net| {
+        net.last(net.recurrent.forward(x.clone(), None).0)
+    });
+    let x = library.input::<3>("gru");
+    library.predicts_as("gru", &net.gru, |net| {
+        net.last(net.recurrent.forward(x.clone(), None).0)
+    });
+    let tokens: Tensor<2, Int> = Tensor::from_ints([[0], [2], [4]], &Device::flex());
+    library.predicts_as("words", &net.words, |net| {
+        net.head
+            .forward(net.embedding.forward(tokens.clone()).squeeze_dim(1))
+    });
+}
+
+#[test]
+fn the_two_biases_of_an_lstm_share_the_mean_and_the_variance_of_blitzs_one() {
+    let net = OfBlitz::new(&Device::flex());
+    let net = loaded(PyTorchNames::Blitz, net, "blitz");
+    let marginals = net.weight_marginals();
+    let bias = |transform: &str| {
+        let path = format!("lstm.recurrent.forget_gate.{transform}.bias");
+        marginals.iter().find(|w| w.path == path).unwrap()
+    };
+    let (input, hidden) = (bias("input_transform"), bias("hidden_transform"));
+    let mut store = PytorchStore::from_file(path("blitz.pt"));
+    let mut values = |name: &str| -> Vec<f32> {
+        let tensor = store.get_tensor(name).unwrap().unwrap();
+        bridge::to_data(tensor).unwrap().iter::<f32>().collect()
+    };
+    let (mu, rho) = (
+        values("lstm.recurrent.bias_mu"),
+        values("lstm.recurrent.bias_rho"),
+    );
+    for i in 0..3 {
+        assert_eq!(input.means[i] + hidden.means[i], mu[3 + i]);
+        let variance = input.std_devs[i].powi(2) + hidden.std_devs[i].powi(2);
+        let std = rho[3 + i].exp().ln_1p();
+        assert!((variance.sqrt() / std - 1.0).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn networks_of_bayesian_torch_predict_as_there() {
+    let device = Device::flex();
+    let net = OfBayesianTorch {
+        mlp: Mlp::new(&device),
+        conv_net: ConvNet::new(&device),
+        step: lstm(&device),
+    };
+    let net = loaded(PyTorchNames::BayesianTorch, net, "bayesian_torch");
+    let mut library = Library::new("bayesian_torch");
+    library.has_the_weights_of(&net);
+    library.predicts_as_the_two(&net.mlp, &net.conv_net);
+    let x = library.input::<3>("step");
+    let state = |value| Tensor::<3>::full([1, 3, 3], value, &device);
+    library.predicts_as("step", &net.step, |net| {
+        let state = burn::nn::LstmState::new(state(-0.3), state(0.5));
+        net.last(net.recurrent.forward(x.clone(), Some(state)).0)
+    });
+}
+
+#[test]
+fn networks_of_torch_uncertainty_predict_as_there() {
+    let device = Device::flex();
+    let net = OfTorchUncertainty {
+        mlp: Mlp::new(&device),
+        conv_net: ConvNet::new(&device),
+    };
+    let net = loaded(PyTorchNames::TorchUncertainty, net, "torch_uncertainty");
+    let mut library = Library::new("torch_uncertainty");
+    library.has_the_weights_of(&net);
+    library.predicts_as_the_two(&net.mlp, &net.conv_net);
+}
+
+#[test]
+fn a_converted_module_takes_the_posteriors_of_a_file_too() {
+    #[derive(Module, Debug)]
+    struct Plain {
+        first: burn::nn::Linear,
+        second: burn::nn::Linear,
+    }
+    #[derive(Module, Debug)]
+    struct Net {
+        mlp: Plain,
+    }
+    let device = Device::flex();
+    let linear = |d_output| burn::nn::LinearConfig::new(3, d_output).init(&device);
+    let (first, second) = (linear(3), linear(2));
+    let net = Net {
+        mlp: Plain { first, second },
+    };
+    let net = net.bayesianize(&BayesianizeConfig::new());
+    let mut named = PyTorchNames::Blitz.of(net);
+    named
+        .load_from(&mut PytorchStore::from_file(path("blitz.pt")))
+        .unwrap();
+    let marginals = named.into_module().weight_marginals();
+    let mut library = Library::new("blitz");
+    for weight in marginals {
+        assert_eq!(
+            weight.means,
+            library.values(&format!("mean.{}", weight.path))
+        );
+    }
+}
+
+#[test]
+fn what_is_written_under_a_librarys_names_is_its_file() {
+    let net = OfBlitz::new(&Device::flex());
+    let net = loaded(PyTorchNames::Blitz, net, "blitz");
+    let mut written = SafetensorsStore::from_bytes(None);
+    PyTorchNames::Blitz.of(net).save_into(&mut written).unwrap();
+    let bytes = written.get_bytes().unwrap();
+    let mut written = SafetensorsStore::from_bytes(Some(bytes));
+    let mut original = PytorchStore::from_file(path("blitz.pt"));
+    for (name, tensor) in written.get_all_tensors().unwrap() {
+        let ours: Vec<f64> = bridge::to_data(tensor).unwrap().iter().collect();
+        let theirs = original.get_tensor(name).unwrap();
+        let theirs = theirs.unwrap_or_else(|| panic!("BLiTZ has no {name}"));
+        let theirs: Vec<f64> = bridge::to_data(theirs).unwrap().iter().collect();
+        assert_eq!(ours.len(), theirs.len(), "{name}");
+        let is_spare = |column: usize, block| column / 3 % 4 == block;
+        for (i, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
+            // The gate that BLiTZ's GRU never reads.
+            let spare = name.contains("gru.recurrent.weight_ih") && is_spare(i, 3)
+                || name.contains("gru.recurrent.weight_hh") && is_spare(i, 2);
+            assert!(
+                spare || (ours - theirs).abs() < 1e-6 * theirs.abs().max(1.0),
+                "{name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_posterior_of_another_family_is_refused() {
+    #[derive(Module, Debug)]
+    struct Net {
+        mlp: Mlp,
+    }
+    let device = Device::flex();
+    let linear = |d_output| {
+        BayesianLinearConfig::new(3, d_output)
+            .with_posterior(PosteriorConfig::laplace(0.1))
+            .init(&device)
+    };
+    let (first, second) = (linear(3), linear(2));
+    let mlp = Mlp { first, second };
+    let mut named = PyTorchNames::Blitz.of(Net { mlp });
+    let store = || PytorchStore::from_file(path("blitz.pt"));
+    assert!(named.load_from(&mut store()).is_err());
+    let result = named.load_from(&mut store().allow_partial(true)).unwrap();
+    // A `PytorchStore` leaves the names of enum variants out of paths.
+    let rho = "mlp.first.weight.bayes.posterior.rho";
+    assert!(result.missing.iter().any(|(path, _)| path == rho));
+    assert!(result.applied.is_empty());
+}

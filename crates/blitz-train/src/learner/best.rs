@@ -1,0 +1,218 @@
+//! The best epoch of a training: when to stop after it, and how to get its model back.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use burn::train::checkpoint::{CheckpointingAction, CheckpointingStrategy};
+use burn::train::metric::store::{Aggregate, EventStoreClient, Split};
+use burn::train::metric::{Metric, MetricName};
+use burn::train::{EarlyStoppingStrategy, LearnerModel, SupervisedTraining};
+
+use super::ElboModel;
+use crate::checkpoint::Checkpoints;
+use crate::error::CheckpointError;
+use crate::likelihood::Likelihood;
+use crate::network::Network;
+
+/// The epoch in which a metric of the validation is best. Keeps its checkpoint, and stops the training some epochs after it, if asked to.
+///
+/// [`fit`](crate::fit) returns the model of the last epoch. That of the best is on disk: Burn's own checkpointers keep the best by the loss, which
+/// contains the KL; this keeps it by a metric of your choice, beside the last two. The metric must be one of the training's. Of equals the first is the
+/// best, and a NaN never is.
+///
+/// ```no_run
+/// use blitz_train::prelude::*;
+/// use blitz_train::{BestEpoch, Checkpoints};
+/// use burn::train::{Learner, LearnerModel, SupervisedTraining};
+///
+/// # fn run<N: Network, L: Likelihood<Output = N::Output>>(
+/// #     training: SupervisedTraining<ElboModel<N, L>>, learner: Learner<ElboModel<N, L>>,
+/// # ) -> Result<ElboModel<N, L>, Box<dyn std::error::Error>> where ElboModel<N, L>: LearnerModel {
+/// // training = SupervisedTraining::new(..).metrics((NllMetric::new(), KlMetric::new()))
+/// let checkpoints = Checkpoints::new("runs/mine/checkpoint");
+/// let best = BestEpoch::lowest(&NllMetric::new()).with_patience(20);
+/// let training = best.watch(checkpoints.keep(training), &checkpoints);
+/// let fitted = fit(training, learner)?;
+/// println!("best in epoch {:?}; stopped early in {:?}", best.epoch(), best.stopped_in());
+/// let model = best.load(fitted.model)?;
+/// # Ok(model)
+/// # }
+/// ```
+///
+/// A training that goes on from a checkpoint takes the best of the earlier epochs into account as far as their metrics and their checkpoints are
+/// still there.
+#[derive(Clone, Debug)]
+pub struct BestEpoch {
+    metric: MetricName,
+    higher: bool,
+    patience: Option<usize>,
+    found: Arc<Mutex<Found>>,
+}
+
+#[derive(Debug, Default)]
+struct Found {
+    checkpoints: Option<Checkpoints>,
+    /// The epoch, and the metric in it.
+    best: Option<(usize, f64)>,
+    /// The last epoch looked at.
+    seen: usize,
+    /// Those whose checkpoints are ours to delete.
+    kept: BTreeSet<usize>,
+    stopped_in: Option<usize>,
+}
+
+impl BestEpoch {
+    /// The epoch in which `metric` is lowest: NLL, RMSE, a calibration error.
+    pub fn lowest(metric: &impl Metric) -> Self {
+        Self::new(metric.name(), false)
+    }
+
+    /// The epoch in which `metric` is highest: an accuracy.
+    pub fn highest(metric: &impl Metric) -> Self {
+        Self::new(metric.name(), true)
+    }
+
+    fn new(metric: MetricName, higher: bool) -> Self {
+        Self {
+            metric,
+            higher,
+            patience: None,
+            found: Arc::default(),
+        }
+    }
+
+    /// Stops the training after so many epochs without a better one.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `epochs` is zero.
+    #[must_use]
+    pub fn with_patience(mut self, epochs: usize) -> Self {
+        assert!(epochs > 0, "a patience is of at least 1 epoch, got 0");
+        self.patience = Some(epochs);
+        self
+    }
+
+    /// The training with this as its checkpointing strategy and, with a patience, its early stopping. `checkpoints` are those that it
+    /// [keeps](Checkpoints::keep), or Burn's own, in `checkpoint` in its folder.
+    #[must_use]
+    pub fn watch<M: LearnerModel>(
+        &self,
+        training: SupervisedTraining<M>,
+        checkpoints: &Checkpoints,
+    ) -> SupervisedTraining<M> {
+        *self.found() = Found {
+            checkpoints: Some(checkpoints.clone()),
+            ..Found::default()
+        };
+        let training = training.with_checkpointing_strategy(self.clone());
+        match self.patience {
+            Some(_) => training.early_stopping(self.clone()),
+            None => training,
+        }
+    }
+
+    /// The best epoch so far; `None` before the end of the first.
+    pub fn epoch(&self) -> Option<usize> {
+        self.found().best.map(|(epoch, _)| epoch)
+    }
+
+    /// The metric in it.
+    pub fn value(&self) -> Option<f64> {
+        self.found().best.map(|(_, value)| value)
+    }
+
+    /// The epoch after which the training was stopped for want of a better one.
+    pub fn stopped_in(&self) -> Option<usize> {
+        self.found().stopped_in
+    }
+
+    /// The model of the best epoch: `model`, which is made alike, with what was saved after it.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if its checkpoint can't be read, or if no epoch had the metric.
+    pub fn load<N, L>(&self, model: ElboModel<N, L>) -> Result<ElboModel<N, L>, CheckpointError>
+    where
+        N: Network,
+        L: Likelihood<Output = N::Output>,
+    {
+        let found = self.found();
+        let Some((checkpoints, (epoch, _))) = found.checkpoints.as_ref().zip(found.best) else {
+            return Err(CheckpointError::NoBest {
+                metric: self.metric.to_string(),
+            });
+        };
+        let path = checkpoints.model_path(epoch);
+        drop(found);
+        model.load(path)
+    }
+
+    fn found(&self) -> MutexGuard<'_, Found> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at the epochs up to this one that it has not seen.
+    fn look(&self, epoch: usize, store: &EventStoreClient) -> MutexGuard<'_, Found> {
+        let mut found = self.found();
+        // Of an earlier run, the epochs whose models are still there.
+        let earlier = match (&found.checkpoints, found.seen) {
+            (Some(checkpoints), 0) => checkpoints.epochs().unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        for candidate in found.seen + 1..=epoch {
+            if candidate < epoch && !earlier.contains(&candidate) {
+                continue;
+            }
+            let split = Split::Valid;
+            let value = store.find_metric(&self.metric, candidate, Aggregate::Mean, &split);
+            let Some(value) = value.filter(|value| !value.is_nan()) else {
+                continue;
+            };
+            let is_better = found.best.is_none_or(|(_, best)| match self.higher {
+                true => value > best,
+                false => value < best,
+            });
+            if is_better {
+                found.best = Some((candidate, value));
+                found.kept.insert(candidate);
+            }
+        }
+        found.seen = found.seen.max(epoch);
+        found
+    }
+}
+
+impl CheckpointingStrategy for BestEpoch {
+    fn checkpointing(
+        &mut self,
+        epoch: usize,
+        store: &EventStoreClient,
+    ) -> Vec<CheckpointingAction> {
+        let mut found = self.look(epoch, store);
+        let best = found.best.map(|(epoch, _)| epoch);
+        found.kept.insert(epoch);
+        let is_old = |kept: &usize| kept + 1 < epoch && Some(*kept) != best;
+        let old: Vec<_> = found.kept.iter().copied().filter(is_old).collect();
+        let mut actions = vec![CheckpointingAction::Save];
+        for epoch in old {
+            found.kept.remove(&epoch);
+            actions.push(CheckpointingAction::Delete(epoch));
+        }
+        actions
+    }
+}
+
+impl EarlyStoppingStrategy for BestEpoch {
+    fn should_stop(&mut self, epoch: usize, store: &EventStoreClient) -> bool {
+        let mut found = self.look(epoch, store);
+        let (Some((best, _)), Some(patience)) = (found.best, self.patience) else {
+            return false;
+        };
+        let stops = epoch - best >= patience;
+        if stops {
+            found.stopped_in = Some(epoch);
+        }
+        stops
+    }
+}
