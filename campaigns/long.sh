@@ -7,7 +7,7 @@ set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # All packages are named, so that their features are those of the tests and Burn is built once.
-cargo test --workspace --bins --test campaigns --no-run
+cargo test --workspace --test campaigns --test program --no-run
 program=${CARGO_TARGET_DIR:-target}/debug/campaigns
 status=0
 for campaign in kill programs damage disk memory threads; do

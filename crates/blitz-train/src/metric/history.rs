@@ -54,7 +54,7 @@ impl Epoch {
 
 impl History {
     pub(crate) fn define(&mut self, metric: MetricDefinition) {
-        self.names.insert(metric.metric_id, metric.name.into());
+        self.names.insert(metric.metric_id, metric.name);
     }
 
     /// The metrics of an update that have a value, each with its name and the value as Burn saves it.
