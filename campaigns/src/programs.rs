@@ -87,7 +87,7 @@ fn killed(program: &Path, random: &mut Random, duration: Duration, tally: &mut T
     after_a_kill(out, last, tally);
 }
 
-/// Checkpoints and model are whole, and no epoch is lost.
+/// What lies in the folder is whole, and no epoch is lost.
 fn after_a_kill(out: &Path, before: Option<usize>, tally: &mut Tally) -> Option<usize> {
     let checkpoints = Checkpoints::new(out.join("checkpoint"));
     let listed = checkpoints.epochs().unwrap_or_default();
@@ -105,9 +105,9 @@ fn after_a_kill(out: &Path, before: Option<usize>, tally: &mut Tally) -> Option<
         tally.goal(read.is_ok(), || format!("the model: {:?}", read.err()));
     }
     let plot = out.join(PLOT);
-    // It is drawn in its place; the run that goes on draws it anew.
-    if plot.is_file() && !is_whole_plot(&plot) {
-        tally.count("parts_of_plots");
+    if plot.is_file() {
+        tally.count("plots_read");
+        tally.goal(is_whole_plot(&plot), || "a part of a plot".into());
     }
     last
 }
