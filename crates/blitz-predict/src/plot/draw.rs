@@ -45,12 +45,14 @@ pub trait Plot: Draw {
         let path = path.as_ref();
         let extension = path.extension().and_then(|extension| extension.to_str());
         match extension.map(str::to_ascii_lowercase).as_deref() {
-            Some("png") => write(path, || {
+            Some("png") => in_place(path, |path| {
+                File::create(path)?;
+                register_fonts();
                 painted(BitMapBackend::new(path, self.size()), self)
             }),
             Some("svg") => {
                 let text = self.to_svg()?;
-                std::fs::write(path, text).map_err(|error| not_written(path, &error))
+                in_place(path, |path| Ok(std::fs::write(path, text)?))
             }
             _ => Err(PlotError::Extension { path: path.into() }),
         }
@@ -96,6 +98,21 @@ fn painted<DB: DrawingBackend<ErrorType: 'static>>(
     plot.draw(&root)?;
     root.present()?;
     Ok(())
+}
+
+/// Has `draw` write to a file beside `path`, which then takes its place: a program that is killed leaves the picture before, or none.
+fn in_place(
+    path: &Path,
+    draw: impl FnOnce(&Path) -> Result<(), Box<dyn Error>>,
+) -> Result<(), PlotError> {
+    let extension = path.extension().unwrap_or_default().to_string_lossy();
+    let part = path.with_extension(format!("{}.part.{extension}", std::process::id()));
+    let placed = draw(&part).and_then(|()| Ok(std::fs::rename(&part, path)?));
+    placed.map_err(|error| {
+        // The first error says why.
+        let _ = std::fs::remove_file(&part);
+        not_written(path, &*error)
+    })
 }
 
 /// Runs `draw`, which is to write a bitmap to `path`, with a font to hand and the error named: for plots of your own.

@@ -409,6 +409,14 @@ fn points_that_no_fit_has_are_refused_from_json() {
 }
 
 #[test]
+fn a_step_has_its_lower_value_where_it_is() {
+    let json = r#"{"x":[0.0,0.5,0.5,1.0],"y":[0.0,0.2,0.8,1.0]}"#;
+    let fit: IsotonicRegression = serde_json::from_str(json).unwrap();
+    assert_eq!(fit.apply(&[0.5, 0.25, 1.0]), [0.2, 0.1, 1.0]);
+    assert!(fit.apply(&[0.5 + 1e-9])[0] >= 0.8);
+}
+
+#[test]
 fn calibrators_name_the_value_they_cannot_use() {
     let errors: Vec<(InputError, &str)> = vec![
         (

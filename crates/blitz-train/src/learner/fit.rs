@@ -157,13 +157,16 @@ where
     let LearningResult {
         mut model,
         renderer,
-        interrupted,
+        mut interrupted,
         error,
     } = result;
     drop(renderer);
 
     // Burn has told of all epochs: the thread that it does so on has ended.
     let epochs = run.epochs();
+    if epochs.is_none() && run.goes_on() {
+        interrupted = None;
+    }
     if let Some(mut non_finite) = run.stopped_by() {
         if let Some(epochs) = epochs {
             non_finite.epoch = epochs.last as u64;

@@ -37,6 +37,8 @@ struct Run {
     begun: AtomicBool,
     /// Whether a record was loaded before.
     loaded: AtomicBool,
+    /// Whether it was stopped since it had nothing to train on.
+    stopped_for_nothing: AtomicBool,
     /// Those that Burn's loop has told of.
     epochs: Mutex<Option<Epochs>>,
     /// The examples of the largest batch; 0 before there was one.
@@ -177,9 +179,22 @@ impl Training {
         if let Some(interrupter) = &self.run.interrupter
             && self.has_begun()
             && self.has_nothing()
+            && !interrupter.should_stop()
         {
+            self.run.stopped_for_nothing.store(true, Ordering::Relaxed);
             interrupter.stop(Some("there is nothing to train on"));
         }
+    }
+
+    /// Takes the stop of [`validates`](Self::validates) back, and says whether there was one: Burn's last act looks like a validation, also if no epoch was
+    /// left to run. The program may have other trainings for the interrupter.
+    pub(super) fn goes_on(&self) -> bool {
+        let stopped = &self.run.stopped_for_nothing;
+        let was_stopped = stopped.swap(false, Ordering::Relaxed);
+        if was_stopped && let Some(interrupter) = &self.run.interrupter {
+            interrupter.reset();
+        }
+        was_stopped
     }
 
     /// Whether there was no loss yet.

@@ -222,7 +222,11 @@ fn a_training_without_epochs_is_an_error_and_one_that_is_over_is_what_it_was() {
         .unwrap()
         .model;
     let over = training(folder.path(), line(), 2).checkpoint(2);
-    let again = fit(over, learner()).unwrap().model;
+    let interrupter = over.interrupter();
+    let again = fit(over, learner()).unwrap();
+    // Neither this training was interrupted, nor is the next that has the interrupter.
+    assert!(again.interrupted.is_none() && !interrupter.should_stop());
+    let again = again.model;
     assert_eq!(weights(&again), weights(&model));
     assert_eq!(again.steps(), 10);
 }
