@@ -12,7 +12,7 @@ pub fn normals<const D: usize>(seed: u64, shape: [usize; D], device: &Device) ->
     Tensor::from_data(TensorData::new(values, shape), device)
 }
 
-/// The module with matrices and kernels of normals of variance 1 / inputs and biases of zero; its other parameters stay.
+/// The module with matrices, kernels and peepholes of normals of variance 1 / inputs and biases of zero; its other parameters stay.
 pub fn seeded<M: Module>(module: M, seed: u64) -> M {
     fill(module, seed, 1.0, false)
 }
@@ -65,16 +65,17 @@ impl ModuleMapper for Seed {
         self.seed += 1;
         let seed = self.seed;
         let (gain, biases) = (self.gain, self.biases);
+        let is_peephole = self.path.iter().any(|name| name == "peephole");
         let is_bias = self.path.last().is_some_and(|name| name == "bias");
         param.map(|value| {
             let dims = value.dims();
-            // A kernel has its channels before its positions.
+            // A kernel has its channels before its positions, and a peephole one number for each of the state.
             let inputs = match D {
-                2 => dims[0],
+                1 | 2 => dims[0],
                 _ => dims[1..].iter().product(),
             };
             match D {
-                2.. => {
+                _ if D > 1 || is_peephole => {
                     let values = normals(seed, dims, &value.device());
                     let values = values * gain / (inputs as f64).sqrt();
                     values.set_require_grad(value.is_require_grad())
