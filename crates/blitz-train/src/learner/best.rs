@@ -22,7 +22,7 @@ use crate::network::Network;
 ///
 /// ```no_run
 /// use blitz_train::prelude::*;
-/// use blitz_train::{BestEpoch, Checkpoints};
+/// use blitz_train::{BestEpoch, Checkpoints, MetricFiles};
 /// use burn::train::{Learner, LearnerModel, SupervisedTraining};
 ///
 /// # fn run<N: Network, L: Likelihood<Output = N::Output>>(
@@ -31,7 +31,8 @@ use crate::network::Network;
 /// // training = SupervisedTraining::new(..).metrics((NllMetric::new(), KlMetric::new()))
 /// let checkpoints = Checkpoints::new("runs/mine/checkpoint");
 /// let best = BestEpoch::lowest(&NllMetric::new()).with_patience(20);
-/// let training = best.watch(checkpoints.keep(training), &checkpoints);
+/// let training = MetricFiles::new("runs/mine").keep(checkpoints.keep(training));
+/// let training = best.watch(training, &checkpoints);
 /// let fitted = fit(training, learner)?;
 /// println!("best in epoch {:?}; stopped early in {:?}", best.epoch(), best.stopped_in());
 /// let model = best.load(fitted.model)?;
@@ -39,8 +40,8 @@ use crate::network::Network;
 /// # }
 /// ```
 ///
-/// A training that goes on from a checkpoint takes the best of the earlier epochs into account as far as their metrics and their checkpoints are
-/// still there.
+/// A training that goes on from a checkpoint takes the best of the earlier epochs into account if [`MetricFiles`](crate::MetricFiles) wrote their metrics, and as far
+/// as these and their checkpoints are still there.
 #[derive(Clone, Debug)]
 pub struct BestEpoch {
     metric: MetricName,

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use blitz_train::prelude::fit;
-use blitz_train::{BestEpoch, CheckpointError, Checkpoints, EceMetric, FitError, NllMetric};
+use blitz_train::{
+    BestEpoch, CheckpointError, Checkpoints, EceMetric, FitError, MetricFiles, NllMetric,
+};
 use burn::module::Module;
 use burn::nn::LinearConfig;
 use burn::tensor::Device;
@@ -241,7 +243,7 @@ fn a_folder_in_which_a_training_saves_is_refused_to_a_second_until_the_first_end
 fn watched(folder: &Path, epochs: usize, best: &BestEpoch) -> SupervisedTraining<Model> {
     let checkpoints = Checkpoints::new(folder.join("checkpoint"));
     let training = checkpoints.keep(training(folder, line(), epochs));
-    best.watch(training, &checkpoints)
+    best.watch(MetricFiles::new(folder).keep(training), &checkpoints)
 }
 
 fn nll_of(model: &Model) -> f64 {
