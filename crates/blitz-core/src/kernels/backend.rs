@@ -8,7 +8,6 @@ use super::formula::{AdamStep, Map, NoiseSpan, NormalSum, Sum};
 use super::linked::KlLink;
 #[cfg(any(feature = "flex", feature = "ndarray", feature = "cubecl"))]
 use super::linked::{LinkedKernels, weighted_sum};
-use super::lstm;
 #[cfg(any(feature = "flex", feature = "ndarray", feature = "cubecl"))]
 use super::lstm::LstmSteps;
 use super::random::Random;
@@ -55,35 +54,14 @@ pub trait FusedKernels: Backend {
         moment_1: FloatTensor<Self>,
         moment_2: FloatTensor<Self>,
         step: AdamStep,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let scaled = |tensor: FloatTensor<Self>, by: f32| Self::float_mul_scalar(tensor, by.into());
-        let moment_1 = Self::float_add(
-            scaled(moment_1, step.beta_1),
-            scaled(grad.clone(), 1.0 - step.beta_1),
-        );
-        let square = Self::float_mul(grad.clone(), grad);
-        let moment_2 = Self::float_add(
-            scaled(moment_2, step.beta_2),
-            scaled(square, 1.0 - step.beta_2),
-        );
-        let epsilon = step.epsilon * step.root_correction();
-        let divisor = Self::float_add_scalar(Self::float_sqrt(moment_2.clone()), epsilon.into());
-        let direction = scaled(moment_1.clone(), step.combined_correction());
-        let delta = Self::float_mul_scalar(
-            Self::float_div(direction, divisor),
-            step.learning_rate.into(),
-        );
-        (Self::float_sub(weight, delta), moment_1, moment_2)
-    }
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
     /// One step of an LSTM's cell, of the gates' pre-activations `[batch, 4 · hidden]`, in the order input, forget, output, candidate, and
     /// the cell state: the gates after their activations, `c' = f c + i tanh(g)` and `h' = o tanh(c')`.
     fn lstm_cell(
         gates: FloatTensor<Self>,
         cell: FloatTensor<Self>,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        lstm::cell::<Self>(gates, cell)
-    }
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
     /// The gradients of [`lstm_cell`](Self::lstm_cell) in the pre-activations and the cell state before, from the gates after
     /// their activations, the cell states before and after, and the gradients of the hidden and the cell state.
@@ -92,9 +70,7 @@ pub trait FusedKernels: Backend {
         cells: [FloatTensor<Self>; 2],
         hidden_grad: FloatTensor<Self>,
         cell_grad: FloatTensor<Self>,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        lstm::cell_backward::<Self>(gates, cells, hidden_grad, cell_grad)
-    }
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
 }
 
 /// The fused operations, differentiable: [`FusedKernels`] without the derivatives.

@@ -5,7 +5,7 @@
 
 use burn::backend::TensorMetadata;
 use burn::backend::tensor::FloatTensor;
-use burn::tensor::{Slice, s};
+use burn::tensor::s;
 
 use super::backend::FusedKernels;
 
@@ -121,64 +121,4 @@ fn stack<B: FusedKernels>(steps: impl Iterator<Item = FloatTensor<B>>) -> FloatT
         B::float_reshape(step, [1, batch, size].into())
     });
     B::float_cat(steps.collect(), 0)
-}
-
-/// The gate at `index` of four that lie side by side.
-fn gate<B: FusedKernels>(gates: &FloatTensor<B>, index: usize) -> FloatTensor<B> {
-    let [_, width] = gates.shape().dims();
-    let size = width / 4;
-    let part: [Slice; 2] = s![.., index * size..(index + 1) * size];
-    B::float_slice(gates.clone(), &part)
-}
-
-/// [`FusedKernels::lstm_cell`] by tensor operations.
-pub(crate) fn cell<B: FusedKernels>(
-    gates: FloatTensor<B>,
-    cell: FloatTensor<B>,
-) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
-    let [input, forget, output] = [0, 1, 2].map(|index| B::sigmoid(gate::<B>(&gates, index)));
-    let candidate = B::float_tanh(gate::<B>(&gates, 3));
-    let kept = B::float_mul(forget.clone(), cell);
-    let cell = B::float_add(kept, B::float_mul(input.clone(), candidate.clone()));
-    let hidden = B::float_mul(output.clone(), B::float_tanh(cell.clone()));
-    let gates = B::float_cat(vec![input, forget, output, candidate], 1);
-    (gates, cell, hidden)
-}
-
-/// [`FusedKernels::lstm_cell_backward`] by tensor operations.
-pub(crate) fn cell_backward<B: FusedKernels>(
-    gates: FloatTensor<B>,
-    [before, after]: [FloatTensor<B>; 2],
-    hidden_grad: FloatTensor<B>,
-    cell_grad: FloatTensor<B>,
-) -> (FloatTensor<B>, FloatTensor<B>) {
-    // x (1 − x), the derivative of the logistic function at its value x.
-    let logistic = |x: FloatTensor<B>| B::float_sub(x.clone(), B::float_mul(x.clone(), x));
-    // 1 − x².
-    let tanh = |x: FloatTensor<B>| {
-        let negative = B::float_neg(B::float_mul(x.clone(), x));
-        B::float_add_scalar(negative, 1.0.into())
-    };
-    let [input, forget, output, candidate] = [0, 1, 2, 3].map(|index| gate::<B>(&gates, index));
-    let squashed = B::float_tanh(after);
-    let output_grad = B::float_mul(hidden_grad.clone(), squashed.clone());
-    let through = B::float_mul(B::float_mul(hidden_grad, output.clone()), tanh(squashed));
-    let cell_grad = B::float_add(cell_grad, through);
-    let grads = [
-        (
-            B::float_mul(cell_grad.clone(), candidate.clone()),
-            logistic(input.clone()),
-        ),
-        (
-            B::float_mul(cell_grad.clone(), before),
-            logistic(forget.clone()),
-        ),
-        (output_grad, logistic(output)),
-        (B::float_mul(cell_grad.clone(), input), tanh(candidate)),
-    ];
-    let grads = grads.map(|(grad, slope)| B::float_mul(grad, slope));
-    (
-        B::float_cat(grads.into(), 1),
-        B::float_mul(cell_grad, forget),
-    )
 }

@@ -1,6 +1,10 @@
 //! An LSTM in one operation against the same step by step, with the gradients that Burn derives.
 
 use super::*;
+use crate::kernels::backend::FusedKernels;
+use burn::backend::TensorMetadata;
+use burn::backend::tensor::FloatTensor;
+use burn::tensor::{Slice, s};
 
 /// Steps, rows and hidden units.
 const SHAPES: [[usize; 3]; 6] = [
@@ -127,11 +131,69 @@ fn an_lstm_without_autodiff_and_in_half_precision_is_rounded_and_no_more() {
     }
 }
 
+/// The gate at `index` of four that lie side by side.
+fn gate<B: FusedKernels>(gates: &FloatTensor<B>, index: usize) -> FloatTensor<B> {
+    let [_, width] = gates.shape().dims();
+    let size = width / 4;
+    let part: [Slice; 2] = s![.., index * size..(index + 1) * size];
+    B::float_slice(gates.clone(), &part)
+}
+
+/// [`FusedKernels::lstm_cell`] by tensor operations.
+fn cell_by_operations<B: FusedKernels>(
+    gates: FloatTensor<B>,
+    cell: FloatTensor<B>,
+) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
+    let [input, forget, output] = [0, 1, 2].map(|index| B::sigmoid(gate::<B>(&gates, index)));
+    let candidate = B::float_tanh(gate::<B>(&gates, 3));
+    let kept = B::float_mul(forget.clone(), cell);
+    let cell = B::float_add(kept, B::float_mul(input.clone(), candidate.clone()));
+    let hidden = B::float_mul(output.clone(), B::float_tanh(cell.clone()));
+    let gates = B::float_cat(vec![input, forget, output, candidate], 1);
+    (gates, cell, hidden)
+}
+
+/// [`FusedKernels::lstm_cell_backward`] by tensor operations.
+fn cell_backward_by_operations<B: FusedKernels>(
+    gates: FloatTensor<B>,
+    [before, after]: [FloatTensor<B>; 2],
+    hidden_grad: FloatTensor<B>,
+    cell_grad: FloatTensor<B>,
+) -> (FloatTensor<B>, FloatTensor<B>) {
+    // x (1 − x), the derivative of the logistic function at its value x.
+    let logistic = |x: FloatTensor<B>| B::float_sub(x.clone(), B::float_mul(x.clone(), x));
+    // 1 − x².
+    let tanh = |x: FloatTensor<B>| {
+        let negative = B::float_neg(B::float_mul(x.clone(), x));
+        B::float_add_scalar(negative, 1.0.into())
+    };
+    let [input, forget, output, candidate] = [0, 1, 2, 3].map(|index| gate::<B>(&gates, index));
+    let squashed = B::float_tanh(after);
+    let output_grad = B::float_mul(hidden_grad.clone(), squashed.clone());
+    let through = B::float_mul(B::float_mul(hidden_grad, output.clone()), tanh(squashed));
+    let cell_grad = B::float_add(cell_grad, through);
+    let grads = [
+        (
+            B::float_mul(cell_grad.clone(), candidate.clone()),
+            logistic(input.clone()),
+        ),
+        (
+            B::float_mul(cell_grad.clone(), before),
+            logistic(forget.clone()),
+        ),
+        (output_grad, logistic(output)),
+        (B::float_mul(cell_grad.clone(), input), tanh(candidate)),
+    ];
+    let grads = grads.map(|(grad, slope)| B::float_mul(grad, slope));
+    (
+        B::float_cat(grads.into(), 1),
+        B::float_mul(cell_grad, forget),
+    )
+}
+
 #[test]
 fn tensor_operations_of_a_cell_are_those_of_its_one_pass() {
-    // What a device without a cell of its own runs.
     type Flex = burn::backend::Flex;
-    use crate::kernels::backend::FusedKernels;
     use burn::backend::flex::FlexTensor;
     use burn::tensor::TensorData;
 
@@ -148,13 +210,13 @@ fn tensor_operations_of_a_cell_are_those_of_its_one_pass() {
             .collect()
     };
     let (gates, cell) = (wave([3, 4 * 70], 0.7), wave([3, 70], 0.3));
-    let (a, b, c) = super::super::lstm::cell::<Flex>(gates.clone(), cell.clone());
+    let (a, b, c) = cell_by_operations::<Flex>(gates.clone(), cell.clone());
     let (d, e, f) = Flex::lstm_cell(gates, cell.clone());
     let [plain, fused] = [numbers(&[a, b, c]), numbers(&[d.clone(), e.clone(), f])];
     let grads = || (wave([3, 70], 1.1), wave([3, 70], 0.2));
     let (h, k) = grads();
     let cells = || [cell.clone(), e.clone()];
-    let (a, b) = super::super::lstm::cell_backward::<Flex>(d.clone(), cells(), h, k);
+    let (a, b) = cell_backward_by_operations::<Flex>(d.clone(), cells(), h, k);
     let (h, k) = grads();
     let (f, g) = Flex::lstm_cell_backward(d, cells(), h, k);
     for (plain, fused) in [(plain, fused), (numbers(&[a, b]), numbers(&[f, g]))] {
