@@ -5,13 +5,17 @@ use burn::tensor::Device;
 
 /// Every device but Flex.
 pub fn others() -> Vec<Device> {
-    named(|name| !["flex", "tch", "remote"].contains(&name))
+    named(is_other)
 }
 
 /// Every device but Flex that computes matrix products in a reasonable time: CubeCL's `cpu` does so on many cores alone, where the units of
 /// a product, which wait for each other, have one each.
 pub fn others_with_products() -> Vec<Device> {
-    named(|name| !["flex", "tch", "remote", "cpu"].contains(&name))
+    named(|name| is_other(name) && name != "cpu")
+}
+
+fn is_other(name: &str) -> bool {
+    !["flex", "tch", "remote"].contains(&name)
 }
 
 fn named(is_meant: impl Fn(&str) -> bool) -> Vec<Device> {

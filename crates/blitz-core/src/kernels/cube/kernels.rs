@@ -96,7 +96,15 @@ pub(super) fn map_kernel<E: Float, N: Size, R: Real, M: Map>(
     }
 }
 
-/// Each unit adds up the terms of one block in so many. The sum is compensated (Kahan, 1965), since a unit may have many.
+/// A sum with a term more, and what its rounding lost, of a sum that has lost some before (Kahan, 1965): a unit may have many terms.
+#[cube]
+pub(super) fn with_term<R: Real>(sum: R, lost: R, term: R) -> (R, R) {
+    let term = term - lost;
+    let next = sum + term;
+    (next, (next - sum) - term)
+}
+
+/// Each unit adds up the terms of one block in so many.
 #[cube(launch_unchecked, address_type = "dynamic")]
 pub(super) fn sum_kernel<E: Float, N: Size, R: Real, T: Terms>(
     mu: LinearView<'_, Vector<E, N>>,
@@ -133,10 +141,9 @@ pub(super) fn sum_kernel<E: Float, N: Size, R: Real, T: Terms>(
                         R::cast_from(epsilons[comptime!(i * lanes + lane)]),
                         &coefficients,
                     );
-                    let term = term - lost;
-                    let next = sum + term;
-                    lost = (next - sum) - term;
+                    let (next, left) = with_term::<R>(sum, lost, term);
                     sum = next;
+                    lost = left;
                 }
             }
         }

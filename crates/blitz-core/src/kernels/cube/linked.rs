@@ -14,14 +14,14 @@ use burn_cubecl::ops::numeric::{empty_device_dtype, zeros};
 use burn_cubecl::tensor::CubeTensor;
 
 use super::elementwise::{Draw, Map as _, Normal, Terms as _, draw_and_term_gradients};
-use super::kernels::{BLOCK, CoefficientScalars, block_noise, in_precision};
+use super::kernels::{BLOCK, CoefficientScalars, block_noise, in_precision, with_term};
 use super::launch::{SUM_UNITS, Walk, cubes, elem_type, empty_like, in_precision_of};
 use super::noise::Noise;
 use super::real::{Coefficients, Real};
 use crate::kernels::formula::{NoiseSpan, NormalSum, Sum, sum_dtype};
 use crate::kernels::linked::LinkedKernels;
 
-/// Each unit draws every so-many-th block of weights, and adds up its terms (Kahan, 1965).
+/// Each unit draws every so-many-th block of weights, and adds up its terms.
 #[cube(launch_unchecked, address_type = "dynamic")]
 fn draw_and_sum_kernel<E: Float, N: Size, R: Real>(
     mu: LinearView<'_, Vector<E, N>>,
@@ -57,10 +57,10 @@ fn draw_and_sum_kernel<E: Float, N: Size, R: Real>(
                     let rho = R::cast_from(rho.extract(lane));
                     let epsilon = R::cast_from(epsilons[comptime!(i * lanes + lane)]);
                     drawn.insert(lane, E::cast_from(Draw::value::<R>(mu, rho, epsilon)));
-                    let term = Normal::term::<R>(mu, rho, epsilon, &coefficients) - lost;
-                    let next = sum + term;
-                    lost = (next - sum) - term;
+                    let term = Normal::term::<R>(mu, rho, epsilon, &coefficients);
+                    let (next, left) = with_term::<R>(sum, lost, term);
                     sum = next;
+                    lost = left;
                 }
                 weights.write(position, drawn);
             }

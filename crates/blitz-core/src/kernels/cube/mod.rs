@@ -1,7 +1,7 @@
 //! The fused operations on every CubeCL device, from one kernel source.
 
-// Once for each of the two, which give its names their meaning.
 mod adam;
+// Once for each of the two, which give its names their meaning.
 #[allow(clippy::duplicate_mod)]
 #[path = "../elementwise.rs"]
 mod elementwise;

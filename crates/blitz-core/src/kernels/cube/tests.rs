@@ -35,12 +35,16 @@ fn mixture() -> ScaleMixture {
 
 /// All that the build has, or those named by `BLITZ_TEST_DEVICES`.
 fn devices() -> Vec<Device> {
-    named(|name| !["flex", "ndarray", "tch", "remote"].contains(&name))
+    named(is_of_cubecl)
 }
 
 /// Without the CPU, on whose few units matrix products take minutes.
 fn devices_with_products() -> Vec<Device> {
-    named(|name| !["flex", "ndarray", "tch", "remote", "cpu"].contains(&name))
+    named(|name| is_of_cubecl(name) && name != "cpu")
+}
+
+fn is_of_cubecl(name: &str) -> bool {
+    !["flex", "ndarray", "tch", "remote"].contains(&name)
 }
 
 fn named(is_meant: impl Fn(&str) -> bool) -> Vec<Device> {
@@ -159,21 +163,14 @@ fn sums<const D: usize>() -> [Sum<D>; 4] {
     ]
 }
 
-/// The elements whose bits differ, as a sentence for each of the first few.
-fn differences(got: &[f32], expected: &[f32]) -> Vec<String> {
-    assert_eq!(got.len(), expected.len());
-    got.iter()
-        .zip(expected)
-        .enumerate()
-        .filter(|(_, (got, expected))| got.to_bits() != expected.to_bits())
-        .map(|(i, (got, expected))| format!("element {i}: {got:e} for {expected:e}"))
-        .collect()
-}
-
+/// Panics with the number of elements whose bits differ, and the first few.
 fn assert_same_bits(got: &[f32], expected: &[f32], what: &str) {
-    let differences = differences(got, expected);
-    let first = &differences[..differences.len().min(5)];
-    let (count, of) = (differences.len(), got.len());
+    assert_eq!(got.len(), expected.len(), "{what}");
+    let pairs = got.iter().zip(expected).enumerate();
+    let differ: Vec<_> = pairs
+        .filter(|(_, (got, expected))| got.to_bits() != expected.to_bits())
+        .collect();
+    let (count, of, first) = (differ.len(), got.len(), &differ[..differ.len().min(5)]);
     assert!(count == 0, "{what}: {count} of {of} differ: {first:?}");
 }
 
