@@ -191,7 +191,7 @@ impl RecurrentCell for BayesianGruCell {
         let activate = |pre_activation| self.gate_activation.forward(pre_activation);
         let mut steps = Held::new(padding, reverse);
         let output = scan([to_gates, to_new], reverse, |[to_gates, to_new]| {
-            let before = hidden.clone();
+            let padded = steps.next(|| hidden.clone());
             let (update, to_new) = match &from_hidden {
                 HiddenMaps::ResetAfter(map) => {
                     let of_hidden = map.apply(hidden.clone());
@@ -213,7 +213,9 @@ impl RecurrentCell for BayesianGruCell {
             if let Some(clip) = self.clip {
                 hidden = hidden.clone().clamp(-clip, clip);
             }
-            hidden = held(hidden.clone(), before, &steps.next());
+            if let Some((mask, before)) = padded {
+                hidden = held(hidden.clone(), before, &mask);
+            }
             hidden.clone()
         });
         (output, hidden)

@@ -97,7 +97,7 @@ pub struct BayesianLstmConfig {
 ///
 /// ```
 /// use blitz_layers::prelude::*;
-/// use burn::tensor::{Bool, Device, Tensor, s};
+/// use burn::tensor::{Device, Tensor, s};
 ///
 /// let device = Device::flex();
 /// let lstm = BayesianLstmConfig::new(3, 8, true).with_num_layers(2).with_bidirectional(true).init(&device);
@@ -236,8 +236,7 @@ impl RecurrentCell for BayesianLstmCell {
         };
         let mut steps = Held::new(padding, reverse);
         let output = scan([from_input], reverse, |[step]| {
-            let padding = steps.next();
-            let before = (cell.clone(), hidden.clone());
+            let padded = steps.next(|| (cell.clone(), hidden.clone()));
             let gates = step + from_hidden.apply(hidden.clone());
             let mut gates = (0..).map(|index| gate(&gates, index, size));
             let mut next = || gates.next().expect("an endless iterator");
@@ -257,8 +256,10 @@ impl RecurrentCell for BayesianLstmCell {
                 .gate_activation
                 .forward(see(output_gate, &cell, &to_output));
             hidden = output_values * self.hidden_activation.forward(cell.clone());
-            cell = held(cell.clone(), before.0, &padding);
-            hidden = held(hidden.clone(), before.1, &padding);
+            if let Some((mask, (cell_before, hidden_before))) = padded {
+                cell = held(cell.clone(), cell_before, &mask);
+                hidden = held(hidden.clone(), hidden_before, &mask);
+            }
             hidden.clone()
         });
         (output, LstmState::new(cell, hidden))

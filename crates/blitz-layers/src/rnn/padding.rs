@@ -80,24 +80,15 @@ impl Held {
         Self(steps)
     }
 
-    /// The mask of the next step, if there is padding.
-    pub(crate) fn next(&mut self) -> Option<Tensor<2, Bool>> {
+    /// The mask of the next step and the state before it, if there is padding. Without, the state is not held on to.
+    pub(crate) fn next<S>(&mut self, state: impl FnOnce() -> S) -> Option<(Tensor<2, Bool>, S)> {
         let steps = self.0.as_mut()?;
-        Some(steps.next().expect("one for each step"))
+        Some((steps.next().expect("one for each step"), state()))
     }
 }
 
 /// The state after a step: of a row that has padding there, the one before.
-pub(crate) fn held(
-    after: Tensor<2>,
-    before: Tensor<2>,
-    padding: &Option<Tensor<2, Bool>>,
-) -> Tensor<2> {
-    match padding {
-        None => after,
-        Some(mask) => {
-            let shape = after.shape();
-            after.mask_where(mask.clone().expand(shape), before)
-        }
-    }
+pub(crate) fn held(after: Tensor<2>, before: Tensor<2>, mask: &Tensor<2, Bool>) -> Tensor<2> {
+    let shape = after.shape();
+    after.mask_where(mask.clone().expand(shape), before)
 }
