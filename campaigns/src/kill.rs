@@ -2,7 +2,10 @@
 //! had been.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
+
+use blitz_train::Checkpoints;
 
 use crate::Limits;
 use crate::folders::{Process, scratch, training};
@@ -45,11 +48,37 @@ pub(crate) fn run(limits: Limits, tally: &mut Tally) {
 fn killed(random: &mut Random, duration: Duration, expected: &str, tally: &mut Tally) {
     let folder = scratch();
     let out = folder.path();
+    let start = |_| training(out, EPOCHS, true);
+    let kills = random.below(KILLS as usize) + 1;
+    let what = "a killed training";
+    kill_and_let_end(
+        kills,
+        random,
+        duration,
+        tally,
+        what,
+        start,
+        |last, tally| after_a_kill(out, last, tally),
+    );
+    ends_as(out, expected, what, tally);
+}
+
+/// Kills a program at random moments, and looks at what it left; then lets one end. `start` is told the last epoch that was saved, and so is `look`, which returns
+/// it anew.
+pub(crate) fn kill_and_let_end(
+    kills: usize,
+    random: &mut Random,
+    duration: Duration,
+    tally: &mut Tally,
+    what: &str,
+    start: impl Fn(Option<usize>) -> Command,
+    look: impl Fn(Option<usize>, &mut Tally) -> Option<usize>,
+) -> Option<usize> {
     let mut last = None;
-    for _ in 0..=random.below(KILLS as usize) {
+    for _ in 0..kills {
         // Beyond the end, too: it may be at its prediction or its report.
         let moment = duration.mul_f64(1.1 * random.uniform());
-        let mut process = Process::start(&mut training(out, EPOCHS, true));
+        let mut process = Process::start(&mut start(last));
         std::thread::sleep(moment);
         process.kill();
         let ended = process.end();
@@ -58,18 +87,17 @@ fn killed(random: &mut Random, duration: Duration, expected: &str, tally: &mut T
             Some(_) => "ends_before_the_kill",
         });
         tally.goal(matches!(ended.code, None | Some(0)), || ended.said.clone());
-        last = after_a_kill(out, last, tally);
+        last = look(last, tally);
     }
-    let ended = Process::start(&mut training(out, EPOCHS, true)).end();
+    let ended = Process::start(&mut start(last)).end();
     tally.goal(ended.code == Some(0), || {
-        format!("a killed training does not go on: {}", ended.said)
+        format!("{what} does not go on: {}", ended.said)
     });
-    ends_as(out, expected, "a killed training", tally);
+    last
 }
 
-/// Every checkpoint that is listed is whole, and the last is no earlier than `before`.
-fn after_a_kill(out: &Path, before: Option<usize>, tally: &mut Tally) -> Option<usize> {
-    let checkpoints = checkpoints(out);
+/// The epochs whose checkpoints are listed, each of which is whole.
+pub(crate) fn listed(checkpoints: &Checkpoints, tally: &mut Tally) -> Vec<usize> {
     let listed = checkpoints.epochs().unwrap_or_default();
     for epoch in &listed {
         tally.count("checkpoints_checked");
@@ -77,6 +105,13 @@ fn after_a_kill(out: &Path, before: Option<usize>, tally: &mut Tally) -> Option<
             tally.miss(&format!("a listed checkpoint: {error}"));
         }
     }
+    listed
+}
+
+/// Every checkpoint that is listed is whole, and the last is no earlier than `before`.
+fn after_a_kill(out: &Path, before: Option<usize>, tally: &mut Tally) -> Option<usize> {
+    let checkpoints = checkpoints(out);
+    let listed = listed(&checkpoints, tally);
     let last = checkpoints.last_whole();
     tally.goal(last == Ok(listed.last().copied()), || {
         format!("{last:?} of {listed:?}")

@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use blitz_train::Checkpoints;
 use burn::store::ModuleRecord;
 
 use crate::Limits;
 use crate::folders::{Process, scratch};
+use crate::kill::{kill_and_let_end, listed};
 use crate::random::Random;
 use crate::tally::Tally;
+use crate::work::{MODEL, checkpoints};
 
-const MODEL: &str = "model.bpk";
 const PLOT: &str = "intervals.png";
 /// Kills of one run before it may end.
 const KILLS: u64 = 3;
@@ -63,23 +63,18 @@ fn regression(program: &Path, out: &Path, resume: bool) -> Command {
 fn killed(program: &Path, random: &mut Random, duration: Duration, tally: &mut Tally) {
     let folder = scratch();
     let out = folder.path();
-    let mut last = None;
-    for _ in 0..=random.below(KILLS as usize) {
-        let mut process = Process::start(&mut regression(program, out, last.is_some()));
-        std::thread::sleep(duration.mul_f64(1.1 * random.uniform()));
-        process.kill();
-        let ended = process.end();
-        tally.count(match ended.code {
-            None => "kills",
-            Some(_) => "ends_before_the_kill",
-        });
-        tally.goal(matches!(ended.code, None | Some(0)), || ended.said.clone());
-        last = after_a_kill(out, last, tally);
-    }
-    let ended = Process::start(&mut regression(program, out, last.is_some())).end();
-    tally.goal(ended.code == Some(0), || {
-        format!("a killed program does not go on: {}", ended.said)
-    });
+    let start = |last: Option<usize>| regression(program, out, last.is_some());
+    let kills = random.below(KILLS as usize) + 1;
+    let what = "a killed program";
+    let last = kill_and_let_end(
+        kills,
+        random,
+        duration,
+        tally,
+        what,
+        start,
+        |last, tally| after_a_kill(out, last, tally),
+    );
     tally.goal(
         out.join(MODEL).is_file() && is_whole_plot(&out.join(PLOT)),
         || "a program that ended left no model or no plot".into(),
@@ -89,14 +84,7 @@ fn killed(program: &Path, random: &mut Random, duration: Duration, tally: &mut T
 
 /// What lies in the folder is whole, and no epoch is lost.
 fn after_a_kill(out: &Path, before: Option<usize>, tally: &mut Tally) -> Option<usize> {
-    let checkpoints = Checkpoints::new(out.join("checkpoint"));
-    let listed = checkpoints.epochs().unwrap_or_default();
-    for epoch in &listed {
-        tally.count("checkpoints_checked");
-        let checked = checkpoints.check(*epoch);
-        tally.goal(checked.is_ok(), || format!("a checkpoint: {checked:?}"));
-    }
-    let last = listed.last().copied();
+    let last = listed(&checkpoints(out), tally).last().copied();
     tally.goal(last >= before, || format!("after {before:?} came {last:?}"));
     let model = out.join(MODEL);
     if model.is_file() {
