@@ -57,20 +57,6 @@ impl Entry {
         self.parts.iter().map(|part| part.path.as_str())
     }
 
-    /// Names each component and its container, the outermost first.
-    pub fn enter(&self, mut f: impl FnMut(&str, &str)) {
-        for step in &self.steps {
-            f(&step.name, &step.container);
-        }
-    }
-
-    /// The other way.
-    pub fn exit(&self, mut f: impl FnMut(&str, &str)) {
-        for step in self.steps.iter().rev() {
-            f(&step.name, &step.container);
-        }
-    }
-
     /// The tensor of the file with the values at hand; zeros where no parameter is.
     pub fn param<const D: usize>(&self, survey: &Survey) -> Param<Tensor<D>> {
         let mut blocks: Vec<Tensor<D>> = Vec::new();

@@ -13,7 +13,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor};
 use burn::tensor::{Device, Tensor};
 
 use entry::Entry;
-use walk::{Emitter, Survey};
+use walk::{Emitter, Survey, map_at, visit_at};
 
 /// The names of a file's parameters, and how they are laid out.
 ///
@@ -100,10 +100,6 @@ impl<M: Module> Named<M> {
         let entries = names::entries(self.names, &survey.places);
         (survey, entries)
     }
-
-    fn with(&self, module: M) -> Self {
-        self.names.of(module)
-    }
 }
 
 /// Calls a method with the entry's rank, or panics.
@@ -122,9 +118,8 @@ macro_rules! by_rank {
 }
 
 fn visit_entry<const D: usize, V: ModuleVisitor>(entry: &Entry, survey: &Survey, visitor: &mut V) {
-    entry.enter(|name, container| visitor.enter_module(name, container));
-    visitor.visit_float(&entry.param::<D>(survey));
-    entry.exit(|name, container| visitor.exit_module(name, container));
+    let param = entry.param::<D>(survey);
+    visit_at(visitor, &entry.steps, |visitor| visitor.visit_float(&param));
 }
 
 fn map_entry<const D: usize, T: ModuleMapper>(
@@ -132,9 +127,8 @@ fn map_entry<const D: usize, T: ModuleMapper>(
     survey: &Survey,
     mapper: &mut T,
 ) -> Vec<(String, Tensor<1>)> {
-    entry.enter(|name, container| mapper.enter_module(name, container));
-    let param = mapper.map_float(entry.param::<D>(survey));
-    entry.exit(|name, container| mapper.exit_module(name, container));
+    let param = entry.param::<D>(survey);
+    let param = map_at(mapper, &entry.steps, |mapper| mapper.map_float(param));
     entry.apart(param.val())
 }
 
@@ -178,7 +172,7 @@ impl<M: Module> Module for Named<M> {
     }
 
     fn valid(&self) -> Self {
-        self.with(self.module.valid())
+        self.names.of(self.module.valid())
     }
 
     fn materialize(self) -> Self {

@@ -37,6 +37,37 @@ pub(super) fn joined(steps: &[Step]) -> String {
     names.join(".")
 }
 
+/// Visits a parameter with its path of the file.
+pub(super) fn visit_at<V: ModuleVisitor>(
+    visitor: &mut V,
+    steps: &[Step],
+    visit: impl FnOnce(&mut V),
+) {
+    for step in steps {
+        visitor.enter_module(&step.name, &step.container);
+    }
+    visit(visitor);
+    for step in steps.iter().rev() {
+        visitor.exit_module(&step.name, &step.container);
+    }
+}
+
+/// Maps it.
+pub(super) fn map_at<M: ModuleMapper, P>(
+    mapper: &mut M,
+    steps: &[Step],
+    map: impl FnOnce(&mut M) -> P,
+) -> P {
+    for step in steps {
+        mapper.enter_module(&step.name, &step.container);
+    }
+    let mapped = map(mapper);
+    for step in steps.iter().rev() {
+        mapper.exit_module(&step.name, &step.container);
+    }
+    mapped
+}
+
 /// A parameter of floats.
 #[derive(Debug)]
 pub(super) struct Place {
@@ -133,13 +164,8 @@ impl<'a, V> Emitter<'a, V> {
 
 impl<V: ModuleVisitor> Emitter<'_, V> {
     fn visiting(&mut self, visit: impl FnOnce(&mut V)) {
-        let Some(steps) = self.path() else { return };
-        for step in &steps {
-            self.inner.enter_module(&step.name, &step.container);
-        }
-        visit(self.inner);
-        for step in steps.iter().rev() {
-            self.inner.exit_module(&step.name, &step.container);
+        if let Some(steps) = self.path() {
+            visit_at(self.inner, &steps, visit);
         }
     }
 }
@@ -199,17 +225,10 @@ impl<V: ModuleVisitor> ModuleVisitor for Emitter<'_, V> {
 
 impl<V: ModuleMapper> Emitter<'_, V> {
     fn mapping<P>(&mut self, param: P, map: impl FnOnce(&mut V, P) -> P) -> P {
-        let Some(steps) = self.path() else {
-            return param;
-        };
-        for step in &steps {
-            self.inner.enter_module(&step.name, &step.container);
+        match self.path() {
+            Some(steps) => map_at(self.inner, &steps, |inner| map(inner, param)),
+            None => param,
         }
-        let param = map(self.inner, param);
-        for step in steps.iter().rev() {
-            self.inner.exit_module(&step.name, &step.container);
-        }
-        param
     }
 }
 
