@@ -46,7 +46,7 @@ pub(super) struct LossReader {
 }
 
 enum Order {
-    Read(StepLoss),
+    Read(Box<StepLoss>),
     /// Answers as soon as all losses before are read.
     Tell(Sender<()>),
 }
@@ -65,7 +65,7 @@ impl LossReader {
     /// Has `loss` read. Waits only if too many others have not been.
     pub(super) fn read(&self, loss: StepLoss) {
         // A reader that wants no more has hung up.
-        let _ = self.orders.send(Order::Read(loss));
+        let _ = self.orders.send(Order::Read(Box::new(loss)));
     }
 
     /// Waits until all losses are read.
@@ -81,7 +81,7 @@ fn follow(orders: &Receiver<Order>, mut read: impl FnMut(StepLoss) -> bool) {
     for order in orders {
         match order {
             Order::Read(loss) => {
-                if !read(loss) {
+                if !read(*loss) {
                     break;
                 }
             }
