@@ -32,7 +32,7 @@ impl Evaluation {
         device: &Device,
     ) -> Result<Self, RunError> {
         let batch = RowBatcher.batch(items(config, table, &split.test), device);
-        let predictive = model
+        let standardized = model
             .try_predict(batch.inputs, samples, config.elbo.seed)
             .map_err(|error| match error {
                 PredictError::Mixture(MixtureError::NonFinite { example, what, .. }) => {
@@ -40,8 +40,8 @@ impl Evaluation {
                     RunError::NonFinite { row, what }
                 }
                 other => other.into(),
-            })?
-            .rescale(&config.target.mean, &config.target.std);
+            })?;
+        let predictive = config.target.inverse_predictive(standardized);
 
         let truths = table.targets_of(&split.test);
         let mean = predictive.mean();

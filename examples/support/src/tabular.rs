@@ -3,12 +3,10 @@
 
 mod sheet;
 mod split;
-mod standardizer;
 mod table;
 
 pub use sheet::{Header, Row, Sheet};
 pub use split::Split;
-pub use standardizer::Standardizer;
 pub use table::Table;
 
 use std::io;

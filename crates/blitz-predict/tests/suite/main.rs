@@ -17,6 +17,7 @@ mod plot;
 mod score_reference;
 mod score_theory;
 mod scores;
+mod standardizer;
 
 /// How many standard errors the mean of independent values lies above `expected`.
 fn standard_errors_off(values: &[f64], expected: f64) -> f64 {

@@ -28,6 +28,7 @@ mod plot;
 mod prediction_mode;
 mod scale_out;
 mod sgld;
+mod standardize;
 mod stream;
 mod swag;
 mod ties;

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use blitz_train::{InputError, Standardizer};
+
 use super::{DataError, Header, Sheet};
 
 /// Rows of features, each with the target to predict.
@@ -69,6 +71,24 @@ impl Table {
         rows.iter().map(|&row| self.targets[row]).collect()
     }
 
+    /// The scalings of the features and of the target, fitted to the rows listed.
+    pub fn standardizers(&self, rows: &[usize]) -> Result<(Standardizer, Standardizer), DataError> {
+        // The cells are numbers, so what is left to go wrong is their size.
+        let fit = |values: &[f64], columns, first: usize| {
+            Standardizer::try_fit(values, columns).map_err(|error| match error {
+                InputError::Column { column } => DataError::TooLarge {
+                    column: first + column + 1,
+                    name: self.names[first + column].clone(),
+                },
+                other => panic!("a table has rows of finite numbers: {other}"),
+            })
+        };
+        Ok((
+            fit(&self.features_of(rows), self.n_features, 0)?,
+            fit(&self.targets_of(rows), 1, self.n_features)?,
+        ))
+    }
+
     fn parse(text: &str, file: &str, header: Header) -> Result<Self, DataError> {
         Self::of(&Sheet::parse(text, file, header)?)
     }
@@ -117,6 +137,7 @@ mod tests {
     use proptest::test_runner::RngSeed;
 
     use super::*;
+    use crate::tabular::Split;
 
     fn parse(text: &str) -> Result<Table, DataError> {
         Table::parse(text, "houses.csv", Header::Auto)
@@ -124,6 +145,27 @@ mod tests {
 
     fn message(text: &str) -> String {
         parse(text).expect_err("the text is malformed").to_string()
+    }
+
+    #[test]
+    fn the_test_rows_do_not_leak_into_the_scale() {
+        let (table, split) = (Table::boston(), Split::published(3).unwrap());
+        let all: Vec<usize> = (0..table.n_rows()).collect();
+        let (inputs, target) = table.standardizers(&split.train).unwrap();
+        let (all_inputs, all_targets) = table.standardizers(&all).unwrap();
+        assert_ne!(inputs, all_inputs);
+        assert_ne!(target, all_targets);
+        assert_eq!((inputs.columns(), target.columns()), (13, 1));
+    }
+
+    #[test]
+    fn a_column_too_large_to_scale_is_named() {
+        let table = parse("a,b,y\n0,0,1\n1,1.5e308,2\n").unwrap();
+        let error = table.standardizers(&[0, 1]).unwrap_err().to_string();
+        assert!(error.starts_with("column 2 (b)"), "{error}");
+        let table = parse("a,b,y\n0,0,1\n1,1,1e300\n").unwrap();
+        let error = table.standardizers(&[0, 1]).unwrap_err().to_string();
+        assert!(error.starts_with("column 3 (y)"), "{error}");
     }
 
     #[test]
