@@ -407,7 +407,7 @@ fn calibrators() -> Vec<Reader> {
             "QuantileRecalibration",
             &QuantileRecalibration::fit(&[0.3, 0.4, 0.5, 0.6, 0.7]),
             |fit| {
-                let (lower, upper) = fit.interval(2.0 / 3.0);
+                let (lower, upper) = (fit.inverse(1.0 / 6.0), fit.inverse(5.0 / 6.0));
                 let applied = fit.try_apply(&[0.3, 0.5, 1.0])?;
                 Ok([applied, vec![lower, upper]].concat())
             },

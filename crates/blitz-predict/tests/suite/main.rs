@@ -8,6 +8,7 @@ mod calibration_reference;
 mod categorical_mixture;
 mod conformal;
 mod distributions;
+mod masses;
 mod mixtures;
 mod normal_mixture;
 #[cfg(feature = "plot")]

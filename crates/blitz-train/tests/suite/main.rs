@@ -8,6 +8,7 @@ mod constants;
 #[allow(dead_code)]
 #[path = "../../../blitz-core/tests/suite/digest.rs"]
 mod digest;
+mod display;
 mod draw_digests;
 mod draws;
 mod dtypes;
