@@ -52,7 +52,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         ));
     }
     let (series, window) = match (&cli.data, cli.series) {
-        (Some(path), _) => (Series::read(path, cli.header)?, 20),
+        (Some(path), _) => (Series::read(path, cli.format.clone())?, 20),
         (None, SeriesChoice::Co2) => (Series::co2(), 52),
         (None, SeriesChoice::Sunspots) => (Series::sunspots(), 33),
     };

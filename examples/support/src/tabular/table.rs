@@ -3,8 +3,30 @@
 use std::path::Path;
 
 use blitz_train::{InputError, Standardizer};
+use clap::Args;
 
-use super::{DataError, Header, Sheet};
+use super::{DataError, Format, Header, Sheet};
+
+/// How a file of a table is written, and what becomes of rows with a missing value.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
+pub struct TableFormat {
+    /// How its cells are written.
+    #[command(flatten)]
+    pub cells: Format,
+
+    /// Leave out the rows of the data that lack a value. Rows are then counted without them.
+    #[arg(long)]
+    pub skip_incomplete: bool,
+}
+
+impl From<Header> for TableFormat {
+    fn from(header: Header) -> Self {
+        Self {
+            cells: header.into(),
+            ..Self::default()
+        }
+    }
+}
 
 /// Rows of features, each with the target to predict.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,8 +64,9 @@ impl Table {
     }
 
     /// Reads a CSV file whose last column is the target.
-    pub fn read(path: &Path, header: Header) -> Result<Self, DataError> {
-        let table = Self::of(&Sheet::read(path, header)?)?;
+    pub fn read(path: &Path, format: impl Into<TableFormat>) -> Result<Self, DataError> {
+        let format = format.into();
+        let table = Self::of(&Sheet::read(path, format.cells)?, format.skip_incomplete)?;
         let title = path
             .file_name()
             .map_or(table.title, |name| name.to_string_lossy().into_owned());
@@ -89,11 +112,15 @@ impl Table {
         ))
     }
 
-    fn parse(text: &str, file: &str, header: Header) -> Result<Self, DataError> {
-        Self::of(&Sheet::parse(text, file, header)?)
+    fn parse(text: &str, file: &str, format: impl Into<TableFormat>) -> Result<Self, DataError> {
+        let format = format.into();
+        Self::of(
+            &Sheet::parse(text, file, format.cells)?,
+            format.skip_incomplete,
+        )
     }
 
-    fn of(sheet: &Sheet) -> Result<Self, DataError> {
+    fn of(sheet: &Sheet, skip_incomplete: bool) -> Result<Self, DataError> {
         let (file, width) = (sheet.file(), sheet.width());
         if width < 2 {
             return Err(DataError::TooFewColumns {
@@ -110,10 +137,20 @@ impl Table {
         let mut features = Vec::new();
         let mut targets = Vec::new();
         for row in sheet.rows() {
-            for column in 0..width - 1 {
-                features.push(sheet.number(row, column)?);
+            let cells = (0..width).map(|column| sheet.number(row, column));
+            match cells.collect::<Result<Vec<f64>, _>>() {
+                Ok(mut cells) => {
+                    targets.extend(cells.pop());
+                    features.extend(cells);
+                }
+                // A cell that is no number is a mistake all the same.
+                Err(DataError::MissingCell { .. }) if skip_incomplete => {
+                    for column in 0..width {
+                        sheet.number_if_any(row, column)?;
+                    }
+                }
+                Err(error) => return Err(error),
             }
-            targets.push(sheet.number(row, width - 1)?);
         }
         if targets.is_empty() {
             return Err(DataError::NoRows { file: file.into() });
@@ -221,7 +258,7 @@ mod tests {
     fn cell_errors_name_line_and_column() {
         assert_eq!(
             message("a,b\n1,2\n3,?\n"),
-            "houses.csv, line 3, column 2 (b): `?` is not a number"
+            "houses.csv, line 3, column 2 (b): `?` is not a number; if it marks a missing value, say so with `--missing ?`"
         );
         assert_eq!(
             message("1,2\n3,4\n5 m,6\n"),
@@ -229,23 +266,47 @@ mod tests {
         );
         assert_eq!(
             message("a,b\n1, \n"),
-            "houses.csv, line 2, column 2 (b): the cell is empty"
+            "houses.csv, line 2, column 2 (b): the cell is empty, or marked as missing; `--skip-incomplete` leaves its row out"
         );
         assert_eq!(
             message("1,2\n,4\n"),
-            "houses.csv, line 2, column 1: the cell is empty"
+            "houses.csv, line 2, column 1: the cell is empty, or marked as missing; `--skip-incomplete` leaves its row out"
         );
         assert_eq!(
             message("a,b\nNaN,2\n"),
-            "houses.csv, line 2, column 1 (a): `NaN` is not a finite number"
+            "houses.csv, line 2, column 1 (a): `NaN` is not a finite number; if it marks a missing value, say so with `--missing NaN`"
         );
         assert_eq!(
             message("a,b\n1,-inf\n"),
-            "houses.csv, line 2, column 2 (b): `-inf` is not a finite number"
+            "houses.csv, line 2, column 2 (b): `-inf` is not a finite number; if it marks a missing value, say so with `--missing -inf`"
         );
         assert_eq!(
             message("a,b\n1,1e999\n"),
-            "houses.csv, line 2, column 2 (b): `1e999` is not a finite number"
+            "houses.csv, line 2, column 2 (b): `1e999` is not a finite number; if it marks a missing value, say so with `--missing 1e999`"
+        );
+    }
+
+    #[test]
+    fn rows_that_lack_a_value_are_left_out_on_request_and_no_others() {
+        let format = TableFormat {
+            cells: Format {
+                missing: vec!["?".into()],
+                ..Format::default()
+            },
+            skip_incomplete: true,
+        };
+        let read = |text: &str| Table::parse(text, "houses.csv", format.clone());
+        let table = read("a,b,y\n1,2,3\n4,?,6\n7,8,\n9,10,11\n").unwrap();
+        assert_eq!(table.features, [1.0, 2.0, 9.0, 10.0]);
+        assert_eq!(table.targets, [3.0, 11.0]);
+        let error = read("a,b,y\n1,,x\n").unwrap_err().to_string();
+        assert!(
+            error.contains("column 3 (y): `x` is not a number"),
+            "{error}"
+        );
+        assert_eq!(
+            read("a,b,y\n1,?,2\n").unwrap_err().to_string(),
+            "houses.csv has no row of data"
         );
     }
 
@@ -299,7 +360,7 @@ mod tests {
             assert_eq!(message(text), "houses.csv has no row of data");
         }
         let one = "houses.csv, line 1: 1 column, but at least one feature and the target are needed; columns are \
-                   separated by commas";
+                   separated by commas, or by what `--separator` says";
         assert_eq!(message("price\n5\n"), one);
         assert_eq!(message("1;2\n3;4\n"), one);
     }
