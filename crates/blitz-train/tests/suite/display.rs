@@ -33,7 +33,7 @@ ElboModel {
   }
   elbo: ElboConfig { dataset_size: 100, samples: 3, beta: Constant(1.0), validation_samples: 10, seed: 0 }
   steps: 0
-  params: 9
+  params: 8
 }";
     assert_eq!(model(net, &device).to_string(), expected);
 }
