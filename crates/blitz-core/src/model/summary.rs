@@ -12,7 +12,7 @@ use crate::attach::Walk;
 pub struct BayesianSummary {
     /// The weights that have a posterior, in the order of the module's traversal; one that is tied once.
     pub bayesian: Vec<BayesianWeight>,
-    /// The paths of the others.
+    /// The paths of all other tensors, the running statistics of a norm among them.
     pub deterministic: Vec<String>,
 }
 

@@ -22,7 +22,7 @@ fn the_summary_prints_every_weight_with_its_families() {
 weight         shape  posterior      prior
 hidden.weight  3 x 5  Normal         Normal
 output.weight  5 x 2  LowRankNormal  Horseshoe
-without a posterior: hidden.bias, norm.gamma, norm.beta";
+without a posterior: hidden.bias, norm.gamma, norm.beta, norm.running_mean, norm.running_var";
     assert_eq!(net.bayesian_summary().to_string(), expected);
     // Burn's display of a layer has no place for it.
     let burns = net.hidden.to_string();

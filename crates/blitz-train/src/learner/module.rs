@@ -164,9 +164,9 @@ impl<N: Network, L: Likelihood> fmt::Display for ElboModel<N, L> {
 fn bayesian(summary: &BayesianSummary) -> String {
     let tensors = summary.bayesian.len() + summary.deterministic.len();
     match summary.bayesian.len() {
-        0 => format!("none of {tensors} weight tensors"),
+        0 => format!("none of {tensors} tensors"),
         some => format!(
-            "{some} of {tensors} weight tensors, posterior: {}, prior: {}",
+            "{some} of {tensors} tensors, posterior: {}, prior: {}",
             summary.posteriors().join(" and "),
             summary.priors().join(" and ")
         ),

@@ -26,7 +26,7 @@ ElboModel {
     layer: Linear {d_input: 3, d_output: 1, bias: true, params: 7}
     params: 7
   }
-  bayesian: 1 of 2 weight tensors, posterior: Normal, prior: Normal
+  bayesian: 1 of 2 tensors, posterior: Normal, prior: Normal
   likelihood: GaussianLikelihood {
     log_std: ParamTensor {rank: 1, shape: [1], kind: float}
     params: 1
@@ -45,10 +45,7 @@ fn a_model_without_posteriors_says_so_and_names_its_updates() {
         layer: LinearConfig::new(3, 1).init(&device),
     };
     let text = model(net, &device).with_update(Ivon).to_string();
-    assert!(
-        text.contains("bayesian: none of 2 weight tensors"),
-        "{text}"
-    );
+    assert!(text.contains("bayesian: none of 2 tensors"), "{text}");
     assert!(text.contains("updates: [Ivon]"), "{text}");
     for inner in ["Mutex", "Training", "Run", "poisoned"] {
         assert!(!text.contains(inner), "{text}");
