@@ -33,7 +33,7 @@ fn of_rank<const D: usize>(inputs: &dyn Any, example: usize) -> Option<PredictEr
     if example >= dims[0] {
         return None;
     }
-    let row = tensor.clone().slice([example..example + 1]).into_data();
+    let row = tensor.clone().narrow(0, example, 1).into_data();
     let mut values = row.iter::<f64>().enumerate();
     let (mut flat, value) = values.find(|(_, value)| !value.is_finite())?;
     let mut index = [0; D];
