@@ -184,7 +184,7 @@ impl Sheet {
                 file,
                 line,
                 column,
-                remedy: self.format.remedy(cell),
+                remedy: self.format.remedy(&text),
                 text,
             }),
         }
