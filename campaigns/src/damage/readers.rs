@@ -20,7 +20,7 @@ use example_support::cifar;
 use example_support::classification::Data;
 use example_support::digits;
 use example_support::series::Series;
-use example_support::tabular::{Header, Split, Standardizer, Table};
+use example_support::tabular::{Header, Split, Table};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -215,9 +215,9 @@ fn tables() -> Vec<Reader> {
         let all: Vec<usize> = (0..table.n_rows()).collect();
         let mut values = table.features_of(&all);
         values.extend(table.targets_of(&all));
-        let standardizer = Standardizer::fit(&table.features_of(&all), table.n_features);
-        values.extend(standardizer.std);
-        bits(values)
+        let (inputs, _) = table.standardizers(&all).map_err(sentence)?;
+        values.extend(inputs.std);
+        Ok(bits(values))
     };
     vec![
         reader(
@@ -226,7 +226,7 @@ fn tables() -> Vec<Reader> {
             one("t.csv", table),
             move |folder| {
                 let table = Table::read(&folder.join("t.csv"), Header::Auto).map_err(sentence)?;
-                Ok(table_values(&table))
+                table_values(&table)
             },
         ),
         reader("splits", Guard::None, one("s.txt", splits), |folder| {
@@ -381,7 +381,7 @@ fn calibrators() -> Vec<Reader> {
         state(
             "a table's scaling",
             &Standardizer::fit(&[1.0, 2.0, 3.0, 5.0, 8.0, 13.0], 2),
-            |scaling| Ok(scaling.transform(&[1.0, 2.0])),
+            |scaling| scaling.try_transform(&[1.0, 2.0]),
         ),
         state(
             "TemperatureScaling",
@@ -407,7 +407,7 @@ fn calibrators() -> Vec<Reader> {
             "QuantileRecalibration",
             &QuantileRecalibration::fit(&[0.3, 0.4, 0.5, 0.6, 0.7]),
             |fit| {
-                let (lower, upper) = fit.interval(2.0 / 3.0);
+                let (lower, upper) = (fit.inverse(1.0 / 6.0), fit.inverse(5.0 / 6.0));
                 let applied = fit.try_apply(&[0.3, 0.5, 1.0])?;
                 Ok([applied, vec![lower, upper]].concat())
             },

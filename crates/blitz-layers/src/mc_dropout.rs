@@ -31,6 +31,8 @@ pub struct McDropoutConfig {
 /// of blitz-train predict with it as with weights that have posteriors, and both may stand in one network. In the mean mode, and where
 /// [`freeze_sampling`](blitz_core::BayesianModule::freeze_sampling) was called, the layer returns its input.
 ///
+/// A `Dropout` of Burn's that stands inside another module, such as a `TransformerEncoder`, cannot be made one: put this between the modules, or in its place.
+///
 /// Has no KL: weight decay in the optimizer takes the part of the prior. With N examples, noise precision τ and a prior length scale l, the paper's
 /// objective is a mean of half squared errors with a decay `(1 − p) l² / (2 N τ)` of the squared weights; p is not trained, and is to be chosen on validation data.
 ///

@@ -5,7 +5,7 @@ use blitz_core::{
     WeightInfo,
 };
 use burn::config::Config;
-use burn::module::{Content, Module, ModuleVisitor};
+use burn::module::{Content, Module};
 use burn::nn::Initializer;
 
 use crate::estimator::Estimator;
@@ -135,54 +135,13 @@ pub(crate) fn attach<M: Module, Q: Posterior, P: Prior>(
 }
 
 /// Adds the names of the posteriors and priors that `module` has now.
-pub(crate) fn add_families<M: Module>(mut content: Content, module: &M) -> Content {
-    let mut families = Families::default();
-    module.visit(&mut families);
-    for attribute in ["posterior", "prior"] {
-        let mut names: Vec<&str> = Vec::new();
-        for (field, name) in &families.names {
-            if field == attribute && !names.contains(&name.as_str()) {
-                names.push(name);
-            }
-        }
-        if names.is_empty() {
-            names.push("none");
-        }
-        content = content.add(attribute, &names.join(" and "));
-    }
+pub(crate) fn add_families<M: Module>(content: Content, module: &M) -> Content {
+    let summary = module.bayesian_summary();
+    let names = |names: Vec<&str>| match names.is_empty() {
+        true => "none".to_string(),
+        false => names.join(" and "),
+    };
     content
-}
-
-/// The types of what is attached to a module's weights, by the fields that hold them.
-///
-/// Burn hands an attachment to nobody who doesn't know its type. What a visitor passes on its way has the names, except those of types
-/// without parameters.
-#[derive(Default)]
-struct Families {
-    containers: Vec<String>,
-    names: Vec<(String, String)>,
-}
-
-impl ModuleVisitor for Families {
-    fn enter_module(&mut self, name: &str, container_type: &str) {
-        self.containers.push(container_type.to_string());
-        let mut upwards = self.containers.iter().rev();
-        match upwards.position(|container| container == "Reparameterization") {
-            Some(1) => self.names.push((name.to_string(), "own".to_string())),
-            Some(2) => {
-                let (field, family) = self.names.last_mut().expect("pushed on the way here");
-                // A built-in family is a variant of an enum, one of the user's a type of its own.
-                *family = match container_type.strip_prefix("Struct:") {
-                    Some(own) if field == "prior" => own.trim_end_matches("Prior").to_string(),
-                    Some(own) => own.trim_end_matches("Posterior").to_string(),
-                    None => name.to_string(),
-                };
-            }
-            _ => {}
-        }
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.containers.pop();
-    }
+        .add("posterior", &names(summary.posteriors()))
+        .add("prior", &names(summary.priors()))
 }

@@ -78,6 +78,22 @@ pub enum InputError {
         /// What it may be.
         range: &'static str,
     },
+    /// A number of a table is NaN or infinite.
+    #[error("row {row}, column {column}: {value} is not finite (both counted from 0)")]
+    Cell {
+        /// The row, counted from 0.
+        row: usize,
+        /// The column, counted from 0.
+        column: usize,
+        /// The value.
+        value: f64,
+    },
+    /// A column of a table has no deviation that is a number.
+    #[error("column {column} (counted from 0) can't be scaled: its variance is beyond the numbers")]
+    Column {
+        /// The column, counted from 0.
+        column: usize,
+    },
     /// The probabilities of an example don't sum to one.
     #[error(
         "the probabilities of example {example} must sum to 1, got {sum}: to 1e-4, which a softmax in half precision misses, and one in f32 does not"

@@ -31,6 +31,7 @@
 //!
 //! - [`distribution`]: normal, Student's t, Laplace, Bernoulli, Poisson, negative binomial, and a trait for your own.
 //! - [`Mixture`] of them, [`CategoricalMixture`] for classes: quantiles, intervals, samples by seed, epistemic and aleatoric parts.
+//! - [`Standardizer`]: inputs and targets at mean 0 and deviation 1, and predictions back in their own unit.
 //! - [`score`]: proper scores, calibration errors, coverage, selective prediction, out-of-distribution detection.
 //! - [`calibration`]: temperature and vector scaling, isotonic regression, conformal intervals and sets.
 //! - `plot` (a feature): bands, intervals, reliability, coverage, posteriors, training curves, as PNG and SVG.
@@ -46,7 +47,9 @@ mod mixture;
 #[cfg(feature = "plot")]
 pub mod plot;
 pub mod score;
+mod standardizer;
 
 pub use blitz_noise;
 pub use error::{InputError, MixtureError};
 pub use mixture::{CategoricalMixture, Interval, Mixture, NormalMixture, Predictive};
+pub use standardizer::Standardizer;

@@ -192,9 +192,11 @@ pub enum CheckpointError {
 
 impl CheckpointError {
     pub(crate) fn unreadable(path: &Path, reason: impl Display) -> Self {
+        let reason = on_one_line(reason);
+        let remedy = remedy(&reason);
         Self::Unreadable {
             path: path.into(),
-            reason: on_one_line(reason),
+            reason: format!("{reason}{remedy}"),
         }
     }
 
@@ -203,6 +205,19 @@ impl CheckpointError {
             path: path.into(),
             reason: on_one_line(reason),
         }
+    }
+}
+
+/// What to do about a record that lacks the tensors of posteriors.
+fn remedy(reason: &str) -> &'static str {
+    let lacks_posteriors = reason
+        .find("Missing")
+        .is_some_and(|at| reason[at..].contains(".bayes.posterior"));
+    match lacks_posteriors {
+        true => {
+            "; a record of a network without posteriors goes into the means, within `map_means`"
+        }
+        false => "",
     }
 }
 
@@ -257,6 +272,16 @@ pub enum PredictError {
     /// The draws make no predictive distribution.
     #[error(transparent)]
     Mixture(#[from] MixtureError),
+    /// The input of an example is NaN or infinite, and so is what the network makes of it.
+    #[error("example {example}: its input{} is {value}", place(index))]
+    Input {
+        /// The example, counted from 0 in its batch or, where a whole data loader is predicted, in that.
+        example: usize,
+        /// Where in the example, counted from 0: the column of a row.
+        index: Vec<usize>,
+        /// The value.
+        value: f64,
+    },
     /// The data loader has no batches.
     #[error("there is nothing to predict: the data loader is empty")]
     Empty,
@@ -264,6 +289,14 @@ pub enum PredictError {
     #[cfg(feature = "train")]
     #[error("the data can't be read: {0}")]
     Data(#[from] burn::data::dataset::DatasetError),
+}
+
+fn place(index: &[usize]) -> String {
+    match index {
+        [] => String::new(),
+        [column] => format!(" in column {column}"),
+        index => format!(" at {index:?}"),
+    }
 }
 
 impl PredictError {
@@ -281,6 +314,15 @@ impl PredictError {
                 what,
             }
             .into(),
+            Self::Input {
+                example,
+                index,
+                value,
+            } => Self::Input {
+                example: example + examples,
+                index,
+                value,
+            },
             other => other,
         }
     }

@@ -37,6 +37,7 @@
 //!   [`NegativeBinomialLikelihood`] for counts, and the [`Likelihood`] trait for one of your own.
 //! - [`Mixture`] and [`CategoricalMixture`]: the predictive distributions, with their epistemic and aleatoric parts;
 //!   [`Predictor`] predicts whole data loaders.
+//! - [`Standardizer`] and, for tensors, [`StandardizeTensor`]: inputs and targets at mean 0 and deviation 1.
 //! - [`metric`]: proper scores, calibration errors, intervals, selective prediction and out-of-distribution detection, as
 //!   functions; [`NllMetric`], [`KlMetric`], [`RmseMetric`], [`CoverageMetric`], [`CrpsMetric`],
 //!   [`IntervalScoreMetric`], [`SharpnessMetric`], [`BrierMetric`], [`EceMetric`] for Burn's dashboard; [`EpochLines`] for a log.
@@ -70,10 +71,11 @@ pub mod plot;
 mod predict;
 #[cfg(feature = "train")]
 mod renderer;
+mod standardize;
 mod update;
 
 pub use blitz_layers::{self, blitz_core};
-pub use blitz_predict::{self, InputError, MixtureError, calibration, distribution};
+pub use blitz_predict::{self, InputError, MixtureError, Standardizer, calibration, distribution};
 #[cfg(feature = "train")]
 pub use checkpoint::{Checkpoints, FolderClaim};
 pub use elbo::{BetaSchedule, Elbo, ElboConfig, ElboLoss, TrainingStep};
@@ -119,6 +121,7 @@ pub use predict::{
 };
 #[cfg(feature = "train")]
 pub use renderer::EpochLines;
+pub use standardize::StandardizeTensor;
 pub use update::{UpdatedBy, WeightUpdate};
 
 /// What most programs that train and predict need: of this crate and of the layers. Metrics of the dashboard, methods beside the ELBO, and
@@ -128,7 +131,7 @@ pub mod prelude {
         BernoulliLikelihood, BernoulliLikelihoodConfig, BetaSchedule, CategoricalLikelihood,
         CategoricalLikelihoodConfig, CategoricalMixture, Elbo, ElboConfig, ElboModel,
         FusedAdamConfig, GaussianLikelihood, GaussianLikelihoodConfig, LabeledBatch, Likelihood,
-        LikelihoodParam, Mixture, Network, NormalMixture,
+        LikelihoodParam, Mixture, Network, NormalMixture, StandardizeTensor, Standardizer,
     };
     #[cfg(feature = "train")]
     pub use crate::{

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, ValueEnum};
 use example_support::TrainingArgs;
 use example_support::number::{at_least, not_negative, positive};
-use example_support::tabular::Header;
+use example_support::tabular::Format;
 
 /// Forecasts a time series one step ahead with a Bayesian LSTM, and reports how far its intervals can be trusted.
 ///
@@ -29,9 +29,9 @@ pub struct Cli {
     #[arg(long, value_name = "FILE.csv", conflicts_with = "series")]
     pub data: Option<PathBuf>,
 
-    /// Whether the first line of `--data` names the columns. By itself the program takes it for names if none of its cells is a number.
-    #[arg(long, value_enum, default_value_t = Header::Auto)]
-    pub header: Header,
+    /// How `--data` is written.
+    #[command(flatten)]
+    pub format: Format,
 
     /// Values that a forecast looks back on [default: 52 for co2, 33 for sunspots, 20 for a file].
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = at_least::<2>)]

@@ -52,7 +52,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         ));
     }
     let (series, window) = match (&cli.data, cli.series) {
-        (Some(path), _) => (Series::read(path, cli.header)?, 20),
+        (Some(path), _) => (Series::read(path, cli.format.clone())?, 20),
         (None, SeriesChoice::Co2) => (Series::co2(), 52),
         (None, SeriesChoice::Sunspots) => (Series::sunspots(), 33),
     };
@@ -75,20 +75,18 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     let scale = Scale::of(train_windows);
     let (model, time) = train(
         cli,
-        scale,
+        &scale,
         [train_windows, test_windows],
         &device,
         folder.path(),
         &interrupter,
     )?;
-    let batch = WindowBatcher(scale).batch(test_windows.to_vec(), &device);
-    let predictive = model
-        .predict(
-            batch.inputs,
-            cli.training.predict_samples,
-            cli.training.seed,
-        )
-        .rescale(&[scale.step_mean], &[scale.step_std]);
+    let batch = WindowBatcher(scale.clone()).batch(test_windows.to_vec(), &device);
+    let predictive = scale.step.inverse_predictive(model.predict(
+        batch.inputs,
+        cli.training.predict_samples,
+        cli.training.seed,
+    ));
 
     let forecasts = Forecast::of(&series, test_windows, &predictive);
     let plot = folder.join("forecasts.png");
@@ -107,7 +105,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
 /// Trains on the first windows and shows how the second go, which decide nothing.
 fn train(
     cli: &Cli,
-    scale: Scale,
+    scale: &Scale,
     [train, test]: [&[Window]; 2],
     device: &Device,
     folder: &Path,
@@ -147,7 +145,7 @@ fn train(
         LossMetric::new(),
         NllMetric::new(),
         KlMetric::new(),
-        RmseMetric::new().with_scale(scale.step_std),
+        RmseMetric::new().with_scale(scale.step.std[0]),
         CoverageMetric::new(0.95),
     ))
     .with_default_checkpointers()
@@ -169,11 +167,11 @@ fn train(
 
 fn loader(
     windows: &[Window],
-    scale: Scale,
+    scale: &Scale,
     batch_size: usize,
     shuffle: Option<u64>,
 ) -> Arc<dyn DataLoader<LabeledBatch<Tensor<3>, Tensor<2>>>> {
-    let mut builder = DataLoaderBuilder::new(WindowBatcher(scale)).batch_size(batch_size);
+    let mut builder = DataLoaderBuilder::new(WindowBatcher(scale.clone())).batch_size(batch_size);
     if let Some(seed) = shuffle {
         builder = builder.shuffle(seed);
     }

@@ -51,14 +51,12 @@ impl Network for Forecaster {
 }
 
 /// What brings inputs and steps to deviation 1: from the training windows alone.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Scale {
-    /// The root mean square of the inputs.
+    /// The root mean square of the inputs, whose mean stays: it says how far the window lies from its last value.
     pub input: f64,
-    /// The mean step.
-    pub step_mean: f64,
-    /// The deviation of the steps.
-    pub step_std: f64,
+    /// The scaling of the steps.
+    pub step: Standardizer,
 }
 
 impl Scale {
@@ -66,18 +64,11 @@ impl Scale {
     pub fn of(windows: &[Window]) -> Self {
         let inputs = windows.iter().flat_map(|window| &window.inputs);
         let (count, squares) = inputs.fold((0usize, 0.0), |(n, sum), x| (n + 1, sum + x * x));
-        let n = windows.len() as f64;
-        let mean = windows.iter().map(|window| window.step).sum::<f64>() / n;
-        let variance = windows
-            .iter()
-            .map(|window| (window.step - mean).powi(2))
-            .sum::<f64>()
-            / n;
-        let positive = |scale: f64| if scale > 0.0 { scale } else { 1.0 };
+        let input = (squares / count.max(1) as f64).sqrt();
+        let steps: Vec<f64> = windows.iter().map(|window| window.step).collect();
         Self {
-            input: positive((squares / count.max(1) as f64).sqrt()),
-            step_mean: mean,
-            step_std: positive(variance.sqrt()),
+            input: if input > 0.0 { input } else { 1.0 },
+            step: Standardizer::fit(&steps, 1),
         }
     }
 }
@@ -89,15 +80,13 @@ pub struct WindowBatcher(pub Scale);
 impl Batcher<Window, LabeledBatch<Tensor<3>, Tensor<2>>> for WindowBatcher {
     fn batch(&self, windows: Vec<Window>, device: &Device) -> LabeledBatch<Tensor<3>, Tensor<2>> {
         let (n, length) = (windows.len(), windows.first().map_or(0, |w| w.inputs.len()));
-        let scale = self.0;
+        let scale = &self.0;
         let inputs: Vec<f32> = windows
             .iter()
             .flat_map(|window| window.inputs.iter().map(|x| (x / scale.input) as f32))
             .collect();
-        let steps: Vec<f32> = windows
-            .iter()
-            .map(|window| ((window.step - scale.step_mean) / scale.step_std) as f32)
-            .collect();
+        let steps: Vec<f64> = windows.iter().map(|window| window.step).collect();
+        let steps = scale.step.transform(&steps);
         LabeledBatch {
             inputs: Tensor::from_data(TensorData::new(inputs, [n, length, 1]), device),
             targets: Tensor::from_data(TensorData::new(steps, [n, 1]), device),

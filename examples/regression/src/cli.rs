@@ -8,7 +8,7 @@ use clap::Parser;
 use example_support::EstimatorChoice;
 use example_support::number::{at_least, learning_rate, not_negative, positive};
 
-use example_support::tabular::{DataError, Header, Split, Table};
+use example_support::tabular::{DataError, Split, Table, TableFormat};
 
 /// The share of the rows that a random split tests on, that of the published splits.
 const TEST_FRACTION: f64 = 0.1;
@@ -73,13 +73,13 @@ pub struct Cli {
 
     /// Learn this table instead of Boston housing.
     ///
-    /// Numbers separated by commas, the target in the last column, with a header line or without.
+    /// Numbers in columns, the target in the last one, with a header line or without.
     #[arg(long, value_name = "FILE.csv")]
     pub data: Option<PathBuf>,
 
-    /// Whether the first line of `--data` names the columns. By itself the program takes it for names if none of its cells is a number.
-    #[arg(long, value_enum, default_value_t = Header::Auto)]
-    pub header: Header,
+    /// How `--data` is written.
+    #[command(flatten)]
+    pub format: TableFormat,
 
     /// Take the splits from this file.
     ///
@@ -127,7 +127,7 @@ impl Cli {
     pub fn table(&self) -> Result<Table, DataError> {
         self.data.as_deref().map_or_else(
             || Ok(Table::boston()),
-            |file| Table::read(file, self.header),
+            |file| Table::read(file, self.format.clone()),
         )
     }
 

@@ -7,7 +7,7 @@ use burn::config::Config;
 use crate::cli::Cli;
 use crate::error::RunError;
 use crate::model::RegressorConfig;
-use example_support::tabular::{DataError, Split, Standardizer, Table};
+use example_support::tabular::{Split, Table};
 
 /// Everything that decides a run, saved beside the model.
 #[derive(Config, Debug, PartialEq)]
@@ -42,15 +42,7 @@ impl RunConfig {
             .with_seed(cli.seed);
         elbo.try_init()
             .map_err(|error: ConfigError| RunError::Setting(error.to_string()))?;
-        let inputs = Standardizer::fit(&table.features_of(&split.train), table.n_features);
-        let target = Standardizer::fit(&table.targets_of(&split.train), 1);
-        let of_target = || target.overflowing_column().map(|_| table.n_features);
-        if let Some(column) = inputs.overflowing_column().or_else(of_target) {
-            return Err(RunError::Data(DataError::TooLarge {
-                column: column + 1,
-                name: table.names[column].clone(),
-            }));
-        }
+        let (inputs, target) = table.standardizers(&split.train)?;
         Ok(Self {
             version: env!("CARGO_PKG_VERSION").to_string(),
             model: RegressorConfig {

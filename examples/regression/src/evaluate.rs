@@ -32,16 +32,28 @@ impl Evaluation {
         device: &Device,
     ) -> Result<Self, RunError> {
         let batch = RowBatcher.batch(items(config, table, &split.test), device);
-        let predictive = model
+        let standardized = model
             .try_predict(batch.inputs, samples, config.elbo.seed)
-            .map_err(|error| match error {
-                PredictError::Mixture(MixtureError::NonFinite { example, what, .. }) => {
-                    let row = split.test[example];
-                    RunError::NonFinite { row, what }
+            .map_err(|error| {
+                let non_finite = |example: usize, what| RunError::NonFinite {
+                    row: split.test[example],
+                    what,
+                };
+                match error {
+                    PredictError::Mixture(MixtureError::NonFinite { example, what, .. }) => {
+                        non_finite(example, what)
+                    }
+                    PredictError::Input { example, index, .. } => {
+                        let name = &table.names[index[0]];
+                        non_finite(
+                            example,
+                            format!("{name} is beyond the numbers of the network"),
+                        )
+                    }
+                    other => other.into(),
                 }
-                other => other.into(),
-            })?
-            .rescale(&config.target.mean, &config.target.std);
+            })?;
+        let predictive = config.target.inverse_predictive(standardized);
 
         let truths = table.targets_of(&split.test);
         let mean = predictive.mean();

@@ -1,15 +1,15 @@
 //! The data: a CSV file and the table in it, its division into training and test rows, and the scaling
 //! that is fitted to the training rows alone.
 
+mod format;
 mod sheet;
 mod split;
-mod standardizer;
 mod table;
 
-pub use sheet::{Header, Row, Sheet};
+pub use format::{Format, Header, Separator};
+pub use sheet::{Row, Sheet};
 pub use split::Split;
-pub use standardizer::Standardizer;
-pub use table::Table;
+pub use table::{Table, TableFormat};
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -50,7 +50,7 @@ pub enum DataError {
     },
     /// One column cannot be both the features and the target.
     #[error(
-        "{file}, line {line}: {found} column, but at least one feature and the target are needed; columns are separated by commas"
+        "{file}, line {line}: {found} column, but at least one feature and the target are needed; columns are separated by commas, or by what `--separator` says"
     )]
     TooFewColumns {
         /// The file.
@@ -61,10 +61,7 @@ pub enum DataError {
         found: usize,
     },
     /// A line is longer or shorter than the first.
-    #[error(
-        "{file}, line {line}: {found} cells, but the first line has {expected}{}",
-        if (*expected, *found) == (1, 2) { "; the decimal sign is a point" } else { "" }
-    )]
+    #[error("{file}, line {line}: {found} cells, but the first line has {expected}{remedy}")]
     Ragged {
         /// The file.
         file: String,
@@ -74,9 +71,13 @@ pub enum DataError {
         expected: usize,
         /// The cells of this line.
         found: usize,
+        /// What may help.
+        remedy: &'static str,
     },
     /// A cell is empty.
-    #[error("{file}, line {line}, column {column}: the cell is empty")]
+    #[error(
+        "{file}, line {line}, column {column}: the cell is empty, or marked as missing; `--skip-incomplete` leaves its row out"
+    )]
     MissingCell {
         /// The file.
         file: String,
@@ -86,10 +87,7 @@ pub enum DataError {
         column: String,
     },
     /// A cell holds something that is not a number.
-    #[error(
-        "{file}, line {line}, column {column}: `{text}` is not a number{}",
-        remedy(text)
-    )]
+    #[error("{file}, line {line}, column {column}: `{text}` is not a number{remedy}")]
     NotANumber {
         /// The file.
         file: String,
@@ -99,9 +97,13 @@ pub enum DataError {
         column: String,
         /// The cell as written.
         text: String,
+        /// What may help.
+        remedy: String,
     },
     /// A cell holds a NaN, an infinity, or a number too large to hold.
-    #[error("{file}, line {line}, column {column}: `{text}` is not a finite number")]
+    #[error(
+        "{file}, line {line}, column {column}: `{text}` is not a finite number; if it marks a missing value, say so with `--missing {text}`"
+    )]
     NotFinite {
         /// The file.
         file: String,
@@ -114,8 +116,7 @@ pub enum DataError {
     },
     /// A cell holds the number that stands for a missing value in netCDF.
     #[error(
-        "{file}, line {line}, column {column}: `{text}` is netCDF's mark of a missing value; leave the cell empty where a gap may be, \
-         and the row out elsewhere"
+        "{file}, line {line}, column {column}: `{text}` is netCDF's mark of a missing value; say so with `--missing {text}`"
     )]
     FillValue {
         /// The file.
@@ -226,15 +227,6 @@ pub enum DataError {
         /// The split that was asked for.
         asked: String,
     },
-}
-
-/// What a cell that is not a number may have been meant for.
-fn remedy(text: &str) -> &'static str {
-    match text {
-        text if text.contains([';', '\t']) => "; columns are separated by commas",
-        text if text.contains(',') => "; the decimal sign is a point",
-        _ => "",
-    }
 }
 
 /// The text of a file, with the errors a user can act on.

@@ -12,7 +12,7 @@ use blitz_train::blitz_core::device;
 use clap::Parser;
 use example_support::methods::Method;
 use example_support::number::at_least;
-use example_support::tabular::{Header, Split, Table};
+use example_support::tabular::{Split, Table, TableFormat};
 use example_support::{exit_code, present};
 
 use error::RunError;
@@ -35,9 +35,9 @@ struct Cli {
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 
-    /// Whether the first line of `data.csv` names the columns. By itself the program takes it for names if none of its cells is a number.
-    #[arg(long, value_enum, default_value_t = Header::Auto)]
-    header: Header,
+    /// How `data.csv` is written.
+    #[command(flatten)]
+    format: TableFormat,
 
     /// The way to a predictive distribution.
     #[arg(long, value_enum, default_value_t = Method::Mfvi)]
@@ -76,7 +76,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         || "data".to_string(),
         |name| name.to_string_lossy().into_owned(),
     );
-    let table = Table::read(&data.join("data.csv"), cli.header)?;
+    let table = Table::read(&data.join("data.csv"), cli.format.clone())?;
     let splits_file = data.join("test_splits.txt");
     let splits = Split::read_all(&splits_file, table.n_rows())?;
     if splits.len() < cli.splits {

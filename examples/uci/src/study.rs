@@ -86,20 +86,8 @@ pub fn run(
     let predictive = scales.unscaled(predict(&rows(&split.test).inputs)?);
     let targets = table.targets_of(&split.test);
     let recalibration = QuantileRecalibration::try_fit(&pit)?;
-    let calibrated = LEVELS.map(|level| {
-        // An end of 0 or 1 lies beyond all that the recalibration saw: so far out as no target.
-        let (low, high) = recalibration.interval(level);
-        let (low, high) = (low.max(1e-9), high.min(1.0 - 1e-9));
-        let ends = predictive
-            .quantile(low)
-            .into_iter()
-            .zip(predictive.quantile(high));
-        let inside = targets
-            .iter()
-            .zip(ends)
-            .filter(|(y, (low, high))| (low..=high).contains(y));
-        inside.count() as f64 / targets.len() as f64
-    });
+    let calibrated = LEVELS
+        .map(|level| interval_coverage(&recalibration.interval(&predictive, level), &targets));
     Ok(Scores {
         split: index,
         rmse: rmse(&predictive.mean(), &targets),

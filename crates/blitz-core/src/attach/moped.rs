@@ -24,10 +24,12 @@ use crate::family::prior::{BuiltinPrior, CenteredPrior, PriorConfig};
 /// |---|---|---|---|
 /// | `delta` | 0.1 | a weight's deviation as a share of the weight, `σ_i = δ \|w_i\|` | > 0 |
 /// | `min_std` | 1e-3 | the least deviation, for weights at or near zero | ≥ 1e-30 |
-/// | `prior` | standard normal | the prior of the differences from the trained weights | |
+/// | `prior` | empirical normal | the prior of the differences from the trained weights | |
 /// | `weights` | all | the weights to convert | |
 ///
-/// The paper's prior is a normal of deviation 1 around the trained weights; `prior` may be any other.
+/// The prior has the deviation that costs each tensor least, `s² = mean(σ_i² + (μ_i − w_i)²)`. At the start that is the root mean square of its σ_i, and the KL about ½ nat a weight.
+/// The paper's prior, and that of BLiTZ and bayesian-torch, has a deviation of 1: `with_prior(PriorConfig::normal(1.0))`. From it a weight with σ = 0.01 is 4 nats
+/// away, and since a network has more weights than there are examples, the KL then outweighs what the data say and widens the posterior until the trained network is lost in it.
 #[derive(Config, Debug)]
 pub struct MopedConfig {
     /// δ, the deviation as a share of the weight.
@@ -37,7 +39,7 @@ pub struct MopedConfig {
     #[config(default = 1e-3)]
     pub min_std: f64,
     /// The prior of the differences from the trained weights.
-    #[config(default = "PriorConfig::default()")]
+    #[config(default = "PriorConfig::empirical_normal(None)")]
     pub prior: PriorConfig,
     /// The weights to convert.
     #[config(default = "WeightFilter::All")]

@@ -36,6 +36,14 @@ pub(crate) struct Weight {
     pub attached: Attached,
     /// The number of values that train in what is attached to it.
     pub attached_values: usize,
+    pub families: Families,
+}
+
+/// The names of what is attached to a weight, as far as a visitor is told: a type without parameters is passed in silence.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Families {
+    pub posterior: Option<String>,
+    pub prior: Option<String>,
 }
 
 /// One place of a weight.
@@ -104,6 +112,7 @@ impl Walk {
                         trains: place.trains,
                         attached: place.attached,
                         attached_values: place.attached_values,
+                        families: place.families,
                     });
                 }
             }
@@ -228,6 +237,11 @@ impl Depth {
         self.posterior.is_some()
     }
 
+    /// How many modules were entered inside of the outermost posterior.
+    fn level(&self) -> Option<usize> {
+        self.posterior.map(|began| self.modules - began)
+    }
+
     /// Whether a flag here is the attachment's own, which is its identity, and not one that a posterior holds inside.
     fn is_identity(&self) -> bool {
         self.posterior
@@ -246,6 +260,34 @@ struct Met {
     trains: bool,
     attached: Attached,
     attached_values: usize,
+    families: Families,
+}
+
+impl Met {
+    /// A module is entered, `level` modules inside what is attached to the weight: there the path has `posterior` or `prior` first, then
+    /// what that consists of.
+    fn enter_attached(&mut self, path: &[String], level: usize, container_type: &str) {
+        let Some(field) = path.len().checked_sub(level).and_then(|at| path.get(at)) else {
+            return;
+        };
+        let (family, suffix) = match field.as_str() {
+            "posterior" => (&mut self.families.posterior, "Posterior"),
+            "prior" => (&mut self.families.prior, "Prior"),
+            _ => return,
+        };
+        // A built-in family is a variant of an enum, one of the user's a type of its own.
+        let (own, variant) = (container_type.strip_prefix("Struct:"), path.last());
+        match (level, own, variant) {
+            (2, Some(own), _) => *family = Some(own.trim_end_matches(suffix).to_string()),
+            (2, None, Some(variant)) => *family = Some(variant.clone()),
+            // A built-in one inside another, such as the prior that MOPED moves.
+            (3, None, Some(variant)) => {
+                let outer = family.take().unwrap_or_default();
+                *family = Some(format!("{outer} {variant}"));
+            }
+            _ => {}
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -269,6 +311,9 @@ impl ModuleVisitor for Visitor {
             && let Some(weight) = self.places.last_mut()
         {
             weight.attached = Attached::Other(name.to_string());
+        }
+        if let (Some(level), Some(weight)) = (self.depth.level(), self.places.last_mut()) {
+            weight.enter_attached(&self.path, level, container_type);
         }
     }
 
@@ -303,6 +348,7 @@ impl ModuleVisitor for Visitor {
             device: param.lazy_device(),
             attached: Attached::Nothing,
             attached_values: 0,
+            families: Families::default(),
         });
     }
 

@@ -7,9 +7,11 @@ mod marginals;
 mod module;
 mod pruning;
 mod sharpening;
+mod summary;
 
 pub use draws::DrawnWeight;
 pub use marginals::{AttachedPosterior, WeightMarginals};
 pub use module::BayesianModule;
 pub use pruning::{PrunedTensor, PruningReport};
 pub use sharpening::{SharpenedDraw, Sharpening, SharpeningConfig};
+pub use summary::{BayesianSummary, BayesianWeight};

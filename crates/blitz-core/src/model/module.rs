@@ -7,6 +7,7 @@ use super::freeze::set_sampling;
 use super::kl;
 use super::marginals::{self, AttachedPosterior, WeightMarginals};
 use super::pruning::{self, PruningReport};
+use super::summary::{self, BayesianSummary};
 use crate::attach::{
     self, BayesianizeConfig, BayesianizeError, MopedConfig, Posteriors, Walk, attach_chosen,
     check_bare,
@@ -384,6 +385,28 @@ pub trait BayesianModule: Module {
     /// reparameterizations of other kinds, such as LoRA.
     fn prune_by_signal_to_noise(self, share: f64) -> (Self, PruningReport) {
         pruning::prune(self, share)
+    }
+
+    /// Which weights have a posterior, of which family and under which prior; prints as a table. Nothing is drawn for it.
+    ///
+    /// A layer of Burn's prints as it always does, `Linear {d_input: 3, d_output: 2, bias: true, params: 16}`: its parameters are then counted with the
+    /// deviations, and nothing else tells that it is Bayesian.
+    ///
+    /// ```
+    /// use blitz_core::prelude::*;
+    /// use burn::nn::LinearConfig;
+    /// use burn::tensor::Device;
+    ///
+    /// let matrices = BayesianizeConfig::new().only(WeightFilter::matrices());
+    /// let net = LinearConfig::new(3, 2).init(&Device::flex()).bayesianize(&matrices);
+    /// let expected = "\
+    /// weight  shape  posterior  prior
+    /// weight  3 x 2  Normal     Normal
+    /// without a posterior: bias";
+    /// assert_eq!(net.bayesian_summary().to_string(), expected);
+    /// ```
+    fn bayesian_summary(&self) -> BayesianSummary {
+        summary::of(self)
     }
 
     /// The number of weights that have a posterior; a weight that is tied counts once. All that are stored count, an embedding's padding

@@ -24,4 +24,5 @@ mod round_trips;
 mod sampling;
 mod simulation;
 mod statistics;
+mod summary;
 mod ties;

@@ -8,7 +8,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::{Device, Tensor};
 
-use crate::net::{Net, devices, scalar, values};
+use crate::net::{Net, devices, linear, scalar, values};
 
 const WEIGHTS: [f32; 4] = [0.5, -2.0, 0.0, 1e-4];
 
@@ -69,6 +69,36 @@ fn the_kl_at_the_start_is_that_of_the_deviations_alone_and_pulls_no_mean() {
     assert_eq!(values(net.weight.base().grad(&grads).unwrap()), [0.0; 4]);
     let rho = attached(&net).posterior.rho.val().grad(&grads).unwrap();
     assert!(values(rho).iter().all(|gradient| *gradient < 0.0));
+}
+
+/// What is paid for each weight of a layer with normal weights of deviation 0.05, before any training.
+fn nats_a_weight(config: &MopedConfig) -> f64 {
+    let trained = linear(100, 100, false, 0.05, &Device::flex());
+    let net = trained.moped(config);
+    assert_eq!(net.kl_terms()[0].estimator, KlEstimator::ClosedForm);
+    scalar(net.kl_cost()) / 1e4
+}
+
+#[test]
+fn the_default_prior_costs_about_half_a_nat_a_weight_and_the_papers_ten_times_as_much() {
+    // Of σ = δ |w| with normal w it is E ln(√E σ² / σ) = (γ + ln 2) / 2 = 0.635, whatever δ; the least deviation cuts off what is nearly zero.
+    for delta in [0.1, 0.2, 0.5] {
+        let nats = nats_a_weight(&MopedConfig::new().with_delta(delta).with_min_std(1e-9));
+        assert!((nats - 0.635).abs() < 0.03, "{nats} at {delta}");
+    }
+    let papers = MopedConfig::new().with_prior(PriorConfig::normal(1.0));
+    let (default, papers) = (nats_a_weight(&MopedConfig::new()), nats_a_weight(&papers));
+    assert!(
+        default < 0.6 && papers > 10.0 * default,
+        "{default}, {papers}"
+    );
+}
+
+#[test]
+fn the_default_prior_pulls_no_mean_at_the_start() {
+    let net = layer(&Device::flex().autodiff()).moped(&MopedConfig::new());
+    let grads = net.kl_cost().backward();
+    assert_eq!(values(net.weight.base().grad(&grads).unwrap()), [0.0; 4]);
 }
 
 #[test]

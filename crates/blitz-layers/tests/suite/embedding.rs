@@ -427,7 +427,8 @@ fn a_posterior_that_takes_the_place_of_another_leaves_padding_out_as_well() {
     assert_eq!(kl(&own), kl(&layer));
 
     // MOPED's prior has a centre for each weight, of which those of the other rows are taken.
-    let moped = layer.clone().moped(&MopedConfig::new());
+    let papers = MopedConfig::new().with_prior(PriorConfig::normal(1.0));
+    let moped = layer.clone().moped(&papers);
     let std: f64 = 0.05;
     let per_weight = -std.ln() + std * std / 2.0 - 0.5;
     assert!((kl(&moped) - 4.0 * per_weight).abs() < 1e-4);

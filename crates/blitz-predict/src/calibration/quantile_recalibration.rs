@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::isotonic::{IsotonicRegression, interpolate};
 use crate::check;
+use crate::distribution::Distribution;
 use crate::error::{InputError, or_panic};
+use crate::mixture::{Interval, Mixture};
 
 /// `R ∘ F`: the predictive distribution function F, mapped so that its values at held-out targets are uniform
 /// (Kuleshov, Fenner & Ermon 2018).
@@ -17,13 +19,16 @@ use crate::error::{InputError, or_panic};
 ///
 /// ```
 /// use blitz_predict::calibration::QuantileRecalibration;
+/// use blitz_predict::NormalMixture;
 ///
 /// // Held-out targets lie about the median: the predictions are too wide.
 /// let recalibration = QuantileRecalibration::fit(&[0.3, 0.4, 0.5, 0.6, 0.7]);
 /// assert_eq!(recalibration.apply(&[0.3, 0.5, 1.0]), [1.0 / 6.0, 0.5, 1.0]);
 /// // The calibrated interval of level 2/3 lies between the model's quantiles of 0.3 and 0.7.
-/// let (lower, upper) = recalibration.interval(2.0 / 3.0);
-/// assert!((lower - 0.3).abs() < 1e-12 && (upper - 0.7).abs() < 1e-12);
+/// let y = NormalMixture::new(vec![vec![10.0]], vec![2.0], 1);
+/// let interval = recalibration.interval(&y, 2.0 / 3.0)[0];
+/// assert!((interval.lower - y.quantile(0.3)[0]).abs() < 1e-9);
+/// assert!((interval.upper - y.quantile(0.7)[0]).abs() < 1e-9);
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct QuantileRecalibration {
@@ -83,36 +88,61 @@ impl QuantileRecalibration {
         self.regression.try_apply(cdf)
     }
 
-    /// `R⁻¹(p)`: which of the model's quantiles is the calibrated `p`-quantile; see
-    /// [`NormalMixture::quantile`](crate::NormalMixture::quantile).
+    /// `R⁻¹(p)`: the probability whose quantile by the model is the calibrated `p`-quantile. It is 0 or 1 where held-out values lay at that end.
     ///
     /// # Panics
     ///
     /// Panics unless `p` lies inside (0, 1).
-    pub fn quantile(&self, p: f64) -> f64 {
-        or_panic(self.try_quantile(p))
+    pub fn inverse(&self, p: f64) -> f64 {
+        or_panic(self.try_inverse(p))
     }
 
-    /// As [`quantile`](Self::quantile), with an error in place of a panic.
-    pub fn try_quantile(&self, p: f64) -> Result<f64, InputError> {
+    /// As [`inverse`](Self::inverse), with an error in place of a panic.
+    pub fn try_inverse(&self, p: f64) -> Result<f64, InputError> {
         check::level(p)?;
         let (x, y): (Vec<f64>, Vec<f64>) = self.regression.points().unzip();
         Ok(interpolate(&y, &x, p))
     }
 
-    /// The two of the model's quantiles between which lies the calibrated central interval of probability `level`.
+    /// The calibrated `p`-quantiles of predictions; infinite, or the end of the support, where held-out targets lay beyond all that the model had thought possible.
+    ///
+    /// # Panics
+    ///
+    /// Panics unless `p` lies inside (0, 1).
+    pub fn quantile<C: Distribution>(&self, predictive: &Mixture<C>, p: f64) -> Vec<f64> {
+        or_panic(self.try_quantile(predictive, p))
+    }
+
+    /// As [`quantile`](Self::quantile), with an error in place of a panic.
+    pub fn try_quantile<C: Distribution>(
+        &self,
+        predictive: &Mixture<C>,
+        p: f64,
+    ) -> Result<Vec<f64>, InputError> {
+        Ok(predictive.quantile_or_end(self.try_inverse(p)?))
+    }
+
+    /// The calibrated central intervals of predictions: between their calibrated quantiles `(1 − level)/2` and `(1 + level)/2`.
     ///
     /// # Panics
     ///
     /// Panics unless `level` lies inside (0, 1).
-    pub fn interval(&self, level: f64) -> (f64, f64) {
-        or_panic(self.try_interval(level))
+    pub fn interval<C: Distribution>(&self, predictive: &Mixture<C>, level: f64) -> Vec<Interval> {
+        or_panic(self.try_interval(predictive, level))
     }
 
     /// As [`interval`](Self::interval), with an error in place of a panic.
-    pub fn try_interval(&self, level: f64) -> Result<(f64, f64), InputError> {
+    pub fn try_interval<C: Distribution>(
+        &self,
+        predictive: &Mixture<C>,
+        level: f64,
+    ) -> Result<Vec<Interval>, InputError> {
         check::level(level)?;
-        let lower = self.try_quantile(0.5 - 0.5 * level)?;
-        Ok((lower, self.try_quantile(0.5 + 0.5 * level)?))
+        let lower = self.try_quantile(predictive, 0.5 - 0.5 * level)?;
+        let upper = self.try_quantile(predictive, 0.5 + 0.5 * level)?;
+        let ends = lower.into_iter().zip(upper);
+        Ok(ends
+            .map(|(lower, upper)| Interval { lower, upper })
+            .collect())
     }
 }

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::magnitude::{exponent, times_power_of_two};
 use super::stored;
 use crate::check;
+use crate::distribution::search;
 use crate::distribution::softmax::softmax;
-use crate::distribution::{Support, search};
 use crate::error::{InputError, or_panic};
 
 /// `softmax(z / T)` (Guo et al. 2017).
@@ -93,7 +93,7 @@ impl TemperatureScaling {
             lower = (lower - step).max(-WIDEST);
             step *= 2.0;
         }
-        let log = search::between(slope, 0.0, lower, upper, Support::Continuous);
+        let log = search::between(slope, 0.0, lower, upper, search::Support::REAL);
         let temperature = times_power_of_two((-log).exp(), gaps.exponent);
         if slope(upper) >= 0.0 && temperature > 0.0 && temperature.is_finite() {
             return Ok(Self { temperature });

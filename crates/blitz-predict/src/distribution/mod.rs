@@ -23,11 +23,14 @@ use blitz_noise::PhiloxRng;
 
 /// Where a distribution has its probability.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Support {
     /// On the real numbers, with a density.
     Continuous,
     /// On the integers, with a probability for each.
     Discrete,
+    /// On the real numbers with a density, and at single points, its [`masses`](Distribution::masses), with a probability.
+    Mixed,
 }
 
 /// A distribution of one real or integer number, of which a [`Mixture`](super::Mixture) takes one for each draw.
@@ -74,15 +77,74 @@ pub enum Support {
 /// let shortest = y.highest_density_interval(0.9)[0];
 /// assert!(shortest.lower < 1e-9 && (y.cdf(&[shortest.upper])[0] - 0.9).abs() < 1e-9);
 /// ```
+/// Of a distribution with a point mass a quantile is the mass itself wherever the distribution function jumps there, and so is the end of an interval. Amounts that are often
+/// exactly zero, as of a Tobit model:
+///
+/// ```
+/// use blitz_predict::blitz_noise::PhiloxRng;
+/// use blitz_predict::distribution::{Distribution, Normal, Support};
+/// use blitz_predict::Mixture;
+///
+/// /// `max(0, N(mean, std²))`.
+/// #[derive(Debug, Clone, PartialEq)]
+/// struct Tobit(Normal);
+///
+/// impl Distribution for Tobit {
+///     const SUPPORT: Support = Support::Mixed;
+///
+///     fn masses(&self) -> Vec<f64> {
+///         vec![0.0]
+///     }
+///     fn is_valid(&self) -> bool {
+///         self.0.is_valid()
+///     }
+///     fn ln_pdf(&self, y: f64) -> f64 {
+///         if y < 0.0 {
+///             f64::NEG_INFINITY
+///         } else if y == 0.0 {
+///             self.0.cdf(0.0).ln() // a probability
+///         } else {
+///             self.0.ln_pdf(y)
+///         }
+///     }
+///     fn cdf(&self, y: f64) -> f64 {
+///         if y < 0.0 { 0.0 } else { self.0.cdf(y) }
+///     }
+///     fn mean(&self) -> f64 {
+///         let Normal { mean, std } = self.0;
+///         mean * (1.0 - self.0.cdf(0.0)) + std * std * self.0.ln_pdf(0.0).exp()
+///     }
+///     fn variance(&self) -> f64 {
+///         let Normal { mean, std } = self.0;
+///         let square = (mean * mean + std * std) * (1.0 - self.0.cdf(0.0)) + mean * std * std * self.0.ln_pdf(0.0).exp();
+///         square - self.mean().powi(2)
+///     }
+///     fn sample(&self, rng: &mut PhiloxRng) -> f64 {
+///         self.0.sample(rng).max(0.0)
+///     }
+/// }
+///
+/// let draws = [-0.5, 0.1].map(|mean| vec![Tobit(Normal { mean, std: 1.0 })]);
+/// let y = Mixture::from_draws(draws, 1);
+/// assert_eq!(y.interval(0.9)[0].lower, 0.0);
+/// assert_eq!(y.quantile(0.5), [0.0]);
+/// assert!(y.quantile(0.7)[0] > 0.0);
+/// ```
 pub trait Distribution: Debug + Clone {
-    /// Whether values are real or whole numbers.
+    /// Whether values are real or whole numbers, or both.
     const SUPPORT: Support;
+
+    /// The points that have a probability beside the density, of a [mixed](Support::Mixed) support; of the others none. A mixture of several draws has its density and its
+    /// probabilities apart only if they are the same for all draws.
+    fn masses(&self) -> Vec<f64> {
+        Vec::new()
+    }
 
     /// Whether the parameters are finite and in their range. An invalid component is refused by name when a mixture is
     /// made.
     fn is_valid(&self) -> bool;
 
-    /// The logarithm of the density, or of the probability of a discrete `y`; −∞ outside of the support.
+    /// The logarithm of the density, or of the probability of a discrete `y` or a mass; −∞ outside of the support.
     fn ln_pdf(&self, y: f64) -> f64;
 
     /// `P(Y ≤ y)`.
@@ -108,7 +170,12 @@ pub trait Distribution: Debug + Clone {
         } else {
             1.0
         };
-        search::unbounded(|y| self.cdf(y), p, start, step, Self::SUPPORT)
+        let masses = self.masses();
+        let support = search::Support {
+            kind: Self::SUPPORT,
+            masses: &masses,
+        };
+        search::unbounded(|y| self.cdf(y), p, start, step, support)
     }
 }
 

@@ -1,6 +1,22 @@
 //! The inverse of a distribution function.
 
-use super::Support;
+use super::Support as Kind;
+
+/// Where there is probability, as a search has to know it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Support<'a> {
+    pub kind: Kind,
+    /// The points that have a probability of their own beside a density.
+    pub masses: &'a [f64],
+}
+
+impl Support<'_> {
+    /// The real numbers.
+    pub(crate) const REAL: Self = Support {
+        kind: Kind::Continuous,
+        masses: &[],
+    };
+}
 
 /// The smallest `y` with `cdf(y) ≥ p`, from a search that starts at `start` in steps that double.
 pub(crate) fn unbounded(
@@ -8,7 +24,7 @@ pub(crate) fn unbounded(
     p: f64,
     start: f64,
     step: f64,
-    support: Support,
+    support: Support<'_>,
 ) -> f64 {
     if p <= 0.0 && cdf(f64::MIN) <= 0.0 {
         // The lower end of the support: −∞ unless the distribution function is zero up to somewhere.
@@ -29,7 +45,7 @@ pub(crate) fn unbounded(
     between(cdf, p, lower, upper, support)
 }
 
-fn lower_end(cdf: &impl Fn(f64) -> f64, start: f64, step: f64, support: Support) -> f64 {
+fn lower_end(cdf: &impl Fn(f64) -> f64, start: f64, step: f64, support: Support<'_>) -> f64 {
     // A distribution on the whole line is above zero a thousand steps below its middle, or is as good as bounded there.
     let far = start - 1000.0 * step;
     if cdf(far) > 0.0 {
@@ -44,11 +60,19 @@ pub(crate) fn between(
     p: f64,
     lower: f64,
     upper: f64,
-    support: Support,
+    support: Support<'_>,
 ) -> f64 {
-    match support {
-        Support::Continuous => continuous(|y| cdf(y) - p, lower, upper),
-        Support::Discrete => discrete(|y| cdf(y) >= p, lower.floor(), upper.ceil()),
+    match support.kind {
+        Kind::Continuous => continuous(|y| cdf(y) - p, lower, upper),
+        Kind::Discrete => discrete(|y| cdf(y) >= p, lower.floor(), upper.ceil()),
+        Kind::Mixed => {
+            // At a mass the distribution function jumps over p: a search for where it crosses would end a little beside it.
+            let jumps = |mass: &&f64| cdf(**mass) >= p && cdf(mass.next_down()) < p;
+            match support.masses.iter().find(jumps) {
+                Some(mass) => *mass,
+                None => continuous(|y| cdf(y) - p, lower, upper),
+            }
+        }
     }
 }
 

@@ -179,6 +179,11 @@ impl<C: Distribution> Mixture<C> {
         self.map(|components| quantile(components, p))
     }
 
+    /// The `p`-quantiles for p in [0, 1]: those of 0 and 1 are the ends of the support.
+    pub(crate) fn quantile_or_end(&self, p: f64) -> Vec<f64> {
+        self.map(|components| quantile(components, p))
+    }
+
     /// The central intervals that hold the target with probability `level`: between the quantiles `(1 − level)/2` and
     /// `(1 + level)/2`.
     ///
@@ -335,13 +340,23 @@ pub(super) fn quantile<C: Distribution>(components: &[C], p: f64) -> f64 {
         (low.min(q), high.max(q))
     });
     if lowest == highest || lowest.is_infinite() || highest.is_infinite() {
-        return if C::SUPPORT == Support::Continuous && p >= 1.0 {
+        return if C::SUPPORT != Support::Discrete && p >= 1.0 {
             highest
         } else {
             lowest
         };
     }
-    search::between(|y| cdf(components, y), p, lowest, highest, C::SUPPORT)
+    let mut masses: Vec<f64> = match C::SUPPORT {
+        Support::Mixed => components.iter().flat_map(C::masses).collect(),
+        Support::Continuous | Support::Discrete => Vec::new(),
+    };
+    masses.sort_by(f64::total_cmp);
+    masses.dedup();
+    let support = search::Support {
+        kind: C::SUPPORT,
+        masses: &masses,
+    };
+    search::between(|y| cdf(components, y), p, lowest, highest, support)
 }
 
 /// Weibull's sample quantile (type 6 of Hyndman and Fan 1996), for which the k-th of n values stands at `k/(n + 1)`: its

@@ -22,7 +22,7 @@ impl<C: Distribution> Mixture<C> {
     pub fn highest_density_interval(&self, level: f64) -> Vec<Interval> {
         Interval::check_level(level);
         self.map(|components| match C::SUPPORT {
-            Support::Continuous => continuous(components, level),
+            Support::Continuous | Support::Mixed => continuous(components, level),
             Support::Discrete => discrete(components, level),
         })
     }

@@ -10,7 +10,7 @@ use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
 use super::error::PlotError;
-use super::style::{CURVES, FAINT, font, register_fonts, tick};
+use super::style::{CURVES, FAINT, font, power_of_ten, register_fonts, tick};
 
 /// Where plots are drawn.
 pub(super) type Area<DB> = DrawingArea<DB, Shift>;
@@ -132,6 +132,8 @@ pub(super) struct Labels<'a> {
     pub y: &'a str,
     /// Whether the vertical axis is one of names, which have no numbers.
     pub is_list: bool,
+    /// Whether the horizontal axis has the logarithms of its numbers, to base 10.
+    pub is_log: bool,
 }
 
 /// A chart with axes in the style of all plots.
@@ -161,7 +163,10 @@ pub(super) fn chart<'a, DB: DrawingBackend<ErrorType: 'static>>(
         .max_light_lines(0)
         .x_labels(7)
         .y_labels(if labels.is_list { 0 } else { 7 })
-        .x_label_formatter(&|value| tick(*value, &x))
+        .x_label_formatter(&|value| match labels.is_log {
+            true => power_of_ten(*value),
+            false => tick(*value, &x),
+        })
         .y_label_formatter(&|value| tick(*value, &y))
         .axis_desc_style(font(19))
         .label_style(font(16))

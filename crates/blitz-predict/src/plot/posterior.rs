@@ -156,18 +156,17 @@ impl Draw for PosteriorPlot {
         let (left, right) = panels.split_horizontally(455);
         let plots = [
             (
-                "σ (powers of ten)",
+                "σ",
                 BLUE,
                 (|layer| &layer.deviations) as fn(&Layer) -> &[f64; 5],
             ),
-            ("|μ| / σ (powers of ten)", VERMILION, |layer| {
-                &layer.ratios
-            }),
+            ("|μ| / σ", VERMILION, |layer| &layer.ratios),
         ];
         for (area, (x, colour, numbers)) in [left, right].iter().zip(plots) {
             let labels = Labels {
                 x,
                 is_list: true,
+                is_log: true,
                 ..Labels::default()
             };
             self.panel(area, labels, colour, numbers)?;

@@ -51,6 +51,21 @@ pub fn tick(value: f64, axis: &Range<f64>) -> String {
     format!("{value:.decimals$}")
 }
 
+/// `10^exponent` at an axis, to two digits.
+pub fn power_of_ten(exponent: f64) -> String {
+    let value = format!("{:.1e}", 10f64.powf(exponent));
+    let (digits, power) = value.split_once('e').unwrap_or((&value, "0"));
+    let digits = digits.trim_end_matches(".0");
+    let power: i32 = power.parse().unwrap_or(0);
+    match power {
+        -4..=4 => {
+            let decimals = (digits.len().saturating_sub(1).min(1) as i32 - power).max(0) as usize;
+            format!("{:.decimals$}", 10f64.powf(exponent))
+        }
+        _ => format!("{digits}e{power}"),
+    }
+}
+
 /// The range of the values with this share of it added at both ends; of one value, a range around it.
 pub fn padded(values: impl Iterator<Item = f64>, share: f64) -> Range<f64> {
     let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
@@ -75,5 +90,21 @@ mod tests {
         assert_eq!(tick(-1.5, &(-2.0..3.0)), "-1.5");
         assert_eq!(tick(2.5e9, &(0.0..3e9)), "2.5e9");
         assert_eq!(tick(1e-6, &(0.0..3e-6)), "1.0e-6");
+    }
+
+    #[test]
+    fn logarithms_are_labelled_with_their_numbers() {
+        let exponents = [-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.5, 4.0];
+        let labels = exponents.map(power_of_ten);
+        let expected = [
+            "0.01", "0.032", "0.1", "0.32", "1", "3.2", "10", "32", "316", "10000",
+        ];
+        assert_eq!(labels, expected);
+        assert_eq!(
+            [-9.0, -5.5, 6.0].map(power_of_ten),
+            ["1e-9", "3.2e-6", "1e6"]
+        );
+        // What a floating-point step leaves of a whole exponent.
+        assert_eq!(power_of_ten(-2.0000000000000004), "0.01");
     }
 }

@@ -1,6 +1,7 @@
 //! Calibrators: against SciPy's optimum and scikit-learn (see `calibration_reference.py`), and what theory says of them.
 
 use blitz_predict::InputError;
+use blitz_predict::NormalMixture;
 use blitz_predict::blitz_noise::NoiseKey;
 use blitz_predict::calibration::*;
 use proptest::prelude::*;
@@ -339,10 +340,42 @@ fn recalibrated_distributions_are_scikit_learns() {
     let fit = QuantileRecalibration::fit(&reference::PIT);
     let tenths: Vec<f64> = (0..=10).map(|i| f64::from(i) / 10.0).collect();
     assert_close(&fit.apply(&tenths), &reference::RECALIBRATED, 1e-12);
-    assert_close(&[fit.quantile(0.9)], &[reference::RECALIBRATED_90], 1e-9);
+    assert_close(&[fit.inverse(0.9)], &[reference::RECALIBRATED_90], 1e-9);
     for p in [0.01, 0.3, 0.5, 0.97] {
-        assert_close(&fit.apply(&[fit.quantile(p)]), &[p], 1e-12);
+        assert_close(&fit.apply(&[fit.inverse(p)]), &[p], 1e-12);
     }
+}
+
+#[test]
+fn recalibrated_intervals_lie_between_the_calibrated_quantiles_of_each_prediction() {
+    let fit = QuantileRecalibration::fit(&reference::PIT);
+    let means = vec![vec![0.0, 5.0, -2.0, 1.0], vec![0.5, 5.0, -3.0, 2.0]];
+    let predictive = NormalMixture::new(means, vec![1.0, 3.0], 2);
+    for level in [0.5, 0.8] {
+        let intervals = fit.interval(&predictive, level);
+        let ends = [0.5 - 0.5 * level, 0.5 + 0.5 * level];
+        let [lower, upper] = ends.map(|p| fit.quantile(&predictive, p));
+        assert_eq!(intervals.len(), 4);
+        for (i, interval) in intervals.iter().enumerate() {
+            assert_eq!((interval.lower, interval.upper), (lower[i], upper[i]));
+        }
+        // By the recalibrated distribution function they hold the level.
+        let held = |at: &[f64]| fit.apply(&predictive.cdf(at));
+        for (upper, lower) in held(&upper).iter().zip(held(&lower)) {
+            assert!((upper - lower - level).abs() < 1e-9);
+        }
+    }
+}
+
+#[test]
+fn a_calibrated_quantile_beyond_the_model_is_the_end_of_its_support() {
+    // Three of four targets lay below all that the model thought possible.
+    let fit = QuantileRecalibration::fit(&[0.0, 0.0, 0.0, 0.5]);
+    let predictive = NormalMixture::new(vec![vec![0.0]], vec![1.0], 1);
+    assert_eq!(fit.inverse(0.1), 0.0);
+    assert_eq!(fit.quantile(&predictive, 0.1), [f64::NEG_INFINITY]);
+    assert_eq!(fit.interval(&predictive, 0.8)[0].lower, f64::NEG_INFINITY);
+    assert!(fit.try_interval(&predictive, 80.0).is_err());
 }
 
 #[test]
@@ -357,7 +390,7 @@ fn uniform_values_need_no_recalibration_on_average() {
             .collect();
         let fit = QuantileRecalibration::fit(&pit);
         for (list, p) in quantiles.iter_mut().zip([0.05, 0.33, 0.95]) {
-            list.push(fit.quantile(p));
+            list.push(fit.inverse(p));
         }
     }
     for (list, p) in quantiles.iter().zip([0.05, 0.33, 0.95]) {
@@ -384,7 +417,7 @@ fn calibrators_come_back_from_json() {
     let p = &reference::PROBABILITIES;
     assert_close(&back(&fit).apply(p), &fit.apply(p), 1e-12);
     let fit = QuantileRecalibration::fit(&reference::PIT);
-    assert_close(&[back(&fit).quantile(0.9)], &[fit.quantile(0.9)], 1e-14);
+    assert_close(&[back(&fit).inverse(0.9)], &[fit.inverse(0.9)], 1e-14);
 }
 
 #[test]
@@ -459,7 +492,7 @@ fn calibrators_name_the_value_they_cannot_use() {
         ),
         (
             QuantileRecalibration::fit(&[0.5])
-                .try_quantile(1.0)
+                .try_inverse(1.0)
                 .unwrap_err(),
             "must be inside (0, 1), got 1",
         ),
@@ -538,8 +571,7 @@ proptest! {
         let values = fit.apply(&grid);
         prop_assert!(values.is_sorted());
         prop_assert!(values.iter().all(|p| (0.0..=1.0).contains(p)));
-        let (lower, upper) = fit.interval(0.9);
-        prop_assert!(lower <= upper);
+        prop_assert!(fit.inverse(0.05) <= fit.inverse(0.95));
     }
 }
 

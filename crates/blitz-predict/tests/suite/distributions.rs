@@ -223,6 +223,7 @@ fn agrees<C: Distribution>(
                 "{c:?}: Q({p}) = {got}, {expected}"
             ),
             Support::Discrete => assert_eq!(got, *expected, "{c:?}: Q({p})"),
+            other => panic!("{other:?} has tests of its own"),
         }
     }
 }

@@ -8,6 +8,7 @@ mod calibration_reference;
 mod categorical_mixture;
 mod conformal;
 mod distributions;
+mod masses;
 mod mixtures;
 mod normal_mixture;
 #[cfg(feature = "plot")]
@@ -17,6 +18,7 @@ mod plot;
 mod score_reference;
 mod score_theory;
 mod scores;
+mod standardizer;
 
 /// How many standard errors the mean of independent values lies above `expected`.
 fn standard_errors_off(values: &[f64], expected: f64) -> f64 {

@@ -271,9 +271,13 @@ fn a_posterior_plot_names_the_tensors_and_refuses_what_is_no_posterior() {
         .and_then(|plot| plot.weight("output.weight", &[3.0, 1.0, -2.0], &deviations))
         .unwrap();
     let svg = saved(&plot.with_title("Two layers"), "posterior");
-    for text in ["Two layers", "input.weight", "output.weight"] {
+    for text in ["Two layers", "input.weight", "output.weight", "σ"] {
         assert!(svg.contains(text), "{text}");
     }
+    // Deviations from 0.1 to 0.4 stand at an axis of deviations, not of their logarithms.
+    let labels: Vec<f64> = svg.lines().filter_map(|line| line.parse().ok()).collect();
+    assert!(labels.contains(&0.1) && labels.contains(&0.2), "{labels:?}");
+    assert!(labels.iter().all(|label| *label > 0.0), "{labels:?}");
     let message = |means: &[f32], deviations: &[f32]| {
         let plot = PosteriorPlot::new().weight("a", means, deviations);
         plot.unwrap_err().to_string()

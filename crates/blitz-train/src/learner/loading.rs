@@ -196,11 +196,15 @@ mod tests {
             reason: "Invalid magic number".into(),
         };
         assert_eq!(checkpoint_error(message), refused);
-        let error = error_of(&"Optimizer record tensors should carry a parameter id.".to_string());
+        let device = Device::flex();
+        let error = error_of(
+            &"Optimizer record tensors should carry a parameter id.".to_string(),
+            &device,
+        );
         assert!(matches!(error, FitError::Checkpoint(_)), "{error}");
-        let error = error_of(&"no space");
+        let error = error_of(&"no space", &device);
         assert_eq!(error.to_string(), "the training could not begin: no space");
-        let error = error_of(&7);
+        let error = error_of(&7, &device);
         assert!(matches!(error, FitError::Start { .. }), "{error}");
     }
 }

@@ -42,7 +42,7 @@ use crate::elbo::Elbo;
 use crate::error::{CheckpointError, PredictError};
 use crate::likelihood::Likelihood;
 use crate::network::Network;
-use crate::predict::predict_draws;
+use crate::predict::{blame, predict_draws};
 #[cfg(feature = "train")]
 use crate::update::{Updates, WeightUpdate};
 
@@ -198,7 +198,7 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
     ///
     /// # Errors
     ///
-    /// Returns an error that names the first example whose output is not finite.
+    /// Returns an error that names the first example whose output is not finite, with the place in its input, if that is not finite either.
     ///
     /// # Panics
     ///
@@ -215,7 +215,8 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
         let outputs = predict_draws(&self.network, samples, seed, |network| {
             network.forward(inputs.clone())
         });
-        self.likelihood.try_predictive(outputs)
+        let predictive = self.likelihood.try_predictive(outputs);
+        predictive.map_err(|error| blame(error, &inputs))
     }
 }
 

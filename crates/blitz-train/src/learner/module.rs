@@ -5,7 +5,7 @@
 use std::fmt;
 use std::sync::OnceLock;
 
-use blitz_layers::blitz_core::{Constants, fields};
+use blitz_layers::blitz_core::{BayesianModule, BayesianSummary, Constants, fields};
 use burn::module::{
     Content, DisplaySettings, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper,
     ModuleVisitor,
@@ -136,14 +136,15 @@ impl<N: Network, L: Likelihood> ModuleDisplayDefault for ElboModel<N, L> {
         let content = content
             .set_top_level_type("ElboModel")
             .add("network", &self.network)
+            .add("bayesian", &bayesian(&self.network.bayesian_summary()))
             .add("likelihood", &self.likelihood)
-            .add("steps", &self.steps)
-            .add_debug_attribute("elbo", &self.elbo);
+            .add_debug_attribute("elbo", self.elbo.config());
         #[cfg(feature = "train")]
-        let content = content
-            .add_debug_attribute("updates", &self.updates)
-            .add_debug_attribute("training", &self.training);
-        content.optional()
+        let content = match self.updates.is_empty() {
+            true => content,
+            false => content.add_debug_attribute("updates", &self.updates),
+        };
+        content.add("steps", &self.steps().to_string()).optional()
     }
 
     fn num_params(&self) -> usize {
@@ -156,5 +157,18 @@ impl<N: Network, L: Likelihood> ModuleDisplay for ElboModel<N, L> {}
 impl<N: Network, L: Likelihood> fmt::Display for ElboModel<N, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&ModuleDisplay::format(self, DisplaySettings::default()))
+    }
+}
+
+/// A line on what is Bayesian in a network: layers of Burn's don't say it.
+fn bayesian(summary: &BayesianSummary) -> String {
+    let tensors = summary.bayesian.len() + summary.deterministic.len();
+    match summary.bayesian.len() {
+        0 => format!("none of {tensors} tensors"),
+        some => format!(
+            "{some} of {tensors} tensors, posterior: {}, prior: {}",
+            summary.posteriors().join(" and "),
+            summary.priors().join(" and ")
+        ),
     }
 }

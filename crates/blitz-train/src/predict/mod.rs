@@ -1,6 +1,7 @@
 //! From draws of a network to predictive distributions, which are those of `blitz-predict`.
 
 mod draws;
+mod inputs;
 mod network_posterior;
 #[cfg(feature = "train")]
 mod progress;
@@ -9,6 +10,7 @@ mod stream;
 
 pub use blitz_predict::{CategoricalMixture, Interval, Mixture, NormalMixture, Predictive};
 pub use draws::predict_draws;
+pub(crate) use inputs::blame;
 pub use network_posterior::NetworkPosterior;
 #[cfg(feature = "train")]
 pub use progress::ProgressLine;

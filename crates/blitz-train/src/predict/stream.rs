@@ -5,7 +5,7 @@ use blitz_layers::blitz_core::noise::layout;
 use burn::config::Config;
 use burn::data::dataloader::{DataLoader, Progress};
 
-use super::{NetworkPosterior, Predictive};
+use super::{NetworkPosterior, Predictive, blame};
 use crate::error::PredictError;
 use crate::likelihood::Likelihood;
 use crate::network::{LabeledBatch, Network};
@@ -172,7 +172,7 @@ where
     ///
     /// # Errors
     ///
-    /// Returns an error if an output is not finite.
+    /// Returns an error if an output is not finite: one that names the input, if that is not finite either.
     pub fn predict(&self, inputs: N::Input) -> Result<L::Predictive, PredictError> {
         let outputs = match self.config.weights {
             DrawCache::Kept => {
@@ -194,7 +194,8 @@ where
                 |network| network.forward(inputs.clone()),
             ),
         };
-        self.likelihood.try_predictive(outputs)
+        let predictive = self.likelihood.try_predictive(outputs);
+        predictive.map_err(|error| blame(error, &inputs))
     }
 
     /// The predictions of a data loader's batches, one after the other. The batches must come on the network's device,

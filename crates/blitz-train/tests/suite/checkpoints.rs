@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use blitz_train::prelude::fit;
+use blitz_train::prelude::*;
 use blitz_train::{
     BestEpoch, CheckpointError, Checkpoints, EceMetric, FitError, MetricFiles, NllMetric,
 };
@@ -14,6 +14,7 @@ use burn::train::SupervisedTraining;
 use burn::train::checkpoint::KeepLastNCheckpoints;
 
 use crate::learner::{Model, learner, line, model, training, weights};
+use crate::{LinearNet, values};
 
 /// A training of so many epochs, whose checkpoints have digests.
 fn trained(folder: &Path, epochs: usize) -> Checkpoints {
@@ -306,4 +307,36 @@ fn a_metric_that_the_training_has_not_is_named() {
     assert_eq!(best.epoch(), None);
     let error = best.load(end.model).unwrap_err();
     assert!(error.to_string().contains("\"ECE\""), "{error}");
+}
+
+#[test]
+fn a_record_without_posteriors_is_refused_with_the_way_into_the_means() {
+    let device = Device::flex();
+    let model = |config: Option<&BayesianizeConfig>| {
+        let layer = LinearConfig::new(2, 1).init(&device);
+        let layer = match config {
+            Some(config) => layer.bayesianize(config),
+            None => layer,
+        };
+        let likelihood = GaussianLikelihoodConfig::new().init(&device);
+        ElboModel::new(LinearNet { layer }, likelihood, ElboConfig::new(1).init())
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("deterministic.bpk");
+    let deterministic = model(None);
+    deterministic.save(&path).unwrap();
+
+    let bayesian = model(Some(&BayesianizeConfig::new()));
+    let error = bayesian.clone().load(&path).unwrap_err().to_string();
+    assert!(
+        error.ends_with("goes into the means, within `map_means`"),
+        "{error}"
+    );
+    // And that is the way.
+    let loaded = bayesian.map_means(|means| means.load(&path)).unwrap();
+    assert_eq!(loaded.network.num_bayesian_weights(), 3);
+    let weight = |model: &ElboModel<LinearNet, GaussianLikelihood>| {
+        values(model.network.layer.weight.base())
+    };
+    assert_eq!(weight(&loaded), weight(&deterministic));
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use blitz_train::LabeledBatch;
 use blitz_train::laplace::{
-    ClassCovariance, DiagonalLaplace, GaussianLastLayer, LaplaceError, LastLayerMean,
-    LastLayerNetwork, LastLayerPosterior, SoftmaxLastLayer,
+    BernoulliLastLayer, ClassCovariance, DiagonalLaplace, GaussianLastLayer, LaplaceError,
+    LastLayerMean, LastLayerNetwork, LastLayerPosterior, SoftmaxLastLayer,
 };
 use burn::data::dataloader::DataLoader;
 use burn::data::dataloader::batcher::Batcher;
@@ -49,6 +49,21 @@ impl Batcher<i32, LabeledBatch<Tensor<2>, Tensor<1, Int>>> for Reference {
         LabeledBatch {
             inputs: inputs(&items, device),
             targets: Tensor::from_ints(labels.as_slice(), device),
+        }
+    }
+}
+
+impl Batcher<i32, LabeledBatch<Tensor<2>, Tensor<2, Int>>> for Reference {
+    fn batch(&self, items: Vec<i32>, device: &Device) -> LabeledBatch<Tensor<2>, Tensor<2, Int>> {
+        let label = |i: i32, j: i32| i32::from((2 * i + j) % 3 == 1);
+        let labels: Vec<i32> = items
+            .iter()
+            .flat_map(|i| [label(*i, 0), label(*i, 1)])
+            .collect();
+        LabeledBatch {
+            inputs: inputs(&items, device),
+            targets: Tensor::<1, Int>::from_ints(labels.as_slice(), device)
+                .reshape([items.len(), 2]),
         }
     }
 }
@@ -115,7 +130,9 @@ const QUERY: [f64; 2] = [0.5, -2.0];
 fn a_last_layer_of_a_regression_is_the_conjugate_posterior() {
     let posterior = regression(5);
     close(&posterior.mean(), &MEAN, 1e-12);
-    close(&posterior.covariance(), &COVARIANCE, 1e-13);
+    for output in [0, 1] {
+        close(&posterior.covariance(output), &COVARIANCE, 1e-13);
+    }
     let predicted = posterior.predict(&QUERY);
     let means: Vec<f64> = predicted.iter().map(|p| p.mean).collect();
     close(&means, &[1.036351416695433, 0.365283891807724], 1e-12);
@@ -144,9 +161,199 @@ fn the_best_prior_and_noise_are_those_of_a_search_over_the_exact_evidence() {
         1e-10,
     );
     close(
-        &[both.prior_precision(), both.noise_std()],
-        &[2.59253413991826, 0.5125089061600396],
+        &[&[both.prior_precision()], both.noise_std().as_slice()].concat(),
+        &[2.59253413991826, 0.5125089061600396, 0.5125089061600396],
         1e-5,
+    );
+}
+
+/// Of outputs with σ = 0.5 and 0.8.
+fn unequal() -> GaussianLastLayer {
+    regression(5).with_noise_std(&[0.5, 0.8]).unwrap()
+}
+
+const UNEQUAL_MEAN: [f64; 6] = [
+    0.893194612766298,
+    -0.18039053985594,
+    0.228973030600404,
+    1.158615751089258,
+    0.260180318318066,
+    0.290451286365309,
+];
+const UNEQUAL_VARIANCES: [f64; 2] = [0.18046378388129586, 0.4492920221732808];
+
+#[test]
+fn each_output_has_the_posterior_of_its_own_noise() {
+    let posterior = unequal();
+    close(&posterior.mean(), &UNEQUAL_MEAN, 1e-12);
+    close(
+        &posterior.epistemic_variance(&QUERY),
+        &UNEQUAL_VARIANCES,
+        1e-12,
+    );
+    let predicted = posterior.predict(&QUERY);
+    for (k, noise) in [0.25, 0.64].into_iter().enumerate() {
+        let std = (UNEQUAL_VARIANCES[k] + noise).sqrt();
+        close(&[predicted[k].std], &[std], 1e-12);
+    }
+    close(
+        &[posterior.log_marginal_likelihood()],
+        &[-30.475178079093418],
+        1e-10,
+    );
+    let best = posterior.with_best_prior_and_noises().unwrap();
+    close(
+        &[best.log_marginal_likelihood()],
+        &[-25.585166558137857],
+        1e-10,
+    );
+    close(&[best.prior_precision()], &[2.5618137368491154], 1e-4);
+    close(
+        &best.noise_std(),
+        &[0.577050081584154, 0.436491488809693],
+        1e-5,
+    );
+    // Networks of it have its moments.
+    let device = Device::flex();
+    let x = Tensor::<2>::from_floats([[0.5, -2.0]], &device);
+    let draws: Vec<Vec<f64>> = (0..4000)
+        .map(|index| values(unequal().sample_layer(3, index, &device).forward(x.clone())))
+        .collect();
+    for k in 0..2 {
+        let row = &UNEQUAL_MEAN[3 * k..3 * k + 3];
+        let mean = 0.5 * row[0] - 2.0 * row[1] + row[2];
+        let squares: Vec<f64> = draws.iter().map(|draw| (draw[k] - mean).powi(2)).collect();
+        assert!(
+            standard_errors_off(&squares, UNEQUAL_VARIANCES[k]).abs() < 4.0,
+            "{k}"
+        );
+    }
+}
+
+#[test]
+fn a_noise_for_each_output_is_one_for_each() {
+    let message = |std: &[f64]| regression(5).with_noise_std(std).unwrap_err().to_string();
+    assert!(
+        message(&[0.5]).contains("the number of noise deviations of a batch must be 2, got 1"),
+        "{}",
+        message(&[0.5])
+    );
+    assert!(message(&[0.5, 0.0]).contains("must be positive and finite, got 0"));
+}
+
+#[test]
+fn a_binary_last_layer_has_the_hessian_of_its_likelihood_for_its_precision() {
+    let device = Device::flex();
+    let trained = layer([[0.5, -0.25], [0.25, 0.5], [0.125, 0.0]], &device);
+    let fit = |batch, precision| {
+        let data = loader(12, batch, &device);
+        BernoulliLastLayer::fit(data.as_ref(), |x| x, &trained, precision)
+    };
+    let posterior = fit(5, 0.5).unwrap();
+    let covariance = [
+        0.423906664203614,
+        -0.043229361505472,
+        0.040116604480076,
+        -0.043229361505472,
+        0.458783651921383,
+        0.013266287339526,
+        0.040116604480076,
+        0.013266287339526,
+        0.30444485241247,
+    ];
+    close(&posterior.covariances()[0], &covariance, 1e-12);
+    let variances = [2.319066304281824, 2.43723810888484];
+    close(&posterior.logit_variances(&QUERY), &variances, 1e-12);
+    close(
+        &[posterior.log_marginal_likelihood()],
+        &[-23.80804623634773],
+        1e-11,
+    );
+    close(
+        &posterior.logits(&QUERY),
+        &[0.25 - 0.5 + 0.125, -0.125 - 1.0],
+        1e-6,
+    );
+    let best = posterior.clone().with_best_prior_precision().unwrap();
+    assert!(best.log_marginal_likelihood() > posterior.log_marginal_likelihood());
+    assert_eq!(fit(12, 0.5).unwrap().covariances().len(), 2);
+    assert!(matches!(fit(5, 0.0), Err(LaplaceError::Setting { .. })));
+
+    let x = Tensor::<2>::from_floats([[0.5, -2.0]], &device);
+    let draws: Vec<Vec<f64>> = (0..4000)
+        .map(|index| values(posterior.sample_layer(1, index, &device).forward(x.clone())))
+        .collect();
+    let mean = posterior.logits(&QUERY);
+    for k in 0..2 {
+        let squares: Vec<f64> = draws
+            .iter()
+            .map(|draw| (draw[k] - mean[k]).powi(2))
+            .collect();
+        assert!(
+            standard_errors_off(&squares, variances[k]).abs() < 4.0,
+            "{k}"
+        );
+    }
+    let text = serde_json::to_string(&posterior).unwrap();
+    let loaded: BernoulliLastLayer = serde_json::from_str(&text).unwrap();
+    assert_eq!(loaded.logits(&QUERY), mean);
+}
+
+#[test]
+fn a_binary_last_layer_of_one_logit_refuses_other_labels() {
+    #[derive(Clone)]
+    struct One(i32);
+
+    impl Batcher<i32, LabeledBatch<Tensor<2>, Tensor<2, Int>>> for One {
+        fn batch(
+            &self,
+            items: Vec<i32>,
+            device: &Device,
+        ) -> LabeledBatch<Tensor<2>, Tensor<2, Int>> {
+            let labels: Vec<i32> = items
+                .iter()
+                .map(|i| if *i == 7 { self.0 } else { i % 2 })
+                .collect();
+            LabeledBatch {
+                inputs: inputs(&items, device),
+                targets: Tensor::<1, Int>::from_ints(labels.as_slice(), device).unsqueeze_dim(1),
+            }
+        }
+    }
+
+    let device = Device::flex();
+    let one = layer([[0.5], [0.25], [0.125]], &device);
+    let fit = |label| {
+        let data = crate::loader(One(label), 12, 5, &device);
+        BernoulliLastLayer::fit(data.as_ref(), |x| x, &one, 1.0)
+    };
+    assert_eq!(fit(1).unwrap().logit_variances(&QUERY).len(), 1);
+    let error = fit(2).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            LaplaceError::Label {
+                example: 7,
+                label: 2,
+                classes: 2
+            }
+        ),
+        "{error}"
+    );
+    // Weights of another number of outputs than the targets have columns.
+    let two = layer([[0.5, 0.0], [0.25, 0.0], [0.125, 0.0]], &device);
+    let data = crate::loader(One(1), 12, 5, &device);
+    let error = BernoulliLastLayer::fit(data.as_ref(), |x| x, &two, 1.0).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            LaplaceError::Shape {
+                expected: 2,
+                got: 1,
+                ..
+            }
+        ),
+        "{error}"
     );
 }
 

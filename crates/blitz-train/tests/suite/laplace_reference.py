@@ -54,3 +54,24 @@ G = (P[:, :, None] * (p - np.eye(3)[labels])[:, None, :]) ** 2
 F = G.sum(0)
 print("diagonal variances, weight and bias", 1 / (F + 0.5).ravel())
 print("diagonal evidence", logp[np.arange(12), labels].sum() - 0.25 * (W**2).sum() - 0.5 * np.log1p(F / 0.5).sum())
+
+# Regression with a noise of its own in each output.
+A = [P.T @ P / s**2 + 0.5 * np.eye(3) for s in (0.5, 0.8)]
+means = [np.linalg.solve(a, P.T @ y / s**2) for a, y, s in zip(A, Y.T, (0.5, 0.8))]
+print("means", np.concatenate(means), "variances", [query @ np.linalg.inv(a) @ query for a in A])
+def evidences(lam, *s2):
+    cov = [P @ P.T / lam + s * np.eye(12) for s in s2]
+    return sum(stats.multivariate_normal(np.zeros(12), c).logpdf(y) for c, y in zip(cov, Y.T))
+print("evidence", evidences(0.5, 0.25, 0.64))
+each = minimize(lambda v: -evidences(*np.exp(v)), [0, 0, 0], method="Nelder-Mead", options={"xatol": 1e-10, "fatol": 1e-14, "maxiter": 8000, "maxfev": 8000})
+print("best precision and noise stds", np.exp(each.x[0]), np.exp(each.x[1:] / 2), -each.fun)
+
+# Two logits.
+V = W[:, :2]
+z = P @ V
+t = ((2 * i + j) % 3 == 1).astype(float)
+q = 1 / (1 + np.exp(-z))
+S2 = [np.linalg.inv(P.T @ (P * (c * (1 - c))[:, None]) + 0.5 * np.eye(3)) for c in q.T]
+print("bernoulli covariance", S2[0].ravel(), "variances", [query @ s @ query for s in S2])
+loglik = (t * z - np.logaddexp(0, z)).sum()
+print("bernoulli evidence", loglik - 0.25 * (V**2).sum() + 3 * np.log(0.5) + 0.5 * sum(np.linalg.slogdet(s)[1] for s in S2))

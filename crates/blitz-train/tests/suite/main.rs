@@ -8,6 +8,7 @@ mod constants;
 #[allow(dead_code)]
 #[path = "../../../blitz-core/tests/suite/digest.rs"]
 mod digest;
+mod display;
 mod draw_digests;
 mod draws;
 mod dtypes;
@@ -28,6 +29,7 @@ mod plot;
 mod prediction_mode;
 mod scale_out;
 mod sgld;
+mod standardize;
 mod stream;
 mod swag;
 mod ties;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use blitz_train::blitz_core::noise::layout;
 use blitz_train::prelude::*;
 use blitz_train::{
-    CheckError, DrawCache, Ensemble, MixtureError, NetworkPosterior, PoissonLikelihoodConfig,
-    PredictError, check_targets,
+    CheckError, DrawCache, Ensemble, Exposed, MixtureError, NetworkPosterior,
+    PoissonLikelihoodConfig, PredictError, WithExposure, check_targets,
 };
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
@@ -146,11 +146,26 @@ fn an_empty_loader_is_an_error() {
     assert!(matches!(error, PredictError::Empty), "{error}");
 }
 
+/// Infinite for every input but zero.
+#[derive(Module, Debug)]
+struct Overflowing {
+    net: Net,
+}
+
+impl Network for Overflowing {
+    type Input = Tensor<2>;
+    type Output = Tensor<2>;
+
+    fn forward(&self, input: Tensor<2>) -> Tensor<2> {
+        self.net.forward(input.clone()) + input * 1e30 * 1e30
+    }
+}
+
 #[test]
 fn an_output_that_is_not_finite_is_named_by_its_place_in_the_loader() {
-    let mut items = inputs();
-    items[6] = f32::NAN;
-    let predictor = PredictorConfig::new(2).init(&net(), &likelihood());
+    let mut items = vec![0.0; 10];
+    items[6] = 1.0;
+    let predictor = PredictorConfig::new(2).init(&Overflowing { net: net() }, &likelihood());
     let error = predictor
         .predict_all(loader(items).as_ref(), |_| {})
         .unwrap_err();
@@ -158,6 +173,60 @@ fn an_output_that_is_not_finite_is_named_by_its_place_in_the_loader() {
         panic!("{error}");
     };
     assert_eq!((draw, example), (0, 6));
+}
+
+#[test]
+fn an_input_that_is_not_finite_is_named_by_its_place_in_the_loader() {
+    for value in [f32::NAN, f32::INFINITY] {
+        let mut items = inputs();
+        items[6] = value;
+        let predictor = PredictorConfig::new(2).init(&net(), &likelihood());
+        let error = predictor
+            .predict_all(loader(items).as_ref(), |_| {})
+            .unwrap_err();
+        let expected = format!("example 6: its input in column 0 is {value}");
+        assert_eq!(error.to_string(), expected);
+    }
+}
+
+/// The mean over time of each feature's sum.
+#[derive(Module, Debug)]
+struct Pooled {
+    layer: BayesianLinear,
+}
+
+impl Network for Pooled {
+    type Input = Tensor<3>;
+    type Output = Tensor<2>;
+
+    fn forward(&self, input: Tensor<3>) -> Tensor<2> {
+        self.layer.forward(input).mean_dim(1).squeeze_dim(1)
+    }
+}
+
+#[test]
+fn a_nan_in_a_sequence_is_named_by_time_and_feature_and_so_is_one_with_an_exposure() {
+    let device = Device::flex();
+    let net = Pooled {
+        layer: BayesianLinearConfig::new(2, 1).init(&device),
+    };
+    let mut values = [0.5f32; 4 * 3 * 2];
+    values[2 * 6 + 2 + 1] = f32::NAN; // example 2, time 1, feature 1
+    let x = Tensor::<1>::from_floats(values, &device).reshape([4, 3, 2]);
+    let elbo = || ElboConfig::new(4).init();
+    let gaussian = ElboModel::new(net.clone(), likelihood().valid(), elbo());
+    let error = gaussian.try_predict(x.clone(), 3, 0).unwrap_err();
+    assert_eq!(error.to_string(), "example 2: its input at [1, 1] is NaN");
+
+    let network = WithExposure { network: net };
+    let poisson = ElboModel::new(network, PoissonLikelihoodConfig::new().init(), elbo());
+    let log_exposure = Tensor::zeros([4, 1], &device);
+    let exposed = Exposed {
+        inputs: x,
+        log_exposure,
+    };
+    let error = poisson.try_predict(exposed, 3, 0).unwrap_err();
+    assert_eq!(error.to_string(), "example 2: its input at [1, 1] is NaN");
 }
 
 #[test]

@@ -272,7 +272,7 @@ fn laplace(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Predict
         // Without an optimum, as when the features interpolate, what is left is the network.
         return mixture(vec![model]);
     };
-    let noise = LikelihoodParam::Fixed(posterior.noise_std());
+    let noise = LikelihoodParam::Fixed(posterior.noise_std()[0]);
     let likelihood = GaussianLikelihoodConfig::new()
         .with_noise(noise)
         .init(device);

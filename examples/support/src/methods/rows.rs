@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::tabular::{DataError, Standardizer, Table};
+use crate::tabular::{DataError, Table};
 use blitz_train::prelude::*;
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
@@ -22,25 +22,13 @@ pub struct Scales {
 impl Scales {
     /// Of these rows.
     pub fn of(table: &Table, rows: &[usize]) -> Result<Self, DataError> {
-        let columns = table.n_features;
-        let scales = Self {
-            features: Standardizer::fit(&table.features_of(rows), columns),
-            target: Standardizer::fit(&table.targets_of(rows), 1),
-        };
-        let features = scales.features.overflowing_column();
-        let target = scales.target.overflowing_column().map(|_| columns);
-        match features.or(target) {
-            Some(column) => Err(DataError::TooLarge {
-                column: column + 1,
-                name: table.names.get(column).cloned().unwrap_or_default(),
-            }),
-            None => Ok(scales),
-        }
+        let (features, target) = table.standardizers(rows)?;
+        Ok(Self { features, target })
     }
 
     /// A prediction in the unit of the target.
     pub fn unscaled(&self, predictive: NormalMixture) -> NormalMixture {
-        predictive.rescale(&self.target.mean, &self.target.std)
+        self.target.inverse_predictive(predictive)
     }
 }
 

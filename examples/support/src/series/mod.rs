@@ -6,7 +6,7 @@ use std::path::Path;
 
 use self::time::{Time, on_one_scale};
 use crate::RunError;
-use crate::tabular::{DataError, Header, Row, Sheet};
+use crate::tabular::{DataError, Format, Header, Row, Sheet};
 
 const CO2: &str = include_str!("../../data/co2.csv");
 const SUNSPOTS: &str = include_str!("../../data/sunspots.csv");
@@ -46,9 +46,9 @@ impl Series {
     /// A table of one column, the values, or two, times and values. An empty value is missing, and so is one whose time is left out.
     ///
     /// Rows may be in any order of their times. In a file without times a blank line is an empty value.
-    pub fn read(path: &Path, header: Header) -> Result<Self, RunError> {
+    pub fn read(path: &Path, format: impl Into<Format>) -> Result<Self, RunError> {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        match Sheet::read(path, header).and_then(|sheet| Self::of(&name, "", &sheet)) {
+        match Sheet::read(path, format).and_then(|sheet| Self::of(&name, "", &sheet)) {
             Err(DataError::NoRows { .. }) => Err(RunError::data(path, "there are no values")),
             series => Ok(series?),
         }
@@ -95,7 +95,7 @@ fn value(sheet: &Sheet, row: &Row) -> Result<Option<f64>, DataError> {
         Some(_) => Err(sheet.fault(
             row,
             format!(
-                "`{}` is too large to be a measurement; leave the cell empty if the value is missing",
+                "`{}` is too large to be a measurement; leave the cell empty, or name the mark by `--missing`, if the value is missing",
                 row.cell(sheet.width() - 1)
             ),
         )),
@@ -122,7 +122,7 @@ fn with_times(sheet: &Sheet) -> Result<Vec<(f64, Option<f64>)>, DataError> {
     let rows = sheet.rows();
     let mut times = Vec::with_capacity(rows.len());
     for row in rows {
-        times.push(Time::parse(row.cell(0)).map_err(|reason| sheet.fault(row, reason))?);
+        times.push(Time::parse(&sheet.text(row, 0)).map_err(|reason| sheet.fault(row, reason))?);
     }
     let scale = on_one_scale(&times).map_err(|other| {
         let reason = format!(
@@ -196,7 +196,9 @@ fn remedy(sheet: &Sheet) -> &'static str {
     let rows = sheet.rows().iter();
     let mut cells = rows.flat_map(|row| [row.cell(0), row.cell(1)]);
     match cells.all(is_whole) {
-        true => "; if these are values with a decimal comma, write a point",
+        true => {
+            "; if these are values with a decimal comma, say so with `--decimal-comma --separator semicolon`"
+        }
         false => "",
     }
 }

@@ -2,27 +2,15 @@
 
 use std::path::Path;
 
-use clap::ValueEnum;
 use csv::{ReaderBuilder, StringRecord, Trim};
 
-use super::{DataError, read_text};
-
-/// Whether the first line of a file names the columns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum Header {
-    /// It does if none of its cells is a number.
-    #[default]
-    Auto,
-    /// It does.
-    Yes,
-    /// It is a row of data.
-    No,
-}
+use super::{DataError, Format, Header, read_text};
 
 /// The cells of a file, each row as long as the first.
 #[derive(Debug, Clone)]
 pub struct Sheet {
     file: String,
+    format: Format,
     /// The names of the columns, if the file has a header.
     names: Option<Vec<String>>,
     width: usize,
@@ -47,17 +35,20 @@ impl Row {
 }
 
 impl Sheet {
-    /// Reads a file of cells that are separated by commas.
+    /// Reads a file of cells that are written as `format` says, or separated by commas.
     ///
     /// Spaces around cells, quotes, a byte-order mark and the kind of line ends are no matter. Blank lines are left out; the lines of the rows
     /// tell where they were.
-    pub fn read(path: &Path, header: Header) -> Result<Self, DataError> {
-        Self::parse(&read_text(path)?, &path.display().to_string(), header)
+    pub fn read(path: &Path, format: impl Into<Format>) -> Result<Self, DataError> {
+        Self::parse(&read_text(path)?, &path.display().to_string(), format)
     }
 
     /// The sheet in a text.
-    pub fn parse(text: &str, file: &str, header: Header) -> Result<Self, DataError> {
+    pub fn parse(text: &str, file: &str, format: impl Into<Format>) -> Result<Self, DataError> {
+        let format = format.into();
+        let header = format.header;
         let mut reader = ReaderBuilder::new()
+            .delimiter(format.separator.byte())
             .has_headers(false)
             .flexible(true)
             .trim(Trim::All)
@@ -83,8 +74,8 @@ impl Sheet {
         }
         // A first line that mixes names and numbers is data, so that a typing error in it is reported rather than swallowed as a name.
         let names_columns = |cells: &[String]| {
-            cells.iter().any(|cell| !cell.is_empty())
-                && cells.iter().all(|cell| cell.parse::<f64>().is_err())
+            let is_name = |cell: &String| format.number(cell).is_none() && !format.is_missing(cell);
+            cells.iter().any(is_name) && cells.iter().all(|cell| cell.is_empty() || is_name(cell))
         };
         let has_header = match header {
             Header::Auto => names_columns(&first.cells),
@@ -97,11 +88,13 @@ impl Sheet {
                 line: ragged.line,
                 expected: width,
                 found: ragged.cells.len(),
+                remedy: format.remedy_of_lines(&rows[0].cells, ragged.cells.len()),
             });
         }
         let names = has_header.then(|| rows.remove(0).cells);
         Ok(Self {
             file: file.into(),
+            format,
             names,
             width,
             first_line,
@@ -159,30 +152,39 @@ impl Sheet {
         }
     }
 
-    /// The number in a cell, or `None` if it is empty.
+    /// The text of a cell that is no number, such as a time; with a decimal point where it has a decimal comma.
+    #[must_use]
+    pub fn text(&self, row: &Row, column: usize) -> String {
+        self.format.text(row.cell(column))
+    }
+
+    /// The number in a cell, or `None` if it is empty or marked as missing.
     pub fn number_if_any(&self, row: &Row, column: usize) -> Result<Option<f64>, DataError> {
         let cell = row.cell(column);
+        if self.format.is_missing(cell) {
+            return Ok(None);
+        }
         let (file, line) = (self.file.clone(), row.line);
         let (column, text) = (self.column(column), shown(cell));
-        match cell.parse::<f64>() {
-            Ok(value) if is_fill_value(value) => Err(DataError::FillValue {
+        match self.format.number(cell) {
+            Some(value) if is_fill_value(value) => Err(DataError::FillValue {
                 file,
                 line,
                 column,
                 text,
             }),
-            Ok(value) if value.is_finite() => Ok(Some(value)),
-            Ok(_) => Err(DataError::NotFinite {
+            Some(value) if value.is_finite() => Ok(Some(value)),
+            Some(_) => Err(DataError::NotFinite {
                 file,
                 line,
                 column,
                 text,
             }),
-            Err(_) if cell.is_empty() => Ok(None),
-            Err(_) => Err(DataError::NotANumber {
+            None => Err(DataError::NotANumber {
                 file,
                 line,
                 column,
+                remedy: self.format.remedy(&text),
                 text,
             }),
         }
@@ -240,6 +242,7 @@ fn line_of(record: &StringRecord, text: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tabular::Separator;
 
     fn message(text: &str) -> String {
         match Sheet::parse(text, "table.csv", Header::Auto) {
@@ -299,7 +302,69 @@ mod tests {
         let error = message("value\n10,5996\n");
         assert_eq!(
             error,
-            "table.csv, line 2: 2 cells, but the first line has 1; the decimal sign is a point"
+            "table.csv, line 2: 2 cells, but the first line has 1; the decimal sign is a point, or a comma with \
+             `--decimal-comma --separator semicolon`"
+        );
+        assert!(
+            message("a;b\n1,5;2,5\n").ends_with("or by semicolons with `--separator semicolon`")
+        );
+        assert!(message("a\tb\n1,5\t2,5\n").ends_with("or by tabs with `--separator tab`"));
+        assert!(number("x\n1\nN/A\n").ends_with("say so with `--missing N/A`"));
+    }
+
+    fn european(text: &str) -> Sheet {
+        let format = Format {
+            separator: Separator::Semicolon,
+            decimal_comma: true,
+            missing: vec!["NA".into(), "-999".into(), "9,97e36".into()],
+            ..Format::default()
+        };
+        Sheet::parse(text, "t.csv", format).unwrap()
+    }
+
+    fn numbers(sheet: &Sheet) -> Vec<Option<f64>> {
+        let cells = sheet
+            .rows()
+            .iter()
+            .flat_map(|row| (0..sheet.width()).map(move |column| (row, column)));
+        cells
+            .map(|(row, column)| sheet.number_if_any(row, column).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn semicolons_decimal_commas_and_marks_are_read_where_the_format_says_so() {
+        let sheet = european("a;b\n1,5;-2,25e3\n NA ;7\n-999;\n9,97e36;0\n");
+        assert_eq!(sheet.name(1), Some("b"));
+        let expected = [
+            Some(1.5),
+            Some(-2250.0),
+            None,
+            Some(7.0),
+            None,
+            None,
+            None,
+            Some(0.0),
+        ];
+        assert_eq!(numbers(&sheet), expected);
+        // A first row of marks and numbers is data, and so is one of marks alone.
+        assert_eq!(european("NA;1,5\n2;3\n").rows().len(), 2);
+        assert_eq!(european("NA;NA\n2;3\n").rows().len(), 2);
+        let tabs = Format {
+            separator: Separator::Tab,
+            ..Format::default()
+        };
+        let sheet = Sheet::parse("a\tb\n1.5\t2\n", "t.tsv", tabs).unwrap();
+        assert_eq!(numbers(&sheet), [Some(1.5), Some(2.0)]);
+    }
+
+    #[test]
+    fn a_point_among_decimal_commas_is_no_thousands_separator() {
+        let sheet = european("1.234,5;2\n");
+        let error = sheet.number(&sheet.rows()[0], 0).unwrap_err().to_string();
+        assert!(
+            error.contains("`1.234,5` is not a number") && error.contains("--decimal-comma"),
+            "{error}"
         );
     }
 

@@ -2,7 +2,31 @@
 
 use std::path::Path;
 
-use super::{DataError, Header, Sheet};
+use blitz_train::{InputError, Standardizer};
+use clap::Args;
+
+use super::{DataError, Format, Header, Sheet};
+
+/// How a file of a table is written, and what becomes of rows with a missing value.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
+pub struct TableFormat {
+    /// How its cells are written.
+    #[command(flatten)]
+    pub cells: Format,
+
+    /// Leave out the rows of the data that lack a value. Rows are then counted without them.
+    #[arg(long)]
+    pub skip_incomplete: bool,
+}
+
+impl From<Header> for TableFormat {
+    fn from(header: Header) -> Self {
+        Self {
+            cells: header.into(),
+            ..Self::default()
+        }
+    }
+}
 
 /// Rows of features, each with the target to predict.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,8 +64,9 @@ impl Table {
     }
 
     /// Reads a CSV file whose last column is the target.
-    pub fn read(path: &Path, header: Header) -> Result<Self, DataError> {
-        let table = Self::of(&Sheet::read(path, header)?)?;
+    pub fn read(path: &Path, format: impl Into<TableFormat>) -> Result<Self, DataError> {
+        let format = format.into();
+        let table = Self::of(&Sheet::read(path, format.cells)?, format.skip_incomplete)?;
         let title = path
             .file_name()
             .map_or(table.title, |name| name.to_string_lossy().into_owned());
@@ -69,11 +94,33 @@ impl Table {
         rows.iter().map(|&row| self.targets[row]).collect()
     }
 
-    fn parse(text: &str, file: &str, header: Header) -> Result<Self, DataError> {
-        Self::of(&Sheet::parse(text, file, header)?)
+    /// The scalings of the features and of the target, fitted to the rows listed.
+    pub fn standardizers(&self, rows: &[usize]) -> Result<(Standardizer, Standardizer), DataError> {
+        // The cells are numbers, so what is left to go wrong is their size.
+        let fit = |values: &[f64], columns, first: usize| {
+            Standardizer::try_fit(values, columns).map_err(|error| match error {
+                InputError::Column { column } => DataError::TooLarge {
+                    column: first + column + 1,
+                    name: self.names[first + column].clone(),
+                },
+                other => panic!("a table has rows of finite numbers: {other}"),
+            })
+        };
+        Ok((
+            fit(&self.features_of(rows), self.n_features, 0)?,
+            fit(&self.targets_of(rows), 1, self.n_features)?,
+        ))
     }
 
-    fn of(sheet: &Sheet) -> Result<Self, DataError> {
+    fn parse(text: &str, file: &str, format: impl Into<TableFormat>) -> Result<Self, DataError> {
+        let format = format.into();
+        Self::of(
+            &Sheet::parse(text, file, format.cells)?,
+            format.skip_incomplete,
+        )
+    }
+
+    fn of(sheet: &Sheet, skip_incomplete: bool) -> Result<Self, DataError> {
         let (file, width) = (sheet.file(), sheet.width());
         if width < 2 {
             return Err(DataError::TooFewColumns {
@@ -90,10 +137,20 @@ impl Table {
         let mut features = Vec::new();
         let mut targets = Vec::new();
         for row in sheet.rows() {
-            for column in 0..width - 1 {
-                features.push(sheet.number(row, column)?);
+            let cells = (0..width).map(|column| sheet.number(row, column));
+            match cells.collect::<Result<Vec<f64>, _>>() {
+                Ok(mut cells) => {
+                    targets.extend(cells.pop());
+                    features.extend(cells);
+                }
+                // A cell that is no number is a mistake all the same.
+                Err(DataError::MissingCell { .. }) if skip_incomplete => {
+                    for column in 0..width {
+                        sheet.number_if_any(row, column)?;
+                    }
+                }
+                Err(error) => return Err(error),
             }
-            targets.push(sheet.number(row, width - 1)?);
         }
         if targets.is_empty() {
             return Err(DataError::NoRows { file: file.into() });
@@ -117,6 +174,7 @@ mod tests {
     use proptest::test_runner::RngSeed;
 
     use super::*;
+    use crate::tabular::Split;
 
     fn parse(text: &str) -> Result<Table, DataError> {
         Table::parse(text, "houses.csv", Header::Auto)
@@ -124,6 +182,27 @@ mod tests {
 
     fn message(text: &str) -> String {
         parse(text).expect_err("the text is malformed").to_string()
+    }
+
+    #[test]
+    fn the_test_rows_do_not_leak_into_the_scale() {
+        let (table, split) = (Table::boston(), Split::published(3).unwrap());
+        let all: Vec<usize> = (0..table.n_rows()).collect();
+        let (inputs, target) = table.standardizers(&split.train).unwrap();
+        let (all_inputs, all_targets) = table.standardizers(&all).unwrap();
+        assert_ne!(inputs, all_inputs);
+        assert_ne!(target, all_targets);
+        assert_eq!((inputs.columns(), target.columns()), (13, 1));
+    }
+
+    #[test]
+    fn a_column_too_large_to_scale_is_named() {
+        let table = parse("a,b,y\n0,0,1\n1,1.5e308,2\n").unwrap();
+        let error = table.standardizers(&[0, 1]).unwrap_err().to_string();
+        assert!(error.starts_with("column 2 (b)"), "{error}");
+        let table = parse("a,b,y\n0,0,1\n1,1,1e300\n").unwrap();
+        let error = table.standardizers(&[0, 1]).unwrap_err().to_string();
+        assert!(error.starts_with("column 3 (y)"), "{error}");
     }
 
     #[test]
@@ -179,7 +258,7 @@ mod tests {
     fn cell_errors_name_line_and_column() {
         assert_eq!(
             message("a,b\n1,2\n3,?\n"),
-            "houses.csv, line 3, column 2 (b): `?` is not a number"
+            "houses.csv, line 3, column 2 (b): `?` is not a number; if it marks a missing value, say so with `--missing ?`"
         );
         assert_eq!(
             message("1,2\n3,4\n5 m,6\n"),
@@ -187,23 +266,47 @@ mod tests {
         );
         assert_eq!(
             message("a,b\n1, \n"),
-            "houses.csv, line 2, column 2 (b): the cell is empty"
+            "houses.csv, line 2, column 2 (b): the cell is empty, or marked as missing; `--skip-incomplete` leaves its row out"
         );
         assert_eq!(
             message("1,2\n,4\n"),
-            "houses.csv, line 2, column 1: the cell is empty"
+            "houses.csv, line 2, column 1: the cell is empty, or marked as missing; `--skip-incomplete` leaves its row out"
         );
         assert_eq!(
             message("a,b\nNaN,2\n"),
-            "houses.csv, line 2, column 1 (a): `NaN` is not a finite number"
+            "houses.csv, line 2, column 1 (a): `NaN` is not a finite number; if it marks a missing value, say so with `--missing NaN`"
         );
         assert_eq!(
             message("a,b\n1,-inf\n"),
-            "houses.csv, line 2, column 2 (b): `-inf` is not a finite number"
+            "houses.csv, line 2, column 2 (b): `-inf` is not a finite number; if it marks a missing value, say so with `--missing -inf`"
         );
         assert_eq!(
             message("a,b\n1,1e999\n"),
-            "houses.csv, line 2, column 2 (b): `1e999` is not a finite number"
+            "houses.csv, line 2, column 2 (b): `1e999` is not a finite number; if it marks a missing value, say so with `--missing 1e999`"
+        );
+    }
+
+    #[test]
+    fn rows_that_lack_a_value_are_left_out_on_request_and_no_others() {
+        let format = TableFormat {
+            cells: Format {
+                missing: vec!["?".into()],
+                ..Format::default()
+            },
+            skip_incomplete: true,
+        };
+        let read = |text: &str| Table::parse(text, "houses.csv", format.clone());
+        let table = read("a,b,y\n1,2,3\n4,?,6\n7,8,\n9,10,11\n").unwrap();
+        assert_eq!(table.features, [1.0, 2.0, 9.0, 10.0]);
+        assert_eq!(table.targets, [3.0, 11.0]);
+        let error = read("a,b,y\n1,,x\n").unwrap_err().to_string();
+        assert!(
+            error.contains("column 3 (y): `x` is not a number"),
+            "{error}"
+        );
+        assert_eq!(
+            read("a,b,y\n1,?,2\n").unwrap_err().to_string(),
+            "houses.csv has no row of data"
         );
     }
 
@@ -257,7 +360,7 @@ mod tests {
             assert_eq!(message(text), "houses.csv has no row of data");
         }
         let one = "houses.csv, line 1: 1 column, but at least one feature and the target are needed; columns are \
-                   separated by commas";
+                   separated by commas, or by what `--separator` says";
         assert_eq!(message("price\n5\n"), one);
         assert_eq!(message("1;2\n3;4\n"), one);
     }

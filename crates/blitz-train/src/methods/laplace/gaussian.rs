@@ -27,8 +27,8 @@ pub enum LastLayerMean {
 
 /// The posterior of the last layer of a regression with noise `N(0, σ²)`, given the features φ that enter it.
 ///
-/// Outputs are independent and share one precision matrix, `ΦᵀΦ/σ² + λ I` of (d_input + 1)², 1 of it for the bias; λ is the prior
-/// precision, of the bias too. With `n` features fitting takes O(n²) memory, O(N n²) time and an eigendecomposition O(n³);
+/// Outputs are independent, each with the precision matrix `ΦᵀΦ/σ² + λ I` of (d_input + 1)², 1 of it for the bias. λ is the prior
+/// precision, of the bias too, and the same for all outputs; σ may be each output's own ([`with_noise_std`](Self::with_noise_std)). With `n` features fitting takes O(n²) memory, O(N n²) time and an eigendecomposition O(n³);
 /// from then on another λ or σ² costs O(n).
 ///
 /// ```
@@ -65,10 +65,11 @@ pub struct GaussianLastLayer {
     spectrum: Spectrum,
     /// `Φᵀ (Y − Φ θ)` of the trained θ in the spectrum's coordinates, output after output.
     pull: Vec<f64>,
-    /// The summed squared residuals of the trained weights.
-    residuals: f64,
+    /// The summed squared residuals of the trained weights, of each output.
+    residuals: Vec<f64>,
     examples: usize,
-    noise_variance: f64,
+    /// σ² of each output.
+    noise_variances: Vec<f64>,
     prior_precision: f64,
     mean: LastLayerMean,
 }
@@ -76,13 +77,14 @@ pub struct GaussianLastLayer {
 /// What the marginal likelihood needs to know of a mean.
 struct AtMean {
     rows: Vec<f64>,
-    squared_residuals: f64,
+    /// Of each output.
+    squared_residuals: Vec<f64>,
     squared_norm: f64,
 }
 
 impl GaussianLastLayer {
     /// Reads all batches: `features` gives the input of `layer` for a batch, `[examples, d_input]`; targets are
-    /// `[examples, outputs]`. `noise_std` is σ, in the targets' units; λ is `prior_precision`. Centred at the trained weights.
+    /// `[examples, outputs]`. `noise_std` is σ of all outputs, in the targets' units; λ is `prior_precision`. Centred at the trained weights.
     ///
     /// # Errors
     ///
@@ -100,7 +102,7 @@ impl GaussianLastLayer {
         let theta = DMatrix::from_column_slice(shape.row(), shape.outputs, &trained);
         let mut gram = DMatrix::zeros(shape.row(), shape.row());
         let mut pull = DMatrix::zeros(shape.row(), shape.outputs);
-        let mut residuals = 0.0;
+        let mut residuals = vec![0.0; shape.outputs];
         let seen = for_each_batch(data, features, &shape, |phi, targets, before| {
             let [rows, outputs] = targets.dims();
             examples("the number of targets", phi.nrows(), rows)?;
@@ -110,7 +112,9 @@ impl GaussianLastLayer {
             let residual = DMatrix::from_row_slice(rows, outputs, &targets) - &phi * &theta;
             gram += phi.tr_mul(&phi);
             pull += phi.tr_mul(&residual);
-            residuals += residual.norm_squared();
+            for (sum, column) in residuals.iter_mut().zip(residual.column_iter()) {
+                *sum += column.norm_squared();
+            }
             Ok(())
         })?;
         let spectrum = Spectrum::new(gram);
@@ -124,21 +128,46 @@ impl GaussianLastLayer {
             spectrum,
             residuals,
             examples: seen,
-            noise_variance: 1.0,
+            noise_variances: Vec::new(),
             prior_precision: 1.0,
             mean: LastLayerMean::Trained,
         };
-        fitted.with(
-            positive("the noise deviation", noise_std)?.powi(2),
-            prior_precision,
-        )
+        let variance = positive("the noise deviation", noise_std)?.powi(2);
+        fitted.with(vec![variance; shape.outputs], prior_precision)
     }
 
-    fn with(mut self, noise_variance: f64, prior_precision: f64) -> Result<Self, LaplaceError> {
-        self.noise_variance = positive("the noise variance", noise_variance)?;
+    fn with(
+        mut self,
+        noise_variances: Vec<f64>,
+        prior_precision: f64,
+    ) -> Result<Self, LaplaceError> {
         self.prior_precision = positive("the prior precision", prior_precision)?;
-        self.spectrum.check(1.0 / noise_variance, prior_precision)?;
+        for variance in &noise_variances {
+            positive("the noise variance", *variance)?;
+            self.spectrum.check(1.0 / variance, prior_precision)?;
+        }
+        self.noise_variances = noise_variances;
         Ok(self)
+    }
+
+    /// The same data with a noise of deviation `noise_std[k]` in output k, such as that of a
+    /// [`GaussianLikelihood`](crate::GaussianLikelihood::noise_std) of several targets.
+    ///
+    /// # Errors
+    ///
+    /// Unless there is one for each output, if one isn't positive, or if λ is too small for collinear features.
+    pub fn with_noise_std(self, noise_std: &[f64]) -> Result<Self, LaplaceError> {
+        examples(
+            "the number of noise deviations",
+            self.shape.outputs,
+            noise_std.len(),
+        )?;
+        let variances = noise_std
+            .iter()
+            .map(|std| Ok(positive("the noise deviation", *std)?.powi(2)));
+        let variances = variances.collect::<Result<Vec<_>, LaplaceError>>()?;
+        let precision = self.prior_precision;
+        self.with(variances, precision)
     }
 
     /// The same data with the posterior centred elsewhere.
@@ -154,7 +183,7 @@ impl GaussianLastLayer {
     ///
     /// If λ isn't positive, or too small for collinear features.
     pub fn with_prior_precision(self, prior_precision: f64) -> Result<Self, LaplaceError> {
-        let noise = self.noise_variance;
+        let noise = self.noise_variances.clone();
         self.with(noise, prior_precision)
     }
 
@@ -164,34 +193,62 @@ impl GaussianLastLayer {
     ///
     /// If the marginal likelihood grows to an end of that range.
     pub fn with_best_prior_precision(self) -> Result<Self, LaplaceError> {
-        let noise = self.noise_variance;
-        let best = best_precision(|precision| self.evidence(noise, precision))?;
+        let noise = self.noise_variances.clone();
+        let best = best_precision(|precision| self.evidence(&noise, precision))?;
         self.with(noise, best)
     }
 
     /// λ and σ² of largest marginal likelihood, by MacKay's fixed point: `λ = γ/|θ|²`, `σ² = RSS/(N·outputs − γ)` with γ the number of
-    /// well-determined weights.
+    /// well-determined weights. One σ for all outputs; see [`with_best_prior_and_noises`](Self::with_best_prior_and_noises).
     ///
     /// # Errors
     ///
     /// If there is no such point: noise that vanishes because the features interpolate, or weights that do.
     pub fn with_best_prior_and_noise(self) -> Result<Self, LaplaceError> {
-        let observations = (self.examples * self.shape.outputs) as f64;
-        let (mut noise, mut precision) = (self.noise_variance, self.prior_precision);
+        self.at_fixed_point(|residuals, determined, examples| {
+            let observations = examples * residuals.len() as f64;
+            let left = observations - determined.iter().sum::<f64>();
+            vec![residuals.iter().sum::<f64>() / left; residuals.len()]
+        })
+    }
+
+    /// λ and the σ² of each output of largest marginal likelihood, `σ_k² = RSS_k/(N − γ_k)`: for targets of different noise.
+    ///
+    /// # Errors
+    ///
+    /// As [`with_best_prior_and_noise`](Self::with_best_prior_and_noise).
+    pub fn with_best_prior_and_noises(self) -> Result<Self, LaplaceError> {
+        self.at_fixed_point(|residuals, determined, examples| {
+            let outputs = residuals.iter().zip(determined);
+            outputs
+                .map(|(rss, determined)| rss / (examples - determined))
+                .collect()
+        })
+    }
+
+    /// `noises` makes the variances of the squared residuals and well-determined weights of each output, and of the number of examples.
+    fn at_fixed_point(
+        self,
+        noises: impl Fn(&[f64], &[f64], f64) -> Vec<f64>,
+    ) -> Result<Self, LaplaceError> {
+        let (mut noise, mut precision) = (self.noise_variances.clone(), self.prior_precision);
         for _ in 0..10_000 {
-            let at = self.at_mean(noise, precision);
-            let determined =
-                self.shape.outputs as f64 * self.spectrum.well_determined(1.0 / noise, precision);
-            let next_precision = determined / at.squared_norm;
-            let next_noise = at.squared_residuals / (observations - determined);
-            let usable = |value: f64| value > 1e-12 && value < 1e12;
-            if !usable(next_precision) || !usable(next_noise) {
+            let at = self.at_mean(&noise, precision);
+            let determined = noise
+                .iter()
+                .map(|noise| self.spectrum.well_determined(1.0 / noise, precision));
+            let determined: Vec<f64> = determined.collect();
+            let next_precision = determined.iter().sum::<f64>() / at.squared_norm;
+            let next_noise = noises(&at.squared_residuals, &determined, self.examples as f64);
+            let usable = |value: &f64| *value > 1e-12 && *value < 1e12;
+            if !usable(&next_precision) || !next_noise.iter().all(usable) {
                 return Err(LaplaceError::NoOptimum {
                     reason: "the noise or the prior precision leaves [1e-12, 1e12]",
                 });
             }
             let close = |a: f64, b: f64| (a / b - 1.0).abs() < 1e-12;
-            let done = close(next_noise, noise) && close(next_precision, precision);
+            let mut pairs = next_noise.iter().zip(&noise);
+            let done = pairs.all(|(a, b)| close(*a, *b)) && close(next_precision, precision);
             (noise, precision) = (next_noise, next_precision);
             if done {
                 return self.with(noise, precision);
@@ -202,22 +259,23 @@ impl GaussianLastLayer {
         })
     }
 
-    fn at_mean(&self, noise: f64, precision: f64) -> AtMean {
+    fn at_mean(&self, noises: &[f64], precision: f64) -> AtMean {
         let row = self.shape.row();
         let mut at = AtMean {
             rows: self.trained.clone(),
-            squared_residuals: self.residuals,
+            squared_residuals: self.residuals.clone(),
             squared_norm: 0.0,
         };
         if self.mean == LastLayerMean::Exact {
             let outputs = at.rows.chunks_mut(row).zip(self.pull.chunks(row));
-            for (theta, pull) in outputs {
+            let outputs = outputs.zip(noises.iter().zip(&mut at.squared_residuals));
+            for ((theta, pull), (noise, squared_residuals)) in outputs {
                 // The exact mean as a step from the trained weights: their residuals are small, so nothing cancels.
                 let start = self.spectrum.coordinates(theta);
                 let mut moved = start.clone();
                 for (i, s) in self.spectrum.values.iter().enumerate() {
                     let step = (pull[i] / noise - precision * start[i]) / (s / noise + precision);
-                    at.squared_residuals += step * (s * step - 2.0 * pull[i]);
+                    *squared_residuals += step * (s * step - 2.0 * pull[i]);
                     moved[i] += step;
                 }
                 theta.copy_from_slice(&self.spectrum.vector(&moved));
@@ -227,20 +285,22 @@ impl GaussianLastLayer {
         at
     }
 
-    fn evidence(&self, noise: f64, precision: f64) -> f64 {
-        let at = self.at_mean(noise, precision);
-        let outputs = self.shape.outputs as f64;
-        let observations = self.examples as f64 * outputs;
-        let log_likelihood = -0.5 * at.squared_residuals / noise
-            - 0.5 * observations * (std::f64::consts::TAU * noise).ln();
+    fn evidence(&self, noises: &[f64], precision: f64) -> f64 {
+        let at = self.at_mean(noises, precision);
+        let examples = self.examples as f64;
+        let outputs = noises.iter().zip(&at.squared_residuals);
+        let of_outputs = outputs.map(|(noise, squared_residuals)| {
+            -0.5 * squared_residuals / noise
+                - 0.5 * examples * (std::f64::consts::TAU * noise).ln()
+                - 0.5 * self.spectrum.log_det(1.0 / noise, precision)
+        });
         let weights = self.shape.parameters() as f64;
-        log_likelihood - 0.5 * precision * at.squared_norm + 0.5 * weights * precision.ln()
-            - 0.5 * outputs * self.spectrum.log_det(1.0 / noise, precision)
+        of_outputs.sum::<f64>() - 0.5 * precision * at.squared_norm + 0.5 * weights * precision.ln()
     }
 
     /// `ln p(targets | λ, σ²)` by Laplace, in nats; exact with [`LastLayerMean::Exact`].
     pub fn log_marginal_likelihood(&self) -> f64 {
-        self.evidence(self.noise_variance, self.prior_precision)
+        self.evidence(&self.noise_variances, self.prior_precision)
     }
 
     /// The prior precision λ.
@@ -248,19 +308,28 @@ impl GaussianLastLayer {
         self.prior_precision
     }
 
-    /// The noise's deviation σ.
-    pub fn noise_std(&self) -> f64 {
-        self.noise_variance.sqrt()
+    /// The noise's deviation σ of each output.
+    pub fn noise_std(&self) -> Vec<f64> {
+        let variances = self.noise_variances.iter();
+        variances.map(|variance| variance.sqrt()).collect()
     }
 
     /// The posterior mean, output after output, each with its bias last.
     pub fn mean(&self) -> Vec<f64> {
-        self.at_mean(self.noise_variance, self.prior_precision).rows
+        self.at_mean(&self.noise_variances, self.prior_precision)
+            .rows
     }
 
-    /// The covariance of the weights of any one output, bias last, row-major: `(ΦᵀΦ/σ² + λ I)⁻¹`.
-    pub fn covariance(&self) -> Vec<f64> {
-        let scale = 1.0 / self.noise_variance;
+    /// The covariance of the weights of an output, bias last, row-major: `(ΦᵀΦ/σ² + λ I)⁻¹`.
+    ///
+    /// # Panics
+    ///
+    /// Panics if there is no such output.
+    #[track_caller]
+    pub fn covariance(&self, output: usize) -> Vec<f64> {
+        let outputs = self.shape.outputs;
+        assert!(output < outputs, "there is no output {output} of {outputs}");
+        let scale = 1.0 / self.noise_variances[output];
         self.spectrum.covariance(scale, self.prior_precision)
     }
 
@@ -272,27 +341,32 @@ impl GaussianLastLayer {
     #[track_caller]
     pub fn predict(&self, features: &[f64]) -> Vec<Normal> {
         let phi = self.shape.phi(features);
-        let std = (self.epistemic_variance(features) + self.noise_variance).sqrt();
         let mean = self.mean();
-        let rows = mean.chunks(self.shape.row());
-        rows.map(|theta| Normal {
+        let variances = self.epistemic_variance(features).into_iter();
+        let variances = variances.zip(&self.noise_variances);
+        let rows = mean.chunks(self.shape.row()).zip(variances);
+        rows.map(|(theta, (epistemic, noise))| Normal {
             mean: dot(theta, &phi),
-            std,
+            std: (epistemic + noise).sqrt(),
         })
         .collect()
     }
 
-    /// The variance `φᵀΣφ` of any output at one example's features, without the noise.
+    /// The variance `φᵀΣφ` of each output at one example's features, without the noise.
     ///
     /// # Panics
     ///
     /// Panics unless there are `d_input` features.
     #[track_caller]
-    pub fn epistemic_variance(&self, features: &[f64]) -> f64 {
+    pub fn epistemic_variance(&self, features: &[f64]) -> Vec<f64> {
         let phi = self.shape.phi(features);
-        let scale = 1.0 / self.noise_variance;
-        self.spectrum
-            .inverse_form(&phi, &phi, scale, self.prior_precision)
+        let noises = self.noise_variances.iter();
+        noises
+            .map(|noise| {
+                self.spectrum
+                    .inverse_form(&phi, &phi, 1.0 / noise, self.prior_precision)
+            })
+            .collect()
     }
 }
 
@@ -300,10 +374,12 @@ impl LastLayerPosterior for GaussianLastLayer {
     fn sample_layer(&self, seed: u64, index: u64, device: &Device) -> Linear {
         let mut rows = self.mean();
         let row = self.shape.row();
-        for (output, theta) in rows.chunks_mut(row).enumerate() {
+        let outputs = rows.chunks_mut(row).zip(&self.noise_variances);
+        for (output, (theta, noise)) in outputs.enumerate() {
             let normals = normals(seed, index, output, row);
-            let scale = 1.0 / self.noise_variance;
-            let step = self.spectrum.draw(&normals, scale, self.prior_precision);
+            let step = self
+                .spectrum
+                .draw(&normals, 1.0 / noise, self.prior_precision);
             theta.iter_mut().zip(step).for_each(|(t, s)| *t += s);
         }
         self.shape.write(&rows, device)

@@ -3,7 +3,8 @@
 //!
 //! | | posterior | likelihood |
 //! |---|---|---|
-//! | [`GaussianLastLayer`] | of the last `Linear`, full covariance, in closed form | normal noise σ² |
+//! | [`GaussianLastLayer`] | of the last `Linear`, full covariance, in closed form | normal noise σ², of each output |
+//! | [`BernoulliLastLayer`] | of the last `Linear`, full covariance of each output | a logit, or several |
 //! | [`SoftmaxLastLayer`] | of the last `Linear`, full covariance or one block a class | softmax |
 //! | [`DiagonalLaplace`] | of all weights, independent | any, as a negative log likelihood |
 //!
@@ -11,16 +12,19 @@
 //! Data stream over a loader; matrices are `f64` on the host, of a size that does not depend on the number of examples.
 //! `docs/laplace.md` shows it at work.
 
+mod bernoulli;
 mod diagonal;
 mod error;
 mod evidence;
 mod features;
 mod gaussian;
 mod layer;
+mod logits;
 mod network;
 mod softmax;
 mod spectrum;
 
+pub use bernoulli::BernoulliLastLayer;
 pub use diagonal::DiagonalLaplace;
 pub use error::LaplaceError;
 pub use gaussian::{GaussianLastLayer, LastLayerMean};
