@@ -32,7 +32,8 @@
 //! - [`distribution`]: normal, Student's t, Laplace, Bernoulli, Poisson, negative binomial, and a trait for your own.
 //! - [`Mixture`] of them, [`CategoricalMixture`] for classes: quantiles, intervals, samples by seed, epistemic and aleatoric parts.
 //! - [`score`]: proper scores, calibration errors, coverage, selective prediction, out-of-distribution detection.
-//! - [`calibration`]: temperature and vector scaling, isotonic regression, conformal intervals and sets.
+//! - [`calibration`]: temperature, vector, matrix and Dirichlet scaling, histogram binning, isotonic regression, conformal intervals and sets.
+//! - `table` (the feature `parquet`): predictions and draws as Parquet files.
 //! - `plot` (a feature): bands, intervals, reliability, coverage, posteriors, training curves, as PNG and SVG.
 //!
 //! Wrong values that come from data are an [`InputError`] or a [`MixtureError`] in the functions that begin with `try_`; the others
@@ -46,6 +47,8 @@ mod mixture;
 #[cfg(feature = "plot")]
 pub mod plot;
 pub mod score;
+#[cfg(feature = "parquet")]
+pub mod table;
 
 pub use blitz_noise;
 pub use error::{InputError, MixtureError};

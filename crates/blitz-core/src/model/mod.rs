@@ -5,11 +5,13 @@ mod freeze;
 mod kl;
 mod marginals;
 mod module;
+mod movement;
 mod pruning;
 mod sharpening;
 
 pub use draws::DrawnWeight;
 pub use marginals::{AttachedPosterior, WeightMarginals};
 pub use module::BayesianModule;
+pub use movement::{FromStart, WeightMovement};
 pub use pruning::{PrunedTensor, PruningReport};
 pub use sharpening::{SharpenedDraw, Sharpening, SharpeningConfig};

@@ -17,6 +17,8 @@ mod plot;
 mod score_reference;
 mod score_theory;
 mod scores;
+#[cfg(feature = "parquet")]
+mod table;
 mod torch_uncertainty;
 #[allow(clippy::approx_constant)]
 #[rustfmt::skip]

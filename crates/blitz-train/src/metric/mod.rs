@@ -13,6 +13,8 @@
 //! | and where inputs from elsewhere are to be declined, too? | [`scod_losses`], for the four above | | |
 //! | does uncertainty find inputs from elsewhere? | [`ood_auroc`], [`ood_aupr_in`], [`ood_aupr_out`], [`ood_fpr95`] | 1, 1, 1, 0 | |
 //!
+//! [`KlMetric`] and, layer by layer, [`LayerKlMetric`] show how far the posterior is from its prior. [`MetricFiles`] and [`TensorBoardFiles`] keep what metrics show.
+//!
 //! Every function panics on input it cannot score, naming the value, and has a `try_` twin that returns a
 //! [`InputError`](crate::InputError) for input that comes from users or files. None depends on the order of the examples.
 //! All of the metrics weigh every example alike, whatever the batch sizes.
@@ -23,6 +25,8 @@ mod dashboard;
 mod files;
 #[cfg(feature = "train")]
 mod history;
+#[cfg(feature = "train")]
+mod tensorboard;
 
 pub use blitz_predict::score::{
     BrierDecomposition, ReliabilityBin, RiskAtCoverage, accuracy, adaptive_calibration_error,
@@ -46,10 +50,12 @@ pub use blitz_predict::score::{
 #[cfg(feature = "train")]
 pub use dashboard::{
     BrierMetric, ClassProbabilitiesInput, CoverageInput, CoverageMetric, CrpsMetric, EceMetric,
-    IntervalScoreMetric, KlInput, KlMetric, NllInput, NllMetric, PredictiveInput, RmseInput,
-    RmseMetric, SharpnessMetric,
+    IntervalScoreMetric, KlInput, KlMetric, LayerKlInput, LayerKlMetric, NllInput, NllMetric,
+    PredictiveInput, RmseInput, RmseMetric, SharpnessMetric,
 };
 #[cfg(feature = "train")]
 pub use files::MetricFiles;
 #[cfg(feature = "train")]
 pub(crate) use history::History;
+#[cfg(feature = "train")]
+pub use tensorboard::TensorBoardFiles;

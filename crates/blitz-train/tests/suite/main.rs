@@ -30,6 +30,7 @@ mod scale_out;
 mod sgld;
 mod stream;
 mod swag;
+mod tensorboard;
 mod ties;
 mod trainings;
 mod updates;
