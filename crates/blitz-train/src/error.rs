@@ -27,13 +27,13 @@ impl ConfigError {
     }
 }
 
-/// A training step's loss was not a finite number. The model was not updated with it.
+/// A training step's loss was not a finite number. No checkpoint has weights of that step or a later one.
 ///
 /// The epoch is the Learner's. In a loop by hand it is counted from the data set's size and the largest batch.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[error(
-    "the loss of epoch {epoch}, step {step} is not finite: nll {nll}, kl {kl}; the weights of the step before and the \
-     last checkpoint are kept (a smaller learning rate, a wider prior or clipped gradients may help; a target that the likelihood has no meaning \
+    "the loss of epoch {epoch}, step {step} is not finite: nll {nll}, kl {kl}; the last checkpoint is \
+     kept (a smaller learning rate, a wider prior or clipped gradients may help; a target that the likelihood has no meaning \
      for does this too, see `check_targets`)"
 )]
 pub struct NonFiniteLoss {
@@ -85,6 +85,14 @@ pub enum FitError {
         /// The file.
         path: PathBuf,
         /// Why, in the words of the system.
+        reason: String,
+    },
+    /// A loss can't be read from its device.
+    #[error("cannot read the loss of step {step} from its device: {reason}")]
+    Device {
+        /// The optimizer step since the beginning of the training, counted from 1.
+        step: u64,
+        /// What the device says.
         reason: String,
     },
     /// Burn's training loop stopped: data, a checkpointer of Burn's or a device failed.

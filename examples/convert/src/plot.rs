@@ -20,7 +20,7 @@ pub fn reliability(
     if labels.is_empty() {
         return Err(PlotError::Empty { what: "test image" });
     }
-    plot::write(path, || draw(path, predictions, labels))
+    plot::write(path, |path| draw(path, predictions, labels))
 }
 
 fn draw(

@@ -28,7 +28,7 @@ pub fn band(path: &Path, series: &Series, forecasts: &[Forecast]) -> Result<(), 
     if shown.is_empty() {
         return Err(PlotError::Empty { what: "forecast" });
     }
-    plot::write(path, || draw(path, series, shown))
+    plot::write(path, |path| draw(path, series, shown))
 }
 
 fn draw(path: &Path, series: &Series, shown: &[Forecast]) -> Result<(), Box<dyn Error>> {

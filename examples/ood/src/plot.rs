@@ -17,7 +17,7 @@ const BINS: usize = 24;
 
 /// Writes a PNG with a panel for each model.
 pub fn entropies(path: &Path, models: &[Predicted]) -> Result<(), PlotError> {
-    plot::write(path, || draw(path, models))
+    plot::write(path, |path| draw(path, models))
 }
 
 /// The share of the predictions whose entropy is in each bin from 0 to `most`.

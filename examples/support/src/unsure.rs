@@ -33,7 +33,7 @@ pub fn most_unsure(
     let mut order: Vec<usize> = (0..images.len()).collect();
     order.sort_by(|a, b| information[*b].total_cmp(&information[*a]));
     order.truncate(COLUMNS * ROWS);
-    plot::write(path, || draw(path, data, predictions, &order))
+    plot::write(path, |path| draw(path, data, predictions, &order))
 }
 
 fn draw(

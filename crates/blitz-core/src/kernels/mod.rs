@@ -51,8 +51,16 @@ pub fn is_fused(device: &Device) -> bool {
     kernels_of(device.as_dispatch()).is_some()
 }
 
-/// Whether the device's tensors are memory that the CPU reads.
-fn is_in_memory(device: &Device) -> bool {
+/// Whether the device's tensors lie in the CPU's memory and are computed when they are asked for, in this build: to read one is not to wait for a
+/// queue. False for a backend without fused operations.
+///
+/// ```
+/// use blitz_core::kernels::is_in_memory;
+/// use burn::tensor::Device;
+///
+/// assert!(is_in_memory(&Device::flex().autodiff()));
+/// ```
+pub fn is_in_memory(device: &Device) -> bool {
     kernels_of(device.as_dispatch()) == Some(Kernels::InMemory)
 }
 

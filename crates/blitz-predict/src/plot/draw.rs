@@ -45,14 +45,12 @@ pub trait Plot: Draw {
         let path = path.as_ref();
         let extension = path.extension().and_then(|extension| extension.to_str());
         match extension.map(str::to_ascii_lowercase).as_deref() {
-            Some("png") => in_place(path, |path| {
-                File::create(path)?;
-                register_fonts();
+            Some("png") => write(path, |path| {
                 painted(BitMapBackend::new(path, self.size()), self)
             }),
             Some("svg") => {
                 let text = self.to_svg()?;
-                in_place(path, |path| Ok(std::fs::write(path, text)?))
+                write(path, |path| Ok(std::fs::write(path, text)?))
             }
             _ => Err(PlotError::Extension { path: path.into() }),
         }
@@ -100,34 +98,30 @@ fn painted<DB: DrawingBackend<ErrorType: 'static>>(
     Ok(())
 }
 
-/// Has `draw` write to a file beside `path`, which then takes its place: a program that is killed leaves the picture before, or none.
-fn in_place(
-    path: &Path,
-    draw: impl FnOnce(&Path) -> Result<(), Box<dyn Error>>,
-) -> Result<(), PlotError> {
-    let extension = path.extension().unwrap_or_default().to_string_lossy();
-    let part = path.with_extension(format!("{}.part.{extension}", std::process::id()));
-    let placed = draw(&part).and_then(|()| Ok(std::fs::rename(&part, path)?));
-    placed.map_err(|error| {
-        // The first error says why.
-        let _ = std::fs::remove_file(&part);
-        not_written(path, &*error)
-    })
-}
-
-/// Runs `draw`, which is to write a bitmap to `path`, with a font to hand and the error named: for plots of your own.
+/// Has `draw` write a picture to the file that it is told of, which then takes the place of `path`, with a font to hand and the error named: for plots
+/// of your own. A program that is killed leaves the picture before, or none.
 ///
 /// # Errors
 ///
 /// Returns an error if the file can't be written.
 pub fn write(
     path: &Path,
-    draw: impl FnOnce() -> Result<(), Box<dyn Error>>,
+    draw: impl FnOnce(&Path) -> Result<(), Box<dyn Error>>,
 ) -> Result<(), PlotError> {
-    // Plotters would bury what the operating system says under four layers of its own.
-    File::create(path).map_err(|error| not_written(path, &error))?;
-    register_fonts();
-    draw().map_err(|error| not_written(path, &*error))
+    let extension = path.extension().unwrap_or_default().to_string_lossy();
+    let part = path.with_extension(format!("{}.part.{extension}", std::process::id()));
+    let drawn = || {
+        // Plotters would bury what the operating system says under four layers of its own.
+        File::create(&part)?;
+        register_fonts();
+        draw(&part)?;
+        Ok(std::fs::rename(&part, path)?)
+    };
+    drawn().map_err(|error: Box<dyn Error>| {
+        // The first error says why.
+        let _ = std::fs::remove_file(&part);
+        not_written(path, &*error)
+    })
 }
 
 /// What a chart is labelled with.

@@ -9,7 +9,7 @@ use blitz_predict::plot::{
     ReliabilityDiagram, RiskCoveragePlot, TrainingCurves,
 };
 use blitz_predict::score::ReliabilityBin;
-use blitz_predict::{CategoricalMixture, Interval, NormalMixture};
+use blitz_predict::{CategoricalMixture, Interval, NormalMixture, plot};
 
 fn normals(seed: u64, count: usize) -> Vec<f64> {
     let mut values = vec![0.0; count];
@@ -398,4 +398,22 @@ fn a_file_of_another_kind_or_in_no_folder_is_named() {
         assert!(error.starts_with(&format!("cannot write the plot {}: ", path.display())));
         assert!(error.contains("No such file"), "{error}");
     }
+}
+
+#[test]
+fn a_picture_that_can_not_be_drawn_leaves_the_one_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mine.png");
+    plot::write(&path, |path| Ok(std::fs::write(path, "whole")?)).unwrap();
+    let failed = plot::write(&path, |path| {
+        std::fs::write(path, "a part")?;
+        Err("out of paint".into())
+    });
+    let error = failed.unwrap_err().to_string();
+    assert!(
+        error.contains("mine.png") && error.contains("out of paint"),
+        "{error}"
+    );
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "whole");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }

@@ -27,9 +27,9 @@ pub struct Fitted<M> {
 
 /// Launches `training`, on one device, and returns the model, or why there is none.
 ///
-/// Beyond `SupervisedTraining::launch` it stops the training in order when the loss stops being finite, before the
-/// weights or a checkpoint are touched, and turns what the result reports into a typed error. What was saved
-/// before stays. An empty validation loader is a training without validation.
+/// Beyond `SupervisedTraining::launch` it stops the training in order when the loss stops being finite, before a checkpoint is written, and turns what the
+/// result reports into a typed error. What was saved before stays. Losses that are not in the CPU's memory are read by a thread, so that the training does not
+/// wait for its device in each step: it stops at most nine steps later then. An empty validation loader is a training without validation.
 ///
 /// It writes no metrics but where it is told to, by [`MetricFiles`](crate::MetricFiles) or a logger of the program's own: Burn's logger, which a training
 /// without one gets from `launch`, ends the program when its folder vanishes or the disk is full. A program's renderer, progress logger and loggers of metrics
@@ -161,6 +161,7 @@ where
         error,
     } = result;
     drop(renderer);
+    run.reads_losses();
 
     // Burn has told of all epochs: the thread that it does so on has ended.
     let epochs = run.epochs();

@@ -8,6 +8,8 @@ mod best;
 mod fit;
 #[cfg(feature = "train")]
 mod loading;
+#[cfg(feature = "train")]
+mod losses;
 mod models;
 mod module;
 #[cfg(feature = "train")]
@@ -29,6 +31,7 @@ pub use fit::{Fitted, fit, fit_on};
 pub use output::ElboOutput;
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use blitz_layers::blitz_core::Constants;
 use burn::module::{Module, Param, ParamId};
@@ -88,6 +91,8 @@ pub struct ElboModel<N: Network, L: Likelihood> {
     pub likelihood: L,
     /// The number of optimizer steps made, saved with the weights.
     steps: Param<Tensor<1, Int>>,
+    /// The same number on the host, as far as it is known there: to read it from a device is to wait for that.
+    known_steps: OnceLock<u64>,
     elbo: Elbo,
     #[cfg(feature = "train")]
     updates: Updates<Self>,
@@ -107,6 +112,7 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
                 Constants::mark(ParamId::new()),
                 Tensor::zeros([1], &device.without_autodiff()),
             ),
+            known_steps: OnceLock::from(0),
             elbo,
             #[cfg(feature = "train")]
             updates: Updates::default(),
@@ -133,7 +139,8 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
 
     /// The number of optimizer steps made.
     pub fn steps(&self) -> u64 {
-        self.steps.val().into_scalar::<i64>().max(0) as u64
+        let read = || self.steps.val().into_scalar::<i64>().max(0) as u64;
+        *self.known_steps.get_or_init(read)
     }
 
     /// Saves network, likelihood and step count as a Burn record, and beside it its digest (`model.bpk.sha256`), which [`load`](Self::load)

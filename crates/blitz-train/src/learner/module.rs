@@ -3,6 +3,7 @@
 //! Written by hand for one reason, the constants of the likelihood: a derived implementation would pass over them, and a record would have none.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use blitz_layers::blitz_core::{Constants, fields};
 use burn::module::{
@@ -45,6 +46,8 @@ impl<N: Network, L: Likelihood> Module for ElboModel<N, L> {
             network: fields::map(mapper, "network", CONTAINER, self.network),
             likelihood: fields::map(mapper, "likelihood", CONTAINER, self.likelihood),
             steps: fields::map(mapper, "steps", CONTAINER, self.steps),
+            // The mapper may have loaded a record.
+            known_steps: OnceLock::new(),
             ..self
         };
         // A record from before the constants were saved has step counts without the mark.
@@ -100,6 +103,7 @@ impl<N: Network, L: Likelihood> Module for ElboModel<N, L> {
             network: self.network.valid(),
             likelihood: self.likelihood.valid(),
             steps: self.steps.valid(),
+            known_steps: self.known_steps.clone(),
             elbo: self.elbo.clone(),
             #[cfg(feature = "train")]
             updates: self.updates.clone(),

@@ -6,10 +6,10 @@ use burn::optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
 use burn::tensor::Tensor;
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 
+use super::losses::StepLoss;
 use super::workers::{Turns, is_distributed};
 use super::{ElboModel, ElboOutput};
 use crate::elbo::{Elbo, ElboLoss};
-use crate::error::NonFiniteLoss;
 use crate::likelihood::Likelihood;
 use crate::network::{LabeledBatch, Network};
 
@@ -22,7 +22,19 @@ where
     fn advance(mut self) -> Self {
         self.training.turns = Turns::default();
         self.steps = self.steps.map(|steps| steps.add_scalar(1));
+        if let Some(known) = self.known_steps.get_mut() {
+            *known += 1;
+        }
         self
+    }
+
+    /// The model after `step`, which maps weights and leaves the count of steps as it is.
+    fn stepped(self, step: impl FnOnce(Self) -> Self) -> Self {
+        let known_steps = self.known_steps.clone();
+        Self {
+            known_steps,
+            ..step(self).retied()
+        }
     }
 
     /// With one tensor in all places of each tied weight: Burn's optimizers update the first.
@@ -101,14 +113,14 @@ where
         let examples = output.examples();
         training.saw_batch(examples, step.index);
 
-        let loss = output.loss.clone().into_scalar::<f64>();
-        if !loss.is_finite() {
-            training.stop(NonFiniteLoss {
-                epoch: training.epoch_by_counts(step.index, self.elbo().config().dataset_size),
-                step: step.index + 1,
-                nll: output.nll.clone().into_scalar::<f64>(),
-                kl: output.kl.clone().into_scalar::<f64>(),
-            });
+        let loss = StepLoss {
+            loss: output.loss.clone().without_autodiff(),
+            nll: output.nll.clone().without_autodiff(),
+            kl: output.kl.clone().without_autodiff(),
+            epoch: training.epoch_by_counts(step.index, self.elbo().config().dataset_size),
+            step: step.index + 1,
+        };
+        if !training.admits(loss) {
             if distributed {
                 // The other workers wait inside their backward passes for this one's gradients.
                 drop(output.loss.backward());
@@ -135,8 +147,10 @@ where
     ) -> Self {
         let losses = self.losses(grads.is_empty());
         let updates = self.updates.clone();
-        let model = updates.update(self.advance(), &mut grads, &lr, losses);
-        optimizer.step(lr, model, grads).retied()
+        self.advance().stepped(|model| {
+            let model = updates.update(model, &mut grads, &lr, losses);
+            optimizer.step(lr, model, grads)
+        })
     }
 
     /// # Panics
@@ -154,7 +168,8 @@ where
             self.updates
         );
         self.losses(grads.grads.iter().all(|(grads, _)| grads.is_empty()));
-        optimizer.step_multi(lr, self.advance(), grads).retied()
+        self.advance()
+            .stepped(|model| optimizer.step_multi(lr, model, grads))
     }
 }
 

@@ -11,12 +11,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use blitz_layers::blitz_core::kernels::is_in_memory;
 use burn::tensor::Device;
 use burn::train::{Interrupter, Learner, LearnerModel};
 
+use super::losses::{LossReader, StepLoss};
 use super::progress::{Epochs, Watch};
 use super::workers::Turns;
-use crate::error::NonFiniteLoss;
+use crate::error::{FitError, NonFiniteLoss};
 
 /// A model's part in a training.
 #[derive(Debug, Default)]
@@ -33,6 +35,8 @@ struct Run {
     /// Stops the training; none if nobody launched it, and a program trains the model by hand.
     interrupter: Option<Interrupter>,
     stopped_by: Mutex<Option<NonFiniteLoss>>,
+    /// Reads the losses that are not in the CPU's memory, as soon as there is one.
+    reader: OnceLock<LossReader>,
     /// Whether the loop has begun, its checkpoint loaded.
     begun: AtomicBool,
     /// Whether a record was loaded before.
@@ -174,8 +178,9 @@ impl Training {
         self.run.loaded.load(Ordering::Relaxed)
     }
 
-    /// Stops the training if it has validated without a loss to train on. Burn hears of it before it writes a checkpoint.
+    /// Waits for the losses, and stops the training if it has validated without one to train on. Burn hears of both before it writes a checkpoint.
     pub(super) fn validates(&self) {
+        self.reads_losses();
         if let Some(interrupter) = &self.run.interrupter
             && self.has_begun()
             && self.has_nothing()
@@ -221,28 +226,69 @@ impl Training {
         Watch::new(self.launched(), interrupter, open)
     }
 
-    /// Stops the training at a loss that is not finite.
+    /// Whether the training may step by the loss: if it is finite, or on a device that has not computed it yet. Of one that is not finite the
+    /// training hears later then, but before it writes a checkpoint.
     ///
     /// # Panics
     ///
-    /// Panics with the message if nobody launched the training: better than to train on with NaN.
-    pub(super) fn stop(&self, loss: NonFiniteLoss) {
+    /// Panics if nobody launched the training and the loss is not finite, or can't be read: better than to train on with NaN.
+    pub(super) fn admits(&self, loss: StepLoss) -> bool {
         let Some(interrupter) = &self.run.interrupter else {
-            panic!("{loss}");
+            match loss.read() {
+                Ok(None) => return true,
+                Ok(Some(not_finite)) => panic!("{not_finite}"),
+                Err(reason) => panic!("the loss can't be read: {reason}"),
+            }
         };
-        let NonFiniteLoss { step, nll, kl, .. } = loss;
-        interrupter.stop(Some(&format!(
-            "the loss of step {step} is not finite: nll {nll}, kl {kl}"
-        )));
-        let stopped_by = self.run.stopped_by.lock();
-        let mut stopped_by = stopped_by.unwrap_or_else(PoisonError::into_inner);
-        stopped_by.get_or_insert(loss);
+        if is_in_memory(&loss.loss.device()) {
+            return self.run.takes(loss, interrupter);
+        }
+        let start = || {
+            let (run, interrupter) = (Arc::downgrade(&self.run), interrupter.clone());
+            LossReader::new(move |loss| {
+                let run = run.upgrade();
+                run.is_some_and(|run| run.takes(loss, &interrupter))
+            })
+        };
+        self.run.reader.get_or_init(start).read(loss);
+        true
+    }
+
+    /// Waits until it is known of all losses whether they are finite.
+    pub(super) fn reads_losses(&self) {
+        if let Some(reader) = self.run.reader.get() {
+            reader.finish();
+        }
     }
 
     /// The loss that stopped the training.
     pub(super) fn stopped_by(&self) -> Option<NonFiniteLoss> {
         let stopped_by = self.run.stopped_by.lock();
         *stopped_by.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Run {
+    /// Whether the loss is finite; stops the training if it is not.
+    fn takes(&self, loss: StepLoss, interrupter: &Interrupter) -> bool {
+        let step = loss.step;
+        let not_finite = match loss.read() {
+            Ok(None) => return true,
+            Ok(Some(not_finite)) => not_finite,
+            Err(reason) => {
+                let reason = reason.to_string();
+                interrupter.fail(FitError::Device { step, reason }.into_burns());
+                return false;
+            }
+        };
+        let NonFiniteLoss { nll, kl, .. } = not_finite;
+        interrupter.stop(Some(&format!(
+            "the loss of step {step} is not finite: nll {nll}, kl {kl}"
+        )));
+        let stopped_by = self.stopped_by.lock();
+        let mut stopped_by = stopped_by.unwrap_or_else(PoisonError::into_inner);
+        stopped_by.get_or_insert(not_finite);
+        false
     }
 }
 

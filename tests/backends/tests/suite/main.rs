@@ -8,3 +8,4 @@ mod draws;
 mod noise;
 mod saved;
 mod step;
+mod training;
