@@ -128,7 +128,7 @@ fn an_epoch_is_a_point_and_a_training_that_goes_on_counts_on() {
         let tags: Vec<_> = first.keys().map(String::as_str).collect();
         assert_eq!(
             tags,
-            ["Coverage 95 %", "KL", "Loss", "NLL", "RMSE"],
+            ["Coverage 95%", "KL", "Loss", "NLL", "RMSE"],
             "{split}"
         );
         for (tag, points) in &first {
@@ -158,10 +158,10 @@ fn the_kl_of_a_layer_is_its_share_and_its_change_begins_at_zero() {
     let training = SupervisedTraining::new(folder.path(), loader(line()), loader(line()))
         .metrics((
             KlMetric::new(),
-            LayerKlMetric::new("network.layer.weight"),
-            LayerKlMetric::new("network.layer.bias"),
+            LayerKlMetric::new("layer.weight"),
+            LayerKlMetric::new("layer.bias"),
             LayerKlMetric::new("").from_start(),
-            LayerKlMetric::new("network.lay"),
+            LayerKlMetric::new("lay"),
         ))
         .with_application_logger(None)
         .renderer(Box::new(EpochLines::to(std::io::sink(), 1)))
@@ -177,11 +177,7 @@ fn the_kl_of_a_layer_is_its_share_and_its_change_begins_at_zero() {
             .map(|point| f64::from(point.1))
             .collect::<Vec<_>>()
     };
-    let (whole, weight, bias) = (
-        at("KL"),
-        at("KL of network.layer.weight"),
-        at("KL of network.layer.bias"),
-    );
+    let (whole, weight, bias) = (at("KL"), at("KL of layer.weight"), at("KL of layer.bias"));
     for epoch in 0..3 {
         let sum = weight[epoch] + bias[epoch];
         assert!(
@@ -195,7 +191,7 @@ fn the_kl_of_a_layer_is_its_share_and_its_change_begins_at_zero() {
     assert!((change[2] - change[1] - (whole[2] - whole[1])).abs() < 1e-4);
     assert!(change[2] > 0.1, "{change:?}");
     // A part of a name is no layer.
-    assert!(at("KL of network.lay").iter().all(|kl| kl.is_nan()));
+    assert!(at("KL of lay").iter().all(|kl| kl.is_nan()));
 }
 
 /// Data of which one batch, counted from 1, is made after something happened.
