@@ -21,19 +21,20 @@ impl LayerKlInput {
 
 /// The KL of the weights of one layer from their priors, in nats: where a posterior leaves its prior, layer by layer.
 ///
-/// The layer is a path, such as `"encoder"` or `"encoder.linear1.weight"`; all weights at it and below it count. A layer that the data say nothing about goes to
+/// The layer is a path in the network, such as `"encoder"` or `"encoder.linear1.weight"`; all weights at it and below it count. A layer that the data say nothing about goes to
 /// zero. [`from_start`](Self::from_start) shows the change since the first step instead: what stays at zero, training does not reach. NaN if there is no weight with a posterior at that path.
 ///
 /// A KL that is estimated, of a pair without a closed form, is that of the step's first draw.
 ///
-/// ```no_run
-/// use blitz_train::metric::LayerKlMetric;
+/// ```
 /// use blitz_train::prelude::*;
-/// # fn run<N: Network, L: Likelihood<Output = N::Output>>(
-/// #     training: burn::train::SupervisedTraining<ElboModel<N, L>>,
-/// # ) where ElboModel<N, L>: burn::train::LearnerModel, L::Evaluation: Send {
-/// // training.metrics((KlMetric::new(), LayerKlMetric::new("layer1"), LayerKlMetric::new("layer2").from_start()))
-/// # }
+/// use blitz_train::LayerKlMetric;
+/// use burn::train::metric::Metric;
+///
+/// // SupervisedTraining::new(..).metrics(metrics)
+/// let metrics = (KlMetric::new(), LayerKlMetric::new("layer1"), LayerKlMetric::new("layer2").from_start());
+/// assert_eq!(*metrics.1.name(), "KL of layer1");
+/// assert_eq!(*metrics.2.name(), "KL change of layer2");
 /// ```
 #[derive(Debug, Clone)]
 pub struct LayerKlMetric {
