@@ -135,6 +135,7 @@ where
 {
     let model = learner.model();
     model.updates.check(&model);
+    let device = model.steps.lazy_device();
     let interrupter = training.interrupter();
     let run = Training::launch(devices, interrupter.clone());
     let learner = run.join(learner);
@@ -146,7 +147,7 @@ where
             // The thread of the events goes on until it has told of all of them, or a worker that waits for another keeps it.
             let _ = closed.recv_timeout(Duration::from_secs(5));
             if !run.has_begun() {
-                return Err(loading::error_of(&*panic.payload));
+                return Err(loading::error_of(&*panic.payload, &device));
             }
             if let Some(message) = panic.unsaid {
                 eprintln!("{message}");

@@ -9,6 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 
+use burn::tensor::Device;
+
 use super::training::Training;
 use crate::checkpoint::Checkpoints;
 use crate::error::{CheckpointError, FitError};
@@ -64,8 +66,8 @@ pub(super) fn catch<R>(training: &Training, launch: impl FnOnce() -> R) -> Resul
     })
 }
 
-/// The error of a panic before the training began.
-pub(super) fn error_of(payload: &(dyn Any + Send)) -> FitError {
+/// The error of a panic before the training of a model on `device` began.
+pub(super) fn error_of(payload: &(dyn Any + Send), device: &Device) -> FitError {
     let text = payload.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
     let message = text.unwrap_or("a panic without a message");
@@ -73,9 +75,16 @@ pub(super) fn error_of(payload: &(dyn Any + Send)) -> FitError {
     if of_checkpoint.iter().any(|start| message.starts_with(start)) {
         return checkpoint_error(message).into();
     }
-    FitError::Start {
-        reason: message.to_string(),
+    let mut reason = message.to_string();
+    // Burn makes the states of an optimizer's record on its default device, and moves them to the model's in the next step.
+    if std::env::var_os("BURN_DEVICE").is_none() && Device::default() != *device {
+        reason += &format!(
+            ". Burn reads an optimizer's checkpoint on its default device, {:?}, which this machine may not have: the variable \
+             BURN_DEVICE, set to the backend of {device:?}, makes that the default",
+            Device::default()
+        );
     }
+    FitError::Start { reason }
 }
 
 /// The error in the message of Burn's panic: one of [`Checkpoints`], which Burn has as text, or one of Burn's own.

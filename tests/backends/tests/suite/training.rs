@@ -1,11 +1,13 @@
 //! Trainings on devices that compute while the host goes on.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use blitz_train::blitz_core::device;
 use blitz_train::prelude::*;
 use blitz_train::{Checkpoints, FitError};
 use burn::data::dataloader::batcher::Batcher;
@@ -42,7 +44,11 @@ impl Network for Slope {
     }
 }
 
-struct PairBatcher;
+/// Batches the `bad`th of which, counted from 1, has a target that is NaN.
+struct PairBatcher {
+    batches: AtomicUsize,
+    bad: usize,
+}
 
 impl Batcher<(f32, f32), Pairs> for PairBatcher {
     fn batch(&self, items: Vec<(f32, f32)>, device: &Device) -> Pairs {
@@ -50,23 +56,22 @@ impl Batcher<(f32, f32), Pairs> for PairBatcher {
             let n = values.len();
             Tensor::<1>::from_floats(values.as_slice(), device).reshape([n, 1])
         };
+        let is_bad = self.batches.fetch_add(1, Ordering::SeqCst) + 1 == self.bad;
+        let target = |y: f32| if is_bad { f32::NAN } else { y };
         LabeledBatch {
             inputs: column(items.iter().map(|item| item.0).collect()),
-            targets: column(items.iter().map(|item| item.1).collect()),
+            targets: column(items.iter().map(|item| target(item.1)).collect()),
         }
     }
 }
 
-/// Batches of two.
-fn loader(items: Vec<(f32, f32)>) -> Arc<dyn DataLoader<Pairs>> {
-    DataLoaderBuilder::new(PairBatcher)
-        .batch_size(2)
-        .build(InMemDataset::new(items))
-}
-
-fn line(len: usize) -> Vec<(f32, f32)> {
+/// Points of a line in batches of two.
+fn line(len: usize, bad: usize) -> Arc<dyn DataLoader<Pairs>> {
     let x = (0..len).map(|i| i as f32 / len as f32);
-    x.map(|x| (x, 2.0 * x)).collect()
+    let batches = AtomicUsize::new(0);
+    DataLoaderBuilder::new(PairBatcher { batches, bad })
+        .batch_size(2)
+        .build(InMemDataset::new(x.map(|x| (x, 2.0 * x)).collect()))
 }
 
 fn model(device: &Device, work: Option<Work>) -> ElboModel<Slope, GaussianLikelihood> {
@@ -79,40 +84,74 @@ fn model(device: &Device, work: Option<Work>) -> ElboModel<Slope, GaussianLikeli
     ElboModel::new(network, likelihood, ElboConfig::new(8).init())
 }
 
+fn learner(device: &Device) -> Learner<ElboModel<Slope, GaussianLikelihood>> {
+    Learner::new(model(device, None), AdamConfig::new().init(), 0.05)
+}
+
+/// Epochs of four steps.
+fn training(
+    folder: &Path,
+    bad: usize,
+    epochs: usize,
+) -> SupervisedTraining<ElboModel<Slope, GaussianLikelihood>> {
+    SupervisedTraining::new(folder, line(8, bad), line(2, 0))
+        .with_default_checkpointers()
+        .with_checkpointing_strategy(KeepLastNCheckpoints::new(100))
+        .with_application_logger(None)
+        .renderer(Box::new(EpochLines::to(std::io::sink(), 1)))
+        .num_epochs(epochs)
+}
+
 #[test]
 fn a_loss_that_is_not_finite_ends_a_training_before_its_checkpoint() {
     for device in others() {
-        let folder = tempfile::tempdir().unwrap();
-        let training = |items, epochs| {
-            SupervisedTraining::new(folder.path(), loader(items), loader(line(2)))
-                .with_default_checkpointers()
-                .with_checkpointing_strategy(KeepLastNCheckpoints::new(100))
-                .with_application_logger(None)
-                .renderer(Box::new(EpochLines::to(std::io::sink(), 1)))
-                .num_epochs(epochs)
-        };
-        let learner = || Learner::new(model(&device, None), AdamConfig::new().init(), 0.05);
-        let fitted = fit(training(line(8), 2), learner()).unwrap();
-        assert_eq!(fitted.model.steps(), 8, "{device:?}");
-
-        // In the last batch of the third epoch, right before a checkpoint, and in the first of it.
-        for (bad, step) in [(7, 12), (0, 9)] {
-            let mut items = line(8);
-            items[bad].1 = f32::NAN;
-            let error = fit(training(items, 5).checkpoint(2), learner()).unwrap_err();
+        // The last step of an epoch, right before the checkpoint, and one in the middle.
+        for bad in [12, 10] {
+            let folder = tempfile::tempdir().unwrap();
+            let error = fit(training(folder.path(), bad, 5), learner(&device)).unwrap_err();
             let FitError::NonFiniteLoss(error) = error else {
                 panic!("{device:?}: {error}");
             };
-            assert_eq!((error.epoch, error.step), (3, step), "{device:?}");
+            assert_eq!((error.epoch, error.step), (3, bad as u64), "{device:?}");
             assert!(
                 error.nll.is_nan() && error.kl.is_finite(),
                 "{device:?}: {error}"
             );
-            let checkpoints = Checkpoints::new(folder.path());
+            let checkpoints = Checkpoints::new(folder.path().join("checkpoint"));
             assert_eq!(checkpoints.epochs().unwrap(), [1, 2], "{device:?}");
         }
     }
 }
+
+/// Burn reads an optimizer's record on its default device, which is CUDA in a build that has it.
+#[test]
+fn a_training_goes_on_or_says_how_where_burns_default_device_is_absent() {
+    for device in others() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = fit(training(folder.path(), 0, 2), learner(&device)).unwrap();
+        assert_eq!(first.model.steps(), 8, "{device:?}");
+        match fit(
+            training(folder.path(), 0, 3).checkpoint(2),
+            learner(&device),
+        ) {
+            Ok(fitted) => assert_eq!(fitted.model.steps(), 12, "{device:?}"),
+            Err(error) => {
+                let is_there = device::choose(Some("cuda")).is_ok();
+                assert!(
+                    !is_there && device != Device::default(),
+                    "{device:?}: {error}"
+                );
+                assert!(
+                    error.to_string().contains("BURN_DEVICE"),
+                    "{device:?}: {error}"
+                );
+            }
+        }
+    }
+}
+
+/// The pass whose work is watched, after some that have compiled the kernels.
+const WATCHED: usize = 4;
 
 /// Products that keep a device busy, and what was seen of the passes in which they were done.
 #[derive(Debug, Clone)]
@@ -120,7 +159,7 @@ struct Work {
     factor: Tensor<2>,
     products: usize,
     passes: Arc<AtomicUsize>,
-    /// The number of passes begun at the time when the work of the first was read; sent once.
+    /// The number of passes begun at the time when the work of the watched one was read; sent once.
     begun: Arc<Mutex<Option<Receiver<usize>>>>,
 }
 
@@ -152,7 +191,7 @@ impl Work {
     fn after(&self, output: Tensor<2>) -> Tensor<2> {
         let result = self.done().slice([0..1, 0..1]);
         let pass = self.passes.fetch_add(1, Ordering::SeqCst);
-        if pass == 0 {
+        if pass == WATCHED {
             let (begun, passes) = (channel(), self.passes.clone());
             let first = result.clone();
             thread::spawn(move || {
@@ -169,10 +208,9 @@ impl Work {
 #[test]
 fn a_training_runs_ahead_of_its_device() {
     for device in others_with_products() {
-        let work = Work::of(Duration::from_millis(400), &device);
+        let work = Work::of(Duration::from_millis(150), &device);
         let begun = work.begun.clone();
-        // Validation, in which no thread reads, does without the work.
-        let training = SupervisedTraining::new("unused", loader(line(12)), loader(Vec::new()))
+        let training = SupervisedTraining::new("unused", line(20, 0), line(0, 0))
             .with_application_logger(None)
             .renderer(Box::new(EpochLines::to(std::io::sink(), 1)))
             .num_epochs(1);
