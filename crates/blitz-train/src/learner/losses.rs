@@ -137,6 +137,25 @@ mod tests {
         assert_eq!(*steps.lock().unwrap(), expected);
     }
 
+    /// The training goes on while a device is busy: as far as there is room.
+    #[test]
+    fn nobody_waits_for_a_loss_that_takes_long() {
+        let (begin, told_to_begin) = channel::<()>();
+        let (tell, told) = channel();
+        let reader = LossReader::new(move |loss| {
+            // Ended by a hang-up.
+            let _ = told_to_begin.recv();
+            tell.send(loss.step).is_ok()
+        });
+        for step in 0..AHEAD as u64 {
+            reader.read(loss(step, 1.0));
+        }
+        assert!(told.try_recv().is_err());
+        drop(begin);
+        reader.finish();
+        assert_eq!(told.try_iter().count(), AHEAD);
+    }
+
     #[test]
     fn a_reader_that_wants_no_more_keeps_nobody_waiting() {
         let reader = LossReader::new(|loss| loss.step < 2);

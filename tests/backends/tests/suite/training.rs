@@ -1,11 +1,8 @@
-//! Trainings on devices that compute while the host goes on.
+//! Trainings by the Learner on each device.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use blitz_train::blitz_core::device;
 use blitz_train::prelude::*;
@@ -15,20 +12,18 @@ use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
 use burn::module::{Module, Param};
 use burn::optim::AdamConfig;
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{Device, Tensor};
 use burn::train::checkpoint::KeepLastNCheckpoints;
 use burn::train::{Learner, SupervisedTraining};
 
-use crate::devices::{others, others_with_products};
+use crate::devices::others;
 
 type Pairs = LabeledBatch<Tensor<2>, Tensor<2>>;
 
-/// `y = w x`, without a matrix product in it, and whatever else is to be done in a forward pass.
+/// `y = w x`, without a matrix product in it.
 #[derive(Module, Debug)]
 struct Slope {
     weight: Param<Tensor<2>>,
-    #[module(skip)]
-    work: Option<Work>,
 }
 
 impl Network for Slope {
@@ -36,11 +31,7 @@ impl Network for Slope {
     type Output = Tensor<2>;
 
     fn forward(&self, input: Tensor<2>) -> Tensor<2> {
-        let output = input * self.weight.val();
-        match &self.work {
-            Some(work) => work.after(output),
-            None => output,
-        }
+        input * self.weight.val()
     }
 }
 
@@ -74,10 +65,10 @@ fn line(len: usize, bad: usize) -> Arc<dyn DataLoader<Pairs>> {
         .build(InMemDataset::new(x.map(|x| (x, 2.0 * x)).collect()))
 }
 
-fn model(device: &Device, work: Option<Work>) -> ElboModel<Slope, GaussianLikelihood> {
+fn model(device: &Device) -> ElboModel<Slope, GaussianLikelihood> {
     let device = device.clone().autodiff();
     let weight = Param::from_tensor(Tensor::full([1, 1], 0.5, &device));
-    let network = Slope { weight, work }.bayesianize(&BayesianizeConfig::new());
+    let network = Slope { weight }.bayesianize(&BayesianizeConfig::new());
     let likelihood = GaussianLikelihoodConfig::new()
         .with_noise(LikelihoodParam::Fixed(0.2))
         .init(&device);
@@ -85,7 +76,7 @@ fn model(device: &Device, work: Option<Work>) -> ElboModel<Slope, GaussianLikeli
 }
 
 fn learner(device: &Device) -> Learner<ElboModel<Slope, GaussianLikelihood>> {
-    Learner::new(model(device, None), AdamConfig::new().init(), 0.05)
+    Learner::new(model(device), AdamConfig::new().init(), 0.05)
 }
 
 /// Epochs of four steps.
@@ -147,80 +138,5 @@ fn a_training_goes_on_or_says_how_where_burns_default_device_is_absent() {
                 );
             }
         }
-    }
-}
-
-/// The pass whose work is watched, after some that have compiled the kernels.
-const WATCHED: usize = 4;
-
-/// Products that keep a device busy, and what was seen of the passes in which they were done.
-#[derive(Debug, Clone)]
-struct Work {
-    factor: Tensor<2>,
-    products: usize,
-    passes: Arc<AtomicUsize>,
-    /// The number of passes begun at the time when the work of the watched one was read; sent once.
-    begun: Arc<Mutex<Option<Receiver<usize>>>>,
-}
-
-impl Work {
-    /// Work that takes the device about `time`.
-    fn of(time: Duration, device: &Device) -> Self {
-        let factor = Tensor::random([256, 256], Distribution::Uniform(-0.1, 0.1), device);
-        let mut work = Self {
-            factor,
-            products: 4,
-            passes: Arc::default(),
-            begun: Arc::default(),
-        };
-        // The first time compiles.
-        work.done().into_data();
-        let start = Instant::now();
-        work.done().into_data();
-        let each = start.elapsed() / 4;
-        work.products = time.div_duration_f64(each).ceil() as usize;
-        work
-    }
-
-    fn done(&self) -> Tensor<2> {
-        let product = |all: Tensor<2>, _| all.matmul(self.factor.clone()).tanh();
-        (0..self.products).fold(self.factor.clone(), product)
-    }
-
-    /// `output`, after the work.
-    fn after(&self, output: Tensor<2>) -> Tensor<2> {
-        let result = self.done().slice([0..1, 0..1]);
-        let pass = self.passes.fetch_add(1, Ordering::SeqCst);
-        if pass == WATCHED {
-            let (begun, passes) = (channel(), self.passes.clone());
-            let first = result.clone();
-            thread::spawn(move || {
-                first.into_data();
-                let _ = begun.0.send(passes.load(Ordering::SeqCst));
-            });
-            *self.begun.lock().unwrap() = Some(begun.1);
-        }
-        let dims = output.dims();
-        output + Tensor::from_inner(result * 0.0).expand(dims)
-    }
-}
-
-#[test]
-fn a_training_runs_ahead_of_its_device() {
-    for device in others_with_products() {
-        let work = Work::of(Duration::from_millis(150), &device);
-        let begun = work.begun.clone();
-        let training = SupervisedTraining::new("unused", line(20, 0), line(0, 0))
-            .with_application_logger(None)
-            .renderer(Box::new(EpochLines::to(std::io::sink(), 1)))
-            .num_epochs(1);
-        let learner = Learner::new(model(&device, Some(work)), AdamConfig::new().init(), 0.05);
-        fit(training, learner).unwrap();
-        let begun = begun.lock().unwrap().take().unwrap().recv().unwrap();
-        // Of six. A training that reads each loss has begun two at most.
-        assert!(
-            begun >= 4,
-            "{device:?}: {begun} steps were begun when the device was done with the first"
-        );
     }
 }
