@@ -33,7 +33,8 @@
 //! - [`Mixture`] of them, [`CategoricalMixture`] for classes: quantiles, intervals, samples by seed, epistemic and aleatoric parts.
 //! - [`Standardizer`]: inputs and targets at mean 0 and deviation 1, and predictions back in their own unit.
 //! - [`score`]: proper scores, calibration errors, coverage, selective prediction, out-of-distribution detection.
-//! - [`calibration`]: temperature and vector scaling, isotonic regression, conformal intervals and sets.
+//! - [`calibration`]: temperature, vector, matrix and Dirichlet scaling, histogram binning, isotonic regression, conformal intervals and sets.
+//! - `table` (the feature `parquet`): predictions and draws as Parquet files.
 //! - `plot` (a feature): bands, intervals, reliability, coverage, posteriors, training curves, as PNG and SVG.
 //!
 //! Wrong values that come from data are an [`InputError`] or a [`MixtureError`] in the functions that begin with `try_`; the others
@@ -48,6 +49,8 @@ mod mixture;
 pub mod plot;
 pub mod score;
 mod standardizer;
+#[cfg(feature = "parquet")]
+pub mod table;
 
 pub use blitz_noise;
 pub use error::{InputError, MixtureError};

@@ -39,7 +39,7 @@
 //!   [`Predictor`] predicts whole data loaders.
 //! - [`Standardizer`] and, for tensors, [`StandardizeTensor`]: inputs and targets at mean 0 and deviation 1.
 //! - [`metric`]: proper scores, calibration errors, intervals, selective prediction and out-of-distribution detection, as
-//!   functions; [`NllMetric`], [`KlMetric`], [`RmseMetric`], [`CoverageMetric`], [`CrpsMetric`],
+//!   functions; [`NllMetric`], [`KlMetric`], [`LayerKlMetric`], [`RmseMetric`], [`CoverageMetric`], [`CrpsMetric`],
 //!   [`IntervalScoreMetric`], [`SharpnessMetric`], [`BrierMetric`], [`EceMetric`] for Burn's dashboard; [`EpochLines`] for a log.
 //! - [`Ivon`], [`Sgld`] with [`Chain`], [`Swag`], [`Ensemble`]: other ways to draws of a network; [`NetworkPosterior`] and [`WeightUpdate`] for one
 //!   of your own.
@@ -51,7 +51,7 @@
 //!
 //! # Features
 //!
-//! `std` and `train` (both default), `plot`, and Burn's backends under Burn's names, as in [`blitz_core`].
+//! `std` and `train` (both default), `plot`, `parquet` ([`blitz_predict`]'s `table`), and Burn's backends under Burn's names, as in [`blitz_core`].
 //!
 //! `train` is what needs Burn's `Learner`, and with it threads and files: [`fit`], the metrics for the dashboard, [`EpochLines`].
 //! Burn's `train` brings the CPU backend `flex` along, and so does this one. Without it there are still the [`Elbo`] for a loop of
@@ -104,8 +104,8 @@ pub use methods::sgld::{Chain, ChainConfig, Sgld, SgldConfig, SgldState};
 pub use methods::swag::{Swag, SwagConfig, SwagError};
 #[cfg(feature = "train")]
 pub use metric::{
-    BrierMetric, CoverageMetric, CrpsMetric, EceMetric, IntervalScoreMetric, KlMetric, MetricFiles,
-    NllMetric, RmseMetric, SharpnessMetric,
+    BrierMetric, CoverageMetric, CrpsMetric, EceMetric, IntervalScoreMetric, KlMetric,
+    LayerKlMetric, MetricFiles, NllMetric, RmseMetric, SharpnessMetric, TensorBoardFiles,
 };
 #[cfg(feature = "train")]
 pub use network::RowBatcher;

@@ -129,7 +129,7 @@ impl Run<'_> {
             folder.begin(&config)?;
             None
         };
-        let (model, time) = train::train(
+        let trained = train::train(
             &config,
             items(&config, table, &split.train),
             items(&config, table, &split.test),
@@ -141,6 +141,7 @@ impl Run<'_> {
                 interrupter: &self.interrupter,
             },
         )?;
+        let model = trained.model;
         let model_file = folder.model();
         model.save(&model_file)?;
 
@@ -175,13 +176,14 @@ impl Run<'_> {
             coverage_95,
             width_75: test.mean(|row| row.upper_75 - row.lower_75),
             width_95: test.mean(|row| row.upper_95 - row.lower_95),
-            seconds: time.as_secs_f64(),
-            seconds_per_epoch: time.as_secs_f64() / epochs_run.max(1) as f64,
+            seconds: trained.time.as_secs_f64(),
+            seconds_per_epoch: trained.time.as_secs_f64() / epochs_run.max(1) as f64,
             epochs: config.epochs,
             samples: config.elbo.samples,
             predict_samples: cli.predict_samples,
             seed: cli.seed,
             device: format!("{:?}", self.device),
+            posterior_moved: trained.posterior_moved,
             plot: plot_file,
             model: model_file,
             rows: spread(&test.rows),

@@ -95,6 +95,8 @@ pub struct Report {
     pub seed: u64,
     /// The device computed on.
     pub device: String,
+    /// Whether the posterior of any layer left its start, by a hundredth of a deviation at least.
+    pub posterior_moved: bool,
     /// The plot of the intervals.
     #[serde(serialize_with = "example_support::as_text")]
     pub plot: PathBuf,
@@ -146,7 +148,16 @@ impl fmt::Display for Report {
         table(f, &self.rows, decimals(self.width_95))?;
         writeln!(f)?;
         writeln!(f, "plot   {}", self.plot.display())?;
-        writeln!(f, "model  {}", self.model.display())
+        writeln!(f, "model  {}", self.model.display())?;
+        if !self.posterior_moved {
+            writeln!(f)?;
+            // Below a hundredth of a deviation no prediction of fewer than 10⁴ draws could show it.
+            writeln!(
+                f,
+                "The posterior is where it started, to a hundredth of a deviation in every layer: raise --epochs or --lr."
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -397,10 +408,24 @@ mod tests {
             predict_samples: 500,
             seed: 42,
             device: "flex".into(),
+            posterior_moved: true,
             plot: "runs/regression/intervals.png".into(),
             model: "runs/regression/model.bpk".into(),
             rows: vec![row(1, 7.2, 9.9), row(22, 21.6, 21.0), row(503, 50.0, 41.3)],
         }
+    }
+
+    #[test]
+    fn a_posterior_that_stayed_where_it_started_is_said_at_the_end() {
+        let moved = report().to_string();
+        let stayed = Report {
+            posterior_moved: false,
+            ..report()
+        };
+        let stayed = stayed.to_string();
+        let said = stayed.strip_prefix(&moved).unwrap();
+        assert!(said.contains("The posterior is where it started"), "{said}");
+        assert!(said.contains("raise --epochs or --lr"), "{said}");
     }
 
     #[test]

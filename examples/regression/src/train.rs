@@ -38,7 +38,17 @@ pub struct Session<'a> {
     pub interrupter: &'a Interrupter,
 }
 
-/// Trains on `train`, showing how `valid` goes; returns the model of the last epoch and the time it took.
+/// What a training ended with.
+pub struct Trained {
+    /// The model of the last epoch.
+    pub model: Model,
+    /// The time it took.
+    pub time: Duration,
+    /// Whether the posterior of any layer left its start.
+    pub posterior_moved: bool,
+}
+
+/// Trains on `train`, showing how `valid` goes.
 ///
 /// The validation decides nothing, so that showing the test rows is fair.
 pub fn train(
@@ -47,7 +57,7 @@ pub fn train(
     valid: Vec<Example>,
     device: &Device,
     session: Session<'_>,
-) -> Result<(Model, Duration), RunError> {
+) -> Result<Trained, RunError> {
     // Burn draws the initial weights from the device's own generator.
     device.seed(config.elbo.seed);
     let device = device.clone().autodiff();
@@ -57,6 +67,7 @@ pub fn train(
         config.elbo.init(),
     );
 
+    let begun_at = model.network.weight_marginals();
     let steps = train.len().div_ceil(config.batch_size) * config.epochs;
     let learning_rate = CosineAnnealingLrSchedulerConfig::new(config.lr, steps)
         .init()
@@ -92,7 +103,15 @@ pub fn train(
     let start = Instant::now();
     let fitted = fit(training, learner)?;
     let Some(interruption) = fitted.interrupted else {
-        return Ok((fitted.model, start.elapsed()));
+        let time = start.elapsed();
+        let movements = fitted.model.network.weight_movements(Some(&begun_at));
+        return Ok(Trained {
+            model: fitted.model,
+            time,
+            posterior_moved: movements
+                .iter()
+                .any(|moved| moved.has_stayed() == Some(false)),
+        });
     };
     let reason = interruption
         .reason

@@ -10,7 +10,7 @@ use super::variational::Variational;
 use crate::draw::{self, Draw};
 use crate::family::at_least_f32;
 use crate::family::posterior::Posterior;
-use crate::family::prior::Prior;
+use crate::family::prior::{Prior, PriorForm};
 use crate::kl::{KlTerm, SharedScale};
 
 /// A posterior away from its parameter, with its prior and the parameter's location.
@@ -44,6 +44,9 @@ pub(crate) trait Attachment {
 
     /// The posterior itself, of whatever type.
     fn posterior(&self) -> &dyn Any;
+
+    /// What is known of the prior.
+    fn prior_form(&self) -> PriorForm;
 
     /// Attaches a copy to a `Param<Tensor<D>>` of the rank that it was taken from.
     fn attach(&self, param: Box<dyn Any>) -> Box<dyn Any>;
@@ -142,6 +145,10 @@ impl<Q: Posterior, P: Prior, const D: usize> Attachment for Attached<Q, P, D> {
 
     fn posterior(&self) -> &dyn Any {
         &self.variational.posterior
+    }
+
+    fn prior_form(&self) -> PriorForm {
+        self.variational.prior.form()
     }
 
     fn attach(&self, param: Box<dyn Any>) -> Box<dyn Any> {

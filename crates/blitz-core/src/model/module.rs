@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 use super::freeze::set_sampling;
 use super::kl;
 use super::marginals::{self, AttachedPosterior, WeightMarginals};
+use super::movement::{self, WeightMovement};
 use super::pruning::{self, PruningReport};
 use super::summary::{self, BayesianSummary};
 use crate::attach::{
@@ -251,6 +252,36 @@ pub trait BayesianModule: Module {
     /// ```
     fn weight_marginals(&self) -> Vec<WeightMarginals> {
         marginals::of(self)
+    }
+
+    /// How far each weight's posterior is from its prior, and from `start`, the [`weight_marginals`](Self::weight_marginals) of an earlier moment; in the order of the
+    /// module's traversal. A weight that is not in `start` has none.
+    ///
+    /// ```
+    /// use blitz_core::prelude::*;
+    /// use burn::nn::LinearConfig;
+    /// use burn::tensor::Device;
+    ///
+    /// let config = BayesianizeConfig::new().with_posterior(PosteriorConfig::normal(0.1));
+    /// let net = LinearConfig::new(2, 3).with_bias(false).init(&Device::flex()).bayesianize(&config);
+    /// let start = net.weight_marginals();
+    /// assert_eq!(net.weight_movements(Some(&start))[0].has_stayed(), Some(true));
+    ///
+    /// // All means up by 0.2: two deviations.
+    /// let moved = net.map_means(|mut net| {
+    ///     net.weight = net.weight.map(|weight| weight + 0.2);
+    ///     Ok::<_, std::convert::Infallible>(net)
+    /// });
+    /// let moved = &moved.unwrap_or_else(|error| match error {}).weight_movements(Some(&start))[0];
+    /// assert_eq!(moved.has_stayed(), Some(false));
+    /// assert!(moved.from_start.iter().flat_map(|from| &from.shifts).all(|shift| (shift - 2.0).abs() < 1e-4));
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Panics if a weight of `start` has another number of weights now.
+    fn weight_movements(&self, start: Option<&[WeightMarginals]>) -> Vec<WeightMovement> {
+        movement::of(self, start)
     }
 
     /// Opens draw `index` of `seed`: until the guard is dropped, all reads of the module's weights on this thread

@@ -14,6 +14,7 @@ mod filter;
 mod fused;
 mod kl;
 mod moped;
+mod movement;
 mod names;
 mod net;
 mod posterior_families;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::histogram::one_against_the_rest;
 use crate::check;
 use crate::error::{InputError, or_panic};
 
@@ -279,16 +280,7 @@ impl IsotonicClasses {
         for row in probabilities.chunks(classes) {
             let fits = self.classes.iter().zip(row);
             let fitted = fits.map(|(fit, p)| interpolate(&fit.x, &fit.y, *p));
-            let fitted: Vec<f64> = fitted.collect();
-            let sum: f64 = fitted.iter().sum();
-            let normalized = fitted.into_iter().map(|p| {
-                if sum > 0.0 {
-                    p / sum
-                } else {
-                    1.0 / classes as f64
-                }
-            });
-            calibrated.extend(normalized);
+            calibrated.extend(one_against_the_rest(fitted));
         }
         Ok(calibrated)
     }

@@ -3,8 +3,8 @@
 //!
 //! | for | keeps the model's shape | assumes no shape |
 //! |---|---|---|
-//! | class probabilities | [`TemperatureScaling`], [`VectorScaling`] | [`IsotonicRegression`] (one event), [`IsotonicClasses`] |
-//! | sets of classes | | [`AdaptiveSets`] |
+//! | class probabilities | [`TemperatureScaling`], [`VectorScaling`], [`MatrixScaling`], [`DirichletCalibration`] | [`IsotonicRegression`] and [`HistogramBinning`] (one event), [`IsotonicClasses`], [`HistogramClasses`] |
+//! | sets of classes | | [`LeastAmbiguousSets`], [`AdaptiveSets`], [`SortedSets`] |
 //! | predictive distributions | [`QuantileRecalibration`] | |
 //! | predictive intervals | [`NormalizedSplitConformal`], [`ConformalQuantiles`] | [`SplitConformal`] |
 //!
@@ -12,8 +12,10 @@
 //! fitted is a small plain struct that serde reads and writes. `docs/calibration.md` says what to use when.
 
 mod conformal;
+mod histogram;
 mod isotonic;
 mod magnitude;
+mod matrix;
 mod newton;
 mod quantile_recalibration;
 mod stored;
@@ -21,10 +23,13 @@ mod temperature;
 mod vector;
 
 pub use conformal::{
-    AdaptiveSets, AdaptiveSetsConfig, ConformalQuantiles, NormalizedSplitConformal, SplitConformal,
-    conformal_quantile, try_conformal_quantile,
+    AdaptiveSets, AdaptiveSetsConfig, ConformalQuantiles, LeastAmbiguousSets,
+    NormalizedSplitConformal, SortedSets, SortedSetsConfig, SplitConformal, conformal_quantile,
+    try_conformal_quantile,
 };
+pub use histogram::{HistogramBinning, HistogramClasses};
 pub use isotonic::{IsotonicClasses, IsotonicRegression};
+pub use matrix::{DirichletCalibration, MatrixScaling, MatrixScalingConfig};
 pub use quantile_recalibration::QuantileRecalibration;
 pub use temperature::TemperatureScaling;
 pub use vector::VectorScaling;

@@ -3,13 +3,16 @@
 use plotters::prelude::*;
 
 use super::draw::{Area, Draw, Drawn, Labels, chart};
-use super::error::{PlotError, check_length};
-use super::style::{BLUE, FAINT, INK, VERMILION, font, padded};
+use super::error::{PlotError, check_finite, check_length};
+use super::style::{BLUE, FAINT, GREEN, INK, ORANGE, PURPLE, VERMILION, font, padded};
 
 /// Deviations σ and signal-to-noise ratios |μ|/σ of the weights, layer by layer: a box from the 25th to the 75th percentile with the median, and a line from the 5th to the 95th.
 ///
 /// What to look for: deviations that are still at their initial value, so that training has not reached them; a layer whose ratios are all below 1, which could be pruned;
 /// one whose ratios are all far above, which is deterministic in all but name.
+///
+/// With [`moved`](Self::moved) further panels show where the posterior left its prior and its start: the KL of a weight, and the shifts `|μ − μ₀|/σ₀`. A KL of nothing
+/// is a layer that the data say nothing about; shifts from the start that are all below 0.01, one that training did not reach.
 ///
 /// ```
 /// use blitz_predict::plot::{Plot, PosteriorPlot};
@@ -33,12 +36,19 @@ struct Layer {
     path: String,
     deviations: [f64; 5],
     ratios: [f64; 5],
+    /// The KL of a weight, the shift from the prior and that from the start, of those that are known.
+    moved: [Option<[f64; 5]>; 3],
 }
+
+/// What is on its axis, its colour, and what it shows of a layer.
+type Panel = (&'static str, RGBColor, fn(&Layer) -> Option<[f64; 5]>);
 
 const SHARES: [f64; 5] = [0.05, 0.25, 0.5, 0.75, 0.95];
 /// Below them a logarithm is cut: a mean of exactly zero, such as a pruned weight's, has none.
 const LEAST_DEVIATION: f32 = 1e-9;
 const LEAST_RATIO: f32 = 1e-3;
+/// Nats, and deviations.
+const LEAST_MOVED: f32 = 1e-4;
 
 impl PosteriorPlot {
     /// A plot without weights yet.
@@ -77,8 +87,71 @@ impl PosteriorPlot {
             path: path.into(),
             deviations: quantiles(deviations.iter().copied(), LEAST_DEVIATION),
             ratios: quantiles(ratios, LEAST_RATIO),
+            moved: [None; 3],
         });
         Ok(self)
+    }
+
+    /// With what the weight tensor that was added last has moved by: the mean KL of a weight in nats, and for each weight the distance of its mean from that of the prior and of a start, in their
+    /// deviations; of these what is known.
+    ///
+    /// ```
+    /// use blitz_predict::plot::{Plot, PosteriorPlot};
+    ///
+    /// # fn main() -> Result<(), blitz_predict::plot::PlotError> {
+    /// let plot = PosteriorPlot::new()
+    ///     .weight("output.weight", &[0.5, -1.0], &[0.1, 0.1])?
+    ///     .moved(1.6, Some(&[0.5, 1.0]), Some(&[5.0, 0.2]))?;
+    /// assert!(plot.to_svg()?.contains("from the start"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if no weight was added, unless there is a shift for each weight or at least one of them, and if a number is not finite.
+    pub fn moved(
+        mut self,
+        kl_per_weight: f64,
+        from_prior: Option<&[f32]>,
+        from_start: Option<&[f32]>,
+    ) -> Result<Self, PlotError> {
+        let Some(layer) = self.layers.last_mut() else {
+            return Err(PlotError::Empty { what: "weight" });
+        };
+        check_finite("KL", &[kl_per_weight])?;
+        let shifts = |values: Option<&[f32]>| -> Result<_, PlotError> {
+            let Some(values) = values else {
+                return Ok(None);
+            };
+            let wide: Vec<f64> = values.iter().map(|value| f64::from(*value)).collect();
+            check_finite("shift", &wide)?;
+            Ok(Some(quantiles(values.iter().copied(), LEAST_MOVED)))
+        };
+        layer.moved = [
+            Some(quantiles([kl_per_weight as f32].into_iter(), LEAST_MOVED)),
+            shifts(from_prior)?,
+            shifts(from_start)?,
+        ];
+        Ok(self)
+    }
+
+    /// The panels that have something to show.
+    fn panels(&self) -> Vec<Panel> {
+        let all: [Panel; 5] = [
+            ("σ", BLUE, |layer| Some(layer.deviations)),
+            ("|μ| / σ", VERMILION, |layer| Some(layer.ratios)),
+            ("KL of a weight, nats", GREEN, |layer| layer.moved[0]),
+            ("shift from the prior, σ₀", ORANGE, |layer| {
+                layer.moved[1]
+            }),
+            ("shift from the start, σ₀", PURPLE, |layer| {
+                layer.moved[2]
+            }),
+        ];
+        let mut panels = Vec::from(all);
+        panels.retain(|(_, _, numbers)| self.layers.iter().any(|layer| numbers(layer).is_some()));
+        panels
     }
 
     /// With another title.
@@ -93,9 +166,9 @@ impl PosteriorPlot {
         area: &Area<DB>,
         labels: Labels<'_>,
         colour: RGBColor,
-        numbers: fn(&Layer) -> &[f64; 5],
+        numbers: fn(&Layer) -> Option<[f64; 5]>,
     ) -> Result<(), Box<dyn std::error::Error>> {
-        let x = padded(self.layers.iter().flat_map(numbers).copied(), 0.06);
+        let x = padded(self.layers.iter().filter_map(numbers).flatten(), 0.06);
         let mut chart = chart(area, labels, x.clone(), 0.0..self.layers.len() as f64)?;
         if x.contains(&0.0) && labels.title.is_empty() {
             let line = [(0.0, 0.0), (0.0, self.layers.len() as f64)];
@@ -103,7 +176,9 @@ impl PosteriorPlot {
         }
         for (row, layer) in self.layers.iter().rev().enumerate() {
             let y = row as f64 + 0.5;
-            let [least, low, middle, high, most] = *numbers(layer);
+            let Some([least, low, middle, high, most]) = numbers(layer) else {
+                continue;
+            };
             let whisker = PathElement::new([(least, y), (most, y)], colour.stroke_width(2));
             chart.draw_series([whisker])?;
             let body = Rectangle::new(
@@ -139,6 +214,8 @@ const ROW: u32 = 38;
 const REST: u32 = 130;
 /// Width of the names.
 const NAMES: i32 = 330;
+/// Width of a panel.
+const PANEL: u32 = 455;
 
 impl Draw for PosteriorPlot {
     fn contents(&self) -> (&'static str, usize) {
@@ -146,30 +223,27 @@ impl Draw for PosteriorPlot {
     }
 
     fn size(&self) -> (u32, u32) {
-        (1240, REST + ROW * self.layers.len() as u32)
+        let panels = self.panels().len().max(2) as u32;
+        (
+            NAMES as u32 + PANEL * panels,
+            REST + ROW * self.layers.len() as u32,
+        )
     }
 
     fn draw<DB: DrawingBackend<ErrorType: 'static>>(&self, root: &Area<DB>) -> Drawn {
         let (head, body) = root.split_vertically(46);
         head.draw(&Text::new(self.title.as_str(), (20, 16), font(22)))?;
-        let (names, panels) = body.split_horizontally(NAMES);
-        let (left, right) = panels.split_horizontally(455);
-        let plots = [
-            (
-                "σ",
-                BLUE,
-                (|layer| &layer.deviations) as fn(&Layer) -> &[f64; 5],
-            ),
-            ("|μ| / σ", VERMILION, |layer| &layer.ratios),
-        ];
-        for (area, (x, colour, numbers)) in [left, right].iter().zip(plots) {
+        let (names, mut rest) = body.split_horizontally(NAMES);
+        for (x, colour, numbers) in self.panels() {
+            let (area, right) = rest.split_horizontally(PANEL);
+            rest = right;
             let labels = Labels {
                 x,
                 is_list: true,
                 is_log: true,
                 ..Labels::default()
             };
-            self.panel(area, labels, colour, numbers)?;
+            self.panel(&area, labels, colour, numbers)?;
         }
         for (row, layer) in self.layers.iter().enumerate() {
             let y = 14 + (ROW as i32) * row as i32 + 12;

@@ -72,7 +72,7 @@ impl BinSums {
 ///
 /// A `p` within two roundings of an edge is on the edge: `7/100 · 100` is above 7 in floating point, and the probability of ten equal classes
 /// by a softmax may be above a tenth. The roundings are those of `f32` if `p` is a number of it.
-pub(super) fn bin_of(p: f64, bins: usize) -> usize {
+pub(crate) fn bin_of(p: f64, bins: usize) -> usize {
     let epsilon = if f64::from(p as f32) == p {
         f64::from(f32::EPSILON)
     } else {

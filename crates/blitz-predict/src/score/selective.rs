@@ -116,3 +116,151 @@ pub fn try_excess_aurc(confidence: &[f64], loss: &[f64]) -> Result<f64, InputErr
     // Never negative but for rounding.
     Ok((area - try_aurc(&best, loss)?).max(0.0))
 }
+
+/// The area under the generalized risk–coverage curve, `∫₀¹ κ · risk(κ) dκ` (Traub et al. 2024): the mean, over all coverages, of the loss of what
+/// is answered and wrong, per example asked.
+///
+/// In the units of the loss, at most half of the largest, lower is better. Where [`aurc`] weighs the few most confident examples most, since each
+/// risk is a mean over those answered, here every error counts by how many examples are less confident. For losses of 0 and 1 of a model of accuracy a,
+/// whose confidence finds its errors with the AUROC A, it is `(1 − A) a (1 − a) + (1 − a)²/2`, exactly, with ties.
+///
+/// ```
+/// use blitz_predict::score::augrc;
+///
+/// // Half the pairs of right and wrong are in order: ½ · 2/3 · 1/3 + ½ · 1/9.
+/// let area = augrc(&[0.9, 0.6, 0.5], &[0.0, 1.0, 0.0]);
+/// assert!((area - 1.0 / 6.0).abs() < 1e-12);
+/// ```
+///
+/// # Panics
+///
+/// As [`risk_coverage_curve`].
+pub fn augrc(confidence: &[f64], loss: &[f64]) -> f64 {
+    or_panic(try_augrc(confidence, loss))
+}
+
+/// As [`augrc`], with an error in place of a panic.
+pub fn try_augrc(confidence: &[f64], loss: &[f64]) -> Result<f64, InputError> {
+    let curve = try_risk_coverage_curve(confidence, loss)?;
+    // Trapezia: the generalized risk is linear between whole numbers of examples, and 0 where none is answered.
+    let generalized = |point: &RiskAtCoverage| point.coverage * point.risk;
+    let sum: f64 = curve.iter().map(generalized).sum();
+    let last = curve.last().map_or(0.0, generalized);
+    Ok((sum - 0.5 * last) / curve.len() as f64)
+}
+
+/// The risk where at least the share `coverage` is answered, the most confident ones: that of the `⌈coverage · n⌉` first.
+///
+/// ```
+/// use blitz_predict::score::risk_at_coverage;
+///
+/// assert_eq!(risk_at_coverage(&[0.9, 0.8, 0.6, 0.5], &[0.0, 1.0, 0.0, 1.0], 0.5), 0.5);
+/// ```
+///
+/// # Panics
+///
+/// As [`risk_coverage_curve`], and unless `coverage` lies inside (0, 1].
+pub fn risk_at_coverage(confidence: &[f64], loss: &[f64], coverage: f64) -> f64 {
+    or_panic(try_risk_at_coverage(confidence, loss, coverage))
+}
+
+/// As [`risk_at_coverage`], with an error in place of a panic.
+pub fn try_risk_at_coverage(
+    confidence: &[f64],
+    loss: &[f64],
+    coverage: f64,
+) -> Result<f64, InputError> {
+    if !(coverage > 0.0 && coverage <= 1.0) {
+        return Err(InputError::Setting {
+            what: "a coverage",
+            value: coverage,
+            range: "inside (0, 1]",
+        });
+    }
+    let curve = try_risk_coverage_curve(confidence, loss)?;
+    // A share is no exact float: 0.55 of 100 are 55.
+    let answered = (curve.len() as f64 * coverage * (1.0 - 1e-12)).ceil() as usize;
+    Ok(curve[answered.clamp(1, curve.len()) - 1].risk)
+}
+
+/// The largest coverage whose risk is at most `risk`; 0 if none has.
+///
+/// ```
+/// use blitz_predict::score::coverage_at_risk;
+///
+/// let (confidence, loss) = ([0.9, 0.8, 0.6, 0.5], [0.0, 1.0, 0.0, 1.0]);
+/// assert_eq!(coverage_at_risk(&confidence, &loss, 0.4), 0.75);
+/// assert_eq!(coverage_at_risk(&confidence, &loss, 0.0), 0.25);
+/// ```
+///
+/// # Panics
+///
+/// As [`risk_coverage_curve`], and if `risk` is negative or NaN.
+pub fn coverage_at_risk(confidence: &[f64], loss: &[f64], risk: f64) -> f64 {
+    or_panic(try_coverage_at_risk(confidence, loss, risk))
+}
+
+/// As [`coverage_at_risk`], with an error in place of a panic.
+pub fn try_coverage_at_risk(
+    confidence: &[f64],
+    loss: &[f64],
+    risk: f64,
+) -> Result<f64, InputError> {
+    if risk.is_nan() || risk < 0.0 {
+        return Err(InputError::Setting {
+            what: "a risk",
+            value: risk,
+            range: "not negative",
+        });
+    }
+    let curve = try_risk_coverage_curve(confidence, loss)?;
+    // 3 of 60 are no more than 0.05, whatever the rounding.
+    let allowed = risk * (1.0 + 1e-12);
+    let last = curve.iter().rev().find(|point| point.risk <= allowed);
+    Ok(last.map_or(0.0, |point| point.coverage))
+}
+
+/// The losses of selective classification where inputs from elsewhere are to be declined as well (SCOD; Narasimhan et al. 2024): `(1 − cost) · loss` of an inside
+/// example, and `cost` of an outside one, whatever is answered.
+///
+/// They are what [`risk_coverage_curve`], [`aurc`], [`augrc`], [`risk_at_coverage`] and [`coverage_at_risk`] take: with a confidence that is low both where
+/// the model errs and where the input is strange.
+///
+/// ```
+/// use blitz_predict::score::{aurc, scod_losses};
+///
+/// // Right, wrong, and from elsewhere.
+/// let loss = scod_losses(&[0.0, 1.0, 1.0], &[false, false, true], 0.75);
+/// assert_eq!(loss, [0.0, 0.25, 0.75]);
+/// // Least if the stranger is declined first.
+/// assert!(aurc(&[0.9, 0.6, 0.1], &loss) < aurc(&[0.9, 0.1, 0.6], &loss));
+/// ```
+///
+/// # Panics
+///
+/// Panics without examples, unless there is one finite loss of at least 0 for each, or unless `cost` lies inside [0, 1].
+pub fn scod_losses(loss: &[f64], outside: &[bool], cost: f64) -> Vec<f64> {
+    or_panic(try_scod_losses(loss, outside, cost))
+}
+
+/// As [`scod_losses`], with an error in place of a panic.
+pub fn try_scod_losses(loss: &[f64], outside: &[bool], cost: f64) -> Result<Vec<f64>, InputError> {
+    check::not_empty(loss.len(), "example")?;
+    check::same_length(
+        (loss.len(), "losses"),
+        (outside.len(), "marks of the outside"),
+    )?;
+    if !(0.0..=1.0).contains(&cost) {
+        return Err(InputError::Setting {
+            what: "the cost of an outside input",
+            value: cost,
+            range: "inside [0, 1]",
+        });
+    }
+    // What is said about an outside input has no loss of its own: it may be NaN.
+    let losses = loss.iter().zip(outside);
+    let losses = losses.map(|(loss, outside)| if *outside { cost } else { (1.0 - cost) * loss });
+    let losses: Vec<f64> = losses.collect();
+    check::non_negative(&losses, "loss")?;
+    Ok(losses)
+}

@@ -633,3 +633,130 @@ fn the_temperature_of_single_logits_is_that_of_both_logits() {
     assert!(single.try_apply_binary(&[f64::NAN]).is_err());
     assert!(single.apply_binary(&[]).is_empty());
 }
+
+#[test]
+fn matrix_scaling_of_any_unit_gives_the_same_probabilities() {
+    let plain = MatrixScalingConfig::new().fit(&reference::LOGITS, CLASSES, &reference::LABELS);
+    let p = plain.apply(&reference::LOGITS);
+    for scale in scales() {
+        let logits = times(&reference::LOGITS, scale);
+        let fit = MatrixScalingConfig::new().fit(&logits, CLASSES, &reference::LABELS);
+        assert_close(&fit.apply(&logits), &p, 1e-8);
+    }
+    // A column's common part changes nothing.
+    for column in 0..CLASSES {
+        let sum: f64 = plain.weight.iter().skip(column).step_by(CLASSES).sum();
+        assert!(sum.abs() < 1e-9, "{sum}");
+    }
+}
+
+#[test]
+fn heavy_penalties_leave_one_scale_for_each_class() {
+    let config = MatrixScalingConfig::new()
+        .with_off_diagonal(1e6)
+        .with_offset(1e6);
+    let fit = config.fit(&reference::LOGITS, CLASSES, &reference::LABELS);
+    for (i, w) in fit.weight.iter().enumerate() {
+        assert_eq!(w.abs() > 1e-4, i % (CLASSES + 1) == 0, "{fit:?}");
+    }
+    assert!(fit.offset.iter().all(|b| b.abs() < 1e-4));
+    // And penalties make a minimum where labels are separable.
+    let separable = [[3.0, 0.0].repeat(5), [0.0, 3.0].repeat(5)].concat();
+    let labels = [[0; 5], [1; 5]].concat();
+    let none = MatrixScalingConfig::new();
+    assert!(none.try_fit(&separable, 2, &labels).is_err());
+}
+
+#[test]
+fn a_dirichlet_calibration_of_calibrated_probabilities_changes_nothing() {
+    // Frequencies that are the probabilities exactly, at three points of two classes.
+    let p: Vec<f64> = [
+        [0.75, 0.25].repeat(4),
+        [0.2, 0.8].repeat(5),
+        [0.5, 0.5].repeat(2),
+    ]
+    .concat();
+    let labels = [0, 0, 1, 0, 1, 1, 0, 1, 1, 0, 1];
+    let log_p: Vec<f64> = p.iter().map(|p| p.ln()).collect();
+    let fit = MatrixScalingConfig::new().fit_dirichlet(&log_p, 2, &labels);
+    assert_close(&fit.apply(&log_p), &p, 1e-9);
+}
+
+#[test]
+fn bins_without_an_example_keep_their_middle_and_edges_end_a_bin() {
+    let fit = HistogramBinning::fit(&[0.2, 0.2], &[true, true], 5);
+    assert_eq!(fit.frequencies(), [1.0, 0.3, 0.5, 0.7, 0.9]);
+    assert_eq!(
+        fit.apply(&[0.0, 0.2, 0.2 + 1e-9, 1.0]),
+        [1.0, 1.0, 0.3, 0.9]
+    );
+}
+
+#[test]
+fn binned_and_matrix_calibrators_come_back_from_json_and_refuse_what_no_fit_has() {
+    let (p, labels) = (&reference::PROBABILITIES, &reference::LABELS);
+    let logits = &reference::LOGITS;
+    fn back<T: serde::Serialize + serde::de::DeserializeOwned>(fit: &T) -> T {
+        serde_json::from_str(&serde_json::to_string(fit).unwrap()).unwrap()
+    }
+    let histogram = HistogramClasses::fit(p, CLASSES, labels, 4);
+    assert_close(&back(&histogram).apply(p), &histogram.apply(p), 1e-14);
+    let config = MatrixScalingConfig::new().with_off_diagonal(0.1);
+    let matrix = config.fit(logits, CLASSES, labels);
+    assert_close(&back(&matrix).apply(logits), &matrix.apply(logits), 1e-12);
+    let dirichlet = config.fit_dirichlet(logits, CLASSES, labels);
+    assert_close(
+        &back(&dirichlet).apply(logits),
+        &dirichlet.apply(logits),
+        1e-12,
+    );
+    fn refused<C: serde::de::DeserializeOwned + std::fmt::Debug>(json: &str, reason: &str) {
+        let error = serde_json::from_str::<C>(json).unwrap_err().to_string();
+        assert!(error.contains(reason), "{json}: {error}");
+    }
+    refused::<HistogramBinning>(r#"{"frequencies":[]}"#, "at least one bin");
+    refused::<HistogramBinning>(
+        r#"{"frequencies":[0.5,1.5]}"#,
+        "frequency 1 must be inside [0, 1], got 1.5",
+    );
+    refused::<HistogramClasses>(r#"{"classes":[]}"#, "at least one class");
+    refused::<MatrixScaling>(
+        r#"{"weight":[1.0],"offset":[0.0,0.0]}"#,
+        "need as many weights, got 1",
+    );
+    refused::<DirichletCalibration>(r#"{"weight":[],"offset":[]}"#, "at least one class");
+    for (error, expected) in [
+        (
+            HistogramBinning::try_fit(&[0.5], &[true], 0).unwrap_err(),
+            "the number of bins must be at least 1, got 0",
+        ),
+        (
+            HistogramBinning::try_fit(&[0.5], &[], 3).unwrap_err(),
+            "1 probabilities need as many outcomes, got 0",
+        ),
+        (
+            HistogramClasses::try_fit(&[0.5, 0.6], 2, &[0], 3).unwrap_err(),
+            "must sum to 1, got 1.1",
+        ),
+        (
+            MatrixScalingConfig::new()
+                .with_offset(-1.0)
+                .try_fit(&[1.0, 2.0], 2, &[0])
+                .unwrap_err(),
+            "a penalty on offsets must be finite and not negative, got -1",
+        ),
+        (
+            MatrixScalingConfig::new()
+                .try_fit(&[1.0, 2.0], 2, &[0])
+                .unwrap_err(),
+            "a class occurs in no label",
+        ),
+        (
+            matrix.try_apply(&[1.0, f64::NAN, 0.0]).unwrap_err(),
+            "logit 1 must be finite, got NaN",
+        ),
+    ] {
+        let message = error.to_string();
+        assert!(message.contains(expected), "{message:?} for {expected:?}");
+    }
+}

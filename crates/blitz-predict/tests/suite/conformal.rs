@@ -449,3 +449,75 @@ fn fitted_intervals_and_sets_come_back_from_json() {
         fit
     );
 }
+
+#[test]
+fn sets_by_probability_and_by_rank_cover_at_their_level() {
+    let noise = NoiseKey::new(29, 0, 0);
+    let (classes, calibration, test) = (4, 50, 50);
+    let n = (calibration + test) as u64;
+    let mut covered = [Vec::new(), Vec::new(), Vec::new()];
+    for repetition in 0..300u64 {
+        let normal = |i: u64| f64::from(noise.standard_normal_at(repetition * 1000 * n + i));
+        let (mut logits, mut labels) = (Vec::new(), Vec::new());
+        for i in 0..n {
+            // A model that knows the label's logit, with noise and too sure.
+            let z: Vec<f64> = (0..4).map(|c| normal(16 * i + c)).collect();
+            let noisy = |c: usize| z[c] + normal(16 * i + 4 + c as u64);
+            labels.push(
+                (1..classes).fold(0, |best, c| if noisy(c) > noisy(best) { c } else { best }),
+            );
+            logits.extend(z.iter().map(|z| 3.0 * z));
+        }
+        let p = TemperatureScaling { temperature: 1.0 }.apply(&logits, classes);
+        let (fit_p, test_p) = p.split_at(calibration * classes);
+        let (fit_labels, test_labels) = labels.split_at(calibration);
+        let rank = SortedSetsConfig::new(0.8, 0.2);
+        let sets = [
+            LeastAmbiguousSets::fit(fit_p, classes, fit_labels, 0.8).apply(test_p),
+            rank.fit(fit_p, classes, fit_labels).apply(test_p),
+            rank.with_seed(repetition)
+                .fit(fit_p, classes, fit_labels)
+                .apply(test_p),
+        ];
+        for (covered, sets) in covered.iter_mut().zip(&sets) {
+            let hits = sets
+                .iter()
+                .zip(test_labels)
+                .filter(|(set, label)| set.contains(label));
+            covered.push(hits.count() as f64 / test as f64);
+        }
+    }
+    // ⌈51 · 0.8⌉ of 51 ranks: where scores don't tie, this is the coverage exactly.
+    for covered in &covered {
+        let k = standard_errors_off(covered, 41.0 / 51.0);
+        assert!(k.abs() < 5.0, "{k:.1} standard errors off");
+    }
+}
+
+#[test]
+fn sets_by_probability_and_by_rank_refuse_what_they_cannot_use() {
+    let p = [0.5, 0.5].repeat(9);
+    let message = |error: InputError| error.to_string();
+    let few = LeastAmbiguousSets::try_fit(&p[..8], 2, &[0; 4], 0.9).unwrap_err();
+    assert!(message(few).contains("needs at least 9 calibration examples, got 4"));
+    let weight = SortedSetsConfig::new(0.9, f64::NAN)
+        .try_fit(&p, 2, &[0; 9])
+        .unwrap_err();
+    assert!(
+        message(weight).contains("the weight of a rank must be finite and not negative, got NaN")
+    );
+    let percent = LeastAmbiguousSets::try_fit(&p, 2, &[0; 9], 90.0).unwrap_err();
+    assert!(message(percent).contains("a level must be inside (0, 1), got 90"));
+    // Both classes of every row tie at the threshold: all in, with what comes back from a file, too.
+    let fit = LeastAmbiguousSets::fit(&[0.3, 0.7].repeat(9), 2, &[0; 9], 0.9);
+    let json = serde_json::to_string(&fit).unwrap();
+    let back: LeastAmbiguousSets = serde_json::from_str(&json).unwrap();
+    assert_eq!(back.apply(&[0.3, 0.7, 0.29, 0.71]), [vec![1, 0], vec![1]]);
+    let fit = SortedSetsConfig::new(0.9, 0.1)
+        .with_seed(3)
+        .fit(&p, 2, &[0; 9]);
+    let back: SortedSets = serde_json::from_str(&serde_json::to_string(&fit).unwrap()).unwrap();
+    assert_eq!(back.apply(&p), fit.apply(&p));
+    let refused = r#"{"threshold":0.9,"level":0.9,"classes":0}"#;
+    assert!(serde_json::from_str::<LeastAmbiguousSets>(refused).is_err());
+}

@@ -19,6 +19,12 @@ mod score_reference;
 mod score_theory;
 mod scores;
 mod standardizer;
+#[cfg(feature = "parquet")]
+mod table;
+mod torch_uncertainty;
+#[allow(clippy::approx_constant)]
+#[rustfmt::skip]
+mod torch_uncertainty_reference;
 
 /// How many standard errors the mean of independent values lies above `expected`.
 fn standard_errors_off(values: &[f64], expected: f64) -> f64 {

@@ -278,6 +278,24 @@ fn a_posterior_plot_names_the_tensors_and_refuses_what_is_no_posterior() {
     let labels: Vec<f64> = svg.lines().filter_map(|line| line.parse().ok()).collect();
     assert!(labels.contains(&0.1) && labels.contains(&0.2), "{labels:?}");
     assert!(labels.iter().all(|label| *label > 0.0), "{labels:?}");
+    let moved = PosteriorPlot::new()
+        .weight("input.weight", &[0.0, 1.0, -2.0], &deviations)
+        .and_then(|plot| plot.moved(0.01, Some(&[0.0, 1.0, 2.0]), Some(&[0.001; 3])))
+        .and_then(|plot| plot.weight("output.weight", &[3.0, 1.0, -2.0], &deviations))
+        .and_then(|plot| plot.moved(-1e-9, None, Some(&[2.0, 5.0, 9.0])))
+        .unwrap();
+    let svg = saved(&moved, "posterior-moved");
+    for text in [
+        "KL of a weight",
+        "shift from the prior",
+        "shift from the start",
+    ] {
+        assert!(svg.contains(text), "{text}");
+    }
+    let nowhere = PosteriorPlot::new().moved(0.1, None, None).unwrap_err();
+    assert_eq!(nowhere.to_string(), "there is no weight to plot");
+    let nan = moved.moved(f64::NAN, None, None).unwrap_err();
+    assert_eq!(nan.to_string(), "KL 0 is not finite");
     let message = |means: &[f32], deviations: &[f32]| {
         let plot = PosteriorPlot::new().weight("a", means, deviations);
         plot.unwrap_err().to_string()

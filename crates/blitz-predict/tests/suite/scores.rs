@@ -358,6 +358,39 @@ fn every_function_names_the_value_it_cannot_score() {
             "2 confidences need as many losses, got 1",
         ),
         (
+            try_smooth_calibration_error(&[], &[]),
+            "at least one prediction, got 0",
+        ),
+        (
+            try_smooth_calibration_error(&[0.5, nan], &[true, true]),
+            "confidence 1 must be inside [0, 1], got NaN",
+        ),
+        (
+            try_smooth_calibration_error_at(&[0.5], &[true], 1e-4),
+            "a bandwidth must be inside [0.001, 1], got 0.0001",
+        ),
+        (try_augrc(&[], &[]), "at least one prediction, got 0"),
+        (
+            try_risk_at_coverage(&[0.5], &[1.0], 0.0),
+            "a coverage must be inside (0, 1], got 0",
+        ),
+        (
+            try_coverage_at_risk(&[0.5], &[1.0], nan),
+            "a risk must be not negative, got NaN",
+        ),
+        (
+            try_scod_losses(&[0.5], &[true], 1.5).map(|losses| losses[0]),
+            "the cost of an outside input must be inside [0, 1], got 1.5",
+        ),
+        (
+            try_scod_losses(&[0.5, -1.0], &[true, false], 0.5).map(|losses| losses[0]),
+            "loss 1 must be finite and not negative, got -0.5",
+        ),
+        (
+            try_scod_losses(&[0.5], &[], 0.5).map(|losses| losses[0]),
+            "1 losses need as many marks of the outside, got 0",
+        ),
+        (
             try_ood_auroc(&[], &[1.0]),
             "at least one inside score, got 0",
         ),
@@ -390,4 +423,55 @@ fn probabilities_that_do_not_sum_to_one_panic_in_the_plain_function() {
 #[should_panic(expected = "deviation 1 must be positive and finite, got -2")]
 fn a_negative_deviation_panics_in_the_plain_function() {
     normal_crps(&[0.0, 0.0], &[1.0, -2.0], &[0.0, 0.0]);
+}
+
+#[test]
+fn the_smooth_error_of_one_sign_is_the_mean_gap_whatever_the_kernel() {
+    // All too sure: nothing cancels, and a reflected kernel loses no mass at an end.
+    let confidence: Vec<f64> = (0..=100).map(|i| f64::from(i) / 100.0).collect();
+    let correct = [false; 101];
+    for bandwidth in [0.001, 0.01, 0.2, 1.0] {
+        let error = smooth_calibration_error_at(&confidence, &correct, bandwidth);
+        assert!((error - 0.5).abs() < 1e-9, "{bandwidth}: {error}");
+    }
+    // The ends of what an error may be.
+    assert!((smooth_calibration_error(&[1.0; 3], &[false; 3]) - 1.0).abs() < 1e-9);
+    assert_eq!(smooth_calibration_error(&[1.0; 3], &[true; 3]), 0.0);
+    let sure = 1.0 - 1e-6;
+    assert!((smooth_calibration_error(&[sure; 9], &[true; 9]) - 1e-6).abs() < 1e-12);
+}
+
+#[test]
+fn the_smooth_error_does_not_depend_on_the_order_or_on_edges() {
+    let confidence: Vec<f64> = (0..200).map(|i| f64::from(i * 37 % 200) / 199.0).collect();
+    let correct: Vec<bool> = (0..200).map(|i| i * 53 % 7 < 3).collect();
+    let error = smooth_calibration_error(&confidence, &correct);
+    let back = |list: &[f64]| list.iter().rev().copied().collect::<Vec<_>>();
+    let correct_back: Vec<bool> = correct.iter().rev().copied().collect();
+    assert!((smooth_calibration_error(&back(&confidence), &correct_back) - error).abs() < 1e-12);
+    // All confidences moved by δ: the error moves by no more than it does continuously (Błasiok & Nakkiran 2024: twice the distance at most).
+    let moved: Vec<f64> = confidence.iter().map(|c| (c + 1e-4).min(1.0)).collect();
+    let change = (smooth_calibration_error(&moved, &correct) - error).abs();
+    assert!(change < 2e-4, "{change}");
+}
+
+#[test]
+fn a_share_of_the_examples_is_their_whole_number() {
+    // 0.55 · 100 is above 55 in floating point.
+    let confidence: Vec<f64> = (0..100).map(|i| 1.0 - f64::from(i) / 100.0).collect();
+    let loss: Vec<f64> = (0..100).map(|i| f64::from(u8::from(i >= 55))).collect();
+    assert_eq!(risk_at_coverage(&confidence, &loss, 0.55), 0.0);
+    assert_eq!(risk_at_coverage(&confidence, &loss, 1e-9), 0.0);
+    assert_eq!(risk_at_coverage(&confidence, &loss, 1.0), 0.45);
+    assert_eq!(coverage_at_risk(&confidence, &loss, 0.45), 1.0);
+    // 3 of 60.
+    assert_eq!(
+        coverage_at_risk(
+            &[1.0; 60],
+            &[[1.0; 3].as_slice(), &[0.0; 57]].concat(),
+            0.05
+        ),
+        1.0
+    );
+    assert_eq!(coverage_at_risk(&[0.5], &[1.0], 0.9), 0.0);
 }

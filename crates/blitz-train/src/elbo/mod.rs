@@ -179,6 +179,8 @@ pub struct ElboLoss {
     pub nll: Tensor<1>,
     /// The KL of the whole model, summed over its weights, averaged over the draws where it is estimated.
     pub kl: Tensor<1>,
+    /// The KL of each weight tensor by its path, without a gradient; where it is estimated, that of the first draw.
+    pub kl_terms: Vec<(String, Tensor<1>)>,
     /// The weight of the KL at this step.
     pub beta: f64,
 }
@@ -262,6 +264,7 @@ impl Elbo {
         }
         let nll = mean(nlls);
         let weight = beta / self.config.dataset_size as f64;
+        let kl_terms = kl.as_mut().map(|kl| std::mem::take(&mut kl.by_path));
         let (loss, kl) = match kl {
             Some(kl) => kl.add_to(&nll, weight),
             None => (nll.clone(), nll.zeros_like()),
@@ -270,6 +273,7 @@ impl Elbo {
             loss,
             nll,
             kl,
+            kl_terms: kl_terms.unwrap_or_default(),
             beta,
         }
     }
@@ -277,6 +281,8 @@ impl Elbo {
 
 /// The KL of a step: its closed-form part once, its Monte Carlo part at the weights of each draw.
 struct KlOverDraws {
+    /// All terms at the first draw.
+    by_path: Vec<(String, Tensor<1>)>,
     closed_form: Vec<KlTerm>,
     /// One value a draw, or none at all if every term has a closed form.
     sampled: Vec<Tensor<1>>,
@@ -285,11 +291,14 @@ struct KlOverDraws {
 impl KlOverDraws {
     /// The KL at the first draw.
     fn at_first_draw<M: Module>(model: &M) -> Self {
-        let (closed_form, sampled): (Vec<_>, Vec<_>) = model
-            .kl_terms()
+        let terms = model.kl_terms();
+        let of_term = |term: &KlTerm| (term.path.clone(), term.value.clone().without_autodiff());
+        let by_path = terms.iter().map(of_term).collect();
+        let (closed_form, sampled): (Vec<_>, Vec<_>) = terms
             .into_iter()
             .partition(|term| term.estimator == KlEstimator::ClosedForm);
         Self {
+            by_path,
             closed_form,
             sampled: KlTerm::total(sampled).into_iter().collect(),
         }

@@ -9,7 +9,8 @@ use crate::likelihood::{
     ClassificationEvaluation, Evaluation, PointEvaluation, RegressionEvaluation,
 };
 use crate::metric::{
-    ClassProbabilitiesInput, CoverageInput, KlInput, NllInput, PredictiveInput, RmseInput,
+    ClassProbabilitiesInput, CoverageInput, KlInput, LayerKlInput, NllInput, PredictiveInput,
+    RmseInput,
 };
 
 /// The loss of a batch, its parts, and what the likelihood's own metrics need.
@@ -21,6 +22,8 @@ pub struct ElboOutput<E> {
     pub nll: Tensor<1>,
     /// The KL of the whole model, of shape `[1]`.
     pub kl: Tensor<1>,
+    /// The KL of each weight tensor by its path, each of shape `[1]`; where it is estimated, that of the first draw.
+    pub kl_terms: Vec<(String, Tensor<1>)>,
     /// `−ln 1/S Σ_s p(y | x, w_s)` of each example: the score of the predictive distribution, of shape `[batch]`.
     pub predictive_nll: Tensor<1>,
     /// What the likelihood's metrics need.
@@ -45,6 +48,7 @@ impl<E: Evaluation> ElboOutput<E> {
             loss: loss.loss,
             nll: loss.nll,
             kl: loss.kl,
+            kl_terms: loss.kl_terms,
             predictive_nll: (best - ratios.log()).squeeze_dim(0),
             evaluation,
         }
@@ -55,6 +59,8 @@ impl<E: Evaluation> ElboOutput<E> {
             loss: self.loss.without_autodiff(),
             nll: self.nll.without_autodiff(),
             kl: self.kl.without_autodiff(),
+            // They have no gradient from the start.
+            kl_terms: self.kl_terms,
             predictive_nll: self.predictive_nll.without_autodiff(),
             evaluation: self.evaluation.without_autodiff(),
         }
@@ -84,6 +90,12 @@ impl<E> Adaptor<NllInput> for ElboOutput<E> {
 impl<E> Adaptor<KlInput> for ElboOutput<E> {
     fn adapt(&self) -> KlInput {
         KlInput::new(self.kl.clone())
+    }
+}
+
+impl<E> Adaptor<LayerKlInput> for ElboOutput<E> {
+    fn adapt(&self) -> LayerKlInput {
+        LayerKlInput::new(self.kl_terms.clone())
     }
 }
 

@@ -32,6 +32,7 @@ mod sgld;
 mod standardize;
 mod stream;
 mod swag;
+mod tensorboard;
 mod ties;
 mod trainings;
 mod updates;

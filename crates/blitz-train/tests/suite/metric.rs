@@ -182,6 +182,7 @@ fn a_training_step_hands_its_probabilities_to_the_metrics() {
         loss: number.clone(),
         nll: number.clone(),
         kl: number.clone(),
+        kl_terms: Vec::new(),
         predictive_nll: number,
         evaluation: ClassificationEvaluation {
             probabilities: Tensor::from_floats([[0.75, 0.25]], &device),

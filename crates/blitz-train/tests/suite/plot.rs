@@ -1,6 +1,6 @@
 //! The plot of a module's posterior; the other plots are tested where they live, in `blitz-predict`.
 
-use blitz_train::plot::{Plot as _, posterior_plot};
+use blitz_train::plot::{Plot as _, posterior_plot, posterior_plot_from};
 use blitz_train::prelude::*;
 use burn::nn::LinearConfig;
 use burn::nn::transformer::TransformerEncoderConfig;
@@ -30,4 +30,28 @@ fn a_module_without_posteriors_is_refused_with_the_reason() {
         error.to_string(),
         "there is no weight with a posterior to plot"
     );
+}
+
+#[test]
+fn a_posterior_plot_shows_where_prior_and_start_were_left_if_they_are_known() {
+    let layer = BayesianLinearConfig::new(3, 2).init(&Device::flex());
+    let start = layer.weight_marginals();
+    let [alone, from] = [
+        posterior_plot(&layer).unwrap().to_svg().unwrap(),
+        posterior_plot_from(&layer, &start)
+            .unwrap()
+            .to_svg()
+            .unwrap(),
+    ];
+    for text in ["KL of a weight", "shift from the prior"] {
+        assert!(alone.contains(text) && from.contains(text), "{text}");
+    }
+    assert!(!alone.contains("shift from the start") && from.contains("shift from the start"));
+    // A prior without a known deviation has a KL alone.
+    let prior = PriorConfig::laplace(1.0);
+    let laplace = BayesianLinearConfig::new(3, 2)
+        .with_prior(prior)
+        .init(&Device::flex());
+    let svg = posterior_plot(&laplace).unwrap().to_svg().unwrap();
+    assert!(svg.contains("KL of a weight") && !svg.contains("shift from the prior"));
 }

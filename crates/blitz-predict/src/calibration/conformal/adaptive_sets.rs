@@ -1,12 +1,10 @@
 //! Adaptive prediction sets for classification, plain and regularized.
 
-use std::cmp::Ordering;
-
-use blitz_noise::philox4x32_10;
 use serde::{Deserialize, Serialize};
 
 use super::super::stored;
 use super::conformal_rank;
+use super::ranked::{Purpose, Score, on_grid, ranked, uniform};
 use crate::check;
 use crate::error::{InputError, or_panic};
 
@@ -87,7 +85,7 @@ impl AdaptiveSetsConfig {
         check::classification(probabilities, classes, labels)?;
         let rows = probabilities.chunks(classes).zip(labels).enumerate();
         let scores = rows.map(|(example, (row, label))| {
-            let mut ranked = self.scores(row, self.uniform(example, CALIBRATION));
+            let mut ranked = self.scores(row, uniform(self.seed, example, Purpose::Calibration));
             match ranked.find(|(class, _)| class == label) {
                 Some((_, score)) => score,
                 None => unreachable!("the labels were checked to be classes"),
@@ -106,9 +104,7 @@ impl AdaptiveSetsConfig {
 
     /// The classes of an example, most probable first, with their scores.
     fn scores(&self, row: &[f64], uniform: f64) -> impl Iterator<Item = (usize, Score)> {
-        let mut ranked: Vec<(usize, f64)> = row.iter().copied().enumerate().collect();
-        // Stable: equal probabilities stay in the order of the classes.
-        ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let ranked = ranked(row);
         // All classes together have the probability 1, in every row.
         let total: f64 = ranked.iter().map(|(_, p)| p).sum();
         let mut before = 0.0;
@@ -121,48 +117,7 @@ impl AdaptiveSetsConfig {
             (class, Score { sum, rank })
         })
     }
-
-    /// The share of its own probability that counts for a class: uniform over [0, 1), or all.
-    fn uniform(&self, example: usize, purpose: u32) -> f64 {
-        let Some(seed) = self.seed else {
-            return 1.0;
-        };
-        let example = example as u64;
-        let counter = [example as u32, (example >> 32) as u32, purpose, 0];
-        let words = philox4x32_10([seed as u32, (seed >> 32) as u32], counter);
-        let bits = (u64::from(words[0]) << 32) | u64::from(words[1]);
-        // 53 bits are as many as an f64 holds.
-        (bits >> 11) as f64 / (1u64 << 53) as f64
-    }
 }
-
-/// The score of a class, and how many classes of its example are at least as probable: of equal sums the class of lower rank is ahead.
-///
-/// Classes of probability 0 have the sum of the class before them. Without a rank, a threshold at which that one is inside would bring
-/// them all in. A score may be anything of which labels of later examples have as much as those of the calibration, so the coverage stays.
-#[derive(Debug, Clone, Copy)]
-struct Score {
-    sum: f64,
-    rank: usize,
-}
-
-impl Score {
-    fn total_cmp(&self, other: &Self) -> Ordering {
-        let sums = self.sum.total_cmp(&other.sum);
-        sums.then(self.rank.cmp(&other.rank))
-    }
-}
-
-/// To a multiple of 2⁻⁴⁰: sums of the same probabilities in another order, or of 0.5 and 0.4 and of 0.7 and 0.2, differ in their last digits, and are to
-/// tie all the same.
-fn on_grid(sum: f64) -> f64 {
-    const CELLS: f64 = (1u64 << 40) as f64;
-    (sum * CELLS).round() / CELLS
-}
-
-/// The randomness of calibration and of application must be independent.
-const CALIBRATION: u32 = 0;
-const APPLICATION: u32 = 1;
 
 /// Sets of classes that hold the label with probability `level`: large where the model is unsure, small where it is sure
 /// (APS; Romano, Sesia & Candès 2020. With a penalty on large sets RAPS; Angelopoulos et al. 2021).
@@ -223,7 +178,7 @@ impl AdaptiveSets {
             rank: self.rank,
         };
         let set = |(example, row): (usize, &[f64])| {
-            let uniform = self.config.uniform(example, APPLICATION);
+            let uniform = uniform(self.config.seed, example, Purpose::Application);
             let scores = self.config.scores(row, uniform);
             let inside = scores.take_while(|(_, score)| score.total_cmp(&threshold).is_le());
             inside.map(|(class, _)| class).collect()

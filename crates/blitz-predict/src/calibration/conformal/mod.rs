@@ -5,11 +5,16 @@
 //! each input.
 
 mod adaptive_sets;
+mod least_ambiguous_sets;
 mod quantiles;
+mod ranked;
+mod sorted_sets;
 mod split;
 
 pub use adaptive_sets::{AdaptiveSets, AdaptiveSetsConfig};
+pub use least_ambiguous_sets::LeastAmbiguousSets;
 pub use quantiles::ConformalQuantiles;
+pub use sorted_sets::{SortedSets, SortedSetsConfig};
 pub use split::{NormalizedSplitConformal, SplitConformal};
 
 use crate::check;
