@@ -81,7 +81,7 @@ impl Study<'_> {
         // The conversions: each is one call on the trained network.
         let moped = MopedConfig::new()
             .with_delta(cli.delta)
-            .with_prior(PriorConfig::normal(cli.prior_std));
+            .with_prior(Some(PriorConfig::normal(cli.prior_std)));
         let converted = trained.clone().moped(&moped);
         let last_layer = trained
             .clone()

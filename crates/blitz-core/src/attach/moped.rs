@@ -15,6 +15,7 @@ use super::filter::WeightFilter;
 use super::ties::retie;
 use super::variational::Variational;
 use super::walk::{Place, Walk, Weight};
+use crate::family::at_least_f32;
 use crate::family::posterior::NormalPosterior;
 use crate::family::prior::{BuiltinPrior, CenteredPrior, PriorConfig};
 
@@ -24,12 +25,14 @@ use crate::family::prior::{BuiltinPrior, CenteredPrior, PriorConfig};
 /// |---|---|---|---|
 /// | `delta` | 0.1 | a weight's deviation as a share of the weight, `σ_i = δ \|w_i\|` | > 0 |
 /// | `min_std` | 1e-3 | the least deviation, for weights at or near zero | ≥ 1e-30 |
-/// | `prior` | empirical normal | the prior of the differences from the trained weights | |
+/// | `prior` | none | the prior of the differences from the trained weights | |
 /// | `weights` | all | the weights to convert | |
 ///
-/// The prior has the deviation that costs each tensor least, `s² = mean(σ_i² + (μ_i − w_i)²)`. At the start that is the root mean square of its σ_i, and the KL about ½ nat a weight.
-/// The paper's prior, and that of BLiTZ and bayesian-torch, has a deviation of 1: `with_prior(PriorConfig::normal(1.0))`. From it a weight with σ = 0.01 is 4 nats
+/// Without a `prior`, that of each tensor is a normal whose deviation is the root mean square of the tensor's σ_i at the start, and stays that. The KL is about ½ nat a weight then.
+/// The paper's prior, and that of BLiTZ and bayesian-torch, has a deviation of 1: `with_prior(Some(PriorConfig::normal(1.0)))`. From it a weight with σ = 0.01 is 4 nats
 /// away, and since a network has more weights than there are examples, the KL then outweighs what the data say and widens the posterior until the trained network is lost in it.
+///
+/// An empirical normal is none to train with here: about fixed centres the KL from the best scale does not change when all σ and all distances shrink together, and the NLL has them do so.
 #[derive(Config, Debug)]
 pub struct MopedConfig {
     /// δ, the deviation as a share of the weight.
@@ -39,8 +42,7 @@ pub struct MopedConfig {
     #[config(default = 1e-3)]
     pub min_std: f64,
     /// The prior of the differences from the trained weights.
-    #[config(default = "PriorConfig::empirical_normal(None)")]
-    pub prior: PriorConfig,
+    pub prior: Option<PriorConfig>,
     /// The weights to convert.
     #[config(default = "WeightFilter::All")]
     pub weights: WeightFilter,
@@ -170,7 +172,10 @@ impl ModuleVisitor for Initial<'_> {
         if self.paths.contains(&path) {
             let mu = param.base().detach();
             let std = (mu.clone().abs() * config.delta).clamp_min(config.min_std);
-            let prior = config.prior.init(&mu.device());
+            let prior = config.prior.clone().unwrap_or_else(|| {
+                PriorConfig::normal(root_mean_square(&std).unwrap_or(config.min_std))
+            });
+            let prior = prior.init(&mu.device());
             self.by_path.insert(
                 path,
                 (
@@ -180,4 +185,15 @@ impl ModuleVisitor for Initial<'_> {
             );
         }
     }
+}
+
+/// Of deviations, in whose type their squares may not fit; none of no deviations.
+fn root_mean_square<const D: usize>(std: &Tensor<D>) -> Option<f64> {
+    if std.dims().contains(&0) {
+        return None;
+    }
+    let std = at_least_f32(std.clone());
+    let largest = std.clone().max();
+    let mean = (std / largest.clone().reshape([1; D])).square().mean();
+    Some((mean.sqrt() * largest).into_scalar::<f64>())
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::{WeightMarginals, kl, marginals};
+use super::{BayesianModule, WeightMarginals, kl, marginals};
 use crate::attach::{Walk, attachments};
 use crate::family::prior::PriorForm;
 
@@ -19,10 +19,10 @@ pub struct WeightMovement {
     pub path: String,
     /// The number of weights.
     pub weights: usize,
-    /// `KL(q ‖ p)`, summed over the weights, in nats; of a pair without a closed form an estimate by one draw.
+    /// `KL(q ‖ p)`, summed over the weights, in nats; of a pair without a closed form an estimate by one draw, always the same.
     pub kl: f64,
-    /// `|μ − μ₀| / σ₀` of each weight, in deviations of its prior. `None` if the prior is none whose deviation is known by its form: a normal one, learned, scaled
-    /// by this tensor alone or centred, or a scale mixture.
+    /// `|μ − μ₀| / σ₀` of each weight, in deviations of its prior. `None` if the prior has no known deviation: it is known of normal priors, fixed, learned or empirical
+    /// of this tensor alone, of scale mixtures, and of these about a centre.
     pub from_prior: Option<Vec<f32>>,
     /// From the start, if it is known.
     pub from_start: Option<FromStart>,
@@ -67,10 +67,13 @@ fn root_mean_square(values: &[f32]) -> f64 {
 ///
 /// Panics if a weight of the start has another number of weights.
 pub(super) fn of<M: Module>(module: &M, start: Option<&[WeightMarginals]>) -> Vec<WeightMovement> {
-    let mut kls: HashMap<String, f64> = kl::terms(module)
-        .into_iter()
-        .map(|term| (term.path, term.value.into_scalar::<f64>()))
-        .collect();
+    // A draw of its own: an estimate is the same each time, and takes nothing from the process-wide stream.
+    let mut kls: HashMap<String, f64> = module.with_draw(0, 0, |module| {
+        let terms = kl::terms(module).into_iter();
+        terms
+            .map(|term| (term.path, term.value.into_scalar::<f64>()))
+            .collect()
+    });
     let mut priors = priors(module);
     let started: HashMap<&str, &WeightMarginals> = start
         .unwrap_or_default()
@@ -80,7 +83,7 @@ pub(super) fn of<M: Module>(module: &M, start: Option<&[WeightMarginals]>) -> Ve
     let movement = |now: WeightMarginals| {
         let prior = priors
             .remove(&now.path)
-            .and_then(|form| Reference::of(form, &now));
+            .and_then(|form| Reference::of(form, &now.means, &now.std_devs));
         let start = started.get(now.path.as_str());
         WeightMovement {
             weights: now.means.len(),
@@ -113,24 +116,25 @@ struct Reference {
 }
 
 impl Reference {
-    fn of(form: PriorForm, weight: &WeightMarginals) -> Option<Self> {
+    fn of(form: PriorForm, means: &[f32], std_devs: &[f32]) -> Option<Self> {
         let at_zero = |std: f64| Some(Self { center: None, std });
         match form {
             PriorForm::Normal { std } => at_zero(std),
             PriorForm::LearnedNormal { log_std } => at_zero(log_std.into_scalar::<f64>().exp()),
             // The least KL is at the root of the mean second moment.
             PriorForm::BestNormal { group: None } => {
-                let moments = weight.means.iter().zip(&weight.std_devs);
+                let moments = means.iter().zip(std_devs);
                 let moments = moments.map(|(m, s)| f64::from(*m).powi(2) + f64::from(*s).powi(2));
                 let sum: f64 = moments.sum();
-                at_zero((sum / weight.means.len().max(1) as f64).sqrt())
+                at_zero((sum / means.len().max(1) as f64).sqrt())
             }
             PriorForm::ScaleMixture { pi, sigma1, sigma2 } => {
                 at_zero((pi * sigma1.powi(2) + (1.0 - pi) * sigma2.powi(2)).sqrt())
             }
             PriorForm::Centered { center, prior } => {
                 let center = host(center);
-                Self::of(*prior, weight).map(|prior| Self {
+                let left = means.iter().zip(&center).map(|(mean, c)| mean - c);
+                Self::of(*prior, &left.collect::<Vec<_>>(), std_devs).map(|prior| Self {
                     center: Some(match prior.center {
                         None => center,
                         Some(inner) => center.iter().zip(inner).map(|(c, i)| c + i).collect(),

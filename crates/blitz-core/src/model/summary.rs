@@ -24,7 +24,7 @@ pub struct BayesianWeight {
     pub path: String,
     /// Its shape.
     pub shape: Vec<usize>,
-    /// The name of its posterior, as in `PosteriorConfig`; the type's of one of your own, or `own` of a type without parameters.
+    /// The name of its posterior, as in `PosteriorConfig`. A type of your own has its type's name, or `own` if it has no parameters.
     pub posterior: String,
     /// The name of its prior, likewise.
     pub prior: String,
@@ -58,9 +58,12 @@ impl fmt::Display for BayesianSummary {
         let rows = self.bayesian.iter().map(|weight| {
             let shape = weight.shape.iter().map(ToString::to_string);
             let shape = shape.collect::<Vec<_>>().join(" x ");
-            let names = [weight.posterior.clone(), weight.prior.clone()];
-            let [posterior, prior] = names;
-            [weight.path.clone(), shape, posterior, prior]
+            [
+                weight.path.clone(),
+                shape,
+                weight.posterior.clone(),
+                weight.prior.clone(),
+            ]
         });
         let rows: Vec<_> = std::iter::once(header).chain(rows).collect();
         let width = |column: usize| {

@@ -136,7 +136,7 @@ fn the_numbers_of_every_prior_are_restored() {
 #[test]
 fn the_prior_of_moped_is_restored() {
     let moped = |std: f64| {
-        let config = MopedConfig::new().with_prior(PriorConfig::normal(std));
+        let config = MopedConfig::new().with_prior(Some(PriorConfig::normal(std)));
         linear(3, 2, true, 0.5, &Device::flex()).moped(&config)
     };
     let loaded = reload(&moped(0.2), moped(1.0)).unwrap();

@@ -107,7 +107,7 @@ fn a_centred_prior_is_the_same_with_fused_operations_and_without() {
             PriorConfig::normal(0.5),
             PriorConfig::scale_mixture(0.25, 1.0, 0.1),
         ] {
-            let config = MopedConfig::new().with_delta(0.3).with_prior(prior);
+            let config = MopedConfig::new().with_delta(0.3).with_prior(Some(prior));
             let layer = linear(&device).moped(&config);
             // Away from the centre, where a KL has a gradient.
             let layer = layer

@@ -53,7 +53,7 @@ fn a_deviation_is_a_share_of_its_weight_with_a_floor_and_the_prior_lies_at_the_w
 #[test]
 fn the_kl_at_the_start_is_that_of_the_deviations_alone_and_pulls_no_mean() {
     let device = Device::flex().autodiff();
-    let config = MopedConfig::new().with_prior(PriorConfig::normal(0.5));
+    let config = MopedConfig::new().with_prior(Some(PriorConfig::normal(0.5)));
     let net = layer(&device).moped(&config);
     let terms = net.kl_terms();
     assert_eq!(terms[0].estimator, KlEstimator::ClosedForm);
@@ -86,12 +86,36 @@ fn the_default_prior_costs_about_half_a_nat_a_weight_and_the_papers_ten_times_as
         let nats = nats_a_weight(&MopedConfig::new().with_delta(delta).with_min_std(1e-9));
         assert!((nats - 0.635).abs() < 0.03, "{nats} at {delta}");
     }
-    let papers = MopedConfig::new().with_prior(PriorConfig::normal(1.0));
+    let papers = MopedConfig::new().with_prior(Some(PriorConfig::normal(1.0)));
     let (default, papers) = (nats_a_weight(&MopedConfig::new()), nats_a_weight(&papers));
     assert!(
         default < 0.6 && papers > 10.0 * default,
         "{default}, {papers}"
     );
+}
+
+/// The prior does not follow the posterior: a scale that does lets both shrink to nothing.
+#[test]
+fn trained_deviations_are_those_of_the_prior_and_the_data() {
+    let device = Device::flex().autodiff();
+    let net = linear(4, 5, false, 0.3, &device).moped(&MopedConfig::new());
+    let start = std(&net);
+    let mean = start.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>() / 20.0;
+    // An NLL of this curvature has the expectation c σ²/2 in each weight.
+    let curvature = 800.0;
+    let expected = (curvature + 1.0 / mean).sqrt().recip();
+    let mut net = net;
+    let mut adam = burn::optim::AdamConfig::new().init();
+    for _ in 0..1500 {
+        let variance = std_from_rho(attached(&net).posterior.rho.val()).square();
+        let loss = net.kl_cost() + variance.sum().mul_scalar(curvature / 2.0);
+        let grads = GradientsParams::from_grads(loss.backward(), &net);
+        net = adam.step(0.02, net, grads);
+    }
+    for std in std(&net) {
+        let ratio = f64::from(std) / expected;
+        assert!((ratio - 1.0).abs() < 0.01, "{std} for {expected}");
+    }
 }
 
 #[test]
@@ -103,7 +127,7 @@ fn the_default_prior_pulls_no_mean_at_the_start() {
 
 #[test]
 fn a_prior_without_a_closed_form_is_centred_too() {
-    let config = MopedConfig::new().with_prior(PriorConfig::scale_mixture(0.5, 1.0, 0.1));
+    let config = MopedConfig::new().with_prior(Some(PriorConfig::scale_mixture(0.5, 1.0, 0.1)));
     let net = layer(&Device::flex()).moped(&config);
     let terms = net.with_draw(1, 0, |net| net.kl_terms());
     assert_eq!(terms[0].estimator, KlEstimator::MonteCarlo);

@@ -85,3 +85,25 @@ fn a_start_of_another_size_is_refused() {
     start[0].means.truncate(1);
     net.weight_movements(Some(&start));
 }
+
+#[test]
+fn an_empirical_prior_about_a_centre_has_the_deviation_of_the_differences() {
+    let trained = LinearConfig::new(2, 3)
+        .with_bias(false)
+        .init(&Device::flex());
+    let trained = at(trained.bayesianize(&BayesianizeConfig::new()), 2.0);
+    let config = MopedConfig::new().with_prior(Some(PriorConfig::empirical_normal(None)));
+    // Around 2, with a deviation of 0.2.
+    let moved = at(trained.moped(&config), 2.1).weight_movements(None);
+    let expected = 0.1 / (0.2f32 * 0.2 + 0.1 * 0.1).sqrt();
+    for shift in moved[0].from_prior.as_ref().unwrap() {
+        assert!((shift - expected).abs() < 1e-3, "{shift} for {expected}");
+    }
+}
+
+#[test]
+fn an_estimated_kl_is_the_same_each_time() {
+    let net = layer(PriorConfig::horseshoe(0.1));
+    let kl = || net.weight_movements(None)[0].kl;
+    assert_eq!(kl(), kl());
+}

@@ -48,7 +48,7 @@ fn the_prior_that_moped_moves_is_named_with_what_moves_it() {
         .moped(&MopedConfig::new());
     let summary = net.bayesian_summary();
     assert_eq!(summary.posteriors(), ["LocationScale"]);
-    assert_eq!(summary.priors(), ["Centered EmpiricalNormal"]);
+    assert_eq!(summary.priors(), ["Centered Normal"]);
     assert!(summary.deterministic.is_empty());
 }
 

@@ -427,12 +427,12 @@ fn a_posterior_that_takes_the_place_of_another_leaves_padding_out_as_well() {
     assert_eq!(kl(&own), kl(&layer));
 
     // MOPED's prior has a centre for each weight, of which those of the other rows are taken.
-    let papers = MopedConfig::new().with_prior(PriorConfig::normal(1.0));
+    let papers = MopedConfig::new().with_prior(Some(PriorConfig::normal(1.0)));
     let moped = layer.clone().moped(&papers);
     let std: f64 = 0.05;
     let per_weight = -std.ln() + std * std / 2.0 - 0.5;
     assert!((kl(&moped) - 4.0 * per_weight).abs() < 1e-4);
-    let mixture = MopedConfig::new().with_prior(PriorConfig::scale_mixture(0.5, 1.0, 0.1));
+    let mixture = MopedConfig::new().with_prior(Some(PriorConfig::scale_mixture(0.5, 1.0, 0.1)));
     let moped = layer.moped(&mixture);
     assert!(values(moped.with_draw(1, 0, |layer| layer.kl_cost()))[0].is_finite());
 }

@@ -147,7 +147,10 @@ where
             // The thread of the events goes on until it has told of all of them, or a worker that waits for another keeps it.
             let _ = closed.recv_timeout(Duration::from_secs(5));
             if !run.has_begun() {
-                return Err(loading::error_of(&*panic.payload, &device));
+                return Err(loading::error_of(
+                    &*panic.payload,
+                    run.has_loaded().then_some(&device),
+                ));
             }
             if let Some(message) = panic.unsaid {
                 eprintln!("{message}");

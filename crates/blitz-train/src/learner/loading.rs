@@ -66,8 +66,8 @@ pub(super) fn catch<R>(training: &Training, launch: impl FnOnce() -> R) -> Resul
     })
 }
 
-/// The error of a panic before the training of a model on `device` began.
-pub(super) fn error_of(payload: &(dyn Any + Send), device: &Device) -> FitError {
+/// The error of a panic before the training began, after a record of the model on `device` was loaded if there is one.
+pub(super) fn error_of(payload: &(dyn Any + Send), device: Option<&Device>) -> FitError {
     let text = payload.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
     let message = text.unwrap_or("a panic without a message");
@@ -77,7 +77,10 @@ pub(super) fn error_of(payload: &(dyn Any + Send), device: &Device) -> FitError 
     }
     let mut reason = message.to_string();
     // Burn makes the states of an optimizer's record on its default device, and moves them to the model's in the next step.
-    if std::env::var_os("BURN_DEVICE").is_none() && Device::default() != *device {
+    if let Some(device) = device
+        && std::env::var_os("BURN_DEVICE").is_none()
+        && Device::default() != *device
+    {
         reason += &format!(
             ". Burn reads an optimizer's checkpoint on its default device, {:?}, which this machine may not have: the variable \
              BURN_DEVICE, set to the backend of {device:?}, makes that the default",
@@ -199,12 +202,12 @@ mod tests {
         let device = Device::flex();
         let error = error_of(
             &"Optimizer record tensors should carry a parameter id.".to_string(),
-            &device,
+            None,
         );
         assert!(matches!(error, FitError::Checkpoint(_)), "{error}");
-        let error = error_of(&"no space", &device);
+        let error = error_of(&"no space", Some(&device));
         assert_eq!(error.to_string(), "the training could not begin: no space");
-        let error = error_of(&7, &device);
+        let error = error_of(&7, None);
         assert!(matches!(error, FitError::Start { .. }), "{error}");
     }
 }

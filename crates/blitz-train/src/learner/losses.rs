@@ -10,7 +10,7 @@ use burn::tensor::{Tensor, TensorReadError};
 
 use crate::error::NonFiniteLoss;
 
-/// The losses that may wait to be read: by so many steps is the training ahead of its device.
+/// The losses that may wait while one is read: the training is at most one step more than that ahead of its device.
 const AHEAD: usize = 8;
 
 /// The loss of a step, off its graph, and where in the training it is.

@@ -7,6 +7,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -272,14 +273,16 @@ impl Run {
     /// Whether the loss is finite; stops the training if it is not.
     fn takes(&self, loss: StepLoss, interrupter: &Interrupter) -> bool {
         let step = loss.step;
-        let not_finite = match loss.read() {
-            Ok(None) => return true,
-            Ok(Some(not_finite)) => not_finite,
-            Err(reason) => {
-                let reason = reason.to_string();
-                interrupter.fail(FitError::Device { step, reason }.into_burns());
-                return false;
-            }
+        let failed = |reason: String| {
+            interrupter.fail(FitError::Device { step, reason }.into_burns());
+            false
+        };
+        // A reader that a panic ends would leave the losses after it unread, and nobody would know.
+        let not_finite = match catch_unwind(AssertUnwindSafe(|| loss.read())) {
+            Ok(Ok(None)) => return true,
+            Ok(Ok(Some(not_finite))) => not_finite,
+            Ok(Err(reason)) => return failed(reason.to_string()),
+            Err(_) => return failed("its backend panicked".into()),
         };
         let NonFiniteLoss { nll, kl, .. } = not_finite;
         interrupter.stop(Some(&format!(
