@@ -394,7 +394,7 @@ mod tests {
         let format = options(&["--decimal-comma", "--separator", "comma"]);
         let error = Sheet::parse(text, "", format).unwrap_err().to_string();
         assert!(error.contains("a comma cannot separate"), "{error}");
-        let sheet = Sheet::parse("1,5\t2,7\n", "", options(&["--decimal-comma"])).unwrap();
+        let sheet = Sheet::parse("x\n1,5\t2,7\n", "", options(&["--decimal-comma"])).unwrap();
         let error = sheet.number(&sheet.rows()[0], 0).unwrap_err().to_string();
         assert!(
             error.ends_with("or by tabs with `--separator tab`"),
