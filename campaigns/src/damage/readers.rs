@@ -4,9 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use blitz_train::calibration::{
-    AdaptiveSets, AdaptiveSetsConfig, ConformalQuantiles, IsotonicClasses, IsotonicRegression,
-    NormalizedSplitConformal, QuantileRecalibration, SplitConformal, TemperatureScaling,
-    VectorScaling,
+    AdaptiveSets, AdaptiveSetsConfig, ConformalQuantiles, HistogramBinning, HistogramClasses,
+    IsotonicClasses, IsotonicRegression, LeastAmbiguousSets, MatrixScalingConfig,
+    NormalizedSplitConformal, QuantileRecalibration, SortedSetsConfig, SplitConformal,
+    TemperatureScaling, VectorScaling,
 };
 use blitz_train::prelude::*;
 use blitz_train::{InputError, Interval};
@@ -370,6 +371,13 @@ fn calibrators() -> Vec<Reader> {
         let ends = |interval: Interval| [interval.lower, interval.upper];
         intervals.into_iter().flat_map(ends).collect()
     }
+    fn flat(sets: Vec<Vec<usize>>) -> Vec<f64> {
+        let classes = sets.into_iter().flatten();
+        classes.map(|class| class as f64).collect()
+    }
+    let penalized = MatrixScalingConfig::new()
+        .with_off_diagonal(1e-2)
+        .with_offset(1e-2);
     let logits = [2.0, 1.0, 2.0, 1.0, 1.0, 3.0, 1.0, 3.0, 0.0, 0.5, 0.0, 0.5];
     let labels = [0, 1, 0, 1, 1, 0];
     let p = [0.9, 0.1, 0.8, 0.2, 0.3, 0.7, 0.4, 0.6, 0.2, 0.8, 0.6, 0.4];
@@ -392,6 +400,26 @@ fn calibrators() -> Vec<Reader> {
             "VectorScaling",
             &VectorScaling::fit(&logits, 2, &labels),
             move |scaling| scaling.try_apply(&logits[..2]),
+        ),
+        state(
+            "MatrixScaling",
+            &penalized.fit(&logits, 2, &labels),
+            move |scaling| scaling.try_apply(&logits[..2]),
+        ),
+        state(
+            "DirichletCalibration",
+            &penalized.fit_dirichlet(&logits, 2, &labels),
+            move |fit| fit.try_apply(&logits[..2]),
+        ),
+        state(
+            "HistogramBinning",
+            &HistogramBinning::fit(&[0.1, 0.4, 0.6, 0.9], &[false, true, false, true], 2),
+            |fit| fit.try_apply(&[0.1, 0.4, 0.6, 0.9]),
+        ),
+        state(
+            "HistogramClasses",
+            &HistogramClasses::fit(&p, 2, &labels, 3),
+            move |fit| fit.try_apply(&p),
         ),
         state(
             "IsotonicRegression",
@@ -430,11 +458,19 @@ fn calibrators() -> Vec<Reader> {
         state(
             "AdaptiveSets",
             &adaptive_sets(&p, &labels),
-            move |fit: &AdaptiveSets| {
-                let sets = fit.try_apply(&p)?;
-                let classes = sets.into_iter().flatten();
-                Ok(classes.map(|class| class as f64).collect())
-            },
+            move |fit: &AdaptiveSets| fit.try_apply(&p).map(flat),
+        ),
+        state(
+            "LeastAmbiguousSets",
+            &LeastAmbiguousSets::fit(&p, 2, &labels, 0.75),
+            move |fit| fit.try_apply(&p).map(flat),
+        ),
+        state(
+            "SortedSets",
+            &SortedSetsConfig::new(0.75, 0.1)
+                .with_seed(3)
+                .fit(&p, 2, &labels),
+            move |fit| fit.try_apply(&p).map(flat),
         ),
     ]
 }

@@ -45,6 +45,8 @@ mod check;
 pub mod distribution;
 mod error;
 mod mixture;
+#[cfg(any(feature = "plot", feature = "parquet"))]
+mod place;
 #[cfg(feature = "plot")]
 pub mod plot;
 pub mod score;

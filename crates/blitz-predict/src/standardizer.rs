@@ -73,7 +73,7 @@ impl Standardizer {
     ///
     /// # Panics
     ///
-    /// Panics without rows or columns, if the last row is not complete, if a value is NaN or infinite, or if a column's variance is beyond the numbers.
+    /// Panics without rows or columns, if the last row is not complete, if a value is NaN or infinite, or if a column's variance is beyond the numbers, or its deviation below them.
     #[must_use]
     pub fn fit(values: &[f64], columns: usize) -> Self {
         or_panic(Self::try_fit(values, columns))
@@ -87,8 +87,8 @@ impl Standardizer {
         let moments = (0..columns).map(|column| {
             let values = values[column..].iter().step_by(columns).copied();
             let (mean, std) = moments(values);
-            // The variance of a prediction would not be finite either.
-            if mean.is_finite() && (std * std).is_finite() {
+            // The variance of a prediction would not be finite either. A deviation below the least number is 0.
+            if mean.is_finite() && std > 0.0 && (std * std).is_finite() {
                 Ok((mean, std))
             } else {
                 Err(InputError::Column { column })

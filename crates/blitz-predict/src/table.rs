@@ -13,6 +13,7 @@ use parquet::schema::types::Type;
 
 use crate::distribution::Distribution;
 use crate::mixture::{CategoricalMixture, Mixture};
+use crate::place::in_place;
 
 /// Columns of equal length, each with a name: what is predicted for some examples, or the draws it is made of.
 ///
@@ -64,6 +65,14 @@ pub enum TableError {
         expected: usize,
         /// Its length.
         got: usize,
+    },
+    /// A draw is no whole number of examples.
+    #[error("a draw of {values} values is no whole number of examples of {targets} targets")]
+    Ragged {
+        /// The values of a draw.
+        values: usize,
+        /// The targets of an example.
+        targets: usize,
     },
     /// Two columns have one name.
     #[error("there is a column {name} already")]
@@ -153,7 +162,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// Returns an error unless the draws have the same length.
+    /// Returns an error unless the draws have the same length, a multiple of the targets.
     ///
     /// # Panics
     ///
@@ -166,6 +175,12 @@ impl Table {
                 name: format!("of draw {draw}"),
                 expected: len,
                 got: values.len(),
+            });
+        }
+        if len % targets != 0 {
+            return Err(TableError::Ragged {
+                values: len,
+                targets,
             });
         }
         let number = (0..draws.len()).flat_map(|draw| std::iter::repeat_n(draw as i64, len));
@@ -245,13 +260,8 @@ impl Table {
             reason,
         };
         let bytes = self.to_bytes().map_err(|error| failed(error.to_string()))?;
-        let part = path.with_extension(format!("{}.part", std::process::id()));
-        let placed = fs::write(&part, bytes).and_then(|()| fs::rename(&part, path));
-        placed.map_err(|error| {
-            // The first error says why.
-            let _ = fs::remove_file(&part);
-            failed(error.to_string())
-        })
+        let placed = in_place(path, |part| fs::write(part, bytes));
+        placed.map_err(|error| failed(error.to_string()))
     }
 
     fn to_bytes(&self) -> Result<Vec<u8>, ParquetError> {

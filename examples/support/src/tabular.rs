@@ -28,6 +28,11 @@ pub enum DataError {
         /// Its name.
         name: String,
     },
+    /// A comma is asked to separate columns and to be the decimal sign.
+    #[error(
+        "with `--decimal-comma` a comma cannot separate the columns: leave `--separator comma` out for semicolons, or use `--separator tab`"
+    )]
+    TwoCommas,
     /// There is no such file.
     #[error("there is no file {}", path.display())]
     NotFound {
@@ -50,7 +55,7 @@ pub enum DataError {
     },
     /// One column cannot be both the features and the target.
     #[error(
-        "{file}, line {line}: {found} column, but at least one feature and the target are needed; columns are separated by commas, or by what `--separator` says"
+        "{file}, line {line}: {found} column, but at least one feature and the target are needed; columns are separated by commas, by semicolons with `--decimal-comma`, or by what `--separator` says"
     )]
     TooFewColumns {
         /// The file.
@@ -102,7 +107,8 @@ pub enum DataError {
     },
     /// A cell holds a NaN, an infinity, or a number too large to hold.
     #[error(
-        "{file}, line {line}, column {column}: `{text}` is not a finite number; if it marks a missing value, say so with `--missing {text}`"
+        "{file}, line {line}, column {column}: `{text}` is not a finite number; if it marks a missing value, say so with `--missing {}`",
+        as_mark(text)
     )]
     NotFinite {
         /// The file.
@@ -116,7 +122,8 @@ pub enum DataError {
     },
     /// A cell holds the number that stands for a missing value in netCDF.
     #[error(
-        "{file}, line {line}, column {column}: `{text}` is netCDF's mark of a missing value; say so with `--missing {text}`"
+        "{file}, line {line}, column {column}: `{text}` is netCDF's mark of a missing value; say so with `--missing {}`",
+        as_mark(text)
     )]
     FillValue {
         /// The file.
@@ -227,6 +234,11 @@ pub enum DataError {
         /// The split that was asked for.
         asked: String,
     },
+}
+
+/// A number as `--missing` takes it: with a decimal point, since commas separate marks there.
+fn as_mark(number: &str) -> String {
+    number.replace(',', ".")
 }
 
 /// The text of a file, with the errors a user can act on.

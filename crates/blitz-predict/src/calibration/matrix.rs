@@ -8,6 +8,9 @@ use crate::check;
 use crate::distribution::softmax::{log_softmax, softmax};
 use crate::error::{InputError, or_panic};
 
+/// The curvature has `(C(C + 1))²` numbers: for 64 classes 140 MB, for 1000 a million times a million.
+const MAX_CLASSES: usize = 64;
+
 /// Configuration of [`MatrixScaling`] and [`DirichletCalibration`]: the penalties that hold off-diagonal weights and offsets near zero (ODIR; Kull et al. 2019).
 ///
 /// What is minimized is `NLL + λ/(C(C−1)) Σ_{i≠j} W_ij² + μ/C Σ_i b_i²`, with the mean NLL of the examples, in nats.
@@ -50,9 +53,9 @@ impl MatrixScalingConfig {
     ///
     /// # Panics
     ///
-    /// Panics without examples, unless there is one label below `classes` for each example, if a logit is not finite, if a penalty is negative or not
-    /// finite, or if there is no unique finite minimum: a class occurs in no label, or some weights separate the labels without an error. A penalty
-    /// on both makes one wherever the diagonal is determined.
+    /// Panics without examples, with more than 64 classes, unless there is one label below `classes` for each example, if a logit is not finite, if a penalty
+    /// is negative or not finite, or if there is no unique finite minimum: a class occurs in no label and offsets have no penalty, or some weights
+    /// separate the labels without an error. A penalty on both makes one wherever the diagonal is determined.
     pub fn fit(&self, logits: &[f64], classes: usize, labels: &[usize]) -> MatrixScaling {
         or_panic(self.try_fit(logits, classes, labels))
     }
@@ -66,7 +69,14 @@ impl MatrixScalingConfig {
     ) -> Result<MatrixScaling, InputError> {
         check::logits(logits, classes, labels)?;
         self.check()?;
-        if (0..classes).any(|class| !labels.contains(&class)) {
+        if classes > MAX_CLASSES {
+            return Err(InputError::Setting {
+                what: "the number of classes",
+                value: classes as f64,
+                range: "at most 64 (vector scaling takes more)",
+            });
+        }
+        if self.offset == 0.0 && (0..classes).any(|class| !labels.contains(&class)) {
             return Err(InputError::NoOptimum {
                 reason: "a class occurs in no label, so the lower its offset the better",
             });
@@ -156,7 +166,7 @@ impl MatrixScalingConfig {
 ///
 /// Where classes are taken for each other, it corrects that, too: a class may gain from the logit of another. `classes² + classes` numbers are fitted by
 /// Newton's method on the NLL, which is convex in them, so it needs hundreds of held-out examples for each class, or the penalties of [`MatrixScalingConfig`]. The
-/// cost is of order `examples · classes⁴ + classes⁶` a step: for a dozen or two of classes.
+/// cost is of order `examples · classes⁴ + classes⁶` a step: for a dozen or two of classes, and for no more than 64.
 ///
 /// ```
 /// use blitz_predict::calibration::MatrixScalingConfig;

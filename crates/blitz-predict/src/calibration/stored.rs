@@ -40,7 +40,12 @@ pub(super) fn radius<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, 
 
 pub(super) fn penalty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     let allowed = |penalty: f64| penalty >= 0.0 && penalty.is_finite();
-    number(deserializer, "a penalty", "finite and at least 0", allowed)
+    number(
+        deserializer,
+        "a penalty or weight",
+        "finite and at least 0",
+        allowed,
+    )
 }
 
 pub(super) fn not_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {

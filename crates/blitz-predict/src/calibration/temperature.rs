@@ -93,7 +93,7 @@ impl TemperatureScaling {
             lower = (lower - step).max(-WIDEST);
             step *= 2.0;
         }
-        let log = search::between(slope, 0.0, lower, upper, search::Support::REAL);
+        let log = search::between(slope, 0.0, lower, upper, search::Places::REAL);
         let temperature = times_power_of_two((-log).exp(), gaps.exponent);
         if slope(upper) >= 0.0 && temperature > 0.0 && temperature.is_finite() {
             return Ok(Self { temperature });

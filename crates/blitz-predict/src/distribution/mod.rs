@@ -134,8 +134,8 @@ pub trait Distribution: Debug + Clone {
     /// Whether values are real or whole numbers, or both.
     const SUPPORT: Support;
 
-    /// The points that have a probability beside the density, of a [mixed](Support::Mixed) support; of the others none. A mixture of several draws has its density and its
-    /// probabilities apart only if they are the same for all draws.
+    /// The points that have a probability of their own; none unless the support is [mixed](Support::Mixed). Have the same ones in all draws: a mixture adds
+    /// [`ln_pdf`](Self::ln_pdf) over draws, and at a point that is a mass of some only, it would add a probability to a density.
     fn masses(&self) -> Vec<f64> {
         Vec::new()
     }
@@ -171,11 +171,11 @@ pub trait Distribution: Debug + Clone {
             1.0
         };
         let masses = self.masses();
-        let support = search::Support {
-            kind: Self::SUPPORT,
+        let places = search::Places {
+            support: Self::SUPPORT,
             masses: &masses,
         };
-        search::unbounded(|y| self.cdf(y), p, start, step, support)
+        search::unbounded(|y| self.cdf(y), p, start, step, places)
     }
 }
 

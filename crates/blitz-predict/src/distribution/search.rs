@@ -1,19 +1,19 @@
 //! The inverse of a distribution function.
 
-use super::Support as Kind;
+use super::Support;
 
 /// Where there is probability, as a search has to know it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Support<'a> {
-    pub kind: Kind,
+pub(crate) struct Places<'a> {
+    pub support: Support,
     /// The points that have a probability of their own beside a density.
     pub masses: &'a [f64],
 }
 
-impl Support<'_> {
+impl Places<'_> {
     /// The real numbers.
-    pub(crate) const REAL: Self = Support {
-        kind: Kind::Continuous,
+    pub(crate) const REAL: Self = Places {
+        support: Support::Continuous,
         masses: &[],
     };
 }
@@ -24,11 +24,11 @@ pub(crate) fn unbounded(
     p: f64,
     start: f64,
     step: f64,
-    support: Support<'_>,
+    places: Places<'_>,
 ) -> f64 {
     if p <= 0.0 && cdf(f64::MIN) <= 0.0 {
         // The lower end of the support: −∞ unless the distribution function is zero up to somewhere.
-        return lower_end(&cdf, start, step, support);
+        return lower_end(&cdf, start, step, places);
     }
     let (mut lower, mut upper, mut step) = (start, start, step);
     while cdf(lower) >= p && lower.is_finite() {
@@ -42,16 +42,16 @@ pub(crate) fn unbounded(
     if upper.is_infinite() || lower.is_infinite() {
         return if upper.is_infinite() { upper } else { lower };
     }
-    between(cdf, p, lower, upper, support)
+    between(cdf, p, lower, upper, places)
 }
 
-fn lower_end(cdf: &impl Fn(f64) -> f64, start: f64, step: f64, support: Support<'_>) -> f64 {
+fn lower_end(cdf: &impl Fn(f64) -> f64, start: f64, step: f64, places: Places<'_>) -> f64 {
     // A distribution on the whole line is above zero a thousand steps below its middle, or is as good as bounded there.
     let far = start - 1000.0 * step;
     if cdf(far) > 0.0 {
         return f64::NEG_INFINITY;
     }
-    between(cdf, f64::MIN_POSITIVE, far, start, support)
+    between(cdf, f64::MIN_POSITIVE, far, start, places)
 }
 
 /// The smallest `y` with `cdf(y) ≥ p`, if it lies between `lower` and `upper`; the nearer of the two otherwise.
@@ -60,15 +60,15 @@ pub(crate) fn between(
     p: f64,
     lower: f64,
     upper: f64,
-    support: Support<'_>,
+    places: Places<'_>,
 ) -> f64 {
-    match support.kind {
-        Kind::Continuous => continuous(|y| cdf(y) - p, lower, upper),
-        Kind::Discrete => discrete(|y| cdf(y) >= p, lower.floor(), upper.ceil()),
-        Kind::Mixed => {
+    match places.support {
+        Support::Continuous => continuous(|y| cdf(y) - p, lower, upper),
+        Support::Discrete => discrete(|y| cdf(y) >= p, lower.floor(), upper.ceil()),
+        Support::Mixed => {
             // At a mass the distribution function jumps over p: a search for where it crosses would end a little beside it.
             let jumps = |mass: &&f64| cdf(**mass) >= p && cdf(mass.next_down()) < p;
-            match support.masses.iter().find(jumps) {
+            match places.masses.iter().find(jumps) {
                 Some(mass) => *mass,
                 None => continuous(|y| cdf(y) - p, lower, upper),
             }

@@ -87,7 +87,7 @@ impl Distribution for StudentT {
     fn quantile(&self, p: f64) -> f64 {
         // Heavy tails: a search in steps of the scale, which doubles them, finds any quantile.
         let tail = |z: f64| self.cdf(self.location + self.scale * z);
-        let z = search::unbounded(tail, p, 0.0, 1.0, search::Support::REAL);
+        let z = search::unbounded(tail, p, 0.0, 1.0, search::Places::REAL);
         self.location + self.scale * z
     }
 }

@@ -352,11 +352,11 @@ pub(super) fn quantile<C: Distribution>(components: &[C], p: f64) -> f64 {
     };
     masses.sort_by(f64::total_cmp);
     masses.dedup();
-    let support = search::Support {
-        kind: C::SUPPORT,
+    let places = search::Places {
+        support: C::SUPPORT,
         masses: &masses,
     };
-    search::between(|y| cdf(components, y), p, lowest, highest, support)
+    search::between(|y| cdf(components, y), p, lowest, highest, places)
 }
 
 /// Weibull's sample quantile (type 6 of Hyndman and Fan 1996), for which the k-th of n values stands at `k/(n + 1)`: its

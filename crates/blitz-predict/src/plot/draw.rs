@@ -11,6 +11,7 @@ use plotters::prelude::*;
 
 use super::error::PlotError;
 use super::style::{CURVES, FAINT, font, power_of_ten, register_fonts, tick};
+use crate::place::in_place;
 
 /// Where plots are drawn.
 pub(super) type Area<DB> = DrawingArea<DB, Shift>;
@@ -108,20 +109,13 @@ pub fn write(
     path: &Path,
     draw: impl FnOnce(&Path) -> Result<(), Box<dyn Error>>,
 ) -> Result<(), PlotError> {
-    let extension = path.extension().unwrap_or_default().to_string_lossy();
-    let part = path.with_extension(format!("{}.part.{extension}", std::process::id()));
-    let drawn = || {
+    let drawn = in_place(path, |part| -> Drawn {
         // Plotters would bury what the operating system says under four layers of its own.
-        File::create(&part)?;
+        File::create(part)?;
         register_fonts();
-        draw(&part)?;
-        Ok(std::fs::rename(&part, path)?)
-    };
-    drawn().map_err(|error: Box<dyn Error>| {
-        // The first error says why.
-        let _ = std::fs::remove_file(&part);
-        not_written(path, &*error)
-    })
+        draw(part)
+    });
+    drawn.map_err(|error| not_written(path, &*error))
 }
 
 /// What a chart is labelled with.

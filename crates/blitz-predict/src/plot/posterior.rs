@@ -34,6 +34,7 @@ pub struct PosteriorPlot {
 #[derive(Debug, Clone)]
 struct Layer {
     path: String,
+    weights: usize,
     deviations: [f64; 5],
     ratios: [f64; 5],
     /// The KL of a weight, the shift from the prior and that from the start, of those that are known.
@@ -85,6 +86,7 @@ impl PosteriorPlot {
         let ratios = numbers.map(|(mean, std)| mean.abs() / std.max(LEAST_DEVIATION));
         self.layers.push(Layer {
             path: path.into(),
+            weights: means.len(),
             deviations: quantiles(deviations.iter().copied(), LEAST_DEVIATION),
             ratios: quantiles(ratios, LEAST_RATIO),
             moved: [None; 3],
@@ -92,8 +94,8 @@ impl PosteriorPlot {
         Ok(self)
     }
 
-    /// With what the weight tensor that was added last has moved by: the mean KL of a weight in nats, and for each weight the distance of its mean from that of the prior and of a start, in their
-    /// deviations; of these what is known.
+    /// Adds what the last weight tensor has moved by: the mean KL of a weight, in nats; the distance of each mean from the prior's, in deviations of the prior; and that from its start, in
+    /// deviations of the start. `None` leaves a panel empty.
     ///
     /// ```
     /// use blitz_predict::plot::{Plot, PosteriorPlot};
@@ -109,7 +111,7 @@ impl PosteriorPlot {
     ///
     /// # Errors
     ///
-    /// Returns an error if no weight was added, unless there is a shift for each weight or at least one of them, and if a number is not finite.
+    /// Returns an error if no weight was added, unless there is a shift for each weight, and if a number is not finite.
     pub fn moved(
         mut self,
         kl_per_weight: f64,
@@ -119,11 +121,13 @@ impl PosteriorPlot {
         let Some(layer) = self.layers.last_mut() else {
             return Err(PlotError::Empty { what: "weight" });
         };
+        let weights = layer.weights;
         check_finite("KL", &[kl_per_weight])?;
         let shifts = |values: Option<&[f32]>| -> Result<_, PlotError> {
             let Some(values) = values else {
                 return Ok(None);
             };
+            check_length("shifts", weights, values.len())?;
             let wide: Vec<f64> = values.iter().map(|value| f64::from(*value)).collect();
             check_finite("shift", &wide)?;
             Ok(Some(quantiles(values.iter().copied(), LEAST_MOVED)))

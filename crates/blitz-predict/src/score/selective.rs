@@ -238,7 +238,7 @@ pub fn try_coverage_at_risk(
 ///
 /// # Panics
 ///
-/// Panics without examples, unless there is one finite loss of at least 0 for each, or unless `cost` lies inside [0, 1].
+/// Panics without examples, unless there is one finite loss of at least 0 for each that is not outside, or unless `cost` lies inside [0, 1].
 pub fn scod_losses(loss: &[f64], outside: &[bool], cost: f64) -> Vec<f64> {
     or_panic(try_scod_losses(loss, outside, cost))
 }
@@ -258,9 +258,10 @@ pub fn try_scod_losses(loss: &[f64], outside: &[bool], cost: f64) -> Result<Vec<
         });
     }
     // What is said about an outside input has no loss of its own: it may be NaN.
-    let losses = loss.iter().zip(outside);
-    let losses = losses.map(|(loss, outside)| if *outside { cost } else { (1.0 - cost) * loss });
-    let losses: Vec<f64> = losses.collect();
+    let inside = |(loss, outside): (&f64, &bool)| if *outside { 0.0 } else { *loss };
+    let losses: Vec<f64> = loss.iter().zip(outside).map(inside).collect();
     check::non_negative(&losses, "loss")?;
-    Ok(losses)
+    let losses = losses.iter().zip(outside);
+    let losses = losses.map(|(loss, outside)| if *outside { cost } else { (1.0 - cost) * loss });
+    Ok(losses.collect())
 }

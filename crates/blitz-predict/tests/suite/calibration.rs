@@ -610,7 +610,7 @@ fn files_with_numbers_out_of_range_are_no_fits() {
     refused::<AdaptiveSets>(&sets(0, 0.0), "at least one class, got 0");
     refused::<AdaptiveSets>(
         &sets(2, -1.0),
-        "a penalty must be finite and at least 0, got -1",
+        "a penalty or weight must be finite and at least 0, got -1",
     );
     assert!(serde_json::from_str::<AdaptiveSets>(&sets(2, 0.0)).is_ok());
 }
@@ -660,11 +660,25 @@ fn heavy_penalties_leave_one_scale_for_each_class() {
         assert_eq!(w.abs() > 1e-4, i % (CLASSES + 1) == 0, "{fit:?}");
     }
     assert!(fit.offset.iter().all(|b| b.abs() < 1e-4));
-    // And penalties make a minimum where labels are separable.
+    // None of them holds the diagonal, which separable labels send to infinity.
     let separable = [[3.0, 0.0].repeat(5), [0.0, 3.0].repeat(5)].concat();
     let labels = [[0; 5], [1; 5]].concat();
-    let none = MatrixScalingConfig::new();
-    assert!(none.try_fit(&separable, 2, &labels).is_err());
+    for config in [MatrixScalingConfig::new(), config] {
+        assert!(config.try_fit(&separable, 2, &labels).is_err());
+    }
+}
+
+#[test]
+fn a_class_without_labels_needs_a_penalty_on_offsets() {
+    let labels = reference::LABELS.map(|label| label.min(CLASSES - 2));
+    let config = MatrixScalingConfig::new().with_off_diagonal(0.1);
+    let without = config.try_fit(&reference::LOGITS, CLASSES, &labels);
+    assert!(without.is_err());
+    let fit = config
+        .with_offset(0.1)
+        .fit(&reference::LOGITS, CLASSES, &labels);
+    let least = fit.offset.iter().copied().fold(f64::INFINITY, f64::min);
+    assert_eq!(fit.offset[CLASSES - 1], least);
 }
 
 #[test]
@@ -750,6 +764,12 @@ fn binned_and_matrix_calibrators_come_back_from_json_and_refuse_what_no_fit_has(
                 .try_fit(&[1.0, 2.0], 2, &[0])
                 .unwrap_err(),
             "a class occurs in no label",
+        ),
+        (
+            MatrixScalingConfig::new()
+                .try_fit(&[0.0; 65], 65, &[0])
+                .unwrap_err(),
+            "the number of classes must be at most 64 (vector scaling takes more), got 65",
         ),
         (
             matrix.try_apply(&[1.0, f64::NAN, 0.0]).unwrap_err(),

@@ -294,6 +294,8 @@ fn a_posterior_plot_names_the_tensors_and_refuses_what_is_no_posterior() {
     }
     let nowhere = PosteriorPlot::new().moved(0.1, None, None).unwrap_err();
     assert_eq!(nowhere.to_string(), "there is no weight to plot");
+    let few = moved.clone().moved(0.1, None, Some(&[1.0])).unwrap_err();
+    assert_eq!(few.to_string(), "there are 1 shifts, 3 are needed");
     let nan = moved.moved(f64::NAN, None, None).unwrap_err();
     assert_eq!(nan.to_string(), "KL 0 is not finite");
     let message = |means: &[f32], deviations: &[f32]| {

@@ -384,7 +384,11 @@ fn every_function_names_the_value_it_cannot_score() {
         ),
         (
             try_scod_losses(&[0.5, -1.0], &[true, false], 0.5).map(|losses| losses[0]),
-            "loss 1 must be finite and not negative, got -0.5",
+            "loss 1 must be finite and not negative, got -1",
+        ),
+        (
+            try_scod_losses(&[0.5, -1.0], &[true, false], 1.0).map(|losses| losses[0]),
+            "loss 1 must be finite and not negative, got -1",
         ),
         (
             try_scod_losses(&[0.5], &[], 0.5).map(|losses| losses[0]),

@@ -61,6 +61,8 @@ fn what_cannot_be_scaled_is_an_error_that_names_it() {
         error(&[0.0, 1.0, 0.0, 1e200], 2),
         InputError::Column { column: 1 }
     );
+    // Half of the least number rounds to a deviation of 0.
+    assert_eq!(error(&[0.0, 5e-324], 1), InputError::Column { column: 0 });
     assert_eq!(
         error(&[-1.7e308, 1.7e308], 1),
         InputError::Column { column: 0 }

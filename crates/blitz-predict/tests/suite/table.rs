@@ -126,6 +126,11 @@ fn what_makes_no_table_is_an_error() {
             ..
         }
     ));
+    let draws = Table::of_draws(&[vec![0.0; 3], vec![0.0; 3]], 2).unwrap_err();
+    assert_eq!(
+        draws.to_string(),
+        "a draw of 3 values is no whole number of examples of 2 targets"
+    );
     assert_eq!(Table::new().save("nowhere.parquet"), Err(TableError::Empty));
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("not there").join("table.parquet");
@@ -133,4 +138,9 @@ fn what_makes_no_table_is_an_error() {
         panic!("written");
     };
     assert_eq!(of, path);
+    // A folder stands in the place of the file: nothing is left beside it.
+    let taken = folder.path().join("taken");
+    std::fs::create_dir(&taken).unwrap();
+    assert!(table.save(&taken).is_err());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }

@@ -10,7 +10,7 @@
 //! | do intervals hold what they promise, and how wide are they? | [`interval_coverage`], [`sharpness`], [`interval_score`] | the level, low, low | [`CoverageMetric`], [`SharpnessMetric`], [`IntervalScoreMetric`] |
 //! | does confidence order the errors? | [`risk_coverage_curve`], [`aurc`], [`excess_aurc`], [`augrc`] | low, low, 0, low | |
 //! | what does a bound on risk or coverage cost? | [`coverage_at_risk`], [`risk_at_coverage`] | 1, low | |
-//! | and where inputs from elsewhere are to be declined, too? | [`scod_losses`], for the four above | | |
+//! | and where inputs from elsewhere are to be declined, too? | [`scod_losses`], losses for the two rows above | | |
 //! | does uncertainty find inputs from elsewhere? | [`ood_auroc`], [`ood_aupr_in`], [`ood_aupr_out`], [`ood_fpr95`] | 1, 1, 1, 0 | |
 //!
 //! [`KlMetric`] and, layer by layer, [`LayerKlMetric`] show how far the posterior is from its prior. [`MetricFiles`] and [`TensorBoardFiles`] keep what metrics show.

@@ -196,9 +196,7 @@ fn remedy(sheet: &Sheet) -> &'static str {
     let rows = sheet.rows().iter();
     let mut cells = rows.flat_map(|row| [row.cell(0), row.cell(1)]);
     match cells.all(is_whole) {
-        true => {
-            "; if these are values with a decimal comma, say so with `--decimal-comma --separator semicolon`"
-        }
+        true => "; if these are values with a decimal comma, say so with `--decimal-comma`",
         false => "",
     }
 }

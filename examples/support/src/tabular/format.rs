@@ -2,6 +2,8 @@
 
 use clap::{Args, ValueEnum};
 
+use super::DataError;
+
 /// Whether the first line of a file names the columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Header {
@@ -15,10 +17,9 @@ pub enum Header {
 }
 
 /// What stands between the cells of a line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Separator {
     /// A comma.
-    #[default]
     Comma,
     /// A semicolon.
     Semicolon,
@@ -43,15 +44,15 @@ pub struct Format {
     #[arg(long, value_enum, default_value_t = Header::Auto)]
     pub header: Header,
 
-    /// What separates the columns of the data.
-    #[arg(long, value_enum, default_value_t = Separator::Comma)]
-    pub separator: Separator,
+    /// What separates the columns of the data [default: comma, or semicolon with --decimal-comma]
+    #[arg(long, value_enum)]
+    pub separator: Option<Separator>,
 
     /// Numbers of the data have a decimal comma, 3,14.
     #[arg(long)]
     pub decimal_comma: bool,
 
-    /// What stands for a missing value in the data, beside an empty cell; several marks are separated by commas.
+    /// What stands for a missing value in the data, beside an empty cell; several marks are separated by commas, and have a decimal point.
     #[arg(
         long,
         value_name = "MARK,...",
@@ -71,6 +72,23 @@ impl From<Header> for Format {
 }
 
 impl Format {
+    /// What separates the columns.
+    #[must_use]
+    pub fn separator(&self) -> Separator {
+        self.separator.unwrap_or(match self.decimal_comma {
+            true => Separator::Semicolon,
+            false => Separator::Comma,
+        })
+    }
+
+    /// An error if a comma would be two things.
+    pub(super) fn check(&self) -> Result<(), DataError> {
+        match self.decimal_comma && self.separator() == Separator::Comma {
+            true => Err(DataError::TwoCommas),
+            false => Ok(()),
+        }
+    }
+
     /// The number that a cell is.
     pub(super) fn number(&self, cell: &str) -> Option<f64> {
         self.point(cell)?.parse().ok()
@@ -90,9 +108,10 @@ impl Format {
         self.point(cell).unwrap_or_else(|| cell.to_string())
     }
 
-    /// Whether a cell has no value.
+    /// Whether a cell has no value. A mark with a decimal point is that of a cell with a decimal comma, too: on the command line commas separate marks.
     pub(super) fn is_missing(&self, cell: &str) -> bool {
-        cell.is_empty() || self.missing.iter().any(|mark| mark.trim() == cell)
+        let is_it = |mark: &String| mark.trim() == cell || mark.trim() == self.text(cell);
+        cell.is_empty() || self.missing.iter().any(is_it)
     }
 
     /// What a cell that is not a number may have been meant for, and what to do then.
@@ -101,17 +120,17 @@ impl Format {
             "na", "n/a", "#n/a", "nan", "null", "none", "nil", "missing", "?", "-", "--", ".",
         ];
         if MARKS.contains(&cell.to_lowercase().as_str()) {
-            return format!("; if it marks a missing value, say so with `--missing {cell}`");
+            // In a shell `#N/A` is a comment, and `?` a pattern.
+            return format!("; if it marks a missing value, say so with `--missing '{cell}'`");
+        }
+        if let Some(remedy) = self.remedy_of_separator(cell) {
+            return remedy.into();
         }
         let remedy = match cell {
-            cell if self.separator == Separator::Comma && cell.contains(';') => SEMICOLON,
-            cell if self.separator == Separator::Comma && cell.contains('\t') => TAB,
             cell if self.decimal_comma && cell.contains('.') => {
                 "; with `--decimal-comma` the decimal sign is a comma, and there is no other"
             }
-            cell if !self.decimal_comma && cell.contains(',') => {
-                "; the decimal sign is a point, or a comma with `--decimal-comma`"
-            }
+            cell if !self.decimal_comma && cell.contains(',') => DECIMAL_COMMA,
             _ => "",
         };
         remedy.into()
@@ -119,17 +138,33 @@ impl Format {
 
     /// Why a line may have more cells than a first one of a single cell.
     pub(super) fn remedy_of_lines(&self, first: &[String], cells: usize) -> &'static str {
-        match first {
-            [one] if self.separator == Separator::Comma && one.contains(';') => SEMICOLON,
-            [one] if self.separator == Separator::Comma && one.contains('\t') => TAB,
-            [_] if self.separator == Separator::Comma && cells == 2 => {
-                "; the decimal sign is a point, or a comma with `--decimal-comma --separator semicolon`"
+        let [one] = first else {
+            return "";
+        };
+        if let Some(remedy) = self.remedy_of_separator(one) {
+            return remedy;
+        }
+        match self.separator() == Separator::Comma && cells == 2 {
+            true => DECIMAL_COMMA,
+            false => "",
+        }
+    }
+
+    /// What to do if a cell holds another separator.
+    fn remedy_of_separator(&self, cell: &str) -> Option<&'static str> {
+        match self.separator() {
+            Separator::Comma if cell.contains(';') => Some(
+                "; columns are separated by commas, or by semicolons with `--separator semicolon`",
+            ),
+            Separator::Comma if cell.contains('\t') => {
+                Some("; columns are separated by commas, or by tabs with `--separator tab`")
             }
-            _ => "",
+            Separator::Semicolon if cell.contains('\t') => {
+                Some("; columns are separated by semicolons, or by tabs with `--separator tab`")
+            }
+            _ => None,
         }
     }
 }
 
-const SEMICOLON: &str =
-    "; columns are separated by commas, or by semicolons with `--separator semicolon`";
-const TAB: &str = "; columns are separated by commas, or by tabs with `--separator tab`";
+const DECIMAL_COMMA: &str = "; the decimal sign is a point, or a comma with `--decimal-comma`";

@@ -35,7 +35,7 @@ impl Row {
 }
 
 impl Sheet {
-    /// Reads a file of cells that are written as `format` says, or separated by commas.
+    /// Reads a file of cells that are written as `format` says.
     ///
     /// Spaces around cells, quotes, a byte-order mark and the kind of line ends are no matter. Blank lines are left out; the lines of the rows
     /// tell where they were.
@@ -46,9 +46,10 @@ impl Sheet {
     /// The sheet in a text.
     pub fn parse(text: &str, file: &str, format: impl Into<Format>) -> Result<Self, DataError> {
         let format = format.into();
+        format.check()?;
         let header = format.header;
         let mut reader = ReaderBuilder::new()
-            .delimiter(format.separator.byte())
+            .delimiter(format.separator().byte())
             .has_headers(false)
             .flexible(true)
             .trim(Trim::All)
@@ -303,18 +304,17 @@ mod tests {
         assert_eq!(
             error,
             "table.csv, line 2: 2 cells, but the first line has 1; the decimal sign is a point, or a comma with \
-             `--decimal-comma --separator semicolon`"
+             `--decimal-comma`"
         );
         assert!(
             message("a;b\n1,5;2,5\n").ends_with("or by semicolons with `--separator semicolon`")
         );
         assert!(message("a\tb\n1,5\t2,5\n").ends_with("or by tabs with `--separator tab`"));
-        assert!(number("x\n1\nN/A\n").ends_with("say so with `--missing N/A`"));
+        assert!(number("x\n1\nN/A\n").ends_with("say so with `--missing 'N/A'`"));
     }
 
     fn european(text: &str) -> Sheet {
         let format = Format {
-            separator: Separator::Semicolon,
             decimal_comma: true,
             missing: vec!["NA".into(), "-999".into(), "9,97e36".into()],
             ..Format::default()
@@ -351,11 +351,58 @@ mod tests {
         assert_eq!(european("NA;1,5\n2;3\n").rows().len(), 2);
         assert_eq!(european("NA;NA\n2;3\n").rows().len(), 2);
         let tabs = Format {
-            separator: Separator::Tab,
+            separator: Some(Separator::Tab),
             ..Format::default()
         };
         let sheet = Sheet::parse("a\tb\n1.5\t2\n", "t.tsv", tabs).unwrap();
         assert_eq!(numbers(&sheet), [Some(1.5), Some(2.0)]);
+    }
+
+    #[derive(Debug, clap::Parser)]
+    struct Options {
+        #[command(flatten)]
+        format: Format,
+    }
+
+    fn options(options: &[&str]) -> Format {
+        let words = [&["program"], options].concat();
+        <Options as clap::Parser>::parse_from(words).format
+    }
+
+    #[test]
+    fn the_mark_that_an_error_advises_is_read_and_no_other() {
+        let text = "a;b\n9;9,97e36\n97e36;-1,5\n";
+        let sheet = Sheet::parse(text, "t.csv", options(&["--decimal-comma"])).unwrap();
+        let error = sheet.number(&sheet.rows()[0], 1).unwrap_err().to_string();
+        let (_, advised) = error.split_once("`--missing ").unwrap();
+        let mark = advised.trim_end_matches('`');
+        assert_eq!(mark, "9.97e36");
+        let format = options(&["--decimal-comma", "--missing", mark]);
+        let sheet = Sheet::parse(text, "t.csv", format).unwrap();
+        let expected = [Some(9.0), None, Some(97e36), Some(-1.5)];
+        assert_eq!(numbers(&sheet), expected);
+        let infinite = Sheet::parse("1;-1,5e999\n", "", options(&["--decimal-comma"])).unwrap();
+        let error = infinite.number(&infinite.rows()[0], 1).unwrap_err();
+        assert!(error.to_string().ends_with("with `--missing -1.5e999`"));
+    }
+
+    #[test]
+    fn a_decimal_comma_separates_no_columns() {
+        let text = "1,5\n2,7\n3,6\n";
+        let sheet = Sheet::parse(text, "", options(&["--decimal-comma"])).unwrap();
+        assert_eq!(numbers(&sheet), [Some(1.5), Some(2.7), Some(3.6)]);
+        let format = options(&["--decimal-comma", "--separator", "comma"]);
+        let error = Sheet::parse(text, "", format).unwrap_err().to_string();
+        assert!(error.contains("a comma cannot separate"), "{error}");
+        let sheet = Sheet::parse("x\n1,5\t2,7\n", "", options(&["--decimal-comma"])).unwrap();
+        let error = sheet.number(&sheet.rows()[0], 0).unwrap_err().to_string();
+        assert!(
+            error.ends_with("or by tabs with `--separator tab`"),
+            "{error}"
+        );
+        let format = options(&["--decimal-comma", "--separator", "tab"]);
+        let sheet = Sheet::parse("1,5\t2,7\n", "", format).unwrap();
+        assert_eq!(numbers(&sheet), [Some(1.5), Some(2.7)]);
     }
 
     #[test]

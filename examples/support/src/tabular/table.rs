@@ -258,7 +258,7 @@ mod tests {
     fn cell_errors_name_line_and_column() {
         assert_eq!(
             message("a,b\n1,2\n3,?\n"),
-            "houses.csv, line 3, column 2 (b): `?` is not a number; if it marks a missing value, say so with `--missing ?`"
+            "houses.csv, line 3, column 2 (b): `?` is not a number; if it marks a missing value, say so with `--missing '?'`"
         );
         assert_eq!(
             message("1,2\n3,4\n5 m,6\n"),
@@ -360,7 +360,7 @@ mod tests {
             assert_eq!(message(text), "houses.csv has no row of data");
         }
         let one = "houses.csv, line 1: 1 column, but at least one feature and the target are needed; columns are \
-                   separated by commas, or by what `--separator` says";
+                   separated by commas, by semicolons with `--decimal-comma`, or by what `--separator` says";
         assert_eq!(message("price\n5\n"), one);
         assert_eq!(message("1;2\n3;4\n"), one);
     }

@@ -35,6 +35,7 @@ impl LayerKlInput {
 /// let metrics = (KlMetric::new(), LayerKlMetric::new("layer1"), LayerKlMetric::new("layer2").from_start());
 /// assert_eq!(*metrics.1.name(), "KL of layer1");
 /// assert_eq!(*metrics.2.name(), "KL change of layer2");
+/// assert_eq!(*LayerKlMetric::new("").name(), "KL of all layers");
 /// ```
 #[derive(Debug, Clone)]
 pub struct LayerKlMetric {
@@ -49,17 +50,19 @@ impl LayerKlMetric {
     pub fn new(path: impl Into<String>) -> Self {
         let path = path.into();
         Self {
-            running: named(format!("KL of {path}")),
+            running: named(format!("KL of {}", layers(&path))),
             path,
             start: None,
         }
     }
 
     /// The change of the KL since the first step that the metric sees: of a training that goes on, since it went on.
+    ///
+    /// Make one for each training: clones share the start.
     #[must_use]
     pub fn from_start(self) -> Self {
         Self {
-            running: named(format!("KL change of {}", self.path)),
+            running: named(format!("KL change of {}", layers(&self.path))),
             start: Some(Arc::default()),
             ..self
         }
@@ -68,7 +71,7 @@ impl LayerKlMetric {
     fn description(&self) -> String {
         let of = format!(
             "KL divergence of the weights of {} from their priors",
-            self.path
+            layers(&self.path)
         );
         match self.start {
             Some(_) => format!("{of}, less its value at the first step"),
@@ -98,6 +101,13 @@ impl LayerKlMetric {
 
 fn named(name: String) -> Running<MeanSum> {
     Running::new(name, MeanSum::default()).unit("nats")
+}
+
+fn layers(path: &str) -> &str {
+    match path {
+        "" => "all layers",
+        path => path,
+    }
 }
 
 /// Whether a weight's path is `layer` or lies below it.
