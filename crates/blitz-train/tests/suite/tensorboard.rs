@@ -187,7 +187,7 @@ fn the_kl_of_a_layer_is_its_share_and_its_change_begins_at_zero() {
         );
     }
     // A start common to training and validation: it moves as the KL does.
-    let change = at("KL change of ");
+    let change = at("KL change of all layers");
     assert!((change[2] - change[1] - (whole[2] - whole[1])).abs() < 1e-4);
     assert!(change[2].abs() > 0.1, "{change:?}");
     // A part of a name is no layer.
