@@ -177,7 +177,7 @@ impl Table {
                 got: values.len(),
             });
         }
-        if len % targets != 0 {
+        if !len.is_multiple_of(targets) {
             return Err(TableError::Ragged {
                 values: len,
                 targets,
