@@ -142,6 +142,18 @@ pub(crate) fn level(level: f64) -> Result<(), InputError> {
     })
 }
 
+/// A number that weighs something: a penalty, or what a rank adds.
+pub(crate) fn penalty(what: &'static str, value: f64) -> Result<(), InputError> {
+    if value >= 0.0 && value.is_finite() {
+        return Ok(());
+    }
+    Err(InputError::Setting {
+        what,
+        value,
+        range: "finite and not negative",
+    })
+}
+
 pub(crate) fn bins(bins: usize) -> Result<(), InputError> {
     if bins > 0 {
         return Ok(());

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::one_against_the_rest::{apply_each, fit_each};
 use crate::check;
 use crate::error::{InputError, or_panic};
 use crate::score::bin_of;
@@ -159,15 +160,9 @@ impl HistogramClasses {
         labels: &[usize],
         bins: usize,
     ) -> Result<Self, InputError> {
-        check::classification(probabilities, classes, labels)?;
-        let of_class = |class: usize| {
-            let column = probabilities.iter().skip(class).step_by(classes);
-            let column: Vec<f64> = column.copied().collect();
-            let happened: Vec<bool> = labels.iter().map(|label| *label == class).collect();
-            HistogramBinning::try_fit(&column, &happened, bins)
-        };
+        let fit = |p: &[f64], happened: &[bool]| HistogramBinning::try_fit(p, happened, bins);
         Ok(Self {
-            classes: (0..classes).map(of_class).collect::<Result<_, _>>()?,
+            classes: fit_each(probabilities, classes, labels, fit)?,
         })
     }
 
@@ -182,24 +177,6 @@ impl HistogramClasses {
 
     /// As [`apply`](Self::apply), with an error in place of a panic.
     pub fn try_apply(&self, probabilities: &[f64]) -> Result<Vec<f64>, InputError> {
-        let classes = self.classes.len();
-        check::class_probabilities(probabilities, classes)?;
-        let mut calibrated = Vec::with_capacity(probabilities.len());
-        for row in probabilities.chunks(classes) {
-            let fits = self.classes.iter().zip(row);
-            calibrated.extend(one_against_the_rest(fits.map(|(fit, p)| fit.at(*p))));
-        }
-        Ok(calibrated)
+        apply_each(&self.classes, probabilities, HistogramBinning::at)
     }
-}
-
-/// Probabilities of classes that were calibrated one by one, normalized to sum to 1; equal ones where all are 0.
-pub(super) fn one_against_the_rest(fitted: impl Iterator<Item = f64>) -> Vec<f64> {
-    let mut fitted: Vec<f64> = fitted.collect();
-    let sum: f64 = fitted.iter().sum();
-    let equal = 1.0 / fitted.len() as f64;
-    for p in &mut fitted {
-        *p = if sum > 0.0 { *p / sum } else { equal };
-    }
-    fitted
 }

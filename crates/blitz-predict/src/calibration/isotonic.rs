@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::histogram::one_against_the_rest;
+use super::one_against_the_rest::{apply_each, fit_each};
 use crate::check;
 use crate::error::{InputError, or_panic};
 
@@ -247,19 +247,9 @@ impl IsotonicClasses {
         classes: usize,
         labels: &[usize],
     ) -> Result<Self, InputError> {
-        check::classification(probabilities, classes, labels)?;
-        let of_class = |class: usize| {
-            let p: Vec<f64> = probabilities
-                .iter()
-                .copied()
-                .skip(class)
-                .step_by(classes)
-                .collect();
-            let happened: Vec<bool> = labels.iter().map(|label| *label == class).collect();
-            IsotonicRegression::try_fit_event(&p, &happened)
-        };
+        let fit = IsotonicRegression::try_fit_event;
         Ok(Self {
-            classes: (0..classes).map(of_class).collect::<Result<_, _>>()?,
+            classes: fit_each(probabilities, classes, labels, fit)?,
         })
     }
 
@@ -274,14 +264,8 @@ impl IsotonicClasses {
 
     /// As [`apply`](Self::apply), with an error in place of a panic.
     pub fn try_apply(&self, probabilities: &[f64]) -> Result<Vec<f64>, InputError> {
-        let classes = self.classes.len();
-        check::class_probabilities(probabilities, classes)?;
-        let mut calibrated = Vec::with_capacity(probabilities.len());
-        for row in probabilities.chunks(classes) {
-            let fits = self.classes.iter().zip(row);
-            let fitted = fits.map(|(fit, p)| interpolate(&fit.x, &fit.y, *p));
-            calibrated.extend(one_against_the_rest(fitted));
-        }
-        Ok(calibrated)
+        apply_each(&self.classes, probabilities, |fit, p| {
+            interpolate(&fit.x, &fit.y, p)
+        })
     }
 }

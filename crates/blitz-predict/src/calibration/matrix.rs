@@ -146,19 +146,8 @@ impl MatrixScalingConfig {
     }
 
     fn check(&self) -> Result<(), InputError> {
-        for (what, value) in [
-            ("a penalty on off-diagonal weights", self.off_diagonal),
-            ("a penalty on offsets", self.offset),
-        ] {
-            if !(value >= 0.0 && value.is_finite()) {
-                return Err(InputError::Setting {
-                    what,
-                    value,
-                    range: "finite and not negative",
-                });
-            }
-        }
-        Ok(())
+        check::penalty("a penalty on off-diagonal weights", self.off_diagonal)?;
+        check::penalty("a penalty on offsets", self.offset)
     }
 }
 

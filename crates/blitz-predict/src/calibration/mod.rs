@@ -17,6 +17,7 @@ mod isotonic;
 mod magnitude;
 mod matrix;
 mod newton;
+mod one_against_the_rest;
 mod quantile_recalibration;
 mod stored;
 mod temperature;

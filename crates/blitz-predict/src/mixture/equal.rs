@@ -176,7 +176,7 @@ impl<C: Distribution> Mixture<C> {
     /// Panics unless `p` lies inside (0, 1).
     pub fn quantile(&self, p: f64) -> Vec<f64> {
         assert!(p > 0.0 && p < 1.0, "a quantile needs 0 < p < 1, got {p}");
-        self.map(|components| quantile(components, p))
+        self.quantile_or_end(p)
     }
 
     /// The `p`-quantiles for p in [0, 1]: those of 0 and 1 are the ends of the support.

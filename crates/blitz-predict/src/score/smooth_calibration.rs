@@ -42,19 +42,17 @@ pub fn try_smooth_calibration_error(
     let mut residuals = Residuals::of(confidence, correct)?;
     let (mut below, mut above) = (NARROWEST, 1.0);
     // From wide to narrow: a narrow kernel costs more, and is needed only if the error is small.
+    while below == NARROWEST && above >= 4.0 * NARROWEST {
+        (below, above) = residuals.halve(below, above);
+    }
+    if below == NARROWEST {
+        let narrowest = residuals.error(NARROWEST);
+        if narrowest < NARROWEST {
+            return Ok(narrowest);
+        }
+    }
     while above - below > 1e-11 {
-        if below == NARROWEST && above < 4.0 * NARROWEST {
-            let narrowest = residuals.error(NARROWEST);
-            if narrowest < NARROWEST {
-                return Ok(narrowest);
-            }
-        }
-        let middle = 0.5 * (below + above);
-        if residuals.error(middle) >= middle {
-            below = middle;
-        } else {
-            above = middle;
-        }
+        (below, above) = residuals.halve(below, above);
     }
     Ok(residuals.error(above))
 }
@@ -125,6 +123,16 @@ impl Residuals {
             points: points.collect(),
             cosines: Vec::new(),
         })
+    }
+
+    /// The half of the range in which `smECE_σ = σ`.
+    fn halve(&mut self, below: f64, above: f64) -> (f64, f64) {
+        let middle = 0.5 * (below + above);
+        if self.error(middle) >= middle {
+            (middle, above)
+        } else {
+            (below, middle)
+        }
     }
 
     /// `smECE_σ`.

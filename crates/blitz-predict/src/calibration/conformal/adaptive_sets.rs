@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::stored;
-use super::conformal_rank;
-use super::ranked::{Purpose, Score, on_grid, ranked, uniform};
+use super::ranked::{RankedScores, Score, on_grid, ranked};
 use crate::check;
 use crate::error::{InputError, or_panic};
 
@@ -75,25 +74,8 @@ impl AdaptiveSetsConfig {
         labels: &[usize],
     ) -> Result<AdaptiveSets, InputError> {
         check::level(self.level)?;
-        if !(self.penalty >= 0.0 && self.penalty.is_finite()) {
-            return Err(InputError::Setting {
-                what: "a penalty",
-                value: self.penalty,
-                range: "finite and not negative",
-            });
-        }
-        check::classification(probabilities, classes, labels)?;
-        let rows = probabilities.chunks(classes).zip(labels).enumerate();
-        let scores = rows.map(|(example, (row, label))| {
-            let mut ranked = self.scores(row, uniform(self.seed, example, Purpose::Calibration));
-            match ranked.find(|(class, _)| class == label) {
-                Some((_, score)) => score,
-                None => unreachable!("the labels were checked to be classes"),
-            }
-        });
-        let mut scores: Vec<Score> = scores.collect();
-        let rank = conformal_rank(scores.len(), self.level)?;
-        let (_, threshold, _) = scores.select_nth_unstable_by(rank - 1, Score::total_cmp);
+        check::penalty("a penalty", self.penalty)?;
+        let threshold = self.threshold(self.level, probabilities, classes, labels)?;
         Ok(AdaptiveSets {
             threshold: threshold.sum,
             rank: threshold.rank,
@@ -101,8 +83,13 @@ impl AdaptiveSetsConfig {
             config: *self,
         })
     }
+}
 
-    /// The classes of an example, most probable first, with their scores.
+impl RankedScores for AdaptiveSetsConfig {
+    fn seed(&self) -> Option<u64> {
+        self.seed
+    }
+
     fn scores(&self, row: &[f64], uniform: f64) -> impl Iterator<Item = (usize, Score)> {
         let ranked = ranked(row);
         // All classes together have the probability 1, in every row.
@@ -170,20 +157,11 @@ impl AdaptiveSets {
 
     /// As [`apply`](Self::apply), with an error in place of a panic.
     pub fn try_apply(&self, probabilities: &[f64]) -> Result<Vec<Vec<usize>>, InputError> {
-        check::class_probabilities(probabilities, self.classes)?;
-        let rows = probabilities.chunks(self.classes).enumerate();
-        // Again on the grid: a number that went through a file may have lost its last digit.
         let threshold = Score {
-            sum: on_grid(self.threshold),
+            sum: self.threshold,
             rank: self.rank,
         };
-        let set = |(example, row): (usize, &[f64])| {
-            let uniform = uniform(self.config.seed, example, Purpose::Application);
-            let scores = self.config.scores(row, uniform);
-            let inside = scores.take_while(|(_, score)| score.total_cmp(&threshold).is_le());
-            inside.map(|(class, _)| class).collect()
-        };
-        Ok(rows.map(set).collect())
+        self.config.sets(threshold, probabilities, self.classes)
     }
 }
 

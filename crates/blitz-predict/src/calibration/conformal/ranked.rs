@@ -4,6 +4,65 @@ use std::cmp::Ordering;
 
 use blitz_noise::philox4x32_10;
 
+use super::conformal_rank;
+use crate::check;
+use crate::error::InputError;
+
+/// How sets are made that take classes by their rank, up to a threshold of a score.
+pub(super) trait RankedScores {
+    /// The seed of the randomization, if it is wanted.
+    fn seed(&self) -> Option<u64>;
+
+    /// The classes of an example, most probable first, with their scores, which rise.
+    fn scores(&self, row: &[f64], uniform: f64) -> impl Iterator<Item = (usize, Score)>;
+
+    /// The conformal quantile of the labels' scores.
+    fn threshold(
+        &self,
+        level: f64,
+        probabilities: &[f64],
+        classes: usize,
+        labels: &[usize],
+    ) -> Result<Score, InputError> {
+        check::classification(probabilities, classes, labels)?;
+        let rows = probabilities.chunks(classes).zip(labels).enumerate();
+        let scores = rows.map(|(example, (row, label))| {
+            let uniform = uniform(self.seed(), example, Purpose::Calibration);
+            let mut scores = self.scores(row, uniform);
+            match scores.find(|(class, _)| class == label) {
+                Some((_, score)) => score,
+                None => unreachable!("the labels were checked to be classes"),
+            }
+        });
+        let mut scores: Vec<Score> = scores.collect();
+        let rank = conformal_rank(scores.len(), level)?;
+        let (_, threshold, _) = scores.select_nth_unstable_by(rank - 1, Score::total_cmp);
+        Ok(*threshold)
+    }
+
+    /// The classes of each example whose score is at most `threshold`.
+    fn sets(
+        &self,
+        threshold: Score,
+        probabilities: &[f64],
+        classes: usize,
+    ) -> Result<Vec<Vec<usize>>, InputError> {
+        check::class_probabilities(probabilities, classes)?;
+        // Again on the grid: a number that went through a file may have lost its last digit.
+        let threshold = Score {
+            sum: on_grid(threshold.sum),
+            ..threshold
+        };
+        let set = |(example, row): (usize, &[f64])| {
+            let uniform = uniform(self.seed(), example, Purpose::Application);
+            let scores = self.scores(row, uniform);
+            let inside = scores.take_while(|(_, score)| score.total_cmp(&threshold).is_le());
+            inside.map(|(class, _)| class).collect()
+        };
+        Ok(probabilities.chunks(classes).enumerate().map(set).collect())
+    }
+}
+
 /// The classes of an example with their probabilities, most probable first. Equal ones stay in the order of the classes.
 pub(super) fn ranked(row: &[f64]) -> Vec<(usize, f64)> {
     let mut ranked: Vec<(usize, f64)> = row.iter().copied().enumerate().collect();
@@ -22,7 +81,7 @@ pub(super) struct Score {
 }
 
 impl Score {
-    pub(super) fn total_cmp(&self, other: &Self) -> Ordering {
+    fn total_cmp(&self, other: &Self) -> Ordering {
         let sums = self.sum.total_cmp(&other.sum);
         sums.then(self.rank.cmp(&other.rank))
     }
@@ -37,13 +96,13 @@ pub(super) fn on_grid(sum: f64) -> f64 {
 
 /// The randomness of calibration and of application must be independent.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Purpose {
+enum Purpose {
     Calibration = 0,
     Application = 1,
 }
 
 /// The share of its own part that counts for a class of an example: uniform over [0, 1), or all.
-pub(super) fn uniform(seed: Option<u64>, example: usize, purpose: Purpose) -> f64 {
+fn uniform(seed: Option<u64>, example: usize, purpose: Purpose) -> f64 {
     let Some(seed) = seed else {
         return 1.0;
     };
