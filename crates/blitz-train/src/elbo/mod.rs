@@ -291,9 +291,12 @@ struct KlOverDraws {
 impl KlOverDraws {
     /// The KL at the first draw.
     fn at_first_draw<M: Module>(model: &M) -> Self {
-        let terms = model.kl_terms();
-        let of_term = |term: &KlTerm| (term.path.clone(), term.value.clone().without_autodiff());
-        let by_path = terms.iter().map(of_term).collect();
+        let mut terms = model.kl_terms();
+        let by_path = terms.iter_mut().map(|term| {
+            let path = std::mem::take(&mut term.path);
+            (path, term.value.clone().without_autodiff())
+        });
+        let by_path = by_path.collect();
         let (closed_form, sampled): (Vec<_>, Vec<_>) = terms
             .into_iter()
             .partition(|term| term.estimator == KlEstimator::ClosedForm);

@@ -113,26 +113,27 @@ where
         let examples = output.examples();
         training.saw_batch(examples, step.index);
 
-        let loss = StepLoss {
-            loss: output.loss.clone().without_autodiff(),
-            nll: output.nll.clone().without_autodiff(),
-            kl: output.kl.clone().without_autodiff(),
+        let loss = output.loss.clone();
+        let item = output.without_autodiff();
+        let watched = StepLoss {
+            loss: item.loss.clone(),
+            nll: item.nll.clone(),
+            kl: item.kl.clone(),
             epoch: training.epoch_by_counts(step.index, self.elbo().config().dataset_size),
             step: step.index + 1,
         };
-        if !training.admits(loss) {
+        if !training.admits(watched) {
             if distributed {
                 // The other workers wait inside their backward passes for this one's gradients.
-                drop(output.loss.backward());
+                drop(loss.backward());
             }
             // Without gradients the optimizer leaves the weights as they are.
             return TrainOutput {
                 grads: GradientsParams::new(),
-                item: output.without_autodiff(),
+                item,
             };
         }
-        let grads = output.loss.backward();
-        TrainOutput::new(self, grads, output.without_autodiff())
+        TrainOutput::new(self, loss.backward(), item)
     }
 
     /// # Panics

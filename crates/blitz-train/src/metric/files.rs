@@ -8,16 +8,16 @@ use std::path::{Path, PathBuf};
 use burn::train::logger::MetricLogger;
 use burn::train::metric::store::{EpochSummary, MetricsUpdate, Split};
 use burn::train::metric::{MetricDefinition, NumericEntry};
-use burn::train::{Interrupter, LearnerModel, SupervisedTraining};
+use burn::train::{LearnerModel, SupervisedTraining};
 
 use super::History;
 use super::history::saved;
-use crate::error::FitError;
+use super::stop::StopAtFailure;
 
 /// Has a training write the values of its metrics to files: a line a batch, as Burn's own logger does, in `train/epoch-3/Loss.log`.
 ///
 /// Burn's logger ends the program if its folder vanishes or the disk is full. [`fit`](crate::fit) does without it, and with this one returns
-/// [`FitError::Metrics`]. `SupervisedTraining::summary` reads the files, and so does a training that goes on, which compares its epochs with those before.
+/// [`FitError::Metrics`](crate::FitError::Metrics). `SupervisedTraining::summary` reads the files, and so does a training that goes on, which compares its epochs with those before.
 ///
 /// ```no_run
 /// use blitz_train::prelude::*;
@@ -58,8 +58,7 @@ impl MetricFiles {
             folder: self.folder.clone(),
             open: HashMap::new(),
             history: History::default(),
-            interrupter,
-            failed: false,
+            stop: StopAtFailure::new(interrupter),
         })
     }
 }
@@ -69,9 +68,7 @@ struct Files {
     folder: PathBuf,
     open: HashMap<PathBuf, File>,
     history: History,
-    interrupter: Interrupter,
-    /// Whether a value was not written: those after it are none without it.
-    failed: bool,
+    stop: StopAtFailure,
 }
 
 impl Files {
@@ -100,13 +97,10 @@ impl MetricLogger for Files {
         let values: Vec<_> = self.history.named(&update).collect();
         for (name, value) in values {
             let path = self.path(&name, epoch, split);
-            if !self.failed
+            if !self.stop.has_failed()
                 && let Err(reason) = self.write(&path, value)
             {
-                self.failed = true;
-                let reason = reason.to_string();
-                let error = FitError::Metrics { path, reason };
-                self.interrupter.fail(error.into_burns());
+                self.stop.failed(path, &reason);
             }
         }
         self.history.add(&update, epoch, split);

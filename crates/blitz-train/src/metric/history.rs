@@ -41,11 +41,16 @@ impl Epoch {
         }
     }
 
+    fn value(self) -> f64 {
+        let mean = self.sum / self.examples.max(1) as f64;
+        self.whole.unwrap_or(mean)
+    }
+
     fn entry(self) -> NumericEntry {
         match self.whole {
             Some(value) => NumericEntry::Final(value),
             None => NumericEntry::Aggregated {
-                aggregated_value: self.sum / self.examples.max(1) as f64,
+                aggregated_value: self.value(),
                 count: self.examples.max(1),
             },
         }
@@ -95,17 +100,36 @@ impl History {
         split: &Split,
         earlier: impl FnOnce() -> Option<NumericEntry>,
     ) -> Vec<NumericEntry> {
-        let key = (Arc::new(name.to_string()), split.clone());
-        let Some(epochs) = self.epochs.get(&key) else {
-            return Vec::new();
-        };
-        let is_earlier = epochs.keys().next().is_some_and(|first| epoch < *first);
-        let entry = match epochs.get(&epoch) {
+        let known = self.of(name, split).and_then(|epochs| epochs.get(&epoch));
+        let entry = match known {
             Some(epoch) => Some(epoch.entry()),
-            None if is_earlier => Some(earlier().unwrap_or(NumericEntry::Value(f64::NAN))),
+            None if self.began_after(name, epoch, split) => {
+                Some(earlier().unwrap_or(NumericEntry::Value(f64::NAN)))
+            }
             None => None,
         };
         entry.into_iter().collect()
+    }
+
+    /// Whether the first value of a metric is of a later epoch.
+    pub(crate) fn began_after(&self, name: &str, epoch: usize, split: &Split) -> bool {
+        let first = self.of(name, split).and_then(|epochs| epochs.keys().next());
+        first.is_some_and(|first| epoch < *first)
+    }
+
+    /// The metrics that are numbers and have a value in an epoch, in the order of their names.
+    pub(crate) fn values(&self, epoch: usize, split: &Split) -> Vec<(&str, f64)> {
+        let metrics = self.epochs.iter().filter(|((_, of), _)| of == split);
+        let mut values: Vec<_> = metrics
+            .filter_map(|((name, _), epochs)| Some((name.as_str(), epochs.get(&epoch)?.value())))
+            .collect();
+        values.sort_by_key(|(name, _)| *name);
+        values
+    }
+
+    fn of(&self, name: &str, split: &Split) -> Option<&BTreeMap<usize, Epoch>> {
+        let key = (Arc::new(name.to_string()), split.clone());
+        self.epochs.get(&key)
     }
 }
 

@@ -26,6 +26,8 @@ mod files;
 #[cfg(feature = "train")]
 mod history;
 #[cfg(feature = "train")]
+mod stop;
+#[cfg(feature = "train")]
 mod tensorboard;
 
 pub use blitz_predict::score::{

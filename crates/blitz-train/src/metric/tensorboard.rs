@@ -3,22 +3,19 @@
 //! An event file is a list of records (TFRecord), each a protobuf message `Event` with its length and two checksums. Only what a scalar needs is
 //! written; `tensorboard_reference.py` beside the tests compares with TensorBoard's own writer, byte by byte.
 
-use std::cell::Cell;
-use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use burn::train::logger::MetricLogger;
 use burn::train::metric::store::{EpochSummary, MetricsUpdate, Split};
 use burn::train::metric::{MetricDefinition, NumericEntry};
-use burn::train::{Interrupter, LearnerModel, SupervisedTraining};
+use burn::train::{LearnerModel, SupervisedTraining};
 
 use super::History;
-use crate::error::FitError;
+use super::stop::StopAtFailure;
 
 /// Has a training write the values of its metrics for TensorBoard: a point an epoch, in the runs `train` and `valid` of a folder.
 ///
@@ -26,7 +23,7 @@ use crate::error::FitError;
 /// counts: points of epochs that it runs again take the place of those before. Values are in `f32`, as TensorBoard's scalars are, a NaN or an infinity among them.
 ///
 /// It goes together with [`MetricFiles`](super::MetricFiles), which has every batch and from which a training that goes on reads the epochs before; these files are not
-/// read again. [`fit`](crate::fit) returns [`FitError::Metrics`] if the folder can't be written; one that was only removed is made anew.
+/// read again. [`fit`](crate::fit) returns [`FitError::Metrics`](crate::FitError::Metrics) if the folder can't be written; one that was only removed is made anew.
 ///
 /// ```no_run
 /// use blitz_train::prelude::*;
@@ -67,9 +64,7 @@ impl TensorBoardFiles {
             folder: self.folder.clone(),
             file: file_name(),
             history: History::default(),
-            values: HashMap::new(),
-            interrupter,
-            failed: false,
+            stop: StopAtFailure::new(interrupter),
         })
     }
 }
@@ -93,21 +88,12 @@ struct Events {
     folder: PathBuf,
     file: String,
     history: History,
-    /// The names of the metrics that had a value in an epoch.
-    values: HashMap<(Split, usize), BTreeSet<Arc<String>>>,
-    interrupter: Interrupter,
-    /// Whether something was not written: what comes after it is nothing without it.
-    failed: bool,
+    stop: StopAtFailure,
 }
 
 impl Events {
     /// Appends the points of an epoch. The file is opened for each, so that one that has vanished is noticed.
-    fn write(
-        &self,
-        path: &Path,
-        summary: &EpochSummary,
-        points: &[(Arc<String>, f64)],
-    ) -> io::Result<()> {
+    fn write(&self, path: &Path, summary: &EpochSummary) -> io::Result<()> {
         let (time, step) = (now(), summary.epoch_number);
         let mut records = Vec::new();
         if !path.is_file() {
@@ -117,8 +103,8 @@ impl Events {
             records.extend(record(&version(time)));
             records.extend(record(&begin(time, step)));
         }
-        for (name, value) in points {
-            records.extend(record(&scalar(time, step, name, *value as f32)));
+        for (name, value) in self.history.values(step, &summary.split) {
+            records.extend(record(&scalar(time, step, name, value as f32)));
         }
         let mut file = OpenOptions::new().create(true).append(true).open(path)?;
         // At once, so that a process that is killed leaves whole epochs.
@@ -128,9 +114,6 @@ impl Events {
 
 impl MetricLogger for Events {
     fn log(&mut self, update: MetricsUpdate, epoch: usize, split: &Split) {
-        let names = self.history.named(&update).map(|(name, _)| name);
-        let of_epoch = self.values.entry((split.clone(), epoch)).or_default();
-        of_epoch.extend(names);
         self.history.add(&update, epoch, split);
     }
 
@@ -140,18 +123,13 @@ impl MetricLogger for Events {
         epoch: usize,
         split: &Split,
     ) -> Result<Vec<NumericEntry>, String> {
-        let is_earlier = Cell::new(false);
-        let entries = self.history.read(name, epoch, split, || {
-            is_earlier.set(true);
-            None
-        });
-        match is_earlier.get() {
+        if self.history.began_after(name, epoch, split) {
             // Burn asks the next logger, which may know.
-            true => Err(format!(
+            return Err(format!(
                 "event files are not read again: {name} of epoch {epoch}"
-            )),
-            false => Ok(entries),
+            ));
         }
+        Ok(self.history.read(name, epoch, split, || None))
     }
 
     fn log_metric_definition(&mut self, definition: MetricDefinition) {
@@ -159,30 +137,11 @@ impl MetricLogger for Events {
     }
 
     fn log_epoch_summary(&mut self, summary: EpochSummary) {
-        let key = (summary.split.clone(), summary.epoch_number);
-        let names = self.values.remove(&key).unwrap_or_default();
-        let value = |name: Arc<String>| {
-            let entries = self
-                .history
-                .read(&name, summary.epoch_number, &summary.split, || None);
-            let value = match entries.first()? {
-                NumericEntry::Value(value) | NumericEntry::Final(value) => *value,
-                NumericEntry::Aggregated {
-                    aggregated_value, ..
-                } => *aggregated_value,
-            };
-            Some((name, value))
-        };
-        // A metric that is no number has no entry.
-        let points: Vec<_> = names.into_iter().filter_map(value).collect();
         let path = self.folder.join(summary.split.to_string()).join(&self.file);
-        if !self.failed
-            && let Err(reason) = self.write(&path, &summary, &points)
+        if !self.stop.has_failed()
+            && let Err(reason) = self.write(&path, &summary)
         {
-            self.failed = true;
-            let reason = reason.to_string();
-            let error = FitError::Metrics { path, reason };
-            self.interrupter.fail(error.into_burns());
+            self.stop.failed(path, &reason);
         }
     }
 }
