@@ -17,6 +17,7 @@
 //! | in a draw: the normals that all of SWAG's weights share | | | 2³² − 1 |
 //! | reads outside any draw, in order | the process's | a counter | as in a draw |
 //! | SGLD, step t, parameter n | s ⊕ [`SGLD`] | t | n |
+//! | NUTS, chain c: its sampler, its start | s ⊕ [`NUTS`] | c | 0, 1 |
 //! | values of a predictive distribution, sample k of prediction i | s ⊕ [`VALUES`] | k | i |
 //!
 //! A training is so told apart from its validation and from every prediction with the same seed. A draw that a program opens by its
@@ -38,6 +39,8 @@ const LAYER: u32 = 1 << 29;
 
 /// Folded into the seed of an SGLD chain.
 pub const SGLD: u64 = 0x7367_6c64_6e6f_6973;
+/// Folded into the seed of chains of NUTS.
+pub const NUTS: u64 = 0x6e75_7473_6368_6169;
 /// Folded into the seed of sampled values.
 pub const VALUES: u64 = 0x7072_6564_6963_7473;
 

@@ -124,6 +124,14 @@ pub use renderer::EpochLines;
 pub use standardize::StandardizeTensor;
 pub use update::{UpdatedBy, WeightUpdate};
 
+/// Files that are whole or refused. For the crates of blitz.
+#[cfg(feature = "train")]
+#[doc(hidden)]
+pub mod files {
+    pub use crate::checkpoint::{Seal, check, seal, unseal};
+    pub use blitz_predict::place::in_place;
+}
+
 /// What most programs that train and predict need: of this crate and of the layers. Metrics of the dashboard, methods beside the ELBO, and
 /// what families and likelihoods of one's own are made of are imported by name.
 pub mod prelude {

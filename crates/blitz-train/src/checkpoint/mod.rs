@@ -10,4 +10,4 @@ mod seal;
 pub use claim::FolderClaim;
 #[cfg(feature = "train")]
 pub use folder::Checkpoints;
-pub(crate) use seal::{Seal, check, seal, unseal};
+pub use seal::{Seal, check, seal, unseal};

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 /// What a file's digest says of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Seal {
+pub enum Seal {
     /// The file has the bytes that were written.
     Whole,
     /// It has others.
@@ -20,12 +20,12 @@ pub(crate) enum Seal {
 
 /// Removes the seal of a file that is to be written over. A process that ends before the next seal leaves a file without one, not
 /// a file with the seal of another.
-pub(crate) fn unseal(path: &Path) -> io::Result<()> {
+pub fn unseal(path: &Path) -> io::Result<()> {
     remove(&seal_of(path))
 }
 
 /// Compares the file at `path` with its seal.
-pub(crate) fn check(path: &Path) -> io::Result<Seal> {
+pub fn check(path: &Path) -> io::Result<Seal> {
     let seal = match fs::read_to_string(seal_of(path)) {
         Ok(seal) => seal,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Seal::Missing),
@@ -54,7 +54,7 @@ fn seal_of(path: &Path) -> PathBuf {
 
 /// Writes the seal in the form that `sha256sum --check` reads: under another name, then in its place, so that it is there whole or
 /// not at all.
-pub(crate) fn seal(path: &Path) -> io::Result<()> {
+pub fn seal(path: &Path) -> io::Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let line = format!("{}  {name}\n", digest(path)?);
     let seal = seal_of(path);

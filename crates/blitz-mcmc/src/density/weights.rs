@@ -1,0 +1,196 @@
+//! The weights of a module as one vector: in the order of its traversal, each tensor row-major, a weight that is tied once.
+
+use std::collections::HashMap;
+
+use blitz_train::blitz_core::trains;
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::tensor::{DType, Device, Gradients, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+/// One tensor of weights that is sampled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Weight {
+    /// Where it stands in the network, such as `hidden.weight`.
+    pub path: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+}
+
+impl Weight {
+    /// How many numbers it has.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Which tensor of a module has which stretch of the vector.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Weights {
+    pub tensors: Vec<Weight>,
+    /// The number of each tensor, and where its stretch begins.
+    places: HashMap<ParamId, (usize, usize)>,
+    /// The weights as they are.
+    pub values: Vec<f64>,
+}
+
+impl Weights {
+    /// Those that train.
+    pub fn of<M: Module>(module: &M) -> Self {
+        let mut find = Find::default();
+        module.visit(&mut find);
+        find.found
+    }
+
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether the parameter is one of them.
+    pub fn has(&self, id: ParamId) -> bool {
+        self.places.contains_key(&id)
+    }
+
+    /// Which tensor the number at `index` is of.
+    pub fn tensor_at(&self, index: usize) -> &Weight {
+        let mut end = 0;
+        let holds = |weight: &&Weight| {
+            end += weight.len();
+            index < end
+        };
+        let tensor = self.tensors.iter().find(holds);
+        tensor.unwrap_or_else(|| panic!("there is no weight {index} among {}", self.len()))
+    }
+
+    /// The module on an autodiff device with the weights at `position`, in `f64`, each a leaf of the graph.
+    pub fn on_graph<M: Module>(&self, module: M, position: &[f64], device: &Device) -> M {
+        module.map(&mut OnGraph {
+            weights: self,
+            position,
+            device,
+        })
+    }
+
+    /// The module with the weights at `position`, of the type and on the device that they have.
+    pub fn put<M: Module>(&self, module: M, position: &[f64]) -> M {
+        module.map(&mut Put {
+            weights: self,
+            position,
+        })
+    }
+
+    /// The gradient of each weight of a module that [`on_graph`](Self::on_graph) made; those of a tied one add up.
+    pub fn gradient<M: Module>(&self, module: &M, gradients: &Gradients, into: &mut [f64]) {
+        into.fill(0.0);
+        module.visit(&mut Gradient {
+            weights: self,
+            gradients,
+            into,
+        });
+    }
+
+    /// The stretch of `position` that is the parameter's, with its shape, and which tensor it is.
+    fn stretch<'a>(&self, id: ParamId, position: &'a [f64]) -> Option<(&Weight, &'a [f64])> {
+        let (number, start) = *self.places.get(&id)?;
+        let tensor = &self.tensors[number];
+        Some((tensor, &position[start..start + tensor.len()]))
+    }
+
+    fn data(&self, id: ParamId, position: &[f64]) -> Option<TensorData> {
+        let (tensor, values) = self.stretch(id, position)?;
+        Some(TensorData::new(values.to_vec(), tensor.shape.clone()))
+    }
+}
+
+#[derive(Default)]
+struct Find {
+    path: Vec<String>,
+    found: Weights,
+}
+
+impl ModuleVisitor for Find {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let found = &mut self.found;
+        if found.places.contains_key(&param.id) || !trains(param) {
+            return;
+        }
+        let value = param.val();
+        let place = (found.tensors.len(), found.values.len());
+        found.places.insert(param.id, place);
+        found.tensors.push(Weight {
+            path: self.path.join("."),
+            shape: value.dims().to_vec(),
+        });
+        found.values.extend(value.into_data().iter::<f64>());
+    }
+}
+
+struct OnGraph<'a> {
+    weights: &'a Weights,
+    position: &'a [f64],
+    device: &'a Device,
+}
+
+impl ModuleMapper for OnGraph<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        match self.weights.data(param.id, self.position) {
+            None => param,
+            Some(data) => {
+                let value = Tensor::from_data(data, (self.device, DType::F64));
+                Param::initialized(param.id, value.require_grad())
+            }
+        }
+    }
+}
+
+struct Put<'a> {
+    weights: &'a Weights,
+    position: &'a [f64],
+}
+
+impl ModuleMapper for Put<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        match self.weights.data(param.id, self.position) {
+            None => param,
+            Some(data) => {
+                let put =
+                    param.map(|value| Tensor::from_data(data, (&value.device(), value.dtype())));
+                put.set_require_grad(true)
+            }
+        }
+    }
+}
+
+struct Gradient<'a> {
+    weights: &'a Weights,
+    gradients: &'a Gradients,
+    into: &'a mut [f64],
+}
+
+impl ModuleVisitor for Gradient<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let Some((number, start)) = self.weights.places.get(&param.id).copied() else {
+            return;
+        };
+        if let Some(gradient) = param.val().grad(self.gradients) {
+            let stretch = &mut self.into[start..start + self.weights.tensors[number].len()];
+            let values = gradient.into_data();
+            stretch
+                .iter_mut()
+                .zip(values.iter::<f64>())
+                .for_each(|(sum, value)| *sum += value);
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Chains as files: one each, written when its last draw is made.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use blitz_train::files::{Seal, check, in_place, seal, unseal};
+use blitz_train::{CheckpointError, FolderClaim};
+use serde::{Deserialize, Serialize};
+
+use super::{ChainDraws, DrawStats, Draws};
+use crate::density::Weight;
+use crate::error::McmcError;
+
+/// The numbers of a draw beside its position.
+const STATS: usize = 7;
+
+/// What makes a chain the one that it is: with the same there are the same draws, to the bit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Run {
+    pub weights: Vec<Weight>,
+    /// The sampler and its settings, as text.
+    pub sampler: String,
+    pub chains: usize,
+    pub draws: usize,
+    pub chain: usize,
+    /// A digest of the chain's start, and of the log density and its gradient there: of network, likelihood, prior and data.
+    pub start: u64,
+}
+
+impl Run {
+    /// The number of weights, unless a file says nonsense.
+    fn dimensions(&self) -> Option<usize> {
+        let len = |weight: &Weight| {
+            let mut axes = weight.shape.iter();
+            axes.try_fold(1usize, |len, axis| len.checked_mul(*axis))
+        };
+        let mut weights = self.weights.iter();
+        let all = weights.try_fold(0usize, |all, weight| all.checked_add(len(weight)?));
+        all.filter(|all| *all > 0)
+    }
+}
+
+/// The folder of a run.
+#[derive(Debug)]
+pub(crate) struct ChainFiles {
+    folder: PathBuf,
+    _claim: FolderClaim,
+}
+
+impl ChainFiles {
+    /// In `folder`, which is made if it is missing, and which no other run uses meanwhile.
+    pub fn open(folder: &Path) -> Result<Self, McmcError> {
+        fs::create_dir_all(folder).map_err(|error| McmcError::not_written(folder, error))?;
+        let claim = FolderClaim::take(folder)?;
+        Ok(Self {
+            folder: folder.into(),
+            _claim: claim,
+        })
+    }
+
+    /// A chain that was finished before, if it was. One whose seal is missing was being written when the program ended: it is made again.
+    pub fn finished(&self, run: &Run) -> Result<Option<ChainDraws>, McmcError> {
+        let path = path_of(&self.folder, run.chain);
+        if !path.exists() || seal_state(&path)? == Seal::Missing {
+            return Ok(None);
+        }
+        let (found, chain) = read(&path)?;
+        match found == *run {
+            true => Ok(Some(chain)),
+            false => Err(McmcError::OtherRun { path }),
+        }
+    }
+
+    pub fn write(&self, run: &Run, chain: &ChainDraws) -> Result<(), McmcError> {
+        let path = path_of(&self.folder, run.chain);
+        let write = || -> io::Result<()> {
+            unseal(&path)?;
+            in_place(&path, |part| -> io::Result<()> {
+                let mut out = BufWriter::new(File::create(part)?);
+                write_chain(run, chain, &mut out)?;
+                out.into_inner()?.sync_all()
+            })?;
+            seal(&path)
+        };
+        write().map_err(|error| McmcError::not_written(&path, error))
+    }
+}
+
+pub(super) fn load(folder: &Path) -> Result<Draws, McmcError> {
+    let first = path_of(folder, 0);
+    let (run, chain) = read(&first)?;
+    let mut chains = vec![chain];
+    for number in 1..run.chains {
+        let path = path_of(folder, number);
+        let (other, chain) = read(&path)?;
+        let same = Run {
+            chain: number,
+            start: other.start,
+            ..run.clone()
+        };
+        if other != same {
+            return Err(McmcError::OtherRun { path });
+        }
+        chains.push(chain);
+    }
+    Ok(Draws {
+        weights: run.weights,
+        chains,
+    })
+}
+
+fn path_of(folder: &Path, chain: usize) -> PathBuf {
+    folder.join(format!("chain-{chain}.draws"))
+}
+
+fn seal_state(path: &Path) -> Result<Seal, McmcError> {
+    check(path).map_err(|error| McmcError::unreadable(path, error))
+}
+
+fn write_chain(run: &Run, chain: &ChainDraws, out: &mut impl Write) -> io::Result<()> {
+    // One line that says what it is, then the numbers, little-endian.
+    serde_json::to_writer(&mut *out, run)?;
+    out.write_all(b"\n")?;
+    let size = chain.positions.len() / chain.stats.len();
+    for (draw, position) in chain.stats.iter().zip(chain.positions.chunks_exact(size)) {
+        let numbers = columns(draw);
+        for number in numbers.iter().chain(position) {
+            out.write_all(&number.to_le_bytes())?;
+        }
+    }
+    Ok(())
+}
+
+fn columns(draw: &DrawStats) -> [f64; STATS] {
+    [
+        draw.log_density,
+        draw.energy,
+        draw.step_size,
+        draw.tree_depth as f64,
+        draw.leapfrogs as f64,
+        draw.acceptance,
+        f64::from(u8::from(draw.diverging)),
+    ]
+}
+
+fn of_columns(columns: &[f64]) -> DrawStats {
+    DrawStats {
+        log_density: columns[0],
+        energy: columns[1],
+        step_size: columns[2],
+        tree_depth: columns[3] as u64,
+        leapfrogs: columns[4] as u64,
+        acceptance: columns[5],
+        diverging: columns[6] != 0.0,
+    }
+}
+
+fn read(path: &Path) -> Result<(Run, ChainDraws), McmcError> {
+    let unreadable = |reason: &dyn ToString| McmcError::unreadable(path, reason.to_string());
+    let bytes = fs::read(path).map_err(|error| unreadable(&error))?;
+    if seal_state(path)? == Seal::Broken {
+        let path = path.into();
+        return Err(CheckpointError::Damaged { path }.into());
+    }
+    let no_chain = || unreadable(&"it is no file of a chain");
+    let end = bytes
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .ok_or_else(no_chain)?;
+    let run: Run = serde_json::from_slice(&bytes[..end]).map_err(|error| unreadable(&error))?;
+    let numbers = &bytes[end + 1..];
+    let not_as_it_says = || unreadable(&"it has not as many draws as it says");
+    let size = run.dimensions().ok_or_else(not_as_it_says)?;
+    let width = size.checked_add(STATS).ok_or_else(not_as_it_says)?;
+    let bytes = run
+        .draws
+        .checked_mul(width)
+        .and_then(|all| all.checked_mul(8));
+    if Some(numbers.len()) != bytes {
+        return Err(not_as_it_says());
+    }
+    let (words, _) = numbers.as_chunks::<8>();
+    let numbers: Vec<f64> = words.iter().map(|word| f64::from_le_bytes(*word)).collect();
+    let mut chain = ChainDraws {
+        positions: Vec::with_capacity(run.draws * size),
+        stats: Vec::with_capacity(run.draws),
+    };
+    for draw in numbers.chunks_exact(width) {
+        let (columns, position) = draw.split_at(STATS);
+        chain.stats.push(of_columns(columns));
+        chain.positions.extend_from_slice(position);
+    }
+    Ok((run, chain))
+}

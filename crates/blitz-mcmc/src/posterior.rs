@@ -1,0 +1,213 @@
+//! Draws as networks, and whether they have converged.
+
+use std::fmt;
+
+use blitz_train::NetworkPosterior;
+use blitz_train::blitz_predict::InputError;
+use blitz_train::blitz_predict::convergence::{try_ess_bulk, try_ess_tail, try_r_hat};
+use burn::module::Module;
+use burn::tensor::Tensor;
+
+use crate::density::{Weights, same_weights};
+use crate::draws::Draws;
+use crate::error::McmcError;
+
+/// The draws of several chains as networks: a [`NetworkPosterior`], which
+/// [`PredictorConfig::init_with`](blitz_train::PredictorConfig::init_with) predicts with.
+///
+/// Network i is a draw of chain `i mod C`; the draws of a chain come in an order of which every beginning is spread over the whole chain, so that a prediction
+/// may take a few of many. After all of them it begins anew. The seed has no part in it.
+#[derive(Debug, Clone)]
+pub struct McmcPosterior<N> {
+    network: N,
+    weights: Weights,
+    draws: Draws,
+}
+
+impl<N: Module> McmcPosterior<N> {
+    /// Draws that were [loaded](Draws::load), of the weights of `network`.
+    ///
+    /// # Errors
+    ///
+    /// If they are of weights of other paths or shapes.
+    pub fn new(network: &N, draws: Draws) -> Result<Self, McmcError> {
+        let network = network.valid();
+        let weights = Weights::of(&network);
+        same_weights(&weights.tensors, draws.weights())?;
+        Ok(Self {
+            network,
+            weights,
+            draws,
+        })
+    }
+
+    /// The draws as numbers.
+    pub fn draws(&self) -> &Draws {
+        &self.draws
+    }
+
+    /// How many networks there are.
+    pub fn networks(&self) -> usize {
+        self.draws.chains().len() * self.draws.draws()
+    }
+
+    /// The network of one draw, in the types and on the device of the network that was sampled.
+    ///
+    /// # Panics
+    ///
+    /// Panics if there is no such chain or draw.
+    pub fn network(&self, chain: usize, draw: usize) -> N {
+        let position = self.draws.position(chain, draw);
+        self.weights.put(self.network.clone(), position)
+    }
+
+    /// The convergence of each weight. Chains may differ in their weights and agree in what they predict: see
+    /// [`convergence_of`](Self::convergence_of).
+    ///
+    /// # Errors
+    ///
+    /// If a weight is the same number in all draws.
+    pub fn convergence(&self) -> Result<Convergence, McmcError> {
+        let weights = 0..self.draws.dimensions();
+        Convergence::of(weights.map(|index| self.draws.weight(index)))
+    }
+
+    /// The convergence of each number that `f` computes from a network: of its outputs at a few inputs, for instance.
+    ///
+    /// # Errors
+    ///
+    /// If a number is not finite, or the same in all draws.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `f` returns another count of numbers for one draw than for another.
+    pub fn convergence_of<const D: usize>(
+        &self,
+        mut f: impl FnMut(&N) -> Tensor<D>,
+    ) -> Result<Convergence, McmcError> {
+        let mut series: Vec<Vec<Vec<f64>>> = Vec::new();
+        for chain in 0..self.draws.chains().len() {
+            for draw in 0..self.draws.draws() {
+                let numbers: Vec<f64> = f(&self.network(chain, draw)).into_data().iter().collect();
+                if series.is_empty() {
+                    series = vec![vec![Vec::new(); self.draws.chains().len()]; numbers.len()];
+                }
+                assert_eq!(
+                    series.len(),
+                    numbers.len(),
+                    "each draw has to give as many numbers as the first"
+                );
+                for (series, number) in series.iter_mut().zip(numbers) {
+                    series[chain].push(number);
+                }
+            }
+        }
+        Convergence::of(series.into_iter())
+    }
+}
+
+impl<N: Module> NetworkPosterior<N> for McmcPosterior<N> {
+    fn draw_network(&self, _seed: u64, index: u64) -> N {
+        let chains = self.draws.chains().len() as u64;
+        let draws = self.draws.draws() as u64;
+        let draw = (index / chains % draws) * stride(draws) % draws;
+        self.network((index % chains) as usize, draw as usize)
+    }
+}
+
+/// The number without a common factor with `draws` that is nearest to the golden share of it: its multiples are spread evenly, however many one takes.
+fn stride(draws: u64) -> u64 {
+    let golden = (draws as f64 * 0.618_033_988_749_895).round() as u64;
+    let candidates = (golden.max(1)..draws).chain((1..=golden).rev());
+    let coprime = |a: &u64| {
+        let (mut a, mut b) = (*a, draws);
+        while b > 0 {
+            (a, b) = (b, a % b);
+        }
+        a == 1
+    };
+    candidates.into_iter().find(coprime).unwrap_or(1)
+}
+
+/// The convergence of several numbers, each of them by itself.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Convergence {
+    /// [R̂](blitz_train::blitz_predict::convergence::r_hat), which wants to be below 1.01.
+    pub r_hat: Vec<f64>,
+    /// The [effective sample size](blitz_train::blitz_predict::convergence::ess_bulk) of the bulk.
+    pub ess_bulk: Vec<f64>,
+    /// That of the [tails](blitz_train::blitz_predict::convergence::ess_tail).
+    pub ess_tail: Vec<f64>,
+}
+
+impl Convergence {
+    fn of(numbers: impl Iterator<Item = Vec<Vec<f64>>>) -> Result<Self, McmcError> {
+        let mut convergence = Self {
+            r_hat: Vec::new(),
+            ess_bulk: Vec::new(),
+            ess_tail: Vec::new(),
+        };
+        for (number, chains) in numbers.enumerate() {
+            let judged = || -> Result<_, InputError> {
+                Ok((
+                    try_r_hat(&chains)?,
+                    try_ess_bulk(&chains)?,
+                    try_ess_tail(&chains)?,
+                ))
+            };
+            let (r_hat, bulk, tail) =
+                judged().map_err(|reason| McmcError::Number { number, reason })?;
+            convergence.r_hat.push(r_hat);
+            convergence.ess_bulk.push(bulk);
+            convergence.ess_tail.push(tail);
+        }
+        Ok(convergence)
+    }
+
+    /// The largest R̂; NaN without numbers.
+    pub fn largest_r_hat(&self) -> f64 {
+        self.r_hat.iter().copied().fold(f64::NAN, f64::max)
+    }
+
+    /// The smallest effective sample size of a bulk; NaN without numbers.
+    pub fn least_ess_bulk(&self) -> f64 {
+        self.ess_bulk.iter().copied().fold(f64::NAN, f64::min)
+    }
+
+    /// The smallest effective sample size of the tails; NaN without numbers.
+    pub fn least_ess_tail(&self) -> f64 {
+        self.ess_tail.iter().copied().fold(f64::NAN, f64::min)
+    }
+}
+
+impl fmt::Display for Convergence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "R-hat up to {:.3}, effective draws from {:.0} (bulk) and {:.0} (tails)",
+            self.largest_r_hat(),
+            self.least_ess_bulk(),
+            self.least_ess_tail()
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stride_reaches_every_draw_and_spreads_those_before() {
+        for draws in [1, 2, 3, 4, 7, 10, 100, 1000, 1024] {
+            let mut reached: Vec<u64> = (0..draws).map(|k| k * stride(draws) % draws).collect();
+            reached.sort_unstable();
+            assert_eq!(reached, (0..draws).collect::<Vec<_>>());
+        }
+        // The first 20 of 1000 leave no gap larger than twice the mean one.
+        let mut first: Vec<u64> = (0..20).map(|k| k * stride(1000) % 1000).collect();
+        first.sort_unstable();
+        let largest = first.windows(2).map(|pair| pair[1] - pair[0]).max();
+        assert!(largest <= Some(100), "{first:?}");
+    }
+}

@@ -1,0 +1,348 @@
+//! The log density and its gradient.
+
+use blitz_mcmc::{LogDensity, McmcError, Weight, device};
+use blitz_train::prelude::*;
+use blitz_train::{Exposed, PoissonLikelihoodConfig, WithExposure};
+use burn::module::Module;
+use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Linear, LinearConfig};
+use burn::tensor::{Device, Tensor};
+
+use crate::networks::{Line, Mlp, gaussian, normals, points, table};
+
+/// The largest relative distance of a density's gradient from central differences, at a few positions.
+fn gradient_error<N: Module, F: Fn(&N) -> Tensor<1>>(density: &LogDensity<N, F>) -> f64 {
+    let mut worst = 0.0f64;
+    for seed in 0..3 {
+        let position = normals(100 + seed, density.len());
+        let mut gradient = vec![0.0; density.len()];
+        density.evaluate(&position, &mut gradient);
+        for index in 0..density.len() {
+            let mut unused = vec![0.0; density.len()];
+            let mut at = |step: f64| {
+                let mut moved = position.clone();
+                moved[index] += step;
+                density.evaluate(&moved, &mut unused)
+            };
+            // Of the fourth order: the error left is that of rounding, about 1e-10.
+            let h = 1e-3;
+            let near = at(h) - at(-h);
+            let far = at(2.0 * h) - at(-2.0 * h);
+            let expected = (8.0 * near - far) / (12.0 * h);
+            worst = worst.max((gradient[index] - expected).abs() / expected.abs().max(1.0));
+        }
+    }
+    worst
+}
+
+#[test]
+fn gradients_are_those_of_finite_differences_for_every_fixed_prior() {
+    let data = || LabeledBatch {
+        inputs: table(&normals(1, 24), 2),
+        targets: table(&normals(2, 12), 1),
+    };
+    let priors = [
+        PriorConfig::normal(0.7),
+        PriorConfig::laplace(0.5),
+        PriorConfig::student_t(3.0, 0.6),
+        PriorConfig::scale_mixture(0.4, 1.0, 0.3),
+        PriorConfig::horseshoe(1.0),
+    ];
+    for prior in priors {
+        let network = Mlp::new(2, 3, 1);
+        let density =
+            LogDensity::new(&network, &gaussian(0.5), |_| prior.clone(), vec![data()]).unwrap();
+        assert_eq!(density.len(), 2 * 3 + 3 + 3 + 1);
+        let error = gradient_error(&density);
+        assert!(error < 1e-6, "{prior:?}: {error:e}");
+    }
+}
+
+#[test]
+fn gradients_are_those_of_finite_differences_for_labels_and_for_counts_with_an_exposure() {
+    let device = Device::flex();
+    let labels = LabeledBatch {
+        inputs: table(&normals(1, 12), 2),
+        targets: Tensor::from_ints([0, 2, 1, 1, 0, 2], &device),
+    };
+    let likelihood = CategoricalLikelihoodConfig::new(3).init();
+    let prior = |_: &Weight| PriorConfig::normal(1.0);
+    let density = LogDensity::new(&Mlp::new(2, 2, 3), &likelihood, prior, vec![labels]).unwrap();
+    assert!(gradient_error(&density) < 1e-6);
+
+    let counts = LabeledBatch {
+        inputs: Exposed {
+            inputs: table(&normals(1, 6), 2),
+            log_exposure: table(&normals(3, 3), 1),
+        },
+        targets: table(&[0.0, 3.0, 1.0], 1),
+    };
+    let network = WithExposure {
+        network: Line::new(2),
+    };
+    let likelihood = PoissonLikelihoodConfig::new().init();
+    let density = LogDensity::new(&network, &likelihood, prior, vec![counts]).unwrap();
+    assert!(gradient_error(&density) < 1e-6);
+}
+
+#[test]
+fn the_density_is_that_of_plain_arithmetic_whatever_the_batches() {
+    let data = points(10, 2.0);
+    let x: Vec<f64> = data.inputs.to_data().iter().collect();
+    let y: Vec<f64> = data.targets.to_data().iter().collect();
+    let normal =
+        |z: f64, std: f64| -0.5 * (z / std).powi(2) - std.ln() - 0.5 * std::f64::consts::TAU.ln();
+    let (w, b) = (1.3, -0.4);
+    let of_data: f64 = x
+        .iter()
+        .zip(&y)
+        .map(|(x, y)| normal(y - w * x - b, 0.3))
+        .sum();
+    let expected = of_data + normal(w, 2.0) + normal(b, 0.5);
+
+    let part = |start, len| LabeledBatch {
+        inputs: data.inputs.clone().narrow(0, start, len),
+        targets: data.targets.clone().narrow(0, start, len),
+    };
+    for batches in [vec![data.clone()], vec![part(0, 3), part(3, 7)]] {
+        let prior = |weight: &Weight| match weight.path.as_str() {
+            "layer.bias" => PriorConfig::normal(0.5),
+            _ => PriorConfig::normal(2.0),
+        };
+        let density = LogDensity::new(&Line::new(1), &gaussian(0.3), prior, batches).unwrap();
+        let value = density.evaluate(&[w, b], &mut [0.0; 2]);
+        // The deviation of the noise is kept in `f32`.
+        assert!(
+            (value / expected - 1.0).abs() < 1e-6,
+            "{value} for {expected}"
+        );
+    }
+}
+
+#[test]
+fn a_weight_that_is_tied_is_one_weight() {
+    #[derive(Module, Debug)]
+    struct Twice {
+        first: Linear,
+        second: Linear,
+    }
+
+    impl Network for Twice {
+        type Input = Tensor<2>;
+        type Output = Tensor<2>;
+
+        fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+            self.second.forward(self.first.forward(x).tanh())
+        }
+    }
+
+    let first = LinearConfig::new(2, 2).init(&Device::flex());
+    let network = Twice {
+        second: first.clone(),
+        first,
+    };
+    let data = LabeledBatch {
+        inputs: table(&normals(1, 8), 2),
+        targets: table(&normals(2, 8), 2),
+    };
+    let noise = LikelihoodParam::Fixed(0.5);
+    let likelihood = GaussianLikelihoodConfig::new()
+        .with_targets(2)
+        .with_noise(noise)
+        .init(&Device::flex());
+    let density = LogDensity::new(
+        &network,
+        &likelihood,
+        |_| PriorConfig::normal(1.0),
+        vec![data],
+    )
+    .unwrap();
+    assert_eq!(density.len(), 4 + 2);
+    assert!(gradient_error(&density) < 1e-6);
+}
+
+#[test]
+fn a_weight_that_does_not_train_is_not_sampled() {
+    let mut network = Line::new(3);
+    network.layer.weight = network.layer.weight.set_require_grad(false);
+    let data = LabeledBatch {
+        inputs: table(&normals(1, 12), 3),
+        targets: table(&normals(2, 4), 1),
+    };
+    let density = LogDensity::new(
+        &network,
+        &gaussian(0.5),
+        |_| PriorConfig::normal(1.0),
+        vec![data],
+    )
+    .unwrap();
+    assert_eq!(density.weights()[0].path, "layer.bias");
+    assert_eq!(density.len(), 1);
+    assert!(gradient_error(&density) < 1e-6);
+}
+
+#[derive(Module, Debug)]
+struct WithDropout {
+    layer: Linear,
+    dropout: Dropout,
+}
+
+impl Network for WithDropout {
+    type Input = Tensor<2>;
+    type Output = Tensor<2>;
+
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        self.layer.forward(self.dropout.forward(x))
+    }
+}
+
+#[test]
+fn dropout_in_training_is_refused_and_in_prediction_accepted() {
+    for device in [Device::flex(), Device::flex().autodiff()] {
+        let network = WithDropout {
+            layer: LinearConfig::new(4, 1).init(&device),
+            dropout: DropoutConfig::new(0.5).init(),
+        };
+        let data = LabeledBatch {
+            inputs: table(&normals(1, 40), 4),
+            targets: table(&normals(2, 10), 1),
+        };
+        let density = |network: &WithDropout| {
+            let prior = |_: &Weight| PriorConfig::normal(1.0);
+            LogDensity::new(network, &gaussian(0.5), prior, vec![data.clone()]).map(|_| ())
+        };
+        let error = density(&network).unwrap_err();
+        assert!(matches!(error, McmcError::Training { .. }), "{error}");
+        assert!(error.to_string().contains("network.valid()"), "{error}");
+        density(&network.valid()).unwrap();
+    }
+}
+
+#[test]
+fn monte_carlo_dropout_is_refused_until_it_is_frozen() {
+    #[derive(Module, Debug)]
+    struct Net {
+        layer: Linear,
+        dropout: blitz_train::blitz_layers::McDropout,
+    }
+
+    impl Network for Net {
+        type Input = Tensor<2>;
+        type Output = Tensor<2>;
+
+        fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+            self.layer.forward(self.dropout.forward(x))
+        }
+    }
+
+    let network = Net {
+        layer: LinearConfig::new(4, 1).init(&Device::flex()),
+        dropout: blitz_train::blitz_layers::McDropoutConfig::new(0.5).init(&Device::flex()),
+    };
+    let data = LabeledBatch {
+        inputs: table(&normals(1, 40), 4),
+        targets: table(&normals(2, 10), 1),
+    };
+    let density = |network: &Net| {
+        let prior = |_: &Weight| PriorConfig::normal(1.0);
+        LogDensity::new(network, &gaussian(0.5), prior, vec![data.clone()]).map(|_| ())
+    };
+    assert!(matches!(
+        density(&network.valid()),
+        Err(McmcError::Training { .. })
+    ));
+    density(&network.freeze_sampling().valid()).unwrap();
+}
+
+#[test]
+fn a_batch_norm_in_training_is_refused_and_keeps_its_statistics() {
+    #[derive(Module, Debug)]
+    struct Net {
+        norm: BatchNorm,
+        layer: Linear,
+    }
+
+    impl Network for Net {
+        type Input = Tensor<2>;
+        type Output = Tensor<2>;
+
+        fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+            self.layer.forward(self.norm.forward(x))
+        }
+    }
+
+    let device = Device::flex().autodiff();
+    let network = Net {
+        norm: BatchNormConfig::new(2).init(&device),
+        layer: LinearConfig::new(2, 1).init(&device),
+    };
+    let data = LabeledBatch {
+        inputs: table(&normals(1, 20), 2) + 3.0,
+        targets: table(&normals(2, 10), 1),
+    };
+    let density = |network: &Net| {
+        let prior = |_: &Weight| PriorConfig::normal(1.0);
+        LogDensity::new(network, &gaussian(0.5), prior, vec![data.clone()])
+    };
+    assert!(matches!(density(&network), Err(McmcError::Training { .. })));
+    let mean = |network: &Net| {
+        network
+            .norm
+            .running_mean
+            .value_sync()
+            .into_data()
+            .iter::<f64>()
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(mean(&network), [0.0, 0.0]);
+    let in_prediction = density(&network.valid()).unwrap();
+    assert!(gradient_error(&in_prediction) < 1e-6);
+    assert_eq!(mean(&network), [0.0, 0.0]);
+}
+
+#[test]
+fn a_network_that_is_bayesian_and_priors_that_learn_are_refused_by_the_weights_path() {
+    let data = || vec![points(5, 1.0)];
+    let bayesian = Line::new(1).bayesianize(&BayesianizeConfig::new());
+    let error = LogDensity::new(
+        &bayesian,
+        &gaussian(0.3),
+        |_| PriorConfig::normal(1.0),
+        data(),
+    );
+    let error = error.map(|_| ()).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("layer.weight has a posterior already"),
+        "{error}"
+    );
+
+    for prior in [
+        PriorConfig::learned_normal(1.0),
+        PriorConfig::learned_laplace(1.0),
+        PriorConfig::empirical_normal(None),
+    ] {
+        let density = LogDensity::new(&Line::new(1), &gaussian(0.3), |_| prior.clone(), data());
+        let error = density.map(|_| ()).unwrap_err();
+        assert!(matches!(error, McmcError::LearnedPrior { .. }), "{error}");
+    }
+    let empty = LogDensity::new(
+        &Line::new(1),
+        &gaussian(0.3),
+        |_| PriorConfig::normal(1.0),
+        vec![],
+    );
+    assert!(matches!(empty.map(|_| ()), Err(McmcError::Empty)));
+}
+
+#[test]
+fn a_module_that_is_no_network_has_a_density_too() {
+    let layer = LinearConfig::new(1, 1).init(&Device::flex());
+    let x = Tensor::<2>::from_data([[1.0f64], [2.0]], (&device(), burn::tensor::DType::F64));
+    let nll = move |layer: &Linear| {
+        let output: Tensor<2> = layer.forward(x.clone());
+        output.square().sum_dim(1).squeeze_dim::<1>(1)
+    };
+    let density = LogDensity::of_nll(&layer, |_| PriorConfig::normal(1.0), nll).unwrap();
+    assert!(gradient_error(&density) < 1e-6);
+}

@@ -1,0 +1,157 @@
+//! Chains in files: whole or refused, and the same after a kill.
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use blitz_mcmc::{Draws, McmcError, McmcPosterior, NutsConfig};
+use blitz_train::CheckpointError;
+
+use crate::networks::{Line, line_density, line_density_of, points};
+
+fn config() -> NutsConfig {
+    NutsConfig::new()
+        .with_chains(3)
+        .with_warm_up(40)
+        .with_draws(20)
+        .with_threads(Some(1))
+}
+
+#[test]
+fn a_run_that_was_killed_goes_on_to_the_same_draws() {
+    let folder = tempfile::tempdir().unwrap();
+    let density = line_density();
+    let uninterrupted = config().init().run(&density).unwrap();
+
+    let killed = catch_unwind(AssertUnwindSafe(|| {
+        let die = |at: &blitz_mcmc::ChainProgress| assert!(at.chain == 0 || at.done < 30, "killed");
+        config()
+            .init()
+            .in_folder(folder.path())
+            .on_progress(die)
+            .run(&density)
+            .map(|_| ())
+    }));
+    assert!(killed.is_err());
+    assert!(folder.path().join("chain-0.draws").exists());
+    assert!(!folder.path().join("chain-1.draws").exists());
+
+    let mut chains = Vec::new();
+    let seen = |at: &blitz_mcmc::ChainProgress| chains.push(at.chain);
+    let resumed = config()
+        .init()
+        .in_folder(folder.path())
+        .on_progress(seen)
+        .run(&density)
+        .unwrap();
+    chains.dedup();
+    assert_eq!(
+        chains,
+        [1, 2],
+        "a chain that was finished is not made again"
+    );
+    assert_eq!(resumed.draws(), uninterrupted.draws());
+
+    let loaded = Draws::load(folder.path()).unwrap();
+    assert_eq!(&loaded, uninterrupted.draws());
+    let posterior = McmcPosterior::new(&Line::new(1), loaded.clone()).unwrap();
+    let weight =
+        |posterior: &McmcPosterior<Line>| posterior.network(2, 3).layer.weight.val().into_data();
+    assert_eq!(weight(&posterior), weight(&resumed));
+    let error = McmcPosterior::new(&Line::new(2), loaded)
+        .map(|_| ())
+        .unwrap_err();
+    assert!(error.to_string().contains("layer.weight [2, 1]"), "{error}");
+}
+
+#[test]
+fn a_chain_whose_seal_was_not_written_any_more_is_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let density = line_density();
+    let run = || {
+        config()
+            .init()
+            .in_folder(folder.path())
+            .run(&density)
+            .unwrap()
+    };
+    let first = run();
+    fs::remove_file(folder.path().join("chain-1.draws.sha256")).unwrap();
+    fs::write(folder.path().join("chain-1.draws"), "half a").unwrap();
+    assert_eq!(run().draws(), first.draws());
+}
+
+#[test]
+fn a_damaged_chain_is_refused_at_every_byte_that_is_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let density = line_density();
+    config()
+        .init()
+        .in_folder(folder.path())
+        .run(&density)
+        .unwrap();
+    let path = folder.path().join("chain-1.draws");
+    let whole = fs::read(&path).unwrap();
+    for at in [0, 40, whole.len() / 2, whole.len() - 1] {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        fs::write(&path, bytes).unwrap();
+        let damaged = McmcError::File(CheckpointError::Damaged { path: path.clone() });
+        assert_eq!(Draws::load(folder.path()), Err(damaged.clone()));
+        let resumed = config().init().in_folder(folder.path()).run(&density);
+        assert_eq!(resumed.map(|_| ()), Err(damaged));
+    }
+    // Cut short, and with nothing beside it that says how it was.
+    fs::remove_file(folder.path().join("chain-1.draws.sha256")).unwrap();
+    fs::write(&path, &whole[..whole.len() - 8]).unwrap();
+    let error = Draws::load(folder.path()).unwrap_err();
+    assert!(
+        error.to_string().contains("not as many draws as it says"),
+        "{error}"
+    );
+}
+
+#[test]
+fn chains_of_other_data_or_settings_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    config()
+        .init()
+        .in_folder(folder.path())
+        .run(&line_density())
+        .unwrap();
+    let other_data = line_density_of(points(10, 1.9));
+    let error = config()
+        .init()
+        .in_folder(folder.path())
+        .run(&other_data)
+        .map(|_| ())
+        .unwrap_err();
+    assert!(matches!(error, McmcError::OtherRun { .. }), "{error}");
+    for other in [
+        config().with_seed(1),
+        config().with_draws(21),
+        config().with_target_acceptance(0.9),
+    ] {
+        let run = other.init().in_folder(folder.path()).run(&line_density());
+        assert!(matches!(run.map(|_| ()), Err(McmcError::OtherRun { .. })));
+    }
+}
+
+#[test]
+fn a_folder_that_is_in_use_or_has_no_chains_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = Draws::load(folder.path()).unwrap_err();
+    assert!(error.to_string().starts_with("cannot read "), "{error}");
+    let claim = blitz_train::FolderClaim::take(folder.path()).unwrap();
+    if cfg!(target_os = "linux") {
+        let run = config()
+            .init()
+            .in_folder(folder.path())
+            .run(&line_density());
+        let error = run.map(|_| ()).unwrap_err();
+        assert!(
+            matches!(error, McmcError::File(CheckpointError::InUse { .. })),
+            "{error}"
+        );
+    }
+    drop(claim);
+}
