@@ -1,9 +1,5 @@
 //! One curve, learnt from a few points by each way to a posterior: the bands that open away from the data.
 
-mod comparison;
-mod curve;
-mod report;
-
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -16,9 +12,10 @@ use example_support::methods::Method;
 use example_support::number::at_least;
 use example_support::{RunError, RunFolder, exit_code, present};
 
-use comparison::{Candidate, Comparison};
-use curve::{Points, RANGE, column, truth};
-use report::{Figures, Report};
+use toy_1d::comparison::{Candidate, Comparison};
+use toy_1d::curve::{Points, column, truth};
+use toy_1d::grid;
+use toy_1d::report::{Figures, Report};
 
 // The system's allocator gives every large tensor back to the kernel, and page faults then double the time of a step.
 #[global_allocator]
@@ -93,14 +90,6 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         plot: path,
     };
     Ok(present(&report, cli.json))
-}
-
-/// The places where the methods are asked.
-pub fn grid() -> Vec<f64> {
-    let (low, high) = RANGE;
-    (0..=160)
-        .map(|i| low + (high - low) * f64::from(i) / 160.0)
-        .collect()
 }
 
 fn learn(

@@ -13,9 +13,10 @@ use burn::tensor::{Device, Tensor};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
+pub use net::Net;
 pub use rows::{Rows, Scales};
 
-use net::{BayesianNet, DropoutNet, Net};
+use net::{BayesianNet, DropoutNet};
 use train::{BATCH, Model, Plan, finished, model, normals, train};
 
 /// Draws of a prediction.

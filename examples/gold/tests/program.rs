@@ -1,0 +1,54 @@
+//! The program from outside: what it reports, plots and refuses.
+
+use example_support::program::{Program, assert_png};
+
+const PROGRAM: Program<'static> = Program {
+    path: env!("CARGO_BIN_EXE_gold"),
+    settings: &[],
+};
+
+#[test]
+fn the_posterior_itself_is_nearer_to_itself_than_a_single_network() {
+    let folder = tempfile::tempdir().unwrap();
+    let keep = folder.path().join("chains");
+    let short = [
+        "--points",
+        "8",
+        "--chains",
+        "2",
+        "--warm-up",
+        "30",
+        "--draws",
+        "20",
+    ];
+    let other = ["--method", "map", "--keep", keep.to_str().unwrap()];
+    let options: Vec<&str> = short.into_iter().chain(other).collect();
+    let report = PROGRAM.report(folder.path(), &options);
+    let distances = report["distances"].as_array().unwrap();
+    assert_eq!(distances[0]["name"], "nuts");
+    let gap = |way: usize| distances[way]["wasserstein_gap"].as_f64().unwrap();
+    assert!(gap(0) < 0.5 * gap(1), "{report}");
+    let run = report["folder"].as_str().unwrap();
+    for picture in ["bands.png", "trace.png", "ranks.png"] {
+        assert_png(&format!("{run}/{picture}").into());
+    }
+    // The chains are there, so the second run only reads them.
+    let again = PROGRAM.report(folder.path(), &options);
+    assert_eq!(distances[0]["holds"], again["distances"][0]["holds"]);
+    let other_prior: Vec<&str> = options.iter().copied().chain(["--prior", "2"]).collect();
+    let refused = PROGRAM.refusal(folder.path(), &other_prior);
+    assert!(refused.contains("is of another run"), "{refused}");
+}
+
+#[test]
+fn what_is_wrong_is_said_in_one_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    for (options, named) in [
+        (["--points", "3"], "--points"),
+        (["--prior", "0"], "--prior"),
+        (["--draws", "2"], "R-hat needs"),
+    ] {
+        let refused = PROGRAM.refusal(folder.path(), &options);
+        assert!(refused.contains(named), "{refused}");
+    }
+}
