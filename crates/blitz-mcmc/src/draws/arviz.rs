@@ -18,6 +18,9 @@ pub(super) fn write(draws: &Draws, path: &Path) -> Result<(), McmcError> {
     written.map_err(|error| McmcError::not_written(path, error))
 }
 
+/// A name, and the value of a draw as text.
+type Stat = (&'static str, fn(&DrawStats) -> String);
+
 fn groups(draws: &Draws, out: &mut impl Write) -> io::Result<()> {
     write!(out, "{{\"posterior\":{{")?;
     let mut start = 0;
@@ -32,7 +35,7 @@ fn groups(draws: &Draws, out: &mut impl Write) -> io::Result<()> {
     }
     write!(out, "}},\"sample_stats\":{{")?;
     // Under the names of ArviZ's schema.
-    let stats: [(&str, fn(&DrawStats) -> String); 7] = [
+    let stats: [Stat; 7] = [
         ("lp", |draw| number(draw.log_density)),
         ("energy", |draw| number(draw.energy)),
         ("step_size", |draw| number(draw.step_size)),

@@ -236,7 +236,7 @@ fn monte_carlo_dropout_is_refused_until_it_is_frozen() {
 
     let network = Net {
         layer: LinearConfig::new(4, 1).init(&Device::flex()),
-        dropout: blitz_train::blitz_layers::McDropoutConfig::new(0.5).init(&Device::flex()),
+        dropout: blitz_train::blitz_layers::McDropoutConfig::new(0.5).init(),
     };
     let data = LabeledBatch {
         inputs: table(&normals(1, 40), 4),

@@ -90,7 +90,7 @@ fn a_draw_s_network_has_its_weights_and_predicts() {
             .weight
             .val()
             .into_data()
-            .to_vec::<f32>()
+            .try_to_vec::<f32>()
             .unwrap(),
         weights[..1]
     );
@@ -118,7 +118,7 @@ fn every_draw_is_a_network_once_before_one_comes_again() {
             .weight
             .val()
             .into_data()
-            .to_vec::<f32>()
+            .try_to_vec::<f32>()
             .unwrap()[0]
     };
     let mut got: Vec<f32> = (0..120).map(weight).collect();
