@@ -24,6 +24,7 @@ mod likelihood_types;
 mod likelihoods;
 mod metric;
 mod metric_files;
+mod onnx;
 #[cfg(feature = "plot")]
 mod plot;
 mod prediction_mode;
