@@ -68,9 +68,9 @@ pub use family::prior::{
 pub use family::{ConstantError, Constants, MarginalFamily, Marginals, Nats, Noise, deviation};
 pub use kl::{KlEstimator, KlTerm, kl_divergence};
 pub use model::{
-    AttachedPosterior, BayesianModule, BayesianSummary, BayesianWeight, DrawnWeight, FromStart,
-    PrunedTensor, PruningReport, SharpenedDraw, Sharpening, SharpeningConfig, WeightMarginals,
-    WeightMovement,
+    AsymmetricPosterior, AttachedPosterior, BayesianModule, BayesianSummary, BayesianWeight,
+    DrawnWeight, FromStart, PrunedTensor, PruningReport, SharpenedDraw, Sharpening,
+    SharpeningConfig, WeightMarginals, WeightMovement,
 };
 
 /// What most programs need from this crate. Families, and what one's own are made of, are imported by name.

@@ -7,7 +7,7 @@ use super::attachment;
 use crate::draw::{self, Part, PartSlot, Request, Site, is_configured};
 use crate::family::posterior::{Posterior, PosteriorStructure};
 use crate::family::prior::Prior;
-use crate::family::{Noise, at_least_f32, constants, in_type_of, select_rows};
+use crate::family::{Noise, at_least_f32, constants, in_type_of, reflected, select_rows};
 use crate::kl::{KlEstimator, KlTerm, SharedScale, pair};
 
 /// The path component of a posterior's parameters: `fc.weight` has its ρ at `fc.weight.bayes.posterior.rho`.
@@ -104,6 +104,13 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
             return weight;
         }
         let mut noise = Noise::new(site.key);
+        if site.is_antithetic {
+            let first = site.first;
+            let first = first.unwrap_or_else(|| self.posterior.sample(mu.clone(), &mut noise));
+            let weight = self.reflected(mu.clone(), first);
+            draw::keep(self.id(), &weight, None);
+            return weight;
+        }
         let with_kl = (site.wants_kl && self.unused_row.is_none())
             .then(|| pair::draw_with_kl(&self.posterior, &self.prior, mu, &mut noise))
             .flatten();
@@ -113,6 +120,17 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
         };
         draw::keep(self.id(), &weight, kl);
         weight
+    }
+
+    /// The other weight of an antithetic pair.
+    fn reflected<const D: usize>(&self, mu: Tensor<D>, weight: Tensor<D>) -> Tensor<D> {
+        // Those of the model were checked when the draw was opened.
+        assert!(
+            self.posterior.is_symmetric(),
+            "an antithetic draw reads a weight whose posterior is not symmetric about its mean, {}",
+            std::any::type_name::<Q>()
+        );
+        reflected(self.posterior.mean(mu), weight)
     }
 
     /// What stands in the place of the innermost draw's weight, or that weight.
@@ -127,8 +145,16 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
         }
         let shape = mu.shape();
         let posterior = self.posterior.rows(&shape, rows)?;
-        let mut noise = Noise::new(draw::site(self.id(), mu).key).of_rows(rows, shape[0]);
-        let weight = posterior.sample(select_rows(mu.clone(), rows), &mut noise);
+        let Site {
+            key, is_antithetic, ..
+        } = draw::site(self.id(), mu);
+        let mut noise = Noise::new(key).of_rows(rows, shape[0]);
+        let used = select_rows(mu.clone(), rows);
+        let weight = posterior.sample(used.clone(), &mut noise);
+        let weight = match is_antithetic {
+            true => self.reflected(used, weight),
+            false => weight,
+        };
         Some(match self.mask() {
             None => weight,
             Some(mask) => {
@@ -201,7 +227,8 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
             return (KlTerm::new(kl.value, KlEstimator::ClosedForm), kl.share);
         }
         let site = draw::site(self.id(), mu);
-        let at_once = pair::at_draw(&self.posterior, &self.prior, mu, Noise::new(site.key));
+        let noise = Noise::new(site.key);
+        let at_once = pair::at_draw(&self.posterior, &self.prior, mu, noise, site.is_antithetic);
         let value = at_once.unwrap_or_else(|| {
             let weight = self.weight_at(site, mu);
             pair::at_weight(&self.posterior, &self.prior, mu.clone(), weight)

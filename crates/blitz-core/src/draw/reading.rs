@@ -3,7 +3,8 @@
 use burn::module::{LoraAdapter, Param, ParamId};
 use burn::tensor::{Shape, Tensor};
 
-use super::{Draw, Part, PartSlot, output_noise, repeated_output_noise};
+use super::{Draw, Part, PartSlot, is_antithetic, output_noise, repeated_output_noise};
+use crate::family::reflected;
 use crate::kernels::{self, formula::SMALLEST_VARIANCE};
 
 /// How a weight enters a layer at this moment: under the open draw, mean mode and freeze.
@@ -72,7 +73,8 @@ pub(super) fn is_made_of_factors<const D: usize>(param: &Param<Tensor<D>>) -> bo
 
 impl<const D: usize> SplitWeight<D> {
     /// A sample `mean + √variance · ε` of a layer's output, with ε from the open draw or, with none open, from the
-    /// process-wide stream. Each call in one draw takes fresh noise.
+    /// process-wide stream. Each call in one draw takes fresh noise. In an [antithetic](Draw::antithetic) draw it is that of the first draw of the pair
+    /// with the other sign, if the calls are the same.
     ///
     /// A variance below 1e-20 counts as that, and has no gradient: a row of zeros would give it an infinite one.
     pub fn draw_output<const R: usize>(&self, mean: Tensor<R>, variance: Tensor<R>) -> Tensor<R> {
@@ -81,11 +83,15 @@ impl<const D: usize> SplitWeight<D> {
         let fused = noise.fused(elements, |span| {
             kernels::draw_output(&mean, &variance, span)
         });
-        fused.unwrap_or_else(|| {
+        let output = fused.unwrap_or_else(|| {
             let std_dev = variance.clamp_min(SMALLEST_VARIANCE).sqrt();
             let noise = noise.standard_normal(&mean);
-            mean + std_dev * noise
-        })
+            mean.clone() + std_dev * noise
+        });
+        match is_antithetic() {
+            true => reflected(mean, output),
+            false => output,
+        }
     }
 
     /// Independent signs, 1 or −1 with equal probability, of `shape` and with the element type and device of `like`: from the open draw

@@ -122,12 +122,14 @@ fn of_normal<const D: usize>(
     Some(ClosedForm { value, share })
 }
 
-/// `ln q(w) − ln p(w)` at the weight that `noise` makes, in one pass over the parameters; `None` where the weight has to be made.
+/// `ln q(w) − ln p(w)` at the weight that `noise` makes, or at its reflection, in one pass over the parameters; `None` where the weight has to
+/// be made.
 pub(crate) fn at_draw<Q: Posterior, P: Prior, const D: usize>(
     q: &Q,
     p: &P,
     mu: &Tensor<D>,
     mut noise: Noise,
+    is_reflected: bool,
 ) -> Option<Tensor<1>> {
     let PosteriorForm::Normal { rho } = q.form() else {
         return None;
@@ -139,6 +141,8 @@ pub(crate) fn at_draw<Q: Posterior, P: Prior, const D: usize>(
     let PriorForm::ScaleMixture { pi, sigma1, sigma2 } = prior else {
         return None;
     };
+    // Both densities are even: that at −(μ − σ ε) is that at μ − σ ε.
+    let mu = if is_reflected { mu.neg() } else { mu };
     noise.fused(mu.shape().num_elements(), |span| {
         let mixture = ScaleMixture::new(pi, sigma1, sigma2);
         kernels::mixture_kl(&mu, &rho, span, mixture)

@@ -1,6 +1,7 @@
 //! Tests of the public surface, in one binary. Names are claims.
 
 mod adapters;
+mod antithetic;
 mod burn_modules;
 mod checkpoint;
 mod constants;

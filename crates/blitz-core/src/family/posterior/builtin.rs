@@ -87,6 +87,10 @@ macro_rules! families {
                 match self { $(Self::$name(posterior) => posterior.structure(),)+ }
             }
 
+            fn is_symmetric(&self) -> bool {
+                match self { $(Self::$name(posterior) => posterior.is_symmetric(),)+ }
+            }
+
             fn constants(&self) -> Option<Constants> {
                 match self { $(Self::$name(posterior) => posterior.constants(),)+ }
             }

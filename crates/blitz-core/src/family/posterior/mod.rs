@@ -186,6 +186,12 @@ pub trait Posterior: Module + ModuleDisplay + Sync + 'static {
         PosteriorStructure::General
     }
 
+    /// Whether the distribution of `w − E w` stays the same when all of its elements change sign together: `2 E w − w` is then a draw like w, the other
+    /// one of an [antithetic](crate::Draw::antithetic) pair. The default is yes, unless the structure is general.
+    fn is_symmetric(&self) -> bool {
+        self.structure() != PosteriorStructure::General
+    }
+
     /// The numbers that it is made of and that do not train, such as degrees of freedom. They are saved with the weights, and loading a record
     /// restores them. The default, `None`, leaves them out: what is loaded then has those of the module that it is loaded into.
     ///
