@@ -56,7 +56,8 @@ pub use family::posterior::{
     LowRankNormalPosterior, LowRankNormalPosteriorConfig, MatrixNormalPosterior,
     MatrixNormalPosteriorConfig, NormalPosterior, NormalPosteriorConfig, NormalUnit, Posterior,
     PosteriorConfig, PosteriorForm, PosteriorStructure, RadialPosterior, RadialPosteriorConfig,
-    RadialUnit, StudentTPosterior, StudentTPosteriorConfig, StudentTUnit, UnitNoise, WeightInfo,
+    RadialUnit, StudentTPosterior, StudentTPosteriorConfig, StudentTUnit, UnitNoise,
+    VarianceFactors, WeightInfo,
 };
 pub use family::prior::{
     BuiltinPrior, CenteredPrior, EmpiricalNormalPrior, EmpiricalNormalPriorConfig, HorseshoePrior,

@@ -37,7 +37,11 @@ fn row<C: Classifier>(name: &str, net: &C, estimator: Estimator, std: f64, devic
         let error = ratio * (pair_error / pair).hypot(two_error / two);
         format!("{ratio:.3} ± {error:.3}")
     };
-    println!("| {name} | {estimator:?} | {std} | {} | {} |", ratio(0), ratio(1));
+    println!(
+        "| {name} | {estimator:?} | {std} | {} | {} |",
+        ratio(0),
+        ratio(1)
+    );
 }
 
 /// The variance of the gradients of means and of deviations, averaged over the parameters, with its standard error.

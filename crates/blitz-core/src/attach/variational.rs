@@ -1,5 +1,7 @@
 //! What turns an ordinary Burn parameter into a Bayesian one.
 
+use std::any::Any;
+
 use burn::module::{Flag, Param, ParamId, Reparameterization};
 use burn::tensor::Tensor;
 
@@ -164,20 +166,26 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
         })
     }
 
-    fn part<const D: usize>(&self, wanted: Part, mu: &Tensor<D>) -> Option<Tensor<D>> {
+    fn part<const D: usize>(&self, wanted: Part, mu: &Tensor<D>) -> Option<Box<dyn Any>> {
         if draw::is_replaced(self.id()) {
             return None;
         }
         match (wanted, self.posterior.structure()) {
             (Part::Variance, PosteriorStructure::IndependentNormal) => {
-                Some(self.masked(self.posterior.variance(mu.clone())))
+                Some(Box::new(self.masked(self.posterior.variance(mu.clone()))))
+            }
+            // Zeros here and there are not of rank one.
+            (Part::VarianceFactors, PosteriorStructure::IndependentNormal)
+                if self.mask.is_none() =>
+            {
+                Some(Box::new(self.posterior.variance_factors(mu)?))
             }
             (
                 Part::Perturbation,
                 PosteriorStructure::IndependentNormal | PosteriorStructure::SignSymmetric,
             ) => {
                 let delta = self.weight(mu) - self.posterior.mean(mu.clone());
-                Some(self.masked(delta))
+                Some(Box::new(self.masked(delta)))
             }
             _ => None,
         }
@@ -250,7 +258,7 @@ impl<Q: Posterior, P: Prior> Reparameterization for Variational<Q, P> {
             _ if !self.is_sampling() => self.mean(base),
             Request::Part(wanted) => match self.part(wanted, &base) {
                 Some(part) => {
-                    draw::answer_part(PartSlot::Part(self.id(), Box::new(part)));
+                    draw::answer_part(PartSlot::Part(self.id(), part));
                     self.mean(base)
                 }
                 None => {

@@ -4,6 +4,7 @@ use burn::module::{LoraAdapter, Param, ParamId};
 use burn::tensor::{Shape, Tensor};
 
 use super::{Draw, Part, PartSlot, is_antithetic, output_noise, repeated_output_noise};
+use crate::family::posterior::VarianceFactors;
 use crate::family::reflected;
 use crate::kernels::{self, formula::SMALLEST_VARIANCE};
 
@@ -23,11 +24,11 @@ pub enum WeightReading<const D: usize> {
 
 /// A weight in two parts.
 #[derive(Debug, Clone)]
-pub struct SplitWeight<const D: usize> {
+pub struct SplitWeight<const D: usize, P = Tensor<D>> {
     /// The means.
     pub mean: Tensor<D>,
-    /// The variances, or the draw's difference from the means, as was asked for.
-    pub part: Tensor<D>,
+    /// The variances, their factors, or the draw's difference from the means, as was asked for.
+    pub part: P,
     id: ParamId,
 }
 
@@ -41,6 +42,29 @@ impl<const D: usize> WeightReading<D> {
     /// when any of these differences change sign.
     pub fn with_perturbation(param: &Param<Tensor<D>>) -> Self {
         Self::read(param, Part::Perturbation)
+    }
+
+    /// The mean of each weight, and the [factors](crate::Posterior::variance_factors) of the variances, for local reparameterization without a second product;
+    /// `None` where the variances have none, where weights are pruned, and where there is one value.
+    pub fn with_variance_factors(
+        param: &Param<Tensor<D>>,
+    ) -> Option<SplitWeight<D, VarianceFactors>> {
+        if is_made_of_factors(param) {
+            return None;
+        }
+        let scope = Draw::part(Part::VarianceFactors);
+        let mean = param.val();
+        match scope.finish_part() {
+            PartSlot::Part(id, part) => match part.downcast() {
+                Ok(part) => Some(SplitWeight {
+                    mean,
+                    part: *part,
+                    id,
+                }),
+                Err(_) => unreachable!("factors were asked for"),
+            },
+            PartSlot::Untouched | PartSlot::Unavailable => None,
+        }
     }
 
     fn read(param: &Param<Tensor<D>>, wanted: Part) -> Self {
@@ -71,7 +95,7 @@ pub(super) fn is_made_of_factors<const D: usize>(param: &Param<Tensor<D>>) -> bo
     param.reparameterization::<LoraAdapter>().is_some()
 }
 
-impl<const D: usize> SplitWeight<D> {
+impl<const D: usize, P> SplitWeight<D, P> {
     /// A sample `mean + √variance · ε` of a layer's output, with ε from the open draw or, with none open, from the
     /// process-wide stream. Each call in one draw takes fresh noise. In an [antithetic](Draw::antithetic) draw it is that of the first draw of the pair
     /// with the other sign, if the calls are the same.

@@ -22,6 +22,7 @@ mod posterior_families;
 mod posterior_modules;
 mod prior_families;
 mod pruning;
+mod rank_one;
 mod round_trips;
 mod sampling;
 mod simulation;

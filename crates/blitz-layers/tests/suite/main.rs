@@ -15,6 +15,7 @@ mod models;
 mod pytorch;
 mod pytorch_names;
 mod pytorch_posteriors;
+mod rank_one;
 mod rnn;
 mod rounding;
 mod seeded;

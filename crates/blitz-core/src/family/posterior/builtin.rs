@@ -8,7 +8,7 @@ use super::{
     LaplacePosterior, LaplacePosteriorConfig, LowRankNormalPosterior, LowRankNormalPosteriorConfig,
     MatrixNormalPosterior, MatrixNormalPosteriorConfig, NormalPosterior, NormalPosteriorConfig,
     Posterior, PosteriorForm, PosteriorStructure, RadialPosterior, RadialPosteriorConfig,
-    StudentTPosterior, StudentTPosteriorConfig,
+    StudentTPosterior, StudentTPosteriorConfig, VarianceFactors,
 };
 use crate::family::{ConstantError, Constants, Marginals, Nats, Noise};
 
@@ -55,6 +55,10 @@ macro_rules! families {
 
             fn variance<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
                 match self { $(Self::$name(posterior) => posterior.variance(mu),)+ }
+            }
+
+            fn variance_factors<const D: usize>(&self, mu: &Tensor<D>) -> Option<VarianceFactors> {
+                match self { $(Self::$name(posterior) => posterior.variance_factors(mu),)+ }
             }
 
             fn log_density<const D: usize>(&self, mu: Tensor<D>, weight: Tensor<D>) -> Tensor<1> {
