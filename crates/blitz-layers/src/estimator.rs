@@ -161,7 +161,7 @@ fn local<const I: usize, const W: usize, const O: usize>(
     weight.draw_output(mean, variance)
 }
 
-/// `op(x², S²)` of variances `S² = rows ⊗ columns` of a weight of `shape`, without them: `op` sees one feature a group on the side of the rows.
+/// `op(x², S²)` of variances `S² = rows ⊗ columns` of a weight of `shape`, without them: `op` sees one feature, or one a group, on one of its sides.
 fn rank_one_variance<const I: usize, const W: usize, const O: usize>(
     axes: LayerAxes,
     squares: Tensor<I>,
@@ -177,19 +177,26 @@ fn rank_one_variance<const I: usize, const W: usize, const O: usize>(
     let mut dims: [usize; W] = shape.dims();
     let rows_of_weight = dims[0];
     dims[0] = 1;
-    let columns = factors.columns.clone().reshape(dims);
     // The groups have the same columns.
-    let columns = columns.repeat_dim(0, groups);
-    match rows {
-        Rows::Outputs => {
-            let sums = op(squares, columns, None);
-            let sums = repeat_groups(sums, groups, rows_of_weight / groups);
-            sums * along(factors.rows.clone(), features.axis(O))
+    let columns = || {
+        let columns = factors.columns.clone().reshape(dims);
+        columns.repeat_dim(0, groups)
+    };
+    match (rows, features) {
+        // A product with a vector, whose sums are as exact as those of the other product, also in 16 bits.
+        (Rows::Inputs, Features::Last) => {
+            let sums = op(squares, along(factors.rows.clone(), 0), None);
+            sums * along(factors.columns.clone(), features.axis(O))
         }
-        Rows::Inputs => {
+        (Rows::Inputs, Features::Second) => {
             let axis = features.axis(I);
             let weighted = squares * along(factors.rows.clone(), axis);
-            op(sum_groups(weighted, axis, groups), columns, None)
+            op(sum_groups(weighted, axis, groups), columns(), None)
+        }
+        (Rows::Outputs, _) => {
+            let sums = op(squares, columns(), None);
+            let sums = repeat_groups(sums, groups, rows_of_weight / groups);
+            sums * along(factors.rows.clone(), features.axis(O))
         }
     }
 }
@@ -225,6 +232,7 @@ fn along<const D: usize>(values: Tensor<1>, axis: usize) -> Tensor<D> {
     dims[axis] = values.dims()[0];
     values.reshape(dims)
 }
+
 /// `op(x, M, m) + op(x ∘ r, ΔW, Δb) ∘ s` with signs r and s of each row's own.
 fn flipout<const I: usize, const W: usize, const O: usize>(
     features: Features,

@@ -107,7 +107,7 @@ fn of_a_quadratic_loss_the_gradients_mean_has_no_noise_left_and_its_deviations_t
         let away = layer.weight.val().flatten::<1>(0, 1) - target.clone();
         (away.square() * curvature.clone()).sum() * 0.5
     };
-    let steps = 4000;
+    let steps = 1000;
     let [independent, pairs] =
         [false, true].map(|antithetic| gradients(&layer, &elbo(2, antithetic), nll, steps));
     let mu = values(layer.weight.base());
@@ -153,7 +153,7 @@ fn of_a_loss_that_is_not_quadratic_a_pair_has_less_variance_than_two_draws_and_t
         let output = layer.forward(x.clone()).tanh() - 0.4;
         output.square().squeeze_dim::<1>(1)
     };
-    let steps = 4000;
+    let steps = 1000;
     let [independent, pairs] =
         [false, true].map(|antithetic| gradients(&layer, &elbo(2, antithetic), nll, steps));
     for part in 0..2 {
