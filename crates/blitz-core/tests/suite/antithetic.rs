@@ -61,6 +61,10 @@ fn the_first_draw_has_the_bits_of_the_draw_alone_and_the_second_is_its_reflectio
     for device in devices() {
         for posterior in families() {
             for (dtype, step) in [(DType::F32, 2e-7), (DType::F64, 4e-16), (DType::F16, 2e-3)] {
+                if dtype == DType::F16 && device != Device::flex() {
+                    // NdArray has no 16 bits.
+                    continue;
+                }
                 let net = Net::new(posterior.clone(), dtype, &device);
                 let mean = net.with_mean(|net| host(net.weights()));
                 let alone = net.with_draw(3, 8, |net| host(net.weights()));
@@ -202,7 +206,8 @@ fn a_kl_without_a_closed_form_is_that_of_the_reflected_weight() {
                 .with_posterior(PosteriorConfig::normal(0.2))
                 .with_prior(PriorConfig::scale_mixture(0.5, 1.0, 0.1));
             let layer = match centered {
-                true => layer.moped(&config),
+                // Away from the centre, where both weights of a pair would have one density.
+                true => given(layer.moped(&config), 0.3, DType::F32),
                 false => layer.bayesianize(&mixture),
             };
             let of = |fused: bool| {
@@ -241,7 +246,7 @@ fn a_posterior_that_is_not_symmetric_is_refused_by_its_path() {
     net.second = net
         .second
         .attach_posteriors(|_| Some((of(3.0), NormalPrior::new(1.0))));
-    let net = net.bayesianize(&BayesianizeConfig::new());
+    let net = net.bayesianize(&BayesianizeConfig::new().keep_existing());
     let error = net.draw(3, 8).antithetic(&net, 9).unwrap_err();
     assert_eq!(error.weight, "second.weight");
     assert!(

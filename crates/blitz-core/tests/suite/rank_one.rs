@@ -41,17 +41,16 @@ impl Posterior for Elementwise {
 fn layers(prior: PriorConfig, dtype: DType, device: &Device) -> [Linear; 2] {
     let layer = LinearConfig::new(7, 5).with_bias(false).init(device);
     let config = BayesianizeConfig::new().with_posterior(PosteriorConfig::matrix_normal(0.2));
-    let layer = given(
-        layer.bayesianize(&config.with_prior(prior.clone())),
-        0.5,
-        dtype,
-    );
+    let layer = given(layer.bayesianize(&config), 0.5, dtype);
     let inner = layer.posteriors::<BuiltinPosterior>().remove(0).posterior;
-    let elementwise = layer.clone().replace_posteriors(|weight| {
+    let of_sums = layer
+        .clone()
+        .replace_posteriors(|weight| Some((inner.clone(), prior.init(weight.device))));
+    let of_weights = layer.replace_posteriors(|weight| {
         let inner = inner.clone();
         Some((Elementwise { inner }, prior.init(weight.device)))
     });
-    [layer, elementwise]
+    [of_sums, of_weights]
 }
 
 /// The KL, and its gradients in μ and in the posterior's two ρ.
@@ -84,6 +83,10 @@ fn the_kl_and_its_gradients_are_those_of_the_weights_one_by_one() {
             PriorConfig::laplace(0.5),
         ] {
             for (dtype, step) in [(DType::F32, 1e-5), (DType::F64, 1e-12), (DType::F16, 5e-3)] {
+                if dtype == DType::F16 && device != Device::flex().autodiff() {
+                    // NdArray has no 16 bits.
+                    continue;
+                }
                 let [of_sums, of_weights] = layers(prior.clone(), dtype, &device).map(|l| kl(&l));
                 let what = format!("{prior:?}, {dtype:?}");
                 let error = (of_sums.0 - of_weights.0).abs();
