@@ -56,7 +56,8 @@ pub use family::posterior::{
     LowRankNormalPosterior, LowRankNormalPosteriorConfig, MatrixNormalPosterior,
     MatrixNormalPosteriorConfig, NormalPosterior, NormalPosteriorConfig, NormalUnit, Posterior,
     PosteriorConfig, PosteriorForm, PosteriorStructure, RadialPosterior, RadialPosteriorConfig,
-    RadialUnit, StudentTPosterior, StudentTPosteriorConfig, StudentTUnit, UnitNoise, WeightInfo,
+    RadialUnit, StudentTPosterior, StudentTPosteriorConfig, StudentTUnit, UnitNoise,
+    VarianceFactors, WeightInfo,
 };
 pub use family::prior::{
     BuiltinPrior, CenteredPrior, EmpiricalNormalPrior, EmpiricalNormalPriorConfig, HorseshoePrior,
@@ -68,9 +69,9 @@ pub use family::prior::{
 pub use family::{ConstantError, Constants, MarginalFamily, Marginals, Nats, Noise, deviation};
 pub use kl::{KlEstimator, KlTerm, kl_divergence};
 pub use model::{
-    AttachedPosterior, BayesianModule, BayesianSummary, BayesianWeight, DrawnWeight, FromStart,
-    PrunedTensor, PruningReport, SharpenedDraw, Sharpening, SharpeningConfig, WeightMarginals,
-    WeightMovement,
+    AsymmetricPosterior, AttachedPosterior, BayesianModule, BayesianSummary, BayesianWeight,
+    DrawnWeight, FromStart, PrunedTensor, PruningReport, SharpenedDraw, Sharpening,
+    SharpeningConfig, WeightMarginals, WeightMovement,
 };
 
 /// What most programs need from this crate. Families, and what one's own are made of, are imported by name.

@@ -19,6 +19,9 @@
 //! | SGLD, step t, parameter n | s ⊕ [`SGLD`] | t | n |
 //! | values of a predictive distribution, sample k of prediction i | s ⊕ [`VALUES`] | k | i |
 //!
+//! In a training of antithetic pairs, an odd sample k has the weights' noise of sample k − 1 with the other sign. What has none, such as a layer that is random
+//! itself, has that of k.
+//!
 //! A training is so told apart from its validation and from every prediction with the same seed. A draw that a program opens by its
 //! plain index is the training's of the same numbers: `model.draw(seed, 0)` is how a training step's draw is made again.
 //!

@@ -21,6 +21,9 @@ pub(crate) trait Attachment {
     /// Whether the weight is sampled.
     fn is_sampling(&self) -> bool;
 
+    /// Whether it is distributed symmetrically about its mean.
+    fn is_symmetric(&self) -> bool;
+
     /// The weight of the innermost draw, or its mean where its sampling is frozen; flat, with its gradient.
     fn weight(&self) -> Tensor<1>;
 
@@ -108,6 +111,10 @@ impl<Q: Posterior, P: Prior, const D: usize> Attachment for Attached<Q, P, D> {
 
     fn is_sampling(&self) -> bool {
         self.variational.is_sampling()
+    }
+
+    fn is_symmetric(&self) -> bool {
+        self.variational.posterior.is_symmetric()
     }
 
     fn weight(&self) -> Tensor<1> {

@@ -1,6 +1,7 @@
 //! Tests of the public surface, in one binary. Names are claims.
 
 mod adapters;
+mod antithetic;
 mod burn_modules;
 mod checkpoint;
 mod constants;
@@ -21,6 +22,7 @@ mod posterior_families;
 mod posterior_modules;
 mod prior_families;
 mod pruning;
+mod rank_one;
 mod round_trips;
 mod sampling;
 mod simulation;

@@ -1,5 +1,6 @@
 //! Tests of the public surface, in one binary. Names are claims.
 
+mod antithetic;
 mod attention;
 mod conv;
 #[path = "../../../blitz-core/tests/suite/digest.rs"]
@@ -14,6 +15,7 @@ mod models;
 mod pytorch;
 mod pytorch_names;
 mod pytorch_posteriors;
+mod rank_one;
 mod rnn;
 mod rounding;
 mod seeded;

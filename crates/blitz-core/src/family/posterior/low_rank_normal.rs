@@ -212,6 +212,11 @@ impl Posterior for LowRankNormalPosterior {
         PosteriorStructure::General
     }
 
+    /// Every normal is.
+    fn is_symmetric(&self) -> bool {
+        true
+    }
+
     fn constants(&self) -> Option<Constants> {
         Some(Constants::new("LowRankNormal", []))
     }

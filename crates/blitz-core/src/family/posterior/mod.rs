@@ -124,6 +124,13 @@ pub trait Posterior: Module + ModuleDisplay + Sync + 'static {
         self.std_dev(mu).square()
     }
 
+    /// The variances as products of two factors each, in the type of `mu`, where they are that: local reparameterization then needs no product of variances.
+    /// The default, `None`, is for all others.
+    fn variance_factors<const D: usize>(&self, mu: &Tensor<D>) -> Option<VarianceFactors> {
+        let _ = mu;
+        None
+    }
+
     /// `ln q(weight)` summed over the elements, in nats, of shape `[1]`.
     ///
     /// Used for the Monte Carlo estimate of the KL where the prior knows no closed form.
@@ -186,6 +193,12 @@ pub trait Posterior: Module + ModuleDisplay + Sync + 'static {
         PosteriorStructure::General
     }
 
+    /// Whether the distribution of `w − E w` stays the same when all of its elements change sign together: `2 E w − w` is then a draw like w, the other
+    /// one of an [antithetic](crate::Draw::antithetic) pair. The default is yes, unless the structure is general.
+    fn is_symmetric(&self) -> bool {
+        self.structure() != PosteriorStructure::General
+    }
+
     /// The numbers that it is made of and that do not train, such as degrees of freedom. They are saved with the weights, and loading a record
     /// restores them. The default, `None`, leaves them out: what is loaded then has those of the module that it is loaded into.
     ///
@@ -217,6 +230,15 @@ pub enum PosteriorStructure {
     General,
 }
 
+/// Variances of rank one: `Var[w_ij] = rows_i · columns_j`, of a weight whose first axis is i and whose other axes together are j.
+#[derive(Debug, Clone)]
+pub struct VarianceFactors {
+    /// One for each place on the first axis.
+    pub rows: Tensor<1>,
+    /// One for each place on the other axes, flat, in row-major order.
+    pub columns: Tensor<1>,
+}
+
 /// A posterior's family and its parameters, as data.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -229,6 +251,13 @@ pub enum PosteriorForm {
     Normal {
         /// ρ, flat, in the row-major order of the weight.
         rho: Tensor<1>,
+    },
+    /// Independent normals `N(μ_ij, ln²(1 + e^ρ_i) ln²(1 + e^κ_j))`, i the place on the first axis and j that on all others together.
+    MatrixNormal {
+        /// ρ.
+        row_rho: Tensor<1>,
+        /// κ.
+        column_rho: Tensor<1>,
     },
     /// Known by what [`Posterior`] says of it.
     Other,
