@@ -147,6 +147,22 @@ pub enum InputError {
         /// The examples there are.
         got: usize,
     },
+    /// Chains too short to say whether they have converged.
+    #[error(
+        "a chain needs at least {needed} draws to say whether it has converged, got {got}: draw more"
+    )]
+    TooFewDraws {
+        /// The fewest draws that suffice.
+        needed: usize,
+        /// The draws that the chain has.
+        got: usize,
+    },
+    /// All draws are the same number, so there is nothing to tell from them.
+    #[error("all draws are {value}: the chains stand still, or the number is no random one")]
+    Constant {
+        /// What each of them is.
+        value: f64,
+    },
     /// The likelihood of the held-out labels has no unique, finite maximum.
     #[error("the likelihood of the held-out labels has no unique finite maximum: {reason}")]
     NoOptimum {

@@ -34,6 +34,7 @@
 //! - [`Standardizer`]: inputs and targets at mean 0 and deviation 1, and predictions back in their own unit.
 //! - [`score`]: proper scores, calibration errors, coverage, selective prediction, out-of-distribution detection.
 //! - [`calibration`]: temperature, vector, matrix and Dirichlet scaling, histogram binning, isotonic regression, conformal intervals and sets.
+//! - [`convergence`] of Markov chains: R̂, effective sample sizes, energies.
 //! - `table` (the feature `parquet`): predictions and draws as Parquet files.
 //! - `plot` (a feature): bands, intervals, reliability, coverage, posteriors, training curves, as PNG and SVG.
 //!
@@ -42,11 +43,12 @@
 
 pub mod calibration;
 mod check;
+pub mod convergence;
 pub mod distribution;
 mod error;
 mod mixture;
-#[cfg(any(feature = "plot", feature = "parquet"))]
-mod place;
+#[doc(hidden)]
+pub mod place;
 #[cfg(feature = "plot")]
 pub mod plot;
 pub mod score;

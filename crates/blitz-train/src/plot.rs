@@ -4,8 +4,8 @@
 use blitz_layers::blitz_core::{BayesianModule, WeightMarginals};
 
 pub use blitz_predict::plot::{
-    Band, Bands, CoveragePlot, IntervalPlot, IntervalRow, Plot, PlotError, PosteriorPlot,
-    ReliabilityDiagram, RiskCoveragePlot, TrainingCurves, style, write,
+    Band, Bands, CoveragePlot, IntervalPlot, IntervalRow, Plot, PlotError, PosteriorPlot, RankPlot,
+    ReliabilityDiagram, RiskCoveragePlot, TracePlot, TrainingCurves, style, write,
 };
 
 /// The plot of all weights of a module that have a posterior, tensor by tensor: deviations, signal-to-noise ratios, and where they left their priors, by the KL of a weight and, if

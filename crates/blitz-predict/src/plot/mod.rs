@@ -8,6 +8,7 @@
 //! | [`CoveragePlot`] | the share of targets that intervals hold against the share that they promise, of a regression |
 //! | [`RiskCoveragePlot`] | the error among the answers that are left when the least sure are withheld |
 //! | [`PosteriorPlot`] | deviations and signal-to-noise ratios of the weights, layer by layer |
+//! | [`TracePlot`], [`RankPlot`] | whether Markov chains agree |
 //! | [`TrainingCurves`] | NLL and KL over a training |
 //!
 //! Each is made of plain numbers or of blitz's own types, and written by [`Plot::save`]. [`style`] has the colours, the font and the axes, for plots of your
@@ -33,9 +34,11 @@ mod draw;
 mod error;
 mod intervals;
 mod posterior;
+mod ranks;
 mod reliability;
 mod risk_coverage;
 pub mod style;
+mod trace;
 mod training;
 
 pub use bands::{Band, Bands};
@@ -44,6 +47,8 @@ pub use draw::{Plot, write};
 pub use error::PlotError;
 pub use intervals::{IntervalPlot, IntervalRow};
 pub use posterior::PosteriorPlot;
+pub use ranks::RankPlot;
 pub use reliability::ReliabilityDiagram;
 pub use risk_coverage::RiskCoveragePlot;
+pub use trace::TracePlot;
 pub use training::TrainingCurves;

@@ -11,6 +11,7 @@
 //! | does confidence order the errors? | [`risk_coverage_curve`], [`aurc`], [`excess_aurc`], [`augrc`] | low, low, 0, low |
 //! | what does a bound on risk or coverage cost? | [`coverage_at_risk`], [`risk_at_coverage`] | 1, low |
 //! | and where inputs from elsewhere are to be declined, too? | [`scod_losses`], losses for the two rows above | |
+//! | how far is it from another posterior's? | [`agreement`], [`total_variation`], [`sample_wasserstein`] | 1, 0, 0 |
 //! | does uncertainty find inputs from elsewhere? | [`ood_auroc`], [`ood_aupr_in`], [`ood_aupr_out`], [`ood_fpr95`] | 1, 1, 1, 0 |
 //!
 //! Every function panics on input it cannot score, naming the value, and has a `try_` twin that returns a
@@ -21,6 +22,7 @@ mod brier;
 mod calibration_error;
 mod crps;
 mod discrimination;
+mod distance;
 mod interval;
 mod nll;
 mod out_of_distribution;
@@ -48,6 +50,10 @@ pub use discrimination::{
     auroc, average_precision, f1_score, macro_auroc, macro_average_precision, macro_f1, try_auroc,
     try_average_precision, try_f1_score, try_macro_auroc, try_macro_average_precision,
     try_macro_f1,
+};
+pub use distance::{
+    agreement, sample_wasserstein, total_variation, try_agreement, try_sample_wasserstein,
+    try_total_variation,
 };
 pub use interval::{
     interval_coverage, interval_score, sharpness, try_interval_coverage, try_interval_score,

@@ -7,6 +7,11 @@ mod calibration;
 mod calibration_reference;
 mod categorical_mixture;
 mod conformal;
+mod convergence;
+#[allow(clippy::approx_constant)]
+#[rustfmt::skip]
+mod convergence_reference;
+mod distances;
 mod distributions;
 mod masses;
 mod mixtures;

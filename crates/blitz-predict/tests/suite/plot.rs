@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use blitz_predict::blitz_noise::NoiseKey;
 use blitz_predict::distribution::Normal;
 use blitz_predict::plot::{
-    Band, Bands, CoveragePlot, IntervalPlot, IntervalRow, Plot, PlotError, PosteriorPlot,
-    ReliabilityDiagram, RiskCoveragePlot, TrainingCurves,
+    Band, Bands, CoveragePlot, IntervalPlot, IntervalRow, Plot, PlotError, PosteriorPlot, RankPlot,
+    ReliabilityDiagram, RiskCoveragePlot, TracePlot, TrainingCurves,
 };
 use blitz_predict::score::ReliabilityBin;
 use blitz_predict::{CategoricalMixture, Interval, NormalMixture, plot};
@@ -422,4 +422,35 @@ fn a_picture_that_can_not_be_drawn_leaves_the_one_before() {
     );
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "whole");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+/// Three chains that agree and one that is elsewhere and narrower.
+fn chains() -> Vec<Vec<f64>> {
+    let chain = |seed| normals(seed, 500);
+    let apart = chain(4).into_iter().map(|x| 0.8 + 0.5 * x).collect();
+    vec![chain(1), chain(2), chain(3), apart]
+}
+
+#[test]
+fn a_trace_has_a_line_for_each_chain() {
+    let plot = TracePlot::new("hidden.weight[0]", &chains()).unwrap();
+    let svg = saved(&plot, "trace");
+    for chain in 1..=4 {
+        assert!(svg.contains(&format!("chain {chain}")));
+    }
+    assert!(svg.contains("hidden.weight[0]"));
+    let error = TracePlot::new("w", &[[1.0, 2.0, 3.0]]).unwrap_err();
+    assert!(error.to_string().contains("at least 4 draws"), "{error}");
+}
+
+#[test]
+fn ranks_have_a_bar_for_each_bin_of_each_chain() {
+    let plot = RankPlot::new("hidden.weight[0]", &chains()).unwrap();
+    let svg = saved(&plot, "ranks");
+    // And one for the background.
+    assert_eq!(count(&svg, "rect"), 4 * 20 + 1);
+    let fewer = saved(&plot.with_bins(10), "ranks-10");
+    assert_eq!(count(&fewer, "rect"), 4 * 10 + 1);
+    let error = RankPlot::new("w", &[vec![1.0; 4], vec![1.0; 5]]).unwrap_err();
+    assert!(matches!(error, PlotError::Input(_)), "{error}");
 }

@@ -1,0 +1,48 @@
+//! R̂: how much wider all chains together are than each by itself.
+
+use super::chains::{checked, halves, mean, quantile, sorted, variance};
+use super::ranks::normal_scores;
+use crate::error::{InputError, or_panic};
+
+/// The rank-normalised split R̂ of one number: the larger of that of the draws and that of their distances from the median, which sees chains of
+/// different spread.
+///
+/// Each chain is split in two, so that one that drifts disagrees with itself; one chain alone is enough. It is 1 for chains that agree, and infinite
+/// for chains that stand still in different places.
+///
+/// # Panics
+///
+/// As [`try_r_hat`] returns an error.
+pub fn r_hat(chains: &[impl AsRef<[f64]>]) -> f64 {
+    or_panic(try_r_hat(chains))
+}
+
+/// [`r_hat`] of draws that may be wrong.
+///
+/// # Errors
+///
+/// Chains of less than [`MIN_DRAWS`](super::MIN_DRAWS) draws or of different lengths; draws that are not finite, or all the same.
+pub fn try_r_hat(chains: &[impl AsRef<[f64]>]) -> Result<f64, InputError> {
+    let halves = halves(&checked(chains)?);
+    let sorted = sorted(&halves);
+    if sorted.first() == sorted.last() {
+        return Err(InputError::Constant { value: sorted[0] });
+    }
+    let median = quantile(&sorted, 0.5);
+    let folded: Vec<Vec<f64>> = halves
+        .iter()
+        .map(|half| half.iter().map(|value| (value - median).abs()).collect())
+        .collect();
+    let bulk = of_scores(&normal_scores(&halves));
+    let spread = of_scores(&normal_scores(&folded));
+    // Of draws on two values the distances may all be the same, and say nothing.
+    Ok(bulk.max(spread))
+}
+
+fn of_scores(scores: &[Vec<f64>]) -> f64 {
+    let draws = scores[0].len() as f64;
+    let means: Vec<f64> = scores.iter().map(|chain| mean(chain)).collect();
+    let variances: Vec<f64> = scores.iter().map(|chain| variance(chain)).collect();
+    let between = draws * variance(&means);
+    ((between / mean(&variances) + draws - 1.0) / draws).sqrt()
+}
