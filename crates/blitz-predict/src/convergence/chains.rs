@@ -7,7 +7,7 @@ use crate::error::InputError;
 pub const MIN_DRAWS: usize = 4;
 
 /// Chains of equal length, each of [`MIN_DRAWS`] finite numbers at least.
-pub(super) fn checked<'a>(chains: &'a [impl AsRef<[f64]>]) -> Result<Vec<&'a [f64]>, InputError> {
+pub(super) fn checked(chains: &[impl AsRef<[f64]>]) -> Result<Vec<&[f64]>, InputError> {
     check::not_empty(chains.len(), "chain")?;
     let chains: Vec<&[f64]> = chains.iter().map(AsRef::as_ref).collect();
     for chain in &chains {

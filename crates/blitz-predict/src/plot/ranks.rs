@@ -7,6 +7,11 @@ use super::error::PlotError;
 use super::style::{CURVES, FAINT, font};
 use crate::convergence::{checked_chains, ranks};
 
+/// The heights of the title, of a chain's panel, and of what the axis is called, in pixels.
+const HEAD: u32 = 44;
+const PANEL: u32 = 150;
+const FOOT: u32 = 34;
+
 /// The ranks of one number's draws among those of all chains, a histogram for each chain: level if the chains agree (Vehtari et al. 2021). A slope is a chain in
 /// another place; a hump or a hollow, one that is narrower or wider than the others.
 ///
@@ -87,11 +92,17 @@ impl Draw for RankPlot {
     }
 
     fn size(&self) -> (u32, u32) {
-        (760, 60 + 150 * self.ranks.len() as u32)
+        (760, HEAD + PANEL * self.ranks.len() as u32 + FOOT)
     }
 
     fn draw<DB: DrawingBackend<ErrorType: 'static>>(&self, root: &Area<DB>) -> Drawn {
-        let (head, body) = root.split_vertically(44);
+        let (head, body) = root.split_vertically(HEAD);
+        let (body, foot) = body.split_vertically(PANEL * self.ranks.len() as u32);
+        foot.draw(&Text::new(
+            "rank, as a share of all draws",
+            (300, 2),
+            font(19),
+        ))?;
         head.draw(&Text::new(self.title.as_str(), (92, 16), font(22)))?;
         let counts: Vec<Vec<f64>> = self.ranks.iter().map(|ranks| self.counts(ranks)).collect();
         let highest = counts.iter().flatten().copied().fold(1.0, f64::max);
@@ -100,11 +111,6 @@ impl Draw for RankPlot {
         for (number, (area, counts)) in panels.iter().zip(&counts).enumerate() {
             let name = format!("chain {}", number + 1);
             let labels = Labels {
-                x: if number + 1 == panels.len() {
-                    "rank, as a share of all draws"
-                } else {
-                    ""
-                },
                 y: &name,
                 ..Labels::default()
             };
