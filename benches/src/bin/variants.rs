@@ -7,6 +7,7 @@
 use std::time::Instant;
 
 use blitz_benches::{Layers, Training, Workload};
+use blitz_train::Sampling::{self, Antithetic, Independent};
 use blitz_train::blitz_core::{
     BuiltinPosterior, Marginals, Nats, Noise, NormalPrior, Posterior, PosteriorStructure,
 };
@@ -54,7 +55,7 @@ struct Way {
     name: &'static str,
     layers: Layers,
     samples: usize,
-    antithetic: bool,
+    sampling: Sampling,
     posterior: Family,
 }
 
@@ -81,7 +82,7 @@ impl Way {
         };
         let elbo = ElboConfig::new(workload.examples)
             .with_samples(self.samples)
-            .with_antithetic(self.antithetic);
+            .with_sampling(self.sampling);
         let optimizer = FusedAdamConfig::new().init();
         Training::of(net, elbo.init(), optimizer, workload.batch(device))
     }
@@ -92,11 +93,11 @@ fn main() {
     let rounds: usize = rounds.and_then(|rounds| rounds.parse().ok()).unwrap_or(41);
     let shared = Layers::Bayesian(Estimator::SharedWeights);
     let local = Layers::Bayesian(Estimator::LocalReparameterization);
-    let way = |name, layers, samples, antithetic, posterior| Way {
+    let way = |name, layers, samples, sampling, posterior| Way {
         name,
         layers,
         samples,
-        antithetic,
+        sampling,
         posterior,
     };
     let ways = [
@@ -104,25 +105,31 @@ fn main() {
             "deterministic",
             Layers::Deterministic,
             1,
-            false,
+            Independent,
             Family::Normal,
         ),
-        way("1 draw", shared, 1, false, Family::Normal),
-        way("2 independent draws", shared, 2, false, Family::Normal),
-        way("an antithetic pair", shared, 2, true, Family::Normal),
-        way("local, normal", local, 1, false, Family::Normal),
+        way("1 draw", shared, 1, Independent, Family::Normal),
+        way(
+            "2 independent draws",
+            shared,
+            2,
+            Independent,
+            Family::Normal,
+        ),
+        way("an antithetic pair", shared, 2, Antithetic, Family::Normal),
+        way("local, normal", local, 1, Independent, Family::Normal),
         way(
             "local, matrix normal, elementwise",
             local,
             1,
-            false,
+            Independent,
             Family::MatrixElementwise,
         ),
         way(
             "local, matrix normal, rank one",
             local,
             1,
-            false,
+            Independent,
             Family::Matrix,
         ),
     ];

@@ -78,7 +78,7 @@ pub use blitz_layers::{self, blitz_core};
 pub use blitz_predict::{self, InputError, MixtureError, Standardizer, calibration, distribution};
 #[cfg(feature = "train")]
 pub use checkpoint::{Checkpoints, FolderClaim};
-pub use elbo::{BetaSchedule, Elbo, ElboConfig, ElboLoss, TrainingStep};
+pub use elbo::{BetaSchedule, Elbo, ElboConfig, ElboLoss, Sampling, TrainingStep};
 #[cfg(feature = "train")]
 pub use error::{CheckError, FitError};
 pub use error::{CheckpointError, ConfigError, NonFiniteLoss, PredictError, TargetError};

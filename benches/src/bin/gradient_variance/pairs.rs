@@ -1,5 +1,6 @@
 //! What antithetic pairs leave of the gradient's variance.
 
+use blitz_train::Sampling;
 use blitz_train::prelude::*;
 use burn::tensor::Device;
 
@@ -30,7 +31,8 @@ pub fn print() {
 }
 
 fn row<C: Classifier>(name: &str, net: &C, estimator: Estimator, std: f64, device: &Device) {
-    let [two, pair] = [false, true].map(|antithetic| variances(net, antithetic, device));
+    let [two, pair] = [Sampling::Independent, Sampling::Antithetic]
+        .map(|sampling| variances(net, sampling, device));
     let ratio = |part: usize| {
         let ([two, two_error], [pair, pair_error]) = (two[part], pair[part]);
         let ratio = pair / two;
@@ -45,12 +47,12 @@ fn row<C: Classifier>(name: &str, net: &C, estimator: Estimator, std: f64, devic
 }
 
 /// The variance of the gradients of means and of deviations, averaged over the parameters, with its standard error.
-fn variances<C: Classifier>(net: &C, antithetic: bool, device: &Device) -> [[f64; 2]; 2] {
+fn variances<C: Classifier>(net: &C, sampling: Sampling, device: &Device) -> [[f64; 2]; 2] {
     let (images, classes) = patterns(device);
     let (images, classes) = (images.narrow(0, 0, BATCH), classes.narrow(0, 0, BATCH));
     let elbo = ElboConfig::new(1)
         .with_samples(2)
-        .with_antithetic(antithetic)
+        .with_sampling(sampling)
         .with_beta(BetaSchedule::Constant(0.0))
         .with_seed(SEED)
         .init();

@@ -1,8 +1,10 @@
 //! The objective: the negative evidence lower bound, estimated by Monte Carlo.
 
 mod beta;
+mod sampling;
 
 pub use beta::BetaSchedule;
+pub use sampling::Sampling;
 
 use blitz_layers::blitz_core::noise::layout;
 use blitz_layers::blitz_core::{BayesianModule, Draw, KlEstimator, KlTerm};
@@ -19,7 +21,7 @@ use crate::network::as_in_prediction;
 /// |---|---|---|---|
 /// | `dataset_size` | | N, the number of examples in the *training set* (not the batch) | ≥ 1 |
 /// | `samples` | 1 | Monte Carlo draws per training step | ≥ 1 |
-/// | `antithetic` | false | whether they come in pairs `E w ± δ` ([`Draw::antithetic`]) | if so, `samples` is even |
+/// | `sampling` | independent | whether the draws come in pairs `E w ± δ` ([`Sampling::Antithetic`]) | if so, `samples` is even |
 /// | `beta` | constant 1 | the weight of the KL over time | |
 /// | `validation_samples` | 10 | Monte Carlo draws for a validation loss | ≥ 1 |
 /// | `seed` | 0 | decides every draw of the training | |
@@ -30,10 +32,9 @@ pub struct ElboConfig {
     /// The number of draws that a training step averages over.
     #[config(default = 1)]
     pub samples: usize,
-    /// Whether the draws of a training step come in antithetic pairs: draw 2k + 1 is the reflection of draw 2k. Unbiased, with half the normals
-    /// and, as a rule, less variance; see [`Draw::antithetic`].
-    #[config(default = false)]
-    pub antithetic: bool,
+    /// How they depend on each other.
+    #[config(default = "Sampling::Independent")]
+    pub sampling: Sampling,
     /// The weight of the KL over time.
     #[config(default = "BetaSchedule::Constant(1.0)")]
     pub beta: BetaSchedule,
@@ -76,7 +77,7 @@ impl ElboConfig {
                 ));
             }
         }
-        if self.antithetic && !self.samples.is_multiple_of(2) {
+        if self.sampling == Sampling::Antithetic && !self.samples.is_multiple_of(2) {
             return Err(ConfigError::new(
                 "samples",
                 self.samples,
@@ -222,7 +223,7 @@ impl Elbo {
         self.estimate(
             model,
             self.config.samples,
-            self.config.antithetic,
+            self.config.sampling,
             beta,
             |sample| step.draw(sample),
             nll,
@@ -242,7 +243,7 @@ impl Elbo {
         self.estimate(
             &as_in_prediction(model),
             self.config.validation_samples,
-            false,
+            Sampling::Independent,
             self.config.beta.settled(),
             |sample| layout::validation(sample.into()),
             nll,
@@ -253,7 +254,7 @@ impl Elbo {
         &self,
         model: &M,
         samples: usize,
-        antithetic: bool,
+        sampling: Sampling,
         beta: f64,
         draw: impl Fn(u16) -> u64,
         mut nll: impl FnMut(&M) -> Tensor<1>,
@@ -285,7 +286,7 @@ impl Elbo {
                 None => kl = Some(KlOverDraws::at_first_draw(model)),
                 Some(kl) => kl.add_draw(model),
             }
-            first = (antithetic && sample % 2 == 0).then_some(guard);
+            first = (sampling == Sampling::Antithetic && sample % 2 == 0).then_some(guard);
         }
         let nll = mean(nlls);
         let weight = beta / self.config.dataset_size as f64;

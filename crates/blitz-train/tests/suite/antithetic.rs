@@ -1,5 +1,6 @@
 //! The objective over antithetic pairs of draws.
 
+use blitz_train::Sampling;
 use blitz_train::blitz_core::{BuiltinVariational, Noise, NormalPrior, Posterior};
 use blitz_train::prelude::*;
 use burn::module::Module;
@@ -10,6 +11,7 @@ use crate::digest::given;
 use crate::{scalar, values};
 
 const STD: f64 = 0.4;
+const WAYS: [Sampling; 2] = [Sampling::Independent, Sampling::Antithetic];
 
 fn layer(device: &Device) -> Linear {
     let layer = LinearConfig::new(3, 1).with_bias(false).init(device);
@@ -23,10 +25,10 @@ fn rho(layer: &Linear) -> Tensor<1> {
 }
 
 /// An objective without a KL.
-fn elbo(samples: usize, antithetic: bool) -> Elbo {
+fn elbo(samples: usize, sampling: Sampling) -> Elbo {
     ElboConfig::new(1)
         .with_samples(samples)
-        .with_antithetic(antithetic)
+        .with_sampling(sampling)
         .with_beta(BetaSchedule::Constant(0.0))
         .init()
 }
@@ -74,7 +76,9 @@ fn the_loss_is_the_mean_over_both_draws_of_each_pair() {
         let config = BayesianizeConfig::new().with_posterior(PosteriorConfig::normal(STD));
         let layer = given(plain, 0.5, DType::F32).bayesianize(&config.with_prior(prior));
         let nll = |layer: &Linear| layer.forward(x.clone()).square().squeeze_dim::<1>(1);
-        let elbo = ElboConfig::new(50).with_samples(4).with_antithetic(true);
+        let elbo = ElboConfig::new(50)
+            .with_samples(4)
+            .with_sampling(Sampling::Antithetic);
         let loss = elbo.with_seed(9).init().loss(&layer, 5.into(), nll);
         let (mut nlls, mut kls) = (0.0, 0.0);
         for sample in [0, 2] {
@@ -109,7 +113,7 @@ fn of_a_quadratic_loss_the_gradients_mean_has_no_noise_left_and_its_deviations_t
     };
     let steps = 1000;
     let [independent, pairs] =
-        [false, true].map(|antithetic| gradients(&layer, &elbo(2, antithetic), nll, steps));
+        WAYS.map(|sampling| gradients(&layer, &elbo(2, sampling), nll, steps));
     let mu = values(layer.weight.base());
     // σ' = 1 − e^−σ of σ = ln(1 + e^ρ).
     let slope = 1.0 - (-STD).exp();
@@ -155,7 +159,7 @@ fn of_a_loss_that_is_not_quadratic_a_pair_has_less_variance_than_two_draws_and_t
     };
     let steps = 1000;
     let [independent, pairs] =
-        [false, true].map(|antithetic| gradients(&layer, &elbo(2, antithetic), nll, steps));
+        WAYS.map(|sampling| gradients(&layer, &elbo(2, sampling), nll, steps));
     for part in 0..2 {
         let [independent_variance, pairs_variance] =
             [&independent, &pairs].map(|sample| variances(sample, part));
@@ -183,7 +187,7 @@ fn of_a_loss_that_is_not_quadratic_a_pair_has_less_variance_than_two_draws_and_t
 fn pairs_need_an_even_number_of_draws() {
     let config = |samples| {
         ElboConfig::new(5)
-            .with_antithetic(true)
+            .with_sampling(Sampling::Antithetic)
             .with_samples(samples)
     };
     for samples in [1, 3, 65_535] {
@@ -202,9 +206,9 @@ fn pairs_need_an_even_number_of_draws() {
 #[test]
 fn validation_takes_the_independent_draws_that_it_took() {
     let layer = layer(&Device::flex());
-    let losses = [false, true].map(|antithetic| {
+    let losses = WAYS.map(|sampling| {
         let mut seen = Vec::new();
-        elbo(2, antithetic).validation_loss(&layer, |layer| {
+        elbo(2, sampling).validation_loss(&layer, |layer| {
             seen.push(values(layer.weight.val()));
             Tensor::zeros([1], &Device::flex())
         });
@@ -241,4 +245,21 @@ fn a_posterior_that_is_not_symmetric_is_refused() {
     let layer = LinearConfig::new(3, 1).init(&device);
     let layer = layer.attach_posteriors(|_| Some((OneSided {}, NormalPrior::new(1.0))));
     elbo(2, true).loss(&layer, 0.into(), |_| Tensor::zeros([1], &device));
+}
+
+#[test]
+fn a_configuration_that_was_saved_before_there_were_pairs_has_independent_draws() {
+    let pairs = ElboConfig::new(50)
+        .with_samples(2)
+        .with_sampling(Sampling::Antithetic);
+    let saved = serde_json::to_string(&pairs).unwrap();
+    assert_eq!(serde_json::from_str::<ElboConfig>(&saved).unwrap(), pairs);
+
+    let before = saved.replace(r#""sampling":"Antithetic","#, "");
+    assert_ne!(before, saved);
+    let before: ElboConfig = serde_json::from_str(&before).unwrap();
+    assert_eq!(before, pairs.with_sampling(Sampling::Independent));
+
+    let unknown = saved.replace("Antithetic", "Sobol");
+    assert!(serde_json::from_str::<ElboConfig>(&unknown).is_err());
 }
