@@ -45,9 +45,10 @@
 //!   of your own.
 //! - `laplace` (with `train`): normal posteriors of the last layer or of all weights of a network trained without one.
 //! - `plot` (a feature): bands, intervals, reliability, risk–coverage, posteriors, training curves, as PNG and SVG.
+//! - [`acquisition`]: which points of a pool to label next.
 //! - [`calibration`] after training: temperature and vector scaling, isotonic regression, conformal intervals and sets.
 //!
-//! The types of [`distribution`], mixtures, the functions of [`metric`], [`calibration`] and plots are those of [`blitz_predict`], which knows no tensors.
+//! The types of [`distribution`], mixtures, the functions of [`metric`], [`acquisition`], [`calibration`] and plots are those of [`blitz_predict`], which knows no tensors.
 //!
 //! # Features
 //!
@@ -75,7 +76,9 @@ mod standardize;
 mod update;
 
 pub use blitz_layers::{self, blitz_core};
-pub use blitz_predict::{self, InputError, MixtureError, Standardizer, calibration, distribution};
+pub use blitz_predict::{
+    self, InputError, MixtureError, Standardizer, acquisition, calibration, distribution,
+};
 #[cfg(feature = "train")]
 pub use checkpoint::{Checkpoints, FolderClaim};
 pub use elbo::{BetaSchedule, Elbo, ElboConfig, ElboLoss, TrainingStep};
@@ -144,6 +147,11 @@ pub mod prelude {
 #[cfg(all(doctest, feature = "train"))]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// The code of `docs/active.md`, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/active.md")]
+struct ActivePage;
 
 /// The code of `docs/calibration.md`, likewise.
 #[cfg(doctest)]
