@@ -62,8 +62,8 @@ pub use family::prior::{
     BuiltinPrior, CenteredPrior, EmpiricalNormalPrior, EmpiricalNormalPriorConfig, HorseshoePrior,
     HorseshoePriorConfig, LaplacePrior, LaplacePriorConfig, LearnedLaplacePrior,
     LearnedLaplacePriorConfig, LearnedNormalPrior, LearnedNormalPriorConfig, NormalPrior,
-    NormalPriorConfig, Prior, PriorConfig, PriorForm, ScaleMixturePrior, ScaleMixturePriorConfig,
-    StudentTPrior, StudentTPriorConfig,
+    NormalPriorConfig, PosteriorPrior, Prior, PriorConfig, PriorForm, ScaleMixturePrior,
+    ScaleMixturePriorConfig, StudentTPrior, StudentTPriorConfig,
 };
 pub use family::{ConstantError, Constants, MarginalFamily, Marginals, Nats, Noise, deviation};
 pub use kl::{KlEstimator, KlTerm, kl_divergence};

@@ -1,6 +1,7 @@
 //! Tests of the public surface, in one binary. Names are claims.
 
 mod adapters;
+mod as_prior;
 mod burn_modules;
 mod checkpoint;
 mod constants;
