@@ -81,3 +81,8 @@ pub mod prelude {
         WeightFilter, WeightRule,
     };
 }
+
+/// The code of the crate's README, compiled and run as a documentation test.
+#[cfg(all(doctest, feature = "flex"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -60,3 +60,8 @@ pub use blitz_noise;
 pub use error::{InputError, MixtureError};
 pub use mixture::{CategoricalMixture, Interval, Mixture, NormalMixture, Predictive};
 pub use standardizer::Standardizer;
+
+/// The code of the crate's README, compiled and run as a documentation test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
