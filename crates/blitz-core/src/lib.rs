@@ -63,8 +63,8 @@ pub use family::prior::{
     BuiltinPrior, CenteredPrior, EmpiricalNormalPrior, EmpiricalNormalPriorConfig, HorseshoePrior,
     HorseshoePriorConfig, LaplacePrior, LaplacePriorConfig, LearnedLaplacePrior,
     LearnedLaplacePriorConfig, LearnedNormalPrior, LearnedNormalPriorConfig, NormalPrior,
-    NormalPriorConfig, Prior, PriorConfig, PriorForm, ScaleMixturePrior, ScaleMixturePriorConfig,
-    StudentTPrior, StudentTPriorConfig,
+    NormalPriorConfig, PosteriorPrior, Prior, PriorConfig, PriorForm, ScaleMixturePrior,
+    ScaleMixturePriorConfig, StudentTPrior, StudentTPriorConfig,
 };
 pub use family::{ConstantError, Constants, MarginalFamily, Marginals, Nats, Noise, deviation};
 pub use kl::{KlEstimator, KlTerm, kl_divergence};
@@ -82,3 +82,8 @@ pub mod prelude {
         WeightFilter, WeightRule,
     };
 }
+
+/// The code of the crate's README, compiled and run as a documentation test.
+#[cfg(all(doctest, feature = "flex"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -18,6 +18,8 @@
 //! | reads outside any draw, in order | the process's | a counter | as in a draw |
 //! | SGLD, step t, parameter n | s ⊕ [`SGLD`] | t | n |
 //! | values of a predictive distribution, sample k of prediction i | s ⊕ [`VALUES`] | k | i |
+//! | points of a pool chosen at random | s ⊕ [`ACQUISITION`] | [`acquisition::POINTS`] | 0 |
+//! | labels that point i of a pool may have | s ⊕ [`ACQUISITION`] | [`acquisition::LABELS`] | i |
 //!
 //! In a training of antithetic pairs, an odd sample k has the weights' noise of sample k − 1 with the other sign. What has none, such as a layer that is random
 //! itself, has that of k.
@@ -43,6 +45,16 @@ const LAYER: u32 = 1 << 29;
 pub const SGLD: u64 = 0x7367_6c64_6e6f_6973;
 /// Folded into the seed of sampled values.
 pub const VALUES: u64 = 0x7072_6564_6963_7473;
+/// Folded into the seed of an acquisition.
+pub const ACQUISITION: u64 = 0x6163_7175_6972_696e;
+
+/// The indices under an acquisition's seed.
+pub mod acquisition {
+    /// Of points chosen at random.
+    pub const POINTS: u64 = 0;
+    /// Of the labels that points may have.
+    pub const LABELS: u64 = 1;
+}
 
 /// The normals that all weights of a SWAG draw share.
 pub const SWAG_SHARED: u32 = u32::MAX;

@@ -51,6 +51,9 @@ pub(crate) trait Attachment {
     /// What is known of the prior.
     fn prior_form(&self) -> PriorForm;
 
+    /// The same, with its posterior as its prior; `None` if the family can't be one.
+    fn under_itself(&self) -> Option<Box<dyn Attachment>>;
+
     /// Attaches a copy to a `Param<Tensor<D>>` of the rank that it was taken from.
     fn attach(&self, param: Box<dyn Any>) -> Box<dyn Any>;
 }
@@ -156,6 +159,12 @@ impl<Q: Posterior, P: Prior, const D: usize> Attachment for Attached<Q, P, D> {
 
     fn prior_form(&self) -> PriorForm {
         self.variational.prior.form()
+    }
+
+    fn under_itself(&self) -> Option<Box<dyn Attachment>> {
+        let variational = self.variational.under_itself(self.mu.clone())?;
+        let mu = self.mu.clone();
+        Some(Box::new(Attached { variational, mu }))
     }
 
     fn attach(&self, param: Box<dyn Any>) -> Box<dyn Any> {

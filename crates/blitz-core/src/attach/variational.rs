@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 use super::attachment;
 use crate::draw::{self, Part, PartSlot, Request, Site, is_configured};
 use crate::family::posterior::{Posterior, PosteriorStructure};
-use crate::family::prior::Prior;
+use crate::family::prior::{PosteriorPrior, Prior};
 use crate::family::{Noise, at_least_f32, constants, in_type_of, reflected, select_rows};
 use crate::kl::{KlEstimator, KlTerm, SharedScale, pair};
 
@@ -48,6 +48,22 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
             mask: None,
             unused_row: None,
         }
+    }
+
+    /// The same, under the prior that this posterior is at the location `mu`; `None` for a family that can't be a prior.
+    pub(super) fn under_itself<const D: usize>(
+        &self,
+        mu: Tensor<D>,
+    ) -> Option<Variational<Q, PosteriorPrior<Q>>> {
+        // A rule of its own has the prior in it, and would not look at this one.
+        let can_be_prior = self.posterior.has_density() && !self.posterior.has_own_update();
+        can_be_prior.then(|| Variational {
+            posterior: self.posterior.clone(),
+            prior: PosteriorPrior::new(mu, self.posterior.clone()),
+            sampling: self.sampling.clone(),
+            mask: self.mask.clone(),
+            unused_row: self.unused_row,
+        })
     }
 
     pub(super) fn id(&self) -> ParamId {

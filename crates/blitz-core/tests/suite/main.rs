@@ -2,6 +2,7 @@
 
 mod adapters;
 mod antithetic;
+mod as_prior;
 mod burn_modules;
 mod checkpoint;
 mod constants;

@@ -73,6 +73,18 @@ macro_rules! families {
                 match self { $(Self::$name(posterior) => posterior.entropy(q),)+ }
             }
 
+            fn has_density(&self) -> bool {
+                match self { $(Self::$name(posterior) => posterior.has_density(),)+ }
+            }
+
+            fn expected_log_density<const D: usize>(
+                &self,
+                mu: Tensor<D>,
+                q: &Marginals<D>,
+            ) -> Option<Tensor<D>> {
+                match self { $(Self::$name(posterior) => posterior.expected_log_density(mu, q),)+ }
+            }
+
             fn form(&self) -> PosteriorForm {
                 match self { $(Self::$name(posterior) => posterior.form(),)+ }
             }

@@ -139,6 +139,22 @@ impl Posterior for MatrixNormalPosterior {
         }
     }
 
+    fn has_density(&self) -> bool {
+        true
+    }
+
+    fn expected_log_density<const D: usize>(
+        &self,
+        mu: Tensor<D>,
+        q: &Marginals<D>,
+    ) -> Option<Tensor<D>> {
+        let divisor = |rho: Tensor<2>| std_from_rho(rho.clamp_min(LEAST_RHO));
+        let scale = self.outer(&q.mean, divisor, |a, b| a * b);
+        let difference = (q.mean.clone() - in_type_of(mu, &q.mean)) / scale.clone();
+        let second_moment = difference.square() + (q.std.clone() / scale).square();
+        Some(second_moment * -0.5 - half_log_two_pi() - self.log_std(&q.mean))
+    }
+
     fn marginal_of_rows(&self, _shape: &Shape, rows: &[usize]) -> Option<Self> {
         let row_rho = select_rows(self.row_rho.val(), rows);
         Some(Self {

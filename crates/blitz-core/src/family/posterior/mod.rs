@@ -158,6 +158,23 @@ pub trait Posterior: Module + ModuleDisplay + Sync + 'static {
         None
     }
 
+    /// Whether [`log_density`](Self::log_density) is that of a density over *all* weights, also those that it never draws: what a
+    /// [prior made of it](super::prior::PosteriorPrior) is asked for. The default is no: a family of one's own may have taken the liberty.
+    fn has_density(&self) -> bool {
+        false
+    }
+
+    /// `E_q[ln p(w_i)]` of each weight in closed form, where p is this distribution at the location `mu` and q has these marginals; or `None`
+    /// (the default) where it has none. As [`Prior::expected_log_density`](super::prior::Prior::expected_log_density), for a prior made of it.
+    fn expected_log_density<const D: usize>(
+        &self,
+        mu: Tensor<D>,
+        q: &Marginals<D>,
+    ) -> Option<Tensor<D>> {
+        let _ = (mu, q);
+        None
+    }
+
     /// Which of the families that are known by name it is, for what can be computed of them in one pass over memory.
     fn form(&self) -> PosteriorForm {
         PosteriorForm::Other
