@@ -244,7 +244,7 @@ fn a_posterior_that_is_not_symmetric_is_refused() {
     let device = Device::flex();
     let layer = LinearConfig::new(3, 1).init(&device);
     let layer = layer.attach_posteriors(|_| Some((OneSided {}, NormalPrior::new(1.0))));
-    elbo(2, true).loss(&layer, 0.into(), |_| Tensor::zeros([1], &device));
+    elbo(2, Sampling::Antithetic).loss(&layer, 0.into(), |_| Tensor::zeros([1], &device));
 }
 
 #[test]

@@ -7,6 +7,8 @@
 #[rustfmt::skip]
 mod stripes;
 
+use std::f32::consts::TAU;
+
 use blitz_train::blitz_core::noise::NoiseKey;
 use blitz_train::laplace::DiagonalLaplace;
 use blitz_train::prelude::*;
@@ -84,7 +86,7 @@ fn stripes(count: usize) -> Vec<(Vec<f32>, usize)> {
         let pixel = |p: usize| {
             let (row, column) = ((p / 8) as f32, (p % 8) as f32);
             let along = [row, column, (row + column) / 1.5][label];
-            (1.6 * along + 6.28 * noise[PIXELS]).sin() + 0.8 * noise[p]
+            (1.6 * along + TAU * noise[PIXELS]).sin() + 0.8 * noise[p]
         };
         ((0..PIXELS).map(pixel).collect(), label)
     };
