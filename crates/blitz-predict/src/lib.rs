@@ -49,8 +49,8 @@ pub mod convergence;
 pub mod distribution;
 mod error;
 mod mixture;
-#[doc(hidden)]
-pub mod place;
+#[cfg(any(feature = "plot", feature = "parquet"))]
+mod place;
 #[cfg(feature = "plot")]
 pub mod plot;
 pub mod score;

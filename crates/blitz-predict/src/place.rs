@@ -1,4 +1,4 @@
-//! Files that are whole or not there. For the crates of blitz.
+//! Files that are whole or not there.
 
 use std::fs;
 use std::io;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// Has `write` write a file beside `path`, with the same extension, and puts it in the place of `path`. A program that is killed leaves the file
 /// before, or none; an error leaves nothing of the new one.
-pub fn in_place<E: From<io::Error>>(
+pub(crate) fn in_place<E: From<io::Error>>(
     path: &Path,
     write: impl FnOnce(&Path) -> Result<(), E>,
 ) -> Result<(), E> {

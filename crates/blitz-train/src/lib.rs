@@ -46,6 +46,7 @@
 //! - `laplace` (with `train`): normal posteriors of the last layer or of all weights of a network trained without one.
 //! - `plot` (a feature): bands, intervals, reliability, risk–coverage, posteriors, training curves, as PNG and SVG.
 //! - [`acquisition`]: which points of a pool to label next.
+//! - [`convergence`] of Markov chains: R̂, effective sample sizes, energies.
 //! - [`calibration`] after training: temperature and vector scaling, isotonic regression, conformal intervals and sets.
 //!
 //! The types of [`distribution`], mixtures, the functions of [`metric`], [`acquisition`], [`calibration`] and plots are those of [`blitz_predict`], which knows no tensors.
@@ -77,7 +78,8 @@ mod update;
 
 pub use blitz_layers::{self, blitz_core};
 pub use blitz_predict::{
-    self, InputError, MixtureError, Standardizer, acquisition, calibration, distribution,
+    self, InputError, MixtureError, Standardizer, acquisition, calibration, convergence,
+    distribution,
 };
 #[cfg(feature = "train")]
 pub use checkpoint::{Checkpoints, FolderClaim};
@@ -134,7 +136,8 @@ pub mod prelude {
         BernoulliLikelihood, BernoulliLikelihoodConfig, BetaSchedule, CategoricalLikelihood,
         CategoricalLikelihoodConfig, CategoricalMixture, Elbo, ElboConfig, ElboModel,
         FusedAdamConfig, GaussianLikelihood, GaussianLikelihoodConfig, LabeledBatch, Likelihood,
-        LikelihoodParam, Mixture, Network, NormalMixture, StandardizeTensor, Standardizer,
+        LikelihoodParam, Mixture, Network, NormalMixture, Sampling, StandardizeTensor,
+        Standardizer,
     };
     #[cfg(feature = "train")]
     pub use crate::{

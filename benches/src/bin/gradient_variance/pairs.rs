@@ -1,6 +1,5 @@
 //! What antithetic pairs leave of the gradient's variance.
 
-use blitz_train::Sampling;
 use blitz_train::prelude::*;
 use burn::tensor::Device;
 
@@ -8,7 +7,7 @@ use crate::nets::{Classifier, ConvNet, Perceptron};
 use crate::{ESTIMATORS, SEED, SplitGradient, patterns};
 
 /// Steps of each kind.
-const STEPS: u64 = 300;
+const STEPS: u64 = 100;
 /// Rows of the batch.
 const BATCH: usize = 32;
 const DEVIATIONS: [f64; 3] = [0.02, 0.05, 0.2];

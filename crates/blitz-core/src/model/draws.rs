@@ -64,6 +64,8 @@ impl Draw {
     /// the same in both draws, if the model takes the same path in both. Layers that are random themselves, such as Monte Carlo dropout, draw what they
     /// would in draw `index` of the seed: a mask has no sign. The first draw is what it would be alone, to the bit.
     ///
+    /// The second draw is made of the first, so the losses of both need *one* `backward`, of their sum.
+    ///
     /// Hammersley & Morton, *A new Monte Carlo technique: antithetic variates* (1956).
     ///
     /// ```

@@ -134,7 +134,7 @@ pub trait BayesianModule: Module {
     /// of *today's* data set. Nothing of the old data is needed, and the approximation of each day is handed on to the next.
     ///
     /// The prior is a [`PosteriorPrior`](crate::PosteriorPrior), of any built-in family. It replaces a learned or shared scale as well. Pruned weights stay pruned. Records have it: a network
-    /// that loads one has to have been through this call, on whatever posterior.
+    /// that loads one has to have been through this call, on posteriors of the same families.
     ///
     /// ```
     /// use blitz_core::prelude::*;

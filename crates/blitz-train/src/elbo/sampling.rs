@@ -6,11 +6,12 @@ use serde::{Deserialize, Deserializer, Serialize};
 ///
 /// A saved configuration without a word of it has independent draws.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
 pub enum Sampling {
     /// Not at all.
     #[default]
     Independent,
-    /// In pairs: draw 2k + 1 is the reflection of draw 2k. Unbiased, with half the normals and, as a rule, less variance; see
+    /// In pairs: draw 2k + 1 is the reflection of draw 2k. Unbiased, and with less variance as long as the deviations are small; see
     /// [`Draw::antithetic`](blitz_layers::blitz_core::Draw::antithetic).
     Antithetic,
 }

@@ -1,6 +1,5 @@
 //! The objective over antithetic pairs of draws.
 
-use blitz_train::Sampling;
 use blitz_train::blitz_core::{BuiltinVariational, Noise, NormalPrior, Posterior};
 use blitz_train::prelude::*;
 use burn::module::Module;

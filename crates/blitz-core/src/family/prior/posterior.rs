@@ -15,7 +15,7 @@ use crate::family::{ConstantError, Constants, Marginals, at_least_f32, in_type_o
 /// | q₀ | closed-form KL from |
 /// |---|---|
 /// | normal, matrix-variate normal | every posterior with a known entropy |
-/// | Laplace | normal and Laplace posteriors |
+/// | Laplace | posteriors with normal or Laplace marginals |
 /// | low-rank normal, Student-t, radial | none: estimated at the draw's weights |
 ///
 /// ```

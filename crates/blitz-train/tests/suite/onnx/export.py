@@ -1,4 +1,4 @@
-"""Trains a small convolutional network with batch norm on two kinds of stripes, and exports it as ONNX.
+"""Trains a small convolutional network with batch norm on three kinds of stripes, and exports it as ONNX.
 
     pip install torch onnx onnxscript
     python3 export.py
