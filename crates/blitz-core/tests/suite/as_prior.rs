@@ -43,8 +43,8 @@ impl ModuleMapper for Wiggle {
             let moved =
                 Tensor::<1>::from_floats(moved.collect::<Vec<_>>().as_slice(), &value.device());
             let grads = value.is_require_grad();
-            let value = value.clone().detach() + moved.cast(value.dtype()).reshape(value.shape());
-            value.set_require_grad(grads)
+            let moved = value.clone() + moved.cast(value.dtype()).reshape(value.shape());
+            moved.detach().set_require_grad(grads)
         })
     }
 }
