@@ -2,7 +2,7 @@
 
 use blitz_train::acquisition::random;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use example_support::{RunError, digits};
+use example_support::digits;
 
 /// Pixels of a digit.
 pub const PIXELS: usize = 64;
@@ -27,21 +27,13 @@ pub struct Division {
 
 impl Digits {
     /// All that the examples carry.
-    pub fn shipped() -> Result<Self, RunError> {
-        let data = digits::shipped()?;
-        let mut all = Self::default();
-        for images in [&data.train, &data.test] {
-            let [_, _, width] = images.shape;
-            for image in 0..images.len() {
-                let large = images.image(image);
-                // The middle of the square of nine that each pixel is enlarged to, within a margin of two.
-                let pixel = |i: usize| large[(3 * (i / 8) + 3) * width + 3 * (i % 8) + 3];
-                all.pixels
-                    .push(std::array::from_fn(|i| f32::from(pixel(i)) / 240.0));
-                all.labels.push(i32::from(images.labels[image]));
-            }
-        }
-        Ok(all)
+    pub fn shipped() -> Self {
+        let scaled = |(pixels, label): ([u8; PIXELS], u8)| {
+            let pixels = pixels.map(|pixel| f32::from(pixel) / 16.0);
+            (pixels, i32::from(label))
+        };
+        let (pixels, labels) = digits::small().into_iter().map(scaled).unzip();
+        Self { pixels, labels }
     }
 
     /// How many there are.
@@ -94,7 +86,7 @@ mod tests {
 
     #[test]
     fn the_small_pixels_are_those_of_the_file() {
-        let digits = Digits::shipped().unwrap();
+        let digits = Digits::shipped();
         assert_eq!(digits.len(), 1797);
         // The first line of the file: 0,0,5,13,9,1,0,0 …, a zero.
         let first: Vec<f32> = digits.pixels[0][..8].iter().map(|p| p * 16.0).collect();
@@ -104,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_division_has_every_digit_once() {
-        let digits = Digits::shipped().unwrap();
+        let digits = Digits::shipped();
         let Division { pool, test } = digits.divide(597, 3);
         assert_eq!((pool.len(), test.len()), (1200, 597));
         let sums = |digits: &Digits| digits.labels.iter().sum::<i32>();

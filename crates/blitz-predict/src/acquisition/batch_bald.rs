@@ -6,9 +6,9 @@ use std::collections::BinaryHeap;
 use blitz_noise::NoiseKey;
 use blitz_noise::layout::{ACQUISITION, acquisition};
 
-use super::random::uniform;
 use super::{Acquisition, ClassDraws, enough};
 use crate::error::InputError;
+use crate::mixture::uniform;
 
 /// The greedy choice of a batch by the joint information `I[y_1, …, y_b; w]` of its labels about the weights.
 ///

@@ -2,10 +2,10 @@
 
 use blitz_noise::NoiseKey;
 use blitz_noise::layout::{ACQUISITION, acquisition};
-use rand_core::Rng;
 
 use super::{Acquisition, highest};
 use crate::error::InputError;
+use crate::mixture::uniform;
 
 /// `count` of `pool` points, every set of them equally likely. The score of a point is a number that is uniform over [0, 1).
 ///
@@ -28,9 +28,4 @@ pub fn random(pool: usize, count: usize, seed: u64) -> Result<Acquisition, Input
     let mut rng = NoiseKey::new(seed ^ ACQUISITION, acquisition::POINTS, 0).rng();
     let scores: Vec<f64> = (0..pool).map(|_| uniform(&mut rng)).collect();
     highest(&scores, count)
-}
-
-/// Uniform over [0, 1), in steps of 2⁻⁵³.
-pub(super) fn uniform(rng: &mut impl Rng) -> f64 {
-    (rng.next_u64() >> 11) as f64 / 2f64.powi(53)
 }
