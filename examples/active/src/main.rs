@@ -6,14 +6,12 @@ mod net;
 mod plot;
 mod report;
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use blitz_train::blitz_core::device;
 use clap::Parser;
 use example_support::number::{at_least, not_negative};
-use example_support::{RunError, RunFolder, exit_code, present};
+use example_support::{RunArgs, RunError, exit_code};
 
 use data::Digits;
 use learning::{Curve, Method, curve};
@@ -70,17 +68,9 @@ pub struct Cli {
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 50, value_parser = at_least::<2>)]
     pub predict_samples: usize,
 
-    /// Folder for this and later runs; each gets a numbered folder of its own in it [default: runs/active].
-    #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
-
-    /// Burn device to compute on [default: `BURN_DEVICE`, else GPUs before CPUs].
-    #[arg(long, value_name = "NAME")]
-    pub device: Option<String>,
-
-    /// End with one line of JSON instead of the table.
-    #[arg(long)]
-    pub json: bool,
+    /// Where it runs, and what of it stays.
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 fn main() -> ExitCode {
@@ -92,9 +82,8 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     let start = Instant::now();
     let digits = Digits::shipped();
     check(cli, digits.len())?;
-    let device = device::choose(cli.device.as_deref())?;
-    let default = || Path::new("runs").join("active");
-    let folder = RunFolder::next(&cli.out.clone().unwrap_or_else(default))?;
+    let device = cli.run.device()?;
+    let folder = cli.run.folder("active")?;
 
     let mut curves: Vec<Curve> = Vec::new();
     for seed in cli.seed..cli.seed + cli.seeds as u64 {
@@ -115,7 +104,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         curves,
         plot: path,
     };
-    Ok(present(&report, cli.json))
+    Ok(cli.run.present(&report))
 }
 
 fn check(cli: &Cli, digits: usize) -> Result<(), RunError> {

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use blitz_train::plot::style::{CURVES, FAINT, font, tick};
 use blitz_train::plot::{self, PlotError};
+use example_support::mean_and_error;
 use plotters::prelude::*;
 
 use crate::learning::{Curve, Method};
-use crate::report::mean;
 
 const SIZE: (u32, u32) = (960, 640);
 
@@ -25,7 +25,7 @@ fn points(curves: &[Curve], method: Method) -> Vec<(f64, f64, f64)> {
     labels
         .map(|(place, labels)| {
             let accuracies: Vec<f64> = curves.iter().map(|c| 100.0 * c.accuracy[place]).collect();
-            let (mean, error) = mean(&accuracies);
+            let (mean, error) = mean_and_error(&accuracies);
             (*labels as f64, mean, error)
         })
         .collect()

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use example_support::as_text;
+use example_support::{as_text, mean_and_error};
 use serde::Serialize;
 
 use crate::learning::{Curve, Method};
@@ -51,19 +51,11 @@ pub fn summaries(curves: &[Curve], target: f64) -> Vec<Summary> {
         Summary {
             method,
             labels,
-            mean: reached.map(|labels| mean(&labels)),
-            last_accuracy: mean(&last.collect::<Vec<_>>()),
+            mean: reached.map(|labels| mean_and_error(&labels)),
+            last_accuracy: mean_and_error(&last.collect::<Vec<_>>()),
         }
     };
     Method::ALL.map(of).to_vec()
-}
-
-/// The mean and its standard error, which is 0 for one value.
-pub fn mean(values: &[f64]) -> (f64, f64) {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    (mean, (squares / (n - 1.0).max(1.0) / n).sqrt())
 }
 
 impl fmt::Display for Report {
