@@ -4,51 +4,20 @@
 //!
 //! A round runs each way once, so that a busy machine is busy for all of them. Medians and minima, in milliseconds.
 
+#[path = "../../../crates/blitz-core/tests/suite/elementwise.rs"]
+mod elementwise;
+
 use std::time::Instant;
 
 use blitz_benches::{Layers, Training, Workload};
 use blitz_train::Sampling::{self, Antithetic, Independent};
-use blitz_train::blitz_core::{
-    BuiltinPosterior, Marginals, Nats, Noise, NormalPrior, Posterior, PosteriorStructure,
-};
+use blitz_train::blitz_core::NormalPrior;
 use blitz_train::prelude::*;
-use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
+use elementwise::Elementwise;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// A posterior that doesn't say that its variances have factors.
-#[derive(Module, Debug)]
-struct Elementwise {
-    inner: BuiltinPosterior,
-}
-
-impl Posterior for Elementwise {
-    fn sample<const D: usize>(&self, mu: Tensor<D>, noise: &mut Noise) -> Tensor<D> {
-        self.inner.sample(mu, noise)
-    }
-
-    fn std_dev<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
-        self.inner.std_dev(mu)
-    }
-
-    fn log_density<const D: usize>(&self, mu: Tensor<D>, weight: Tensor<D>) -> Tensor<1> {
-        self.inner.log_density(mu, weight)
-    }
-
-    fn marginals<const D: usize>(&self, mu: Tensor<D>) -> Marginals<D> {
-        self.inner.marginals(mu)
-    }
-
-    fn entropy<const D: usize>(&self, q: &Marginals<D>) -> Option<Nats<D>> {
-        self.inner.entropy(q)
-    }
-
-    fn structure(&self) -> PosteriorStructure {
-        self.inner.structure()
-    }
-}
 
 /// A way to train a workload.
 struct Way {

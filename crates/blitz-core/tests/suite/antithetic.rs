@@ -8,20 +8,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{DType, Device, Shape, Tensor};
 
 use crate::digest::given;
-use crate::net::{devices, scalar, values};
-
-const FAMILIES: usize = 6;
-
-fn families() -> [PosteriorConfig; FAMILIES] {
-    [
-        PosteriorConfig::normal(0.2),
-        PosteriorConfig::laplace(0.2),
-        PosteriorConfig::student_t(4.0, 0.2),
-        PosteriorConfig::radial(0.2),
-        PosteriorConfig::low_rank_normal(3, 0.2),
-        PosteriorConfig::matrix_normal(0.2),
-    ]
-}
+use crate::net::{devices, families, scalar, values};
 
 /// Weights of one, two and four axes.
 #[derive(Module, Debug)]
@@ -59,7 +46,7 @@ fn host(tensors: Vec<Tensor<1>>) -> Vec<Vec<f64>> {
 #[test]
 fn the_first_draw_has_the_bits_of_the_draw_alone_and_the_second_is_its_reflection() {
     for device in devices() {
-        for posterior in families() {
+        for posterior in families(0.2) {
             for (dtype, step) in [(DType::F32, 2e-7), (DType::F64, 4e-16), (DType::F16, 2e-3)] {
                 if dtype == DType::F16 && device != Device::flex() {
                     // NdArray has no 16 bits.
@@ -92,7 +79,7 @@ fn the_first_draw_has_the_bits_of_the_draw_alone_and_the_second_is_its_reflectio
 #[test]
 fn the_second_draw_is_the_same_whether_or_not_the_first_was_read() {
     for device in devices() {
-        for posterior in families() {
+        for posterior in families(0.2) {
             let net = Net::new(posterior, DType::F32, &device);
             let draw = net.draw(3, 8);
             let after = |draw: Draw| {
@@ -121,7 +108,7 @@ fn the_built_in_posteriors_have_the_same_density_at_a_weight_and_its_reflection(
     let device = Device::flex();
     let shape = Shape::new([4, 3]);
     let mu = Tensor::<2>::ones(shape.clone(), &device) * 0.7;
-    for config in families() {
+    for config in families(0.2) {
         let posterior = config.init(&shape, &device);
         assert!(posterior.is_symmetric());
         for scale in [0.01, 0.3, 2.0] {

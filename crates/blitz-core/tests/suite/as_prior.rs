@@ -13,21 +13,10 @@ use burn::store::ModuleRecord;
 use burn::tensor::{DType, Device, Shape, Tensor};
 
 use crate::digest::given;
-use crate::net::{Net, devices, linear, scalar, values};
+use crate::net::{Net, devices, families, linear, scalar, values};
 use crate::statistics::Sample;
 
 type Renewed = Variational<BuiltinPosterior, PosteriorPrior<BuiltinPosterior>>;
-
-fn families() -> [PosteriorConfig; 6] {
-    [
-        PosteriorConfig::normal(0.3),
-        PosteriorConfig::laplace(0.3),
-        PosteriorConfig::student_t(9.0, 0.3),
-        PosteriorConfig::radial(0.3),
-        PosteriorConfig::low_rank_normal(3, 0.3),
-        PosteriorConfig::matrix_normal(0.3),
-    ]
-}
 
 /// As a training would: every parameter that trains goes elsewhere.
 struct Wiggle(f32);
@@ -65,7 +54,7 @@ fn kl(net: &impl BayesianModule) -> f64 {
 #[test]
 fn the_kl_of_every_family_is_zero_and_draws_stay() {
     for device in devices() {
-        for family in families() {
+        for family in families(0.3) {
             let before = net(&family, &device);
             assert!(kl(&before) > 1.0, "{family:?}");
             let after = before.clone().posterior_as_prior();
@@ -90,7 +79,7 @@ fn the_kl_of_every_family_is_zero_and_draws_stay() {
 #[test]
 fn from_then_on_the_kl_is_that_from_the_posterior_of_that_moment() {
     let device = Device::flex();
-    for family in families() {
+    for family in families(0.3) {
         let shape = Shape::new([5, 4]);
         let mu = given(linear(5, 4, false, 0.4, &device), 0.4, DType::F32)
             .weight
@@ -185,7 +174,7 @@ fn each_day_replaces_the_prior_of_the_day_before() {
 #[test]
 fn a_record_has_the_prior() {
     let device = Device::flex();
-    for family in families() {
+    for family in families(0.3) {
         let saved = net(&family, &device)
             .posterior_as_prior()
             .map(&mut Wiggle(2.0));
@@ -233,7 +222,7 @@ fn degrees_of_freedom_of_the_prior_are_restored() {
 #[test]
 fn the_prior_does_not_train_and_the_posterior_does() {
     let device = Device::flex().autodiff();
-    for family in families() {
+    for family in families(0.3) {
         let net = net(&family, &device)
             .posterior_as_prior()
             .map(&mut Wiggle(2.0));
@@ -271,7 +260,7 @@ impl burn::module::ModuleVisitor for Gradients<'_> {
 #[test]
 fn weights_of_every_float_type_take_it() {
     for dtype in [DType::F64, DType::F32, DType::F16, DType::BF16] {
-        for family in families() {
+        for family in families(0.3) {
             let layer = given(linear(4, 3, false, 0.5, &Device::flex()), 0.5, dtype);
             let config = BayesianizeConfig::new().with_posterior(family.clone());
             let layer = layer.bayesianize(&config).posterior_as_prior();
@@ -284,7 +273,7 @@ fn weights_of_every_float_type_take_it() {
 #[test]
 fn a_row_that_is_never_read_pays_nothing_under_it() {
     let device = Device::flex();
-    for family in families() {
+    for family in families(0.3) {
         let layer = linear(5, 4, false, 0.5, &device);
         let posterior = family.init(&Shape::new([5, 4]), &device);
         let variational =

@@ -11,6 +11,7 @@ mod digest;
 mod draw;
 mod draw_digests;
 mod dtypes;
+mod elementwise;
 mod empirical_bayes;
 mod filter;
 mod fused;

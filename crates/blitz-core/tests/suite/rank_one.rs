@@ -1,41 +1,14 @@
 //! The KL of variances of rank one, beside the same posterior without a form.
 
 use blitz_core::prelude::*;
-use blitz_core::{BuiltinPosterior, KlEstimator, Marginals, Nats, Noise, Posterior, WeightReading};
+use blitz_core::{BuiltinPosterior, KlEstimator, WeightReading};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{DType, Device, Gradients, Tensor};
 
 use crate::digest::given;
+use crate::elementwise::Elementwise;
 use crate::net::{devices, scalar};
-
-/// A posterior that doesn't say which family it is.
-#[derive(Module, Debug)]
-struct Elementwise {
-    inner: BuiltinPosterior,
-}
-
-impl Posterior for Elementwise {
-    fn sample<const D: usize>(&self, mu: Tensor<D>, noise: &mut Noise) -> Tensor<D> {
-        self.inner.sample(mu, noise)
-    }
-
-    fn std_dev<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
-        self.inner.std_dev(mu)
-    }
-
-    fn log_density<const D: usize>(&self, mu: Tensor<D>, weight: Tensor<D>) -> Tensor<1> {
-        self.inner.log_density(mu, weight)
-    }
-
-    fn marginals<const D: usize>(&self, mu: Tensor<D>) -> Marginals<D> {
-        self.inner.marginals(mu)
-    }
-
-    fn entropy<const D: usize>(&self, q: &Marginals<D>) -> Option<Nats<D>> {
-        self.inner.entropy(q)
-    }
-}
 
 /// A layer under this prior, with both kinds of posterior: the same means and deviations.
 fn layers(prior: PriorConfig, dtype: DType, device: &Device) -> [Linear; 2] {

@@ -7,6 +7,8 @@ mod conv;
 mod digest;
 mod draw_digests;
 mod dtypes;
+#[path = "../../../blitz-core/tests/suite/elementwise.rs"]
+mod elementwise;
 mod embedding;
 mod families;
 mod linear;

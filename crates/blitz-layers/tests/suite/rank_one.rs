@@ -1,8 +1,6 @@
 //! Local reparameterization of variances of rank one, beside the same posterior without factors.
 
-use blitz_layers::blitz_core::{
-    BuiltinPosterior, Marginals, Nats, Noise, NormalPrior, Posterior, PosteriorStructure,
-};
+use blitz_layers::blitz_core::{BuiltinPosterior, NormalPrior};
 use blitz_layers::conv::{
     BayesianConvTranspose1dConfig, BayesianConvTranspose2dConfig, BayesianConvTranspose3dConfig,
 };
@@ -12,40 +10,9 @@ use burn::nn::{PaddingConfig1d, PaddingConfig2d};
 use burn::tensor::{DType, Device, Gradients, Tensor};
 
 use crate::digest::given;
+use crate::elementwise::Elementwise;
 use crate::seeded::normals;
 use crate::statistics::values;
-
-/// A posterior that doesn't say that its variances have factors.
-#[derive(Module, Debug)]
-struct Elementwise {
-    inner: BuiltinPosterior,
-}
-
-impl Posterior for Elementwise {
-    fn sample<const D: usize>(&self, mu: Tensor<D>, noise: &mut Noise) -> Tensor<D> {
-        self.inner.sample(mu, noise)
-    }
-
-    fn std_dev<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
-        self.inner.std_dev(mu)
-    }
-
-    fn log_density<const D: usize>(&self, mu: Tensor<D>, weight: Tensor<D>) -> Tensor<1> {
-        self.inner.log_density(mu, weight)
-    }
-
-    fn marginals<const D: usize>(&self, mu: Tensor<D>) -> Marginals<D> {
-        self.inner.marginals(mu)
-    }
-
-    fn entropy<const D: usize>(&self, q: &Marginals<D>) -> Option<Nats<D>> {
-        self.inner.entropy(q)
-    }
-
-    fn structure(&self) -> PosteriorStructure {
-        self.inner.structure()
-    }
-}
 
 /// The layer with the same posteriors, elementwise.
 fn elementwise<M: Module>(layer: &M) -> M {
