@@ -36,7 +36,7 @@ fn step(c: &mut Criterion) {
             }
             let optimizer = match layers {
                 Layers::Deterministic => AdamConfig::new().init(),
-                Layers::Bayesian(_) => FusedAdamConfig::new().init(),
+                Layers::Ivon | Layers::Bayesian(_) => FusedAdamConfig::new().init(),
             };
             let mut training = Training::new(&workload, layers, optimizer, &device);
             group.bench_function(BenchmarkId::new(name, workload.batch), |b| {

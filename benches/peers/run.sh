@@ -24,7 +24,8 @@ PREDICTIONS=(predict-784-400-400-10)
 FLIPOUT=("${STEPS[@]/%/-flipout}")
 # A recurrent layer has no local reparameterization.
 LOCAL=(mlp-13-512-1-local mlp-784-400-400-10-local mlp-784-1200-1200-10-local lenet-5-local)
-WORKLOADS=("${STEPS[@]}" "${PREDICTIONS[@]}" "${FLIPOUT[@]}" "${LOCAL[@]}" regression regression_default_kl)
+IVON=("${STEPS[@]/%/-ivon}")
+WORKLOADS=("${STEPS[@]}" "${PREDICTIONS[@]}" "${FLIPOUT[@]}" "${LOCAL[@]}" "${IVON[@]}" regression regression_default_kl)
 declare -A PER=([regression]=epoch [regression_default_kl]=epoch)
 
 for workload in "${STEPS[@]}" "${PREDICTIONS[@]}"; do
@@ -46,6 +47,13 @@ for workload in "${LOCAL[@]}"; do
     PER[$workload]=step
     eval "${workload}_ours() { ours ${workload%-local} --layers local --seed \"\$1\"; }
         ${workload}_deterministic() { ours ${workload%-local} --layers deterministic; }"
+done
+
+# IVON beside Burn's deterministic layers with Burn's Adam: it is to cost what that costs.
+for workload in "${IVON[@]}"; do
+    PER[$workload]=step
+    eval "${workload}_ours() { ours ${workload%-ivon} --layers ivon --seed \"\$1\"; }
+        ${workload}_deterministic() { ours ${workload%-ivon} --layers deterministic; }"
 done
 
 # BLiTZ's README example, 13 -> 512 -> 1, with the KL divided by the number of rows, as in our example's objective.

@@ -242,6 +242,7 @@ def main():
         nll_se=statistics.stdev(nlls) / math.sqrt(len(nlls)),
         kl=statistics.mean(kls),
         kl_se=statistics.stdev(kls) / math.sqrt(len(kls)),
+        draws_anew=args.peer == "bayesian_torch" and args.workload == "lstm-32-128",
         weights=weights,
         peak_bytes=peak,
     )

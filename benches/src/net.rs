@@ -14,6 +14,8 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 pub enum Layers {
     /// Burn's own.
     Deterministic,
+    /// Burn's own, with the posteriors that IVON trains.
+    Ivon,
     /// Mean-field normal posteriors under a standard normal prior, with this estimator.
     Bayesian(Estimator),
 }
@@ -60,7 +62,7 @@ impl Net {
     pub fn mlp(widths: &[usize], layers: Layers, device: &Device) -> Self {
         let pairs = widths.windows(2).map(|w| (w[0], w[1]));
         match layers {
-            Layers::Deterministic => Self::Mlp(
+            Layers::Deterministic | Layers::Ivon => Self::Mlp(
                 pairs
                     .map(|(input, output)| LinearConfig::new(input, output).init(device))
                     .collect(),
@@ -77,7 +79,7 @@ impl Net {
     /// LeNet-5 for images of 28 × 28.
     pub fn lenet(layers: Layers, device: &Device) -> Self {
         match layers {
-            Layers::Deterministic => Self::LeNet(LeNet {
+            Layers::Deterministic | Layers::Ivon => Self::LeNet(LeNet {
                 convolutions: [
                     Conv2dConfig::new([1, 6], [5, 5])
                         .with_padding(PaddingConfig2d::Explicit(2, 2, 2, 2))
@@ -97,7 +99,7 @@ impl Net {
     /// An LSTM.
     pub fn lstm(d_input: usize, d_hidden: usize, layers: Layers, device: &Device) -> Self {
         match layers {
-            Layers::Deterministic => {
+            Layers::Deterministic | Layers::Ivon => {
                 Self::Lstm(LstmConfig::new(d_input, d_hidden, true).init(device))
             }
             Layers::Bayesian(estimator) => Self::BayesianLstm(

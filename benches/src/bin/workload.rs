@@ -49,6 +49,8 @@ struct Options {
 enum LayersOption {
     /// Burn's layers, with Burn's Adam.
     Deterministic,
+    /// Burn's layers with IVON's posteriors and steps.
+    Ivon,
     /// Shared weights.
     Shared,
     /// Local reparameterization.
@@ -96,7 +98,8 @@ fn train(workload: &Workload, layers: Layers, device: &Device, options: &Options
     let before = resident("VmRSS");
     let optimizer = match layers {
         Layers::Deterministic => AdamConfig::new().init(),
-        Layers::Bayesian(_) => FusedAdamConfig::new().init(),
+        // IVON leaves it nothing to do.
+        Layers::Ivon | Layers::Bayesian(_) => FusedAdamConfig::new().init(),
     };
     let mut training = Training::new(workload, layers, optimizer, &device);
     let net = training.net().clone().valid();
@@ -151,6 +154,7 @@ fn main() {
     let options = Options::parse();
     let layers = match options.layers {
         LayersOption::Deterministic => Layers::Deterministic,
+        LayersOption::Ivon => Layers::Ivon,
         LayersOption::Shared => Layers::Bayesian(Estimator::SharedWeights),
         LayersOption::Local => Layers::Bayesian(Estimator::LocalReparameterization),
         LayersOption::Flipout => Layers::Bayesian(Estimator::Flipout),
@@ -164,6 +168,10 @@ fn main() {
             workload.batch = options.batch.unwrap_or(workload.batch);
             workload.samples = options.samples.unwrap_or(workload.samples);
             train(&workload, layers, &device, &options);
+        }
+        None if options.workload == PREDICTION && layers == Layers::Ivon => {
+            eprintln!("IVON is timed in its steps: it predicts as every posterior does");
+            std::process::exit(2);
         }
         None if options.workload == PREDICTION => predict(layers, &device, &options),
         None => {

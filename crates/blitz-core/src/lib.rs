@@ -56,21 +56,22 @@ pub use family::posterior::{
     LowRankNormalPosterior, LowRankNormalPosteriorConfig, MatrixNormalPosterior,
     MatrixNormalPosteriorConfig, NormalPosterior, NormalPosteriorConfig, NormalUnit, Posterior,
     PosteriorConfig, PosteriorForm, PosteriorStructure, RadialPosterior, RadialPosteriorConfig,
-    RadialUnit, StudentTPosterior, StudentTPosteriorConfig, StudentTUnit, UnitNoise, WeightInfo,
+    RadialUnit, StudentTPosterior, StudentTPosteriorConfig, StudentTUnit, UnitNoise,
+    VarianceFactors, WeightInfo,
 };
 pub use family::prior::{
     BuiltinPrior, CenteredPrior, EmpiricalNormalPrior, EmpiricalNormalPriorConfig, HorseshoePrior,
     HorseshoePriorConfig, LaplacePrior, LaplacePriorConfig, LearnedLaplacePrior,
     LearnedLaplacePriorConfig, LearnedNormalPrior, LearnedNormalPriorConfig, NormalPrior,
-    NormalPriorConfig, Prior, PriorConfig, PriorForm, ScaleMixturePrior, ScaleMixturePriorConfig,
-    StudentTPrior, StudentTPriorConfig,
+    NormalPriorConfig, PosteriorPrior, Prior, PriorConfig, PriorForm, ScaleMixturePrior,
+    ScaleMixturePriorConfig, StudentTPrior, StudentTPriorConfig,
 };
 pub use family::{ConstantError, Constants, MarginalFamily, Marginals, Nats, Noise, deviation};
 pub use kl::{KlEstimator, KlTerm, kl_divergence};
 pub use model::{
-    AttachedPosterior, BayesianModule, BayesianSummary, BayesianWeight, DrawnWeight, FromStart,
-    PrunedTensor, PruningReport, SharpenedDraw, Sharpening, SharpeningConfig, WeightMarginals,
-    WeightMovement,
+    AsymmetricPosterior, AttachedPosterior, BayesianModule, BayesianSummary, BayesianWeight,
+    DrawnWeight, FromStart, PrunedTensor, PruningReport, SharpenedDraw, Sharpening,
+    SharpeningConfig, WeightMarginals, WeightMovement,
 };
 
 /// What most programs need from this crate. Families, and what one's own are made of, are imported by name.
@@ -81,3 +82,8 @@ pub mod prelude {
         WeightFilter, WeightRule,
     };
 }
+
+/// The code of the crate's README, compiled and run as a documentation test.
+#[cfg(all(doctest, feature = "flex"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,6 +1,6 @@
 //! How a Bayesian layer estimates its output under the posterior.
 
-use blitz_core::{PosteriorStructure, WeightReading};
+use blitz_core::{PosteriorStructure, VarianceFactors, WeightReading};
 use burn::config::Config;
 use burn::module::Param;
 use burn::tensor::{Shape, Tensor};
@@ -11,7 +11,7 @@ use burn::tensor::{Shape, Tensor};
 /// | | rows share their weights | posteriors | products | noise |
 /// |---|---|---|---|---|
 /// | shared weights | yes | all | 1 | one normal a weight |
-/// | local reparameterization | no | independent normals | 2 | one normal an output |
+/// | local reparameterization | no | independent normals | 2, of rank-one variances 1 | one normal an output |
 /// | flipout | no | sign-symmetric ones | 2 | one normal a weight, one bit an input and an output |
 ///
 /// A layer refuses at its initialization a posterior that its estimator is wrong for. A layer whose posterior is exchanged later, or whose
@@ -28,7 +28,9 @@ pub enum Estimator {
     /// Samples the layer's output instead of its weights, independently for each row (Kingma, Salimans & Welling,
     /// *Variational dropout and the local reparameterization trick*, 2015).
     ///
-    /// For [independent normals](PosteriorStructure::IndependentNormal). In a convolution the positions of one row are sampled
+    /// For [independent normals](PosteriorStructure::IndependentNormal). Where their variances are products of two factors, as those of a
+    /// [`MatrixNormalPosterior`](blitz_core::MatrixNormalPosterior), `Var(out_j) = b_j² Σ_i x_i² a_i²`: a product with a vector takes the place of the one
+    /// with the variances, exactly. In a convolution the positions of one row are sampled
     /// independently as well: each has the right mean and variance, their correlation is lost.
     /// Its rows don't belong to one joint sample of the weights: use it to train, and note that a draw's network
     /// ([`sample_network`](blitz_core::BayesianModule::sample_network)) is not what it computed with.
@@ -75,6 +77,14 @@ pub(crate) enum Features {
 }
 
 impl Features {
+    /// The axis of the features, of so many.
+    fn axis(self, axes: usize) -> usize {
+        match self {
+            Self::Last => axes - 1,
+            Self::Second => 1,
+        }
+    }
+
     /// The shape of one sign for each row and feature.
     fn signs(self, shape: &Shape) -> Shape {
         let mut dims = shape.as_slice().to_vec();
@@ -85,10 +95,30 @@ impl Features {
     }
 }
 
+/// What the first axis of a layer's weight stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rows {
+    /// The input's features.
+    Inputs,
+    /// The output's features.
+    Outputs,
+}
+
+/// How the axes of a layer's input, weight and output belong together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LayerAxes {
+    /// Where the features of the input and of the output are.
+    pub features: Features,
+    /// What the rows of the weight are.
+    pub rows: Rows,
+    /// The groups of features that are apart.
+    pub groups: usize,
+}
+
 /// The output `op(input, w, b)` of a layer that is linear in its weight and bias, as `estimator` samples it.
 pub(crate) fn estimate<const I: usize, const W: usize, const O: usize>(
     estimator: Estimator,
-    features: Features,
+    axes: LayerAxes,
     input: Tensor<I>,
     weight: &Param<Tensor<W>>,
     bias: Option<&Param<Tensor<1>>>,
@@ -96,18 +126,31 @@ pub(crate) fn estimate<const I: usize, const W: usize, const O: usize>(
 ) -> Tensor<O> {
     match estimator {
         Estimator::SharedWeights => op(input, weight.val(), bias.map(Param::val)),
-        Estimator::LocalReparameterization => local(input, weight, bias, op),
-        Estimator::Flipout => flipout(features, input, weight, bias, op),
+        Estimator::LocalReparameterization => local(axes, input, weight, bias, op),
+        Estimator::Flipout => flipout(axes.features, input, weight, bias, op),
     }
 }
 
 /// `N(op(x, M, m), op(x², S², s²))`, elementwise.
 fn local<const I: usize, const W: usize, const O: usize>(
+    axes: LayerAxes,
     input: Tensor<I>,
     weight: &Param<Tensor<W>>,
     bias: Option<&Param<Tensor<1>>>,
     op: impl Fn(Tensor<I>, Tensor<W>, Option<Tensor<1>>) -> Tensor<O>,
 ) -> Tensor<O> {
+    if let Some(weight) = WeightReading::with_variance_factors(weight) {
+        let (bias_mean, bias_variance) = parts(bias.map(WeightReading::with_variance));
+        let squares = input.clone().square();
+        let shape = weight.mean.shape();
+        let variance = rank_one_variance(axes, squares, &weight.part, &shape, &op);
+        let variance = match bias_variance {
+            Some(of_bias) => variance + along(of_bias, axes.features.axis(O)),
+            None => variance,
+        };
+        let mean = op(input, weight.mean.clone(), bias_mean);
+        return weight.draw_output(mean, variance);
+    }
     let weight = match WeightReading::with_variance(weight) {
         WeightReading::Value(weight) => return op(input, weight, bias.map(Param::val)),
         WeightReading::Split(weight) => weight,
@@ -116,6 +159,78 @@ fn local<const I: usize, const W: usize, const O: usize>(
     let variance = op(input.clone().square(), weight.part.clone(), bias_variance);
     let mean = op(input, weight.mean.clone(), bias_mean);
     weight.draw_output(mean, variance)
+}
+
+/// `op(x², S²)` of variances `S² = rows ⊗ columns` of a weight of `shape`, without them: `op` sees one feature, or one a group, on one of its sides.
+fn rank_one_variance<const I: usize, const W: usize, const O: usize>(
+    axes: LayerAxes,
+    squares: Tensor<I>,
+    factors: &VarianceFactors,
+    shape: &Shape,
+    op: impl Fn(Tensor<I>, Tensor<W>, Option<Tensor<1>>) -> Tensor<O>,
+) -> Tensor<O> {
+    let LayerAxes {
+        features,
+        rows,
+        groups,
+    } = axes;
+    let mut dims: [usize; W] = shape.dims();
+    let rows_of_weight = dims[0];
+    dims[0] = 1;
+    // The groups have the same columns.
+    let columns = || {
+        let columns = factors.columns.clone().reshape(dims);
+        columns.repeat_dim(0, groups)
+    };
+    match (rows, features) {
+        // A product with a vector, whose sums are as exact as those of the other product, also in 16 bits.
+        (Rows::Inputs, Features::Last) => {
+            let sums = op(squares, along(factors.rows.clone(), 0), None);
+            sums * along(factors.columns.clone(), features.axis(O))
+        }
+        (Rows::Inputs, Features::Second) => {
+            let axis = features.axis(I);
+            let weighted = squares * along(factors.rows.clone(), axis);
+            op(sum_groups(weighted, axis, groups), columns(), None)
+        }
+        (Rows::Outputs, _) => {
+            let sums = op(squares, columns(), None);
+            let sums = repeat_groups(sums, groups, rows_of_weight / groups);
+            sums * along(factors.rows.clone(), features.axis(O))
+        }
+    }
+}
+
+/// The features of `groups` groups summed up in each, on `axis`.
+fn sum_groups<const D: usize>(values: Tensor<D>, axis: usize, groups: usize) -> Tensor<D> {
+    if groups == 1 {
+        return values.sum_dim(axis);
+    }
+    let mut dims = values.dims();
+    let positions = dims[2..].iter().product();
+    let grouped = values.reshape([dims[0], groups, dims[1] / groups, positions]);
+    dims[1] = groups;
+    grouped.sum_dim(2).reshape(dims)
+}
+
+/// The one feature of each of `groups` groups so many times; as it is if it fits all features anyway.
+fn repeat_groups<const D: usize>(values: Tensor<D>, groups: usize, times: usize) -> Tensor<D> {
+    if groups == 1 {
+        return values;
+    }
+    let mut dims = values.dims();
+    let positions: usize = dims[2..].iter().product();
+    let grouped = values.reshape([dims[0], groups, 1, positions]);
+    let repeated = grouped.expand([dims[0], groups, times, positions]);
+    dims[1] = groups * times;
+    repeated.reshape(dims)
+}
+
+/// The values on this axis of a tensor of `D` axes, with one place on all others.
+fn along<const D: usize>(values: Tensor<1>, axis: usize) -> Tensor<D> {
+    let mut dims = [1; D];
+    dims[axis] = values.dims()[0];
+    values.reshape(dims)
 }
 
 /// `op(x, M, m) + op(x ∘ r, ΔW, Δb) ∘ s` with signs r and s of each row's own.

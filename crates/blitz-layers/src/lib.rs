@@ -69,3 +69,8 @@ pub mod prelude {
     };
     pub use blitz_core::prelude::*;
 }
+
+/// The code of the crate's README, compiled and run as a documentation test.
+#[cfg(all(doctest, feature = "flex"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

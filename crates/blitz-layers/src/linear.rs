@@ -6,7 +6,7 @@ use burn::nn::{Linear, LinearConfig, LinearLayout};
 use burn::tensor::module::linear;
 use burn::tensor::{Device, Tensor, assert_shape};
 
-use crate::estimator::{Estimator, Features, estimate};
+use crate::estimator::{Estimator, Features, LayerAxes, Rows, estimate};
 use crate::traversal::traversed_as;
 use crate::weights::{WeightsConfig, add_families, configures_weights};
 
@@ -120,7 +120,11 @@ impl BayesianLinear {
         assert_shape!(input, [.., d_input]);
         estimate(
             self.estimator,
-            Features::Last,
+            LayerAxes {
+                features: Features::Last,
+                rows: Rows::Inputs,
+                groups: 1,
+            },
             input,
             &self.weight,
             self.bias.as_ref(),

@@ -19,6 +19,11 @@
 //! | SGLD, step t, parameter n | s ⊕ [`SGLD`] | t | n |
 //! | NUTS, chain c: its sampler, its start | s ⊕ [`NUTS`] | c | 0, 1 |
 //! | values of a predictive distribution, sample k of prediction i | s ⊕ [`VALUES`] | k | i |
+//! | points of a pool chosen at random | s ⊕ [`ACQUISITION`] | [`acquisition::POINTS`] | 0 |
+//! | labels that point i of a pool may have | s ⊕ [`ACQUISITION`] | [`acquisition::LABELS`] | i |
+//!
+//! In a training of antithetic pairs, an odd sample k has the weights' noise of sample k − 1 with the other sign. What has none, such as a layer that is random
+//! itself, has that of k.
 //!
 //! A training is so told apart from its validation and from every prediction with the same seed. A draw that a program opens by its
 //! plain index is the training's of the same numbers: `model.draw(seed, 0)` is how a training step's draw is made again.
@@ -43,6 +48,16 @@ pub const SGLD: u64 = 0x7367_6c64_6e6f_6973;
 pub const NUTS: u64 = 0x6e75_7473_6368_6169;
 /// Folded into the seed of sampled values.
 pub const VALUES: u64 = 0x7072_6564_6963_7473;
+/// Folded into the seed of an acquisition.
+pub const ACQUISITION: u64 = 0x6163_7175_6972_696e;
+
+/// The indices under an acquisition's seed.
+pub mod acquisition {
+    /// Of points chosen at random.
+    pub const POINTS: u64 = 0;
+    /// Of the labels that points may have.
+    pub const LABELS: u64 = 1;
+}
 
 /// The normals that all weights of a SWAG draw share.
 pub const SWAG_SHARED: u32 = u32::MAX;

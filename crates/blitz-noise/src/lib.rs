@@ -29,3 +29,8 @@ pub mod simd;
 pub use key::{NoiseKey, STREAM_LEN};
 pub use philox::philox4x32_10;
 pub use rng::PhiloxRng;
+
+/// The code of the crate's README, compiled and run as a documentation test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

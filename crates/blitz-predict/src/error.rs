@@ -134,6 +134,34 @@ pub enum InputError {
         /// What it may be.
         range: &'static str,
     },
+    /// A draw has another number of values than the first.
+    #[error("draw {draw} must have the {expected} values of draw 0, got {got}")]
+    Draw {
+        /// The draw.
+        draw: usize,
+        /// The values of the first draw.
+        expected: usize,
+        /// Its values.
+        got: usize,
+    },
+    /// A draw's logit is NaN or infinite.
+    #[error("draw {draw}, example {example}: a logit is {value}")]
+    Logit {
+        /// The draw.
+        draw: usize,
+        /// The example, counted from 0.
+        example: usize,
+        /// The value.
+        value: f64,
+    },
+    /// More points are asked for than a pool has.
+    #[error("{asked} points can't be chosen from a pool of {pool}")]
+    Pool {
+        /// The points there are.
+        pool: usize,
+        /// The points asked for.
+        asked: usize,
+    },
     /// No finite interval or set from so few examples has the level asked for.
     #[error(
         "conformal prediction at level {level} needs at least {needed} calibration examples, got {got}: hold out more, \

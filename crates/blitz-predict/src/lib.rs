@@ -32,15 +32,17 @@
 //! - [`distribution`]: normal, Student's t, Laplace, Bernoulli, Poisson, negative binomial, and a trait for your own.
 //! - [`Mixture`] of them, [`CategoricalMixture`] for classes: quantiles, intervals, samples by seed, epistemic and aleatoric parts.
 //! - [`Standardizer`]: inputs and targets at mean 0 and deviation 1, and predictions back in their own unit.
+//! - [`acquisition`]: which points of a pool to label next, by BALD, BatchBALD and others.
 //! - [`score`]: proper scores, calibration errors, coverage, selective prediction, out-of-distribution detection.
 //! - [`calibration`]: temperature, vector, matrix and Dirichlet scaling, histogram binning, isotonic regression, conformal intervals and sets.
 //! - [`convergence`] of Markov chains: R̂, effective sample sizes, energies.
 //! - `table` (the feature `parquet`): predictions and draws as Parquet files.
 //! - `plot` (a feature): bands, intervals, reliability, coverage, posteriors, training curves, as PNG and SVG.
 //!
-//! Wrong values that come from data are an [`InputError`] or a [`MixtureError`] in the functions that begin with `try_`; the others
+//! Wrong values that come from data are an [`InputError`] or a [`MixtureError`] in the functions that begin with `try_` and in [`acquisition`]; the others
 //! panic with the same text.
 
+pub mod acquisition;
 pub mod calibration;
 mod check;
 pub mod convergence;
@@ -60,3 +62,8 @@ pub use blitz_noise;
 pub use error::{InputError, MixtureError};
 pub use mixture::{CategoricalMixture, Interval, Mixture, NormalMixture, Predictive};
 pub use standardizer::Standardizer;
+
+/// The code of the crate's README, compiled and run as a documentation test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

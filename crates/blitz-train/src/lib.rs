@@ -45,9 +45,11 @@
 //!   of your own.
 //! - `laplace` (with `train`): normal posteriors of the last layer or of all weights of a network trained without one.
 //! - `plot` (a feature): bands, intervals, reliability, risk–coverage, posteriors, training curves, as PNG and SVG.
+//! - [`acquisition`]: which points of a pool to label next.
+//! - [`convergence`] of Markov chains: R̂, effective sample sizes, energies.
 //! - [`calibration`] after training: temperature and vector scaling, isotonic regression, conformal intervals and sets.
 //!
-//! The types of [`distribution`], mixtures, the functions of [`metric`], [`calibration`] and plots are those of [`blitz_predict`], which knows no tensors.
+//! The types of [`distribution`], mixtures, the functions of [`metric`], [`acquisition`], [`calibration`] and plots are those of [`blitz_predict`], which knows no tensors.
 //!
 //! # Features
 //!
@@ -75,10 +77,13 @@ mod standardize;
 mod update;
 
 pub use blitz_layers::{self, blitz_core};
-pub use blitz_predict::{self, InputError, MixtureError, Standardizer, calibration, distribution};
+pub use blitz_predict::{
+    self, InputError, MixtureError, Standardizer, acquisition, calibration, convergence,
+    distribution,
+};
 #[cfg(feature = "train")]
 pub use checkpoint::{Checkpoints, FolderClaim};
-pub use elbo::{BetaSchedule, Elbo, ElboConfig, ElboLoss, TrainingStep};
+pub use elbo::{BetaSchedule, Elbo, ElboConfig, ElboLoss, Sampling, TrainingStep};
 #[cfg(feature = "train")]
 pub use error::{CheckError, FitError};
 pub use error::{CheckpointError, ConfigError, NonFiniteLoss, PredictError, TargetError};
@@ -139,7 +144,8 @@ pub mod prelude {
         BernoulliLikelihood, BernoulliLikelihoodConfig, BetaSchedule, CategoricalLikelihood,
         CategoricalLikelihoodConfig, CategoricalMixture, Elbo, ElboConfig, ElboModel,
         FusedAdamConfig, GaussianLikelihood, GaussianLikelihoodConfig, LabeledBatch, Likelihood,
-        LikelihoodParam, Mixture, Network, NormalMixture, StandardizeTensor, Standardizer,
+        LikelihoodParam, Mixture, Network, NormalMixture, Sampling, StandardizeTensor,
+        Standardizer,
     };
     #[cfg(feature = "train")]
     pub use crate::{
@@ -148,72 +154,7 @@ pub mod prelude {
     pub use blitz_layers::prelude::*;
 }
 
-/// The README's code, compiled and run as a documentation test.
+/// The code of the crate's README, compiled and run as a documentation test.
 #[cfg(all(doctest, feature = "train"))]
-#[doc = include_str!("../../../README.md")]
+#[doc = include_str!("../README.md")]
 struct Readme;
-
-/// The code of `docs/calibration.md`, likewise.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/calibration.md")]
-struct CalibrationPage;
-
-/// The code of `docs/samplers.md`, likewise.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/samplers.md")]
-struct SamplersPage;
-
-/// The code of `docs/laplace.md`, likewise.
-#[cfg(all(doctest, feature = "train"))]
-#[doc = include_str!("../../../docs/laplace.md")]
-struct LaplacePage;
-
-/// The code of `docs/start.md`, likewise.
-#[cfg(all(doctest, feature = "train"))]
-#[doc = include_str!("../../../docs/start.md")]
-struct StartPage;
-
-/// The code of `docs/plots.md`, likewise.
-#[cfg(all(doctest, feature = "train", feature = "plot"))]
-#[doc = include_str!("../../../docs/plots.md")]
-struct PlotsPage;
-
-/// The code of `docs/methods.md`, likewise.
-#[cfg(all(doctest, feature = "train"))]
-#[doc = include_str!("../../../docs/methods.md")]
-struct MethodsPage;
-
-/// The code of `docs/concepts.md`, likewise.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/concepts.md")]
-struct ConceptsPage;
-
-/// The code of `docs/converting.md`, likewise.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/converting.md")]
-struct ConvertingPage;
-
-/// The code of `docs/choosing.md`, likewise.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/choosing.md")]
-struct ChoosingPage;
-
-/// The code of `docs/layers.md`, likewise.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/layers.md")]
-struct LayersPage;
-
-/// The code of `docs/training.md`, likewise.
-#[cfg(all(doctest, feature = "train"))]
-#[doc = include_str!("../../../docs/training.md")]
-struct TrainingPage;
-
-/// The code of `docs/uncertainty.md`, likewise.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/uncertainty.md")]
-struct UncertaintyPage;
-
-/// The code of `docs/from-blitz.md`, likewise.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/from-blitz.md")]
-struct FromBlitzPage;

@@ -44,11 +44,11 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     let study = Study {
         cli,
         data: &data,
-        device: cli.training.device()?,
-        folder: cli.training.folder("convert")?,
+        device: cli.training.run.device()?,
+        folder: cli.training.run.folder("convert")?,
         interrupter: stop_on_ctrl_c()?,
     };
-    Ok(cli.training.present(&study.run()?))
+    Ok(cli.training.run.present(&study.run()?))
 }
 
 /// What the trainings of a run share.

@@ -68,8 +68,8 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     }
     let (train_windows, test_windows) = windows.split_at(windows.len() - held_out);
 
-    let device = cli.training.device()?;
-    let folder = cli.training.folder("lstm-timeseries")?;
+    let device = cli.training.run.device()?;
+    let folder = cli.training.run.folder("lstm-timeseries")?;
     let interrupter = stop_on_ctrl_c()?;
 
     let scale = Scale::of(train_windows);
@@ -99,7 +99,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         time,
         [plot, model_file],
     );
-    Ok(cli.training.present(&report))
+    Ok(cli.training.run.present(&report))
 }
 
 /// Trains on the first windows and shows how the second go, which decide nothing.

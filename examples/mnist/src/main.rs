@@ -41,8 +41,8 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     }
     let beta = digits::beta(cli.beta, cli.data.as_deref());
     let settings = cli.training.settings(beta);
-    let device = cli.training.device()?;
-    let folder = cli.training.folder("mnist")?;
+    let device = cli.training.run.device()?;
+    let folder = cli.training.run.folder("mnist")?;
     let interrupter = stop_on_ctrl_c()?;
     let study = Study {
         data: &data,
@@ -63,7 +63,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         NetChoice::Mlp400 => mlp(400)?,
         NetChoice::Mlp1200 => mlp(1200)?,
     };
-    Ok(cli.training.present(&report))
+    Ok(cli.training.run.present(&report))
 }
 
 fn report<N: Classifier>(

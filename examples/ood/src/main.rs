@@ -76,8 +76,8 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     elsewhere.extend(outside::made_of(&data.test, cli.training.seed));
 
     let start = Instant::now();
-    let device = cli.training.device()?;
-    let folder = cli.training.folder("ood")?;
+    let device = cli.training.run.device()?;
+    let folder = cli.training.run.folder("ood")?;
     let interrupter = stop_on_ctrl_c()?;
     let beta = digits::beta(cli.beta, cli.data.as_deref());
     let settings = cli.training.settings(beta);
@@ -130,7 +130,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         detection: detection.collect(),
         plot: path,
     };
-    Ok(cli.training.present(&report))
+    Ok(cli.training.run.present(&report))
 }
 
 /// A Bayesian LeNet-5 with the settings that `mnist` chose on images held out of the training.

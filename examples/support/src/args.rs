@@ -44,19 +44,9 @@ pub struct TrainingArgs {
     #[arg(long, value_enum, default_value_t = EstimatorChoice::Flipout)]
     pub estimator: EstimatorChoice,
 
-    /// Folder for this and later runs; each gets a numbered folder of its own in it [default: runs/ and the program's name].
-    #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
-
-    /// Burn device to compute on [default: `BURN_DEVICE`, else GPUs before CPUs].
-    ///
-    /// One of those the program was built for: flex, ndarray, wgpu, vulkan, metal, webgpu, cuda, rocm, cpu, tch, remote.
-    #[arg(long, value_name = "NAME")]
-    pub device: Option<String>,
-
-    /// End with one line of JSON instead of the table.
-    #[arg(long)]
-    pub json: bool,
+    /// Where it runs, and what of it stays.
+    #[command(flatten)]
+    pub run: RunArgs,
 
     /// Show Burn's dashboard in the terminal while training.
     #[arg(long, conflicts_with = "json")]
@@ -76,7 +66,27 @@ impl TrainingArgs {
             dashboard: self.dashboard,
         }
     }
+}
 
+/// The options that every program with a folder for each run has.
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    /// Folder for this and later runs; each gets a numbered folder of its own in it [default: runs/ and the program's name].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+
+    /// Burn device to compute on [default: `BURN_DEVICE`, else GPUs before CPUs].
+    ///
+    /// One of those the program was built for: flex, ndarray, wgpu, vulkan, metal, webgpu, cuda, rocm, cpu, tch, remote.
+    #[arg(long, value_name = "NAME")]
+    pub device: Option<String>,
+
+    /// End with one line of JSON instead of the table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl RunArgs {
     /// The device to compute on.
     pub fn device(&self) -> Result<Device, RunError> {
         Ok(device::choose(self.device.as_deref())?)

@@ -37,20 +37,28 @@ pub fn beta(chosen: Option<f64>, folder: Option<&Path>) -> f64 {
     })
 }
 
-/// The shipped digits, each pixel tripled and a margin of two added: 28×28, as MNIST is.
-pub fn shipped() -> Result<Data, RunError> {
+/// The shipped digits as they are, 8×8 pixels from 0 to 16, each with its label.
+pub fn small() -> Vec<([u8; 64], u8)> {
     let mut text = String::new();
     GzDecoder::new(DIGITS)
         .read_to_string(&mut text)
         .unwrap_or_else(|_| unreachable!("the shipped file is sound"));
-    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
-    for line in text.lines() {
+    let digit = |line: &str| {
         let row: Vec<u8> = line.split(',').filter_map(|v| v.parse().ok()).collect();
-        let [small @ .., label] = row.as_slice() else {
-            unreachable!("the shipped file is sound");
-        };
-        pixels.extend(enlarge(small));
-        labels.push(*label);
+        let (pixels, label) = row.split_first_chunk()?;
+        let [label] = label else { return None };
+        Some((*pixels, *label))
+    };
+    let digits: Option<Vec<_>> = text.lines().map(digit).collect();
+    digits.unwrap_or_else(|| unreachable!("the shipped file is sound"))
+}
+
+/// The shipped digits, each pixel tripled and a margin of two added: 28×28, as MNIST is.
+pub fn shipped() -> Result<Data, RunError> {
+    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+    for (small, label) in small() {
+        pixels.extend(enlarge(&small));
+        labels.push(label);
     }
     let images = Images::new([1, SIDE, SIDE], pixels, labels, CLASSES)?;
     let (train, test) = images.split_last(SHIPPED_TEST);
@@ -58,7 +66,7 @@ pub fn shipped() -> Result<Data, RunError> {
 }
 
 /// 8×8 pixels from 0 to 16 as 28×28 pixels from 0 to 255.
-fn enlarge(small: &[u8]) -> Vec<u8> {
+fn enlarge(small: &[u8; 64]) -> Vec<u8> {
     const MARGIN: usize = 2;
     const SCALE: usize = 3;
     let mut large = vec![0; SIDE * SIDE];

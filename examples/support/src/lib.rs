@@ -1,7 +1,7 @@
 //! What blitz's examples share, so that each shows its own part only.
 //!
 //! - [`number`]: value parsers for command-line options that say what is wrong with a value.
-//! - [`TrainingArgs`]: the options that every training has.
+//! - [`TrainingArgs`]: the options that every training has, and [`RunArgs`] those of every run.
 //! - [`RunFolder`]: a new folder for each run; nothing that an earlier run saved is touched.
 //! - [`images`] and [`classification`]: labelled images, and a classifier of them trained by Burn's Learner.
 //! - [`comparison`]: a Bayesian classifier beside its deterministic twin.
@@ -16,6 +16,7 @@ mod args;
 mod error;
 mod folder;
 mod interrupt;
+mod repeats;
 mod unsure;
 
 pub mod cifar;
@@ -29,7 +30,8 @@ pub mod program;
 pub mod series;
 pub mod tabular;
 
-pub use args::{EstimatorChoice, TrainingArgs, present};
+pub use args::{EstimatorChoice, RunArgs, TrainingArgs, present};
 pub use error::RunError;
 pub use folder::{RunFolder, as_text};
 pub use interrupt::{exit_code, stop_on_ctrl_c};
+pub use repeats::mean_and_error;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use example_support::mean_and_error;
 use example_support::methods::Method;
 use serde::Serialize;
 
@@ -76,29 +77,24 @@ const LITERATURE: [(&str, [Published; 5]); 4] = [
     ),
 ];
 
-fn mean(values: impl Iterator<Item = f64> + Clone) -> f64 {
-    values.clone().sum::<f64>() / values.count() as f64
-}
-
-/// The standard error of the mean; zero of one value.
-fn standard_error(values: impl Iterator<Item = f64> + Clone) -> f64 {
-    let (n, center) = (values.clone().count() as f64, mean(values.clone()));
-    let square: f64 = values.map(|value| (value - center).powi(2)).sum();
-    (square / (n - 1.0).max(1.0) / n).sqrt()
-}
-
 impl Report {
     /// Of splits, at least one.
     pub fn new(data: String, method: Method, scores: &[Scores]) -> Self {
-        let of = |field: fn(&Scores) -> f64| mean(scores.iter().map(field));
+        let with_error = |field: fn(&Scores) -> f64| {
+            let values: Vec<f64> = scores.iter().map(field).collect();
+            mean_and_error(&values)
+        };
+        let of = |field| with_error(field).0;
+        let ((rmse_mean, rmse_se), (ll_mean, ll_se)) =
+            (with_error(|s| s.rmse), with_error(|s| s.ll));
         Self {
             data,
             method,
             splits: scores.len(),
-            rmse_mean: of(|s| s.rmse),
-            rmse_se: standard_error(scores.iter().map(|s| s.rmse)),
-            ll_mean: of(|s| s.ll),
-            ll_se: standard_error(scores.iter().map(|s| s.ll)),
+            rmse_mean,
+            rmse_se,
+            ll_mean,
+            ll_se,
             crps: of(|s| s.crps),
             coverage_50: of(|s| s.coverage[0]),
             coverage_80: of(|s| s.coverage[1]),

@@ -34,8 +34,8 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         data = data.first(limit);
     }
     let settings = cli.training.settings(cli.beta);
-    let device = cli.training.device()?;
-    let folder = cli.training.folder("vgg-cifar10")?;
+    let device = cli.training.run.device()?;
+    let folder = cli.training.run.folder("vgg-cifar10")?;
     let interrupter = stop_on_ctrl_c()?;
     let study = Study {
         data: &data,
@@ -47,7 +47,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     };
     let config = config(cli, data.classes.len());
     let (_, comparison) = study.run(|device| config.init(device))?;
-    Ok(cli.training.present(&comparison))
+    Ok(cli.training.run.present(&comparison))
 }
 
 fn config(cli: &Cli, classes: usize) -> VggConfig {

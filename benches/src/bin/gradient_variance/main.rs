@@ -1,12 +1,13 @@
 //! The variance of the gradient by batch size, for each estimator, of a perceptron and of a convolutional net.
 //!
 //! `cargo run --release -p blitz-benches --bin gradient_variance [FOLDER]` writes `gradient_variance.csv` and `.svg` into the
-//! folder (default: docs/figures).
+//! folder (default: docs/figures). `gradient_variance pairs` prints what antithetic pairs leave of the variance instead.
 //!
 //! What is measured is the noise of the draws alone: of two gradients of one batch's mean loss, with different draws, half the squared
 //! difference, averaged over the parameters and over batches. The data are ten noisy patterns, the nets untrained.
 
 mod nets;
+mod pairs;
 mod plot;
 
 use std::error::Error;
@@ -33,6 +34,8 @@ const ROWS: usize = 256;
 /// Pairs of gradients for each figure.
 const PAIRS: usize = 200;
 const SEED: u64 = 17;
+/// The deviation of every weight.
+const STD: f64 = 0.05;
 
 /// The variance of the gradient of one kind of parameter, averaged over them, at one batch size.
 struct Figure {
@@ -46,7 +49,12 @@ struct Figure {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let folder = std::env::args_os().nth(1).map_or_else(
+    let argument = std::env::args_os().nth(1);
+    if argument.as_deref().is_some_and(|name| name == "pairs") {
+        pairs::print();
+        return Ok(());
+    }
+    let folder = argument.map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/figures"),
         PathBuf::from,
     );
@@ -54,10 +62,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut figures = Vec::new();
     for estimator in ESTIMATORS {
         device.seed(SEED);
-        let net = Perceptron::new(estimator, &device);
+        let net = Perceptron::new(estimator, STD, &device);
         curve("linear", estimator, &net, &device, &mut figures);
         device.seed(SEED);
-        let net = ConvNet::new(estimator, &device);
+        let net = ConvNet::new(estimator, STD, &device);
         curve("convolution", estimator, &net, &device, &mut figures);
     }
 

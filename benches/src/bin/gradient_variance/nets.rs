@@ -28,10 +28,10 @@ pub struct Perceptron {
 }
 
 impl Perceptron {
-    pub fn new(estimator: Estimator, device: &Device) -> Self {
+    pub fn new(estimator: Estimator, std: f64, device: &Device) -> Self {
         Self {
-            hidden: linear(64, 64, estimator, device),
-            out: linear(64, 10, estimator, device),
+            hidden: linear(64, 64, estimator, std, device),
+            out: linear(64, 10, estimator, std, device),
         }
     }
 }
@@ -52,16 +52,16 @@ pub struct ConvNet {
 }
 
 impl ConvNet {
-    pub fn new(estimator: Estimator, device: &Device) -> Self {
+    pub fn new(estimator: Estimator, std: f64, device: &Device) -> Self {
         let conv = |channels| {
             BayesianConv2dConfig::new(channels, [3, 3])
-                .with_posterior(posterior())
+                .with_posterior(PosteriorConfig::normal(std))
                 .with_estimator(estimator)
         };
         Self {
             first: conv([1, 8]).init(device),
             second: conv([8, 16]).with_stride([2, 2]).init(device),
-            out: linear(16, 10, estimator, device),
+            out: linear(16, 10, estimator, std, device),
         }
     }
 }
@@ -79,14 +79,11 @@ fn linear(
     d_input: usize,
     d_output: usize,
     estimator: Estimator,
+    std: f64,
     device: &Device,
 ) -> BayesianLinear {
     BayesianLinearConfig::new(d_input, d_output)
-        .with_posterior(posterior())
+        .with_posterior(PosteriorConfig::normal(std))
         .with_estimator(estimator)
         .init(device)
-}
-
-fn posterior() -> PosteriorConfig {
-    PosteriorConfig::normal(0.05)
 }

@@ -21,6 +21,9 @@ pub(crate) trait Attachment {
     /// Whether the weight is sampled.
     fn is_sampling(&self) -> bool;
 
+    /// Whether it is distributed symmetrically about its mean.
+    fn is_symmetric(&self) -> bool;
+
     /// The weight of the innermost draw, or its mean where its sampling is frozen; flat, with its gradient.
     fn weight(&self) -> Tensor<1>;
 
@@ -47,6 +50,9 @@ pub(crate) trait Attachment {
 
     /// What is known of the prior.
     fn prior_form(&self) -> PriorForm;
+
+    /// The same, with its posterior as its prior; `None` if the family can't be one.
+    fn under_itself(&self) -> Option<Box<dyn Attachment>>;
 
     /// Attaches a copy to a `Param<Tensor<D>>` of the rank that it was taken from.
     fn attach(&self, param: Box<dyn Any>) -> Box<dyn Any>;
@@ -110,6 +116,10 @@ impl<Q: Posterior, P: Prior, const D: usize> Attachment for Attached<Q, P, D> {
         self.variational.is_sampling()
     }
 
+    fn is_symmetric(&self) -> bool {
+        self.variational.posterior.is_symmetric()
+    }
+
     fn weight(&self) -> Tensor<1> {
         let weight = match self.is_sampling() {
             true => self.variational.weight(&self.mu),
@@ -149,6 +159,12 @@ impl<Q: Posterior, P: Prior, const D: usize> Attachment for Attached<Q, P, D> {
 
     fn prior_form(&self) -> PriorForm {
         self.variational.prior.form()
+    }
+
+    fn under_itself(&self) -> Option<Box<dyn Attachment>> {
+        let variational = self.variational.under_itself(self.mu.clone())?;
+        let mu = self.mu.clone();
+        Some(Box::new(Attached { variational, mu }))
     }
 
     fn attach(&self, param: Box<dyn Any>) -> Box<dyn Any> {

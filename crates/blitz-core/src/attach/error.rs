@@ -6,8 +6,8 @@ use std::fmt;
 use super::filter::WeightFilter;
 use super::walk::{Attached, Walk, Weight};
 
-/// A configuration that does not fit the module, from
-/// [`try_bayesianize`](crate::BayesianModule::try_bayesianize) and [`try_moped`](crate::BayesianModule::try_moped).
+/// What does not fit the module, from [`try_bayesianize`](crate::BayesianModule::try_bayesianize), [`try_moped`](crate::BayesianModule::try_moped) and
+/// [`try_posterior_as_prior`](crate::BayesianModule::try_posterior_as_prior).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BayesianizeError {
@@ -44,6 +44,13 @@ pub enum BayesianizeError {
         /// The name of what is attached to it.
         name: String,
     },
+    /// Posteriors that can't be priors.
+    NoPrior {
+        /// The path of each weight, with the family of its posterior.
+        weights: Vec<String>,
+    },
+    /// There is no posterior that could be a prior.
+    NotBayesian,
     /// A pattern is not a regular expression.
     InvalidRegex {
         /// The pattern.
@@ -124,6 +131,15 @@ impl fmt::Display for BayesianizeError {
                 "{weight} holds the reparameterization {name:?}, which would be lost: merge it first, with `materialize` \
                  before the module becomes Bayesian"
             ),
+            Self::NoPrior { weights } => write!(
+                f,
+                "no prior can be made of the posteriors of {}: their families have no density over all weights, or an update of \
+                 their own with a prior in it",
+                weights.join(", ")
+            ),
+            Self::NotBayesian => {
+                write!(f, "no prior can be made of a module without a posterior")
+            }
             Self::InvalidRegex { pattern, reason } => {
                 write!(f, "{pattern:?} is no regular expression: {reason}")
             }

@@ -1,5 +1,6 @@
 //! What makes a parameter Bayesian: the one type that is attached, the one walk that finds it, and how it gets there.
 
+mod as_prior;
 mod attachment;
 mod convert;
 mod error;
@@ -11,6 +12,7 @@ mod ties;
 mod variational;
 mod walk;
 
+pub(crate) use as_prior::posterior_as_prior;
 pub(crate) use attachment::{Attachment, attachments};
 pub use convert::{BayesianizeConfig, BuiltinVariational, ExistingPosteriors, WeightRule};
 pub(crate) use convert::{attach_chosen, check_bare};

@@ -47,6 +47,11 @@ impl Posteriors {
         self.get(*self.places.get(path)?)
     }
 
+    /// Puts a posterior in the place of the one with its identity.
+    pub fn replace(&mut self, attachment: Box<dyn Attachment>) {
+        self.by_id.insert(attachment.id(), attachment);
+    }
+
     pub fn remove(&mut self, id: ParamId) -> Option<Box<dyn Attachment>> {
         self.by_id.remove(&id)
     }

@@ -1,13 +1,15 @@
 //! What turns an ordinary Burn parameter into a Bayesian one.
 
+use std::any::Any;
+
 use burn::module::{Flag, Param, ParamId, Reparameterization};
 use burn::tensor::Tensor;
 
 use super::attachment;
 use crate::draw::{self, Part, PartSlot, Request, Site, is_configured};
 use crate::family::posterior::{Posterior, PosteriorStructure};
-use crate::family::prior::Prior;
-use crate::family::{Noise, at_least_f32, constants, in_type_of, select_rows};
+use crate::family::prior::{PosteriorPrior, Prior};
+use crate::family::{Noise, at_least_f32, constants, in_type_of, reflected, select_rows};
 use crate::kl::{KlEstimator, KlTerm, SharedScale, pair};
 
 /// The path component of a posterior's parameters: `fc.weight` has its ρ at `fc.weight.bayes.posterior.rho`.
@@ -46,6 +48,22 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
             mask: None,
             unused_row: None,
         }
+    }
+
+    /// The same, under the prior that this posterior is at the location `mu`; `None` for a family that can't be a prior.
+    pub(super) fn under_itself<const D: usize>(
+        &self,
+        mu: Tensor<D>,
+    ) -> Option<Variational<Q, PosteriorPrior<Q>>> {
+        // A rule of its own has the prior in it, and would not look at this one.
+        let can_be_prior = self.posterior.has_density() && !self.posterior.has_own_update();
+        can_be_prior.then(|| Variational {
+            posterior: self.posterior.clone(),
+            prior: PosteriorPrior::new(mu, self.posterior.clone()),
+            sampling: self.sampling.clone(),
+            mask: self.mask.clone(),
+            unused_row: self.unused_row,
+        })
     }
 
     pub(super) fn id(&self) -> ParamId {
@@ -104,6 +122,13 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
             return weight;
         }
         let mut noise = Noise::new(site.key);
+        if site.is_antithetic {
+            let first = site.first;
+            let first = first.unwrap_or_else(|| self.posterior.sample(mu.clone(), &mut noise));
+            let weight = self.reflected(mu.clone(), first);
+            draw::keep(self.id(), &weight, None);
+            return weight;
+        }
         let with_kl = (site.wants_kl && self.unused_row.is_none())
             .then(|| pair::draw_with_kl(&self.posterior, &self.prior, mu, &mut noise))
             .flatten();
@@ -113,6 +138,17 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
         };
         draw::keep(self.id(), &weight, kl);
         weight
+    }
+
+    /// The other weight of an antithetic pair.
+    fn reflected<const D: usize>(&self, mu: Tensor<D>, weight: Tensor<D>) -> Tensor<D> {
+        // Those of the model were checked when the draw was opened.
+        assert!(
+            self.posterior.is_symmetric(),
+            "an antithetic draw reads a weight whose posterior is not symmetric about its mean, {}",
+            std::any::type_name::<Q>()
+        );
+        reflected(self.posterior.mean(mu), weight)
     }
 
     /// What stands in the place of the innermost draw's weight, or that weight.
@@ -127,8 +163,16 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
         }
         let shape = mu.shape();
         let posterior = self.posterior.rows(&shape, rows)?;
-        let mut noise = Noise::new(draw::site(self.id(), mu).key).of_rows(rows, shape[0]);
-        let weight = posterior.sample(select_rows(mu.clone(), rows), &mut noise);
+        let Site {
+            key, is_antithetic, ..
+        } = draw::site(self.id(), mu);
+        let mut noise = Noise::new(key).of_rows(rows, shape[0]);
+        let used = select_rows(mu.clone(), rows);
+        let weight = posterior.sample(used.clone(), &mut noise);
+        let weight = match is_antithetic {
+            true => self.reflected(used, weight),
+            false => weight,
+        };
         Some(match self.mask() {
             None => weight,
             Some(mask) => {
@@ -138,20 +182,26 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
         })
     }
 
-    fn part<const D: usize>(&self, wanted: Part, mu: &Tensor<D>) -> Option<Tensor<D>> {
+    fn part<const D: usize>(&self, wanted: Part, mu: &Tensor<D>) -> Option<Box<dyn Any>> {
         if draw::is_replaced(self.id()) {
             return None;
         }
         match (wanted, self.posterior.structure()) {
             (Part::Variance, PosteriorStructure::IndependentNormal) => {
-                Some(self.masked(self.posterior.variance(mu.clone())))
+                Some(Box::new(self.masked(self.posterior.variance(mu.clone()))))
+            }
+            // Zeros here and there are not of rank one.
+            (Part::VarianceFactors, PosteriorStructure::IndependentNormal)
+                if self.mask.is_none() =>
+            {
+                Some(Box::new(self.posterior.variance_factors(mu)?))
             }
             (
                 Part::Perturbation,
                 PosteriorStructure::IndependentNormal | PosteriorStructure::SignSymmetric,
             ) => {
                 let delta = self.weight(mu) - self.posterior.mean(mu.clone());
-                Some(self.masked(delta))
+                Some(Box::new(self.masked(delta)))
             }
             _ => None,
         }
@@ -201,7 +251,8 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
             return (KlTerm::new(kl.value, KlEstimator::ClosedForm), kl.share);
         }
         let site = draw::site(self.id(), mu);
-        let at_once = pair::at_draw(&self.posterior, &self.prior, mu, Noise::new(site.key));
+        let noise = Noise::new(site.key);
+        let at_once = pair::at_draw(&self.posterior, &self.prior, mu, noise, site.is_antithetic);
         let value = at_once.unwrap_or_else(|| {
             let weight = self.weight_at(site, mu);
             pair::at_weight(&self.posterior, &self.prior, mu.clone(), weight)
@@ -223,7 +274,7 @@ impl<Q: Posterior, P: Prior> Reparameterization for Variational<Q, P> {
             _ if !self.is_sampling() => self.mean(base),
             Request::Part(wanted) => match self.part(wanted, &base) {
                 Some(part) => {
-                    draw::answer_part(PartSlot::Part(self.id(), Box::new(part)));
+                    draw::answer_part(PartSlot::Part(self.id(), part));
                     self.mean(base)
                 }
                 None => {

@@ -16,8 +16,8 @@ pub(crate) use layer_noise::{CONTAINER as LAYER_NOISE, is_configured};
 pub use reading::{SplitWeight, WeightReading};
 pub use rows::weight_rows;
 pub(crate) use sample::{
-    Site, is_made, is_replaced, keep, kept_kl, layer_noise, output_noise, repeated_output_noise,
-    replacement, site,
+    Site, is_antithetic, is_made, is_replaced, keep, kept_kl, layer_noise, output_noise,
+    repeated_output_noise, replacement, site,
 };
 pub use scope::is_open;
 pub(crate) use scope::{Part, PartSlot, Request, answer_part, answer_rows, hand_over, request};
@@ -92,6 +92,12 @@ impl Draw {
     /// Whether this is the innermost scope of the thread.
     pub(crate) fn is_innermost(&self) -> bool {
         scope::is_innermost(self.id)
+    }
+
+    /// Goes over to the antithetic draw, whose layers that are random themselves have the noise of draw `index`.
+    pub(crate) fn turn(&self, index: u64) {
+        let left = with_sample(|sample| sample.turn(index));
+        drop(left);
     }
 
     /// Puts another weight, flat, in the place of that of parameter `id`.

@@ -3,7 +3,9 @@
 use burn::module::{LoraAdapter, Param, ParamId};
 use burn::tensor::{Shape, Tensor};
 
-use super::{Draw, Part, PartSlot, output_noise, repeated_output_noise};
+use super::{Draw, Part, PartSlot, is_antithetic, output_noise, repeated_output_noise};
+use crate::family::posterior::VarianceFactors;
+use crate::family::reflected;
 use crate::kernels::{self, formula::SMALLEST_VARIANCE};
 
 /// How a weight enters a layer at this moment: under the open draw, mean mode and freeze.
@@ -22,11 +24,11 @@ pub enum WeightReading<const D: usize> {
 
 /// A weight in two parts.
 #[derive(Debug, Clone)]
-pub struct SplitWeight<const D: usize> {
+pub struct SplitWeight<const D: usize, P = Tensor<D>> {
     /// The means.
     pub mean: Tensor<D>,
-    /// The variances, or the draw's difference from the means, as was asked for.
-    pub part: Tensor<D>,
+    /// The variances, their factors, or the draw's difference from the means, as was asked for.
+    pub part: P,
     id: ParamId,
 }
 
@@ -40,6 +42,29 @@ impl<const D: usize> WeightReading<D> {
     /// when any of these differences change sign.
     pub fn with_perturbation(param: &Param<Tensor<D>>) -> Self {
         Self::read(param, Part::Perturbation)
+    }
+
+    /// The mean of each weight, and the [factors](crate::Posterior::variance_factors) of the variances, for local reparameterization without a second product;
+    /// `None` where the variances have none, where weights are pruned, and where there is one value.
+    pub fn with_variance_factors(
+        param: &Param<Tensor<D>>,
+    ) -> Option<SplitWeight<D, VarianceFactors>> {
+        if is_made_of_factors(param) {
+            return None;
+        }
+        let scope = Draw::part(Part::VarianceFactors);
+        let mean = param.val();
+        match scope.finish_part() {
+            PartSlot::Part(id, part) => match part.downcast() {
+                Ok(part) => Some(SplitWeight {
+                    mean,
+                    part: *part,
+                    id,
+                }),
+                Err(_) => unreachable!("factors were asked for"),
+            },
+            PartSlot::Untouched | PartSlot::Unavailable => None,
+        }
     }
 
     fn read(param: &Param<Tensor<D>>, wanted: Part) -> Self {
@@ -70,9 +95,10 @@ pub(super) fn is_made_of_factors<const D: usize>(param: &Param<Tensor<D>>) -> bo
     param.reparameterization::<LoraAdapter>().is_some()
 }
 
-impl<const D: usize> SplitWeight<D> {
+impl<const D: usize, P> SplitWeight<D, P> {
     /// A sample `mean + √variance · ε` of a layer's output, with ε from the open draw or, with none open, from the
-    /// process-wide stream. Each call in one draw takes fresh noise.
+    /// process-wide stream. Each call in one draw takes fresh noise. In an [antithetic](Draw::antithetic) draw it is that of the first draw of the pair
+    /// with the other sign, if the calls are the same.
     ///
     /// A variance below 1e-20 counts as that, and has no gradient: a row of zeros would give it an infinite one.
     pub fn draw_output<const R: usize>(&self, mean: Tensor<R>, variance: Tensor<R>) -> Tensor<R> {
@@ -81,11 +107,15 @@ impl<const D: usize> SplitWeight<D> {
         let fused = noise.fused(elements, |span| {
             kernels::draw_output(&mean, &variance, span)
         });
-        fused.unwrap_or_else(|| {
+        let output = fused.unwrap_or_else(|| {
             let std_dev = variance.clamp_min(SMALLEST_VARIANCE).sqrt();
             let noise = noise.standard_normal(&mean);
-            mean + std_dev * noise
-        })
+            mean.clone() + std_dev * noise
+        });
+        match is_antithetic() {
+            true => reflected(mean, output),
+            false => output,
+        }
     }
 
     /// Independent signs, 1 or −1 with equal probability, of `shape` and with the element type and device of `like`: from the open draw

@@ -1,4 +1,6 @@
 //! What a draw holds: its noise, the weights made so far, and what stands in their place.
+//!
+//! The antithetic draw of a pair holds the noise and the weights of the first as well, of which its own are reflections.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -12,12 +14,18 @@ use super::scope::with_sample;
 use crate::family::Noise;
 use crate::kl::KlTerm;
 
+type Weights = HashMap<ParamId, Box<dyn Any>>;
+
 pub(super) struct Sample {
     seed: u64,
     index: u64,
+    /// The index for layers that are random themselves: another than the weights' in an antithetic draw.
+    layers_index: u64,
     /// The numbers of the parameters.
     numbers: HashMap<ParamId, u32>,
-    weights: HashMap<ParamId, Box<dyn Any>>,
+    weights: Weights,
+    /// In the antithetic draw of a pair, the weights that the first has made.
+    first: Option<Weights>,
     /// What is read in the place of weights, flat.
     pub replacements: HashMap<ParamId, Tensor<1>>,
     /// The next element of the stream of a parameter's layer.
@@ -35,14 +43,34 @@ impl Sample {
         Self {
             seed,
             index,
+            layers_index: index,
             numbers,
             weights: HashMap::new(),
+            first: None,
             replacements: HashMap::new(),
             outputs: HashMap::new(),
             layers: HashMap::new(),
             with_kl: false,
             kl: HashMap::new(),
         }
+    }
+
+    /// Goes over to the antithetic draw of the pair that this is the first of. Layers that are random themselves have the noise of draw
+    /// `index`. Returns what is not needed any more, to be dropped where the stack isn't borrowed.
+    ///
+    /// The KL of a weight stays, which has a closed form if it was made with the weight.
+    pub fn turn(&mut self, index: u64) -> impl Sized + use<> {
+        assert!(
+            self.first.is_none(),
+            "the second draw of an antithetic pair was asked for an antithetic draw of its own"
+        );
+        self.layers_index = index;
+        self.first = Some(std::mem::take(&mut self.weights));
+        self.with_kl = false;
+        // From their beginning again: what is sampled at a layer's output is reflected, and signs are those of the first.
+        self.outputs.clear();
+        self.layers.clear();
+        std::mem::take(&mut self.replacements)
     }
 
     /// The stream that `layout` gives to the number of parameter `id`.
@@ -61,6 +89,10 @@ pub(crate) struct Site<const D: usize> {
     pub weight: Option<Tensor<D>>,
     /// Whether the draw wants the weight together with its KL.
     pub wants_kl: bool,
+    /// Whether the draw is the antithetic one of a pair. The key is that of the first.
+    pub is_antithetic: bool,
+    /// The weight of the pair's first draw, if that has made it on the same device.
+    pub first: Option<Tensor<D>>,
 }
 
 /// What the innermost draw has for parameter `id`, whose location is `mu`.
@@ -70,11 +102,18 @@ pub(crate) fn site<const D: usize>(id: ParamId, mu: &Tensor<D>) -> Site<D> {
         key: sample.key(id, layout::weight),
         weight: made(&sample.weights, id, &device).cloned(),
         wants_kl: sample.with_kl,
+        is_antithetic: sample.first.is_some(),
+        first: sample
+            .first
+            .as_ref()
+            .and_then(|weights| made(weights, id, &device).cloned()),
     });
     in_draw.unwrap_or_else(|| Site {
         key: fresh_key(),
         weight: None,
         wants_kl: false,
+        is_antithetic: false,
+        first: None,
     })
 }
 
@@ -84,8 +123,13 @@ pub(crate) fn is_made<const D: usize>(id: ParamId, mu: &Tensor<D>) -> bool {
     with_sample(|sample| made::<D>(&sample.weights, id, &device).is_some()).unwrap_or(false)
 }
 
+/// Whether the innermost draw is the antithetic one of a pair.
+pub(crate) fn is_antithetic() -> bool {
+    with_sample(|sample| sample.first.is_some()).unwrap_or(false)
+}
+
 fn made<'a, const D: usize>(
-    weights: &'a HashMap<ParamId, Box<dyn Any>>,
+    weights: &'a Weights,
     id: ParamId,
     device: &Device,
 ) -> Option<&'a Tensor<D>> {
@@ -154,7 +198,7 @@ pub(crate) fn layer_noise(id: ParamId, elements: usize) -> Noise {
     let taken = with_sample(|sample| {
         let new = sample.layers.len() as u32;
         let (number, next) = sample.layers.entry(id).or_insert((new, 0));
-        let key = NoiseKey::new(sample.seed, sample.index, layout::layer(*number));
+        let key = NoiseKey::new(sample.seed, sample.layers_index, layout::layer(*number));
         (key, take(next, elements))
     });
     let (key, start) = taken.unwrap_or_else(|| (fresh(layout::layer), 0));

@@ -36,6 +36,8 @@ pub(super) enum Mode {
 pub(crate) enum Part {
     /// Its variance, of independent normals.
     Variance,
+    /// The factors of its variance, of independent normals whose variances have them.
+    VarianceFactors,
     /// The difference of the draw's sample from the mean, of a distribution that sign flips leave as it is.
     Perturbation,
 }
@@ -44,7 +46,7 @@ pub(crate) enum Part {
 pub(crate) enum PartSlot {
     /// Nothing: it has no posterior, or is not sampled.
     Untouched,
-    /// The parameter's identity and the `Tensor<D>` that was wanted.
+    /// The parameter's identity and what was wanted, a `Tensor<D>` or [factors](crate::VarianceFactors).
     Part(ParamId, Box<dyn Any>),
     /// The posterior's structure does not allow it.
     Unavailable,

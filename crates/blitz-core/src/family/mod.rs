@@ -14,6 +14,7 @@ mod noise;
 pub(crate) mod posterior;
 mod precision;
 pub(crate) mod prior;
+mod reflection;
 mod rows;
 
 pub use constants::{ConstantError, Constants};
@@ -21,4 +22,5 @@ pub use marginals::{MarginalFamily, Marginals};
 pub use nats::Nats;
 pub use noise::Noise;
 pub(crate) use precision::{at_least_f32, in_type_of, widest};
+pub(crate) use reflection::reflected;
 pub(crate) use rows::select_rows;

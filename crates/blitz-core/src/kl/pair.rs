@@ -8,6 +8,7 @@ use burn::tensor::Tensor;
 
 use super::shared_scale::SharedScale;
 use super::{KlEstimator, KlTerm};
+use crate::family::deviation::{log_std_from_rho, variance_from_rho};
 use crate::family::posterior::{Posterior, PosteriorForm};
 use crate::family::prior::{Prior, PriorForm, expected_log_density_at_best_scale};
 use crate::family::{Marginals, Noise, at_least_f32, in_type_of};
@@ -30,10 +31,20 @@ pub(crate) fn closed_form<Q: Posterior, P: Prior, const D: usize>(
     mu: &Tensor<D>,
 ) -> Option<ClosedForm> {
     let prior = p.form();
-    if let PosteriorForm::Normal { rho } = q.form()
-        && let Some(kl) = of_normal(mu, &rho, &prior)
-    {
-        return Some(kl);
+    let of_sums = match q.form() {
+        PosteriorForm::Normal { rho } => {
+            of_normal(mu, &prior, &|mu, sum| kernels::normal_sum(mu, &rho, sum))
+        }
+        PosteriorForm::MatrixNormal {
+            row_rho,
+            column_rho,
+        } => of_normal(mu, &prior, &|mu, sum| {
+            Some(rank_one_sum(mu, [&row_rho, &column_rho], sum))
+        }),
+        PosteriorForm::Other => None,
+    };
+    if of_sums.is_some() {
+        return of_sums;
     }
     // Known before anything is computed.
     if is_mixture(&prior) {
@@ -80,26 +91,26 @@ fn shared_scale<const D: usize>(prior: &PriorForm, q: &Marginals<D>) -> Option<S
     }
 }
 
-/// The KL of independent normals, in one pass over the weights; `None` where the device or the prior has none.
+/// The KL of independent normals from sums over them, each in one pass over the weights; `None` where the device or the prior has none.
 fn of_normal<const D: usize>(
     mu: &Tensor<D>,
-    rho: &Tensor<1>,
     prior: &PriorForm,
+    sum: &dyn Fn(&Tensor<D>, NormalSum) -> Option<Tensor<1>>,
 ) -> Option<ClosedForm> {
     let n = mu.shape().num_elements();
     let mut share = None;
     let value = match prior {
-        PriorForm::Normal { std } => kernels::normal_sum(mu, rho, NormalSum::kl(*std))?,
+        PriorForm::Normal { std } => sum(mu, NormalSum::kl(*std))?,
         PriorForm::LearnedNormal { log_std } => {
-            let second_moment = kernels::normal_sum(mu, rho, NormalSum::SECOND_MOMENT)?;
-            let log_stds = kernels::normal_sum(mu, rho, NormalSum::LOG_STD)?;
+            let second_moment = sum(mu, NormalSum::SECOND_MOMENT)?;
+            let log_stds = sum(mu, NormalSum::LOG_STD)?;
             let log_std = in_type_of(log_std.clone(), &second_moment);
             let half_precision = (log_std.clone() * -2.0).exp() * 0.5;
             second_moment * half_precision + (log_std - 0.5) * n as f64 - log_stds
         }
         PriorForm::BestNormal { group } => {
-            let second_moment = kernels::normal_sum(mu, rho, NormalSum::SECOND_MOMENT)?;
-            let log_stds = kernels::normal_sum(mu, rho, NormalSum::LOG_STD)?;
+            let second_moment = sum(mu, NormalSum::SECOND_MOMENT)?;
+            let log_stds = sum(mu, NormalSum::LOG_STD)?;
             let entropy = log_stds + (half_log_two_pi() + 0.5) * n as f64;
             match group {
                 None => (entropy + expected_log_density_at_best_scale(second_moment, n)).neg(),
@@ -115,19 +126,43 @@ fn of_normal<const D: usize>(
         }
         // A KL stays the same when both of its densities are moved.
         PriorForm::Centered { center, prior } => {
-            return of_normal(&moved(mu, center), rho, prior);
+            return of_normal(&moved(mu, center), prior, sum);
         }
         _ => return None,
     };
     Some(ClosedForm { value, share })
 }
 
-/// `ln q(w) − ln p(w)` at the weight that `noise` makes, in one pass over the parameters; `None` where the weight has to be made.
+/// A sum over normals `N(μ_ij, a_i² b_j²)`: all of it but `Σ μ²` is of sums over rows and over columns alone.
+fn rank_one_sum<const D: usize>(
+    mu: &Tensor<D>,
+    rhos: [&Tensor<1>; 2],
+    sum: NormalSum,
+) -> Tensor<1> {
+    let mu = at_least_f32(mu.clone());
+    let [rows, columns] = rhos.map(|rho| in_type_of(rho.clone(), &mu));
+    let [n_rows, n_columns] = [&rows, &columns].map(|rho| rho.dims()[0] as f64);
+    let mut total = Tensor::zeros([1], (&mu.device(), mu.dtype()));
+    if sum.log_std != 0.0 {
+        let [of_rows, of_columns] =
+            [&rows, &columns].map(|rho| log_std_from_rho(rho.clone()).sum());
+        total = total + (of_rows * n_columns + of_columns * n_rows) * sum.log_std;
+    }
+    if sum.second_moment != 0.0 {
+        let variances = variance_from_rho(rows).sum() * variance_from_rho(columns).sum();
+        total = total + (mu.square().sum() + variances) * sum.second_moment;
+    }
+    total + sum.constant * n_rows * n_columns
+}
+
+/// `ln q(w) − ln p(w)` at the weight that `noise` makes, or at its reflection, in one pass over the parameters; `None` where the weight has to
+/// be made.
 pub(crate) fn at_draw<Q: Posterior, P: Prior, const D: usize>(
     q: &Q,
     p: &P,
     mu: &Tensor<D>,
     mut noise: Noise,
+    is_reflected: bool,
 ) -> Option<Tensor<1>> {
     let PosteriorForm::Normal { rho } = q.form() else {
         return None;
@@ -139,6 +174,8 @@ pub(crate) fn at_draw<Q: Posterior, P: Prior, const D: usize>(
     let PriorForm::ScaleMixture { pi, sigma1, sigma2 } = prior else {
         return None;
     };
+    // Both densities are even: that at −(μ − σ ε) is that at μ − σ ε.
+    let mu = if is_reflected { mu.neg() } else { mu };
     noise.fused(mu.shape().num_elements(), |span| {
         let mixture = ScaleMixture::new(pi, sigma1, sigma2);
         kernels::mixture_kl(&mu, &rho, span, mixture)

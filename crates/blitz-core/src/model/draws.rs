@@ -1,10 +1,34 @@
-//! Draws of a model: its weights numbered, gathered, replaced.
+//! Draws of a model: its weights numbered, gathered, reflected, replaced.
+
+use std::error::Error;
+use std::fmt;
 
 use burn::module::{Module, ParamId};
 use burn::tensor::Tensor;
 
-use crate::attach::{attachments, numbers};
+use crate::attach::{Attachment, Walk, attachments, numbers};
 use crate::draw::Draw;
+
+/// A weight that has no antithetic draw, from [`Draw::antithetic`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AsymmetricPosterior {
+    /// The path of the weight; the first one of a weight that is tied.
+    pub weight: String,
+}
+
+impl fmt::Display for AsymmetricPosterior {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} has no antithetic draw: its posterior is not known to be symmetric about its mean (`Posterior::is_symmetric`); \
+             take independent draws",
+            self.weight
+        )
+    }
+}
+
+impl Error for AsymmetricPosterior {}
 
 /// One weight of a draw.
 #[derive(Debug, Clone)]
@@ -27,14 +51,59 @@ impl Draw {
         let (numbers, tied) = numbers(model);
         let draw = Self::numbered(seed, index, numbers);
         if !tied.is_empty() {
-            // At their first places, whichever place is read first: the tensors of the others may have stayed behind.
-            for attachment in attachments(model) {
-                if tied.contains(&attachment.id()) && attachment.is_sampling() {
-                    drop(attachment.weight());
-                }
-            }
+            make(&tied, &attachments(model));
         }
         draw
+    }
+
+    /// The antithetic draw of the pair that this is the first of, in its place: each weight w of `model` becomes `2 E w − w`, which is distributed
+    /// like w, and an estimate that is the mean over the pair is unbiased. What is odd about the means has cancelled in it. No normals are made
+    /// for the second draw, but for weights that the first hasn't read and for rows of embeddings.
+    ///
+    /// Also what [local reparameterization](crate::WeightReading::with_variance) samples, the outputs of layers, is reflected, and flipout's signs are
+    /// the same in both draws, if the model takes the same path in both. Layers that are random themselves, such as Monte Carlo dropout, draw what they
+    /// would in draw `index` of the seed: a mask has no sign. The first draw is what it would be alone, to the bit.
+    ///
+    /// The second draw is made of the first, so the losses of both need *one* `backward`, of their sum.
+    ///
+    /// Hammersley & Morton, *A new Monte Carlo technique: antithetic variates* (1956).
+    ///
+    /// ```
+    /// use blitz_core::prelude::*;
+    /// use burn::nn::LinearConfig;
+    /// use burn::tensor::Device;
+    ///
+    /// let net = LinearConfig::new(3, 2).init(&Device::flex()).bayesianize(&BayesianizeConfig::new());
+    /// let first = net.draw(1, 0);
+    /// let weight = net.weight.val();
+    /// let _second = first.antithetic(&net, 1).unwrap();
+    /// assert_eq!(net.weight.val().into_data(), (net.weight.base() * 2.0 - weight).into_data());
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns an error, and ends the draw, if a weight that is sampled has a posterior that is not known to be
+    /// [symmetric](crate::Posterior::is_symmetric).
+    ///
+    /// # Panics
+    ///
+    /// Panics if the draw is not the innermost one, or is the second of a pair itself.
+    pub fn antithetic<M: Module>(self, model: &M, index: u64) -> Result<Self, AsymmetricPosterior> {
+        assert!(
+            self.is_innermost(),
+            "the antithetic draw of one was asked for inside another draw or the mean mode"
+        );
+        let attachments = attachments(model);
+        let mut sampled = attachments.iter().filter(|weight| weight.is_sampling());
+        if let Some(weight) = sampled.find(|weight| !weight.is_symmetric()) {
+            return Err(AsymmetricPosterior {
+                weight: path_of(model, weight.id()),
+            });
+        }
+        self.turn(index);
+        let (_, tied) = numbers(model);
+        make(&tied, &attachments);
+        Ok(self)
     }
 
     /// Puts other weights in the place of this draw's, until it ends: `replacement` is asked for each weight of `model` that
@@ -90,4 +159,22 @@ impl Draw {
         });
         weights.collect()
     }
+}
+
+/// Makes the weights with these identities at their first places, whichever place is read first: the tensors of the others may have stayed
+/// behind.
+fn make(tied: &[ParamId], attachments: &[Box<dyn Attachment>]) {
+    for attachment in attachments {
+        if tied.contains(&attachment.id()) && attachment.is_sampling() {
+            drop(attachment.weight());
+        }
+    }
+}
+
+/// The path of the weight whose posterior has this identity.
+fn path_of<M: Module>(model: &M, id: ParamId) -> String {
+    let walk = Walk::of(model);
+    let mut posteriors = walk.posteriors();
+    let weight = posteriors.find(|(_, of)| *of == id);
+    weight.map_or_else(String::new, |(weight, _)| weight.path().into())
 }

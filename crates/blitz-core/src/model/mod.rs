@@ -10,7 +10,7 @@ mod pruning;
 mod sharpening;
 mod summary;
 
-pub use draws::DrawnWeight;
+pub use draws::{AsymmetricPosterior, DrawnWeight};
 pub use marginals::{AttachedPosterior, WeightMarginals};
 pub use module::BayesianModule;
 pub use movement::{FromStart, WeightMovement};

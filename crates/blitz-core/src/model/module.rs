@@ -128,6 +128,51 @@ pub trait BayesianModule: Module {
         config.apply(self)
     }
 
+    /// Yesterday's posterior as today's prior, for every weight that has a posterior: continual learning by Bayes' rule, `p(w | D₁, D₂) ∝ p(D₂ | w) p(w | D₁)`.
+    ///
+    /// The posterior stays as it is, and so do all draws; the [KL](Self::kl_cost) is zero, and from here on counts what today's data move. Train as before, with the size
+    /// of *today's* data set. Nothing of the old data is needed, and the approximation of each day is handed on to the next.
+    ///
+    /// The prior is a [`PosteriorPrior`](crate::PosteriorPrior), of any built-in family. It replaces a learned or shared scale as well. Pruned weights stay pruned. Records have it: a network
+    /// that loads one has to have been through this call, on posteriors of the same families.
+    ///
+    /// ```
+    /// use blitz_core::prelude::*;
+    /// use burn::nn::LinearConfig;
+    /// use burn::tensor::Device;
+    ///
+    /// let net = LinearConfig::new(3, 2).init(&Device::flex()).bayesianize(&BayesianizeConfig::new());
+    /// assert!(net.kl_cost().into_scalar::<f32>() > 20.0);
+    /// let before = net.sample_network(1, 0);
+    ///
+    /// // After the training on yesterday's data:
+    /// let net = net.posterior_as_prior();
+    /// assert!(net.kl_cost().into_scalar::<f32>().abs() < 1e-5);
+    /// assert_eq!(net.sample_network(1, 0).weight.val().into_data(), before.weight.val().into_data());
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Panics if there is no posterior, if a posterior can't be a prior (a family of one's own that does not say that it
+    /// [has a density](Posterior::has_density), or one with an [update of its own](Posterior::has_own_update), such as IVON's), or if the module holds
+    /// reparameterizations of other kinds, such as LoRA.
+    #[must_use]
+    fn posterior_as_prior(self) -> Self {
+        match self.try_posterior_as_prior() {
+            Ok(module) => module,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// [`posterior_as_prior`](Self::posterior_as_prior) for a network that a user or a file supplied.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error that names the weights and their families, where the other panics.
+    fn try_posterior_as_prior(self) -> Result<Self, BayesianizeError> {
+        attach::posterior_as_prior(self)
+    }
+
     /// Changes the means alone: `f` gets the deterministic network of the stored means μ, and what it returns gets the
     /// posteriors back.
     ///

@@ -9,6 +9,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::digest::given;
+use crate::net::families;
 
 const TYPES: [DType; 4] = [DType::F64, DType::F32, DType::F16, DType::BF16];
 
@@ -31,18 +32,6 @@ fn sum_type(dtype: DType) -> DType {
         DType::F64 => DType::F64,
         _ => DType::F32,
     }
-}
-
-fn families(std: f64) -> [PosteriorConfig; 6] {
-    [
-        PosteriorConfig::normal(std),
-        PosteriorConfig::laplace(std),
-        // Enough degrees of freedom for the variance of a variance.
-        PosteriorConfig::student_t(9.0, std),
-        PosteriorConfig::radial(std),
-        PosteriorConfig::low_rank_normal(3, std),
-        PosteriorConfig::matrix_normal(std),
-    ]
 }
 
 fn priors() -> [PriorConfig; 8] {

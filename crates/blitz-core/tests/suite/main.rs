@@ -1,6 +1,8 @@
 //! Tests of the public surface, in one binary. Names are claims.
 
 mod adapters;
+mod antithetic;
+mod as_prior;
 mod burn_modules;
 mod checkpoint;
 mod constants;
@@ -9,6 +11,7 @@ mod digest;
 mod draw;
 mod draw_digests;
 mod dtypes;
+mod elementwise;
 mod empirical_bayes;
 mod filter;
 mod fused;
@@ -21,6 +24,7 @@ mod posterior_families;
 mod posterior_modules;
 mod prior_families;
 mod pruning;
+mod rank_one;
 mod round_trips;
 mod sampling;
 mod simulation;

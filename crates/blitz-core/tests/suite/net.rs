@@ -41,6 +41,19 @@ pub fn linear(inputs: usize, outputs: usize, bias: bool, scale: f64, device: &De
     given(config.init(device), scale, DType::F32)
 }
 
+/// Every posterior family, with its deviations at `std`.
+pub fn families(std: f64) -> [PosteriorConfig; 6] {
+    [
+        PosteriorConfig::normal(std),
+        PosteriorConfig::laplace(std),
+        // Enough degrees of freedom for the variance of a variance.
+        PosteriorConfig::student_t(9.0, std),
+        PosteriorConfig::radial(std),
+        PosteriorConfig::low_rank_normal(3, std),
+        PosteriorConfig::matrix_normal(std),
+    ]
+}
+
 /// Every CPU device.
 #[allow(deprecated)] // ndarray stays supported here.
 pub fn devices() -> [Device; 2] {

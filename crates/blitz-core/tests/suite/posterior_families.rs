@@ -12,23 +12,10 @@ use burn::config::Config;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Shape, Tensor};
 
-use crate::net::{devices, scalar, values};
+use crate::net::{devices, families, scalar, values};
 use crate::statistics::{Sample, kolmogorov_smirnov};
 
 const SHAPE: [usize; 2] = [5, 4];
-
-/// Every family, with its deviations at `std`.
-fn families(std: f64) -> Vec<PosteriorConfig> {
-    vec![
-        PosteriorConfig::normal(std),
-        PosteriorConfig::laplace(std),
-        // Enough degrees of freedom for the variance of a variance.
-        PosteriorConfig::student_t(9.0, std),
-        PosteriorConfig::radial(std),
-        PosteriorConfig::low_rank_normal(3, std),
-        PosteriorConfig::matrix_normal(std),
-    ]
-}
 
 /// Every prior.
 fn priors() -> [PriorConfig; 7] {

@@ -156,6 +156,23 @@ fn training_a_tied_weight_is_training_one_weight_whichever_place_is_read_first()
 }
 
 #[test]
+fn an_antithetic_draw_reflects_a_tied_weight_about_the_mean_of_its_first_place() {
+    let device = Device::flex().autodiff();
+    for net in both_ways(&device) {
+        // The second place stays behind.
+        let net = step(net, Tied::forward, 0);
+        let mean = net.first[0].weight.base();
+        assert_ne!(values(mean.clone()), values(net.second().weight.base()));
+        let draw = net.draw(9, 0);
+        let first = net.second().weight.val();
+        let _second = draw.antithetic(&net, 1).unwrap();
+        let expected = values(mean * 2.0 - first);
+        assert_eq!(values(net.second().weight.val()), expected);
+        assert_eq!(values(net.first[0].weight.val()), expected);
+    }
+}
+
+#[test]
 fn whatever_changes_a_module_leaves_a_tied_weight_tied() {
     let device = Device::flex();
     for net in both_ways(&device) {

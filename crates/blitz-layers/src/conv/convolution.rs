@@ -23,7 +23,7 @@ bayesian_convolution! {
     /// assert_eq!(layer.num_bayesian_weights(), 2 * 4 * 3 + 4);
     /// ```
     BayesianConv1d, BayesianConv1dConfig from Conv1d, Conv1dConfig;
-    weight: 3 "[channels_out, channels_in / groups, kernel_size]";
+    weight: 3 "[channels_out, channels_in / groups, kernel_size]", rows: Outputs;
     input: "[batch_size, channels_in, length_in]" => "[batch_size, channels_out, length_out]";
     channels: {
         /// The number of input channels.
@@ -59,7 +59,7 @@ bayesian_convolution! {
     /// assert_eq!(layer.num_bayesian_weights(), 8 * 3 * 3 * 3 + 8);
     /// ```
     BayesianConv2d, BayesianConv2dConfig from Conv2d, Conv2dConfig;
-    weight: 4 "[channels_out, channels_in / groups, kernel_size_1, kernel_size_2]";
+    weight: 4 "[channels_out, channels_in / groups, kernel_size_1, kernel_size_2]", rows: Outputs;
     input: "[batch_size, channels_in, height_in, width_in]" => "[batch_size, channels_out, height_out, width_out]";
     channels: {
         /// The number of input and of output channels.
@@ -86,7 +86,7 @@ bayesian_convolution! {
     /// assert_eq!(layer.num_bayesian_weights(), 2 * 27 + 2);
     /// ```
     BayesianConv3d, BayesianConv3dConfig from Conv3d, Conv3dConfig;
-    weight: 5 "[channels_out, channels_in / groups, kernel_size_1, kernel_size_2, kernel_size_3]";
+    weight: 5 "[channels_out, channels_in / groups, kernel_size_1, kernel_size_2, kernel_size_3]", rows: Outputs;
     input: "[batch_size, channels_in, depth_in, height_in, width_in]" => "[batch_size, channels_out, depth_out, height_out, width_out]";
     channels: {
         /// The number of input and of output channels.

@@ -19,7 +19,7 @@ macro_rules! bayesian_convolution {
     (
         $(#[$doc:meta])*
         $layer:ident, $config:ident from $burn:ident, $burn_config:ident;
-        weight: $rank:tt $weight:literal;
+        weight: $rank:tt $weight:literal, rows: $rows:ident;
         input: $input:literal => $output:literal;
         channels: { $($(#[$channels_doc:meta])* $channels:ident: $channels_type:tt,)+ }
         size: $size:tt = $one:tt;
@@ -185,7 +185,11 @@ macro_rules! bayesian_convolution {
                 let (input, padding) = window.pad(input);
                 crate::estimator::estimate(
                     self.estimator,
-                    crate::estimator::Features::Second,
+                    crate::estimator::LayerAxes {
+                        features: crate::estimator::Features::Second,
+                        rows: crate::estimator::Rows::$rows,
+                        groups: self.groups,
+                    },
                     input,
                     &self.weight,
                     self.bias.as_ref(),

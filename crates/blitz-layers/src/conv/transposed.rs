@@ -24,7 +24,7 @@ bayesian_convolution! {
     /// assert_eq!(output.dims(), [8, 2, 21]);
     /// ```
     BayesianConvTranspose1d, BayesianConvTranspose1dConfig from ConvTranspose1d, ConvTranspose1dConfig;
-    weight: 3 "[channels_in, channels_out / groups, kernel_size]";
+    weight: 3 "[channels_in, channels_out / groups, kernel_size]", rows: Inputs;
     input: "[batch_size, channels_in, length_in]" => "[batch_size, channels_out, length_out]";
     channels: {
         /// The number of input and of output channels.
@@ -55,7 +55,7 @@ bayesian_convolution! {
     /// assert_eq!(output.dims(), [2, 3, 14, 14]);
     /// ```
     BayesianConvTranspose2d, BayesianConvTranspose2dConfig from ConvTranspose2d, ConvTranspose2dConfig;
-    weight: 4 "[channels_in, channels_out / groups, kernel_size_1, kernel_size_2]";
+    weight: 4 "[channels_in, channels_out / groups, kernel_size_1, kernel_size_2]", rows: Inputs;
     input: "[batch_size, channels_in, height_in, width_in]" => "[batch_size, channels_out, height_out, width_out]";
     channels: {
         /// The number of input and of output channels.
@@ -83,7 +83,7 @@ bayesian_convolution! {
     /// assert_eq!(output.dims(), [1, 1, 6, 7, 8]);
     /// ```
     BayesianConvTranspose3d, BayesianConvTranspose3dConfig from ConvTranspose3d, ConvTranspose3dConfig;
-    weight: 5 "[channels_in, channels_out / groups, kernel_size_1, kernel_size_2, kernel_size_3]";
+    weight: 5 "[channels_in, channels_out / groups, kernel_size_1, kernel_size_2, kernel_size_3]", rows: Inputs;
     input: "[batch_size, channels_in, depth_in, height_in, width_in]" => "[batch_size, channels_out, depth_out, height_out, width_out]";
     channels: {
         /// The number of input and of output channels.

@@ -1,11 +1,14 @@
 //! Tests of the public surface, in one binary. Names are claims.
 
+mod antithetic;
 mod attention;
 mod conv;
 #[path = "../../../blitz-core/tests/suite/digest.rs"]
 mod digest;
 mod draw_digests;
 mod dtypes;
+#[path = "../../../blitz-core/tests/suite/elementwise.rs"]
+mod elementwise;
 mod embedding;
 mod families;
 mod linear;
@@ -14,6 +17,7 @@ mod models;
 mod pytorch;
 mod pytorch_names;
 mod pytorch_posteriors;
+mod rank_one;
 mod rnn;
 mod rounding;
 mod seeded;

@@ -38,8 +38,18 @@ pub(super) fn enough(chain: &[f64]) -> Result<(), InputError> {
     }
 }
 
+/// The [`halves`] of checked chains, unless all draws are the same.
+pub(super) fn spread_halves(chains: &[impl AsRef<[f64]>]) -> Result<Vec<Vec<f64>>, InputError> {
+    let halves = halves(&checked(chains)?);
+    let first = halves[0][0];
+    match halves.iter().flatten().all(|value| *value == first) {
+        true => Err(InputError::Constant { value: first }),
+        false => Ok(halves),
+    }
+}
+
 /// The first and the last half of each chain; of an odd number the draw in the middle is left out.
-pub(super) fn halves(chains: &[impl AsRef<[f64]>]) -> Vec<Vec<f64>> {
+fn halves(chains: &[impl AsRef<[f64]>]) -> Vec<Vec<f64>> {
     let first = |chain: &[f64]| chain[..chain.len() / 2].to_vec();
     let last = |chain: &[f64]| chain[chain.len() - chain.len() / 2..].to_vec();
     let chains = || chains.iter().map(AsRef::as_ref);

@@ -1,6 +1,6 @@
 //! Effective sample sizes: the number of independent draws that would tell as much.
 
-use super::chains::{checked, halves, mean, quantile, sorted, variance};
+use super::chains::{mean, quantile, sorted, spread_halves, variance};
 use super::ranks::normal_scores;
 use crate::error::{InputError, or_panic};
 
@@ -52,16 +52,6 @@ pub fn try_ess_tail(chains: &[impl AsRef<[f64]>]) -> Result<f64, InputError> {
         effective(&indicators)
     };
     Ok(below(0.05).min(below(0.95)))
-}
-
-/// The halves of the chains, unless all draws are the same.
-fn spread_halves(chains: &[impl AsRef<[f64]>]) -> Result<Vec<Vec<f64>>, InputError> {
-    let halves = halves(&checked(chains)?);
-    let first = halves[0][0];
-    match halves.iter().flatten().all(|value| *value == first) {
-        true => Err(InputError::Constant { value: first }),
-        false => Ok(halves),
-    }
 }
 
 /// By the autocorrelations of all chains together, as far as Geyer's initial monotone sequence of pairs goes.

@@ -1,6 +1,6 @@
 //! R̂: how much wider all chains together are than each by itself.
 
-use super::chains::{checked, halves, mean, quantile, sorted, variance};
+use super::chains::{mean, quantile, sorted, spread_halves, variance};
 use super::ranks::normal_scores;
 use crate::error::{InputError, or_panic};
 
@@ -23,12 +23,8 @@ pub fn r_hat(chains: &[impl AsRef<[f64]>]) -> f64 {
 ///
 /// Chains of less than [`MIN_DRAWS`](super::MIN_DRAWS) draws or of different lengths; draws that are not finite, or all the same.
 pub fn try_r_hat(chains: &[impl AsRef<[f64]>]) -> Result<f64, InputError> {
-    let halves = halves(&checked(chains)?);
-    let sorted = sorted(&halves);
-    if sorted.first() == sorted.last() {
-        return Err(InputError::Constant { value: sorted[0] });
-    }
-    let median = quantile(&sorted, 0.5);
+    let halves = spread_halves(chains)?;
+    let median = quantile(&sorted(&halves), 0.5);
     let folded: Vec<Vec<f64>> = halves
         .iter()
         .map(|half| half.iter().map(|value| (value - median).abs()).collect())

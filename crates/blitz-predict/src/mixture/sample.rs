@@ -19,7 +19,7 @@ fn index_below(n: usize, rng: &mut PhiloxRng) -> usize {
 }
 
 /// Uniform over [0, 1), in steps of 2⁻⁵³.
-fn uniform(rng: &mut PhiloxRng) -> f64 {
+pub(crate) fn uniform(rng: &mut PhiloxRng) -> f64 {
     (rng.next_u64() >> 11) as f64 / 2f64.powi(53)
 }
 

@@ -35,8 +35,10 @@ sets = {
 }
 
 print("//! Written by `convergence_reference.py`, with ArviZ %s.\n" % arviz.__version__)
+print("/// A name, its chains, and what ArviZ says of them.")
+print("type Set = (&'static str, &'static [&'static [f64]], [f64; 3]);\n")
 print("/// Chains, and their R-hat, bulk and tail effective sample sizes; ArviZ gives no R-hat of one chain.")
-print("pub const SETS: [(&str, &[&[f64]], [f64; 3]); %d] = [" % len(sets))
+print("pub const SETS: [Set; %d] = [" % len(sets))
 for name, chains in sets.items():
     rows = ", ".join("&[%s]" % ", ".join(repr(float(v)) for v in chain) for chain in chains)
     r_hat = "f64::NAN" if len(chains) == 1 else repr(float(_rhat_rank(chains)))

@@ -1,5 +1,6 @@
 //! Tests of the public surface, in one binary. Names are claims.
 
+mod acquisition;
 mod calibration;
 // Data may look like a constant of mathematics.
 #[allow(clippy::approx_constant)]

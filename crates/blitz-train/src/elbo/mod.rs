@@ -1,11 +1,13 @@
 //! The objective: the negative evidence lower bound, estimated by Monte Carlo.
 
 mod beta;
+mod sampling;
 
 pub use beta::BetaSchedule;
+pub use sampling::Sampling;
 
 use blitz_layers::blitz_core::noise::layout;
-use blitz_layers::blitz_core::{BayesianModule, KlEstimator, KlTerm};
+use blitz_layers::blitz_core::{BayesianModule, Draw, KlEstimator, KlTerm};
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{DType, Tensor};
@@ -19,6 +21,7 @@ use crate::network::as_in_prediction;
 /// |---|---|---|---|
 /// | `dataset_size` | | N, the number of examples in the *training set* (not the batch) | ≥ 1 |
 /// | `samples` | 1 | Monte Carlo draws per training step | ≥ 1 |
+/// | `sampling` | independent | whether the draws come in pairs `E w ± δ` ([`Sampling::Antithetic`]) | if so, `samples` is even |
 /// | `beta` | constant 1 | the weight of the KL over time | |
 /// | `validation_samples` | 10 | Monte Carlo draws for a validation loss | ≥ 1 |
 /// | `seed` | 0 | decides every draw of the training | |
@@ -29,6 +32,9 @@ pub struct ElboConfig {
     /// The number of draws that a training step averages over.
     #[config(default = 1)]
     pub samples: usize,
+    /// How they depend on each other.
+    #[config(default = "Sampling::Independent")]
+    pub sampling: Sampling,
     /// The weight of the KL over time.
     #[config(default = "BetaSchedule::Constant(1.0)")]
     pub beta: BetaSchedule,
@@ -70,6 +76,13 @@ impl ElboConfig {
                     "between 1 and 65535 draws",
                 ));
             }
+        }
+        if self.sampling == Sampling::Antithetic && !self.samples.is_multiple_of(2) {
+            return Err(ConfigError::new(
+                "samples",
+                self.samples,
+                "an even number of draws, which antithetic pairs are made of",
+            ));
         }
         self.beta.check()?;
         Ok(Elbo {
@@ -198,7 +211,8 @@ impl Elbo {
     ///
     /// # Panics
     ///
-    /// Panics if `nll` returns an empty tensor.
+    /// Panics if `nll` returns an empty tensor; and, with antithetic pairs, if a weight's posterior is not known to be
+    /// [symmetric](blitz_layers::blitz_core::Posterior::is_symmetric).
     pub fn loss<M: Module>(
         &self,
         model: &M,
@@ -209,6 +223,7 @@ impl Elbo {
         self.estimate(
             model,
             self.config.samples,
+            self.config.sampling,
             beta,
             |sample| step.draw(sample),
             nll,
@@ -228,6 +243,7 @@ impl Elbo {
         self.estimate(
             &as_in_prediction(model),
             self.config.validation_samples,
+            Sampling::Independent,
             self.config.beta.settled(),
             |sample| layout::validation(sample.into()),
             nll,
@@ -238,16 +254,25 @@ impl Elbo {
         &self,
         model: &M,
         samples: usize,
+        sampling: Sampling,
         beta: f64,
         draw: impl Fn(u16) -> u64,
         mut nll: impl FnMut(&M) -> Tensor<1>,
     ) -> ElboLoss {
         let mut nlls = Vec::with_capacity(samples);
         let mut kl = None;
+        // The first of an antithetic pair, once it has been used.
+        let mut first: Option<Draw> = None;
         for sample in 0..samples as u16 {
-            let guard = model.draw(self.config.seed, draw(sample));
+            let index = draw(sample);
+            let guard = match first.take() {
+                Some(first) => first
+                    .antithetic(model, index)
+                    .unwrap_or_else(|error| panic!("{error}")),
+                None => model.draw(self.config.seed, index),
+            };
             // One KL serves all draws, as far as it is the same in all of them.
-            let _draw = match kl {
+            let guard = match kl {
                 None => guard.with_kl(),
                 Some(_) => guard,
             };
@@ -261,6 +286,7 @@ impl Elbo {
                 None => kl = Some(KlOverDraws::at_first_draw(model)),
                 Some(kl) => kl.add_draw(model),
             }
+            first = (sampling == Sampling::Antithetic && sample % 2 == 0).then_some(guard);
         }
         let nll = mean(nlls);
         let weight = beta / self.config.dataset_size as f64;

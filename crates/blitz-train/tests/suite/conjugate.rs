@@ -76,14 +76,10 @@ pub(super) fn likelihood(device: &Device) -> GaussianLikelihood {
 }
 
 fn posterior(model: &Linear) -> (Tensor<1>, Tensor<1>) {
-    let variational = model
-        .weight
-        .reparameterization::<blitz_core::BuiltinVariational>()
-        .unwrap();
-    (
-        model.weight.base().flatten(0, 1),
-        variational.posterior.as_normal().unwrap().rho.val(),
-    )
+    // Under its first prior, or under a posterior that has become one.
+    let posterior = &model.posteriors::<blitz_core::BuiltinPosterior>()[0].posterior;
+    let rho = posterior.as_normal().unwrap().rho.val();
+    (model.weight.base().flatten(0, 1), rho)
 }
 
 /// Means and deviations after a training, averaged over its last steps, which wander about the optimum.
@@ -233,4 +229,58 @@ fn at_the_exact_posterior_the_elbo_is_the_log_evidence() {
         difference.abs() < 5.0 * standard_error,
         "{neg_elbo} {neg_log_evidence}"
     );
+}
+
+/// The posterior after the rows of a day, by the gradient of the ELBO in closed form: `E_q ‖y − Xw‖² = ‖y − Xμ‖² + Σ_k σ_k² Σ x_k²`.
+fn after(mut model: Linear, x: &Tensor<2>, y: &Tensor<2>) -> Linear {
+    let mut optimizer = AdamConfig::new().init();
+    let steps = 1500;
+    for step in 0..steps {
+        let (mu, rho) = posterior(&model);
+        let variance = blitz_core::deviation::std_from_rho(rho).square();
+        let mean = x.clone().matmul(mu.unsqueeze_dim::<2>(1));
+        let lengths = x.clone().square().sum_dim(0).squeeze_dim::<1>(0);
+        let squares = (y.clone() - mean).square().sum() + (variance * lengths).sum();
+        let neg_elbo = squares * (0.5 / NOISE.powi(2)) + model.kl_cost();
+        let grads = GradientsParams::from_grads(neg_elbo.backward(), &model);
+        let rate = 0.05 * (1.0 - f64::from(step) / f64::from(steps)).powi(2);
+        model = optimizer.step(rate, model, grads);
+    }
+    model
+}
+
+#[test]
+fn two_days_in_turn_give_the_posterior_of_both() {
+    let device = Device::flex().autodiff();
+    let problem = problem(&device);
+    // The columns of either half are orthogonal, too.
+    let rows = |tensor: &Tensor<2>, day: usize| tensor.clone().narrow(0, day * N / 2, N / 2);
+    for days in [[0, 1], [1, 0]] {
+        let [first, second] = days.map(|day| (rows(&problem.x, day), rows(&problem.y, day)));
+        let yesterday = after(model(&device), &first.0, &first.1);
+        // What either day alone says is something else.
+        assert!(distance(&yesterday, &problem) > 0.3);
+        let today = yesterday.posterior_as_prior();
+        assert!(scalar(today.kl_cost()).abs() < 1e-5);
+        let today = after(today, &second.0, &second.1);
+        assert!(
+            distance(&today, &problem) < 1e-3,
+            "{}",
+            distance(&today, &problem)
+        );
+        // Yesterday's posterior is the prior: once more as prior and posterior, the data count again.
+        let again = after(today.posterior_as_prior(), &second.0, &second.1);
+        assert!(distance(&again, &problem) > 0.1);
+    }
+}
+
+/// The largest distance from the exact mean and deviation, in exact deviations.
+fn distance(model: &Linear, problem: &Problem) -> f64 {
+    let marginals = &model.weight_marginals()[0];
+    let off = (0..3).map(|k| {
+        let mean = f64::from(marginals.means[k]) - problem.mean[k];
+        let std = f64::from(marginals.std_devs[k]) - problem.std[k];
+        (mean.abs() / problem.std[k]).max(std.abs() / problem.std[k])
+    });
+    off.fold(0.0, f64::max)
 }

@@ -31,7 +31,7 @@ ElboModel {
     log_std: ParamTensor {rank: 1, shape: [1], kind: float}
     params: 1
   }
-  elbo: ElboConfig { dataset_size: 100, samples: 3, beta: Constant(1.0), validation_samples: 10, seed: 0 }
+  elbo: ElboConfig { dataset_size: 100, samples: 3, sampling: Independent, beta: Constant(1.0), validation_samples: 10, seed: 0 }
   steps: 0
   params: 8
 }";

@@ -1,5 +1,6 @@
 //! Tests of the public surface, in one binary. Names are claims.
 
+mod antithetic;
 mod checkpoints;
 mod classification;
 mod conjugate;
@@ -24,6 +25,7 @@ mod likelihood_types;
 mod likelihoods;
 mod metric;
 mod metric_files;
+mod onnx;
 #[cfg(feature = "plot")]
 mod plot;
 mod prediction_mode;

@@ -8,7 +8,7 @@ use super::{
     LaplacePosterior, LaplacePosteriorConfig, LowRankNormalPosterior, LowRankNormalPosteriorConfig,
     MatrixNormalPosterior, MatrixNormalPosteriorConfig, NormalPosterior, NormalPosteriorConfig,
     Posterior, PosteriorForm, PosteriorStructure, RadialPosterior, RadialPosteriorConfig,
-    StudentTPosterior, StudentTPosteriorConfig,
+    StudentTPosterior, StudentTPosteriorConfig, VarianceFactors,
 };
 use crate::family::{ConstantError, Constants, Marginals, Nats, Noise};
 
@@ -57,6 +57,10 @@ macro_rules! families {
                 match self { $(Self::$name(posterior) => posterior.variance(mu),)+ }
             }
 
+            fn variance_factors<const D: usize>(&self, mu: &Tensor<D>) -> Option<VarianceFactors> {
+                match self { $(Self::$name(posterior) => posterior.variance_factors(mu),)+ }
+            }
+
             fn log_density<const D: usize>(&self, mu: Tensor<D>, weight: Tensor<D>) -> Tensor<1> {
                 match self { $(Self::$name(posterior) => posterior.log_density(mu, weight),)+ }
             }
@@ -67,6 +71,18 @@ macro_rules! families {
 
             fn entropy<const D: usize>(&self, q: &Marginals<D>) -> Option<Nats<D>> {
                 match self { $(Self::$name(posterior) => posterior.entropy(q),)+ }
+            }
+
+            fn has_density(&self) -> bool {
+                match self { $(Self::$name(posterior) => posterior.has_density(),)+ }
+            }
+
+            fn expected_log_density<const D: usize>(
+                &self,
+                mu: Tensor<D>,
+                q: &Marginals<D>,
+            ) -> Option<Tensor<D>> {
+                match self { $(Self::$name(posterior) => posterior.expected_log_density(mu, q),)+ }
             }
 
             fn form(&self) -> PosteriorForm {
@@ -85,6 +101,10 @@ macro_rules! families {
 
             fn structure(&self) -> PosteriorStructure {
                 match self { $(Self::$name(posterior) => posterior.structure(),)+ }
+            }
+
+            fn is_symmetric(&self) -> bool {
+                match self { $(Self::$name(posterior) => posterior.is_symmetric(),)+ }
             }
 
             fn constants(&self) -> Option<Constants> {

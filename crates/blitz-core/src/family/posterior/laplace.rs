@@ -6,7 +6,8 @@ use burn::tensor::{Device, Shape, Tensor};
 use core::f64::consts::{LN_2, SQRT_2};
 
 use super::{LocationScale, UnitNoise};
-use crate::family::{Constants, MarginalFamily, Nats, Noise};
+use crate::family::prior::expected_abs;
+use crate::family::{Constants, MarginalFamily, Marginals, Nats, Noise};
 
 /// Configuration of a [`LaplacePosterior`].
 ///
@@ -59,6 +60,14 @@ impl UnitNoise for LaplaceUnit {
 
     fn entropy(&self, _elements: usize) -> Option<f64> {
         Some(1.0 + LN_2)
+    }
+
+    fn has_density(&self) -> bool {
+        true
+    }
+
+    fn expected_log_density<const D: usize>(&self, q: &Marginals<D>) -> Option<Tensor<D>> {
+        Some((expected_abs(q)? + LN_2).neg())
     }
 
     fn family(&self) -> MarginalFamily {

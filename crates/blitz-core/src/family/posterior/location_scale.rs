@@ -72,6 +72,17 @@ pub trait UnitNoise: Module + ModuleDisplay + Sync + 'static {
         None
     }
 
+    /// Whether [`log_density`](Self::log_density) is that of a density over *all* noise; see [`Posterior::has_density`]. The default is no.
+    fn has_density(&self) -> bool {
+        false
+    }
+
+    /// `E_q[ln p(z_i)]` of each element in closed form, where p is this noise and q has these marginals; or `None` (the default).
+    fn expected_log_density<const D: usize>(&self, q: &Marginals<D>) -> Option<Tensor<D>> {
+        let _ = q;
+        None
+    }
+
     /// Whether it is the standard normal itself, which is drawn in one pass over memory. The default is no.
     fn is_standard_normal(&self) -> bool {
         false
@@ -198,6 +209,28 @@ impl<U: UnitNoise> Posterior for LocationScale<U> {
         let elements = q.mean.shape().num_elements();
         let at_std_1 = self.unit.entropy(elements)? - self.unit.std_dev(elements).ln();
         Some(Nats::of_weights(q.log_std.clone() + at_std_1))
+    }
+
+    fn has_density(&self) -> bool {
+        self.unit.has_density()
+    }
+
+    fn expected_log_density<const D: usize>(
+        &self,
+        mu: Tensor<D>,
+        q: &Marginals<D>,
+    ) -> Option<Tensor<D>> {
+        let rho = self.rho(&q.mean);
+        let scale = std_from_rho(rho.clone().clamp_min(LEAST_RHO));
+        let log_scale = log_std_from_rho(rho);
+        // The marginals of z = (w − μ) / s.
+        let of_unit = self.unit.expected_log_density(&Marginals {
+            mean: (q.mean.clone() - in_type_of(mu, &q.mean)) / scale.clone(),
+            std: q.std.clone() / scale,
+            log_std: q.log_std.clone() - log_scale.clone(),
+            family: q.family,
+        })?;
+        Some(of_unit - log_scale)
     }
 
     fn form(&self) -> PosteriorForm {

@@ -195,6 +195,10 @@ impl Posterior for LowRankNormalPosterior {
         Some(Nats::of_weights(diagonal.reshape(shape)).and(log_det * 0.5))
     }
 
+    fn has_density(&self) -> bool {
+        true
+    }
+
     /// A part of a normal vector is normal, with that part of the covariance.
     fn marginal_of_rows(&self, shape: &Shape, rows: &[usize]) -> Option<Self> {
         let length = shape.num_elements() / shape[0].max(1);
@@ -210,6 +214,11 @@ impl Posterior for LowRankNormalPosterior {
 
     fn structure(&self) -> PosteriorStructure {
         PosteriorStructure::General
+    }
+
+    /// Every normal is.
+    fn is_symmetric(&self) -> bool {
+        true
     }
 
     fn constants(&self) -> Option<Constants> {

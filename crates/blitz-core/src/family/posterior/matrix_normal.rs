@@ -5,8 +5,8 @@ use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Shape, Tensor};
 
 use super::location_scale::rho_param;
-use super::{Posterior, PosteriorStructure};
-use crate::family::deviation::{log_std_from_rho, std_from_rho};
+use super::{Posterior, PosteriorForm, PosteriorStructure, VarianceFactors};
+use crate::family::deviation::{log_std_from_rho, std_from_rho, variance_from_rho};
 use crate::family::{
     Constants, MarginalFamily, Marginals, Nats, Noise, at_least_f32, in_type_of, select_rows,
 };
@@ -98,6 +98,14 @@ impl Posterior for MatrixNormalPosterior {
         self.outer(&mu, std_from_rho, |a, b| a * b)
     }
 
+    fn variance_factors<const D: usize>(&self, mu: &Tensor<D>) -> Option<VarianceFactors> {
+        let squares = |rho: &Param<Tensor<1>>| variance_from_rho(in_type_of(rho.val(), mu));
+        Some(VarianceFactors {
+            rows: squares(&self.row_rho),
+            columns: squares(&self.column_rho),
+        })
+    }
+
     fn log_density<const D: usize>(&self, mu: Tensor<D>, weight: Tensor<D>) -> Tensor<1> {
         let divisor = |rho: Tensor<2>| std_from_rho(rho.clamp_min(LEAST_RHO));
         let mu = at_least_f32(mu);
@@ -122,6 +130,29 @@ impl Posterior for MatrixNormalPosterior {
     fn entropy<const D: usize>(&self, q: &Marginals<D>) -> Option<Nats<D>> {
         let log_std = q.log_std.clone();
         Some(Nats::of_weights(log_std + (half_log_two_pi() + 0.5)))
+    }
+
+    fn form(&self) -> PosteriorForm {
+        PosteriorForm::MatrixNormal {
+            row_rho: self.row_rho.val(),
+            column_rho: self.column_rho.val(),
+        }
+    }
+
+    fn has_density(&self) -> bool {
+        true
+    }
+
+    fn expected_log_density<const D: usize>(
+        &self,
+        mu: Tensor<D>,
+        q: &Marginals<D>,
+    ) -> Option<Tensor<D>> {
+        let divisor = |rho: Tensor<2>| std_from_rho(rho.clamp_min(LEAST_RHO));
+        let scale = self.outer(&q.mean, divisor, |a, b| a * b);
+        let difference = (q.mean.clone() - in_type_of(mu, &q.mean)) / scale.clone();
+        let second_moment = difference.square() + (q.std.clone() / scale).square();
+        Some(second_moment * -0.5 - half_log_two_pi() - self.log_std(&q.mean))
     }
 
     fn marginal_of_rows(&self, _shape: &Shape, rows: &[usize]) -> Option<Self> {

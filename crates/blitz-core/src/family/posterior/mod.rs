@@ -124,6 +124,13 @@ pub trait Posterior: Module + ModuleDisplay + Sync + 'static {
         self.std_dev(mu).square()
     }
 
+    /// The variances as products of two factors each, in the type of `mu`, where they are that: local reparameterization then needs no product of variances.
+    /// The default, `None`, is for all others.
+    fn variance_factors<const D: usize>(&self, mu: &Tensor<D>) -> Option<VarianceFactors> {
+        let _ = mu;
+        None
+    }
+
     /// `ln q(weight)` summed over the elements, in nats, of shape `[1]`.
     ///
     /// Used for the Monte Carlo estimate of the KL where the prior knows no closed form.
@@ -148,6 +155,23 @@ pub trait Posterior: Module + ModuleDisplay + Sync + 'static {
     /// during training.
     fn entropy<const D: usize>(&self, q: &Marginals<D>) -> Option<Nats<D>> {
         let _ = q;
+        None
+    }
+
+    /// Whether [`log_density`](Self::log_density) is that of a density over *all* weights, also those that it never draws: what a
+    /// [prior made of it](super::prior::PosteriorPrior) is asked for. The default is no: a family of one's own may have taken the liberty.
+    fn has_density(&self) -> bool {
+        false
+    }
+
+    /// `E_q[ln p(w_i)]` of each weight in closed form, where p is this distribution at the location `mu` and q has these marginals; or `None`
+    /// (the default) where it has none. As [`Prior::expected_log_density`](super::prior::Prior::expected_log_density), for a prior made of it.
+    fn expected_log_density<const D: usize>(
+        &self,
+        mu: Tensor<D>,
+        q: &Marginals<D>,
+    ) -> Option<Tensor<D>> {
+        let _ = (mu, q);
         None
     }
 
@@ -186,6 +210,12 @@ pub trait Posterior: Module + ModuleDisplay + Sync + 'static {
         PosteriorStructure::General
     }
 
+    /// Whether the distribution of `w − E w` stays the same when all of its elements change sign together: `2 E w − w` is then a draw like w, the other
+    /// one of an [antithetic](crate::Draw::antithetic) pair. The default is yes, unless the structure is general.
+    fn is_symmetric(&self) -> bool {
+        self.structure() != PosteriorStructure::General
+    }
+
     /// The numbers that it is made of and that do not train, such as degrees of freedom. They are saved with the weights, and loading a record
     /// restores them. The default, `None`, leaves them out: what is loaded then has those of the module that it is loaded into.
     ///
@@ -217,6 +247,15 @@ pub enum PosteriorStructure {
     General,
 }
 
+/// Variances of rank one: `Var[w_ij] = rows_i · columns_j`, of a weight whose first axis is i and whose other axes together are j.
+#[derive(Debug, Clone)]
+pub struct VarianceFactors {
+    /// One for each place on the first axis.
+    pub rows: Tensor<1>,
+    /// One for each place on the other axes, flat, in row-major order.
+    pub columns: Tensor<1>,
+}
+
 /// A posterior's family and its parameters, as data.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -229,6 +268,13 @@ pub enum PosteriorForm {
     Normal {
         /// ρ, flat, in the row-major order of the weight.
         rho: Tensor<1>,
+    },
+    /// Independent normals `N(μ_ij, ln²(1 + e^ρ_i) ln²(1 + e^κ_j))`, i the place on the first axis and j that on all others together.
+    MatrixNormal {
+        /// ρ.
+        row_rho: Tensor<1>,
+        /// κ.
+        column_rho: Tensor<1>,
     },
     /// Known by what [`Posterior`] says of it.
     Other,

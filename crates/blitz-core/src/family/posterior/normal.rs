@@ -6,7 +6,7 @@ use burn::tensor::{Device, Shape, Tensor, TensorData};
 
 use super::{LocationScale, PosteriorStructure, UnitNoise};
 use crate::family::deviation::rho_from_std;
-use crate::family::{Constants, MarginalFamily, Nats, Noise};
+use crate::family::{Constants, MarginalFamily, Marginals, Nats, Noise};
 use crate::math::half_log_two_pi;
 
 /// Configuration of a [`NormalPosterior`].
@@ -76,6 +76,14 @@ impl UnitNoise for NormalUnit {
 
     fn entropy(&self, _elements: usize) -> Option<f64> {
         Some(half_log_two_pi() + 0.5)
+    }
+
+    fn has_density(&self) -> bool {
+        true
+    }
+
+    fn expected_log_density<const D: usize>(&self, q: &Marginals<D>) -> Option<Tensor<D>> {
+        Some(q.second_moment() * -0.5 - half_log_two_pi())
     }
 
     fn is_standard_normal(&self) -> bool {

@@ -97,6 +97,10 @@ impl UnitNoise for RadialUnit {
         Some(entropy_per_weight(elements))
     }
 
+    fn has_density(&self) -> bool {
+        true
+    }
+
     fn constants(&self) -> Option<Constants> {
         Some(Constants::new("Radial", []))
     }

@@ -85,6 +85,10 @@ impl UnitNoise for StudentTUnit {
         Some(half * (digamma(half) - digamma(0.5 * self.df)) + student_t_log_normalizer(self.df))
     }
 
+    fn has_density(&self) -> bool {
+        true
+    }
+
     fn constants(&self) -> Option<Constants> {
         Some(Constants::new("StudentT", [self.df]))
     }

@@ -146,7 +146,7 @@ impl Prior for LearnedLaplacePrior {
 /// Both formulas have a quotient of mean and scale that overflows, forward or backward, where the scale underflows. It
 /// enters detached and bounded: what multiplies it is arranged so that the derivative through it vanishes, and beyond the
 /// bound its function is constant in floating point.
-fn expected_abs<const D: usize>(q: &Marginals<D>) -> Option<Tensor<D>> {
+pub(crate) fn expected_abs<const D: usize>(q: &Marginals<D>) -> Option<Tensor<D>> {
     const SMALLEST: f64 = 1e-30;
     let mean = q.mean.clone();
     match q.family {

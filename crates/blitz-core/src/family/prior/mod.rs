@@ -7,6 +7,7 @@ mod horseshoe;
 mod laplace;
 mod learned_normal;
 mod normal;
+mod posterior;
 mod scale_mixture;
 mod student_t;
 
@@ -15,11 +16,13 @@ pub use centered::CenteredPrior;
 pub(crate) use empirical_normal::expected_log_density_at_best_scale;
 pub use empirical_normal::{EmpiricalNormalPrior, EmpiricalNormalPriorConfig};
 pub use horseshoe::{HorseshoePrior, HorseshoePriorConfig};
+pub(crate) use laplace::expected_abs;
 pub use laplace::{
     LaplacePrior, LaplacePriorConfig, LearnedLaplacePrior, LearnedLaplacePriorConfig,
 };
 pub use learned_normal::{LearnedNormalPrior, LearnedNormalPriorConfig};
 pub use normal::{NormalPrior, NormalPriorConfig};
+pub use posterior::PosteriorPrior;
 pub use scale_mixture::{ScaleMixturePrior, ScaleMixturePriorConfig};
 pub(crate) use student_t::log_normalizer as student_t_log_normalizer;
 pub use student_t::{StudentTPrior, StudentTPriorConfig};
@@ -43,7 +46,8 @@ use crate::math::half_log_two_pi;
 /// | [`StudentTPrior`] | ν, s | none | heavy tails without a spike |
 /// | [`HorseshoePrior`] | τ, δ | none | strong sparsity with no penalty on large weights |
 ///
-/// A pair without a closed form is estimated at the draw's own weights. All of these are centred at zero.
+/// A pair without a closed form is estimated at the draw's own weights. All of these are centred at zero. Others are made of a network: a [`CenteredPrior`] lies at
+/// its weights, and a [`PosteriorPrior`] is its posterior.
 ///
 /// # Priors that are left out
 ///

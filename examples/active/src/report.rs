@@ -1,0 +1,96 @@
+//! What a run found: as numbers for `--json`, and as text to read.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use example_support::{as_text, mean_and_error};
+use serde::Serialize;
+
+use crate::learning::{Curve, Method};
+
+/// The results of a run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// Digits that can be labelled.
+    pub pool: usize,
+    /// Digits that the accuracy is measured on.
+    pub test: usize,
+    /// The accuracy to reach, in percent.
+    pub target: f64,
+    /// Seconds of the run.
+    pub seconds: f64,
+    /// Each method.
+    pub methods: Vec<Summary>,
+    /// Each course.
+    pub curves: Vec<Curve>,
+    /// The plot.
+    #[serde(serialize_with = "as_text")]
+    pub plot: PathBuf,
+}
+
+/// A method over all seeds.
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    /// The method.
+    pub method: Method,
+    /// The labels that the target took, by seed; none where it was not reached.
+    pub labels: Vec<Option<usize>>,
+    /// Their mean and its standard error, if all seeds reached the target.
+    pub mean: Option<(f64, f64)>,
+    /// The mean accuracy at the end, and its standard error.
+    pub last_accuracy: (f64, f64),
+}
+
+/// Each method over all seeds.
+pub fn summaries(curves: &[Curve], target: f64) -> Vec<Summary> {
+    let of = |method: Method| {
+        let curves: Vec<&Curve> = curves.iter().filter(|c| c.method == method).collect();
+        let labels: Vec<Option<usize>> = curves.iter().map(|c| c.reaches(target)).collect();
+        let reached: Option<Vec<f64>> = labels.iter().map(|l| l.map(|l| l as f64)).collect();
+        let last = curves.iter().filter_map(|c| c.accuracy.last().copied());
+        Summary {
+            method,
+            labels,
+            mean: reached.map(|labels| mean_and_error(&labels)),
+            last_accuracy: mean_and_error(&last.collect::<Vec<_>>()),
+        }
+    };
+    Method::ALL.map(of).to_vec()
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "digits 8×8: a pool of {}, tested on {}, {:.0} s\n",
+            self.pool, self.test, self.seconds
+        )?;
+        let title = format!("labels for {} %", self.target);
+        writeln!(
+            f,
+            "  {title:<18} {:>14}   {:<28} accuracy at the end",
+            "mean", "by seed"
+        )?;
+        for summary in &self.methods {
+            let labels = summary.labels.iter();
+            let labels: Vec<String> = labels
+                .map(|l| l.map_or("–".to_string(), |l| l.to_string()))
+                .collect();
+            let mean = summary
+                .mean
+                .map_or("not by all".to_string(), |(mean, error)| {
+                    format!("{mean:.0} ± {error:.0}")
+                });
+            let (last, error) = summary.last_accuracy;
+            writeln!(
+                f,
+                "  {:<18} {mean:>14}   {:<28} {:.1} ± {:.1} %",
+                summary.method.name(),
+                labels.join(", "),
+                100.0 * last,
+                100.0 * error
+            )?;
+        }
+        write!(f, "\n  the courses   {}", self.plot.display())
+    }
+}

@@ -1,0 +1,67 @@
+//! The program from outside, with settings that take a few seconds.
+
+use example_support::program::{Program, assert_png};
+
+const PROGRAM: Program = Program {
+    path: env!("CARGO_BIN_EXE_active"),
+    settings: &[
+        "--seeds",
+        "1",
+        "--start",
+        "20",
+        "--batch",
+        "4",
+        "--labels",
+        "28",
+        "--test",
+        "1600",
+        "--steps",
+        "60",
+        "--predict-samples",
+        "5",
+        "--target",
+        "20",
+        "--device",
+        "flex",
+    ],
+};
+
+#[test]
+fn every_method_starts_alike_and_learns() {
+    let out = tempfile::tempdir().unwrap();
+    let report = PROGRAM.report(out.path(), &[]);
+    let curves = report["curves"].as_array().unwrap();
+    assert_eq!(curves.len(), 4);
+    for curve in curves {
+        assert_eq!(curve["labels"].to_string(), "[20,24,28]");
+        assert_eq!(curve["accuracy"][0], curves[0]["accuracy"][0]);
+        // Ten classes: a guess is right one time in ten.
+        assert!(curve["accuracy"][2].as_f64().unwrap() > 0.3, "{curve}");
+    }
+    for method in report["methods"].as_array().unwrap() {
+        assert_eq!(method["labels"].to_string(), "[20]");
+    }
+    assert_png(&report["plot"]);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_course() {
+    let out = tempfile::tempdir().unwrap();
+    let once = PROGRAM.report(out.path(), &[]);
+    let twice = PROGRAM.report(out.path(), &[]);
+    assert_eq!(once["curves"], twice["curves"]);
+}
+
+#[test]
+fn what_is_wrong_is_said_in_one_sentence() {
+    let out = tempfile::tempdir().unwrap();
+    let refused = PROGRAM.refusal(out.path(), &["--labels", "300"]);
+    assert!(
+        refused.contains("too few for 1600 of them as a test and 300 labels"),
+        "{refused}"
+    );
+    let refused = PROGRAM.refusal(out.path(), &["--start", "40"]);
+    assert!(refused.contains("beyond the end of 28"), "{refused}");
+    let refused = PROGRAM.refusal(out.path(), &["--target", "101"]);
+    assert!(refused.contains("above 100 %"), "{refused}");
+}
