@@ -67,10 +67,10 @@ mod nuts;
 mod posterior;
 mod progress;
 
-/// The code of `docs/gold-standard.md`, compiled and run as a documentation test.
+/// The code of the crate's README, compiled and run as a documentation test.
 #[cfg(doctest)]
-#[doc = include_str!("../../../docs/gold-standard.md")]
-struct GoldStandardPage;
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 pub use density::{LogDensity, Weight, device};
 pub use draws::{ChainDraws, DrawStats, Draws};

@@ -20,6 +20,11 @@ struct CalibrationPage;
 #[doc = include_str!("../../../docs/samplers.md")]
 struct SamplersPage;
 
+/// The code of `docs/gold-standard.md`, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/gold-standard.md")]
+struct GoldStandardPage;
+
 /// The code of `docs/laplace.md`, likewise.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/laplace.md")]
