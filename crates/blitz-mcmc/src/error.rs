@@ -50,16 +50,14 @@ pub enum McmcError {
     Empty,
     /// A chain can't start.
     #[error(
-        "chain {chain} can't start: {what} is not finite there. Check the data for numbers that are not finite, lower `jitter` (it was {jitter}), or \
-         start from a trained network"
+        "chain {chain} can't start: {what} is not finite there. Check the data for numbers that are not finite, lower `jitter` where chains start near one \
+         network, or start from trained ones"
     )]
     Start {
         /// The chain, counted from 0.
         chain: usize,
         /// The log density, or the weight whose gradient it is.
         what: String,
-        /// How far from the network's weights it was to start.
-        jitter: f64,
     },
     /// More weights than a sampler gets through without patience.
     #[error(

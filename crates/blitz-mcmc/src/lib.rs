@@ -26,6 +26,7 @@
 //!
 //! # fn main() -> Result<(), McmcError> {
 //! let device = Device::flex();
+//! device.seed(1);
 //! let network = Net {
 //!     hidden: LinearConfig::new(1, 3).init(&device),
 //!     out: LinearConfig::new(3, 1).init(&device),

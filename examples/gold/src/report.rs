@@ -44,7 +44,10 @@ impl Distance {
                 .collect()
         };
         // Other samples than those of the gold standard: its distance from itself is that of two sets of samples.
-        let (samples, gold) = (by_example(predictive, seed), by_example(gold, seed + 1));
+        let (samples, gold) = (
+            by_example(predictive, seed),
+            by_example(gold, seed.wrapping_add(1)),
+        );
         let mean_where = |wanted: &dyn Fn(f64) -> bool| {
             let there = grid
                 .iter()

@@ -17,9 +17,9 @@ fn the_posterior_itself_is_nearer_to_itself_than_a_single_network() {
         "--chains",
         "2",
         "--warm-up",
-        "30",
+        "15",
         "--draws",
-        "20",
+        "12",
     ];
     let other = ["--method", "map", "--keep", keep.to_str().unwrap()];
     let options: Vec<&str> = short.into_iter().chain(other).collect();

@@ -36,7 +36,7 @@ pub struct DrawStats {
     pub log_density: f64,
     /// The Hamiltonian, of which the draws' [E-BFMI](Draws::e_bfmi) is computed.
     pub energy: f64,
-    /// The size of a leapfrog step.
+    /// The size of a leapfrog step of the draw after this one: nuts-rs tells it when it has adapted.
     pub step_size: f64,
     /// How often the trajectory was doubled.
     pub tree_depth: u64,

@@ -24,6 +24,8 @@ pub(crate) struct Run {
     pub chains: usize,
     pub draws: usize,
     pub chain: usize,
+    /// A digest of the network's own weights, and of the log density and its gradient there: what the chains of a run share.
+    pub density: u64,
     /// A digest of the chain's start, and of the log density and its gradient there: of network, likelihood, prior and data.
     pub start: u64,
 }
@@ -144,7 +146,7 @@ fn columns(draw: &DrawStats) -> [f64; STATS] {
     ]
 }
 
-fn of_columns(columns: &[f64]) -> DrawStats {
+fn of_columns(columns: &[f64; STATS]) -> DrawStats {
     DrawStats {
         log_density: columns[0],
         energy: columns[1],
@@ -181,15 +183,15 @@ fn read(path: &Path) -> Result<(Run, ChainDraws), McmcError> {
         return Err(not_as_it_says());
     }
     let (words, _) = numbers.as_chunks::<8>();
-    let numbers: Vec<f64> = words.iter().map(|word| f64::from_le_bytes(*word)).collect();
     let mut chain = ChainDraws {
         positions: Vec::with_capacity(run.draws * size),
         stats: Vec::with_capacity(run.draws),
     };
-    for draw in numbers.chunks_exact(width) {
-        let (columns, position) = draw.split_at(STATS);
-        chain.stats.push(of_columns(columns));
-        chain.positions.extend_from_slice(position);
+    for draw in words.chunks_exact(width) {
+        let mut numbers = draw.iter().map(|word| f64::from_le_bytes(*word));
+        let columns: [f64; STATS] = std::array::from_fn(|_| numbers.next().unwrap_or(f64::NAN));
+        chain.stats.push(of_columns(&columns));
+        chain.positions.extend(numbers);
     }
     Ok((run, chain))
 }

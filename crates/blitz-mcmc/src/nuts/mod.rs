@@ -154,13 +154,13 @@ impl NutsConfig {
     /// What decides the draws of a chain besides its density and its start.
     fn sampler(&self) -> String {
         format!(
-            "nuts-rs 0.19, seed {}, warm-up {}, target acceptance {:?}, depth {}",
+            "nuts-rs 0.19.1, seed {}, warm-up {}, target acceptance {:?}, depth {}",
             self.seed, self.warm_up, self.target_acceptance, self.max_depth
         )
     }
 }
 
-/// NUTS (Hoffman & Gelman 2014) over the weights of a network, as PyMC has it: `nuts-rs`, with a diagonal mass matrix that is adapted from draws and gradients.
+/// NUTS (Hoffman & Gelman 2014) over the weights of a network: `nuts-rs`, the sampler of nutpie, with a diagonal mass matrix that is adapted from draws and gradients.
 ///
 /// ```
 /// use blitz_mcmc::{LogDensity, McmcError, NutsConfig};
@@ -225,7 +225,7 @@ impl<'a> Nuts<'a> {
     /// Keeps each chain in a file of `folder` as soon as it is finished.
     ///
     /// A run that was killed goes on with the chains that are missing. Those begin anew, since the state of `nuts-rs` can't be saved, and come out the same to
-    /// the bit. Chains of another network, prior, likelihood, configuration or other data are refused.
+    /// the bit with the same build on the same machine. With another, whose log density may be rounded otherwise, the run may be taken for another one. Chains of another network, prior, likelihood, configuration or other data are refused.
     #[must_use]
     pub fn in_folder(self, folder: impl AsRef<Path>) -> Self {
         Self {
@@ -253,7 +253,7 @@ impl<'a> Nuts<'a> {
         let starts = (0..self.config.chains).map(|chain| {
             let mut rng = self.config.key(chain, 1).rng();
             let mut jittered = |weight: &f64| {
-                // 53 random bits, in (−1, 1).
+                // 53 random bits, in [−1, 1).
                 let unit = (rng.next_u64() >> 11) as f64 * 2f64.powi(-52) - 1.0;
                 weight + self.config.jitter * unit
             };
@@ -297,15 +297,17 @@ impl<'a> Nuts<'a> {
     fn sample<N, F>(
         mut self,
         density: &LogDensity<N, F>,
-        starts: Vec<Vec<f64>>,
+        mut starts: Vec<Vec<f64>>,
     ) -> Result<McmcPosterior<N>, McmcError>
     where
         N: Module,
         F: Fn(&N) -> Tensor<1> + Clone + Send,
     {
+        move_from_flat_starts(density, &mut starts);
+        let common = digest_at(density, density.start());
         let runs: Vec<Run> = (0..)
             .zip(&starts)
-            .map(|(chain, start)| self.run_of(density, chain, start))
+            .map(|(chain, start)| self.run_of(density, common, chain, start))
             .collect::<Result<_, _>>()?;
         let files = self.folder.as_deref().map(ChainFiles::open).transpose()?;
         let mut chains = Vec::new();
@@ -329,7 +331,7 @@ impl<'a> Nuts<'a> {
         };
         thread::scope(|scope| {
             let threads = (0..self.config.threads()).map(|_| {
-                // Each has its own tensors.
+                // A density may be sent to a thread, and not shared with it.
                 let density = density.clone();
                 let work = &work;
                 scope.spawn(move || work.do_chains(&density))
@@ -362,6 +364,7 @@ impl<'a> Nuts<'a> {
     fn run_of<N: Module, F: Fn(&N) -> Tensor<1>>(
         &self,
         density: &LogDensity<N, F>,
+        common: u64,
         chain: usize,
         start: &[f64],
     ) -> Result<Run, McmcError> {
@@ -375,27 +378,47 @@ impl<'a> Nuts<'a> {
                 }
                 None => "the log density".to_string(),
             };
-            let jitter = self.config.jitter;
-            return Err(McmcError::Start {
-                chain,
-                what,
-                jitter,
-            });
+            return Err(McmcError::Start { chain, what });
         }
-        let mut digest = Digest::default();
-        start
-            .iter()
-            .chain([&value])
-            .chain(&gradient)
-            .for_each(|number| digest.add(*number));
         Ok(Run {
             weights: density.weights().to_vec(),
             sampler: self.config.sampler(),
             chains: self.config.chains,
             draws: self.config.draws,
             chain,
-            start: digest.0,
+            density: common,
+            start: digest_of(start, value, &gradient),
         })
+    }
+}
+
+/// A digest of a position, and of the log density and its gradient there.
+fn digest_at<N: Module, F: Fn(&N) -> Tensor<1>>(
+    density: &LogDensity<N, F>,
+    position: &[f64],
+) -> u64 {
+    let mut gradient = vec![0.0; density.len()];
+    let value = density.evaluate(position, &mut gradient);
+    digest_of(position, value, &gradient)
+}
+
+fn digest_of(position: &[f64], value: f64, gradient: &[f64]) -> u64 {
+    let mut digest = Digest::default();
+    let numbers = position.iter().chain([&value]).chain(gradient);
+    numbers.for_each(|number| digest.add(*number));
+    digest.0
+}
+
+/// nuts-rs refuses a start where a number of the gradient is exactly zero, such as that of the bias 0 of a unit that no example reaches.
+fn move_from_flat_starts<N: Module, F: Fn(&N) -> Tensor<1>>(
+    density: &LogDensity<N, F>,
+    starts: &mut [Vec<f64>],
+) {
+    let mut gradient = vec![0.0; density.len()];
+    for start in starts {
+        density.evaluate(start, &mut gradient);
+        let flat = start.iter_mut().zip(&gradient).filter(|(_, g)| **g == 0.0);
+        flat.for_each(|(weight, _)| *weight += 1e-2);
     }
 }
 
@@ -425,8 +448,19 @@ struct Work<'a, 'p> {
     chains: &'a [Mutex<Option<ChainDraws>>],
     progress: &'a Mutex<Option<Progress<'p>>>,
     next: AtomicUsize,
-    /// Whether a chain had an error, so that there is no use in the others.
+    /// Whether a chain had an error or panicked, so that there is no use in the others.
     stopped: AtomicBool,
+}
+
+/// Tells the other threads of a panic.
+struct StopAtPanic<'a>(&'a AtomicBool);
+
+impl Drop for StopAtPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Work<'_, '_> {
@@ -434,6 +468,7 @@ impl Work<'_, '_> {
         &self,
         density: &LogDensity<N, F>,
     ) -> Result<(), McmcError> {
+        let _stop = StopAtPanic(&self.stopped);
         loop {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(place) = self.chains.get(number) else {

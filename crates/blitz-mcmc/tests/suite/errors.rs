@@ -1,5 +1,9 @@
 //! Runs that can't give draws that are worth anything say why, and what to do.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+
 use blitz_mcmc::{LogDensity, MANY_WEIGHTS, McmcError, NutsConfig};
 use blitz_train::prelude::*;
 use burn::nn::{Linear, LinearConfig};
@@ -31,6 +35,18 @@ fn settings_out_of_range_are_refused_by_name() {
         (
             config().with_jitter(-1.0),
             "jitter must be finite and not negative, got -1",
+        ),
+        (
+            config().with_max_depth(21),
+            "max_depth must be between 1 and 20, got 21",
+        ),
+        (
+            config().with_jitter(f64::NAN),
+            "jitter must be finite and not negative, got NaN",
+        ),
+        (
+            config().with_warm_up(9),
+            "warm_up must be at least 10: in it the step size and the mass matrix are adapted, got 9",
         ),
         (
             config().with_threads(Some(0)),
@@ -66,23 +82,24 @@ fn a_density_that_is_not_finite_at_the_start_is_refused_with_the_chain() {
 
 #[test]
 fn chains_of_which_every_draw_diverged_are_refused() {
-    // Finite at the network's own weights, and nowhere else.
+    // Finite at the network's own weights the first seven times, then nowhere: the density is computed there thrice when it is made, once when it is run, and
+    // thrice by nuts-rs before its first step.
     let layer = LinearConfig::new(1, 1)
         .with_bias(false)
         .init(&Device::flex());
     let own = layer.weight.val().into_data().iter::<f64>().next().unwrap();
+    let left = Arc::new(AtomicUsize::new(7));
     let nll = move |layer: &Linear| {
-        let elsewhere = layer.weight.val().sub_scalar(own).not_equal_elem(0.0);
-        let nll = layer
-            .weight
-            .val()
-            .mul_scalar(0.0)
-            .mask_fill(elsewhere, f64::INFINITY);
-        nll.reshape([1])
+        let weight = layer.weight.val();
+        let less = |left: usize| left.checked_sub(1);
+        let is_finite = weight.clone().into_scalar::<f64>() == own
+            && left.fetch_update(Relaxed, Relaxed, less).is_ok();
+        let scale = if is_finite { 0.0 } else { f64::NAN };
+        weight.mul_scalar(scale).reshape([1])
     };
     let density = LogDensity::of_nll(&layer, |_| PriorConfig::normal(1.0), nll).unwrap();
     let config = NutsConfig::new()
-        .with_chains(2)
+        .with_chains(1)
         .with_warm_up(20)
         .with_draws(10)
         .with_jitter(0.0);

@@ -137,6 +137,25 @@ fn chains_of_other_data_or_settings_are_refused() {
 }
 
 #[test]
+fn chains_of_two_runs_are_not_read_as_one() {
+    let folders = [10, 11].map(|points_of| {
+        let folder = tempfile::tempdir().unwrap();
+        let density = line_density_of(points(points_of, 1.9));
+        let nuts = config().init().in_folder(folder.path());
+        nuts.run(&density).unwrap();
+        folder
+    });
+    for name in ["chain-1.draws", "chain-1.draws.sha256"] {
+        fs::copy(folders[1].path().join(name), folders[0].path().join(name)).unwrap();
+    }
+    let path = folders[0].path().join("chain-1.draws");
+    assert_eq!(
+        Draws::load(folders[0].path()),
+        Err(McmcError::OtherRun { path })
+    );
+}
+
+#[test]
 fn a_folder_that_is_in_use_or_has_no_chains_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let error = Draws::load(folder.path()).unwrap_err();

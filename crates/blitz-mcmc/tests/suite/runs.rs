@@ -6,7 +6,7 @@ use blitz_mcmc::{ChainLines, Draws, NutsConfig};
 use blitz_train::NetworkPosterior;
 use blitz_train::prelude::*;
 
-use crate::networks::{gaussian, line_density, table};
+use crate::networks::{Line, gaussian, line_density, table};
 
 fn short() -> NutsConfig {
     NutsConfig::new()
@@ -143,6 +143,18 @@ fn chains_start_at_the_networks_that_they_are_given() {
     let config = short().with_warm_up(10).with_draws(4);
     let again = config.init().run_from(&density, &members).unwrap();
     assert_eq!(again.draws().draws(), 4);
+    // At the network that the density was made of, they are the chains without jitter; at others they are others.
+    let own = config
+        .clone()
+        .with_jitter(0.0)
+        .init()
+        .run(&density)
+        .unwrap();
+    let line = || Line::new(1);
+    let given = [line(), line(), line()];
+    let given = config.init().run_from(&density, &given).unwrap();
+    assert_eq!(own.draws(), given.draws());
+    assert_ne!(again.draws(), given.draws());
     let error = config.init().run_from(&density, &members[..2]).unwrap_err();
     assert!(
         error
