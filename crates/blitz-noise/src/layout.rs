@@ -17,6 +17,7 @@
 //! | in a draw: the normals that all of SWAG's weights share | | | 2³² − 1 |
 //! | reads outside any draw, in order | the process's | a counter | as in a draw |
 //! | SGLD, step t, parameter n | s ⊕ [`SGLD`] | t | n |
+//! | SGHMC, step t, parameter n | s ⊕ [`SGHMC`] | t | n |
 //! | values of a predictive distribution, sample k of prediction i | s ⊕ [`VALUES`] | k | i |
 //! | points of a pool chosen at random | s ⊕ [`ACQUISITION`] | [`acquisition::POINTS`] | 0 |
 //! | labels that point i of a pool may have | s ⊕ [`ACQUISITION`] | [`acquisition::LABELS`] | i |
@@ -43,6 +44,8 @@ const LAYER: u32 = 1 << 29;
 
 /// Folded into the seed of an SGLD chain.
 pub const SGLD: u64 = 0x7367_6c64_6e6f_6973;
+/// Folded into the seed of an SGHMC chain.
+pub const SGHMC: u64 = 0x7367_686d_636e_6f69;
 /// Folded into the seed of sampled values.
 pub const VALUES: u64 = 0x7072_6564_6963_7473;
 /// Folded into the seed of an acquisition.
