@@ -180,7 +180,7 @@ impl<const D: usize> RecordState for SghmcState<D> {
 
     fn state_unflatten(prefix: &str, src: &mut StateSource, device: &Device) -> Option<Self> {
         let velocity = src.take_tensor(prefix, "velocity")?;
-        let dtype = velocity.dtype;
+        let dtype = velocity.dtype();
         let stream = u64::try_from(src.take_scalar(prefix, "stream")?).ok()?;
         Some(Self {
             velocity: Tensor::from_data(velocity, (device, dtype)),
