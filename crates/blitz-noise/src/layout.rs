@@ -16,8 +16,8 @@
 //! | in a draw: outputs of the layer of weight n | | | `1 << 31 \| n` |
 //! | in a draw: the normals that all of SWAG's weights share | | | 2³² − 1 |
 //! | reads outside any draw, in order | the process's | a counter | as in a draw |
-//! | SGLD, step t, parameter n | s ⊕ [`SGLD`] | t | n |
-//! | SGHMC, step t, parameter n | s ⊕ [`SGHMC`] | t | n |
+//! | SGLD, step t, parameter n of its group | s ⊕ [`SGLD`] | t | n |
+//! | SGHMC, step t, parameter n of its group | s ⊕ [`SGHMC`] | t | n |
 //! | values of a predictive distribution, sample k of prediction i | s ⊕ [`VALUES`] | k | i |
 //! | points of a pool chosen at random | s ⊕ [`ACQUISITION`] | [`acquisition::POINTS`] | 0 |
 //! | labels that point i of a pool may have | s ⊕ [`ACQUISITION`] | [`acquisition::LABELS`] | i |

@@ -70,7 +70,7 @@ impl Streams {
         self.0.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Behind a resumed training's parameters come those that it had not met.
+    /// New ones come behind this one, of a training that was resumed.
     pub fn has(&self, stream: u32) {
         self.0.fetch_max(stream + 1, Ordering::Relaxed);
     }

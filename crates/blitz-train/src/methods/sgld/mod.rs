@@ -40,7 +40,7 @@ pub struct SgldConfig {
 }
 
 impl SgldConfig {
-    /// The bare optimizer, for [`ModuleOptimizer::with_group`].
+    /// The bare optimizer, for [`ModuleOptimizer::with_group`]. Each group needs a seed of its own: two with one seed have the same noise.
     ///
     /// # Panics
     ///

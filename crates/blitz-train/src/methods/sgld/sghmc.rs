@@ -35,7 +35,7 @@ pub struct SghmcConfig {
 }
 
 impl SghmcConfig {
-    /// The bare optimizer, for [`ModuleOptimizer::with_group`].
+    /// The bare optimizer, for [`ModuleOptimizer::with_group`]. Each group needs a seed of its own: two with one seed have the same noise.
     ///
     /// # Panics
     ///
