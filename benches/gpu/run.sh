@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Tests and times blitz on the devices of this machine, with what pack.sh put beside this file. About eight minutes.
+# Tests and times blitz on the devices of this machine, with what pack.sh put beside this file. About ten minutes.
 #
-#   ./run.sh [DEVICE ...]      [default: cuda wgpu vulkan]
+#   ./run.sh [DEVICE ...]      [default: cuda vulkan]
 #
 #   OUT    where the log goes   [default: a folder of its own under /tmp]
 #
@@ -9,8 +9,8 @@
 set -u
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-devices=("${@:-cuda}")
-[[ $# -gt 0 ]] || devices=(cuda wgpu vulkan)
+devices=("$@")
+[[ $# -gt 0 ]] || devices=(cuda vulkan)
 work=$(mktemp -d)
 out=${OUT:-$work}
 export HOME=$work XDG_RUNTIME_DIR=$work RUST_BACKTRACE=1
@@ -69,8 +69,8 @@ VK_LOADER_DEBUG=error limit 20 ./suite choice:: 2>&1 | tail -15
 
 part "the kernels; draws, steps and saved models: all devices at once"
 for device in "${devices[@]}"; do
-    BLITZ_TEST_DEVICES=$device limit 90 ./kernels --test-threads 2 cube >"kernels-$device" 2>&1 &
-    BLITZ_TEST_DEVICES=$device limit 90 ./suite --test-threads 2 --skip choice:: >"suite-$device" 2>&1 &
+    BLITZ_TEST_DEVICES=$device limit 180 ./kernels --test-threads 4 cube >"kernels-$device" 2>&1 &
+    BLITZ_TEST_DEVICES=$device limit 180 ./suite --test-threads 2 --skip choice:: >"suite-$device" 2>&1 &
 done
 for job in $(jobs -p); do
     # The first is the log's writer.
@@ -80,6 +80,7 @@ for device in "${devices[@]}"; do
     for tests in kernels suite; do
         echo "$tests on $device:"
         grep -E -A 2 '^test result|FAILED|panicked|exit status' "$tests-$device"
+        cp "$tests-$device" "$out/"
     done
 done
 
@@ -89,10 +90,27 @@ for device in flex "${devices[@]}"; do
 done
 
 steps_of() { # steps_of DEVICE BATCH
-    local net layers
+    local net layers start=$SECONDS
+    # Burn times its candidates for each product first, and keeps what it found in the folder.
+    for net in "${networks[@]}"; do
+        mkdir -p "$net"
+        printf '[environment]\npath = "local"\n[compilation]\ncache = true\n' >"$net/cubecl.toml"
+        (
+            cd "$net" || exit
+            for layers in shared deterministic; do
+                limit 120 ../workload "$net" --device "$1" --batch "$2" --layers "$layers" --loss-draws 2 --seconds 0.1
+            done
+        ) >"tuning-$net" 2>&1 &
+    done
+    for net in $(jobs -p); do
+        [[ $net = "$logger" ]] || wait "$net"
+    done
+    echo "candidates on $1 at batch $2: $((SECONDS - start)) s"
     for net in "${networks[@]}"; do
         for layers in shared deterministic; do
-            timed 25 ./workload "$net" --device "$1" --batch "$2" --layers "$layers" --loss-draws 2 --seconds 1
+            cd "$net" || return
+            timed 25 ../workload "$net" --device "$1" --batch "$2" --layers "$layers" --loss-draws 2 --seconds 1
+            cd ..
         done
     done
 }

@@ -147,7 +147,8 @@ fn a_laplace_approximation_counts_a_tied_weight_once_and_draws_it_once() {
 fn swag_draws_a_tied_weight_once() {
     let network = |step: f32| {
         let mut network = twice(true);
-        network.first.weight = network.first.weight.map(|w| w + 0.1 * step);
+        let moved = (network.first.weight.val() + 0.1 * step).detach();
+        network.first.weight = Param::from_tensor(moved);
         network.second = Some(network.first.clone());
         network
     };
