@@ -23,7 +23,7 @@ trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/bin" "$out/lib"
 
 # `--message-format` names the executables; a test's carry a hash otherwise. One choice of packages, so that Burn is built once.
-packages=(-p blitz-core -p backend-tests -p blitz-benches -p regression)
+packages=(-p blitz-core -p backend-tests -p blitz-benches)
 executables() { # executables COMMAND...: prints "target path" for each
     cargo "$@" --locked --profile "$profile" "${packages[@]}" --features "$features" --message-format=json-render-diagnostics |
         python3 -c '
@@ -34,11 +34,11 @@ for line in sys.stdin:
         print(message["target"]["name"], message["target"]["kind"][0], message["executable"])'
 }
 
-executables build --bin backends --bin workload --bin regression --example normals >"$work/list"
-executables test --no-run --lib --test suite --test device >>"$work/list"
+executables build --bin on_device >"$work/list"
+executables test --no-run --lib --test suite >>"$work/list"
 while read -r name kind path; do
     case $name-$kind in
-        backends-bin | workload-bin | regression-bin | normals-example | device-test) target=$name ;;
+        on_device-bin) target=$name ;;
         blitz_core-lib | blitz-core-lib) target=kernels ;;
         # blitz-core has a suite of its own.
         suite-test) [[ $(strings -n 8 "$path" | grep -c "tests/backends/tests/suite") -gt 0 ]] && target=suite || continue ;;
@@ -48,13 +48,15 @@ while read -r name kind path; do
 done <"$work/list"
 strip "$work"/bin/*
 
-# Solid, since every binary has Burn and most of LLVM in it.
+# Solid, since every binary has Burn and most of an LLVM in it.
 tar -C "$work/bin" --sort=name -c . | xz -T1 --lzma2=preset=6,dict=768MiB >"$out/bin.tar.xz"
 cp "$here/run.sh" "$here/../peers/step.py" "$here/../peers/common.py" "$out/"
 
-# The loader of Vulkan's drivers, and what CubeCL links a kernel with for exponentials and the like.
-loader=$(ldconfig -p | sed -n 's/^.*libvulkan\.so\.1 .*=> //p' | head -1)
-[[ -n $loader ]] && cp -L "$loader" "$out/lib/libvulkan.so.1"
+# The loader of Vulkan's drivers with what NVIDIA's driver loads, and what CubeCL links a kernel with for exponentials and the like.
+for library in libvulkan.so.1 libGLdispatch.so.0 libEGL.so.1 libGLX.so.0 libGL.so.1 libOpenGL.so.0 libGLESv2.so.2; do
+    path=$(ldconfig -p | sed -n "s/^.*$library .*=> //p" | head -1)
+    if [[ -n $path ]]; then cp -L "$path" "$out/lib/$library"; else echo "$library is not here, and not packed" >&2; fi
+done
 python3 -m pip download --quiet --no-deps --only-binary :all: --platform manylinux_2_17_x86_64 --dest "$work" nvidia-nvvm
 python3 - "$work" "$out" <<'PY'
 import pathlib, sys, zipfile
@@ -63,6 +65,9 @@ with zipfile.ZipFile(wheel) as archive:
     name = next(name for name in archive.namelist() if name.endswith("libdevice.10.bc"))
     pathlib.Path(sys.argv[2], "libdevice.10.bc").write_bytes(archive.read(name))
 PY
+# The peers are plain Python; PyTorch is too large to bring.
+python3 -m pip download --quiet --no-deps --only-binary :all: --dest "$out" $(grep -E '^(blitz-bayesian-pytorch|bayesian-torch)==' "$here/../peers/requirements.txt")
+
 size=$(du -sm "$out" | cut -f1)
 echo "$out: $size MiB"
 [[ $size -le 60 ]] || { echo "more than 60 MiB" >&2; exit 1; }

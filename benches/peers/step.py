@@ -183,8 +183,10 @@ def main():
     options.add_argument("--seconds", type=float, default=2.0, help="seconds of timed work, at least")
     options.add_argument("--loss-draws", type=int, default=200, help="draws for the mean loss before the timing")
     options.add_argument("--device", default="cpu", help="PyTorch's name of the device")
+    options.add_argument("--tf32", action="store_true", help="products in TF32, as Burn computes them on NVIDIA's GPUs")
     args = options.parse_args()
     common.prepare(args.threads, args.seed)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = args.tf32
 
     layers = Layers(args.peer, args.estimator)
     x, y, criterion = batch_of(args.workload, args.batch or BATCH.get(args.workload, 128))

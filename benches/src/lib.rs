@@ -2,6 +2,7 @@
 
 mod memory;
 mod net;
+pub mod programs;
 mod training;
 mod workload;
 

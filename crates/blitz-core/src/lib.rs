@@ -66,7 +66,10 @@ pub use family::prior::{
     NormalPriorConfig, PosteriorPrior, Prior, PriorConfig, PriorForm, ScaleMixturePrior,
     ScaleMixturePriorConfig, StudentTPrior, StudentTPriorConfig,
 };
-pub use family::{ConstantError, Constants, MarginalFamily, Marginals, Nats, Noise, deviation};
+pub use family::{
+    ConstantError, Constants, MarginalFamily, Marginals, Nats, Noise, at_least_f32, deviation,
+    in_type_of,
+};
 pub use kl::{KlEstimator, KlTerm, kl_divergence};
 pub use model::{
     AsymmetricPosterior, AttachedPosterior, BayesianModule, BayesianSummary, BayesianWeight,

@@ -1,6 +1,6 @@
 //! How a Bayesian layer estimates its output under the posterior.
 
-use blitz_core::{PosteriorStructure, VarianceFactors, WeightReading};
+use blitz_core::{PosteriorStructure, VarianceFactors, WeightReading, at_least_f32};
 use burn::config::Config;
 use burn::module::Param;
 use burn::tensor::{Shape, Tensor};
@@ -141,7 +141,7 @@ fn local<const I: usize, const W: usize, const O: usize>(
 ) -> Tensor<O> {
     if let Some(weight) = WeightReading::with_variance_factors(weight) {
         let (bias_mean, bias_variance) = parts(bias.map(WeightReading::with_variance));
-        let squares = input.clone().square();
+        let squares = at_least_f32(input.clone()).square();
         let shape = weight.mean.shape();
         let variance = rank_one_variance(axes, squares, &weight.part, &shape, &op);
         let variance = match bias_variance {
@@ -156,7 +156,9 @@ fn local<const I: usize, const W: usize, const O: usize>(
         WeightReading::Split(weight) => weight,
     };
     let (bias_mean, bias_variance) = parts(bias.map(WeightReading::with_variance));
-    let variance = op(input.clone().square(), weight.part.clone(), bias_variance);
+    // A square of more than 256 is more than `f16` holds.
+    let squares = at_least_f32(input.clone()).square();
+    let variance = op(squares, weight.part.clone(), bias_variance);
     let mean = op(input, weight.mean.clone(), bias_mean);
     weight.draw_output(mean, variance)
 }

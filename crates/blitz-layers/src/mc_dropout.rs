@@ -36,7 +36,7 @@ pub struct McDropoutConfig {
 /// Has no KL: weight decay in the optimizer takes the part of the prior. With N examples, noise precision τ and a prior length scale l, the paper's
 /// objective is a mean of half squared errors with a decay `(1 − p) l² / (2 N τ)` of the squared weights; p is not trained, and is to be chosen on validation data.
 ///
-/// The masks are made on the host and brought to the device.
+/// The masks are made by the device where it has [fused operations](blitz_core::kernels), and on the host elsewhere.
 ///
 /// ```
 /// use blitz_layers::prelude::*;

@@ -18,6 +18,8 @@
 //! | reads outside any draw, in order | the process's | a counter | as in a draw |
 //! | SGLD, step t, parameter n | s ⊕ [`SGLD`] | t | n |
 //! | NUTS, chain c: its sampler, its start | s ⊕ [`NUTS`] | c | 0, 1 |
+//! | SGLD, step t, parameter n of its group | s ⊕ [`SGLD`] | t | n |
+//! | SGHMC, step t, parameter n of its group | s ⊕ [`SGHMC`] | t | n |
 //! | values of a predictive distribution, sample k of prediction i | s ⊕ [`VALUES`] | k | i |
 //! | points of a pool chosen at random | s ⊕ [`ACQUISITION`] | [`acquisition::POINTS`] | 0 |
 //! | labels that point i of a pool may have | s ⊕ [`ACQUISITION`] | [`acquisition::LABELS`] | i |
@@ -46,6 +48,8 @@ const LAYER: u32 = 1 << 29;
 pub const SGLD: u64 = 0x7367_6c64_6e6f_6973;
 /// Folded into the seed of chains of NUTS.
 pub const NUTS: u64 = 0x6e75_7473_6368_6169;
+/// Folded into the seed of an SGHMC chain.
+pub const SGHMC: u64 = 0x7367_686d_636e_6f69;
 /// Folded into the seed of sampled values.
 pub const VALUES: u64 = 0x7072_6564_6963_7473;
 /// Folded into the seed of an acquisition.

@@ -41,7 +41,7 @@
 //! - [`metric`]: proper scores, calibration errors, intervals, selective prediction and out-of-distribution detection, as
 //!   functions; [`NllMetric`], [`KlMetric`], [`LayerKlMetric`], [`RmseMetric`], [`CoverageMetric`], [`CrpsMetric`],
 //!   [`IntervalScoreMetric`], [`SharpnessMetric`], [`BrierMetric`], [`EceMetric`] for Burn's dashboard; [`EpochLines`] for a log.
-//! - [`Ivon`], [`Sgld`] with [`Chain`], [`Swag`], [`Ensemble`]: other ways to draws of a network; [`NetworkPosterior`] and [`WeightUpdate`] for one
+//! - [`Ivon`], [`Sgld`] and [`Sghmc`] with [`Chain`], [`Swag`], [`Ensemble`]: other ways to draws of a network; [`NetworkPosterior`] and [`WeightUpdate`] for one
 //!   of your own.
 //! - `laplace` (with `train`): normal posteriors of the last layer or of all weights of a network trained without one.
 //! - `plot` (a feature): bands, intervals, reliability, risk–coverage, posteriors, training curves, as PNG and SVG.
@@ -105,7 +105,9 @@ pub use methods::ensemble::Ensemble;
 pub use methods::ivon::{Ivon, IvonConfig, IvonPosterior};
 #[cfg(feature = "train")]
 pub use methods::laplace;
-pub use methods::sgld::{Chain, ChainConfig, Sgld, SgldConfig, SgldState};
+pub use methods::sgld::{
+    Chain, ChainConfig, Sghmc, SghmcConfig, SghmcState, Sgld, SgldConfig, SgldState,
+};
 pub use methods::swag::{Swag, SwagConfig, SwagError};
 #[cfg(feature = "train")]
 pub use metric::{

@@ -188,13 +188,16 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
         }
         match (wanted, self.posterior.structure()) {
             (Part::Variance, PosteriorStructure::IndependentNormal) => {
-                Some(Box::new(self.masked(self.posterior.variance(mu.clone()))))
+                let variance = self.posterior.variance(at_least_f32(mu.clone()));
+                Some(Box::new(self.masked(variance)))
             }
             // Zeros here and there are not of rank one.
             (Part::VarianceFactors, PosteriorStructure::IndependentNormal)
                 if self.mask.is_none() =>
             {
-                Some(Box::new(self.posterior.variance_factors(mu)?))
+                Some(Box::new(
+                    self.posterior.variance_factors(&at_least_f32(mu.clone()))?,
+                ))
             }
             (
                 Part::Perturbation,

@@ -5,7 +5,7 @@ use burn::tensor::{Shape, Tensor};
 
 use super::{Draw, Part, PartSlot, is_antithetic, output_noise, repeated_output_noise};
 use crate::family::posterior::VarianceFactors;
-use crate::family::reflected;
+use crate::family::{at_least_f32, in_type_of, reflected};
 use crate::kernels::{self, formula::SMALLEST_VARIANCE};
 
 /// How a weight enters a layer at this moment: under the open draw, mean mode and freeze.
@@ -33,7 +33,7 @@ pub struct SplitWeight<const D: usize, P = Tensor<D>> {
 }
 
 impl<const D: usize> WeightReading<D> {
-    /// The mean and the variance of each weight, for local reparameterization (Kingma, Salimans & Welling 2015): of independent normals.
+    /// The mean and the variance of each weight, this in `f32` at least, for local reparameterization (Kingma, Salimans & Welling 2015): of independent normals.
     pub fn with_variance(param: &Param<Tensor<D>>) -> Self {
         Self::read(param, Part::Variance)
     }
@@ -100,8 +100,11 @@ impl<const D: usize, P> SplitWeight<D, P> {
     /// process-wide stream. Each call in one draw takes fresh noise. In an [antithetic](Draw::antithetic) draw it is that of the first draw of the pair
     /// with the other sign, if the calls are the same.
     ///
-    /// A variance below 1e-20 counts as that, and has no gradient: a row of zeros would give it an infinite one.
+    /// The output has the type of the mean, and is computed in `f32` at least. A variance below 1e-20 counts as that, and has no gradient: a row of zeros would give it an infinite one.
     pub fn draw_output<const R: usize>(&self, mean: Tensor<R>, variance: Tensor<R>) -> Tensor<R> {
+        let given = mean;
+        let mean = in_type_of(given.clone(), &at_least_f32(variance.clone()));
+        let variance = in_type_of(variance, &mean);
         let elements = mean.shape().num_elements();
         let mut noise = output_noise(self.id, elements);
         let fused = noise.fused(elements, |span| {
@@ -112,8 +115,9 @@ impl<const D: usize, P> SplitWeight<D, P> {
             let noise = noise.standard_normal(&mean);
             mean.clone() + std_dev * noise
         });
+        let output = in_type_of(output, &given);
         match is_antithetic() {
-            true => reflected(mean, output),
+            true => reflected(given, output),
             false => output,
         }
     }

@@ -21,6 +21,7 @@ pub use constants::{ConstantError, Constants};
 pub use marginals::{MarginalFamily, Marginals};
 pub use nats::Nats;
 pub use noise::Noise;
-pub(crate) use precision::{at_least_f32, in_type_of, widest};
+pub(crate) use precision::widest;
+pub use precision::{at_least_f32, in_type_of};
 pub(crate) use reflection::reflected;
 pub(crate) use rows::select_rows;

@@ -14,14 +14,14 @@ fn working(dtype: DType) -> DType {
     }
 }
 
-/// `tensor` in `f32`, or in `f64` if it is of that.
-pub(crate) fn at_least_f32<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
+/// `tensor` in `f32`, or in `f64` if it is of that: what densities, moments and sums over weights of 16 bits are computed in, by a family of one's own too.
+pub fn at_least_f32<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
     let dtype = working(tensor.dtype());
     cast(tensor, dtype)
 }
 
-/// `tensor` in the type of `like`.
-pub(crate) fn in_type_of<const D: usize, const R: usize>(
+/// `tensor` in the type of `like`, such as a draw that was computed in [`at_least_f32`] in that of the weight.
+pub fn in_type_of<const D: usize, const R: usize>(
     tensor: Tensor<D>,
     like: &Tensor<R>,
 ) -> Tensor<D> {

@@ -181,15 +181,13 @@ arithmetic! {
         #[inline(always)]
         fn value<R: Real>(mean: R, variance: R, epsilon: R) -> R {
             let smallest = smallest_variance::<R>();
-            // A comparison, since `max` would lose a NaN.
-            let variance = select(variance < smallest, smallest, variance);
-            mean + variance.sqrt() * epsilon
+            mean + R::at_least(variance, smallest).sqrt() * epsilon
         }
 
         #[inline(always)]
         fn gradient<R: Real>(grad: R, variance: R, epsilon: R) -> R {
             let smallest = smallest_variance::<R>();
-            let std = select(variance < smallest, smallest, variance).sqrt();
+            let std = R::at_least(variance, smallest).sqrt();
             let slope = grad * epsilon / (std + std);
             select(variance < smallest, R::new(0.0f32), slope)
         }

@@ -7,8 +7,8 @@ use burn::tensor::Tensor;
 
 use super::draws::DrawnWeight;
 use crate::draw::Draw;
-use crate::family::Noise;
 use crate::family::deviation::{rho_from_std, std_from_rho};
+use crate::family::{Noise, at_least_f32, widest};
 
 /// Configuration of [`Sharpening`].
 ///
@@ -130,11 +130,12 @@ impl Sharpening {
                 return phi.value + noise;
             };
             let step = self.eta(&phi) * Tensor::from_inner(gradient);
-            let cost = step.clone().square().sum() / (2.0 * self.std * self.std);
+            let cost = at_least_f32(step.clone()).square().sum() / (2.0 * self.std * self.std);
             kl = Some(match kl.take() {
                 Some(kl) => {
                     let device = kl.device();
-                    kl + cost.to_device(&device)
+                    let (kl, cost) = widest(kl, cost.to_device(&device));
+                    kl + cost
                 }
                 None => cost,
             });

@@ -18,6 +18,14 @@ impl ModuleMapper for Cast {
     }
 }
 
+struct Zero;
+
+impl ModuleMapper for Zero {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(|value| value.zeros_like().require_grad())
+    }
+}
+
 /// The element types, and how far a result may be off in parts of the largest: about twenty roundings.
 const TYPES: [(DType, f64); 3] = [
     (DType::F64, 1e-5),
@@ -181,5 +189,41 @@ fn layers_with_one_weight_share_its_sample_and_not_their_noise() {
             "{estimator:?}"
         );
         assert_eq!(values(tied.weight.val()), values(twin.weight.val()));
+    }
+}
+
+/// The square of an input of 300 exceeds `f16`, and a variance of 1e-8 is below it.
+#[test]
+fn local_reparameterization_has_inputs_and_deviations_of_any_size_in_16_bits() {
+    let device = Device::flex().autodiff();
+    for posterior in [
+        PosteriorConfig::normal(1e-4),
+        PosteriorConfig::matrix_normal(1e-4),
+    ] {
+        let layer = BayesianLinearConfig::new(64, 8)
+            .with_bias(false)
+            .with_posterior(posterior.clone())
+            .with_estimator(Estimator::LocalReparameterization)
+            .init(&device);
+        let zero = |layer: BayesianLinear| Ok::<_, std::convert::Infallible>(layer.map(&mut Zero));
+        let layer = layer.map_means(zero).unwrap();
+        let run = |dtype| {
+            let layer = layer.clone().map(&mut Cast(dtype));
+            let input = Tensor::<2>::full([4, 64], 300.0, (&device, dtype));
+            let output = layer.with_draw(7, 0, |layer| layer.forward(input));
+            assert_eq!(output.dtype(), dtype);
+            values(output)
+        };
+        let expected = run(DType::F64);
+        for (dtype, tolerance) in [(DType::F16, 1e-2), (DType::BF16, 8e-2)] {
+            for (got, expected) in run(dtype).iter().zip(&expected) {
+                // The output's deviation is 1e-4 · 300 · √64, and ρ is rounded by half a percent in f16 and by three in bf16.
+                let off = (got - expected).abs();
+                assert!(
+                    off < tolerance * 0.24 * 4.0,
+                    "{posterior:?} in {dtype:?}: {got} for {expected}"
+                );
+            }
+        }
     }
 }

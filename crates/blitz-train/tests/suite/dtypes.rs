@@ -10,6 +10,7 @@ use blitz_train::prelude::*;
 use blitz_train::{Chain, ChainConfig, Ivon, IvonConfig, LabeledBatch, SgldConfig, SwagConfig};
 use burn::data::dataloader::DataLoader;
 use burn::data::dataloader::batcher::Batcher;
+use burn::module::Param;
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{DType, Device, Int, Tensor};
@@ -69,7 +70,7 @@ fn train(mut optimizer: ModuleOptimizer, dtype: DType) -> Linear {
 fn fused_adam_steps_in_every_type() {
     let double = train(FusedAdamConfig::new().init(), DType::F64);
     for dtype in TYPES {
-        // Adam's first steps are of the size of the rate, whatever the gradient: what is lost is the weights' rounding.
+        // The moments are in `f32` at least: what is lost is the rounding of the weights and of their gradients.
         let layer = train(FusedAdamConfig::new().init(), dtype);
         assert_like_double(&layer, dtype, &double, 8.0 * unit(dtype) + 1e-6);
     }
@@ -136,6 +137,86 @@ fn ivon_steps_in_every_type() {
     }
 }
 
+/// What a data set of 50,000 asks of 16 bits: λ is near the largest number of `f16`, and a change of `1 − β₂` is far below a rounding.
+#[test]
+fn ivon_learns_its_deviations_and_has_a_kl_in_every_type() {
+    let train = |dtype| {
+        let config = IvonConfig::new(50_000.0).with_hess_init(0.5);
+        let mut model = given(config.attach(linear(DType::F32)), 0.2, dtype);
+        for index in 0..20 {
+            let loss = model.with_draw(5, index, |layer| {
+                (layer.forward(input(dtype)) - 1.0).square().mean()
+            });
+            let mut grads = GradientsParams::from_grads(loss.backward(), &model);
+            model = Ivon::step(0.05, model, &mut grads);
+        }
+        let posterior = model.posteriors::<blitz_train::IvonPosterior>().remove(0);
+        (
+            values(model.kl_cost())[0],
+            values(posterior.posterior.hess.val()),
+        )
+    };
+    let (exact_kl, exact_hess) = train(DType::F64);
+    for dtype in TYPES {
+        let (kl, hess) = train(dtype);
+        let off = (kl - exact_kl).abs() / exact_kl;
+        assert!(
+            off < 4.0 * unit(dtype) + 1e-5,
+            "{dtype:?}: {kl} for {exact_kl}"
+        );
+        // The start, 0.2 and the like from `given`, in the type; what is learnt is a few times 1e-5.
+        let moved = |hess: &[f64], like: &[f64]| {
+            let pairs = hess.iter().zip(like);
+            pairs.map(|(h, l)| (h - l).abs()).fold(0.0, f64::max)
+        };
+        assert!(hess.iter().all(|h| h.is_finite() && *h > 0.0), "{dtype:?}");
+        assert!(
+            moved(&hess, &exact_hess) < 4.0 * unit(dtype) + 1e-6,
+            "{dtype:?}"
+        );
+    }
+    // Already in 16 bits when it gets its posterior.
+    for dtype in [DType::F16, DType::BF16] {
+        let model = IvonConfig::new(50_000.0).attach(linear(dtype));
+        let output = model.with_draw(1, 0, |layer| layer.forward(input(dtype)));
+        assert_eq!(output.dtype(), dtype);
+        let kl = values(model.kl_cost())[0];
+        assert!(kl.is_finite() && kl > 0.0, "{dtype:?}: {kl}");
+    }
+}
+
+#[test]
+fn fused_adam_has_moments_that_small_gradients_and_long_trainings_need() {
+    let device = Device::flex().autodiff();
+    // The weight stays at 0 until the last step, whose size tells of the moments.
+    let last_step = |dtype, scales: &[f64]| {
+        let start = Tensor::<1>::zeros([1], (&device, dtype)).require_grad();
+        let mut weight = Param::from_tensor(start);
+        let mut adam = FusedAdamConfig::new().init();
+        for (step, scale) in scales.iter().enumerate() {
+            let loss = weight.val() * *scale;
+            let grads = GradientsParams::from_grads(loss.backward(), &weight);
+            let rate = if step + 1 == scales.len() { 1.0 } else { 0.0 };
+            weight = adam.step(rate, weight, grads);
+        }
+        values(weight.val())[0]
+    };
+    // The square of this gradient is less than `f16` holds. A large one, then many of a hundredth of it: the second moment has to forget it, by a thousandth a step.
+    let forgetting: Vec<f64> = std::iter::once(1.0).chain([0.01; 4000]).collect();
+    for scales in [vec![2e-4], forgetting] {
+        let exact = last_step(DType::F64, &scales);
+        for dtype in [DType::F32, DType::F16, DType::BF16] {
+            let got = last_step(dtype, &scales);
+            let off = (got - exact).abs() / exact.abs();
+            assert!(
+                off < 4.0 * unit(dtype) + 1e-5,
+                "{dtype:?}: {got} for {exact}"
+            );
+        }
+    }
+    assert!((last_step(DType::F64, &[2e-4]) + 2e-4 / (2e-4 + 1e-5)).abs() < 1e-6);
+}
+
 #[test]
 fn sharpening_draws_in_every_type() {
     for dtype in TYPES {
@@ -150,6 +231,10 @@ fn sharpening_draws_in_every_type() {
         assert_eq!(net.weight.val().dtype(), dtype);
         assert!(weights(&net).iter().all(|w| w.is_finite()));
         let kl = sharpened.kl();
+        assert!(
+            values(kl.clone())[0] > 0.0,
+            "{dtype:?}: the KL of a step was lost"
+        );
         let loss = nll(&net).cast(kl.dtype()) + kl;
         let gradient = net.weight.base().grad(&loss.backward()).unwrap();
         assert_eq!(gradient.dtype(), dtype);

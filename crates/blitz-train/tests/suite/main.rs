@@ -30,6 +30,7 @@ mod onnx;
 mod plot;
 mod prediction_mode;
 mod scale_out;
+mod sghmc;
 mod sgld;
 mod standardize;
 mod stream;

@@ -97,6 +97,23 @@ fn brier_and_calibration_error_are_those_of_the_whole_epoch() {
     assert!((ece - expected).abs() < 1e-12, "{ece}");
 }
 
+/// A training that diverges ends with an error that names the step: the dashboard has to live that long.
+#[test]
+fn class_metrics_of_probabilities_that_are_no_numbers_are_nan() {
+    let device = Device::flex();
+    let batches = || {
+        let mut batches = class_batches(&device);
+        let p = Tensor::<2>::from_floats([[0.75, 0.25], [f32::NAN, f32::NAN]], &device);
+        batches.insert(
+            1,
+            ClassProbabilitiesInput::new(p, Tensor::from_ints([0, 1], &device)),
+        );
+        batches
+    };
+    assert!(epoch(BrierMetric::new(), batches()).is_nan());
+    assert!(epoch(EceMetric::new(), batches()).is_nan());
+}
+
 const FLOATS: [DType; 4] = [DType::F64, DType::F32, DType::F16, DType::BF16];
 
 #[test]

@@ -1,6 +1,11 @@
 //! A network with a tied weight, trained by its model.
 
+use blitz_train::laplace::DiagonalLaplace;
 use blitz_train::prelude::*;
+use blitz_train::{NetworkPosterior, SwagConfig};
+use burn::data::dataloader::DataLoaderBuilder;
+use burn::data::dataloader::batcher::Batcher;
+use burn::data::dataset::InMemDataset;
 use burn::module::{Module, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::AdamConfig;
@@ -71,5 +76,93 @@ fn a_tied_network_trains_as_one_that_uses_its_layer_twice() {
         .chain(tied_means.iter().zip(&once_means))
     {
         assert!((a - b).abs() < 1e-5 * b.abs().max(1.0), "{a}, {b}");
+    }
+}
+
+/// The deterministic network, its layer in two places or read twice.
+fn twice(tied: bool) -> Twice {
+    let device = Device::flex().autodiff();
+    let mut layer = LinearConfig::new(2, 2).with_bias(false).init(&device);
+    layer.weight = Param::from_tensor(Tensor::from_floats([[0.5, -0.3], [0.2, 0.8]], &device));
+    let second = tied.then(|| layer.clone());
+    Twice {
+        first: layer,
+        second,
+    }
+}
+
+fn assert_tied(network: &Twice) {
+    let second = network.second.as_ref().unwrap();
+    assert_eq!(
+        values(network.first.weight.val()),
+        values(second.weight.val())
+    );
+}
+
+struct One;
+
+impl Batcher<[f32; 2], Tensor<2>> for One {
+    fn batch(&self, items: Vec<[f32; 2]>, device: &Device) -> Tensor<2> {
+        Tensor::from_floats([items[0]], device)
+    }
+}
+
+#[test]
+fn a_laplace_approximation_counts_a_tied_weight_once_and_draws_it_once() {
+    let fit = |tied| {
+        let rows = vec![[1.0, -1.0], [0.5, 2.0], [-0.3, 0.1]];
+        let data = DataLoaderBuilder::new(One)
+            .batch_size(1)
+            .set_device(Device::flex().autodiff())
+            .build(InMemDataset::new(rows));
+        let nll = |network: &Twice, x: Tensor<2>| {
+            let output = network.forward(x.clone());
+            (output - x).square().sum()
+        };
+        DiagonalLaplace::fit(twice(tied), data.as_ref(), nll, 2.0).unwrap()
+    };
+    let (tied, once) = (fit(true), fit(false));
+    let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-5 * b.abs().max(1.0), "{a} for {b}");
+    close(
+        tied.log_marginal_likelihood(),
+        once.log_marginal_likelihood(),
+    );
+    let (of_tied, of_once) = (tied.variances(), once.variances());
+    assert_eq!(of_tied[1], None);
+    for (a, b) in of_tied[0].iter().flatten().zip(of_once[0].iter().flatten()) {
+        close(*a, *b);
+    }
+    let drawn = tied.sample_network(3, 1);
+    assert_tied(&drawn);
+    let alone = once.sample_network(3, 1);
+    for (a, b) in values(drawn.first.weight.val())
+        .into_iter()
+        .zip(values(alone.first.weight.val()))
+    {
+        close(a, b);
+    }
+}
+
+#[test]
+fn swag_draws_a_tied_weight_once() {
+    let network = |step: f32| {
+        let mut network = twice(true);
+        let moved = (network.first.weight.val() + 0.1 * step).detach();
+        network.first.weight = Param::from_tensor(moved);
+        network.second = Some(network.first.clone());
+        network
+    };
+    for rank in [0, 3] {
+        let mut swag = SwagConfig::new().with_rank(rank).init(&network(0.0));
+        for step in 1..=5_u8 {
+            swag.collect(&network(f32::from(step * step))).unwrap();
+        }
+        assert_tied(&swag.mean_network());
+        let drawn = swag.draw_network(7, 1);
+        assert_tied(&drawn);
+        assert_ne!(
+            values(drawn.first.weight.val()),
+            values(swag.mean_network().first.weight.val())
+        );
     }
 }

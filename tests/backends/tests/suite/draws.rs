@@ -5,7 +5,7 @@ use blitz_train::prelude::*;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
-use crate::devices::others;
+use crate::devices::{others, product_tolerance};
 use crate::step::{ramp, values};
 
 #[test]
@@ -49,7 +49,7 @@ fn networks_of_swag_are_the_same_on_every_device() {
     for device in others() {
         for (got, expected) in drawn(&device).iter().zip(&expected) {
             assert!(
-                (got - expected).abs() <= 1e-5,
+                f64::from((got - expected).abs()) <= product_tolerance(&device),
                 "{device:?}: {got} {expected}"
             );
         }

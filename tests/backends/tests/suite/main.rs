@@ -3,6 +3,7 @@
 //! The test of wgpu runs on whichever adapter there is, such as Mesa's software Vulkan.
 #![cfg(feature = "flex")]
 
+mod choice;
 mod devices;
 mod draws;
 mod noise;

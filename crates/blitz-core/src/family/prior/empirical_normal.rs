@@ -105,6 +105,9 @@ impl Prior for EmpiricalNormalPrior {
 
 /// `E ln p` of n weights at their best scale, from the sum of their second moments.
 pub(crate) fn expected_log_density_at_best_scale(second_moment: Tensor<1>, n: usize) -> Tensor<1> {
+    if n == 0 {
+        return second_moment.zeros_like();
+    }
     let n = n as f64;
     let variance = (second_moment / n).clamp_min(SMALLEST_VARIANCE);
     (variance.log() * 0.5 + (half_log_two_pi() + 0.5)) * -n

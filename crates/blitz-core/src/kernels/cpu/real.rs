@@ -90,6 +90,12 @@ pub(crate) trait Real:
     /// The hyperbolic tangent.
     fn hyperbolic_tan(self) -> Self;
 
+    /// The larger of the number and `bound`; a NaN if the number is one, which `max` would lose.
+    #[inline(always)]
+    fn at_least(self, bound: Self) -> Self {
+        select(self < bound, bound, self)
+    }
+
     /// The number as it was rounded: Rust never computes two operations as one.
     #[inline(always)]
     fn rounded(self) -> Self {

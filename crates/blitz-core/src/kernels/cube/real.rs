@@ -60,6 +60,9 @@ pub(in crate::kernels) trait Real: Float {
     /// The hyperbolic tangent.
     fn hyperbolic_tan(x: Self) -> Self;
 
+    /// The larger of `x` and `bound`; a NaN if `x` is one.
+    fn at_least(x: Self, bound: Self) -> Self;
+
     /// The number as it was rounded, where a compiler would otherwise compute it together with what it goes into. An `f64` is left
     /// to the compiler.
     fn rounded(x: Self) -> Self;
@@ -68,8 +71,7 @@ pub(in crate::kernels) trait Real: Float {
 #[cube]
 impl Real for f32 {
     fn exp_neg(x: f32) -> f32 {
-        // A comparison, since `min` would lose a NaN.
-        let x = select(x > 104.0f32, 104.0f32, x);
+        let x = select(x > 104.0f32 && is_number(x), 104.0f32, x);
         let shifted = rounded(rounded(x * LOG2_E) + ROUND);
         let n = shifted - ROUND;
         // The first product is exact.
@@ -101,6 +103,10 @@ impl Real for f32 {
         select(size < 0.625f32, near, select(x < 0.0f32, -far, far))
     }
 
+    fn at_least(x: f32, bound: f32) -> f32 {
+        select(x < bound && is_number(x), bound, x)
+    }
+
     fn rounded(x: f32) -> f32 {
         rounded(x)
     }
@@ -114,7 +120,7 @@ const ROUND: f32 = 12_582_912.0;
 impl Real for f64 {
     fn exp_neg(x: f64) -> f64 {
         // e^−700 is still a normal number.
-        let x = select(x > 700.0f64, 700.0f64, x);
+        let x = select(x > 700.0f64 && is_number(f32::cast_from(x)), 700.0f64, x);
         let n = (f32::cast_from(x) * LOG2_E + 0.5f32).floor();
         let steps = f64::cast_from(n);
         let r =
@@ -173,9 +179,19 @@ impl Real for f64 {
         select(size < 0.625f64, x / divisor, select(x < 0.0f64, -far, far))
     }
 
+    fn at_least(x: f64, bound: f64) -> f64 {
+        select(x < bound && is_number(f32::cast_from(x)), bound, x)
+    }
+
     fn rounded(x: f64) -> f64 {
         x
     }
+}
+
+/// Whether it is no NaN. By its bits: a driver may take it that there are none, and make a comparison of floats and what depends on it a `min` or a `max`, which loses one.
+#[cube]
+fn is_number(x: f32) -> bool {
+    (u32::reinterpret(x) & 0x7FFF_FFFFu32) <= 0x7F80_0000u32
 }
 
 /// `2^n` for `−126 ≤ n ≤ 127`.

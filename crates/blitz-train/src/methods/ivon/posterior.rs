@@ -4,7 +4,7 @@ use std::f64::consts::PI;
 
 use blitz_layers::blitz_core::{
     ConstantError, Constants, MarginalFamily, Marginals, Nats, Noise, Posterior,
-    PosteriorStructure, WeightInfo,
+    PosteriorStructure, WeightInfo, at_least_f32, in_type_of,
 };
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Int, Shape, Tensor, TensorData};
@@ -45,38 +45,40 @@ impl IvonPosterior {
         }
     }
 
-    /// λ (h + δ), in the shape of `mu`.
+    /// λ (h + δ), in the shape of `mu` and its type, `f32` at least: λ alone exceeds what 16 bits hold.
     fn precision<const D: usize>(&self, mu: &Tensor<D>) -> Tensor<D> {
         let hess = self.hess.val().reshape(mu.shape());
+        let hess = in_type_of(hess, &at_least_f32(mu.clone()));
         (hess + self.config.weight_decay) * self.config.ess
     }
 }
 
 impl Posterior for IvonPosterior {
     fn sample<const D: usize>(&self, mu: Tensor<D>, noise: &mut Noise) -> Tensor<D> {
-        let epsilon = noise.standard_normal(&mu);
-        let deviation = self.precision(&mu).sqrt();
-        mu + epsilon / deviation
+        let wide = at_least_f32(mu.clone());
+        let epsilon = noise.standard_normal(&wide);
+        let deviation = self.precision(&wide).sqrt();
+        in_type_of(wide + epsilon / deviation, &mu)
     }
 
     fn std_dev<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
-        self.precision(&mu).sqrt().recip()
+        in_type_of(self.precision(&mu).sqrt().recip(), &mu)
     }
 
     fn variance<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
-        self.precision(&mu).recip()
+        in_type_of(self.precision(&mu).recip(), &mu)
     }
 
     fn log_density<const D: usize>(&self, mu: Tensor<D>, weight: Tensor<D>) -> Tensor<1> {
         let precision = self.precision(&mu);
-        let square = (weight - mu).square() * precision.clone();
+        let square = (at_least_f32(weight) - at_least_f32(mu)).square() * precision.clone();
         ((precision.log() - square - (2.0 * PI).ln()) * 0.5).sum()
     }
 
     fn marginals<const D: usize>(&self, mu: Tensor<D>) -> Marginals<D> {
         let precision = self.precision(&mu);
         Marginals {
-            mean: mu,
+            mean: at_least_f32(mu),
             std: precision.clone().sqrt().recip(),
             log_std: precision.log() * -0.5,
             family: MarginalFamily::Normal,

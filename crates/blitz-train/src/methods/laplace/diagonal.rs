@@ -1,8 +1,10 @@
 //! The diagonal Laplace approximation of a whole network.
 
+use std::collections::HashSet;
+
 use blitz_layers::blitz_core::BayesianModule;
 use burn::data::dataloader::DataLoader;
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Gradients, Tensor, TensorData};
 
 use super::error::{LaplaceError, TWICE, deterministic, positive, repeats};
@@ -24,7 +26,7 @@ use crate::predict::NetworkPosterior;
 pub struct DiagonalLaplace<N> {
     /// The trained network.
     pub network: N,
-    /// For each float parameter in the module's order its Fisher information; none if it had no gradient.
+    /// For each float parameter in the module's order its Fisher information; none if it had no gradient, and at the later places of a weight that is tied.
     fisher: Vec<Option<Vec<f64>>>,
     squared_norm: f64,
     log_likelihood: f64,
@@ -46,7 +48,8 @@ impl<N: Module> DiagonalLaplace<N> {
         prior_precision: f64,
     ) -> Result<Self, LaplaceError> {
         deterministic(&network)?;
-        let predicting = as_in_prediction(&network);
+        // The gradient of a weight that is tied is that of all its places.
+        let predicting = as_in_prediction(&network).retie();
         // The mean mode switches off what is random in prediction too.
         let nll = |batch| predicting.with_mean(|network| nll(network, batch));
         let mut fisher = Vec::new();
@@ -90,6 +93,7 @@ impl<N: Module> DiagonalLaplace<N> {
                 fisher: &mut fisher,
                 at: 0,
                 finite: true,
+                seen: HashSet::new(),
             };
             predicting.visit(&mut squares);
             if !squares.finite {
@@ -165,7 +169,7 @@ impl<N: Module> DiagonalLaplace<N> {
     }
 
     /// The posterior variances of the weights, `1/(F + λ)`: for each float parameter in the module's order, row-major; none for one
-    /// that stays as it is.
+    /// that stays as it is, and for the later places of a weight that is tied.
     pub fn variances(&self) -> Vec<Option<Vec<f64>>> {
         let variance = |f: &f64| 1.0 / (f + self.prior_precision);
         let parameters = self.fisher.iter();
@@ -176,13 +180,14 @@ impl<N: Module> DiagonalLaplace<N> {
 
     /// The network with weights from draw `index` of a prediction under `seed`, the same ones always.
     pub fn sample_network(&self, seed: u64, index: u64) -> N {
-        self.network.clone().map(&mut Draw {
+        let drawn = self.network.clone().map(&mut Draw {
             posterior: &self.fisher,
             precision: self.prior_precision,
             seed,
             index,
             at: 0,
-        })
+        });
+        drawn.retie()
     }
 }
 
@@ -192,6 +197,7 @@ struct Squares<'a> {
     fisher: &'a mut Vec<Option<Vec<f64>>>,
     at: usize,
     finite: bool,
+    seen: HashSet<ParamId>,
 }
 
 impl ModuleVisitor for Squares<'_> {
@@ -199,8 +205,11 @@ impl ModuleVisitor for Squares<'_> {
         if self.at == self.fisher.len() {
             self.fisher.push(None);
         }
-        let value = param.val();
-        if let Some(gradient) = value.grad(self.gradients) {
+        let gradient = match self.seen.insert(param.id) {
+            true => param.val().grad(self.gradients),
+            false => None,
+        };
+        if let Some(gradient) = gradient {
             let gradient = host(gradient);
             let zeros = || vec![0.0; gradient.len()];
             let sums = self.fisher[self.at].get_or_insert_with(zeros);

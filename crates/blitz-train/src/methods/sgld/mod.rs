@@ -1,19 +1,20 @@
-//! Stochastic gradient Langevin dynamics: an optimizer whose iterates are draws from the posterior.
+//! Langevin dynamics by stochastic gradients, without momentum and with it: optimizers whose iterates are draws from the posterior.
 
 mod chain;
+mod dynamics;
+mod sghmc;
 mod state;
 
 pub use chain::{Chain, ChainConfig};
+pub use sghmc::{Sghmc, SghmcConfig, SghmcState};
 pub use state::SgldState;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-
-use blitz_layers::blitz_core::Noise;
-use blitz_layers::blitz_core::noise::{NoiseKey, layout};
+use blitz_layers::blitz_core::noise::layout;
 use burn::config::Config;
 use burn::optim::{LearningRate, ModuleOptimizer, Optimizer};
 use burn::tensor::{Device, Tensor};
+
+use dynamics::{Dynamics, Streams};
 
 /// Configuration of [`Sgld`].
 ///
@@ -39,29 +40,22 @@ pub struct SgldConfig {
 }
 
 impl SgldConfig {
-    /// The bare optimizer, for [`ModuleOptimizer::with_group`].
+    /// The bare optimizer, for [`ModuleOptimizer::with_group`]. Each group needs a seed of its own: two with one seed have the same noise.
     ///
     /// # Panics
     ///
     /// Panics with the value if one is out of its range.
     pub fn build(&self) -> Sgld {
-        assert!(
-            self.dataset_size > 0,
-            "SGLD needs the size of the data set, got 0"
-        );
-        assert!(
-            self.prior_std.is_finite() && self.prior_std > 0.0,
-            "SGLD's prior_std must be a positive, finite number, got {}",
-            self.prior_std
-        );
-        assert!(
-            self.temperature.is_finite() && self.temperature >= 0.0,
-            "SGLD's temperature must be a finite number of at least 0, got {}",
-            self.temperature
-        );
         Sgld {
-            config: self.clone(),
-            streams: Arc::default(),
+            dynamics: Dynamics {
+                dataset_size: self.dataset_size,
+                prior_std: self.prior_std,
+                temperature: self.temperature,
+                // The noise of a chain is not that of a draw, also when a program uses one seed for both.
+                seed: self.seed ^ layout::SGLD,
+            }
+            .checked("SGLD"),
+            streams: Streams::default(),
         }
     }
 
@@ -92,9 +86,8 @@ impl SgldConfig {
 /// another seed, for each chain.
 #[derive(Debug, Clone)]
 pub struct Sgld {
-    config: SgldConfig,
-    /// The number of parameters seen so far.
-    streams: Arc<AtomicU32>,
+    dynamics: Dynamics,
+    streams: Streams,
 }
 
 impl Optimizer for Sgld {
@@ -109,28 +102,19 @@ impl Optimizer for Sgld {
     ) -> (Tensor<D>, Option<SgldState>) {
         let state = match state {
             Some(state) => {
-                // Behind a resumed training's parameters come those that it had not met.
-                self.streams.fetch_max(state.stream + 1, Ordering::Relaxed);
+                self.streams.has(state.stream);
                 state
             }
             None => SgldState {
-                stream: self.streams.fetch_add(1, Ordering::Relaxed),
+                stream: self.streams.next(),
                 steps: 0,
             },
         };
-        let config = &self.config;
-        let examples = config.dataset_size as f64;
-        let decay = 1.0 / (examples * config.prior_std.powi(2));
-        let drift = (grad + tensor.clone() * decay) * lr;
+        let drift = self.dynamics.drift(&tensor, grad) * lr;
         let moved = tensor - drift;
-        let deviation = (2.0 * lr * config.temperature / examples).sqrt();
-        let moved = if deviation > 0.0 {
-            // The noise of a chain is not that of a draw, also when a program uses one seed for both.
-            let key = NoiseKey::new(config.seed ^ layout::SGLD, state.steps, state.stream);
-            let noise = Noise::new(key).standard_normal(&moved);
-            moved + noise * deviation
-        } else {
-            moved
+        let moved = match self.dynamics.noise(&moved, lr, state.steps, state.stream) {
+            Some(noise) => moved + noise,
+            None => moved,
         };
         let steps = state.steps + 1;
         (moved, Some(SgldState { steps, ..state }))

@@ -5,6 +5,7 @@ mod collected;
 mod draw;
 mod error;
 
+use blitz_layers::blitz_core::BayesianModule;
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -201,11 +202,12 @@ impl<N: Module> Swag<N> {
     /// Panics before the first network was collected.
     pub fn mean_network(&self) -> N {
         assert!(self.collected() > 0, "no network was collected yet");
-        self.network.clone().map(&mut Perturb {
+        let mean = self.network.clone().map(&mut Perturb {
             offsets: &self.offsets,
             deviation: None,
             at: 0,
-        })
+        });
+        mean.retie()
     }
 
     /// The network of draw `index` of a prediction with `seed`: the same numbers, always, on every backend.
@@ -220,7 +222,7 @@ impl<N: Module> Swag<N> {
             "a posterior needs the weights of at least 2 networks, got {collected}"
         );
         let kept = (self.rank as u64).min(collected) as usize;
-        self.network.clone().map(&mut Perturb {
+        let drawn = self.network.clone().map(&mut Perturb {
             offsets: &self.offsets,
             deviation: Some(Deviation {
                 seed,
@@ -232,7 +234,9 @@ impl<N: Module> Swag<N> {
                 deviations: &self.deviations,
             }),
             at: 0,
-        })
+        });
+        // A weight that is tied has one draw.
+        drawn.retie()
     }
 }
 

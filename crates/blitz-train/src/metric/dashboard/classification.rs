@@ -65,6 +65,11 @@ impl ClassProbabilitiesInput {
     }
 }
 
+/// Whether a probability is not a number: the training ends for that with an error of its own, which a panic here would hide.
+fn has_diverged(probabilities: &[f64]) -> bool {
+    probabilities.iter().any(|p| !p.is_finite())
+}
+
 /// The value, or a panic that says what is wrong with the input.
 #[track_caller]
 fn or_panic<T>(result: Result<T, InputError>) -> T {
@@ -75,7 +80,7 @@ fn or_panic<T>(result: Result<T, InputError>) -> T {
 ///
 /// # Panics
 ///
-/// An update panics as [`brier_score`](crate::metric::brier_score) does.
+/// An update panics as [`brier_score`](crate::metric::brier_score) does, but for probabilities that are not finite: those make the epoch's value NaN.
 #[derive(Debug, Clone)]
 pub struct BrierMetric {
     running: Running<MeanSum>,
@@ -95,6 +100,10 @@ impl BrierMetric {
 
     fn sums(&self, item: &ClassProbabilitiesInput) -> Result<MeanSum, TensorReadError> {
         let (classes, probabilities, labels) = item.read()?;
+        if has_diverged(&probabilities) {
+            let (sum, count) = (f64::NAN, labels.len());
+            return Ok(MeanSum { sum, count });
+        }
         let mean = or_panic(try_brier_score(&probabilities, classes, &labels));
         Ok(MeanSum {
             sum: mean * labels.len() as f64,
@@ -175,6 +184,11 @@ impl EceMetric {
 
     fn sums(&self, item: &ClassProbabilitiesInput) -> Result<Bins, TensorReadError> {
         let (classes, probabilities, labels) = item.read()?;
+        if has_diverged(&probabilities) {
+            let mut bins = reliability_bins(&[], &[], self.bins);
+            (bins[0].confidence, bins[0].count) = (f64::NAN, labels.len());
+            return Ok(Bins(bins));
+        }
         // Refuses what is no classification, as every score does.
         or_panic(try_accuracy(&probabilities, classes, &labels));
         let rows = probabilities.chunks(classes).zip(&labels);

@@ -1,6 +1,6 @@
 //! What a device makes of the same seed, and how fast: bits of 10⁷ normals against the definition, their digest, and times.
 //!
-//! `cargo run -p blitz-core -p backend-tests --features wgpu,cpu,fusion --example normals -- [DEVICE ...]`; without an argument, all that
+//! `cargo run --release -p blitz-benches --features wgpu,fusion --bin normals -- [DEVICE ...]`; without an argument, all that
 //! the build has and the machine as well.
 
 use std::time::Instant;
@@ -82,7 +82,8 @@ fn try_device(name: &str, expected: &[f32]) {
     );
 }
 
-fn main() {
+/// Prints a row for each device that the command line names.
+pub fn main() {
     let mut names: Vec<String> = std::env::args().skip(1).collect();
     if names.is_empty() {
         names = device::available()

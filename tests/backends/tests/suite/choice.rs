@@ -1,5 +1,5 @@
 //! Choosing a device by name, variable or default, on a machine with a graphics adapter or without one. A process reads its
-//! environment once, so each case runs in a process of its own: this very program, told to run `chooses` alone.
+//! environment once, so each case runs in a process of its own: this very program, told to run `choice::chooses` alone.
 
 use std::process::Command;
 
@@ -33,7 +33,7 @@ fn chooses() {
 fn choice(name: Option<&str>, environment: &[(&str, &str)]) -> String {
     let mut child = Command::new(std::env::current_exe().unwrap());
     child
-        .args(["--ignored", "--exact", "chooses", "--nocapture"])
+        .args(["--ignored", "--exact", "choice::chooses", "--nocapture"])
         .env_remove("BURN_DEVICE")
         .env_remove(NAME)
         .envs(environment.iter().copied())

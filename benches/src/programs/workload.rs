@@ -1,0 +1,185 @@
+//! One workload of the comparison with the Python peers: `benches/peers/run.sh` runs it.
+//!
+//! Prints one line of JSON: the loss at known means, over many draws, and the median time of a step or of a prediction.
+
+use std::time::Instant;
+
+use blitz_train::blitz_core::device;
+use blitz_train::predict_draws;
+use blitz_train::prelude::*;
+use burn::module::Module;
+use burn::optim::AdamConfig;
+use burn::tensor::Device;
+use burn::tensor::activation::softmax;
+use clap::{Parser, ValueEnum};
+
+use crate::{Layers, Training, WORKLOADS, Workload, resident};
+
+/// Times one workload of the comparison with the Python peers.
+#[derive(Debug, Parser)]
+struct Options {
+    /// The workload: one of the list, or any mlp-784-300-10; `predict-784-400-400-10` is the prediction.
+    workload: String,
+    /// Examples of a batch, instead of the workload's.
+    #[arg(long)]
+    batch: Option<usize>,
+    /// Draws of a training step, instead of the workload's.
+    #[arg(long)]
+    samples: Option<usize>,
+    /// What the network is made of.
+    #[arg(long, value_enum, default_value = "shared")]
+    layers: LayersOption,
+    /// The device, called like its feature.
+    #[arg(long, default_value = "flex")]
+    device: String,
+    /// The seed of the draws.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Seconds of timed work, at least.
+    #[arg(long, default_value_t = 2.0)]
+    seconds: f64,
+    /// Draws for the mean loss before the timing.
+    #[arg(long, default_value_t = 200)]
+    loss_draws: u64,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LayersOption {
+    /// Burn's layers, with Burn's Adam.
+    Deterministic,
+    /// Burn's layers with IVON's posteriors and steps.
+    Ivon,
+    /// Shared weights.
+    Shared,
+    /// Local reparameterization.
+    Local,
+    /// Flipout.
+    Flipout,
+}
+
+const PREDICTION: &str = "predict-784-400-400-10";
+const PREDICTED_ROWS: usize = 256;
+const PREDICTIVE_DRAWS: usize = 100;
+
+/// Timed runs of something on the device, after some that are not timed: their median in milliseconds.
+fn median(seconds: f64, device: &Device, mut run: impl FnMut()) -> f64 {
+    let mut run = || {
+        run();
+        if let Err(error) = device.sync() {
+            panic!("{device:?} failed: {error:?}");
+        }
+    };
+    for _ in 0..3 {
+        run();
+    }
+    let (start, mut times) = (Instant::now(), Vec::new());
+    while start.elapsed().as_secs_f64() < seconds || times.len() < 5 {
+        let start = Instant::now();
+        run();
+        times.push(start.elapsed().as_secs_f64() * 1e3);
+    }
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+/// Mean and standard error.
+fn mean(values: &[f64]) -> (f64, f64) {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let square: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    (mean, (square / (n - 1.0).max(1.0) / n).sqrt())
+}
+
+fn train(workload: &Workload, layers: Layers, device: &Device, options: &Options) {
+    let plain = device;
+    let device = device.clone().autodiff();
+    let before = resident("VmRSS");
+    let optimizer = match layers {
+        Layers::Deterministic => AdamConfig::new().init(),
+        // IVON leaves it nothing to do.
+        Layers::Ivon | Layers::Bayesian(_) => FusedAdamConfig::new().init(),
+    };
+    let mut training = Training::new(workload, layers, optimizer, &device);
+    let net = training.net().clone().valid();
+    let batch = workload.batch(plain);
+    let losses: Vec<f64> = (0..options.loss_draws)
+        .map(|index| net.with_draw(options.seed, index, |net| batch.nll(net)))
+        .map(|nll| nll.mean().into_scalar::<f32>().into())
+        .collect();
+    let (nll, nll_se) = mean(&losses);
+    let kl: f32 = net.kl_cost().into_scalar();
+    for _ in 0..2 {
+        training.step();
+    }
+    let peak = resident("VmHWM")
+        .zip(before)
+        .map(|(peak, before)| peak - before);
+    let ms = median(options.seconds, plain, || training.step());
+    println!(
+        "{}",
+        serde_json::json!({
+            "ms": ms, "nll": nll, "nll_se": nll_se, "kl": kl, "weights": net.num_bayesian_weights(),
+            "peak_bytes": peak,
+        })
+    );
+}
+
+fn predict(layers: Layers, device: &Device, options: &Options) {
+    let mut workload = Workload::named("mlp-784-400-400-10")
+        .unwrap_or_else(|| unreachable!("it is one of the list"));
+    workload.batch = PREDICTED_ROWS;
+    let net = workload.net(layers, device).with_known_means();
+    let input = workload.batch(device).input;
+    let mut probability = 0.0;
+    let ms = median(options.seconds, device, || {
+        let outputs = predict_draws(&net, PREDICTIVE_DRAWS, options.seed, |net| {
+            net.forward(&input)
+        });
+        let probabilities = outputs.into_iter().map(|output| softmax(output, 1));
+        let sum = probabilities.reduce(|sum, more| sum + more);
+        let mean = sum.map(|sum| sum / PREDICTIVE_DRAWS as f64);
+        // Something that depends on every draw, for the comparison.
+        let mean = mean.unwrap_or_else(|| unreachable!("there are draws"));
+        probability = mean.slice([0..1, 0..1]).into_scalar::<f32>();
+    });
+    println!(
+        "{}",
+        serde_json::json!({ "ms": ms, "probability": probability })
+    );
+}
+
+/// Runs the workload that the command line names.
+pub fn main() {
+    let options = Options::parse();
+    let layers = match options.layers {
+        LayersOption::Deterministic => Layers::Deterministic,
+        LayersOption::Ivon => Layers::Ivon,
+        LayersOption::Shared => Layers::Bayesian(Estimator::SharedWeights),
+        LayersOption::Local => Layers::Bayesian(Estimator::LocalReparameterization),
+        LayersOption::Flipout => Layers::Bayesian(Estimator::Flipout),
+    };
+    let device = device::choose(Some(&options.device)).unwrap_or_else(|error| {
+        eprintln!("{error}");
+        std::process::exit(2);
+    });
+    match Workload::named(&options.workload) {
+        Some(mut workload) => {
+            workload.batch = options.batch.unwrap_or(workload.batch);
+            workload.samples = options.samples.unwrap_or(workload.samples);
+            train(&workload, layers, &device, &options);
+        }
+        None if options.workload == PREDICTION && layers == Layers::Ivon => {
+            eprintln!("IVON is timed in its steps: it predicts as every posterior does");
+            std::process::exit(2);
+        }
+        None if options.workload == PREDICTION => predict(layers, &device, &options),
+        None => {
+            let names = WORKLOADS.map(|workload| workload.name).join(", ");
+            eprintln!(
+                "there is no workload {}: {names}, {PREDICTION}",
+                options.workload
+            );
+            std::process::exit(2);
+        }
+    }
+}
