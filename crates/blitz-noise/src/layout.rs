@@ -16,7 +16,6 @@
 //! | in a draw: outputs of the layer of weight n | | | `1 << 31 \| n` |
 //! | in a draw: the normals that all of SWAG's weights share | | | 2³² − 1 |
 //! | reads outside any draw, in order | the process's | a counter | as in a draw |
-//! | SGLD, step t, parameter n | s ⊕ [`SGLD`] | t | n |
 //! | NUTS, chain c: its sampler, its start | s ⊕ [`NUTS`] | c | 0, 1 |
 //! | SGLD, step t, parameter n of its group | s ⊕ [`SGLD`] | t | n |
 //! | SGHMC, step t, parameter n of its group | s ⊕ [`SGHMC`] | t | n |
