@@ -499,9 +499,9 @@ fn drawn_vectors_are_no_longer_than_the_maximal_norm() {
 #[test]
 fn a_norm_of_a_high_power_neither_over_nor_underflows() {
     let device = Device::flex();
-    let row = |values: [f32; 2], p: f64, max_norm: f64| {
+    let row = |vector: [f32; 2], p: f64, max_norm: f64| {
         let layer = BayesianEmbeddingConfig::new(1, 2).init(&device);
-        let weight = Tensor::<2>::from_floats([values], &device);
+        let weight = Tensor::<2>::from_floats([vector], &device);
         let layer = BayesianEmbedding {
             weight: burn::module::Param::from_tensor(weight),
             max_norm: Some(max_norm),

@@ -168,7 +168,7 @@ pub trait Distribution: Debug + Clone {
 }
 
 /// The quantile by a search from the mean in steps of the deviation.
-fn searched_quantile<D: Distribution + ?Sized>(distribution: &D, p: f64) -> f64 {
+fn searched_quantile<D: Distribution>(distribution: &D, p: f64) -> f64 {
     let (mean, std) = (distribution.mean(), distribution.variance().sqrt());
     let start = if mean.is_finite() { mean } else { 0.0 };
     let step = if std.is_finite() && std > 0.0 {
