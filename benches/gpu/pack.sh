@@ -15,6 +15,8 @@ out=$(realpath -m "${1:-$here/out}")
 features=${FEATURES:-cuda,cpu,wgpu,vulkan,fusion,autotune}
 profile=${PROFILE:-release}
 export CUDARC_CUDA_VERSION=${CUDARC_CUDA_VERSION:-13000}
+# Relocations in a hundredth of their size, and one copy of functions that are the same: a tenth of a binary.
+export RUSTFLAGS="-C link-arg=-Wl,-z,pack-relative-relocs -C link-arg=-Wl,--icf=all ${RUSTFLAGS:-}"
 cd "$here/../.."
 
 .ci/llvm

@@ -111,19 +111,12 @@ fn row(name: &str, device: &Device) {
 
 /// Prints a row for each device that the command line names.
 pub fn main() {
-    let mut names: Vec<String> = std::env::args().skip(1).collect();
-    if names.is_empty() {
-        names = device::available()
-            .into_iter()
-            .map(str::to_string)
-            .collect();
-    }
     println!(
         "| device | million normals a second | draw and backward, ms per million weights, fused / plain | KL and backward | step of \
          784-400-400-10, batch 128, ms: deterministic / fused / plain | share of the fused step that is Bayesian |"
     );
     println!("|---|---|---|---|---|---|");
-    for name in names {
+    for name in super::devices() {
         match device::choose(Some(&name)) {
             Ok(device) => row(&name, &device),
             Err(error) => {

@@ -84,13 +84,6 @@ fn try_device(name: &str, expected: &[f32]) {
 
 /// Prints a row for each device that the command line names.
 pub fn main() {
-    let mut names: Vec<String> = std::env::args().skip(1).collect();
-    if names.is_empty() {
-        names = device::available()
-            .into_iter()
-            .map(str::to_string)
-            .collect();
-    }
     let mut expected = vec![0.0; NORMALS];
     NoiseKey::new(0xB117_2026, 3, 5).fill_standard_normal(0, &mut expected);
     println!("the definition's digest is {:016x}\n", digest(&expected));
@@ -98,7 +91,7 @@ pub fn main() {
         "| device | of 10⁷ normals have its bits | digest | million normals/s | draw of 10⁶ weights, ms | draw, KL and backward, ms |"
     );
     println!("|---|---|---|---|---|---|");
-    for name in names {
+    for name in super::devices() {
         try_device(&name, &expected);
     }
 }

@@ -241,13 +241,14 @@ fn norm(rows: Tensor<2>, p: f64) -> Tensor<2> {
     if p.is_infinite() {
         return rows.abs().max_dim(1);
     }
-    let sum = if p == 2.0 {
-        rows.square()
-    } else {
-        rows.abs().clamp_min(SMALLEST).powf_scalar(p)
+    if p == 2.0 {
+        let sum = rows.square().sum_dim(1);
+        return sum.clamp_min(SMALLEST).sqrt();
     }
-    .sum_dim(1);
-    sum.clamp_min(SMALLEST).powf_scalar(1.0 / p)
+    // In parts of the largest: a high power of a number over- or underflows.
+    let largest = rows.clone().abs().max_dim(1).detach().clamp_min(SMALLEST);
+    let parts = (rows.abs() / largest.clone()).clamp_min(SMALLEST);
+    largest * parts.powf_scalar(p).sum_dim(1).powf_scalar(1.0 / p)
 }
 
 impl ModuleDisplay for BayesianEmbedding {

@@ -497,6 +497,30 @@ fn drawn_vectors_are_no_longer_than_the_maximal_norm() {
 }
 
 #[test]
+fn a_norm_of_a_high_power_neither_over_nor_underflows() {
+    let device = Device::flex();
+    let row = |vector: [f32; 2], p: f64, max_norm: f64| {
+        let layer = BayesianEmbeddingConfig::new(1, 2).init(&device);
+        let weight = Tensor::<2>::from_floats([vector], &device);
+        let layer = BayesianEmbedding {
+            weight: burn::module::Param::from_tensor(weight),
+            max_norm: Some(max_norm),
+            norm_type: p,
+            ..layer
+        };
+        values(layer.forward(Tensor::<2, Int>::zeros([1, 1], &device)))
+    };
+    let close = |got: Vec<f64>, expected: [f64; 2]| {
+        for (got, expected) in got.iter().zip(expected) {
+            assert!((got - expected).abs() < 1e-6, "{got} for {expected}");
+        }
+    };
+    close(row([3.0, 1.0], 100.0, 1.0), [1.0, 1.0 / 3.0]);
+    close(row([0.02, 0.01], 50.0, 0.1), [0.02, 0.01]);
+    close(row([0.0, 0.0], 3.0, 0.1), [0.0, 0.0]);
+}
+
+#[test]
 fn the_gradient_of_the_maximal_norm_is_that_of_the_scaling() {
     // d/dw of w·max/|w| against a direction is orthogonal to w: scaling a long row up changes nothing.
     let device = Device::flex().autodiff();

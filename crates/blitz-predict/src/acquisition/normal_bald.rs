@@ -138,8 +138,8 @@ impl Gains {
                 condition(row, given, noise);
             }
         }
-        // Never negative but for rounding.
-        gain.max(0.0)
+        // Never negative but for rounding; a NaN stays one.
+        if gain < 0.0 { 0.0 } else { gain }
     }
 
     /// Conditions every prediction on the targets of a point.

@@ -31,8 +31,26 @@ use crate::mixture::{Interval, Mixture};
 /// assert!((interval.upper - y.quantile(0.7)[0]).abs() < 1e-9);
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct QuantileRecalibration {
     regression: IsotonicRegression,
+}
+
+/// What a file has of it.
+#[derive(Deserialize)]
+struct Stored {
+    regression: IsotonicRegression,
+}
+
+impl TryFrom<Stored> for QuantileRecalibration {
+    type Error = InputError;
+
+    fn try_from(Stored { regression }: Stored) -> Result<Self, InputError> {
+        let (x, y): (Vec<f64>, Vec<f64>) = regression.points().unzip();
+        check::probabilities(&x, "value of a distribution function")?;
+        check::probabilities(&y, "calibrated probability")?;
+        Ok(Self { regression })
+    }
 }
 
 impl QuantileRecalibration {
@@ -101,7 +119,8 @@ impl QuantileRecalibration {
     pub fn try_inverse(&self, p: f64) -> Result<f64, InputError> {
         check::level(p)?;
         let (x, y): (Vec<f64>, Vec<f64>) = self.regression.points().unzip();
-        Ok(interpolate(&y, &x, p))
+        // A file may be a rounding beyond.
+        Ok(interpolate(&y, &x, p).clamp(0.0, 1.0))
     }
 
     /// The calibrated `p`-quantiles of predictions; infinite, or the end of the support, where held-out targets lay beyond all that the model had thought possible.

@@ -163,20 +163,25 @@ pub trait Distribution: Debug + Clone {
     ///
     /// By a search if it is not given.
     fn quantile(&self, p: f64) -> f64 {
-        let (mean, std) = (self.mean(), self.variance().sqrt());
-        let start = if mean.is_finite() { mean } else { 0.0 };
-        let step = if std.is_finite() && std > 0.0 {
-            std
-        } else {
-            1.0
-        };
-        let masses = self.masses();
-        let places = search::Places {
-            support: Self::SUPPORT,
-            masses: &masses,
-        };
-        search::unbounded(|y| self.cdf(y), p, start, step, places)
+        searched_quantile(self, p)
     }
+}
+
+/// The quantile by a search from the mean in steps of the deviation.
+fn searched_quantile<D: Distribution>(distribution: &D, p: f64) -> f64 {
+    let (mean, std) = (distribution.mean(), distribution.variance().sqrt());
+    let start = if mean.is_finite() { mean } else { 0.0 };
+    let step = if std.is_finite() && std > 0.0 {
+        std
+    } else {
+        1.0
+    };
+    let masses = distribution.masses();
+    let places = search::Places {
+        support: D::SUPPORT,
+        masses: &masses,
+    };
+    search::unbounded(|y| distribution.cdf(y), p, start, step, places)
 }
 
 /// A distribution that stays of its kind in other units.

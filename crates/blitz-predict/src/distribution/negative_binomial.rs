@@ -6,7 +6,7 @@ use rand_distr::{Distribution as _, Gamma};
 
 use super::poisson::sample_poisson;
 use super::special::{beta_reg, stirling_remainder};
-use super::{Distribution, Poisson, Support, is_count};
+use super::{Distribution, Poisson, Support, is_count, searched_quantile};
 
 /// Counts of mean μ and variance `μ + α μ²`: Poisson counts whose rate is Gamma distributed.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -79,6 +79,14 @@ impl Distribution for NegativeBinomial {
         }
         let (r, mean) = (self.dispersion.recip(), self.mean());
         beta_reg(r, y.floor() + 1.0, r / (r + mean), mean / (r + mean))
+    }
+
+    fn quantile(&self, p: f64) -> f64 {
+        // As Poisson's.
+        match p >= 1.0 && self.mean() > 0.0 {
+            true => f64::INFINITY,
+            false => searched_quantile(self, p),
+        }
     }
 
     fn mean(&self) -> f64 {

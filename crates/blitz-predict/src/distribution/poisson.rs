@@ -2,10 +2,9 @@
 
 use blitz_noise::PhiloxRng;
 use rand_distr::Distribution as _;
-use statrs::function::gamma::gamma_ur;
 
-use super::special::stirling_remainder;
-use super::{Distribution, Support, is_count};
+use super::special::{stirling_remainder, upper_gamma};
+use super::{Distribution, Support, is_count, searched_quantile};
 
 /// `P(Y = y) = λ^y e^−λ / y!`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -48,7 +47,7 @@ impl Distribution for Poisson {
         if rate == 0.0 || y == f64::INFINITY {
             return 1.0;
         }
-        gamma_ur(y.floor() + 1.0, rate)
+        upper_gamma(y.floor() + 1.0, rate)
     }
 
     fn mean(&self) -> f64 {
@@ -61,6 +60,14 @@ impl Distribution for Poisson {
 
     fn sample(&self, rng: &mut PhiloxRng) -> f64 {
         sample_poisson(self.rate(), rng)
+    }
+
+    fn quantile(&self, p: f64) -> f64 {
+        // The search ends where the distribution function is 1 but for rounding.
+        match p >= 1.0 && self.rate() > 0.0 {
+            true => f64::INFINITY,
+            false => searched_quantile(self, p),
+        }
     }
 }
 

@@ -85,6 +85,13 @@ impl Distribution for StudentT {
     }
 
     fn quantile(&self, p: f64) -> f64 {
+        // The search ends where the distribution function is 0 or 1 but for rounding.
+        if p <= 0.0 {
+            return f64::NEG_INFINITY;
+        }
+        if p >= 1.0 {
+            return f64::INFINITY;
+        }
         // Heavy tails: a search in steps of the scale, which doubles them, finds any quantile.
         let tail = |z: f64| self.cdf(self.location + self.scale * z);
         let z = search::unbounded(tail, p, 0.0, 1.0, search::Places::REAL);

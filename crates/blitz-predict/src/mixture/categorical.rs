@@ -324,5 +324,8 @@ fn entropy(log_probabilities: &[f64]) -> f64 {
 
 fn log_sum_exp(a: f64, b: f64) -> f64 {
     let (large, small) = if a >= b { (a, b) } else { (b, a) };
+    if large == f64::NEG_INFINITY {
+        return large;
+    }
     large + (small - large).exp().ln_1p()
 }

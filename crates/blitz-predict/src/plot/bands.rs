@@ -105,8 +105,16 @@ impl Bands {
     }
 
     /// Shows this range of the vertical axis, where bands may go beyond it; without it, all points and observations.
+    ///
+    /// # Panics
+    ///
+    /// Panics unless `low` is below `high`.
     #[must_use]
     pub fn with_range(mut self, low: f64, high: f64) -> Self {
+        assert!(
+            low < high,
+            "a range goes from a lower to a higher value, got {low} to {high}"
+        );
         self.shown = Some((low, high));
         self
     }

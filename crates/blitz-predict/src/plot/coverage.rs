@@ -5,7 +5,7 @@ use plotters::prelude::*;
 use super::draw::{Area, Draw, Drawn, Labels, chart, curves};
 use super::error::{PlotError, check_finite, check_one_each};
 use super::style::FAINT;
-use crate::distribution::Distribution;
+use crate::distribution::{Distribution, Support};
 use crate::mixture::Mixture;
 
 /// The share of targets that central intervals hold, against the share that they promise: on the diagonal for a calibrated regression, below it for one that is too sure,
@@ -65,11 +65,18 @@ impl CoveragePlot {
     ) -> Result<Self, PlotError> {
         check_finite("target", targets)?;
         check_one_each("targets", predictive, targets.len())?;
-        // A central interval of level l holds what lies within l / 2 of the middle of the distribution function.
-        let mut levels: Vec<f64> = predictive
+        // A central interval of level l holds y if F(y) ≥ (1 − l) / 2, and F just below y < (1 + l) / 2: the same F where there is a density.
+        let below: Vec<f64> = match C::SUPPORT {
+            Support::Continuous => targets.to_vec(),
+            Support::Discrete => targets.iter().map(|y| y.ceil() - 1.0).collect(),
+            Support::Mixed => targets.iter().map(|y| y.next_down()).collect(),
+        };
+        let ends = predictive
             .cdf(targets)
-            .iter()
-            .map(|p| 2.0 * (p - 0.5).abs())
+            .into_iter()
+            .zip(predictive.cdf(&below));
+        let mut levels: Vec<f64> = ends
+            .map(|(at, below)| (1.0 - 2.0 * at).max(2.0 * below - 1.0).max(0.0))
             .collect();
         levels.sort_by(f64::total_cmp);
         let n = levels.len() as f64;
@@ -111,5 +118,44 @@ impl Draw for CoveragePlot {
         let named = self.curves.iter();
         let named = named.map(|(name, points)| (name.clone(), points.iter().copied()));
         curves(&mut chart, named, SeriesLabelPosition::UpperLeft)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::distribution::{Bernoulli, Poisson};
+
+    /// A level just above a point of the curve holds its target, and one just below does not.
+    fn assert_levels_are_those_of_intervals<C: Distribution>(
+        predictive: &Mixture<C>,
+        targets: &[f64],
+    ) {
+        for (i, y) in targets.iter().enumerate() {
+            let one = CoveragePlot::new().curve("", predictive, targets).unwrap();
+            let holds = |level: f64| predictive.interval(level)[i].contains(*y);
+            let points = &one.curves[0].1;
+            // The smallest level of the curve at which the interval holds the target.
+            let levels = points.iter().map(|(level, _)| *level);
+            let near = levels.filter(|level| {
+                (*level <= 1e-9 || !holds(level - 1e-9)) && (*level >= 1.0 || holds(level + 1e-9))
+            });
+            assert!(near.count() > 0, "{y}");
+        }
+    }
+
+    #[test]
+    fn counts_are_held_by_the_intervals_that_hold_them() {
+        let log_rate = 0.5f64.ln();
+        let targets = [0.0, 1.0, 2.0, 3.0];
+        let counts = Mixture::from_draws([vec![Poisson { log_rate }; 4]], 1);
+        assert_levels_are_those_of_intervals(&counts, &targets);
+        // P(0) = 0.607 and P(≤ 1) = 0.910: the interval of level 0.5 is [0, 1].
+        let plot = CoveragePlot::new().curve("", &counts, &targets).unwrap();
+        let held = plot.curves[0].1.iter().filter(|(level, _)| *level <= 0.5);
+        assert_eq!(held.map(|(_, held)| *held).fold(0.0, f64::max), 0.5);
+        let even = Bernoulli { logit: 0.0 };
+        let binary = Mixture::from_draws([vec![even; 2]], 1);
+        assert_levels_are_those_of_intervals(&binary, &[0.0, 1.0]);
     }
 }

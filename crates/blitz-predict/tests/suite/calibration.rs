@@ -780,3 +780,17 @@ fn binned_and_matrix_calibrators_come_back_from_json_and_refuse_what_no_fit_has(
         assert!(message.contains(expected), "{message:?} for {expected:?}");
     }
 }
+
+#[test]
+fn a_recalibration_beyond_probabilities_is_refused_when_it_is_read() {
+    for text in [
+        r#"{"regression":{"x":[0.0,5.0],"y":[0.0,1.0]}}"#,
+        r#"{"regression":{"x":[0.0,1.0],"y":[0.0,1.5]}}"#,
+    ] {
+        let error = serde_json::from_str::<QuantileRecalibration>(text).unwrap_err();
+        assert!(error.to_string().contains("must"), "{error}");
+    }
+    let fine = r#"{"regression":{"x":[0.0,1.0],"y":[0.0,1.0]}}"#;
+    let read: QuantileRecalibration = serde_json::from_str(fine).unwrap();
+    assert_eq!(serde_json::to_string(&read).unwrap(), fine);
+}

@@ -97,3 +97,11 @@ fn a_logit_that_is_no_number_is_named() {
 fn a_confidence_that_is_no_probability_is_named() {
     expected_calibration_error(&[1.5], &[true], 10);
 }
+
+#[test]
+fn a_class_that_every_draw_excludes_has_no_probability_and_no_nan() {
+    let logits = vec![vec![1.7e308, -1.7e308]; 2];
+    let mixture = CategoricalMixture::from_logits(logits, 2);
+    assert_eq!(mixture.probabilities(0), [1.0, 0.0]);
+    assert_eq!(mixture.entropy(), [0.0]);
+}

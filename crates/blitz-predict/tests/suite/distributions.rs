@@ -386,3 +386,56 @@ fn samples_of_discrete_components_have_their_mean_variance_and_zeros() {
     check(&negative_binomial(&[3.0, 0.8]));
     check(&negative_binomial(&[50.0, 0.05]));
 }
+
+/// mpmath: gammainc(y + 1, rate, inf, regularized=True).
+#[test]
+fn a_poisson_of_any_rate_has_a_distribution_function() {
+    let cases = [
+        (2e6, 2e6, 0.500_188_063_182_500_8),
+        (2e6, 1_997_000.0, 0.016_944_943_934_034_82),
+        (2e6, 2_004_000.0, 0.997_657_689_447_165_6),
+        (1e9, 1e9, 0.500_008_410_441_739),
+        (1e9, 1_000_060_000.0, 0.971_110_353_468_541_2),
+        (1e9, 999_900_000.0, 0.000_782_616_125_335_316_4),
+    ];
+    for (rate, y, expected) in cases {
+        let poisson = Poisson {
+            log_rate: f64::ln(rate),
+        };
+        // The rate's own logarithm is rounded: 1e-16 of it is 1e-16 √rate deviations.
+        let error = (poisson.cdf(y) - expected).abs();
+        assert!(error < 1e-12 + 4e-15 * rate.sqrt(), "{rate} {y}: {error}");
+    }
+    // Where the two ways meet, and where a sum would not end.
+    let at = |rate: f64, deviations: f64| {
+        let poisson = Poisson {
+            log_rate: rate.ln(),
+        };
+        poisson.cdf((rate + deviations * rate.sqrt()).round())
+    };
+    for deviations in [-3.0, -1.0, 0.0, 2.0] {
+        assert!((at(999_999.0, deviations) - at(1_000_001.0, deviations)).abs() < 1e-3);
+    }
+    for log_rate in [33.0, 40.0, 300.0] {
+        let poisson = Poisson { log_rate };
+        assert!((poisson.cdf(poisson.mean()) - 0.5).abs() < 1e-6);
+        assert!((poisson.quantile(0.9) / poisson.mean() - 1.0).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn the_quantile_at_one_is_the_end_of_the_support() {
+    let poisson = Poisson {
+        log_rate: 2f64.ln(),
+    };
+    let counts = NegativeBinomial {
+        log_mean: 1.0,
+        dispersion: 0.5,
+    };
+    let t = student_t(&[0.0, 1.0, 4.0]);
+    for end in [poisson.quantile(1.0), counts.quantile(1.0), t.quantile(1.0)] {
+        assert_eq!(end, f64::INFINITY);
+    }
+    assert_eq!(t.quantile(0.0), f64::NEG_INFINITY);
+    assert_eq!(poisson.quantile(0.0), 0.0);
+}

@@ -454,3 +454,9 @@ fn ranks_have_a_bar_for_each_bin_of_each_chain() {
     let error = RankPlot::new("w", &[vec![1.0; 4], vec![1.0; 5]]).unwrap_err();
     assert!(matches!(error, PlotError::Input(_)), "{error}");
 }
+
+#[test]
+#[should_panic(expected = "a range goes from a lower to a higher value, got 5 to 1")]
+fn a_range_upside_down_is_refused() {
+    let _ = Bands::new("x", "y").with_range(5.0, 1.0);
+}

@@ -7,25 +7,8 @@ use burn::optim::momentum::MomentumConfig;
 use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{DType, Device, Tensor};
 
+use crate::sgld::{CURVATURE, N, PRIOR, assert_moments, start, step};
 use crate::values;
-
-type Weight = Param<Tensor<1>>;
-
-/// As for SGLD: independent weights of which the mean loss is `c (w − 1)² / 2`, under the prior N(0, s²).
-const N: usize = 20;
-const CURVATURE: f64 = 0.6;
-const PRIOR: f64 = 0.5;
-const RATE: f64 = 0.1;
-
-fn start(len: usize, value: f64) -> Weight {
-    Param::from_tensor(Tensor::full([len], value, &Device::flex().autodiff()))
-}
-
-fn step(optimizer: &mut ModuleOptimizer, weight: Weight) -> Weight {
-    let loss = (weight.val() - 1.0).square().sum() * (CURVATURE / 2.0);
-    let grads = GradientsParams::from_grads(loss.backward(), &weight);
-    optimizer.step(RATE, weight, grads)
-}
 
 fn config(friction: f64) -> SghmcConfig {
     SghmcConfig::new(N)
@@ -45,23 +28,8 @@ fn the_iterates_of_a_conjugate_model_have_the_posteriors_moments() {
         for _ in 0..steps {
             weight = step(&mut optimizer, weight);
         }
-        let draws = values(weight.val());
-        let n = chains as f64;
-        let precision = N as f64 * CURVATURE + PRIOR.powi(-2);
-        let curvature = precision / N as f64;
-        let mean = N as f64 * CURVATURE / precision;
-        let variance = 1.0 / precision / (1.0 - RATE * curvature / (2.0 * (2.0 - friction)));
-        let got_mean = draws.iter().sum::<f64>() / n;
-        let got_variance = draws.iter().map(|w| (w - mean).powi(2)).sum::<f64>() / n;
-        assert!(
-            (got_mean - mean).abs() < 4.0 * (variance / n).sqrt(),
-            "friction {friction}: {got_mean} {mean}"
-        );
-        let error = variance * (2.0 / n).sqrt();
-        assert!(
-            (got_variance - variance).abs() < 4.0 * error,
-            "friction {friction}: {got_variance} {variance}"
-        );
+        let what = format!("friction {friction}");
+        assert_moments(&values(weight.val()), 0.5 / (2.0 - friction), &what);
     }
 }
 

@@ -12,19 +12,39 @@ type Weight = Param<Tensor<1>>;
 
 /// Independent weights with unit noise: the mean loss is `c (w − 1)² / 2`, so under N(0, s²) the posterior's precision is
 /// `N c + 1/s²` and its mean `N c / precision`.
-const N: usize = 20;
-const CURVATURE: f64 = 0.6;
-const PRIOR: f64 = 0.5;
+pub const N: usize = 20;
+pub const CURVATURE: f64 = 0.6;
+pub const PRIOR: f64 = 0.5;
 const RATE: f64 = 0.1;
 
-fn start(len: usize, seed: f64) -> Weight {
+pub fn start(len: usize, seed: f64) -> Weight {
     Param::from_tensor(Tensor::full([len], seed, &Device::flex().autodiff()))
 }
 
-fn step(optimizer: &mut ModuleOptimizer, weight: Weight) -> Weight {
+pub fn step(optimizer: &mut ModuleOptimizer, weight: Weight) -> Weight {
     let loss = (weight.val() - 1.0).square().sum() * (CURVATURE / 2.0);
     let grads = GradientsParams::from_grads(loss.backward(), &weight);
     optimizer.step(RATE, weight, grads)
+}
+
+/// Holds independent draws to the posterior's mean, and to its variance times `1 / (1 − share · η c)`, within four standard errors.
+pub fn assert_moments(draws: &[f64], share: f64, what: &str) {
+    let n = draws.len() as f64;
+    let precision = N as f64 * CURVATURE + PRIOR.powi(-2);
+    let curvature = precision / N as f64;
+    let mean = N as f64 * CURVATURE / precision;
+    let variance = 1.0 / precision / (1.0 - share * RATE * curvature);
+    let got_mean = draws.iter().sum::<f64>() / n;
+    let got_variance = draws.iter().map(|w| (w - mean).powi(2)).sum::<f64>() / n;
+    assert!(
+        (got_mean - mean).abs() < 4.0 * (variance / n).sqrt(),
+        "{what}: {got_mean} {mean}"
+    );
+    let error = variance * (2.0 / n).sqrt();
+    assert!(
+        (got_variance - variance).abs() < 4.0 * error,
+        "{what}: {got_variance} {variance}"
+    );
 }
 
 fn config() -> SgldConfig {
@@ -41,23 +61,7 @@ fn the_iterates_of_a_conjugate_model_have_the_posteriors_moments() {
     for _ in 0..150 {
         weight = step(&mut optimizer, weight);
     }
-    let draws = values(weight.val());
-    let n = chains as f64;
-    let precision = N as f64 * CURVATURE + PRIOR.powi(-2);
-    let curvature = precision / N as f64;
-    let mean = N as f64 * CURVATURE / precision;
-    let variance = 1.0 / precision / (1.0 - RATE * curvature / 2.0);
-    let got_mean = draws.iter().sum::<f64>() / n;
-    let got_variance = draws.iter().map(|w| (w - mean).powi(2)).sum::<f64>() / n;
-    assert!(
-        (got_mean - mean).abs() < 4.0 * (variance / n).sqrt(),
-        "{got_mean} {mean}"
-    );
-    let error = variance * (2.0 / n).sqrt();
-    assert!(
-        (got_variance - variance).abs() < 4.0 * error,
-        "{got_variance} {variance}"
-    );
+    assert_moments(&values(weight.val()), 0.5, "SGLD");
 }
 
 /// The same along one chain, whose autocorrelation at lag k is `ρᵏ`: the error of the mean is `√(τ/n)` deviations with

@@ -108,9 +108,14 @@ impl Format {
         self.point(cell).unwrap_or_else(|| cell.to_string())
     }
 
-    /// Whether a cell has no value. A mark with a decimal point is that of a cell with a decimal comma, too: on the command line commas separate marks.
+    /// Whether a cell has no value. A mark with a decimal point is that of a cell with a decimal comma, too: on the command line commas separate marks. A mark that
+    /// is a number is meant in all its spellings.
     pub(super) fn is_missing(&self, cell: &str) -> bool {
-        let is_it = |mark: &String| mark.trim() == cell || mark.trim() == self.text(cell);
+        let is_it = |mark: &String| {
+            let mark = mark.trim();
+            let same = |value: f64| mark.parse::<f64>() == Ok(value);
+            mark == cell || mark == self.text(cell) || self.number(cell).is_some_and(same)
+        };
         cell.is_empty() || self.missing.iter().any(is_it)
     }
 

@@ -54,11 +54,16 @@ impl Sheet {
             .flexible(true)
             .trim(Trim::All)
             .from_reader(text.as_bytes());
+        let mut lines = Lines {
+            text,
+            at: 0,
+            line: 1,
+        };
         let rows = reader
             .records()
             .map(|record| record.expect("the text is UTF-8 and its lines may differ in length"))
             .map(|record| Row {
-                line: line_of(&record, text),
+                line: lines.of(&record),
                 cells: record.iter().map(String::from).collect(),
             });
         let mut rows: Vec<Row> = rows.collect();
@@ -227,17 +232,31 @@ fn shown(cell: &str) -> String {
     }
 }
 
-/// The line on which a record begins, from 1. The csv crate's own count is late after a CRLF and after a blank line
-/// (its issues 395 and 208), because a record's position is taken before what is left of the last line is skipped.
-fn line_of(record: &StringRecord, text: &str) -> usize {
-    let position = record
-        .position()
-        .map_or(0, |position| position.byte() as usize);
-    let skipped = text[position..]
-        .bytes()
-        .take_while(|byte| matches!(byte, b'\r' | b'\n'))
-        .count();
-    1 + text[..position + skipped].matches('\n').count()
+/// Counts lines from record to record.
+struct Lines<'a> {
+    text: &'a str,
+    /// Up to where they are counted.
+    at: usize,
+    /// The line there, from 1.
+    line: usize,
+}
+
+impl Lines<'_> {
+    /// The line on which a record begins, which comes after those asked for before. The csv crate's own count is late after a CRLF and after a blank line
+    /// (its issues 395 and 208), because a record's position is taken before what is left of the last line is skipped.
+    fn of(&mut self, record: &StringRecord) -> usize {
+        let position = record
+            .position()
+            .map_or(0, |position| position.byte() as usize);
+        let skipped = self.text[position..]
+            .bytes()
+            .take_while(|byte| matches!(byte, b'\r' | b'\n'))
+            .count();
+        let begin = position + skipped;
+        self.line += self.text[self.at..begin].matches('\n').count();
+        self.at = begin;
+        self.line
+    }
 }
 
 #[cfg(test)]
@@ -288,6 +307,18 @@ mod tests {
             assert!(error.starts_with("t.csv, line 1, column 2: "), "{error}");
             assert!(error.contains("netCDF"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_mark_that_is_a_number_is_meant_in_all_its_spellings() {
+        let format = Format {
+            missing: vec!["-999".into()],
+            ..Format::default()
+        };
+        for cell in ["-999", "-999.0", "-9.99e2"] {
+            assert!(format.is_missing(cell), "{cell}");
+        }
+        assert!(!format.is_missing("-99.9") && !format.is_missing("nan"));
     }
 
     #[test]

@@ -438,11 +438,14 @@ fn other_strides_are_read_in_logical_order() {
 fn an_lstm_is_that_of_its_steps() {
     for device in devices_with_products() {
         let device = device.autodiff();
-        // Burn's products of `f32` are in TF32 on NVIDIA's GPUs, and not the same for each number of rows.
-        let tolerance = if is(&device, "cuda") { 2e-3 } else { 5e-6 };
-        crate::kernels::tests::lstm::is_that_of_its_steps(&device, DType::F32, tolerance);
-        if device.supports_dtype(DType::F64) {
-            crate::kernels::tests::lstm::is_that_of_its_steps(&device, DType::F64, 1e-12);
+        let holds = crate::kernels::tests::lstm::is_that_of_its_steps;
+        // Burn's products of `f32` are in TF32 on NVIDIA's GPUs, and not the same for each number of rows. Elsewhere `f64` is left out: Vulkan's functions, of
+        // which Burn makes the steps, are of `f32` alone.
+        if is(&device, "cuda") {
+            holds(&device, DType::F32, 2e-3);
+            holds(&device, DType::F64, 1e-12);
+        } else {
+            holds(&device, DType::F32, 5e-6);
         }
     }
 }

@@ -53,10 +53,8 @@ impl ClassProbabilitiesInput {
             }
         }
         let labels = self.labels.clone().try_into_data_as::<i64>()?;
-        let label = |label: i64| {
-            usize::try_from(label)
-                .unwrap_or_else(|_| panic!("there is no class {label} among {classes}"))
-        };
+        // A negative one is no class, whatever their number.
+        let label = |label: i64| usize::try_from(label).unwrap_or(usize::MAX);
         Ok((
             classes,
             probabilities,
@@ -65,9 +63,9 @@ impl ClassProbabilitiesInput {
     }
 }
 
-/// Whether a probability is not a number: the training ends for that with an error of its own, which a panic here would hide.
-fn has_diverged(probabilities: &[f64]) -> bool {
-    probabilities.iter().any(|p| !p.is_finite())
+/// Whether a probability is not finite, or a label no class: the loss is NaN then and the training ends with an error of its own, which a panic here would hide.
+fn has_no_score(classes: usize, probabilities: &[f64], labels: &[usize]) -> bool {
+    probabilities.iter().any(|p| !p.is_finite()) || labels.iter().any(|label| *label >= classes)
 }
 
 /// The value, or a panic that says what is wrong with the input.
@@ -80,7 +78,7 @@ fn or_panic<T>(result: Result<T, InputError>) -> T {
 ///
 /// # Panics
 ///
-/// An update panics as [`brier_score`](crate::metric::brier_score) does, but for probabilities that are not finite: those make the epoch's value NaN.
+/// An update panics as [`brier_score`](crate::metric::brier_score) does, but for probabilities that are not finite and labels that are no class: those make the epoch's value NaN.
 #[derive(Debug, Clone)]
 pub struct BrierMetric {
     running: Running<MeanSum>,
@@ -100,7 +98,7 @@ impl BrierMetric {
 
     fn sums(&self, item: &ClassProbabilitiesInput) -> Result<MeanSum, TensorReadError> {
         let (classes, probabilities, labels) = item.read()?;
-        if has_diverged(&probabilities) {
+        if has_no_score(classes, &probabilities, &labels) {
             let (sum, count) = (f64::NAN, labels.len());
             return Ok(MeanSum { sum, count });
         }
@@ -184,7 +182,7 @@ impl EceMetric {
 
     fn sums(&self, item: &ClassProbabilitiesInput) -> Result<Bins, TensorReadError> {
         let (classes, probabilities, labels) = item.read()?;
-        if has_diverged(&probabilities) {
+        if has_no_score(classes, &probabilities, &labels) {
             let mut bins = reliability_bins(&[], &[], self.bins);
             (bins[0].confidence, bins[0].count) = (f64::NAN, labels.len());
             return Ok(Bins(bins));
