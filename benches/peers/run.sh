@@ -82,7 +82,7 @@ Usage: $PEERS/run.sh [OPTIONS]
   --data FILE      CSV file for the peers' regression [default: the one that examples/regression ships]
   --help           print this
 
-The Python packages of $PEERS/requirements.txt go into $VENV, once; remove that folder to have them installed anew.
+The Python packages of $PEERS/requirements.txt go into $VENV, once, if a peer is run; remove that folder to have them installed anew.
 EOF
 }
 
@@ -126,6 +126,18 @@ done
 # One set of rules for everybody: two threads, no GPU.
 export OMP_NUM_THREADS=$THREADS RAYON_NUM_THREADS=$THREADS CUDA_VISIBLE_DEVICES=
 
+# Whether a run that was asked for is a peer's.
+wants_peers() {
+    local workload side
+    for workload in "${WORKLOADS[@]}"; do
+        wanted "$workload" "${only[@]}" || continue
+        for side in blitz bayesian_torch torch_deterministic; do
+            wanted "$side" "${sides[@]}" && declare -F "${workload}_${side}" >/dev/null && return
+        done
+    done
+    return 1
+}
+
 prepare_python() {
     local stamp=$VENV/installed.txt
     if cmp -s "$PEERS/requirements.txt" "$stamp"; then
@@ -156,8 +168,12 @@ measure() { # measure WORKLOAD SIDE REPETITION: runs one process and keeps its l
 
 rm -rf "$RUNS"
 mkdir -p "$RUNS"
-prepare_python
-if wanted ours "${sides[@]}"; then
+python=python3
+if wants_peers; then
+    prepare_python
+    python=$VENV/bin/python
+fi
+if wanted ours "${sides[@]}" || wanted deterministic "${sides[@]}"; then
     say "rust: ${OURS_BUILD[*]}"
     "${OURS_BUILD[@]}"
 fi
@@ -182,4 +198,4 @@ for workload in "${WORKLOADS[@]}"; do
 done
 
 [[ -s $RUNS/measurements.jsonl ]] || die "none of those sides has that workload"
-"$VENV/bin/python" "$PEERS/summarize.py" "$RUNS/measurements.jsonl" --sides "${SIDES[@]}" ${json:+--json "$json"}
+"$python" "$PEERS/summarize.py" "$RUNS/measurements.jsonl" --sides "${SIDES[@]}" ${json:+--json "$json"}
