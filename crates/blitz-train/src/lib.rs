@@ -43,6 +43,7 @@
 //!   [`IntervalScoreMetric`], [`SharpnessMetric`], [`BrierMetric`], [`EceMetric`] for Burn's dashboard; [`EpochLines`] for a log.
 //! - [`Ivon`], [`Sgld`] and [`Sghmc`] with [`Chain`], [`Swag`], [`Ensemble`]: other ways to draws of a network; [`NetworkPosterior`] and [`WeightUpdate`] for one
 //!   of your own.
+//! - [`BlobConfig`], [`TfbConfig`]: posteriors on the factors of Burn's LoRA; [`save_adapter`] for what was trained beside a frozen network.
 //! - `laplace` (with `train`): normal posteriors of the last layer or of all weights of a network trained without one.
 //! - `plot` (a feature): bands, intervals, reliability, risk–coverage, posteriors, training curves, as PNG and SVG.
 //! - [`acquisition`]: which points of a pool to label next.
@@ -100,6 +101,10 @@ pub use likelihood::{
     NegativeBinomialLikelihood, NegativeBinomialLikelihoodConfig, PointEvaluation,
     PoissonLikelihood, PoissonLikelihoodConfig, RegressionEvaluation, StudentTLikelihood,
     StudentTLikelihoodConfig, WithExposure,
+};
+pub use methods::adapter::{
+    AdapterError, AdapterFileError, BlobConfig, Tfb, TfbConfig, TfbError, load_adapter,
+    save_adapter,
 };
 pub use methods::ensemble::Ensemble;
 pub use methods::ivon::{Ivon, IvonConfig, IvonPosterior};

@@ -24,6 +24,9 @@ pub enum BetaSchedule {
     ///
     /// As a weight that averages to 1 over the epoch, `β_i = M 2^(M−i) / (2^M − 1)`.
     Minibatches(usize),
+    /// The same the other way round, as in BLoB (Wang et al. 2024): minibatch i = 1 … M of an epoch has the share `2^(i−1) / (2^M − 1)`, so the first ones feel the data and
+    /// the last ones mostly the prior. As a weight that averages to 1, `β_i = M 2^(i−1) / (2^M − 1)`.
+    RisingMinibatches(usize),
 }
 
 impl BetaSchedule {
@@ -47,11 +50,10 @@ impl BetaSchedule {
                     to * step as f64 / steps as f64
                 }
             }
-            Self::Minibatches(minibatches) => {
-                let m = minibatches as f64;
-                let i = (step % minibatches as u64 + 1) as f64;
-                // Divided through by 2^M, which would overflow at M = 1024.
-                m * (-i).exp2() / (1.0 - (-m).exp2())
+            Self::Minibatches(minibatches) => falling(minibatches, step % minibatches as u64),
+            Self::RisingMinibatches(minibatches) => {
+                let last = minibatches as u64 - 1;
+                falling(minibatches, last - step % minibatches as u64)
             }
         }
     }
@@ -60,7 +62,7 @@ impl BetaSchedule {
     pub fn settled(&self) -> f64 {
         match *self {
             Self::Constant(beta) | Self::LinearWarmup { to: beta, .. } => beta,
-            Self::Minibatches(_) => 1.0,
+            Self::Minibatches(_) | Self::RisingMinibatches(_) => 1.0,
         }
     }
 
@@ -75,7 +77,7 @@ impl BetaSchedule {
                     "a finite weight of at least 0",
                 ))
             }
-            Self::Minibatches(0) => Err(ConfigError::new(
+            Self::Minibatches(0) | Self::RisingMinibatches(0) => Err(ConfigError::new(
                 "beta minibatches",
                 0,
                 "at least 1 minibatch an epoch",
@@ -83,6 +85,14 @@ impl BetaSchedule {
             _ => Ok(()),
         }
     }
+}
+
+/// `M 2^(M−i) / (2^M − 1)` for minibatch i = 1 … M, which is `place + 1`.
+fn falling(minibatches: usize, place: u64) -> f64 {
+    let m = minibatches as f64;
+    let i = (place + 1) as f64;
+    // Divided through by 2^M, which would overflow at M = 1024.
+    m * (-i).exp2() / (1.0 - (-m).exp2())
 }
 
 #[cfg(test)]
@@ -97,6 +107,20 @@ mod tests {
             assert!((epoch / minibatches as f64 - 1.0).abs() < 1e-12);
             assert_eq!(schedule.at(0), schedule.at(minibatches as u64));
         }
+    }
+
+    #[test]
+    fn rising_weights_are_the_falling_ones_backwards() {
+        let (rising, falling) = (
+            BetaSchedule::RisingMinibatches(5),
+            BetaSchedule::Minibatches(5),
+        );
+        for step in 0..10 {
+            let mirrored = 5 * (step / 5) + 4 - step % 5;
+            assert_eq!(rising.at(step), falling.at(mirrored));
+        }
+        // 3 · 2² / 7
+        assert!((BetaSchedule::RisingMinibatches(3).at(2) - 12.0 / 7.0).abs() < 1e-12);
     }
 
     #[test]

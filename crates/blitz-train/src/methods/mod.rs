@@ -3,6 +3,7 @@
 //! Each method implements what it plugs into beside its own type: [`NetworkPosterior`](crate::NetworkPosterior) if it draws whole networks, and
 //! [`WeightUpdate`](crate::WeightUpdate) if it trains weights itself. Nothing outside this room knows a method by name.
 
+pub(crate) mod adapter;
 pub(crate) mod ensemble;
 pub(crate) mod ivon;
 #[cfg(feature = "train")]

@@ -1,5 +1,6 @@
 //! Tests of the public surface, in one binary. Names are claims.
 
+mod adapters;
 mod antithetic;
 mod checkpoints;
 mod classification;

@@ -1,0 +1,44 @@
+//! What is wrong with a network whose adapters were asked for.
+
+/// Why a network is none with adapters.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AdapterError {
+    /// No weight has an adapter.
+    #[error(
+        "the network has no LoRA adapter: call `apply_lora`, whose group has to match a matrix"
+    )]
+    None,
+    /// An adapter has more columns than its weight has rank, and so is larger than the weight it stands for.
+    #[error("the adapter of {path} has rank {rank}, its weight of {rows} × {columns} has no more than {}", rows.min(columns))]
+    Rank {
+        /// The weight.
+        path: String,
+        /// The adapter's rank.
+        rank: usize,
+        /// The weight's rows.
+        rows: usize,
+        /// The weight's columns.
+        columns: usize,
+    },
+    /// A weight with an adapter trains as well.
+    #[error(
+        "{path} has an adapter and trains itself: `unfreeze` after `apply_lora` reached it; leave it out by a group"
+    )]
+    BaseTrains {
+        /// The weight.
+        path: String,
+    },
+    /// A factor has a posterior already.
+    #[error("{path} has a posterior already")]
+    Posterior {
+        /// The factor.
+        path: String,
+    },
+    /// A factor has a number that is NaN or infinite.
+    #[error("{path} is not finite")]
+    NonFinite {
+        /// The factor.
+        path: String,
+    },
+}

@@ -1,0 +1,215 @@
+//! The adapters of a network: where they are, their factors, and other values in the factors' places.
+
+use std::collections::HashMap;
+
+use blitz_layers::blitz_core::{BayesianModule, trains};
+use burn::module::{
+    LoraAdapter, Module, ModuleMapper, ModuleVisitor, Param, ParamId, Reparameterization,
+};
+use burn::tensor::{Shape, Tensor};
+
+use super::error::AdapterError;
+
+/// The container type of what is attached to a parameter.
+pub(super) const ATTACHED: &str = "Reparameterization";
+
+/// An adapter and the weight that it stands beside.
+#[derive(Debug)]
+pub(super) struct Adapter {
+    /// The path of the weight.
+    pub path: String,
+    /// The shape of the weight, `[d_in, d_out]`.
+    shape: Shape,
+    base_trains: bool,
+    /// `[d_in, r]`.
+    pub a: Factor,
+    /// `[r, d_out]`.
+    pub b: Factor,
+}
+
+/// A factor of an adapter.
+#[derive(Debug)]
+pub(super) struct Factor {
+    pub path: String,
+    pub id: ParamId,
+    /// The stored value: the mean, where a posterior is attached.
+    pub value: Tensor<2>,
+    pub has_posterior: bool,
+}
+
+/// The adapters of `module`, in the order of its traversal.
+pub(super) fn adapters<M: Module>(module: &M) -> Result<Vec<Adapter>, AdapterError> {
+    let mut visitor = Visitor::default();
+    module.visit(&mut visitor);
+    let adapters = visitor.adapters;
+    if adapters.is_empty() {
+        return Err(AdapterError::None);
+    }
+    for adapter in &adapters {
+        let rank = adapter.a.value.dims()[1];
+        let (rows, columns) = (adapter.shape[0], adapter.shape[1]);
+        if rank > rows.min(columns) {
+            return Err(AdapterError::Rank {
+                path: adapter.path.clone(),
+                rank,
+                rows,
+                columns,
+            });
+        }
+        if adapter.base_trains {
+            return Err(AdapterError::BaseTrains {
+                path: adapter.path.clone(),
+            });
+        }
+    }
+    Ok(adapters)
+}
+
+#[derive(Default)]
+struct Visitor {
+    /// Names and container types of what is entered.
+    stack: Vec<(String, String)>,
+    /// The weight met last outside of what is attached.
+    weight: Option<(String, Shape, bool)>,
+    a: Option<Factor>,
+    adapters: Vec<Adapter>,
+}
+
+impl Visitor {
+    fn path(&self) -> String {
+        let names: Vec<&str> = self.stack.iter().map(|(name, _)| name.as_str()).collect();
+        names.join(".")
+    }
+
+    /// Whether the innermost name is that of a factor.
+    fn is_at_factor(&self) -> bool {
+        let above = self.stack.len().checked_sub(2);
+        above.is_some_and(|above| is_lora(&self.stack[above]))
+    }
+}
+
+/// Whether a name and its container type are those of an adapter.
+pub(super) fn is_lora((name, container): &(String, String)) -> bool {
+    name == LoraAdapter::NAME && container == ATTACHED
+}
+
+impl ModuleVisitor for Visitor {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        // What is attached to a factor, right after it.
+        if container_type == ATTACHED && self.is_at_factor() {
+            let last = self.adapters.last_mut().map(|adapter| &mut adapter.b);
+            if let Some(factor) = self.a.as_mut().or(last) {
+                factor.has_posterior = true;
+            }
+        }
+        self.stack
+            .push((name.to_string(), container_type.to_string()));
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.stack.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if !self
+            .stack
+            .iter()
+            .any(|(_, container)| container == ATTACHED)
+        {
+            let path = self.path();
+            self.weight = Some((path, param.lazy_shape(), trains(param)));
+            return;
+        }
+        if !self.is_at_factor() {
+            return;
+        }
+        let value = param.base().detach();
+        let shape = value.shape();
+        let factor = Factor {
+            path: self.path(),
+            id: param.id,
+            value: value.reshape([shape[0], shape[1]]),
+            has_posterior: false,
+        };
+        match (self.a.take(), &self.weight) {
+            (None, _) => self.a = Some(factor),
+            (Some(a), Some((path, shape, trains))) => self.adapters.push(Adapter {
+                path: path.clone(),
+                shape: shape.clone(),
+                base_trains: *trains,
+                a,
+                b: factor,
+            }),
+            (Some(_), None) => unreachable!("an adapter is attached to a weight"),
+        }
+    }
+}
+
+/// The module with other values in parameters, by their ids.
+pub(super) fn with_values<M: Module>(module: M, values: HashMap<ParamId, Tensor<2>>) -> M {
+    struct Set(HashMap<ParamId, Tensor<2>>);
+
+    impl ModuleMapper for Set {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            let Some(value) = self.0.get(&param.id).cloned() else {
+                return param;
+            };
+            param.map(|old| {
+                let require_grad = old.is_require_grad();
+                let value = value.detach().reshape(old.shape());
+                value.set_require_grad(require_grad)
+            })
+        }
+    }
+
+    module.map(&mut Set(values))
+}
+
+/// The factor that each adapter's product is multiplied with, in the order of `adapters`.
+///
+/// Burn shows it to no visitor. So it is read off a network whose factors are ones: their product is the rank everywhere.
+pub(super) fn scales<M: Module>(module: &M, adapters: &[Adapter]) -> Vec<f64> {
+    struct First {
+        path: Vec<String>,
+        by_path: HashMap<String, Option<f64>>,
+    }
+
+    impl ModuleVisitor for First {
+        fn enter_module(&mut self, name: &str, _container_type: &str) {
+            self.path.push(name.to_string());
+        }
+
+        fn exit_module(&mut self, _name: &str, _container_type: &str) {
+            self.path.pop();
+        }
+
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if let Some(value) = self.by_path.get_mut(&self.path.join(".")) {
+                let flat = param.val().flatten::<1>(0, D - 1);
+                *value = Some(flat.slice([0..1]).into_scalar::<f64>());
+            }
+        }
+    }
+
+    let first = |fill: fn(&Tensor<2>) -> Tensor<2>| {
+        let factors = adapters.iter().flat_map(|adapter| [&adapter.a, &adapter.b]);
+        let values = factors.map(|factor| (factor.id, fill(&factor.value)));
+        let network = with_values(module.clone(), values.collect()).mean_network();
+        let paths = adapters.iter().map(|adapter| (adapter.path.clone(), None));
+        let mut visitor = First {
+            path: Vec::new(),
+            by_path: paths.collect(),
+        };
+        network.visit(&mut visitor);
+        visitor.by_path
+    };
+    let (with, without) = (first(Tensor::ones_like), first(Tensor::zeros_like));
+    let scale = |adapter: &Adapter| {
+        let read = |values: &HashMap<String, Option<f64>>| {
+            let value = values.get(&adapter.path).copied().flatten();
+            value.unwrap_or_else(|| unreachable!("a merged weight stays where it is"))
+        };
+        (read(&with) - read(&without)) / adapter.a.value.dims()[1] as f64
+    };
+    adapters.iter().map(scale).collect()
+}

@@ -1,0 +1,284 @@
+//! Files of what was trained beside a frozen network, which know the network that they belong to.
+
+use std::path::Path;
+
+use blitz_layers::blitz_core::trains;
+use burn::module::{Module, ModuleDisplay, ModuleVisitor, Param, ParamGroup};
+use burn::store::ModuleRecord;
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+use sha2::{Digest, Sha256};
+
+use super::error::AdapterError;
+use super::factors::{ATTACHED, adapters, is_lora, scales};
+use crate::checkpoint::{self, Seal};
+use crate::error::CheckpointError;
+
+/// The bytes of a parameter's digest that a file keeps.
+const DIGEST: usize = 8;
+
+/// Why an adapter can't be saved or loaded.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AdapterFileError {
+    /// The network has no adapters, or none that can be used.
+    #[error(transparent)]
+    Adapter(#[from] AdapterError),
+    /// The file can't be written or read, or its bytes are not those that were written.
+    #[error(transparent)]
+    File(#[from] CheckpointError),
+    /// The file is of an adapter for another network.
+    #[error("{file} is an adapter for another base: {difference}")]
+    OtherBase {
+        /// The file.
+        file: String,
+        /// The first parameter that differs, or what the two have not in common.
+        difference: String,
+    },
+    /// The file is of this base, and of other adapters.
+    #[error("{file} is of other adapters: {difference}")]
+    OtherAdapter {
+        /// The file.
+        file: String,
+        /// What differs.
+        difference: String,
+    },
+}
+
+/// Saves what trains of a network with adapters: their factors, all posteriors, and other parameters that train, such as a head. The frozen base is left out.
+///
+/// The file is a Burn record, with digests of the parameters of the base, and has a digest of its own beside it (`.sha256`). [`load_adapter`] reads it.
+///
+/// To have one network in place of base and adapter, merge them: [`mean_network`](blitz_layers::blitz_core::BayesianModule::mean_network) has the means of the
+/// posteriors, [`sample_network`](blitz_layers::blitz_core::BayesianModule::sample_network) one draw, and Burn's `materialize` is enough for a network without a posterior.
+///
+/// ```
+/// use blitz_train::{BlobConfig, load_adapter, save_adapter};
+/// use blitz_train::prelude::*;
+/// use burn::module::{Lora, Module};
+/// use burn::nn::LinearConfig;
+/// use burn::tensor::Device;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = std::env::temp_dir().join(format!("blitz-adapter-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder)?;
+/// let device = Device::flex();
+/// let base = LinearConfig::new(64, 64).init(&device);
+/// let adapted = || BlobConfig::new().attach(base.clone().apply_lora(Lora::new(2, 4.0)));
+/// let net = adapted()?;
+/// save_adapter(&net, folder.join("mine"))?;
+///
+/// let loaded = load_adapter(adapted()?, folder.join("mine"))?;
+/// let draw = |net: &burn::nn::Linear| net.sample_network(1, 0).weight.val().into_data();
+/// assert_eq!(draw(&loaded), draw(&net));
+///
+/// let other = LinearConfig::new(64, 64).init(&device).apply_lora(Lora::new(2, 4.0));
+/// let refused = load_adapter(BlobConfig::new().attach(other)?, folder.join("mine")).unwrap_err();
+/// assert!(refused.to_string().contains("is an adapter for another base: weight differs"));
+/// # std::fs::remove_dir_all(&folder)?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// Returns an error if there is no adapter or one that can't be used, and if a file can't be written.
+pub fn save_adapter<M: Module + ModuleDisplay>(
+    module: &M,
+    path: impl AsRef<Path>,
+) -> Result<(), AdapterFileError> {
+    let path = path.as_ref().with_extension("bpk");
+    let (saved, group) = Saved::of(module.clone())?;
+    let not_written = |reason: std::io::Error| CheckpointError::not_written(&path, reason);
+    checkpoint::unseal(&path).map_err(not_written)?;
+    let written = saved.into_record_group(group).save(&path);
+    written.map_err(|reason| CheckpointError::not_written(&path, reason))?;
+    checkpoint::seal(&path).map_err(not_written)?;
+    Ok(())
+}
+
+/// The network with what [`save_adapter`] has written. It has to have been through the same calls: `apply_lora`, and what attached its posteriors.
+///
+/// # Errors
+///
+/// Returns an error if the file is missing or damaged, and if it is of another base or of other adapters; it names the file and the first parameter that differs.
+pub fn load_adapter<M: Module + ModuleDisplay>(
+    module: M,
+    path: impl AsRef<Path>,
+) -> Result<M, AdapterFileError> {
+    let path = path.as_ref().with_extension("bpk");
+    let (saved, group) = Saved::of(module)?;
+    match checkpoint::check(&path) {
+        Ok(Seal::Broken) => return Err(CheckpointError::Damaged { path }.into()),
+        Ok(_) => {}
+        Err(reason) => return Err(CheckpointError::unreadable(&path, reason).into()),
+    }
+    let record =
+        ModuleRecord::load(&path).map_err(|reason| CheckpointError::unreadable(&path, reason))?;
+    let file = path.display().to_string();
+    saved.check_base(&record).map_err(|difference| {
+        let file = file.clone();
+        AdapterFileError::OtherBase { file, difference }
+    })?;
+    let refused = |difference| AdapterFileError::OtherAdapter { file, difference };
+    saved.take(record, group).map_err(refused)
+}
+
+/// What a file has, before what does not train is left out.
+#[derive(Module, Debug)]
+struct Saved<M: Module + ModuleDisplay> {
+    network: M,
+    /// A digest of each parameter of the base, `[parameters, DIGEST]`.
+    base: Param<Tensor<2, Int>>,
+    /// What each adapter's product is multiplied with.
+    scales: Param<Tensor<1>>,
+    /// The paths of the parameters of the base.
+    #[module(skip)]
+    paths: Vec<String>,
+}
+
+/// The digests of a file alone.
+#[derive(Module, Debug)]
+struct Base {
+    base: Param<Tensor<2, Int>>,
+}
+
+impl<M: Module + ModuleDisplay> Saved<M> {
+    /// With the parameters that belong into the file.
+    fn of(module: M) -> Result<(Self, ParamGroup), AdapterError> {
+        let adapters = adapters(&module)?;
+        let scales = scales(&module, &adapters);
+        let device = module.devices().into_iter().next().unwrap_or_default();
+        let mut division = Division::default();
+        module.visit(&mut division);
+        let Division { trained, base, .. } = division;
+        let (paths, digests): (Vec<String>, Vec<[u8; DIGEST]>) = base.into_iter().unzip();
+        let own = ["base", "scales"].map(String::from).into_iter();
+        let network = trained.into_iter().map(|path| format!("network.{path}"));
+        let saved = Self {
+            network: module,
+            base: digests_tensor(&digests, &device),
+            scales: Param::from_tensor(Tensor::from_data(
+                TensorData::from(scales.as_slice()),
+                &device,
+            )),
+            paths,
+        };
+        Ok((saved, ParamGroup::from_paths(own.chain(network).collect())))
+    }
+
+    /// What the base of a file has that this one has not.
+    fn check_base(&self, record: &ModuleRecord) -> Result<(), String> {
+        let base = Base {
+            base: self.base.clone(),
+        };
+        let record = record.clone().allow_unused(true);
+        let other = base.try_load_record(record).map_err(|reason| {
+            let reason = reason.to_string();
+            let words: Vec<&str> = reason.split_whitespace().collect();
+            words.join(" ")
+        })?;
+        let bytes = |base: &Param<Tensor<2, Int>>| -> Vec<i64> {
+            base.val().into_data().iter::<i64>().collect()
+        };
+        let (own, other) = (bytes(&self.base), bytes(&other.base));
+        let pairs = own.chunks(DIGEST).zip(other.chunks(DIGEST));
+        match self.paths.iter().zip(pairs).find(|(_, (a, b))| a != b) {
+            Some((path, _)) => Err(format!("{path} differs")),
+            None => Ok(()),
+        }
+    }
+
+    /// The network with what the file has, or what does not fit.
+    fn take(self, record: ModuleRecord, group: ParamGroup) -> Result<M, String> {
+        let expected = self.clone().into_record_group(group).len();
+        if record.len() != expected {
+            return Err(format!(
+                "it has {} tensors, the network has {expected}: its posteriors or its ranks are others",
+                record.len()
+            ));
+        }
+        let own: Vec<f64> = self.scales.val().into_data().iter::<f64>().collect();
+        let loaded = self.try_load_record(record.allow_partial(true));
+        let loaded = loaded.map_err(|reason| reason.to_string())?;
+        let scales: Vec<f64> = loaded.scales.val().into_data().iter::<f64>().collect();
+        for (own, other) in own.iter().zip(&scales) {
+            // Read off a sum with the base, which rounds.
+            if (own - other).abs() > 1e-2 * own.abs() {
+                return Err(format!(
+                    "one of its products is multiplied with {other}, that of the network with {own}: alpha is another"
+                ));
+            }
+        }
+        Ok(loaded.network)
+    }
+}
+
+fn digests_tensor(digests: &[[u8; DIGEST]], device: &Device) -> Param<Tensor<2, Int>> {
+    let bytes: Vec<i32> = digests.iter().flatten().map(|b| i32::from(*b)).collect();
+    let data = TensorData::new(bytes, [digests.len(), DIGEST]);
+    Param::initialized(Default::default(), Tensor::from_data(data, device))
+}
+
+/// The parameters that were trained, and those of the base with their digests.
+#[derive(Default)]
+struct Division {
+    stack: Vec<(String, String)>,
+    /// Whether the weight met last outside of what is attached trains.
+    weight_trains: bool,
+    trained: Vec<String>,
+    base: Vec<(String, [u8; DIGEST])>,
+}
+
+impl Division {
+    fn add(&mut self, trains: Option<bool>, data: impl FnOnce() -> TensorData) {
+        let names: Vec<&str> = self.stack.iter().map(|(name, _)| name.as_str()).collect();
+        let path = names.join(".");
+        let is_attached = self
+            .stack
+            .iter()
+            .any(|(_, container)| container == ATTACHED);
+        let trained = match is_attached {
+            // A posterior goes with its weight.
+            true => self.weight_trains || self.stack.iter().any(is_lora),
+            false => {
+                self.weight_trains = trains.unwrap_or(false);
+                self.weight_trains
+            }
+        };
+        if trained {
+            self.trained.push(path);
+            return;
+        }
+        let data = data();
+        let mut hash = Sha256::new();
+        hash.update(format!("{path} {:?} {:?} ", data.shape(), data.dtype()));
+        hash.update(&data.bytes()[..]);
+        let mut digest = [0; DIGEST];
+        digest.copy_from_slice(&hash.finalize()[..DIGEST]);
+        self.base.push((path, digest));
+    }
+}
+
+impl ModuleVisitor for Division {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        self.stack
+            .push((name.to_string(), container_type.to_string()));
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.stack.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let data = || param.transform_for_save().val().into_data();
+        self.add(Some(trains(param)), data);
+    }
+
+    fn visit_int<const D: usize>(&mut self, param: &Param<Tensor<D, Int>>) {
+        self.add(None, || param.val().into_data());
+    }
+
+    fn visit_bool<const D: usize>(&mut self, param: &Param<Tensor<D, Bool>>) {
+        self.add(None, || param.val().into_data());
+    }
+}

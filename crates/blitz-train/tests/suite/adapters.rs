@@ -1,0 +1,336 @@
+//! Posteriors on LoRA's factors, and files of adapters.
+
+use blitz_train::blitz_core::noise::layout;
+use blitz_train::prelude::*;
+use blitz_train::{
+    AdapterError, AdapterFileError, BlobConfig, CheckpointError, TfbConfig, TfbError, load_adapter,
+    save_adapter,
+};
+use burn::module::{Lora, Module, ModuleMapper, Param, ParamGroup};
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::{LinearNet, scalar, values};
+
+const RANK: usize = 2;
+const SCALE: f64 = 2.0;
+
+/// 6 → 5 with an adapter whose factors are trained.
+fn adapted(device: &Device) -> LinearNet {
+    let layer = LinearConfig::new(6, 5).with_bias(false).init(device);
+    let net = LinearNet { layer };
+    with_fixed_weights(net.apply_lora(Lora::new(RANK, SCALE * RANK as f64)), 7)
+}
+
+/// The same weights in every run, whatever the tests beside it draw.
+fn with_fixed_weights<M: Module>(module: M, seed: u64) -> M {
+    struct Fixed(u64, u32);
+
+    impl ModuleMapper for Fixed {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            self.1 += 1;
+            let mut normals = vec![0.0; param.shape().num_elements()];
+            NoiseKey::new(self.0, 0, self.1).fill_standard_normal(0, &mut normals);
+            param.map(|old| {
+                let trains = old.is_require_grad();
+                let data = TensorData::new(normals, old.shape());
+                Tensor::from_data(data, &old.device()).set_require_grad(trains)
+            })
+        }
+    }
+
+    module.map(&mut Fixed(seed, 0))
+}
+
+fn gaussian(std: f64, device: &Device) -> GaussianLikelihood {
+    let noise = LikelihoodParam::Fixed(std);
+    GaussianLikelihoodConfig::new()
+        .with_noise(noise)
+        .init(device)
+}
+
+/// Rows of inputs, with the network's own outputs as their targets.
+fn explained(net: &LinearNet, rows: usize) -> LabeledBatch<Tensor<2>, Tensor<2>> {
+    let device = net.devices()[0].clone();
+    let mut normals = vec![0.0; rows * 6];
+    NoiseKey::new(11, 0, 0).fill_standard_normal(0, &mut normals);
+    let inputs = Tensor::from_data(TensorData::new(normals, [rows, 6]), &device);
+    let targets = net.forward(inputs.clone()).detach();
+    LabeledBatch { inputs, targets }
+}
+
+/// An orthonormal basis of the space that the rows of `b` span.
+fn directions(b: &[f64]) -> Vec<Vec<f64>> {
+    let mut basis: Vec<Vec<f64>> = Vec::new();
+    for row in b.chunks(b.len() / RANK) {
+        let mut rest = row.to_vec();
+        for known in &basis {
+            let along: f64 = known.iter().zip(row).map(|(k, r)| k * r).sum();
+            rest.iter_mut()
+                .zip(known)
+                .for_each(|(r, k)| *r -= along * k);
+        }
+        let norm = rest.iter().map(|r| r * r).sum::<f64>().sqrt();
+        basis.push(rest.iter().map(|r| r / norm).collect());
+    }
+    basis
+}
+
+#[test]
+fn tfbs_noise_has_one_deviation_in_every_direction_of_the_merged_weight() {
+    let device = Device::flex();
+    let net = adapted(&device);
+    let merged = values(net.layer.weight.val());
+    let b = values(net.layer.weight.adapter().unwrap().b.val());
+    let batch = explained(&net, 20);
+    let tfb = TfbConfig::new()
+        .fit(&net, &gaussian(1.0, &device), &[batch])
+        .unwrap();
+
+    // The factors are turned, and their product is what it was.
+    for (got, expected) in values(tfb.network.mean_network().layer.weight.val())
+        .iter()
+        .zip(&merged)
+    {
+        assert!((got - expected).abs() < 1e-5, "{got} for {expected}");
+    }
+
+    let basis = directions(&b);
+    let draws = 4000;
+    let mut along = [0.0; RANK];
+    let (mut across, mut outside) = (0.0, 0.0f64);
+    for draw in 0..draws {
+        let network = tfb.network.sample_network(3, draw);
+        let noise = values(network.layer.weight.val());
+        let noise: Vec<f64> = noise.iter().zip(&merged).map(|(n, m)| n - m).collect();
+        for row in noise.chunks(5) {
+            let parts: Vec<f64> = basis
+                .iter()
+                .map(|v| v.iter().zip(row).map(|(v, n)| v * n).sum())
+                .collect();
+            let inside: f64 = parts.iter().map(|part| part * part).sum();
+            let all: f64 = row.iter().map(|n| n * n).sum();
+            outside = outside.max((all - inside).abs() / all);
+            along[0] += parts[0] * parts[0];
+            along[1] += parts[1] * parts[1];
+            across += parts[0] * parts[1];
+        }
+    }
+    assert!(outside < 1e-3, "{outside} of the noise is outside");
+    let count = (draws * 6) as f64;
+    let variance = tfb.std * tfb.std;
+    for sum in along {
+        // The square of a standard normal has variance 2.
+        let k = (sum / count / variance - 1.0) / (2.0 / count).sqrt();
+        assert!(k.abs() < 5.0, "{k:.1} standard errors off");
+    }
+    let k = across / count / variance / (1.0 / count).sqrt();
+    assert!(k.abs() < 5.0, "{k:.1} standard errors off");
+}
+
+#[test]
+fn tfbs_deviation_is_where_the_loss_of_a_linear_network_rises_by_the_tolerance() {
+    // At the mean nothing is left to explain. An output x W gets the noise σ (x ε) Vᵀ, of variance σ² |x|² in each of r directions, and the loss at noise s
+    // rises by r σ² |x|² / 2 s² an example.
+    let device = Device::flex();
+    let net = adapted(&device);
+    let batch = explained(&net, 1);
+    let norm: f64 = values(batch.inputs.clone()).iter().map(|x| x * x).sum();
+    let (tolerance, s, samples) = (0.5, 0.7, 2000);
+    let expected = s * (2.0 * tolerance / (RANK as f64 * norm)).sqrt();
+    let tfb = TfbConfig::new()
+        .with_tolerance(tolerance)
+        .with_samples(samples)
+        .with_bisections(12)
+        .fit(&net, &gaussian(s, &device), &[batch])
+        .unwrap();
+    // The rise is a mean of χ² of r degrees of freedom, and σ goes with its root.
+    let error = 0.5 * (2.0 / (RANK * samples) as f64).sqrt();
+    let k = (tfb.std / expected - 1.0) / error;
+    assert!(
+        k.abs() < 5.0,
+        "{} for {expected}, {k:.1} errors off",
+        tfb.std
+    );
+    let rise = tfb.loss - tfb.loss_at_mean;
+    assert!(rise <= tolerance && rise > 0.99 * tolerance, "{rise}");
+    assert!(tfb.evaluations < 30);
+}
+
+#[test]
+fn tfb_says_what_is_wrong() {
+    let device = Device::flex();
+    let net = adapted(&device);
+    let likelihood = gaussian(1.0, &device);
+    let batch = explained(&net, 4);
+    let fit = |net: &LinearNet, batches: &[_]| {
+        let error = TfbConfig::new().fit(net, &likelihood, batches).unwrap_err();
+        assert!(!error.to_string().contains('\n'), "{error}");
+        error
+    };
+    let batches = [batch.clone()];
+    let plain = net.mean_network();
+    let none = TfbError::Adapter(AdapterError::None);
+    assert_eq!(fit(&plain, &batches), none);
+    let untrained = plain.clone().apply_lora(Lora::new(2, 4.0));
+    let path = "layer.weight".to_string();
+    assert_eq!(fit(&untrained, &batches), TfbError::Untrained { path });
+    let wide = with_fixed_weights(plain.clone().apply_lora(Lora::new(6, 4.0)), 1);
+    assert_eq!(
+        fit(&wide, &batches).to_string(),
+        "the adapter of layer.weight has rank 6, its weight of 6 × 5 has no more than 5"
+    );
+    assert_eq!(
+        fit(&net.clone().unfreeze(), &batches),
+        TfbError::Adapter(AdapterError::BaseTrains {
+            path: "layer.weight".into()
+        })
+    );
+    let bayesian = BlobConfig::new().attach(net.clone()).unwrap();
+    let path = "layer.weight.lora.a".to_string();
+    let posterior = TfbError::Adapter(AdapterError::Posterior { path });
+    assert_eq!(fit(&bayesian, &batches), posterior);
+    assert_eq!(fit(&net, &[]), TfbError::Empty);
+    let mut bad = batch.clone();
+    bad.targets = bad.targets * f32::NAN;
+    assert!(matches!(
+        fit(&net, &[batch.clone(), bad]),
+        TfbError::NonFinite { batch: 1, .. }
+    ));
+    // Nothing of the network is seen at an input of zeros.
+    let mut blind = batch;
+    blind.inputs = blind.inputs.zeros_like();
+    assert!(matches!(fit(&net, &[blind]), TfbError::Unbounded { .. }));
+}
+
+#[test]
+fn blob_has_a_posterior_on_a_alone_and_pays_its_closed_form() {
+    let device = Device::flex();
+    let net = adapted(&device);
+    let config = BlobConfig::new().with_initial_std(0.03).with_prior_std(0.2);
+    let bayesian = config.attach(net.clone()).unwrap();
+    let terms = bayesian.kl_terms();
+    assert_eq!(terms.len(), 1);
+    assert_eq!(terms[0].path, "layer.weight.lora.a");
+    let a = values(net.layer.weight.adapter().unwrap().a.val());
+    let (s, p) = (0.03f64, 0.2f64);
+    let kl = |m: &f64| (p / s).ln() + (s * s + m * m) / (2.0 * p * p) - 0.5;
+    let expected: f64 = a.iter().map(kl).sum();
+    let got = scalar(bayesian.kl_cost());
+    assert!(
+        (got - expected).abs() < 1e-5 * expected,
+        "{got}, {expected}"
+    );
+
+    let again = config.attach(bayesian).unwrap_err();
+    assert_eq!(
+        again.to_string(),
+        "layer.weight.lora.a has a posterior already"
+    );
+    let plain = config.attach(net.mean_network()).unwrap_err();
+    assert_eq!(plain, AdapterError::None);
+}
+
+#[test]
+fn a_blob_of_vanishing_deviation_is_burns_lora() {
+    let device = Device::flex();
+    let net = adapted(&device);
+    let config = BlobConfig::new().with_initial_std(1e-20);
+    let bayesian = config.attach(net.clone()).unwrap();
+    let x = explained(&net, 3).inputs;
+    let drawn = bayesian.with_draw(1, layout::prediction(0), |bayesian| {
+        bayesian.forward(x.clone())
+    });
+    assert_eq!(values(drawn), values(net.forward(x)));
+}
+
+/// A frozen layer with an adapter, and a head that trains.
+#[derive(Module, Debug)]
+struct WithHead {
+    body: Linear,
+    head: Linear,
+}
+
+/// From one base: the head of `seed`, and factors of it.
+fn with_head(base: &Linear, rank: usize, alpha: f64, seed: u64, device: &Device) -> WithHead {
+    let head = LinearConfig::new(40, 3).init(device);
+    let body = ParamGroup::from_path("body.weight");
+    let lora = Lora::new(rank, alpha).set_param_group(body);
+    let net = WithHead {
+        body: base.clone(),
+        head: with_fixed_weights(head, seed),
+    };
+    let net = net
+        .apply_lora(lora)
+        .unfreeze_group(ParamGroup::from_predicate("head"));
+    BlobConfig::new().attach(net).unwrap()
+}
+
+#[test]
+fn an_adapters_file_brings_back_what_trained_and_no_base() {
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    let base = with_fixed_weights(LinearConfig::new(40, 40).init(&device), 1);
+    let net = with_head(&base, 2, 4.0, 5, &device);
+    let path = folder.path().join("adapter");
+    save_adapter(&net, &path).unwrap();
+    let loaded = load_adapter(with_head(&base, 2, 4.0, 6, &device), &path).unwrap();
+    let drawn = |net: &WithHead| {
+        let net = net.sample_network(3, 1);
+        (values(net.body.weight.val()), values(net.head.weight.val()))
+    };
+    assert_eq!(drawn(&loaded), drawn(&net));
+    // Factors, deviations and head are 2 · 80 + 80 + 123 numbers; the base is 1,640.
+    let bytes = std::fs::metadata(path.with_extension("bpk")).unwrap().len();
+    assert!(bytes < 6 * 1024, "{bytes} bytes");
+}
+
+#[test]
+fn an_adapters_file_is_refused_where_it_does_not_belong() {
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    let base = with_fixed_weights(LinearConfig::new(40, 40).init(&device), 1);
+    let net = with_head(&base, 2, 4.0, 5, &device);
+    let path = folder.path().join("adapter");
+    save_adapter(&net, &path).unwrap();
+    let refused = |net: WithHead| load_adapter(net, &path).unwrap_err().to_string();
+
+    let other = Linear {
+        bias: base.bias.clone().map(|bias| bias.map(|bias| bias + 1.0)),
+        ..base.clone()
+    };
+    let message = refused(with_head(&other, 2, 4.0, 5, &device));
+    assert!(
+        message.contains("adapter.bpk is an adapter for another base: body.bias differs"),
+        "{message}"
+    );
+    let without_bias = Linear {
+        bias: None,
+        ..base.clone()
+    };
+    let message = refused(with_head(&without_bias, 2, 4.0, 5, &device));
+    assert!(message.contains("for another base"), "{message}");
+    let message = refused(with_head(&base, 2, 8.0, 5, &device));
+    assert!(message.contains("alpha is another"), "{message}");
+    let message = refused(with_head(&base, 3, 6.0, 5, &device));
+    assert!(message.contains("of other adapters"), "{message}");
+    let without_posterior = with_head(&base, 2, 4.0, 5, &device).mean_network();
+    let none = AdapterFileError::Adapter(AdapterError::None).to_string();
+    assert_eq!(refused(without_posterior), none);
+
+    let missing = load_adapter(net.clone(), folder.path().join("none")).unwrap_err();
+    assert!(matches!(
+        missing,
+        AdapterFileError::File(CheckpointError::Unreadable { .. })
+    ));
+    let file = path.with_extension("bpk");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let damaged = load_adapter(net, &path).unwrap_err();
+    assert!(matches!(
+        damaged,
+        AdapterFileError::File(CheckpointError::Damaged { .. })
+    ));
+}
