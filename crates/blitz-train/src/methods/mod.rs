@@ -5,7 +5,7 @@
 
 pub(crate) mod ensemble;
 pub(crate) mod ivon;
-#[cfg(feature = "train")]
+#[cfg(feature = "dataset")]
 pub mod laplace;
 pub(crate) mod sgld;
 pub(crate) mod swag;
