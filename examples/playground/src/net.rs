@@ -3,7 +3,7 @@
 use blitz_train::blitz_core::{NormalPosterior, NormalPosteriorConfig, NormalPrior};
 use blitz_train::prelude::*;
 use burn::module::Module;
-use burn::nn::{Linear, LinearConfig, Tanh};
+use burn::nn::{Linear, LinearConfig, Relu};
 use burn::tensor::{Device, Tensor};
 
 /// Units of each hidden layer.
@@ -22,7 +22,7 @@ pub(crate) struct Net {
     second: Linear,
     /// The last layer, for the Laplace approximation of it.
     pub last: Linear,
-    activation: Tanh,
+    activation: Relu,
 }
 
 impl Net {
@@ -33,7 +33,7 @@ impl Net {
             first: first.init(device),
             second: second.init(device),
             last: last.init(device),
-            activation: Tanh::new(),
+            activation: Relu::new(),
         }
     }
 
@@ -59,7 +59,7 @@ pub(crate) struct BayesianNet {
     first: BayesianLinear,
     second: BayesianLinear,
     last: BayesianLinear,
-    activation: Tanh,
+    activation: Relu,
 }
 
 impl BayesianNet {
@@ -83,7 +83,7 @@ impl BayesianNet {
             first,
             second,
             last,
-            activation: Tanh::new(),
+            activation: Relu::new(),
         }
     }
 
@@ -116,7 +116,7 @@ pub(crate) struct DropoutNet {
     second: Linear,
     last: Linear,
     units: [McDropout; 2],
-    activation: Tanh,
+    activation: Relu,
 }
 
 impl DropoutNet {

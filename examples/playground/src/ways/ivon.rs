@@ -28,11 +28,11 @@ impl OnlineNewton {
 fn attach(problem: &Problem, net: Net) -> Net {
     let ess = problem.data.count() as f64 / problem.settings.kl_weight;
     // Curvatures are in units of 1 / σ².
-    let curvature = 0.2 / problem.settings.noise.powi(2);
+    let curvature = 0.1 / problem.settings.noise.powi(2);
     IvonConfig::new(ess)
         .with_weight_decay(problem.decay())
         .with_hess_init(curvature)
-        .with_beta_2(0.999)
+        .with_beta_2(0.995)
         .with_rescale_lr(false)
         .with_clip_radius(Some(1.0))
         .attach(net)

@@ -18,7 +18,7 @@ use crate::data::Data;
 use crate::settings::Settings;
 
 /// Draws of a prediction.
-const DRAWS: usize = 40;
+const DRAWS: usize = 24;
 
 /// A way to a posterior.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
