@@ -286,7 +286,7 @@ pub enum PredictError {
     #[error("there is nothing to predict: the data loader is empty")]
     Empty,
     /// The data loader failed.
-    #[cfg(feature = "train")]
+    #[cfg(feature = "dataset")]
     #[error("the data can't be read: {0}")]
     Data(#[from] burn::data::dataset::DatasetError),
 }
@@ -301,7 +301,7 @@ fn place(index: &[usize]) -> String {
 
 impl PredictError {
     /// The error of a batch with `examples` before it.
-    #[cfg(feature = "train")]
+    #[cfg(feature = "dataset")]
     pub(crate) fn behind(self, examples: usize) -> Self {
         match self {
             Self::Mixture(MixtureError::NonFinite {

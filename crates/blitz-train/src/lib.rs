@@ -44,7 +44,7 @@
 //! - [`Ivon`], [`Sgld`] and [`Sghmc`] with [`Chain`], [`Swag`], [`Ensemble`]: other ways to draws of a network; [`NetworkPosterior`] and [`WeightUpdate`] for one
 //!   of your own.
 //! - [`BlobConfig`], [`TfbConfig`]: posteriors on the factors of Burn's LoRA; [`save_adapter`] for what was trained beside a frozen network.
-//! - `laplace` (with `train`): normal posteriors of the last layer or of all weights of a network trained without one.
+//! - `laplace` (with `dataset`): normal posteriors of the last layer or of all weights of a network trained without one.
 //! - `plot` (a feature): bands, intervals, reliability, risk–coverage, posteriors, training curves, as PNG and SVG.
 //! - [`acquisition`]: which points of a pool to label next.
 //! - [`convergence`] of Markov chains: R̂, effective sample sizes, energies.
@@ -54,11 +54,13 @@
 //!
 //! # Features
 //!
-//! `std` and `train` (both default), `plot`, `parquet` ([`blitz_predict`]'s `table`), and Burn's backends under Burn's names, as in [`blitz_core`].
+//! `std` and `train` (both default), `dataset`, `plot`, `parquet` ([`blitz_predict`]'s `table`), and Burn's backends under Burn's names, as in [`blitz_core`].
 //!
 //! `train` is what needs Burn's `Learner`, and with it threads and files: [`fit`], the metrics for the dashboard, [`EpochLines`].
 //! Burn's `train` brings the CPU backend `flex` along, and so does this one. Without it there are still the [`Elbo`] for a loop of
 //! your own, the likelihoods, the predictive distributions and [`ElboModel::predict`], for instance on WebAssembly.
+//!
+//! `dataset`, a part of `train`, is what reads Burn's data loaders: `laplace`, `Predictor`, `RowBatcher`. It has neither threads nor files of its own.
 
 mod checkpoint;
 mod elbo;
@@ -108,7 +110,7 @@ pub use methods::adapter::{
 };
 pub use methods::ensemble::Ensemble;
 pub use methods::ivon::{Ivon, IvonConfig, IvonPosterior};
-#[cfg(feature = "train")]
+#[cfg(feature = "dataset")]
 pub use methods::laplace;
 pub use methods::sgld::{
     Chain, ChainConfig, Sghmc, SghmcConfig, SghmcState, Sgld, SgldConfig, SgldState,
@@ -119,7 +121,7 @@ pub use metric::{
     BrierMetric, CoverageMetric, CrpsMetric, EceMetric, IntervalScoreMetric, KlMetric,
     LayerKlMetric, MetricFiles, NllMetric, RmseMetric, SharpnessMetric, TensorBoardFiles,
 };
-#[cfg(feature = "train")]
+#[cfg(feature = "dataset")]
 pub use network::RowBatcher;
 pub use network::{LabeledBatch, Network};
 pub use optim::{FusedAdam, FusedAdamConfig};
@@ -127,7 +129,7 @@ pub use predict::predict_draws;
 pub use predict::{
     CategoricalMixture, Interval, Mixture, NetworkPosterior, NormalMixture, Predictive,
 };
-#[cfg(feature = "train")]
+#[cfg(feature = "dataset")]
 pub use predict::{
     DrawCache, PredictedBatch, Predictions, Predictor, PredictorConfig, ProgressLine,
 };
@@ -155,9 +157,9 @@ pub mod prelude {
         Standardizer,
     };
     #[cfg(feature = "train")]
-    pub use crate::{
-        EpochLines, KlMetric, NllMetric, Predictor, PredictorConfig, RmseMetric, RowBatcher, fit,
-    };
+    pub use crate::{EpochLines, KlMetric, NllMetric, RmseMetric, fit};
+    #[cfg(feature = "dataset")]
+    pub use crate::{Predictor, PredictorConfig, RowBatcher};
     pub use blitz_layers::prelude::*;
 }
 

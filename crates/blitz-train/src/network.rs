@@ -1,9 +1,9 @@
 //! A network as a training and a prediction see it, and its batches.
 
-#[cfg(feature = "train")]
+#[cfg(feature = "dataset")]
 use burn::data::dataloader::batcher::Batcher;
 use burn::module::{Flag, Module, ModuleDisplay, ModuleMapper, Param};
-#[cfg(feature = "train")]
+#[cfg(feature = "dataset")]
 use burn::tensor::{Device, Tensor, TensorData};
 
 /// What the training needs to know of a network: how to run it.
@@ -62,11 +62,11 @@ pub struct LabeledBatch<I, T> {
 /// # Panics
 ///
 /// Panics if a row is longer or shorter than the first of its batch.
-#[cfg(feature = "train")]
+#[cfg(feature = "dataset")]
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RowBatcher;
 
-#[cfg(feature = "train")]
+#[cfg(feature = "dataset")]
 impl<X, Y> Batcher<(X, Y), LabeledBatch<Tensor<2>, Tensor<2>>> for RowBatcher
 where
     X: AsRef<[f32]> + Send + Sync,
@@ -80,7 +80,7 @@ where
     }
 }
 
-#[cfg(feature = "train")]
+#[cfg(feature = "dataset")]
 fn table<'a>(
     name: &str,
     rows: impl ExactSizeIterator<Item = &'a [f32]> + Clone,

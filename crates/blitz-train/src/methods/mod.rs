@@ -6,7 +6,7 @@
 pub(crate) mod adapter;
 pub(crate) mod ensemble;
 pub(crate) mod ivon;
-#[cfg(feature = "train")]
+#[cfg(feature = "dataset")]
 pub mod laplace;
 pub(crate) mod sgld;
 pub(crate) mod swag;

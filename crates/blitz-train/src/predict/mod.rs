@@ -3,16 +3,16 @@
 mod draws;
 mod inputs;
 mod network_posterior;
-#[cfg(feature = "train")]
+#[cfg(feature = "dataset")]
 mod progress;
-#[cfg(feature = "train")]
+#[cfg(feature = "dataset")]
 mod stream;
 
 pub use blitz_predict::{CategoricalMixture, Interval, Mixture, NormalMixture, Predictive};
 pub use draws::predict_draws;
 pub(crate) use inputs::blame;
 pub use network_posterior::NetworkPosterior;
-#[cfg(feature = "train")]
+#[cfg(feature = "dataset")]
 pub use progress::ProgressLine;
-#[cfg(feature = "train")]
+#[cfg(feature = "dataset")]
 pub use stream::{DrawCache, PredictedBatch, Predictions, Predictor, PredictorConfig};
