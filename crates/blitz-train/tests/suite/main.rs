@@ -20,6 +20,7 @@ mod fused_adam;
 mod half_precision;
 mod ivon;
 mod laplace;
+mod laplace_kronecker;
 mod learner;
 mod likelihood;
 mod likelihood_types;

@@ -6,10 +6,14 @@ use burn::tensor::{Int, Tensor};
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
+use super::curvature::Curvature;
 use super::error::{LaplaceError, deterministic};
 use super::features::{examples, finite, for_each_batch};
+use super::held_out::HeldOut;
 use super::layer::LayerShape;
+use super::link::probit_scale;
 use super::logits::{LogitLayer, of_logits};
+use super::spectrum::Spectrum;
 use crate::network::LabeledBatch;
 
 /// The posterior of the last layer of a network for a [`BernoulliLikelihood`](crate::BernoulliLikelihood), about the trained weights.
@@ -66,27 +70,13 @@ impl BernoulliLastLayer {
         let mut blocks = vec![DMatrix::<f64>::zeros(row, row); outputs];
         let mut log_likelihood = 0.0;
         for_each_batch(data, features, &shape, |phi, targets, before| {
-            let [rows, columns] = targets.dims();
-            examples("the number of targets", phi.nrows(), rows)?;
-            examples("the number of target columns", outputs, columns)?;
-            let targets: Vec<i64> = targets.into_data().iter::<i64>().collect();
+            let targets = read(targets, outputs, phi.nrows(), before)?;
             let logits = &phi * &theta;
             finite(logits.transpose().as_slice(), outputs, "a logit", before)?;
             for (output, block) in blocks.iter_mut().enumerate() {
                 let mut weighted = phi.clone();
                 for (i, mut features) in weighted.row_iter_mut().enumerate() {
-                    let (logit, label) = (logits[(i, output)], targets[i * outputs + output]);
-                    let sign = match label {
-                        1 => 1.0,
-                        0 => -1.0,
-                        _ => {
-                            return Err(LaplaceError::Label {
-                                example: before + i,
-                                label,
-                                classes: 2,
-                            });
-                        }
-                    };
+                    let (logit, sign) = (logits[(i, output)], targets[i][output]);
                     log_likelihood += log_sigmoid(sign * logit);
                     // p (1 − p), neither of which vanishes as a logarithm.
                     features *= (log_sigmoid(logit) + log_sigmoid(-logit)).exp();
@@ -95,9 +85,82 @@ impl BernoulliLastLayer {
             }
             Ok(())
         })?;
-        let fitted = LogitLayer::new(shape, trained, blocks, log_likelihood);
+        let blocks = blocks.into_iter().map(Spectrum::new).collect();
+        let curvature = Curvature::PerOutput(blocks);
+        let fitted = LogitLayer::new(shape, trained, curvature, log_likelihood);
         Ok(Self(fitted.with_prior_precision(prior_precision)?))
     }
+
+    /// The prior precision λ in [10⁻¹², 10¹²] under which examples that the network was not trained on are predicted best, by
+    /// [`predict`](Self::predict); and how well, beside the trained weights. `features` are as in [`fit`](Self::fit). The data are read twice.
+    ///
+    /// # Errors
+    ///
+    /// As [`fit`](Self::fit) for these data; or if no λ makes up for collinear features.
+    pub fn with_held_out_prior_precision<I: Clone>(
+        self,
+        data: &dyn DataLoader<LabeledBatch<I, Tensor<2, Int>>>,
+        features: impl Fn(I) -> Tensor<2>,
+    ) -> Result<(Self, HeldOut), LaplaceError> {
+        let outputs = self.0.shape.outputs;
+        let held_out = self.0.held_out(
+            data,
+            features,
+            |targets, rows, before| read(targets, outputs, rows, before),
+            |logits, spread, signs| {
+                let scales = match spread {
+                    Some((spread, precision)) => {
+                        let variances = spread.variances(precision).into_iter();
+                        variances.map(probit_scale).collect()
+                    }
+                    None => vec![1.0; outputs],
+                };
+                let terms = logits.iter().zip(scales).zip(signs);
+                terms.map(|((z, s), sign)| -log_sigmoid(sign * z * s)).sum()
+            },
+        )?;
+        let found = self.0.with_prior_precision(held_out.prior_precision)?;
+        Ok((Self(found), held_out))
+    }
+
+    /// The probability of 1 of each output at one example's features: `1/(1 + exp(−f/√(1 + π v/8)))`, the probit approximation for a logit of mean f and
+    /// variance v.
+    ///
+    /// # Panics
+    ///
+    /// Panics unless there are `d_input` features.
+    #[track_caller]
+    pub fn predict(&self, features: &[f64]) -> Vec<f64> {
+        let logits = self.logits(features).into_iter();
+        let pairs = logits.zip(self.logit_variances(features));
+        pairs
+            .map(|(z, v)| log_sigmoid(z * probit_scale(v)).exp())
+            .collect()
+    }
+}
+
+/// The labels of a batch as signs: 1 for 1 and −1 for 0, a row for each example.
+fn read(
+    targets: Tensor<2, Int>,
+    outputs: usize,
+    rows: usize,
+    before: usize,
+) -> Result<Vec<Vec<f64>>, LaplaceError> {
+    let [targets_rows, columns] = targets.dims();
+    examples("the number of targets", rows, targets_rows)?;
+    examples("the number of target columns", outputs, columns)?;
+    let labels: Vec<i64> = targets.into_data().iter::<i64>().collect();
+    let sign = |at: usize| match labels[at] {
+        1 => Ok(1.0),
+        0 => Ok(-1.0),
+        label => Err(LaplaceError::Label {
+            example: before + at / outputs,
+            label,
+            classes: 2,
+        }),
+    };
+    let row = |i: usize| (i * outputs..(i + 1) * outputs).map(sign).collect();
+    (0..rows).map(row).collect()
 }
 
 /// `ln 1/(1 + exp(−x))`.

@@ -58,7 +58,7 @@ pub enum LaplaceError {
     },
     /// A joint covariance over all classes would be too large.
     #[error(
-        "a joint covariance of {parameters} weights exceeds {limit}; use one block for each class"
+        "a joint covariance of {parameters} weights exceeds {limit}; use Kronecker factors, or one block for each class"
     )]
     TooLarge {
         /// The weights of the layer.

@@ -2,37 +2,35 @@
 
 use burn::nn::Linear;
 use burn::tensor::Device;
-use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
+use super::curvature::{Curvature, Spread};
 use super::error::{LaplaceError, positive};
 use super::evidence::best_precision;
 use super::layer::{LayerShape, dot, normals};
-use super::spectrum::Spectrum;
 
 /// The posterior of a layer whose outputs are logits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct LogitLayer {
-    shape: LayerShape,
+    pub(super) shape: LayerShape,
     trained: Vec<f64>,
-    /// One over all weights, or one for each output.
-    blocks: Vec<Spectrum>,
+    pub(super) curvature: Curvature,
     log_likelihood: f64,
     pub(super) prior_precision: f64,
 }
 
 impl LogitLayer {
-    /// Of the trained weights, output after output, and the blocks of the likelihood's curvature.
+    /// Of the trained weights, output after output, and the likelihood's curvature.
     pub(super) fn new(
         shape: LayerShape,
         trained: Vec<f64>,
-        curvature: Vec<DMatrix<f64>>,
+        curvature: Curvature,
         log_likelihood: f64,
     ) -> Self {
         Self {
             shape,
             trained,
-            blocks: curvature.into_iter().map(Spectrum::new).collect(),
+            curvature,
             log_likelihood,
             prior_precision: 1.0,
         }
@@ -43,9 +41,7 @@ impl LogitLayer {
         prior_precision: f64,
     ) -> Result<Self, LaplaceError> {
         self.prior_precision = positive("the prior precision", prior_precision)?;
-        for block in &self.blocks {
-            block.check(1.0, prior_precision)?;
-        }
+        self.curvature.check(prior_precision)?;
         Ok(self)
     }
 
@@ -55,18 +51,20 @@ impl LogitLayer {
     }
 
     pub(super) fn evidence(&self, precision: f64) -> f64 {
-        let log_dets = self
-            .blocks
-            .iter()
-            .map(|block| block.log_det(1.0, precision));
         let weights = self.shape.parameters() as f64;
         self.log_likelihood - 0.5 * precision * dot(&self.trained, &self.trained)
             + 0.5 * weights * precision.ln()
-            - 0.5 * log_dets.sum::<f64>()
+            - 0.5 * self.curvature.log_det(precision)
     }
 
+    /// Those of joint and per-output blocks; none of Kronecker factors.
     pub(super) fn covariances(&self) -> Vec<Vec<f64>> {
-        let blocks = self.blocks.iter();
+        let blocks = match &self.curvature {
+            Curvature::Joint(spectrum) => std::slice::from_ref(spectrum),
+            Curvature::PerOutput(blocks) => blocks,
+            Curvature::Kronecker(_) => &[],
+        };
+        let blocks = blocks.iter();
         blocks
             .map(|block| block.covariance(1.0, self.prior_precision))
             .collect()
@@ -80,29 +78,22 @@ impl LogitLayer {
     }
 
     #[track_caller]
+    pub(super) fn spread(&self, features: &[f64]) -> Spread<'_> {
+        self.curvature.spread(&self.shape, features)
+    }
+
+    #[track_caller]
     pub(super) fn logit_variances(&self, features: &[f64]) -> Vec<f64> {
-        let phi = self.shape.phi(features);
-        let (row, joint) = (self.shape.row(), self.blocks.len() == 1);
-        (0..self.shape.outputs)
-            .map(|output| {
-                let mut x = vec![0.0; self.blocks[0].dim()];
-                let at = if joint { output * row } else { 0 };
-                x[at..at + row].copy_from_slice(&phi);
-                let block = &self.blocks[if joint { 0 } else { output }];
-                block.inverse_form(&x, &x, 1.0, self.prior_precision)
-            })
-            .collect()
+        self.spread(features).variances(self.prior_precision)
     }
 
     pub(super) fn sample_layer(&self, seed: u64, index: u64, device: &Device) -> Linear {
-        let mut rows = self.trained.clone();
-        let parts = rows.chunks_mut(self.blocks[0].dim());
-        for ((stream, theta), block) in parts.enumerate().zip(&self.blocks) {
-            let normals = normals(seed, index, stream, theta.len());
-            let step = block.draw(&normals, 1.0, self.prior_precision);
-            theta.iter_mut().zip(step).for_each(|(t, s)| *t += s);
-        }
-        self.shape.write(&rows, device)
+        let normals = |stream, len| normals(seed, index, stream, len);
+        let step = self
+            .curvature
+            .draw(normals, self.trained.len(), self.prior_precision);
+        let drawn = self.trained.iter().zip(step).map(|(t, s)| t + s);
+        self.shape.write(&drawn.collect::<Vec<f64>>(), device)
     }
 }
 
@@ -121,6 +112,10 @@ macro_rules! of_logits {
 
             /// The prior precision λ in [10⁻¹², 10¹²] of largest marginal likelihood.
             ///
+            /// That is not the λ of the best predictions: a network that fits its training examples is sure of all of them, where the curvature of the
+            /// likelihood vanishes, and the marginal likelihood of so flat a posterior is largest where λ is far too small. Have held-out examples choose it
+            /// ([`with_held_out_prior_precision`](Self::with_held_out_prior_precision)) if there are any.
+            ///
             /// # Errors
             ///
             /// If the marginal likelihood grows to an end of that range.
@@ -138,7 +133,7 @@ macro_rules! of_logits {
                 self.0.prior_precision
             }
 
-            /// The covariances of the weights, row-major: one joint matrix, or one for each output.
+            /// The covariances of the weights, row-major: one joint matrix, or one for each output. None of Kronecker factors.
             pub fn covariances(&self) -> Vec<Vec<f64>> {
                 self.0.covariances()
             }
@@ -161,6 +156,16 @@ macro_rules! of_logits {
             #[track_caller]
             pub fn logit_variances(&self, features: &[f64]) -> Vec<f64> {
                 self.0.logit_variances(features)
+            }
+
+            /// The posterior covariance of the logits at one example's features, row-major.
+            ///
+            /// # Panics
+            ///
+            /// Panics unless there are `d_input` features.
+            #[track_caller]
+            pub fn logit_covariance(&self, features: &[f64]) -> Vec<f64> {
+                self.0.spread(features).covariance(self.0.prior_precision)
             }
         }
 

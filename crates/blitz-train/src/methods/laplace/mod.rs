@@ -5,20 +5,25 @@
 //! |---|---|---|
 //! | [`GaussianLastLayer`] | of the last `Linear`, full covariance, in closed form | normal noise σ², of each output |
 //! | [`BernoulliLastLayer`] | of the last `Linear`, full covariance of each output | a logit, or several |
-//! | [`SoftmaxLastLayer`] | of the last `Linear`, full covariance or one block a class | softmax |
+//! | [`SoftmaxLastLayer`] | of the last `Linear`, full covariance, one block a class, or Kronecker factors | softmax |
 //! | [`DiagonalLaplace`] | of all weights, independent | any, as a negative log likelihood |
 //!
-//! The prior is `N(0, 1/λ)` for each weight. Its precision λ is given, or found where the marginal likelihood is largest.
+//! The prior is `N(0, 1/λ)` for each weight. Its precision λ is given, found where the marginal likelihood is largest, or found for the best predictions of
+//! held-out examples, which is the way for classifiers.
 //! Data stream over a loader; matrices are `f64` on the host, of a size that does not depend on the number of examples.
 //! `docs/laplace.md` shows it at work.
 
 mod bernoulli;
+mod curvature;
 mod diagonal;
 mod error;
 mod evidence;
 mod features;
 mod gaussian;
+mod held_out;
+mod kronecker;
 mod layer;
+mod link;
 mod logits;
 mod network;
 mod softmax;
@@ -28,5 +33,7 @@ pub use bernoulli::BernoulliLastLayer;
 pub use diagonal::DiagonalLaplace;
 pub use error::LaplaceError;
 pub use gaussian::{GaussianLastLayer, LastLayerMean};
+pub use held_out::HeldOut;
+pub use link::Link;
 pub use network::{LastLayerNetwork, LastLayerPosterior};
 pub use softmax::{ClassCovariance, MAX_JOINT_PARAMETERS, SoftmaxLastLayer};

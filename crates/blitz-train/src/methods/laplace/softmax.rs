@@ -6,10 +6,15 @@ use burn::tensor::{Int, Tensor};
 use nalgebra::{DMatrix, DVector};
 use serde::{Deserialize, Serialize};
 
+use super::curvature::Curvature;
 use super::error::{LaplaceError, deterministic};
 use super::features::{examples, finite, for_each_batch};
+use super::held_out::HeldOut;
+use super::kronecker::Kronecker;
 use super::layer::LayerShape;
+use super::link::{Link, log_sum_exp, mean_softmax, probit_logits, probit_scale, softmax};
 use super::logits::{LogitLayer, of_logits};
+use super::spectrum::Spectrum;
 use crate::network::LabeledBatch;
 
 /// The most weights a joint covariance may have: its matrix then takes 32 MB, its eigendecomposition minutes at most.
@@ -20,8 +25,12 @@ pub const MAX_JOINT_PARAMETERS: usize = 2048;
 pub enum ClassCovariance {
     /// All of it, over at most [`MAX_JOINT_PARAMETERS`] weights.
     Joint,
-    /// One full block for each class, covariances between classes left out: for many classes.
+    /// One full block for each class, covariances between classes left out.
     PerClass,
+    /// Kronecker factors, `G ⊗ A` for the weights and G for the bias: for many classes, or many features. G, classes by classes, sums the Hessians of the
+    /// likelihood by the logits; A, features by features, is the mean of φφᵀ. Covariances between weights and bias are left out. All of it is the KFAC of
+    /// laplace-torch.
+    Kronecker,
 }
 
 /// The posterior of the last layer of a softmax classification, about the trained weights.
@@ -60,16 +69,20 @@ impl SoftmaxLastLayer {
             });
         }
         let theta = DMatrix::from_column_slice(row, classes, &trained);
-        let (count, size) = if joint {
-            (1, row * classes)
-        } else {
-            (classes, row)
+        // Of one matrix, or one for each class; the Kronecker factors are on their own.
+        let (count, size) = match covariance {
+            ClassCovariance::Joint => (1, row * classes),
+            ClassCovariance::PerClass => (classes, row),
+            ClassCovariance::Kronecker => (0, 0),
         };
         let mut blocks = vec![DMatrix::<f64>::zeros(size, size); count];
+        let kronecker = covariance == ClassCovariance::Kronecker;
+        let by_features = if kronecker { shape.d_input } else { 0 };
+        let mut features_sum = DMatrix::<f64>::zeros(by_features, by_features);
+        let mut outputs_sum = DMatrix::<f64>::zeros(classes, classes);
         let mut log_likelihood = 0.0;
-        for_each_batch(data, features, &shape, |phi, targets, before| {
-            let labels: Vec<i64> = targets.into_data().iter::<i64>().collect();
-            examples("the number of labels", phi.nrows(), labels.len())?;
+        let seen = for_each_batch(data, features, &shape, |phi, targets, before| {
+            let labels = read(targets, classes, phi.nrows(), before)?;
             let mut probabilities = &phi * &theta;
             finite(
                 probabilities.transpose().as_slice(),
@@ -78,17 +91,20 @@ impl SoftmaxLastLayer {
                 before,
             )?;
             for (i, mut logits) in probabilities.row_iter_mut().enumerate() {
-                let label = usize::try_from(labels[i]).ok().filter(|l| *l < classes);
-                let label = label.ok_or(LaplaceError::Label {
-                    example: before + i,
-                    label: labels[i],
-                    classes,
-                })?;
                 let largest = logits.max();
                 let log_sum =
                     logits.iter().map(|z| (z - largest).exp()).sum::<f64>().ln() + largest;
-                log_likelihood += logits[label] - log_sum;
+                log_likelihood += logits[labels[i]] - log_sum;
                 logits.apply(|z| *z = (*z - log_sum).exp());
+            }
+            if kronecker {
+                let inputs = phi.columns(0, shape.d_input);
+                features_sum += inputs.tr_mul(&inputs);
+                outputs_sum -= probabilities.tr_mul(&probabilities);
+                for (class, column) in probabilities.column_iter().enumerate() {
+                    outputs_sum[(class, class)] += column.sum();
+                }
+                return Ok(());
             }
             for a in 0..classes {
                 for b in 0..classes {
@@ -115,9 +131,97 @@ impl SoftmaxLastLayer {
             }
             Ok(())
         })?;
-        let fitted = LogitLayer::new(shape, trained, blocks, log_likelihood);
+        let mut spectra = blocks.into_iter().map(Spectrum::new);
+        let curvature = match covariance {
+            ClassCovariance::Joint => Curvature::Joint(spectra.next().expect("one block")),
+            ClassCovariance::PerClass => Curvature::PerOutput(spectra.collect()),
+            ClassCovariance::Kronecker => {
+                let mean = features_sum / seen as f64;
+                Curvature::Kronecker(Kronecker::new(outputs_sum, mean, shape.bias))
+            }
+        };
+        let fitted = LogitLayer::new(shape, trained, curvature, log_likelihood);
         Ok(Self(fitted.with_prior_precision(prior_precision)?))
     }
+
+    /// The prior precision λ in [10⁻¹², 10¹²] under which examples that the network was not trained on are predicted best, by
+    /// [`predict`](Self::predict) with [`Link::Probit`]; and how well, beside the trained weights. `features` are as in [`fit`](Self::fit). The data are
+    /// read twice.
+    ///
+    /// A network that needs no such posterior gets a large λ, with which it predicts as it was trained, and [`HeldOut::improves`] says so.
+    ///
+    /// # Errors
+    ///
+    /// As [`fit`](Self::fit) for these data; or if no λ makes up for collinear features.
+    pub fn with_held_out_prior_precision<I: Clone>(
+        self,
+        data: &dyn DataLoader<LabeledBatch<I, Tensor<1, Int>>>,
+        features: impl Fn(I) -> Tensor<2>,
+    ) -> Result<(Self, HeldOut), LaplaceError> {
+        let classes = self.0.shape.outputs;
+        let held_out = self.0.held_out(
+            data,
+            features,
+            |targets, rows, before| read(targets, classes, rows, before),
+            |logits, spread, label| {
+                let scaled = match spread {
+                    Some((spread, precision)) => {
+                        probit_logits(logits, &spread.contrast_variances(precision))
+                    }
+                    None => logits.to_vec(),
+                };
+                log_sum_exp(&scaled) - scaled[*label]
+            },
+        )?;
+        let found = self.0.with_prior_precision(held_out.prior_precision)?;
+        Ok((Self(found), held_out))
+    }
+
+    /// The class probabilities at one example's features: the mean of the softmax over normal logits, whose moments are [`logits`](Self::logits) and
+    /// [`logit_covariance`](Self::logit_covariance). The layer is linear in its weights, so these moments are exact.
+    ///
+    /// # Panics
+    ///
+    /// Panics unless there are `d_input` features, or without draws.
+    #[track_caller]
+    pub fn predict(&self, features: &[f64], link: Link) -> Vec<f64> {
+        let (logits, spread) = (self.logits(features), self.0.spread(features));
+        let precision = self.prior_precision();
+        match link {
+            Link::Probit => {
+                let variances = spread.contrast_variances(precision);
+                softmax(&probit_logits(&logits, &variances))
+            }
+            Link::PlainProbit => {
+                let pairs = logits.iter().zip(spread.variances(precision));
+                let scaled: Vec<f64> = pairs.map(|(z, v)| z * probit_scale(v)).collect();
+                softmax(&scaled)
+            }
+            Link::MonteCarlo { draws, seed } => {
+                mean_softmax(&logits, spread.covariance(precision), draws, seed)
+            }
+        }
+    }
+}
+
+/// The labels of a batch.
+fn read(
+    targets: Tensor<1, Int>,
+    classes: usize,
+    rows: usize,
+    before: usize,
+) -> Result<Vec<usize>, LaplaceError> {
+    let labels: Vec<i64> = targets.into_data().iter::<i64>().collect();
+    examples("the number of labels", rows, labels.len())?;
+    let label = |(i, label): (usize, &i64)| {
+        let class = usize::try_from(*label).ok().filter(|l| *l < classes);
+        class.ok_or(LaplaceError::Label {
+            example: before + i,
+            label: *label,
+            classes,
+        })
+    };
+    labels.iter().enumerate().map(label).collect()
 }
 
 of_logits!(

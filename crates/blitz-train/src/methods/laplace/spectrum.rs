@@ -29,6 +29,11 @@ impl Spectrum {
         self.values.len()
     }
 
+    /// Q, an eigenvector a column.
+    pub(super) fn matrix(&self) -> DMatrix<f64> {
+        DMatrix::from_column_slice(self.dim(), self.dim(), &self.vectors)
+    }
+
     /// `Qᵀ x`.
     pub(super) fn coordinates(&self, x: &[f64]) -> Vec<f64> {
         let vectors = self.vectors.chunks(self.dim());

@@ -1,0 +1,204 @@
+//! The curvature of a layer of logits: whole, in a block for each output, or as a Kronecker product.
+
+use serde::{Deserialize, Serialize};
+
+use super::error::LaplaceError;
+use super::kronecker::Kronecker;
+use super::layer::LayerShape;
+use super::spectrum::Spectrum;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) enum Curvature {
+    /// Over all weights, output after output.
+    Joint(Spectrum),
+    /// One block for each output.
+    PerOutput(Vec<Spectrum>),
+    Kronecker(Kronecker),
+}
+
+impl Curvature {
+    pub(super) fn check(&self, precision: f64) -> Result<(), LaplaceError> {
+        match self {
+            Self::Joint(spectrum) => spectrum.check(1.0, precision),
+            Self::PerOutput(blocks) => blocks.iter().try_for_each(|b| b.check(1.0, precision)),
+            Self::Kronecker(factors) => factors.check(precision),
+        }
+    }
+
+    pub(super) fn log_det(&self, precision: f64) -> f64 {
+        match self {
+            Self::Joint(spectrum) => spectrum.log_det(1.0, precision),
+            Self::PerOutput(blocks) => blocks.iter().map(|b| b.log_det(1.0, precision)).sum(),
+            Self::Kronecker(factors) => factors.log_det(precision),
+        }
+    }
+
+    /// A draw about 0, of the standard normals that `normals(stream, len)` gives.
+    pub(super) fn draw(
+        &self,
+        normals: impl Fn(usize, usize) -> Vec<f64>,
+        parameters: usize,
+        precision: f64,
+    ) -> Vec<f64> {
+        match self {
+            Self::Joint(spectrum) => spectrum.draw(&normals(0, parameters), 1.0, precision),
+            Self::PerOutput(blocks) => {
+                let blocks = blocks.iter().enumerate();
+                blocks
+                    .flat_map(|(i, b)| b.draw(&normals(i, b.dim()), 1.0, precision))
+                    .collect()
+            }
+            Self::Kronecker(factors) => factors.draw(&normals(0, parameters), precision),
+        }
+    }
+
+    /// What the covariance of the logits at an example's features is computed from, for any prior precision.
+    pub(super) fn spread(&self, shape: &LayerShape, features: &[f64]) -> Spread<'_> {
+        let phi = shape.phi(features);
+        match self {
+            Self::Joint(spectrum) => {
+                let row = shape.row();
+                let of_outputs = (0..shape.outputs).map(|output| {
+                    let mut x = vec![0.0; spectrum.dim()];
+                    x[output * row..(output + 1) * row].copy_from_slice(&phi);
+                    spectrum.coordinates(&x)
+                });
+                Spread::Joint(spectrum, of_outputs.collect())
+            }
+            Self::PerOutput(blocks) => {
+                let of_outputs = blocks.iter().map(|block| block.coordinates(&phi));
+                Spread::PerOutput(blocks, of_outputs.collect())
+            }
+            Self::Kronecker(factors) => Spread::Kronecker(factors, factors.coordinates(features)),
+        }
+    }
+}
+
+/// An example's features in the eigenvectors of the curvature.
+pub(super) enum Spread<'a> {
+    Joint(&'a Spectrum, Vec<Vec<f64>>),
+    PerOutput(&'a [Spectrum], Vec<Vec<f64>>),
+    Kronecker(&'a Kronecker, Vec<f64>),
+}
+
+impl Spread<'_> {
+    /// The covariance of the logits, row-major.
+    pub(super) fn covariance(&self, precision: f64) -> Vec<f64> {
+        match self {
+            Self::Joint(spectrum, of_outputs) => {
+                let pairs = of_outputs
+                    .iter()
+                    .flat_map(|a| of_outputs.iter().map(move |b| (a, b)));
+                pairs
+                    .map(|(a, b)| form(&spectrum.values, a, b, precision))
+                    .collect()
+            }
+            Self::PerOutput(blocks, _) => {
+                let outputs = blocks.len();
+                let mut covariance = vec![0.0; outputs * outputs];
+                for (k, variance) in self.variances(precision).into_iter().enumerate() {
+                    covariance[k * (outputs + 1)] = variance;
+                }
+                covariance
+            }
+            Self::Kronecker(factors, input) => {
+                let u = factors.output_vectors();
+                let mut scaled = u.clone();
+                let along = factors.along_outputs(input, precision);
+                for (mut column, variance) in scaled.column_iter_mut().zip(along) {
+                    column *= variance;
+                }
+                (scaled * u.transpose()).as_slice().to_vec()
+            }
+        }
+    }
+
+    /// The variance of each logit.
+    pub(super) fn variances(&self, precision: f64) -> Vec<f64> {
+        match self {
+            Self::Joint(spectrum, of_outputs) => {
+                let of_outputs = of_outputs.iter();
+                of_outputs
+                    .map(|a| form(&spectrum.values, a, a, precision))
+                    .collect()
+            }
+            Self::PerOutput(blocks, of_outputs) => {
+                let of_outputs = blocks.iter().zip(of_outputs);
+                of_outputs
+                    .map(|(block, a)| form(&block.values, a, a, precision))
+                    .collect()
+            }
+            Self::Kronecker(factors, input) => {
+                let (u, along) = (
+                    factors.output_vectors(),
+                    factors.along_outputs(input, precision),
+                );
+                along_rows(&u, &along)
+            }
+        }
+    }
+
+    /// The variance of each logit less the mean of the others: what all have in common is nothing to a softmax.
+    pub(super) fn contrast_variances(&self, precision: f64) -> Vec<f64> {
+        let mut variances = self.centred_variances(precision);
+        // f less the mean of the others is C/(C − 1) times f less the mean of all. A single class has no others, and its contrast is 0.
+        let count = variances.len() as f64;
+        let others = if count > 1.0 {
+            count / (count - 1.0)
+        } else {
+            0.0
+        };
+        variances.iter_mut().for_each(|v| *v *= others * others);
+        variances
+    }
+
+    /// The variance of each logit less the mean of all.
+    fn centred_variances(&self, precision: f64) -> Vec<f64> {
+        match self {
+            Self::Joint(spectrum, of_outputs) => {
+                let count = of_outputs.len() as f64;
+                let mut mean = vec![0.0; spectrum.dim()];
+                for a in of_outputs {
+                    mean.iter_mut().zip(a).for_each(|(m, a)| *m += a / count);
+                }
+                let variance = |a: &Vec<f64>| {
+                    let less: Vec<f64> = a.iter().zip(&mean).map(|(a, m)| a - m).collect();
+                    form(&spectrum.values, &less, &less, precision)
+                };
+                of_outputs.iter().map(variance).collect()
+            }
+            Self::PerOutput(..) => {
+                let variances = self.variances(precision);
+                let count = variances.len() as f64;
+                let mean = variances.iter().sum::<f64>() / (count * count);
+                let contrast = |v: &f64| (v * (1.0 - 2.0 / count) + mean).max(0.0);
+                variances.iter().map(contrast).collect()
+            }
+            Self::Kronecker(factors, input) => {
+                let mut u = factors.output_vectors();
+                for mut column in u.column_iter_mut() {
+                    let mean = column.mean();
+                    column.add_scalar_mut(-mean);
+                }
+                along_rows(&u, &factors.along_outputs(input, precision))
+            }
+        }
+    }
+}
+
+/// `Σ a b / (s + λ)`.
+fn form(values: &[f64], a: &[f64], b: &[f64], precision: f64) -> f64 {
+    let products = a.iter().zip(b).zip(values);
+    products.map(|((a, b), s)| a * b / (s + precision)).sum()
+}
+
+/// The diagonal of `U diag(v) Uᵀ`.
+fn along_rows(u: &nalgebra::DMatrix<f64>, along: &[f64]) -> Vec<f64> {
+    let mut out = vec![0.0; u.nrows()];
+    for (column, variance) in u.column_iter().zip(along) {
+        for (out, u) in out.iter_mut().zip(column.iter()) {
+            *out += u * u * variance;
+        }
+    }
+    out
+}
