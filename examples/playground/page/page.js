@@ -10,7 +10,7 @@ const METHODS = [
   { key: "sgld", name: "SGLD" },
   { key: "ensemble", name: "Ensemble" },
   { key: "dropout", name: "Dropout" },
-  { key: "laplace", name: "Laplace, last layer" },
+  { key: "laplace", name: "Laplace" },
 ];
 const XS = Array.from({ length: 81 }, (_, i) => -FRAME.x + (i * 2 * FRAME.x) / 80);
 // How far from all points counts as away from them, and how near a click on a point is.
