@@ -186,7 +186,7 @@ pub(super) fn scales<M: Module>(module: &M, adapters: &[Adapter]) -> Vec<f64> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             if let Some(value) = self.by_path.get_mut(&self.path.join(".")) {
                 let flat = param.val().flatten::<1>(0, D - 1);
-                *value = Some(flat.slice(0..1).into_scalar::<f64>());
+                *value = Some(flat.narrow(0, 0, 1).into_scalar::<f64>());
             }
         }
     }
