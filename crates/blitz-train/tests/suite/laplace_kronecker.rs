@@ -367,7 +367,7 @@ fn a_held_out_prior_precision_does_no_harm_where_that_of_the_evidence_does() {
             best < 0.8 * point && best < evidence + 0.02,
             "{best}, {point}, {evidence}"
         );
-        let (report, best, point, evidence) = fit(4.0);
+        let (_, best, point, evidence) = fit(4.0);
         assert!(best < point + 0.005, "{best}, {point}");
         assert!(evidence > point + 0.02, "{evidence}, {point}");
     }
