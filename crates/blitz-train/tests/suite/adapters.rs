@@ -42,9 +42,11 @@ fn with_fixed_weights<M: Module>(module: M, seed: u64) -> M {
     module.map(&mut Fixed(seed, 0))
 }
 
+/// Of the five outputs.
 fn gaussian(std: f64, device: &Device) -> GaussianLikelihood {
     let noise = LikelihoodParam::Fixed(std);
     GaussianLikelihoodConfig::new()
+        .with_targets(5)
         .with_noise(noise)
         .init(device)
 }
