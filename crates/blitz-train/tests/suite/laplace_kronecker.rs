@@ -459,3 +459,27 @@ fn held_out_data_are_checked_as_training_data_are() {
         })
     ));
 }
+
+#[test]
+fn what_was_saved_before_there_were_kronecker_factors_still_loads() {
+    let device = Device::flex();
+    let data = crate::loader(Reference, 12, 5, &device);
+    let layer = LinearConfig::new(2, 3).init(&device);
+    for covariance in [ClassCovariance::Joint, ClassCovariance::PerClass] {
+        let posterior =
+            SoftmaxLastLayer::fit(data.as_ref(), |x| x, &layer, covariance, 0.5).unwrap();
+        let mut saved = serde_json::to_value(&posterior).unwrap();
+        let fields = saved.as_object_mut().unwrap();
+        let blocks = match fields.remove("curvature").unwrap() {
+            serde_json::Value::Object(curvature) => match covariance {
+                ClassCovariance::Joint => serde_json::json!([curvature["Joint"]]),
+                _ => curvature["PerOutput"].clone(),
+            },
+            other => panic!("{other}"),
+        };
+        assert!(blocks.is_array());
+        fields.insert("blocks".into(), blocks);
+        let loaded: SoftmaxLastLayer = serde_json::from_value(saved).unwrap();
+        assert_eq!(loaded, posterior);
+    }
+}

@@ -1,6 +1,6 @@
 //! The curvature of a layer of logits: whole, in a block for each output, or as a Kronecker product.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::error::LaplaceError;
 use super::kronecker::Kronecker;
@@ -14,6 +14,28 @@ pub(super) enum Curvature {
     /// One block for each output.
     PerOutput(Vec<Spectrum>),
     Kronecker(Kronecker),
+}
+
+/// Also of a text from before there were Kronecker factors, which has a list of blocks: one over all weights, or one for each output.
+pub(super) fn read<'de, D: Deserializer<'de>>(saved: D) -> Result<Curvature, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Saved {
+        Blocks(Vec<Spectrum>),
+        Curvature(Curvature),
+    }
+
+    // Other formats don't say what comes next.
+    if !saved.is_human_readable() {
+        return Curvature::deserialize(saved);
+    }
+    Ok(match Saved::deserialize(saved)? {
+        Saved::Curvature(curvature) => curvature,
+        Saved::Blocks(blocks) => match <[Spectrum; 1]>::try_from(blocks) {
+            Ok([all]) => Curvature::Joint(all),
+            Err(blocks) => Curvature::PerOutput(blocks),
+        },
+    })
 }
 
 impl Curvature {

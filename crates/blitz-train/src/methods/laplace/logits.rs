@@ -4,7 +4,7 @@ use burn::nn::Linear;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::curvature::{Curvature, Spread};
+use super::curvature::{self, Curvature, Spread};
 use super::error::{LaplaceError, positive};
 use super::evidence::best_precision;
 use super::layer::{LayerShape, dot, normals};
@@ -14,6 +14,7 @@ use super::layer::{LayerShape, dot, normals};
 pub(super) struct LogitLayer {
     pub(super) shape: LayerShape,
     trained: Vec<f64>,
+    #[serde(alias = "blocks", deserialize_with = "curvature::read")]
     pub(super) curvature: Curvature,
     log_likelihood: f64,
     pub(super) prior_precision: f64,
