@@ -111,7 +111,8 @@ pub enum TfbError {
 /// net = net.apply_lora(Lora::new(2, 4.0));
 /// # let inputs = Tensor::<2>::from_floats([[1.0, 0.0, 0.5], [0.0, 1.0, -0.5]], &device);
 /// # let targets = Tensor::<2>::from_floats([[1.0, 0.0], [0.0, 1.0]], &device);
-/// # let likelihood = GaussianLikelihoodConfig::new().with_noise(LikelihoodParam::Fixed(0.5)).init(&device);
+/// # let noise = LikelihoodParam::Fixed(0.5);
+/// # let likelihood = GaussianLikelihoodConfig::new().with_targets(2).with_noise(noise).init(&device);
 /// # let mut adam = FusedAdamConfig::new().init();
 /// # for _ in 0..50 {
 /// #     let loss = likelihood.nll(net.forward(inputs.clone()), targets.clone()).mean();
