@@ -112,7 +112,7 @@ impl Spread<'_> {
                     .iter()
                     .flat_map(|a| of_outputs.iter().map(move |b| (a, b)));
                 pairs
-                    .map(|(a, b)| form(&spectrum.values, a, b, precision))
+                    .map(|(a, b)| spectrum.inverse_form_at(a, b, 1.0, precision))
                     .collect()
             }
             Self::PerOutput(blocks, _) => {
@@ -141,13 +141,13 @@ impl Spread<'_> {
             Self::Joint(spectrum, of_outputs) => {
                 let of_outputs = of_outputs.iter();
                 of_outputs
-                    .map(|a| form(&spectrum.values, a, a, precision))
+                    .map(|a| spectrum.inverse_form_at(a, a, 1.0, precision))
                     .collect()
             }
             Self::PerOutput(blocks, of_outputs) => {
                 let of_outputs = blocks.iter().zip(of_outputs);
                 of_outputs
-                    .map(|(block, a)| form(&block.values, a, a, precision))
+                    .map(|(block, a)| block.inverse_form_at(a, a, 1.0, precision))
                     .collect()
             }
             Self::Kronecker(factors, input) => {
@@ -185,7 +185,7 @@ impl Spread<'_> {
                 }
                 let variance = |a: &Vec<f64>| {
                     let less: Vec<f64> = a.iter().zip(&mean).map(|(a, m)| a - m).collect();
-                    form(&spectrum.values, &less, &less, precision)
+                    spectrum.inverse_form_at(&less, &less, 1.0, precision)
                 };
                 of_outputs.iter().map(variance).collect()
             }
@@ -206,12 +206,6 @@ impl Spread<'_> {
             }
         }
     }
-}
-
-/// `Σ a b / (s + λ)`.
-fn form(values: &[f64], a: &[f64], b: &[f64], precision: f64) -> f64 {
-    let products = a.iter().zip(b).zip(values);
-    products.map(|((a, b), s)| a * b / (s + precision)).sum()
 }
 
 /// The diagonal of `U diag(v) Uᵀ`.

@@ -4,7 +4,7 @@ use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
 use super::error::LaplaceError;
-use super::spectrum::Spectrum;
+use super::spectrum::{Spectrum, check_invertible};
 
 /// `G ⊗ A` for the weights and `G` for the bias: `G = Σ Λ` sums the Hessians of the likelihood by the outputs, `A` is the mean of `x xᵀ` over the
 /// inputs.
@@ -42,16 +42,8 @@ impl Kronecker {
 
     /// An error unless the posterior precision can be inverted to some digits.
     pub(super) fn check(&self, precision: f64) -> Result<(), LaplaceError> {
-        let (mut smallest, mut largest) = (f64::INFINITY, 0.0f64);
-        for value in self.eigenvalues().map(|s| s + precision) {
-            smallest = smallest.min(value);
-            largest = largest.max(value);
-        }
         let dim = self.outputs.dim().max(self.inputs.dim());
-        if smallest > largest * dim as f64 * f64::EPSILON {
-            return Ok(());
-        }
-        Err(LaplaceError::Singular { smallest, largest })
+        check_invertible(self.eigenvalues().map(|s| s + precision), dim)
     }
 
     pub(super) fn log_det(&self, precision: f64) -> f64 {

@@ -60,16 +60,7 @@ impl Spectrum {
 
     /// An error unless the posterior precision can be inverted to some digits.
     pub(super) fn check(&self, scale: f64, precision: f64) -> Result<(), LaplaceError> {
-        let (mut smallest, mut largest) = (f64::INFINITY, 0.0f64);
-        for value in self.precisions(scale, precision) {
-            smallest = smallest.min(value);
-            largest = largest.max(value);
-        }
-        // The eigenvalues are good to dim · ε of the largest.
-        if smallest > largest * self.dim() as f64 * f64::EPSILON {
-            return Ok(());
-        }
-        Err(LaplaceError::Singular { smallest, largest })
+        check_invertible(self.precisions(scale, precision), self.dim())
     }
 
     pub(super) fn log_det(&self, scale: f64, precision: f64) -> f64 {
@@ -84,8 +75,13 @@ impl Spectrum {
 
     /// `xᵀ (scale · H + precision · I)⁻¹ y`.
     pub(super) fn inverse_form(&self, x: &[f64], y: &[f64], scale: f64, precision: f64) -> f64 {
-        let products = self.coordinates(x).into_iter().zip(self.coordinates(y));
-        let terms = products.zip(self.precisions(scale, precision));
+        let (x, y) = (self.coordinates(x), self.coordinates(y));
+        self.inverse_form_at(&x, &y, scale, precision)
+    }
+
+    /// The same of vectors given by their [`coordinates`](Self::coordinates).
+    pub(super) fn inverse_form_at(&self, x: &[f64], y: &[f64], scale: f64, precision: f64) -> f64 {
+        let terms = x.iter().zip(y).zip(self.precisions(scale, precision));
         terms.map(|((x, y), p)| x * y / p).sum()
     }
 
@@ -118,4 +114,20 @@ impl Spectrum {
         }
         self.vector(&coordinates)
     }
+}
+
+/// An error unless a precision of these eigenvalues can be inverted to some digits: they are good to dim · ε of the largest.
+pub(super) fn check_invertible(
+    precisions: impl Iterator<Item = f64>,
+    dim: usize,
+) -> Result<(), LaplaceError> {
+    let (mut smallest, mut largest) = (f64::INFINITY, 0.0f64);
+    for value in precisions {
+        smallest = smallest.min(value);
+        largest = largest.max(value);
+    }
+    if smallest > largest * dim as f64 * f64::EPSILON {
+        return Ok(());
+    }
+    Err(LaplaceError::Singular { smallest, largest })
 }
