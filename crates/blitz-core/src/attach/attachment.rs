@@ -54,6 +54,9 @@ pub(crate) trait Attachment {
     /// The same, with its posterior as its prior; `None` if the family can't be one.
     fn under_itself(&self) -> Option<Box<dyn Attachment>>;
 
+    /// The same, with every deviation of its posterior `factor` times as large; `None` if the family does not say how.
+    fn scaled(&self, factor: f64) -> Option<Box<dyn Attachment>>;
+
     /// Attaches a copy to a `Param<Tensor<D>>` of the rank that it was taken from.
     fn attach(&self, param: Box<dyn Any>) -> Box<dyn Any>;
 }
@@ -163,6 +166,12 @@ impl<Q: Posterior, P: Prior, const D: usize> Attachment for Attached<Q, P, D> {
 
     fn under_itself(&self) -> Option<Box<dyn Attachment>> {
         let variational = self.variational.under_itself(self.mu.clone())?;
+        let mu = self.mu.clone();
+        Some(Box::new(Attached { variational, mu }))
+    }
+
+    fn scaled(&self, factor: f64) -> Option<Box<dyn Attachment>> {
+        let variational = self.variational.scaled(factor)?;
         let mu = self.mu.clone();
         Some(Box::new(Attached { variational, mu }))
     }

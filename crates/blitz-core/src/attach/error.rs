@@ -6,8 +6,8 @@ use std::fmt;
 use super::filter::WeightFilter;
 use super::walk::{Attached, Walk, Weight};
 
-/// What does not fit the module, from [`try_bayesianize`](crate::BayesianModule::try_bayesianize), [`try_moped`](crate::BayesianModule::try_moped) and
-/// [`try_posterior_as_prior`](crate::BayesianModule::try_posterior_as_prior).
+/// What does not fit the module, from [`try_bayesianize`](crate::BayesianModule::try_bayesianize), [`try_moped`](crate::BayesianModule::try_moped),
+/// [`try_posterior_as_prior`](crate::BayesianModule::try_posterior_as_prior) and [`try_scale_deviations`](crate::BayesianModule::try_scale_deviations).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BayesianizeError {
@@ -49,7 +49,12 @@ pub enum BayesianizeError {
         /// The path of each weight, with the family of its posterior.
         weights: Vec<String>,
     },
-    /// There is no posterior that could be a prior.
+    /// Posteriors whose deviations can't be scaled.
+    NotScaled {
+        /// The path of each weight, with the family of its posterior.
+        weights: Vec<String>,
+    },
+    /// There is no posterior.
     NotBayesian,
     /// A pattern is not a regular expression.
     InvalidRegex {
@@ -137,8 +142,17 @@ impl fmt::Display for BayesianizeError {
                  their own with a prior in it",
                 weights.join(", ")
             ),
+            Self::NotScaled { weights } => write!(
+                f,
+                "the deviations of {} can't be scaled: their families don't say how (`with_deviations_scaled`), or have an update of \
+                 their own",
+                weights.join(", ")
+            ),
             Self::NotBayesian => {
-                write!(f, "no prior can be made of a module without a posterior")
+                write!(
+                    f,
+                    "no weight of the module has a posterior; `bayesianize` gives it some"
+                )
             }
             Self::InvalidRegex { pattern, reason } => {
                 write!(f, "{pattern:?} is no regular expression: {reason}")

@@ -1,9 +1,9 @@
 //! What makes a parameter Bayesian: the one type that is attached, the one walk that finds it, and how it gets there.
 
-mod as_prior;
 mod attachment;
 mod convert;
 mod error;
+mod exchange;
 mod filter;
 mod module;
 mod moped;
@@ -12,11 +12,11 @@ mod ties;
 mod variational;
 mod walk;
 
-pub(crate) use as_prior::posterior_as_prior;
 pub(crate) use attachment::{Attachment, attachments};
 pub use convert::{BayesianizeConfig, BuiltinVariational, ExistingPosteriors, WeightRule};
 pub(crate) use convert::{attach_chosen, check_bare};
 pub use error::BayesianizeError;
+pub(crate) use exchange::{posterior_as_prior, scale_deviations};
 pub use filter::WeightFilter;
 pub use moped::{MopedConfig, MopedVariational};
 pub(crate) use posteriors::Posteriors;

@@ -66,6 +66,15 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
         })
     }
 
+    /// The same, with every deviation of the posterior `factor` times as large; `None` for a family that does not say how.
+    pub(super) fn scaled(&self, factor: f64) -> Option<Self> {
+        let posterior = self.posterior.clone().with_deviations_scaled(factor)?;
+        Some(Self {
+            posterior,
+            ..self.clone()
+        })
+    }
+
     pub(super) fn id(&self) -> ParamId {
         self.sampling.id
     }

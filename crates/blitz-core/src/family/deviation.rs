@@ -6,6 +6,7 @@
 use burn::tensor::Tensor;
 use burn::tensor::activation::softplus;
 
+use super::{at_least_f32, in_type_of};
 use crate::kernels::{self, formula::Spread};
 use crate::math::LOG_LINEAR_BELOW;
 
@@ -56,6 +57,23 @@ pub fn rho_from_std(std: f64) -> f64 {
         "a posterior's standard deviation must be a finite number of at least {MIN_STD}, got {std}"
     );
     std + (-(-std).exp_m1()).ln()
+}
+
+/// The ρ whose deviation is `factor` times that of `rho`, elementwise, without a gradient: ln(e^σ − 1) at σ = factor · ln(1 + e^ρ).
+pub(crate) fn scaled_rho<const D: usize>(rho: Tensor<D>, factor: f64) -> Tensor<D> {
+    let wide = at_least_f32(rho.clone().detach());
+    let std = std_from_rho(wide.clone()).mul_scalar(factor);
+    let log_std = log_std_from_rho(wide).add_scalar(factor.ln());
+    // ln(e^σ − 1) = ln σ + ln((e^σ − 1) / σ), whose second term is a power series up to 1; from there on e^−σ takes no digits away.
+    let small = std.clone().clamp_max(1.0);
+    let square = small.clone().square();
+    let series =
+        square.clone() * (square.clone() * (square / 181_440.0 - 1.0 / 2880.0) + 1.0 / 24.0);
+    let at_small = log_std + small * 0.5 + series;
+    let large = std.clone().clamp_min(1.0);
+    let at_large = large.clone() + (large.neg().exp().neg() + 1.0).log();
+    let scaled = at_small.mask_where(std.greater_elem(1.0), at_large);
+    in_type_of(scaled, &rho)
 }
 
 #[cfg(test)]
@@ -122,6 +140,27 @@ mod tests {
             let rho = rho_from_std(std);
             let back = if rho > 50.0 { rho } else { rho.exp().ln_1p() };
             assert!((back - std).abs() <= 1e-9 * std, "{std} -> {rho} -> {back}");
+        }
+    }
+
+    #[test]
+    fn a_scaled_deviation_is_its_multiple_at_every_size_of_either() {
+        for device in [Device::flex(), Device::flex().autodiff()] {
+            let at = [-60.0f32, -15.0, -1.0, 0.0, 0.5, 3.0, 60.0];
+            for factor in [1e-6, 0.5, 1.0, 1.0541, 30.0] {
+                let rho = Tensor::<1>::from_floats(at, &device);
+                let scaled = scaled_rho(rho, factor).into_data().try_to_vec::<f32>();
+                for (rho, scaled) in at.iter().zip(scaled.unwrap()) {
+                    let softplus = |rho: f64| rho.max(0.0) + (-rho.abs()).exp().ln_1p();
+                    let (want, got) = (factor * softplus(f64::from(*rho)), f64::from(scaled));
+                    // ρ is rounded to `f32`, a share of its own size: so much of the deviation as well, where that is exponential in ρ.
+                    let rounding = 4.0 * f64::from(f32::EPSILON) * got.abs().max(1.0);
+                    assert!(
+                        (softplus(got) / want - 1.0).abs() < rounding,
+                        "{factor} times the deviation of {rho}: {got}"
+                    );
+                }
+            }
         }
     }
 

@@ -173,6 +173,50 @@ pub trait BayesianModule: Module {
         attach::posterior_as_prior(self)
     }
 
+    /// Every deviation `factor` times as large, the means as they are: above 1 the network is less sure of its weights than it was.
+    ///
+    /// For data that drift. Before a new day, `scale_deviations(δ.powf(-0.5)).posterior_as_prior()` with a discount δ of 0.8 to 1 forgets the share 1 − δ of what all days before
+    /// have told: the prior of each day is the posterior of the day before with its variances divided by δ (West & Harrison, *Bayesian forecasting and
+    /// dynamic models*, 1997, chapter 6). Without it a network that has seen many days is too sure of them to follow.
+    ///
+    /// The noise of each draw is the same, multiplied. Priors stay, so the KL changes. Pruned weights stay pruned.
+    ///
+    /// ```
+    /// use blitz_core::prelude::*;
+    /// use burn::nn::LinearConfig;
+    /// use burn::tensor::Device;
+    ///
+    /// let config = BayesianizeConfig::new().with_posterior(PosteriorConfig::normal(0.1));
+    /// let net = LinearConfig::new(3, 2).init(&Device::flex()).bayesianize(&config);
+    /// let net = net.scale_deviations(1.5).posterior_as_prior();
+    /// assert!((net.weight_marginals()[0].std_devs[0] - 0.15).abs() < 1e-6);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Panics if `factor` is not a positive, finite number, if there is no posterior, if a family does not say how its deviations are scaled
+    /// ([`with_deviations_scaled`](crate::Posterior::with_deviations_scaled)), or if the module holds reparameterizations of other kinds, such as LoRA.
+    #[must_use]
+    fn scale_deviations(self, factor: f64) -> Self {
+        match self.try_scale_deviations(factor) {
+            Ok(module) => module,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// [`scale_deviations`](Self::scale_deviations) for a network that a user or a file supplied.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error that names the weights and their families, where the other panics.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `factor` is not a positive, finite number.
+    fn try_scale_deviations(self, factor: f64) -> Result<Self, BayesianizeError> {
+        attach::scale_deviations(self, factor)
+    }
+
     /// Changes the means alone: `f` gets the deterministic network of the stored means μ, and what it returns gets the
     /// posteriors back.
     ///

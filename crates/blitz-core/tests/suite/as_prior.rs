@@ -381,7 +381,7 @@ fn what_can_be_no_prior_is_refused_by_name() {
     assert_eq!(error, BayesianizeError::NotBayesian);
     assert_eq!(
         error.to_string(),
-        "no prior can be made of a module without a posterior"
+        "no weight of the module has a posterior; `bayesianize` gives it some"
     );
     let layer = layer.attach_posteriors(|weight| {
         let inner = NormalPosteriorConfig::new().init(weight.shape, weight.device);
@@ -400,4 +400,69 @@ fn what_can_be_no_prior_is_refused_by_name() {
     let panic = catch_unwind(AssertUnwindSafe(|| layer.posterior_as_prior()));
     let panic = panic.unwrap_err();
     assert_eq!(panic.downcast_ref::<String>(), Some(&message));
+}
+
+#[test]
+fn scaled_deviations_are_their_multiples_in_every_family_and_the_means_stay() {
+    for device in devices() {
+        for family in families(0.3) {
+            let before = net(&family, &device).posterior_as_prior();
+            let after = before.clone().scale_deviations(1.25);
+            let (was, is) = (before.weight_marginals(), after.weight_marginals());
+            assert_eq!(was.len(), is.len());
+            for (was, is) in was.iter().zip(&is) {
+                assert_eq!(was.means, is.means, "{family:?}: {}", was.path);
+                for (was, is) in was.std_devs.iter().zip(&is.std_devs) {
+                    assert!((is / was - 1.25).abs() < 1e-5, "{family:?}: {was}, {is}");
+                }
+            }
+            // Noise times 1.25, about the same mean.
+            let layer = |net: &Net| {
+                let mean = values(net.mean_network().hidden.weight.val());
+                let draw = values(net.sample_network(7, 5).hidden.weight.val());
+                (mean, draw)
+            };
+            let ((mean, was), (_, is)) = (layer(&before), layer(&after));
+            for ((mean, was), is) in mean.iter().zip(&was).zip(&is) {
+                let off = (is - mean) - 1.25 * (was - mean);
+                assert!(off.abs() < 1e-5, "{family:?}: {mean}, {was}, {is}");
+            }
+            assert!(kl(&after).abs() > 0.01, "{family:?}: the prior has stayed");
+            // The parameters are those of before, and train on.
+            let ids = |net: &Net| net.weight_marginals().len() + net.num_posterior_params();
+            assert_eq!(ids(&before), ids(&after));
+            let moved = after.clone().map(&mut Wiggle(2.0));
+            assert_ne!(moved.weight_marginals()[0].std_devs, is_std(&after));
+        }
+    }
+}
+
+fn is_std(net: &Net) -> Vec<f32> {
+    net.weight_marginals()[0].std_devs.clone()
+}
+
+#[test]
+fn what_cannot_be_scaled_is_refused_by_name() {
+    let device = Device::flex();
+    let layer = linear(3, 2, true, 0.5, &device);
+    let error = layer.clone().try_scale_deviations(2.0).unwrap_err();
+    assert_eq!(error, BayesianizeError::NotBayesian);
+    let layer = layer.attach_posteriors(|weight| {
+        let inner = NormalPosteriorConfig::new().init(weight.shape, weight.device);
+        Some((CautiousPosterior { inner }, NormalPrior::new(1.0)))
+    });
+    let error = layer.clone().try_scale_deviations(2.0).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("weight (Cautious), bias (Cautious)"),
+        "{error}"
+    );
+    for factor in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        let layer = layer.clone();
+        let panic = catch_unwind(AssertUnwindSafe(|| layer.scale_deviations(factor)));
+        let panic = panic.unwrap_err();
+        let message = panic.downcast_ref::<String>().unwrap();
+        assert!(message.ends_with(&format!("got {factor}")), "{message}");
+    }
 }

@@ -274,6 +274,38 @@ fn two_days_in_turn_give_the_posterior_of_both() {
     }
 }
 
+#[test]
+fn a_discount_forgets_as_the_filter_of_a_drifting_line_does() {
+    const DISCOUNT: f64 = 0.7;
+    let device = Device::flex().autodiff();
+    let mut problem = problem(&device);
+    let (x, y) = (values(problem.x.clone()), values(problem.y.clone()));
+    for k in 0..3 {
+        let (mut precision, mut shift) = (PRIOR.powi(-2), 0.0);
+        for row in 0..N {
+            if row == N / 2 {
+                precision *= DISCOUNT;
+                shift *= DISCOUNT;
+            }
+            precision += x[3 * row + k].powi(2) / NOISE.powi(2);
+            shift += x[3 * row + k] * y[row] / NOISE.powi(2);
+        }
+        problem.mean[k] = shift / precision;
+        problem.std[k] = precision.powf(-0.5);
+    }
+    let [first, second] = [0, 1].map(|day| {
+        let rows = |tensor: &Tensor<2>| tensor.clone().narrow(0, day * N / 2, N / 2);
+        (rows(&problem.x), rows(&problem.y))
+    });
+    let yesterday = after(model(&device), &first.0, &first.1);
+    let less_sure = yesterday.clone().scale_deviations(DISCOUNT.powf(-0.5));
+    let today = after(less_sure.posterior_as_prior(), &second.0, &second.1);
+    let off = distance(&today, &problem);
+    assert!(off < 1e-3, "{off}");
+    let remembers_all = after(yesterday.posterior_as_prior(), &second.0, &second.1);
+    assert!(distance(&remembers_all, &problem) > 0.05);
+}
+
 /// The largest distance from the exact mean and deviation, in exact deviations.
 fn distance(model: &Linear, problem: &Problem) -> f64 {
     let marginals = &model.weight_marginals()[0];

@@ -107,6 +107,12 @@ macro_rules! families {
                 match self { $(Self::$name(posterior) => posterior.is_symmetric(),)+ }
             }
 
+            fn with_deviations_scaled(self, factor: f64) -> Option<Self> {
+                match self {
+                    $(Self::$name(posterior) => posterior.with_deviations_scaled(factor).map(Self::$name),)+
+                }
+            }
+
             fn constants(&self) -> Option<Constants> {
                 match self { $(Self::$name(posterior) => posterior.constants(),)+ }
             }

@@ -4,7 +4,9 @@ use burn::module::{Module, ModuleDisplay, Param, ParamId};
 use burn::tensor::{Device, Shape, Tensor};
 
 use super::{Posterior, PosteriorForm, PosteriorStructure};
-use crate::family::deviation::{log_std_from_rho, rho_from_std, std_from_rho, variance_from_rho};
+use crate::family::deviation::{
+    log_std_from_rho, rho_from_std, scaled_rho, std_from_rho, variance_from_rho,
+};
 use crate::family::{
     ConstantError, Constants, MarginalFamily, Marginals, Nats, Noise, at_least_f32, in_type_of,
     select_rows,
@@ -262,6 +264,11 @@ impl<U: UnitNoise> Posterior for LocationScale<U> {
         self.unit.structure()
     }
 
+    fn with_deviations_scaled(mut self, factor: f64) -> Option<Self> {
+        self.rho = scaled(self.rho, |rho| scaled_rho(rho, factor));
+        Some(self)
+    }
+
     fn constants(&self) -> Option<Constants> {
         self.unit.constants()
     }
@@ -281,6 +288,17 @@ pub(super) fn flat_rows(
     let table = numbers.val().reshape([shape[0], length]);
     let selected = select_rows(table, rows).reshape([rows.len() * length]);
     Param::initialized(ParamId::new(), selected)
+}
+
+/// `param` with the value that `f` makes of its own; it trains if it did.
+pub(super) fn scaled<const D: usize>(
+    param: Param<Tensor<D>>,
+    f: impl FnOnce(Tensor<D>) -> Tensor<D>,
+) -> Param<Tensor<D>> {
+    param.map(|value| {
+        let trains = value.is_require_grad();
+        f(value).detach().set_require_grad(trains)
+    })
 }
 
 /// A parameter of `len` scales, all of which start at `std`.

@@ -4,9 +4,9 @@ use burn::config::Config;
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Shape, Tensor, TensorData};
 
-use super::location_scale::{flat_rows, rho_param};
+use super::location_scale::{flat_rows, rho_param, scaled};
 use super::{Posterior, PosteriorStructure};
-use crate::family::deviation::{log_std_from_rho, std_from_rho};
+use crate::family::deviation::{log_std_from_rho, scaled_rho, std_from_rho};
 use crate::family::{
     Constants, MarginalFamily, Marginals, Nats, Noise, at_least_f32, in_type_of, select_rows,
 };
@@ -219,6 +219,12 @@ impl Posterior for LowRankNormalPosterior {
     /// Every normal is.
     fn is_symmetric(&self) -> bool {
         true
+    }
+
+    fn with_deviations_scaled(mut self, factor: f64) -> Option<Self> {
+        self.rho = scaled(self.rho, |rho| scaled_rho(rho, factor));
+        self.factor = scaled(self.factor, |columns| columns.mul_scalar(factor));
+        Some(self)
     }
 
     fn constants(&self) -> Option<Constants> {

@@ -4,9 +4,9 @@ use burn::config::Config;
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Shape, Tensor};
 
-use super::location_scale::rho_param;
+use super::location_scale::{rho_param, scaled};
 use super::{Posterior, PosteriorForm, PosteriorStructure, VarianceFactors};
-use crate::family::deviation::{log_std_from_rho, std_from_rho, variance_from_rho};
+use crate::family::deviation::{log_std_from_rho, scaled_rho, std_from_rho, variance_from_rho};
 use crate::family::{
     Constants, MarginalFamily, Marginals, Nats, Noise, at_least_f32, in_type_of, select_rows,
 };
@@ -165,6 +165,11 @@ impl Posterior for MatrixNormalPosterior {
 
     fn structure(&self) -> PosteriorStructure {
         PosteriorStructure::IndependentNormal
+    }
+
+    fn with_deviations_scaled(mut self, factor: f64) -> Option<Self> {
+        self.row_rho = scaled(self.row_rho, |rho| scaled_rho(rho, factor));
+        Some(self)
     }
 
     fn constants(&self) -> Option<Constants> {

@@ -216,6 +216,13 @@ pub trait Posterior: Module + ModuleDisplay + Sync + 'static {
         self.structure() != PosteriorStructure::General
     }
 
+    /// This posterior with every deviation `factor` times as large about the same mean, its parameters those of before by identity; or `None` (the default)
+    /// where the family does not say how. `factor` is positive and finite.
+    fn with_deviations_scaled(self, factor: f64) -> Option<Self> {
+        let _ = factor;
+        None
+    }
+
     /// The numbers that it is made of and that do not train, such as degrees of freedom. They are saved with the weights, and loading a record
     /// restores them. The default, `None`, leaves them out: what is loaded then has those of the module that it is loaded into.
     ///

@@ -1,0 +1,121 @@
+//! A curve that moves from day to day, followed by one posterior: how much of yesterday to keep.
+
+mod learner;
+mod report;
+mod stream;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use blitz_train::plot::{Bands, Plot, TrainingCurves};
+use clap::Parser;
+use example_support::number::{at_least, not_negative};
+use example_support::{RunArgs, RunError, exit_code};
+
+use learner::{Keep, Learner};
+use report::{Figures, Report};
+use stream::Stream;
+
+// The system's allocator gives every large tensor back to the kernel, and page faults then double the time of a step.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Learns a curve that moves from day to day. Each day's points are predicted, then learnt from, then gone.
+///
+/// Yesterday's posterior is today's prior. With a discount of 1 nothing is forgotten, and the posterior gets ever surer of a curve that has moved on; with less, its variances grow
+/// from day to day.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "drift", version, args_override_self = true)]
+pub struct Cli {
+    /// Share of what is known that the next day still knows, from 0 to 1; may be repeated [default: 1, 0.9, 0.7, 0, which starts anew every day].
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = not_negative)]
+    pub discount: Vec<f64>,
+
+    /// Days.
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 60, value_parser = at_least::<2>)]
+    pub days: usize,
+
+    /// Points of a day.
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 12, value_parser = at_least::<1>)]
+    pub points: usize,
+
+    /// How far the curve moves in a day: the deviation of its phase, in radians.
+    #[arg(long, value_name = "RADIANS", allow_negative_numbers = true, default_value_t = 0.1, value_parser = not_negative)]
+    pub speed: f64,
+
+    /// Training steps of a day.
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 300, value_parser = at_least::<1>)]
+    pub steps: usize,
+
+    /// Draws of the weights for a prediction.
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 100, value_parser = at_least::<2>)]
+    pub predict_samples: usize,
+
+    /// Seed of the curve's way, the points, the initial weights and the draws.
+    #[arg(long, value_name = "SEED", default_value_t = 42)]
+    pub seed: u64,
+
+    /// Where it runs, and what of it stays.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    exit_code("drift", run(&cli))
+}
+
+fn run(cli: &Cli) -> Result<String, RunError> {
+    let start = Instant::now();
+    let keeps = keeps(cli)?;
+    let device = cli.run.device()?;
+    let folder = cli.run.folder("drift")?;
+    let stream = Stream::new(cli);
+    let mut learners = Vec::new();
+    for keep in keeps {
+        let mut learner = Learner::new(keep, cli, &device);
+        for day in stream.days() {
+            learner.predict(day)?;
+            learner.learn(day);
+        }
+        eprintln!("{keep}: {} days", cli.days);
+        learners.push(learner);
+    }
+
+    let last = &stream.days()[cli.days - 1];
+    let mut bands = Bands::new("x", "y");
+    let mut course =
+        TrainingCurves::new("day").with_title("Tomorrow's points, and what a day tells");
+    for learner in &learners {
+        bands = bands.panel(learner.band(last)?);
+        course = course.nll(learner.keep.to_string(), &learner.nll_by_day())?;
+        course = course.kl(learner.keep.to_string(), &learner.kl_by_day)?;
+    }
+    let report = Report {
+        days: cli.days,
+        points: cli.points,
+        learners: learners.iter().map(Figures::of).collect(),
+        seconds: start.elapsed().as_secs_f64(),
+        bands: folder.join("last-day.png"),
+        course: folder.join("days.png"),
+    };
+    bands.save(&report.bands)?;
+    course.save(&report.course)?;
+    Ok(cli.run.present(&report))
+}
+
+/// The discounts to compare.
+fn keeps(cli: &Cli) -> Result<Vec<Keep>, RunError> {
+    let discounts = match cli.discount.is_empty() {
+        true => &[1.0, 0.9, 0.7, 0.0],
+        false => &cli.discount[..],
+    };
+    let keep = |discount: &f64| match discount {
+        0.0 => Ok(Keep::Nothing),
+        0.0..=1.0 => Ok(Keep::Share(*discount)),
+        _ => Err(RunError::Setting(format!(
+            "a discount is the share that is kept, from 0 to 1, got {discount}"
+        ))),
+    };
+    discounts.iter().map(keep).collect()
+}

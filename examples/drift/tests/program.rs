@@ -1,0 +1,51 @@
+//! The program from outside, with settings that take a few seconds.
+
+use example_support::program::{Program, assert_png};
+
+const PROGRAM: Program = Program {
+    path: env!("CARGO_BIN_EXE_drift"),
+    settings: &[
+        "--days",
+        "6",
+        "--points",
+        "12",
+        "--steps",
+        "60",
+        "--predict-samples",
+        "20",
+        "--device",
+        "flex",
+    ],
+};
+
+#[test]
+fn every_learner_reports_each_day_and_starts_alike() {
+    let out = tempfile::tempdir().unwrap();
+    let report = PROGRAM.report(out.path(), &[]);
+    let learners = report["learners"].as_array().unwrap();
+    assert_eq!(learners.len(), 4);
+    for learner in learners {
+        let days = learner["nll_by_day"].as_array().unwrap();
+        assert_eq!(days.len(), 6);
+        // Nobody has learnt anything before the first day, and all the same on it.
+        assert_eq!(
+            days[..2],
+            learners[0]["nll_by_day"].as_array().unwrap()[..2]
+        );
+        let last = days[5].as_f64().unwrap();
+        assert!(last < days[0].as_f64().unwrap(), "{learner}");
+    }
+    assert_png(&report["bands"]);
+    assert_png(&report["course"]);
+    let again = PROGRAM.report(out.path(), &[]);
+    assert_eq!(report["learners"], again["learners"]);
+}
+
+#[test]
+fn what_is_wrong_is_said_in_one_sentence() {
+    let out = tempfile::tempdir().unwrap();
+    let refused = PROGRAM.refusal(out.path(), &["--discount", "1.5"]);
+    assert!(refused.contains("from 0 to 1, got 1.5"), "{refused}");
+    let refused = PROGRAM.refusal(out.path(), &["--discount", "-0.5"]);
+    assert!(refused.contains("-0.5"), "{refused}");
+}
