@@ -7,6 +7,8 @@ mod network_posterior;
 mod progress;
 #[cfg(feature = "dataset")]
 mod stream;
+#[cfg(feature = "dataset")]
+mod threads;
 
 pub use blitz_predict::{CategoricalMixture, Interval, Mixture, NormalMixture, Predictive};
 pub use draws::predict_draws;

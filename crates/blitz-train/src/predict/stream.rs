@@ -1,10 +1,14 @@
 //! Predicting a whole data loader, batch after batch, each from the same draws.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use blitz_layers::blitz_core::BayesianModule;
 use blitz_layers::blitz_core::noise::layout;
 use burn::config::Config;
 use burn::data::dataloader::{DataLoader, Progress};
 
+use super::threads::{on_threads, shares};
 use super::{NetworkPosterior, Predictive, blame};
 use crate::error::PredictError;
 use crate::likelihood::Likelihood;
@@ -30,6 +34,11 @@ pub enum DrawCache {
 /// | `samples` | | the number of draws S |
 /// | `seed` | 0 | the seed of the draws |
 /// | `weights` | kept | whether a draw's weights are kept between batches |
+/// | `threads` | 1 | how many draws are run at a time |
+///
+/// Threads change no number of a prediction. On a CPU they help where one pass is too small to keep all cores busy, as that of a small network is; each holds the
+/// activations of a draw of its own. On a GPU they don't help. A network that has randomness of its own which is not a draw's, such as one that calls
+/// `Tensor::random`, gets it in another order.
 #[derive(Config, Debug, PartialEq, Eq)]
 pub struct PredictorConfig {
     /// The number of draws.
@@ -40,6 +49,9 @@ pub struct PredictorConfig {
     /// Whether a draw's weights are kept between batches.
     #[config(default = "DrawCache::Kept")]
     pub weights: DrawCache,
+    /// How many draws are run at a time.
+    #[config(default = 1)]
+    pub threads: usize,
 }
 
 impl PredictorConfig {
@@ -47,7 +59,7 @@ impl PredictorConfig {
     ///
     /// # Panics
     ///
-    /// Panics without draws.
+    /// Panics without draws, and without a thread.
     pub fn init<N: Network, L: Likelihood<Output = N::Output>>(
         &self,
         network: &N,
@@ -57,6 +69,7 @@ impl PredictorConfig {
             self.samples > 0,
             "a prediction needs at least one draw, got 0"
         );
+        self.check_threads();
         let network = network.valid();
         let kept = match self.weights {
             DrawCache::Kept => (0..self.samples as u64)
@@ -77,12 +90,13 @@ impl PredictorConfig {
     ///
     /// # Panics
     ///
-    /// Panics without draws.
+    /// Panics without draws, and without a thread.
     pub fn init_with<N: Network, L: Likelihood<Output = N::Output>>(
         &self,
         posterior: &impl NetworkPosterior<N>,
         likelihood: &L,
     ) -> Predictor<N, L> {
+        self.check_threads();
         let kept: Vec<N> = (0..self.samples as u64)
             .map(|index| posterior.draw_network(self.seed, index).valid())
             .collect();
@@ -95,6 +109,13 @@ impl PredictorConfig {
             kept,
             config: self.clone().with_weights(DrawCache::Kept),
         }
+    }
+
+    fn check_threads(&self) {
+        assert!(
+            self.threads > 0,
+            "a prediction runs on at least one thread, got 0"
+        );
     }
 }
 
@@ -143,6 +164,37 @@ pub struct Predictor<N, L> {
     config: PredictorConfig,
 }
 
+/// Some of a predictor's draws.
+struct Draws<'a, N: Clone> {
+    network: Cow<'a, N>,
+    /// Their networks, or none.
+    kept: Cow<'a, [N]>,
+    seed: u64,
+    samples: Range<usize>,
+}
+
+impl<N: Network> Draws<'_, N> {
+    fn owned(self) -> Draws<'static, N> {
+        Draws {
+            network: Cow::Owned(self.network.into_owned()),
+            kept: Cow::Owned(self.kept.into_owned()),
+            seed: self.seed,
+            samples: self.samples,
+        }
+    }
+
+    fn run(&self, inputs: &N::Input) -> Vec<N::Output> {
+        let draw = |(place, sample): (usize, usize)| {
+            // The weights of one that is kept are definite; a layer that is random itself, such as Monte Carlo dropout, asks for the draw.
+            let network = self.kept.get(place).unwrap_or(&self.network);
+            network.with_draw(self.seed, layout::prediction(sample as u64), |network| {
+                network.forward(inputs.clone())
+            })
+        };
+        self.samples.clone().enumerate().map(draw).collect()
+    }
+}
+
 /// The predictions of one batch.
 #[derive(Debug, Clone)]
 pub struct PredictedBatch<P, T> {
@@ -174,28 +226,33 @@ where
     ///
     /// Returns an error if an output is not finite: one that names the input, if that is not finite either.
     pub fn predict(&self, inputs: N::Input) -> Result<L::Predictive, PredictError> {
-        let outputs = match self.config.weights {
-            DrawCache::Kept => {
-                // Their weights are definite; a layer that is random itself, such as Monte Carlo dropout, asks for the draw.
-                let networks = (0..).zip(&self.kept);
-                networks
-                    .map(|(sample, network)| {
-                        let draw = layout::prediction(sample);
-                        network.with_draw(self.config.seed, draw, |network| {
-                            network.forward(inputs.clone())
-                        })
-                    })
-                    .collect()
+        let outputs = match self.config.threads {
+            1 => self.draws(0..self.config.samples).run(&inputs),
+            threads => {
+                // Modules can be sent to another thread and not be shared between two. A clone shares its tensors.
+                let shares = shares(self.config.samples, threads);
+                let tasks = shares.map(|share| {
+                    let (draws, inputs) = (self.draws(share).owned(), inputs.clone());
+                    move || draws.run(&inputs)
+                });
+                on_threads(tasks.collect()).into_iter().flatten().collect()
             }
-            DrawCache::Redrawn => super::predict_draws(
-                &self.network,
-                self.config.samples,
-                self.config.seed,
-                |network| network.forward(inputs.clone()),
-            ),
         };
         let predictive = self.likelihood.try_predictive(outputs);
         predictive.map_err(|error| blame(error, &inputs))
+    }
+
+    fn draws(&self, samples: Range<usize>) -> Draws<'_, N> {
+        let kept = match self.config.weights {
+            DrawCache::Kept => Cow::Borrowed(&self.kept[samples.clone()]),
+            DrawCache::Redrawn => Cow::Owned(Vec::new()),
+        };
+        Draws {
+            network: Cow::Borrowed(&self.network),
+            kept,
+            seed: self.config.seed,
+            samples,
+        }
     }
 
     /// The predictions of a data loader's batches, one after the other. The batches must come on the network's device,

@@ -78,10 +78,16 @@ fn batches_are_predicted_from_the_same_draws_whether_kept_or_made_again() {
     );
     // All at once, with every draw opened once.
     let expected = model.predict(x, 7, 3);
-    for weights in [DrawCache::Kept, DrawCache::Redrawn] {
+    for (weights, threads) in [
+        (DrawCache::Kept, 1),
+        (DrawCache::Redrawn, 1),
+        (DrawCache::Kept, 3),
+        (DrawCache::Redrawn, 30),
+    ] {
         let predictor = PredictorConfig::new(7)
             .with_seed(3)
             .with_weights(weights)
+            .with_threads(threads)
             .init(&net, &likelihood());
         let mut seen = Vec::new();
         let all = predictor
@@ -89,7 +95,7 @@ fn batches_are_predicted_from_the_same_draws_whether_kept_or_made_again() {
                 seen.push((progress.items_processed, progress.items_total));
             })
             .unwrap();
-        assert_eq!(all.predictive, expected, "{weights:?}");
+        assert_eq!(all.predictive, expected, "{weights:?}, {threads} threads");
         assert_eq!(seen, [(4, 10), (8, 10), (10, 10)]);
         let targets: Vec<f64> = all.targets.into_iter().flat_map(values).collect();
         assert_eq!(
@@ -124,8 +130,10 @@ fn masks_of_dropout_are_those_of_the_draw_whether_its_weights_are_kept_or_made_a
     };
     let x = Tensor::<1>::from_floats(inputs().as_slice(), &device).unsqueeze_dim(1);
     let likelihood = likelihood().valid();
-    let predicted = [DrawCache::Kept, DrawCache::Redrawn].map(|weights| {
-        let predictor = PredictorConfig::new(20).with_weights(weights);
+    let predicted = [(DrawCache::Kept, 1), (DrawCache::Redrawn, 3)].map(|(weights, threads)| {
+        let predictor = PredictorConfig::new(20)
+            .with_weights(weights)
+            .with_threads(threads);
         predictor
             .init(&net, &likelihood)
             .predict(x.clone())
