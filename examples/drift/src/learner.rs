@@ -3,6 +3,7 @@
 use std::fmt;
 
 use blitz_train::distribution::Normal;
+use blitz_train::metric::{interval_coverage, rmse};
 use blitz_train::plot::Band;
 use blitz_train::prelude::*;
 use blitz_train::{NormalMixture, predict_draws};
@@ -119,8 +120,8 @@ impl Learner {
         let nll = predicted.nll(&day.y);
         self.outcomes.push(Outcome {
             nll: nll.iter().sum::<f64>() / nll.len() as f64,
-            coverage: score::interval_coverage(&predicted.interval(LEVEL), &day.y),
-            rmse: score::rmse(&self.mixture(&grid)?.mean(), &curve),
+            coverage: interval_coverage(&predicted.interval(LEVEL), &day.y),
+            rmse: rmse(&self.mixture(&grid)?.mean(), &curve),
         });
         Ok(())
     }

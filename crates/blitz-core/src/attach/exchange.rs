@@ -10,9 +10,11 @@ use super::walk::Walk;
 
 /// The module with the posterior of each weight as its prior.
 pub(crate) fn posterior_as_prior<M: Module>(module: M) -> Result<M, BayesianizeError> {
-    exchange(module, Attachment::under_itself, |weights| {
-        BayesianizeError::NoPrior { weights }
-    })
+    exchange(
+        module,
+        |attachment| attachment.under_itself(),
+        |weights| BayesianizeError::NoPrior { weights },
+    )
 }
 
 /// The module with every deviation `factor` times as large.

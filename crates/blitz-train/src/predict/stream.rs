@@ -1,6 +1,5 @@
 //! Predicting a whole data loader, batch after batch, each from the same draws.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use blitz_layers::blitz_core::BayesianModule;
@@ -164,35 +163,22 @@ pub struct Predictor<N, L> {
     config: PredictorConfig,
 }
 
-/// Some of a predictor's draws.
-struct Draws<'a, N: Clone> {
-    network: Cow<'a, N>,
-    /// Their networks, or none.
-    kept: Cow<'a, [N]>,
+/// The outputs in some of a predictor's draws, whose networks are `kept`, or none are.
+fn outputs<N: Network>(
+    network: &N,
+    kept: &[N],
     seed: u64,
     samples: Range<usize>,
-}
-
-impl<N: Network> Draws<'_, N> {
-    fn owned(self) -> Draws<'static, N> {
-        Draws {
-            network: Cow::Owned(self.network.into_owned()),
-            kept: Cow::Owned(self.kept.into_owned()),
-            seed: self.seed,
-            samples: self.samples,
-        }
-    }
-
-    fn run(&self, inputs: &N::Input) -> Vec<N::Output> {
-        let draw = |(place, sample): (usize, usize)| {
-            // The weights of one that is kept are definite; a layer that is random itself, such as Monte Carlo dropout, asks for the draw.
-            let network = self.kept.get(place).unwrap_or(&self.network);
-            network.with_draw(self.seed, layout::prediction(sample as u64), |network| {
-                network.forward(inputs.clone())
-            })
-        };
-        self.samples.clone().enumerate().map(draw).collect()
-    }
+    inputs: &N::Input,
+) -> Vec<N::Output> {
+    let draw = |(place, sample): (usize, usize)| {
+        // The weights of one that is kept are definite; a layer that is random itself, such as Monte Carlo dropout, asks for the draw.
+        let network = kept.get(place).unwrap_or(network);
+        network.with_draw(seed, layout::prediction(sample as u64), |network| {
+            network.forward(inputs.clone())
+        })
+    };
+    samples.enumerate().map(draw).collect()
 }
 
 /// The predictions of one batch.
@@ -226,33 +212,21 @@ where
     ///
     /// Returns an error if an output is not finite: one that names the input, if that is not finite either.
     pub fn predict(&self, inputs: N::Input) -> Result<L::Predictive, PredictError> {
+        let PredictorConfig { samples, seed, .. } = self.config;
         let outputs = match self.config.threads {
-            1 => self.draws(0..self.config.samples).run(&inputs),
+            1 => outputs(&self.network, &self.kept, seed, 0..samples, &inputs),
             threads => {
-                // Modules can be sent to another thread and not be shared between two. A clone shares its tensors.
-                let shares = shares(self.config.samples, threads);
-                let tasks = shares.map(|share| {
-                    let (draws, inputs) = (self.draws(share).owned(), inputs.clone());
-                    move || draws.run(&inputs)
+                let tasks = shares(samples, threads).map(|share| {
+                    // Modules can be sent to another thread and not be shared between two. A clone shares its tensors.
+                    let kept = self.kept.get(share.clone()).unwrap_or_default().to_vec();
+                    let (network, inputs) = (self.network.clone(), inputs.clone());
+                    move || outputs(&network, &kept, seed, share, &inputs)
                 });
                 on_threads(tasks.collect()).into_iter().flatten().collect()
             }
         };
         let predictive = self.likelihood.try_predictive(outputs);
         predictive.map_err(|error| blame(error, &inputs))
-    }
-
-    fn draws(&self, samples: Range<usize>) -> Draws<'_, N> {
-        let kept = match self.config.weights {
-            DrawCache::Kept => Cow::Borrowed(&self.kept[samples.clone()]),
-            DrawCache::Redrawn => Cow::Owned(Vec::new()),
-        };
-        Draws {
-            network: Cow::Borrowed(&self.network),
-            kept,
-            seed: self.config.seed,
-            samples,
-        }
     }
 
     /// The predictions of a data loader's batches, one after the other. The batches must come on the network's device,
