@@ -8,14 +8,21 @@ use blitz_layers::moments::{ForwardMoments, Moments};
 use blitz_predict::CategoricalMixture;
 use blitz_predict::distribution::{Distribution, Normal};
 use burn::config::Config;
+#[cfg(feature = "dataset")]
+use burn::data::dataloader::{DataLoader, Progress};
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 
+#[cfg(feature = "dataset")]
+use super::Predictive;
 use super::blame;
 use super::link::{Link, probit_logits, probit_scale};
+#[cfg(feature = "dataset")]
+use super::stream::{Predictions, predict_loader};
 use crate::error::PredictError;
 use crate::likelihood::{CategoricalLikelihood, Likelihood};
-use crate::network::as_in_prediction;
+#[cfg(feature = "dataset")]
+use crate::network::LabeledBatch;
 
 /// The predictive distribution of a batch in one pass: of the [moments](blitz_layers::moments) of the network's output, instead of draws of its weights.
 ///
@@ -110,7 +117,7 @@ impl MomentsPredictorConfig {
             self.quantiles
         );
         MomentsPredictor {
-            network: as_in_prediction(&network.valid()),
+            network: network.valid(),
             likelihood: likelihood.valid(),
             kept: Mutex::default(),
             config: self.clone(),
@@ -170,6 +177,27 @@ impl<N: Module, L: Likelihood> MomentsPredictor<N, L> {
         let outputs = quantiles(moments, self.config.quantiles, self.config.seed);
         let predictive = self.likelihood.try_predictive(outputs);
         predictive.map_err(|error| blame(error, &inputs))
+    }
+
+    /// The predictions of a data loader, as [`Predictor::predict_all`](crate::Predictor::predict_all).
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the loader is empty or fails, if the network has no moments, or if an output is not finite.
+    #[cfg(feature = "dataset")]
+    pub fn predict_all<I, T>(
+        &self,
+        loader: &dyn DataLoader<LabeledBatch<I, T>>,
+        progress: impl FnMut(&Progress),
+    ) -> Result<Predictions<L::Predictive, T>, PredictError>
+    where
+        N: ForwardMoments<I, Output = Moments<2>>,
+        I: Clone + 'static,
+        L: Likelihood<Output = Tensor<2>>,
+        L::Predictive: Predictive,
+    {
+        let device = self.network.devices().into_iter().next();
+        predict_loader(loader, device, |inputs| self.predict(inputs), progress)
     }
 }
 
