@@ -69,8 +69,6 @@
 //! variance, as the signs of their weights have it: compare with draws once before you rely on it.
 
 mod layers;
-mod max;
-mod normal;
 mod propagate;
 mod quadrature;
 mod rectifier;

@@ -53,7 +53,7 @@ pub(super) fn quadrature<const D: usize>(
     mean: Tensor<D>,
     variance: Tensor<D>,
     f: impl Fn(Tensor<D>) -> Tensor<D>,
-) -> (Tensor<D>, Tensor<D>) {
+) -> [Tensor<D>; 2] {
     let std = variance.sqrt();
     let center = f(mean.clone());
     let (mut first, mut second) = (center.zeros_like(), center.zeros_like());
@@ -66,5 +66,5 @@ pub(super) fn quadrature<const D: usize>(
         }
     }
     let variance = second - first.clone().square();
-    (center + first, variance.clamp_min(0.0))
+    [center + first, variance.clamp_min(0.0)]
 }

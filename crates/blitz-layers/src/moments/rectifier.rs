@@ -1,42 +1,45 @@
-//! ReLU and its leaky form of normals: exact.
+//! ReLU and its leaky form of normals, and the larger of two: exact.
 
+use blitz_core::in_type_of;
+use blitz_core::kernels::{larger_moments, leaky_relu_moments};
 use burn::tensor::activation;
 
-use super::normal::AgainstZero;
 use super::value::Moments;
 
 impl<const D: usize> Moments<D> {
-    /// `max(x, 0)`: for `x ~ N(m, v)` and `α = m/√v`, exactly
-    ///
-    /// ```text
-    /// E   = m Φ(α) + √v φ(α)
-    /// Var = v (Φ(α) − (φ + α Φ(α)) (φ − α Φ(−α)))
-    /// ```
+    /// `max(x, 0)`, exactly: see [`leaky_relu_moments`].
     #[must_use]
     pub fn relu(self) -> Self {
         self.elementwise(activation::relu, |mean, variance| {
-            let x = AgainstZero::of(&mean, &variance);
-            let kept = (x.positive.clone() - x.product_of_parts()).clamp(0.0, 1.0);
-            let mean = mean * x.positive + x.std * x.density;
-            (mean.clamp_min(0.0), variance * kept)
+            leaky_relu_moments(mean, variance, 0.0)
         })
     }
 
-    /// `max(x, 0) + slope · min(x, 0)`: as [`relu`](Self::relu), exactly.
+    /// `max(x, 0) + slope · min(x, 0)`, exactly: see [`leaky_relu_moments`].
     #[must_use]
     pub fn leaky_relu(self, slope: f64) -> Self {
-        // slope · x + (1 − slope) · max(x, 0), and Cov(x, max(x, 0)) = v Φ(α).
-        let rest = 1.0 - slope;
         let certain = |x| activation::leaky_relu(x, slope);
         self.elementwise(certain, |mean, variance| {
-            let x = AgainstZero::of(&mean, &variance);
-            let share = (x.positive.clone() - x.product_of_parts()).clamp(0.0, 1.0);
-            let kept = share.mul_scalar(rest * rest)
-                + x.positive.clone().mul_scalar(2.0 * slope * rest)
-                + slope * slope;
-            let rectified = mean.clone() * x.positive + x.std * x.density;
-            let mean = mean.mul_scalar(slope) + rectified.mul_scalar(rest);
-            (mean, variance * kept.clamp_min(0.0))
+            leaky_relu_moments(mean, variance, slope)
         })
+    }
+
+    /// The larger one of each pair of independent normals, exactly (Clark 1961): see [`larger_moments`].
+    ///
+    /// The maximum is no normal, so that of more than two is an approximation, which counts that of the first two as one. Of four with equal deviations, wherever their means
+    /// are, the deviation comes out within 4 %, and the mean within 1 % of it. Where one varies several times as much as the others the deviation can be a quarter too small.
+    #[must_use]
+    pub fn max_pair(self, other: Self) -> Self {
+        if self.variance.is_none() && other.variance.is_none() {
+            return Self::certain(self.mean.max_pair(other.mean));
+        }
+        let (v1, v2) = (self.variance(), other.variance());
+        let m1 = in_type_of(self.mean.clone(), &v1);
+        let m2 = in_type_of(other.mean, &v1);
+        let [mean, variance] = larger_moments([m1, v1], [m2, v2]);
+        Self {
+            mean: in_type_of(mean, &self.mean),
+            variance: Some(variance),
+        }
     }
 }

@@ -17,7 +17,8 @@ impl<const D: usize> Moments<D> {
             let positive = h.mul_scalar(std::f64::consts::FRAC_1_SQRT_2).erf();
             let positive = positive.mul_scalar(0.5).add_scalar(0.5);
             let exact = mean.clone() * positive + variance.clone() / root * density;
-            (exact, quadrature(mean, variance, activation::gelu).1)
+            let [_, variance] = quadrature(mean, variance, activation::gelu);
+            [exact, variance]
         })
     }
 

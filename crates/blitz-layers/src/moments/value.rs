@@ -143,13 +143,13 @@ impl<const D: usize> Moments<D> {
     pub(super) fn elementwise(
         self,
         certain: impl FnOnce(Tensor<D>) -> Tensor<D>,
-        uncertain: impl FnOnce(Tensor<D>, Tensor<D>) -> (Tensor<D>, Tensor<D>),
+        uncertain: impl FnOnce(Tensor<D>, Tensor<D>) -> [Tensor<D>; 2],
     ) -> Self {
         let Some(variance) = self.variance else {
             return Self::certain(certain(self.mean));
         };
         let mean = in_type_of(self.mean.clone(), &variance);
-        let (mean, variance) = uncertain(mean, variance);
+        let [mean, variance] = uncertain(mean, variance);
         Self {
             mean: in_type_of(mean, &self.mean),
             variance: Some(variance),

@@ -1,5 +1,6 @@
 //! Functions of normals: their moments against numerical integration, in the tails, and where the variance vanishes.
 
+use blitz_core::kernels::without_fused;
 use blitz_layers::moments::Moments;
 use burn::tensor::activation::{gelu, leaky_relu, relu, sigmoid, silu, tanh};
 use burn::tensor::{DType, Device, Tensor, TensorData};
@@ -292,4 +293,48 @@ fn sums_and_products_of_independent_parts_are_exact() {
         (values(product.mean.clone()), values(product.variance())),
         (vec![-2.0], vec![38.5])
     );
+}
+
+#[test]
+fn one_pass_over_memory_is_what_tensor_operations_compute() {
+    let device = Device::flex();
+    let n = 20_001; // of two chunks, the last not whole
+    let x = crate::seeded::normals::<1>(81, [n], &device) * 3.0;
+    let x = Moments::new(x, crate::seeded::normals::<1>(82, [n], &device).square());
+    let y = crate::seeded::normals::<1>(83, [n], &device) * 3.0;
+    let y = Moments::new(y, crate::seeded::normals::<1>(84, [n], &device).square());
+    let both: [&dyn Fn() -> Moments<1>; 3] =
+        [&|| x.clone().relu(), &|| x.clone().leaky_relu(0.3), &|| {
+            x.clone().max_pair(y.clone())
+        }];
+    for f in both {
+        let (fused, plain) = (f(), without_fused(f));
+        for (a, b) in [
+            (fused.mean.clone(), plain.mean.clone()),
+            (fused.variance(), plain.variance()),
+        ] {
+            let largest = values((a - b).abs().max())[0];
+            assert!(largest < 1e-5, "{largest}");
+        }
+    }
+}
+
+#[test]
+fn the_moments_of_rectified_normals_have_gradients() {
+    let device = Device::flex().autodiff();
+    let mean = Tensor::<1>::from_floats([0.4, -1.0], &device).require_grad();
+    let variance = Tensor::<1>::from_floats([0.5, 2.0], &device).require_grad();
+    let output = Moments::new(mean.clone(), variance.clone()).relu();
+    let grads = output.mean.sum().backward();
+    // dE/dm = Φ(α), dE/dv = φ(α) / 2√v.
+    let expected = [(0.714_196, 0.240_385), (0.239_750, 0.109_848)];
+    let of = |tensor: Tensor<1>| values(tensor);
+    let (of_mean, of_variance) = (
+        of(mean.grad(&grads).unwrap()),
+        of(variance.grad(&grads).unwrap()),
+    );
+    for (i, (m, v)) in expected.into_iter().enumerate() {
+        assert!((of_mean[i] - m).abs() < 1e-4, "{}", of_mean[i]);
+        assert!((of_variance[i] - v).abs() < 1e-4, "{}", of_variance[i]);
+    }
 }
