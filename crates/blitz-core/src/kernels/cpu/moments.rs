@@ -22,7 +22,7 @@ const MILLS: [f32; 10] = [
 ];
 
 /// Where φ vanishes in `f32`.
-const FARTHEST: f32 = 14.0;
+const FARTHEST: f32 = 14.5;
 
 /// What the moments of `z ~ N(α, 1)` against zero are made of, for `a = |α|`.
 #[derive(Clone, Copy)]
