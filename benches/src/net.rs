@@ -1,6 +1,7 @@
 //! The networks of the benchmarks, of Burn's own layers and of Bayesian ones.
 
 use blitz_train::blitz_layers::models::{LeNet as BayesianLeNet, LeNetConfig};
+use blitz_train::blitz_layers::moments::{ForwardMoments, Moments};
 use blitz_train::prelude::*;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
@@ -152,6 +153,32 @@ impl Network for Net {
 
     fn forward(&self, input: Input) -> Tensor<2> {
         Net::forward(self, &input)
+    }
+}
+
+/// Of the MLPs and of the Bayesian LeNet. The others are run as they are, which a pass of moments refuses if they are Bayesian.
+impl ForwardMoments<Input> for Net {
+    type Output = Moments<2>;
+
+    fn forward_moments(&self, input: Input) -> Moments<2> {
+        fn mlp<L: ForwardMoments<Moments<2>, Output = Moments<2>>>(
+            layers: &[L],
+            x: Tensor<2>,
+        ) -> Moments<2> {
+            let numbered = layers.iter().enumerate();
+            numbered.fold(Moments::certain(x), |x, (i, layer)| {
+                match layer.forward_moments(x) {
+                    x if i + 1 < layers.len() => x.relu(),
+                    x => x,
+                }
+            })
+        }
+        match (self, input) {
+            (Self::Mlp(layers), Input::Rows(x)) => mlp(layers, x),
+            (Self::BayesianMlp(layers), Input::Rows(x)) => mlp(layers, x),
+            (Self::BayesianLeNet(net), Input::Images(x)) => net.forward_moments(x),
+            (net, input) => Moments::certain(net.forward(&input)),
+        }
     }
 }
 

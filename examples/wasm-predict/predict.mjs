@@ -32,21 +32,22 @@ memory = exports.memory;
 const address = exports.record_buffer(record.length);
 bytes(address, record.length).set(record);
 const count = exports.run();
-const numbers = new Float64Array(memory.buffer, exports.predictions(), 4 * count);
+const fields = 7;
+const numbers = new Float64Array(memory.buffer, exports.predictions(), fields * count);
 const noiseBits = new Uint32Array(memory.buffer, exports.noise_values(), native.noiseBits.length);
 
 const sameNoise = native.noiseBits.filter((value, i) => value === noiseBits[i]).length;
 console.log(`noise: ${sameNoise} of ${native.noiseBits.length} normals have the same bits`);
 
-console.log("    x   first draw     mean   95 % interval");
+console.log("    x   first draw     mean   95 % interval       in one pass   95 % interval");
 let largest = 0;
-native.predictions.forEach(({ x, firstDraw, mean, lower, upper }, i) => {
-  const here = numbers.slice(4 * i, 4 * i + 4);
-  [firstDraw, mean, lower, upper].forEach((there, k) => {
+native.predictions.forEach(({ x, firstDraw, mean, lower, upper, inOnePass }, i) => {
+  const here = numbers.slice(fields * i, fields * (i + 1));
+  [firstDraw, mean, lower, upper, ...inOnePass].forEach((there, k) => {
     largest = Math.max(largest, Math.abs(here[k] - there) / (1 + Math.abs(there)));
   });
-  const [d, m, l, u] = Array.from(here, (value) => value.toFixed(3).padStart(8));
-  console.log(`${x.toFixed(2).padStart(5)}     ${d} ${m}   ${l} to ${u}`);
+  const [d, m, l, u, om, ol, ou] = Array.from(here, (value) => value.toFixed(3).padStart(8));
+  console.log(`${x.toFixed(2).padStart(5)}     ${d} ${m}   ${l} to ${u}      ${om}   ${ol} to ${ou}`);
 });
 console.log(`predictions: largest difference from the native ones ${largest.toExponential(1)}`);
 

@@ -49,7 +49,8 @@ pub use attach::{
     MopedVariational, Variational, WeightFilter, WeightRule, trains,
 };
 pub use draw::{
-    Draw, LayerNoise, SplitWeight, WeightReading, is_open as draw_is_open, seed, weight_rows,
+    Draw, KeptMoments, LayerNoise, SplitWeight, WeightMoments, WeightReading,
+    is_open as draw_is_open, seed, weight_rows,
 };
 pub use family::posterior::{
     BuiltinPosterior, LaplacePosterior, LaplacePosteriorConfig, LaplaceUnit, LocationScale,
@@ -73,7 +74,7 @@ pub use family::{
 pub use kl::{KlEstimator, KlTerm, kl_divergence};
 pub use model::{
     AsymmetricPosterior, AttachedPosterior, BayesianModule, BayesianSummary, BayesianWeight,
-    DrawnWeight, FromStart, PrunedTensor, PruningReport, SharpenedDraw, Sharpening,
+    DrawnWeight, FromStart, MomentsError, PrunedTensor, PruningReport, SharpenedDraw, Sharpening,
     SharpeningConfig, WeightMarginals, WeightMovement,
 };
 

@@ -1,12 +1,15 @@
 //! The Bayesian counterpart of Burn's [`Embedding`](burn::nn::Embedding).
 
-use blitz_core::{BayesianModule, Posterior, Prior, Variational, WeightInfo, weight_rows};
+use blitz_core::{
+    BayesianModule, Posterior, Prior, Variational, WeightInfo, WeightMoments, weight_rows,
+};
 use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Module, ModuleDisplay, Param, Reparameterizer};
 use burn::nn::{Embedding, EmbeddingConfig};
 use burn::tensor::module::embedding;
 use burn::tensor::{Bool, DType, Device, Int, Tensor, TensorData};
 
+use crate::moments::{ForwardMoments, Moments};
 use crate::traversal::traversed_as;
 use crate::weights::{WeightsConfig, add_families, configures_weights};
 
@@ -192,16 +195,22 @@ impl BayesianEmbedding {
             .map(|index| rows.binary_search(index).unwrap_or(0) as i64);
         let places = TensorData::new(places.collect(), dims);
         let output = embedding(vectors, Tensor::<2, Int>::from_data(places, &device));
+        self.without_padding(output, &indices)
+    }
+
+    /// Zeros where an index is padding.
+    fn without_padding(&self, output: Tensor<3>, indices: &[usize]) -> Tensor<3> {
         if !indices.iter().any(|index| self.is_padding(*index)) {
             return output;
         }
+        let [batch, length, d_model] = output.dims();
         let padding: Vec<bool> = indices
             .iter()
             .map(|index| self.is_padding(*index))
             .collect();
-        let padding = TensorData::new(padding, [dims[0], dims[1], 1]);
-        let padding = Tensor::<3, Bool>::from_data(padding, &device);
-        output.mask_fill(padding.expand([dims[0], dims[1], d_model]), 0.0)
+        let padding = TensorData::new(padding, [batch, length, 1]);
+        let padding = Tensor::<3, Bool>::from_data(padding, &output.device());
+        output.mask_fill(padding.expand([batch, length, d_model]), 0.0)
     }
 
     fn is_padding(&self, index: usize) -> bool {
@@ -227,6 +236,29 @@ impl BayesianEmbedding {
         let scale = norm.full_like(max_norm) / norm;
         let dtype = rows.dtype();
         rows * scale.cast(dtype)
+    }
+}
+
+/// Exact, but that an index which occurs twice gives the same vector twice is lost.
+///
+/// Vectors of bounded norm have no moments in closed form: with `max_norm` the layer gives its mean, and a [pass](BayesianModule::with_moments) refuses it.
+impl ForwardMoments<Tensor<2, Int>> for BayesianEmbedding {
+    type Output = Moments<3>;
+
+    /// # Panics
+    ///
+    /// As [`forward`](BayesianEmbedding::forward).
+    fn forward_moments(&self, input: Tensor<2, Int>) -> Moments<3> {
+        if self.max_norm.is_some() {
+            return Moments::certain(self.forward(input));
+        }
+        let indices = self.checked(input.clone());
+        let table = WeightMoments::of(&self.weight);
+        let rows = |table| self.without_padding(embedding(table, input.clone()), &indices);
+        Moments {
+            mean: rows(table.mean),
+            variance: table.variance.map(rows),
+        }
     }
 }
 

@@ -26,6 +26,7 @@
 //! | embedding | [`BayesianEmbedding`] |
 //! | dropout | [`McDropout`]: Monte Carlo dropout, by the draw |
 //! | networks | [`LeNet`](models::LeNet), [`Vgg`](models::Vgg) |
+//! | mean and variance of their outputs in one pass | [`moments`] |
 //! | files of PyTorch and its Bayesian libraries | [`pytorch`] |
 //! | attention, transformers, norms, anything else | Burn's own, by [`bayesianize`](blitz_core::BayesianModule::bayesianize) |
 //!
@@ -35,6 +36,7 @@
 
 pub mod conv;
 pub mod models;
+pub mod moments;
 pub mod pytorch;
 
 mod embedding;

@@ -7,6 +7,7 @@ use burn::tensor::module::linear;
 use burn::tensor::{Device, Tensor, assert_shape};
 
 use crate::estimator::{Estimator, Features, LayerAxes, Rows, estimate};
+use crate::moments::{ForwardMoments, Moments, Units, propagate};
 use crate::traversal::traversed_as;
 use crate::weights::{WeightsConfig, add_families, configures_weights};
 
@@ -130,6 +131,21 @@ impl BayesianLinear {
             self.bias.as_ref(),
             linear,
         )
+    }
+}
+
+/// Exact, of independent inputs, whatever the estimator.
+impl<const D: usize> ForwardMoments<Moments<D>> for BayesianLinear {
+    type Output = Moments<D>;
+
+    /// # Panics
+    ///
+    /// Panics if the last axis of `input` is not `d_input`.
+    fn forward_moments(&self, input: Moments<D>) -> Moments<D> {
+        let [d_input, _] = self.weight.base().dims();
+        assert_shape!(input.mean, [.., d_input]);
+        let bias = self.bias.as_ref();
+        propagate(Units::Last, input, &self.weight, bias, linear)
     }
 }
 

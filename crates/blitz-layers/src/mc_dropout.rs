@@ -1,9 +1,11 @@
 //! Dropout that goes on in prediction.
 
-use blitz_core::LayerNoise;
+use blitz_core::{LayerNoise, at_least_f32};
 use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Module, ModuleDisplay};
 use burn::tensor::Tensor;
+
+use crate::moments::{ForwardMoments, Moments};
 
 /// Configuration to create an [`McDropout`] layer using the [init function](McDropoutConfig::init).
 ///
@@ -120,6 +122,22 @@ impl McDropout {
     /// Whether the layer drops anything; see [`freeze_sampling`](blitz_core::BayesianModule::freeze_sampling).
     pub fn is_sampling(&self) -> bool {
         self.noise.is_sampling()
+    }
+}
+
+/// Exact: the mean stays, `Var = (v + p m²) / (1 − p)`. That elements share a mask, where they do, is lost.
+impl<const D: usize> ForwardMoments<Moments<D>> for McDropout {
+    type Output = Moments<D>;
+
+    fn forward_moments(&self, input: Moments<D>) -> Moments<D> {
+        if !self.noise.adds_variance() || self.prob == 0.0 {
+            return input;
+        }
+        let dropped = at_least_f32(input.mean.clone())
+            .square()
+            .mul_scalar(self.prob);
+        let variance = (input.variance() + dropped).div_scalar(1.0 - self.prob);
+        Moments::new(input.mean, variance)
     }
 }
 

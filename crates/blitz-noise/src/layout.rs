@@ -20,6 +20,7 @@
 //! | SGLD, step t, parameter n of its group | s ⊕ [`SGLD`] | t | n |
 //! | SGHMC, step t, parameter n of its group | s ⊕ [`SGHMC`] | t | n |
 //! | values of a predictive distribution, sample k of prediction i | s ⊕ [`VALUES`] | k | i |
+//! | the order of the quantiles of output n in a prediction by moments | s ⊕ [`MOMENTS`] | 0 | n |
 //! | points of a pool chosen at random | s ⊕ [`ACQUISITION`] | [`acquisition::POINTS`] | 0 |
 //! | labels that point i of a pool may have | s ⊕ [`ACQUISITION`] | [`acquisition::LABELS`] | i |
 //!
@@ -51,6 +52,8 @@ pub const NUTS: u64 = 0x6e75_7473_6368_6169;
 pub const SGHMC: u64 = 0x7367_686d_636e_6f69;
 /// Folded into the seed of sampled values.
 pub const VALUES: u64 = 0x7072_6564_6963_7473;
+/// Folded into the seed of a prediction by moments.
+pub const MOMENTS: u64 = 0x6d6f_6d65_6e74_7321;
 /// Folded into the seed of an acquisition.
 pub const ACQUISITION: u64 = 0x6163_7175_6972_696e;
 

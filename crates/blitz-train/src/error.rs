@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
+use blitz_layers::blitz_core::MomentsError;
 use blitz_predict::MixtureError;
 
 /// A configuration holds a value outside of its range.
@@ -282,6 +283,9 @@ pub enum PredictError {
         /// The value.
         value: f64,
     },
+    /// The network has no moments in one pass.
+    #[error(transparent)]
+    Moments(#[from] MomentsError),
     /// The data loader has no batches.
     #[error("there is nothing to predict: the data loader is empty")]
     Empty,

@@ -36,7 +36,7 @@
 //!   [`BernoulliLikelihood`] and [`CategoricalLikelihood`] for labels, [`PoissonLikelihood`] and
 //!   [`NegativeBinomialLikelihood`] for counts, and the [`Likelihood`] trait for one of your own.
 //! - [`Mixture`] and [`CategoricalMixture`]: the predictive distributions, with their epistemic and aleatoric parts;
-//!   [`Predictor`] predicts whole data loaders.
+//!   [`Predictor`] predicts whole data loaders, [`MomentsPredictor`] in one pass instead of by draws.
 //! - [`Standardizer`] and, for tensors, [`StandardizeTensor`]: inputs and targets at mean 0 and deviation 1.
 //! - [`metric`]: proper scores, calibration errors, intervals, selective prediction and out-of-distribution detection, as
 //!   functions; [`NllMetric`], [`KlMetric`], [`LayerKlMetric`], [`RmseMetric`], [`CoverageMetric`], [`CrpsMetric`],
@@ -125,9 +125,9 @@ pub use metric::{
 pub use network::RowBatcher;
 pub use network::{LabeledBatch, Network};
 pub use optim::{FusedAdam, FusedAdamConfig};
-pub use predict::predict_draws;
 pub use predict::{
-    CategoricalMixture, Interval, Mixture, NetworkPosterior, NormalMixture, Predictive,
+    CategoricalMixture, Interval, Link, Mixture, MomentsPredictor, MomentsPredictorConfig,
+    NetworkPosterior, NormalMixture, Predictive, predict_draws, predict_moments,
 };
 #[cfg(feature = "dataset")]
 pub use predict::{

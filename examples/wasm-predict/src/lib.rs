@@ -7,6 +7,7 @@ mod wasm;
 
 pub use prediction::{DRAWS, NOISE, Prediction, SEED, inputs, noise, predict};
 
+use blitz_train::blitz_layers::moments::{ForwardMoments, Moments};
 use blitz_train::prelude::*;
 use burn::module::Module;
 use burn::nn::Tanh;
@@ -30,6 +31,17 @@ impl Network for Net {
     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         let hidden = self.activation.forward(self.hidden.forward(x));
         self.output.forward(hidden)
+    }
+}
+
+/// For predictions in one pass.
+impl ForwardMoments<Moments<2>> for Net {
+    type Output = Moments<2>;
+
+    fn forward_moments(&self, x: Moments<2>) -> Moments<2> {
+        let hidden = self.hidden.forward_moments(x);
+        self.output
+            .forward_moments(self.activation.forward_moments(hidden))
     }
 }
 

@@ -27,8 +27,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     // By hand, as these are numbers only. Burn's floats all are finite here, and print as JSON wants them.
     let rows = inputs().into_iter().zip(&predictions).map(|(x, p)| {
         let (first_draw, mean, lower, upper) = (p.first_draw, p.mean, p.lower, p.upper);
+        let in_one_pass = p.in_one_pass;
         format!(
-            r#"{{"x":{x},"firstDraw":{first_draw},"mean":{mean},"lower":{lower},"upper":{upper}}}"#
+            r#"{{"x":{x},"firstDraw":{first_draw},"mean":{mean},"lower":{lower},"upper":{upper},"inOnePass":{in_one_pass:?}}}"#
         )
     });
     let rows = rows.collect::<Vec<_>>().join(",\n");

@@ -15,6 +15,11 @@ struct ActivePage;
 #[doc = include_str!("../../../docs/calibration.md")]
 struct CalibrationPage;
 
+/// The code of `docs/one-pass.md`, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/one-pass.md")]
+struct OnePassPage;
+
 /// The code of `docs/samplers.md`, likewise.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/samplers.md")]

@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 use super::variational::Variational;
 use crate::draw::{self, Draw};
 use crate::family::at_least_f32;
-use crate::family::posterior::Posterior;
+use crate::family::posterior::{Posterior, PosteriorStructure};
 use crate::family::prior::{Prior, PriorForm};
 use crate::kl::{KlTerm, SharedScale};
 
@@ -23,6 +23,9 @@ pub(crate) trait Attachment {
 
     /// Whether it is distributed symmetrically about its mean.
     fn is_symmetric(&self) -> bool;
+
+    /// What is known of its joint distribution.
+    fn structure(&self) -> PosteriorStructure;
 
     /// The weight of the innermost draw, or its mean where its sampling is frozen; flat, with its gradient.
     fn weight(&self) -> Tensor<1>;
@@ -121,6 +124,10 @@ impl<Q: Posterior, P: Prior, const D: usize> Attachment for Attached<Q, P, D> {
 
     fn is_symmetric(&self) -> bool {
         self.variational.posterior.is_symmetric()
+    }
+
+    fn structure(&self) -> PosteriorStructure {
+        self.variational.posterior.structure()
     }
 
     fn weight(&self) -> Tensor<1> {

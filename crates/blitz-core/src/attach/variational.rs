@@ -192,6 +192,13 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
     }
 
     fn part<const D: usize>(&self, wanted: Part, mu: &Tensor<D>) -> Option<Box<dyn Any>> {
+        if wanted == Part::Moments {
+            // Signs that are independent leave no correlation.
+            return (self.posterior.structure() != PosteriorStructure::General).then(|| {
+                let variance = self.posterior.variance(at_least_f32(mu.clone()));
+                Box::new(self.masked(variance)) as Box<dyn Any>
+            });
+        }
         if draw::is_replaced(self.id()) {
             return None;
         }
@@ -283,6 +290,12 @@ impl<Q: Posterior, P: Prior> Reparameterization for Variational<Q, P> {
                 base
             }
             Request::Mean => self.mean(base),
+            Request::MeanInPass => {
+                if self.is_sampling() {
+                    draw::note_alone(self.id());
+                }
+                self.mean(base)
+            }
             _ if !self.is_sampling() => self.mean(base),
             Request::Part(wanted) => match self.part(wanted, &base) {
                 Some(part) => {

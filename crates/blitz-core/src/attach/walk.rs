@@ -11,7 +11,7 @@ use burn::module::{Flag, Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Device, Shape, Tensor};
 
 use super::variational::NAME;
-use crate::draw::LAYER_NOISE;
+use crate::draw::{LAYER_NOISE, is_configured};
 use crate::family::posterior::WeightInfo;
 
 /// The container type of what is attached to a parameter.
@@ -61,6 +61,7 @@ pub(crate) struct RandomLayer {
     pub path: String,
     /// The id of its flag, which is its identity.
     pub id: ParamId,
+    pub is_sampling: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -365,6 +366,7 @@ impl ModuleVisitor for Visitor {
             self.random_layers.push(RandomLayer {
                 path: self.path[..layer].join("."),
                 id: flag.id,
+                is_sampling: is_configured(flag),
             });
         }
     }

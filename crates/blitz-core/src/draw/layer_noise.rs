@@ -2,6 +2,7 @@
 
 use burn::module::{Flag, Module, Param};
 
+use super::moments::{note_alone, note_read};
 use super::{Request, layer_noise, request};
 use crate::family::Noise;
 
@@ -64,10 +65,32 @@ impl LayerNoise {
     /// In a draw it depends on the seed and the index, on the layer's number, and on what the layer took before. Layers are numbered in
     /// the order of their first use. Without a draw it comes from the process-wide stream (see [`seed`](crate::seed)).
     ///
-    /// `None` in the mean mode and where sampling is frozen: the layer then returns its mean.
+    /// `None` in the mean mode, in a [pass of moments](crate::BayesianModule::with_moments), which then refuses the layer, and where sampling is frozen: the layer
+    /// returns its mean.
     pub fn take(&self, elements: usize) -> Option<Noise> {
-        let is_mean = matches!(request(), Request::Mean) || !self.is_sampling();
-        (!is_mean).then(|| layer_noise(self.sampling.id, elements))
+        if !self.is_sampling() {
+            return None;
+        }
+        match request() {
+            Request::Mean => None,
+            Request::MeanInPass => {
+                note_alone(self.sampling.id);
+                None
+            }
+            _ => Some(layer_noise(self.sampling.id, elements)),
+        }
+    }
+
+    /// Whether there is noise of which the layer has to add the variance to that of its input. An open
+    /// [pass of moments](crate::BayesianModule::with_moments) takes the layer for one that does.
+    ///
+    /// False in the mean mode and where sampling is frozen.
+    pub fn adds_variance(&self) -> bool {
+        if !self.is_sampling() || matches!(request(), Request::Mean) {
+            return false;
+        }
+        note_read(self.sampling.id);
+        true
     }
 
     /// Whether there is noise, in training and in prediction; see [`freeze_sampling`](crate::BayesianModule::freeze_sampling).

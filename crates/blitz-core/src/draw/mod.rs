@@ -5,6 +5,7 @@
 
 mod fresh;
 mod layer_noise;
+mod moments;
 mod reading;
 mod rows;
 mod sample;
@@ -13,6 +14,8 @@ mod scope;
 pub use fresh::seed;
 pub use layer_noise::LayerNoise;
 pub(crate) use layer_noise::{CONTAINER as LAYER_NOISE, is_configured};
+pub use moments::{KeptMoments, WeightMoments};
+pub(crate) use moments::{Pass, note_alone};
 pub use reading::{SplitWeight, WeightReading};
 pub use rows::weight_rows;
 pub(crate) use sample::{
@@ -119,6 +122,11 @@ impl Draw {
         })
     }
 
+    /// Opens a pass of moments, which has those that are kept.
+    pub(crate) fn moments(kept: KeptMoments) -> Self {
+        Self::push(Mode::Moments(Pass::new(kept)))
+    }
+
     /// Asks each parameter that is read for what is attached to it.
     pub(crate) fn survey() -> Self {
         Self::push(Mode::Survey(Vec::new()))
@@ -148,6 +156,14 @@ impl Draw {
     /// Whether the parameter returned those rows alone.
     pub(crate) fn finish_rows(self) -> bool {
         matches!(self.finish(), Some(Mode::Rows { answered: true, .. }))
+    }
+
+    /// What was read in the pass.
+    pub(crate) fn finish_moments(self) -> Pass {
+        match self.finish() {
+            Some(Mode::Moments(pass)) => pass,
+            _ => unreachable!("a pass of moments holds what was read"),
+        }
     }
 
     /// What was handed over, in the order in which the parameters were read.

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use burn::module::ParamId;
 
+use super::moments::Pass;
 use super::sample::Sample;
 
 #[derive(Default)]
@@ -26,6 +27,7 @@ struct Frame {
 pub(super) enum Mode {
     Sample(Sample),
     Mean,
+    Moments(Pass),
     Parts(Part, PartSlot),
     Rows { rows: Rc<[usize]>, answered: bool },
     Survey(Vec<Box<dyn Any>>),
@@ -40,6 +42,8 @@ pub(crate) enum Part {
     VarianceFactors,
     /// The difference of the draw's sample from the mean, of a distribution that sign flips leave as it is.
     Perturbation,
+    /// Its variance, of weights without correlations, for a pass of moments.
+    Moments,
 }
 
 /// What a parameter answered when it was asked for a part.
@@ -90,6 +94,8 @@ pub(crate) enum Request {
     /// A sample: the draw's or, without a draw, one of its own.
     Sample,
     Mean,
+    /// The mean, in a pass of moments, which remembers that it was read alone.
+    MeanInPass,
     Part(Part),
     /// These rows of a sample, or all.
     Rows(Rc<[usize]>),
@@ -103,14 +109,17 @@ pub(crate) fn request() -> Request {
         let Some((top, below)) = stack.frames.split_last() else {
             return Request::Sample;
         };
-        let is_mean = || matches!(below.last(), Some(frame) if matches!(frame.mode, Mode::Mean));
-        match &top.mode {
-            Mode::Sample(_) => Request::Sample,
-            Mode::Mean => Request::Mean,
-            Mode::Parts(..) | Mode::Rows { .. } if is_mean() => Request::Mean,
-            Mode::Parts(wanted, _) => Request::Part(*wanted),
-            Mode::Rows { rows, .. } => Request::Rows(rows.clone()),
-            Mode::Survey(_) => Request::Survey,
+        let inside = below.last().map(|frame| &frame.mode);
+        match (&top.mode, inside) {
+            (Mode::Parts(..) | Mode::Rows { .. }, Some(Mode::Mean)) => Request::Mean,
+            (Mode::Parts(Part::Moments, _), _) => Request::Part(Part::Moments),
+            (Mode::Parts(..) | Mode::Rows { .. }, Some(Mode::Moments(_))) => Request::MeanInPass,
+            (Mode::Sample(_), _) => Request::Sample,
+            (Mode::Mean, _) => Request::Mean,
+            (Mode::Moments(_), _) => Request::MeanInPass,
+            (Mode::Parts(wanted, _), _) => Request::Part(*wanted),
+            (Mode::Rows { rows, .. }, _) => Request::Rows(rows.clone()),
+            (Mode::Survey(_), _) => Request::Survey,
         }
     })
 }
@@ -157,5 +166,17 @@ pub(super) fn with_sample<R>(f: impl FnOnce(&mut Sample) -> R) -> Option<R> {
             _ => None,
         });
         samples.next().map(f)
+    })
+}
+
+/// Runs `f` on the pass of moments that decides, if one does: a draw or the mean mode inside of it has its own rules.
+pub(super) fn with_pass<R>(f: impl FnOnce(&mut Pass) -> R) -> Option<R> {
+    STACK.with_borrow_mut(|stack| {
+        let is_question = |mode: &Mode| matches!(mode, Mode::Parts(..) | Mode::Rows { .. });
+        let mut frames = stack.frames.iter_mut().rev();
+        match &mut frames.find(|frame| !is_question(&frame.mode))?.mode {
+            Mode::Moments(pass) => Some(f(pass)),
+            _ => None,
+        }
     })
 }

@@ -19,6 +19,7 @@ pub(crate) mod formula;
 mod fusion;
 pub(crate) mod linked;
 pub(crate) mod lstm;
+mod moments;
 mod random;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ use formula::{Map, NoiseSpan, NormalSum, ScaleMixture, Spread, Sum};
 
 pub use formula::AdamStep;
 pub(crate) use linked::{add_linked, draw_and_sum};
+pub use moments::{larger_moments, leaky_relu_moments};
 pub(crate) use random::{Random, random};
 
 /// Whether blitz has fused operations for the device, in this build.

@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 use super::freeze::set_sampling;
 use super::kl;
 use super::marginals::{self, AttachedPosterior, WeightMarginals};
+use super::moments::{self, MomentsError};
 use super::movement::{self, WeightMovement};
 use super::pruning::{self, PruningReport};
 use super::summary::{self, BayesianSummary};
@@ -13,7 +14,7 @@ use crate::attach::{
     self, BayesianizeConfig, BayesianizeError, MopedConfig, Posteriors, Walk, attach_chosen,
     check_bare,
 };
-use crate::draw::Draw;
+use crate::draw::{Draw, KeptMoments};
 use crate::family::posterior::{Posterior, WeightInfo};
 use crate::family::prior::Prior;
 use crate::kl::KlTerm;
@@ -389,6 +390,53 @@ pub trait BayesianModule: Module {
     fn with_mean<R>(&self, f: impl FnOnce(&Self) -> R) -> R {
         let _mean = Draw::mean();
         f(self)
+    }
+
+    /// Runs `f` in a pass of moments: layers that know how read each weight as its mean and variance, by [`WeightMoments`](crate::WeightMoments), instead of a
+    /// sample. What `f` returns is refused unless the uncertainty of the whole network is in it. `blitz-layers` has the layers, and `blitz-train` the
+    /// predictions.
+    ///
+    /// Whoever reads a weight otherwise, such as a layer's `forward`, gets its mean.
+    ///
+    /// ```
+    /// use blitz_core::prelude::*;
+    /// use blitz_core::WeightMoments;
+    /// use burn::nn::LinearConfig;
+    /// use burn::tensor::{Device, Tensor};
+    ///
+    /// let device = Device::flex();
+    /// let layer = LinearConfig::new(3, 1).with_bias(false).init(&device).bayesianize(&BayesianizeConfig::new());
+    /// let x = Tensor::<2>::ones([4, 3], &device);
+    ///
+    /// let variance = layer.with_moments(|layer| {
+    ///     let weight = WeightMoments::of(&layer.weight);
+    ///     x.clone().square().matmul(weight.variance.unwrap())
+    /// });
+    /// assert_eq!(variance.unwrap().dims(), [4, 1]);
+    ///
+    /// let forward = layer.with_moments(|layer| layer.forward(x));
+    /// assert!(forward.unwrap_err().to_string().contains("the uncertainty of weight"));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns an error that names what `f` left out: weights with a posterior and layers with [`LayerNoise`](crate::LayerNoise) whose variance it did not read, or
+    /// of which it also read the mean alone. So does a posterior with correlations. What is [frozen](Self::freeze_sampling) has no variance to read.
+    fn with_moments<R>(&self, f: impl FnOnce(&Self) -> R) -> Result<R, MomentsError> {
+        moments::with_moments(self, &mut KeptMoments::default(), f)
+    }
+
+    /// [`with_moments`](Self::with_moments) that keeps the moments of the weights for the next pass of the same network: it must not be trained meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As [`with_moments`](Self::with_moments).
+    fn with_kept_moments<R>(
+        &self,
+        kept: &mut KeptMoments,
+        f: impl FnOnce(&Self) -> R,
+    ) -> Result<R, MomentsError> {
+        moments::with_moments(self, kept, f)
     }
 
     /// The concrete network of draw `index` of `seed`: an ordinary module without posteriors, for saving, exporting or

@@ -172,17 +172,7 @@ macro_rules! bayesian_convolution {
             /// Panics if the input's channels are not the layer's, or if the kernel and the padding leave no position for the
             /// output.
             pub fn forward(&self, input: burn::tensor::Tensor<$rank>) -> burn::tensor::Tensor<$rank> {
-                use crate::conv::check::{Axes, Fits, Window};
-                use crate::conv::padding::Pad;
-
-                let window = Window {
-                    kernel_size: self.kernel_size.axes(),
-                    stride: self.stride.axes(),
-                    dilation: self.dilation.axes(),
-                    padding: (&self.padding, $(&self.$padding_out)?),
-                };
-                window.assert_fits(&input.dims()[2..]);
-                let (input, padding) = window.pad(input);
+                let (input, padding) = self.padded(input);
                 crate::estimator::estimate(
                     self.estimator,
                     crate::estimator::LayerAxes {
@@ -195,6 +185,21 @@ macro_rules! bayesian_convolution {
                     self.bias.as_ref(),
                     |input, weight, bias| self.burn(weight, bias, padding.clone()).forward(input),
                 )
+            }
+
+            /// The input, with the zeros that Burn cannot add, and the padding that adds the others.
+            fn padded(&self, input: burn::tensor::Tensor<$rank>) -> (burn::tensor::Tensor<$rank>, $padding) {
+                use crate::conv::check::{Axes, Fits, Window};
+                use crate::conv::padding::Pad;
+
+                let window = Window {
+                    kernel_size: self.kernel_size.axes(),
+                    stride: self.stride.axes(),
+                    dilation: self.dilation.axes(),
+                    padding: (&self.padding, $(&self.$padding_out)?),
+                };
+                window.assert_fits(&input.dims()[2..]);
+                window.pad(input)
             }
 
             /// Burn's layer with these weights and this padding.
@@ -219,6 +224,29 @@ macro_rules! bayesian_convolution {
                         channels: self.channels,
                     )?
                 }
+            }
+        }
+
+        /// Exact at each position, of independent inputs, whatever the estimator. That positions share their kernels is lost.
+        impl crate::moments::ForwardMoments<crate::moments::Moments<$rank>> for $layer {
+            type Output = crate::moments::Moments<$rank>;
+
+            /// # Panics
+            ///
+            #[doc = concat!("As [`forward`](", stringify!($layer), "::forward).")]
+            fn forward_moments(&self, input: crate::moments::Moments<$rank>) -> crate::moments::Moments<$rank> {
+                let (mean, padding) = self.padded(input.mean);
+                let input = crate::moments::Moments {
+                    mean,
+                    variance: input.variance.map(|variance| self.padded(variance).0),
+                };
+                crate::moments::propagate(
+                    crate::moments::Units::Second,
+                    input,
+                    &self.weight,
+                    self.bias.as_ref(),
+                    |input, weight, bias| self.burn(weight, bias, padding.clone()).forward(input),
+                )
             }
         }
 

@@ -10,6 +10,7 @@ use burn::tensor::{Device, Tensor, assert_shape};
 use crate::conv::{BayesianConv2d, BayesianConv2dConfig};
 use crate::estimator::Estimator;
 use crate::linear::{BayesianLinear, BayesianLinearConfig};
+use crate::moments::{ForwardMoments, Moments};
 use crate::weights::{WeightsConfig, configures_weights};
 
 /// Configuration to create a [`LeNet`] using the [init function](LeNetConfig::init).
@@ -156,5 +157,24 @@ impl LeNet {
         let x = relu(self.fc1.forward(x.flatten::<2>(1, 3)));
         let x = relu(self.fc2.forward(x));
         self.fc3.forward(x)
+    }
+}
+
+/// The moments of the logits.
+impl ForwardMoments<Moments<4>> for LeNet {
+    type Output = Moments<2>;
+
+    /// # Panics
+    ///
+    /// As [`forward`](LeNet::forward).
+    fn forward_moments(&self, images: Moments<4>) -> Moments<2> {
+        let [channels, height, width] = self.image;
+        assert_shape!(images.mean, [_, channels, height, width]);
+        let pooled = |x: Moments<4>| self.pool.forward_moments(x).relu();
+        let x = pooled(self.conv1.forward_moments(images));
+        let x = pooled(self.conv2.forward_moments(x));
+        let x = self.fc1.forward_moments(x.flatten::<2>(1, 3)).relu();
+        let x = self.fc2.forward_moments(x).relu();
+        self.fc3.forward_moments(x)
     }
 }

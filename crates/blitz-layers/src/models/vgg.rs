@@ -10,6 +10,7 @@ use burn::tensor::{Device, Tensor};
 use crate::conv::{BayesianConv2d, BayesianConv2dConfig};
 use crate::estimator::Estimator;
 use crate::linear::{BayesianLinear, BayesianLinearConfig};
+use crate::moments::{ForwardMoments, Moments};
 use crate::weights::{WeightsConfig, configures_weights};
 
 /// How many layers of a [`Vgg`] have weights: the columns A, B, D and E of the paper's table 1.
@@ -249,10 +250,7 @@ impl Vgg {
     /// Panics if the images are smaller, or don't have the channels of the configuration.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
         let [_, _, height, width] = images.dims();
-        assert!(
-            height >= SMALLEST_IMAGE && width >= SMALLEST_IMAGE,
-            "five poolings leave nothing of images smaller than {SMALLEST_IMAGE} × {SMALLEST_IMAGE}, got {height} × {width}"
-        );
+        assert_large_enough(height, width);
         let x = self.blocks.iter().fold(images, |x, block| block.forward(x));
         let x = self.pool.forward(x).flatten::<2>(1, 3);
         let x = self.dropout.forward(relu(self.fc1.forward(x)));
@@ -289,4 +287,53 @@ impl VggConvolution {
             None => x,
         })
     }
+}
+
+/// The moments of the logits.
+impl ForwardMoments<Moments<4>> for Vgg {
+    type Output = Moments<2>;
+
+    /// # Panics
+    ///
+    /// As [`forward`](Vgg::forward).
+    fn forward_moments(&self, images: Moments<4>) -> Moments<2> {
+        let [_, _, height, width] = images.dims();
+        assert_large_enough(height, width);
+        let blocks = self.blocks.iter();
+        let x = blocks.fold(images, |x, block| block.forward_moments(x));
+        let x = self.pool.forward_moments(x).flatten::<2>(1, 3);
+        // Dropout drops nothing in prediction.
+        let x = self.fc1.forward_moments(x).relu();
+        let x = self.fc2.forward_moments(x).relu();
+        self.fc3.forward_moments(x)
+    }
+}
+
+impl ForwardMoments<Moments<4>> for VggBlock {
+    type Output = Moments<4>;
+
+    fn forward_moments(&self, input: Moments<4>) -> Moments<4> {
+        let convolutions = self.convolutions.iter();
+        let x = convolutions.fold(input, |x, convolution| convolution.forward_moments(x));
+        self.pool.forward_moments(x)
+    }
+}
+
+impl ForwardMoments<Moments<4>> for VggConvolution {
+    type Output = Moments<4>;
+
+    fn forward_moments(&self, input: Moments<4>) -> Moments<4> {
+        let x = self.conv.forward_moments(input);
+        match &self.norm {
+            Some(norm) => norm.forward_moments(x).relu(),
+            None => x.relu(),
+        }
+    }
+}
+
+fn assert_large_enough(height: usize, width: usize) {
+    assert!(
+        height >= SMALLEST_IMAGE && width >= SMALLEST_IMAGE,
+        "five poolings leave nothing of images smaller than {SMALLEST_IMAGE} × {SMALLEST_IMAGE}, got {height} × {width}"
+    );
 }

@@ -2,6 +2,8 @@
 
 mod draws;
 mod inputs;
+pub(crate) mod link;
+mod moments;
 mod network_posterior;
 #[cfg(feature = "dataset")]
 mod progress;
@@ -13,6 +15,8 @@ mod threads;
 pub use blitz_predict::{CategoricalMixture, Interval, Mixture, NormalMixture, Predictive};
 pub use draws::predict_draws;
 pub(crate) use inputs::blame;
+pub use link::Link;
+pub use moments::{MomentsPredictor, MomentsPredictorConfig, predict_moments};
 pub use network_posterior::NetworkPosterior;
 #[cfg(feature = "dataset")]
 pub use progress::ProgressLine;

@@ -6,6 +6,7 @@ use blitz_layers::blitz_core::BayesianModule;
 use blitz_layers::blitz_core::noise::layout;
 use burn::config::Config;
 use burn::data::dataloader::{DataLoader, Progress};
+use burn::tensor::Device;
 
 use super::threads::{on_threads, shares};
 use super::{NetworkPosterior, Predictive, blame};
@@ -235,18 +236,7 @@ where
         &'a self,
         loader: &'a dyn DataLoader<LabeledBatch<N::Input, T>>,
     ) -> impl Iterator<Item = Result<PredictedBatch<L::Predictive, T>, PredictError>> + 'a {
-        let mut batches = loader.iter();
-        std::iter::from_fn(move || {
-            let batch = batches.next()?;
-            let progress = batches.progress();
-            Some(batch.map_err(PredictError::from).and_then(|batch| {
-                Ok(PredictedBatch {
-                    predictive: self.predict(batch.inputs)?,
-                    targets: batch.targets,
-                    progress,
-                })
-            }))
-        })
+        batches_of(loader, |inputs| self.predict(inputs))
     }
 
     /// The predictions of a data loader, all together, its batches brought to the network's device; `progress` is told
@@ -258,32 +248,61 @@ where
     pub fn predict_all<T>(
         &self,
         loader: &dyn DataLoader<LabeledBatch<N::Input, T>>,
-        mut progress: impl FnMut(&Progress),
+        progress: impl FnMut(&Progress),
     ) -> Result<Predictions<L::Predictive, T>, PredictError>
     where
         L::Predictive: Predictive,
     {
         let device = self.network.devices().into_iter().next();
-        let moved = device.map(|device| loader.to_device(&device));
-        let loader = moved.as_deref().unwrap_or(loader);
-        let mut all: Option<Predictions<L::Predictive, T>> = None;
-        for batch in self.batches(loader) {
-            let before = all.as_ref().map_or(0, |all| all.predictive.examples());
-            let batch = batch.map_err(|error| error.behind(before))?;
-            progress(&batch.progress);
-            match &mut all {
-                None => {
-                    all = Some(Predictions {
-                        predictive: batch.predictive,
-                        targets: vec![batch.targets],
-                    });
-                }
-                Some(all) => {
-                    all.predictive.append(batch.predictive);
-                    all.targets.push(batch.targets);
-                }
+        predict_loader(loader, device, |inputs| self.predict(inputs), progress)
+    }
+}
+
+/// What `predict` says of a data loader's batches, one after the other.
+fn batches_of<'a, I: 'a, T: 'a, P>(
+    loader: &'a dyn DataLoader<LabeledBatch<I, T>>,
+    predict: impl Fn(I) -> Result<P, PredictError> + 'a,
+) -> impl Iterator<Item = Result<PredictedBatch<P, T>, PredictError>> + 'a {
+    let mut batches = loader.iter();
+    std::iter::from_fn(move || {
+        let batch = batches.next()?;
+        let progress = batches.progress();
+        Some(batch.map_err(PredictError::from).and_then(|batch| {
+            Ok(PredictedBatch {
+                predictive: predict(batch.inputs)?,
+                targets: batch.targets,
+                progress,
+            })
+        }))
+    })
+}
+
+/// The same, all together, the batches brought to `device`; `progress` is told after each of them.
+pub(super) fn predict_loader<I, T, P: Predictive>(
+    loader: &dyn DataLoader<LabeledBatch<I, T>>,
+    device: Option<Device>,
+    predict: impl Fn(I) -> Result<P, PredictError>,
+    mut progress: impl FnMut(&Progress),
+) -> Result<Predictions<P, T>, PredictError> {
+    let moved = device.map(|device| loader.to_device(&device));
+    let loader = moved.as_deref().unwrap_or(loader);
+    let mut all: Option<Predictions<P, T>> = None;
+    for batch in batches_of(loader, predict) {
+        let before = all.as_ref().map_or(0, |all| all.predictive.examples());
+        let batch = batch.map_err(|error| error.behind(before))?;
+        progress(&batch.progress);
+        match &mut all {
+            None => {
+                all = Some(Predictions {
+                    predictive: batch.predictive,
+                    targets: vec![batch.targets],
+                });
+            }
+            Some(all) => {
+                all.predictive.append(batch.predictive);
+                all.targets.push(batch.targets);
             }
         }
-        all.ok_or(PredictError::Empty)
     }
+    all.ok_or(PredictError::Empty)
 }

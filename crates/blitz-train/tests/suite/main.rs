@@ -27,6 +27,7 @@ mod likelihood_types;
 mod likelihoods;
 mod metric;
 mod metric_files;
+mod moments;
 mod onnx;
 #[cfg(feature = "plot")]
 mod plot;

@@ -9,6 +9,7 @@ pub(super) mod elementwise;
 mod flex;
 pub(super) mod group;
 mod lstm;
+pub(super) mod moments;
 #[cfg(feature = "ndarray")]
 mod ndarray;
 pub(super) mod real;

@@ -11,10 +11,10 @@ use super::error::{LaplaceError, deterministic};
 use super::features::{examples, finite, for_each_batch};
 use super::held_out::HeldOut;
 use super::layer::LayerShape;
-use super::link::probit_scale;
 use super::logits::{LogitLayer, of_logits};
 use super::spectrum::Spectrum;
 use crate::network::LabeledBatch;
+use crate::predict::link::probit_scale;
 
 /// The posterior of the last layer of a network for a [`BernoulliLikelihood`](crate::BernoulliLikelihood), about the trained weights.
 ///

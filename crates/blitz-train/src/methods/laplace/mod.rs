@@ -29,11 +29,11 @@ mod network;
 mod softmax;
 mod spectrum;
 
+pub use crate::predict::Link;
 pub use bernoulli::BernoulliLastLayer;
 pub use diagonal::DiagonalLaplace;
 pub use error::LaplaceError;
 pub use gaussian::{GaussianLastLayer, LastLayerMean};
 pub use held_out::HeldOut;
-pub use link::Link;
 pub use network::{LastLayerNetwork, LastLayerPosterior};
 pub use softmax::{ClassCovariance, MAX_JOINT_PARAMETERS, SoftmaxLastLayer};

@@ -12,10 +12,11 @@ use super::features::{examples, finite, for_each_batch};
 use super::held_out::HeldOut;
 use super::kronecker::Kronecker;
 use super::layer::LayerShape;
-use super::link::{Link, log_sum_exp, mean_softmax, probit_logits, probit_scale, softmax};
+use super::link::mean_softmax;
 use super::logits::{LogitLayer, of_logits};
 use super::spectrum::Spectrum;
 use crate::network::LabeledBatch;
+use crate::predict::link::{Link, log_sum_exp, probit_logits, probit_scale, softmax};
 
 /// The most weights a joint covariance may have: its matrix then takes 32 MB, its eigendecomposition minutes at most.
 pub const MAX_JOINT_PARAMETERS: usize = 2048;

@@ -1,0 +1,163 @@
+//! A pass of moments: each weight is read as its mean and its variance, and the pass remembers which were.
+
+use std::any::Any;
+use std::collections::{HashMap, HashSet};
+
+use burn::module::{Param, ParamId};
+use burn::tensor::Tensor;
+
+use super::reading::is_made_of_factors;
+use super::scope::with_pass;
+use super::{Draw, Part, PartSlot};
+use crate::family::at_least_f32;
+
+/// What the weights of a network are read as in a [pass of moments](crate::BayesianModule::with_moments), kept for the next pass: their variances are functions of
+/// the posteriors' parameters, which a prediction leaves as they are.
+///
+/// Belongs to the network that it was filled by. Three numbers a weight at most.
+#[derive(Default)]
+pub struct KeptMoments {
+    values: HashMap<(ParamId, Kind), Box<dyn Any + Send>>,
+    /// The parts that have to be read, once they are known.
+    pub(crate) parts: Option<Vec<(ParamId, String)>>,
+}
+
+impl std::fmt::Debug for KeptMoments {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let tensors = &self.values.len();
+        f.debug_struct("KeptMoments")
+            .field("tensors", tensors)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is kept of a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind {
+    Moments,
+    SecondMoment,
+}
+
+/// What a pass of moments has read.
+pub(crate) struct Pass {
+    /// Those whose variance was read.
+    read: HashSet<ParamId>,
+    /// Those of which the mean alone was read.
+    alone: HashSet<ParamId>,
+    pub kept: KeptMoments,
+}
+
+impl Pass {
+    pub(super) fn new(kept: KeptMoments) -> Self {
+        Self {
+            read: HashSet::new(),
+            alone: HashSet::new(),
+            kept,
+        }
+    }
+
+    /// Whether a weight or a random layer took part with its variance, wherever it was read.
+    pub fn has(&self, id: ParamId) -> bool {
+        self.read.contains(&id) && !self.alone.contains(&id)
+    }
+}
+
+/// The open pass read the mean alone.
+pub(crate) fn note_alone(id: ParamId) {
+    with_pass(|pass| pass.alone.insert(id));
+}
+
+/// The open pass read the variance.
+pub(super) fn note_read(id: ParamId) {
+    with_pass(|pass| pass.read.insert(id));
+}
+
+/// What the open pass keeps under this key, or what is made for it.
+fn kept<T: Clone + Send + 'static>(key: (ParamId, Kind), make: impl FnOnce() -> T) -> T {
+    let value = with_pass(|pass| pass.kept.values.get(&key)?.downcast_ref::<T>().cloned());
+    if let Some(value) = value.flatten() {
+        return value;
+    }
+    let value = make();
+    with_pass(|pass| pass.kept.values.insert(key, Box::new(value.clone()))).flatten();
+    value
+}
+
+/// The mean and the variance of each weight of a parameter, for a layer that propagates moments.
+///
+/// ```
+/// use blitz_core::WeightMoments;
+/// use blitz_core::prelude::*;
+/// use burn::nn::LinearConfig;
+/// use burn::tensor::Device;
+///
+/// let config = BayesianizeConfig::new().with_posterior(PosteriorConfig::normal(0.1));
+/// let layer = LinearConfig::new(3, 2).init(&Device::flex()).bayesianize(&config);
+/// let weight = layer.with_moments(|layer| WeightMoments::of(&layer.weight));
+/// // The bias was not read.
+/// assert!(weight.unwrap_err().to_string().contains("bias"));
+///
+/// let weight = WeightMoments::of(&layer.weight);
+/// assert_eq!(weight.mean.into_data(), layer.weight.base().into_data());
+/// let variances = weight.variance.unwrap().into_data();
+/// assert!(variances.iter::<f32>().all(|v| (v - 0.01).abs() < 1e-6));
+/// ```
+#[derive(Debug, Clone)]
+pub struct WeightMoments<const D: usize> {
+    /// The means.
+    pub mean: Tensor<D>,
+    /// The variances, in `f32` at least; `None` of weights that are one value each: without a posterior, in the mean mode, and where sampling is frozen. So
+    /// it is of a posterior whose weights are [correlated](crate::PosteriorStructure::General), which a pass of moments refuses.
+    pub variance: Option<Tensor<D>>,
+    id: ParamId,
+}
+
+impl<const D: usize> WeightMoments<D> {
+    /// Those of a parameter. An open [pass of moments](crate::BayesianModule::with_moments) takes the parameter for one whose variance goes on in the layer's output.
+    pub fn of(param: &Param<Tensor<D>>) -> Self {
+        let (posterior, moments) = kept((param.id, Kind::Moments), || Self::read(param));
+        if let Some(id) = posterior {
+            note_read(id);
+        }
+        moments
+    }
+
+    /// With the identity of the posterior.
+    fn read(param: &Param<Tensor<D>>) -> (Option<ParamId>, Self) {
+        let id = param.id;
+        let certain = |mean| Self {
+            mean,
+            variance: None,
+            id,
+        };
+        // The factors would answer in the place of the weight that is made of them.
+        if is_made_of_factors(param) {
+            return (None, certain(param.val()));
+        }
+        let scope = Draw::part(Part::Moments);
+        let mean = param.val();
+        match scope.finish_part() {
+            PartSlot::Untouched => (None, certain(mean)),
+            // Read again, outside the scope.
+            PartSlot::Unavailable => (None, certain(param.val())),
+            PartSlot::Part(posterior, part) => match part.downcast() {
+                Ok(variance) => {
+                    let variance = Some(*variance);
+                    (Some(posterior), Self { mean, variance, id })
+                }
+                Err(_) => unreachable!("a part has its weight's rank"),
+            },
+        }
+    }
+
+    /// `E w²`, in `f32` at least.
+    pub fn second_moment(&self) -> Tensor<D> {
+        kept((self.id, Kind::SecondMoment), || {
+            let square = at_least_f32(self.mean.clone()).square();
+            match &self.variance {
+                Some(variance) => square + variance.clone(),
+                None => square,
+            }
+        })
+    }
+}

@@ -1,0 +1,154 @@
+//! The moments of rectified normals and of the larger of two: in one pass over a CPU's memory, and by Burn's tensor operations elsewhere.
+
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+use burn::tensor::DType;
+use burn::tensor::{Bool, Tensor};
+
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+use super::{cpu, fuses, is_in_memory, kind};
+
+/// A deviation below which a normal counts as its mean.
+pub(super) const SMALLEST_STD: f64 = 1e-15;
+
+/// The largest ratio of a mean to its deviation that is looked at: the density is 0 there, and Φ 0 or 1.
+const FARTHEST: f64 = 40.0;
+
+/// Mean and variance of `max(x, 0) + slope · min(x, 0)` of normals `x ~ N(mean, variance)`, exactly. With a slope of 0, for `α = mean / √variance`:
+///
+/// ```text
+/// E   = m Φ(α) + √v φ(α)
+/// Var = v (Φ(α) − (φ(α) + α Φ(α)) (φ(α) − α Φ(−α)))
+/// ```
+///
+/// By that form nothing large cancels in the variance. Differentiable; in `f32` on a CPU, off the autodiff graph, one pass over memory.
+///
+/// ```
+/// use blitz_core::kernels::leaky_relu_moments;
+/// use burn::tensor::{Device, Tensor};
+///
+/// let device = Device::flex();
+/// let [mean, variance] = leaky_relu_moments(Tensor::<1>::zeros([1], &device), Tensor::ones([1], &device), 0.0);
+/// // 1/√(2π), and ½ − 1/(2π)
+/// assert!((mean.into_scalar::<f32>() - 0.398_942_3).abs() < 1e-6);
+/// assert!((variance.into_scalar::<f32>() - 0.340_845).abs() < 1e-6);
+/// ```
+pub fn leaky_relu_moments<const D: usize>(
+    mean: Tensor<D>,
+    variance: Tensor<D>,
+    slope: f64,
+) -> [Tensor<D>; 2] {
+    #[cfg(any(feature = "flex", feature = "ndarray"))]
+    if is_one_pass([&mean, &variance]) {
+        return cpu::moments::leaky_relu([mean, variance], slope);
+    }
+    let x = AgainstZero::of(mean.clone(), variance.clone());
+    let positive = x.first_of(x.tail.clone().neg().add_scalar(1.0), x.tail.clone());
+    let share = (positive.clone() - x.rest * x.beyond.clone()).clamp_min(0.0);
+    let rectified = mean.clone().clamp_min(0.0) + x.std * x.beyond;
+    let rest = 1.0 - slope;
+    // slope · x + rest · max(x, 0), and Cov(x, max(x, 0)) = Var x · P(x > 0).
+    let kept = share.mul_scalar(rest * rest)
+        + positive
+            .mul_scalar(2.0 * slope * rest)
+            .add_scalar(slope * slope);
+    [
+        mean.mul_scalar(slope) + rectified.mul_scalar(rest),
+        variance * kept,
+    ]
+}
+
+/// Mean and variance of the larger one of independent normals `N(m₁, v₁)` and `N(m₂, v₂)`, exactly (Clark, *The greatest of a finite set of random variables*, 1961). With
+/// `θ² = v₁ + v₂` and `α = (m₁ − m₂) / θ`:
+///
+/// ```text
+/// E   = m₁ Φ(α) + m₂ Φ(−α) + θ φ(α)
+/// Var = v₁ Φ(α) + v₂ Φ(−α) − θ² (φ(α) + α Φ(α)) (φ(α) − α Φ(−α))
+/// ```
+///
+/// As [`leaky_relu_moments`] in one pass over memory where that is possible.
+///
+/// ```
+/// use blitz_core::kernels::larger_moments;
+/// use burn::tensor::{Device, Tensor};
+///
+/// let device = Device::flex();
+/// let standard = || [Tensor::<1>::zeros([1], &device), Tensor::ones([1], &device)];
+/// let [mean, variance] = larger_moments(standard(), standard());
+/// // 1/√π, and 1 − 1/π
+/// assert!((mean.into_scalar::<f32>() - 0.564_189_6).abs() < 1e-6);
+/// assert!((variance.into_scalar::<f32>() - 0.681_690_1).abs() < 1e-6);
+/// ```
+///
+/// # Panics
+///
+/// Panics unless all have one shape.
+pub fn larger_moments<const D: usize>(
+    [m1, v1]: [Tensor<D>; 2],
+    [m2, v2]: [Tensor<D>; 2],
+) -> [Tensor<D>; 2] {
+    let shapes = [&v1, &m2, &v2].map(|tensor| tensor.dims());
+    assert!(
+        shapes.iter().all(|shape| *shape == m1.dims()),
+        "the larger of two normals needs means and variances of one shape, got {:?} and {shapes:?}",
+        m1.dims()
+    );
+    #[cfg(any(feature = "flex", feature = "ndarray"))]
+    if is_one_pass([&m1, &v1, &m2, &v2]) {
+        return cpu::moments::larger([m1, v1, m2, v2]);
+    }
+    let sum = v1.clone() + v2.clone();
+    let x = AgainstZero::of(m1.clone() - m2.clone(), sum.clone());
+    let likelier = x.first_of(v1.clone(), v2.clone());
+    let other = x.first_of(v2, v1);
+    let mean = m1.max_pair(m2) + x.std * x.beyond.clone();
+    let variance = likelier * x.tail.clone().neg().add_scalar(1.0) + other * x.tail
+        - sum * (x.rest * x.beyond);
+    [mean, variance.clamp_min(0.0)]
+}
+
+/// Whether the tensors lie in a CPU's memory, in `f32` and without a gradient.
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+fn is_one_pass<const D: usize, const N: usize>(tensors: [&Tensor<D>; N]) -> bool {
+    let mut all = tensors.iter();
+    all.all(|tensor| {
+        tensor.dtype() == DType::F32 && !tensor.is_autodiff() && is_in_memory(&tensor.device())
+    }) && fuses(tensors.map(kind))
+}
+
+/// `N(mean, variance)` against zero, by `a = |mean| / std`.
+struct AgainstZero<const D: usize> {
+    is_positive: Tensor<D, Bool>,
+    std: Tensor<D>,
+    /// `Φ(−a)`.
+    tail: Tensor<D>,
+    /// `φ(a) − a Φ(−a)`: in deviations, the mean of what lies beyond zero.
+    beyond: Tensor<D>,
+    /// `φ(a) + a Φ(a)`: that of the rest.
+    rest: Tensor<D>,
+}
+
+impl<const D: usize> AgainstZero<D> {
+    fn of(mean: Tensor<D>, variance: Tensor<D>) -> Self {
+        let std = variance.sqrt();
+        let is_positive = mean.clone().greater_elem(0.0);
+        let a = mean.abs() / std.clone().clamp_min(SMALLEST_STD);
+        let a = a.clamp_max(FARTHEST);
+        let erf = a.clone().mul_scalar(std::f64::consts::FRAC_1_SQRT_2).erf();
+        let tail = erf.neg().add_scalar(1.0).mul_scalar(0.5);
+        let density = a.clone().square().mul_scalar(-0.5).exp();
+        let density = density.div_scalar(std::f64::consts::TAU.sqrt());
+        let beyond = (density - a.clone() * tail.clone()).clamp_min(0.0);
+        Self {
+            is_positive,
+            std,
+            tail,
+            rest: a + beyond.clone(),
+            beyond,
+        }
+    }
+
+    /// One tensor where the normal's mean is above zero, and the other elsewhere.
+    fn first_of(&self, positive: Tensor<D>, otherwise: Tensor<D>) -> Tensor<D> {
+        otherwise.mask_where(self.is_positive.clone(), positive)
+    }
+}

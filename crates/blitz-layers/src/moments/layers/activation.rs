@@ -1,0 +1,30 @@
+//! Burn's activation layers.
+
+use burn::nn::activation::{Gelu, LeakyRelu, Relu, SiLU, Sigmoid, Tanh};
+use burn::tensor::activation;
+
+use crate::moments::{ForwardMoments, Moments};
+
+macro_rules! activation {
+    ($layer:ident, |$this:ident, $input:ident| $moments:expr) => {
+        impl<const D: usize> ForwardMoments<Moments<D>> for $layer {
+            type Output = Moments<D>;
+
+            fn forward_moments(&self, $input: Moments<D>) -> Moments<D> {
+                let $this = self;
+                $moments
+            }
+        }
+    };
+}
+
+activation!(Relu, |_this, input| input.relu());
+activation!(LeakyRelu, |this, input| input
+    .leaky_relu(this.negative_slope));
+activation!(Sigmoid, |_this, input| input.sigmoid());
+activation!(SiLU, |_this, input| input.silu());
+activation!(Tanh, |_this, input| input.tanh());
+activation!(Gelu, |this, input| match this.approximate {
+    true => input.by_quadrature(activation::gelu_approximate),
+    false => input.gelu(),
+});

@@ -1,0 +1,38 @@
+//! Burn's convolutions and their transposes. Exact at each position, of independent inputs; that positions share their kernels is lost.
+
+use burn::nn::conv::{Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d};
+
+use crate::moments::propagate::fixed;
+use crate::moments::{ForwardMoments, Moments, Units, propagate};
+
+/// Burn has no trait over its six convolutions.
+macro_rules! convolution {
+    ($($layer:ident: $rank:literal,)+) => {
+        $(
+            impl ForwardMoments<Moments<$rank>> for $layer {
+                type Output = Moments<$rank>;
+
+                fn forward_moments(&self, input: Moments<$rank>) -> Moments<$rank> {
+                    let bias = self.bias.as_ref();
+                    propagate(Units::Second, input, &self.weight, bias, |input, weight, bias| {
+                        let layer = Self {
+                            weight: fixed(weight),
+                            bias: bias.map(fixed),
+                            ..self.clone()
+                        };
+                        layer.forward(input)
+                    })
+                }
+            }
+        )+
+    };
+}
+
+convolution! {
+    Conv1d: 3,
+    Conv2d: 4,
+    Conv3d: 5,
+    ConvTranspose1d: 3,
+    ConvTranspose2d: 4,
+    ConvTranspose3d: 5,
+}

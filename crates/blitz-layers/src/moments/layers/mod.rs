@@ -1,0 +1,8 @@
+//! The moments of Burn's own layers, Bayesian or not.
+
+mod activation;
+mod conv;
+mod embedding;
+mod linear;
+mod norm;
+mod pool;

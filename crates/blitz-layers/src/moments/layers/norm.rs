@@ -1,0 +1,116 @@
+//! Normalizations as they are in prediction.
+
+use blitz_core::{WeightMoments, in_type_of};
+use burn::module::Param;
+use burn::nn::{BatchNorm, LayerNorm};
+use burn::tensor::{Tensor, assert_shape};
+
+use crate::moments::propagate::fixed;
+use crate::moments::{ForwardMoments, Moments};
+
+/// By the running statistics, on an autodiff device too: exact, of independent inputs.
+impl<const D: usize> ForwardMoments<Moments<D>> for BatchNorm {
+    type Output = Moments<D>;
+
+    fn forward_moments(&self, input: Moments<D>) -> Moments<D> {
+        let device = input.mean.device();
+        let along = |values: Tensor<1>| along::<D>(in_type_of(values, &input.mean), 1);
+        let mean = along(self.running_mean.value().to_device(&device));
+        let variance = along(self.running_var.value().to_device(&device));
+        let scale = (variance + self.epsilon).sqrt().recip();
+        let shift = mean.neg() * scale.clone();
+        let normalized = input.affine(scale, Some(shift));
+        scaled(normalized, &self.gamma, Some(&self.beta), 1)
+    }
+}
+
+/// To first order: the deviation of the features, which the layer divides by, counts as the root of its expected square. The mean of the features is exact.
+///
+/// Good where there are many features, which average out.
+impl<const D: usize> ForwardMoments<Moments<D>> for LayerNorm {
+    type Output = Moments<D>;
+
+    fn forward_moments(&self, input: Moments<D>) -> Moments<D> {
+        let [features] = self.gamma.lazy_shape().dims();
+        assert_shape!(input.mean, [.., features]);
+        let Some(variance) = input.variance else {
+            let unit = unit(self, &input.mean);
+            return scaled(
+                Moments::certain(unit.forward(input.mean)),
+                &self.gamma,
+                self.beta.as_ref(),
+                D - 1,
+            );
+        };
+        let given = input.mean;
+        let mean = in_type_of(given.clone(), &variance);
+        let last = D - 1;
+        let n = features as f64;
+        let centered = mean.clone() - mean.mean_dim(last);
+        // Of x_i less the mean of all: (1 − 2/n) v_i + Σ v_j / n².
+        let total = variance.clone().mean_dim(last).div_scalar(n);
+        let of_centered = variance.mul_scalar(1.0 - 2.0 / n) + total;
+        let expected = (centered.clone().square() + of_centered.clone()).mean_dim(last);
+        let expected = expected + epsilon(self, &centered);
+        let normalized = Moments {
+            mean: in_type_of(centered * expected.clone().sqrt().recip(), &given),
+            variance: Some(of_centered / expected),
+        };
+        scaled(normalized, &self.gamma, self.beta.as_ref(), last)
+    }
+}
+
+/// The layer without its parameters, in the type of `like`.
+fn unit<const D: usize>(layer: &LayerNorm, like: &Tensor<D>) -> LayerNorm {
+    let features = like.dims()[D - 1];
+    let ones = Tensor::<1>::ones([features], (&like.device(), like.dtype()));
+    let mut unit = layer.clone();
+    unit.gamma = fixed(ones);
+    unit.beta = None;
+    unit
+}
+
+/// Burn keeps ε to itself. It is the square of what the layer divides by where the deviation of the features is next to nothing.
+fn epsilon<const D: usize>(layer: &LayerNorm, like: &Tensor<D>) -> Tensor<D> {
+    const NOTHING: f64 = 1e-15;
+    let n = like.dims()[D - 1];
+    if n == 1 {
+        // Of one feature the output is zero, whatever it is divided by.
+        return Tensor::ones([1; D], (&like.device(), like.dtype()));
+    }
+    let mut values = vec![0.0; n];
+    values[0] = NOTHING;
+    let probe = Tensor::<1>::from_data(values.as_slice(), (&like.device(), like.dtype()));
+    let first = unit(layer, like).forward(probe).narrow(0, 0, 1);
+    let centered = NOTHING * (1.0 - 1.0 / n as f64);
+    first.recip().mul_scalar(centered).square().reshape([1; D])
+}
+
+/// `γ x + β` with parameters on one axis.
+fn scaled<const D: usize>(
+    input: Moments<D>,
+    gamma: &Param<Tensor<1>>,
+    beta: Option<&Param<Tensor<1>>>,
+    axis: usize,
+) -> Moments<D> {
+    let parameter = |param: &Param<Tensor<1>>| {
+        let moments = WeightMoments::of(param);
+        Moments {
+            mean: along(in_type_of(moments.mean, &input.mean), axis),
+            variance: moments.variance.map(|variance| along(variance, axis)),
+        }
+    };
+    let (gamma, beta) = (parameter(gamma), beta.map(parameter));
+    let scaled = input.product(gamma);
+    match beta {
+        Some(beta) => scaled + beta,
+        None => scaled,
+    }
+}
+
+/// The values on this axis of a tensor of `D` axes.
+fn along<const D: usize>(values: Tensor<1>, axis: usize) -> Tensor<D> {
+    let mut shape = [1; D];
+    shape[axis] = values.dims()[0];
+    values.reshape(shape)
+}

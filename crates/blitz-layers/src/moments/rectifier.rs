@@ -1,0 +1,45 @@
+//! ReLU and its leaky form of normals, and the larger of two: exact.
+
+use blitz_core::in_type_of;
+use blitz_core::kernels::{larger_moments, leaky_relu_moments};
+use burn::tensor::activation;
+
+use super::value::Moments;
+
+impl<const D: usize> Moments<D> {
+    /// `max(x, 0)`, exactly: see [`leaky_relu_moments`].
+    #[must_use]
+    pub fn relu(self) -> Self {
+        self.elementwise(activation::relu, |mean, variance| {
+            leaky_relu_moments(mean, variance, 0.0)
+        })
+    }
+
+    /// `max(x, 0) + slope · min(x, 0)`, exactly: see [`leaky_relu_moments`].
+    #[must_use]
+    pub fn leaky_relu(self, slope: f64) -> Self {
+        let certain = |x| activation::leaky_relu(x, slope);
+        self.elementwise(certain, |mean, variance| {
+            leaky_relu_moments(mean, variance, slope)
+        })
+    }
+
+    /// The larger one of each pair of independent normals, exactly (Clark 1961): see [`larger_moments`].
+    ///
+    /// The maximum is no normal, so that of more than two is an approximation, which counts that of the first two as one. Of four with equal deviations, wherever their means
+    /// are, the deviation comes out within 4 %, and the mean within 1 % of it. Where one varies several times as much as the others the deviation can be a quarter too small.
+    #[must_use]
+    pub fn max_pair(self, other: Self) -> Self {
+        if self.variance.is_none() && other.variance.is_none() {
+            return Self::certain(self.mean.max_pair(other.mean));
+        }
+        let (v1, v2) = (self.variance(), other.variance());
+        let m1 = in_type_of(self.mean.clone(), &v1);
+        let m2 = in_type_of(other.mean, &v1);
+        let [mean, variance] = larger_moments([m1, v1], [m2, v2]);
+        Self {
+            mean: in_type_of(mean, &self.mean),
+            variance: Some(variance),
+        }
+    }
+}

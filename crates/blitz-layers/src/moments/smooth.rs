@@ -1,0 +1,42 @@
+//! Smooth activations of normals.
+
+use burn::tensor::activation;
+
+use super::quadrature::quadrature;
+use super::value::Moments;
+
+impl<const D: usize> Moments<D> {
+    /// `x Φ(x)`: for `x ~ N(m, v)` and `h = m/√(1 + v)` exactly `E = m Φ(h) + v φ(h)/√(1 + v)`; the variance as [`by_quadrature`](Self::by_quadrature).
+    #[must_use]
+    pub fn gelu(self) -> Self {
+        self.elementwise(activation::gelu, |mean, variance| {
+            let root = variance.clone().add_scalar(1.0).sqrt();
+            let h = mean.clone() / root.clone();
+            let density = h.clone().square().mul_scalar(-0.5).exp();
+            let density = density.div_scalar(std::f64::consts::TAU.sqrt());
+            let positive = h.mul_scalar(std::f64::consts::FRAC_1_SQRT_2).erf();
+            let positive = positive.mul_scalar(0.5).add_scalar(0.5);
+            let exact = mean.clone() * positive + variance.clone() / root * density;
+            let [_, variance] = quadrature(mean, variance, activation::gelu);
+            [exact, variance]
+        })
+    }
+
+    /// `x σ(x)`, also called swish, as [`by_quadrature`](Self::by_quadrature).
+    #[must_use]
+    pub fn silu(self) -> Self {
+        self.by_quadrature(activation::silu)
+    }
+
+    /// The logistic function, as [`by_quadrature`](Self::by_quadrature).
+    #[must_use]
+    pub fn sigmoid(self) -> Self {
+        self.by_quadrature(activation::sigmoid)
+    }
+
+    /// As [`by_quadrature`](Self::by_quadrature).
+    #[must_use]
+    pub fn tanh(self) -> Self {
+        self.by_quadrature(activation::tanh)
+    }
+}

@@ -1,0 +1,190 @@
+//! The moments of a batch of activations.
+
+use std::ops::Add;
+
+use blitz_core::{at_least_f32, in_type_of};
+use burn::tensor::Tensor;
+
+/// Mean and variance of each activation of a batch, as independent normals; of shape `[batch, ...]`.
+///
+/// ```
+/// use blitz_layers::moments::Moments;
+/// use burn::tensor::{Device, Tensor};
+///
+/// let device = Device::flex();
+/// let x = Moments::new(Tensor::<1>::from_floats([0.0, 3.0], &device), Tensor::from_floats([1.0, 0.01], &device));
+/// let y = x.relu();
+/// let mean: Vec<f32> = y.mean.to_data().to_vec().unwrap();
+/// // 1/√(2π), and what lies 30 deviations above zero as it is.
+/// assert!((mean[0] - 0.398_942).abs() < 1e-6 && mean[1] == 3.0);
+/// ```
+#[derive(Debug, Clone)]
+pub struct Moments<const D: usize> {
+    /// The means.
+    pub mean: Tensor<D>,
+    /// The variances, in `f32` at least; `None` where nothing is uncertain.
+    pub variance: Option<Tensor<D>>,
+}
+
+impl<const D: usize> Moments<D> {
+    /// Of a mean and a variance.
+    ///
+    /// # Panics
+    ///
+    /// Panics unless both have the same shape.
+    pub fn new(mean: Tensor<D>, variance: Tensor<D>) -> Self {
+        assert!(
+            mean.dims() == variance.dims(),
+            "a mean and its variance need the same shape, got {:?} and {:?}",
+            mean.dims(),
+            variance.dims()
+        );
+        let variance = Some(at_least_f32(variance));
+        Self { mean, variance }
+    }
+
+    /// Of values that are known, such as a network's input.
+    pub fn certain(values: Tensor<D>) -> Self {
+        Self {
+            mean: values,
+            variance: None,
+        }
+    }
+
+    /// The shape.
+    pub fn dims(&self) -> [usize; D] {
+        self.mean.dims()
+    }
+
+    /// The variances, zeros where nothing is uncertain; in `f32` at least.
+    pub fn variance(&self) -> Tensor<D> {
+        match &self.variance {
+            Some(variance) => variance.clone(),
+            None => at_least_f32(self.mean.zeros_like()),
+        }
+    }
+
+    /// The deviations.
+    pub fn std_dev(&self) -> Tensor<D> {
+        self.variance().sqrt()
+    }
+
+    /// The same numbers in another arrangement: what only moves, copies or drops elements, such as `|t| t.swap_dims(1, 2)`.
+    ///
+    /// Never a function of their values: it would be applied to mean and variance alike.
+    pub fn arranged<const E: usize>(self, arrange: impl Fn(Tensor<D>) -> Tensor<E>) -> Moments<E> {
+        Moments {
+            mean: arrange(self.mean),
+            variance: self.variance.map(arrange),
+        }
+    }
+
+    /// As [`Tensor::flatten`].
+    pub fn flatten<const E: usize>(self, start: usize, end: usize) -> Moments<E> {
+        self.arranged(|tensor| tensor.flatten(start, end))
+    }
+
+    /// As [`Tensor::reshape`].
+    pub fn reshape<const E: usize>(self, shape: [usize; E]) -> Moments<E> {
+        self.arranged(|tensor| tensor.reshape(shape))
+    }
+
+    /// As [`Tensor::cat`].
+    ///
+    /// # Panics
+    ///
+    /// Panics without parts, or if their shapes don't fit.
+    pub fn cat(parts: Vec<Self>, axis: usize) -> Self {
+        let certain = parts.iter().all(|part| part.variance.is_none());
+        let variances = parts.iter().map(Self::variance).collect();
+        let means = parts.into_iter().map(|part| part.mean).collect();
+        Self {
+            mean: Tensor::cat(means, axis),
+            variance: (!certain).then(|| Tensor::cat(variances, axis)),
+        }
+    }
+
+    /// The product of two that are independent: `E = m₁ m₂`, `Var = v₁ v₂ + v₁ m₂² + m₁² v₂`. Of gates and what they gate.
+    #[must_use]
+    pub fn product(self, other: Self) -> Self {
+        let square = |mean: &Tensor<D>| at_least_f32(mean.clone()).square();
+        let variance = match (self.variance, other.variance) {
+            (None, None) => None,
+            (Some(variance), None) => Some(variance * square(&other.mean)),
+            (None, Some(variance)) => Some(variance * square(&self.mean)),
+            (Some(a), Some(b)) => {
+                Some(a.clone() * (b.clone() + square(&other.mean)) + b * square(&self.mean))
+            }
+        };
+        Self {
+            mean: self.mean * other.mean,
+            variance,
+        }
+    }
+
+    /// `a x + b` of each, with tensors that broadcast.
+    pub(super) fn affine(self, scale: Tensor<D>, shift: Option<Tensor<D>>) -> Self {
+        let square = |like: &Tensor<D>| in_type_of(scale.clone(), like).square();
+        let variance = self.variance.map(|variance| {
+            let squared = square(&variance);
+            variance * squared
+        });
+        let mean = self.mean * scale.clone();
+        Self {
+            mean: match shift {
+                Some(shift) => mean + shift,
+                None => mean,
+            },
+            variance,
+        }
+    }
+
+    /// A function of each element by itself: `certain` of values, and `uncertain` of mean and variance in `f32` at least.
+    pub(super) fn elementwise(
+        self,
+        certain: impl FnOnce(Tensor<D>) -> Tensor<D>,
+        uncertain: impl FnOnce(Tensor<D>, Tensor<D>) -> [Tensor<D>; 2],
+    ) -> Self {
+        let Some(variance) = self.variance else {
+            return Self::certain(certain(self.mean));
+        };
+        let mean = in_type_of(self.mean.clone(), &variance);
+        let [mean, variance] = uncertain(mean, variance);
+        Self {
+            mean: in_type_of(mean, &self.mean),
+            variance: Some(variance),
+        }
+    }
+}
+
+impl<const D: usize> From<Tensor<D>> for Moments<D> {
+    fn from(values: Tensor<D>) -> Self {
+        Self::certain(values)
+    }
+}
+
+/// The sum of two that are independent, as in a residual block. What the two parts share is lost.
+impl<const D: usize> Add for Moments<D> {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        let variance = match (self.variance, other.variance) {
+            (Some(a), Some(b)) => Some(a + b),
+            (one, None) => one,
+            (None, other) => other,
+        };
+        let mean = self.mean + other.mean;
+        // Of parts that broadcast, one alone may be uncertain.
+        let variance = variance.map(|variance| variance.expand(mean.dims()));
+        Self { mean, variance }
+    }
+}
+
+/// A shift by what is known.
+impl<const D: usize> Add<Tensor<D>> for Moments<D> {
+    type Output = Self;
+
+    fn add(self, shift: Tensor<D>) -> Self {
+        self + Self::certain(shift)
+    }
+}

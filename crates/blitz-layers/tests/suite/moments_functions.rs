@@ -1,0 +1,340 @@
+//! Functions of normals: their moments against numerical integration, in the tails, and where the variance vanishes.
+
+use blitz_core::kernels::without_fused;
+use blitz_layers::moments::Moments;
+use burn::tensor::activation::{gelu, leaky_relu, relu, sigmoid, silu, tanh};
+use burn::tensor::{DType, Device, Tensor, TensorData};
+
+use crate::statistics::values;
+
+/// Mean and deviation of x, and those of f(x).
+type Case = (f64, f64, f64, f64);
+
+// Of moments_reference.py.
+const RELU: [Case; 8] = [
+    (0.0, 1.0, 0.3989422804014327, 0.5838193701035489),
+    (0.7, 0.01, 0.7, 0.01),
+    (-0.4, 0.5, 0.06010361694738269, 0.1590910371351522),
+    (0.4, 1.0, 0.630438836947453, 0.7142437603911204),
+    (-3.0, 1.0, 0.0003821543170477236, 0.01425794650589227),
+    (2.5, 2.0, 2.601173736610906, 1.820502798356954),
+    (-1.0, 3.0, 0.7627083428972159, 1.407316489782465),
+    (5.0, 0.5, 5.0, 0.5),
+];
+const LEAKY_RELU: [Case; 8] = [
+    (0.0, 1.0, 0.3590480523612894, 0.6132572837688638),
+    (0.7, 0.01, 0.7, 0.01),
+    (-0.4, 0.5, 0.01409325525264442, 0.1803733877117435),
+    (0.4, 1.0, 0.6073949532527077, 0.7356579873749441),
+    (-3.0, 1.0, -0.299656061114657, 0.1020178698411752),
+    (2.5, 2.0, 2.591056362949815, 1.835336159510982),
+    (-1.0, 3.0, 0.5864375086074943, 1.514177047128078),
+    (5.0, 0.5, 5.0, 0.5),
+];
+const GELU: [Case; 8] = [
+    (0.0, 1.0, 0.2820947917738781, 0.5879149692126839),
+    (0.7, 0.01, 0.5306490182996007, 0.009765814356281613),
+    (-0.4, 0.5, -0.06042709039051889, 0.1628861910855851),
+    (0.4, 1.0, 0.5155742146183115, 0.727453520710109),
+    (-3.0, 1.0, -0.02110970798112657, 0.03882607569443309),
+    (2.5, 2.0, 2.552548532623129, 1.866231516730212),
+    (-1.0, 3.0, 0.7041202365641977, 1.422314748594785),
+    (5.0, 0.5, 4.9999846894144, 0.5000304688546247),
+];
+const SIGMOID: [Case; 8] = [
+    (0.0, 1.0, 0.5, 0.2082763449316628),
+    (0.7, 0.01, 0.6681840433835384, 0.00221709839113394),
+    (-0.4, 0.5, 0.4066372564020118, 0.1143919810362602),
+    (0.4, 1.0, 0.5819882773248661, 0.2039134537400638),
+    (-3.0, 1.0, 0.06932385800428577, 0.06852880151640061),
+    (2.5, 2.0, 0.8271423313019984, 0.2185146710249346),
+    (-1.0, 3.0, 0.3867526054707761, 0.3564660923340399),
+    (5.0, 0.5, 0.9924388302875848, 0.003980014769094165),
+];
+const SILU: [Case; 8] = [
+    (0.0, 1.0, 0.206620964141907, 0.5595384678415068),
+    (0.7, 0.01, 0.4677510012896794, 0.008233776815114567),
+    (-0.4, 0.5, -0.1056054343651907, 0.1787472351553258),
+    (0.4, 1.0, 0.4344925366950462, 0.6828103974095507),
+    (-3.0, 1.0, -0.1481497099344441, 0.07194535382250161),
+    (2.5, 2.0, 2.448772762723629, 1.886320726957241),
+    (-1.0, 3.0, 0.604209968365202, 1.422016842748805),
+    (5.0, 0.5, 4.964066190914782, 0.5140342960764207),
+];
+const TANH: [Case; 8] = [
+    (0.0, 1.0, 0.0, 0.6279287303491067),
+    (0.7, 0.01, 0.6043294189702489, 0.006347688357344164),
+    (-0.4, 0.5, -0.3202861980235337, 0.382855295653469),
+    (0.4, 1.0, 0.2384616031288307, 0.604813908139506),
+    (-3.0, 1.0, -0.9716034244777132, 0.08618779933255402),
+    (2.5, 2.0, 0.7461587707781208, 0.5039078811544879),
+    (-1.0, 3.0, -0.2505587107976329, 0.8337149489390641),
+    (5.0, 0.5, 0.9998503267833624, 0.0001960882725794126),
+];
+const MAX: [([f64; 4], f64, f64); 4] = [
+    ([0.0, 1.0, 0.0, 1.0], 0.5641895835477563, 0.8256452711765564),
+    ([1.0, 0.5, 0.2, 2.0], 1.483599967517164, 0.9684792565679079),
+    (
+        [-2.0, 0.1, -2.05, 0.02],
+        -1.979521422323786,
+        0.07457776041922691,
+    ),
+    ([3.0, 1.0, -3.0, 1.0], 3.000003355034978, 0.9999899348387853),
+];
+
+type Function = fn(Moments<1>) -> Moments<1>;
+
+fn tensor(values: Vec<f64>, dtype: DType) -> Tensor<1> {
+    let n = values.len();
+    Tensor::from_data(TensorData::new(values, [n]), (&Device::flex(), dtype))
+}
+
+fn normals(cases: &[(f64, f64)], dtype: DType) -> Moments<1> {
+    let means = cases.iter().map(|(mean, _)| *mean).collect();
+    let variances = cases.iter().map(|(_, std)| std * std).collect();
+    Moments::new(tensor(means, dtype), tensor(variances, dtype))
+}
+
+/// The errors of mean, in parts of |m| + σ, and variance, in parts of σ², whichever is larger, for each case.
+fn errors(f: Function, cases: &[Case], dtype: DType) -> Vec<f64> {
+    let inputs: Vec<_> = cases.iter().map(|(m, s, ..)| (*m, *s)).collect();
+    let output = f(normals(&inputs, dtype));
+    let (means, variances) = (values(output.mean.clone()), values(output.variance()));
+    let of_case = |(i, (m, s, mean, std)): (usize, &Case)| {
+        let of_mean = (means[i] - mean).abs() / (m.abs() + s);
+        let of_variance = (variances[i] - std * std).abs() / (s * s);
+        of_mean.max(of_variance)
+    };
+    cases.iter().enumerate().map(of_case).collect()
+}
+
+#[test]
+fn rectified_normals_have_their_exact_moments() {
+    let functions: [(&str, Function, &[Case]); 2] = [
+        ("relu", Moments::relu, &RELU),
+        ("leaky relu", |x| x.leaky_relu(0.1), &LEAKY_RELU),
+    ];
+    for (name, f, cases) in functions {
+        for (dtype, bound) in [(DType::F64, 1e-13), (DType::F32, 5e-7)] {
+            let errors = errors(f, cases, dtype);
+            assert!(errors.iter().all(|e| *e < bound), "{name}: {errors:?}");
+        }
+    }
+}
+
+#[test]
+fn the_larger_of_two_normals_has_its_exact_moments() {
+    // In f32 1 − Φ(α) is rounded to 3e-8, which counts α² times: here 18 times, of a θ² of twice the unit.
+    for (dtype, bound) in [(DType::F64, 1e-13), (DType::F32, 2e-6)] {
+        for ([m1, s1, m2, s2], mean, std) in MAX {
+            let (a, b) = (normals(&[(m1, s1)], dtype), normals(&[(m2, s2)], dtype));
+            for larger in [a.clone().max_pair(b.clone()), b.max_pair(a)] {
+                let size = s1.max(s2);
+                let of_mean = (values(larger.mean.clone())[0] - mean).abs() / (m1.abs() + size);
+                let of_variance = (values(larger.variance())[0] - std * std).abs() / (size * size);
+                assert!(of_mean.max(of_variance) < bound, "{of_mean}, {of_variance}");
+            }
+        }
+    }
+}
+
+/// The errors that `by_quadrature` states for σ ≤ 0.5, 1, 2 and 4: of the mean in parts of σ, and of the deviation, whose square is compared here.
+#[test]
+fn smooth_functions_are_within_the_stated_errors() {
+    let functions: [(&str, Function, &[Case], [f64; 4]); 4] = [
+        (
+            "sigmoid",
+            Moments::sigmoid,
+            &SIGMOID,
+            [1e-12, 5e-8, 7e-5, 2e-3],
+        ),
+        ("silu", Moments::silu, &SILU, [1e-11, 3e-7, 3e-4, 5e-3]),
+        ("gelu", Moments::gelu, &GELU, [2e-11, 6e-6, 2e-3, 1e-2]),
+        ("tanh", Moments::tanh, &TANH, [3e-7, 3e-4, 8e-3, 2e-2]),
+    ];
+    for (name, f, cases, bounds) in functions {
+        let errors = errors(f, cases, DType::F64);
+        for ((m, s, ..), error) in cases.iter().zip(&errors) {
+            let column = [0.5, 1.0, 2.0, 4.0].iter().position(|largest| s <= largest);
+            // Var f ≤ σ² max f'², so that an error of the deviation is at most twice as large in the variance, and these slopes are below 1.13.
+            let bound = 2.3 * bounds[column.unwrap()];
+            assert!(
+                *error < bound,
+                "{name} of N({m}, {s}²): {error} over {bound}"
+            );
+        }
+        let in_f32 = self::errors(f, &cases[..4], DType::F32);
+        for (error, more) in errors.iter().zip(in_f32) {
+            // By differences at 1e-2, of numbers rounded to 6e-8.
+            assert!(more < error + 2e-5, "{name}: {more} in f32, {error} in f64");
+        }
+    }
+}
+
+#[test]
+fn the_mean_of_gelu_is_exact() {
+    let inputs: Vec<_> = GELU.iter().map(|(m, s, ..)| (*m, *s)).collect();
+    let means = values(normals(&inputs, DType::F64).gelu().mean);
+    for ((.., mean, _), exact) in GELU.iter().zip(means) {
+        assert!((mean - exact).abs() < 1e-14, "{mean}, {exact}");
+    }
+}
+
+#[test]
+fn what_is_far_from_zero_is_rectified_as_it_is() {
+    for dtype in [DType::F64, DType::F32] {
+        let far = [
+            (3.0, 1e-12),
+            (-3.0, 1e-12),
+            (1e6, 1.0),
+            (-1e6, 1.0),
+            (1e20, 1e-3),
+        ];
+        let output = normals(&far, dtype).relu();
+        for (i, (m, s)) in far.into_iter().enumerate() {
+            let (mean, variance) = (values(output.mean.clone())[i], values(output.variance())[i]);
+            let given = values(tensor(vec![m], dtype))[0];
+            assert_eq!(mean, given.max(0.0));
+            let expected = if m > 0.0 { s * s } else { 0.0 };
+            assert!(
+                (variance - expected).abs() <= 1e-6 * expected,
+                "{variance}, {expected}"
+            );
+        }
+    }
+}
+
+#[test]
+fn without_variance_every_function_is_itself() {
+    let functions: [(Function, fn(Tensor<1>) -> Tensor<1>); 6] = [
+        (Moments::relu, relu),
+        (|x| x.leaky_relu(0.1), |x| leaky_relu(x, 0.1)),
+        (Moments::gelu, gelu),
+        (Moments::silu, silu),
+        (Moments::sigmoid, sigmoid),
+        (Moments::tanh, tanh),
+    ];
+    for dtype in [DType::F64, DType::F32] {
+        let cases = [-30.0, -1.0, -1e-8, 0.0, 0.3, 2.0, 30.0].map(|mean| (mean, 0.0));
+        let x = normals(&cases, dtype);
+        for (i, (moments, f)) in functions.into_iter().enumerate() {
+            let expected = values(f(x.mean.clone()));
+            let output = moments(x.clone());
+            let largest = values(output.mean.clone()).into_iter().zip(&expected);
+            let largest = largest.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            assert!(largest < 2e-7, "function {i}: {largest}");
+            assert_eq!(values(output.variance()), [0.0; 7], "function {i}");
+            let certain = moments(Moments::certain(x.mean.clone()));
+            assert!(certain.variance.is_none());
+            assert_eq!(values(certain.mean), expected, "function {i}");
+        }
+        let zero = normals(&[(0.0, 0.0)], dtype);
+        let larger = zero.clone().max_pair(zero);
+        assert_eq!(
+            (values(larger.mean.clone()), values(larger.variance())),
+            (vec![0.0], vec![0.0])
+        );
+    }
+}
+
+#[test]
+fn a_small_variance_is_scaled_by_the_squared_slope() {
+    let std = 1e-5;
+    let cases = [(-1.3, std), (-0.2, std), (0.4, std), (2.1, std)];
+    let x = normals(&cases, DType::F64);
+    let functions: [Function; 6] = [
+        Moments::relu,
+        |x| x.leaky_relu(0.1),
+        Moments::gelu,
+        Moments::silu,
+        Moments::sigmoid,
+        Moments::tanh,
+    ];
+    for (i, f) in functions.into_iter().enumerate() {
+        let at = |shift: f64| values(f(Moments::certain(x.mean.clone() + shift)).mean);
+        let slopes = at(1e-6)
+            .into_iter()
+            .zip(at(-1e-6))
+            .map(|(a, b)| (a - b) / 2e-6);
+        for (variance, slope) in values(f(x.clone()).variance()).into_iter().zip(slopes) {
+            let expected = (slope * std).powi(2);
+            assert!(
+                (variance - expected).abs() < 1e-7 * std * std,
+                "function {i}: {variance}, {expected}"
+            );
+        }
+    }
+}
+
+#[test]
+fn quadrature_is_exact_for_polynomials() {
+    let (m, s) = (0.7, 1.3f64);
+    let cube = normals(&[(m, s)], DType::F64).by_quadrature(|x| x.powi_scalar(3));
+    let mean = m.powi(3) + 3.0 * m * s * s;
+    let variance = 15.0 * s.powi(6) + 36.0 * m * m * s.powi(4) + 9.0 * m.powi(4) * s * s;
+    assert!((values(cube.mean.clone())[0] / mean - 1.0).abs() < 1e-12);
+    assert!((values(cube.variance())[0] / variance - 1.0).abs() < 1e-12);
+}
+
+#[test]
+fn sums_and_products_of_independent_parts_are_exact() {
+    let (a, b) = (
+        normals(&[(2.0, 0.5)], DType::F64),
+        normals(&[(-1.0, 3.0)], DType::F64),
+    );
+    let sum = a.clone() + b.clone();
+    assert_eq!(
+        (values(sum.mean.clone()), values(sum.variance())),
+        (vec![1.0], vec![9.25])
+    );
+    let product = a.product(b);
+    // E x² E y² − (E x E y)² = 4.25 · 10 − 4.
+    assert_eq!(
+        (values(product.mean.clone()), values(product.variance())),
+        (vec![-2.0], vec![38.5])
+    );
+}
+
+#[test]
+fn one_pass_over_memory_is_what_tensor_operations_compute() {
+    let device = Device::flex();
+    let n = 20_001; // of two chunks, the last not whole
+    let x = crate::seeded::normals::<1>(81, [n], &device) * 3.0;
+    let x = Moments::new(x, crate::seeded::normals::<1>(82, [n], &device).square());
+    let y = crate::seeded::normals::<1>(83, [n], &device) * 3.0;
+    let y = Moments::new(y, crate::seeded::normals::<1>(84, [n], &device).square());
+    let both: [&dyn Fn() -> Moments<1>; 3] =
+        [&|| x.clone().relu(), &|| x.clone().leaky_relu(0.3), &|| {
+            x.clone().max_pair(y.clone())
+        }];
+    for f in both {
+        let (fused, plain) = (f(), without_fused(f));
+        for (a, b) in [
+            (fused.mean.clone(), plain.mean.clone()),
+            (fused.variance(), plain.variance()),
+        ] {
+            let largest = values((a - b).abs().max())[0];
+            assert!(largest < 1e-5, "{largest}");
+        }
+    }
+}
+
+#[test]
+fn the_moments_of_rectified_normals_have_gradients() {
+    let device = Device::flex().autodiff();
+    let mean = Tensor::<1>::from_floats([0.4, -1.0], &device).require_grad();
+    let variance = Tensor::<1>::from_floats([0.5, 2.0], &device).require_grad();
+    let output = Moments::new(mean.clone(), variance.clone()).relu();
+    let grads = output.mean.sum().backward();
+    // dE/dm = Φ(α), dE/dv = φ(α) / 2√v.
+    let expected = [(0.714_196, 0.240_385), (0.239_750, 0.109_848)];
+    let of = |tensor: Tensor<1>| values(tensor);
+    let (of_mean, of_variance) = (
+        of(mean.grad(&grads).unwrap()),
+        of(variance.grad(&grads).unwrap()),
+    );
+    for (i, (m, v)) in expected.into_iter().enumerate() {
+        assert!((of_mean[i] - m).abs() < 1e-4, "{}", of_mean[i]);
+        assert!((of_variance[i] - v).abs() < 1e-4, "{}", of_variance[i]);
+    }
+}

@@ -1,0 +1,46 @@
+//! From normal logits to class probabilities.
+
+use serde::{Deserialize, Serialize};
+
+/// How probabilities are computed of normal logits f, those of a linearised predictive distribution or of propagated moments: `E[softmax(f)]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Link {
+    /// `softmax(fₖ / √(1 + π vₖ/8))`, with fₖ the mean of logit k less the mean of all logits, and vₖ the variance of logit k less the mean of the others: what
+    /// all logits have in common changes no probability, so its variance should change none. Of two classes it is the probit approximation for their difference.
+    #[default]
+    Probit,
+    /// The same with the variances of the logits themselves, as in laplace-torch (MacKay 1992; Gibbs 1997).
+    PlainProbit,
+    /// The mean over draws of the logits.
+    MonteCarlo {
+        /// The number of draws.
+        draws: usize,
+        /// Of their noise.
+        seed: u64,
+    },
+}
+
+/// `1 / √(1 + π v/8)`.
+pub(crate) fn probit_scale(variance: f64) -> f64 {
+    (1.0 + std::f64::consts::PI / 8.0 * variance).sqrt().recip()
+}
+
+/// `ln Σ exp zₖ`.
+pub(crate) fn log_sum_exp(logits: &[f64]) -> f64 {
+    let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = logits.iter().map(|z| (z - largest).exp()).sum();
+    sum.ln() + largest
+}
+
+/// The logits less their mean, each divided by its deviation as the probit approximation has it.
+pub(crate) fn probit_logits(logits: &[f64], contrast_variances: &[f64]) -> Vec<f64> {
+    let mean = logits.iter().sum::<f64>() / logits.len() as f64;
+    let pairs = logits.iter().zip(contrast_variances);
+    pairs.map(|(z, v)| (z - mean) * probit_scale(*v)).collect()
+}
+
+pub(crate) fn softmax(logits: &[f64]) -> Vec<f64> {
+    let log_sum = log_sum_exp(logits);
+    logits.iter().map(|z| (z - log_sum).exp()).collect()
+}

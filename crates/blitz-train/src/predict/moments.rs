@@ -1,0 +1,349 @@
+//! Predictions in one pass: the moments of a network's output, and the predictive distribution that a likelihood makes of them.
+
+use std::sync::{Mutex, PoisonError};
+
+use blitz_layers::blitz_core::noise::{NoiseKey, layout};
+use blitz_layers::blitz_core::{BayesianModule, KeptMoments};
+use blitz_layers::moments::{ForwardMoments, Moments};
+use blitz_predict::CategoricalMixture;
+use blitz_predict::distribution::{Distribution, Normal};
+use burn::config::Config;
+#[cfg(feature = "dataset")]
+use burn::data::dataloader::{DataLoader, Progress};
+use burn::module::Module;
+use burn::tensor::{Tensor, TensorData};
+
+#[cfg(feature = "dataset")]
+use super::Predictive;
+use super::blame;
+use super::link::{Link, probit_logits, probit_scale};
+#[cfg(feature = "dataset")]
+use super::stream::{Predictions, predict_loader};
+use crate::error::PredictError;
+use crate::likelihood::{CategoricalLikelihood, Likelihood};
+#[cfg(feature = "dataset")]
+use crate::network::LabeledBatch;
+
+/// The predictive distribution of a batch in one pass: of the [moments](blitz_layers::moments) of the network's output, instead of draws of its weights.
+///
+/// A [`MomentsPredictor`] with its defaults, which keeps the moments of the weights from batch to batch as well.
+///
+/// ```
+/// use blitz_layers::moments::{ForwardMoments, Moments};
+/// use blitz_train::prelude::*;
+/// use blitz_train::{predict_draws, predict_moments};
+/// use burn::module::Module;
+/// use burn::tensor::{Device, Tensor};
+///
+/// #[derive(Module, Debug)]
+/// struct Net { hidden: BayesianLinear, output: BayesianLinear }
+///
+/// impl Net {
+///     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+///         self.output.forward(self.hidden.forward(x).tanh())
+///     }
+/// }
+///
+/// impl ForwardMoments<Moments<2>> for Net {
+///     type Output = Moments<2>;
+///
+///     fn forward_moments(&self, x: Moments<2>) -> Moments<2> {
+///         self.output.forward_moments(self.hidden.forward_moments(x).tanh())
+///     }
+/// }
+///
+/// let device = Device::flex();
+/// let config = |inputs, outputs| {
+///     BayesianLinearConfig::new(inputs, outputs).with_posterior(PosteriorConfig::normal(0.1))
+/// };
+/// let net = Net { hidden: config(2, 30).init(&device), output: config(30, 1).init(&device) };
+/// let likelihood = GaussianLikelihoodConfig::new().init(&device);
+/// let x = Tensor::<2>::from_floats([[1.0, -2.0]], &device);
+///
+/// let once = predict_moments(&net, x.clone(), &likelihood)?;
+/// let draws = likelihood.predictive(predict_draws(&net, 1000, 0, |net| net.forward(x.clone())));
+/// assert!((once.mean()[0] - draws.mean()[0]).abs() < 0.2 * draws.epistemic_std()[0]);
+/// assert!((once.epistemic_std()[0] / draws.epistemic_std()[0] - 1.0).abs() < 0.1);
+/// # Ok::<(), blitz_train::PredictError>(())
+/// ```
+///
+/// # Errors
+///
+/// Returns an error that names what of the network has no moments, or the first example whose output is not finite.
+pub fn predict_moments<N, I, L>(
+    network: &N,
+    inputs: I,
+    likelihood: &L,
+) -> Result<L::Predictive, PredictError>
+where
+    N: Module + ForwardMoments<I, Output = Moments<2>>,
+    I: Clone + 'static,
+    L: Likelihood<Output = Tensor<2>>,
+{
+    let predictor = MomentsPredictorConfig::new().init(network, likelihood);
+    predictor.predict(inputs)
+}
+
+/// Configuration of a [`MomentsPredictor`].
+///
+/// | field | default | meaning |
+/// |---|---|---|
+/// | `quantiles` | 100 | the number of values that stand for the distribution of an output |
+/// | `seed` | 0 | the seed of their order |
+#[derive(Config, Debug, PartialEq, Eq)]
+pub struct MomentsPredictorConfig {
+    /// The number of values that stand for the distribution of an output.
+    #[config(default = 100)]
+    pub quantiles: usize,
+    /// The seed of the order of the quantiles.
+    #[config(default = 0)]
+    pub seed: u64,
+}
+
+impl MomentsPredictorConfig {
+    /// The predictor of a network and its likelihood, off the autodiff graph.
+    ///
+    /// # Panics
+    ///
+    /// Panics with fewer than two quantiles.
+    pub fn init<N: Module, L: Likelihood>(
+        &self,
+        network: &N,
+        likelihood: &L,
+    ) -> MomentsPredictor<N, L> {
+        assert!(
+            self.quantiles >= 2,
+            "the distribution of an output needs at least two quantiles, got {}",
+            self.quantiles
+        );
+        MomentsPredictor {
+            network: network.valid(),
+            likelihood: likelihood.valid(),
+            kept: Mutex::default(),
+            config: self.clone(),
+        }
+    }
+}
+
+/// Predicts batches in one pass each.
+///
+/// An output counts as normal, with the mean and the variance that were propagated, and independent of the example's other outputs. The likelihood gets `quantiles` values of it, which it takes
+/// for draws: normal quantiles of equal probability, scaled to that mean and variance exactly, in an order of their own for each output. Means, epistemic and aleatoric deviations, entropies,
+/// intervals and scores so come from the same types as those of a [`Predictor`](crate::Predictor), whose draws each cost a pass.
+///
+/// The moments of the weights are kept from batch to batch.
+#[derive(Debug)]
+pub struct MomentsPredictor<N, L> {
+    network: N,
+    likelihood: L,
+    /// What passes leave behind, taken out by each.
+    kept: Mutex<KeptMoments>,
+    config: MomentsPredictorConfig,
+}
+
+impl<N: Module, L: Likelihood> MomentsPredictor<N, L> {
+    /// The moments of the network's output.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error that names what of the network has no moments.
+    pub fn moments<I>(&self, inputs: I) -> Result<N::Output, PredictError>
+    where
+        N: ForwardMoments<I>,
+    {
+        let mut kept = std::mem::take(&mut *self.kept());
+        let network = &self.network;
+        let moments = network.with_kept_moments(&mut kept, |n| n.forward_moments(inputs));
+        *self.kept() = kept;
+        Ok(moments?)
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, KeptMoments> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The predictive distributions of one batch.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error that names what of the network has no moments, or the first example whose output is not finite.
+    pub fn predict<I>(&self, inputs: I) -> Result<L::Predictive, PredictError>
+    where
+        N: ForwardMoments<I, Output = Moments<2>>,
+        I: Clone + 'static,
+        L: Likelihood<Output = Tensor<2>>,
+    {
+        let moments = self.moments(inputs.clone())?;
+        let outputs = quantiles(moments, self.config.quantiles, self.config.seed);
+        let predictive = self.likelihood.try_predictive(outputs);
+        predictive.map_err(|error| blame(error, &inputs))
+    }
+
+    /// The predictions of a data loader, as [`Predictor::predict_all`](crate::Predictor::predict_all).
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the loader is empty or fails, if the network has no moments, or if an output is not finite.
+    #[cfg(feature = "dataset")]
+    pub fn predict_all<I, T>(
+        &self,
+        loader: &dyn DataLoader<LabeledBatch<I, T>>,
+        progress: impl FnMut(&Progress),
+    ) -> Result<Predictions<L::Predictive, T>, PredictError>
+    where
+        N: ForwardMoments<I, Output = Moments<2>>,
+        I: Clone + 'static,
+        L: Likelihood<Output = Tensor<2>>,
+        L::Predictive: Predictive,
+    {
+        let device = self.network.devices().into_iter().next();
+        predict_loader(loader, device, |inputs| self.predict(inputs), progress)
+    }
+}
+
+impl<N: Module> MomentsPredictor<N, CategoricalLikelihood> {
+    /// The class probabilities of one batch in closed form, by the probit approximation, or by as many quantiles as the link has draws.
+    ///
+    /// A closed form gives the predictive probabilities alone. They stand for one draw, so that no part of their entropy counts as epistemic: [`predict`](Self::predict) tells the parts.
+    ///
+    /// # Errors
+    ///
+    /// As [`predict`](Self::predict).
+    pub fn predict_linked<I>(
+        &self,
+        inputs: I,
+        link: Link,
+    ) -> Result<CategoricalMixture, PredictError>
+    where
+        N: ForwardMoments<I, Output = Moments<2>>,
+        I: Clone + 'static,
+    {
+        let moments = self.moments(inputs.clone())?;
+        let classes = moments.dims()[1];
+        let scaled = |scale: fn(&[f64], &[f64]) -> Vec<f64>| {
+            let host = |tensor: Tensor<2>| tensor.into_data().iter::<f64>().collect::<Vec<_>>();
+            let (means, variances) = (host(moments.mean.clone()), host(moments.variance()));
+            let rows = means.chunks(classes).zip(variances.chunks(classes));
+            vec![
+                rows.flat_map(|(means, variances)| scale(means, variances))
+                    .collect(),
+            ]
+        };
+        let predictive = match link {
+            Link::Probit => {
+                let logits =
+                    scaled(|means, variances| probit_logits(means, &contrast_variances(variances)));
+                CategoricalMixture::try_from_logits(logits, classes).map_err(PredictError::from)
+            }
+            Link::PlainProbit => {
+                let logits = scaled(|means, variances| {
+                    let pairs = means.iter().zip(variances);
+                    pairs.map(|(z, v)| z * probit_scale(*v)).collect()
+                });
+                CategoricalMixture::try_from_logits(logits, classes).map_err(PredictError::from)
+            }
+            Link::MonteCarlo { draws, seed } => {
+                let outputs = quantiles(moments, draws, seed);
+                self.likelihood.try_predictive(outputs)
+            }
+        };
+        predictive.map_err(|error| blame(error, &inputs))
+    }
+}
+
+/// The variance of each of independent logits less the mean of the others: what all have in common is nothing to a softmax.
+fn contrast_variances(variances: &[f64]) -> Vec<f64> {
+    let total: f64 = variances.iter().sum();
+    let others = (variances.len() as f64 - 1.0).max(1.0);
+    let contrast = |v: &f64| v + (total - v) / (others * others);
+    variances.iter().map(contrast).collect()
+}
+
+/// Outputs that have together the mean and the variance of `moments`.
+fn quantiles(moments: Moments<2>, count: usize, seed: u64) -> Vec<Tensor<2>> {
+    let Some(variance) = moments.variance else {
+        return vec![moments.mean];
+    };
+    let std = variance.sqrt();
+    let [_, outputs] = std.dims();
+    let options = (&std.device(), std.dtype());
+    let given = moments.mean.dtype();
+    let mean = moments.mean.cast(std.dtype());
+    let columns: Vec<Vec<f64>> = (0..outputs)
+        .map(|output| shuffled(&standard_quantiles(count), seed, output))
+        .collect();
+    let row = |k: usize| {
+        let values: Vec<f64> = columns.iter().map(|column| column[k]).collect();
+        let values = Tensor::<2>::from_data(TensorData::new(values, [1, outputs]), options);
+        (mean.clone() + std.clone() * values).cast(given)
+    };
+    (0..count).map(row).collect()
+}
+
+/// Quantiles of the standard normal at the middles of as many equal probabilities, scaled to a variance of 1.
+fn standard_quantiles(count: usize) -> Vec<f64> {
+    let standard = Normal {
+        mean: 0.0,
+        std: 1.0,
+    };
+    let middles = (0..count).map(|k| (k as f64 + 0.5) / count as f64);
+    let quantiles: Vec<f64> = middles.map(|p| standard.quantile(p)).collect();
+    let square = quantiles.iter().map(|z| z * z).sum::<f64>() / count as f64;
+    quantiles.iter().map(|z| z / square.sqrt()).collect()
+}
+
+/// The values in an order of the output's own.
+fn shuffled(values: &[f64], seed: u64, output: usize) -> Vec<f64> {
+    let mut keys = vec![0f32; values.len()];
+    NoiseKey::new(seed ^ layout::MOMENTS, 0, output as u32).fill_standard_normal(0, &mut keys);
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|a, b| keys[*a].total_cmp(&keys[*b]));
+    order.into_iter().map(|k| values[k]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    #[test]
+    fn quantiles_have_the_mean_and_the_variance_that_they_stand_for() {
+        let device = Device::flex();
+        let mean = Tensor::<2>::from_floats([[1.0, -2.0], [0.0, 5.0]], &device);
+        let variance = Tensor::<2>::from_floats([[0.25, 4.0], [1.0, 0.0]], &device);
+        let moments = Moments::new(mean.clone(), variance.clone());
+        for count in [2, 7, 100] {
+            let outputs = quantiles(moments.clone(), count, 3);
+            let outputs: Tensor<3> = Tensor::stack(outputs, 0);
+            let of_outputs = outputs.clone().mean_dim(0);
+            let squares = (outputs - of_outputs.clone()).square().mean_dim(0);
+            let largest = |off: Tensor<2>| off.abs().max().into_scalar::<f32>();
+            assert!(largest(of_outputs.squeeze_dim(0) - mean.clone()) < 1e-5);
+            assert!(largest(squares.squeeze_dim(0) - variance.clone()) < 1e-5);
+        }
+    }
+
+    #[test]
+    fn outputs_have_orders_of_their_own() {
+        let z = standard_quantiles(100);
+        let columns: Vec<_> = (0..4).map(|output| shuffled(&z, 0, output)).collect();
+        for (i, a) in columns.iter().enumerate() {
+            for b in &columns[..i] {
+                let correlation = a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>() / 100.0;
+                assert!(correlation.abs() < 0.4, "{correlation}"); // four standard errors
+            }
+        }
+    }
+
+    #[test]
+    fn contrasts_of_equal_variances_are_those_of_independent_logits() {
+        // v (1 + 1/(C − 1)).
+        let contrasts = contrast_variances(&[2.0; 5]);
+        assert!(
+            contrasts.iter().all(|c| (c - 2.5).abs() < 1e-12),
+            "{contrasts:?}"
+        );
+        // Of two classes that of the difference.
+        assert_eq!(contrast_variances(&[1.0, 3.0]), [4.0, 4.0]);
+    }
+}

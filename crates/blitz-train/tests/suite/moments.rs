@@ -1,0 +1,332 @@
+//! Predictions in one pass, beside those by draws.
+
+use blitz_train::blitz_core::MomentsError;
+use blitz_train::blitz_layers::moments::{ForwardMoments, Moments};
+use blitz_train::distribution::{Distribution, Normal};
+use blitz_train::prelude::*;
+use blitz_train::{
+    HeteroscedasticLikelihoodConfig, LaplaceLikelihoodConfig, Link, MomentsPredictor,
+    MomentsPredictorConfig, PoissonLikelihoodConfig, PredictError, StudentTLikelihoodConfig,
+    predict_draws, predict_moments,
+};
+use burn::data::dataloader::batcher::Batcher;
+use burn::module::Module;
+use burn::tensor::activation::relu;
+use burn::tensor::{Device, Tensor};
+
+use crate::loader;
+
+/// One hidden layer, whose moments are exact.
+#[derive(Module, Debug)]
+struct Net {
+    hidden: BayesianLinear,
+    output: BayesianLinear,
+}
+
+impl Net {
+    fn new(outputs: usize, std: f64, device: &Device) -> Self {
+        let layer = |inputs, outputs| {
+            let config = BayesianLinearConfig::new(inputs, outputs);
+            config.with_posterior(PosteriorConfig::normal(std))
+        };
+        let net = Self {
+            hidden: layer(2, 20).init(device),
+            output: layer(20, outputs).init(device),
+        };
+        let means = |mut means: Self| {
+            means.hidden.weight = means.hidden.weight.map(|w| known(w, 0.8));
+            means.output.weight = means.output.weight.map(|w| known(w, 0.4));
+            Ok::<_, std::convert::Infallible>(means)
+        };
+        let Ok(net) = net.map_means(means);
+        net
+    }
+
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        self.output.forward(relu(self.hidden.forward(x)))
+    }
+}
+
+/// Waves of that height, the same in every run.
+fn known(like: Tensor<2>, height: f32) -> Tensor<2> {
+    let [rows, columns] = like.dims();
+    let values = (0..rows * columns).map(|i| height * (1.7 * i as f32 + 0.3).sin());
+    let values: Vec<f32> = values.collect();
+    Tensor::<1>::from_floats(values.as_slice(), &like.device()).reshape([rows, columns])
+}
+
+impl Network for Net {
+    type Input = Tensor<2>;
+    type Output = Tensor<2>;
+
+    fn forward(&self, input: Tensor<2>) -> Tensor<2> {
+        Net::forward(self, input)
+    }
+}
+
+impl ForwardMoments<Moments<2>> for Net {
+    type Output = Moments<2>;
+
+    fn forward_moments(&self, x: Moments<2>) -> Moments<2> {
+        let x = self.hidden.forward_moments(x).relu();
+        self.output.forward_moments(x)
+    }
+}
+
+fn inputs() -> Tensor<2> {
+    Tensor::from_floats([[1.0, -0.5], [0.2, 2.0], [-3.0, 1.5]], &Device::flex())
+}
+
+const DRAWS: usize = 20_000;
+
+#[test]
+fn a_regression_has_the_parts_of_its_draws() {
+    let device = Device::flex();
+    let net = Net::new(1, 0.2, &device);
+    let noise = LikelihoodParam::Fixed(0.3);
+    let likelihood = GaussianLikelihoodConfig::new()
+        .with_noise(noise)
+        .init(&device);
+    let once = predict_moments(&net, inputs(), &likelihood).unwrap();
+    let draws = likelihood.predictive(predict_draws(&net, DRAWS, 3, |net| net.forward(inputs())));
+    let pairs = draws.mean().into_iter().zip(draws.std_dev());
+    let targets: Vec<f64> = pairs.map(|(mean, std)| mean + 0.8 * std).collect();
+    let (nll, nll_by_draws) = (once.nll(&targets), draws.nll(&targets));
+    for i in 0..3 {
+        let std = draws.epistemic_std()[i];
+        // Of 20,000 draws: five standard errors of the mean, and of a deviation of nearly normal outputs.
+        let off = (once.mean()[i] - draws.mean()[i]) / std;
+        assert!(off.abs() < 5.0 / (DRAWS as f64).sqrt(), "{off}");
+        let off = once.epistemic_std()[i] / std - 1.0;
+        assert!(off.abs() < 5.0 / (DRAWS as f64).sqrt(), "{off}");
+        assert!((once.aleatoric_std()[i] - 0.3).abs() < 1e-6);
+        assert!(
+            (nll[i] - nll_by_draws[i]).abs() < 0.03,
+            "{} {}",
+            nll[i],
+            nll_by_draws[i]
+        );
+    }
+    assert_eq!(once.interval(0.9).len(), 3);
+}
+
+/// One layer: the output is normal, and its predictive distribution known.
+#[test]
+fn a_bayesian_linear_regression_has_its_exact_predictive_distribution() {
+    let device = Device::flex();
+    let layer = BayesianLinearConfig::new(2, 1)
+        .with_posterior(PosteriorConfig::normal(0.2))
+        .init(&device);
+    let noise = LikelihoodParam::Fixed(0.5);
+    let likelihood = GaussianLikelihoodConfig::new()
+        .with_noise(noise)
+        .init(&device);
+    let predictive = predict_moments(&layer, inputs(), &likelihood).unwrap();
+    // More quantiles, for the tails.
+    let config = MomentsPredictorConfig::new().with_quantiles(2000);
+    let fine = config.init(&layer, &likelihood).predict(inputs()).unwrap();
+    let means = layer.with_mean(|layer| layer.forward(inputs()));
+    let x = [[1.0, -0.5], [0.2, 2.0], [-3.0, 1.5]];
+    for (i, mean) in means.into_data().iter::<f64>().enumerate() {
+        // σ² (|x|² + 1) + 0.25, the bias among them.
+        let epistemic: f64 = 0.04 * (x[i][0] * x[i][0] + x[i][1] * x[i][1] + 1.0);
+        let exact = Normal {
+            mean,
+            std: (epistemic + 0.25).sqrt(),
+        };
+        assert!((predictive.epistemic_std()[i] - epistemic.sqrt()).abs() < 1e-5);
+        for z in [-2.5, -1.0, 0.0, 0.7, 2.0] {
+            let mut targets = [0.0; 3];
+            targets[i] = exact.mean + z * exact.std;
+            let off = |p: &NormalMixture| p.log_density(&targets)[i] - exact.ln_pdf(targets[i]);
+            assert!(off(&fine).abs() < 2e-3, "{z}: {}", off(&fine));
+            let bound = if z.abs() > 2.0 { 0.03 } else { 0.01 };
+            assert!(off(&predictive).abs() < bound, "{z}: {}", off(&predictive));
+        }
+    }
+}
+
+#[test]
+fn a_classification_has_the_probabilities_and_entropies_of_its_draws() {
+    let device = Device::flex();
+    let net = Net::new(3, 0.15, &device);
+    let likelihood = CategoricalLikelihoodConfig::new(3).init();
+    let predictor = MomentsPredictorConfig::new().init(&net, &likelihood);
+    let once = predictor.predict(inputs()).unwrap();
+    let linked = predictor.predict_linked(inputs(), Link::Probit).unwrap();
+    let plain = predictor
+        .predict_linked(inputs(), Link::PlainProbit)
+        .unwrap();
+    let link = Link::MonteCarlo {
+        draws: 1000,
+        seed: 1,
+    };
+    let many = predictor.predict_linked(inputs(), link).unwrap();
+    let draws = likelihood.predictive(predict_draws(&net, DRAWS, 3, |net| net.forward(inputs())));
+    assert_eq!((once.draws(), linked.draws(), many.draws()), (100, 1, 1000));
+    for example in 0..3 {
+        let expected = draws.probabilities(example);
+        for (way, bound) in [
+            (&once, 0.02),
+            (&many, 0.015),
+            (&linked, 0.03),
+            (&plain, 0.08),
+        ] {
+            let pairs = way.probabilities(example).into_iter().zip(&expected);
+            let off = pairs.map(|(p, e)| (p - e).abs()).fold(0.0, f64::max);
+            assert!(off < bound, "example {example}: {off}");
+        }
+        let (information, by_draws) = (
+            once.mutual_information()[example],
+            draws.mutual_information()[example],
+        );
+        assert!(
+            (information - by_draws).abs() < 0.25 * by_draws + 0.002,
+            "{information} {by_draws}"
+        );
+    }
+}
+
+#[test]
+fn every_likelihood_of_rows_predicts_in_one_pass() {
+    let device = Device::flex();
+    fn mean_of<L, C>(net: &Net, likelihood: &L) -> Vec<f64>
+    where
+        L: Likelihood<Output = Tensor<2>, Predictive = Mixture<C>>,
+        C: Distribution,
+    {
+        predict_moments(net, inputs(), likelihood).unwrap().mean()
+    }
+    let one = Net::new(1, 0.1, &device);
+    let by_draws = likelihood_mean(&one);
+    for means in [
+        mean_of(&one, &StudentTLikelihoodConfig::new().init(&device)),
+        mean_of(&one, &LaplaceLikelihoodConfig::new().init(&device)),
+    ] {
+        let pairs = means.iter().zip(&by_draws);
+        assert!(
+            pairs.into_iter().all(|(a, b)| (a - b).abs() < 0.02),
+            "{means:?}"
+        );
+    }
+    assert!(
+        mean_of(&one, &PoissonLikelihoodConfig::new().init())
+            .iter()
+            .all(|m| *m > 0.0)
+    );
+    assert!(
+        mean_of(&one, &BernoulliLikelihoodConfig::new().init())
+            .iter()
+            .all(|p| (0.0..1.0).contains(p))
+    );
+    let two = Net::new(2, 0.1, &device);
+    assert_eq!(
+        mean_of(&two, &HeteroscedasticLikelihoodConfig::new().init()).len(),
+        3
+    );
+}
+
+fn likelihood_mean(net: &Net) -> Vec<f64> {
+    let outputs = predict_draws(net, 4000, 3, |net| net.forward(inputs()));
+    let outputs: Tensor<3> = Tensor::stack(outputs, 0);
+    outputs.mean_dim(0).into_data().iter::<f64>().collect()
+}
+
+#[test]
+fn a_network_without_posteriors_predicts_as_it_is() {
+    let device = Device::flex();
+    let net = Net::new(1, 0.1, &device).mean_network();
+    let likelihood = GaussianLikelihoodConfig::new().init(&device);
+    let once = predict_moments(&net, inputs(), &likelihood).unwrap();
+    assert_eq!(once, likelihood.predictive(vec![net.forward(inputs())]));
+}
+
+#[test]
+fn a_predictor_repeats_itself_and_predicts_loaders() {
+    struct Rows;
+
+    impl Batcher<i32, LabeledBatch<Tensor<2>, Tensor<2>>> for Rows {
+        fn batch(&self, items: Vec<i32>, device: &Device) -> LabeledBatch<Tensor<2>, Tensor<2>> {
+            let rows = items
+                .iter()
+                .map(|i| inputs().narrow(0, *i as usize, 1).to_device(device));
+            let inputs = Tensor::cat(rows.collect(), 0);
+            LabeledBatch {
+                targets: inputs.clone(),
+                inputs,
+            }
+        }
+    }
+
+    fn assert_send_sync<T: Send + Sync>(_: &T) {}
+
+    let device = Device::flex().autodiff();
+    let net = Net::new(1, 0.1, &device);
+    let likelihood = GaussianLikelihoodConfig::new().init(&device);
+    let predictor: MomentsPredictor<_, _> = MomentsPredictorConfig::new().init(&net, &likelihood);
+    assert_send_sync(&predictor);
+    let first = predictor.predict(inputs()).unwrap();
+    assert_eq!(predictor.predict(inputs()).unwrap(), first);
+    let loader = loader(Rows, 3, 2, &device);
+    let mut told = Vec::new();
+    let all = predictor
+        .predict_all(loader.as_ref(), |p| told.push(p.items_processed))
+        .unwrap();
+    assert_eq!(told, [2, 3]);
+    let pairs = all.predictive.mean().into_iter().zip(first.mean());
+    assert!(pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-6));
+    assert_eq!(all.targets.len(), 2);
+}
+
+/// Leaves its last layer out of its moments.
+#[derive(Module, Debug)]
+struct Forgetful {
+    net: Net,
+}
+
+impl ForwardMoments<Moments<2>> for Forgetful {
+    type Output = Moments<2>;
+
+    fn forward_moments(&self, x: Moments<2>) -> Moments<2> {
+        let x = self.net.hidden.forward_moments(x).relu();
+        Moments::certain(self.net.output.forward(x.mean))
+    }
+}
+
+#[test]
+fn a_network_that_forgets_a_layer_is_refused_by_name() {
+    let device = Device::flex();
+    let net = Forgetful {
+        net: Net::new(1, 0.1, &device),
+    };
+    let likelihood = GaussianLikelihoodConfig::new().init(&device);
+    let error = predict_moments(&net, inputs(), &likelihood).unwrap_err();
+    let PredictError::Moments(MomentsError::LeftOut { parts }) = &error else {
+        panic!("{error}")
+    };
+    assert!(
+        parts.iter().all(|part| part.contains("output.")),
+        "{parts:?}"
+    );
+    assert_eq!(parts.len(), 2);
+}
+
+#[test]
+fn an_input_that_is_not_finite_is_named() {
+    let device = Device::flex();
+    let net = Net::new(1, 0.1, &device);
+    let likelihood = GaussianLikelihoodConfig::new().init(&device);
+    let bad = Tensor::<2>::from_floats([[1.0, 2.0], [0.0, f32::NAN]], &device);
+    let error = predict_moments(&net, bad, &likelihood).unwrap_err();
+    assert_eq!(error.to_string(), "example 1: its input in column 1 is NaN");
+}
+
+#[test]
+#[should_panic(expected = "at least two quantiles, got 1")]
+fn one_quantile_is_no_distribution() {
+    let device = Device::flex();
+    let likelihood = GaussianLikelihoodConfig::new().init(&device);
+    let _ = MomentsPredictorConfig::new()
+        .with_quantiles(1)
+        .init(&Net::new(1, 0.1, &device), &likelihood);
+}
