@@ -46,9 +46,9 @@ pub struct Cli {
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 8, value_parser = at_least::<1>)]
     pub rank: usize,
 
-    /// Passes over the labelled examples.
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 40, value_parser = at_least::<1>)]
-    pub epochs: usize,
+    /// Training steps, of 32 examples each.
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 300, value_parser = at_least::<1>)]
+    pub steps: usize,
 
     /// Passes over the digits 0 to 4.
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 20, value_parser = at_least::<1>)]

@@ -85,6 +85,7 @@ impl<'a> Study<'a> {
             let predictions = of_logits(logits(&trained.network, &held_out, device), task)?;
             let accuracy = predictions.accuracy(held_out.labels());
             let nll = mean(&predictions.nll(held_out.labels()));
+            eprintln!("  {rate}: {:.1} % held out, NLL {nll:.3}", 100.0 * accuracy);
             let is_better = best.as_ref().is_none_or(|(_, other, other_nll, _)| {
                 accuracy > *other || (accuracy == *other && nll < *other_nll)
             });
@@ -169,6 +170,7 @@ impl<'a> Study<'a> {
             };
             let predictions = self.draws(&network)(&self.held_out)?;
             let nll = mean(&predictions.nll(self.held_out.labels()));
+            eprintln!("  {setting}: a held-out NLL of {nll:.3}");
             if best.is_none_or(|(_, other)| nll < other) {
                 best = Some((*setting, nll));
             }
@@ -217,7 +219,7 @@ impl<'a> Study<'a> {
                     .attach(start(cli, task, &training, 0.0)?)
                     .map_err(said)?;
                 let elbo = blob
-                    .elbo(examples.len(), training.steps())
+                    .elbo(examples.len(), training.batches())
                     .with_seed(self.seed);
                 let update = |rate, net, grads| adam.step(rate, net, grads);
                 Ok(training.run(net, &elbo.init(), update))
@@ -392,7 +394,7 @@ fn training<'a>(
     Training {
         examples,
         classes: task.classes.len(),
-        epochs: cli.epochs,
+        steps: cli.steps,
         rate,
         seed,
         device,

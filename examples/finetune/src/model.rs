@@ -49,8 +49,8 @@ impl Classifier {
             ["query", "value"].map(|part| format!("layers.{layer}.mha.{part}.weight"))
         };
         let weights: Vec<String> = (0..self.layers.len()).flat_map(group).collect();
-        let lora = Lora::new(rank, 2.0 * rank as f64)
-            .set_param_group(ParamGroup::from_paths(weights));
+        let lora =
+            Lora::new(rank, 2.0 * rank as f64).set_param_group(ParamGroup::from_paths(weights));
         let head = ParamGroup::from_paths(vec!["head.weight", "head.bias"]);
         let net = self.apply_lora(lora).unfreeze_group(head);
         check(&net)?;

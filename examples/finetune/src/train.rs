@@ -2,6 +2,7 @@
 
 use blitz_train::Elbo;
 use blitz_train::prelude::*;
+use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Device;
 
@@ -18,8 +19,8 @@ pub struct Training<'a> {
     pub examples: &'a Sequences,
     /// The classes.
     pub classes: usize,
-    /// Passes over them.
-    pub epochs: usize,
+    /// Steps of the optimizer.
+    pub steps: usize,
     /// The learning rate at the start.
     pub rate: f64,
     /// Decides the order of the examples.
@@ -38,31 +39,30 @@ impl Training<'_> {
     ) -> Classifier {
         let likelihood = CategoricalLikelihoodConfig::new(self.classes).init();
         let all: Vec<usize> = (0..self.examples.len()).collect();
-        let mut step = 0u64;
-        for epoch in 0..self.epochs {
-            let rate = falling(self.rate, epoch, self.epochs);
-            let order = shuffled(&all, self.seed ^ ((epoch as u64) << 32));
-            for places in order.chunks(BATCH) {
-                let batch = self.examples.batch(places, self.device);
-                let loss = elbo.loss(&net, step.into(), |net| {
-                    likelihood.nll(net.forward(batch.inputs.clone()), batch.targets.clone())
-                });
-                let grads = GradientsParams::from_grads(loss.loss.backward(), &net);
-                net = update(rate, net, grads);
-                step += 1;
+        let mut order: Vec<usize> = Vec::new();
+        for step in 0..self.steps {
+            if order.is_empty() {
+                order = shuffled(&all, self.seed ^ ((step as u64) << 32));
             }
+            let places: Vec<usize> = order.drain(..BATCH.min(order.len())).collect();
+            let batch = self.examples.batch(&places, self.device);
+            let loss = elbo.loss(&net, (step as u64).into(), |net| {
+                likelihood.nll(net.forward(batch.inputs.clone()), batch.targets.clone())
+            });
+            let grads = GradientsParams::from_grads(loss.loss.backward(), &net);
+            net = update(falling(self.rate, step, self.steps), net, grads);
         }
-        burn::module::Module::valid(&net)
+        net.valid()
     }
 
-    /// Steps of an epoch.
-    pub fn steps(&self) -> usize {
+    /// Batches of an epoch.
+    pub fn batches(&self) -> usize {
         self.examples.len().div_ceil(BATCH)
     }
 }
 
 /// From `rate` to 0 along a cosine.
-pub fn falling(rate: f64, epoch: usize, epochs: usize) -> f64 {
-    let done = epoch as f64 / epochs as f64;
+pub fn falling(rate: f64, step: usize, steps: usize) -> f64 {
+    let done = step as f64 / steps as f64;
     rate * 0.5 * (1.0 + (std::f64::consts::PI * done).cos())
 }
