@@ -103,6 +103,8 @@ fn compared(cli: &Cli, task: &Task, device: &Device) -> Result<Results, RunError
             let predicted = predicted(task, &fitted.predict)?;
             let numbers = (fitted.setting, fitted.seconds, fitted.trainable);
             let row = Row::new(method.name(), seed, numbers, &predicted, task.test.labels());
+            let (accuracy, nll, ece) = (100.0 * row.accuracy, row.nll, row.ece);
+            eprintln!("  accuracy {accuracy:.1} %, NLL {nll:.3}, ECE {ece:.3}");
             all.push((row, predicted));
         }
         if at == 0 {

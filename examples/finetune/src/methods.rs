@@ -18,13 +18,13 @@ use crate::model::Classifier;
 use crate::train::{BATCH, Training};
 
 /// Adam's learning rates, of which a rule takes one for all methods.
-const RATES: [f64; 3] = [1e-3, 3e-3, 1e-2];
+const RATES: [f64; 2] = [3e-3, 1e-2];
 /// Members of the ensemble.
 const MEMBERS: u64 = 5;
 /// Sequences that a prediction takes at a time.
 const AT_ONCE: usize = 64;
 /// Batches that TFB measures its loss on.
-const TFB_BATCHES: usize = 4;
+const TFB_BATCHES: usize = 2;
 
 /// What a method predicts.
 pub type Predict<'a> = Box<dyn Fn(&Sequences) -> Result<CategoricalMixture, RunError> + 'a>;
@@ -242,6 +242,7 @@ impl<'a> Study<'a> {
                 let tfb = TfbConfig::new()
                     .with_tolerance(setting)
                     .with_samples(4)
+                    .with_bisections(4)
                     .with_seed(self.seed)
                     .fit(
                         &lora.network,
@@ -352,9 +353,9 @@ impl<'a> Study<'a> {
 fn candidates(method: Method) -> &'static [f64] {
     match method {
         Method::McDropout => &[0.05, 0.1, 0.2],
-        Method::Blob => &[0.01, 0.03, 0.1],
-        Method::Ivon => &[1.0, 10.0, 100.0],
-        Method::Tfb => &[0.01, 0.03, 0.1, 0.3],
+        Method::Blob => &[0.003, 0.01, 0.03],
+        Method::Ivon => &[10.0, 100.0, 1000.0],
+        Method::Tfb => &[0.01, 0.03, 0.1],
         _ => &[],
     }
 }
