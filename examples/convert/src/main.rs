@@ -2,7 +2,6 @@
 
 mod cli;
 mod model;
-mod plot;
 mod report;
 
 use std::process::ExitCode;
@@ -14,7 +13,7 @@ use burn::train::Interrupter;
 use clap::Parser;
 use example_support::classification::{self, Data, Model, Scores, Settings, predict};
 use example_support::comparison::Row;
-use example_support::{RunError, RunFolder, digits, exit_code, stop_on_ctrl_c};
+use example_support::{RunError, RunFolder, digits, exit_code, reliability, stop_on_ctrl_c};
 
 use cli::Cli;
 use model::Net;
@@ -119,8 +118,8 @@ impl Study<'_> {
         ];
         let labels = self.data.test.labels();
         let plot = self.folder.join("reliability.png");
-        let shown = [&predictions[0], &predictions[2]];
-        plot::reliability(&plot, &shown, &labels)?;
+        let shown = [0, 2].map(|row| (predictions[row].0.as_str(), &predictions[row].1));
+        reliability::reliability(&plot, shown, &labels)?;
         let model_file = self.folder.save(tuned, "model.bpk")?;
         let rows = predictions.map(|(name, predictions): (String, CategoricalMixture)| Row {
             name,

@@ -10,6 +10,7 @@
 //! - [`tabular`]: tables of numbers from CSV files, their splits and their scaling.
 //! - [`series`]: time series from CSV files, and two that the examples carry.
 //! - [`cifar`]: CIFAR-10's files.
+//! - [`reliability`]: a reliability diagram of two predictions.
 //! - [`program`]: a program as its tests run it.
 
 mod args;
@@ -27,6 +28,7 @@ pub mod images;
 pub mod methods;
 pub mod number;
 pub mod program;
+pub mod reliability;
 pub mod series;
 pub mod tabular;
 

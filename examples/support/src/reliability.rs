@@ -1,4 +1,4 @@
-//! A reliability diagram: accuracy over confidence, before and after the conversion.
+//! A reliability diagram of two predictions: accuracy over confidence, before and after.
 
 use std::error::Error;
 use std::path::Path;
@@ -11,21 +11,21 @@ use plotters::prelude::*;
 
 const BINS: usize = 10;
 
-/// Writes a PNG of the accuracy in bins of confidence, for two predictions; the size of a dot is the root of its share.
+/// Writes a PNG of the accuracy in bins of confidence, for two predictions with their names; the size of a dot is the root of its share.
 pub fn reliability(
     path: &Path,
-    predictions: &[&(String, CategoricalMixture); 2],
+    predictions: [(&str, &CategoricalMixture); 2],
     labels: &[usize],
 ) -> Result<(), PlotError> {
     if labels.is_empty() {
-        return Err(PlotError::Empty { what: "test image" });
+        return Err(PlotError::Empty { what: "prediction" });
     }
     plot::write(path, |path| draw(path, predictions, labels))
 }
 
 fn draw(
     path: &Path,
-    predictions: &[&(String, CategoricalMixture); 2],
+    predictions: [(&str, &CategoricalMixture); 2],
     labels: &[usize],
 ) -> Result<(), Box<dyn Error>> {
     let root = BitMapBackend::new(path, (900, 900)).into_drawing_area();
@@ -53,7 +53,7 @@ fn draw(
         [(0.0, 0.0), (1.0, 1.0)],
         FAINT.stroke_width(2),
     ))?;
-    for ((name, predictions), colour) in predictions.iter().zip([VERMILION, BLUE]) {
+    for ((name, predictions), colour) in predictions.into_iter().zip([VERMILION, BLUE]) {
         let bins = reliability_bins(
             &predictions.confidence(),
             &predictions.correct(labels),

@@ -1,0 +1,217 @@
+//! Embeddings by PyTorch, from `reference.py`.
+
+use burn::tensor::Tensor;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::*;
+use crate::data::through;
+use crate::model::mean;
+use crate::text::Reader;
+
+fn reference() -> Value {
+    serde_json::from_str(include_str!("reference.json")).unwrap()
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    let values = value.as_array().unwrap().iter();
+    values.map(|value| value.as_f64().unwrap()).collect()
+}
+
+/// The mean of the last layer over the tokens of each text.
+fn embeddings(net: &Bert, texts: &[&[u32]], device: &Device) -> Vec<Vec<f64>> {
+    let Tokens { states, padding } = net.tokens(texts, device);
+    let states = net.encoder.layers.iter().fold(states, |states, layer| {
+        layer.forward(states, Some(padding.clone()), None)
+    });
+    let rows: Tensor<2> = mean(states, padding.bool_not().float());
+    let features = rows.dims()[1];
+    let values: Vec<f64> = rows.into_data().iter::<f64>().collect();
+    values.chunks(features).map(<[f64]>::to_vec).collect()
+}
+
+fn assert_close(got: &[f64], expected: &[f64]) {
+    assert_eq!(got.len(), expected.len());
+    for (got, expected) in got.iter().zip(expected) {
+        assert!((got - expected).abs() < 1e-4, "{got} for {expected}");
+    }
+}
+
+/// The tiny network's tensors in PyTorch's shapes.
+fn tensors() -> Vec<(String, Vec<usize>)> {
+    let mut tensors = vec![
+        ("embeddings.word_embeddings.weight".to_string(), vec![11, 8]),
+        ("embeddings.position_embeddings.weight".into(), vec![7, 8]),
+        ("embeddings.token_type_embeddings.weight".into(), vec![2, 8]),
+        ("embeddings.LayerNorm.weight".into(), vec![8]),
+        ("embeddings.LayerNorm.bias".into(), vec![8]),
+    ];
+    for layer in 0..2 {
+        for (name, rows, columns) in [
+            ("attention.self.query", 8, 8),
+            ("attention.self.key", 8, 8),
+            ("attention.self.value", 8, 8),
+            ("attention.output.dense", 8, 8),
+            ("intermediate.dense", 12, 8),
+            ("output.dense", 8, 12),
+        ] {
+            let name = format!("encoder.layer.{layer}.{name}");
+            tensors.push((format!("{name}.weight"), vec![rows, columns]));
+            tensors.push((format!("{name}.bias"), vec![rows]));
+        }
+        for name in ["attention.output", "output"] {
+            for part in ["weight", "bias"] {
+                let name = format!("encoder.layer.{layer}.{name}.LayerNorm.{part}");
+                tensors.push((name, vec![8]));
+            }
+        }
+    }
+    tensors
+}
+
+/// As in `reference.py`.
+fn values(name: &str, count: usize) -> Vec<u8> {
+    let phase = 0.1 * name.bytes().map(f64::from).sum::<f64>();
+    let shift = match name.ends_with("LayerNorm.weight") {
+        true => 1.0,
+        false => 0.0,
+    };
+    let value = |i: usize| 0.4 * (0.9 * (i + 1) as f64 + phase).sin() + shift;
+    (0..count)
+        .flat_map(|i| (value(i) as f32).to_le_bytes())
+        .collect()
+}
+
+/// A folder with the tiny network, its tensors under `prefix`.
+fn folder(tensors: &[(String, Vec<usize>)], prefix: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let mut header = serde_json::Map::new();
+    let mut bytes = Vec::new();
+    for (name, shape) in tensors {
+        let start = bytes.len();
+        bytes.extend(values(name, shape.iter().product()));
+        let entry = json!({"dtype": "F32", "shape": shape, "data_offsets": [start, bytes.len()]});
+        header.insert(format!("{prefix}{name}"), entry);
+    }
+    let header = Value::Object(header).to_string();
+    let length = (header.len() as u64).to_le_bytes();
+    let file = [&length[..], header.as_bytes(), &bytes].concat();
+    std::fs::write(folder.path().join("model.safetensors"), file).unwrap();
+    let config = json!({
+        "vocab_size": 11, "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 12,
+        "max_position_embeddings": 7, "type_vocab_size": 2, "layer_norm_eps": 1e-12, "hidden_act": "gelu",
+    });
+    std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+    folder
+}
+
+#[test]
+fn a_checkpoint_of_bert_gives_the_embeddings_of_pytorch() {
+    let device = Device::flex();
+    let expected = reference();
+    for prefix in ["", "bert."] {
+        let folder = folder(&tensors(), prefix);
+        let (_, net) = Bert::load(folder.path(), &device).unwrap();
+        let rows = embeddings(&net, &[&[1, 4, 9, 10, 2], &[1, 3, 2]], &device);
+        for (row, expected) in rows.iter().zip(expected["tiny"].as_array().unwrap()) {
+            assert_close(row, &numbers(expected));
+        }
+    }
+}
+
+#[test]
+fn the_layers_below_may_run_once_for_all() {
+    let device = Device::flex();
+    let folder = folder(&tensors(), "");
+    let (_, net) = Bert::load(folder.path(), &device).unwrap();
+    let texts: [&[u32]; 2] = [&[1, 3, 2], &[1, 4, 9, 10, 2]];
+    let batch = (net.tokens(&texts, &device), vec![0, 1]);
+    let below = through(&net.encoder.layers[..1], [batch].into_iter());
+    let Tokens { states, padding } = below.batch(&[0, 1], &device).inputs;
+    let states = net.encoder.layers[1].forward(states, Some(padding.clone()), None);
+    let rows: Vec<f64> = mean(states, padding.bool_not().float())
+        .into_data()
+        .iter::<f64>()
+        .collect();
+    assert_close(&rows, &embeddings(&net, &texts, &device).concat());
+}
+
+#[test]
+fn a_checkpoint_that_lacks_a_tensor_or_has_another_shape_is_refused_by_its_name() {
+    let device = Device::flex();
+    let refusal = |folder: &TempDir| {
+        let error = Bert::load(folder.path(), &device).unwrap_err().to_string();
+        assert!(
+            error.contains("model.safetensors") && !error.contains('\n'),
+            "{error}"
+        );
+        error
+    };
+    let mut short = tensors();
+    short.retain(|(name, _)| !name.contains("layer.1.attention.self.value"));
+    let error = refusal(&folder(&short, ""));
+    assert!(
+        error.contains("2 of the network's tensors are missing")
+            && error.contains("encoder.layers.1.mha.value."),
+        "{error}"
+    );
+    let mut other = tensors();
+    other[0].1 = vec![10, 8];
+    let error = refusal(&folder(&other, ""));
+    assert!(error.contains("word.weight"), "{error}");
+    let empty = folder(&tensors(), "");
+    std::fs::write(empty.path().join("model.safetensors"), "nothing").unwrap();
+    refusal(&empty);
+    std::fs::remove_file(empty.path().join("model.safetensors")).unwrap();
+    assert!(refusal(&empty).ends_with("there is no such file"));
+}
+
+#[test]
+fn a_configuration_of_another_network_is_refused() {
+    let folder = folder(&tensors(), "");
+    let path = folder.path().join("config.json");
+    let config = std::fs::read_to_string(&path).unwrap();
+    for (from, to, reason) in [
+        ("\"gelu\"", "\"relu\"", "the activation is relu, not gelu"),
+        (
+            "\"num_attention_heads\":2",
+            "\"num_attention_heads\":3",
+            "not divided by 3 heads",
+        ),
+        ("vocab_size\":11", "words\":11", "vocab_size"),
+    ] {
+        std::fs::write(&path, config.replace(from, to)).unwrap();
+        let error = Bert::load(folder.path(), &Device::flex()).unwrap_err();
+        assert!(error.to_string().contains(reason), "{error}");
+    }
+}
+
+/// The folder of `get_model.sh`.
+fn minilm() -> Option<PathBuf> {
+    let folder = std::env::var_os("BLITZ_MINILM").map(PathBuf::from);
+    if folder.is_none() {
+        eprintln!("skipped: BLITZ_MINILM names no folder of get_model.sh");
+    }
+    folder
+}
+
+#[test]
+fn minilm_reads_texts_and_embeds_them_as_pytorch_does() {
+    let Some(folder) = minilm() else { return };
+    let device = Device::flex();
+    let (shape, net) = Bert::load(&folder, &device).unwrap();
+    let reader = Reader::open(&folder, &shape, 128).unwrap();
+    let reference = reference();
+    let texts = reference["minilm"].as_array().unwrap();
+    let ids: Vec<Vec<u32>> = texts
+        .iter()
+        .map(|text| reader.ids(text["text"].as_str().unwrap()).unwrap())
+        .collect();
+    for (ids, text) in ids.iter().zip(texts) {
+        assert_eq!(json!(ids), text["ids"]);
+    }
+    let ids: Vec<&[u32]> = ids.iter().map(Vec::as_slice).collect();
+    for (row, text) in embeddings(&net, &ids, &device).iter().zip(texts) {
+        assert_close(row, &numbers(&text["embedding"]));
+    }
+}

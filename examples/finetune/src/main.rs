@@ -1,0 +1,179 @@
+//! A trained transformer, a few labels and LoRA: how sure is each method of what it learnt?
+
+mod args;
+mod bert;
+mod data;
+mod digits;
+mod methods;
+mod model;
+mod report;
+mod text;
+mod train;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use blitz_train::{load_adapter, save_adapter};
+use burn::module::Module;
+use burn::tensor::Device;
+use clap::Parser;
+use example_support::reliability::reliability;
+use example_support::{RunError, RunFolder, exit_code};
+
+use args::{Cli, Method};
+use data::{Sequences, Task};
+use methods::{Study, logits, of_logits};
+use model::Classifier;
+use report::{Predicted, Report, Row, Summary};
+
+// The system's allocator gives every large tensor back to the kernel, and page faults then double the time of a step.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    exit_code("finetune", run(&cli))
+}
+
+fn run(cli: &Cli) -> Result<String, RunError> {
+    let start = Instant::now();
+    let device = cli.run.device()?;
+    let task = match (&cli.model, &cli.data) {
+        (Some(model), Some(data)) => text::task(cli, model, data, &device)?,
+        _ => digits::task(cli, &device)?,
+    };
+    let results = match &cli.adapter {
+        Some(adapter) => saved(cli, &task, adapter, &device)?,
+        None => compared(cli, &task, &device)?,
+    };
+    let mut methods: Vec<&str> = results.rows.iter().map(|row| row.method.as_str()).collect();
+    methods.dedup();
+    let of = |name: &&str| {
+        let rows: Vec<&Row> = results
+            .rows
+            .iter()
+            .filter(|row| row.method == *name)
+            .collect();
+        Summary::of(&rows)
+    };
+    let first = results.rows.iter().take_while(|row| row.seed == cli.seed);
+    let report = Report {
+        methods: methods[..first.count()].iter().map(of).collect(),
+        examples: [&task.test, &task.near, &task.far].map(Sequences::len),
+        task: task.name,
+        classes: task.classes,
+        labels_per_class: cli.labels_per_class,
+        seconds: start.elapsed().as_secs_f64(),
+        adapters: results.adapters,
+        rates: results.rates,
+        rows: results.rows,
+        plot: results.plot,
+        hint: cli.model.is_none(),
+    };
+    Ok(cli.run.present(&report))
+}
+
+/// The rows of a run, seed after seed, and what it saved.
+#[derive(Default)]
+struct Results {
+    rows: Vec<Row>,
+    rates: Vec<f64>,
+    adapters: Vec<String>,
+    plot: Option<std::path::PathBuf>,
+}
+
+/// Every method on the labels of every seed.
+fn compared(cli: &Cli, task: &Task, device: &Device) -> Result<Results, RunError> {
+    let folder = cli.run.folder("finetune")?;
+    let mut results = Results::default();
+    for at in 0..cli.seeds {
+        let seed = cli.seed + at as u64;
+        eprintln!("seed {seed}, the learning rate");
+        let study = Study::new(cli, task, at, device)?;
+        results.rates.push(study.rate());
+        let adapter = folder.join(&format!("lora-{seed}.bpk"));
+        save_adapter(study.lora(), &adapter)
+            .map_err(|error| RunError::Setting(error.to_string()))?;
+        results.adapters.push(adapter.display().to_string());
+        let mut all = Vec::new();
+        for method in cli.methods() {
+            eprintln!("seed {seed}, {}", method.name());
+            let fitted = study.fit(method)?;
+            let predicted = predicted(task, &fitted.predict)?;
+            let numbers = (fitted.setting, fitted.seconds, fitted.trainable);
+            let row = Row::new(method.name(), seed, numbers, &predicted, task.test.labels());
+            let (accuracy, nll, ece) = (100.0 * row.accuracy, row.nll, row.ece);
+            eprintln!("  accuracy {accuracy:.1} %, NLL {nll:.3}, ECE {ece:.3}");
+            all.push((row, predicted));
+        }
+        if at == 0 {
+            results.plot = plot(&folder, task, cli, &all)?;
+        }
+        results.rows.extend(all.into_iter().map(|(row, _)| row));
+    }
+    Ok(results)
+}
+
+/// The scores of an adapter that an earlier run saved.
+fn saved(cli: &Cli, task: &Task, path: &Path, device: &Device) -> Result<Results, RunError> {
+    let start = Instant::now();
+    let net = Classifier::new(
+        &task.upper,
+        task.classes.len(),
+        0.0,
+        &device.clone().autodiff(),
+    );
+    let said = |error: &dyn std::fmt::Display| RunError::Setting(error.to_string());
+    let net = net.adapted(cli.rank).map_err(|error| said(&error))?;
+    let net = load_adapter(net, path).map_err(|error| said(&error))?;
+    let trainable = net.trainable();
+    let net = net.valid();
+    let predicted = predicted(task, &|of| of_logits(logits(&net, of, device), task))?;
+    let numbers = (None, start.elapsed().as_secs_f64(), trainable);
+    let row = Row::new(
+        "saved adapter",
+        cli.seed,
+        numbers,
+        &predicted,
+        task.test.labels(),
+    );
+    Ok(Results {
+        rows: vec![row],
+        ..Results::default()
+    })
+}
+
+fn predicted(
+    task: &Task,
+    predict: &dyn Fn(&Sequences) -> Result<blitz_train::CategoricalMixture, RunError>,
+) -> Result<Predicted, RunError> {
+    Ok(Predicted {
+        test: predict(&task.test)?,
+        near: predict(&task.near)?,
+        far: predict(&task.far)?,
+    })
+}
+
+/// The reliability of LoRA alone and of the other method with the lowest NLL, if both are there.
+fn plot(
+    folder: &RunFolder,
+    task: &Task,
+    cli: &Cli,
+    all: &[(Row, Predicted)],
+) -> Result<Option<std::path::PathBuf>, RunError> {
+    let Some(((lora, before), others)) = all.split_first() else {
+        return Ok(None);
+    };
+    let best = others.iter().min_by(|a, b| a.0.nll.total_cmp(&b.0.nll));
+    let Some((row, after)) = best.filter(|_| cli.methods()[0] == Method::Lora) else {
+        return Ok(None);
+    };
+    let path = folder.join("reliability.png");
+    let shown = [
+        (&lora.method[..], &before.test),
+        (&row.method[..], &after.test),
+    ];
+    reliability(&path, shown, task.test.labels())?;
+    Ok(Some(path))
+}

@@ -1,0 +1,237 @@
+//! What a run found: as numbers for `--json`, and as text to read.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use blitz_train::metric::ood_auroc;
+use blitz_train::prelude::CategoricalMixture;
+use example_support::{as_text, mean_and_error};
+use serde::Serialize;
+
+/// What one method predicts.
+#[derive(Debug, Clone)]
+pub struct Predicted {
+    /// Of the test examples.
+    pub test: CategoricalMixture,
+    /// Of those near.
+    pub near: CategoricalMixture,
+    /// Of those far.
+    pub far: CategoricalMixture,
+}
+
+/// A method on the labels of one seed.
+#[derive(Debug, Clone, Serialize)]
+pub struct Row {
+    /// The method.
+    pub method: String,
+    /// The seed.
+    pub seed: u64,
+    /// The setting that the rule chose, if there is one.
+    pub setting: Option<f64>,
+    /// The share of the test examples that is recognised.
+    pub accuracy: f64,
+    /// The mean negative log likelihood, in nats.
+    pub nll: f64,
+    /// The expected calibration error.
+    pub ece: f64,
+    /// The chance that an example near has a larger entropy than a test example.
+    pub ood_auroc_near: f64,
+    /// The same of examples far.
+    pub ood_auroc_far: f64,
+    /// Seconds of the training and of what follows it, without the rule.
+    pub seconds: f64,
+    /// How many numbers were trained.
+    pub trainable: usize,
+}
+
+impl Row {
+    /// The scores of predictions.
+    pub fn new(
+        method: &str,
+        seed: u64,
+        (setting, seconds, trainable): (Option<f64>, f64, usize),
+        predicted: &Predicted,
+        labels: &[usize],
+    ) -> Self {
+        let Predicted { test, near, far } = predicted;
+        let nll = test.nll(labels);
+        let inside = test.entropy();
+        Self {
+            method: method.into(),
+            seed,
+            setting,
+            accuracy: test.accuracy(labels),
+            nll: nll.iter().sum::<f64>() / nll.len() as f64,
+            ece: test.ece(labels),
+            ood_auroc_near: ood_auroc(&inside, &near.entropy()),
+            ood_auroc_far: ood_auroc(&inside, &far.entropy()),
+            seconds,
+            trainable,
+        }
+    }
+}
+
+/// A method over all seeds: means, and their standard errors.
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    /// The method.
+    pub method: String,
+    /// The share of the test examples that is recognised.
+    pub accuracy: f64,
+    /// The mean negative log likelihood, in nats.
+    pub nll: f64,
+    /// The expected calibration error.
+    pub ece: f64,
+    /// The chance that an example near has a larger entropy than a test example.
+    pub ood_auroc_near: f64,
+    /// The same of examples far.
+    pub ood_auroc_far: f64,
+    /// Seconds of the training and of what follows it, without the rule.
+    pub seconds: f64,
+    /// How many numbers were trained.
+    pub trainable: usize,
+    /// The standard errors of accuracy, NLL and ECE over the seeds.
+    pub errors: [f64; 3],
+    /// The settings that the rule chose, by seed.
+    pub settings: Vec<f64>,
+}
+
+impl Summary {
+    /// Of the rows of one method.
+    pub fn of(rows: &[&Row]) -> Self {
+        let over = |value: fn(&Row) -> f64| {
+            mean_and_error(&rows.iter().map(|row| value(row)).collect::<Vec<_>>())
+        };
+        let [accuracy, nll, ece] = [
+            over(|row| row.accuracy),
+            over(|row| row.nll),
+            over(|row| row.ece),
+        ];
+        Self {
+            method: rows[0].method.clone(),
+            accuracy: accuracy.0,
+            nll: nll.0,
+            ece: ece.0,
+            ood_auroc_near: over(|row| row.ood_auroc_near).0,
+            ood_auroc_far: over(|row| row.ood_auroc_far).0,
+            seconds: over(|row| row.seconds).0,
+            trainable: rows[0].trainable,
+            errors: [accuracy.1, nll.1, ece.1],
+            settings: rows.iter().filter_map(|row| row.setting).collect(),
+        }
+    }
+
+    /// Half of the ECE of LoRA alone, a lower NLL, and no more than half a point of accuracy lost.
+    fn is_what_was_hoped_for(&self, lora: &Self) -> bool {
+        let is_calibrated = self.ece <= 0.5 * lora.ece && self.nll < lora.nll;
+        is_calibrated && self.accuracy >= lora.accuracy - 0.005
+    }
+}
+
+/// The results of a run.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// What was learnt.
+    pub task: String,
+    /// Its classes.
+    pub classes: Vec<String>,
+    /// Labels of each.
+    pub labels_per_class: usize,
+    /// Examples of the test, near and far.
+    pub examples: [usize; 3],
+    /// Seconds of the run.
+    pub seconds: f64,
+    /// Each method over all seeds.
+    pub methods: Vec<Summary>,
+    /// Each method for each seed.
+    pub rows: Vec<Row>,
+    /// The adapters of LoRA alone, by seed.
+    pub adapters: Vec<String>,
+    /// The learning rate that the rule chose, by seed.
+    pub rates: Vec<f64>,
+    /// The reliability of LoRA alone, and of the method with the lowest NLL, for the first seed.
+    #[serde(serialize_with = "as_text_if_any")]
+    pub plot: Option<PathBuf>,
+    /// How to run the real model, if this was not it.
+    #[serde(skip)]
+    pub hint: bool,
+}
+
+fn as_text_if_any<S: serde::Serializer>(
+    path: &Option<PathBuf>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match path {
+        Some(path) => as_text(path, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
+impl Report {
+    /// The methods that do what one would hope for, if there is LoRA alone to compare with.
+    fn hoped_for(&self) -> Option<Vec<&str>> {
+        let (lora, others) = self.methods.split_first()?;
+        if lora.method != crate::args::Method::Lora.name() || others.is_empty() {
+            return None;
+        }
+        let good = others.iter().filter(|it| it.is_what_was_hoped_for(lora));
+        Some(good.map(|it| it.method.as_str()).collect())
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [test, near, far] = self.examples;
+        writeln!(
+            f,
+            "{}, {} labels a class, {:.0} s\ntested on {test}, with {near} near and {far} far\n",
+            self.task, self.labels_per_class, self.seconds
+        )?;
+        writeln!(
+            f,
+            "  {:<20} {:>13} {:>14} {:>14} {:>11} {:>10} {:>8} {:>9}",
+            "", "accuracy, %", "NLL", "ECE", "AUROC near", "AUROC far", "seconds", "trained"
+        )?;
+        for row in &self.methods {
+            let [accuracy, nll, ece] = row.errors;
+            writeln!(
+                f,
+                "  {:<20} {:>6.1} ± {:<4.1} {:>7.3} ± {:<5.3} {:>6.3} ± {:<5.3} {:>10.3} {:>10.3} {:>8.1} {:>9}",
+                row.method,
+                100.0 * row.accuracy,
+                100.0 * accuracy,
+                row.nll,
+                nll,
+                row.ece,
+                ece,
+                row.ood_auroc_near,
+                row.ood_auroc_far,
+                row.seconds,
+                row.trainable
+            )?;
+        }
+        if let Some(good) = self.hoped_for() {
+            let good = match good.is_empty() {
+                true => "none".to_string(),
+                false => good.join("; "),
+            };
+            writeln!(
+                f,
+                "\n  half of LoRA's ECE, a lower NLL, and no more than half a point less accurate: {good}"
+            )?;
+        }
+        if let Some(plot) = &self.plot {
+            write!(f, "\n  reliability   {}", plot.display())?;
+        }
+        for adapter in &self.adapters {
+            write!(f, "\n  LoRA alone    {adapter}")?;
+        }
+        if self.hint {
+            write!(
+                f,
+                "\n\n  This was a small stand-in. For MiniLM-L6 and texts:\n    examples/finetune/get_model.sh minilm\n    cargo run --release -p finetune -- --model minilm --data packages.tsv"
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,219 @@
+//! Texts of a table, read by a tokenizer and run through the layers that stay as they are.
+
+use std::path::{Path, PathBuf};
+
+use burn::module::Module;
+use burn::tensor::Device;
+use example_support::RunError;
+use tokenizers::{Tokenizer, TruncationParams};
+
+use crate::args::Cli;
+use crate::bert::{Bert, Shape};
+use crate::data::{Sequences, Task, choose, split, through};
+
+/// Texts that are run at a time.
+const AT_ONCE: usize = 32;
+
+/// A tokenizer that fits a network.
+#[derive(Debug)]
+pub struct Reader {
+    path: PathBuf,
+    tokenizer: Tokenizer,
+}
+
+impl Reader {
+    /// That of `tokenizer.json`, which cuts a text off after `tokens` tokens.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if it can't be read, or if it has not as many words as the network.
+    pub fn open(folder: &Path, shape: &Shape, tokens: usize) -> Result<Self, RunError> {
+        let path = folder.join("tokenizer.json");
+        let fail = |reason: String| RunError::data(&path, reason);
+        let mut tokenizer = Tokenizer::from_file(&path).map_err(|error| fail(error.to_string()))?;
+        let words = tokenizer.get_vocab_size(true);
+        if words != shape.vocab_size {
+            return Err(fail(format!(
+                "the tokenizer has {words} words, the network {}: it is another network's",
+                shape.vocab_size
+            )));
+        }
+        let longest = shape.max_position_embeddings;
+        if tokens > longest {
+            let reason = format!("the network takes {longest} tokens, not {tokens}");
+            return Err(RunError::Setting(reason));
+        }
+        let truncation = TruncationParams {
+            max_length: tokens,
+            ..TruncationParams::default()
+        };
+        let truncated = tokenizer.with_truncation(Some(truncation));
+        truncated.map_err(|error| fail(error.to_string()))?;
+        tokenizer.with_padding(None);
+        Ok(Self { path, tokenizer })
+    }
+
+    /// The numbers of a text's tokens.
+    pub fn ids(&self, text: &str) -> Result<Vec<u32>, RunError> {
+        let encoding = self.tokenizer.encode_fast(text, true);
+        let encoding = encoding.map_err(|error| RunError::data(&self.path, error))?;
+        Ok(encoding.get_ids().to_vec())
+    }
+}
+
+/// Texts and the section of each.
+#[derive(Debug, Default)]
+struct Texts {
+    texts: Vec<String>,
+    sections: Vec<String>,
+}
+
+/// The texts of a table.
+#[derive(Debug, Default)]
+struct Table {
+    train: Texts,
+    test: Texts,
+    near: Texts,
+    far: Texts,
+}
+
+impl Table {
+    fn read(path: &Path) -> Result<Self, RunError> {
+        let fail = |line: usize, reason: String| {
+            RunError::data(path, format!("line {}: {reason}", line + 1))
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| RunError::data(path, error))?;
+        let mut table = Self::default();
+        let mut lines = text.lines().enumerate();
+        match lines.next() {
+            Some((_, "split\tsection\ttext")) => {}
+            _ => {
+                let reason = "it has to be `split`, `section`, `text`, separated by tabs";
+                return Err(fail(0, reason.into()));
+            }
+        }
+        for (line, row) in lines {
+            let cells: Vec<&str> = row.splitn(3, '\t').collect();
+            let [split, section, text] = cells[..] else {
+                let reason = format!("{} cells, not 3 separated by tabs", cells.len());
+                return Err(fail(line, reason));
+            };
+            let texts = match split {
+                "train" => &mut table.train,
+                "test" => &mut table.test,
+                "near" => &mut table.near,
+                "far" => &mut table.far,
+                other => {
+                    let reason = format!("`{other}` is none of train, test, near and far");
+                    return Err(fail(line, reason));
+                }
+            };
+            texts.texts.push(text.into());
+            texts.sections.push(section.into());
+        }
+        for (name, texts) in [
+            ("train", &table.train),
+            ("test", &table.test),
+            ("near", &table.near),
+            ("far", &table.far),
+        ] {
+            if texts.texts.is_empty() {
+                return Err(RunError::data(path, format!("there is no text of {name}")));
+            }
+        }
+        Ok(table)
+    }
+}
+
+/// The network in `folder` and the texts of `data`.
+pub fn task(cli: &Cli, folder: &Path, data: &Path, device: &Device) -> Result<Task, RunError> {
+    let table = Table::read(data)?;
+    let mut classes = table.train.sections.clone();
+    classes.sort();
+    classes.dedup();
+    let class = |section: &String| {
+        classes.binary_search(section).map_err(|_| {
+            let reason = format!("section {section} has test texts and no training text");
+            RunError::data(data, reason)
+        })
+    };
+    let labels = |texts: &Texts| {
+        texts
+            .sections
+            .iter()
+            .map(class)
+            .collect::<Result<Vec<_>, _>>()
+    };
+    let (pool, test) = (labels(&table.train)?, labels(&table.test)?);
+    let seeds = cli.seed..cli.seed + cli.seeds as u64;
+    let chosen = seeds.map(|seed| choose(&pool, &classes, cli.labels_per_class, seed));
+    let chosen = chosen.collect::<Result<Vec<_>, _>>()?;
+
+    let (shape, net) = Bert::load(folder, &device.clone().autodiff())?;
+    let reader = Reader::open(folder, &shape, cli.tokens)?;
+    let [frozen, upper] = split(&net.encoder, cli.layers)?;
+    let net = net.valid();
+    let run = |texts: Vec<&String>, labels: Vec<usize>| -> Result<Sequences, RunError> {
+        let ids = texts.into_iter().map(|text| reader.ids(text));
+        let ids = ids.collect::<Result<Vec<_>, _>>()?;
+        let mut examples: Vec<(Vec<u32>, usize)> = ids.into_iter().zip(labels).collect();
+        // A batch is as long as its longest text.
+        examples.sort_by_key(|(ids, _)| ids.len());
+        let batches = examples.chunks(AT_ONCE).map(|batch| {
+            let ids: Vec<&[u32]> = batch.iter().map(|(ids, _)| &ids[..]).collect();
+            let labels = batch.iter().map(|(_, label)| *label).collect();
+            (net.tokens(&ids, device), labels)
+        });
+        Ok(through(&frozen, batches))
+    };
+    eprintln!("the layers that stay as they are");
+    let labelled = chosen.into_iter().map(|chosen| {
+        let texts = chosen.iter().map(|at| &table.train.texts[*at]).collect();
+        run(texts, chosen.iter().map(|at| pool[*at]).collect())
+    });
+    let outside = |texts: &Texts| run(texts.texts.iter().collect(), vec![0; texts.texts.len()]);
+    Ok(Task {
+        name: format!("{} classes of {}", classes.len(), data.display()),
+        labelled: labelled.collect::<Result<_, _>>()?,
+        test: run(table.test.texts.iter().collect(), test)?,
+        near: outside(&table.near)?,
+        far: outside(&table.far)?,
+        classes,
+        upper,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("texts.tsv");
+        std::fs::write(&path, text).unwrap();
+        Table::read(&path).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_table_that_cannot_be_read_is_named_with_its_line() {
+        for (text, reason) in [
+            ("", "line 1: it has to be `split`"),
+            ("split,section,text\n", "line 1: it has to be"),
+            ("split\tsection\ttext\ntrain\ta\n", "line 2: 2 cells, not 3"),
+            (
+                "split\tsection\ttext\nvalid\ta\tb\n",
+                "line 2: `valid` is none of",
+            ),
+            (
+                "split\tsection\ttext\ntrain\ta\tb\n",
+                "there is no text of test",
+            ),
+        ] {
+            let error = refusal(text);
+            assert!(
+                error.contains("texts.tsv") && error.contains(reason),
+                "{error}"
+            );
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The training of a classifier, whichever method updates it.
+
+use blitz_train::Elbo;
+use blitz_train::prelude::*;
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::Device;
+
+use crate::data::{Sequences, shuffled};
+use crate::model::Classifier;
+
+/// Examples of a step.
+pub const BATCH: usize = 32;
+
+/// What a training goes by.
+#[derive(Debug)]
+pub struct Training<'a> {
+    /// The labelled examples.
+    pub examples: &'a Sequences,
+    /// The classes.
+    pub classes: usize,
+    /// Steps of the optimizer.
+    pub steps: usize,
+    /// The learning rate at the start.
+    pub rate: f64,
+    /// Decides the order of the examples.
+    pub seed: u64,
+    /// With autodiff.
+    pub device: &'a Device,
+}
+
+impl Training<'_> {
+    /// Trains by `update`, which is given the learning rate, the network and the gradients of a step's loss; ends off the autodiff graph.
+    pub fn run(
+        &self,
+        mut net: Classifier,
+        elbo: &Elbo,
+        mut update: impl FnMut(f64, Classifier, GradientsParams) -> Classifier,
+    ) -> Classifier {
+        let likelihood = CategoricalLikelihoodConfig::new(self.classes).init();
+        let all: Vec<usize> = (0..self.examples.len()).collect();
+        let mut order: Vec<usize> = Vec::new();
+        for step in 0..self.steps {
+            if order.is_empty() {
+                order = shuffled(&all, self.seed ^ ((step as u64) << 32));
+            }
+            let places: Vec<usize> = order.drain(..BATCH.min(order.len())).collect();
+            let batch = self.examples.batch(&places, self.device);
+            let loss = elbo.loss(&net, (step as u64).into(), |net| {
+                likelihood.nll(net.forward(batch.inputs.clone()), batch.targets.clone())
+            });
+            let grads = GradientsParams::from_grads(loss.loss.backward(), &net);
+            net = update(falling(self.rate, step, self.steps), net, grads);
+        }
+        net.valid()
+    }
+
+    /// Batches of an epoch.
+    pub fn batches(&self) -> usize {
+        self.examples.len().div_ceil(BATCH)
+    }
+}
+
+/// From `rate` to 0 along a cosine.
+pub fn falling(rate: f64, step: usize, steps: usize) -> f64 {
+    let done = step as f64 / steps as f64;
+    rate * 0.5 * (1.0 + (std::f64::consts::PI * done).cos())
+}
