@@ -141,7 +141,8 @@ fn a_bayesian_linear_regression_has_its_exact_predictive_distribution() {
             targets[i] = exact.mean + z * exact.std;
             let off = |p: &NormalMixture| p.log_density(&targets)[i] - exact.ln_pdf(targets[i]);
             assert!(off(&fine).abs() < 5e-3, "{z}: {}", off(&fine));
-            let bound = if z.abs() > 2.0 { 0.03 } else { 0.01 };
+            // The tails of a hundred quantiles are short.
+            let bound = if z.abs() < 2.0 { 0.01 } else { 0.03 };
             assert!(off(&predictive).abs() < bound, "{z}: {}", off(&predictive));
         }
     }
