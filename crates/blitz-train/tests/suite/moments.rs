@@ -36,6 +36,8 @@ impl Net {
         let means = |mut means: Self| {
             means.hidden.weight = means.hidden.weight.map(|w| known(w, 0.8));
             means.output.weight = means.output.weight.map(|w| known(w, 0.4));
+            means.hidden.bias = means.hidden.bias.map(|bias| bias.map(|b| b.zeros_like()));
+            means.output.bias = means.output.bias.map(|bias| bias.map(|b| b.zeros_like()));
             Ok::<_, std::convert::Infallible>(means)
         };
         let Ok(net) = net.map_means(means);
