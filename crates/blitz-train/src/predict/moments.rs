@@ -1,6 +1,6 @@
 //! Predictions in one pass: the moments of a network's output, and the predictive distribution that a likelihood makes of them.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use blitz_layers::blitz_core::noise::{NoiseKey, layout};
 use blitz_layers::blitz_core::{BayesianModule, KeptMoments};
@@ -120,6 +120,7 @@ impl MomentsPredictorConfig {
             network: network.valid(),
             likelihood: likelihood.valid(),
             kept: Mutex::default(),
+            standard: OnceLock::new(),
             config: self.clone(),
         }
     }
@@ -138,6 +139,8 @@ pub struct MomentsPredictor<N, L> {
     likelihood: L,
     /// What passes leave behind, taken out by each.
     kept: Mutex<KeptMoments>,
+    /// A network has as many outputs always.
+    standard: OnceLock<Quantiles>,
     config: MomentsPredictorConfig,
 }
 
@@ -174,7 +177,11 @@ impl<N: Module, L: Likelihood> MomentsPredictor<N, L> {
         L: Likelihood<Output = Tensor<2>>,
     {
         let moments = self.moments(inputs.clone())?;
-        let outputs = quantiles(moments, self.config.quantiles, self.config.seed);
+        let standard = self.standard.get_or_init(|| {
+            let [_, outputs] = moments.dims();
+            Quantiles::new(self.config.quantiles, outputs, self.config.seed)
+        });
+        let outputs = quantiles(moments, standard);
         let predictive = self.likelihood.try_predictive(outputs);
         predictive.map_err(|error| blame(error, &inputs))
     }
@@ -243,7 +250,7 @@ impl<N: Module> MomentsPredictor<N, CategoricalLikelihood> {
                 CategoricalMixture::try_from_logits(logits, classes).map_err(PredictError::from)
             }
             Link::MonteCarlo { draws, seed } => {
-                let outputs = quantiles(moments, draws, seed);
+                let outputs = quantiles(moments, &Quantiles::new(draws, classes, seed));
                 self.likelihood.try_predictive(outputs)
             }
         };
@@ -259,8 +266,8 @@ fn contrast_variances(variances: &[f64]) -> Vec<f64> {
     variances.iter().map(contrast).collect()
 }
 
-/// Outputs that have together the mean and the variance of `moments`.
-fn quantiles(moments: Moments<2>, count: usize, seed: u64) -> Vec<Tensor<2>> {
+/// Outputs that have together the mean and the variance of `moments`, by quantiles of the standard normal for each.
+fn quantiles(moments: Moments<2>, standard: &Quantiles) -> Vec<Tensor<2>> {
     let Some(variance) = moments.variance else {
         return vec![moments.mean];
     };
@@ -269,15 +276,27 @@ fn quantiles(moments: Moments<2>, count: usize, seed: u64) -> Vec<Tensor<2>> {
     let options = (&std.device(), std.dtype());
     let given = moments.mean.dtype();
     let mean = moments.mean.cast(std.dtype());
-    let columns: Vec<Vec<f64>> = (0..outputs)
-        .map(|output| shuffled(&standard_quantiles(count), seed, output))
-        .collect();
-    let row = |k: usize| {
-        let values: Vec<f64> = columns.iter().map(|column| column[k]).collect();
-        let values = Tensor::<2>::from_data(TensorData::new(values, [1, outputs]), options);
-        (mean.clone() + std.clone() * values).cast(given)
-    };
-    (0..count).map(row).collect()
+    let rows = standard.0.iter().map(|row| {
+        let row = TensorData::new(row.clone(), [1, outputs]);
+        let row = Tensor::<2>::from_data(row, options);
+        (mean.clone() + std.clone() * row).cast(given)
+    });
+    rows.collect()
+}
+
+/// Quantiles of the standard normal, in an order of its own for each output: rows of all outputs.
+#[derive(Debug)]
+struct Quantiles(Vec<Vec<f32>>);
+
+impl Quantiles {
+    fn new(count: usize, outputs: usize, seed: u64) -> Self {
+        let standard = standard_quantiles(count);
+        let columns: Vec<Vec<f64>> = (0..outputs)
+            .map(|output| shuffled(&standard, seed, output))
+            .collect();
+        let row = |k: usize| columns.iter().map(|column| column[k] as f32).collect();
+        Self((0..count).map(row).collect())
+    }
 }
 
 /// Quantiles of the standard normal at the middles of as many equal probabilities, scaled to a variance of 1.
@@ -313,7 +332,7 @@ mod tests {
         let variance = Tensor::<2>::from_floats([[0.25, 4.0], [1.0, 0.0]], &device);
         let moments = Moments::new(mean.clone(), variance.clone());
         for count in [2, 7, 100] {
-            let outputs = quantiles(moments.clone(), count, 3);
+            let outputs = quantiles(moments.clone(), &Quantiles::new(count, 2, 3));
             let outputs: Tensor<3> = Tensor::stack(outputs, 0);
             let of_outputs = outputs.clone().mean_dim(0);
             let squares = (outputs - of_outputs.clone()).square().mean_dim(0);

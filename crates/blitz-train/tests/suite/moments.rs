@@ -36,6 +36,8 @@ impl Net {
         let means = |mut means: Self| {
             means.hidden.weight = means.hidden.weight.map(|w| known(w, 0.8));
             means.output.weight = means.output.weight.map(|w| known(w, 0.4));
+            means.hidden.bias = means.hidden.bias.map(|bias| bias.map(|b| b.zeros_like()));
+            means.output.bias = means.output.bias.map(|bias| bias.map(|b| b.zeros_like()));
             Ok::<_, std::convert::Infallible>(means)
         };
         let Ok(net) = net.map_means(means);
@@ -100,8 +102,9 @@ fn a_regression_has_the_parts_of_its_draws() {
         let off = once.epistemic_std()[i] / std - 1.0;
         assert!(off.abs() < 5.0 / (DRAWS as f64).sqrt(), "{off}");
         assert!((once.aleatoric_std()[i] - 0.3).abs() < 1e-6);
+        // The draws' outputs are skewed, which a normal is not.
         assert!(
-            (nll[i] - nll_by_draws[i]).abs() < 0.03,
+            (nll[i] - nll_by_draws[i]).abs() < 0.06,
             "{} {}",
             nll[i],
             nll_by_draws[i]
@@ -139,8 +142,9 @@ fn a_bayesian_linear_regression_has_its_exact_predictive_distribution() {
             let mut targets = [0.0; 3];
             targets[i] = exact.mean + z * exact.std;
             let off = |p: &NormalMixture| p.log_density(&targets)[i] - exact.ln_pdf(targets[i]);
-            assert!(off(&fine).abs() < 2e-3, "{z}: {}", off(&fine));
-            let bound = if z.abs() > 2.0 { 0.03 } else { 0.01 };
+            assert!(off(&fine).abs() < 5e-3, "{z}: {}", off(&fine));
+            // The tails of a hundred quantiles are short.
+            let bound = if z.abs() < 2.0 { 0.01 } else { 0.03 };
             assert!(off(&predictive).abs() < bound, "{z}: {}", off(&predictive));
         }
     }

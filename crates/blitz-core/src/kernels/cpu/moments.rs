@@ -1,7 +1,7 @@
 //! The moments of rectified normals and of the larger of two, in one pass over memory.
 
 use blitz_noise::coefficients::horner;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 
 use super::group::{self, Kernel};
 use super::real::{Real, select};
@@ -9,16 +9,16 @@ use crate::kernels::moments::SMALLEST_STD;
 
 /// Mills' ratio `Φ(−a) / φ(a)` over t, as a polynomial of `t = 1 / (1 + a/2)` for `0 ≤ a ≤ 14`, of relative error 6e-8: printed by mills.py. The highest first.
 const MILLS: [f32; 10] = [
-    -0.065_105_86,
+    -0.065_105_855,
     0.488_262_15,
-    -1.493_682_96,
-    2.347_290_08,
-    -1.836_077_97,
-    0.432_902_44,
+    -1.493_683,
+    2.347_29,
+    -1.836_077_9,
+    0.432_902_43,
     -0.013_532_724,
-    0.394_766_107,
-    0.498_441_126,
-    0.500_051_821,
+    0.394_766_1,
+    0.498_441_13,
+    0.500_051_8,
 ];
 
 /// Where φ vanishes in `f32`.
@@ -96,25 +96,32 @@ pub(in crate::kernels) fn leaky_relu<const D: usize>(
     inputs: [Tensor<D>; 2],
     slope: f64,
 ) -> [Tensor<D>; 2] {
-    map(LeakyRelu(slope as f32), inputs)
+    // Of no rank: compiled with this crate, and its optimisations.
+    fn run(inputs: [&[f32]; 2], slope: f32) -> [Vec<f32>; 2] {
+        group::map(LeakyRelu(slope), None, inputs, inputs[0].len())
+    }
+    in_memory(inputs, |inputs| run(inputs, slope as f32))
 }
 
 pub(in crate::kernels) fn larger<const D: usize>(inputs: [Tensor<D>; 4]) -> [Tensor<D>; 2] {
-    map(Larger, inputs)
+    fn run(inputs: [&[f32]; 4]) -> [Vec<f32>; 2] {
+        group::map(Larger, None, inputs, inputs[0].len())
+    }
+    in_memory(inputs, run)
 }
 
 /// Of tensors of one shape in `f32` that lie in memory.
-fn map<K: Kernel<f32, I, O>, const D: usize, const I: usize, const O: usize>(
-    kernel: K,
+fn in_memory<const D: usize, const I: usize, const O: usize>(
     inputs: [Tensor<D>; I],
+    run: impl FnOnce([&[f32]; I]) -> [Vec<f32>; O],
 ) -> [Tensor<D>; O] {
-    let (shape, device): (_, Device) = (inputs[0].shape(), inputs[0].device());
+    let (shape, device) = (inputs[0].shape(), inputs[0].device());
     let inputs = inputs.map(Tensor::into_data);
     let slices = inputs.each_ref().map(|data| match data.as_slice::<f32>() {
         Ok(values) => values,
         Err(error) => unreachable!("the type was asked for: {error:?}"),
     });
-    let outputs = group::map(kernel, None, slices, shape.num_elements());
+    let outputs = run(slices);
     outputs.map(|values| Tensor::from_data(TensorData::new(values, shape.clone()), &device))
 }
 
