@@ -31,7 +31,7 @@ pub struct Cli {
     pub labels_per_class: usize,
 
     /// Repetitions, each with labels, adapters and draws of its own.
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 3, value_parser = at_least::<1>)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 1, value_parser = at_least::<1>)]
     pub seeds: usize,
 
     /// The first seed.

@@ -293,8 +293,15 @@ impl<'a> Study<'a> {
         let precision = chosen.map_err(said)?.1.prior_precision;
 
         let start = Instant::now();
-        let posterior = fit(&self.on_all, self.labelled, precision)?;
+        let posterior = fit(&self.on_all, self.labelled, 1.0)?;
+        // The features of all labels may be collinear where those of three quarters were not.
+        let precisions = (0..24).map(|power| precision * 10f64.powi(power));
+        let posterior = precisions
+            .map(|precision| posterior.clone().with_prior_precision(precision))
+            .find_map(Result::ok)
+            .unwrap_or(posterior);
         let seconds = start.elapsed().as_secs_f64();
+        let setting = posterior.prior_precision();
         let predict = move |of: &Sequences| {
             let mut logits = Vec::new();
             for batch in self.features(self.lora(), of).iter() {
@@ -309,7 +316,7 @@ impl<'a> Study<'a> {
             of_logits(logits, self.task)
         };
         Ok(Fitted {
-            setting: Some(precision),
+            setting: Some(setting),
             seconds: self.on_all.seconds + seconds,
             trainable: self.lora().trainable(),
             predict: Box::new(predict),

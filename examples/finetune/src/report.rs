@@ -189,21 +189,23 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "  {:<20} {:>13} {:>14} {:>14} {:>11} {:>10} {:>8} {:>9}",
+            "  {:<20} {:>13} {:>15} {:>15} {:>12} {:>10} {:>8} {:>9}",
             "", "accuracy, %", "NLL", "ECE", "AUROC near", "AUROC far", "seconds", "trained"
         )?;
         for row in &self.methods {
+            // Of one seed there is no error to tell.
+            let with_error = |value: f64, error: f64, digits: usize| match self.rates.len() {
+                0 | 1 => format!("{value:.digits$}"),
+                _ => format!("{value:.digits$} ± {error:.digits$}"),
+            };
             let [accuracy, nll, ece] = row.errors;
             writeln!(
                 f,
-                "  {:<20} {:>6.1} ± {:<4.1} {:>7.3} ± {:<5.3} {:>6.3} ± {:<5.3} {:>10.3} {:>10.3} {:>8.1} {:>9}",
+                "  {:<20} {:>13} {:>15} {:>15} {:>12.3} {:>10.3} {:>8.1} {:>9}",
                 row.method,
-                100.0 * row.accuracy,
-                100.0 * accuracy,
-                row.nll,
-                nll,
-                row.ece,
-                ece,
+                with_error(100.0 * row.accuracy, 100.0 * accuracy, 1),
+                with_error(row.nll, nll, 3),
+                with_error(row.ece, ece, 3),
                 row.ood_auroc_near,
                 row.ood_auroc_far,
                 row.seconds,

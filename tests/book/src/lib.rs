@@ -65,6 +65,11 @@ struct ContinualPage;
 #[doc = include_str!("../../../docs/converting.md")]
 struct ConvertingPage;
 
+/// The code of `docs/fine-tuning.md`, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/fine-tuning.md")]
+struct FineTuningPage;
+
 /// The code of `docs/choosing.md`, likewise.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/choosing.md")]

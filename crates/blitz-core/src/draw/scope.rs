@@ -20,10 +20,6 @@ struct Frame {
     mode: Mode,
 }
 
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there are a few frames at a time; a box would cost each draw an allocation"
-)]
 pub(super) enum Mode {
     Sample(Sample),
     Mean,
