@@ -51,13 +51,13 @@ fn uncertain<const D: usize>(shape: [usize; D]) -> Moments<D> {
 }
 
 /// Panics unless what `moments` says of the output of `layer` is what its draws say, for certain and for uncertain inputs.
-fn assert_as_drawn<M: Module, const I: usize, const O: usize>(
+fn assert_as_drawn<M, const I: usize, const O: usize>(
     layer: &M,
     shape: [usize; I],
     forward: impl Fn(&M, Tensor<I>) -> Tensor<O>,
     what: &str,
 ) where
-    M: ForwardMoments<Moments<I>, Output = Moments<O>>,
+    M: Module + ForwardMoments<Moments<I>, Output = Moments<O>>,
 {
     let uncertain = uncertain(shape);
     for input in [Moments::certain(uncertain.mean.clone()), uncertain] {
