@@ -216,4 +216,41 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn a_tokenizer_of_another_network_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokenizer.json");
+        let words = serde_json::json!({"[UNK]": 0, "a": 1, "b": 2});
+        let file = serde_json::json!({
+            "version": "1.0", "added_tokens": [], "pre_tokenizer": {"type": "Whitespace"},
+            "model": {"type": "WordLevel", "vocab": words, "unk_token": "[UNK]"},
+        });
+        std::fs::write(&path, file.to_string()).unwrap();
+        let shape = |words| Shape {
+            vocab_size: words,
+            hidden_size: 8,
+            num_hidden_layers: 1,
+            num_attention_heads: 2,
+            intermediate_size: 8,
+            max_position_embeddings: 7,
+            type_vocab_size: 2,
+            layer_norm_eps: 1e-12,
+            hidden_act: "gelu".into(),
+        };
+        let refusal = |words, tokens| {
+            let refused = Reader::open(folder.path(), &shape(words), tokens);
+            refused.unwrap_err().to_string()
+        };
+        let error = refusal(11, 4);
+        assert!(
+            error.contains("tokenizer.json: the tokenizer has 3 words, the network 11"),
+            "{error}"
+        );
+        assert_eq!(refusal(3, 8), "the network takes 7 tokens, not 8");
+        let reader = Reader::open(folder.path(), &shape(3), 4).unwrap();
+        assert_eq!(reader.ids("b a x a b").unwrap(), [2, 1, 0, 1]);
+        std::fs::write(&path, "nothing").unwrap();
+        assert!(refusal(3, 4).contains("tokenizer.json: "));
+    }
 }

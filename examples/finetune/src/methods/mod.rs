@@ -1,21 +1,20 @@
 //! The methods, on the labelled examples of one seed.
 
+mod drawn;
+mod laplace;
+
 use std::time::Instant;
 
+use blitz_train::Ensemble;
 use blitz_train::calibration::TemperatureScaling;
-use blitz_train::laplace::{ClassCovariance, Link, MAX_JOINT_PARAMETERS, SoftmaxLastLayer};
 use blitz_train::prelude::*;
-use blitz_train::{BlobConfig, Ensemble, Ivon, IvonConfig, TfbConfig};
-use burn::data::dataloader::batcher::Batcher;
-use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
-use burn::data::dataset::InMemDataset;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, TensorData};
 use example_support::RunError;
 
 use crate::args::{Cli, Method};
 use crate::data::{Sequences, Task};
 use crate::model::Classifier;
-use crate::train::{BATCH, Training};
+use crate::train::Training;
 
 /// Adam's learning rates, of which a rule takes one for all methods.
 const RATES: [f64; 2] = [3e-3, 1e-2];
@@ -23,8 +22,6 @@ const RATES: [f64; 2] = [3e-3, 1e-2];
 const MEMBERS: u64 = 5;
 /// Sequences that a prediction takes at a time.
 const AT_ONCE: usize = 64;
-/// Batches that TFB measures its loss on.
-const TFB_BATCHES: usize = 2;
 
 /// What a method predicts.
 pub type Predict<'a> = Box<dyn Fn(&Sequences) -> Result<CategoricalMixture, RunError> + 'a>;
@@ -156,105 +153,6 @@ impl<'a> Study<'a> {
         }
     }
 
-    /// A method whose posterior is drawn from.
-    fn drawn(&self, method: Method) -> Result<Fitted<'_>, RunError> {
-        let mut best: Option<(f64, f64)> = None;
-        let mut refused = None;
-        for setting in candidates(method) {
-            let network = match self.network(method, *setting, &self.fitting, &self.on_part) {
-                Ok(network) => network,
-                Err(error) => {
-                    refused = Some(error);
-                    continue;
-                }
-            };
-            let predictions = self.draws(&network)(&self.held_out)?;
-            let nll = mean(&predictions.nll(self.held_out.labels()));
-            eprintln!("  {setting}: a held-out NLL of {nll:.3}");
-            if best.is_none_or(|(_, other)| nll < other) {
-                best = Some((*setting, nll));
-            }
-        }
-        let Some((setting, _)) = best else {
-            return Err(refused.unwrap_or_else(|| unreachable!("there are candidates")));
-        };
-        let start = Instant::now();
-        let network = self.network(method, setting, self.labelled, &self.on_all)?;
-        let seconds = start.elapsed().as_secs_f64();
-        let (before, trainable) = match method {
-            // It trains nothing itself.
-            Method::Tfb => (self.on_all.seconds, self.lora().trainable()),
-            _ => (0.0, network.trainable()),
-        };
-        Ok(Fitted {
-            setting: Some(setting),
-            seconds: before + seconds,
-            trainable,
-            predict: self.draws(&network),
-        })
-    }
-
-    /// The network of a method on some of the labelled examples; `lora` was trained on the same.
-    fn network(
-        &self,
-        method: Method,
-        setting: f64,
-        examples: &Sequences,
-        lora: &Lora,
-    ) -> Result<Classifier, RunError> {
-        let (cli, task) = (self.cli, self.task);
-        let device = self.device.clone().autodiff();
-        let training = training(cli, task, examples, self.rate, self.seed, &device);
-        let mut adam = FusedAdamConfig::new().init();
-        let elbo = ElboConfig::new(examples.len()).with_seed(self.seed);
-        match method {
-            Method::McDropout => {
-                let net = start(cli, task, &training, setting)?;
-                let update = |rate, net, grads| adam.step(rate, net, grads);
-                Ok(training.run(net, &elbo.init(), update))
-            }
-            Method::Blob => {
-                let blob = BlobConfig::new().with_initial_std(setting);
-                let net = blob
-                    .attach(start(cli, task, &training, 0.0)?)
-                    .map_err(said)?;
-                let elbo = blob
-                    .elbo(examples.len(), training.batches())
-                    .with_seed(self.seed);
-                let update = |rate, net, grads| adam.step(rate, net, grads);
-                Ok(training.run(net, &elbo.init(), update))
-            }
-            Method::Ivon => {
-                let factors = WeightFilter::path("**.lora.*");
-                let net = IvonConfig::new(setting * examples.len() as f64)
-                    .with_beta_2(0.999)
-                    .with_weights(factors)
-                    .attach(start(cli, task, &training, 0.0)?);
-                let update = |rate: f64, net, mut grads| {
-                    let net = Ivon::step(100.0 * rate, net, &mut grads);
-                    // What is left is the head's.
-                    adam.step(rate, net, grads)
-                };
-                Ok(training.run(net, &elbo.init(), update))
-            }
-            Method::Tfb => {
-                let batches = examples.batches(BATCH, &self.device).take(TFB_BATCHES);
-                let tfb = TfbConfig::new()
-                    .with_tolerance(setting)
-                    .with_samples(4)
-                    .with_bisections(4)
-                    .with_seed(self.seed)
-                    .fit(
-                        &lora.network,
-                        &likelihood(task),
-                        &batches.collect::<Vec<_>>(),
-                    );
-                Ok(tfb.map_err(said)?.network)
-            }
-            _ => unreachable!("{method:?} has no network to draw from"),
-        }
-    }
-
     fn ensemble(&self) -> Result<Fitted<'_>, RunError> {
         let device = self.device.clone().autodiff();
         let others = (1..MEMBERS).map(|member| {
@@ -276,53 +174,6 @@ impl<'a> Study<'a> {
         })
     }
 
-    fn laplace(&self) -> Result<Fitted<'_>, RunError> {
-        let fit = |lora: &Lora, examples: &Sequences, precision| {
-            let head = &lora.network.head;
-            let [features, classes] = head.weight.dims();
-            let covariance = match (features + 1) * classes <= MAX_JOINT_PARAMETERS {
-                true => ClassCovariance::Joint,
-                false => ClassCovariance::Kronecker,
-            };
-            let data = self.features(&lora.network, examples);
-            SoftmaxLastLayer::fit(&*data, |rows| rows, head, covariance, precision).map_err(said)
-        };
-        let on_part = fit(&self.on_part, &self.fitting, 1.0)?;
-        let held_out = self.features(&self.on_part.network, &self.held_out);
-        let chosen = on_part.with_held_out_prior_precision(&*held_out, |rows| rows);
-        let precision = chosen.map_err(said)?.1.prior_precision;
-
-        let start = Instant::now();
-        let posterior = fit(&self.on_all, self.labelled, 1.0)?;
-        // The features of all labels may be collinear where those of three quarters were not.
-        let precisions = (0..24).map(|power| precision * 10f64.powi(power));
-        let posterior = precisions
-            .map(|precision| posterior.clone().with_prior_precision(precision))
-            .find_map(Result::ok)
-            .unwrap_or(posterior);
-        let seconds = start.elapsed().as_secs_f64();
-        let setting = posterior.prior_precision();
-        let predict = move |of: &Sequences| {
-            let mut logits = Vec::new();
-            for batch in self.features(self.lora(), of).iter() {
-                let rows = batch.map_err(said)?.inputs;
-                let width = rows.dims()[1];
-                let rows: Vec<f64> = rows.into_data().iter::<f64>().collect();
-                for row in rows.chunks(width) {
-                    let probabilities = posterior.predict(row, Link::Probit);
-                    logits.extend(probabilities.iter().map(|p| p.max(f64::MIN_POSITIVE).ln()));
-                }
-            }
-            of_logits(logits, self.task)
-        };
-        Ok(Fitted {
-            setting: Some(setting),
-            seconds: self.on_all.seconds + seconds,
-            trainable: self.lora().trainable(),
-            predict: Box::new(predict),
-        })
-    }
-
     fn draws(&self, network: &Classifier) -> Predict<'_> {
         let predictor = PredictorConfig::new(self.cli.draws)
             .with_seed(self.seed)
@@ -332,62 +183,6 @@ impl<'a> Study<'a> {
 
     fn logits(&self, network: &Classifier, of: &Sequences) -> Vec<f64> {
         logits(network, of, &self.device)
-    }
-
-    /// What the head sees of each example.
-    fn features(
-        &self,
-        network: &Classifier,
-        of: &Sequences,
-    ) -> std::sync::Arc<dyn DataLoader<LabeledBatch<Tensor<2>, Tensor<1, Int>>>> {
-        let mut rows: Vec<(Vec<f32>, usize)> = Vec::with_capacity(of.len());
-        for batch in of.batches(AT_ONCE, &self.device) {
-            let features = network.features(batch.inputs);
-            let width = features.dims()[1];
-            let values: Vec<f32> = features.into_data().iter::<f32>().collect();
-            let labels = of.labels()[rows.len()..].iter().copied();
-            let new = values.chunks(width).map(<[f32]>::to_vec).zip(labels);
-            rows.extend(new.collect::<Vec<_>>());
-        }
-        DataLoaderBuilder::new(Features)
-            .batch_size(AT_ONCE)
-            .set_device(self.device.clone())
-            .build(InMemDataset::new(rows))
-    }
-}
-
-/// What the rule chooses among: the share that is dropped, the deviations at BLoB's start, IVON's effective examples for each example, TFB's tolerance.
-fn candidates(method: Method) -> &'static [f64] {
-    match method {
-        Method::McDropout => &[0.05, 0.1, 0.2],
-        Method::Blob => &[0.003, 0.01, 0.03],
-        Method::Ivon => &[10.0, 100.0, 1000.0],
-        Method::Tfb => &[0.01, 0.03, 0.1],
-        _ => &[],
-    }
-}
-
-/// Makes batches of what the head sees.
-#[derive(Debug, Clone)]
-struct Features;
-
-impl Batcher<(Vec<f32>, usize), LabeledBatch<Tensor<2>, Tensor<1, Int>>> for Features {
-    fn batch(
-        &self,
-        rows: Vec<(Vec<f32>, usize)>,
-        device: &Device,
-    ) -> LabeledBatch<Tensor<2>, Tensor<1, Int>> {
-        let count = rows.len();
-        let (rows, labels): (Vec<Vec<f32>>, Vec<i32>) = rows
-            .into_iter()
-            .map(|(row, label)| (row, label as i32))
-            .unzip();
-        let width = rows[0].len();
-        let data = TensorData::new(rows.concat(), [count, width]);
-        LabeledBatch {
-            inputs: Tensor::from_data(data, device),
-            targets: Tensor::from_data(TensorData::new(labels, [count]), device),
-        }
     }
 }
 

@@ -1,0 +1,128 @@
+//! The methods whose networks are drawn: MC dropout, BLoB, IVON and TFB.
+
+use std::time::Instant;
+
+use blitz_train::prelude::*;
+use blitz_train::{BlobConfig, Ivon, IvonConfig, TfbConfig};
+use example_support::RunError;
+
+use super::{Fitted, Lora, Study, likelihood, mean, said, start, training};
+use crate::args::Method;
+use crate::data::Sequences;
+use crate::model::Classifier;
+use crate::train::BATCH;
+
+/// Batches that TFB measures its loss on.
+const TFB_BATCHES: usize = 2;
+
+/// What the rule chooses among: the share that is dropped, the deviations at BLoB's start, IVON's effective examples for each example, TFB's tolerance.
+fn candidates(method: Method) -> &'static [f64] {
+    match method {
+        Method::McDropout => &[0.05, 0.1, 0.2],
+        Method::Blob => &[0.003, 0.01, 0.03],
+        Method::Ivon => &[10.0, 100.0, 1000.0],
+        Method::Tfb => &[0.01, 0.03, 0.1],
+        _ => &[],
+    }
+}
+
+impl Study<'_> {
+    /// A method whose posterior is drawn from.
+    pub fn drawn(&self, method: Method) -> Result<Fitted<'_>, RunError> {
+        let mut best: Option<(f64, f64)> = None;
+        let mut refused = None;
+        for setting in candidates(method) {
+            let network = match self.network(method, *setting, &self.fitting, &self.on_part) {
+                Ok(network) => network,
+                Err(error) => {
+                    refused = Some(error);
+                    continue;
+                }
+            };
+            let predictions = self.draws(&network)(&self.held_out)?;
+            let nll = mean(&predictions.nll(self.held_out.labels()));
+            eprintln!("  {setting}: a held-out NLL of {nll:.3}");
+            if best.is_none_or(|(_, other)| nll < other) {
+                best = Some((*setting, nll));
+            }
+        }
+        let Some((setting, _)) = best else {
+            return Err(refused.unwrap_or_else(|| unreachable!("there are candidates")));
+        };
+        let start = Instant::now();
+        let network = self.network(method, setting, self.labelled, &self.on_all)?;
+        let seconds = start.elapsed().as_secs_f64();
+        let (before, trainable) = match method {
+            // It trains nothing itself.
+            Method::Tfb => (self.on_all.seconds, self.lora().trainable()),
+            _ => (0.0, network.trainable()),
+        };
+        Ok(Fitted {
+            setting: Some(setting),
+            seconds: before + seconds,
+            trainable,
+            predict: self.draws(&network),
+        })
+    }
+
+    /// The network of a method on some of the labelled examples; `lora` was trained on the same.
+    fn network(
+        &self,
+        method: Method,
+        setting: f64,
+        examples: &Sequences,
+        lora: &Lora,
+    ) -> Result<Classifier, RunError> {
+        let (cli, task) = (self.cli, self.task);
+        let device = self.device.clone().autodiff();
+        let training = training(cli, task, examples, self.rate, self.seed, &device);
+        let mut adam = FusedAdamConfig::new().init();
+        let elbo = ElboConfig::new(examples.len()).with_seed(self.seed);
+        match method {
+            Method::McDropout => {
+                let net = start(cli, task, &training, setting)?;
+                let update = |rate, net, grads| adam.step(rate, net, grads);
+                Ok(training.run(net, &elbo.init(), update))
+            }
+            Method::Blob => {
+                let blob = BlobConfig::new().with_initial_std(setting);
+                let net = blob
+                    .attach(start(cli, task, &training, 0.0)?)
+                    .map_err(said)?;
+                let elbo = blob
+                    .elbo(examples.len(), training.batches())
+                    .with_seed(self.seed);
+                let update = |rate, net, grads| adam.step(rate, net, grads);
+                Ok(training.run(net, &elbo.init(), update))
+            }
+            Method::Ivon => {
+                let factors = WeightFilter::path("**.lora.*");
+                let net = IvonConfig::new(setting * examples.len() as f64)
+                    .with_beta_2(0.999)
+                    .with_weights(factors)
+                    .attach(start(cli, task, &training, 0.0)?);
+                let update = |rate: f64, net, mut grads| {
+                    let net = Ivon::step(100.0 * rate, net, &mut grads);
+                    // What is left is the head's.
+                    adam.step(rate, net, grads)
+                };
+                Ok(training.run(net, &elbo.init(), update))
+            }
+            Method::Tfb => {
+                let batches = examples.batches(BATCH, &self.device).take(TFB_BATCHES);
+                let tfb = TfbConfig::new()
+                    .with_tolerance(setting)
+                    .with_samples(4)
+                    .with_bisections(4)
+                    .with_seed(self.seed)
+                    .fit(
+                        &lora.network,
+                        &likelihood(task),
+                        &batches.collect::<Vec<_>>(),
+                    );
+                Ok(tfb.map_err(said)?.network)
+            }
+            _ => unreachable!("{method:?} has no network to draw from"),
+        }
+    }
+}
