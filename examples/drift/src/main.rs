@@ -84,12 +84,15 @@ fn run(cli: &Cli) -> Result<String, RunError> {
 
     let last = &stream.days()[cli.days - 1];
     let mut bands = Bands::new("x", "y");
-    let mut course =
-        TrainingCurves::new("day").with_title("Tomorrow's points, and what a day tells");
+    // On the first day nobody knows anything, which would be all that one sees.
+    let mut course = TrainingCurves::new("day, after the first")
+        .with_title("Tomorrow's points, and what a day tells");
     for learner in &learners {
         bands = bands.panel(learner.band(last)?);
-        course = course.nll(learner.keep.to_string(), &learner.nll_by_day())?;
-        course = course.kl(learner.keep.to_string(), &learner.kl_by_day)?;
+        course = course.nll(learner.keep.to_string(), &learner.nll_by_day()[1..])?;
+        if learner.keep != Keep::Nothing {
+            course = course.kl(learner.keep.to_string(), &learner.kl_by_day[1..])?;
+        }
     }
     let report = Report {
         days: cli.days,
