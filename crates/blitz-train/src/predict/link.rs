@@ -27,6 +27,7 @@ pub(crate) fn probit_scale(variance: f64) -> f64 {
 }
 
 /// `ln Σ exp zₖ`.
+#[cfg(feature = "dataset")] // for the Laplace approximations
 pub(crate) fn log_sum_exp(logits: &[f64]) -> f64 {
     let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let sum: f64 = logits.iter().map(|z| (z - largest).exp()).sum();
@@ -40,6 +41,7 @@ pub(crate) fn probit_logits(logits: &[f64], contrast_variances: &[f64]) -> Vec<f
     pairs.map(|(z, v)| (z - mean) * probit_scale(*v)).collect()
 }
 
+#[cfg(feature = "dataset")]
 pub(crate) fn softmax(logits: &[f64]) -> Vec<f64> {
     let log_sum = log_sum_exp(logits);
     logits.iter().map(|z| (z - log_sum).exp()).collect()
