@@ -8,6 +8,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 use example_support::RunError;
+use example_support::methods::Plan;
 
 use crate::Cli;
 use crate::data::{CLASSES, Digits, PIXELS};
@@ -56,6 +57,7 @@ impl Net {
             .with_seed(seed)
             .init();
         let mut adam = FusedAdamConfig::new().init();
+        let plan = Plan::falling(cli.steps, RATE);
         for step in 0..cli.steps {
             let count = BATCH.min(labelled.len());
             let batch = random(labelled.len(), count, seed ^ ((step as u64) << 32))
@@ -66,9 +68,7 @@ impl Net {
                 likelihood.nll(net.forward(inputs.clone()), targets.clone())
             });
             let grads = GradientsParams::from_grads(loss.loss.backward(), &net);
-            let done = step as f64 / cli.steps as f64;
-            let rate = RATE * 0.5 * (1.0 + (std::f64::consts::PI * done).cos());
-            net = adam.step(rate, net, grads);
+            net = adam.step(plan.rate_at(step), net, grads);
         }
         let mut net = net.valid();
         // Each draw one network for all digits, which a joint choice needs; in training each row has noise of its own.

@@ -2,19 +2,18 @@
 
 use std::fmt;
 
-use blitz_train::distribution::Normal;
 use blitz_train::metric::{interval_coverage, rmse};
 use blitz_train::plot::Band;
 use blitz_train::prelude::*;
-use blitz_train::{NormalMixture, predict_draws};
 use burn::module::Module;
 use burn::nn::Initializer;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 use example_support::RunError;
+use example_support::methods::column;
 
 use crate::Cli;
-use crate::stream::{Day, NOISE, RANGE, column};
+use crate::stream::{Day, NOISE, RANGE};
 
 /// Units of the hidden layer.
 const HIDDEN: usize = 20;
@@ -62,6 +61,11 @@ impl Net {
         let output = BayesianLinearConfig::new(HIDDEN, 1).init(device);
         Self { hidden, output }
     }
+}
+
+impl Network for Net {
+    type Input = Tensor<2>;
+    type Output = Tensor<2>;
 
     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         self.output
@@ -91,6 +95,7 @@ pub struct Learner {
     pub kl_by_day: Vec<f64>,
     start: Net,
     net: Net,
+    likelihood: GaussianLikelihood,
     cli: Cli,
     device: Device,
 }
@@ -101,12 +106,15 @@ impl Learner {
         let autodiff = device.clone().autodiff();
         autodiff.seed(cli.seed);
         let net = Net::new(&autodiff);
+        let noise = LikelihoodParam::Fixed(NOISE);
+        let likelihood = GaussianLikelihoodConfig::new().with_noise(noise);
         Self {
             keep,
             outcomes: Vec::new(),
             kl_by_day: Vec::new(),
             start: net.clone(),
             net,
+            likelihood: likelihood.init(&autodiff),
             cli: cli.clone(),
             device: device.clone(),
         }
@@ -114,14 +122,16 @@ impl Learner {
 
     /// Predicts the points of a day, and keeps how that went.
     pub fn predict(&mut self, day: &Day) -> Result<(), RunError> {
-        let predicted = self.mixture(&day.x)?;
+        let predictor = self.predictor();
+        let predicted = predictor.predict(column(&day.x, &self.device))?;
         let grid = grid();
+        let mean = predictor.predict(column(&grid, &self.device))?.mean();
         let curve: Vec<f64> = grid.iter().map(|x| day.truth(*x)).collect();
         let nll = predicted.nll(&day.y);
         self.outcomes.push(Outcome {
             nll: nll.iter().sum::<f64>() / nll.len() as f64,
             coverage: interval_coverage(&predicted.interval(LEVEL), &day.y),
-            rmse: rmse(&self.mixture(&grid)?.mean(), &curve),
+            rmse: rmse(&mean, &curve),
         });
         Ok(())
     }
@@ -139,10 +149,7 @@ impl Learner {
         };
         let device = self.device.clone().autodiff();
         let (x, y) = (column(&day.x, &device), column(&day.y, &device));
-        let noise = LikelihoodParam::Fixed(NOISE);
-        let likelihood = GaussianLikelihoodConfig::new()
-            .with_noise(noise)
-            .init(&device);
+        let likelihood = &self.likelihood;
         let elbo = ElboConfig::new(day.x.len())
             .with_samples(SAMPLES)
             .with_seed(self.cli.seed + day.number as u64)
@@ -163,7 +170,7 @@ impl Learner {
     /// What is predicted after the last day, with the points and the curve of that day.
     pub fn band(&self, day: &Day) -> Result<Band, RunError> {
         let grid = grid();
-        let predicted = self.mixture(&grid)?;
+        let predicted = self.predictor().predict(column(&grid, &self.device))?;
         let band = Band::of(self.keep.to_string(), &grid, &predicted)?;
         let points = day.x.iter().copied().zip(day.y.iter().copied());
         let truth = grid.into_iter().map(|x| (x, day.truth(x)));
@@ -175,19 +182,9 @@ impl Learner {
         self.outcomes.iter().map(|outcome| outcome.nll).collect()
     }
 
-    fn mixture(&self, x: &[f64]) -> Result<NormalMixture, RunError> {
-        let net = self.net.clone().valid();
-        let inputs = column(x, &self.device);
-        let draws = predict_draws(&net, self.cli.predict_samples, 0, |net| {
-            net.forward(inputs.clone())
-        });
-        let normals = |draw: Tensor<2>| {
-            let means = draw.into_data().iter::<f64>().collect::<Vec<_>>();
-            let normal = |mean| Normal { mean, std: NOISE };
-            means.into_iter().map(normal).collect()
-        };
-        NormalMixture::try_from_draws(draws.into_iter().map(normals), 1)
-            .map_err(|error| RunError::Setting(error.to_string()))
+    /// The predictions of today's network.
+    fn predictor(&self) -> Predictor<Net, GaussianLikelihood> {
+        PredictorConfig::new(self.cli.predict_samples).init(&self.net, &self.likelihood)
     }
 }
 

@@ -3,7 +3,6 @@
 use std::f64::consts::TAU;
 
 use blitz_train::prelude::NoiseKey;
-use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::Cli;
 
@@ -73,11 +72,4 @@ impl Stream {
     pub fn days(&self) -> &[Day] {
         &self.0
     }
-}
-
-/// Numbers as a column.
-pub fn column(values: &[f64], device: &Device) -> Tensor<2> {
-    let values: Vec<f32> = values.iter().map(|value| *value as f32).collect();
-    let rows = values.len();
-    Tensor::from_data(TensorData::new(values, [rows, 1]), device)
 }

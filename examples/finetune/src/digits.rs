@@ -8,6 +8,7 @@ use burn::nn::transformer::{
 use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use example_support::methods::Plan;
 use example_support::{RunError, digits};
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
@@ -15,7 +16,7 @@ use rand::seq::SliceRandom;
 
 use crate::args::Cli;
 use crate::data::{Sequences, Task, Tokens, choose, shuffled, split, through};
-use crate::train::{BATCH, falling};
+use crate::train::BATCH;
 
 /// A digit is 16 patches of 2×2 pixels.
 const PATCHES: usize = 16;
@@ -67,6 +68,7 @@ impl Base {
         let likelihood = CategoricalLikelihoodConfig::new(BASE).init();
         let mut adam = FusedAdamConfig::new().init();
         let all: Vec<usize> = (0..digits.len()).collect();
+        let plan = Plan::falling(epochs, 3e-3);
         for epoch in 0..epochs {
             for places in shuffled(&all, epoch as u64).chunks(BATCH) {
                 let batch: Vec<&Digit> = places.iter().map(|at| digits[*at]).collect();
@@ -77,7 +79,7 @@ impl Base {
                 let labels = TensorData::new(labels, [batch.len()]);
                 let loss = likelihood.nll(logits, Tensor::from_data(labels, device));
                 let grads = GradientsParams::from_grads(loss.mean().backward(), &net);
-                net = adam.step(falling(3e-3, epoch, epochs), net, grads);
+                net = adam.step(plan.rate_at(epoch), net, grads);
             }
         }
         net

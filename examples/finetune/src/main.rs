@@ -103,7 +103,8 @@ fn compared(cli: &Cli, task: &Task, device: &Device) -> Result<Results, RunError
             let predicted = predicted(task, &fitted.predict)?;
             let numbers = (fitted.setting, fitted.seconds, fitted.trainable);
             let row = Row::new(method.name(), seed, numbers, &predicted, task.test.labels());
-            let (accuracy, nll, ece) = (100.0 * row.accuracy, row.nll, row.ece);
+            let (accuracy, nll, ece) =
+                (100.0 * row.scores.accuracy, row.scores.nll, row.scores.ece);
             eprintln!("  accuracy {accuracy:.1} %, NLL {nll:.3}, ECE {ece:.3}");
             all.push((row, predicted));
         }
@@ -165,7 +166,9 @@ fn plot(
     let Some(((lora, before), others)) = all.split_first() else {
         return Ok(None);
     };
-    let best = others.iter().min_by(|a, b| a.0.nll.total_cmp(&b.0.nll));
+    let best = others
+        .iter()
+        .min_by(|a, b| a.0.scores.nll.total_cmp(&b.0.scores.nll));
     let Some((row, after)) = best.filter(|_| cli.methods()[0] == Method::Lora) else {
         return Ok(None);
     };

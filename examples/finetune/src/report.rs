@@ -19,15 +19,9 @@ pub struct Predicted {
     pub far: CategoricalMixture,
 }
 
-/// A method on the labels of one seed.
+/// How a method did, and what it took.
 #[derive(Debug, Clone, Serialize)]
-pub struct Row {
-    /// The method.
-    pub method: String,
-    /// The seed.
-    pub seed: u64,
-    /// The setting that the rule chose, if there is one.
-    pub setting: Option<f64>,
+pub struct Scores {
     /// The share of the test examples that is recognised.
     pub accuracy: f64,
     /// The mean negative log likelihood, in nats.
@@ -42,6 +36,20 @@ pub struct Row {
     pub seconds: f64,
     /// How many numbers were trained.
     pub trainable: usize,
+}
+
+/// A method on the labels of one seed.
+#[derive(Debug, Clone, Serialize)]
+pub struct Row {
+    /// The method.
+    pub method: String,
+    /// The seed.
+    pub seed: u64,
+    /// The setting that the rule chose, if there is one.
+    pub setting: Option<f64>,
+    /// How it did.
+    #[serde(flatten)]
+    pub scores: Scores,
 }
 
 impl Row {
@@ -60,13 +68,15 @@ impl Row {
             method: method.into(),
             seed,
             setting,
-            accuracy: test.accuracy(labels),
-            nll: nll.iter().sum::<f64>() / nll.len() as f64,
-            ece: test.ece(labels),
-            ood_auroc_near: ood_auroc(&inside, &near.entropy()),
-            ood_auroc_far: ood_auroc(&inside, &far.entropy()),
-            seconds,
-            trainable,
+            scores: Scores {
+                accuracy: test.accuracy(labels),
+                nll: nll.iter().sum::<f64>() / nll.len() as f64,
+                ece: test.ece(labels),
+                ood_auroc_near: ood_auroc(&inside, &near.entropy()),
+                ood_auroc_far: ood_auroc(&inside, &far.entropy()),
+                seconds,
+                trainable,
+            },
         }
     }
 }
@@ -76,20 +86,9 @@ impl Row {
 pub struct Summary {
     /// The method.
     pub method: String,
-    /// The share of the test examples that is recognised.
-    pub accuracy: f64,
-    /// The mean negative log likelihood, in nats.
-    pub nll: f64,
-    /// The expected calibration error.
-    pub ece: f64,
-    /// The chance that an example near has a larger entropy than a test example.
-    pub ood_auroc_near: f64,
-    /// The same of examples far.
-    pub ood_auroc_far: f64,
-    /// Seconds of the training and of what follows it, without the rule.
-    pub seconds: f64,
-    /// How many numbers were trained.
-    pub trainable: usize,
+    /// How it did.
+    #[serde(flatten)]
+    pub scores: Scores,
     /// The standard errors of accuracy, NLL and ECE over the seeds.
     pub errors: [f64; 3],
     /// The settings that the rule chose, by seed.
@@ -99,23 +98,30 @@ pub struct Summary {
 impl Summary {
     /// Of the rows of one method.
     pub fn of(rows: &[&Row]) -> Self {
-        let over = |value: fn(&Row) -> f64| {
-            mean_and_error(&rows.iter().map(|row| value(row)).collect::<Vec<_>>())
+        let over = |value: fn(&Scores) -> f64| {
+            mean_and_error(
+                &rows
+                    .iter()
+                    .map(|row| value(&row.scores))
+                    .collect::<Vec<_>>(),
+            )
         };
         let [accuracy, nll, ece] = [
-            over(|row| row.accuracy),
-            over(|row| row.nll),
-            over(|row| row.ece),
+            over(|scores| scores.accuracy),
+            over(|scores| scores.nll),
+            over(|scores| scores.ece),
         ];
         Self {
             method: rows[0].method.clone(),
-            accuracy: accuracy.0,
-            nll: nll.0,
-            ece: ece.0,
-            ood_auroc_near: over(|row| row.ood_auroc_near).0,
-            ood_auroc_far: over(|row| row.ood_auroc_far).0,
-            seconds: over(|row| row.seconds).0,
-            trainable: rows[0].trainable,
+            scores: Scores {
+                accuracy: accuracy.0,
+                nll: nll.0,
+                ece: ece.0,
+                ood_auroc_near: over(|scores| scores.ood_auroc_near).0,
+                ood_auroc_far: over(|scores| scores.ood_auroc_far).0,
+                seconds: over(|scores| scores.seconds).0,
+                trainable: rows[0].scores.trainable,
+            },
             errors: [accuracy.1, nll.1, ece.1],
             settings: rows.iter().filter_map(|row| row.setting).collect(),
         }
@@ -123,8 +129,9 @@ impl Summary {
 
     /// Half of the ECE of LoRA alone, a lower NLL, and no more than half a point of accuracy lost.
     fn is_what_was_hoped_for(&self, lora: &Self) -> bool {
-        let is_calibrated = self.ece <= 0.5 * lora.ece && self.nll < lora.nll;
-        is_calibrated && self.accuracy >= lora.accuracy - 0.005
+        let (it, lora) = (&self.scores, &lora.scores);
+        let is_calibrated = it.ece <= 0.5 * lora.ece && it.nll < lora.nll;
+        is_calibrated && it.accuracy >= lora.accuracy - 0.005
     }
 }
 
@@ -198,18 +205,18 @@ impl fmt::Display for Report {
                 0 | 1 => format!("{value:.digits$}"),
                 _ => format!("{value:.digits$} ± {error:.digits$}"),
             };
-            let [accuracy, nll, ece] = row.errors;
+            let ([accuracy, nll, ece], scores) = (row.errors, &row.scores);
             writeln!(
                 f,
                 "  {:<20} {:>13} {:>15} {:>15} {:>12.3} {:>10.3} {:>8.1} {:>9}",
                 row.method,
-                with_error(100.0 * row.accuracy, 100.0 * accuracy, 1),
-                with_error(row.nll, nll, 3),
-                with_error(row.ece, ece, 3),
-                row.ood_auroc_near,
-                row.ood_auroc_far,
-                row.seconds,
-                row.trainable
+                with_error(100.0 * scores.accuracy, 100.0 * accuracy, 1),
+                with_error(scores.nll, nll, 3),
+                with_error(scores.ece, ece, 3),
+                scores.ood_auroc_near,
+                scores.ood_auroc_far,
+                scores.seconds,
+                scores.trainable
             )?;
         }
         if let Some(good) = self.hoped_for() {

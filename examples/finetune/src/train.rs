@@ -5,6 +5,7 @@ use blitz_train::prelude::*;
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Device;
+use example_support::methods::Plan;
 
 use crate::data::{Sequences, shuffled};
 use crate::model::Classifier;
@@ -40,6 +41,7 @@ impl Training<'_> {
         let likelihood = CategoricalLikelihoodConfig::new(self.classes).init();
         let all: Vec<usize> = (0..self.examples.len()).collect();
         let mut order: Vec<usize> = Vec::new();
+        let plan = Plan::falling(self.steps, self.rate);
         for step in 0..self.steps {
             if order.is_empty() {
                 order = shuffled(&all, self.seed ^ ((step as u64) << 32));
@@ -50,7 +52,7 @@ impl Training<'_> {
                 likelihood.nll(net.forward(batch.inputs.clone()), batch.targets.clone())
             });
             let grads = GradientsParams::from_grads(loss.loss.backward(), &net);
-            net = update(falling(self.rate, step, self.steps), net, grads);
+            net = update(plan.rate_at(step), net, grads);
         }
         net.valid()
     }
@@ -59,10 +61,4 @@ impl Training<'_> {
     pub fn batches(&self) -> usize {
         self.examples.len().div_ceil(BATCH)
     }
-}
-
-/// From `rate` to 0 along a cosine.
-pub fn falling(rate: f64, step: usize, steps: usize) -> f64 {
-    let done = step as f64 / steps as f64;
-    rate * 0.5 * (1.0 + (std::f64::consts::PI * done).cos())
 }

@@ -11,11 +11,11 @@ use blitz_train::plot::{Band, Bands, Plot, RankPlot, TracePlot};
 use blitz_train::prelude::*;
 use burn::tensor::Device;
 use clap::{Parser, ValueEnum};
-use example_support::methods::{Method, Net};
+use example_support::methods::{Method, Net, column};
 use example_support::number::at_least;
 use example_support::{RunError, RunFolder, exit_code, present};
 use toy_1d::comparison::Candidate;
-use toy_1d::curve::{NOISE, Points, column, truth};
+use toy_1d::curve::{NOISE, Points, truth};
 use toy_1d::grid;
 use toy_1d::report::Figures;
 

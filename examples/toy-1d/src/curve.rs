@@ -1,8 +1,8 @@
 //! The data: a curve that is known, seen at a few places.
 
 use blitz_train::blitz_core::noise::NoiseKey;
-use burn::tensor::{Device, Tensor, TensorData};
-use example_support::methods::Rows;
+use burn::tensor::Device;
+use example_support::methods::{Rows, column};
 
 /// Where the points lie: two stretches with a gap between them.
 pub const STRETCHES: [(f64, f64); 2] = [(-2.6, -1.2), (1.0, 2.6)];
@@ -66,11 +66,4 @@ impl Points {
             targets: column(&self.y, device),
         }
     }
-}
-
-/// Numbers as a column.
-pub fn column(values: &[f64], device: &Device) -> Tensor<2> {
-    let values: Vec<f32> = values.iter().map(|value| *value as f32).collect();
-    let rows = values.len();
-    Tensor::from_data(TensorData::new(values, [rows, 1]), device)
 }

@@ -8,12 +8,12 @@ use blitz_train::blitz_core::device;
 use blitz_train::plot::{Band, Bands, Plot};
 use burn::tensor::Device;
 use clap::Parser;
-use example_support::methods::Method;
+use example_support::methods::{Method, column};
 use example_support::number::at_least;
 use example_support::{RunError, RunFolder, exit_code, present};
 
 use toy_1d::comparison::{Candidate, Comparison};
-use toy_1d::curve::{Points, column, truth};
+use toy_1d::curve::{Points, truth};
 use toy_1d::grid;
 use toy_1d::report::{Figures, Report};
 

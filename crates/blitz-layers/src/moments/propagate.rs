@@ -21,6 +21,13 @@ pub(super) fn fixed<const D: usize>(value: Tensor<D>) -> Param<Tensor<D>> {
     Param::initialized(ParamId::from(0), value)
 }
 
+/// The values on this axis of a tensor of `D` axes.
+pub(super) fn along<const D: usize>(values: Tensor<1>, axis: usize) -> Tensor<D> {
+    let mut shape = [1; D];
+    shape[axis] = values.dims()[0];
+    values.reshape(shape)
+}
+
 /// The moments of `op(input, weight, bias)`, all independent:
 ///
 /// ```text
@@ -48,13 +55,11 @@ pub(crate) fn propagate<const I: usize, const W: usize, const O: usize>(
     let bias_mean = bias.as_ref().map(|bias| bias.mean.clone());
     let mean = op(input.mean, weight.mean, bias_mean);
     let of_bias = bias.and_then(|bias| bias.variance).map(|variance| {
-        let mut shape = [1; O];
         let axis = match units {
             Units::Last => O - 1,
             Units::Second => 1,
         };
-        shape[axis] = variance.dims()[0];
-        variance.reshape(shape).expand(mean.dims())
+        along::<O>(variance, axis).expand(mean.dims())
     });
     let parts = [of_weights, of_input, of_bias];
     Moments {

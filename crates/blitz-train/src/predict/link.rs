@@ -41,6 +41,12 @@ pub(crate) fn probit_logits(logits: &[f64], contrast_variances: &[f64]) -> Vec<f
     pairs.map(|(z, v)| (z - mean) * probit_scale(*v)).collect()
 }
 
+/// The logits, each divided by its own deviation so.
+pub(crate) fn plain_probit_logits(logits: &[f64], variances: &[f64]) -> Vec<f64> {
+    let pairs = logits.iter().zip(variances);
+    pairs.map(|(z, v)| z * probit_scale(*v)).collect()
+}
+
 #[cfg(feature = "dataset")]
 pub(crate) fn softmax(logits: &[f64]) -> Vec<f64> {
     let log_sum = log_sum_exp(logits);

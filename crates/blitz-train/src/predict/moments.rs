@@ -16,7 +16,7 @@ use burn::tensor::{Tensor, TensorData};
 #[cfg(feature = "dataset")]
 use super::Predictive;
 use super::blame;
-use super::link::{Link, probit_logits, probit_scale};
+use super::link::{Link, plain_probit_logits, probit_logits};
 #[cfg(feature = "dataset")]
 use super::stream::{Predictions, predict_loader};
 use crate::error::PredictError;
@@ -236,19 +236,14 @@ impl<N: Module> MomentsPredictor<N, CategoricalLikelihood> {
                     .collect(),
             ]
         };
+        let of_logits = |logits| {
+            CategoricalMixture::try_from_logits(logits, classes).map_err(PredictError::from)
+        };
         let predictive = match link {
-            Link::Probit => {
-                let logits =
-                    scaled(|means, variances| probit_logits(means, &contrast_variances(variances)));
-                CategoricalMixture::try_from_logits(logits, classes).map_err(PredictError::from)
-            }
-            Link::PlainProbit => {
-                let logits = scaled(|means, variances| {
-                    let pairs = means.iter().zip(variances);
-                    pairs.map(|(z, v)| z * probit_scale(*v)).collect()
-                });
-                CategoricalMixture::try_from_logits(logits, classes).map_err(PredictError::from)
-            }
+            Link::Probit => of_logits(scaled(|means, variances| {
+                probit_logits(means, &contrast_variances(variances))
+            })),
+            Link::PlainProbit => of_logits(scaled(plain_probit_logits)),
             Link::MonteCarlo { draws, seed } => {
                 let outputs = quantiles(moments, &Quantiles::new(draws, classes, seed));
                 self.likelihood.try_predictive(outputs)

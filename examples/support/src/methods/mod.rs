@@ -14,10 +14,11 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 pub use net::Net;
-pub use rows::{Rows, Scales};
+pub use rows::{Rows, Scales, column};
+pub use train::Plan;
 
 use net::{BayesianNet, DropoutNet};
-use train::{BATCH, Model, Plan, finished, model, normals, train};
+use train::{BATCH, Model, finished, model, normals, train};
 
 /// Draws of a prediction.
 const DRAWS: usize = 100;

@@ -12,6 +12,13 @@ use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
 use rand::seq::SliceRandom;
 
+/// Numbers as a column, `[rows, 1]`.
+pub fn column(values: &[f64], device: &Device) -> Tensor<2> {
+    let values: Vec<f32> = values.iter().map(|value| *value as f32).collect();
+    let rows = values.len();
+    Tensor::from_data(TensorData::new(values, [rows, 1]), device)
+}
+
 /// How the columns of a table are scaled.
 #[derive(Debug, Clone)]
 pub struct Scales {

@@ -44,7 +44,8 @@ impl Plan {
         }
     }
 
-    fn rate_at(&self, step: usize) -> f64 {
+    /// The learning rate of a step, counted from 0; of an epoch where these are counted.
+    pub fn rate_at(&self, step: usize) -> f64 {
         let done = step as f64 / self.steps as f64;
         let share = 0.5 * (1.0 + (std::f64::consts::PI * done).cos());
         self.last_rate + (self.rate - self.last_rate) * share
@@ -88,19 +89,14 @@ pub fn train<N: Network<Input = Tensor<2>, Output = Tensor<2>>>(
     model
 }
 
-/// The numbers of a column.
-pub fn column(output: Tensor<2>) -> Vec<f64> {
-    output.into_data().iter::<f64>().collect()
-}
-
 /// What one network predicts: normals with the noise of its model.
 pub fn normals<N: Network<Input = Tensor<2>, Output = Tensor<2>>>(
     model: &Model<N>,
     inputs: &Tensor<2>,
 ) -> Vec<Normal> {
     let std = model.likelihood.noise_std()[0];
-    let means = column(model.network.forward(inputs.clone()));
-    means.into_iter().map(|mean| Normal { mean, std }).collect()
+    let means = model.network.forward(inputs.clone()).into_data();
+    means.iter().map(|mean| Normal { mean, std }).collect()
 }
 
 /// A model without gradients.

@@ -5,7 +5,7 @@ use burn::module::Param;
 use burn::nn::{BatchNorm, LayerNorm};
 use burn::tensor::{Tensor, assert_shape};
 
-use crate::moments::propagate::fixed;
+use crate::moments::propagate::{along, fixed};
 use crate::moments::{ForwardMoments, Moments};
 
 /// By the running statistics, on an autodiff device too: exact, of independent inputs.
@@ -106,11 +106,4 @@ fn scaled<const D: usize>(
         Some(beta) => scaled + beta,
         None => scaled,
     }
-}
-
-/// The values on this axis of a tensor of `D` axes.
-fn along<const D: usize>(values: Tensor<1>, axis: usize) -> Tensor<D> {
-    let mut shape = [1; D];
-    shape[axis] = values.dims()[0];
-    values.reshape(shape)
 }

@@ -16,7 +16,7 @@ use super::link::mean_softmax;
 use super::logits::{LogitLayer, of_logits};
 use super::spectrum::Spectrum;
 use crate::network::LabeledBatch;
-use crate::predict::link::{Link, log_sum_exp, probit_logits, probit_scale, softmax};
+use crate::predict::link::{Link, log_sum_exp, plain_probit_logits, probit_logits, softmax};
 
 /// The most weights a joint covariance may have: its matrix then takes 32 MB, its eigendecomposition minutes at most.
 pub const MAX_JOINT_PARAMETERS: usize = 2048;
@@ -92,9 +92,8 @@ impl SoftmaxLastLayer {
                 before,
             )?;
             for (i, mut logits) in probabilities.row_iter_mut().enumerate() {
-                let largest = logits.max();
-                let log_sum =
-                    logits.iter().map(|z| (z - largest).exp()).sum::<f64>().ln() + largest;
+                let row: Vec<f64> = logits.iter().copied().collect();
+                let log_sum = log_sum_exp(&row);
                 log_likelihood += logits[labels[i]] - log_sum;
                 logits.apply(|z| *z = (*z - log_sum).exp());
             }
@@ -194,9 +193,7 @@ impl SoftmaxLastLayer {
                 softmax(&probit_logits(&logits, &variances))
             }
             Link::PlainProbit => {
-                let pairs = logits.iter().zip(spread.variances(precision));
-                let scaled: Vec<f64> = pairs.map(|(z, v)| z * probit_scale(v)).collect();
-                softmax(&scaled)
+                softmax(&plain_probit_logits(&logits, &spread.variances(precision)))
             }
             Link::MonteCarlo { draws, seed } => {
                 mean_softmax(&logits, spread.covariance(precision), draws, seed)
