@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Shape, Tensor, TensorData};
 
 use super::deviation::std_from_rho;
-use crate::kernels::{self, Random, formula::NoiseSpan};
+use crate::kernels::{self, Precision, Random, formula::NoiseSpan};
 use blitz_noise::{NoiseKey, PhiloxRng};
 
 /// The randomness a [`Posterior`](crate::Posterior) draws from: one stream of counter-based noise, read in order.
@@ -106,6 +106,27 @@ impl Noise {
         }
         let epsilon = self.standard_normal(&mu);
         mu.clone() + std_from_rho(rho.reshape(mu.shape())) * epsilon
+    }
+
+    /// Weights `μ + ε / √(λ (h + δ))` with the next standard normals ε, one for each element of `mu`: in one pass over memory where blitz has
+    /// [kernels] for the device.
+    ///
+    /// `h` is flat, in the row-major order of `mu`.
+    pub fn location_precision<const D: usize>(
+        &mut self,
+        mu: Tensor<D>,
+        h: Tensor<1>,
+        precision: Precision,
+    ) -> Tensor<D> {
+        let elements = mu.shape().num_elements();
+        let fused = self.fused(elements, |span| {
+            kernels::draw_precise(&mu, &h, precision, span)
+        });
+        if let Some(weight) = fused {
+            return weight;
+        }
+        let epsilon = self.standard_normal(&mu);
+        mu.clone() + epsilon / precision.of(h.reshape(mu.shape())).sqrt()
     }
 
     /// The result of a fused operation that takes the next `elements` normals, if there is one.

@@ -20,6 +20,10 @@ macro_rules! with_map {
                 let $arithmetic = elementwise::Draw;
                 $result
             }
+            Map::DrawPrecise(..) => {
+                let $arithmetic = elementwise::DrawPrecise;
+                $result
+            }
             Map::DrawOutput(_) => {
                 let $arithmetic = elementwise::DrawOutput;
                 $result
@@ -46,6 +50,10 @@ macro_rules! with_sum {
                 let $arithmetic = elementwise::Normal;
                 $result
             }
+            Sum::Precise(..) => {
+                let $arithmetic = elementwise::Precise;
+                $result
+            }
             Sum::Mixture(..) => {
                 let $arithmetic = elementwise::Mixture;
                 $result
@@ -59,10 +67,10 @@ arithmetic! {
     #[cube]
     /// One number for each element, of a location, a scale and ε.
     pub(in crate::kernels) trait Map: Copy + Send + Sync + 'static {
-        fn value<R: Real>(location: R, scale: R, epsilon: R) -> R;
+        fn value<R: Real>(location: R, scale: R, epsilon: R, coefficients: &Coefficients<R>) -> R;
 
         /// The gradient in the scale, from that of the value.
-        fn gradient<R: Real>(grad: R, scale: R, epsilon: R) -> R;
+        fn gradient<R: Real>(grad: R, scale: R, epsilon: R, coefficients: &Coefficients<R>) -> R;
     }
 }
 
@@ -143,12 +151,12 @@ arithmetic! {
     #[cube]
     impl Map for StandardNormal {
         #[inline(always)]
-        fn value<R: Real>(_location: R, _scale: R, epsilon: R) -> R {
+        fn value<R: Real>(_location: R, _scale: R, epsilon: R, _coefficients: &Coefficients<R>) -> R {
             epsilon
         }
 
         #[inline(always)]
-        fn gradient<R: Real>(_grad: R, _scale: R, _epsilon: R) -> R {
+        fn gradient<R: Real>(_grad: R, _scale: R, _epsilon: R, _coefficients: &Coefficients<R>) -> R {
             R::new(0.0f32)
         }
     }
@@ -161,13 +169,41 @@ arithmetic! {
     #[cube]
     impl Map for Draw {
         #[inline(always)]
-        fn value<R: Real>(mu: R, rho: R, epsilon: R) -> R {
+        fn value<R: Real>(mu: R, rho: R, epsilon: R, _coefficients: &Coefficients<R>) -> R {
             mu + R::rounded(Deviation::<R>::of(rho).sigma * epsilon)
         }
 
         #[inline(always)]
-        fn gradient<R: Real>(grad: R, rho: R, epsilon: R) -> R {
+        fn gradient<R: Real>(grad: R, rho: R, epsilon: R, _coefficients: &Coefficients<R>) -> R {
             grad * epsilon * Deviation::<R>::of(rho).slope()
+        }
+    }
+}
+
+arithmetic! {
+    #[cube]
+    /// `λ (h + δ)`.
+    #[inline(always)]
+    fn precision<R: Real>(h: R, coefficients: &Coefficients<R>) -> R {
+        (h + coefficients.e) * coefficients.d
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(in crate::kernels) struct DrawPrecise;
+
+arithmetic! {
+    #[cube]
+    impl Map for DrawPrecise {
+        #[inline(always)]
+        fn value<R: Real>(mu: R, h: R, epsilon: R, coefficients: &Coefficients<R>) -> R {
+            mu + epsilon / precision::<R>(h, coefficients).sqrt()
+        }
+
+        #[inline(always)]
+        fn gradient<R: Real>(grad: R, h: R, epsilon: R, coefficients: &Coefficients<R>) -> R {
+            let std_grad = grad * epsilon / precision::<R>(h, coefficients).sqrt();
+            std_grad * R::new(-0.5f32) / (h + coefficients.e)
         }
     }
 }
@@ -179,13 +215,13 @@ arithmetic! {
     #[cube]
     impl Map for DrawOutput {
         #[inline(always)]
-        fn value<R: Real>(mean: R, variance: R, epsilon: R) -> R {
+        fn value<R: Real>(mean: R, variance: R, epsilon: R, _coefficients: &Coefficients<R>) -> R {
             let smallest = smallest_variance::<R>();
             mean + R::at_least(variance, smallest).sqrt() * epsilon
         }
 
         #[inline(always)]
-        fn gradient<R: Real>(grad: R, variance: R, epsilon: R) -> R {
+        fn gradient<R: Real>(grad: R, variance: R, epsilon: R, _coefficients: &Coefficients<R>) -> R {
             let smallest = smallest_variance::<R>();
             let std = R::at_least(variance, smallest).sqrt();
             let slope = grad * epsilon / (std + std);
@@ -201,12 +237,12 @@ arithmetic! {
     #[cube]
     impl Map for StdDev {
         #[inline(always)]
-        fn value<R: Real>(_location: R, rho: R, _epsilon: R) -> R {
+        fn value<R: Real>(_location: R, rho: R, _epsilon: R, _coefficients: &Coefficients<R>) -> R {
             Deviation::<R>::of(rho).sigma
         }
 
         #[inline(always)]
-        fn gradient<R: Real>(grad: R, rho: R, _epsilon: R) -> R {
+        fn gradient<R: Real>(grad: R, rho: R, _epsilon: R, _coefficients: &Coefficients<R>) -> R {
             grad * Deviation::<R>::of(rho).slope()
         }
     }
@@ -219,13 +255,13 @@ arithmetic! {
     #[cube]
     impl Map for Variance {
         #[inline(always)]
-        fn value<R: Real>(_location: R, rho: R, _epsilon: R) -> R {
+        fn value<R: Real>(_location: R, rho: R, _epsilon: R, _coefficients: &Coefficients<R>) -> R {
             let sigma = Deviation::<R>::of(rho).sigma;
             sigma * sigma
         }
 
         #[inline(always)]
-        fn gradient<R: Real>(grad: R, rho: R, _epsilon: R) -> R {
+        fn gradient<R: Real>(grad: R, rho: R, _epsilon: R, _coefficients: &Coefficients<R>) -> R {
             let deviation = Deviation::<R>::of(rho);
             let half = deviation.sigma * deviation.slope() * grad;
             half + half
@@ -265,6 +301,44 @@ arithmetic! {
                 twice_second_moment * mu,
                 log_std * deviation.log_slope()
                     + twice_second_moment * (deviation.sigma * deviation.slope()),
+            )
+        }
+    }
+}
+
+/// The same of a normal's precision in the place of its deviation.
+#[derive(Clone, Copy)]
+pub(in crate::kernels) struct Precise;
+
+arithmetic! {
+    #[cube]
+    impl Terms for Precise {
+        #[inline(always)]
+        fn term<R: Real>(mu: R, h: R, _epsilon: R, coefficients: &Coefficients<R>) -> R {
+            let one = R::new(1.0f32);
+            let precision = precision::<R>(h, coefficients);
+            // No number where the precision is negative, as in the root.
+            let sigma = one / precision.sqrt();
+            // Of 1 where the result is not used: `log` wants a positive number.
+            let log_precision = R::log(select(precision > R::new(0.0f32), precision, one));
+            coefficients.c - R::new(0.5f32) * coefficients.a * log_precision
+                + coefficients.b * (mu * mu + sigma * sigma)
+        }
+
+        #[inline(always)]
+        fn gradients<R: Real>(
+            mu: R,
+            h: R,
+            _epsilon: R,
+            grad: R,
+            coefficients: &Coefficients<R>,
+        ) -> (R, R) {
+            let half = grad * coefficients.b;
+            let regularized = h + coefficients.e;
+            let log_std = grad * coefficients.a * R::new(0.5f32);
+            (
+                (half + half) * mu,
+                -(log_std + half / precision::<R>(h, coefficients)) / regularized,
             )
         }
     }

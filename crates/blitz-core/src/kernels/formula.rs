@@ -5,7 +5,7 @@
 //! them knows no operation by name.
 
 use blitz_noise::{NoiseKey, STREAM_LEN};
-use burn::tensor::DType;
+use burn::tensor::{DType, Tensor};
 
 use crate::math::half_log_two_pi;
 
@@ -43,13 +43,31 @@ impl NoiseSpan {
     }
 }
 
+/// A normal's precision as a linear function of a parameter h, `λ (h + δ)`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Precision {
+    /// λ.
+    pub scale: f64,
+    /// δ.
+    pub shift: f64,
+}
+
+impl Precision {
+    /// `λ (h + δ)` of each element.
+    pub fn of<const D: usize>(&self, h: Tensor<D>) -> Tensor<D> {
+        (h + self.shift) * self.scale
+    }
+}
+
 /// One number for every element, of a location and a scale. Shaped like the location.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Map {
     /// `ε`, of neither.
     StandardNormal(NoiseSpan),
     /// `μ + softplus(ρ) ε`.
     Draw(NoiseSpan),
+    /// `μ + ε / √(λ (h + δ))`.
+    DrawPrecise(NoiseSpan, Precision),
     /// `m + √v ε` with `v` no smaller than [`SMALLEST_VARIANCE`].
     DrawOutput(NoiseSpan),
     /// A power of `softplus(ρ)`, of the scale alone.
@@ -61,10 +79,20 @@ impl Map {
     #[allow(dead_code)] // Depends on the backends in the build.
     pub(super) fn noise(self) -> Option<NoiseSpan> {
         match self {
-            Self::StandardNormal(noise) | Self::Draw(noise) | Self::DrawOutput(noise) => {
-                Some(noise)
-            }
+            Self::StandardNormal(noise)
+            | Self::Draw(noise)
+            | Self::DrawPrecise(noise, _)
+            | Self::DrawOutput(noise) => Some(noise),
             Self::Spread(_) => None,
+        }
+    }
+
+    /// Its numbers, as its arithmetic names them.
+    #[allow(dead_code)] // Depends on the backends in the build.
+    pub(super) fn coefficients(self) -> [f64; 5] {
+        match self {
+            Self::DrawPrecise(_, Precision { scale, shift }) => [0.0, 0.0, 0.0, scale, shift],
+            _ => [0.0; 5],
         }
     }
 
@@ -72,7 +100,7 @@ impl Map {
     pub(super) fn reads(self) -> [bool; 2] {
         match self {
             Self::StandardNormal(_) => [false, false],
-            Self::Draw(_) | Self::DrawOutput(_) => [true, true],
+            Self::Draw(_) | Self::DrawPrecise(..) | Self::DrawOutput(_) => [true, true],
             Self::Spread(_) => [false, true],
         }
     }
@@ -83,6 +111,8 @@ impl Map {
 pub enum Sum {
     /// Over independent normals.
     Normal(NormalSum),
+    /// The same over normals `N(μ, 1 / (λ (h + δ)))`, with h in the place of ρ.
+    Precise(NormalSum, Precision),
     /// `Σ ln q(w) − ln p(w)` at the weights `w = μ + softplus(ρ) ε`, for a scale mixture p.
     Mixture(ScaleMixture, NoiseSpan),
 }
@@ -92,7 +122,7 @@ impl Sum {
     #[allow(dead_code)] // Depends on the backends in the build.
     pub(super) fn noise(self) -> Option<NoiseSpan> {
         match self {
-            Self::Normal(_) => None,
+            Self::Normal(_) | Self::Precise(..) => None,
             Self::Mixture(_, noise) => Some(noise),
         }
     }
@@ -102,6 +132,13 @@ impl Sum {
     pub(super) fn coefficients(self) -> [f64; 5] {
         match self {
             Self::Normal(form) => [form.log_std, form.second_moment, form.constant, 0.0, 0.0],
+            Self::Precise(form, Precision { scale, shift }) => [
+                form.log_std,
+                form.second_moment,
+                form.constant,
+                scale,
+                shift,
+            ],
             Self::Mixture(prior, _) => [
                 0.5 * prior.wide_precision,
                 crate::math::half_log_two_pi(),
@@ -117,6 +154,7 @@ impl Sum {
     pub(super) fn times(self, grad: f64) -> (Self, f64) {
         match self {
             Self::Normal(form) => (Self::Normal(form.times(grad)), 1.0),
+            Self::Precise(form, precision) => (Self::Precise(form.times(grad), precision), 1.0),
             Self::Mixture(..) => (self, grad),
         }
     }
@@ -211,6 +249,23 @@ impl AdamStep {
     pub(crate) fn combined_correction(&self) -> f32 {
         self.root_correction() / (1.0 - self.beta_1.powi(self.time as i32))
     }
+}
+
+/// The numbers of one step of IVON (Shen et al. 2024).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct IvonStep {
+    /// λ and δ, of the posterior's precision.
+    pub precision: Precision,
+    /// β₁, the decay of the gradient's mean.
+    pub beta_1: f64,
+    /// β₂, the decay of the Hessian's mean.
+    pub beta_2: f64,
+    /// `1 − β₁ᵗ`, by which the mean of the gradient is divided.
+    pub momentum_weight: f64,
+    /// The largest step of a weight, before the learning rate; `None` for no bound.
+    pub clip_radius: Option<f64>,
+    /// The learning rate.
+    pub learning_rate: f64,
 }
 
 /// The density `π N(0, σ₁²) + (1 − π) N(0, σ₂²)`, as `ln p(w) = c − w²/2σ₁² + softplus(d + e w²)`.

@@ -17,6 +17,7 @@ mod cube;
 pub(crate) mod formula;
 #[cfg(feature = "cubecl")]
 mod fusion;
+mod ivon;
 pub(crate) mod linked;
 pub(crate) mod lstm;
 mod moments;
@@ -32,7 +33,8 @@ use burn::tensor::{DType, Device, Tensor, s};
 use backend::FusedOps;
 use formula::{Map, NoiseSpan, NormalSum, ScaleMixture, Spread, Sum};
 
-pub use formula::AdamStep;
+pub use formula::{AdamStep, IvonStep, Precision};
+pub use ivon::ivon_step;
 pub(crate) use linked::{add_linked, draw_and_sum};
 pub use moments::{larger_moments, leaky_relu_moments};
 pub(crate) use random::{Random, random};
@@ -183,6 +185,16 @@ pub(crate) fn draw<const D: usize>(
     map(Map::Draw(noise), mu, rho)
 }
 
+/// `μ + ε / √(λ (h + δ))`, with h flat.
+pub(crate) fn draw_precise<const D: usize>(
+    mu: &Tensor<D>,
+    h: &Tensor<1>,
+    precision: Precision,
+    noise: NoiseSpan,
+) -> Option<Tensor<D>> {
+    map(Map::DrawPrecise(noise, precision), mu, h)
+}
+
 /// `mean + √variance · ε`.
 pub(crate) fn draw_output<const D: usize>(
     mean: &Tensor<D>,
@@ -204,6 +216,16 @@ pub(crate) fn normal_sum<const D: usize, const R: usize>(
     form: NormalSum,
 ) -> Option<Tensor<1>> {
     sum(Sum::Normal(form), mu, rho)
+}
+
+/// A sum over independent normals `N(μ, 1 / (λ (h + δ)))`.
+pub(crate) fn precise_sum<const D: usize, const R: usize>(
+    mu: &Tensor<D>,
+    h: &Tensor<R>,
+    precision: Precision,
+    form: NormalSum,
+) -> Option<Tensor<1>> {
+    sum(Sum::Precise(form, precision), mu, h)
 }
 
 /// `Σ ln q(w) − ln p(w)` at the weights `μ + softplus(ρ) ε`.

@@ -82,6 +82,25 @@ fn normal_term(mu: f64, rho: f64, _: usize) -> f64 {
     constant + log_std * sigma.ln() + second_moment * (mu * mu + sigma * sigma)
 }
 
+const PRECISION: Precision = Precision {
+    scale: 300.0,
+    shift: 0.125,
+};
+
+fn drawn_precisely(mu: f64, h: f64, i: usize) -> f64 {
+    mu + epsilon(i) / (PRECISION.scale * (h + PRECISION.shift)).sqrt()
+}
+
+fn precise_term(mu: f64, h: f64, _: usize) -> f64 {
+    let NormalSum {
+        constant,
+        log_std,
+        second_moment,
+    } = NormalSum::kl(0.3);
+    let variance = 1.0 / (PRECISION.scale * (h + PRECISION.shift));
+    constant + 0.5 * log_std * variance.ln() + second_moment * (mu * mu + variance)
+}
+
 fn mixture_term(mu: f64, rho: f64, i: usize) -> f64 {
     let log_q = -softplus(rho).ln() - 0.5 * epsilon(i).powi(2) - crate::math::half_log_two_pi();
     log_q - mixture_log_density(drawn(mu, rho, i))
@@ -136,6 +155,14 @@ fn derivatives(f: Formula, (a, b): &(Vec<f64>, Vec<f64>)) -> (Vec<f64>, Vec<f64>
     (in_a.collect(), in_b.collect())
 }
 
+/// In parts: added one after the other, a million equal errors of rounding would add up.
+fn total(terms: Vec<f64>) -> f64 {
+    terms
+        .chunks(1000)
+        .map(|part| part.iter().sum::<f64>())
+        .sum()
+}
+
 #[test]
 fn every_operation_follows_its_formula_at_every_size() {
     for device in devices() {
@@ -163,9 +190,14 @@ fn every_operation_follows_its_formula_at_every_size() {
                     assert_close(&got, &expected, tolerance, &what(&format!("{of:?}")));
                 }
 
-                let expected = map2(output, &(pair.0.clone(), variance));
+                let expected = map2(output, &(pair.0.clone(), variance.clone()));
                 let got = values(draw_output(&m, &v, NOISE).unwrap());
                 assert_close(&got, &expected, tolerance, &what("output"));
+
+                let by_h = (pair.0.clone(), variance.clone());
+                let got = values(draw_precise(&m, &v, PRECISION, NOISE).unwrap());
+                let expected = map2(drawn_precisely, &by_h);
+                assert_close(&got, &expected, tolerance, &what("draw of a precision"));
 
                 // A million additions, in another order, each rounded.
                 let tolerance = if dtype == DType::F64 {
@@ -173,11 +205,15 @@ fn every_operation_follows_its_formula_at_every_size() {
                 } else {
                     tolerance
                 };
-                let expected: f64 = map2(normal_term, &pair).iter().sum();
+                let expected = total(map2(normal_term, &pair));
                 let got = values(normal_sum(&m, &r, NormalSum::kl(0.3)).unwrap());
                 assert_close(&got, &[expected], tolerance, &what("sum over normals"));
 
-                let expected: f64 = map2(mixture_term, &pair).iter().sum();
+                let expected = total(map2(precise_term, &by_h));
+                let got = values(precise_sum(&m, &v, PRECISION, NormalSum::kl(0.3)).unwrap());
+                assert_close(&got, &[expected], tolerance, &what("sum by precisions"));
+
+                let expected = total(map2(mixture_term, &pair));
                 let got = values(mixture_kl(&m, &r, NOISE, mixture()).unwrap());
                 assert_close(&got, &[expected], 2.0 * tolerance, &what("mixture"));
             }
@@ -234,6 +270,12 @@ fn every_gradient_is_the_derivative_of_its_formula() {
             check(got, weighted(drawn, &pair), "draw");
             let got = f32_gradients(&outputs, &|m, v| draw_output(m, v, NOISE));
             check(got, weighted(output, &outputs), "output");
+            let got = f32_gradients(&outputs, &|m, h| draw_precise(m, h, PRECISION, NOISE));
+            check(
+                got,
+                weighted(drawn_precisely, &outputs),
+                "draw of a precision",
+            );
             let got = f32_gradients(&pair, &|_, r| spread(r, Spread::StdDev));
             let (_, expected) = weighted(|_, r, _| softplus(r), &pair);
             check((vec![], got.1), (vec![], expected), "deviation");
@@ -246,6 +288,14 @@ fn every_gradient_is_the_derivative_of_its_formula() {
             }
             let got = f32_gradients(&pair, &|m, r| normal_sum(m, r, NormalSum::kl(0.3)));
             check(got, derivatives(normal_term, &pair), "sum over normals");
+            let got = f32_gradients(&outputs, &|m, h| {
+                precise_sum(m, h, PRECISION, NormalSum::kl(0.3))
+            });
+            check(
+                got,
+                derivatives(precise_term, &outputs),
+                "sum by precisions",
+            );
 
             let got = gradients(&pair, &weights, &device, DType::F64, |m, r| {
                 mixture_kl(m, r, NOISE, mixture())
@@ -388,6 +438,8 @@ fn a_nan_is_not_hidden() {
                 draw_output(mu, rho, NOISE),
                 normal_sum(mu, rho, NormalSum::kl(1.0)),
                 mixture_kl(mu, rho, NOISE, mixture()),
+                draw_precise(mu, rho, PRECISION, NOISE),
+                precise_sum(mu, rho, PRECISION, NormalSum::kl(1.0)),
             ];
             for (i, result) in results.into_iter().enumerate() {
                 assert!(values(result.unwrap())[0].is_nan(), "{i} on {device:?}");

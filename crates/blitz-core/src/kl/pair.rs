@@ -35,6 +35,13 @@ pub(crate) fn closed_form<Q: Posterior, P: Prior, const D: usize>(
         PosteriorForm::Normal { rho } => {
             of_normal(mu, &prior, &|mu, sum| kernels::normal_sum(mu, &rho, sum))
         }
+        PosteriorForm::Precise { h, precision } => {
+            let mu = at_least_f32(mu.clone());
+            let h = in_type_of(h, &mu);
+            of_normal(&mu, &prior, &|mu, sum| {
+                kernels::precise_sum(mu, &h, precision, sum)
+            })
+        }
         PosteriorForm::MatrixNormal {
             row_rho,
             column_rho,

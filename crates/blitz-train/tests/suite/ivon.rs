@@ -1,5 +1,6 @@
 //! IVON is the authors' algorithm, and finds the posterior where that is known.
 
+use blitz_train::blitz_core::kernels::without_fused;
 use blitz_train::blitz_core::noise::NoiseKey;
 use blitz_train::blitz_core::{NormalPosterior, NormalPriorConfig, Posterior};
 use blitz_train::prelude::*;
@@ -7,7 +8,7 @@ use blitz_train::{Ivon, IvonConfig, IvonPosterior, Predictive};
 use burn::module::{Module, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{GradientsParams, MultiGradientsParams, SgdConfig};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 use burn::train::{Learner, SupervisedTraining, TrainStep};
 
 use crate::conjugate::{N, PRIOR, likelihood, problem};
@@ -121,6 +122,70 @@ fn a_training_resumed_from_a_record_goes_on_as_if_it_had_not_stopped() {
     let resumed = state(&train(loaded, 3..6, 2));
     assert_eq!(resumed, state(&train(half.clone(), 3..6, 2)));
     assert_ne!(resumed, state(&half));
+}
+
+/// Weights of more than one chunk of memory, drawn and trained: means and Hessians, draws and KL after three steps.
+fn many_weights(device: &Device, config: &IvonConfig) -> Vec<Vec<f64>> {
+    let size = 40_000;
+    let [start, target] = [0.7, 0.2]
+        .map(|scale| Tensor::<1>::from_floats(&*alternating(size, scale), device).cast(DType::F64));
+    let start = start.detach();
+    let mut weight: Weight = config.attach(Param::from_tensor(start));
+    for step in 0..3 {
+        let loss = weight.with_draw(5, step, |weight| {
+            (weight.val() - target.clone()).square().sum()
+        });
+        let mut grads = GradientsParams::from_grads(loss.backward(), &weight);
+        weight = Ivon::step(0.1, weight, &mut grads);
+    }
+    let [mean, hess] = state(&weight);
+    let drawn = weight.with_draw(6, 0, |weight| values(weight.val()));
+    vec![mean, hess, drawn, values(weight.kl_cost())]
+}
+
+fn alternating(size: usize, scale: f32) -> Vec<f32> {
+    (0..size)
+        .map(|i| ((i * 7) % 13) as f32 * scale - 3.0 * scale)
+        .collect()
+}
+
+#[test]
+fn one_pass_over_memory_gives_the_numbers_of_the_tensor_operations() {
+    #[allow(deprecated)] // ndarray stays supported here.
+    for device in [Device::flex(), Device::ndarray()] {
+        let device = device.autodiff();
+        for config in [config(), config().with_clip_radius(Some(0.01))] {
+            let fused = many_weights(&device, &config);
+            let plain = without_fused(|| many_weights(&device, &config));
+            // In `f64`, since the gradient in h takes another path to the same number, and ĥ is some 50 times a step.
+            for (fused, plain) in fused.iter().flatten().zip(plain.iter().flatten()) {
+                assert!(
+                    (fused - plain).abs() <= 1e-11 * (1.0 + plain.abs()),
+                    "{fused} for {plain}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_step_of_given_gradients_has_the_bits_of_the_tensor_operations() {
+    let device = Device::flex();
+    let size = 40_000;
+    let given = |scale| Tensor::<1>::from_floats(&*alternating(size, scale), &device);
+    for radius in [None, Some(0.01)] {
+        let step = || {
+            let weight: Weight = config()
+                .with_clip_radius(radius)
+                .attach(Param::from_tensor(given(0.7)));
+            let posterior = weight.posteriors::<IvonPosterior>()[0].posterior.hess.id;
+            let mut grads = GradientsParams::new();
+            grads.register(weight.id, given(0.3));
+            grads.register(posterior, given(-1e-3));
+            state(&Ivon::step(0.1, weight, &mut grads))
+        };
+        assert_eq!(step(), without_fused(step), "{radius:?}");
+    }
 }
 
 fn regression(device: &Device) -> Linear {

@@ -27,6 +27,7 @@ use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{Shape, Tensor};
 
 use super::{ConstantError, Constants, MarginalFamily, Marginals, Nats, Noise};
+use crate::kernels::Precision;
 
 /// A family of distributions over one weight tensor, given its location μ.
 ///
@@ -275,6 +276,13 @@ pub enum PosteriorForm {
     Normal {
         /// ρ, flat, in the row-major order of the weight.
         rho: Tensor<1>,
+    },
+    /// Independent normals `N(μ_i, 1 / (λ (h_i + δ)))`.
+    Precise {
+        /// h, flat, in the row-major order of the weight.
+        h: Tensor<1>,
+        /// λ and δ.
+        precision: Precision,
     },
     /// Independent normals `N(μ_ij, ln²(1 + e^ρ_i) ln²(1 + e^κ_j))`, i the place on the first axis and j that on all others together.
     MatrixNormal {

@@ -8,6 +8,7 @@ pub(super) mod elementwise;
 #[cfg(feature = "flex")]
 mod flex;
 pub(super) mod group;
+pub(super) mod ivon;
 mod lstm;
 pub(super) mod moments;
 #[cfg(feature = "ndarray")]
@@ -16,8 +17,9 @@ pub(super) mod real;
 
 use std::borrow::Cow;
 
-use burn::backend::TensorMetadata;
-use burn::tensor::{TensorData, bf16, f16};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, DispatchKindConversion, DispatchTensor, TensorMetadata};
+use burn::tensor::{Tensor, TensorData, bf16, f16};
 
 use self::elementwise::{Map as Arithmetic, Terms, with_map, with_sum};
 use self::group::Kernel;
@@ -100,6 +102,43 @@ macro_rules! with_elements_mut {
 }
 use with_elements_mut;
 
+/// The result of a function of tensors of one device, on the primitives of whichever backend they are, if that is [`Memory`]: for what is not
+/// differentiated.
+macro_rules! in_memory {
+    ($tensors:expr, |$primitives:ident| $result:expr) => {{
+        #[allow(deprecated)] // ndarray stays supported here.
+        #[allow(unreachable_patterns)] // Depends on the backends in the build.
+        match $tensors[0].device().as_dispatch() {
+            #[cfg(feature = "flex")]
+            burn::backend::DispatchDevice::Flex(_) => {
+                let $primitives =
+                    $tensors.map($crate::kernels::cpu::primitive::<burn::backend::Flex, _>);
+                Some($result.map(Tensor::from_primitive::<burn::backend::Flex>))
+            }
+            #[cfg(feature = "ndarray")]
+            burn::backend::DispatchDevice::NdArray(_) => {
+                let $primitives =
+                    $tensors.map($crate::kernels::cpu::primitive::<burn::backend::NdArray, _>);
+                Some($result.map(Tensor::from_primitive::<burn::backend::NdArray>))
+            }
+            _ => None,
+        }
+    }};
+}
+pub(super) use in_memory;
+
+/// The backend's own tensor.
+pub(super) fn primitive<B, const D: usize>(tensor: Tensor<D>) -> FloatTensor<B>
+where
+    B: Backend,
+    DispatchTensor: DispatchKindConversion<B>,
+{
+    match tensor.try_into_primitive::<B>() {
+        Ok(primitive) => primitive,
+        Err(error) => unreachable!("its device was asked for: {error:?}"),
+    }
+}
+
 pub(super) fn tensor<T: Memory, E: burn::tensor::Element>(values: Vec<E>, like: &T) -> T {
     T::from_data(TensorData::new(values, like.shape()))
 }
@@ -123,23 +162,31 @@ pub(super) fn assert_same_len<const N: usize>(lens: [usize; N]) {
 
 /// The value of a [`Map`].
 #[derive(Clone, Copy)]
-struct Value<M>(M);
+struct Value<M, R> {
+    /// Whose arithmetic it is.
+    _of: M,
+    coefficients: Coefficients<R>,
+}
 
-impl<R: Real, M: Arithmetic> Kernel<R, 2, 1> for Value<M> {
+impl<R: Real, M: Arithmetic> Kernel<R, 2, 1> for Value<M, R> {
     #[inline(always)]
     fn element(self, [location, scale]: [R; 2], epsilon: R) -> [R; 1] {
-        [M::value(location, scale, epsilon)]
+        [M::value(location, scale, epsilon, &self.coefficients)]
     }
 }
 
 /// The gradient of a [`Map`] in its scale.
 #[derive(Clone, Copy)]
-struct Gradient<M>(M);
+struct Gradient<M, R> {
+    /// Whose arithmetic it is.
+    _of: M,
+    coefficients: Coefficients<R>,
+}
 
-impl<R: Real, M: Arithmetic> Kernel<R, 2, 1> for Gradient<M> {
+impl<R: Real, M: Arithmetic> Kernel<R, 2, 1> for Gradient<M, R> {
     #[inline(always)]
     fn element(self, [grad, scale]: [R; 2], epsilon: R) -> [R; 1] {
-        [M::gradient(grad, scale, epsilon)]
+        [M::gradient(grad, scale, epsilon, &self.coefficients)]
     }
 }
 
@@ -183,7 +230,11 @@ fn map<T: Memory>(op: Map, location: T, scale: T) -> T {
             if reads_scale { &s[..] } else { &[] },
         ];
         let [out] = with_map!(op, |arithmetic| {
-            group::map(Value(arithmetic), op.noise(), inputs, l.len())
+            let kernel = Value {
+                _of: arithmetic,
+                coefficients: Coefficients::new(op.coefficients()),
+            };
+            group::map(kernel, op.noise(), inputs, l.len())
         });
         tensor(out, &location)
     })
@@ -192,7 +243,11 @@ fn map<T: Memory>(op: Map, location: T, scale: T) -> T {
 fn map_backward<T: Memory>(op: Map, grad: T, scale: T) -> T {
     with_elements!([grad, scale], |g, s| {
         let [out] = with_map!(op, |arithmetic| {
-            group::map(Gradient(arithmetic), op.noise(), [&g, &s], s.len())
+            let kernel = Gradient {
+                _of: arithmetic,
+                coefficients: Coefficients::new(op.coefficients()),
+            };
+            group::map(kernel, op.noise(), [&g, &s], s.len())
         });
         tensor(out, &scale)
     })

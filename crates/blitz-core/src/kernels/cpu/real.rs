@@ -40,7 +40,7 @@ pub(super) fn smallest_variance<R: Real>() -> R {
     R::from_f64(SMALLEST_VARIANCE)
 }
 
-/// The numbers of a [`Sum`](crate::kernels::formula::Sum).
+/// The numbers of a [`Map`](crate::kernels::formula::Map) or a [`Sum`](crate::kernels::formula::Sum).
 #[derive(Clone, Copy)]
 pub(crate) struct Coefficients<R> {
     pub a: R,

@@ -28,7 +28,7 @@ pub(super) fn block_noise(noise: &Noise, block: usize, #[comptime] noisy: bool) 
     }
 }
 
-/// The numbers of a sum, at run time: a prior may be trained or tried out.
+/// The numbers of a map or a sum, at run time: a prior may be trained or tried out.
 #[derive(CubeType, CubeLaunch)]
 pub(super) struct CoefficientScalars {
     a: InputScalar,
@@ -63,6 +63,7 @@ pub(super) fn map_kernel<E: Float, N: Size, R: Real, M: Map>(
     right: LinearView<'_, Vector<E, N>>,
     mut output: LinearViewMut<'_, Vector<E, N>>,
     noise: Noise,
+    coefficients: CoefficientScalars,
     #[comptime] noisy: bool,
     #[comptime] is_backward: bool,
     #[define(E)] _dtype: ElemType,
@@ -73,6 +74,7 @@ pub(super) fn map_kernel<E: Float, N: Size, R: Real, M: Map>(
     if !output.is_in_bounds(first) {
         terminate!();
     }
+    let coefficients = in_precision::<R>(&coefficients);
     let epsilons = block_noise(&noise, ABSOLUTE_POS, noisy);
     #[unroll]
     for i in 0..per_block {
@@ -86,8 +88,8 @@ pub(super) fn map_kernel<E: Float, N: Size, R: Real, M: Map>(
                 let right = R::cast_from(right.extract(lane));
                 let epsilon = R::cast_from(epsilons[comptime!(i * lanes + lane)]);
                 let value = match comptime!(is_backward) {
-                    true => M::gradient::<R>(left, right, epsilon),
-                    false => M::value::<R>(left, right, epsilon),
+                    true => M::gradient::<R>(left, right, epsilon, &coefficients),
+                    false => M::value::<R>(left, right, epsilon, &coefficients),
                 };
                 values.insert(lane, E::cast_from(value));
             }

@@ -116,6 +116,7 @@ pub(super) fn map<M: Map>(
     left: CubeTensor,
     scale: CubeTensor,
     noise: Option<NoiseSpan>,
+    coefficients: [f64; 5],
 ) -> CubeTensor {
     let (left, right) = (untile(left), untile(scale));
     let output = empty_like(match pass {
@@ -142,6 +143,10 @@ pub(super) fn map<M: Map>(
                 right.into_linear_view(),
                 output.clone().into_linear_view(),
                 noise_of(noise),
+                CoefficientScalars::of(
+                    coefficients,
+                    dtype_to_storage_type(sum_dtype(output.dtype))
+                ),
                 noise.is_some(),
                 pass == Pass::Backward,
                 elem_type(&output),

@@ -56,7 +56,10 @@ fn draw_and_sum_kernel<E: Float, N: Size, R: Real>(
                     let mu = R::cast_from(mu.extract(lane));
                     let rho = R::cast_from(rho.extract(lane));
                     let epsilon = R::cast_from(epsilons[comptime!(i * lanes + lane)]);
-                    drawn.insert(lane, E::cast_from(Draw::value::<R>(mu, rho, epsilon)));
+                    drawn.insert(
+                        lane,
+                        E::cast_from(Draw::value::<R>(mu, rho, epsilon, &coefficients)),
+                    );
                     let term = Normal::term::<R>(mu, rho, epsilon, &coefficients);
                     let (next, left) = with_term::<R>(sum, lost, term);
                     sum = next;

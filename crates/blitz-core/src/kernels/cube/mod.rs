@@ -29,13 +29,22 @@ use super::random::Random;
 impl FusedKernels for CubeBackend {
     fn map(op: Map, location: CubeTensor, scale: CubeTensor) -> CubeTensor {
         with_map!(op, |arithmetic| {
-            launch::map(arithmetic, Pass::Forward, location, scale, op.noise())
+            let (noise, coefficients) = (op.noise(), op.coefficients());
+            launch::map(
+                arithmetic,
+                Pass::Forward,
+                location,
+                scale,
+                noise,
+                coefficients,
+            )
         })
     }
 
     fn map_backward(op: Map, grad: CubeTensor, scale: CubeTensor) -> CubeTensor {
         with_map!(op, |arithmetic| {
-            launch::map(arithmetic, Pass::Backward, grad, scale, op.noise())
+            let (noise, coefficients) = (op.noise(), op.coefficients());
+            launch::map(arithmetic, Pass::Backward, grad, scale, noise, coefficients)
         })
     }
 

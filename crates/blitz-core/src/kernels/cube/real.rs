@@ -35,7 +35,7 @@ pub(super) fn smallest_variance<R: Real>() -> R {
     R::new(comptime!(SMALLEST_VARIANCE as f32))
 }
 
-/// The numbers of a [`Sum`](crate::kernels::formula::Sum), in the precision that a kernel computes in.
+/// The numbers of a [`Map`](crate::kernels::formula::Map) or a [`Sum`](crate::kernels::formula::Sum), in the precision that a kernel computes in.
 #[derive(CubeType, Clone, Copy)]
 pub(in crate::kernels) struct Coefficients<R: Real> {
     pub a: R,

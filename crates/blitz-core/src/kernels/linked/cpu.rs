@@ -63,7 +63,7 @@ impl<R: Real> Kernel<R, 2, 2> for DrawAndTerm<R> {
     fn element(self, [mu, rho]: [R; 2], epsilon: R) -> [R; 2] {
         // The compiler computes the deviation once.
         [
-            Draw::value(mu, rho, epsilon),
+            Draw::value(mu, rho, epsilon, &self.0),
             Normal::term(mu, rho, epsilon, &self.0),
         ]
     }

@@ -6,6 +6,7 @@ mod step;
 pub use posterior::IvonPosterior;
 pub use step::Ivon;
 
+use blitz_layers::blitz_core::kernels::Precision;
 use blitz_layers::blitz_core::{BayesianModule, NormalPrior, WeightFilter};
 use burn::config::Config;
 use burn::module::Module;
@@ -75,6 +76,14 @@ impl IvonConfig {
             self.weights
         );
         module
+    }
+
+    /// λ (h + δ).
+    fn precision(&self) -> Precision {
+        Precision {
+            scale: self.ess,
+            shift: self.weight_decay,
+        }
     }
 
     fn check(&self) {

@@ -3,7 +3,7 @@
 use std::f64::consts::PI;
 
 use blitz_layers::blitz_core::{
-    ConstantError, Constants, MarginalFamily, Marginals, Nats, Noise, Posterior,
+    ConstantError, Constants, MarginalFamily, Marginals, Nats, Noise, Posterior, PosteriorForm,
     PosteriorStructure, WeightInfo, at_least_f32, in_type_of,
 };
 use burn::module::{Module, Param, ParamId};
@@ -49,16 +49,16 @@ impl IvonPosterior {
     fn precision<const D: usize>(&self, mu: &Tensor<D>) -> Tensor<D> {
         let hess = self.hess.val().reshape(mu.shape());
         let hess = in_type_of(hess, &at_least_f32(mu.clone()));
-        (hess + self.config.weight_decay) * self.config.ess
+        self.config.precision().of(hess)
     }
 }
 
 impl Posterior for IvonPosterior {
     fn sample<const D: usize>(&self, mu: Tensor<D>, noise: &mut Noise) -> Tensor<D> {
         let wide = at_least_f32(mu.clone());
-        let epsilon = noise.standard_normal(&wide);
-        let deviation = self.precision(&wide).sqrt();
-        in_type_of(wide + epsilon / deviation, &mu)
+        let hess = in_type_of(self.hess.val(), &wide);
+        let weight = noise.location_precision(wide, hess, self.config.precision());
+        in_type_of(weight, &mu)
     }
 
     fn std_dev<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
@@ -88,6 +88,13 @@ impl Posterior for IvonPosterior {
     fn entropy<const D: usize>(&self, q: &Marginals<D>) -> Option<Nats<D>> {
         let log_std = q.log_std.clone();
         Some(Nats::of_weights(log_std + 0.5 * ((2.0 * PI).ln() + 1.0)))
+    }
+
+    fn form(&self) -> PosteriorForm {
+        PosteriorForm::Precise {
+            h: self.hess.val(),
+            precision: self.config.precision(),
+        }
     }
 
     fn has_own_update(&self) -> bool {

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
+use blitz_layers::blitz_core::kernels::{IvonStep, is_in_memory, ivon_step};
 use blitz_layers::blitz_core::{AttachedPosterior, BayesianModule, at_least_f32, in_type_of};
 use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::optim::{GradientsParams, LearningRate};
 use burn::tensor::Tensor;
 
-use super::IvonPosterior;
+use super::{IvonConfig, IvonPosterior};
 use crate::update::WeightUpdate;
 
 /// IVON (Shen et al., *Variational learning is effective for large deep networks*, ICML 2024, algorithm 1).
@@ -154,13 +155,58 @@ fn step(
     grad_hess: Option<Tensor<1>>,
 ) -> Next {
     let config = &posterior.config;
-    let (delta, rate) = (config.weight_decay, 1.0 - config.beta_2);
-
     let given = mean;
     let mean = at_least_f32(given.clone());
-    let wide = |tensor: Tensor<1>| in_type_of(tensor, &mean);
+    let wide = |tensor: Tensor<1>| in_type_of(tensor.without_autodiff(), &mean);
     let (grad, grad_hess) = (wide(grad), grad_hess.map(wide));
-    let hess = wide(posterior.hess.val().without_autodiff());
+    let hess = wide(posterior.hess.val());
+    let momentum = wide(posterior.momentum.val());
+    let momentum_weight =
+        wide(posterior.momentum_weight.val()) * config.beta_1 + (1.0 - config.beta_1);
+    let lr = match config.rescale_lr {
+        true => lr * (config.hess_init + config.weight_decay),
+        false => lr,
+    };
+
+    let in_one_pass = grad_hess
+        .clone()
+        .filter(|hess| is_in_memory(&hess.device()));
+    let in_one_pass = in_one_pass.and_then(|grad_hess| {
+        let step = IvonStep {
+            precision: config.precision(),
+            beta_1: config.beta_1,
+            beta_2: config.beta_2,
+            momentum_weight: momentum_weight.clone().into_scalar(),
+            clip_radius: config.clip_radius,
+            learning_rate: lr,
+        };
+        let (mean, grad) = (mean.clone(), grad.clone());
+        ivon_step(
+            [mean, grad, grad_hess, hess.clone(), momentum.clone()],
+            step,
+        )
+    });
+    let [mean, hess, momentum] = in_one_pass.unwrap_or_else(|| {
+        let inputs = [mean, grad, hess, momentum];
+        by_operations(config, lr, inputs, grad_hess, momentum_weight.clone())
+    });
+    Next {
+        mean: in_type_of(mean, &given),
+        hess,
+        momentum,
+        momentum_weight,
+    }
+}
+
+/// The new mean, h and momentum, of mean, gradient, h and momentum.
+fn by_operations(
+    config: &IvonConfig,
+    lr: LearningRate,
+    [mean, grad, hess, momentum]: [Tensor<1>; 4],
+    grad_hess: Option<Tensor<1>>,
+    momentum_weight: Tensor<1>,
+) -> [Tensor<1>; 3] {
+    let (delta, rate) = (config.weight_decay, 1.0 - config.beta_2);
     let hess = match grad_hess {
         None => hess,
         Some(grad_hess) => {
@@ -172,27 +218,14 @@ fn step(
             hess + change * rate * correction
         }
     };
-
-    let decay = |old: Tensor<1>| wide(old.without_autodiff()) * config.beta_1;
-    let momentum = decay(posterior.momentum.val()) + grad * (1.0 - config.beta_1);
-    let momentum_weight = decay(posterior.momentum_weight.val()) + (1.0 - config.beta_1);
-
-    let gradient = momentum.clone() / momentum_weight.clone() + mean.clone() * delta;
+    let momentum = momentum * config.beta_1 + grad * (1.0 - config.beta_1);
+    let gradient = momentum.clone() / momentum_weight + mean.clone() * delta;
     let direction = gradient / (hess.clone() + delta);
     let direction = match config.clip_radius {
         Some(radius) => direction.clamp(-radius, radius),
         None => direction,
     };
-    let lr = match config.rescale_lr {
-        true => lr * (config.hess_init + delta),
-        false => lr,
-    };
-    Next {
-        mean: in_type_of(mean - direction * lr, &given),
-        hess,
-        momentum,
-        momentum_weight,
-    }
+    [mean - direction * lr, hess, momentum]
 }
 
 /// The parameter with another value and the autodiff context of the old one, as Burn's optimizers leave it.

@@ -6,7 +6,18 @@ use crate::kernels::cpu::real::Coefficients;
 use crate::kernels::cpu::{Term, Value};
 use blitz_noise::NoiseKey;
 
-const KERNEL: Value<Draw> = Value(Draw);
+const COEFFICIENTS: Coefficients<f32> = Coefficients {
+    a: -1.0,
+    b: 2.0,
+    c: 0.5,
+    d: 0.0,
+    e: 0.0,
+};
+
+const KERNEL: Value<Draw, f32> = Value {
+    _of: Draw,
+    coefficients: COEFFICIENTS,
+};
 
 const NOISE: Option<NoiseSpan> = Some(NoiseSpan {
     key: NoiseKey::new(1, 2, 3),
@@ -15,13 +26,7 @@ const NOISE: Option<NoiseSpan> = Some(NoiseSpan {
 
 const TERMS: Term<Normal, f32> = Term {
     _of: Normal,
-    coefficients: Coefficients {
-        a: -1.0,
-        b: 2.0,
-        c: 0.5,
-        d: 0.0,
-        e: 0.0,
-    },
+    coefficients: COEFFICIENTS,
 };
 
 fn inputs(len: usize) -> (Vec<f32>, Vec<f32>) {
