@@ -54,6 +54,10 @@ macro_rules! with_sum {
                 let $arithmetic = elementwise::Precise;
                 $result
             }
+            Sum::Squares => {
+                let $arithmetic = elementwise::Squares;
+                $result
+            }
             Sum::Mixture(..) => {
                 let $arithmetic = elementwise::Mixture;
                 $result
@@ -340,6 +344,32 @@ arithmetic! {
                 (half + half) * mu,
                 -(log_std + half / precision::<R>(h, coefficients)) / regularized,
             )
+        }
+    }
+}
+
+/// `b μ²`.
+#[derive(Clone, Copy)]
+pub(in crate::kernels) struct Squares;
+
+arithmetic! {
+    #[cube]
+    impl Terms for Squares {
+        #[inline(always)]
+        fn term<R: Real>(mu: R, _rho: R, _epsilon: R, coefficients: &Coefficients<R>) -> R {
+            coefficients.b * (mu * mu)
+        }
+
+        #[inline(always)]
+        fn gradients<R: Real>(
+            mu: R,
+            _rho: R,
+            _epsilon: R,
+            grad: R,
+            coefficients: &Coefficients<R>,
+        ) -> (R, R) {
+            let half = grad * coefficients.b;
+            ((half + half) * mu, R::new(0.0f32))
         }
     }
 }

@@ -113,6 +113,8 @@ pub enum Sum {
     Normal(NormalSum),
     /// The same over normals `N(μ, 1 / (λ (h + δ)))`, with h in the place of ρ.
     Precise(NormalSum, Precision),
+    /// `Σ μ²`, of μ alone.
+    Squares,
     /// `Σ ln q(w) − ln p(w)` at the weights `w = μ + softplus(ρ) ε`, for a scale mixture p.
     Mixture(ScaleMixture, NoiseSpan),
 }
@@ -122,7 +124,7 @@ impl Sum {
     #[allow(dead_code)] // Depends on the backends in the build.
     pub(super) fn noise(self) -> Option<NoiseSpan> {
         match self {
-            Self::Normal(_) | Self::Precise(..) => None,
+            Self::Normal(_) | Self::Precise(..) | Self::Squares => None,
             Self::Mixture(_, noise) => Some(noise),
         }
     }
@@ -139,6 +141,7 @@ impl Sum {
                 scale,
                 shift,
             ],
+            Self::Squares => [0.0, 1.0, 0.0, 0.0, 0.0],
             Self::Mixture(prior, _) => [
                 0.5 * prior.wide_precision,
                 crate::math::half_log_two_pi(),
@@ -155,7 +158,7 @@ impl Sum {
         match self {
             Self::Normal(form) => (Self::Normal(form.times(grad)), 1.0),
             Self::Precise(form, precision) => (Self::Precise(form.times(grad), precision), 1.0),
-            Self::Mixture(..) => (self, grad),
+            Self::Squares | Self::Mixture(..) => (self, grad),
         }
     }
 }

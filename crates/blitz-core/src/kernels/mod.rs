@@ -228,6 +228,11 @@ pub(crate) fn precise_sum<const D: usize, const R: usize>(
     sum(Sum::Precise(form, precision), mu, h)
 }
 
+/// `Σ μ²`.
+pub(crate) fn square_sum<const D: usize>(mu: &Tensor<D>) -> Option<Tensor<1>> {
+    sum(Sum::Squares, mu, &mu.clone().detach())
+}
+
 /// `Σ ln q(w) − ln p(w)` at the weights `μ + softplus(ρ) ε`.
 pub(crate) fn mixture_kl<const D: usize, const R: usize>(
     mu: &Tensor<D>,

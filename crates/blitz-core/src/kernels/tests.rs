@@ -213,6 +213,10 @@ fn every_operation_follows_its_formula_at_every_size() {
                 let got = values(precise_sum(&m, &v, PRECISION, NormalSum::kl(0.3)).unwrap());
                 assert_close(&got, &[expected], tolerance, &what("sum by precisions"));
 
+                let expected = total(pair.0.iter().map(|mu| mu * mu).collect());
+                let got = values(square_sum(&m).unwrap());
+                assert_close(&got, &[expected], tolerance, &what("sum of squares"));
+
                 let expected = total(map2(mixture_term, &pair));
                 let got = values(mixture_kl(&m, &r, NOISE, mixture()).unwrap());
                 assert_close(&got, &[expected], 2.0 * tolerance, &what("mixture"));
@@ -296,6 +300,9 @@ fn every_gradient_is_the_derivative_of_its_formula() {
                 derivatives(precise_term, &outputs),
                 "sum by precisions",
             );
+            let got = f32_gradients(&pair, &|m, _| square_sum(m));
+            let (expected, _) = derivatives(|mu, _, _| mu * mu, &pair);
+            check((got.0, vec![]), (expected, vec![]), "sum of squares");
 
             let got = gradients(&pair, &weights, &device, DType::F64, |m, r| {
                 mixture_kl(m, r, NOISE, mixture())

@@ -157,7 +157,8 @@ fn rank_one_sum<const D: usize>(
     }
     if sum.second_moment != 0.0 {
         let variances = variance_from_rho(rows).sum() * variance_from_rho(columns).sum();
-        total = total + (mu.square().sum() + variances) * sum.second_moment;
+        let squares = kernels::square_sum(&mu).unwrap_or_else(|| mu.square().sum());
+        total = total + (squares + variances) * sum.second_moment;
     }
     total + sum.constant * n_rows * n_columns
 }

@@ -10,7 +10,8 @@ use crate::device::{self, DeviceError};
 use crate::kernels::formula::{NoiseSpan, NormalSum, ScaleMixture, Spread, sum_dtype};
 use crate::kernels::linked::{KlLink, add_linked, draw_and_sum};
 use crate::kernels::{
-    AdamStep, adam_step, draw, draw_output, mixture_kl, normal_sum, spread, standard_normal,
+    AdamStep, Precision, adam_step, draw, draw_output, draw_precise, mixture_kl, normal_sum,
+    precise_sum, spread, square_sum, standard_normal,
 };
 use blitz_noise::NoiseKey;
 
@@ -145,10 +146,23 @@ type Sum<const D: usize> = (
     f64,
 );
 
-fn operations<const D: usize>() -> [Operation<D>; 5] {
+const PRECISION: Precision = Precision {
+    scale: 300.0,
+    shift: 0.125,
+};
+
+/// A Hessian: positive, where ρ is above −9.
+fn hessian(rho: &Tensor<1>) -> Tensor<1> {
+    rho.clone().add_scalar(10.0)
+}
+
+fn operations<const D: usize>() -> [Operation<D>; 6] {
     [
         ("standard normals", |m, _| standard_normal(m, NOISE)),
         ("draw", |m, r| draw(m, r, NOISE)),
+        ("draw of a precision", |m, r| {
+            draw_precise(m, &hessian(r), PRECISION, NOISE)
+        }),
         ("deviation", |m, _| spread(m, Spread::StdDev)),
         ("variance", |m, _| spread(m, Spread::Variance)),
         ("output", |m, r| {
@@ -159,7 +173,7 @@ fn operations<const D: usize>() -> [Operation<D>; 5] {
     ]
 }
 
-fn sums<const D: usize>() -> [Sum<D>; 4] {
+fn sums<const D: usize>() -> [Sum<D>; 6] {
     [
         ("kl", |m, r| normal_sum(m, r, NormalSum::kl(0.3)), 1e-6),
         (
@@ -172,6 +186,12 @@ fn sums<const D: usize>() -> [Sum<D>; 4] {
             |m, r| normal_sum(m, r, NormalSum::LOG_STD),
             1e-6,
         ),
+        (
+            "kl of precisions",
+            |m, r| precise_sum(m, &hessian(r), PRECISION, NormalSum::kl(0.3)),
+            1e-6,
+        ),
+        ("squares", |m, _| square_sum(m), 1e-6),
         // The score's own slope, 1/σ₂² = 100, multiplies the rounding of a weight.
         ("mixture", |m, r| mixture_kl(m, r, NOISE, mixture()), 1e-4),
     ]
