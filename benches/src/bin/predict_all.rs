@@ -3,7 +3,7 @@
 //! `cargo run --release -p blitz-benches --bin predict_all`
 //!
 //! 10,000 examples of 784 features, as MNIST's test set has them, in batches of 256; mean-field normal posteriors, 100 draws. The memory is what
-//! is alive on the heap beyond the data and the network.
+//! is alive on the heap beyond the data and the network. The draws are computed one after the other, each on all processors, and on a thread for each processor.
 
 use std::time::Instant;
 
@@ -39,7 +39,7 @@ impl Batcher<usize, LabeledBatch<Input, Tensor<1, Int>>> for Rows {
     }
 }
 
-fn measure(hidden: usize, samples: usize, weights: DrawCache) {
+fn measure(hidden: usize, samples: usize, weights: DrawCache, threads: usize) {
     let device = Device::flex();
     let widths = [FEATURES, hidden, hidden, 10];
     let layers = Layers::Bayesian(Estimator::SharedWeights);
@@ -58,6 +58,7 @@ fn measure(hidden: usize, samples: usize, weights: DrawCache) {
     let start = Instant::now();
     let predictor = PredictorConfig::new(samples)
         .with_weights(weights)
+        .with_threads(threads)
         .init(&net, &likelihood);
     let all = predictor.predict_all(loader.as_ref(), |_| {});
     let seconds = start.elapsed().as_secs_f64();
@@ -66,17 +67,20 @@ fn measure(hidden: usize, samples: usize, weights: DrawCache) {
         Err(error) => panic!("{error}"),
     }
     println!(
-        "784-{hidden}-{hidden}-10  {samples:>4} draws  {:<8} {seconds:>7.2} s {:>7.0} MB",
+        "784-{hidden}-{hidden}-10  {samples:>4} draws  {:<8} {threads:>2} threads {seconds:>7.2} s {:>7.0} MB",
         format!("{weights:?}").to_lowercase(),
         (Counting::peak() - before) as f64 / 1e6,
     );
 }
 
 fn main() {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
     for hidden in [400, 1200] {
         for weights in [DrawCache::Kept, DrawCache::Redrawn] {
             for samples in [10, 100] {
-                measure(hidden, samples, weights);
+                for threads in [1, processors] {
+                    measure(hidden, samples, weights, threads);
+                }
             }
         }
     }
