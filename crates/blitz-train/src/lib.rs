@@ -97,12 +97,12 @@ pub use learner::{BestEpoch, ElboOutput, Fitted, fit, fit_on};
 pub use likelihood::check_targets;
 pub use likelihood::{
     BernoulliLikelihood, BernoulliLikelihoodConfig, CategoricalLikelihood,
-    CategoricalLikelihoodConfig, ClassificationEvaluation, Evaluation, Exposed, GaussianLikelihood,
-    GaussianLikelihoodConfig, HeteroscedasticLikelihood, HeteroscedasticLikelihoodConfig,
-    LaplaceLikelihood, LaplaceLikelihoodConfig, LazyPredictive, Likelihood, LikelihoodParam,
-    NegativeBinomialLikelihood, NegativeBinomialLikelihoodConfig, PointEvaluation,
-    PoissonLikelihood, PoissonLikelihoodConfig, RegressionEvaluation, StudentTLikelihood,
-    StudentTLikelihoodConfig, WithExposure,
+    CategoricalLikelihoodConfig, ClassificationEvaluation, Evaluation, ExpectedNll, Exposed,
+    GaussianLikelihood, GaussianLikelihoodConfig, HeteroscedasticLikelihood,
+    HeteroscedasticLikelihoodConfig, LaplaceLikelihood, LaplaceLikelihoodConfig, LazyPredictive,
+    Likelihood, LikelihoodParam, NegativeBinomialLikelihood, NegativeBinomialLikelihoodConfig,
+    PointEvaluation, PoissonLikelihood, PoissonLikelihoodConfig, RegressionEvaluation,
+    StudentTLikelihood, StudentTLikelihoodConfig, WithExposure,
 };
 pub use methods::adapter::{
     AdapterError, AdapterFileError, BlobConfig, Tfb, TfbConfig, TfbError, load_adapter,

@@ -7,7 +7,7 @@ pub use beta::BetaSchedule;
 pub use sampling::Sampling;
 
 use blitz_layers::blitz_core::noise::layout;
-use blitz_layers::blitz_core::{BayesianModule, Draw, KlEstimator, KlTerm};
+use blitz_layers::blitz_core::{BayesianModule, Draw, KlEstimator, KlTerm, MomentsError};
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{DType, Tensor};
@@ -230,6 +230,59 @@ impl Elbo {
         )
     }
 
+    /// The loss of training step `step` without draws: deterministic variational inference (Wu et al., *Deterministic variational inference for robust
+    /// Bayesian neural networks*, ICLR 2019), with the moments of each layer for the draws.
+    ///
+    /// `nll` is called once, in a [pass of moments](BayesianModule::with_moments), and returns the expected loss of each example, of shape `[batch]`:
+    /// [`ExpectedNll`](crate::ExpectedNll) of the outputs' moments. The gradient has no noise, but what the moments leave out (the activations'
+    /// correlations) is left out of the objective. A KL without a closed form is estimated at one draw, the same at the same `step`.
+    ///
+    /// ```
+    /// use blitz_train::ExpectedNll;
+    /// use blitz_train::blitz_layers::moments::{ForwardMoments, Moments};
+    /// use blitz_train::prelude::*;
+    /// use burn::optim::GradientsParams;
+    /// use burn::tensor::{Device, Tensor};
+    ///
+    /// let device = Device::flex().autodiff();
+    /// let x = Tensor::<2>::from_floats([[0.0], [1.0], [2.0], [3.0]], &device);
+    /// let y = x.clone() * 2.0 + 1.0;
+    /// let mut net = BayesianLinearConfig::new(1, 1).init(&device);
+    /// let likelihood = GaussianLikelihoodConfig::new().with_noise(LikelihoodParam::Fixed(0.5)).init(&device);
+    /// let elbo = ElboConfig::new(4).init();
+    /// let mut optimizer = FusedAdamConfig::new().init();
+    /// for step in 0..300 {
+    ///     let expected_nll = |net: &BayesianLinear| {
+    ///         likelihood.expected_nll(net.forward_moments(Moments::certain(x.clone())), y.clone())
+    ///     };
+    ///     let loss = elbo.loss_by_moments(&net, step.into(), expected_nll).unwrap();
+    ///     net = optimizer.step(0.02, net.clone(), GradientsParams::from_grads(loss.loss.backward(), &net));
+    /// }
+    /// let error = (net.with_mean(|net| net.forward(x)) - y).abs().max().into_scalar::<f32>();
+    /// assert!(error < 0.5, "{error}");
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns an error that names the weights whose uncertainty is not in the outputs' moments.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `nll` returns an empty tensor.
+    pub fn loss_by_moments<M: Module>(
+        &self,
+        model: &M,
+        step: TrainingStep,
+        nll: impl FnOnce(&M) -> Tensor<1>,
+    ) -> Result<ElboLoss, MomentsError> {
+        let nll = mean_over_examples(model.with_moments(nll)?);
+        let kl = {
+            let _draw = model.draw(self.config.seed, step.draw(0));
+            KlOverDraws::at_first_draw(model)
+        };
+        Ok(self.put_together(nll, Some(kl), self.config.beta.at(step.index)))
+    }
+
     /// The loss at `validation_samples` draws that are the same at every call and with the weight that the KL settles at, for validation:
     /// it moves because the model does.
     ///
@@ -276,19 +329,17 @@ impl Elbo {
                 None => guard.with_kl(),
                 Some(_) => guard,
             };
-            let per_example = nll(model);
-            assert!(
-                per_example.dims()[0] > 0,
-                "the negative log likelihood of a batch is empty: the batch has no examples"
-            );
-            nlls.push(widened(per_example).mean());
+            nlls.push(mean_over_examples(nll(model)));
             match &mut kl {
                 None => kl = Some(KlOverDraws::at_first_draw(model)),
                 Some(kl) => kl.add_draw(model),
             }
             first = (sampling == Sampling::Antithetic && sample % 2 == 0).then_some(guard);
         }
-        let nll = mean(nlls);
+        self.put_together(mean(nlls), kl, beta)
+    }
+
+    fn put_together(&self, nll: Tensor<1>, mut kl: Option<KlOverDraws>, beta: f64) -> ElboLoss {
         let weight = beta / self.config.dataset_size as f64;
         let kl_terms = kl.as_mut().map(|kl| std::mem::take(&mut kl.by_path));
         let (loss, kl) = match kl {
@@ -373,6 +424,14 @@ pub(crate) fn widened<const D: usize>(values: Tensor<D>) -> Tensor<D> {
         DType::F16 | DType::BF16 | DType::Flex32 => values.cast(DType::F32),
         _ => values,
     }
+}
+
+fn mean_over_examples(nll: Tensor<1>) -> Tensor<1> {
+    assert!(
+        nll.dims()[0] > 0,
+        "the negative log likelihood of a batch is empty: the batch has no examples"
+    );
+    widened(nll).mean()
 }
 
 fn mean(values: Vec<Tensor<1>>) -> Tensor<1> {

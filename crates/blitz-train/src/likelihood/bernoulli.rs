@@ -8,9 +8,10 @@ use burn::tensor::{Int, Tensor, TensorData};
 use super::check::{check_labels, check_shapes};
 use super::gaussian::to_f64;
 use super::loss_type::LossType;
-use super::{ClassificationEvaluation, Likelihood, param};
+use super::{ClassificationEvaluation, ExpectedNll, Likelihood, param};
 use crate::error::{PredictError, TargetError};
 use blitz_layers::blitz_core::{ConstantError, Constants};
+use blitz_layers::moments::Moments;
 use blitz_predict::Mixture;
 use blitz_predict::distribution::Bernoulli;
 
@@ -76,27 +77,24 @@ pub struct BernoulliLikelihood {
     pub positive_weights: Option<Vec<f64>>,
 }
 
-impl Likelihood for BernoulliLikelihood {
-    type Output = Tensor<2>;
-    type Target = Tensor<2, Int>;
-    type Evaluation = ClassificationEvaluation;
-    type Predictive = Mixture<Bernoulli>;
-
-    /// # Panics
-    ///
-    /// Panics unless `output` and `target` have the shape `[batch, targets]`.
-    fn nll(&self, output: Tensor<2>, target: Tensor<2, Int>) -> Tensor<1> {
+impl BernoulliLikelihood {
+    /// The loss of targets whose probability has the logarithm that `log_p` makes of a sign, 1 of a target of 1 and else −1: one logarithm of a
+    /// sigmoid, of ±f, for both, since ln(1 − σ) would lose its digits.
+    fn of_log_p(
+        &self,
+        loss: LossType,
+        output: [usize; 2],
+        target: Tensor<2, Int>,
+        log_p: impl FnOnce(Tensor<2>) -> Tensor<2>,
+    ) -> Tensor<1> {
         let targets = self.targets;
-        check_shapes("Bernoulli", targets, targets, output.dims(), target.dims());
+        check_shapes("Bernoulli", targets, targets, output, target.dims());
         let bad = target
             .clone()
             .lower_elem(0)
             .bool_or(target.clone().greater_elem(1));
-        // −ln σ(±f): one logarithm of a sigmoid for both answers, since ln(1 − σ) would lose its digits.
-        let (loss, output) = LossType::of_output(output);
         let target = loss.cast(target.float());
-        let sign = target.clone().mul_scalar(2.0) - 1.0;
-        let mut log_p = log_sigmoid(output * sign);
+        let mut log_p = log_p(target.clone().mul_scalar(2.0) - 1.0);
         if let Some(weights) = &self.positive_weights {
             let options = (&log_p.device(), log_p.dtype());
             let more: Vec<f64> = weights.iter().map(|weight| weight - 1.0).collect();
@@ -108,6 +106,23 @@ impl Likelihood for BernoulliLikelihood {
             .mask_fill(bad, f32::NAN)
             .sum_dim(1)
             .squeeze_dim(1)
+    }
+}
+
+impl Likelihood for BernoulliLikelihood {
+    type Output = Tensor<2>;
+    type Target = Tensor<2, Int>;
+    type Evaluation = ClassificationEvaluation;
+    type Predictive = Mixture<Bernoulli>;
+
+    /// # Panics
+    ///
+    /// Panics unless `output` and `target` have the shape `[batch, targets]`.
+    fn nll(&self, output: Tensor<2>, target: Tensor<2, Int>) -> Tensor<1> {
+        let (loss, output) = LossType::of_output(output);
+        self.of_log_p(loss, output.dims(), target, |sign| {
+            log_sigmoid(output * sign)
+        })
     }
 
     /// Of several target columns each answer counts as one.
@@ -159,5 +174,19 @@ impl Likelihood for BernoulliLikelihood {
 
     fn check_target(&self, target: &Tensor<2, Int>) -> Result<(), TargetError> {
         check_labels(target, self.targets, "0 or 1", |y| y == 0.0 || y == 1.0)
+    }
+}
+
+impl ExpectedNll for BernoulliLikelihood {
+    fn expected_nll(&self, output: Moments<2>, target: Tensor<2, Int>) -> Tensor<1> {
+        let loss = LossType::of(&output.mean);
+        let output = output.arranged(|t: Tensor<2>| loss.cast(t));
+        self.of_log_p(loss, output.dims(), target, |sign| {
+            let signed = Moments {
+                mean: output.mean * sign,
+                variance: output.variance,
+            };
+            signed.by_quadrature(log_sigmoid).mean
+        })
     }
 }

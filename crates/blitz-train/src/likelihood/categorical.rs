@@ -8,9 +8,10 @@ use burn::tensor::{Int, Tensor, TensorData};
 use super::check::check_labels;
 use super::gaussian::to_f64;
 use super::loss_type::LossType;
-use super::{Evaluation, Likelihood, param};
+use super::{Evaluation, ExpectedNll, Likelihood, param};
 use crate::error::{PredictError, TargetError};
 use blitz_layers::blitz_core::{ConstantError, Constants};
+use blitz_layers::moments::Moments;
 use blitz_predict::CategoricalMixture;
 
 /// Configuration of a [`CategoricalLikelihood`].
@@ -139,6 +140,24 @@ impl CategoricalLikelihood {
         log_p * Tensor::from_data(weights, options)
     }
 
+    /// The loss of labels, given the logarithms of all probabilities.
+    fn of_log_p(&self, log_p: Tensor<2>, target: Tensor<1, Int>) -> Tensor<1> {
+        let last = self.classes as i64 - 1;
+        let label: Tensor<2, Int> = target.unsqueeze_dim(1);
+        let bad = label
+            .clone()
+            .lower_elem(0)
+            .bool_or(label.clone().greater_elem(last));
+        let log_p = self.weighted(log_p);
+        // A label out of range would read another example's logit on some backends.
+        let own = log_p.clone().gather(1, label.clamp(0, last));
+        let smoothed = match self.label_smoothing {
+            0.0 => own,
+            smoothing => own.mul_scalar(1.0 - smoothing) + log_p.mean_dim(1).mul_scalar(smoothing),
+        };
+        smoothed.neg().mask_fill(bad, f32::NAN).squeeze_dim(1)
+    }
+
     fn check(&self, output: &Tensor<2>, target: &Tensor<1, Int>) {
         let classes = self.classes;
         let (output, examples) = (output.dims(), target.dims()[0]);
@@ -161,20 +180,7 @@ impl Likelihood for CategoricalLikelihood {
     /// Panics unless `output` has the shape `[batch, classes]` and `target` holds a label for each example.
     fn nll(&self, output: Tensor<2>, target: Tensor<1, Int>) -> Tensor<1> {
         self.check(&output, &target);
-        let last = self.classes as i64 - 1;
-        let label: Tensor<2, Int> = target.unsqueeze_dim(1);
-        let bad = label
-            .clone()
-            .lower_elem(0)
-            .bool_or(label.clone().greater_elem(last));
-        let log_p = self.weighted(log_softmax(LossType::of_output(output).1, 1));
-        // A label out of range would read another example's logit on some backends.
-        let own = log_p.clone().gather(1, label.clamp(0, last));
-        let smoothed = match self.label_smoothing {
-            0.0 => own,
-            smoothing => own.mul_scalar(1.0 - smoothing) + log_p.mean_dim(1).mul_scalar(smoothing),
-        };
-        smoothed.neg().mask_fill(bad, f32::NAN).squeeze_dim(1)
+        self.of_log_p(log_softmax(LossType::of_output(output).1, 1), target)
     }
 
     fn evaluate(
@@ -233,6 +239,18 @@ impl Likelihood for CategoricalLikelihood {
         check_labels(target, 1, &needs, |label| {
             (0.0..self.classes as f64).contains(&label)
         })
+    }
+}
+
+/// An upper bound, by Jensen's inequality (Blei & Lafferty, *A correlated topic model of Science*, 2007).
+impl ExpectedNll for CategoricalLikelihood {
+    fn expected_nll(&self, output: Moments<2>, target: Tensor<1, Int>) -> Tensor<1> {
+        self.check(&output.mean, &target);
+        let loss = LossType::of(&output.mean);
+        let half = loss.cast(output.variance()).mul_scalar(0.5);
+        // m − ln Σ exp(m + v/2): the softmax of what is raised, less what it was raised by.
+        let log_p = log_softmax(loss.cast(output.mean) + half.clone(), 1) - half;
+        self.of_log_p(log_p, target)
     }
 }
 

@@ -6,9 +6,10 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::check::check_values;
 use super::loss_type::LossType;
-use super::{Evaluation, LazyPredictive, Likelihood, LikelihoodParam, param};
+use super::{Evaluation, ExpectedNll, LazyPredictive, Likelihood, LikelihoodParam, param};
 use crate::error::{PredictError, TargetError};
 use blitz_layers::blitz_core::Constants;
+use blitz_layers::moments::Moments;
 use blitz_predict::distribution::{Distribution, Normal};
 use blitz_predict::{Mixture, NormalMixture};
 
@@ -135,6 +136,16 @@ impl Likelihood for GaussianLikelihood {
 
     fn check_target(&self, target: &Tensor<2>) -> Result<(), TargetError> {
         check_values(target, "a finite number", f64::is_finite)
+    }
+}
+
+/// Exact, whatever the distribution of the outputs.
+impl ExpectedNll for GaussianLikelihood {
+    fn expected_nll(&self, output: Moments<2>, target: Tensor<2>) -> Tensor<1> {
+        let loss = LossType::of(&output.mean);
+        let precision = self.log_std(loss).mul_scalar(-2.0).exp();
+        let spread = loss.cast(output.variance()) * precision;
+        self.nll(output.mean, target) + spread.mul_scalar(0.5).sum_dim(1).squeeze_dim(1)
     }
 }
 

@@ -8,9 +8,10 @@ use burn::tensor::activation::softplus_with_threshold;
 use super::check::{check_shapes, check_values};
 use super::gaussian::{lazy, standard_normal_cdf, to_f64};
 use super::loss_type::LossType;
-use super::{Likelihood, RegressionEvaluation, param};
+use super::{ExpectedNll, Likelihood, RegressionEvaluation, param};
 use crate::error::{PredictError, TargetError};
 use blitz_layers::blitz_core::{ConstantError, Constants};
+use blitz_layers::moments::Moments;
 use blitz_predict::distribution::Normal;
 use blitz_predict::{Mixture, NormalMixture};
 
@@ -101,12 +102,14 @@ pub struct HeteroscedasticLikelihood {
 impl HeteroscedasticLikelihood {
     fn split(&self, output: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
         let mean = output.clone().narrow(1, 0, self.targets);
+        let log_std = self.log_std(output.narrow(1, self.targets, self.targets));
+        (mean, log_std)
+    }
+
+    /// `ln σ` of the second outputs.
+    fn log_std(&self, s: Tensor<2>) -> Tensor<2> {
         let floor = self.min_std.ln();
-        let above = output.narrow(1, self.targets, self.targets) - floor;
-        (
-            mean,
-            softplus_with_threshold(above, 1.0, LINEAR_FROM) + floor,
-        )
+        softplus_with_threshold(s - floor, 1.0, LINEAR_FROM) + floor
     }
 }
 
@@ -191,5 +194,39 @@ impl Likelihood for HeteroscedasticLikelihood {
 
     fn check_target(&self, target: &Tensor<2>) -> Result<(), TargetError> {
         check_values(target, "a finite number", f64::is_finite)
+    }
+}
+
+impl ExpectedNll for HeteroscedasticLikelihood {
+    /// # Panics
+    ///
+    /// Panics as [`nll`](Likelihood::nll), and with a `beta` above 0: the β-NLL weighs the gradient of a draw.
+    fn expected_nll(&self, output: Moments<2>, target: Tensor<2>) -> Tensor<1> {
+        assert!(
+            self.beta == 0.0,
+            "the β-NLL has no expectation over outputs, got β = {}",
+            self.beta
+        );
+        let targets = self.targets;
+        check_shapes(
+            "heteroscedastic",
+            2 * targets,
+            targets,
+            output.dims(),
+            target.dims(),
+        );
+        let loss = LossType::of(&output.mean);
+        let part = |first| {
+            let output = output.clone();
+            output.arranged(|t: Tensor<2>| loss.cast(t.narrow(1, first, targets)))
+        };
+        let (mean, s) = (part(0), part(targets));
+        let log_std = s.clone().by_quadrature(|s| self.log_std(s)).mean;
+        let precision = s.by_quadrature(|s| self.log_std(s).mul_scalar(-2.0).exp());
+        let square = (loss.cast(target) - mean.mean.clone()).square() + mean.variance();
+        (square * precision.mean.mul_scalar(0.5) + log_std)
+            .add_scalar(0.5 * std::f64::consts::TAU.ln())
+            .sum_dim(1)
+            .squeeze_dim(1)
     }
 }

@@ -7,9 +7,11 @@ use burn::tensor::{Device, Tensor};
 use super::check::{check_shapes, check_values};
 use super::gaussian::{lazy, to_f64};
 use super::loss_type::LossType;
-use super::{Likelihood, LikelihoodParam, RegressionEvaluation, param};
+use super::{ExpectedNll, Likelihood, LikelihoodParam, RegressionEvaluation, param};
 use crate::error::{PredictError, TargetError};
 use blitz_layers::blitz_core::Constants;
+use blitz_layers::blitz_core::kernels::leaky_relu_moments;
+use blitz_layers::moments::Moments;
 use blitz_predict::Mixture;
 use blitz_predict::distribution::Laplace;
 
@@ -66,6 +68,20 @@ impl LaplaceLikelihood {
     pub fn scale(&self) -> Vec<f64> {
         param::values(&self.log_scale)
     }
+
+    fn check(&self, output: &Tensor<2>, target: &Tensor<2>) {
+        let [targets] = self.log_scale.shape().dims();
+        check_shapes("Laplace", targets, targets, output.dims(), target.dims());
+    }
+
+    /// The loss at a distance of the target from the output.
+    fn at_distance(&self, loss: LossType, distance: Tensor<2>) -> Tensor<1> {
+        let log_scale: Tensor<2> = loss.cast(self.log_scale.val()).unsqueeze();
+        (distance / log_scale.clone().exp() + log_scale)
+            .add_scalar(std::f64::consts::LN_2)
+            .sum_dim(1)
+            .squeeze_dim(1)
+    }
 }
 
 impl Likelihood for LaplaceLikelihood {
@@ -78,15 +94,9 @@ impl Likelihood for LaplaceLikelihood {
     ///
     /// Panics unless `output` and `target` have the shape `[batch, targets]`.
     fn nll(&self, output: Tensor<2>, target: Tensor<2>) -> Tensor<1> {
-        let [targets] = self.log_scale.shape().dims();
-        check_shapes("Laplace", targets, targets, output.dims(), target.dims());
         let (loss, output) = LossType::of_output(output);
-        let log_scale: Tensor<2> = loss.cast(self.log_scale.val()).unsqueeze();
-        let distance = (loss.cast(target) - output).abs() / log_scale.clone().exp();
-        (distance + log_scale)
-            .add_scalar(std::f64::consts::LN_2)
-            .sum_dim(1)
-            .squeeze_dim(1)
+        self.check(&output, &target);
+        self.at_distance(loss, (loss.cast(target) - output).abs())
     }
 
     fn evaluate(&self, outputs: Vec<Tensor<2>>, target: Tensor<2>) -> RegressionEvaluation {
@@ -123,5 +133,17 @@ impl Likelihood for LaplaceLikelihood {
 
     fn check_target(&self, target: &Tensor<2>) -> Result<(), TargetError> {
         check_values(target, "a finite number", f64::is_finite)
+    }
+}
+
+impl ExpectedNll for LaplaceLikelihood {
+    fn expected_nll(&self, output: Moments<2>, target: Tensor<2>) -> Tensor<1> {
+        let variance = output.variance();
+        let (loss, mean) = LossType::of_output(output.mean);
+        self.check(&mean, &target);
+        // |x| is a leaky ReLU of slope −1.
+        let off = loss.cast(target) - mean;
+        let [distance, _] = leaky_relu_moments(off, loss.cast(variance), -1.0);
+        self.at_distance(loss, distance)
     }
 }

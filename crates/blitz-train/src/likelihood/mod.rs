@@ -4,6 +4,7 @@ mod bernoulli;
 mod categorical;
 mod check;
 mod count;
+mod expected;
 mod exposure;
 mod gaussian;
 mod heteroscedastic;
@@ -23,6 +24,7 @@ pub use categorical::{
 #[cfg(feature = "train")]
 pub use check::check_targets;
 pub use count::PointEvaluation;
+pub use expected::ExpectedNll;
 pub use exposure::{Exposed, WithExposure};
 pub use gaussian::{GaussianLikelihood, GaussianLikelihoodConfig, RegressionEvaluation};
 pub use heteroscedastic::{HeteroscedasticLikelihood, HeteroscedasticLikelihoodConfig};

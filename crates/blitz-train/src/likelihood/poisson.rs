@@ -10,9 +10,10 @@ use super::count::{MAX_LOG_RATE, bad_counts, check_counts};
 use super::gaussian::to_f64;
 use super::loss_type::LossType;
 use super::special::{exp_m1, stirling_remainder};
-use super::{Likelihood, PointEvaluation, param};
+use super::{ExpectedNll, Likelihood, PointEvaluation, param};
 use crate::error::{PredictError, TargetError};
 use blitz_layers::blitz_core::{ConstantError, Constants};
+use blitz_layers::moments::Moments;
 use blitz_predict::Mixture;
 use blitz_predict::distribution::Poisson;
 
@@ -129,5 +130,16 @@ impl Likelihood for PoissonLikelihood {
 
     fn check_target(&self, target: &Tensor<2>) -> Result<(), TargetError> {
         check_counts(target)
+    }
+}
+
+/// Above a log rate of 40 the variance of the output is that at 40, as the loss goes on along its tangent.
+impl ExpectedNll for PoissonLikelihood {
+    fn expected_nll(&self, output: Moments<2>, target: Tensor<2>) -> Tensor<1> {
+        let loss = LossType::of(&output.mean);
+        let half = loss.cast(output.variance()).mul_scalar(0.5);
+        let rate = loss.cast(output.mean.clone()).clamp_max(MAX_LOG_RATE).exp();
+        let more = (rate * exp_m1(half)).sum_dim(1).squeeze_dim(1);
+        self.nll(output.mean, target) + more
     }
 }

@@ -60,7 +60,7 @@ pub(super) fn problem(device: &Device) -> Problem {
     }
 }
 
-fn model(device: &Device) -> Linear {
+pub(super) fn model(device: &Device) -> Linear {
     let layer = LinearConfig::new(3, 1).with_bias(false).init(device);
     given(layer, 0.5, DType::F32).bayesianize(
         &BayesianizeConfig::new()
@@ -75,7 +75,7 @@ pub(super) fn likelihood(device: &Device) -> GaussianLikelihood {
         .init(device)
 }
 
-fn posterior(model: &Linear) -> (Tensor<1>, Tensor<1>) {
+pub(super) fn posterior(model: &Linear) -> (Tensor<1>, Tensor<1>) {
     // Under its first prior, or under a posterior that has become one.
     let posterior = &model.posteriors::<blitz_core::BuiltinPosterior>()[0].posterior;
     let rho = posterior.as_normal().unwrap().rho.val();

@@ -6,6 +6,7 @@ mod checkpoints;
 mod classification;
 mod conjugate;
 mod constants;
+mod deterministic;
 // Shared with the other crates; not all of it is used here.
 #[allow(dead_code)]
 #[path = "../../../blitz-core/tests/suite/digest.rs"]

@@ -1,0 +1,291 @@
+//! The ELBO by moments is that of the draws, without their noise.
+
+use blitz_train::blitz_core;
+use blitz_train::blitz_layers::moments::{ForwardMoments, Moments};
+use blitz_train::prelude::*;
+use blitz_train::{
+    ExpectedNll, HeteroscedasticLikelihoodConfig, LaplaceLikelihoodConfig, PoissonLikelihoodConfig,
+};
+use burn::nn::Linear;
+use burn::optim::GradientsParams;
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+
+use crate::conjugate::{N, likelihood, model, posterior, problem};
+use crate::{scalar, values};
+
+/// Places of a standard normal, the mass of each, and none beyond nine deviations.
+fn normal_grid(step: f64) -> Vec<(f64, f64)> {
+    let half = (9.0 / step) as i64;
+    let density = |z: f64| (-0.5 * z * z).exp() / std::f64::consts::TAU.sqrt();
+    let places = (-half..=half).map(|i| i as f64 * step);
+    places.map(|z| (z, step * density(z))).collect()
+}
+
+fn column(values: Vec<f64>, columns: usize) -> Tensor<2> {
+    let rows = values.len() / columns;
+    let data = TensorData::new(values, [rows, columns]);
+    Tensor::from_data(data, (&Device::flex(), DType::F64))
+}
+
+/// The expected loss of one example with as many outputs as `mean` has, by the sum over a grid.
+fn by_grid<L>(likelihood: &L, mean: &[f64], std: &[f64], target: &L::Target, step: f64) -> f64
+where
+    L: Likelihood<Output = Tensor<2>>,
+    L::Target: Repeated,
+{
+    let mut places = vec![(Vec::new(), 1.0)];
+    for (mean, std) in mean.iter().zip(std) {
+        let grid = normal_grid(step);
+        let next = places.iter().flat_map(|(place, mass)| {
+            grid.iter().map(move |(z, of_place)| {
+                let mut place = place.clone();
+                place.push(mean + std * z);
+                (place, mass * of_place)
+            })
+        });
+        places = next.collect();
+    }
+    let outputs = places.iter().flat_map(|(place, _)| place.clone()).collect();
+    let losses = likelihood.nll(column(outputs, mean.len()), target.repeated(places.len()));
+    let masses = places.iter().map(|(_, mass)| mass);
+    values(losses)
+        .iter()
+        .zip(masses)
+        .map(|(loss, mass)| loss * mass)
+        .sum()
+}
+
+/// A target of one example, for several.
+trait Repeated {
+    fn repeated(&self, times: usize) -> Self;
+}
+
+impl Repeated for Tensor<2> {
+    fn repeated(&self, times: usize) -> Self {
+        self.clone().repeat_dim(0, times)
+    }
+}
+
+impl Repeated for Tensor<2, Int> {
+    fn repeated(&self, times: usize) -> Self {
+        self.clone().repeat_dim(0, times)
+    }
+}
+
+impl Repeated for Tensor<1, Int> {
+    fn repeated(&self, times: usize) -> Self {
+        self.clone().repeat_dim(0, times)
+    }
+}
+
+fn expected<L>(likelihood: &L, mean: &[f64], std: &[f64], target: L::Target) -> f64
+where
+    L: ExpectedNll<Output = Tensor<2>>,
+{
+    let variance = std.iter().map(|std| std * std).collect();
+    let moments = Moments::new(
+        column(mean.to_vec(), mean.len()),
+        column(variance, std.len()),
+    );
+    values(likelihood.expected_nll(moments, target))[0]
+}
+
+/// Asserts that the expected loss is that of the grid, and without variance the loss itself.
+fn check<L>(likelihood: &L, mean: &[f64], std: &[f64], target: L::Target, tolerance: f64)
+where
+    L: ExpectedNll<Output = Tensor<2>>,
+    L::Target: Repeated,
+{
+    let step = if mean.len() == 1 { 0.002 } else { 0.05 };
+    let got = expected(likelihood, mean, std, target.clone());
+    let exact = by_grid(likelihood, mean, std, &target, step);
+    assert!(
+        (got - exact).abs() < tolerance,
+        "{likelihood:?} at {mean:?}: {got} for {exact}"
+    );
+    let certain = expected(likelihood, mean, &vec![0.0; std.len()], target.clone());
+    let loss = values(likelihood.nll(column(mean.to_vec(), mean.len()), target))[0];
+    assert!(
+        (certain - loss).abs() < 1e-9,
+        "{likelihood:?}: {certain} for {loss}"
+    );
+}
+
+#[test]
+fn expected_losses_are_those_of_normal_outputs() {
+    let device = Device::flex();
+    let real = |value: f64| column(vec![value], 1);
+    let gaussian = GaussianLikelihoodConfig::new()
+        .with_noise(LikelihoodParam::Fixed(0.4))
+        .init(&device);
+    let laplace = LaplaceLikelihoodConfig::new()
+        .with_scale(LikelihoodParam::Fixed(0.4))
+        .init(&device);
+    let poisson = PoissonLikelihoodConfig::new().init();
+    let bernoulli = BernoulliLikelihoodConfig::new()
+        .with_positive_weights(Some(vec![2.5]))
+        .init();
+    for (mean, std) in [(0.3, 0.2), (-1.0, 1.5), (2.0, 0.7)] {
+        // The parameters are in `f32`.
+        check(&gaussian, &[mean], &[std], real(0.5), 1e-5);
+        check(&laplace, &[mean], &[std], real(0.5), 1e-5);
+        for count in [0.0, 3.0] {
+            check(&poisson, &[mean], &[std], real(count), 1e-6);
+        }
+        for answer in [0, 1] {
+            let answer = Tensor::<2, Int>::from_ints([[answer]], &device);
+            check(&bernoulli, &[mean], &[std], answer, 1e-4);
+        }
+        let heteroscedastic = HeteroscedasticLikelihoodConfig::new().init();
+        check(
+            &heteroscedastic,
+            &[mean, -0.5],
+            &[std, 0.3],
+            real(0.5),
+            1e-6,
+        );
+    }
+}
+
+#[test]
+fn the_expected_loss_of_classes_is_a_bound_that_is_tight_without_variance() {
+    let device = Device::flex();
+    for config in [
+        CategoricalLikelihoodConfig::new(2),
+        CategoricalLikelihoodConfig::new(2)
+            .with_label_smoothing(0.1)
+            .with_class_weights(Some(vec![0.5, 2.0])),
+    ] {
+        let likelihood = config.init();
+        let label = || Tensor::<1, Int>::from_ints([1], &device);
+        let mean = [0.4, -0.8];
+        let mut last = f64::INFINITY;
+        for std in [1.0, 0.3, 0.1] {
+            let got = expected(&likelihood, &mean, &[std, std], label());
+            let exact = by_grid(&likelihood, &mean, &[std, std], &label(), 0.05);
+            // Half the variance times Σ p², by the second order of both sides.
+            let gap = got - exact;
+            assert!(gap > 0.0 && gap < 2.0 * std * std, "{gap} at σ = {std}");
+            assert!(gap < last);
+            last = gap;
+        }
+        let certain = expected(&likelihood, &mean, &[0.0; 2], label());
+        let loss = values(likelihood.nll(column(mean.to_vec(), 2), label()))[0];
+        assert!((certain - loss).abs() < 1e-9);
+    }
+}
+
+#[test]
+#[should_panic(expected = "the β-NLL has no expectation over outputs, got β = 0.5")]
+fn the_beta_nll_is_refused() {
+    let likelihood = HeteroscedasticLikelihoodConfig::new().with_beta(0.5).init();
+    expected(&likelihood, &[0.0, 0.0], &[1.0, 1.0], column(vec![0.5], 1));
+}
+
+/// No noise is left: the optimum is the exact posterior to the digits of `f32`.
+#[test]
+fn a_linear_regression_gets_its_exact_posterior() {
+    let device = Device::flex().autodiff();
+    let problem = problem(&device);
+    let likelihood = likelihood(&device);
+    let elbo = ElboConfig::new(N).init();
+    let mut net = model(&device);
+    let mut optimizer = FusedAdamConfig::new().init();
+    let steps = 600;
+    for step in 0..steps {
+        let loss = elbo.loss_by_moments(&net, step.into(), |net: &Linear| {
+            let moments = net.forward_moments(Moments::certain(problem.x.clone()));
+            likelihood.expected_nll(moments, problem.y.clone())
+        });
+        let grads = GradientsParams::from_grads(loss.unwrap().loss.backward(), &net);
+        let rate = 0.05 * (1.0 - step as f64 / steps as f64);
+        net = optimizer.step(rate, net, grads);
+    }
+    let (mu, rho) = posterior(&net);
+    let sigma = values(blitz_core::deviation::std_from_rho(rho));
+    for k in 0..3 {
+        let mean = values(mu.clone())[k];
+        let (of_mean, of_std) = (problem.mean[k], problem.std[k]);
+        assert!(
+            (mean - of_mean).abs() < 1e-3 * of_std,
+            "{mean} for {of_mean}"
+        );
+        assert!(
+            (sigma[k] / of_std - 1.0).abs() < 1e-3,
+            "{} for {of_std}",
+            sigma[k]
+        );
+    }
+}
+
+#[test]
+fn the_loss_is_that_of_many_draws_and_its_kl_the_same() {
+    let device = Device::flex().autodiff();
+    let problem = problem(&device);
+    let likelihood = likelihood(&device);
+    let net = model(&device);
+    let by_moments = ElboConfig::new(N)
+        .init()
+        .loss_by_moments(&net, 3.into(), |net: &Linear| {
+            let moments = net.forward_moments(Moments::certain(problem.x.clone()));
+            likelihood.expected_nll(moments, problem.y.clone())
+        });
+    let by_moments = by_moments.unwrap();
+    let draws: Vec<f64> = (0..4000)
+        .map(|step| {
+            let nll =
+                |net: &Linear| likelihood.nll(net.forward(problem.x.clone()), problem.y.clone());
+            let loss = ElboConfig::new(N).init().loss(&net, step.into(), nll);
+            assert!((scalar(loss.kl) - scalar(by_moments.kl.clone())).abs() < 1e-5);
+            scalar(loss.nll)
+        })
+        .collect();
+    let n = draws.len() as f64;
+    let mean = draws.iter().sum::<f64>() / n;
+    let variance = draws.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    let (got, error) = (scalar(by_moments.nll), (variance / n).sqrt());
+    assert!(
+        (got - mean).abs() < 4.0 * error,
+        "{got} for {mean} ± {error}"
+    );
+}
+
+#[test]
+fn a_kl_without_a_closed_form_is_the_same_at_the_same_step() {
+    let device = Device::flex().autodiff();
+    let problem = problem(&device);
+    let likelihood = likelihood(&device);
+    let mixture = PriorConfig::scale_mixture(0.5, 1.0, 0.1);
+    let layer = BayesianLinearConfig::new(3, 1)
+        .with_prior(mixture)
+        .init(&device);
+    let at = |step: u64| {
+        let loss = ElboConfig::new(N)
+            .init()
+            .loss_by_moments(&layer, step.into(), |net| {
+                let moments = net.forward_moments(Moments::certain(problem.x.clone()));
+                likelihood.expected_nll(moments, problem.y.clone())
+            });
+        scalar(loss.unwrap().loss)
+    };
+    assert_eq!(at(5), at(5));
+    assert_ne!(at(5), at(6));
+}
+
+#[test]
+fn a_network_whose_uncertainty_is_left_out_is_refused() {
+    let device = Device::flex().autodiff();
+    let problem = problem(&device);
+    let likelihood = likelihood(&device);
+    let layer = BayesianLinearConfig::new(3, 1).init(&device);
+    let loss = ElboConfig::new(N)
+        .init()
+        .loss_by_moments(&layer, 0.into(), |net| {
+            likelihood.nll(net.forward(problem.x.clone()), problem.y.clone())
+        });
+    let error = loss.unwrap_err().to_string();
+    assert!(
+        error.contains("the moments leave out the uncertainty of weight"),
+        "{error}"
+    );
+}
