@@ -87,7 +87,8 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let rounds = arguments.next().and_then(|rounds| rounds.parse().ok());
     let rounds: usize = rounds.unwrap_or(21);
-    let device = device::choose(&arguments.next().unwrap_or("flex".to_string()));
+    let name = arguments.next().unwrap_or("flex".to_string());
+    let device = device::choose(Some(&name));
     let device = device.unwrap_or_else(|error| panic!("{error}"));
     let with_gradients = device.clone().autodiff();
     println!("| | ours | Burn | ratio | ours, gradients | Burn | ratio |");

@@ -17,7 +17,7 @@ pub struct Window {
 
 impl Window {
     /// That of Burn's options, if it moves by one and the channels are not in groups.
-    fn of(options: &ConvOptions<2>) -> Option<Self> {
+    pub(super) fn of(options: &ConvOptions<2>) -> Option<Self> {
         let ConvOptions {
             stride,
             padding,
@@ -83,6 +83,16 @@ pub fn conv2d(
     let Some(window) = window(&input, &weight, bias.as_ref(), &options) else {
         return burn_conv2d(input, weight, bias, options);
     };
+    convolve(input, weight, bias, window)
+}
+
+/// A convolution by the kernel of the library's own, which has to fit.
+pub(super) fn convolve(
+    input: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    window: Window,
+) -> Tensor<4> {
     let bias = bias.unwrap_or_else(|| {
         let [channels, ..] = weight.dims();
         Tensor::zeros([channels], (&weight.device(), weight.dtype()))
@@ -114,7 +124,14 @@ fn window(
     (is_computable && fits(input.dims(), weight.dims(), bias, window)).then_some(window)
 }
 
-/// Whether there is something to compute, and the kernel's own padding is enough for the gradient of the input.
+/// Products of an input and a weight from which on threads pay.
+const FEWEST_PRODUCTS: usize = 1 << 15;
+
+/// Positions of an output from which on few are computed in vain at the ends of rows.
+const FEWEST_POSITIONS: usize = 7 * 7;
+
+/// Whether the kernel is the faster one (`benches/src/bin/convolutions.rs` shows where), and its padding is enough for the gradient of the
+/// input.
 fn fits(
     [images, channels_in, height, width]: [usize; 4],
     [
@@ -126,16 +143,21 @@ fn fits(
     bias: Option<&Tensor<1>>,
     window: Window,
 ) -> bool {
-    let sizes = [images, channels_in, channels_out, height, width];
+    let is_alike =
+        channels_in == channels_of_weight && bias.is_none_or(|bias| bias.dims() == [channels_out]);
     let axes = [(height, kernel_height), (width, kernel_width)];
-    let axes_fit = axes.into_iter().enumerate().all(|(axis, (size, kernel))| {
+    let has_room = axes.into_iter().enumerate().all(|(axis, (size, kernel))| {
         let (before, after) = window.padding[axis];
-        kernel > 0
-            && before.max(after) <= window.reach(axis, kernel)
-            && window.output(axis, size, kernel) > 0
+        size > 0 && kernel > 0 && before.max(after) <= window.reach(axis, kernel)
     });
-    !sizes.contains(&0)
-        && channels_in == channels_of_weight
-        && bias.is_none_or(|bias| bias.dims() == [channels_out])
-        && axes_fit
+    let positions: usize = axes
+        .into_iter()
+        .enumerate()
+        .map(|(axis, (size, kernel))| window.output(axis, size, kernel))
+        .product();
+    let weights = channels_out * channels_in * kernel_height * kernel_width;
+    is_alike
+        && has_room
+        && positions >= FEWEST_POSITIONS
+        && images * positions * weights >= FEWEST_PRODUCTS
 }

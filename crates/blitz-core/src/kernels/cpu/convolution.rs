@@ -1,7 +1,7 @@
 //! A convolution and its gradients, image after image on every core.
 //!
-//! Nothing is rearranged but one padded image at a time, which stays in the cache. Sums over the images of a batch are those of at most
-//! [`CHUNKS`] chunks, added up in order: the number of threads doesn't matter.
+//! Nothing is rearranged but one padded image at a time, which stays in the cache. Sums over the images of a batch are those of
+//! chunks, added up in order: the number of threads doesn't matter.
 
 mod geometry;
 mod rows;
@@ -19,8 +19,11 @@ use super::lanes::{Float, Registers};
 use super::{Elements, Memory};
 use crate::kernels::convolution::Window;
 
-/// The parts of a batch whose gradients of the weight are summed on their own.
-const CHUNKS: usize = 16;
+/// The parts of a batch whose gradients of the weight are summed on their own, at most.
+const MOST_CHUNKS: usize = 16;
+
+/// The sums of all parts, at most, unless the weight alone has more.
+const MOST_PARTIAL_SUMS: usize = 1 << 20;
 
 /// Images and channels that are computed apart, at least, if there are as many: for a few images to keep the cores busy.
 const TASKS: usize = 16;
@@ -173,53 +176,54 @@ fn weight_grad<E: Float>(
     let blocks = channels.div_ceil(lanes);
     let area = geometry.output_area();
     let offsets = geometry.offsets();
-    let of_chunk = geometry.images.div_ceil(CHUNKS);
+    let chunks = (MOST_PARTIAL_SUMS / (weights * channels)).clamp(1, MOST_CHUNKS);
+    let of_chunk = geometry.images.div_ceil(chunks);
     let image_len = geometry.channels_in * geometry.input_area();
 
-    // For each chunk `[blocks, weights and 1 for the bias, lanes]`.
-    let block_len = (weights + 1) * lanes;
-    let sums: Vec<Vec<E>> = input
-        .par_chunks(of_chunk * image_len)
-        .zip(grad.par_chunks(of_chunk * channels * area))
-        .map(|(images, grads)| {
-            let mut sums = vec![E::ZERO; blocks * block_len];
-            let mut padded = geometry.padded();
-            let mut turned = vec![E::ZERO; area * lanes];
-            let images = images.chunks_exact(image_len);
-            for (image, grads) in images.zip(grads.chunks_exact(channels * area)) {
-                geometry.pad(image, &mut padded);
-                let grads = grads.chunks(lanes * area);
-                for (grads, sums) in grads.zip(sums.chunks_exact_mut(block_len)) {
-                    for (lane, grads) in grads.chunks_exact(area).enumerate() {
-                        for (turned, grad) in turned.chunks_exact_mut(lanes).zip(grads) {
-                            turned[lane] = *grad;
-                        }
-                    }
-                    let (sums, bias_sums) = sums.split_at_mut(weights * lanes);
-                    registers.run(Taps {
-                        padded: &padded,
-                        offsets: &offsets,
-                        row: geometry.row(),
-                        columns: geometry.output()[1],
-                        grad: &turned,
-                        sums,
-                        bias_sums,
-                    });
+    // `[weights and 1 for the bias, lanes]`, for each chunk of images and block of channels.
+    let sums_of = |chunk: usize, block: usize| {
+        let mut sums = vec![E::ZERO; (weights + 1) * lanes];
+        let (sums_of_weights, bias_sums) = sums.split_at_mut(weights * lanes);
+        let mut padded = geometry.padded();
+        let mut turned = vec![E::ZERO; area * lanes];
+        let images = chunk * of_chunk..geometry.images.min((chunk + 1) * of_chunk);
+        for image in images {
+            geometry.pad(&input[image * image_len..][..image_len], &mut padded);
+            let first = block * lanes;
+            let count = lanes.min(channels - first);
+            let grads = &grad[(image * channels + first) * area..][..count * area];
+            for (lane, grads) in grads.chunks_exact(area).enumerate() {
+                for (turned, grad) in turned.chunks_exact_mut(lanes).zip(grads) {
+                    turned[lane] = *grad;
                 }
             }
-            sums
-        })
+            registers.run(Taps {
+                padded: &padded,
+                offsets: &offsets,
+                row: geometry.row(),
+                columns: geometry.output()[1],
+                grad: &turned,
+                sums: sums_of_weights,
+                bias_sums,
+            });
+        }
+        sums
+    };
+    let tasks = geometry.images.div_ceil(of_chunk) * blocks;
+    let sums: Vec<Vec<E>> = (0..tasks)
+        .into_par_iter()
+        .map(|task| sums_of(task / blocks, task % blocks))
         .collect();
-    let mut sums = sums.into_iter();
-    let mut total = sums.next().unwrap_or_default();
-    for sums in sums {
-        for (total, sum) in total.iter_mut().zip(sums) {
+    let mut chunks = sums.into_iter();
+    let mut totals: Vec<Vec<E>> = chunks.by_ref().take(blocks).collect();
+    for (task, sums) in chunks.enumerate() {
+        for (total, sum) in totals[task % blocks].iter_mut().zip(sums) {
             *total = *total + sum;
         }
     }
     let of_channel = |channel: usize| {
-        let block = &total[channel / lanes * block_len..][..block_len];
-        block.iter().skip(channel % lanes).step_by(lanes).copied()
+        let totals = totals[channel / lanes].iter();
+        totals.skip(channel % lanes).step_by(lanes).copied()
     };
     let weight_grad = (0..channels).flat_map(|channel| of_channel(channel).take(weights));
     let bias_grad = (0..channels).flat_map(|channel| of_channel(channel).skip(weights));

@@ -113,7 +113,7 @@ pub(in crate::kernels) enum Registers {
 
 /// Asked once: under a hypervisor a CPU's answer takes a microsecond.
 static AVAILABLE: LazyLock<Vec<Registers>> = LazyLock::new(|| {
-    let all = [
+    let all: &[Option<Registers>] = &[
         #[cfg(target_arch = "x86_64")]
         pulp::x86::V3::try_new().map(Registers::Avx2),
         #[cfg(all(target_arch = "x86_64", feature = "x86-v4"))]
@@ -121,7 +121,7 @@ static AVAILABLE: LazyLock<Vec<Registers>> = LazyLock::new(|| {
         #[cfg(target_arch = "aarch64")]
         pulp::aarch64::Neon::try_new().map(Registers::Neon),
     ];
-    all.into_iter().flatten().collect()
+    all.iter().flatten().copied().collect()
 });
 
 impl Registers {
@@ -131,6 +131,7 @@ impl Registers {
     }
 
     /// Runs a kernel with them.
+    #[allow(unused_variables)] // Where no CPU has any.
     pub fn run<K: WithSimd>(self, kernel: K) -> K::Output {
         match self {
             #[cfg(target_arch = "x86_64")]

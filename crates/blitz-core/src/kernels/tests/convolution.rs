@@ -1,7 +1,7 @@
 //! The library's convolution and pooling against Burn's, with the gradients of both.
 
 use super::*;
-use crate::kernels::without_fused;
+use crate::kernels::convolution::{Window, convolve};
 use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
 
 /// Sizes of the input and the weight, and the options.
@@ -61,15 +61,27 @@ fn waves<const D: usize>(shape: [usize; D], step: f64, device: &Device, dtype: D
     tensor(&values, device, dtype).reshape(shape)
 }
 
+/// A way to convolve.
+type Convolution = fn(Tensor<4>, Tensor<4>, Option<Tensor<1>>, &ConvOptions<2>) -> Tensor<4>;
+
+/// By the library's kernel, also where Burn's would be faster.
+fn ours(x: Tensor<4>, w: Tensor<4>, b: Option<Tensor<1>>, options: &ConvOptions<2>) -> Tensor<4> {
+    convolve(x, w, b, Window::of(options).unwrap())
+}
+
+fn burns(x: Tensor<4>, w: Tensor<4>, b: Option<Tensor<1>>, options: &ConvOptions<2>) -> Tensor<4> {
+    burn::tensor::module::conv2d(x, w, b, options.clone())
+}
+
 /// The output, and the gradients of a weighted sum of it in input, weight and bias. Input and weight lie in another order than they are read in.
-fn results(case: &Case, device: &Device, dtype: DType) -> Vec<Vec<f64>> {
+fn results(conv: Convolution, case: &Case, device: &Device, dtype: DType) -> Vec<Vec<f64>> {
     let (input, weight, options) = case;
     let swapped = |[a, b, c, d]: [usize; 4]| [b, a, d, c];
     let x = waves(swapped(*input), 0.7, device, dtype).require_grad();
     let w = waves(swapped(*weight), 1.3, device, dtype).require_grad();
     let b = waves([weight[0]], 0.9, device, dtype).require_grad();
     let turn = |tensor: &Tensor<4>| tensor.clone().swap_dims(0, 1).swap_dims(2, 3);
-    let output = conv2d(turn(&x), turn(&w), Some(b.clone()), options.clone());
+    let output = conv(turn(&x), turn(&w), Some(b.clone()), options);
     let weights = waves(output.dims(), 2.1, device, dtype);
     let grads = (output.clone() * weights).sum().backward();
     vec![
@@ -111,8 +123,8 @@ fn a_convolution_and_its_gradients_are_those_of_burn() {
     for device in autodiff_devices() {
         for dtype in [DType::F32, DType::F64] {
             for case in cases() {
-                let got = results(&case, &device, dtype);
-                let expected = without_fused(|| results(&case, &device, dtype));
+                let got = results(ours, &case, &device, dtype);
+                let expected = results(burns, &case, &device, dtype);
                 let what = format!("{:?} in {dtype:?} on {device:?}", case.2);
                 assert_alike(&case, dtype, &got, &expected, &what);
             }
@@ -143,9 +155,7 @@ fn a_gradient_is_that_of_a_difference() {
     // Cubed, so that the gradient of the output is not constant.
     let loss = |(x, w, b): &(Tensor<1>, Tensor<1>, Tensor<1>)| {
         let (x, w) = (x.clone().reshape(*input), w.clone().reshape(*weight));
-        conv2d(x, w, Some(b.clone()), options.clone())
-            .powi_scalar(3)
-            .sum()
+        ours(x, w, Some(b.clone()), options).powi_scalar(3).sum()
     };
     let at = tensors(&parts);
     let grads = loss(&at).backward();
@@ -174,14 +184,14 @@ fn only_what_is_tracked_has_a_gradient() {
     let (input, weight, options) = case;
     for tracked in 0..8 {
         let is_tracked = |bit: usize| tracked >> bit & 1 == 1;
-        let run = || {
+        let run = |conv: Convolution| {
             let mut x = waves(*input, 0.7, &device, DType::F32);
             let mut w = waves(*weight, 1.3, &device, DType::F32);
             let mut b = waves([weight[0]], 0.9, &device, DType::F32);
             x = x.set_require_grad(is_tracked(0));
             w = w.set_require_grad(is_tracked(1));
             b = b.set_require_grad(is_tracked(2));
-            let output = conv2d(x.clone(), w.clone(), Some(b.clone()), options.clone());
+            let output = conv(x.clone(), w.clone(), Some(b.clone()), options);
             let outputs = values(output.clone());
             if tracked == 0 {
                 return vec![outputs];
@@ -201,7 +211,7 @@ fn only_what_is_tracked_has_a_gradient() {
                 .collect()
         };
         let what = format!("tracked {tracked:03b}");
-        assert_alike(case, DType::F32, &run(), &without_fused(run), &what);
+        assert_alike(case, DType::F32, &run(ours), &run(burns), &what);
     }
 }
 
@@ -211,7 +221,7 @@ fn a_number_that_is_not_finite_goes_where_it_goes_in_burn() {
         for case in &cases()[..3] {
             let device = Device::flex().autodiff();
             let (input, weight, options) = case;
-            let run = || {
+            let run = |conv: Convolution| {
                 // In a corner, and in the middle of another image.
                 let spoil = |tensor: Tensor<4>| {
                     let shape = tensor.dims();
@@ -225,7 +235,7 @@ fn a_number_that_is_not_finite_goes_where_it_goes_in_burn() {
                 let x = if of_grad { plain } else { spoil(plain) };
                 let x = x.require_grad();
                 let w = waves(*weight, 1.3, &device, DType::F32).require_grad();
-                let output = conv2d(x.clone(), w.clone(), None, options.clone());
+                let output = conv(x.clone(), w.clone(), None, options);
                 let weights = waves(output.dims(), 2.1, &device, DType::F32);
                 let weights = if of_grad { spoil(weights) } else { weights };
                 let grads = (output.clone() * weights).sum().backward();
@@ -236,55 +246,60 @@ fn a_number_that_is_not_finite_goes_where_it_goes_in_burn() {
                 ]
             };
             let what = format!("with {number}, in the gradient: {of_grad}");
-            assert_alike(case, DType::F32, &run(), &without_fused(run), &what);
+            assert_alike(case, DType::F32, &run(ours), &run(burns), &what);
         }
     }
 }
 
 #[test]
-fn what_there_is_no_kernel_for_is_burns() {
+fn the_faster_of_two_convolutions_runs() {
     let device = Device::flex();
-    let run = |input: [usize; 4], weight: [usize; 4], options: &ConvOptions<2>, dtype| {
+    let bits = |conv: Convolution, input, weight, options: &ConvOptions<2>, dtype| {
         let x = waves(input, 0.7, &device, DType::F32).cast(dtype);
         let w = waves(weight, 1.3, &device, DType::F32).cast(dtype);
-        let output = conv2d(x, w, None, options.clone());
+        let output = conv(x, w, None, options);
         (output.dims(), values(output))
     };
+    let chosen: Convolution = |x, w, b, options| conv2d(x, w, b, options.clone());
+    for (input, weight, options) in &cases()[..3] {
+        let of = |conv| bits(conv, *input, *weight, options, DType::F32);
+        assert_eq!(of(chosen), of(ours));
+        assert_ne!(of(chosen), of(burns));
+    }
+    let (input, weight) = ([8, 16, 9, 9], [6, 16, 3, 3]);
+    let one = || ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
     for (input, weight, options, dtype) in [
         (
-            [2, 4, 9, 9],
-            [6, 4, 3, 3],
+            input,
+            weight,
             ConvOptions::new([2, 1], [1, 1], [1, 1], 1),
             DType::F32,
         ),
         (
-            [2, 4, 9, 9],
-            [6, 2, 3, 3],
+            input,
+            [6, 8, 3, 3],
             ConvOptions::new([1, 1], [1, 1], [1, 1], 2),
             DType::F32,
         ),
+        // More zeros than the kernel reaches over.
         (
-            [2, 4, 9, 9],
-            [6, 4, 3, 3],
+            input,
+            weight,
             ConvOptions::new([1, 1], [3, 3], [1, 1], 1),
             DType::F32,
         ),
-        (
-            [2, 4, 9, 9],
-            [6, 4, 3, 3],
-            ConvOptions::new([1, 1], [1, 1], [1, 1], 1),
-            DType::F16,
-        ),
-        (
-            [0, 4, 9, 9],
-            [6, 4, 3, 3],
-            ConvOptions::new([1, 1], [1, 1], [1, 1], 1),
-            DType::F32,
-        ),
+        (input, weight, one(), DType::F16),
+        // Few positions, few products and none.
+        ([64, 16, 6, 6], weight, one(), DType::F32),
+        ([1, 1, 9, 9], [6, 1, 3, 3], one(), DType::F32),
+        ([0, 16, 9, 9], weight, one(), DType::F32),
     ] {
-        let got = run(input, weight, &options, dtype);
-        let burn = without_fused(|| run(input, weight, &options, dtype));
-        assert_eq!(got, burn, "{input:?} {weight:?} {options:?} {dtype:?}");
+        let of = |conv| bits(conv, input, weight, &options, dtype);
+        assert_eq!(
+            of(chosen),
+            of(burns),
+            "{input:?} {weight:?} {options:?} {dtype:?}"
+        );
     }
 }
 

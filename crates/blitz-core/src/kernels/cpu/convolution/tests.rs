@@ -132,28 +132,36 @@ fn a_convolution_and_its_gradients_follow_their_formula_with_all_registers() {
     follows_its_formula::<f64>();
 }
 
+/// The output and the gradients of input, weight and bias.
+fn results(
+    registers: Registers,
+    (input_shape, weight_shape, window): ([usize; 4], [usize; 4], Window),
+) -> [Vec<f32>; 4] {
+    let geometry = Geometry::of(input_shape, weight_shape, window);
+    let outputs_len = geometry.images * geometry.channels_out * geometry.output_area();
+    let input = waves(input_shape.iter().product(), 0.7);
+    let weight = waves(weight_shape.iter().product(), 1.1);
+    let bias = waves(geometry.channels_out, 2.3);
+    let grad = waves(outputs_len, 0.4);
+    let (of_weight, of_bias) = weight_grad(registers, &geometry, &input, &grad);
+    [
+        outputs(registers, &geometry, &input, &weight, &bias),
+        input_grad(registers, &geometry, &weight, &grad),
+        of_weight,
+        of_bias,
+    ]
+}
+
 #[test]
-fn a_convolution_has_the_same_bits_on_any_number_of_threads() {
-    let of = |threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        let (input_shape, weight_shape, window) = CASES[3];
-        let geometry = Geometry::of(input_shape, weight_shape, window);
-        let outputs_len = geometry.images * geometry.channels_out * geometry.output_area();
-        let input = waves::<f32>(input_shape.iter().product(), 0.7);
-        let weight = waves::<f32>(weight_shape.iter().product(), 1.1);
-        let grad = waves::<f32>(outputs_len, 0.4);
-        let bias = vec![0.0; geometry.channels_out];
-        pool.unwrap().install(|| {
-            [
-                outputs(widest(), &geometry, &input, &weight, &bias),
-                input_grad(widest(), &geometry, &weight, &grad),
-                weight_grad(widest(), &geometry, &input, &grad).0,
-                weight_grad(widest(), &geometry, &input, &grad).1,
-            ]
-        })
-    };
-    let one = of(1);
-    for threads in [2, 3, 7] {
-        assert_eq!(of(threads), one, "{threads} threads");
+fn a_convolution_has_the_same_bits_with_all_registers_and_any_number_of_threads() {
+    for case in CASES {
+        let expected = results(widest(), case);
+        for registers in Registers::available() {
+            for threads in [1, 2, 3, 7] {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+                let got = pool.unwrap().install(|| results(*registers, case));
+                assert_eq!(got, expected, "{case:?} {registers:?}, {threads} threads");
+            }
+        }
     }
 }
