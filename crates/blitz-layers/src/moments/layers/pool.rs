@@ -27,12 +27,21 @@ impl Windows {
     }
 
     /// The number of windows over so many elements: PyTorch's, and Burn's.
+    ///
+    /// # Panics
+    ///
+    /// Panics if no window fits.
     fn count(&self, length: usize) -> usize {
-        let free = length + self.padding.0 + self.padding.1 - self.reach();
+        let (padded, reach) = (length + self.padding.0 + self.padding.1, self.reach());
         if !self.ceil {
-            return free / self.stride + 1;
+            assert!(
+                padded >= reach,
+                "a window of {reach} elements does not fit into {padded}"
+            );
+            return (padded - reach) / self.stride + 1;
         }
-        let count = free.div_ceil(self.stride) + 1;
+        // A window that is larger than all there is begins inside, and counts.
+        let count = padded.saturating_sub(reach).div_ceil(self.stride) + 1;
         // No window begins in what was added at the end.
         let begins_outside = (count - 1) * self.stride >= length + self.padding.0;
         count - usize::from(begins_outside)
