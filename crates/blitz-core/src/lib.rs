@@ -50,7 +50,7 @@ pub use attach::{
 };
 pub use draw::{
     Draw, KeptMoments, LayerNoise, SplitWeight, WeightMoments, WeightReading,
-    is_open as draw_is_open, seed, weight_rows,
+    is_open as draw_is_open, read_means, seed, weight_rows,
 };
 pub use family::posterior::{
     BuiltinPosterior, LaplacePosterior, LaplacePosteriorConfig, LaplaceUnit, LocationScale,

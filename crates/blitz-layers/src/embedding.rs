@@ -1,7 +1,8 @@
 //! The Bayesian counterpart of Burn's [`Embedding`](burn::nn::Embedding).
 
 use blitz_core::{
-    BayesianModule, Posterior, Prior, Variational, WeightInfo, WeightMoments, weight_rows,
+    BayesianModule, Posterior, Prior, Variational, WeightInfo, WeightMoments, read_means,
+    weight_rows,
 };
 use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Module, ModuleDisplay, Param, Reparameterizer};
@@ -250,7 +251,7 @@ impl ForwardMoments<Tensor<2, Int>> for BayesianEmbedding {
     /// As [`forward`](BayesianEmbedding::forward).
     fn forward_moments(&self, input: Tensor<2, Int>) -> Moments<3> {
         if self.max_norm.is_some() {
-            return Moments::certain(self.forward(input));
+            return Moments::certain(read_means(|| self.forward(input)));
         }
         let indices = self.checked(input.clone());
         let table = WeightMoments::of(&self.weight);

@@ -46,6 +46,7 @@ mod mc_dropout;
 mod rnn;
 mod traversal;
 mod weights;
+mod windows;
 
 pub use blitz_core;
 pub use embedding::{BayesianEmbedding, BayesianEmbeddingConfig};

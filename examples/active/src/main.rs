@@ -33,7 +33,12 @@ pub struct Cli {
     pub seeds: usize,
 
     /// Seed of the first division.
-    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    #[arg(
+        long,
+        value_name = "SEED",
+        allow_negative_numbers = true,
+        default_value_t = 0
+    )]
     pub seed: u64,
 
     /// Digits kept for testing; the others are the pool.
@@ -86,7 +91,8 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     let folder = cli.run.folder("active")?;
 
     let mut curves: Vec<Curve> = Vec::new();
-    for seed in cli.seed..cli.seed + cli.seeds as u64 {
+    // After the largest seed comes 0.
+    for seed in (0..cli.seeds as u64).map(|at| cli.seed.wrapping_add(at)) {
         let division = digits.divide(cli.test, seed);
         for method in Method::ALL {
             eprintln!("seed {seed}, {}", method.name());
@@ -107,7 +113,16 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     Ok(cli.run.present(&report))
 }
 
+/// The largest weight of the KL: its gradients are numbers in `f32` still.
+const LARGEST_BETA: f64 = 1e6;
+
 fn check(cli: &Cli, digits: usize) -> Result<(), RunError> {
+    if cli.beta > LARGEST_BETA {
+        return Err(RunError::Setting(format!(
+            "a weight of the KL is at most {LARGEST_BETA}, got {:e}",
+            cli.beta
+        )));
+    }
     if cli.test + cli.labels > digits {
         return Err(RunError::Setting(format!(
             "there are {digits} digits, too few for {} of them as a test and {} labels",

@@ -76,19 +76,20 @@ impl fmt::Display for Report {
             let labels: Vec<String> = labels
                 .map(|l| l.map_or("–".to_string(), |l| l.to_string()))
                 .collect();
-            let mean = summary
-                .mean
-                .map_or("not by all".to_string(), |(mean, error)| {
-                    format!("{mean:.0} ± {error:.0}")
-                });
+            // Of one seed there is no error to tell.
+            let with_error = |(mean, error): (f64, f64), digits: usize| match labels.len() {
+                1 => format!("{mean:.digits$}"),
+                _ => format!("{mean:.digits$} ± {error:.digits$}"),
+            };
+            let mean = summary.mean.map(|mean| with_error(mean, 0));
             let (last, error) = summary.last_accuracy;
             writeln!(
                 f,
-                "  {:<18} {mean:>14}   {:<28} {:.1} ± {:.1} %",
+                "  {:<18} {:>14}   {:<28} {} %",
                 summary.method.name(),
+                mean.unwrap_or("not by all".to_string()),
                 labels.join(", "),
-                100.0 * last,
-                100.0 * error
+                with_error((100.0 * last, 100.0 * error), 1)
             )?;
         }
         write!(f, "\n  the courses   {}", self.plot.display())

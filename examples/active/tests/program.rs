@@ -53,6 +53,21 @@ fn the_same_seed_gives_the_same_course() {
 }
 
 #[test]
+fn the_largest_seed_is_a_seed_and_one_seed_has_no_error() {
+    let out = tempfile::tempdir().unwrap();
+    let largest = u64::MAX.to_string();
+    let short = ["--labels", "20", "--seed", &largest];
+    let output = PROGRAM.run(out.path(), &short);
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("BALD") && !text.contains('±'), "{text}");
+    let curves = PROGRAM.report(out.path(), &[&short[..], &["--seeds", "2"]].concat());
+    let seeds = curves["curves"].as_array().unwrap().iter();
+    let seeds: Vec<u64> = seeds.map(|curve| curve["seed"].as_u64().unwrap()).collect();
+    assert_eq!((seeds[0], seeds[7]), (u64::MAX, 0));
+}
+
+#[test]
 fn what_is_wrong_is_said_in_one_sentence() {
     let out = tempfile::tempdir().unwrap();
     let refused = PROGRAM.refusal(out.path(), &["--labels", "300"]);
@@ -62,6 +77,10 @@ fn what_is_wrong_is_said_in_one_sentence() {
     );
     let refused = PROGRAM.refusal(out.path(), &["--start", "40"]);
     assert!(refused.contains("beyond the end of 28"), "{refused}");
+    let refused = PROGRAM.refusal(out.path(), &["--beta", "1e308"]);
+    assert!(refused.contains("at most 1000000, got 1e308"), "{refused}");
+    let refused = PROGRAM.refusal(out.path(), &["--seed", "-1"]);
+    assert!(refused.contains("invalid value '-1'"), "{refused}");
     let refused = PROGRAM.refusal(out.path(), &["--target", "101"]);
     assert!(refused.contains("above 100 %"), "{refused}");
 }

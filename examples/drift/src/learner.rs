@@ -152,7 +152,7 @@ impl Learner {
         let likelihood = &self.likelihood;
         let elbo = ElboConfig::new(day.x.len())
             .with_samples(SAMPLES)
-            .with_seed(self.cli.seed + day.number as u64)
+            .with_seed(self.cli.seed.wrapping_add(day.number as u64))
             .init();
         let mut adam = FusedAdamConfig::new().init();
         for step in 0..self.cli.steps {

@@ -27,7 +27,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Debug, Clone, Parser)]
 #[command(name = "drift", version, args_override_self = true)]
 pub struct Cli {
-    /// Share of what is known that the next day still knows, from 0 to 1; may be repeated [default: 1, 0.9, 0.7, 0, which starts anew every day].
+    /// Share of what is known that the next day still knows, 0 or from 1e-6 to 1; may be repeated [default: 1, 0.9, 0.7, 0, which starts anew every day].
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = not_negative)]
     pub discount: Vec<f64>,
 
@@ -51,8 +51,13 @@ pub struct Cli {
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 100, value_parser = at_least::<2>)]
     pub predict_samples: usize,
 
-    /// Seed of the curve's way, the points, the initial weights and the draws.
-    #[arg(long, value_name = "SEED", default_value_t = 42)]
+    /// Seed of the curve's way, the points, the initial weights and the draws of the training.
+    #[arg(
+        long,
+        value_name = "SEED",
+        allow_negative_numbers = true,
+        default_value_t = 42
+    )]
     pub seed: u64,
 
     /// Where it runs, and what of it stays.
@@ -67,6 +72,7 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<String, RunError> {
     let start = Instant::now();
+    check(cli)?;
     let keeps = keeps(cli)?;
     let device = cli.run.device()?;
     let folder = cli.run.folder("drift")?;
@@ -107,6 +113,29 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     Ok(cli.run.present(&report))
 }
 
+/// All points lie in memory.
+const MOST_POINTS: usize = 10_000_000;
+/// Beyond it the phase of a day would be rounding.
+const LARGEST_SPEED: f64 = 1e6;
+/// Below it the deviations of a few days later would be infinite in `f32`. Nothing at all is kept by 0.
+const SMALLEST_DISCOUNT: f64 = 1e-6;
+
+fn check(cli: &Cli) -> Result<(), RunError> {
+    let (days, points) = (cli.days, cli.points);
+    if days.checked_mul(points).is_none_or(|all| all > MOST_POINTS) {
+        return Err(RunError::Setting(format!(
+            "{days} days of {points} points are more than {MOST_POINTS} points"
+        )));
+    }
+    if cli.speed > LARGEST_SPEED {
+        return Err(RunError::Setting(format!(
+            "a speed is at most {LARGEST_SPEED} radians a day, got {:e}",
+            cli.speed
+        )));
+    }
+    Ok(())
+}
+
 /// The discounts to compare.
 fn keeps(cli: &Cli) -> Result<Vec<Keep>, RunError> {
     let discounts = match cli.discount.is_empty() {
@@ -115,9 +144,9 @@ fn keeps(cli: &Cli) -> Result<Vec<Keep>, RunError> {
     };
     let keep = |discount: &f64| match discount {
         0.0 => Ok(Keep::Nothing),
-        0.0..=1.0 => Ok(Keep::Share(*discount)),
+        SMALLEST_DISCOUNT..=1.0 => Ok(Keep::Share(*discount)),
         _ => Err(RunError::Setting(format!(
-            "a discount is the share that is kept, from 0 to 1, got {discount}"
+            "a discount is the share that is kept, from {SMALLEST_DISCOUNT:?} to 1, or 0, got {discount:?}"
         ))),
     };
     discounts.iter().map(keep).collect()

@@ -42,10 +42,35 @@ fn every_learner_reports_each_day_and_starts_alike() {
 }
 
 #[test]
+fn the_largest_seed_and_the_largest_speed_are_taken() {
+    let out = tempfile::tempdir().unwrap();
+    let largest = u64::MAX.to_string();
+    let arguments = ["--seed", &largest, "--speed", "1e6", "--days", "2"];
+    let report = PROGRAM.report(out.path(), &[&arguments[..], &["--steps", "2"]].concat());
+    assert_eq!(report["learners"].as_array().unwrap().len(), 4);
+}
+
+#[test]
 fn what_is_wrong_is_said_in_one_sentence() {
     let out = tempfile::tempdir().unwrap();
     let refused = PROGRAM.refusal(out.path(), &["--discount", "1.5"]);
-    assert!(refused.contains("from 0 to 1, got 1.5"), "{refused}");
+    let range = "from 1e-6 to 1, or 0, got 1.5";
+    assert!(refused.contains(range), "{refused}");
+    for (arguments, reason) in [
+        (&["--discount", "1e-300"][..], "or 0, got 1e-300"),
+        (
+            &["--speed", "1e308"],
+            "at most 1000000 radians a day, got 1e308",
+        ),
+        (
+            &["--days", "10000000", "--points", "10000000"],
+            "10000000 days of 10000000 points are more than 10000000 points",
+        ),
+        (&["--seed", "-1"], "invalid value '-1'"),
+    ] {
+        let refused = PROGRAM.refusal(out.path(), arguments);
+        assert!(refused.contains(reason), "{refused}");
+    }
     let refused = PROGRAM.refusal(out.path(), &["--discount", "-0.5"]);
     assert!(refused.contains("-0.5"), "{refused}");
 }

@@ -35,11 +35,16 @@ pub struct Cli {
     pub seeds: usize,
 
     /// The first seed.
-    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    #[arg(
+        long,
+        value_name = "SEED",
+        allow_negative_numbers = true,
+        default_value_t = 0
+    )]
     pub seed: u64,
 
     /// Layers with adapters, from the last one down; those below stay as they are.
-    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 2, value_parser = at_least::<1>)]
     pub layers: usize,
 
     /// Rank of the adapters.
@@ -51,18 +56,18 @@ pub struct Cli {
     pub steps: usize,
 
     /// Passes over the digits 0 to 4.
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 20, value_parser = at_least::<1>)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 20, value_parser = at_least::<1>, conflicts_with = "model")]
     pub pretrain_epochs: usize,
 
     /// Tokens of a text; what is beyond is cut off.
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 64, value_parser = at_least::<4>)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 64, value_parser = at_least::<4>, requires = "model")]
     pub tokens: usize,
 
     /// Draws of a prediction.
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 20, value_parser = at_least::<2>)]
     pub draws: usize,
 
-    /// Score an adapter that an earlier run saved, in the place of training.
+    /// Score an adapter that an earlier run saved, in the place of training: what is said of labels, steps and draws has no part in it.
     #[arg(long, value_name = "FILE", conflicts_with = "method")]
     pub adapter: Option<PathBuf>,
 
@@ -72,6 +77,15 @@ pub struct Cli {
 }
 
 impl Cli {
+    /// The seed of each repetition, which follow one another; after the largest comes 0. None with a saved adapter, which needs no labels.
+    pub fn repetitions(&self) -> Vec<u64> {
+        let count = match self.adapter {
+            Some(_) => 0,
+            None => self.seeds as u64,
+        };
+        (0..count).map(|at| self.seed.wrapping_add(at)).collect()
+    }
+
     /// The methods that were asked for, in the order of the report.
     pub fn methods(&self) -> Vec<Method> {
         let all = Method::value_variants().iter().copied();
@@ -133,7 +147,24 @@ mod tests {
             ("--model folder", "--data"),
             ("--method lora --adapter file", "cannot be used with"),
             ("--method best", "possible values"),
+            ("--layers 0", "at least 1"),
+            ("--layers -1", "at least 1"),
+            ("--seed -1", "invalid value '-1'"),
+            ("--tokens 32", "--model"),
+            (
+                "--model folder --data file --pretrain-epochs 2",
+                "cannot be used with",
+            ),
         ]);
+    }
+
+    #[test]
+    fn seeds_go_on_after_the_largest() {
+        let largest = u64::MAX.to_string();
+        let cli = Cli::parse_from(["finetune", "--seed", &largest, "--seeds", "3"]);
+        assert_eq!(cli.repetitions(), [u64::MAX, 0, 1]);
+        let cli = Cli::parse_from(["finetune", "--adapter", "file"]);
+        assert!(cli.repetitions().is_empty());
     }
 
     #[test]

@@ -36,6 +36,14 @@ pub struct Shape {
     pub layer_norm_eps: f64,
     /// The activation.
     pub hidden_act: String,
+    /// How the network knows the places of tokens.
+    #[serde(default = "absolute")]
+    pub position_embedding_type: String,
+}
+
+/// What a file means that does not say.
+fn absolute() -> String {
+    "absolute".into()
 }
 
 impl Shape {
@@ -45,6 +53,13 @@ impl Shape {
             serde_json::from_str(&text).map_err(|error| RunError::data(path, error))?;
         if shape.hidden_act != "gelu" {
             let reason = format!("the activation is {}, not gelu", shape.hidden_act);
+            return Err(RunError::data(path, reason));
+        }
+        if shape.position_embedding_type != absolute() {
+            let reason = format!(
+                "the position embeddings are {}, not absolute",
+                shape.position_embedding_type
+            );
             return Err(RunError::data(path, reason));
         }
         let (features, heads) = (shape.hidden_size, shape.num_attention_heads);

@@ -7,6 +7,8 @@ use burn::nn::transformer::{TransformerEncoder, TransformerEncoderLayer};
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use example_support::RunError;
 
+use crate::args::Cli;
+
 /// A trained transformer and its task.
 #[derive(Debug)]
 pub struct Task {
@@ -81,6 +83,20 @@ impl Sequences {
         chunks.into_iter().map(|chunk| self.batch(&chunk, device))
     }
 
+    /// As many batches at most, of examples chosen at random: these are in the order of their classes or lengths, so that the first are no sample of all.
+    pub fn sampled(
+        &self,
+        batches: usize,
+        size: usize,
+        seed: u64,
+        device: &Device,
+    ) -> Vec<LabeledBatch<Tokens, Tensor<1, Int>>> {
+        let all: Vec<usize> = (0..self.len()).collect();
+        let places = shuffled(&all, seed);
+        let chunks = places.chunks(size).take(batches);
+        chunks.map(|places| self.batch(places, device)).collect()
+    }
+
     /// Those at these places as a batch.
     pub fn batch(&self, places: &[usize], device: &Device) -> LabeledBatch<Tokens, Tensor<1, Int>> {
         let rows: Vec<&[f32]> = places.iter().map(|at| &self.states[*at][..]).collect();
@@ -147,20 +163,30 @@ pub fn through(
     all.sorted()
 }
 
-/// The frozen layers, and the last `adapted`.
-pub fn split(
-    encoder: &TransformerEncoder,
-    adapted: usize,
-) -> Result<[Vec<TransformerEncoderLayer>; 2], RunError> {
-    let layers = &encoder.layers;
-    let Some(frozen) = layers.len().checked_sub(adapted) else {
+/// Fails unless the adapters that were asked for fit a transformer of so many layers and features. Asked before anything is computed.
+pub fn check_adapters(cli: &Cli, layers: usize, features: usize) -> Result<(), RunError> {
+    let (adapted, rank) = (cli.layers, cli.rank);
+    if adapted > layers {
         return Err(RunError::Setting(format!(
-            "the transformer has {} layers, {adapted} were to get adapters",
-            layers.len()
+            "the transformer has {layers} layers, {adapted} were to get adapters"
         )));
-    };
-    let frozen = layers[..frozen].iter().map(Module::valid).collect();
-    Ok([frozen, layers[layers.len() - adapted..].to_vec()])
+    }
+    if rank > features {
+        return Err(RunError::Setting(format!(
+            "adapters of rank {rank} are larger than the matrices of {features} × {features} beside them"
+        )));
+    }
+    Ok(())
+}
+
+/// The frozen layers, and the last `adapted`.
+///
+/// # Panics
+///
+/// Panics if there are fewer, which [`check_adapters`] refuses.
+pub fn split(encoder: &TransformerEncoder, adapted: usize) -> [Vec<TransformerEncoderLayer>; 2] {
+    let (frozen, upper) = encoder.layers.split_at(encoder.layers.len() - adapted);
+    [frozen.iter().map(Module::valid).collect(), upper.to_vec()]
 }
 
 /// The places of `count` examples of each class, chosen at random.
@@ -234,6 +260,26 @@ mod tests {
         let mut all = [kept.states, held_out.states].concat().concat();
         all.sort_by(f32::total_cmp);
         assert_eq!(all, (0..40).map(|at| at as f32).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_sample_is_of_all_classes_though_the_examples_are_in_their_order() {
+        let sequences = Sequences {
+            features: 1,
+            states: (0..400).map(|at| vec![at as f32]).collect(),
+            labels: (0..400).map(|at| at / 100).collect(),
+        };
+        let batches = sequences.sampled(2, 32, 1, &Device::flex());
+        let labels = batches.into_iter().map(|batch| batch.targets.into_data());
+        let labels: Vec<i64> = labels
+            .flat_map(|data| data.iter::<i64>().collect::<Vec<_>>())
+            .collect();
+        assert_eq!(labels.len(), 64);
+        for class in 0..4 {
+            // 16 are expected, with a deviation of 3.2.
+            let count = labels.iter().filter(|label| **label == class).count();
+            assert!((4..29).contains(&count), "{count} of class {class}");
+        }
     }
 
     #[test]

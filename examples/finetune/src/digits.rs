@@ -15,13 +15,14 @@ use rand::rngs::ChaCha12Rng;
 use rand::seq::SliceRandom;
 
 use crate::args::Cli;
-use crate::data::{Sequences, Task, Tokens, choose, shuffled, split, through};
+use crate::data::{Sequences, Task, Tokens, check_adapters, choose, shuffled, split, through};
 use crate::train::BATCH;
 
 /// A digit is 16 patches of 2×2 pixels.
 const PATCHES: usize = 16;
 const PIXELS: usize = 64;
 const FEATURES: usize = 32;
+const LAYERS: usize = 3;
 /// The classes that the transformer is trained on, and those that are learnt by adapters; the one after them is near.
 const BASE: usize = 5;
 const CLASSES: usize = 4;
@@ -41,7 +42,7 @@ struct Base {
 
 impl Base {
     fn new(device: &Device) -> Self {
-        let encoder = TransformerEncoderConfig::new(FEATURES, 2 * FEATURES, 4, 3);
+        let encoder = TransformerEncoderConfig::new(FEATURES, 2 * FEATURES, 4, LAYERS);
         Self {
             patch: LinearConfig::new(PIXELS / PATCHES, FEATURES).init(device),
             place: EmbeddingConfig::new(PATCHES, FEATURES).init(device),
@@ -97,6 +98,7 @@ fn patches(pixels: &[u8; PIXELS]) -> impl Iterator<Item = f32> {
 
 /// Trains the transformer on 0 to 4. Of 5 to 8 three fifths are for labels and the others for the test; 9 is near, and test digits with their pixels shuffled are far.
 pub fn task(cli: &Cli, device: &Device) -> Result<Task, RunError> {
+    check_adapters(cli, LAYERS, FEATURES)?;
     let digits = digits::small();
     let count = digits.len();
     // The file is in the order of its writers, who are to be alike in all parts.
@@ -116,7 +118,7 @@ pub fn task(cli: &Cli, device: &Device) -> Result<Task, RunError> {
     eprintln!("a small transformer learns the digits 0 to {}", BASE - 1);
     let autodiff = device.clone().autodiff();
     let base = Base::trained(&of(0..BASE, 0..count), cli.pretrain_epochs, &autodiff);
-    let [frozen, upper] = split(&base.encoder, cli.layers)?;
+    let [frozen, upper] = split(&base.encoder, cli.layers);
     let base = base.valid();
     let run = |digits: &[&Digit]| -> Sequences {
         let batches = digits.chunks(AT_ONCE).map(|batch| {
@@ -132,7 +134,7 @@ pub fn task(cli: &Cli, device: &Device) -> Result<Task, RunError> {
         .iter()
         .map(|digit| usize::from(digit.1) - BASE)
         .collect();
-    let labelled = (cli.seed..cli.seed + cli.seeds as u64).map(|seed| {
+    let labelled = cli.repetitions().into_iter().map(|seed| {
         let chosen = choose(&labels, &classes, cli.labels_per_class, seed)?;
         let chosen: Vec<&Digit> = chosen.into_iter().map(|at| pool[at]).collect();
         Ok(run(&chosen))

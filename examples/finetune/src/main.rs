@@ -25,7 +25,7 @@ use args::{Cli, Method};
 use data::{Sequences, Task};
 use methods::{Study, logits, of_logits};
 use model::Classifier;
-use report::{Predicted, Report, Row, Summary};
+use report::{Failure, Predicted, Report, Row, Summary};
 
 // The system's allocator gives every large tensor back to the kernel, and page faults then double the time of a step.
 #[global_allocator]
@@ -47,8 +47,12 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         Some(adapter) => saved(cli, &task, adapter, &device)?,
         None => compared(cli, &task, &device)?,
     };
-    let mut methods: Vec<&str> = results.rows.iter().map(|row| row.method.as_str()).collect();
-    methods.dedup();
+    let mut methods: Vec<&str> = Vec::new();
+    for row in &results.rows {
+        if !methods.contains(&row.method.as_str()) {
+            methods.push(&row.method);
+        }
+    }
     let of = |name: &&str| {
         let rows: Vec<&Row> = results
             .rows
@@ -57,16 +61,16 @@ fn run(cli: &Cli) -> Result<String, RunError> {
             .collect();
         Summary::of(&rows)
     };
-    let first = results.rows.iter().take_while(|row| row.seed == cli.seed);
     let report = Report {
-        methods: methods[..first.count()].iter().map(of).collect(),
+        methods: methods.iter().map(of).collect(),
         examples: [&task.test, &task.near, &task.far].map(Sequences::len),
         task: task.name,
         classes: task.classes,
-        labels_per_class: cli.labels_per_class,
+        labels_per_class: cli.adapter.is_none().then_some(cli.labels_per_class),
         seconds: start.elapsed().as_secs_f64(),
         adapters: results.adapters,
         rates: results.rates,
+        failures: results.failures,
         rows: results.rows,
         plot: results.plot,
         hint: cli.model.is_none(),
@@ -78,6 +82,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
 #[derive(Default)]
 struct Results {
     rows: Vec<Row>,
+    failures: Vec<Failure>,
     rates: Vec<f64>,
     adapters: Vec<String>,
     plot: Option<std::path::PathBuf>,
@@ -87,8 +92,7 @@ struct Results {
 fn compared(cli: &Cli, task: &Task, device: &Device) -> Result<Results, RunError> {
     let folder = cli.run.folder("finetune")?;
     let mut results = Results::default();
-    for at in 0..cli.seeds {
-        let seed = cli.seed + at as u64;
+    for (at, seed) in cli.repetitions().into_iter().enumerate() {
         eprintln!("seed {seed}, the learning rate");
         let study = Study::new(cli, task, at, device)?;
         results.rates.push(study.rate());
@@ -99,8 +103,20 @@ fn compared(cli: &Cli, task: &Task, device: &Device) -> Result<Results, RunError
         let mut all = Vec::new();
         for method in cli.methods() {
             eprintln!("seed {seed}, {}", method.name());
-            let fitted = study.fit(method)?;
-            let predicted = predicted(task, &fitted.predict)?;
+            let fitted = study.fit(method).and_then(|fitted| {
+                let predicted = predicted(task, &fitted.predict)?;
+                Ok((fitted, predicted))
+            });
+            // What others took hours for is not lost with it.
+            let (fitted, predicted) = match fitted {
+                Ok(fitted) => fitted,
+                Err(error) => {
+                    let failure = Failure::new(method.name(), seed, &error);
+                    eprintln!("  {failure}");
+                    results.failures.push(failure);
+                    continue;
+                }
+            };
             let numbers = (fitted.setting, fitted.seconds, fitted.trainable);
             let row = Row::new(method.name(), seed, numbers, &predicted, task.test.labels());
             let (accuracy, nll, ece) =
@@ -109,11 +125,14 @@ fn compared(cli: &Cli, task: &Task, device: &Device) -> Result<Results, RunError
             all.push((row, predicted));
         }
         if at == 0 {
-            results.plot = plot(&folder, task, cli, &all)?;
+            results.plot = plot(&folder, task, &all)?;
         }
         results.rows.extend(all.into_iter().map(|(row, _)| row));
     }
-    Ok(results)
+    match results.failures.first() {
+        Some(failure) if results.rows.is_empty() => Err(RunError::Setting(failure.to_string())),
+        _ => Ok(results),
+    }
 }
 
 /// The scores of an adapter that an earlier run saved.
@@ -160,7 +179,6 @@ fn predicted(
 fn plot(
     folder: &RunFolder,
     task: &Task,
-    cli: &Cli,
     all: &[(Row, Predicted)],
 ) -> Result<Option<std::path::PathBuf>, RunError> {
     let Some(((lora, before), others)) = all.split_first() else {
@@ -169,7 +187,7 @@ fn plot(
     let best = others
         .iter()
         .min_by(|a, b| a.0.scores.nll.total_cmp(&b.0.scores.nll));
-    let Some((row, after)) = best.filter(|_| cli.methods()[0] == Method::Lora) else {
+    let Some((row, after)) = best.filter(|_| lora.method == Method::Lora.name()) else {
         return Ok(None);
     };
     let path = folder.join("reliability.png");

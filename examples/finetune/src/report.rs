@@ -81,6 +81,34 @@ impl Row {
     }
 }
 
+/// A method that failed on the labels of one seed.
+#[derive(Debug, Clone, Serialize)]
+pub struct Failure {
+    /// The method.
+    pub method: String,
+    /// The seed.
+    pub seed: u64,
+    /// Why.
+    pub reason: String,
+}
+
+impl Failure {
+    /// Of an error.
+    pub fn new(method: &str, seed: u64, error: &dyn fmt::Display) -> Self {
+        Self {
+            method: method.into(),
+            seed,
+            reason: error.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, seed {}: {}", self.method, self.seed, self.reason)
+    }
+}
+
 /// A method over all seeds: means, and their standard errors.
 #[derive(Debug, Clone, Serialize)]
 pub struct Summary {
@@ -93,6 +121,8 @@ pub struct Summary {
     pub errors: [f64; 3],
     /// The settings that the rule chose, by seed.
     pub settings: Vec<f64>,
+    /// How many seeds it is the mean of.
+    pub seeds: usize,
 }
 
 impl Summary {
@@ -124,6 +154,7 @@ impl Summary {
             },
             errors: [accuracy.1, nll.1, ece.1],
             settings: rows.iter().filter_map(|row| row.setting).collect(),
+            seeds: rows.len(),
         }
     }
 
@@ -142,8 +173,8 @@ pub struct Report {
     pub task: String,
     /// Its classes.
     pub classes: Vec<String>,
-    /// Labels of each.
-    pub labels_per_class: usize,
+    /// Labels of each, which a saved adapter does not tell.
+    pub labels_per_class: Option<usize>,
     /// Examples of the test, near and far.
     pub examples: [usize; 3],
     /// Seconds of the run.
@@ -152,6 +183,8 @@ pub struct Report {
     pub methods: Vec<Summary>,
     /// Each method for each seed.
     pub rows: Vec<Row>,
+    /// What failed and is left out.
+    pub failures: Vec<Failure>,
     /// The adapters of LoRA alone, by seed.
     pub adapters: Vec<String>,
     /// The learning rate that the rule chose, by seed.
@@ -189,10 +222,14 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [test, near, far] = self.examples;
+        write!(f, "{}", self.task)?;
+        if let Some(labels) = self.labels_per_class {
+            write!(f, ", {labels} labels a class")?;
+        }
         writeln!(
             f,
-            "{}, {} labels a class, {:.0} s\ntested on {test}, with {near} near and {far} far\n",
-            self.task, self.labels_per_class, self.seconds
+            ", {:.0} s\ntested on {test}, with {near} near and {far} far\n",
+            self.seconds
         )?;
         writeln!(
             f,
@@ -201,7 +238,7 @@ impl fmt::Display for Report {
         )?;
         for row in &self.methods {
             // Of one seed there is no error to tell.
-            let with_error = |value: f64, error: f64, digits: usize| match self.rates.len() {
+            let with_error = |value: f64, error: f64, digits: usize| match row.seeds {
                 0 | 1 => format!("{value:.digits$}"),
                 _ => format!("{value:.digits$} ± {error:.digits$}"),
             };
@@ -218,6 +255,9 @@ impl fmt::Display for Report {
                 scores.seconds,
                 scores.trainable
             )?;
+        }
+        for failure in &self.failures {
+            writeln!(f, "\n  left out: {failure}")?;
         }
         if let Some(good) = self.hoped_for() {
             let good = match good.is_empty() {
@@ -242,5 +282,33 @@ impl fmt::Display for Report {
             )?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_method_that_failed_is_named_with_its_seed_and_its_reason() {
+        let failure = Failure::new("TFB", 3, &"the adapters are not trained");
+        let report = Report {
+            task: "digits".into(),
+            classes: Vec::new(),
+            labels_per_class: None,
+            examples: [1, 2, 3],
+            seconds: 1.0,
+            methods: Vec::new(),
+            rows: Vec::new(),
+            failures: vec![failure],
+            adapters: Vec::new(),
+            rates: Vec::new(),
+            plot: None,
+            hint: false,
+        };
+        let text = report.to_string();
+        let line = "  left out: TFB, seed 3: the adapters are not trained\n";
+        assert!(text.contains(line), "{text}");
+        assert!(!text.contains("labels a class"), "{text}");
     }
 }

@@ -9,7 +9,7 @@ use tokenizers::{Tokenizer, TruncationParams};
 
 use crate::args::Cli;
 use crate::bert::{Bert, Shape};
-use crate::data::{Sequences, Task, choose, split, through};
+use crate::data::{Sequences, Task, check_adapters, choose, split, through};
 
 /// Texts that are run at a time.
 const AT_ONCE: usize = 32;
@@ -57,7 +57,13 @@ impl Reader {
     pub fn ids(&self, text: &str) -> Result<Vec<u32>, RunError> {
         let encoding = self.tokenizer.encode_fast(text, true);
         let encoding = encoding.map_err(|error| RunError::data(&self.path, error))?;
-        Ok(encoding.get_ids().to_vec())
+        match encoding.get_ids() {
+            [] => {
+                let reason = format!("the tokenizer makes no token of the text {text:?}");
+                Err(RunError::data(&self.path, reason))
+            }
+            ids => Ok(ids.to_vec()),
+        }
     }
 }
 
@@ -108,6 +114,9 @@ impl Table {
                     return Err(fail(line, reason));
                 }
             };
+            if section.trim().is_empty() || text.trim().is_empty() {
+                return Err(fail(line, "its section or its text is empty".into()));
+            }
             texts.texts.push(text.into());
             texts.sections.push(section.into());
         }
@@ -123,14 +132,27 @@ impl Table {
         }
         Ok(table)
     }
+
+    /// The sections of the training texts, in the order of the alphabet.
+    fn classes(&self, path: &Path) -> Result<Vec<String>, RunError> {
+        let mut classes = self.train.sections.clone();
+        classes.sort();
+        classes.dedup();
+        match &classes[..] {
+            [only] => {
+                let reason =
+                    format!("all training texts are of section {only}, at least 2 are needed");
+                Err(RunError::data(path, reason))
+            }
+            _ => Ok(classes),
+        }
+    }
 }
 
 /// The network in `folder` and the texts of `data`.
 pub fn task(cli: &Cli, folder: &Path, data: &Path, device: &Device) -> Result<Task, RunError> {
     let table = Table::read(data)?;
-    let mut classes = table.train.sections.clone();
-    classes.sort();
-    classes.dedup();
+    let classes = table.classes(data)?;
     let class = |section: &String| {
         classes.binary_search(section).map_err(|_| {
             let reason = format!("section {section} has test texts and no training text");
@@ -145,13 +167,14 @@ pub fn task(cli: &Cli, folder: &Path, data: &Path, device: &Device) -> Result<Ta
             .collect::<Result<Vec<_>, _>>()
     };
     let (pool, test) = (labels(&table.train)?, labels(&table.test)?);
-    let seeds = cli.seed..cli.seed + cli.seeds as u64;
+    let seeds = cli.repetitions().into_iter();
     let chosen = seeds.map(|seed| choose(&pool, &classes, cli.labels_per_class, seed));
     let chosen = chosen.collect::<Result<Vec<_>, _>>()?;
 
     let (shape, net) = Bert::load(folder, &device.clone().autodiff())?;
+    check_adapters(cli, shape.num_hidden_layers, shape.hidden_size)?;
     let reader = Reader::open(folder, &shape, cli.tokens)?;
-    let [frozen, upper] = split(&net.encoder, cli.layers)?;
+    let [frozen, upper] = split(&net.encoder, cli.layers);
     let net = net.valid();
     let run = |texts: Vec<&String>, labels: Vec<usize>| -> Result<Sequences, RunError> {
         let ids = texts.into_iter().map(|text| reader.ids(text));
@@ -208,6 +231,14 @@ mod tests {
                 "split\tsection\ttext\ntrain\ta\tb\n",
                 "there is no text of test",
             ),
+            (
+                "split\tsection\ttext\ntrain\t\tb\n",
+                "line 2: its section or its text is empty",
+            ),
+            (
+                "split\tsection\ttext\ntrain\ta\tb\ntrain\ta\t \n",
+                "line 3: its section or its text is empty",
+            ),
         ] {
             let error = refusal(text);
             assert!(
@@ -215,6 +246,29 @@ mod tests {
                 "{error}"
             );
         }
+    }
+
+    #[test]
+    fn texts_of_one_class_are_refused() {
+        let texts = |sections: &[&str]| Texts {
+            texts: sections.iter().map(|_| "text".into()).collect(),
+            sections: sections.iter().map(|section| section.to_string()).collect(),
+        };
+        let classes = |sections: &[&str]| {
+            let train = texts(sections);
+            let table = Table {
+                train,
+                ..Table::default()
+            };
+            table.classes(Path::new("texts.tsv"))
+        };
+        assert_eq!(
+            classes(&["mail", "maths", "mail"]).unwrap(),
+            ["mail", "maths"]
+        );
+        let error = classes(&["mail", "mail"]).unwrap_err().to_string();
+        let reason = "texts.tsv: all training texts are of section mail, at least 2 are needed";
+        assert_eq!(error, reason);
     }
 
     #[test]
@@ -237,6 +291,7 @@ mod tests {
             type_vocab_size: 2,
             layer_norm_eps: 1e-12,
             hidden_act: "gelu".into(),
+            position_embedding_type: "absolute".into(),
         };
         let refusal = |words, tokens| {
             let refused = Reader::open(folder.path(), &shape(words), tokens);
@@ -250,6 +305,9 @@ mod tests {
         assert_eq!(refusal(3, 8), "the network takes 7 tokens, not 8");
         let reader = Reader::open(folder.path(), &shape(3), 4).unwrap();
         assert_eq!(reader.ids("b a x a b").unwrap(), [2, 1, 0, 1]);
+        let error = reader.ids(" ").unwrap_err().to_string();
+        let reason = "tokenizer.json: the tokenizer makes no token of the text \" \"";
+        assert!(error.contains(reason), "{error}");
         std::fs::write(&path, "nothing").unwrap();
         assert!(refusal(3, 4).contains("tokenizer.json: "));
     }

@@ -48,6 +48,8 @@ fn every_method_is_scored_and_the_adapter_can_be_loaded_again() {
         let (first, second) = (first.as_f64().unwrap(), second.as_f64().unwrap());
         assert!((first - second).abs() < 1e-6, "{second} for {first}");
     }
+    // How many labels it was trained on is not in the file.
+    assert!(again["labels_per_class"].is_null());
     // Of the same transformer, trained for longer.
     let other = ["--adapter", adapter, "--pretrain-epochs", "2"];
     let refused = PROGRAM.refusal(out.path(), &other);
@@ -77,15 +79,15 @@ fn the_same_seed_gives_the_same_scores() {
 fn what_is_wrong_is_said_in_one_sentence() {
     let out = tempfile::tempdir().unwrap();
     for (arguments, reason) in [
-        (&["--layers", "0"][..], "the network has no LoRA adapter"),
         (
-            &["--layers", "4"],
+            &["--layers", "4"][..],
             "the transformer has 3 layers, 4 were to get adapters",
         ),
         (
             &["--rank", "33"],
-            "has rank 33, its weight of 32 × 32 has no more than 32",
+            "adapters of rank 33 are larger than the matrices of 32 × 32 beside them",
         ),
+        (&["--rank", "10000000"], "adapters of rank 10000000"),
         (
             &["--labels-per-class", "200"],
             "fewer than the 200 labels a class",
@@ -96,7 +98,15 @@ fn what_is_wrong_is_said_in_one_sentence() {
             "nowhere.tsv: No such file",
         ),
     ] {
-        let refused = PROGRAM.refusal(out.path(), arguments);
+        // What belongs to the digits is refused beside a model.
+        let program = Program {
+            settings: match arguments.contains(&"--model") {
+                true => &[],
+                false => PROGRAM.settings,
+            },
+            ..PROGRAM
+        };
+        let refused = program.refusal(out.path(), arguments);
         assert!(refused.contains(reason), "{refused}");
     }
 }

@@ -12,7 +12,7 @@ use blitz_train::prelude::*;
 use burn::tensor::Device;
 use clap::{Parser, ValueEnum};
 use example_support::methods::{Method, Net, column};
-use example_support::number::at_least;
+use example_support::number::{at_least, positive};
 use example_support::{RunError, RunFolder, exit_code, present};
 use toy_1d::comparison::Candidate;
 use toy_1d::curve::{NOISE, Points, truth};
@@ -25,6 +25,9 @@ use report::{Distance, Report};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// The largest number of chains, each with all its draws in memory.
+const MOST_CHAINS: usize = 1000;
+
 /// Samples the posterior of a small network on the curve of `toy-1d`, and compares each faster way to a posterior with it.
 #[derive(Debug, Parser)]
 #[command(version)]
@@ -34,27 +37,32 @@ struct Cli {
     method: Vec<Method>,
 
     /// Chains of NUTS.
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = at_least::<1>)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 4, value_parser = at_least::<1>)]
     chains: usize,
 
     /// Draws of a chain in which it adapts.
-    #[arg(long, value_name = "N", default_value_t = 500)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 500, value_parser = at_least::<10>)]
     warm_up: usize,
 
     /// Draws of a chain that are kept.
-    #[arg(long, value_name = "N", default_value_t = 500)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 500, value_parser = at_least::<4>)]
     draws: usize,
 
     /// Deviation of the normal prior of every weight.
-    #[arg(long, value_name = "STD", default_value_t = 1.0)]
+    #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 1.0, value_parser = positive)]
     prior: f64,
 
     /// Points to learn from.
-    #[arg(long, value_name = "N", default_value_t = 80, value_parser = at_least::<4>)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 80, value_parser = at_least::<4>)]
     points: usize,
 
     /// Seed of the points' noise, the chains, and the other ways.
-    #[arg(long, value_name = "SEED", default_value_t = 42)]
+    #[arg(
+        long,
+        value_name = "SEED",
+        allow_negative_numbers = true,
+        default_value_t = 42
+    )]
     seed: u64,
 
     /// Folder in which chains are kept, for a run that may be killed and go on [default: none].
@@ -76,14 +84,23 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<String, RunError> {
-    if !(cli.prior.is_finite() && cli.prior > 0.0) {
-        let message = format!("--prior must be positive and finite, got {}", cli.prior);
+    if cli.chains > MOST_CHAINS {
+        let message = format!(
+            "at most {MOST_CHAINS} chains are compared, got {}",
+            cli.chains
+        );
         return Err(RunError::Setting(message));
     }
+    // Before the chains, whose minutes would be lost with a folder that can't be made.
+    let folder = RunFolder::next(&cli.out)?;
     let points = Points::new(cli.points, cli.seed);
     let start = Instant::now();
     let posterior = sample(cli, &points).map_err(failed)?;
     let seconds = start.elapsed().as_secs_f64();
+    // Whatever becomes of the other ways.
+    let draws = posterior.draws();
+    let draws = draws.write_arviz(folder.join("draws.json"));
+    draws.map_err(failed)?;
 
     let device = Device::flex();
     let at = column(&grid(), &device);
@@ -117,7 +134,6 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         bands.push((candidate.name(), predictive));
     }
 
-    let folder = RunFolder::next(&cli.out)?;
     let picture = bands
         .iter()
         .try_fold(Bands::new("x", "y"), |picture, (name, predictive)| {
@@ -132,10 +148,6 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     let middle = of_middle(&posterior);
     TracePlot::new("f(0)", &middle)?.save(folder.join("trace.png"))?;
     RankPlot::new("f(0)", &middle)?.save(folder.join("ranks.png"))?;
-    posterior
-        .draws()
-        .write_arviz(folder.join("draws.json"))
-        .map_err(failed)?;
 
     let report = Report {
         distances,

@@ -29,6 +29,7 @@ fn the_posterior_itself_is_nearer_to_itself_than_a_single_network() {
     let gap = |way: usize| distances[way]["wasserstein_gap"].as_f64().unwrap();
     assert!(gap(0) < 0.5 * gap(1), "{report}");
     let run = report["folder"].as_str().unwrap();
+    assert!(std::path::Path::new(&format!("{run}/draws.json")).is_file());
     for picture in ["bands.png", "trace.png", "ranks.png"] {
         assert_png(&format!("{run}/{picture}").into());
     }
@@ -41,12 +42,28 @@ fn the_posterior_itself_is_nearer_to_itself_than_a_single_network() {
 }
 
 #[test]
+fn a_folder_that_cannot_be_made_is_said_before_the_chains() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let short = ["--points", "8", "--warm-up", "15", "--draws", "12"];
+    let refused = PROGRAM.refusal(&file.join("runs"), &short);
+    assert!(refused.contains("cannot write to"), "{refused}");
+    assert_eq!(refused.lines().count(), 1, "{refused}");
+}
+
+#[test]
 fn what_is_wrong_is_said_in_one_sentence() {
     let folder = tempfile::tempdir().unwrap();
     for (options, named) in [
         (["--points", "3"], "--points"),
         (["--prior", "0"], "--prior"),
-        (["--draws", "2"], "R-hat needs"),
+        (["--prior", "-1"], "--prior"),
+        (["--draws", "2"], "at least 4"),
+        (["--warm-up", "-5"], "at least 10"),
+        (["--points", "-1"], "at least 4"),
+        (["--seed", "-1"], "invalid value '-1'"),
+        (["--chains", "10000000"], "at most 1000 chains"),
     ] {
         let refused = PROGRAM.refusal(folder.path(), &options);
         assert!(refused.contains(named), "{refused}");

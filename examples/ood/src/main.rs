@@ -91,7 +91,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     let seed = cli.training.seed;
     let bayesian = fit(lenet(cli, &data, seed, &device), seed, "bayesian")?;
     let members = (0..cli.members as u64).map(|member| {
-        let seed = seed + 1000 * member;
+        let seed = seed.wrapping_add(1000 * member);
         let network = lenet(cli, &data, seed, &device).mean_network();
         fit(network, seed, &format!("member-{member}"))
     });

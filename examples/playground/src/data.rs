@@ -18,6 +18,26 @@ pub struct Point {
     pub y: f64,
 }
 
+impl Point {
+    /// Those of numbers that are abscissa and ordinate in turn.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the last one has no ordinate.
+    pub fn pairs(numbers: &[f64]) -> Result<Vec<Self>, InputError> {
+        let pairs = numbers.chunks_exact(2);
+        match pairs.remainder() {
+            [] => Ok(pairs
+                .map(|pair| Self {
+                    x: pair[0],
+                    y: pair[1],
+                })
+                .collect()),
+            _ => Err(InputError::Odd(numbers.len())),
+        }
+    }
+}
+
 /// The upper right corner of the picture, whose middle is the origin.
 pub const FRAME: Point = Point { x: 4.0, y: 2.5 };
 

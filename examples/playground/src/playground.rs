@@ -145,7 +145,8 @@ impl Playground {
         while self.training.is_some() {
             let begun = now();
             // Not one more if it would end later than it should.
-            if self.turns > before && begun + 0.5 * self.turn_took - start >= milliseconds {
+            let fits = begun + 0.5 * self.turn_took - start < milliseconds;
+            if self.turns > before && !fits {
                 break;
             }
             self.turn();
@@ -159,11 +160,14 @@ impl Playground {
         self.turns
     }
 
-    /// What each method predicts at `xs`. There is none without points, and none of a method whose weights are no longer finite.
+    /// What each method predicts at `xs`. There is none without points or places, and none of a method whose weights are no longer finite.
     pub fn bands(&self, xs: &[f64]) -> Vec<Band> {
         let Some(Training { problem, ways }) = &self.training else {
             return Vec::new();
         };
+        if xs.is_empty() {
+            return Vec::new();
+        }
         let inputs = column(xs, &self.device);
         let bands = ways.iter().filter_map(|(method, way)| {
             let prediction = way.predict(problem, &inputs).ok()?;

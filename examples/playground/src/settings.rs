@@ -69,4 +69,7 @@ pub enum InputError {
     /// More points than a step of training can have.
     #[error("there is room for {MOST_POINTS} points, got {0}")]
     TooMany(usize),
+    /// Numbers that are no pairs.
+    #[error("a point is two numbers, got {0} numbers")]
+    Odd(usize),
 }

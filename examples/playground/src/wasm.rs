@@ -89,9 +89,8 @@ extern "C" fn input(len: usize) -> *mut f64 {
 #[unsafe(no_mangle)]
 extern "C" fn set_points() -> bool {
     page(|page| {
-        let pairs = page.input.chunks_exact(2);
-        let points: Vec<_> = pairs.map(|p| Point { x: p[0], y: p[1] }).collect();
-        accepted(page.playground.set_points(&points))
+        let points = Point::pairs(&page.input);
+        accepted(points.and_then(|points| page.playground.set_points(&points)))
     })
 }
 
@@ -129,6 +128,9 @@ extern "C" fn bands() -> *const f64 {
     page(|page| {
         let len = page.input.len();
         page.output = vec![f64::NAN; 3 * len * Method::ALL.len()];
+        if len == 0 {
+            return page.output.as_ptr();
+        }
         let bands = page.playground.bands(&page.input);
         for (method, output) in Method::ALL.iter().zip(page.output.chunks_mut(3 * len)) {
             if let Some(band) = bands.iter().find(|band| band.method == *method) {

@@ -79,6 +79,10 @@ fn trainings_go_on_when_points_or_settings_change_and_end_without_points() {
     assert!(playground.turns() >= 31);
     assert_ne!(playground.bands(&xs), after);
 
+    // A time that is no number has room for one turn.
+    assert_eq!(playground.advance(f64::NAN), 1);
+    assert!(playground.bands(&[]).is_empty());
+
     playground.set_points(&[]).unwrap();
     assert_eq!(playground.advance(1.0), 0);
     assert!(playground.bands(&xs).is_empty());
@@ -108,6 +112,12 @@ fn what_is_out_of_range_is_refused_in_a_sentence_and_changes_nothing() {
     let many = vec![Point { x: 0.0, y: 0.0 }; MOST_POINTS + 1];
     let error = playground.set_points(&many).unwrap_err();
     assert_eq!(error.to_string(), "there is room for 200 points, got 201");
+    let odd = Point::pairs(&[1.0, 2.0, 3.0]).unwrap_err();
+    assert_eq!(odd.to_string(), "a point is two numbers, got 3 numbers");
+    assert_eq!(
+        Point::pairs(&[1.0, 2.0]),
+        Ok(vec![Point { x: 1.0, y: 2.0 }])
+    );
     for (noise, got) in [(0.0, "got 0"), (f64::NAN, "got NaN"), (1.5, "got 1.5")] {
         let settings = Settings {
             noise,

@@ -43,7 +43,12 @@ pub struct Cli {
     pub batch_size: usize,
 
     /// Seed of the initial weights, the draws, the order of the rows and a random split.
-    #[arg(long, value_name = "SEED", default_value_t = 42)]
+    #[arg(
+        long,
+        value_name = "SEED",
+        allow_negative_numbers = true,
+        default_value_t = 42
+    )]
     pub seed: u64,
 
     /// Units in the hidden layer.

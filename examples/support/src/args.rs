@@ -29,7 +29,12 @@ pub struct TrainingArgs {
     pub lr: f64,
 
     /// Seed of the initial weights, the draws and the order of the examples.
-    #[arg(long, value_name = "SEED", default_value_t = 42)]
+    #[arg(
+        long,
+        value_name = "SEED",
+        allow_negative_numbers = true,
+        default_value_t = 42
+    )]
     pub seed: u64,
 
     /// Monte Carlo draws of the weights in one training step.

@@ -32,7 +32,8 @@ impl RunFolder {
         let mut next = last.unwrap_or(0);
         // Another run may take a number between the look and the making.
         loop {
-            next += 1;
+            let last = || io::Error::other(format!("there is no number after {next}"));
+            next = next.checked_add(1).ok_or_else(last)?;
             let path = base.join(next.to_string());
             match std::fs::create_dir(&path) {
                 Ok(()) => return Ok(Self { path }),
@@ -85,6 +86,17 @@ mod tests {
         let next = RunFolder::next(&base).unwrap();
         assert_eq!(next.path(), base.join("8"));
         assert_eq!(std::fs::read(first.join("model.bpk")).unwrap(), b"kept");
+    }
+
+    #[test]
+    fn after_the_largest_number_there_is_none() {
+        let base = tempfile::tempdir().unwrap();
+        std::fs::create_dir(base.path().join(u64::MAX.to_string())).unwrap();
+        let error = RunFolder::next(base.path()).unwrap_err().to_string();
+        assert!(
+            error.ends_with("no number after 18446744073709551615"),
+            "{error}"
+        );
     }
 
     #[test]

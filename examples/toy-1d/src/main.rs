@@ -41,7 +41,12 @@ struct Cli {
     points: usize,
 
     /// Seed of the points' noise, the weights, the batches and the draws.
-    #[arg(long, value_name = "SEED", default_value_t = 42)]
+    #[arg(
+        long,
+        value_name = "SEED",
+        allow_negative_numbers = true,
+        default_value_t = 42
+    )]
     seed: u64,
 
     /// Folder that gets a numbered one for each run.

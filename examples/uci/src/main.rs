@@ -48,7 +48,12 @@ struct Cli {
     splits: usize,
 
     /// Seed of weights, batches, draws and the rule's choice of rows.
-    #[arg(long, value_name = "SEED", default_value_t = 42)]
+    #[arg(
+        long,
+        value_name = "SEED",
+        allow_negative_numbers = true,
+        default_value_t = 42
+    )]
     seed: u64,
 
     /// Folder for the finished splits [default: runs/uci/DATA-METHOD].

@@ -55,7 +55,7 @@ pub fn run(
     device: &Device,
 ) -> Result<Scores, RunError> {
     let start = Instant::now();
-    let seed = seed + 1_000_000 * index as u64;
+    let seed = seed.wrapping_add(1_000_000 * index as u64);
     let mut order = split.train.clone();
     order.shuffle(&mut ChaCha12Rng::seed_from_u64(seed));
     let validation = (order.len() as f64 * VALIDATION_SHARE).round() as usize;
@@ -82,7 +82,7 @@ pub fn run(
 
     let scales = Scales::of(table, &split.train)?;
     let rows = |rows: &[usize]| Rows::of(table, rows, &scales, device);
-    let predict = method.fit(&rows(&split.train), setting, seed + 1, device);
+    let predict = method.fit(&rows(&split.train), setting, seed.wrapping_add(1), device);
     let predictive = scales.unscaled(predict(&rows(&split.test).inputs)?);
     let targets = table.targets_of(&split.test);
     let recalibration = QuantileRecalibration::try_fit(&pit)?;

@@ -5,7 +5,7 @@ mod prediction;
 #[cfg(target_family = "wasm")]
 mod wasm;
 
-pub use prediction::{DRAWS, NOISE, Prediction, SEED, inputs, noise, predict};
+pub use prediction::{DRAWS, Error, NOISE, Prediction, SEED, inputs, noise, predict};
 
 use blitz_train::blitz_layers::moments::{ForwardMoments, Moments};
 use blitz_train::prelude::*;

@@ -62,7 +62,7 @@ pub fn predict(record: Vec<u8>) -> Result<Vec<Prediction>, Error> {
         .into_data()
         .try_into_vec()
         .unwrap_or_else(|error| unreachable!("f32: {error:?}"));
-    let predictive = model.predict(x(), DRAWS, SEED);
+    let predictive = model.try_predict(x(), DRAWS, SEED)?;
     let once = predict_moments(&model.network, x(), &model.likelihood)?;
     let rows = |predictive: NormalMixture| {
         let rows = predictive.mean().into_iter().zip(predictive.interval(0.95));

@@ -2,6 +2,9 @@
 
 use std::process::Command;
 
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::{Device, Tensor};
+
 #[test]
 fn the_saved_model_fits_and_doubts_outside_the_data() {
     let folder = tempfile::tempdir().unwrap();
@@ -47,6 +50,26 @@ fn the_saved_model_fits_and_doubts_outside_the_data() {
 #[test]
 fn a_record_of_nothing_is_an_error() {
     assert!(wasm_predict::predict(vec![0; 64]).is_err());
+}
+
+#[test]
+fn a_model_that_computes_no_number_is_an_error() {
+    struct NotANumber;
+
+    impl ModuleMapper for NotANumber {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            match D {
+                // The means of the weights; deviations are in rows.
+                2 => param.map(|weight| weight * f32::NAN),
+                _ => param,
+            }
+        }
+    }
+
+    let model = wasm_predict::model(&Device::flex()).map(&mut NotANumber);
+    let record = model.into_record().into_bytes().unwrap();
+    let error = wasm_predict::predict(record.to_vec()).unwrap_err();
+    assert!(matches!(error, wasm_predict::Error::Predict(_)), "{error}");
 }
 
 #[test]

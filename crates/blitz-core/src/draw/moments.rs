@@ -83,6 +83,26 @@ fn kept<T: Clone + Send + 'static>(key: (ParamId, Kind), make: impl FnOnce() -> 
     value
 }
 
+/// Reads weights as their means, in a [pass of moments](crate::BayesianModule::with_moments) and without one: for a layer that has no variance to give.
+///
+/// A pass remembers that their variances are left out, and refuses the result.
+///
+/// ```
+/// use blitz_core::prelude::*;
+/// use blitz_core::read_means;
+/// use burn::nn::LinearConfig;
+/// use burn::tensor::Device;
+///
+/// let layer = LinearConfig::new(3, 2).init(&Device::flex()).bayesianize(&BayesianizeConfig::new());
+/// let weight = read_means(|| layer.weight.val());
+/// assert_eq!(weight.into_data(), layer.weight.base().into_data());
+/// ```
+pub fn read_means<R>(read: impl FnOnce() -> R) -> R {
+    // In a pass they are means already, and it has to know.
+    let _mean = with_pass(|_| ()).is_none().then(Draw::mean);
+    read()
+}
+
 /// The mean and the variance of each weight of a parameter, for a layer that propagates moments.
 ///
 /// ```
@@ -107,7 +127,8 @@ pub struct WeightMoments<const D: usize> {
     /// The means.
     pub mean: Tensor<D>,
     /// The variances, in `f32` at least; `None` of weights that are one value each: without a posterior, in the mean mode, and where sampling is frozen. So
-    /// it is of a posterior whose weights are [correlated](crate::PosteriorStructure::General), which a pass of moments refuses.
+    /// it is of a posterior whose weights are [correlated](crate::PosteriorStructure::General), and of a weight that is made of factors, whose means are there alone; a pass of
+    /// moments refuses both.
     pub variance: Option<Tensor<D>>,
     id: ParamId,
 }
@@ -132,14 +153,14 @@ impl<const D: usize> WeightMoments<D> {
         };
         // The factors would answer in the place of the weight that is made of them.
         if is_made_of_factors(param) {
-            return (None, certain(param.val()));
+            return (None, certain(read_means(|| param.val())));
         }
         let scope = Draw::part(Part::Moments);
         let mean = param.val();
         match scope.finish_part() {
             PartSlot::Untouched => (None, certain(mean)),
             // Read again, outside the scope.
-            PartSlot::Unavailable => (None, certain(param.val())),
+            PartSlot::Unavailable => (None, certain(read_means(|| param.val()))),
             PartSlot::Part(posterior, part) => match part.downcast() {
                 Ok(variance) => {
                     let variance = Some(*variance);

@@ -1,5 +1,6 @@
 //! The handwritten backward passes. None keeps noise: what the forward pass drew is drawn again.
 
+mod convolution;
 mod lstm;
 
 use std::marker::PhantomData;
@@ -15,6 +16,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend, Backend};
 
 use super::backend::{FusedKernels, FusedOps};
+use super::convolution::Window;
 use super::formula::{AdamStep, Map, NoiseSpan, NormalSum, Sum};
 use super::linked::{self, KlLink, LinkedKernels};
 use super::random::Random;
@@ -97,6 +99,19 @@ impl<B: LinkedKernels, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         cell: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
         lstm::lstm::<B, C>(pre_activations, weight, hidden, cell)
+    }
+
+    fn convolve(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        window: Window,
+    ) -> FloatTensor<Self> {
+        convolution::convolve::<B, C>(input, weight, bias, window)
+    }
+
+    fn pool(input: FloatTensor<Self>) -> FloatTensor<Self> {
+        convolution::pool::<B, C>(input)
     }
 }
 

@@ -2,8 +2,9 @@
 #![allow(deprecated)] // ndarray stays supported here.
 
 use burn::backend::{Backend, TensorMetadata, backend_extension, tensor::FloatTensor};
-use burn::tensor::TensorData;
+use burn::tensor::{IntDType, TensorData};
 
+use super::convolution::Window;
 use super::formula::{AdamStep, Map, NoiseSpan, NormalSum, Sum};
 use super::linked::KlLink;
 #[cfg(any(feature = "flex", feature = "ndarray", feature = "cubecl"))]
@@ -71,6 +72,58 @@ pub trait FusedKernels: Backend {
         hidden_grad: FloatTensor<Self>,
         cell_grad: FloatTensor<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    /// A convolution in two dimensions, plus the bias. By Burn's, as the three below, where a backend has no kernel.
+    fn convolve(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        window: Window,
+    ) -> FloatTensor<Self> {
+        Self::conv2d(input, weight, Some(bias), window.options())
+    }
+
+    /// The gradients of [`convolve`](Self::convolve) in the input, the weight and the bias, as far as they are wanted.
+    fn convolve_backward(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        window: Window,
+        [of_input, of_weight, of_bias]: [bool; 3],
+    ) -> [Option<FloatTensor<Self>>; 3] {
+        let (x, w, g) = (&input, &weight, &grad);
+        let args = || (x.clone(), w.clone(), g.clone());
+        [
+            of_input.then(|| {
+                let (x, w, g) = args();
+                Self::conv2d_x_backward(x, w, g, window.options())
+            }),
+            of_weight.then(|| {
+                let (x, w, g) = args();
+                Self::conv2d_weight_backward(x, w, g, window.options())
+            }),
+            of_bias.then(|| {
+                let channels = w.shape()[0];
+                let bias = Self::float_zeros([channels].into(), &w.device(), w.dtype().into());
+                Self::conv2d_bias_backward(x.clone(), bias, g.clone())
+            }),
+        ]
+    }
+
+    /// The largest of each window of 2×2, of `[batch, channels, height, width]`.
+    fn pool(input: FloatTensor<Self>) -> FloatTensor<Self> {
+        Self::max_pool2d(input, [2, 2], [2, 2], [0, 0], [1, 1], false)
+    }
+
+    /// The gradient of [`pool`](Self::pool): that of a window goes to its first largest element, or to its last NaN.
+    fn pool_backward(input: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        let [two, none, one] = [[2, 2], [0, 0], [1, 1]];
+        let indices =
+            Self::max_pool2d_with_indices(input.clone(), two, two, none, one, false, IntDType::I64);
+        let indices = indices.indices;
+        Self::max_pool2d_with_indices_backward(input, two, two, none, one, false, grad, indices)
+            .x_grad
+    }
 }
 
 /// The fused operations, differentiable: [`FusedKernels`] without the derivatives.
@@ -124,6 +177,17 @@ pub trait FusedOps: Backend {
         hidden: FloatTensor<Self>,
         cell: FloatTensor<Self>,
     ) -> FloatTensor<Self>;
+
+    /// [`FusedKernels::convolve`].
+    fn convolve(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        window: Window,
+    ) -> FloatTensor<Self>;
+
+    /// [`FusedKernels::pool`].
+    fn pool(input: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
 /// A backend without a gradient: its operations are its kernels.
@@ -183,6 +247,19 @@ macro_rules! ops_are_kernels {
                 cell: FloatTensor<Self>,
             ) -> FloatTensor<Self> {
                 LstmSteps::<Self>::run(pre_activations, &weight, hidden, cell).output()
+            }
+
+            fn convolve(
+                input: FloatTensor<Self>,
+                weight: FloatTensor<Self>,
+                bias: FloatTensor<Self>,
+                window: Window,
+            ) -> FloatTensor<Self> {
+                <Self as FusedKernels>::convolve(input, weight, bias, window)
+            }
+
+            fn pool(input: FloatTensor<Self>) -> FloatTensor<Self> {
+                <Self as FusedKernels>::pool(input)
             }
         }
     };

@@ -10,6 +10,7 @@
 
 mod autodiff;
 pub(crate) mod backend;
+pub(crate) mod convolution;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 mod cpu;
 #[cfg(feature = "cubecl")]
@@ -21,6 +22,7 @@ mod ivon;
 pub(crate) mod linked;
 pub(crate) mod lstm;
 mod moments;
+mod pooling;
 mod random;
 #[cfg(test)]
 mod tests;
@@ -33,10 +35,12 @@ use burn::tensor::{DType, Device, Tensor, s};
 use backend::FusedOps;
 use formula::{Map, NoiseSpan, NormalSum, ScaleMixture, Spread, Sum};
 
+pub use convolution::conv2d;
 pub use formula::{AdamStep, IvonStep, Precision};
 pub use ivon::ivon_step;
 pub(crate) use linked::{add_linked, draw_and_sum};
 pub use moments::{larger_moments, leaky_relu_moments};
+pub use pooling::max_pool2d;
 pub(crate) use random::{Random, random};
 
 /// Whether blitz has fused operations for the device, in this build.
@@ -90,6 +94,14 @@ fn kernels_of(device: &DispatchDevice) -> Option<Kernels> {
         #[allow(unreachable_patterns)] // Depends on the backends in the build.
         _ => None,
     }
+}
+
+/// Whether the CPU has registers for products; see [`lanes`](cpu::lanes).
+fn has_registers() -> bool {
+    #[cfg(any(feature = "flex", feature = "ndarray"))]
+    return !cpu::lanes::Registers::available().is_empty();
+    #[cfg(not(any(feature = "flex", feature = "ndarray")))]
+    false
 }
 
 thread_local! {

@@ -1,8 +1,6 @@
 //! The moments of rectified normals and of the larger of two: in one pass over a CPU's memory, and by Burn's tensor operations elsewhere.
 
-#[cfg(any(feature = "flex", feature = "ndarray"))]
-use burn::tensor::DType;
-use burn::tensor::{Bool, Tensor};
+use burn::tensor::{Bool, DType, Tensor};
 
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 use super::{cpu, fuses, is_in_memory, kind};
@@ -20,7 +18,8 @@ const FARTHEST: f64 = 40.0;
 /// Var = v (Φ(α) − (φ(α) + α Φ(α)) (φ(α) − α Φ(−α)))
 /// ```
 ///
-/// By that form nothing large cancels in the variance. Differentiable; in `f32` on a CPU, off the autodiff graph, one pass over memory.
+/// By that form nothing large cancels in the variance. Differentiable, where a variance is zero too: its own gradient is zero there. Computed in `f32` at least; in `f32` on a CPU,
+/// off the autodiff graph, in one pass over memory.
 ///
 /// ```
 /// use blitz_core::kernels::leaky_relu_moments;
@@ -40,6 +39,11 @@ pub fn leaky_relu_moments<const D: usize>(
     #[cfg(any(feature = "flex", feature = "ndarray"))]
     if is_one_pass([&mean, &variance]) {
         return cpu::moments::leaky_relu([mean, variance], slope);
+    }
+    if is_half(mean.dtype()) {
+        let dtype = mean.dtype();
+        let [mean, variance] = [mean, variance].map(|tensor| tensor.cast(DType::F32));
+        return leaky_relu_moments(mean, variance, slope).map(|moment| moment.cast(dtype));
     }
     let x = AgainstZero::of(mean.clone(), variance.clone());
     let positive = x.first_of(x.tail.clone().neg().add_scalar(1.0), x.tail.clone());
@@ -96,6 +100,11 @@ pub fn larger_moments<const D: usize>(
     if is_one_pass([&m1, &v1, &m2, &v2]) {
         return cpu::moments::larger([m1, v1, m2, v2]);
     }
+    if is_half(m1.dtype()) {
+        let dtype = m1.dtype();
+        let [m1, v1, m2, v2] = [m1, v1, m2, v2].map(|tensor| tensor.cast(DType::F32));
+        return larger_moments([m1, v1], [m2, v2]).map(|moment| moment.cast(dtype));
+    }
     let sum = v1.clone() + v2.clone();
     let x = AgainstZero::of(m1.clone() - m2.clone(), sum.clone());
     let likelier = x.first_of(v1.clone(), v2.clone());
@@ -115,9 +124,15 @@ fn is_one_pass<const D: usize, const N: usize>(tensors: [&Tensor<D>; N]) -> bool
     }) && fuses(tensors.map(kind))
 }
 
+/// Whether the square of the smallest deviation is zero, or the sums are too coarse.
+fn is_half(dtype: DType) -> bool {
+    matches!(dtype, DType::F16 | DType::BF16)
+}
+
 /// `N(mean, variance)` against zero, by `a = |mean| / std`.
 struct AgainstZero<const D: usize> {
     is_positive: Tensor<D, Bool>,
+    /// Zero where it is below the smallest.
     std: Tensor<D>,
     /// `Φ(−a)`.
     tail: Tensor<D>,
@@ -129,10 +144,15 @@ struct AgainstZero<const D: usize> {
 
 impl<const D: usize> AgainstZero<D> {
     fn of(mean: Tensor<D>, variance: Tensor<D>) -> Self {
-        let std = variance.sqrt();
+        // Filled before the root and the quotient: the gradients of √0 and of what overflows are infinite, and zero times infinity is no number. A NaN is in neither mask, and stays.
+        let smallest = SMALLEST_STD * SMALLEST_STD;
+        let is_certain = variance.clone().lower_elem(smallest);
+        let std = variance.mask_fill(is_certain.clone(), smallest).sqrt();
         let is_positive = mean.clone().greater_elem(0.0);
-        let a = mean.abs() / std.clone().clamp_min(SMALLEST_STD);
-        let a = a.clamp_max(FARTHEST);
+        let (distance, farthest) = (mean.abs(), std.clone().mul_scalar(FARTHEST));
+        let is_far = distance.clone().greater(farthest.clone());
+        let a = distance.mask_where(is_far, farthest) / std.clone();
+        let std = std.mask_fill(is_certain, 0.0);
         let erf = a.clone().mul_scalar(std::f64::consts::FRAC_1_SQRT_2).erf();
         let tail = erf.neg().add_scalar(1.0).mul_scalar(0.5);
         let density = a.clone().square().mul_scalar(-0.5).exp();

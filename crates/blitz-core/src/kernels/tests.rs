@@ -1,5 +1,6 @@
 //! The fused operations against their formulas in `f64`, for every size, layout, element type and device of the build.
 
+mod convolution;
 pub(super) mod lstm;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};

@@ -426,7 +426,8 @@ pub trait BayesianModule: Module {
         moments::with_moments(self, &mut KeptMoments::default(), f)
     }
 
-    /// [`with_moments`](Self::with_moments) that keeps the moments of the weights for the next pass of the same network: it must not be trained meanwhile.
+    /// [`with_moments`](Self::with_moments) that keeps the moments of the weights for the next pass of the same network: it must not be trained, loaded, frozen, unfrozen or moved to another device
+    /// meanwhile.
     ///
     /// # Errors
     ///

@@ -30,7 +30,7 @@ impl fmt::Display for MomentsError {
         match self {
             Self::LeftOut { parts } => write!(
                 f,
-                "the moments leave out the uncertainty of {}: each layer of the network needs a `forward_moments`, and the network's has to call it",
+                "the moments leave out the uncertainty of {}: each layer of the network needs a `forward_moments`, and the network's has to call it; a weight that is made of factors (LoRA) and vectors of bounded norm have no moments: predict by draws",
                 parts.join(", ")
             ),
             Self::Correlated { weights } => write!(

@@ -183,7 +183,11 @@ macro_rules! bayesian_convolution {
                     input,
                     &self.weight,
                     self.bias.as_ref(),
-                    |input, weight, bias| self.burn(weight, bias, padding.clone()).forward(input),
+                    |input, weight, bias| {
+                        use crate::windows::Convolve;
+
+                        self.burn(weight, bias, padding.clone()).convolve(input)
+                    },
                 )
             }
 
@@ -245,7 +249,11 @@ macro_rules! bayesian_convolution {
                     input,
                     &self.weight,
                     self.bias.as_ref(),
-                    |input, weight, bias| self.burn(weight, bias, padding.clone()).forward(input),
+                    |input, weight, bias| {
+                        use crate::windows::Convolve;
+
+                        self.burn(weight, bias, padding.clone()).convolve(input)
+                    },
                 )
             }
         }

@@ -12,6 +12,7 @@ use crate::estimator::Estimator;
 use crate::linear::{BayesianLinear, BayesianLinearConfig};
 use crate::moments::{ForwardMoments, Moments};
 use crate::weights::{WeightsConfig, configures_weights};
+use crate::windows::pool;
 
 /// Configuration to create a [`LeNet`] using the [init function](LeNetConfig::init).
 ///
@@ -152,8 +153,8 @@ impl LeNet {
         let [channels, height, width] = self.image;
         assert_shape!(images, [_, channels, height, width]);
         // The largest of what is left of negative values is what is left of the largest: a quarter of the work.
-        let x = relu(self.pool.forward(self.conv1.forward(images)));
-        let x = relu(self.pool.forward(self.conv2.forward(x)));
+        let x = relu(pool(&self.pool, self.conv1.forward(images)));
+        let x = relu(pool(&self.pool, self.conv2.forward(x)));
         let x = relu(self.fc1.forward(x.flatten::<2>(1, 3)));
         let x = relu(self.fc2.forward(x));
         self.fc3.forward(x)

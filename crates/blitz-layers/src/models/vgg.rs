@@ -12,6 +12,7 @@ use crate::estimator::Estimator;
 use crate::linear::{BayesianLinear, BayesianLinearConfig};
 use crate::moments::{ForwardMoments, Moments};
 use crate::weights::{WeightsConfig, configures_weights};
+use crate::windows::pool;
 
 /// How many layers of a [`Vgg`] have weights: the columns A, B, D and E of the paper's table 1.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
@@ -268,8 +269,8 @@ impl VggBlock {
     /// - output: `[batch_size, channels_out, height / 2, width / 2]`
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let convolutions = self.convolutions.iter();
-        self.pool
-            .forward(convolutions.fold(input, |x, convolution| convolution.forward(x)))
+        let x = convolutions.fold(input, |x, convolution| convolution.forward(x));
+        pool(&self.pool, x)
     }
 }
 

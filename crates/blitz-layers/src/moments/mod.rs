@@ -65,7 +65,7 @@
 //! | layer norm | to first order: the deviation that it divides by counts as its expectation |
 //!
 //! What is lost are **correlations**: units of one layer share the uncertainty of those before, positions of a convolution share their kernels, the branches of a residual block
-//! share their input. Exact, up to normality, is so the mean and the variance of a network with one hidden layer and independent weights. Deeper ones come out with too little or too much
+//! share their input, the calls of a layer that is run twice and layers with tied weights share their weights. Exact, up to normality, is so the mean and the variance of a network with one hidden layer and independent weights. Deeper ones come out with too little or too much
 //! variance, as the signs of their weights have it: compare with draws once before you rely on it.
 
 mod layers;

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::value::Moments;
+use super::value::{Moments, std_of};
 
 /// The positive nodes and their weights of the rule of 16 nodes for the standard normal: `numpy.polynomial.hermite_e.hermegauss(16)`, the weights divided by `√(2π)`.
 const NODES: [(f64, f64); 8] = [
@@ -54,7 +54,7 @@ pub(super) fn quadrature<const D: usize>(
     variance: Tensor<D>,
     f: impl Fn(Tensor<D>) -> Tensor<D>,
 ) -> [Tensor<D>; 2] {
-    let std = variance.sqrt();
+    let std = std_of(variance);
     let center = f(mean.clone());
     let (mut first, mut second) = (center.zeros_like(), center.zeros_like());
     for (node, weight) in NODES {

@@ -27,7 +27,8 @@ impl<const D: usize> Moments<D> {
     /// The larger one of each pair of independent normals, exactly (Clark 1961): see [`larger_moments`].
     ///
     /// The maximum is no normal, so that of more than two is an approximation, which counts that of the first two as one. Of four with equal deviations, wherever their means
-    /// are, the deviation comes out within 4 %, and the mean within 1 % of it. Where one varies several times as much as the others the deviation can be a quarter too small.
+    /// are, the deviation comes out within 4 %, and the mean within 1 % of it. Where one varies four times as much as the others the deviation can be a quarter too small, and where
+    /// twelve times by more than half.
     #[must_use]
     pub fn max_pair(self, other: Self) -> Self {
         if self.variance.is_none() && other.variance.is_none() {

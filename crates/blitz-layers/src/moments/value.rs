@@ -64,9 +64,9 @@ impl<const D: usize> Moments<D> {
         }
     }
 
-    /// The deviations.
+    /// The deviations. Where one is zero it passes no gradient on.
     pub fn std_dev(&self) -> Tensor<D> {
-        self.variance().sqrt()
+        std_of(self.variance())
     }
 
     /// The same numbers in another arrangement: what only moves, copies or drops elements, such as `|t| t.swap_dims(1, 2)`.
@@ -187,4 +187,12 @@ impl<const D: usize> Add<Tensor<D>> for Moments<D> {
     fn add(self, shift: Tensor<D>) -> Self {
         self + Self::certain(shift)
     }
+}
+
+/// The roots of variances; zero, without a gradient, where one is next to nothing: that of a root is infinite at zero.
+pub(super) fn std_of<const D: usize>(variance: Tensor<D>) -> Tensor<D> {
+    const NOTHING: f64 = 1e-30;
+    let is_certain = variance.clone().lower_elem(NOTHING);
+    let std = variance.mask_fill(is_certain.clone(), NOTHING).sqrt();
+    std.mask_fill(is_certain, 0.0)
 }

@@ -1,6 +1,6 @@
 //! Functions of normals: their moments against numerical integration, in the tails, and where the variance vanishes.
 
-use blitz_core::kernels::without_fused;
+use blitz_core::kernels::{larger_moments, leaky_relu_moments, without_fused};
 use blitz_layers::moments::Moments;
 use burn::tensor::activation::{gelu, leaky_relu, relu, sigmoid, silu, tanh};
 use burn::tensor::{DType, Device, Tensor, TensorData};
@@ -82,6 +82,19 @@ const MAX: [([f64; 4], f64, f64); 4] = [
     ([3.0, 1.0, -3.0, 1.0], 3.000003355034978, 0.9999899348387853),
 ];
 
+const LARGEST_OF_FOUR: [([(f64, f64); 4], f64, f64); 2] = [
+    (
+        [(-3.52, 4.0), (-2.25, 1.0), (-0.15, 1.0), (-0.18, 1.0)],
+        0.7734411488715387,
+        1.294667501978304,
+    ),
+    (
+        [(-15.58, 12.0), (-3.69, 1.0), (1.83, 1.0), (2.24, 1.0)],
+        2.964743775619268,
+        1.919581451124887,
+    ),
+];
+
 type Function = fn(Moments<1>) -> Moments<1>;
 type OfTensor = fn(Tensor<1>) -> Tensor<1>;
 
@@ -136,6 +149,18 @@ fn the_larger_of_two_normals_has_its_exact_moments() {
                 assert!(of_mean.max(of_variance) < bound, "{of_mean}, {of_variance}");
             }
         }
+    }
+}
+
+#[test]
+fn the_largest_of_four_is_as_far_off_as_stated_where_one_varies_more() {
+    for ((cases, mean, std), left) in LARGEST_OF_FOUR.into_iter().zip([0.75, 0.48]) {
+        let [a, b, c, d] = cases.map(|case| normals(&[case], DType::F64));
+        let largest = a.max_pair(b).max_pair(c.max_pair(d));
+        let share = values(largest.std_dev())[0] / std;
+        assert!((share - left).abs() < 0.01, "{share} of the deviation");
+        let off = (values(largest.mean)[0] - mean).abs() / std;
+        assert!(off < 0.15, "the mean is off by {off} deviations");
     }
 }
 
@@ -335,4 +360,76 @@ fn the_moments_of_rectified_normals_have_gradients() {
         assert!((of_mean[i] - m).abs() < 1e-4, "{}", of_mean[i]);
         assert!((of_variance[i] - v).abs() < 1e-4, "{}", of_variance[i]);
     }
+}
+
+#[test]
+fn gradients_are_finite_where_a_variance_is_zero() {
+    let device = Device::flex().autodiff();
+    let with_lowest: Function = |x| {
+        let lowest = x.mean.full_like(-1e30);
+        x.max_pair(Moments::certain(lowest))
+    };
+    let functions: [(&str, Function); 8] = [
+        ("relu", Moments::relu),
+        ("leaky relu", |x| x.leaky_relu(0.1)),
+        ("the larger one of it and padding", with_lowest),
+        ("the larger one of two", |x| x.clone().max_pair(x)),
+        ("gelu", Moments::gelu),
+        ("silu", Moments::silu),
+        ("sigmoid", Moments::sigmoid),
+        ("tanh", Moments::tanh),
+    ];
+    let means = vec![-2.0, 3.0, 0.0, 0.4, -2.0, 1.0];
+    let variances = vec![0.0, 0.0, 0.0, 1e-36, 0.01, 2.0];
+    for dtype in [DType::F32, DType::F64] {
+        let input = |values: &Vec<f64>| {
+            let data = TensorData::new(values.clone(), [values.len()]);
+            Tensor::<1>::from_data(data, (&device, dtype)).require_grad()
+        };
+        for (name, f) in functions {
+            let (mean, variance) = (input(&means), input(&variances));
+            let output = f(Moments::new(mean.clone(), variance.clone()));
+            let loss = output.mean.clone() + output.variance() + output.std_dev();
+            let grads = loss.sum().backward();
+            let [of_mean, of_variance] =
+                [&mean, &variance].map(|input| values(input.grad(&grads).unwrap()));
+            let all = || of_mean.iter().chain(&of_variance);
+            assert!(
+                all().all(|value| value.is_finite()),
+                "{name} in {dtype:?}: {of_mean:?}, {of_variance:?}"
+            );
+            if name == "relu" {
+                assert_eq!(of_mean[..2], [0.0, 1.0]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_nan_is_the_moments_of_a_nan() {
+    for (mean, variance) in [(f64::NAN, 1.0), (f64::NAN, 0.0), (0.5, f64::NAN)] {
+        for dtype in [DType::F32, DType::F64] {
+            let x = Moments::new(tensor(vec![mean], dtype), tensor(vec![variance], dtype));
+            let relu = without_fused(|| x.clone().relu());
+            assert!(values(relu.mean)[0].is_nan(), "N({mean}, {variance})");
+        }
+    }
+}
+
+#[test]
+fn half_precision_has_the_moments_of_what_is_certain() {
+    let half = |values: &[f64]| tensor(values.to_vec(), DType::F16);
+    let (means, zeros) = ([-1.5, 0.0, 2.5], [0.0; 3]);
+    let [mean, variance] = leaky_relu_moments(half(&means), half(&zeros), 0.0);
+    assert_eq!(mean.dtype(), DType::F16);
+    assert_eq!(
+        (values(mean), values(variance)),
+        (vec![0.0, 0.0, 2.5], zeros.to_vec())
+    );
+    let [mean, variance] =
+        larger_moments([half(&means), half(&zeros)], [half(&zeros), half(&zeros)]);
+    assert_eq!(
+        (values(mean), values(variance)),
+        (vec![0.0, 0.0, 2.5], zeros.to_vec())
+    );
 }

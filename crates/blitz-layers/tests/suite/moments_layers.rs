@@ -180,6 +180,17 @@ fn a_batch_norm_in_prediction_has_the_moments_of_its_draws() {
     let norm = BatchNormConfig::new(2).init(&device);
     // Running statistics other than the first.
     let _ = norm.forward(normals::<3>(3, [5, 2, 4], &device) * 2.0 + 1.0);
+    // The layer keeps them apart for one step more; `valid()` takes them in.
+    let once = values(
+        norm.forward_moments(normals::<3>(4, [2, 2, 3], &device))
+            .mean,
+    );
+    let expected = norm
+        .valid()
+        .forward(normals::<3>(4, [2, 2, 3], &Device::flex()));
+    for (got, expected) in once.iter().zip(values(expected)) {
+        assert!((got - expected).abs() < 1e-5, "{got} for {expected}");
+    }
     let posterior = PosteriorConfig::normal(0.3);
     let norm = norm.bayesianize(&BayesianizeConfig::new().with_posterior(posterior));
     as_drawn!(norm.valid(), [2, 2, 3], "batch norm");
@@ -247,6 +258,24 @@ fn max_pooling_of_pairs_has_the_moments_of_independent_elements() {
     let padded = MaxPool1dConfig::new(2).with_stride(2);
     let padded = padded.with_padding(PaddingConfig1d::Explicit(1, 1));
     as_drawn!(padded.init(), [1, 1, 4], "with padding");
+}
+
+#[test]
+fn a_window_larger_than_the_input_is_pooled_as_burn_pools() {
+    let max = MaxPool1dConfig::new(3).with_ceil_mode(true);
+    as_drawn!(max.init(), [1, 1, 2], "maximum");
+    let average = AvgPool1dConfig::new(3).with_ceil_mode(true);
+    as_drawn!(average.init(), [1, 1, 2], "average");
+    let average = AvgPool2dConfig::new([3, 2]).with_ceil_mode(true);
+    as_drawn!(average.init(), [1, 1, 2, 5], "average of two axes");
+}
+
+#[test]
+#[should_panic(expected = "a window of 3 elements does not fit into 2")]
+fn a_window_that_does_not_fit_is_named() {
+    let _ = MaxPool1dConfig::new(3)
+        .init()
+        .forward_moments(uncertain([1, 1, 2]));
 }
 
 /// The maximum of two normals counts as a normal, to which it is near where their deviations are alike.

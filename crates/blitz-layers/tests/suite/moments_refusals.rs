@@ -1,11 +1,11 @@
 //! What a pass of moments refuses, and by which name.
 
-use blitz_core::{KeptMoments, LowRankNormalPosteriorConfig, MomentsError};
+use blitz_core::{KeptMoments, LowRankNormalPosteriorConfig, MomentsError, WeightMoments};
 use blitz_layers::moments::{ForwardMoments, Moments};
 use blitz_layers::prelude::*;
-use burn::module::{Module, ParamGroup};
+use burn::module::{Lora, Module, ParamGroup};
 use burn::nn::{Linear, LinearConfig};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 
 use crate::statistics::values;
 
@@ -143,6 +143,53 @@ fn correlated_posteriors_are_named() {
     };
     assert!(weights.contains(&"weight".to_string()), "{weights:?}");
     assert!(error.to_string().contains("predict by draws"));
+}
+
+#[test]
+fn weights_without_moments_are_read_as_their_means_without_a_pass_too() {
+    let device = Device::flex();
+    let posterior = PosteriorConfig::LowRankNormal(LowRankNormalPosteriorConfig::new());
+    let layer = BayesianLinearConfig::new(2, 3)
+        .with_posterior(posterior)
+        .init(&device);
+    let moments = WeightMoments::of(&layer.weight);
+    assert!(moments.variance.is_none());
+    assert_eq!(values(moments.mean), values(layer.weight.base()));
+
+    let factors = BayesianizeConfig::new().with_posterior(PosteriorConfig::normal(0.5));
+    let adapted = LinearConfig::new(4, 3)
+        .init(&device)
+        .apply_lora(Lora::new(2, 4.0));
+    let adapted = adapted.bayesianize(&factors.only(WeightFilter::path("**.lora.*")));
+    assert!(adapted.num_bayesian_weights() > 0);
+    let mean = values(adapted.mean_network().weight.val());
+    let read = || values(WeightMoments::of(&adapted.weight).mean);
+    assert_eq!(read(), mean);
+    // Nor are they those of a draw.
+    assert_eq!(adapted.with_draw(1, 0, |_| read()), mean);
+
+    let config = BayesianEmbeddingConfig::new(4, 2).with_max_norm(Some(1.0));
+    let bounded = config.init(&device);
+    let words = || Tensor::<2, Int>::from_ints([[1, 2]], &device);
+    let mean = bounded.with_mean(|layer| values(layer.forward(words())));
+    assert_eq!(values(bounded.forward_moments(words()).mean), mean);
+}
+
+#[test]
+fn a_weight_made_of_factors_is_named_and_told_what_to_do() {
+    let adapted = LinearConfig::new(4, 3).init(&Device::flex());
+    let adapted = adapted.apply_lora(Lora::new(2, 4.0));
+    let adapted =
+        adapted.bayesianize(&BayesianizeConfig::new().only(WeightFilter::path("**.lora.*")));
+    let x = Tensor::<2>::ones([1, 4], &Device::flex());
+    let error = adapted
+        .with_moments(|net| net.forward_moments(x))
+        .unwrap_err();
+    let message = error.to_string();
+    assert!(
+        message.contains("lora") && message.contains("made of factors (LoRA)"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Layers in files of PyTorch's layout, by the adapters of Burn's stores.
 
+use blitz_core::kernels::without_fused;
 use blitz_layers::conv::{
     BayesianConvTranspose1d, BayesianConvTranspose1dConfig, BayesianConvTranspose2d,
     BayesianConvTranspose2dConfig, BayesianConvTranspose3d, BayesianConvTranspose3dConfig,
@@ -104,7 +105,9 @@ macro_rules! agrees {
         assert_eq!(file(&means, to_pytorch()), written);
         let input = $input;
         let expected = burn.forward(input.clone()).into_data();
-        means.forward(input).into_data().assert_eq(&expected, true);
+        // The library's own convolution adds in another order than Burn's.
+        let output = without_fused(|| means.forward(input));
+        output.into_data().assert_eq(&expected, true);
     }};
 }
 

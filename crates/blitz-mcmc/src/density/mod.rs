@@ -271,7 +271,11 @@ impl<N: Module, F: Fn(&N) -> Tensor<1>> LogDensity<N, F> {
             };
             others.extend([training.value(), training.value()]);
         }
-        let differs = |other: &&f64| (**other - first).abs() > 1e-9 * first.abs().max(1.0);
+        // Two that are not finite are alike: the start of a chain says what is wrong there.
+        let differs = |other: &&f64| match first.is_finite() && other.is_finite() {
+            true => (**other - first).abs() > 1e-9 * first.abs().max(1.0),
+            false => first.is_finite() != other.is_finite(),
+        };
         match others.iter().find(differs) {
             Some(other) => Err(McmcError::Training {
                 first,

@@ -81,9 +81,10 @@ pub(super) fn sample<N: Module, F: Fn(&N) -> Tensor<1>>(
         .map_err(|error| said(&error))?;
     sampler.set_position(start).map_err(|error| said(&error))?;
     let (warm_up, draws) = (settings.num_tune as usize, settings.num_draws as usize);
+    // It grows with the draws: whoever asks for many may stop before the last.
     let mut chain = ChainDraws {
-        positions: Vec::with_capacity(draws * density.len()),
-        stats: Vec::with_capacity(draws),
+        positions: Vec::new(),
+        stats: Vec::new(),
     };
     for done in 1..=warm_up + draws {
         let (position, _, stats, _) = sampler.expanded_draw().map_err(|error| said(&error))?;

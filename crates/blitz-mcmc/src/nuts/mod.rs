@@ -119,6 +119,13 @@ impl NutsConfig {
                 needed: MIN_DRAWS,
             });
         }
+        let all = self.warm_up.checked_add(self.draws);
+        let numbers = self.draws.checked_mul(weights.max(1));
+        let numbers = numbers.and_then(|numbers| numbers.checked_mul(self.chains));
+        if all.is_none() || numbers.is_none() {
+            let range = "so few that the numbers of all chains can be counted";
+            return out_of_range("draws", &self.draws, range);
+        }
         if weights > MANY_WEIGHTS && !self.allow_many_weights {
             return Err(McmcError::ManyWeights {
                 weights,

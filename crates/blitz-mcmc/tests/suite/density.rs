@@ -346,3 +346,17 @@ fn a_module_that_is_no_network_has_a_density_too() {
     let density = LogDensity::of_nll(&layer, |_| PriorConfig::normal(1.0), nll).unwrap();
     assert!(gradient_error(&density) < 1e-6);
 }
+
+#[test]
+fn a_density_that_is_a_number_the_first_time_only_is_refused() {
+    let calls = std::cell::Cell::new(0);
+    let nll = |line: &Line| {
+        calls.set(calls.get() + 1);
+        // The first call counts the examples.
+        let factor = if calls.get() > 2 { f64::NAN } else { 1.0 };
+        line.layer.weight.val().flatten::<1>(0, 1) * factor
+    };
+    let density = LogDensity::of_nll(&Line::new(1), |_| PriorConfig::normal(1.0), nll);
+    let error = density.map(|_| ()).unwrap_err();
+    assert!(matches!(error, McmcError::Training { .. }), "{error}");
+}

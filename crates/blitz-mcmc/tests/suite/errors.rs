@@ -52,6 +52,14 @@ fn settings_out_of_range_are_refused_by_name() {
             config().with_draws(3),
             "3 draws a chain are fewer than the 4 that R-hat needs: raise `draws`",
         ),
+        (
+            config().with_draws(usize::MAX),
+            "draws must be so few that the numbers of all chains can be counted, got 18446744073709551615",
+        ),
+        (
+            config().with_draws(usize::MAX / 4),
+            "draws must be so few that the numbers of all chains can be counted, got 4611686018427387903",
+        ),
     ];
     for (config, expected) in cases {
         assert_eq!(error_of(&config).to_string(), expected);

@@ -11,3 +11,13 @@ pub use claim::FolderClaim;
 #[cfg(feature = "train")]
 pub use folder::Checkpoints;
 pub use seal::{Seal, check, seal, unseal};
+
+use std::path::{Path, PathBuf};
+
+/// The path that Burn writes to: with its extension where there is none.
+pub(crate) fn with_extension(path: &Path) -> PathBuf {
+    match path.extension() {
+        Some(_) => path.into(),
+        None => path.with_extension("bpk"),
+    }
+}

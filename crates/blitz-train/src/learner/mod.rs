@@ -30,7 +30,7 @@ pub use fit::{Fitted, fit, fit_on};
 #[cfg(feature = "train")]
 pub use output::ElboOutput;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
 
 use blitz_layers::blitz_core::Constants;
@@ -150,9 +150,11 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
     ///
     /// Returns an error if a file can't be written. A record that was there before is still there then.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
-        let path = with_extension(path.as_ref());
+        let path = checkpoint::with_extension(path.as_ref());
         let not_written = |reason: std::io::Error| CheckpointError::not_written(&path, reason);
         checkpoint::unseal(&path).map_err(not_written)?;
+        // A batch norm keeps the latest update of its statistics apart, and takes it in here.
+        drop(self.network.valid());
         let saved = self.clone().save_file(&path);
         saved.map_err(|reason| CheckpointError::not_written(&path, reason))?;
         checkpoint::seal(&path).map_err(not_written)
@@ -168,7 +170,7 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
     where
         N: Network,
     {
-        let path = with_extension(path.as_ref());
+        let path = checkpoint::with_extension(path.as_ref());
         match checkpoint::check(&path) {
             Ok(Seal::Broken) => Err(CheckpointError::Damaged { path }),
             Ok(_) => self
@@ -217,13 +219,5 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
         });
         let predictive = self.likelihood.try_predictive(outputs);
         predictive.map_err(|error| blame(error, &inputs))
-    }
-}
-
-/// The path that Burn writes to: with its extension where there is none.
-fn with_extension(path: &Path) -> PathBuf {
-    match path.extension() {
-        Some(_) => path.into(),
-        None => path.with_extension("bpk"),
     }
 }

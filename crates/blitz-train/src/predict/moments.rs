@@ -111,11 +111,7 @@ impl MomentsPredictorConfig {
         network: &N,
         likelihood: &L,
     ) -> MomentsPredictor<N, L> {
-        assert!(
-            self.quantiles >= 2,
-            "the distribution of an output needs at least two quantiles, got {}",
-            self.quantiles
-        );
+        check_quantiles(self.quantiles);
         MomentsPredictor {
             network: network.valid(),
             likelihood: likelihood.valid(),
@@ -216,6 +212,10 @@ impl<N: Module> MomentsPredictor<N, CategoricalLikelihood> {
     /// # Errors
     ///
     /// As [`predict`](Self::predict).
+    ///
+    /// # Panics
+    ///
+    /// Panics if the link has fewer than two draws.
     pub fn predict_linked<I>(
         &self,
         inputs: I,
@@ -225,6 +225,9 @@ impl<N: Module> MomentsPredictor<N, CategoricalLikelihood> {
         N: ForwardMoments<I, Output = Moments<2>>,
         I: Clone + 'static,
     {
+        if let Link::MonteCarlo { draws, .. } = link {
+            check_quantiles(draws);
+        }
         let moments = self.moments(inputs.clone())?;
         let classes = moments.dims()[1];
         let scaled = |scale: fn(&[f64], &[f64]) -> Vec<f64>| {
@@ -277,6 +280,14 @@ fn quantiles(moments: Moments<2>, standard: &Quantiles) -> Vec<Tensor<2>> {
         (mean.clone() + std.clone() * row).cast(given)
     });
     rows.collect()
+}
+
+/// Panics unless the variance of so many quantiles can be scaled to 1.
+fn check_quantiles(count: usize) {
+    assert!(
+        count >= 2,
+        "the distribution of an output needs at least two quantiles, got {count}"
+    );
 }
 
 /// Quantiles of the standard normal, in an order of its own for each output: rows of all outputs.

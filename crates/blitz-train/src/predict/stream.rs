@@ -8,7 +8,7 @@ use burn::config::Config;
 use burn::data::dataloader::{DataLoader, Progress};
 use burn::tensor::Device;
 
-use super::threads::{on_threads, shares};
+use super::threads::{available, on_threads, shares};
 use super::{NetworkPosterior, Predictive, blame};
 use crate::error::PredictError;
 use crate::likelihood::Likelihood;
@@ -34,7 +34,7 @@ pub enum DrawCache {
 /// | `samples` | | the number of draws S |
 /// | `seed` | 0 | the seed of the draws |
 /// | `weights` | kept | whether a draw's weights are kept between batches |
-/// | `threads` | 1 | how many draws are run at a time |
+/// | `threads` | 1 | how many draws are run at a time; one where there are no threads, as on WebAssembly |
 ///
 /// Threads change no number of a prediction. On a CPU they help where one pass is too small to keep all cores busy, as that of a small network is; each holds the
 /// activations of a draw of its own. On a GPU they don't help. A network that has randomness of its own which is not a draw's, such as one that calls
@@ -214,7 +214,7 @@ where
     /// Returns an error if an output is not finite: one that names the input, if that is not finite either.
     pub fn predict(&self, inputs: N::Input) -> Result<L::Predictive, PredictError> {
         let PredictorConfig { samples, seed, .. } = self.config;
-        let outputs = match self.config.threads {
+        let outputs = match available(self.config.threads) {
             1 => outputs(&self.network, &self.kept, seed, 0..samples, &inputs),
             threads => {
                 let tasks = shares(samples, threads).map(|share| {

@@ -4,6 +4,14 @@ use std::ops::Range;
 use std::panic::resume_unwind;
 use std::thread;
 
+/// As many threads, or one on a machine that has none, whose `spawn` would panic.
+pub(super) fn available(threads: usize) -> usize {
+    match thread::available_parallelism() {
+        Ok(_) => threads,
+        Err(_) => 1,
+    }
+}
+
 /// The numbers up to `count` in as many parts as there are threads, or fewer: each of numbers that follow each other, none empty.
 pub(super) fn shares(count: usize, threads: usize) -> impl Iterator<Item = Range<usize>> {
     let threads = threads.min(count);

@@ -7,8 +7,8 @@ use blitz_train::{
     save_adapter,
 };
 use burn::module::{Lora, Module, ModuleMapper, Param, ParamGroup};
-use burn::nn::{Linear, LinearConfig};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 use crate::{LinearNet, scalar, values};
 
@@ -206,6 +206,70 @@ fn tfb_says_what_is_wrong() {
 }
 
 #[test]
+fn tfb_fits_a_network_in_half_precision() {
+    struct Half;
+
+    impl ModuleMapper for Half {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            param.map(|value| value.cast(DType::F16))
+        }
+    }
+
+    let device = Device::flex();
+    let net = adapted(&device);
+    let LabeledBatch { inputs, targets } = explained(&net, 20);
+    let batch = LabeledBatch {
+        inputs: inputs.cast(DType::F16),
+        targets: targets.cast(DType::F16),
+    };
+    let tfb = TfbConfig::new()
+        .with_tolerance(0.1)
+        .fit(&net.map(&mut Half), &gaussian(1.0, &device), &[batch])
+        .unwrap();
+    assert_eq!(tfb.network.layer.weight.val().dtype(), DType::F16);
+    assert!(tfb.std > 0.0 && tfb.loss - tfb.loss_at_mean <= 0.1);
+}
+
+/// A layer, and dropout that goes on in prediction.
+#[derive(Module, Debug)]
+struct Dropped {
+    layer: Linear,
+    dropout: McDropout,
+}
+
+impl Network for Dropped {
+    type Input = Tensor<2>;
+    type Output = Tensor<2>;
+
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        self.dropout.forward(self.layer.forward(x))
+    }
+}
+
+#[test]
+fn tfbs_loss_of_a_network_that_is_random_besides_is_a_mean_over_its_draws() {
+    let device = Device::flex();
+    let LinearNet { layer } = adapted(&device);
+    let dropout = McDropoutConfig::new(0.5).init();
+    let net = Dropped { layer, dropout };
+    let batch = explained(&adapted(&device), 20);
+    let likelihood = gaussian(1.0, &device);
+    let losses = (0..10).map(|sample| {
+        let output = net.with_draw(0, layout::validation(sample), |net| {
+            net.forward(batch.inputs.clone())
+        });
+        scalar(likelihood.nll(output, batch.targets.clone()).mean())
+    });
+    let losses: Vec<f64> = losses.collect();
+    let tfb = TfbConfig::new()
+        .with_tolerance(0.5)
+        .fit(&net, &likelihood, &[batch]);
+    let (expected, got) = (losses.iter().sum::<f64>() / 10.0, tfb.unwrap().loss_at_mean);
+    assert!((got / expected - 1.0).abs() < 1e-4, "{got} for {expected}");
+    assert!((losses[0] / expected - 1.0).abs() > 1e-3);
+}
+
+#[test]
 fn blob_has_a_posterior_on_a_alone_and_pays_its_closed_form() {
     let device = Device::flex();
     let net = adapted(&device);
@@ -320,6 +384,11 @@ fn an_adapters_file_is_refused_where_it_does_not_belong() {
     let none = AdapterFileError::Adapter(AdapterError::None).to_string();
     assert_eq!(refused(without_posterior), none);
 
+    let plain = folder.path().join("plain.bpk");
+    base.clone().save_file(&plain).unwrap();
+    let none = load_adapter(net.clone(), &plain).unwrap_err();
+    assert!(none.to_string().contains("plain.bpk"), "{none}");
+    assert!(none.to_string().contains("it is no adapter"), "{none}");
     let missing = load_adapter(net.clone(), folder.path().join("none")).unwrap_err();
     assert!(matches!(
         missing,
@@ -335,4 +404,93 @@ fn an_adapters_file_is_refused_where_it_does_not_belong() {
         damaged,
         AdapterFileError::File(CheckpointError::Damaged { .. })
     ));
+}
+
+#[test]
+fn names_that_differ_after_a_dot_are_names_of_two_files() {
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    let base = with_fixed_weights(LinearConfig::new(40, 40).init(&device), 1);
+    let [first, second] = [5, 6].map(|seed| with_head(&base, 2, 4.0, seed, &device));
+    let at = |name: &str| folder.path().join(name);
+    save_adapter(&first, at("rank2-lr0.1")).unwrap();
+    save_adapter(&second, at("rank2-lr0.2")).unwrap();
+    let head = |net: &WithHead| values(net.head.weight.val());
+    for (name, net) in [("rank2-lr0.1", &first), ("rank2-lr0.2", &second)] {
+        let loaded = load_adapter(with_head(&base, 2, 4.0, 7, &device), at(name)).unwrap();
+        assert_eq!(head(&loaded), head(net));
+    }
+    let missing = load_adapter(first.clone(), at("rank2-lr0.txt")).unwrap_err();
+    assert!(missing.to_string().contains("rank2-lr0.txt"), "{missing}");
+}
+
+/// A layer and the batch norm after it.
+#[derive(Module, Debug)]
+struct Normed {
+    layer: Linear,
+    norm: BatchNorm,
+}
+
+impl Normed {
+    /// One whose statistics have not moved: a clone of a network shares them with it.
+    fn new(device: &Device) -> Self {
+        Self {
+            layer: with_fixed_weights(LinearConfig::new(6, 5).init(device), 7),
+            norm: BatchNormConfig::new(5).init(device),
+        }
+    }
+
+    fn adapted(self) -> Self {
+        self.apply_lora(Lora::new(RANK, SCALE * RANK as f64))
+    }
+
+    fn step(&self, shift: f32) {
+        let device = self.devices()[0].clone();
+        let x = Tensor::<1, Int>::arange(0..24, &device).float();
+        let x = x.cos().reshape([4, 6]) + shift;
+        self.norm.forward(self.layer.forward(x));
+    }
+
+    fn statistics(&self) -> [Vec<f64>; 2] {
+        [&self.norm.running_mean, &self.norm.running_var].map(|state| values(state.value()))
+    }
+}
+
+#[test]
+fn an_adapters_file_has_the_statistics_that_moved_in_training() {
+    let device = Device::flex().autodiff();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("adapter");
+    let net = Normed::new(&device).adapted();
+    for shift in [0.0, 1.0, 2.0] {
+        net.step(shift);
+    }
+    save_adapter(&net, &path).unwrap();
+    let loaded = load_adapter(Normed::new(&device).adapted(), &path).unwrap();
+    let trained = [&net.norm.running_mean, &net.norm.running_var];
+    assert_eq!(
+        loaded.statistics(),
+        trained.map(|state| values(state.value_sync()))
+    );
+    // As well into a network for prediction.
+    let predicting = Normed::new(&device).adapted().valid();
+    let loaded = load_adapter(predicting, &path).unwrap();
+    assert_eq!(loaded.statistics(), net.statistics());
+}
+
+#[test]
+fn statistics_that_are_frozen_are_those_of_the_base() {
+    let device = Device::flex().autodiff();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("adapter");
+    let frozen = |net: Normed| net.freeze().adapted();
+    save_adapter(&frozen(Normed::new(&device)), &path).unwrap();
+    load_adapter(frozen(Normed::new(&device)), &path).unwrap();
+    let other = Normed::new(&device);
+    other.step(1.0);
+    let refused = load_adapter(frozen(other), &path).unwrap_err().to_string();
+    assert!(
+        refused.contains("another base: norm.running_mean differs"),
+        "{refused}"
+    );
 }

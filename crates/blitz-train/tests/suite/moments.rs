@@ -151,6 +151,16 @@ fn a_bayesian_linear_regression_has_its_exact_predictive_distribution() {
 }
 
 #[test]
+#[should_panic(expected = "at least two quantiles, got 1")]
+fn one_draw_of_a_link_is_refused() {
+    let net = Net::new(3, 0.15, &Device::flex());
+    let likelihood = CategoricalLikelihoodConfig::new(3).init();
+    let predictor = MomentsPredictorConfig::new().init(&net, &likelihood);
+    let link = Link::MonteCarlo { draws: 1, seed: 0 };
+    let _ = predictor.predict_linked(inputs(), link);
+}
+
+#[test]
 fn a_classification_has_the_probabilities_and_entropies_of_its_draws() {
     let device = Device::flex();
     let net = Net::new(3, 0.15, &device);

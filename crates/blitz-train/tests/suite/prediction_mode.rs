@@ -364,3 +364,18 @@ fn a_validation_loss_by_hand_is_the_same_twice_with_dropout() {
     };
     assert_eq!(loss(), loss());
 }
+
+#[test]
+fn a_model_that_is_saved_in_training_has_the_statistics_of_its_latest_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model");
+    let model = |network| {
+        let likelihood = CategoricalLikelihoodConfig::new(CLASSES).init();
+        ElboModel::new(network, likelihood, ElboConfig::new(12).init())
+    };
+    let trained = model(Net::trained(&device()));
+    trained.save(&path).unwrap();
+    let loaded = model(Net::new(&device())).load(&path).unwrap();
+    let read = values(loaded.network.norm.running_mean.value());
+    assert_eq!(read, trained.network.statistics()[0]);
+}

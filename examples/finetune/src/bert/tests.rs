@@ -179,6 +179,11 @@ fn a_configuration_of_another_network_is_refused() {
             "not divided by 3 heads",
         ),
         ("vocab_size\":11", "words\":11", "vocab_size"),
+        (
+            "\"hidden_act\"",
+            "\"position_embedding_type\":\"relative_key\",\"hidden_act\"",
+            "the position embeddings are relative_key, not absolute",
+        ),
     ] {
         std::fs::write(&path, config.replace(from, to)).unwrap();
         let error = Bert::load(folder.path(), &Device::flex()).unwrap_err();

@@ -109,17 +109,13 @@ impl Study<'_> {
                 Ok(training.run(net, &elbo.init(), update))
             }
             Method::Tfb => {
-                let batches = examples.batches(BATCH, &self.device).take(TFB_BATCHES);
+                let batches = examples.sampled(TFB_BATCHES, BATCH, self.seed, &self.device);
                 let tfb = TfbConfig::new()
                     .with_tolerance(setting)
                     .with_samples(4)
                     .with_bisections(4)
                     .with_seed(self.seed)
-                    .fit(
-                        &lora.network,
-                        &likelihood(task),
-                        &batches.collect::<Vec<_>>(),
-                    );
+                    .fit(&lora.network, &likelihood(task), &batches);
                 Ok(tfb.map_err(said)?.network)
             }
             _ => unreachable!("{method:?} has no network to draw from"),

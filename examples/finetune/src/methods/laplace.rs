@@ -36,10 +36,15 @@ impl Study<'_> {
         let posterior = fit(&self.on_all, self.labelled, 1.0)?;
         // The features of all labels may be collinear where those of three quarters were not.
         let precisions = (0..24).map(|power| precision * 10f64.powi(power));
-        let posterior = precisions
-            .map(|precision| posterior.clone().with_prior_precision(precision))
-            .find_map(Result::ok)
-            .unwrap_or(posterior);
+        let mut posteriors =
+            precisions.map(|precision| posterior.clone().with_prior_precision(precision));
+        let first = posteriors
+            .next()
+            .unwrap_or_else(|| unreachable!("there are 24"));
+        let posterior = match first {
+            Ok(posterior) => posterior,
+            Err(error) => posteriors.find_map(Result::ok).ok_or_else(|| said(error))?,
+        };
         let seconds = start.elapsed().as_secs_f64();
         let setting = posterior.prior_precision();
         let predict = move |of: &Sequences| {

@@ -5,9 +5,9 @@ mod laplace;
 
 use std::time::Instant;
 
-use blitz_train::Ensemble;
 use blitz_train::calibration::TemperatureScaling;
 use blitz_train::prelude::*;
+use blitz_train::{Ensemble, InputError};
 use burn::tensor::{Device, TensorData};
 use example_support::RunError;
 
@@ -65,7 +65,7 @@ pub struct Study<'a> {
 impl<'a> Study<'a> {
     /// Chooses the learning rate, by the accuracy on the quarter that is held out, and trains the adapters.
     pub fn new(cli: &'a Cli, task: &'a Task, at: usize, device: &Device) -> Result<Self, RunError> {
-        let seed = cli.seed + at as u64;
+        let seed = cli.repetitions()[at];
         let labelled = &task.labelled[at];
         let [fitting, held_out] = labelled.hold_out(task.classes.len(), seed);
         let autodiff = device.clone().autodiff();
@@ -136,8 +136,12 @@ impl<'a> Study<'a> {
                 let logits = self.logits(&self.on_part.network, &self.held_out);
                 let labels = self.held_out.labels();
                 let scaling = TemperatureScaling::try_fit(&logits, self.task.classes.len(), labels);
-                // Where all are right the colder the better, and the network stays as it is.
-                let temperature = scaling.map_or(1.0, |scaling| scaling.temperature);
+                let temperature = match scaling {
+                    Ok(scaling) => scaling.temperature,
+                    // Where all are right the colder the better, and where no more than chance the hotter: the network stays as it is.
+                    Err(InputError::NoOptimum { .. }) => 1.0,
+                    Err(error) => return Err(said(error)),
+                };
                 let scaling = TemperatureScaling { temperature };
                 let predict: Predict = Box::new(move |of| {
                     of_logits(scaling.scale(&self.logits(self.lora(), of)), self.task)
@@ -156,7 +160,7 @@ impl<'a> Study<'a> {
     fn ensemble(&self) -> Result<Fitted<'_>, RunError> {
         let device = self.device.clone().autodiff();
         let others = (1..MEMBERS).map(|member| {
-            let seed = self.seed + 1000 * member;
+            let seed = self.seed.wrapping_add(1000 * member);
             let training = training(self.cli, self.task, self.labelled, self.rate, seed, &device);
             lora(self.cli, self.task, &training)
         });

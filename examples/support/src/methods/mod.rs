@@ -98,7 +98,7 @@ impl Method {
             Self::Map => mixture(vec![map(rows, setting, seed, device)]),
             Self::Ensemble => {
                 let members = (0..MEMBERS as u64)
-                    .map(|member| map(rows, setting, seed + 1000 * member, device));
+                    .map(|member| map(rows, setting, seed.wrapping_add(1000 * member), device));
                 mixture(members.collect())
             }
             Self::Mfvi => MeanField {
@@ -326,7 +326,7 @@ fn swag(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Predict {
         at_the_mode,
         rows,
         about_the_mode,
-        seed + 1,
+        seed.wrapping_add(1),
         &mut update,
         |step, model| {
             if (step + 1) % epoch == 0 && collected.is_ok() {

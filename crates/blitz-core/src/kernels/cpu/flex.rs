@@ -8,6 +8,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::tensor::{DType, TensorData};
 
 use super::{Elements, ElementsMut, Memory, kernels_in_memory};
+use crate::kernels::convolution::Window;
 use crate::kernels::formula::{AdamStep, Map, Sum};
 
 impl Memory for FlexTensor {

@@ -1,6 +1,7 @@
 //! The fused operations on backends whose tensors are memory that a CPU reads.
 
 mod adam;
+mod convolution;
 // Once for each of the two, which give its names their meaning.
 #[allow(clippy::duplicate_mod)]
 #[path = "../elementwise.rs"]
@@ -9,10 +10,12 @@ pub(super) mod elementwise;
 mod flex;
 pub(super) mod group;
 pub(super) mod ivon;
+pub(super) mod lanes;
 mod lstm;
 pub(super) mod moments;
 #[cfg(feature = "ndarray")]
 mod ndarray;
+mod pooling;
 pub(super) mod real;
 
 use std::borrow::Cow;
@@ -339,6 +342,36 @@ macro_rules! kernels_in_memory {
                 cell_grad: FloatTensor<Self>,
             ) -> (FloatTensor<Self>, FloatTensor<Self>) {
                 super::lstm::lstm_cell_backward(gates, cells, hidden_grad, cell_grad)
+            }
+
+            fn convolve(
+                input: FloatTensor<Self>,
+                weight: FloatTensor<Self>,
+                bias: FloatTensor<Self>,
+                window: Window,
+            ) -> FloatTensor<Self> {
+                super::convolution::convolve(input, weight, bias, window)
+            }
+
+            fn convolve_backward(
+                input: FloatTensor<Self>,
+                weight: FloatTensor<Self>,
+                grad: FloatTensor<Self>,
+                window: Window,
+                wanted: [bool; 3],
+            ) -> [Option<FloatTensor<Self>>; 3] {
+                super::convolution::convolve_backward(input, weight, grad, window, wanted)
+            }
+
+            fn pool(input: FloatTensor<Self>) -> FloatTensor<Self> {
+                super::pooling::pool(input)
+            }
+
+            fn pool_backward(
+                input: FloatTensor<Self>,
+                grad: FloatTensor<Self>,
+            ) -> FloatTensor<Self> {
+                super::pooling::pool_backward(input, grad)
             }
         }
     };

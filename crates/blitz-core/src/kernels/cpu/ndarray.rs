@@ -9,6 +9,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::tensor::TensorData;
 
 use super::{Elements, ElementsMut, Memory, kernels_in_memory};
+use crate::kernels::convolution::Window;
 use crate::kernels::formula::{AdamStep, Map, Sum};
 
 impl Memory for NdArrayTensor {

@@ -4,6 +4,7 @@ use burn::nn::conv::{Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, C
 
 use crate::moments::propagate::fixed;
 use crate::moments::{ForwardMoments, Moments, Units, propagate};
+use crate::windows::Convolve;
 
 /// Burn has no trait over its six convolutions.
 macro_rules! convolution {
@@ -20,7 +21,7 @@ macro_rules! convolution {
                             bias: bias.map(fixed),
                             ..self.clone()
                         };
-                        layer.forward(input)
+                        layer.convolve(input)
                     })
                 }
             }

@@ -15,8 +15,8 @@ impl<const D: usize> ForwardMoments<Moments<D>> for BatchNorm {
     fn forward_moments(&self, input: Moments<D>) -> Moments<D> {
         let device = input.mean.device();
         let along = |values: Tensor<1>| along::<D>(in_type_of(values, &input.mean), 1);
-        let mean = along(self.running_mean.value().to_device(&device));
-        let variance = along(self.running_var.value().to_device(&device));
+        let mean = along(self.running_mean.value_sync().to_device(&device));
+        let variance = along(self.running_var.value_sync().to_device(&device));
         let scale = (variance + self.epsilon).sqrt().recip();
         let shift = mean.neg() * scale.clone();
         let normalized = input.affine(scale, Some(shift));

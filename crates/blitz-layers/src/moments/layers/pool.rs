@@ -7,6 +7,7 @@ use burn::nn::{PaddingConfig1d, PaddingConfig2d};
 use burn::tensor::{Slice, Tensor, TensorData};
 
 use crate::moments::{ForwardMoments, Moments};
+use crate::windows::pool;
 
 /// The windows of a pooling along one axis.
 #[derive(Debug, Clone, Copy)]
@@ -26,12 +27,21 @@ impl Windows {
     }
 
     /// The number of windows over so many elements: PyTorch's, and Burn's.
+    ///
+    /// # Panics
+    ///
+    /// Panics if no window fits.
     fn count(&self, length: usize) -> usize {
-        let free = length + self.padding.0 + self.padding.1 - self.reach();
+        let (padded, reach) = (length + self.padding.0 + self.padding.1, self.reach());
         if !self.ceil {
-            return free / self.stride + 1;
+            assert!(
+                padded >= reach,
+                "a window of {reach} elements does not fit into {padded}"
+            );
+            return (padded - reach) / self.stride + 1;
         }
-        let count = free.div_ceil(self.stride) + 1;
+        // A window that is larger than all there is begins inside, and counts.
+        let count = padded.saturating_sub(reach).div_ceil(self.stride) + 1;
         // No window begins in what was added at the end.
         let begins_outside = (count - 1) * self.stride >= length + self.padding.0;
         count - usize::from(begins_outside)
@@ -153,7 +163,7 @@ impl ForwardMoments<Moments<4>> for MaxPool2d {
 
     fn forward_moments(&self, input: Moments<4>) -> Moments<4> {
         if input.variance.is_none() {
-            return Moments::certain(self.forward(input.mean));
+            return Moments::certain(pool(self, input.mean));
         }
         let [_, _, height, width] = input.dims();
         let padding = padding_2d(

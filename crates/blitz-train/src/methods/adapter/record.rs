@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use blitz_layers::blitz_core::trains;
-use burn::module::{Module, ModuleDisplay, ModuleVisitor, Param, ParamGroup};
+use burn::module::{Flag, Module, ModuleDisplay, ModuleVisitor, Param, ParamGroup};
 use burn::store::ModuleRecord;
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use sha2::{Digest, Sha256};
@@ -44,7 +44,10 @@ pub enum AdapterFileError {
     },
 }
 
-/// Saves what trains of a network with adapters: their factors, all posteriors, and other parameters that train, such as a head. The frozen base is left out.
+/// Saves what trains of a network with adapters: their factors, all posteriors, other parameters that train, such as a head, and the running statistics of batch norms. The
+/// frozen base is left out.
+///
+/// `apply_lora` freezes the parameters of a batch norm and leaves it in training, where its statistics move. Call Burn's `freeze` before, and they are part of the base.
 ///
 /// The file is a Burn record, with digests of the parameters of the base, and has a digest of its own beside it (`.sha256`). [`load_adapter`] reads it.
 ///
@@ -86,7 +89,7 @@ pub fn save_adapter<M: Module + ModuleDisplay>(
     module: &M,
     path: impl AsRef<Path>,
 ) -> Result<(), AdapterFileError> {
-    let path = path.as_ref().with_extension("bpk");
+    let path = checkpoint::with_extension(path.as_ref());
     let (saved, group) = Saved::of(module.clone())?;
     let not_written = |reason: std::io::Error| CheckpointError::not_written(&path, reason);
     checkpoint::unseal(&path).map_err(not_written)?;
@@ -105,7 +108,7 @@ pub fn load_adapter<M: Module + ModuleDisplay>(
     module: M,
     path: impl AsRef<Path>,
 ) -> Result<M, AdapterFileError> {
-    let path = path.as_ref().with_extension("bpk");
+    let path = checkpoint::with_extension(path.as_ref());
     let (saved, group) = Saved::of(module)?;
     match checkpoint::check(&path) {
         Ok(Seal::Broken) => return Err(CheckpointError::Damaged { path }.into()),
@@ -114,6 +117,10 @@ pub fn load_adapter<M: Module + ModuleDisplay>(
     }
     let record =
         ModuleRecord::load(&path).map_err(|reason| CheckpointError::unreadable(&path, reason))?;
+    if !saved.is_like(&record) {
+        let reason = "it is no adapter: it has no digests of a base";
+        return Err(CheckpointError::unreadable(&path, reason).into());
+    }
     let file = path.display().to_string();
     saved.check_base(&record).map_err(|difference| {
         let file = file.clone();
@@ -145,6 +152,8 @@ struct Base {
 impl<M: Module + ModuleDisplay> Saved<M> {
     /// With the parameters that belong into the file.
     fn of(module: M) -> Result<(Self, ParamGroup), AdapterError> {
+        // A batch norm keeps the latest update of its statistics apart, and takes it in here.
+        drop(module.valid());
         let adapters = adapters(&module)?;
         let scales = scales(&module, &adapters);
         let device = module.devices().into_iter().next().unwrap_or_default();
@@ -164,6 +173,16 @@ impl<M: Module + ModuleDisplay> Saved<M> {
             paths,
         };
         Ok((saved, ParamGroup::from_paths(own.chain(network).collect())))
+    }
+
+    /// Whether a file has digests, of whatever base.
+    fn is_like(&self, record: &ModuleRecord) -> bool {
+        let base = Base {
+            base: self.base.clone(),
+        };
+        // Another number of them is another base.
+        let record = record.clone().allow_unused(true).validate(false);
+        base.try_load_record(record).is_ok()
     }
 
     /// What the base of a file has that this one has not.
@@ -225,6 +244,8 @@ struct Division {
     stack: Vec<(String, String)>,
     /// Whether the weight met last outside of what is attached trains.
     weight_trains: bool,
+    /// Whether the statistics of the batch norm met last move in training: its flag, which comes before them.
+    statistics_move: bool,
     trained: Vec<String>,
     base: Vec<(String, [u8; DIGEST])>,
 }
@@ -237,9 +258,13 @@ impl Division {
             .stack
             .iter()
             .any(|(_, container)| container == ATTACHED);
+        let is_statistic = self.stack.last().is_some_and(|(name, container)| {
+            container == "Struct:BatchNorm" && name.starts_with("running_")
+        });
         let trained = match is_attached {
             // A posterior goes with its weight.
             true => self.weight_trains || self.stack.iter().any(is_lora),
+            false if is_statistic => self.statistics_move,
             false => {
                 self.weight_trains = trains.unwrap_or(false);
                 self.weight_trains
@@ -267,6 +292,11 @@ impl ModuleVisitor for Division {
 
     fn exit_module(&mut self, _name: &str, _container_type: &str) {
         self.stack.pop();
+    }
+
+    fn visit_flag(&mut self, flag: &Param<Flag>) {
+        // As configured: `valid()` switches it off for a time.
+        self.statistics_move = Module::train(flag.clone()).base().is_enabled();
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use blitz_layers::blitz_core::noise::layout;
-use blitz_layers::blitz_core::{BayesianModule, NormalPosterior, NormalPrior};
+use blitz_layers::blitz_core::{BayesianModule, NormalPosterior, NormalPrior, at_least_f32};
 use burn::config::Config;
 use burn::module::{Module, ParamId};
 use burn::tensor::{Tensor, TensorData};
@@ -153,7 +153,7 @@ pub struct Tfb<N> {
     pub network: N,
     /// σ, the deviation of the merged weights.
     pub std: f64,
-    /// The mean loss of the network as it was trained, in nats an example.
+    /// The mean loss of the network as it was trained, in nats an example; over as many draws, if a part of it is random besides.
     pub loss_at_mean: f64,
     /// The mean loss over the draws at σ.
     pub loss: f64,
@@ -164,7 +164,7 @@ pub struct Tfb<N> {
 impl TfbConfig {
     /// The posterior of a trained network.
     ///
-    /// Measures the loss on the examples with `samples` draws at about ten deviations: a few batches are enough. What else the network trains, a head for instance, stays as it is.
+    /// Measures the loss on the examples with `samples` draws at about ten deviations: a few batches are enough, chosen at random. What else the network trains, a head for instance, stays as it is.
     ///
     /// # Errors
     ///
@@ -197,7 +197,8 @@ impl TfbConfig {
             evaluations += 1;
             mean_loss(network, &likelihood.valid(), batches, samples, self.seed)
         };
-        let at_mean = match loss(&network, 1)? {
+        // What is random besides, such as a head with a posterior, has the same draws at every σ.
+        let at_mean = match loss(&network, self.samples)? {
             Ok(loss) => loss,
             Err((batch, loss)) => return Err(TfbError::NonFinite { batch, loss }),
         };
@@ -326,7 +327,9 @@ impl Directions {
         let [rows, _] = a.dims();
         let row: Vec<f64> = row.collect();
         let data = TensorData::new(row.repeat(rows), a.shape());
-        NormalPosterior::from_std(Tensor::<2>::from_data(data, (&a.device(), a.dtype())))
+        // In 16 bits the smallest would be zero.
+        let dtype = at_least_f32(a.clone()).dtype();
+        NormalPosterior::from_std(Tensor::<2>::from_data(data, (&a.device(), dtype)))
     }
 }
 
