@@ -56,10 +56,10 @@ impl Window {
 /// use burn::tensor::{Device, Tensor};
 ///
 /// let device = Device::flex();
-/// let images = Tensor::<4>::ones([2, 1, 8, 8], &device);
+/// let images = Tensor::<4>::ones([2, 1, 16, 16], &device);
 /// let kernels = Tensor::ones([3, 1, 5, 5], &device);
 /// let output = conv2d(images, kernels, None, ConvOptions::new([1, 1], [2, 2], [1, 1], 1));
-/// assert_eq!(output.dims(), [2, 3, 8, 8]);
+/// assert_eq!(output.dims(), [2, 3, 16, 16]);
 /// assert_eq!(output.max().into_scalar::<f32>(), 25.0);
 /// ```
 ///

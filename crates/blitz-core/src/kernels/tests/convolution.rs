@@ -121,9 +121,10 @@ fn assert_alike(case: &Case, dtype: DType, got: &[Vec<f64>], expected: &[Vec<f64
 
 #[test]
 fn a_convolution_and_its_gradients_are_those_of_burn() {
-    for device in autodiff_devices() {
+    // All on Flex; elsewhere fewer, since Burn's NdArray takes seconds for each where it is not optimised.
+    for (device, step) in autodiff_devices().into_iter().zip([1, 5, 5, 5]) {
         for dtype in [DType::F32, DType::F64] {
-            for case in cases() {
+            for case in cases().into_iter().step_by(step) {
                 let got = results(ours, &case, &device, dtype);
                 let expected = results(burns, &case, &device, dtype);
                 let what = format!("{:?} in {dtype:?} on {device:?}", case.2);
