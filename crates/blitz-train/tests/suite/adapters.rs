@@ -250,9 +250,10 @@ impl Network for Dropped {
 fn tfbs_loss_of_a_network_that_is_random_besides_is_a_mean_over_its_draws() {
     let device = Device::flex();
     let LinearNet { layer } = adapted(&device);
-    let dropout = McDropoutConfig::new(0.5).init();
+    // Not a half: 0 and twice the output are equally far from it.
+    let dropout = McDropoutConfig::new(0.2).init();
     let net = Dropped { layer, dropout };
-    let batch = explained(&adapted(&device), 20);
+    let batch = explained(&adapted(&device), 2);
     let likelihood = gaussian(1.0, &device);
     let losses = (0..10).map(|sample| {
         let output = net.with_draw(0, layout::validation(sample), |net| {
