@@ -82,7 +82,11 @@ const MAX: [([f64; 4], f64, f64); 4] = [
     ([3.0, 1.0, -3.0, 1.0], 3.000003355034978, 0.9999899348387853),
 ];
 
-const LARGEST_OF_FOUR: [([(f64, f64); 4], f64, f64); 2] = [
+/// Means and deviations.
+type Normals<const N: usize> = [(f64, f64); N];
+
+/// The largest of four normals: its mean and deviation.
+const LARGEST_OF_FOUR: [(Normals<4>, f64, f64); 2] = [
     (
         [(-3.52, 4.0), (-2.25, 1.0), (-0.15, 1.0), (-0.18, 1.0)],
         0.7734411488715387,

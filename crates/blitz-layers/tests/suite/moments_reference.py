@@ -79,7 +79,7 @@ FOURS = [
     ((-3.52, 4.0), (-2.25, 1.0), (-0.15, 1.0), (-0.18, 1.0)),
     ((-15.58, 12.0), (-3.69, 1.0), (1.83, 1.0), (2.24, 1.0)),
 ]
-print(f"const LARGEST_OF_FOUR: [([(f64, f64); 4], f64, f64); {len(FOURS)}] = [")
+print(f"const LARGEST_OF_FOUR: [(Normals<4>, f64, f64); {len(FOURS)}] = [")
 for normals in FOURS:
     exact = [(mpf(str(m)), mpf(s)) for m, s in normals]
 

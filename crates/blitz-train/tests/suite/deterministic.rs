@@ -203,18 +203,13 @@ fn a_linear_regression_gets_its_exact_posterior() {
     }
     let (mu, rho) = posterior(&net);
     let sigma = values(blitz_core::deviation::std_from_rho(rho));
-    for k in 0..3 {
-        let mean = values(mu.clone())[k];
-        let (of_mean, of_std) = (problem.mean[k], problem.std[k]);
+    let exact = problem.mean.into_iter().zip(problem.std);
+    for ((mean, sigma), (of_mean, of_std)) in values(mu).into_iter().zip(sigma).zip(exact) {
         assert!(
             (mean - of_mean).abs() < 1e-3 * of_std,
             "{mean} for {of_mean}"
         );
-        assert!(
-            (sigma[k] / of_std - 1.0).abs() < 1e-3,
-            "{} for {of_std}",
-            sigma[k]
-        );
+        assert!((sigma / of_std - 1.0).abs() < 1e-3, "{sigma} for {of_std}");
     }
 }
 
