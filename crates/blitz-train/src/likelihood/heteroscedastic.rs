@@ -106,6 +106,11 @@ impl HeteroscedasticLikelihood {
         (mean, log_std)
     }
 
+    fn check(&self, output: [usize; 2], target: [usize; 2]) {
+        let targets = self.targets;
+        check_shapes("heteroscedastic", 2 * targets, targets, output, target);
+    }
+
     /// `ln σ` of the second outputs.
     fn log_std(&self, s: Tensor<2>) -> Tensor<2> {
         let floor = self.min_std.ln();
@@ -123,14 +128,7 @@ impl Likelihood for HeteroscedasticLikelihood {
     ///
     /// Panics unless `output` has the shape `[batch, 2 · targets]` and `target` the shape `[batch, targets]`.
     fn nll(&self, output: Tensor<2>, target: Tensor<2>) -> Tensor<1> {
-        let targets = self.targets;
-        check_shapes(
-            "heteroscedastic",
-            2 * targets,
-            targets,
-            output.dims(),
-            target.dims(),
-        );
+        self.check(output.dims(), target.dims());
         let (loss, output) = LossType::of_output(output);
         let (mean, log_std) = self.split(output);
         let z = (loss.cast(target) - mean) * log_std.clone().neg().exp();
@@ -208,13 +206,7 @@ impl ExpectedNll for HeteroscedasticLikelihood {
             self.beta
         );
         let targets = self.targets;
-        check_shapes(
-            "heteroscedastic",
-            2 * targets,
-            targets,
-            output.dims(),
-            target.dims(),
-        );
+        self.check(output.dims(), target.dims());
         let loss = LossType::of(&output.mean);
         let part = |first| {
             let output = output.clone();
