@@ -17,7 +17,7 @@ use burn::backend::{Autodiff, AutodiffBackend, Backend};
 
 use super::backend::{FusedKernels, FusedOps};
 use super::convolution::Window;
-use super::formula::{AdamStep, Map, NoiseSpan, NormalSum, Sum};
+use super::formula::{AdamStep, IvonStep, Map, NoiseSpan, NormalSum, Sum};
 use super::linked::{self, KlLink, LinkedKernels};
 use super::random::Random;
 
@@ -90,6 +90,20 @@ impl<B: LinkedKernels, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
             Self::from_inner(moment_1),
             Self::from_inner(moment_2),
         )
+    }
+
+    fn ivon_step(
+        mean: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        grad_hess: FloatTensor<Self>,
+        hess: FloatTensor<Self>,
+        momentum: FloatTensor<Self>,
+        momentum_weight: FloatTensor<Self>,
+        step: IvonStep,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let inputs = [mean, grad, grad_hess, hess, momentum].map(|input| input.into_primitive());
+        let outputs = B::ivon_step(inputs, momentum_weight.into_primitive(), step);
+        outputs.map(Self::from_inner).into()
     }
 
     fn lstm(

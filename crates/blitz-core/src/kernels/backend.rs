@@ -5,7 +5,7 @@ use burn::backend::{Backend, TensorMetadata, backend_extension, tensor::FloatTen
 use burn::tensor::{IntDType, TensorData};
 
 use super::convolution::Window;
-use super::formula::{AdamStep, Map, NoiseSpan, NormalSum, Sum};
+use super::formula::{AdamStep, IvonStep, Map, NoiseSpan, NormalSum, Sum};
 use super::linked::KlLink;
 #[cfg(any(feature = "flex", feature = "ndarray", feature = "cubecl"))]
 use super::linked::{LinkedKernels, weighted_sum};
@@ -56,6 +56,14 @@ pub trait FusedKernels: Backend {
         moment_2: FloatTensor<Self>,
         step: AdamStep,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+
+    /// The mean, h and the mean of the gradient after a step of IVON, of mean, gradient, the gradient in h, h and the mean of the gradient; and
+    /// `1 − β₁ᵗ`, of shape `[1]`.
+    fn ivon_step(
+        inputs: [FloatTensor<Self>; 5],
+        momentum_weight: FloatTensor<Self>,
+        step: IvonStep,
+    ) -> [FloatTensor<Self>; 3];
 
     /// One step of an LSTM's cell, of the gates' pre-activations `[batch, 4 · hidden]`, in the order input, forget, output, candidate, and
     /// the cell state: the gates after their activations, `c' = f c + i tanh(g)` and `h' = o tanh(c')`.
@@ -169,6 +177,17 @@ pub trait FusedOps: Backend {
         step: AdamStep,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
+    /// [`FusedKernels::ivon_step`], without a gradient.
+    fn ivon_step(
+        mean: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        grad_hess: FloatTensor<Self>,
+        hess: FloatTensor<Self>,
+        momentum: FloatTensor<Self>,
+        momentum_weight: FloatTensor<Self>,
+        step: IvonStep,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+
     /// An LSTM over a sequence of pre-activations `[steps, batch, 4 · hidden]`, to which each step adds the hidden state times `weight`:
     /// the hidden states, and after them the last cell state, `[steps + 1, batch, hidden]`.
     fn lstm(
@@ -238,6 +257,19 @@ macro_rules! ops_are_kernels {
                 step: AdamStep,
             ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
                 <Self as FusedKernels>::adam_step(weight, grad, moment_1, moment_2, step)
+            }
+
+            fn ivon_step(
+                mean: FloatTensor<Self>,
+                grad: FloatTensor<Self>,
+                grad_hess: FloatTensor<Self>,
+                hess: FloatTensor<Self>,
+                momentum: FloatTensor<Self>,
+                momentum_weight: FloatTensor<Self>,
+                step: IvonStep,
+            ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+                let inputs = [mean, grad, grad_hess, hess, momentum];
+                <Self as FusedKernels>::ivon_step(inputs, momentum_weight, step).into()
             }
 
             fn lstm(

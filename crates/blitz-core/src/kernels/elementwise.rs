@@ -440,39 +440,6 @@ arithmetic! {
 }
 
 arithmetic! {
-    /// The numbers of a step of Adam.
-    pub(in crate::kernels) struct AdamNumbers<R: Real> {
-        pub beta_1: R,
-        /// 1 − β₁.
-        pub rest_1: R,
-        pub beta_2: R,
-        /// 1 − β₂.
-        pub rest_2: R,
-        pub correction: R,
-        pub epsilon: R,
-        pub learning_rate: R,
-    }
-}
-
-arithmetic! {
-    #[cube]
-    /// The weight and the moments after a step of Adam, in the order in which Burn's optimizer computes, so as to get its bits.
-    #[inline(always)]
-    pub(in crate::kernels) fn adam<R: Real>(
-        weight: R,
-        grad: R,
-        moment_1: R,
-        moment_2: R,
-        numbers: &AdamNumbers<R>,
-    ) -> (R, R, R) {
-        let moment_1 = moment_1 * numbers.beta_1 + grad * numbers.rest_1;
-        let moment_2 = moment_2 * numbers.beta_2 + (grad * grad) * numbers.rest_2;
-        let delta = (moment_1 * numbers.correction) / (moment_2.sqrt() + numbers.epsilon);
-        (weight - delta * numbers.learning_rate, moment_1, moment_2)
-    }
-}
-
-arithmetic! {
     #[cube]
     /// `1 / (1 + e^−x)`.
     #[inline(always)]

@@ -263,12 +263,31 @@ pub struct IvonStep {
     pub beta_1: f64,
     /// β₂, the decay of the Hessian's mean.
     pub beta_2: f64,
-    /// `1 − β₁ᵗ`, by which the mean of the gradient is divided.
-    pub momentum_weight: f64,
     /// The largest step of a weight, before the learning rate; `None` for no bound.
     pub clip_radius: Option<f64>,
     /// The learning rate.
     pub learning_rate: f64,
+}
+
+impl IvonStep {
+    /// What the kernels compute with, in the order of their numbers: β₁, 1 − β₁, 1 − β₂ and half of it, −2 λ, δ, the clipping radius and the
+    /// learning rate.
+    #[cfg(any(feature = "flex", feature = "ndarray", feature = "cubecl"))]
+    pub(super) fn numbers(self) -> [f64; 8] {
+        let Precision { scale, shift } = self.precision;
+        let rate = 1.0 - self.beta_2;
+        let radius = self.clip_radius.unwrap_or(f64::INFINITY);
+        [
+            self.beta_1,
+            1.0 - self.beta_1,
+            rate,
+            0.5 * rate,
+            -2.0 * scale,
+            shift,
+            radius,
+            self.learning_rate,
+        ]
+    }
 }
 
 /// The density `π N(0, σ₁²) + (1 − π) N(0, σ₂²)`, as `ln p(w) = c − w²/2σ₁² + softplus(d + e w²)`.

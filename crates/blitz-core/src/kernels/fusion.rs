@@ -8,7 +8,7 @@ use burn_fusion::custom::{
 use burn_fusion::{Fusion, FusionBackend, FusionRuntime, FusionTensor};
 
 use super::backend::FusedKernels;
-use super::formula::{AdamStep, Map, NoiseSpan, NormalSum, Sum, sum_dtype};
+use super::formula::{AdamStep, IvonStep, Map, NoiseSpan, NormalSum, Sum, sum_dtype};
 use super::linked::LinkedKernels;
 use super::random::Random;
 
@@ -136,6 +136,24 @@ impl<B: FusionBackend + FusedKernels> FusedKernels for Fusion<B> {
             },
         )
         .into()
+    }
+
+    fn ivon_step(
+        inputs: [Tensor<B>; 5],
+        momentum_weight: Tensor<B>,
+        step: IvonStep,
+    ) -> [Tensor<B>; 3] {
+        let [mean, grad, grad_hess, hess, momentum] = inputs;
+        let outputs = [&mean, &hess, &momentum].map(like::<B>);
+        let inputs = [mean, grad, grad_hess, hess, momentum, momentum_weight];
+        defer::<B, _, _>(
+            "blitz::ivon_step",
+            inputs,
+            outputs,
+            move |[mean, grad, grad_hess, hess, momentum, weight]| {
+                B::ivon_step([mean, grad, grad_hess, hess, momentum], weight, step)
+            },
+        )
     }
 
     fn lstm_cell(gates: Tensor<B>, cell: Tensor<B>) -> (Tensor<B>, Tensor<B>, Tensor<B>) {

@@ -1,8 +1,8 @@
 //! A step of Adam, in one pass over weight, gradient and moments.
 
-use super::elementwise::{AdamNumbers, adam};
 use super::group::{Kernel, update};
 use super::real::Real;
+use super::update::{AdamNumbers, adam};
 use super::{Elements, ElementsMut, Memory};
 use crate::kernels::formula::AdamStep;
 

@@ -9,7 +9,7 @@ pub(super) mod elementwise;
 #[cfg(feature = "flex")]
 mod flex;
 pub(super) mod group;
-pub(super) mod ivon;
+mod ivon;
 pub(super) mod lanes;
 mod lstm;
 pub(super) mod moments;
@@ -17,12 +17,15 @@ pub(super) mod moments;
 mod ndarray;
 mod pooling;
 pub(super) mod real;
+// As above.
+#[allow(clippy::duplicate_mod)]
+#[path = "../update.rs"]
+mod update;
 
 use std::borrow::Cow;
 
-use burn::backend::tensor::FloatTensor;
-use burn::backend::{Backend, DispatchKindConversion, DispatchTensor, TensorMetadata};
-use burn::tensor::{Tensor, TensorData, bf16, f16};
+use burn::backend::TensorMetadata;
+use burn::tensor::{TensorData, bf16, f16};
 
 use self::elementwise::{Map as Arithmetic, Terms, with_map, with_sum};
 use self::group::Kernel;
@@ -104,43 +107,6 @@ macro_rules! with_elements_mut {
     }};
 }
 use with_elements_mut;
-
-/// The result of a function of tensors of one device, on the primitives of whichever backend they are, if that is [`Memory`]: for what is not
-/// differentiated.
-macro_rules! in_memory {
-    ($tensors:expr, |$primitives:ident| $result:expr) => {{
-        #[allow(deprecated)] // ndarray stays supported here.
-        #[allow(unreachable_patterns)] // Depends on the backends in the build.
-        match $tensors[0].device().as_dispatch() {
-            #[cfg(feature = "flex")]
-            burn::backend::DispatchDevice::Flex(_) => {
-                let $primitives =
-                    $tensors.map($crate::kernels::cpu::primitive::<burn::backend::Flex, _>);
-                Some($result.map(Tensor::from_primitive::<burn::backend::Flex>))
-            }
-            #[cfg(feature = "ndarray")]
-            burn::backend::DispatchDevice::NdArray(_) => {
-                let $primitives =
-                    $tensors.map($crate::kernels::cpu::primitive::<burn::backend::NdArray, _>);
-                Some($result.map(Tensor::from_primitive::<burn::backend::NdArray>))
-            }
-            _ => None,
-        }
-    }};
-}
-pub(super) use in_memory;
-
-/// The backend's own tensor.
-pub(super) fn primitive<B, const D: usize>(tensor: Tensor<D>) -> FloatTensor<B>
-where
-    B: Backend,
-    DispatchTensor: DispatchKindConversion<B>,
-{
-    match tensor.try_into_primitive::<B>() {
-        Ok(primitive) => primitive,
-        Err(error) => unreachable!("its device was asked for: {error:?}"),
-    }
-}
 
 pub(super) fn tensor<T: Memory, E: burn::tensor::Element>(values: Vec<E>, like: &T) -> T {
     T::from_data(TensorData::new(values, like.shape()))
@@ -326,6 +292,14 @@ macro_rules! kernels_in_memory {
                 step: AdamStep,
             ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
                 super::adam::adam_step(weight, grad, moment_1, moment_2, step)
+            }
+
+            fn ivon_step(
+                inputs: [FloatTensor<Self>; 5],
+                momentum_weight: FloatTensor<Self>,
+                step: IvonStep,
+            ) -> [FloatTensor<Self>; 3] {
+                super::ivon::ivon_step(inputs, &momentum_weight, step)
             }
 
             fn lstm_cell(

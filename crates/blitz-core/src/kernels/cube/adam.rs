@@ -7,9 +7,9 @@ use burn_cubecl::cubecl::std::tensor::layout::linear::{LinearView, LinearViewMut
 use burn_cubecl::kernel::untile;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::elementwise::{AdamNumbers, adam};
 use super::launch::{Walk, cubes, elem_type, empty_like, in_precision_of};
 use super::real::Real;
+use super::update::{AdamNumbers, adam};
 use crate::kernels::formula::{AdamStep, sum_dtype};
 
 /// The numbers of a step, at run time: they differ from step to step.

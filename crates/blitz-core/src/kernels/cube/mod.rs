@@ -5,6 +5,7 @@ mod adam;
 #[allow(clippy::duplicate_mod)]
 #[path = "../elementwise.rs"]
 mod elementwise;
+mod ivon;
 mod kernels;
 mod launch;
 mod linked;
@@ -15,6 +16,10 @@ mod real;
 mod rounding;
 #[cfg(test)]
 mod tests;
+// As above.
+#[allow(clippy::duplicate_mod)]
+#[path = "../update.rs"]
+mod update;
 
 use burn::backend::ops::FloatTensorOps;
 use burn_cubecl::CubeBackend;
@@ -23,7 +28,7 @@ use burn_cubecl::tensor::CubeTensor;
 use self::elementwise::{with_map, with_sum};
 use self::launch::{Pass, gradients, partial_sums};
 use super::backend::FusedKernels;
-use super::formula::{AdamStep, Map, Sum};
+use super::formula::{AdamStep, IvonStep, Map, Sum};
 use super::random::Random;
 
 impl FusedKernels for CubeBackend {
@@ -78,6 +83,14 @@ impl FusedKernels for CubeBackend {
         step: AdamStep,
     ) -> (CubeTensor, CubeTensor, CubeTensor) {
         adam::adam_step(weight, grad, [moment_1, moment_2], step)
+    }
+
+    fn ivon_step(
+        inputs: [CubeTensor; 5],
+        momentum_weight: CubeTensor,
+        step: IvonStep,
+    ) -> [CubeTensor; 3] {
+        ivon::ivon_step(inputs, momentum_weight, step)
     }
 
     fn lstm_cell(gates: CubeTensor, cell: CubeTensor) -> (CubeTensor, CubeTensor, CubeTensor) {

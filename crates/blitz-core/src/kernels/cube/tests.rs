@@ -10,8 +10,8 @@ use crate::device::{self, DeviceError};
 use crate::kernels::formula::{NoiseSpan, NormalSum, ScaleMixture, Spread, sum_dtype};
 use crate::kernels::linked::{KlLink, add_linked, draw_and_sum};
 use crate::kernels::{
-    AdamStep, Precision, adam_step, draw, draw_output, draw_precise, mixture_kl, normal_sum,
-    precise_sum, spread, square_sum, standard_normal,
+    AdamStep, IvonStep, Precision, adam_step, draw, draw_output, draw_precise, ivon_step,
+    mixture_kl, normal_sum, precise_sum, spread, square_sum, standard_normal,
 };
 use blitz_noise::NoiseKey;
 
@@ -535,6 +535,10 @@ fn a_nan_is_not_hidden() {
         for of in [Spread::StdDev, Spread::Variance] {
             assert!(values(spread(&nan, of).unwrap()).iter().all(|x| x.is_nan()));
         }
+        let inputs = [&one, &nan, &one, &one, &one].map(Clone::clone);
+        let weight = tensor(&[0.1], &device, DType::F32);
+        let [mean, ..] = ivon_step(inputs, weight, ivon(Some(0.1))).unwrap();
+        assert!(values(mean).iter().all(|x| x.is_nan()), "{device:?}");
     }
 }
 
@@ -623,6 +627,53 @@ fn a_step_of_adam_is_flexs() {
             for device in devices.filter(|device| has(device, dtype)) {
                 for (got, expected) in on(&device).iter().zip(&expected) {
                     let what = format!("{len} of {dtype:?} on {device:?}");
+                    assert_close(got, expected, tolerance, 1.0, &what);
+                }
+            }
+        }
+    }
+}
+
+fn ivon(clip_radius: Option<f64>) -> IvonStep {
+    IvonStep {
+        precision: Precision {
+            scale: 50.0,
+            shift: 0.02,
+        },
+        beta_1: 0.9,
+        beta_2: 0.99,
+        clip_radius,
+        learning_rate: 1e-2,
+    }
+}
+
+#[test]
+fn a_step_of_ivon_is_flexs() {
+    for (dtype, tolerance) in [(DType::F32, 1e-6), (DType::F16, 1e-3), (DType::F64, 1e-14)] {
+        for (len, clip) in SIZES
+            .into_iter()
+            .flat_map(|len| [(len, None), (len, Some(0.1))])
+        {
+            let on = |device: &Device| {
+                let grads =
+                    [0.1, 0.003].map(|scale| means(len).iter().map(|x| x * scale).collect());
+                let [grad, grad_hess]: [Vec<f64>; 2] = grads;
+                let hess: Vec<f64> = means(len).iter().map(|x| x * x + 0.5).collect();
+                let momentum = rhos(len).iter().map(|x| x * 0.01).collect();
+                let inputs = [means(len), grad, grad_hess, hess, momentum]
+                    .map(|values| tensor(&values, device, dtype));
+                let weight = tensor(&[0.271], device, dtype);
+                let outputs = ivon_step(inputs, weight, ivon(clip)).unwrap();
+                outputs.map(|tensor| {
+                    assert_eq!(tensor.dtype(), dtype);
+                    values(tensor)
+                })
+            };
+            let expected = on(&Device::flex());
+            let devices = devices().into_iter();
+            for device in devices.filter(|device| has(device, dtype)) {
+                for (got, expected) in on(&device).iter().zip(&expected) {
+                    let what = format!("{len} of {dtype:?} on {device:?}, clipped at {clip:?}");
                     assert_close(got, expected, tolerance, 1.0, &what);
                 }
             }

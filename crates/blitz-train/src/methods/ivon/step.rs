@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use blitz_layers::blitz_core::kernels::{IvonStep, is_in_memory, ivon_step};
+use blitz_layers::blitz_core::kernels::{IvonStep, ivon_step};
 use blitz_layers::blitz_core::{AttachedPosterior, BayesianModule, at_least_f32, in_type_of};
 use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
@@ -168,23 +168,17 @@ fn step(
         false => lr,
     };
 
-    let in_one_pass = grad_hess
-        .clone()
-        .filter(|hess| is_in_memory(&hess.device()));
-    let in_one_pass = in_one_pass.and_then(|grad_hess| {
+    let in_one_pass = grad_hess.clone().and_then(|grad_hess| {
         let step = IvonStep {
             precision: config.precision(),
             beta_1: config.beta_1,
             beta_2: config.beta_2,
-            momentum_weight: momentum_weight.clone().into_scalar(),
             clip_radius: config.clip_radius,
             learning_rate: lr,
         };
-        let (mean, grad) = (mean.clone(), grad.clone());
-        ivon_step(
-            [mean, grad, grad_hess, hess.clone(), momentum.clone()],
-            step,
-        )
+        let [mean, grad] = [&mean, &grad].map(Clone::clone);
+        let inputs = [mean, grad, grad_hess, hess.clone(), momentum.clone()];
+        ivon_step(inputs, momentum_weight.clone(), step)
     });
     let [mean, hess, momentum] = in_one_pass.unwrap_or_else(|| {
         let inputs = [mean, grad, hess, momentum];
