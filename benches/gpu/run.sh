@@ -3,9 +3,11 @@
 #
 #   ./run.sh [DEVICE ...]      [default: cuda vulkan]
 #
-#   OUT    where the log goes   [default: a folder of its own under /tmp]
+#   OUT     where the log goes   [default: a folder of its own under /tmp]
+#   PARTS   which parts          [default: tests candidates normals steps peers costs regression]
 #
-# Every part has a limit of its own, so that one that hangs leaves the others their time.
+# Every part has a limit of its own, so that one that hangs leaves the others their time. Steps are timed on the first device. Burn times its
+# candidates for each product before, and keeps what it found: tuned.tar, beside the log. Where a tuned.tar lies beside this file, it is used.
 set -u
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -13,11 +15,13 @@ devices=("$@")
 [[ $# -gt 0 ]] || devices=(cuda vulkan)
 work=$(mktemp -d)
 out=${OUT:-$work}
+parts=" ${PARTS:-tests candidates normals steps peers costs regression} "
 export HOME=$work XDG_RUNTIME_DIR=$work RUST_BACKTRACE=1
 exec > >(tee "$out/log") 2>&1
 logger=$!
 
 part() { printf '\n=== %s [%d s]\n' "$*" "$SECONDS"; }
+wanted() { [[ $parts = *" $1 "* ]]; }
 limit() { # limit SECONDS COMMAND...
     local status
     timeout -k 5 "$@"
@@ -33,6 +37,17 @@ timed() {
     [[ ! -s errors ]] || tail -3 errors
     [[ ! -s memory ]] || echo "    at most $(sort -n memory | tail -1) MiB of the card"
 }
+# Network, batch, type, and what the network is made of.
+steps=(
+    "mlp-784-400-400-10 128 f32 shared deterministic local ivon"
+    "mlp-784-4096-4096-10 128 f32 shared deterministic ivon"
+    "lenet-5 128 f32 shared deterministic"
+    "mlp-784-400-400-10 1024 f32 shared deterministic"
+    "mlp-784-4096-4096-10 1024 f32 shared deterministic"
+    "lenet-5 1024 f32 shared deterministic"
+    "mlp-784-4096-4096-10 1024 bf16 shared deterministic"
+    "predict-784-400-400-10 256 f32 shared deterministic"
+)
 networks=(mlp-784-400-400-10 mlp-784-4096-4096-10 lenet-5)
 
 part "the machine"
@@ -67,85 +82,108 @@ ldd suite | grep "not found"
 part "which devices there are"
 VK_LOADER_DEBUG=error limit 20 ./suite choice:: 2>&1 | tail -15
 
-part "the kernels; draws, steps and saved models: all devices at once"
-for device in "${devices[@]}"; do
-    BLITZ_TEST_DEVICES=$device limit 180 ./kernels --test-threads 4 cube >"kernels-$device" 2>&1 &
-    BLITZ_TEST_DEVICES=$device limit 180 ./suite --test-threads 2 --skip choice:: >"suite-$device" 2>&1 &
+# A step is run in the folder of what Burn found for its products.
+cat >step <<'SH'
+#!/usr/bin/env bash
+# step DEVICE NET BATCH TYPE LAYERS SECONDS
+options=(--device "$1" --dtype "$4" --layers "$5" --loss-draws 2 --seconds "$6")
+[[ $2 = predict-* ]] || options+=(--batch "$3")
+exec ../workload "$2" "${options[@]}"
+SH
+chmod +x step
+for step in "${steps[@]}"; do
+    read -r net batch type _ <<<"$step"
+    mkdir -p "$net-$batch-$type"
+    printf '[environment]\npath = "local"\n[compilation]\ncache = true\n' >"$net-$batch-$type/cubecl.toml"
 done
-for job in $(jobs -p); do
-    # The first is the log's writer.
-    [[ $job = "$logger" ]] || wait "$job"
+[[ ! -e $here/tuned.tar ]] || tar -xf "$here/tuned.tar"
+
+jobs=()
+if wanted tests; then
+    for device in "${devices[@]}"; do
+        BLITZ_TEST_DEVICES=$device limit 200 ./kernels --test-threads 4 cube >"kernels-$device" 2>&1 &
+        jobs+=($!)
+        BLITZ_TEST_DEVICES=$device limit 200 ./suite --test-threads 3 --skip choice:: >"suite-$device" 2>&1 &
+        jobs+=($!)
+    done
+fi
+if wanted candidates; then
+    for step in "${steps[@]}"; do
+        read -r net batch type layers <<<"$step"
+        (
+            cd "$net-$batch-$type" || exit
+            for layer in $layers; do
+                timeout -k 5 200 ../step "${devices[0]}" "$net" "$batch" "$type" "$layer" 0.1
+                echo "$layer: exit status $?, after $SECONDS s"
+            done
+        ) >"candidates-$net-$batch-$type" 2>&1 &
+        jobs+=($!)
+    done
+fi
+part "the kernels; draws, steps and saved models; and the candidates for each product: all at once"
+for job in "${jobs[@]}"; do
+    wait "$job"
 done
 for device in "${devices[@]}"; do
     for tests in kernels suite; do
+        [[ -e $tests-$device ]] || continue
         echo "$tests on $device:"
         grep -E -A 2 '^test result|FAILED|panicked|exit status' "$tests-$device"
         cp "$tests-$device" "$out/"
     done
 done
-
-part "bits and speed of normals, draws and KLs"
-for device in flex "${devices[@]}"; do
-    limit 30 ./normals "$device" | tail -n "$([[ $device = flex ]] && echo 5 || echo 1)"
+for log in candidates-*; do
+    [[ ! -e $log ]] || { echo "$log:" && grep -vE '^\{' "$log" | tail -n 6; }
 done
+find . -mindepth 2 -type f \( -name '*.db*' -o -path '*/environment/*' \) -print0 | tar -cf "$out/tuned.tar" --null -T - 2>/dev/null
 
-steps_of() { # steps_of DEVICE BATCH
-    local net layers start=$SECONDS
-    # Burn times its candidates for each product first, and keeps what it found in the folder.
-    for net in "${networks[@]}"; do
-        mkdir -p "$net"
-        printf '[environment]\npath = "local"\n[compilation]\ncache = true\n' >"$net/cubecl.toml"
-        (
-            cd "$net" || exit
-            for layers in shared deterministic; do
-                limit 120 ../workload "$net" --device "$1" --batch "$2" --layers "$layers" --loss-draws 2 --seconds 0.1
-            done
-        ) >"tuning-$net" 2>&1 &
+if wanted normals; then
+    part "bits and speed of normals, draws and KLs"
+    for device in flex "${devices[@]}"; do
+        limit 30 ./normals "$device" | tail -n "$([[ $device = flex ]] && echo 5 || echo 1)"
     done
-    for net in $(jobs -p); do
-        [[ $net = "$logger" ]] || wait "$net"
-    done
-    echo "candidates on $1 at batch $2: $((SECONDS - start)) s"
-    for net in "${networks[@]}"; do
-        for layers in shared deterministic; do
-            cd "$net" || return
-            timed 25 ../workload "$net" --device "$1" --batch "$2" --layers "$layers" --loss-draws 2 --seconds 1
+fi
+
+if wanted steps; then
+    part "training steps, and 100 draws of a prediction"
+    for step in "${steps[@]}"; do
+        read -r net batch type layers <<<"$step"
+        for layer in $layers; do
+            cd "$net-$batch-$type" || exit
+            timed 20 ../step "${devices[0]}" "$net" "$batch" "$type" "$layer" 1
             cd ..
         done
     done
-}
-part "training steps, Bayesian and deterministic"
-timed 25 ./workload "${networks[0]}" --device flex --batch 128 --layers shared --loss-draws 2 --seconds 1
-steps_of "${devices[0]}" 128
-steps_of "${devices[0]}" 1024
-
-part "the peers on the same card, with TF32 as Burn has it"
-peers=$(printf '%s:' "$here"/*.whl)
-if python3 -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
-    for batch in 128 1024; do
-        for net in "${networks[@]}"; do
-            for peer in torch blitz bayesian_torch; do
-                PYTHONPATH=$peers timed 20 python3 "$here/step.py" "$net" --device cuda --tf32 --batch "$batch" --peer "$peer" --loss-draws 2 --seconds 1
-            done
-        done
-    done
-else
-    echo "no PyTorch with CUDA here"
 fi
 
-part "what the fused operations cost"
-for device in flex "${devices[@]}"; do
-    limit 40 ./backends "$device" | tail -n "$([[ $device = flex ]] && echo 3 || echo 1)"
-done
+if wanted peers; then
+    part "the peers on the same card, with TF32 as Burn has it"
+    peers=$(printf '%s:' "$here"/*.whl)
+    if python3 -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
+        for batch in 128 1024; do
+            for net in "${networks[@]}"; do
+                for peer in torch blitz bayesian_torch; do
+                    PYTHONPATH=$peers timed 20 python3 "$here/step.py" "$net" --device cuda --tf32 --batch "$batch" --peer "$peer" --loss-draws 2 --seconds 1
+                done
+            done
+        done
+    else
+        echo "no PyTorch with CUDA here"
+    fi
+fi
 
-part "training steps on the other devices"
-for device in "${devices[@]:1}"; do
-    steps_of "$device" 128
-done
+if wanted costs; then
+    part "what the fused operations cost"
+    for device in flex "${devices[@]}"; do
+        limit 40 ./backends "$device" | tail -n "$([[ $device = flex ]] && echo 3 || echo 1)"
+    done
+fi
 
-part "the README's regression"
-for device in "${devices[@]}"; do
-    limit 60 ./regression --device "$device" --out "regression-$device" 2>&1 | tail -25
-done
+if wanted regression; then
+    part "the README's regression"
+    for device in "${devices[@]}"; do
+        limit 60 ./regression --device "$device" --out "regression-$device" 2>&1 | tail -25
+    done
+fi
 
 part "end: $out/log"

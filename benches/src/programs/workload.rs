@@ -9,8 +9,8 @@ use blitz_train::predict_draws;
 use blitz_train::prelude::*;
 use burn::module::Module;
 use burn::optim::AdamConfig;
-use burn::tensor::Device;
 use burn::tensor::activation::softmax;
+use burn::tensor::{Device, FloatDType};
 use clap::{Parser, ValueEnum};
 
 use crate::{Layers, Training, WORKLOADS, Workload, resident};
@@ -32,6 +32,9 @@ struct Options {
     /// The device, called like its feature.
     #[arg(long, default_value = "flex")]
     device: String,
+    /// The type of weights and examples.
+    #[arg(long, value_enum, default_value = "f32")]
+    dtype: Type,
     /// The seed of the draws.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -55,6 +58,25 @@ enum LayersOption {
     Local,
     /// Flipout.
     Flipout,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Type {
+    F16,
+    Bf16,
+    F32,
+    F64,
+}
+
+impl From<Type> for FloatDType {
+    fn from(dtype: Type) -> Self {
+        match dtype {
+            Type::F16 => Self::F16,
+            Type::Bf16 => Self::BF16,
+            Type::F32 => Self::F32,
+            Type::F64 => Self::F64,
+        }
+    }
 }
 
 const PREDICTION: &str = "predict-784-400-400-10";
@@ -158,10 +180,14 @@ pub fn main() {
         LayersOption::Local => Layers::Bayesian(Estimator::LocalReparameterization),
         LayersOption::Flipout => Layers::Bayesian(Estimator::Flipout),
     };
-    let device = device::choose(Some(&options.device)).unwrap_or_else(|error| {
+    let mut device = device::choose(Some(&options.device)).unwrap_or_else(|error| {
         eprintln!("{error}");
         std::process::exit(2);
     });
+    if let Err(error) = device.configure(FloatDType::from(options.dtype)) {
+        eprintln!("{device:?} has no {:?}: {error}", options.dtype);
+        std::process::exit(2);
+    }
     match Workload::named(&options.workload) {
         Some(mut workload) => {
             workload.batch = options.batch.unwrap_or(workload.batch);
