@@ -148,6 +148,59 @@ fn expected_losses_are_those_of_normal_outputs() {
 }
 
 #[test]
+fn the_expected_loss_of_counts_is_finite_in_single_precision() {
+    let device = Device::flex().autodiff();
+    let likelihood = PoissonLikelihoodConfig::new().init();
+    let at = |value: f64| {
+        let data = TensorData::new(vec![value], [1, 1]);
+        Tensor::<2>::from_data(data, (&device, DType::F32)).require_grad()
+    };
+    // `e^x`, along its tangent above 40, and its slope.
+    let rate = |x: f64| x.min(40.0).exp() * (1.0 + (x - 40.0).max(0.0));
+    let slope = |x: f64| x.min(40.0).exp();
+    let cases = [
+        // A rate that vanishes, times what overflows.
+        (-150.0, 200.0),
+        (-50.0, 180.0),
+        (0.0, 178.0),
+        (50.0, 3.0),
+        (39.5, 4.0),
+        (0.3, 0.5),
+        (3.0, 1e-6),
+        (0.3, 0.0),
+    ];
+    for (m, v) in cases {
+        let (mean, variance) = (at(m), at(v));
+        let moments = Moments::new(mean.clone(), variance.clone());
+        let loss = likelihood.expected_nll(moments, at(0.0));
+        let grads = loss.backward();
+        let close = |got: f64, exact: f64| {
+            assert!(
+                (got - exact).abs() <= 2e-6 * exact.abs(),
+                "{m}, {v}: {got} for {exact}"
+            );
+        };
+        let top = m + v / 2.0;
+        // Exponents of 40 and more have an error of 4e-6 in `f32`.
+        if top.max(m) < 30.0 {
+            close(scalar(loss), rate(top));
+        } else {
+            assert!((scalar(loss) / rate(top) - 1.0).abs() < 1e-5, "{m}, {v}");
+        }
+        let by_mean = values(mean.grad(&grads).unwrap())[0];
+        let by_variance = values(variance.grad(&grads).unwrap())[0];
+        assert!(
+            (by_mean / slope(top) - 1.0).abs() < 1e-5,
+            "{m}, {v}: {by_mean}"
+        );
+        assert!(
+            (2.0 * by_variance / slope(top) - 1.0).abs() < 1e-5,
+            "{m}, {v}: {by_variance}"
+        );
+    }
+}
+
+#[test]
 fn the_expected_loss_of_classes_is_a_bound_that_is_tight_without_variance() {
     let device = Device::flex();
     for config in [
