@@ -148,6 +148,56 @@ fn expected_losses_are_those_of_normal_outputs() {
 }
 
 #[test]
+fn the_expected_loss_of_an_answer_is_as_near_as_documented_however_unsure_its_logit() {
+    let likelihood = BernoulliLikelihoodConfig::new().init();
+    let device = Device::flex().autodiff();
+    let leaf = |value: f64, dtype: DType| {
+        let data = TensorData::new(vec![value], [1, 1]);
+        Tensor::<2>::from_data(data, (&device, dtype)).require_grad()
+    };
+    let answer = |answer: i32| Tensor::<2, Int>::from_ints([[answer]], &Device::flex());
+    // On both sides of the deviation up to which it is a quadrature.
+    for std in [0.5, 2.0, 2.999, 3.001, 4.0, 8.0, 16.0, 100.0] {
+        for place in [-3.0, -1.1, -0.3, 0.0, 0.2, 0.7, 2.0] {
+            let mean = place * std;
+            for target in [0, 1] {
+                check(&likelihood, &[mean], &[std], answer(target), 3e-4);
+            }
+            let [m, v] = [mean, std * std].map(|value| leaf(value, DType::F64));
+            let target = answer(1).to_device(&device);
+            let loss = likelihood.expected_nll(Moments::new(m.clone(), v.clone()), target);
+            let grads = loss.backward();
+            let by_mean = values(m.grad(&grads).unwrap())[0];
+            let by_std = 2.0 * std * values(v.grad(&grads).unwrap())[0];
+            let exact = |mean, std| by_grid(&likelihood, &[mean], &[std], &answer(1), 0.002);
+            let step = 1e-3 * std;
+            let slope_of_mean = (exact(mean + step, std) - exact(mean - step, std)) / (2.0 * step);
+            let slope_of_std = (exact(mean, std + step) - exact(mean, std - step)) / (2.0 * step);
+            assert!(
+                (by_mean - slope_of_mean).abs() < 7e-4,
+                "{mean} {std}: {by_mean} {slope_of_mean}"
+            );
+            assert!(
+                (by_std - slope_of_std).abs() < 7e-4,
+                "{mean} {std}: {by_std} {slope_of_std}"
+            );
+        }
+    }
+    // Of logits beyond all reason.
+    for (mean, variance) in [(1e20, 1.0), (-1e20, 1e30), (3.0, 1e36)] {
+        let [m, v] = [mean, variance].map(|value| leaf(value, DType::F32));
+        let target = answer(0).to_device(&device);
+        let loss = likelihood.expected_nll(Moments::new(m.clone(), v.clone()), target);
+        let grads = loss.clone().sum().backward();
+        assert!(scalar(loss).is_finite(), "{mean} {variance}");
+        for leaf in [m, v] {
+            let grad = values(leaf.grad(&grads).unwrap())[0];
+            assert!(grad.is_finite(), "{mean} {variance}: {grad}");
+        }
+    }
+}
+
+#[test]
 fn the_expected_loss_of_counts_is_finite_in_single_precision() {
     let device = Device::flex().autodiff();
     let likelihood = PoissonLikelihoodConfig::new().init();
