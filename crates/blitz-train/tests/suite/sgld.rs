@@ -116,6 +116,29 @@ fn without_a_temperature_it_is_sgd() {
     }
 }
 
+/// Steps of 4 summed gradients of a mean loss, where N is `4 · N / 4`.
+pub fn accumulated(optimizer: &mut ModuleOptimizer, weight: Weight) -> Weight {
+    let loss = (weight.val() - 1.0).square().sum() * (4.0 * CURVATURE / 2.0);
+    let grads = GradientsParams::from_grads(loss.backward(), &weight);
+    optimizer.step(RATE / 4.0, weight, grads)
+}
+
+#[test]
+fn summed_gradients_of_several_batches_sample_the_same_posterior_by_the_documented_settings() {
+    let [mut one, mut four] = [N, N / 4].map(|dataset_size| {
+        let config = SgldConfig::new(dataset_size).with_prior_std(PRIOR);
+        config.with_seed(11).init()
+    });
+    let (mut mean, mut summed) = (start(50, 0.0), start(50, 0.0));
+    for _ in 0..20 {
+        mean = step(&mut one, mean);
+        summed = accumulated(&mut four, summed);
+    }
+    for (mean, summed) in values(mean.val()).iter().zip(values(summed.val())) {
+        assert!((mean - summed).abs() < 1e-5, "{mean} {summed}");
+    }
+}
+
 #[test]
 fn parameters_have_noise_of_their_own_and_a_resumed_chain_goes_on() {
     let layer = burn::nn::LinearConfig::new(4, 4).init(&Device::flex().autodiff());
