@@ -87,6 +87,9 @@ impl SgldConfig {
 /// The noise is a function of seed, step and parameter: parameters are numbered in the order in which they get their first gradient,
 /// which is that of the module's traversal, and keep their number in the optimizer's record. Make an optimizer of its own, with
 /// another seed, for each chain.
+///
+/// A training that goes on from a record with parameters that were frozen before needs a group for them, and in it a seed of its own
+/// ([`with_group`](ModuleOptimizer::with_group)): a new optimizer meets them before those in the record, gives them numbers that are taken, and with them the noise of another parameter's steps before.
 #[derive(Debug, Clone)]
 pub struct Sgld {
     dynamics: Dynamics,

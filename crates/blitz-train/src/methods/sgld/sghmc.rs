@@ -86,7 +86,7 @@ impl SghmcConfig {
 /// Gradients that are summed over n batches want a `dataset_size` of N / n and the rate η / n, as with SGLD.
 ///
 /// As with SGLD no KL belongs in the loss, the network is deterministic, its iterates are collected with a [`Chain`](super::Chain), and the noise is a function of seed, step and
-/// parameter.
+/// parameter. What trains only after a record was loaded needs a group and a seed of its own, as there.
 ///
 /// ```
 /// use blitz_train::{ChainConfig, SghmcConfig};
