@@ -140,11 +140,11 @@ impl ExpectedNll for PoissonLikelihood {
         let half = loss.cast(output.variance()).mul_scalar(0.5);
         let mean = loss.cast(output.mean.clone());
         // How far the exponent rises from m below 40: e^m alone vanishes, and e^{v/2} alone overflows, where their product does neither.
-        let rise = half
-            .clone()
-            .min_pair(relu(mean.clone().neg() + MAX_LOG_RATE));
+        let room = relu(mean.clone().neg() + MAX_LOG_RATE);
+        let rise = half.clone().min_pair(room.clone());
         let rate = (mean.clamp_max(MAX_LOG_RATE) + rise.clone()).exp();
-        let beyond = (half - rise.clone()).mul_scalar(MAX_LOG_RATE.exp());
+        // Not the half without the rise: their gradients, of e⁴⁰ each, would leave nothing of that of the rate.
+        let beyond = relu(half - room).mul_scalar(MAX_LOG_RATE.exp());
         let more = beyond - rate * exp_m1(rise.neg());
         self.nll(output.mean, target) + more.sum_dim(1).squeeze_dim(1)
     }
