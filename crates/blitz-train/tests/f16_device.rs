@@ -75,7 +75,7 @@ fn a_network_in_half_precision_has_moments() {
 
 #[test]
 fn the_kl_of_nothing_is_a_sum_in_single_precision_too() {
-    let layer = LinearConfig::new(3, 2).init(&*DEVICE);
+    let layer = LinearConfig::new(3, 2).init(&DEVICE);
     assert_eq!(layer.weight.val().dtype(), DType::F16);
     assert_eq!(layer.kl_cost().dtype(), DType::F32);
 }
