@@ -2,6 +2,7 @@
 # Times blitz's examples beside the same work done by its Python peers, on this machine, in one run.
 set -euo pipefail
 
+FROM=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 PEERS=benches/peers
 TARGET=${CARGO_TARGET_DIR:-target}
@@ -88,6 +89,8 @@ EOF
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "run.sh: $*"; exit 1; }
+# A path that is named from where the caller stands.
+path() { [[ $1 == /* ]] && printf %s "$1" || printf %s "$FROM/$1"; }
 
 peer() {
     local script=$1
@@ -116,8 +119,9 @@ while (($#)); do
                 wanted "$side" "${SIDES[@]}" || die "no side $side; there are: ${SIDES[*]}"
             done ;;
         --repeat) REPEAT=$2; [[ $REPEAT =~ ^[1-9][0-9]*$ ]] || die "--repeat wants a number above 0" ;;
-        --json) json=$2 ;;
-        --data) DATA=$2; [[ -r $DATA ]] || die "cannot read $DATA" ;;
+        # Before the measurements, which take their time.
+        --json) json=$(path "$2"); : >>"$json" || die "cannot write $json" ;;
+        --data) DATA=$(path "$2"); [[ -r $DATA ]] || die "cannot read $DATA" ;;
         *) die "unknown option $1; see --help" ;;
     esac
     shift 2

@@ -50,3 +50,11 @@ fn a_checkpoint_that_does_not_fit_is_named() {
         assert!(stderr.contains(name) && stderr.contains(reason), "{stderr}");
     }
 }
+
+#[test]
+fn more_draws_than_a_step_takes_are_refused_before_anything_is_made() {
+    let out = tempfile::tempdir().unwrap();
+    let refused = PROGRAM.refusal(out.path(), &["--samples", "65536"]);
+    assert!(refused.contains("at most 65535"), "{refused}");
+    assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 0);
+}

@@ -120,8 +120,24 @@ impl Learner {
         }
     }
 
+    /// Predicts each day's points and then learns them; the band after the last.
+    pub fn live(&mut self, days: &[Day]) -> Result<Band, RunError> {
+        for day in days {
+            let number = day.number + 1;
+            let failed =
+                |reason: &dyn fmt::Display| RunError::Setting(format!("day {number}: {reason}"));
+            self.predict(day).map_err(|error| failed(&error))?;
+            self.learn(day);
+            let (nll, kl) = (self.outcomes[day.number].nll, self.kl_by_day[day.number]);
+            if !(nll.is_finite() && kl.is_finite()) {
+                return Err(failed(&format!("an NLL of {nll} and a KL of {kl}")));
+            }
+        }
+        self.band(&days[days.len() - 1])
+    }
+
     /// Predicts the points of a day, and keeps how that went.
-    pub fn predict(&mut self, day: &Day) -> Result<(), RunError> {
+    fn predict(&mut self, day: &Day) -> Result<(), RunError> {
         let predictor = self.predictor();
         let predicted = predictor.predict(column(&day.x, &self.device))?;
         let grid = grid();
@@ -137,7 +153,7 @@ impl Learner {
     }
 
     /// Learns the points of a day. This is all that continual learning takes.
-    pub fn learn(&mut self, day: &Day) {
+    fn learn(&mut self, day: &Day) {
         let mut net = match self.keep {
             Keep::Nothing => self.start.clone(),
             Keep::Share(_) if day.number == 0 => self.net.clone(),
@@ -168,7 +184,7 @@ impl Learner {
     }
 
     /// What is predicted after the last day, with the points and the curve of that day.
-    pub fn band(&self, day: &Day) -> Result<Band, RunError> {
+    fn band(&self, day: &Day) -> Result<Band, RunError> {
         let grid = grid();
         let predicted = self.predictor().predict(column(&grid, &self.device))?;
         let band = Band::of(self.keep.to_string(), &grid, &predicted)?;

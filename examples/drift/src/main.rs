@@ -13,7 +13,7 @@ use example_support::number::{at_least, not_negative};
 use example_support::{RunArgs, RunError, exit_code};
 
 use learner::{Keep, Learner};
-use report::{Figures, Report};
+use report::{Figures, LeftOut, Report};
 use stream::Stream;
 
 // The system's allocator gives every large tensor back to the kernel, and page faults then double the time of a step.
@@ -27,7 +27,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Debug, Clone, Parser)]
 #[command(name = "drift", version, args_override_self = true)]
 pub struct Cli {
-    /// Share of what is known that the next day still knows, 0 or from 1e-6 to 1; may be repeated [default: 1, 0.9, 0.7, 0, which starts anew every day].
+    /// Share of what is known that the next day still knows, 0 or from 0.01 to 1; may be repeated [default: 1, 0.9, 0.7, 0, which starts anew every day].
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = not_negative)]
     pub discount: Vec<f64>,
 
@@ -77,33 +77,47 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     let device = cli.run.device()?;
     let folder = cli.run.folder("drift")?;
     let stream = Stream::new(cli);
-    let mut learners = Vec::new();
+    let (mut learners, mut left_out) = (Vec::new(), Vec::new());
     for keep in keeps {
         let mut learner = Learner::new(keep, cli, &device);
-        for day in stream.days() {
-            learner.predict(day)?;
-            learner.learn(day);
+        match learner.live(stream.days()) {
+            Ok(band) => {
+                eprintln!("{keep}: {} days", cli.days);
+                learners.push((learner, band));
+            }
+            // The others are worth their report.
+            Err(reason) => {
+                eprintln!("{keep}: left out, {reason}");
+                left_out.push(LeftOut {
+                    name: keep.to_string(),
+                    reason: reason.to_string(),
+                });
+            }
         }
-        eprintln!("{keep}: {} days", cli.days);
-        learners.push(learner);
+    }
+    if learners.is_empty() {
+        let reasons = left_out.iter().map(LeftOut::to_string);
+        return Err(RunError::Setting(reasons.collect::<Vec<_>>().join("; ")));
     }
 
-    let last = &stream.days()[cli.days - 1];
     let mut bands = Bands::new("x", "y");
     // On the first day nobody knows anything, which would be all that one sees.
     let mut course = TrainingCurves::new("day, after the first")
         .with_title("Tomorrow's points, and what a day tells");
-    for learner in &learners {
-        bands = bands.panel(learner.band(last)?);
+    let mut figures = Vec::new();
+    for (learner, band) in learners {
+        bands = bands.panel(band);
         course = course.nll(learner.keep.to_string(), &learner.nll_by_day()[1..])?;
         if learner.keep != Keep::Nothing {
             course = course.kl(learner.keep.to_string(), &learner.kl_by_day[1..])?;
         }
+        figures.push(Figures::of(&learner));
     }
     let report = Report {
         days: cli.days,
         points: cli.points,
-        learners: learners.iter().map(Figures::of).collect(),
+        learners: figures,
+        left_out,
         seconds: start.elapsed().as_secs_f64(),
         bands: folder.join("last-day.png"),
         course: folder.join("days.png"),
@@ -117,8 +131,8 @@ fn run(cli: &Cli) -> Result<String, RunError> {
 const MOST_POINTS: usize = 10_000_000;
 /// Beyond it the phase of a day would be rounding.
 const LARGEST_SPEED: f64 = 1e6;
-/// Below it the deviations of a few days later would be infinite in `f32`. Nothing at all is kept by 0.
-const SMALLEST_DISCOUNT: f64 = 1e-6;
+/// Below it a day's training does not bring the deviations back that a night makes wider, and those of a few days later would be infinite in `f32`. Nothing at all is kept by 0.
+const SMALLEST_DISCOUNT: f64 = 0.01;
 
 fn check(cli: &Cli) -> Result<(), RunError> {
     let (days, points) = (cli.days, cli.points);

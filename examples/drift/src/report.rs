@@ -17,6 +17,8 @@ pub struct Report {
     pub points: usize,
     /// Each learner.
     pub learners: Vec<Figures>,
+    /// Those whose numbers left `f32`.
+    pub left_out: Vec<LeftOut>,
     /// Seconds of the run.
     pub seconds: f64,
     /// What is predicted after the last day.
@@ -25,6 +27,21 @@ pub struct Report {
     /// NLL and KL by day.
     #[serde(serialize_with = "as_text")]
     pub course: PathBuf,
+}
+
+/// A learner that did not see the last day.
+#[derive(Debug, Clone, Serialize)]
+pub struct LeftOut {
+    /// Which.
+    pub name: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.reason)
+    }
 }
 
 /// A learner over the second half of the days, when what was there at the start is long gone.
@@ -79,6 +96,9 @@ impl fmt::Display for Report {
                 100.0 * learner.coverage,
                 learner.rmse
             )?;
+        }
+        for learner in &self.left_out {
+            writeln!(f, "  {:<16} left out, {}", learner.name, learner.reason)?;
         }
         writeln!(f, "\n  the last day   {}", self.bands.display())?;
         write!(f, "  day by day     {}", self.course.display())

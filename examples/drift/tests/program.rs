@@ -51,10 +51,33 @@ fn the_largest_seed_and_the_largest_speed_are_taken() {
 }
 
 #[test]
+fn the_least_discount_lives_through_days_on_which_most_weights_learn_nothing() {
+    let out = tempfile::tempdir().unwrap();
+    let arguments = ["--discount", "0.01", "--discount", "0.9", "--days", "12"];
+    let report = PROGRAM.report(out.path(), &[&arguments[..], &["--points", "4"]].concat());
+    assert_eq!(report["learners"].as_array().unwrap().len(), 2, "{report}");
+    assert_eq!(report["left_out"].as_array().unwrap().len(), 0);
+}
+
+/// What no point reaches is ten times wider after each night.
+#[test]
+fn a_learner_whose_numbers_overflow_is_left_out_with_its_reason() {
+    let out = tempfile::tempdir().unwrap();
+    let arguments = ["--discount", "0.01", "--discount", "0.9", "--days", "60"];
+    let short = ["--points", "2", "--steps", "5"];
+    let report = PROGRAM.report(out.path(), &[&arguments[..], &short].concat());
+    assert_eq!(report["learners"][0]["name"], "discount 0.9");
+    assert_eq!(report["left_out"][0]["name"], "discount 0.01");
+    let reason = report["left_out"][0]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("day "), "{reason}");
+    assert_png(&report["bands"]);
+}
+
+#[test]
 fn what_is_wrong_is_said_in_one_sentence() {
     let out = tempfile::tempdir().unwrap();
     let refused = PROGRAM.refusal(out.path(), &["--discount", "1.5"]);
-    let range = "from 1e-6 to 1, or 0, got 1.5";
+    let range = "from 0.01 to 1, or 0, got 1.5";
     assert!(refused.contains(range), "{refused}");
     for (arguments, reason) in [
         (&["--discount", "1e-300"][..], "or 0, got 1e-300"),

@@ -46,7 +46,7 @@ struct Cli {
     limit: Option<usize>,
 
     /// Leave the last so many classes out of the training: 2 are the digits 8 and 9.
-    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 2, value_parser = at_least::<0>)]
     leave_out: usize,
 
     /// Networks of the ensemble; the first is the deterministic one.

@@ -31,9 +31,15 @@ pub fn leave_out(data: Data, classes: usize) -> Result<(Data, Option<Outside>), 
         )));
     };
     let is_kept = |label: u8| usize::from(label) < kept;
+    let images = chosen(&data.test, |label| !is_kept(label));
+    if images.is_empty() {
+        return Err(RunError::Setting(format!(
+            "of the last {classes} classes, which were to be left out, there are no test images"
+        )));
+    }
     let left_out = Outside {
         name: "classes left out",
-        images: Arc::new(chosen(&data.test, |label| !is_kept(label))),
+        images: Arc::new(images),
     };
     let data = Data::new(
         &data.name,
@@ -118,10 +124,15 @@ mod tests {
             (vec![0], 2)
         );
         assert_eq!(outside.unwrap().images.labels, [2]);
-        let error = leave_out(data, 2).unwrap_err().to_string();
+        let error = leave_out(data.clone(), 2).unwrap_err().to_string();
         assert!(
             error.contains("of 3 classes 2 were to be left out"),
             "{error}"
         );
+        // Nothing to ask about, said before anything is trained.
+        let test = chosen(&images(), |label| label == 0);
+        let data = Data::new("letters", data.classes, images(), test).unwrap();
+        let error = leave_out(data, 1).unwrap_err().to_string();
+        assert!(error.contains("there are no test images"), "{error}");
     }
 }

@@ -42,6 +42,8 @@ fn what_is_wrong_is_said_in_one_sentence() {
         refused.contains("of 10 classes 9 were to be left out"),
         "{refused}"
     );
+    let refused = PROGRAM.refusal(out.path(), &["--leave-out", "-1"]);
+    assert!(refused.contains("at least 0"), "{refused}");
     let refused = PROGRAM.refusal(out.path(), &["--members", "1"]);
     assert!(refused.contains("at least 2"), "{refused}");
 }

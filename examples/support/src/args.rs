@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use crate::classification::Settings;
-use crate::number::{at_least, learning_rate};
+use crate::number::{at_least, draws_of_a_step, learning_rate};
 use crate::{RunError, RunFolder};
 
 /// The options that every training has; flatten them into a command line, which may change their defaults by `mut_arg`.
@@ -38,7 +38,7 @@ pub struct TrainingArgs {
     pub seed: u64,
 
     /// Monte Carlo draws of the weights in one training step.
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 1, value_parser = at_least::<1>)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 1, value_parser = draws_of_a_step)]
     pub samples: usize,
 
     /// Draws of the weights for a prediction.

@@ -5,10 +5,19 @@ const LARGEST: usize = 10_000_000;
 
 /// A whole number of at least `MIN`.
 pub fn at_least<const MIN: usize>(text: &str) -> Result<usize, String> {
+    within::<MIN, LARGEST>(text)
+}
+
+/// The draws of a training step, as many as an ELBO takes.
+pub fn draws_of_a_step(text: &str) -> Result<usize, String> {
+    within::<1, { u16::MAX as usize }>(text)
+}
+
+fn within<const MIN: usize, const MAX: usize>(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(value) if (MIN..=LARGEST).contains(&value) => Ok(value),
+        Ok(value) if (MIN..=MAX).contains(&value) => Ok(value),
         _ => Err(format!(
-            "must be a whole number of at least {MIN} and at most {LARGEST}"
+            "must be a whole number of at least {MIN} and at most {MAX}"
         )),
     }
 }
@@ -34,5 +43,28 @@ pub fn learning_rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if value > 0.0 && value <= 1.0 => Ok(value),
         _ => Err("must be a number above 0 and at most 1".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use blitz_train::prelude::ElboConfig;
+
+    use super::*;
+
+    #[test]
+    fn a_step_has_as_many_draws_as_an_elbo_takes() {
+        let most = draws_of_a_step("65535").unwrap();
+        assert!(ElboConfig::new(1).with_samples(most).try_init().is_ok());
+        assert!(
+            ElboConfig::new(1)
+                .with_samples(most + 1)
+                .try_init()
+                .is_err()
+        );
+        for text in ["0", "65536", "-1", "1.5", ""] {
+            let error = draws_of_a_step(text).unwrap_err();
+            assert!(error.contains("at least 1 and at most 65535"), "{error}");
+        }
     }
 }

@@ -37,7 +37,7 @@ struct Cli {
     method: Vec<Method>,
 
     /// Points to learn from.
-    #[arg(long, value_name = "N", default_value_t = 80, value_parser = at_least::<4>)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 80, value_parser = at_least::<4>)]
     points: usize,
 
     /// Seed of the points' noise, the weights, the batches and the draws.

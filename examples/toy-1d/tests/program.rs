@@ -36,8 +36,13 @@ fn a_posterior_has_a_band_that_opens_away_from_the_points_and_a_single_network_h
 #[test]
 fn what_is_wrong_is_said_in_one_sentence() {
     let folder = tempfile::tempdir().unwrap();
-    let refused = PROGRAM.refusal(folder.path(), &["--points", "3"]);
-    assert!(refused.contains("--points"), "{refused}");
+    for points in ["3", "-1"] {
+        let refused = PROGRAM.refusal(folder.path(), &["--points", points]);
+        assert!(
+            refused.contains("--points") && refused.contains("at least 4"),
+            "{refused}"
+        );
+    }
     let refused = PROGRAM.refusal(folder.path(), &["--device", "abacus"]);
     assert!(refused.contains("abacus"), "{refused}");
 }

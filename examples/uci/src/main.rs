@@ -44,7 +44,7 @@ struct Cli {
     method: Method,
 
     /// How many of the splits, from the first.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least::<1>)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 1, value_parser = at_least::<1>)]
     splits: usize,
 
     /// Seed of weights, batches, draws and the rule's choice of rows.

@@ -70,6 +70,8 @@ fn what_is_wrong_is_said_in_one_sentence() {
         refused.contains("has 2 splits, 3 were asked for"),
         "{refused}"
     );
+    let refused = PROGRAM.refusal(&out, &["--splits", "-1"]);
+    assert!(refused.contains("at least 1"), "{refused}");
     let refused = PROGRAM.refusal(&out, &["--data", "nowhere"]);
     assert!(refused.contains("there is no file nowhere"), "{refused}");
     PROGRAM.report(&out, &["--data", &data, "--splits", "1"]);

@@ -1,6 +1,6 @@
 //! The noise of one parameter in one draw, as tensors on any device.
 
-use burn::tensor::{Device, Shape, Tensor, TensorData};
+use burn::tensor::{DType, Device, Shape, Tensor, TensorData};
 
 use super::deviation::std_from_rho;
 use crate::kernels::{self, Precision, Random, formula::NoiseSpan};
@@ -200,5 +200,6 @@ impl Noise {
 }
 
 fn to_tensor<const D: usize>(values: Vec<f32>, shape: Shape, device: &Device) -> Tensor<D> {
-    Tensor::from_data(TensorData::new(values, shape), device)
+    // The device's own type may have fewer digits than the tensor it is for.
+    Tensor::from_data(TensorData::new(values, shape), (device, DType::F32))
 }

@@ -131,7 +131,7 @@ fn is_half(dtype: DType) -> bool {
 
 /// `N(mean, variance)` against zero, by `a = |mean| / std`.
 struct AgainstZero<const D: usize> {
-    is_positive: Tensor<D, Bool>,
+    is_negative: Tensor<D, Bool>,
     /// Zero where it is below the smallest.
     std: Tensor<D>,
     /// `Φ(−a)`.
@@ -148,8 +148,10 @@ impl<const D: usize> AgainstZero<D> {
         let smallest = SMALLEST_STD * SMALLEST_STD;
         let is_certain = variance.clone().lower_elem(smallest);
         let std = variance.mask_fill(is_certain.clone(), smallest).sqrt();
-        let is_positive = mean.clone().greater_elem(0.0);
-        let (distance, farthest) = (mean.abs(), std.clone().mul_scalar(FARTHEST));
+        // Not `abs`, whose gradient at 0 is 0: the moments are smooth there, and have the gradient from above.
+        let is_negative = mean.clone().lower_elem(0.0);
+        let distance = mean.clone().mask_where(is_negative.clone(), mean.neg());
+        let farthest = std.clone().mul_scalar(FARTHEST);
         let is_far = distance.clone().greater(farthest.clone());
         let a = distance.mask_where(is_far, farthest) / std.clone();
         let std = std.mask_fill(is_certain, 0.0);
@@ -159,7 +161,7 @@ impl<const D: usize> AgainstZero<D> {
         let density = density.div_scalar(std::f64::consts::TAU.sqrt());
         let beyond = (density - a.clone() * tail.clone()).clamp_min(0.0);
         Self {
-            is_positive,
+            is_negative,
             std,
             tail,
             rest: a + beyond.clone(),
@@ -167,8 +169,8 @@ impl<const D: usize> AgainstZero<D> {
         }
     }
 
-    /// One tensor where the normal's mean is above zero, and the other elsewhere.
-    fn first_of(&self, positive: Tensor<D>, otherwise: Tensor<D>) -> Tensor<D> {
-        otherwise.mask_where(self.is_positive.clone(), positive)
+    /// The other tensor where the normal's mean is below zero, and the first elsewhere.
+    fn first_of(&self, first: Tensor<D>, other: Tensor<D>) -> Tensor<D> {
+        first.mask_where(self.is_negative.clone(), other)
     }
 }

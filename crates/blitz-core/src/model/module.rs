@@ -15,6 +15,7 @@ use crate::attach::{
     check_bare,
 };
 use crate::draw::{Draw, KeptMoments};
+use crate::family::at_least_f32;
 use crate::family::posterior::{Posterior, WeightInfo};
 use crate::family::prior::Prior;
 use crate::kl::KlTerm;
@@ -478,7 +479,7 @@ pub trait BayesianModule: Module {
     fn kl_cost(&self) -> Tensor<1> {
         KlTerm::total(self.kl_terms()).unwrap_or_else(|| {
             let device = self.devices().into_iter().next().unwrap_or_default();
-            Tensor::zeros([1], &device)
+            at_least_f32(Tensor::zeros([1], &device))
         })
     }
 

@@ -143,7 +143,7 @@ impl Sharpening {
         });
         let kl = kl.unwrap_or_else(|| {
             let device = model.devices().into_iter().next().unwrap_or_default();
-            Tensor::zeros([1], &device)
+            at_least_f32(Tensor::zeros([1], &device))
         });
         SharpenedDraw { kl, _draw: draw }
     }

@@ -366,6 +366,73 @@ fn the_moments_of_rectified_normals_have_gradients() {
     }
 }
 
+/// Where biases start, and where a pooling meets a constant region.
+#[test]
+fn gradients_are_right_where_a_mean_is_zero_and_where_two_are_equal() {
+    let device = Device::flex().autodiff();
+    let leaf = |value: f32| Tensor::<1>::from_floats([value], &device).require_grad();
+    let density = 1.0 / std::f64::consts::TAU.sqrt();
+    let check = |what: &str, output: Tensor<1>, leaves: &[&Tensor<1>], expected: &[f64]| {
+        let grads = output.backward();
+        for (leaf, expected) in leaves.iter().zip(expected) {
+            let got = values(leaf.grad(&grads).unwrap())[0];
+            assert!(
+                (got - expected).abs() < 1e-6,
+                "{what}: {got} for {expected}"
+            );
+        }
+    };
+    for zero in [0.0, -0.0] {
+        let (mean, variance) = (leaf(zero), leaf(1.0));
+        let moments = || Moments::new(mean.clone(), variance.clone());
+        let leaves = [&mean, &variance];
+        // dE/dm = Φ(0), dE/dv = φ(0)/2, dVar/dm = φ(0), dVar/dv = ½ − 1/2π.
+        let share = 0.5 - density * density;
+        check(
+            "E relu",
+            moments().relu().mean,
+            &leaves,
+            &[0.5, density / 2.0],
+        );
+        check(
+            "Var relu",
+            moments().relu().variance(),
+            &leaves,
+            &[density, share],
+        );
+        // |x|: E = √(2v/π) and Var = v − E², at m = 0.
+        let folded = || moments().leaky_relu(-1.0);
+        check("E |x|", folded().mean, &leaves, &[0.0, density]);
+        check(
+            "Var |x|",
+            folded().variance(),
+            &leaves,
+            &[0.0, 1.0 - 4.0 * density * density],
+        );
+    }
+    let [m1, v1, m2, v2] = [0.7, 3.0, 0.7, 1.0].map(leaf);
+    let larger = || {
+        let second = Moments::new(m2.clone(), v2.clone());
+        Moments::new(m1.clone(), v1.clone()).max_pair(second)
+    };
+    let leaves = [&m1, &v1, &m2, &v2];
+    // θ = 2: dE/dv = φ(0)/2θ; dVar/dm₁ = (v₁ − v₂) φ(0)/θ; dVar/dv = ½ − φ(0)².
+    let by_variance = density / 4.0;
+    check(
+        "E max",
+        larger().mean,
+        &leaves,
+        &[0.5, by_variance, 0.5, by_variance],
+    );
+    let share = 0.5 - density * density;
+    check(
+        "Var max",
+        larger().variance(),
+        &leaves,
+        &[density, share, -density, share],
+    );
+}
+
 #[test]
 fn gradients_are_finite_where_a_variance_is_zero() {
     let device = Device::flex().autodiff();

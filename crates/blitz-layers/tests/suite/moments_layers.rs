@@ -252,6 +252,25 @@ fn average_pooling_has_the_moments_of_independent_elements() {
 }
 
 #[test]
+fn a_window_of_padding_alone_has_a_certain_average() {
+    let padded = AvgPool1dConfig::new(2).with_stride(1);
+    let padded = padded.with_padding(PaddingConfig1d::Explicit(2, 2));
+    let output = padded.init().forward_moments(uncertain([1, 1, 3]));
+    let (mean, variance) = (values(output.mean.clone()), values(output.variance()));
+    assert_eq!((mean.len(), mean[0], mean[5]), (6, 0.0, 0.0));
+    assert_eq!((variance[0], variance[5]), (0.0, 0.0));
+    assert!(variance[1..5].iter().all(|v| *v > 0.0), "{variance:?}");
+    // Rows and columns of nothing but padding.
+    let padded = AvgPool2dConfig::new([1, 2]).with_strides([1, 1]);
+    let padded = padded.with_padding(PaddingConfig2d::Explicit(1, 0, 0, 2));
+    let output = padded.init().forward_moments(uncertain([1, 1, 2, 2]));
+    let variance = values(output.variance());
+    let certain: Vec<bool> = variance.iter().map(|v| *v == 0.0).collect();
+    let (f, t) = (false, true);
+    assert_eq!(certain, [t, t, t, f, f, t, f, f, t]);
+}
+
+#[test]
 fn max_pooling_of_pairs_has_the_moments_of_independent_elements() {
     as_drawn!(MaxPool2dConfig::new([2, 1]).init(), [1, 2, 4, 3], "columns");
     as_drawn!(MaxPool2dConfig::new([1, 2]).init(), [1, 1, 3, 4], "rows");

@@ -3,7 +3,7 @@
 use blitz_noise::PhiloxRng;
 use rand_core::Rng;
 
-use super::{Distribution, Support};
+use super::{Distribution, Support, off_support};
 
 /// `P(Y = 1) = 1 / (1 + exp(−logit))`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -44,14 +44,16 @@ impl Distribution for Bernoulli {
         let sign = match y {
             1.0 => 1.0,
             0.0 => -1.0,
-            _ => return f64::NEG_INFINITY,
+            _ => return off_support(y),
         };
         let l = sign * self.logit;
         l.min(0.0) - (-l.abs()).exp().ln_1p()
     }
 
     fn cdf(&self, y: f64) -> f64 {
-        if y < 0.0 {
+        if y.is_nan() {
+            y
+        } else if y < 0.0 {
             0.0
         } else if y < 1.0 {
             self.ln_pdf(0.0).exp()

@@ -144,10 +144,10 @@ pub trait Distribution: Debug + Clone {
     /// made.
     fn is_valid(&self) -> bool;
 
-    /// The logarithm of the density, or of the probability of a discrete `y` or a mass; −∞ outside of the support.
+    /// The logarithm of the density, or of the probability of a discrete `y` or a mass; −∞ outside of the support, and NaN of a NaN.
     fn ln_pdf(&self, y: f64) -> f64;
 
-    /// `P(Y ≤ y)`.
+    /// `P(Y ≤ y)`; NaN of a NaN.
     fn cdf(&self, y: f64) -> f64;
 
     /// `E[Y]`; NaN where there is none.
@@ -189,6 +189,11 @@ pub trait Rescale: Distribution {
     /// The distribution of `y · scale + location`, for a positive scale.
     #[must_use]
     fn rescale(&self, location: f64, scale: f64) -> Self;
+}
+
+/// The logarithm of the probability of what a discrete distribution does not have: none, or a NaN of a NaN.
+fn off_support(y: f64) -> f64 {
+    if y.is_nan() { y } else { f64::NEG_INFINITY }
 }
 
 /// Whether `y` is a whole number from 0 up.

@@ -6,7 +6,7 @@ use rand_distr::{Distribution as _, Gamma};
 
 use super::poisson::sample_poisson;
 use super::special::{beta_reg, stirling_remainder};
-use super::{Distribution, Poisson, Support, is_count, searched_quantile};
+use super::{Distribution, Poisson, Support, is_count, off_support, searched_quantile};
 
 /// Counts of mean μ and variance `μ + α μ²`: Poisson counts whose rate is Gamma distributed.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -38,7 +38,7 @@ impl Distribution for NegativeBinomial {
 
     fn ln_pdf(&self, y: f64) -> f64 {
         if !is_count(y) {
-            return f64::NEG_INFINITY;
+            return off_support(y);
         }
         if let Some(poisson) = self.poisson() {
             return poisson.ln_pdf(y);
@@ -68,6 +68,9 @@ impl Distribution for NegativeBinomial {
     }
 
     fn cdf(&self, y: f64) -> f64 {
+        if y.is_nan() {
+            return y;
+        }
         if y < 0.0 {
             return 0.0;
         }

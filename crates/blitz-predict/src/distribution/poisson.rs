@@ -4,7 +4,7 @@ use blitz_noise::PhiloxRng;
 use rand_distr::Distribution as _;
 
 use super::special::{stirling_remainder, upper_gamma};
-use super::{Distribution, Support, is_count, searched_quantile};
+use super::{Distribution, Support, is_count, off_support, searched_quantile};
 
 /// `P(Y = y) = λ^y e^−λ / y!`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,7 +29,7 @@ impl Distribution for Poisson {
 
     fn ln_pdf(&self, y: f64) -> f64 {
         if !is_count(y) {
-            return f64::NEG_INFINITY;
+            return off_support(y);
         }
         if y == 0.0 {
             return -self.rate();
@@ -40,6 +40,9 @@ impl Distribution for Poisson {
     }
 
     fn cdf(&self, y: f64) -> f64 {
+        if y.is_nan() {
+            return y;
+        }
         if y < 0.0 {
             return 0.0;
         }

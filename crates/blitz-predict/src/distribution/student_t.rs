@@ -47,6 +47,9 @@ impl Distribution for StudentT {
 
     fn cdf(&self, y: f64) -> f64 {
         let (z, nu) = (self.z(y), self.degrees_of_freedom);
+        if z.is_nan() {
+            return z;
+        }
         if z.is_infinite() {
             return if z > 0.0 { 1.0 } else { 0.0 };
         }

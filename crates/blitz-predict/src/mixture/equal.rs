@@ -142,7 +142,7 @@ impl<C: Distribution> Mixture<C> {
         self.map(|components| mean_variance(components).sqrt())
     }
 
-    /// The logarithm of the density, or of the probability, of each target.
+    /// The logarithm of the density, or of the probability, of each target; NaN of a NaN.
     ///
     /// # Panics
     ///
@@ -151,7 +151,7 @@ impl<C: Distribution> Mixture<C> {
         self.map_with(targets, ln_pdf)
     }
 
-    /// `−ln p(y | x)` of each target, in nats.
+    /// `−ln p(y | x)` of each target, in nats; NaN of a NaN.
     ///
     /// # Panics
     ///
@@ -321,6 +321,10 @@ pub(super) fn cdf<C: Distribution>(components: &[C], y: f64) -> f64 {
 
 fn ln_pdf<C: Distribution>(components: &[C], y: f64) -> f64 {
     let log_densities: Vec<f64> = components.iter().map(|c| c.ln_pdf(y)).collect();
+    // `max` would lose it.
+    if log_densities.iter().any(|l| l.is_nan()) {
+        return f64::NAN;
+    }
     // Relative to the best draw, so that none underflows.
     let best = log_densities
         .iter()

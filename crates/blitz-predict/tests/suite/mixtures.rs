@@ -273,6 +273,48 @@ fn a_component_that_is_no_number_is_named() {
 }
 
 #[test]
+fn a_target_that_is_missing_has_no_density_and_no_probability() {
+    fn check<C: Distribution>(component: C) {
+        let y = Mixture::from_draws(vec![vec![component.clone()]; 2], 1);
+        let nan = [f64::NAN];
+        let all = [y.nll(&nan), y.log_density(&nan), y.cdf(&nan)];
+        assert!(
+            all.iter().all(|of| of[0].is_nan()),
+            "{component:?}: {all:?}"
+        );
+        // What cannot be is still infinitely unlikely.
+        if C::SUPPORT == Support::Discrete {
+            assert_eq!(y.nll(&[-1.0]), [f64::INFINITY]);
+        }
+    }
+    check(Normal {
+        mean: 0.0,
+        std: 1.0,
+    });
+    check(Laplace {
+        location: 0.0,
+        scale: 1.0,
+    });
+    check(StudentT {
+        degrees_of_freedom: 4.0,
+        location: 0.0,
+        scale: 1.0,
+    });
+    check(Poisson { log_rate: 0.3 });
+    // A rate of 0.
+    check(Poisson { log_rate: -1e4 });
+    check(NegativeBinomial {
+        log_mean: 0.3,
+        dispersion: 0.5,
+    });
+    check(NegativeBinomial {
+        log_mean: 0.3,
+        dispersion: 1e-17,
+    });
+    check(Bernoulli { logit: 0.4 });
+}
+
+#[test]
 fn draws_that_agree_have_no_mutual_information_and_no_variation() {
     let same = CategoricalMixture::from_logits(vec![vec![0.3, -1.0, 2.0]; 7], 3);
     assert!(same.mutual_information()[0] < 1e-12);

@@ -8,6 +8,7 @@ use burn::tensor::{Int, Tensor, TensorData};
 use super::check::{check_labels, check_shapes};
 use super::gaussian::to_f64;
 use super::loss_type::LossType;
+use super::special::expected_softplus;
 use super::{ClassificationEvaluation, ExpectedNll, Likelihood, param};
 use crate::error::{PredictError, TargetError};
 use blitz_layers::blitz_core::{ConstantError, Constants};
@@ -182,11 +183,11 @@ impl ExpectedNll for BernoulliLikelihood {
         let loss = LossType::of(&output.mean);
         let output = output.arranged(|t: Tensor<2>| loss.cast(t));
         self.of_log_p(loss, output.dims(), target, |sign| {
-            let signed = Moments {
-                mean: output.mean * sign,
+            let against = Moments {
+                mean: output.mean * sign.neg(),
                 variance: output.variance,
             };
-            signed.by_quadrature(log_sigmoid).mean
+            expected_softplus(against).neg()
         })
     }
 }

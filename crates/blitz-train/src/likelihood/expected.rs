@@ -14,7 +14,7 @@ use super::Likelihood;
 /// | Laplace | exact, by the moments of a folded normal |
 /// | Poisson | exact, `−ln p(y \| m) + eᵐ (e^{v/2} − 1)` |
 /// | heteroscedastic | mean and log-deviation as independent; 16-node quadrature over the second |
-/// | Bernoulli | 16-node quadrature |
+/// | Bernoulli | within 3e-4 nats: 16-node quadrature up to `v = 9`, then `E max(x, 0)` of `x ~ N(m, v + π²/3)` and two terms of an Edgeworth series |
 /// | categorical | an upper bound, `E ln Σ e^{f_k} ≤ ln Σ e^{m_k + v_k / 2}`, so that the objective stays a bound of the evidence |
 ///
 /// ```

@@ -133,13 +133,19 @@ impl Likelihood for PoissonLikelihood {
     }
 }
 
-/// Above a log rate of 40 the variance of the output is that at 40, as the loss goes on along its tangent.
+/// The expected rate `e^{m + v/2}` goes on along its tangent where the exponent is above 40, as the rate does in the loss.
 impl ExpectedNll for PoissonLikelihood {
     fn expected_nll(&self, output: Moments<2>, target: Tensor<2>) -> Tensor<1> {
         let loss = LossType::of(&output.mean);
         let half = loss.cast(output.variance()).mul_scalar(0.5);
-        let rate = loss.cast(output.mean.clone()).clamp_max(MAX_LOG_RATE).exp();
-        let more = (rate * exp_m1(half)).sum_dim(1).squeeze_dim(1);
-        self.nll(output.mean, target) + more
+        let mean = loss.cast(output.mean.clone());
+        // How far the exponent rises from m below 40: e^m alone vanishes, and e^{v/2} alone overflows, where their product does neither.
+        let room = relu(mean.clone().neg() + MAX_LOG_RATE);
+        let rise = half.clone().min_pair(room.clone());
+        let rate = (mean.clamp_max(MAX_LOG_RATE) + rise.clone()).exp();
+        // Not the half without the rise: their gradients, of e⁴⁰ each, would leave nothing of that of the rate.
+        let beyond = relu(half - room).mul_scalar(MAX_LOG_RATE.exp());
+        let more = beyond - rate * exp_m1(rise.neg());
+        self.nll(output.mean, target) + more.sum_dim(1).squeeze_dim(1)
     }
 }

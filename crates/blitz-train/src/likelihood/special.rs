@@ -1,5 +1,8 @@
 //! Functions of tensors that Burn lacks, in forms that keep their digits in `f32`.
 
+use blitz_layers::blitz_core::kernels::leaky_relu_moments;
+use blitz_layers::moments::Moments;
+use burn::tensor::activation::log_sigmoid;
 use burn::tensor::{DType, Tensor};
 
 /// `exp(x) − 1`: `tanh(x/2) (exp(x) + 1)`, which cancels nowhere.
@@ -49,4 +52,35 @@ pub(super) fn log1p_square(w: Tensor<2>) -> Tensor<2> {
     // Beyond it ln(1 + w²) is 2 ln w to the last digit.
     let beyond = w.clone().clamp_min(LARGE).div_scalar(LARGE).log();
     w.clamp_max(LARGE).square().log1p() + beyond.mul_scalar(2.0)
+}
+
+/// `E ln(1 + eˣ)` of normals `x ~ N(m, v)`, within 3e-4 of the truth, and its gradients within 7e-4.
+///
+/// By quadrature up to a deviation of 3. The wider x is, the further its nodes lie apart, and at last none meets the place where softplus bends. But `ln(1 + eˣ) = E max(x + ℓ, 0)` for
+/// a logistic ℓ, and `x + ℓ` is nearly normal where x is wide. With `s² = v + π²/3`, `z = m/s` and the cumulants `κ₂ₙ = (2n)! ζ(2n)/n` of ℓ, the Edgeworth series is
+///
+/// ```text
+/// m Φ(z) + s φ(z) + φ(z) (ζ(4)/2 (z² − 1)/s³ + ζ(6)/3 (z⁴ − 6z² + 3)/s⁵ + …)
+/// ```
+pub(super) fn expected_softplus(x: Moments<2>) -> Tensor<2> {
+    use std::f64::consts::{PI, TAU};
+    const WIDE: f64 = 9.0;
+    // φ is zero there.
+    const FARTHEST: f64 = 14.0;
+    let (fourth, sixth) = (PI.powi(4) / 180.0, PI.powi(6) / 2835.0);
+    let by_quadrature = x.clone().by_quadrature(|x| log_sigmoid(x.neg()).neg()).mean;
+    let Some(variance) = x.variance else {
+        return by_quadrature;
+    };
+    let is_wide = variance.clone().greater_elem(WIDE);
+    let sum = variance + PI * PI / 3.0;
+    let inverse = sum.clone().sqrt().recip();
+    let z = (x.mean.clone() * inverse.clone()).clamp(-FARTHEST, FARTHEST);
+    let [rectified, _] = leaky_relu_moments(x.mean, sum, 0.0);
+    let square = z.square();
+    let density = square.clone().mul_scalar(-0.5).exp() / TAU.sqrt();
+    let inverse_square = inverse.clone().square();
+    let sixth = ((square.clone() - 6.0) * square.clone() + 3.0) * sixth * inverse_square.clone();
+    let more = density * inverse * inverse_square * ((square - 1.0) * fourth + sixth);
+    by_quadrature.mask_where(is_wide, rectified + more)
 }

@@ -9,8 +9,9 @@ use crate::predict::NetworkPosterior;
 /// Networks that were trained from different starts, each as likely as any other.
 ///
 /// Lakshminarayanan, Pritzel & Blundell, *Simple and scalable predictive uncertainty estimation using deep ensembles* (2017). The
-/// members may be deterministic or Bayesian: network i is draw `i / M` of a prediction with member `i mod M`, which for a deterministic one is the member
-/// itself. So M draws are the members, and a multiple of M gives each the same weight. Its record is a Burn record.
+/// members may be deterministic or Bayesian: network i is draw i of a prediction with member `i mod M`, which for a deterministic one is the member
+/// itself. So M draws of deterministic members are the members, and a multiple of M gives each the same weight. Bayesian ones draw noise of their own: no two networks share it. Its record is
+/// a Burn record.
 ///
 /// ```
 /// use blitz_train::{Ensemble, PredictError};
@@ -63,7 +64,6 @@ impl<N: Module> Ensemble<N> {
 impl<N: Module> NetworkPosterior<N> for Ensemble<N> {
     fn draw_network(&self, seed: u64, index: u64) -> N {
         let members = self.members.len() as u64;
-        self.members[(index % members) as usize]
-            .sample_network(seed, layout::prediction(index / members))
+        self.members[(index % members) as usize].sample_network(seed, layout::prediction(index))
     }
 }

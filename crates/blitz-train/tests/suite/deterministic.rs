@@ -148,6 +148,109 @@ fn expected_losses_are_those_of_normal_outputs() {
 }
 
 #[test]
+fn the_expected_loss_of_an_answer_is_as_near_as_documented_however_unsure_its_logit() {
+    let likelihood = BernoulliLikelihoodConfig::new().init();
+    let device = Device::flex().autodiff();
+    let leaf = |value: f64, dtype: DType| {
+        let data = TensorData::new(vec![value], [1, 1]);
+        Tensor::<2>::from_data(data, (&device, dtype)).require_grad()
+    };
+    let answer = |answer: i32| Tensor::<2, Int>::from_ints([[answer]], &Device::flex());
+    // On both sides of the deviation up to which it is a quadrature.
+    for std in [0.5, 2.0, 2.999, 3.001, 4.0, 8.0, 16.0, 100.0] {
+        for place in [-3.0, -1.1, -0.3, 0.0, 0.2, 0.7, 2.0] {
+            let mean = place * std;
+            for target in [0, 1] {
+                check(&likelihood, &[mean], &[std], answer(target), 3e-4);
+            }
+            let [m, v] = [mean, std * std].map(|value| leaf(value, DType::F64));
+            let target = answer(1).to_device(&device);
+            let loss = likelihood.expected_nll(Moments::new(m.clone(), v.clone()), target);
+            let grads = loss.backward();
+            let by_mean = values(m.grad(&grads).unwrap())[0];
+            let by_std = 2.0 * std * values(v.grad(&grads).unwrap())[0];
+            let exact = |mean, std| by_grid(&likelihood, &[mean], &[std], &answer(1), 0.002);
+            let step = 1e-3 * std;
+            let slope_of_mean = (exact(mean + step, std) - exact(mean - step, std)) / (2.0 * step);
+            let slope_of_std = (exact(mean, std + step) - exact(mean, std - step)) / (2.0 * step);
+            assert!(
+                (by_mean - slope_of_mean).abs() < 7e-4,
+                "{mean} {std}: {by_mean} {slope_of_mean}"
+            );
+            assert!(
+                (by_std - slope_of_std).abs() < 7e-4,
+                "{mean} {std}: {by_std} {slope_of_std}"
+            );
+        }
+    }
+    // Of logits beyond all reason.
+    for (mean, variance) in [(1e20, 1.0), (-1e20, 1e30), (3.0, 1e36)] {
+        let [m, v] = [mean, variance].map(|value| leaf(value, DType::F32));
+        let target = answer(0).to_device(&device);
+        let loss = likelihood.expected_nll(Moments::new(m.clone(), v.clone()), target);
+        let grads = loss.clone().sum().backward();
+        assert!(scalar(loss).is_finite(), "{mean} {variance}");
+        for leaf in [m, v] {
+            let grad = values(leaf.grad(&grads).unwrap())[0];
+            assert!(grad.is_finite(), "{mean} {variance}: {grad}");
+        }
+    }
+}
+
+#[test]
+fn the_expected_loss_of_counts_is_finite_in_single_precision() {
+    let device = Device::flex().autodiff();
+    let likelihood = PoissonLikelihoodConfig::new().init();
+    let at = |value: f64| {
+        let data = TensorData::new(vec![value], [1, 1]);
+        Tensor::<2>::from_data(data, (&device, DType::F32)).require_grad()
+    };
+    // `e^x`, along its tangent above 40, and its slope.
+    let rate = |x: f64| x.min(40.0).exp() * (1.0 + (x - 40.0).max(0.0));
+    let slope = |x: f64| x.min(40.0).exp();
+    let cases = [
+        // A rate that vanishes, times what overflows.
+        (-150.0, 200.0),
+        (-50.0, 180.0),
+        (0.0, 178.0),
+        (50.0, 3.0),
+        (39.5, 4.0),
+        (0.3, 0.5),
+        (3.0, 1e-6),
+        (0.3, 0.0),
+    ];
+    for (m, v) in cases {
+        let (mean, variance) = (at(m), at(v));
+        let moments = Moments::new(mean.clone(), variance.clone());
+        let loss = likelihood.expected_nll(moments, at(0.0));
+        let grads = loss.backward();
+        let close = |got: f64, exact: f64| {
+            assert!(
+                (got - exact).abs() <= 2e-6 * exact.abs(),
+                "{m}, {v}: {got} for {exact}"
+            );
+        };
+        let top = m + v / 2.0;
+        // Exponents of 40 and more have an error of 4e-6 in `f32`.
+        if top.max(m) < 30.0 {
+            close(scalar(loss), rate(top));
+        } else {
+            assert!((scalar(loss) / rate(top) - 1.0).abs() < 1e-5, "{m}, {v}");
+        }
+        let by_mean = values(mean.grad(&grads).unwrap())[0];
+        let by_variance = values(variance.grad(&grads).unwrap())[0];
+        assert!(
+            (by_mean / slope(top) - 1.0).abs() < 1e-5,
+            "{m}, {v}: {by_mean}"
+        );
+        assert!(
+            (2.0 * by_variance / slope(top) - 1.0).abs() < 1e-5,
+            "{m}, {v}: {by_variance}"
+        );
+    }
+}
+
+#[test]
 fn the_expected_loss_of_classes_is_a_bound_that_is_tight_without_variance() {
     let device = Device::flex();
     for config in [

@@ -7,7 +7,7 @@ use burn::optim::momentum::MomentumConfig;
 use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{DType, Device, Tensor};
 
-use crate::sgld::{CURVATURE, N, PRIOR, assert_moments, start, step};
+use crate::sgld::{CURVATURE, N, PRIOR, accumulated, assert_moments, start, step};
 use crate::values;
 
 fn config(friction: f64) -> SghmcConfig {
@@ -76,6 +76,22 @@ fn without_a_temperature_it_is_sgd_with_momentum() {
     let cold = train(config(0.3).with_temperature(0.0).init());
     for (cold, sgd) in cold.iter().zip(train(sgd.init())) {
         assert!((cold - sgd).abs() < 2e-6, "{cold} {sgd}");
+    }
+}
+
+#[test]
+fn summed_gradients_of_several_batches_sample_the_same_posterior_by_the_documented_settings() {
+    let [mut one, mut four] = [N, N / 4].map(|dataset_size| {
+        let config = SghmcConfig::new(dataset_size).with_friction(0.3);
+        config.with_prior_std(PRIOR).with_seed(11).init()
+    });
+    let (mut mean, mut summed) = (start(50, 0.0), start(50, 0.0));
+    for _ in 0..20 {
+        mean = step(&mut one, mean);
+        summed = accumulated(&mut four, summed);
+    }
+    for (mean, summed) in values(mean.val()).iter().zip(values(summed.val())) {
+        assert!((mean - summed).abs() < 1e-5, "{mean} {summed}");
     }
 }
 

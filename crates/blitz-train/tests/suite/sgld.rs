@@ -1,7 +1,7 @@
 //! SGLD's iterates are draws from the posterior where that is known, and SGD without a temperature.
 
 use blitz_train::{ChainConfig, SgldConfig};
-use burn::module::Param;
+use burn::module::{Module, Param, ParamGroup};
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{Device, Tensor};
@@ -116,6 +116,29 @@ fn without_a_temperature_it_is_sgd() {
     }
 }
 
+/// Steps of 4 summed gradients of a mean loss, where N is `4 · N / 4`.
+pub fn accumulated(optimizer: &mut ModuleOptimizer, weight: Weight) -> Weight {
+    let loss = (weight.val() - 1.0).square().sum() * (4.0 * CURVATURE / 2.0);
+    let grads = GradientsParams::from_grads(loss.backward(), &weight);
+    optimizer.step(RATE / 4.0, weight, grads)
+}
+
+#[test]
+fn summed_gradients_of_several_batches_sample_the_same_posterior_by_the_documented_settings() {
+    let [mut one, mut four] = [N, N / 4].map(|dataset_size| {
+        let config = SgldConfig::new(dataset_size).with_prior_std(PRIOR);
+        config.with_seed(11).init()
+    });
+    let (mut mean, mut summed) = (start(50, 0.0), start(50, 0.0));
+    for _ in 0..20 {
+        mean = step(&mut one, mean);
+        summed = accumulated(&mut four, summed);
+    }
+    for (mean, summed) in values(mean.val()).iter().zip(values(summed.val())) {
+        assert!((mean - summed).abs() < 1e-5, "{mean} {summed}");
+    }
+}
+
 #[test]
 fn parameters_have_noise_of_their_own_and_a_resumed_chain_goes_on() {
     let layer = burn::nn::LinearConfig::new(4, 4).init(&Device::flex().autodiff());
@@ -158,6 +181,73 @@ fn parameters_have_noise_of_their_own_and_a_resumed_chain_goes_on() {
             .zip(&weight)
             .all(|(second, first)| (second - first).abs() > 1e-5)
     );
+}
+
+#[derive(Module, Debug)]
+struct Two {
+    first: Weight,
+    second: Weight,
+}
+
+/// A parameter that was frozen until a record was loaded meets the optimizer before the one that trained. In a group of its own its noise is nobody's; without, it is that of the other, three steps
+/// before.
+#[test]
+fn a_thawed_parameter_in_a_group_of_its_own_has_noise_of_its_own() {
+    let leaf = || start(6, 0.0);
+    let mut net = Two {
+        first: leaf(),
+        second: leaf(),
+    };
+    // Noise alone moves them.
+    let config = config().with_prior_std(1e6);
+    let step = |optimizer: &mut ModuleOptimizer, net: &Two, thawed: bool| {
+        let mut loss = net.second.val().sum() * 0.0;
+        if thawed {
+            loss = loss + net.first.val().sum() * 0.0;
+        }
+        let grads = GradientsParams::from_grads(loss.backward(), net);
+        optimizer.step(RATE, net.clone(), grads)
+    };
+    let moved = |to: &Weight, from: &Weight| values(to.val() - from.val());
+    let mut optimizer = config.init();
+    let mut of_second = Vec::new();
+    for _ in 0..3 {
+        let next = step(&mut optimizer, &net, false);
+        of_second.push(moved(&next.second, &net.second));
+        net = next;
+    }
+    let bytes = optimizer.into_bytes().unwrap();
+    let group = ParamGroup::from_predicate("first");
+    let grouped = config
+        .init()
+        .with_group(group, config.clone().with_seed(12).build(), None);
+    let goes_on = |optimizer: ModuleOptimizer, uninterrupted: &mut ModuleOptimizer| {
+        let mut resumed = optimizer.from_bytes(bytes.clone()).unwrap();
+        let mut net = net.clone();
+        let mut of_first = Vec::new();
+        for _ in 0..3 {
+            let next = step(&mut resumed, &net, true);
+            of_first.push(moved(&next.first, &net.first));
+            // The other goes on as if nothing had been.
+            let expected = step(uninterrupted, &net, false);
+            assert_eq!(values(next.second.val()), values(expected.second.val()));
+            net = next;
+        }
+        of_first
+    };
+    let apart = |a: &f64, b: &f64| (a - b).abs() > 1e-4;
+    for (first, second) in goes_on(grouped, &mut optimizer.clone())
+        .iter()
+        .zip(&of_second)
+    {
+        assert!(first.iter().zip(second).all(|(a, b)| apart(a, b)));
+    }
+    for (first, second) in goes_on(config.init(), &mut optimizer)
+        .iter()
+        .zip(&of_second)
+    {
+        assert!(!first.iter().zip(second).any(|(a, b)| apart(a, b)));
+    }
 }
 
 #[test]

@@ -263,10 +263,19 @@ fn an_ensembles_draws_are_its_members_and_draws_of_bayesian_ones_in_turn() {
     let drawn = |net: Net| values(net.layer.weight.val());
     let ensemble = Ensemble::new(members.clone());
     for index in 0..9 {
-        let draw = layout::prediction(index / 3);
+        let draw = layout::prediction(index);
         let expected = members[(index % 3) as usize].sample_network(4, draw);
         assert_eq!(drawn(ensemble.draw_network(4, index)), drawn(expected));
     }
+    // Of one network twice, two draws of it.
+    let twice = Ensemble::new(vec![members[0].clone(), members[0].clone()]);
+    let [first, second] = [0, 1].map(|index| drawn(twice.draw_network(7, index)));
+    assert!(
+        first
+            .iter()
+            .zip(second)
+            .all(|(first, second)| *first != second)
+    );
     // A deterministic member is its own draw.
     let deterministic: Vec<Net> = members.iter().map(|net| net.sample_network(0, 0)).collect();
     let ensemble = Ensemble::new(deterministic.clone());

@@ -1,7 +1,7 @@
 //! The moments of rectified normals and of the larger of two, in one pass over memory.
 
 use blitz_noise::coefficients::horner;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{DType, Tensor, TensorData};
 
 use super::group::{self, Kernel};
 use super::real::{Real, select};
@@ -122,7 +122,11 @@ fn in_memory<const D: usize, const I: usize, const O: usize>(
         Err(error) => unreachable!("the type was asked for: {error:?}"),
     });
     let outputs = run(slices);
-    outputs.map(|values| Tensor::from_data(TensorData::new(values, shape.clone()), &device))
+    // The device's own type may be another.
+    outputs.map(|values| {
+        let data = TensorData::new(values, shape.clone());
+        Tensor::from_data(data, (&device, DType::F32))
+    })
 }
 
 #[cfg(test)]

@@ -197,9 +197,10 @@ fn averaged<const D: usize>(
         // The average of ones is the share of elements in what it divides by.
         let shares = average(Tensor::ones(shape, options));
         let [rows, columns] = elements;
+        // A window of padding alone has the share 0, and is certain.
         let counts: Vec<f64> = rows
             .iter()
-            .flat_map(|row| columns.iter().map(move |column| row * column))
+            .flat_map(|row| columns.iter().map(move |column| (row * column).max(1.0)))
             .collect();
         let counts = TensorData::new(counts, shares.dims());
         let counts = Tensor::from_data(counts, options);

@@ -7,7 +7,7 @@ use blitz_layers::blitz_core::{
     PosteriorStructure, WeightInfo, at_least_f32, in_type_of,
 };
 use burn::module::{Module, Param, ParamId};
-use burn::tensor::{Int, Shape, Tensor, TensorData};
+use burn::tensor::{DType, Int, Shape, Tensor, TensorData};
 
 use super::{Ivon, IvonConfig};
 use crate::update::UpdatedBy;
@@ -35,7 +35,13 @@ pub struct IvonPosterior {
 impl IvonPosterior {
     pub(super) fn new(config: &IvonConfig, weight: &WeightInfo<'_>) -> Self {
         let elements = weight.shape.num_elements();
-        let filled = |len, value| Param::from_tensor(Tensor::full([len], value, weight.device));
+        // A start of 1e-8 is 0 in 16 bits, whatever is the device's own type.
+        let dtype = match DType::from(weight.device.settings().float_dtype) {
+            DType::F64 => DType::F64,
+            _ => DType::F32,
+        };
+        let options = (weight.device, dtype);
+        let filled = |len, value| Param::from_tensor(Tensor::full([len], value, options));
         Self {
             hess: filled(elements, config.hess_init),
             momentum: filled(elements, 0.0).set_require_grad(false),

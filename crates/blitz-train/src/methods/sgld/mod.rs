@@ -20,7 +20,7 @@ use dynamics::{Dynamics, Streams};
 ///
 /// | field | default | meaning | range |
 /// |---|---|---|---|
-/// | `dataset_size` | | N, the number of examples that the loss is a mean over | ≥ 1 |
+/// | `dataset_size` | | N, the number of examples that the loss is a mean over; of gradients that are [summed over n batches](Sgld), N / n | ≥ 1 |
 /// | `prior_std` | 1 | the deviation s of the prior N(0, s²) of every parameter | > 0 |
 /// | `temperature` | 1 | T: 1 for the posterior, 0 for SGD | ≥ 0 |
 /// | `seed` | 0 | the seed of the noise | |
@@ -81,9 +81,15 @@ impl SgldConfig {
 /// curvature of `loss + θ²/(2 N s²)` is c, the variance is too large by `1 / (1 − η c / 2)`, and the noise of minibatches adds to it.
 /// No KL belongs in the loss, and the network is deterministic. Collect the iterates with a [`Chain`].
 ///
+/// **Gradients of several batches** are summed by Burn, by the Learner's `grads_accumulation(n)` as by n devices. An optimizer is not told, and would count the data n times: deviations come out too small by √n. Give it a
+/// `dataset_size` of N / n and the rate η / n, which is the step above for the mean gradient of the n.
+///
 /// The noise is a function of seed, step and parameter: parameters are numbered in the order in which they get their first gradient,
 /// which is that of the module's traversal, and keep their number in the optimizer's record. Make an optimizer of its own, with
 /// another seed, for each chain.
+///
+/// A training that goes on from a record with parameters that were frozen before needs a group for them, and in it a seed of its own
+/// ([`with_group`](ModuleOptimizer::with_group)): a new optimizer meets them before those in the record, gives them numbers that are taken, and with them the noise of another parameter's steps before.
 #[derive(Debug, Clone)]
 pub struct Sgld {
     dynamics: Dynamics,

@@ -11,7 +11,7 @@ use super::dynamics::{Dynamics, Streams};
 ///
 /// | field | default | meaning | range |
 /// |---|---|---|---|
-/// | `dataset_size` | | N, the number of examples that the loss is a mean over | ≥ 1 |
+/// | `dataset_size` | | N, the number of examples that the loss is a mean over; of gradients that are [summed over n batches](super::Sgld), N / n | ≥ 1 |
 /// | `friction` | 0.1 | α: 1 − α is the momentum; 1 is [`Sgld`](super::Sgld) | inside (0, 1] |
 /// | `prior_std` | 1 | the deviation s of the prior N(0, s²) of every parameter | > 0 |
 /// | `temperature` | 1 | T: 1 for the posterior, 0 for SGD with momentum | ≥ 0 |
@@ -83,8 +83,10 @@ impl SghmcConfig {
 /// `1 / (1 − η c / (2 (2 − α)))`. It moves as [`Sgld`](super::Sgld) does at the rate η / α, whose variance is too large by `1 / (1 − η c / (2 α))`. The noise of minibatches
 /// adds as much to it as to SGLD at that rate.
 ///
+/// Gradients that are summed over n batches want a `dataset_size` of N / n and the rate η / n, as with SGLD.
+///
 /// As with SGLD no KL belongs in the loss, the network is deterministic, its iterates are collected with a [`Chain`](super::Chain), and the noise is a function of seed, step and
-/// parameter.
+/// parameter. What trains only after a record was loaded needs a group and a seed of its own, as there.
 ///
 /// ```
 /// use blitz_train::{ChainConfig, SghmcConfig};

@@ -1,6 +1,6 @@
 //! The moments of a network's weights.
 
-use blitz_layers::blitz_core::trains;
+use blitz_layers::blitz_core::{at_least_f32, trains};
 use burn::module::{ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Tensor, s};
 
@@ -36,15 +36,16 @@ impl Prepare {
 impl ModuleVisitor for Prepare {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let weights = flat(param.base());
-        let device = weights.device();
+        // Squares of deviations vanish in 16 bits, whatever is the device's own type.
+        let options = (&weights.device(), at_least_f32(weights.clone()).dtype());
         let count = match trains(param) {
             true => weights.dims()[0],
             false => 0,
         };
-        let zeros = Tensor::zeros([count], &device);
+        let zeros = Tensor::zeros([count], options);
         self.offsets.push(fixed(zeros.clone()));
         self.squares.push(fixed(zeros));
-        let deviations = Tensor::zeros([self.rank, count], &device);
+        let deviations = Tensor::zeros([self.rank, count], options);
         self.deviations.push(fixed(deviations));
     }
 }

@@ -50,7 +50,8 @@ impl Deviation<'_> {
             Some(normals) => {
                 let columns = self.deviations[parameter].val();
                 let columns = columns.narrow(0, 0, normals.len());
-                let normals = Tensor::<1>::from_floats(normals.as_slice(), &columns.device());
+                let options = (&columns.device(), columns.dtype());
+                let normals = Tensor::<1>::from_data(normals.as_slice(), options);
                 let together = normals.unsqueeze_dim::<2>(0).matmul(columns);
                 alone + together.squeeze_dim::<1>(0)
             }
