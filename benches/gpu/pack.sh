@@ -60,7 +60,7 @@ for library in libvulkan.so.1 libGLdispatch.so.0 libEGL.so.1 libGLX.so.0 libGL.s
     path=$(ldconfig -p | sed -n "s/^.*$library .*=> //p" | head -1)
     if [[ -n $path ]]; then cp -L "$path" "$out/lib/$library"; else echo "$library is not here, and not packed" >&2; fi
 done
-python3 -m pip download --quiet --no-deps --only-binary :all: --platform manylinux_2_17_x86_64 --dest "$work" nvidia-nvvm
+python3 -m pip download --quiet --no-deps --only-binary :all: --dest "$work" nvidia-nvvm==13.0.88
 python3 - "$work" "$out" <<'PY'
 import pathlib, sys, zipfile
 wheel = next(pathlib.Path(sys.argv[1]).glob("nvidia_nvvm*.whl"))
