@@ -16,6 +16,7 @@ mod draw_digests;
 mod draws;
 mod dtypes;
 mod elbo;
+mod expected_losses;
 mod fit_errors;
 mod fused_adam;
 mod half_precision;
