@@ -3,7 +3,7 @@
 //! The antithetic draw of a pair holds the noise and the weights of the first as well, of which its own are reflections.
 
 use std::any::Any;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use blitz_noise::{NoiseKey, layout};
 use burn::module::ParamId;
@@ -14,7 +14,9 @@ use super::scope::with_sample;
 use crate::family::Noise;
 use crate::kl::KlTerm;
 
-type Weights = HashMap<ParamId, Box<dyn Any>>;
+/// In an order of their own, since they are dropped in it: Burn's Fusion records when a tensor goes, and finds a draw's plan again only if the
+/// next one's go alike.
+type Weights = BTreeMap<ParamId, Box<dyn Any>>;
 
 pub(super) struct Sample {
     seed: u64,
@@ -27,7 +29,7 @@ pub(super) struct Sample {
     /// In the antithetic draw of a pair, the weights that the first has made.
     first: Option<Weights>,
     /// What is read in the place of weights, flat.
-    pub replacements: HashMap<ParamId, Tensor<1>>,
+    pub replacements: BTreeMap<ParamId, Tensor<1>>,
     /// The next element of the stream of a parameter's layer.
     outputs: HashMap<ParamId, u64>,
     /// The number of each layer that is random itself, in the order of their first use, and the next element of its stream. They are
@@ -35,7 +37,7 @@ pub(super) struct Sample {
     layers: HashMap<ParamId, (u32, u64)>,
     /// Whether weights are made together with their KL.
     pub with_kl: bool,
-    kl: HashMap<ParamId, KlTerm>,
+    kl: BTreeMap<ParamId, KlTerm>,
 }
 
 impl Sample {
@@ -45,13 +47,13 @@ impl Sample {
             index,
             layers_index: index,
             numbers,
-            weights: HashMap::new(),
+            weights: BTreeMap::new(),
             first: None,
-            replacements: HashMap::new(),
+            replacements: BTreeMap::new(),
             outputs: HashMap::new(),
             layers: HashMap::new(),
             with_kl: false,
-            kl: HashMap::new(),
+            kl: BTreeMap::new(),
         }
     }
 

@@ -7,6 +7,8 @@ mod choice;
 mod devices;
 mod draws;
 mod noise;
+#[cfg(feature = "fusion")]
+mod plans;
 mod saved;
 mod step;
 mod training;

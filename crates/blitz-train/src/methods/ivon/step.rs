@@ -1,6 +1,6 @@
 //! A step of IVON on all weights that have its posterior.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use blitz_layers::blitz_core::kernels::{IvonStep, ivon_step};
 use blitz_layers::blitz_core::{AttachedPosterior, BayesianModule, at_least_f32, in_type_of};
@@ -91,19 +91,20 @@ impl WeightUpdate for Ivon {
             // A Hessian has a scale of its own and needs the mean of the losses' gradients.
             scale: 1.0 / losses as f64,
             lr,
-            state: HashMap::new(),
+            state: BTreeMap::new(),
         })
     }
 }
 
+/// Maps in the order of their keys, in which tensors are dropped: Burn's Fusion finds a step's plan again only if they go alike in each.
 struct Update<'a> {
-    posteriors: HashMap<ParamId, AttachedPosterior<IvonPosterior>>,
+    posteriors: BTreeMap<ParamId, AttachedPosterior<IvonPosterior>>,
     grads: &'a mut GradientsParams,
     /// From the given gradients to those of a mean loss.
     scale: f64,
     lr: &'a ModuleLearningRate,
     /// What the posterior of the mean met last becomes: Burn maps it right after.
-    state: HashMap<ParamId, Tensor<1>>,
+    state: BTreeMap<ParamId, Tensor<1>>,
 }
 
 impl ModuleMapper for Update<'_> {
