@@ -18,7 +18,6 @@ out=${OUT:-$work}
 parts=" ${PARTS:-tests candidates normals steps peers costs regression} "
 export HOME=$work XDG_RUNTIME_DIR=$work RUST_BACKTRACE=1
 exec > >(tee "$out/log") 2>&1
-logger=$!
 
 part() { printf '\n=== %s [%d s]\n' "$*" "$SECONDS"; }
 wanted() { [[ $parts = *" $1 "* ]]; }
@@ -112,6 +111,7 @@ if wanted candidates; then
         read -r net batch type layers <<<"$step"
         (
             cd "$net-$batch-$type" || exit
+            SECONDS=0
             for layer in $layers; do
                 timeout -k 5 200 ../step "${devices[0]}" "$net" "$batch" "$type" "$layer" 0.1
                 echo "$layer: exit status $?, after $SECONDS s"
