@@ -35,6 +35,7 @@
 //! }
 //!
 //! let device = Device::flex();
+//! device.seed(1);
 //! let net = Net {
 //!     hidden: BayesianLinearConfig::new(3, 50).init(&device),
 //!     output: LinearConfig::new(50, 1).init(&device).bayesianize(&BayesianizeConfig::new()),

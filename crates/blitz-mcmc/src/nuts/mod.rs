@@ -183,6 +183,7 @@ impl NutsConfig {
 /// #     fn forward(&self, input: Tensor<2>) -> Tensor<2> { self.layer.forward(input) }
 /// # }
 /// # let device = Device::flex();
+/// # device.seed(1);
 /// # let network = Net { layer: LinearConfig::new(1, 1).init(&device) };
 /// # let likelihood = GaussianLikelihoodConfig::new().with_noise(LikelihoodParam::Fixed(0.5)).init(&device);
 /// # let data = LabeledBatch {

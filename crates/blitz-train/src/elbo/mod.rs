@@ -160,6 +160,7 @@ impl TrainingStep {
 /// use burn::tensor::{Device, Tensor};
 ///
 /// let device = Device::flex().autodiff();
+/// device.seed(1);
 /// let x = Tensor::<2>::from_floats([[0.0], [1.0], [2.0], [3.0]], &device);
 /// let y = x.clone() * 2.0 + 1.0;
 /// let mut model = LinearConfig::new(1, 1).init(&device).bayesianize(&BayesianizeConfig::new());
@@ -245,6 +246,7 @@ impl Elbo {
     /// use burn::tensor::{Device, Tensor};
     ///
     /// let device = Device::flex().autodiff();
+    /// device.seed(1);
     /// let x = Tensor::<2>::from_floats([[0.0], [1.0], [2.0], [3.0]], &device);
     /// let y = x.clone() * 2.0 + 1.0;
     /// let mut net = BayesianLinearConfig::new(1, 1).init(&device);

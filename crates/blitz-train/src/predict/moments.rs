@@ -53,6 +53,7 @@ use crate::network::LabeledBatch;
 /// }
 ///
 /// let device = Device::flex();
+/// device.seed(1);
 /// let config = |inputs, outputs| {
 ///     BayesianLinearConfig::new(inputs, outputs).with_posterior(PosteriorConfig::normal(0.1))
 /// };

@@ -107,6 +107,7 @@ pub enum TfbError {
 /// #     fn forward(&self, input: Tensor<2>) -> Tensor<2> { self.layer.forward(input) }
 /// # }
 /// # let device = Device::flex().autodiff();
+/// # device.seed(1);
 /// # let mut net = Net { layer: LinearConfig::new(3, 2).init(&device) };
 /// net = net.apply_lora(Lora::new(2, 4.0));
 /// # let inputs = Tensor::<2>::from_floats([[1.0, 0.0, 0.5], [0.0, 1.0, -0.5]], &device);

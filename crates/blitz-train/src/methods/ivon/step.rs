@@ -38,6 +38,7 @@ use crate::update::WeightUpdate;
 /// use burn::tensor::{Device, Tensor};
 ///
 /// let device = Device::flex().autodiff();
+/// device.seed(1);
 /// let x = Tensor::<2>::from_floats([[0.0], [1.0], [2.0], [3.0]], &device);
 /// let y = x.clone() * 2.0 + 1.0;
 /// let likelihood = GaussianLikelihoodConfig::new().with_noise(LikelihoodParam::Fixed(0.5)).init(&device);

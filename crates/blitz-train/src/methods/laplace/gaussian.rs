@@ -46,6 +46,7 @@ pub enum LastLayerMean {
 /// #     }
 /// # }
 /// # let device = Device::flex();
+/// # device.seed(1);
 /// # let loader = DataLoaderBuilder::new(Line).batch_size(4).set_device(device.clone())
 /// #     .build(InMemDataset::new((0..20).map(|i| i as f32 / 10.0 - 1.0).collect()));
 /// # let last = LinearConfig::new(1, 1).init(&device);

@@ -95,6 +95,7 @@ impl SghmcConfig {
 /// use burn::tensor::{Device, Tensor};
 ///
 /// let device = Device::flex().autodiff();
+/// device.seed(1);
 /// let x = Tensor::<2>::from_floats([[-1.0], [0.0], [1.0], [2.0]], &device);
 /// let y = x.clone() * 2.0;
 /// let mut model = LinearConfig::new(1, 1).init(&device);

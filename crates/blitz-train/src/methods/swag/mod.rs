@@ -93,6 +93,7 @@ impl SwagConfig {
 ///
 /// # fn main() -> Result<(), blitz_train::SwagError> {
 /// let device = Device::flex().autodiff();
+/// device.seed(1);
 /// let mut network = LinearConfig::new(1, 1).init(&device);
 /// let x = Tensor::<2>::from_floats([[-1.0], [0.0], [1.0], [2.0]], &device);
 /// let mut sgd = SgdConfig::new().init();
