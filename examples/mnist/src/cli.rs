@@ -2,21 +2,24 @@
 
 use std::path::PathBuf;
 
+use clap::builder::ArgPredicate;
 use clap::{Parser, ValueEnum};
-use example_support::TrainingArgs;
 use example_support::number::{at_least, not_negative, positive};
+use example_support::{TrainingArgs, digits};
 
 /// Trains a Bayesian LeNet-5 or perceptron on digits and compares its error and calibration with its deterministic twin's.
 ///
 /// Without options it learns the 1,797 digits of 8×8 pixels that the program carries with it. For MNIST, name a folder
-/// with its four IDX files.
+/// with its four IDX files; the defaults are then 10 epochs and 128 images a batch.
 #[derive(Debug, Clone, Parser)]
 #[command(
     name = "mnist",
     version,
     args_override_self = true,
-    mut_arg("epochs", |arg| arg.default_value("30")),
-    mut_arg("batch_size", |arg| arg.default_value("64"))
+    mut_arg("epochs", |arg| arg.default_value("30").default_value_if("data", ArgPredicate::IsPresent, "10")),
+    mut_arg("batch_size", |arg| arg.default_value("64").default_value_if("data", ArgPredicate::IsPresent, "128")),
+    mut_arg("lr", |arg| arg.default_value(digits::LEARNING_RATE)),
+    mut_arg("estimator", |arg| arg.default_value(digits::ESTIMATOR))
 )]
 pub struct Cli {
     /// Learn the digits that the program carries, as it does without options.
@@ -50,10 +53,10 @@ pub struct Cli {
     pub prior_std: f64,
 
     /// Deviation that the posteriors start with.
-    #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 0.05, value_parser = positive)]
+    #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = digits::INITIAL_STD, value_parser = positive)]
     pub initial_std: f64,
 
-    /// Weight of the KL, relative to the ELBO's own [default: 1 with `--data`, 0.03 for the shipped digits].
+    /// Weight of the KL, relative to the ELBO's own [default: 0.1 with `--data`, 0.03 for the shipped digits].
     #[arg(long, value_name = "BETA", allow_negative_numbers = true, value_parser = not_negative)]
     pub beta: Option<f64>,
 

@@ -13,6 +13,7 @@ use blitz_train::prelude::*;
 use blitz_train::{Ensemble, NetworkPosterior};
 use burn::tensor::Device;
 use clap::Parser;
+use clap::builder::ArgPredicate;
 use example_support::classification::{Classifier, Data, Scores, predict_images, predictor, train};
 use example_support::number::{at_least, not_negative};
 use example_support::{RunError, TrainingArgs, digits, exit_code, stop_on_ctrl_c};
@@ -27,14 +28,16 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Trains LeNet-5 on some classes of digits and asks it about other images: classes left out, digits turned by a right angle, shuffled pixels, noise.
 ///
 /// A deterministic network, a Bayesian one and a deep ensemble say how unsure they are; AUROC, AUPR and FPR95 say how well that tells foreign images. Without options it
-/// learns the 1,797 digits of 8×8 pixels that the program carries; for MNIST, name a folder with its four IDX files.
+/// learns the 1,797 digits of 8×8 pixels that the program carries; for MNIST, name a folder with its four IDX files; the defaults are then 10 epochs and 128 images a batch.
 #[derive(Debug, Clone, Parser)]
 #[command(
     name = "ood",
     version,
     args_override_self = true,
-    mut_arg("epochs", |arg| arg.default_value("15")),
-    mut_arg("batch_size", |arg| arg.default_value("64"))
+    mut_arg("epochs", |arg| arg.default_value("15").default_value_if("data", ArgPredicate::IsPresent, "10")),
+    mut_arg("batch_size", |arg| arg.default_value("64").default_value_if("data", ArgPredicate::IsPresent, "128")),
+    mut_arg("lr", |arg| arg.default_value(digits::LEARNING_RATE)),
+    mut_arg("estimator", |arg| arg.default_value(digits::ESTIMATOR))
 )]
 struct Cli {
     /// Folder with MNIST's four IDX files, packed (`.gz`) or not, in place of the shipped digits.
@@ -53,7 +56,7 @@ struct Cli {
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 5, value_parser = at_least::<2>)]
     members: usize,
 
-    /// Weight of the KL, relative to the ELBO's own [default: 1 with `--data`, 0.03 for the shipped digits].
+    /// Weight of the KL, relative to the ELBO's own [default: 0.1 with `--data`, 0.03 for the shipped digits].
     #[arg(long, value_name = "BETA", allow_negative_numbers = true, value_parser = not_negative)]
     beta: Option<f64>,
 
@@ -138,7 +141,7 @@ fn lenet(cli: &Cli, data: &Data, seed: u64, device: &Device) -> LeNet {
     let device = device.clone().autodiff();
     device.seed(seed);
     LeNetConfig::new(data.classes.len())
-        .with_posterior(PosteriorConfig::normal(0.05))
+        .with_posterior(PosteriorConfig::normal(digits::INITIAL_STD))
         .with_prior(PriorConfig::learned_normal(0.1))
         .with_estimator(cli.training.estimator.into())
         .init(&device)

@@ -10,7 +10,6 @@ use blitz_train::{MetricFiles, NetworkPosterior, PredictError, predict_draws};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
-use burn::optim::AdamConfig;
 use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::tensor::{Device, Int, Tensor};
 use burn::train::checkpoint::KeepLastNCheckpoints;
@@ -127,7 +126,7 @@ pub fn train<N: Classifier>(
     let learning_rate = CosineAnnealingLrSchedulerConfig::new(settings.lr, steps)
         .init()
         .map_err(RunError::Setting)?;
-    let learner = Learner::new(model, AdamConfig::new().init(), learning_rate);
+    let learner = Learner::new(model, FusedAdamConfig::new().init(), learning_rate);
 
     let training = loader(&data.train, data, settings.batch_size, Some(settings.seed));
     let validation = loader(&data.test, data, PREDICTED_AT_ONCE, None);

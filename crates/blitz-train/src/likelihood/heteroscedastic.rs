@@ -112,7 +112,7 @@ impl HeteroscedasticLikelihood {
     }
 
     /// `ln σ` of the second outputs.
-    fn log_std(&self, s: Tensor<2>) -> Tensor<2> {
+    fn log_std<const D: usize>(&self, s: Tensor<D>) -> Tensor<D> {
         let floor = self.min_std.ln();
         softplus_with_threshold(s - floor, 1.0, LINEAR_FROM) + floor
     }
@@ -213,10 +213,12 @@ impl ExpectedNll for HeteroscedasticLikelihood {
             output.arranged(|t: Tensor<2>| loss.cast(t.narrow(1, first, targets)))
         };
         let (mean, s) = (part(0), part(targets));
-        let log_std = s.clone().by_quadrature(|s| self.log_std(s)).mean;
-        let precision = s.by_quadrature(|s| self.log_std(s).mul_scalar(-2.0).exp());
+        let [log_std, precision] = s.expectations(|s| {
+            let log_std = self.log_std(s);
+            [log_std.clone(), log_std.mul_scalar(-2.0).exp()]
+        });
         let square = (loss.cast(target) - mean.mean.clone()).square() + mean.variance();
-        (square * precision.mean.mul_scalar(0.5) + log_std)
+        (square * precision.mul_scalar(0.5) + log_std)
             .add_scalar(0.5 * std::f64::consts::TAU.ln())
             .sum_dim(1)
             .squeeze_dim(1)

@@ -4,9 +4,13 @@ mod net;
 mod rows;
 mod train;
 
+use blitz_train::blitz_layers::moments::{ForwardMoments, Moments};
 use blitz_train::laplace::{GaussianLastLayer, LastLayerNetwork};
 use blitz_train::prelude::*;
-use blitz_train::{ChainConfig, Ivon, IvonConfig, PredictError, SgldConfig, SwagConfig};
+use blitz_train::{
+    ChainConfig, ExpectedNll, HeteroscedasticLikelihood, HeteroscedasticLikelihoodConfig, Ivon,
+    IvonConfig, PredictError, SgldConfig, SwagConfig,
+};
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::{AdamConfig, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
@@ -18,7 +22,7 @@ pub use rows::{Rows, Scales, column};
 pub use train::Plan;
 
 use net::{BayesianNet, DropoutNet};
-use train::{BATCH, Model, finished, model, normals, train};
+use train::{BATCH, Batch, Model, finished, model, model_under, normals, train, train_by};
 
 /// Draws of a prediction.
 const DRAWS: usize = 100;
@@ -35,6 +39,8 @@ pub enum Method {
     Map,
     /// Mean-field variational inference: local reparameterization, priors with learned scales.
     Mfvi,
+    /// Deterministic variational inference: the moments of each layer in the place of draws, noise that depends on the inputs.
+    Dvi,
     /// The improved variational online Newton method.
     Ivon,
     /// Ten networks from different starts (deep ensemble).
@@ -62,7 +68,7 @@ pub struct Setting {
 pub type Predict = Box<dyn Fn(&Tensor<2>) -> Result<NormalMixture, PredictError>>;
 
 impl Method {
-    /// What a rule may choose among. The strength is the weight decay of `map`, `laplace` and the ensemble, β of `mfvi`, the temperature
+    /// What a rule may choose among. The strength is the weight decay of `map`, `laplace` and the ensemble, β of `mfvi` and `dvi`, the temperature
     /// `N / ess` of `ivon`, the learning rate of `sgld`, the constant one of `swag`, and the share that `mc-dropout` drops.
     pub fn candidates(self) -> Vec<Setting> {
         let grid = |steps: &[usize], strengths: &[f64]| {
@@ -76,7 +82,7 @@ impl Method {
         };
         match self {
             Self::Map | Self::Ensemble | Self::Laplace => grid(&[500, 2_000, 8_000], &[1e-4, 1e-2]),
-            Self::Mfvi => grid(&[2_000, 20_000], &[1.0, 0.3]),
+            Self::Mfvi | Self::Dvi => grid(&[2_000, 20_000], &[1.0, 0.3]),
             Self::Ivon => grid(&[2_000, 6_000], &[1.0, 0.3]),
             Self::Sgld => grid(&[20_000], &[3e-3, 1e-2, 3e-2]),
             Self::Swag => grid(&[2_000, 8_000], &[1e-3, 3e-3, 1e-2]),
@@ -107,6 +113,7 @@ impl Method {
                 ..MeanField::default()
             }
             .fit(rows, seed, device),
+            Self::Dvi => dvi(rows, setting, seed, device),
             Self::Ivon => OnlineNewton {
                 steps: setting.steps,
                 temperature: setting.strength,
@@ -122,10 +129,11 @@ impl Method {
 }
 
 /// The predictive distribution of a model that is drawn from: each draw is one network for all rows.
-fn bayesian<N: Network<Input = Tensor<2>, Output = Tensor<2>>>(
-    model: &Model<N>,
-    seed: u64,
-) -> Predict {
+fn bayesian<N, L>(model: &Model<N, L>, seed: u64) -> Predict
+where
+    N: Network<Input = Tensor<2>, Output = Tensor<2>>,
+    L: Likelihood<Output = Tensor<2>, Predictive = NormalMixture>,
+{
     let predictor = PredictorConfig::new(DRAWS)
         .with_seed(seed)
         .init(&model.network, &model.likelihood);
@@ -198,19 +206,52 @@ impl MeanField {
     /// Trains.
     pub fn fit(self, rows: &Rows, seed: u64, device: &Device) -> Predict {
         let device = seeded(seed, device);
-        let net = BayesianNet::new(rows.features(), self.initial_deviation, &device);
+        let net = BayesianNet::new(rows.features(), 1, self.initial_deviation, &device);
         let mut adam = FusedAdamConfig::new().init();
         let plan = Plan::falling(self.steps, self.rate);
-        // The means fit first: from the start, the KL of a wide network outweighs what few rows can tell.
-        let warm = BetaSchedule::LinearWarmup {
-            steps: self.steps as u64 / 2,
-            to: self.beta,
-        };
-        let start = model(net, rows.count(), warm, seed);
+        let start = model(net, rows.count(), warm(self.steps, self.beta), seed);
         let update = |rate, model, grads| adam.step(rate, model, grads);
         let trained = finished(train(start, rows, plan, seed, update, |_, _| ()));
         bayesian(&trained, seed)
     }
+}
+
+/// The KL's weight over so many steps. The means fit first: from the start, the KL of a wide network outweighs what few rows can tell.
+fn warm(steps: usize, beta: f64) -> BetaSchedule {
+    BetaSchedule::LinearWarmup {
+        steps: steps as u64 / 2,
+        to: beta,
+    }
+}
+
+fn dvi(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Predict {
+    let settings = MeanField::default();
+    let device = seeded(seed, device);
+    // The mean and the logarithm of the noise.
+    let net = BayesianNet::new(rows.features(), 2, settings.initial_deviation, &device);
+    let likelihood = HeteroscedasticLikelihoodConfig::new().init();
+    let mut adam = FusedAdamConfig::new().init();
+    let start = model_under(
+        likelihood,
+        net,
+        rows.count(),
+        warm(setting.steps, setting.strength),
+        seed,
+    );
+    let loss = |model: &Model<BayesianNet, HeteroscedasticLikelihood>, step, batch: Batch| {
+        let expected = |net: &BayesianNet| {
+            let output = net.forward_moments(Moments::certain(batch.inputs.clone()));
+            model.likelihood.expected_nll(output, batch.targets.clone())
+        };
+        match model.elbo().loss_by_moments(&model.network, step, expected) {
+            Ok(loss) => loss,
+            Err(error) => unreachable!("every layer of the network has moments: {error}"),
+        }
+    };
+    let plan = Plan::falling(setting.steps, settings.rate);
+    let update = |rate, model, grads| adam.step(rate, model, grads);
+    let trained = train_by(loss, start, rows, plan, seed, update, |_, _| ());
+    bayesian(&finished(trained), seed)
 }
 
 /// The settings of IVON.

@@ -1,5 +1,6 @@
 //! The network of the literature: one hidden layer with ReLUs.
 
+use blitz_train::blitz_layers::moments::{ForwardMoments, Moments};
 use blitz_train::prelude::*;
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig, Relu};
@@ -44,7 +45,8 @@ impl Network for Net {
     }
 }
 
-/// Of Bayesian layers with local reparameterization and normal priors whose deviations are learned, one for each tensor.
+/// Of Bayesian layers with local reparameterization and normal priors whose deviations are learned, one for each tensor; trained by draws, or by the moments of
+/// each layer.
 #[derive(Module, Debug)]
 pub struct BayesianNet {
     hidden: BayesianLinear,
@@ -53,8 +55,13 @@ pub struct BayesianNet {
 }
 
 impl BayesianNet {
-    /// With deviations that start at this share of the weights' size.
-    pub fn new(features: usize, initial_deviation: f64, device: &Device) -> Self {
+    /// With so many numbers for a target, and deviations that start at this share of the weights' size.
+    pub fn new(
+        features: usize,
+        outputs: usize,
+        initial_deviation: f64,
+        device: &Device,
+    ) -> Self {
         let layer = |inputs: usize, outputs: usize| {
             let size = 1.0 / (inputs as f64).sqrt();
             BayesianLinearConfig::new(inputs, outputs)
@@ -66,7 +73,7 @@ impl BayesianNet {
         Self {
             hidden: layer(features, HIDDEN),
             activation: Relu::new(),
-            output: layer(HIDDEN, 1),
+            output: layer(HIDDEN, outputs),
         }
     }
 }
@@ -78,6 +85,15 @@ impl Network for BayesianNet {
     fn forward(&self, input: Tensor<2>) -> Tensor<2> {
         let hidden = self.activation.forward(self.hidden.forward(input));
         self.output.forward(hidden)
+    }
+}
+
+impl ForwardMoments<Moments<2>> for BayesianNet {
+    type Output = Moments<2>;
+
+    fn forward_moments(&self, input: Moments<2>) -> Moments<2> {
+        let hidden = self.hidden.forward_moments(input).relu();
+        self.output.forward_moments(hidden)
     }
 }
 

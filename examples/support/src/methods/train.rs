@@ -2,6 +2,7 @@
 
 use blitz_train::distribution::Normal;
 use blitz_train::prelude::*;
+use blitz_train::{ElboLoss, TrainingStep};
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
@@ -12,7 +13,7 @@ use super::rows::{Batches, Rows};
 pub const BATCH: usize = 32;
 
 /// A network with the noise on the targets, which is learned along, and the objective.
-pub type Model<N> = ElboModel<N, GaussianLikelihood>;
+pub type Model<N, L = GaussianLikelihood> = ElboModel<N, L>;
 
 /// How long, and at which learning rates: from `rate` along a cosine to `last_rate`.
 #[derive(Debug, Clone, Copy)]
@@ -56,32 +57,59 @@ impl Plan {
 pub fn model<N: Network>(network: N, examples: usize, beta: BetaSchedule, seed: u64) -> Model<N> {
     let device = network.devices().remove(0);
     let noise = GaussianLikelihoodConfig::new().with_noise(LikelihoodParam::Learned(0.3));
+    model_under(noise.init(&device), network, examples, beta, seed)
+}
+
+/// A model under a likelihood of one's own.
+pub fn model_under<N: Network, L: Likelihood>(
+    likelihood: L,
+    network: N,
+    examples: usize,
+    beta: BetaSchedule,
+    seed: u64,
+) -> Model<N, L> {
     let elbo = ElboConfig::new(examples)
         .with_beta(beta)
         .with_seed(seed)
         .init();
-    ElboModel::new(network, noise.init(&device), elbo)
+    ElboModel::new(network, likelihood, elbo)
 }
 
 /// Trains by `update`, which is given the learning rate, the model and the gradients of a step's loss; `seen` is shown the model after
 /// each step.
 pub fn train<N: Network<Input = Tensor<2>, Output = Tensor<2>>>(
-    mut model: Model<N>,
+    model: Model<N>,
     rows: &Rows,
     plan: Plan,
     seed: u64,
-    mut update: impl FnMut(f64, Model<N>, GradientsParams) -> Model<N>,
-    mut seen: impl FnMut(usize, &Model<N>),
+    update: impl FnMut(f64, Model<N>, GradientsParams) -> Model<N>,
+    seen: impl FnMut(usize, &Model<N>),
 ) -> Model<N> {
+    let loss = |model: &Model<N>, step: TrainingStep, batch: Batch| {
+        model.elbo().loss(&model.network, step, |network| {
+            let output = network.forward(batch.inputs.clone());
+            model.likelihood.nll(output, batch.targets.clone())
+        })
+    };
+    train_by(loss, model, rows, plan, seed, update, seen)
+}
+
+/// Rows of a step.
+pub type Batch = LabeledBatch<Tensor<2>, Tensor<2>>;
+
+/// As [`train`], by a loss of one's own.
+pub fn train_by<M: Module>(
+    loss: impl Fn(&M, TrainingStep, Batch) -> ElboLoss,
+    mut model: M,
+    rows: &Rows,
+    plan: Plan,
+    seed: u64,
+    mut update: impl FnMut(f64, M, GradientsParams) -> M,
+    mut seen: impl FnMut(usize, &M),
+) -> M {
     let mut batches = Batches::new(rows, BATCH, seed);
     for step in 0..plan.steps {
-        let batch = batches.draw();
-        let loss = model
-            .elbo()
-            .loss(&model.network, (step as u64).into(), |network| {
-                let output = network.forward(batch.inputs.clone());
-                model.likelihood.nll(output, batch.targets.clone())
-            });
+        let loss = loss(&model, (step as u64).into(), batches.draw());
         let grads = GradientsParams::from_grads(loss.loss.backward(), &model);
         model = update(plan.rate_at(step), model, grads);
         seen(step, &model);
@@ -100,6 +128,6 @@ pub fn normals<N: Network<Input = Tensor<2>, Output = Tensor<2>>>(
 }
 
 /// A model without gradients.
-pub fn finished<N: Network>(model: Model<N>) -> Model<N> {
+pub fn finished<N: Network, L: Likelihood>(model: Model<N, L>) -> Model<N, L> {
     model.valid()
 }
