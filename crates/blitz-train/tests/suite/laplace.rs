@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use blitz_train::LabeledBatch;
+use blitz_train::blitz_core::{BayesianModule as _, BayesianizeConfig};
 use blitz_train::laplace::{
     BernoulliLastLayer, ClassCovariance, DiagonalLaplace, GaussianLastLayer, LaplaceError,
     LastLayerMean, LastLayerNetwork, LastLayerPosterior, SoftmaxLastLayer,
@@ -416,6 +417,15 @@ fn a_saved_posterior_draws_the_same_networks() {
     };
     assert_eq!(weights(loaded.clone(), 2), weights(posterior, 2));
     assert_ne!(weights(loaded.clone(), 3), weights(loaded, 2));
+}
+
+#[test]
+#[should_panic(expected = "weight has a posterior already")]
+fn a_network_whose_body_has_posteriors_takes_no_drawn_last_layer() {
+    let net = layer([[0.0; 2]; 3], &Device::flex());
+    let net = net.bayesianize(&BayesianizeConfig::new());
+    let set = |net: &mut Linear, last: Linear| *net = last;
+    let _ = LastLayerNetwork::new(net, regression(5), set);
 }
 
 const SOFTMAX: [[f32; 3]; 3] = [[0.5, -0.25, 0.0], [0.25, 0.5, -1.0], [0.125, 0.0, -0.5]];
