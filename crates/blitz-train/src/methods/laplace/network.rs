@@ -9,7 +9,7 @@ use crate::predict::NetworkPosterior;
 
 /// A posterior of a network's last layer.
 pub trait LastLayerPosterior {
-    /// Draw `index` of a prediction under `seed`, on `device`: the same numbers for the same posterior, always. Weights are rounded to `f32`.
+    /// Draw `index` of a prediction under `seed`, on `device`: the same numbers for the same posterior, always, rounded to the type of the layer that it was fitted to.
     fn sample_layer(&self, seed: u64, index: u64, device: &Device) -> Linear;
 }
 
