@@ -12,6 +12,7 @@ use super::features::{examples, finite, for_each_batch};
 use super::layer::{LayerShape, dot, host, normals};
 use super::network::LastLayerPosterior;
 use super::spectrum::Spectrum;
+use super::stored::StoredGaussian;
 use crate::network::LabeledBatch;
 use blitz_predict::distribution::Normal;
 
@@ -59,20 +60,21 @@ pub enum LastLayerMean {
 /// # Ok::<(), blitz_train::laplace::LaplaceError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "StoredGaussian")]
 pub struct GaussianLastLayer {
-    shape: LayerShape,
+    pub(super) shape: LayerShape,
     /// The trained weights, output after output.
-    trained: Vec<f64>,
-    spectrum: Spectrum,
+    pub(super) trained: Vec<f64>,
+    pub(super) spectrum: Spectrum,
     /// `Φᵀ (Y − Φ θ)` of the trained θ in the spectrum's coordinates, output after output.
-    pull: Vec<f64>,
+    pub(super) pull: Vec<f64>,
     /// The summed squared residuals of the trained weights, of each output.
-    residuals: Vec<f64>,
-    examples: usize,
+    pub(super) residuals: Vec<f64>,
+    pub(super) examples: usize,
     /// σ² of each output.
-    noise_variances: Vec<f64>,
-    prior_precision: f64,
-    mean: LastLayerMean,
+    pub(super) noise_variances: Vec<f64>,
+    pub(super) prior_precision: f64,
+    pub(super) mean: LastLayerMean,
 }
 
 /// What the marginal likelihood needs to know of a mean.
@@ -137,7 +139,7 @@ impl GaussianLastLayer {
         fitted.with(vec![variance; shape.outputs], prior_precision)
     }
 
-    fn with(
+    pub(super) fn with(
         mut self,
         noise_variances: Vec<f64>,
         prior_precision: f64,

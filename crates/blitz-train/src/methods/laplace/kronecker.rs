@@ -12,9 +12,9 @@ use super::spectrum::{Spectrum, check_invertible};
 /// The bias has a block of its own, as in laplace-torch: covariances between weights and bias are left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Kronecker {
-    outputs: Spectrum,
-    inputs: Spectrum,
-    bias: bool,
+    pub(super) outputs: Spectrum,
+    pub(super) inputs: Spectrum,
+    pub(super) bias: bool,
 }
 
 impl Kronecker {

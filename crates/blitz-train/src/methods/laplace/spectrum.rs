@@ -29,6 +29,11 @@ impl Spectrum {
         self.values.len()
     }
 
+    /// Q, one eigenvector after the other.
+    pub(super) fn vectors(&self) -> &[f64] {
+        &self.vectors
+    }
+
     /// Q, an eigenvector a column.
     pub(super) fn matrix(&self) -> DMatrix<f64> {
         DMatrix::from_column_slice(self.dim(), self.dim(), &self.vectors)
