@@ -301,6 +301,20 @@ fn a_binary_last_layer_has_the_hessian_of_its_likelihood_for_its_precision() {
 }
 
 #[test]
+fn a_held_out_precision_stays_in_its_range_where_all_predict_alike() {
+    let device = Device::flex();
+    let data = loader(12, 5, &device);
+    // Logits of 0 have the probability ½ whatever their variance.
+    let trained = layer([[0.0; 2]; 3], &device);
+    let posterior = BernoulliLastLayer::fit(data.as_ref(), |x| x, &trained, 1.0).unwrap();
+    let found = posterior.with_held_out_prior_precision(data.as_ref(), |x| x);
+    let (posterior, report) = found.unwrap();
+    assert!((1e-12..=1e12).contains(&posterior.prior_precision()));
+    assert_eq!(report.prior_precision, posterior.prior_precision());
+    assert!(!report.improves());
+}
+
+#[test]
 fn a_binary_last_layer_of_one_logit_refuses_other_labels() {
     #[derive(Clone)]
     struct One(i32);

@@ -128,12 +128,12 @@ impl LogitLayer {
         };
         // Those whose covariance has no digits are left out.
         let grid = |steps: std::ops::RangeInclusive<i32>, at: &dyn Fn(i32) -> f64| {
-            let precisions: Vec<f64> = steps.map(|i| 10f64.powf(at(i))).collect();
+            let precisions = steps.map(|i| 10f64.powf(at(i)).clamp(1e-12, 1e12));
             let possible = |p: &f64| self.curvature.check(*p).is_ok();
+            let mut precisions: Vec<f64> = precisions.filter(possible).collect();
+            // Beyond an end of the range there is nothing but that end.
+            precisions.dedup();
             precisions
-                .into_iter()
-                .filter(possible)
-                .collect::<Vec<f64>>()
         };
         let best = |sums: &Sums| {
             let indexed = sums.nll.iter().enumerate();
@@ -143,7 +143,7 @@ impl LogitLayer {
         let (sums, _) = pass(&coarse)?;
         // At 10¹² every curvature of finite numbers that is worth a posterior has its digits.
         let middle = best(&sums).map_or(12.0, |i| coarse[i].log10());
-        let fine = grid(-8..=8, &|i| (middle + f64::from(i) / 8.0).min(12.0));
+        let fine = grid(-8..=8, &|i| middle + f64::from(i) / 8.0);
         let (sums, examples) = pass(&fine)?;
         let Some(at) = best(&sums) else {
             return Err(LaplaceError::NoOptimum {
