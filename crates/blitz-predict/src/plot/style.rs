@@ -74,6 +74,23 @@ pub fn power_of_ten(exponent: f64, axis: &Range<f64>) -> String {
     }
 }
 
+/// A level in percent, as it was written: 55 for 0.55, where the product with 100 is 55.00000000000001.
+pub fn percent(level: f64) -> f64 {
+    format!("{level}e2").parse().unwrap_or(100.0 * level)
+}
+
+/// How many in a hundred, in whole percents unless they say 0 or 100 of some: then with as many decimals as it takes.
+pub fn share(count: usize, of: usize) -> String {
+    let percent = 100.0 * count as f64 / of as f64;
+    let is_some = count > 0 && count < of;
+    let written = (0..=MOST_DECIMALS as usize).map(|decimals| format!("{percent:.decimals$}"));
+    let mut written = written.filter(|text| {
+        let shown: f64 = text.parse().unwrap_or(percent);
+        !is_some || (shown > 0.0 && shown < 100.0)
+    });
+    written.next().unwrap_or_else(|| percent.to_string())
+}
+
 /// The range of the values with this share of it added at both ends; of one value, a range around it.
 pub fn padded(values: impl Iterator<Item = f64>, share: f64) -> Range<f64> {
     let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
@@ -124,6 +141,15 @@ mod tests {
             assert_eq!(ticks.len(), 8, "{axis:?}: {ticks:?}");
         }
         assert_eq!(tick(2.02e6, &(2e6..2.1e6)), "2.020e6");
+    }
+
+    #[test]
+    fn percentages_are_of_all_only_if_they_are() {
+        assert_eq!([0.5, 0.95, 0.995, 0.999, 0.55].map(percent), [50.0, 95.0, 99.5, 99.9, 55.0]);
+        let counts = [(0, 7), (7, 7), (60, 200), (999, 1000), (1, 30_000), (996, 1000)];
+        let shares = counts.map(|(count, of)| share(count, of));
+        assert_eq!(shares, ["0", "100", "30", "99.9", "0.003", "99.6"]);
+        assert_eq!(share(0, 0), "NaN");
     }
 
     #[test]
