@@ -50,7 +50,10 @@ struct Options {
 impl Options {
     /// Refuses what the prediction has no use for: its rows and its draws are fixed, and a flag that does nothing would be timed as if it did.
     fn checked(self) -> Result<Self, clap::Error> {
-        let flags = [("--batch", self.batch.is_some()), ("--samples", self.samples.is_some())];
+        let flags = [
+            ("--batch", self.batch.is_some()),
+            ("--samples", self.samples.is_some()),
+        ];
         match flags.iter().find(|(_, is_given)| *is_given) {
             Some((flag, _)) if self.workload == PREDICTION => Err(Options::command().error(
                 ErrorKind::ArgumentConflict,
@@ -187,7 +190,9 @@ fn predict(layers: Layers, device: &Device, options: &Options) {
 
 /// Runs the workload that the command line names.
 pub fn main() {
-    let options = Options::parse().checked().unwrap_or_else(|error| error.exit());
+    let options = Options::parse()
+        .checked()
+        .unwrap_or_else(|error| error.exit());
     let layers = match options.layers {
         LayersOption::Deterministic => Layers::Deterministic,
         LayersOption::Ivon => Layers::Ivon,
@@ -248,7 +253,10 @@ mod tests {
         }
         for flag in ["--batch", "--samples"] {
             let said = said(&[PREDICTION, flag, "7"]).unwrap();
-            assert!(said.contains(&format!("{flag} is of a training step")), "{said}");
+            assert!(
+                said.contains(&format!("{flag} is of a training step")),
+                "{said}"
+            );
             assert!(said.contains("256 rows and 100 draws"), "{said}");
         }
         assert_eq!(said(&["lenet-5", "--batch", "7", "--samples", "3"]), None);

@@ -143,10 +143,7 @@ impl IntervalPlot {
         let upright = |x, style| PathElement::new([(x, MIDDLE - 11), (x, MIDDLE + 11)], style);
         let (held, missed) = (Styles::of(true), Styles::of(false));
         let [inner, outer] = self.levels.map(percent);
-        let x = entry(
-            2 * DOT,
-            &format!("mean, truth in the {outer} % interval"),
-        )?;
+        let x = entry(2 * DOT, &format!("mean, truth in the {outer} % interval"))?;
         head.draw(&Circle::new((x + DOT, MIDDLE), DOT, held.dot))?;
         let x = entry(2 * DOT, "mean, truth outside it")?;
         head.draw(&Circle::new((x + DOT, MIDDLE), DOT, missed.dot))?;

@@ -145,8 +145,18 @@ mod tests {
 
     #[test]
     fn percentages_are_of_all_only_if_they_are() {
-        assert_eq!([0.5, 0.95, 0.995, 0.999, 0.55].map(percent), [50.0, 95.0, 99.5, 99.9, 55.0]);
-        let counts = [(0, 7), (7, 7), (60, 200), (999, 1000), (1, 30_000), (996, 1000)];
+        assert_eq!(
+            [0.5, 0.95, 0.995, 0.999, 0.55].map(percent),
+            [50.0, 95.0, 99.5, 99.9, 55.0]
+        );
+        let counts = [
+            (0, 7),
+            (7, 7),
+            (60, 200),
+            (999, 1000),
+            (1, 30_000),
+            (996, 1000),
+        ];
         let shares = counts.map(|(count, of)| share(count, of));
         assert_eq!(shares, ["0", "100", "30", "99.9", "0.003", "99.6"]);
         assert_eq!(share(0, 0), "NaN");

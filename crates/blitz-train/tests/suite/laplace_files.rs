@@ -16,7 +16,10 @@ struct Rows;
 
 fn inputs(items: &[i32], device: &Device) -> Tensor<2> {
     let value = |i: &i32, j: i32| ((7 * i + 3 * j) % 11) as f32 / 4.0 - 1.25;
-    let rows: Vec<f32> = items.iter().flat_map(|i| [value(i, 0), value(i, 1)]).collect();
+    let rows: Vec<f32> = items
+        .iter()
+        .flat_map(|i| [value(i, 0), value(i, 1)])
+        .collect();
     Tensor::<1>::from_floats(rows.as_slice(), device).reshape([items.len(), 2])
 }
 
@@ -76,15 +79,39 @@ fn a_saved_regression_layer_that_was_altered_is_refused_by_its_field() {
     assert_refused(
         &posterior,
         &[
-            ("/prior_precision", json!(-1.0), "the prior precision must be positive"),
-            ("/noise_variances", json!([]), "`noise_variances` of a saved posterior must have 2"),
-            ("/noise_variances/1", json!(0.0), "the noise variance must be positive"),
-            ("/trained", json!([1.0]), "`trained` of a saved posterior must have 6 numbers, got 1"),
+            (
+                "/prior_precision",
+                json!(-1.0),
+                "the prior precision must be positive",
+            ),
+            (
+                "/noise_variances",
+                json!([]),
+                "`noise_variances` of a saved posterior must have 2",
+            ),
+            (
+                "/noise_variances/1",
+                json!(0.0),
+                "the noise variance must be positive",
+            ),
+            (
+                "/trained",
+                json!([1.0]),
+                "`trained` of a saved posterior must have 6 numbers, got 1",
+            ),
             ("/pull", json!([1.0]), "`pull`"),
             ("/residuals/0", json!(-1.0), "number 0 of `residuals`"),
             ("/spectrum/values", json!([]), "`spectrum.values`"),
-            ("/spectrum/values/2", json!(-0.5), "number 2 of `spectrum.values`"),
-            ("/spectrum/vectors", json!([1.0, 0.0]), "`spectrum.vectors` of a saved posterior must have 9"),
+            (
+                "/spectrum/values/2",
+                json!(-0.5),
+                "number 2 of `spectrum.values`",
+            ),
+            (
+                "/spectrum/vectors",
+                json!([1.0, 0.0]),
+                "`spectrum.vectors` of a saved posterior must have 9",
+            ),
             ("/examples", json!(0), "`examples`"),
             ("/shape/outputs", json!(0), "`shape`"),
             ("/shape/d_input", json!(u64::MAX), "`shape`"),
@@ -98,27 +125,50 @@ fn a_saved_layer_of_logits_that_was_altered_is_refused_by_its_field() {
     let device = Device::flex();
     let data = crate::loader(Rows, 12, 5, &device);
     let layer = LinearConfig::new(2, 3).init(&device);
-    let softmax = |covariance| {
-        SoftmaxLastLayer::fit(data.as_ref(), |x| x, &layer, covariance, 0.5).unwrap()
-    };
+    let softmax =
+        |covariance| SoftmaxLastLayer::fit(data.as_ref(), |x| x, &layer, covariance, 0.5).unwrap();
     let any = [
-        ("/prior_precision", json!(0.0), "the prior precision must be positive"),
-        ("/trained", json!([]), "`trained` of a saved posterior must have 9 numbers, got 0"),
-        ("/shape/outputs", json!(4), "`trained` of a saved posterior must have 12"),
+        (
+            "/prior_precision",
+            json!(0.0),
+            "the prior precision must be positive",
+        ),
+        (
+            "/trained",
+            json!([]),
+            "`trained` of a saved posterior must have 9 numbers, got 0",
+        ),
+        (
+            "/shape/outputs",
+            json!(4),
+            "`trained` of a saved posterior must have 12",
+        ),
     ];
     let joint = softmax(ClassCovariance::Joint);
     assert_refused(&joint, &any);
     assert_refused(
         &joint,
-        &[("/curvature/Joint/vectors", json!([1.0]), "`curvature.vectors` of a saved posterior must have 81")],
+        &[(
+            "/curvature/Joint/vectors",
+            json!([1.0]),
+            "`curvature.vectors` of a saved posterior must have 81",
+        )],
     );
     let blocks = softmax(ClassCovariance::PerClass);
     assert_refused(&blocks, &any);
     assert_refused(
         &blocks,
         &[
-            ("/curvature/PerOutput", json!([]), "`curvature` of a saved posterior must have 3"),
-            ("/curvature/PerOutput/1/values/0", json!(-1.0), "number 0 of `curvature.values`"),
+            (
+                "/curvature/PerOutput",
+                json!([]),
+                "`curvature` of a saved posterior must have 3",
+            ),
+            (
+                "/curvature/PerOutput/1/values/0",
+                json!(-1.0),
+                "number 0 of `curvature.values`",
+            ),
         ],
     );
     let kronecker = softmax(ClassCovariance::Kronecker);
@@ -126,9 +176,21 @@ fn a_saved_layer_of_logits_that_was_altered_is_refused_by_its_field() {
     assert_refused(
         &kronecker,
         &[
-            ("/curvature/Kronecker/bias", json!(false), "whether there is a bias"),
-            ("/curvature/Kronecker/inputs/values", json!([]), "`curvature.inputs.values`"),
-            ("/curvature/Kronecker/outputs/vectors", json!([]), "`curvature.outputs.vectors`"),
+            (
+                "/curvature/Kronecker/bias",
+                json!(false),
+                "whether there is a bias",
+            ),
+            (
+                "/curvature/Kronecker/inputs/values",
+                json!([]),
+                "`curvature.inputs.values`",
+            ),
+            (
+                "/curvature/Kronecker/outputs/vectors",
+                json!([]),
+                "`curvature.outputs.vectors`",
+            ),
         ],
     );
     let data = crate::loader(Rows, 12, 5, &device);
@@ -136,6 +198,10 @@ fn a_saved_layer_of_logits_that_was_altered_is_refused_by_its_field() {
     let binary = BernoulliLastLayer::fit(data.as_ref(), |x| x, &layer, 0.5).unwrap();
     assert_refused(
         &binary,
-        &[("/curvature/PerOutput/0/vectors", json!([]), "`curvature.vectors`")],
+        &[(
+            "/curvature/PerOutput/0/vectors",
+            json!([]),
+            "`curvature.vectors`",
+        )],
     );
 }

@@ -30,7 +30,7 @@ pub enum LastLayerMean {
 ///
 /// Outputs are independent, each with the precision matrix `ΦᵀΦ/σ² + λ I` of (d_input + 1)², 1 of it for the bias. λ is the prior
 /// precision, of the bias too, and the same for all outputs; σ may be each output's own ([`with_noise_std`](Self::with_noise_std)). With `n` features fitting takes O(n²) memory, O(N n²) time and an eigendecomposition O(n³);
-/// from then on another λ or σ² costs O(n).
+/// from then on another λ or σ² costs O(n), and O(n²) for each output if the mean is [`Exact`](LastLayerMean::Exact), which moves with them.
 ///
 /// ```
 /// # use blitz_train::laplace::{GaussianLastLayer, LastLayerMean};
@@ -75,6 +75,9 @@ pub struct GaussianLastLayer {
     pub(super) noise_variances: Vec<f64>,
     pub(super) prior_precision: f64,
     pub(super) mean: LastLayerMean,
+    /// The posterior mean of all that, output after output.
+    #[serde(skip)]
+    pub(super) centre: Vec<f64>,
 }
 
 /// What the marginal likelihood needs to know of a mean.
@@ -134,6 +137,7 @@ impl GaussianLastLayer {
             noise_variances: Vec::new(),
             prior_precision: 1.0,
             mean: LastLayerMean::Trained,
+            centre: Vec::new(),
         };
         let variance = positive("the noise deviation", noise_std)?.powi(2);
         fitted.with(vec![variance; shape.outputs], prior_precision)
@@ -150,6 +154,7 @@ impl GaussianLastLayer {
             self.spectrum.check(1.0 / variance, prior_precision)?;
         }
         self.noise_variances = noise_variances;
+        self.centre = self.at_mean(&self.noise_variances, prior_precision).rows;
         Ok(self)
     }
 
@@ -177,6 +182,9 @@ impl GaussianLastLayer {
     #[must_use]
     pub fn with_mean(mut self, mean: LastLayerMean) -> Self {
         self.mean = mean;
+        self.centre = self
+            .at_mean(&self.noise_variances, self.prior_precision)
+            .rows;
         self
     }
 
@@ -319,8 +327,7 @@ impl GaussianLastLayer {
 
     /// The posterior mean, output after output, each with its bias last.
     pub fn mean(&self) -> Vec<f64> {
-        self.at_mean(&self.noise_variances, self.prior_precision)
-            .rows
+        self.centre.clone()
     }
 
     /// The covariance of the weights of an output, bias last, row-major: `(ΦᵀΦ/σ² + λ I)⁻¹`.
@@ -344,10 +351,9 @@ impl GaussianLastLayer {
     #[track_caller]
     pub fn predict(&self, features: &[f64]) -> Vec<Normal> {
         let phi = self.shape.phi(features);
-        let mean = self.mean();
         let variances = self.epistemic_variance(features).into_iter();
         let variances = variances.zip(&self.noise_variances);
-        let rows = mean.chunks(self.shape.row()).zip(variances);
+        let rows = self.centre.chunks(self.shape.row()).zip(variances);
         rows.map(|(theta, (epistemic, noise))| Normal {
             mean: dot(theta, &phi),
             std: (epistemic + noise).sqrt(),
@@ -363,13 +369,10 @@ impl GaussianLastLayer {
     #[track_caller]
     pub fn epistemic_variance(&self, features: &[f64]) -> Vec<f64> {
         let phi = self.shape.phi(features);
-        let noises = self.noise_variances.iter();
-        noises
-            .map(|noise| {
-                self.spectrum
-                    .inverse_form(&phi, &phi, 1.0 / noise, self.prior_precision)
-            })
-            .collect()
+        let (spectrum, at) = (&self.spectrum, self.spectrum.coordinates(&phi));
+        let variance =
+            |noise: &f64| spectrum.inverse_form_at(&at, &at, 1.0 / noise, self.prior_precision);
+        self.noise_variances.iter().map(variance).collect()
     }
 }
 

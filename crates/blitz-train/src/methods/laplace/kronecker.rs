@@ -69,11 +69,6 @@ impl Kronecker {
         self.outputs.values.iter().map(along).collect()
     }
 
-    /// The eigenvectors of G as columns.
-    pub(super) fn output_vectors(&self) -> DMatrix<f64> {
-        self.outputs.matrix()
-    }
-
     /// A draw about 0, output after output with the bias last, of standard normals in the same order.
     ///
     /// By the symmetric root, as in [`Spectrum::draw`].
@@ -83,7 +78,7 @@ impl Kronecker {
         // A column for each output.
         let noise = DMatrix::from_column_slice(row, outputs, normals);
         let (u, v) = (self.outputs.matrix(), self.inputs.matrix());
-        let mut weights = v.tr_mul(&noise.rows(0, d)) * &u;
+        let mut weights = v.tr_mul(&noise.rows(0, d)) * u;
         for (k, g) in self.outputs.values.iter().enumerate() {
             for (j, a) in self.inputs.values.iter().enumerate() {
                 weights[(j, k)] /= (g * a + precision).sqrt();

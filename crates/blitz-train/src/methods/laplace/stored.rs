@@ -210,6 +210,7 @@ impl TryFrom<StoredGaussian> for GaussianLastLayer {
             noise_variances: Vec::new(),
             prior_precision: 1.0,
             mean,
+            centre: Vec::new(),
         };
         Ok(layer.with(noise_variances, prior_precision)?)
     }
