@@ -60,6 +60,7 @@ impl ModuleMapper for Fill {
         let key = NoiseKey::new(seed ^ START, network, self.stream);
         self.stream += 1;
         param.map(|weights| {
+            let trains = weights.is_require_grad();
             let dims = weights.dims();
             if D > 1 {
                 self.inputs = dims[0];
@@ -68,7 +69,8 @@ impl ModuleMapper for Fill {
             key.fill_standard_normal(0, &mut normals);
             let normals = TensorData::new(normals, dims);
             let normals = Tensor::from_data(normals, &weights.device());
-            normals / (3.0 * self.inputs as f64).sqrt()
+            let scaled = normals / (3.0 * self.inputs as f64).sqrt();
+            scaled.set_require_grad(trains)
         })
     }
 }

@@ -131,6 +131,18 @@ const QUERY: [f64; 2] = [0.5, -2.0];
 fn a_last_layer_of_a_regression_is_the_conjugate_posterior() {
     let posterior = regression(5);
     close(&posterior.mean(), &MEAN, 1e-12);
+    // The mean follows the settings, in whatever order they come.
+    let elsewhere = posterior.clone().with_mean(LastLayerMean::Trained);
+    close(
+        &elsewhere.mean(),
+        &[3.0, 0.5, -4.0, -1.0, 2.0, 1.0],
+        0.0_f64.next_up(),
+    );
+    let back = elsewhere.with_prior_precision(7.0).unwrap();
+    let back = back.with_mean(LastLayerMean::Exact);
+    assert!((back.mean()[0] - MEAN[0]).abs() > 1e-3);
+    let back = back.with_prior_precision(0.5).unwrap();
+    close(&back.mean(), &MEAN, 1e-12);
     for output in [0, 1] {
         close(&posterior.covariance(output), &COVARIANCE, 1e-13);
     }
