@@ -11,8 +11,8 @@ use blitz_train::laplace::{
 use burn::data::dataloader::DataLoader;
 use burn::data::dataloader::batcher::Batcher;
 use burn::module::{Module, Param, ParamId};
-use burn::nn::Linear;
 use burn::nn::loss::CrossEntropyLossConfig;
+use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
 
 use crate::{standard_errors_off, values};
@@ -448,7 +448,7 @@ fn a_saved_posterior_draws_the_same_networks() {
 #[test]
 #[should_panic(expected = "weight has a posterior already")]
 fn a_network_whose_body_has_posteriors_takes_no_drawn_last_layer() {
-    let net = layer([[0.0; 2]; 3], &Device::flex());
+    let net = LinearConfig::new(2, 2).init(&Device::flex());
     let net = net.bayesianize(&BayesianizeConfig::new());
     let set = |net: &mut Linear, last: Linear| *net = last;
     let _ = LastLayerNetwork::new(net, regression(5), set);

@@ -295,9 +295,9 @@ fn a_network_of_another_shape_is_named() {
 fn a_network_that_has_posteriors_is_refused_by_its_weight() {
     let device = Device::flex().autodiff();
     let layer: Linear = LinearConfig::new(1, 1).with_bias(false).init(&device);
-    let layer = layer.bayesianize(&BayesianizeConfig::new());
+    let bayesian = layer.clone().bayesianize(&BayesianizeConfig::new());
     let mut swag = SwagConfig::new().with_rank(0).init(&layer);
-    let error = swag.collect(&layer).unwrap_err();
+    let error = swag.collect(&bayesian).unwrap_err();
     assert_eq!(
         error,
         SwagError::Bayesian {
@@ -305,7 +305,7 @@ fn a_network_that_has_posteriors_is_refused_by_its_weight() {
         }
     );
     assert_eq!(swag.collected(), 0);
-    swag.collect(&layer.mean_network()).unwrap();
+    swag.collect(&layer).unwrap();
 }
 
 #[test]

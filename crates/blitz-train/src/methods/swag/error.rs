@@ -24,8 +24,7 @@ pub enum SwagError {
     },
     /// The network has posteriors: its draws would have their noise and SWAG's from the same numbers.
     #[error(
-        "{path} has a posterior already, and SWAG makes one of a deterministic network's weights: take `mean_network()`, or a network that was not \
-         made Bayesian"
+        "{path} has a posterior already, and SWAG makes one of the weights of a network that was not made Bayesian"
     )]
     Bayesian {
         /// The weight.
