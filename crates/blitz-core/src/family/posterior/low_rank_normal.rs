@@ -285,10 +285,8 @@ mod tests {
     fn narrow(device: &Device) -> LowRankNormalPosterior {
         let config = LowRankNormalPosteriorConfig::new().with_rank(1);
         let mut posterior = config.init(&Shape::new([3]), device);
-        posterior.rho = posterior.rho.map(|rho| {
-            let trains = rho.is_require_grad();
-            (rho.detach() * 0.0 - 16.0).set_require_grad(trains)
-        });
+        let rho = Tensor::full([3], -16.0, device).require_grad();
+        posterior.rho = Param::initialized(ParamId::new(), rho);
         posterior
     }
 
