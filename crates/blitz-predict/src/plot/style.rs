@@ -75,12 +75,12 @@ pub fn power_of_ten(exponent: f64, axis: &Range<f64>) -> String {
 }
 
 /// A level in percent, as it was written: 55 for 0.55, where the product with 100 is 55.00000000000001.
-pub fn percent(level: f64) -> f64 {
+pub(crate) fn percent(level: f64) -> f64 {
     format!("{level}e2").parse().unwrap_or(100.0 * level)
 }
 
 /// How many in a hundred, in whole percents unless they say 0 or 100 of some: then with as many decimals as it takes.
-pub fn share(count: usize, of: usize) -> String {
+pub(crate) fn share(count: usize, of: usize) -> String {
     let percent = 100.0 * count as f64 / of as f64;
     let is_some = count > 0 && count < of;
     let written = (0..=MOST_DECIMALS as usize).map(|decimals| format!("{percent:.decimals$}"));
