@@ -11,7 +11,8 @@ use burn::module::Module;
 use burn::optim::AdamConfig;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, FloatDType};
-use clap::{Parser, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, ValueEnum, value_parser};
 
 use crate::{Layers, Training, WORKLOADS, Workload, resident};
 
@@ -20,12 +21,12 @@ use crate::{Layers, Training, WORKLOADS, Workload, resident};
 struct Options {
     /// The workload: one of the list, or any mlp-784-300-10; `predict-784-400-400-10` is the prediction.
     workload: String,
-    /// Examples of a batch, instead of the workload's.
-    #[arg(long)]
-    batch: Option<usize>,
+    /// Examples of a batch of a training step, instead of the workload's.
+    #[arg(long, value_parser = value_parser!(u32).range(1..))]
+    batch: Option<u32>,
     /// Draws of a training step, instead of the workload's.
-    #[arg(long)]
-    samples: Option<usize>,
+    #[arg(long, value_parser = value_parser!(u16).range(1..))]
+    samples: Option<u16>,
     /// What the network is made of.
     #[arg(long, value_enum, default_value = "shared")]
     layers: LayersOption,
@@ -42,8 +43,25 @@ struct Options {
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
     /// Draws for the mean loss before the timing.
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 200, value_parser = value_parser!(u64).range(1..))]
     loss_draws: u64,
+}
+
+impl Options {
+    /// Refuses what the prediction has no use for: its rows and its draws are fixed, and a flag that does nothing would be timed as if it did.
+    fn checked(self) -> Result<Self, clap::Error> {
+        let flags = [
+            ("--batch", self.batch.is_some()),
+            ("--samples", self.samples.is_some()),
+        ];
+        match flags.iter().find(|(_, is_given)| *is_given) {
+            Some((flag, _)) if self.workload == PREDICTION => Err(Options::command().error(
+                ErrorKind::ArgumentConflict,
+                format!("{flag} is of a training step: {PREDICTION} has {PREDICTED_ROWS} rows and {PREDICTIVE_DRAWS} draws"),
+            )),
+            _ => Ok(self),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -172,7 +190,9 @@ fn predict(layers: Layers, device: &Device, options: &Options) {
 
 /// Runs the workload that the command line names.
 pub fn main() {
-    let options = Options::parse();
+    let options = Options::parse()
+        .checked()
+        .unwrap_or_else(|error| error.exit());
     let layers = match options.layers {
         LayersOption::Deterministic => Layers::Deterministic,
         LayersOption::Ivon => Layers::Ivon,
@@ -190,8 +210,8 @@ pub fn main() {
     }
     match Workload::named(&options.workload) {
         Some(mut workload) => {
-            workload.batch = options.batch.unwrap_or(workload.batch);
-            workload.samples = options.samples.unwrap_or(workload.samples);
+            workload.batch = options.batch.map_or(workload.batch, |batch| batch as usize);
+            workload.samples = options.samples.map_or(workload.samples, usize::from);
             train(&workload, layers, &device, &options);
         }
         None if options.workload == PREDICTION && layers == Layers::Ivon => {
@@ -207,5 +227,39 @@ pub fn main() {
             );
             std::process::exit(2);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(arguments: &[&str]) -> Option<String> {
+        let options = Options::try_parse_from(["workload"].iter().chain(arguments));
+        let error = options.and_then(Options::checked).err()?;
+        Some(error.to_string())
+    }
+
+    #[test]
+    fn what_can_not_be_timed_is_refused_by_its_flag() {
+        for (flag, value) in [
+            ("--batch", "0"),
+            ("--samples", "0"),
+            ("--samples", "70000"),
+            ("--loss-draws", "0"),
+        ] {
+            let said = said(&["lenet-5", flag, value]).unwrap();
+            assert!(said.contains(flag) && said.contains(value), "{said}");
+        }
+        for flag in ["--batch", "--samples"] {
+            let said = said(&[PREDICTION, flag, "7"]).unwrap();
+            assert!(
+                said.contains(&format!("{flag} is of a training step")),
+                "{said}"
+            );
+            assert!(said.contains("256 rows and 100 draws"), "{said}");
+        }
+        assert_eq!(said(&["lenet-5", "--batch", "7", "--samples", "3"]), None);
+        assert_eq!(said(&[PREDICTION]), None);
     }
 }

@@ -24,6 +24,9 @@
 //! | points of a pool chosen at random | s ⊕ [`ACQUISITION`] | [`acquisition::POINTS`] | 0 |
 //! | labels that point i of a pool may have | s ⊕ [`ACQUISITION`] | [`acquisition::LABELS`] | i |
 //!
+//! A network that SWAG or a Laplace approximation draws has weights n of its own, in the same streams as the weights of a Bayesian module. Both so refuse
+//! networks that have posteriors already.
+//!
 //! In a training of antithetic pairs, an odd sample k has the weights' noise of sample k − 1 with the other sign. What has none, such as a layer that is random
 //! itself, has that of k.
 //!

@@ -109,12 +109,13 @@ impl<W: Write + Send + Sync> EpochLines<W> {
     }
 }
 
-/// Four significant digits.
+/// Four significant digits above 1, three decimals below, and three digits of what is so small that these would not move.
 fn short(value: f64) -> String {
     match value.abs() {
         v if v >= 1000.0 => format!("{value:.0}"),
         v if v >= 100.0 => format!("{value:.1}"),
         v if v >= 10.0 => format!("{value:.2}"),
+        v if v > 0.0 && v < 0.01 => format!("{value:.2e}"),
         _ => format!("{value:.3}"),
     }
 }
@@ -229,5 +230,24 @@ impl<W: Write + Send + Sync> MetricsRenderer for EpochLines<W> {
         if self.name(&definition.metric_id).is_none() {
             self.metrics.push((definition.metric_id, name));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short;
+
+    #[test]
+    fn a_number_is_short_and_still_moves_where_it_is_small() {
+        let values = [
+            12345.6, -123.45, 12.345, 1.2345, 0.12345, 0.0924, 0.00042, 6.1e-4, 0.0,
+        ];
+        let expected = [
+            "12346", "-123.5", "12.35", "1.234", "0.123", "0.092", "4.20e-4", "6.10e-4", "0.000",
+        ];
+        for (value, expected) in values.into_iter().zip(expected) {
+            assert_eq!(short(value), expected);
+        }
+        assert_eq!([f64::NAN, f64::INFINITY].map(short), ["NaN", "inf"]);
     }
 }

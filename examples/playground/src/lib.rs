@@ -6,6 +6,7 @@ mod data;
 mod net;
 mod playground;
 mod settings;
+mod start;
 #[cfg(target_family = "wasm")]
 mod wasm;
 mod ways;

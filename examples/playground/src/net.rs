@@ -6,6 +6,8 @@ use burn::module::Module;
 use burn::nn::{Linear, LinearConfig, Relu};
 use burn::tensor::{Device, Tensor};
 
+use crate::start::Start;
+
 /// Units of each hidden layer.
 const HIDDEN: usize = 16;
 
@@ -26,15 +28,14 @@ pub(crate) struct Net {
 }
 
 impl Net {
-    /// With Burn's initial weights.
-    pub fn new(device: &Device) -> Self {
+    pub fn new(start: Start, device: &Device) -> Self {
         let [first, second, last] = [0, 1, 2].map(|i| LinearConfig::new(SIZES[i], SIZES[i + 1]));
-        Self {
+        start.weights(Self {
             first: first.init(device),
             second: second.init(device),
             last: last.init(device),
             activation: Relu::new(),
-        }
+        })
     }
 
     /// What enters the last layer.
@@ -64,7 +65,7 @@ pub(crate) struct BayesianNet {
 
 impl BayesianNet {
     /// With this deviation of the prior, and deviations that start at a twentieth of the size of the layer's weights.
-    pub fn new(prior_std: f64, device: &Device) -> Self {
+    pub fn new(prior_std: f64, start: Start, device: &Device) -> Self {
         let [first, second, last] = [0, 1, 2].map(|i| {
             let (inputs, outputs) = (SIZES[i], SIZES[i + 1]);
             let posterior = NormalPosteriorConfig {
@@ -79,12 +80,12 @@ impl BayesianNet {
                     )
                 })
         });
-        Self {
+        start.weights(Self {
             first,
             second,
             last,
             activation: Relu::new(),
-        }
+        })
     }
 
     /// The same posterior under another prior.
@@ -120,14 +121,13 @@ pub(crate) struct DropoutNet {
 }
 
 impl DropoutNet {
-    /// With Burn's initial weights.
-    pub fn new(device: &Device) -> Self {
+    pub fn new(start: Start, device: &Device) -> Self {
         let Net {
             first,
             second,
             last,
             activation,
-        } = Net::new(device);
+        } = Net::new(start, device);
         Self {
             first,
             second,

@@ -123,8 +123,7 @@ impl Playground {
             }
             None => {
                 self.turns = 0;
-                self.device.seed(self.seed);
-                let start = |method: Method| (method, method.start(&problem));
+                let start = |method: Method| (method, method.start(&problem, self.seed));
                 Method::ALL.map(start).into()
             }
         };

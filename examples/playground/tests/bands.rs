@@ -53,6 +53,25 @@ fn every_band_is_there_and_all_but_dropouts_open_away_from_the_points() {
 }
 
 #[test]
+fn the_seed_alone_makes_the_bands_whatever_other_threads_do() {
+    let bands = || trained(5).bands(&[-1.0, 0.5, 3.0]);
+    let alone = bands();
+    std::thread::scope(|scope| {
+        let both = [(); 2].map(|()| scope.spawn(bands));
+        for thread in both {
+            assert_eq!(thread.join().unwrap(), alone);
+        }
+    });
+    let mut other = Playground::new(4);
+    other.set_points(&points()).unwrap();
+    (0..5).for_each(|_| other.turn());
+    assert_ne!(other.bands(&[-1.0, 0.5, 3.0]), alone);
+    other.restart(3);
+    (0..5).for_each(|_| other.turn());
+    assert_eq!(other.bands(&[-1.0, 0.5, 3.0]), alone);
+}
+
+#[test]
 fn trainings_go_on_when_points_or_settings_change_and_end_without_points() {
     let mut playground = trained(30);
     let xs = [0.0, 1.0];

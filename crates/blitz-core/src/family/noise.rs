@@ -3,6 +3,7 @@
 use burn::tensor::{DType, Device, Shape, Tensor, TensorData};
 
 use super::deviation::std_from_rho;
+use super::{at_least_f32, in_type_of};
 use crate::kernels::{self, Precision, Random, formula::NoiseSpan};
 use blitz_noise::{NoiseKey, PhiloxRng};
 
@@ -104,8 +105,11 @@ impl Noise {
         if let Some(weight) = self.fused(elements, |span| kernels::draw(&mu, &rho, span)) {
             return weight;
         }
-        let epsilon = self.standard_normal(&mu);
-        mu.clone() + std_from_rho(rho.reshape(mu.shape())) * epsilon
+        // As the kernels do: in `f32` at least, rounded once. Some rows of a table, which have no kernel, so have the bits that they have in the table.
+        let wide = at_least_f32(mu.clone());
+        let rho = in_type_of(rho, &wide).reshape(mu.shape());
+        let epsilon = self.standard_normal(&wide);
+        in_type_of(wide + std_from_rho(rho) * epsilon, &mu)
     }
 
     /// Weights `μ + ε / √(λ (h + δ))` with the next standard normals ε, one for each element of `mu`: in one pass over memory where blitz has
@@ -125,8 +129,10 @@ impl Noise {
         if let Some(weight) = fused {
             return weight;
         }
-        let epsilon = self.standard_normal(&mu);
-        mu.clone() + epsilon / precision.of(h.reshape(mu.shape())).sqrt()
+        let wide = at_least_f32(mu.clone());
+        let h = in_type_of(h, &wide).reshape(mu.shape());
+        let epsilon = self.standard_normal(&wide);
+        in_type_of(wide + epsilon / precision.of(h).sqrt(), &mu)
     }
 
     /// The result of a fused operation that takes the next `elements` normals, if there is one.

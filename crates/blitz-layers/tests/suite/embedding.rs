@@ -7,8 +7,9 @@ use blitz_layers::prelude::*;
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Initializer};
-use burn::tensor::{Device, Gradients, Int, Shape, Tensor};
+use burn::tensor::{DType, Device, Gradients, Int, Shape, Tensor};
 
+use crate::digest::given;
 use crate::seeded::seeded;
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
@@ -45,21 +46,25 @@ fn the_mean_equals_burns_embedding_and_its_record_loads() {
 #[test]
 fn the_rows_drawn_are_those_of_the_full_table_to_the_bit() {
     let device = Device::flex();
-    // Rows of 5 start anywhere in a noise block of 4.
-    let layer = config().init(&device);
-    for index in 0..3 {
-        let drawn = layer.with_draw(3, index, |layer| layer.forward(words(&device)));
-        let table = layer.sample_network(3, index).weight.val();
-        let table = Embedding {
-            weight: burn::module::Param::from_tensor(table),
-        };
-        assert_eq!(values(drawn), values(table.forward(words(&device))));
+    for dtype in [DType::F64, DType::F32, DType::BF16, DType::F16] {
+        // Rows of 5 start anywhere in a noise block of 4.
+        let layer = given(config().init(&device), 0.5, dtype);
+        for index in 0..3 {
+            let drawn = layer.with_draw(3, index, |layer| layer.forward(words(&device)));
+            let table = layer.sample_network(3, index).weight.val();
+            assert_eq!([drawn.dtype(), table.dtype()], [dtype; 2]);
+            let table = Embedding {
+                weight: burn::module::Param::from_tensor(table),
+            };
+            let drawn = values(drawn);
+            assert_eq!(drawn, values(table.forward(words(&device))), "{dtype:?}");
+        }
+        // Also where the full table was read in the draw before.
+        let _draw = layer.draw(3, 0);
+        let rows = values(layer.forward(words(&device)));
+        let _ = layer.weight.val();
+        assert_eq!(rows, values(layer.forward(words(&device))), "{dtype:?}");
     }
-    // Also where the full table was read in the draw before.
-    let _draw = layer.draw(3, 0);
-    let rows = values(layer.forward(words(&device)));
-    let _ = layer.weight.val();
-    assert_eq!(rows, values(layer.forward(words(&device))));
 }
 
 #[test]

@@ -86,6 +86,9 @@ impl Distribution for NegativeBinomial {
 
     fn quantile(&self, p: f64) -> f64 {
         // As Poisson's.
+        if p <= 0.0 && self.mean() >= 0.0 {
+            return 0.0;
+        }
         match p >= 1.0 && self.mean() > 0.0 {
             true => f64::INFINITY,
             false => searched_quantile(self, p),

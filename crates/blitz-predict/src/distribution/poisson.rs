@@ -66,7 +66,10 @@ impl Distribution for Poisson {
     }
 
     fn quantile(&self, p: f64) -> f64 {
-        // The search ends where the distribution function is 1 but for rounding.
+        // The search ends where the distribution function is 0 or 1 but for rounding, which is inside the support.
+        if p <= 0.0 && self.rate() >= 0.0 {
+            return 0.0;
+        }
         match p >= 1.0 && self.rate() > 0.0 {
             true => f64::INFINITY,
             false => searched_quantile(self, p),

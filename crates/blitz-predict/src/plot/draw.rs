@@ -158,7 +158,7 @@ pub(super) fn chart<'a, DB: DrawingBackend<ErrorType: 'static>>(
         .x_labels(7)
         .y_labels(if labels.is_list { 0 } else { 7 })
         .x_label_formatter(&|value| match labels.is_log {
-            true => power_of_ten(*value),
+            true => power_of_ten(*value, &x),
             false => tick(*value, &x),
         })
         .y_label_formatter(&|value| tick(*value, &y))

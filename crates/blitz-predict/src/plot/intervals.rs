@@ -5,7 +5,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::draw::{Area, Draw, Drawn, Labels, chart};
 use super::error::{PlotError, check_finite, check_one_each};
-use super::style::{BLUE, FAINT, VERMILION, font, padded};
+use super::style::{BLUE, FAINT, VERMILION, font, padded, percent, share};
 use crate::distribution::Distribution;
 use crate::mixture::{Interval, Mixture};
 
@@ -116,9 +116,9 @@ impl IntervalPlot {
                 .filter(|row| interval(row).contains(row.target))
                 .count();
             format!(
-                "the {:.0} % interval: {count} of {n} ({:.0} %)",
-                100.0 * level,
-                100.0 * count as f64 / n as f64
+                "the {} % interval: {count} of {n} ({} %)",
+                percent(level),
+                share(count, n)
             )
         };
         let [inner, outer] = self.levels;
@@ -142,17 +142,14 @@ impl IntervalPlot {
         };
         let upright = |x, style| PathElement::new([(x, MIDDLE - 11), (x, MIDDLE + 11)], style);
         let (held, missed) = (Styles::of(true), Styles::of(false));
-        let [inner, outer] = self.levels.map(|level| 100.0 * level);
-        let x = entry(
-            2 * DOT,
-            &format!("mean, truth in the {outer:.0} % interval"),
-        )?;
+        let [inner, outer] = self.levels.map(percent);
+        let x = entry(2 * DOT, &format!("mean, truth in the {outer} % interval"))?;
         head.draw(&Circle::new((x + DOT, MIDDLE), DOT, held.dot))?;
         let x = entry(2 * DOT, "mean, truth outside it")?;
         head.draw(&Circle::new((x + DOT, MIDDLE), DOT, missed.dot))?;
-        let x = entry(8, &format!("{inner:.0} % interval"))?;
+        let x = entry(8, &format!("{inner} % interval"))?;
         head.draw(&upright(x + 4, held.thick))?;
-        let x = entry(4, &format!("{outer:.0} % interval"))?;
+        let x = entry(4, &format!("{outer} % interval"))?;
         head.draw(&upright(x + 2, held.thin))?;
         let x = entry(30, "prediction = truth")?;
         let line = [(x, MIDDLE), (x + 30, MIDDLE)];

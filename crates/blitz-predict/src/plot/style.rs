@@ -41,29 +41,54 @@ pub fn font(size: i32) -> TextStyle<'static> {
     ("sans-serif", size).into_font().color(&INK)
 }
 
+/// The most decimals that a number of 64 bits has behind its first digit.
+const MOST_DECIMALS: f64 = 15.0;
+
 /// A number at the axis, with no more decimals than the axis' range needs.
 pub fn tick(value: f64, axis: &Range<f64>) -> String {
     let (span, largest) = (axis.end - axis.start, axis.start.abs().max(axis.end.abs()));
     if largest >= 1e6 || span < 1e-4 {
-        return format!("{value:.1e}");
+        // The digits that all numbers of the axis have in common, and one more.
+        let decimals = (largest / span).log10().ceil() + 1.0;
+        let decimals = decimals.clamp(1.0, MOST_DECIMALS) as usize;
+        return format!("{value:.decimals$e}");
     }
     let decimals = (1.0 - span.log10().floor()).max(0.0) as usize;
     format!("{value:.decimals$}")
 }
 
-/// `10^exponent` at an axis, to two digits.
-pub fn power_of_ten(exponent: f64) -> String {
-    let value = format!("{:.1e}", 10f64.powf(exponent));
+/// `10^exponent` at an axis of such exponents: to two digits, or to those that tell a tenth of the axis from the next.
+pub fn power_of_ten(exponent: f64, axis: &Range<f64>) -> String {
+    let step = 10f64.powf(0.1 * (axis.end - axis.start)) - 1.0;
+    let decimals = (-step.log10()).ceil().clamp(1.0, MOST_DECIMALS) as usize;
+    let value = format!("{:.decimals$e}", 10f64.powf(exponent));
     let (digits, power) = value.split_once('e').unwrap_or((&value, "0"));
-    let digits = digits.trim_end_matches(".0");
+    let digits = digits.trim_end_matches('0').trim_end_matches('.');
     let power: i32 = power.parse().unwrap_or(0);
     match power {
         -4..=4 => {
-            let decimals = (digits.len().saturating_sub(1).min(1) as i32 - power).max(0) as usize;
+            let decimals = (digits.len().saturating_sub(2) as i32 - power).max(0) as usize;
             format!("{:.decimals$}", 10f64.powf(exponent))
         }
         _ => format!("{digits}e{power}"),
     }
+}
+
+/// A level in percent, as it was written: 55 for 0.55, where the product with 100 is 55.00000000000001.
+pub(crate) fn percent(level: f64) -> f64 {
+    format!("{level}e2").parse().unwrap_or(100.0 * level)
+}
+
+/// How many in a hundred, in whole percents unless they say 0 or 100 of some: then with as many decimals as it takes.
+pub(crate) fn share(count: usize, of: usize) -> String {
+    let percent = 100.0 * count as f64 / of as f64;
+    let is_some = count > 0 && count < of;
+    let written = (0..=MOST_DECIMALS as usize).map(|decimals| format!("{percent:.decimals$}"));
+    let mut written = written.filter(|text| {
+        let shown: f64 = text.parse().unwrap_or(percent);
+        !is_some || (shown > 0.0 && shown < 100.0)
+    });
+    written.next().unwrap_or_else(|| percent.to_string())
 }
 
 /// The range of the values with this share of it added at both ends; of one value, a range around it.
@@ -93,18 +118,63 @@ mod tests {
     }
 
     #[test]
+    fn ticks_that_differ_have_labels_that_differ() {
+        for axis in [
+            2e6..2.1e6,
+            1.0..1.00005,
+            -3e-9..-2.999e-9,
+            1e12..1e12 + 7.0,
+            0.0..3e9,
+            0.0..1e-7,
+        ] {
+            let step = (axis.end - axis.start) / 7.0;
+            let ticks = (0..8).map(|i| tick(axis.start + step * f64::from(i), &axis));
+            let mut ticks: Vec<String> = ticks.collect();
+            ticks.dedup();
+            assert_eq!(ticks.len(), 8, "{axis:?}: {ticks:?}");
+        }
+        for axis in [-0.05..0.05, 6.0..6.01, -9.0..-8.7, -3.0..4.0] {
+            let step = (axis.end - axis.start) / 7.0;
+            let ticks = (0..8).map(|i| power_of_ten(axis.start + step * f64::from(i), &axis));
+            let mut ticks: Vec<String> = ticks.collect();
+            ticks.dedup();
+            assert_eq!(ticks.len(), 8, "{axis:?}: {ticks:?}");
+        }
+        assert_eq!(tick(2.02e6, &(2e6..2.1e6)), "2.020e6");
+    }
+
+    #[test]
+    fn percentages_are_of_all_only_if_they_are() {
+        assert_eq!(
+            [0.5, 0.95, 0.995, 0.999, 0.55].map(percent),
+            [50.0, 95.0, 99.5, 99.9, 55.0]
+        );
+        let counts = [
+            (0, 7),
+            (7, 7),
+            (60, 200),
+            (999, 1000),
+            (1, 30_000),
+            (996, 1000),
+        ];
+        let shares = counts.map(|(count, of)| share(count, of));
+        assert_eq!(shares, ["0", "100", "30", "99.9", "0.003", "99.6"]);
+        assert_eq!(share(0, 0), "NaN");
+    }
+
+    #[test]
     fn logarithms_are_labelled_with_their_numbers() {
         let exponents = [-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.5, 4.0];
-        let labels = exponents.map(power_of_ten);
+        let labels = exponents.map(|exponent| power_of_ten(exponent, &(-2.0..4.0)));
         let expected = [
             "0.01", "0.032", "0.1", "0.32", "1", "3.2", "10", "32", "316", "10000",
         ];
         assert_eq!(labels, expected);
         assert_eq!(
-            [-9.0, -5.5, 6.0].map(power_of_ten),
+            [-9.0, -5.5, 6.0].map(|exponent| power_of_ten(exponent, &(-9.0..6.0))),
             ["1e-9", "3.2e-6", "1e6"]
         );
         // What a floating-point step leaves of a whole exponent.
-        assert_eq!(power_of_ten(-2.0000000000000004), "0.01");
+        assert_eq!(power_of_ten(-2.0000000000000004, &(-3.0..0.0)), "0.01");
     }
 }

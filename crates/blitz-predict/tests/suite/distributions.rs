@@ -438,4 +438,12 @@ fn the_quantile_at_one_is_the_end_of_the_support() {
     }
     assert_eq!(t.quantile(0.0), f64::NEG_INFINITY);
     assert_eq!(poisson.quantile(0.0), 0.0);
+    // Also of large counts, whose distribution function is 0 but for rounding from far above zero.
+    let log_rate = 1e4f64.ln();
+    let poisson = Poisson { log_rate };
+    let counts = NegativeBinomial {
+        log_mean: log_rate,
+        dispersion: 1e-6,
+    };
+    assert_eq!([poisson.quantile(0.0), counts.quantile(0.0)], [0.0; 2]);
 }

@@ -41,7 +41,7 @@ use crate::network::Network;
 /// ```
 ///
 /// A training that goes on from a checkpoint takes the best of the earlier epochs into account if [`MetricFiles`](crate::MetricFiles) wrote their metrics, and as far
-/// as these and their checkpoints are still there.
+/// as these and their checkpoints are still there. It then deletes those of the earlier epochs that are not the best; one whose metric is not known stays.
 #[derive(Clone, Debug)]
 pub struct BestEpoch {
     metric: MetricName,
@@ -167,16 +167,20 @@ impl BestEpoch {
             }
             let split = Split::Valid;
             let value = store.find_metric(&self.metric, candidate, Aggregate::Mean, &split);
-            let Some(value) = value.filter(|value| !value.is_nan()) else {
+            let Some(value) = value else {
                 continue;
             };
+            // Of an earlier run too, or its last two would stay for ever. Of an epoch without a metric nobody knows whether it was the best.
+            found.kept.insert(candidate);
+            if value.is_nan() {
+                continue;
+            }
             let is_better = found.best.is_none_or(|(_, best)| match self.higher {
                 true => value > best,
                 false => value < best,
             });
             if is_better {
                 found.best = Some((candidate, value));
-                found.kept.insert(candidate);
             }
         }
         found.seen = found.seen.max(epoch);

@@ -300,6 +300,26 @@ fn a_training_that_goes_on_remembers_its_best_epoch() {
 }
 
 #[test]
+fn a_training_that_goes_on_leaves_the_best_and_the_last_two_of_all_its_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |epochs: usize, from: Option<usize>| {
+        // The first is the best, whatever comes.
+        let best = BestEpoch::highest(&NllMetric::new());
+        let training = watched(folder.path(), epochs, &best);
+        let training = match from {
+            Some(epoch) => training.checkpoint(epoch),
+            None => training,
+        };
+        fit(training, learner()).unwrap();
+        let checkpoints = Checkpoints::new(folder.path().join("checkpoint"));
+        checkpoints.epochs().unwrap()
+    };
+    assert_eq!(run(4, None), [1, 3, 4]);
+    assert_eq!(run(7, Some(4)), [1, 6, 7]);
+    assert_eq!(run(10, Some(7)), [1, 9, 10]);
+}
+
+#[test]
 fn a_metric_that_the_training_has_not_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let best = BestEpoch::lowest(&EceMetric::new()).with_patience(1);

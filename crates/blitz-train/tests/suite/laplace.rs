@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use blitz_train::LabeledBatch;
+use blitz_train::blitz_core::{BayesianModule as _, BayesianizeConfig};
 use blitz_train::laplace::{
     BernoulliLastLayer, ClassCovariance, DiagonalLaplace, GaussianLastLayer, LaplaceError,
     LastLayerMean, LastLayerNetwork, LastLayerPosterior, SoftmaxLastLayer,
@@ -10,8 +11,8 @@ use blitz_train::laplace::{
 use burn::data::dataloader::DataLoader;
 use burn::data::dataloader::batcher::Batcher;
 use burn::module::{Module, Param, ParamId};
-use burn::nn::Linear;
 use burn::nn::loss::CrossEntropyLossConfig;
+use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
 
 use crate::{standard_errors_off, values};
@@ -130,6 +131,18 @@ const QUERY: [f64; 2] = [0.5, -2.0];
 fn a_last_layer_of_a_regression_is_the_conjugate_posterior() {
     let posterior = regression(5);
     close(&posterior.mean(), &MEAN, 1e-12);
+    // The mean follows the settings, in whatever order they come.
+    let elsewhere = posterior.clone().with_mean(LastLayerMean::Trained);
+    close(
+        &elsewhere.mean(),
+        &[3.0, 0.5, -4.0, -1.0, 2.0, 1.0],
+        0.0_f64.next_up(),
+    );
+    let back = elsewhere.with_prior_precision(7.0).unwrap();
+    let back = back.with_mean(LastLayerMean::Exact);
+    assert!((back.mean()[0] - MEAN[0]).abs() > 1e-3);
+    let back = back.with_prior_precision(0.5).unwrap();
+    close(&back.mean(), &MEAN, 1e-12);
     for output in [0, 1] {
         close(&posterior.covariance(output), &COVARIANCE, 1e-13);
     }
@@ -300,6 +313,20 @@ fn a_binary_last_layer_has_the_hessian_of_its_likelihood_for_its_precision() {
 }
 
 #[test]
+fn a_held_out_precision_stays_in_its_range_where_all_predict_alike() {
+    let device = Device::flex();
+    let data = loader(12, 5, &device);
+    // Logits of 0 have the probability ½ whatever their variance.
+    let trained = layer([[0.0; 2]; 3], &device);
+    let posterior = BernoulliLastLayer::fit(data.as_ref(), |x| x, &trained, 1.0).unwrap();
+    let found = posterior.with_held_out_prior_precision(data.as_ref(), |x| x);
+    let (posterior, report) = found.unwrap();
+    assert!((1e-12..=1e12).contains(&posterior.prior_precision()));
+    assert_eq!(report.prior_precision, posterior.prior_precision());
+    assert!(!report.improves());
+}
+
+#[test]
 fn a_binary_last_layer_of_one_logit_refuses_other_labels() {
     #[derive(Clone)]
     struct One(i32);
@@ -416,6 +443,15 @@ fn a_saved_posterior_draws_the_same_networks() {
     };
     assert_eq!(weights(loaded.clone(), 2), weights(posterior, 2));
     assert_ne!(weights(loaded.clone(), 3), weights(loaded, 2));
+}
+
+#[test]
+#[should_panic(expected = "weight has a posterior already")]
+fn a_network_whose_body_has_posteriors_takes_no_drawn_last_layer() {
+    let net = LinearConfig::new(2, 2).init(&Device::flex());
+    let net = net.bayesianize(&BayesianizeConfig::new());
+    let set = |net: &mut Linear, last: Linear| *net = last;
+    let _ = LastLayerNetwork::new(net, regression(5), set);
 }
 
 const SOFTMAX: [[f32; 3]; 3] = [[0.5, -0.25, 0.0], [0.25, 0.5, -1.0], [0.125, 0.0, -0.5]];

@@ -22,6 +22,7 @@ mod fused_adam;
 mod half_precision;
 mod ivon;
 mod laplace;
+mod laplace_files;
 mod laplace_kronecker;
 mod learner;
 mod likelihood;

@@ -290,6 +290,24 @@ fn a_network_of_another_shape_is_named() {
     );
 }
 
+/// Its draws would have the noise of the posteriors and of SWAG from the same numbers: a variance of (s + σ)² for s² + σ².
+#[test]
+fn a_network_that_has_posteriors_is_refused_by_its_weight() {
+    let device = Device::flex().autodiff();
+    let layer: Linear = LinearConfig::new(1, 1).with_bias(false).init(&device);
+    let bayesian = layer.clone().bayesianize(&BayesianizeConfig::new());
+    let mut swag = SwagConfig::new().with_rank(0).init(&layer);
+    let error = swag.collect(&bayesian).unwrap_err();
+    assert_eq!(
+        error,
+        SwagError::Bayesian {
+            path: "weight".into()
+        }
+    );
+    assert_eq!(swag.collected(), 0);
+    swag.collect(&layer).unwrap();
+}
+
 #[test]
 #[should_panic(expected = "at least 2 networks, got 1")]
 fn one_network_is_no_posterior() {

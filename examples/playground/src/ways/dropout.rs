@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 
 use super::{Astray, DRAWS, Prediction, Problem, Way, adam, settling};
 use crate::net::{DROPPED, DropoutNet};
+use crate::start::Start;
 
 pub(crate) struct Dropout {
     net: DropoutNet,
@@ -15,9 +16,9 @@ pub(crate) struct Dropout {
 }
 
 impl Dropout {
-    pub fn new(problem: &Problem) -> Self {
+    pub fn new(problem: &Problem, start: Start) -> Self {
         Self {
-            net: DropoutNet::new(&problem.device),
+            net: DropoutNet::new(start, &problem.device),
             optimizer: optimizer(problem),
             steps: 0,
             since_change: 0,

@@ -8,6 +8,7 @@ use burn::tensor::Tensor;
 
 use super::{Astray, Prediction, Problem, Way, adam, settling};
 use crate::net::Net;
+use crate::start::Start;
 
 const MEMBERS: usize = 5;
 
@@ -17,8 +18,11 @@ pub(crate) struct Members {
 }
 
 impl Members {
-    pub fn new(problem: &Problem) -> Self {
-        let member = |_| (Net::new(&problem.device), adam(problem.decay()));
+    pub fn new(problem: &Problem, start: Start) -> Self {
+        let member = |i| {
+            let net = Net::new(start.member(i), &problem.device);
+            (net, adam(problem.decay()))
+        };
         Self {
             members: (0..MEMBERS).map(member).collect(),
             since_change: 0,

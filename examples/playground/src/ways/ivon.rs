@@ -7,6 +7,7 @@ use burn::tensor::Tensor;
 
 use super::{Astray, DRAWS, Prediction, Problem, Way, settling};
 use crate::net::Net;
+use crate::start::Start;
 
 pub(crate) struct OnlineNewton {
     net: Net,
@@ -15,9 +16,9 @@ pub(crate) struct OnlineNewton {
 }
 
 impl OnlineNewton {
-    pub fn new(problem: &Problem) -> Self {
+    pub fn new(problem: &Problem, start: Start) -> Self {
         Self {
-            net: attach(problem, Net::new(&problem.device)),
+            net: attach(problem, Net::new(start, &problem.device)),
             steps: 0,
             since_change: 0,
         }

@@ -8,6 +8,7 @@ use burn::tensor::Tensor;
 
 use super::{Astray, Prediction, Problem, Way, adam, settling};
 use crate::net::Net;
+use crate::start::Start;
 
 pub(crate) struct LastLayer {
     net: Net,
@@ -16,9 +17,9 @@ pub(crate) struct LastLayer {
 }
 
 impl LastLayer {
-    pub fn new(problem: &Problem) -> Self {
+    pub fn new(problem: &Problem, start: Start) -> Self {
         Self {
-            net: Net::new(&problem.device),
+            net: Net::new(start, &problem.device),
             optimizer: adam(problem.decay()),
             since_change: 0,
         }

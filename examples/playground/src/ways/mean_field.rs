@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 
 use super::{Astray, DRAWS, Prediction, Problem, Way, settling};
 use crate::net::BayesianNet;
+use crate::start::Start;
 
 pub(crate) struct MeanField {
     net: BayesianNet,
@@ -15,9 +16,9 @@ pub(crate) struct MeanField {
 }
 
 impl MeanField {
-    pub fn new(problem: &Problem) -> Self {
+    pub fn new(problem: &Problem, start: Start) -> Self {
         Self {
-            net: BayesianNet::new(problem.settings.prior_std, &problem.device),
+            net: BayesianNet::new(problem.settings.prior_std, start, &problem.device),
             optimizer: FusedAdamConfig::new().init(),
             steps: 0,
             since_change: 0,

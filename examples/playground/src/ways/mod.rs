@@ -16,6 +16,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::data::Data;
 use crate::settings::Settings;
+use crate::start::Start;
 
 /// Draws of a prediction.
 const DRAWS: usize = 24;
@@ -48,15 +49,16 @@ impl Method {
         Self::Laplace,
     ];
 
-    /// A training by this way that has made no step yet.
-    pub(crate) fn start(self, problem: &Problem) -> Box<dyn Way> {
+    /// A training by this way that has made no step yet, with initial weights of the seed.
+    pub(crate) fn start(self, problem: &Problem, seed: u64) -> Box<dyn Way> {
+        let start = Start::new(seed, self as usize);
         match self {
-            Self::MeanField => Box::new(mean_field::MeanField::new(problem)),
-            Self::Ivon => Box::new(ivon::OnlineNewton::new(problem)),
-            Self::Sgld => Box::new(sgld::Langevin::new(problem)),
-            Self::Ensemble => Box::new(ensemble::Members::new(problem)),
-            Self::Dropout => Box::new(dropout::Dropout::new(problem)),
-            Self::Laplace => Box::new(laplace::LastLayer::new(problem)),
+            Self::MeanField => Box::new(mean_field::MeanField::new(problem, start)),
+            Self::Ivon => Box::new(ivon::OnlineNewton::new(problem, start)),
+            Self::Sgld => Box::new(sgld::Langevin::new(problem, start)),
+            Self::Ensemble => Box::new(ensemble::Members::new(problem, start)),
+            Self::Dropout => Box::new(dropout::Dropout::new(problem, start)),
+            Self::Laplace => Box::new(laplace::LastLayer::new(problem, start)),
         }
     }
 }

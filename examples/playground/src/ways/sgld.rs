@@ -7,6 +7,7 @@ use burn::tensor::Tensor;
 
 use super::{Astray, DRAWS, Prediction, Problem, Way, adam, settling};
 use crate::net::Net;
+use crate::start::Start;
 
 /// Steps to the mode before the chain begins, which is slow from where the weights start.
 const TO_THE_MODE: u64 = 600;
@@ -24,9 +25,9 @@ pub(crate) struct Langevin {
 }
 
 impl Langevin {
-    pub fn new(problem: &Problem) -> Self {
+    pub fn new(problem: &Problem, start: Start) -> Self {
         Self {
-            net: Net::new(&problem.device),
+            net: Net::new(start, &problem.device),
             to_the_mode: adam(problem.decay()),
             optimizer: optimizer(problem, 0),
             chain: chain(),

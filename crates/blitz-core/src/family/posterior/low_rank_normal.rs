@@ -113,7 +113,8 @@ impl LowRankNormalPosteriorConfig {
 ///
 /// by the matrix determinant lemma and Woodbury's identity, the latter as a least-squares problem, which subtracts no
 /// large numbers. The determinant comes from eliminating the k × k matrix with tensor operations, gradient included. A ρ
-/// below −15, a deviation of 3e-7, counts as −15.
+/// below −15, a deviation of 3.06e-7, counts as −15, also after [`scale_deviations`](crate::BayesianModule::scale_deviations), which scales the ρ that is
+/// stored: the diagonal part is no narrower, U is. Its gradient is that at −15, so that it can grow again.
 ///
 /// Ong, Nott & Smith, *Gaussian variational approximation with a factor covariance structure* (2018); Tomczak, Swaroop &
 /// Turner, *Efficient low rank Gaussian variational inference for neural networks* (2020).
@@ -128,7 +129,7 @@ pub struct LowRankNormalPosterior {
 impl LowRankNormalPosterior {
     /// ρ of the diagonal part and U, in the type of `like`.
     fn parts<const D: usize>(&self, like: &Tensor<D>) -> (Tensor<1>, Tensor<2>) {
-        let rho = in_type_of(self.rho.val(), like).clamp_min(LEAST_RHO);
+        let rho = at_least(in_type_of(self.rho.val(), like));
         (rho, in_type_of(self.factor.val(), like))
     }
 
@@ -232,6 +233,12 @@ impl Posterior for LowRankNormalPosterior {
     }
 }
 
+/// ρ from [`LEAST_RHO`] on, with the gradient of ρ itself: that of a clamp is 0 below, where a weight would stay for ever, whatever wants it wider.
+fn at_least(rho: Tensor<1>) -> Tensor<1> {
+    let missing = rho.clone().detach().neg() + LEAST_RHO;
+    rho + missing.clamp_min(0.0)
+}
+
 /// V = U / σ.
 fn relative(factor: Tensor<2>, rho: Tensor<1>) -> Tensor<2> {
     factor / std_from_rho(rho).unsqueeze_dim::<2>(1)
@@ -268,4 +275,49 @@ fn eliminate(augmented: Tensor<2>, rank: usize) -> (Tensor<1>, Tensor<2>) {
     }
     let solution = matrix.slice([0..rank, rank..columns]);
     (log_det.expect("a rank of at least 1"), solution)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of three weights, with ρ = −16.
+    fn narrow(device: &Device) -> LowRankNormalPosterior {
+        let config = LowRankNormalPosteriorConfig::new().with_rank(1);
+        let mut posterior = config.init(&Shape::new([3]), device);
+        let rho = Tensor::full([3], -16.0, device).require_grad();
+        posterior.rho = Param::initialized(ParamId::new(), rho);
+        posterior
+    }
+
+    #[test]
+    fn a_deviation_below_the_least_counts_as_the_least_and_can_grow() {
+        let device = Device::flex().autodiff();
+        let posterior = narrow(&device);
+        let mu = Tensor::<1>::zeros([3], &device);
+        let (rho, _) = posterior.parts(&mu);
+        let rho: Vec<f64> = rho.into_data().iter::<f64>().collect();
+        assert_eq!(rho, [-15.0; 3]);
+        let entropy = posterior.entropy(&posterior.marginals(mu)).unwrap().total();
+        let gradients = entropy.backward();
+        let of_rho = posterior.rho.val().grad(&gradients).unwrap();
+        // d ln σ / dρ is 1 there, and of the three directions the factor, which is long beside σ, decides on one.
+        let sum: f64 = of_rho.into_data().iter::<f64>().sum();
+        assert!((sum - 2.0).abs() < 1e-3, "{sum}");
+    }
+
+    #[test]
+    fn scaling_below_the_least_deviation_and_back_restores_it() {
+        let device = Device::flex();
+        let config = LowRankNormalPosteriorConfig::new().with_initial_std(1e-6);
+        let posterior = config.init(&Shape::new([3]), &device);
+        let std = |posterior: &LowRankNormalPosterior| {
+            let (rho, _) = posterior.parts(&Tensor::<1>::zeros([3], &device));
+            std_from_rho(rho).into_data().iter::<f64>().next().unwrap()
+        };
+        let narrower = posterior.with_deviations_scaled(0.1).unwrap();
+        assert!((std(&narrower) / 3.06e-7 - 1.0).abs() < 1e-2);
+        let back = narrower.with_deviations_scaled(10.0).unwrap();
+        assert!((std(&back) / 1e-6 - 1.0).abs() < 1e-4);
+    }
 }

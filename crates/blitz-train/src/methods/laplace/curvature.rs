@@ -1,5 +1,8 @@
 //! The curvature of a layer of logits: whole, in a block for each output, or as a Kronecker product.
 
+use std::borrow::Cow;
+
+use nalgebra::DMatrix;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::error::LaplaceError;
@@ -80,11 +83,8 @@ impl Curvature {
         match self {
             Self::Joint(spectrum) => {
                 let row = shape.row();
-                let of_outputs = (0..shape.outputs).map(|output| {
-                    let mut x = vec![0.0; spectrum.dim()];
-                    x[output * row..(output + 1) * row].copy_from_slice(&phi);
-                    spectrum.coordinates(&x)
-                });
+                let of_outputs =
+                    (0..shape.outputs).map(|output| spectrum.coordinates_from(output * row, &phi));
                 Spread::Joint(spectrum, of_outputs.collect())
             }
             Self::PerOutput(blocks) => {
@@ -124,13 +124,33 @@ impl Spread<'_> {
                 covariance
             }
             Self::Kronecker(factors, input) => {
-                let u = factors.output_vectors();
-                let mut scaled = u.clone();
+                let u = factors.outputs.matrix();
+                let mut scaled = u.into_owned();
                 let along = factors.along_outputs(input, precision);
                 for (mut column, variance) in scaled.column_iter_mut().zip(along) {
                     column *= variance;
                 }
                 (scaled * u.transpose()).as_slice().to_vec()
+            }
+        }
+    }
+
+    /// The symmetric root of the covariance of the logits. It is known where the covariance's eigenvectors are, those of no output or those of G, and comes
+    /// from an eigendecomposition of outputs by outputs elsewhere.
+    pub(super) fn root(&self, precision: f64) -> Root<'_> {
+        let roots = |variances: Vec<f64>| variances.into_iter().map(f64::sqrt).collect();
+        match self {
+            Self::Joint(_, of_outputs) => {
+                let outputs = of_outputs.len();
+                let covariance = DMatrix::from_vec(outputs, outputs, self.covariance(precision));
+                let spectrum = Spectrum::new(covariance);
+                let roots = spectrum.values.iter().map(|v| v.sqrt()).collect();
+                Root::Along(Cow::Owned(spectrum), roots)
+            }
+            Self::PerOutput(..) => Root::Diagonal(roots(self.variances(precision))),
+            Self::Kronecker(factors, input) => {
+                let along = factors.along_outputs(input, precision);
+                Root::Along(Cow::Borrowed(&factors.outputs), roots(along))
             }
         }
     }
@@ -151,11 +171,8 @@ impl Spread<'_> {
                     .collect()
             }
             Self::Kronecker(factors, input) => {
-                let (u, along) = (
-                    factors.output_vectors(),
-                    factors.along_outputs(input, precision),
-                );
-                along_rows(&u, &along)
+                let along = factors.along_outputs(input, precision);
+                factors.outputs.squares_about(&along, |_| 0.0)
             }
         }
     }
@@ -197,24 +214,35 @@ impl Spread<'_> {
                 variances.iter().map(contrast).collect()
             }
             Self::Kronecker(factors, input) => {
-                let mut u = factors.output_vectors();
-                for mut column in u.column_iter_mut() {
-                    let mean = column.mean();
-                    column.add_scalar_mut(-mean);
-                }
-                along_rows(&u, &factors.along_outputs(input, precision))
+                let along = factors.along_outputs(input, precision);
+                let mean = |u: &[f64]| u.iter().sum::<f64>() / u.len() as f64;
+                factors.outputs.squares_about(&along, mean)
             }
         }
     }
 }
 
-/// The diagonal of `U diag(v) Uᵀ`.
-fn along_rows(u: &nalgebra::DMatrix<f64>, along: &[f64]) -> Vec<f64> {
-    let mut out = vec![0.0; u.nrows()];
-    for (column, variance) in u.column_iter().zip(along) {
-        for (out, u) in out.iter_mut().zip(column.iter()) {
-            *out += u * u * variance;
+/// A matrix `S = Sᵀ` with `S S` the covariance of the logits.
+pub(super) enum Root<'a> {
+    Diagonal(Vec<f64>),
+    /// `Q diag(r) Qᵀ`.
+    Along(Cow<'a, Spectrum>, Vec<f64>),
+}
+
+impl Root<'_> {
+    /// `S z`.
+    pub(super) fn times(&self, z: &[f64]) -> Vec<f64> {
+        let scaled = |z: &[f64], roots: &[f64]| -> Vec<f64> {
+            z.iter().zip(roots).map(|(z, root)| z * root).collect()
+        };
+        match self {
+            Self::Diagonal(roots) => scaled(z, roots),
+            Self::Along(spectrum, roots) => {
+                spectrum.vector(&scaled(&spectrum.coordinates(z), roots))
+            }
         }
     }
-    out
 }
+
+#[cfg(test)]
+mod tests;

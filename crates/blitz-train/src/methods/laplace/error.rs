@@ -1,7 +1,8 @@
 //! Why there is no Laplace approximation.
 
-use blitz_layers::blitz_core::BayesianModule;
 use burn::module::Module;
+
+use crate::methods::posterior_in;
 
 /// Why there is no Laplace approximation, or none with these settings.
 #[derive(Debug, thiserror::Error)]
@@ -125,14 +126,10 @@ pub(super) fn positive(what: &'static str, value: f64) -> Result<f64, LaplaceErr
 
 /// Refuses what has posteriors, whose weights are random.
 pub(super) fn deterministic<M: Module>(module: &M) -> Result<(), LaplaceError> {
-    if module.num_bayesian_weights() == 0 {
-        return Ok(());
+    match posterior_in(module) {
+        None => Ok(()),
+        Some(path) => Err(LaplaceError::Bayesian { path }),
     }
-    let marginals = module.weight_marginals();
-    let path = marginals.first().map(|weight| weight.path.clone());
-    Err(LaplaceError::Bayesian {
-        path: path.unwrap_or_default(),
-    })
 }
 
 /// How far apart two results for one example may be: sums on a GPU may come in another order, a dropped unit changes more.

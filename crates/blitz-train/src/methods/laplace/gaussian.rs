@@ -12,6 +12,7 @@ use super::features::{examples, finite, for_each_batch};
 use super::layer::{LayerShape, dot, host, normals};
 use super::network::LastLayerPosterior;
 use super::spectrum::Spectrum;
+use super::stored::StoredGaussian;
 use crate::network::LabeledBatch;
 use blitz_predict::distribution::Normal;
 
@@ -29,7 +30,7 @@ pub enum LastLayerMean {
 ///
 /// Outputs are independent, each with the precision matrix `ΦᵀΦ/σ² + λ I` of (d_input + 1)², 1 of it for the bias. λ is the prior
 /// precision, of the bias too, and the same for all outputs; σ may be each output's own ([`with_noise_std`](Self::with_noise_std)). With `n` features fitting takes O(n²) memory, O(N n²) time and an eigendecomposition O(n³);
-/// from then on another λ or σ² costs O(n).
+/// from then on another λ or σ² costs O(n), and O(n²) for each output if the mean is [`Exact`](LastLayerMean::Exact), which moves with them.
 ///
 /// ```
 /// # use blitz_train::laplace::{GaussianLastLayer, LastLayerMean};
@@ -59,20 +60,24 @@ pub enum LastLayerMean {
 /// # Ok::<(), blitz_train::laplace::LaplaceError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "StoredGaussian")]
 pub struct GaussianLastLayer {
-    shape: LayerShape,
+    pub(super) shape: LayerShape,
     /// The trained weights, output after output.
-    trained: Vec<f64>,
-    spectrum: Spectrum,
+    pub(super) trained: Vec<f64>,
+    pub(super) spectrum: Spectrum,
     /// `Φᵀ (Y − Φ θ)` of the trained θ in the spectrum's coordinates, output after output.
-    pull: Vec<f64>,
+    pub(super) pull: Vec<f64>,
     /// The summed squared residuals of the trained weights, of each output.
-    residuals: Vec<f64>,
-    examples: usize,
+    pub(super) residuals: Vec<f64>,
+    pub(super) examples: usize,
     /// σ² of each output.
-    noise_variances: Vec<f64>,
-    prior_precision: f64,
-    mean: LastLayerMean,
+    pub(super) noise_variances: Vec<f64>,
+    pub(super) prior_precision: f64,
+    pub(super) mean: LastLayerMean,
+    /// The posterior mean of all that, output after output.
+    #[serde(skip)]
+    pub(super) centre: Vec<f64>,
 }
 
 /// What the marginal likelihood needs to know of a mean.
@@ -132,12 +137,13 @@ impl GaussianLastLayer {
             noise_variances: Vec::new(),
             prior_precision: 1.0,
             mean: LastLayerMean::Trained,
+            centre: Vec::new(),
         };
         let variance = positive("the noise deviation", noise_std)?.powi(2);
         fitted.with(vec![variance; shape.outputs], prior_precision)
     }
 
-    fn with(
+    pub(super) fn with(
         mut self,
         noise_variances: Vec<f64>,
         prior_precision: f64,
@@ -148,6 +154,7 @@ impl GaussianLastLayer {
             self.spectrum.check(1.0 / variance, prior_precision)?;
         }
         self.noise_variances = noise_variances;
+        self.centre = self.at_mean(&self.noise_variances, prior_precision).rows;
         Ok(self)
     }
 
@@ -175,6 +182,9 @@ impl GaussianLastLayer {
     #[must_use]
     pub fn with_mean(mut self, mean: LastLayerMean) -> Self {
         self.mean = mean;
+        self.centre = self
+            .at_mean(&self.noise_variances, self.prior_precision)
+            .rows;
         self
     }
 
@@ -317,8 +327,7 @@ impl GaussianLastLayer {
 
     /// The posterior mean, output after output, each with its bias last.
     pub fn mean(&self) -> Vec<f64> {
-        self.at_mean(&self.noise_variances, self.prior_precision)
-            .rows
+        self.centre.clone()
     }
 
     /// The covariance of the weights of an output, bias last, row-major: `(ΦᵀΦ/σ² + λ I)⁻¹`.
@@ -342,10 +351,9 @@ impl GaussianLastLayer {
     #[track_caller]
     pub fn predict(&self, features: &[f64]) -> Vec<Normal> {
         let phi = self.shape.phi(features);
-        let mean = self.mean();
         let variances = self.epistemic_variance(features).into_iter();
         let variances = variances.zip(&self.noise_variances);
-        let rows = mean.chunks(self.shape.row()).zip(variances);
+        let rows = self.centre.chunks(self.shape.row()).zip(variances);
         rows.map(|(theta, (epistemic, noise))| Normal {
             mean: dot(theta, &phi),
             std: (epistemic + noise).sqrt(),
@@ -361,13 +369,10 @@ impl GaussianLastLayer {
     #[track_caller]
     pub fn epistemic_variance(&self, features: &[f64]) -> Vec<f64> {
         let phi = self.shape.phi(features);
-        let noises = self.noise_variances.iter();
-        noises
-            .map(|noise| {
-                self.spectrum
-                    .inverse_form(&phi, &phi, 1.0 / noise, self.prior_precision)
-            })
-            .collect()
+        let (spectrum, at) = (&self.spectrum, self.spectrum.coordinates(&phi));
+        let variance =
+            |noise: &f64| spectrum.inverse_form_at(&at, &at, 1.0 / noise, self.prior_precision);
+        self.noise_variances.iter().map(variance).collect()
     }
 }
 

@@ -23,7 +23,7 @@ pub struct HeldOut {
     pub nll: f64,
     /// Of the trained weights.
     pub trained_nll: f64,
-    /// The standard error of `trained_nll − nll`, whose two terms are of the same examples.
+    /// The standard error of `trained_nll − nll`, whose two terms are of the same examples: infinite for a single one, which says nothing of it.
     pub std_error: f64,
     /// The number of examples.
     pub examples: usize,
@@ -59,9 +59,34 @@ impl fmt::Display for HeldOut {
 /// Sums over examples, for each precision tried.
 struct Sums {
     nll: Vec<f64>,
-    /// Of the squared differences from the trained weights' nll.
-    squares: Vec<f64>,
+    /// Of how much lower than by the trained weights the nll is.
+    gains: Vec<Gains>,
     trained: f64,
+}
+
+/// The mean of some numbers and their squared deviations from it, by Welford's recurrence: numbers that are all alike have none, to the last digit.
+#[derive(Clone, Default)]
+struct Gains {
+    count: f64,
+    mean: f64,
+    squares: f64,
+}
+
+impl Gains {
+    fn add(&mut self, gain: f64) {
+        self.count += 1.0;
+        let off = gain - self.mean;
+        self.mean += off / self.count;
+        self.squares += off * (gain - self.mean);
+    }
+
+    /// The standard error of the mean.
+    fn std_error(&self) -> f64 {
+        if self.count < 2.0 {
+            return f64::INFINITY;
+        }
+        (self.squares.max(0.0) / (self.count - 1.0) / self.count).sqrt()
+    }
 }
 
 impl LogitLayer {
@@ -79,7 +104,7 @@ impl LogitLayer {
         let pass = |precisions: &[f64]| {
             let mut sums = Sums {
                 nll: vec![0.0; precisions.len()],
-                squares: vec![0.0; precisions.len()],
+                gains: vec![Gains::default(); precisions.len()],
                 trained: 0.0,
             };
             let d_input = self.shape.d_input;
@@ -94,7 +119,7 @@ impl LogitLayer {
                     for (i, precision) in precisions.iter().enumerate() {
                         let value = nll(&logits, Some((&spread, *precision)), label);
                         sums.nll[i] += value;
-                        sums.squares[i] += (trained - value).powi(2);
+                        sums.gains[i].add(trained - value);
                     }
                 }
                 Ok(())
@@ -103,12 +128,12 @@ impl LogitLayer {
         };
         // Those whose covariance has no digits are left out.
         let grid = |steps: std::ops::RangeInclusive<i32>, at: &dyn Fn(i32) -> f64| {
-            let precisions: Vec<f64> = steps.map(|i| 10f64.powf(at(i))).collect();
+            let precisions = steps.map(|i| 10f64.powf(at(i)).clamp(1e-12, 1e12));
             let possible = |p: &f64| self.curvature.check(*p).is_ok();
+            let mut precisions: Vec<f64> = precisions.filter(possible).collect();
+            // Beyond an end of the range there is nothing but that end.
+            precisions.dedup();
             precisions
-                .into_iter()
-                .filter(possible)
-                .collect::<Vec<f64>>()
         };
         let best = |sums: &Sums| {
             let indexed = sums.nll.iter().enumerate();
@@ -118,7 +143,7 @@ impl LogitLayer {
         let (sums, _) = pass(&coarse)?;
         // At 10¹² every curvature of finite numbers that is worth a posterior has its digits.
         let middle = best(&sums).map_or(12.0, |i| coarse[i].log10());
-        let fine = grid(-8..=8, &|i| (middle + f64::from(i) / 8.0).min(12.0));
+        let fine = grid(-8..=8, &|i| middle + f64::from(i) / 8.0);
         let (sums, examples) = pass(&fine)?;
         let Some(at) = best(&sums) else {
             return Err(LaplaceError::NoOptimum {
@@ -127,13 +152,49 @@ impl LogitLayer {
         };
         let n = examples as f64;
         let (nll, trained_nll) = (sums.nll[at] / n, sums.trained / n);
-        let variance = sums.squares[at] / n - (trained_nll - nll).powi(2);
         Ok(HeldOut {
             prior_precision: fine[at],
             nll,
             trained_nll,
-            std_error: (variance.max(0.0) / n).sqrt(),
+            std_error: sums.gains[at].std_error(),
             examples,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(gains: &[f64]) -> HeldOut {
+        let mut sum = Gains::default();
+        gains.iter().for_each(|gain| sum.add(*gain));
+        HeldOut {
+            prior_precision: 1.0,
+            nll: 0.0,
+            trained_nll: sum.mean,
+            std_error: sum.std_error(),
+            examples: gains.len(),
+        }
+    }
+
+    #[test]
+    fn the_standard_error_is_that_of_the_unbiased_variance() {
+        // Of mean 3, with squared deviations 4, 1, 0, 1, 4: √(10/4/5).
+        let of_five = report(&[1.0, 2.0, 3.0, 4.0, 5.0]);
+        assert!((of_five.std_error - 0.5f64.sqrt()).abs() < 1e-15);
+        assert!(of_five.improves());
+        assert_eq!(report(&[0.1; 7]).std_error, 0.0);
+    }
+
+    #[test]
+    fn a_single_example_shows_no_improvement() {
+        let of_one = report(&[0.01]);
+        assert!(!of_one.improves());
+        assert!(
+            of_one
+                .to_string()
+                .ends_with("± inf: the posterior does not predict better")
+        );
     }
 }

@@ -12,9 +12,9 @@ use super::spectrum::{Spectrum, check_invertible};
 /// The bias has a block of its own, as in laplace-torch: covariances between weights and bias are left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Kronecker {
-    outputs: Spectrum,
-    inputs: Spectrum,
-    bias: bool,
+    pub(super) outputs: Spectrum,
+    pub(super) inputs: Spectrum,
+    pub(super) bias: bool,
 }
 
 impl Kronecker {
@@ -69,11 +69,6 @@ impl Kronecker {
         self.outputs.values.iter().map(along).collect()
     }
 
-    /// The eigenvectors of G as columns.
-    pub(super) fn output_vectors(&self) -> DMatrix<f64> {
-        self.outputs.matrix()
-    }
-
     /// A draw about 0, output after output with the bias last, of standard normals in the same order.
     ///
     /// By the symmetric root, as in [`Spectrum::draw`].
@@ -83,7 +78,7 @@ impl Kronecker {
         // A column for each output.
         let noise = DMatrix::from_column_slice(row, outputs, normals);
         let (u, v) = (self.outputs.matrix(), self.inputs.matrix());
-        let mut weights = v.tr_mul(&noise.rows(0, d)) * &u;
+        let mut weights = v.tr_mul(&noise.rows(0, d)) * u;
         for (k, g) in self.outputs.values.iter().enumerate() {
             for (j, a) in self.inputs.values.iter().enumerate() {
                 weights[(j, k)] /= (g * a + precision).sqrt();

@@ -3,15 +3,22 @@
 use blitz_layers::blitz_core::noise::{NoiseKey, layout};
 use burn::module::{Param, ParamId};
 use burn::nn::Linear;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-/// The shape of a layer.
+/// The shape of a layer, and the type of its numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct LayerShape {
     pub(super) d_input: usize,
     pub(super) outputs: usize,
     pub(super) bias: bool,
+    /// `f32` if it is not said: what was saved before types were.
+    #[serde(default = "single")]
+    pub(super) dtype: FloatDType,
+}
+
+fn single() -> FloatDType {
+    FloatDType::F32
 }
 
 impl LayerShape {
@@ -24,7 +31,7 @@ impl LayerShape {
         self.row() * self.outputs
     }
 
-    /// The layer's shape and its weights, output after output.
+    /// The layer's shape, its type and its weights, output after output.
     pub(super) fn read(layer: &Linear) -> (Self, Vec<f64>) {
         let [d_input, outputs] = layer.weight.val().dims();
         let bias = layer.bias.as_ref().map(|bias| host(bias.val()));
@@ -32,6 +39,7 @@ impl LayerShape {
             d_input,
             outputs,
             bias: bias.is_some(),
+            dtype: layer.weight.val().dtype().into(),
         };
         let weight = host(layer.weight.val());
         let mut rows = Vec::with_capacity(shape.parameters());
@@ -42,20 +50,21 @@ impl LayerShape {
         (shape, rows)
     }
 
-    /// The layer of such weights, rounded to `f32`.
+    /// The layer of such weights, in the type of the layer that was read.
     pub(super) fn write(&self, rows: &[f64], device: &Device) -> Linear {
         let (row, outputs) = (self.row(), self.outputs);
-        let at = |i: usize, output: usize| rows[output * row + i] as f32;
-        let weight: Vec<f32> = (0..self.d_input)
+        let options = (device, DType::from(self.dtype));
+        let at = |i: usize, output: usize| rows[output * row + i];
+        let weight: Vec<f64> = (0..self.d_input)
             .flat_map(|i| (0..outputs).map(move |output| at(i, output)))
             .collect();
         let weight =
-            Tensor::<2>::from_data(TensorData::new(weight, [self.d_input, outputs]), device);
+            Tensor::<2>::from_data(TensorData::new(weight, [self.d_input, outputs]), options);
         let bias = self.bias.then(|| {
-            let bias: Vec<f32> = (0..outputs)
+            let bias: Vec<f64> = (0..outputs)
                 .map(|output| at(self.d_input, output))
                 .collect();
-            let bias = Tensor::<1>::from_data(TensorData::new(bias, [outputs]), device);
+            let bias = Tensor::<1>::from_data(TensorData::new(bias, [outputs]), options);
             Param::initialized(ParamId::new(), bias)
         });
         Linear {

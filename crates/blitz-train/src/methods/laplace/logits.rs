@@ -4,17 +4,18 @@ use burn::nn::Linear;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::curvature::{self, Curvature, Spread};
+use super::curvature::{Curvature, Spread};
 use super::error::{LaplaceError, positive};
 use super::evidence::best_precision;
 use super::layer::{LayerShape, dot, normals};
+use super::stored::StoredLogits;
 
 /// The posterior of a layer whose outputs are logits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "StoredLogits")]
 pub(super) struct LogitLayer {
     pub(super) shape: LayerShape,
     trained: Vec<f64>,
-    #[serde(alias = "blocks", deserialize_with = "curvature::read")]
     pub(super) curvature: Curvature,
     log_likelihood: f64,
     pub(super) prior_precision: f64,

@@ -28,6 +28,7 @@ mod logits;
 mod network;
 mod softmax;
 mod spectrum;
+mod stored;
 
 pub use crate::predict::Link;
 pub use bernoulli::BernoulliLastLayer;

@@ -4,11 +4,12 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Device;
 
+use super::error::deterministic;
 use crate::predict::NetworkPosterior;
 
 /// A posterior of a network's last layer.
 pub trait LastLayerPosterior {
-    /// Draw `index` of a prediction under `seed`, on `device`: the same numbers for the same posterior, always. Weights are rounded to `f32`.
+    /// Draw `index` of a prediction under `seed`, on `device`: the same numbers for the same posterior, always, rounded to the type of the layer that it was fitted to.
     fn sample_layer(&self, seed: u64, index: u64, device: &Device) -> Linear;
 }
 
@@ -26,7 +27,16 @@ pub struct LastLayerNetwork<N, P, F> {
 
 impl<N: Module, P: LastLayerPosterior, F: Fn(&mut N, Linear)> LastLayerNetwork<N, P, F> {
     /// A network, its last layer's posterior and how to set that layer.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the network has posteriors already: the features that the last layer's posterior is of are then others in each draw, and their noise is
+    /// that of the drawn layer.
+    #[track_caller]
     pub fn new(network: N, posterior: P, set: F) -> Self {
+        if let Err(error) = deterministic(&network) {
+            panic!("{error}");
+        }
         Self {
             network,
             posterior,

@@ -196,7 +196,7 @@ impl SoftmaxLastLayer {
                 softmax(&plain_probit_logits(&logits, &spread.variances(precision)))
             }
             Link::MonteCarlo { draws, seed } => {
-                mean_softmax(&logits, spread.covariance(precision), draws, seed)
+                mean_softmax(&logits, &spread.root(precision), draws, seed)
             }
         }
     }

@@ -1,9 +1,10 @@
 //! A curvature matrix by its eigenvalues: every precision `scale · H + λ I` is then inverted for nothing.
 
-use nalgebra::{DMatrix, SymmetricEigen};
+use nalgebra::{DMatrix, DMatrixView, SymmetricEigen};
 use serde::{Deserialize, Serialize};
 
 use super::error::LaplaceError;
+use super::layer::dot;
 
 /// `H = Q diag(s) Qᵀ`, positive semidefinite.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,25 +30,49 @@ impl Spectrum {
         self.values.len()
     }
 
+    /// Q, one eigenvector after the other.
+    pub(super) fn vectors(&self) -> &[f64] {
+        &self.vectors
+    }
+
+    /// The eigenvectors.
+    pub(super) fn columns(&self) -> impl Iterator<Item = &[f64]> {
+        self.vectors.chunks(self.dim())
+    }
+
     /// Q, an eigenvector a column.
-    pub(super) fn matrix(&self) -> DMatrix<f64> {
-        DMatrix::from_column_slice(self.dim(), self.dim(), &self.vectors)
+    pub(super) fn matrix(&self) -> DMatrixView<'_, f64> {
+        DMatrixView::from_slice(&self.vectors, self.dim(), self.dim())
     }
 
     /// `Qᵀ x`.
     pub(super) fn coordinates(&self, x: &[f64]) -> Vec<f64> {
-        let vectors = self.vectors.chunks(self.dim());
-        vectors
-            .map(|q| q.iter().zip(x).map(|(a, b)| a * b).sum())
-            .collect()
+        self.coordinates_from(0, x)
+    }
+
+    /// `Qᵀ x` of an x that is zero but for these elements, the first of them element `start`.
+    pub(super) fn coordinates_from(&self, start: usize, x: &[f64]) -> Vec<f64> {
+        self.columns().map(|q| dot(&q[start..], x)).collect()
     }
 
     /// `Q c`.
     pub(super) fn vector(&self, coordinates: &[f64]) -> Vec<f64> {
         let mut out = vec![0.0; self.dim()];
-        for (q, c) in self.vectors.chunks(self.dim()).zip(coordinates) {
+        for (q, c) in self.columns().zip(coordinates) {
             for (out, q) in out.iter_mut().zip(q) {
                 *out += q * c;
+            }
+        }
+        out
+    }
+
+    /// The diagonal of `U diag(v) Uᵀ`, where U has the eigenvectors for its columns, each of them less the number that `centre` makes of it.
+    pub(super) fn squares_about(&self, v: &[f64], centre: impl Fn(&[f64]) -> f64) -> Vec<f64> {
+        let mut out = vec![0.0; self.dim()];
+        for (column, v) in self.columns().zip(v) {
+            let centre = centre(column);
+            for (out, u) in out.iter_mut().zip(column) {
+                *out += (u - centre).powi(2) * v;
             }
         }
         out
@@ -73,13 +98,7 @@ impl Spectrum {
         values.map(|s| s / (s + precision)).sum()
     }
 
-    /// `xᵀ (scale · H + precision · I)⁻¹ y`.
-    pub(super) fn inverse_form(&self, x: &[f64], y: &[f64], scale: f64, precision: f64) -> f64 {
-        let (x, y) = (self.coordinates(x), self.coordinates(y));
-        self.inverse_form_at(&x, &y, scale, precision)
-    }
-
-    /// The same of vectors given by their [`coordinates`](Self::coordinates).
+    /// `xᵀ (scale · H + precision · I)⁻¹ y` of vectors given by their [`coordinates`](Self::coordinates).
     pub(super) fn inverse_form_at(&self, x: &[f64], y: &[f64], scale: f64, precision: f64) -> f64 {
         let terms = x.iter().zip(y).zip(self.precisions(scale, precision));
         terms.map(|((x, y), p)| x * y / p).sum()
@@ -89,8 +108,7 @@ impl Spectrum {
     pub(super) fn covariance(&self, scale: f64, precision: f64) -> Vec<f64> {
         let dim = self.dim();
         let mut out = vec![0.0; dim * dim];
-        let vectors = self.vectors.chunks(dim);
-        for (q, p) in vectors.zip(self.precisions(scale, precision)) {
+        for (q, p) in self.columns().zip(self.precisions(scale, precision)) {
             for (row, a) in out.chunks_mut(dim).zip(q) {
                 for (out, b) in row.iter_mut().zip(q) {
                     *out += a * b / p;

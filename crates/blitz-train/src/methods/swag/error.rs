@@ -22,6 +22,14 @@ pub enum SwagError {
         /// Those in the one that was to be collected.
         got: usize,
     },
+    /// The network has posteriors: its draws would have their noise and SWAG's from the same numbers.
+    #[error(
+        "{path} has a posterior already, and SWAG makes one of the weights of a network that was not made Bayesian"
+    )]
+    Bayesian {
+        /// The weight.
+        path: String,
+    },
     /// A weight is NaN or infinite.
     #[error("a weight of {path} is not finite")]
     NonFinite {

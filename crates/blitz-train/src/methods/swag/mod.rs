@@ -12,6 +12,7 @@ use burn::tensor::Tensor;
 
 pub use error::SwagError;
 
+use crate::methods::posterior_in;
 use crate::predict::NetworkPosterior;
 use collect::{Keep, Moments, Prepare, Read};
 use collected::Collected;
@@ -139,8 +140,12 @@ impl<N: Module> Swag<N> {
     ///
     /// # Errors
     ///
-    /// Returns an error, and leaves the posterior as it was, if a weight is not finite, or if the network is not like the one it was made for.
+    /// Returns an error, and leaves the posterior as it was, if a weight is not finite, if the network is not like the one it was made for, or if it has
+    /// posteriors.
     pub fn collect(&mut self, network: &N) -> Result<(), SwagError> {
+        if let Some(path) = posterior_in(network) {
+            return Err(SwagError::Bayesian { path });
+        }
         let mut read = Read::default();
         network.visit(&mut read);
         let expected = self.squares.len();

@@ -2,6 +2,7 @@
 
 use burn::tensor::{Tensor, TensorReadError};
 
+use super::percent::percent;
 use super::running::{MeanSum, Running, at_least_f32, running_metric};
 
 /// The predictive distribution functions at the targets.
@@ -36,7 +37,7 @@ impl CoverageMetric {
             level > 0.0 && level < 1.0,
             "an interval needs a level inside (0, 1), got {level}"
         );
-        let name = format!("Coverage {}%", 100.0 * level);
+        let name = format!("Coverage {}%", percent(level));
         // Neither more nor less is better: the level is.
         let running = Running::new(name, MeanSum::default())
             .unit("%")
@@ -48,7 +49,7 @@ impl CoverageMetric {
     fn description(&self) -> String {
         format!(
             "Share of targets inside the central {}% predictive interval",
-            100.0 * self.level
+            percent(self.level)
         )
     }
 

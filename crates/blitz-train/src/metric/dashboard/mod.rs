@@ -4,6 +4,7 @@ mod classification;
 mod coverage;
 mod layer_kl;
 mod mean;
+mod percent;
 mod predictive;
 mod rmse;
 mod running;

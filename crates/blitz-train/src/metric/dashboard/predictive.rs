@@ -3,6 +3,7 @@
 use blitz_predict::score::{interval_score, sharpness};
 use burn::tensor::{Tensor, TensorReadError};
 
+use super::percent::percent;
 use super::running::{MeanSum, Running, running_metric};
 use crate::error::PredictError;
 use crate::likelihood::LazyPredictive;
@@ -100,7 +101,7 @@ impl Default for CrpsMetric {
 predictive_metric!(
     /// The [interval score](crate::metric::interval_score) of the central predictive intervals of a level, in the units of the targets. Lower is better.
     IntervalScoreMetric { level },
-    |metric: &IntervalScoreMetric| format!("Interval score of the central {}% predictive interval", 100.0 * metric.level),
+    |metric: &IntervalScoreMetric| format!("Interval score of the central {}% predictive interval", percent(metric.level)),
     |metric: &IntervalScoreMetric, predictive: &LazyPredictive, target: &[f64]| {
         let intervals = predictive.intervals(metric.level)?;
         Ok::<_, PredictError>(interval_score(&intervals, target, metric.level))
@@ -111,7 +112,7 @@ predictive_metric!(
     /// The [sharpness](crate::metric::sharpness), the mean width of the central predictive intervals of a level, in the units of the targets. Lower is better
     /// among predictions that [cover](crate::CoverageMetric) what they promise.
     SharpnessMetric { level },
-    |metric: &SharpnessMetric| format!("Mean width of the central {}% predictive interval", 100.0 * metric.level),
+    |metric: &SharpnessMetric| format!("Mean width of the central {}% predictive interval", percent(metric.level)),
     |metric: &SharpnessMetric, predictive: &LazyPredictive, _: &[f64]| {
         Ok::<_, PredictError>(sharpness(&predictive.intervals(metric.level)?))
     }
@@ -131,7 +132,7 @@ macro_rules! of_level {
                     level > 0.0 && level < 1.0,
                     "an interval needs a level inside (0, 1), got {level}"
                 );
-                let name = format!("{} {}%", $name, 100.0 * level);
+                let name = format!("{} {}%", $name, percent(level));
                 Self {
                     level,
                     scale: 1.0,
