@@ -69,7 +69,7 @@ pub use family::prior::{
 };
 pub use family::{
     ConstantError, Constants, MarginalFamily, Marginals, Nats, Noise, at_least_f32, deviation,
-    in_type_of,
+    in_type_of, refused_constants,
 };
 pub use kl::{KlEstimator, KlTerm, kl_divergence};
 pub use model::{
