@@ -44,6 +44,8 @@ mod model;
 
 pub use blitz_noise as noise;
 
+#[doc(hidden)]
+pub use attach::locations;
 pub use attach::{
     BayesianizeConfig, BayesianizeError, BuiltinVariational, ExistingPosteriors, MopedConfig,
     MopedVariational, Variational, WeightFilter, WeightRule, trains,
