@@ -4,6 +4,7 @@
 //! Without a digest a flipped digit is another number, which nobody can tell from the right one. Such trials are counted by reader.
 
 mod bytes;
+mod posteriors;
 mod readers;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -48,9 +48,9 @@ fn full(blocks: usize, tally: &mut Tally) {
         .arg(child.get_program())
         .args(child.get_args());
     let ended = Process::start(&mut shell).end();
-    match ended.code {
-        Some(0) => tally.count("files_below_the_limit"),
-        _ => {
+    match ended.by_itself(0) {
+        true => tally.count("files_below_the_limit"),
+        false => {
             tally.count("full_disks");
             refused(&ended, out, "a full disk", tally);
         }
@@ -104,7 +104,7 @@ fn unwritable_model(tally: &mut Tally) {
 
 /// It ended in order, with a sentence that has the path.
 fn refused(ended: &Ended, path: &Path, what: &str, tally: &mut Tally) {
-    tally.goal(ended.code == Some(2) && !ended.panicked(), || {
+    tally.goal(ended.by_itself(2) && !ended.panicked(), || {
         format!("{what}: {ended:?}")
     });
     let path = path.display().to_string();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use blitz_train::Checkpoints;
 
 use crate::Limits;
-use crate::folders::{Process, scratch, training};
+use crate::folders::{Ended, Process, scratch, training};
 use crate::random::Random;
 use crate::tally::Tally;
 use crate::work::{self, MODEL, REPORT, checkpoints};
@@ -25,8 +25,8 @@ pub(crate) fn run(limits: Limits, tally: &mut Tally) {
     let ended = Process::start(&mut training(whole.path(), EPOCHS, false)).end();
     let duration = start.elapsed();
     let expected = std::fs::read_to_string(whole.path().join(REPORT));
-    let Ok(expected) = expected else {
-        return tally.miss(&format!("the uninterrupted training: {}", ended.said));
+    let (Ok(expected), true) = (expected, ended.by_itself(0)) else {
+        return tally.miss(&format!("the uninterrupted training: {ended:?}"));
     };
     tally.progress(&format!("uninterrupted in {:.2} s", duration.as_secs_f64()));
 
@@ -82,16 +82,20 @@ pub(crate) fn kill_and_let_end(
         std::thread::sleep(moment);
         process.kill();
         let ended = process.end();
-        tally.count(match ended.code {
-            None => "kills",
-            Some(_) => "ends_before_the_kill",
+        let (killed, ended_before) = (ended.was_killed(), ended.by_itself(0));
+        if killed {
+            tally.count("kills");
+        } else if ended_before {
+            tally.count("ends_before_the_kill");
+        }
+        tally.goal(killed || ended_before, || {
+            format!("{what}, before the kill: {ended:?}")
         });
-        tally.goal(matches!(ended.code, None | Some(0)), || ended.said.clone());
         last = look(last, tally);
     }
     let ended = Process::start(&mut start(last)).end();
-    tally.goal(ended.code == Some(0), || {
-        format!("{what} does not go on: {}", ended.said)
+    tally.goal(ended.by_itself(0), || {
+        format!("{what} does not go on: {ended:?}")
     });
     last
 }
@@ -144,7 +148,7 @@ fn in_order(signal: &str, tally: &mut Tally) {
     process.signal(signal);
     let ended = process.end();
     tally.count("signals");
-    let in_order = ended.code == Some(130) && ended.said.contains("stopped") && !ended.panicked();
+    let in_order = ended.by_itself(130) && ended.said.contains("stopped") && !ended.panicked();
     tally.goal(in_order, || format!("SIG{signal}: {ended:?}"));
     let last = checkpoints(out).last_whole();
     tally.goal(matches!(last, Ok(Some(_))), || {
@@ -160,13 +164,13 @@ fn two_in_one_folder(expected: &str, tally: &mut Tally) {
     first.wait_for(&out.join("checkpoint/scheduler-1.bpk.sha256"));
     let second = Process::start(&mut training(out, EPOCHS, true)).end();
     tally.count("trainings_in_one_folder");
-    let refused = second.code == Some(2) && second.said.contains("another") && !second.panicked();
+    let refused = second.by_itself(2) && second.said.contains("another") && !second.panicked();
     tally.goal(refused, || {
         format!("the second training in a folder: {second:?}")
     });
     first.signal("INT");
     let first = first.end();
-    tally.goal(first.code == Some(130), || {
+    tally.goal(first.by_itself(130), || {
         format!("the first training: {first:?}")
     });
     after_a_kill(out, Some(1), tally);
@@ -175,10 +179,42 @@ fn two_in_one_folder(expected: &str, tally: &mut Tally) {
     let folder = scratch();
     let out = folder.path();
     let both = [(); 2].map(|()| Process::start(&mut training(out, EPOCHS, true)));
-    let codes = both.map(|process| process.end().code);
+    let both = both.map(Process::end);
     tally.count("trainings_in_one_folder");
-    tally.goal(codes.contains(&Some(0)), || {
-        format!("two at once: {codes:?}")
+    let is_one = both.iter().any(|ended| ended.by_itself(0));
+    let in_order = |ended: &Ended| ended.by_itself(0) || ended.by_itself(2) && !ended.panicked();
+    tally.goal(is_one && both.iter().all(in_order), || {
+        format!("two at once: {both:?}")
     });
     ends_as(out, expected, "one of two", tally);
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    /// What is missed of programs that do `script` where they should be killed, and end in order after that.
+    fn missed(script: &str) -> u64 {
+        const KILLS: usize = 3;
+        let mut tally = Tally::new("kill", 1);
+        let start = |killed: Option<usize>| {
+            let mut bash = Command::new("bash");
+            let is_last = killed == Some(KILLS);
+            bash.args(["-c", if is_last { "exit 0" } else { script }]);
+            bash
+        };
+        let count = |killed: Option<usize>, _: &mut Tally| Some(killed.unwrap_or(0) + 1);
+        let mut random = Random::of_trial(1, 1);
+        let second = Duration::from_secs(1);
+        kill_and_let_end(KILLS, &mut random, second, &mut tally, "bash", start, count);
+        tally.missed()
+    }
+
+    #[test]
+    fn a_program_that_crashes_before_it_is_killed_is_a_miss() {
+        assert_eq!(missed("exec sleep 60"), 0);
+        assert_eq!(missed("exit 0"), 0);
+        assert!(missed("kill -ABRT $$") > 0);
+        assert!(missed("exit 1") > 0);
+    }
 }

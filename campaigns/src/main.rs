@@ -79,9 +79,10 @@ impl Limits {
             (None, Some(_)) => u64::MAX,
             (None, None) => Self::DEFAULT_COUNT,
         };
+        // A time that no clock reaches is none.
         let end = self
             .seconds
-            .map(|seconds| Instant::now() + Duration::from_secs(seconds));
+            .and_then(|seconds| Instant::now().checked_add(Duration::from_secs(seconds)));
         (0..count).take_while(move |_| end.is_none_or(|end| Instant::now() < end))
     }
 }
@@ -137,5 +138,6 @@ mod tests {
         assert_eq!(limits(None, None).trials().count(), 20);
         assert_eq!(limits(None, Some(0)).trials().count(), 0);
         assert_eq!(limits(Some(3), Some(60)).trials().count(), 3);
+        assert_eq!(limits(Some(3), Some(u64::MAX)).trials().count(), 3);
     }
 }

@@ -8,7 +8,7 @@ use crate::tally::Tally;
 use crate::work::{self, Steps, fingerprint};
 
 /// Trials before the memory is taken for warmed up, at least.
-const WARM_UP: u64 = 3;
+const WARM_UP: usize = 3;
 /// What may come on top, in MB: the allocator's own habits.
 const FLAT: f64 = 16.0;
 /// Optimizer steps of a trial.
@@ -16,11 +16,11 @@ const STEPS: usize = 40;
 
 pub(crate) fn run(limits: Limits, tally: &mut Tally) {
     if resident().is_none() {
-        tally.progress("this system does not tell the resident memory in /proc/self/statm: nothing was measured");
+        tally.progress("this system does not tell the resident memory in /proc/self/status: nothing was measured");
         return;
     }
     let mut steps = Steps::new(limits.seed);
-    let (mut warm, mut most) = (0.0f64, 0.0f64);
+    let mut readings = Vec::new();
     for trial in limits.trials() {
         for _ in 0..STEPS {
             steps.step();
@@ -36,18 +36,30 @@ pub(crate) fn run(limits: Limits, tally: &mut Tally) {
             tally.count("trainings");
         }
         let now = resident().unwrap_or_default();
-        // A quarter of the trials, or the first 200 where only the time is limited.
-        if trial < WARM_UP.max(limits.count.map_or(200, |count| count / 4)) {
-            warm = warm.max(now);
-        }
-        most = most.max(now);
+        readings.push(now);
         if (trial + 1).is_multiple_of(100) {
             tally.progress(&format!("{} trials, {now:.1} MB", trial + 1));
         }
     }
+    judge(&readings, tally);
+}
+
+/// Looks at the resident memory after each trial, in MB.
+///
+/// The first quarter of the trials warms up: of those that were made, since how many there will be is not known where only the time is limited.
+fn judge(readings: &[f64], tally: &mut Tally) {
+    let most = |readings: &[f64]| readings.iter().copied().fold(0.0f64, f64::max);
+    let warm_up = WARM_UP.max(readings.len() / 4);
+    let Some((first, later @ [_, ..])) = readings.split_at_checked(warm_up) else {
+        return tally.miss(&format!(
+            "{} trials are too few: the first {WARM_UP} warm up, and the memory is watched after them",
+            readings.len()
+        ));
+    };
+    let (warm, most) = (most(first), most(later));
     let kb = |mb: f64| (1e3 * mb).round() as u64;
     tally.set("resident_kb_warm", kb(warm));
-    tally.set("resident_kb_most", kb(most));
+    tally.set("resident_kb_most", kb(warm.max(most)));
     tally.goal(most - warm < FLAT, || {
         format!("the resident memory grew from {warm:.1} to {most:.1} MB")
     });
@@ -55,8 +67,50 @@ pub(crate) fn run(limits: Limits, tally: &mut Tally) {
 
 /// The resident memory in MB, where Linux tells it.
 fn resident() -> Option<f64> {
-    const PAGE: f64 = 4096.0;
-    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
-    let pages: f64 = text.split_whitespace().nth(1)?.parse().ok()?;
-    Some(pages * PAGE / 1e6)
+    resident_in(&std::fs::read_to_string("/proc/self/status").ok()?)
+}
+
+/// Not `statm`, which counts pages, of a size that differs between systems.
+fn resident_in(status: &str) -> Option<f64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024.0 / 1e6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn missed(readings: &[f64]) -> u64 {
+        let mut tally = Tally::new("memory", 1);
+        judge(readings, &mut tally);
+        tally.missed()
+    }
+
+    #[test]
+    fn growth_after_the_first_quarter_is_a_miss_however_many_trials_there_were() {
+        assert_eq!(missed(&[10.0, 10.0, 10.0, 200.0]), 1);
+        assert_eq!(missed(&[10.0, 200.0, 200.0, 200.0]), 0);
+        let leak: Vec<f64> = (0..150).map(|trial| 100.0 + f64::from(trial)).collect();
+        assert_eq!(missed(&leak), 1);
+        assert_eq!(missed(&[100.0; 150]), 0);
+    }
+
+    #[test]
+    fn a_campaign_that_has_watched_nothing_has_missed_its_goal() {
+        assert_eq!(missed(&[]), 1);
+        assert_eq!(missed(&[10.0; 3]), 1);
+    }
+
+    #[test]
+    fn the_memory_is_read_in_its_unit() {
+        let status = "Name:\tcampaigns\nVmHWM:\t  90000 kB\nVmRSS:\t  50000 kB\nThreads:\t1\n";
+        assert_eq!(resident_in(status), Some(51.2));
+        assert_eq!(resident_in("Name:\tcampaigns\n"), None);
+        if cfg!(target_os = "linux") {
+            assert!(resident().is_some_and(|mb| mb > 1.0 && mb < 1e5));
+        }
+    }
 }

@@ -28,7 +28,7 @@ pub(crate) fn run(limits: Limits, tally: &mut Tally) {
     let start = Instant::now();
     let ended = Process::start(&mut regression(&program, whole.path(), false)).end();
     let duration = start.elapsed();
-    if !tally.goal(ended.code == Some(0), || format!("undisturbed: {ended:?}")) {
+    if !tally.goal(ended.by_itself(0), || format!("undisturbed: {ended:?}")) {
         return;
     }
     for trial in limits.trials() {

@@ -57,6 +57,12 @@ impl Tally {
         reached
     }
 
+    /// How many goals were missed.
+    #[cfg(test)]
+    pub(crate) fn missed(&self) -> u64 {
+        self.missed
+    }
+
     /// Prints the line of JSON.
     pub(crate) fn finish(self) -> ExitCode {
         let line = json!({

@@ -1,6 +1,8 @@
-//! Every reader of files that blitz and its examples have, with sound files for it.
+//! Every reader of files that the libraries and the examples' support have, with sound files for it. (What `finetune` reads, a table of texts and a checkpoint with its tokenizer, is a matter
+//! of that program's own tests.)
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use blitz_train::calibration::{
@@ -22,9 +24,12 @@ use example_support::classification::Data;
 use example_support::digits;
 use example_support::series::Series;
 use example_support::tabular::{Header, Split, Table};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::posteriors;
 use crate::work::{self, checkpoints, fingerprint, model};
 
 /// What would notice other values.
@@ -51,10 +56,11 @@ pub(super) fn readers(folder: &Path) -> Vec<Reader> {
     readers.extend(images());
     readers.extend(configurations());
     readers.extend(calibrators());
+    readers.extend(posteriors::readers(folder));
     readers
 }
 
-fn reader(
+pub(super) fn reader(
     name: &'static str,
     guard: Guard,
     files: Vec<(String, Vec<u8>)>,
@@ -68,11 +74,11 @@ fn reader(
     }
 }
 
-fn sentence(error: impl std::fmt::Display) -> String {
+pub(super) fn sentence(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 
-fn bits(values: impl IntoIterator<Item = f64>) -> Vec<u64> {
+pub(super) fn bits(values: impl IntoIterator<Item = f64>) -> Vec<u64> {
     values.into_iter().map(f64::to_bits).collect()
 }
 
@@ -276,6 +282,15 @@ fn images() -> Vec<Reader> {
             (format!("{set}-labels-idx1-ubyte"), labels),
         ]
     });
+    let idx_files: Vec<(String, Vec<u8>)> = idx_files.collect();
+    let packed = idx_files.clone().into_iter().map(|(name, bytes)| {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(&bytes).expect("room in memory");
+        (
+            format!("{name}.gz"),
+            encoder.finish().expect("room in memory"),
+        )
+    });
     let records = (0..COUNT).flat_map(|label| [vec![label], pixels(3 * 32 * 32)].concat());
     let records: Vec<u8> = records.collect();
     let cifar_files = vec![
@@ -294,10 +309,15 @@ fn images() -> Vec<Reader> {
             .collect::<Vec<u64>>()
     };
     vec![
+        reader("IDX images", Guard::None, idx_files, move |folder| {
+            digits::idx(folder)
+                .map(|data| values(&data))
+                .map_err(sentence)
+        }),
         reader(
-            "IDX images",
+            "IDX images, compressed",
             Guard::None,
-            idx_files.collect(),
+            packed.collect(),
             move |folder| {
                 digits::idx(folder)
                     .map(|data| values(&data))

@@ -44,6 +44,8 @@ mod model;
 
 pub use blitz_noise as noise;
 
+#[doc(hidden)]
+pub use attach::locations;
 pub use attach::{
     BayesianizeConfig, BayesianizeError, BuiltinVariational, ExistingPosteriors, MopedConfig,
     MopedVariational, Variational, WeightFilter, WeightRule, trains,
@@ -69,7 +71,7 @@ pub use family::prior::{
 };
 pub use family::{
     ConstantError, Constants, MarginalFamily, Marginals, Nats, Noise, at_least_f32, deviation,
-    in_type_of,
+    in_type_of, refused_constants,
 };
 pub use kl::{KlEstimator, KlTerm, kl_divergence};
 pub use model::{

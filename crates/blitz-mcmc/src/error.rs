@@ -45,6 +45,18 @@ pub enum McmcError {
         /// The other one.
         second: f64,
     },
+    /// The network can't be computed in `f64`.
+    #[error(
+        "the network can't be computed in `f64` ({reason}): {}. Make `f64` that type before the program's first tensor, by \
+         `Device::flex().configure(FloatDType::F64)`; or take the `mean_network()` of blitz's own recurrent layers, which follow their input's type",
+        at_fault(layers)
+    )]
+    Precision {
+        /// The layers of Burn's that are known for it, with their types; none if it is another.
+        layers: Vec<String>,
+        /// What Burn says.
+        reason: String,
+    },
     /// The likelihood is no number for each example.
     #[error("the data have no examples: the likelihood is of none")]
     Empty,
@@ -130,6 +142,13 @@ pub enum McmcError {
         /// What is wrong with its draws.
         reason: InputError,
     },
+}
+
+fn at_fault(layers: &[String]) -> String {
+    match layers {
+        [] => "a layer makes or holds a tensor of the type that its device has by default, or data given to `of_nll` are not in `f64`".into(),
+        layers => format!("{} makes or holds tensors of the type that the device has by default", layers.join(", ")),
+    }
 }
 
 impl McmcError {

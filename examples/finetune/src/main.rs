@@ -83,9 +83,18 @@ fn run(cli: &Cli) -> Result<String, RunError> {
 struct Results {
     rows: Vec<Row>,
     failures: Vec<Failure>,
-    rates: Vec<f64>,
+    rates: Vec<Option<f64>>,
     adapters: Vec<String>,
     plot: Option<std::path::PathBuf>,
+}
+
+impl Results {
+    /// Says what failed and goes on: what others took hours for is not lost with it.
+    fn left_out(&mut self, what: &str, seed: u64, error: &dyn std::fmt::Display) {
+        let failure = Failure::new(what, seed, error);
+        eprintln!("  {failure}");
+        self.failures.push(failure);
+    }
 }
 
 /// Every method on the labels of every seed.
@@ -94,12 +103,20 @@ fn compared(cli: &Cli, task: &Task, device: &Device) -> Result<Results, RunError
     let mut results = Results::default();
     for (at, seed) in cli.repetitions().into_iter().enumerate() {
         eprintln!("seed {seed}, the learning rate");
-        let study = Study::new(cli, task, at, device)?;
-        results.rates.push(study.rate());
+        let study = match Study::new(cli, task, at, device) {
+            Ok(study) => study,
+            Err(error) => {
+                results.rates.push(None);
+                results.left_out("learning rate", seed, &error);
+                continue;
+            }
+        };
+        results.rates.push(Some(study.rate()));
         let adapter = folder.join(&format!("lora-{seed}.bpk"));
-        save_adapter(study.lora(), &adapter)
-            .map_err(|error| RunError::Setting(error.to_string()))?;
-        results.adapters.push(adapter.display().to_string());
+        match save_adapter(study.lora(), &adapter) {
+            Ok(()) => results.adapters.push(adapter.display().to_string()),
+            Err(error) => results.left_out("the adapter's file", seed, &error),
+        }
         let mut all = Vec::new();
         for method in cli.methods() {
             eprintln!("seed {seed}, {}", method.name());
@@ -107,13 +124,10 @@ fn compared(cli: &Cli, task: &Task, device: &Device) -> Result<Results, RunError
                 let predicted = predicted(task, &fitted.predict)?;
                 Ok((fitted, predicted))
             });
-            // What others took hours for is not lost with it.
             let (fitted, predicted) = match fitted {
                 Ok(fitted) => fitted,
                 Err(error) => {
-                    let failure = Failure::new(method.name(), seed, &error);
-                    eprintln!("  {failure}");
-                    results.failures.push(failure);
+                    results.left_out(method.name(), seed, &error);
                     continue;
                 }
             };
@@ -124,8 +138,11 @@ fn compared(cli: &Cli, task: &Task, device: &Device) -> Result<Results, RunError
             eprintln!("  accuracy {accuracy:.1} %, NLL {nll:.3}, ECE {ece:.3}");
             all.push((row, predicted));
         }
-        if at == 0 {
-            results.plot = plot(&folder, task, &all)?;
+        if results.rows.is_empty() {
+            match plot(&folder, task, &all) {
+                Ok(plot) => results.plot = plot,
+                Err(error) => results.left_out("the plot", seed, &error),
+            }
         }
         results.rows.extend(all.into_iter().map(|(row, _)| row));
     }

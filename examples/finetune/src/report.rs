@@ -81,10 +81,10 @@ impl Row {
     }
 }
 
-/// A method that failed on the labels of one seed.
+/// What failed on the labels of one seed.
 #[derive(Debug, Clone, Serialize)]
 pub struct Failure {
-    /// The method.
+    /// The method, or what else could not be made.
     pub method: String,
     /// The seed.
     pub seed: u64,
@@ -187,9 +187,9 @@ pub struct Report {
     pub failures: Vec<Failure>,
     /// The adapters of LoRA alone, by seed.
     pub adapters: Vec<String>,
-    /// The learning rate that the rule chose, by seed.
-    pub rates: Vec<f64>,
-    /// The reliability of LoRA alone, and of the method with the lowest NLL, for the first seed.
+    /// The learning rate that the rule chose, by seed; none where no rate could be trained with.
+    pub rates: Vec<Option<f64>>,
+    /// The reliability of LoRA alone, and of the method with the lowest NLL, for the first seed that has any.
     #[serde(serialize_with = "as_text_if_any")]
     pub plot: Option<PathBuf>,
     /// How to run the real model, if this was not it.

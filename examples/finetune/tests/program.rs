@@ -76,6 +76,38 @@ fn the_same_seed_gives_the_same_scores() {
 }
 
 #[test]
+fn a_file_that_cannot_be_written_costs_no_scores() {
+    let out = tempfile::tempdir().unwrap();
+    let arguments = [
+        "--seeds",
+        "2",
+        "--method",
+        "lora",
+        "--method",
+        "temperature",
+    ];
+    // Its place is taken as soon as the run has a folder, long before the second seed's is written.
+    let taken = out.path().join("1/lora-1.bpk");
+    let report = std::thread::scope(|scope| {
+        let run = scope.spawn(|| PROGRAM.report(out.path(), &arguments));
+        while !taken.parent().unwrap().exists() && !run.is_finished() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        std::fs::create_dir(&taken).unwrap();
+        run.join().unwrap()
+    });
+    assert_eq!(report["rows"].as_array().unwrap().len(), 4);
+    assert_eq!(report["adapters"].as_array().unwrap().len(), 1);
+    assert_eq!(report["rates"].as_array().unwrap().len(), 2);
+    let failures = report["failures"].as_array().unwrap();
+    assert_eq!(failures.len(), 1);
+    assert_eq!(failures[0]["method"], "the adapter's file");
+    assert_eq!(failures[0]["seed"], 1);
+    let reason = failures[0]["reason"].as_str().unwrap();
+    assert!(reason.contains("lora-1.bpk"), "{reason}");
+}
+
+#[test]
 fn what_is_wrong_is_said_in_one_sentence() {
     let out = tempfile::tempdir().unwrap();
     for (arguments, reason) in [

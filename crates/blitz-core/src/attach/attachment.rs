@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::collections::HashMap;
 
-use burn::module::{Module, Param, ParamId, Reparameterizer};
+use burn::module::{Module, ModuleVisitor, Param, ParamId, Reparameterizer};
 use burn::tensor::Tensor;
 
 use super::variational::Variational;
@@ -65,8 +65,32 @@ pub(crate) trait Attachment {
 }
 
 /// Everything that is attached to the weights of `module`, in the order of the traversal, each once.
+///
+/// No weight is computed: a LoRA adapter that holds posteriors is entered and not merged, which would cost a dense matrix for each.
 pub(crate) fn attachments<M: Module>(module: &M) -> Vec<Box<dyn Attachment>> {
-    take_off(module.clone()).1
+    let scope = Draw::survey();
+    module.visit(&mut Surveyor);
+    let mut attachments: Vec<Box<dyn Attachment>> = Vec::new();
+    for surveyed in scope.finish_survey() {
+        let Ok(attachment) = surveyed.downcast::<Box<dyn Attachment>>() else {
+            unreachable!("only attachments are handed over")
+        };
+        // A weight that is tied is met once for each place where it stands.
+        if attachments.iter().all(|met| met.id() != attachment.id()) {
+            attachments.push(*attachment);
+        }
+    }
+    attachments
+}
+
+/// Meets the parameters: what is attached to one is visited right after it, and finds it in the survey.
+struct Surveyor;
+
+impl ModuleVisitor for Surveyor {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        // As it is, so that one that is not initialized stays so.
+        draw::meet(Box::new(param.clone()));
+    }
 }
 
 /// The rows that the model never reads, by the identities of the posteriors.
@@ -80,32 +104,31 @@ pub(super) fn unused_rows<M: Module>(module: &M) -> HashMap<ParamId, usize> {
 /// Takes everything off: what is left is a deterministic module of the stored locations μ. Other reparameterizations are merged into
 /// their weights.
 pub(super) fn take_off<M: Module>(module: M) -> (M, Vec<Box<dyn Attachment>>) {
-    // The one traversal that reaches an attachment together with its parameter, gradients included.
-    let scope = Draw::survey();
-    let module = module.materialize();
-    let mut attachments: Vec<Box<dyn Attachment>> = Vec::new();
-    for surveyed in scope.finish_survey() {
-        let Ok(attachment) = surveyed.downcast::<Box<dyn Attachment>>() else {
-            unreachable!("only attachments are handed over")
-        };
-        // A weight that is tied is met once for each place where it stands.
-        if attachments.iter().all(|met| met.id() != attachment.id()) {
-            attachments.push(*attachment);
-        }
-    }
-    (module, attachments)
+    let attachments = attachments(&module);
+    (locations(module), attachments)
 }
 
-/// The answer of a Bayesian parameter to a survey.
-pub(super) fn hand_over<Q: Posterior, P: Prior, const D: usize>(
-    variational: &Variational<Q, P>,
-    mu: &Tensor<D>,
-) {
-    let attachment: Box<dyn Attachment> = Box::new(Attached {
-        variational: variational.clone(),
-        mu: mu.clone(),
-    });
-    draw::hand_over(Box::new(attachment));
+/// The module of the stored locations μ, whatever the families make of them. Other reparameterizations are merged into their weights. For the crates of blitz.
+pub fn locations<M: Module>(module: M) -> M {
+    let _survey = Draw::survey();
+    module.materialize()
+}
+
+/// The answer of a Bayesian parameter to a survey, which has met `param`.
+pub(super) fn hand_over<Q: Posterior, P: Prior>(variational: &Variational<Q, P>, param: &dyn Any) {
+    macro_rules! of_rank {
+        ($($rank:literal)*) => {
+            $(if let Some(param) = param.downcast_ref::<Param<Tensor<$rank>>>() {
+                let attachment: Box<dyn Attachment> = Box::new(Attached {
+                    variational: variational.clone(),
+                    mu: param.base(),
+                });
+                draw::hand_over(Box::new(attachment));
+            })*
+        };
+    }
+    // All that Burn attaches something to.
+    of_rank!(0 1 2 3 4 5 6 7 8);
 }
 
 struct Attached<Q: Posterior, P: Prior, const D: usize> {

@@ -12,6 +12,7 @@ mod ties;
 mod variational;
 mod walk;
 
+pub use attachment::locations;
 pub(crate) use attachment::{Attachment, attachments};
 pub use convert::{BayesianizeConfig, BuiltinVariational, ExistingPosteriors, WeightRule};
 pub(crate) use convert::{attach_chosen, check_bare};

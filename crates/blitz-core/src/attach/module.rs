@@ -11,7 +11,9 @@ use burn::module::{
 };
 use burn::tensor::Device;
 
+use super::attachment;
 use super::variational::Variational;
+use crate::draw;
 use crate::family::constants::{all_marked, mark};
 use crate::family::posterior::Posterior;
 use crate::family::prior::Prior;
@@ -72,6 +74,9 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
 
 impl<Q: Posterior, P: Prior> Module for Variational<Q, P> {
     fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
+        if let Some(param) = draw::met() {
+            return attachment::hand_over(self, &*param);
+        }
         fields::visit(visitor, "posterior", CONTAINER, &self.posterior);
         fields::visit(visitor, "prior", CONTAINER, &self.prior);
         fields::visit(visitor, "sampling", CONTAINER, &self.sampling);

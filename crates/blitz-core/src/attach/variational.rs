@@ -5,7 +5,6 @@ use std::any::Any;
 use burn::module::{Flag, Param, ParamId, Reparameterization};
 use burn::tensor::Tensor;
 
-use super::attachment;
 use crate::draw::{self, Part, PartSlot, Request, Site, is_configured};
 use crate::family::posterior::{Posterior, PosteriorStructure};
 use crate::family::prior::{PosteriorPrior, Prior};
@@ -285,10 +284,7 @@ impl<Q: Posterior, P: Prior> Reparameterization for Variational<Q, P> {
 
     fn apply<const D: usize>(&self, base: Tensor<D>) -> Tensor<D> {
         match draw::request() {
-            Request::Survey => {
-                attachment::hand_over(self, &base);
-                base
-            }
+            Request::Survey => base,
             Request::Mean => self.mean(base),
             Request::MeanInPass => {
                 if self.is_sampling() {

@@ -23,7 +23,9 @@ pub(crate) use sample::{
     repeated_output_noise, replacement, site,
 };
 pub use scope::is_open;
-pub(crate) use scope::{Part, PartSlot, Request, answer_part, answer_rows, hand_over, request};
+pub(crate) use scope::{
+    Part, PartSlot, Request, answer_part, answer_rows, hand_over, meet, met, request,
+};
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -34,7 +36,7 @@ use burn::tensor::Tensor;
 
 use fresh::fresh_key;
 use sample::Sample;
-use scope::{Mode, push, remove, with_sample};
+use scope::{Mode, Survey, push, remove, with_sample};
 
 /// Keeps a draw, or the mean mode, open until it is dropped: also by a panic or an early return.
 ///
@@ -127,9 +129,9 @@ impl Draw {
         Self::push(Mode::Moments(Pass::new(kept)))
     }
 
-    /// Asks each parameter that is read for what is attached to it.
+    /// Asks each parameter that is visited for what is attached to it. One that is read is its stored tensor.
     pub(crate) fn survey() -> Self {
-        Self::push(Mode::Survey(Vec::new()))
+        Self::push(Mode::Survey(Survey::default()))
     }
 
     fn push(mode: Mode) -> Self {
@@ -166,10 +168,10 @@ impl Draw {
         }
     }
 
-    /// What was handed over, in the order in which the parameters were read.
+    /// What was handed over, in the order in which the parameters were visited.
     pub(crate) fn finish_survey(self) -> Vec<Box<dyn Any>> {
         match self.finish() {
-            Some(Mode::Survey(surveyed)) => surveyed,
+            Some(Mode::Survey(survey)) => survey.surveyed,
             _ => unreachable!("a survey holds what was handed over"),
         }
     }

@@ -26,7 +26,15 @@ pub(super) enum Mode {
     Moments(Pass),
     Parts(Part, PartSlot),
     Rows { rows: Rc<[usize]>, answered: bool },
-    Survey(Vec<Box<dyn Any>>),
+    Survey(Survey),
+}
+
+/// What a walk over a module gathers of what is attached to its parameters.
+#[derive(Default)]
+pub(super) struct Survey {
+    /// The parameter that was met last.
+    param: Option<Box<dyn Any>>,
+    pub surveyed: Vec<Box<dyn Any>>,
 }
 
 /// What an estimator wants of a weight beside its mean, in place of a sample.
@@ -95,7 +103,7 @@ pub(crate) enum Request {
     Part(Part),
     /// These rows of a sample, or all.
     Rows(Rc<[usize]>),
-    /// To hand over what is attached; the parameter reads as its stored tensor.
+    /// Its stored tensor.
     Survey,
 }
 
@@ -147,10 +155,28 @@ pub(crate) fn answer_rows() {
 /// Hands what is attached to a parameter to the innermost scope, a survey.
 pub(crate) fn hand_over(attachment: Box<dyn Any>) {
     with_top(|mode| {
-        if let Mode::Survey(surveyed) = mode {
-            surveyed.push(attachment);
+        if let Mode::Survey(survey) = mode {
+            survey.surveyed.push(attachment);
         }
     });
+}
+
+/// Tells the innermost scope, a survey, which parameter is met.
+pub(crate) fn meet(param: Box<dyn Any>) {
+    let before = with_top(|mode| match mode {
+        Mode::Survey(survey) => survey.param.replace(param),
+        _ => None,
+    });
+    drop(before);
+}
+
+/// The parameter that was met last, if the innermost scope is a survey.
+pub(crate) fn met() -> Option<Box<dyn Any>> {
+    with_top(|mode| match mode {
+        Mode::Survey(survey) => survey.param.take(),
+        _ => None,
+    })
+    .flatten()
 }
 
 /// Runs `f` on the innermost draw, if one is open.

@@ -4,6 +4,7 @@
 //! tensor: not as a floating-point one, which a cast to half precision would round, an optimizer would see and `num_params` count.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::fmt;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
@@ -134,7 +135,13 @@ impl Constants {
     ///
     /// A mapper takes no error from the module that it maps. But it looks for each tensor that it is asked for, and Burn's loaders fail with
     /// the names of those that are missing: none has a sentence for a name.
+    /// Those that are told to let tensors be missing don't, for which there is [`refused_constants`].
     fn refuse<M: ModuleMapper>(&self, mapper: &mut M, device: &Device, reason: &str) {
+        REFUSED.with_borrow_mut(|refused| {
+            if let Some(refused) = refused.last_mut() {
+                refused.push(format!("{}: {reason}", self.family));
+            }
+        });
         mapper.enter_module(reason, CONTAINER);
         mapper.map_int(self.param(device));
         mapper.exit_module(reason, CONTAINER);
@@ -169,6 +176,47 @@ impl Constants {
             shape,
         )
     }
+}
+
+thread_local! {
+    /// What was refused in each of the calls of [`refused_constants`] that are under way.
+    static REFUSED: RefCell<Vec<Vec<String>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What `load` returns, and a sentence for each constant of a record that could not be set meanwhile.
+///
+/// Loading a record whose constants can't be, because they are out of range or of a later version, fails. But with
+/// [`allow_partial`](burn::store::ModuleRecord::allow_partial), or its like in Burn's stores, it goes through and leaves the constants that the module had: no loader takes another error than that of a tensor that is missing.
+///
+/// ```
+/// use blitz_core::prelude::*;
+/// use blitz_core::refused_constants;
+/// use burn::module::Module;
+/// use burn::nn::LinearConfig;
+/// use burn::tensor::Device;
+///
+/// let config = BayesianizeConfig::new().with_posterior(PosteriorConfig::student_t(5.0, 0.1));
+/// let net = || LinearConfig::new(2, 1).init(&Device::flex()).bayesianize(&config);
+/// let record = net().into_record().allow_partial(true);
+/// let (loaded, refused) = refused_constants(|| net().try_load_record(record));
+/// assert!(loaded.is_ok() && refused.is_empty());
+/// ```
+pub fn refused_constants<R>(load: impl FnOnce() -> R) -> (R, Vec<String>) {
+    /// Closes the call if `load` panics, too.
+    struct Call;
+
+    impl Drop for Call {
+        fn drop(&mut self) {
+            REFUSED.with_borrow_mut(Vec::pop);
+        }
+    }
+
+    REFUSED.with_borrow_mut(|refused| refused.push(Vec::new()));
+    let call = Call;
+    let loaded = load();
+    let refused = REFUSED.with_borrow_mut(|refused| refused.last_mut().map(std::mem::take));
+    drop(call);
+    (loaded, refused.unwrap_or_default())
 }
 
 /// Two words of 32 bits for each number, the upper half first: integers of 64 bits are not on every backend.

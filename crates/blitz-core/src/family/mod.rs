@@ -17,7 +17,7 @@ pub(crate) mod prior;
 mod reflection;
 mod rows;
 
-pub use constants::{ConstantError, Constants};
+pub use constants::{ConstantError, Constants, refused_constants};
 pub use marginals::{MarginalFamily, Marginals};
 pub use nats::Nats;
 pub use noise::Noise;

@@ -1,7 +1,9 @@
 //! Posteriors on the factors of Burn's LoRA.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use blitz_core::prelude::*;
-use burn::module::{Lora, Module, ModuleMapper, Param};
+use burn::module::{Lora, Module, ModuleMapper, Param, Reparameterization, Reparameterizer};
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -59,6 +61,71 @@ fn the_factors_are_the_bayesian_weights() {
         .apply_lora(Lora::new(2, 4.0));
     let only_a = layer.bayesianize(&BayesianizeConfig::new().only("weight.lora.a"));
     assert_eq!(only_a.num_bayesian_weights(), 8);
+}
+
+/// A reparameterization that counts how often its weight is computed.
+#[derive(Module, Debug)]
+struct Counted {
+    factor: Param<Tensor<2>>,
+}
+
+static COMPUTED: AtomicUsize = AtomicUsize::new(0);
+
+impl Reparameterization for Counted {
+    const NAME: &'static str = "counted";
+
+    fn apply<const D: usize>(&self, base: Tensor<D>) -> Tensor<D> {
+        COMPUTED.fetch_add(1, Ordering::Relaxed);
+        base + self.factor.val().sum().reshape([1; D])
+    }
+}
+
+struct Count;
+
+impl Reparameterizer for Count {
+    type Reparam = Counted;
+
+    fn reparameterize<const D: usize>(
+        &mut self,
+        _path: &str,
+        param: Param<Tensor<D>>,
+    ) -> (Param<Tensor<D>>, Option<Counted>) {
+        let factor = Tensor::<2>::ones([2, 3], &param.lazy_device());
+        let factor = Param::from_tensor(factor);
+        (param, (D == 2).then_some(Counted { factor }))
+    }
+}
+
+#[test]
+fn a_look_at_the_posteriors_computes_no_weight_that_is_adapted() {
+    let device = Device::flex().autodiff();
+    let config = BayesianizeConfig::new().only("weight.counted.factor");
+    let net = LinearConfig::new(3, 3)
+        .init(&device)
+        .apply_reparameterization(Count)
+        .bayesianize(&config);
+    assert_eq!(net.num_bayesian_weights(), 6);
+    let kl = net.kl_cost();
+    assert_eq!(net.kl_terms()[0].path, "weight.counted.factor");
+    let start = net.weight_marginals();
+    assert_eq!(start[0].means, [1.0; 6]);
+    assert_eq!(
+        net.weight_movements(Some(&start))[0].has_stayed(),
+        Some(true)
+    );
+    {
+        let draw = net.draw(1, 0);
+        // Of a draw that has read nothing there is none.
+        assert!(net.kl_cost_of_draw().is_none());
+        let _other = draw.antithetic(&net, 1).unwrap();
+    }
+    assert_eq!(COMPUTED.load(Ordering::Relaxed), 0);
+    // The parameters come with their gradients, of a KL of μ²/2 and what σ adds.
+    let grads = kl.backward();
+    let factor = &net.weight.reparameterization::<Counted>().unwrap().factor;
+    assert_eq!(values(factor.base().grad(&grads).unwrap()), [1.0; 6]);
+    let _ = net.weight.val();
+    assert_eq!(COMPUTED.load(Ordering::Relaxed), 1);
 }
 
 #[test]

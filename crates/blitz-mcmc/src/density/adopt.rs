@@ -3,11 +3,18 @@
 use std::any::Any;
 
 use blitz_train::Exposed;
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::{Flag, Module, ModuleMapper, Param};
 use burn::tensor::{Bool, DType, Device, Int, Tensor};
 
-/// The module with all its numbers on `device`, real ones in `f64`. None of them requires a gradient.
-pub(super) fn module<M: Module>(module: M, device: &Device) -> M {
+/// The module in prediction with all its numbers on `device`, real parameters in `f64`. None of them requires a gradient.
+pub(super) fn module<M: Module>(module: &M, device: &Device) -> M {
+    module_in_training(module, device).map(&mut InPrediction)
+}
+
+/// The same, with its layers as in training.
+pub(super) fn module_in_training<M: Module>(module: &M, device: &Device) -> M {
+    // A tensor that is no parameter follows these calls alone: no mapper sees it, nor its type.
+    let module = module.valid().to_device(device).train();
     module.map(&mut Adopt { device })
 }
 
@@ -45,6 +52,15 @@ fn real<const D: usize>(tensor: Tensor<D>, device: &Device) -> Tensor<D> {
 fn int<const D: usize>(tensor: Tensor<D, Int>, device: &Device) -> Tensor<D, Int> {
     let dtype = tensor.dtype();
     Tensor::from_data(tensor.into_data(), (device, dtype))
+}
+
+/// Switches layers to prediction, as `valid()` does.
+struct InPrediction;
+
+impl ModuleMapper for InPrediction {
+    fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
+        flag.map(|flag| flag.with(false))
+    }
 }
 
 struct Adopt<'a> {

@@ -1,6 +1,7 @@
 //! The log density of a network's weights: that of the data given them, and of the prior.
 
 mod adopt;
+mod precision;
 mod weights;
 
 pub use weights::Weight;
@@ -17,6 +18,10 @@ use crate::error::McmcError;
 ///
 /// The likelihood is of all examples at once, in as many batches as there are. What the likelihood has of its own, such as a learned noise, stays as it
 /// is: the draws are given it. Of the network what trains is sampled; a parameter that is frozen stays as it is.
+///
+/// Some layers of Burn's make tensors of the type that the device has by default, which is `f32`: `Lstm`, `Gru`, `Rnn`, their bidirectional forms, and
+/// `PositionalEncoding`. A network of them is refused ([`McmcError::Precision`]), unless the program makes `f64` that type before its first tensor, by
+/// `Device::flex().configure(FloatDType::F64)`. The `mean_network()` of blitz's `BayesianLstm` or `BayesianGru` runs as it is.
 ///
 /// ```
 /// use blitz_mcmc::{LogDensity, McmcError};
@@ -68,7 +73,7 @@ impl<N: Network> LogDensity<N, ()> {
     /// # Errors
     ///
     /// A network without weights that train, or with posteriors; a prior that learns its scale; data without examples; layers that are random or that
-    /// behave otherwise in training.
+    /// behave otherwise in training; layers that can't be computed in `f64`, such as Burn's LSTM ([`McmcError::Precision`], which says what to do).
     pub fn new<L, P>(
         network: &N,
         likelihood: &L,
@@ -83,7 +88,7 @@ impl<N: Network> LogDensity<N, ()> {
             return Err(McmcError::Empty);
         }
         let device = device();
-        let likelihood = adopt::module(likelihood.valid(), &device);
+        let likelihood = adopt::module(likelihood, &device);
         let data: Vec<_> = data
             .into_iter()
             .map(|batch| LabeledBatch {
@@ -137,7 +142,7 @@ impl<N: Module> LogDensity<N, ()> {
             .iter()
             .map(|weight| init_prior(weight, &prior(weight), &device));
         let density = LogDensity {
-            network: adopt::module(network.valid(), &device),
+            network: adopt::module(network, &device),
             priors: priors.collect::<Result<_, _>>()?,
             given,
             weights,
@@ -255,7 +260,8 @@ impl<N: Module, F: Fn(&N) -> Tensor<1>> LogDensity<N, F> {
 
     /// Computes the density at the network's own weights, in prediction and, if that is how it was given, in training.
     fn check(&self, network: &N) -> Result<(), McmcError> {
-        let examples = (self.nll)(&self.network).dims()[0];
+        let nll = precision::in_f64(&self.network, &self.nll)?;
+        let examples = nll.dims()[0];
         if examples == 0 {
             return Err(McmcError::Empty);
         }
@@ -264,7 +270,7 @@ impl<N: Module, F: Fn(&N) -> Tensor<1>> LogDensity<N, F> {
         let first = value(self);
         let mut others = vec![value(self)];
         if flags(network) != flags(&self.given) {
-            let training = adopt::module(network.valid().train(), &self.device);
+            let training = adopt::module_in_training(network, &self.device);
             let training = Training {
                 density: self,
                 network: training,

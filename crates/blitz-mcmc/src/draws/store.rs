@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use blitz_train::blitz_predict::convergence::MIN_DRAWS;
 use blitz_train::files::{Seal, check, in_place, seal, unseal};
 use blitz_train::{CheckpointError, FolderClaim};
 use serde::{Deserialize, Serialize};
@@ -61,17 +62,27 @@ impl ChainFiles {
         })
     }
 
-    /// A chain that was finished before, if it was. One whose seal is missing was being written when the program ended: it is made again.
+    /// A chain that was finished before, if it was.
+    ///
+    /// A file has its name only when it is whole, and its seal is written after that. So one without a seal is taken, and sealed, if it has a chain. One that has none was
+    /// damaged: the chain is made again in its place. A chain of another run is refused, with a seal or without.
     pub fn finished(&self, run: &Run) -> Result<Option<ChainDraws>, McmcError> {
         let path = path_of(&self.folder, run.chain);
-        if !path.exists() || seal_state(&path)? == Seal::Missing {
+        if !path.exists() {
             return Ok(None);
         }
-        let (found, chain) = read(&path)?;
-        match found == *run {
-            true => Ok(Some(chain)),
-            false => Err(McmcError::OtherRun { path }),
+        let (bytes, seal_found) = bytes_of(&path)?;
+        let (found, chain) = match (parse(&path, &bytes), seal_found) {
+            (Err(_), Seal::Missing) => return Ok(None),
+            (parsed, _) => parsed?,
+        };
+        if found != *run {
+            return Err(McmcError::OtherRun { path });
         }
+        if seal_found == Seal::Missing {
+            seal(&path).map_err(|error| McmcError::not_written(&path, error))?;
+        }
+        Ok(Some(chain))
     }
 
     pub fn write(&self, run: &Run, chain: &ChainDraws) -> Result<(), McmcError> {
@@ -92,6 +103,9 @@ impl ChainFiles {
 pub(super) fn load(folder: &Path) -> Result<Draws, McmcError> {
     let first = path_of(folder, 0);
     let (run, chain) = read(&first)?;
+    if run.chain != 0 {
+        return Err(McmcError::OtherRun { path: first });
+    }
     let mut chains = vec![chain];
     for number in 1..run.chains {
         let path = path_of(folder, number);
@@ -116,8 +130,18 @@ fn path_of(folder: &Path, chain: usize) -> PathBuf {
     folder.join(format!("chain-{chain}.draws"))
 }
 
-fn seal_state(path: &Path) -> Result<Seal, McmcError> {
-    check(path).map_err(|error| McmcError::unreadable(path, error))
+/// The file's bytes, and its seal, unless that is of other ones.
+fn bytes_of(path: &Path) -> Result<(Vec<u8>, Seal), McmcError> {
+    let unreadable = |error: io::Error| McmcError::unreadable(path, error);
+    let bytes = fs::read(path).map_err(unreadable)?;
+    match check(path).map_err(unreadable)? {
+        Seal::Broken => Err(CheckpointError::Damaged { path: path.into() }.into()),
+        seal => Ok((bytes, seal)),
+    }
+}
+
+fn read(path: &Path) -> Result<(Run, ChainDraws), McmcError> {
+    parse(path, &bytes_of(path)?.0)
 }
 
 fn write_chain(run: &Run, chain: &ChainDraws, out: &mut impl Write) -> io::Result<()> {
@@ -158,19 +182,24 @@ fn of_columns(columns: &[f64; STATS]) -> DrawStats {
     }
 }
 
-fn read(path: &Path) -> Result<(Run, ChainDraws), McmcError> {
+fn parse(path: &Path, bytes: &[u8]) -> Result<(Run, ChainDraws), McmcError> {
     let unreadable = |reason: &dyn ToString| McmcError::unreadable(path, reason.to_string());
-    let bytes = fs::read(path).map_err(|error| unreadable(&error))?;
-    if seal_state(path)? == Seal::Broken {
-        let path = path.into();
-        return Err(CheckpointError::Damaged { path }.into());
-    }
     let no_chain = || unreadable(&"it is no file of a chain");
     let end = bytes
         .iter()
         .position(|byte| *byte == b'\n')
         .ok_or_else(no_chain)?;
     let run: Run = serde_json::from_slice(&bytes[..end]).map_err(|error| unreadable(&error))?;
+    if run.draws < MIN_DRAWS || run.chain >= run.chains {
+        let Run {
+            chain,
+            chains,
+            draws,
+            ..
+        } = run;
+        let reason = format!("chain {chain} of {chains} with {draws} draws: no run has one");
+        return Err(unreadable(&reason));
+    }
     let numbers = &bytes[end + 1..];
     let not_as_it_says = || unreadable(&"it has not as many draws as it says");
     let size = run.dimensions().ok_or_else(not_as_it_says)?;

@@ -3,9 +3,12 @@
 use blitz_mcmc::{LogDensity, McmcError, Weight, device};
 use blitz_train::prelude::*;
 use blitz_train::{Exposed, PoissonLikelihoodConfig, WithExposure};
-use burn::module::Module;
-use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Linear, LinearConfig};
-use burn::tensor::{Device, Tensor};
+use burn::module::{Module, ModuleDisplay};
+use burn::nn::{
+    BatchNorm, BatchNormConfig, Dropout, DropoutConfig, GruConfig, Linear, LinearConfig,
+    LstmConfig, PositionalEncodingConfig, RnnConfig,
+};
+use burn::tensor::{DType, Device, Tensor};
 
 use crate::networks::{Line, Mlp, gaussian, normals, points, table};
 
@@ -359,4 +362,131 @@ fn a_density_that_is_a_number_the_first_time_only_is_refused() {
     let density = LogDensity::of_nll(&Line::new(1), |_| PriorConfig::normal(1.0), nll);
     let error = density.map(|_| ()).unwrap_err();
     assert!(matches!(error, McmcError::Training { .. }), "{error}");
+}
+
+/// Three sequences of two steps, with a target each.
+fn sequences() -> LabeledBatch<Tensor<3>, Tensor<2>> {
+    LabeledBatch {
+        inputs: table(&normals(1, 12), 2).reshape([3, 2, 2]),
+        targets: table(&normals(2, 3), 1),
+    }
+}
+
+#[test]
+fn a_layer_of_burns_that_computes_in_the_devices_type_is_refused_by_its_path() {
+    #[derive(Module, Debug)]
+    struct Net<L: Module + ModuleDisplay> {
+        recurrent: L,
+        out: Linear,
+    }
+
+    fn refused<L: Module + ModuleDisplay>(
+        name: &str,
+        recurrent: L,
+        forward: impl Fn(&L, Tensor<3>) -> Tensor<3>,
+    ) {
+        let net = Net {
+            recurrent,
+            out: LinearConfig::new(2, 1).init(&Device::flex()),
+        };
+        let x = Tensor::<3>::from_data(sequences().inputs.into_data(), (&device(), DType::F64));
+        let nll = |net: &Net<L>| {
+            let hidden = forward(&net.recurrent, x.clone());
+            net.out.forward(hidden).square().flatten::<1>(0, 2)
+        };
+        let density = LogDensity::of_nll(&net, |_| PriorConfig::normal(1.0), nll);
+        let error = density.map(|_| ()).unwrap_err();
+        assert!(matches!(error, McmcError::Precision { .. }), "{error}");
+        let text = error.to_string();
+        assert!(text.contains(&format!("recurrent ({name})")), "{text}");
+        assert!(text.contains("configure(FloatDType::F64)"), "{text}");
+    }
+
+    let device = Device::flex();
+    let lstm = LstmConfig::new(2, 2, true).init(&device);
+    refused("Lstm", lstm, |lstm, x| lstm.forward(x, None).0);
+    let gru = GruConfig::new(2, 2, true).init(&device);
+    refused("Gru", gru, |gru, x| gru.forward(x, None));
+    let rnn = RnnConfig::new(2, 2, true).init(&device);
+    refused("Rnn", rnn, |rnn, x| rnn.forward(x, None).0);
+    let position = PositionalEncodingConfig::new(2).init(&device);
+    refused("PositionalEncoding", position, |position, x| {
+        position.forward(x)
+    });
+}
+
+#[test]
+#[should_panic(expected = "a fault of the caller's")]
+fn another_panic_of_a_likelihood_stays_one() {
+    let nll = |_: &Line| -> Tensor<1> { panic!("a fault of the caller's") };
+    let _ = LogDensity::of_nll(&Line::new(1), |_| PriorConfig::normal(1.0), nll);
+}
+
+#[test]
+fn the_mean_network_of_blitzs_own_recurrent_layers_has_a_density() {
+    #[derive(Module, Debug)]
+    struct Net {
+        lstm: BayesianLstm,
+        gru: BayesianGru,
+        out: Linear,
+    }
+
+    impl Network for Net {
+        type Input = Tensor<3>;
+        type Output = Tensor<2>;
+
+        fn forward(&self, x: Tensor<3>) -> Tensor<2> {
+            let (hidden, _) = self.gru.forward(self.lstm.forward(x, None).0, None);
+            let [batch, steps, size] = hidden.dims();
+            let last = hidden.narrow(1, steps - 1, 1).reshape([batch, size]);
+            self.out.forward(last)
+        }
+    }
+
+    let device = Device::flex();
+    let network = Net {
+        lstm: BayesianLstmConfig::new(2, 1, true).init(&device),
+        gru: BayesianGruConfig::new(1, 2, true).init(&device),
+        out: LinearConfig::new(2, 1).init(&device),
+    };
+    let prior = |_: &Weight| PriorConfig::normal(1.0);
+    let density = LogDensity::new(
+        &network.mean_network(),
+        &gaussian(0.5),
+        prior,
+        vec![sequences()],
+    );
+    let error = gradient_error(&density.unwrap());
+    assert!(error < 1e-6, "{error:e}");
+}
+
+#[test]
+fn a_tensor_that_is_no_parameter_comes_along() {
+    #[derive(Module, Debug)]
+    struct Net {
+        layer: Linear,
+        /// Of `f64`, since Burn's mappers see neither it nor its type.
+        offset: Tensor<2>,
+    }
+
+    impl Network for Net {
+        type Input = Tensor<2>;
+        type Output = Tensor<2>;
+
+        fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+            self.layer.forward(x + self.offset.clone())
+        }
+    }
+
+    for device in [Device::flex(), Device::flex().autodiff()] {
+        let network = Net {
+            layer: LinearConfig::new(1, 1).init(&device),
+            offset: Tensor::from_data([[0.5f64]], (&device, DType::F64)),
+        };
+        let prior = |_: &Weight| PriorConfig::normal(1.0);
+        let data = vec![points(5, 1.0)];
+        let density = LogDensity::new(&network, &gaussian(0.5), prior, data).unwrap();
+        assert_eq!(density.len(), 2);
+        assert!(gradient_error(&density) < 1e-6);
+    }
 }

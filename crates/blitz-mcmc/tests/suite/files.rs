@@ -81,6 +81,80 @@ fn a_chain_whose_seal_was_not_written_any_more_is_made_again() {
 }
 
 #[test]
+fn a_chain_that_is_whole_without_its_seal_is_taken_and_one_of_another_run_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let density = line_density();
+    let first = config()
+        .init()
+        .in_folder(folder.path())
+        .run(&density)
+        .unwrap();
+    // As from a folder of which the chains alone were copied.
+    let path = |chain: usize| folder.path().join(format!("chain-{chain}.draws"));
+    let seal = |chain: usize| folder.path().join(format!("chain-{chain}.draws.sha256"));
+    let remove_seals = || (0..3).for_each(|chain| fs::remove_file(seal(chain)).unwrap());
+    remove_seals();
+    let before: Vec<_> = (0..3).map(|chain| fs::read(path(chain)).unwrap()).collect();
+
+    let other = config().with_seed(1).init().in_folder(folder.path());
+    let error = other.run(&density).map(|_| ()).unwrap_err();
+    assert_eq!(error, McmcError::OtherRun { path: path(0) });
+    for (chain, before) in before.iter().enumerate() {
+        assert_eq!(&fs::read(path(chain)).unwrap(), before);
+    }
+
+    let again = config()
+        .init()
+        .in_folder(folder.path())
+        .on_progress(|at| panic!("chain {} is made again", at.chain))
+        .run(&density)
+        .unwrap();
+    assert_eq!(again.draws(), first.draws());
+    assert!((0..3).all(|chain| seal(chain).exists()));
+}
+
+/// A file of a chain of a run, without a seal, whose first line is changed.
+fn with_header(change: (&str, &str)) -> Result<Draws, McmcError> {
+    let folder = tempfile::tempdir().unwrap();
+    let nuts = config().with_chains(1).init().in_folder(folder.path());
+    nuts.run(&line_density()).unwrap();
+    let path = folder.path().join("chain-0.draws");
+    let bytes = fs::read(&path).unwrap();
+    let end = bytes.iter().position(|byte| *byte == b'\n').unwrap();
+    let line = String::from_utf8(bytes[..end].to_vec()).unwrap();
+    assert!(line.contains(change.0), "{line}");
+    // No draws: the numbers of none.
+    fs::write(&path, line.replace(change.0, change.1) + "\n").unwrap();
+    fs::remove_file(folder.path().join("chain-0.draws.sha256")).unwrap();
+    Draws::load(folder.path())
+}
+
+#[test]
+fn a_chain_without_draws_is_no_chain() {
+    let error = with_header(("\"draws\":20", "\"draws\":0")).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("chain 0 of 1 with 0 draws"), "{text}");
+    let error = with_header(("\"chains\":1", "\"chains\":0")).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("chain 0 of 0"), "{text}");
+}
+
+#[test]
+fn a_chain_in_the_place_of_another_is_refused() {
+    for (from, to) in [(1, 0), (0, 1), (0, 2)] {
+        let folder = tempfile::tempdir().unwrap();
+        let nuts = config().init().in_folder(folder.path());
+        nuts.run(&line_density()).unwrap();
+        let path = |chain: usize| folder.path().join(format!("chain-{chain}.draws"));
+        let seal = |chain: usize| folder.path().join(format!("chain-{chain}.draws.sha256"));
+        fs::copy(path(from), path(to)).unwrap();
+        fs::copy(seal(from), seal(to)).unwrap();
+        let refused = Err(McmcError::OtherRun { path: path(to) });
+        assert_eq!(Draws::load(folder.path()), refused);
+    }
+}
+
+#[test]
 fn a_damaged_chain_is_refused_at_every_byte_that_is_looked_at() {
     let folder = tempfile::tempdir().unwrap();
     let density = line_density();

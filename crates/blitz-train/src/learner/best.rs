@@ -41,7 +41,7 @@ use crate::network::Network;
 /// ```
 ///
 /// A training that goes on from a checkpoint takes the best of the earlier epochs into account if [`MetricFiles`](crate::MetricFiles) wrote their metrics, and as far
-/// as these and their checkpoints are still there. It then deletes those of the earlier epochs that are not the best; one whose metric is not known stays.
+/// as these and their checkpoints are still there. It then deletes what a `BestEpoch` left there and is not the best any more: the best so far and the last two. Others stay, and so does one whose metric is not known.
 #[derive(Clone, Debug)]
 pub struct BestEpoch {
     metric: MetricName,
@@ -170,8 +170,10 @@ impl BestEpoch {
             let Some(value) = value else {
                 continue;
             };
-            // Of an earlier run too, or its last two would stay for ever. Of an epoch without a metric nobody knows whether it was the best.
-            found.kept.insert(candidate);
+            // An earlier run leaves its best and its last two, which would stay for ever. Others were kept on purpose.
+            if earlier.iter().rev().take(2).any(|last| *last == candidate) {
+                found.kept.insert(candidate);
+            }
             if value.is_nan() {
                 continue;
             }
@@ -181,6 +183,7 @@ impl BestEpoch {
             });
             if is_better {
                 found.best = Some((candidate, value));
+                found.kept.insert(candidate);
             }
         }
         found.seen = found.seen.max(epoch);

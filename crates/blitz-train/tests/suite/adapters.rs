@@ -1,10 +1,11 @@
 //! Posteriors on LoRA's factors, and files of adapters.
 
 use blitz_train::blitz_core::noise::layout;
+use blitz_train::blitz_core::trains;
 use blitz_train::prelude::*;
 use blitz_train::{
-    AdapterError, AdapterFileError, BlobConfig, CheckpointError, TfbConfig, TfbError, load_adapter,
-    save_adapter,
+    AdapterError, AdapterFileError, BlobConfig, CheckpointError, Tfb, TfbConfig, TfbError,
+    load_adapter, save_adapter,
 };
 use burn::module::{Lora, Module, ModuleMapper, Param, ParamGroup};
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig};
@@ -230,6 +231,141 @@ fn tfb_fits_a_network_in_half_precision() {
     assert!(tfb.std > 0.0 && tfb.loss - tfb.loss_at_mean <= 0.1);
 }
 
+/// With all numbers in `bf16`, which has eight bits.
+fn in_bf16<M: Module>(module: M) -> M {
+    struct Cast;
+
+    impl ModuleMapper for Cast {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            param.map(|value| value.cast(DType::BF16))
+        }
+    }
+
+    module.map(&mut Cast)
+}
+
+#[test]
+fn tfb_knows_a_small_scale_beside_large_weights_of_eight_bits() {
+    let device = Device::flex();
+    let net = adapted(&device);
+    let factors = net.layer.weight.adapter().unwrap();
+    let (a, b) = (factors.a.val(), factors.b.val());
+    let layer = Linear {
+        weight: Param::from_tensor(net.layer.weight.base() * 0.0 + 4.0),
+        bias: None,
+    };
+    let base = LinearNet { layer };
+    // Of 0.005: beside a 4 it is nothing in 16 bits.
+    let small = |net: LinearNet| net.apply_lora(Lora::new(RANK, 0.01));
+    let fit = |is_small: bool| {
+        let net = set_factors(small(base.clone()), &a, &b);
+        let LabeledBatch { inputs, targets } = explained(&net, 20);
+        let (net, dtype) = match is_small {
+            true => (in_bf16(net), DType::BF16),
+            false => (net, DType::F32),
+        };
+        let batch = LabeledBatch {
+            inputs: inputs.cast(dtype),
+            targets: targets.cast(dtype),
+        };
+        let config = TfbConfig::new().with_tolerance(0.5);
+        let tfb = config.fit(&net, &gaussian(1.0, &device), &[batch]).unwrap();
+        let stds = tfb.network.weight_marginals()[0].std_devs.clone();
+        stds.into_iter()
+            .map(|std| f64::from(std) / tfb.std)
+            .collect::<Vec<_>>()
+    };
+    for (got, expected) in fit(true).iter().zip(fit(false)) {
+        assert!((got / expected - 1.0).abs() < 0.02, "{got} for {expected}");
+    }
+}
+
+/// Puts values in the places of the factors.
+fn set_factors(net: LinearNet, a: &Tensor<2>, b: &Tensor<2>) -> LinearNet {
+    struct Set([Tensor<2>; 2], Vec<String>);
+
+    impl ModuleMapper for Set {
+        fn enter_module(&mut self, name: &str, _container_type: &str) {
+            self.1.push(name.into());
+        }
+
+        fn exit_module(&mut self, _name: &str, _container_type: &str) {
+            self.1.pop();
+        }
+
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            let place = match self.1.join(".").as_str() {
+                "layer.weight.lora.a" => 0,
+                "layer.weight.lora.b" => 1,
+                _ => return param,
+            };
+            param.map(|old| self.0[place].clone().reshape(old.shape()))
+        }
+    }
+
+    net.map(&mut Set([a.clone(), b.clone()], Vec::new()))
+}
+
+#[test]
+fn tfb_takes_a_network_that_is_frozen() {
+    let device = Device::flex();
+    let net = adapted(&device);
+    let likelihood = gaussian(1.0, &device);
+    let batches = [explained(&net, 10)];
+    let fit = |net: &LinearNet| TfbConfig::new().fit(net, &likelihood, &batches).unwrap();
+    let (trained, frozen) = (fit(&net), fit(&net.clone().freeze()));
+    assert_eq!(frozen.std, trained.std);
+    let draw = |tfb: &Tfb<LinearNet>| values(tfb.network.sample_network(1, 2).layer.weight.val());
+    assert_eq!(draw(&frozen), draw(&trained));
+    let trains = |tfb: &Tfb<LinearNet>| {
+        let adapter = tfb.network.layer.weight.adapter().unwrap();
+        trains(&adapter.a)
+    };
+    assert!(trains(&trained) && !trains(&frozen));
+}
+
+impl Network for WithHead {
+    type Input = Tensor<2>;
+    type Output = Tensor<2>;
+
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        self.head.forward(self.body.forward(x))
+    }
+}
+
+#[test]
+fn tfb_takes_adapters_that_are_frozen_beside_a_head_that_trains() {
+    let device = Device::flex();
+    let base = with_fixed_weights(LinearConfig::new(6, 40).init(&device), 1);
+    let net = WithHead {
+        body: base,
+        head: with_fixed_weights(LinearConfig::new(40, 5).init(&device), 2),
+    };
+    let body = ParamGroup::from_path("body.weight");
+    let net = net.apply_lora(Lora::new(2, 4.0).set_param_group(body));
+    let head = ParamGroup::from_predicate("head");
+    let net = with_fixed_weights(net, 3).freeze().unfreeze_group(head);
+    let LabeledBatch { inputs, .. } = explained(&adapted(&device), 10);
+    let targets = net.forward(inputs.clone());
+    let batches = [LabeledBatch { inputs, targets }];
+    let tfb = TfbConfig::new()
+        .fit(&net, &gaussian(1.0, &device), &batches)
+        .unwrap();
+    assert_eq!(tfb.network.num_bayesian_weights(), 6 * 2);
+    assert!(tfb.std > 0.0);
+}
+
+#[test]
+fn blob_refuses_factors_that_do_not_train() {
+    let net = adapted(&Device::flex());
+    let path = "layer.weight.lora.a".to_string();
+    let frozen = Err(AdapterError::Frozen { path });
+    let refused = |net: LinearNet| BlobConfig::new().attach(net).map(|_| ());
+    assert_eq!(refused(net.clone().freeze()), frozen);
+    let a = ParamGroup::from_path("layer.weight.lora.a");
+    assert_eq!(refused(net.freeze_group(a)), frozen);
+}
+
 /// A layer, and dropout that goes on in prediction.
 #[derive(Module, Debug)]
 struct Dropped {
@@ -405,6 +541,42 @@ fn an_adapters_file_is_refused_where_it_does_not_belong() {
         damaged,
         AdapterFileError::File(CheckpointError::Damaged { .. })
     ));
+}
+
+#[test]
+fn an_adapters_file_with_constants_that_cannot_be_taken_is_refused() {
+    let device = Device::flex();
+    let with_df = |df: f64| {
+        let config = BayesianizeConfig::new()
+            .with_posterior(PosteriorConfig::student_t(df, 0.1))
+            .only("layer.weight.lora.a");
+        adapted(&device).bayesianize(&config)
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("adapter.bpk");
+    save_adapter(&with_df(5.0), &path).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::remove_file(folder.path().join("adapter.bpk.sha256")).unwrap();
+
+    // The layout of the constants, 1, and the words of a 5 in `f64`.
+    let words = |layout: u8, sign: u8| [layout, 0, 0, 0, 0, 0, 0x14, 0x40 | sign, 0, 0, 0, 0];
+    let places: Vec<usize> = (0..whole.len() - 12)
+        .filter(|at| whole[*at..at + 12] == words(1, 0))
+        .collect();
+    assert_eq!(places.len(), 1);
+    let load = |words: [u8; 12]| {
+        let mut bytes = whole.clone();
+        bytes[places[0]..places[0] + 12].copy_from_slice(&words);
+        std::fs::write(&path, bytes).unwrap();
+        load_adapter(with_df(30.0), &path)
+    };
+    let drawn = |net: &LinearNet| values(net.sample_network(3, 1).layer.weight.val());
+    assert_eq!(drawn(&load(words(1, 0)).unwrap()), drawn(&with_df(5.0)));
+    for (words, reason) in [(words(2, 0), "layout"), (words(1, 0x80), "-5")] {
+        let error = load(words).unwrap_err();
+        let is_refused = matches!(error, AdapterFileError::OtherAdapter { .. });
+        assert!(is_refused && error.to_string().contains(reason), "{error}");
+    }
 }
 
 #[test]

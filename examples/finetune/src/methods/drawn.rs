@@ -6,6 +6,7 @@ use blitz_train::prelude::*;
 use blitz_train::{BlobConfig, Ivon, IvonConfig, TfbConfig};
 use example_support::RunError;
 
+use super::rule::chosen;
 use super::{Fitted, Lora, Study, likelihood, mean, said, start, training};
 use crate::args::Method;
 use crate::data::Sequences;
@@ -29,26 +30,14 @@ fn candidates(method: Method) -> &'static [f64] {
 impl Study<'_> {
     /// A method whose posterior is drawn from.
     pub fn drawn(&self, method: Method) -> Result<Fitted<'_>, RunError> {
-        let mut best: Option<(f64, f64)> = None;
-        let mut refused = None;
-        for setting in candidates(method) {
-            let network = match self.network(method, *setting, &self.fitting, &self.on_part) {
-                Ok(network) => network,
-                Err(error) => {
-                    refused = Some(error);
-                    continue;
-                }
-            };
+        let nll = |setting| {
+            let network = self.network(method, setting, &self.fitting, &self.on_part)?;
             let predictions = self.draws(&network)(&self.held_out)?;
             let nll = mean(&predictions.nll(self.held_out.labels()));
             eprintln!("  {setting}: a held-out NLL of {nll:.3}");
-            if best.is_none_or(|(_, other)| nll < other) {
-                best = Some((*setting, nll));
-            }
-        }
-        let Some((setting, _)) = best else {
-            return Err(refused.unwrap_or_else(|| unreachable!("there are candidates")));
+            Ok::<f64, RunError>(nll)
         };
+        let (setting, _) = chosen(candidates(method), nll, |a, b| a.total_cmp(b).is_lt())?;
         let start = Instant::now();
         let network = self.network(method, setting, self.labelled, &self.on_all)?;
         let seconds = start.elapsed().as_secs_f64();

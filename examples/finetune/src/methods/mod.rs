@@ -2,6 +2,7 @@
 
 mod drawn;
 mod laplace;
+mod rule;
 
 use std::time::Instant;
 
@@ -15,6 +16,7 @@ use crate::args::{Cli, Method};
 use crate::data::{Sequences, Task};
 use crate::model::Classifier;
 use crate::train::Training;
+use rule::chosen;
 
 /// Adam's learning rates, of which a rule takes one for all methods.
 const RATES: [f64; 2] = [3e-3, 1e-2];
@@ -76,23 +78,18 @@ impl<'a> Study<'a> {
                 &training(cli, task, examples, rate, seed, &autodiff),
             )
         };
-        let mut best: Option<(f64, f64, f64, Lora)> = None;
-        for rate in RATES {
+        let tried = |rate| {
             let trained = lora(&fitting, rate)?;
             let predictions = of_logits(logits(&trained.network, &held_out, device), task)?;
             let accuracy = predictions.accuracy(held_out.labels());
             let nll = mean(&predictions.nll(held_out.labels()));
             eprintln!("  {rate}: {:.1} % held out, NLL {nll:.3}", 100.0 * accuracy);
-            let is_better = best.as_ref().is_none_or(|(_, other, other_nll, _)| {
-                accuracy > *other || (accuracy == *other && nll < *other_nll)
-            });
-            if is_better {
-                best = Some((rate, accuracy, nll, trained));
-            }
-        }
-        let Some((rate, _, _, on_part)) = best else {
-            unreachable!("there are rates")
+            Ok::<_, RunError>((accuracy, nll, trained))
         };
+        let is_better = |(accuracy, nll, _): &(f64, f64, Lora), best: &(f64, f64, Lora)| {
+            *accuracy > best.0 || (*accuracy == best.0 && *nll < best.1)
+        };
+        let (rate, (_, _, on_part)) = chosen(&RATES, tried, is_better)?;
         let on_all = lora(labelled, rate)?;
         Ok(Self {
             cli,

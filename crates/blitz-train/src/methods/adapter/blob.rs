@@ -60,16 +60,21 @@ impl BlobConfig {
     ///
     /// # Errors
     ///
-    /// Returns an error if there is no adapter, if one has a rank above its weight's, if its weight trains as well, or if a factor has a posterior already.
+    /// Returns an error if there is no adapter, if one has a rank above its weight's, if its weight trains as well, or if a factor has a posterior already or is frozen.
     ///
     /// # Panics
     ///
-    /// Panics with the value if a deviation is out of its range, and if the factors do not train.
+    /// Panics with the value if a deviation is out of its range.
     pub fn attach<M: Module>(&self, module: M) -> Result<M, AdapterError> {
         let adapters = adapters(&module)?;
         let factors = || adapters.iter().flat_map(|adapter| [&adapter.a, &adapter.b]);
         if let Some(factor) = factors().find(|factor| factor.has_posterior) {
             return Err(AdapterError::Posterior {
+                path: factor.path.clone(),
+            });
+        }
+        if let Some(factor) = factors().find(|factor| !factor.trains) {
+            return Err(AdapterError::Frozen {
                 path: factor.path.clone(),
             });
         }

@@ -29,6 +29,12 @@ pub enum AdapterError {
         /// The weight.
         path: String,
     },
+    /// A factor that is to be trained is frozen.
+    #[error("{path} does not train: `unfreeze_group` the factors, or attach before `freeze`")]
+    Frozen {
+        /// The factor.
+        path: String,
+    },
     /// A factor has a posterior already.
     #[error("{path} has a posterior already")]
     Posterior {

@@ -1,12 +1,12 @@
 //! The adapters of a network: where they are, their factors, and other values in the factors' places.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use blitz_layers::blitz_core::{BayesianModule, trains};
+use blitz_layers::blitz_core::{locations, trains};
 use burn::module::{
     LoraAdapter, Module, ModuleMapper, ModuleVisitor, Param, ParamId, Reparameterization,
 };
-use burn::tensor::{Shape, Tensor};
+use burn::tensor::{DType, Shape, Tensor};
 
 use super::error::AdapterError;
 
@@ -18,7 +18,9 @@ pub(super) const ATTACHED: &str = "Reparameterization";
 pub(super) struct Adapter {
     /// The path of the weight.
     pub path: String,
-    /// The shape of the weight, `[d_in, d_out]`.
+    /// The weight.
+    base: ParamId,
+    /// Its shape, `[d_in, d_out]`.
     shape: Shape,
     base_trains: bool,
     /// `[d_in, r]`.
@@ -34,6 +36,7 @@ pub(super) struct Factor {
     pub id: ParamId,
     /// The stored value: the mean, where a posterior is attached.
     pub value: Tensor<2>,
+    pub trains: bool,
     pub has_posterior: bool,
 }
 
@@ -65,12 +68,19 @@ pub(super) fn adapters<M: Module>(module: &M) -> Result<Vec<Adapter>, AdapterErr
     Ok(adapters)
 }
 
+struct Base {
+    path: String,
+    id: ParamId,
+    shape: Shape,
+    trains: bool,
+}
+
 #[derive(Default)]
 struct Visitor {
     /// Names and container types of what is entered.
     stack: Vec<(String, String)>,
     /// The weight met last outside of what is attached.
-    weight: Option<(String, Shape, bool)>,
+    weight: Option<Base>,
     a: Option<Factor>,
     adapters: Vec<Adapter>,
 }
@@ -116,8 +126,12 @@ impl ModuleVisitor for Visitor {
             .iter()
             .any(|(_, container)| container == ATTACHED)
         {
-            let path = self.path();
-            self.weight = Some((path, param.lazy_shape(), trains(param)));
+            self.weight = Some(Base {
+                path: self.path(),
+                id: param.id,
+                shape: param.lazy_shape(),
+                trains: trains(param),
+            });
             return;
         }
         if !self.is_at_factor() {
@@ -129,14 +143,16 @@ impl ModuleVisitor for Visitor {
             path: self.path(),
             id: param.id,
             value: value.reshape([shape[0], shape[1]]),
+            trains: trains(param),
             has_posterior: false,
         };
         match (self.a.take(), &self.weight) {
             (None, _) => self.a = Some(factor),
-            (Some(a), Some((path, shape, trains))) => self.adapters.push(Adapter {
-                path: path.clone(),
-                shape: shape.clone(),
-                base_trains: *trains,
+            (Some(a), Some(base)) => self.adapters.push(Adapter {
+                path: base.path.clone(),
+                base: base.id,
+                shape: base.shape.clone(),
+                base_trains: base.trains,
                 a,
                 b: factor,
             }),
@@ -165,16 +181,48 @@ pub(super) fn with_values<M: Module>(module: M, values: HashMap<ParamId, Tensor<
     module.map(&mut Set(values))
 }
 
+/// The module with these parameters trained by an optimizer, or not.
+pub(super) fn with_training<M: Module>(module: M, ids: HashSet<ParamId>, train: bool) -> M {
+    struct Set {
+        ids: HashSet<ParamId>,
+        train: bool,
+    }
+
+    impl ModuleMapper for Set {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            match self.ids.contains(&param.id) {
+                true => param.set_require_grad(self.train),
+                false => param,
+            }
+        }
+    }
+
+    module.map(&mut Set { ids, train })
+}
+
 /// The factor that each adapter's product is multiplied with, in the order of `adapters`.
 ///
-/// Burn shows it to no visitor. So it is read off a network whose factors are ones: their product is the rank everywhere.
+/// Burn shows it to no visitor. So it is read off a network whose adapters are of one number each, factors of one beside weights of zero, in `f32`: a sum with the weight would round
+/// it, by all of it where the weight is large.
 pub(super) fn scales<M: Module>(module: &M, adapters: &[Adapter]) -> Vec<f64> {
-    struct First {
+    struct Set(HashMap<ParamId, f32>);
+
+    impl ModuleMapper for Set {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            let Some(value) = self.0.get(&param.id) else {
+                return param;
+            };
+            let options = (&param.lazy_device(), DType::F32);
+            Param::initialized(param.id, Tensor::full([1; D], *value, options))
+        }
+    }
+
+    struct Read {
         path: Vec<String>,
         by_path: HashMap<String, Option<f64>>,
     }
 
-    impl ModuleVisitor for First {
+    impl ModuleVisitor for Read {
         fn enter_module(&mut self, name: &str, _container_type: &str) {
             self.path.push(name.to_string());
         }
@@ -185,31 +233,29 @@ pub(super) fn scales<M: Module>(module: &M, adapters: &[Adapter]) -> Vec<f64> {
 
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             if let Some(value) = self.by_path.get_mut(&self.path.join(".")) {
-                let flat = param.val().flatten::<1>(0, D - 1);
-                *value = Some(flat.narrow(0, 0, 1).into_scalar::<f64>());
+                *value = Some(param.val().into_scalar::<f64>());
             }
         }
     }
 
-    let first = |fill: fn(&Tensor<2>) -> Tensor<2>| {
-        let factors = adapters.iter().flat_map(|adapter| [&adapter.a, &adapter.b]);
-        let values = factors.map(|factor| (factor.id, fill(&factor.value)));
-        let network = with_values(module.clone(), values.collect()).mean_network();
-        let paths = adapters.iter().map(|adapter| (adapter.path.clone(), None));
-        let mut visitor = First {
-            path: Vec::new(),
-            by_path: paths.collect(),
-        };
-        network.visit(&mut visitor);
-        visitor.by_path
+    let values = adapters.iter().flat_map(|adapter| {
+        [
+            (adapter.base, 0.0),
+            (adapter.a.id, 1.0),
+            (adapter.b.id, 1.0),
+        ]
+    });
+    let network = module.clone().map(&mut Set(values.collect()));
+    let paths = adapters.iter().map(|adapter| (adapter.path.clone(), None));
+    let mut read = Read {
+        path: Vec::new(),
+        by_path: paths.collect(),
     };
-    let (with, without) = (first(Tensor::ones_like), first(Tensor::zeros_like));
+    // Not `mean_network`: what a family makes of its stored tensor may depend on its shape.
+    locations(network).visit(&mut read);
     let scale = |adapter: &Adapter| {
-        let read = |values: &HashMap<String, Option<f64>>| {
-            let value = values.get(&adapter.path).copied().flatten();
-            value.unwrap_or_else(|| unreachable!("a merged weight stays where it is"))
-        };
-        (read(&with) - read(&without)) / adapter.a.value.dims()[1] as f64
+        let value = read.by_path.get(&adapter.path).copied().flatten();
+        value.unwrap_or_else(|| unreachable!("a merged weight stays where it is"))
     };
     adapters.iter().map(scale).collect()
 }

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use blitz_layers::blitz_core::trains;
+use blitz_layers::blitz_core::{refused_constants, trains};
 use burn::module::{Flag, Module, ModuleDisplay, ModuleVisitor, Param, ParamGroup};
 use burn::store::ModuleRecord;
-use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+use burn::tensor::{Bool, DType, Device, Int, Tensor, TensorData};
 use sha2::{Digest, Sha256};
 
 use super::error::AdapterError;
@@ -168,7 +168,8 @@ impl<M: Module + ModuleDisplay> Saved<M> {
             base: digests_tensor(&digests, &device),
             scales: Param::from_tensor(Tensor::from_data(
                 TensorData::from(scales.as_slice()),
-                &device,
+                // In the type that they are read in, whatever the device's is.
+                (&device, DType::F32),
             )),
             paths,
         };
@@ -217,12 +218,16 @@ impl<M: Module + ModuleDisplay> Saved<M> {
             ));
         }
         let own: Vec<f64> = self.scales.val().into_data().iter::<f64>().collect();
-        let loaded = self.try_load_record(record.allow_partial(true));
+        let load = || self.try_load_record(record.allow_partial(true));
+        let (loaded, refused) = refused_constants(load);
         let loaded = loaded.map_err(|reason| reason.to_string())?;
+        if let Some(reason) = refused.first() {
+            return Err(reason.clone());
+        }
         let scales: Vec<f64> = loaded.scales.val().into_data().iter::<f64>().collect();
         for (own, other) in own.iter().zip(&scales) {
-            // Read off a sum with the base, which rounds.
-            if (own - other).abs() > 1e-2 * own.abs() {
+            // Each is one product in `f32`, which two devices may round to neighbours.
+            if (own - other).abs() > 1e-6 * own.abs() {
                 return Err(format!(
                     "one of its products is multiplied with {other}, that of the network with {own}: alpha is another"
                 ));

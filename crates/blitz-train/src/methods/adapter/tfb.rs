@@ -1,6 +1,6 @@
 //! TFB: the widest posterior around trained adapters that leaves the loss as it is.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use blitz_layers::blitz_core::noise::layout;
 use blitz_layers::blitz_core::{BayesianModule, NormalPosterior, NormalPrior, at_least_f32};
@@ -10,7 +10,7 @@ use burn::tensor::{Tensor, TensorData};
 use nalgebra::DMatrix;
 
 use super::error::AdapterError;
-use super::factors::{Adapter, adapters, scales, with_values};
+use super::factors::{Adapter, adapters, scales, with_training, with_values};
 use crate::likelihood::Likelihood;
 use crate::network::{LabeledBatch, Network};
 
@@ -165,7 +165,7 @@ pub struct Tfb<N> {
 impl TfbConfig {
     /// The posterior of a trained network.
     ///
-    /// Measures the loss on the examples with `samples` draws at about ten deviations: a few batches are enough, chosen at random. What else the network trains, a head for instance, stays as it is.
+    /// Measures the loss on the examples with `samples` draws at about ten deviations: a few batches are enough, chosen at random. What else the network trains, a head for instance, stays as it is. A network that is frozen is as good as one that trains.
     ///
     /// # Errors
     ///
@@ -275,6 +275,7 @@ impl TfbConfig {
 struct Directions {
     a: (ParamId, Tensor<2>),
     a_path: String,
+    a_trains: bool,
     b: (ParamId, Tensor<2>),
     /// `1 / (scale · s_j)` for column j of a.
     per_std: Vec<f64>,
@@ -308,6 +309,7 @@ impl Directions {
         Ok(Self {
             a: (adapter.a.id, tensor(&(a * &u), &adapter.a.value)),
             a_path: adapter.a.path.clone(),
+            a_trains: adapter.a.trains,
             b: (adapter.b.id, tensor(&(u.transpose() * b), &adapter.b.value)),
             per_std: per_std.collect(),
         })
@@ -340,10 +342,15 @@ fn spread<N: Module>(network: &N, directions: &[Directions], std: f64) -> N {
         .iter()
         .map(|directions| (directions.a_path.as_str(), directions))
         .collect();
-    network.clone().attach_posteriors(|weight| {
+    // A posterior is attached to what trains, and nothing here is trained: a factor that is frozen is as good.
+    let frozen = directions.iter().filter(|directions| !directions.a_trains);
+    let frozen: HashSet<ParamId> = frozen.map(|directions| directions.a.0).collect();
+    let network = with_training(network.clone(), frozen.clone(), true);
+    let network = network.attach_posteriors(|weight| {
         let directions = by_path.get(weight.path)?;
         Some((directions.posterior(std), NormalPrior::new(1.0)))
-    })
+    });
+    with_training(network, frozen, false)
 }
 
 /// The mean over draws and examples of the negative log-likelihood, or the first batch where it is not finite, with its own.
