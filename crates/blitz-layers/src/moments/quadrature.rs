@@ -82,7 +82,8 @@ impl<const D: usize> Moments<D> {
             let column = TensorData::new(values.to_vec(), [16, 1]);
             Tensor::<2>::from_data(column, (&mean.device(), mean.dtype()))
         };
-        let steps = std_of(variance).reshape([1, elements]) * table(both_sides(|(node, _)| node, -1.0));
+        let steps =
+            std_of(variance).reshape([1, elements]) * table(both_sides(|(node, _)| node, -1.0));
         let nodes = mean.clone().reshape([1, elements]) + steps;
         let weights = table(both_sides(|(_, weight)| weight, 1.0));
         let centers = f(mean.clone());

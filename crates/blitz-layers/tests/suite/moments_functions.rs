@@ -3,7 +3,7 @@
 use blitz_core::kernels::{larger_moments, leaky_relu_moments, without_fused};
 use blitz_layers::moments::Moments;
 use burn::tensor::activation::{gelu, leaky_relu, relu, sigmoid, silu, tanh};
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData, Tolerance};
 
 use crate::statistics::values;
 
@@ -503,4 +503,25 @@ fn half_precision_has_the_moments_of_what_is_certain() {
         (values(mean), values(variance)),
         (vec![0.0, 0.0, 2.5], zeros.to_vec())
     );
+}
+
+#[test]
+fn expectations_of_several_functions_are_those_of_each() {
+    let device = Device::flex();
+    let tensor = |values: [[f64; 2]; 3]| Tensor::<2>::from_data(values, (&device, DType::F64));
+    let means = tensor([[-1.0, 0.0], [0.5, 3.0], [-8.0, 2.0]]);
+    let variances = tensor([[0.0, 1.0], [4.0, 0.1], [1e-8, 16.0]]);
+    for x in [
+        Moments::new(means.clone(), variances),
+        Moments::certain(means),
+    ] {
+        let [tanh, square] = x.clone().expectations(|x| [x.clone().tanh(), x.square()]);
+        let each = [x.clone().tanh().mean, x.by_quadrature(|x| x.square()).mean];
+        for (both, each) in [tanh, square].into_iter().zip(each) {
+            assert_eq!(both.dims(), each.dims());
+            let tolerance = Tolerance::<f64>::rel_abs(1e-13, 1e-13);
+            both.into_data()
+                .assert_approx_eq(&each.into_data(), tolerance);
+        }
+    }
 }

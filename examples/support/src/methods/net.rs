@@ -56,12 +56,7 @@ pub struct BayesianNet {
 
 impl BayesianNet {
     /// With so many numbers for a target, and deviations that start at this share of the weights' size.
-    pub fn new(
-        features: usize,
-        outputs: usize,
-        initial_deviation: f64,
-        device: &Device,
-    ) -> Self {
+    pub fn new(features: usize, outputs: usize, initial_deviation: f64, device: &Device) -> Self {
         let layer = |inputs: usize, outputs: usize| {
             let size = 1.0 / (inputs as f64).sqrt();
             BayesianLinearConfig::new(inputs, outputs)
