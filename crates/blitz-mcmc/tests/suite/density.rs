@@ -3,7 +3,7 @@
 use blitz_mcmc::{LogDensity, McmcError, Weight, device};
 use blitz_train::prelude::*;
 use blitz_train::{Exposed, PoissonLikelihoodConfig, WithExposure};
-use burn::module::{Module, ModuleDisplay};
+use burn::module::{Lora, Module, ModuleDisplay};
 use burn::nn::{
     BatchNorm, BatchNormConfig, Dropout, DropoutConfig, GruConfig, Linear, LinearConfig,
     LstmConfig, PositionalEncodingConfig, RnnConfig,
@@ -489,4 +489,36 @@ fn a_tensor_that_is_no_parameter_comes_along() {
         assert_eq!(density.len(), 2);
         assert!(gradient_error(&density) < 1e-6);
     }
+}
+
+#[test]
+fn of_adapted_weights_the_factors_are_sampled_and_the_base_counts() {
+    let network = Mlp::new(2, 3, 1).apply_lora(Lora::new(1, 2.0));
+    let data = LabeledBatch {
+        inputs: table(&normals(1, 24), 2),
+        targets: table(&normals(2, 12), 1),
+    };
+    let prior = |_: &Weight| PriorConfig::normal(1.0);
+    let density = LogDensity::new(&network, &gaussian(0.5), prior, vec![data.clone()]).unwrap();
+    let paths: Vec<_> = density
+        .weights()
+        .iter()
+        .map(|weight| &weight.path[..])
+        .collect();
+    let adapted = ["hidden.weight.lora", "out.weight.lora"];
+    let expected = adapted.map(|weight| ["a", "b"].map(|factor| format!("{weight}.{factor}")));
+    assert_eq!(paths, expected.concat());
+    assert!(gradient_error(&density) < 1e-6);
+
+    // Where the factors are zero, what is left of the likelihood is the base's.
+    let zeros = vec![0.0; density.len()];
+    let mut unused = vec![0.0; density.len()];
+    let log_prior = -0.5 * std::f64::consts::TAU.ln() * density.len() as f64;
+    let log_likelihood = density.evaluate(&zeros, &mut unused) - log_prior;
+    let nll = gaussian(0.5).nll(network.forward(data.inputs), data.targets);
+    let expected = -f64::from(nll.sum().into_scalar::<f32>());
+    assert!(
+        (log_likelihood / expected - 1.0).abs() < 1e-6,
+        "{log_likelihood} and {expected}"
+    );
 }
