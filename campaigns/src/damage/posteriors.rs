@@ -177,20 +177,13 @@ fn names(folder: &Path) -> Vec<Reader> {
         module.visit(&mut all);
         all.0
     }
-    let save = |named: &dyn Fn(&mut SafetensorsStore), name: &str| {
-        let mut store = store(folder, name).with_to_adapter(BurnToPyTorchAdapter);
-        named(&mut store);
-    };
+    let new = |name: &str| store(folder, name).with_to_adapter(BurnToPyTorchAdapter);
     let torch = PyTorchNames::TorchNn.of(lstm());
-    save(
-        &|store| torch.save_into(store).expect("tensors"),
-        "torch.safetensors",
-    );
+    let saved = torch.save_into(&mut new("torch.safetensors"));
+    saved.expect("tensors");
     let blitz = PyTorchNames::Blitz.of(linear());
-    save(
-        &|store| blitz.save_into(store).expect("tensors"),
-        "blitz.safetensors",
-    );
+    let saved = blitz.save_into(&mut new("blitz.safetensors"));
+    saved.expect("tensors");
     vec![
         reader(
             "torch.nn's names",

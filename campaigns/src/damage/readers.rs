@@ -283,14 +283,13 @@ fn images() -> Vec<Reader> {
         ]
     });
     let idx_files: Vec<(String, Vec<u8>)> = idx_files.collect();
-    let packed = idx_files.clone().into_iter().map(|(name, bytes)| {
+    let packed = idx_files.iter().map(|(name, bytes)| {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        encoder.write_all(&bytes).expect("room in memory");
-        (
-            format!("{name}.gz"),
-            encoder.finish().expect("room in memory"),
-        )
+        encoder.write_all(bytes).expect("room in memory");
+        let packed = encoder.finish().expect("room in memory");
+        (format!("{name}.gz"), packed)
     });
+    let packed = packed.collect();
     let records = (0..COUNT).flat_map(|label| [vec![label], pixels(3 * 32 * 32)].concat());
     let records: Vec<u8> = records.collect();
     let cifar_files = vec![
@@ -308,22 +307,14 @@ fn images() -> Vec<Reader> {
             .flat_map(|set| of_set(set))
             .collect::<Vec<u64>>()
     };
+    let read_idx = move |folder: &Path| {
+        digits::idx(folder)
+            .map(|data| values(&data))
+            .map_err(sentence)
+    };
     vec![
-        reader("IDX images", Guard::None, idx_files, move |folder| {
-            digits::idx(folder)
-                .map(|data| values(&data))
-                .map_err(sentence)
-        }),
-        reader(
-            "IDX images, compressed",
-            Guard::None,
-            packed.collect(),
-            move |folder| {
-                digits::idx(folder)
-                    .map(|data| values(&data))
-                    .map_err(sentence)
-            },
-        ),
+        reader("IDX images", Guard::None, idx_files, read_idx),
+        reader("IDX images, compressed", Guard::None, packed, read_idx),
         reader("CIFAR images", Guard::None, cifar_files, move |folder| {
             cifar::read(folder)
                 .map(|data| values(&data))

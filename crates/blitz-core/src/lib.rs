@@ -74,6 +74,8 @@ pub use family::{
     in_type_of, refused_constants,
 };
 pub use kl::{KlEstimator, KlTerm, kl_divergence};
+#[doc(hidden)]
+pub use model::posterior_in;
 pub use model::{
     AsymmetricPosterior, AttachedPosterior, BayesianModule, BayesianSummary, BayesianWeight,
     DrawnWeight, FromStart, MomentsError, PrunedTensor, PruningReport, SharpenedDraw, Sharpening,

@@ -50,6 +50,8 @@ pub mod distribution;
 mod error;
 mod mixture;
 #[doc(hidden)]
+pub mod percent;
+#[doc(hidden)]
 pub mod place;
 #[cfg(feature = "plot")]
 pub mod plot;

@@ -16,8 +16,8 @@ use example_support::{TrainingArgs, digits};
     name = "mnist",
     version,
     args_override_self = true,
-    mut_arg("epochs", |arg| arg.default_value("30").default_value_if("data", ArgPredicate::IsPresent, "10")),
-    mut_arg("batch_size", |arg| arg.default_value("64").default_value_if("data", ArgPredicate::IsPresent, "128")),
+    mut_arg("epochs", |arg| arg.default_value("30").default_value_if("data", ArgPredicate::IsPresent, digits::MNIST_EPOCHS)),
+    mut_arg("batch_size", |arg| arg.default_value("64").default_value_if("data", ArgPredicate::IsPresent, digits::MNIST_BATCH)),
     mut_arg("lr", |arg| arg.default_value(digits::LEARNING_RATE)),
     mut_arg("estimator", |arg| arg.default_value(digits::ESTIMATOR))
 )]

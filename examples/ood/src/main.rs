@@ -34,8 +34,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
     name = "ood",
     version,
     args_override_self = true,
-    mut_arg("epochs", |arg| arg.default_value("15").default_value_if("data", ArgPredicate::IsPresent, "10")),
-    mut_arg("batch_size", |arg| arg.default_value("64").default_value_if("data", ArgPredicate::IsPresent, "128")),
+    mut_arg("epochs", |arg| arg.default_value("15").default_value_if("data", ArgPredicate::IsPresent, digits::MNIST_EPOCHS)),
+    mut_arg("batch_size", |arg| arg.default_value("64").default_value_if("data", ArgPredicate::IsPresent, digits::MNIST_BATCH)),
     mut_arg("lr", |arg| arg.default_value(digits::LEARNING_RATE)),
     mut_arg("estimator", |arg| arg.default_value(digits::ESTIMATOR))
 )]

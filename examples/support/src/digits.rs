@@ -20,7 +20,13 @@ const SHIPPED_TEST: usize = 360;
 /// The 1,797 digits of 8×8 pixels from the UCI set "Optical recognition of handwritten digits", as scikit-learn ships them.
 const DIGITS: &[u8] = include_bytes!("../data/digits.csv.gz");
 
-// All of these were chosen by `mnist --validate`.
+/// Epochs for MNIST.
+pub const MNIST_EPOCHS: &str = "10";
+
+/// Images of a batch for MNIST.
+pub const MNIST_BATCH: &str = "128";
+
+// What follows was chosen by `mnist --validate`.
 
 /// The learning rate that Adam starts with.
 pub const LEARNING_RATE: &str = "4e-3";

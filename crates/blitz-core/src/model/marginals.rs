@@ -84,3 +84,10 @@ fn each<M: Module, T>(module: &M, f: impl Fn(&Weight, &dyn Attachment) -> Option
     });
     values.collect()
 }
+
+/// The path of a weight that has a posterior, if there is one: what is made for the weights of a deterministic network refuses a module by it. For the crates of blitz.
+pub fn posterior_in<M: Module>(module: &M) -> Option<String> {
+    let walk = Walk::of(module);
+    let (weight, _) = walk.posteriors().next()?;
+    Some(weight.path().to_string())
+}

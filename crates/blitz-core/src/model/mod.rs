@@ -12,7 +12,7 @@ mod sharpening;
 mod summary;
 
 pub use draws::{AsymmetricPosterior, DrawnWeight};
-pub use marginals::{AttachedPosterior, WeightMarginals};
+pub use marginals::{AttachedPosterior, WeightMarginals, posterior_in};
 pub use module::BayesianModule;
 pub use moments::MomentsError;
 pub use movement::{FromStart, WeightMovement};

@@ -7,7 +7,7 @@ mod weights;
 pub use weights::Weight;
 pub(crate) use weights::Weights;
 
-use blitz_train::blitz_core::{BayesianModule, BuiltinPrior, Prior, PriorConfig};
+use blitz_train::blitz_core::{BuiltinPrior, Prior, PriorConfig, posterior_in};
 use blitz_train::{LabeledBatch, Likelihood, Network};
 use burn::module::{Flag, Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
@@ -123,12 +123,8 @@ impl<N: Module> LogDensity<N, ()> {
     where
         F: Fn(&N) -> Tensor<1>,
     {
-        if network.num_bayesian_weights() > 0 {
-            let marginals = network.weight_marginals();
-            let path = marginals.first().map(|weight| weight.path.clone());
-            return Err(McmcError::Bayesian {
-                path: path.unwrap_or_default(),
-            });
+        if let Some(path) = posterior_in(network) {
+            return Err(McmcError::Bayesian { path });
         }
         let device = device();
         // Each `valid` is a copy of its own, also of what a batch norm shares among clones.

@@ -167,6 +167,20 @@ pub trait Distribution: Debug + Clone {
     }
 }
 
+/// The quantile of a distribution over all counts.
+///
+/// A search ends where the distribution function is 0 or 1 but for rounding, which is inside the support: its ends are said.
+fn quantile_of_counts<D: Distribution>(distribution: &D, p: f64) -> f64 {
+    let mean = distribution.mean();
+    if p <= 0.0 && mean >= 0.0 {
+        return 0.0;
+    }
+    match p >= 1.0 && mean > 0.0 {
+        true => f64::INFINITY,
+        false => searched_quantile(distribution, p),
+    }
+}
+
 /// The quantile by a search from the mean in steps of the deviation.
 fn searched_quantile<D: Distribution>(distribution: &D, p: f64) -> f64 {
     let (mean, std) = (distribution.mean(), distribution.variance().sqrt());

@@ -6,7 +6,7 @@ use rand_distr::{Distribution as _, Gamma};
 
 use super::poisson::sample_poisson;
 use super::special::{beta_reg, stirling_remainder};
-use super::{Distribution, Poisson, Support, is_count, off_support, searched_quantile};
+use super::{Distribution, Poisson, Support, is_count, off_support, quantile_of_counts};
 
 /// Counts of mean μ and variance `μ + α μ²`: Poisson counts whose rate is Gamma distributed.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -85,14 +85,7 @@ impl Distribution for NegativeBinomial {
     }
 
     fn quantile(&self, p: f64) -> f64 {
-        // As Poisson's.
-        if p <= 0.0 && self.mean() >= 0.0 {
-            return 0.0;
-        }
-        match p >= 1.0 && self.mean() > 0.0 {
-            true => f64::INFINITY,
-            false => searched_quantile(self, p),
-        }
+        quantile_of_counts(self, p)
     }
 
     fn mean(&self) -> f64 {

@@ -4,7 +4,7 @@ use blitz_noise::PhiloxRng;
 use rand_distr::Distribution as _;
 
 use super::special::{stirling_remainder, upper_gamma};
-use super::{Distribution, Support, is_count, off_support, searched_quantile};
+use super::{Distribution, Support, is_count, off_support, quantile_of_counts};
 
 /// `P(Y = y) = λ^y e^−λ / y!`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -66,14 +66,7 @@ impl Distribution for Poisson {
     }
 
     fn quantile(&self, p: f64) -> f64 {
-        // The search ends where the distribution function is 0 or 1 but for rounding, which is inside the support.
-        if p <= 0.0 && self.rate() >= 0.0 {
-            return 0.0;
-        }
-        match p >= 1.0 && self.rate() > 0.0 {
-            true => f64::INFINITY,
-            false => searched_quantile(self, p),
-        }
+        quantile_of_counts(self, p)
     }
 }
 

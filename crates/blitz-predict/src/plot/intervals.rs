@@ -5,9 +5,10 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::draw::{Area, Draw, Drawn, Labels, chart};
 use super::error::{PlotError, check_finite, check_one_each};
-use super::style::{BLUE, FAINT, VERMILION, font, padded, percent, share};
+use super::style::{BLUE, FAINT, VERMILION, font, padded, share};
 use crate::distribution::Distribution;
 use crate::mixture::{Interval, Mixture};
+use crate::percent::percent;
 
 /// One prediction of an [`IntervalPlot`].
 #[derive(Debug, Clone, Copy, PartialEq)]

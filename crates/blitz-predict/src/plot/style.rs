@@ -74,11 +74,6 @@ pub fn power_of_ten(exponent: f64, axis: &Range<f64>) -> String {
     }
 }
 
-/// A level in percent, as it was written: 55 for 0.55, where the product with 100 is 55.00000000000001.
-pub(crate) fn percent(level: f64) -> f64 {
-    format!("{level}e2").parse().unwrap_or(100.0 * level)
-}
-
 /// How many in a hundred, in whole percents unless they say 0 or 100 of some: then with as many decimals as it takes.
 pub(crate) fn share(count: usize, of: usize) -> String {
     let percent = 100.0 * count as f64 / of as f64;
@@ -107,6 +102,7 @@ pub fn padded(values: impl Iterator<Item = f64>, share: f64) -> Range<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::percent::percent;
 
     #[test]
     fn ticks_have_the_decimals_their_axis_needs() {

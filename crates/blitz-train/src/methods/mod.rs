@@ -10,16 +10,3 @@ pub(crate) mod ivon;
 pub mod laplace;
 pub(crate) mod sgld;
 pub(crate) mod swag;
-
-use blitz_layers::blitz_core::BayesianModule;
-use burn::module::Module;
-
-/// The path of a weight that has a posterior already, if there is one: a method whose draws are of a deterministic network's weights refuses it.
-fn posterior_in<M: Module>(module: &M) -> Option<String> {
-    if module.num_bayesian_weights() == 0 {
-        return None;
-    }
-    let marginals = module.weight_marginals();
-    let path = marginals.first().map(|weight| weight.path.clone());
-    Some(path.unwrap_or_default())
-}

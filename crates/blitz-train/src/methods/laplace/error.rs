@@ -1,8 +1,7 @@
 //! Why there is no Laplace approximation.
 
+use blitz_layers::blitz_core::posterior_in;
 use burn::module::Module;
-
-use crate::methods::posterior_in;
 
 /// Why there is no Laplace approximation, or none with these settings.
 #[derive(Debug, thiserror::Error)]

@@ -145,19 +145,14 @@ impl TryFrom<StoredLogits> for LogitLayer {
     type Error = StoredError;
 
     fn try_from(stored: StoredLogits) -> Result<Self, StoredError> {
-        let StoredLogits {
-            shape,
-            trained,
-            curvature,
-            log_likelihood,
-            prior_precision,
-        } = stored;
+        let shape = stored.shape;
         shape.check_stored()?;
-        finite("trained", &trained, shape.parameters())?;
-        curvature.check_stored(&shape)?;
-        finite("log_likelihood", &[log_likelihood], 1)?;
-        let layer = Self::new(shape, trained, curvature, log_likelihood);
-        Ok(layer.with_prior_precision(prior_precision)?)
+        finite("trained", &stored.trained, shape.parameters())?;
+        stored.curvature.check_stored(&shape)?;
+        finite("log_likelihood", &[stored.log_likelihood], 1)?;
+        let (curvature, likelihood) = (stored.curvature, stored.log_likelihood);
+        let layer = Self::new(shape, stored.trained, curvature, likelihood);
+        Ok(layer.with_prior_precision(stored.prior_precision)?)
     }
 }
 
@@ -180,38 +175,28 @@ impl TryFrom<StoredGaussian> for GaussianLastLayer {
     type Error = StoredError;
 
     fn try_from(stored: StoredGaussian) -> Result<Self, StoredError> {
-        let StoredGaussian {
-            shape,
-            trained,
-            spectrum,
-            pull,
-            residuals,
-            examples,
-            noise_variances,
-            prior_precision,
-            mean,
-        } = stored;
+        let shape = stored.shape;
         shape.check_stored()?;
-        finite("trained", &trained, shape.parameters())?;
-        spectrum.check_stored("spectrum", shape.row())?;
-        finite("pull", &pull, shape.parameters())?;
-        not_negative("residuals", &residuals, shape.outputs)?;
-        finite("noise_variances", &noise_variances, shape.outputs)?;
-        if examples == 0 {
+        finite("trained", &stored.trained, shape.parameters())?;
+        stored.spectrum.check_stored("spectrum", shape.row())?;
+        finite("pull", &stored.pull, shape.parameters())?;
+        not_negative("residuals", &stored.residuals, shape.outputs)?;
+        finite("noise_variances", &stored.noise_variances, shape.outputs)?;
+        if stored.examples == 0 {
             return Err(StoredError::Examples);
         }
         let layer = Self {
             shape,
-            trained,
-            spectrum,
-            pull,
-            residuals,
-            examples,
+            trained: stored.trained,
+            spectrum: stored.spectrum,
+            pull: stored.pull,
+            residuals: stored.residuals,
+            examples: stored.examples,
             noise_variances: Vec::new(),
             prior_precision: 1.0,
-            mean,
+            mean: stored.mean,
             centre: Vec::new(),
         };
-        Ok(layer.with(noise_variances, prior_precision)?)
+        Ok(layer.with(stored.noise_variances, stored.prior_precision)?)
     }
 }

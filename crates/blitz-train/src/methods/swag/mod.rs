@@ -5,14 +5,13 @@ mod collected;
 mod draw;
 mod error;
 
-use blitz_layers::blitz_core::BayesianModule;
+use blitz_layers::blitz_core::{BayesianModule, posterior_in};
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 pub use error::SwagError;
 
-use crate::methods::posterior_in;
 use crate::predict::NetworkPosterior;
 use collect::{Keep, Moments, Prepare, Read};
 use collected::Collected;

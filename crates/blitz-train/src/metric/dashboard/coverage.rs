@@ -1,8 +1,8 @@
 //! How often the predictive intervals hold the target.
 
+use blitz_predict::percent::percent;
 use burn::tensor::{Tensor, TensorReadError};
 
-use super::percent::percent;
 use super::running::{MeanSum, Running, at_least_f32, running_metric};
 
 /// The predictive distribution functions at the targets.

@@ -4,7 +4,6 @@ mod classification;
 mod coverage;
 mod layer_kl;
 mod mean;
-mod percent;
 mod predictive;
 mod rmse;
 mod running;

@@ -1,9 +1,9 @@
 //! Scores of whole predictive distributions: CRPS, interval score, sharpness.
 
+use blitz_predict::percent::percent;
 use blitz_predict::score::{interval_score, sharpness};
 use burn::tensor::{Tensor, TensorReadError};
 
-use super::percent::percent;
 use super::running::{MeanSum, Running, running_metric};
 use crate::error::PredictError;
 use crate::likelihood::LazyPredictive;
@@ -145,3 +145,20 @@ macro_rules! of_level {
 
 of_level!(IntervalScoreMetric, "Interval score");
 of_level!(SharpnessMetric, "Sharpness");
+
+#[cfg(test)]
+mod tests {
+    use burn::train::metric::Metric;
+
+    use super::*;
+    use crate::metric::dashboard::CoverageMetric;
+
+    /// Names become those of files, and a metric is asked for by its name.
+    #[test]
+    fn a_level_is_named_as_it_was_written() {
+        assert_eq!(CoverageMetric::new(0.55).name().as_str(), "Coverage 55%");
+        assert_eq!(SharpnessMetric::new(0.07).name().as_str(), "Sharpness 7%");
+        let score = IntervalScoreMetric::new(0.29);
+        assert_eq!(score.name().as_str(), "Interval score 29%");
+    }
+}
