@@ -5,6 +5,7 @@ use blitz_train::prelude::*;
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Device;
+use example_support::RunError;
 use example_support::methods::Plan;
 
 use crate::data::{Sequences, shuffled};
@@ -31,13 +32,17 @@ pub struct Training<'a> {
 }
 
 impl Training<'_> {
-    /// Trains by `update`, which is given the learning rate, the network and the gradients of a step's loss; ends off the autodiff graph.
+    /// Trains by `update`, which is given the learning rate, the network and the gradients of a step's loss; ends off the autodiff graph, when the device has done it.
+    ///
+    /// # Errors
+    ///
+    /// That of a device that failed.
     pub fn run(
         &self,
         mut net: Classifier,
         elbo: &Elbo,
         mut update: impl FnMut(f64, Classifier, GradientsParams) -> Classifier,
-    ) -> Classifier {
+    ) -> Result<Classifier, RunError> {
         let likelihood = CategoricalLikelihoodConfig::new(self.classes).init();
         let all: Vec<usize> = (0..self.examples.len()).collect();
         let mut order: Vec<usize> = Vec::new();
@@ -54,7 +59,10 @@ impl Training<'_> {
             let grads = GradientsParams::from_grads(loss.loss.backward(), &net);
             net = update(plan.rate_at(step), net, grads);
         }
-        net.valid()
+        // A training is timed, and a GPU computes later.
+        let done = self.device.sync();
+        done.map_err(|error| RunError::Setting(error.to_string()))?;
+        Ok(net.valid())
     }
 
     /// Batches of an epoch.

@@ -71,7 +71,7 @@ impl Study<'_> {
             Method::McDropout => {
                 let net = start(cli, task, &training, setting)?;
                 let update = |rate, net, grads| adam.step(rate, net, grads);
-                Ok(training.run(net, &elbo.init(), update))
+                training.run(net, &elbo.init(), update)
             }
             Method::Blob => {
                 let blob = BlobConfig::new().with_initial_std(setting);
@@ -82,7 +82,7 @@ impl Study<'_> {
                     .elbo(examples.len(), training.batches())
                     .with_seed(self.seed);
                 let update = |rate, net, grads| adam.step(rate, net, grads);
-                Ok(training.run(net, &elbo.init(), update))
+                training.run(net, &elbo.init(), update)
             }
             Method::Ivon => {
                 let factors = WeightFilter::path("**.lora.*");
@@ -95,7 +95,7 @@ impl Study<'_> {
                     // What is left is the head's.
                     adam.step(rate, net, grads)
                 };
-                Ok(training.run(net, &elbo.init(), update))
+                training.run(net, &elbo.init(), update)
             }
             Method::Tfb => {
                 let batches = examples.sampled(TFB_BATCHES, BATCH, self.seed, &self.device);

@@ -222,7 +222,8 @@ fn lora(cli: &Cli, task: &Task, training: &Training) -> Result<Lora, RunError> {
     let net = start(cli, task, training, 0.0)?;
     let elbo = ElboConfig::new(training.examples.len()).init();
     let mut adam = FusedAdamConfig::new().init();
-    let network = training.run(net, &elbo, |rate, net, grads| adam.step(rate, net, grads));
+    let update = |rate, net, grads| adam.step(rate, net, grads);
+    let network = training.run(net, &elbo, update)?;
     Ok(Lora {
         network,
         seconds: begin.elapsed().as_secs_f64(),
