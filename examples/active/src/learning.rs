@@ -4,7 +4,7 @@ use blitz_train::InputError;
 use blitz_train::acquisition::{Acquisition, BatchBald, ClassDraws, bald, margin, random};
 use burn::tensor::Device;
 use example_support::RunError;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Cli;
 use crate::data::Division;
@@ -14,7 +14,7 @@ use crate::net::Net;
 const CONFIGURATIONS: usize = 200;
 
 /// How the next digits to label are chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Method {
     /// At random.
     Random,
@@ -53,7 +53,7 @@ impl Method {
 }
 
 /// How the accuracy grew with the labels.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Curve {
     /// How they were chosen.
     pub method: Method,

@@ -6,12 +6,14 @@ mod net;
 mod plot;
 mod report;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
 use example_support::number::{at_least, not_negative};
-use example_support::{RunArgs, RunError, exit_code};
+use example_support::{Kept, LeftOut, RunArgs, RunError, exit_code};
+use serde::Serialize;
 
 use data::Digits;
 use learning::{Curve, Method, curve};
@@ -73,6 +75,10 @@ pub struct Cli {
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 50, value_parser = at_least::<2>)]
     pub predict_samples: usize,
 
+    /// Folder in which each finished course is kept, for a run that may be killed and go on [default: none].
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+
     /// Where it runs, and what of it stays.
     #[command(flatten)]
     pub run: RunArgs,
@@ -88,17 +94,30 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     let digits = Digits::shipped();
     check(cli, digits.len())?;
     let device = cli.run.device()?;
+    let kept = kept(cli)?;
     let folder = cli.run.folder("active")?;
 
-    let mut curves: Vec<Curve> = Vec::new();
+    let (mut curves, mut left_out): (Vec<Curve>, Vec<LeftOut>) = Default::default();
     // After the largest seed comes 0.
     for seed in (0..cli.seeds as u64).map(|at| cli.seed.wrapping_add(at)) {
         let division = digits.divide(cli.test, seed);
         for method in Method::ALL {
             eprintln!("seed {seed}, {}", method.name());
-            curves.push(curve(cli, &division, method, seed, &device)?);
+            let part = format!("{seed}-{}", method.name());
+            let course = match kept.finished(&part)? {
+                Some(finished) => Ok(finished),
+                None => curve(cli, &division, method, seed, &device).and_then(|curve| {
+                    kept.keep(&part, &curve)?;
+                    Ok(curve)
+                }),
+            };
+            match course {
+                Ok(curve) => curves.push(curve),
+                Err(error) => left_out.push(LeftOut::new(method.name(), seed, error)),
+            }
         }
     }
+    LeftOut::unless_something_is_left(&left_out, curves.is_empty())?;
     let path = folder.join("accuracy.png");
     plot::accuracies(&path, &curves, cli.target)?;
     let report = Report {
@@ -108,9 +127,38 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         seconds: start.elapsed().as_secs_f64(),
         methods: report::summaries(&curves, cli.target),
         curves,
+        left_out,
         plot: path,
     };
     Ok(cli.run.present(&report))
+}
+
+fn kept(cli: &Cli) -> Result<Kept, RunError> {
+    let Some(folder) = &cli.keep else {
+        return Ok(Kept::default());
+    };
+    let settings = Settings {
+        test: cli.test,
+        start: cli.start,
+        batch: cli.batch,
+        labels: cli.labels,
+        steps: cli.steps,
+        beta: cli.beta,
+        draws: cli.predict_samples,
+    };
+    Ok(Kept::in_folder(folder, &settings)?)
+}
+
+/// What the courses of a folder have in common.
+#[derive(Debug, Serialize)]
+struct Settings {
+    test: usize,
+    start: usize,
+    batch: usize,
+    labels: usize,
+    steps: usize,
+    beta: f64,
+    draws: usize,
 }
 
 /// The largest weight of the KL: its gradients are numbers in `f32` still.

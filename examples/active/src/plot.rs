@@ -64,6 +64,9 @@ fn draw(path: &Path, curves: &[Curve], target: f64) -> Result<(), Box<dyn Error>
     let line = [(x.start, target), (x.end, target)];
     chart.draw_series(LineSeries::new(line, FAINT.stroke_width(2)))?;
     for ((method, points), colour) in Method::ALL.iter().zip(&all).zip(CURVES) {
+        if points.is_empty() {
+            continue;
+        }
         let upper = points.iter().map(|(x, mean, error)| (*x, mean + error));
         let lower = points
             .iter()

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use example_support::{as_text, mean_and_error};
+use example_support::{LeftOut, as_text, mean_and_error};
 use serde::Serialize;
 
 use crate::learning::{Curve, Method};
@@ -23,6 +23,8 @@ pub struct Report {
     pub methods: Vec<Summary>,
     /// Each course.
     pub curves: Vec<Curve>,
+    /// Courses that came to no end.
+    pub left_out: Vec<LeftOut>,
     /// The plot.
     #[serde(serialize_with = "as_text")]
     pub plot: PathBuf,
@@ -41,7 +43,7 @@ pub struct Summary {
     pub last_accuracy: (f64, f64),
 }
 
-/// Each method over all seeds.
+/// Each method over the seeds that it came to the end of.
 pub fn summaries(curves: &[Curve], target: f64) -> Vec<Summary> {
     let of = |method: Method| {
         let curves: Vec<&Curve> = curves.iter().filter(|c| c.method == method).collect();
@@ -55,7 +57,8 @@ pub fn summaries(curves: &[Curve], target: f64) -> Vec<Summary> {
             last_accuracy: mean_and_error(&last.collect::<Vec<_>>()),
         }
     };
-    Method::ALL.map(of).to_vec()
+    let there = |method: &Method| curves.iter().any(|curve| curve.method == *method);
+    Method::ALL.into_iter().filter(there).map(of).collect()
 }
 
 impl fmt::Display for Report {
@@ -91,6 +94,9 @@ impl fmt::Display for Report {
                 labels.join(", "),
                 with_error((100.0 * last, 100.0 * error), 1)
             )?;
+        }
+        for left_out in &self.left_out {
+            writeln!(f, "\n  left out: {left_out}")?;
         }
         write!(f, "\n  the courses   {}", self.plot.display())
     }

@@ -53,6 +53,30 @@ fn the_same_seed_gives_the_same_course() {
 }
 
 #[test]
+fn a_run_that_was_stopped_goes_on_where_it_was() {
+    let out = tempfile::tempdir().unwrap();
+    let keep = out.path().join("kept");
+    let keep = ["--keep", keep.to_str().unwrap()];
+    let once = PROGRAM.report(out.path(), &keep);
+    // What is there is taken as it is.
+    let file = out.path().join("kept/0-BALD.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let other = text.replace("\"seed\": 0", "\"seed\": 7");
+    assert_ne!(text, other);
+    std::fs::write(&file, other).unwrap();
+    std::fs::remove_file(out.path().join("kept/0-random.json")).unwrap();
+    let again = PROGRAM.report(out.path(), &keep);
+    assert_eq!(again["curves"][0], once["curves"][0]);
+    assert_eq!(again["curves"][2]["seed"], 7);
+    assert_eq!(
+        again["curves"][2]["accuracy"],
+        once["curves"][2]["accuracy"]
+    );
+    let refused = PROGRAM.refusal(out.path(), &[&keep[..], &["--beta", "0.2"]].concat());
+    assert!(refused.contains("another beta"), "{refused}");
+}
+
+#[test]
 fn the_largest_seed_is_a_seed_and_one_seed_has_no_error() {
     let out = tempfile::tempdir().unwrap();
     let largest = u64::MAX.to_string();

@@ -10,10 +10,10 @@ use std::time::Instant;
 use blitz_train::plot::{Bands, Plot, TrainingCurves};
 use clap::Parser;
 use example_support::number::{at_least, not_negative};
-use example_support::{RunArgs, RunError, exit_code};
+use example_support::{LeftOut, RunArgs, RunError, exit_code};
 
 use learner::{Keep, Learner};
-use report::{Figures, LeftOut, Report};
+use report::{Figures, Report};
 use stream::Stream;
 
 // The system's allocator gives every large tensor back to the kernel, and page faults then double the time of a step.
@@ -86,19 +86,10 @@ fn run(cli: &Cli) -> Result<String, RunError> {
                 learners.push((learner, band));
             }
             // The others are worth their report.
-            Err(reason) => {
-                eprintln!("{keep}: left out, {reason}");
-                left_out.push(LeftOut {
-                    name: keep.to_string(),
-                    reason: reason.to_string(),
-                });
-            }
+            Err(reason) => left_out.push(LeftOut::new(keep.to_string(), cli.seed, reason)),
         }
     }
-    if learners.is_empty() {
-        let reasons = left_out.iter().map(LeftOut::to_string);
-        return Err(RunError::Setting(reasons.collect::<Vec<_>>().join("; ")));
-    }
+    LeftOut::unless_something_is_left(&left_out, learners.is_empty())?;
 
     let mut bands = Bands::new("x", "y");
     // On the first day nobody knows anything, which would be all that one sees.

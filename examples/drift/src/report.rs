@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use example_support::as_text;
+use example_support::{LeftOut, as_text};
 use serde::Serialize;
 
 use crate::learner::{LEVEL, Learner, Outcome};
@@ -27,21 +27,6 @@ pub struct Report {
     /// NLL and KL by day.
     #[serde(serialize_with = "as_text")]
     pub course: PathBuf,
-}
-
-/// A learner that did not see the last day.
-#[derive(Debug, Clone, Serialize)]
-pub struct LeftOut {
-    /// Which.
-    pub name: String,
-    /// Why.
-    pub reason: String,
-}
-
-impl fmt::Display for LeftOut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.name, self.reason)
-    }
 }
 
 /// A learner over the second half of the days, when what was there at the start is long gone.

@@ -71,6 +71,10 @@ pub struct Cli {
     #[arg(long, value_name = "FILE", conflicts_with = "method")]
     pub adapter: Option<PathBuf>,
 
+    /// Folder in which the scores of each finished method are kept, for a run that may be killed and go on [default: none].
+    #[arg(long, value_name = "DIR", conflicts_with = "adapter")]
+    pub keep: Option<PathBuf>,
+
     /// Where it runs, and what of it stays.
     #[command(flatten)]
     pub run: RunArgs,
@@ -117,6 +121,12 @@ pub enum Method {
 }
 
 impl Method {
+    /// As `--method` has it.
+    pub fn id(self) -> String {
+        self.to_possible_value()
+            .map_or_else(String::new, |value| value.get_name().into())
+    }
+
     /// As the report has it.
     pub fn name(self) -> &'static str {
         match self {
@@ -146,6 +156,7 @@ mod tests {
             ("--labels-per-class 3", "at least 4"),
             ("--model folder", "--data"),
             ("--method lora --adapter file", "cannot be used with"),
+            ("--keep folder --adapter file", "cannot be used with"),
             ("--method best", "possible values"),
             ("--layers 0", "at least 1"),
             ("--layers -1", "at least 1"),

@@ -10,7 +10,7 @@ mod report;
 mod text;
 mod train;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -19,13 +19,14 @@ use burn::module::Module;
 use burn::tensor::Device;
 use clap::Parser;
 use example_support::reliability::reliability;
-use example_support::{RunError, RunFolder, exit_code};
+use example_support::{Kept, LeftOut, RunError, RunFolder, exit_code};
+use serde::{Deserialize, Serialize};
 
 use args::{Cli, Method};
 use data::{Sequences, Task};
 use methods::{Study, logits, of_logits};
 use model::Classifier;
-use report::{Failure, Predicted, Report, Row, Summary};
+use report::{Predicted, Report, Row, Summary};
 
 // The system's allocator gives every large tensor back to the kernel, and page faults then double the time of a step.
 #[global_allocator]
@@ -70,7 +71,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         seconds: start.elapsed().as_secs_f64(),
         adapters: results.adapters,
         rates: results.rates,
-        failures: results.failures,
+        left_out: results.left_out,
         rows: results.rows,
         plot: results.plot,
         hint: cli.model.is_none(),
@@ -82,32 +83,84 @@ fn run(cli: &Cli) -> Result<String, RunError> {
 #[derive(Default)]
 struct Results {
     rows: Vec<Row>,
-    failures: Vec<Failure>,
+    left_out: Vec<LeftOut>,
     rates: Vec<Option<f64>>,
     adapters: Vec<String>,
-    plot: Option<std::path::PathBuf>,
+    plot: Option<PathBuf>,
 }
 
 impl Results {
-    /// Says what failed and goes on: what others took hours for is not lost with it.
-    fn left_out(&mut self, what: &str, seed: u64, error: &dyn std::fmt::Display) {
-        let failure = Failure::new(what, seed, error);
-        eprintln!("  {failure}");
-        self.failures.push(failure);
+    /// Goes on without it: what others took hours for is not lost with it.
+    fn leave_out(&mut self, what: &str, seed: u64, error: impl std::fmt::Display) {
+        self.left_out.push(LeftOut::new(what, seed, error));
     }
+}
+
+/// What the parts of a folder have in common.
+#[derive(Debug, Serialize)]
+struct Settings {
+    model: Option<String>,
+    data: Option<String>,
+    examples: [usize; 3],
+    labels_per_class: usize,
+    layers: usize,
+    rank: usize,
+    steps: usize,
+    pretrain_epochs: usize,
+    tokens: usize,
+    draws: usize,
+}
+
+/// A method on the labels of one seed, and the learning rate there.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Finished {
+    rate: f64,
+    row: Row,
+}
+
+fn kept(cli: &Cli, task: &Task) -> Result<Kept, RunError> {
+    let Some(folder) = &cli.keep else {
+        return Ok(Kept::default());
+    };
+    let text = |path: &PathBuf| path.display().to_string();
+    let settings = Settings {
+        model: cli.model.as_ref().map(text),
+        data: cli.data.as_ref().map(text),
+        examples: [&task.test, &task.near, &task.far].map(Sequences::len),
+        labels_per_class: cli.labels_per_class,
+        layers: cli.layers,
+        rank: cli.rank,
+        steps: cli.steps,
+        pretrain_epochs: cli.pretrain_epochs,
+        tokens: cli.tokens,
+        draws: cli.draws,
+    };
+    Ok(Kept::in_folder(folder, &settings)?)
 }
 
 /// Every method on the labels of every seed.
 fn compared(cli: &Cli, task: &Task, device: &Device) -> Result<Results, RunError> {
+    let kept = kept(cli, task)?;
     let folder = cli.run.folder("finetune")?;
+    let part = |seed: u64, method: Method| format!("{seed}-{}", method.id());
     let mut results = Results::default();
     for (at, seed) in cli.repetitions().into_iter().enumerate() {
+        let methods = cli.methods().into_iter();
+        let methods = methods.map(|method| Ok((method, kept.finished(&part(seed, method))?)));
+        let methods: Vec<(Method, Option<Finished>)> = methods.collect::<Result<_, RunError>>()?;
+        let finished: Option<Vec<&Finished>> = methods.iter().map(|(_, f)| f.as_ref()).collect();
+        if let Some(finished) = finished {
+            eprintln!("seed {seed}, kept by an earlier run");
+            results.rates.push(finished.first().map(|first| first.rate));
+            results.rows.extend(finished.iter().map(|f| f.row.clone()));
+            continue;
+        }
         eprintln!("seed {seed}, the learning rate");
         let study = match Study::new(cli, task, at, device) {
             Ok(study) => study,
             Err(error) => {
                 results.rates.push(None);
-                results.left_out("learning rate", seed, &error);
+                results.leave_out("learning rate", seed, error);
                 continue;
             }
         };
@@ -115,11 +168,15 @@ fn compared(cli: &Cli, task: &Task, device: &Device) -> Result<Results, RunError
         let adapter = folder.join(&format!("lora-{seed}.bpk"));
         match save_adapter(study.lora(), &adapter) {
             Ok(()) => results.adapters.push(adapter.display().to_string()),
-            Err(error) => results.left_out("the adapter's file", seed, &error),
+            Err(error) => results.leave_out("the adapter's file", seed, error),
         }
         let mut all = Vec::new();
-        for method in cli.methods() {
+        for (method, finished) in methods {
             eprintln!("seed {seed}, {}", method.name());
+            if let Some(Finished { row, .. }) = finished {
+                all.push((row, None));
+                continue;
+            }
             let fitted = study.fit(method).and_then(|fitted| {
                 let predicted = predicted(task, &fitted.predict)?;
                 Ok((fitted, predicted))
@@ -127,7 +184,7 @@ fn compared(cli: &Cli, task: &Task, device: &Device) -> Result<Results, RunError
             let (fitted, predicted) = match fitted {
                 Ok(fitted) => fitted,
                 Err(error) => {
-                    results.left_out(method.name(), seed, &error);
+                    results.leave_out(method.name(), seed, error);
                     continue;
                 }
             };
@@ -136,20 +193,25 @@ fn compared(cli: &Cli, task: &Task, device: &Device) -> Result<Results, RunError
             let (accuracy, nll, ece) =
                 (100.0 * row.scores.accuracy, row.scores.nll, row.scores.ece);
             eprintln!("  accuracy {accuracy:.1} %, NLL {nll:.3}, ECE {ece:.3}");
-            all.push((row, predicted));
+            let finished = Finished {
+                rate: study.rate(),
+                row: row.clone(),
+            };
+            if let Err(error) = kept.keep(&part(seed, method), &finished) {
+                results.leave_out("what is kept", seed, error);
+            }
+            all.push((row, Some(predicted)));
         }
         if results.rows.is_empty() {
             match plot(&folder, task, &all) {
                 Ok(plot) => results.plot = plot,
-                Err(error) => results.left_out("the plot", seed, &error),
+                Err(error) => results.leave_out("the plot", seed, error),
             }
         }
         results.rows.extend(all.into_iter().map(|(row, _)| row));
     }
-    match results.failures.first() {
-        Some(failure) if results.rows.is_empty() => Err(RunError::Setting(failure.to_string())),
-        _ => Ok(results),
-    }
+    LeftOut::unless_something_is_left(&results.left_out, results.rows.is_empty())?;
+    Ok(results)
 }
 
 /// The scores of an adapter that an earlier run saved.
@@ -192,19 +254,20 @@ fn predicted(
     })
 }
 
-/// The reliability of LoRA alone and of the other method with the lowest NLL, if both are there.
+/// The reliability of LoRA alone and of the other method with the lowest NLL, if both are there and of this run: predictions are not kept.
 fn plot(
     folder: &RunFolder,
     task: &Task,
-    all: &[(Row, Predicted)],
-) -> Result<Option<std::path::PathBuf>, RunError> {
+    all: &[(Row, Option<Predicted>)],
+) -> Result<Option<PathBuf>, RunError> {
     let Some(((lora, before), others)) = all.split_first() else {
         return Ok(None);
     };
     let best = others
         .iter()
         .min_by(|a, b| a.0.scores.nll.total_cmp(&b.0.scores.nll));
-    let Some((row, after)) = best.filter(|_| lora.method == Method::Lora.name()) else {
+    let best = best.filter(|_| lora.method == Method::Lora.name());
+    let (Some(before), Some((row, Some(after)))) = (before, best) else {
         return Ok(None);
     };
     let path = folder.join("reliability.png");

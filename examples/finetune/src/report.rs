@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use blitz_train::metric::ood_auroc;
 use blitz_train::prelude::CategoricalMixture;
-use example_support::{as_text, mean_and_error};
-use serde::Serialize;
+use example_support::{LeftOut, as_text, mean_and_error};
+use serde::{Deserialize, Serialize};
 
 /// What one method predicts.
 #[derive(Debug, Clone)]
@@ -20,7 +20,7 @@ pub struct Predicted {
 }
 
 /// How a method did, and what it took.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Scores {
     /// The share of the test examples that is recognised.
     pub accuracy: f64,
@@ -39,7 +39,7 @@ pub struct Scores {
 }
 
 /// A method on the labels of one seed.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Row {
     /// The method.
     pub method: String,
@@ -78,34 +78,6 @@ impl Row {
                 trainable,
             },
         }
-    }
-}
-
-/// What failed on the labels of one seed.
-#[derive(Debug, Clone, Serialize)]
-pub struct Failure {
-    /// The method, or what else could not be made.
-    pub method: String,
-    /// The seed.
-    pub seed: u64,
-    /// Why.
-    pub reason: String,
-}
-
-impl Failure {
-    /// Of an error.
-    pub fn new(method: &str, seed: u64, error: &dyn fmt::Display) -> Self {
-        Self {
-            method: method.into(),
-            seed,
-            reason: error.to_string(),
-        }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, seed {}: {}", self.method, self.seed, self.reason)
     }
 }
 
@@ -184,7 +156,7 @@ pub struct Report {
     /// Each method for each seed.
     pub rows: Vec<Row>,
     /// What failed and is left out.
-    pub failures: Vec<Failure>,
+    pub left_out: Vec<LeftOut>,
     /// The adapters of LoRA alone, by seed.
     pub adapters: Vec<String>,
     /// The learning rate that the rule chose, by seed; none where no rate could be trained with.
@@ -256,8 +228,8 @@ impl fmt::Display for Report {
                 scores.trainable
             )?;
         }
-        for failure in &self.failures {
-            writeln!(f, "\n  left out: {failure}")?;
+        for left_out in &self.left_out {
+            writeln!(f, "\n  left out: {left_out}")?;
         }
         if let Some(good) = self.hoped_for() {
             let good = match good.is_empty() {
@@ -291,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_method_that_failed_is_named_with_its_seed_and_its_reason() {
-        let failure = Failure::new("TFB", 3, &"the adapters are not trained");
+        let left_out = LeftOut::new("TFB", 3, "the adapters are not trained");
         let report = Report {
             task: "digits".into(),
             classes: Vec::new(),
@@ -300,7 +272,7 @@ mod tests {
             seconds: 1.0,
             methods: Vec::new(),
             rows: Vec::new(),
-            failures: vec![failure],
+            left_out: vec![left_out],
             adapters: Vec::new(),
             rates: Vec::new(),
             plot: None,

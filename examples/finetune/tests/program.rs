@@ -76,6 +76,44 @@ fn the_same_seed_gives_the_same_scores() {
 }
 
 #[test]
+fn a_run_that_was_stopped_goes_on_where_it_was() {
+    let out = tempfile::tempdir().unwrap();
+    let keep = out.path().join("kept");
+    let keep = keep.to_str().unwrap();
+    let rows = |arguments: &[&str]| {
+        let arguments = [&["--keep", keep], arguments].concat();
+        let report = PROGRAM.report(out.path(), &arguments);
+        report["rows"].as_array().unwrap().clone()
+    };
+    let first = rows(&["--method", "temperature"]);
+    // A second method, and a second seed.
+    let all = rows(&[
+        "--method",
+        "lora",
+        "--method",
+        "temperature",
+        "--seeds",
+        "2",
+    ]);
+    assert_eq!(all.len(), 4);
+    assert_eq!(all[1], first[0]);
+    // Nothing is trained again: the seconds are the same as well.
+    assert_eq!(
+        rows(&[
+            "--method",
+            "lora",
+            "--method",
+            "temperature",
+            "--seeds",
+            "2"
+        ]),
+        all
+    );
+    let refused = PROGRAM.refusal(out.path(), &["--keep", keep, "--steps", "5"]);
+    assert!(refused.contains("another steps"), "{refused}");
+}
+
+#[test]
 fn a_file_that_cannot_be_written_costs_no_scores() {
     let out = tempfile::tempdir().unwrap();
     let arguments = [
@@ -99,11 +137,11 @@ fn a_file_that_cannot_be_written_costs_no_scores() {
     assert_eq!(report["rows"].as_array().unwrap().len(), 4);
     assert_eq!(report["adapters"].as_array().unwrap().len(), 1);
     assert_eq!(report["rates"].as_array().unwrap().len(), 2);
-    let failures = report["failures"].as_array().unwrap();
-    assert_eq!(failures.len(), 1);
-    assert_eq!(failures[0]["method"], "the adapter's file");
-    assert_eq!(failures[0]["seed"], 1);
-    let reason = failures[0]["reason"].as_str().unwrap();
+    let left_out = report["left_out"].as_array().unwrap();
+    assert_eq!(left_out.len(), 1);
+    assert_eq!(left_out[0]["name"], "the adapter's file");
+    assert_eq!(left_out[0]["seed"], 1);
+    let reason = left_out[0]["reason"].as_str().unwrap();
     assert!(reason.contains("lora-1.bpk"), "{reason}");
 }
 

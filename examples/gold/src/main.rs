@@ -13,7 +13,7 @@ use burn::tensor::Device;
 use clap::{Parser, ValueEnum};
 use example_support::methods::{Method, Net, column};
 use example_support::number::{at_least, positive};
-use example_support::{RunError, RunFolder, exit_code, present};
+use example_support::{LeftOut, RunError, RunFolder, exit_code, present};
 use toy_1d::comparison::Candidate;
 use toy_1d::curve::{NOISE, Points, truth};
 use toy_1d::grid;
@@ -120,6 +120,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
 
     let mut distances = vec![Distance::of(figures, &gold, &gold, cli.seed)];
     let mut bands = vec![("nuts".to_string(), gold.clone())];
+    let mut left_out = Vec::new();
     let methods = match cli.method.as_slice() {
         [] => Method::value_variants(),
         chosen => chosen,
@@ -127,7 +128,13 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     for candidate in methods.iter().copied().map(Candidate::Method) {
         let start = Instant::now();
         let predict = candidate.fit(&points.rows(&device), cli.seed, &device);
-        let predictive = predict(&at).map_err(failed)?;
+        let predictive = match predict(&at) {
+            Ok(predictive) => predictive,
+            Err(error) => {
+                left_out.push(LeftOut::new(candidate.name(), cli.seed, error));
+                continue;
+            }
+        };
         let figures = Figures::of(candidate.name(), &predictive, start.elapsed().as_secs_f64());
         eprintln!("{}: {:.1} s", figures.name, figures.seconds);
         distances.push(Distance::of(figures, &predictive, &gold, cli.seed));
@@ -151,6 +158,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
 
     let report = Report {
         distances,
+        left_out,
         chains: cli.chains,
         draws: cli.draws,
         divergences: posterior.draws().divergences(),

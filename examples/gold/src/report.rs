@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use blitz_train::NormalMixture;
 use blitz_train::metric::sample_wasserstein;
-use example_support::as_text;
+use example_support::{LeftOut, as_text};
 use serde::Serialize;
 use toy_1d::curve::{NOISE, is_in_gap, is_seen};
 use toy_1d::grid;
@@ -72,6 +72,8 @@ impl Distance {
 pub struct Report {
     /// One for each way, that of NUTS first.
     pub distances: Vec<Distance>,
+    /// Ways that predict no numbers.
+    pub left_out: Vec<LeftOut>,
     /// The chains.
     pub chains: usize,
     /// Draws of a chain.
@@ -122,6 +124,9 @@ impl fmt::Display for Report {
                 100.0 * figures.holds,
                 figures.seconds
             )?;
+        }
+        for left_out in &self.left_out {
+            writeln!(f, "\n  left out: {left_out}")?;
         }
         writeln!(
             f,

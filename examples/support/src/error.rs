@@ -6,6 +6,7 @@ use blitz_train::blitz_core::device::DeviceError;
 use blitz_train::{FitError, PredictError};
 use thiserror::Error;
 
+use crate::KeptError;
 use crate::images::ImageError;
 use crate::tabular::DataError;
 use blitz_train::plot::PlotError;
@@ -47,6 +48,9 @@ pub enum RunError {
     /// A network that was trained with the settings predicts nothing.
     #[error(transparent)]
     Predict(#[from] PredictError),
+    /// What is finished can't be kept, or not gone on with.
+    #[error(transparent)]
+    Kept(#[from] KeptError),
     /// The plot failed.
     #[error(transparent)]
     Plot(#[from] PlotError),

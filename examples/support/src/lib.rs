@@ -3,6 +3,8 @@
 //! - [`number`]: value parsers for command-line options that say what is wrong with a value.
 //! - [`TrainingArgs`]: the options that every training has, and [`RunArgs`] those of every run.
 //! - [`RunFolder`]: a new folder for each run; nothing that an earlier run saved is touched.
+//! - [`Kept`]: the finished parts of a long comparison, for a run that was killed.
+//! - [`LeftOut`]: what could not be made in a comparison; [`chosen`]: the rule that chooses settings.
 //! - [`images`] and [`classification`]: labelled images, and a classifier of them trained by Burn's Learner.
 //! - [`comparison`]: a Bayesian classifier beside its deterministic twin.
 //! - [`digits`]: the digits that the examples carry, and MNIST's files.
@@ -17,7 +19,10 @@ mod args;
 mod error;
 mod folder;
 mod interrupt;
+mod kept;
+mod left_out;
 mod repeats;
+mod rule;
 mod unsure;
 
 pub mod cifar;
@@ -36,4 +41,7 @@ pub use args::{EstimatorChoice, RunArgs, TrainingArgs, present};
 pub use error::RunError;
 pub use folder::{RunFolder, as_text};
 pub use interrupt::{exit_code, stop_on_ctrl_c};
+pub use kept::{Kept, KeptError};
+pub use left_out::LeftOut;
 pub use repeats::mean_and_error;
+pub use rule::chosen;

@@ -3,16 +3,14 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use blitz_train::NormalMixture;
 use blitz_train::blitz_core::device;
 use blitz_train::plot::{Band, Bands, Plot};
-use burn::tensor::Device;
 use clap::Parser;
 use example_support::methods::{Method, column};
 use example_support::number::at_least;
-use example_support::{RunError, RunFolder, exit_code, present};
+use example_support::{LeftOut, RunError, RunFolder, exit_code, present};
 
-use toy_1d::comparison::{Candidate, Comparison};
+use toy_1d::comparison::Comparison;
 use toy_1d::curve::{Points, truth};
 use toy_1d::grid;
 use toy_1d::report::{Figures, Report};
@@ -72,10 +70,17 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     let folder = RunFolder::next(&cli.out)?;
     let points = Points::new(cli.points, cli.seed);
     let mut figures = Vec::new();
-    let mut bands = Vec::new();
+    let (mut bands, mut left_out) = (Vec::new(), Vec::new());
     for candidate in cli.compare.candidates(&cli.method, cli.points) {
         let start = std::time::Instant::now();
-        let predictive = learn(&candidate, &points, cli.seed, &device)?;
+        let predict = candidate.fit(&points.rows(&device), cli.seed, &device);
+        let predictive = match predict(&column(&grid(), &device)) {
+            Ok(predictive) => predictive,
+            Err(error) => {
+                left_out.push(LeftOut::new(candidate.name(), cli.seed, error));
+                continue;
+            }
+        };
         let seconds = start.elapsed().as_secs_f64();
         let figure = Figures::of(candidate.name(), &predictive, seconds);
         let band = Band::of(candidate.name(), &grid(), &predictive)?
@@ -85,6 +90,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         figures.push(figure);
         bands.push(band);
     }
+    LeftOut::unless_something_is_left(&left_out, figures.is_empty())?;
     let path = folder.join("bands.png");
     let picture = bands.into_iter().fold(Bands::new("x", "y"), Bands::panel);
     let picture = picture.with_range(-4.0, 4.0);
@@ -92,18 +98,8 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     picture.save(path.with_extension("svg"))?;
     let report = Report {
         figures,
+        left_out,
         plot: path,
     };
     Ok(present(&report, cli.json))
-}
-
-fn learn(
-    candidate: &Candidate,
-    points: &Points,
-    seed: u64,
-    device: &Device,
-) -> Result<NormalMixture, RunError> {
-    let predict = candidate.fit(&points.rows(device), seed, device);
-    predict(&column(&grid(), device))
-        .map_err(|error| RunError::Setting(format!("{}: {error}", candidate.name())))
 }

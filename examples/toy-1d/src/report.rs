@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use blitz_train::NormalMixture;
-use example_support::as_text;
+use example_support::{LeftOut, as_text};
 use serde::Serialize;
 
 use crate::curve::{is_in_gap, is_seen, truth};
@@ -65,6 +65,8 @@ impl Figures {
 pub struct Report {
     /// One for each method.
     pub figures: Vec<Figures>,
+    /// Those that predict no numbers.
+    pub left_out: Vec<LeftOut>,
     /// The plot.
     #[serde(serialize_with = "as_text")]
     pub plot: PathBuf,
@@ -94,6 +96,9 @@ impl fmt::Display for Report {
                 figures.rmse_seen,
                 figures.seconds
             )?;
+        }
+        for left_out in &self.left_out {
+            writeln!(f, "\n  left out: {left_out}")?;
         }
         write!(f, "\n  the bands   {}", self.plot.display())
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use blitz_train::blitz_core::device::DeviceError;
 use blitz_train::{InputError, PredictError};
+use example_support::KeptError;
 use example_support::tabular::DataError;
 use thiserror::Error;
 
@@ -32,26 +33,12 @@ pub enum RunError {
         /// What was asked for.
         asked: usize,
     },
-    /// No setting gave the validation rows a likelihood.
+    /// A setting gives the validation rows no likelihood.
     #[error(
-        "every setting ended in predictions that are not finite; is a column of another scale than all others?"
+        "the predictions have no finite likelihood; is a column of another scale than all others?"
     )]
     NoCandidate,
-    /// The folder holds another run.
-    #[error(
-        "{} holds splits of a run with other data, method or seed (see its run.json): take another --out",
-        path.display()
-    )]
-    OtherRun {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// A file can't be read or written.
-    #[error("{}: {reason}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the operating system, or the parser, says.
-        reason: String,
-    },
+    /// What is finished can't be kept, or not gone on with.
+    #[error(transparent)]
+    Kept(#[from] KeptError),
 }

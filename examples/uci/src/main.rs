@@ -1,7 +1,6 @@
 //! The regression benchmarks of the literature: one hidden layer of 50 units, twenty splits of a UCI data set, by method.
 
 mod error;
-mod folder;
 mod report;
 mod study;
 
@@ -13,11 +12,12 @@ use clap::Parser;
 use example_support::methods::Method;
 use example_support::number::at_least;
 use example_support::tabular::{Split, Table, TableFormat};
-use example_support::{exit_code, present};
+use example_support::{Kept, exit_code, present};
+use serde::Serialize;
 
 use error::RunError;
-use folder::{Folder, Run};
 use report::Report;
+use study::Scores;
 
 // The system's allocator gives every large tensor back to the kernel, and page faults then double the time of a step.
 #[global_allocator]
@@ -69,6 +69,16 @@ struct Cli {
     json: bool,
 }
 
+/// What the splits of a folder have in common.
+#[derive(Debug, Serialize)]
+struct Run {
+    method: Method,
+    seed: u64,
+    rows: usize,
+    /// Tells data sets of one size apart.
+    target_sum: String,
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     exit_code("uci", run(&cli))
@@ -97,7 +107,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         let folder = format!("{name}-{method:?}").to_lowercase();
         Path::new("runs/uci").join(folder)
     };
-    let folder = Folder::open(
+    let kept = Kept::in_folder(
         &cli.out.clone().unwrap_or_else(default_out),
         &Run {
             method,
@@ -109,11 +119,12 @@ fn run(cli: &Cli) -> Result<String, RunError> {
 
     let mut scores = Vec::new();
     for (index, split) in splits.iter().take(cli.splits).enumerate() {
-        let split = match folder.finished(index)? {
+        let part = format!("split-{index}");
+        let split: Scores = match kept.finished(&part)? {
             Some(finished) => finished,
             None => {
                 let scores = study::run(&table, index, split, method, cli.seed, &device)?;
-                folder.keep(&scores)?;
+                kept.keep(&part, &scores)?;
                 scores
             }
         };

@@ -5,6 +5,7 @@ use std::time::Instant;
 use blitz_train::calibration::QuantileRecalibration;
 use blitz_train::metric::{interval_coverage, rmse, sharpness};
 use burn::tensor::Device;
+use example_support::chosen;
 use example_support::methods::{Method, Rows, Scales, Setting};
 use example_support::tabular::{Split, Table};
 use rand::SeedableRng;
@@ -65,20 +66,16 @@ pub fn run(
     let (held_out, kept) = (rows(validation), rows(training));
     let targets = table.targets_of(validation);
 
-    let mut best: Option<(f64, Setting, Vec<f64>)> = None;
-    for setting in method.candidates() {
+    let tried = |setting| {
         let predict = method.for_the_rule().fit(&kept, setting, seed, device);
-        // A training that went astray is no choice.
-        let Ok(predictive) = predict(&held_out.inputs) else {
-            continue;
-        };
-        let predictive = scales.unscaled(predictive);
+        let predictive = scales.unscaled(predict(&held_out.inputs)?);
         let ll = mean(&predictive.log_density(&targets));
-        if ll.is_finite() && best.as_ref().is_none_or(|(most, ..)| ll > *most) {
-            best = Some((ll, setting, predictive.cdf(&targets)));
+        if !ll.is_finite() {
+            return Err(RunError::NoCandidate);
         }
-    }
-    let (_, setting, pit) = best.ok_or(RunError::NoCandidate)?;
+        Ok((ll, predictive.cdf(&targets)))
+    };
+    let (setting, (_, pit)) = chosen(&method.candidates(), tried, |a, b| a.0 > b.0)?;
 
     let scales = Scales::of(table, &split.train)?;
     let rows = |rows: &[usize]| Rows::of(table, rows, &scales, device);

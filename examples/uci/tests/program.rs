@@ -76,7 +76,10 @@ fn what_is_wrong_is_said_in_one_sentence() {
     assert!(refused.contains("there is no file nowhere"), "{refused}");
     PROGRAM.report(&out, &["--data", &data, "--splits", "1"]);
     let refused = PROGRAM.refusal(&out, &["--data", &data, "--splits", "1", "--seed", "7"]);
-    assert!(refused.contains("other data, method or seed"), "{refused}");
+    assert!(
+        refused.contains("parts of a run with another seed"),
+        "{refused}"
+    );
     fs::write(out.join("split-0.json"), "{").unwrap();
     let refused = PROGRAM.refusal(&out, &["--data", &data, "--splits", "1"]);
     assert!(refused.contains("split-0.json: EOF"), "{refused}");

@@ -4,9 +4,8 @@ use std::time::Instant;
 
 use blitz_train::prelude::*;
 use blitz_train::{BlobConfig, Ivon, IvonConfig, TfbConfig};
-use example_support::RunError;
+use example_support::{RunError, chosen};
 
-use super::rule::chosen;
 use super::{Fitted, Lora, Study, likelihood, mean, said, start, training};
 use crate::args::Method;
 use crate::data::Sequences;

@@ -2,7 +2,6 @@
 
 mod drawn;
 mod laplace;
-mod rule;
 
 use std::time::Instant;
 
@@ -10,13 +9,12 @@ use blitz_train::calibration::TemperatureScaling;
 use blitz_train::prelude::*;
 use blitz_train::{Ensemble, InputError};
 use burn::tensor::{Device, TensorData};
-use example_support::RunError;
+use example_support::{RunError, chosen};
 
 use crate::args::{Cli, Method};
 use crate::data::{Sequences, Task};
 use crate::model::Classifier;
 use crate::train::Training;
-use rule::chosen;
 
 /// Adam's learning rates, of which a rule takes one for all methods.
 const RATES: [f64; 2] = [3e-3, 1e-2];

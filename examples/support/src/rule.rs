@@ -1,6 +1,6 @@
 //! The rule by which learning rates and settings are chosen.
 
-use std::fmt::Display;
+use std::fmt::{Debug, Display};
 
 /// The candidate that is better than all others, and what was made of it.
 ///
@@ -9,12 +9,16 @@ use std::fmt::Display;
 /// # Errors
 ///
 /// That of the last candidate, if none is left.
-pub fn chosen<T, E: Display>(
-    candidates: &[f64],
-    mut make: impl FnMut(f64) -> Result<T, E>,
+///
+/// # Panics
+///
+/// Panics without candidates.
+pub fn chosen<S: Copy + Debug, T, E: Display>(
+    candidates: &[S],
+    mut make: impl FnMut(S) -> Result<T, E>,
     is_better: impl Fn(&T, &T) -> bool,
-) -> Result<(f64, T), E> {
-    let mut best: Option<(f64, T)> = None;
+) -> Result<(S, T), E> {
+    let mut best: Option<(S, T)> = None;
     let mut refused = None;
     for candidate in candidates {
         match make(*candidate) {
@@ -23,12 +27,12 @@ pub fn chosen<T, E: Display>(
             }
             Ok(_) => {}
             Err(error) => {
-                eprintln!("  {candidate}: {error}");
+                eprintln!("  {candidate:?}: {error}");
                 refused = Some(error);
             }
         }
     }
-    best.ok_or_else(|| refused.unwrap_or_else(|| unreachable!("there are candidates")))
+    best.ok_or_else(|| refused.unwrap_or_else(|| panic!("a rule without candidates")))
 }
 
 #[cfg(test)]

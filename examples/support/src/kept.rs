@@ -1,0 +1,156 @@
+//! The finished parts of a long comparison, so that a run that was killed goes on where it was.
+
+use std::fmt::Display;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use thiserror::Error;
+
+/// Why the parts of a run can't be kept, or not gone on with.
+#[derive(Debug, Error)]
+pub enum KeptError {
+    /// The folder holds parts of another run.
+    #[error(
+        "{} holds parts of a run with another {key} (see its run.json): take another folder",
+        path.display()
+    )]
+    OtherRun {
+        /// The folder.
+        path: PathBuf,
+        /// The first setting that differs.
+        key: String,
+    },
+    /// A file can't be read or written.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system, or the parser, says.
+        reason: String,
+    },
+}
+
+/// A folder with a file for each finished part of a run; or none, and then nothing is kept.
+#[derive(Debug, Clone, Default)]
+pub struct Kept(Option<PathBuf>);
+
+impl Kept {
+    /// Keeps parts in a folder, which is made, or gone on with where it is of a run with the same settings: a struct or a map, of all that the parts depend on.
+    ///
+    /// Numbers of 17 digits are best given as text: JSON's come back rounded.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the folder can't be made or read, or is of a run with other settings.
+    pub fn in_folder(path: &Path, settings: &impl Serialize) -> Result<Self, KeptError> {
+        fs::create_dir_all(path).map_err(|reason| file_error(path, reason))?;
+        let settings = serde_json::to_value(settings).map_err(|error| file_error(path, error))?;
+        let file = path.join("run.json");
+        if file.exists() {
+            let there: Value = read(&file)?;
+            if let Some(key) = difference(&there, &settings) {
+                let path = path.into();
+                return Err(KeptError::OtherRun { path, key });
+            }
+        } else {
+            write(&file, &settings)?;
+        }
+        Ok(Self(Some(path.into())))
+    }
+
+    /// A part that was finished before.
+    ///
+    /// # Errors
+    ///
+    /// Fails if its file can't be read.
+    pub fn finished<T: DeserializeOwned>(&self, part: &str) -> Result<Option<T>, KeptError> {
+        let path = self.path(part).filter(|path| path.exists());
+        path.map(|path| read(&path)).transpose()
+    }
+
+    /// Keeps a part.
+    ///
+    /// # Errors
+    ///
+    /// Fails if its file can't be written.
+    pub fn keep(&self, part: &str, value: &impl Serialize) -> Result<(), KeptError> {
+        self.path(part).map_or(Ok(()), |path| write(&path, value))
+    }
+
+    fn path(&self, part: &str) -> Option<PathBuf> {
+        let folder = self.0.as_ref()?;
+        Some(folder.join(format!("{part}.json")))
+    }
+}
+
+/// The first setting that is another, or is there in one alone.
+fn difference(there: &Value, settings: &Value) -> Option<String> {
+    let (Value::Object(there), Value::Object(settings)) = (there, settings) else {
+        return (there != settings).then(|| "setting".into());
+    };
+    let mut keys = settings.keys().chain(there.keys());
+    let key = keys.find(|key| there.get(*key) != settings.get(*key))?;
+    Some(key.replace('_', " "))
+}
+
+fn file_error(path: &Path, reason: impl Display) -> KeptError {
+    KeptError::File {
+        path: path.into(),
+        reason: reason.to_string(),
+    }
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<T, KeptError> {
+    let text = fs::read_to_string(path).map_err(|reason| file_error(path, reason))?;
+    serde_json::from_str(&text).map_err(|reason| file_error(path, reason))
+}
+
+/// Under another name first: a file that is there is whole.
+fn write(path: &Path, value: &impl Serialize) -> Result<(), KeptError> {
+    let text = serde_json::to_string_pretty(value).map_err(|reason| file_error(path, reason))?;
+    let unfinished = path.with_extension("json.part");
+    fs::write(&unfinished, text + "\n")
+        .and_then(|()| fs::rename(&unfinished, path))
+        .map_err(|reason| file_error(path, reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_finished_is_there_again_and_the_rest_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = Kept::in_folder(folder.path(), &json!({"seed": 1})).unwrap();
+        kept.keep("first", &[1.5, 2.0]).unwrap();
+        let again = Kept::in_folder(folder.path(), &json!({"seed": 1})).unwrap();
+        let first: Option<Vec<f64>> = again.finished("first").unwrap();
+        assert_eq!(first, Some(vec![1.5, 2.0]));
+        assert!(again.finished::<Value>("second").unwrap().is_none());
+        let none = Kept::default();
+        none.keep("first", &1).unwrap();
+        assert!(none.finished::<Value>("first").unwrap().is_none());
+    }
+
+    #[test]
+    fn a_folder_of_another_run_is_refused_by_what_differs() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        let refused = |settings: Value| Kept::in_folder(path, &settings).unwrap_err().to_string();
+        Kept::in_folder(path, &json!({"seed": 1, "labels_per_class": 20})).unwrap();
+        let error = refused(json!({"seed": 1, "labels_per_class": 100}));
+        assert!(error.contains("another labels per class"), "{error}");
+        let error = refused(json!({"seed": 1}));
+        assert!(error.contains("another labels per class"), "{error}");
+        let error = refused(json!({"seed": 1, "labels_per_class": 20, "rank": 8}));
+        assert!(error.contains("another rank"), "{error}");
+        fs::write(path.join("run.json"), "{").unwrap();
+        let error = refused(json!({"seed": 1}));
+        assert!(error.contains("run.json"), "{error}");
+    }
+}
