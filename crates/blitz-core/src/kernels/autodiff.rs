@@ -2,6 +2,7 @@
 
 mod convolution;
 mod lstm;
+mod moments;
 
 use std::marker::PhantomData;
 
@@ -17,7 +18,7 @@ use burn::backend::{Autodiff, AutodiffBackend, Backend};
 
 use super::backend::{FusedKernels, FusedOps};
 use super::convolution::Window;
-use super::formula::{AdamStep, IvonStep, Map, NoiseSpan, NormalSum, Sum};
+use super::formula::{AdamStep, IvonStep, Map, NoiseSpan, NormalSum, Rectified, Sum};
 use super::linked::{self, KlLink, LinkedKernels};
 use super::random::Random;
 
@@ -122,6 +123,14 @@ impl<B: LinkedKernels, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         window: Window,
     ) -> FloatTensor<Self> {
         convolution::convolve::<B, C>(input, weight, bias, window)
+    }
+
+    fn rectify(
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        op: Rectified,
+    ) -> FloatTensor<Self> {
+        moments::rectify::<B, C>(mean, variance, op)
     }
 
     fn pool(input: FloatTensor<Self>) -> FloatTensor<Self> {

@@ -5,7 +5,7 @@ use burn::backend::{Backend, TensorMetadata, backend_extension, tensor::FloatTen
 use burn::tensor::{IntDType, TensorData};
 
 use super::convolution::Window;
-use super::formula::{AdamStep, IvonStep, Map, NoiseSpan, NormalSum, Sum};
+use super::formula::{AdamStep, IvonStep, Map, NoiseSpan, NormalSum, Rectified, Sum};
 use super::linked::KlLink;
 #[cfg(any(feature = "flex", feature = "ndarray", feature = "cubecl"))]
 use super::linked::{LinkedKernels, weighted_sum};
@@ -118,6 +118,25 @@ pub trait FusedKernels: Backend {
         ]
     }
 
+    /// A moment of rectified normals, of `f32` tensors in a CPU's memory. Where tensors are elsewhere nothing asks for it: there it is made of Burn's operations.
+    fn rectify(
+        _op: Rectified,
+        mean: FloatTensor<Self>,
+        _variance: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        unreachable!("{:?} has no kernel of rectified moments", mean.device())
+    }
+
+    /// The gradients of [`rectify`](Self::rectify) in the mean and the variance.
+    fn rectify_backward(
+        _op: Rectified,
+        grad: FloatTensor<Self>,
+        _mean: FloatTensor<Self>,
+        _variance: FloatTensor<Self>,
+    ) -> [FloatTensor<Self>; 2] {
+        unreachable!("{:?} has no kernel of rectified moments", grad.device())
+    }
+
     /// The largest of each window of 2×2, of `[batch, channels, height, width]`.
     fn pool(input: FloatTensor<Self>) -> FloatTensor<Self> {
         Self::max_pool2d(input, [2, 2], [2, 2], [0, 0], [1, 1], false)
@@ -205,6 +224,13 @@ pub trait FusedOps: Backend {
         window: Window,
     ) -> FloatTensor<Self>;
 
+    /// [`FusedKernels::rectify`].
+    fn rectify(
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        op: Rectified,
+    ) -> FloatTensor<Self>;
+
     /// [`FusedKernels::pool`].
     fn pool(input: FloatTensor<Self>) -> FloatTensor<Self>;
 }
@@ -288,6 +314,14 @@ macro_rules! ops_are_kernels {
                 window: Window,
             ) -> FloatTensor<Self> {
                 <Self as FusedKernels>::convolve(input, weight, bias, window)
+            }
+
+            fn rectify(
+                mean: FloatTensor<Self>,
+                variance: FloatTensor<Self>,
+                op: Rectified,
+            ) -> FloatTensor<Self> {
+                <Self as FusedKernels>::rectify(op, mean, variance)
             }
 
             fn pool(input: FloatTensor<Self>) -> FloatTensor<Self> {

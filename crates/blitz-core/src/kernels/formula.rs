@@ -59,6 +59,24 @@ impl Precision {
     }
 }
 
+/// A moment of `max(x, 0) + slope · min(x, 0)` of normals `x ~ N(mean, variance)`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rectified {
+    /// The slope below zero.
+    pub slope: f64,
+    /// Which of the two.
+    pub moment: Moment,
+}
+
+/// A moment of a normal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// Its mean.
+    Mean,
+    /// Its variance.
+    Variance,
+}
+
 /// One number for every element, of a location and a scale. Shaped like the location.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Map {

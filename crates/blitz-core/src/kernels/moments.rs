@@ -1,7 +1,13 @@
-//! The moments of rectified normals and of the larger of two: in one pass over a CPU's memory, and by Burn's tensor operations elsewhere.
+//! The moments of rectified normals, and of the larger of two: by kernels in a CPU's memory (those of the larger off the autodiff graph alone), and by Burn's tensor operations elsewhere.
 
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+use burn::backend::Dispatch;
 use burn::tensor::{Bool, DType, Tensor};
 
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+use super::backend::FusedOps;
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+use super::formula::{Moment, Rectified};
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 use super::{cpu, fuses, is_in_memory, kind};
 
@@ -18,8 +24,8 @@ const FARTHEST: f64 = 40.0;
 /// Var = v (Φ(α) − (φ(α) + α Φ(α)) (φ(α) − α Φ(−α)))
 /// ```
 ///
-/// By that form nothing large cancels in the variance. Differentiable, where a variance is zero too: its own gradient is zero there. Computed in `f32` at least; in `f32` on a CPU,
-/// off the autodiff graph, in one pass over memory.
+/// By that form nothing large cancels in the variance. Differentiable, where a variance is zero too: its own gradient is zero there. Computed in `f32` at least; in `f32` on a CPU
+/// in one pass over memory, or, with a gradient, in one for each moment and one for its gradients.
 ///
 /// ```
 /// use blitz_core::kernels::leaky_relu_moments;
@@ -37,8 +43,15 @@ pub fn leaky_relu_moments<const D: usize>(
     slope: f64,
 ) -> [Tensor<D>; 2] {
     #[cfg(any(feature = "flex", feature = "ndarray"))]
-    if is_one_pass([&mean, &variance]) {
-        return cpu::moments::leaky_relu([mean, variance], slope);
+    if is_in_memory_in_f32([&mean, &variance]) {
+        return match [&mean, &variance].map(|tensor| tensor.is_autodiff()) {
+            [false, false] => cpu::moments::leaky_relu([mean, variance], slope),
+            _ => [Moment::Mean, Moment::Variance].map(|moment| {
+                let [mean, variance] = [&mean, &variance].map(|t| t.clone().into_dispatch());
+                let op = Rectified { slope, moment };
+                Tensor::from_dispatch(Dispatch::rectify(mean, variance, op))
+            }),
+        };
     }
     if is_half(mean.dtype()) {
         let dtype = mean.dtype();
@@ -69,7 +82,7 @@ pub fn leaky_relu_moments<const D: usize>(
 /// Var = v₁ Φ(α) + v₂ Φ(−α) − θ² (φ(α) + α Φ(α)) (φ(α) − α Φ(−α))
 /// ```
 ///
-/// As [`leaky_relu_moments`] in one pass over memory where that is possible.
+/// In one pass over memory in `f32` on a CPU, off the autodiff graph.
 ///
 /// ```
 /// use blitz_core::kernels::larger_moments;
@@ -97,7 +110,9 @@ pub fn larger_moments<const D: usize>(
         m1.dims()
     );
     #[cfg(any(feature = "flex", feature = "ndarray"))]
-    if is_one_pass([&m1, &v1, &m2, &v2]) {
+    if is_in_memory_in_f32([&m1, &v1, &m2, &v2])
+        && [&m1, &v1, &m2, &v2].iter().all(|t| !t.is_autodiff())
+    {
         return cpu::moments::larger([m1, v1, m2, v2]);
     }
     if is_half(m1.dtype()) {
@@ -115,13 +130,12 @@ pub fn larger_moments<const D: usize>(
     [mean, variance.clamp_min(0.0)]
 }
 
-/// Whether the tensors lie in a CPU's memory, in `f32` and without a gradient.
+/// Whether the tensors lie in a CPU's memory, in `f32`.
 #[cfg(any(feature = "flex", feature = "ndarray"))]
-fn is_one_pass<const D: usize, const N: usize>(tensors: [&Tensor<D>; N]) -> bool {
+fn is_in_memory_in_f32<const D: usize, const N: usize>(tensors: [&Tensor<D>; N]) -> bool {
     let mut all = tensors.iter();
-    all.all(|tensor| {
-        tensor.dtype() == DType::F32 && !tensor.is_autodiff() && is_in_memory(&tensor.device())
-    }) && fuses(tensors.map(kind))
+    all.all(|tensor| tensor.dtype() == DType::F32 && is_in_memory(&tensor.device()))
+        && fuses(tensors.map(kind))
 }
 
 /// Whether the square of the smallest deviation is zero, or the sums are too coarse.

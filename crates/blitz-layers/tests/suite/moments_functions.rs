@@ -366,6 +366,50 @@ fn the_moments_of_rectified_normals_have_gradients() {
     }
 }
 
+/// To what the rounding of a few terms in `f32` allows: the largest has the factors (1 − slope)² and σ.
+#[test]
+fn the_gradients_of_rectified_moments_are_those_of_tensor_operations() {
+    let device = Device::flex();
+    let n = 20_001; // of two chunks, the last not whole
+    // From deep in one half to deep in the other, and from certain to wide.
+    let mean = crate::seeded::normals::<1>(91, [n], &device) * 4.0;
+    let variance = (crate::seeded::normals::<1>(92, [n], &device) * 3.0).exp();
+    let stds = values(variance.clone().sqrt());
+    for slope in [0.0, 0.3, -1.0_f64] {
+        let gradients = |dtype: DType, moment: usize, needed: [bool; 2]| {
+            let leaf = |x: &Tensor<1>, needed| {
+                let x = Tensor::from_inner(x.clone().cast(dtype));
+                if needed { x.require_grad() } else { x }
+            };
+            let (m, v) = (leaf(&mean, needed[0]), leaf(&variance, needed[1]));
+            let x = Moments::new(m.clone(), v.clone()).leaky_relu(slope);
+            let loss = [x.mean.clone(), x.variance()][moment].clone().sum();
+            let grads = loss.backward();
+            [m, v].map(|leaf| leaf.grad(&grads).map(values))
+        };
+        for moment in [0, 1] {
+            let all = gradients(DType::F32, moment, [true; 2]);
+            // In `f64`, where an `erf` has all its digits.
+            let exact = gradients(DType::F64, moment, [true; 2]);
+            let bound = 1e-6 * (1.0 + (1.0 - slope).powi(2));
+            for (got, exact) in all.iter().flatten().zip(exact.iter().flatten()) {
+                for (at, (got, exact)) in got.iter().zip(exact).enumerate() {
+                    let error = (got - exact).abs() / (1.0 + exact.abs() + stds[at]);
+                    assert!(
+                        error < bound,
+                        "slope {slope}, moment {moment}, element {at}: {got} for {exact}"
+                    );
+                }
+            }
+            // One of the two may be a constant.
+            let [of_mean, of_variance] = all;
+            let of_one = |needed| gradients(DType::F32, moment, needed);
+            assert_eq!(of_one([true, false]), [of_mean, None]);
+            assert_eq!(of_one([false, true]), [None, of_variance]);
+        }
+    }
+}
+
 /// Where biases start, and where a pooling meets a constant region.
 #[test]
 fn gradients_are_right_where_a_mean_is_zero_and_where_two_are_equal() {

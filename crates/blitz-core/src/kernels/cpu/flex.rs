@@ -9,7 +9,7 @@ use burn::tensor::{DType, TensorData};
 
 use super::{Elements, ElementsMut, Memory, kernels_in_memory};
 use crate::kernels::convolution::Window;
-use crate::kernels::formula::{AdamStep, IvonStep, Map, Sum};
+use crate::kernels::formula::{AdamStep, IvonStep, Map, Rectified, Sum};
 
 impl Memory for FlexTensor {
     fn elements(&self) -> Elements<'_> {

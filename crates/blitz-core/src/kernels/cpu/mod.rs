@@ -52,6 +52,16 @@ pub(super) enum Elements<'a> {
     Bf16(Cow<'a, [bf16]>),
 }
 
+impl Elements<'_> {
+    /// Of a tensor that is known to be in `f32`.
+    fn f32(&self) -> &[f32] {
+        match self {
+            Self::F32(elements) => elements,
+            _ => panic!("a moment of rectified normals needs tensors in f32"),
+        }
+    }
+}
+
 /// The elements of a tensor, to write over.
 pub(super) enum ElementsMut<'a> {
     F32(&'a mut [f32]),
@@ -335,6 +345,23 @@ macro_rules! kernels_in_memory {
                 wanted: [bool; 3],
             ) -> [Option<FloatTensor<Self>>; 3] {
                 super::convolution::convolve_backward(input, weight, grad, window, wanted)
+            }
+
+            fn rectify(
+                op: Rectified,
+                mean: FloatTensor<Self>,
+                variance: FloatTensor<Self>,
+            ) -> FloatTensor<Self> {
+                super::moments::rectify(op, &mean, &variance)
+            }
+
+            fn rectify_backward(
+                op: Rectified,
+                grad: FloatTensor<Self>,
+                mean: FloatTensor<Self>,
+                variance: FloatTensor<Self>,
+            ) -> [FloatTensor<Self>; 2] {
+                super::moments::rectify_backward(op, &grad, &mean, &variance)
             }
 
             fn pool(input: FloatTensor<Self>) -> FloatTensor<Self> {

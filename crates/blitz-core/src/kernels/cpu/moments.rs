@@ -5,6 +5,8 @@ use burn::tensor::{DType, Tensor, TensorData};
 
 use super::group::{self, Kernel};
 use super::real::{Real, select};
+use super::{Elements, Memory, tensor};
+use crate::kernels::formula::{Moment, Rectified};
 use crate::kernels::moments::SMALLEST_STD;
 
 /// Mills' ratio `Φ(−a) / φ(a)` over t, as a polynomial of `t = 1 / (1 + a/2)` for `0 ≤ a ≤ 14`, of relative error 6e-8: printed by mills.py. The highest first.
@@ -33,6 +35,8 @@ struct AgainstZero {
     beyond: f32,
     /// `φ(a) + a Φ(a)`, the mean of the rest.
     rest: f32,
+    /// `φ(a)`.
+    density: f32,
 }
 
 impl AgainstZero {
@@ -49,6 +53,7 @@ impl AgainstZero {
             tail: density * ratio,
             beyond,
             rest: a + beyond,
+            density,
         }
     }
 }
@@ -70,6 +75,65 @@ impl Kernel<f32, 2, 2> for LeakyRelu {
         // slope · x + rest · max(x, 0), and Cov(x, max(x, 0)) = Var x · P(x > 0).
         let kept = slope * slope + 2.0 * slope * rest * positive + rest * rest * share;
         [slope * mean + rest * rectified, variance * kept]
+    }
+}
+
+/// One of the two moments.
+#[derive(Clone, Copy)]
+struct Only<const VARIANCE: bool>(LeakyRelu);
+
+impl<const VARIANCE: bool> Kernel<f32, 2, 1> for Only<VARIANCE> {
+    #[inline(always)]
+    fn element(self, inputs: [f32; 2], epsilon: f32) -> [f32; 1] {
+        let [mean, variance] = self.0.element(inputs, epsilon);
+        [if VARIANCE { variance } else { mean }]
+    }
+}
+
+/// The gradients of a moment in the mean and the variance, times one of the moment. With `R = E max(x, 0)`:
+///
+/// ```text
+/// ∂R/∂m = Φ(α)            ∂R/∂v = φ(α) / 2σ
+/// ∂Var max(x, 0)/∂m = 2 R Φ(−α)    ∂Var max(x, 0)/∂v = Φ(α) − R φ(α) / σ
+/// ∂Cov(x, max(x, 0))/∂m = σ φ(α)   ∂Cov(x, max(x, 0))/∂v = Φ(α) − α φ(α) / 2
+/// ```
+#[derive(Clone, Copy)]
+struct LeakyReluGradients<const VARIANCE: bool>(f32);
+
+impl<const VARIANCE: bool> Kernel<f32, 3, 2> for LeakyReluGradients<VARIANCE> {
+    #[inline(always)]
+    fn element(self, [grad, mean, variance]: [f32; 3], _epsilon: f32) -> [f32; 2] {
+        const SMALLEST: f32 = SMALLEST_STD as f32;
+        let is_certain = variance < SMALLEST * SMALLEST;
+        let std = variance.sqrt();
+        let at_least = std.at_least(SMALLEST);
+        let x = AgainstZero::of(mean / at_least);
+        let is_positive = mean > 0.0;
+        let positive = select(is_positive, 1.0 - x.tail, x.tail);
+        let negative = select(is_positive, x.tail, 1.0 - x.tail);
+        let (slope, rest) = (self.0, 1.0 - self.0);
+        let [by_mean, by_variance] = if VARIANCE {
+            // R / σ; where it is large φ is zero.
+            let mean_of_positive = select(is_positive, x.rest, x.beyond);
+            let cov_by_mean = std * x.density;
+            let a = x.rest - x.beyond;
+            let cov_by_variance = positive - 0.5 * select(is_positive, a, -a) * x.density;
+            let share_by_mean = 2.0 * (select(is_positive, mean, 0.0) + std * x.beyond) * negative;
+            let share_by_variance = positive - mean_of_positive * x.density;
+            [
+                2.0 * slope * rest * cov_by_mean + rest * rest * share_by_mean,
+                slope * slope
+                    + 2.0 * slope * rest * cov_by_variance
+                    + rest * rest * share_by_variance,
+            ]
+        } else {
+            let by_variance = rest * (0.5 * x.density / at_least);
+            [
+                slope + rest * positive,
+                select(is_certain, 0.0, by_variance),
+            ]
+        };
+        [grad * by_mean, grad * by_variance]
     }
 }
 
@@ -101,6 +165,39 @@ pub(in crate::kernels) fn leaky_relu<const D: usize>(
         group::map(LeakyRelu(slope), None, inputs, inputs[0].len())
     }
     in_memory(inputs, |inputs| run(inputs, slope as f32))
+}
+
+/// A moment of `f32` tensors.
+pub(super) fn rectify<T: Memory>(op: Rectified, mean: &T, variance: &T) -> T {
+    fn run(op: Rectified, inputs: [&[f32]; 2]) -> [Vec<f32>; 1] {
+        let (both, len) = (LeakyRelu(op.slope as f32), inputs[0].len());
+        match op.moment {
+            Moment::Mean => group::map(Only::<false>(both), None, inputs, len),
+            Moment::Variance => group::map(Only::<true>(both), None, inputs, len),
+        }
+    }
+    let elements = [mean, variance].map(Memory::elements);
+    let [values] = run(op, elements.each_ref().map(Elements::f32));
+    tensor(values, mean)
+}
+
+/// The gradients of [`rectify`] in the mean and the variance.
+pub(super) fn rectify_backward<T: Memory>(
+    op: Rectified,
+    grad: &T,
+    mean: &T,
+    variance: &T,
+) -> [T; 2] {
+    fn run(op: Rectified, inputs: [&[f32]; 3]) -> [Vec<f32>; 2] {
+        let (slope, len) = (op.slope as f32, inputs[0].len());
+        match op.moment {
+            Moment::Mean => group::map(LeakyReluGradients::<false>(slope), None, inputs, len),
+            Moment::Variance => group::map(LeakyReluGradients::<true>(slope), None, inputs, len),
+        }
+    }
+    let elements = [grad, mean, variance].map(Memory::elements);
+    let gradients = run(op, elements.each_ref().map(Elements::f32));
+    gradients.map(|values| tensor(values, mean))
 }
 
 pub(in crate::kernels) fn larger<const D: usize>(inputs: [Tensor<D>; 4]) -> [Tensor<D>; 2] {
