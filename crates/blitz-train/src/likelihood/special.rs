@@ -68,7 +68,8 @@ pub(super) fn expected_softplus(x: Moments<2>) -> Tensor<2> {
     // φ is zero there.
     const FARTHEST: f64 = 14.0;
     let (fourth, sixth) = (PI.powi(4) / 180.0, PI.powi(6) / 2835.0);
-    let by_quadrature = x.clone().by_quadrature(|x| log_sigmoid(x.neg()).neg()).mean;
+    let softplus = |x: Tensor<1>| [log_sigmoid(x.neg()).neg()];
+    let [by_quadrature] = x.clone().expectations(softplus);
     let Some(variance) = x.variance else {
         return by_quadrature;
     };
