@@ -15,30 +15,50 @@ use crate::train::BATCH;
 /// Batches that TFB measures its loss on.
 const TFB_BATCHES: usize = 2;
 
-/// What the rule chooses among: the share that is dropped, the deviations at BLoB's start, IVON's effective examples for each example, TFB's tolerance.
-fn candidates(method: Method) -> &'static [f64] {
-    match method {
-        Method::McDropout => &[0.05, 0.1, 0.2],
-        Method::Blob => &[0.003, 0.01, 0.03],
-        Method::Ivon => &[10.0, 100.0, 1000.0],
-        Method::Tfb => &[0.01, 0.03, 0.1],
-        _ => &[],
-    }
+/// IVON's learning rates: where Adam's best was its larger one, a hundred times that did not converge.
+const IVON_RATES: [f64; 2] = [0.3, 1.0];
+
+/// What the rule chooses among.
+#[derive(Debug, Clone, Copy)]
+struct Candidate {
+    /// The share that is dropped, the deviations at BLoB's start, IVON's effective examples for each example, TFB's tolerance.
+    setting: f64,
+    /// IVON's learning rate; that of the other methods is Adam's.
+    rate: Option<f64>,
+}
+
+fn candidates(method: Method) -> Vec<Candidate> {
+    let (settings, rates): (_, &[Option<f64>]) = match method {
+        Method::McDropout => ([0.05, 0.1, 0.2], &[None]),
+        Method::Blob => ([0.003, 0.01, 0.03], &[None]),
+        Method::Ivon => ([10.0, 100.0, 1000.0], &IVON_RATES.map(Some)),
+        Method::Tfb => ([0.01, 0.03, 0.1], &[None]),
+        _ => unreachable!("{method:?} has no network to draw from"),
+    };
+    let of = |rate: &Option<f64>| {
+        settings.map(|setting| Candidate {
+            setting,
+            rate: *rate,
+        })
+    };
+    rates.iter().flat_map(of).collect()
 }
 
 impl Study<'_> {
     /// A method whose posterior is drawn from.
     pub fn drawn(&self, method: Method) -> Result<Fitted<'_>, RunError> {
-        let nll = |setting| {
-            let network = self.network(method, setting, &self.fitting, &self.on_part)?;
+        let nll = |candidate: Candidate| {
+            let network = self.network(method, candidate, &self.fitting, &self.on_part)?;
             let predictions = self.draws(&network)(&self.held_out)?;
             let nll = mean(&predictions.nll(self.held_out.labels()));
-            eprintln!("  {setting}: a held-out NLL of {nll:.3}");
+            let Candidate { setting, rate } = candidate;
+            let rate = rate.map_or_else(String::new, |rate| format!(" at a rate of {rate}"));
+            eprintln!("  {setting}{rate}: a held-out NLL of {nll:.3}");
             Ok::<f64, RunError>(nll)
         };
-        let (setting, _) = chosen(candidates(method), nll, |a, b| a.total_cmp(b).is_lt())?;
+        let (candidate, _) = chosen(&candidates(method), nll, |a, b| a.total_cmp(b).is_lt())?;
         let start = Instant::now();
-        let network = self.network(method, setting, self.labelled, &self.on_all)?;
+        let network = self.network(method, candidate, self.labelled, &self.on_all)?;
         let seconds = start.elapsed().as_secs_f64();
         let (before, trainable) = match method {
             // It trains nothing itself.
@@ -46,7 +66,7 @@ impl Study<'_> {
             _ => (0.0, network.trainable()),
         };
         Ok(Fitted {
-            setting: Some(setting),
+            setting: Some(candidate.setting),
             seconds: before + seconds,
             trainable,
             predict: self.draws(&network),
@@ -57,7 +77,7 @@ impl Study<'_> {
     fn network(
         &self,
         method: Method,
-        setting: f64,
+        Candidate { setting, rate }: Candidate,
         examples: &Sequences,
         lora: &Lora,
     ) -> Result<Classifier, RunError> {
@@ -89,8 +109,9 @@ impl Study<'_> {
                     .with_beta_2(0.999)
                     .with_weights(factors)
                     .attach(start(cli, task, &training, 0.0)?);
+                let for_one_of_adams = rate.map_or(1.0, |rate| rate / self.rate);
                 let update = |rate: f64, net, mut grads| {
-                    let net = Ivon::step(100.0 * rate, net, &mut grads);
+                    let net = Ivon::step(for_one_of_adams * rate, net, &mut grads);
                     // What is left is the head's.
                     adam.step(rate, net, grads)
                 };
