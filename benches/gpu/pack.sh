@@ -25,7 +25,7 @@ trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/bin" "$out/lib"
 
 # `--message-format` names the executables; a test's carry a hash otherwise. One choice of packages, so that Burn is built once.
-packages=(-p blitz-core -p backend-tests -p blitz-benches -p finetune)
+packages=(-p blitz-core -p backend-tests -p blitz-benches)
 executables() { # executables COMMAND...: prints "target path" for each
     cargo "$@" --locked --profile "$profile" "${packages[@]}" --features "$features" --message-format=json-render-diagnostics |
         python3 -c '
@@ -37,11 +37,11 @@ for line in sys.stdin:
 }
 
 # With a test, whose dependencies would otherwise give Burn other features, and build it twice.
-executables build --bin on_device --bin finetune --test suite >"$work/list"
+executables build --bin on_device --test suite >"$work/list"
 executables test --no-run --lib --test suite >>"$work/list"
 while read -r name kind path; do
     case $name-$kind in
-        on_device-bin | finetune-bin) target=$name ;;
+        on_device-bin) target=$name ;;
         blitz_core-lib | blitz-core-lib) target=kernels ;;
         # blitz-core has a suite of its own.
         suite-test) [[ $(strings -n 8 "$path" | grep -c "tests/backends/tests/suite") -gt 0 ]] && target=suite || continue ;;
