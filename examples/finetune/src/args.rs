@@ -7,6 +7,8 @@ use example_support::RunArgs;
 use example_support::number::at_least;
 use serde::Serialize;
 
+use crate::data::LEAST_LABELS;
+
 /// Fine-tunes a trained transformer by LoRA on a few labels, and asks each method how sure it is.
 ///
 /// Without options it trains a small transformer on the digits 0 to 4 and fine-tunes it on 5 to 8, of which it gets 20 labels each: about a minute. MiniLM-L6 takes the place of
@@ -26,8 +28,8 @@ pub struct Cli {
     #[arg(long, value_enum, value_name = "NAME")]
     pub method: Vec<Method>,
 
-    /// Labels of each class.
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 20, value_parser = at_least::<4>)]
+    /// Labels of each class, or all of one that has fewer.
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 20, value_parser = at_least::<LEAST_LABELS>)]
     pub labels_per_class: usize,
 
     /// Repetitions, each with labels, adapters and draws of its own.

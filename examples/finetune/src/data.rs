@@ -189,7 +189,10 @@ pub fn split(encoder: &TransformerEncoder, adapted: usize) -> [Vec<TransformerEn
     [frozen.iter().map(Module::valid).collect(), upper.to_vec()]
 }
 
-/// The places of `count` examples of each class, chosen at random.
+/// Labels of a class at least: a quarter is held out.
+pub const LEAST_LABELS: usize = 4;
+
+/// The places of `count` examples of each class, chosen at random, or of all where a class has fewer.
 pub fn choose(
     labels: &[usize],
     classes: &[String],
@@ -199,13 +202,13 @@ pub fn choose(
     let mut chosen = Vec::new();
     for (class, name) in classes.iter().enumerate() {
         let members = shuffled(&members(labels, class), seed ^ ((class as u64) << 32));
-        let Some(first) = members.get(..count) else {
+        if members.len() < LEAST_LABELS {
             return Err(RunError::Setting(format!(
-                "class {name} has {} training examples, fewer than the {count} labels a class that were asked for",
+                "class {name} has {} training examples, and a class needs {LEAST_LABELS}",
                 members.len()
             )));
-        };
-        chosen.extend(first);
+        }
+        chosen.extend(members.into_iter().take(count));
     }
     Ok(chosen)
 }
@@ -285,11 +288,19 @@ mod tests {
     #[test]
     fn a_class_with_too_few_examples_is_named() {
         let classes = ["maths", "mail"].map(String::from);
-        let error = choose(&[0, 0, 1], &classes, 2, 0).unwrap_err().to_string();
+        let error = choose(&[0, 0, 0, 0, 1], &classes, 4, 0).unwrap_err();
+        let error = error.to_string();
         assert!(
             error.starts_with("class mail has 1 training examples"),
             "{error}"
         );
-        assert_eq!(choose(&[0, 0, 1], &classes, 1, 0).unwrap().len(), 2);
+        // What there is, where that is less than what was asked for.
+        let labels = [0, 0, 0, 0, 0, 0, 1, 1, 1, 1];
+        let chosen = choose(&labels, &classes, 5, 0).unwrap();
+        assert_eq!(
+            members(&chosen.iter().map(|at| labels[*at]).collect::<Vec<_>>(), 0).len(),
+            5
+        );
+        assert_eq!(chosen.len(), 9);
     }
 }

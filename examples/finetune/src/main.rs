@@ -68,6 +68,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         task: task.name,
         classes: task.classes,
         labels_per_class: cli.adapter.is_none().then_some(cli.labels_per_class),
+        labels: task.labelled.first().map(Sequences::len),
         seconds: start.elapsed().as_secs_f64(),
         adapters: results.adapters,
         rates: results.rates,

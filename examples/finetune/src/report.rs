@@ -147,6 +147,8 @@ pub struct Report {
     pub classes: Vec<String>,
     /// Labels of each, which a saved adapter does not tell.
     pub labels_per_class: Option<usize>,
+    /// The labels of a seed in all: fewer than so many for each class where a class has fewer.
+    pub labels: Option<usize>,
     /// Examples of the test, near and far.
     pub examples: [usize; 3],
     /// Seconds of the run.
@@ -195,8 +197,11 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [test, near, far] = self.examples;
         write!(f, "{}", self.task)?;
-        if let Some(labels) = self.labels_per_class {
-            write!(f, ", {labels} labels a class")?;
+        if let (Some(a_class), Some(labels)) = (self.labels_per_class, self.labels) {
+            match labels == a_class * self.classes.len() {
+                true => write!(f, ", {a_class} labels a class")?,
+                false => write!(f, ", up to {a_class} labels a class, {labels} in all")?,
+            }
         }
         writeln!(
             f,
@@ -262,12 +267,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_method_that_failed_is_named_with_its_seed_and_its_reason() {
+    fn what_failed_is_named_and_labels_are_counted() {
         let left_out = LeftOut::new("TFB", 3, "the adapters are not trained");
-        let report = Report {
+        let mut report = Report {
             task: "digits".into(),
             classes: Vec::new(),
             labels_per_class: None,
+            labels: None,
             examples: [1, 2, 3],
             seconds: 1.0,
             methods: Vec::new(),
@@ -282,5 +288,12 @@ mod tests {
         let line = "  left out: TFB, seed 3: the adapters are not trained\n";
         assert!(text.contains(line), "{text}");
         assert!(!text.contains("labels a class"), "{text}");
+
+        // A class with fewer than the others.
+        report.classes = ["maths", "mail"].map(String::from).to_vec();
+        (report.labels_per_class, report.labels) = (Some(5), Some(9));
+        let text = report.to_string();
+        let line = "digits, up to 5 labels a class, 9 in all, 1 s\n";
+        assert!(text.starts_with(line), "{text}");
     }
 }

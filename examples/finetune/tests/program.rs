@@ -158,10 +158,6 @@ fn what_is_wrong_is_said_in_one_sentence() {
             "adapters of rank 33 are larger than the matrices of 32 × 32 beside them",
         ),
         (&["--rank", "10000000"], "adapters of rank 10000000"),
-        (
-            &["--labels-per-class", "200"],
-            "fewer than the 200 labels a class",
-        ),
         (&["--adapter", "nowhere.bpk"], "nowhere.bpk"),
         (
             &["--model", "nowhere", "--data", "nowhere.tsv"],
