@@ -68,7 +68,7 @@ pub struct Cli {
     pub steps: usize,
 
     /// Weight of the KL, relative to the ELBO's own.
-    #[arg(long, value_name = "BETA", allow_negative_numbers = true, default_value_t = 0.1, value_parser = not_negative)]
+    #[arg(long, value_name = "BETA", allow_negative_numbers = true, default_value_t = 0.01, value_parser = not_negative)]
     pub beta: f64,
 
     /// Draws of the weights for a prediction.
