@@ -104,15 +104,17 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         for method in Method::ALL {
             eprintln!("seed {seed}, {}", method.name());
             let part = format!("{seed}-{}", method.name());
-            let course = match kept.finished(&part)? {
-                Some(finished) => Ok(finished),
-                None => curve(cli, &division, method, seed, &device).and_then(|curve| {
-                    kept.keep(&part, &curve)?;
-                    Ok(curve)
-                }),
-            };
-            match course {
-                Ok(curve) => curves.push(curve),
+            if let Some(finished) = kept.finished(&part)? {
+                curves.push(finished);
+                continue;
+            }
+            match curve(cli, &division, method, seed, &device) {
+                Ok(curve) => {
+                    if let Err(error) = kept.keep(&part, &curve) {
+                        left_out.push(LeftOut::new("what is kept", seed, error));
+                    }
+                    curves.push(curve);
+                }
                 Err(error) => left_out.push(LeftOut::new(method.name(), seed, error)),
             }
         }

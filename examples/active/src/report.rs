@@ -23,7 +23,7 @@ pub struct Report {
     pub methods: Vec<Summary>,
     /// Each course.
     pub curves: Vec<Curve>,
-    /// Courses that came to no end.
+    /// Courses that came to no end, and what could not be kept.
     pub left_out: Vec<LeftOut>,
     /// The plot.
     #[serde(serialize_with = "as_text")]

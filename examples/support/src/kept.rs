@@ -40,23 +40,24 @@ pub struct Kept(Option<PathBuf>);
 impl Kept {
     /// Keeps parts in a folder, which is made, or gone on with where it is of a run with the same settings: a struct or a map, of all that the parts depend on.
     ///
-    /// Numbers of 17 digits are best given as text: JSON's come back rounded.
-    ///
     /// # Errors
     ///
     /// Fails if the folder can't be made or read, or is of a run with other settings.
     pub fn in_folder(path: &Path, settings: &impl Serialize) -> Result<Self, KeptError> {
         fs::create_dir_all(path).map_err(|reason| file_error(path, reason))?;
-        let settings = serde_json::to_value(settings).map_err(|error| file_error(path, error))?;
         let file = path.join("run.json");
+        // By way of text, as those in the file: a number may come back rounded.
+        let text = serde_json::to_string(settings).map_err(|error| file_error(&file, error))?;
+        let as_read: Value =
+            serde_json::from_str(&text).map_err(|error| file_error(&file, error))?;
         if file.exists() {
             let there: Value = read(&file)?;
-            if let Some(key) = difference(&there, &settings) {
+            if let Some(key) = difference(&there, &as_read) {
                 let path = path.into();
                 return Err(KeptError::OtherRun { path, key });
             }
         } else {
-            write(&file, &settings)?;
+            write(&file, settings)?;
         }
         Ok(Self(Some(path.into())))
     }
@@ -135,6 +136,19 @@ mod tests {
         let none = Kept::default();
         none.keep("first", &1).unwrap();
         assert!(none.finished::<Value>("first").unwrap().is_none());
+    }
+
+    #[test]
+    fn numbers_that_json_rounds_are_the_same_again() {
+        for number in [0.1 + 0.2, 1.0 / 3.0, 5e-324, 1.7976931348623157e308] {
+            let folder = tempfile::tempdir().unwrap();
+            let settings = json!({ "rate": number });
+            Kept::in_folder(folder.path(), &settings).unwrap();
+            assert!(
+                Kept::in_folder(folder.path(), &settings).is_ok(),
+                "{number}"
+            );
+        }
     }
 
     #[test]

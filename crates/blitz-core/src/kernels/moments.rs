@@ -37,11 +37,21 @@ const FARTHEST: f64 = 40.0;
 /// assert!((mean.into_scalar::<f32>() - 0.398_942_3).abs() < 1e-6);
 /// assert!((variance.into_scalar::<f32>() - 0.340_845).abs() < 1e-6);
 /// ```
+///
+/// # Panics
+///
+/// Panics unless both have one shape.
 pub fn leaky_relu_moments<const D: usize>(
     mean: Tensor<D>,
     variance: Tensor<D>,
     slope: f64,
 ) -> [Tensor<D>; 2] {
+    assert!(
+        mean.dims() == variance.dims(),
+        "the moments of rectified normals need means and variances of one shape, got {:?} and {:?}",
+        mean.dims(),
+        variance.dims()
+    );
     #[cfg(any(feature = "flex", feature = "ndarray"))]
     if is_in_memory_in_f32([&mean, &variance]) {
         return match [&mean, &variance].map(|tensor| tensor.is_autodiff()) {

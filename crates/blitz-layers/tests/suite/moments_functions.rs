@@ -410,6 +410,17 @@ fn the_gradients_of_rectified_moments_are_those_of_tensor_operations() {
     }
 }
 
+#[test]
+#[should_panic(expected = "of one shape, got [2, 1] and [2, 3]")]
+fn rectified_normals_need_a_variance_for_each_mean() {
+    let device = Device::flex();
+    let _ = leaky_relu_moments(
+        Tensor::<2>::zeros([2, 1], &device),
+        Tensor::ones([2, 3], &device),
+        0.0,
+    );
+}
+
 /// Where biases start, and where a pooling meets a constant region.
 #[test]
 fn gradients_are_right_where_a_mean_is_zero_and_where_two_are_equal() {
