@@ -8,6 +8,7 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 
+use super::register;
 use crate::kernels::backend::FusedKernels;
 use crate::kernels::formula::Rectified;
 
@@ -27,12 +28,9 @@ impl<B: FusedKernels> Backward<B, 2> for RectifyStep {
             .state
             .map(|node| checkpointer.retrieve_node_output(node));
         let grad = grads.consume::<B>(&ops.node);
-        let of_parents = B::rectify_backward(self.0, grad, mean, variance);
-        for (parent, grad) in ops.parents.iter().zip(of_parents) {
-            if let Some(parent) = parent {
-                grads.register::<B>(parent.id, grad);
-            }
-        }
+        let gradients = B::rectify_backward(self.0, grad, mean, variance);
+        let parents = ops.parents.map(|parent| parent.map(|node| node.id));
+        register::<B>(grads, parents, gradients);
     }
 }
 
