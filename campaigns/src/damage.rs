@@ -8,6 +8,10 @@ mod posteriors;
 mod readers;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+#[cfg(feature = "fuzz")]
+use blitz_train::files::seal;
 
 use crate::Limits;
 use crate::folders::scratch;
@@ -15,7 +19,11 @@ use crate::random::Random;
 use crate::tally::Tally;
 
 use bytes::damaged;
-use readers::{Guard, Reader, readers};
+use readers::Guard;
+
+#[cfg(feature = "fuzz")]
+pub(crate) use bytes::NUMBERS;
+pub(crate) use readers::{Reader, readers};
 
 pub(crate) fn run(limits: Limits, tally: &mut Tally) {
     let source = scratch();
@@ -44,7 +52,7 @@ pub(crate) fn run(limits: Limits, tally: &mut Tally) {
 
 /// What a reader made of its files.
 #[derive(Debug)]
-enum Outcome {
+pub(crate) enum Outcome {
     Values(Vec<u64>),
     Refused(String),
     Panic(String),
@@ -80,13 +88,38 @@ fn one(reader: &Reader, sound: &[u64], seed: u64, trial: u64, tally: &mut Tally)
 /// Lets `reader` read `files` in a folder of their own.
 fn attempt(reader: &Reader, files: &[(String, Vec<u8>)]) -> Outcome {
     let folder = scratch();
+    write(folder.path(), files);
+    read(reader, folder.path())
+}
+
+/// As [`attempt`]; if the file of number `changed` has a digest, then one of what it is now.
+#[cfg(feature = "fuzz")]
+pub(crate) fn attempt_resealed(
+    reader: &Reader,
+    files: &[(String, Vec<u8>)],
+    changed: usize,
+) -> Outcome {
+    let folder = scratch();
+    write(folder.path(), files);
+    let name = &files[changed].0;
+    let digest = format!("{name}.sha256");
+    if files.iter().any(|(name, _)| *name == digest) {
+        seal(&folder.path().join(name)).expect("room for a digest");
+    }
+    read(reader, folder.path())
+}
+
+fn write(folder: &Path, files: &[(String, Vec<u8>)]) {
     for (name, bytes) in files {
-        let path = folder.path().join(name);
-        let parent = path.parent().unwrap_or(folder.path());
+        let path = folder.join(name);
+        let parent = path.parent().unwrap_or(folder);
         std::fs::create_dir_all(parent).expect("a folder");
         std::fs::write(path, bytes).expect("room for a small file");
     }
-    let read = catch_unwind(AssertUnwindSafe(|| (reader.read)(folder.path())));
+}
+
+fn read(reader: &Reader, folder: &Path) -> Outcome {
+    let read = catch_unwind(AssertUnwindSafe(|| (reader.read)(folder)));
     match read {
         Ok(Ok(values)) => Outcome::Values(values),
         Ok(Err(sentence)) => Outcome::Refused(sentence),

@@ -7,6 +7,8 @@
 mod damage;
 mod disk;
 mod folders;
+#[cfg(feature = "fuzz")]
+mod fuzz;
 mod kill;
 mod memory;
 mod programs;
@@ -40,6 +42,13 @@ enum Campaign {
     Kill(Limits),
     /// Flip bits, cut off, extend and overwrite what every reader reads.
     Damage(Limits),
+    /// Let libFuzzer change what every reader reads: see `fuzz.sh`, which builds this program for it.
+    #[cfg(feature = "fuzz")]
+    Fuzz(fuzz::FuzzArgs),
+    /// One reader under libFuzzer.
+    #[cfg(feature = "fuzz")]
+    #[command(hide = true)]
+    FuzzChild(fuzz::ChildArgs),
     /// Fill the disk, take folders away, write where nothing can be written.
     Disk(Limits),
     /// Kill the example `regression` at random moments of its training, its prediction, its plot and its report, and go on.
@@ -104,6 +113,14 @@ struct ChildArgs {
 fn main() -> ExitCode {
     let (name, limits, run): (_, _, fn(Limits, &mut Tally)) = match Cli::parse().campaign {
         Campaign::Child(args) => return work::child(&args),
+        #[cfg(feature = "fuzz")]
+        Campaign::FuzzChild(args) => return fuzz::child(&args),
+        #[cfg(feature = "fuzz")]
+        Campaign::Fuzz(args) => {
+            let mut tally = Tally::new("fuzz", args.seed.into());
+            fuzz::run(&args, &mut tally);
+            return tally.finish();
+        }
         Campaign::Kill(limits) => ("kill", limits, kill::run),
         Campaign::Damage(limits) => ("damage", limits, damage::run),
         Campaign::Disk(limits) => ("disk", limits, disk::run),

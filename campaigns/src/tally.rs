@@ -32,6 +32,12 @@ impl Tally {
         *self.counts.entry(what.into()).or_default() += 1;
     }
 
+    /// So many more of `what`.
+    #[cfg(feature = "fuzz")]
+    pub(crate) fn add(&mut self, what: &str, more: u64) {
+        *self.counts.entry(what.into()).or_default() += more;
+    }
+
     /// The number `what` is `value`.
     pub(crate) fn set(&mut self, what: &str, value: u64) {
         self.counts.insert(what.into(), value);

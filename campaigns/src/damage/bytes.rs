@@ -56,7 +56,7 @@ pub(super) fn damaged(bytes: &[u8], random: &mut Random) -> (String, Vec<u8>) {
 }
 
 /// Numbers that readers of text may not expect.
-const NUMBERS: [&str; 12] = [
+pub(crate) const NUMBERS: [&str; 12] = [
     "-1",
     "0",
     "0.0",

@@ -42,15 +42,15 @@ pub(super) enum Guard {
 type Read = Box<dyn Fn(&Path) -> Result<Vec<u64>, String>>;
 
 /// A reader, and the sound files of a folder that it reads.
-pub(super) struct Reader {
-    pub(super) name: &'static str,
+pub(crate) struct Reader {
+    pub(crate) name: &'static str,
     pub(super) guard: Guard,
-    pub(super) files: Vec<(String, Vec<u8>)>,
+    pub(crate) files: Vec<(String, Vec<u8>)>,
     pub(super) read: Read,
 }
 
 /// All of them; `folder` is for what makes their files.
-pub(super) fn readers(folder: &Path) -> Vec<Reader> {
+pub(crate) fn readers(folder: &Path) -> Vec<Reader> {
     let mut readers = saved(folder);
     readers.extend(tables());
     readers.extend(images());

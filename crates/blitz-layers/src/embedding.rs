@@ -1,14 +1,14 @@
 //! The Bayesian counterpart of Burn's [`Embedding`](burn::nn::Embedding).
 
 use blitz_core::{
-    BayesianModule, Posterior, Prior, Variational, WeightInfo, WeightMoments, read_means,
-    weight_rows,
+    BayesianModule, Posterior, Prior, Variational, WeightInfo, WeightMoments, at_least_f32,
+    read_means, weight_rows,
 };
 use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Module, ModuleDisplay, Param, Reparameterizer};
 use burn::nn::{Embedding, EmbeddingConfig};
 use burn::tensor::module::embedding;
-use burn::tensor::{Bool, DType, Device, Int, Tensor, TensorData};
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 use crate::moments::{ForwardMoments, Moments};
 use crate::traversal::traversed_as;
@@ -263,12 +263,9 @@ impl ForwardMoments<Tensor<2, Int>> for BayesianEmbedding {
     }
 }
 
-/// The p-norm of each row, `[rows, 1]`; in `f32` for `f16`, whose squares over- and underflow.
+/// The p-norm of each row, `[rows, 1]`; in `f32` at least, since in 16 bits squares over- and underflow and a norm rounds to its bound.
 fn norm(rows: Tensor<2>, p: f64) -> Tensor<2> {
-    let rows = match rows.dtype() {
-        DType::F16 => rows.cast(DType::F32),
-        _ => rows,
-    };
+    let rows = at_least_f32(rows);
     // A row of zeros has a zero gradient instead of an infinite one.
     const SMALLEST: f64 = 1e-30;
     if p.is_infinite() {

@@ -50,6 +50,15 @@ impl ChainLines {
     }
 }
 
+/// Three places, or as many digits of a small number.
+fn short(step_size: f64) -> String {
+    if step_size > 0.0 && step_size < 0.01 {
+        format!("{step_size:.2e}")
+    } else {
+        format!("{step_size:.3}")
+    }
+}
+
 impl<W: Write> ChainLines<W> {
     /// Lines on `out`, one every `every` draws of a chain and one for its last.
     ///
@@ -75,14 +84,14 @@ impl<W: Write> ChainLines<W> {
         }
         let _ = writeln!(
             self.out,
-            "chain {}/{}  draw {}/{}  {:.1} s  {}step size {:.3}  leapfrogs {}  divergences {}",
+            "chain {}/{}  draw {}/{}  {:.1} s  {}step size {}  leapfrogs {}  divergences {}",
             at.chain + 1,
             at.chains,
             at.done,
             at.total,
             self.started.elapsed().as_secs_f64(),
             if at.warming_up { "warm-up  " } else { "" },
-            at.step_size,
+            short(at.step_size),
             at.leapfrogs,
             at.divergences,
         );

@@ -55,6 +55,7 @@ pub mod percent;
 pub mod place;
 #[cfg(feature = "plot")]
 pub mod plot;
+mod root_mean_square;
 pub mod score;
 mod standardizer;
 #[cfg(feature = "parquet")]

@@ -98,22 +98,22 @@ impl Study<'_> {
         let draws = cli.training.predict_samples;
         let moped = format!("MOPED, δ = {}", cli.delta);
         let predictions = [
-            ("deterministic".into(), self.predict(trained, 1)),
+            ("deterministic".into(), self.predict(trained, 1)?),
             (
                 format!("{moped}, as it comes"),
-                self.predict(converted, draws),
+                self.predict(converted, draws)?,
             ),
             (
                 format!("{moped}, tuned"),
-                self.predict(tuned.network.clone(), draws),
+                self.predict(tuned.network.clone(), draws)?,
             ),
             (
                 format!("{moped}, last layer, tuned"),
-                self.predict(last_layer.network, draws),
+                self.predict(last_layer.network, draws)?,
             ),
             (
                 "Bayesian from scratch".into(),
-                self.predict(from_scratch.network, draws),
+                self.predict(from_scratch.network, draws)?,
             ),
         ];
         let labels = self.data.test.labels();
@@ -150,13 +150,13 @@ impl Study<'_> {
         classification::train(network, self.data, &settings, &folder, &self.interrupter)
     }
 
-    fn predict(&self, network: Net, draws: usize) -> CategoricalMixture {
-        predict(
+    fn predict(&self, network: Net, draws: usize) -> Result<CategoricalMixture, RunError> {
+        Ok(predict(
             &network.valid(),
             self.data,
             draws,
             self.cli.training.seed,
             &self.device,
-        )
+        )?)
     }
 }

@@ -15,6 +15,9 @@ use serde::Deserialize;
 
 use crate::data::Tokens;
 
+/// The files of a folder with a network and its tokenizer.
+pub const FILES: [&str; 3] = ["config.json", "model.safetensors", "tokenizer.json"];
+
 /// What `config.json` says of the network, under its names there.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Shape {

@@ -19,7 +19,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 use clap::Parser;
 use example_support::reliability::reliability;
-use example_support::{Kept, LeftOut, RunError, RunFolder, exit_code};
+use example_support::{Digest, Kept, LeftOut, RunError, RunFolder, exit_code};
 use serde::{Deserialize, Serialize};
 
 use args::{Cli, Method};
@@ -100,7 +100,9 @@ impl Results {
 /// What the parts of a folder have in common.
 #[derive(Debug, Serialize)]
 struct Settings {
+    /// Of the files of `--model`.
     model: Option<String>,
+    /// Of the texts.
     data: Option<String>,
     examples: [usize; 3],
     labels_per_class: usize,
@@ -123,10 +125,18 @@ fn kept(cli: &Cli, task: &Task) -> Result<Kept, RunError> {
     let Some(folder) = &cli.keep else {
         return Ok(Kept::default());
     };
-    let text = |path: &PathBuf| path.display().to_string();
+    let model = cli.model.as_ref().map(|folder| {
+        let mut files = bert::FILES.iter().map(|name| folder.join(name));
+        let all = files.try_fold(Digest::default(), |digest, file| digest.file(&file))?;
+        Ok::<_, RunError>(all.text())
+    });
+    let data = cli
+        .data
+        .as_ref()
+        .map(|path| Ok::<_, RunError>(Digest::default().file(path)?.text()));
     let settings = Settings {
-        model: cli.model.as_ref().map(text),
-        data: cli.data.as_ref().map(text),
+        model: model.transpose()?,
+        data: data.transpose()?,
         examples: [&task.test, &task.near, &task.far].map(Sequences::len),
         labels_per_class: cli.labels_per_class,
         layers: cli.layers,

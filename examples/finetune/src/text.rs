@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use burn::module::Module;
 use burn::tensor::Device;
 use example_support::RunError;
+use example_support::tabular::read_text;
 use tokenizers::{Tokenizer, TruncationParams};
 
 use crate::args::Cli;
@@ -88,7 +89,7 @@ impl Table {
         let fail = |line: usize, reason: String| {
             RunError::data(path, format!("line {}: {reason}", line + 1))
         };
-        let text = std::fs::read_to_string(path).map_err(|error| RunError::data(path, error))?;
+        let text = read_text(path)?;
         let mut table = Self::default();
         let mut lines = text.lines().enumerate();
         match lines.next() {

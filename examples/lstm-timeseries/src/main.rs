@@ -72,7 +72,9 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     let folder = cli.training.run.folder("lstm-timeseries")?;
     let interrupter = stop_on_ctrl_c()?;
 
-    let scale = Scale::of(train_windows);
+    let scale = Scale::of(train_windows).map_err(|error| {
+        RunError::data(&series.name, format!("its steps can't be scaled: {error}"))
+    })?;
     let (model, time) = train(
         cli,
         &scale,
@@ -82,16 +84,14 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         &interrupter,
     )?;
     let batch = WindowBatcher(scale.clone()).batch(test_windows.to_vec(), &device);
-    let predictive = scale.step.inverse_predictive(model.predict(
-        batch.inputs,
-        cli.training.predict_samples,
-        cli.training.seed,
-    ));
+    let model_file = folder.save(model.clone(), "model.bpk")?;
+    let (draws, seed) = (cli.training.predict_samples, cli.training.seed);
+    let predictive = model.try_predict(batch.inputs, draws, seed)?;
+    let predictive = scale.step.inverse_predictive(predictive);
 
     let forecasts = Forecast::of(&series, test_windows, &predictive);
     let plot = folder.join("forecasts.png");
     plot::band(&plot, &series, &forecasts)?;
-    let model_file = folder.save(model, "model.bpk")?;
     let report = Report::new(
         &series,
         train_windows.len(),
@@ -159,10 +159,10 @@ fn train(
     }
     let start = Instant::now();
     let fitted = fit(training, Learner::new(model, adam, learning_rate))?;
-    if fitted.interrupted.is_some() {
-        eprintln!("stopped early: the report is of the training so far");
+    match fitted.interrupted {
+        None => Ok((fitted.model, start.elapsed())),
+        Some(interruption) => Err(RunError::stopped(interruption, folder)),
     }
-    Ok((fitted.model, start.elapsed()))
 }
 
 fn loader(

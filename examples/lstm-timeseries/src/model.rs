@@ -1,5 +1,7 @@
 //! The network, and windows as its batches.
 
+use blitz_train::InputError;
+use blitz_train::metric::try_rmse;
 use blitz_train::prelude::*;
 use burn::data::dataloader::batcher::Batcher;
 use burn::module::Module;
@@ -61,15 +63,19 @@ pub struct Scale {
 
 impl Scale {
     /// The scale of these windows.
-    pub fn of(windows: &[Window]) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the deviation of the steps is beyond the numbers, or below them.
+    pub fn of(windows: &[Window]) -> Result<Self, InputError> {
         let inputs = windows.iter().flat_map(|window| &window.inputs);
-        let (count, squares) = inputs.fold((0usize, 0.0), |(n, sum), x| (n + 1, sum + x * x));
-        let input = (squares / count.max(1) as f64).sqrt();
+        let inputs: Vec<f64> = inputs.copied().collect();
+        let input = try_rmse(&inputs, &vec![0.0; inputs.len()])?;
         let steps: Vec<f64> = windows.iter().map(|window| window.step).collect();
-        Self {
+        Ok(Self {
             input: if input > 0.0 { input } else { 1.0 },
-            step: Standardizer::fit(&steps, 1),
-        }
+            step: Standardizer::try_fit(&steps, 1)?,
+        })
     }
 }
 

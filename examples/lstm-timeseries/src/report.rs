@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use blitz_train::metric::rmse;
 use blitz_train::{Interval, NormalMixture};
 use example_support::series::{Series, Window};
 use serde::Serialize;
@@ -98,7 +99,9 @@ impl Report {
         [plot, model]: [PathBuf; 2],
     ) -> Self {
         let n = forecasts.len() as f64;
-        let mean = |f: &dyn Fn(&Forecast) -> f64| forecasts.iter().map(f).sum::<f64>() / n;
+        let all = |f: &dyn Fn(&Forecast) -> f64| forecasts.iter().map(f).collect::<Vec<f64>>();
+        let mean = |f: &dyn Fn(&Forecast) -> f64| all(f).iter().sum::<f64>() / n;
+        let truths = all(&|f| f.truth);
         let coverage =
             |level: usize| mean(&|f| f64::from(u8::from(f.intervals[level].contains(f.truth))));
         Self {
@@ -106,8 +109,8 @@ impl Report {
             unit: series.unit.clone(),
             n_train,
             n_test: forecasts.len(),
-            rmse: mean(&|f| (f.truth - f.mean).powi(2)).sqrt(),
-            rmse_of_last_value: mean(&|f| (f.truth - f.last).powi(2)).sqrt(),
+            rmse: rmse(&all(&|f| f.mean), &truths),
+            rmse_of_last_value: rmse(&all(&|f| f.last), &truths),
             nll: mean(&|f| f.nll),
             coverage_50: coverage(0),
             coverage_80: coverage(1),

@@ -36,6 +36,12 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     }
     if cli.validate {
         let fifth = data.train.len() / 5;
+        if fifth == 0 {
+            let there = data.train.len();
+            let reason =
+                format!("--validate keeps a fifth of the training images: {there} have none");
+            return Err(RunError::Setting(reason));
+        }
         let (train, validation) = data.train.as_ref().clone().split_last(fifth);
         data = Data::new(&data.name, data.classes, train, validation)?;
     }
@@ -76,18 +82,23 @@ fn report<N: Classifier>(
     let pruned = shares.iter().map(|share| prune(study, &model, *share));
     Ok(Report {
         comparison,
-        pruned: pruned.collect(),
+        pruned: pruned.collect::<Result<_, _>>()?,
     })
 }
 
 /// What is left when this share of the weights, those of the least signal to noise, is removed.
-fn prune<N: Classifier>(study: &Study<'_>, model: &Model<N>, share: f64) -> Pruned {
+fn prune<N: Classifier>(
+    study: &Study<'_>,
+    model: &Model<N>,
+    share: f64,
+) -> Result<Pruned, RunError> {
     let labels = study.data.test.labels();
     let (network, _) = model.network.clone().prune_by_signal_to_noise(share);
     let mean = network.mean_network();
-    Pruned {
+    let draws = study.predict(&network, study.predict_samples)?;
+    Ok(Pruned {
         share,
-        draws: Scores::of(&study.predict(&network, study.predict_samples), &labels),
-        mean: Scores::of(&study.predict(&mean, 1), &labels),
-    }
+        draws: Scores::of(&draws, &labels),
+        mean: Scores::of(&study.predict(&mean, 1)?, &labels),
+    })
 }

@@ -58,3 +58,10 @@ fn a_folder_without_mnist_is_refused() {
         "{stderr}"
     );
 }
+
+#[test]
+fn too_few_images_to_validate_on_are_refused() {
+    let out = tempfile::tempdir().unwrap();
+    let stderr = PROGRAM.refusal(out.path(), &["--limit", "4", "--validate"]);
+    assert!(stderr.contains("--validate keeps a fifth"), "{stderr}");
+}

@@ -7,6 +7,7 @@ use blitz_train::plot::PlotError;
 use blitz_train::{CheckpointError, FitError};
 use thiserror::Error;
 
+use example_support::Failure;
 use example_support::tabular::DataError;
 
 /// Why a run has no report. Every message names the file or the value at fault.
@@ -95,4 +96,13 @@ pub enum RunError {
     /// The plot failed.
     #[error(transparent)]
     Plot(#[from] PlotError),
+}
+
+impl Failure for RunError {
+    fn was_stopped(&self) -> bool {
+        matches!(
+            self,
+            Self::Interrupted { .. } | Self::InterruptedEarly { .. }
+        )
+    }
 }

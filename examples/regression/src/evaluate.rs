@@ -1,5 +1,6 @@
 //! What a trained model says of rows it has not seen, in the target's own unit.
 
+use blitz_train::metric::rmse;
 use blitz_train::prelude::RowBatcher;
 use blitz_train::{MixtureError, PredictError};
 use burn::data::dataloader::batcher::Batcher;
@@ -61,9 +62,8 @@ impl Evaluation {
         let (inner, outer) = (predictive.interval(0.75), predictive.interval(0.95));
         let nll = predictive.nll(&truths);
         let n = truths.len() as f64;
-        let square_error = truths.iter().zip(&mean).map(|(y, m)| (y - m).powi(2));
         Ok(Self {
-            rmse: (square_error.sum::<f64>() / n).sqrt(),
+            rmse: rmse(&mean, &truths),
             nll: nll.iter().sum::<f64>() / n,
             rows: (0..truths.len())
                 .map(|i| Row {

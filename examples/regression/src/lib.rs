@@ -10,14 +10,13 @@ mod plot;
 mod report;
 mod train;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use blitz_train::blitz_core;
 use burn::tensor::Device;
 use burn::train::Interrupter;
 use clap::Parser;
-use example_support::stop_on_ctrl_c;
+use example_support::{exit_code, stop_on_ctrl_c};
 
 use cli::Cli;
 use config::RunConfig;
@@ -31,27 +30,7 @@ use train::Session;
 /// The program.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    match run(&cli) {
-        // A reader that went away (`| head`) is no reason for a panic.
-        Ok(output) => match writeln!(std::io::stdout(), "{output}") {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(_) => ExitCode::FAILURE,
-        },
-        Err(error) => {
-            eprintln!("regression: {error}");
-            // 130 is what shells report for a program ended by Ctrl-C; another signal to end is the same to us.
-            ExitCode::from(
-                if matches!(
-                    error,
-                    RunError::Interrupted { .. } | RunError::InterruptedEarly { .. }
-                ) {
-                    130
-                } else {
-                    2
-                },
-            )
-        }
-    }
+    exit_code("regression", run(&cli))
 }
 
 fn run(cli: &Cli) -> Result<String, RunError> {

@@ -106,7 +106,11 @@ impl Settings {
 
 /// Trains `network` in `folder`; returns the model of the last epoch and the time it took.
 ///
-/// The test images are shown as validation and decide nothing. Asked to stop, it ends with the epoch and returns what it has.
+/// The test images are shown as validation and decide nothing.
+///
+/// # Errors
+///
+/// Returns an error if the training fails, or if it is stopped: what was half trained is compared with nothing.
 pub fn train<N: Classifier>(
     network: N,
     data: &Data,
@@ -148,10 +152,10 @@ pub fn train<N: Classifier>(
     }
     let start = Instant::now();
     let fitted = fit(training, learner)?;
-    if fitted.interrupted.is_some() {
-        eprintln!("stopped early: the report is of the training so far");
+    match fitted.interrupted {
+        None => Ok((fitted.model, start.elapsed())),
+        Some(interruption) => Err(RunError::stopped(interruption, folder)),
     }
-    Ok((fitted.model, start.elapsed()))
 }
 
 fn loader(
@@ -171,13 +175,17 @@ fn loader(
 /// What `network` predicts for the test images, from `samples` draws of one seed.
 ///
 /// Give it a network without autodiff, as `valid()` returns it.
+///
+/// # Errors
+///
+/// Returns an error if a network's output is not finite.
 pub fn predict<N: Classifier>(
     network: &N,
     data: &Data,
     samples: usize,
     seed: u64,
     device: &Device,
-) -> CategoricalMixture {
+) -> Result<CategoricalMixture, PredictError> {
     let likelihood = CategoricalLikelihoodConfig::new(data.classes.len()).init();
     let batcher = ImageBatcher::new(data.test.clone(), &data.train);
     let numbers: Vec<usize> = (0..data.test.len()).collect();
@@ -190,7 +198,7 @@ pub fn predict<N: Classifier>(
         let logits = batches.iter().map(|images| network.forward(images.clone()));
         Tensor::cat(logits.collect(), 0)
     });
-    likelihood.predictive(outputs)
+    likelihood.try_predictive(outputs)
 }
 
 /// What draws predict for images, which are scaled as the training images of `data` were.
@@ -246,5 +254,37 @@ impl fmt::Display for Scores {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { error, nll, ece } = self;
         write!(f, "{:6.2} %  {nll:7.4}  {ece:7.4}", 100.0 * error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use blitz_train::blitz_layers::models::LeNetConfig;
+
+    use super::*;
+    use crate::{Failure, digits};
+
+    #[test]
+    fn a_training_that_was_stopped_is_compared_with_nothing() {
+        let data = digits::load(None).unwrap().first(64);
+        let settings = Settings {
+            epochs: 2,
+            batch_size: 32,
+            lr: 1e-3,
+            samples: 1,
+            beta: BetaSchedule::Constant(0.1),
+            seed: 1,
+            dashboard: false,
+        };
+        let interrupter = Interrupter::new();
+        interrupter.stop(Some("the test"));
+        let folder = tempfile::tempdir().unwrap();
+        let network = LeNetConfig::new(10).init(&Device::flex().autodiff());
+        let error = match train(network, &data, &settings, folder.path(), &interrupter) {
+            Ok(_) => panic!("a training of one step was taken for one of two epochs"),
+            Err(error) => error,
+        };
+        assert!(error.was_stopped());
+        assert!(error.to_string().contains("stopped (the test)"), "{error}");
     }
 }

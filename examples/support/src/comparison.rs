@@ -59,7 +59,8 @@ impl Study<'_> {
         let (twin, twin_time) = train(twin, "deterministic")?;
 
         let draws = self.predict_samples;
-        let predictive = self.predict(&model.network, draws);
+        let model_file = self.folder.save(model.clone(), "model.bpk")?;
+        let predictive = self.predict(&model.network, draws)?;
         let labels = data.test.labels();
         let row = |name: String, predictions: &CategoricalMixture| Row {
             name,
@@ -69,9 +70,12 @@ impl Study<'_> {
             row(format!("Bayesian, {draws} draws"), &predictive),
             row(
                 "its mean network".into(),
-                &self.predict(&model.network.mean_network(), 1),
+                &self.predict(&model.network.mean_network(), 1)?,
             ),
-            row("deterministic twin".into(), &self.predict(&twin.network, 1)),
+            row(
+                "deterministic twin".into(),
+                &self.predict(&twin.network, 1)?,
+            ),
         ];
         let plot = self.folder.join("unsure.png");
         unsure::most_unsure(&plot, data, &predictive)?;
@@ -83,7 +87,6 @@ impl Study<'_> {
         posterior_plot(&model.network)?
             .with_title("5th to 95th percentile of each layer's weights, box from 25th to 75th")
             .save(&posterior)?;
-        let model_file = self.folder.save(model.clone(), "model.bpk")?;
         let comparison = Comparison {
             data: data.name.clone(),
             train_images: data.train.len(),
@@ -107,8 +110,13 @@ impl Study<'_> {
     }
 
     /// What `network` predicts for the test images.
-    pub fn predict<N: Classifier>(&self, network: &N, draws: usize) -> CategoricalMixture {
-        predict(network, self.data, draws, self.settings.seed, &self.device)
+    pub fn predict<N: Classifier>(
+        &self,
+        network: &N,
+        draws: usize,
+    ) -> Result<CategoricalMixture, RunError> {
+        let seed = self.settings.seed;
+        Ok(predict(network, self.data, draws, seed, &self.device)?)
     }
 }
 
@@ -127,7 +135,7 @@ pub struct Comparison {
     pub epochs: usize,
     /// Images in one step.
     pub batch_size: usize,
-    /// Steps of the optimizer, unless the training was stopped early.
+    /// Steps of the optimizer.
     pub optimizer_steps: usize,
     /// The time of the Bayesian training.
     pub seconds: f64,

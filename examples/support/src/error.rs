@@ -1,14 +1,15 @@
 //! Why a run has no report.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use blitz_train::blitz_core::device::DeviceError;
 use blitz_train::{FitError, PredictError};
+use burn::train::Interruption;
 use thiserror::Error;
 
-use crate::KeptError;
 use crate::images::ImageError;
 use crate::tabular::DataError;
+use crate::{Failure, KeptError};
 use blitz_train::plot::PlotError;
 
 /// Why a run has no report. Every message names the file or the value at fault.
@@ -42,6 +43,14 @@ pub enum RunError {
         /// What the operating system says.
         reason: String,
     },
+    /// The training was stopped, by Ctrl-C or from the dashboard.
+    #[error("stopped ({reason}): there is no report of a training that did not end; {} has its logs", path.display())]
+    Stopped {
+        /// Who stopped it.
+        reason: String,
+        /// The folder.
+        path: PathBuf,
+    },
     /// The training failed.
     #[error(transparent)]
     Fit(#[from] FitError),
@@ -56,7 +65,23 @@ pub enum RunError {
     Plot(#[from] PlotError),
 }
 
+impl Failure for RunError {
+    fn was_stopped(&self) -> bool {
+        matches!(self, Self::Stopped { .. })
+    }
+}
+
 impl RunError {
+    /// The training in `folder` was stopped.
+    pub fn stopped(interruption: Interruption, folder: &Path) -> Self {
+        Self::Stopped {
+            reason: interruption
+                .reason
+                .unwrap_or_else(|| "without a reason".into()),
+            path: folder.into(),
+        }
+    }
+
     /// The data at `path` are at fault.
     pub fn data(path: impl Into<PathBuf>, reason: impl std::fmt::Display) -> Self {
         Self::Data {

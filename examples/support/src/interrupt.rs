@@ -21,8 +21,17 @@ pub fn stop_on_ctrl_c() -> Result<Interrupter, RunError> {
     Ok(interrupter)
 }
 
-/// Prints what a program found, or why it found nothing, and says how it should end.
-pub fn exit_code(program: &str, outcome: Result<String, impl Display>) -> ExitCode {
+/// Why a program has nothing to show.
+pub trait Failure: Display {
+    /// Whether it was stopped.
+    fn was_stopped(&self) -> bool {
+        false
+    }
+}
+
+/// Prints what a program found, or why it found nothing, and says how it should end: with 2, or with what shells report for a program
+/// ended by Ctrl-C, whatever signal stopped it.
+pub fn exit_code(program: &str, outcome: Result<String, impl Failure>) -> ExitCode {
     use std::io::Write;
 
     match outcome {
@@ -33,7 +42,7 @@ pub fn exit_code(program: &str, outcome: Result<String, impl Display>) -> ExitCo
         },
         Err(error) => {
             eprintln!("{program}: {error}");
-            ExitCode::from(2)
+            ExitCode::from(if error.was_stopped() { 130 } else { 2 })
         }
     }
 }

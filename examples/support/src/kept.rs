@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 /// Why the parts of a run can't be kept, or not gone on with.
@@ -31,6 +32,48 @@ pub enum KeptError {
         /// What the operating system, or the parser, says.
         reason: String,
     },
+}
+
+/// What a run's parts depend on, as a digest for its settings: other data of the same name or the same size are no reason to take an old result for a new one.
+#[derive(Debug, Clone, Default)]
+pub struct Digest(Sha256);
+
+impl Digest {
+    /// Puts numbers behind what is there, and how many they are.
+    pub fn numbers(mut self, numbers: &[f64]) -> Self {
+        self.0.update((numbers.len() as u64).to_le_bytes());
+        for number in numbers {
+            self.0.update(number.to_bits().to_le_bytes());
+        }
+        self
+    }
+
+    /// Puts positions behind what is there, and how many they are.
+    pub fn places(mut self, places: &[usize]) -> Self {
+        self.0.update((places.len() as u64).to_le_bytes());
+        for place in places {
+            self.0.update((*place as u64).to_le_bytes());
+        }
+        self
+    }
+
+    /// Puts a file's bytes behind what is there.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file can't be read.
+    pub fn file(mut self, path: &Path) -> Result<Self, KeptError> {
+        let bytes = fs::read(path).map_err(|reason| file_error(path, reason))?;
+        self.0.update((bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
+        Ok(self)
+    }
+
+    /// In hexadecimal.
+    pub fn text(self) -> String {
+        let bytes = self.0.finalize();
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 /// A folder with a file for each finished part of a run; or none, and then nothing is kept.
@@ -112,7 +155,8 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<T, KeptError> {
 /// Under another name first: a file that is there is whole.
 fn write(path: &Path, value: &impl Serialize) -> Result<(), KeptError> {
     let text = serde_json::to_string_pretty(value).map_err(|reason| file_error(path, reason))?;
-    let unfinished = path.with_extension("json.part");
+    // Another process may be at the same part.
+    let unfinished = path.with_extension(format!("json.part-{}", std::process::id()));
     fs::write(&unfinished, text + "\n")
         .and_then(|()| fs::rename(&unfinished, path))
         .map_err(|reason| file_error(path, reason))
@@ -136,6 +180,30 @@ mod tests {
         let none = Kept::default();
         none.keep("first", &1).unwrap();
         assert!(none.finished::<Value>("first").unwrap().is_none());
+    }
+
+    #[test]
+    fn other_data_have_another_digest() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data");
+        let of_file = |text: &str| {
+            fs::write(&path, text).unwrap();
+            Digest::default().file(&path).unwrap().text()
+        };
+        let mut digests = vec![of_file("a"), of_file("b"), of_file("")];
+        assert_eq!(digests[0], of_file("a"));
+        digests.extend(
+            [&[1.0, 2.0][..], &[2.0, 1.0], &[1.0]]
+                .map(|numbers| Digest::default().numbers(numbers).text()),
+        );
+        digests.push(Digest::default().numbers(&[1.0]).numbers(&[2.0]).text());
+        digests.push(Digest::default().places(&[1, 2]).text());
+        digests.push(Digest::default().places(&[1]).places(&[2]).text());
+        digests.sort();
+        digests.dedup();
+        assert_eq!(digests.len(), 9);
+        let missing = Digest::default().file(&folder.path().join("none"));
+        assert!(missing.unwrap_err().to_string().contains("none"));
     }
 
     #[test]

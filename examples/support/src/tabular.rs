@@ -20,9 +20,11 @@ use thiserror::Error;
 /// them; rows and splits count from 0, as the published splits do.
 #[derive(Debug, Error)]
 pub enum DataError {
-    /// A column's numbers are so large that their mean or deviation overflows.
-    #[error("column {column} ({name}) has numbers too large to scale: their deviation overflows")]
-    TooLarge {
+    /// A column's mean or deviation is beyond the numbers of a computer, or its deviation below them.
+    #[error(
+        "column {column} ({name}) has numbers that can't be scaled: their mean or deviation is beyond those of a computer, or below them"
+    )]
+    Scale {
         /// The column, counted from 1.
         column: usize,
         /// Its name.
@@ -241,13 +243,36 @@ fn as_mark(number: &str) -> String {
     number.replace(',', ".")
 }
 
-/// The text of a file, with the errors a user can act on.
-fn read_text(path: &Path) -> Result<String, DataError> {
-    std::fs::read_to_string(path).map_err(|reason| match reason.kind() {
+/// The text of a file, with the errors a user can act on; without a byte-order mark, and with line feeds where other systems end a line by a
+/// carriage return alone.
+pub fn read_text(path: &Path) -> Result<String, DataError> {
+    let text = std::fs::read_to_string(path).map_err(|reason| match reason.kind() {
         io::ErrorKind::NotFound => DataError::NotFound { path: path.into() },
         _ => DataError::Unreadable {
             path: path.into(),
             reason,
         },
-    })
+    })?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    Ok(text.replace("\r\n", "\n").replace('\r', "\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_every_system_have_the_same_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("text");
+        for text in [
+            "a\nb\n\nc",
+            "a\r\nb\r\n\r\nc",
+            "a\rb\r\rc",
+            "\u{feff}a\nb\n\nc",
+        ] {
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(read_text(&path).unwrap(), "a\nb\n\nc", "{text:?}");
+        }
+    }
 }

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use blitz_train::blitz_core::device::DeviceError;
 use blitz_train::{InputError, PredictError};
-use example_support::KeptError;
 use example_support::tabular::DataError;
+use example_support::{Failure, KeptError};
 use thiserror::Error;
 
 /// Why a run has no report.
@@ -33,6 +33,16 @@ pub enum RunError {
         /// What was asked for.
         asked: usize,
     },
+    /// A split leaves nothing to train with beside what the rule validates on.
+    #[error(
+        "a split leaves {left} of {rows} rows to train with: at least 2 are needed, of which the rule validates on one"
+    )]
+    TooFewRows {
+        /// The rows that the split leaves.
+        left: usize,
+        /// All rows.
+        rows: usize,
+    },
     /// A setting gives the validation rows no likelihood.
     #[error(
         "the predictions have no finite likelihood; is a column of another scale than all others?"
@@ -42,3 +52,5 @@ pub enum RunError {
     #[error(transparent)]
     Kept(#[from] KeptError),
 }
+
+impl Failure for RunError {}

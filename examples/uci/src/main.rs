@@ -12,7 +12,7 @@ use clap::Parser;
 use example_support::methods::Method;
 use example_support::number::at_least;
 use example_support::tabular::{Split, Table, TableFormat};
-use example_support::{Kept, exit_code, present};
+use example_support::{Digest, Kept, exit_code, present};
 use serde::Serialize;
 
 use error::RunError;
@@ -74,9 +74,8 @@ struct Cli {
 struct Run {
     method: Method,
     seed: u64,
-    rows: usize,
-    /// Tells data sets of one size apart.
-    target_sum: String,
+    /// Of the table and its splits.
+    data: String,
 }
 
 fn main() -> ExitCode {
@@ -112,11 +111,13 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         &Run {
             method,
             seed: cli.seed,
-            rows: table.n_rows(),
-            target_sum: table.targets.iter().sum::<f64>().to_string(),
+            data: digest(&table, &splits),
         },
     )?;
 
+    for split in splits.iter().take(cli.splits) {
+        study::check(split, table.n_rows())?;
+    }
     let mut scores = Vec::new();
     for (index, split) in splits.iter().take(cli.splits).enumerate() {
         let part = format!("split-{index}");
@@ -141,4 +142,15 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     }
     let report = Report::new(name, method, &scores);
     Ok(present(&report, cli.json))
+}
+
+/// Of every number and every split.
+fn digest(table: &Table, splits: &[Split]) -> String {
+    let data = Digest::default()
+        .numbers(&table.features)
+        .numbers(&table.targets);
+    let all = splits
+        .iter()
+        .fold(data, |digest, split| digest.places(&split.test));
+    all.text()
 }

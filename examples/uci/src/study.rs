@@ -43,6 +43,17 @@ pub struct Scores {
     pub seconds: f64,
 }
 
+/// Refuses a split whose training rows can't be divided by the rule.
+pub fn check(split: &Split, rows: usize) -> Result<(), RunError> {
+    match split.train.len() {
+        0 | 1 => Err(RunError::TooFewRows {
+            left: split.train.len(),
+            rows,
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// Chooses, trains and scores.
 ///
 /// The rule: four fifths of the training rows, chosen at random, train each candidate, and the one with the largest log likelihood of the

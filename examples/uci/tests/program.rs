@@ -80,7 +80,36 @@ fn what_is_wrong_is_said_in_one_sentence() {
         refused.contains("parts of a run with another seed"),
         "{refused}"
     );
+    // One number of the data, then one of the splits.
+    let (table, splits) = (
+        folder.path().join("data.csv"),
+        folder.path().join("test_splits.txt"),
+    );
+    for (file, from, to) in [(&table, "0.3,", "0.31,"), (&splits, "20", "21")] {
+        let text = fs::read_to_string(file).unwrap();
+        assert!(text.contains(from));
+        fs::write(file, text.replacen(from, to, 1)).unwrap();
+        let refused = PROGRAM.refusal(&out, &["--data", &data, "--splits", "1"]);
+        assert!(
+            refused.contains("parts of a run with another data"),
+            "{refused}"
+        );
+        fs::write(file, text).unwrap();
+    }
     fs::write(out.join("split-0.json"), "{").unwrap();
     let refused = PROGRAM.refusal(&out, &["--data", &data, "--splits", "1"]);
     assert!(refused.contains("split-0.json: EOF"), "{refused}");
+}
+
+#[test]
+fn a_split_that_leaves_one_row_to_train_with_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("data.csv"), "x,y\n1,2\n2,3\n").unwrap();
+    fs::write(folder.path().join("test_splits.txt"), "0\n").unwrap();
+    let data = folder.path().to_str().unwrap();
+    let refused = PROGRAM.refusal(&folder.path().join("out"), &["--data", data]);
+    assert!(
+        refused.contains("leaves 1 of 2 rows to train with"),
+        "{refused}"
+    );
 }

@@ -11,7 +11,7 @@ use crate::kernels::{self, formula::Spread};
 use crate::math::LOG_LINEAR_BELOW;
 
 /// The smallest deviation [`rho_from_std`] accepts: below it, σ and its ρ are no longer told apart in `f32`.
-const MIN_STD: f64 = 1e-30;
+pub(super) const MIN_STD: f64 = 1e-30;
 
 /// σ = ln(1 + e^ρ), elementwise.
 ///

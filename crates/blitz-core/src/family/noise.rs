@@ -25,8 +25,16 @@ impl Noise {
         Self::starting_at(key, 0)
     }
 
-    /// The stream of `key` from element `next` on.
+    /// The stream of `key` from element `next` on, the first of a block of four.
+    ///
+    /// # Panics
+    ///
+    /// Panics unless `next` is a multiple of 4.
     pub fn starting_at(key: NoiseKey, next: u64) -> Self {
+        assert!(
+            next.is_multiple_of(4),
+            "noise starts with a block of four elements, not at element {next}"
+        );
         Self {
             key,
             next,

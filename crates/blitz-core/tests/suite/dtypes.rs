@@ -448,3 +448,48 @@ fn whatever_a_bayesian_module_can_do_it_can_in_every_type() {
         }
     }
 }
+
+#[test]
+fn weights_of_16_bits_are_drawn_with_the_deviation_that_is_kept_in_32() {
+    let device = Device::flex();
+    let config = LinearConfig::new(300, 300).with_bias(false);
+    // Its ρ of −8.03 is −8 in `bf16`, where σ is 3 % larger.
+    let std = (-8.03f64).exp().ln_1p();
+    for dtype in [DType::F16, DType::BF16] {
+        let mut net: Linear = config.init(&device);
+        net.weight = net.weight.map(|weight| weight.zeros_like().cast(dtype));
+        let posterior = PosteriorConfig::normal(std);
+        let net = net.bayesianize(&BayesianizeConfig::new().with_posterior(posterior));
+        let draw = net.with_draw(1, 0, |net| net.weight.val());
+        assert_eq!(draw.dtype(), dtype);
+        let values: Vec<f64> = draw.into_data().iter().collect();
+        let squares: f64 = values.iter().map(|w| w * w).sum();
+        let drawn = (squares / values.len() as f64).sqrt();
+        // Five standard errors of 90,000 normals.
+        assert!(
+            (drawn / std - 1.0).abs() < 0.012,
+            "{dtype:?}: {drawn} for {std}"
+        );
+    }
+}
+
+#[test]
+#[should_panic(expected = "initial deviation must be a finite number of at least 1e-30, got 1e-31")]
+fn an_initial_deviation_that_no_rho_has_is_refused_as_it_was_given() {
+    let _ = PosteriorConfig::normal(1e-31).init(&[2].into(), &Device::flex());
+}
+
+#[test]
+fn the_least_initial_deviation_is_taken_by_every_family() {
+    for config in [
+        PosteriorConfig::normal(1e-30),
+        PosteriorConfig::laplace(1e-30),
+        PosteriorConfig::student_t(2.0001, 1e-30),
+        PosteriorConfig::radial(1e-30),
+    ] {
+        let posterior = config.init(&[2].into(), &Device::flex());
+        let std = posterior.std_dev(Tensor::<1>::zeros([2], &Device::flex()));
+        let std = std.max().into_scalar::<f32>();
+        assert!(std > 0.0 && std < 2e-28, "{config:?}: {std}");
+    }
+}

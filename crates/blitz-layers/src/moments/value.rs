@@ -122,23 +122,6 @@ impl<const D: usize> Moments<D> {
         }
     }
 
-    /// `a x + b` of each, with tensors that broadcast.
-    pub(super) fn affine(self, scale: Tensor<D>, shift: Option<Tensor<D>>) -> Self {
-        let square = |like: &Tensor<D>| in_type_of(scale.clone(), like).square();
-        let variance = self.variance.map(|variance| {
-            let squared = square(&variance);
-            variance * squared
-        });
-        let mean = self.mean * scale.clone();
-        Self {
-            mean: match shift {
-                Some(shift) => mean + shift,
-                None => mean,
-            },
-            variance,
-        }
-    }
-
     /// A function of each element by itself: `certain` of values, and `uncertain` of mean and variance in `f32` at least.
     pub(super) fn elementwise(
         self,

@@ -80,7 +80,7 @@ pub(super) struct Place {
 #[derive(Debug, Default)]
 pub(super) struct Survey {
     pub places: Vec<Place>,
-    /// Their values as one vector each, as a store would save them, by path.
+    /// Their values as one vector each, by path: as the layer has them, whatever the layout in which a store would save them.
     pub values: HashMap<String, Tensor<1>>,
     steps: Vec<Step>,
 }
@@ -103,7 +103,7 @@ impl ModuleVisitor for Survey {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let value = param.transform_for_save().val();
+        let value = param.val();
         let path = joined(&self.steps);
         self.places.push(Place {
             steps: self.steps.clone(),
@@ -245,8 +245,10 @@ impl<V: ModuleMapper> ModuleMapper for Emitter<'_, V> {
         let Some(value) = self.values.remove(&joined(&self.steps)) else {
             return self.mapping(param, V::map_float);
         };
-        let (id, shape) = (param.id, param.lazy_shape());
-        param.transform_for_load(value.reshape(shape), id)
+        param.map(|old| {
+            let value = value.to_device(&old.device()).reshape(old.shape());
+            value.set_require_grad(old.is_require_grad())
+        })
     }
 
     fn map_int<const D: usize>(&mut self, param: Param<Tensor<D, Int>>) -> Param<Tensor<D, Int>> {

@@ -6,7 +6,7 @@ use blitz_layers::conv::*;
 use blitz_layers::models::{LeNetConfig, VggConfig};
 use blitz_layers::moments::{ForwardMoments, Moments};
 use blitz_layers::prelude::*;
-use burn::module::Module;
+use burn::module::{Module, RunningState};
 use burn::nn::conv::*;
 use burn::nn::pool::*;
 use burn::nn::*;
@@ -194,6 +194,30 @@ fn a_batch_norm_in_prediction_has_the_moments_of_its_draws() {
     let posterior = PosteriorConfig::normal(0.3);
     let norm = norm.bayesianize(&BayesianizeConfig::new().with_posterior(posterior));
     as_drawn!(norm.valid(), [2, 2, 3], "batch norm");
+}
+
+#[test]
+fn a_batch_norm_far_from_zero_keeps_its_digits() {
+    let normed = |mean: f64, variance: f64, x: f64, dtype| {
+        let device = Device::flex();
+        let one = |value| Tensor::<1>::full([1], value, (&device, dtype));
+        let mut norm = BatchNormConfig::new(1).init(&device);
+        norm.gamma = norm.gamma.map(|gamma| gamma.cast(dtype));
+        norm.beta = norm.beta.map(|beta| beta.cast(dtype));
+        norm.running_mean = RunningState::new(one(mean));
+        norm.running_var = RunningState::new(one(variance));
+        let x = Tensor::<2>::full([1, 1], x, (&device, dtype));
+        let once = norm.forward_moments(x.clone()).mean;
+        [once, norm.forward(x)].map(|y| y.into_scalar::<f64>())
+    };
+    // A step of `f32` from a mean of 4096, in deviations of 0.01; and a channel that was nearly constant at 300, whose scale of 316 makes no number of `f16`.
+    let [once, burn] = normed(4096.0, 1e-4, 4096.0 + 1.0 / 2048.0, DType::F32);
+    assert!(
+        (burn - 0.0466).abs() < 1e-4 && (once - burn).abs() < 1e-6,
+        "{once} for {burn}"
+    );
+    let [once, burn] = normed(300.0, 0.0, 300.0, DType::F16);
+    assert_eq!((once, burn), (0.0, 0.0));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use blitz_layers::conv::BayesianConv2d;
 use blitz_layers::prelude::*;
 use blitz_layers::pytorch::PyTorchNames;
 use burn::module::Module;
+use burn::nn::LinearLayout;
 use burn::store::{ModuleSnapshot, ModuleStore, PytorchStore, SafetensorsStore, bridge};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Int, Tensor, s};
@@ -378,4 +379,71 @@ fn a_posterior_of_another_family_is_refused() {
     let rho = "mlp.first.weight.bayes.posterior.rho";
     assert!(result.missing.iter().any(|(path, _)| path == rho));
     assert!(result.applied.is_empty());
+}
+
+/// What is written under BLiTZ's names.
+fn bytes_of(module: impl Module) -> Vec<u8> {
+    let mut store = SafetensorsStore::from_bytes(None);
+    PyTorchNames::Blitz
+        .of(module)
+        .save_into(&mut store)
+        .unwrap();
+    store.get_bytes().unwrap().to_vec()
+}
+
+#[test]
+fn a_linear_layer_of_either_layout_has_the_same_file() {
+    let device = Device::flex();
+    for (d_input, d_output) in [(4, 4), (3, 2)] {
+        let layer = |layout| {
+            BayesianLinearConfig::new(d_input, d_output)
+                .with_layout(layout)
+                .init(&device)
+        };
+        let row = layer(LinearLayout::Row);
+        let bytes = bytes_of(row.clone());
+        let mut named = PyTorchNames::Blitz.of(layer(LinearLayout::Col));
+        let mut store = SafetensorsStore::from_bytes(Some(bytes.clone()));
+        named.load_from(&mut store).unwrap();
+        let col = named.into_module();
+        let [row, means] = [&row, &col].map(|layer| layer.mean_network().weight.base());
+        assert_eq!(means.dims(), [d_input, d_output]);
+        means.to_data().assert_eq(&row.to_data(), true);
+        assert!(bytes_of(col) == bytes, "{d_input} to {d_output}");
+    }
+}
+
+#[test]
+fn what_a_file_does_not_have_stays_to_the_bit() {
+    let device = Device::flex();
+    let whole = OfBlitz::new(&device);
+    let file = PyTorchNames::Blitz.of(whole.clone());
+    let mut only = SafetensorsStore::from_bytes(None).with_regex("^mlp");
+    file.save_into(&mut only).unwrap();
+    let mut only =
+        SafetensorsStore::from_bytes(Some(only.get_bytes().unwrap().to_vec())).allow_partial(true);
+    let net = OfBlitz::new(&device);
+    let values = |net: &OfBlitz| {
+        let all = net.weight_marginals();
+        let of = |w: &blitz_layers::blitz_core::WeightMarginals| {
+            (w.path.clone(), w.means.clone(), w.std_devs.clone())
+        };
+        let (loaded, others): (Vec<_>, Vec<_>) = all
+            .iter()
+            .map(of)
+            .partition(|(path, ..)| path.starts_with("mlp"));
+        (loaded, others)
+    };
+    let before = values(&net);
+    let mut named = PyTorchNames::Blitz.of(net);
+    let result = named.load_from(&mut only).unwrap();
+    assert!(
+        result.applied.iter().all(|path| path.starts_with("mlp")) && !result.applied.is_empty()
+    );
+    let after = values(&named.into_module());
+    assert_eq!(after.0, values(&whole).0);
+    assert!(
+        before.1 == after.1,
+        "a bias that the file does not have was shared out anew"
+    );
 }

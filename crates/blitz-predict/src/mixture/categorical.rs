@@ -196,13 +196,33 @@ impl CategoricalMixture {
     ///
     /// Panics if there is no such example.
     pub fn probabilities(&self, example: usize) -> Vec<f64> {
-        assert!(
-            example < self.len(),
-            "there is no example {example}, the predictions are for {}",
-            self.len()
-        );
-        let row = self.row(example).iter();
+        let row = self.checked_row(example).iter();
         row.map(|log_p| log_p.exp()).collect()
+    }
+
+    /// `ln p(y | x)` of each class for one example: logits for a calibrator, finite where a probability is too small for a number.
+    ///
+    /// ```
+    /// use blitz_predict::CategoricalMixture;
+    ///
+    /// let y = CategoricalMixture::from_logits([vec![800.0, 0.0]], 2);
+    /// assert_eq!((y.probabilities(0)[1], y.log_probabilities(0)[1]), (0.0, -800.0));
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Panics if there is no such example.
+    pub fn log_probabilities(&self, example: usize) -> Vec<f64> {
+        self.checked_row(example).to_vec()
+    }
+
+    fn checked_row(&self, example: usize) -> &[f64] {
+        let len = self.len();
+        assert!(
+            example < len,
+            "there is no example {example}, the predictions are for {len}"
+        );
+        self.row(example)
     }
 
     /// The most probable class of each example; the first of equals.

@@ -4,6 +4,7 @@ use super::{Interval, Predictive};
 use crate::distribution::search;
 use crate::distribution::{Distribution, Rescale, Support};
 use crate::error::MixtureError;
+use crate::root_mean_square::root_mean_square;
 
 /// `p(y | x) = 1/S Σ_s p(y | f_s(x))` for each example and target column, where the [`Distribution`] `C` is the
 /// likelihood's distribution.
@@ -127,14 +128,16 @@ impl<C: Distribution> Mixture<C> {
 
     /// The predictive deviations, epistemic and aleatoric together.
     pub fn std_dev(&self) -> Vec<f64> {
-        self.map(|components| (variance_of_means(components) + mean_variance(components)).sqrt())
+        self.map(|components| {
+            deviation_of_means(components).hypot(mean_variance(components).sqrt())
+        })
     }
 
     /// The deviation of the means between the draws: what more data could reduce.
     ///
     /// Zero for a single draw.
     pub fn epistemic_std(&self) -> Vec<f64> {
-        self.map(|components| variance_of_means(components).sqrt())
+        self.map(deviation_of_means)
     }
 
     /// The root of the draws' mean variance, the noise: what more data cannot reduce.
@@ -309,10 +312,9 @@ fn mean_variance<C: Distribution>(components: &[C]) -> f64 {
 }
 
 /// Divided by S, not by S − 1, since the draws *are* the mixture.
-fn variance_of_means<C: Distribution>(components: &[C]) -> f64 {
+fn deviation_of_means<C: Distribution>(components: &[C]) -> f64 {
     let mean = mean(components);
-    let squares = components.iter().map(|c| (c.mean() - mean).powi(2));
-    squares.sum::<f64>() / components.len() as f64
+    root_mean_square(components.iter().map(|c| c.mean() - mean))
 }
 
 pub(super) fn cdf<C: Distribution>(components: &[C], y: f64) -> f64 {

@@ -2,6 +2,7 @@
 
 use crate::check;
 use crate::error::{InputError, or_panic};
+use crate::root_mean_square::root_mean_square;
 
 /// `√(1/n Σ (μ_i − y_i)²)`, the root mean square error of point predictions.
 ///
@@ -24,6 +25,18 @@ pub fn rmse(mean: &[f64], target: &[f64]) -> f64 {
 pub fn try_rmse(mean: &[f64], target: &[f64]) -> Result<f64, InputError> {
     check::targets(mean.len(), target)?;
     check::finite(mean, "mean")?;
-    let squares = mean.iter().zip(target).map(|(m, y)| (m - y).powi(2));
-    Ok((squares.sum::<f64>() / mean.len() as f64).sqrt())
+    Ok(root_mean_square(
+        mean.iter().zip(target).map(|(m, y)| m - y),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_whose_squares_are_no_numbers_have_an_rmse() {
+        assert_eq!(rmse(&[0.0, 0.0], &[1e155, -1e155]), 1e155);
+        assert_eq!(rmse(&[0.0], &[1e-170]), 1e-170);
+    }
 }

@@ -65,6 +65,13 @@ fn coverage_counts_the_targets_between_the_quantiles() {
     assert!((coverage - 60.0).abs() < 1e-6);
 }
 
+#[test]
+fn coverage_of_a_target_that_is_no_number_is_none() {
+    let cdf = Tensor::<2>::from_floats([[0.5], [f32::NAN], [0.4]], &Device::flex());
+    let coverage = epoch(CoverageMetric::new(0.95), vec![CoverageInput::new(cdf)]);
+    assert!(coverage.is_nan(), "{coverage}");
+}
+
 /// Batches of different sizes: rows of two probabilities, and labels.
 fn class_batches(device: &Device) -> Vec<ClassProbabilitiesInput> {
     let batch = |rows: &[[f32; 2]], labels: &[i64]| {

@@ -99,7 +99,7 @@ impl Table {
         // The cells are numbers, so what is left to go wrong is their size.
         let fit = |values: &[f64], columns, first: usize| {
             Standardizer::try_fit(values, columns).map_err(|error| match error {
-                InputError::Column { column } => DataError::TooLarge {
+                InputError::Column { column } => DataError::Scale {
                     column: first + column + 1,
                     name: self.names[first + column].clone(),
                 },

@@ -13,7 +13,7 @@ use crate::family::{Constants, MarginalFamily, Marginals, Nats, Noise};
 ///
 /// | field | default | meaning | range |
 /// |---|---|---|---|
-/// | `initial_std` | 0.02 | the deviation b √2 every weight starts with | > 0 |
+/// | `initial_std` | 0.02 | the deviation b √2 every weight starts with | ≥ 1e-30 |
 #[derive(Config, Debug, PartialEq)]
 pub struct LaplacePosteriorConfig {
     /// The deviation that every weight starts with.

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Shape, Tensor};
 
 use super::{Posterior, PosteriorForm, PosteriorStructure};
 use crate::family::deviation::{
-    log_std_from_rho, rho_from_std, scaled_rho, std_from_rho, variance_from_rho,
+    MIN_STD, log_std_from_rho, rho_from_std, scaled_rho, std_from_rho, variance_from_rho,
 };
 use crate::family::{
     ConstantError, Constants, MarginalFamily, Marginals, Nats, Noise, at_least_f32, in_type_of,
@@ -140,7 +140,8 @@ impl<U: UnitNoise> LocationScale<U> {
         super::assert_initial_std(initial_std);
         let n = shape.num_elements();
         Self {
-            rho: rho_param(n, initial_std / unit.std_dev(n), device),
+            // The scale of the least deviation may be below it.
+            rho: rho_param(n, (initial_std / unit.std_dev(n)).max(MIN_STD), device),
             unit,
         }
     }
@@ -154,8 +155,14 @@ impl<U: UnitNoise> LocationScale<U> {
 impl<U: UnitNoise> Posterior for LocationScale<U> {
     fn sample<const D: usize>(&self, mu: Tensor<D>, noise: &mut Noise) -> Tensor<D> {
         if self.unit.is_standard_normal() {
-            let rho = in_type_of(self.rho.val(), &mu);
-            return noise.location_scale(mu, rho);
+            let rho = self.rho.val();
+            // Weights of 16 bits may have deviations of 32: those keep their digits, and the weight is rounded once.
+            let wide = match rho.dtype() == mu.dtype() {
+                true => mu.clone(),
+                false => at_least_f32(mu.clone()),
+            };
+            let rho = in_type_of(rho, &wide);
+            return in_type_of(noise.location_scale(wide, rho), &mu);
         }
         // In `f32` at least: the noise of a heavy tail has no place in 16 bits.
         let wide = at_least_f32(mu.clone());

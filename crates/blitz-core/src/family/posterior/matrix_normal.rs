@@ -19,7 +19,7 @@ const LEAST_RHO: f64 = -20.0;
 ///
 /// | field | default | meaning | range |
 /// |---|---|---|---|
-/// | `initial_std` | 0.02 | the deviation a_i b_j every weight starts with | > 0 |
+/// | `initial_std` | 0.02 | the deviation a_i b_j every weight starts with | ≥ 1e-30 |
 ///
 /// A weight of rank 1, such as a bias, has no rows and columns:
 /// [`PosteriorConfig::MatrixNormal`](crate::PosteriorConfig::MatrixNormal) gives it the mean-field normal posterior of the same

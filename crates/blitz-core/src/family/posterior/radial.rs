@@ -16,7 +16,7 @@ const EULER_GAMMA: f64 = 0.577_215_664_901_532_9;
 ///
 /// | field | default | meaning | range |
 /// |---|---|---|---|
-/// | `initial_std` | 0.02 | the deviation every weight starts with | > 0 |
+/// | `initial_std` | 0.02 | the deviation every weight starts with | ≥ 1e-30 |
 ///
 /// The deviation of a weight is `σ_i / √n` in a tensor of n weights. The paper's own σ, at `initial_std / √n`, would start
 /// with so little noise that a layer hardly feels it.
@@ -65,12 +65,21 @@ pub type RadialPosterior = LocationScale<RadialUnit>;
 #[derive(Module, Debug)]
 pub struct RadialUnit {}
 
+/// Below those of all normals but 0 itself; the length over it is a number of `f32`.
+const SMALLEST_NORM: f64 = 1e-30;
+
 impl UnitNoise for RadialUnit {
     fn sample<const D: usize>(&self, noise: &mut Noise, like: &Tensor<D>) -> Tensor<D> {
         let epsilon = noise.standard_normal(like);
         let one: Tensor<1> = Tensor::zeros([1], (&like.device(), like.dtype()));
         let length = noise.standard_normal(&one);
-        let norm = epsilon.clone().square().sum().sqrt();
+        // All of one or two normals are 0 once in 2²⁵ draws: zero has no direction, and then the weight is its mean.
+        let norm = epsilon
+            .clone()
+            .square()
+            .sum()
+            .sqrt()
+            .clamp_min(SMALLEST_NORM);
         epsilon * (length / norm).reshape([1; D])
     }
 
@@ -117,4 +126,26 @@ fn entropy_per_weight(n: usize) -> f64 {
 fn log_sphere(n: usize) -> f64 {
     let half = 0.5 * n as f64;
     LN_2 + half * PI.ln() - log_gamma(half)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use blitz_noise::NoiseKey;
+
+    #[test]
+    fn noise_without_a_direction_leaves_the_mean() {
+        // The first word of this block is so near 2³² that both normals of the pair are 0.
+        let key = NoiseKey::new(7, 80_764_671, 0);
+        assert_eq!(
+            [0, 1].map(|element| key.standard_normal_at(element)),
+            [0.0; 2]
+        );
+        for elements in [1, 2] {
+            let like = Tensor::<1>::zeros([elements], &Device::flex());
+            let z = RadialUnit {}.sample(&mut Noise::new(key), &like);
+            let z: Vec<f32> = z.into_data().iter().collect();
+            assert_eq!(z, vec![0.0; elements]);
+        }
+    }
 }

@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Shape, Tensor};
 
 use super::{LocationScale, UnitNoise};
-use crate::family::prior::student_t_log_normalizer;
+use crate::family::prior::{NEARLY_NORMAL, student_t_log_normalizer};
 use crate::family::{ConstantError, Constants, Nats, Noise};
 use crate::math::digamma;
 
@@ -14,7 +14,7 @@ use crate::math::digamma;
 /// | field | default | meaning | range |
 /// |---|---|---|---|
 /// | `df` | 4 | degrees of freedom ν, not learned | > 2 |
-/// | `initial_std` | 0.02 | the deviation s √(ν / (ν − 2)) every weight starts with | > 0 |
+/// | `initial_std` | 0.02 | the deviation s √(ν / (ν − 2)) every weight starts with | ≥ 1e-30 |
 #[derive(Config, Debug, PartialEq)]
 pub struct StudentTPosteriorConfig {
     /// The degrees of freedom.
@@ -82,7 +82,13 @@ impl UnitNoise for StudentTUnit {
 
     fn entropy(&self, _elements: usize) -> Option<f64> {
         let half = 0.5 * (self.df + 1.0);
-        Some(half * (digamma(half) - digamma(0.5 * self.df)) + student_t_log_normalizer(self.df))
+        // half (ψ(half) − ψ(ν/2))
+        let of_tail = if self.df > NEARLY_NORMAL {
+            0.5 + 0.75 / self.df
+        } else {
+            half * (digamma(half) - digamma(0.5 * self.df))
+        };
+        Some(of_tail + student_t_log_normalizer(self.df))
     }
 
     fn has_density(&self) -> bool {
@@ -104,5 +110,22 @@ impl UnitNoise for StudentTUnit {
         )?;
         self.df = df;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn with_many_degrees_of_freedom_it_is_the_normal() {
+        let of_normal = 0.5 * (2.0 * core::f64::consts::PI).ln();
+        for df in [1e6, 1.0001e6, 1e9, 1e15, 1e300] {
+            let unit = StudentTUnit { df };
+            let off = unit.entropy(1).unwrap() - (of_normal + 0.5) - df.recip();
+            assert!(off.abs() < 1e-9, "entropy at {df}: {off}");
+            let off = student_t_log_normalizer(df) - of_normal - 0.25 / df;
+            assert!(off.abs() < 1e-9, "normalizer at {df}: {off}");
+        }
     }
 }

@@ -24,7 +24,7 @@ pub use learned_normal::{LearnedNormalPrior, LearnedNormalPriorConfig};
 pub use normal::{NormalPrior, NormalPriorConfig};
 pub use posterior::PosteriorPrior;
 pub use scale_mixture::{ScaleMixturePrior, ScaleMixturePriorConfig};
-pub(crate) use student_t::log_normalizer as student_t_log_normalizer;
+pub(crate) use student_t::{NEARLY_NORMAL, log_normalizer as student_t_log_normalizer};
 pub use student_t::{StudentTPrior, StudentTPriorConfig};
 
 use burn::module::{Module, ModuleDisplay};

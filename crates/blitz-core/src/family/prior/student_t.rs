@@ -89,7 +89,13 @@ impl Prior for StudentTPrior {
     }
 }
 
+/// From so many degrees of freedom on, differences of lnΓ and ψ lose more digits than the first term of their series leaves out, ν⁻².
+pub(crate) const NEARLY_NORMAL: f64 = 1e6;
+
 /// `ln [Γ(ν/2) √(νπ) / Γ((ν+1)/2)]`, the normalizer of the standard Student-t density.
 pub(crate) fn log_normalizer(df: f64) -> f64 {
+    if df > NEARLY_NORMAL {
+        return 0.5 * (2.0 * core::f64::consts::PI).ln() + 0.25 / df;
+    }
     log_gamma(0.5 * df) - log_gamma(0.5 * (df + 1.0)) + 0.5 * (df * core::f64::consts::PI).ln()
 }

@@ -18,8 +18,8 @@ impl<const D: usize> ForwardMoments<Moments<D>> for BatchNorm {
         let mean = along(self.running_mean.value_sync().to_device(&device));
         let variance = along(self.running_var.value_sync().to_device(&device));
         let scale = (variance + self.epsilon).sqrt().recip();
-        let shift = mean.neg() * scale.clone();
-        let normalized = input.affine(scale, Some(shift));
+        // As Burn does: the product of a large mean and a large scale would round, or be none of `f16`.
+        let normalized = (input + mean.neg()).product(Moments::certain(scale));
         scaled(normalized, &self.gamma, Some(&self.beta), 1)
     }
 }

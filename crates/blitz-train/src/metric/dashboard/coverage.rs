@@ -19,7 +19,7 @@ impl CoverageInput {
 }
 
 /// The share of targets inside the central predictive interval of a level, in percent. Calibrated predictions cover as
-/// much as the level says.
+/// much as the level says. NaN where a target or a prediction is.
 #[derive(Debug, Clone)]
 pub struct CoverageMetric {
     level: f64,
@@ -55,12 +55,17 @@ impl CoverageMetric {
 
     fn sums(&self, item: &CoverageInput) -> Result<MeanSum, TensorReadError> {
         // The interval between the quantiles holds the target where the distribution function lies between them.
-        let inside = (at_least_f32(&item.cdf) - 0.5)
-            .abs()
-            .lower_equal_elem(0.5 * self.level);
+        let from_median = (at_least_f32(&item.cdf) - 0.5).abs();
+        let inside = from_median.clone().lower_equal_elem(0.5 * self.level);
         let inside = inside.int().sum().try_into_scalar::<i64>()?;
+        // A NaN is no number to be outside.
+        let is_unknown = from_median.is_nan().any().try_into_scalar::<bool>()?;
         Ok(MeanSum {
-            sum: 100.0 * inside as f64,
+            sum: if is_unknown {
+                f64::NAN
+            } else {
+                100.0 * inside as f64
+            },
             count: item.cdf.shape().num_elements(),
         })
     }
