@@ -55,7 +55,7 @@ pub fn log_std_from_rho<const D: usize>(rho: Tensor<D>) -> Tensor<D> {
 pub fn rho_from_std(std: f64) -> f64 {
     assert!(
         std.is_finite() && std >= MIN_STD,
-        "a posterior's standard deviation must be a finite number of at least {MIN_STD}, got {std}"
+        "a posterior's standard deviation must be a finite number of at least {MIN_STD:?}, got {std:?}"
     );
     std + (-(-std).exp_m1()).ln()
 }

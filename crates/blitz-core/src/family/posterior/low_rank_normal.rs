@@ -64,7 +64,7 @@ impl LowRankNormalPosteriorConfig {
         super::assert_initial_std(self.initial_std);
         assert!(
             self.initial_std >= MIN_STD,
-            "a low-rank posterior's initial deviation must be at least {MIN_STD}, got {}",
+            "a low-rank posterior's initial deviation must be at least {MIN_STD:?}, got {:?}",
             self.initial_std
         );
         let n = shape.num_elements();

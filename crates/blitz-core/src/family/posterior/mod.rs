@@ -300,6 +300,6 @@ pub enum PosteriorForm {
 fn assert_initial_std(value: f64) {
     assert!(
         value.is_finite() && value >= MIN_STD,
-        "a posterior's initial deviation must be a finite number of at least {MIN_STD}, got {value}"
+        "a posterior's initial deviation must be a finite number of at least {MIN_STD:?}, got {value:?}"
     );
 }
