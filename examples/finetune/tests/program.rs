@@ -161,7 +161,7 @@ fn what_is_wrong_is_said_in_one_sentence() {
         (&["--adapter", "nowhere.bpk"], "nowhere.bpk"),
         (
             &["--model", "nowhere", "--data", "nowhere.tsv"],
-            "nowhere.tsv: No such file",
+            "there is no file nowhere.tsv",
         ),
     ] {
         // What belongs to the digits is refused beside a model.

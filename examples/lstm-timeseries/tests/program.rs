@@ -70,7 +70,7 @@ fn what_cannot_be_forecast_is_refused_with_its_reason() {
     assert!(data("0,1\n1,2\n").contains("--header yes"));
     assert!(data("").contains("there are no values"));
     assert!(data("1\n2\n3\n").contains("a window of 5 leaves 0 forecasts of the 3 values"));
-    let tiny = format!("{}5e-324\n{}", "0\n".repeat(30), "0\n".repeat(30));
+    let tiny = format!("y\n{}5e-324\n{}", "0\n".repeat(30), "0\n".repeat(30));
     assert!(
         data(&tiny).contains("its steps can't be scaled"),
         "{}",

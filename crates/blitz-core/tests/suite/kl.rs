@@ -1,10 +1,12 @@
 //! The KL against closed forms, SciPy and Monte Carlo.
 
 use blitz_core::prelude::*;
-use blitz_core::{KlEstimator, NormalPosteriorConfig, NormalPrior, Prior, ScaleMixturePriorConfig};
+use blitz_core::{
+    KlEstimator, KlTerm, NormalPosteriorConfig, NormalPrior, Prior, ScaleMixturePriorConfig,
+};
 use burn::module::Module;
 use burn::nn::LinearConfig;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 use crate::net::{Net, devices, rho, scalar, values};
 
@@ -175,6 +177,62 @@ fn gradients_of_the_kl_are_the_hand_computed_ones() {
             (f64::from(d_rho) - expected).abs() < 1e-5,
             "{d_rho} {expected}"
         );
+    }
+}
+
+#[test]
+fn a_kl_of_any_type_is_added_to_a_loss_of_any_other() {
+    let device = Device::flex().autodiff();
+    let weight = 0.25;
+    let of_types = |kl: DType, loss: DType| {
+        let mut layer = crate::net::linear(3, 2, false, 0.6, &device);
+        layer.weight = layer
+            .weight
+            .map(|w| w.cast(kl).detach().set_require_grad(true));
+        let layer = layer.bayesianize(
+            &BayesianizeConfig::new()
+                .with_posterior(PosteriorConfig::normal(0.3))
+                .with_prior(PriorConfig::normal(2.0)),
+        );
+        let _draw = layer.draw(1, 0).with_kl();
+        // Half the sum of squares, whose gradient is the weight.
+        let nll = layer.weight.val().cast(loss).square().sum() * 0.5;
+        let total = KlTerm::add_to(nll.clone(), layer.kl_terms(), weight);
+        let grads = total.backward();
+        let kl_value = scalar(layer.kl_cost());
+        let expected = scalar(nll) + weight * kl_value;
+        let type_of_total = total.dtype();
+        assert!(
+            (scalar(total) - expected).abs() < 1e-5 * expected,
+            "{kl:?} and {loss:?}"
+        );
+        let [drawn, mu, d_mu] = [
+            layer.weight.val(),
+            layer.weight.base(),
+            layer.weight.base().grad(&grads).unwrap(),
+        ]
+        .map(|tensor| tensor.into_data().iter::<f32>().collect::<Vec<_>>());
+        for ((drawn, mu), d_mu) in drawn.iter().zip(mu).zip(d_mu) {
+            let expected = drawn + weight as f32 * mu / 4.0;
+            assert!(
+                (d_mu - expected).abs() < 1e-5,
+                "{kl:?} and {loss:?}: {d_mu} for {expected}"
+            );
+        }
+        type_of_total
+    };
+    for (kl, loss) in [
+        (DType::F32, DType::F32),
+        (DType::F32, DType::F64),
+        (DType::F64, DType::F32),
+        (DType::F64, DType::F64),
+    ] {
+        let wider = if (kl, loss) == (DType::F32, DType::F32) {
+            DType::F32
+        } else {
+            DType::F64
+        };
+        assert_eq!(of_types(kl, loss), wider, "{kl:?} and {loss:?}");
     }
 }
 
