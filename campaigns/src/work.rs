@@ -8,7 +8,9 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
 use blitz_train::prelude::*;
-use blitz_train::{CheckpointError, Checkpoints, FitError, MetricFiles, TrainingStep};
+use blitz_train::{
+    CheckpointError, Checkpoints, FitError, MetricFiles, PredictError, TrainingStep,
+};
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
 use burn::module::Module;
@@ -226,12 +228,17 @@ pub(crate) fn drawn(model: &Model, seed: u64) -> Vec<u64> {
 
 /// The bits of the predictive means at the rows, and of the KL: equal if and only if the models are.
 pub(crate) fn fingerprint(model: &Model) -> Vec<u64> {
+    try_fingerprint(model).expect("a trained model predicts numbers")
+}
+
+/// As [`fingerprint`], of a model whose weights may be any bits.
+pub(crate) fn try_fingerprint(model: &Model) -> Result<Vec<u64>, PredictError> {
     let model = model.valid();
-    let predictive = model.predict(inputs(&Device::flex()), 50, 7);
+    let predictive = model.try_predict(inputs(&Device::flex()), 50, 7)?;
     let mut bits: Vec<u64> = predictive.mean().iter().map(|y| y.to_bits()).collect();
     bits.push(u64::from(kl(&model).to_bits()));
     bits.push(model.steps());
-    bits
+    Ok(bits)
 }
 
 fn unwritten(path: &Path, error: std::io::Error) -> WorkError {

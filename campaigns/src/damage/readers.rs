@@ -30,7 +30,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::posteriors;
-use crate::work::{self, checkpoints, fingerprint, model};
+use crate::work::{self, checkpoints, model, try_fingerprint};
 
 /// What would notice other values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,7 +112,7 @@ fn saved(folder: &Path) -> Vec<Reader> {
                 checkpoints.check(EPOCHS).map_err(sentence)?;
                 let file = checkpoints.folder().join(format!("model-{EPOCHS}.bpk"));
                 let model = model(2).load(file).map_err(sentence)?;
-                Ok(fingerprint(&model))
+                try_fingerprint(&model).map_err(sentence)
             },
         ),
         reader(
@@ -122,7 +122,7 @@ fn saved(folder: &Path) -> Vec<Reader> {
             |folder| {
                 let never = Interrupter::new();
                 let trained = work::train(1, folder, EPOCHS + 1, Some(EPOCHS), &never);
-                Ok(fingerprint(&trained.map_err(sentence)?))
+                try_fingerprint(&trained.map_err(sentence)?).map_err(sentence)
             },
         ),
         reader(
@@ -131,7 +131,7 @@ fn saved(folder: &Path) -> Vec<Reader> {
             files(&with_digest),
             |folder| {
                 let model = model(2).load(folder.join("model.bpk")).map_err(sentence)?;
-                Ok(fingerprint(&model))
+                try_fingerprint(&model).map_err(sentence)
             },
         ),
         reader(
@@ -140,7 +140,7 @@ fn saved(folder: &Path) -> Vec<Reader> {
             files(&model_file),
             |folder| {
                 let model = model(2).load(folder.join("model.bpk")).map_err(sentence)?;
-                Ok(fingerprint(&model))
+                try_fingerprint(&model).map_err(sentence)
             },
         ),
         reader(
@@ -150,7 +150,7 @@ fn saved(folder: &Path) -> Vec<Reader> {
             |folder| {
                 let model = model(2);
                 let loaded = model.try_load_file(folder.join("model.bpk"));
-                loaded.map(|model| fingerprint(&model)).map_err(sentence)
+                try_fingerprint(&loaded.map_err(sentence)?).map_err(sentence)
             },
         ),
         reader(
@@ -161,7 +161,7 @@ fn saved(folder: &Path) -> Vec<Reader> {
                 let mut model = model(2);
                 let mut store = SafetensorsStore::from_file(folder.join("net.safetensors"));
                 model.network.load_from(&mut store).map_err(sentence)?;
-                Ok(fingerprint(&model))
+                try_fingerprint(&model).map_err(sentence)
             },
         ),
         reader(
