@@ -338,15 +338,15 @@ fn as_the_deviation_vanishes_a_draw_becomes_the_mean() {
 fn impossible_values_are_refused_and_named() {
     let low_rank = |rank, std| PosteriorConfig::low_rank_normal(rank, std);
     for (config, expected) in [
-        (PosteriorConfig::laplace(0.0), "got 0"),
+        (PosteriorConfig::laplace(0.0), "at least 1e-30, got 0.0"),
         (PosteriorConfig::student_t(2.0, 0.1), "got 2"),
         (PosteriorConfig::student_t(f64::INFINITY, 0.1), "got inf"),
         (PosteriorConfig::student_t(3.0, -0.1), "got -0.1"),
         (PosteriorConfig::radial(f64::NAN), "got NaN"),
         (low_rank(0, 0.1), "got 0"),
         (low_rank(33, 0.1), "got 33"),
-        (low_rank(2, 1e-7), "got 0.0000001"),
-        (PosteriorConfig::matrix_normal(-3.0), "got -3"),
+        (low_rank(2, 1e-7), "got 1e-7"),
+        (PosteriorConfig::matrix_normal(-3.0), "got -3.0"),
     ] {
         let init = || config.init(&Shape::new(SHAPE), &Device::flex());
         let panic = catch_unwind(AssertUnwindSafe(init)).unwrap_err();

@@ -26,7 +26,7 @@ impl LaplacePosteriorConfig {
     ///
     /// # Panics
     ///
-    /// Panics if `initial_std` is not a positive, finite number.
+    /// Panics if `initial_std` is not a finite number of at least 1e-30.
     pub fn init(&self, shape: &Shape, device: &Device) -> LaplacePosterior {
         LocationScale::new(LaplaceUnit {}, self.initial_std, shape, device)
     }

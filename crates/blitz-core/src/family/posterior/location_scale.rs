@@ -135,7 +135,7 @@ impl<U: UnitNoise> LocationScale<U> {
     ///
     /// # Panics
     ///
-    /// Panics if `initial_std` is not a positive, finite number.
+    /// Panics if `initial_std` is not a finite number of at least 1e-30.
     pub fn new(unit: U, initial_std: f64, shape: &Shape, device: &Device) -> Self {
         super::assert_initial_std(initial_std);
         let n = shape.num_elements();

@@ -36,7 +36,7 @@ impl MatrixNormalPosteriorConfig {
     ///
     /// # Panics
     ///
-    /// Panics if `initial_std` is not a positive, finite number, or the weight has fewer than two axes.
+    /// Panics if `initial_std` is not a finite number of at least 1e-30, or the weight has fewer than two axes.
     pub fn init(&self, shape: &Shape, device: &Device) -> MatrixNormalPosterior {
         super::assert_initial_std(self.initial_std);
         let dims = shape.as_slice();

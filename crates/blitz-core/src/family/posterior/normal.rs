@@ -30,7 +30,7 @@ impl NormalPosteriorConfig {
     ///
     /// # Panics
     ///
-    /// Panics if `initial_std` is not a positive, finite number.
+    /// Panics if `initial_std` is not a finite number of at least 1e-30.
     pub fn init(&self, shape: &Shape, device: &Device) -> NormalPosterior {
         LocationScale::new(NormalUnit {}, self.initial_std, shape, device)
     }

@@ -32,7 +32,7 @@ impl RadialPosteriorConfig {
     ///
     /// # Panics
     ///
-    /// Panics if `initial_std` is not a positive, finite number.
+    /// Panics if `initial_std` is not a finite number of at least 1e-30.
     pub fn init(&self, shape: &Shape, device: &Device) -> RadialPosterior {
         LocationScale::new(RadialUnit {}, self.initial_std, shape, device)
     }

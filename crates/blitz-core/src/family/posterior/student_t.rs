@@ -30,7 +30,7 @@ impl StudentTPosteriorConfig {
     ///
     /// # Panics
     ///
-    /// Panics unless `df` is finite and above 2 and `initial_std` positive and finite.
+    /// Panics unless `df` is finite and above 2 and `initial_std` is a finite number of at least 1e-30.
     pub fn init(&self, shape: &Shape, device: &Device) -> StudentTPosterior {
         assert!(
             self.df.is_finite() && self.df > 2.0,
