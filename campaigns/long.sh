@@ -10,7 +10,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 cargo test --workspace --test campaigns --test program --no-run
 program=${CARGO_TARGET_DIR:-target}/debug/campaigns
 status=0
-for campaign in kill programs damage disk memory threads; do
+for campaign in kill programs damage disk memory inference threads; do
     "$program" "$campaign" --seconds "$((60 * ${1:-10}))" --seed "${SEED:-1}" || status=1
 done
 exit "$status"

@@ -55,6 +55,8 @@ enum Campaign {
     Programs(Limits),
     /// Train and predict for long, and watch the resident memory.
     Memory(Limits),
+    /// Predict, convert networks and ask for their KL for long, without a training, and watch the resident memory.
+    Inference(Limits),
     /// Train, draw and predict in eight threads, and compare with the same work done alone.
     Threads(Limits),
     /// The training that other campaigns kill.
@@ -126,6 +128,7 @@ fn main() -> ExitCode {
         Campaign::Disk(limits) => ("disk", limits, disk::run),
         Campaign::Programs(limits) => ("programs", limits, programs::run),
         Campaign::Memory(limits) => ("memory", limits, memory::run),
+        Campaign::Inference(limits) => ("inference", limits, memory::run_inference),
         Campaign::Threads(limits) => ("threads", limits, threads::run),
     };
     let mut tally = Tally::new(name, limits.seed);

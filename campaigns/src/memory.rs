@@ -1,5 +1,12 @@
-//! Training steps and predictions for long: the resident memory stays where it was after the first of them.
+//! Training steps and predictions for long, and predictions alone: the resident memory stays where it was after the first of them.
+//!
+//! They are campaigns of their own, since a backward pass takes away what Burn keeps of gradients that nobody asked for, and a process that
+//! only predicts has none.
 
+use blitz_train::prelude::*;
+use burn::module::Module;
+use burn::nn::LinearConfig;
+use burn::tensor::Device;
 use burn::train::Interrupter;
 
 use crate::Limits;
@@ -13,6 +20,8 @@ const WARM_UP: usize = 3;
 const FLAT: f64 = 16.0;
 /// Optimizer steps of a trial.
 const STEPS: usize = 40;
+/// What a trial of predictions alone asks for, so many times each.
+const REQUESTS: usize = 200;
 
 pub(crate) fn run(limits: Limits, tally: &mut Tally) {
     if resident().is_none() {
@@ -40,6 +49,33 @@ pub(crate) fn run(limits: Limits, tally: &mut Tally) {
         if (trial + 1).is_multiple_of(100) {
             tally.progress(&format!("{} trials, {now:.1} MB", trial + 1));
         }
+    }
+    judge(&readings, tally);
+}
+
+/// A process that predicts, converts networks and asks for their KL, and never trains.
+pub(crate) fn run_inference(limits: Limits, tally: &mut Tally) {
+    if resident().is_none() {
+        tally.progress("this system does not tell the resident memory in /proc/self/status: nothing was measured");
+        return;
+    }
+    let model = work::model(limits.seed).valid();
+    let device = Device::flex();
+    let mut readings = Vec::new();
+    for _ in limits.trials() {
+        for _ in 0..REQUESTS {
+            work::kl(&model);
+            model.network.weight_marginals();
+            let network = LinearConfig::new(3, 2).init(&device);
+            let network = network.bayesianize(&BayesianizeConfig::new());
+            tally.goal(network.num_bayesian_weights() == 8, || {
+                "weights are lost".into()
+            });
+            tally.count("requests");
+        }
+        fingerprint(&model);
+        tally.count("predictions");
+        readings.push(resident().unwrap_or_default());
     }
     judge(&readings, tally);
 }

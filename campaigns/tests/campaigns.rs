@@ -50,4 +50,5 @@ fn threads_do_not_disturb_each_other() {
 #[test]
 fn memory_is_watched() {
     assert_eq!(counts(&["memory", "--count", "8"])["predictions"], 8.0);
+    assert_eq!(counts(&["inference", "--count", "8"])["predictions"], 8.0);
 }

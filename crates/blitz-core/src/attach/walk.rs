@@ -207,8 +207,20 @@ fn inspect<const D: usize>(param: &Param<Tensor<D>>) -> (bool, Shape) {
     if probe.base().is_autodiff() {
         return (probe.is_require_grad(), shape);
     }
-    // Without autodiff no tensor requires a gradient; what the parameter was configured for shows in training mode.
-    (Module::train(probe).is_require_grad(), shape)
+    (trains_in_training(probe), shape)
+}
+
+/// Whether a parameter without autodiff, of which no tensor requires a gradient, does in training mode.
+fn trains_in_training<const D: usize>(param: Param<Tensor<D>>) -> bool {
+    // One number, without what is attached, is configured alike.
+    let one = param.map(|value| Tensor::zeros([1; D], &value.device()));
+    let leaf = Module::train(one).base();
+    let trains = leaf.is_require_grad();
+    if trains {
+        // Burn keeps the node of a leaf until a backward pass, and a process that only predicts has none: memory would grow by each walk.
+        drop(leaf.backward());
+    }
+    trains
 }
 
 /// How deep a traversal is in what is attached to a parameter.
