@@ -75,9 +75,7 @@ impl KlTerm {
         let mut loss = loss;
         for term in terms {
             match term.link {
-                Some(link)
-                    if term.value.device() == device && term.value.dtype() == loss.dtype() =>
-                {
+                Some(link) if term.value.device() == device => {
                     loss = kernels::add_linked(loss, term.value, weight, link);
                 }
                 _ => others.push(term),

@@ -1,7 +1,10 @@
 //! Prior scales at their best, of one tensor and of several together.
 
 use blitz_core::prelude::*;
-use blitz_core::{KlEstimator, Noise, NormalPosterior, NormalPosteriorConfig, Posterior};
+use blitz_core::{
+    CenteredPrior, EmpiricalNormalPriorConfig, KlEstimator, LaplacePosteriorConfig, Noise,
+    NormalPosterior, NormalPosteriorConfig, Posterior, kl_divergence,
+};
 use burn::config::Config;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::nn::{Linear, LinearConfig};
@@ -94,6 +97,28 @@ fn a_group_has_the_kl_and_the_gradient_of_the_one_normal_prior_that_minimizes_it
             assert!((a - b).abs() < 1e-4 * b.abs().max(0.1), "{a}, {b}");
         }
     }
+}
+
+#[test]
+fn a_shared_scale_around_a_centre_is_that_of_the_differences() {
+    fn check(posterior: &impl Posterior, what: &str) {
+        let device = Device::flex();
+        let center = Tensor::<1>::from_floats([0.5, -1.0, 2.0], &device);
+        let moved = Tensor::<1>::from_floats([0.2, -0.4, 0.1], &device);
+        for group in [None, Some("all".to_string())] {
+            let prior = EmpiricalNormalPriorConfig { group }.init();
+            let expected = kl_divergence(posterior, &prior, &moved).unwrap();
+            let around = CenteredPrior::new(center.clone(), prior);
+            let kl = kl_divergence(posterior, &around, &(center.clone() + moved.clone())).unwrap();
+            let (kl, expected) = (scalar(kl), scalar(expected));
+            assert!((kl - expected).abs() < 1e-5, "{what}: {kl} for {expected}");
+        }
+    }
+    let (shape, device) = ([3].into(), Device::flex());
+    let normal = NormalPosteriorConfig::new().with_initial_std(0.3);
+    check(&normal.init(&shape, &device), "normal");
+    let laplace = LaplacePosteriorConfig::new().with_initial_std(0.3);
+    check(&laplace.init(&shape, &device), "laplace");
 }
 
 #[test]

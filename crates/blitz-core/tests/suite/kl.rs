@@ -214,8 +214,10 @@ fn a_kl_of_any_type_is_added_to_a_loss_of_any_other() {
         .map(|tensor| tensor.into_data().iter::<f32>().collect::<Vec<_>>());
         for ((drawn, mu), d_mu) in drawn.iter().zip(mu).zip(d_mu) {
             let expected = drawn + weight as f32 * mu / 4.0;
+            // A number of 16 bits has three digits.
+            let rounding = if loss == DType::BF16 { 1e-2 } else { 1e-5 };
             assert!(
-                (d_mu - expected).abs() < 1e-5,
+                (d_mu - expected).abs() < rounding,
                 "{kl:?} and {loss:?}: {d_mu} for {expected}"
             );
         }
@@ -224,13 +226,13 @@ fn a_kl_of_any_type_is_added_to_a_loss_of_any_other() {
     for (kl, loss) in [
         (DType::F32, DType::F32),
         (DType::F32, DType::F64),
+        (DType::F32, DType::BF16),
         (DType::F64, DType::F32),
         (DType::F64, DType::F64),
     ] {
-        let wider = if (kl, loss) == (DType::F32, DType::F32) {
-            DType::F32
-        } else {
-            DType::F64
+        let wider = match kl == DType::F64 || loss == DType::F64 {
+            true => DType::F64,
+            false => DType::F32,
         };
         assert_eq!(of_types(kl, loss), wider, "{kl:?} and {loss:?}");
     }

@@ -54,11 +54,17 @@ pub(crate) fn draw_and_sum<const D: usize>(
 
 /// `loss + weight · kl`, where the KL is linked to a draw. Only for what [`draw_and_sum`] returned.
 ///
-/// In the type of the KL where the loss is in half precision.
+/// In the wider of the two types.
 pub(crate) fn add_linked(loss: Tensor<1>, kl: Tensor<1>, weight: f64, link: KlLink) -> Tensor<1> {
-    let loss = match loss.dtype() {
-        DType::F16 | DType::BF16 => loss.cast(kl.dtype()),
-        _ => loss,
+    let is_narrow = match loss.dtype() {
+        DType::F64 => false,
+        DType::F32 => kl.dtype() == DType::F64,
+        _ => true,
+    };
+    let loss = if is_narrow {
+        loss.cast(kl.dtype())
+    } else {
+        loss
     };
     let (loss, kl) = (loss.into_dispatch(), kl.into_dispatch());
     Tensor::from_dispatch(Dispatch::add_linked(loss, kl, weight, link))
@@ -88,7 +94,7 @@ pub trait LinkedKernels: FusedKernels {
     fn is_known_zero(grad: &FloatTensor<Self>, zero: Option<&FloatTensor<Self>>) -> bool;
 }
 
-/// `loss + weight · kl`, in the loss's type.
+/// `loss + weight · kl`, in the loss's type, which is not the narrower one.
 pub(super) fn weighted_sum<B: Backend>(
     loss: FloatTensor<B>,
     kl: FloatTensor<B>,
