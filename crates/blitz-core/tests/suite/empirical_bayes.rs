@@ -2,8 +2,8 @@
 
 use blitz_core::prelude::*;
 use blitz_core::{
-    CenteredPrior, EmpiricalNormalPriorConfig, KlEstimator, LaplacePosteriorConfig, Noise,
-    NormalPosterior, NormalPosteriorConfig, Posterior, kl_divergence,
+    CenteredPrior, EmpiricalNormalPriorConfig, KlEstimator, LaplacePosteriorConfig, Marginals,
+    Nats, Noise, NormalPosterior, NormalPosteriorConfig, Posterior, kl_divergence,
 };
 use burn::config::Config;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
@@ -269,4 +269,56 @@ fn an_estimated_term_of_a_group_pays_for_its_prior_once() {
         off < 0.5 + 4.0 * estimate.standard_error,
         "{estimate:?}, {expected}"
     );
+}
+
+/// A normal posterior that a method of its own updates, as IVON does.
+#[derive(Module, Debug)]
+struct OwnUpdate {
+    posterior: NormalPosterior,
+}
+
+impl Posterior for OwnUpdate {
+    fn sample<const D: usize>(&self, mu: Tensor<D>, noise: &mut Noise) -> Tensor<D> {
+        self.posterior.sample(mu, noise)
+    }
+
+    fn std_dev<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
+        self.posterior.std_dev(mu)
+    }
+
+    fn log_density<const D: usize>(&self, mu: Tensor<D>, weight: Tensor<D>) -> Tensor<1> {
+        self.posterior.log_density(mu, weight)
+    }
+
+    fn marginals<const D: usize>(&self, mu: Tensor<D>) -> Marginals<D> {
+        self.posterior.marginals(mu)
+    }
+
+    fn entropy<const D: usize>(&self, q: &Marginals<D>) -> Option<Nats<D>> {
+        self.posterior.entropy(q)
+    }
+
+    fn has_own_update(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn the_kl_of_a_posterior_with_an_update_of_its_own_has_no_gradient() {
+    let device = Device::flex().autodiff();
+    for group in [None, Some("all".to_string())] {
+        let layer = LinearConfig::new(4, 3).with_bias(false).init(&device);
+        let layer = layer.attach_posteriors(|weight| {
+            let posterior = NormalPosteriorConfig::new().init(weight.shape, weight.device);
+            let prior = EmpiricalNormalPriorConfig {
+                group: group.clone(),
+            };
+            Some((OwnUpdate { posterior }, prior.init()))
+        });
+        assert!(scalar(layer.kl_cost()).is_finite());
+        let other = Tensor::<1>::ones([1], &device).require_grad();
+        let grads = (layer.kl_cost() + other.clone()).backward();
+        assert!(other.grad(&grads).is_some());
+        assert!(layer.weight.base().grad(&grads).is_none(), "{group:?}");
+    }
 }
