@@ -106,3 +106,13 @@ impl Failure for RunError {
         )
     }
 }
+
+impl RunError {
+    /// Whether it says something of one split's training or prediction alone.
+    pub fn is_of_one_split(&self) -> bool {
+        matches!(
+            self,
+            Self::Fit(_) | Self::NonFinite { .. } | Self::Predict(_)
+        )
+    }
+}

@@ -16,7 +16,7 @@ use blitz_train::blitz_core;
 use burn::tensor::Device;
 use burn::train::Interrupter;
 use clap::Parser;
-use example_support::{exit_code, stop_on_ctrl_c};
+use example_support::{LeftOut, exit_code, stop_on_ctrl_c};
 
 use cli::Cli;
 use config::RunConfig;
@@ -78,14 +78,23 @@ impl Run<'_> {
         if self.cli.resume && !folders.iter().any(begun) {
             return Err(RunError::NoCheckpoint { path: out.clone() });
         }
-        let mut reports = Vec::new();
+        let (mut reports, mut left_out) = (Vec::new(), Vec::new());
         for (k, ((name, split), folder)) in splits.iter().zip(&folders).enumerate() {
             eprintln!("{name}, {} of {}", k + 1, splits.len());
             // A run that was stopped has splits that it had not come to.
             let resume = self.cli.resume && begun(folder);
-            reports.push(self.split(name, split, folder, resume)?);
+            match self.split(name, split, folder, resume) {
+                Ok(report) => reports.push(report),
+                // The others are worth their summary.
+                Err(error) if error.is_of_one_split() => {
+                    left_out.push(LeftOut::new(name, self.cli.seed, error));
+                }
+                Err(error) => return Err(error),
+            }
         }
-        Ok(SplitSummary::new(reports, out.clone()))
+        LeftOut::unless_something_is_left(&left_out, reports.is_empty())
+            .map_err(|error| RunError::Setting(error.to_string()))?;
+        Ok(SplitSummary::new(reports, left_out, out.clone()))
     }
 
     /// Trains, predicts, measures and plots one split.

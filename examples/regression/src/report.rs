@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use example_support::LeftOut;
 use serde::Serialize;
 
 /// How many test rows the text shows.
@@ -189,6 +190,8 @@ pub struct SplitSummary {
     pub out: PathBuf,
     /// The splits one by one.
     pub reports: Vec<Report>,
+    /// Those whose training or prediction failed.
+    pub left_out: Vec<LeftOut>,
 }
 
 impl SplitSummary {
@@ -198,7 +201,7 @@ impl SplitSummary {
     ///
     /// If there is none.
     #[must_use]
-    pub fn new(reports: Vec<Report>, out: PathBuf) -> Self {
+    pub fn new(reports: Vec<Report>, left_out: Vec<LeftOut>, out: PathBuf) -> Self {
         let over = |figure: fn(&Report) -> f64| {
             MeanError::of(&reports.iter().map(figure).collect::<Vec<_>>())
         };
@@ -215,6 +218,7 @@ impl SplitSummary {
             seconds: reports.iter().map(|report| report.seconds).sum(),
             out,
             reports,
+            left_out,
         }
     }
 }
@@ -242,6 +246,9 @@ impl fmt::Display for SplitSummary {
             )?;
         }
         writeln!(f, "  training       {} in all", duration(self.seconds))?;
+        for left_out in &self.left_out {
+            writeln!(f, "  left out       {left_out}")?;
+        }
         writeln!(f)?;
         writeln!(f, "plots and models in {}", self.out.display())
     }
@@ -468,14 +475,14 @@ Boston housing, 3 splits: mean ± standard error over the splits
 plots and models in runs/regression
 ";
         assert_eq!(
-            SplitSummary::new(reports.to_vec(), "runs/regression".into()).to_string(),
+            SplitSummary::new(reports.to_vec(), Vec::new(), "runs/regression".into()).to_string(),
             expected
         );
     }
 
     #[test]
     fn single_split_has_no_standard_error() {
-        let summary = SplitSummary::new(vec![report()], PathBuf::new());
+        let summary = SplitSummary::new(vec![report()], Vec::new(), PathBuf::new());
         assert_eq!(
             summary.rmse,
             MeanError {
@@ -509,9 +516,12 @@ plots and models in runs/regression
             assert!(json(&Report { plot, ..report() }).contains(".png"));
         }
 
-        let summary: serde_json::Value =
-            serde_json::from_str(&json(&SplitSummary::new(vec![report(); 2], PathBuf::new())))
-                .unwrap();
+        let summary: serde_json::Value = serde_json::from_str(&json(&SplitSummary::new(
+            vec![report(); 2],
+            Vec::new(),
+            PathBuf::new(),
+        )))
+        .unwrap();
         assert_eq!(summary["rmse"]["mean"], 2.912);
         assert_eq!(summary["reports"][1]["seed"], 42);
     }

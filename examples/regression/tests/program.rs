@@ -601,6 +601,29 @@ fn second_training_in_a_folder_is_as_if_it_were_the_first() {
 }
 
 #[test]
+fn a_split_that_fails_leaves_the_summary_of_the_others() {
+    let (tables, out) = (folder(), folder());
+    // A number that only a network trained on it can take: row 0 is tested in split 0.
+    let far = line(40).replacen("\n", "\n1e100,1,5\n", 1);
+    let data = write(&tables, "line.csv", &far);
+    let splits = write(&tables, "splits.txt", "0 5 9\n1 2 20 30\n");
+    let arguments = ["--data", &data, "--splits-file", &splits, "--split", "all"];
+    let summary = report(out.path(), &arguments);
+    assert_eq!(summary["splits"], 1);
+    assert_eq!(summary["reports"][0]["split"], "split 1");
+    let left_out = &summary["left_out"][0];
+    assert_eq!(left_out["name"], "split 0");
+    let reason = left_out["reason"].as_str().unwrap();
+    assert!(reason.contains("row 0"), "{reason}");
+
+    let alone = write(&tables, "alone.txt", "0 5 9\n0 1\n");
+    let arguments = ["--data", &data, "--splits-file", &alone, "--split", "all"];
+    let lines = refusal(folder().path(), &arguments);
+    let message = lines.last().expect("a reason");
+    assert_has(message, &["split 0", "split 1", "row 0"]);
+}
+
+#[test]
 fn all_splits_of_a_file_end_in_their_means() {
     let (tables, out) = (folder(), folder());
     let data = write(&tables, "line.csv", &line(40));
