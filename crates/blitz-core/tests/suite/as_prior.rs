@@ -4,8 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use blitz_core::prelude::*;
 use blitz_core::{
-    BayesianizeError, BuiltinPosterior, KlEstimator, Noise, NormalPosterior, NormalPosteriorConfig,
-    NormalPrior, Posterior, PosteriorPrior, Variational, kl_divergence,
+    BayesianizeError, BuiltinPosterior, KlEstimator, LocationScale, Nats, Noise, NormalPosterior,
+    NormalPosteriorConfig, NormalPrior, Posterior, PosteriorPrior, UnitNoise, Variational,
+    kl_divergence,
 };
 use burn::module::{Module, ModuleMapper, Param};
 use burn::nn::Linear;
@@ -371,6 +372,66 @@ impl Posterior for CautiousPosterior {
     fn log_density<const D: usize>(&self, mu: Tensor<D>, weight: Tensor<D>) -> Tensor<1> {
         self.inner.log_density(mu, weight)
     }
+}
+
+/// Noise that does not say that its density is one of all noise.
+#[derive(Module, Debug)]
+struct CautiousUnit {}
+
+impl UnitNoise for CautiousUnit {
+    fn sample<const D: usize>(&self, noise: &mut Noise, like: &Tensor<D>) -> Tensor<D> {
+        noise.standard_normal(like)
+    }
+
+    fn std_dev(&self, _elements: usize) -> f64 {
+        1.0
+    }
+
+    fn log_density<const D: usize>(&self, z: Tensor<D>) -> Nats<D> {
+        Nats::of_weights(z.square() * -0.5 - 0.918_938_533_204_672_7)
+    }
+}
+
+#[test]
+#[should_panic(expected = "a prior needs a density over all weights")]
+fn noise_without_a_density_of_all_makes_no_prior() {
+    let device = Device::flex();
+    let posterior = LocationScale::new(CautiousUnit {}, 0.3, &Shape::new([2]), &device);
+    let _ = PosteriorPrior::new(Tensor::<1>::zeros([2], &device), posterior);
+}
+
+/// A posterior that says what it is of some rows, and nothing of their marginal distribution.
+#[derive(Module, Debug)]
+struct ByRows {
+    inner: NormalPosterior,
+}
+
+impl Posterior for ByRows {
+    fn sample<const D: usize>(&self, mu: Tensor<D>, noise: &mut Noise) -> Tensor<D> {
+        self.inner.sample(mu, noise)
+    }
+
+    fn std_dev<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
+        self.inner.std_dev(mu)
+    }
+
+    fn log_density<const D: usize>(&self, mu: Tensor<D>, weight: Tensor<D>) -> Tensor<1> {
+        self.inner.log_density(mu, weight)
+    }
+
+    fn rows(&self, shape: &Shape, rows: &[usize]) -> Option<Self> {
+        let inner = self.inner.rows(shape, rows)?;
+        Some(Self { inner })
+    }
+}
+
+#[test]
+fn the_marginal_of_rows_is_what_the_posterior_is_of_them() {
+    let shape = Shape::new([4, 3]);
+    let inner = NormalPosteriorConfig::new().init(&shape, &Device::flex());
+    let marginal = ByRows { inner }.marginal_of_rows(&shape, &[2, 0]);
+    let marginal = marginal.expect("that of two rows");
+    assert_eq!(marginal.inner.rho.dims(), [6]);
 }
 
 #[test]
