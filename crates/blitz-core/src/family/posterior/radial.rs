@@ -134,6 +134,40 @@ mod tests {
     use blitz_noise::NoiseKey;
 
     #[test]
+    fn spheres_have_the_surfaces_of_the_schoolbook() {
+        for (n, surface) in [(1, 2.0), (2, 2.0 * PI), (3, 4.0 * PI), (4, 2.0 * PI * PI)] {
+            assert!((log_sphere(n) - f64::ln(surface)).abs() < 1e-12, "{n}");
+        }
+    }
+
+    #[test]
+    fn the_entropy_is_the_integral_of_minus_the_log_density_over_the_length() {
+        for n in [1, 2, 20] {
+            // Of the length: the half-normal density, and that of the noise at a point so far away.
+            let half_normal = |r: f64| 0.5 * (2.0 / PI).ln() - 0.5 * r * r;
+            let log_density = |r: f64| half_normal(r) - log_sphere(n) - (n as f64 - 1.0) * r.ln();
+            const STEPS: usize = 400_000;
+            let width = 12.0 / STEPS as f64;
+            let middles = (0..STEPS).map(|i| (i as f64 + 0.5) * width);
+            let surprise = middles.map(|r| -half_normal(r).exp() * log_density(r) * width);
+            let integral: f64 = surprise.sum();
+            let entropy = n as f64 * entropy_per_weight(n);
+            assert!(
+                (entropy - integral).abs() < 1e-3,
+                "{n}: {entropy} for {integral}"
+            );
+            // The tensor's density is the one integrated.
+            let z = Tensor::<1>::full([n], 0.4, &Device::flex());
+            let of_tensor: f64 = RadialUnit {}.log_density(z).total().into_scalar();
+            let expected = log_density(0.4 * (n as f64).sqrt());
+            assert!(
+                (of_tensor - expected).abs() < 1e-4,
+                "{n}: {of_tensor} for {expected}"
+            );
+        }
+    }
+
+    #[test]
     fn noise_without_a_direction_leaves_the_mean() {
         // The first word of this block is so near 2³² that both normals of the pair are 0.
         let key = NoiseKey::new(7, 80_764_671, 0);
