@@ -26,12 +26,24 @@ fn priors() -> [PriorConfig; 2] {
     ]
 }
 
+/// A closed form for the weight, and a Monte Carlo estimate for the bias.
+fn of_both_kinds(device: &Device) -> burn::nn::Linear {
+    let [closed_form, estimated] = priors();
+    let bias = WeightRule::of("bias").prior(estimated);
+    LinearConfig::new(2, 1).init(device).bayesianize(
+        &BayesianizeConfig::new()
+            .with_posterior(PosteriorConfig::normal(0.4))
+            .with_prior(closed_form)
+            .rule(bias),
+    )
+}
+
 #[test]
 fn the_loss_is_the_nll_plus_the_weighted_kl_over_the_data_sets_size() {
     let device = Device::flex();
     let x = Tensor::<2>::from_floats([[1.0, 2.0], [0.5, -1.0]], &device);
-    for prior in priors() {
-        let model = model(&device, prior);
+    let models = priors().map(|prior| model(&device, prior));
+    for model in models.into_iter().chain([of_both_kinds(&device)]) {
         let elbo = ElboConfig::new(50)
             .with_samples(3)
             .with_seed(9)
