@@ -109,6 +109,12 @@ impl Noise {
     ///
     /// `rho` is flat, in the row-major order of `mu`.
     pub fn location_scale<const D: usize>(&mut self, mu: Tensor<D>, rho: Tensor<1>) -> Tensor<D> {
+        // Weights of 16 bits may have deviations of 32: those keep their digits, and the weight is rounded once.
+        if rho.dtype() != mu.dtype() {
+            let wide = at_least_f32(mu.clone());
+            let rho = in_type_of(rho, &wide);
+            return in_type_of(self.location_scale(wide, rho), &mu);
+        }
         let elements = mu.shape().num_elements();
         if let Some(weight) = self.fused(elements, |span| kernels::draw(&mu, &rho, span)) {
             return weight;

@@ -155,14 +155,7 @@ impl<U: UnitNoise> LocationScale<U> {
 impl<U: UnitNoise> Posterior for LocationScale<U> {
     fn sample<const D: usize>(&self, mu: Tensor<D>, noise: &mut Noise) -> Tensor<D> {
         if self.unit.is_standard_normal() {
-            let rho = self.rho.val();
-            // Weights of 16 bits may have deviations of 32: those keep their digits, and the weight is rounded once.
-            let wide = match rho.dtype() == mu.dtype() {
-                true => mu.clone(),
-                false => at_least_f32(mu.clone()),
-            };
-            let rho = in_type_of(rho, &wide);
-            return in_type_of(noise.location_scale(wide, rho), &mu);
+            return noise.location_scale(mu, self.rho.val());
         }
         // In `f32` at least: the noise of a heavy tail has no place in 16 bits.
         let wide = at_least_f32(mu.clone());
