@@ -354,7 +354,7 @@ fn a_tied_weight_has_one_prior() {
     });
 }
 
-/// A posterior whose log density holds only where it draws.
+/// A posterior whose log density holds only where it draws, and which says what it is of some rows and nothing of their marginal distribution.
 #[derive(Module, Debug)]
 struct CautiousPosterior {
     inner: NormalPosterior,
@@ -371,6 +371,11 @@ impl Posterior for CautiousPosterior {
 
     fn log_density<const D: usize>(&self, mu: Tensor<D>, weight: Tensor<D>) -> Tensor<1> {
         self.inner.log_density(mu, weight)
+    }
+
+    fn rows(&self, shape: &Shape, rows: &[usize]) -> Option<Self> {
+        let inner = self.inner.rows(shape, rows)?;
+        Some(Self { inner })
     }
 }
 
@@ -400,36 +405,11 @@ fn noise_without_a_density_of_all_makes_no_prior() {
     let _ = PosteriorPrior::new(Tensor::<1>::zeros([2], &device), posterior);
 }
 
-/// A posterior that says what it is of some rows, and nothing of their marginal distribution.
-#[derive(Module, Debug)]
-struct ByRows {
-    inner: NormalPosterior,
-}
-
-impl Posterior for ByRows {
-    fn sample<const D: usize>(&self, mu: Tensor<D>, noise: &mut Noise) -> Tensor<D> {
-        self.inner.sample(mu, noise)
-    }
-
-    fn std_dev<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
-        self.inner.std_dev(mu)
-    }
-
-    fn log_density<const D: usize>(&self, mu: Tensor<D>, weight: Tensor<D>) -> Tensor<1> {
-        self.inner.log_density(mu, weight)
-    }
-
-    fn rows(&self, shape: &Shape, rows: &[usize]) -> Option<Self> {
-        let inner = self.inner.rows(shape, rows)?;
-        Some(Self { inner })
-    }
-}
-
 #[test]
 fn the_marginal_of_rows_is_what_the_posterior_is_of_them() {
     let shape = Shape::new([4, 3]);
     let inner = NormalPosteriorConfig::new().init(&shape, &Device::flex());
-    let marginal = ByRows { inner }.marginal_of_rows(&shape, &[2, 0]);
+    let marginal = CautiousPosterior { inner }.marginal_of_rows(&shape, &[2, 0]);
     let marginal = marginal.expect("that of two rows");
     assert_eq!(marginal.inner.rho.dims(), [6]);
 }
