@@ -24,19 +24,13 @@ const STEPS: usize = 40;
 const REQUESTS: usize = 200;
 
 pub(crate) fn run(limits: Limits, tally: &mut Tally) {
-    if resident().is_none() {
-        tally.progress("this system does not tell the resident memory in /proc/self/status: nothing was measured");
-        return;
-    }
     let mut steps = Steps::new(limits.seed);
-    let mut readings = Vec::new();
-    for trial in limits.trials() {
+    watch(limits, tally, |trial, tally| {
         for _ in 0..STEPS {
             steps.step();
             tally.count("steps");
         }
         fingerprint(steps.model());
-        tally.count("predictions");
         // Burn's Learner now and then, with its threads and files.
         if trial.is_multiple_of(20) {
             let folder = scratch();
@@ -44,25 +38,14 @@ pub(crate) fn run(limits: Limits, tally: &mut Tally) {
             tally.goal(fitted.is_ok(), || "a training that fails".into());
             tally.count("trainings");
         }
-        let now = resident().unwrap_or_default();
-        readings.push(now);
-        if (trial + 1).is_multiple_of(100) {
-            tally.progress(&format!("{} trials, {now:.1} MB", trial + 1));
-        }
-    }
-    judge(&readings, tally);
+    });
 }
 
 /// A process that predicts, converts networks and asks for their KL, and never trains.
 pub(crate) fn run_inference(limits: Limits, tally: &mut Tally) {
-    if resident().is_none() {
-        tally.progress("this system does not tell the resident memory in /proc/self/status: nothing was measured");
-        return;
-    }
     let model = work::model(limits.seed).valid();
     let device = Device::flex();
-    let mut readings = Vec::new();
-    for _ in limits.trials() {
+    watch(limits, tally, |_, tally| {
         for _ in 0..REQUESTS {
             work::kl(&model);
             model.network.weight_marginals();
@@ -74,8 +57,24 @@ pub(crate) fn run_inference(limits: Limits, tally: &mut Tally) {
             tally.count("requests");
         }
         fingerprint(&model);
+    });
+}
+
+/// Runs trials, each with one prediction, and judges the resident memory after them.
+fn watch(limits: Limits, tally: &mut Tally, mut trial: impl FnMut(u64, &mut Tally)) {
+    if resident().is_none() {
+        tally.progress("this system does not tell the resident memory in /proc/self/status: nothing was measured");
+        return;
+    }
+    let mut readings = Vec::new();
+    for number in limits.trials() {
+        trial(number, tally);
         tally.count("predictions");
-        readings.push(resident().unwrap_or_default());
+        let now = resident().unwrap_or_default();
+        readings.push(now);
+        if (number + 1).is_multiple_of(100) {
+            tally.progress(&format!("{} trials, {now:.1} MB", number + 1));
+        }
     }
     judge(&readings, tally);
 }
