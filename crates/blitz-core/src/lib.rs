@@ -51,16 +51,16 @@ pub use attach::{
     MopedVariational, Variational, WeightFilter, WeightRule, trains,
 };
 pub use draw::{
-    Draw, KeptMoments, LayerNoise, SplitWeight, WeightMoments, WeightReading,
+    ColumnMoments, Draw, KeptMoments, LayerNoise, SplitWeight, WeightMoments, WeightReading,
     is_open as draw_is_open, read_means, seed, weight_rows,
 };
 pub use family::posterior::{
-    BuiltinPosterior, LaplacePosterior, LaplacePosteriorConfig, LaplaceUnit, LocationScale,
-    LowRankNormalPosterior, LowRankNormalPosteriorConfig, MatrixNormalPosterior,
-    MatrixNormalPosteriorConfig, NormalPosterior, NormalPosteriorConfig, NormalUnit, Posterior,
-    PosteriorConfig, PosteriorForm, PosteriorStructure, RadialPosterior, RadialPosteriorConfig,
-    RadialUnit, StudentTPosterior, StudentTPosteriorConfig, StudentTUnit, UnitNoise,
-    VarianceFactors, WeightInfo,
+    BuiltinPosterior, FullRankNormalPosterior, FullRankNormalPosteriorConfig, LaplacePosterior,
+    LaplacePosteriorConfig, LaplaceUnit, LocationScale, LowRankNormalPosterior,
+    LowRankNormalPosteriorConfig, MatrixNormalPosterior, MatrixNormalPosteriorConfig,
+    NormalPosterior, NormalPosteriorConfig, NormalUnit, Posterior, PosteriorConfig, PosteriorForm,
+    PosteriorStructure, RadialPosterior, RadialPosteriorConfig, RadialUnit, StudentTPosterior,
+    StudentTPosteriorConfig, StudentTUnit, UnitNoise, VarianceFactors, WeightInfo,
 };
 pub use family::prior::{
     BuiltinPrior, CenteredPrior, EmpiricalNormalPrior, EmpiricalNormalPriorConfig, HorseshoePrior,

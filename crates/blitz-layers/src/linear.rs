@@ -7,7 +7,7 @@ use burn::tensor::module::linear;
 use burn::tensor::{Device, Tensor, assert_shape};
 
 use crate::estimator::{Estimator, Features, LayerAxes, Rows, estimate};
-use crate::moments::{ForwardMoments, Moments, Units, propagate};
+use crate::moments::{ForwardMoments, Moments, of_linear};
 use crate::traversal::traversed_as;
 use crate::weights::{WeightsConfig, add_families, configures_weights};
 
@@ -145,7 +145,7 @@ impl<const D: usize> ForwardMoments<Moments<D>> for BayesianLinear {
         let [d_input, _] = self.weight.base().dims();
         assert_shape!(input.mean, [.., d_input]);
         let bias = self.bias.as_ref();
-        propagate(Units::Last, input, &self.weight, bias, linear)
+        of_linear(input, &self.weight, bias)
     }
 }
 

@@ -103,10 +103,22 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
         }
     }
 
+    /// The factors of the covariances of a weight's columns, with rows of zeros for the weights that are pruned.
+    fn masked_columns(&self, factors: Tensor<3>) -> Tensor<3> {
+        match self.mask() {
+            None => factors,
+            Some(mask) => {
+                let [columns, rows, _] = factors.dims();
+                let mask = in_type_of(mask, &factors).reshape([rows, columns]);
+                factors * mask.transpose().unsqueeze_dim(2)
+            }
+        }
+    }
+
     /// Leaves out of the KL a row of the weight that the model never reads, such as an embedding's padding.
     ///
     /// Where the posterior has no [marginal of rows](Posterior::marginal_of_rows), the row is counted like the others: a radial posterior is that of
-    /// a whole tensor.
+    /// a whole tensor, and a part of a full-rank one is not of its family.
     #[must_use]
     pub fn with_unused_row(mut self, row: Option<usize>) -> Self {
         self.unused_row = row;
@@ -191,28 +203,33 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
     }
 
     fn part<const D: usize>(&self, wanted: Part, mu: &Tensor<D>) -> Option<Box<dyn Any>> {
-        if wanted == Part::Moments {
-            // Signs that are independent leave no correlation.
-            return (self.posterior.structure() != PosteriorStructure::General).then(|| {
-                let variance = self.posterior.variance(at_least_f32(mu.clone()));
-                Box::new(self.masked(variance)) as Box<dyn Any>
-            });
+        let wide = || at_least_f32(mu.clone());
+        match wanted {
+            Part::Moments => {
+                // Signs that are independent leave no correlation.
+                let is_general = self.posterior.structure() == PosteriorStructure::General;
+                return (!is_general).then(|| {
+                    Box::new(self.masked(self.posterior.variance(wide()))) as Box<dyn Any>
+                });
+            }
+            Part::ColumnFactors => {
+                let factors = self.posterior.column_factors(&wide())?;
+                return Some(Box::new(self.masked_columns(factors)));
+            }
+            Part::Variance | Part::VarianceFactors | Part::Perturbation => {}
         }
         if draw::is_replaced(self.id()) {
             return None;
         }
         match (wanted, self.posterior.structure()) {
             (Part::Variance, PosteriorStructure::IndependentNormal) => {
-                let variance = self.posterior.variance(at_least_f32(mu.clone()));
-                Some(Box::new(self.masked(variance)))
+                Some(Box::new(self.masked(self.posterior.variance(wide()))))
             }
             // Zeros here and there are not of rank one.
             (Part::VarianceFactors, PosteriorStructure::IndependentNormal)
                 if self.mask.is_none() =>
             {
-                Some(Box::new(
-                    self.posterior.variance_factors(&at_least_f32(mu.clone()))?,
-                ))
+                Some(Box::new(self.posterior.variance_factors(&wide())?))
             }
             (
                 Part::Perturbation,

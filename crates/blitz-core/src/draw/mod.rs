@@ -14,7 +14,7 @@ mod scope;
 pub use fresh::seed;
 pub use layer_noise::LayerNoise;
 pub(crate) use layer_noise::{CONTAINER as LAYER_NOISE, is_configured};
-pub use moments::{KeptMoments, WeightMoments, read_means};
+pub use moments::{ColumnMoments, KeptMoments, WeightMoments, read_means};
 pub(crate) use moments::{Pass, note_alone};
 pub use reading::{SplitWeight, WeightReading};
 pub use rows::weight_rows;

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use burn::module::{Param, ParamId};
 use burn::tensor::Tensor;
+use burn::tensor::module::linear;
 
 use super::reading::is_made_of_factors;
 use super::scope::with_pass;
@@ -36,6 +37,7 @@ impl std::fmt::Debug for KeptMoments {
 enum Kind {
     Moments,
     SecondMoment,
+    Columns,
 }
 
 /// What a pass of moments has read.
@@ -127,7 +129,7 @@ pub struct WeightMoments<const D: usize> {
     /// The means.
     pub mean: Tensor<D>,
     /// The variances, in `f32` at least; `None` of weights that are one value each: without a posterior, in the mean mode, and where sampling is frozen. So
-    /// it is of a posterior whose weights are [correlated](crate::PosteriorStructure::General), and of a weight that is made of factors, whose means are there alone; a pass of
+    /// it is of a posterior whose weights are [correlated](crate::PosteriorStructure::General), for which a linear layer has [`ColumnMoments`], and of a weight that is made of factors, whose means are there alone; a pass of
     /// moments refuses both.
     pub variance: Option<Tensor<D>>,
     id: ParamId,
@@ -180,5 +182,89 @@ impl<const D: usize> WeightMoments<D> {
                 None => square,
             }
         })
+    }
+}
+
+/// The moments of a weight `[inputs, outputs]` for a layer `x W`: those of each weight and, where the weights that lead to an output are correlated, the
+/// [factors](crate::Posterior::column_factors) of their covariances.
+///
+/// ```
+/// use blitz_core::ColumnMoments;
+/// use blitz_core::prelude::*;
+/// use burn::nn::LinearConfig;
+/// use burn::tensor::{Device, Tensor};
+///
+/// let device = Device::flex();
+/// let config = BayesianizeConfig::new().with_posterior(PosteriorConfig::full_rank_normal(0.1));
+/// let layer = LinearConfig::new(3, 2).with_bias(false).init(&device).bayesianize(&config);
+/// let x = Tensor::<2>::from_floats([[1.0, 2.0, 2.0]], &device);
+/// let variance = layer.with_moments(|layer| ColumnMoments::of(&layer.weight).output_variance(x))?;
+/// // 0.1² ‖x‖², as long as nothing is correlated.
+/// let variances = variance.unwrap().into_data();
+/// assert!(variances.iter::<f32>().all(|v| (v - 0.09).abs() < 1e-6));
+/// # Ok::<(), blitz_core::MomentsError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct ColumnMoments {
+    /// Of each weight by itself.
+    pub weights: WeightMoments<2>,
+    /// `L_j` of `Cov[w_j] = L_j L_jᵀ`, `[outputs, inputs, k]`, in `f32` at least; `None` of independent weights.
+    pub factors: Option<Tensor<3>>,
+}
+
+impl ColumnMoments {
+    /// Those of a parameter, as [`WeightMoments::of`].
+    pub fn of(param: &Param<Tensor<2>>) -> Self {
+        let columns = kept((param.id, Kind::Columns), || Self::read(param));
+        let Some((posterior, columns)) = columns else {
+            let weights = WeightMoments::of(param);
+            return Self {
+                weights,
+                factors: None,
+            };
+        };
+        note_read(posterior);
+        columns
+    }
+
+    /// With the identity of the posterior, where there are correlations.
+    fn read(param: &Param<Tensor<2>>) -> Option<(ParamId, Self)> {
+        // The factors would answer in the place of the weight that is made of them.
+        if is_made_of_factors(param) {
+            return None;
+        }
+        let scope = Draw::part(Part::ColumnFactors);
+        let mean = param.val();
+        let PartSlot::Part(posterior, part) = scope.finish_part() else {
+            return None;
+        };
+        let Ok(factors) = part.downcast::<Tensor<3>>() else {
+            unreachable!("factors were asked for")
+        };
+        let variance = factors.clone().square().sum_dim(2).squeeze_dim::<2>(2);
+        let weights = WeightMoments {
+            mean,
+            variance: Some(variance.transpose()),
+            id: param.id,
+        };
+        let factors = Some(*factors);
+        Some((posterior, Self { weights, factors }))
+    }
+
+    /// `Var[x W]` of inputs x that are certain, whose last axis is the weight's first, in `f32` at least; `None` of weights that are one value each.
+    pub fn output_variance<const D: usize>(&self, x: Tensor<D>) -> Option<Tensor<D>> {
+        let x = at_least_f32(x);
+        let Some(factors) = &self.factors else {
+            let variance = self.weights.variance.clone()?;
+            return Some(linear(x.square(), variance, None));
+        };
+        let [outputs, inputs, _] = factors.dims();
+        let mut shape = x.dims();
+        shape[D - 1] = outputs;
+        let rows = shape[..D - 1].iter().product();
+        // ‖L_jᵀ x‖² of each row of x and each j.
+        let projected = x.reshape([1, rows, inputs]).matmul(factors.clone());
+        let variance = projected.square().sum_dim(2).squeeze_dim::<2>(2);
+        Some(variance.transpose().reshape(shape))
     }
 }

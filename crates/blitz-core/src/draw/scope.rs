@@ -48,13 +48,22 @@ pub(crate) enum Part {
     Perturbation,
     /// Its variance, of weights without correlations, for a pass of moments.
     Moments,
+    /// The factors of its columns' covariances, of columns that are independent normals, for a pass of moments.
+    ColumnFactors,
+}
+
+impl Part {
+    /// Whether a pass of moments asks, for which no draw is made.
+    fn is_of_moments(self) -> bool {
+        matches!(self, Self::Moments | Self::ColumnFactors)
+    }
 }
 
 /// What a parameter answered when it was asked for a part.
 pub(crate) enum PartSlot {
     /// Nothing: it has no posterior, or is not sampled.
     Untouched,
-    /// The parameter's identity and what was wanted, a `Tensor<D>` or [factors](crate::VarianceFactors).
+    /// The parameter's identity and what was wanted: a `Tensor<D>`, [factors](crate::VarianceFactors) of variances, or those of columns, a `Tensor<3>`.
     Part(ParamId, Box<dyn Any>),
     /// The posterior's structure does not allow it.
     Unavailable,
@@ -116,7 +125,7 @@ pub(crate) fn request() -> Request {
         let inside = below.last().map(|frame| &frame.mode);
         match (&top.mode, inside) {
             (Mode::Parts(..) | Mode::Rows { .. }, Some(Mode::Mean)) => Request::Mean,
-            (Mode::Parts(Part::Moments, _), _) => Request::Part(Part::Moments),
+            (Mode::Parts(wanted, _), _) if wanted.is_of_moments() => Request::Part(*wanted),
             (Mode::Parts(..) | Mode::Rows { .. }, Some(Mode::Moments(_))) => Request::MeanInPass,
             (Mode::Sample(_), _) => Request::Sample,
             (Mode::Mean, _) => Request::Mean,

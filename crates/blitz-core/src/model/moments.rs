@@ -18,7 +18,7 @@ pub enum MomentsError {
         /// The paths of weights and of layers that are random themselves.
         parts: Vec<String>,
     },
-    /// The posteriors of these weights correlate them, which the moments of single weights don't tell.
+    /// The posteriors of these weights correlate them, which the moments of single weights don't tell; of a full-rank one, outside of a linear layer.
     Correlated {
         /// Their paths.
         weights: Vec<String>,
@@ -35,7 +35,7 @@ impl fmt::Display for MomentsError {
             ),
             Self::Correlated { weights } => write!(
                 f,
-                "the posteriors of {} correlate their weights, so that single variances don't tell those of the outputs: predict by draws",
+                "the posteriors of {} correlate their weights, so that single variances don't tell those of the outputs (but for a full-rank one in a linear layer): predict by draws",
                 weights.join(", ")
             ),
         }

@@ -105,6 +105,7 @@ fn from_then_on_the_kl_is_that_from_the_posterior_of_that_moment() {
                     PosteriorConfig::StudentT(_)
                         | PosteriorConfig::Radial(_)
                         | PosteriorConfig::LowRankNormal(_)
+                        | PosteriorConfig::FullRankNormal(_)
                 ),
                 "{family:?} has a closed form"
             ),
@@ -285,7 +286,7 @@ fn a_row_that_is_never_read_pays_nothing_under_it() {
         };
         let layer = layer.posterior_as_prior();
         assert!(kl(&layer).abs() < 1e-4, "{family:?}");
-        // The row moves alone. A radial posterior is one of a whole tensor.
+        // The row moves alone. A radial posterior is one of a whole tensor, and a part of a full-rank one not of its family.
         let moved = layer.map_means(|mut layer| {
             let up = Tensor::from_floats([[0.0], [1.0], [0.0], [0.0], [0.0]], &device);
             layer.weight = layer.weight.map(|weight| weight + up);
@@ -295,7 +296,10 @@ fn a_row_that_is_never_read_pays_nothing_under_it() {
         let pays = kl(&moved).abs() > 1e-4;
         assert_eq!(
             pays,
-            matches!(family, PosteriorConfig::Radial(_)),
+            matches!(
+                family,
+                PosteriorConfig::Radial(_) | PosteriorConfig::FullRankNormal(_)
+            ),
             "{family:?}"
         );
     }

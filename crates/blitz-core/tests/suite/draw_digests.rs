@@ -16,13 +16,14 @@ use crate::digest::{assert_table, given, of_network, of_tensor};
 
 const SEED: u64 = 8;
 
-fn families() -> [(&'static str, PosteriorConfig); 6] {
+fn families() -> [(&'static str, PosteriorConfig); 7] {
     [
         ("normal", PosteriorConfig::normal(0.3)),
         ("laplace", PosteriorConfig::laplace(0.3)),
         ("student_t", PosteriorConfig::student_t(4.0, 0.3)),
         ("radial", PosteriorConfig::radial(0.3)),
         ("low_rank_normal", PosteriorConfig::low_rank_normal(3, 0.3)),
+        ("full_rank_normal", PosteriorConfig::full_rank_normal(0.3)),
         ("matrix_normal", PosteriorConfig::matrix_normal(0.3)),
     ]
 }
@@ -373,6 +374,60 @@ const CLOSE: &[(&str, [f64; 4])] = &[
             -0.3500477969646454,
             -0.7902757525444031,
             0.16573980450630188,
+        ],
+    ),
+    (
+        "full_rank_normal F64 rank 1",
+        [
+            0.42613255212049483,
+            -0.05434342090642488,
+            0.05341080608394483,
+            -0.18883283943500204,
+        ],
+    ),
+    (
+        "full_rank_normal F64 rank 2",
+        [
+            -0.8050754093891861,
+            -1.0067872978765042,
+            -0.240529830621829,
+            0.061851682331696745,
+        ],
+    ),
+    (
+        "full_rank_normal F64 rank 4",
+        [
+            0.30459815302731963,
+            -0.6776893053420874,
+            0.7454871774526264,
+            0.27464290858840484,
+        ],
+    ),
+    (
+        "full_rank_normal F32 rank 1",
+        [
+            0.42613255977630615,
+            -0.054343417286872864,
+            0.05341079831123352,
+            -0.1888328343629837,
+        ],
+    ),
+    (
+        "full_rank_normal F32 rank 2",
+        [
+            -0.8050754070281982,
+            -1.0067873001098633,
+            -0.2405298352241516,
+            0.061851657927036285,
+        ],
+    ),
+    (
+        "full_rank_normal F32 rank 4",
+        [
+            0.30459821224212646,
+            -0.6776893138885498,
+            0.7454871535301208,
+            0.2746428847312927,
         ],
     ),
     (

@@ -91,6 +91,12 @@ def posteriors():
     covariance = np.diag(scale**2) + FACTOR @ FACTOR.T
     low_rank = stats.multivariate_normal(MU, covariance)
     rows, columns = softplus(RHO[:2]), softplus(RHO[2:5])
+    # Column j of the 2 × 3 weight is normal with the covariance L_j L_jᵀ, L_j = diag(σ) (I + N_j).
+    by_column = []
+    for j, n in enumerate(FACTOR.reshape(3, 2, 2)):
+        factor = np.diag(scale.reshape(2, 3)[:, j]) @ (np.eye(2) + np.tril(n, -1))
+        column = stats.multivariate_normal(MU.reshape(2, 3)[:, j], factor @ factor.T)
+        by_column.append((column.logpdf(WEIGHT.reshape(2, 3)[:, j]), column.entropy()))
     matrix = stats.matrix_normal(MU.reshape(2, 3), np.diag(rows**2), np.diag(columns**2))
     values = {
         "laplace": (
@@ -102,6 +108,7 @@ def posteriors():
             sum(stats.t.entropy(4.5, m, s) for m, s in zip(MU, scale)),
         ),
         "low_rank": (low_rank.logpdf(WEIGHT), low_rank.entropy()),
+        "full_rank": tuple(np.sum(by_column, axis=0)),
         "matrix": (matrix.logpdf(WEIGHT.reshape(2, 3)), matrix.entropy()),
     }
     print("[")

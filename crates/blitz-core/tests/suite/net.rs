@@ -42,7 +42,7 @@ pub fn linear(inputs: usize, outputs: usize, bias: bool, scale: f64, device: &De
 }
 
 /// Every posterior family, with its deviations at `std`.
-pub fn families(std: f64) -> [PosteriorConfig; 6] {
+pub fn families(std: f64) -> [PosteriorConfig; 7] {
     [
         PosteriorConfig::normal(std),
         PosteriorConfig::laplace(std),
@@ -51,6 +51,7 @@ pub fn families(std: f64) -> [PosteriorConfig; 6] {
         PosteriorConfig::radial(std),
         PosteriorConfig::low_rank_normal(3, std),
         PosteriorConfig::matrix_normal(std),
+        PosteriorConfig::full_rank_normal(std),
     ]
 }
 

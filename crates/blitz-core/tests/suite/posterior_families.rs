@@ -4,9 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use blitz_core::prelude::*;
 use blitz_core::{
-    BuiltinPosterior, LaplacePosterior, LaplaceUnit, LowRankNormalPosterior,
-    LowRankNormalPosteriorConfig, MatrixNormalPosterior, Noise, Posterior, Prior,
-    StudentTPosterior, StudentTUnit, kl_divergence,
+    BuiltinPosterior, FullRankNormalPosterior, LaplacePosterior, LaplaceUnit,
+    LowRankNormalPosterior, LowRankNormalPosteriorConfig, MatrixNormalPosterior, Noise, Posterior,
+    Prior, StudentTPosterior, StudentTUnit, kl_divergence,
 };
 use burn::config::Config;
 use burn::module::{Module, ModuleMapper, Param};
@@ -186,7 +186,7 @@ fn the_kl_is_zero_where_posterior_equals_prior() {
 }
 
 /// `(family, ln q, entropy)`, from `family_reference.py`.
-const REFERENCE: [(&str, f64, f64); 4] = include!("posterior_families.in");
+const REFERENCE: [(&str, f64, f64); 5] = include!("posterior_families.in");
 
 #[test]
 fn densities_and_entropies_agree_with_scipy() {
@@ -196,7 +196,7 @@ fn densities_and_entropies_agree_with_scipy() {
         let weight = vector([0.3, -0.5, 0.25, 0.1, -0.9, 0.7]);
         let rho: Tensor<1> = vector(core::array::from_fn(|i| 0.4 * i as f32 - 1.5));
         let factor: [f32; 12] = core::array::from_fn(|i| (i as f32).sin());
-        let factor = Tensor::<1>::from_floats(factor, &device).reshape([6, 2]);
+        let factor = Tensor::<1>::from_floats(factor, &device);
         let whole = Param::from_tensor(rho.clone());
         for (name, log_density, entropy) in REFERENCE {
             let (mu, weight) = (mu.clone().reshape([2, 3]), weight.clone().reshape([2, 3]));
@@ -211,7 +211,11 @@ fn densities_and_entropies_agree_with_scipy() {
                 }),
                 "low_rank" => BuiltinPosterior::LowRankNormal(LowRankNormalPosterior {
                     rho: whole.clone(),
-                    factor: Param::from_tensor(factor.clone()),
+                    factor: Param::from_tensor(factor.clone().reshape([6, 2])),
+                }),
+                "full_rank" => BuiltinPosterior::FullRankNormal(FullRankNormalPosterior {
+                    rho: whole.clone(),
+                    factor: Param::from_tensor(factor.clone().reshape([3, 2, 2])),
                 }),
                 _ => BuiltinPosterior::MatrixNormal(MatrixNormalPosterior {
                     row_rho: Param::from_tensor(rho.clone().slice(0..2)),
@@ -253,6 +257,45 @@ fn a_low_rank_posteriors_draws_vary_together() {
         (sum - centre).powi(2)
     });
     Sample::new(squares).assert_mean(diagonal + together, 4.5, "variance of the sum");
+}
+
+#[test]
+fn the_columns_of_a_full_rank_posteriors_draws_have_the_covariances_of_their_factors() {
+    let device = Device::flex();
+    let q = posterior(&PosteriorConfig::full_rank_normal(0.3), &device);
+    let mu = mu(&device);
+    let [rows, columns] = SHAPE;
+    let factors = values(q.column_factors(&mu).unwrap());
+    let factor = |j: usize, i: usize, k: usize| f64::from(factors[(j * rows + i) * rows + k]);
+    let centre = values(mu.clone());
+    let draws: Vec<Vec<f64>> = (0..4000)
+        .map(|index| {
+            let weight = values(draw(&q, &mu, index));
+            weight
+                .iter()
+                .zip(&centre)
+                .map(|(w, m)| f64::from(w - m))
+                .collect()
+        })
+        .collect();
+    let mut largest = 0.0f64;
+    for (j, other) in (0..columns).flat_map(|j| (0..columns).map(move |other| (j, other))) {
+        for (a, b) in (0..rows).flat_map(|a| (0..a).map(move |b| (a, b))) {
+            let of_columns = (0..rows).map(|k| factor(j, a, k) * factor(j, b, k));
+            let covariance = match j == other {
+                true => of_columns.sum(),
+                false => 0.0,
+            };
+            largest = largest.max(covariance.abs());
+            let products = draws
+                .iter()
+                .map(|w| w[a * columns + j] * w[b * columns + other]);
+            // 160 gates of five standard errors.
+            let what = format!("column {j}, rows {a} and {b}, column {other}");
+            Sample::new(products).assert_mean(covariance, 5.0, &what);
+        }
+    }
+    assert!(largest > 0.02, "{largest}");
 }
 
 #[test]
@@ -347,6 +390,7 @@ fn impossible_values_are_refused_and_named() {
         (low_rank(33, 0.1), "got 33"),
         (low_rank(2, 1e-7), "got 1e-7"),
         (PosteriorConfig::matrix_normal(-3.0), "got -3.0"),
+        (PosteriorConfig::full_rank_normal(-0.5), "got -0.5"),
     ] {
         let init = || config.init(&Shape::new(SHAPE), &Device::flex());
         let panic = catch_unwind(AssertUnwindSafe(init)).unwrap_err();

@@ -42,7 +42,7 @@ impl ConvNet {
     }
 }
 
-fn families() -> [PosteriorConfig; 6] {
+fn families() -> [PosteriorConfig; 7] {
     [
         PosteriorConfig::normal(0.2),
         PosteriorConfig::laplace(0.2),
@@ -50,6 +50,7 @@ fn families() -> [PosteriorConfig; 6] {
         PosteriorConfig::radial(0.2),
         PosteriorConfig::low_rank_normal(3, 0.2),
         PosteriorConfig::matrix_normal(0.2),
+        PosteriorConfig::full_rank_normal(0.2),
     ]
 }
 
@@ -253,7 +254,8 @@ fn structures_are_those_that_the_estimators_may_rely_on() {
             SignSymmetric,
             SignSymmetric,
             General,
-            IndependentNormal
+            IndependentNormal,
+            General,
         ]
     );
 }
@@ -297,9 +299,14 @@ fn kl_after_training(posterior: PosteriorConfig) -> Sample {
 }
 
 #[test]
-fn a_low_rank_posterior_finds_the_correlation_that_the_mean_field_cannot_hold() {
-    let low_rank = kl_after_training(PosteriorConfig::low_rank_normal(1, 0.3));
-    assert!(low_rank.mean.abs() < 0.02, "{low_rank:?}");
+fn correlated_posteriors_find_the_correlation_that_the_mean_field_cannot_hold() {
+    for family in [
+        PosteriorConfig::low_rank_normal(1, 0.3),
+        PosteriorConfig::full_rank_normal(0.3),
+    ] {
+        let correlated = kl_after_training(family);
+        assert!(correlated.mean.abs() < 0.02, "{correlated:?}");
+    }
     // The best that independent normals can do is -½ ln(1 − 0.9²).
     let mean_field = kl_after_training(PosteriorConfig::normal(0.3));
     let best = -0.5 * (1.0f64 - 0.81).ln();

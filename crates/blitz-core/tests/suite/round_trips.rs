@@ -33,6 +33,7 @@ fn posterior(family: usize, rank: usize, a: f64, b: f64) -> PosteriorConfig {
         2 => PosteriorConfig::student_t(2.0 + b, a),
         3 => PosteriorConfig::radial(a),
         4 => PosteriorConfig::low_rank_normal(rank, a),
+        5 => PosteriorConfig::full_rank_normal(a),
         _ => PosteriorConfig::matrix_normal(a),
     }
 }
@@ -82,7 +83,7 @@ proptest! {
 
     #[test]
     fn whatever_is_saved_of_a_layer_is_restored(
-        families in (0..6usize, 0..8usize),
+        families in (0..7usize, 0..8usize),
         rank in 1..4usize,
         numbers in prop::array::uniform4(number()),
         others in prop::array::uniform4(number()),
@@ -110,7 +111,7 @@ proptest! {
 
     #[test]
     fn whatever_configuration_is_written_is_read(
-        families in (0..6usize, 0..8usize),
+        families in (0..7usize, 0..8usize),
         rank in 1..9usize,
         numbers in prop::array::uniform4(number()),
         name in "[a-z]{1,8}(\\.[a-z0-9]{1,4}){0,2}",

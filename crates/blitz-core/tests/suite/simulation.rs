@@ -7,8 +7,8 @@
 use blitz_core::deviation::rho_from_std;
 use blitz_core::prelude::*;
 use blitz_core::{
-    LaplaceUnit, LocationScale, LowRankNormalPosterior, MatrixNormalPosterior, Noise, NormalUnit,
-    Posterior, RadialUnit, StudentTUnit, UnitNoise,
+    FullRankNormalPosterior, LaplaceUnit, LocationScale, LowRankNormalPosterior,
+    MatrixNormalPosterior, Noise, NormalUnit, Posterior, RadialUnit, StudentTUnit, UnitNoise,
 };
 use burn::module::Param;
 use burn::tensor::{Device, Shape, Tensor, TensorData};
@@ -316,13 +316,13 @@ fn the_weights_of_regressions_on_correlated_inputs_have_uniform_ranks_in_their_l
 fn truths_of_weights_that_depend_on_each_other_have_uniform_ranks_and_densities() {
     let n = 6;
     let mut simulation = Simulation(10_000);
-    let mut all: [Joint; 4] = Default::default();
+    let mut all: [Joint; 5] = Default::default();
     for repetition in 0..REPETITIONS {
         let mu = simulation.normals(n);
         let rho: Vec<f64> = simulation.values(n, |[z]| 0.8 * z - 1.0);
         let at =
             |z: &[f64]| -> Vec<f64> { (0..n).map(|i| mu[i] + softplus(rho[i]) * z[i]).collect() };
-        let [radial, low_rank, heavy, sharp] = &mut all;
+        let [radial, low_rank, full_rank, heavy, sharp] = &mut all;
 
         let (direction, length) = (simulation.normals(n), simulation.normals(1)[0]);
         let norm = direction.iter().map(|z| z * z).sum::<f64>().sqrt();
@@ -345,6 +345,18 @@ fn truths_of_weights_that_depend_on_each_other_have_uniform_ranks_and_densities(
         };
         low_rank.add(&q, &mu, &truth, repetition);
 
+        // One column of all weights.
+        let (factor, z) = (simulation.normals(n * n), simulation.normals(n));
+        let factor: Vec<f64> = factor.iter().map(|u| 0.4 * u).collect();
+        let mixed: Vec<f64> = (0..n)
+            .map(|i| z[i] + (0..i).map(|k| factor[i * n + k] * z[k]).sum::<f64>())
+            .collect();
+        let q = FullRankNormalPosterior {
+            rho: param(&rho),
+            factor: Param::from_tensor(tensor(&factor, [1, n, n])),
+        };
+        full_rank.add(&q, &mu, &at(&mixed), repetition);
+
         let q = LocationScale {
             rho: param(&rho),
             unit: StudentTUnit { df: 3.0 },
@@ -357,9 +369,9 @@ fn truths_of_weights_that_depend_on_each_other_have_uniform_ranks_and_densities(
         };
         sharp.add(&q, &mu, &at(&simulation.values(n, laplace)), repetition);
     }
-    for (joint, what) in all
-        .iter()
-        .zip(["radial", "low rank", "Student's t", "Laplace"])
+    for (joint, what) in
+        all.iter()
+            .zip(["radial", "low rank", "full rank", "Student's t", "Laplace"])
     {
         joint.assert_uniform(what);
     }

@@ -76,7 +76,8 @@ mod rectifier;
 mod smooth;
 mod value;
 
-pub(crate) use propagate::{Units, propagate};
+pub(crate) use layers::of_linear;
+pub(crate) use propagate::{Units, combined, propagate};
 pub use value::Moments;
 
 use burn::tensor::Tensor;

@@ -44,11 +44,23 @@ pub(crate) fn propagate<const I: usize, const W: usize, const O: usize>(
     op: impl Fn(Tensor<I>, Tensor<W>, Option<Tensor<1>>) -> Tensor<O>,
 ) -> Moments<O> {
     let weight = WeightMoments::of(weight);
-    let bias = bias.map(WeightMoments::of);
     let of_weights = weight.variance.clone().map(|variance| {
         let squares = at_least_f32(input.mean.clone()).square();
         op(squares, variance, None)
     });
+    combined(units, input, weight, of_weights, bias, op)
+}
+
+/// As [`propagate`], where the second term is known: that of the weights' uncertainty.
+pub(crate) fn combined<const I: usize, const W: usize, const O: usize>(
+    units: Units,
+    input: Moments<I>,
+    weight: WeightMoments<W>,
+    of_weights: Option<Tensor<O>>,
+    bias: Option<&Param<Tensor<1>>>,
+    op: impl Fn(Tensor<I>, Tensor<W>, Option<Tensor<1>>) -> Tensor<O>,
+) -> Moments<O> {
+    let bias = bias.map(WeightMoments::of);
     let of_input = input
         .variance
         .map(|variance| op(variance, weight.second_moment(), None));

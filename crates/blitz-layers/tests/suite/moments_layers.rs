@@ -120,6 +120,22 @@ fn uncorrelated_posteriors_of_any_family_have_exact_moments() {
 }
 
 #[test]
+fn a_full_rank_posterior_has_exact_moments_in_linear_layers() {
+    let device = Device::flex();
+    let posterior = PosteriorConfig::full_rank_normal(0.3);
+    let config = BayesianLinearConfig::new(3, 2).with_posterior(posterior.clone());
+    let layer = seeded_throughout(config.init(&device), 7);
+    as_drawn!(layer, [2, 2, 3], "full rank");
+    let burns = LinearConfig::new(3, 2).with_bias(false).init(&device);
+    let config = BayesianizeConfig::new().with_posterior(posterior);
+    as_drawn!(
+        seeded_throughout(burns.bayesianize(&config), 8),
+        [4, 3],
+        "full rank, Burn's"
+    );
+}
+
+#[test]
 fn convolutions_have_the_moments_of_their_draws() {
     let device = Device::flex();
     let posterior = PosteriorConfig::normal(0.3);

@@ -146,6 +146,49 @@ fn correlated_posteriors_are_named() {
 }
 
 #[test]
+fn a_full_rank_posterior_has_moments_in_linear_layers_alone() {
+    let device = Device::flex();
+    let posterior = PosteriorConfig::full_rank_normal(0.1);
+    let linear = BayesianLinearConfig::new(2, 3).with_posterior(posterior.clone());
+    let linear = linear.init(&device);
+    let moments = linear.with_moments(|layer| layer.forward_moments(input()));
+    assert!(values(moments.unwrap().variance())[0] > 0.0);
+    // The variances of single weights are not enough for a layer of one's own.
+    let error = linear
+        .with_moments(|layer| WeightMoments::of(&layer.weight))
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("the posteriors of weight correlate"),
+        "{error}"
+    );
+    let conv = BayesianConv2dConfig::new([1, 2], [2, 2]).with_posterior(posterior);
+    let image = Tensor::<4>::ones([1, 1, 3, 3], &device);
+    let result = conv
+        .init(&device)
+        .with_moments(|layer| layer.forward_moments(image));
+    let Err(MomentsError::Correlated { weights }) = result else {
+        panic!("{result:?}")
+    };
+    assert_eq!(weights, ["weight"]);
+}
+
+#[test]
+fn pruned_weights_of_a_full_rank_posterior_have_no_variance() {
+    let posterior = PosteriorConfig::full_rank_normal(0.5);
+    let config = BayesianLinearConfig::new(3, 2).with_bias(false);
+    let layer = config.with_posterior(posterior).init(&Device::flex());
+    let (pruned, _) = layer.prune_by_signal_to_noise(0.5);
+    let one_hot = Tensor::<2>::eye(3, &Device::flex());
+    let moments = pruned.with_moments(|layer| layer.forward_moments(one_hot));
+    let variance = values(moments.unwrap().variance());
+    let weights = values(pruned.weight.base());
+    let kept = variance.iter().filter(|v| **v > 0.0).count();
+    assert_eq!(kept, 3, "{variance:?}, {weights:?}");
+}
+
+#[test]
 fn weights_without_moments_are_read_as_their_means_without_a_pass_too() {
     let device = Device::flex();
     let posterior = PosteriorConfig::LowRankNormal(LowRankNormalPosteriorConfig::new());

@@ -47,6 +47,7 @@ fn families() -> Vec<PosteriorConfig> {
         PosteriorConfig::student_t(4.0, 1e-12),
         PosteriorConfig::radial(1e-12),
         PosteriorConfig::matrix_normal(1e-12),
+        PosteriorConfig::full_rank_normal(1e-12),
         PosteriorConfig::low_rank_normal(1, 1e-6),
         PosteriorConfig::low_rank_normal(3, 1e-6),
     ]
@@ -70,7 +71,9 @@ fn priors() -> Vec<PriorConfig> {
 fn setting(estimators: &'static [Estimator]) -> impl Strategy<Value = Setting> {
     let posterior = select(families()).prop_flat_map(move |posterior| {
         let allowed = match posterior {
-            PosteriorConfig::LowRankNormal(_) => &estimators[..1],
+            PosteriorConfig::LowRankNormal(_) | PosteriorConfig::FullRankNormal(_) => {
+                &estimators[..1]
+            }
             PosteriorConfig::Normal(_) | PosteriorConfig::MatrixNormal(_) => estimators,
             _ => &estimators[..estimators.len().min(2)],
         };

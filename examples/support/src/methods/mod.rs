@@ -8,11 +8,12 @@ use blitz_train::blitz_layers::moments::{ForwardMoments, Moments};
 use blitz_train::laplace::{GaussianLastLayer, LastLayerNetwork};
 use blitz_train::prelude::*;
 use blitz_train::{
-    ChainConfig, ExpectedNll, HeteroscedasticLikelihood, HeteroscedasticLikelihoodConfig, Ivon,
-    IvonConfig, PredictError, SgldConfig, SwagConfig,
+    ChainConfig, ExpectedNll, HeteroscedasticLikelihoodConfig, Ivon, IvonConfig, PredictError,
+    SgldConfig, SwagConfig,
 };
+use burn::module::ParamGroup;
 use burn::optim::decay::WeightDecayConfig;
-use burn::optim::{AdamConfig, ModuleOptimizer};
+use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
@@ -41,6 +42,8 @@ pub enum Method {
     Mfvi,
     /// Deterministic variational inference: the moments of each layer in the place of draws, noise that depends on the inputs.
     Dvi,
+    /// A variational last layer: the hidden layer is one, the weights after it have a normal with all their covariances; both are trained by the ELBO in closed form.
+    Vbll,
     /// The improved variational online Newton method.
     Ivon,
     /// Ten networks from different starts (deep ensemble).
@@ -68,7 +71,7 @@ pub struct Setting {
 pub type Predict = Box<dyn Fn(&Tensor<2>) -> Result<NormalMixture, PredictError>>;
 
 impl Method {
-    /// What a rule may choose among. The strength is the weight decay of `map`, `laplace` and the ensemble, β of `mfvi` and `dvi`, the temperature
+    /// What a rule may choose among. The strength is the weight decay of `map`, `laplace`, `vbll` (its hidden layer's) and the ensemble, β of `mfvi` and `dvi`, the temperature
     /// `N / ess` of `ivon`, the learning rate of `sgld`, the constant one of `swag`, and the share that `mc-dropout` drops.
     pub fn candidates(self) -> Vec<Setting> {
         let grid = |steps: &[usize], strengths: &[f64]| {
@@ -81,7 +84,9 @@ impl Method {
             all.collect()
         };
         match self {
-            Self::Map | Self::Ensemble | Self::Laplace => grid(&[500, 2_000, 8_000], &[1e-4, 1e-2]),
+            Self::Map | Self::Ensemble | Self::Laplace | Self::Vbll => {
+                grid(&[500, 2_000, 8_000], &[1e-4, 1e-2])
+            }
             Self::Mfvi | Self::Dvi => grid(&[2_000, 20_000], &[1.0, 0.3]),
             Self::Ivon => grid(&[2_000, 6_000], &[1.0, 0.3]),
             Self::Sgld => grid(&[20_000], &[3e-3, 1e-2, 3e-2]),
@@ -114,6 +119,7 @@ impl Method {
             }
             .fit(rows, seed, device),
             Self::Dvi => dvi(rows, setting, seed, device),
+            Self::Vbll => vbll(rows, setting, seed, device),
             Self::Ivon => OnlineNewton {
                 steps: setting.steps,
                 temperature: setting.strength,
@@ -238,8 +244,40 @@ fn dvi(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Predict {
         warm(setting.steps, setting.strength),
         seed,
     );
-    let loss = |model: &Model<BayesianNet, HeteroscedasticLikelihood>, step, batch: Batch| {
-        let expected = |net: &BayesianNet| {
+    let plan = Plan::falling(setting.steps, settings.rate);
+    let update = |rate, model, grads| adam.step(rate, model, grads);
+    bayesian(&train_by_moments(start, rows, plan, seed, update), seed)
+}
+
+fn vbll(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Predict {
+    let net = Net::new(rows.features(), &seeded(seed, device)).with_variational_output();
+    // What has a posterior has a prior, and no decay beside it.
+    let decay = WeightDecayConfig::new(setting.strength as f32);
+    let hidden = AdamConfig::new().with_weight_decay(Some(decay)).build();
+    let hidden_alone = ParamGroup::from_predicate("hidden");
+    let mut adam = AdamConfig::new()
+        .init()
+        .with_group(hidden_alone, hidden, None);
+    let start = model(net, rows.count(), BetaSchedule::Constant(1.0), seed);
+    let plan = Plan::falling(setting.steps, 0.01);
+    let update = |rate, model, grads| adam.step(rate, model, grads);
+    bayesian(&train_by_moments(start, rows, plan, seed, update), seed)
+}
+
+/// Trains by the moments of each layer in the place of draws.
+fn train_by_moments<N, L>(
+    start: Model<N, L>,
+    rows: &Rows,
+    plan: Plan,
+    seed: u64,
+    update: impl FnMut(f64, Model<N, L>, GradientsParams) -> Model<N, L>,
+) -> Model<N, L>
+where
+    N: Network + ForwardMoments<Moments<2>, Output = Moments<2>>,
+    L: ExpectedNll<Target = Tensor<2>>,
+{
+    let loss = |model: &Model<N, L>, step, batch: Batch| {
+        let expected = |net: &N| {
             let output = net.forward_moments(Moments::certain(batch.inputs.clone()));
             model.likelihood.expected_nll(output, batch.targets.clone())
         };
@@ -248,10 +286,7 @@ fn dvi(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Predict {
             Err(error) => unreachable!("every layer of the network has moments: {error}"),
         }
     };
-    let plan = Plan::falling(setting.steps, settings.rate);
-    let update = |rate, model, grads| adam.step(rate, model, grads);
-    let trained = train_by(loss, start, rows, plan, seed, update, |_, _| ());
-    bayesian(&finished(trained), seed)
+    finished(train_by(loss, start, rows, plan, seed, update, |_, _| ()))
 }
 
 /// The settings of IVON.

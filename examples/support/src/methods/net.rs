@@ -29,6 +29,15 @@ impl Net {
         }
     }
 
+    /// With a normal over the weights that lead to the target, all their covariances, and the scale of their prior learned.
+    pub fn with_variational_output(self) -> Self {
+        let size = 1.0 / (HIDDEN as f64).sqrt();
+        let config = BayesianizeConfig::new()
+            .with_posterior(PosteriorConfig::full_rank_normal(0.1 * size))
+            .with_prior(PriorConfig::learned_normal(size));
+        self.bayesianize(&config.only(WeightFilter::last_layer()))
+    }
+
     /// The hidden units.
     pub fn features(&self, input: Tensor<2>) -> Tensor<2> {
         self.activation.forward(self.hidden.forward(input))
@@ -42,6 +51,15 @@ impl Network for Net {
     fn forward(&self, input: Tensor<2>) -> Tensor<2> {
         let hidden = self.features(input);
         self.output.forward(hidden)
+    }
+}
+
+impl ForwardMoments<Moments<2>> for Net {
+    type Output = Moments<2>;
+
+    fn forward_moments(&self, input: Moments<2>) -> Moments<2> {
+        let hidden = self.hidden.forward_moments(input).relu();
+        self.output.forward_moments(hidden)
     }
 }
 

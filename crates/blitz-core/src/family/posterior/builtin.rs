@@ -5,7 +5,8 @@ use burn::module::Module;
 use burn::tensor::{Device, Shape, Tensor};
 
 use super::{
-    LaplacePosterior, LaplacePosteriorConfig, LowRankNormalPosterior, LowRankNormalPosteriorConfig,
+    FullRankNormalPosterior, FullRankNormalPosteriorConfig, LaplacePosterior,
+    LaplacePosteriorConfig, LowRankNormalPosterior, LowRankNormalPosteriorConfig,
     MatrixNormalPosterior, MatrixNormalPosteriorConfig, NormalPosterior, NormalPosteriorConfig,
     Posterior, PosteriorForm, PosteriorStructure, RadialPosterior, RadialPosteriorConfig,
     StudentTPosterior, StudentTPosteriorConfig, VarianceFactors,
@@ -59,6 +60,10 @@ macro_rules! families {
 
             fn variance_factors<const D: usize>(&self, mu: &Tensor<D>) -> Option<VarianceFactors> {
                 match self { $(Self::$name(posterior) => posterior.variance_factors(mu),)+ }
+            }
+
+            fn column_factors<const D: usize>(&self, mu: &Tensor<D>) -> Option<Tensor<3>> {
+                match self { $(Self::$name(posterior) => posterior.column_factors(mu),)+ }
             }
 
             fn log_density<const D: usize>(&self, mu: Tensor<D>, weight: Tensor<D>) -> Tensor<1> {
@@ -137,6 +142,8 @@ families! {
     LowRankNormal(LowRankNormalPosteriorConfig => LowRankNormalPosterior),
     /// [`MatrixNormalPosterior`]; a weight with a single axis gets a [`NormalPosterior`].
     MatrixNormal(MatrixNormalPosteriorConfig => MatrixNormalPosterior),
+    /// [`FullRankNormalPosterior`]; a weight with a single axis gets a [`NormalPosterior`].
+    FullRankNormal(FullRankNormalPosteriorConfig => FullRankNormalPosterior),
 }
 
 impl PosteriorConfig {
@@ -171,6 +178,11 @@ impl PosteriorConfig {
         Self::MatrixNormal(MatrixNormalPosteriorConfig { initial_std })
     }
 
+    /// The normal posterior with all covariances among the weights of an output, with every deviation at `initial_std`.
+    pub fn full_rank_normal(initial_std: f64) -> Self {
+        Self::FullRankNormal(FullRankNormalPosteriorConfig { initial_std })
+    }
+
     /// A posterior for a weight of `shape`, on `device`.
     ///
     /// # Panics
@@ -179,6 +191,9 @@ impl PosteriorConfig {
     pub fn init(&self, shape: &Shape, device: &Device) -> BuiltinPosterior {
         match self {
             Self::MatrixNormal(config) if shape.rank() < 2 => {
+                Self::normal(config.initial_std).init(shape, device)
+            }
+            Self::FullRankNormal(config) if shape.rank() < 2 => {
                 Self::normal(config.initial_std).init(shape, device)
             }
             named => named.init_as_named(shape, device),

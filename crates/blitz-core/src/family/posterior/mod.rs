@@ -4,6 +4,7 @@
 //! it; a [`Posterior`] holds the rest (ρ, ...) and is an ordinary Burn module.
 
 mod builtin;
+mod full_rank_normal;
 mod laplace;
 mod location_scale;
 mod low_rank_normal;
@@ -14,6 +15,7 @@ mod student_t;
 mod weight_info;
 
 pub use builtin::{BuiltinPosterior, PosteriorConfig};
+pub use full_rank_normal::{FullRankNormalPosterior, FullRankNormalPosteriorConfig};
 pub use laplace::{LaplacePosterior, LaplacePosteriorConfig, LaplaceUnit};
 pub use location_scale::{LocationScale, UnitNoise};
 pub use low_rank_normal::{LowRankNormalPosterior, LowRankNormalPosteriorConfig};
@@ -37,6 +39,7 @@ use crate::kernels::Precision;
 /// | [`NormalPosterior`] | 2 | independent normals | normal, Laplace | the default: every estimator works with it |
 /// | [`MatrixNormalPosterior`] | 1 + (rows + columns) / n | independent normals | normal, Laplace | half the memory; noisy deviations |
 /// | [`LowRankNormalPosterior`] | 2 + rank | general | normal, Laplace | the weights of a tensor should vary together |
+/// | [`FullRankNormalPosterior`] | 2 + rows | general | normal, Laplace | the last layer: all covariances of the weights of an output |
 /// | [`LaplacePosterior`] | 2 | sign-symmetric | normal, Laplace | sharp posteriors; under a Laplace prior |
 /// | [`StudentTPosterior`] | 2 | sign-symmetric | normal | heavy tails: rare, far excursions of single weights |
 /// | [`RadialPosterior`] | 2 | sign-symmetric | normal | large layers, whose mean-field noise drowns the gradient |
@@ -129,6 +132,13 @@ pub trait Posterior: Module + ModuleDisplay + Sync + 'static {
     /// The variances as products of two factors each, in the type of `mu`, where they are that: local reparameterization then needs no product of variances.
     /// The default, `None`, is for all others.
     fn variance_factors<const D: usize>(&self, mu: &Tensor<D>) -> Option<VarianceFactors> {
+        let _ = mu;
+        None
+    }
+
+    /// Factors `L_j` of the covariances of the weight's columns, `[columns, rows, k]`, in the type of `mu`, where the columns are independent normals `w_j ~ N(E w_j, L_j L_jᵀ)`. Rows are the
+    /// weight's first axis, columns all others together. The moments of a linear layer's outputs are exact with them. The default, `None`, is for all others.
+    fn column_factors<const D: usize>(&self, mu: &Tensor<D>) -> Option<Tensor<3>> {
         let _ = mu;
         None
     }

@@ -16,7 +16,7 @@ use crate::family::{ConstantError, Constants, Marginals, at_least_f32, in_type_o
 /// |---|---|
 /// | normal, matrix-variate normal | every posterior with a known entropy |
 /// | Laplace | posteriors with normal or Laplace marginals |
-/// | low-rank normal, Student-t, radial | none: estimated at the draw's weights |
+/// | low-rank and full-rank normal, Student-t, radial | none: estimated at the draw's weights |
 ///
 /// ```
 /// use blitz_core::{NormalPosterior, PosteriorPrior, Prior};

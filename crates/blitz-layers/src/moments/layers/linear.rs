@@ -1,18 +1,31 @@
 //! Linear layers, and what leaves moments as they are.
 
+use blitz_core::ColumnMoments;
+use burn::module::Param;
 use burn::nn::{Dropout, Identity, Linear};
+use burn::tensor::Tensor;
 use burn::tensor::module::linear;
 
-use crate::moments::{ForwardMoments, Moments, Units, propagate};
+use crate::moments::{ForwardMoments, Moments, Units, combined};
 
-/// Exact, of independent inputs.
+/// Exact, of independent inputs, also of a full-rank posterior.
 impl<const D: usize> ForwardMoments<Moments<D>> for Linear {
     type Output = Moments<D>;
 
     fn forward_moments(&self, input: Moments<D>) -> Moments<D> {
-        let bias = self.bias.as_ref();
-        propagate(Units::Last, input, &self.weight, bias, linear)
+        of_linear(input, &self.weight, self.bias.as_ref())
     }
+}
+
+/// The moments of `x W + b`.
+pub(crate) fn of_linear<const D: usize>(
+    input: Moments<D>,
+    weight: &Param<Tensor<2>>,
+    bias: Option<&Param<Tensor<1>>>,
+) -> Moments<D> {
+    let weight = ColumnMoments::of(weight);
+    let of_weights = weight.output_variance(input.mean.clone());
+    combined(Units::Last, input, weight.weights, of_weights, bias, linear)
 }
 
 /// As in prediction, where Burn's dropout drops nothing.

@@ -6,3 +6,5 @@ mod embedding;
 mod linear;
 mod norm;
 mod pool;
+
+pub(crate) use linear::of_linear;
