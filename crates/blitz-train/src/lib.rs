@@ -91,9 +91,9 @@ pub use elbo::{BetaSchedule, Elbo, ElboConfig, ElboLoss, Sampling, TrainingStep}
 #[cfg(feature = "train")]
 pub use error::{CheckError, FitError};
 pub use error::{CheckpointError, ConfigError, NonFiniteLoss, PredictError, TargetError};
-pub use learner::ElboModel;
 #[cfg(feature = "train")]
 pub use learner::{BestEpoch, ElboOutput, Fitted, fit, fit_on};
+pub use learner::{ElboModel, MomentsLikelihood, MomentsNetwork};
 #[cfg(feature = "train")]
 pub use likelihood::check_targets;
 pub use likelihood::{

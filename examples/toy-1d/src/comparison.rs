@@ -81,7 +81,8 @@ impl Candidate {
 /// Training until the loss stands still, with each method's own number.
 fn by_method(method: Method, rows: &Rows, seed: u64, device: &Device) -> Predict {
     let (steps, strength) = match method {
-        Method::Map | Method::Ensemble | Method::Laplace | Method::Vbll => (4_000, 1e-4),
+        Method::Map | Method::Ensemble | Method::Laplace => (4_000, 1e-4),
+        Method::Vbll => (20_000, 1e-4),
         Method::Mfvi | Method::Dvi => (20_000, 1.0),
         // At the rate that suits hundreds of rows, weights that few points hold run away.
         Method::Ivon => {

@@ -236,7 +236,7 @@ impl Elbo {
     ///
     /// `nll` is called once, in a [pass of moments](BayesianModule::with_moments), and returns the expected loss of each example, of shape `[batch]`:
     /// [`ExpectedNll`](crate::ExpectedNll) of the outputs' moments. The gradient has no noise, but what the moments leave out (the activations'
-    /// correlations) is left out of the objective. A KL without a closed form is estimated at one draw, the same at the same `step`.
+    /// correlations) is left out of the objective. For Burn's Learner there is [`MomentsNetwork`](crate::MomentsNetwork). A KL without a closed form is estimated at one draw, the same at the same `step`.
     ///
     /// ```
     /// use blitz_train::ExpectedNll;

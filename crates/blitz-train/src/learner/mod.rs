@@ -4,6 +4,7 @@
 
 #[cfg(feature = "train")]
 mod best;
+mod by_moments;
 #[cfg(feature = "train")]
 mod fit;
 #[cfg(feature = "train")]
@@ -25,6 +26,7 @@ mod workers;
 
 #[cfg(feature = "train")]
 pub use best::BestEpoch;
+pub use by_moments::{MomentsLikelihood, MomentsNetwork};
 #[cfg(feature = "train")]
 pub use fit::{Fitted, fit, fit_on};
 #[cfg(feature = "train")]

@@ -16,6 +16,7 @@ pub use blitz_predict::{CategoricalMixture, Interval, Mixture, NormalMixture, Pr
 pub use draws::predict_draws;
 pub(crate) use inputs::blame;
 pub use link::Link;
+pub(crate) use moments::Quantiles;
 pub use moments::{MomentsPredictor, MomentsPredictorConfig, predict_moments};
 pub use network_posterior::NetworkPosterior;
 #[cfg(feature = "dataset")]

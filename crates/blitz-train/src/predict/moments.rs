@@ -178,7 +178,7 @@ impl<N: Module, L: Likelihood> MomentsPredictor<N, L> {
             let [_, outputs] = moments.dims();
             Quantiles::new(self.config.quantiles, outputs, self.config.seed)
         });
-        let outputs = quantiles(moments, standard);
+        let outputs = standard.of(moments);
         let predictive = self.likelihood.try_predictive(outputs);
         predictive.map_err(|error| blame(error, &inputs))
     }
@@ -249,7 +249,7 @@ impl<N: Module> MomentsPredictor<N, CategoricalLikelihood> {
             })),
             Link::PlainProbit => of_logits(scaled(plain_probit_logits)),
             Link::MonteCarlo { draws, seed } => {
-                let outputs = quantiles(moments, &Quantiles::new(draws, classes, seed));
+                let outputs = Quantiles::new(draws, classes, seed).of(moments);
                 self.likelihood.try_predictive(outputs)
             }
         };
@@ -265,24 +265,6 @@ fn contrast_variances(variances: &[f64]) -> Vec<f64> {
     variances.iter().map(contrast).collect()
 }
 
-/// Outputs that have together the mean and the variance of `moments`, by quantiles of the standard normal for each.
-fn quantiles(moments: Moments<2>, standard: &Quantiles) -> Vec<Tensor<2>> {
-    let Some(variance) = moments.variance else {
-        return vec![moments.mean];
-    };
-    let std = variance.sqrt();
-    let [_, outputs] = std.dims();
-    let options = (&std.device(), std.dtype());
-    let given = moments.mean.dtype();
-    let mean = moments.mean.cast(std.dtype());
-    let rows = standard.0.iter().map(|row| {
-        let row = TensorData::new(row.clone(), [1, outputs]);
-        let row = Tensor::<2>::from_data(row, options);
-        (mean.clone() + std.clone() * row).cast(given)
-    });
-    rows.collect()
-}
-
 /// Panics unless the variance of so many quantiles can be scaled to 1.
 fn check_quantiles(count: usize) {
     assert!(
@@ -293,16 +275,34 @@ fn check_quantiles(count: usize) {
 
 /// Quantiles of the standard normal, in an order of its own for each output: rows of all outputs.
 #[derive(Debug)]
-struct Quantiles(Vec<Vec<f32>>);
+pub(crate) struct Quantiles(Vec<Vec<f32>>);
 
 impl Quantiles {
-    fn new(count: usize, outputs: usize, seed: u64) -> Self {
+    pub(crate) fn new(count: usize, outputs: usize, seed: u64) -> Self {
         let standard = standard_quantiles(count);
         let columns: Vec<Vec<f64>> = (0..outputs)
             .map(|output| shuffled(&standard, seed, output))
             .collect();
         let row = |k: usize| columns.iter().map(|column| column[k] as f32).collect();
         Self((0..count).map(row).collect())
+    }
+
+    /// Outputs that have together the mean and the variance of `moments`; one alone where they are certain.
+    pub(crate) fn of(&self, moments: Moments<2>) -> Vec<Tensor<2>> {
+        let Some(variance) = moments.variance else {
+            return vec![moments.mean];
+        };
+        let std = variance.sqrt();
+        let [_, outputs] = std.dims();
+        let options = (&std.device(), std.dtype());
+        let given = moments.mean.dtype();
+        let mean = moments.mean.cast(std.dtype());
+        let rows = self.0.iter().map(|row| {
+            let row = TensorData::new(row.clone(), [1, outputs]);
+            let row = Tensor::<2>::from_data(row, options);
+            (mean.clone() + std.clone() * row).cast(given)
+        });
+        rows.collect()
     }
 }
 
@@ -339,7 +339,7 @@ mod tests {
         let variance = Tensor::<2>::from_floats([[0.25, 4.0], [1.0, 0.0]], &device);
         let moments = Moments::new(mean.clone(), variance.clone());
         for count in [2, 7, 100] {
-            let outputs = quantiles(moments.clone(), &Quantiles::new(count, 2, 3));
+            let outputs = Quantiles::new(count, 2, 3).of(moments.clone());
             let outputs: Tensor<3> = Tensor::stack(outputs, 0);
             let of_outputs = outputs.clone().mean_dim(0);
             let squares = (outputs - of_outputs.clone()).square().mean_dim(0);

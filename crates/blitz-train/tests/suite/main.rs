@@ -2,6 +2,7 @@
 
 mod adapters;
 mod antithetic;
+mod by_moments;
 mod checkpoints;
 mod classification;
 mod conjugate;
