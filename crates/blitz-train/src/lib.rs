@@ -37,7 +37,7 @@
 //!   [`BernoulliLikelihood`] and [`CategoricalLikelihood`] for labels, [`PoissonLikelihood`] and
 //!   [`NegativeBinomialLikelihood`] for counts, and the [`Likelihood`] trait for one of your own.
 //! - [`Mixture`] and [`CategoricalMixture`]: the predictive distributions, with their epistemic and aleatoric parts;
-//!   [`Predictor`] predicts whole data loaders, [`MomentsPredictor`] in one pass instead of by draws.
+//!   [`Predictor`] predicts whole data loaders, [`MomentsPredictor`] in one pass instead of by draws; [`MomentsNetwork`] and [`MomentsLikelihood`] train so.
 //! - [`Standardizer`] and, for tensors, [`StandardizeTensor`]: inputs and targets at mean 0 and deviation 1.
 //! - [`metric`]: proper scores, calibration errors, intervals, selective prediction and out-of-distribution detection, as
 //!   functions; [`NllMetric`], [`KlMetric`], [`LayerKlMetric`], [`RmseMetric`], [`CoverageMetric`], [`CrpsMetric`],
