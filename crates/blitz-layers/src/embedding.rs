@@ -52,7 +52,7 @@ pub struct BayesianEmbeddingConfig {
 /// **Padding.** `padding_idx` gives a vector of zeros and passes no gradient on, to mean or deviation. Its row is no part of the
 /// model, so it pays no KL either and is not pruned. That needs the posterior of the other rows alone,
 /// [`Posterior::marginal_of_rows`](blitz_core::Posterior::marginal_of_rows), which all built-in posteriors have but two: a radial posterior is of
-/// the whole table, with padding in it, and a part of a full-rank one is not of its family. Their KL is that of all rows. A posterior that replaces this one, as by
+/// the whole table, with padding in it, and that of a part of a full-rank one is not computed. Their KL is that of all rows. A posterior that replaces this one, as by
 /// [`moped`](blitz_core::BayesianModule::moped), leaves the row out as well; one that is attached to a table without any, such as that of a
 /// [`mean_network`](blitz_core::BayesianModule::mean_network), does not know of padding and counts it.
 ///

@@ -1,10 +1,14 @@
 //! A network as a training and a prediction see it, and its batches.
 
+use std::any::Any;
+use std::collections::{HashMap, VecDeque};
+
 #[cfg(feature = "dataset")]
 use burn::data::dataloader::batcher::Batcher;
-use burn::module::{Flag, Module, ModuleDisplay, ModuleMapper, Param};
+use burn::module::{Flag, Module, ModuleDisplay, ModuleMapper, ModuleVisitor, Param, ParamId};
 #[cfg(feature = "dataset")]
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::TensorData;
+use burn::tensor::{Bool, Device, Int, Tensor};
 
 /// What the training needs to know of a network: how to run it.
 ///
@@ -35,6 +39,12 @@ pub trait Network: Module + ModuleDisplay + 'static {
 
     /// The output for a batch. Inside a [draw](blitz_layers::blitz_core::Draw) it is that of the draw's weights, else each call samples weights of its own.
     fn forward(&self, input: Self::Input) -> Self::Output;
+
+    /// Whether the output is that of a draw's weights. Of one that has all draws in it, as a [`MomentsNetwork`](crate::MomentsNetwork)'s moments, predictions take one pass, whatever the
+    /// number of draws.
+    fn is_drawn(&self) -> bool {
+        true
+    }
 }
 
 /// A batch of examples.
@@ -118,4 +128,75 @@ pub(crate) fn as_in_prediction<M: Module>(module: &M) -> M {
     // A batch norm keeps the latest update of its statistics apart, and takes it in here.
     drop(module.valid());
     module.clone().map(&mut Switch)
+}
+
+/// The module with running statistics of its own, equal in everything else.
+///
+/// Burn's clones share those of a batch norm: training one moves them in all, and so do a record that is loaded into one and a move to another device. New ones
+/// are made by `valid()` and `train()` alone, so this is them, with what else they change put back: parameters, their place on the graph, and flags.
+pub(crate) fn with_own_statistics<M: Module>(module: &M) -> M {
+    // The latest update of a batch norm is kept apart, and taken in here.
+    let own = module.valid();
+    let mut given = Given::default();
+    module.visit(&mut given);
+    let trains = module.devices().iter().any(Device::is_autodiff);
+    let own = if trains { own.train() } else { own };
+    own.map(&mut given)
+}
+
+/// The parameters of a module by their identities, those of one identity in the order in which they are met.
+#[derive(Default)]
+struct Given(HashMap<ParamId, VecDeque<Box<dyn Any>>>);
+
+impl Given {
+    fn keep<P: Clone + 'static>(&mut self, id: ParamId, param: &P) {
+        let of_id = self.0.entry(id).or_default();
+        of_id.push_back(Box::new(param.clone()));
+    }
+
+    /// The one that was kept, or `param` where none was.
+    fn take<P: 'static>(&mut self, id: ParamId, param: P) -> P {
+        let kept = self.0.get_mut(&id).and_then(VecDeque::pop_front);
+        let kept = kept.and_then(|kept| kept.downcast().ok());
+        kept.map_or(param, |kept| *kept)
+    }
+}
+
+impl ModuleVisitor for Given {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.keep(param.id, param);
+    }
+
+    fn visit_int<const D: usize>(&mut self, param: &Param<Tensor<D, Int>>) {
+        self.keep(param.id, param);
+    }
+
+    fn visit_bool<const D: usize>(&mut self, param: &Param<Tensor<D, Bool>>) {
+        self.keep(param.id, param);
+    }
+
+    fn visit_flag(&mut self, flag: &Param<Flag>) {
+        self.keep(flag.id, flag);
+    }
+}
+
+impl ModuleMapper for Given {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        self.take(param.id, param)
+    }
+
+    fn map_int<const D: usize>(&mut self, param: Param<Tensor<D, Int>>) -> Param<Tensor<D, Int>> {
+        self.take(param.id, param)
+    }
+
+    fn map_bool<const D: usize>(
+        &mut self,
+        param: Param<Tensor<D, Bool>>,
+    ) -> Param<Tensor<D, Bool>> {
+        self.take(param.id, param)
+    }
+
+    fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
+        self.take(flag.id, flag)
+    }
 }

@@ -118,7 +118,7 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
     /// Leaves out of the KL a row of the weight that the model never reads, such as an embedding's padding.
     ///
     /// Where the posterior has no [marginal of rows](Posterior::marginal_of_rows), the row is counted like the others: a radial posterior is that of
-    /// a whole tensor, and a part of a full-rank one is not of its family.
+    /// a whole tensor, and that of a part of a full-rank one is not computed.
     #[must_use]
     pub fn with_unused_row(mut self, row: Option<usize>) -> Self {
         self.unused_row = row;

@@ -15,7 +15,7 @@ use crate::family::at_least_f32;
 /// What the weights of a network are read as in a [pass of moments](crate::BayesianModule::with_moments), kept for the next pass: their variances are functions of
 /// the posteriors' parameters, which a prediction leaves as they are.
 ///
-/// Belongs to the network that it was filled by. Three numbers a weight at most.
+/// Belongs to the network that it was filled by. Three numbers a weight at most, of a full-rank posterior as many again as its factors have.
 #[derive(Default)]
 pub struct KeptMoments {
     values: HashMap<(ParamId, Kind), Box<dyn Any + Send>>,

@@ -1,9 +1,14 @@
 //! A network and a likelihood that train by moments, as the Learner trains any other.
 
+use std::fmt;
+
 use blitz_layers::blitz_core::{BayesianModule, ConstantError, Constants};
 use blitz_layers::moments::{ForwardMoments, Moments};
-use burn::module::Module;
-use burn::tensor::Tensor;
+use burn::module::{
+    Content, DisplaySettings, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper,
+    ModuleVisitor,
+};
+use burn::tensor::{Device, Tensor};
 
 use crate::error::{PredictError, TargetError};
 use crate::likelihood::{ExpectedNll, Likelihood};
@@ -20,7 +25,10 @@ const PREDICTED: usize = 100;
 ///
 /// With a [`MomentsLikelihood`] it is an [`ElboModel`](crate::ElboModel) that trains by [`Elbo::loss_by_moments`](crate::Elbo::loss_by_moments): deterministic variational
 /// inference, or a variational last layer, on Burn's `Learner` and with all that [`fit`](crate::fit) does. One draw a step and one for a validation are enough, since they are all
-/// alike; only a KL without a closed form is of the step's draw.
+/// alike; only a KL without a closed form is of the step's draw. A prediction is one pass, whatever the number of draws.
+///
+/// Paths and records are those of the network itself: a model that was trained by draws loads into one by moments, and the other way round. Layers are as in prediction, as
+/// in every pass of moments: Burn's dropout drops nothing in training either, and the statistics of a batch norm stay where they are.
 ///
 /// ```
 /// use blitz_train::blitz_layers::moments::{ForwardMoments, Moments};
@@ -64,7 +72,7 @@ const PREDICTED: usize = 100;
 /// let predictive = model.predict(Tensor::ones([5, 1], &device), 1, 0);
 /// assert!(predictive.epistemic_std()[0] > 0.0);
 /// ```
-#[derive(Module, Debug)]
+#[derive(Debug, Clone)]
 pub struct MomentsNetwork<N: Network> {
     /// The network.
     pub network: N,
@@ -86,13 +94,17 @@ where
             .with_moments(|network| network.forward_moments(input));
         moments.unwrap_or_else(|error| panic!("{error}"))
     }
+
+    fn is_drawn(&self) -> bool {
+        false
+    }
 }
 
 /// A likelihood of outputs that are known by their moments: its loss is the [expected](ExpectedNll) one, for a [`MomentsNetwork`].
 ///
 /// What it predicts and what its metrics see are those of the likelihood for quantiles of the output, as in a [`MomentsPredictor`](crate::MomentsPredictor): 100 and 10. `NllMetric` has the
 /// expected loss, which is no less than that of the predictive distribution.
-#[derive(Module, Debug)]
+#[derive(Debug, Clone)]
 pub struct MomentsLikelihood<L: Likelihood> {
     /// The likelihood of an output.
     pub likelihood: L,
@@ -131,6 +143,75 @@ where
         self.likelihood.set_constants(values)
     }
 }
+
+/// A wrapper as a module that nobody sees: a derived implementation would put its field's name into every path.
+macro_rules! passes_on {
+    ($wrapper:ident, $field:ident, $inner:ident) => {
+        impl<T: $inner> Module for $wrapper<T> {
+            fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
+                self.$field.visit(visitor);
+            }
+
+            fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
+                let $field = self.$field.map(mapper);
+                Self { $field }
+            }
+
+            fn collect_devices(&self, devices: Vec<Device>) -> Vec<Device> {
+                self.$field.collect_devices(devices)
+            }
+
+            fn to_device(self, device: &Device) -> Self {
+                let $field = self.$field.to_device(device);
+                Self { $field }
+            }
+
+            fn fork(self, device: &Device) -> Self {
+                let $field = self.$field.fork(device);
+                Self { $field }
+            }
+
+            fn valid(&self) -> Self {
+                let $field = self.$field.valid();
+                Self { $field }
+            }
+
+            fn train(self) -> Self {
+                let $field = self.$field.train();
+                Self { $field }
+            }
+
+            fn materialize(self) -> Self {
+                let $field = self.$field.materialize();
+                Self { $field }
+            }
+        }
+
+        impl<T: $inner> ModuleDisplayDefault for $wrapper<T> {
+            fn content(&self, content: Content) -> Option<Content> {
+                content
+                    .set_top_level_type(stringify!($wrapper))
+                    .add(stringify!($field), &self.$field)
+                    .optional()
+            }
+
+            fn num_params(&self) -> usize {
+                Module::num_params(self)
+            }
+        }
+
+        impl<T: $inner> ModuleDisplay for $wrapper<T> {}
+
+        impl<T: $inner> fmt::Display for $wrapper<T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&ModuleDisplay::format(self, DisplaySettings::default()))
+            }
+        }
+    };
+}
+
+passes_on!(MomentsNetwork, network, Network);
+passes_on!(MomentsLikelihood, likelihood, Likelihood);
 
 /// So many values each for normal outputs with these moments.
 fn values(outputs: Vec<Moments<2>>, count: usize) -> Vec<Tensor<2>> {

@@ -43,8 +43,8 @@ use crate::checkpoint::{self, Seal};
 use crate::elbo::Elbo;
 use crate::error::{CheckpointError, PredictError};
 use crate::likelihood::Likelihood;
-use crate::network::Network;
-use crate::predict::{blame, predict_draws};
+use crate::network::{Network, with_own_statistics};
+use crate::predict::{blame, of_use, predict_draws};
 #[cfg(feature = "train")]
 use crate::update::{Updates, WeightUpdate};
 
@@ -85,7 +85,7 @@ use crate::update::{Updates, WeightUpdate};
 /// ```
 ///
 /// Its record has network, likelihood, the likelihood's [constants](Likelihood::constants) and the number of steps.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct ElboModel<N: Network, L: Likelihood> {
     /// The network.
     pub network: N,
@@ -100,6 +100,30 @@ pub struct ElboModel<N: Network, L: Likelihood> {
     updates: Updates<Self>,
     #[cfg(feature = "train")]
     training: training::Training,
+}
+
+/// The clone that a [`fit`] begins with has running statistics of its own, as its weights are.
+impl<N: Network, L: Likelihood> Clone for ElboModel<N, L> {
+    fn clone(&self) -> Self {
+        #[cfg(feature = "train")]
+        let begins = training::Training::is_joining();
+        #[cfg(not(feature = "train"))]
+        let begins = false;
+        Self {
+            network: match begins {
+                true => with_own_statistics(&self.network),
+                false => self.network.clone(),
+            },
+            likelihood: self.likelihood.clone(),
+            steps: self.steps.clone(),
+            known_steps: self.known_steps.clone(),
+            elbo: self.elbo.clone(),
+            #[cfg(feature = "train")]
+            updates: self.updates.clone(),
+            #[cfg(feature = "train")]
+            training: self.training.clone(),
+        }
+    }
 }
 
 impl<N: Network, L: Likelihood> ElboModel<N, L> {
@@ -175,9 +199,13 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
         let path = checkpoint::with_extension(path.as_ref());
         match checkpoint::check(&path) {
             Ok(Seal::Broken) => Err(CheckpointError::Damaged { path }),
-            Ok(_) => self
-                .try_load_file(&path)
-                .map_err(|reason| CheckpointError::unreadable(&path, reason)),
+            Ok(_) => {
+                // The record is written into them, and would be into those of every clone.
+                let network = with_own_statistics(&self.network);
+                Self { network, ..self }
+                    .try_load_file(&path)
+                    .map_err(|reason| CheckpointError::unreadable(&path, reason))
+            }
             Err(reason) => Err(CheckpointError::unreadable(&path, reason)),
         }
     }
@@ -217,6 +245,7 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
     where
         L: Likelihood<Output = N::Output>,
     {
+        let samples = of_use(&self.network, samples);
         let outputs = predict_draws(&self.network, samples, seed, |network| {
             network.forward(inputs.clone())
         });

@@ -95,6 +95,11 @@ impl Training {
         learner.clone()
     }
 
+    /// Whether a clone that is made on this thread now is the one that a training begins with.
+    pub(super) fn is_joining() -> bool {
+        JOINING.with_borrow(Option::is_some)
+    }
+
     /// The devices of the training, one a worker; none if the training has one device.
     pub(super) fn workers(&self) -> &[Device] {
         &self.run.workers

@@ -45,7 +45,7 @@ impl Turns {
     ///
     /// # Panics
     ///
-    /// Panics if there are several workers, and none on the device.
+    /// Panics if there are several workers, and none on the device; and if a step has more than 65,535 losses of one.
     pub(super) fn take(
         &self,
         index: u64,
@@ -67,7 +67,10 @@ impl Turns {
             }
         };
         let accumulated = taken[worker];
-        taken[worker] = accumulated.wrapping_add(1);
+        let Some(next) = accumulated.checked_add(1) else {
+            panic!("a step has more than {} losses of one worker", u16::MAX)
+        };
+        taken[worker] = next;
         let step = TrainingStep { index, accumulated };
         match workers {
             [] => step,
@@ -103,6 +106,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[should_panic(expected = "more than 65535 losses of one worker")]
+    fn draws_are_not_begun_again_where_their_numbers_end() {
+        let turns = Turns::default();
+        for _ in 0..=u32::from(u16::MAX) {
+            turns.take(3, &[], Device::flex);
+        }
+    }
 
     #[allow(deprecated)] // ndarray stays supported here.
     fn devices() -> [Device; 2] {

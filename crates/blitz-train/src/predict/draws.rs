@@ -4,7 +4,15 @@ use blitz_layers::blitz_core::BayesianModule;
 use blitz_layers::blitz_core::noise::layout;
 use burn::module::Module;
 
-use crate::network::as_in_prediction;
+use crate::network::{Network, as_in_prediction};
+
+/// Of so many draws those that differ: one of a network that is not [drawn](Network::is_drawn).
+pub(crate) fn of_use<N: Network>(network: &N, samples: usize) -> usize {
+    match network.is_drawn() {
+        true => samples,
+        false => samples.min(1),
+    }
+}
 
 /// What `f` returns in each of the first `samples` draws of a prediction with `seed`, none of which a training with that seed has seen.
 ///

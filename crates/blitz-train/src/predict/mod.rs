@@ -13,6 +13,7 @@ mod stream;
 mod threads;
 
 pub use blitz_predict::{CategoricalMixture, Interval, Mixture, NormalMixture, Predictive};
+pub(crate) use draws::of_use;
 pub use draws::predict_draws;
 pub(crate) use inputs::blame;
 pub use link::Link;

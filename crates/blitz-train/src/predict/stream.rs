@@ -9,7 +9,7 @@ use burn::data::dataloader::{DataLoader, Progress};
 use burn::tensor::Device;
 
 use super::threads::{available, on_threads, shares};
-use super::{NetworkPosterior, Predictive, blame};
+use super::{NetworkPosterior, Predictive, blame, of_use};
 use crate::error::PredictError;
 use crate::likelihood::Likelihood;
 use crate::network::{LabeledBatch, Network};
@@ -71,17 +71,21 @@ impl PredictorConfig {
         );
         self.check_threads();
         let network = network.valid();
+        let samples = of_use(&network, self.samples);
         let kept = match self.weights {
-            DrawCache::Kept => (0..self.samples as u64)
+            DrawCache::Kept if network.is_drawn() => (0..samples as u64)
                 .map(|sample| network.sample_network(self.seed, layout::prediction(sample)))
                 .collect(),
-            DrawCache::Redrawn => Vec::new(),
+            _ => Vec::new(),
         };
         Predictor {
             network,
             likelihood: likelihood.valid(),
             kept,
-            config: self.clone(),
+            config: Self {
+                samples,
+                ..self.clone()
+            },
         }
     }
 

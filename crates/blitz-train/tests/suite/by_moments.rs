@@ -8,7 +8,7 @@ use blitz_train::{
 };
 use burn::data::dataloader::DataLoaderBuilder;
 use burn::data::dataset::InMemDataset;
-use burn::module::Module;
+use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor};
 use burn::train::metric::LossMetric;
 use burn::train::{InferenceStep, Learner, SupervisedTraining, TrainStep};
@@ -155,4 +155,63 @@ fn a_step_is_that_of_the_elbo_by_moments_and_a_prediction_that_in_one_pass() {
 #[should_panic(expected = "correlate their weights")]
 fn a_network_without_moments_is_named() {
     model(PosteriorConfig::low_rank_normal(1, 0.1)).predict(batch().inputs, 1, 0);
+}
+
+#[test]
+fn predictions_take_one_pass_whatever_the_number_of_draws_and_the_cache() {
+    let model = model(PosteriorConfig::full_rank_normal(0.3)).valid();
+    let x = Tensor::<2>::from_floats([[0.5], [-2.0]], &Device::flex());
+    let wanted = model.predict(x.clone(), 1, 0);
+    assert!(wanted.epistemic_std()[0] > 0.1);
+    assert_eq!(model.predict(x.clone(), 7, 3), wanted);
+    for cache in [DrawCache::Kept, DrawCache::Redrawn] {
+        for samples in [1, 20] {
+            let config = PredictorConfig::new(samples).with_weights(cache);
+            let predictor = config.init(&model.network, &model.likelihood);
+            assert_eq!(predictor.predict(x.clone()).unwrap(), wanted);
+        }
+    }
+}
+
+#[test]
+fn paths_and_records_are_those_of_a_training_by_draws() {
+    let folder = tempfile::tempdir().unwrap();
+    let by_moments = model(PosteriorConfig::normal(0.3));
+    let Model {
+        network: MomentsNetwork { network },
+        likelihood: MomentsLikelihood { likelihood },
+        ..
+    } = by_moments.clone();
+    let by_draws = ElboModel::new(network, likelihood, by_moments.elbo().clone());
+    let paths = |terms: Vec<(String, Tensor<1>)>| {
+        let paths = terms.into_iter().map(|(path, _)| path);
+        paths.collect::<Vec<_>>()
+    };
+    let of_moments = paths(TrainStep::step(&by_moments, batch()).item.kl_terms);
+    assert_eq!(of_moments, ["layer.weight", "layer.bias"]);
+    let of_draws = TrainStep::step(&by_draws, batch()).item.kl_terms;
+    assert_eq!(of_moments, paths(of_draws));
+
+    let weight = |net: &Net| net.layer.weight.base().into_scalar::<f32>();
+    let other = || model(PosteriorConfig::normal(0.1)).map(&mut Nudge);
+    by_draws.save(folder.path().join("draws")).unwrap();
+    let loaded = other().load(folder.path().join("draws")).unwrap();
+    assert_eq!(weight(&loaded.network.network), weight(&by_draws.network));
+    other().save(folder.path().join("moments")).unwrap();
+    let loaded = by_draws.clone().load(folder.path().join("moments"));
+    assert_eq!(
+        weight(&loaded.unwrap().network),
+        weight(&other().network.network)
+    );
+}
+
+struct Nudge;
+
+impl ModuleMapper for Nudge {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(|value| {
+            let trains = value.is_require_grad();
+            (value.detach() + 0.5).set_require_grad(trains)
+        })
+    }
 }

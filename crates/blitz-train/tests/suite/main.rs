@@ -36,6 +36,8 @@ mod onnx;
 #[cfg(feature = "plot")]
 mod plot;
 mod prediction_mode;
+mod quantized_adapters;
+mod running_statistics;
 mod scale_out;
 mod sghmc;
 mod sgld;

@@ -22,7 +22,7 @@ pub use net::Net;
 pub use rows::{Rows, Scales, column};
 pub use train::Plan;
 
-use net::{BayesianNet, DropoutNet};
+use net::{BayesianNet, DropoutNet, LastLayerNet};
 use train::{BATCH, Batch, Model, finished, model, model_under, normals, train, train_by};
 
 /// Draws of a prediction.
@@ -250,7 +250,7 @@ fn dvi(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Predict {
 }
 
 fn vbll(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Predict {
-    let net = Net::new(rows.features(), &seeded(seed, device)).with_variational_output();
+    let net = LastLayerNet::new(rows.features(), &seeded(seed, device));
     // What has a posterior has a prior, and no decay beside it.
     let decay = WeightDecayConfig::new(setting.strength as f32);
     let hidden = AdamConfig::new().with_weight_decay(Some(decay)).build();

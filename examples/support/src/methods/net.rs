@@ -29,15 +29,6 @@ impl Net {
         }
     }
 
-    /// With a normal over the weights that lead to the target, all their covariances, and the scale of their prior learned.
-    pub fn with_variational_output(self) -> Self {
-        let size = 1.0 / (HIDDEN as f64).sqrt();
-        let config = BayesianizeConfig::new()
-            .with_posterior(PosteriorConfig::full_rank_normal(0.1 * size))
-            .with_prior(PriorConfig::learned_normal(size));
-        self.bayesianize(&config.only(WeightFilter::last_layer()))
-    }
-
     /// The hidden units.
     pub fn features(&self, input: Tensor<2>) -> Tensor<2> {
         self.activation.forward(self.hidden.forward(input))
@@ -54,12 +45,57 @@ impl Network for Net {
     }
 }
 
-impl ForwardMoments<Moments<2>> for Net {
+/// One hidden layer, and a normal with all covariances over what leads from its units, and from a 1 in the place of a bias, to the target. The scale of its prior is
+/// learned.
+#[derive(Module, Debug)]
+pub struct LastLayerNet {
+    hidden: Linear,
+    activation: Relu,
+    output: Linear,
+}
+
+impl LastLayerNet {
+    /// With Burn's initial weights.
+    pub fn new(features: usize, device: &Device) -> Self {
+        let size = 1.0 / (HIDDEN as f64).sqrt();
+        let config = BayesianizeConfig::new()
+            .with_posterior(PosteriorConfig::full_rank_normal(0.1 * size))
+            .with_prior(PriorConfig::learned_normal(size));
+        let output = LinearConfig::new(HIDDEN + 1, 1).with_bias(false);
+        let net = Self {
+            hidden: LinearConfig::new(features, HIDDEN).init(device),
+            activation: Relu::new(),
+            output: output.init(device),
+        };
+        net.bayesianize(&config.only(WeightFilter::last_layer()))
+    }
+}
+
+/// A table with a column more, all of one value.
+fn with_column(table: Tensor<2>, value: f64) -> Tensor<2> {
+    let [rows, _] = table.dims();
+    let column = Tensor::full([rows, 1], value, &table.device());
+    Tensor::cat(vec![table, column], 1)
+}
+
+impl Network for LastLayerNet {
+    type Input = Tensor<2>;
+    type Output = Tensor<2>;
+
+    fn forward(&self, input: Tensor<2>) -> Tensor<2> {
+        let hidden = self.activation.forward(self.hidden.forward(input));
+        self.output.forward(with_column(hidden, 1.0))
+    }
+}
+
+impl ForwardMoments<Moments<2>> for LastLayerNet {
     type Output = Moments<2>;
 
     fn forward_moments(&self, input: Moments<2>) -> Moments<2> {
         let hidden = self.hidden.forward_moments(input).relu();
-        self.output.forward_moments(hidden)
+        let variance = hidden.variance.map(|variance| with_column(variance, 0.0));
+        let mean = with_column(hidden.mean, 1.0);
+        self.output.forward_moments(Moments { mean, variance })
     }
 }
 

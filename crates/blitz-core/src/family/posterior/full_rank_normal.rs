@@ -1,4 +1,4 @@
-//! The normal posterior with a full covariance among the weights of one output.
+//! The normal posterior with a full covariance among the weights of one column.
 
 use burn::config::Config;
 use burn::module::{Module, Param, ParamId};
@@ -57,8 +57,8 @@ impl FullRankNormalPosteriorConfig {
 /// full covariance `L_j L_jᵀ` of `L_j = diag(σ_j) (I + N_j)`.
 ///
 /// Rows are the weight's first axis, columns all others together: a column of a [`Linear`](burn::nn::Linear) layer is what leads to one of its outputs. This is the posterior of a
-/// *variational last layer* (Harrison, Willes & Snoek, *Variational Bayesian last layers*, 2024): given the features that enter the layer, that of a regression with normal noise is such a normal,
-/// and the ELBO reaches it. In a linear layer it has the moments of its outputs in closed form (`Var[xᵀ w_j] = ‖L_jᵀ x‖²`), so that it trains and predicts without draws.
+/// *variational last layer* (Harrison, Willes & Snoek, *Variational Bayesian last layers*, 2024): given the features that enter a layer without a bias, that of a regression with normal noise is such a normal,
+/// and the ELBO reaches it. (A bias is a weight of its own, independent of them. A feature that is always 1 is one with all covariances.) Of a convolution, whose first axis are its outputs, a column is one place of the kernel in all of them. In a linear layer it has the moments of its outputs in closed form (`Var[xᵀ w_j] = ‖L_jᵀ x‖²`), so that it trains and predicts without draws.
 ///
 /// ```text
 /// H(q)    = Σ ln σ_i + n/2 ln 2πe

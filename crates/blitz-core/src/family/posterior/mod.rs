@@ -39,7 +39,7 @@ use crate::kernels::Precision;
 /// | [`NormalPosterior`] | 2 | independent normals | normal, Laplace | the default: every estimator works with it |
 /// | [`MatrixNormalPosterior`] | 1 + (rows + columns) / n | independent normals | normal, Laplace | half the memory; noisy deviations |
 /// | [`LowRankNormalPosterior`] | 2 + rank | general | normal, Laplace | the weights of a tensor should vary together |
-/// | [`FullRankNormalPosterior`] | 2 + rows | general | normal, Laplace | the last layer: all covariances of the weights of an output |
+/// | [`FullRankNormalPosterior`] | 2 + rows | general | normal, Laplace | the last linear layer: all covariances of the weights of an output |
 /// | [`LaplacePosterior`] | 2 | sign-symmetric | normal, Laplace | sharp posteriors; under a Laplace prior |
 /// | [`StudentTPosterior`] | 2 | sign-symmetric | normal | heavy tails: rare, far excursions of single weights |
 /// | [`RadialPosterior`] | 2 | sign-symmetric | normal | large layers, whose mean-field noise drowns the gradient |

@@ -12,6 +12,7 @@ use super::error::AdapterError;
 use super::factors::{ATTACHED, adapters, is_lora, scales};
 use crate::checkpoint::{self, Seal};
 use crate::error::CheckpointError;
+use crate::network::with_own_statistics;
 
 /// The bytes of a parameter's digest that a file keeps.
 const DIGEST: usize = 8;
@@ -109,7 +110,8 @@ pub fn load_adapter<M: Module + ModuleDisplay>(
     path: impl AsRef<Path>,
 ) -> Result<M, AdapterFileError> {
     let path = checkpoint::with_extension(path.as_ref());
-    let (saved, group) = Saved::of(module)?;
+    // The file has those that moved in training, and would be read into every clone of the base.
+    let (saved, group) = Saved::of(with_own_statistics(&module))?;
     match checkpoint::check(&path) {
         Ok(Seal::Broken) => return Err(CheckpointError::Damaged { path }.into()),
         Ok(_) => {}

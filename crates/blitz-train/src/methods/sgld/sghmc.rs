@@ -83,7 +83,7 @@ impl SghmcConfig {
 /// `1 / (1 − η c / (2 (2 − α)))`. It moves as [`Sgld`](super::Sgld) does at the rate η / α, whose variance is too large by `1 / (1 − η c / (2 α))`. The noise of minibatches
 /// adds as much to it as to SGLD at that rate.
 ///
-/// Gradients that are summed over n batches want a `dataset_size` of N / n and the rate η / n, as with SGLD.
+/// Gradients that are summed over n batches want a `dataset_size` of N / n and the rate η / n, as with SGLD, and an n that divides the batches of an epoch.
 ///
 /// As with SGLD no KL belongs in the loss, the network is deterministic, its iterates are collected with a [`Chain`](super::Chain), and the noise is a function of seed, step and
 /// parameter. What trains only after a record was loaded needs a group and a seed of its own, as there.
