@@ -4,6 +4,10 @@
 pub(crate) fn root_mean_square(numbers: impl ExactSizeIterator<Item = f64> + Clone) -> f64 {
     let count = numbers.len() as f64;
     let largest = numbers.clone().map(f64::abs).fold(0.0, f64::max);
+    if largest.is_infinite() {
+        // Infinite, unless there is a NaN.
+        return numbers.map(f64::abs).sum();
+    }
     // The power of two below it: to divide by it rounds nothing.
     let scale = f64::from_bits(largest.to_bits() & f64::INFINITY.to_bits()).max(f64::MIN_POSITIVE);
     let squares = numbers.map(|x| (x / scale).powi(2));
@@ -25,6 +29,15 @@ mod tests {
         ] {
             assert_eq!(root_mean_square(numbers.into_iter()), expected);
         }
+    }
+
+    #[test]
+    fn of_an_infinite_number_it_is_infinite() {
+        assert_eq!(
+            root_mean_square([1.0, -f64::INFINITY].into_iter()),
+            f64::INFINITY
+        );
+        assert!(root_mean_square([f64::NAN, f64::INFINITY].into_iter()).is_nan());
     }
 
     #[test]

@@ -98,6 +98,12 @@ impl IsotonicRegression {
     /// As [`fit`](Self::fit), with an error in place of a panic.
     pub fn try_fit(x: &[f64], y: &[f64]) -> Result<Self, InputError> {
         check_points(x, y)?;
+        // By a power of two, which rounds nothing: the sum of large values must be a number.
+        let largest = y.iter().fold(0.0, |largest: f64, y| largest.max(y.abs()));
+        let scale = match largest * y.len() as f64 {
+            sum if sum.is_finite() => 1.0,
+            _ => 2f64.powi(-64),
+        };
         let mut order: Vec<usize> = (0..x.len()).collect();
         order.sort_by(|a, b| x[*a].total_cmp(&x[*b]));
         let mut blocks: Vec<Block> = Vec::new();
@@ -105,7 +111,7 @@ impl IsotonicRegression {
             let mut block = Block {
                 first: x[tied[0]],
                 last: x[tied[0]],
-                sum: tied.iter().map(|i| y[*i]).sum(),
+                sum: tied.iter().map(|i| y[*i] * scale).sum(),
                 weight: tied.len() as f64,
             };
             while let Some(before) = blocks.pop_if(|before| before.mean() >= block.mean()) {
@@ -123,9 +129,10 @@ impl IsotonicRegression {
             y: Vec::with_capacity(2 * blocks.len()),
         };
         for block in &blocks {
-            fit.push(block.first, block.mean());
+            let mean = block.mean() / scale;
+            fit.push(block.first, mean);
             if block.last > block.first {
-                fit.push(block.last, block.mean());
+                fit.push(block.last, mean);
             }
         }
         Ok(fit)
@@ -188,7 +195,11 @@ pub(super) fn interpolate(x: &[f64], y: &[f64], at: f64) -> f64 {
     }
     let share = (at - x[after - 1]) / (x[after] - x[after - 1]);
     // Rounding must not leave the values between which it lies, or the fit could fall.
-    let value = y[after - 1] + share * (y[after] - y[after - 1]);
+    let rise = y[after] - y[after - 1];
+    let value = match rise.is_finite() {
+        true => y[after - 1] + share * rise,
+        false => (1.0 - share) * y[after - 1] + share * y[after],
+    };
     value.clamp(y[after - 1], y[after])
 }
 

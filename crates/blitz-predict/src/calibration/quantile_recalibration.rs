@@ -8,12 +8,15 @@ use crate::distribution::Distribution;
 use crate::error::{InputError, or_panic};
 use crate::mixture::{Interval, Mixture};
 
+/// The last number below 1.
+const BEFORE_ONE: f64 = 1.0 - f64::EPSILON / 2.0;
+
 /// `R ∘ F`: the predictive distribution function F, mapped so that its values at held-out targets are uniform
 /// (Kuleshov, Fenner & Ermon 2018).
 ///
 /// R is the isotonic regression of how many held-out values `F_i(y_i)` lie at or below each of them. The k-th of n is
 /// mapped to `k/(n + 1)`, its mean if they are uniform, where the paper has `k/n`: neither end is then reached within the data.
-/// R is increasing, from R(0) = 0 to R(1) = 1 unless held-out values lie at 0 or 1 themselves.
+/// R is increasing, from R(0) = 0 to R(1) = 1 unless held-out values lie at 0 or 1 themselves: there it jumps, and quantiles within the jump are the end of what the model thought possible.
 ///
 /// Corrects the shape of the distribution on average over all inputs, not for each.
 ///
@@ -78,13 +81,21 @@ impl QuantileRecalibration {
             let rank = (y.len() + tied.len()) as f64;
             y.extend(tied.iter().map(|_| rank / (n + 1.0)));
         }
-        if x[0] > 0.0 {
+        let [low, high] = [x[0], x[x.len() - 1]];
+        if low > 0.0 {
             x.push(0.0);
             y.push(0.0);
         }
-        if pit.iter().all(|p| *p < 1.0) {
+        if high < 1.0 {
             x.push(1.0);
             y.push(1.0);
+        } else {
+            // R jumps at 1 as it does at 0. Of n values that are k ones it is 1 − k/(n + 1) until then, as it is k/(n + 1) at 0 of k zeros.
+            let ones = pit.iter().filter(|p| **p >= 1.0).count() as f64;
+            if !x.contains(&BEFORE_ONE) {
+                x.push(BEFORE_ONE);
+                y.push(1.0 - ones / (n + 1.0));
+            }
         }
         Ok(Self {
             regression: IsotonicRegression::try_fit(&x, &y)?,
@@ -119,6 +130,9 @@ impl QuantileRecalibration {
     pub fn try_inverse(&self, p: f64) -> Result<f64, InputError> {
         check::level(p)?;
         let (x, y): (Vec<f64>, Vec<f64>) = self.regression.points().unzip();
+        if p > interpolate(&x, &y, BEFORE_ONE) {
+            return Ok(1.0);
+        }
         // A file may be a rounding beyond.
         Ok(interpolate(&y, &x, p).clamp(0.0, 1.0))
     }

@@ -1,5 +1,6 @@
 //! Effective sample sizes: the number of independent draws that would tell as much.
 
+use super::autocovariance::Autocovariances;
 use super::chains::{mean, quantile, sorted, spread_halves, variance};
 use super::ranks::normal_scores;
 use crate::error::{InputError, or_panic};
@@ -73,18 +74,12 @@ fn effective(chains: &[Vec<f64>]) -> f64 {
             chain.iter().map(|value| value - mean).collect()
         })
         .collect();
-    let covariance = |lag: usize| {
-        let of_chain = |chain: &Vec<f64>| {
-            let products: f64 = chain.iter().zip(&chain[lag..]).map(|(a, b)| a * b).sum();
-            products / draws as f64
-        };
-        centered.iter().map(of_chain).sum::<f64>() / centered.len() as f64
-    };
+    let covariances = Autocovariances::new(centered);
     let n = draws as f64;
-    let within = covariance(0) * n / (n - 1.0);
+    let within = covariances.at(0) * n / (n - 1.0);
     let means: Vec<f64> = chains.iter().map(|chain| mean(chain)).collect();
     let marginal = within * (n - 1.0) / n + variance(&means);
-    let correlation = |lag: usize| 1.0 - (within - covariance(lag)) / marginal;
+    let correlation = |lag: usize| 1.0 - (within - covariances.at(lag)) / marginal;
 
     // Pairs of an even lag and the odd one after it, as long as their sums are positive.
     let mut rho = vec![0.0; draws];

@@ -24,6 +24,7 @@
 //!
 //! Every function panics on draws that it can't judge, and has a `try_` twin that returns an [`InputError`](crate::InputError).
 
+mod autocovariance;
 mod chains;
 mod energy;
 mod ess;

@@ -1,5 +1,7 @@
 //! Laplace, errors with exponential tails about a median: `p(y) = exp(−|y − m| / b) / 2b`.
 
+use std::f64::consts::SQRT_2;
+
 use blitz_noise::PhiloxRng;
 use rand_core::Rng;
 use rand_distr::{Distribution as _, Exp1};
@@ -38,6 +40,10 @@ impl Distribution for Laplace {
 
     fn variance(&self) -> f64 {
         2.0 * self.scale * self.scale
+    }
+
+    fn std_dev(&self) -> f64 {
+        SQRT_2 * self.scale
     }
 
     fn sample(&self, rng: &mut PhiloxRng) -> f64 {

@@ -156,6 +156,11 @@ pub trait Distribution: Debug + Clone {
     /// `Var[Y]`; infinite or NaN where there is none.
     fn variance(&self) -> f64;
 
+    /// `√Var[Y]`. The default is the root of the variance; one whose square may be beyond the numbers, or below them, is better given.
+    fn std_dev(&self) -> f64 {
+        self.variance().sqrt()
+    }
+
     /// A value of the distribution.
     fn sample(&self, rng: &mut PhiloxRng) -> f64;
 
@@ -183,7 +188,7 @@ fn quantile_of_counts<D: Distribution>(distribution: &D, p: f64) -> f64 {
 
 /// The quantile by a search from the mean in steps of the deviation.
 fn searched_quantile<D: Distribution>(distribution: &D, p: f64) -> f64 {
-    let (mean, std) = (distribution.mean(), distribution.variance().sqrt());
+    let (mean, std) = (distribution.mean(), distribution.std_dev());
     let start = if mean.is_finite() { mean } else { 0.0 };
     let step = if std.is_finite() && std > 0.0 {
         std

@@ -39,6 +39,10 @@ impl Distribution for Normal {
         self.std * self.std
     }
 
+    fn std_dev(&self) -> f64 {
+        self.std
+    }
+
     fn sample(&self, rng: &mut PhiloxRng) -> f64 {
         let z: f64 = StandardNormal.sample(rng);
         self.mean + self.std * z

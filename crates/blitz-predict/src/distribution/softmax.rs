@@ -15,8 +15,38 @@ pub(crate) fn softmax(mut logits: Vec<f64>, classes: usize) -> Vec<f64> {
 pub(crate) fn log_softmax(row: &mut [f64]) {
     let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let sum: f64 = row.iter().map(|logit| (logit - largest).exp()).sum();
-    let log_sum = largest + sum.ln();
+    let log_sum = sum.ln();
     for logit in row {
-        *logit -= log_sum;
+        // The largest first: beside what all logits have in common the logarithm would lose its digits.
+        let log_p = (*logit - largest) - log_sum;
+        *logit = match logit.is_finite() {
+            true => log_p.max(f64::MIN),
+            false => log_p,
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_all_logits_have_in_common_costs_no_digits() {
+        let alone = softmax(vec![0.0, -1.0], 2);
+        for offset in [1e11, 1e15, -1e15] {
+            assert_eq!(softmax(vec![offset, offset - 1.0], 2), alone, "{offset}");
+        }
+        let equal = softmax(vec![1e15; 10], 10);
+        assert!(equal.iter().all(|p| (p - 0.1).abs() < 1e-15), "{equal:?}");
+    }
+
+    #[test]
+    fn logits_at_both_ends_of_the_numbers_have_finite_logarithms() {
+        let mut row = [1.7e308, -1.7e308];
+        log_softmax(&mut row);
+        assert_eq!(row, [0.0, f64::MIN]);
+        let mut impossible = [0.0, f64::NEG_INFINITY];
+        log_softmax(&mut impossible);
+        assert_eq!(impossible, [0.0, f64::NEG_INFINITY]);
     }
 }

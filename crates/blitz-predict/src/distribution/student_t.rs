@@ -80,6 +80,15 @@ impl Distribution for StudentT {
         }
     }
 
+    fn std_dev(&self) -> f64 {
+        let nu = self.degrees_of_freedom;
+        if nu > 2.0 {
+            self.scale * (nu / (nu - 2.0)).sqrt()
+        } else {
+            self.variance()
+        }
+    }
+
     fn sample(&self, rng: &mut PhiloxRng) -> f64 {
         match rand_distr::StudentT::new(self.degrees_of_freedom) {
             Ok(t) => self.location + self.scale * t.sample(rng),

@@ -128,9 +128,7 @@ impl<C: Distribution> Mixture<C> {
 
     /// The predictive deviations, epistemic and aleatoric together.
     pub fn std_dev(&self) -> Vec<f64> {
-        self.map(|components| {
-            deviation_of_means(components).hypot(mean_variance(components).sqrt())
-        })
+        self.map(|components| deviation_of_means(components).hypot(noise(components)))
     }
 
     /// The deviation of the means between the draws: what more data could reduce.
@@ -142,7 +140,7 @@ impl<C: Distribution> Mixture<C> {
 
     /// The root of the draws' mean variance, the noise: what more data cannot reduce.
     pub fn aleatoric_std(&self) -> Vec<f64> {
-        self.map(|components| mean_variance(components).sqrt())
+        self.map(noise)
     }
 
     /// The logarithm of the density, or of the probability, of each target; NaN of a NaN.
@@ -307,8 +305,9 @@ fn mean<C: Distribution>(components: &[C]) -> f64 {
     components.iter().map(C::mean).sum::<f64>() / components.len() as f64
 }
 
-fn mean_variance<C: Distribution>(components: &[C]) -> f64 {
-    components.iter().map(C::variance).sum::<f64>() / components.len() as f64
+/// The root of the components' mean variance.
+fn noise<C: Distribution>(components: &[C]) -> f64 {
+    root_mean_square(components.iter().map(C::std_dev))
 }
 
 /// Divided by S, not by S − 1, since the draws *are* the mixture.
@@ -346,11 +345,8 @@ pub(super) fn quantile<C: Distribution>(components: &[C], p: f64) -> f64 {
         (low.min(q), high.max(q))
     });
     if lowest == highest || lowest.is_infinite() || highest.is_infinite() {
-        return if C::SUPPORT != Support::Discrete && p >= 1.0 {
-            highest
-        } else {
-            lowest
-        };
+        // At 1 the mixture ends where the last of its components does.
+        return if p >= 1.0 { highest } else { lowest };
     }
     let mut masses: Vec<f64> = match C::SUPPORT {
         Support::Mixed => components.iter().flat_map(C::masses).collect(),

@@ -19,9 +19,12 @@ impl Interval {
         (self.lower..=self.upper).contains(&y)
     }
 
-    /// `upper − lower`.
+    /// `upper − lower`; 0 where both ends are the same infinity.
     pub fn width(&self) -> f64 {
-        self.upper - self.lower
+        match self.lower == self.upper {
+            true => 0.0,
+            false => self.upper - self.lower,
+        }
     }
 
     /// Ends in order in all of them; infinite ones are allowed, NaN is not.

@@ -70,21 +70,29 @@ pub fn try_normal_mixture_crps(
     check::finite(means, "mean")?;
     check::positive(stds, "deviation")?;
     let rows = means.chunks(components).zip(stds.chunks(components));
+    // In units of a power of two, which rounds nothing: sums and products of distances must be numbers.
+    let numbers = means.iter().chain(stds).chain(target);
+    let largest = numbers.fold(0.0, |largest: f64, x| largest.max(x.abs()));
+    let unit = if largest > 1e150 { 2f64.powi(512) } else { 1.0 };
     let crps = |((mean, std), y): ((&[f64], &[f64]), &f64)| {
+        let scaled = |numbers: &[f64]| numbers.iter().map(|x| x / unit).collect::<Vec<_>>();
+        let (mean, mut std, y) = (scaled(mean), scaled(std), y / unit);
+        // What is nothing beside the largest stays a divisor.
+        std.iter_mut().for_each(|s| *s = s.max(f64::MIN_POSITIVE));
         let mut to_target = 0.0;
         let mut between = 0.0;
-        for (i, (mean_i, std_i)) in mean.iter().zip(std).enumerate() {
+        for (i, (mean_i, std_i)) in mean.iter().zip(&std).enumerate() {
             to_target += mean_abs(y - mean_i, *std_i);
             // Each pair once, with both of its orders; a component's distance from itself only once.
             between += mean_abs(0.0, std_i.hypot(*std_i));
-            for (mean_j, std_j) in mean[..i].iter().zip(std) {
+            for (mean_j, std_j) in mean[..i].iter().zip(&std) {
                 between += 2.0 * mean_abs(mean_i - mean_j, std_i.hypot(*std_j));
             }
         }
         let s = components as f64;
         to_target / s - 0.5 * between / (s * s)
     };
-    Ok(rows.zip(target).map(crps).sum::<f64>() / target.len() as f64)
+    Ok(rows.zip(target).map(crps).sum::<f64>() / target.len() as f64 * unit)
 }
 
 impl NormalMixture {

@@ -794,3 +794,61 @@ fn a_recalibration_beyond_probabilities_is_refused_when_it_is_read() {
     let read: QuantileRecalibration = serde_json::from_str(fine).unwrap();
     assert_eq!(serde_json::to_string(&read).unwrap(), fine);
 }
+
+#[test]
+fn targets_above_all_that_the_model_thought_possible_count_as_those_below() {
+    let fit = |pit: &[f64]| QuantileRecalibration::fit(pit);
+    assert_eq!(fit(&[1.0; 99]).inverse(0.95), 1.0);
+    assert_eq!(fit(&[1.0; 99]).inverse(0.5), 1.0);
+    let half = fit(&[0.5, 1.0, 1.0, 1.0]);
+    assert_eq!(half.inverse(0.7), 1.0);
+    assert_close(&half.apply(&[0.5, 0.75, 1.0]), &[0.2, 0.3, 0.8], 1e-12);
+    assert_close(&[half.inverse(0.1)], &[0.25], 1e-12);
+    let y = NormalMixture::new(vec![vec![0.0]], vec![1.0], 1);
+    assert_eq!(half.quantile(&y, 0.7), [f64::INFINITY]);
+    let both: Vec<f64> = [[0.0; 20], [1.0; 20]].concat();
+    let middle = (0..60).map(|i| 0.05 + 0.9 * f64::from(i) / 59.0);
+    let pit: Vec<f64> = both.into_iter().chain(middle).collect();
+    let interval = fit(&pit).interval(&y, 0.8)[0];
+    assert_eq!(
+        (interval.lower, interval.upper),
+        (f64::NEG_INFINITY, f64::INFINITY)
+    );
+}
+
+proptest! {
+    #[test]
+    fn both_ends_of_a_recalibration_are_alike(
+        inner in prop::collection::vec(0.01..0.99f64, 0..20),
+        ends in (0..10usize, 0..10usize),
+        p in 0.01..0.99f64,
+    ) {
+        prop_assume!(inner.len() + ends.0 + ends.1 > 0);
+        let pit = |ends: (usize, usize), inner: Vec<f64>| {
+            let (low, high) = (vec![0.0; ends.0], vec![1.0; ends.1]);
+            QuantileRecalibration::fit(&[low, inner, high].concat())
+        };
+        // No two at one place, where a tie has the rank of its last.
+        let mut distinct = inner;
+        distinct.sort_by(f64::total_cmp);
+        distinct.dedup();
+        let mirrored = distinct.iter().map(|x| 1.0 - x).collect();
+        let one = pit(ends, distinct);
+        let other = pit((ends.1, ends.0), mirrored);
+        let total = one.apply(&[0.0, 1.0]);
+        // Where R jumps the two may land on its sides.
+        prop_assume!(total.iter().all(|r| (r - p).abs() > 1e-9));
+        prop_assert!((one.inverse(p) - (1.0 - other.inverse(1.0 - p))).abs() < 1e-9);
+    }
+}
+
+#[test]
+fn isotonic_fits_of_numbers_near_the_largest_are_their_means() {
+    let fit = IsotonicRegression::fit(
+        &[1.0, 1.0, 2.0, 2.0],
+        &[1.7e308, 1.7e308, -1.7e308, -1.7e308],
+    );
+    assert_eq!(fit.apply(&[1.0, 1.5, 2.0]), [0.0; 3]);
+    let steep = IsotonicRegression::fit(&[0.0, 1.0], &[-1.7e308, 1.7e308]);
+    assert_eq!(steep.apply(&[0.0, 0.5, 1.0]), [-1.7e308, 0.0, 1.7e308]);
+}

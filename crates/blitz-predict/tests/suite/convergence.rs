@@ -104,3 +104,19 @@ fn chains_that_cant_be_judged_are_refused_by_name() {
         Err(InputError::Value { index: 1, .. })
     ));
 }
+
+#[test]
+fn chains_that_sit_apart_are_judged_in_a_moment() {
+    // Every lag of 200,000 draws is needed: by sums some 10¹⁰ products.
+    let chains: Vec<Vec<f64>> = (0..2)
+        .map(|chain| {
+            let mut draws = vec![0.0f32; 200_000];
+            NoiseKey::new(5, chain, 0).fill_standard_normal(0, &mut draws);
+            let noise = draws.into_iter().map(f64::from);
+            noise.map(|z| 0.01 * z + chain as f64).collect()
+        })
+        .collect();
+    let (bulk, tail) = (ess_bulk(&chains), ess_tail(&chains));
+    // Of 400,000 draws.
+    assert!(bulk < 4.0 && tail < 40.0, "{bulk}, {tail}");
+}

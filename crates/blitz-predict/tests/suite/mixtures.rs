@@ -1,9 +1,11 @@
 //! Mixtures of every kind of component. Expected numbers are printed by `mixtures_reference.py`.
 
+use blitz_predict::calibration::QuantileRecalibration;
 use blitz_predict::distribution::{
     Bernoulli, Distribution, Laplace, NegativeBinomial, Normal, Poisson, StudentT, Support,
 };
-use blitz_predict::{CategoricalMixture, Mixture, Predictive as _};
+use blitz_predict::score::{interval_score, normal_crps, sharpness};
+use blitz_predict::{CategoricalMixture, Interval, Mixture, NormalMixture, Predictive as _};
 use proptest::prelude::*;
 
 fn of<C: Distribution>(components: Vec<C>) -> Mixture<C> {
@@ -415,4 +417,66 @@ proptest! {
         let binary = of(logits.into_iter().map(|logit| Bernoulli { logit }).collect());
         prop_assert!(binary.mutual_information()[0] >= 0.0);
     }
+}
+
+#[test]
+fn deviations_whose_squares_are_no_numbers_are_themselves() {
+    for std in [1e-170, 1e155] {
+        let y = NormalMixture::new(vec![vec![0.0]], vec![std], 1);
+        assert_eq!((y.aleatoric_std()[0], y.std_dev()[0]), (std, std));
+    }
+    let y = Mixture::from_draws(
+        [vec![Laplace {
+            location: 0.0,
+            scale: 1e-170,
+        }]],
+        1,
+    );
+    assert!((y.std_dev()[0] / (2f64.sqrt() * 1e-170) - 1.0).abs() < 1e-12);
+    let t = StudentT {
+        location: 0.0,
+        scale: 1e160,
+        degrees_of_freedom: 4.0,
+    };
+    let y = Mixture::from_draws([vec![t]], 1);
+    assert!((y.std_dev()[0] / (2f64.sqrt() * 1e160) - 1.0).abs() < 1e-12);
+    let heavy = StudentT {
+        location: 0.0,
+        scale: 1.0,
+        degrees_of_freedom: 1.5,
+    };
+    assert_eq!(
+        Mixture::from_draws([vec![heavy]], 1).std_dev(),
+        [f64::INFINITY]
+    );
+}
+
+#[test]
+fn a_mixture_of_counts_ends_where_its_last_draw_does() {
+    let draws = [-800.0, 0.0].map(|log_rate| vec![Poisson { log_rate }]);
+    let y = Mixture::from_draws(draws, 1);
+    let beyond = QuantileRecalibration::fit(&[1.0; 9]);
+    assert_eq!(beyond.quantile(&y, 0.95), [f64::INFINITY]);
+    let below = QuantileRecalibration::fit(&[0.0; 9]);
+    assert_eq!(below.quantile(&y, 0.05), [0.0]);
+}
+
+#[test]
+fn intervals_at_one_infinity_have_scores() {
+    let low = f64::NEG_INFINITY;
+    let nowhere = Interval {
+        lower: low,
+        upper: low,
+    };
+    assert_eq!(nowhere.width(), 0.0);
+    assert_eq!(sharpness(&[nowhere]), 0.0);
+    assert_eq!(interval_score(&[nowhere], &[1.0], 0.9), f64::INFINITY);
+}
+
+#[test]
+fn scores_of_numbers_near_the_largest_are_numbers() {
+    // √2 − 1 over √π of the deviation.
+    let expected = 1.5e308 * (2f64.sqrt() - 1.0) / std::f64::consts::PI.sqrt();
+    let got = normal_crps(&[0.0], &[1.5e308], &[0.0]);
+    assert!((got / expected - 1.0).abs() < 1e-9, "{got} for {expected}");
 }
