@@ -8,7 +8,7 @@ use burn::data::dataloader::batcher::Batcher;
 use burn::module::{Flag, Module, ModuleDisplay, ModuleMapper, ModuleVisitor, Param, ParamId};
 #[cfg(feature = "dataset")]
 use burn::tensor::TensorData;
-use burn::tensor::{Bool, Device, Int, Tensor};
+use burn::tensor::{Bool, DType, Device, Int, Tensor};
 
 /// What the training needs to know of a network: how to run it.
 ///
@@ -142,6 +142,30 @@ pub(crate) fn with_own_statistics<M: Module>(module: &M) -> M {
     let trains = module.devices().iter().any(Device::is_autodiff);
     let own = if trains { own.train() } else { own };
     own.map(&mut given)
+}
+
+/// The module on `device` for a training, as Burn's `fork` makes it, with weights of few bits left as they are.
+///
+/// `fork` detaches, and to detach a quantized tensor is to make a dense one of it: the base of a QLoRA would take its full memory from then on, and be saved as another base.
+pub(crate) fn forked<M: Module>(module: M, device: &Device) -> M {
+    struct Packed<'a>(Given, &'a Device);
+
+    impl ModuleVisitor for Packed<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if matches!(param.base().dtype(), DType::QFloat(_)) {
+                self.0.keep(param.id, &param.clone().to_device(self.1));
+            }
+        }
+    }
+
+    let mut packed = Packed(Given::default(), device);
+    module.visit(&mut packed);
+    let Packed(mut given, _) = packed;
+    let module = module.fork(device);
+    match given.0.is_empty() {
+        true => module,
+        false => module.map(&mut given),
+    }
 }
 
 /// The parameters of a module by their identities, those of one identity in the order in which they are met.

@@ -14,7 +14,7 @@ use burn::tensor::Device;
 
 use super::ElboModel;
 use crate::likelihood::Likelihood;
-use crate::network::Network;
+use crate::network::{Network, forked};
 
 /// The container type that a derived implementation reports for its fields.
 const CONTAINER: &str = "Struct:ElboModel";
@@ -89,7 +89,7 @@ impl<N: Network, L: Likelihood> Module for ElboModel<N, L> {
         #[cfg(feature = "train")]
         self.training.begin();
         Self {
-            network: self.network.fork(device),
+            network: forked(self.network, device),
             likelihood: self.likelihood.fork(device),
             steps: self.steps.fork(device),
             ..self

@@ -4,7 +4,7 @@ use blitz_train::blitz_core::deviation::std_from_rho;
 use blitz_train::blitz_layers::moments::{ForwardMoments, Moments};
 use blitz_train::prelude::*;
 use blitz_train::{
-    CoverageMetric, ExpectedNll, MomentsLikelihood, MomentsNetwork, predict_moments,
+    CoverageMetric, DrawCache, ExpectedNll, MomentsLikelihood, MomentsNetwork, predict_moments,
 };
 use burn::data::dataloader::DataLoaderBuilder;
 use burn::data::dataset::InMemDataset;
@@ -211,7 +211,7 @@ impl ModuleMapper for Nudge {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         param.map(|value| {
             let trains = value.is_require_grad();
-            (value.detach() + 0.5).set_require_grad(trains)
+            (value + 0.5).detach().set_require_grad(trains)
         })
     }
 }

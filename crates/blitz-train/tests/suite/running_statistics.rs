@@ -177,7 +177,7 @@ fn a_training_that_ends_in_nan_leaves_the_others_as_they_were() {
     let model = model(&Device::flex().autodiff());
     let stopped = fitted(model.clone(), f32::NAN, 0.01);
     assert!(
-        matches!(stopped, Err(FitError::NonFinite(_))),
+        matches!(stopped, Err(FitError::NonFiniteLoss(_))),
         "{stopped:?}"
     );
     assert!(statistics(&model.network).iter().all(|v| v.is_finite()));
