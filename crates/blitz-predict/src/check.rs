@@ -112,7 +112,16 @@ pub(crate) fn rows(len: usize, classes: usize) -> Result<(), InputError> {
 fn labels(values: usize, classes: usize, labels: &[usize]) -> Result<(), InputError> {
     not_empty(labels.len(), "example")?;
     rows(values, classes)?;
-    same_length((values / classes, "predictions"), (labels.len(), "labels"))?;
+    self::classes(values / classes, classes, labels)
+}
+
+/// One label below `classes` for each prediction.
+pub(crate) fn classes(
+    predictions: usize,
+    classes: usize,
+    labels: &[usize],
+) -> Result<(), InputError> {
+    same_length((predictions, "predictions"), (labels.len(), "labels"))?;
     match labels.iter().position(|label| *label >= classes) {
         Some(example) => Err(InputError::Label {
             example,

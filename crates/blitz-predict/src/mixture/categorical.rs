@@ -182,7 +182,7 @@ impl CategoricalMixture {
         self.len() == 0
     }
 
-    fn rows(&self) -> impl Iterator<Item = &[f64]> {
+    pub(super) fn rows(&self) -> impl Iterator<Item = &[f64]> {
         self.log_probabilities.chunks(self.classes)
     }
 
@@ -264,53 +264,6 @@ impl CategoricalMixture {
         let most = votes.map(|votes| votes.iter().copied().max().unwrap_or(0));
         most.map(|most| 1.0 - f64::from(most) / self.draws as f64)
             .collect()
-    }
-
-    /// `−ln p(label | x)` of each example, in nats.
-    ///
-    /// # Panics
-    ///
-    /// Panics unless there is one label for each example, below the number of classes.
-    pub fn nll(&self, labels: &[usize]) -> Vec<f64> {
-        self.check(labels);
-        let pairs = self.rows().zip(labels);
-        pairs.map(|(row, label)| -row[*label]).collect()
-    }
-
-    /// Whether the most probable class is the label.
-    ///
-    /// # Panics
-    ///
-    /// As [`nll`](Self::nll).
-    pub fn correct(&self, labels: &[usize]) -> Vec<bool> {
-        self.check(labels);
-        let pairs = self.predicted().into_iter().zip(labels);
-        pairs
-            .map(|(predicted, label)| predicted == *label)
-            .collect()
-    }
-
-    /// The share of examples whose most probable class is the label.
-    ///
-    /// # Panics
-    ///
-    /// As [`nll`](Self::nll), and without examples.
-    pub fn accuracy(&self, labels: &[usize]) -> f64 {
-        assert!(!self.is_empty(), "no accuracy without examples");
-        let correct = self.correct(labels).into_iter().filter(|correct| *correct);
-        correct.count() as f64 / self.len() as f64
-    }
-
-    fn check(&self, labels: &[usize]) {
-        assert!(
-            labels.len() == self.len(),
-            "{} predictions need as many labels, got {}",
-            self.len(),
-            labels.len()
-        );
-        if let Some(label) = labels.iter().find(|label| **label >= self.classes) {
-            panic!("there is no class {label} among {}", self.classes);
-        }
     }
 }
 

@@ -5,6 +5,7 @@ mod categorical;
 mod equal;
 mod highest_density;
 mod interval;
+mod labels;
 mod normal;
 mod sample;
 

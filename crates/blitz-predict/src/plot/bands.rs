@@ -2,9 +2,10 @@
 
 use plotters::prelude::*;
 
-use super::draw::{Area, Draw, Drawn, Labels, chart};
-use super::error::{PlotError, check_finite, check_one_each};
+use super::draw::{Area, Draw, Drawn, Labels, chart, line};
+use super::error::{PlotError, check_finite, check_one_each, check_points};
 use super::style::{BLUE, INK, VERMILION, font, padded};
+use super::window::Window;
 use crate::distribution::Distribution;
 use crate::mixture::Mixture;
 
@@ -37,28 +38,31 @@ impl Band {
         check_finite("prediction", &mean)?;
         let ends = mean.iter().zip(predictive.epistemic_std());
         let epistemic = ends.map(|(mean, std)| (mean - 2.0 * std, mean + 2.0 * std));
+        let epistemic: Vec<_> = epistemic.collect();
+        check_points("prediction", &epistemic)?;
         let observed = predictive.interval(0.95).into_iter();
+        let observed = observed.map(|interval| (interval.lower, interval.upper));
+        let observed: Vec<_> = observed.collect();
+        check_points("prediction", &observed)?;
         Ok(Self {
             title: title.into(),
             x: x.to_vec(),
-            epistemic: epistemic.collect(),
-            observed: observed
-                .map(|interval| (interval.lower, interval.upper))
-                .collect(),
+            epistemic,
+            observed,
             mean,
             points: Vec::new(),
             truth: Vec::new(),
         })
     }
 
-    /// With the data that the prediction was learnt from.
+    /// With the data that the prediction was learnt from. A plot with a point that is not finite is refused when it is written.
     #[must_use]
     pub fn with_points(mut self, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
         self.points = points.into_iter().collect();
         self
     }
 
-    /// With the function that is true, dashed.
+    /// With the function that is true, dashed, as far as the axes go. A plot with a point of it that is not finite is refused when it is written.
     #[must_use]
     pub fn with_truth(mut self, truth: impl IntoIterator<Item = (f64, f64)>) -> Self {
         self.truth = truth.into_iter().collect();
@@ -104,16 +108,21 @@ impl Bands {
         }
     }
 
-    /// Shows this range of the vertical axis, where bands may go beyond it; without it, all points and observations.
+    /// Shows this range of the vertical axis: what of the bands and lines goes beyond it is cut off, and points beyond it are left out. Without it, the axis holds all of
+    /// them.
     ///
     /// # Panics
     ///
-    /// Panics unless `low` is below `high`.
+    /// Panics unless `low` is below `high` and both are finite.
     #[must_use]
     pub fn with_range(mut self, low: f64, high: f64) -> Self {
         assert!(
             low < high,
             "a range goes from a lower to a higher value, got {low} to {high}"
+        );
+        assert!(
+            low.is_finite() && high.is_finite(),
+            "a range has finite ends, got {low} to {high}"
         );
         self.shown = Some((low, high));
         self
@@ -147,19 +156,7 @@ impl Bands {
         area: &Area<DB>,
         band: &Band,
     ) -> Drawn {
-        let xs = || self.panels.iter().flat_map(|band| &band.x).copied();
-        let x = padded(xs(), 0.0);
-        let y = match self.shown {
-            Some((low, high)) => low..high,
-            None => {
-                let panels = || self.panels.iter();
-                let observed = panels()
-                    .flat_map(|band| &band.observed)
-                    .flat_map(|(a, b)| [*a, *b]);
-                let points = panels().flat_map(|band| &band.points).map(|(_, y)| *y);
-                padded(observed.chain(points), 0.04)
-            }
-        };
+        let window = self.window();
         let small = self.panels.len() > 2;
         let labels = Labels {
             title: &band.title,
@@ -167,40 +164,81 @@ impl Bands {
             y: if small { "" } else { &self.labels[1] },
             ..Labels::default()
         };
-        let shown = |(x, value): (f64, f64)| (x, value.clamp(y.start, y.end));
-        let mut chart = chart(area, labels, x, y.clone())?;
+        let mut chart = chart(area, labels, window.x.clone(), window.y.clone())?;
+        let along = |values: Vec<f64>| band.x.iter().copied().zip(values);
         for (ends, opacity) in [(&band.observed, 0.15), (&band.epistemic, 0.35)] {
-            let upper = band
-                .x
-                .iter()
-                .zip(ends)
-                .map(|(x, (_, high))| shown((*x, *high)));
-            let lower = band
-                .x
-                .iter()
-                .zip(ends)
-                .map(|(x, (low, _))| shown((*x, *low)));
-            let outline: Vec<_> = upper.chain(lower.rev()).collect();
-            chart.draw_series([Polygon::new(outline, BLUE.mix(opacity).filled())])?;
+            let colour = BLUE.mix(opacity);
+            let lower = window.edge(along(ends.iter().map(|(low, _)| *low).collect()));
+            let upper = window.edge(along(ends.iter().map(|(_, high)| *high).collect()));
+            match (&lower[..], &upper[..]) {
+                // An area of one place has no width.
+                ([low], [high]) => {
+                    chart.draw_series([PathElement::new([*low, *high], colour.stroke_width(8))])?
+                }
+                _ => {
+                    let outline: Vec<_> =
+                        upper.into_iter().chain(lower.into_iter().rev()).collect();
+                    chart.draw_series([Polygon::new(outline, colour.filled())])?
+                }
+            };
         }
-        let truth = band.truth.iter().copied().map(shown);
-        chart.draw_series(DashedLineSeries::new(truth, 6, 5, INK.stroke_width(1)))?;
-        let mean = band
-            .x
-            .iter()
-            .zip(&band.mean)
-            .map(|(x, mean)| shown((*x, *mean)));
-        chart.draw_series(LineSeries::new(mean, BLUE.stroke_width(2)))?;
+        for part in window.parts(band.truth.iter().copied()) {
+            let style = INK.stroke_width(1);
+            match part[..] {
+                [point] => chart.draw_series([Circle::new(point, 3, style)])?,
+                _ => chart.draw_series(DashedLineSeries::new(part, 6, 5, style))?,
+            };
+        }
+        let mean = window.parts(along(band.mean.clone()));
+        chart.draw_series(
+            mean.into_iter()
+                .map(|part| line(part, BLUE.stroke_width(2))),
+        )?;
         let dot = if small { 2 } else { 4 };
-        let points = band.points.iter();
+        let points = band.points.iter().filter(|point| window.holds(**point));
         chart.draw_series(points.map(|point| Circle::new(*point, dot, VERMILION.filled())))?;
         Ok(())
+    }
+
+    /// What the axes of all panels show: all places and points, and upwards all that is drawn at the places.
+    fn window(&self) -> Window {
+        let panels = || self.panels.iter();
+        let points = || panels().flat_map(|band| &band.points).copied();
+        let places = padded(panels().flat_map(|band| &band.x).copied(), 0.0);
+        let is_at_places = |(x, _): &(f64, f64)| (places.start..=places.end).contains(x);
+        let y = match self.shown {
+            Some((low, high)) => low..high,
+            None => {
+                let ends = panels().flat_map(|band| band.observed.iter().chain(&band.epistemic));
+                let ends = ends.flat_map(|(low, high)| [*low, *high]);
+                let means = panels().flat_map(|band| &band.mean).copied();
+                let truths = panels().flat_map(|band| &band.truth).copied();
+                let others = truths.filter(is_at_places).chain(points());
+                padded(ends.chain(means).chain(others.map(|(_, y)| y)), 0.04)
+            }
+        };
+        let x = match points().all(|point| is_at_places(&point)) {
+            true => places,
+            false => {
+                let beside = points().map(|(x, _)| x);
+                padded(beside.chain([places.start, places.end]), 0.02)
+            }
+        };
+        Window { x, y }
     }
 }
 
 impl Draw for Bands {
     fn contents(&self) -> (&'static str, usize) {
         ("panel", self.panels.len())
+    }
+
+    fn check(&self) -> Result<(), PlotError> {
+        for band in &self.panels {
+            check_points("point", &band.points)?;
+            check_points("point of the truth", &band.truth)?;
+        }
+        Ok(())
     }
 
     fn size(&self) -> (u32, u32) {

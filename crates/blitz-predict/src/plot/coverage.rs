@@ -3,7 +3,7 @@
 use plotters::prelude::*;
 
 use super::draw::{Area, Draw, Drawn, Labels, chart, curves};
-use super::error::{PlotError, check_finite, check_one_each};
+use super::error::{PlotError, check_finite, check_one_each, check_shares};
 use super::style::FAINT;
 use crate::distribution::{Distribution, Support};
 use crate::mixture::Mixture;
@@ -88,7 +88,7 @@ impl CoveragePlot {
         Ok(self.points(name, ends.collect()))
     }
 
-    /// Adds a curve of (promised, held) shares, for intervals of another making.
+    /// Adds a curve of (promised, held) shares, for intervals of another making. A plot with one that is not inside [0, 1], or without any, is refused when it is written.
     #[must_use]
     pub fn points(mut self, name: impl Into<String>, points: Vec<(f64, f64)>) -> Self {
         self.curves.push((name.into(), points));
@@ -99,6 +99,18 @@ impl CoveragePlot {
 impl Draw for CoveragePlot {
     fn contents(&self) -> (&'static str, usize) {
         ("curve", self.curves.len())
+    }
+
+    fn check(&self) -> Result<(), PlotError> {
+        for (_, points) in &self.curves {
+            if points.is_empty() {
+                return Err(PlotError::Empty { what: "point" });
+            }
+            for (index, (promised, held)) in points.iter().enumerate() {
+                check_shares("point", index, [*promised, *held])?;
+            }
+        }
+        Ok(())
     }
 
     fn size(&self) -> (u32, u32) {

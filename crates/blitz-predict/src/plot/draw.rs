@@ -24,6 +24,11 @@ pub trait Draw {
     /// What there is to show, and how many of it; none is refused.
     fn contents(&self) -> (&'static str, usize);
 
+    /// An error for numbers that no plot can show, unless they were refused when they were given.
+    fn check(&self) -> Result<(), PlotError> {
+        Ok(())
+    }
+
     /// Width and height in pixels.
     fn size(&self) -> (u32, u32);
 
@@ -40,7 +45,7 @@ pub trait Plot: Draw {
     ///
     /// # Errors
     ///
-    /// Returns an error for another extension, if there is nothing to show, and if the file can't be written.
+    /// Returns an error for another extension, if there is nothing to show, for a number that can't be shown, and if the file can't be written.
     fn save(&self, path: impl AsRef<Path>) -> Result<(), PlotError> {
         check_contents(self)?;
         let path = path.as_ref();
@@ -61,13 +66,13 @@ pub trait Plot: Draw {
     ///
     /// # Errors
     ///
-    /// Returns an error if there is nothing to show, or if the plot can't be drawn.
+    /// Returns an error if there is nothing to show, for a number that can't be shown, or if the plot can't be drawn.
     fn to_svg(&self) -> Result<String, PlotError> {
         check_contents(self)?;
         register_fonts();
         let mut text = String::new();
         painted(SVGBackend::with_string(&mut text, self.size()), self)
-            .map_err(|error| not_written(Path::new(""), &*error))?;
+            .map_err(|error| not_written(Path::new(""), error))?;
         Ok(text)
     }
 }
@@ -77,14 +82,18 @@ impl<T: Draw> Plot for T {}
 fn check_contents(plot: &(impl Draw + ?Sized)) -> Result<(), PlotError> {
     match plot.contents() {
         (what, 0) => Err(PlotError::Empty { what }),
-        _ => Ok(()),
+        _ => plot.check(),
     }
 }
 
-fn not_written(path: &Path, error: &dyn Error) -> PlotError {
-    PlotError::NotWritten {
-        path: PathBuf::from(path),
-        reason: error.to_string(),
+fn not_written(path: &Path, error: Box<dyn Error>) -> PlotError {
+    match error.downcast() {
+        // What can't be drawn has its own reason.
+        Ok(error) => *error,
+        Err(error) => PlotError::NotWritten {
+            path: PathBuf::from(path),
+            reason: error.to_string(),
+        },
     }
 }
 
@@ -115,7 +124,7 @@ pub fn write(
         register_fonts();
         draw(part)
     });
-    drawn.map_err(|error| not_written(path, &*error))
+    drawn.map_err(|error| not_written(path, error))
 }
 
 /// What a chart is labelled with.
@@ -130,13 +139,15 @@ pub(super) struct Labels<'a> {
     pub is_log: bool,
 }
 
-/// A chart with axes in the style of all plots.
+/// A chart with axes in the style of all plots. Plotters never ends on an axis without a finite length.
 pub(super) fn chart<'a, DB: DrawingBackend<ErrorType: 'static>>(
     area: &'a Area<DB>,
     labels: Labels<'_>,
     x: Range<f64>,
     y: Range<f64>,
 ) -> Result<Chart<'a, DB>, Box<dyn Error>> {
+    check_axis("horizontal", &x)?;
+    check_axis("vertical", &y)?;
     let mut builder = ChartBuilder::on(area);
     builder
         .margin(14)
@@ -170,6 +181,27 @@ pub(super) fn chart<'a, DB: DrawingBackend<ErrorType: 'static>>(
     Ok(chart)
 }
 
+fn check_axis(axis: &'static str, range: &Range<f64>) -> Result<(), PlotError> {
+    let (low, high) = (range.start, range.end);
+    match (high - low).is_finite() {
+        true => Ok(()),
+        false => Err(PlotError::Axis { axis, low, high }),
+    }
+}
+
+/// A line, or a dot if all of its points are one.
+pub(super) fn line<DB: DrawingBackend<ErrorType: 'static>>(
+    points: Vec<(f64, f64)>,
+    style: ShapeStyle,
+) -> DynElement<'static, DB, (f64, f64)> {
+    match points.first() {
+        Some(first) if points.iter().all(|point| point == first) => {
+            Circle::new(*first, 3, style.filled()).into_dyn()
+        }
+        _ => PathElement::new(points, style).into_dyn(),
+    }
+}
+
 /// Named curves in the colours of [`CURVES`], and their legend in one corner.
 pub(super) fn curves<'a, DB, I>(
     chart: &mut Chart<'a, DB>,
@@ -183,7 +215,7 @@ where
     for ((name, points), colour) in curves.into_iter().zip(CURVES.iter().cycle()) {
         let style = colour.stroke_width(2);
         chart
-            .draw_series(LineSeries::new(points, style))?
+            .draw_series([line(points.collect(), style)])?
             .label(name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 22, y)], style));
     }

@@ -36,6 +36,16 @@ pub enum PlotError {
         /// Its place, from 0.
         index: usize,
     },
+    /// An axis that would have to show numbers of which no difference is finite.
+    #[error("the {axis} axis has no finite length, from {low:e} to {high:e}")]
+    Axis {
+        /// Horizontal or vertical.
+        axis: &'static str,
+        /// Its lower end.
+        low: f64,
+        /// Its upper end.
+        high: f64,
+    },
     /// The numbers are no predictions or no scores.
     #[error(transparent)]
     Input(#[from] InputError),
@@ -65,6 +75,41 @@ pub(super) fn check_finite(what: &'static str, values: &[f64]) -> Result<(), Plo
         None => Ok(()),
     }
 }
+
+/// An error if a number of a point is not finite.
+pub(super) fn check_points(what: &'static str, points: &[(f64, f64)]) -> Result<(), PlotError> {
+    let is_finite = |(x, y): &(f64, f64)| x.is_finite() && y.is_finite();
+    match points.iter().position(|point| !is_finite(point)) {
+        Some(index) => Err(PlotError::NotFinite { what, index }),
+        None => Ok(()),
+    }
+}
+
+/// An error if a number of a point is no share.
+pub(super) fn check_shares(
+    what: &'static str,
+    index: usize,
+    point: [f64; 2],
+) -> Result<(), PlotError> {
+    if point.iter().any(|share| !share.is_finite()) {
+        return Err(PlotError::NotFinite { what, index });
+    }
+    match point
+        .iter()
+        .find(|share| !(0.0..=MOST_SHARE).contains(*share))
+    {
+        Some(value) => Err(PlotError::Input(InputError::Value {
+            what,
+            index,
+            value: *value,
+            range: "inside [0, 1]",
+        })),
+        None => Ok(()),
+    }
+}
+
+/// A confidence that is a mean over draws may exceed 1 by an ulp or so of `f32`.
+const MOST_SHARE: f64 = 1.0 + 1e-6;
 
 /// An error unless there is one for each prediction.
 pub(super) fn check_one_each<C: Distribution>(

@@ -4,9 +4,10 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::draw::{Area, Draw, Drawn, Labels, chart};
-use super::error::{PlotError, check_finite, check_one_each};
+use super::error::{PlotError, check_one_each};
 use super::style::{BLUE, FAINT, VERMILION, font, padded, share};
 use crate::distribution::Distribution;
+use crate::error::InputError;
 use crate::mixture::{Interval, Mixture};
 use crate::percent::percent;
 
@@ -21,6 +22,26 @@ pub struct IntervalRow {
     pub inner: Interval,
     /// The outer one, of the larger level.
     pub outer: Interval,
+}
+
+impl IntervalRow {
+    /// All that is drawn along the vertical axis, the diagonal at the target among it.
+    fn drawn(&self) -> [f64; 6] {
+        let Self {
+            target,
+            mean,
+            inner,
+            outer,
+        } = self;
+        [
+            *target,
+            *mean,
+            inner.lower,
+            inner.upper,
+            outer.lower,
+            outer.upper,
+        ]
+    }
 }
 
 /// Predictive intervals of two levels, upright over the true values. A perfect prediction is on the diagonal, an interval that holds its true value crosses it,
@@ -78,14 +99,23 @@ impl IntervalPlot {
     ///
     /// # Errors
     ///
-    /// Returns an error without rows, and for a number that is not finite.
+    /// Returns an error without rows, for a number that is not finite, and if the inner level is above the outer one.
     pub fn from_rows(rows: Vec<IntervalRow>, levels: [f64; 2]) -> Result<Self, PlotError> {
-        let numbers = |row: &IntervalRow| {
-            let [inner, outer] = [row.inner, row.outer];
-            row.target + row.mean + inner.lower + inner.upper + outer.lower + outer.upper
-        };
-        let sums: Vec<f64> = rows.iter().map(numbers).collect();
-        check_finite("prediction", &sums)?;
+        let what = "prediction";
+        if rows.is_empty() {
+            return Err(PlotError::Empty { what });
+        }
+        let is_finite = |row: &IntervalRow| row.drawn().iter().all(|number| number.is_finite());
+        if let Some(index) = rows.iter().position(|row| !is_finite(row)) {
+            return Err(PlotError::NotFinite { what, index });
+        }
+        if levels[0].is_nan() || levels[0] > levels[1] {
+            return Err(PlotError::Input(InputError::Setting {
+                what: "the level of the inner interval",
+                value: levels[0],
+                range: "at most that of the outer one",
+            }));
+        }
         Ok(Self {
             title: "Predictive intervals".into(),
             unit: String::new(),
@@ -196,8 +226,7 @@ impl Draw for IntervalPlot {
         self.head(&head)?;
         let rows = &self.rows;
         let x = padded(rows.iter().map(|row| row.target), 0.02);
-        let ends = |row: &IntervalRow| [row.outer.lower, row.outer.upper, row.target];
-        let y = padded(rows.iter().flat_map(ends), 0.03);
+        let y = padded(rows.iter().flat_map(IntervalRow::drawn), 0.03);
         let with_unit = |what: &str| match self.unit.is_empty() {
             true => what.to_string(),
             false => format!("{what} ({})", self.unit),

@@ -40,6 +40,7 @@ mod risk_coverage;
 pub mod style;
 mod trace;
 mod training;
+mod window;
 
 pub use bands::{Band, Bands};
 pub use coverage::CoveragePlot;

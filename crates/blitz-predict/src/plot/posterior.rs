@@ -46,10 +46,10 @@ type Panel = (&'static str, RGBColor, fn(&Layer) -> Option<[f64; 5]>);
 
 const SHARES: [f64; 5] = [0.05, 0.25, 0.5, 0.75, 0.95];
 /// Below them a logarithm is cut: a mean of exactly zero, such as a pruned weight's, has none.
-const LEAST_DEVIATION: f32 = 1e-9;
-const LEAST_RATIO: f32 = 1e-3;
+const LEAST_DEVIATION: f64 = 1e-9;
+const LEAST_RATIO: f64 = 1e-3;
 /// Nats, and deviations.
-const LEAST_MOVED: f32 = 1e-4;
+const LEAST_MOVED: f64 = 1e-4;
 
 impl PosteriorPlot {
     /// A plot without weights yet.
@@ -83,12 +83,15 @@ impl PosteriorPlot {
                 index,
             });
         }
-        let ratios = numbers.map(|(mean, std)| mean.abs() / std.max(LEAST_DEVIATION));
+        // A ratio may be beyond the numbers of `f32`.
+        let ratio = |(mean, std): (&f32, &f32)| {
+            f64::from(*mean).abs() / f64::from(*std).max(LEAST_DEVIATION)
+        };
         self.layers.push(Layer {
             path: path.into(),
             weights: means.len(),
-            deviations: quantiles(deviations.iter().copied(), LEAST_DEVIATION),
-            ratios: quantiles(ratios, LEAST_RATIO),
+            deviations: quantiles(deviations.iter().copied().map(f64::from), LEAST_DEVIATION),
+            ratios: quantiles(numbers.map(ratio), LEAST_RATIO),
             moved: [None; 3],
         });
         Ok(self)
@@ -130,10 +133,10 @@ impl PosteriorPlot {
             check_length("shifts", weights, values.len())?;
             let wide: Vec<f64> = values.iter().map(|value| f64::from(*value)).collect();
             check_finite("shift", &wide)?;
-            Ok(Some(quantiles(values.iter().copied(), LEAST_MOVED)))
+            Ok(Some(quantiles(wide.into_iter(), LEAST_MOVED)))
         };
         layer.moved = [
-            Some(quantiles([kl_per_weight as f32].into_iter(), LEAST_MOVED)),
+            Some(quantiles([kl_per_weight].into_iter(), LEAST_MOVED)),
             shifts(from_prior)?,
             shifts(from_start)?,
         ];
@@ -206,11 +209,11 @@ impl Default for PosteriorPlot {
     }
 }
 
-fn quantiles(values: impl Iterator<Item = f32>, least: f32) -> [f64; 5] {
-    let mut values: Vec<f32> = values.map(|value| value.max(least)).collect();
-    values.sort_by(f32::total_cmp);
+fn quantiles(values: impl Iterator<Item = f64>, least: f64) -> [f64; 5] {
+    let mut values: Vec<f64> = values.map(|value| value.max(least)).collect();
+    values.sort_by(f64::total_cmp);
     let last = (values.len() - 1) as f64;
-    SHARES.map(|share| f64::from(values[(share * last).round() as usize]).log10())
+    SHARES.map(|share| values[(share * last).round() as usize].log10())
 }
 
 /// Height of a layer's row, and of all that is not rows, in pixels.

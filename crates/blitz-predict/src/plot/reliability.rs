@@ -3,7 +3,7 @@
 use plotters::prelude::*;
 
 use super::draw::{Area, Draw, Drawn, Labels, chart};
-use super::error::{PlotError, check_length};
+use super::error::{PlotError, check_shares};
 use super::style::{BLUE, FAINT, VERMILION, font};
 use crate::mixture::CategoricalMixture;
 use crate::score::{ReliabilityBin, try_reliability_bins};
@@ -44,17 +44,21 @@ impl ReliabilityDiagram {
     ///
     /// # Errors
     ///
-    /// Returns an error unless there is a label for each prediction, and at least one.
+    /// Returns an error unless there is a label for each prediction, below the number of classes, and without predictions.
     pub fn of(
         predictive: &CategoricalMixture,
         labels: &[usize],
         bins: usize,
     ) -> Result<Self, PlotError> {
-        check_length("labels", predictive.len(), labels.len())?;
-        Self::new(&predictive.confidence(), &predictive.correct(labels), bins)
+        let correct = predictive.try_correct(labels)?;
+        if predictive.is_empty() {
+            return Err(PlotError::Empty { what: "prediction" });
+        }
+        Self::new(&predictive.confidence(), &correct, bins)
     }
 
-    /// Of bins that are there already, for instance of equal mass.
+    /// Of bins that are there already, for instance of equal mass. A diagram with a share that is not inside [0, 1] is refused when it is written; those of empty bins
+    /// don't matter.
     pub fn from_bins(bins: Vec<ReliabilityBin>) -> Self {
         Self {
             title: "Reliability".into(),
@@ -86,6 +90,14 @@ impl ReliabilityDiagram {
 impl Draw for ReliabilityDiagram {
     fn contents(&self) -> (&'static str, usize) {
         ("prediction", self.filled().count())
+    }
+
+    fn check(&self) -> Result<(), PlotError> {
+        let filled = self.bins.iter().enumerate();
+        for (index, bin) in filled.filter(|(_, bin)| bin.count > 0) {
+            check_shares("bin", index, [bin.confidence, bin.accuracy])?;
+        }
+        Ok(())
     }
 
     fn size(&self) -> (u32, u32) {

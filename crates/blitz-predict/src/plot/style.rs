@@ -47,6 +47,12 @@ const MOST_DECIMALS: f64 = 15.0;
 /// A number at the axis, with no more decimals than the axis' range needs.
 pub fn tick(value: f64, axis: &Range<f64>) -> String {
     let (span, largest) = (axis.end - axis.start, axis.start.abs().max(axis.end.abs()));
+    // What a sum of steps leaves of zero is no number of its own.
+    let value = if value.abs() <= 1e-9 * span {
+        0.0
+    } else {
+        value
+    };
     if largest >= 1e6 || span < 1e-4 {
         // The digits that all numbers of the axis have in common, and one more.
         let decimals = (largest / span).log10().ceil() + 1.0;
@@ -54,7 +60,12 @@ pub fn tick(value: f64, axis: &Range<f64>) -> String {
         return format!("{value:.decimals$e}");
     }
     let decimals = (1.0 - span.log10().floor()).max(0.0) as usize;
-    format!("{value:.decimals$}")
+    let text = format!("{value:.decimals$}");
+    let is_zero = text.chars().all(|digit| "-0.".contains(digit));
+    match is_zero {
+        true => text.trim_start_matches('-').to_string(),
+        false => text,
+    }
 }
 
 /// `10^exponent` at an axis of such exponents: to two digits, or to those that tell a tenth of the axis from the next.
@@ -111,6 +122,19 @@ mod tests {
         assert_eq!(tick(-1.5, &(-2.0..3.0)), "-1.5");
         assert_eq!(tick(2.5e9, &(0.0..3e9)), "2.5e9");
         assert_eq!(tick(1e-6, &(0.0..3e-6)), "1.0e-6");
+    }
+
+    #[test]
+    fn a_tick_of_zero_has_no_sign_and_no_digits() {
+        // What a floating-point step leaves of zero.
+        assert_eq!(tick(-2.8e-17, &(-0.257..0.135)), "0.00");
+        assert_eq!(tick(-5e-22, &(-1e-6..1e-6)), "0.0e0");
+        assert_eq!(tick(3e-10, &(-3e9..2e9)), "0.0e0");
+        assert_eq!(tick(-0.0, &(-2.0..3.0)), "0.0");
+        assert_eq!(tick(-0.004, &(-0.257..0.135)), "0.00");
+        assert_eq!(tick(-0.1, &(-0.257..0.135)), "-0.10");
+        assert_eq!(tick(-1e-7, &(-1e-6..1e-6)), "-1.0e-7");
+        assert_eq!(tick(-30.0, &(-52.0..3.0)), "-30");
     }
 
     #[test]

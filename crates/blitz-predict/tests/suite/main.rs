@@ -19,6 +19,10 @@ mod mixtures;
 mod normal_mixture;
 #[cfg(feature = "plot")]
 mod plot;
+#[cfg(feature = "plot")]
+mod plot_axes;
+#[cfg(feature = "plot")]
+mod plot_refusals;
 #[allow(clippy::approx_constant)]
 #[rustfmt::skip]
 mod score_reference;

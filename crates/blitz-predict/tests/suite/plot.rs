@@ -195,8 +195,17 @@ fn a_reliability_diagram_of_a_mixture_is_that_of_its_confidences() {
     let by_hand =
         ReliabilityDiagram::new(&mixture.confidence(), &mixture.correct(&labels), 5).unwrap();
     assert_eq!(of.to_svg().unwrap(), by_hand.to_svg().unwrap());
-    let error = ReliabilityDiagram::of(&mixture, &[0], 5).unwrap_err();
-    assert_eq!(error.to_string(), "there are 1 labels, 2 are needed");
+    let message = |mixture: &CategoricalMixture, labels: &[usize]| {
+        let plot = ReliabilityDiagram::of(mixture, labels, 5);
+        plot.unwrap_err().to_string()
+    };
+    let short = "2 predictions need as many labels, got 1";
+    assert_eq!(message(&mixture, &[0]), short);
+    let stranger = "example 1: there is no class 7 among 2";
+    assert_eq!(message(&mixture, &[0, 7]), stranger);
+    let empty = CategoricalMixture::from_logits([Vec::new()], 2);
+    let nothing = "there is no prediction to plot";
+    assert_eq!(message(&empty, &[]), nothing);
 }
 
 #[test]
