@@ -5,7 +5,7 @@ use blitz_noise::PhiloxRng;
 use rand_distr::{Distribution as _, Gamma};
 
 use super::poisson::sample_poisson;
-use super::special::{beta_reg, stirling_remainder};
+use super::special::{beta_reg_below_mean, stirling_remainder};
 use super::{Distribution, Poisson, Support, is_count, off_support, quantile_of_counts};
 
 /// Counts of mean μ and variance `μ + α μ²`: Poisson counts whose rate is Gamma distributed.
@@ -81,7 +81,10 @@ impl Distribution for NegativeBinomial {
             return poisson.cdf(y);
         }
         let (r, mean) = (self.dispersion.recip(), self.mean());
-        beta_reg(r, y.floor() + 1.0, r / (r + mean), mean / (r + mean))
+        let above = y.floor() + 1.0;
+        // r − (r + y + 1) r / (r + μ), where nothing of large counts cancels but y from their mean.
+        let lambda = (mean - above) / (r + mean) * r;
+        beta_reg_below_mean(r, above, [r / (r + mean), mean / (r + mean)], lambda)
     }
 
     fn quantile(&self, p: f64) -> f64 {

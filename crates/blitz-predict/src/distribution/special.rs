@@ -28,15 +28,7 @@ pub(super) fn upper_gamma(a: f64, x: f64) -> f64 {
         return gamma_ur(a, x);
     }
     let mu = (x - a) / a;
-    // mu − ln(1 + mu).
-    let half_square = if mu.abs() < 1e-2 {
-        let series = (2..=12)
-            .rev()
-            .fold(0.0, |sum, k| sum * -mu + 1.0 / f64::from(k));
-        mu * mu * series
-    } else {
-        mu - mu.ln_1p()
-    };
+    let half_square = minus_ln(mu, 1.0 + mu);
     let eta = (2.0 * half_square).sqrt().copysign(mu);
     let c = if eta.abs() < 1e-3 {
         -1.0 / 3.0 + eta / 12.0 - 2.0 / 135.0 * eta * eta
@@ -47,72 +39,160 @@ pub(super) fn upper_gamma(a: f64, x: f64) -> f64 {
     normal + (-a * half_square).exp() / (std::f64::consts::TAU * a).sqrt() * c
 }
 
-/// `ln Γ(x + n) − ln Γ(x)` for x > 0 and n ≥ 0.
-pub(super) fn ln_rising(x: f64, n: f64) -> f64 {
-    (x - 0.5) * (n / x).ln_1p() + n * (x + n).ln() - n + stirling_remainder(x + n)
-        - stirling_remainder(x)
-}
-
 /// The regularized incomplete beta function `I_x(a, b)`, given `x` and `y = 1 − x`, of which one may be tiny.
 ///
 /// `statrs` forms `1 − x` itself, cancels where a parameter is large, and stops after 140 terms, which large counts need
 /// more than.
 pub(super) fn beta_reg(a: f64, b: f64, x: f64, y: f64) -> f64 {
-    if x <= 0.0 {
-        return 0.0;
-    }
-    if y <= 0.0 {
-        return 1.0;
-    }
-    // The fraction converges fast below the mean; above it, the complement's does.
-    if x > (a + 1.0) / (a + b + 2.0) {
-        return 1.0 - beta_reg_below(b, a, y, x);
-    }
-    beta_reg_below(a, b, x, y)
-}
-
-/// The continued fraction of Didonato and Morris (1992, TOMS 708, `bfrac`), which is written around
-/// `a − (a + b) x` and so keeps its digits for any parameters.
-fn beta_reg_below(a: f64, b: f64, x: f64, y: f64) -> f64 {
     let lambda = if a > b {
         (a + b) * y - b
     } else {
         a - (a + b) * x
     };
-    let (c, c0, c1) = (1.0 + lambda, b / a, 1.0 + 1.0 / a);
-    let (mut p, mut s) = (1.0, a + 1.0);
-    let (mut numerator, mut denominator) = ([0.0, 1.0], [1.0, c / c1]);
-    let mut fraction = c1 / c;
-    for n in 1..100_000 {
-        let n = f64::from(n);
-        let t = n / a;
-        let w = n * (b - n) * x;
-        let e = a / s;
-        let alpha = p * (p + c0) * e * e * (w * x);
-        let e = (1.0 + t) / (c1 + t + t);
-        let beta = n + w / s + e * (c + n * (1.0 + y));
-        (p, s) = (1.0 + t, s + 2.0);
-        numerator = [numerator[1], alpha * numerator[0] + beta * numerator[1]];
-        denominator = [
-            denominator[1],
-            alpha * denominator[0] + beta * denominator[1],
-        ];
-        let before = fraction;
-        fraction = numerator[1] / denominator[1];
-        if (fraction - before).abs() <= 1e-15 * fraction {
-            break;
+    beta_reg_below_mean(a, b, [x, y], lambda)
+}
+
+/// As [`beta_reg`], given `λ = a − (a + b) x` as well, how far x lies below the mean: where both parameters are large, all digits are in it.
+pub(super) fn beta_reg_below_mean(a: f64, b: f64, [x, y]: [f64; 2], lambda: f64) -> f64 {
+    Beta { a, b, x, y, lambda }.regularized()
+}
+
+/// Where `I_x(a, b)` is asked for.
+#[derive(Debug, Clone, Copy)]
+struct Beta {
+    a: f64,
+    b: f64,
+    x: f64,
+    y: f64,
+    lambda: f64,
+}
+
+/// From this size of the lesser parameter on, the leading term of Temme's expansion is right to 1e-13. The fraction needs as many terms as a part of the
+/// parameter's root.
+const LARGE: f64 = 1e7;
+
+impl Beta {
+    fn regularized(self) -> f64 {
+        let Self { a, b, x, y, .. } = self;
+        if x <= 0.0 {
+            return 0.0;
         }
-        let scale = denominator[1];
-        numerator = [numerator[0] / scale, fraction];
-        denominator = [denominator[0] / scale, 1.0];
+        if y <= 0.0 {
+            return 1.0;
+        }
+        if a.min(b) >= LARGE {
+            return self.expansion();
+        }
+        // The fraction converges fast below the mean; above it, the complement's does.
+        if x > (a + 1.0) / (a + b + 2.0) {
+            return 1.0 - self.mirrored().fraction();
+        }
+        self.fraction()
     }
-    // x^a y^b / B(a, b); the larger of a and b inside `ln_rising`, where nothing cancels.
-    let (small, large) = if a < b { (a, b) } else { (b, a) };
-    let ln_beta = libm::lgamma(small) - ln_rising(large, small);
-    (power(a, x, y) + power(b, y, x) - ln_beta).exp() * fraction
+
+    fn mirrored(self) -> Self {
+        Self {
+            a: self.b,
+            b: self.a,
+            x: self.y,
+            y: self.x,
+            lambda: -self.lambda,
+        }
+    }
+
+    /// `−ln` of `(x / x₀)^a (y / y₀)^b`, where `x₀ = a / (a + b)`.
+    fn exponent(self) -> f64 {
+        let total = self.a + self.b;
+        self.a * minus_ln(-self.lambda / self.a, self.x * (total / self.a))
+            + self.b * minus_ln(self.lambda / self.b, self.y * (total / self.b))
+    }
+
+    /// Temme's uniform expansion for two large parameters (1982; DLMF 8.18.9) to its leading term.
+    fn expansion(self) -> f64 {
+        let Self { a, b, lambda, .. } = self;
+        let exponent = self.exponent();
+        let normal = 0.5 * libm::erfc(exponent.sqrt().copysign(lambda));
+        let (root, total) = (a.sqrt() * b.sqrt(), (a + b).sqrt());
+        let c = if lambda.abs() < 1e-5 * a.min(b) {
+            // Its series about the mean, where the two parts cancel.
+            let skew = (b - a) / root;
+            (skew / 3.0 + (skew * skew + 3.0) / 12.0 * (lambda / root)) / total
+        } else {
+            root / total / lambda - (2.0 * exponent).sqrt().recip().copysign(lambda)
+        };
+        normal + (-exponent).exp() / std::f64::consts::TAU.sqrt() * c
+    }
+
+    /// The continued fraction of Didonato and Morris (1992, TOMS 708, `bfrac`), which is written around λ and so keeps its digits for any parameters.
+    fn fraction(self) -> f64 {
+        let Self { a, b, x, y, lambda } = self;
+        let (c, c0, c1) = (1.0 + lambda, b / a, 1.0 + 1.0 / a);
+        let (mut p, mut s) = (1.0, a + 1.0);
+        let (mut numerator, mut denominator) = ([0.0, 1.0], [1.0, c / c1]);
+        let mut fraction = c1 / c;
+        for n in 1..100_000 {
+            let n = f64::from(n);
+            let t = n / a;
+            let w = n * (b - n) * x;
+            let e = a / s;
+            let alpha = p * (p + c0) * e * e * (w * x);
+            let e = (1.0 + t) / (c1 + t + t);
+            let beta = n + w / s + e * (c + n * (1.0 + y));
+            (p, s) = (1.0 + t, s + 2.0);
+            numerator = [numerator[1], alpha * numerator[0] + beta * numerator[1]];
+            denominator = [
+                denominator[1],
+                alpha * denominator[0] + beta * denominator[1],
+            ];
+            let before = fraction;
+            fraction = numerator[1] / denominator[1];
+            if (fraction - before).abs() <= 1e-15 * fraction {
+                break;
+            }
+            let scale = denominator[1];
+            numerator = [numerator[0] / scale, fraction];
+            denominator = [denominator[0] / scale, 1.0];
+        }
+        self.power() * fraction
+    }
+
+    /// `x^a y^b / B(a, b)`.
+    fn power(self) -> f64 {
+        let Self { a, b, x, y, .. } = self;
+        let (small, large) = if a < b { (a, b) } else { (b, a) };
+        if small >= 8.0 {
+            // Its parts are as large as the parameters and cancel; what is left of them does not.
+            let corrections =
+                stirling_remainder(a) + stirling_remainder(b) - stirling_remainder(a + b);
+            let scale = (small / (1.0 + small / large) / std::f64::consts::TAU).sqrt();
+            return scale * (-self.exponent() - corrections).exp();
+        }
+        let ln_beta = libm::lgamma(small) - ln_rising(large, small);
+        (times_ln(a, x, y) + times_ln(b, y, x) - ln_beta).exp()
+    }
+}
+
+/// `e − ln(1 + e)`, given 1 + e as well, for an e near −1.
+fn minus_ln(e: f64, one_plus_e: f64) -> f64 {
+    if e.abs() < 1e-2 {
+        let series = (2..=12)
+            .rev()
+            .fold(0.0, |sum, k| sum * -e + 1.0 / f64::from(k));
+        return e * e * series;
+    }
+    match e < -0.6 {
+        true => e - one_plus_e.ln(),
+        false => e - e.ln_1p(),
+    }
+}
+
+/// `ln Γ(x + n) − ln Γ(x)` for x > 0 and n ≥ 0.
+fn ln_rising(x: f64, n: f64) -> f64 {
+    (x - 0.5) * (n / x).ln_1p() + n * (x + n).ln() - n + stirling_remainder(x + n)
+        - stirling_remainder(x)
 }
 
 /// `a ln x` where x = 1 − y.
-fn power(a: f64, x: f64, y: f64) -> f64 {
+fn times_ln(a: f64, x: f64, y: f64) -> f64 {
     a * if y < 0.5 { (-y).ln_1p() } else { x.ln() }
 }

@@ -16,6 +16,9 @@ mod distances;
 mod distributions;
 mod masses;
 mod mixtures;
+mod negative_binomial;
+#[rustfmt::skip]
+mod negative_binomial_reference;
 mod normal_mixture;
 #[cfg(feature = "plot")]
 mod plot;
