@@ -75,18 +75,19 @@ pub fn try_normal_mixture_crps(
     let largest = numbers.fold(0.0, |largest: f64, x| largest.max(x.abs()));
     let unit = if largest > 1e150 { 2f64.powi(512) } else { 1.0 };
     let crps = |((mean, std), y): ((&[f64], &[f64]), &f64)| {
-        let scaled = |numbers: &[f64]| numbers.iter().map(|x| x / unit).collect::<Vec<_>>();
-        let (mean, mut std, y) = (scaled(mean), scaled(std), y / unit);
-        // What is nothing beside the largest stays a divisor.
-        std.iter_mut().for_each(|s| *s = s.max(f64::MIN_POSITIVE));
+        // A deviation that is nothing beside the largest number stays a divisor.
+        let component =
+            |(mean, std): (&f64, &f64)| (mean / unit, (std / unit).max(f64::MIN_POSITIVE));
+        let first = |count: usize| mean[..count].iter().zip(std).map(component);
+        let y = y / unit;
         let mut to_target = 0.0;
         let mut between = 0.0;
-        for (i, (mean_i, std_i)) in mean.iter().zip(&std).enumerate() {
-            to_target += mean_abs(y - mean_i, *std_i);
+        for (i, (mean_i, std_i)) in first(components).enumerate() {
+            to_target += mean_abs(y - mean_i, std_i);
             // Each pair once, with both of its orders; a component's distance from itself only once.
-            between += mean_abs(0.0, std_i.hypot(*std_i));
-            for (mean_j, std_j) in mean[..i].iter().zip(&std) {
-                between += 2.0 * mean_abs(mean_i - mean_j, std_i.hypot(*std_j));
+            between += mean_abs(0.0, std_i.hypot(std_i));
+            for (mean_j, std_j) in first(i) {
+                between += 2.0 * mean_abs(mean_i - mean_j, std_i.hypot(std_j));
             }
         }
         let s = components as f64;

@@ -1,10 +1,10 @@
 //! The normal posterior with a full covariance among the weights of one column.
 
 use burn::config::Config;
-use burn::module::{Module, Param, ParamId};
+use burn::module::{Module, Param};
 use burn::tensor::{Device, Shape, Tensor, TensorData};
 
-use super::location_scale::{rho_param, scaled};
+use super::location_scale::{lazy_param, rho_param, scaled};
 use super::{Posterior, PosteriorStructure};
 use crate::family::deviation::{log_std_from_rho, scaled_rho, std_from_rho};
 use crate::family::{Constants, MarginalFamily, Marginals, Nats, Noise, at_least_f32, in_type_of};
@@ -46,9 +46,11 @@ impl FullRankNormalPosteriorConfig {
             "a full-rank posterior of a weight of the shape {:?} has {factors} numbers, more than {MAX_FACTORS}: give it to the last layer alone, or take a low-rank one",
             shape.as_slice()
         );
+        let dims = [columns, rows, rows];
         FullRankNormalPosterior {
             rho: rho_param(rows * columns, self.initial_std, device),
-            factor: no_correlation([columns, rows, rows], device),
+            // No correlation. Unlike those of a low-rank posterior, factors leave zero: the expected likelihood has a derivative there.
+            factor: lazy_param(dims, device, move |device| Tensor::zeros(dims, device)),
         }
     }
 }
@@ -190,24 +192,6 @@ fn from_columns<const D: usize>(columns: Tensor<2>, shape: &Shape) -> Tensor<D> 
 /// The products of matrices with a vector each.
 fn times(matrices: Tensor<3>, vectors: Tensor<2>) -> Tensor<2> {
     matrices.matmul(vectors.unsqueeze_dim(2)).squeeze_dim(2)
-}
-
-/// Factors of zeros. Unlike those of a low-rank posterior they leave it: the expected likelihood has a derivative there.
-fn no_correlation(dims: [usize; 3], device: &Device) -> Param<Tensor<3>> {
-    Param::uninitialized(
-        ParamId::new(),
-        move |device, require_grad| {
-            let factor = Tensor::zeros(dims, device);
-            if require_grad {
-                factor.require_grad()
-            } else {
-                factor
-            }
-        },
-        device.clone(),
-        true,
-        dims.into(),
-    )
 }
 
 /// `½ Σ_j ‖ε_j‖²` of `(I + N_j) ε_j = z_j`, with its gradient in z and N.

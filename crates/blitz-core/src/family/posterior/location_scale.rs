@@ -308,18 +308,29 @@ pub(super) fn scaled<const D: usize>(
 /// Panics if `std` is not a positive, finite number.
 pub(super) fn rho_param(len: usize, std: f64, device: &Device) -> Param<Tensor<1>> {
     let rho = rho_from_std(std);
+    lazy_param([len], device, move |device| {
+        Tensor::full([len], rho, device)
+    })
+}
+
+/// A parameter of this shape that trains, made when it is first read.
+pub(super) fn lazy_param<const D: usize>(
+    dims: [usize; D],
+    device: &Device,
+    make: impl Fn(&Device) -> Tensor<D> + Send + Sync + 'static,
+) -> Param<Tensor<D>> {
     Param::uninitialized(
         ParamId::new(),
         move |device, require_grad| {
-            let rho = Tensor::<1>::full([len], rho, device);
+            let tensor = make(device);
             if require_grad {
-                rho.require_grad()
+                tensor.require_grad()
             } else {
-                rho
+                tensor
             }
         },
         device.clone(),
         true,
-        [len].into(),
+        dims.into(),
     )
 }

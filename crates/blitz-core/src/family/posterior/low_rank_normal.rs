@@ -4,7 +4,7 @@ use burn::config::Config;
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Shape, Tensor, TensorData};
 
-use super::location_scale::{flat_rows, rho_param, scaled};
+use super::location_scale::{flat_rows, lazy_param, rho_param, scaled};
 use super::{Posterior, PosteriorStructure};
 use crate::family::deviation::{log_std_from_rho, scaled_rho, std_from_rho};
 use crate::family::{
@@ -80,23 +80,12 @@ impl LowRankNormalPosteriorConfig {
         let dims = [n, rank];
         let key = NoiseKey::new(self.seed, n as u64, rank as u32);
         let size = (FACTOR_SHARE * self.initial_std) as f32;
-        Param::uninitialized(
-            ParamId::new(),
-            move |device, require_grad| {
-                let mut values = vec![0.0f32; dims[0] * dims[1]];
-                key.fill_standard_normal(0, &mut values);
-                values.iter_mut().for_each(|value| *value *= size);
-                let factor = Tensor::<2>::from_data(TensorData::new(values, dims), device);
-                if require_grad {
-                    factor.require_grad()
-                } else {
-                    factor
-                }
-            },
-            device.clone(),
-            true,
-            dims.into(),
-        )
+        lazy_param(dims, device, move |device| {
+            let mut values = vec![0.0f32; dims[0] * dims[1]];
+            key.fill_standard_normal(0, &mut values);
+            values.iter_mut().for_each(|value| *value *= size);
+            Tensor::from_data(TensorData::new(values, dims), device)
+        })
     }
 }
 
