@@ -71,23 +71,29 @@ arithmetic! {
     #[cube]
     /// One number for each element, of a location, a scale and ε.
     pub(in crate::kernels) trait Map: Copy + Send + Sync + 'static {
-        fn value<R: Real>(location: R, scale: R, epsilon: R, coefficients: &Coefficients<R>) -> R;
+        /// Whether the scale's parameter is ρ.
+        const IS_RHO: bool;
 
-        /// The gradient in the scale, from that of the value.
-        fn gradient<R: Real>(grad: R, scale: R, epsilon: R, coefficients: &Coefficients<R>) -> R;
+        fn value<R: Real>(location: R, scale: &Scale<R>, epsilon: R, coefficients: &Coefficients<R>) -> R;
+
+        /// The gradient in the scale's parameter, from that of the value.
+        fn gradient<R: Real>(grad: R, scale: &Scale<R>, epsilon: R, coefficients: &Coefficients<R>) -> R;
     }
 }
 
 arithmetic! {
     #[cube]
-    /// A term of a sum over the weights, of μ, ρ and ε.
+    /// A term of a sum over the weights, of μ, a scale and ε.
     pub(in crate::kernels) trait Terms: Copy + Send + Sync + 'static {
-        fn term<R: Real>(mu: R, rho: R, epsilon: R, coefficients: &Coefficients<R>) -> R;
+        /// Whether the scale's parameter is ρ.
+        const IS_RHO: bool;
 
-        /// Its derivatives in μ and ρ, times the gradient of the sum.
+        fn term<R: Real>(mu: R, scale: &Scale<R>, epsilon: R, coefficients: &Coefficients<R>) -> R;
+
+        /// Its derivatives in μ and the scale's parameter, times the gradient of the sum.
         fn gradients<R: Real>(
             mu: R,
-            rho: R,
+            scale: &Scale<R>,
             epsilon: R,
             grad: R,
             coefficients: &Coefficients<R>,
@@ -96,9 +102,9 @@ arithmetic! {
 }
 
 arithmetic! {
-    /// σ = softplus(ρ), and what its derivatives need.
-    pub(in crate::kernels) struct Deviation<R: Real> {
-        rho: R,
+    /// The parameter of a scale: a ρ with σ = softplus(ρ) and what its derivatives need, or a precision or variance and nothing else.
+    pub(in crate::kernels) struct Scale<R: Real> {
+        pub parameter: R,
         /// `e^−|ρ|`.
         tail: R,
         /// σ.
@@ -108,16 +114,32 @@ arithmetic! {
 
 arithmetic! {
     #[cube]
-    impl<R: Real> Deviation<R> {
+    impl<R: Real> Scale<R> {
+        /// Of a ρ.
         #[inline(always)]
-        pub fn of(rho: R) -> Deviation<R> {
-            let zero = R::new(0.0f32);
+        pub fn of(rho: R) -> Scale<R> {
             let tail = R::exp_neg(rho.abs());
-            let linear = select(rho > zero, rho, zero);
-            Deviation::<R> {
-                rho,
+            Scale::<R>::of_parts(rho, tail, R::log1p_unit(tail))
+        }
+
+        /// Of a ρ, `e^−|ρ|` and `ln(1 + e^−|ρ|)`.
+        #[inline(always)]
+        pub fn of_parts(rho: R, tail: R, log: R) -> Scale<R> {
+            let zero = R::new(0.0f32);
+            Scale::<R> {
+                parameter: rho,
                 tail,
-                sigma: linear + R::log1p_unit(tail),
+                sigma: select(rho > zero, rho, zero) + log,
+            }
+        }
+
+        /// Of another parameter.
+        #[inline(always)]
+        pub fn plain(parameter: R) -> Scale<R> {
+            Scale::<R> {
+                parameter,
+                tail: R::new(0.0f32),
+                sigma: R::new(0.0f32),
             }
         }
 
@@ -125,22 +147,22 @@ arithmetic! {
         #[inline(always)]
         pub fn slope(&self) -> R {
             let one = R::new(1.0f32);
-            select(self.rho > R::new(0.0f32), one, self.tail) / (one + self.tail)
+            select(self.parameter > R::new(0.0f32), one, self.tail) / (one + self.tail)
         }
 
         /// `ln σ`.
         #[inline(always)]
         pub fn log_sigma(&self) -> R {
-            let linear = self.rho < R::new(comptime!(LOG_LINEAR_BELOW as f32));
+            let linear = self.parameter < R::new(comptime!(LOG_LINEAR_BELOW as f32));
             // Of 1 where the result is not used: `log` wants a normal number.
             let log = R::log(select(linear, R::new(1.0f32), self.sigma));
-            select(linear, self.rho, log)
+            select(linear, self.parameter, log)
         }
 
         /// `d ln σ / dρ`.
         #[inline(always)]
         pub fn log_slope(&self) -> R {
-            let linear = self.rho < R::new(comptime!(LOG_LINEAR_BELOW as f32));
+            let linear = self.parameter < R::new(comptime!(LOG_LINEAR_BELOW as f32));
             let one = R::new(1.0f32);
             let slope = self.slope() / select(linear, one, self.sigma);
             select(linear, one, slope)
@@ -154,13 +176,15 @@ pub(in crate::kernels) struct StandardNormal;
 arithmetic! {
     #[cube]
     impl Map for StandardNormal {
+        const IS_RHO: bool = false;
+
         #[inline(always)]
-        fn value<R: Real>(_location: R, _scale: R, epsilon: R, _coefficients: &Coefficients<R>) -> R {
+        fn value<R: Real>(_location: R, _scale: &Scale<R>, epsilon: R, _coefficients: &Coefficients<R>) -> R {
             epsilon
         }
 
         #[inline(always)]
-        fn gradient<R: Real>(_grad: R, _scale: R, _epsilon: R, _coefficients: &Coefficients<R>) -> R {
+        fn gradient<R: Real>(_grad: R, _scale: &Scale<R>, _epsilon: R, _coefficients: &Coefficients<R>) -> R {
             R::new(0.0f32)
         }
     }
@@ -172,14 +196,16 @@ pub(in crate::kernels) struct Draw;
 arithmetic! {
     #[cube]
     impl Map for Draw {
+        const IS_RHO: bool = true;
+
         #[inline(always)]
-        fn value<R: Real>(mu: R, rho: R, epsilon: R, _coefficients: &Coefficients<R>) -> R {
-            mu + R::rounded(Deviation::<R>::of(rho).sigma * epsilon)
+        fn value<R: Real>(mu: R, scale: &Scale<R>, epsilon: R, _coefficients: &Coefficients<R>) -> R {
+            mu + R::rounded(scale.sigma * epsilon)
         }
 
         #[inline(always)]
-        fn gradient<R: Real>(grad: R, rho: R, epsilon: R, _coefficients: &Coefficients<R>) -> R {
-            grad * epsilon * Deviation::<R>::of(rho).slope()
+        fn gradient<R: Real>(grad: R, scale: &Scale<R>, epsilon: R, _coefficients: &Coefficients<R>) -> R {
+            grad * epsilon * scale.slope()
         }
     }
 }
@@ -199,15 +225,17 @@ pub(in crate::kernels) struct DrawPrecise;
 arithmetic! {
     #[cube]
     impl Map for DrawPrecise {
+        const IS_RHO: bool = false;
+
         #[inline(always)]
-        fn value<R: Real>(mu: R, h: R, epsilon: R, coefficients: &Coefficients<R>) -> R {
-            mu + epsilon / precision::<R>(h, coefficients).sqrt()
+        fn value<R: Real>(mu: R, scale: &Scale<R>, epsilon: R, coefficients: &Coefficients<R>) -> R {
+            mu + epsilon / precision::<R>(scale.parameter, coefficients).sqrt()
         }
 
         #[inline(always)]
-        fn gradient<R: Real>(grad: R, h: R, epsilon: R, coefficients: &Coefficients<R>) -> R {
-            let std_grad = grad * epsilon / precision::<R>(h, coefficients).sqrt();
-            std_grad * R::new(-0.5f32) / (h + coefficients.e)
+        fn gradient<R: Real>(grad: R, scale: &Scale<R>, epsilon: R, coefficients: &Coefficients<R>) -> R {
+            let std_grad = grad * epsilon / precision::<R>(scale.parameter, coefficients).sqrt();
+            std_grad * R::new(-0.5f32) / (scale.parameter + coefficients.e)
         }
     }
 }
@@ -218,18 +246,20 @@ pub(in crate::kernels) struct DrawOutput;
 arithmetic! {
     #[cube]
     impl Map for DrawOutput {
+        const IS_RHO: bool = false;
+
         #[inline(always)]
-        fn value<R: Real>(mean: R, variance: R, epsilon: R, _coefficients: &Coefficients<R>) -> R {
+        fn value<R: Real>(mean: R, scale: &Scale<R>, epsilon: R, _coefficients: &Coefficients<R>) -> R {
             let smallest = smallest_variance::<R>();
-            mean + R::at_least(variance, smallest).sqrt() * epsilon
+            mean + R::at_least(scale.parameter, smallest).sqrt() * epsilon
         }
 
         #[inline(always)]
-        fn gradient<R: Real>(grad: R, variance: R, epsilon: R, _coefficients: &Coefficients<R>) -> R {
+        fn gradient<R: Real>(grad: R, scale: &Scale<R>, epsilon: R, _coefficients: &Coefficients<R>) -> R {
             let smallest = smallest_variance::<R>();
-            let std = R::at_least(variance, smallest).sqrt();
+            let std = R::at_least(scale.parameter, smallest).sqrt();
             let slope = grad * epsilon / (std + std);
-            select(variance < smallest, R::new(0.0f32), slope)
+            select(scale.parameter < smallest, R::new(0.0f32), slope)
         }
     }
 }
@@ -240,14 +270,16 @@ pub(in crate::kernels) struct StdDev;
 arithmetic! {
     #[cube]
     impl Map for StdDev {
+        const IS_RHO: bool = true;
+
         #[inline(always)]
-        fn value<R: Real>(_location: R, rho: R, _epsilon: R, _coefficients: &Coefficients<R>) -> R {
-            Deviation::<R>::of(rho).sigma
+        fn value<R: Real>(_location: R, scale: &Scale<R>, _epsilon: R, _coefficients: &Coefficients<R>) -> R {
+            scale.sigma
         }
 
         #[inline(always)]
-        fn gradient<R: Real>(grad: R, rho: R, _epsilon: R, _coefficients: &Coefficients<R>) -> R {
-            grad * Deviation::<R>::of(rho).slope()
+        fn gradient<R: Real>(grad: R, scale: &Scale<R>, _epsilon: R, _coefficients: &Coefficients<R>) -> R {
+            grad * scale.slope()
         }
     }
 }
@@ -258,16 +290,17 @@ pub(in crate::kernels) struct Variance;
 arithmetic! {
     #[cube]
     impl Map for Variance {
+        const IS_RHO: bool = true;
+
         #[inline(always)]
-        fn value<R: Real>(_location: R, rho: R, _epsilon: R, _coefficients: &Coefficients<R>) -> R {
-            let sigma = Deviation::<R>::of(rho).sigma;
+        fn value<R: Real>(_location: R, scale: &Scale<R>, _epsilon: R, _coefficients: &Coefficients<R>) -> R {
+            let sigma = scale.sigma;
             sigma * sigma
         }
 
         #[inline(always)]
-        fn gradient<R: Real>(grad: R, rho: R, _epsilon: R, _coefficients: &Coefficients<R>) -> R {
-            let deviation = Deviation::<R>::of(rho);
-            let half = deviation.sigma * deviation.slope() * grad;
+        fn gradient<R: Real>(grad: R, scale: &Scale<R>, _epsilon: R, _coefficients: &Coefficients<R>) -> R {
+            let half = scale.sigma * scale.slope() * grad;
             half + half
         }
     }
@@ -280,31 +313,31 @@ pub(in crate::kernels) struct Normal;
 arithmetic! {
     #[cube]
     impl Terms for Normal {
+        const IS_RHO: bool = true;
+
         #[inline(always)]
-        fn term<R: Real>(mu: R, rho: R, _epsilon: R, coefficients: &Coefficients<R>) -> R {
-            let deviation = Deviation::<R>::of(rho);
-            let sigma = deviation.sigma;
+        fn term<R: Real>(mu: R, scale: &Scale<R>, _epsilon: R, coefficients: &Coefficients<R>) -> R {
+            let sigma = scale.sigma;
             coefficients.c
-                + coefficients.a * deviation.log_sigma()
+                + coefficients.a * scale.log_sigma()
                 + coefficients.b * (mu * mu + sigma * sigma)
         }
 
         #[inline(always)]
         fn gradients<R: Real>(
             mu: R,
-            rho: R,
+            scale: &Scale<R>,
             _epsilon: R,
             grad: R,
             coefficients: &Coefficients<R>,
         ) -> (R, R) {
-            let deviation = Deviation::<R>::of(rho);
             let log_std = grad * coefficients.a;
             let half = grad * coefficients.b;
             let twice_second_moment = half + half;
             (
                 twice_second_moment * mu,
-                log_std * deviation.log_slope()
-                    + twice_second_moment * (deviation.sigma * deviation.slope()),
+                log_std * scale.log_slope()
+                    + twice_second_moment * (scale.sigma * scale.slope()),
             )
         }
     }
@@ -317,10 +350,12 @@ pub(in crate::kernels) struct Precise;
 arithmetic! {
     #[cube]
     impl Terms for Precise {
+        const IS_RHO: bool = false;
+
         #[inline(always)]
-        fn term<R: Real>(mu: R, h: R, _epsilon: R, coefficients: &Coefficients<R>) -> R {
+        fn term<R: Real>(mu: R, scale: &Scale<R>, _epsilon: R, coefficients: &Coefficients<R>) -> R {
             let one = R::new(1.0f32);
-            let precision = precision::<R>(h, coefficients);
+            let precision = precision::<R>(scale.parameter, coefficients);
             // No number where the precision is negative, as in the root.
             let sigma = one / precision.sqrt();
             // Of 1 where the result is not used: `log` wants a positive number.
@@ -332,17 +367,17 @@ arithmetic! {
         #[inline(always)]
         fn gradients<R: Real>(
             mu: R,
-            h: R,
+            scale: &Scale<R>,
             _epsilon: R,
             grad: R,
             coefficients: &Coefficients<R>,
         ) -> (R, R) {
             let half = grad * coefficients.b;
-            let regularized = h + coefficients.e;
+            let regularized = scale.parameter + coefficients.e;
             let log_std = grad * coefficients.a * R::new(0.5f32);
             (
                 (half + half) * mu,
-                -(log_std + half / precision::<R>(h, coefficients)) / regularized,
+                -(log_std + half / precision::<R>(scale.parameter, coefficients)) / regularized,
             )
         }
     }
@@ -355,15 +390,17 @@ pub(in crate::kernels) struct Squares;
 arithmetic! {
     #[cube]
     impl Terms for Squares {
+        const IS_RHO: bool = false;
+
         #[inline(always)]
-        fn term<R: Real>(mu: R, _rho: R, _epsilon: R, coefficients: &Coefficients<R>) -> R {
+        fn term<R: Real>(mu: R, _scale: &Scale<R>, _epsilon: R, coefficients: &Coefficients<R>) -> R {
             coefficients.b * (mu * mu)
         }
 
         #[inline(always)]
         fn gradients<R: Real>(
             mu: R,
-            _rho: R,
+            _scale: &Scale<R>,
             _epsilon: R,
             grad: R,
             coefficients: &Coefficients<R>,
@@ -382,14 +419,15 @@ pub(in crate::kernels) struct Mixture;
 arithmetic! {
     #[cube]
     impl Terms for Mixture {
+        const IS_RHO: bool = true;
+
         #[inline(always)]
-        fn term<R: Real>(mu: R, rho: R, epsilon: R, coefficients: &Coefficients<R>) -> R {
-            let deviation = Deviation::<R>::of(rho);
-            let w = mu + deviation.sigma * epsilon;
+        fn term<R: Real>(mu: R, scale: &Scale<R>, epsilon: R, coefficients: &Coefficients<R>) -> R {
+            let w = mu + scale.sigma * epsilon;
             let square = w * w;
             let narrow_over_wide =
-                Deviation::<R>::of(coefficients.d + coefficients.e * square).sigma;
-            let log_q = -(deviation.log_sigma() + coefficients.b)
+                Scale::<R>::of(coefficients.d + coefficients.e * square).sigma;
+            let log_q = -(scale.log_sigma() + coefficients.b)
                 - R::new(0.5f32) * (epsilon * epsilon);
             let log_p = (coefficients.c - coefficients.a * square) + narrow_over_wide;
             log_q - log_p
@@ -398,19 +436,18 @@ arithmetic! {
         #[inline(always)]
         fn gradients<R: Real>(
             mu: R,
-            rho: R,
+            scale: &Scale<R>,
             epsilon: R,
             grad: R,
             coefficients: &Coefficients<R>,
         ) -> (R, R) {
-            let deviation = Deviation::<R>::of(rho);
-            let w = mu + deviation.sigma * epsilon;
-            let share = Deviation::<R>::of(coefficients.d + coefficients.e * (w * w)).slope();
+            let w = mu + scale.sigma * epsilon;
+            let share = Scale::<R>::of(coefficients.d + coefficients.e * (w * w)).slope();
             let score = (w + w) * (coefficients.e * share - coefficients.a);
             let mu_grad = -(grad * score);
             (
                 mu_grad,
-                mu_grad * (epsilon * deviation.slope()) - grad * deviation.log_slope(),
+                mu_grad * (epsilon * scale.slope()) - grad * scale.log_slope(),
             )
         }
     }
@@ -424,17 +461,16 @@ arithmetic! {
     pub(in crate::kernels) fn draw_and_term_gradients<R: Real>(
         grad: R,
         mu: R,
-        rho: R,
+        scale: &Scale<R>,
         epsilon: R,
         coefficients: &Coefficients<R>,
     ) -> (R, R) {
-        let deviation = Deviation::<R>::of(rho);
-        let slope = deviation.slope();
+        let slope = scale.slope();
         let twice_second_moment = coefficients.b + coefficients.b;
         (
             grad + twice_second_moment * mu,
-            slope * (grad * epsilon + twice_second_moment * deviation.sigma)
-                + coefficients.a * deviation.log_slope(),
+            slope * (grad * epsilon + twice_second_moment * scale.sigma)
+                + coefficients.a * scale.log_slope(),
         )
     }
 }

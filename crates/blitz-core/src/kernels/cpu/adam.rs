@@ -1,6 +1,6 @@
 //! A step of Adam, in one pass over weight, gradient and moments.
 
-use super::group::{Kernel, update};
+use super::group::{Kernel, Made, update};
 use super::real::Real;
 use super::update::{AdamNumbers, adam};
 use super::{Elements, ElementsMut, Memory};
@@ -11,7 +11,7 @@ struct Adam<R: Real>(AdamNumbers<R>);
 
 impl<R: Real> Kernel<R, 4, 3> for Adam<R> {
     #[inline(always)]
-    fn element(self, [weight, grad, moment_1, moment_2]: [R; 4], _epsilon: R) -> [R; 3] {
+    fn element(self, [weight, grad, moment_1, moment_2]: [R; 4], _made: Made<R>) -> [R; 3] {
         adam(weight, grad, moment_1, moment_2, &self.0).into()
     }
 }

@@ -5,6 +5,7 @@ mod tests;
 
 use std::mem::MaybeUninit;
 
+use super::elementwise::Scale;
 use super::real::{Element, Real};
 use crate::kernels::formula::NoiseSpan;
 use blitz_noise::fill::{CHUNK, GROUP, normal_group};
@@ -13,13 +14,23 @@ use blitz_noise::simd::{Body, InstructionSet};
 /// Groups whose terms are added up in the working precision before they go into an `f64`.
 const GROUPS_PER_SUM: usize = 16;
 
-/// What is done to one element, of inputs and ε.
+/// What is done to one element, of inputs and of what is made for it.
 ///
 /// `element` has to be `#[inline(always)]`, for the compiler to make vectors of a loop over it.
-pub(in crate::kernels) trait Kernel<R, const I: usize, const O: usize>:
+pub(in crate::kernels) trait Kernel<R: Real, const I: usize, const O: usize>:
     Copy + Send + Sync
 {
-    fn element(self, inputs: [R; I], epsilon: R) -> [R; O];
+    /// Which input is a ρ, to make a scale of.
+    const RHO: Option<usize> = None;
+
+    fn element(self, inputs: [R; I], made: Made<R>) -> [R; O];
+}
+
+/// What is made for an element: ε, and the scale of its ρ. Zeros where there is no noise or no ρ.
+#[derive(Clone, Copy)]
+pub(in crate::kernels) struct Made<R: Real> {
+    pub epsilon: R,
+    pub scale: Scale<R>,
 }
 
 /// The outputs of `kernel` for all elements of `inputs`, which have `len` each, or none where one is not read. ε is zero without
@@ -149,14 +160,14 @@ pub(in crate::kernels) fn after(noise: Option<NoiseSpan>, start: usize) -> Optio
     })
 }
 
-/// The outputs of `kernel` for 64 elements, which are those of 16 Philox blocks. The noise begins with them.
+/// Writes the outputs of `kernel` for 64 elements, which are those of 16 Philox blocks. The noise begins with them.
 #[inline(always)]
 pub(in crate::kernels) fn run_group<R, K, const I: usize, const O: usize>(
     kernel: K,
     noise: Option<NoiseSpan>,
     inputs: &[[R; GROUP]; I],
-) -> [[R; GROUP]; O]
-where
+    outputs: &mut [[R; GROUP]; O],
+) where
     R: Real,
     K: Kernel<R, I, O>,
 {
@@ -164,16 +175,29 @@ where
     if let Some(NoiseSpan { key, first_block }) = noise {
         normal_group(key, first_block, &mut normals);
     }
-    let mut outputs = [[R::ZERO; GROUP]; O];
+    // Each function of all 64 before the next. One expression of an element is a chain in which every operation waits for the one before, too
+    // long for a processor to begin the next elements meanwhile.
+    let mut tails = [R::ZERO; GROUP];
+    let mut logs = [R::ZERO; GROUP];
+    if let Some(rho) = K::RHO {
+        tails = R::exp_neg_group(&inputs[rho].map(R::abs));
+        logs = R::log1p_unit_group(&tails);
+    }
     // A loop of known length over one expression, for the compiler to make vectors of it.
     for i in 0..GROUP {
-        let inputs = std::array::from_fn(|input| inputs[input][i]);
-        let values = kernel.element(inputs, R::new(normals[i]));
+        let inputs: [R; I] = std::array::from_fn(|input| inputs[input][i]);
+        let made = Made {
+            epsilon: R::new(normals[i]),
+            scale: match K::RHO {
+                Some(rho) => Scale::of_parts(inputs[rho], tails[i], logs[i]),
+                None => Scale::plain(R::ZERO),
+            },
+        };
+        let values = kernel.element(inputs, made);
         for (output, value) in outputs.iter_mut().zip(values) {
             output[i] = value;
         }
     }
-    outputs
 }
 
 struct MapChunk<'a, E, K, const I: usize, const O: usize> {
@@ -194,9 +218,10 @@ where
     fn run(mut self) {
         let len = self.outputs.first().map_or(0, |output| output.len());
         let mut inputs = [[E::Real::ZERO; GROUP]; I];
+        let mut values = [[E::Real::ZERO; GROUP]; O];
         for start in (0..len).step_by(GROUP) {
             load_groups(&mut inputs, &self.inputs, start);
-            let values = run_group(self.kernel, after(self.noise, start), &inputs);
+            run_group(self.kernel, after(self.noise, start), &inputs, &mut values);
             for (output, values) in self.outputs.iter_mut().zip(&values) {
                 store(&mut output[start..], values);
             }
@@ -222,10 +247,11 @@ where
     fn run(self) -> f64 {
         let mut total = Total::new();
         let mut inputs = [[E::Real::ZERO; GROUP]; I];
+        let mut terms = [[E::Real::ZERO; GROUP]];
         for start in (0..self.len).step_by(GROUP) {
             load_groups(&mut inputs, &self.inputs, start);
-            let [terms] = run_group(self.kernel, after(self.noise, start), &inputs);
-            total.add(terms, self.len - start);
+            run_group(self.kernel, after(self.noise, start), &inputs, &mut terms);
+            total.add(&mut terms[0], self.len - start);
         }
         total.finish()
     }
@@ -247,6 +273,7 @@ where
     #[inline(always)]
     fn run(self) {
         let [a, b, c] = self.in_place;
+        let mut values = [[E::Real::ZERO; GROUP]; 3];
         for start in (0..self.input.len()).step_by(GROUP) {
             let inputs = [
                 load(&self.input[start..]),
@@ -254,7 +281,7 @@ where
                 load(&b[start..]),
                 load(&c[start..]),
             ];
-            let values = run_group(self.kernel, None, &inputs);
+            run_group(self.kernel, None, &inputs, &mut values);
             overwrite(&mut a[start..], &values[0]);
             overwrite(&mut b[start..], &values[1]);
             overwrite(&mut c[start..], &values[2]);
@@ -279,14 +306,14 @@ impl<R: Real> Total<R> {
         }
     }
 
-    /// Adds the first `len` terms, or all of them.
+    /// Adds the first `len` terms, or all of them. The others are zero then.
     #[inline(always)]
-    pub fn add(&mut self, mut terms: [R; GROUP], len: usize) {
+    pub fn add(&mut self, terms: &mut [R; GROUP], len: usize) {
         if len < GROUP {
             terms[len..].fill(R::ZERO);
         }
         for (lane, term) in self.lanes.iter_mut().zip(terms) {
-            *lane = *lane + term;
+            *lane = *lane + *term;
         }
         self.groups += 1;
         if self.groups == GROUPS_PER_SUM {
@@ -296,10 +323,13 @@ impl<R: Real> Total<R> {
 
     #[inline(always)]
     fn flush(&mut self) {
+        // A sum of its own stays in a register.
+        let mut sum = self.sum;
         for lane in &mut self.lanes {
-            self.sum += lane.to_f64();
+            sum += lane.to_f64();
             *lane = R::ZERO;
         }
+        self.sum = sum;
         self.groups = 0;
     }
 

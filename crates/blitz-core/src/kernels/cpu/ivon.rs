@@ -1,6 +1,6 @@
 //! A step of IVON, in one pass over mean, gradients, Hessian and momentum.
 
-use super::group::{self, Kernel};
+use super::group::{self, Kernel, Made};
 use super::real::Real;
 use super::update::{IvonNumbers, ivon};
 use super::{Elements, Memory, number, tensor, with_elements};
@@ -42,7 +42,7 @@ impl<R: Real> Ivon<R> {
 
 impl<R: Real> Kernel<R, 5, 3> for Ivon<R> {
     #[inline(always)]
-    fn element(self, [mean, grad, grad_hess, hess, momentum]: [R; 5], _epsilon: R) -> [R; 3] {
+    fn element(self, [mean, grad, grad_hess, hess, momentum]: [R; 5], _made: Made<R>) -> [R; 3] {
         let weight = self.momentum_weight;
         ivon(mean, grad, grad_hess, hess, momentum, weight, &self.numbers).into()
     }

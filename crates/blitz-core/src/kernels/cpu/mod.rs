@@ -27,8 +27,8 @@ use std::borrow::Cow;
 use burn::backend::TensorMetadata;
 use burn::tensor::{TensorData, bf16, f16};
 
-use self::elementwise::{Map as Arithmetic, Terms, with_map, with_sum};
-use self::group::Kernel;
+use self::elementwise::{Map as Arithmetic, Scale, Terms, with_map, with_sum};
+use self::group::{Kernel, Made};
 use self::real::{Coefficients, Element, Real};
 use super::formula::{Map, Sum, sum_dtype};
 
@@ -139,6 +139,20 @@ pub(super) fn assert_same_len<const N: usize>(lens: [usize; N]) {
     );
 }
 
+/// Of a location and a parameter, which is a ρ: the second.
+const fn rho(is_rho: bool) -> Option<usize> {
+    if is_rho { Some(1) } else { None }
+}
+
+#[inline(always)]
+fn scale<R: Real>(is_rho: bool, parameter: R, made: Made<R>) -> Scale<R> {
+    if is_rho {
+        made.scale
+    } else {
+        Scale::plain(parameter)
+    }
+}
+
 /// The value of a [`Map`].
 #[derive(Clone, Copy)]
 struct Value<M, R> {
@@ -148,9 +162,12 @@ struct Value<M, R> {
 }
 
 impl<R: Real, M: Arithmetic> Kernel<R, 2, 1> for Value<M, R> {
+    const RHO: Option<usize> = rho(M::IS_RHO);
+
     #[inline(always)]
-    fn element(self, [location, scale]: [R; 2], epsilon: R) -> [R; 1] {
-        [M::value(location, scale, epsilon, &self.coefficients)]
+    fn element(self, [location, parameter]: [R; 2], made: Made<R>) -> [R; 1] {
+        let scale = scale(M::IS_RHO, parameter, made);
+        [M::value(location, &scale, made.epsilon, &self.coefficients)]
     }
 }
 
@@ -163,9 +180,12 @@ struct Gradient<M, R> {
 }
 
 impl<R: Real, M: Arithmetic> Kernel<R, 2, 1> for Gradient<M, R> {
+    const RHO: Option<usize> = rho(M::IS_RHO);
+
     #[inline(always)]
-    fn element(self, [grad, scale]: [R; 2], epsilon: R) -> [R; 1] {
-        [M::gradient(grad, scale, epsilon, &self.coefficients)]
+    fn element(self, [grad, parameter]: [R; 2], made: Made<R>) -> [R; 1] {
+        let scale = scale(M::IS_RHO, parameter, made);
+        [M::gradient(grad, &scale, made.epsilon, &self.coefficients)]
     }
 }
 
@@ -178,9 +198,12 @@ struct Term<S, R> {
 }
 
 impl<R: Real, S: Terms> Kernel<R, 2, 1> for Term<S, R> {
+    const RHO: Option<usize> = rho(S::IS_RHO);
+
     #[inline(always)]
-    fn element(self, [mu, rho]: [R; 2], epsilon: R) -> [R; 1] {
-        [S::term(mu, rho, epsilon, &self.coefficients)]
+    fn element(self, [mu, parameter]: [R; 2], made: Made<R>) -> [R; 1] {
+        let scale = scale(S::IS_RHO, parameter, made);
+        [S::term(mu, &scale, made.epsilon, &self.coefficients)]
     }
 }
 
@@ -194,10 +217,12 @@ struct Gradients<S, R> {
 }
 
 impl<R: Real, S: Terms> Kernel<R, 2, 2> for Gradients<S, R> {
+    const RHO: Option<usize> = rho(S::IS_RHO);
+
     #[inline(always)]
-    fn element(self, [mu, rho]: [R; 2], epsilon: R) -> [R; 2] {
-        let (mu_grad, rho_grad) = S::gradients(mu, rho, epsilon, self.grad, &self.coefficients);
-        [mu_grad, rho_grad]
+    fn element(self, [mu, parameter]: [R; 2], made: Made<R>) -> [R; 2] {
+        let scale = scale(S::IS_RHO, parameter, made);
+        S::gradients(mu, &scale, made.epsilon, self.grad, &self.coefficients).into()
     }
 }
 

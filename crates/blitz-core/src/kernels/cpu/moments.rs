@@ -3,7 +3,7 @@
 use blitz_noise::coefficients::horner;
 use burn::tensor::{DType, Tensor, TensorData};
 
-use super::group::{self, Kernel};
+use super::group::{self, Kernel, Made};
 use super::real::{Real, select};
 use super::{Elements, Memory, tensor};
 use crate::kernels::formula::{Moment, Rectified};
@@ -64,7 +64,7 @@ struct LeakyRelu(f32);
 
 impl Kernel<f32, 2, 2> for LeakyRelu {
     #[inline(always)]
-    fn element(self, [mean, variance]: [f32; 2], _epsilon: f32) -> [f32; 2] {
+    fn element(self, [mean, variance]: [f32; 2], _made: Made<f32>) -> [f32; 2] {
         let std = variance.sqrt();
         let x = AgainstZero::of(mean / std.at_least(SMALLEST_STD as f32));
         let is_positive = mean > 0.0;
@@ -84,8 +84,8 @@ struct Only<const VARIANCE: bool>(LeakyRelu);
 
 impl<const VARIANCE: bool> Kernel<f32, 2, 1> for Only<VARIANCE> {
     #[inline(always)]
-    fn element(self, inputs: [f32; 2], epsilon: f32) -> [f32; 1] {
-        let [mean, variance] = self.0.element(inputs, epsilon);
+    fn element(self, inputs: [f32; 2], made: Made<f32>) -> [f32; 1] {
+        let [mean, variance] = self.0.element(inputs, made);
         [if VARIANCE { variance } else { mean }]
     }
 }
@@ -102,7 +102,7 @@ struct LeakyReluGradients<const VARIANCE: bool>(f32);
 
 impl<const VARIANCE: bool> Kernel<f32, 3, 2> for LeakyReluGradients<VARIANCE> {
     #[inline(always)]
-    fn element(self, [grad, mean, variance]: [f32; 3], _epsilon: f32) -> [f32; 2] {
+    fn element(self, [grad, mean, variance]: [f32; 3], _made: Made<f32>) -> [f32; 2] {
         const SMALLEST: f32 = SMALLEST_STD as f32;
         let is_certain = variance < SMALLEST * SMALLEST;
         let std = variance.sqrt();
@@ -143,7 +143,7 @@ struct Larger;
 
 impl Kernel<f32, 4, 2> for Larger {
     #[inline(always)]
-    fn element(self, [m1, v1, m2, v2]: [f32; 4], _epsilon: f32) -> [f32; 2] {
+    fn element(self, [m1, v1, m2, v2]: [f32; 4], _made: Made<f32>) -> [f32; 2] {
         let sum = v1 + v2;
         let std = sum.sqrt();
         let x = AgainstZero::of((m1 - m2) / std.at_least(SMALLEST_STD as f32));
@@ -229,6 +229,7 @@ fn in_memory<const D: usize, const I: usize, const O: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::cpu::elementwise::Scale;
 
     #[test]
     fn mills_ratio_is_as_exact_as_documented() {
@@ -245,11 +246,15 @@ mod tests {
 
     #[test]
     fn what_is_not_a_number_stays_so() {
+        let made = Made {
+            epsilon: 0.0,
+            scale: Scale::plain(0.0),
+        };
         for (mean, variance) in [(f32::NAN, 1.0), (0.0, f32::NAN)] {
-            let [mean, variance] = LeakyRelu(0.0).element([mean, variance], 0.0);
+            let [mean, variance] = LeakyRelu(0.0).element([mean, variance], made);
             assert!(mean.is_nan() && variance.is_nan());
         }
-        let [mean, variance] = Larger.element([f32::NAN, 1.0, 0.0, 1.0], 0.0);
+        let [mean, variance] = Larger.element([f32::NAN, 1.0, 0.0, 1.0], made);
         assert!(mean.is_nan() && variance.is_nan());
     }
 }

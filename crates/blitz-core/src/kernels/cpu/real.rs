@@ -7,6 +7,7 @@ use burn::tensor::{bf16, f16};
 
 use crate::kernels::formula::SMALLEST_VARIANCE;
 use blitz_noise::coefficients::{EXP, LN_2_HIGH, LN_2_LOW, LOG1P, TANH, horner};
+use blitz_noise::fill::GROUP;
 use blitz_noise::normal;
 
 /// What `elementwise.rs` is written in: here, Rust as it stands.
@@ -90,6 +91,18 @@ pub(crate) trait Real:
     /// The hyperbolic tangent.
     fn hyperbolic_tan(self) -> Self;
 
+    /// [`exp_neg`](Self::exp_neg) of a group.
+    #[inline(always)]
+    fn exp_neg_group(group: &[Self; GROUP]) -> [Self; GROUP] {
+        group.map(Self::exp_neg)
+    }
+
+    /// [`log1p_unit`](Self::log1p_unit) of a group.
+    #[inline(always)]
+    fn log1p_unit_group(group: &[Self; GROUP]) -> [Self; GROUP] {
+        group.map(Self::log1p_unit)
+    }
+
     /// The larger of the number and `bound`; a NaN if the number is one, which `max` would lose.
     #[inline(always)]
     fn at_least(self, bound: Self) -> Self {
@@ -134,27 +147,36 @@ impl Real for f32 {
     /// Within 1 ulp of the exact value, and within one subnormal step below the normal numbers.
     #[inline(always)]
     fn exp_neg(self) -> Self {
-        // e^−104 rounds to 0. A comparison, since `min` would lose a NaN.
-        let x = if self > 104.0 { 104.0 } else { self };
-        // e^−x = 2^−n e^r with n the nearest integer to x / ln 2, so that |r| ≤ ln 2 / 2. Adding and subtracting 1.5·2²³
-        // rounds to an integer, whose value is then in the low bits.
-        const ROUND: f32 = 12_582_912.0;
-        let shifted = x * std::f32::consts::LOG2_E + ROUND;
-        let n = shifted - ROUND;
-        let r = (n * LN_2_HIGH - x) + n * LN_2_LOW;
+        let [shifted, r] = reduced(self);
+        exponential(shifted, r, horner(&EXP, r))
+    }
 
-        let e = r * r * horner(&EXP, r) + r + 1.0;
-
-        // 2^−n in two steps, since it may be subnormal.
-        let n = (shifted.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32);
-        let half = n >> 1;
-        e * power_of_two(half.wrapping_neg()) * power_of_two(half.wrapping_sub(n))
+    #[inline(always)]
+    fn exp_neg_group(group: &[Self; GROUP]) -> [Self; GROUP] {
+        let (mut shifted, mut r) = ([0.0; GROUP], [0.0; GROUP]);
+        for i in 0..GROUP {
+            [shifted[i], r[i]] = reduced(group[i]);
+        }
+        let mut values = horner_of_group(&EXP, &r);
+        for i in 0..GROUP {
+            values[i] = exponential(shifted[i], r[i], values[i]);
+        }
+        values
     }
 
     /// Within 1.7 ulp of the exact value.
     #[inline(always)]
     fn log1p_unit(self) -> Self {
         self * self * horner(&LOG1P, self) + self
+    }
+
+    #[inline(always)]
+    fn log1p_unit_group(group: &[Self; GROUP]) -> [Self; GROUP] {
+        let mut values = horner_of_group(&LOG1P, group);
+        for (value, x) in values.iter_mut().zip(group) {
+            *value = x * x * *value + x;
+        }
+        values
     }
 
     #[inline(always)]
@@ -174,6 +196,41 @@ impl Real for f32 {
         let far = if self < 0.0 { -far } else { far };
         if x < 0.625 { near } else { far }
     }
+}
+
+/// [`horner`] of a group, a power of all its elements before the next.
+#[inline(always)]
+fn horner_of_group<const N: usize>(polynomial: &[f32; N], group: &[f32; GROUP]) -> [f32; GROUP] {
+    let mut sums = [polynomial[0]; GROUP];
+    for coefficient in &polynomial[1..] {
+        for (sum, x) in sums.iter_mut().zip(group) {
+            *sum = *sum * x + coefficient;
+        }
+    }
+    sums
+}
+
+/// Adding and subtracting 1.5·2²³ rounds to an integer, whose value is then in the low bits.
+const ROUND: f32 = 12_582_912.0;
+
+/// `e^−x = 2^−n e^r` for `x ≥ 0` with n the nearest integer to `x / ln 2`, so that `|r| ≤ ln 2 / 2`: n as `n + ROUND`, and r.
+#[inline(always)]
+fn reduced(x: f32) -> [f32; 2] {
+    // e^−104 rounds to 0. A comparison, since `min` would lose a NaN.
+    let x = if x > 104.0 { 104.0 } else { x };
+    let shifted = x * std::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
+    [shifted, (n * LN_2_HIGH - x) + n * LN_2_LOW]
+}
+
+/// `2^−n e^r` of `n + ROUND`, of r, and of the polynomial [`EXP`] at r.
+#[inline(always)]
+fn exponential(shifted: f32, r: f32, polynomial: f32) -> f32 {
+    let e = r * r * polynomial + r + 1.0;
+    // 2^−n in two steps, since it may be subnormal.
+    let n = (shifted.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32);
+    let half = n >> 1;
+    e * power_of_two(half.wrapping_neg()) * power_of_two(half.wrapping_sub(n))
 }
 
 /// `2^n` for `−126 ≤ n ≤ 127`.
@@ -265,7 +322,7 @@ element!(bf16, f32, bf16::to_f32, bf16::from_f32);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::cpu::elementwise::Deviation;
+    use crate::kernels::cpu::elementwise::Scale;
 
     /// The distance of a value from the exact one, in units of the last place of `f32` there.
     fn ulps(got: f32, exact: f64) -> f64 {
@@ -308,14 +365,40 @@ mod tests {
     }
 
     #[test]
+    fn a_group_has_the_bits_of_its_elements() {
+        let edges = [
+            0.0,
+            f32::MIN_POSITIVE / 3.0,
+            103.9,
+            104.0,
+            1e9,
+            f32::INFINITY,
+            f32::NAN,
+        ];
+        let group: [f32; GROUP] = std::array::from_fn(|i| {
+            let number = (i as f32 / 7.0).exp2() / 8.0;
+            edges.get(i).copied().unwrap_or(number)
+        });
+        let tails = f32::exp_neg_group(&group);
+        assert_eq!(
+            tails.map(f32::to_bits),
+            group.map(|x| x.exp_neg().to_bits())
+        );
+        assert_eq!(
+            f32::log1p_unit_group(&tails).map(f32::to_bits),
+            tails.map(|x| x.log1p_unit().to_bits())
+        );
+    }
+
+    #[test]
     fn a_deviation_and_its_derivatives_are_exact_to_a_few_ulp() {
         let softplus = |x: f64| x.max(0.0) + (-x.abs()).exp().ln_1p();
         let logistic = |x: f64| 1.0 / (1.0 + (-x).exp());
         for sign in [1.0f32, -1.0] {
-            let largest = |of: fn(Deviation<f32>) -> f32, exact: &dyn Fn(f64) -> f64| {
+            let largest = |of: fn(Scale<f32>) -> f32, exact: &dyn Fn(f64) -> f64| {
                 largest_error(
                     (1e-10, 80.0),
-                    |x| of(Deviation::of(sign * x)),
+                    |x| of(Scale::of(sign * x)),
                     |x| exact(f64::from(sign) * x),
                 )
             };
@@ -331,7 +414,7 @@ mod tests {
         for i in 0..400_000 {
             let rho = i as f32 / 2000.0 - 100.0;
             let exact = softplus(f64::from(rho)).ln();
-            let error = (f64::from(Deviation::of(rho).log_sigma()) - exact).abs();
+            let error = (f64::from(Scale::of(rho).log_sigma()) - exact).abs();
             assert!(error < 4e-7 * exact.abs().max(1.0), "{rho}: {error}");
         }
     }

@@ -56,7 +56,15 @@ pub(super) fn in_precision<R: Real>(scalars: &CoefficientScalars) -> Coefficient
     }
 }
 
-/// The value of a map, or its gradient in the scale, of the gradient and the scale.
+#[cube]
+fn scale<R: Real>(parameter: R, #[comptime] is_rho: bool) -> Scale<R> {
+    match comptime!(is_rho) {
+        true => Scale::<R>::of(parameter),
+        false => Scale::<R>::plain(parameter),
+    }
+}
+
+/// The value of a map, or its gradient in the scale's parameter, of the gradient and the parameter.
 #[cube(launch_unchecked, address_type = "dynamic")]
 pub(super) fn map_kernel<E: Float, N: Size, R: Real, M: Map>(
     left: LinearView<'_, Vector<E, N>>,
@@ -85,11 +93,11 @@ pub(super) fn map_kernel<E: Float, N: Size, R: Real, M: Map>(
             #[unroll]
             for lane in 0..lanes {
                 let left = R::cast_from(left.extract(lane));
-                let right = R::cast_from(right.extract(lane));
+                let right = scale::<R>(R::cast_from(right.extract(lane)), M::IS_RHO);
                 let epsilon = R::cast_from(epsilons[comptime!(i * lanes + lane)]);
                 let value = match comptime!(is_backward) {
-                    true => M::gradient::<R>(left, right, epsilon, &coefficients),
-                    false => M::value::<R>(left, right, epsilon, &coefficients),
+                    true => M::gradient::<R>(left, &right, epsilon, &coefficients),
+                    false => M::value::<R>(left, &right, epsilon, &coefficients),
                 };
                 values.insert(lane, E::cast_from(value));
             }
@@ -137,9 +145,10 @@ pub(super) fn sum_kernel<E: Float, N: Size, R: Real, T: Terms>(
                 let rho = rho.read(position);
                 #[unroll]
                 for lane in 0..lanes {
+                    let scale = scale::<R>(R::cast_from(rho.extract(lane)), T::IS_RHO);
                     let term = T::term::<R>(
                         R::cast_from(mu.extract(lane)),
-                        R::cast_from(rho.extract(lane)),
+                        &scale,
                         R::cast_from(epsilons[comptime!(i * lanes + lane)]),
                         &coefficients,
                     );
@@ -183,9 +192,10 @@ pub(super) fn gradients_kernel<E: Float, N: Size, R: Real, T: Terms>(
             let mut rho_values = Vector::<E, N>::empty();
             #[unroll]
             for lane in 0..lanes {
+                let scale = scale::<R>(R::cast_from(rho.extract(lane)), T::IS_RHO);
                 let (mu_value, rho_value) = T::gradients::<R>(
                     R::cast_from(mu.extract(lane)),
-                    R::cast_from(rho.extract(lane)),
+                    &scale,
                     R::cast_from(epsilons[comptime!(i * lanes + lane)]),
                     grad,
                     &coefficients,

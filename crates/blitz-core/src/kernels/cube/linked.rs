@@ -13,7 +13,7 @@ use burn_cubecl::kernel::{cast, untile};
 use burn_cubecl::ops::numeric::{empty_device_dtype, zeros};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::elementwise::{Draw, Map as _, Normal, Terms as _, draw_and_term_gradients};
+use super::elementwise::{Draw, Map as _, Normal, Scale, Terms as _, draw_and_term_gradients};
 use super::kernels::{BLOCK, CoefficientScalars, block_noise, in_precision, with_term};
 use super::launch::{SUM_UNITS, Walk, cubes, elem_type, empty_like, in_precision_of};
 use super::noise::Noise;
@@ -54,13 +54,13 @@ fn draw_and_sum_kernel<E: Float, N: Size, R: Real>(
                 #[unroll]
                 for lane in 0..lanes {
                     let mu = R::cast_from(mu.extract(lane));
-                    let rho = R::cast_from(rho.extract(lane));
+                    let scale = Scale::<R>::of(R::cast_from(rho.extract(lane)));
                     let epsilon = R::cast_from(epsilons[comptime!(i * lanes + lane)]);
                     drawn.insert(
                         lane,
-                        E::cast_from(Draw::value::<R>(mu, rho, epsilon, &coefficients)),
+                        E::cast_from(Draw::value::<R>(mu, &scale, epsilon, &coefficients)),
                     );
-                    let term = Normal::term::<R>(mu, rho, epsilon, &coefficients);
+                    let term = Normal::term::<R>(mu, &scale, epsilon, &coefficients);
                     let (next, left) = with_term::<R>(sum, lost, term);
                     sum = next;
                     lost = left;
@@ -110,10 +110,11 @@ fn draw_and_sum_gradients_kernel<E: Float, N: Size, R: Real>(
             let mut rho_values = Vector::<E, N>::empty();
             #[unroll]
             for lane in 0..lanes {
+                let scale = Scale::<R>::of(R::cast_from(rho.extract(lane)));
                 let (mu_value, rho_value) = draw_and_term_gradients::<R>(
                     R::cast_from(grad.extract(lane)),
                     R::cast_from(mu.extract(lane)),
-                    R::cast_from(rho.extract(lane)),
+                    &scale,
                     R::cast_from(epsilons[comptime!(i * lanes + lane)]),
                     &coefficients,
                 );

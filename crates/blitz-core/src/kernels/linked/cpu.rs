@@ -13,7 +13,7 @@ use crate::kernels::cpu::elementwise::{
 };
 #[cfg(not(target_family = "wasm"))]
 use crate::kernels::cpu::group::is_worth_sharing;
-use crate::kernels::cpu::group::{Kernel, Total, after, load_groups, map, run_group, store};
+use crate::kernels::cpu::group::{Kernel, Made, Total, after, load_groups, map, run_group, store};
 use crate::kernels::cpu::real::{Coefficients, Element, Real};
 use crate::kernels::cpu::{Elements, Memory, number, scalar, tensor, with_elements};
 use crate::kernels::formula::{NoiseSpan, NormalSum, Sum};
@@ -59,12 +59,13 @@ in_memory!(burn::backend::NdArray);
 struct DrawAndTerm<R>(Coefficients<R>);
 
 impl<R: Real> Kernel<R, 2, 2> for DrawAndTerm<R> {
+    const RHO: Option<usize> = Some(1);
+
     #[inline(always)]
-    fn element(self, [mu, rho]: [R; 2], epsilon: R) -> [R; 2] {
-        // The compiler computes the deviation once.
+    fn element(self, [mu, _rho]: [R; 2], Made { epsilon, scale }: Made<R>) -> [R; 2] {
         [
-            Draw::value(mu, rho, epsilon, &self.0),
-            Normal::term(mu, rho, epsilon, &self.0),
+            Draw::value(mu, &scale, epsilon, &self.0),
+            Normal::term(mu, &scale, epsilon, &self.0),
         ]
     }
 }
@@ -74,9 +75,11 @@ impl<R: Real> Kernel<R, 2, 2> for DrawAndTerm<R> {
 struct DrawAndTermBackward<R>(Coefficients<R>);
 
 impl<R: Real> Kernel<R, 3, 2> for DrawAndTermBackward<R> {
+    const RHO: Option<usize> = Some(2);
+
     #[inline(always)]
-    fn element(self, [grad, mu, rho]: [R; 3], epsilon: R) -> [R; 2] {
-        draw_and_term_gradients(grad, mu, rho, epsilon, &self.0).into()
+    fn element(self, [grad, mu, _rho]: [R; 3], Made { epsilon, scale }: Made<R>) -> [R; 2] {
+        draw_and_term_gradients(grad, mu, &scale, epsilon, &self.0).into()
     }
 }
 
@@ -162,11 +165,12 @@ where
         let len = self.output.len();
         let mut total = Total::new();
         let mut inputs = [[E::Real::ZERO; GROUP]; I];
+        let mut outputs = [[E::Real::ZERO; GROUP]; 2];
         for start in (0..len).step_by(GROUP) {
             load_groups(&mut inputs, &self.inputs, start);
-            let [values, terms] = run_group(self.kernel, after(self.noise, start), &inputs);
-            store(&mut self.output[start..], &values);
-            total.add(terms, len - start);
+            run_group(self.kernel, after(self.noise, start), &inputs, &mut outputs);
+            store(&mut self.output[start..], &outputs[0]);
+            total.add(&mut outputs[1], len - start);
         }
         total.finish()
     }
