@@ -65,6 +65,26 @@ pub trait FusedKernels: Backend {
         step: IvonStep,
     ) -> [FloatTensor<Self>; 3];
 
+    /// An LSTM's steps over a sequence of pre-activations. Step by step, where a backend has nothing better.
+    fn lstm_steps(
+        pre_activations: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        hidden: FloatTensor<Self>,
+        cell: FloatTensor<Self>,
+    ) -> LstmSteps<Self> {
+        LstmSteps::run(pre_activations, &weight, hidden, cell)
+    }
+
+    /// The gradients in the pre-activations, the weight and the initial hidden and cell states, from that of
+    /// [`LstmSteps::output`].
+    fn lstm_backward(
+        steps: LstmSteps<Self>,
+        grad: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+    ) -> [FloatTensor<Self>; 4] {
+        steps.backward(grad, weight)
+    }
+
     /// One step of an LSTM's cell, of the gates' pre-activations `[batch, 4 · hidden]`, in the order input, forget, output, candidate, and
     /// the cell state: the gates after their activations, `c' = f c + i tanh(g)` and `h' = o tanh(c')`.
     fn lstm_cell(
@@ -304,7 +324,7 @@ macro_rules! ops_are_kernels {
                 hidden: FloatTensor<Self>,
                 cell: FloatTensor<Self>,
             ) -> FloatTensor<Self> {
-                LstmSteps::<Self>::run(pre_activations, &weight, hidden, cell).output()
+                <Self as FusedKernels>::lstm_steps(pre_activations, weight, hidden, cell).output()
             }
 
             fn convolve(

@@ -98,7 +98,7 @@ impl<B: FusedKernels> LstmSteps<B> {
 }
 
 /// One step of a sequence.
-fn step_of<B: FusedKernels>(
+pub(super) fn step_of<B: FusedKernels>(
     sequence: FloatTensor<B>,
     step: usize,
     shape: [usize; 2],
@@ -108,14 +108,16 @@ fn step_of<B: FusedKernels>(
 }
 
 /// The matrix in row-major order.
-fn laid_out<B: FusedKernels>(matrix: FloatTensor<B>) -> FloatTensor<B> {
+pub(super) fn laid_out<B: FusedKernels>(matrix: FloatTensor<B>) -> FloatTensor<B> {
     let shape = matrix.shape();
     let flat = B::float_reshape(matrix, [shape.num_elements()].into());
     B::float_reshape(flat, shape)
 }
 
 /// Steps as a sequence.
-fn stack<B: FusedKernels>(steps: impl Iterator<Item = FloatTensor<B>>) -> FloatTensor<B> {
+pub(super) fn stack<B: FusedKernels>(
+    steps: impl Iterator<Item = FloatTensor<B>>,
+) -> FloatTensor<B> {
     let steps = steps.map(|step| {
         let [batch, size] = step.shape().dims();
         B::float_reshape(step, [1, batch, size].into())

@@ -24,7 +24,11 @@ impl<B: Backend + FusedKernels> Backward<B, 4> for LstmStep {
     ) {
         let (steps, weight) = ops.state;
         let grad = grads.consume::<B>(&ops.node);
-        for (parent, grad) in ops.parents.iter().zip(steps.backward(grad, weight)) {
+        for (parent, grad) in ops
+            .parents
+            .iter()
+            .zip(B::lstm_backward(steps, grad, weight))
+        {
             if let Some(parent) = parent {
                 grads.register::<B>(parent.id, grad);
             }
@@ -49,9 +53,9 @@ pub(super) fn lstm<B: Backend + FusedKernels, C: CheckpointStrategy>(
         .compute_bound()
         .stateful();
     let weight = weight.into_primitive();
-    let steps = LstmSteps::<B>::run(
+    let steps = B::lstm_steps(
         pre_activations.into_primitive(),
-        &weight,
+        weight.clone(),
         hidden.into_primitive(),
         cell.into_primitive(),
     );

@@ -10,6 +10,7 @@ use burn::tensor::{DType, TensorData};
 use super::{Elements, ElementsMut, Memory, kernels_in_memory};
 use crate::kernels::convolution::Window;
 use crate::kernels::formula::{AdamStep, IvonStep, Map, Rectified, Sum};
+use crate::kernels::lstm::LstmSteps;
 
 impl Memory for FlexTensor {
     fn elements(&self) -> Elements<'_> {

@@ -16,6 +16,7 @@ pub(super) mod moments;
 #[cfg(feature = "ndarray")]
 mod ndarray;
 mod pooling;
+mod product;
 pub(super) mod real;
 // As above.
 #[allow(clippy::duplicate_mod)]
@@ -335,6 +336,31 @@ macro_rules! kernels_in_memory {
                 step: IvonStep,
             ) -> [FloatTensor<Self>; 3] {
                 super::ivon::ivon_step(inputs, &momentum_weight, step)
+            }
+
+            fn lstm_steps(
+                pre_activations: FloatTensor<Self>,
+                weight: FloatTensor<Self>,
+                hidden: FloatTensor<Self>,
+                cell: FloatTensor<Self>,
+            ) -> LstmSteps<Self> {
+                if super::lstm::runs_by_rows(&weight) {
+                    super::lstm::steps(pre_activations, weight, hidden, cell)
+                } else {
+                    LstmSteps::run(pre_activations, &weight, hidden, cell)
+                }
+            }
+
+            fn lstm_backward(
+                steps: LstmSteps<Self>,
+                grad: FloatTensor<Self>,
+                weight: FloatTensor<Self>,
+            ) -> [FloatTensor<Self>; 4] {
+                if super::lstm::runs_by_rows(&weight) {
+                    super::lstm::backward(steps, grad, weight)
+                } else {
+                    steps.backward(grad, weight)
+                }
             }
 
             fn lstm_cell(

@@ -11,6 +11,7 @@ use burn::tensor::TensorData;
 use super::{Elements, ElementsMut, Memory, kernels_in_memory};
 use crate::kernels::convolution::Window;
 use crate::kernels::formula::{AdamStep, IvonStep, Map, Rectified, Sum};
+use crate::kernels::lstm::LstmSteps;
 
 impl Memory for NdArrayTensor {
     fn elements(&self) -> Elements<'_> {

@@ -5,7 +5,7 @@ use burn_cubecl::cubecl::ir::ElemType;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::cubecl::std::tensor::layout::linear::{LinearView, LinearViewMut};
 
-use super::elementwise::{Map, Terms};
+use super::elementwise::{Map, Scale, Terms};
 use super::noise::{Noise, normals};
 use super::real::{Coefficients, Real};
 
