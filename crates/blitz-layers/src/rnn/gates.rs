@@ -90,13 +90,21 @@ impl Affine {
 
     fn product<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
         let Some(flips) = &self.flips else {
-            return linear(input, self.weight.clone(), None);
+            return all_rows(input, &self.weight);
         };
         let flipped = input.clone() * flips.input_signs.clone().unsqueeze();
-        let perturbation =
-            linear(flipped, flips.delta.clone(), None) * flips.output_signs.clone().unsqueeze();
-        linear(input, self.weight.clone(), None) + perturbation
+        let perturbation = all_rows(flipped, &flips.delta) * flips.output_signs.clone().unsqueeze();
+        all_rows(input, &self.weight) + perturbation
     }
+}
+
+/// The product of a step or a sequence with a weight, as one of all rows: else each step would be a product of its own, with a gradient of the weight of its own.
+fn all_rows<const D: usize>(input: Tensor<D>, weight: &Tensor<2>) -> Tensor<D> {
+    let mut dims = input.dims();
+    let [features, width] = weight.dims();
+    let rows = dims[..D - 1].iter().product();
+    dims[D - 1] = width;
+    linear::<2>(input.reshape([rows, features]), weight.clone(), None).reshape(dims)
 }
 
 /// The means of the gates' weights, and what is each row's own.
