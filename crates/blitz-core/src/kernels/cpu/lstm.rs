@@ -125,11 +125,12 @@ impl<E: Element> Body for CellBackward<'_, E> {
     }
 }
 
-/// Whether [`steps`] and [`backward`] are for a recurrent weight.
-pub(super) fn runs_by_rows<T: Memory>(weight: &T) -> bool {
+/// Whether [`steps`] and [`backward`] are for a recurrent weight and a sequence, which may be one of no rows.
+pub(super) fn runs_by_rows<T: Memory>(weight: &T, sequence: &T) -> bool {
     let (dtype, elements) = (weight.dtype(), weight.shape().num_elements());
     matches!(dtype, DType::F32 | DType::F64)
         && elements * dtype.size() <= LARGEST_WEIGHT
+        && sequence.shape().num_elements() > 0
         && !Registers::available().is_empty()
 }
 
