@@ -9,7 +9,6 @@ use super::formula::{AdamStep, IvonStep, Map, NoiseSpan, NormalSum, Rectified, S
 use super::linked::KlLink;
 #[cfg(any(feature = "flex", feature = "ndarray", feature = "cubecl"))]
 use super::linked::{LinkedKernels, weighted_sum};
-#[cfg(any(feature = "flex", feature = "ndarray", feature = "cubecl"))]
 use super::lstm::LstmSteps;
 use super::random::Random;
 
