@@ -117,6 +117,16 @@ fn an_lstm_in_one_operation_is_that_of_its_steps() {
 }
 
 #[test]
+fn an_lstm_over_no_rows_has_no_outputs() {
+    // Burn's own product of no rows panics on NdArray.
+    let device = Device::flex();
+    let of = |shape| Tensor::<2>::zeros(shape, &device);
+    let inputs = Tensor::<3>::zeros([3, 0, 20], &device);
+    let (output, cell) = lstm(inputs, of([5, 20]), of([0, 5]), of([0, 5])).unwrap();
+    assert_eq!((output.dims(), cell.dims()), ([3, 0, 5], [0, 5]));
+}
+
+#[test]
 fn an_lstm_without_autodiff_and_in_half_precision_is_rounded_and_no_more() {
     // NdArray has no half precision.
     let device = Device::flex();
