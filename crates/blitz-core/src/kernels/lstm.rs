@@ -87,18 +87,28 @@ impl<B: FusedKernels> LstmSteps<B> {
         }
         gate_grads.reverse();
         let pre_activations = stack::<B>(gate_grads.into_iter());
-        let rows = steps * batch;
-        let hiddens = stack::<B>(self.hiddens.into_iter().take(steps));
-        let hiddens = B::float_reshape(hiddens, [rows, size].into());
-        let gates = B::float_reshape(pre_activations.clone(), [rows, 4 * size].into());
-        let weight = B::float_matmul(B::float_transpose(hiddens), gates);
+        let weight = weight_grad::<B>(self.hiddens, pre_activations.clone());
         let hidden = hidden_grad.unwrap_or_else(|| unreachable!("a sequence has steps"));
         [pre_activations, weight, hidden, cell_grad]
     }
 }
 
+/// The gradient of the weight, of the initial hidden state and that of each step, and of the gradients of the pre-activations: one product over all
+/// steps.
+pub(super) fn weight_grad<B: FusedKernels>(
+    hiddens: Vec<FloatTensor<B>>,
+    pre_activations: FloatTensor<B>,
+) -> FloatTensor<B> {
+    let [steps, batch, width] = pre_activations.shape().dims();
+    let rows = steps * batch;
+    let hiddens = stack::<B>(hiddens.into_iter().take(steps));
+    let hiddens = B::float_reshape(hiddens, [rows, width / 4].into());
+    let gates = B::float_reshape(pre_activations, [rows, width].into());
+    B::float_matmul(B::float_transpose(hiddens), gates)
+}
+
 /// One step of a sequence.
-pub(super) fn step_of<B: FusedKernels>(
+fn step_of<B: FusedKernels>(
     sequence: FloatTensor<B>,
     step: usize,
     shape: [usize; 2],
@@ -115,9 +125,7 @@ pub(super) fn laid_out<B: FusedKernels>(matrix: FloatTensor<B>) -> FloatTensor<B
 }
 
 /// Steps as a sequence.
-pub(super) fn stack<B: FusedKernels>(
-    steps: impl Iterator<Item = FloatTensor<B>>,
-) -> FloatTensor<B> {
+fn stack<B: FusedKernels>(steps: impl Iterator<Item = FloatTensor<B>>) -> FloatTensor<B> {
     let steps = steps.map(|step| {
         let [batch, size] = step.shape().dims();
         B::float_reshape(step, [1, batch, size].into())

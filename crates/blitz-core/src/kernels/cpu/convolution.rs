@@ -45,7 +45,10 @@ pub(super) fn convolve<T: Memory>(input: T, weight: T, bias: T, window: Window) 
     let shape = [geometry.images, geometry.channels_out, height, width];
     with_floats!(
         [input, weight, bias],
-        of_values(outputs(widest(), &geometry, &input, &weight, &bias), shape)
+        of_values(
+            outputs(Registers::widest(), &geometry, &input, &weight, &bias),
+            shape
+        )
     )
 }
 
@@ -60,10 +63,15 @@ pub(super) fn convolve_backward<T: Memory>(
     let (input_shape, weight_shape) = (input.shape(), weight.shape());
     let geometry = Geometry::of(input_shape.dims(), weight_shape.dims(), window);
     with_floats!([input, weight, grad], {
-        let input_grad = of_input
-            .then(|| of_values(input_grad(widest(), &geometry, &weight, &grad), input_shape));
+        let input_grad = of_input.then(|| {
+            of_values(
+                input_grad(Registers::widest(), &geometry, &weight, &grad),
+                input_shape,
+            )
+        });
         let (weight_grad, bias_grad) = if of_weight || of_bias {
-            let (weight_grad, bias_grad) = weight_grad(widest(), &geometry, &input, &grad);
+            let (weight_grad, bias_grad) =
+                weight_grad(Registers::widest(), &geometry, &input, &grad);
             let bias_shape = [geometry.channels_out];
             (
                 of_weight.then(|| of_values(weight_grad, weight_shape)),
@@ -74,13 +82,6 @@ pub(super) fn convolve_backward<T: Memory>(
         };
         [input_grad, weight_grad, bias_grad]
     })
-}
-
-fn widest() -> Registers {
-    match Registers::available().last() {
-        Some(registers) => *registers,
-        None => panic!("this CPU has no registers for a convolution"),
-    }
 }
 
 fn of_values<T: Memory, E: Float>(values: Vec<E>, shape: impl Into<Shape>) -> T {

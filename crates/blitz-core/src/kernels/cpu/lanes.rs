@@ -130,6 +130,14 @@ impl Registers {
         &AVAILABLE
     }
 
+    /// The widest, on a CPU that has any.
+    pub fn widest() -> Self {
+        match Self::available().last() {
+            Some(registers) => *registers,
+            None => panic!("this CPU has no registers for a product"),
+        }
+    }
+
     /// Runs a kernel with them.
     #[allow(unused_variables)] // Where no CPU has any.
     pub fn run<K: WithSimd>(self, kernel: K) -> K::Output {

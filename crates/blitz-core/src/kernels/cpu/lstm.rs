@@ -14,7 +14,7 @@ use super::product::add_product;
 use super::real::{Element, Real};
 use super::{Elements, ElementsMut, Memory, tensor, with_elements_mut};
 use crate::kernels::backend::FusedKernels;
-use crate::kernels::lstm::{LstmSteps, laid_out, stack};
+use crate::kernels::lstm::{LstmSteps, laid_out, weight_grad};
 use blitz_noise::fill::GROUP;
 use blitz_noise::simd::{Body, InstructionSet};
 
@@ -125,8 +125,8 @@ impl<E: Element> Body for CellBackward<'_, E> {
     }
 }
 
-/// Whether [`steps`] and [`backward`] are for a recurrent weight and a sequence, which may be one of no rows.
-pub(super) fn runs_by_rows<T: Memory>(weight: &T, sequence: &T) -> bool {
+/// Whether rows are worth computing apart, with a recurrent weight of this size and type. A sequence may have none.
+fn runs_by_rows<T: Memory>(weight: &T, sequence: &T) -> bool {
     let (dtype, elements) = (weight.dtype(), weight.shape().num_elements());
     matches!(dtype, DType::F32 | DType::F64)
         && elements * dtype.size() <= LARGEST_WEIGHT
@@ -134,7 +134,7 @@ pub(super) fn runs_by_rows<T: Memory>(weight: &T, sequence: &T) -> bool {
         && !Registers::available().is_empty()
 }
 
-/// [`LstmSteps::run`].
+/// [`LstmSteps::run`], row by row where that is worth it.
 pub(super) fn steps<B>(
     pre_activations: FloatTensor<B>,
     weight: FloatTensor<B>,
@@ -145,6 +145,9 @@ where
     B: FusedKernels,
     FloatTensor<B>: Memory,
 {
+    if !runs_by_rows(&weight, &pre_activations) {
+        return LstmSteps::run(pre_activations, &weight, hidden, cell);
+    }
     let shape = Shape::of(pre_activations.shape().dims());
     macro_rules! run {
         ($pre_activations:expr, $weight:expr, $hidden:expr, $cell:expr) => {{
@@ -186,7 +189,7 @@ where
     }
 }
 
-/// [`LstmSteps::backward`].
+/// [`LstmSteps::backward`], row by row where the steps were.
 pub(super) fn backward<B>(
     steps: LstmSteps<B>,
     grad: FloatTensor<B>,
@@ -196,10 +199,13 @@ where
     B: FusedKernels,
     FloatTensor<B>: Memory,
 {
+    if !runs_by_rows(&weight, &grad) {
+        return steps.backward(grad, weight);
+    }
     let LstmSteps {
         gates,
         cells,
-        mut hiddens,
+        hiddens,
     } = steps;
     let [rows, width] = gates[0].shape().dims();
     let shape = Shape::of([gates.len(), rows, width]);
@@ -229,12 +235,7 @@ where
         (Elements::F64(g), Elements::F64(t)) => run!(F64, &g, &t),
         _ => panic!("an LSTM needs a gradient of its weight's type"),
     };
-    hiddens.truncate(shape.steps);
-    let all_rows = shape.steps * rows;
-    let hiddens = stack::<B>(hiddens.into_iter());
-    let hiddens = B::float_reshape(hiddens, [all_rows, shape.size].into());
-    let gates = B::float_reshape(pre_activations.clone(), [all_rows, width].into());
-    let weight = B::float_matmul(B::float_transpose(hiddens), gates);
+    let weight = weight_grad::<B>(hiddens, pre_activations.clone());
     [pre_activations, weight, hidden, cell]
 }
 
@@ -273,7 +274,7 @@ impl Shape {
         weight: &[E],
         [hidden, cell]: [&[E]; 2],
     ) -> [Vec<Vec<E>>; 3] {
-        let (registers, size) = (widest(), self.size);
+        let (registers, size) = (Registers::widest(), self.size);
         let states = || vec![vec![E::ZERO; self.rows * size]; self.steps];
         let gates = pre_activations.chunks_exact(self.rows * 4 * size);
         let mut gates: Vec<Vec<E>> = gates.map(<[E]>::to_vec).collect();
@@ -311,7 +312,7 @@ impl Shape {
         grad: &[E],
         transposed: &[E],
     ) -> [Vec<E>; 3] {
-        let (registers, size) = (widest(), self.size);
+        let (registers, size) = (Registers::widest(), self.size);
         let state = self.rows * size;
         let of_task = self.rows_of_a_task() * size;
         let mut grads = gates.concat();
@@ -363,13 +364,6 @@ where
     (0..tasks)
         .map(|_| parts.iter_mut().filter_map(Iterator::next).collect())
         .collect()
-}
-
-fn widest() -> Registers {
-    match Registers::available().last() {
-        Some(registers) => *registers,
-        None => panic!("this CPU has no registers for a product"),
-    }
 }
 
 /// The gates lie where their pre-activations lay.

@@ -344,11 +344,7 @@ macro_rules! kernels_in_memory {
                 hidden: FloatTensor<Self>,
                 cell: FloatTensor<Self>,
             ) -> LstmSteps<Self> {
-                if super::lstm::runs_by_rows(&weight, &pre_activations) {
-                    super::lstm::steps(pre_activations, weight, hidden, cell)
-                } else {
-                    LstmSteps::run(pre_activations, &weight, hidden, cell)
-                }
+                super::lstm::steps(pre_activations, weight, hidden, cell)
             }
 
             fn lstm_backward(
@@ -356,11 +352,7 @@ macro_rules! kernels_in_memory {
                 grad: FloatTensor<Self>,
                 weight: FloatTensor<Self>,
             ) -> [FloatTensor<Self>; 4] {
-                if super::lstm::runs_by_rows(&weight, &grad) {
-                    super::lstm::backward(steps, grad, weight)
-                } else {
-                    steps.backward(grad, weight)
-                }
+                super::lstm::backward(steps, grad, weight)
             }
 
             fn lstm_cell(

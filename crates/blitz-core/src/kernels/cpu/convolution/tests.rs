@@ -155,7 +155,7 @@ fn results(
 #[test]
 fn a_convolution_has_the_same_bits_with_all_registers_and_any_number_of_threads() {
     for case in CASES {
-        let expected = results(widest(), case);
+        let expected = results(Registers::widest(), case);
         for registers in Registers::available() {
             for threads in [1, 2, 3, 7] {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
