@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use clap::ValueEnum;
-use example_support::methods::{MeanField, Method, OnlineNewton, Predict, Rows, Setting};
+use example_support::methods::{Data, MeanField, Method, Number, Predict, Rows};
 
 /// What is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -49,9 +49,7 @@ impl Candidate {
     /// Its name.
     pub fn name(&self) -> String {
         match *self {
-            Self::Method(method) => method
-                .to_possible_value()
-                .map_or_else(String::new, |value| value.get_name().to_string()),
+            Self::Method(method) => method.name(),
             Self::KlWeight(beta) => format!("β = {beta}"),
             Self::InitialDeviation(std) => format!("σ₀ = {std}/√n"),
         }
@@ -59,13 +57,19 @@ impl Candidate {
 
     /// Trains it.
     pub fn fit(&self, rows: &Rows, seed: u64, device: &Device) -> Predict {
+        let data = Data {
+            task: &Number,
+            rows,
+            seed,
+            device,
+        };
         match *self {
-            Self::Method(method) => by_method(method, rows, seed, device),
+            Self::Method(method) => method.fit_by_default(data),
             Self::KlWeight(beta) => MeanField {
                 beta,
                 ..MeanField::default()
             }
-            .fit(rows, seed, device),
+            .fit(data),
             // A training with a usual learning rate, after which the initial deviation still shows.
             Self::InitialDeviation(initial_deviation) => MeanField {
                 initial_deviation,
@@ -73,29 +77,7 @@ impl Candidate {
                 rate: 1e-3,
                 ..MeanField::default()
             }
-            .fit(rows, seed, device),
+            .fit(data),
         }
     }
-}
-
-/// Training until the loss stands still, with each method's own number.
-fn by_method(method: Method, rows: &Rows, seed: u64, device: &Device) -> Predict {
-    let (steps, strength) = match method {
-        Method::Map | Method::Ensemble | Method::Laplace => (4_000, 1e-4),
-        Method::Vbll => (20_000, 1e-4),
-        Method::Mfvi | Method::Dvi => (20_000, 1.0),
-        // At the rate that suits hundreds of rows, weights that few points hold run away.
-        Method::Ivon => {
-            return OnlineNewton {
-                steps: 20_000,
-                rate: 0.01,
-                ..OnlineNewton::default()
-            }
-            .fit(rows, seed, device);
-        }
-        Method::Sgld => (20_000, 3e-3),
-        Method::McDropout => (10_000, 0.05),
-        Method::Swag => (4_000, 3e-3),
-    };
-    method.fit(rows, Setting { steps, strength }, seed, device)
 }

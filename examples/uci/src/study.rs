@@ -6,7 +6,7 @@ use blitz_train::calibration::QuantileRecalibration;
 use blitz_train::metric::{interval_coverage, rmse, sharpness};
 use burn::tensor::Device;
 use example_support::chosen;
-use example_support::methods::{Method, Rows, Scales, Setting};
+use example_support::methods::{Data, Method, Number, Rows, Scales, Setting};
 use example_support::tabular::{Split, Table};
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
@@ -77,8 +77,14 @@ pub fn run(
     let (held_out, kept) = (rows(validation), rows(training));
     let targets = table.targets_of(validation);
 
+    let data = |rows, seed| Data {
+        task: &Number,
+        rows,
+        seed,
+        device,
+    };
     let tried = |setting| {
-        let predict = method.for_the_rule().fit(&kept, setting, seed, device);
+        let predict = method.for_the_rule().fit(data(&kept, seed), setting);
         let predictive = scales.unscaled(predict(&held_out.inputs)?);
         let ll = mean(&predictive.log_density(&targets));
         if !ll.is_finite() {
@@ -90,7 +96,7 @@ pub fn run(
 
     let scales = Scales::of(table, &split.train)?;
     let rows = |rows: &[usize]| Rows::of(table, rows, &scales, device);
-    let predict = method.fit(&rows(&split.train), setting, seed.wrapping_add(1), device);
+    let predict = method.fit(data(&rows(&split.train), seed.wrapping_add(1)), setting);
     let predictive = scales.unscaled(predict(&rows(&split.test).inputs)?);
     let targets = table.targets_of(&split.test);
     let recalibration = QuantileRecalibration::try_fit(&pit)?;

@@ -193,17 +193,19 @@ impl<N: Module, F: Fn(&N) -> Tensor<1>> LogDensity<N, F> {
         );
         let network = self.network.clone();
         let network = self.weights.on_graph(network, position, &self.device);
-        let log_density = self.log_prior(&network) - (self.nll)(&network).sum();
+        let log_density = self.on_graph(&network);
         let value = log_density.clone().into_scalar::<f64>();
         self.weights
             .gradient(&network, &log_density.backward(), gradient);
+        let value = value + self.normal_priors(position, gradient);
         match gradient.iter().all(|g| g.is_finite()) && value.is_finite() {
             true => value,
             false => f64::NAN,
         }
     }
 
-    fn log_prior(&self, network: &N) -> Tensor<1> {
+    /// What autodiff differentiates: the likelihood, and the priors that are not normal.
+    fn on_graph(&self, network: &N) -> Tensor<1> {
         let mut sum = PriorSum {
             weights: &self.weights,
             priors: &self.priors,
@@ -212,8 +214,33 @@ impl<N: Module, F: Fn(&N) -> Tensor<1>> LogDensity<N, F> {
             seen: Vec::new(),
         };
         network.visit(&mut sum);
-        sum.sum
-            .unwrap_or_else(|| unreachable!("a density is of at least one weight"))
+        let log_likelihood = -(self.nll)(network).sum();
+        match sum.sum {
+            None => log_likelihood,
+            Some(log_prior) => log_prior + log_likelihood,
+        }
+    }
+
+    /// The log density of the normal priors, whose gradient is added: on the graph they would take a fifth of the time of a small network.
+    fn normal_priors(&self, position: &[f64], gradient: &mut [f64]) -> f64 {
+        let mut start = 0;
+        let mut sum = 0.0;
+        for (weight, prior) in self.weights.tensors.iter().zip(&self.priors) {
+            let stretch = start..start + weight.len();
+            start = stretch.end;
+            let BuiltinPrior::Normal(prior) = prior else {
+                continue;
+            };
+            let mut squares = 0.0;
+            for (w, g) in position[stretch.clone()].iter().zip(&mut gradient[stretch]) {
+                let z = w / prior.std;
+                squares += z * z;
+                *g -= z / prior.std;
+            }
+            let constant = prior.std.ln() + 0.5 * std::f64::consts::TAU.ln();
+            sum -= 0.5 * squares + weight.len() as f64 * constant;
+        }
+        sum
     }
 
     /// The number of weights.
@@ -300,8 +327,8 @@ impl<N: Module, F: Fn(&N) -> Tensor<1>> Training<'_, N, F> {
             weights, device, ..
         } = self.density;
         let network = weights.on_graph(self.network.clone(), &weights.values, device);
-        let nll = (self.density.nll)(&network).sum();
-        (self.density.log_prior(&network) - nll).into_scalar::<f64>()
+        let on_graph = self.density.on_graph(&network).into_scalar::<f64>();
+        on_graph + self.density.normal_priors(&weights.values, &mut vec![0.0; weights.len()])
     }
 }
 
@@ -322,7 +349,7 @@ pub(crate) fn same_weights(expected: &[Weight], got: &[Weight]) -> Result<(), Mc
     }
 }
 
-/// Adds the log priors up, of a weight that is tied once.
+/// Adds up the log priors that are not normal, of a weight that is tied once.
 struct PriorSum<'a> {
     weights: &'a Weights,
     priors: &'a [BuiltinPrior],
@@ -338,8 +365,12 @@ impl ModuleVisitor for PriorSum<'_> {
         }
         self.seen.push(param.id);
         // The order of a traversal is that of the weights.
-        let term = self.priors[self.next].log_density(param.val());
+        let prior = &self.priors[self.next];
         self.next += 1;
+        if matches!(prior, BuiltinPrior::Normal(_)) {
+            return;
+        }
+        let term = prior.log_density(param.val());
         self.sum = Some(match self.sum.take() {
             None => term,
             Some(sum) => sum + term,

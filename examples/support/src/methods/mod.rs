@@ -1,15 +1,14 @@
-//! The ways to a predictive distribution of a number: a small network, its training, and what is predicted with it.
+//! The ways to a predictive distribution of a number or a class: a small network, its training, and what is predicted with it.
 
 mod net;
 mod rows;
+mod task;
 mod train;
 
 use blitz_train::blitz_layers::moments::{ForwardMoments, Moments};
-use blitz_train::laplace::{GaussianLastLayer, LastLayerNetwork};
 use blitz_train::prelude::*;
 use blitz_train::{
-    ChainConfig, ExpectedNll, HeteroscedasticLikelihoodConfig, Ivon, IvonConfig, PredictError,
-    SgldConfig, SwagConfig,
+    ChainConfig, ExpectedNll, Ivon, IvonConfig, PredictError, SgldConfig, SwagConfig,
 };
 use burn::module::ParamGroup;
 use burn::optim::decay::WeightDecayConfig;
@@ -18,12 +17,13 @@ use burn::tensor::{Device, Tensor};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-pub use net::Net;
-pub use rows::{Rows, Scales, column};
+pub use net::{Net, NoisyNet, prior};
+pub use rows::{Rows, Scales, Targets, column};
+pub use task::{Class, Number, Task};
 pub use train::Plan;
 
 use net::{BayesianNet, DropoutNet, LastLayerNet};
-use train::{BATCH, Batch, Model, finished, model, model_under, normals, train, train_by};
+use train::{BATCH, Batch, Model, finished, model, train, train_by};
 
 /// Draws of a prediction.
 const DRAWS: usize = 100;
@@ -68,9 +68,28 @@ pub struct Setting {
 }
 
 /// A predictive distribution of scaled inputs, or why there is none: a training may have gone astray.
-pub type Predict = Box<dyn Fn(&Tensor<2>) -> Result<NormalMixture, PredictError>>;
+pub type Predict<P = NormalMixture> = Box<dyn Fn(&Tensor<2>) -> Result<P, PredictError>>;
+
+/// What a method learns from, and the seed of all that is random in it.
+#[derive(Debug)]
+pub struct Data<'a, T: Task> {
+    /// What it learns to predict.
+    pub task: &'a T,
+    /// The rows.
+    pub rows: &'a Rows<T::Targets>,
+    /// Of weights, batches and draws.
+    pub seed: u64,
+    /// Where it trains.
+    pub device: &'a Device,
+}
 
 impl Method {
+    /// Its name on a command line.
+    pub fn name(self) -> String {
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().into())
+    }
+
     /// What a rule may choose among. The strength is the weight decay of `map`, `laplace`, `vbll` (its hidden layer's) and the ensemble, β of `mfvi` and `dvi`, the temperature
     /// `N / ess` of `ivon`, the learning rate of `sgld`, the constant one of `swag`, and the share that `mc-dropout` drops.
     pub fn candidates(self) -> Vec<Setting> {
@@ -104,41 +123,96 @@ impl Method {
     }
 
     /// Trains with a setting.
-    pub fn fit(self, rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Predict {
+    pub fn fit<T: Task>(self, data: Data<'_, T>, setting: Setting) -> Predict<T::Predictive> {
         match self {
-            Self::Map => mixture(vec![map(rows, setting, seed, device)]),
+            Self::Map => mixture(data, vec![map(data, setting)]),
             Self::Ensemble => {
-                let members = (0..MEMBERS as u64)
-                    .map(|member| map(rows, setting, seed.wrapping_add(1000 * member), device));
-                mixture(members.collect())
+                let members = (0..MEMBERS as u64).map(|member| {
+                    let seed = data.seed.wrapping_add(1000 * member);
+                    map(Data { seed, ..data }, setting)
+                });
+                mixture(data, members.collect())
             }
             Self::Mfvi => MeanField {
                 steps: setting.steps,
                 beta: setting.strength,
                 ..MeanField::default()
             }
-            .fit(rows, seed, device),
-            Self::Dvi => dvi(rows, setting, seed, device),
-            Self::Vbll => vbll(rows, setting, seed, device),
+            .fit(data),
+            Self::Dvi => dvi(data, setting),
+            Self::Vbll => vbll(data, setting),
             Self::Ivon => OnlineNewton {
                 steps: setting.steps,
                 temperature: setting.strength,
                 ..OnlineNewton::default()
             }
-            .fit(rows, seed, device),
-            Self::Sgld => sgld(rows, setting, seed, device),
-            Self::McDropout => bayesian(&mc_dropout(rows, setting, seed, device), seed),
-            Self::Laplace => laplace(rows, setting, seed, device),
-            Self::Swag => swag(rows, setting, seed, device),
+            .fit(data),
+            Self::Sgld => sgld(data, setting),
+            Self::McDropout => bayesian(&mc_dropout(data, setting), data.seed),
+            Self::Laplace => laplace(data, setting),
+            Self::Swag => swag(data, setting),
         }
+    }
+
+    /// Trains without a rule: until the loss stands still, with a usual strength.
+    pub fn fit_by_default<T: Task>(self, data: Data<'_, T>) -> Predict<T::Predictive> {
+        let (steps, strength) = match self {
+            Self::Map | Self::Ensemble | Self::Laplace => (4_000, 1e-4),
+            Self::Vbll => (20_000, 1e-4),
+            Self::Mfvi | Self::Dvi => (20_000, 1.0),
+            // At the rate that suits hundreds of rows, weights that few points hold run away.
+            Self::Ivon => {
+                return OnlineNewton {
+                    steps: 20_000,
+                    rate: 0.01,
+                    ..OnlineNewton::default()
+                }
+                .fit(data);
+            }
+            Self::Sgld => (20_000, 3e-3),
+            Self::McDropout => (10_000, 0.05),
+            Self::Swag => (4_000, 3e-3),
+        };
+        self.fit(data, Setting { steps, strength })
+    }
+}
+
+// Whatever the targets are.
+impl<T: Task> Copy for Data<'_, T> {}
+
+impl<T: Task> Clone for Data<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: Task> Data<'_, T> {
+    /// The device, seeded.
+    fn seeded(&self) -> Device {
+        self.device.seed(self.seed);
+        self.device.clone().autodiff()
+    }
+
+    fn features(&self) -> usize {
+        self.rows.features()
+    }
+
+    fn model<N: Network>(&self, network: N, beta: BetaSchedule) -> Model<N, T::Likelihood> {
+        let likelihood = self.task.likelihood(&network.devices()[0]);
+        model(network, likelihood, self.rows.count(), beta, self.seed)
+    }
+
+    /// The network without a posterior.
+    fn net(&self) -> Net {
+        Net::new(self.features(), self.task.outputs(), &self.seeded())
     }
 }
 
 /// The predictive distribution of a model that is drawn from: each draw is one network for all rows.
-fn bayesian<N, L>(model: &Model<N, L>, seed: u64) -> Predict
+fn bayesian<N, L>(model: &Model<N, L>, seed: u64) -> Predict<L::Predictive>
 where
     N: Network<Input = Tensor<2>, Output = Tensor<2>>,
-    L: Likelihood<Output = Tensor<2>, Predictive = NormalMixture>,
+    L: Likelihood<Output = Tensor<2>>,
 {
     let predictor = PredictorConfig::new(DRAWS)
         .with_seed(seed)
@@ -146,17 +220,13 @@ where
     Box::new(move |inputs| predictor.predict(inputs.clone()))
 }
 
-fn seeded(seed: u64, device: &Device) -> Device {
-    device.seed(seed);
-    device.clone().autodiff()
-}
-
-/// The predictive distribution of networks that are each as likely as any other, with the noise of each.
-fn mixture(models: Vec<Model<Net>>) -> Predict {
-    Box::new(move |inputs| {
-        let draws = models.iter().map(|model| normals(model, inputs));
-        Ok(NormalMixture::try_from_draws(draws, 1)?)
-    })
+/// The predictive distribution of networks that are each as likely as any other.
+fn mixture<T: Task>(
+    data: Data<'_, T>,
+    models: Vec<Model<Net, T::Likelihood>>,
+) -> Predict<T::Predictive> {
+    let task = *data.task;
+    Box::new(move |inputs| task.mixture(&models, inputs))
 }
 
 fn adam(decay: f64) -> ModuleOptimizer {
@@ -165,23 +235,21 @@ fn adam(decay: f64) -> ModuleOptimizer {
 }
 
 /// A network trained by Adam with a weight decay, its rate falling to zero.
-fn by_adam<N: Network<Input = Tensor<2>, Output = Tensor<2>>>(
+fn by_adam<T: Task, N: Network<Input = Tensor<2>, Output = Tensor<2>>>(
+    data: Data<'_, T>,
     net: N,
-    rows: &Rows,
     steps: usize,
     decay: f64,
-    seed: u64,
-) -> Model<N> {
+) -> Model<N, T::Likelihood> {
     let mut adam = adam(decay);
-    let start = model(net, rows.count(), BetaSchedule::Constant(1.0), seed);
+    let start = data.model(net, BetaSchedule::Constant(1.0));
     let update = |rate, model, grads| adam.step(rate, model, grads);
     let plan = Plan::falling(steps, 0.01);
-    finished(train(start, rows, plan, seed, update, |_, _| ()))
+    finished(train(start, data.rows, plan, data.seed, update, |_, _| ()))
 }
 
-fn map(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Model<Net> {
-    let net = Net::new(rows.features(), &seeded(seed, device));
-    by_adam(net, rows, setting.steps, setting.strength, seed)
+fn map<T: Task>(data: Data<'_, T>, setting: Setting) -> Model<Net, T::Likelihood> {
+    by_adam(data, data.net(), setting.steps, setting.strength)
 }
 
 /// The settings of mean-field variational inference.
@@ -210,15 +278,16 @@ impl Default for MeanField {
 
 impl MeanField {
     /// Trains.
-    pub fn fit(self, rows: &Rows, seed: u64, device: &Device) -> Predict {
-        let device = seeded(seed, device);
-        let net = BayesianNet::new(rows.features(), 1, self.initial_deviation, &device);
+    pub fn fit<T: Task>(self, data: Data<'_, T>) -> Predict<T::Predictive> {
+        let (features, outputs) = (data.features(), data.task.outputs());
+        let device = data.seeded();
+        let net = BayesianNet::new(features, outputs, self.initial_deviation, &device);
         let mut adam = FusedAdamConfig::new().init();
         let plan = Plan::falling(self.steps, self.rate);
-        let start = model(net, rows.count(), warm(self.steps, self.beta), seed);
+        let start = data.model(net, warm(self.steps, self.beta));
         let update = |rate, model, grads| adam.step(rate, model, grads);
-        let trained = finished(train(start, rows, plan, seed, update, |_, _| ()));
-        bayesian(&trained, seed)
+        let trained = finished(train(start, data.rows, plan, data.seed, update, |_, _| ()));
+        bayesian(&trained, data.seed)
     }
 }
 
@@ -230,27 +299,22 @@ fn warm(steps: usize, beta: f64) -> BetaSchedule {
     }
 }
 
-fn dvi(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Predict {
+fn dvi<T: Task>(data: Data<'_, T>, setting: Setting) -> Predict<T::Predictive> {
     let settings = MeanField::default();
-    let device = seeded(seed, device);
-    // The mean and the logarithm of the noise.
-    let net = BayesianNet::new(rows.features(), 2, settings.initial_deviation, &device);
-    let likelihood = HeteroscedasticLikelihoodConfig::new().init();
+    let device = data.seeded();
+    let (likelihood, outputs) = data.task.by_moments();
+    let net = BayesianNet::new(data.features(), outputs, settings.initial_deviation, &device);
     let mut adam = FusedAdamConfig::new().init();
-    let start = model_under(
-        likelihood,
-        net,
-        rows.count(),
-        warm(setting.steps, setting.strength),
-        seed,
-    );
+    let beta = warm(setting.steps, setting.strength);
+    let start = model(net, likelihood, data.rows.count(), beta, data.seed);
     let plan = Plan::falling(setting.steps, settings.rate);
     let update = |rate, model, grads| adam.step(rate, model, grads);
-    bayesian(&train_by_moments(start, rows, plan, seed, update), seed)
+    let trained = train_by_moments(start, data.rows, plan, data.seed, update);
+    bayesian(&trained, data.seed)
 }
 
-fn vbll(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Predict {
-    let net = LastLayerNet::new(rows.features(), &seeded(seed, device));
+fn vbll<T: Task>(data: Data<'_, T>, setting: Setting) -> Predict<T::Predictive> {
+    let net = LastLayerNet::new(data.features(), data.task.outputs(), &data.seeded());
     // What has a posterior has a prior, and no decay beside it.
     let decay = WeightDecayConfig::new(setting.strength as f32);
     let hidden = AdamConfig::new().with_weight_decay(Some(decay)).build();
@@ -258,25 +322,26 @@ fn vbll(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Predict {
     let mut adam = AdamConfig::new()
         .init()
         .with_group(hidden_alone, hidden, None);
-    let start = model(net, rows.count(), BetaSchedule::Constant(1.0), seed);
+    let start = data.model(net, BetaSchedule::Constant(1.0));
     let plan = Plan::falling(setting.steps, 0.01);
     let update = |rate, model, grads| adam.step(rate, model, grads);
-    bayesian(&train_by_moments(start, rows, plan, seed, update), seed)
+    let trained = train_by_moments(start, data.rows, plan, data.seed, update);
+    bayesian(&trained, data.seed)
 }
 
 /// Trains by the moments of each layer in the place of draws.
 fn train_by_moments<N, L>(
     start: Model<N, L>,
-    rows: &Rows,
+    rows: &Rows<L::Target>,
     plan: Plan,
     seed: u64,
     update: impl FnMut(f64, Model<N, L>, GradientsParams) -> Model<N, L>,
 ) -> Model<N, L>
 where
     N: Network + ForwardMoments<Moments<2>, Output = Moments<2>>,
-    L: ExpectedNll<Target = Tensor<2>>,
+    L: ExpectedNll<Target: Targets>,
 {
-    let loss = |model: &Model<N, L>, step, batch: Batch| {
+    let loss = |model: &Model<N, L>, step, batch: Batch<L::Target>| {
         let expected = |net: &N| {
             let output = net.forward_moments(Moments::certain(batch.inputs.clone()));
             model.likelihood.expected_nll(output, batch.targets.clone())
@@ -312,78 +377,71 @@ impl Default for OnlineNewton {
 
 impl OnlineNewton {
     /// Trains.
-    pub fn fit(self, rows: &Rows, seed: u64, device: &Device) -> Predict {
-        let config = IvonConfig::new(rows.count() as f64 / self.temperature)
+    pub fn fit<T: Task>(self, data: Data<'_, T>) -> Predict<T::Predictive> {
+        let config = IvonConfig::new(data.rows.count() as f64 / self.temperature)
             .with_beta_2(0.999)
             .with_weight_decay(1e-3);
-        let net = config.attach(Net::new(rows.features(), &seeded(seed, device)));
+        let net = config.attach(data.net());
         // What has no posterior is the noise.
         let mut adam = AdamConfig::new().init();
         let plan = Plan::falling(self.steps, self.rate);
-        let start = model(net, rows.count(), BetaSchedule::Constant(1.0), seed);
-        let update = |rate: f64, model: Model<Net>, mut grads| {
+        let start = data.model(net, BetaSchedule::Constant(1.0));
+        let update = |rate: f64, model, mut grads| {
             let model = Ivon::step(rate, model, &mut grads);
             adam.step(0.3 * rate, model, grads)
         };
-        let trained = finished(train(start, rows, plan, seed, update, |_, _| ()));
-        bayesian(&trained, seed)
+        let trained = finished(train(start, data.rows, plan, data.seed, update, |_, _| ()));
+        bayesian(&trained, data.seed)
     }
 }
 
-fn mc_dropout(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Model<DropoutNet> {
-    let device = seeded(seed, device);
-    let net = DropoutNet::new(rows.features(), setting.strength, &device);
-    let mut trained = by_adam(net, rows, setting.steps, DECAY, seed);
+fn mc_dropout<T: Task>(
+    data: Data<'_, T>,
+    setting: Setting,
+) -> Model<DropoutNet, T::Likelihood> {
+    let (features, outputs) = (data.features(), data.task.outputs());
+    let net = DropoutNet::new(features, outputs, setting.strength, &data.seeded());
+    let mut trained = by_adam(data, net, setting.steps, DECAY);
     trained.network.share_masks();
     trained
 }
 
-/// The last layer's posterior given the trained features, its prior precision and noise by the marginal likelihood.
-fn laplace(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Predict {
-    let model = map(rows, setting, seed, device);
-    let noise = model.likelihood.noise_std()[0];
-    let features = |inputs| model.network.features(inputs);
-    let last = &model.network.output;
-    let posterior = GaussianLastLayer::fit(&*rows.loader(), features, last, noise, 1.0)
-        .and_then(GaussianLastLayer::with_best_prior_and_noise);
-    let Ok(posterior) = posterior else {
+/// The last layer's posterior given the trained features.
+fn laplace<T: Task>(data: Data<'_, T>, setting: Setting) -> Predict<T::Predictive> {
+    let model = map(data, setting);
+    let trained = |rows: &_| map(Data { rows, ..data }, setting);
+    match data.task.laplace(&model, data.rows, trained, data.seed) {
+        Some(predict) => predict,
         // Without an optimum, as when the features interpolate, what is left is the network.
-        return mixture(vec![model]);
-    };
-    let noise = LikelihoodParam::Fixed(posterior.noise_std()[0]);
-    let likelihood = GaussianLikelihoodConfig::new()
-        .with_noise(noise)
-        .init(device);
-    let networks = LastLayerNetwork::new(model.network, posterior, |net: &mut Net, last| {
-        net.output = last
-    });
-    let predictor = PredictorConfig::new(DRAWS)
-        .with_seed(seed)
-        .init_with(&networks, &likelihood);
-    Box::new(move |inputs| predictor.predict(inputs.clone()))
+        None => mixture(data, vec![model]),
+    }
 }
 
-fn sgld(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Predict {
-    let net = Net::new(rows.features(), &seeded(seed, device));
-    let mut optimizer = SgldConfig::new(rows.count()).with_seed(seed).init();
+fn sgld<T: Task>(data: Data<'_, T>, setting: Setting) -> Predict<T::Predictive> {
+    let net = data.net();
+    let mut optimizer = SgldConfig::new(data.rows.count())
+        .with_seed(data.seed)
+        .init();
     let plan = Plan::constant(setting.steps, setting.strength);
     let half = setting.steps as u64 / 2;
     let mut chain = ChainConfig::new(half, half / DRAWS as u64)
         .with_capacity(DRAWS)
         .init();
-    let start = model(net, rows.count(), BetaSchedule::Constant(1.0), seed);
+    let start = data.model(net, BetaSchedule::Constant(1.0));
     let update = |rate, model, grads| optimizer.step(rate, model, grads);
-    train(start, rows, plan, seed, update, |_, model| {
+    train(start, data.rows, plan, data.seed, update, |_, model| {
         chain.push(model)
     });
-    mixture(chain.into_networks().into_iter().map(finished).collect())
+    let networks = chain.into_networks().into_iter().map(finished);
+    mixture(data, networks.collect())
 }
 
 /// Epochs whose last weights SWAG takes.
 const SWAG_EPOCHS: usize = 100;
 
-fn swag(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Predict {
-    let net = Net::new(rows.features(), &seeded(seed, device));
+fn swag<T: Task>(data: Data<'_, T>, setting: Setting) -> Predict<T::Predictive> {
+    let Data { rows, seed, .. } = data;
+    let net = data.net();
     let mut adam = adam(DECAY);
     let mut update = |rate, model, grads| adam.step(rate, model, grads);
     // Falling to the rate that stays.
@@ -392,7 +450,7 @@ fn swag(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Predict {
         rate: 0.01,
         last_rate: setting.strength,
     };
-    let start = model(net, rows.count(), BetaSchedule::Constant(1.0), seed);
+    let start = data.model(net, BetaSchedule::Constant(1.0));
     let at_the_mode = train(start, rows, to_the_mode, seed, &mut update, |_, _| ());
     let epoch = (rows.count() / BATCH).max(1);
     let about_the_mode = Plan::constant(SWAG_EPOCHS * epoch, setting.strength);
@@ -410,11 +468,12 @@ fn swag(rows: &Rows, setting: Setting, seed: u64, device: &Device) -> Predict {
             }
         },
     );
-    mixture(match collected {
+    let networks = match collected {
         Ok(()) => (0..DRAWS as u64)
             .map(|index| swag.sample_network(seed, index))
             .collect(),
         // The training went astray: so will the prediction, with an error of its own.
         Err(_) => vec![finished(last)],
-    })
+    };
+    mixture(data, networks)
 }

@@ -2,7 +2,7 @@
 
 use blitz_train::blitz_layers::moments::{ForwardMoments, Moments};
 use blitz_train::prelude::*;
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::nn::{Linear, LinearConfig, Relu};
 use burn::tensor::{Device, Tensor};
 
@@ -15,17 +15,17 @@ pub struct Net {
     /// To the hidden units.
     pub hidden: Linear,
     activation: Relu,
-    /// To the target.
+    /// To the outputs.
     pub output: Linear,
 }
 
 impl Net {
     /// With Burn's initial weights.
-    pub fn new(features: usize, device: &Device) -> Self {
+    pub fn new(features: usize, outputs: usize, device: &Device) -> Self {
         Self {
             hidden: LinearConfig::new(features, HIDDEN).init(device),
             activation: Relu::new(),
-            output: LinearConfig::new(HIDDEN, 1).init(device),
+            output: LinearConfig::new(HIDDEN, outputs).init(device),
         }
     }
 
@@ -45,7 +45,47 @@ impl Network for Net {
     }
 }
 
-/// One hidden layer, and a normal with all covariances over what leads from its units, and from a 1 in the place of a bias, to the target. The scale of its prior is
+/// Normal priors under which functions have about the scale of a standardized target: the deviation of a layer's weights is `scale / √inputs`, that of everything else 1.
+pub fn prior(path: &str, shape: &[usize], scale: f64) -> PriorConfig {
+    PriorConfig::normal(match path.rsplit('.').next() {
+        Some("weight") => scale / (shape[0] as f64).sqrt(),
+        _ => 1.0,
+    })
+}
+
+/// The network with its noise as one weight more, for what samples both: it predicts the mean and the logarithm of the noise, as a `HeteroscedasticLikelihood` wants them.
+#[derive(Module, Debug)]
+pub struct NoisyNet {
+    /// The mean.
+    pub net: Net,
+    /// `[1]`, the same at every input.
+    log_noise: Param<Tensor<1>>,
+}
+
+impl NoisyNet {
+    /// A network with a noise of that deviation.
+    pub fn new(net: Net, noise: f64) -> Self {
+        let device = net.hidden.weight.device();
+        Self {
+            log_noise: Param::from_tensor(Tensor::full([1], noise.ln(), &device)),
+            net,
+        }
+    }
+}
+
+impl Network for NoisyNet {
+    type Input = Tensor<2>;
+    type Output = Tensor<2>;
+
+    fn forward(&self, input: Tensor<2>) -> Tensor<2> {
+        let mean = self.net.forward(input);
+        let noise = self.log_noise.val().reshape([1, 1]);
+        let noise = noise.expand(mean.dims());
+        Tensor::cat(vec![mean, noise], 1)
+    }
+}
+
+/// One hidden layer, and a normal with all covariances over what leads from its units, and from a 1 in the place of a bias, to an output. The scale of its prior is
 /// learned.
 #[derive(Module, Debug)]
 pub struct LastLayerNet {
@@ -56,12 +96,12 @@ pub struct LastLayerNet {
 
 impl LastLayerNet {
     /// With Burn's initial weights.
-    pub fn new(features: usize, device: &Device) -> Self {
+    pub fn new(features: usize, outputs: usize, device: &Device) -> Self {
         let size = 1.0 / (HIDDEN as f64).sqrt();
         let config = BayesianizeConfig::new()
             .with_posterior(PosteriorConfig::full_rank_normal(0.1 * size))
             .with_prior(PriorConfig::learned_normal(size));
-        let output = LinearConfig::new(HIDDEN + 1, 1).with_bias(false);
+        let output = LinearConfig::new(HIDDEN + 1, outputs).with_bias(false);
         let net = Self {
             hidden: LinearConfig::new(features, HIDDEN).init(device),
             activation: Relu::new(),
@@ -109,7 +149,7 @@ pub struct BayesianNet {
 }
 
 impl BayesianNet {
-    /// With so many numbers for a target, and deviations that start at this share of the weights' size.
+    /// With so many outputs, and deviations that start at this share of the weights' size.
     pub fn new(features: usize, outputs: usize, initial_deviation: f64, device: &Device) -> Self {
         let layer = |inputs: usize, outputs: usize| {
             let size = 1.0 / (inputs as f64).sqrt();
@@ -158,13 +198,13 @@ pub struct DropoutNet {
 
 impl DropoutNet {
     /// With Burn's initial weights, and this share dropped.
-    pub fn new(features: usize, share: f64, device: &Device) -> Self {
+    pub fn new(features: usize, outputs: usize, share: f64, device: &Device) -> Self {
         Self {
             inputs: McDropoutConfig::new(share).init(),
             hidden: LinearConfig::new(features, HIDDEN).init(device),
             activation: Relu::new(),
             units: McDropoutConfig::new(share).init(),
-            output: LinearConfig::new(HIDDEN, 1).init(device),
+            output: LinearConfig::new(HIDDEN, outputs).init(device),
         }
     }
 

@@ -7,7 +7,7 @@ use blitz_train::prelude::*;
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
 use rand::seq::SliceRandom;
@@ -39,13 +39,42 @@ impl Scales {
     }
 }
 
+/// What was observed for each row.
+pub trait Targets: Clone + Send + Sync + std::fmt::Debug + 'static {
+    /// For how many rows.
+    fn count(&self) -> usize;
+
+    /// For the rows at these places.
+    fn at(&self, places: Tensor<1, Int>) -> Self;
+}
+
+impl Targets for Tensor<2> {
+    fn count(&self) -> usize {
+        self.dims()[0]
+    }
+
+    fn at(&self, places: Tensor<1, Int>) -> Self {
+        self.clone().select(0, places)
+    }
+}
+
+impl Targets for Tensor<1, Int> {
+    fn count(&self) -> usize {
+        self.dims()[0]
+    }
+
+    fn at(&self, places: Tensor<1, Int>) -> Self {
+        self.clone().select(0, places)
+    }
+}
+
 /// Scaled rows, on a device.
 #[derive(Debug, Clone)]
-pub struct Rows {
+pub struct Rows<T = Tensor<2>> {
     /// `[rows, features]`.
     pub inputs: Tensor<2>,
-    /// `[rows, 1]`.
-    pub targets: Tensor<2>,
+    /// `[rows, 1]` of numbers, `[rows]` of labels.
+    pub targets: T,
 }
 
 impl Rows {
@@ -59,9 +88,11 @@ impl Rows {
             targets: Tensor::from_data(TensorData::new(targets, [rows.len(), 1]), device),
         }
     }
+}
 
+impl<T: Targets> Rows<T> {
     /// All of them as one batch, for what reads a data loader.
-    pub fn loader(&self) -> Arc<dyn DataLoader<LabeledBatch<Tensor<2>, Tensor<2>>>> {
+    pub fn loader(&self) -> Arc<dyn DataLoader<LabeledBatch<Tensor<2>, T>>> {
         let rows = InMemDataset::new((0..self.count()).collect());
         DataLoaderBuilder::new(Whole(self.clone()))
             .batch_size(self.count())
@@ -70,20 +101,40 @@ impl Rows {
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.targets.dims()[0]
+        self.targets.count()
     }
 
     /// Features of a row.
     pub fn features(&self) -> usize {
         self.inputs.dims()[1]
     }
+
+    /// The first `count`, and the others.
+    pub fn divided(&self, count: usize) -> (Self, Self) {
+        let all = self.count() as i64;
+        let part = |places: std::ops::Range<i64>| {
+            let batch = self.at(Tensor::arange(places, &self.inputs.device()));
+            Self {
+                inputs: batch.inputs,
+                targets: batch.targets,
+            }
+        };
+        (part(0..count as i64), part(count as i64..all))
+    }
+
+    fn at(&self, places: Tensor<1, Int>) -> LabeledBatch<Tensor<2>, T> {
+        LabeledBatch {
+            inputs: self.inputs.clone().select(0, places.clone()),
+            targets: self.targets.at(places),
+        }
+    }
 }
 
 /// Makes a batch of all rows, in their order.
-struct Whole(Rows);
+struct Whole<T>(Rows<T>);
 
-impl Batcher<usize, LabeledBatch<Tensor<2>, Tensor<2>>> for Whole {
-    fn batch(&self, _rows: Vec<usize>, _device: &Device) -> LabeledBatch<Tensor<2>, Tensor<2>> {
+impl<T: Targets> Batcher<usize, LabeledBatch<Tensor<2>, T>> for Whole<T> {
+    fn batch(&self, _rows: Vec<usize>, _device: &Device) -> LabeledBatch<Tensor<2>, T> {
         LabeledBatch {
             inputs: self.0.inputs.clone(),
             targets: self.0.targets.clone(),
@@ -93,17 +144,17 @@ impl Batcher<usize, LabeledBatch<Tensor<2>, Tensor<2>>> for Whole {
 
 /// Batches without end: each pass over the rows in another order, an incomplete last batch left out.
 #[derive(Debug)]
-pub struct Batches<'a> {
-    rows: &'a Rows,
+pub struct Batches<'a, T = Tensor<2>> {
+    rows: &'a Rows<T>,
     size: usize,
     order: Vec<i64>,
     next: usize,
     rng: ChaCha12Rng,
 }
 
-impl<'a> Batches<'a> {
+impl<'a, T: Targets> Batches<'a, T> {
     /// Batches of `size`, or of all rows if there are fewer.
-    pub fn new(rows: &'a Rows, size: usize, seed: u64) -> Self {
+    pub fn new(rows: &'a Rows<T>, size: usize, seed: u64) -> Self {
         Self {
             rows,
             size: size.min(rows.count()),
@@ -114,7 +165,7 @@ impl<'a> Batches<'a> {
     }
 
     /// The next.
-    pub fn draw(&mut self) -> LabeledBatch<Tensor<2>, Tensor<2>> {
+    pub fn draw(&mut self) -> LabeledBatch<Tensor<2>, T> {
         if self.next.saturating_add(self.size) > self.order.len() {
             self.order.shuffle(&mut self.rng);
             self.next = 0;
@@ -122,10 +173,7 @@ impl<'a> Batches<'a> {
         let chosen = &self.order[self.next..self.next + self.size];
         self.next += self.size;
         let chosen = TensorData::new(chosen.to_vec(), [self.size]);
-        let chosen = Tensor::from_data(chosen, &self.rows.inputs.device());
-        LabeledBatch {
-            inputs: self.rows.inputs.clone().select(0, chosen.clone()),
-            targets: self.rows.targets.clone().select(0, chosen),
-        }
+        self.rows
+            .at(Tensor::from_data(chosen, &self.rows.inputs.device()))
     }
 }

@@ -7,7 +7,7 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-use super::rows::{Batches, Rows};
+use super::rows::{Batches, Rows, Targets};
 
 /// Rows of a training step.
 pub const BATCH: usize = 32;
@@ -53,17 +53,10 @@ impl Plan {
     }
 }
 
-/// A model whose targets are scaled to a deviation of 1.
-pub fn model<N: Network>(network: N, examples: usize, beta: BetaSchedule, seed: u64) -> Model<N> {
-    let device = network.devices().remove(0);
-    let noise = GaussianLikelihoodConfig::new().with_noise(LikelihoodParam::Learned(0.3));
-    model_under(noise.init(&device), network, examples, beta, seed)
-}
-
-/// A model under a likelihood of one's own.
-pub fn model_under<N: Network, L: Likelihood>(
-    likelihood: L,
+/// A model under a likelihood, with so many examples.
+pub fn model<N: Network, L: Likelihood>(
     network: N,
+    likelihood: L,
     examples: usize,
     beta: BetaSchedule,
     seed: u64,
@@ -77,15 +70,19 @@ pub fn model_under<N: Network, L: Likelihood>(
 
 /// Trains by `update`, which is given the learning rate, the model and the gradients of a step's loss; `seen` is shown the model after
 /// each step.
-pub fn train<N: Network<Input = Tensor<2>, Output = Tensor<2>>>(
-    model: Model<N>,
-    rows: &Rows,
+pub fn train<N, L>(
+    model: Model<N, L>,
+    rows: &Rows<L::Target>,
     plan: Plan,
     seed: u64,
-    update: impl FnMut(f64, Model<N>, GradientsParams) -> Model<N>,
-    seen: impl FnMut(usize, &Model<N>),
-) -> Model<N> {
-    let loss = |model: &Model<N>, step: TrainingStep, batch: Batch| {
+    update: impl FnMut(f64, Model<N, L>, GradientsParams) -> Model<N, L>,
+    seen: impl FnMut(usize, &Model<N, L>),
+) -> Model<N, L>
+where
+    N: Network<Input = Tensor<2>, Output = Tensor<2>>,
+    L: Likelihood<Output = Tensor<2>, Target: Targets>,
+{
+    let loss = |model: &Model<N, L>, step: TrainingStep, batch: Batch<L::Target>| {
         model.elbo().loss(&model.network, step, |network| {
             let output = network.forward(batch.inputs.clone());
             model.likelihood.nll(output, batch.targets.clone())
@@ -95,13 +92,13 @@ pub fn train<N: Network<Input = Tensor<2>, Output = Tensor<2>>>(
 }
 
 /// Rows of a step.
-pub type Batch = LabeledBatch<Tensor<2>, Tensor<2>>;
+pub type Batch<T> = LabeledBatch<Tensor<2>, T>;
 
 /// As [`train`], by a loss of one's own.
-pub fn train_by<M: Module>(
-    loss: impl Fn(&M, TrainingStep, Batch) -> ElboLoss,
+pub fn train_by<M: Module, T: Targets>(
+    loss: impl Fn(&M, TrainingStep, Batch<T>) -> ElboLoss,
     mut model: M,
-    rows: &Rows,
+    rows: &Rows<T>,
     plan: Plan,
     seed: u64,
     mut update: impl FnMut(f64, M, GradientsParams) -> M,

@@ -1,0 +1,189 @@
+//! The curve of `toy-1d`.
+
+use std::fmt;
+use std::time::Instant;
+
+use blitz_mcmc::LogDensity;
+use blitz_train::metric::sample_wasserstein;
+use blitz_train::plot::{Band, Bands, Plot};
+use blitz_train::prelude::*;
+use burn::tensor::Device;
+use example_support::methods::{Net, column};
+use example_support::{LeftOut, RunError, RunFolder, present};
+use serde::Serialize;
+use toy_1d::comparison::Candidate;
+use toy_1d::curve::{NOISE, Points, is_in_gap, is_seen, truth};
+use toy_1d::grid;
+use toy_1d::report::Figures;
+
+use crate::report::{Line, Report};
+use crate::sampling::{Chains, plot_draws};
+use crate::{Cli, failed};
+
+/// Samples of a predictive distribution that are compared.
+const SAMPLES: usize = 2_000;
+
+/// One way's band, and its distance from the posterior itself.
+#[derive(Debug, Serialize)]
+pub struct Distance {
+    /// Its band.
+    #[serde(flatten)]
+    pub figures: Figures,
+    /// The mean 1-Wasserstein distance of the predictive distributions where points are, in deviations of the noise.
+    pub wasserstein_seen: f64,
+    /// In the gap between the stretches.
+    pub wasserstein_gap: f64,
+    /// Outside both.
+    pub wasserstein_outside: f64,
+}
+
+/// Samples, compares and plots.
+pub fn run(cli: &Cli, folder: RunFolder) -> Result<String, RunError> {
+    let seed = cli.sampling.seed;
+    let points = Points::new(cli.points, seed);
+    let device = Device::flex();
+    let start = Instant::now();
+    device.seed(seed);
+    let rows = points.rows(&device);
+    let noise = LikelihoodParam::Fixed(NOISE);
+    let likelihood = GaussianLikelihoodConfig::new()
+        .with_noise(noise)
+        .init(&device);
+    let network = Net::new(1, 1, &device);
+    let data = LabeledBatch {
+        inputs: rows.inputs.clone(),
+        targets: rows.targets.clone(),
+    };
+    let prior = |_: &_| PriorConfig::normal(cli.prior);
+    let density = LogDensity::new(&network, &likelihood, prior, vec![data]).map_err(failed)?;
+    let posterior = cli.sampling.run(&density, &folder)?;
+    let seconds = start.elapsed().as_secs_f64();
+
+    let at = column(&grid(), &device);
+    let predictor = PredictorConfig::new(cli.sampling.predictive_draws())
+        .init_with(&posterior, &likelihood);
+    let gold = predictor.predict(at.clone()).map_err(failed)?;
+    let convergence = posterior
+        .convergence_of(|net| net.forward(at.clone()))
+        .map_err(failed)?;
+    let figures = Figures::of("nuts".into(), &gold, seconds);
+    eprintln!("nuts: {seconds:.1} s, predictions: {convergence}");
+
+    let mut distances = vec![Distance::of(figures, &gold, &gold, seed)];
+    let mut bands = vec![("nuts".to_string(), gold.clone())];
+    let mut left_out = Vec::new();
+    for candidate in cli.methods().iter().copied().map(Candidate::Method) {
+        let start = Instant::now();
+        let predict = candidate.fit(&rows, seed, &device);
+        let predictive = match predict(&at) {
+            Ok(predictive) => predictive,
+            Err(error) => {
+                left_out.push(LeftOut::new(candidate.name(), seed, error));
+                continue;
+            }
+        };
+        let figures = Figures::of(candidate.name(), &predictive, start.elapsed().as_secs_f64());
+        eprintln!("{}: {:.1} s", figures.name, figures.seconds);
+        distances.push(Distance::of(figures, &predictive, &gold, seed));
+        bands.push((candidate.name(), predictive));
+    }
+
+    let picture = bands
+        .iter()
+        .try_fold(Bands::new("x", "y"), |picture, (name, predictive)| {
+            let band = Band::of(name.clone(), &grid(), predictive)?
+                .with_points(points.pairs())
+                .with_truth(grid().into_iter().map(|x| (x, truth(x))));
+            Ok::<_, RunError>(picture.panel(band))
+        })?;
+    picture
+        .with_range(-4.0, 4.0)
+        .save(folder.join("bands.png"))?;
+    let middle = column(&[0.0], &device);
+    let of_middle = |net: &Net| net.forward(middle.clone()).into_scalar::<f64>();
+    plot_draws(&posterior, "f(0)", of_middle, &folder)?;
+
+    let report = Report {
+        distances,
+        left_out,
+        chains: Chains::of(&posterior, &convergence),
+        folder: folder.path().into(),
+    };
+    Ok(present(&report, cli.json))
+}
+
+impl Distance {
+    /// Of predictions along the grid from those of the posterior itself.
+    fn of(figures: Figures, predictive: &NormalMixture, gold: &NormalMixture, seed: u64) -> Self {
+        let grid = grid();
+        let by_example = |mixture: &NormalMixture, seed| -> Vec<Vec<f64>> {
+            let samples = mixture.sample(SAMPLES, seed);
+            (0..grid.len())
+                .map(|at| samples.iter().map(|sample| sample[at]).collect())
+                .collect()
+        };
+        // Other samples than those of the gold standard: its distance from itself is that of two sets of samples.
+        let (samples, gold) = (
+            by_example(predictive, seed),
+            by_example(gold, seed.wrapping_add(1)),
+        );
+        let mean_where = |wanted: &dyn Fn(f64) -> bool| {
+            let there = grid
+                .iter()
+                .zip(samples.iter().zip(&gold))
+                .filter(|(x, _)| wanted(**x));
+            let (a, b): (Vec<f64>, Vec<f64>) = there
+                .flat_map(|(_, (a, b))| a.iter().copied().zip(b.iter().copied()))
+                .unzip();
+            sample_wasserstein((&a, SAMPLES), (&b, SAMPLES)) / NOISE
+        };
+        Self {
+            figures,
+            wasserstein_seen: mean_where(&is_seen),
+            wasserstein_gap: mean_where(&is_in_gap),
+            wasserstein_outside: mean_where(&|x| !is_seen(x) && !is_in_gap(x)),
+        }
+    }
+}
+
+impl Line for Distance {
+    fn header(f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "  {:<12} {:>32} {:>30} {:>10}",
+            "", "distance, in noise deviations", "epistemic deviation", "holds"
+        )?;
+        writeln!(
+            f,
+            "  {:<12} {:>12} {:>9} {:>9} {:>12} {:>8} {:>8} {:>10} {:>9}",
+            "",
+            "at points",
+            "in gap",
+            "outside",
+            "at points",
+            "in gap",
+            "outside",
+            "the curve",
+            "seconds"
+        )
+    }
+}
+
+impl fmt::Display for Distance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let figures = &self.figures;
+        write!(
+            f,
+            "{:<12} {:>12.2} {:>9.2} {:>9.2} {:>12.3} {:>8.3} {:>8.3} {:>8.0} % {:>9.1}",
+            figures.name,
+            self.wasserstein_seen,
+            self.wasserstein_gap,
+            self.wasserstein_outside,
+            figures.std_seen,
+            figures.std_gap,
+            figures.std_outside,
+            100.0 * figures.holds,
+            figures.seconds
+        )
+    }
+}

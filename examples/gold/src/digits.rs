@@ -1,0 +1,221 @@
+//! The digits of 8×8 pixels.
+
+use std::fmt;
+use std::time::Instant;
+
+use blitz_mcmc::LogDensity;
+use blitz_train::metric::{agreement, expected_calibration_error, total_variation};
+use blitz_train::prelude::*;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use example_support::digits;
+use example_support::methods::{Class, Data, Net, Rows};
+use example_support::{LeftOut, RunError, RunFolder, present};
+use rand::SeedableRng;
+use rand::rngs::ChaCha12Rng;
+use rand::seq::SliceRandom;
+use serde::Serialize;
+
+use crate::report::{Line, Report};
+use crate::sampling::{Chains, plot_draws};
+use crate::{Cli, failed};
+
+const CLASSES: usize = 10;
+const PIXELS: usize = 64;
+/// Digits that are predicted.
+const TEST: usize = 500;
+/// Bins of the calibration error.
+const BINS: usize = 15;
+
+/// Digits to learn from, and others.
+pub struct Division {
+    train: Rows<Tensor<1, Int>>,
+    test: Tensor<2>,
+    labels: Vec<usize>,
+}
+
+impl Division {
+    /// `count` digits to learn from, chosen at random, and as many as are predicted.
+    pub fn of(count: usize, cli: &Cli) -> Result<Self, RunError> {
+        let mut all = digits::small();
+        if count + TEST > all.len() {
+            return Err(RunError::Setting(format!(
+                "--digits: there are {} digits, of which {TEST} are for the test, got {count}",
+                all.len()
+            )));
+        }
+        all.shuffle(&mut ChaCha12Rng::seed_from_u64(cli.sampling.seed));
+        let (test, others) = all.split_at(TEST);
+        let train = &others[..count];
+        let device = Device::flex();
+        let labels: Vec<i32> = train.iter().map(|(_, label)| i32::from(*label)).collect();
+        Ok(Self {
+            train: Rows {
+                inputs: inputs(train, &device),
+                targets: Tensor::from_data(TensorData::new(labels, [count]), &device),
+            },
+            test: inputs(test, &device),
+            labels: test.iter().map(|(_, label)| usize::from(*label)).collect(),
+        })
+    }
+}
+
+/// Pixels between 0 and 1.
+fn inputs(digits: &[([u8; PIXELS], u8)], device: &Device) -> Tensor<2> {
+    let pixels = digits.iter().flat_map(|(pixels, _)| pixels);
+    let pixels: Vec<f32> = pixels.map(|pixel| f32::from(*pixel) / 16.0).collect();
+    Tensor::from_data(TensorData::new(pixels, [digits.len(), PIXELS]), device)
+}
+
+/// How one way predicts the test digits, and how far from the posterior itself.
+#[derive(Debug, Serialize)]
+pub struct Distance {
+    name: String,
+    /// The share of digits for which it names the same class.
+    agreement: f64,
+    /// The mean total variation of the class probabilities.
+    total_variation: f64,
+    /// The mean mutual information of class and weights, in nats.
+    mutual_information: f64,
+    accuracy: f64,
+    /// The mean negative log likelihood, in nats.
+    nll: f64,
+    ece: f64,
+    seconds: f64,
+}
+
+/// Samples and compares.
+pub fn run(cli: &Cli, data: &Division, folder: RunFolder) -> Result<String, RunError> {
+    let Division {
+        train,
+        test,
+        labels,
+    } = data;
+    let seed = cli.sampling.seed;
+    let device = Device::flex();
+    device.seed(seed);
+
+    let start = Instant::now();
+    let network = Net::new(PIXELS, CLASSES, &device);
+    let likelihood = CategoricalLikelihoodConfig::new(CLASSES).init();
+    let batch = LabeledBatch {
+        inputs: train.inputs.clone(),
+        targets: train.targets.clone(),
+    };
+    let prior = |_: &_| PriorConfig::normal(cli.prior);
+    let density = LogDensity::new(&network, &likelihood, prior, vec![batch]).map_err(failed)?;
+    let posterior = cli.sampling.run(&density, &folder)?;
+    let predictor = PredictorConfig::new(cli.sampling.predictive_draws())
+        .init_with(&posterior, &likelihood);
+    let gold = predictor.predict(test.clone())?;
+    let convergence = posterior
+        .convergence_of(|net| net.forward(test.clone()))
+        .map_err(failed)?;
+    let seconds = start.elapsed().as_secs_f64();
+    eprintln!("nuts: {seconds:.1} s, logits: {convergence}");
+
+    let gold_probabilities = all_probabilities(&gold);
+    let of = |name: &str, predictive: &CategoricalMixture, seconds| {
+        Distance::of(name, predictive, &gold_probabilities, labels, seconds)
+    };
+    let mut distances = vec![of("nuts", &gold, seconds)];
+    let mut left_out = Vec::new();
+    for method in cli.methods() {
+        let name = method.name();
+        let start = Instant::now();
+        let predict = method.fit_by_default(Data {
+            task: &Class { classes: CLASSES },
+            rows: train,
+            seed,
+            device: &device,
+        });
+        match predict(test) {
+            Ok(predictive) => {
+                let seconds = start.elapsed().as_secs_f64();
+                eprintln!("{name}: {seconds:.1} s");
+                distances.push(of(&name, &predictive, seconds));
+            }
+            Err(error) => left_out.push(LeftOut::new(name, seed, error)),
+        }
+    }
+
+    let first = test.clone().narrow(0, 0, 1);
+    let right = labels[0];
+    let of_first = |net: &Net| {
+        let log_p = burn::tensor::activation::log_softmax(net.forward(first.clone()), 1);
+        log_p.narrow(1, right, 1).into_scalar::<f64>()
+    };
+    plot_draws(&posterior, "ln p of the first test digit", of_first, &folder)?;
+    let report = Report {
+        distances,
+        left_out,
+        chains: Chains::of(&posterior, &convergence),
+        folder: folder.path().into(),
+    };
+    Ok(present(&report, cli.json))
+}
+
+fn all_probabilities(predictive: &CategoricalMixture) -> Vec<f64> {
+    (0..predictive.len())
+        .flat_map(|example| predictive.probabilities(example))
+        .collect()
+}
+
+impl Distance {
+    fn of(
+        name: &str,
+        predictive: &CategoricalMixture,
+        gold: &[f64],
+        labels: &[usize],
+        seconds: f64,
+    ) -> Self {
+        let probabilities = all_probabilities(predictive);
+        let right = predictive.predicted().into_iter().zip(labels);
+        let right: Vec<bool> = right.map(|(class, label)| class == *label).collect();
+        let log_p = (0..labels.len()).map(|at| predictive.log_probabilities(at)[labels[at]]);
+        let examples = labels.len() as f64;
+        Self {
+            name: name.into(),
+            agreement: agreement(&probabilities, gold, CLASSES),
+            total_variation: total_variation(&probabilities, gold, CLASSES),
+            mutual_information: predictive.mutual_information().iter().sum::<f64>() / examples,
+            accuracy: right.iter().filter(|right| **right).count() as f64 / examples,
+            nll: -log_p.sum::<f64>() / examples,
+            ece: expected_calibration_error(&predictive.confidence(), &right, BINS),
+            seconds,
+        }
+    }
+}
+
+impl Line for Distance {
+    fn header(f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "  {:<12} {:>10} {:>16} {:>19} {:>10} {:>8} {:>8} {:>9}",
+            "",
+            "agreement",
+            "total variation",
+            "mutual information",
+            "accuracy",
+            "NLL",
+            "ECE",
+            "seconds"
+        )
+    }
+}
+
+impl fmt::Display for Distance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:<12} {:>8.1} % {:>16.3} {:>19.3} {:>8.1} % {:>8.3} {:>8.3} {:>9.1}",
+            self.name,
+            100.0 * self.agreement,
+            self.total_variation,
+            self.mutual_information,
+            100.0 * self.accuracy,
+            self.nll,
+            self.ece,
+            self.seconds
+        )
+    }
+}

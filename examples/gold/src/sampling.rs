@@ -1,0 +1,139 @@
+//! The chains: their settings, and what they came to.
+
+use std::path::PathBuf;
+
+use blitz_mcmc::{ChainLines, Convergence, LogDensity, McmcPosterior, NutsConfig};
+use blitz_train::plot::{Plot, RankPlot, TracePlot};
+use burn::module::Module;
+use burn::tensor::Tensor;
+use clap::Args;
+use example_support::number::at_least;
+use example_support::{RunError, RunFolder};
+use serde::Serialize;
+
+use crate::failed;
+
+/// The largest number of chains, each with all its draws in memory.
+const MOST_CHAINS: usize = 1000;
+
+/// The settings of the chains.
+#[derive(Debug, Args)]
+pub struct Sampling {
+    /// Chains of NUTS.
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 4, value_parser = at_least::<1>)]
+    pub chains: usize,
+
+    /// Draws of a chain in which it adapts.
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 500, value_parser = at_least::<10>)]
+    pub warm_up: usize,
+
+    /// Draws of a chain that are kept.
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 500, value_parser = at_least::<4>)]
+    pub draws: usize,
+
+    /// Seed of the data, the chains, and the other ways.
+    #[arg(
+        long,
+        value_name = "SEED",
+        allow_negative_numbers = true,
+        default_value_t = 42
+    )]
+    pub seed: u64,
+
+    /// Folder in which chains are kept, for a run that may be killed and go on [default: none].
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+}
+
+/// What the chains came to.
+#[derive(Debug, Serialize)]
+pub struct Chains {
+    /// How many.
+    pub chains: usize,
+    /// Draws of a chain.
+    pub draws: usize,
+    /// Draws whose trajectory diverged.
+    pub divergences: usize,
+    /// The largest R-hat of the predictions.
+    pub largest_r_hat: f64,
+    /// The smallest effective sample size of their bulk.
+    pub least_ess: f64,
+}
+
+impl Sampling {
+    pub fn check(&self) -> Result<(), RunError> {
+        if self.chains > MOST_CHAINS {
+            let message = format!(
+                "at most {MOST_CHAINS} chains are compared, got {}",
+                self.chains
+            );
+            return Err(RunError::Setting(message));
+        }
+        Ok(())
+    }
+
+    /// Draws, which are kept in the run's folder whatever becomes of what follows.
+    pub fn run<N, F>(
+        &self,
+        density: &LogDensity<N, F>,
+        folder: &RunFolder,
+    ) -> Result<McmcPosterior<N>, RunError>
+    where
+        N: Module,
+        F: Fn(&N) -> Tensor<1> + Clone + Send,
+    {
+        let mut lines = ChainLines::every(100);
+        let config = NutsConfig::new()
+            .with_chains(self.chains)
+            .with_warm_up(self.warm_up)
+            .with_draws(self.draws)
+            .with_seed(self.seed);
+        let nuts = config.init().on_progress(|at| lines.show(at));
+        let posterior = match &self.keep {
+            None => nuts.run(density),
+            Some(folder) => nuts.in_folder(folder).run(density),
+        };
+        let posterior = posterior.map_err(failed)?;
+        let draws = posterior.draws();
+        draws
+            .write_arviz(folder.join("draws.json"))
+            .map_err(failed)?;
+        Ok(posterior)
+    }
+
+    /// As many draws as there are, up to a number whose mean is known to 3 %.
+    pub fn predictive_draws(&self) -> usize {
+        (self.chains * self.draws).min(1_000)
+    }
+}
+
+impl Chains {
+    pub fn of<N: Module>(posterior: &McmcPosterior<N>, convergence: &Convergence) -> Self {
+        let draws = posterior.draws();
+        Self {
+            chains: draws.chains().len(),
+            draws: draws.draws(),
+            divergences: draws.divergences(),
+            largest_r_hat: convergence.largest_r_hat(),
+            least_ess: convergence.least_ess_bulk(),
+        }
+    }
+}
+
+/// Plots of one number of each draw: of what `value` says of a network.
+pub fn plot_draws<N: Module>(
+    posterior: &McmcPosterior<N>,
+    name: &str,
+    value: impl Fn(&N) -> f64,
+    folder: &RunFolder,
+) -> Result<(), RunError> {
+    let draws = posterior.draws();
+    let chain = |chain| {
+        let networks = (0..draws.draws()).map(|draw| value(&posterior.network(chain, draw)));
+        networks.collect::<Vec<f64>>()
+    };
+    let chains: Vec<Vec<f64>> = (0..draws.chains().len()).map(chain).collect();
+    TracePlot::new(name, &chains)?.save(folder.join("trace.png"))?;
+    RankPlot::new(name, &chains)?.save(folder.join("ranks.png"))?;
+    Ok(())
+}
