@@ -4,9 +4,9 @@ use std::error::Error;
 use std::time::Instant;
 
 use blitz_mcmc::{ChainLines, LogDensity, NutsConfig, Weight};
-use blitz_train::prelude::*;
 use blitz_train::HeteroscedasticLikelihoodConfig;
 use blitz_train::metric::rmse;
+use blitz_train::prelude::*;
 use burn::tensor::Device;
 use clap::{Parser, value_parser};
 use example_support::methods::{Net, NoisyNet, Rows, Scales, prior};
@@ -51,12 +51,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (train, test) = (rows(&split.train), rows(&split.test));
     let network = NoisyNet::new(Net::new(train.features(), 1, &device), 0.3);
     let likelihood = HeteroscedasticLikelihoodConfig::new().init();
-    let data = LabeledBatch {
-        inputs: train.inputs,
-        targets: train.targets,
-    };
     let prior = |weight: &Weight| prior(&weight.path, &weight.shape, 1.0);
-    let density = LogDensity::new(&network, &likelihood, prior, vec![data])?;
+    let density = LogDensity::new(&network, &likelihood, prior, vec![train.batch()])?;
 
     // The same weights in both programs.
     let known = vec![0.1; density.len()];
@@ -67,7 +63,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         density.evaluate(&known, &mut gradient);
     }
     let gradient_us = start.elapsed().as_secs_f64() * 1e6 / f64::from(options.gradients);
-    eprintln!("a gradient of {} weights: {gradient_us:.0} us", density.len());
+    eprintln!(
+        "a gradient of {} weights: {gradient_us:.0} us",
+        density.len()
+    );
 
     let mut lines = ChainLines::every(200);
     let start = Instant::now();

@@ -1,30 +1,27 @@
 //! The curve of `toy-1d`.
 
 use std::fmt;
-use std::time::Instant;
 
 use blitz_mcmc::LogDensity;
 use blitz_train::metric::sample_wasserstein;
 use blitz_train::plot::{Band, Bands, Plot};
 use blitz_train::prelude::*;
 use burn::tensor::Device;
-use example_support::methods::{Net, column};
-use example_support::{LeftOut, RunError, RunFolder, present};
+use example_support::methods::{Data, Net, Number, column};
+use example_support::{RunError, RunFolder, present};
 use serde::Serialize;
-use toy_1d::comparison::Candidate;
 use toy_1d::curve::{NOISE, Points, is_in_gap, is_seen, truth};
 use toy_1d::grid;
 use toy_1d::report::Figures;
 
-use crate::report::{Line, Report};
-use crate::sampling::{Chains, plot_draws};
+use crate::report::{Line, Report, faster_ways};
 use crate::{Cli, failed};
 
 /// Samples of a predictive distribution that are compared.
 const SAMPLES: usize = 2_000;
 
 /// One way's band, and its distance from the posterior itself.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Distance {
     /// Its band.
     #[serde(flatten)]
@@ -42,7 +39,6 @@ pub fn run(cli: &Cli, folder: RunFolder) -> Result<String, RunError> {
     let seed = cli.sampling.seed;
     let points = Points::new(cli.points, seed);
     let device = Device::flex();
-    let start = Instant::now();
     device.seed(seed);
     let rows = points.rows(&device);
     let noise = LikelihoodParam::Fixed(NOISE);
@@ -50,43 +46,27 @@ pub fn run(cli: &Cli, folder: RunFolder) -> Result<String, RunError> {
         .with_noise(noise)
         .init(&device);
     let network = Net::new(1, 1, &device);
-    let data = LabeledBatch {
-        inputs: rows.inputs.clone(),
-        targets: rows.targets.clone(),
-    };
     let prior = |_: &_| PriorConfig::normal(cli.prior);
-    let density = LogDensity::new(&network, &likelihood, prior, vec![data]).map_err(failed)?;
-    let posterior = cli.sampling.run(&density, &folder)?;
-    let seconds = start.elapsed().as_secs_f64();
-
+    let density = LogDensity::new(&network, &likelihood, prior, vec![rows.batch()]);
+    let density = density.map_err(failed)?;
     let at = column(&grid(), &device);
-    let predictor = PredictorConfig::new(cli.sampling.predictive_draws())
-        .init_with(&posterior, &likelihood);
-    let gold = predictor.predict(at.clone()).map_err(failed)?;
-    let convergence = posterior
-        .convergence_of(|net| net.forward(at.clone()))
-        .map_err(failed)?;
-    let figures = Figures::of("nuts".into(), &gold, seconds);
-    eprintln!("nuts: {seconds:.1} s, predictions: {convergence}");
+    let gold = cli.sampling.run(&density, &likelihood, &at, &folder)?;
 
-    let mut distances = vec![Distance::of(figures, &gold, &gold, seed)];
-    let mut bands = vec![("nuts".to_string(), gold.clone())];
-    let mut left_out = Vec::new();
-    for candidate in cli.methods().iter().copied().map(Candidate::Method) {
-        let start = Instant::now();
-        let predict = candidate.fit(&rows, seed, &device);
-        let predictive = match predict(&at) {
-            Ok(predictive) => predictive,
-            Err(error) => {
-                left_out.push(LeftOut::new(candidate.name(), seed, error));
-                continue;
-            }
-        };
-        let figures = Figures::of(candidate.name(), &predictive, start.elapsed().as_secs_f64());
-        eprintln!("{}: {:.1} s", figures.name, figures.seconds);
-        distances.push(Distance::of(figures, &predictive, &gold, seed));
-        bands.push((candidate.name(), predictive));
-    }
+    let figures = Figures::of("nuts".into(), &gold.predictive, gold.seconds);
+    let of_gold = Distance::of(figures, &gold.predictive, &gold.predictive, seed);
+    let mut bands = vec![("nuts".to_string(), gold.predictive.clone())];
+    let data = Data {
+        task: &Number,
+        rows: &rows,
+        seed,
+        device: &device,
+    };
+    let (others, left_out) = faster_ways(cli.methods(), data, &at, |name, predictive, seconds| {
+        let figures = Figures::of(name.clone(), &predictive, seconds);
+        let distance = Distance::of(figures, &predictive, &gold.predictive, seed);
+        bands.push((name, predictive));
+        distance
+    });
 
     let picture = bands
         .iter()
@@ -101,12 +81,12 @@ pub fn run(cli: &Cli, folder: RunFolder) -> Result<String, RunError> {
         .save(folder.join("bands.png"))?;
     let middle = column(&[0.0], &device);
     let of_middle = |net: &Net| net.forward(middle.clone()).into_scalar::<f64>();
-    plot_draws(&posterior, "f(0)", of_middle, &folder)?;
+    gold.plot("f(0)", of_middle, &folder)?;
 
     let report = Report {
-        distances,
+        distances: [vec![of_gold], others].concat(),
         left_out,
-        chains: Chains::of(&posterior, &convergence),
+        chains: gold.chains(),
         folder: folder.path().into(),
     };
     Ok(present(&report, cli.json))

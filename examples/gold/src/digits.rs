@@ -1,22 +1,21 @@
 //! The digits of 8×8 pixels.
 
 use std::fmt;
-use std::time::Instant;
 
 use blitz_mcmc::LogDensity;
 use blitz_train::metric::{agreement, expected_calibration_error, total_variation};
 use blitz_train::prelude::*;
+use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use example_support::digits;
-use example_support::methods::{Class, Data, Net, Rows};
-use example_support::{LeftOut, RunError, RunFolder, present};
+use example_support::methods::{Class, Data, Net, Rows, Task};
+use example_support::{RunError, RunFolder, present};
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
 use rand::seq::SliceRandom;
 use serde::Serialize;
 
-use crate::report::{Line, Report};
-use crate::sampling::{Chains, plot_draws};
+use crate::report::{Line, Report, faster_ways};
 use crate::{Cli, failed};
 
 const CLASSES: usize = 10;
@@ -67,7 +66,7 @@ fn inputs(digits: &[([u8; PIXELS], u8)], device: &Device) -> Tensor<2> {
 }
 
 /// How one way predicts the test digits, and how far from the posterior itself.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Distance {
     name: String,
     /// The share of digits for which it names the same class.
@@ -94,61 +93,39 @@ pub fn run(cli: &Cli, data: &Division, folder: RunFolder) -> Result<String, RunE
     let device = Device::flex();
     device.seed(seed);
 
-    let start = Instant::now();
     let network = Net::new(PIXELS, CLASSES, &device);
-    let likelihood = CategoricalLikelihoodConfig::new(CLASSES).init();
-    let batch = LabeledBatch {
-        inputs: train.inputs.clone(),
-        targets: train.targets.clone(),
-    };
+    let task = Class { classes: CLASSES };
+    let likelihood = task.likelihood(&device);
     let prior = |_: &_| PriorConfig::normal(cli.prior);
-    let density = LogDensity::new(&network, &likelihood, prior, vec![batch]).map_err(failed)?;
-    let posterior = cli.sampling.run(&density, &folder)?;
-    let predictor = PredictorConfig::new(cli.sampling.predictive_draws())
-        .init_with(&posterior, &likelihood);
-    let gold = predictor.predict(test.clone())?;
-    let convergence = posterior
-        .convergence_of(|net| net.forward(test.clone()))
-        .map_err(failed)?;
-    let seconds = start.elapsed().as_secs_f64();
-    eprintln!("nuts: {seconds:.1} s, logits: {convergence}");
+    let density = LogDensity::new(&network, &likelihood, prior, vec![train.batch()]);
+    let density = density.map_err(failed)?;
+    let gold = cli.sampling.run(&density, &likelihood, test, &folder)?;
 
-    let gold_probabilities = all_probabilities(&gold);
-    let of = |name: &str, predictive: &CategoricalMixture, seconds| {
-        Distance::of(name, predictive, &gold_probabilities, labels, seconds)
+    let probabilities = all_probabilities(&gold.predictive);
+    let distance = |name, predictive: &CategoricalMixture, seconds| {
+        Distance::of(name, predictive, &probabilities, labels, seconds)
     };
-    let mut distances = vec![of("nuts", &gold, seconds)];
-    let mut left_out = Vec::new();
-    for method in cli.methods() {
-        let name = method.name();
-        let start = Instant::now();
-        let predict = method.fit_by_default(Data {
-            task: &Class { classes: CLASSES },
-            rows: train,
-            seed,
-            device: &device,
-        });
-        match predict(test) {
-            Ok(predictive) => {
-                let seconds = start.elapsed().as_secs_f64();
-                eprintln!("{name}: {seconds:.1} s");
-                distances.push(of(&name, &predictive, seconds));
-            }
-            Err(error) => left_out.push(LeftOut::new(name, seed, error)),
-        }
-    }
+    let of_gold = distance("nuts".into(), &gold.predictive, gold.seconds);
+    let data = Data {
+        task: &task,
+        rows: train,
+        seed,
+        device: &device,
+    };
+    let (others, left_out) = faster_ways(cli.methods(), data, test, |name, predictive, seconds| {
+        distance(name, &predictive, seconds)
+    });
 
     let first = test.clone().narrow(0, 0, 1);
-    let right = labels[0];
     let of_first = |net: &Net| {
-        let log_p = burn::tensor::activation::log_softmax(net.forward(first.clone()), 1);
-        log_p.narrow(1, right, 1).into_scalar::<f64>()
+        let log_p = log_softmax(net.forward(first.clone()), 1);
+        log_p.narrow(1, labels[0], 1).into_scalar::<f64>()
     };
-    plot_draws(&posterior, "ln p of the first test digit", of_first, &folder)?;
+    gold.plot("ln p of the first test digit", of_first, &folder)?;
     let report = Report {
-        distances,
+        distances: [vec![of_gold], others].concat(),
         left_out,
-        chains: Chains::of(&posterior, &convergence),
+        chains: gold.chains(),
         folder: folder.path().into(),
     };
     Ok(present(&report, cli.json))
@@ -162,7 +139,7 @@ fn all_probabilities(predictive: &CategoricalMixture) -> Vec<f64> {
 
 impl Distance {
     fn of(
-        name: &str,
+        name: String,
         predictive: &CategoricalMixture,
         gold: &[f64],
         labels: &[usize],
@@ -174,7 +151,7 @@ impl Distance {
         let log_p = (0..labels.len()).map(|at| predictive.log_probabilities(at)[labels[at]]);
         let examples = labels.len() as f64;
         Self {
-            name: name.into(),
+            name,
             agreement: agreement(&probabilities, gold, CLASSES),
             total_variation: total_variation(&probabilities, gold, CLASSES),
             mutual_information: predictive.mutual_information().iter().sum::<f64>() / examples,

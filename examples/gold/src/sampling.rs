@@ -1,9 +1,11 @@
 //! The chains: their settings, and what they came to.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use blitz_mcmc::{ChainLines, Convergence, LogDensity, McmcPosterior, NutsConfig};
 use blitz_train::plot::{Plot, RankPlot, TracePlot};
+use blitz_train::prelude::*;
 use burn::module::Module;
 use burn::tensor::Tensor;
 use clap::Args;
@@ -72,16 +74,20 @@ impl Sampling {
         Ok(())
     }
 
-    /// Draws, which are kept in the run's folder whatever becomes of what follows.
-    pub fn run<N, F>(
+    /// Samples, and predicts at `at`. The draws are kept in the run's folder, whatever becomes of what follows.
+    pub fn run<N, F, L>(
         &self,
         density: &LogDensity<N, F>,
+        likelihood: &L,
+        at: &Tensor<2>,
         folder: &RunFolder,
-    ) -> Result<McmcPosterior<N>, RunError>
+    ) -> Result<Gold<N, L::Predictive>, RunError>
     where
-        N: Module,
+        N: Network<Input = Tensor<2>, Output = Tensor<2>>,
         F: Fn(&N) -> Tensor<1> + Clone + Send,
+        L: Likelihood<Output = Tensor<2>>,
     {
+        let start = Instant::now();
         let mut lines = ChainLines::every(100);
         let config = NutsConfig::new()
             .with_chains(self.chains)
@@ -98,42 +104,62 @@ impl Sampling {
         draws
             .write_arviz(folder.join("draws.json"))
             .map_err(failed)?;
-        Ok(posterior)
-    }
-
-    /// As many draws as there are, up to a number whose mean is known to 3 %.
-    pub fn predictive_draws(&self) -> usize {
-        (self.chains * self.draws).min(1_000)
+        // As many draws as there are, up to a number whose mean is known to 3 %.
+        let draws = posterior.networks().min(1_000);
+        let predictor = PredictorConfig::new(draws).init_with(&posterior, likelihood);
+        let predictive = predictor.predict(at.clone())?;
+        let convergence = posterior
+            .convergence_of(|net| net.forward(at.clone()))
+            .map_err(failed)?;
+        let seconds = start.elapsed().as_secs_f64();
+        eprintln!("nuts: {seconds:.1} s, predictions: {convergence}");
+        Ok(Gold {
+            posterior,
+            predictive,
+            convergence,
+            seconds,
+        })
     }
 }
 
-impl Chains {
-    pub fn of<N: Module>(posterior: &McmcPosterior<N>, convergence: &Convergence) -> Self {
-        let draws = posterior.draws();
-        Self {
+/// The posterior itself.
+pub struct Gold<N, P> {
+    posterior: McmcPosterior<N>,
+    /// What it predicts.
+    pub predictive: P,
+    convergence: Convergence,
+    /// Of sampling and prediction.
+    pub seconds: f64,
+}
+
+impl<N: Module, P> Gold<N, P> {
+    /// What the chains came to.
+    pub fn chains(&self) -> Chains {
+        let draws = self.posterior.draws();
+        Chains {
             chains: draws.chains().len(),
             draws: draws.draws(),
             divergences: draws.divergences(),
-            largest_r_hat: convergence.largest_r_hat(),
-            least_ess: convergence.least_ess_bulk(),
+            largest_r_hat: self.convergence.largest_r_hat(),
+            least_ess: self.convergence.least_ess_bulk(),
         }
     }
-}
 
-/// Plots of one number of each draw: of what `value` says of a network.
-pub fn plot_draws<N: Module>(
-    posterior: &McmcPosterior<N>,
-    name: &str,
-    value: impl Fn(&N) -> f64,
-    folder: &RunFolder,
-) -> Result<(), RunError> {
-    let draws = posterior.draws();
-    let chain = |chain| {
-        let networks = (0..draws.draws()).map(|draw| value(&posterior.network(chain, draw)));
-        networks.collect::<Vec<f64>>()
-    };
-    let chains: Vec<Vec<f64>> = (0..draws.chains().len()).map(chain).collect();
-    TracePlot::new(name, &chains)?.save(folder.join("trace.png"))?;
-    RankPlot::new(name, &chains)?.save(folder.join("ranks.png"))?;
-    Ok(())
+    /// Plots one number of each draw: what `value` says of a network.
+    pub fn plot(
+        &self,
+        name: &str,
+        value: impl Fn(&N) -> f64,
+        folder: &RunFolder,
+    ) -> Result<(), RunError> {
+        let draws = self.posterior.draws();
+        let chain = |chain| {
+            let networks = (0..draws.draws()).map(|draw| self.posterior.network(chain, draw));
+            networks.map(|net| value(&net)).collect::<Vec<f64>>()
+        };
+        let chains: Vec<Vec<f64>> = (0..draws.chains().len()).map(chain).collect();
+        TracePlot::new(name, &chains)?.save(folder.join("trace.png"))?;
+        RankPlot::new(name, &chains)?.save(folder.join("ranks.png"))?;
+        Ok(())
+    }
 }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::path::Path;
-use std::time::Instant;
 
 use blitz_mcmc::{LogDensity, Weight};
 use blitz_train::HeteroscedasticLikelihoodConfig;
@@ -11,11 +10,10 @@ use blitz_train::prelude::*;
 use burn::tensor::Device;
 use example_support::methods::{Data, Net, NoisyNet, Number, Rows as Scaled, Scales, prior};
 use example_support::tabular::{Split, Table, TableFormat};
-use example_support::{LeftOut, RunError, RunFolder, present};
+use example_support::{RunError, RunFolder, present};
 use serde::Serialize;
 
-use crate::report::{Line, Report};
-use crate::sampling::{Chains, plot_draws};
+use crate::report::{Line, Report, faster_ways};
 use crate::{Cli, failed};
 
 /// Samples of a predictive distribution that are compared.
@@ -44,7 +42,7 @@ impl Rows {
 }
 
 /// How one way predicts the test rows, and how far from the posterior itself.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Distance {
     name: String,
     /// The mean 1-Wasserstein distance of the predictive distributions, in deviations of the noise.
@@ -74,59 +72,38 @@ pub fn run(cli: &Cli, data: &Rows, folder: RunFolder) -> Result<String, RunError
     let (train, test) = (rows(&split.train), rows(&split.test).inputs);
     let targets = table.targets_of(&split.test);
 
-    let start = Instant::now();
     let network = NoisyNet::new(Net::new(train.features(), 1, &device), NOISE);
     let likelihood = HeteroscedasticLikelihoodConfig::new().init();
-    let batch = LabeledBatch {
-        inputs: train.inputs.clone(),
-        targets: train.targets.clone(),
-    };
     let prior = |weight: &Weight| prior(&weight.path, &weight.shape, cli.prior);
-    let density = LogDensity::new(&network, &likelihood, prior, vec![batch]).map_err(failed)?;
-    let posterior = cli.sampling.run(&density, &folder)?;
-    let predictor = PredictorConfig::new(cli.sampling.predictive_draws())
-        .init_with(&posterior, &likelihood);
-    let gold = scales.unscaled(predictor.predict(test.clone())?);
-    let convergence = posterior
-        .convergence_of(|net| net.net.forward(test.clone()))
-        .map_err(failed)?;
-    let seconds = start.elapsed().as_secs_f64();
-    eprintln!("nuts: {seconds:.1} s, predictions: {convergence}");
+    let density = LogDensity::new(&network, &likelihood, prior, vec![train.batch()]);
+    let density = density.map_err(failed)?;
+    let gold = cli.sampling.run(&density, &likelihood, &test, &folder)?;
 
+    let predictive = scales.unscaled(gold.predictive.clone());
     let compared = Compared {
-        gold: &gold,
+        gold: &predictive,
         targets: &targets,
         seed,
     };
-    let mut distances = vec![compared.distance("nuts", &gold, seconds)];
-    let mut left_out = Vec::new();
-    for method in cli.methods() {
-        let name = method.name();
-        let start = Instant::now();
-        let predict = method.fit_by_default(Data {
-            task: &Number,
-            rows: &train,
-            seed,
-            device: &device,
+    let of_gold = compared.distance("nuts".into(), &predictive, gold.seconds);
+    let data = Data {
+        task: &Number,
+        rows: &train,
+        seed,
+        device: &device,
+    };
+    let (others, left_out) =
+        faster_ways(cli.methods(), data, &test, |name, predictive, seconds| {
+            compared.distance(name, &scales.unscaled(predictive), seconds)
         });
-        match predict(&test) {
-            Ok(predictive) => {
-                let seconds = start.elapsed().as_secs_f64();
-                eprintln!("{name}: {seconds:.1} s");
-                let predictive = scales.unscaled(predictive);
-                distances.push(compared.distance(&name, &predictive, seconds));
-            }
-            Err(error) => left_out.push(LeftOut::new(name, seed, error)),
-        }
-    }
 
     let first = test.narrow(0, 0, 1);
     let of_first = |net: &NoisyNet| net.net.forward(first.clone()).into_scalar::<f64>();
-    plot_draws(&posterior, "the first test row", of_first, &folder)?;
+    gold.plot("the first test row", of_first, &folder)?;
     let report = Report {
-        distances,
+        distances: [vec![of_gold], others].concat(),
         left_out,
-        chains: Chains::of(&posterior, &convergence),
+        chains: gold.chains(),
         folder: folder.path().into(),
     };
     Ok(present(&report, cli.json))
@@ -140,7 +117,7 @@ struct Compared<'a> {
 }
 
 impl Compared<'_> {
-    fn distance(&self, name: &str, predictive: &NormalMixture, seconds: f64) -> Distance {
+    fn distance(&self, name: String, predictive: &NormalMixture, seconds: f64) -> Distance {
         // In the order of rows, those of a row side by side.
         let samples = |mixture: &NormalMixture, seed| {
             let drawn = mixture.sample(SAMPLES, seed);
@@ -153,7 +130,7 @@ impl Compared<'_> {
         let gold = samples(self.gold, self.seed.wrapping_add(1));
         let unit = mean(&self.gold.aleatoric_std());
         Distance {
-            name: name.into(),
+            name,
             wasserstein: sample_wasserstein((&own, SAMPLES), (&gold, SAMPLES)) / unit,
             epistemic: mean(&predictive.epistemic_std()) / unit,
             noise: mean(&predictive.aleatoric_std()),
@@ -175,14 +152,7 @@ impl Line for Distance {
         writeln!(
             f,
             "  {:<12} {:>14} {:>14} {:>9} {:>9} {:>15} {:>11} {:>9}",
-            "",
-            "distance",
-            "epistemic",
-            "noise",
-            "RMSE",
-            "log likelihood",
-            "95 % hold",
-            "seconds"
+            "", "distance", "epistemic", "noise", "RMSE", "log likelihood", "95 % hold", "seconds"
         )
     }
 }

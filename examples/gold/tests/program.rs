@@ -42,6 +42,53 @@ fn the_posterior_itself_is_nearer_to_itself_than_a_single_network() {
 }
 
 #[test]
+fn a_table_and_digits_are_compared_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows: Vec<String> = (0..30)
+        .map(|i| {
+            let x = f64::from(i) / 10.0;
+            format!("{x},{}", (2.0 * x).sin() + 0.1 * f64::from(i % 3))
+        })
+        .collect();
+    std::fs::write(folder.path().join("data.csv"), rows.join("\n")).unwrap();
+    std::fs::write(folder.path().join("test_splits.txt"), "3 9 21\n4 8\n").unwrap();
+    let data = folder.path().to_str().unwrap();
+    let short = ["--chains", "2", "--warm-up", "40", "--draws", "20"];
+    let of = |task: &[&str]| {
+        let method = ["--method", "map"];
+        let options: Vec<&str> = short.iter().chain(&method).chain(task).copied().collect();
+        PROGRAM.report(folder.path(), &options)
+    };
+
+    let report = of(&["--data", data, "--split", "1"]);
+    let number = |way: usize, name: &str| report["distances"][way][name].as_f64().unwrap();
+    // Of two sets of samples of one distribution, and of a network without a posterior.
+    assert!(
+        number(0, "wasserstein") < number(1, "wasserstein"),
+        "{report}"
+    );
+    assert!(number(0, "epistemic") > 0.0 && number(1, "epistemic") == 0.0);
+    assert_eq!(report["chains"], 2);
+
+    let report = of(&["--digits", "40"]);
+    let number = |way: usize, name: &str| report["distances"][way][name].as_f64().unwrap();
+    assert_eq!(
+        (number(0, "agreement"), number(0, "total_variation")),
+        (1.0, 0.0)
+    );
+    assert!(number(1, "total_variation") > 0.0 && number(1, "agreement") < 1.0);
+    assert!(number(0, "mutual_information") > 0.0 && number(1, "mutual_information") < 1e-9);
+    for figure in ["accuracy", "nll", "ece"] {
+        assert!(
+            number(0, figure) > 0.0 && number(1, figure) > 0.0,
+            "{report}"
+        );
+    }
+    let run = report["folder"].as_str().unwrap();
+    assert_png(&format!("{run}/trace.png").into());
+}
+
+#[test]
 fn a_folder_that_cannot_be_made_is_said_before_the_chains() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
@@ -64,6 +111,10 @@ fn what_is_wrong_is_said_in_one_sentence() {
         (["--points", "-1"], "at least 4"),
         (["--seed", "-1"], "invalid value '-1'"),
         (["--chains", "10000000"], "at most 1000 chains"),
+        (["--data", "nowhere"], "nowhere"),
+        (["--split", "1"], "--data"),
+        (["--digits", "9"], "at least 10"),
+        (["--digits", "1298"], "there are 1797 digits"),
     ] {
         let refused = PROGRAM.refusal(folder.path(), &options);
         assert!(refused.contains(named), "{refused}");

@@ -328,7 +328,10 @@ impl<N: Module, F: Fn(&N) -> Tensor<1>> Training<'_, N, F> {
         } = self.density;
         let network = weights.on_graph(self.network.clone(), &weights.values, device);
         let on_graph = self.density.on_graph(&network).into_scalar::<f64>();
-        on_graph + self.density.normal_priors(&weights.values, &mut vec![0.0; weights.len()])
+        on_graph
+            + self
+                .density
+                .normal_priors(&weights.values, &mut vec![0.0; weights.len()])
     }
 }
 

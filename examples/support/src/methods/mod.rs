@@ -303,7 +303,12 @@ fn dvi<T: Task>(data: Data<'_, T>, setting: Setting) -> Predict<T::Predictive> {
     let settings = MeanField::default();
     let device = data.seeded();
     let (likelihood, outputs) = data.task.by_moments();
-    let net = BayesianNet::new(data.features(), outputs, settings.initial_deviation, &device);
+    let net = BayesianNet::new(
+        data.features(),
+        outputs,
+        settings.initial_deviation,
+        &device,
+    );
     let mut adam = FusedAdamConfig::new().init();
     let beta = warm(setting.steps, setting.strength);
     let start = model(net, likelihood, data.rows.count(), beta, data.seed);
@@ -395,10 +400,7 @@ impl OnlineNewton {
     }
 }
 
-fn mc_dropout<T: Task>(
-    data: Data<'_, T>,
-    setting: Setting,
-) -> Model<DropoutNet, T::Likelihood> {
+fn mc_dropout<T: Task>(data: Data<'_, T>, setting: Setting) -> Model<DropoutNet, T::Likelihood> {
     let (features, outputs) = (data.features(), data.task.outputs());
     let net = DropoutNet::new(features, outputs, setting.strength, &data.seeded());
     let mut trained = by_adam(data, net, setting.steps, DECAY);

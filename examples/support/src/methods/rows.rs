@@ -99,6 +99,14 @@ impl<T: Targets> Rows<T> {
             .build(rows)
     }
 
+    /// All of them as one batch.
+    pub fn batch(&self) -> LabeledBatch<Tensor<2>, T> {
+        LabeledBatch {
+            inputs: self.inputs.clone(),
+            targets: self.targets.clone(),
+        }
+    }
+
     /// How many there are.
     pub fn count(&self) -> usize {
         self.targets.count()
@@ -135,10 +143,7 @@ struct Whole<T>(Rows<T>);
 
 impl<T: Targets> Batcher<usize, LabeledBatch<Tensor<2>, T>> for Whole<T> {
     fn batch(&self, _rows: Vec<usize>, _device: &Device) -> LabeledBatch<Tensor<2>, T> {
-        LabeledBatch {
-            inputs: self.0.inputs.clone(),
-            targets: self.0.targets.clone(),
-        }
+        self.0.batch()
     }
 }
 

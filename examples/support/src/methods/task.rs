@@ -54,7 +54,7 @@ pub trait Task: Copy + 'static {
 }
 
 /// A likelihood of rows of numbers.
-pub trait OfRows<T: Task + ?Sized>:
+pub trait OfRows<T: Task>:
     ExpectedNll<Output = Tensor<2>, Target = T::Targets, Predictive = T::Predictive>
 {
 }
@@ -160,7 +160,9 @@ impl Task for Class {
         members: &[Model<Net, CategoricalLikelihood>],
         inputs: &Tensor<2>,
     ) -> Result<CategoricalMixture, PredictError> {
-        let outputs = members.iter().map(|model| model.network.forward(inputs.clone()));
+        let outputs = members
+            .iter()
+            .map(|model| model.network.forward(inputs.clone()));
         members[0].likelihood.try_predictive(outputs.collect())
     }
 
@@ -178,9 +180,8 @@ impl Task for Class {
         let features = |inputs| on_part.features(inputs);
         let fitted =
             SoftmaxLastLayer::fit(&*kept.loader(), features, &on_part.output, covariance, 1.0);
-        let chosen = fitted.and_then(|fitted| {
-            fitted.with_held_out_prior_precision(&*held_out.loader(), features)
-        });
+        let chosen = fitted
+            .and_then(|fitted| fitted.with_held_out_prior_precision(&*held_out.loader(), features));
         let (chosen, _) = chosen.ok()?;
         let posterior = SoftmaxLastLayer::fit(
             &*rows.loader(),
