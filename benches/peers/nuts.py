@@ -33,15 +33,15 @@ def main():
     options.add_argument("--draws", type=int, default=1000)
     options.add_argument("--max-depth", type=int, default=10)
     options.add_argument("--seed", type=int, default=1)
-    options.add_argument("--chain-method", default="parallel", help="parallel: a process's device a chain; or sequential, vectorized")
+    options.add_argument("--chain-method", default="parallel", help="parallel, sequential or vectorized")
     options.add_argument("--gradients", type=int, default=2000, help="gradients that are timed before the chains")
     args = options.parse_args()
 
     import numpyro
 
     numpyro.enable_x64()
-    # Two chains at a time, as blitz has two threads.
-    numpyro.set_host_device_count(2)
+    # Without a device for each chain numpyro runs them one after the other.
+    numpyro.set_host_device_count(args.chains)
     import arviz
     import jax
     import jax.numpy as jnp
