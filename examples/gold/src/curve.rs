@@ -56,7 +56,7 @@ pub fn run(cli: &Cli, folder: RunFolder) -> Result<String, RunError> {
     let of_gold = Distance::of(figures, &gold.predictive, &gold.predictive, seed);
     let mut bands = vec![("nuts".to_string(), gold.predictive.clone())];
     let data = Data {
-        task: &Number,
+        task: Number,
         rows: &rows,
         seed,
         device: &device,

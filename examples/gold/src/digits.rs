@@ -107,7 +107,7 @@ pub fn run(cli: &Cli, data: &Division, folder: RunFolder) -> Result<String, RunE
     };
     let of_gold = distance("nuts".into(), &gold.predictive, gold.seconds);
     let data = Data {
-        task: &task,
+        task,
         rows: train,
         seed,
         device: &device,

@@ -87,7 +87,7 @@ pub fn run(cli: &Cli, data: &Rows, folder: RunFolder) -> Result<String, RunError
     };
     let of_gold = compared.distance("nuts".into(), &predictive, gold.seconds);
     let data = Data {
-        task: &Number,
+        task: Number,
         rows: &train,
         seed,
         device: &device,

@@ -53,7 +53,7 @@ fn a_table_and_digits_are_compared_too() {
     std::fs::write(folder.path().join("data.csv"), rows.join("\n")).unwrap();
     std::fs::write(folder.path().join("test_splits.txt"), "3 9 21\n4 8\n").unwrap();
     let data = folder.path().to_str().unwrap();
-    let short = ["--chains", "2", "--warm-up", "40", "--draws", "20"];
+    let short = ["--chains", "2", "--warm-up", "15", "--draws", "8"];
     let of = |task: &[&str]| {
         let method = ["--method", "map"];
         let options: Vec<&str> = short.iter().chain(&method).chain(task).copied().collect();

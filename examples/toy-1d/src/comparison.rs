@@ -58,7 +58,7 @@ impl Candidate {
     /// Trains it.
     pub fn fit(&self, rows: &Rows, seed: u64, device: &Device) -> Predict {
         let data = Data {
-            task: &Number,
+            task: Number,
             rows,
             seed,
             device,

@@ -78,7 +78,7 @@ pub fn run(
     let targets = table.targets_of(validation);
 
     let data = |rows, seed| Data {
-        task: &Number,
+        task: Number,
         rows,
         seed,
         device,

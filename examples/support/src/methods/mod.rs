@@ -74,7 +74,7 @@ pub type Predict<P = NormalMixture> = Box<dyn Fn(&Tensor<2>) -> Result<P, Predic
 #[derive(Debug)]
 pub struct Data<'a, T: Task> {
     /// What it learns to predict.
-    pub task: &'a T,
+    pub task: T,
     /// The rows.
     pub rows: &'a Rows<T::Targets>,
     /// Of weights, batches and draws.
@@ -225,7 +225,7 @@ fn mixture<T: Task>(
     data: Data<'_, T>,
     models: Vec<Model<Net, T::Likelihood>>,
 ) -> Predict<T::Predictive> {
-    let task = *data.task;
+    let task = data.task;
     Box::new(move |inputs| task.mixture(&models, inputs))
 }
 
