@@ -15,7 +15,7 @@ use rand::rngs::ChaCha12Rng;
 use rand::seq::SliceRandom;
 use serde::Serialize;
 
-use crate::report::{Line, Report, faster_ways};
+use crate::report::{Line, Report, with_faster_ways};
 use crate::{Cli, failed};
 
 const CLASSES: usize = 10;
@@ -66,7 +66,7 @@ fn inputs(digits: &[([u8; PIXELS], u8)], device: &Device) -> Tensor<2> {
 }
 
 /// How one way predicts the test digits, and how far from the posterior itself.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct Distance {
     name: String,
     /// The share of digits for which it names the same class.
@@ -112,9 +112,13 @@ pub fn run(cli: &Cli, data: &Division, folder: RunFolder) -> Result<String, RunE
         seed,
         device: &device,
     };
-    let (others, left_out) = faster_ways(cli.methods(), data, test, |name, predictive, seconds| {
-        distance(name, &predictive, seconds)
-    });
+    let (distances, left_out) = with_faster_ways(
+        of_gold,
+        cli.methods(),
+        data,
+        test,
+        |name, predictive, seconds| distance(name, &predictive, seconds),
+    );
 
     let first = test.clone().narrow(0, 0, 1);
     let of_first = |net: &Net| {
@@ -123,7 +127,7 @@ pub fn run(cli: &Cli, data: &Division, folder: RunFolder) -> Result<String, RunE
     };
     gold.plot("ln p of the first test digit", of_first, &folder)?;
     let report = Report {
-        distances: [vec![of_gold], others].concat(),
+        distances,
         left_out,
         chains: gold.chains(),
         folder: folder.path().into(),
@@ -146,18 +150,16 @@ impl Distance {
         seconds: f64,
     ) -> Self {
         let probabilities = all_probabilities(predictive);
-        let right = predictive.predicted().into_iter().zip(labels);
-        let right: Vec<bool> = right.map(|(class, label)| class == *label).collect();
-        let log_p = (0..labels.len()).map(|at| predictive.log_probabilities(at)[labels[at]]);
-        let examples = labels.len() as f64;
+        let correct = predictive.correct(labels);
+        let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
         Self {
             name,
             agreement: agreement(&probabilities, gold, CLASSES),
             total_variation: total_variation(&probabilities, gold, CLASSES),
-            mutual_information: predictive.mutual_information().iter().sum::<f64>() / examples,
-            accuracy: right.iter().filter(|right| **right).count() as f64 / examples,
-            nll: -log_p.sum::<f64>() / examples,
-            ece: expected_calibration_error(&predictive.confidence(), &right, BINS),
+            mutual_information: mean(predictive.mutual_information()),
+            accuracy: predictive.accuracy(labels),
+            nll: mean(predictive.nll(labels)),
+            ece: expected_calibration_error(&predictive.confidence(), &correct, BINS),
             seconds,
         }
     }

@@ -32,14 +32,16 @@ pub struct Report<D> {
     pub folder: PathBuf,
 }
 
-/// Trains each of the faster ways, and predicts at `at`: `distance` is told its name, what it predicts and its seconds. Besides, those that predict nothing.
-pub fn faster_ways<T: Task, D>(
+/// That of NUTS and those of the faster ways, which are trained and predict at `at`: `distance` is told the name of each, what it predicts and its seconds.
+/// Besides, those that predict nothing.
+pub fn with_faster_ways<T: Task, D>(
+    of_gold: D,
     methods: &[Method],
     data: Data<'_, T>,
     at: &Tensor<2>,
     mut distance: impl FnMut(String, T::Predictive, f64) -> D,
 ) -> (Vec<D>, Vec<LeftOut>) {
-    let (mut distances, mut left_out) = (Vec::new(), Vec::new());
+    let (mut distances, mut left_out) = (vec![of_gold], Vec::new());
     for method in methods {
         let name = method.name();
         let start = Instant::now();

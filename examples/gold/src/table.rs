@@ -13,7 +13,7 @@ use example_support::tabular::{Split, Table, TableFormat};
 use example_support::{RunError, RunFolder, present};
 use serde::Serialize;
 
-use crate::report::{Line, Report, faster_ways};
+use crate::report::{Line, Report, with_faster_ways};
 use crate::{Cli, failed};
 
 /// Samples of a predictive distribution that are compared.
@@ -42,7 +42,7 @@ impl Rows {
 }
 
 /// How one way predicts the test rows, and how far from the posterior itself.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct Distance {
     name: String,
     /// The mean 1-Wasserstein distance of the predictive distributions, in deviations of the noise.
@@ -81,7 +81,9 @@ pub fn run(cli: &Cli, data: &Rows, folder: RunFolder) -> Result<String, RunError
 
     let predictive = scales.unscaled(gold.predictive.clone());
     let compared = Compared {
-        gold: &predictive,
+        // Other samples than those of a way: the gold standard's distance from itself is that of two sets of samples.
+        gold: by_row(&predictive, seed.wrapping_add(1)),
+        noise: mean(&predictive.aleatoric_std()),
         targets: &targets,
         seed,
     };
@@ -92,16 +94,19 @@ pub fn run(cli: &Cli, data: &Rows, folder: RunFolder) -> Result<String, RunError
         seed,
         device: &device,
     };
-    let (others, left_out) =
-        faster_ways(cli.methods(), data, &test, |name, predictive, seconds| {
-            compared.distance(name, &scales.unscaled(predictive), seconds)
-        });
+    let (distances, left_out) = with_faster_ways(
+        of_gold,
+        cli.methods(),
+        data,
+        &test,
+        |name, predictive, seconds| compared.distance(name, &scales.unscaled(predictive), seconds),
+    );
 
     let first = test.narrow(0, 0, 1);
     let of_first = |net: &NoisyNet| net.net.forward(first.clone()).into_scalar::<f64>();
     gold.plot("the first test row", of_first, &folder)?;
     let report = Report {
-        distances: [vec![of_gold], others].concat(),
+        distances,
         left_out,
         chains: gold.chains(),
         folder: folder.path().into(),
@@ -111,28 +116,29 @@ pub fn run(cli: &Cli, data: &Rows, folder: RunFolder) -> Result<String, RunError
 
 /// What predictions are compared with.
 struct Compared<'a> {
-    gold: &'a NormalMixture,
+    /// Samples of the posterior's predictions.
+    gold: Vec<f64>,
+    /// The posterior's mean deviation of the noise.
+    noise: f64,
     targets: &'a [f64],
     seed: u64,
 }
 
+/// Samples in the order of rows, those of a row side by side.
+fn by_row(mixture: &NormalMixture, seed: u64) -> Vec<f64> {
+    let drawn = mixture.sample(SAMPLES, seed);
+    let rows = 0..mixture.len();
+    rows.flat_map(|row| drawn.iter().map(move |sample| sample[row]))
+        .collect()
+}
+
 impl Compared<'_> {
     fn distance(&self, name: String, predictive: &NormalMixture, seconds: f64) -> Distance {
-        // In the order of rows, those of a row side by side.
-        let samples = |mixture: &NormalMixture, seed| {
-            let drawn = mixture.sample(SAMPLES, seed);
-            let rows = 0..self.targets.len();
-            rows.flat_map(|row| drawn.iter().map(move |sample| sample[row]))
-                .collect::<Vec<f64>>()
-        };
-        // Other samples than those of the gold standard: its distance from itself is that of two sets of samples.
-        let own = samples(predictive, self.seed);
-        let gold = samples(self.gold, self.seed.wrapping_add(1));
-        let unit = mean(&self.gold.aleatoric_std());
+        let own = by_row(predictive, self.seed);
         Distance {
             name,
-            wasserstein: sample_wasserstein((&own, SAMPLES), (&gold, SAMPLES)) / unit,
-            epistemic: mean(&predictive.epistemic_std()) / unit,
+            wasserstein: sample_wasserstein((&own, SAMPLES), (&self.gold, SAMPLES)) / self.noise,
+            epistemic: mean(&predictive.epistemic_std()) / self.noise,
             noise: mean(&predictive.aleatoric_std()),
             rmse: rmse(&predictive.mean(), self.targets),
             log_likelihood: mean(&predictive.log_density(self.targets)),

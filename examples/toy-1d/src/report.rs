@@ -11,7 +11,7 @@ use crate::curve::{is_in_gap, is_seen, truth};
 use crate::grid;
 
 /// What one candidate came to.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct Figures {
     /// Of which candidate.
     pub name: String,
