@@ -49,7 +49,8 @@
 //! - `plot` (a feature): bands, intervals, reliability, risk–coverage, posteriors, training curves, as PNG and SVG.
 //! - [`acquisition`]: which points of a pool to label next.
 //! - [`convergence`] of Markov chains: R̂, effective sample sizes, energies.
-//! - [`calibration`] after training: temperature and vector scaling, isotonic regression, conformal intervals and sets.
+//! - [`calibration`] after training: temperature, vector, matrix and Dirichlet scaling, histogram binning, isotonic
+//!   regression, conformal intervals and sets.
 //!
 //! The types of [`distribution`], mixtures, the functions of [`metric`], [`acquisition`], [`calibration`] and plots are those of [`blitz_predict`], which knows no tensors.
 //!

@@ -4,8 +4,8 @@ use super::chains::{enough, variance};
 use crate::check;
 use crate::error::{InputError, or_panic};
 
-/// The Bayesian fraction of missing information of one chain's energies, by its estimate (Betancourt 2016): `Σ (E_i − E_{i−1})² / n` over the variance
-/// of the energies, as ArviZ has it.
+/// The Bayesian fraction of missing information of one chain's energies, by its estimate (Betancourt 2016): `Σ (E_i − E_{i−1})² / (n − 1)` over the
+/// variance of the energies, as ArviZ has it.
 ///
 /// Below 0.3 the momenta that the sampler draws are too small for the range of energies that the posterior has: its tails are heavier than the sampler reaches.
 ///

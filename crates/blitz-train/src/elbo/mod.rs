@@ -20,10 +20,10 @@ use crate::network::as_in_prediction;
 /// | field | default | meaning | range |
 /// |---|---|---|---|
 /// | `dataset_size` | | N, the number of examples in the *training set* (not the batch) | ≥ 1 |
-/// | `samples` | 1 | Monte Carlo draws per training step | ≥ 1 |
+/// | `samples` | 1 | Monte Carlo draws per training step | 1 to 65,535 |
 /// | `sampling` | independent | whether the draws come in pairs `E w ± δ` ([`Sampling::Antithetic`]) | if so, `samples` is even |
 /// | `beta` | constant 1 | the weight of the KL over time | |
-/// | `validation_samples` | 10 | Monte Carlo draws for a validation loss | ≥ 1 |
+/// | `validation_samples` | 10 | Monte Carlo draws for a validation loss | 1 to 65,535 |
 /// | `seed` | 0 | decides every draw of the training | |
 #[derive(Config, Debug, PartialEq)]
 pub struct ElboConfig {

@@ -17,8 +17,8 @@ use crate::math::half_log_two_pi;
 /// | `sigma1` | 1 | deviation of the first component | > 0 |
 /// | `sigma2` | e^-6 | deviation of the second, narrow component | (0, sigma1) |
 ///
-/// The defaults lie in the middle of the grid that the paper searched (π of 1/4, 1/2, 3/4; −ln σ₁ of 0, 1, 2;
-/// −ln σ₂ of 6, 7, 8).
+/// The defaults are of the grid that the paper searched (π of 1/4, 1/2, 3/4; −ln σ₁ of 0, 1, 2; −ln σ₂ of 6, 7, 8):
+/// the middle π, the largest deviations.
 #[derive(Config, Debug, PartialEq)]
 pub struct ScaleMixturePriorConfig {
     /// The weight of the first component.
