@@ -56,6 +56,14 @@ pub enum FitError {
     /// The loss became NaN or infinite.
     #[error(transparent)]
     NonFiniteLoss(#[from] NonFiniteLoss),
+    /// The last step of an epoch left a weight NaN or infinite, though its loss was finite: no loss comes after it. No checkpoint was written after it.
+    #[error(
+        "the last step of an epoch has left {path} not finite, though its loss was; the last checkpoint is kept (a smaller learning rate or clipped gradients may help)"
+    )]
+    NonFiniteWeight {
+        /// The weight.
+        path: String,
+    },
     /// The training data loader has no batches. No checkpoint was written.
     #[error("there is nothing to train on: the training data loader is empty")]
     NoExamples,

@@ -144,6 +144,41 @@ pub(crate) fn with_own_statistics<M: Module>(module: &M) -> M {
     own.map(&mut given)
 }
 
+/// The path of the first weight that trains and has a number in it that is not finite.
+#[cfg(feature = "train")]
+pub(crate) fn weight_not_finite<M: Module>(module: &M) -> Option<String> {
+    #[derive(Default)]
+    struct Look {
+        path: Vec<String>,
+        found: Option<String>,
+    }
+
+    impl ModuleVisitor for Look {
+        fn enter_module(&mut self, name: &str, _container_type: &str) {
+            self.path.push(name.to_string());
+        }
+
+        fn exit_module(&mut self, _name: &str, _container_type: &str) {
+            self.path.pop();
+        }
+
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let weights = param.base();
+            if self.found.is_some() || !weights.is_require_grad() {
+                return;
+            }
+            let finite = weights.without_autodiff().is_finite().all();
+            if !finite.into_scalar::<bool>() {
+                self.found = Some(self.path.join("."));
+            }
+        }
+    }
+
+    let mut look = Look::default();
+    module.visit(&mut look);
+    look.found
+}
+
 /// The module on `device` for a training, as Burn's `fork` makes it, with weights of few bits left as they are.
 ///
 /// `fork` detaches, and to detach a quantized tensor is to make a dense one of it: the base of a QLoRA would take its full memory from then on, and be saved as another base.

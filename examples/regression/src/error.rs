@@ -30,6 +30,14 @@ pub enum RunError {
         /// What the operating system says.
         reason: std::io::Error,
     },
+    /// The folder has files of someone else.
+    #[error("{} has a {name} that is of no run of this program: take another --out", path.display())]
+    Foreign {
+        /// The folder.
+        path: PathBuf,
+        /// The file or folder in it.
+        name: &'static str,
+    },
     /// Another program trains there.
     #[error("another training runs in {}: take another --out, or wait for its end", path.display())]
     InUse {

@@ -10,6 +10,7 @@ use crate::config::RunConfig;
 use crate::error::RunError;
 
 const CONFIG: &str = "config.json";
+const CONFIG_PART: &str = "config.json.part";
 const MODEL: &str = "model.bpk";
 const MODEL_DIGEST: &str = "model.bpk.sha256";
 const PLOT: &str = "intervals.png";
@@ -76,8 +77,10 @@ impl Folder {
     /// Readies the folder for a new training.
     ///
     /// What a training left that got as far as a checkpoint or a model is moved to `previous`, in the place of what was there; so
-    /// nothing is taken for the new training's, and a training that fails at once costs nothing.
+    /// nothing is taken for the new training's, and a training that fails at once costs nothing. Files of these names that no
+    /// training left are not touched: they are an error.
     pub fn begin(&self, config: &RunConfig) -> Result<(), RunError> {
+        self.check_whose()?;
         self.writable(|| {
             std::fs::create_dir_all(&self.path)?;
             let was_put_aside = self.path.join(BECOMING_PREVIOUS).is_dir();
@@ -86,6 +89,8 @@ impl Folder {
             } else if self.checkpoints().folder().is_dir() {
                 std::fs::remove_dir_all(self.checkpoints().folder())?;
             }
+            // First of all, since a run is known by it.
+            self.save_settings(config)?;
             std::fs::create_dir_all(self.checkpoints().folder())?;
             // Burn makes this one itself, and panics where it can't.
             let log = self.path.join(LOG);
@@ -93,8 +98,29 @@ impl Folder {
                 .append(true)
                 .create(true)
                 .open(log)?;
-            config.save(self.path.join(CONFIG))
+            Ok(())
         })
+    }
+
+    /// An error if something in the folder has a name of this program's and is not of a run of it.
+    fn check_whose(&self) -> Result<(), RunError> {
+        let at = |name: &str| self.path.join(name);
+        // The settings are what is put aside first.
+        let is_ours = is_of_a_run(&self.path) || is_of_a_run(&at(BECOMING_PREVIOUS));
+        let contents: &[&str] = if is_ours { &[] } else { &CONTENTS };
+        let previous: &[&str] = if is_of_a_run(&at(PREVIOUS)) {
+            &[]
+        } else {
+            &[PREVIOUS]
+        };
+        let mut not_ours = contents.iter().chain(previous);
+        match not_ours.find(|name| at(name).exists()) {
+            None => Ok(()),
+            Some(name) => Err(RunError::Foreign {
+                path: self.path.clone(),
+                name,
+            }),
+        }
     }
 
     /// The epoch to go on from: that of the last checkpoint that is whole, if the folder's training had the settings of `config`. It may have planned
@@ -117,7 +143,7 @@ impl Folder {
             eprintln!("{error}: going on from epoch {epoch} instead");
         }
         if planned < config.epochs {
-            self.writable(|| config.save(self.path.join(CONFIG)))?;
+            self.writable(|| self.save_settings(config))?;
         }
         Ok(epoch)
     }
@@ -158,6 +184,13 @@ impl Folder {
         Ok((same && planned <= config.epochs).then_some(planned))
     }
 
+    /// Saves the settings, whole or not at all.
+    fn save_settings(&self, config: &RunConfig) -> io::Result<()> {
+        let part = self.path.join(CONFIG_PART);
+        config.save(&part)?;
+        std::fs::rename(part, self.path.join(CONFIG))
+    }
+
     fn put_aside(&self) -> io::Result<()> {
         let previous = self.path.join(PREVIOUS);
         let becoming = self.path.join(BECOMING_PREVIOUS);
@@ -180,4 +213,14 @@ impl Folder {
             reason,
         })
     }
+}
+
+/// Whether a folder has the settings of a run of this program, of whatever version.
+fn is_of_a_run(folder: &Path) -> bool {
+    let text = std::fs::read_to_string(folder.join(CONFIG));
+    let settings = text.ok().and_then(|text| serde_json::from_str(&text).ok());
+    settings.is_some_and(|settings: serde_json::Value| {
+        let all = ["version", "model", "elbo", "epochs"];
+        all.iter().all(|key| settings.get(key).is_some())
+    })
 }

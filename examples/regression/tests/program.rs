@@ -693,6 +693,34 @@ fn a_run_that_was_being_put_aside_when_its_program_was_killed_is_put_aside_whole
     assert!(!part.exists() && exists(out.path(), "model.bpk"));
 }
 
+#[test]
+fn what_no_run_left_in_the_folder_is_refused_and_stays() {
+    for name in [
+        "checkpoint/model-400.bpk",
+        "train/mine.csv",
+        "previous/mine.csv",
+        "config.json",
+    ] {
+        let out = folder();
+        let file = out.path().join(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, "{}").unwrap();
+        let output = run(out.path(), &["--epochs", "1"]);
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{name}: {message}");
+        let first = name.split('/').next().unwrap();
+        assert_has(
+            message,
+            &[
+                out.path().to_str().unwrap(),
+                &format!("has a {first} that"),
+                "another --out",
+            ],
+        );
+        assert_eq!(std::fs::read(&file).unwrap(), b"{}", "{name}");
+    }
+}
+
 #[cfg(unix)]
 mod interrupt {
     use super::*;

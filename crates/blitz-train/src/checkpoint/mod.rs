@@ -4,12 +4,14 @@
 mod claim;
 #[cfg(feature = "train")]
 mod folder;
+mod saved_layout;
 mod seal;
 
 #[cfg(feature = "train")]
 pub use claim::FolderClaim;
 #[cfg(feature = "train")]
 pub use folder::Checkpoints;
+pub(crate) use saved_layout::in_saved_layout;
 pub use seal::{Seal, check, seal, unseal};
 
 use std::path::{Path, PathBuf};

@@ -170,12 +170,13 @@ impl BestEpoch {
             let Some(value) = value else {
                 continue;
             };
+            // Of an epoch that nobody knows, or whose metric was none.
+            if value.is_nan() {
+                continue;
+            }
             // An earlier run leaves its best and its last two, which would stay for ever. Others were kept on purpose.
             if earlier.iter().rev().take(2).any(|last| *last == candidate) {
                 found.kept.insert(candidate);
-            }
-            if value.is_nan() {
-                continue;
             }
             let is_better = found.best.is_none_or(|(_, best)| match self.higher {
                 true => value > best,

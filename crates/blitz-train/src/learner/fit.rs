@@ -166,6 +166,10 @@ where
     } = result;
     drop(renderer);
     run.reads_losses();
+    let failure = |error: FitError| {
+        run.failed();
+        Err(error)
+    };
 
     // Burn has told of all epochs: the thread that it does so on has ended.
     let epochs = run.epochs();
@@ -176,21 +180,21 @@ where
         if let Some(epochs) = epochs {
             non_finite.epoch = epochs.last as u64;
         }
-        return Err(non_finite.into());
+        return failure(non_finite.into());
     }
     if let Some(error) = error {
-        return Err(FitError::of_burns(error));
+        return failure(FitError::of_burns(error));
     }
     match epochs {
         Some(epochs) if run.has_loaded_nothing() => {
-            return Err(FitError::NothingLoaded {
+            return failure(FitError::NothingLoaded {
                 epoch: epochs.first,
             });
         }
-        Some(_) if run.has_nothing() => return Err(FitError::NoExamples),
+        Some(_) if run.has_nothing() => return failure(FitError::NoExamples),
         // A strategy of the program's own may tell of nothing.
         None if run.has_begun() && run.has_nothing() && !run.has_loaded() => {
-            return Err(FitError::NoEpochs);
+            return failure(FitError::NoEpochs);
         }
         _ => {}
     }

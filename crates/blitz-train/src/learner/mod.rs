@@ -35,11 +35,11 @@ pub use output::ElboOutput;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use blitz_layers::blitz_core::Constants;
+use blitz_layers::blitz_core::{BayesianModule, Constants};
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Int, Tensor};
 
-use crate::checkpoint::{self, Seal};
+use crate::checkpoint::{self, Seal, in_saved_layout};
 use crate::elbo::Elbo;
 use crate::error::{CheckpointError, PredictError};
 use crate::likelihood::Likelihood;
@@ -163,6 +163,18 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
         &self.elbo
     }
 
+    /// With one tensor in all places of each tied weight: Burn's optimizers update the first, and a move to a device or into training mode makes one for each place,
+    /// of whose gradients an optimizer would see the last alone.
+    fn retied(mut self) -> Self {
+        let is_tied = || self.network.has_tied_weights();
+        #[cfg(feature = "train")]
+        let is_tied = || self.training.is_tied(is_tied);
+        if is_tied() {
+            self.network = self.network.retie();
+        }
+        self
+    }
+
     /// The number of optimizer steps made.
     pub fn steps(&self) -> u64 {
         let read = || self.steps.val().into_scalar::<i64>().max(0) as u64;
@@ -202,8 +214,8 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
             Ok(_) => {
                 // The record is written into them, and would be into those of every clone.
                 let network = with_own_statistics(&self.network);
-                Self { network, ..self }
-                    .try_load_file(&path)
+                let model = Self { network, ..self };
+                in_saved_layout(model, |model| model.try_load_file(&path))
                     .map_err(|reason| CheckpointError::unreadable(&path, reason))
             }
             Err(reason) => Err(CheckpointError::unreadable(&path, reason)),

@@ -2,6 +2,7 @@
 //!
 //! Written by hand for one reason, the constants of the likelihood: a derived implementation would pass over them, and a record would have none.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::OnceLock;
 
@@ -13,7 +14,10 @@ use burn::module::{
 use burn::tensor::Device;
 
 use super::ElboModel;
+use crate::checkpoint::in_saved_layout;
 use crate::likelihood::Likelihood;
+#[cfg(feature = "train")]
+use crate::network::weight_not_finite;
 use crate::network::{Network, forked};
 
 /// The container type that a derived implementation reports for its fields.
@@ -41,9 +45,17 @@ impl<N: Network, L: Likelihood> Module for ElboModel<N, L> {
 
     fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
         #[cfg(feature = "train")]
-        self.training.is_mapped();
+        let is_record = self.training.is_mapped();
+        #[cfg(not(feature = "train"))]
+        let is_record = false;
+        let mut map = |network| fields::map(mapper, "network", CONTAINER, network);
+        let network = match is_record {
+            true => in_saved_layout(self.network, |network| Ok::<_, Infallible>(map(network))),
+            false => Ok(map(self.network)),
+        };
+        let Ok(network) = network;
         let mut mapped = Self {
-            network: fields::map(mapper, "network", CONTAINER, self.network),
+            network,
             likelihood: fields::map(mapper, "likelihood", CONTAINER, self.likelihood),
             steps: fields::map(mapper, "steps", CONTAINER, self.steps),
             // The mapper may have loaded a record.
@@ -83,6 +95,7 @@ impl<N: Network, L: Likelihood> Module for ElboModel<N, L> {
             steps: self.steps.to_device(device),
             ..self
         }
+        .retied()
     }
 
     fn fork(self, device: &Device) -> Self {
@@ -94,11 +107,12 @@ impl<N: Network, L: Likelihood> Module for ElboModel<N, L> {
             steps: self.steps.fork(device),
             ..self
         }
+        .retied()
     }
 
     fn valid(&self) -> Self {
         #[cfg(feature = "train")]
-        self.training.validates();
+        self.training.validates(|| weight_not_finite(self));
         Self {
             network: self.network.valid(),
             likelihood: self.likelihood.valid(),
@@ -119,6 +133,7 @@ impl<N: Network, L: Likelihood> Module for ElboModel<N, L> {
             steps: self.steps.train(),
             ..self
         }
+        .retied()
     }
 
     fn materialize(self) -> Self {

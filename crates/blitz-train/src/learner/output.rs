@@ -44,12 +44,15 @@ impl<E: Evaluation> ElboOutput<E> {
         // The logarithm of a mean of exponentials, relative to the best draw so that none underflows.
         let best = nlls.clone().min_dim(0);
         let ratios = (best.clone() - nlls).exp().sum_dim(0).div_scalar(draws);
+        // Where every draw rules the target out, it is the best one's: there are no ratios of infinities.
+        let is_infinite = best.clone().is_inf();
+        let predictive_nll = (best.clone() - ratios.log()).mask_where(is_infinite, best);
         Self {
             loss: loss.loss,
             nll: loss.nll,
             kl: loss.kl,
             kl_terms: loss.kl_terms,
-            predictive_nll: (best - ratios.log()).squeeze_dim(0),
+            predictive_nll: predictive_nll.squeeze_dim(0),
             evaluation,
         }
     }

@@ -1,6 +1,5 @@
 //! How the Learner trains and validates an `ElboModel`.
 
-use blitz_layers::blitz_core::BayesianModule;
 use burn::optim::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
 use burn::tensor::Tensor;
@@ -21,6 +20,8 @@ where
     /// Counts an optimizer step: the next loss has draws and a KL weight of its own.
     fn advance(mut self) -> Self {
         self.training.turns = Turns::default();
+        // Known before it is counted on: workers, whose forks are dropped, would read it from their devices in every step.
+        self.steps();
         self.steps = self.steps.map(|steps| steps.add_scalar(1));
         if let Some(known) = self.known_steps.get_mut() {
             *known += 1;
@@ -35,14 +36,6 @@ where
             known_steps,
             ..step(self).retied()
         }
-    }
-
-    /// With one tensor in all places of each tied weight: Burn's optimizers update the first.
-    fn retied(mut self) -> Self {
-        if self.training.is_tied(|| self.network.has_tied_weights()) {
-            self.network = self.network.retie();
-        }
-        self
     }
 
     /// The number of losses that the gradients of an optimizer step are the sum of.

@@ -36,6 +36,8 @@ struct Run {
     /// Stops the training; none if nobody launched it, and a program trains the model by hand.
     interrupter: Option<Interrupter>,
     stopped_by: Mutex<Option<NonFiniteLoss>>,
+    /// What the training itself said to stop, or what was said before it began.
+    own_reason: Mutex<Option<String>>,
     /// Reads the losses that are not in the CPU's memory, as soon as there is one.
     reader: OnceLock<LossReader>,
     /// Whether the loop has begun, its checkpoint loaded.
@@ -67,10 +69,12 @@ impl Training {
     /// A training that is launched, of a model that was checked.
     pub(super) fn launch(devices: Vec<Device>, interrupter: Interrupter) -> Self {
         let several = devices.len() > 1;
+        let own_reason = Mutex::new(interrupter.get_message());
         Self {
             run: Arc::new(Run {
                 workers: if several { devices } else { Vec::new() },
                 interrupter: Some(interrupter),
+                own_reason,
                 checked: AtomicBool::new(true),
                 ..Run::default()
             }),
@@ -173,10 +177,13 @@ impl Training {
     }
 
     /// Notes that a record is put into the model, if the loop has not begun: Burn loads a checkpoint then, and maps the model for nothing else.
-    pub(super) fn is_mapped(&self) {
-        if self.is_launched() && !self.has_begun() {
+    /// Says whether it is one.
+    pub(super) fn is_mapped(&self) -> bool {
+        let is_record = self.is_launched() && !self.has_begun();
+        if is_record {
             self.run.loaded.store(true, Ordering::Relaxed);
         }
+        is_record
     }
 
     /// Whether the training goes on from a record.
@@ -184,16 +191,25 @@ impl Training {
         self.run.loaded.load(Ordering::Relaxed)
     }
 
-    /// Waits for the losses, and stops the training if it has validated without one to train on. Burn hears of both before it writes a checkpoint.
-    pub(super) fn validates(&self) {
+    /// Waits for the losses, and stops the training if it has validated without one to train on, or with a weight that its last step has left not finite, whose path
+    /// `not_finite` finds. Burn hears of all three before it writes a checkpoint.
+    pub(super) fn validates(&self, not_finite: impl FnOnce() -> Option<String>) {
         self.reads_losses();
-        if let Some(interrupter) = &self.run.interrupter
-            && self.has_begun()
-            && self.has_nothing()
-            && !interrupter.should_stop()
+        let Some(interrupter) = &self.run.interrupter else {
+            return;
+        };
+        if !self.has_begun() {
+            return;
+        }
+        if self.has_nothing() {
+            if !interrupter.should_stop() {
+                self.run.stopped_for_nothing.store(true, Ordering::Relaxed);
+                self.run.stop(interrupter, "there is nothing to train on");
+            }
+        } else if self.stopped_by().is_none()
+            && let Some(path) = not_finite()
         {
-            self.run.stopped_for_nothing.store(true, Ordering::Relaxed);
-            interrupter.stop(Some("there is nothing to train on"));
+            interrupter.fail(FitError::NonFiniteWeight { path }.into_burns());
         }
     }
 
@@ -206,6 +222,17 @@ impl Training {
             interrupter.reset();
         }
         was_stopped
+    }
+
+    /// Takes the stop of a training that failed back, unless the program asked for one too: it may have other trainings for the interrupter.
+    pub(super) fn failed(&self) {
+        if let Some(interrupter) = &self.run.interrupter {
+            let own = self.run.own_reason.lock();
+            let own = own.unwrap_or_else(PoisonError::into_inner);
+            if interrupter.get_message() == *own {
+                interrupter.reset();
+            }
+        }
     }
 
     /// Whether there was no loss yet.
@@ -275,6 +302,17 @@ impl Training {
 }
 
 impl Run {
+    /// Stops the training, for a reason of its own.
+    fn stop(&self, interrupter: &Interrupter, reason: &str) {
+        // Somebody who asked before it keeps being heard.
+        if interrupter.should_stop() {
+            return;
+        }
+        interrupter.stop(Some(reason));
+        let own = self.own_reason.lock();
+        *own.unwrap_or_else(PoisonError::into_inner) = Some(reason.into());
+    }
+
     /// Whether the loss is finite; stops the training if it is not.
     fn takes(&self, loss: StepLoss, interrupter: &Interrupter) -> bool {
         let step = loss.step;
@@ -290,9 +328,8 @@ impl Run {
             Err(_) => return failed("its backend panicked".into()),
         };
         let NonFiniteLoss { nll, kl, .. } = not_finite;
-        interrupter.stop(Some(&format!(
-            "the loss of step {step} is not finite: nll {nll}, kl {kl}"
-        )));
+        let reason = format!("the loss of step {step} is not finite: nll {nll}, kl {kl}");
+        self.stop(interrupter, &reason);
         let stopped_by = self.stopped_by.lock();
         let mut stopped_by = stopped_by.unwrap_or_else(PoisonError::into_inner);
         stopped_by.get_or_insert(not_finite);

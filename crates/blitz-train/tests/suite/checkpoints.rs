@@ -7,13 +7,16 @@ use blitz_train::prelude::*;
 use blitz_train::{
     BestEpoch, CheckpointError, Checkpoints, EceMetric, FitError, MetricFiles, NllMetric,
 };
+use burn::data::dataloader::DataLoaderBuilder;
+use burn::data::dataset::InMemDataset;
 use burn::module::Module;
-use burn::nn::LinearConfig;
+use burn::nn::{LinearConfig, LinearLayout};
+use burn::optim::AdamConfig;
 use burn::tensor::Device;
-use burn::train::SupervisedTraining;
 use burn::train::checkpoint::KeepLastNCheckpoints;
+use burn::train::{Learner, SupervisedTraining};
 
-use crate::learner::{Model, learner, line, model, training, weights};
+use crate::learner::{Model, Net, learner, line, model, training, weights};
 use crate::{LinearNet, values};
 
 /// A training of so many epochs, whose checkpoints have digests.
@@ -317,6 +320,96 @@ fn a_training_that_goes_on_leaves_the_best_and_the_last_two_of_all_its_runs() {
     assert_eq!(run(4, None), [1, 3, 4]);
     assert_eq!(run(7, Some(4)), [1, 6, 7]);
     assert_eq!(run(10, Some(7)), [1, 9, 10]);
+}
+
+/// Without the metrics' files nobody knows whether an earlier epoch is the best of all.
+#[test]
+fn a_training_that_goes_on_leaves_checkpoints_whose_metric_it_does_not_know() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = Checkpoints::new(folder.path().join("checkpoint"));
+    let best = BestEpoch::highest(&NllMetric::new());
+    fit(watched(folder.path(), 4, &best), learner()).unwrap();
+    assert_eq!(checkpoints.epochs().unwrap(), [1, 3, 4]);
+    let again = BestEpoch::highest(&NllMetric::new());
+    let training = checkpoints
+        .keep(training(folder.path(), line(), 8))
+        .checkpoint(4);
+    fit(again.watch(training, &checkpoints), learner()).unwrap();
+    assert_eq!(again.epoch(), Some(5));
+    assert_eq!(checkpoints.epochs().unwrap(), [1, 3, 4, 5, 7, 8]);
+}
+
+/// A layer whose weight is saved transposed.
+fn columns(seed: u64) -> ElboModel<Net, GaussianLikelihood> {
+    let device = Device::flex().autodiff();
+    device.seed(seed);
+    let layer = BayesianLinearConfig::new(3, 2)
+        .with_layout(LinearLayout::Col)
+        .init(&device);
+    let likelihood = GaussianLikelihoodConfig::new()
+        .with_targets(2)
+        .init(&device);
+    ElboModel::new(Net { layer }, likelihood, ElboConfig::new(6).init())
+}
+
+#[test]
+fn a_weight_that_is_saved_transposed_comes_back_into_a_new_model_and_a_used_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.bpk");
+    let saved = columns(1);
+    saved.save(&path).unwrap();
+    let weight = |model: &ElboModel<Net, GaussianLikelihood>| {
+        assert_eq!(model.network.layer.weight.base().dims(), [3, 2]);
+        values(model.network.layer.weight.base())
+    };
+    let new = columns(2);
+    let used = columns(3);
+    assert_ne!(weight(&used), weight(&saved));
+    for other in [new, used.clone(), used.valid()] {
+        let loaded = other.load(&path).unwrap();
+        assert_eq!(weight(&loaded), weight(&saved));
+        // And again into what was loaded, and as a training goes on.
+        assert_eq!(weight(&loaded.load(&path).unwrap()), weight(&saved));
+    }
+    assert!(
+        used.load(&path)
+            .unwrap()
+            .network
+            .layer
+            .weight
+            .base()
+            .is_require_grad()
+    );
+}
+
+#[test]
+fn a_training_of_a_weight_that_is_saved_transposed_goes_on() {
+    let rows = vec![
+        ([1.0, 0.5, -1.0], [1.0, 0.0]),
+        ([0.2, -0.4, 0.6], [0.5, -0.5]),
+    ];
+    let batches = || {
+        DataLoaderBuilder::new(RowBatcher)
+            .batch_size(1)
+            .build(InMemDataset::new(rows.clone()))
+    };
+    let run = |folder: &Path, epochs| {
+        SupervisedTraining::new(folder, batches(), batches())
+            .with_default_checkpointers()
+            .with_application_logger(None)
+            .renderer(Box::new(EpochLines::to(std::io::sink(), 1)))
+            .num_epochs(epochs)
+    };
+    let learner = || Learner::new(columns(4), AdamConfig::new().init(), 0.05);
+    let [whole, parts] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let expected = fit(run(whole.path(), 3), learner()).unwrap().model;
+    fit(run(parts.path(), 2), learner()).unwrap();
+    let resumed = fit(run(parts.path(), 3).checkpoint(2), learner())
+        .unwrap()
+        .model;
+    let weight =
+        |model: &ElboModel<Net, GaussianLikelihood>| values(model.network.layer.weight.base());
+    assert_eq!(weight(&resumed), weight(&expected));
 }
 
 #[test]

@@ -11,9 +11,11 @@ use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
 use burn::module::Module;
-use burn::optim::AdamConfig;
+use burn::optim::{AdamConfig, SgdConfig};
 use burn::tensor::{Device, Tensor};
-use burn::train::{ExecutionStrategy, Learner, MultiDeviceOptim, SupervisedTraining, TrainStep};
+use burn::train::{
+    ExecutionStrategy, Interrupter, Learner, MultiDeviceOptim, SupervisedTraining, TrainStep,
+};
 
 use crate::learner::{Model, Net, learner, line, loader, model, training, weights};
 
@@ -109,6 +111,54 @@ fn the_epoch_of_an_error_is_the_learners_whatever_is_accumulated_and_whatever_si
             }
         }
     }
+}
+
+/// The loss of a step's own batch knows nothing of what the step leaves.
+#[test]
+fn weights_that_the_last_step_left_not_finite_are_an_error_and_no_checkpoint() {
+    for epochs in [1, 3] {
+        let folder = tempfile::tempdir().unwrap();
+        let data = DataLoaderBuilder::new(Breaking {
+            at: 0,
+            seen: Arc::default(),
+        })
+        .batch_size(64)
+        .build(InMemDataset::new(line()));
+        let learner = Learner::new(model(), SgdConfig::new().init(), 1e39);
+        let error = fit(training_with(folder.path(), data, epochs), learner);
+        let error = error.expect_err("no weight is finite");
+        assert!(
+            matches!(&error, FitError::NonFiniteWeight { path } if path.contains("layer.weight")),
+            "{error}"
+        );
+        let checkpoints = Checkpoints::new(folder.path().join("checkpoint"));
+        assert_eq!(checkpoints.last_whole().unwrap_or_default(), None);
+    }
+}
+
+#[test]
+fn a_training_that_failed_leaves_the_programs_interrupter_to_the_next() {
+    let interrupter = Interrupter::new();
+    let run = |data| {
+        let folder = tempfile::tempdir().unwrap();
+        let training = training_with(folder.path(), data, 2);
+        fit(training.with_interrupter(interrupter.clone()), learner())
+    };
+    let alone = run(breaking(0)).unwrap().model;
+    non_finite(run(breaking(3)));
+    assert!(!interrupter.should_stop());
+    let after = run(breaking(0)).unwrap();
+    assert!(after.interrupted.is_none());
+    assert_eq!(weights(&after.model), weights(&alone));
+
+    // Who asked before it is still heard.
+    interrupter.stop(Some("Ctrl-C"));
+    let stopped = run(breaking(1)).unwrap();
+    assert_eq!(
+        stopped.interrupted.unwrap().reason.as_deref(),
+        Some("Ctrl-C")
+    );
+    assert!(interrupter.should_stop());
 }
 
 #[test]

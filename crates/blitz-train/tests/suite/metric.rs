@@ -188,6 +188,20 @@ fn sums_beyond_the_range_of_half_precision_are_finite() {
 }
 
 #[test]
+fn errors_whose_squares_are_beyond_the_type_have_a_root_mean_square() {
+    let device = Device::flex();
+    for size in [3e-30_f64, 4e25, 0.0] {
+        let errors = Tensor::<2>::from_floats([[size], [-size]], &device);
+        let input = RmseInput::new(errors.clone(), errors.zeros_like());
+        let rmse = epoch(RmseMetric::new(), vec![input]);
+        assert!((rmse - size).abs() <= 1e-6 * size, "{size}: {rmse}");
+    }
+    let infinite = Tensor::<2>::from_floats([[f32::INFINITY], [1.0]], &device);
+    let input = RmseInput::new(infinite.clone(), infinite.zeros_like());
+    assert_eq!(epoch(RmseMetric::new(), vec![input]), f64::INFINITY);
+}
+
+#[test]
 fn the_level_is_not_rounded_to_the_type_of_the_distribution_function() {
     // A number of f16; rounded to f16, so is half the level, 0.475, to 0.4751.
     let cdf = Tensor::<2>::from_floats([[0.975_097_66]], &Device::flex());

@@ -4,7 +4,7 @@ use blitz_train::{ChainConfig, SgldConfig};
 use burn::module::{Module, Param, ParamGroup};
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 use crate::values;
 
@@ -45,6 +45,30 @@ pub fn assert_moments(draws: &[f64], share: f64, what: &str) {
         (got_variance - variance).abs() < 4.0 * error,
         "{what}: {got_variance} {variance}"
     );
+}
+
+/// A drift of a third of an ulp, which a rounding before the noise would lose.
+#[test]
+fn a_drift_below_the_last_digit_of_16_bits_is_no_less_than_it_is() {
+    for (dtype, ulp) in [(DType::F16, 2f64.powi(-13)), (DType::BF16, 2f64.powi(-10))] {
+        let device = Device::flex().autodiff();
+        let n = 100_000;
+        let weight = Param::from_tensor(Tensor::<1>::full([n], 0.1875, &device).cast(dtype));
+        // No prior to speak of, so that the drift is rate times gradient; noise of two ulps.
+        let size = (2.0 * RATE / (2.0 * ulp).powi(2)).round() as usize;
+        let mut optimizer = SgldConfig::new(size).with_prior_std(1e6).init();
+        let loss = weight.val().sum() * (ulp / 3.0 / RATE);
+        let grads = GradientsParams::from_grads(loss.backward(), &weight);
+        let moved = optimizer.step(RATE, weight, grads);
+        assert_eq!(moved.val().dtype(), dtype);
+        let moves: Vec<f64> = values(moved.val())
+            .iter()
+            .map(|w| (w - 0.1875) / ulp)
+            .collect();
+        let off = crate::standard_errors_off(&moves, -1.0 / 3.0);
+        // The gradient is rounded too, by an eighth of a standard error at most.
+        assert!(off.abs() < 4.0, "{dtype:?}: {off}");
+    }
 }
 
 fn config() -> SgldConfig {

@@ -8,7 +8,7 @@ use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataset::InMemDataset;
 use burn::module::{Module, Param};
 use burn::nn::{Linear, LinearConfig};
-use burn::optim::AdamConfig;
+use burn::optim::SgdConfig;
 use burn::tensor::{Device, Tensor};
 use burn::train::TrainStep;
 
@@ -31,24 +31,21 @@ impl Network for Twice {
     }
 }
 
-/// The losses and the last means of a few steps.
-fn train(tied: bool) -> (Vec<f64>, Vec<f64>) {
+/// The losses and the last means of a few steps, before each of which a strategy of Burn's for several devices forks the model.
+fn train(tied: bool, bayesian: bool, forked: bool) -> (Vec<f64>, Vec<f64>) {
     let device = Device::flex().autodiff();
-    let mut layer = LinearConfig::new(2, 2).with_bias(false).init(&device);
-    layer.weight = Param::from_tensor(Tensor::from_floats([[0.5, -0.3], [0.2, 0.8]], &device));
-    let second = tied.then(|| layer.clone());
-    let network = Twice {
-        first: layer,
-        second,
-    };
-    let network = network.bayesianize(&BayesianizeConfig::new());
+    let mut network = twice(tied);
+    if bayesian {
+        network = network.bayesianize(&BayesianizeConfig::new());
+    }
     let likelihood = GaussianLikelihoodConfig::new()
         .with_targets(2)
         .with_noise(LikelihoodParam::Fixed(0.5))
         .init(&device);
     let elbo = ElboConfig::new(10).with_samples(2).init();
     let mut model = ElboModel::new(network, likelihood, elbo);
-    let mut adam = AdamConfig::new().init();
+    // Adam would hide a gradient of another length.
+    let mut descent = SgdConfig::new().init();
     let mut losses = Vec::new();
     for _ in 0..5 {
         let x = Tensor::<2>::from_floats([[1.0, -1.0], [0.5, 2.0]], &device);
@@ -56,9 +53,12 @@ fn train(tied: bool) -> (Vec<f64>, Vec<f64>) {
             inputs: x.clone(),
             targets: x,
         };
+        if forked {
+            model = model.fork(&device);
+        }
         let output = TrainStep::step(&model, batch);
         losses.push(scalar(output.item.loss.clone()));
-        model = model.optimize(&mut adam, 0.05.into(), output.grads);
+        model = model.optimize(&mut descent, 0.05.into(), output.grads);
         if let Some(second) = &model.network.second {
             let first = values(model.network.first.weight.base());
             assert_eq!(values(second.weight.base()), first);
@@ -69,13 +69,16 @@ fn train(tied: bool) -> (Vec<f64>, Vec<f64>) {
 
 #[test]
 fn a_tied_network_trains_as_one_that_uses_its_layer_twice() {
-    let ((tied, tied_means), (once, once_means)) = (train(true), train(false));
-    for (a, b) in tied
-        .iter()
-        .zip(&once)
-        .chain(tied_means.iter().zip(&once_means))
-    {
-        assert!((a - b).abs() < 1e-5 * b.abs().max(1.0), "{a}, {b}");
+    for (bayesian, forked) in [(true, false), (true, true), (false, false), (false, true)] {
+        let (tied, tied_means) = train(true, bayesian, forked);
+        let (once, once_means) = train(false, bayesian, forked);
+        for (a, b) in tied
+            .iter()
+            .zip(&once)
+            .chain(tied_means.iter().zip(&once_means))
+        {
+            assert!((a - b).abs() < 1e-5 * b.abs().max(1.0), "{a}, {b}");
+        }
     }
 }
 

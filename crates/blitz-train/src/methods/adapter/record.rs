@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::AdapterError;
 use super::factors::{ATTACHED, adapters, is_lora, scales};
-use crate::checkpoint::{self, Seal};
+use crate::checkpoint::{self, Seal, in_saved_layout};
 use crate::error::CheckpointError;
 use crate::network::with_own_statistics;
 
@@ -220,7 +220,7 @@ impl<M: Module + ModuleDisplay> Saved<M> {
             ));
         }
         let own: Vec<f64> = self.scales.val().into_data().iter::<f64>().collect();
-        let load = || self.try_load_record(record.allow_partial(true));
+        let load = || in_saved_layout(self, |own| own.try_load_record(record.allow_partial(true)));
         let (loaded, refused) = refused_constants(load);
         let loaded = loaded.map_err(|reason| reason.to_string())?;
         if let Some(reason) = refused.first() {

@@ -9,6 +9,7 @@ pub use chain::{Chain, ChainConfig};
 pub use sghmc::{Sghmc, SghmcConfig, SghmcState};
 pub use state::SgldState;
 
+use blitz_layers::blitz_core::at_least_f32;
 use blitz_layers::blitz_core::noise::layout;
 use burn::config::Config;
 use burn::optim::{LearningRate, ModuleOptimizer, Optimizer};
@@ -86,7 +87,8 @@ impl SgldConfig {
 ///
 /// The noise is a function of seed, step and parameter: parameters are numbered in the order in which they get their first gradient,
 /// which is that of the module's traversal, and keep their number in the optimizer's record. Make an optimizer of its own, with
-/// another seed, for each chain.
+/// another seed, for each chain; and a new one for each training, since a clone goes on with the numbers, and so with other noise. Weights of 16 bits are computed with in
+/// `f32`, and rounded once a step.
 ///
 /// A training that goes on from a record with parameters that were frozen before needs a group for them, and in it a seed of its own
 /// ([`with_group`](ModuleOptimizer::with_group)): a new optimizer meets them before those in the record, gives them numbers that are taken, and with them the noise of another parameter's steps before.
@@ -116,14 +118,17 @@ impl Optimizer for Sgld {
                 steps: 0,
             },
         };
-        let drift = self.dynamics.drift(&tensor, grad) * lr;
+        let dtype = tensor.dtype();
+        // Drift and noise are far below the weight, so 16 bits may be rounded to once at most.
+        let tensor = at_least_f32(tensor);
+        let drift = self.dynamics.drift(&tensor, at_least_f32(grad)) * lr;
         let moved = tensor - drift;
         let moved = match self.dynamics.noise(&moved, lr, state.steps, state.stream) {
             Some(noise) => moved + noise,
             None => moved,
         };
         let steps = state.steps + 1;
-        (moved, Some(SgldState { steps, ..state }))
+        (moved.cast(dtype), Some(SgldState { steps, ..state }))
     }
 
     fn to_device<const D: usize>(state: SgldState, _device: &Device) -> SgldState {

@@ -65,11 +65,21 @@ impl RmseMetric {
 
     fn sums(&self, item: &RmseInput) -> Result<SquareSum, TensorReadError> {
         let mean = at_least_f32(&item.mean);
-        let error = item.target.clone().cast(mean.dtype()) - mean;
-        let sum = error.square().sum().try_into_scalar::<f64>()?;
+        let error = (item.target.clone().cast(mean.dtype()) - mean).abs();
+        let count = item.mean.shape().num_elements();
+        // In units of the largest, since a square may be beyond `f32`, or below it.
+        let largest = error.clone().max();
+        let unit = largest.clone().try_into_scalar::<f64>()?;
+        let sum = match unit == 0.0 || !unit.is_finite() {
+            true => unit,
+            false => (error / largest.unsqueeze())
+                .square()
+                .sum()
+                .try_into_scalar()?,
+        };
         Ok(SquareSum(MeanSum {
-            sum: sum * self.scale * self.scale,
-            count: item.mean.shape().num_elements(),
+            sum: sum * (unit * self.scale).powi(2),
+            count,
         }))
     }
 }
