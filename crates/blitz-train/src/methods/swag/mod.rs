@@ -139,7 +139,7 @@ impl<N: Module> Swag<N> {
     ///
     /// # Errors
     ///
-    /// Returns an error, and leaves the posterior as it was, if a weight is not finite, if the network is not like the one it was made for, or if it has
+    /// Returns an error, and leaves the posterior as it was, if a weight that trains is not finite, if the network is not like the one it was made for, or if it has
     /// posteriors.
     pub fn collect(&mut self, network: &N) -> Result<(), SwagError> {
         if let Some(path) = posterior_in(network) {
@@ -178,13 +178,13 @@ impl<N: Module> Swag<N> {
         let mut origin = Read::default();
         first.visit(&mut origin);
         for (parameter, (weight, origin)) in read.weights.iter().zip(&origin.weights).enumerate() {
-            if weight.trains {
+            if let (Some(weight), Some(origin)) = (&weight.flat, &origin.flat) {
                 let mut moments = Moments {
                     offset: self.offsets[parameter].val(),
                     squares: self.squares[parameter].val(),
                     deviations: self.deviations[parameter].val(),
                 };
-                moments.add(weight.flat.clone() - origin.flat.clone(), before);
+                moments.add(weight.clone() - origin.clone(), before);
                 self.offsets[parameter] = fixed(moments.offset);
                 self.squares[parameter] = fixed(moments.squares);
                 self.deviations[parameter] = fixed(moments.deviations);
