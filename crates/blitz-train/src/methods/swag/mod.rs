@@ -79,9 +79,8 @@ impl SwagConfig {
 ///
 /// Memory: 3 + K numbers a weight. Its record is a Burn record; load it into a `Swag` of the same configuration.
 ///
-/// Behind batch norms, a drawn network's running statistics are not its own: run training batches through
-/// [`draw_network`](crate::NetworkPosterior::draw_network)'s result on an autodiff device, which updates them, before it predicts (section 3.1
-/// of the paper), or use layer norms.
+/// With batch norms, the running statistics of a draw and of the mean network are those of the latest network, not of their own activations. `with_statistics_of` (with the
+/// feature `dataset`) gives each its own from training batches (section 3.1 of the paper), and an [`Ensemble`](crate::Ensemble) of such draws goes into a predictor. Or use layer norms.
 ///
 /// ```
 /// use blitz_train::prelude::*;
