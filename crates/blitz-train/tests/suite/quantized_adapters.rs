@@ -4,7 +4,7 @@ use blitz_train::blitz_core::noise::layout;
 use blitz_train::laplace::{GaussianLastLayer, LaplaceError, LastLayerNetwork};
 use blitz_train::prelude::*;
 use blitz_train::{
-    BlobConfig, FusedAdamConfig, Ivon, IvonConfig, SwagConfig,
+    BlobConfig, Ensemble, FusedAdamConfig, Ivon, IvonConfig, NetworkPosterior, SwagConfig,
     TfbConfig, load_adapter, save_adapter,
 };
 use burn::data::dataloader::DataLoaderBuilder;
@@ -356,6 +356,29 @@ fn swag_has_moments_of_the_factors_alone() {
     for (got, wanted) in got.iter().zip(&wanted) {
         assert!((got - wanted).abs() < 1e-3, "{got} for {wanted}");
     }
+}
+
+#[test]
+fn a_predictor_has_the_draws_of_merged_networks_and_an_ensemble_its_members_as_they_are() {
+    on_both(blob, |net| {
+        let net = net.valid();
+        let device = Device::flex();
+        let x = batch(&device).inputs;
+        let outputs = (0..3).map(|draw| {
+            let merged = net.sample_network(7, layout::prediction(draw));
+            merged.forward(x.clone())
+        });
+        let merged = likelihood(&device).predictive(outputs.collect());
+        for threads in [1, 2] {
+            let predictor = PredictorConfig::new(3).with_seed(7).with_threads(threads);
+            let predictor = predictor.init(&net, &likelihood(&device));
+            assert_eq!(predictor.predict(x.clone()).unwrap(), merged);
+        }
+        merged.mean()
+    });
+    let member = packed(&Device::flex());
+    let drawn = Ensemble::new(vec![member]).draw_network(1, 0);
+    assert!(is_packed(&drawn) && drawn.body.weight.adapter().is_some());
 }
 
 #[test]
