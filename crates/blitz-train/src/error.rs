@@ -281,12 +281,12 @@ pub enum PredictError {
     /// The draws make no predictive distribution.
     #[error(transparent)]
     Mixture(#[from] MixtureError),
-    /// The input of an example is NaN or infinite, and so is what the network makes of it.
+    /// The input of an example, or the logarithm of its exposure, is NaN or infinite, and so is what the network makes of it.
     #[error("example {example}: its input{} is {value}", place(index))]
     Input {
         /// The example, counted from 0 in its batch or, where a whole data loader is predicted, in that.
         example: usize,
-        /// Where in the example, counted from 0: the column of a row.
+        /// Where in the example, counted from 0: the column of a row; empty for an exposure.
         index: Vec<usize>,
         /// The value.
         value: f64,

@@ -62,7 +62,7 @@
 //! Burn's `train` brings the CPU backend `flex` along, and so does this one. Without it there are still the [`Elbo`] for a loop of
 //! your own, the likelihoods, the predictive distributions and [`ElboModel::predict`], for instance on WebAssembly.
 //!
-//! `dataset`, a part of `train`, is what reads Burn's data loaders: `laplace`, `Predictor`, `RowBatcher`. It has neither threads nor files of its own.
+//! `dataset`, a part of `train`, is what reads Burn's data loaders: `laplace`, `Predictor`, `RowBatcher`, `with_statistics_of`. It has neither threads nor files of its own.
 
 mod checkpoint;
 mod elbo;
@@ -117,6 +117,8 @@ pub use methods::laplace;
 pub use methods::sgld::{
     Chain, ChainConfig, Sghmc, SghmcConfig, SghmcState, Sgld, SgldConfig, SgldState,
 };
+#[cfg(feature = "dataset")]
+pub use methods::statistics::{StatisticsError, with_statistics_of};
 pub use methods::swag::{Swag, SwagConfig, SwagError};
 #[cfg(feature = "train")]
 pub use metric::{

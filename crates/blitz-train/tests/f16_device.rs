@@ -125,6 +125,21 @@ fn swag_sees_deviations_whose_squares_half_precision_rounds_to_zero() {
 }
 
 #[test]
+fn the_parameter_of_a_likelihood_is_in_single_precision() {
+    let noise = |noise| {
+        GaussianLikelihoodConfig::new()
+            .with_noise(noise)
+            .init(&DEVICE)
+    };
+    let fixed = noise(LikelihoodParam::Fixed(0.1));
+    assert!((fixed.noise_std()[0] - 0.1).abs() < 1e-7);
+    let learned = noise(LikelihoodParam::Learned(0.5)).log_std;
+    // A step that half precision rounds away.
+    let stepped = values(learned.val() - 1e-4)[0];
+    assert!((stepped - (0.5f64.ln() - 1e-4)).abs() < 1e-6, "{stepped}");
+}
+
+#[test]
 fn ivon_starts_from_a_small_hessian() {
     let layer = LinearConfig::new(3, 2).init(&DEVICE.clone().autodiff());
     let model = IvonConfig::new(50_000.0).with_hess_init(1e-8).attach(layer);

@@ -134,10 +134,12 @@ impl Likelihood for HeteroscedasticLikelihood {
         let z = (loss.cast(target) - mean) * log_std.clone().neg().exp();
         let mut nll = z.square().mul_scalar(0.5) + log_std.clone();
         if self.beta > 0.0 {
-            let weight = log_std.detach().mul_scalar(2.0 * self.beta).exp();
-            let weighted = weight * nll.clone();
+            // Bounded, since `f32` may have ln σ where it has no σ^{2β}, and the value is that of ln σ.
+            let exponent = log_std.detach().mul_scalar(2.0 * self.beta);
+            let weight = exponent.clamp_max(param::MAX_LOG).exp();
             // The value of the one, the gradient of the other.
-            nll = nll.detach() + (weighted.clone() - weighted.detach());
+            let value = nll.clone().detach();
+            nll = value.clone() + weight * (nll - value);
         }
         nll.add_scalar(0.5 * std::f64::consts::TAU.ln())
             .sum_dim(1)

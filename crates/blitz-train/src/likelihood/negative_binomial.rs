@@ -99,7 +99,9 @@ impl Likelihood for NegativeBinomialLikelihood {
         let bad = bad_counts(&target);
         let zero = target.clone().equal_elem(0.0);
         let log_dispersion: Tensor<2> = loss.cast(self.log_dispersion.val()).unsqueeze();
-        let r = log_dispersion.neg().exp().expand(output.dims());
+        let r = param::bounded(log_dispersion.neg())
+            .exp()
+            .expand(output.dims());
         // The loss grows as r f beyond.
         let beyond = relu(output.clone() - MAX_LOG_RATE) * r.clone();
         let log_mean = output.clamp_max(MAX_LOG_RATE);
@@ -119,22 +121,26 @@ impl Likelihood for NegativeBinomialLikelihood {
             + stirling_remainder(r.clone())
             - stirling_remainder(r.clone() + y.clone());
         let constant = constant.mask_fill(zero.clone(), 0.0);
-        let y = y.mask_fill(zero, 0.0);
+        let y = y.mask_fill(zero.clone(), 0.0);
         // l = ln((r + μ) / (r + y)), as a logarithm of 1 + q unless q is near −1.
         let total = r.clone() + y.clone();
         let q = excess / total.clone();
         let far = q.clone().lower_elem(-0.5);
         let l = q.clone().clamp_min(-0.5).log1p();
-        let l = l.mask_where(far, (r.clone() + mean).log() - total.log());
+        let l = l.mask_where(far, (r.clone() + mean.clone()).log() - total.log());
         // −ln p = y (t + l) + r l + …, where t and l cancel if both counts are large against r: their sum is a logarithm of
         // 1 + u.
-        let mean = log_mean.clamp_min(-MAX_LOG_RATE).exp();
-        let u = (q * r.clone() / mean).neg();
-        let far = u
+        let sum = t + l.clone();
+        let far = sum
             .clone()
-            .lower_elem(-0.5)
-            .bool_or(u.clone().greater_elem(1.0));
-        let both = u.clamp(-0.5, 1.0).log1p().mask_where(far, t + l.clone());
+            .abs()
+            .greater_elem(std::f64::consts::LN_2)
+            .bool_or(log_mean.lower_elem(-MAX_LOG_RATE))
+            .bool_or(zero);
+        // Filled before they are divided: the gradient of a quotient that overflows is NaN, also where it is not used.
+        let mean = mean.mask_fill(far.clone(), 1.0);
+        let u = (q * r.clone()).mask_fill(far.clone(), 0.0) / mean;
+        let both = u.neg().clamp(-0.9, 2.0).log1p().mask_where(far, sum);
         (y * both + r * l + constant + beyond)
             .mask_fill(bad, f32::NAN)
             .sum_dim(1)

@@ -1,6 +1,6 @@
 //! A positive parameter of a likelihood for each target column, kept by its logarithm.
 
-use blitz_layers::blitz_core::ConstantError;
+use blitz_layers::blitz_core::{ConstantError, at_least_f32};
 use burn::config::Config;
 use burn::module::Param;
 use burn::tensor::{Device, Tensor};
@@ -33,9 +33,20 @@ impl LikelihoodParam {
             value.is_finite() && value > 0.0,
             "a likelihood's {what} must be positive and finite, got {value}"
         );
-        let log = Tensor::full([targets], value.ln(), device);
+        // In 16 bits a step of an optimizer would be rounded away, whatever is the device's own type.
+        let dtype = at_least_f32(Tensor::<1>::zeros([1], device)).dtype();
+        let log = Tensor::full([targets], value.ln(), (device, dtype));
         Param::from_tensor(log).set_require_grad(learned)
     }
+}
+
+/// The largest logarithm that a loss exponentiates: `e⁸⁰` is 6e34, which `f32` holds with room for a factor.
+pub(super) const MAX_LOG: f64 = 80.0;
+
+/// The logarithm of a parameter as a loss exponentiates it: within [−40, 80]. Beyond, the loss is at its limit to the last digit, and `f32` has no number for
+/// the parameter or for the square of its inverse, which gradients need.
+pub(super) fn bounded(log: Tensor<2>) -> Tensor<2> {
+    log.clamp(-40.0, MAX_LOG)
 }
 
 /// The parameter of each target column, from its logarithm.

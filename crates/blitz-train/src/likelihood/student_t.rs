@@ -104,7 +104,8 @@ impl Likelihood for StudentTLikelihood {
         check_shapes("Student-t", targets, targets, output.dims(), target.dims());
         let (loss, output) = LossType::of_output(output);
         let log_scale: Tensor<2> = loss.cast(self.log_scale.val()).unsqueeze();
-        let log_nu: Tensor<2> = loss.cast(self.log_degrees_of_freedom.val()).unsqueeze();
+        let log_nu = loss.cast(self.log_degrees_of_freedom.val()).unsqueeze();
+        let log_nu = param::bounded(log_nu);
         let half = log_nu.clone().exp().mul_scalar(0.5);
         // ln Γ(a + ½) − ln Γ(a) − ½ ln a for a = ν/2, without the terms that cancel at many degrees of freedom: it goes to
         // zero with 1/ν.

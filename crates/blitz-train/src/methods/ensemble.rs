@@ -1,7 +1,7 @@
 //! Deep ensembles.
 
-use blitz_layers::blitz_core::BayesianModule;
 use blitz_layers::blitz_core::noise::layout;
+use blitz_layers::blitz_core::{BayesianModule, posterior_in};
 use burn::module::Module;
 
 use crate::predict::NetworkPosterior;
@@ -10,8 +10,8 @@ use crate::predict::NetworkPosterior;
 ///
 /// Lakshminarayanan, Pritzel & Blundell, *Simple and scalable predictive uncertainty estimation using deep ensembles* (2017). The
 /// members may be deterministic or Bayesian: network i is draw i of a prediction with member `i mod M`, which for a deterministic one is the member
-/// itself. So M draws of deterministic members are the members, and a multiple of M gives each the same weight. Bayesian ones draw noise of their own: no two networks share it. Its record is
-/// a Burn record.
+/// itself, adapters and all. So M draws of deterministic members are the members, and a multiple of M gives each the same weight. Bayesian ones draw noise of their own: no two networks share it. A draw of
+/// one with adapters is merged, and so dense. Its record is a Burn record.
 ///
 /// ```
 /// use blitz_train::{Ensemble, PredictError};
@@ -64,6 +64,11 @@ impl<N: Module> Ensemble<N> {
 impl<N: Module> NetworkPosterior<N> for Ensemble<N> {
     fn draw_network(&self, seed: u64, index: u64) -> N {
         let members = self.members.len() as u64;
-        self.members[(index % members) as usize].sample_network(seed, layout::prediction(index))
+        let member = &self.members[(index % members) as usize];
+        match posterior_in(member) {
+            Some(_) => member.sample_network(seed, layout::prediction(index)),
+            // As it is: an adapter would be merged into a dense copy of its weight.
+            None => member.clone(),
+        }
     }
 }

@@ -9,4 +9,6 @@ pub(crate) mod ivon;
 #[cfg(feature = "dataset")]
 pub mod laplace;
 pub(crate) mod sgld;
+#[cfg(feature = "dataset")]
+pub(crate) mod statistics;
 pub(crate) mod swag;

@@ -3,14 +3,14 @@
 use std::any::Any;
 
 use blitz_predict::MixtureError;
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
 
 use crate::error::PredictError;
 use crate::likelihood::Exposed;
 
 /// The error of a prediction from `inputs`: that of the inputs, if the example that it names is not finite there.
 ///
-/// Looks only after something has gone wrong, so that a prediction that succeeds reads nothing back. An input may be of any type; tensors are looked at, also those with an exposure.
+/// Looks only after something has gone wrong, so that a prediction that succeeds reads nothing back. An input may be of any type; tensors are looked at, and exposures of tensors.
 pub(crate) fn blame<I: 'static>(error: PredictError, inputs: &I) -> PredictError {
     let PredictError::Mixture(MixtureError::NonFinite { example, .. }) = &error else {
         return error;
@@ -27,8 +27,37 @@ fn non_finite(inputs: &dyn Any, example: usize) -> Option<PredictError> {
 }
 
 fn of_rank<const D: usize>(inputs: &dyn Any, example: usize) -> Option<PredictError> {
-    let exposed = || Some(&inputs.downcast_ref::<Exposed<Tensor<D>>>()?.inputs);
-    let tensor = inputs.downcast_ref::<Tensor<D>>().or_else(exposed)?;
+    let exposed = inputs.downcast_ref::<Exposed<Tensor<D>>>();
+    let tensor = inputs
+        .downcast_ref::<Tensor<D>>()
+        .or(exposed.map(|exposed| &exposed.inputs));
+    let of_numbers = exposed.map(|exposed| &exposed.log_exposure);
+    let of_ids = || {
+        Some(
+            &inputs
+                .downcast_ref::<Exposed<Tensor<D, Int>>>()?
+                .log_exposure,
+        )
+    };
+    tensor
+        .and_then(|tensor| first_non_finite(tensor, example))
+        .or_else(|| of_exposure(of_numbers.or_else(of_ids)?, example))
+}
+
+/// The error of an exposure, which has no place in the example's input.
+fn of_exposure(log_exposure: &Tensor<2>, example: usize) -> Option<PredictError> {
+    match first_non_finite(log_exposure, example)? {
+        PredictError::Input { example, value, .. } => Some(PredictError::Input {
+            example,
+            index: Vec::new(),
+            value,
+        }),
+        other => Some(other),
+    }
+}
+
+/// The error of the first value of an example that is not finite.
+fn first_non_finite<const D: usize>(tensor: &Tensor<D>, example: usize) -> Option<PredictError> {
     let dims = tensor.dims();
     if example >= dims[0] {
         return None;

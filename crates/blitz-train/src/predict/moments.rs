@@ -295,12 +295,12 @@ impl Quantiles {
         let std = variance.sqrt();
         let [_, outputs] = std.dims();
         let options = (&std.device(), std.dtype());
-        let given = moments.mean.dtype();
+        // In the type of the variance, `f32` at least: half precision has few numbers beside a mean, or none.
         let mean = moments.mean.cast(std.dtype());
         let rows = self.0.iter().map(|row| {
             let row = TensorData::new(row.clone(), [1, outputs]);
             let row = Tensor::<2>::from_data(row, options);
-            (mean.clone() + std.clone() * row).cast(given)
+            mean.clone() + std.clone() * row
         });
         rows.collect()
     }
@@ -330,7 +330,24 @@ fn shuffled(values: &[f64], seed: u64, output: usize) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::Device;
+    use crate::likelihood::{GaussianLikelihoodConfig, LikelihoodParam};
+    use burn::tensor::{DType, Device};
+
+    #[test]
+    fn a_mean_in_half_precision_keeps_a_deviation_below_its_digits() {
+        let device = Device::flex();
+        let likelihood = GaussianLikelihoodConfig::new()
+            .with_noise(LikelihoodParam::Fixed(0.1))
+            .init(&device);
+        for dtype in [DType::BF16, DType::F16] {
+            let mean = Tensor::<2>::full([1, 1], 3.0, (&device, dtype));
+            let variance = Tensor::full([1, 1], 4e-6, (&device, DType::F32));
+            let outputs = Quantiles::new(100, 1, 0).of(Moments::new(mean, variance));
+            let predictive = likelihood.predictive(outputs);
+            assert!((predictive.mean()[0] - 3.0).abs() < 1e-5);
+            assert!((predictive.epistemic_std()[0] / 0.002 - 1.0).abs() < 1e-3);
+        }
+    }
 
     #[test]
     fn quantiles_have_the_mean_and_the_variance_that_they_stand_for() {

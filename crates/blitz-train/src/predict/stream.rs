@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
-use blitz_layers::blitz_core::BayesianModule;
 use blitz_layers::blitz_core::noise::layout;
+use blitz_layers::blitz_core::{BayesianModule, BuiltinVariational};
 use burn::config::Config;
 use burn::data::dataloader::{DataLoader, Progress};
+use burn::module::{Module, ModuleVisitor, Reparameterization};
 use burn::tensor::Device;
 
 use super::threads::{available, on_threads, shares};
@@ -21,6 +22,9 @@ pub enum DrawCache {
     /// Each draw is made once, as a network of its own: S times the memory of the Bayesian weights, shared ones counted
     /// once. The network of a draw is [`sample_network`](BayesianModule::sample_network), with shared weights for
     /// a whole batch whatever the layers' estimator in training.
+    ///
+    /// The draws of a network with adapters, such as Burn's LoRA, are made again for each batch all the same, with the same numbers: kept, each would be a dense copy of
+    /// every adapted weight.
     Kept,
     /// Made again by seed for every batch: the memory of one draw, and the noise of S draws for each batch. The same as
     /// [`ElboModel::predict`](crate::ElboModel::predict) on the batch with every estimator.
@@ -72,16 +76,19 @@ impl PredictorConfig {
         self.check_threads();
         let network = network.valid();
         let samples = of_use(&network, self.samples);
-        let kept = match self.weights {
-            DrawCache::Kept if network.is_drawn() => (0..samples as u64)
+        let keeps = self.weights == DrawCache::Kept && network.is_drawn();
+        let adapted = keeps && has_adapters(&network);
+        let kept = match keeps && !adapted {
+            true => (0..samples as u64)
                 .map(|sample| network.sample_network(self.seed, layout::prediction(sample)))
                 .collect(),
-            _ => Vec::new(),
+            false => Vec::new(),
         };
         Predictor {
             network,
             likelihood: likelihood.valid(),
             kept,
+            shares_weights: adapted,
             config: Self {
                 samples,
                 ..self.clone()
@@ -111,6 +118,7 @@ impl PredictorConfig {
             network: first.clone(),
             likelihood: likelihood.valid(),
             kept,
+            shares_weights: false,
             config: self.clone().with_weights(DrawCache::Kept),
         }
     }
@@ -165,13 +173,33 @@ pub struct Predictor<N, L> {
     likelihood: L,
     /// The networks of the draws, unless they are made again for each batch.
     kept: Vec<N>,
+    /// Whether a draw that is made again shares its weights over the batch, as one that is kept does.
+    shares_weights: bool,
     config: PredictorConfig,
+}
+
+/// Whether something other than a posterior is attached to a weight, such as Burn's LoRA.
+fn has_adapters<M: Module>(module: &M) -> bool {
+    struct Adapters(bool);
+
+    impl ModuleVisitor for Adapters {
+        fn enter_module(&mut self, name: &str, container_type: &str) {
+            // The container type that Burn gives to what is attached to a parameter.
+            let is_attached = container_type == "Reparameterization";
+            self.0 |= is_attached && name != BuiltinVariational::NAME;
+        }
+    }
+
+    let mut adapters = Adapters(false);
+    module.visit(&mut adapters);
+    adapters.0
 }
 
 /// The outputs in some of a predictor's draws, whose networks are `kept`, or none are.
 fn outputs<N: Network>(
     network: &N,
     kept: &[N],
+    shares_weights: bool,
     seed: u64,
     samples: Range<usize>,
     inputs: &N::Input,
@@ -179,9 +207,12 @@ fn outputs<N: Network>(
     let draw = |(place, sample): (usize, usize)| {
         // The weights of one that is kept are definite; a layer that is random itself, such as Monte Carlo dropout, asks for the draw.
         let network = kept.get(place).unwrap_or(network);
-        network.with_draw(seed, layout::prediction(sample as u64), |network| {
-            network.forward(inputs.clone())
-        })
+        let scope = network.draw(seed, layout::prediction(sample as u64));
+        if shares_weights {
+            // What stands in the place of a weight is read as it is, whatever the layer's estimator.
+            scope.replace_weights(network, |weight| weight.value);
+        }
+        network.forward(inputs.clone())
     };
     samples.enumerate().map(draw).collect()
 }
@@ -219,13 +250,21 @@ where
     pub fn predict(&self, inputs: N::Input) -> Result<L::Predictive, PredictError> {
         let PredictorConfig { samples, seed, .. } = self.config;
         let outputs = match available(self.config.threads) {
-            1 => outputs(&self.network, &self.kept, seed, 0..samples, &inputs),
+            1 => outputs(
+                &self.network,
+                &self.kept,
+                self.shares_weights,
+                seed,
+                0..samples,
+                &inputs,
+            ),
             threads => {
                 let tasks = shares(samples, threads).map(|share| {
                     // Modules can be sent to another thread and not be shared between two. A clone shares its tensors.
                     let kept = self.kept.get(share.clone()).unwrap_or_default().to_vec();
                     let (network, inputs) = (self.network.clone(), inputs.clone());
-                    move || outputs(&network, &kept, seed, share, &inputs)
+                    let shares_weights = self.shares_weights;
+                    move || outputs(&network, &kept, shares_weights, seed, share, &inputs)
                 });
                 on_threads(tasks.collect()).into_iter().flatten().collect()
             }
@@ -309,4 +348,61 @@ pub(super) fn predict_loader<I, T, P: Predictive>(
         }
     }
     all.ok_or(PredictError::Empty)
+}
+
+#[cfg(test)]
+mod tests {
+    use blitz_layers::blitz_core::{BayesianizeConfig, PosteriorConfig};
+    use blitz_layers::{BayesianLinear, BayesianLinearConfig, Estimator};
+    use burn::module::Lora;
+    use burn::nn::{Linear, LinearConfig};
+    use burn::tensor::Tensor;
+
+    use super::*;
+    use crate::likelihood::GaussianLikelihoodConfig;
+
+    /// A layer with an adapter, and one whose rows have signs of their own in training.
+    #[derive(Module, Debug)]
+    struct Net {
+        adapted: Linear,
+        flipped: BayesianLinear,
+    }
+
+    impl Network for Net {
+        type Input = Tensor<2>;
+        type Output = Tensor<2>;
+
+        fn forward(&self, input: Tensor<2>) -> Tensor<2> {
+            self.flipped.forward(self.adapted.forward(input))
+        }
+    }
+
+    #[test]
+    fn networks_with_adapters_are_not_kept_and_predict_as_those_that_are() {
+        let device = Device::flex();
+        let posterior = PosteriorConfig::normal(0.1);
+        let adapted = LinearConfig::new(2, 8).init(&device);
+        let net = Net {
+            adapted: adapted
+                .apply_lora(Lora::new(2, 4.0))
+                .bayesianize(&BayesianizeConfig::new().with_posterior(posterior)),
+            flipped: BayesianLinearConfig::new(8, 1)
+                .with_estimator(Estimator::Flipout)
+                .init(&device),
+        };
+        let likelihood = GaussianLikelihoodConfig::new().init(&device);
+        let predictor = PredictorConfig::new(4).with_seed(5).init(&net, &likelihood);
+        // Each would hold the adapted weight itself.
+        assert!(predictor.kept.is_empty());
+        let x = Tensor::<2>::from_floats([[1.0, 2.0], [-1.0, 0.5], [0.3, 0.0]], &device);
+        let outputs = (0..4).map(|draw| {
+            let kept = net.sample_network(5, layout::prediction(draw));
+            kept.forward(x.clone())
+        });
+        let expected = likelihood.predictive(outputs.collect());
+        assert_eq!(predictor.predict(x.clone()).unwrap(), expected);
+        let without = net.sample_network(0, 0);
+        let predictor = PredictorConfig::new(4).init(&without, &likelihood);
+        assert_eq!(predictor.kept.len(), 4);
+    }
 }

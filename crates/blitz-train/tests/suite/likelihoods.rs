@@ -6,7 +6,8 @@ use blitz_train::{
     Evaluation as _, HeteroscedasticLikelihoodConfig, LaplaceLikelihoodConfig, LikelihoodParam,
     NegativeBinomialLikelihoodConfig, PoissonLikelihoodConfig, StudentTLikelihoodConfig,
 };
-use burn::tensor::{Device, Int, Tensor};
+use burn::module::Param;
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 use crate::values;
 
@@ -213,11 +214,15 @@ fn limits_hold_in_single_precision() {
         .init(&device);
     let poisson = PoissonLikelihoodConfig::new().init();
     for (output, target) in [(0.3, 1.0), (2.0, 5.0), (6.0, 390.0), (11.0, 60_000.0)] {
-        let almost = nll(&negative_binomial(1e-12, &device), output, target);
-        assert_close(almost, nll(&poisson, output, target), "Poisson");
+        for dispersion in [1e-12, 1e-39] {
+            let almost = nll(&negative_binomial(dispersion, &device), output, target);
+            assert_close(almost, nll(&poisson, output, target), "Poisson");
+        }
         let (y, f) = (0.1 * output, 0.05 * output);
-        let almost = nll(&student_t(1e12, 0.5, &device), f, y);
-        assert_close(almost, nll(&gaussian, f, y), "Gaussian");
+        for nu in [1e12, 1e39] {
+            let almost = nll(&student_t(nu, 0.5, &device), f, y);
+            assert_close(almost, nll(&gaussian, f, y), "Gaussian");
+        }
     }
 }
 
@@ -325,6 +330,49 @@ fn gradients_by_learned_parameters_agree_with_finite_differences() {
     }
 }
 
+/// Sums of logarithms where a quotient would overflow, or its gradient: against central differences of the loss in `f64`.
+#[test]
+fn negative_binomial_gradients_are_right_far_from_the_mean() {
+    let device = Device::flex().autodiff();
+    let loss = |output: f64, target: f64, log_alpha: f64, dtype: DType| {
+        let one = |value: f64| {
+            Tensor::<1>::from_data(TensorData::new(vec![value], [1]), (&device, dtype))
+        };
+        let mut likelihood = negative_binomial(1.0, &device);
+        likelihood.log_dispersion = Param::from_tensor(one(log_alpha));
+        let output = one(output).unsqueeze_dim::<2>(0).require_grad();
+        let loss = likelihood.nll(output.clone(), one(target).unsqueeze_dim(0));
+        let grads = loss.clone().backward();
+        let by_output = values(output.grad(&grads).unwrap())[0];
+        let log_alpha = likelihood.log_dispersion.val();
+        let by_log_alpha = values(log_alpha.grad(&grads).unwrap())[0];
+        (values(loss)[0], by_output, by_log_alpha)
+    };
+    let cases = [
+        (-39.5, 1e5, -12.0),
+        (-39.5, 3.0, -12.0),
+        (-39.5, 1e5, 0.5),
+        (-60.0, 1e5, -12.0),
+        (-39.5, 0.0, -12.0),
+        (11.0, 1e5, -12.0),
+    ];
+    for (f, y, a) in cases {
+        let (_, by_output, by_log_alpha) = loss(f, y, a, DType::F32);
+        let value = |f: f64, a: f64| loss(f, y, a, DType::F64).0;
+        let h = 1e-3;
+        let expected = [
+            (value(f + h, a) - value(f - h, a)) / (2.0 * h),
+            (value(f, a + h) - value(f, a - h)) / (2.0 * h),
+        ];
+        for (got, expected) in [by_output, by_log_alpha].into_iter().zip(expected) {
+            assert!(
+                (got - expected).abs() < 0.05 + 1e-4 * expected.abs(),
+                "{got} instead of {expected} at {f}, {y}, {a}"
+            );
+        }
+    }
+}
+
 #[test]
 fn heteroscedastic_nll_is_the_gaussian_one_of_each_examples_deviation() {
     let device = Device::flex();
@@ -346,15 +394,16 @@ fn heteroscedastic_nll_is_the_gaussian_one_of_each_examples_deviation() {
 #[test]
 fn beta_nll_keeps_the_value_and_weights_the_gradient_by_the_variance() {
     let device = Device::flex().autodiff();
-    let of = |beta: f64| {
+    let at = |log_std: f64, beta: f64| {
         let likelihood = HeteroscedasticLikelihoodConfig::new()
             .with_beta(beta)
             .init();
-        let output = row(&[0.5, 3f64.ln()], &device).require_grad();
+        let output = row(&[0.5, log_std], &device).require_grad();
         let loss = likelihood.nll(output.clone(), row(&[2.0], &device));
         let gradient = values(output.grad(&loss.backward()).unwrap());
         (values(loss)[0], gradient)
     };
+    let of = |beta: f64| at(3f64.ln(), beta);
     let ((plain, by_nll), (weighted, by_beta)) = (of(0.0), of(0.5));
     assert_eq!(plain, weighted);
     let std = 3.001;
@@ -363,6 +412,12 @@ fn beta_nll_keeps_the_value_and_weights_the_gradient_by_the_variance() {
     }
     // With β = 1 the mean learns as by least squares: the residual itself.
     assert_close(of(1.0).1[0], -1.5, "mean");
+    // Also where the variance is no number.
+    for log_std in [50.0, 1e4] {
+        let [(plain, _), (weighted, gradient)] = [0.0, 1.0].map(|beta| at(log_std, beta));
+        assert_eq!(plain, weighted);
+        assert!(gradient.iter().all(|g| g.is_finite()), "{gradient:?}");
+    }
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! Posteriors on adapters of a base in eight bits (QLoRA): all that works on Burn's LoRA works on it, with the same numbers as beside the same base in full precision.
 
 use blitz_train::blitz_core::noise::layout;
-use blitz_train::laplace::{GaussianLastLayer, LastLayerNetwork};
+use blitz_train::laplace::{GaussianLastLayer, LaplaceError, LastLayerNetwork};
 use blitz_train::prelude::*;
 use blitz_train::{
-    BlobConfig, FusedAdamConfig, Ivon, IvonConfig, TfbConfig, load_adapter, save_adapter,
+    BlobConfig, Ensemble, FusedAdamConfig, Ivon, IvonConfig, NetworkPosterior, SwagConfig,
+    TfbConfig, load_adapter, save_adapter,
 };
 use burn::data::dataloader::DataLoaderBuilder;
 use burn::data::dataset::InMemDataset;
@@ -333,6 +334,67 @@ fn a_last_layer_behind_it_has_a_laplace_approximation() {
     for (got, wanted) in got.iter().zip(&wanted) {
         assert!((got - wanted).abs() < 1e-5, "{got} for {wanted}");
     }
+}
+
+#[test]
+fn swag_has_moments_of_the_factors_alone() {
+    let device = Device::flex().autodiff();
+    let [got, wanted] = pair(&device, |net| net).map(|mut net| {
+        let mut swag = SwagConfig::new().with_rank(2).init(&net);
+        let mut adam = FusedAdamConfig::new().init();
+        for _ in 0..4 {
+            let LabeledBatch { inputs, targets } = batch(&device);
+            let loss = (net.forward(inputs) - targets).square().mean();
+            let grads = GradientsParams::from_grads(loss.backward(), &net);
+            net = adam.step(0.05, net, grads);
+            swag.collect(&net).unwrap();
+        }
+        let draw = swag.sample_network(3, 0);
+        assert_eq!(is_packed(&draw), is_packed(&net));
+        values(draw.forward(batch(&Device::flex()).inputs))
+    });
+    for (got, wanted) in got.iter().zip(&wanted) {
+        assert!((got - wanted).abs() < 1e-3, "{got} for {wanted}");
+    }
+}
+
+#[test]
+fn a_predictor_has_the_draws_of_merged_networks_and_an_ensemble_its_members_as_they_are() {
+    on_both(blob, |net| {
+        let net = net.valid();
+        let device = Device::flex();
+        let x = batch(&device).inputs;
+        let outputs = (0..3).map(|draw| {
+            let merged = net.sample_network(7, layout::prediction(draw));
+            merged.forward(x.clone())
+        });
+        let merged = likelihood(&device).predictive(outputs.collect());
+        for threads in [1, 2] {
+            let predictor = PredictorConfig::new(3).with_seed(7).with_threads(threads);
+            let predictor = predictor.init(&net, &likelihood(&device));
+            assert_eq!(predictor.predict(x.clone()).unwrap(), merged);
+        }
+        merged.mean()
+    });
+    let member = packed(&Device::flex());
+    let drawn = Ensemble::new(vec![member]).draw_network(1, 0);
+    assert!(is_packed(&drawn) && drawn.body.weight.adapter().is_some());
+}
+
+#[test]
+fn a_last_layer_of_few_bits_has_no_laplace_approximation() {
+    let device = Device::flex();
+    let scheme = device.settings().quantization.scheme;
+    let scheme = scheme.with_value(QuantValue::Q8S);
+    let mut quantizer = Quantizer::new(Calibration::MinMax, scheme);
+    let layer = LinearConfig::new(32, 32).init(&device);
+    let layer = layer.quantize_weights(&mut quantizer);
+    let loader = DataLoaderBuilder::new(RowBatcher)
+        .batch_size(1)
+        .set_device(device)
+        .build(InMemDataset::new(vec![([0.0f32; 32], [0.0f32; 32])]));
+    let fitted = GaussianLastLayer::fit(loader.as_ref(), |x: Tensor<2>| x, &layer, 0.5, 1.0);
+    assert!(matches!(fitted, Err(LaplaceError::Quantized)), "{fitted:?}");
 }
 
 #[test]

@@ -235,6 +235,18 @@ fn a_nan_in_a_sequence_is_named_by_time_and_feature_and_so_is_one_with_an_exposu
     };
     let error = poisson.try_predict(exposed, 3, 0).unwrap_err();
     assert_eq!(error.to_string(), "example 2: its input at [1, 1] is NaN");
+
+    for value in [f32::NAN, f32::NEG_INFINITY] {
+        let exposed = Exposed {
+            inputs: Tensor::<3>::ones([4, 3, 2], &device),
+            log_exposure: Tensor::from_floats([[0.0], [0.0], [0.0], [value]], &device),
+        };
+        let error = poisson.try_predict(exposed, 3, 0).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("example 3: its input is {value}")
+        );
+    }
 }
 
 #[test]

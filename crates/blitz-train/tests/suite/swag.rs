@@ -1,7 +1,11 @@
 //! SWAG's moments are those of the weights it was shown, and its draws have the covariance of its definition.
 
 use blitz_train::prelude::*;
-use blitz_train::{NetworkPosterior, Swag, SwagConfig, SwagError};
+use blitz_train::{
+    NetworkPosterior, StatisticsError, Swag, SwagConfig, SwagError, with_statistics_of,
+};
+use burn::data::dataloader::DataLoaderBuilder;
+use burn::data::dataset::InMemDataset;
 use burn::module::{Module, Param};
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig};
 use burn::optim::{GradientsParams, SgdConfig};
@@ -258,6 +262,55 @@ fn what_does_not_train_is_that_of_the_latest_network() {
         values(draw.layer.weight.val()),
         values(network.layer.weight.val())
     );
+}
+
+#[test]
+fn the_statistics_of_a_draw_and_of_the_mean_go_over_to_those_of_their_own_activations() {
+    let device = Device::flex().autodiff();
+    let network = Normed {
+        layer: LinearConfig::new(2, 2).init(&device),
+        norm: BatchNormConfig::new(2).init(&device),
+    };
+    let mut swag = SwagConfig::new().with_rank(0).init(&network);
+    for step in 0..3 {
+        let mut latest = network.clone();
+        let moved = |weight: Tensor<2>| (weight + f64::from(step)).detach().require_grad();
+        latest.layer.weight = latest.layer.weight.map(moved);
+        swag.collect(&latest).unwrap();
+    }
+    let rows = [[1.0f32, 2.0], [3.0, -1.0]];
+    // Three batches of both rows.
+    let loader = |batches: usize| {
+        let rows = [rows; 3].concat().into_iter().map(|x| (x, [0.0f32]));
+        DataLoaderBuilder::new(RowBatcher)
+            .batch_size(2)
+            .set_device(Device::flex())
+            .build(InMemDataset::new(rows.take(2 * batches).collect()))
+    };
+    let forward = |network: &Normed, batch: LabeledBatch<Tensor<2>, Tensor<2>>| {
+        network.norm.forward(network.layer.forward(batch.inputs));
+    };
+    let mean = |network: &Normed| values(network.norm.running_mean.value());
+    for before in [swag.sample_network(1, 0), swag.mean_network()] {
+        let after = with_statistics_of(&before, loader(3).as_ref(), forward).unwrap();
+        let x = Tensor::<2>::from_floats(rows, &Device::flex());
+        let activations = values(before.layer.forward(x).mean_dim(0));
+        for (got, activation) in mean(&after).into_iter().zip(activations) {
+            let expected = (1.0 - 0.9f64.powi(3)) * activation;
+            assert!(
+                (got - expected).abs() < 1e-5 * (1.0 + expected.abs()),
+                "{got} for {expected}"
+            );
+        }
+        let weights = |network: &Normed| values(network.layer.weight.val());
+        assert_eq!(weights(&after), weights(&before));
+        assert!(after.train().layer.weight.is_require_grad());
+        // No other network has moved.
+        assert_eq!(mean(&before), [0.0, 0.0]);
+    }
+    assert_eq!(mean(&swag.sample_network(1, 1)), [0.0, 0.0]);
+    let error = with_statistics_of(&swag.mean_network(), loader(0).as_ref(), forward);
+    assert!(matches!(error, Err(StatisticsError::Empty)));
 }
 
 #[test]

@@ -56,7 +56,7 @@ impl BernoulliLastLayer {
     /// # Errors
     ///
     /// Data that are empty, not finite, of another shape or can't be read; targets other than 0 and 1; a λ that isn't positive, or too small for collinear
-    /// features; features on an autodiff device, where layers train; features that are others each time; a layer that has a posterior.
+    /// features; features on an autodiff device, where layers train; features that are others each time; a layer that has a posterior, or is quantized.
     pub fn fit<I: Clone>(
         data: &dyn DataLoader<LabeledBatch<I, Tensor<2, Int>>>,
         features: impl Fn(I) -> Tensor<2>,
@@ -64,7 +64,7 @@ impl BernoulliLastLayer {
         prior_precision: f64,
     ) -> Result<Self, LaplaceError> {
         deterministic(layer)?;
-        let (shape, trained) = LayerShape::read(layer);
+        let (shape, trained) = LayerShape::read(layer)?;
         let (row, outputs) = (shape.row(), shape.outputs);
         let theta = DMatrix::from_column_slice(row, outputs, &trained);
         let mut blocks = vec![DMatrix::<f64>::zeros(row, row); outputs];

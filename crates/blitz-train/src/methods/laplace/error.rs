@@ -90,6 +90,11 @@ pub enum LaplaceError {
         /// The weight.
         path: String,
     },
+    /// The layer's weights are of few bits: a draw would be rounded to them.
+    #[error(
+        "the layer is quantized, and a draw of it would be rounded to so few bits: leave the last layer out of the quantization"
+    )]
+    Quantized,
     /// Features on an autodiff device, where dropout drops and a batch norm takes in each batch.
     #[error(
         "the features are on an autodiff device, where layers may behave as in training: compute them with the network's `valid()`, from data on \

@@ -95,7 +95,7 @@ impl GaussianLastLayer {
     /// # Errors
     ///
     /// Data that are empty, not finite, of another shape or can't be read; settings that aren't positive; collinear features
-    /// with a λ too small for `f64`; features on an autodiff device, where layers train; features that are others each time; a layer that has a posterior.
+    /// with a λ too small for `f64`; features on an autodiff device, where layers train; features that are others each time; a layer that has a posterior, or is quantized.
     pub fn fit<I: Clone>(
         data: &dyn DataLoader<LabeledBatch<I, Tensor<2>>>,
         features: impl Fn(I) -> Tensor<2>,
@@ -104,7 +104,7 @@ impl GaussianLastLayer {
         prior_precision: f64,
     ) -> Result<Self, LaplaceError> {
         deterministic(layer)?;
-        let (shape, trained) = LayerShape::read(layer);
+        let (shape, trained) = LayerShape::read(layer)?;
         let theta = DMatrix::from_column_slice(shape.row(), shape.outputs, &trained);
         let mut gram = DMatrix::zeros(shape.row(), shape.row());
         let mut pull = DMatrix::zeros(shape.row(), shape.outputs);

@@ -6,6 +6,8 @@ use burn::nn::Linear;
 use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+use super::error::LaplaceError;
+
 /// The shape of a layer, and the type of its numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct LayerShape {
@@ -32,22 +34,32 @@ impl LayerShape {
     }
 
     /// The layer's shape, its type and its weights, output after output.
-    pub(super) fn read(layer: &Linear) -> (Self, Vec<f64>) {
-        let [d_input, outputs] = layer.weight.val().dims();
-        let bias = layer.bias.as_ref().map(|bias| host(bias.val()));
+    pub(super) fn read(layer: &Linear) -> Result<(Self, Vec<f64>), LaplaceError> {
+        let weight = layer.weight.val();
+        let bias = layer.bias.as_ref().map(|bias| bias.val());
+        let in_floats = |dtype: DType| match dtype.is_float() {
+            true => Ok(dtype),
+            false => Err(LaplaceError::Quantized),
+        };
+        if let Some(bias) = &bias {
+            in_floats(bias.dtype())?;
+        }
+        let dtype = in_floats(weight.dtype())?.into();
+        let [d_input, outputs] = weight.dims();
+        let bias = bias.map(host);
         let shape = Self {
             d_input,
             outputs,
             bias: bias.is_some(),
-            dtype: layer.weight.val().dtype().into(),
+            dtype,
         };
-        let weight = host(layer.weight.val());
+        let weight = host(weight);
         let mut rows = Vec::with_capacity(shape.parameters());
         for output in 0..outputs {
             rows.extend((0..d_input).map(|i| weight[i * outputs + output]));
             rows.extend(bias.as_ref().map(|bias| bias[output]));
         }
-        (shape, rows)
+        Ok((shape, rows))
     }
 
     /// The layer of such weights, in the type of the layer that was read.

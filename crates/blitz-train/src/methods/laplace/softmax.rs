@@ -51,7 +51,7 @@ impl SoftmaxLastLayer {
     ///
     /// Data that are empty, not finite, of another shape or can't be read; labels that are no class; a λ that isn't positive,
     /// or too small for collinear features; more than [`MAX_JOINT_PARAMETERS`] weights with [`ClassCovariance::Joint`]; features on an autodiff device, where
-    /// layers train; features that are others each time; a layer that has a posterior.
+    /// layers train; features that are others each time; a layer that has a posterior, or is quantized.
     pub fn fit<I: Clone>(
         data: &dyn DataLoader<LabeledBatch<I, Tensor<1, Int>>>,
         features: impl Fn(I) -> Tensor<2>,
@@ -60,7 +60,7 @@ impl SoftmaxLastLayer {
         prior_precision: f64,
     ) -> Result<Self, LaplaceError> {
         deterministic(layer)?;
-        let (shape, trained) = LayerShape::read(layer);
+        let (shape, trained) = LayerShape::read(layer)?;
         let (row, classes) = (shape.row(), shape.outputs);
         let joint = covariance == ClassCovariance::Joint;
         if joint && shape.parameters() > MAX_JOINT_PARAMETERS {

@@ -1,10 +1,15 @@
 //! The moments of a network's weights.
 
-use blitz_layers::blitz_core::{at_least_f32, trains};
+use blitz_layers::blitz_core::trains;
 use burn::module::{ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Tensor, s};
+use burn::tensor::{DType, Tensor, s};
 
 use super::fixed;
+
+/// Whether a parameter has moments: it trains. One of few bits, such as the base of a QLoRA, never does, and has no arithmetic.
+fn takes_part<const D: usize>(param: &Param<Tensor<D>>) -> bool {
+    param.base().dtype().is_float() && trains(param)
+}
 
 fn flat<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
     let tensor = match tensor.is_autodiff() {
@@ -35,13 +40,17 @@ impl Prepare {
 
 impl ModuleVisitor for Prepare {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let weights = flat(param.base());
+        let weights = param.base();
         // Squares of deviations vanish in 16 bits, whatever is the device's own type.
-        let options = (&weights.device(), at_least_f32(weights.clone()).dtype());
-        let count = match trains(param) {
-            true => weights.dims()[0],
+        let dtype = match weights.dtype() {
+            DType::F64 => DType::F64,
+            _ => DType::F32,
+        };
+        let count = match takes_part(param) {
+            true => weights.shape().num_elements(),
             false => 0,
         };
+        let options = (&weights.without_autodiff().device(), dtype);
         let zeros = Tensor::zeros([count], options);
         self.offsets.push(fixed(zeros.clone()));
         self.squares.push(fixed(zeros));
@@ -50,23 +59,20 @@ impl ModuleVisitor for Prepare {
     }
 }
 
-/// The weights of a parameter.
+/// The weights of a parameter, if they train: no others are looked at.
 pub(super) struct Weights {
     pub path: String,
-    pub flat: Tensor<1>,
-    pub trains: bool,
+    pub flat: Option<Tensor<1>>,
 }
 
 impl Weights {
     pub fn len_if_trains(&self) -> usize {
-        match self.trains {
-            true => self.flat.dims()[0],
-            false => 0,
-        }
+        self.flat.as_ref().map_or(0, |flat| flat.dims()[0])
     }
 
     pub fn is_finite(&self) -> bool {
-        self.flat.clone().is_finite().all().into_scalar::<bool>()
+        let finite = |flat: &Tensor<1>| flat.clone().is_finite().all().into_scalar::<bool>();
+        self.flat.iter().all(finite)
     }
 }
 
@@ -89,8 +95,7 @@ impl ModuleVisitor for Read {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         self.weights.push(Weights {
             path: self.path.join("."),
-            flat: flat(param.base()),
-            trains: trains(param),
+            flat: takes_part(param).then(|| flat(param.base())),
         });
     }
 }
@@ -100,9 +105,9 @@ pub(super) struct Keep(pub std::vec::IntoIter<Weights>);
 
 impl ModuleMapper for Keep {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        match self.0.next() {
-            Some(first) if first.trains => param.map(|latest| first.flat.reshape(latest.shape())),
-            _ => param,
+        match self.0.next().and_then(|first| first.flat) {
+            Some(first) => param.map(|latest| first.reshape(latest.shape())),
+            None => param,
         }
     }
 }

@@ -30,7 +30,7 @@ pub enum SwagError {
         /// The weight.
         path: String,
     },
-    /// A weight is NaN or infinite.
+    /// A weight that trains is NaN or infinite.
     #[error("a weight of {path} is not finite")]
     NonFinite {
         /// The parameter.

@@ -79,9 +79,8 @@ impl SwagConfig {
 ///
 /// Memory: 3 + K numbers a weight. Its record is a Burn record; load it into a `Swag` of the same configuration.
 ///
-/// Behind batch norms, a drawn network's running statistics are not its own: run training batches through
-/// [`draw_network`](crate::NetworkPosterior::draw_network)'s result on an autodiff device, which updates them, before it predicts (section 3.1
-/// of the paper), or use layer norms.
+/// With batch norms, the running statistics of a draw and of the mean network are those of the latest network, not of their own activations. `with_statistics_of` (with the
+/// feature `dataset`) gives each its own from training batches (section 3.1 of the paper), and an [`Ensemble`](crate::Ensemble) of such draws goes into a predictor. Or use layer norms.
 ///
 /// ```
 /// use blitz_train::prelude::*;
@@ -139,7 +138,7 @@ impl<N: Module> Swag<N> {
     ///
     /// # Errors
     ///
-    /// Returns an error, and leaves the posterior as it was, if a weight is not finite, if the network is not like the one it was made for, or if it has
+    /// Returns an error, and leaves the posterior as it was, if a weight that trains is not finite, if the network is not like the one it was made for, or if it has
     /// posteriors.
     pub fn collect(&mut self, network: &N) -> Result<(), SwagError> {
         if let Some(path) = posterior_in(network) {
@@ -178,13 +177,13 @@ impl<N: Module> Swag<N> {
         let mut origin = Read::default();
         first.visit(&mut origin);
         for (parameter, (weight, origin)) in read.weights.iter().zip(&origin.weights).enumerate() {
-            if weight.trains {
+            if let (Some(weight), Some(origin)) = (&weight.flat, &origin.flat) {
                 let mut moments = Moments {
                     offset: self.offsets[parameter].val(),
                     squares: self.squares[parameter].val(),
                     deviations: self.deviations[parameter].val(),
                 };
-                moments.add(weight.flat.clone() - origin.flat.clone(), before);
+                moments.add(weight.clone() - origin.clone(), before);
                 self.offsets[parameter] = fixed(moments.offset);
                 self.squares[parameter] = fixed(moments.squares);
                 self.deviations[parameter] = fixed(moments.deviations);
