@@ -202,6 +202,29 @@ fn samples_are_made_again_by_seed_however_many_and_differ_otherwise() {
 }
 
 #[test]
+fn samples_in_batches_are_those_made_at_once() {
+    let normal = |mean| Normal { mean, std: 1.0 };
+    let of =
+        |means: &[f64]| Mixture::from_draws([means.iter().map(|mean| normal(*mean)).collect()], 1);
+    let (all, first, rest) = (of(&[0.0, 0.0, 2.0]), of(&[0.0]), of(&[0.0, 2.0]));
+    let parts = first
+        .sample(5, 7)
+        .into_iter()
+        .zip(rest.sample_from(1, 5, 7));
+    let parts: Vec<Vec<f64>> = parts.map(|(a, b)| [a, b].concat()).collect();
+    assert_eq!(parts, all.sample(5, 7));
+    assert_ne!(first.sample(5, 7), first.sample_from(1, 5, 7));
+
+    let of = |examples| CategoricalMixture::from_logits([[0.0, 0.5, 1.0].repeat(examples)], 3);
+    let parts = of(2)
+        .sample(9, 7)
+        .into_iter()
+        .zip(of(3).sample_from(2, 9, 7));
+    let parts: Vec<Vec<usize>> = parts.map(|(a, b)| [a, b].concat()).collect();
+    assert_eq!(parts, of(5).sample(9, 7));
+}
+
+#[test]
 fn sampled_classes_have_the_mixtures_probabilities() {
     let y = CategoricalMixture::from_logits(
         [vec![2.0, 0.0, -1.0, 0.0], vec![-1.0, 1.0, 0.5, -900.0]],
