@@ -10,7 +10,8 @@ use crate::mixture::{Interval, Mixture};
 /// The mean and the deviation of each column of a table: `z = (x − mean) / std`.
 ///
 /// Inputs and targets have one each, fitted to the training rows alone. It is saved beside the model, by serde: what the network has learnt
-/// means nothing without it. A field of this type in a configuration of Burn's is enough. A constant column has a deviation of 1 here, so that it becomes 0.
+/// means nothing without it. A field of this type in a configuration of Burn's is enough. A constant column has a deviation of 1 here, so that it becomes 0; so has
+/// one that is constant but for rounding, by no more than 16 units of its last place.
 ///
 /// ```
 /// use blitz_predict::{NormalMixture, Standardizer};
@@ -30,7 +31,7 @@ use crate::mixture::{Interval, Mixture};
 pub struct Standardizer {
     /// The mean of each column.
     pub mean: Vec<f64>,
-    /// The deviation of each column over the rows, not the rows less one; 1 of a constant column.
+    /// The deviation of each column over the rows, not the rows less one; 1 of a constant column, also of one that is constant but for rounding.
     pub std: Vec<f64>,
 }
 
@@ -175,7 +176,12 @@ impl Standardizer {
     }
 }
 
-/// Mean and deviation, the latter 1 if all values are the same.
+/// What a constant that was computed in several ways may be off by, as a share of it: rounding, which must not become the unit of a column.
+///
+/// scikit-learn's bound grows with the rows, for the rounding of its sums. Offsets from the first value have none.
+const ROUNDING: f64 = 16.0 * f64::EPSILON;
+
+/// Mean and deviation, the latter 1 if all values are the same but for rounding.
 fn moments(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
     // The first value as the origin makes a constant column's deviation exactly 0, which a rounded mean would not.
     let origin = values.clone().next().unwrap_or(0.0);
@@ -184,7 +190,7 @@ fn moments(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
     let largest = offsets
         .clone()
         .fold(0.0, |largest, offset| f64::max(largest, offset.abs()));
-    if largest == 0.0 {
+    if largest <= ROUNDING * origin.abs() {
         return (origin, 1.0);
     }
     // In units of a power of two, which rounds nothing, squares neither overflow nor vanish.
