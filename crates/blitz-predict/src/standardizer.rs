@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::check;
+use crate::difference::in_units;
 use crate::distribution::Rescale;
 use crate::error::{InputError, or_panic};
 use crate::mixture::{Interval, Mixture};
@@ -117,7 +118,7 @@ impl Standardizer {
     /// As [`transform`](Self::transform), with an error in place of a panic, which names row and column of what is not finite.
     pub fn try_transform(&self, values: &[f64]) -> Result<Vec<f64>, InputError> {
         finite_rows(values, self.columns())?;
-        Ok(self.map(values, |x, mean, std| (x - mean) / std))
+        Ok(self.map(values, in_units))
     }
 
     /// `z · std + mean` of whole rows: predicted means, draws or samples in the unit of the data.

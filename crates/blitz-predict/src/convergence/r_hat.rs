@@ -25,9 +25,11 @@ pub fn r_hat(chains: &[impl AsRef<[f64]>]) -> f64 {
 pub fn try_r_hat(chains: &[impl AsRef<[f64]>]) -> Result<f64, InputError> {
     let halves = spread_halves(chains)?;
     let median = quantile(&sorted(&halves), 0.5);
+    // Of halves, since a distance may be beyond the numbers; ranks don't ask for the unit.
+    let distance = |value: &f64| (0.5 * value - 0.5 * median).abs();
     let folded: Vec<Vec<f64>> = halves
         .iter()
-        .map(|half| half.iter().map(|value| (value - median).abs()).collect())
+        .map(|half| half.iter().map(distance).collect())
         .collect();
     let bulk = of_scores(&normal_scores(&halves));
     let spread = of_scores(&normal_scores(&folded));

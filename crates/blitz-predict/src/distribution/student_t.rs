@@ -5,6 +5,7 @@ use rand_distr::Distribution as _;
 
 use super::special::{beta_reg, stirling_remainder};
 use super::{Distribution, Normal, Rescale, Support, search};
+use crate::difference::{in_units, out_of_units};
 
 /// Student's t: `location + scale · t_ν`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,7 +23,7 @@ impl StudentT {
     const NORMAL_FROM: f64 = 1e22;
 
     fn z(&self, y: f64) -> f64 {
-        (y - self.location) / self.scale
+        in_units(y, self.location, self.scale)
     }
 
     fn normal(&self) -> Option<Normal> {
@@ -121,9 +122,14 @@ impl Distribution for StudentT {
             return normal.quantile(p);
         }
         // Heavy tails: a search in steps of the scale, which doubles them, finds any quantile.
-        let tail = |z: f64| self.cdf(self.location + self.scale * z);
+        let standard = Self {
+            location: 0.0,
+            scale: 1.0,
+            ..*self
+        };
+        let tail = |z: f64| standard.cdf(z);
         let z = search::unbounded(tail, p, 0.0, 1.0, search::Places::REAL);
-        self.location + self.scale * z
+        out_of_units(z, self.location, self.scale)
     }
 }
 

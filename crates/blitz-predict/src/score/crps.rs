@@ -4,6 +4,7 @@ use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
 use statrs::function::erf::erf;
 
+use super::unit::unit;
 use crate::check;
 use crate::error::{InputError, or_panic};
 use crate::mixture::NormalMixture;
@@ -70,10 +71,7 @@ pub fn try_normal_mixture_crps(
     check::finite(means, "mean")?;
     check::positive(stds, "deviation")?;
     let rows = means.chunks(components).zip(stds.chunks(components));
-    // In units of a power of two, which rounds nothing: sums and products of distances must be numbers.
-    let numbers = means.iter().chain(stds).chain(target);
-    let largest = numbers.fold(0.0, |largest: f64, x| largest.max(x.abs()));
-    let unit = if largest > 1e150 { 2f64.powi(512) } else { 1.0 };
+    let unit = unit(means.iter().chain(stds).chain(target));
     let crps = |((mean, std), y): ((&[f64], &[f64]), &f64)| {
         // A deviation that is nothing beside the largest number stays a divisor.
         let component =
@@ -196,12 +194,13 @@ fn check_samples(samples: &[f64], draws: usize, target: &[f64]) -> Result<(), In
 
 /// The energy form, with `½ Σ_st |x_s − x_t|` divided by `pairs`.
 fn energy_form(samples: &[f64], draws: usize, target: &[f64], pairs: f64) -> f64 {
+    let unit = unit(samples.iter().chain(target));
     let mut sorted = vec![0.0; draws];
     let mut total = 0.0;
     for (row, y) in samples.chunks(draws).zip(target) {
         // Relative to the target, so that a common offset costs no precision.
         for (sorted, x) in sorted.iter_mut().zip(row) {
-            *sorted = x - y;
+            *sorted = x / unit - y / unit;
         }
         sorted.sort_unstable_by(f64::total_cmp);
         let to_target: f64 = sorted.iter().map(|x| x.abs()).sum();
@@ -212,5 +211,5 @@ fn energy_form(samples: &[f64], draws: usize, target: &[f64], pairs: f64) -> f64
             .sum();
         total += to_target / draws as f64 - between / pairs;
     }
-    total / target.len() as f64
+    total / target.len() as f64 * unit
 }

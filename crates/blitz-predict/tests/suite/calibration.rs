@@ -880,4 +880,7 @@ fn isotonic_fits_of_numbers_near_the_largest_are_their_means() {
     assert_eq!(fit.apply(&[1.0, 1.5, 2.0]), [0.0; 3]);
     let steep = IsotonicRegression::fit(&[0.0, 1.0], &[-1.7e308, 1.7e308]);
     assert_eq!(steep.apply(&[0.0, 0.5, 1.0]), [-1.7e308, 0.0, 1.7e308]);
+    let wide = IsotonicRegression::fit(&[-1.7e308, 1.7e308], &[0.0, 1.0]);
+    let share = wide.apply(&[1e308])[0];
+    assert!((share - 2.7 / 3.4).abs() < 1e-15, "{share}");
 }

@@ -70,6 +70,25 @@ fn diagnostics_depend_on_ranks_alone_in_the_bulk() {
 }
 
 #[test]
+fn diagnostics_of_numbers_near_the_largest_are_those_of_small_ones() {
+    for (_, chains, _) in SETS {
+        let largest = chains
+            .iter()
+            .copied()
+            .flatten()
+            .fold(0.0, |most: f64, x| most.max(x.abs()));
+        // By a power of two, which rounds nothing.
+        let unit = 2f64.powi(1023 - largest.log2().ceil() as i32);
+        let large: Vec<Vec<f64>> = chains
+            .iter()
+            .map(|chain| chain.iter().map(|x| x * unit).collect())
+            .collect();
+        assert_eq!(r_hat(chains), r_hat(&large));
+        assert_eq!(ess_tail(chains), ess_tail(&large));
+    }
+}
+
+#[test]
 fn chains_that_stand_still_apart_have_an_infinite_r_hat() {
     assert_eq!(r_hat(&[[1.0; 8], [2.0; 8]]), f64::INFINITY);
     // A single chain that jumped half-way.

@@ -62,6 +62,12 @@ fn neither_offset_nor_size_costs_digits() {
 }
 
 #[test]
+fn a_value_far_beyond_the_numbers_of_the_fit_is_still_one() {
+    let scale = Standardizer::new(vec![-1.5e308], vec![1e308]);
+    assert_eq!(scale.transform(&[1.5e308]), [3.0]);
+}
+
+#[test]
 fn what_cannot_be_scaled_is_an_error_that_names_it() {
     let error = |values: &[f64], columns| Standardizer::try_fit(values, columns).unwrap_err();
     assert_eq!(error(&[], 2), InputError::Empty { what: "row" });
