@@ -23,6 +23,23 @@ pub(crate) fn uniform(rng: &mut PhiloxRng) -> f64 {
     (rng.next_u64() >> 11) as f64 / 2f64.powi(53)
 }
 
+/// The class at which the distribution function passes `u`, which is below 1.
+pub(crate) fn class_at(u: f64, probabilities: impl Iterator<Item = f64> + Clone) -> usize {
+    // Rounding may leave the probabilities a little below one.
+    let mut left = u * probabilities.clone().sum::<f64>();
+    let mut last = 0;
+    for (class, p) in probabilities.enumerate() {
+        if p > 0.0 {
+            last = class;
+            left -= p;
+            if left < 0.0 {
+                break;
+            }
+        }
+    }
+    last
+}
+
 impl<C: Distribution> Mixture<C> {
     /// `count` samples of every prediction: `samples[i]` has one value for each example and target, from a draw chosen at
     /// random and its noise. Sample `i` of `seed` is the same however many there are.
@@ -79,22 +96,11 @@ impl CategoricalMixture {
     pub fn sample_from(&self, first: usize, count: usize, seed: u64) -> Vec<Vec<usize>> {
         check(first, self.len());
         let class = |sample, example| {
-            let row = self.row(example);
-            let total: f64 = row.iter().map(|ln_p| ln_p.exp()).sum();
-            // Rounding may leave the probabilities a little below one.
-            let mut left = uniform(&mut rng(seed, sample, first + example)) * total;
-            let mut last = 0;
-            for (class, ln_p) in row.iter().enumerate() {
-                let p = ln_p.exp();
-                if p > 0.0 {
-                    last = class;
-                    left -= p;
-                    if left < 0.0 {
-                        break;
-                    }
-                }
-            }
-            last
+            let probabilities = self.row(example).iter().map(|ln_p| ln_p.exp());
+            class_at(
+                uniform(&mut rng(seed, sample, first + example)),
+                probabilities,
+            )
         };
         let one = |sample| {
             (0..self.len())

@@ -3,7 +3,8 @@
 use blitz_predict::InputError;
 use blitz_predict::blitz_noise::NoiseKey;
 use blitz_predict::convergence::{
-    MIN_DRAWS, e_bfmi, ess_bulk, ess_tail, r_hat, try_e_bfmi, try_ess_bulk, try_ess_tail, try_r_hat,
+    MIN_DRAWS, e_bfmi, ess_bulk, ess_tail, r_hat, summary, try_e_bfmi, try_ess_bulk, try_ess_tail,
+    try_r_hat, try_summary,
 };
 
 use crate::convergence_reference::{E_BFMI, SETS};
@@ -16,6 +17,8 @@ fn near(got: f64, expected: f64) -> bool {
 fn diagnostics_are_those_of_arviz() {
     for ((name, chains, [r, bulk, tail]), bfmi) in SETS.iter().zip(E_BFMI) {
         let got = [r_hat(chains), ess_bulk(chains), ess_tail(chains)];
+        let together = summary(chains);
+        assert_eq!(got, [together.r_hat, together.ess_bulk, together.ess_tail]);
         let expected = [*r, *bulk, *tail];
         for (what, (got, expected)) in ["r-hat", "bulk", "tail"]
             .iter()
@@ -112,6 +115,7 @@ fn chains_that_cant_be_judged_are_refused_by_name() {
     assert_eq!(try_r_hat(&still), constant);
     assert_eq!(try_ess_bulk(&still), constant);
     assert_eq!(try_ess_tail(&still), constant);
+    assert_eq!(try_summary(&still).map(|_| 0.0), constant);
     assert_eq!(try_e_bfmi(&still[0]), constant);
     let none: [[f64; 4]; 0] = [];
     assert!(matches!(try_r_hat(&none), Err(InputError::Empty { .. })));
