@@ -3,8 +3,7 @@
 use std::fmt;
 
 use blitz_train::NetworkPosterior;
-use blitz_train::blitz_predict::InputError;
-use blitz_train::blitz_predict::convergence::{try_ess_bulk, try_ess_tail, try_r_hat};
+use blitz_train::blitz_predict::convergence::try_summary;
 use burn::module::Module;
 use burn::tensor::Tensor;
 
@@ -149,18 +148,11 @@ impl Convergence {
             ess_tail: Vec::new(),
         };
         for (number, chains) in numbers.enumerate() {
-            let judged = || -> Result<_, InputError> {
-                Ok((
-                    try_r_hat(&chains)?,
-                    try_ess_bulk(&chains)?,
-                    try_ess_tail(&chains)?,
-                ))
-            };
-            let (r_hat, bulk, tail) =
-                judged().map_err(|reason| McmcError::Number { number, reason })?;
-            convergence.r_hat.push(r_hat);
-            convergence.ess_bulk.push(bulk);
-            convergence.ess_tail.push(tail);
+            let judged =
+                try_summary(&chains).map_err(|reason| McmcError::Number { number, reason })?;
+            convergence.r_hat.push(judged.r_hat);
+            convergence.ess_bulk.push(judged.ess_bulk);
+            convergence.ess_tail.push(judged.ess_tail);
         }
         Ok(convergence)
     }

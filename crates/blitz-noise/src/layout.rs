@@ -23,6 +23,7 @@
 //! | the order of the quantiles of output n in a prediction by moments | s ⊕ [`MOMENTS`] | 0 | n |
 //! | points of a pool chosen at random | s ⊕ [`ACQUISITION`] | [`acquisition::POINTS`] | 0 |
 //! | labels that point i of a pool may have | s ⊕ [`ACQUISITION`] | [`acquisition::LABELS`] | i |
+//! | conformal sets: example i of the calibration, of the application | s ⊕ [`CONFORMAL`] | i | [`conformal::CALIBRATION`], [`conformal::APPLICATION`] |
 //!
 //! A network that SWAG or a Laplace approximation draws has weights n of its own, in the same streams as the weights of a Bayesian module. Both so refuse
 //! networks that have posteriors already.
@@ -59,6 +60,8 @@ pub const VALUES: u64 = 0x7072_6564_6963_7473;
 pub const MOMENTS: u64 = 0x6d6f_6d65_6e74_7321;
 /// Folded into the seed of an acquisition.
 pub const ACQUISITION: u64 = 0x6163_7175_6972_696e;
+/// Folded into the seed of randomized conformal sets.
+pub const CONFORMAL: u64 = 0x636f_6e66_6f72_6d61;
 
 /// The indices under an acquisition's seed.
 pub mod acquisition {
@@ -66,6 +69,14 @@ pub mod acquisition {
     pub const POINTS: u64 = 0;
     /// Of the labels that points may have.
     pub const LABELS: u64 = 1;
+}
+
+/// The streams under the seed of conformal sets: calibration and application must be independent.
+pub mod conformal {
+    /// Of the examples of the calibration.
+    pub const CALIBRATION: u32 = 0;
+    /// Of the examples whose sets are made.
+    pub const APPLICATION: u32 = 1;
 }
 
 /// The normals that all weights of a SWAG draw share.

@@ -46,6 +46,7 @@ pub mod acquisition;
 pub mod calibration;
 mod check;
 pub mod convergence;
+mod difference;
 pub mod distribution;
 mod error;
 mod mixture;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::check;
+use crate::difference::in_units;
 use crate::distribution::Rescale;
 use crate::error::{InputError, or_panic};
 use crate::mixture::{Interval, Mixture};
@@ -10,7 +11,8 @@ use crate::mixture::{Interval, Mixture};
 /// The mean and the deviation of each column of a table: `z = (x − mean) / std`.
 ///
 /// Inputs and targets have one each, fitted to the training rows alone. It is saved beside the model, by serde: what the network has learnt
-/// means nothing without it. A field of this type in a configuration of Burn's is enough. A constant column has a deviation of 1 here, so that it becomes 0.
+/// means nothing without it. A field of this type in a configuration of Burn's is enough. A constant column has a deviation of 1 here, so that it becomes 0; so has
+/// one that is constant but for rounding, by no more than 16 units of its last place.
 ///
 /// ```
 /// use blitz_predict::{NormalMixture, Standardizer};
@@ -30,7 +32,7 @@ use crate::mixture::{Interval, Mixture};
 pub struct Standardizer {
     /// The mean of each column.
     pub mean: Vec<f64>,
-    /// The deviation of each column over the rows, not the rows less one; 1 of a constant column.
+    /// The deviation of each column over the rows, not the rows less one; 1 of a constant column, also of one that is constant but for rounding.
     pub std: Vec<f64>,
 }
 
@@ -116,7 +118,7 @@ impl Standardizer {
     /// As [`transform`](Self::transform), with an error in place of a panic, which names row and column of what is not finite.
     pub fn try_transform(&self, values: &[f64]) -> Result<Vec<f64>, InputError> {
         finite_rows(values, self.columns())?;
-        Ok(self.map(values, |x, mean, std| (x - mean) / std))
+        Ok(self.map(values, in_units))
     }
 
     /// `z · std + mean` of whole rows: predicted means, draws or samples in the unit of the data.
@@ -175,7 +177,12 @@ impl Standardizer {
     }
 }
 
-/// Mean and deviation, the latter 1 if all values are the same.
+/// What a constant that was computed in several ways may be off by, as a share of it: rounding, which must not become the unit of a column.
+///
+/// scikit-learn's bound grows with the rows, for the rounding of its sums. Offsets from the first value have none.
+const ROUNDING: f64 = 16.0 * f64::EPSILON;
+
+/// Mean and deviation, the latter 1 if all values are the same but for rounding.
 fn moments(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
     // The first value as the origin makes a constant column's deviation exactly 0, which a rounded mean would not.
     let origin = values.clone().next().unwrap_or(0.0);
@@ -184,7 +191,7 @@ fn moments(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
     let largest = offsets
         .clone()
         .fold(0.0, |largest, offset| f64::max(largest, offset.abs()));
-    if largest == 0.0 {
+    if largest <= ROUNDING * origin.abs() {
         return (origin, 1.0);
     }
     // In units of a power of two, which rounds nothing, squares neither overflow nor vanish.

@@ -8,7 +8,7 @@ use blitz_noise::layout::{ACQUISITION, acquisition};
 
 use super::{Acquisition, ClassDraws, enough};
 use crate::error::InputError;
-use crate::mixture::uniform;
+use crate::mixture::{class_at, uniform};
 
 /// The greedy choice of a batch by the joint information `I[y_1, …, y_b; w]` of its labels about the weights.
 ///
@@ -229,7 +229,8 @@ impl Labels {
                 let possible = predictive.iter().enumerate().filter(|(_, p)| **p > 0.0);
                 possible.for_each(|(class, p)| push(class, weight * p));
             } else {
-                push(class_at(uniform(&mut rng), &predictive), weight);
+                let label = class_at(uniform(&mut rng), predictive.iter().copied());
+                push(label, weight);
             }
         }
         *self = longer;
@@ -267,20 +268,4 @@ fn predict(probabilities: &[f64], posterior: &[f64], predictive: &mut [f64]) {
 fn entropy(probabilities: &[f64]) -> f64 {
     let terms = probabilities.iter().filter(|p| **p > 0.0);
     -terms.map(|p| p * p.ln()).sum::<f64>()
-}
-
-/// The class at which the distribution function passes `u`.
-fn class_at(u: f64, probabilities: &[f64]) -> usize {
-    let mut left = u * probabilities.iter().sum::<f64>();
-    let mut last = 0;
-    for (class, p) in probabilities.iter().enumerate() {
-        if *p > 0.0 {
-            last = class;
-            left -= p;
-            if left < 0.0 {
-                break;
-            }
-        }
-    }
-    last
 }

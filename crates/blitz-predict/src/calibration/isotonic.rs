@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::one_against_the_rest::{apply_each, fit_each};
 use crate::check;
+use crate::difference::{between, share};
 use crate::error::{InputError, or_panic};
 
 /// The non-decreasing function of least squared error, by pooling adjacent violators (Ayer et al. 1955; for calibration
@@ -193,14 +194,9 @@ pub(super) fn interpolate(x: &[f64], y: &[f64], at: f64) -> f64 {
     if after == 0 || x[after] == at {
         return y[after];
     }
-    let share = (at - x[after - 1]) / (x[after] - x[after - 1]);
+    let share = share(x[after - 1], x[after], at);
     // Rounding must not leave the values between which it lies, or the fit could fall.
-    let rise = y[after] - y[after - 1];
-    let value = match rise.is_finite() {
-        true => y[after - 1] + share * rise,
-        false => (1.0 - share) * y[after - 1] + share * y[after],
-    };
-    value.clamp(y[after - 1], y[after])
+    between(y[after - 1], y[after], share).clamp(y[after - 1], y[after])
 }
 
 /// Isotonic regression of each class's probability on whether it is the label, one against the rest, then normalized

@@ -167,7 +167,7 @@ impl MatrixScalingConfig {
 /// assert!((scaling.apply(&[2.0, 1.0])[0] - 0.75).abs() < 1e-9);
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Stored")]
+#[serde(try_from = "Stored", into = "Stored")]
 pub struct MatrixScaling {
     /// The weights W, in row-major order `[to class, from class]`. Fitted without a penalty on them, each column sums to 0, as a common part of it changes nothing.
     pub weight: Vec<f64>,
@@ -176,16 +176,87 @@ pub struct MatrixScaling {
 }
 
 /// What a file says: a fit only once it is checked.
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct Stored {
     weight: Vec<f64>,
     offset: Vec<f64>,
+    /// Files of before don't say it.
+    #[serde(default)]
+    of: Option<Inputs>,
+}
+
+/// What the weights are multiplied by: all that tells the two kinds of fits apart in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Inputs {
+    Logits,
+    LogProbabilities,
+}
+
+impl Stored {
+    fn new(scaling: MatrixScaling, of: Inputs) -> Self {
+        let MatrixScaling { weight, offset } = scaling;
+        Self {
+            weight,
+            offset,
+            of: Some(of),
+        }
+    }
+
+    /// The fit, if it is one of `inputs`.
+    fn of(self, inputs: Inputs) -> Result<MatrixScaling, StoredError> {
+        match self.of {
+            Some(of) if of != inputs => Err(match of {
+                Inputs::Logits => StoredError::Matrix,
+                Inputs::LogProbabilities => StoredError::Dirichlet,
+            }),
+            _ => Ok(MatrixScaling::checked(self.weight, self.offset)?),
+        }
+    }
+}
+
+/// Why a file has no fit of the kind that is asked for.
+#[derive(Debug, thiserror::Error)]
+enum StoredError {
+    #[error("it is a matrix scaling, of logits, and no Dirichlet calibration")]
+    Matrix,
+    #[error("it is a Dirichlet calibration, of log probabilities, and no matrix scaling")]
+    Dirichlet,
+    #[error(transparent)]
+    Input(#[from] InputError),
 }
 
 impl TryFrom<Stored> for MatrixScaling {
-    type Error = InputError;
+    type Error = StoredError;
 
-    fn try_from(Stored { weight, offset }: Stored) -> Result<Self, InputError> {
+    fn try_from(stored: Stored) -> Result<Self, StoredError> {
+        stored.of(Inputs::Logits)
+    }
+}
+
+impl From<MatrixScaling> for Stored {
+    fn from(scaling: MatrixScaling) -> Self {
+        Self::new(scaling, Inputs::Logits)
+    }
+}
+
+impl TryFrom<Stored> for DirichletCalibration {
+    type Error = StoredError;
+
+    fn try_from(stored: Stored) -> Result<Self, StoredError> {
+        let scaling = stored.of(Inputs::LogProbabilities)?;
+        Ok(Self { scaling })
+    }
+}
+
+impl From<DirichletCalibration> for Stored {
+    fn from(DirichletCalibration { scaling }: DirichletCalibration) -> Self {
+        Self::new(scaling, Inputs::LogProbabilities)
+    }
+}
+
+impl MatrixScaling {
+    fn checked(weight: Vec<f64>, offset: Vec<f64>) -> Result<Self, InputError> {
         check::not_empty(offset.len(), "class")?;
         if weight.len() != offset.len() * offset.len() {
             return Err(InputError::Length {
@@ -199,9 +270,7 @@ impl TryFrom<Stored> for MatrixScaling {
         check::finite(&offset, "offset")?;
         Ok(Self { weight, offset })
     }
-}
 
-impl MatrixScaling {
     /// `W z + b` of each row.
     ///
     /// # Panics
@@ -257,7 +326,7 @@ impl MatrixScaling {
 /// assert!((p[0] - p[2]).abs() < 1e-12);
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "Stored", into = "Stored")]
 pub struct DirichletCalibration {
     /// What is done with the log probabilities.
     pub scaling: MatrixScaling,

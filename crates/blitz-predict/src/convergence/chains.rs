@@ -1,6 +1,7 @@
 //! Chains of draws: what they must be, and their halves.
 
 use crate::check;
+use crate::difference::between;
 use crate::error::InputError;
 
 /// The fewest draws of a chain: each half of it needs two for a variance.
@@ -75,7 +76,7 @@ pub(super) fn quantile(sorted: &[f64], p: f64) -> f64 {
     let at = p * (sorted.len() - 1) as f64;
     let below = at.floor() as usize;
     let above = (below + 1).min(sorted.len() - 1);
-    sorted[below] + (at - below as f64) * (sorted[above] - sorted[below])
+    between(sorted[below], sorted[above], at - below as f64)
 }
 
 /// All draws of all chains, in order of size.

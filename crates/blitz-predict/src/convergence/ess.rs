@@ -41,10 +41,13 @@ pub fn ess_tail(chains: &[impl AsRef<[f64]>]) -> f64 {
 /// As [`try_r_hat`](super::try_r_hat).
 pub fn try_ess_tail(chains: &[impl AsRef<[f64]>]) -> Result<f64, InputError> {
     let halves = spread_halves(chains)?;
-    // The quantiles are those of all draws, the one in the middle among them.
-    let sorted = sorted(chains);
+    Ok(tails(&halves, &sorted(chains)))
+}
+
+/// Of halves of chains, and all draws in order: the quantiles are those of all draws, the one in the middle among them.
+pub(super) fn tails(halves: &[Vec<f64>], sorted: &[f64]) -> f64 {
     let below = |p| {
-        let limit = quantile(&sorted, p);
+        let limit = quantile(sorted, p);
         let below = |value: &f64| if *value <= limit { 1.0 } else { 0.0 };
         let indicators: Vec<Vec<f64>> = halves
             .iter()
@@ -52,11 +55,11 @@ pub fn try_ess_tail(chains: &[impl AsRef<[f64]>]) -> Result<f64, InputError> {
             .collect();
         effective(&indicators)
     };
-    Ok(below(0.05).min(below(0.95)))
+    below(0.05).min(below(0.95))
 }
 
 /// By the autocorrelations of all chains together, as far as Geyer's initial monotone sequence of pairs goes.
-fn effective(chains: &[Vec<f64>]) -> f64 {
+pub(super) fn effective(chains: &[Vec<f64>]) -> f64 {
     let draws = chains[0].len();
     let total = (chains.len() * draws) as f64;
     let flat = chains.iter().flatten();

@@ -7,6 +7,8 @@
 //! | and the ends of intervals? | [`ess_tail`] | 100 a chain |
 //! | does the sampler reach all energies? | [`e_bfmi`] | above 0.3, for each chain |
 //!
+//! [`summary`] has the first three of one number at once.
+//!
 //! Vehtari, Gelman, Simpson, Carpenter & Bürkner, *Rank-normalization, folding, and localization: an improved R̂ for assessing convergence of MCMC*
 //! (2021). All of them are of one number at a time: a weight, or better a prediction. A network's weights have symmetries, so chains may sit in different
 //! modes that predict alike.
@@ -30,6 +32,7 @@ mod energy;
 mod ess;
 mod r_hat;
 mod ranks;
+mod summary;
 
 pub use chains::MIN_DRAWS;
 #[cfg(feature = "plot")]
@@ -39,3 +42,4 @@ pub use ess::{ess_bulk, ess_tail, try_ess_bulk, try_ess_tail};
 pub use r_hat::{r_hat, try_r_hat};
 #[cfg(feature = "plot")]
 pub(crate) use ranks::ranks;
+pub use summary::{Summary, summary, try_summary};

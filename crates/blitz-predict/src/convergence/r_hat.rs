@@ -24,15 +24,22 @@ pub fn r_hat(chains: &[impl AsRef<[f64]>]) -> f64 {
 /// Chains of less than [`MIN_DRAWS`](super::MIN_DRAWS) draws or of different lengths; draws that are not finite, or all the same.
 pub fn try_r_hat(chains: &[impl AsRef<[f64]>]) -> Result<f64, InputError> {
     let halves = spread_halves(chains)?;
-    let median = quantile(&sorted(&halves), 0.5);
+    Ok(of_halves(&halves, &normal_scores(&halves)))
+}
+
+/// Of halves of chains and their normal scores.
+pub(super) fn of_halves(halves: &[Vec<f64>], scores: &[Vec<f64>]) -> f64 {
+    let median = quantile(&sorted(halves), 0.5);
+    // Of halves, since a distance may be beyond the numbers; ranks don't ask for the unit.
+    let distance = |value: &f64| (0.5 * value - 0.5 * median).abs();
     let folded: Vec<Vec<f64>> = halves
         .iter()
-        .map(|half| half.iter().map(|value| (value - median).abs()).collect())
+        .map(|half| half.iter().map(distance).collect())
         .collect();
-    let bulk = of_scores(&normal_scores(&halves));
+    let bulk = of_scores(scores);
     let spread = of_scores(&normal_scores(&folded));
     // Of draws on two values the distances may all be the same, and say nothing.
-    Ok(bulk.max(spread))
+    bulk.max(spread)
 }
 
 fn of_scores(scores: &[Vec<f64>]) -> f64 {

@@ -1,12 +1,13 @@
 //! Laplace, errors with exponential tails about a median: `p(y) = exp(−|y − m| / b) / 2b`.
 
-use std::f64::consts::SQRT_2;
+use std::f64::consts::{LN_2, SQRT_2};
 
 use blitz_noise::PhiloxRng;
 use rand_core::Rng;
 use rand_distr::{Distribution as _, Exp1};
 
 use super::{Distribution, Rescale, Support};
+use crate::difference::{in_units, out_of_units};
 
 /// `p(y) = exp(−|y − location| / scale) / 2 scale`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,11 +26,11 @@ impl Distribution for Laplace {
     }
 
     fn ln_pdf(&self, y: f64) -> f64 {
-        -(y - self.location).abs() / self.scale - (2.0 * self.scale).ln()
+        -in_units(y, self.location, self.scale).abs() - self.scale.ln() - LN_2
     }
 
     fn cdf(&self, y: f64) -> f64 {
-        let z = (y - self.location) / self.scale;
+        let z = in_units(y, self.location, self.scale);
         let tail = 0.5 * (-z.abs()).exp();
         if z < 0.0 { tail } else { 1.0 - tail }
     }
@@ -58,7 +59,7 @@ impl Distribution for Laplace {
         } else {
             -(2.0 * (1.0 - p)).ln()
         };
-        self.location + self.scale * z
+        out_of_units(z, self.location, self.scale)
     }
 }
 

@@ -5,6 +5,7 @@ use rand_distr::{Distribution as _, StandardNormal};
 use statrs::distribution::{ContinuousCDF, Normal as Standard};
 
 use super::{Distribution, Rescale, Support};
+use crate::difference::{in_units, out_of_units};
 
 /// `N(mean, std²)`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -23,12 +24,12 @@ impl Distribution for Normal {
     }
 
     fn ln_pdf(&self, y: f64) -> f64 {
-        let z = (y - self.mean) / self.std;
+        let z = in_units(y, self.mean, self.std);
         -0.5 * z * z - self.std.ln() - 0.5 * std::f64::consts::TAU.ln()
     }
 
     fn cdf(&self, y: f64) -> f64 {
-        standard_cdf((y - self.mean) / self.std)
+        standard_cdf(in_units(y, self.mean, self.std))
     }
 
     fn mean(&self) -> f64 {
@@ -57,7 +58,7 @@ impl Distribution for Normal {
         let (tail, z) = if p < 0.5 { (p, z) } else { (1.0 - p, -z) };
         let density = (-0.5 * z * z).exp() / std::f64::consts::TAU.sqrt();
         let z = z - (standard_cdf(z) - tail) / density;
-        self.mean + self.std * if p < 0.5 { z } else { -z }
+        out_of_units(if p < 0.5 { z } else { -z }, self.mean, self.std)
     }
 }
 

@@ -31,23 +31,26 @@ pub(crate) fn unbounded(
         return lower_end(&cdf, start, step, places);
     }
     let (mut lower, mut upper, mut step) = (start, start, step);
-    while cdf(lower) >= p && lower.is_finite() {
-        lower -= step;
+    while cdf(lower) >= p {
+        if lower <= f64::MIN {
+            return f64::NEG_INFINITY;
+        }
+        lower = (lower - step).max(f64::MIN);
         step *= 2.0;
     }
-    while cdf(upper) < p && upper.is_finite() {
-        upper += step;
+    while cdf(upper) < p {
+        if upper >= f64::MAX {
+            return f64::INFINITY;
+        }
+        upper = (upper + step).min(f64::MAX);
         step *= 2.0;
-    }
-    if upper.is_infinite() || lower.is_infinite() {
-        return if upper.is_infinite() { upper } else { lower };
     }
     between(cdf, p, lower, upper, places)
 }
 
 fn lower_end(cdf: &impl Fn(f64) -> f64, start: f64, step: f64, places: Places<'_>) -> f64 {
     // A distribution on the whole line is above zero a thousand steps below its middle, or is as good as bounded there.
-    let far = start - 1000.0 * step;
+    let far = (start - 1000.0 * step).max(f64::MIN);
     if cdf(far) > 0.0 {
         return f64::NEG_INFINITY;
     }
@@ -76,8 +79,16 @@ pub(crate) fn between(
     }
 }
 
-/// Chandrupatla's root finder (1997): bisection, or inverse quadratic interpolation wherever it is trustworthy.
 fn continuous(f: impl Fn(f64) -> f64, lower: f64, upper: f64) -> f64 {
+    // By halves if the width is beyond the numbers.
+    match (upper - lower).is_finite() {
+        true => root(f, lower, upper),
+        false => 2.0 * root(|half| f(2.0 * half), 0.5 * lower, 0.5 * upper),
+    }
+}
+
+/// Chandrupatla's root finder (1997): bisection, or inverse quadratic interpolation wherever it is trustworthy.
+fn root(f: impl Fn(f64) -> f64, lower: f64, upper: f64) -> f64 {
     let (mut a, mut b) = (upper, lower);
     let (mut fa, mut fb) = (f(a), f(b));
     if fb >= 0.0 || a <= b {
@@ -128,7 +139,7 @@ fn discrete(reaches: impl Fn(f64) -> bool, mut lower: f64, mut upper: f64) -> f6
     }
     // Beyond 2^53 neighbours have no number between them.
     loop {
-        let middle = (0.5 * (lower + upper)).floor();
+        let middle = (0.5 * lower + 0.5 * upper).floor();
         if middle <= lower || middle >= upper {
             return upper;
         }

@@ -73,7 +73,7 @@ const LARGE: f64 = 1e7;
 
 impl Beta {
     fn regularized(self) -> f64 {
-        let Self { a, b, x, y, .. } = self;
+        let Self { a, b, x, y, lambda } = self;
         if x <= 0.0 {
             return 0.0;
         }
@@ -83,8 +83,8 @@ impl Beta {
         if a.min(b) >= LARGE {
             return self.expansion();
         }
-        // The fraction converges fast below the mean; above it, the complement's does.
-        if x > (a + 1.0) / (a + b + 2.0) {
+        // The fraction converges fast below the mean; above it, the complement's does. This is x > (a + 1)/(a + b + 2), of which both sides may round to 1.
+        if lambda < x - y {
             return 1.0 - self.mirrored().fraction();
         }
         self.fraction()

@@ -4,7 +4,8 @@ use blitz_noise::PhiloxRng;
 use rand_distr::Distribution as _;
 
 use super::special::{beta_reg, stirling_remainder};
-use super::{Distribution, Rescale, Support, search};
+use super::{Distribution, Normal, Rescale, Support, search};
+use crate::difference::{in_units, out_of_units};
 
 /// Student's t: `location + scale · t_ν`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -18,8 +19,18 @@ pub struct StudentT {
 }
 
 impl StudentT {
+    /// From this on, tails differ from the normal's by less than a rounding for as long as they are numbers: z⁴/4ν at z = 38. Squares of `z/√ν` would lose their digits.
+    const NORMAL_FROM: f64 = 1e22;
+
     fn z(&self, y: f64) -> f64 {
-        (y - self.location) / self.scale
+        in_units(y, self.location, self.scale)
+    }
+
+    fn normal(&self) -> Option<Normal> {
+        (self.degrees_of_freedom >= Self::NORMAL_FROM).then_some(Normal {
+            mean: self.location,
+            std: self.scale,
+        })
     }
 }
 
@@ -46,6 +57,9 @@ impl Distribution for StudentT {
     }
 
     fn cdf(&self, y: f64) -> f64 {
+        if let Some(normal) = self.normal() {
+            return normal.cdf(y);
+        }
         let (z, nu) = (self.z(y), self.degrees_of_freedom);
         if z.is_nan() {
             return z;
@@ -104,10 +118,18 @@ impl Distribution for StudentT {
         if p >= 1.0 {
             return f64::INFINITY;
         }
+        if let Some(normal) = self.normal() {
+            return normal.quantile(p);
+        }
         // Heavy tails: a search in steps of the scale, which doubles them, finds any quantile.
-        let tail = |z: f64| self.cdf(self.location + self.scale * z);
+        let standard = Self {
+            location: 0.0,
+            scale: 1.0,
+            ..*self
+        };
+        let tail = |z: f64| standard.cdf(z);
         let z = search::unbounded(tail, p, 0.0, 1.0, search::Places::REAL);
-        self.location + self.scale * z
+        out_of_units(z, self.location, self.scale)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The predictive distribution of a number: an equal mixture of one distribution for each draw.
 
 use super::{Interval, Predictive};
+use crate::difference::between;
 use crate::distribution::search;
 use crate::distribution::{Distribution, Rescale, Support};
 use crate::error::MixtureError;
@@ -302,7 +303,13 @@ impl<C: Distribution> Predictive for Mixture<C> {
 }
 
 fn mean<C: Distribution>(components: &[C]) -> f64 {
-    components.iter().map(C::mean).sum::<f64>() / components.len() as f64
+    let count = components.len() as f64;
+    let sum: f64 = components.iter().map(C::mean).sum();
+    match sum.is_finite() {
+        true => sum / count,
+        // A sum may be beyond the numbers where the mean is none.
+        false => components.iter().map(|c| c.mean() / count).sum(),
+    }
 }
 
 /// The root of the components' mean variance.
@@ -313,7 +320,11 @@ fn noise<C: Distribution>(components: &[C]) -> f64 {
 /// Divided by S, not by S − 1, since the draws *are* the mixture.
 fn deviation_of_means<C: Distribution>(components: &[C]) -> f64 {
     let mean = mean(components);
-    root_mean_square(components.iter().map(|c| c.mean() - mean))
+    let distances = components.iter().map(|c| c.mean() - mean);
+    if distances.clone().all(f64::is_finite) || !mean.is_finite() {
+        return root_mean_square(distances);
+    }
+    2.0 * root_mean_square(components.iter().map(|c| 0.5 * c.mean() - 0.5 * mean))
 }
 
 pub(super) fn cdf<C: Distribution>(components: &[C], y: f64) -> f64 {
@@ -367,5 +378,5 @@ fn sample_quantile(sorted: &[f64], p: f64) -> f64 {
     let last = sorted.len() - 1;
     let position = (p * (sorted.len() + 1) as f64 - 1.0).clamp(0.0, last as f64);
     let (below, above) = (position.floor() as usize, position.ceil() as usize);
-    sorted[below] + (position - position.floor()) * (sorted[above] - sorted[below])
+    between(sorted[below], sorted[above], position - position.floor())
 }

@@ -23,21 +23,49 @@ pub(crate) fn uniform(rng: &mut PhiloxRng) -> f64 {
     (rng.next_u64() >> 11) as f64 / 2f64.powi(53)
 }
 
+/// The class at which the distribution function passes `u`, which is below 1.
+pub(crate) fn class_at(u: f64, probabilities: impl Iterator<Item = f64> + Clone) -> usize {
+    // Rounding may leave the probabilities a little below one.
+    let mut left = u * probabilities.clone().sum::<f64>();
+    let mut last = 0;
+    for (class, p) in probabilities.enumerate() {
+        if p > 0.0 {
+            last = class;
+            left -= p;
+            if left < 0.0 {
+                break;
+            }
+        }
+    }
+    last
+}
+
 impl<C: Distribution> Mixture<C> {
     /// `count` samples of every prediction: `samples[i]` has one value for each example and target, from a draw chosen at
     /// random and its noise. Sample `i` of `seed` is the same however many there are.
     ///
-    /// Targets are sampled independently of each other, given the predictions.
+    /// Targets are sampled independently of each other, given the predictions. The noise of a prediction follows from its place here: the predictions of several batches
+    /// have noise of their own by [`sample_from`](Self::sample_from), or together, by [`append`](super::Predictive::append).
     ///
     /// # Panics
     ///
     /// Panics with more than 2³² predictions.
     pub fn sample(&self, count: usize, seed: u64) -> Vec<Vec<f64>> {
-        check(self.len());
+        self.sample_from(0, count, seed)
+    }
+
+    /// As [`sample`](Self::sample), of the predictions from number `first` on: the number of all that came before, [`len`](Self::len) of each batch. They have the samples
+    /// that they have in one mixture with those.
+    ///
+    /// # Panics
+    ///
+    /// Panics with more than 2³² predictions, those before included.
+    pub fn sample_from(&self, first: usize, count: usize, seed: u64) -> Vec<Vec<f64>> {
+        check(first, self.len());
         let one = |sample| {
             let predictions = self.components().enumerate();
             let value = |(i, components): (usize, &[C])| {
-                let rng = &mut rng(seed, sample, i);
+                let rng = &mut rng(seed, sample, first + i);
                 components[index_below(components.len(), rng)].sample(rng)
             };
             predictions.map(value).collect()
@@ -50,28 +78,29 @@ impl CategoricalMixture {
     /// `count` samples of every prediction: `samples[i]` has one class for each example. Sample `i` of `seed` is the same
     /// however many there are.
     ///
+    /// The noise of an example follows from its place here: the examples of several batches have noise of their own by [`sample_from`](Self::sample_from), or together, by
+    /// [`append`](super::Predictive::append).
+    ///
     /// # Panics
     ///
     /// Panics with more than 2³² predictions.
     pub fn sample(&self, count: usize, seed: u64) -> Vec<Vec<usize>> {
-        check(self.len());
+        self.sample_from(0, count, seed)
+    }
+
+    /// As [`sample`](Self::sample), of the examples from number `first` on: the number of all that came before. They have the samples that they have in one mixture with those.
+    ///
+    /// # Panics
+    ///
+    /// Panics with more than 2³² predictions, those before included.
+    pub fn sample_from(&self, first: usize, count: usize, seed: u64) -> Vec<Vec<usize>> {
+        check(first, self.len());
         let class = |sample, example| {
-            let row = self.row(example);
-            let total: f64 = row.iter().map(|ln_p| ln_p.exp()).sum();
-            // Rounding may leave the probabilities a little below one.
-            let mut left = uniform(&mut rng(seed, sample, example)) * total;
-            let mut last = 0;
-            for (class, ln_p) in row.iter().enumerate() {
-                let p = ln_p.exp();
-                if p > 0.0 {
-                    last = class;
-                    left -= p;
-                    if left < 0.0 {
-                        break;
-                    }
-                }
-            }
-            last
+            let probabilities = self.row(example).iter().map(|ln_p| ln_p.exp());
+            class_at(
+                uniform(&mut rng(seed, sample, first + example)),
+                probabilities,
+            )
         };
         let one = |sample| {
             (0..self.len())
@@ -82,9 +111,10 @@ impl CategoricalMixture {
     }
 }
 
-fn check(predictions: usize) {
+fn check(first: usize, predictions: usize) {
+    let all = first.checked_add(predictions);
     assert!(
-        u32::try_from(predictions).is_ok(),
-        "samples are made of at most 2^32 predictions, got {predictions}"
+        all.is_some_and(|all| u32::try_from(all).is_ok()),
+        "samples are made of at most 2^32 predictions, got {predictions} after {first}"
     );
 }

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::difference::share;
+
 type Point = (f64, f64);
 
 /// What the axes of a chart show.
@@ -78,8 +80,7 @@ fn cut(from: Point, to: Point, axis: &Range<f64>) -> Option<[Point; 2]> {
 
 /// The second number of the point between two others that has this first one.
 fn crossing(from: Point, to: Point, at: f64) -> f64 {
-    // By halves, since the difference of two numbers may be infinite.
-    let share = (0.5 * at - 0.5 * from.0) / (0.5 * to.0 - 0.5 * from.0);
+    let share = share(from.0, to.0, at);
     from.1 * (1.0 - share) + to.1 * share
 }
 

@@ -1,6 +1,7 @@
 //! How far the predictions of one posterior are from those of another, such as an approximation's from those of the posterior itself.
 
 use super::accuracy::most_probable;
+use super::unit::unit;
 use crate::check;
 use crate::error::{InputError, or_panic};
 
@@ -107,14 +108,17 @@ pub fn try_sample_wasserstein(a: (&[f64], usize), b: (&[f64], usize)) -> Result<
     let examples = a.0.len() / a.1;
     check::same_length((examples, "examples"), (b.0.len() / b.1, "others"))?;
     let rows = a.0.chunks(a.1).zip(b.0.chunks(b.1));
-    Ok(rows.map(|(a, b)| between(a, b)).sum::<f64>() / examples as f64)
+    let unit = unit(a.0.iter().chain(b.0));
+    let distances = rows.map(|(a, b)| distance(a, b, unit));
+    Ok(distances.sum::<f64>() / examples as f64 * unit)
 }
 
-/// `∫ |F − G|`, stretch by stretch between the draws of both.
-fn between(a: &[f64], b: &[f64]) -> f64 {
+/// `∫ |F − G|` in units, stretch by stretch between the draws of both.
+fn distance(a: &[f64], b: &[f64], unit: f64) -> f64 {
     let weighted = |draws: &[f64], sign: f64| {
         let weight = sign / draws.len() as f64;
-        draws.iter().map(|draw| (*draw, weight)).collect::<Vec<_>>()
+        let weighted = draws.iter().map(|draw| (draw / unit, weight));
+        weighted.collect::<Vec<_>>()
     };
     let mut steps = weighted(a, 1.0);
     steps.extend(weighted(b, -1.0));

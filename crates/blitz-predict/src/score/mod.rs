@@ -29,6 +29,7 @@ mod out_of_distribution;
 mod rmse;
 mod selective;
 mod smooth_calibration;
+mod unit;
 
 pub use accuracy::{accuracy, try_accuracy};
 pub use brier::{

@@ -3,6 +3,7 @@
 use std::f64::consts::PI;
 
 use crate::check;
+use crate::difference::in_units;
 use crate::error::{InputError, or_panic};
 
 /// `−1/n Σ ln p(label_i | x_i)`, the mean negative log likelihood of class labels, in nats (Good 1952).
@@ -60,7 +61,8 @@ pub fn normal_nll(mean: &[f64], std: &[f64], target: &[f64]) -> f64 {
 /// As [`normal_nll`], with an error in place of a panic.
 pub fn try_normal_nll(mean: &[f64], std: &[f64], target: &[f64]) -> Result<f64, InputError> {
     check::normals(mean, std, target)?;
-    let nll = |((mean, std), y): ((&f64, &f64), &f64)| std.ln() + 0.5 * ((y - mean) / std).powi(2);
+    let nll =
+        |((mean, std), y): ((&f64, &f64), &f64)| std.ln() + 0.5 * in_units(*y, *mean, *std).powi(2);
     let sum: f64 = mean.iter().zip(std).zip(target).map(nll).sum();
     Ok(sum / mean.len() as f64 + 0.5 * (2.0 * PI).ln())
 }

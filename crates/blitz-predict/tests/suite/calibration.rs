@@ -782,6 +782,35 @@ fn binned_and_matrix_calibrators_come_back_from_json_and_refuse_what_no_fit_has(
 }
 
 #[test]
+fn a_matrix_scaling_is_no_dirichlet_calibration_and_files_of_before_are_read_as_what_is_asked_for()
+{
+    let logits = &reference::LOGITS;
+    let config = MatrixScalingConfig::new().with_off_diagonal(0.1);
+    let matrix = config.fit(logits, CLASSES, &reference::LABELS);
+    let dirichlet = config.fit_dirichlet(logits, CLASSES, &reference::LABELS);
+    let (of_matrix, of_dirichlet) = (
+        serde_json::to_string(&matrix).unwrap(),
+        serde_json::to_string(&dirichlet).unwrap(),
+    );
+    let error = serde_json::from_str::<DirichletCalibration>(&of_matrix).unwrap_err();
+    assert!(
+        error.to_string().contains("it is a matrix scaling"),
+        "{error}"
+    );
+    let error = serde_json::from_str::<MatrixScaling>(&of_dirichlet).unwrap_err();
+    assert!(
+        error.to_string().contains("it is a Dirichlet calibration"),
+        "{error}"
+    );
+
+    let before = r#"{"weight":[1.5,0.0,0.0,2.0],"offset":[0.5,-0.5]}"#;
+    let scaling: MatrixScaling = serde_json::from_str(before).unwrap();
+    assert_eq!((scaling.weight[0], scaling.offset[1]), (1.5, -0.5));
+    let calibration: DirichletCalibration = serde_json::from_str(before).unwrap();
+    assert_eq!(calibration.scaling, scaling);
+}
+
+#[test]
 fn a_recalibration_beyond_probabilities_is_refused_when_it_is_read() {
     for text in [
         r#"{"regression":{"x":[0.0,5.0],"y":[0.0,1.0]}}"#,
@@ -851,4 +880,7 @@ fn isotonic_fits_of_numbers_near_the_largest_are_their_means() {
     assert_eq!(fit.apply(&[1.0, 1.5, 2.0]), [0.0; 3]);
     let steep = IsotonicRegression::fit(&[0.0, 1.0], &[-1.7e308, 1.7e308]);
     assert_eq!(steep.apply(&[0.0, 0.5, 1.0]), [-1.7e308, 0.0, 1.7e308]);
+    let wide = IsotonicRegression::fit(&[-1.7e308, 1.7e308], &[0.0, 1.0]);
+    let share = wide.apply(&[1e308])[0];
+    assert!((share - 2.7 / 3.4).abs() < 1e-15, "{share}");
 }

@@ -429,6 +429,34 @@ fn randomized_sets_follow_from_the_seed() {
 }
 
 #[test]
+fn randomized_sets_that_are_made_one_by_one_cover_as_those_at_once() {
+    // All rows alike: the share of a class is all that tells whether it is in the set.
+    let n = 999;
+    let labels: Vec<usize> = (0..n).map(|i| usize::from(i % 100 == 0)).collect();
+    let p = [0.99, 0.01].repeat(n);
+    let adaptive = AdaptiveSetsConfig::new(0.9)
+        .with_seed(4)
+        .fit(&p, 2, &labels);
+    let sorted = SortedSetsConfig::new(0.9, 0.1)
+        .with_seed(4)
+        .fit(&p, 2, &labels);
+    let row = &p[..2];
+    let one_by_one: [Vec<Vec<usize>>; 2] = [
+        (0..n).flat_map(|i| adaptive.apply_from(i, row)).collect(),
+        (0..n).flat_map(|i| sorted.apply_from(i, row)).collect(),
+    ];
+    assert_eq!(one_by_one, [adaptive.apply(&p), sorted.apply(&p)]);
+    for sets in one_by_one {
+        let covered = sets.iter().filter(|set| set.contains(&0)).count() as f64;
+        // Class 0 is the label of 99 %, and in the sets of 90 of 99 of them. Calibration and application are random: √(2 · 0.09 / 999) = 0.013.
+        assert!(
+            (covered / n as f64 - 0.909).abs() < 5.0 * 0.014,
+            "{covered}"
+        );
+    }
+}
+
+#[test]
 fn fitted_intervals_and_sets_come_back_from_json() {
     let (p, labels) = classes(0, 100);
     let fit = AdaptiveSetsConfig::new(0.8)

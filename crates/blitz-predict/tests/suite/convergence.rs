@@ -3,7 +3,8 @@
 use blitz_predict::InputError;
 use blitz_predict::blitz_noise::NoiseKey;
 use blitz_predict::convergence::{
-    MIN_DRAWS, e_bfmi, ess_bulk, ess_tail, r_hat, try_e_bfmi, try_ess_bulk, try_ess_tail, try_r_hat,
+    MIN_DRAWS, e_bfmi, ess_bulk, ess_tail, r_hat, summary, try_e_bfmi, try_ess_bulk, try_ess_tail,
+    try_r_hat, try_summary,
 };
 
 use crate::convergence_reference::{E_BFMI, SETS};
@@ -16,6 +17,8 @@ fn near(got: f64, expected: f64) -> bool {
 fn diagnostics_are_those_of_arviz() {
     for ((name, chains, [r, bulk, tail]), bfmi) in SETS.iter().zip(E_BFMI) {
         let got = [r_hat(chains), ess_bulk(chains), ess_tail(chains)];
+        let together = summary(chains);
+        assert_eq!(got, [together.r_hat, together.ess_bulk, together.ess_tail]);
         let expected = [*r, *bulk, *tail];
         for (what, (got, expected)) in ["r-hat", "bulk", "tail"]
             .iter()
@@ -70,6 +73,25 @@ fn diagnostics_depend_on_ranks_alone_in_the_bulk() {
 }
 
 #[test]
+fn diagnostics_of_numbers_near_the_largest_are_those_of_small_ones() {
+    for (_, chains, _) in SETS {
+        let largest = chains
+            .iter()
+            .copied()
+            .flatten()
+            .fold(0.0, |most: f64, x| most.max(x.abs()));
+        // By a power of two, which rounds nothing.
+        let unit = 2f64.powi(1023 - largest.log2().ceil() as i32);
+        let large: Vec<Vec<f64>> = chains
+            .iter()
+            .map(|chain| chain.iter().map(|x| x * unit).collect())
+            .collect();
+        assert_eq!(r_hat(chains), r_hat(&large));
+        assert_eq!(ess_tail(chains), ess_tail(&large));
+    }
+}
+
+#[test]
 fn chains_that_stand_still_apart_have_an_infinite_r_hat() {
     assert_eq!(r_hat(&[[1.0; 8], [2.0; 8]]), f64::INFINITY);
     // A single chain that jumped half-way.
@@ -93,6 +115,7 @@ fn chains_that_cant_be_judged_are_refused_by_name() {
     assert_eq!(try_r_hat(&still), constant);
     assert_eq!(try_ess_bulk(&still), constant);
     assert_eq!(try_ess_tail(&still), constant);
+    assert_eq!(try_summary(&still).map(|_| 0.0), constant);
     assert_eq!(try_e_bfmi(&still[0]), constant);
     let none: [[f64; 4]; 0] = [];
     assert!(matches!(try_r_hat(&none), Err(InputError::Empty { .. })));

@@ -274,6 +274,32 @@ fn a_student_t_of_many_degrees_of_freedom_is_normal() {
 }
 
 #[test]
+fn a_student_t_is_normal_for_any_larger_degrees_of_freedom_and_never_falls() {
+    let n = normal(&[0.5, 2.0]);
+    for exponent in [15, 16, 17, 20, 21, 22, 25, 100, 300, 308] {
+        let nu: f64 = format!("1e{exponent}").parse().unwrap();
+        let t = student_t(&[0.5, 2.0, nu]);
+        for z in [-30.0f64, -8.0, -1.7, -1e-3, -1e-9, 0.0, 1e-3, 1.0, 1.8, 8.0] {
+            let y = 0.5 + 2.0 * z;
+            // Tails differ by z⁴/4ν of them, and z² of a rounding.
+            let close = 1e-13 * (1.0 + z * z) + z.powi(4) / nu;
+            let (got, expected) = (t.cdf(y), n.cdf(y));
+            assert!(
+                (got / expected - 1.0).abs() < close,
+                "{nu:e} {z}: {got} for {expected}"
+            );
+            assert!((t.ln_pdf(y) - n.ln_pdf(y)).abs() < 1e-12 * (1.0 + z * z) + z.powi(4) / nu);
+        }
+        assert!((t.quantile(0.1) - n.quantile(0.1)).abs() < 1e-12, "{nu:e}");
+    }
+    for nu in (0..=24).map(|k| 10f64.powf(14.0 + 0.25 * f64::from(k))) {
+        let t = student_t(&[0.0, 1.0, nu]);
+        let grid: Vec<f64> = (-400..=400).map(|k| t.cdf(0.01 * f64::from(k))).collect();
+        assert!(grid.is_sorted(), "{nu:e}");
+    }
+}
+
+#[test]
 fn a_negative_binomial_without_dispersion_is_poisson() {
     for (mean, y) in [(4.5, 0.0), (4.5, 7.0), (3e4, 30_100.0)] {
         let p = poisson(&[mean]);

@@ -4,7 +4,9 @@ use blitz_predict::calibration::QuantileRecalibration;
 use blitz_predict::distribution::{
     Bernoulli, Distribution, Laplace, NegativeBinomial, Normal, Poisson, StudentT, Support,
 };
-use blitz_predict::score::{interval_score, normal_crps, sharpness};
+use blitz_predict::score::{
+    interval_score, normal_crps, normal_nll, sample_crps, sample_wasserstein, sharpness,
+};
 use blitz_predict::{CategoricalMixture, Interval, Mixture, NormalMixture, Predictive as _};
 use proptest::prelude::*;
 
@@ -199,6 +201,29 @@ fn samples_are_made_again_by_seed_however_many_and_differ_otherwise() {
     all.sort_by(f64::total_cmp);
     all.dedup();
     assert_eq!(all.len(), 12);
+}
+
+#[test]
+fn samples_in_batches_are_those_made_at_once() {
+    let normal = |mean| Normal { mean, std: 1.0 };
+    let of =
+        |means: &[f64]| Mixture::from_draws([means.iter().map(|mean| normal(*mean)).collect()], 1);
+    let (all, first, rest) = (of(&[0.0, 0.0, 2.0]), of(&[0.0]), of(&[0.0, 2.0]));
+    let parts = first
+        .sample(5, 7)
+        .into_iter()
+        .zip(rest.sample_from(1, 5, 7));
+    let parts: Vec<Vec<f64>> = parts.map(|(a, b)| [a, b].concat()).collect();
+    assert_eq!(parts, all.sample(5, 7));
+    assert_ne!(first.sample(5, 7), first.sample_from(1, 5, 7));
+
+    let of = |examples| CategoricalMixture::from_logits([[0.0, 0.5, 1.0].repeat(examples)], 3);
+    let parts = of(2)
+        .sample(9, 7)
+        .into_iter()
+        .zip(of(3).sample_from(2, 9, 7));
+    let parts: Vec<Vec<usize>> = parts.map(|(a, b)| [a, b].concat()).collect();
+    assert_eq!(parts, of(5).sample(9, 7));
 }
 
 #[test]
@@ -474,7 +499,60 @@ fn intervals_at_one_infinity_have_scores() {
 }
 
 #[test]
+fn mixtures_of_numbers_near_the_largest_have_moments_and_quantiles() {
+    let y = NormalMixture::new(vec![vec![-1.5e308], vec![1.5e308]], vec![1.0], 1);
+    // A half lies below anything between the two.
+    assert!(y.quantile(0.5)[0].abs() < 1.5e308);
+    assert_eq!(
+        (y.quantile(0.3), y.quantile(0.9)),
+        (vec![-1.5e308], vec![1.5e308])
+    );
+    assert_eq!((y.mean()[0], y.epistemic_std()[0]), (0.0, 1.5e308));
+    let y = NormalMixture::new(vec![vec![1.5e308], vec![1.75e308]], vec![1e300], 1);
+    assert!((y.mean()[0] / 1.625e308 - 1.0).abs() < 1e-15);
+    // Two deviations, whose difference is no number.
+    let wide = NormalMixture::new(vec![vec![-1.5e308]], vec![1.5e308], 1);
+    assert!((wide.cdf(&[1.5e308])[0] - 0.9772498680518208).abs() < 1e-15);
+    assert!((wide.nll(&[1.5e308])[0] - (2.0 + 1.5e308f64.ln() + 0.9189385332046727)).abs() < 1e-9);
+    let wide = StudentT {
+        location: -1.5e308,
+        scale: 1e307,
+        degrees_of_freedom: 1.0,
+    };
+    let quantile = Mixture::from_draws([vec![wide]], 1).quantile(0.99)[0];
+    // scipy.stats.t.ppf(0.99, 1)
+    assert!(
+        (0.1 * quantile / (-1.5e307 + 31.820515953773956 * 1e306) - 1.0).abs() < 1e-12,
+        "{quantile}"
+    );
+    // Its quantile of 0.98 lies 2.05 deviations up, more than the largest number.
+    let wide = NormalMixture::new(vec![vec![-1.5e308]], vec![1.5e308], 1);
+    let quantile = wide.quantile(0.98)[0];
+    assert!(
+        (wide.cdf(&[quantile])[0] - 0.98).abs() < 1e-14,
+        "{quantile}"
+    );
+    let means = (0..39).map(|draw| vec![if draw < 20 { -1.7e308 } else { 1.7e308 }]);
+    let y = NormalMixture::new(means.collect(), vec![1.0], 1);
+    let ends = y.credible_interval(0.9).unwrap()[0];
+    assert_eq!((ends.lower, ends.upper), (-1.7e308, 1.7e308));
+}
+
+#[test]
 fn scores_of_numbers_near_the_largest_are_numbers() {
+    let close = |got: f64, expected: f64| {
+        assert!((got / expected - 1.0).abs() < 1e-14, "{got} for {expected}");
+    };
+    // ½ (1.7 + 1.7) − ¼ 3.4
+    close(sample_crps(&[1.7e308, -1.7e308], 2, &[0.0]), 0.85e308);
+    close(sample_crps(&[1.7e308], 1, &[1.6e308]), 0.1e308);
+    let (a, b) = ([1.7e308, -1.7e308], [-1.7e308, 1.7e308]);
+    assert_eq!(sample_wasserstein((&a, 2), (&b, 2)), 0.0);
+    close(
+        sample_wasserstein((&[1.7e308, 1.7e308], 1), (&[0.2e308, 0.2e308], 1)),
+        1.5e308,
+    );
+    assert!(normal_nll(&[-1.5e308], &[1.5e308], &[1.5e308]) < 800.0);
     // √2 − 1 over √π of the deviation.
     let expected = 1.5e308 * (2f64.sqrt() - 1.0) / std::f64::consts::PI.sqrt();
     let got = normal_crps(&[0.0], &[1.5e308], &[0.0]);

@@ -25,6 +25,23 @@ fn constant_column_becomes_exactly_zero() {
 }
 
 #[test]
+fn a_column_that_is_constant_but_for_rounding_becomes_zero() {
+    for values in [
+        [0.3, 0.1 + 0.2],
+        [-1e9, -1e9 - 2.4e-7],
+        [1e-300, 1e-300 * (1.0 + 1e-15)],
+    ] {
+        let scale = Standardizer::fit(&values, 1);
+        assert_eq!(scale.std, [1.0], "{values:?}");
+        let scaled = scale.transform(&values);
+        assert!(scaled.iter().all(|z| z.abs() <= 2.4e-7), "{scaled:?}");
+    }
+    // A hundred roundings apart are a column.
+    let scale = Standardizer::fit(&[1.0, 1.0 + 100.0 * f64::EPSILON], 1);
+    assert_eq!(scale.std, [50.0 * f64::EPSILON]);
+}
+
+#[test]
 fn neither_offset_nor_size_costs_digits() {
     let scale = Standardizer::fit(&[1e9 + 1.0, 1e9 + 2.0, 1e9 + 3.0], 1);
     assert!((scale.std[0] - (2.0f64 / 3.0).sqrt()).abs() < 1e-12);
@@ -42,6 +59,12 @@ fn neither_offset_nor_size_costs_digits() {
             "{size}: {scaled:?}"
         );
     }
+}
+
+#[test]
+fn a_value_far_beyond_the_numbers_of_the_fit_is_still_one() {
+    let scale = Standardizer::new(vec![-1.5e308], vec![1e308]);
+    assert_eq!(scale.transform(&[1.5e308]), [3.0]);
 }
 
 #[test]

@@ -49,6 +49,8 @@ impl AdaptiveSetsConfig {
     }
 
     /// With randomization: the coverage is then close to `level` from above and below, the sets smaller, some of them empty.
+    ///
+    /// Sets that are made batch by batch then need the numbers of their examples: see [`apply_from`](AdaptiveSets::apply_from).
     #[must_use]
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
@@ -90,7 +92,7 @@ impl RankedScores for AdaptiveSetsConfig {
         self.seed
     }
 
-    fn scores(&self, row: &[f64], uniform: f64) -> impl Iterator<Item = (usize, Score)> {
+    fn scores(&self, row: &[f64], share: f64) -> impl Iterator<Item = (usize, Score)> {
         let ranked = ranked(row);
         // All classes together have the probability 1, in every row.
         let total: f64 = ranked.iter().map(|(_, p)| p).sum();
@@ -98,7 +100,7 @@ impl RankedScores for AdaptiveSetsConfig {
         let ranked = (1usize..).zip(ranked);
         ranked.map(move |(rank, (class, p))| {
             let beyond = rank.saturating_sub(self.free_classes);
-            let mass = (before + uniform * p) / total;
+            let mass = (before + share * p) / total;
             before += p;
             let sum = on_grid(mass + self.penalty * beyond as f64);
             (class, Score { sum, rank })
@@ -145,8 +147,8 @@ impl AdaptiveSets {
     /// The set of each example, its most probable class first. A set may be empty; adding the most probable class to those
     /// covers no less.
     ///
-    /// The randomization of an example follows from the seed and its place among `probabilities`, so the same call returns
-    /// the same sets.
+    /// The randomization of an example follows from the seed and its number, counted from 0 in each call. Examples that come one by one or in batches would all have
+    /// that of the first ones: they go to [`apply_from`](Self::apply_from).
     ///
     /// # Panics
     ///
@@ -157,11 +159,33 @@ impl AdaptiveSets {
 
     /// As [`apply`](Self::apply), with an error in place of a panic.
     pub fn try_apply(&self, probabilities: &[f64]) -> Result<Vec<Vec<usize>>, InputError> {
+        self.try_apply_from(0, probabilities)
+    }
+
+    /// [`apply`](Self::apply) to the examples from number `first` on: the number of all that came before them. In batches they so have the sets that they have at once,
+    /// and the coverage is that of the level.
+    ///
+    /// Without a seed the number plays no part.
+    ///
+    /// # Panics
+    ///
+    /// As [`apply`](Self::apply).
+    pub fn apply_from(&self, first: usize, probabilities: &[f64]) -> Vec<Vec<usize>> {
+        or_panic(self.try_apply_from(first, probabilities))
+    }
+
+    /// As [`apply_from`](Self::apply_from), with an error in place of a panic.
+    pub fn try_apply_from(
+        &self,
+        first: usize,
+        probabilities: &[f64],
+    ) -> Result<Vec<Vec<usize>>, InputError> {
         let threshold = Score {
             sum: self.threshold,
             rank: self.rank,
         };
-        self.config.sets(threshold, probabilities, self.classes)
+        self.config
+            .sets(threshold, first, probabilities, self.classes)
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::cmp::Ordering;
 
-use blitz_noise::philox4x32_10;
+use blitz_noise::NoiseKey;
+use blitz_noise::layout::{CONFORMAL, conformal};
 
 use super::conformal_rank;
 use crate::check;
 use crate::error::InputError;
+use crate::mixture::uniform;
 
 /// How sets are made that take classes by their rank, up to a threshold of a score.
 pub(super) trait RankedScores {
@@ -14,7 +16,7 @@ pub(super) trait RankedScores {
     fn seed(&self) -> Option<u64>;
 
     /// The classes of an example, most probable first, with their scores, which rise.
-    fn scores(&self, row: &[f64], uniform: f64) -> impl Iterator<Item = (usize, Score)>;
+    fn scores(&self, row: &[f64], share: f64) -> impl Iterator<Item = (usize, Score)>;
 
     /// The conformal quantile of the labels' scores.
     fn threshold(
@@ -27,8 +29,8 @@ pub(super) trait RankedScores {
         check::classification(probabilities, classes, labels)?;
         let rows = probabilities.chunks(classes).zip(labels).enumerate();
         let scores = rows.map(|(example, (row, label))| {
-            let uniform = uniform(self.seed(), example, Purpose::Calibration);
-            let mut scores = self.scores(row, uniform);
+            let share = share(self.seed(), example, conformal::CALIBRATION);
+            let mut scores = self.scores(row, share);
             match scores.find(|(class, _)| class == label) {
                 Some((_, score)) => score,
                 None => unreachable!("the labels were checked to be classes"),
@@ -40,10 +42,11 @@ pub(super) trait RankedScores {
         Ok(*threshold)
     }
 
-    /// The classes of each example whose score is at most `threshold`.
+    /// The classes of each example whose score is at most `threshold`. The examples are those from number `first` on.
     fn sets(
         &self,
         threshold: Score,
+        first: usize,
         probabilities: &[f64],
         classes: usize,
     ) -> Result<Vec<Vec<usize>>, InputError> {
@@ -53,9 +56,10 @@ pub(super) trait RankedScores {
             sum: on_grid(threshold.sum),
             ..threshold
         };
-        let set = |(example, row): (usize, &[f64])| {
-            let uniform = uniform(self.seed(), example, Purpose::Application);
-            let scores = self.scores(row, uniform);
+        let set = |(place, row): (usize, &[f64])| {
+            let example = first.wrapping_add(place);
+            let share = share(self.seed(), example, conformal::APPLICATION);
+            let scores = self.scores(row, share);
             let inside = scores.take_while(|(_, score)| score.total_cmp(&threshold).is_le());
             inside.map(|(class, _)| class).collect()
         };
@@ -94,22 +98,10 @@ pub(super) fn on_grid(sum: f64) -> f64 {
     (sum * CELLS).round() / CELLS
 }
 
-/// The randomness of calibration and of application must be independent.
-#[derive(Debug, Clone, Copy)]
-enum Purpose {
-    Calibration = 0,
-    Application = 1,
-}
-
 /// The share of its own part that counts for a class of an example: uniform over [0, 1), or all.
-fn uniform(seed: Option<u64>, example: usize, purpose: Purpose) -> f64 {
-    let Some(seed) = seed else {
-        return 1.0;
-    };
-    let example = example as u64;
-    let counter = [example as u32, (example >> 32) as u32, purpose as u32, 0];
-    let words = philox4x32_10([seed as u32, (seed >> 32) as u32], counter);
-    let bits = (u64::from(words[0]) << 32) | u64::from(words[1]);
-    // 53 bits are as many as an f64 holds.
-    (bits >> 11) as f64 / (1u64 << 53) as f64
+fn share(seed: Option<u64>, example: usize, stream: u32) -> f64 {
+    match seed {
+        Some(seed) => uniform(&mut NoiseKey::new(seed ^ CONFORMAL, example as u64, stream).rng()),
+        None => 1.0,
+    }
 }
