@@ -32,8 +32,9 @@ pub enum Estimator {
     /// [`MatrixNormalPosterior`](blitz_core::MatrixNormalPosterior), `Var(out_j) = b_j² Σ_i x_i² a_i²`: a product with a vector takes the place of the one
     /// with the variances, exactly. In a convolution the positions of one row are sampled
     /// independently as well: each has the right mean and variance, their correlation is lost.
-    /// Its rows don't belong to one joint sample of the weights: use it to train, and note that a draw's network
-    /// ([`sample_network`](blitz_core::BayesianModule::sample_network)) is not what it computed with.
+    /// Its rows don't belong to one joint sample of the weights: a draw's network ([`sample_network`](blitz_core::BayesianModule::sample_network)) is not what
+    /// it computed with. So it is for training; predictions compute with the draw's own weights
+    /// ([`Draw::with_shared_weights`](blitz_core::Draw::with_shared_weights)).
     LocalReparameterization,
     /// Flips the signs of the draw's perturbation at random for each row (Wen, Vicol, Ba, Tran & Grosse, *Flipout:
     /// efficient pseudo-independent weight perturbations on mini-batches*, 2018): the rows are uncorrelated, and the

@@ -70,12 +70,7 @@ impl Net {
             let grads = GradientsParams::from_grads(loss.loss.backward(), &net);
             net = adam.step(plan.rate_at(step), net, grads);
         }
-        let mut net = net.valid();
-        // Each draw one network for all digits, which a joint choice needs; in training each row has noise of its own.
-        for layer in [&mut net.hidden, &mut net.output] {
-            layer.estimator = Estimator::SharedWeights;
-        }
-        net
+        net.valid()
     }
 
     /// What draws of the weights say of each digit.

@@ -94,6 +94,24 @@ impl Draw {
         self
     }
 
+    /// Has every layer compute with the draw's own weights, whatever its estimator: all rows of all batches then belong to one network, that of
+    /// [`sample_network`](crate::BayesianModule::sample_network).
+    ///
+    /// For a prediction. Noise of its own for each row is for gradients: it is not the same in another batch, and the positions of a convolution's output lose
+    /// their correlation by local reparameterization.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the draw is not the innermost one.
+    pub fn with_shared_weights(self) -> Self {
+        assert!(
+            self.is_innermost(),
+            "shared weights were asked for of a draw inside another draw or the mean mode"
+        );
+        with_sample(|sample| sample.shares_weights = true);
+        self
+    }
+
     /// Whether this is the innermost scope of the thread.
     pub(crate) fn is_innermost(&self) -> bool {
         scope::is_innermost(self.id)

@@ -3,6 +3,7 @@
 use burn::module::{LoraAdapter, Param, ParamId};
 use burn::tensor::{Shape, Tensor};
 
+use super::sample::shares_weights;
 use super::{Draw, Part, PartSlot, is_antithetic, output_noise, repeated_output_noise};
 use crate::family::posterior::VarianceFactors;
 use crate::family::{at_least_f32, in_type_of, reflected};
@@ -49,7 +50,7 @@ impl<const D: usize> WeightReading<D> {
     pub fn with_variance_factors(
         param: &Param<Tensor<D>>,
     ) -> Option<SplitWeight<D, VarianceFactors>> {
-        if is_made_of_factors(param) {
+        if shares_weights() || is_made_of_factors(param) {
             return None;
         }
         let scope = Draw::part(Part::VarianceFactors);
@@ -69,7 +70,7 @@ impl<const D: usize> WeightReading<D> {
 
     fn read(param: &Param<Tensor<D>>, wanted: Part) -> Self {
         // The factors would answer in the place of the weight that is made of them.
-        if is_made_of_factors(param) {
+        if shares_weights() || is_made_of_factors(param) {
             return Self::Value(param.val());
         }
         let scope = Draw::part(wanted);

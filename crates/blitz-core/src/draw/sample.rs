@@ -37,6 +37,8 @@ pub(super) struct Sample {
     layers: HashMap<ParamId, (u32, u64)>,
     /// Whether weights are made together with their KL.
     pub with_kl: bool,
+    /// Whether layers read their weights, whatever their estimators.
+    pub shares_weights: bool,
     kl: BTreeMap<ParamId, KlTerm>,
 }
 
@@ -53,6 +55,7 @@ impl Sample {
             outputs: HashMap::new(),
             layers: HashMap::new(),
             with_kl: false,
+            shares_weights: false,
             kl: BTreeMap::new(),
         }
     }
@@ -128,6 +131,11 @@ pub(crate) fn is_made<const D: usize>(id: ParamId, mu: &Tensor<D>) -> bool {
 /// Whether the innermost draw is the antithetic one of a pair.
 pub(crate) fn is_antithetic() -> bool {
     with_sample(|sample| sample.first.is_some()).unwrap_or(false)
+}
+
+/// Whether layers read the weights of the innermost draw, whatever their estimators.
+pub(super) fn shares_weights() -> bool {
+    with_sample(|sample| sample.shares_weights).unwrap_or(false)
 }
 
 fn made<'a, const D: usize>(

@@ -16,7 +16,8 @@ pub(crate) fn of_use<N: Network>(network: &N, samples: usize) -> usize {
 
 /// What `f` returns in each of the first `samples` draws of a prediction with `seed`, none of which a training with that seed has seen.
 ///
-/// Draw `i` is `model.draw(seed, layout::prediction(i))`. `f` gets the model with its layers as in prediction, also on an autodiff device: Burn's dropout drops
+/// Draw `i` is `model.draw(seed, layout::prediction(i))` [with shared weights](blitz_layers::blitz_core::Draw::with_shared_weights): one network for all that `f` computes, whatever the layers'
+/// estimators. `f` gets the model with its layers as in prediction, also on an autodiff device: Burn's dropout drops
 /// nothing, and a batch norm keeps its statistics. Where the weights are, so is the graph of `f`.
 ///
 /// ```
@@ -49,6 +50,10 @@ pub fn predict_draws<M: Module, O>(
     assert!(samples > 0, "a prediction needs at least one draw, got 0");
     let model = as_in_prediction(model);
     (0..samples as u64)
-        .map(|sample| model.with_draw(seed, layout::prediction(sample), &mut f))
+        .map(|sample| {
+            let draw = model.draw(seed, layout::prediction(sample));
+            let _draw = draw.with_shared_weights();
+            f(&model)
+        })
         .collect()
 }

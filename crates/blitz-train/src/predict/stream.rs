@@ -15,19 +15,17 @@ use crate::error::PredictError;
 use crate::likelihood::Likelihood;
 use crate::network::{LabeledBatch, Network};
 
-/// What becomes of a draw's weights between two batches.
+/// What becomes of a draw's weights between two batches. The numbers are the same.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DrawCache {
     /// Each draw is made once, as a network of its own: S times the memory of the Bayesian weights, shared ones counted
-    /// once. The network of a draw is [`sample_network`](BayesianModule::sample_network), with shared weights for
-    /// a whole batch whatever the layers' estimator in training.
+    /// once.
     ///
     /// The draws of a network with adapters, such as Burn's LoRA, are made again for each batch all the same, with the same numbers: kept, each would be a dense copy of
     /// every adapted weight.
     Kept,
-    /// Made again by seed for every batch: the memory of one draw, and the noise of S draws for each batch. The same as
-    /// [`ElboModel::predict`](crate::ElboModel::predict) on the batch with every estimator.
+    /// Made again by seed for every batch: the memory of one draw, and the noise of S draws for each batch.
     Redrawn,
 }
 
@@ -77,8 +75,7 @@ impl PredictorConfig {
         let network = network.valid();
         let samples = of_use(&network, self.samples);
         let keeps = self.weights == DrawCache::Kept && network.is_drawn();
-        let adapted = keeps && has_adapters(&network);
-        let kept = match keeps && !adapted {
+        let kept = match keeps && !has_adapters(&network) {
             true => (0..samples as u64)
                 .map(|sample| network.sample_network(self.seed, layout::prediction(sample)))
                 .collect(),
@@ -88,7 +85,6 @@ impl PredictorConfig {
             network,
             likelihood: likelihood.valid(),
             kept,
-            shares_weights: adapted,
             config: Self {
                 samples,
                 ..self.clone()
@@ -118,7 +114,6 @@ impl PredictorConfig {
             network: first.clone(),
             likelihood: likelihood.valid(),
             kept,
-            shares_weights: false,
             config: self.clone().with_weights(DrawCache::Kept),
         }
     }
@@ -173,8 +168,6 @@ pub struct Predictor<N, L> {
     likelihood: L,
     /// The networks of the draws, unless they are made again for each batch.
     kept: Vec<N>,
-    /// Whether a draw that is made again shares its weights over the batch, as one that is kept does.
-    shares_weights: bool,
     config: PredictorConfig,
 }
 
@@ -199,7 +192,6 @@ fn has_adapters<M: Module>(module: &M) -> bool {
 fn outputs<N: Network>(
     network: &N,
     kept: &[N],
-    shares_weights: bool,
     seed: u64,
     samples: Range<usize>,
     inputs: &N::Input,
@@ -207,11 +199,8 @@ fn outputs<N: Network>(
     let draw = |(place, sample): (usize, usize)| {
         // The weights of one that is kept are definite; a layer that is random itself, such as Monte Carlo dropout, asks for the draw.
         let network = kept.get(place).unwrap_or(network);
-        let scope = network.draw(seed, layout::prediction(sample as u64));
-        if shares_weights {
-            // What stands in the place of a weight is read as it is, whatever the layer's estimator.
-            scope.replace_weights(network, |weight| weight.value);
-        }
+        let draw = network.draw(seed, layout::prediction(sample as u64));
+        let _draw = draw.with_shared_weights();
         network.forward(inputs.clone())
     };
     samples.enumerate().map(draw).collect()
@@ -250,21 +239,13 @@ where
     pub fn predict(&self, inputs: N::Input) -> Result<L::Predictive, PredictError> {
         let PredictorConfig { samples, seed, .. } = self.config;
         let outputs = match available(self.config.threads) {
-            1 => outputs(
-                &self.network,
-                &self.kept,
-                self.shares_weights,
-                seed,
-                0..samples,
-                &inputs,
-            ),
+            1 => outputs(&self.network, &self.kept, seed, 0..samples, &inputs),
             threads => {
                 let tasks = shares(samples, threads).map(|share| {
                     // Modules can be sent to another thread and not be shared between two. A clone shares its tensors.
                     let kept = self.kept.get(share.clone()).unwrap_or_default().to_vec();
                     let (network, inputs) = (self.network.clone(), inputs.clone());
-                    let shares_weights = self.shares_weights;
-                    move || outputs(&network, &kept, shares_weights, seed, share, &inputs)
+                    move || outputs(&network, &kept, seed, share, &inputs)
                 });
                 on_threads(tasks.collect()).into_iter().flatten().collect()
             }

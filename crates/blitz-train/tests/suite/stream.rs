@@ -57,9 +57,14 @@ fn inputs() -> Vec<f32> {
 }
 
 fn net() -> Net {
+    net_with(Estimator::SharedWeights)
+}
+
+fn net_with(estimator: Estimator) -> Net {
     let device = Device::flex().autodiff();
+    let layer = BayesianLinearConfig::new(1, 1).with_estimator(estimator);
     Net {
-        layer: BayesianLinearConfig::new(1, 1).init(&device),
+        layer: layer.init(&device),
     }
 }
 
@@ -69,7 +74,15 @@ fn likelihood() -> GaussianLikelihood {
 
 #[test]
 fn batches_are_predicted_from_the_same_draws_whether_kept_or_made_again() {
-    let net = net();
+    use Estimator::{Flipout, LocalReparameterization, SharedWeights};
+
+    for estimator in [SharedWeights, LocalReparameterization, Flipout] {
+        predicts_from_the_same_draws(&net_with(estimator));
+    }
+}
+
+/// Each draw is one network for all rows of all batches.
+fn predicts_from_the_same_draws(net: &Net) {
     let x = Tensor::<1>::from_floats(inputs().as_slice(), &Device::flex()).unsqueeze_dim(1);
     let model = ElboModel::new(
         net.valid(),
@@ -88,7 +101,7 @@ fn batches_are_predicted_from_the_same_draws_whether_kept_or_made_again() {
             .with_seed(3)
             .with_weights(weights)
             .with_threads(threads)
-            .init(&net, &likelihood());
+            .init(net, &likelihood());
         let mut seen = Vec::new();
         let all = predictor
             .predict_all(loader(inputs()).as_ref(), |progress| {
