@@ -45,6 +45,17 @@ pub enum McmcError {
         /// The other one.
         second: f64,
     },
+    /// The gradient of the density is not that of its values.
+    #[error(
+        "along one direction the log density has the slope {of_values} by its values and {of_gradient} by its gradient: a likelihood with a gradient of its own for \
+         training, such as the β-NLL, is no density (take a beta of 0), nor can a layer be sampled that stops gradients or computes them otherwise"
+    )]
+    Gradient {
+        /// The slope that the gradient says.
+        of_gradient: f64,
+        /// The slope that values beside each other say.
+        of_values: f64,
+    },
     /// The network can't be computed in `f64`.
     #[error(
         "the network can't be computed in `f64` ({reason}): {}. Make `f64` that type before the program's first tensor, by \
@@ -122,6 +133,12 @@ pub enum McmcError {
         /// Those that there are.
         got: String,
     },
+    /// A network whose sampled weights have the paths and shapes of the draws', and whose other numbers are not those that the draws were made with.
+    #[error(
+        "what is not sampled is not that of the network that the draws are of, such as weights that are frozen or the statistics of a batch norm: give the \
+         network that was sampled"
+    )]
+    OtherFrozen,
     /// A file has a chain of another run.
     #[error(
         "{} is of another run: of another network, likelihood, prior, data or configuration. Take another folder, or remove it",

@@ -28,11 +28,15 @@ impl<N: Module> McmcPosterior<N> {
     ///
     /// # Errors
     ///
-    /// If they are of weights of other paths or shapes.
+    /// If they are of weights of other paths or shapes, or were made with other numbers in what is not sampled: frozen weights, statistics of a batch norm. Files that
+    /// were written before do not say those.
     pub fn new(network: &N, draws: Draws) -> Result<Self, McmcError> {
         let network = network.valid();
         let weights = Weights::of(&network);
         same_weights(&weights.tensors, draws.weights())?;
+        if draws.unsampled.is_some_and(|it| it != weights.unsampled) {
+            return Err(McmcError::OtherFrozen);
+        }
         Ok(Self {
             network,
             weights,

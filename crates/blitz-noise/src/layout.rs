@@ -17,6 +17,7 @@
 //! | in a draw: the normals that all of SWAG's weights share | | | 2³² − 1 |
 //! | reads outside any draw, in order | the process's | a counter | as in a draw |
 //! | NUTS, chain c: its sampler, its start | s ⊕ [`NUTS`] | c | 0, 1 |
+//! | NUTS: position p at which a gradient is compared with the values | [`NUTS`] | p | 2 |
 //! | SGLD, step t, parameter n of its group | s ⊕ [`SGLD`] | t | n |
 //! | SGHMC, step t, parameter n of its group | s ⊕ [`SGHMC`] | t | n |
 //! | values of a predictive distribution, sample k of prediction i | s ⊕ [`VALUES`] | k | i |

@@ -1,9 +1,12 @@
 //! The log density of a network's weights: that of the data given them, and of the prior.
 
 mod adopt;
+mod digest;
 mod precision;
+mod slopes;
 mod weights;
 
+pub(crate) use digest::Digest;
 pub use weights::Weight;
 pub(crate) use weights::Weights;
 
@@ -73,7 +76,8 @@ impl<N: Network> LogDensity<N, ()> {
     /// # Errors
     ///
     /// A network without weights that train, or with posteriors; a prior that learns its scale; data without examples; layers that are random or that
-    /// behave otherwise in training; layers that can't be computed in `f64`, such as Burn's LSTM ([`McmcError::Precision`], which says what to do).
+    /// behave otherwise in training; layers that can't be computed in `f64`, such as Burn's LSTM ([`McmcError::Precision`], which says what to do); a
+    /// likelihood whose gradient is not that of its value, such as the β-NLL ([`McmcError::Gradient`]).
     pub fn new<L, P>(
         network: &N,
         likelihood: &L,
@@ -281,7 +285,7 @@ impl<N: Module, F: Fn(&N) -> Tensor<1>> LogDensity<N, F> {
         &self.given
     }
 
-    /// Computes the density at the network's own weights, in prediction and, if that is how it was given, in training.
+    /// Computes the density at the network's own weights, in prediction and, if that is how it was given, in training; and compares values and gradients near them.
     fn check(&self, network: &N) -> Result<(), McmcError> {
         let nll = precision::in_f64(&self.network, &self.nll)?;
         let examples = nll.dims()[0];
@@ -310,7 +314,9 @@ impl<N: Module, F: Fn(&N) -> Tensor<1>> LogDensity<N, F> {
                 first,
                 second: *other,
             }),
-            None => Ok(()),
+            None => slopes::check(self.start(), |position, gradient| {
+                self.evaluate(position, gradient)
+            }),
         }
     }
 }

@@ -4,8 +4,10 @@ use std::collections::HashMap;
 
 use blitz_train::blitz_core::trains;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
-use burn::tensor::{DType, Device, Gradients, Tensor, TensorData};
+use burn::tensor::{Bool, DType, Device, Gradients, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
+
+use super::digest::Digest;
 
 /// One tensor of weights that is sampled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +38,8 @@ pub(crate) struct Weights {
     places: HashMap<ParamId, (usize, usize)>,
     /// The weights as they are.
     pub values: Vec<f64>,
+    /// A digest of all that is not sampled: what is frozen, counted, or a statistic.
+    pub unsampled: u64,
 }
 
 impl Weights {
@@ -43,6 +47,7 @@ impl Weights {
     pub fn of<M: Module>(module: &M) -> Self {
         let mut find = Find::default();
         module.visit(&mut find);
+        find.found.unsampled = find.unsampled.value();
         find.found
     }
 
@@ -110,6 +115,22 @@ impl Weights {
 struct Find {
     path: Vec<String>,
     found: Weights,
+    unsampled: Digest,
+}
+
+impl Find {
+    fn add_unsampled(&mut self, data: &TensorData) {
+        self.unsampled.add_bytes(self.path.join(".").as_bytes());
+        data.shape()
+            .iter()
+            .for_each(|axis| self.unsampled.add(*axis as f64));
+        match data.dtype() {
+            // Numbers of a scheme of their own.
+            DType::QFloat(_) => self.unsampled.add_bytes(&data.bytes()[..]),
+            // The same in whatever type that holds them.
+            _ => data.iter::<f64>().for_each(|x| self.unsampled.add(x)),
+        }
+    }
 }
 
 impl ModuleVisitor for Find {
@@ -122,10 +143,13 @@ impl ModuleVisitor for Find {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let found = &mut self.found;
-        if found.places.contains_key(&param.id) || !trains(param) {
+        if self.found.places.contains_key(&param.id) {
             return;
         }
+        if !trains(param) {
+            return self.add_unsampled(&param.val().into_data());
+        }
+        let found = &mut self.found;
         let value = param.val();
         let place = (found.tensors.len(), found.values.len());
         found.places.insert(param.id, place);
@@ -134,6 +158,14 @@ impl ModuleVisitor for Find {
             shape: value.dims().to_vec(),
         });
         found.values.extend(value.into_data().iter::<f64>());
+    }
+
+    fn visit_int<const D: usize>(&mut self, param: &Param<Tensor<D, Int>>) {
+        self.add_unsampled(&param.val().into_data());
+    }
+
+    fn visit_bool<const D: usize>(&mut self, param: &Param<Tensor<D, Bool>>) {
+        self.add_unsampled(&param.val().into_data());
     }
 }
 

@@ -18,6 +18,8 @@ use crate::error::McmcError;
 pub struct Draws {
     pub(crate) weights: Vec<Weight>,
     pub(crate) chains: Vec<ChainDraws>,
+    /// A digest of what of the network was not sampled; files of before don't say it.
+    pub(crate) unsampled: Option<u64>,
 }
 
 /// The draws of one chain.

@@ -29,9 +29,24 @@ pub(crate) struct Run {
     pub density: u64,
     /// A digest of the chain's start, and of the log density and its gradient there: of network, likelihood, prior and data.
     pub start: u64,
+    /// A digest of what of the network is not sampled; files of before don't say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsampled: Option<u64>,
 }
 
 impl Run {
+    /// Whether the two are the same, as far as both say.
+    fn agrees_with(&self, other: &Self) -> bool {
+        let unsampled = self.unsampled.is_none()
+            || other.unsampled.is_none()
+            || self.unsampled == other.unsampled;
+        let other = Self {
+            unsampled: self.unsampled,
+            ..other.clone()
+        };
+        unsampled && *self == other
+    }
+
     /// The number of weights, unless a file says nonsense.
     fn dimensions(&self) -> Option<usize> {
         let len = |weight: &Weight| {
@@ -76,7 +91,7 @@ impl ChainFiles {
             (Err(_), Seal::Missing) => return Ok(None),
             (parsed, _) => parsed?,
         };
-        if found != *run {
+        if !found.agrees_with(run) {
             return Err(McmcError::OtherRun { path });
         }
         if seal_found == Seal::Missing {
@@ -102,7 +117,7 @@ impl ChainFiles {
 
 pub(super) fn load(folder: &Path) -> Result<Draws, McmcError> {
     let first = path_of(folder, 0);
-    let (run, chain) = read(&first)?;
+    let (mut run, chain) = read(&first)?;
     if run.chain != 0 {
         return Err(McmcError::OtherRun { path: first });
     }
@@ -115,14 +130,16 @@ pub(super) fn load(folder: &Path) -> Result<Draws, McmcError> {
             start: other.start,
             ..run.clone()
         };
-        if other != same {
+        if !other.agrees_with(&same) {
             return Err(McmcError::OtherRun { path });
         }
+        run.unsampled = run.unsampled.or(other.unsampled);
         chains.push(chain);
     }
     Ok(Draws {
         weights: run.weights,
         chains,
+        unsampled: run.unsampled,
     })
 }
 

@@ -17,7 +17,7 @@ use burn::tensor::Tensor;
 use nuts_rs::DiagNutsSettings;
 use nuts_rs::rand::Rng;
 
-use crate::density::LogDensity;
+use crate::density::{Digest, LogDensity};
 use crate::draws::{ChainDraws, ChainFiles, Draws, Run};
 use crate::error::McmcError;
 use crate::posterior::McmcPosterior;
@@ -361,6 +361,7 @@ impl<'a> Nuts<'a> {
         let draws = Draws {
             weights: density.weights().to_vec(),
             chains: chains.collect(),
+            unsampled: Some(density.all_weights().unsampled),
         };
         if draws.divergences() == draws.chains.len() * draws.draws() {
             return Err(McmcError::AllDivergent);
@@ -396,6 +397,7 @@ impl<'a> Nuts<'a> {
             chain,
             density: common,
             start: digest_of(start, value, &gradient),
+            unsampled: Some(density.all_weights().unsampled),
         })
     }
 }
@@ -414,7 +416,7 @@ fn digest_of(position: &[f64], value: f64, gradient: &[f64]) -> u64 {
     let mut digest = Digest::default();
     let numbers = position.iter().chain([&value]).chain(gradient);
     numbers.for_each(|number| digest.add(*number));
-    digest.0
+    digest.value()
 }
 
 /// nuts-rs refuses a start where a number of the gradient is exactly zero, such as that of the bias 0 of a unit that no example reaches.
@@ -427,23 +429,6 @@ fn move_from_flat_starts<N: Module, F: Fn(&N) -> Tensor<1>>(
         density.evaluate(start, &mut gradient);
         let flat = start.iter_mut().zip(&gradient).filter(|(_, g)| **g == 0.0);
         flat.for_each(|(weight, _)| *weight += 1e-2);
-    }
-}
-
-/// FNV-1a of the bits of numbers: it tells runs apart, and keeps no secret.
-struct Digest(u64);
-
-impl Default for Digest {
-    fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-}
-
-impl Digest {
-    fn add(&mut self, number: f64) {
-        for byte in number.to_bits().to_le_bytes() {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
     }
 }
 

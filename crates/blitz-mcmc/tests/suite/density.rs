@@ -2,7 +2,10 @@
 
 use blitz_mcmc::{LogDensity, McmcError, Weight, device};
 use blitz_train::prelude::*;
-use blitz_train::{Exposed, PoissonLikelihoodConfig, WithExposure};
+use blitz_train::{
+    Exposed, HeteroscedasticLikelihoodConfig, LaplaceLikelihoodConfig, PoissonLikelihoodConfig,
+    StudentTLikelihoodConfig, WithExposure,
+};
 use burn::module::{Lora, Module, ModuleDisplay};
 use burn::nn::{
     BatchNorm, BatchNormConfig, Dropout, DropoutConfig, GruConfig, Linear, LinearConfig,
@@ -362,6 +365,100 @@ fn a_density_that_is_a_number_the_first_time_only_is_refused() {
     let density = LogDensity::of_nll(&Line::new(1), |_| PriorConfig::normal(1.0), nll);
     let error = density.map(|_| ()).unwrap_err();
     assert!(matches!(error, McmcError::Training { .. }), "{error}");
+}
+
+#[test]
+fn a_likelihood_whose_gradient_is_not_that_of_its_value_is_refused() {
+    let data = || LabeledBatch {
+        inputs: table(&normals(1, 24), 2),
+        targets: table(&normals(2, 12), 1),
+    };
+    let prior = |_: &Weight| PriorConfig::normal(1.0);
+    // Also where the network says σ = 1 itself, which hides it.
+    for network in [Mlp::new(2, 3, 2), still(2, 3, 2)] {
+        for (beta, expected) in [(0.5, true), (1.0, true), (0.0, false)] {
+            let likelihood = HeteroscedasticLikelihoodConfig::new()
+                .with_beta(beta)
+                .init();
+            let density = LogDensity::new(&network, &likelihood, prior, vec![data()]);
+            let is_refused = matches!(density.map(|_| ()), Err(McmcError::Gradient { .. }));
+            assert_eq!(is_refused, expected, "{beta}");
+        }
+    }
+    // A part of the network that the gradient doesn't reach.
+    let x = Tensor::<2>::from_data(data().inputs.into_data(), (&device(), DType::F64));
+    let nll = move |network: &Mlp| {
+        let hidden = network.hidden.forward(x.clone()).tanh().detach();
+        network.out.forward(hidden).square().flatten::<1>(0, 1)
+    };
+    let density = LogDensity::of_nll(&Mlp::new(2, 3, 1), prior, nll);
+    let error = density.map(|_| ()).unwrap_err();
+    assert!(error.to_string().contains("the slope"), "{error}");
+}
+
+/// A network of weights that are zero.
+fn still(inputs: usize, hidden: usize, outputs: usize) -> Mlp {
+    struct Zero;
+
+    impl burn::module::ModuleMapper for Zero {
+        fn map_float<const D: usize>(
+            &mut self,
+            param: burn::module::Param<Tensor<D>>,
+        ) -> burn::module::Param<Tensor<D>> {
+            param.map(|value| value.zeros_like())
+        }
+    }
+
+    Mlp::new(inputs, hidden, outputs).map(&mut Zero)
+}
+
+#[test]
+fn kinks_and_steep_or_flat_densities_are_no_fault_of_the_gradient() {
+    #[derive(Module, Debug)]
+    struct Rectified {
+        hidden: Linear,
+        out: Linear,
+    }
+
+    impl Network for Rectified {
+        type Input = Tensor<2>;
+        type Output = Tensor<2>;
+
+        fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+            let hidden = burn::tensor::activation::relu(self.hidden.forward(x));
+            self.out.forward(hidden)
+        }
+    }
+
+    let device = Device::flex();
+    for (units, size) in [(3, 1.0), (200, 1.0), (200, 1e3), (20, 1e-4)] {
+        let network = Rectified {
+            hidden: LinearConfig::new(2, units).init(&device),
+            out: LinearConfig::new(units, 1).init(&device),
+        };
+        // Half of the inputs are zero, so that units begin at their kink.
+        let mut inputs = normals(1, 1000);
+        inputs.extend([0.0; 1000]);
+        let data = || LabeledBatch {
+            inputs: table(&inputs, 2) * size,
+            targets: table(&normals(2, 1000), 1),
+        };
+        for prior in [
+            PriorConfig::normal(1e-3),
+            PriorConfig::normal(1e6),
+            PriorConfig::laplace(0.5),
+            PriorConfig::horseshoe(1.0),
+        ] {
+            for noise in [1e-3, 1.0, 1e4] {
+                LogDensity::new(&network, &gaussian(noise), |_| prior.clone(), vec![data()])
+                    .unwrap();
+            }
+            let laplace = LaplaceLikelihoodConfig::new().init(&device);
+            LogDensity::new(&network, &laplace, |_| prior.clone(), vec![data()]).unwrap();
+            let t = StudentTLikelihoodConfig::new().init(&device);
+            LogDensity::new(&network, &t, |_| prior.clone(), vec![data()]).unwrap();
+        }
+    }
 }
 
 /// Three sequences of two steps, with a target each.

@@ -3,10 +3,14 @@
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use blitz_mcmc::{Draws, McmcError, McmcPosterior, NutsConfig};
+use blitz_mcmc::{Draws, LogDensity, McmcError, McmcPosterior, NutsConfig, Weight};
 use blitz_train::CheckpointError;
+use blitz_train::prelude::*;
+use burn::module::{Module, Param};
+use burn::nn::{BatchNorm, BatchNormConfig};
+use burn::tensor::{Device, Tensor};
 
-use crate::networks::{Line, line_density, line_density_of, points};
+use crate::networks::{Line, gaussian, line_density, line_density_of, points};
 
 fn config() -> NutsConfig {
     NutsConfig::new()
@@ -227,6 +231,69 @@ fn chains_of_two_runs_are_not_read_as_one() {
         Draws::load(folders[0].path()),
         Err(McmcError::OtherRun { path })
     );
+}
+
+#[test]
+fn draws_are_those_of_the_network_with_its_frozen_weights_and_statistics() {
+    let with = |weight: f32, mean: f32| {
+        let device = Device::flex();
+        let mut net = Normed {
+            norm: BatchNormConfig::new(1).init(&device),
+            line: Line::new(1),
+        };
+        let frozen = Tensor::from_data([[weight]], &device);
+        let weight = Param::from_tensor(frozen).set_require_grad(false);
+        net.line.layer.weight = weight;
+        net.norm
+            .running_mean
+            .update(Tensor::from_data([mean], &device));
+        net.norm.running_mean.value_sync();
+        net.valid()
+    };
+    let prior = |_: &Weight| PriorConfig::normal(1.0);
+    let data = vec![points(10, 2.0)];
+    let density = LogDensity::new(&with(3.0, 0.5), &gaussian(0.3), prior, data).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let nuts = config().init().in_folder(folder.path());
+    nuts.run(&density).unwrap();
+    let refused = |weight, mean| {
+        let draws = Draws::load(folder.path()).unwrap();
+        McmcPosterior::new(&with(weight, mean), draws).err()
+    };
+    assert_eq!(refused(3.0, 0.5), None);
+    assert_eq!(refused(2.0, 0.5), Some(McmcError::OtherFrozen));
+    assert_eq!(refused(3.0, 0.6), Some(McmcError::OtherFrozen));
+
+    // As files of before are: one, which goes on with new ones, and then all.
+    for chain in 0..3 {
+        let path = folder.path().join(format!("chain-{chain}.draws"));
+        let bytes = fs::read(&path).unwrap();
+        let end = bytes.iter().position(|byte| *byte == b'\n').unwrap();
+        let line = std::str::from_utf8(&bytes[..end]).unwrap();
+        let (line, _) = line.split_once(",\"unsampled\"").unwrap();
+        fs::write(&path, [line.as_bytes(), b"}", &bytes[end..]].concat()).unwrap();
+        fs::remove_file(folder.path().join(format!("chain-{chain}.draws.sha256"))).unwrap();
+        let again = config().init().in_folder(folder.path());
+        let again = again.on_progress(|at| panic!("chain {} is made again", at.chain));
+        again.run(&density).unwrap();
+        let expected = (chain < 2).then_some(McmcError::OtherFrozen);
+        assert_eq!(refused(2.0, 0.5), expected);
+    }
+}
+
+#[derive(Module, Debug)]
+struct Normed {
+    norm: BatchNorm,
+    line: Line,
+}
+
+impl Network for Normed {
+    type Input = Tensor<2>;
+    type Output = Tensor<2>;
+
+    fn forward(&self, input: Tensor<2>) -> Tensor<2> {
+        self.line.forward(self.norm.forward(input))
+    }
 }
 
 #[test]
