@@ -19,12 +19,15 @@ use crate::family::at_least_f32;
 use crate::family::posterior::NormalPosterior;
 use crate::family::prior::{BuiltinPrior, CenteredPrior, PriorConfig};
 
+/// The smallest `min_std`: a tensor of zeros has a prior as wide, and priors are no narrower.
+const MIN_STD: f64 = 1e-15;
+
 /// Configuration of [`moped`](crate::BayesianModule::moped).
 ///
 /// | field | default | meaning | range |
 /// |---|---|---|---|
 /// | `delta` | 0.1 | a weight's deviation as a share of the weight, `σ_i = δ \|w_i\|` | > 0 |
-/// | `min_std` | 1e-3 | the least deviation, for weights at or near zero | ≥ 1e-30 |
+/// | `min_std` | 1e-3 | the least deviation, for weights at or near zero | ≥ 1e-15 |
 /// | `prior` | none | the prior of the differences from the trained weights | |
 /// | `weights` | all | the weights to convert | |
 ///
@@ -66,8 +69,8 @@ impl MopedConfig {
             self.delta
         );
         assert!(
-            self.min_std.is_finite() && self.min_std >= 1e-30,
-            "MOPED's min_std must be a finite number of at least 1e-30, got {}",
+            self.min_std.is_finite() && self.min_std >= MIN_STD,
+            "MOPED's min_std must be a finite number of at least {MIN_STD:?}, got {:?}",
             self.min_std
         );
         let walk = Walk::of(&module);
@@ -173,7 +176,8 @@ impl ModuleVisitor for Initial<'_> {
             let mu = param.base().detach();
             let std = (mu.clone().abs() * config.delta).clamp_min(config.min_std);
             let prior = config.prior.clone().unwrap_or_else(|| {
-                PriorConfig::normal(root_mean_square(&std).unwrap_or(config.min_std))
+                let mean = root_mean_square(&std).unwrap_or(config.min_std);
+                PriorConfig::normal(mean.max(config.min_std))
             });
             let prior = prior.init(&mu.device());
             self.by_path.insert(

@@ -14,7 +14,7 @@ use crate::family::{
 
 /// Where ρ stops to count as a divisor: a weight whose scale is below e^-40 equals its mean in floating point, and the
 /// derivative of a quotient, 1 / σ², would overflow.
-const LEAST_RHO: f64 = -40.0;
+pub(super) const LEAST_RHO: f64 = -40.0;
 
 /// The noise of a [`LocationScale`] posterior: a distribution over tensors with mean zero and a fixed shape, such as the standard normal.
 ///
@@ -228,7 +228,7 @@ impl<U: UnitNoise> Posterior for LocationScale<U> {
         // The marginals of z = (w − μ) / s.
         let of_unit = self.unit.expected_log_density(&Marginals {
             mean: (q.mean.clone() - in_type_of(mu, &q.mean)) / scale.clone(),
-            std: q.std.clone() / scale,
+            std: relative_std(q, scale, &log_scale),
             log_std: q.log_std.clone() - log_scale.clone(),
             family: q.family,
         })?;
@@ -276,6 +276,22 @@ impl<U: UnitNoise> Posterior for LocationScale<U> {
     fn set_constants(&mut self, values: &[f64]) -> Result<(), ConstantError> {
         self.unit.set_constants(values)
     }
+}
+
+/// The deviations of q over scales s, from s as a divisor and from ln s.
+///
+/// Where the divisor is held at its least, the logarithms say the quotient of two deviations as small: q is as wide as itself. One whose square would
+/// overflow stays that by the divisor.
+pub(super) fn relative_std<const D: usize>(
+    q: &Marginals<D>,
+    divisor: Tensor<D>,
+    log_scale: &Tensor<D>,
+) -> Tensor<D> {
+    let log_ratio = q.log_std.clone() - log_scale.clone();
+    let is_held = log_scale.clone().lower_elem(LEAST_RHO);
+    let by_logarithms = is_held.bool_and(log_ratio.clone().lower_elem(-LEAST_RHO));
+    let ratio = log_ratio.clamp_max(-LEAST_RHO).exp();
+    (q.std.clone() / divisor).mask_where(by_logarithms, ratio)
 }
 
 /// The elements of some rows of a weight of `shape`, out of one number for each weight.

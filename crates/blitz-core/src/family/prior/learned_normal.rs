@@ -10,9 +10,9 @@ use crate::math::half_log_two_pi;
 
 /// Configuration of a [`LearnedNormalPrior`].
 ///
-/// | field | default | meaning |
-/// |---|---|---|
-/// | `initial_std` | 1 | the deviation s that training starts from |
+/// | field | default | meaning | range |
+/// |---|---|---|---|
+/// | `initial_std` | 1 | the deviation s that training starts from | ≥ 1e-15 |
 #[derive(Config, Debug, PartialEq)]
 pub struct LearnedNormalPriorConfig {
     /// The deviation that training starts from.
@@ -25,7 +25,7 @@ impl LearnedNormalPriorConfig {
     ///
     /// # Panics
     ///
-    /// Panics if `initial_std` is not positive and finite.
+    /// Panics if `initial_std` is not a finite number of at least 1e-15.
     pub fn init(&self, device: &Device) -> LearnedNormalPrior {
         assert_scale("deviation", self.initial_std);
         LearnedNormalPrior {
