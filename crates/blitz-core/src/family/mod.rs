@@ -23,5 +23,6 @@ pub use nats::Nats;
 pub use noise::Noise;
 pub(crate) use precision::widest;
 pub use precision::{at_least_f32, in_type_of};
+pub(crate) use precision::{in_one_type, scale_type, widest};
 pub(crate) use reflection::reflected;
 pub(crate) use rows::select_rows;

@@ -9,7 +9,7 @@ use crate::family::deviation::{
 };
 use crate::family::{
     ConstantError, Constants, MarginalFamily, Marginals, Nats, Noise, at_least_f32, in_type_of,
-    select_rows,
+    scale_type, select_rows,
 };
 
 /// Where ρ stops to count as a divisor: a weight whose scale is below e^-40 equals its mean in floating point, and the
@@ -165,19 +165,21 @@ impl<U: UnitNoise> Posterior for LocationScale<U> {
     }
 
     fn std_dev<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
-        let scale = std_from_rho(self.rho(&mu));
-        match self.unit.std_dev(mu.shape().num_elements()) {
+        let scale = std_from_rho(self.rho(&at_least_f32(mu.clone())));
+        let std = match self.unit.std_dev(mu.shape().num_elements()) {
             1.0 => scale,
             of_unit => scale * of_unit,
-        }
+        };
+        in_type_of(std, &mu)
     }
 
     fn variance<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
-        let variance = variance_from_rho(self.rho(&mu));
-        match self.unit.std_dev(mu.shape().num_elements()) {
-            1.0 => variance,
-            of_unit => variance * of_unit.powi(2),
-        }
+        let of_scale = variance_from_rho(self.rho(&at_least_f32(mu.clone())));
+        let variance = match self.unit.std_dev(mu.shape().num_elements()) {
+            1.0 => of_scale,
+            of_unit => of_scale * of_unit.powi(2),
+        };
+        in_type_of(variance, &mu)
     }
 
     fn log_density<const D: usize>(&self, mu: Tensor<D>, weight: Tensor<D>) -> Tensor<1> {
@@ -317,15 +319,15 @@ pub(super) fn scaled<const D: usize>(
     })
 }
 
-/// A parameter of `len` scales, all of which start at `std`.
+/// A parameter of `len` scales, all of which start at `std`, of `f32` at least.
 ///
 /// # Panics
 ///
-/// Panics if `std` is not a positive, finite number.
+/// Panics if `std` is not a finite number of at least 1e-30.
 pub(super) fn rho_param(len: usize, std: f64, device: &Device) -> Param<Tensor<1>> {
     let rho = rho_from_std(std);
     lazy_param([len], device, move |device| {
-        Tensor::full([len], rho, device)
+        Tensor::full([len], rho, (device, scale_type(device)))
     })
 }
 

@@ -92,11 +92,15 @@ impl Posterior for MatrixNormalPosterior {
     }
 
     fn std_dev<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
-        self.outer(&mu, std_from_rho, |a, b| a * b)
+        let wide = at_least_f32(mu.clone());
+        in_type_of(self.outer(&wide, std_from_rho, |a, b| a * b), &mu)
     }
 
     fn variance_factors<const D: usize>(&self, mu: &Tensor<D>) -> Option<VarianceFactors> {
-        let squares = |rho: &Param<Tensor<1>>| variance_from_rho(in_type_of(rho.val(), mu));
+        let squares = |rho: &Param<Tensor<1>>| {
+            let rho = in_type_of(rho.val(), &at_least_f32(mu.clone()));
+            in_type_of(variance_from_rho(rho), mu)
+        };
         Some(VarianceFactors {
             rows: squares(&self.row_rho),
             columns: squares(&self.column_rho),

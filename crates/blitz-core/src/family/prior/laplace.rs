@@ -5,7 +5,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use core::f64::consts::LN_2;
 
-use super::{Prior, assert_scale, check_scale};
+use super::{Prior, assert_scale, check_scale, learned_log};
 use crate::family::{
     ConstantError, Constants, MarginalFamily, Marginals, at_least_f32, in_type_of,
 };
@@ -101,7 +101,7 @@ impl LearnedLaplacePriorConfig {
     pub fn init(&self, device: &Device) -> LearnedLaplacePrior {
         assert_scale("scale", self.initial_scale);
         LearnedLaplacePrior {
-            log_scale: Param::from_tensor(Tensor::full([1], self.initial_scale.ln(), device)),
+            log_scale: learned_log(self.initial_scale, device),
         }
     }
 }
@@ -112,7 +112,7 @@ impl LearnedLaplacePriorConfig {
 /// `b = mean E|w_i|`.
 #[derive(Module, Debug)]
 pub struct LearnedLaplacePrior {
-    /// ln b.
+    /// ln b, of `f32` at least.
     pub log_scale: Param<Tensor<1>>,
 }
 

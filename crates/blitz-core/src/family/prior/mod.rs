@@ -29,10 +29,10 @@ pub(crate) use student_t::{
 };
 pub use student_t::{StudentTPrior, StudentTPriorConfig};
 
-use burn::module::{Module, ModuleDisplay};
-use burn::tensor::{Shape, Tensor};
+use burn::module::{Module, ModuleDisplay, Param};
+use burn::tensor::{Device, Shape, Tensor};
 
-use super::{ConstantError, Constants, Marginals};
+use super::{ConstantError, Constants, Marginals, scale_type};
 use crate::math::half_log_two_pi;
 
 /// A prior density over one weight tensor.
@@ -215,4 +215,10 @@ fn assert_scale(name: &str, value: f64) {
 /// An error unless `value`, a constant of a record, is a usable scale of a prior.
 fn check_scale(name: &'static str, value: f64) -> Result<(), ConstantError> {
     ConstantError::unless(is_scale(value), name, value, SCALE_RANGE)
+}
+
+/// The parameter of a scale that is learned, its logarithm.
+fn learned_log(initial: f64, device: &Device) -> Param<Tensor<1>> {
+    let options = (device, scale_type(device));
+    Param::from_tensor(Tensor::full([1], initial.ln(), options))
 }
