@@ -192,14 +192,13 @@ pub(crate) fn at_draw<Q: Posterior, P: Prior, const D: usize>(
     })
 }
 
-/// `ln q(weight) − ln p(weight)`, of shape `[1]`.
+/// `ln q(weight) − ln p(weight)`, of shape `[1]`, at a weight that has not been rounded to 16 bits.
 pub(crate) fn at_weight<Q: Posterior, P: Prior, const D: usize>(
     q: &Q,
     p: &P,
     mu: Tensor<D>,
     weight: Tensor<D>,
 ) -> Tensor<1> {
-    let weight = at_least_f32(weight);
     let log_q = q.log_density(at_least_f32(mu), weight.clone());
     log_q - p.log_density(weight)
 }
