@@ -89,7 +89,7 @@ fn shared_scale<const D: usize>(prior: &PriorForm, q: &Marginals<D>) -> Option<S
         PriorForm::BestNormal { group: Some(group) } => Some(SharedScale {
             group: group.clone(),
             weights: q.mean.shape().num_elements(),
-            second_moment: q.second_moment().sum(),
+            second_moment: q.second_moments(),
         }),
         PriorForm::Centered { center, prior } => {
             let mean = moved(&q.mean, center);
