@@ -7,8 +7,9 @@ use blitz_train::blitz_core::kernels::{larger_moments, leaky_relu_moments, witho
 use blitz_train::blitz_layers::moments::{ForwardMoments, Moments};
 use blitz_train::prelude::*;
 use blitz_train::{IvonConfig, IvonPosterior, SwagConfig};
-use burn::module::Param;
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::nn::LinearConfig;
+use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{DType, Device, DeviceConfig, FloatDType, Tensor, TensorData};
 
 static DEVICE: LazyLock<Device> = LazyLock::new(|| {
@@ -121,6 +122,81 @@ fn swag_sees_deviations_whose_squares_half_precision_rounds_to_zero() {
             (variance - expected).abs() < 5.0 * error,
             "rank {rank}: {variance} for {expected}"
         );
+    }
+}
+
+/// What is attached to the weights of a module: path, type and values.
+#[derive(Default)]
+struct Attached {
+    path: Vec<String>,
+    parameters: Vec<(String, DType, Vec<f64>)>,
+}
+
+impl ModuleVisitor for Attached {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if self.path.iter().any(|name| name == "bayes") {
+            let value = param.val();
+            let (dtype, path) = (value.dtype(), self.path.join("."));
+            self.parameters.push((path, dtype, values(value)));
+        }
+    }
+}
+
+fn attached<M: Module>(module: &M) -> Vec<(String, DType, Vec<f64>)> {
+    let mut attached = Attached::default();
+    module.visit(&mut attached);
+    attached.parameters
+}
+
+/// In `f16` the neighbours of the ρ of 0.02 are 2e-3 away.
+#[test]
+fn a_small_step_moves_the_deviations_of_every_family_and_the_scales_of_priors() {
+    let device = DEVICE.clone().autodiff();
+    let normal = PosteriorConfig::normal(0.02);
+    let of_families = [
+        normal.clone(),
+        PosteriorConfig::laplace(0.02),
+        PosteriorConfig::student_t(4.0, 0.02),
+        PosteriorConfig::radial(0.02),
+        PosteriorConfig::low_rank_normal(2, 0.02),
+        PosteriorConfig::matrix_normal(0.02),
+        PosteriorConfig::full_rank_normal(0.02),
+    ];
+    let cases = of_families.map(|family| (family, PriorConfig::learned_normal(1.0)));
+    for (posterior, prior) in cases
+        .into_iter()
+        .chain([(normal, PriorConfig::learned_laplace(1.0))])
+    {
+        let config = BayesianizeConfig::new()
+            .with_posterior(posterior.clone())
+            .with_prior(prior);
+        let layer = LinearConfig::new(4, 3).init(&device).bayesianize(&config);
+        let before = attached(&layer);
+        let grads = GradientsParams::from_grads(layer.kl_cost().backward(), &layer);
+        let layer = AdamConfig::new().init().step(1e-4, layer, grads);
+        assert_eq!(layer.weight.base().dtype(), DType::F16);
+        for ((path, dtype, before), (_, _, after)) in before.into_iter().zip(attached(&layer)) {
+            assert_eq!(dtype, DType::F32, "{path} of {posterior:?}");
+            // The factors of a low rank and of a full one are no deviations.
+            if path.ends_with("factor") {
+                continue;
+            }
+            for (before, after) in before.iter().zip(after) {
+                let step = (after - before).abs();
+                assert!(
+                    (1e-5..2e-4).contains(&step),
+                    "{path} of {posterior:?}: {step}"
+                );
+            }
+        }
     }
 }
 

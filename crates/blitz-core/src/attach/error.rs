@@ -54,6 +54,11 @@ pub enum BayesianizeError {
         /// The path of each weight, with the family of its posterior.
         weights: Vec<String>,
     },
+    /// Weights that are NaN or infinite, or whose deviations would be.
+    NotFinite {
+        /// Their paths.
+        weights: Vec<String>,
+    },
     /// There is no posterior.
     NotBayesian,
     /// A pattern is not a regular expression.
@@ -146,6 +151,11 @@ impl fmt::Display for BayesianizeError {
                 f,
                 "the deviations of {} can't be scaled: their families don't say how (`with_deviations_scaled`), or have an update of \
                  their own",
+                weights.join(", ")
+            ),
+            Self::NotFinite { weights } => write!(
+                f,
+                "no deviation can be made of the weights of {}: they hold NaN or infinite values, or grow infinite as a share",
                 weights.join(", ")
             ),
             Self::NotBayesian => {

@@ -19,12 +19,15 @@ use crate::family::at_least_f32;
 use crate::family::posterior::NormalPosterior;
 use crate::family::prior::{BuiltinPrior, CenteredPrior, PriorConfig};
 
+/// The smallest `min_std`: a tensor of zeros has a prior as wide, and priors are no narrower.
+const MIN_STD: f64 = 1e-15;
+
 /// Configuration of [`moped`](crate::BayesianModule::moped).
 ///
 /// | field | default | meaning | range |
 /// |---|---|---|---|
 /// | `delta` | 0.1 | a weight's deviation as a share of the weight, `σ_i = δ \|w_i\|` | > 0 |
-/// | `min_std` | 1e-3 | the least deviation, for weights at or near zero | ≥ 1e-30 |
+/// | `min_std` | 1e-3 | the least deviation, for weights at or near zero | ≥ 1e-15 |
 /// | `prior` | none | the prior of the differences from the trained weights | |
 /// | `weights` | all | the weights to convert | |
 ///
@@ -66,8 +69,8 @@ impl MopedConfig {
             self.delta
         );
         assert!(
-            self.min_std.is_finite() && self.min_std >= 1e-30,
-            "MOPED's min_std must be a finite number of at least 1e-30, got {}",
+            self.min_std.is_finite() && self.min_std >= MIN_STD,
+            "MOPED's min_std must be a finite number of at least {MIN_STD:?}, got {:?}",
             self.min_std
         );
         let walk = Walk::of(&module);
@@ -106,8 +109,14 @@ impl MopedConfig {
             paths: paths.collect(),
             path: Vec::new(),
             by_path: HashMap::new(),
+            not_finite: Vec::new(),
         };
         module.visit(&mut initial);
+        if !initial.not_finite.is_empty() {
+            return Err(BayesianizeError::NotFinite {
+                weights: initial.not_finite,
+            });
+        }
         let mut by_path = initial.by_path;
         let attached = converted.into_iter().filter_map(|weight| {
             let (posterior, prior) = by_path.remove(weight.path())?;
@@ -155,6 +164,8 @@ struct Initial<'a> {
     paths: HashSet<String>,
     path: Vec<String>,
     by_path: HashMap<String, (NormalPosterior, CenteredPrior<BuiltinPrior>)>,
+    /// The weights among them that no deviation can be made of.
+    not_finite: Vec<String>,
 }
 
 impl ModuleVisitor for Initial<'_> {
@@ -171,9 +182,16 @@ impl ModuleVisitor for Initial<'_> {
         let config = self.config;
         if self.paths.contains(&path) {
             let mu = param.base().detach();
-            let std = (mu.clone().abs() * config.delta).clamp_min(config.min_std);
+            // In 16 bits a small deviation would be zero.
+            let share = at_least_f32(mu.clone()).abs() * config.delta;
+            if !is_finite(&share) {
+                self.not_finite.push(path);
+                return;
+            }
+            let std = share.clamp_min(config.min_std);
             let prior = config.prior.clone().unwrap_or_else(|| {
-                PriorConfig::normal(root_mean_square(&std).unwrap_or(config.min_std))
+                let mean = root_mean_square(&std).unwrap_or(config.min_std);
+                PriorConfig::normal(mean.max(config.min_std))
             });
             let prior = prior.init(&mu.device());
             self.by_path.insert(
@@ -187,13 +205,19 @@ impl ModuleVisitor for Initial<'_> {
     }
 }
 
+/// Whether all of these, of which there may be none, are numbers.
+fn is_finite<const D: usize>(values: &Tensor<D>) -> bool {
+    values.dims().contains(&0) || values.clone().is_finite().all().into_scalar::<bool>()
+}
+
 /// Of deviations, in whose type their squares may not fit; none of no deviations.
 fn root_mean_square<const D: usize>(std: &Tensor<D>) -> Option<f64> {
     if std.dims().contains(&0) {
         return None;
     }
-    let std = at_least_f32(std.clone());
     let largest = std.clone().max();
-    let mean = (std / largest.clone().reshape([1; D])).square().mean();
+    let mean = (std.clone() / largest.clone().reshape([1; D]))
+        .square()
+        .mean();
     Some((mean.sqrt() * largest).into_scalar::<f64>())
 }

@@ -160,6 +160,21 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
         weight
     }
 
+    /// The weight of a draw before it is rounded to 16 bits. Where a deviation is below the rounding of its weight, the rounded one is where the
+    /// posterior has no mass: the estimate of a KL there is half a nat too large for each weight.
+    fn unrounded_weight_at<const D: usize>(&self, site: Site<D>, mu: &Tensor<D>) -> Tensor<D> {
+        let wide = at_least_f32(mu.clone());
+        if wide.dtype() == mu.dtype() {
+            return self.weight_at(site, mu);
+        }
+        let mut noise = Noise::new(site.key);
+        let weight = self.posterior.sample(wide.clone(), &mut noise);
+        match site.is_antithetic {
+            true => self.reflected(wide, weight),
+            false => weight,
+        }
+    }
+
     /// The other weight of an antithetic pair.
     fn reflected<const D: usize>(&self, mu: Tensor<D>, weight: Tensor<D>) -> Tensor<D> {
         // Those of the model were checked when the draw was opened.
@@ -275,7 +290,8 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
         if let Some(kl) = pair::closed_form(&posterior, &prior, &used) {
             return (KlTerm::new(kl.value, KlEstimator::ClosedForm), kl.share);
         }
-        let weight = select_rows(self.weight(mu), &rows);
+        let site = draw::site(self.id(), mu);
+        let weight = select_rows(self.unrounded_weight_at(site, mu), &rows);
         let value = pair::at_weight(&posterior, &prior, used, weight);
         (KlTerm::new(value, KlEstimator::MonteCarlo), None)
     }
@@ -289,7 +305,7 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
         let noise = Noise::new(site.key);
         let at_once = pair::at_draw(&self.posterior, &self.prior, mu, noise, site.is_antithetic);
         let value = at_once.unwrap_or_else(|| {
-            let weight = self.weight_at(site, mu);
+            let weight = self.unrounded_weight_at(site, mu);
             pair::at_weight(&self.posterior, &self.prior, mu.clone(), weight)
         });
         (KlTerm::new(value, KlEstimator::MonteCarlo), None)

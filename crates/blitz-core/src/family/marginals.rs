@@ -2,6 +2,8 @@
 
 use burn::tensor::Tensor;
 
+use super::square_sum;
+
 /// The marginal distributions of the weights of one tensor; all three tensors have its shape.
 #[derive(Debug, Clone)]
 pub struct Marginals<const D: usize> {
@@ -19,6 +21,11 @@ impl<const D: usize> Marginals<D> {
     /// `E w²` of each weight.
     pub(crate) fn second_moment(&self) -> Tensor<D> {
         self.mean.clone().square() + self.std.clone().square()
+    }
+
+    /// `Σ E w²`, the same in every run.
+    pub(crate) fn second_moments(&self) -> Tensor<1> {
+        square_sum(&self.mean) + square_sum(&self.std)
     }
 }
 

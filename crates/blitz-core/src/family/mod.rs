@@ -16,12 +16,14 @@ mod precision;
 pub(crate) mod prior;
 mod reflection;
 mod rows;
+mod sum;
 
 pub use constants::{ConstantError, Constants, refused_constants};
 pub use marginals::{MarginalFamily, Marginals};
 pub use nats::Nats;
 pub use noise::Noise;
-pub(crate) use precision::widest;
 pub use precision::{at_least_f32, in_type_of};
+pub(crate) use precision::{in_one_type, scale_type, widest};
 pub(crate) use reflection::reflected;
 pub(crate) use rows::select_rows;
+pub(crate) use sum::square_sum;

@@ -3,7 +3,7 @@
 use burn::tensor::{DType, Device, Shape, Tensor, TensorData};
 
 use super::deviation::std_from_rho;
-use super::{at_least_f32, in_type_of};
+use super::{at_least_f32, in_one_type, in_type_of};
 use crate::kernels::{self, Precision, Random, formula::NoiseSpan};
 use blitz_noise::{NoiseKey, PhiloxRng};
 
@@ -109,10 +109,8 @@ impl Noise {
     ///
     /// `rho` is flat, in the row-major order of `mu`.
     pub fn location_scale<const D: usize>(&mut self, mu: Tensor<D>, rho: Tensor<1>) -> Tensor<D> {
-        // Weights of 16 bits may have deviations of 32: those keep their digits, and the weight is rounded once.
         if rho.dtype() != mu.dtype() {
-            let wide = at_least_f32(mu.clone());
-            let rho = in_type_of(rho, &wide);
+            let (wide, rho) = in_one_type(&mu, &rho);
             return in_type_of(self.location_scale(wide, rho), &mu);
         }
         let elements = mu.shape().num_elements();

@@ -3,8 +3,11 @@
 //! Weights may be of 16 bits. What is summed over them may not: 65,504 is the largest number of `f16`, and a KL of a few hundred
 //! weights exceeds it; in `bf16` a sum stops to grow at 256 times its terms. Densities, moments and sums are computed in `f32` at least,
 //! and in `f64` for weights of `f64`; what is drawn goes back to the type of the weight.
+//!
+//! Nor may what says how wide a distribution is. In `bf16` the neighbours of a ρ of −4 are 1/64 away, and a smaller step of an optimizer rounds to
+//! nothing.
 
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 /// The type that a computation over numbers of `dtype` takes place in: `f32` at least.
 fn working(dtype: DType) -> DType {
@@ -12,6 +15,11 @@ fn working(dtype: DType) -> DType {
         DType::F64 => DType::F64,
         _ => DType::F32,
     }
+}
+
+/// The type of a distribution's own parameters, such as ρ, on a device: the device's, `f32` at least.
+pub(crate) fn scale_type(device: &Device) -> DType {
+    working(device.settings().float_dtype.into())
 }
 
 /// `tensor` in `f32`, or in `f64` if it is of that: what densities, moments and sums over weights of 16 bits are computed in, by a family of one's own too.
@@ -26,6 +34,20 @@ pub fn in_type_of<const D: usize, const R: usize>(
     like: &Tensor<R>,
 ) -> Tensor<D> {
     cast(tensor, like.dtype())
+}
+
+/// A location and a scale in one type, as they are computed with: as they are if they have one, else both in that of the location, `f32` at least. The
+/// scale keeps its digits then, and what is drawn is rounded once.
+pub(crate) fn in_one_type<const D: usize, const R: usize>(
+    location: &Tensor<D>,
+    scale: &Tensor<R>,
+) -> (Tensor<D>, Tensor<R>) {
+    if location.dtype() == scale.dtype() {
+        return (location.clone(), scale.clone());
+    }
+    let location = at_least_f32(location.clone());
+    let scale = in_type_of(scale.clone(), &location);
+    (location, scale)
 }
 
 /// Both in the wider type of the two, `f32` at least.

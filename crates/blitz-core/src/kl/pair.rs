@@ -11,7 +11,7 @@ use super::{KlEstimator, KlTerm};
 use crate::family::deviation::{log_std_from_rho, variance_from_rho};
 use crate::family::posterior::{Posterior, PosteriorForm};
 use crate::family::prior::{Prior, PriorForm, expected_log_density_at_best_scale};
-use crate::family::{Marginals, Noise, at_least_f32, in_type_of};
+use crate::family::{Marginals, Noise, at_least_f32, in_one_type, in_type_of};
 use crate::kernels::formula::{NormalSum, ScaleMixture};
 use crate::kernels::{self, linked::KlLink};
 use crate::math::half_log_two_pi;
@@ -32,9 +32,10 @@ pub(crate) fn closed_form<Q: Posterior, P: Prior, const D: usize>(
 ) -> Option<ClosedForm> {
     let prior = p.form();
     let of_sums = match q.form() {
-        PosteriorForm::Normal { rho } => {
-            of_normal(mu, &prior, &|mu, sum| kernels::normal_sum(mu, &rho, sum))
-        }
+        PosteriorForm::Normal { rho } => of_normal(mu, &prior, &|mu, sum| {
+            let (mu, rho) = in_one_type(mu, &rho);
+            kernels::normal_sum(&mu, &rho, sum)
+        }),
         PosteriorForm::Precise { h, precision } => {
             let mu = at_least_f32(mu.clone());
             let h = in_type_of(h, &mu);
@@ -88,7 +89,7 @@ fn shared_scale<const D: usize>(prior: &PriorForm, q: &Marginals<D>) -> Option<S
         PriorForm::BestNormal { group: Some(group) } => Some(SharedScale {
             group: group.clone(),
             weights: q.mean.shape().num_elements(),
-            second_moment: q.second_moment().sum(),
+            second_moment: q.second_moments(),
         }),
         PriorForm::Centered { center, prior } => {
             let mean = moved(&q.mean, center);
@@ -184,20 +185,20 @@ pub(crate) fn at_draw<Q: Posterior, P: Prior, const D: usize>(
     };
     // Both densities are even: that at −(μ − σ ε) is that at μ − σ ε.
     let mu = if is_reflected { mu.neg() } else { mu };
+    let (mu, rho) = in_one_type(&mu, &rho);
     noise.fused(mu.shape().num_elements(), |span| {
         let mixture = ScaleMixture::new(pi, sigma1, sigma2);
         kernels::mixture_kl(&mu, &rho, span, mixture)
     })
 }
 
-/// `ln q(weight) − ln p(weight)`, of shape `[1]`.
+/// `ln q(weight) − ln p(weight)`, of shape `[1]`, at a weight that has not been rounded to 16 bits.
 pub(crate) fn at_weight<Q: Posterior, P: Prior, const D: usize>(
     q: &Q,
     p: &P,
     mu: Tensor<D>,
     weight: Tensor<D>,
 ) -> Tensor<1> {
-    let weight = at_least_f32(weight);
     let log_q = q.log_density(at_least_f32(mu), weight.clone());
     log_q - p.log_density(weight)
 }
@@ -213,12 +214,13 @@ pub(crate) fn draw_with_kl<Q: Posterior, P: Prior, const D: usize>(
         return None;
     };
     let link = KlLink::default();
+    let (location, rho) = in_one_type(mu, &rho);
     let (weight, kl) = noise.fused(mu.shape().num_elements(), |span| {
-        kernels::draw_and_sum(mu, &rho, span, NormalSum::kl(std), link.clone())
+        kernels::draw_and_sum(&location, &rho, span, NormalSum::kl(std), link.clone())
     })?;
     let term = KlTerm::new(kl, KlEstimator::ClosedForm);
     Some((
-        weight,
+        in_type_of(weight, mu),
         KlTerm {
             link: Some(link),
             ..term
@@ -226,7 +228,9 @@ pub(crate) fn draw_with_kl<Q: Posterior, P: Prior, const D: usize>(
     ))
 }
 
-/// `mu − center`.
+/// `mu − center`, in `f32` at least: a difference of two numbers of 16 bits need not be one.
 fn moved<const D: usize>(mu: &Tensor<D>, center: &Tensor<1>) -> Tensor<D> {
-    mu.clone() - in_type_of(center.clone(), mu).reshape(mu.shape())
+    let mu = at_least_f32(mu.clone());
+    let center = in_type_of(center.clone(), &mu).reshape(mu.shape());
+    mu - center
 }

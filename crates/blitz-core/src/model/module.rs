@@ -111,7 +111,7 @@ pub trait BayesianModule: Module {
     ///
     /// # Panics
     ///
-    /// As [`bayesianize`](Self::bayesianize), and if a posterior is to be replaced in a module that holds reparameterizations of other
+    /// As [`bayesianize`](Self::bayesianize), if a weight is NaN or infinite, and if a posterior is to be replaced in a module that holds reparameterizations of other
     /// kinds, such as LoRA.
     #[must_use]
     fn moped(self, config: &MopedConfig) -> Self {
@@ -125,7 +125,7 @@ pub trait BayesianModule: Module {
     ///
     /// # Errors
     ///
-    /// As [`try_bayesianize`](Self::try_bayesianize).
+    /// As [`try_bayesianize`](Self::try_bayesianize), and if a weight is NaN or infinite.
     fn try_moped(self, config: &MopedConfig) -> Result<Self, BayesianizeError> {
         config.apply(self)
     }

@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 use super::draws::DrawnWeight;
 use crate::draw::Draw;
 use crate::family::deviation::{rho_from_std, std_from_rho};
-use crate::family::{Noise, at_least_f32, widest};
+use crate::family::{Noise, at_least_f32, in_type_of, widest};
 
 /// Configuration of [`Sharpening`].
 ///
@@ -40,7 +40,10 @@ impl SharpeningConfig {
         let weights = draw.weights(model).into_iter();
         Sharpening {
             rho: weights
-                .map(|(_, weight)| Param::from_tensor(weight.value.detach().full_like(rho)))
+                .map(|(_, weight)| {
+                    let like = at_least_f32(weight.value.detach());
+                    Param::from_tensor(like.full_like(rho))
+                })
                 .collect(),
             std: self.std,
         }
@@ -84,7 +87,7 @@ impl SharpeningConfig {
 /// ```
 #[derive(Module, Debug)]
 pub struct Sharpening {
-    /// For each Bayesian weight of the model, in the order of its traversal, the ρ of its steps η = ln(1 + e^ρ), flat.
+    /// For each Bayesian weight of the model, in the order of its traversal, the ρ of its steps η = ln(1 + e^ρ), flat, of `f32` at least.
     pub rho: Vec<Param<Tensor<1>>>,
     /// The deviation σ₀.
     pub std: f64,
@@ -123,14 +126,16 @@ impl Sharpening {
         let mut leaves = leaves.into_iter();
         let mut kl: Option<Tensor<1>> = None;
         draw.replace_weights(model, |phi| {
+            let wide = at_least_f32(phi.value.clone());
             let noise = self.noise(seed, index, &phi);
             // A weight that the nll doesn't depend on has no gradient.
             let gradient = leaves.next().and_then(|leaf| leaf.grad(&grads));
             let Some(gradient) = gradient else {
-                return phi.value + noise;
+                return in_type_of(wide + noise, &phi.value);
             };
-            let step = self.eta(&phi) * Tensor::from_inner(gradient);
-            let cost = at_least_f32(step.clone()).square().sum() / (2.0 * self.std * self.std);
+            let step = self.eta(&phi) * at_least_f32(Tensor::from_inner(gradient));
+            // Divided first: the square of σ₀ may be zero in `f32`.
+            let cost = (step.clone() / self.std).square().sum() * 0.5;
             kl = Some(match kl.take() {
                 Some(kl) => {
                     let device = kl.device();
@@ -139,7 +144,7 @@ impl Sharpening {
                 }
                 None => cost,
             });
-            phi.value - step + noise
+            in_type_of(wide - step + noise, &phi.value)
         });
         let kl = kl.unwrap_or_else(|| {
             let device = model.devices().into_iter().next().unwrap_or_default();
@@ -154,22 +159,26 @@ impl Sharpening {
         let draw = Draw::sample(model, seed, index);
         draw.replace_weights(model, |phi| {
             let noise = self.noise(seed, index, &phi);
-            phi.value + noise
+            in_type_of(at_least_f32(phi.value.clone()) + noise, &phi.value)
         });
         draw
     }
 
-    /// `σ₀ ε`, the same in [`draw`](Self::draw) and [`prior_draw`](Self::prior_draw).
+    /// `σ₀ ε`, the same in [`draw`](Self::draw) and [`prior_draw`](Self::prior_draw), in `f32` at least.
     fn noise(&self, seed: u64, index: u64, phi: &DrawnWeight) -> Tensor<1> {
         let stream = layout::sharpening(phi.position as u32);
-        Noise::new(NoiseKey::new(seed, index, stream)).standard_normal(&phi.value) * self.std
+        let like = at_least_f32(phi.value.clone().detach());
+        Noise::new(NoiseKey::new(seed, index, stream)).standard_normal(&like) * self.std
     }
 
-    /// The steps of a weight.
+    /// The steps of a weight, in `f32` at least.
     fn eta(&self, phi: &DrawnWeight) -> Tensor<1> {
         let size = phi.value.shape().num_elements();
         match self.rho.get(phi.position) {
-            Some(rho) if rho.lazy_shape()[0] == size => std_from_rho(rho.val()),
+            Some(rho) if rho.lazy_shape()[0] == size => {
+                let wide = at_least_f32(phi.value.clone());
+                std_from_rho(in_type_of(rho.val(), &wide))
+            }
             _ => panic!(
                 "the sharpening was made for another model: it has no {size} steps for the Bayesian weight at position {}",
                 phi.position

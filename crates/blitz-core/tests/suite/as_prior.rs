@@ -77,6 +77,40 @@ fn the_kl_of_every_family_is_zero_and_draws_stay() {
     }
 }
 
+/// Where a scale does not count as a divisor any more.
+#[test]
+fn the_kl_of_the_narrowest_deviations_is_zero_and_that_of_wider_ones_their_own() {
+    let device = Device::flex().autodiff();
+    // Of deviations twice as wide: half of 4 − 1 − ln 4 in each weight of a normal.
+    let wider = |family: &PosteriorConfig| match family {
+        PosteriorConfig::Normal(_) | PosteriorConfig::MatrixNormal(_) => Some(1.5 - 2f64.ln()),
+        // 2 − 1 − ln 2.
+        PosteriorConfig::Laplace(_) => Some(1.0 - 2f64.ln()),
+        _ => None,
+    };
+    for std in [1e-30, 1e-20, 1e-17, 1e-16] {
+        for family in [
+            PosteriorConfig::normal(std),
+            PosteriorConfig::laplace(std),
+            PosteriorConfig::matrix_normal(std),
+            PosteriorConfig::student_t(4.0, std),
+            PosteriorConfig::radial(std),
+            PosteriorConfig::full_rank_normal(std),
+        ] {
+            let config = BayesianizeConfig::new().with_posterior(family.clone());
+            let net = linear(4, 3, false, 0.5, &device).bayesianize(&config);
+            let net = net.posterior_as_prior();
+            let start = kl(&net);
+            assert!(start.abs() < 12.0 * 1e-4, "{family:?}: {start}");
+            let Some(expected) = wider(&family) else {
+                continue;
+            };
+            let got = kl(&net.scale_deviations(2.0)) / 12.0;
+            assert!((got - expected).abs() < 1e-3, "{family:?}: {got}");
+        }
+    }
+}
+
 #[test]
 fn from_then_on_the_kl_is_that_from_the_posterior_of_that_moment() {
     let device = Device::flex();

@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use blitz_core::kernels::without_fused;
 use blitz_core::prelude::*;
 use blitz_core::{Posterior, Prior, SharpeningConfig};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
@@ -284,6 +285,51 @@ fn the_kl_and_its_gradient_are_those_of_double_precision_for_every_pair_in_every
                     }
                     Ok(())
                 });
+            }
+        }
+    }
+}
+
+/// Of deviations below an eighth of the distance from 1 to its neighbours, whose draws are rounded to 1.
+#[test]
+fn the_monte_carlo_kl_of_16_bits_is_that_of_the_same_weights_in_32() {
+    let device = Device::flex();
+    let mut cases = Cases::default();
+    let priors = [
+        PriorConfig::scale_mixture(0.5, 1.0, 0.1),
+        PriorConfig::student_t(3.0, 0.5),
+    ];
+    for family in families(1e-4) {
+        for prior in &priors {
+            let kl = |dtype, is_second: bool| {
+                let config = BayesianizeConfig::new()
+                    .with_posterior(family.clone())
+                    .with_prior(prior.clone());
+                let ones = Tensor::<2>::ones([20, 30], (&device, dtype));
+                let weight = Param::from_tensor(ones).bayesianize(&config);
+                let draw = weight.draw(5, 0);
+                let _draw = match is_second {
+                    true => draw.antithetic(&weight, 1).unwrap(),
+                    false => draw,
+                };
+                // The estimate is the same once the weight is made.
+                let before = scalar(weight.kl_cost());
+                let _ = weight.val();
+                assert_eq!(scalar(weight.kl_cost()), before);
+                before
+            };
+            for is_second in [false, true] {
+                for dtype in [DType::F16, DType::BF16] {
+                    cases.run(format!("{family:?}, {prior:?} in {dtype:?}"), || {
+                        let both = || [dtype, DType::F32].map(|dtype| kl(dtype, is_second));
+                        for [got, expected] in [both(), without_fused(both)] {
+                            require((got - expected).abs() < 1e-6 * expected.abs(), || {
+                                format!("{got} for {expected}")
+                            })?;
+                        }
+                        Ok(())
+                    });
+                }
             }
         }
     }

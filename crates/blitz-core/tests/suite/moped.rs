@@ -2,11 +2,11 @@
 
 use blitz_core::deviation::std_from_rho;
 use blitz_core::prelude::*;
-use blitz_core::{BuiltinVariational, KlEstimator, MopedVariational, Prior};
+use blitz_core::{BayesianizeError, BuiltinVariational, KlEstimator, MopedVariational, Prior};
 use burn::module::{Module, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{GradientsParams, SgdConfig};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 use crate::net::{Net, devices, linear, scalar, values};
 
@@ -244,6 +244,59 @@ fn a_part_is_converted_and_other_posteriors_stay() {
     let net =
         Net::plain(&Device::flex()).moped(&MopedConfig::new().only(WeightFilter::last_layer()));
     assert_eq!(net.num_bayesian_weights(), 10);
+}
+
+#[test]
+fn deviations_of_16_bit_weights_are_small_where_they_should_be_and_move_in_small_steps() {
+    let device = Device::flex().autodiff();
+    for dtype in [DType::F16, DType::BF16] {
+        let mut net = layer(&device);
+        net.weight = net.weight.map(|weight| weight.cast(dtype).detach());
+        net.weight = net.weight.set_require_grad(true);
+        let net = net.moped(&MopedConfig::new().with_min_std(1e-8));
+        let start = std(&net);
+        for (std, expected) in start.iter().zip([0.05f32, 0.2, 1e-8, 1e-5]) {
+            // The weight itself is rounded.
+            assert!((std / expected - 1.0).abs() < 4e-3, "{std} for {expected}");
+        }
+        // The prior is as wide as their root mean square, above all but one: those grow.
+        let grads = GradientsParams::from_grads(net.kl_cost().backward(), &net);
+        let net = burn::optim::AdamConfig::new().init().step(1e-4, net, grads);
+        assert_eq!(net.weight.base().dtype(), dtype);
+        for (std, start) in std(&net).iter().zip(&start) {
+            let step = (std / start).ln().abs();
+            assert!((1e-5..2e-4).contains(&step), "{dtype:?}: {start} to {std}");
+        }
+    }
+}
+
+#[test]
+fn weights_that_are_not_finite_are_refused_by_their_paths() {
+    for bad in [f32::NAN, f32::INFINITY] {
+        let mut net = Net::plain(&Device::flex());
+        let bias = Tensor::<1>::from_floats([0.1, bad, 0.0, 0.0, 0.2], &Device::flex());
+        net.hidden.bias = Some(Param::from_tensor(bias));
+        let error = net.clone().try_moped(&MopedConfig::new()).unwrap_err();
+        let weights = vec!["hidden.bias".to_string()];
+        assert_eq!(error, BayesianizeError::NotFinite { weights });
+        assert!(error.to_string().contains("hidden.bias"), "{error}");
+        assert!(net.try_moped(&MopedConfig::new().only("output")).is_ok());
+    }
+}
+
+#[test]
+#[should_panic(expected = "min_std must be a finite number of at least 1e-15, got 1e-16")]
+fn a_least_deviation_that_no_prior_has_is_refused() {
+    let _ = layer(&Device::flex()).moped(&MopedConfig::new().with_min_std(1e-16));
+}
+
+#[test]
+fn zeros_have_the_least_deviation_and_a_prior_as_wide() {
+    let mut net = layer(&Device::flex());
+    net.weight = net.weight.map(|weight| weight.zeros_like());
+    let net = net.moped(&MopedConfig::new().with_min_std(1e-15));
+    let kl = scalar(net.kl_cost());
+    assert!(kl.abs() < 1e-4, "{kl}");
 }
 
 #[test]

@@ -378,6 +378,19 @@ fn as_the_deviation_vanishes_a_draw_becomes_the_mean() {
 }
 
 #[test]
+fn a_student_t_posterior_of_any_degrees_of_freedom_has_a_density() {
+    let device = Device::flex();
+    let q = PosteriorConfig::student_t(1e300, 0.2).init(&Shape::new(SHAPE), &device);
+    let normal = PosteriorConfig::normal(0.2).init(&Shape::new(SHAPE), &device);
+    let at = draw(&q, &mu(&device), 0);
+    let (t, normal) = (
+        scalar(q.log_density(mu(&device), at.clone())),
+        scalar(normal.log_density(mu(&device), at)),
+    );
+    assert!((t / normal - 1.0).abs() < 1e-5, "{t} for {normal}");
+}
+
+#[test]
 fn impossible_values_are_refused_and_named() {
     let low_rank = |rank, std| PosteriorConfig::low_rank_normal(rank, std);
     for (config, expected) in [

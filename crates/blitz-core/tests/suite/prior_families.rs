@@ -186,9 +186,12 @@ fn the_learned_laplace_prior_is_at_its_best_where_its_scale_is_the_mean_absolute
 #[test]
 fn impossible_values_are_refused_and_named() {
     let refused = [
-        (PriorConfig::laplace(0.0), "got 0"),
-        (PriorConfig::learned_laplace(-1.0), "got -1"),
-        (PriorConfig::student_t(0.0, 1.0), "got 0"),
+        (PriorConfig::laplace(0.0), "got 0.0"),
+        (PriorConfig::learned_laplace(-1.0), "got -1.0"),
+        (PriorConfig::normal(9e-16), "at least 1e-15, got 9e-16"),
+        (PriorConfig::learned_normal(9e-16), "got 9e-16"),
+        (PriorConfig::scale_mixture(0.5, 1.0, 1e-20), "got 1e-20"),
+        (PriorConfig::student_t(0.0, 1.0), "at least 1e-3, got 0.0"),
         (PriorConfig::student_t(3.0, f64::NAN), "got NaN"),
         (PriorConfig::horseshoe(-0.5), "got -0.5"),
         (
@@ -200,6 +203,53 @@ fn impossible_values_are_refused_and_named() {
         let panic = std::panic::catch_unwind(|| config.init(&Device::flex())).unwrap_err();
         let message = panic.downcast_ref::<String>().unwrap();
         assert!(message.ends_with(expected), "{config:?}: {message}");
+    }
+}
+
+/// Whose squares are beyond `f32` on the way.
+#[test]
+fn the_extremes_of_a_range_are_computed() {
+    let device = Device::flex().autodiff();
+    for w in [0f32, 1e-15, 0.5, -300.0] {
+        let density = |prior: PriorConfig| {
+            let weight = Tensor::<1>::from_floats([w], &device).require_grad();
+            let density = prior.init(&device).log_density(weight.clone());
+            let gradient = values(weight.grad(&density.backward()).unwrap())[0];
+            assert!(gradient.is_finite(), "{prior:?} at {w}: {gradient}");
+            scalar(density)
+        };
+        for scale in [1e-15, 1e30] {
+            for prior in [
+                PriorConfig::normal(scale),
+                PriorConfig::learned_normal(scale),
+                PriorConfig::scale_mixture(0.5, 2.0 * scale, scale),
+                PriorConfig::laplace(scale),
+                PriorConfig::student_t(3.0, scale),
+                PriorConfig::horseshoe(scale),
+            ] {
+                let got = density(prior.clone());
+                assert!(got.is_finite(), "{prior:?} at {w}: {got}");
+            }
+        }
+        // With that many degrees of freedom it is the normal.
+        let (t, normal) = (PriorConfig::student_t(1e300, 1.0), PriorConfig::normal(1.0));
+        let (got, expected) = (density(t), density(normal));
+        assert!((got / expected - 1.0).abs() < 1e-5, "{got} for {expected}");
+        assert!(density(PriorConfig::student_t(1e-3, 1.0)).is_finite());
+    }
+    let smallest = BayesianizeConfig::new()
+        .with_posterior(PosteriorConfig::normal(1e-15))
+        .with_prior(PriorConfig::normal(1e-15));
+    let layer = LinearConfig::new(2, 1).init(&device);
+    let layer = layer.map(&mut Zeros).bayesianize(&smallest);
+    assert!(scalar(layer.kl_cost()).abs() < 1e-4);
+}
+
+struct Zeros;
+
+impl ModuleMapper for Zeros {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(|value| value.zeros_like().require_grad())
     }
 }
 

@@ -7,7 +7,9 @@ use burn::tensor::{Device, Shape, Tensor, TensorData};
 use super::location_scale::{lazy_param, rho_param, scaled};
 use super::{Posterior, PosteriorStructure};
 use crate::family::deviation::{log_std_from_rho, scaled_rho, std_from_rho};
-use crate::family::{Constants, MarginalFamily, Marginals, Nats, Noise, at_least_f32, in_type_of};
+use crate::family::{
+    Constants, MarginalFamily, Marginals, Nats, Noise, at_least_f32, in_type_of, scale_type,
+};
 use crate::math::half_log_two_pi;
 
 /// Where ρ stops to count as a divisor, at a deviation of e^-40.
@@ -50,7 +52,9 @@ impl FullRankNormalPosteriorConfig {
         FullRankNormalPosterior {
             rho: rho_param(rows * columns, self.initial_std, device),
             // No correlation. Unlike those of a low-rank posterior, factors leave zero: the expected likelihood has a derivative there.
-            factor: lazy_param(dims, device, move |device| Tensor::zeros(dims, device)),
+            factor: lazy_param(dims, device, move |device| {
+                Tensor::zeros(dims, (device, scale_type(device)))
+            }),
         }
     }
 }

@@ -9,12 +9,12 @@ use crate::family::deviation::{
 };
 use crate::family::{
     ConstantError, Constants, MarginalFamily, Marginals, Nats, Noise, at_least_f32, in_type_of,
-    select_rows,
+    scale_type, select_rows,
 };
 
 /// Where ρ stops to count as a divisor: a weight whose scale is below e^-40 equals its mean in floating point, and the
 /// derivative of a quotient, 1 / σ², would overflow.
-const LEAST_RHO: f64 = -40.0;
+pub(super) const LEAST_RHO: f64 = -40.0;
 
 /// The noise of a [`LocationScale`] posterior: a distribution over tensors with mean zero and a fixed shape, such as the standard normal.
 ///
@@ -165,19 +165,21 @@ impl<U: UnitNoise> Posterior for LocationScale<U> {
     }
 
     fn std_dev<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
-        let scale = std_from_rho(self.rho(&mu));
-        match self.unit.std_dev(mu.shape().num_elements()) {
+        let scale = std_from_rho(self.rho(&at_least_f32(mu.clone())));
+        let std = match self.unit.std_dev(mu.shape().num_elements()) {
             1.0 => scale,
             of_unit => scale * of_unit,
-        }
+        };
+        in_type_of(std, &mu)
     }
 
     fn variance<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
-        let variance = variance_from_rho(self.rho(&mu));
-        match self.unit.std_dev(mu.shape().num_elements()) {
-            1.0 => variance,
-            of_unit => variance * of_unit.powi(2),
-        }
+        let of_scale = variance_from_rho(self.rho(&at_least_f32(mu.clone())));
+        let variance = match self.unit.std_dev(mu.shape().num_elements()) {
+            1.0 => of_scale,
+            of_unit => of_scale * of_unit.powi(2),
+        };
+        in_type_of(variance, &mu)
     }
 
     fn log_density<const D: usize>(&self, mu: Tensor<D>, weight: Tensor<D>) -> Tensor<1> {
@@ -228,7 +230,7 @@ impl<U: UnitNoise> Posterior for LocationScale<U> {
         // The marginals of z = (w − μ) / s.
         let of_unit = self.unit.expected_log_density(&Marginals {
             mean: (q.mean.clone() - in_type_of(mu, &q.mean)) / scale.clone(),
-            std: q.std.clone() / scale,
+            std: relative_std(q, scale, &log_scale),
             log_std: q.log_std.clone() - log_scale.clone(),
             family: q.family,
         })?;
@@ -278,6 +280,22 @@ impl<U: UnitNoise> Posterior for LocationScale<U> {
     }
 }
 
+/// The deviations of q over scales s, from s as a divisor and from ln s.
+///
+/// Where the divisor is held at its least, the logarithms say the quotient of two deviations as small: q is as wide as itself. One whose square would
+/// overflow stays that by the divisor.
+pub(super) fn relative_std<const D: usize>(
+    q: &Marginals<D>,
+    divisor: Tensor<D>,
+    log_scale: &Tensor<D>,
+) -> Tensor<D> {
+    let log_ratio = q.log_std.clone() - log_scale.clone();
+    let is_held = log_scale.clone().lower_elem(LEAST_RHO);
+    let by_logarithms = is_held.bool_and(log_ratio.clone().lower_elem(-LEAST_RHO));
+    let ratio = log_ratio.clamp_max(-LEAST_RHO).exp();
+    (q.std.clone() / divisor).mask_where(by_logarithms, ratio)
+}
+
 /// The elements of some rows of a weight of `shape`, out of one number for each weight.
 pub(super) fn flat_rows(
     numbers: &Param<Tensor<1>>,
@@ -301,15 +319,15 @@ pub(super) fn scaled<const D: usize>(
     })
 }
 
-/// A parameter of `len` scales, all of which start at `std`.
+/// A parameter of `len` scales, all of which start at `std`, of `f32` at least.
 ///
 /// # Panics
 ///
-/// Panics if `std` is not a positive, finite number.
+/// Panics if `std` is not a finite number of at least 1e-30.
 pub(super) fn rho_param(len: usize, std: f64, device: &Device) -> Param<Tensor<1>> {
     let rho = rho_from_std(std);
     lazy_param([len], device, move |device| {
-        Tensor::full([len], rho, device)
+        Tensor::full([len], rho, (device, scale_type(device)))
     })
 }
 

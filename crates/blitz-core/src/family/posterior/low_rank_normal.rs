@@ -8,7 +8,8 @@ use super::location_scale::{flat_rows, lazy_param, rho_param, scaled};
 use super::{Posterior, PosteriorStructure};
 use crate::family::deviation::{log_std_from_rho, scaled_rho, std_from_rho};
 use crate::family::{
-    Constants, MarginalFamily, Marginals, Nats, Noise, at_least_f32, in_type_of, select_rows,
+    Constants, MarginalFamily, Marginals, Nats, Noise, at_least_f32, in_type_of, scale_type,
+    select_rows,
 };
 use crate::math::half_log_two_pi;
 use blitz_noise::NoiseKey;
@@ -84,7 +85,8 @@ impl LowRankNormalPosteriorConfig {
             let mut values = vec![0.0f32; dims[0] * dims[1]];
             key.fill_standard_normal(0, &mut values);
             values.iter_mut().for_each(|value| *value *= size);
-            Tensor::from_data(TensorData::new(values, dims), device)
+            let options = (device, scale_type(device));
+            Tensor::from_data(TensorData::new(values, dims), options)
         })
     }
 }

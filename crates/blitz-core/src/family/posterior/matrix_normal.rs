@@ -4,16 +4,13 @@ use burn::config::Config;
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Shape, Tensor};
 
-use super::location_scale::{rho_param, scaled};
+use super::location_scale::{LEAST_RHO, relative_std, rho_param, scaled};
 use super::{Posterior, PosteriorForm, PosteriorStructure, VarianceFactors};
 use crate::family::deviation::{log_std_from_rho, scaled_rho, std_from_rho, variance_from_rho};
 use crate::family::{
     Constants, MarginalFamily, Marginals, Nats, Noise, at_least_f32, in_type_of, select_rows,
 };
 use crate::math::half_log_two_pi;
-
-/// Where ρ stops to count as a divisor; the product of two such scales is e^-40.
-const LEAST_RHO: f64 = -20.0;
 
 /// Configuration of a [`MatrixNormalPosterior`].
 ///
@@ -95,11 +92,15 @@ impl Posterior for MatrixNormalPosterior {
     }
 
     fn std_dev<const D: usize>(&self, mu: Tensor<D>) -> Tensor<D> {
-        self.outer(&mu, std_from_rho, |a, b| a * b)
+        let wide = at_least_f32(mu.clone());
+        in_type_of(self.outer(&wide, std_from_rho, |a, b| a * b), &mu)
     }
 
     fn variance_factors<const D: usize>(&self, mu: &Tensor<D>) -> Option<VarianceFactors> {
-        let squares = |rho: &Param<Tensor<1>>| variance_from_rho(in_type_of(rho.val(), mu));
+        let squares = |rho: &Param<Tensor<1>>| {
+            let rho = in_type_of(rho.val(), &at_least_f32(mu.clone()));
+            in_type_of(variance_from_rho(rho), mu)
+        };
         Some(VarianceFactors {
             rows: squares(&self.row_rho),
             columns: squares(&self.column_rho),
@@ -107,11 +108,9 @@ impl Posterior for MatrixNormalPosterior {
     }
 
     fn log_density<const D: usize>(&self, mu: Tensor<D>, weight: Tensor<D>) -> Tensor<1> {
-        let divisor = |rho: Tensor<2>| std_from_rho(rho.clamp_min(LEAST_RHO));
         let mu = at_least_f32(mu);
         let log_std = self.log_std(&mu);
-        let scale = self.outer(&mu, divisor, |a, b| a * b);
-        let z = (in_type_of(weight, &mu) - mu) / scale;
+        let z = (in_type_of(weight, &mu) - mu) / divisor(&log_std);
         (z.square().mul_scalar(-0.5) - log_std)
             .sub_scalar(half_log_two_pi())
             .sum()
@@ -148,11 +147,11 @@ impl Posterior for MatrixNormalPosterior {
         mu: Tensor<D>,
         q: &Marginals<D>,
     ) -> Option<Tensor<D>> {
-        let divisor = |rho: Tensor<2>| std_from_rho(rho.clamp_min(LEAST_RHO));
-        let scale = self.outer(&q.mean, divisor, |a, b| a * b);
+        let log_std = self.log_std(&q.mean);
+        let scale = divisor(&log_std);
         let difference = (q.mean.clone() - in_type_of(mu, &q.mean)) / scale.clone();
-        let second_moment = difference.square() + (q.std.clone() / scale).square();
-        Some(second_moment * -0.5 - half_log_two_pi() - self.log_std(&q.mean))
+        let second_moment = difference.square() + relative_std(q, scale, &log_std).square();
+        Some(second_moment * -0.5 - half_log_two_pi() - log_std)
     }
 
     fn marginal_of_rows(&self, _shape: &Shape, rows: &[usize]) -> Option<Self> {
@@ -175,4 +174,9 @@ impl Posterior for MatrixNormalPosterior {
     fn constants(&self) -> Option<Constants> {
         Some(Constants::new("MatrixNormal", []))
     }
+}
+
+/// A deviation as a divisor.
+fn divisor<const D: usize>(log_std: &Tensor<D>) -> Tensor<D> {
+    log_std.clone().clamp_min(LEAST_RHO).exp()
 }

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Shape, Tensor, TensorData};
 
 use super::{LocationScale, PosteriorStructure, UnitNoise};
 use crate::family::deviation::rho_from_std;
-use crate::family::{Constants, MarginalFamily, Marginals, Nats, Noise};
+use crate::family::{Constants, MarginalFamily, Marginals, Nats, Noise, at_least_f32};
 use crate::math::half_log_two_pi;
 
 /// Configuration of a [`NormalPosterior`].
@@ -104,12 +104,13 @@ impl UnitNoise for NormalUnit {
 }
 
 impl NormalPosterior {
-    /// A posterior with these deviations, one for each element of the weight.
+    /// A posterior with these deviations, one for each element of the weight. ρ has their type, `f32` at least.
     ///
     /// # Panics
     ///
     /// Panics unless each deviation is a finite number of at least 1e-30.
     pub fn from_std<const D: usize>(std: Tensor<D>) -> Self {
+        let std = at_least_f32(std);
         let (device, dtype) = (std.device(), std.dtype());
         // On the host, where `f64` keeps the digits of a small deviation.
         let rho: Vec<f64> = std.into_data().iter::<f64>().map(rho_from_std).collect();

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Shape, Tensor};
 use core::f64::consts::{E, LN_2, PI};
 
 use super::{LocationScale, UnitNoise};
-use crate::family::{Constants, Nats, Noise};
+use crate::family::{Constants, Nats, Noise, square_sum};
 use crate::math::log_gamma;
 
 /// The Euler–Mascheroni constant.
@@ -74,12 +74,7 @@ impl UnitNoise for RadialUnit {
         let one: Tensor<1> = Tensor::zeros([1], (&like.device(), like.dtype()));
         let length = noise.standard_normal(&one);
         // All of one or two normals are 0 once in 2²⁵ draws: zero has no direction, and then the weight is its mean.
-        let norm = epsilon
-            .clone()
-            .square()
-            .sum()
-            .sqrt()
-            .clamp_min(SMALLEST_NORM);
+        let norm = square_sum(&epsilon).sqrt().clamp_min(SMALLEST_NORM);
         epsilon * (length / norm).reshape([1; D])
     }
 
@@ -91,7 +86,7 @@ impl UnitNoise for RadialUnit {
         // Below this the mean itself is meant, where the density is infinite and its derivative undefined.
         const SMALLEST_SQUARE: f64 = 1e-30;
         let n = z.shape().num_elements();
-        let square = z.square().sum().clamp_min(SMALLEST_SQUARE);
+        let square = square_sum(&z).clamp_min(SMALLEST_SQUARE);
         let constant = 0.5 * (2.0 / PI).ln() - log_sphere(n);
         let of_length = square.clone() * -0.5 - square.log() * (0.5 * (n as f64 - 1.0));
         Nats::of_tensor(of_length + constant)
@@ -165,6 +160,19 @@ mod tests {
                 "{n}: {of_tensor} for {expected}"
             );
         }
+    }
+
+    /// From 2²² elements on, Flex sums by threads.
+    #[test]
+    fn the_length_of_a_large_tensor_is_the_same_in_every_run() {
+        let like = Tensor::<1>::zeros([(1 << 22) + 3], &Device::flex());
+        let z = RadialUnit {}.sample(&mut Noise::new(NoiseKey::new(7, 1, 0)), &like);
+        let mut noise = Noise::new(NoiseKey::new(7, 1, 0));
+        let epsilon = noise.standard_normal(&like);
+        let length = noise.standard_normal(&Tensor::<1>::zeros([1], &Device::flex()));
+        let norm = crate::kernels::square_sum(&epsilon).unwrap().sqrt();
+        let is_same = z.equal(epsilon * (length / norm));
+        assert!(is_same.all().into_scalar::<bool>());
     }
 
     #[test]

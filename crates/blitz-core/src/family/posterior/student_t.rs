@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Shape, Tensor};
 
 use super::{LocationScale, UnitNoise};
-use crate::family::prior::{NEARLY_NORMAL, student_t_log_normalizer};
+use crate::family::prior::{NEARLY_NORMAL, student_t_log_normalizer, student_t_working_df};
 use crate::family::{ConstantError, Constants, Nats, Noise};
 use crate::math::digamma;
 
@@ -65,7 +65,7 @@ impl UnitNoise for StudentTUnit {
         let z = noise.standard_normal(like);
         let other = noise.standard_normal(like);
         // (y − 1) / ln y for y = e^q, in which y's rounding cancels (Kahan); y must not round to 1.
-        let y = ((z.clone().square() + other.square()) / self.df)
+        let y = ((z.clone().square() + other.square()) / student_t_working_df(self.df))
             .clamp_min(1e-6)
             .exp();
         z * ((y.clone() - 1.0) / y.log()).sqrt()
@@ -76,7 +76,8 @@ impl UnitNoise for StudentTUnit {
     }
 
     fn log_density<const D: usize>(&self, z: Tensor<D>) -> Nats<D> {
-        let tail = (z.square() / self.df).log1p() * (0.5 * (self.df + 1.0));
+        let df = student_t_working_df(self.df);
+        let tail = (z.square() / df).log1p() * (0.5 * (df + 1.0));
         Nats::of_weights((tail + student_t_log_normalizer(self.df)).neg())
     }
 

@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::{Prior, PriorForm};
-use crate::family::{Constants, Marginals, at_least_f32};
+use crate::family::{Constants, Marginals, at_least_f32, square_sum};
 use crate::math::half_log_two_pi;
 
 /// Where a variance stops to count as a divisor.
@@ -71,20 +71,17 @@ pub struct EmpiricalNormalPrior {
 impl Prior for EmpiricalNormalPrior {
     fn log_density<const D: usize>(&self, weight: Tensor<D>) -> Tensor<1> {
         let n = weight.shape().num_elements();
-        expected_log_density_at_best_scale(at_least_f32(weight).square().sum(), n)
+        expected_log_density_at_best_scale(square_sum(&at_least_f32(weight)), n)
     }
 
     /// At the best scale of this tensor alone.
     fn expected_log_density<const D: usize>(&self, q: &Marginals<D>) -> Option<Tensor<D>> {
-        let second_moment = q.second_moment();
-        let variance = second_moment
-            .clone()
-            .detach()
-            .mean()
+        let n = q.mean.shape().num_elements().max(1);
+        let variance = (q.second_moments().detach() / n as f64)
             .clamp_min(SMALLEST_VARIANCE)
             .reshape([1; D]);
         let log_normalizer = variance.clone().log() * 0.5 + half_log_two_pi();
-        Some((second_moment / variance * 0.5 + log_normalizer).neg())
+        Some((q.second_moment() / variance * 0.5 + log_normalizer).neg())
     }
 
     fn form(&self) -> PriorForm {

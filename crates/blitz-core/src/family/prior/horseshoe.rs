@@ -4,7 +4,7 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::{Prior, assert_scale};
+use super::{Prior, assert_scale, check_scale};
 use crate::family::{ConstantError, Constants, at_least_f32};
 use crate::math::log_erfc;
 
@@ -15,7 +15,7 @@ const MIN_SMOOTHING: f64 = 1e-6;
 ///
 /// | field | default | meaning | range |
 /// |---|---|---|---|
-/// | `scale` | 1 | the global scale τ | > 0 |
+/// | `scale` | 1 | the global scale τ | ≥ 1e-15 |
 /// | `smoothing` | 1e-3 | δ: weights below about δτ count as zero | [1e-6, 1] |
 #[derive(Config, Debug, PartialEq)]
 pub struct HorseshoePriorConfig {
@@ -32,7 +32,7 @@ impl HorseshoePriorConfig {
     ///
     /// # Panics
     ///
-    /// Panics if `scale` is not positive and finite, or `smoothing` lies outside of [1e-6, 1].
+    /// Panics if `scale` is not a finite number of at least 1e-15, or `smoothing` lies outside of [1e-6, 1].
     pub fn init(&self) -> HorseshoePrior {
         assert_scale("scale", self.scale);
         assert!(
@@ -109,7 +109,7 @@ impl Prior for HorseshoePrior {
 
     fn set_constants(&mut self, values: &[f64]) -> Result<(), ConstantError> {
         let (scale, smoothing) = (values[0], values[1]);
-        ConstantError::unless_positive("scale of a prior", scale)?;
+        check_scale("scale of a prior", scale)?;
         let in_range = (MIN_SMOOTHING..=1.0).contains(&smoothing);
         ConstantError::unless(
             in_range,

@@ -3,8 +3,9 @@
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
+use core::f64::consts::LN_2;
 
-use super::{Prior, assert_scale};
+use super::{Prior, assert_scale, check_scale, learned_log};
 use crate::family::{
     ConstantError, Constants, MarginalFamily, Marginals, at_least_f32, in_type_of,
 };
@@ -13,7 +14,7 @@ use crate::family::{
 ///
 /// | field | default | meaning | range |
 /// |---|---|---|---|
-/// | `scale` | 1 | the prior's scale b; its deviation is b √2 | > 0 |
+/// | `scale` | 1 | the prior's scale b; its deviation is b √2 | ≥ 1e-15 |
 #[derive(Config, Debug, PartialEq)]
 pub struct LaplacePriorConfig {
     /// The scale of the prior.
@@ -26,7 +27,7 @@ impl LaplacePriorConfig {
     ///
     /// # Panics
     ///
-    /// Panics if `scale` is not positive and finite.
+    /// Panics if `scale` is not a finite number of at least 1e-15.
     pub fn init(&self) -> LaplacePrior {
         assert_scale("scale", self.scale);
         LaplacePrior { scale: self.scale }
@@ -55,7 +56,7 @@ pub struct LaplacePrior {
 impl Prior for LaplacePrior {
     fn log_density<const D: usize>(&self, weight: Tensor<D>) -> Tensor<1> {
         let n = weight.shape().num_elements() as f64;
-        let log_normalizer = (2.0 * self.scale).ln();
+        let log_normalizer = self.scale.ln() + LN_2;
         at_least_f32(weight)
             .abs()
             .sum()
@@ -64,7 +65,7 @@ impl Prior for LaplacePrior {
     }
 
     fn expected_log_density<const D: usize>(&self, q: &Marginals<D>) -> Option<Tensor<D>> {
-        let log_normalizer = (2.0 * self.scale).ln();
+        let log_normalizer = self.scale.ln() + LN_2;
         Some(expected_abs(q)? / -self.scale - log_normalizer)
     }
 
@@ -73,7 +74,7 @@ impl Prior for LaplacePrior {
     }
 
     fn set_constants(&mut self, values: &[f64]) -> Result<(), ConstantError> {
-        ConstantError::unless_positive("scale of a prior", values[0])?;
+        check_scale("scale of a prior", values[0])?;
         self.scale = values[0];
         Ok(())
     }
@@ -83,7 +84,7 @@ impl Prior for LaplacePrior {
 ///
 /// | field | default | meaning | range |
 /// |---|---|---|---|
-/// | `initial_scale` | 1 | the scale b that training starts from | > 0 |
+/// | `initial_scale` | 1 | the scale b that training starts from | ≥ 1e-15 |
 #[derive(Config, Debug, PartialEq)]
 pub struct LearnedLaplacePriorConfig {
     /// The scale that training starts from.
@@ -96,11 +97,11 @@ impl LearnedLaplacePriorConfig {
     ///
     /// # Panics
     ///
-    /// Panics if `initial_scale` is not positive and finite.
+    /// Panics if `initial_scale` is not a finite number of at least 1e-15.
     pub fn init(&self, device: &Device) -> LearnedLaplacePrior {
         assert_scale("scale", self.initial_scale);
         LearnedLaplacePrior {
-            log_scale: Param::from_tensor(Tensor::full([1], self.initial_scale.ln(), device)),
+            log_scale: learned_log(self.initial_scale, device),
         }
     }
 }
@@ -111,7 +112,7 @@ impl LearnedLaplacePriorConfig {
 /// `b = mean E|w_i|`.
 #[derive(Module, Debug)]
 pub struct LearnedLaplacePrior {
-    /// ln b.
+    /// ln b, of `f32` at least.
     pub log_scale: Param<Tensor<1>>,
 }
 
@@ -127,13 +128,13 @@ impl Prior for LearnedLaplacePrior {
         let weight = at_least_f32(weight);
         let log_scale: Tensor<1> = self.log_scale(&weight);
         let of_weights = weight.abs().sum() * log_scale.clone().neg().exp();
-        (of_weights + (log_scale + 2f64.ln()) * n).neg()
+        (of_weights + (log_scale + LN_2) * n).neg()
     }
 
     fn expected_log_density<const D: usize>(&self, q: &Marginals<D>) -> Option<Tensor<D>> {
         let log_scale = self.log_scale(&q.mean);
         let rate = log_scale.clone().neg().exp();
-        Some(expected_abs(q)?.neg() * rate - log_scale - 2f64.ln())
+        Some(expected_abs(q)?.neg() * rate - log_scale - LN_2)
     }
 
     fn constants(&self) -> Option<Constants> {

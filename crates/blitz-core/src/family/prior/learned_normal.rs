@@ -4,15 +4,15 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
-use super::{Prior, PriorForm, assert_scale, normal_log_density};
+use super::{Prior, PriorForm, assert_scale, learned_log, normal_log_density};
 use crate::family::{Constants, Marginals, at_least_f32, in_type_of};
 use crate::math::half_log_two_pi;
 
 /// Configuration of a [`LearnedNormalPrior`].
 ///
-/// | field | default | meaning |
-/// |---|---|---|
-/// | `initial_std` | 1 | the deviation s that training starts from |
+/// | field | default | meaning | range |
+/// |---|---|---|---|
+/// | `initial_std` | 1 | the deviation s that training starts from | ≥ 1e-15 |
 #[derive(Config, Debug, PartialEq)]
 pub struct LearnedNormalPriorConfig {
     /// The deviation that training starts from.
@@ -25,11 +25,11 @@ impl LearnedNormalPriorConfig {
     ///
     /// # Panics
     ///
-    /// Panics if `initial_std` is not positive and finite.
+    /// Panics if `initial_std` is not a finite number of at least 1e-15.
     pub fn init(&self, device: &Device) -> LearnedNormalPrior {
         assert_scale("deviation", self.initial_std);
         LearnedNormalPrior {
-            log_std: Param::from_tensor(Tensor::full([1], self.initial_std.ln(), device)),
+            log_std: learned_log(self.initial_std, device),
         }
     }
 }
@@ -41,7 +41,7 @@ impl LearnedNormalPriorConfig {
 /// where a fixed prior has to guess it.
 #[derive(Module, Debug)]
 pub struct LearnedNormalPrior {
-    /// ln s.
+    /// ln s, of `f32` at least.
     pub log_std: Param<Tensor<1>>,
 }
 

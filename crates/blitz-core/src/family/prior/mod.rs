@@ -24,13 +24,15 @@ pub use learned_normal::{LearnedNormalPrior, LearnedNormalPriorConfig};
 pub use normal::{NormalPrior, NormalPriorConfig};
 pub use posterior::PosteriorPrior;
 pub use scale_mixture::{ScaleMixturePrior, ScaleMixturePriorConfig};
-pub(crate) use student_t::{NEARLY_NORMAL, log_normalizer as student_t_log_normalizer};
+pub(crate) use student_t::{
+    NEARLY_NORMAL, log_normalizer as student_t_log_normalizer, working_df as student_t_working_df,
+};
 pub use student_t::{StudentTPrior, StudentTPriorConfig};
 
-use burn::module::{Module, ModuleDisplay};
-use burn::tensor::{Shape, Tensor};
+use burn::module::{Module, ModuleDisplay, Param};
+use burn::tensor::{Device, Shape, Tensor};
 
-use super::{ConstantError, Constants, Marginals};
+use super::{ConstantError, Constants, Marginals, scale_type};
 use crate::math::half_log_two_pi;
 
 /// A prior density over one weight tensor.
@@ -192,10 +194,31 @@ pub(crate) fn normal_log_density<const D: usize>(z: Tensor<D>, log_std: Tensor<D
         .sum()
 }
 
+/// The smallest scale of a prior. In parts of a smaller one, the square of a weight of 10⁴ is beyond `f32`, and so is the precision before long.
+const MIN_SCALE: f64 = 1e-15;
+
+/// What [`MIN_SCALE`] says.
+const SCALE_RANGE: &str = "a finite number of at least 1e-15";
+
+fn is_scale(value: f64) -> bool {
+    value.is_finite() && value >= MIN_SCALE
+}
+
 /// Panics unless `value` is a usable scale of a prior.
 fn assert_scale(name: &str, value: f64) {
     assert!(
-        value.is_finite() && value > 0.0,
-        "a prior's {name} must be a positive, finite number, got {value}"
+        is_scale(value),
+        "a prior's {name} must be {SCALE_RANGE}, got {value:?}"
     );
+}
+
+/// An error unless `value`, a constant of a record, is a usable scale of a prior.
+fn check_scale(name: &'static str, value: f64) -> Result<(), ConstantError> {
+    ConstantError::unless(is_scale(value), name, value, SCALE_RANGE)
+}
+
+/// The parameter of a scale that is learned, its logarithm.
+fn learned_log(initial: f64, device: &Device) -> Param<Tensor<1>> {
+    let options = (device, scale_type(device));
+    Param::from_tensor(Tensor::full([1], initial.ln(), options))
 }

@@ -4,15 +4,15 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::{Prior, PriorForm, assert_scale};
+use super::{Prior, PriorForm, assert_scale, check_scale};
 use crate::family::{ConstantError, Constants, Marginals, at_least_f32};
 use crate::math::half_log_two_pi;
 
 /// Configuration of a [`NormalPrior`].
 ///
-/// | field | default | meaning |
-/// |---|---|---|
-/// | `std` | 1 | the prior's deviation s |
+/// | field | default | meaning | range |
+/// |---|---|---|---|
+/// | `std` | 1 | the prior's deviation s | ≥ 1e-15 |
 #[derive(Config, Debug, PartialEq)]
 pub struct NormalPriorConfig {
     /// The deviation of the prior.
@@ -25,7 +25,7 @@ impl NormalPriorConfig {
     ///
     /// # Panics
     ///
-    /// Panics if `std` is not positive and finite.
+    /// Panics if `std` is not a finite number of at least 1e-15.
     pub fn init(&self) -> NormalPrior {
         NormalPrior::new(self.std)
     }
@@ -55,7 +55,7 @@ impl NormalPrior {
     ///
     /// # Panics
     ///
-    /// Panics if `std` is not positive and finite.
+    /// Panics if `std` is not a finite number of at least 1e-15.
     pub fn new(std: f64) -> Self {
         assert_scale("deviation", std);
         Self { std }
@@ -88,7 +88,7 @@ impl Prior for NormalPrior {
     }
 
     fn set_constants(&mut self, values: &[f64]) -> Result<(), ConstantError> {
-        ConstantError::unless_positive("deviation of a prior", values[0])?;
+        check_scale("deviation of a prior", values[0])?;
         self.std = values[0];
         Ok(())
     }

@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::activation::softplus;
 
-use super::{Prior, PriorForm, assert_scale};
+use super::{Prior, PriorForm, assert_scale, check_scale};
 use crate::family::{ConstantError, Constants, at_least_f32};
 use crate::math::half_log_two_pi;
 
@@ -14,8 +14,8 @@ use crate::math::half_log_two_pi;
 /// | field | default | meaning | range |
 /// |---|---|---|---|
 /// | `pi` | 0.5 | weight of the first, wide component | (0, 1) |
-/// | `sigma1` | 1 | deviation of the first component | > 0 |
-/// | `sigma2` | e^-6 | deviation of the second, narrow component | (0, sigma1) |
+/// | `sigma1` | 1 | deviation of the first component | ≥ 1e-15 |
+/// | `sigma2` | e^-6 | deviation of the second, narrow component | [1e-15, sigma1) |
 ///
 /// The defaults are of the grid that the paper searched (π of 1/4, 1/2, 3/4; −ln σ₁ of 0, 1, 2; −ln σ₂ of 6, 7, 8):
 /// the middle π, the largest deviations.
@@ -37,7 +37,7 @@ impl ScaleMixturePriorConfig {
     ///
     /// # Panics
     ///
-    /// Panics if `pi` is not inside (0, 1), or unless `sigma1 > sigma2 > 0`.
+    /// Panics if `pi` is not inside (0, 1), or unless `sigma1 > sigma2 ≥ 1e-15` and both are finite.
     pub fn init(&self) -> ScaleMixturePrior {
         assert!(
             self.pi > 0.0 && self.pi < 1.0,
@@ -106,8 +106,8 @@ impl Prior for ScaleMixturePrior {
         let (pi, sigma1, sigma2) = (values[0], values[1], values[2]);
         let is_share = pi > 0.0 && pi < 1.0;
         ConstantError::unless(is_share, "pi of a scale mixture", pi, "inside (0, 1)")?;
-        ConstantError::unless_positive("sigma1 of a scale mixture", sigma1)?;
-        ConstantError::unless_positive("sigma2 of a scale mixture", sigma2)?;
+        check_scale("sigma1 of a scale mixture", sigma1)?;
+        check_scale("sigma2 of a scale mixture", sigma2)?;
         ConstantError::unless(
             sigma1 > sigma2,
             "sigma2 of a scale mixture",

@@ -4,7 +4,7 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::{Prior, assert_scale};
+use super::{Prior, assert_scale, check_scale};
 use crate::family::{ConstantError, Constants, at_least_f32};
 use crate::math::log_gamma;
 
@@ -12,8 +12,8 @@ use crate::math::log_gamma;
 ///
 /// | field | default | meaning | range |
 /// |---|---|---|---|
-/// | `df` | 3 | degrees of freedom ν; 1 is a Cauchy prior | > 0 |
-/// | `scale` | 1 | the prior's scale s; its deviation is s √(ν / (ν − 2)) for ν > 2, infinite below | > 0 |
+/// | `df` | 3 | degrees of freedom ν; 1 is a Cauchy prior | ≥ 1e-3 |
+/// | `scale` | 1 | the prior's scale s; its deviation is s √(ν / (ν − 2)) for ν > 2, infinite below | ≥ 1e-15 |
 #[derive(Config, Debug, PartialEq)]
 pub struct StudentTPriorConfig {
     /// The degrees of freedom.
@@ -29,9 +29,13 @@ impl StudentTPriorConfig {
     ///
     /// # Panics
     ///
-    /// Panics if `df` or `scale` is not positive and finite.
+    /// Panics unless `df` is a finite number of at least 1e-3 and `scale` one of at least 1e-15.
     pub fn init(&self) -> StudentTPrior {
-        assert_scale("degrees of freedom", self.df);
+        assert!(
+            is_df(self.df),
+            "a prior's degrees of freedom must be {DF_RANGE}, got {:?}",
+            self.df
+        );
         assert_scale("scale", self.scale);
         StudentTPrior {
             df: self.df,
@@ -67,12 +71,13 @@ pub struct StudentTPrior {
 impl Prior for StudentTPrior {
     fn log_density<const D: usize>(&self, weight: Tensor<D>) -> Tensor<1> {
         let n = weight.shape().num_elements() as f64;
+        let df = working_df(self.df);
         at_least_f32(weight)
-            .div_scalar(self.scale * self.df.sqrt())
+            .div_scalar(self.scale * df.sqrt())
             .square()
             .log1p()
             .sum()
-            .mul_scalar(-0.5 * (self.df + 1.0))
+            .mul_scalar(-0.5 * (df + 1.0))
             .sub_scalar(n * (log_normalizer(self.df) + self.scale.ln()))
     }
 
@@ -82,11 +87,27 @@ impl Prior for StudentTPrior {
 
     fn set_constants(&mut self, values: &[f64]) -> Result<(), ConstantError> {
         let (df, scale) = (values[0], values[1]);
-        ConstantError::unless_positive("degrees of freedom", df)?;
-        ConstantError::unless_positive("scale of a prior", scale)?;
+        ConstantError::unless(is_df(df), "degrees of freedom", df, DF_RANGE)?;
+        check_scale("scale of a prior", scale)?;
         (self.df, self.scale) = (df, scale);
         Ok(())
     }
+}
+
+/// The fewest degrees of freedom: in parts of `s √ν` the square of a weight must not be beyond `f32`.
+const MIN_DF: f64 = 1e-3;
+
+/// What [`MIN_DF`] says.
+const DF_RANGE: &str = "a finite number of at least 1e-3";
+
+fn is_df(value: f64) -> bool {
+    value.is_finite() && value >= MIN_DF
+}
+
+/// The degrees of freedom that a density is computed with. From these on it is that of a normal, in `f64` too, and beyond 10³⁸ they would be infinite
+/// in `f32`.
+pub(crate) fn working_df(df: f64) -> f64 {
+    df.min(1e20)
 }
 
 /// From so many degrees of freedom on, differences of lnΓ and ψ lose more digits than the first term of their series leaves out, ν⁻².
