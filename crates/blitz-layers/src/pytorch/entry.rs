@@ -15,6 +15,8 @@ pub(super) struct Entry {
     pub parts: Vec<Part>,
     /// How many of them the tensor has room for.
     pub blocks: usize,
+    /// The place where there is none, as BLiTZ's GRU has one.
+    pub spare: Option<usize>,
     /// Whether the file has them transposed, as PyTorch has the matrices of linear layers.
     pub transposed: bool,
     /// The axis of the file along which they lie one after the other.
@@ -52,12 +54,21 @@ impl Entry {
         self.parts[0].shape.num_dims()
     }
 
+    /// Whether each place but the spare one has its parameter, or both of those that share it.
+    pub fn is_whole(&self) -> bool {
+        (0..self.blocks).all(|index| {
+            let parts = self.parts.iter().filter(|part| part.index == index);
+            let halves: usize = parts.map(|part| part.share.halves()).sum();
+            halves == if self.spare == Some(index) { 0 } else { 2 }
+        })
+    }
+
     /// The paths of the parameters.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().map(|part| part.path.as_str())
     }
 
-    /// The tensor of the file with the values at hand; zeros where no parameter is.
+    /// The tensor of the file with the values at hand; zeros in the spare place.
     pub fn param<const D: usize>(&self, survey: &Survey) -> Param<Tensor<D>> {
         let mut blocks: Vec<Tensor<D>> = Vec::new();
         for part in &self.parts {
@@ -74,7 +85,7 @@ impl Entry {
                 false => blocks.push(value),
             }
         }
-        // A last block without a parameter, as BLiTZ's GRU has.
+        // The spare place may be the last one.
         while blocks.len() < self.blocks {
             blocks.push(blocks[0].zeros_like());
         }
@@ -105,6 +116,14 @@ impl Entry {
 }
 
 impl Share {
+    /// How many halves of its place it takes.
+    fn halves(self) -> usize {
+        match self {
+            Self::Whole => 2,
+            Self::HalfOfMean | Self::HalfOfVariance => 1,
+        }
+    }
+
     /// The parameter's part of the file's values.
     fn of(self, value: Tensor<1>) -> Tensor<1> {
         match self {

@@ -73,6 +73,9 @@ impl PyTorchNames {
     ///
     /// With the names of a Bayesian library, mean and ρ of each weight that has a [`NormalPosterior`](blitz_core::NormalPosterior) by
     /// configuration are two parameters, and its prior none. A posterior of another family keeps its own names, which no such file has: loading fails.
+    ///
+    /// **Parts that the module lacks.** A tensor of the file holds all gates of a cell, or all projections of an attention. If the module lacks one, as an LSTM with `input_forget` lacks a
+    /// gate and an attention without `value_bias` a bias, the others keep Burn's names: loading fails, and what is written is no file of PyTorch's.
     pub fn of<M: Module>(self, module: M) -> Named<M> {
         Named {
             module,

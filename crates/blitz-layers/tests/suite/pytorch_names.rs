@@ -250,6 +250,41 @@ fn a_layer_of_another_kind_or_size_is_refused_by_name() {
     assert!(error.contains("12") && error.contains('9'), "{error}");
 }
 
+#[test]
+fn a_packed_tensor_of_which_the_module_lacks_a_part_is_neither_read_nor_written() {
+    #[derive(Module, Debug)]
+    struct Partial {
+        lstm: Lstm,
+        attention: MultiHeadAttention,
+    }
+    let device = Device::flex();
+    let lstm = LstmConfig::new(3, 3, true).with_input_forget(true);
+    let attention = MultiHeadAttentionConfig::new(4, 2).with_value_bias(false);
+    let net = Partial {
+        lstm: lstm.init(&device),
+        attention: attention.init(&device),
+    };
+    let mut named = PyTorchNames::TorchNn.of(net.clone());
+    let result = named.load_from(&mut store().allow_partial(true)).unwrap();
+    let missing: Vec<_> = result.missing.iter().map(|(path, _)| path).collect();
+    for path in [
+        "lstm.input_gate.input_transform.weight",
+        "lstm.output_gate.hidden_transform.bias",
+        "attention.query.bias",
+    ] {
+        assert!(
+            missing.iter().any(|missing| *missing == path),
+            "{missing:?}"
+        );
+    }
+    let applied = |name: &str| result.applied.iter().any(|applied| applied == name);
+    assert!(applied("attention.in_proj_weight"));
+    let written = names(written(&net, BurnToPyTorchAdapter));
+    let has = |name: &str| written.iter().any(|(written, _)| written == name);
+    assert!(has("attention.in_proj_weight") && has("attention.query.bias"));
+    assert!(!has("attention.in_proj_bias") && !has("lstm.weight_ih_l0"));
+}
+
 /// The batch whose first row is padded after three steps, with numbers that are none.
 fn padded() -> Tensor<3> {
     let x = tensor::<3>("lstm.input.0");

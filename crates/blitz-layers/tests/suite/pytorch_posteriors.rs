@@ -392,6 +392,46 @@ fn bytes_of(module: impl Module) -> Vec<u8> {
 }
 
 #[test]
+fn an_lstm_without_a_forget_gate_takes_no_gate_of_a_file() {
+    #[derive(Module, Debug)]
+    struct Net {
+        lstm: Sequence<BayesianLstm>,
+        step: Sequence<BayesianLstm>,
+    }
+    let device = Device::flex();
+    let coupled = || {
+        let lstm = BayesianLstmConfig::new(3, 3, true).with_input_forget(true);
+        Sequence::new(lstm.init(&device), &device)
+    };
+    for (names, file, net) in [
+        (PyTorchNames::Blitz, "blitz.pt", "lstm"),
+        (PyTorchNames::BayesianTorch, "bayesian_torch.pt", "step"),
+    ] {
+        let (lstm, step) = (coupled(), coupled());
+        let mut named = names.of(Net { lstm, step });
+        let mut store = PytorchStore::from_file(path(file)).allow_partial(true);
+        let result = named.load_from(&mut store).unwrap();
+        let is_of_head = |path: &String| path.starts_with(&format!("{net}.head."));
+        assert!(result.applied.iter().all(is_of_head) && result.applied.len() == 4);
+        let gate = format!("{net}.recurrent.input_gate.input_transform.weight");
+        assert!(
+            result.missing.iter().any(|(path, _)| *path == gate),
+            "{names:?}"
+        );
+    }
+}
+
+#[test]
+fn a_bias_of_which_one_half_alone_is_bayesian_is_not_blitzs() {
+    let lstm = burn::nn::LstmConfig::new(3, 3, true).init(&Device::flex());
+    let one = BayesianizeConfig::new().only(WeightFilter::path("*.hidden_transform.*"));
+    let mut store = SafetensorsStore::from_bytes(Some(bytes_of(lstm.bayesianize(&one))));
+    let names = store.get_all_tensors().unwrap();
+    assert!(names.contains_key("weight_hh_mu") && names.contains_key("bias_ih_l0"));
+    assert!(!names.contains_key("bias_mu"));
+}
+
+#[test]
 fn a_linear_layer_of_either_layout_has_the_same_file() {
     let device = Device::flex();
     for (d_input, d_output) in [(4, 4), (3, 2)] {
