@@ -2,8 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use burn::tensor::Shape;
-
 use super::PyTorchNames;
 use super::entry::{Entry, Part, Share};
 use super::walk::{Place, Step, joined};
@@ -82,8 +80,8 @@ pub(super) fn entries(names: PyTorchNames, places: &[Place]) -> Vec<Entry> {
             let Some([mean, rho]) = slots(names, &weight.steps) else {
                 continue;
             };
-            of_posteriors.add(mean, &weight.path, &weight.shape, true);
-            of_posteriors.add(rho, &place.path, &weight.shape, false);
+            of_posteriors.add(mean, &weight.path, weight, true);
+            of_posteriors.add(rho, &place.path, weight, false);
         }
     }
     let mut all = of_posteriors.whole();
@@ -92,7 +90,7 @@ pub(super) fn entries(names: PyTorchNames, places: &[Place]) -> Vec<Entry> {
     for place in places {
         let is_free = attached_at(&place.steps).is_none() && !taken.contains(place.path.as_str());
         if let Some(slot) = is_free.then(|| packed(&place.steps)).flatten() {
-            of_means.add(slot, &place.path, &place.shape, false);
+            of_means.add(slot, &place.path, place, false);
         }
     }
     all.extend(of_means.whole());
@@ -137,10 +135,12 @@ struct Entries {
 }
 
 impl Entries {
-    fn add(&mut self, slot: Slot, path: &str, shape: &Shape, has_posterior: bool) {
+    /// Adds the parameter of this path, the mean or the ρ of `weight`.
+    fn add(&mut self, slot: Slot, path: &str, weight: &Place, has_posterior: bool) {
         let part = Part {
             path: path.to_string(),
-            shape: shape.clone(),
+            weight: weight.path.clone(),
+            shape: weight.shape.clone(),
             index: slot.index,
             share: slot.share,
         };
@@ -260,6 +260,13 @@ fn weight_of_normal(place: &Place) -> Option<String> {
     let names = place.steps[at + 1..].iter().map(|step| step.name.as_str());
     let is_rho = names.eq(["posterior", "Normal", "rho"]);
     is_rho.then(|| joined(&place.steps[..at]))
+}
+
+/// The path of the weight of which the parameter says what is pruned.
+pub(super) fn weight_of_mask(place: &Place) -> Option<String> {
+    let at = attached_at(&place.steps)?;
+    let is_mask = matches!(&place.steps[at + 1..], [step] if step.name == "mask");
+    is_mask.then(|| joined(&place.steps[..at]))
 }
 
 /// Where a library has the mean and the ρ of a weight.

@@ -432,6 +432,40 @@ fn a_bias_of_which_one_half_alone_is_bayesian_is_not_blitzs() {
 }
 
 #[test]
+fn a_pruned_network_is_written_as_it_computes_and_stays_as_it_is() {
+    let device = Device::flex();
+    let whole = loaded(PyTorchNames::Blitz, OfBlitz::new(&device), "blitz");
+    let (pruned, report) = whole.clone().prune_by_signal_to_noise(0.5);
+    let taken = |file: &OfBlitz, net: OfBlitz| {
+        let mut named = PyTorchNames::Blitz.of(net);
+        let mut store = SafetensorsStore::from_bytes(Some(bytes_of(file.clone())));
+        named.load_from(&mut store).unwrap();
+        named.into_module().weight_marginals()
+    };
+    let written = taken(&pruned, OfBlitz::new(&device));
+    let back = taken(&whole, pruned.clone());
+    let mut zeros = 0;
+    for ((weight, written), back) in pruned.weight_marginals().iter().zip(written).zip(back) {
+        // Two biases of one sum may have one pruned alone, whose other then has all of it.
+        let is_sum = weight.path.contains(".recurrent.") && weight.path.ends_with("bias");
+        for i in 0..weight.means.len() {
+            let (mean, std) = (weight.means[i], weight.std_devs[i]);
+            zeros += usize::from(mean == 0.0);
+            if is_sum {
+                continue;
+            }
+            assert_eq!((back.means[i], back.std_devs[i]), (mean, std));
+            assert_eq!(written.means[i], mean);
+            match mean == 0.0 {
+                true => assert!(written.std_devs[i] < 1e-15, "{}", weight.path),
+                false => assert_eq!(written.std_devs[i], std),
+            }
+        }
+    }
+    assert_eq!(zeros, report.pruned);
+}
+
+#[test]
 fn a_linear_layer_of_either_layout_has_the_same_file() {
     let device = Device::flex();
     for (d_input, d_output) in [(4, 4), (3, 2)] {
