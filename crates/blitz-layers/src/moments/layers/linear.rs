@@ -3,8 +3,8 @@
 use blitz_core::ColumnMoments;
 use burn::module::Param;
 use burn::nn::{Dropout, Identity, Linear};
-use burn::tensor::Tensor;
 use burn::tensor::module::linear;
+use burn::tensor::{Tensor, assert_shape};
 
 use crate::moments::{ForwardMoments, Moments, Units, combined};
 
@@ -23,6 +23,8 @@ pub(crate) fn of_linear<const D: usize>(
     weight: &Param<Tensor<2>>,
     bias: Option<&Param<Tensor<1>>>,
 ) -> Moments<D> {
+    let [d_input, _] = weight.base().dims();
+    assert_shape!(input.mean, [.., d_input]);
     let weight = ColumnMoments::of(weight);
     let of_weights = weight.output_variance(input.mean.clone());
     combined(Units::Last, input, weight.weights, of_weights, bias, linear)
