@@ -1,5 +1,7 @@
 //! Burn's poolings.
 
+use std::ops::Range;
+
 use burn::nn::pool::{
     AdaptiveAvgPool1d, AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d,
 };
@@ -91,7 +93,9 @@ fn padding_2d(
     }
 }
 
-/// The largest of each window along an axis, one element after the other.
+/// The largest of each window along an axis: of its first half and of its second, each likewise.
+///
+/// One after the other the first elements would count as a normal once for each that follows.
 fn max_along<const D: usize>(input: Moments<D>, axis: usize, windows: Windows) -> Moments<D> {
     let length = input.dims()[axis];
     let count = windows.count(length);
@@ -109,7 +113,20 @@ fn max_along<const D: usize>(input: Moments<D>, axis: usize, windows: Windows) -
         );
         padded.clone().arranged(|tensor| tensor.slice(slices))
     };
-    (1..windows.kernel).fold(element(0), |largest, k| largest.max_pair(element(k)))
+    largest(0..windows.kernel, &element)
+}
+
+/// The largest of these elements.
+fn largest<const D: usize>(
+    elements: Range<usize>,
+    element: &impl Fn(usize) -> Moments<D>,
+) -> Moments<D> {
+    let Range { start, end } = elements;
+    if end - start == 1 {
+        return element(start);
+    }
+    let half = start + (end - start).div_ceil(2);
+    largest(start..half, element).max_pair(largest(half..end, element))
 }
 
 /// With elements that are never the largest around an axis.
@@ -137,7 +154,7 @@ fn padded<const D: usize>(
     Moments::cat(parts.into_iter().flatten().collect(), axis)
 }
 
-/// The largest of independent normals, pair by pair along each axis; see [`Moments::max_pair`].
+/// The largest of independent normals, by halves of a window along each axis; see [`Moments::max_pair`].
 impl ForwardMoments<Moments<3>> for MaxPool1d {
     type Output = Moments<3>;
 
@@ -157,7 +174,7 @@ impl ForwardMoments<Moments<3>> for MaxPool1d {
     }
 }
 
-/// The largest of independent normals, pair by pair along each axis; see [`Moments::max_pair`].
+/// The largest of independent normals, by halves of a window along each axis; see [`Moments::max_pair`].
 impl ForwardMoments<Moments<4>> for MaxPool2d {
     type Output = Moments<4>;
 
