@@ -6,7 +6,8 @@ use burn::nn::{Linear, LinearConfig, LinearLayout};
 use burn::tensor::module::linear;
 use burn::tensor::{Device, Tensor, assert_shape};
 
-use crate::estimator::{Estimator, Features, LayerAxes, Rows, estimate};
+use crate::axes::{Features, LayerAxes, Rows};
+use crate::estimator::{Estimator, estimate};
 use crate::moments::{ForwardMoments, Moments, of_linear};
 use crate::traversal::traversed_as;
 use crate::weights::{WeightsConfig, add_families, configures_weights};

@@ -6,7 +6,8 @@ use burn::nn::{Dropout, Identity, Linear};
 use burn::tensor::module::linear;
 use burn::tensor::{Tensor, assert_shape};
 
-use crate::moments::{ForwardMoments, Moments, Units, combined};
+use crate::axes::Features;
+use crate::moments::{ForwardMoments, Moments, combined};
 
 /// Exact, of independent inputs, also of a full-rank posterior.
 impl<const D: usize> ForwardMoments<Moments<D>> for Linear {
@@ -27,7 +28,14 @@ pub(crate) fn of_linear<const D: usize>(
     assert_shape!(input.mean, [.., d_input]);
     let weight = ColumnMoments::of(weight);
     let of_weights = weight.output_variance(input.mean.clone());
-    combined(Units::Last, input, weight.weights, of_weights, bias, linear)
+    combined(
+        Features::Last,
+        input,
+        weight.weights,
+        of_weights,
+        bias,
+        linear,
+    )
 }
 
 /// As in prediction, where Burn's dropout drops nothing.

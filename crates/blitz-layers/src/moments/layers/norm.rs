@@ -5,8 +5,9 @@ use burn::module::Param;
 use burn::nn::{BatchNorm, LayerNorm};
 use burn::tensor::{Tensor, assert_shape};
 
-use crate::moments::propagate::{along, fixed};
+use crate::axes::along;
 use crate::moments::{ForwardMoments, Moments};
+use crate::weights::fixed;
 
 /// By the running statistics, on an autodiff device too: exact, of independent inputs.
 impl<const D: usize> ForwardMoments<Moments<D>> for BatchNorm {

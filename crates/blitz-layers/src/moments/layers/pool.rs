@@ -1,15 +1,14 @@
-//! Burn's poolings.
+//! Burn's poolings. Their `Same` leaves the dilation out of account, and so it is left out here.
 
 use std::ops::Range;
 
 use burn::nn::pool::{
     AdaptiveAvgPool1d, AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d,
 };
-use burn::nn::{PaddingConfig1d, PaddingConfig2d};
 use burn::tensor::{Slice, Tensor, TensorData};
 
 use crate::moments::{ForwardMoments, Moments};
-use crate::windows::pool;
+use crate::windows::{Padding, pool};
 
 /// The windows of a pooling along one axis.
 #[derive(Debug, Clone, Copy)]
@@ -57,39 +56,6 @@ impl Windows {
             inside.count() as f64
         };
         (0..self.count(length)).map(inside).collect()
-    }
-}
-
-/// What `Same` adds before and after an axis.
-fn same(length: usize, kernel: usize, stride: usize) -> (usize, usize) {
-    let covered = (length.div_ceil(stride).max(1) - 1) * stride + kernel;
-    let total = covered.saturating_sub(length);
-    (total / 2, total - total / 2)
-}
-
-fn padding_1d(
-    padding: &PaddingConfig1d,
-    length: usize,
-    kernel: usize,
-    stride: usize,
-) -> (usize, usize) {
-    match padding {
-        PaddingConfig1d::Same => same(length, kernel, stride),
-        PaddingConfig1d::Valid => (0, 0),
-        PaddingConfig1d::Explicit(before, after) => (*before, *after),
-    }
-}
-
-fn padding_2d(
-    padding: &PaddingConfig2d,
-    size: [usize; 2],
-    kernel: [usize; 2],
-    stride: [usize; 2],
-) -> [(usize, usize); 2] {
-    match padding {
-        PaddingConfig2d::Same => [0, 1].map(|axis| same(size[axis], kernel[axis], stride[axis])),
-        PaddingConfig2d::Valid => [(0, 0); 2],
-        PaddingConfig2d::Explicit(top, left, bottom, right) => [(*top, *bottom), (*left, *right)],
     }
 }
 
@@ -163,11 +129,13 @@ impl ForwardMoments<Moments<3>> for MaxPool1d {
             return Moments::certain(self.forward(input.mean));
         }
         let [_, _, length] = input.dims();
+        let (kernel, stride) = ([self.kernel_size], [self.stride]);
+        let padding = self.padding.zeros(&[length], &kernel, &stride);
         let windows = Windows {
             kernel: self.kernel_size,
             stride: self.stride,
             dilation: self.dilation,
-            padding: padding_1d(&self.padding, length, self.kernel_size, self.stride),
+            padding: padding[0],
             ceil: self.ceil_mode,
         };
         max_along(input, 2, windows)
@@ -183,12 +151,8 @@ impl ForwardMoments<Moments<4>> for MaxPool2d {
             return Moments::certain(pool(self, input.mean));
         }
         let [_, _, height, width] = input.dims();
-        let padding = padding_2d(
-            &self.padding,
-            [height, width],
-            self.kernel_size,
-            self.stride,
-        );
+        let size = [height, width];
+        let padding = self.padding.zeros(&size, &self.kernel_size, &self.stride);
         let windows = |axis: usize| Windows {
             kernel: self.kernel_size[axis],
             stride: self.stride[axis],
@@ -235,11 +199,13 @@ impl ForwardMoments<Moments<3>> for AvgPool1d {
 
     fn forward_moments(&self, input: Moments<3>) -> Moments<3> {
         let [_, _, length] = input.dims();
+        let (kernel, stride) = ([self.kernel_size], [self.stride]);
+        let padding = self.padding.zeros(&[length], &kernel, &stride);
         let windows = Windows {
             kernel: self.kernel_size,
             stride: self.stride,
             dilation: 1,
-            padding: padding_1d(&self.padding, length, self.kernel_size, self.stride),
+            padding: padding[0],
             ceil: self.ceil_mode,
         };
         let elements = [vec![1.0], windows.elements(length)];
@@ -254,7 +220,7 @@ impl ForwardMoments<Moments<4>> for AvgPool2d {
     fn forward_moments(&self, input: Moments<4>) -> Moments<4> {
         let [_, _, height, width] = input.dims();
         let size = [height, width];
-        let padding = padding_2d(&self.padding, size, self.kernel_size, self.stride);
+        let padding = self.padding.zeros(&size, &self.kernel_size, &self.stride);
         let elements = [0, 1].map(|axis| {
             let windows = Windows {
                 kernel: self.kernel_size[axis],
