@@ -8,7 +8,7 @@ use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Module, ModuleDisplay, Param, Reparameterizer};
 use burn::nn::{Embedding, EmbeddingConfig};
 use burn::tensor::module::embedding;
-use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+use burn::tensor::{Bool, DType, Device, Int, Tensor, TensorData};
 
 use crate::moments::{ForwardMoments, Moments};
 use crate::traversal::traversed_as;
@@ -20,7 +20,7 @@ use crate::weights::{WeightsConfig, add_families, configures_weights};
 /// |---|---|---|
 /// | `n_embedding`, `d_model` | | the number of vectors and their size, as in Burn's `EmbeddingConfig` |
 /// | `padding_idx` | none | an index whose vector is zero, always |
-/// | `max_norm` | none | the largest norm of a vector; a longer one is scaled down to it |
+/// | `max_norm` | none | the largest norm of a vector; a longer one is scaled down to it. An infinite one is none |
 /// | `norm_type` | 2 | the p of that p-norm; may be infinite |
 /// | `weights` | [`WeightsConfig`]'s | posterior, prior and initial means of the vectors |
 #[derive(Config, Debug)]
@@ -227,9 +227,18 @@ impl BayesianEmbedding {
         input.into_data().iter::<i64>().map(check).collect()
     }
 
+    /// The largest norm, unless every number of the type that norms are computed in is within it.
+    fn bound(&self) -> Option<f64> {
+        let largest = match self.weight.base().dtype() {
+            DType::F64 => f64::MAX,
+            _ => f64::from(f32::MAX),
+        };
+        self.max_norm.filter(|max_norm| *max_norm <= largest)
+    }
+
     /// `w · min(1, max_norm / ‖w‖)` for each row.
     fn clip_norm(&self, rows: Tensor<2>) -> Tensor<2> {
-        let Some(max_norm) = self.max_norm else {
+        let Some(max_norm) = self.bound() else {
             return rows;
         };
         // max_norm / max(norm, max_norm) is 1 to the bit for the rows within the bound.
@@ -250,7 +259,7 @@ impl ForwardMoments<Tensor<2, Int>> for BayesianEmbedding {
     ///
     /// As [`forward`](BayesianEmbedding::forward).
     fn forward_moments(&self, input: Tensor<2, Int>) -> Moments<3> {
-        if self.max_norm.is_some() {
+        if self.bound().is_some() {
             return Moments::certain(read_means(|| self.forward(input)));
         }
         let indices = self.checked(input.clone());

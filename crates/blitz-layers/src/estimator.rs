@@ -5,6 +5,8 @@ use burn::config::Config;
 use burn::module::Param;
 use burn::tensor::{Shape, Tensor};
 
+use crate::axes::{Features, LayerAxes, Rows, along};
+
 /// The estimator of a layer's output: the same mean and the same variance for each row, with different noise between
 /// the rows of a batch, and different cost.
 ///
@@ -66,54 +68,6 @@ impl Estimator {
             instead.expect("shared weights are right for all")
         );
     }
-}
-
-/// Where a layer's tensors keep their features, and so what a *row* is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Features {
-    /// On the last axis; everything before it counts rows.
-    Last,
-    /// On axis 1, after the rows; the axes after it are positions, at which the row's weights are the same.
-    Second,
-}
-
-impl Features {
-    /// The axis of the features, of so many.
-    fn axis(self, axes: usize) -> usize {
-        match self {
-            Self::Last => axes - 1,
-            Self::Second => 1,
-        }
-    }
-
-    /// The shape of one sign for each row and feature.
-    fn signs(self, shape: &Shape) -> Shape {
-        let mut dims = shape.as_slice().to_vec();
-        if self == Self::Second {
-            dims[2..].fill(1);
-        }
-        Shape::from(dims)
-    }
-}
-
-/// What the first axis of a layer's weight stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rows {
-    /// The input's features.
-    Inputs,
-    /// The output's features.
-    Outputs,
-}
-
-/// How the axes of a layer's input, weight and output belong together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct LayerAxes {
-    /// Where the features of the input and of the output are.
-    pub features: Features,
-    /// What the rows of the weight are.
-    pub rows: Rows,
-    /// The groups of features that are apart.
-    pub groups: usize,
 }
 
 /// The output `op(input, w, b)` of a layer that is linear in its weight and bias, as `estimator` samples it.
@@ -227,13 +181,6 @@ fn repeat_groups<const D: usize>(values: Tensor<D>, groups: usize, times: usize)
     let repeated = grouped.expand([dims[0], groups, times, positions]);
     dims[1] = groups * times;
     repeated.reshape(dims)
-}
-
-/// The values on this axis of a tensor of `D` axes, with one place on all others.
-fn along<const D: usize>(values: Tensor<1>, axis: usize) -> Tensor<D> {
-    let mut dims = [1; D];
-    dims[axis] = values.dims()[0];
-    values.reshape(dims)
 }
 
 /// `op(x, M, m) + op(x ∘ r, ΔW, Δb) ∘ s` with signs r and s of each row's own.

@@ -6,7 +6,8 @@ use burn::nn::{Linear, LinearConfig, LinearLayout};
 use burn::tensor::module::linear;
 use burn::tensor::{Device, Tensor, assert_shape};
 
-use crate::estimator::{Estimator, Features, LayerAxes, Rows, estimate};
+use crate::axes::{Features, LayerAxes, Rows};
+use crate::estimator::{Estimator, estimate};
 use crate::moments::{ForwardMoments, Moments, of_linear};
 use crate::traversal::traversed_as;
 use crate::weights::{WeightsConfig, add_families, configures_weights};
@@ -142,10 +143,7 @@ impl<const D: usize> ForwardMoments<Moments<D>> for BayesianLinear {
     ///
     /// Panics if the last axis of `input` is not `d_input`.
     fn forward_moments(&self, input: Moments<D>) -> Moments<D> {
-        let [d_input, _] = self.weight.base().dims();
-        assert_shape!(input.mean, [.., d_input]);
-        let bias = self.bias.as_ref();
-        of_linear(input, &self.weight, bias)
+        of_linear(input, &self.weight, self.bias.as_ref())
     }
 }
 

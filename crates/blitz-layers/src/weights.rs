@@ -1,12 +1,13 @@
-//! What every layer does with its weights: one configuration of their families, one way to attach them, one way to print them.
+//! What every layer does with its weights: one configuration of their families, one way to attach them, one way to hand them to Burn's layers, one way to print them.
 
 use blitz_core::{
     BayesianModule, BuiltinPosterior, BuiltinPrior, Posterior, PosteriorConfig, Prior, PriorConfig,
     WeightInfo,
 };
 use burn::config::Config;
-use burn::module::{Content, Module};
+use burn::module::{Content, Module, Param, ParamId};
 use burn::nn::Initializer;
+use burn::tensor::Tensor;
 
 use crate::estimator::Estimator;
 
@@ -132,6 +133,12 @@ pub(crate) fn attach<M: Module, Q: Posterior, P: Prior>(
         estimator.assert_allows(posterior.structure(), weight.path);
         Some((posterior, prior))
     })
+}
+
+/// A parameter of a Burn layer that lives for one call.
+pub(crate) fn fixed<const D: usize>(value: Tensor<D>) -> Param<Tensor<D>> {
+    // As it is, with its place in the autodiff graph; the id is never looked at.
+    Param::initialized(ParamId::from(0), value)
 }
 
 /// Adds the names of the posteriors and priors that `module` has now.

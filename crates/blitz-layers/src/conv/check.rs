@@ -1,7 +1,7 @@
 //! What a convolution refuses, at the boundary and with the value: below it, a size that is impossible becomes an
 //! integer that wraps around.
 
-use super::padding::Padding;
+use crate::windows::Padding;
 
 /// One number for each axis of positions, which Burn holds as an array, or bare where there is one axis.
 pub(super) trait Axes {

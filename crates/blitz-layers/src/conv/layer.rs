@@ -1,14 +1,5 @@
 //! What the six convolutions have in common, which is all but their names and ranks.
 
-use burn::module::{Param, ParamId};
-use burn::tensor::Tensor;
-
-/// A parameter of a Burn layer that lives for one call.
-pub(super) fn fixed<const D: usize>(value: Tensor<D>) -> Param<Tensor<D>> {
-    // As it is, with its place in the autodiff graph; the id is never looked at.
-    Param::initialized(ParamId::from(0), value)
-}
-
 /// Declares a Bayesian convolution and its configuration from Burn's.
 ///
 /// Burn has no trait over its six convolutions, and its derives want each struct's fields in full, so nothing but a macro
@@ -175,9 +166,9 @@ macro_rules! bayesian_convolution {
                 let (input, padding) = self.padded(input);
                 crate::estimator::estimate(
                     self.estimator,
-                    crate::estimator::LayerAxes {
-                        features: crate::estimator::Features::Second,
-                        rows: crate::estimator::Rows::$rows,
+                    crate::axes::LayerAxes {
+                        features: crate::axes::Features::Second,
+                        rows: crate::axes::Rows::$rows,
                         groups: self.groups,
                     },
                     input,
@@ -213,7 +204,7 @@ macro_rules! bayesian_convolution {
                 bias: Option<burn::tensor::Tensor<1>>,
                 padding: $padding,
             ) -> $burn {
-                use crate::conv::layer::fixed;
+                use crate::weights::fixed;
 
                 $burn {
                     weight: fixed(weight),
@@ -245,7 +236,7 @@ macro_rules! bayesian_convolution {
                     variance: input.variance.map(|variance| self.padded(variance).0),
                 };
                 crate::moments::propagate(
-                    crate::moments::Units::Second,
+                    crate::axes::Features::Second,
                     input,
                     &self.weight,
                     self.bias.as_ref(),

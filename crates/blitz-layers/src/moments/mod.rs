@@ -77,7 +77,7 @@ mod smooth;
 mod value;
 
 pub(crate) use layers::of_linear;
-pub(crate) use propagate::{Units, combined, propagate};
+pub(crate) use propagate::{combined, propagate};
 pub use value::Moments;
 
 use burn::tensor::Tensor;

@@ -1,32 +1,11 @@
 //! The moments of what is linear in its input and in its weights.
 
 use blitz_core::{WeightMoments, at_least_f32};
-use burn::module::{Param, ParamId};
+use burn::module::Param;
 use burn::tensor::Tensor;
 
 use super::value::Moments;
-
-/// On which axis the output's features are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Units {
-    /// The last.
-    Last,
-    /// Axis 1, after the rows.
-    Second,
-}
-
-/// A parameter of a Burn layer that lives for one call.
-pub(super) fn fixed<const D: usize>(value: Tensor<D>) -> Param<Tensor<D>> {
-    // As it is, with its place in the autodiff graph; the id is never looked at.
-    Param::initialized(ParamId::from(0), value)
-}
-
-/// The values on this axis of a tensor of `D` axes.
-pub(super) fn along<const D: usize>(values: Tensor<1>, axis: usize) -> Tensor<D> {
-    let mut shape = [1; D];
-    shape[axis] = values.dims()[0];
-    values.reshape(shape)
-}
+use crate::axes::{Features, along};
 
 /// The moments of `op(input, weight, bias)`, all independent:
 ///
@@ -37,7 +16,7 @@ pub(super) fn along<const D: usize>(values: Tensor<1>, axis: usize) -> Tensor<D>
 ///
 /// Where the input is certain, as that of a network, one of the products falls away.
 pub(crate) fn propagate<const I: usize, const W: usize, const O: usize>(
-    units: Units,
+    features: Features,
     input: Moments<I>,
     weight: &Param<Tensor<W>>,
     bias: Option<&Param<Tensor<1>>>,
@@ -48,12 +27,12 @@ pub(crate) fn propagate<const I: usize, const W: usize, const O: usize>(
         let squares = at_least_f32(input.mean.clone()).square();
         op(squares, variance, None)
     });
-    combined(units, input, weight, of_weights, bias, op)
+    combined(features, input, weight, of_weights, bias, op)
 }
 
 /// As [`propagate`], where the second term is known: that of the weights' uncertainty.
 pub(crate) fn combined<const I: usize, const W: usize, const O: usize>(
-    units: Units,
+    features: Features,
     input: Moments<I>,
     weight: WeightMoments<W>,
     of_weights: Option<Tensor<O>>,
@@ -66,13 +45,9 @@ pub(crate) fn combined<const I: usize, const W: usize, const O: usize>(
         .map(|variance| op(variance, weight.second_moment(), None));
     let bias_mean = bias.as_ref().map(|bias| bias.mean.clone());
     let mean = op(input.mean, weight.mean, bias_mean);
-    let of_bias = bias.and_then(|bias| bias.variance).map(|variance| {
-        let axis = match units {
-            Units::Last => O - 1,
-            Units::Second => 1,
-        };
-        along::<O>(variance, axis).expand(mean.dims())
-    });
+    let of_bias = bias
+        .and_then(|bias| bias.variance)
+        .map(|variance| along::<O>(variance, features.axis(O)).expand(mean.dims()));
     let parts = [of_weights, of_input, of_bias];
     Moments {
         variance: parts.into_iter().flatten().reduce(|sum, part| sum + part),

@@ -1,9 +1,13 @@
 //! A tensor of the file, and the parameters that it is made of.
 
+use blitz_core::in_type_of;
 use burn::module::{Param, ParamId};
-use burn::tensor::{Shape, Tensor, TensorData};
+use burn::tensor::{Bool, Shape, Tensor, TensorData};
 
 use super::walk::{Step, Survey};
+
+/// The ρ that is written for a pruned weight. Its deviation, e^-40, vanishes beside any other, and squares of it are numbers of `f32`, so that the libraries' own KL is finite.
+const PRUNED_RHO: f64 = -40.0;
 
 /// A tensor of the file.
 #[derive(Debug)]
@@ -15,6 +19,8 @@ pub(super) struct Entry {
     pub parts: Vec<Part>,
     /// How many of them the tensor has room for.
     pub blocks: usize,
+    /// The place where there is none, as BLiTZ's GRU has one.
+    pub spare: Option<usize>,
     /// Whether the file has them transposed, as PyTorch has the matrices of linear layers.
     pub transposed: bool,
     /// The axis of the file along which they lie one after the other.
@@ -28,6 +34,8 @@ pub(super) struct Entry {
 pub(super) struct Part {
     /// The path of the parameter.
     pub path: String,
+    /// That of the weight whose mean or ρ it is.
+    pub weight: String,
     /// Its shape here; that of a weight for its ρ, which is stored flat.
     pub shape: Shape,
     /// Its place along the axis, in units of its own length.
@@ -52,16 +60,25 @@ impl Entry {
         self.parts[0].shape.num_dims()
     }
 
+    /// Whether each place but the spare one has its parameter, or both of those that share it.
+    pub fn is_whole(&self) -> bool {
+        (0..self.blocks).all(|index| {
+            let parts = self.parts.iter().filter(|part| part.index == index);
+            let halves: usize = parts.map(|part| part.share.halves()).sum();
+            halves == if self.spare == Some(index) { 0 } else { 2 }
+        })
+    }
+
     /// The paths of the parameters.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().map(|part| part.path.as_str())
     }
 
-    /// The tensor of the file with the values at hand; zeros where no parameter is.
+    /// The tensor of the file with the values at hand; zeros in the spare place.
     pub fn param<const D: usize>(&self, survey: &Survey) -> Param<Tensor<D>> {
         let mut blocks: Vec<Tensor<D>> = Vec::new();
         for part in &self.parts {
-            let value = survey.values[&part.path].clone().detach();
+            let value = part.value(survey);
             let value = self.turned(value.reshape::<D, _>(part.shape.clone()));
             while blocks.len() < part.index {
                 blocks.push(value.zeros_like());
@@ -74,15 +91,19 @@ impl Entry {
                 false => blocks.push(value),
             }
         }
-        // A last block without a parameter, as BLiTZ's GRU has.
+        // The spare place may be the last one.
         while blocks.len() < self.blocks {
             blocks.push(blocks[0].zeros_like());
         }
         Param::initialized(ParamId::new(), Tensor::cat(blocks, self.axis))
     }
 
-    /// The values of the parameters, each as one vector, out of the tensor of the file.
-    pub fn apart<const D: usize>(&self, value: Tensor<D>) -> Vec<(String, Tensor<1>)> {
+    /// The values of the parameters, each as one vector, out of the tensor of the file. What is pruned keeps the value that it has.
+    pub fn apart<const D: usize>(
+        &self,
+        value: Tensor<D>,
+        survey: &Survey,
+    ) -> Vec<(String, Tensor<1>)> {
         let along = match self.transposed {
             true => 1 - self.axis,
             false => self.axis,
@@ -90,10 +111,24 @@ impl Entry {
         let parts = self.parts.iter().map(|part| {
             let length = part.shape[along];
             let block = value.clone().narrow(self.axis, part.index * length, length);
-            let block = self.turned(block).reshape([-1]);
-            (part.path.clone(), part.share.of(block))
+            let block: Tensor<1> = self.turned(block).reshape([-1]);
+            let kept = self.kept_at(part.index, &block, survey);
+            let value = part.share.of(block, kept);
+            (part.path.clone(), part.with_pruned(value, survey))
         });
         parts.collect()
+    }
+
+    /// How many of the parameters in one place are not pruned, for each value there.
+    fn kept_at(&self, index: usize, like: &Tensor<1>, survey: &Survey) -> Tensor<1> {
+        let parts = self.parts.iter().filter(|part| part.index == index);
+        parts.fold(like.zeros_like(), |kept, part| {
+            let one = like.ones_like();
+            kept + match survey.pruned.get(&part.weight) {
+                Some(pruned) => one.mask_fill(pruned.clone().to_device(&like.device()), 0.0),
+                None => one,
+            }
+        })
     }
 
     fn turned<const D: usize>(&self, part: Tensor<D>) -> Tensor<D> {
@@ -104,13 +139,64 @@ impl Entry {
     }
 }
 
+impl Part {
+    /// The value that the network computes with: of a pruned weight, a mean of zero and a deviation of next to nothing.
+    fn value(&self, survey: &Survey) -> Tensor<1> {
+        let value = survey.values[&self.path].clone().detach();
+        let nothing = if self.path == self.weight {
+            0.0
+        } else {
+            PRUNED_RHO
+        };
+        match survey.pruned.get(&self.weight) {
+            Some(pruned) => value.mask_fill(pruned.clone(), nothing),
+            None => value,
+        }
+    }
+
+    /// These values, and the present ones of pruned weights.
+    fn with_pruned(&self, values: Tensor<1>, survey: &Survey) -> Tensor<1> {
+        match survey.pruned.get(&self.weight) {
+            Some(pruned) => keep(values, pruned, survey.values[&self.path].clone()),
+            None => values,
+        }
+    }
+}
+
+/// `new`, with `old` where it is pruned.
+pub(super) fn keep<const D: usize>(
+    new: Tensor<D>,
+    pruned: &Tensor<1, Bool>,
+    old: Tensor<D>,
+) -> Tensor<D> {
+    let device = new.device();
+    let pruned = pruned.clone().to_device(&device).reshape(new.shape());
+    let old = in_type_of(old.detach().to_device(&device), &new);
+    new.mask_where(pruned, old)
+}
+
 impl Share {
-    /// The parameter's part of the file's values.
-    fn of(self, value: Tensor<1>) -> Tensor<1> {
+    /// How many halves of its place it takes.
+    fn halves(self) -> usize {
+        match self {
+            Self::Whole => 2,
+            Self::HalfOfMean | Self::HalfOfVariance => 1,
+        }
+    }
+
+    /// The parameter's part of the file's values, of which so many parameters have one. All of it belongs to one whose other half is pruned.
+    fn of(self, value: Tensor<1>, sharers: Tensor<1>) -> Tensor<1> {
         match self {
             Self::Whole => value,
-            Self::HalfOfMean => value * 0.5,
-            Self::HalfOfVariance => on_host(value, |rho| rho_of(std_of(rho) / 2f64.sqrt())),
+            Self::HalfOfMean => value / sharers.clamp_min(1.0),
+            Self::HalfOfVariance => {
+                let sharers: Vec<f64> = sharers.clamp_min(1.0).into_data().iter::<f64>().collect();
+                let mut sharers = sharers.into_iter();
+                on_host(value, |rho| {
+                    let sharers = sharers.next().expect("two tensors of one shape");
+                    rho_of(std_of(rho) / sharers.sqrt())
+                })
+            }
         }
     }
 
@@ -155,6 +241,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn all_of_a_sum_belongs_to_the_one_bias_that_is_not_pruned() {
+        let vector = |values: [f64; 3]| Tensor::<1>::from_data(values, &Device::flex());
+        let sharers = vector([2.0, 1.0, 0.0]);
+        let means = Share::HalfOfMean.of(vector([0.5; 3]), sharers.clone());
+        let means: Vec<f64> = means.into_data().iter().collect();
+        assert_eq!(means, [0.25, 0.5, 0.5]);
+        let rhos = Share::HalfOfVariance.of(vector([-9.0; 3]), sharers);
+        let rhos: Vec<f64> = rhos.into_data().iter().collect();
+        for (rho, expected) in rhos.iter().zip([-9.0 - 0.5 * 2f64.ln(), -9.0, -9.0]) {
+            assert!((rho - expected).abs() < 1e-3, "{rho} for {expected}");
+        }
+    }
+
+    #[test]
     fn two_small_deviations_have_one_that_is_no_zero() {
         let device = Device::flex();
         // Of small ones ρ is the logarithm.
@@ -176,8 +276,8 @@ mod tests {
                     .all(|more| (more - 0.5 * 2f64.ln()).abs() < rounding),
                 "{dtype:?}: {more:?}"
             );
-            let halves =
-                Share::HalfOfVariance.of(Share::HalfOfVariance.together(rho.clone(), rho.clone()));
+            let both = Share::HalfOfVariance.together(rho.clone(), rho.clone());
+            let halves = Share::HalfOfVariance.of(both, rho.full_like(2.0));
             let distance = (halves - rho).abs().max().into_scalar::<f64>();
             assert!(distance < rounding, "{dtype:?}: {distance}");
         }

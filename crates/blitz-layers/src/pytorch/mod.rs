@@ -73,6 +73,12 @@ impl PyTorchNames {
     ///
     /// With the names of a Bayesian library, mean and ρ of each weight that has a [`NormalPosterior`](blitz_core::NormalPosterior) by
     /// configuration are two parameters, and its prior none. A posterior of another family keeps its own names, which no such file has: loading fails.
+    ///
+    /// **Parts that the module lacks.** A tensor of the file holds all gates of a cell, or all projections of an attention. If the module lacks one, as an LSTM with `input_forget` lacks a
+    /// gate and an attention without `value_bias` a bias, the others keep Burn's names: loading fails, and what is written is no file of PyTorch's.
+    ///
+    /// **Pruned weights** ([`prune_by_signal_to_noise`](blitz_core::BayesianModule::prune_by_signal_to_noise)) are written as the network computes with them: a mean of zero, and a ρ of −40. They stay pruned, and as they are, whatever
+    /// a file has in their places.
     pub fn of<M: Module>(self, module: M) -> Named<M> {
         Named {
             module,
@@ -135,7 +141,7 @@ fn map_entry<const D: usize, T: ModuleMapper>(
     if given.to_data() == mapped.to_data() {
         return Vec::new();
     }
-    entry.apart(mapped)
+    entry.apart(mapped, survey)
 }
 
 impl<M: Module> Module for Named<M> {
@@ -145,7 +151,7 @@ impl<M: Module> Module for Named<M> {
             by_rank!(entry, visit_entry(entry, &survey, visitor));
         }
         let values = HashMap::new();
-        let mut emitter = Emitter::new(self.names, &entries, values, visitor);
+        let mut emitter = Emitter::new(self.names, &entries, values, survey.pruned, visitor);
         self.module.visit(&mut emitter);
     }
 
@@ -155,9 +161,9 @@ impl<M: Module> Module for Named<M> {
         for entry in &entries {
             values.extend(by_rank!(entry, map_entry(entry, &survey, mapper)));
         }
-        drop(survey);
+        let Survey { pruned, .. } = survey;
         let names = self.names;
-        let mut emitter = Emitter::new(names, &entries, values, mapper);
+        let mut emitter = Emitter::new(names, &entries, values, pruned, mapper);
         names.of(self.module.map(&mut emitter))
     }
 

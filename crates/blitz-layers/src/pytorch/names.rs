@@ -2,8 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use burn::tensor::Shape;
-
 use super::PyTorchNames;
 use super::entry::{Entry, Part, Share};
 use super::walk::{Place, Step, joined};
@@ -72,8 +70,7 @@ fn is_left_out(step: &Step) -> bool {
 
 /// The tensors of the file that are not one parameter each.
 pub(super) fn entries(names: PyTorchNames, places: &[Place]) -> Vec<Entry> {
-    let mut entries = Entries::default();
-    let mut taken = HashSet::new();
+    let mut of_posteriors = Entries::default();
     if names != PyTorchNames::TorchNn {
         let by_path = places.iter().map(|place| (place.path.as_str(), place));
         let by_path: HashMap<_, _> = by_path.collect();
@@ -83,21 +80,21 @@ pub(super) fn entries(names: PyTorchNames, places: &[Place]) -> Vec<Entry> {
             let Some([mean, rho]) = slots(names, &weight.steps) else {
                 continue;
             };
-            taken.insert(weight.path.as_str());
-            entries.add(mean, &weight.path, &weight.shape, true);
-            entries.add(rho, &place.path, &weight.shape, false);
+            of_posteriors.add(mean, &weight.path, weight, true);
+            of_posteriors.add(rho, &place.path, weight, false);
         }
     }
+    let mut all = of_posteriors.whole();
+    let taken: HashSet<_> = all.iter().flat_map(Entry::paths).collect();
+    let mut of_means = Entries::default();
     for place in places {
         let is_free = attached_at(&place.steps).is_none() && !taken.contains(place.path.as_str());
         if let Some(slot) = is_free.then(|| packed(&place.steps)).flatten() {
-            entries.add(slot, &place.path, &place.shape, false);
+            of_means.add(slot, &place.path, place, false);
         }
     }
-    for entry in &mut entries.all {
-        entry.parts.sort_by_key(|part| part.index);
-    }
-    entries.all
+    all.extend(of_means.whole());
+    all
 }
 
 /// Where a parameter stands in the file.
@@ -107,6 +104,8 @@ struct Slot {
     index: usize,
     /// How many they are.
     blocks: usize,
+    /// The place that no parameter has.
+    spare: Option<usize>,
     transposed: bool,
     axis: usize,
     share: Share,
@@ -119,6 +118,7 @@ impl Slot {
             steps,
             index: 0,
             blocks: 1,
+            spare: None,
             transposed,
             axis: 0,
             share: Share::Whole,
@@ -135,10 +135,12 @@ struct Entries {
 }
 
 impl Entries {
-    fn add(&mut self, slot: Slot, path: &str, shape: &Shape, has_posterior: bool) {
+    /// Adds the parameter of this path, the mean or the ρ of `weight`.
+    fn add(&mut self, slot: Slot, path: &str, weight: &Place, has_posterior: bool) {
         let part = Part {
             path: path.to_string(),
-            shape: shape.clone(),
+            weight: weight.path.clone(),
+            shape: weight.shape.clone(),
             index: slot.index,
             share: slot.share,
         };
@@ -151,10 +153,23 @@ impl Entries {
             steps: slot.steps,
             parts: vec![part],
             blocks: slot.blocks,
+            spare: slot.spare,
             transposed: slot.transposed,
             axis: slot.axis,
             has_posterior,
         });
+    }
+
+    /// Those of which the module has every part.
+    ///
+    /// A part that it has not, such as the forget gate of an LSTM with `input_forget`, would be passed over in a file and made up in one that is written.
+    fn whole(self) -> Vec<Entry> {
+        let mut whole = self.all;
+        whole.retain(Entry::is_whole);
+        for entry in &mut whole {
+            entry.parts.sort_by_key(|part| part.index);
+        }
+        whole
     }
 }
 
@@ -247,6 +262,13 @@ fn weight_of_normal(place: &Place) -> Option<String> {
     is_rho.then(|| joined(&place.steps[..at]))
 }
 
+/// The path of the weight of which the parameter says what is pruned.
+pub(super) fn weight_of_mask(place: &Place) -> Option<String> {
+    let at = attached_at(&place.steps)?;
+    let is_mask = matches!(&place.steps[at + 1..], [step] if step.name == "mask");
+    is_mask.then(|| joined(&place.steps[..at]))
+}
+
 /// Where a library has the mean and the ρ of a weight.
 fn slots(names: PyTorchNames, weight: &[Step]) -> Option<[Slot; 2]> {
     let (last, before) = weight.split_last()?;
@@ -287,13 +309,16 @@ fn gate_of_bayesian_torch(gate: &Gate<'_>, last: &Step) -> Option<[Slot; 2]> {
 /// A `BayesianLSTM` or `BayesianGRU` has a column for each gate's unit, not transposed, and one bias where there are two here: their sum has its
 /// distribution if each has half of the mean and half of the variance.
 ///
-/// The GRU has room for a fourth gate: of the candidate, the input's columns are the third, the hidden state's the fourth, and so are its two biases.
+/// The GRU has room for a fourth gate: of the candidate, the input's columns are the third, the hidden state's the fourth, and so are its two biases. The other
+/// one of the two is spare in each matrix.
 fn gate_of_blitz(gate: &Gate<'_>, last: &Step) -> Option<[Slot; 2]> {
-    let is_candidate = gate.names.len() == 3 && gate.index == 2;
+    let is_gru = gate.names.len() == 3;
+    let is_candidate = is_gru && gate.index == 2;
     if gate.names.len() == 1 {
         return None;
     }
     let index = gate.index + usize::from(is_candidate && gate.part == "hh");
+    let spare = if gate.part == "hh" { 2 } else { 3 };
     let (title, axis) = match last.name.as_str() {
         "weight" => (format!("weight_{}", gate.part), 1),
         _ => ("bias".to_string(), 0),
@@ -302,6 +327,7 @@ fn gate_of_blitz(gate: &Gate<'_>, last: &Step) -> Option<[Slot; 2]> {
     Some(halves.map(|(kind, half)| Slot {
         index,
         blocks: 4,
+        spare: (is_gru && last.name == "weight").then_some(spare),
         axis,
         share: match last.name == "weight" || is_candidate {
             true => Share::Whole,

@@ -6,7 +6,7 @@ use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Bool, Int, Shape, Tensor};
 
 use super::PyTorchNames;
-use super::entry::Entry;
+use super::entry::{Entry, keep};
 use super::names;
 
 /// A component of a parameter's path, and the type of the module that it is a field of.
@@ -82,13 +82,24 @@ pub(super) struct Survey {
     pub places: Vec<Place>,
     /// Their values as one vector each, by path: as the layer has them, whatever the layout in which a store would save them.
     pub values: HashMap<String, Tensor<1>>,
+    /// Where weights are pruned, likewise, by their paths.
+    pub pruned: Pruned,
     steps: Vec<Step>,
 }
+
+/// Which elements of a weight are pruned, by its path. A weight of which none ever was has no place here.
+pub(super) type Pruned = HashMap<String, Tensor<1, Bool>>;
 
 impl Survey {
     pub fn of(module: &impl Module) -> Self {
         let mut survey = Self::default();
         module.visit(&mut survey);
+        for place in &survey.places {
+            if let Some(weight) = names::weight_of_mask(place) {
+                let kept = survey.values[&place.path].clone();
+                survey.pruned.insert(weight, kept.equal_elem(0.0));
+            }
+        }
         survey
     }
 }
@@ -125,6 +136,7 @@ pub(super) struct Emitter<'a, V> {
     /// The weights of which mean and deviation are entries.
     with_posterior: HashSet<&'a str>,
     values: HashMap<String, Tensor<1>>,
+    pruned: Pruned,
     inner: &'a mut V,
     steps: Vec<Step>,
 }
@@ -134,6 +146,7 @@ impl<'a, V> Emitter<'a, V> {
         names: PyTorchNames,
         entries: &'a [Entry],
         values: HashMap<String, Tensor<1>>,
+        pruned: Pruned,
         inner: &'a mut V,
     ) -> Self {
         let with_posterior = entries.iter().filter(|entry| entry.has_posterior);
@@ -142,6 +155,7 @@ impl<'a, V> Emitter<'a, V> {
             taken: entries.iter().flat_map(Entry::paths).collect(),
             with_posterior: with_posterior.flat_map(Entry::paths).collect(),
             values,
+            pruned,
             inner,
             steps: Vec::new(),
         }
@@ -160,6 +174,22 @@ impl<'a, V> Emitter<'a, V> {
         }
         Some(names::renamed(&self.steps))
     }
+
+    /// Where the parameter at hand is pruned.
+    fn pruned(&self) -> Option<&Tensor<1, Bool>> {
+        self.pruned.get(&joined(&self.steps))
+    }
+}
+
+/// The parameter with another value, which is a leaf of the autodiff graph if the old one was.
+fn mapped<const D: usize>(
+    param: Param<Tensor<D>>,
+    map: impl FnOnce(Tensor<D>) -> Tensor<D>,
+) -> Param<Tensor<D>> {
+    param.map(|value| {
+        let require_grad = value.is_require_grad();
+        map(value.detach()).set_require_grad(require_grad)
+    })
 }
 
 impl<V: ModuleVisitor> Emitter<'_, V> {
@@ -180,7 +210,15 @@ impl<V: ModuleVisitor> ModuleVisitor for Emitter<'_, V> {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.visiting(|inner| inner.visit_float(param));
+        let Some(pruned) = self.pruned().cloned() else {
+            return self.visiting(|inner| inner.visit_float(param));
+        };
+        // The stored mean may have moved there since, and the network computes with zero.
+        let param = mapped(param.clone(), |mean| {
+            let zeros = mean.zeros_like();
+            keep(mean, &pruned, zeros)
+        });
+        self.visiting(|inner| inner.visit_float(&param));
     }
 
     fn visit_int<const D: usize>(&mut self, param: &Param<Tensor<D, Int>>) {
@@ -243,7 +281,12 @@ impl<V: ModuleMapper> ModuleMapper for Emitter<'_, V> {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let Some(value) = self.values.remove(&joined(&self.steps)) else {
-            return self.mapping(param, V::map_float);
+            let pruned = self.pruned().cloned();
+            let Some((pruned, old)) = pruned.map(|pruned| (pruned, param.val())) else {
+                return self.mapping(param, V::map_float);
+            };
+            let param = self.mapping(param, V::map_float);
+            return mapped(param, |new| keep(new, &pruned, old));
         };
         param.map(|old| {
             let value = value.to_device(&old.device()).reshape(old.shape());

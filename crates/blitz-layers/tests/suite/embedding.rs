@@ -3,6 +3,7 @@
 use blitz_core::{
     BuiltinVariational, KlEstimator, Noise, NormalPosteriorConfig, NormalPrior, Posterior,
 };
+use blitz_layers::moments::ForwardMoments;
 use blitz_layers::prelude::*;
 use burn::config::Config;
 use burn::module::Module;
@@ -498,6 +499,25 @@ fn drawn_vectors_are_no_longer_than_the_maximal_norm() {
             }
         }
         assert!(changed > 0 && changed < 6);
+    }
+}
+
+#[test]
+fn a_bound_beyond_all_numbers_is_none() {
+    let device = Device::flex();
+    let free = seeded(config().init(&device), 5);
+    let drawn = |layer: &BayesianEmbedding| {
+        layer.with_draw(2, 0, |layer| values(layer.forward(words(&device))))
+    };
+    // The second is more than `f32` holds.
+    for max_norm in [f64::INFINITY, 1e39] {
+        let layer = BayesianEmbedding {
+            max_norm: Some(max_norm),
+            ..free.clone()
+        };
+        assert_eq!(drawn(&layer), drawn(&free), "{max_norm}");
+        let moments = layer.with_moments(|layer| layer.forward_moments(words(&device)));
+        assert!(moments.unwrap().variance.is_some());
     }
 }
 

@@ -237,6 +237,13 @@ fn a_batch_norm_far_from_zero_keeps_its_digits() {
 }
 
 #[test]
+#[should_panic(expected = "axis 1 expected 8, got 1")]
+fn a_batch_norm_of_other_channels_is_refused() {
+    let norm = BatchNormConfig::new(8).init(&Device::flex());
+    let _ = norm.forward_moments(uncertain([2, 1, 3, 3]));
+}
+
+#[test]
 fn embeddings_have_the_moments_of_their_draws() {
     let device = Device::flex();
     let words = || Tensor::<2, Int>::from_ints([[3, 0, 1], [4, 4, 2]], &Device::flex());

@@ -6,7 +6,7 @@
 Prints the tables of moments_functions.rs.
 """
 
-from mpmath import exp, fprod, mp, mpf, ncdf, npdf, quad, sqrt, tanh
+from mpmath import exp, mp, mpf, ncdf, npdf, quad, sqrt, tanh
 
 mp.dps = 30
 
@@ -70,26 +70,5 @@ for m1, s1, m2, s2 in PAIRS:
     mean = quad(lambda y: y * density(y), ends)
     variance = quad(lambda y: (y - mean) ** 2 * density(y), ends)
     listed = ", ".join(mp.nstr(v, 16) for v in numbers)
-    print(f"    ([{listed}], {mp.nstr(mean, 16)}, {mp.nstr(sqrt(variance), 16)}),")
-print("];")
-
-# The largest of four independent normals has the density Σ pᵢ Π Fⱼ. One varies four and twelve times as much as the others, at means where the
-# deviation pair by pair is furthest off.
-FOURS = [
-    ((-3.52, 4.0), (-2.25, 1.0), (-0.15, 1.0), (-0.18, 1.0)),
-    ((-15.58, 12.0), (-3.69, 1.0), (1.83, 1.0), (2.24, 1.0)),
-]
-print(f"const LARGEST_OF_FOUR: [(Normals<4>, f64, f64); {len(FOURS)}] = [")
-for normals in FOURS:
-    exact = [(mpf(str(m)), mpf(s)) for m, s in normals]
-
-    def density(y):
-        others = lambda i: [ncdf(y, m, s) for j, (m, s) in enumerate(exact) if j != i]
-        return sum(npdf(y, m, s) * fprod(others(i)) for i, (m, s) in enumerate(exact))
-
-    ends = sorted({m + k * s for m, s in exact for k in (-14, -8, -4, -2, 0, 2, 4, 8, 14)})
-    mean = quad(lambda y: y * density(y), ends)
-    variance = quad(lambda y: (y - mean) ** 2 * density(y), ends)
-    listed = ", ".join(f"({m}, {s})" for m, s in normals)
     print(f"    ([{listed}], {mp.nstr(mean, 16)}, {mp.nstr(sqrt(variance), 16)}),")
 print("];")

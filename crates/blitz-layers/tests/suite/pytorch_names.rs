@@ -2,7 +2,7 @@
 
 use blitz_layers::prelude::*;
 use blitz_layers::pytorch::PyTorchNames;
-use burn::module::Module;
+use burn::module::{Module, ModuleMapper, Param};
 use burn::nn::attention::{MhaInput, MultiHeadAttention, MultiHeadAttentionConfig};
 use burn::nn::transformer::{TransformerEncoderConfig, TransformerEncoderLayer};
 use burn::nn::{
@@ -248,6 +248,112 @@ fn a_layer_of_another_kind_or_size_is_refused_by_name() {
     let error = named.load_from(&mut store()).unwrap_err().to_string();
     assert!(error.contains("gru.weight_ih_l0"), "{error}");
     assert!(error.contains("12") && error.contains('9'), "{error}");
+}
+
+#[test]
+fn a_packed_tensor_of_which_the_module_lacks_a_part_is_neither_read_nor_written() {
+    #[derive(Module, Debug)]
+    struct Partial {
+        lstm: Lstm,
+        attention: MultiHeadAttention,
+    }
+    let device = Device::flex();
+    let lstm = LstmConfig::new(3, 3, true).with_input_forget(true);
+    let attention = MultiHeadAttentionConfig::new(4, 2).with_value_bias(false);
+    let net = Partial {
+        lstm: lstm.init(&device),
+        attention: attention.init(&device),
+    };
+    let mut named = PyTorchNames::TorchNn.of(net.clone());
+    let result = named.load_from(&mut store().allow_partial(true)).unwrap();
+    let missing: Vec<_> = result.missing.iter().map(|(path, _)| path).collect();
+    for path in [
+        "lstm.input_gate.input_transform.weight",
+        "lstm.output_gate.hidden_transform.bias",
+        "attention.query.bias",
+    ] {
+        assert!(
+            missing.iter().any(|missing| *missing == path),
+            "{missing:?}"
+        );
+    }
+    let applied = |name: &str| result.applied.iter().any(|applied| applied == name);
+    assert!(applied("attention.in_proj_weight"));
+    let written = names(written(&net, BurnToPyTorchAdapter));
+    let has = |name: &str| written.iter().any(|(written, _)| written == name);
+    assert!(has("attention.in_proj_weight") && has("attention.query.bias"));
+    assert!(!has("attention.in_proj_bias") && !has("lstm.weight_ih_l0"));
+}
+
+/// Further training, under a prior that is not centred at zero.
+struct Moved;
+
+impl ModuleMapper for Moved {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        // Neither ρ nor the mask, which are flat.
+        if D == 1 {
+            param
+        } else {
+            param.map(|mean| mean + 0.5)
+        }
+    }
+}
+
+#[test]
+fn what_is_pruned_is_zero_in_a_file_however_its_stored_mean_has_moved() {
+    #[derive(Module, Debug)]
+    struct Net {
+        linear: BayesianLinear,
+        lstm: BayesianLstm,
+    }
+    let device = Device::flex();
+    let whole = Net {
+        linear: BayesianLinearConfig::new(3, 4).init(&device),
+        lstm: BayesianLstmConfig::new(3, 3, true).init(&device),
+    };
+    let file = written(&whole, BurnToPyTorchAdapter);
+    let (pruned, _) = whole.prune_by_signal_to_noise(0.5);
+    let tensors = |bytes: Vec<u8>| {
+        let mut store = SafetensorsStore::from_bytes(Some(bytes));
+        let all = store.get_all_tensors().unwrap();
+        let values = all.iter().map(|(name, tensor)| {
+            let data = bridge::to_data(tensor).unwrap();
+            (name.clone(), data.iter::<f32>().collect::<Vec<_>>())
+        });
+        values.collect::<Vec<_>>()
+    };
+    let moved = pruned.clone().map(&mut Moved);
+    assert_eq!(
+        tensors(written(&moved, BurnToPyTorchAdapter)),
+        tensors(written(&moved.mean_network(), BurnToPyTorchAdapter))
+    );
+    // A file leaves it as it is.
+    let mut store =
+        SafetensorsStore::from_bytes(Some(file)).with_from_adapter(PyTorchToBurnAdapter);
+    let mut named = PyTorchNames::TorchNn.of(moved.clone());
+    named.load_from(&mut store).unwrap();
+    let back = named.into_module();
+    assert_eq!(means(&back), means(&pruned));
+    let stored = |net: &Net| {
+        net.linear
+            .weight
+            .base()
+            .into_data()
+            .iter::<f32>()
+            .collect::<Vec<_>>()
+    };
+    for ((back, moved), mean) in stored(&back)
+        .iter()
+        .zip(stored(&moved))
+        .zip(&means(&back)[0])
+    {
+        assert_eq!(*back, if *mean == 0.0 { moved } else { *mean });
+    }
+}
+
+fn means(net: &impl Module) -> Vec<Vec<f32>> {
+    let marginals = net.weight_marginals().into_iter();
+    marginals.map(|weight| weight.means).collect()
 }
 
 /// The batch whose first row is padded after three steps, with numbers that are none.

@@ -392,6 +392,80 @@ fn bytes_of(module: impl Module) -> Vec<u8> {
 }
 
 #[test]
+fn an_lstm_without_a_forget_gate_takes_no_gate_of_a_file() {
+    #[derive(Module, Debug)]
+    struct Net {
+        lstm: Sequence<BayesianLstm>,
+        step: Sequence<BayesianLstm>,
+    }
+    let device = Device::flex();
+    let coupled = || {
+        let lstm = BayesianLstmConfig::new(3, 3, true).with_input_forget(true);
+        Sequence::new(lstm.init(&device), &device)
+    };
+    for (names, file, net) in [
+        (PyTorchNames::Blitz, "blitz.pt", "lstm"),
+        (PyTorchNames::BayesianTorch, "bayesian_torch.pt", "step"),
+    ] {
+        let (lstm, step) = (coupled(), coupled());
+        let mut named = names.of(Net { lstm, step });
+        let mut store = PytorchStore::from_file(path(file)).allow_partial(true);
+        let result = named.load_from(&mut store).unwrap();
+        let is_of_head = |path: &String| path.starts_with(&format!("{net}.head."));
+        assert!(result.applied.iter().all(is_of_head) && result.applied.len() == 4);
+        let gate = format!("{net}.recurrent.input_gate.input_transform.weight");
+        assert!(
+            result.missing.iter().any(|(path, _)| *path == gate),
+            "{names:?}"
+        );
+    }
+}
+
+#[test]
+fn a_bias_of_which_one_half_alone_is_bayesian_is_not_blitzs() {
+    let lstm = burn::nn::LstmConfig::new(3, 3, true).init(&Device::flex());
+    let one = BayesianizeConfig::new().only(WeightFilter::path("*.hidden_transform.*"));
+    let mut store = SafetensorsStore::from_bytes(Some(bytes_of(lstm.bayesianize(&one))));
+    let names = store.get_all_tensors().unwrap();
+    assert!(names.contains_key("weight_hh_mu") && names.contains_key("bias_ih_l0"));
+    assert!(!names.contains_key("bias_mu"));
+}
+
+#[test]
+fn a_pruned_network_is_written_as_it_computes_and_stays_as_it_is() {
+    let device = Device::flex();
+    let whole = loaded(PyTorchNames::Blitz, OfBlitz::new(&device), "blitz");
+    let (pruned, report) = whole.clone().prune_by_signal_to_noise(0.5);
+    let taken = |file: &OfBlitz, net: OfBlitz| {
+        let mut named = PyTorchNames::Blitz.of(net);
+        let mut store = SafetensorsStore::from_bytes(Some(bytes_of(file.clone())));
+        named.load_from(&mut store).unwrap();
+        named.into_module().weight_marginals()
+    };
+    let written = taken(&pruned, OfBlitz::new(&device));
+    let back = taken(&whole, pruned.clone());
+    let mut zeros = 0;
+    for ((weight, written), back) in pruned.weight_marginals().iter().zip(written).zip(back) {
+        // Two biases of one sum may have one pruned alone, whose other then has all of it.
+        let is_sum = weight.path.contains(".recurrent.") && weight.path.ends_with("bias");
+        for i in 0..weight.means.len() {
+            let (mean, std) = (weight.means[i], weight.std_devs[i]);
+            zeros += usize::from(mean == 0.0);
+            if is_sum {
+                continue;
+            }
+            assert_eq!((back.means[i], back.std_devs[i]), (mean, std));
+            assert_eq!(written.means[i], mean);
+            match mean == 0.0 {
+                true => assert!(written.std_devs[i] < 1e-15, "{}", weight.path),
+                false => assert_eq!(written.std_devs[i], std),
+            }
+        }
+    }
+    assert_eq!(zeros, report.pruned);
+}
+
+#[test]
 fn a_linear_layer_of_either_layout_has_the_same_file() {
     let device = Device::flex();
     for (d_input, d_output) in [(4, 4), (3, 2)] {

@@ -2,8 +2,9 @@
 
 use burn::nn::conv::{Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d};
 
-use crate::moments::propagate::fixed;
-use crate::moments::{ForwardMoments, Moments, Units, propagate};
+use crate::axes::Features;
+use crate::moments::{ForwardMoments, Moments, propagate};
+use crate::weights::fixed;
 use crate::windows::Convolve;
 
 /// Burn has no trait over its six convolutions.
@@ -15,7 +16,7 @@ macro_rules! convolution {
 
                 fn forward_moments(&self, input: Moments<$rank>) -> Moments<$rank> {
                     let bias = self.bias.as_ref();
-                    propagate(Units::Second, input, &self.weight, bias, |input, weight, bias| {
+                    propagate(Features::Second, input, &self.weight, bias, |input, weight, bias| {
                         let layer = Self {
                             weight: fixed(weight),
                             bias: bias.map(fixed),

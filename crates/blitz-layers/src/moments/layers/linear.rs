@@ -3,10 +3,11 @@
 use blitz_core::ColumnMoments;
 use burn::module::Param;
 use burn::nn::{Dropout, Identity, Linear};
-use burn::tensor::Tensor;
 use burn::tensor::module::linear;
+use burn::tensor::{Tensor, assert_shape};
 
-use crate::moments::{ForwardMoments, Moments, Units, combined};
+use crate::axes::Features;
+use crate::moments::{ForwardMoments, Moments, combined};
 
 /// Exact, of independent inputs, also of a full-rank posterior.
 impl<const D: usize> ForwardMoments<Moments<D>> for Linear {
@@ -23,9 +24,18 @@ pub(crate) fn of_linear<const D: usize>(
     weight: &Param<Tensor<2>>,
     bias: Option<&Param<Tensor<1>>>,
 ) -> Moments<D> {
+    let [d_input, _] = weight.base().dims();
+    assert_shape!(input.mean, [.., d_input]);
     let weight = ColumnMoments::of(weight);
     let of_weights = weight.output_variance(input.mean.clone());
-    combined(Units::Last, input, weight.weights, of_weights, bias, linear)
+    combined(
+        Features::Last,
+        input,
+        weight.weights,
+        of_weights,
+        bias,
+        linear,
+    )
 }
 
 /// As in prediction, where Burn's dropout drops nothing.

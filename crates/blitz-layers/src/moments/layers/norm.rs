@@ -5,14 +5,17 @@ use burn::module::Param;
 use burn::nn::{BatchNorm, LayerNorm};
 use burn::tensor::{Tensor, assert_shape};
 
-use crate::moments::propagate::{along, fixed};
+use crate::axes::along;
 use crate::moments::{ForwardMoments, Moments};
+use crate::weights::fixed;
 
 /// By the running statistics, on an autodiff device too: exact, of independent inputs.
 impl<const D: usize> ForwardMoments<Moments<D>> for BatchNorm {
     type Output = Moments<D>;
 
     fn forward_moments(&self, input: Moments<D>) -> Moments<D> {
+        let [num_features] = self.gamma.lazy_shape().dims();
+        assert_shape!(input.mean, [_, num_features, ..]);
         let device = input.mean.device();
         let along = |values: Tensor<1>| along::<D>(in_type_of(values, &input.mean), 1);
         let mean = along(self.running_mean.value_sync().to_device(&device));

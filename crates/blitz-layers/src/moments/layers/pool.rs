@@ -1,13 +1,14 @@
-//! Burn's poolings.
+//! Burn's poolings. Their `Same` leaves the dilation out of account, and so it is left out here.
+
+use std::ops::Range;
 
 use burn::nn::pool::{
     AdaptiveAvgPool1d, AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d,
 };
-use burn::nn::{PaddingConfig1d, PaddingConfig2d};
 use burn::tensor::{Slice, Tensor, TensorData};
 
 use crate::moments::{ForwardMoments, Moments};
-use crate::windows::pool;
+use crate::windows::{Padding, pool};
 
 /// The windows of a pooling along one axis.
 #[derive(Debug, Clone, Copy)]
@@ -58,40 +59,9 @@ impl Windows {
     }
 }
 
-/// What `Same` adds before and after an axis.
-fn same(length: usize, kernel: usize, stride: usize) -> (usize, usize) {
-    let covered = (length.div_ceil(stride).max(1) - 1) * stride + kernel;
-    let total = covered.saturating_sub(length);
-    (total / 2, total - total / 2)
-}
-
-fn padding_1d(
-    padding: &PaddingConfig1d,
-    length: usize,
-    kernel: usize,
-    stride: usize,
-) -> (usize, usize) {
-    match padding {
-        PaddingConfig1d::Same => same(length, kernel, stride),
-        PaddingConfig1d::Valid => (0, 0),
-        PaddingConfig1d::Explicit(before, after) => (*before, *after),
-    }
-}
-
-fn padding_2d(
-    padding: &PaddingConfig2d,
-    size: [usize; 2],
-    kernel: [usize; 2],
-    stride: [usize; 2],
-) -> [(usize, usize); 2] {
-    match padding {
-        PaddingConfig2d::Same => [0, 1].map(|axis| same(size[axis], kernel[axis], stride[axis])),
-        PaddingConfig2d::Valid => [(0, 0); 2],
-        PaddingConfig2d::Explicit(top, left, bottom, right) => [(*top, *bottom), (*left, *right)],
-    }
-}
-
-/// The largest of each window along an axis, one element after the other.
+/// The largest of each window along an axis: of its first half and of its second, each likewise.
+///
+/// One after the other the first elements would count as a normal once for each that follows.
 fn max_along<const D: usize>(input: Moments<D>, axis: usize, windows: Windows) -> Moments<D> {
     let length = input.dims()[axis];
     let count = windows.count(length);
@@ -109,7 +79,20 @@ fn max_along<const D: usize>(input: Moments<D>, axis: usize, windows: Windows) -
         );
         padded.clone().arranged(|tensor| tensor.slice(slices))
     };
-    (1..windows.kernel).fold(element(0), |largest, k| largest.max_pair(element(k)))
+    largest(0..windows.kernel, &element)
+}
+
+/// The largest of these elements.
+fn largest<const D: usize>(
+    elements: Range<usize>,
+    element: &impl Fn(usize) -> Moments<D>,
+) -> Moments<D> {
+    let Range { start, end } = elements;
+    if end - start == 1 {
+        return element(start);
+    }
+    let half = start + (end - start).div_ceil(2);
+    largest(start..half, element).max_pair(largest(half..end, element))
 }
 
 /// With elements that are never the largest around an axis.
@@ -137,7 +120,7 @@ fn padded<const D: usize>(
     Moments::cat(parts.into_iter().flatten().collect(), axis)
 }
 
-/// The largest of independent normals, pair by pair along each axis; see [`Moments::max_pair`].
+/// The largest of independent normals, by halves of a window along each axis; see [`Moments::max_pair`].
 impl ForwardMoments<Moments<3>> for MaxPool1d {
     type Output = Moments<3>;
 
@@ -146,18 +129,20 @@ impl ForwardMoments<Moments<3>> for MaxPool1d {
             return Moments::certain(self.forward(input.mean));
         }
         let [_, _, length] = input.dims();
+        let (kernel, stride) = ([self.kernel_size], [self.stride]);
+        let padding = self.padding.zeros(&[length], &kernel, &stride);
         let windows = Windows {
             kernel: self.kernel_size,
             stride: self.stride,
             dilation: self.dilation,
-            padding: padding_1d(&self.padding, length, self.kernel_size, self.stride),
+            padding: padding[0],
             ceil: self.ceil_mode,
         };
         max_along(input, 2, windows)
     }
 }
 
-/// The largest of independent normals, pair by pair along each axis; see [`Moments::max_pair`].
+/// The largest of independent normals, by halves of a window along each axis; see [`Moments::max_pair`].
 impl ForwardMoments<Moments<4>> for MaxPool2d {
     type Output = Moments<4>;
 
@@ -166,12 +151,8 @@ impl ForwardMoments<Moments<4>> for MaxPool2d {
             return Moments::certain(pool(self, input.mean));
         }
         let [_, _, height, width] = input.dims();
-        let padding = padding_2d(
-            &self.padding,
-            [height, width],
-            self.kernel_size,
-            self.stride,
-        );
+        let size = [height, width];
+        let padding = self.padding.zeros(&size, &self.kernel_size, &self.stride);
         let windows = |axis: usize| Windows {
             kernel: self.kernel_size[axis],
             stride: self.stride[axis],
@@ -218,11 +199,13 @@ impl ForwardMoments<Moments<3>> for AvgPool1d {
 
     fn forward_moments(&self, input: Moments<3>) -> Moments<3> {
         let [_, _, length] = input.dims();
+        let (kernel, stride) = ([self.kernel_size], [self.stride]);
+        let padding = self.padding.zeros(&[length], &kernel, &stride);
         let windows = Windows {
             kernel: self.kernel_size,
             stride: self.stride,
             dilation: 1,
-            padding: padding_1d(&self.padding, length, self.kernel_size, self.stride),
+            padding: padding[0],
             ceil: self.ceil_mode,
         };
         let elements = [vec![1.0], windows.elements(length)];
@@ -237,7 +220,7 @@ impl ForwardMoments<Moments<4>> for AvgPool2d {
     fn forward_moments(&self, input: Moments<4>) -> Moments<4> {
         let [_, _, height, width] = input.dims();
         let size = [height, width];
-        let padding = padding_2d(&self.padding, size, self.kernel_size, self.stride);
+        let padding = self.padding.zeros(&size, &self.kernel_size, &self.stride);
         let elements = [0, 1].map(|axis| {
             let windows = Windows {
                 kernel: self.kernel_size[axis],

@@ -2,8 +2,11 @@
 //!
 //! Whatever the library runs of them, it runs by these functions.
 
+mod padding;
+
+pub(crate) use padding::Padding;
+
 use blitz_core::kernels;
-use burn::nn::PaddingConfig2d;
 use burn::nn::conv::{Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d};
 use burn::nn::pool::MaxPool2d;
 use burn::tensor::Tensor;
@@ -37,9 +40,10 @@ by_burn! {
 
 impl Convolve<4> for Conv2d {
     fn convolve(&self, input: Tensor<4>) -> Tensor<4> {
-        let Some(padding) = explicit(&self.padding) else {
+        let Some(padding) = self.padding.explicit() else {
             return self.forward(input);
         };
+        let padding = [padding[0], padding[1]];
         let options =
             ConvOptions::new_with_padding(self.stride, padding, self.dilation, self.groups);
         let bias = self.bias.as_ref().map(|bias| bias.val());
@@ -49,24 +53,13 @@ impl Convolve<4> for Conv2d {
 
 /// What the layer's `forward` returns.
 pub(crate) fn pool(layer: &MaxPool2d, input: Tensor<4>) -> Tensor<4> {
-    let Some(padding) = explicit(&layer.padding) else {
+    let Some(padding) = layer.padding.explicit() else {
         return layer.forward(input);
     };
     let options = MaxPoolOptions::new(layer.kernel_size)
         .with_stride(layer.stride)
-        .with_padding_pairs(padding)
+        .with_padding_pairs([padding[0], padding[1]])
         .with_dilation(layer.dilation)
         .with_ceil_mode(layer.ceil_mode);
     kernels::max_pool2d(input, options)
-}
-
-/// The zeros before and after each axis; `None` where Burn derives them from the input.
-fn explicit(padding: &PaddingConfig2d) -> Option<[(usize, usize); 2]> {
-    match padding {
-        PaddingConfig2d::Same => None,
-        PaddingConfig2d::Valid => Some([(0, 0); 2]),
-        PaddingConfig2d::Explicit(top, left, bottom, right) => {
-            Some([(*top, *bottom), (*left, *right)])
-        }
-    }
 }
