@@ -3,9 +3,10 @@
 use std::any::Any;
 use std::collections::HashMap;
 
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
+use super::by_path::{MapAt, map_by_path};
 use super::walk::Walk;
 
 /// The module with one tensor in all places of each tied weight: that of the first.
@@ -25,11 +26,8 @@ pub(crate) fn retie<M: Module>(module: M) -> M {
     if firsts.is_empty() {
         return module;
     }
-    module.map(&mut Retie {
-        firsts,
-        tensors: HashMap::new(),
-        path: Vec::new(),
-    })
+    let tensors = HashMap::new();
+    map_by_path(module, &mut Retie { firsts, tensors })
 }
 
 struct Retie {
@@ -37,33 +35,24 @@ struct Retie {
     firsts: HashMap<String, String>,
     /// The parameters of first places, and of what is attached there.
     tensors: HashMap<String, Box<dyn Any>>,
-    path: Vec<String>,
 }
 
 impl Retie {
     /// The path of the same parameter at its weight's first place, if this is a later one.
-    fn first(&self) -> Option<String> {
-        (1..=self.path.len()).find_map(|length| {
-            let first = self.firsts.get(&self.path[..length].join("."))?;
-            let rest = &self.path[length..];
-            Some([std::slice::from_ref(first), rest].concat().join("."))
+    fn first(&self, path: &str) -> Option<String> {
+        let dots = path.match_indices('.').map(|(dot, _)| dot);
+        dots.chain([path.len()]).find_map(|end| {
+            let (weight, rest) = path.split_at(end);
+            Some(self.firsts.get(weight)?.clone() + rest)
         })
     }
 }
 
-impl ModuleMapper for Retie {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_string());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(first) = self.first() else {
+impl MapAt for Retie {
+    fn map_at<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(first) = self.first(path) else {
             self.tensors
-                .insert(self.path.join("."), Box::new(param.clone()));
+                .insert(path.to_string(), Box::new(param.clone()));
             return param;
         };
         let tensor = self.tensors.get(&first);
