@@ -11,9 +11,6 @@ use crate::family::prior::{PosteriorPrior, Prior};
 use crate::family::{Noise, at_least_f32, constants, in_type_of, reflected, select_rows};
 use crate::kl::{KlEstimator, KlTerm, SharedScale, pair};
 
-/// The path component of a posterior's parameters: `fc.weight` has its ρ at `fc.weight.bayes.posterior.rho`.
-pub(super) const NAME: &str = "bayes";
-
 /// A posterior and its prior, attached to a parameter whose stored tensor is the posterior's location μ.
 ///
 /// `Param::val` of such a parameter is a sample of the weight (or its mean, see [`Draw`](crate::Draw)); `Param::base` is μ.
@@ -297,7 +294,7 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
 }
 
 impl<Q: Posterior, P: Prior> Reparameterization for Variational<Q, P> {
-    const NAME: &'static str = NAME;
+    const NAME: &'static str = draw::POSTERIOR;
 
     fn apply<const D: usize>(&self, base: Tensor<D>) -> Tensor<D> {
         match draw::request() {
