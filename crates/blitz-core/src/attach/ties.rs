@@ -8,42 +8,53 @@ use burn::tensor::Tensor;
 
 use super::by_path::{MapAt, map_by_path};
 use super::walk::Walk;
+use crate::draw::POSTERIOR;
 
 /// The module with one tensor in all places of each tied weight: that of the first.
 ///
 /// Burn's optimizer gives a gradient to the first parameter that asks for it, and its loaders make a tensor for each place.
 pub(crate) fn retie<M: Module>(module: M) -> M {
     let walk = Walk::of(&module);
-    let mut firsts = HashMap::new();
+    let mut retie = Retie::default();
     for weight in &walk.weights {
         let (first, others) = weight.places.split_at(1);
-        firsts.extend(
-            others
-                .iter()
-                .map(|place| (place.path.clone(), first[0].path.clone())),
-        );
+        for place in others {
+            let paths = [&place.path, &first[0].path];
+            // What else may be attached, such as an adapter, is of its own in each place. Its parameters are weights, and tied if they are one.
+            if weight.posterior().is_some() {
+                let [place, first] = paths.map(|path| format!("{path}.{POSTERIOR}"));
+                retie.posteriors.insert(place, first);
+            }
+            let [place, first] = paths.map(String::clone);
+            retie.weights.insert(place, first);
+        }
     }
-    if firsts.is_empty() {
+    if retie.weights.is_empty() {
         return module;
     }
-    let tensors = HashMap::new();
-    map_by_path(module, &mut Retie { firsts, tensors })
+    map_by_path(module, &mut retie)
 }
 
+#[derive(Default)]
 struct Retie {
-    /// The first place of the weight that stands at a later one.
-    firsts: HashMap<String, String>,
-    /// The parameters of first places, and of what is attached there.
+    /// The first places of weights that stand at a later one.
+    weights: HashMap<String, String>,
+    /// Those of their posteriors.
+    posteriors: HashMap<String, String>,
+    /// The parameters of first places, and of their posteriors.
     tensors: HashMap<String, Box<dyn Any>>,
 }
 
 impl Retie {
     /// The path of the same parameter at its weight's first place, if this is a later one.
     fn first(&self, path: &str) -> Option<String> {
-        let dots = path.match_indices('.').map(|(dot, _)| dot);
-        dots.chain([path.len()]).find_map(|end| {
-            let (weight, rest) = path.split_at(end);
-            Some(self.firsts.get(weight)?.clone() + rest)
+        let of_weight = self.weights.get(path).cloned();
+        of_weight.or_else(|| {
+            let mut dots = path.match_indices('.');
+            dots.find_map(|(dot, _)| {
+                let (posterior, rest) = path.split_at(dot);
+                Some(self.posteriors.get(posterior)?.clone() + rest)
+            })
         })
     }
 }

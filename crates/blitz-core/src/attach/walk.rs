@@ -98,7 +98,14 @@ impl Walk {
                 _ => place.id,
             };
             match known.get(&identity) {
-                Some(weight) => weights[*weight].places.push(at),
+                Some(weight) => {
+                    let weight = &mut weights[*weight];
+                    weight.places.push(at);
+                    // An adapter at any place keeps posteriors off the weight.
+                    if weight.attached == Attached::Nothing {
+                        weight.attached = place.attached;
+                    }
+                }
                 None => {
                     known.insert(identity, weights.len());
                     weights.push(Weight {
