@@ -33,6 +33,9 @@ pub(crate) trait Attachment {
     /// Its KL, with its part in a scale that several tensors share.
     fn kl(&self) -> (KlTerm, Option<SharedScale>);
 
+    /// Its KL, if it is estimated at the weight of the innermost draw.
+    fn sampled_kl(&self) -> Option<KlTerm>;
+
     /// The means of the weights; flat, without a gradient.
     fn mean(&self) -> Tensor<1>;
 
@@ -163,6 +166,10 @@ impl<Q: Posterior, P: Prior, const D: usize> Attachment for Attached<Q, P, D> {
 
     fn kl(&self) -> (KlTerm, Option<SharedScale>) {
         self.variational.kl(&self.mu)
+    }
+
+    fn sampled_kl(&self) -> Option<KlTerm> {
+        self.variational.sampled_kl(&self.mu)
     }
 
     fn mean(&self) -> Tensor<1> {

@@ -250,6 +250,17 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
         (term, share)
     }
 
+    /// The KL, if it is estimated at the weight of the innermost draw. One in closed form would be computed to be dropped.
+    pub(super) fn sampled_kl<const D: usize>(&self, mu: &Tensor<D>) -> Option<KlTerm> {
+        let is_closed = draw::kept_kl(self.id(), &mu.device()).is_some()
+            || pair::has_closed_form(&self.posterior, &self.prior, mu);
+        if is_closed {
+            return None;
+        }
+        let (term, _) = self.kl(mu);
+        (term.estimator == KlEstimator::MonteCarlo).then_some(term)
+    }
+
     fn kl_with_gradient<const D: usize>(&self, mu: &Tensor<D>) -> (KlTerm, Option<SharedScale>) {
         if let Some(term) = draw::kept_kl(self.id(), &mu.device()) {
             return (term, None);
