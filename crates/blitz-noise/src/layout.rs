@@ -15,7 +15,7 @@
 //! | in a draw: what sharpening adds to weight n | | | `1 << 30 \| n` |
 //! | in a draw: outputs of the layer of weight n | | | `1 << 31 \| n` |
 //! | in a draw: the normals that all of SWAG's weights share | | | 2³² − 1 |
-//! | reads outside any draw, in order | the process's | a counter | as in a draw |
+//! | reads outside any draw, in order | the process's ⊕ [`FRESH`] | a counter | as in a draw |
 //! | NUTS, chain c: its sampler, its start | s ⊕ [`NUTS`] | c | 0, 1 |
 //! | NUTS: position p at which a gradient is compared with the values | [`NUTS`] | p | 2 |
 //! | SGLD, step t, parameter n of its group | s ⊕ [`SGLD`] | t | n |
@@ -49,6 +49,8 @@ const SHARPENING: u32 = 1 << 30;
 /// Set in the stream of a layer that is random itself.
 const LAYER: u32 = 1 << 29;
 
+/// Folded into the seed of the process-wide stream, of reads outside any draw.
+pub const FRESH: u64 = 0x6672_6573_686e_6f69;
 /// Folded into the seed of an SGLD chain.
 pub const SGLD: u64 = 0x7367_6c64_6e6f_6973;
 /// Folded into the seed of chains of NUTS.
@@ -166,6 +168,13 @@ mod tests {
             }
         }
         assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len());
+    }
+
+    #[test]
+    fn what_has_no_draw_has_a_seed_of_its_own() {
+        let folded = [FRESH, SGLD, NUTS, SGHMC, VALUES, MOMENTS, ACQUISITION];
+        let seeds: HashSet<_> = folded.iter().chain(&[0]).collect();
+        assert_eq!(seeds.len(), folded.len() + 1);
     }
 
     #[test]

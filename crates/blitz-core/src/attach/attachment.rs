@@ -33,6 +33,9 @@ pub(crate) trait Attachment {
     /// Its KL, with its part in a scale that several tensors share.
     fn kl(&self) -> (KlTerm, Option<SharedScale>);
 
+    /// Its KL, if it is estimated at the weight of the innermost draw.
+    fn sampled_kl(&self) -> Option<KlTerm>;
+
     /// The means of the weights; flat, without a gradient.
     fn mean(&self) -> Tensor<1>;
 
@@ -165,6 +168,10 @@ impl<Q: Posterior, P: Prior, const D: usize> Attachment for Attached<Q, P, D> {
         self.variational.kl(&self.mu)
     }
 
+    fn sampled_kl(&self) -> Option<KlTerm> {
+        self.variational.sampled_kl(&self.mu)
+    }
+
     fn mean(&self) -> Tensor<1> {
         flat(self.variational.mean(self.mu.clone())).detach()
     }
@@ -210,21 +217,32 @@ impl<Q: Posterior, P: Prior, const D: usize> Attachment for Attached<Q, P, D> {
         let Ok(param) = param.downcast::<Param<Tensor<D>>>() else {
             unreachable!("a weight keeps its rank")
         };
-        Box::new(param.apply_reparameterization(Attach(Some(self.variational.clone()))))
+        // A parameter by itself has the empty path.
+        let by_path = HashMap::from([(String::new(), self.variational.clone())]);
+        Box::new(attach_at(*param, by_path))
     }
 }
 
-struct Attach<R>(Option<R>);
+/// Attaches these to the parameters at their paths.
+pub(super) fn attach_at<M: Module, Q: Posterior, P: Prior>(
+    module: M,
+    by_path: HashMap<String, Variational<Q, P>>,
+) -> M {
+    module.apply_reparameterization(Attach(by_path))
+}
+
+struct Attach<R>(HashMap<String, R>);
 
 impl<Q: Posterior, P: Prior> Reparameterizer for Attach<Variational<Q, P>> {
     type Reparam = Variational<Q, P>;
 
     fn reparameterize<const D: usize>(
         &mut self,
-        _path: &str,
+        path: &str,
         param: Param<Tensor<D>>,
     ) -> (Param<Tensor<D>>, Option<Self::Reparam>) {
-        (param, self.0.take())
+        let attachment = self.0.remove(path);
+        (param, attachment)
     }
 }
 

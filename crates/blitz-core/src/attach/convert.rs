@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 
 use burn::config::Config;
-use burn::module::{Module, Param, ParamId, Reparameterizer};
-use burn::tensor::Tensor;
+use burn::module::{Module, ParamId};
 
-use super::attachment::unused_rows;
+use super::attachment::{attach_at, unused_rows};
 use super::error::BayesianizeError;
 use super::filter::WeightFilter;
 use super::posteriors::Posteriors;
@@ -352,22 +351,7 @@ pub(super) fn attach<'a, M: Module, Q: Posterior, P: Prior>(
         let places = weight.places.iter();
         by_path.extend(places.map(|place| (place.path.clone(), variational.clone())));
     }
-    module.apply_reparameterization(Attach(by_path))
-}
-
-struct Attach<R>(HashMap<String, R>);
-
-impl<Q: Posterior, P: Prior> Reparameterizer for Attach<Variational<Q, P>> {
-    type Reparam = Variational<Q, P>;
-
-    fn reparameterize<const D: usize>(
-        &mut self,
-        path: &str,
-        param: Param<Tensor<D>>,
-    ) -> (Param<Tensor<D>>, Option<Self::Reparam>) {
-        let attachment = self.0.remove(path);
-        (param, attachment)
-    }
+    attach_at(module, by_path)
 }
 
 /// The module without the posteriors of the weights that are `chosen`, all others in their places.

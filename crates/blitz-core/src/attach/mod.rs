@@ -1,6 +1,7 @@
 //! What makes a parameter Bayesian: the one type that is attached, the one walk that finds it, and how it gets there.
 
 mod attachment;
+mod by_path;
 mod convert;
 mod error;
 mod exchange;
@@ -14,6 +15,7 @@ mod walk;
 
 pub use attachment::locations;
 pub(crate) use attachment::{Attachment, attachments};
+pub(crate) use by_path::{MapAt, map_by_path};
 pub use convert::{BayesianizeConfig, BuiltinVariational, ExistingPosteriors, WeightRule};
 pub(crate) use convert::{attach_chosen, check_bare};
 pub use error::BayesianizeError;

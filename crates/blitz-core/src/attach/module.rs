@@ -74,6 +74,9 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
 
 impl<Q: Posterior, P: Prior> Module for Variational<Q, P> {
     fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
+        if draw::is_glance() {
+            return;
+        }
         if let Some(param) = draw::met() {
             return attachment::hand_over(self, &*param);
         }

@@ -5,10 +5,11 @@
 use std::collections::{HashMap, HashSet};
 
 use burn::config::Config;
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use super::attachment::attachments;
+use super::by_path::{MapAt, VisitAt, map_by_path, visit_by_path};
 use super::convert::{attach, check_filter, without};
 use super::error::BayesianizeError;
 use super::filter::WeightFilter;
@@ -101,17 +102,17 @@ impl MopedConfig {
             means.by_path.extend(places.map(mean));
         }
         let is_chosen = |weight: &Weight| converted.iter().any(|other| other.id == weight.id);
-        let module = retie(without(module, &walk, is_chosen)?.map(&mut means));
+        let module = without(module, &walk, is_chosen)?;
+        let module = retie(map_by_path(module, &mut means));
 
         let paths = converted.iter().map(|weight| weight.path().to_string());
         let mut initial = Initial {
             config: self,
             paths: paths.collect(),
-            path: Vec::new(),
             by_path: HashMap::new(),
             not_finite: Vec::new(),
         };
-        module.visit(&mut initial);
+        visit_by_path(&module, &mut initial);
         if !initial.not_finite.is_empty() {
             return Err(BayesianizeError::NotFinite {
                 weights: initial.not_finite,
@@ -132,20 +133,11 @@ impl MopedConfig {
 #[derive(Default)]
 struct Means {
     by_path: HashMap<String, Tensor<1>>,
-    path: Vec<String>,
 }
 
-impl ModuleMapper for Means {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_string());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        match self.by_path.remove(&self.path.join(".")) {
+impl MapAt for Means {
+    fn map_at<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        match self.by_path.remove(path) {
             None => param,
             Some(mean) => param.map(|mu| {
                 let require_grad = mu.is_require_grad();
@@ -162,30 +154,20 @@ struct Initial<'a> {
     config: &'a MopedConfig,
     /// The weights that are converted.
     paths: HashSet<String>,
-    path: Vec<String>,
     by_path: HashMap<String, (NormalPosterior, CenteredPrior<BuiltinPrior>)>,
     /// The weights among them that no deviation can be made of.
     not_finite: Vec<String>,
 }
 
-impl ModuleVisitor for Initial<'_> {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_string());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let path = self.path.join(".");
+impl VisitAt for Initial<'_> {
+    fn visit_at<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
         let config = self.config;
-        if self.paths.contains(&path) {
+        if self.paths.contains(path) {
             let mu = param.base().detach();
             // In 16 bits a small deviation would be zero.
             let share = at_least_f32(mu.clone()).abs() * config.delta;
             if !is_finite(&share) {
-                self.not_finite.push(path);
+                self.not_finite.push(path.to_string());
                 return;
             }
             let std = share.clamp_min(config.min_std);
@@ -195,7 +177,7 @@ impl ModuleVisitor for Initial<'_> {
             });
             let prior = prior.init(&mu.device());
             self.by_path.insert(
-                path,
+                path.to_string(),
                 (
                     NormalPosterior::from_std(std),
                     CenteredPrior::new(mu, prior),

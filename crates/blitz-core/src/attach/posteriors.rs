@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use burn::module::{Module, ModuleMapper, Param, ParamId};
+use burn::module::{Module, Param, ParamId};
 use burn::tensor::Tensor;
 
 use super::attachment::{Attachment, take_off};
+use super::by_path::{MapAt, map_by_path};
 use super::ties::retie;
 use super::walk::Walk;
 
@@ -58,31 +59,16 @@ impl Posteriors {
 
     /// Puts the posteriors back at every place they were taken from.
     pub fn put_back<M: Module>(self, module: M) -> M {
-        let mut mapper = PutBack {
-            posteriors: self,
-            path: Vec::new(),
-        };
         // Taken off, the places of a tied weight hold tensors of their own.
-        retie(module.map(&mut mapper))
+        retie(map_by_path(module, &mut PutBack(self)))
     }
 }
 
-struct PutBack {
-    posteriors: Posteriors,
-    path: Vec<String>,
-}
+struct PutBack(Posteriors);
 
-impl ModuleMapper for PutBack {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_string());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(attachment) = self.posteriors.at(&self.path.join(".")) else {
+impl MapAt for PutBack {
+    fn map_at<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(attachment) = self.0.at(path) else {
             return param;
         };
         match attachment.attach(Box::new(param)).downcast() {

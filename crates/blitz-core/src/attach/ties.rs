@@ -3,67 +3,67 @@
 use std::any::Any;
 use std::collections::HashMap;
 
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
+use super::by_path::{MapAt, map_by_path};
 use super::walk::Walk;
+use crate::draw::POSTERIOR;
 
 /// The module with one tensor in all places of each tied weight: that of the first.
 ///
 /// Burn's optimizer gives a gradient to the first parameter that asks for it, and its loaders make a tensor for each place.
 pub(crate) fn retie<M: Module>(module: M) -> M {
     let walk = Walk::of(&module);
-    let mut firsts = HashMap::new();
+    let mut retie = Retie::default();
     for weight in &walk.weights {
         let (first, others) = weight.places.split_at(1);
-        firsts.extend(
-            others
-                .iter()
-                .map(|place| (place.path.clone(), first[0].path.clone())),
-        );
+        for place in others {
+            let paths = [&place.path, &first[0].path];
+            // What else may be attached, such as an adapter, is of its own in each place. Its parameters are weights, and tied if they are one.
+            if weight.posterior().is_some() {
+                let [place, first] = paths.map(|path| format!("{path}.{POSTERIOR}"));
+                retie.posteriors.insert(place, first);
+            }
+            let [place, first] = paths.map(String::clone);
+            retie.weights.insert(place, first);
+        }
     }
-    if firsts.is_empty() {
+    if retie.weights.is_empty() {
         return module;
     }
-    module.map(&mut Retie {
-        firsts,
-        tensors: HashMap::new(),
-        path: Vec::new(),
-    })
+    map_by_path(module, &mut retie)
 }
 
+#[derive(Default)]
 struct Retie {
-    /// The first place of the weight that stands at a later one.
-    firsts: HashMap<String, String>,
-    /// The parameters of first places, and of what is attached there.
+    /// The first places of weights that stand at a later one.
+    weights: HashMap<String, String>,
+    /// Those of their posteriors.
+    posteriors: HashMap<String, String>,
+    /// The parameters of first places, and of their posteriors.
     tensors: HashMap<String, Box<dyn Any>>,
-    path: Vec<String>,
 }
 
 impl Retie {
     /// The path of the same parameter at its weight's first place, if this is a later one.
-    fn first(&self) -> Option<String> {
-        (1..=self.path.len()).find_map(|length| {
-            let first = self.firsts.get(&self.path[..length].join("."))?;
-            let rest = &self.path[length..];
-            Some([std::slice::from_ref(first), rest].concat().join("."))
+    fn first(&self, path: &str) -> Option<String> {
+        let of_weight = self.weights.get(path).cloned();
+        of_weight.or_else(|| {
+            let mut dots = path.match_indices('.');
+            dots.find_map(|(dot, _)| {
+                let (posterior, rest) = path.split_at(dot);
+                Some(self.posteriors.get(posterior)?.clone() + rest)
+            })
         })
     }
 }
 
-impl ModuleMapper for Retie {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_string());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(first) = self.first() else {
+impl MapAt for Retie {
+    fn map_at<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(first) = self.first(path) else {
             self.tensors
-                .insert(self.path.join("."), Box::new(param.clone()));
+                .insert(path.to_string(), Box::new(param.clone()));
             return param;
         };
         let tensor = self.tensors.get(&first);

@@ -11,9 +11,6 @@ use crate::family::prior::{PosteriorPrior, Prior};
 use crate::family::{Noise, at_least_f32, constants, in_type_of, reflected, select_rows};
 use crate::kl::{KlEstimator, KlTerm, SharedScale, pair};
 
-/// The path component of a posterior's parameters: `fc.weight` has its ρ at `fc.weight.bayes.posterior.rho`.
-pub(super) const NAME: &str = "bayes";
-
 /// A posterior and its prior, attached to a parameter whose stored tensor is the posterior's location μ.
 ///
 /// `Param::val` of such a parameter is a sample of the weight (or its mean, see [`Draw`](crate::Draw)); `Param::base` is μ.
@@ -268,6 +265,17 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
         (term, share)
     }
 
+    /// The KL, if it is estimated at the weight of the innermost draw. One in closed form would be computed to be dropped.
+    pub(super) fn sampled_kl<const D: usize>(&self, mu: &Tensor<D>) -> Option<KlTerm> {
+        let is_closed = draw::kept_kl(self.id(), &mu.device()).is_some()
+            || pair::has_closed_form(&self.posterior, &self.prior, mu);
+        if is_closed {
+            return None;
+        }
+        let (term, _) = self.kl(mu);
+        (term.estimator == KlEstimator::MonteCarlo).then_some(term)
+    }
+
     fn kl_with_gradient<const D: usize>(&self, mu: &Tensor<D>) -> (KlTerm, Option<SharedScale>) {
         if let Some(term) = draw::kept_kl(self.id(), &mu.device()) {
             return (term, None);
@@ -313,7 +321,7 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
 }
 
 impl<Q: Posterior, P: Prior> Reparameterization for Variational<Q, P> {
-    const NAME: &'static str = NAME;
+    const NAME: &'static str = draw::POSTERIOR;
 
     fn apply<const D: usize>(&self, base: Tensor<D>) -> Tensor<D> {
         match draw::request() {

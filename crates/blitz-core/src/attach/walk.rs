@@ -10,12 +10,8 @@ use std::collections::hash_map::Entry;
 use burn::module::{Flag, Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Device, Shape, Tensor};
 
-use super::variational::NAME;
-use crate::draw::{LAYER_NOISE, is_configured};
+use crate::draw::{ATTACHED, LAYER_NOISE, POSTERIOR, is_configured};
 use crate::family::posterior::WeightInfo;
-
-/// The container type of what is attached to a parameter.
-const ATTACHED: &str = "Reparameterization";
 
 /// The weights of a module, in the order of its traversal, and its layers that are random themselves.
 #[derive(Debug)]
@@ -102,7 +98,14 @@ impl Walk {
                 _ => place.id,
             };
             match known.get(&identity) {
-                Some(weight) => weights[*weight].places.push(at),
+                Some(weight) => {
+                    let weight = &mut weights[*weight];
+                    weight.places.push(at);
+                    // An adapter at any place keeps posteriors off the weight.
+                    if weight.attached == Attached::Nothing {
+                        weight.attached = place.attached;
+                    }
+                }
                 None => {
                     known.insert(identity, weights.len());
                     weights.push(Weight {
@@ -234,7 +237,7 @@ struct Depth {
 impl Depth {
     fn enter(&mut self, name: &str, container_type: &str) {
         self.modules += 1;
-        if container_type == ATTACHED && name == NAME && self.posterior.is_none() {
+        if container_type == ATTACHED && name == POSTERIOR && self.posterior.is_none() {
             self.posterior = Some(self.modules);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use blitz_noise::NoiseKey;
+use blitz_noise::{NoiseKey, layout};
 
 /// The process-wide stream that reads outside any draw take their noise from.
 struct FreshStream {
@@ -15,7 +15,7 @@ static FRESH: Mutex<FreshStream> = Mutex::new(FreshStream {
     next: 0,
 });
 
-/// Seeds the process-wide stream that weights read outside any draw are sampled from, and starts it anew.
+/// Seeds the process-wide stream that weights read outside any draw are sampled from, and starts it anew. They are none of the draws of the same seed.
 ///
 /// Unseeded, it starts from the operating system's randomness: in WebAssembly from that of the backend which the program chose for the crate `getrandom`, such as
 /// the browser's `crypto.getRandomValues` (its feature `wasm_js`). Without a backend such a program does not compile. Prefer draws with a seed of their own
@@ -60,7 +60,7 @@ fn entropy() -> u64 {
     })
 }
 
-/// The next key of the process-wide stream.
+/// The next key of the process-wide stream, which is no draw of its seed.
 pub(super) fn fresh_key() -> NoiseKey {
     let mut fresh = FRESH
         .lock()
@@ -68,7 +68,7 @@ pub(super) fn fresh_key() -> NoiseKey {
     let seed = *fresh.seed.get_or_insert_with(entropy);
     let index = fresh.next;
     fresh.next += 1;
-    NoiseKey::new(seed, index, 0)
+    NoiseKey::new(seed ^ layout::FRESH, index, 0)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Burn hands a parameter's reparameterization nothing but the stored tensor, so what `Param::val` should return is
 //! decided by a scope: a thread-local stack of frames that guards push and pop. The innermost frame decides.
 
+mod attached;
 mod fresh;
 mod layer_noise;
 mod moments;
@@ -11,6 +12,7 @@ mod rows;
 mod sample;
 mod scope;
 
+pub(crate) use attached::{ATTACHED, POSTERIOR};
 pub use fresh::seed;
 pub use layer_noise::LayerNoise;
 pub(crate) use layer_noise::{CONTAINER as LAYER_NOISE, is_configured};
@@ -24,7 +26,7 @@ pub(crate) use sample::{
 };
 pub use scope::is_open;
 pub(crate) use scope::{
-    Part, PartSlot, Request, answer_part, answer_rows, hand_over, meet, met, request,
+    Part, PartSlot, Request, answer_part, answer_rows, hand_over, is_glance, meet, met, request,
 };
 
 use std::any::Any;
@@ -150,6 +152,11 @@ impl Draw {
     /// Asks each parameter that is visited for what is attached to it. One that is read is its stored tensor.
     pub(crate) fn survey() -> Self {
         Self::push(Mode::Survey(Survey::default()))
+    }
+
+    /// Has each posterior that is visited keep what it consists of to itself.
+    fn glance() -> Self {
+        Self::push(Mode::Glance)
     }
 
     fn push(mode: Mode) -> Self {

@@ -7,7 +7,7 @@ use burn::module::{Param, ParamId};
 use burn::tensor::Tensor;
 use burn::tensor::module::linear;
 
-use super::reading::is_made_of_factors;
+use super::attached::is_made_of_factors;
 use super::scope::with_pass;
 use super::{Draw, Part, PartSlot};
 use crate::family::at_least_f32;
@@ -153,7 +153,6 @@ impl<const D: usize> WeightMoments<D> {
             variance: None,
             id,
         };
-        // The factors would answer in the place of the weight that is made of them.
         if is_made_of_factors(param) {
             return (None, certain(read_means(|| param.val())));
         }
@@ -229,7 +228,6 @@ impl ColumnMoments {
 
     /// With the identity of the posterior, where there are correlations.
     fn read(param: &Param<Tensor<2>>) -> Option<(ParamId, Self)> {
-        // The factors would answer in the place of the weight that is made of them.
         if is_made_of_factors(param) {
             return None;
         }

@@ -1,8 +1,9 @@
 //! A weight as an estimator reads it that does not sample weights one by one: its mean, and what it varies by.
 
-use burn::module::{LoraAdapter, Param, ParamId};
+use burn::module::{Param, ParamId};
 use burn::tensor::{Shape, Tensor};
 
+use super::attached::is_made_of_factors;
 use super::sample::shares_weights;
 use super::{Draw, Part, PartSlot, is_antithetic, output_noise, repeated_output_noise};
 use crate::family::posterior::VarianceFactors;
@@ -69,7 +70,6 @@ impl<const D: usize> WeightReading<D> {
     }
 
     fn read(param: &Param<Tensor<D>>, wanted: Part) -> Self {
-        // The factors would answer in the place of the weight that is made of them.
         if shares_weights() || is_made_of_factors(param) {
             return Self::Value(param.val());
         }
@@ -89,11 +89,6 @@ impl<const D: usize> WeightReading<D> {
             },
         }
     }
-}
-
-/// Whether the weight is a frozen one plus a product of factors, which may have posteriors of their own.
-pub(super) fn is_made_of_factors<const D: usize>(param: &Param<Tensor<D>>) -> bool {
-    param.reparameterization::<LoraAdapter>().is_some()
 }
 
 impl<const D: usize, P> SplitWeight<D, P> {

@@ -4,7 +4,7 @@ use burn::module::Param;
 use burn::tensor::Tensor;
 
 use super::Draw;
-use super::reading::is_made_of_factors;
+use super::attached::is_made_of_factors;
 use crate::family::select_rows;
 
 /// The rows `rows` (positions on the first axis) of what [`Param::val`] would return, in that order: under the open draw, mean

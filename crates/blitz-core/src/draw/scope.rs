@@ -27,6 +27,7 @@ pub(super) enum Mode {
     Parts(Part, PartSlot),
     Rows { rows: Rc<[usize]>, answered: bool },
     Survey(Survey),
+    Glance,
 }
 
 /// What a walk over a module gathers of what is attached to its parameters.
@@ -132,7 +133,7 @@ pub(crate) fn request() -> Request {
             (Mode::Moments(_), _) => Request::MeanInPass,
             (Mode::Parts(wanted, _), _) => Request::Part(*wanted),
             (Mode::Rows { rows, .. }, _) => Request::Rows(rows.clone()),
-            (Mode::Survey(_), _) => Request::Survey,
+            (Mode::Survey(_) | Mode::Glance, _) => Request::Survey,
         }
     })
 }
@@ -186,6 +187,11 @@ pub(crate) fn met() -> Option<Box<dyn Any>> {
         _ => None,
     })
     .flatten()
+}
+
+/// Whether the innermost scope is a glance at a parameter, which wants the name alone of what is attached to it.
+pub(crate) fn is_glance() -> bool {
+    with_top(|mode| matches!(mode, Mode::Glance)).unwrap_or(false)
 }
 
 /// Runs `f` on the innermost draw, if one is open.

@@ -9,13 +9,7 @@
 
 use burn::tensor::{DType, Device, Tensor};
 
-/// The type that a computation over numbers of `dtype` takes place in: `f32` at least.
-fn working(dtype: DType) -> DType {
-    match dtype {
-        DType::F64 => DType::F64,
-        _ => DType::F32,
-    }
-}
+use crate::kernels::formula::sum_dtype;
 
 /// The type of a distribution's own parameters, such as ρ, on a device: the device's, `f32` at least.
 pub(crate) fn scale_type(device: &Device) -> DType {
@@ -24,7 +18,7 @@ pub(crate) fn scale_type(device: &Device) -> DType {
 
 /// `tensor` in `f32`, or in `f64` if it is of that: what densities, moments and sums over weights of 16 bits are computed in, by a family of one's own too.
 pub fn at_least_f32<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
-    let dtype = working(tensor.dtype());
+    let dtype = sum_dtype(tensor.dtype());
     cast(tensor, dtype)
 }
 
@@ -52,7 +46,7 @@ pub(crate) fn in_one_type<const D: usize, const R: usize>(
 
 /// Both in the wider type of the two, `f32` at least.
 pub(crate) fn widest<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> (Tensor<D>, Tensor<D>) {
-    let dtype = match (working(a.dtype()), working(b.dtype())) {
+    let dtype = match (sum_dtype(a.dtype()), sum_dtype(b.dtype())) {
         (DType::F32, DType::F32) => DType::F32,
         _ => DType::F64,
     };

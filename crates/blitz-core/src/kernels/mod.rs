@@ -174,7 +174,7 @@ fn sum<const D: usize, const R: usize>(
     mu: &Tensor<D>,
     rho: &Tensor<R>,
 ) -> Option<Tensor<1>> {
-    fuses([kind(mu), kind(rho)]).then(|| {
+    has_sums(mu, rho).then(|| {
         let (mu, rho) = (mu.clone().into_dispatch(), rho.clone().into_dispatch());
         Tensor::from_dispatch(Dispatch::sum(mu, rho, op))
     })
@@ -219,6 +219,11 @@ pub(crate) fn draw_output<const D: usize>(
 /// `softplus(ρ)` or its square.
 pub(crate) fn spread<const D: usize>(rho: &Tensor<D>, spread: Spread) -> Option<Tensor<D>> {
     map(Map::Spread(spread), rho, rho)
+}
+
+/// Whether there are sums over these tensors.
+pub(crate) fn has_sums<const D: usize, const R: usize>(mu: &Tensor<D>, rho: &Tensor<R>) -> bool {
+    fuses([kind(mu), kind(rho)])
 }
 
 /// A sum over independent normals `N(μ, softplus(ρ)²)`.

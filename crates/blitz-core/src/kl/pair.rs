@@ -74,6 +74,39 @@ pub(crate) fn closed_form<Q: Posterior, P: Prior, const D: usize>(
     })
 }
 
+/// Whether the pair has a closed form, which is computed only if the forms of the two don't tell.
+pub(crate) fn has_closed_form<Q: Posterior, P: Prior, const D: usize>(
+    q: &Q,
+    p: &P,
+    mu: &Tensor<D>,
+) -> bool {
+    let prior = p.form();
+    if is_mixture(&prior) {
+        return false;
+    }
+    let has_sums = match q.form() {
+        PosteriorForm::Normal { rho } => kernels::has_sums(mu, &rho),
+        PosteriorForm::Precise { h, .. } => {
+            let mu = at_least_f32(mu.clone());
+            kernels::has_sums(&mu, &in_type_of(h, &mu))
+        }
+        PosteriorForm::MatrixNormal { .. } => true,
+        PosteriorForm::Other => false,
+    };
+    has_sums && is_normal(&prior) || closed_form(q, p, mu).is_some()
+}
+
+/// Whether the KL of normals to the prior is one of [sums](of_normal).
+fn is_normal(prior: &PriorForm) -> bool {
+    match prior {
+        PriorForm::Normal { .. }
+        | PriorForm::LearnedNormal { .. }
+        | PriorForm::BestNormal { .. } => true,
+        PriorForm::Centered { prior, .. } => is_normal(prior),
+        _ => false,
+    }
+}
+
 /// Whether the prior is a scale mixture, of which no expected log density is known.
 fn is_mixture(prior: &PriorForm) -> bool {
     match prior {

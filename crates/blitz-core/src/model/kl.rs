@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use burn::module::Module;
 
 use crate::attach::{Walk, attachments};
-use crate::kl::{KlEstimator, KlTerm, resolve};
+use crate::kl::{KlTerm, resolve};
 
 /// The terms of all weights, in the order of the traversal.
 pub(super) fn terms<M: Module>(module: &M) -> Vec<KlTerm> {
@@ -24,10 +24,8 @@ pub(super) fn terms<M: Module>(module: &M) -> Vec<KlTerm> {
 
 /// The terms that are estimated at the weights of the open draw.
 pub(super) fn sampled_terms<M: Module>(module: &M) -> Vec<KlTerm> {
-    let terms = attachments(module)
-        .into_iter()
-        .map(|attachment| attachment.kl().0);
-    terms
-        .filter(|term| term.estimator == KlEstimator::MonteCarlo)
+    let attachments = attachments(module).into_iter();
+    attachments
+        .filter_map(|attachment| attachment.sampled_kl())
         .collect()
 }

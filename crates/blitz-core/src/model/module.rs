@@ -303,6 +303,8 @@ pub trait BayesianModule: Module {
     /// it, and it is counted and pays its KL once. But Burn's optimizer updates the first place alone, and its loaders make a tensor for each:
     /// call this after an optimizer's step in a loop of your own, and after loading. [`map_means`](Self::map_means) and the
     /// like, and blitz-train's models, do.
+    ///
+    /// An adapter that a place has of its own, such as the LoRA of one depth of a recursive transformer, stays its own.
     #[must_use]
     fn retie(self) -> Self {
         attach::retie(self)

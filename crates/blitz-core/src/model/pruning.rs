@@ -5,11 +5,11 @@
 use std::fmt;
 use std::ops::Range;
 
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
 
 use super::marginals;
-use crate::attach::{Attachment, Posteriors, Walk, check_bare};
+use crate::attach::{Attachment, MapAt, Posteriors, Walk, check_bare, map_by_path};
 
 /// What [`prune_by_signal_to_noise`](crate::BayesianModule::prune_by_signal_to_noise) did; prints as a table.
 #[derive(Debug, Clone, PartialEq)]
@@ -147,35 +147,16 @@ pub(super) fn prune<M: Module>(module: M, share: f64) -> (M, PruningReport) {
         threshold: pruned.checked_sub(1).map(|last| order[last].0),
     };
 
-    let mut zeros = ZeroPruned {
-        posteriors: &posteriors,
-        path: Vec::new(),
-    };
-    let module = module.map(&mut zeros);
+    let module = map_by_path(module, &mut ZeroPruned(&posteriors));
     (posteriors.put_back(module), report)
 }
 
 /// Sets the stored tensors to zero where they are pruned, so that a record of the means has the zeros too.
-struct ZeroPruned<'a> {
-    posteriors: &'a Posteriors,
-    path: Vec<String>,
-}
+struct ZeroPruned<'a>(&'a Posteriors);
 
-impl ModuleMapper for ZeroPruned<'_> {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_string());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(mask) = self
-            .posteriors
-            .at(&self.path.join("."))
-            .and_then(|posterior| posterior.mask())
-        else {
+impl MapAt for ZeroPruned<'_> {
+    fn map_at<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(mask) = self.0.at(path).and_then(|posterior| posterior.mask()) else {
             return param;
         };
         param.map(|mu| {

@@ -6,6 +6,7 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use super::draws::DrawnWeight;
+use crate::attach::attachments;
 use crate::draw::Draw;
 use crate::family::deviation::{rho_from_std, std_from_rho};
 use crate::family::{Noise, at_least_f32, in_type_of, widest};
@@ -36,14 +37,11 @@ impl SharpeningConfig {
         let rho = rho_from_std(self.initial_eta);
         // For its panic: what is no deviation is no σ₀.
         rho_from_std(self.std);
-        let draw = Draw::anonymous(0, 0);
-        let weights = draw.weights(model).into_iter();
+        // A weight has the shape and the type of its mean.
+        let weights = attachments(model).into_iter();
         Sharpening {
             rho: weights
-                .map(|(_, weight)| {
-                    let like = at_least_f32(weight.value.detach());
-                    Param::from_tensor(like.full_like(rho))
-                })
+                .map(|weight| Param::from_tensor(at_least_f32(weight.mean()).full_like(rho)))
                 .collect(),
             std: self.std,
         }

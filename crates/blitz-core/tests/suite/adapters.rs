@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use blitz_core::prelude::*;
+use blitz_core::{ColumnMoments, WeightMoments, WeightReading, weight_rows};
 use burn::module::{Lora, Module, ModuleMapper, Param, Reparameterization, Reparameterizer};
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamConfig, GradientsParams};
@@ -222,7 +223,7 @@ fn freezing_and_moped_reach_the_factors() {
 fn rows_of_an_adapted_weight_are_rows_of_its_sum() {
     let net = adapted(&Device::flex());
     let _draw = net.draw(1, 0);
-    let rows = blitz_core::weight_rows(&net.weight, &[2, 0]);
+    let rows = weight_rows(&net.weight, &[2, 0]);
     assert_eq!(
         values(rows),
         values(
@@ -231,4 +232,74 @@ fn rows_of_an_adapted_weight_are_rows_of_its_sum() {
                 .select(0, Tensor::from_ints([2, 0], &Device::flex()))
         )
     );
+}
+
+/// A weight norm `g v / ‖v‖` by columns (Salimans & Kingma 2016).
+#[derive(Module, Debug)]
+struct WeightNorm {
+    v: Param<Tensor<2>>,
+    g: Param<Tensor<1>>,
+}
+
+impl Reparameterization for WeightNorm {
+    const NAME: &'static str = "norm";
+
+    fn apply<const D: usize>(&self, base: Tensor<D>) -> Tensor<D> {
+        let v = self.v.val();
+        let norms = v.clone().square().sum_dim(0).sqrt();
+        let scale = self.g.val().unsqueeze::<2>() / norms;
+        (v * scale).reshape(base.shape())
+    }
+}
+
+struct Normed;
+
+impl Reparameterizer for Normed {
+    type Reparam = WeightNorm;
+
+    fn reparameterize<const D: usize>(
+        &mut self,
+        _path: &str,
+        param: Param<Tensor<D>>,
+    ) -> (Param<Tensor<D>>, Option<WeightNorm>) {
+        let device = param.lazy_device();
+        let norm = (D == 2).then(|| WeightNorm {
+            v: Param::from_tensor(param.base().reshape([4, 3])),
+            g: Param::from_tensor(Tensor::from_floats([0.5, 1.0, 2.0], &device)),
+        });
+        (param, norm)
+    }
+}
+
+#[test]
+fn no_factor_answers_in_the_place_of_the_weight_that_is_made_of_it() {
+    let device = Device::flex();
+    for factors in ["weight.norm.v", "weight.norm.g", "weight.norm"] {
+        let net = LinearConfig::new(4, 3).init(&device);
+        let net = net
+            .apply_reparameterization(Normed)
+            .bayesianize(&BayesianizeConfig::new().only(factors));
+        net.with_draw(1, 0, |net| {
+            let weight = values(net.weight.val());
+            for reading in [
+                WeightReading::with_variance(&net.weight),
+                WeightReading::with_perturbation(&net.weight),
+            ] {
+                let WeightReading::Value(value) = reading else {
+                    panic!("{factors}")
+                };
+                assert_eq!(values(value), weight, "{factors}");
+            }
+            assert!(WeightReading::with_variance_factors(&net.weight).is_none());
+            let rows = values(weight_rows(&net.weight, &[2, 0]));
+            assert_eq!(rows, [&weight[6..9], &weight[..3]].concat(), "{factors}");
+        });
+        let moments = ColumnMoments::of(&net.weight);
+        assert!(moments.factors.is_none() && moments.weights.variance.is_none());
+        let mean = net.with_mean(|net| values(net.weight.val()));
+        assert_eq!(values(moments.weights.mean), mean, "{factors}");
+        let refused = net.with_moments(|net| WeightMoments::of(&net.weight));
+        let message = refused.unwrap_err().to_string();
+        assert!(message.contains("weight.norm."), "{message}");
+    }
 }

@@ -5,7 +5,7 @@ use blitz_core::prelude::*;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use crate::net::{Net, devices, values};
+use crate::net::{Net, devices, linear, values};
 
 fn input(device: &Device) -> Tensor<2> {
     Tensor::from_floats([[0.3, -1.0, 2.0], [1.5, 0.2, -0.7]], device)
@@ -27,6 +27,18 @@ fn reads_outside_a_draw_sample_afresh() {
         values(net.output.weight.val()),
         values(net.output.weight.val())
     );
+}
+
+#[test]
+fn a_read_outside_a_draw_is_none_of_the_draws_of_its_seed() {
+    let layer = linear(3, 5, false, 0.6, &Device::flex()).bayesianize(&BayesianizeConfig::new());
+    blitz_core::seed(42);
+    let fresh = values(layer.weight.val());
+    // Tests beside this one may have taken from the stream since it was seeded.
+    for index in 0..1000 {
+        let drawn = layer.with_draw(42, index, |layer| values(layer.weight.val()));
+        assert_ne!(fresh, drawn, "{index}");
+    }
 }
 
 #[test]

@@ -2,13 +2,14 @@
 
 use blitz_core::prelude::*;
 use blitz_core::{
-    KlEstimator, KlTerm, NormalPosteriorConfig, NormalPrior, Prior, ScaleMixturePriorConfig,
+    KlEstimator, KlTerm, NormalPosteriorConfig, NormalPrior, Prior, PriorForm,
+    ScaleMixturePriorConfig, kernels::without_fused,
 };
 use burn::module::Module;
 use burn::nn::LinearConfig;
 use burn::tensor::{DType, Device, Tensor};
 
-use crate::net::{Net, devices, rho, scalar, values};
+use crate::net::{Net, devices, families, rho, scalar, values};
 
 fn linear(posterior_std: f64, prior: PriorConfig, device: &Device) -> burn::nn::Linear {
     let mut layer = LinearConfig::new(40, 25).with_bias(false).init(device);
@@ -50,6 +51,64 @@ fn kl_of_two_normals_is_the_hand_computed_sum_over_weights() {
     let expected = per_weight(0.5) + per_weight(-2.0);
     assert!((scalar(layer.kl_cost()) - expected).abs() < 1e-5);
     assert_eq!(layer.kl_terms()[0].estimator, KlEstimator::ClosedForm);
+}
+
+#[test]
+fn the_part_that_differs_by_draw_is_that_of_the_pairs_without_a_closed_form() {
+    let layer = LinearConfig::new(4, 3).init(&Device::flex());
+    let priors = [
+        PriorConfig::normal(1.0),
+        PriorConfig::learned_normal(1.0),
+        PriorConfig::empirical_normal(None),
+        PriorConfig::laplace(1.0),
+        PriorConfig::student_t(3.0, 1.0),
+        PriorConfig::horseshoe(1.0),
+        PriorConfig::scale_mixture(0.5, 1.0, 0.1),
+    ];
+    for (posterior, prior) in families(0.1)
+        .into_iter()
+        .flat_map(|posterior| priors.iter().map(move |prior| (posterior.clone(), prior)))
+    {
+        let config = BayesianizeConfig::new().with_prior(prior.clone());
+        let config = config.with_posterior(posterior);
+        let net = layer.clone().bayesianize(&config);
+        let check = || {
+            let _draw = net.draw(1, 0);
+            let mut sampled = net.kl_terms();
+            sampled.retain(|term| term.estimator == KlEstimator::MonteCarlo);
+            let expected = KlTerm::total(sampled).map(scalar);
+            assert_eq!(net.kl_cost_of_draw().map(scalar), expected, "{config:?}");
+        };
+        check();
+        without_fused(check);
+    }
+}
+
+/// A prior with the closed form of a normal's, and a centre that nothing can be computed with.
+#[derive(Module, Debug)]
+struct Incomputable {}
+
+impl Prior for Incomputable {
+    fn log_density<const D: usize>(&self, _weight: Tensor<D>) -> Tensor<1> {
+        unreachable!("the KL has a closed form")
+    }
+
+    fn form(&self) -> PriorForm {
+        PriorForm::Centered {
+            center: Tensor::zeros([1000], &Device::flex()),
+            prior: Box::new(PriorForm::Normal { std: 1.0 }),
+        }
+    }
+}
+
+#[test]
+fn a_closed_form_is_not_computed_for_the_part_that_differs_by_draw() {
+    let layer = LinearConfig::new(4, 3).init(&Device::flex());
+    let net = layer.attach_posteriors(|weight| {
+        let posterior = NormalPosteriorConfig::new().init(weight.shape, weight.device);
+        Some((posterior, Incomputable {}))
+    });
+    assert!(net.kl_cost_of_draw().is_none());
 }
 
 #[test]

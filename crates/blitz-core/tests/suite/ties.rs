@@ -1,8 +1,9 @@
 //! Weights that stand in several places of a module.
 
+use blitz_core::BayesianizeError;
 use blitz_core::BuiltinVariational;
 use blitz_core::prelude::*;
-use burn::module::{Module, Param};
+use burn::module::{Lora, Module, Param, ParamGroup};
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::{Device, Tensor};
@@ -249,4 +250,48 @@ fn a_deterministic_tied_weight_is_retied_too() {
     net.first[0].weight = Param::initialized(id, zeros);
     let net = net.retie();
     assert_eq!(values(net.second().weight.val()), [0.0; 9]);
+}
+
+/// The first factor of the adapter at each place.
+fn factors(net: &Tied) -> [Vec<f32>; 2] {
+    net.both()
+        .map(|layer| values(layer.weight.adapter().unwrap().a.base()))
+}
+
+#[test]
+fn adapters_of_a_tied_weights_places_stay_apart_and_one_in_both_places_stays_one() {
+    let device = Device::flex().autodiff();
+    let config = BayesianizeConfig::new();
+    let lora = Lora::new(2, 4.0);
+    let apart = tied(layer(&device)).apply_lora(lora.clone());
+    let apart = apart.bayesianize(&config);
+    assert_eq!(apart.num_bayesian_weights(), 24);
+    let left = step(apart, Tied::forward, 0);
+    let retied = left.clone().retie();
+    assert_eq!(factors(&retied), factors(&left));
+    assert_ne!(factors(&retied)[0], factors(&retied)[1]);
+    assert_eq!(retied.num_bayesian_weights(), 24);
+    assert_eq!(retied.kl_terms().len(), 4);
+
+    let one = tied(layer(&device).apply_lora(lora)).bayesianize(&config);
+    assert_eq!(one.num_bayesian_weights(), 12);
+    let left = step(one, Tied::forward, 0);
+    assert_ne!(factors(&left)[0], factors(&left)[1]);
+    let [first, second] = factors(&left.clone().retie());
+    assert_eq!(first, second);
+    assert_eq!(first, factors(&left)[0]);
+}
+
+#[test]
+fn an_adapter_at_a_later_place_of_a_tied_weight_is_not_merged() {
+    let later = ParamGroup::from_path("second.Linear.weight");
+    let net = tied(layer(&Device::flex())).apply_lora(Lora::new(2, 4.0).set_param_group(later));
+    let config = BayesianizeConfig::new();
+    let replaced = net
+        .bayesianize(&config)
+        .try_bayesianize(&config.replace_existing());
+    assert!(matches!(
+        replaced.unwrap_err(),
+        BayesianizeError::OtherReparameterization { weight, .. } if weight == "first.0.weight"
+    ));
 }

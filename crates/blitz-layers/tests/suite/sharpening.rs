@@ -1,7 +1,10 @@
 //! Posterior sharpening.
 
 use blitz_core::noise::NoiseKey;
-use blitz_core::{BuiltinVariational, Sharpening, SharpeningConfig};
+use blitz_core::{
+    BuiltinVariational, LocationScale, Nats, Noise, NormalPrior, Sharpening, SharpeningConfig,
+    UnitNoise,
+};
 use blitz_layers::prelude::*;
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
@@ -90,6 +93,36 @@ fn theta_is_phi_minus_the_step_plus_noise_and_pays_its_kl() {
     assert!((got - kl).abs() < 1e-4 * kl, "{got} for {kl}");
     drop(sharpened);
     assert!(!blitz_core::draw_is_open());
+}
+
+/// Noise that is not drawn.
+#[derive(Module, Debug)]
+struct Undrawn {}
+
+impl UnitNoise for Undrawn {
+    fn sample<const D: usize>(&self, _noise: &mut Noise, _like: &Tensor<D>) -> Tensor<D> {
+        unreachable!("it was drawn")
+    }
+
+    fn std_dev(&self, _elements: usize) -> f64 {
+        1.0
+    }
+
+    fn log_density<const D: usize>(&self, z: Tensor<D>) -> Nats<D> {
+        Nats::of_weights(z.zeros_like())
+    }
+}
+
+#[test]
+fn the_steps_are_made_without_a_draw() {
+    let net = LinearConfig::new(3, 1).init(&Device::flex());
+    let net = net.attach_posteriors(|weight| {
+        let posterior = LocationScale::new(Undrawn {}, 0.1, weight.shape, weight.device);
+        Some((posterior, NormalPrior::new(1.0)))
+    });
+    let steps = sharpening(&net).rho.into_iter();
+    let steps: Vec<_> = steps.map(|rho| rho.lazy_shape()[0]).collect();
+    assert_eq!(steps, [3, 1]);
 }
 
 #[test]

@@ -1,0 +1,66 @@
+//! A traversal that tells each parameter's path.
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::Tensor;
+
+/// What becomes of the parameters of a module, by their paths.
+pub(crate) trait MapAt {
+    fn map_at<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>>;
+}
+
+/// What is learned of the parameters of a module, by their paths.
+pub(crate) trait VisitAt {
+    fn visit_at<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>);
+}
+
+/// The module, mapped.
+pub(crate) fn map_by_path<M: Module>(module: M, mapper: &mut impl MapAt) -> M {
+    module.map(&mut ByPath::new(mapper))
+}
+
+/// Visits the module.
+pub(crate) fn visit_by_path<M: Module>(module: &M, visitor: &mut impl VisitAt) {
+    module.visit(&mut ByPath::new(visitor));
+}
+
+struct ByPath<'a, T> {
+    told: &'a mut T,
+    path: Vec<String>,
+}
+
+impl<'a, T> ByPath<'a, T> {
+    fn new(told: &'a mut T) -> Self {
+        Self {
+            told,
+            path: Vec::new(),
+        }
+    }
+}
+
+impl<T: MapAt> ModuleMapper for ByPath<'_, T> {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        self.told.map_at(&self.path.join("."), param)
+    }
+}
+
+impl<T: VisitAt> ModuleVisitor for ByPath<'_, T> {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.told.visit_at(&self.path.join("."), param);
+    }
+}
