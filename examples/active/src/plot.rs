@@ -5,7 +5,7 @@ use std::path::Path;
 
 use blitz_train::plot::style::{CURVES, FAINT, font, tick};
 use blitz_train::plot::{self, PlotError};
-use example_support::mean_and_error;
+use example_support::MeanError;
 use plotters::prelude::*;
 
 use crate::learning::{Curve, Method};
@@ -25,8 +25,10 @@ fn points(curves: &[Curve], method: Method) -> Vec<(f64, f64, f64)> {
     labels
         .map(|(place, labels)| {
             let accuracies: Vec<f64> = curves.iter().map(|c| 100.0 * c.accuracy[place]).collect();
-            let (mean, error) = mean_and_error(&accuracies);
-            (*labels as f64, mean, error)
+            let over = MeanError::of(&accuracies);
+            // One course has a line and no band.
+            let error = over.standard_error.unwrap_or(0.0);
+            (*labels as f64, over.mean, error)
         })
         .collect()
 }

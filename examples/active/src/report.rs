@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use example_support::{LeftOut, as_text, mean_and_error};
+use example_support::{LeftOut, MeanError, as_text};
 use serde::Serialize;
 
 use crate::learning::{Curve, Method};
@@ -37,10 +37,10 @@ pub struct Summary {
     pub method: Method,
     /// The labels that the target took, by seed; none where it was not reached.
     pub labels: Vec<Option<usize>>,
-    /// Their mean and its standard error, if all seeds reached the target.
-    pub mean: Option<(f64, f64)>,
-    /// The mean accuracy at the end, and its standard error.
-    pub last_accuracy: (f64, f64),
+    /// Their mean, if all seeds reached the target.
+    pub mean: Option<MeanError>,
+    /// The accuracy at the end.
+    pub last_accuracy: MeanError,
 }
 
 /// Each method over the seeds that it came to the end of.
@@ -53,8 +53,8 @@ pub fn summaries(curves: &[Curve], target: f64) -> Vec<Summary> {
         Summary {
             method,
             labels,
-            mean: reached.map(|labels| mean_and_error(&labels)),
-            last_accuracy: mean_and_error(&last.collect::<Vec<_>>()),
+            mean: reached.map(|labels| MeanError::of(&labels)),
+            last_accuracy: MeanError::of(&last.collect::<Vec<_>>()),
         }
     };
     let there = |method: &Method| curves.iter().any(|curve| curve.method == *method);
@@ -79,20 +79,14 @@ impl fmt::Display for Report {
             let labels: Vec<String> = labels
                 .map(|l| l.map_or("–".to_string(), |l| l.to_string()))
                 .collect();
-            // Of one seed there is no error to tell.
-            let with_error = |(mean, error): (f64, f64), digits: usize| match labels.len() {
-                1 => format!("{mean:.digits$}"),
-                _ => format!("{mean:.digits$} ± {error:.digits$}"),
-            };
-            let mean = summary.mean.map(|mean| with_error(mean, 0));
-            let (last, error) = summary.last_accuracy;
+            let mean = summary.mean.map(|mean| mean.with_decimals(0));
             writeln!(
                 f,
                 "  {:<18} {:>14}   {:<28} {} %",
                 summary.method.name(),
                 mean.unwrap_or("not by all".to_string()),
                 labels.join(", "),
-                with_error((100.0 * last, 100.0 * error), 1)
+                summary.last_accuracy.scaled(100.0).with_decimals(1)
             )?;
         }
         for left_out in &self.left_out {

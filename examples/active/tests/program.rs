@@ -40,6 +40,11 @@ fn every_method_starts_alike_and_learns() {
     }
     for method in report["methods"].as_array().unwrap() {
         assert_eq!(method["labels"].to_string(), "[20]");
+        // One seed has no standard error.
+        assert_eq!(method["mean"]["mean"], 20.0);
+        for over in ["mean", "last_accuracy"] {
+            assert!(method[over]["standard_error"].is_null(), "{method}");
+        }
     }
     assert_png(&report["plot"]);
 }

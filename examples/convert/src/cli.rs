@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use example_support::TrainingArgs;
-use example_support::number::{at_least, not_negative, positive};
+use example_support::number::{at_least, deviation, not_negative, positive};
 
 /// Makes a trained deterministic network Bayesian, and reports what that does to its calibration.
 ///
@@ -43,7 +43,7 @@ pub struct Cli {
     pub delta: f64,
 
     /// Deviation of the prior around the trained weights.
-    #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 0.1, value_parser = positive)]
+    #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 0.1, value_parser = deviation)]
     pub prior_std: f64,
 
     /// Weight of the KL, relative to the ELBO's own.
@@ -57,12 +57,21 @@ pub struct Cli {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
-    use example_support::program::assert_has_help;
+    use example_support::program::{assert_has_help, assert_refused};
 
     use super::*;
 
     #[test]
     fn command_is_consistent_and_every_option_has_help() {
         assert_has_help(Cli::command());
+    }
+
+    #[test]
+    fn what_would_say_nothing_is_refused() {
+        assert_refused::<Cli>(&[
+            // Whatever is converted has MOPED's own way to draw.
+            ("--estimator shared", "unexpected argument '--estimator'"),
+            ("--prior-std 5e-324", "finite number of at least 1e-12"),
+        ]);
     }
 }

@@ -58,7 +58,7 @@ pub struct Cli {
     pub steps: usize,
 
     /// Passes over the digits 0 to 4.
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 20, value_parser = at_least::<1>, conflicts_with = "model")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 20, value_parser = at_least::<1>, conflicts_with_all = ["model", "tokens"])]
     pub pretrain_epochs: usize,
 
     /// Tokens of a text; what is beyond is cut off.
@@ -164,6 +164,7 @@ mod tests {
             ("--layers -1", "at least 1"),
             ("--seed -1", "invalid value '-1'"),
             ("--tokens 32", "--model"),
+            ("--tokens 32 --pretrain-epochs 2", "cannot be used with"),
             (
                 "--model folder --data file --pretrain-epochs 2",
                 "cannot be used with",

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use blitz_train::metric::ood_auroc;
 use blitz_train::prelude::CategoricalMixture;
-use example_support::{LeftOut, as_text, mean_and_error};
+use example_support::{LeftOut, MeanError, as_text, mean};
 use serde::{Deserialize, Serialize};
 
 /// What one method predicts.
@@ -62,7 +62,6 @@ impl Row {
         labels: &[usize],
     ) -> Self {
         let Predicted { test, near, far } = predicted;
-        let nll = test.nll(labels);
         let inside = test.entropy();
         Self {
             method: method.into(),
@@ -70,7 +69,7 @@ impl Row {
             setting,
             scores: Scores {
                 accuracy: test.accuracy(labels),
-                nll: nll.iter().sum::<f64>() / nll.len() as f64,
+                nll: mean(&test.nll(labels)),
                 ece: test.ece(labels),
                 ood_auroc_near: ood_auroc(&inside, &near.entropy()),
                 ood_auroc_far: ood_auroc(&inside, &far.entropy()),
@@ -89,8 +88,8 @@ pub struct Summary {
     /// How it did.
     #[serde(flatten)]
     pub scores: Scores,
-    /// The standard errors of accuracy, NLL and ECE over the seeds.
-    pub errors: [f64; 3],
+    /// The standard errors of accuracy, NLL and ECE over the seeds; none of a single seed.
+    pub errors: [Option<f64>; 3],
     /// The settings that the rule chose, by seed.
     pub settings: Vec<f64>,
     /// How many seeds it is the mean of.
@@ -101,7 +100,7 @@ impl Summary {
     /// Of the rows of one method.
     pub fn of(rows: &[&Row]) -> Self {
         let over = |value: fn(&Scores) -> f64| {
-            mean_and_error(
+            MeanError::of(
                 &rows
                     .iter()
                     .map(|row| value(&row.scores))
@@ -116,15 +115,15 @@ impl Summary {
         Self {
             method: rows[0].method.clone(),
             scores: Scores {
-                accuracy: accuracy.0,
-                nll: nll.0,
-                ece: ece.0,
-                ood_auroc_near: over(|scores| scores.ood_auroc_near).0,
-                ood_auroc_far: over(|scores| scores.ood_auroc_far).0,
-                seconds: over(|scores| scores.seconds).0,
+                accuracy: accuracy.mean,
+                nll: nll.mean,
+                ece: ece.mean,
+                ood_auroc_near: over(|scores| scores.ood_auroc_near).mean,
+                ood_auroc_far: over(|scores| scores.ood_auroc_far).mean,
+                seconds: over(|scores| scores.seconds).mean,
                 trainable: rows[0].scores.trainable,
             },
-            errors: [accuracy.1, nll.1, ece.1],
+            errors: [accuracy, nll, ece].map(|over| over.standard_error),
             settings: rows.iter().filter_map(|row| row.setting).collect(),
             seeds: rows.len(),
         }
@@ -214,19 +213,19 @@ impl fmt::Display for Report {
             "", "accuracy, %", "NLL", "ECE", "AUROC near", "AUROC far", "seconds", "trained"
         )?;
         for row in &self.methods {
-            // Of one seed there is no error to tell.
-            let with_error = |value: f64, error: f64, digits: usize| match row.seeds {
-                0 | 1 => format!("{value:.digits$}"),
-                _ => format!("{value:.digits$} ± {error:.digits$}"),
+            let scores = &row.scores;
+            let means = [scores.accuracy, scores.nll, scores.ece];
+            let over = |at: usize| MeanError {
+                mean: means[at],
+                standard_error: row.errors[at],
             };
-            let ([accuracy, nll, ece], scores) = (row.errors, &row.scores);
             writeln!(
                 f,
                 "  {:<20} {:>13} {:>15} {:>15} {:>12.3} {:>10.3} {:>8.1} {:>9}",
                 row.method,
-                with_error(100.0 * scores.accuracy, 100.0 * accuracy, 1),
-                with_error(scores.nll, nll, 3),
-                with_error(scores.ece, ece, 3),
+                over(0).scaled(100.0).with_decimals(1),
+                over(1).with_decimals(3),
+                over(2).with_decimals(3),
                 scores.ood_auroc_near,
                 scores.ood_auroc_far,
                 scores.seconds,

@@ -9,7 +9,7 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use example_support::digits;
 use example_support::methods::{Class, Data, Net, Rows, Task};
-use example_support::{RunError, RunFolder, present};
+use example_support::{RunError, RunFolder, mean, present};
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
 use rand::seq::SliceRandom;
@@ -151,14 +151,13 @@ impl Distance {
     ) -> Self {
         let probabilities = all_probabilities(predictive);
         let correct = predictive.correct(labels);
-        let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
         Self {
             name,
             agreement: agreement(&probabilities, gold, CLASSES),
             total_variation: total_variation(&probabilities, gold, CLASSES),
-            mutual_information: mean(predictive.mutual_information()),
+            mutual_information: mean(&predictive.mutual_information()),
             accuracy: predictive.accuracy(labels),
-            nll: mean(predictive.nll(labels)),
+            nll: mean(&predictive.nll(labels)),
             ece: expected_calibration_error(&predictive.confidence(), &correct, BINS),
             seconds,
         }

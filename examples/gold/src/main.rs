@@ -11,7 +11,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use example_support::methods::Method;
-use example_support::number::{at_least, positive};
+use example_support::number::{at_least, deviation};
+use example_support::tabular::TableFormat;
 use example_support::{RunError, RunFolder, exit_code};
 
 use sampling::Sampling;
@@ -19,6 +20,17 @@ use sampling::Sampling;
 // The system's allocator gives every large tensor back to the kernel, and page faults then double the time of a step.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The options of a table. clap takes what requires `--data` beside what conflicts with it.
+const OF_A_TABLE: [&str; 7] = [
+    "data",
+    "split",
+    "header",
+    "separator",
+    "decimal_comma",
+    "missing",
+    "skip_incomplete",
+];
 
 /// Samples the posterior of a small network, and compares each faster way to a posterior with it.
 ///
@@ -34,20 +46,24 @@ struct Cli {
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 
+    /// How `data.csv` is written.
+    #[command(flatten)]
+    format: TableFormat,
+
     /// Which of its splits, from 0.
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 0, value_parser = at_least::<0>, requires = "data")]
     split: usize,
 
     /// Instead of the curve: so many of the digits of 8×8 pixels that the examples carry, 500 of the others for the test.
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = at_least::<10>, conflicts_with = "data")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = at_least::<10>, conflicts_with_all = OF_A_TABLE)]
     digits: Option<usize>,
 
     /// Points of the curve to learn from.
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 80, value_parser = at_least::<4>, conflicts_with_all = ["data", "digits"])]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 80, value_parser = at_least::<4>, conflicts_with = "digits", conflicts_with_all = OF_A_TABLE)]
     points: usize,
 
     /// Deviation of the normal prior of every weight; with `--data` that of the weights of a layer times √inputs, while biases and the logarithm of the noise have 1.
-    #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 1.0, value_parser = positive)]
+    #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 1.0, value_parser = deviation)]
     prior: f64,
 
     /// The chains.
@@ -82,7 +98,10 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     // What is wrong with data is said before a folder is made, what is wrong with a folder before the chains, whose minutes would be lost.
     let folder = || RunFolder::next(&cli.out);
     match (&cli.data, cli.digits) {
-        (Some(data), _) => table::run(cli, &table::Rows::read(data, cli.split)?, folder()?),
+        (Some(data), _) => {
+            let rows = table::Rows::read(data, &cli.format, cli.split)?;
+            table::run(cli, &rows, folder()?)
+        }
         (_, Some(count)) => digits::run(cli, &digits::Division::of(count, cli)?, folder()?),
         _ => curve::run(cli, folder()?),
     }

@@ -45,7 +45,8 @@ pub fn with_faster_ways<T: Task, D>(
     for method in methods {
         let name = method.name();
         let start = Instant::now();
-        match method.fit_by_default(data)(at) {
+        let fitted = method.fit_by_default(data);
+        match fitted.and_then(|predict| Ok(predict(at)?)) {
             Ok(predictive) => {
                 let seconds = start.elapsed().as_secs_f64();
                 eprintln!("{name}: {seconds:.1} s");

@@ -10,7 +10,7 @@ use blitz_train::prelude::*;
 use burn::tensor::Device;
 use example_support::methods::{Data, Net, NoisyNet, Number, Rows as Scaled, Scales, prior};
 use example_support::tabular::{Split, Table, TableFormat};
-use example_support::{RunError, RunFolder, present};
+use example_support::{RunError, RunFolder, mean, present};
 use serde::Serialize;
 
 use crate::report::{Line, Report, with_faster_ways};
@@ -29,8 +29,8 @@ pub struct Rows {
 }
 
 impl Rows {
-    pub fn read(folder: &Path, split: usize) -> Result<Self, RunError> {
-        let table = Table::read(&folder.join("data.csv"), TableFormat::default())?;
+    pub fn read(folder: &Path, format: &TableFormat, split: usize) -> Result<Self, RunError> {
+        let table = Table::read(&folder.join("data.csv"), format.clone())?;
         let split = Split::read(&folder.join("test_splits.txt"), split, table.n_rows())?;
         let scales = Scales::of(&table, &split.train)?;
         Ok(Self {
@@ -146,10 +146,6 @@ impl Compared<'_> {
             seconds,
         }
     }
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
 }
 
 impl Line for Distance {

@@ -113,6 +113,8 @@ fn what_is_wrong_is_said_in_one_sentence() {
         (["--chains", "10000000"], "at most 1000 chains"),
         (["--data", "nowhere"], "nowhere"),
         (["--split", "1"], "--data"),
+        (["--missing", "NA"], "--data"),
+        (["--prior", "5e-324"], "at least 1e-12"),
         (["--digits", "9"], "at least 10"),
         (["--digits", "1298"], "there are 1797 digits"),
     ] {

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
-use example_support::TrainingArgs;
-use example_support::number::{at_least, not_negative, positive};
+use example_support::number::{at_least, deviation, not_negative};
 use example_support::tabular::Format;
+use example_support::{EstimatorChoice, TrainingArgs};
 
 /// Forecasts a time series one step ahead with a Bayesian LSTM, and reports how far its intervals can be trusted.
 ///
@@ -19,7 +19,8 @@ use example_support::tabular::Format;
 )]
 pub struct Cli {
     /// The series to forecast, of those that the program carries.
-    #[arg(long, value_enum, default_value_t = SeriesChoice::Co2)]
+    // clap takes what requires `--data` beside what conflicts with it.
+    #[arg(long, value_enum, default_value_t = SeriesChoice::Co2, conflicts_with_all = ["header", "separator", "decimal_comma", "missing"])]
     pub series: SeriesChoice,
 
     /// Forecast this series instead: a column of values, or times and values, with a header or without.
@@ -42,16 +43,20 @@ pub struct Cli {
     pub hidden: usize,
 
     /// Deviation of the prior.
-    #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 0.3, value_parser = positive)]
+    #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 0.3, value_parser = deviation)]
     pub prior_std: f64,
 
     /// Deviation that the posteriors start with.
-    #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 0.02, value_parser = positive)]
+    #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 0.02, value_parser = deviation)]
     pub initial_std: f64,
 
     /// Weight of the KL, relative to the ELBO's own.
     #[arg(long, value_name = "BETA", allow_negative_numbers = true, default_value_t = 1.0, value_parser = not_negative)]
     pub beta: f64,
+
+    /// How the layers are sampled in training.
+    #[arg(long, value_enum, default_value_t = EstimatorChoice::Flipout)]
+    pub estimator: EstimatorChoice,
 
     #[command(flatten)]
     pub training: TrainingArgs,
@@ -85,8 +90,12 @@ mod tests {
             ("--hidden 0", "whole number of at least 1"),
             (
                 "--estimator local --initial-std -1",
-                "finite number above 0",
+                "finite number of at least 1e-12",
             ),
+            ("--initial-std 1e-31", "finite number of at least 1e-12"),
+            ("--prior-std 5e-324", "finite number of at least 1e-12"),
+            ("--header no", "--data"),
+            ("--series sunspots --missing NA", "cannot be used with"),
             ("--series stocks", "possible values: co2, sunspots"),
         ]);
     }

@@ -24,7 +24,7 @@ use burn::train::metric::LossMetric;
 use burn::train::{Interrupter, Learner, SupervisedTraining};
 use clap::Parser;
 use example_support::series::{Series, Window};
-use example_support::{RunError, exit_code, stop_on_ctrl_c};
+use example_support::{EstimatorChoice, RunError, exit_code, stop_on_ctrl_c};
 
 use cli::{Cli, SeriesChoice};
 use model::{Forecaster, Scale, WindowBatcher};
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<String, RunError> {
-    if cli.training.estimator == example_support::EstimatorChoice::Local {
+    if cli.estimator == EstimatorChoice::Local {
         return Err(RunError::Setting(
             "--estimator local: a recurrent layer has shared weights or flipout".into(),
         ));

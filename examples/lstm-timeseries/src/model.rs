@@ -22,7 +22,7 @@ impl Forecaster {
     pub fn new(cli: &Cli, device: &Device) -> Self {
         let posterior = PosteriorConfig::normal(cli.initial_std);
         let prior = PriorConfig::normal(cli.prior_std);
-        let estimator: Estimator = cli.training.estimator.into();
+        let estimator: Estimator = cli.estimator.into();
         let lstm = BayesianLstmConfig::new(1, cli.hidden, true)
             .with_posterior(posterior.clone())
             .with_prior(prior.clone())

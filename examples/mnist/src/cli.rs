@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::builder::ArgPredicate;
 use clap::{Parser, ValueEnum};
-use example_support::number::{at_least, not_negative, positive};
-use example_support::{TrainingArgs, digits};
+use example_support::number::{at_least, deviation, not_negative};
+use example_support::{EstimatorChoice, TrainingArgs, digits};
 
 /// Trains a Bayesian LeNet-5 or perceptron on digits and compares its error and calibration with its deterministic twin's.
 ///
@@ -18,8 +18,7 @@ use example_support::{TrainingArgs, digits};
     args_override_self = true,
     mut_arg("epochs", |arg| arg.default_value("30").default_value_if("data", ArgPredicate::IsPresent, digits::MNIST_EPOCHS)),
     mut_arg("batch_size", |arg| arg.default_value("64").default_value_if("data", ArgPredicate::IsPresent, digits::MNIST_BATCH)),
-    mut_arg("lr", |arg| arg.default_value(digits::LEARNING_RATE)),
-    mut_arg("estimator", |arg| arg.default_value(digits::ESTIMATOR))
+    mut_arg("lr", |arg| arg.default_value(digits::LEARNING_RATE))
 )]
 pub struct Cli {
     /// Learn the digits that the program carries, as it does without options.
@@ -49,11 +48,11 @@ pub struct Cli {
     pub prior: PriorChoice,
 
     /// Deviation of the normal prior, where a learned one starts, or of the scale mixture's wide component.
-    #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 0.1, value_parser = positive)]
+    #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 0.1, value_parser = deviation)]
     pub prior_std: f64,
 
     /// Deviation that the posteriors start with.
-    #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = digits::INITIAL_STD, value_parser = positive)]
+    #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = digits::INITIAL_STD, value_parser = deviation)]
     pub initial_std: f64,
 
     /// Weight of the KL, relative to the ELBO's own [default: 0.1 with `--data`, 0.03 for the shipped digits].
@@ -63,6 +62,10 @@ pub struct Cli {
     /// Report what is left when the weights of the least signal to noise are removed: 50, 75, 95 and 98 %.
     #[arg(long)]
     pub prune: bool,
+
+    /// How the layers are sampled in training.
+    #[arg(long, value_enum, default_value_t = digits::ESTIMATOR)]
+    pub estimator: EstimatorChoice,
 
     #[command(flatten)]
     pub training: TrainingArgs,
@@ -108,7 +111,9 @@ mod tests {
             ("--epochs 0", "whole number of at least 1"),
             ("--predict-samples 1", "whole number of at least 2"),
             ("--lr 2", "above 0 and at most 1"),
-            ("--prior-std 0", "finite number above 0"),
+            ("--prior-std 0", "finite number of at least 1e-12"),
+            ("--prior mixture --prior-std 5e-324", "at least 1e-12"),
+            ("--initial-std 1e-31", "at least 1e-12"),
             ("--beta -1", "finite number of at least 0"),
             ("--limit 0", "whole number of at least 1"),
         ]);

@@ -30,7 +30,7 @@ impl From<&Cli> for Bayes {
                 PriorChoice::Learned => PriorConfig::learned_normal(cli.prior_std),
                 PriorChoice::Mixture => PriorConfig::scale_mixture(0.5, cli.prior_std, narrow),
             },
-            estimator: cli.training.estimator.into(),
+            estimator: cli.estimator.into(),
         }
     }
 }

@@ -16,7 +16,7 @@ use clap::Parser;
 use clap::builder::ArgPredicate;
 use example_support::classification::{Classifier, Data, Scores, predict_images, predictor, train};
 use example_support::number::{at_least, not_negative};
-use example_support::{RunError, TrainingArgs, digits, exit_code, stop_on_ctrl_c};
+use example_support::{EstimatorChoice, RunError, TrainingArgs, digits, exit_code, stop_on_ctrl_c};
 
 use outside::Outside;
 use report::{Inside, Predicted, Report, detections};
@@ -36,8 +36,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
     args_override_self = true,
     mut_arg("epochs", |arg| arg.default_value("15").default_value_if("data", ArgPredicate::IsPresent, digits::MNIST_EPOCHS)),
     mut_arg("batch_size", |arg| arg.default_value("64").default_value_if("data", ArgPredicate::IsPresent, digits::MNIST_BATCH)),
-    mut_arg("lr", |arg| arg.default_value(digits::LEARNING_RATE)),
-    mut_arg("estimator", |arg| arg.default_value(digits::ESTIMATOR))
+    mut_arg("lr", |arg| arg.default_value(digits::LEARNING_RATE))
 )]
 struct Cli {
     /// Folder with MNIST's four IDX files, packed (`.gz`) or not, in place of the shipped digits.
@@ -59,6 +58,10 @@ struct Cli {
     /// Weight of the KL, relative to the ELBO's own [default: 0.1 with `--data`, 0.03 for the shipped digits].
     #[arg(long, value_name = "BETA", allow_negative_numbers = true, value_parser = not_negative)]
     beta: Option<f64>,
+
+    /// How the layers are sampled in training.
+    #[arg(long, value_enum, default_value_t = digits::ESTIMATOR)]
+    estimator: EstimatorChoice,
 
     #[command(flatten)]
     training: TrainingArgs,
@@ -143,7 +146,7 @@ fn lenet(cli: &Cli, data: &Data, seed: u64, device: &Device) -> LeNet {
     LeNetConfig::new(data.classes.len())
         .with_posterior(PosteriorConfig::normal(digits::INITIAL_STD))
         .with_prior(PriorConfig::learned_normal(0.1))
-        .with_estimator(cli.training.estimator.into())
+        .with_estimator(cli.estimator.into())
         .init(&device)
 }
 

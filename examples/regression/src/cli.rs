@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use clap::Parser;
 use example_support::EstimatorChoice;
-use example_support::number::{at_least, learning_rate, not_negative, positive};
+use example_support::number::{at_least, deviation, learning_rate, not_negative};
 
 use example_support::tabular::{DataError, Split, Table, TableFormat};
 
@@ -59,7 +59,7 @@ pub struct Cli {
     ///
     /// That of the output layer is this divided by the root of the hidden units, so that the prior's functions have the same
     /// size for any number of them.
-    #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 2.0, value_parser = positive)]
+    #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 2.0, value_parser = deviation)]
     pub prior_std: f64,
 
     /// Weight of the KL, relative to the ELBO's own.
@@ -69,7 +69,7 @@ pub struct Cli {
     pub beta: f64,
 
     /// Deviation that the weights' posteriors start with, divided by the root of the layer's inputs.
-    #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 0.1, value_parser = positive)]
+    #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 0.1, value_parser = deviation)]
     pub initial_std: f64,
 
     /// How the layers are sampled in training.
@@ -88,7 +88,7 @@ pub struct Cli {
 
     /// Take the splits from this file.
     ///
-    /// Each line lists the rows of one test set, counted from 0; all other rows train.
+    /// Each line lists the rows of one test set, counted from 0; all other rows train. `--split` is then a number or `all`.
     #[arg(long, value_name = "FILE")]
     pub splits_file: Option<PathBuf>,
 
@@ -148,6 +148,11 @@ impl Cli {
         let choice = self.split.unwrap_or(default);
 
         let splits = match (choice, &self.splits_file) {
+            (SplitChoice::Random | SplitChoice::Readme, Some(_)) => {
+                return Err(DataError::NotOfFile {
+                    asked: choice.to_string(),
+                });
+            }
             (SplitChoice::Random, _) => vec![Split::random(n_rows, TEST_FRACTION, self.seed)?],
             (SplitChoice::Readme, _) if self.data.is_none() => vec![Split::readme()],
             (SplitChoice::Number(k), Some(file)) => vec![Split::read(file, k, n_rows)?],
@@ -271,8 +276,10 @@ mod tests {
             ("--lr -0.1", "above 0 and at most 1"),
             ("--lr 1.5", "above 0 and at most 1"),
             ("--lr NaN", "above 0 and at most 1"),
-            ("--prior-std 0", "finite number above 0"),
-            ("--initial-std inf", "finite number above 0"),
+            ("--prior-std 0", "finite number of at least 1e-12"),
+            ("--prior-std 5e-324", "finite number of at least 1e-12"),
+            ("--initial-std inf", "finite number of at least 1e-12"),
+            ("--initial-std 1e-30", "finite number of at least 1e-12"),
             ("--beta -1", "finite number of at least 0"),
             ("--split -1", "counted from 0"),
             ("--split train", "counted from 0"),
@@ -299,6 +306,10 @@ mod tests {
             (Some(SplitChoice::Number(19)), Some("wgpu"))
         );
         assert!(cli.resume && cli.json && !cli.dashboard);
+        // What is said of data needs data.
+        for option in ["--header no", "--skip-incomplete"] {
+            assert!(parse(option).unwrap_err().contains("--data"), "{option}");
+        }
         // The dashboard draws over the standard output, of which the last line is to be the JSON.
         assert!(parse("--json --dashboard").is_err());
     }
@@ -353,6 +364,13 @@ mod tests {
             splits(&format!("{with_file} --split all")).unwrap().len(),
             2
         );
+        for asked in ["random", "readme"] {
+            let message = splits(&format!("{with_file} --split {asked}")).unwrap_err();
+            assert!(
+                message.starts_with(&format!("`--split {asked}` is no split of a file")),
+                "{message}"
+            );
+        }
         for asked in ["3", "readme", "all"] {
             let message = splits(&format!("{data} --split {asked}")).unwrap_err();
             assert!(

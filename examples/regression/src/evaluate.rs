@@ -2,7 +2,6 @@
 
 use blitz_train::metric::rmse;
 use blitz_train::prelude::RowBatcher;
-use blitz_train::{MixtureError, PredictError};
 use burn::data::dataloader::batcher::Batcher;
 use burn::tensor::Device;
 
@@ -35,24 +34,9 @@ impl Evaluation {
         let batch = RowBatcher.batch(items(config, table, &split.test), device);
         let standardized = model
             .try_predict(batch.inputs, samples, config.elbo.seed)
-            .map_err(|error| {
-                let non_finite = |example: usize, what| RunError::NonFinite {
-                    row: split.test[example],
-                    what,
-                };
-                match error {
-                    PredictError::Mixture(MixtureError::NonFinite { example, what, .. }) => {
-                        non_finite(example, what)
-                    }
-                    PredictError::Input { example, index, .. } => {
-                        let name = &table.names[index[0]];
-                        non_finite(
-                            example,
-                            format!("{name} is beyond the numbers of the network"),
-                        )
-                    }
-                    other => other.into(),
-                }
+            .map_err(|error| match table.row_at_fault(&split.test, error) {
+                Ok((row, what)) => RunError::NonFinite { row, what },
+                Err(other) => other.into(),
             })?;
         let predictive = config.target.inverse_predictive(standardized);
 
@@ -60,11 +44,9 @@ impl Evaluation {
         let mean = predictive.mean();
         let (epistemic, aleatoric) = (predictive.epistemic_std(), predictive.aleatoric_std());
         let (inner, outer) = (predictive.interval(0.75), predictive.interval(0.95));
-        let nll = predictive.nll(&truths);
-        let n = truths.len() as f64;
         Ok(Self {
             rmse: rmse(&mean, &truths),
-            nll: nll.iter().sum::<f64>() / n,
+            nll: example_support::mean(&predictive.nll(&truths)),
             rows: (0..truths.len())
                 .map(|i| Row {
                     index: split.test[i],

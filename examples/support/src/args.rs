@@ -45,10 +45,6 @@ pub struct TrainingArgs {
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 100, value_parser = at_least::<2>)]
     pub predict_samples: usize,
 
-    /// How the layers are sampled in training.
-    #[arg(long, value_enum, default_value_t = EstimatorChoice::Flipout)]
-    pub estimator: EstimatorChoice,
-
     /// Where it runs, and what of it stays.
     #[command(flatten)]
     pub run: RunArgs,

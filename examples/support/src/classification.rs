@@ -17,8 +17,8 @@ use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn::train::{Interrupter, Learner, SupervisedTraining};
 use serde::Serialize;
 
-use crate::RunError;
 use crate::images::{ImageBatcher, ImageError, Images};
+use crate::{RunError, mean};
 
 /// A network from images to the logits of their classes.
 pub trait Classifier: Network<Input = Tensor<4>, Output = Tensor<2>> {}
@@ -244,7 +244,7 @@ impl Scores {
         let nll = predictions.nll(labels);
         Self {
             error: 1.0 - predictions.accuracy(labels),
-            nll: nll.iter().sum::<f64>() / nll.len() as f64,
+            nll: mean(&nll),
             ece: predictions.ece(labels),
         }
     }

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
 
-use crate::RunError;
 use crate::classification::Data;
 use crate::images::Images;
+use crate::{EstimatorChoice, RunError};
 
 const CLASSES: usize = 10;
 
@@ -32,7 +32,7 @@ pub const MNIST_BATCH: &str = "128";
 pub const LEARNING_RATE: &str = "4e-3";
 
 /// How the layers draw. At deviations as small as [`INITIAL_STD`] a draw for each row gains nothing.
-pub const ESTIMATOR: &str = "shared";
+pub const ESTIMATOR: EstimatorChoice = EstimatorChoice::Shared;
 
 /// The deviation that posteriors start with.
 pub const INITIAL_STD: f64 = 0.02;

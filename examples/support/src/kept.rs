@@ -76,21 +76,35 @@ impl Digest {
     }
 }
 
+/// What the parts of a folder depend on.
+#[derive(Serialize)]
+struct Run<'a, S> {
+    /// Another version of blitz may draw other numbers for the same seed.
+    version: &'static str,
+    #[serde(flatten)]
+    settings: &'a S,
+}
+
 /// A folder with a file for each finished part of a run; or none, and then nothing is kept.
 #[derive(Debug, Clone, Default)]
 pub struct Kept(Option<PathBuf>);
 
 impl Kept {
-    /// Keeps parts in a folder, which is made, or gone on with where it is of a run with the same settings: a struct or a map, of all that the parts depend on.
+    /// Keeps parts in a folder, which is made, or gone on with where it is of a run with the same settings: a struct or a map, of all that the parts depend on but the version of blitz,
+    /// which is kept beside them.
     ///
     /// # Errors
     ///
-    /// Fails if the folder can't be made or read, or is of a run with other settings.
+    /// Fails if the folder can't be made or read, or is of a run with other settings, or of another version. One of a version that kept none is of another.
     pub fn in_folder(path: &Path, settings: &impl Serialize) -> Result<Self, KeptError> {
         fs::create_dir_all(path).map_err(|reason| file_error(path, reason))?;
         let file = path.join("run.json");
+        let settings = Run {
+            version: env!("CARGO_PKG_VERSION"),
+            settings,
+        };
         // By way of text, as those in the file: a number may come back rounded.
-        let text = serde_json::to_string(settings).map_err(|error| file_error(&file, error))?;
+        let text = serde_json::to_string(&settings).map_err(|error| file_error(&file, error))?;
         let as_read: Value =
             serde_json::from_str(&text).map_err(|error| file_error(&file, error))?;
         if file.exists() {
@@ -100,7 +114,7 @@ impl Kept {
                 return Err(KeptError::OtherRun { path, key });
             }
         } else {
-            write(&file, settings)?;
+            write(&file, &settings)?;
         }
         Ok(Self(Some(path.into())))
     }
@@ -231,6 +245,16 @@ mod tests {
         assert!(error.contains("another labels per class"), "{error}");
         let error = refused(json!({"seed": 1, "labels_per_class": 20, "rank": 8}));
         assert!(error.contains("another rank"), "{error}");
+        let same = json!({"seed": 1, "labels_per_class": 20});
+        let version = format!(r#""version": "{}","#, env!("CARGO_PKG_VERSION"));
+        let text = fs::read_to_string(path.join("run.json")).unwrap();
+        for other in [r#""version": "0.0.0","#, ""] {
+            let changed = text.replacen(&version, other, 1);
+            assert_ne!(changed, text);
+            fs::write(path.join("run.json"), changed).unwrap();
+            let error = refused(same.clone());
+            assert!(error.contains("another version"), "{error}");
+        }
         fs::write(path.join("run.json"), "{").unwrap();
         let error = refused(json!({"seed": 1}));
         assert!(error.contains("run.json"), "{error}");

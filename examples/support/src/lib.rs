@@ -4,6 +4,7 @@
 //! - [`TrainingArgs`]: the options that every training has, and [`RunArgs`] those of every run.
 //! - [`RunFolder`]: a new folder for each run; nothing that an earlier run saved is touched.
 //! - [`Kept`]: the finished parts of a long comparison, for a run that was killed.
+//! - [`MeanError`]: a mean over repetitions, with its standard error where there is one.
 //! - [`LeftOut`]: what could not be made in a comparison; [`chosen`]: the rule that chooses settings.
 //! - [`images`] and [`classification`]: labelled images, and a classifier of them trained by Burn's Learner.
 //! - [`comparison`]: a Bayesian classifier beside its deterministic twin.
@@ -43,5 +44,5 @@ pub use folder::{RunFolder, as_text};
 pub use interrupt::{Failure, exit_code, stop_on_ctrl_c};
 pub use kept::{Digest, Kept, KeptError};
 pub use left_out::LeftOut;
-pub use repeats::mean_and_error;
+pub use repeats::{MeanError, mean};
 pub use rule::chosen;

@@ -1,9 +1,72 @@
-//! A number over the repetitions of a run.
+//! Numbers over the repetitions of a run, or over the rows of a test.
 
-/// The mean and its standard error, which is 0 for one value.
-pub fn mean_and_error(values: &[f64]) -> (f64, f64) {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    (mean, (squares / (n - 1.0).max(1.0) / n).sqrt())
+use serde::Serialize;
+
+/// The mean of some numbers.
+pub fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// A mean and its standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct MeanError {
+    /// The mean.
+    pub mean: f64,
+    /// The standard deviation of the values over the square root of their number; none of a single value.
+    pub standard_error: Option<f64>,
+}
+
+impl MeanError {
+    /// Of some values.
+    #[must_use]
+    pub fn of(values: &[f64]) -> Self {
+        let (n, mean) = (values.len() as f64, mean(values));
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        let standard_error = (values.len() > 1).then(|| (squares / (n - 1.0) / n).sqrt());
+        Self {
+            mean,
+            standard_error,
+        }
+    }
+
+    /// Of the values times a factor.
+    #[must_use]
+    pub fn scaled(self, factor: f64) -> Self {
+        Self {
+            mean: factor * self.mean,
+            standard_error: self.standard_error.map(|error| factor * error),
+        }
+    }
+
+    /// As text: `5.29 ± 0.13`, or `5.29` of a single value.
+    #[must_use]
+    pub fn with_decimals(self, decimals: usize) -> String {
+        match self.standard_error {
+            Some(error) => format!("{:.decimals$} ± {error:.decimals$}", self.mean),
+            None => format!("{:.decimals$}", self.mean),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_single_value_has_no_standard_error() {
+        let one = MeanError::of(&[5.29]);
+        assert_eq!(
+            (one.standard_error, one.with_decimals(2)),
+            (None, "5.29".into())
+        );
+    }
+
+    #[test]
+    fn standard_error_divides_by_one_less_than_the_number() {
+        // Variance of 1, 2, 3, 4 with n − 1: 5/3; over n = 4: 5/12.
+        let four = MeanError::of(&[1.0, 2.0, 3.0, 4.0]);
+        let error = four.standard_error.unwrap();
+        assert!((error - (5.0f64 / 12.0).sqrt()).abs() < 1e-15);
+        assert_eq!(four.scaled(100.0).with_decimals(1), "250.0 ± 64.5");
+    }
 }

@@ -139,12 +139,14 @@ pub enum DataError {
     },
     /// A series has more columns than times and values.
     #[error(
-        "{file} has {found} columns{}: a series has one, of values, or two, of times and values",
+        "{file}, line {line}: {found} columns{}, where a series has one, of values, or two, of times and values",
         if names.is_empty() { String::new() } else { format!(" ({names})") }
     )]
     Columns {
         /// The file.
         file: String,
+        /// The first line with data or a header.
+        line: usize,
         /// How many columns it has.
         found: usize,
         /// Their names, if it has a header.
@@ -225,6 +227,14 @@ pub enum DataError {
         purpose: &'static str,
         /// The rows of the table.
         rows: usize,
+    },
+    /// A split was asked for that no file of splits has.
+    #[error(
+        "`--split {asked}` is no split of a file: leave `--splits-file` out, or give a number or `all`"
+    )]
+    NotOfFile {
+        /// The split that was asked for.
+        asked: String,
     },
     /// A published split was asked for, but the data come without any.
     #[error(

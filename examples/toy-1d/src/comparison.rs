@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use clap::ValueEnum;
-use example_support::methods::{Data, MeanField, Method, Number, Predict, Rows};
+use example_support::methods::{Data, MeanField, Method, MethodError, Number, Predict, Rows};
 
 /// What is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -56,7 +56,11 @@ impl Candidate {
     }
 
     /// Trains it.
-    pub fn fit(&self, rows: &Rows, seed: u64, device: &Device) -> Predict {
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Method::fit`].
+    pub fn fit(&self, rows: &Rows, seed: u64, device: &Device) -> Result<Predict, MethodError> {
         let data = Data {
             task: Number,
             rows,
@@ -65,19 +69,19 @@ impl Candidate {
         };
         match *self {
             Self::Method(method) => method.fit_by_default(data),
-            Self::KlWeight(beta) => MeanField {
+            Self::KlWeight(beta) => Ok(MeanField {
                 beta,
                 ..MeanField::default()
             }
-            .fit(data),
+            .fit(data)),
             // A training with a usual learning rate, after which the initial deviation still shows.
-            Self::InitialDeviation(initial_deviation) => MeanField {
+            Self::InitialDeviation(initial_deviation) => Ok(MeanField {
                 initial_deviation,
                 steps: 4_000,
                 rate: 1e-3,
                 ..MeanField::default()
             }
-            .fit(data),
+            .fit(data)),
         }
     }
 }

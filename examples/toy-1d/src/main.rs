@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use blitz_train::blitz_core::device;
 use blitz_train::plot::{Band, Bands, Plot};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use example_support::methods::{Method, column};
 use example_support::number::at_least;
 use example_support::{LeftOut, RunError, RunFolder, exit_code, present};
@@ -65,7 +65,20 @@ fn main() -> ExitCode {
     exit_code("toy-1d", run(&cli))
 }
 
+fn check(cli: &Cli) -> Result<(), RunError> {
+    match cli.compare.to_possible_value() {
+        Some(other) if cli.compare != Comparison::Methods && !cli.method.is_empty() => {
+            Err(RunError::Setting(format!(
+                "--method chooses among the methods: leave it out with `--compare {}`",
+                other.get_name()
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn run(cli: &Cli) -> Result<String, RunError> {
+    check(cli)?;
     let device = device::choose(cli.device.as_deref())?;
     let folder = RunFolder::next(&cli.out)?;
     let points = Points::new(cli.points, cli.seed);
@@ -73,8 +86,9 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     let (mut bands, mut left_out) = (Vec::new(), Vec::new());
     for candidate in cli.compare.candidates(&cli.method, cli.points) {
         let start = std::time::Instant::now();
-        let predict = candidate.fit(&points.rows(&device), cli.seed, &device);
-        let predictive = match predict(&column(&grid(), &device)) {
+        let fitted = candidate.fit(&points.rows(&device), cli.seed, &device);
+        let predicted = fitted.and_then(|predict| Ok(predict(&column(&grid(), &device))?));
+        let predictive = match predicted {
             Ok(predictive) => predictive,
             Err(error) => {
                 left_out.push(LeftOut::new(candidate.name(), cli.seed, error));

@@ -43,6 +43,14 @@ fn what_is_wrong_is_said_in_one_sentence() {
             "{refused}"
         );
     }
+    for compare in ["kl-weight", "initial-deviation"] {
+        let both = ["--compare", compare, "--method", "map"];
+        let refused = PROGRAM.refusal(folder.path(), &both);
+        assert!(
+            refused.contains("--method") && refused.contains(&format!("--compare {compare}")),
+            "{refused}"
+        );
+    }
     let refused = PROGRAM.refusal(folder.path(), &["--device", "abacus"]);
     assert!(refused.contains("abacus"), "{refused}");
 }

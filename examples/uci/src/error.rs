@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use blitz_train::blitz_core::device::DeviceError;
 use blitz_train::{InputError, PredictError};
+use example_support::methods::MethodError;
 use example_support::tabular::DataError;
 use example_support::{Failure, KeptError};
 use thiserror::Error;
@@ -17,7 +18,18 @@ pub enum RunError {
     /// No such device in this build, or on this machine.
     #[error(transparent)]
     Device(#[from] DeviceError),
-    /// A network that was trained with the chosen setting predicts no numbers.
+    /// The method has no predictive distribution.
+    #[error(transparent)]
+    Method(#[from] MethodError),
+    /// A row has no prediction.
+    #[error("row {row}: its prediction is not finite ({what})")]
+    NonFinite {
+        /// The row, counted from 0 in the data.
+        row: usize,
+        /// What is not finite.
+        what: String,
+    },
+    /// There is no prediction.
     #[error(transparent)]
     Predict(#[from] PredictError),
     /// The predictions can't be scored.
@@ -48,9 +60,26 @@ pub enum RunError {
         "the predictions have no finite likelihood; is a column of another scale than all others?"
     )]
     NoCandidate,
+    /// No split has scores.
+    #[error("{0}")]
+    NoSplit(String),
     /// What is finished can't be kept, or not gone on with.
     #[error(transparent)]
     Kept(#[from] KeptError),
 }
 
 impl Failure for RunError {}
+
+impl RunError {
+    /// Whether it says something of one split's training or prediction alone.
+    pub fn is_of_one_split(&self) -> bool {
+        matches!(
+            self,
+            Self::Method(_)
+                | Self::NonFinite { .. }
+                | Self::Predict(_)
+                | Self::Scores(_)
+                | Self::NoCandidate
+        )
+    }
+}

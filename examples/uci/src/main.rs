@@ -12,7 +12,7 @@ use clap::Parser;
 use example_support::methods::Method;
 use example_support::number::at_least;
 use example_support::tabular::{Split, Table, TableFormat};
-use example_support::{Digest, Kept, exit_code, present};
+use example_support::{Digest, Kept, LeftOut, exit_code, present};
 use serde::Serialize;
 
 use error::RunError;
@@ -26,7 +26,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Test error and log likelihood of a method on the splits that the literature reports, by the protocol of Hernández-Lobato & Adams (2015).
 ///
 /// Settings are chosen for each split by a rule that sees its training rows alone. Each finished split is kept in the output
-/// folder: the same command goes on where it was stopped.
+/// folder: the same command goes on where it was stopped. A split without a prediction is left out, and the report says why.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Cli {
@@ -118,16 +118,23 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     for split in splits.iter().take(cli.splits) {
         study::check(split, table.n_rows())?;
     }
-    let mut scores = Vec::new();
+    let (mut scores, mut left_out) = (Vec::new(), Vec::new());
     for (index, split) in splits.iter().take(cli.splits).enumerate() {
         let part = format!("split-{index}");
         let split: Scores = match kept.finished(&part)? {
             Some(finished) => finished,
-            None => {
-                let scores = study::run(&table, index, split, method, cli.seed, &device)?;
-                kept.keep(&part, &scores)?;
-                scores
-            }
+            None => match study::run(&table, index, split, method, cli.seed, &device) {
+                Ok(scores) => {
+                    kept.keep(&part, &scores)?;
+                    scores
+                }
+                // The others are worth their means.
+                Err(error) if error.is_of_one_split() => {
+                    left_out.push(LeftOut::new(format!("split {index}"), cli.seed, error));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            },
         };
         eprintln!(
             "split {} of {}: RMSE {:.3}, log likelihood {:.3}, {:?}, {:.1} s",
@@ -140,7 +147,9 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         );
         scores.push(split);
     }
-    let report = Report::new(name, method, &scores);
+    LeftOut::unless_something_is_left(&left_out, scores.is_empty())
+        .map_err(|error| RunError::NoSplit(error.to_string()))?;
+    let report = Report::new(name, method, &scores, left_out);
     Ok(present(&report, cli.json))
 }
 

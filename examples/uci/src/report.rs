@@ -2,22 +2,20 @@
 
 use std::fmt;
 
-use example_support::mean_and_error;
 use example_support::methods::Method;
+use example_support::{LeftOut, MeanError, mean};
 use serde::Serialize;
 
 use crate::study::{LEVELS, Scores};
 
-/// Means over the splits, and the standard errors of the two that the literature reports.
+/// Means over the splits, and the standard errors of the two that the literature reports, where there are several splits.
 #[derive(Debug, Serialize)]
 pub struct Report {
     data: String,
     method: Method,
     splits: usize,
-    rmse_mean: f64,
-    rmse_se: f64,
-    ll_mean: f64,
-    ll_se: f64,
+    rmse: MeanError,
+    ll: MeanError,
     crps: f64,
     coverage_50: f64,
     coverage_80: f64,
@@ -27,6 +25,8 @@ pub struct Report {
     calibrated_coverage_95: f64,
     width_95: f64,
     seconds: f64,
+    /// Splits without a prediction.
+    left_out: Vec<LeftOut>,
 }
 
 /// A data set, the mean RMSE and the mean log likelihood.
@@ -79,22 +79,15 @@ const LITERATURE: [(&str, [Published; 5]); 4] = [
 
 impl Report {
     /// Of splits, at least one.
-    pub fn new(data: String, method: Method, scores: &[Scores]) -> Self {
-        let with_error = |field: fn(&Scores) -> f64| {
-            let values: Vec<f64> = scores.iter().map(field).collect();
-            mean_and_error(&values)
-        };
-        let of = |field| with_error(field).0;
-        let ((rmse_mean, rmse_se), (ll_mean, ll_se)) =
-            (with_error(|s| s.rmse), with_error(|s| s.ll));
+    pub fn new(data: String, method: Method, scores: &[Scores], left_out: Vec<LeftOut>) -> Self {
+        let values = |field: fn(&Scores) -> f64| -> Vec<f64> { scores.iter().map(field).collect() };
+        let of = |field| mean(&values(field));
         Self {
             data,
             method,
             splits: scores.len(),
-            rmse_mean,
-            rmse_se,
-            ll_mean,
-            ll_se,
+            rmse: MeanError::of(&values(|s| s.rmse)),
+            ll: MeanError::of(&values(|s| s.ll)),
             crps: of(|s| s.crps),
             coverage_50: of(|s| s.coverage[0]),
             coverage_80: of(|s| s.coverage[1]),
@@ -104,6 +97,7 @@ impl Report {
             calibrated_coverage_95: of(|s| s.calibrated_coverage[2]),
             width_95: of(|s| s.width_95),
             seconds: scores.iter().map(|s| s.seconds).sum(),
+            left_out,
         }
     }
 }
@@ -126,8 +120,8 @@ impl fmt::Display for Report {
             f,
             "{:<46} {:>14} {:>16}",
             "this run",
-            format!("{:.2} ± {:.2}", self.rmse_mean, self.rmse_se),
-            format!("{:.2} ± {:.2}", self.ll_mean, self.ll_se),
+            self.rmse.with_decimals(2),
+            self.ll.with_decimals(2),
         )?;
         for (name, rows) in LITERATURE {
             if let Some((_, rmse, ll)) = rows.iter().find(|(set, ..)| set == data) {
@@ -152,6 +146,9 @@ impl fmt::Display for Report {
                 100.0 * before,
                 100.0 * after
             )?;
+        }
+        for left_out in &self.left_out {
+            writeln!(f, "\nleft out: {left_out}")?;
         }
         write!(
             f,

@@ -2,12 +2,13 @@
 
 use std::time::Instant;
 
+use blitz_train::NormalMixture;
 use blitz_train::calibration::QuantileRecalibration;
 use blitz_train::metric::{interval_coverage, rmse, sharpness};
 use burn::tensor::Device;
-use example_support::chosen;
-use example_support::methods::{Data, Method, Number, Rows, Scales, Setting};
+use example_support::methods::{Data, Method, Number, Predict, Rows, Scales, Setting};
 use example_support::tabular::{Split, Table};
+use example_support::{chosen, mean};
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
 use rand::seq::SliceRandom;
@@ -73,8 +74,7 @@ pub fn run(
     let validation = (order.len() as f64 * VALIDATION_SHARE).round() as usize;
     let (validation, training) = order.split_at(validation.max(1));
     let scales = Scales::of(table, training)?;
-    let rows = |rows: &[usize]| Rows::of(table, rows, &scales, device);
-    let (held_out, kept) = (rows(validation), rows(training));
+    let kept = Rows::of(table, training, &scales, device);
     let targets = table.targets_of(validation);
 
     let data = |rows, seed| Data {
@@ -84,8 +84,8 @@ pub fn run(
         device,
     };
     let tried = |setting| {
-        let predict = method.for_the_rule().fit(data(&kept, seed), setting);
-        let predictive = scales.unscaled(predict(&held_out.inputs)?);
+        let predict = method.for_the_rule().fit(data(&kept, seed), setting)?;
+        let predictive = predicted(&predict, table, validation, &scales, device)?;
         let ll = mean(&predictive.log_density(&targets));
         if !ll.is_finite() {
             return Err(RunError::NoCandidate);
@@ -95,9 +95,9 @@ pub fn run(
     let (setting, (_, pit)) = chosen(&method.candidates(), tried, |a, b| a.0 > b.0)?;
 
     let scales = Scales::of(table, &split.train)?;
-    let rows = |rows: &[usize]| Rows::of(table, rows, &scales, device);
-    let predict = method.fit(data(&rows(&split.train), seed.wrapping_add(1)), setting);
-    let predictive = scales.unscaled(predict(&rows(&split.test).inputs)?);
+    let all = Rows::of(table, &split.train, &scales, device);
+    let predict = method.fit(data(&all, seed.wrapping_add(1)), setting)?;
+    let predictive = predicted(&predict, table, &split.test, &scales, device)?;
     let targets = table.targets_of(&split.test);
     let recalibration = QuantileRecalibration::try_fit(&pit)?;
     let calibrated = LEVELS
@@ -115,6 +115,18 @@ pub fn run(
     })
 }
 
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
+/// The prediction of some rows, in the unit of the target.
+fn predicted(
+    predict: &Predict,
+    table: &Table,
+    rows: &[usize],
+    scales: &Scales,
+    device: &Device,
+) -> Result<NormalMixture, RunError> {
+    let inputs = Rows::of(table, rows, scales, device).inputs;
+    let predictive = predict(&inputs).map_err(|error| match table.row_at_fault(rows, error) {
+        Ok((row, what)) => RunError::NonFinite { row, what },
+        Err(other) => other.into(),
+    })?;
+    Ok(scales.unscaled(predictive))
 }

@@ -39,26 +39,50 @@ fn a_report_has_the_scores_of_all_splits_and_a_stopped_run_goes_on() {
         (one["splits"].as_u64(), two["splits"].as_u64()),
         (Some(1), Some(2))
     );
-    for field in [
-        "rmse_mean",
-        "rmse_se",
-        "ll_mean",
-        "ll_se",
-        "coverage_50",
-        "coverage_95",
-    ] {
+    for field in ["coverage_50", "coverage_95"] {
         assert!(two[field].as_f64().unwrap().is_finite(), "{field}");
     }
+    // One split has no standard error.
+    for field in ["rmse", "ll"] {
+        assert!(one[field]["standard_error"].is_null(), "{one}");
+        assert!(
+            two[field]["standard_error"].as_f64().unwrap() > 0.0,
+            "{two}"
+        );
+    }
     // A line is learnt to its noise.
-    assert!(two["rmse_mean"].as_f64().unwrap() < 1.0, "{two}");
+    assert!(two["rmse"]["mean"].as_f64().unwrap() < 1.0, "{two}");
     let again = PROGRAM.report(
         &folder.path().join("again"),
         &["--data", &data, "--splits", "1"],
     );
     assert_eq!(
-        (&again["rmse_mean"], &again["ll_mean"]),
-        (&one["rmse_mean"], &one["ll_mean"])
+        (&again["rmse"]["mean"], &again["ll"]["mean"]),
+        (&one["rmse"]["mean"], &one["ll"]["mean"])
     );
+}
+
+#[test]
+fn a_split_without_a_prediction_costs_the_others_nothing_and_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, out) = (data(folder.path()), folder.path().join("out"));
+    let table = folder.path().join("data.csv");
+    let text = fs::read_to_string(&table).unwrap();
+    // Row 7, which the first split tests on.
+    assert!(text.contains("\n0.7,"));
+    fs::write(&table, text.replacen("\n0.7,", "\n1e100,", 1)).unwrap();
+    let report = PROGRAM.report(&out, &["--data", &data, "--splits", "2"]);
+    assert_eq!(report["splits"], 1);
+    let left_out = report["left_out"].as_array().unwrap();
+    assert_eq!(
+        (left_out.len(), &left_out[0]["name"]),
+        (1, &"split 0".into())
+    );
+    let reason = left_out[0]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("row 7: "), "{reason}");
+    assert!(out.join("split-1.json").exists() && !out.join("split-0.json").exists());
+    let refused = PROGRAM.refusal(&out, &["--data", &data, "--splits", "1"]);
+    assert!(refused.contains("split 0, seed 42: row 7: "), "{refused}");
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
-use example_support::TrainingArgs;
-use example_support::number::{at_least, not_negative, positive};
+use example_support::number::{at_least, deviation, not_negative};
+use example_support::{EstimatorChoice, TrainingArgs};
 
 /// Trains a Bayesian VGG network on CIFAR-10 and compares its error and calibration with its deterministic twin's.
 ///
@@ -42,16 +42,20 @@ pub struct Cli {
     pub hidden: usize,
 
     /// Deviation of the normal prior.
-    #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 0.1, value_parser = positive)]
+    #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 0.1, value_parser = deviation)]
     pub prior_std: f64,
 
     /// Deviation that the posteriors start with.
-    #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 0.01, value_parser = positive)]
+    #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 0.01, value_parser = deviation)]
     pub initial_std: f64,
 
     /// Weight of the KL, relative to the ELBO's own.
     #[arg(long, value_name = "BETA", allow_negative_numbers = true, default_value_t = 0.1, value_parser = not_negative)]
     pub beta: f64,
+
+    /// How the layers are sampled in training.
+    #[arg(long, value_enum, default_value_t = EstimatorChoice::Flipout)]
+    pub estimator: EstimatorChoice,
 
     #[command(flatten)]
     pub training: TrainingArgs,
@@ -73,12 +77,20 @@ pub enum Depth {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
-    use example_support::program::assert_has_help;
+    use example_support::program::{assert_has_help, assert_refused};
 
     use super::*;
 
     #[test]
     fn command_is_consistent_and_every_option_has_help() {
         assert_has_help(Cli::command());
+    }
+
+    #[test]
+    fn values_out_of_range_are_named() {
+        assert_refused::<Cli>(&[
+            ("--initial-std 1e-31", "finite number of at least 1e-12"),
+            ("--prior-std 5e-324", "finite number of at least 1e-12"),
+        ]);
     }
 }

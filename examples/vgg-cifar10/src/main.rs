@@ -66,5 +66,5 @@ fn config(cli: &Cli, classes: usize) -> VggConfig {
         .with_dropout(0.0)
         .with_posterior(PosteriorConfig::normal(cli.initial_std))
         .with_prior(PriorConfig::normal(cli.prior_std))
-        .with_estimator(cli.training.estimator.into())
+        .with_estimator(cli.estimator.into())
 }

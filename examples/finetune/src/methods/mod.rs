@@ -9,7 +9,7 @@ use blitz_train::calibration::TemperatureScaling;
 use blitz_train::prelude::*;
 use blitz_train::{Ensemble, InputError};
 use burn::tensor::{Device, TensorData};
-use example_support::{RunError, chosen};
+use example_support::{RunError, chosen, mean};
 
 use crate::args::{Cli, Method};
 use crate::data::{Sequences, Task};
@@ -259,10 +259,6 @@ fn predictions(
         }
     }
     all.ok_or_else(|| RunError::Setting("there is nothing to predict".into()))
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
 }
 
 fn said(error: impl std::fmt::Display) -> RunError {

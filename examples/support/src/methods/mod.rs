@@ -6,9 +6,10 @@ mod task;
 mod train;
 
 use blitz_train::blitz_layers::moments::{ForwardMoments, Moments};
+use blitz_train::laplace::LaplaceError;
 use blitz_train::prelude::*;
 use blitz_train::{
-    ChainConfig, ExpectedNll, Ivon, IvonConfig, PredictError, SgldConfig, SwagConfig,
+    ChainConfig, ExpectedNll, Ivon, IvonConfig, PredictError, SgldConfig, SwagConfig, SwagError,
 };
 use burn::module::ParamGroup;
 use burn::optim::decay::WeightDecayConfig;
@@ -16,6 +17,7 @@ use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 pub use net::{Net, NoisyNet, prior};
 pub use rows::{Rows, Scales, Targets, column};
@@ -70,6 +72,20 @@ pub struct Setting {
 /// A predictive distribution of scaled inputs, or why there is none: a training may have gone astray.
 pub type Predict<P = NormalMixture> = Box<dyn Fn(&Tensor<2>) -> Result<P, PredictError>>;
 
+/// Why a method has no predictive distribution.
+#[derive(Debug, Error)]
+pub enum MethodError {
+    /// There is no Laplace approximation of the trained network.
+    #[error("no Laplace approximation: {0}")]
+    Laplace(#[from] LaplaceError),
+    /// The weights of an epoch make no posterior.
+    #[error(transparent)]
+    Swag(#[from] SwagError),
+    /// What it predicts is no number.
+    #[error(transparent)]
+    Predict(#[from] PredictError),
+}
+
 /// What a method learns from, and the seed of all that is random in it.
 #[derive(Debug)]
 pub struct Data<'a, T: Task> {
@@ -123,8 +139,16 @@ impl Method {
     }
 
     /// Trains with a setting.
-    pub fn fit<T: Task>(self, data: Data<'_, T>, setting: Setting) -> Predict<T::Predictive> {
-        match self {
+    ///
+    /// # Errors
+    ///
+    /// Fails if the trained network has no posterior of this kind, as where a Laplace approximation has no optimum: it is not the plain network then.
+    pub fn fit<T: Task>(
+        self,
+        data: Data<'_, T>,
+        setting: Setting,
+    ) -> Result<Predict<T::Predictive>, MethodError> {
+        Ok(match self {
             Self::Map => mixture(data, vec![map(data, setting)]),
             Self::Ensemble => {
                 let members = (0..MEMBERS as u64).map(|member| {
@@ -149,25 +173,32 @@ impl Method {
             .fit(data),
             Self::Sgld => sgld(data, setting),
             Self::McDropout => bayesian(&mc_dropout(data, setting), data.seed),
-            Self::Laplace => laplace(data, setting),
-            Self::Swag => swag(data, setting),
-        }
+            Self::Laplace => laplace(data, setting)?,
+            Self::Swag => swag(data, setting)?,
+        })
     }
 
     /// Trains without a rule: until the loss stands still, with a usual strength.
-    pub fn fit_by_default<T: Task>(self, data: Data<'_, T>) -> Predict<T::Predictive> {
+    ///
+    /// # Errors
+    ///
+    /// Those of [`fit`](Self::fit).
+    pub fn fit_by_default<T: Task>(
+        self,
+        data: Data<'_, T>,
+    ) -> Result<Predict<T::Predictive>, MethodError> {
         let (steps, strength) = match self {
             Self::Map | Self::Ensemble | Self::Laplace => (4_000, 1e-4),
             Self::Vbll => (20_000, 1e-4),
             Self::Mfvi | Self::Dvi => (20_000, 1.0),
             // At the rate that suits hundreds of rows, weights that few points hold run away.
             Self::Ivon => {
-                return OnlineNewton {
+                return Ok(OnlineNewton {
                     steps: 20_000,
                     rate: 0.01,
                     ..OnlineNewton::default()
                 }
-                .fit(data);
+                .fit(data));
             }
             Self::Sgld => (20_000, 3e-3),
             Self::McDropout => (10_000, 0.05),
@@ -409,14 +440,13 @@ fn mc_dropout<T: Task>(data: Data<'_, T>, setting: Setting) -> Model<DropoutNet,
 }
 
 /// The last layer's posterior given the trained features.
-fn laplace<T: Task>(data: Data<'_, T>, setting: Setting) -> Predict<T::Predictive> {
+fn laplace<T: Task>(
+    data: Data<'_, T>,
+    setting: Setting,
+) -> Result<Predict<T::Predictive>, LaplaceError> {
     let model = map(data, setting);
     let trained = |rows: &_| map(Data { rows, ..data }, setting);
-    match data.task.laplace(&model, data.rows, trained, data.seed) {
-        Some(predict) => predict,
-        // Without an optimum, as when the features interpolate, what is left is the network.
-        None => mixture(data, vec![model]),
-    }
+    data.task.laplace(&model, data.rows, trained, data.seed)
 }
 
 fn sgld<T: Task>(data: Data<'_, T>, setting: Setting) -> Predict<T::Predictive> {
@@ -441,7 +471,7 @@ fn sgld<T: Task>(data: Data<'_, T>, setting: Setting) -> Predict<T::Predictive> 
 /// Epochs whose last weights SWAG takes.
 const SWAG_EPOCHS: usize = 100;
 
-fn swag<T: Task>(data: Data<'_, T>, setting: Setting) -> Predict<T::Predictive> {
+fn swag<T: Task>(data: Data<'_, T>, setting: Setting) -> Result<Predict<T::Predictive>, SwagError> {
     let Data { rows, seed, .. } = data;
     let net = data.net();
     let mut adam = adam(DECAY);
@@ -458,7 +488,7 @@ fn swag<T: Task>(data: Data<'_, T>, setting: Setting) -> Predict<T::Predictive> 
     let about_the_mode = Plan::constant(SWAG_EPOCHS * epoch, setting.strength);
     let mut swag = SwagConfig::new().init(&at_the_mode);
     let mut collected = Ok(());
-    let last = train(
+    train(
         at_the_mode,
         rows,
         about_the_mode,
@@ -470,12 +500,46 @@ fn swag<T: Task>(data: Data<'_, T>, setting: Setting) -> Predict<T::Predictive> 
             }
         },
     );
-    let networks = match collected {
-        Ok(()) => (0..DRAWS as u64)
-            .map(|index| swag.sample_network(seed, index))
-            .collect(),
-        // The training went astray: so will the prediction, with an error of its own.
-        Err(_) => vec![finished(last)],
-    };
-    mixture(data, networks)
+    collected?;
+    let networks = (0..DRAWS as u64).map(|index| swag.sample_network(seed, index));
+    Ok(mixture(data, networks.collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+
+    #[test]
+    fn what_has_no_laplace_approximation_is_no_plain_network() {
+        let device = Device::flex();
+        let rows = |targets: &[f64]| Rows {
+            inputs: column(&[-1.0, 1.0], &device),
+            targets: column(targets, &device),
+        };
+        let fit = |method: Method, rows: &Rows| {
+            let data = Data {
+                task: Number,
+                rows,
+                seed: 1,
+                device: &device,
+            };
+            let setting = Setting {
+                steps: 50,
+                strength: 1e-4,
+            };
+            let predict = method.fit(data, setting)?;
+            Ok::<_, MethodError>(predict(&rows.inputs)?)
+        };
+        // Two points leave nothing to tell the noise by.
+        let two = rows(&[0.5, -0.5]);
+        assert!(fit(Method::Map, &two).is_ok());
+        let error = fit(Method::Laplace, &two).unwrap_err();
+        assert!(matches!(error, MethodError::Laplace(_)), "{error}");
+        // Weights that are no numbers.
+        let beyond = rows(&[1e38, -1e38]);
+        let error = fit(Method::Swag, &beyond).unwrap_err();
+        assert!(matches!(error, MethodError::Swag(_)), "{error}");
+    }
 }

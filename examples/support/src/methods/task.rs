@@ -1,7 +1,8 @@
 //! What is predicted: a number, or a class.
 
 use blitz_train::laplace::{
-    ClassCovariance, GaussianLastLayer, LastLayerNetwork, LastLayerPosterior, SoftmaxLastLayer,
+    ClassCovariance, GaussianLastLayer, LaplaceError, LastLayerNetwork, LastLayerPosterior,
+    SoftmaxLastLayer,
 };
 use blitz_train::prelude::*;
 use blitz_train::{
@@ -42,15 +43,18 @@ pub trait Task: Copy + 'static {
         inputs: &Tensor<2>,
     ) -> Result<Self::Predictive, PredictError>;
 
-    /// What a trained network predicts with a Laplace approximation of its last layer; `trained` trains another on some of the rows. None where there is no
-    /// such approximation.
+    /// What a trained network predicts with a Laplace approximation of its last layer; `trained` trains another on some of the rows.
+    ///
+    /// # Errors
+    ///
+    /// Fails where there is no such approximation, as where the features interpolate.
     fn laplace(
         &self,
         model: &Model<Net, Self::Likelihood>,
         rows: &Rows<Self::Targets>,
         trained: impl FnOnce(&Rows<Self::Targets>) -> Model<Net, Self::Likelihood>,
         seed: u64,
-    ) -> Option<Predict<Self::Predictive>>;
+    ) -> Result<Predict<Self::Predictive>, LaplaceError>;
 }
 
 /// A likelihood of rows of numbers.
@@ -108,19 +112,17 @@ impl Task for Number {
         rows: &Rows,
         _trained: impl FnOnce(&Rows) -> Model<Net>,
         seed: u64,
-    ) -> Option<Predict> {
+    ) -> Result<Predict, LaplaceError> {
         let noise = model.likelihood.noise_std()[0];
         let features = |inputs| model.network.features(inputs);
         let last = &model.network.output;
         let posterior = GaussianLastLayer::fit(&*rows.loader(), features, last, noise, 1.0);
-        let posterior = posterior
-            .and_then(GaussianLastLayer::with_best_prior_and_noise)
-            .ok()?;
+        let posterior = posterior?.with_best_prior_and_noise()?;
         let noise = LikelihoodParam::Fixed(posterior.noise_std()[0]);
         let likelihood = GaussianLikelihoodConfig::new()
             .with_noise(noise)
             .init(&rows.inputs.device());
-        Some(last_layer(
+        Ok(last_layer(
             model.network.clone(),
             posterior,
             likelihood,
@@ -173,7 +175,7 @@ impl Task for Class {
         rows: &Rows<Self::Targets>,
         trained: impl FnOnce(&Rows<Self::Targets>) -> Model<Net, CategoricalLikelihood>,
         seed: u64,
-    ) -> Option<Predict<CategoricalMixture>> {
+    ) -> Result<Predict<CategoricalMixture>, LaplaceError> {
         let covariance = ClassCovariance::Joint;
         let (held_out, kept) = rows.divided(rows.count() / 5);
         let on_part = trained(&kept).network;
@@ -182,7 +184,7 @@ impl Task for Class {
             SoftmaxLastLayer::fit(&*kept.loader(), features, &on_part.output, covariance, 1.0);
         let chosen = fitted
             .and_then(|fitted| fitted.with_held_out_prior_precision(&*held_out.loader(), features));
-        let (chosen, _) = chosen.ok()?;
+        let (chosen, _) = chosen?;
         let posterior = SoftmaxLastLayer::fit(
             &*rows.loader(),
             |inputs| model.network.features(inputs),
@@ -191,9 +193,9 @@ impl Task for Class {
             chosen.prior_precision(),
         );
         let likelihood = model.likelihood.clone();
-        Some(last_layer(
+        Ok(last_layer(
             model.network.clone(),
-            posterior.ok()?,
+            posterior?,
             likelihood,
             seed,
         ))

@@ -62,6 +62,7 @@ impl Series {
                 let names = (0..columns).filter_map(|column| sheet.name(column));
                 return Err(DataError::Columns {
                     file: sheet.file().into(),
+                    line: sheet.first_line(),
                     found: columns,
                     names: names.collect::<Vec<_>>().join(", "),
                 });
@@ -143,11 +144,13 @@ fn with_times(sheet: &Sheet) -> Result<Vec<(f64, Option<f64>)>, DataError> {
     let middle = steps.len().saturating_sub(1) / 2;
     let usual = steps.get(middle).copied().unwrap_or(1.0);
     let mut points: Vec<(f64, Option<f64>)> = Vec::with_capacity(rows.len());
+    // What may be missing still, in all gaps together.
+    let mut left = rows.len();
     for (at, &this) in order.iter().enumerate() {
         let row = &rows[this];
         if let Some(before) = at.checked_sub(1).map(|before| order[before]) {
             let step = scale[this] - scale[before];
-            let missing = missing_between(step, usual, rows.len()).map_err(|reason| {
+            let missing = missing_between(step, usual, left).map_err(|reason| {
                 let reason = reason.replace(
                     "{before}",
                     &format!("`{}` in line {}", rows[before].cell(0), rows[before].line),
@@ -157,6 +160,7 @@ fn with_times(sheet: &Sheet) -> Result<Vec<(f64, Option<f64>)>, DataError> {
                     format!("the time `{}` {reason}{}", row.cell(0), remedy(sheet)),
                 )
             })?;
+            left -= missing;
             let (from, to) = (times[before].years(), times[this].years());
             let between = (1..=missing).map(|i| {
                 let share = i as f64 / (missing + 1) as f64;
@@ -169,8 +173,8 @@ fn with_times(sheet: &Sheet) -> Result<Vec<(f64, Option<f64>)>, DataError> {
     Ok(points)
 }
 
-/// How many values are missing in a step of time where `usual` is the step from one value to the next; or what is wrong with the step.
-fn missing_between(step: f64, usual: f64, rows: usize) -> Result<usize, String> {
+/// How many values are missing in a step of time, at most `left`, where `usual` is the step from one value to the next; or what is wrong with the step.
+fn missing_between(step: f64, usual: f64, left: usize) -> Result<usize, String> {
     // A quarter lets months have as many days as they have, and decimal years be rounded.
     const TOLERANCE: f64 = 0.25;
     if step <= 0.0 {
@@ -183,8 +187,9 @@ fn missing_between(step: f64, usual: f64, rows: usize) -> Result<usize, String> 
         ));
     }
     match steps.round() as usize - 1 {
-        missing if missing > rows => Err(format!(
-            "comes {missing} steps after {{before}}: more are missing than there are"
+        missing if missing > left => Err(format!(
+            "comes {} steps after {{before}}: more are missing than there are",
+            steps.round()
         )),
         missing => Ok(missing),
     }
@@ -345,6 +350,19 @@ mod tests {
     }
 
     #[test]
+    fn gaps_together_are_no_longer_than_the_series() {
+        // Each gap lacks 18 values, of 20 that are there.
+        let rows = (0..10).map(|i| format!("{},1\n{},2\n", 1900 + 20 * i, 1901 + 20 * i));
+        let message = message(&rows.collect::<String>());
+        assert!(
+            message.starts_with(
+                "s.csv, line 5: the time `1940` comes 19 steps after `1921` in line 4"
+            ) && message.contains("more are missing than there are"),
+            "{message}"
+        );
+    }
+
+    #[test]
     fn a_blank_line_is_a_gap_where_there_are_no_times() {
         let series = parse("1\n2\n\n4\r\n5\n\n\n").unwrap();
         assert_eq!(series.values, [1.0, 2.0, 3.0, 4.0, 5.0]);
@@ -395,11 +413,11 @@ mod tests {
     fn columns_too_many_are_refused_with_their_names() {
         assert_eq!(
             message("date,price,volume,open\n1,2,3,4\n"),
-            "s.csv has 4 columns (date, price, volume, open): a series has one, of values, or two, of times and values"
+            "s.csv, line 1: 4 columns (date, price, volume, open), where a series has one, of values, or two, of times and values"
         );
         assert_eq!(
-            message("1,2,3\n"),
-            "s.csv has 3 columns: a series has one, of values, or two, of times and values"
+            message("\n1,2,3\n"),
+            "s.csv, line 2: 3 columns, where a series has one, of values, or two, of times and values"
         );
         assert!(message("1990,1\n1991,2,3\n").contains("line 2: 3 cells"));
     }

@@ -37,19 +37,19 @@ impl Separator {
     }
 }
 
-/// How a file of cells is written.
+/// How a file of cells is written; flatten it into a command line that has the file as `--data`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 pub struct Format {
     /// Whether the first line of the data names the columns. By itself the program takes it for names if none of its cells is a number.
-    #[arg(long, value_enum, default_value_t = Header::Auto)]
+    #[arg(long, value_enum, default_value_t = Header::Auto, requires = "data")]
     pub header: Header,
 
     /// What separates the columns of the data [default: comma, or semicolon with --decimal-comma]
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, requires = "data")]
     pub separator: Option<Separator>,
 
     /// Numbers of the data have a decimal comma, 3,14.
-    #[arg(long)]
+    #[arg(long, requires = "data")]
     pub decimal_comma: bool,
 
     /// What stands for a missing value in the data, beside an empty cell; several marks are separated by commas, and have a decimal point.
@@ -57,7 +57,8 @@ pub struct Format {
         long,
         value_name = "MARK,...",
         value_delimiter = ',',
-        allow_hyphen_values = true
+        allow_hyphen_values = true,
+        requires = "data"
     )]
     pub missing: Vec<String>,
 }
@@ -121,10 +122,7 @@ impl Format {
 
     /// What a cell that is not a number may have been meant for, and what to do then.
     pub(super) fn remedy(&self, cell: &str) -> String {
-        const MARKS: [&str; 12] = [
-            "na", "n/a", "#n/a", "nan", "null", "none", "nil", "missing", "?", "-", "--", ".",
-        ];
-        if MARKS.contains(&cell.to_lowercase().as_str()) {
+        if is_mark(cell) {
             // In a shell `#N/A` is a comment, and `?` a pattern.
             return format!("; if it marks a missing value, say so with `--missing '{cell}'`");
         }
@@ -170,6 +168,14 @@ impl Format {
             _ => None,
         }
     }
+}
+
+/// Whether a cell is what many write for a missing value.
+pub(super) fn is_mark(cell: &str) -> bool {
+    const MARKS: [&str; 12] = [
+        "na", "n/a", "#n/a", "nan", "null", "none", "nil", "missing", "?", "-", "--", ".",
+    ];
+    MARKS.contains(&cell.to_lowercase().as_str())
 }
 
 const DECIMAL_COMMA: &str = "; the decimal sign is a point, or a comma with `--decimal-comma`";

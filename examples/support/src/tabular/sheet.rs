@@ -4,6 +4,7 @@ use std::path::Path;
 
 use csv::{ReaderBuilder, StringRecord, Trim};
 
+use super::format::is_mark;
 use super::{DataError, Format, Header, read_text};
 
 /// The cells of a file, each row as long as the first.
@@ -71,18 +72,23 @@ impl Sheet {
             return Err(DataError::NoRows { file: file.into() });
         };
         let (width, first_line) = (first.cells.len(), first.line);
-        if header == Header::Auto && counts_columns(&first.cells) {
+        // A first line that mixes names and numbers is data, so that a typing error in it is reported rather than swallowed as a name.
+        let names_columns = |cells: &[String]| {
+            let is_name = |cell: &String| format.number(cell).is_none() && !format.is_missing(cell);
+            cells.iter().any(is_name) && cells.iter().all(|cell| cell.is_empty() || is_name(cell))
+        };
+        // Marks that nobody declared are names like others, or a row without a value.
+        let are_marks =
+            |cells: &[String]| cells.iter().all(|cell| cell.is_empty() || is_mark(cell));
+        let is_ambiguous = counts_columns(&first.cells)
+            || (names_columns(&first.cells) && are_marks(&first.cells));
+        if header == Header::Auto && is_ambiguous {
             return Err(DataError::AmbiguousHeader {
                 file: file.into(),
                 line: first.line,
                 cells: first.cells.join(","),
             });
         }
-        // A first line that mixes names and numbers is data, so that a typing error in it is reported rather than swallowed as a name.
-        let names_columns = |cells: &[String]| {
-            let is_name = |cell: &String| format.number(cell).is_none() && !format.is_missing(cell);
-            cells.iter().any(is_name) && cells.iter().all(|cell| cell.is_empty() || is_name(cell))
-        };
         let has_header = match header {
             Header::Auto => names_columns(&first.cells),
             Header::Yes => true,
@@ -127,7 +133,8 @@ impl Sheet {
     }
 
     /// The line of the first row or header.
-    pub(super) fn first_line(&self) -> usize {
+    #[must_use]
+    pub fn first_line(&self) -> usize {
         self.first_line
     }
 
@@ -212,7 +219,9 @@ fn counts_columns(cells: &[String]) -> bool {
     let Some(numbers) = numbers else {
         return false;
     };
-    let counts = numbers.windows(2).all(|pair| pair[1] == pair[0] + 1);
+    let counts = numbers
+        .windows(2)
+        .all(|pair| pair[0].checked_add(1) == Some(pair[1]));
     let are_years = numbers.len() > 2 && (1000..3000).contains(&numbers[0]);
     counts && (numbers[0] == 0 || are_years)
 }
@@ -286,10 +295,38 @@ mod tests {
             assert_eq!(sheet(Header::Yes).rows().len(), 1);
             assert_eq!(sheet(Header::No).rows().len(), 2);
         }
-        for row in ["1,2", "0,2", "0,1.0", "0,0", "1,2,3", "2019,2020", "0,1,x"] {
+        let largest = "4294967295,1";
+        for row in [
+            "1,2",
+            "0,2",
+            "0,1.0",
+            "0,0",
+            "1,2,3",
+            "2019,2020",
+            "0,1,x",
+            largest,
+        ] {
             let sheet = Sheet::parse(row, "", Header::Auto).unwrap();
             assert_eq!(sheet.rows().len(), 1, "{row}");
         }
+    }
+
+    #[test]
+    fn a_first_line_of_marks_is_no_guess() {
+        for first in ["NA,NA,NA", "null,,None", "?,-,N/A"] {
+            let text = format!("{first}\n1,2,3\n");
+            let error = message(&text);
+            assert!(
+                error.starts_with("table.csv, line 1: ") && error.contains("--header no"),
+                "{error}"
+            );
+            let sheet = |header| Sheet::parse(&text, "", header).unwrap();
+            assert_eq!(sheet(Header::Yes).rows().len(), 1);
+            assert_eq!(sheet(Header::No).rows().len(), 2);
+        }
+        // A name among them is no mark.
+        let sheet = Sheet::parse("NA,x,NA\n1,2,3\n", "", Header::Auto).unwrap();
+        assert_eq!(sheet.rows().len(), 1);
     }
 
     #[test]
@@ -391,13 +428,27 @@ mod tests {
 
     #[derive(Debug, clap::Parser)]
     struct Options {
+        #[arg(long)]
+        data: Option<String>,
         #[command(flatten)]
         format: Format,
     }
 
     fn options(options: &[&str]) -> Format {
-        let words = [&["program"], options].concat();
+        let words = [&["program", "--data", "t.csv"], options].concat();
         <Options as clap::Parser>::parse_from(words).format
+    }
+
+    #[test]
+    fn what_is_said_of_data_needs_data() {
+        for option in [
+            "--header no",
+            "--separator tab",
+            "--decimal-comma",
+            "--missing NA",
+        ] {
+            crate::program::assert_refused::<Options>(&[(option, "--data")]);
+        }
     }
 
     #[test]

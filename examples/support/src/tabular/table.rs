@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use blitz_train::{InputError, Standardizer};
+use blitz_train::{InputError, MixtureError, PredictError, Standardizer};
 use clap::Args;
 
 use super::{DataError, Format, Header, Sheet};
 
-/// How a file of a table is written, and what becomes of rows with a missing value.
+/// How a file of a table is written, and what becomes of rows with a missing value; flatten it into a command line that has the file as `--data`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 pub struct TableFormat {
     /// How its cells are written.
@@ -15,7 +15,7 @@ pub struct TableFormat {
     pub cells: Format,
 
     /// Leave out the rows of the data that lack a value. Rows are then counted without them.
-    #[arg(long)]
+    #[arg(long, requires = "data")]
     pub skip_incomplete: bool,
 }
 
@@ -110,6 +110,25 @@ impl Table {
             fit(&self.features_of(rows), self.n_features, 0)?,
             fit(&self.targets_of(rows), 1, self.n_features)?,
         ))
+    }
+
+    /// The row that has no prediction, and why; or the error itself if it names none. The prediction was that of the rows listed.
+    pub fn row_at_fault(
+        &self,
+        rows: &[usize],
+        error: PredictError,
+    ) -> Result<(usize, String), PredictError> {
+        match error {
+            PredictError::Mixture(MixtureError::NonFinite { example, what, .. }) => {
+                Ok((rows[example], what))
+            }
+            PredictError::Input { example, index, .. } => {
+                let name = &self.names[index[0]];
+                let what = format!("{name} is beyond the numbers of the network");
+                Ok((rows[example], what))
+            }
+            other => Err(other),
+        }
     }
 
     fn parse(text: &str, file: &str, format: impl Into<TableFormat>) -> Result<Self, DataError> {
