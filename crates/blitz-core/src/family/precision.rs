@@ -13,7 +13,7 @@ use crate::kernels::formula::sum_dtype;
 
 /// The type of a distribution's own parameters, such as ρ, on a device: the device's, `f32` at least.
 pub(crate) fn scale_type(device: &Device) -> DType {
-    working(device.settings().float_dtype.into())
+    sum_dtype(device.settings().float_dtype.into())
 }
 
 /// `tensor` in `f32`, or in `f64` if it is of that: what densities, moments and sums over weights of 16 bits are computed in, by a family of one's own too.
