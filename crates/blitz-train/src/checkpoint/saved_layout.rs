@@ -31,8 +31,7 @@ impl ModuleMapper for AsSaved {
             self.0.push(None);
             return param;
         }
-        // Off the graph, so that it may become a leaf again.
-        let saved = param.clone().map(Tensor::detach).transform_for_save();
+        let saved = param.clone().map(off_the_graph).transform_for_save();
         self.0.push(Some(Box::new(param)));
         saved
     }
@@ -44,8 +43,13 @@ impl ModuleMapper for AsUsed {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let used = self.0.next().flatten();
         match used.and_then(|used| used.downcast::<Param<Tensor<D>>>().ok()) {
-            Some(used) => used.transform_for_load(param.val().detach(), param.id),
+            Some(used) => used.transform_for_load(off_the_graph(param.val()), param.id),
             None => param,
         }
     }
+}
+
+/// The tensor as none that trains: what another layout makes of one that does is no leaf, and may not become one again.
+fn off_the_graph<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
+    tensor.detach().set_require_grad(false)
 }
