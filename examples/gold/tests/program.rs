@@ -114,7 +114,7 @@ fn what_is_wrong_is_said_in_one_sentence() {
         (["--data", "nowhere"], "nowhere"),
         (["--split", "1"], "--data"),
         (["--missing", "NA"], "--data"),
-        (["--prior", "5e-324"], "at least 1e-12"),
+        (["--prior", "5e-324"], "at least 1e-10"),
         (["--digits", "9"], "at least 10"),
         (["--digits", "1298"], "there are 1797 digits"),
     ] {

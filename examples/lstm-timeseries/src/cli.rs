@@ -90,10 +90,10 @@ mod tests {
             ("--hidden 0", "whole number of at least 1"),
             (
                 "--estimator local --initial-std -1",
-                "finite number of at least 1e-12",
+                "finite number of at least 1e-10",
             ),
-            ("--initial-std 1e-31", "finite number of at least 1e-12"),
-            ("--prior-std 5e-324", "finite number of at least 1e-12"),
+            ("--initial-std 1e-31", "finite number of at least 1e-10"),
+            ("--prior-std 5e-324", "finite number of at least 1e-10"),
             ("--header no", "--data"),
             ("--series sunspots --missing NA", "cannot be used with"),
             ("--series stocks", "possible values: co2, sunspots"),

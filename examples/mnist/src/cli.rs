@@ -111,9 +111,9 @@ mod tests {
             ("--epochs 0", "whole number of at least 1"),
             ("--predict-samples 1", "whole number of at least 2"),
             ("--lr 2", "above 0 and at most 1"),
-            ("--prior-std 0", "finite number of at least 1e-12"),
-            ("--prior mixture --prior-std 5e-324", "at least 1e-12"),
-            ("--initial-std 1e-31", "at least 1e-12"),
+            ("--prior-std 0", "finite number of at least 1e-10"),
+            ("--prior mixture --prior-std 5e-324", "at least 1e-10"),
+            ("--initial-std 1e-31", "at least 1e-10"),
             ("--beta -1", "finite number of at least 0"),
             ("--limit 0", "whole number of at least 1"),
         ]);

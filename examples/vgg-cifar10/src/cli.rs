@@ -89,8 +89,8 @@ mod tests {
     #[test]
     fn values_out_of_range_are_named() {
         assert_refused::<Cli>(&[
-            ("--initial-std 1e-31", "finite number of at least 1e-12"),
-            ("--prior-std 5e-324", "finite number of at least 1e-12"),
+            ("--initial-std 1e-31", "finite number of at least 1e-10"),
+            ("--prior-std 5e-324", "finite number of at least 1e-10"),
         ]);
     }
 }
