@@ -36,6 +36,8 @@ struct Run {
     /// Stops the training; none if nobody launched it, and a program trains the model by hand.
     interrupter: Option<Interrupter>,
     stopped_by: Mutex<Option<NonFiniteLoss>>,
+    /// Whether the program had stopped it before it began.
+    was_stopped: bool,
     /// What the training itself said to stop, or what was said before it began.
     own_reason: Mutex<Option<String>>,
     /// Reads the losses that are not in the CPU's memory, as soon as there is one.
@@ -69,11 +71,13 @@ impl Training {
     /// A training that is launched, of a model that was checked.
     pub(super) fn launch(devices: Vec<Device>, interrupter: Interrupter) -> Self {
         let several = devices.len() > 1;
+        let was_stopped = interrupter.should_stop();
         let own_reason = Mutex::new(interrupter.get_message());
         Self {
             run: Arc::new(Run {
                 workers: if several { devices } else { Vec::new() },
                 interrupter: Some(interrupter),
+                was_stopped,
                 own_reason,
                 checked: AtomicBool::new(true),
                 ..Run::default()
@@ -229,7 +233,7 @@ impl Training {
         if let Some(interrupter) = &self.run.interrupter {
             let own = self.run.own_reason.lock();
             let own = own.unwrap_or_else(PoisonError::into_inner);
-            if interrupter.get_message() == *own {
+            if !self.run.was_stopped && interrupter.get_message() == *own {
                 interrupter.reset();
             }
         }
