@@ -34,10 +34,10 @@ def python(text):
 
 theirs = pathlib.Path(sys.argv[1]) / "layers"
 both = lambda *files: sum(python((theirs / file).read_text()) for file in files)
-conv = ["conv/check.rs", "conv/convolution.rs", "conv/layer.rs", "conv/mod.rs", "conv/padding.rs", "conv/transposed.rs"]
+conv = ["conv/check.rs", "conv/convolution.rs", "conv/layer.rs", "conv/mod.rs", "conv/padding.rs", "conv/transposed.rs", "windows/padding.rs"]
 rnn = [f"rnn/{file}.rs" for file in ("gates", "gru", "lstm", "mod", "module", "padding")]
 rows = [
-    ("estimators, shared by all but the recurrent", rust(["estimator.rs"]), None),
+    ("estimators, shared by all but the recurrent", rust(["axes.rs", "estimator.rs"]), None),
     ("linear", rust(["linear.rs"]), both("variational_layers/linear_variational.py", "flipout_layers/linear_flipout.py")),
     (
         "six convolutions",

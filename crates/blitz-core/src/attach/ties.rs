@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 
 use super::by_path::{MapAt, map_by_path};
 use super::walk::Walk;
-use crate::draw::POSTERIOR;
+use crate::fields::POSTERIOR;
 
 /// The module with one tensor in all places of each tied weight: that of the first.
 ///

@@ -9,6 +9,7 @@ use crate::draw::{self, Part, PartSlot, Request, Site, is_configured};
 use crate::family::posterior::{Posterior, PosteriorStructure};
 use crate::family::prior::{PosteriorPrior, Prior};
 use crate::family::{Noise, at_least_f32, constants, in_type_of, reflected, select_rows};
+use crate::fields::POSTERIOR;
 use crate::kl::{KlEstimator, KlTerm, SharedScale, pair};
 
 /// A posterior and its prior, attached to a parameter whose stored tensor is the posterior's location μ.
@@ -321,7 +322,7 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
 }
 
 impl<Q: Posterior, P: Prior> Reparameterization for Variational<Q, P> {
-    const NAME: &'static str = draw::POSTERIOR;
+    const NAME: &'static str = POSTERIOR;
 
     fn apply<const D: usize>(&self, base: Tensor<D>) -> Tensor<D> {
         match draw::request() {

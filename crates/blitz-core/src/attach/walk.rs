@@ -10,8 +10,9 @@ use std::collections::hash_map::Entry;
 use burn::module::{Flag, Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Device, Shape, Tensor};
 
-use crate::draw::{ATTACHED, LAYER_NOISE, POSTERIOR, is_configured};
+use crate::draw::{LAYER_NOISE, is_configured};
 use crate::family::posterior::WeightInfo;
+use crate::fields::{ATTACHED, POSTERIOR};
 
 /// The weights of a module, in the order of its traversal, and its layers that are random themselves.
 #[derive(Debug)]

@@ -4,12 +4,7 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 
 use super::Draw;
-
-/// The container type of what is attached to a parameter.
-pub(crate) const ATTACHED: &str = "Reparameterization";
-
-/// The name of a posterior among what may be attached, and a path component: `fc.weight` has its ρ at `fc.weight.bayes.posterior.rho`.
-pub(crate) const POSTERIOR: &str = "bayes";
+use crate::fields::{ATTACHED, POSTERIOR};
 
 /// Whether the weight is made of other parameters, which may have posteriors of their own: by Burn's LoRA, a weight norm, or whatever else is
 /// attached and is no posterior.

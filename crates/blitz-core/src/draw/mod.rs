@@ -12,7 +12,6 @@ mod rows;
 mod sample;
 mod scope;
 
-pub(crate) use attached::{ATTACHED, POSTERIOR};
 pub use fresh::seed;
 pub use layer_noise::LayerNoise;
 pub(crate) use layer_noise::{CONTAINER as LAYER_NOISE, is_configured};

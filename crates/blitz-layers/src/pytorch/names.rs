@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use blitz_core::fields;
+
 use super::PyTorchNames;
 use super::entry::{Entry, Part, Share};
 use super::walk::{Place, Step, joined};
@@ -45,7 +47,7 @@ const FIELDS: [(&[&str], &str, &str); 8] = [
 pub(super) fn attached_at(steps: &[Step]) -> Option<usize> {
     steps
         .iter()
-        .position(|step| step.container == "Reparameterization" && step.name == "bayes")
+        .position(|step| step.container == fields::ATTACHED && step.name == fields::POSTERIOR)
 }
 
 /// The path in the file of a parameter that is one tensor there as well.

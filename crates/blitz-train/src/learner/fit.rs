@@ -39,7 +39,7 @@ pub struct Fitted<M> {
 ///
 /// # Errors
 ///
-/// Returns an error if a loss is not finite; without batches or epochs; if the checkpoint of `.checkpoint(epoch)` can't be loaded, is another model's, or there are no
+/// Returns an error if a loss is not finite, or a weight at the end of an epoch; without batches or epochs; if the checkpoint of `.checkpoint(epoch)` can't be loaded, is another model's, or there are no
 /// checkpointers to load it with; if a checkpoint or a metric can't be written; if data or a device fails. A training that goes on from its last epoch has nothing to do, and returns the
 /// model that it loaded.
 ///

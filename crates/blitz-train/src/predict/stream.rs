@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use blitz_layers::blitz_core::noise::layout;
-use blitz_layers::blitz_core::{BayesianModule, BuiltinVariational};
+use blitz_layers::blitz_core::{BayesianModule, fields};
 use burn::config::Config;
 use burn::data::dataloader::{DataLoader, Progress};
-use burn::module::{Module, ModuleVisitor, Reparameterization};
+use burn::module::{Module, ModuleVisitor};
 use burn::tensor::Device;
 
 use super::threads::{available, on_threads, shares};
@@ -177,9 +177,7 @@ fn has_adapters<M: Module>(module: &M) -> bool {
 
     impl ModuleVisitor for Adapters {
         fn enter_module(&mut self, name: &str, container_type: &str) {
-            // The container type that Burn gives to what is attached to a parameter.
-            let is_attached = container_type == "Reparameterization";
-            self.0 |= is_attached && name != BuiltinVariational::NAME;
+            self.0 |= container_type == fields::ATTACHED && name != fields::POSTERIOR;
         }
     }
 

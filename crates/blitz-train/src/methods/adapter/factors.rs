@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use blitz_layers::blitz_core::fields::ATTACHED;
 use blitz_layers::blitz_core::{locations, trains};
 use burn::module::{
     LoraAdapter, Module, ModuleMapper, ModuleVisitor, Param, ParamId, Reparameterization,
@@ -9,9 +10,6 @@ use burn::module::{
 use burn::tensor::{DType, Shape, Tensor};
 
 use super::error::AdapterError;
-
-/// The container type of what is attached to a parameter.
-pub(super) const ATTACHED: &str = "Reparameterization";
 
 /// An adapter and the weight that it stands beside.
 #[derive(Debug)]

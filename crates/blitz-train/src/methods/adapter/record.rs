@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use blitz_layers::blitz_core::fields::ATTACHED;
 use blitz_layers::blitz_core::{refused_constants, trains};
 use burn::module::{Flag, Module, ModuleDisplay, ModuleVisitor, Param, ParamGroup};
 use burn::store::ModuleRecord;
@@ -9,7 +10,7 @@ use burn::tensor::{Bool, DType, Device, Int, Tensor, TensorData};
 use sha2::{Digest, Sha256};
 
 use super::error::AdapterError;
-use super::factors::{ATTACHED, adapters, is_lora, scales};
+use super::factors::{adapters, is_lora, scales};
 use crate::checkpoint::{self, Seal, in_saved_layout};
 use crate::error::CheckpointError;
 use crate::network::with_own_statistics;
