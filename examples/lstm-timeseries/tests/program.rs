@@ -65,7 +65,7 @@ fn what_cannot_be_forecast_is_refused_with_its_reason() {
         data("1990,1\n1991,9.97e36\n").contains("line 2, column 2: `9.97e36` is netCDF's mark")
     );
     assert!(data("1990,1\n1991,1e308\n").contains("line 2: `1e308` is too large"));
-    assert!(data("a,b,c,d\n1,2,3,4\n").contains("has 4 columns (a, b, c, d)"));
+    assert!(data("a,b,c,d\n1,2,3,4\n").contains("line 1: 4 columns (a, b, c, d)"));
     assert!(data("10,5996\n10,6\n").contains("decimal comma"));
     assert!(data("0,1\n1,2\n").contains("--header yes"));
     assert!(data("").contains("there are no values"));
