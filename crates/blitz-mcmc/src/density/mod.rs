@@ -2,11 +2,13 @@
 
 mod adopt;
 mod digest;
+mod jitter;
 mod precision;
 mod slopes;
 mod weights;
 
 pub(crate) use digest::Digest;
+pub(crate) use jitter::jitter;
 pub use weights::Weight;
 pub(crate) use weights::Weights;
 

@@ -6,6 +6,7 @@
 use blitz_train::blitz_core::noise::{NoiseKey, layout};
 use nuts_rs::rand::Rng;
 
+use super::jitter;
 use crate::error::McmcError;
 
 /// How far the positions lie from the start at most, for each weight. The start itself is no place to look: there a weight of 0 may be the kink of a prior or of a
@@ -27,10 +28,10 @@ pub(super) fn check(
     mut evaluate: impl FnMut(&[f64], &mut [f64]) -> f64,
 ) -> Result<(), McmcError> {
     let (mut agree, mut disagree) = (0, 0);
-    for (number, jitter) in (0..).zip(JITTERS) {
+    for (number, size) in (0..).zip(JITTERS) {
         // A constant, so that a density is refused or taken each time.
         let mut rng = NoiseKey::new(layout::NUTS, number, 2).rng();
-        let Some(slopes) = Slopes::near(start, jitter, &mut rng, &mut evaluate) else {
+        let Some(slopes) = Slopes::near(start, size, &mut rng, &mut evaluate) else {
             continue;
         };
         if slopes.agree() {
@@ -63,15 +64,11 @@ impl Slopes {
     /// None where they say nothing: where the density is no number or flat, or where it bends within a step.
     fn near(
         start: &[f64],
-        jitter: f64,
+        size: f64,
         rng: &mut impl Rng,
         evaluate: &mut impl FnMut(&[f64], &mut [f64]) -> f64,
     ) -> Option<Self> {
-        let mut random = || {
-            // 53 random bits, in [−1, 1).
-            (rng.next_u64() >> 11) as f64 * 2f64.powi(-52) - 1.0
-        };
-        let position: Vec<f64> = start.iter().map(|w| w + jitter * random()).collect();
+        let position: Vec<f64> = start.iter().map(|w| w + size * jitter(rng)).collect();
         let mut gradient = vec![0.0; start.len()];
         evaluate(&position, &mut gradient);
         let norm = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
@@ -80,7 +77,9 @@ impl Slopes {
         }
         // Up the gradient, where a wrong size of it shows, and along all weights, where one that is missing does.
         let even = (start.len() as f64).sqrt().recip();
-        let direction = gradient.iter().map(|g| g / norm + even.copysign(random()));
+        let direction = gradient
+            .iter()
+            .map(|g| g / norm + even.copysign(jitter(rng)));
         let direction: Vec<f64> = direction.collect();
         let of_gradient = gradient.iter().zip(&direction).map(|(g, d)| g * d).sum();
 

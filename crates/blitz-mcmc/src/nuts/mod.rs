@@ -15,9 +15,8 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::Tensor;
 use nuts_rs::DiagNutsSettings;
-use nuts_rs::rand::Rng;
 
-use crate::density::{Digest, LogDensity};
+use crate::density::{Digest, LogDensity, jitter};
 use crate::draws::{ChainDraws, ChainFiles, Draws, Run};
 use crate::error::McmcError;
 use crate::posterior::McmcPosterior;
@@ -260,11 +259,7 @@ impl<'a> Nuts<'a> {
         self.config.check(density.len())?;
         let starts = (0..self.config.chains).map(|chain| {
             let mut rng = self.config.key(chain, 1).rng();
-            let mut jittered = |weight: &f64| {
-                // 53 random bits, in [−1, 1).
-                let unit = (rng.next_u64() >> 11) as f64 * 2f64.powi(-52) - 1.0;
-                weight + self.config.jitter * unit
-            };
+            let mut jittered = |weight: &f64| weight + self.config.jitter * jitter(&mut rng);
             density.start().iter().map(&mut jittered).collect()
         });
         let starts = starts.collect();
