@@ -54,7 +54,8 @@ pub enum StatisticsError {
 /// })?;
 /// let mean = |net: &Net| net.norm.running_mean.value().into_scalar::<f32>();
 /// assert_eq!(mean(&net), 0.0);
-/// let expected = 0.1 * net.layer.forward(Tensor::from_floats([[2.0]], &device)).into_scalar::<f32>();
+/// let output = net.layer.forward(Tensor::<2>::from_floats([[2.0]], &device));
+/// let expected = 0.1 * output.into_scalar::<f32>();
 /// assert!((mean(&moved) - expected).abs() < 1e-5);
 /// # Ok::<(), blitz_train::StatisticsError>(())
 /// ```
