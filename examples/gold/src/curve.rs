@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use blitz_mcmc::LogDensity;
+use blitz_mcmc::{LogDensity, Weight};
 use blitz_train::metric::sample_wasserstein;
 use blitz_train::plot::{Band, Bands, Plot};
 use blitz_train::prelude::*;
-use burn::tensor::Device;
-use example_support::methods::{Data, Net, Number, column};
+use burn::tensor::{Device, Tensor};
+use example_support::methods::{Data, Net, Number, ScaledNet, column};
 use example_support::{RunError, RunFolder, present};
 use serde::Serialize;
 use toy_1d::curve::{NOISE, Points, is_in_gap, is_seen, truth};
@@ -40,13 +40,37 @@ pub fn run(cli: &Cli, folder: RunFolder) -> Result<String, RunError> {
     let points = Points::new(cli.points, seed);
     let device = Device::flex();
     device.seed(seed);
+    let network = Net::new(1, 1, &device);
+    match cli.learn_prior {
+        false => {
+            let prior = |_: &_| PriorConfig::normal(cli.prior);
+            compare(cli, folder, &points, network, prior)
+        }
+        true => {
+            let network = ScaledNet::new(network, cli.prior);
+            compare(cli, folder, &points, network, |_| PriorConfig::normal(1.0))
+        }
+    }
+}
+
+/// Samples the posterior of `network`, and compares the faster ways with it.
+fn compare<N>(
+    cli: &Cli,
+    folder: RunFolder,
+    points: &Points,
+    network: N,
+    prior: impl Fn(&Weight) -> PriorConfig,
+) -> Result<String, RunError>
+where
+    N: Network<Input = Tensor<2>, Output = Tensor<2>>,
+{
+    let seed = cli.sampling.seed;
+    let device = Device::flex();
     let rows = points.rows(&device);
     let noise = LikelihoodParam::Fixed(NOISE);
     let likelihood = GaussianLikelihoodConfig::new()
         .with_noise(noise)
         .init(&device);
-    let network = Net::new(1, 1, &device);
-    let prior = |_: &_| PriorConfig::normal(cli.prior);
     let density = LogDensity::new(&network, &likelihood, prior, vec![rows.batch()]);
     let density = density.map_err(failed)?;
     let at = column(&grid(), &device);
@@ -86,7 +110,7 @@ pub fn run(cli: &Cli, folder: RunFolder) -> Result<String, RunError> {
         .with_range(-4.0, 4.0)
         .save(folder.join("bands.png"))?;
     let middle = column(&[0.0], &device);
-    let of_middle = |net: &Net| net.forward(middle.clone()).into_scalar::<f64>();
+    let of_middle = |net: &N| net.forward(middle.clone()).into_scalar::<f64>();
     gold.plot("f(0)", of_middle, &folder)?;
 
     let report = Report {

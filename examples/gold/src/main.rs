@@ -66,6 +66,10 @@ struct Cli {
     #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 1.0, value_parser = deviation)]
     prior: f64,
 
+    /// Sample the prior's deviation as well, log-normal around `--prior` with a deviation of 1: what the points say of it decides how far functions swing where there are none.
+    #[arg(long, conflicts_with = "digits", conflicts_with_all = OF_A_TABLE)]
+    learn_prior: bool,
+
     /// The chains.
     #[command(flatten)]
     sampling: Sampling,

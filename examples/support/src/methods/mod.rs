@@ -19,7 +19,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-pub use net::{Net, NoisyNet, prior};
+pub use net::{Net, NoisyNet, ScaledNet, prior};
 pub use rows::{Rows, Scales, Targets, column};
 pub use task::{Class, Number, Task};
 pub use train::Plan;

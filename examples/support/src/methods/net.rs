@@ -4,6 +4,7 @@ use blitz_train::blitz_layers::moments::{ForwardMoments, Moments};
 use blitz_train::prelude::*;
 use burn::module::{Module, Param};
 use burn::nn::{Linear, LinearConfig, Relu};
+use burn::tensor::module::linear;
 use burn::tensor::{Device, Tensor};
 
 /// Units of the hidden layer.
@@ -82,6 +83,44 @@ impl Network for NoisyNet {
         let noise = self.log_noise.val().reshape([1, 1]);
         let noise = noise.expand(mean.dims());
         Tensor::cat(vec![mean, noise], 1)
+    }
+}
+
+/// The network with the deviation of its prior as one weight more, for what samples both: all weights of `net` are multiplied by it, and their own prior is standard normal. So
+/// the chains go wherever the deviation goes without a funnel.
+#[derive(Module, Debug)]
+pub struct ScaledNet {
+    /// Its weights over the deviation.
+    pub net: Net,
+    /// `[1]`, of the deviation over `scale`.
+    log_scale: Param<Tensor<1>>,
+    scale: f64,
+}
+
+impl ScaledNet {
+    /// A network whose prior has a deviation around `scale`.
+    pub fn new(net: Net, scale: f64) -> Self {
+        let device = net.hidden.weight.device();
+        Self {
+            log_scale: Param::from_tensor(Tensor::zeros([1], &device)),
+            net,
+            scale,
+        }
+    }
+}
+
+impl Network for ScaledNet {
+    type Input = Tensor<2>;
+    type Output = Tensor<2>;
+
+    fn forward(&self, input: Tensor<2>) -> Tensor<2> {
+        let scale = self.log_scale.val().exp().mul_scalar(self.scale);
+        // A ReLU goes by a positive factor of its weights and bias as its input does.
+        let features = self.net.features(input);
+        let output = &self.net.output;
+        let weight = output.weight.val() * scale.clone().square().reshape([1, 1]);
+        let bias = output.bias.as_ref().map(|bias| bias.val() * scale);
+        linear(features, weight, bias)
     }
 }
 
