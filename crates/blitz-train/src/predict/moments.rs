@@ -287,6 +287,12 @@ impl Quantiles {
         Self((0..count).map(row).collect())
     }
 
+    /// One row for each quantile, a number for each output.
+    #[cfg(feature = "dataset")] // for the Laplace approximations
+    pub(crate) fn rows(&self) -> &[Vec<f32>] {
+        &self.0
+    }
+
     /// Outputs that have together the mean and the variance of `moments`; one alone where they are certain.
     pub(crate) fn of(&self, moments: Moments<2>) -> Vec<Tensor<2>> {
         let Some(variance) = moments.variance else {

@@ -25,6 +25,7 @@ mod ivon;
 mod laplace;
 mod laplace_files;
 mod laplace_kronecker;
+mod laplace_network;
 mod learner;
 mod likelihood;
 mod likelihood_types;

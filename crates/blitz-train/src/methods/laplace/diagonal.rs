@@ -1,14 +1,13 @@
 //! The diagonal Laplace approximation of a whole network.
 
-use std::collections::HashSet;
-
 use blitz_layers::blitz_core::BayesianModule;
 use burn::data::dataloader::DataLoader;
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
-use burn::tensor::{Gradients, Tensor, TensorData};
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::Tensor;
 
 use super::error::{LaplaceError, TWICE, deterministic, positive, repeats};
 use super::evidence::best_precision;
+use super::gradients::{gradients_of, moved};
 use super::layer::{host, normals};
 use crate::network::as_in_prediction;
 use crate::predict::NetworkPosterior;
@@ -52,7 +51,7 @@ impl<N: Module> DiagonalLaplace<N> {
         let predicting = as_in_prediction(&network).retie();
         // The mean mode switches off what is random in prediction too.
         let nll = |batch| predicting.with_mean(|network| nll(network, batch));
-        let mut fisher = Vec::new();
+        let mut fisher: Vec<Option<Vec<f64>>> = Vec::new();
         let mut log_likelihood = 0.0;
         let mut examples = 0;
         for batch in data.iter() {
@@ -88,16 +87,19 @@ impl<N: Module> DiagonalLaplace<N> {
                 )?;
             }
             log_likelihood -= value;
-            let mut squares = Squares {
-                gradients: &loss.backward(),
-                fisher: &mut fisher,
-                at: 0,
-                finite: true,
-                seen: HashSet::new(),
-            };
-            predicting.visit(&mut squares);
-            if !squares.finite {
+            let gradients = gradients_of(&predicting, &loss.backward());
+            if !gradients.iter().flatten().flatten().all(|g| g.is_finite()) {
                 return Err(non_finite("a gradient"));
+            }
+            fisher.resize(gradients.len(), None);
+            for (fisher, gradient) in fisher.iter_mut().zip(gradients) {
+                let Some(gradient) = gradient else {
+                    continue;
+                };
+                let sums = fisher.get_or_insert_with(|| vec![0.0; gradient.len()]);
+                sums.iter_mut()
+                    .zip(gradient)
+                    .for_each(|(sum, g)| *sum += g * g);
             }
             examples += 1;
         }
@@ -180,45 +182,13 @@ impl<N: Module> DiagonalLaplace<N> {
 
     /// The network with weights from draw `index` of a prediction under `seed`, the same ones always.
     pub fn sample_network(&self, seed: u64, index: u64) -> N {
-        let drawn = self.network.clone().map(&mut Draw {
-            posterior: &self.fisher,
-            precision: self.prior_precision,
-            seed,
-            index,
-            at: 0,
+        let steps = self.fisher.iter().enumerate().map(|(stream, fisher)| {
+            let fisher = fisher.as_ref()?;
+            let normals = normals(seed, index, stream, fisher.len());
+            let step = |(e, f): (f64, &f64)| e / (f + self.prior_precision).sqrt();
+            Some(normals.into_iter().zip(fisher).map(step).collect())
         });
-        drawn.retie()
-    }
-}
-
-/// Adds an example's squared gradients.
-struct Squares<'a> {
-    gradients: &'a Gradients,
-    fisher: &'a mut Vec<Option<Vec<f64>>>,
-    at: usize,
-    finite: bool,
-    seen: HashSet<ParamId>,
-}
-
-impl ModuleVisitor for Squares<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if self.at == self.fisher.len() {
-            self.fisher.push(None);
-        }
-        let gradient = match self.seen.insert(param.id) {
-            true => param.val().grad(self.gradients),
-            false => None,
-        };
-        if let Some(gradient) = gradient {
-            let gradient = host(gradient);
-            let zeros = || vec![0.0; gradient.len()];
-            let sums = self.fisher[self.at].get_or_insert_with(zeros);
-            for (sum, g) in sums.iter_mut().zip(&gradient) {
-                *sum += g * g;
-                self.finite &= g.is_finite();
-            }
-        }
-        self.at += 1;
+        moved(self.network.clone(), steps.collect())
     }
 }
 
@@ -241,37 +211,5 @@ impl ModuleVisitor for Norm<'_> {
 impl<N: Module> NetworkPosterior<N> for DiagonalLaplace<N> {
     fn draw_network(&self, seed: u64, index: u64) -> N {
         self.sample_network(seed, index)
-    }
-}
-
-/// Adds noise to the weights.
-struct Draw<'a> {
-    posterior: &'a [Option<Vec<f64>>],
-    precision: f64,
-    seed: u64,
-    index: u64,
-    at: usize,
-}
-
-impl ModuleMapper for Draw<'_> {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let stream = self.at;
-        self.at += 1;
-        let Some(fisher) = &self.posterior[stream] else {
-            return param;
-        };
-        let normals = normals(self.seed, self.index, stream, fisher.len());
-        let noise: Vec<f32> = normals
-            .iter()
-            .zip(fisher)
-            .map(|(e, f)| (e / (f + self.precision).sqrt()) as f32)
-            .collect();
-        param.map(|value| {
-            let noise = TensorData::new(noise, value.dims());
-            // A new leaf of the graph, off that of the trained weights.
-            let value = value.detach();
-            let noise = Tensor::from_data(noise, (&value.device(), value.dtype()));
-            value + noise
-        })
     }
 }

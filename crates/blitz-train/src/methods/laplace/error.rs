@@ -112,6 +112,15 @@ pub enum LaplaceError {
         /// The example, counted from 0 in the data loader's order.
         example: usize,
     },
+    /// The likelihood's curvature depends on what was observed.
+    #[error("there is no Gauss–Newton matrix of this likelihood: {reason}")]
+    Likelihood {
+        /// Why.
+        reason: &'static str,
+    },
+    /// An output has no predictive distribution.
+    #[error(transparent)]
+    Prediction(#[from] crate::error::PredictError),
     /// No parameter of the network received a gradient.
     #[error("no parameter received a gradient: is the network on an autodiff device?")]
     NoGradient,

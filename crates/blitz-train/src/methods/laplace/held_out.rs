@@ -57,11 +57,74 @@ impl fmt::Display for HeldOut {
 }
 
 /// Sums over examples, for each precision tried.
-struct Sums {
+pub(super) struct Sums {
     nll: Vec<f64>,
     /// Of how much lower than by the trained weights the nll is.
     gains: Vec<Gains>,
     trained: f64,
+    pub(super) examples: usize,
+}
+
+impl Sums {
+    pub(super) fn new(precisions: usize) -> Self {
+        Self {
+            nll: vec![0.0; precisions],
+            gains: vec![Gains::default(); precisions],
+            trained: 0.0,
+            examples: 0,
+        }
+    }
+
+    /// Adds an example's nll by the trained weights and under each precision.
+    pub(super) fn add(&mut self, trained: f64, nll: Vec<f64>) {
+        self.trained += trained;
+        self.examples += 1;
+        let sums = self.nll.iter_mut().zip(&mut self.gains);
+        for ((sum, gains), nll) in sums.zip(nll) {
+            *sum += nll;
+            gains.add(trained - nll);
+        }
+    }
+}
+
+/// The precision in [10⁻¹², 10¹²] of lowest held-out nll: powers of ten first, then a finer grid about the best.
+///
+/// `possible` says of which precisions the covariance has digits; `pass` sums over all examples.
+pub(super) fn search(
+    possible: impl Fn(f64) -> bool,
+    pass: impl Fn(&[f64]) -> Result<Sums, LaplaceError>,
+) -> Result<HeldOut, LaplaceError> {
+    let grid = |steps: std::ops::RangeInclusive<i32>, at: &dyn Fn(i32) -> f64| {
+        let precisions = steps.map(|i| 10f64.powf(at(i)).clamp(1e-12, 1e12));
+        let mut precisions: Vec<f64> = precisions.filter(|p| possible(*p)).collect();
+        // Beyond an end of the range there is nothing but that end.
+        precisions.dedup();
+        precisions
+    };
+    let best = |sums: &Sums| {
+        let indexed = sums.nll.iter().enumerate();
+        indexed.min_by(|a, b| a.1.total_cmp(b.1)).map(|(i, _)| i)
+    };
+    let coarse = grid(-12..=12, &f64::from);
+    let sums = pass(&coarse)?;
+    // At 10¹² every curvature of finite numbers that is worth a posterior has its digits.
+    let middle = best(&sums).map_or(12.0, |i| coarse[i].log10());
+    let fine = grid(-8..=8, &|i| middle + f64::from(i) / 8.0);
+    let sums = pass(&fine)?;
+    let Some(at) = best(&sums) else {
+        return Err(LaplaceError::NoOptimum {
+            reason: "no prior precision in [1e-12, 1e12] makes up for collinear features",
+        });
+    };
+    let n = sums.examples as f64;
+    let (nll, trained_nll) = (sums.nll[at] / n, sums.trained / n);
+    Ok(HeldOut {
+        prior_precision: fine[at],
+        nll,
+        trained_nll,
+        std_error: sums.gains[at].std_error(),
+        examples: sums.examples,
+    })
 }
 
 /// The mean of some numbers and their squared deviations from it, by Welford's recurrence: numbers that are all alike have none, to the last digit.
@@ -90,7 +153,7 @@ impl Gains {
 }
 
 impl LogitLayer {
-    /// The precision in [10⁻¹², 10¹²] of lowest held-out nll: powers of ten first, then a finer grid about the best.
+    /// The precision of lowest held-out nll.
     ///
     /// `read` gives the labels of a batch of so many examples, with so many before it; `nll` is an example's, of its logits, and of what their covariance at a
     /// precision is computed from or of the logits alone.
@@ -102,63 +165,23 @@ impl LogitLayer {
         nll: impl Fn(&[f64], Option<(&Spread<'_>, f64)>, &L) -> f64,
     ) -> Result<HeldOut, LaplaceError> {
         let pass = |precisions: &[f64]| {
-            let mut sums = Sums {
-                nll: vec![0.0; precisions.len()],
-                gains: vec![Gains::default(); precisions.len()],
-                trained: 0.0,
-            };
+            let mut sums = Sums::new(precisions.len());
             let d_input = self.shape.d_input;
-            let examples = for_each_batch(data, &features, &self.shape, |phi, targets, before| {
+            for_each_batch(data, &features, &self.shape, |phi, targets, before| {
                 let labels = read(targets, phi.nrows(), before)?;
                 for (row, label) in phi.row_iter().zip(&labels) {
                     let x: Vec<f64> = row.iter().copied().take(d_input).collect();
                     let (logits, spread) =
                         (self.logits(&x), self.curvature.spread(&self.shape, &x));
-                    let trained = nll(&logits, None, label);
-                    sums.trained += trained;
-                    for (i, precision) in precisions.iter().enumerate() {
-                        let value = nll(&logits, Some((&spread, *precision)), label);
-                        sums.nll[i] += value;
-                        sums.gains[i].add(trained - value);
-                    }
+                    let of_precision = |p: &f64| nll(&logits, Some((&spread, *p)), label);
+                    let values = precisions.iter().map(of_precision).collect();
+                    sums.add(nll(&logits, None, label), values);
                 }
                 Ok(())
             })?;
-            Ok::<_, LaplaceError>((sums, examples))
+            Ok(sums)
         };
-        // Those whose covariance has no digits are left out.
-        let grid = |steps: std::ops::RangeInclusive<i32>, at: &dyn Fn(i32) -> f64| {
-            let precisions = steps.map(|i| 10f64.powf(at(i)).clamp(1e-12, 1e12));
-            let possible = |p: &f64| self.curvature.check(*p).is_ok();
-            let mut precisions: Vec<f64> = precisions.filter(possible).collect();
-            // Beyond an end of the range there is nothing but that end.
-            precisions.dedup();
-            precisions
-        };
-        let best = |sums: &Sums| {
-            let indexed = sums.nll.iter().enumerate();
-            indexed.min_by(|a, b| a.1.total_cmp(b.1)).map(|(i, _)| i)
-        };
-        let coarse = grid(-12..=12, &f64::from);
-        let (sums, _) = pass(&coarse)?;
-        // At 10¹² every curvature of finite numbers that is worth a posterior has its digits.
-        let middle = best(&sums).map_or(12.0, |i| coarse[i].log10());
-        let fine = grid(-8..=8, &|i| middle + f64::from(i) / 8.0);
-        let (sums, examples) = pass(&fine)?;
-        let Some(at) = best(&sums) else {
-            return Err(LaplaceError::NoOptimum {
-                reason: "no prior precision in [1e-12, 1e12] makes up for collinear features",
-            });
-        };
-        let n = examples as f64;
-        let (nll, trained_nll) = (sums.nll[at] / n, sums.trained / n);
-        Ok(HeldOut {
-            prior_precision: fine[at],
-            nll,
-            trained_nll,
-            std_error: sums.gains[at].std_error(),
-            examples,
-        })
+        search(|precision| self.curvature.check(precision).is_ok(), pass)
     }
 }
 

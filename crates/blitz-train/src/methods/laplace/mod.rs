@@ -6,6 +6,7 @@
 //! | [`GaussianLastLayer`] | of the last `Linear`, full covariance, in closed form | normal noise σ², of each output |
 //! | [`BernoulliLastLayer`] | of the last `Linear`, full covariance of each output | a logit, or several |
 //! | [`SoftmaxLastLayer`] | of the last `Linear`, full covariance, one block a class, or Kronecker factors | softmax |
+//! | [`NetworkLaplace`] | of all weights that train, whole, in Kronecker factors or diagonal | normal, Bernoulli, categorical, Poisson, or your own |
 //! | [`DiagonalLaplace`] | of all weights, independent | any, as a negative log likelihood |
 //!
 //! The prior is `N(0, 1/λ)` for each weight. Its precision λ is given, found where the marginal likelihood is largest, or found for the best predictions of
@@ -20,6 +21,7 @@ mod error;
 mod evidence;
 mod features;
 mod gaussian;
+mod gradients;
 mod held_out;
 mod kronecker;
 mod layer;
@@ -29,6 +31,7 @@ mod network;
 mod softmax;
 mod spectrum;
 mod stored;
+mod weights;
 
 pub use crate::predict::Link;
 pub use bernoulli::BernoulliLastLayer;
@@ -38,3 +41,7 @@ pub use gaussian::{GaussianLastLayer, LastLayerMean};
 pub use held_out::HeldOut;
 pub use network::{LastLayerNetwork, LastLayerPosterior};
 pub use softmax::{ClassCovariance, MAX_JOINT_PARAMETERS, SoftmaxLastLayer};
+pub use weights::{
+    GaussNewton, LossCurvature, NetworkLaplace, NetworkLaplaceConfig, NormalOutput,
+    WeightCovariance,
+};

@@ -83,7 +83,7 @@ impl SoftmaxLastLayer {
         let mut outputs_sum = DMatrix::<f64>::zeros(classes, classes);
         let mut log_likelihood = 0.0;
         let seen = for_each_batch(data, features, &shape, |phi, targets, before| {
-            let labels = read(targets, classes, phi.nrows(), before)?;
+            let labels = labels(targets, classes, phi.nrows(), before)?;
             let mut probabilities = &phi * &theta;
             finite(
                 probabilities.transpose().as_slice(),
@@ -162,7 +162,7 @@ impl SoftmaxLastLayer {
         let held_out = self.0.held_out(
             data,
             features,
-            |targets, rows, before| read(targets, classes, rows, before),
+            |targets, rows, before| labels(targets, classes, rows, before),
             |logits, spread, label| {
                 let scaled = match spread {
                     Some((spread, precision)) => {
@@ -203,14 +203,14 @@ impl SoftmaxLastLayer {
 }
 
 /// The labels of a batch.
-fn read(
+pub(super) fn labels(
     targets: Tensor<1, Int>,
     classes: usize,
     rows: usize,
     before: usize,
 ) -> Result<Vec<usize>, LaplaceError> {
-    let labels: Vec<i64> = targets.into_data().iter::<i64>().collect();
-    examples("the number of labels", rows, labels.len())?;
+    let targets: Vec<i64> = targets.into_data().iter::<i64>().collect();
+    examples("the number of labels", rows, targets.len())?;
     let label = |(i, label): (usize, &i64)| {
         let class = usize::try_from(*label).ok().filter(|l| *l < classes);
         class.ok_or(LaplaceError::Label {
@@ -219,7 +219,7 @@ fn read(
             classes,
         })
     };
-    labels.iter().enumerate().map(label).collect()
+    targets.iter().enumerate().map(label).collect()
 }
 
 of_logits!(

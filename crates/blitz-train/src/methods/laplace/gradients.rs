@@ -1,0 +1,59 @@
+//! The gradient of a number by the weights of a network, and a network that is a step away.
+
+use std::collections::HashSet;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::tensor::{Gradients, Tensor, TensorData};
+
+use super::layer::host;
+
+/// The gradient of each float parameter in the module's order, row-major: none of one without, and at the later places of a weight that is tied.
+pub(super) fn gradients_of<N: Module>(network: &N, gradients: &Gradients) -> Vec<Option<Vec<f64>>> {
+    let mut collect = Collect {
+        gradients,
+        found: Vec::new(),
+        seen: HashSet::new(),
+    };
+    network.visit(&mut collect);
+    collect.found
+}
+
+struct Collect<'a> {
+    gradients: &'a Gradients,
+    found: Vec<Option<Vec<f64>>>,
+    seen: HashSet<ParamId>,
+}
+
+impl ModuleVisitor for Collect<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let gradient = match self.seen.insert(param.id) {
+            true => param.val().grad(self.gradients),
+            false => None,
+        };
+        self.found.push(gradient.map(host));
+    }
+}
+
+/// The network with each float parameter moved by its step, in the module's order; the same weights in all places of a tied one.
+pub(super) fn moved<N: Module>(network: N, steps: Vec<Option<Vec<f64>>>) -> N {
+    let mut steps = Steps(steps.into_iter());
+    let network: N = network.map(&mut steps);
+    blitz_layers::blitz_core::BayesianModule::retie(network)
+}
+
+struct Steps(std::vec::IntoIter<Option<Vec<f64>>>);
+
+impl ModuleMapper for Steps {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(step) = self.0.next().flatten() else {
+            return param;
+        };
+        param.map(|value| {
+            let step = TensorData::new(step, value.dims());
+            // A new leaf of the graph, off that of the trained weights.
+            let value = value.detach();
+            let step = Tensor::from_data(step, (&value.device(), value.dtype()));
+            value + step
+        })
+    }
+}

@@ -1,0 +1,193 @@
+//! The curvature of a loss by all weights that train.
+
+use std::iter::repeat_n;
+
+use nalgebra::DMatrix;
+
+use super::super::spectrum::Spectrum;
+use super::WeightCovariance;
+use super::block::{Block, BlockSums};
+
+/// Gradients that are added up at once, as a product of matrices.
+const AT_ONCE: usize = 64;
+
+/// Sums over the gradients of examples.
+#[derive(Debug)]
+pub(super) struct Sums {
+    /// The length of each float parameter in the module's order; none of one that stays as it is.
+    lengths: Vec<Option<usize>>,
+    of: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// `Σ g gᵀ` over all weights, and gradients that are not in it yet, one after the other.
+    Joint(DMatrix<f64>, Vec<f64>),
+    Blocks(Vec<BlockSums>),
+}
+
+impl Sums {
+    /// Of float parameters of these shapes, in the module's order; none stands for one that stays as it is.
+    pub(super) fn new(covariance: WeightCovariance, shapes: &[Option<Vec<usize>>]) -> Self {
+        let len = |shape: &Vec<usize>| shape.iter().product::<usize>();
+        let lengths: Vec<_> = shapes.iter().map(|s| s.as_ref().map(len)).collect();
+        let random = shapes.iter().flatten();
+        let of = match covariance {
+            WeightCovariance::Joint => {
+                let dim = lengths.iter().flatten().sum();
+                Kind::Joint(DMatrix::zeros(dim, dim), Vec::new())
+            }
+            WeightCovariance::Kronecker => {
+                Kind::Blocks(random.map(|shape| BlockSums::kronecker(shape)).collect())
+            }
+            WeightCovariance::Diagonal => Kind::Blocks(
+                random
+                    .map(|shape| BlockSums::diagonal(len(shape)))
+                    .collect(),
+            ),
+        };
+        Self { lengths, of }
+    }
+
+    /// Adds a gradient, of the parameters in the module's order. One that got none has a gradient of 0.
+    pub(super) fn add(&mut self, gradient: Vec<Option<Vec<f64>>>) {
+        let parts = self.lengths.iter().zip(gradient);
+        match &mut self.of {
+            Kind::Joint(matrix, waiting) => {
+                for (len, part) in parts {
+                    match (len, part) {
+                        (None, _) => {}
+                        (Some(_), Some(part)) => waiting.extend(part),
+                        (Some(len), None) => waiting.extend(repeat_n(0.0, *len)),
+                    }
+                }
+                if waiting.len() >= AT_ONCE * matrix.nrows() {
+                    add_products(matrix, waiting);
+                }
+            }
+            Kind::Blocks(blocks) => {
+                let random = parts.filter(|(len, _)| len.is_some());
+                for (block, (_, part)) in blocks.iter_mut().zip(random) {
+                    if let Some(part) = part {
+                        block.add(&part);
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn curvature(self) -> Curvature {
+        let of = match self.of {
+            Kind::Joint(mut matrix, mut waiting) => {
+                add_products(&mut matrix, &mut waiting);
+                Structure::Joint(Spectrum::new(matrix))
+            }
+            Kind::Blocks(blocks) => {
+                Structure::Blocks(blocks.into_iter().map(BlockSums::block).collect())
+            }
+        };
+        Curvature {
+            lengths: self.lengths,
+            of,
+        }
+    }
+}
+
+fn add_products(matrix: &mut DMatrix<f64>, waiting: &mut Vec<f64>) {
+    let dim = matrix.nrows();
+    let columns = waiting.len() / dim;
+    let gradients = DMatrix::from_vec(dim, columns, std::mem::take(waiting));
+    matrix.gemm(1.0, &gradients, &gradients.transpose(), 1.0);
+}
+
+/// A positive semidefinite matrix over the weights of a network, by its eigenvectors.
+#[derive(Debug, Clone)]
+pub(super) struct Curvature {
+    lengths: Vec<Option<usize>>,
+    of: Structure,
+}
+
+#[derive(Debug, Clone)]
+enum Structure {
+    Joint(Spectrum),
+    Blocks(Vec<Block>),
+}
+
+impl Curvature {
+    /// The numbers of the parameters that the matrix is over, counted in the module's order, and their lengths.
+    pub(super) fn tensors(&self) -> impl Iterator<Item = (usize, usize)> {
+        let tensors = self.lengths.iter().enumerate();
+        tensors.filter_map(|(number, len)| Some((number, (*len)?)))
+    }
+
+    /// Numbers of all weights as those of each parameter, in the module's order.
+    pub(super) fn by_tensor(&self, numbers: Vec<f64>) -> Vec<Option<Vec<f64>>> {
+        let mut numbers = numbers.into_iter();
+        let lengths = self.lengths.iter();
+        lengths
+            .map(|len| len.map(|len| numbers.by_ref().take(len).collect()))
+            .collect()
+    }
+
+    /// Numbers of each parameter, in the module's order, as those of all weights.
+    pub(super) fn flat(&self, by_tensor: Vec<Option<Vec<f64>>>) -> Vec<f64> {
+        let parts = self.lengths.iter().zip(by_tensor);
+        let random = parts.filter_map(|(len, part)| Some(((*len)?, part)));
+        random
+            .flat_map(|(len, part)| part.unwrap_or_else(|| vec![0.0; len]))
+            .collect()
+    }
+
+    /// The sizes of the blocks that are inverted each by itself.
+    pub(super) fn lengths(&self) -> Vec<usize> {
+        match &self.of {
+            Structure::Joint(spectrum) => vec![spectrum.dim()],
+            Structure::Blocks(blocks) => blocks.iter().map(Block::len).collect(),
+        }
+    }
+
+    /// The largest matrix that was decomposed.
+    pub(super) fn largest_matrix(&self) -> usize {
+        match &self.of {
+            Structure::Joint(spectrum) => spectrum.dim(),
+            Structure::Blocks(blocks) => {
+                blocks.iter().map(Block::largest_matrix).max().unwrap_or(1)
+            }
+        }
+    }
+
+    /// In the order of [`coordinates`](Self::coordinates).
+    pub(super) fn eigenvalues(&self) -> Vec<f64> {
+        match &self.of {
+            Structure::Joint(spectrum) => spectrum.values.clone(),
+            Structure::Blocks(blocks) => blocks.iter().flat_map(Block::eigenvalues).collect(),
+        }
+    }
+
+    /// `Qᵀ x`, where Q has the eigenvectors for its columns.
+    pub(super) fn coordinates(&self, x: &[f64]) -> Vec<f64> {
+        match &self.of {
+            Structure::Joint(spectrum) => spectrum.coordinates(x),
+            Structure::Blocks(blocks) => of_each(blocks, x, Block::coordinates),
+        }
+    }
+
+    /// `Q c`.
+    pub(super) fn vector(&self, c: &[f64]) -> Vec<f64> {
+        match &self.of {
+            Structure::Joint(spectrum) => spectrum.vector(c),
+            Structure::Blocks(blocks) => of_each(blocks, c, Block::vector),
+        }
+    }
+}
+
+/// What each block makes of its stretch of numbers.
+fn of_each(blocks: &[Block], x: &[f64], of: fn(&Block, &[f64]) -> Vec<f64>) -> Vec<f64> {
+    let mut rest = x;
+    let mut part = |block: &Block| {
+        let (own, after) = rest.split_at(block.len());
+        rest = after;
+        of(block, own)
+    };
+    blocks.iter().flat_map(&mut part).collect()
+}

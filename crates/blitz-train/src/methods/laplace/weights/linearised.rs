@@ -1,0 +1,292 @@
+//! Predictions of the network that is linear in its weights.
+
+use std::borrow::Cow;
+
+use blitz_layers::blitz_core::BayesianModule;
+use blitz_predict::CategoricalMixture;
+use burn::data::dataloader::DataLoader;
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use nalgebra::DMatrix;
+
+use super::super::curvature::Root;
+use super::super::error::{LaplaceError, TWICE, repeats};
+use super::super::features::finite;
+use super::super::gradients::gradients_of;
+use super::super::held_out::{HeldOut, Sums, search};
+use super::super::layer::host;
+use super::super::link::mean_softmax;
+use super::super::softmax::labels;
+use super::super::spectrum::Spectrum;
+use super::fit::{along, one_example};
+use super::{GaussNewton, NetworkLaplace};
+use crate::likelihood::CategoricalLikelihood;
+use crate::network::{LabeledBatch, Network, as_in_prediction};
+use crate::predict::Quantiles;
+use crate::predict::link::{Link, log_sum_exp, plain_probit_logits, probit_logits, softmax};
+
+/// The values that stand for the distribution of an output, as in a [`MomentsPredictor`](crate::MomentsPredictor).
+const QUANTILES: usize = 100;
+
+/// The outputs of a linearised network for one example: normal, since it is linear in weights that are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NormalOutput {
+    /// Those of the trained network.
+    pub mean: Vec<f64>,
+    /// Their covariance, row-major.
+    pub covariance: Vec<f64>,
+}
+
+impl NormalOutput {
+    /// The variance of each output.
+    pub fn variances(&self) -> Vec<f64> {
+        let outputs = self.mean.len();
+        (0..outputs)
+            .map(|k| self.covariance[k * (outputs + 1)])
+            .collect()
+    }
+
+    /// The variance of each output less the mean of the others: what all have in common is nothing to a softmax.
+    fn contrast_variances(&self) -> Vec<f64> {
+        let outputs = self.mean.len();
+        let count = outputs as f64;
+        let row_mean = |k: usize| {
+            let row = &self.covariance[k * outputs..(k + 1) * outputs];
+            row.iter().sum::<f64>() / count
+        };
+        let all = (0..outputs).map(row_mean).sum::<f64>() / count;
+        // An output less the mean of the others is so many times that less the mean of all. A single one has no others.
+        let others = if outputs > 1 {
+            count / (count - 1.0)
+        } else {
+            0.0
+        };
+        let variances = self.variances().into_iter().enumerate();
+        variances
+            .map(|(k, v)| (v - 2.0 * row_mean(k) + all).max(0.0) * others * others)
+            .collect()
+    }
+
+    /// The symmetric root of the covariance.
+    fn root(&self) -> Root<'_> {
+        let outputs = self.mean.len();
+        let spectrum = Spectrum::new(DMatrix::from_column_slice(
+            outputs,
+            outputs,
+            &self.covariance,
+        ));
+        let roots = spectrum.values.iter().map(|v| v.sqrt()).collect();
+        Root::Along(Cow::Owned(spectrum), roots)
+    }
+
+    /// The mean of the softmax.
+    fn probabilities(&self, link: Link) -> Vec<f64> {
+        match link {
+            Link::Probit => softmax(&probit_logits(&self.mean, &self.contrast_variances())),
+            Link::PlainProbit => softmax(&plain_probit_logits(&self.mean, &self.variances())),
+            Link::MonteCarlo { draws, seed } => mean_softmax(&self.mean, &self.root(), draws, seed),
+        }
+    }
+}
+
+type Typed = (Vec<NormalOutput>, (Device, DType));
+
+/// The trained outputs of one example, and the gradients of each in the eigenvectors of the curvature.
+struct Linear {
+    outputs: Vec<f64>,
+    coordinates: Vec<Vec<f64>>,
+}
+
+impl<N, L> NetworkLaplace<N, L>
+where
+    N: Network<Output = Tensor<2>>,
+{
+    /// The outputs of the linearised network for each example of a batch: mean those of the trained network, covariance `J Σ Jᵀ` by their gradients J.
+    ///
+    /// A pass forward and back of the batch for each output of each example: give few at a time.
+    ///
+    /// # Errors
+    ///
+    /// Outputs or gradients that are not finite, or none at all: the inputs have to be on the network's autodiff device.
+    pub fn outputs(&self, inputs: N::Input) -> Result<Vec<NormalOutput>, LaplaceError> {
+        Ok(self.typed_outputs(inputs)?.0)
+    }
+
+    /// With the device and the type of the network's outputs, `f32` at least.
+    fn typed_outputs(&self, inputs: N::Input) -> Result<Typed, LaplaceError> {
+        let predicting = as_in_prediction(&self.network).retie();
+        let forward = || predicting.with_mean(|network| network.forward(inputs.clone()));
+        let output = forward();
+        let [examples, outputs] = output.dims();
+        let device = output.device().without_autodiff();
+        let dtype = match output.dtype() {
+            DType::F64 => DType::F64,
+            _ => DType::F32,
+        };
+        let mut first = Some(output);
+        let linear = |example: usize| {
+            let mut linear = Linear {
+                outputs: Vec::new(),
+                coordinates: Vec::new(),
+            };
+            for k in 0..outputs {
+                // A backward pass takes the graph with it.
+                let output = first.take().unwrap_or_else(forward);
+                let row = output.narrow(0, example, 1);
+                linear.outputs = host(row.clone().detach());
+                finite(&linear.outputs, outputs, "an output", example)?;
+                linear
+                    .coordinates
+                    .push(self.gradient(&predicting, row, k, example)?);
+            }
+            Ok::<_, LaplaceError>(self.normal(&linear, self.prior_precision))
+        };
+        let outputs = (0..examples).map(linear).collect::<Result<_, _>>()?;
+        Ok((outputs, (device, dtype)))
+    }
+
+    /// The gradient of output `k` of one example, in the eigenvectors of the curvature.
+    fn gradient(
+        &self,
+        predicting: &N,
+        output: Tensor<2>,
+        k: usize,
+        example: usize,
+    ) -> Result<Vec<f64>, LaplaceError> {
+        if !output.is_tracked() {
+            return Err(LaplaceError::NoGradient);
+        }
+        let mut weights = vec![0.0; output.dims()[1]];
+        weights[k] = 1.0;
+        let gradients = along(output, &weights).backward();
+        let gradient = self.curvature.flat(gradients_of(predicting, &gradients));
+        finite(&gradient, gradient.len(), "a gradient", example)?;
+        Ok(self.curvature.coordinates(&gradient))
+    }
+
+    fn normal(&self, linear: &Linear, precision: f64) -> NormalOutput {
+        let coordinates = &linear.coordinates;
+        let form = |a: &[f64], b: &[f64]| -> f64 {
+            let terms = a.iter().zip(b).zip(&self.eigenvalues);
+            terms.map(|((a, b), e)| a * b / (e + precision)).sum()
+        };
+        let pairs = coordinates
+            .iter()
+            .flat_map(|a| coordinates.iter().map(move |b| (a, b)));
+        NormalOutput {
+            mean: linear.outputs.clone(),
+            covariance: pairs.map(|(a, b)| form(a, b)).collect(),
+        }
+    }
+}
+
+impl<N, L> NetworkLaplace<N, L>
+where
+    N: Network<Output = Tensor<2>>,
+    L: GaussNewton,
+{
+    /// The predictive distributions of a batch by the linearised network: 100 values with the mean and, between outputs nearly, the covariance of [`outputs`](Self::outputs), which the
+    /// likelihood takes for draws.
+    ///
+    /// # Errors
+    ///
+    /// As [`outputs`](Self::outputs).
+    pub fn predict(&self, inputs: N::Input) -> Result<L::Predictive, LaplaceError> {
+        let (outputs, (device, dtype)) = self.typed_outputs(inputs)?;
+        let width = outputs.first().map_or(0, |output| output.mean.len());
+        let standard = Quantiles::new(QUANTILES, width, 0);
+        let roots: Vec<_> = outputs.iter().map(NormalOutput::root).collect();
+        let draw = |z: &Vec<f32>| {
+            let z: Vec<f64> = z.iter().copied().map(f64::from).collect();
+            let rows = outputs.iter().zip(&roots).flat_map(|(output, root)| {
+                let steps = root.times(&z);
+                let values: Vec<f64> = output.mean.iter().zip(steps).map(|(m, s)| m + s).collect();
+                values
+            });
+            let rows: Vec<f64> = rows.collect();
+            let rows = TensorData::new(rows, [outputs.len(), width]);
+            Tensor::<2>::from_data(rows, (&device, dtype))
+        };
+        let draws = standard.rows().iter().map(draw).collect();
+        Ok(self.likelihood.try_predictive(draws)?)
+    }
+}
+
+impl<N> NetworkLaplace<N, CategoricalLikelihood>
+where
+    N: Network<Output = Tensor<2>>,
+{
+    /// The class probabilities of a batch, each the mean of the softmax over the normal [`outputs`](Self::outputs). They stand for one draw, so that no part of their entropy counts as epistemic:
+    /// [`predict`](Self::predict) tells the parts.
+    ///
+    /// # Errors
+    ///
+    /// As [`outputs`](Self::outputs).
+    ///
+    /// # Panics
+    ///
+    /// Panics if the link has no draws.
+    pub fn predict_linked(
+        &self,
+        inputs: N::Input,
+        link: Link,
+    ) -> Result<CategoricalMixture, LaplaceError> {
+        let outputs = self.outputs(inputs)?;
+        let classes = self.likelihood.classes;
+        let logits = outputs
+            .iter()
+            .flat_map(|output| output.probabilities(link))
+            .map(f64::ln)
+            .collect();
+        let mixture = CategoricalMixture::try_from_logits([logits], classes);
+        Ok(mixture.map_err(crate::error::PredictError::from)?)
+    }
+
+    pub(super) fn held_out(
+        &self,
+        data: &dyn DataLoader<LabeledBatch<N::Input, Tensor<1, Int>>>,
+    ) -> Result<HeldOut, LaplaceError> {
+        let predicting = as_in_prediction(&self.network).retie();
+        let pass = |precisions: &[f64]| {
+            let mut sums = Sums::new(precisions.len());
+            for batch in data.iter() {
+                let LabeledBatch { inputs, targets } = batch?;
+                let example = sums.examples;
+                let output = one_example(&predicting, inputs.clone())?;
+                let logits = host(output.clone().detach());
+                let classes = logits.len();
+                finite(&logits, classes, "an output", example)?;
+                if example < TWICE {
+                    let again = host(one_example(&predicting, inputs.clone())?);
+                    repeats("an output", &logits, &again, classes, example)?;
+                }
+                let label = labels(targets, classes, 1, example)?[0];
+                let mut linear = Linear {
+                    outputs: logits,
+                    coordinates: Vec::new(),
+                };
+                let mut first = Some(output);
+                for k in 0..classes {
+                    let output = match first.take() {
+                        Some(output) => output,
+                        None => one_example(&predicting, inputs.clone())?,
+                    };
+                    linear
+                        .coordinates
+                        .push(self.gradient(&predicting, output, k, example)?);
+                }
+                let nll = |logits: &[f64]| log_sum_exp(logits) - logits[label];
+                let of_precision = |precision: &f64| {
+                    let output = self.normal(&linear, *precision);
+                    nll(&probit_logits(&output.mean, &output.contrast_variances()))
+                };
+                let values = precisions.iter().map(of_precision).collect();
+                sums.add(nll(&linear.outputs), values);
+            }
+            match sums.examples {
+                0 => Err(LaplaceError::Empty),
+                _ => Ok(sums),
+            }
+        };
+        search(|precision| self.check(precision).is_ok(), pass)
+    }
+}

@@ -1,0 +1,265 @@
+//! The Laplace approximation of all weights of a network that train, or of those that are left to.
+
+mod block;
+mod curvature;
+mod fit;
+mod gauss_newton;
+mod linearised;
+
+pub use gauss_newton::GaussNewton;
+pub use linearised::NormalOutput;
+
+use burn::config::Config;
+use burn::data::dataloader::{DataLoader, Progress};
+use burn::module::Module;
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use super::error::{LaplaceError, positive};
+use super::evidence::best_precision;
+use super::gradients::moved;
+use super::layer::normals;
+use super::spectrum::check_invertible;
+use crate::likelihood::CategoricalLikelihood;
+use crate::network::{LabeledBatch, Network};
+use crate::predict::NetworkPosterior;
+use curvature::Curvature;
+
+/// What the covariance of a network's weights keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WeightCovariance {
+    /// All of it, over at most [`MAX_JOINT_PARAMETERS`](super::MAX_JOINT_PARAMETERS) weights.
+    Joint,
+    /// A Kronecker product for each tensor of weights. With D the gradient of one output of one example, a matrix with the tensor's first axis for its rows, it is
+    /// `Σ D Dᵀ ⊗ Σ Dᵀ D / Σ ‖D‖²`: a first step towards the nearest Kronecker product, with the trace of what it stands for (Gupta et al. 2018; Morwani et al. 2024).
+    /// Of a dense layer it is the KFAC of Martens & Grosse (2015) wherever that is exact: where a layer's inputs are independent of the gradients of its outputs. It needs the gradients of the weights and
+    /// nothing else, so that it goes with any layer, sequences, kernels, embeddings and adapters alike. A vector of weights has its whole matrix. A side of more than 2,048 has a diagonal factor.
+    Kronecker,
+    /// Variances alone.
+    Diagonal,
+}
+
+/// What the curvature of the loss is computed from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LossCurvature {
+    /// The generalised Gauss–Newton matrix `Σ Jᵀ Λ J` of the outputs' gradients J and the Hessians Λ of the likelihood by the outputs: that of a linearised network. A pass forward and back for each output of each example.
+    GaussNewton,
+    /// The empirical Fisher information `Σ g gᵀ` of the gradients g of the examples' losses: one pass forward and back for each example.
+    EmpiricalFisher,
+}
+
+/// Configuration of a [`NetworkLaplace`].
+///
+/// | field | default | meaning |
+/// |---|---|---|
+/// | `covariance` | `Kronecker` | what the covariance keeps |
+/// | `curvature` | `GaussNewton` | what the curvature is computed from |
+/// | `prior_precision` | 1 | the precision λ of the prior `N(0, 1/λ)` of each weight |
+#[derive(Config, Debug, PartialEq)]
+pub struct NetworkLaplaceConfig {
+    /// What the covariance keeps.
+    #[config(default = "WeightCovariance::Kronecker")]
+    pub covariance: WeightCovariance,
+    /// What the curvature is computed from.
+    #[config(default = "LossCurvature::GaussNewton")]
+    pub curvature: LossCurvature,
+    /// The precision λ of the prior.
+    #[config(default = 1.0)]
+    pub prior_precision: f64,
+}
+
+impl NetworkLaplaceConfig {
+    /// Reads all batches, which must be of one example each (`batch_size(1)`), from an autodiff device, on which the network is as well; `progress` hears of each.
+    ///
+    /// The weights are those that train. The others stay as they are: freeze what shall not be random, by Burn's `freeze_group` for a subnetwork; behind Burn's LoRA the
+    /// adapters are what trains. Layers are as in prediction.
+    ///
+    /// # Errors
+    ///
+    /// Data that are empty, not finite, of another shape or can't be read; outputs that are others each time; a likelihood that weighs its classes; a network without
+    /// gradients, or with posteriors; more than [`MAX_JOINT_PARAMETERS`](super::MAX_JOINT_PARAMETERS) weights with [`WeightCovariance::Joint`]; a λ that isn't positive.
+    pub fn fit<N, L>(
+        &self,
+        network: N,
+        likelihood: &L,
+        data: &dyn DataLoader<LabeledBatch<N::Input, L::Target>>,
+        progress: impl FnMut(&Progress),
+    ) -> Result<NetworkLaplace<N, L>, LaplaceError>
+    where
+        N: Network<Output = Tensor<2>>,
+        L: GaussNewton,
+    {
+        positive("the prior precision", self.prior_precision)?;
+        let fitted = fit::fit(self, &network, likelihood, data, progress)?;
+        let fitted = NetworkLaplace {
+            network,
+            likelihood: likelihood.clone(),
+            eigenvalues: fitted.curvature.eigenvalues(),
+            curvature: fitted.curvature,
+            squared_norm: fitted.squared_norm,
+            log_likelihood: fitted.log_likelihood,
+            prior_precision: self.prior_precision,
+        };
+        fitted.with_prior_precision(self.prior_precision)
+    }
+}
+
+/// A normal about the weights of any trained network, or of the part of it that trains.
+///
+/// Its precision is the curvature of the negative log likelihood at the trained weights, in the structure of a [`WeightCovariance`], plus λ I. Two ways lead to predictions:
+///
+/// - [`outputs`](Self::outputs) and [`predict`](Self::predict) linearise the network in its weights, whose posterior the Gauss–Newton matrix is (Immer, Korzepa & Bauer 2021): recommended;
+/// - draws of whole networks, which a [`Predictor`](crate::Predictor) takes.
+///
+/// ```
+/// use blitz_train::laplace::NetworkLaplaceConfig;
+/// use blitz_train::prelude::*;
+/// use burn::data::dataloader::DataLoaderBuilder;
+/// use burn::data::dataset::InMemDataset;
+/// use burn::module::Module;
+/// use burn::nn::{Linear, LinearConfig};
+/// use burn::tensor::{Device, Tensor, activation::tanh};
+///
+/// #[derive(Module, Debug)]
+/// struct Net { hidden: Linear, output: Linear }
+///
+/// impl Network for Net {
+///     type Input = Tensor<2>;
+///     type Output = Tensor<2>;
+///
+///     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+///         self.output.forward(tanh(self.hidden.forward(x)))
+///     }
+/// }
+///
+/// let device = Device::flex().autodiff();
+/// // As training leaves it.
+/// let net = Net { hidden: LinearConfig::new(1, 8).init(&device), output: LinearConfig::new(8, 1).init(&device) };
+/// let likelihood = GaussianLikelihoodConfig::new().with_noise(LikelihoodParam::Fixed(0.1)).init(&device);
+/// let rows: Vec<_> = (0..40).map(|i| i as f32 / 20.0 - 1.0).map(|x| ([x], [(3.0 * x).sin()])).collect();
+/// let train = DataLoaderBuilder::new(RowBatcher).batch_size(1).set_device(device.clone()).build(InMemDataset::new(rows));
+///
+/// let laplace = NetworkLaplaceConfig::new().fit(net, &likelihood, train.as_ref(), |_| {})?;
+/// let laplace = laplace.with_best_prior_precision()?;
+/// println!("λ = {}, ln evidence {}", laplace.prior_precision(), laplace.log_marginal_likelihood());
+///
+/// let predictive = laplace.predict(Tensor::from_floats([[0.0], [5.0]], &device))?;
+/// // Away from the data the network is less sure.
+/// assert!(predictive.epistemic_std()[1] > predictive.epistemic_std()[0]);
+/// # Ok::<(), blitz_train::laplace::LaplaceError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct NetworkLaplace<N, L> {
+    /// The trained network.
+    pub network: N,
+    /// The likelihood.
+    pub likelihood: L,
+    curvature: Curvature,
+    /// Of the curvature, in the order of its coordinates.
+    eigenvalues: Vec<f64>,
+    squared_norm: f64,
+    log_likelihood: f64,
+    prior_precision: f64,
+}
+
+impl<N: Module, L> NetworkLaplace<N, L> {
+    /// The same data under another prior precision λ.
+    ///
+    /// # Errors
+    ///
+    /// If λ isn't positive, or so small that the posterior precision has no digits.
+    pub fn with_prior_precision(mut self, prior_precision: f64) -> Result<Self, LaplaceError> {
+        self.prior_precision = positive("the prior precision", prior_precision)?;
+        self.check(prior_precision)?;
+        Ok(self)
+    }
+
+    fn check(&self, precision: f64) -> Result<(), LaplaceError> {
+        // Blocks are inverted each by itself, and eigenvalues of each are good to the digits of its largest.
+        let dim = self.curvature.largest_matrix();
+        let mut start = 0;
+        for len in self.curvature.lengths() {
+            let values = &self.eigenvalues[start..start + len];
+            start += len;
+            check_invertible(values.iter().map(|e| e + precision), dim)?;
+        }
+        Ok(())
+    }
+
+    /// The prior precision λ in [10⁻¹², 10¹²] of largest marginal likelihood.
+    ///
+    /// For a classifier that is often a λ far too small, as with a [last layer](super::SoftmaxLastLayer::with_best_prior_precision):
+    /// [`with_held_out_prior_precision`](Self::with_held_out_prior_precision) has held-out examples choose it.
+    ///
+    /// # Errors
+    ///
+    /// If the marginal likelihood grows to an end of that range.
+    pub fn with_best_prior_precision(self) -> Result<Self, LaplaceError> {
+        let best = best_precision(|precision| self.evidence(precision))?;
+        self.with_prior_precision(best)
+    }
+
+    fn evidence(&self, precision: f64) -> f64 {
+        let values = self.eigenvalues.iter();
+        // Each weight's ½ ln λ and its determinant's in one, which keeps digits where λ is large.
+        let occam: f64 = values.map(|e| -(e / precision).ln_1p()).sum();
+        self.log_likelihood - 0.5 * precision * self.squared_norm + 0.5 * occam
+    }
+
+    /// `ln p(data | λ)` by Laplace, in nats, where the likelihood is normalised: not of smoothed labels.
+    pub fn log_marginal_likelihood(&self) -> f64 {
+        self.evidence(self.prior_precision)
+    }
+
+    /// The prior precision λ.
+    pub fn prior_precision(&self) -> f64 {
+        self.prior_precision
+    }
+
+    /// The number of weights that the posterior is about.
+    pub fn num_weights(&self) -> usize {
+        self.eigenvalues.len()
+    }
+
+    /// The network with weights from draw `index` of a prediction under `seed`, the same ones always.
+    ///
+    /// The weights are drawn, not the linearised network's outputs: where the network bends within the posterior's width, its draws are worse than the trained weights.
+    pub fn sample_network(&self, seed: u64, index: u64) -> N {
+        let normals: Vec<f64> = self
+            .curvature
+            .tensors()
+            .flat_map(|(tensor, len)| normals(seed, index, tensor, len))
+            .collect();
+        // By the symmetric root, which does not depend on the signs of the eigenvectors or on their choice among equal eigenvalues.
+        let mut c = self.curvature.coordinates(&normals);
+        for (c, e) in c.iter_mut().zip(&self.eigenvalues) {
+            *c /= (e + self.prior_precision).sqrt();
+        }
+        let step = self.curvature.vector(&c);
+        moved(self.network.clone(), self.curvature.by_tensor(step))
+    }
+}
+
+impl<N: Network<Output = Tensor<2>>> NetworkLaplace<N, CategoricalLikelihood> {
+    /// The prior precision λ in [10⁻¹², 10¹²] under which examples that the network was not trained on are predicted best, by
+    /// [`predict_linked`](Self::predict_linked) with [`Link::Probit`](super::Link::Probit); and how well, beside the trained weights. Batches are of one example each, as in
+    /// [`fit`](NetworkLaplaceConfig::fit). The data are read twice.
+    ///
+    /// # Errors
+    ///
+    /// As [`fit`](NetworkLaplaceConfig::fit) for these data.
+    pub fn with_held_out_prior_precision(
+        self,
+        data: &dyn DataLoader<LabeledBatch<N::Input, Tensor<1, burn::tensor::Int>>>,
+    ) -> Result<(Self, super::HeldOut), LaplaceError> {
+        let held_out = self.held_out(data)?;
+        let found = self.with_prior_precision(held_out.prior_precision)?;
+        Ok((found, held_out))
+    }
+}
+
+impl<N: Module, L: Send + Sync> NetworkPosterior<N> for NetworkLaplace<N, L> {
+    fn draw_network(&self, seed: u64, index: u64) -> N {
+        self.sample_network(seed, index)
+    }
+}
