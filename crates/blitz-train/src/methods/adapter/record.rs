@@ -1,5 +1,6 @@
 //! Files of what was trained beside a frozen network, which know the network that they belong to.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use blitz_layers::blitz_core::fields::ATTACHED;
@@ -46,8 +47,8 @@ pub enum AdapterFileError {
     },
 }
 
-/// Saves what trains of a network with adapters: their factors, all posteriors, other parameters that train, such as a head, and the running statistics of batch norms. The
-/// frozen base is left out.
+/// Saves what trains of a network with adapters: their factors, other parameters that train, such as a head, the posteriors of both, what else is attached to a weight and trains, be the weight
+/// frozen, and the running statistics of batch norms. The frozen base is left out.
 ///
 /// `apply_lora` freezes the parameters of a batch norm and leaves it in training, where its statistics move. Call Burn's `freeze` before, and they are part of the base.
 ///
@@ -160,9 +161,7 @@ impl<M: Module + ModuleDisplay> Saved<M> {
         let adapters = adapters(&module)?;
         let scales = scales(&module, &adapters);
         let device = module.devices().into_iter().next().unwrap_or_default();
-        let mut division = Division::default();
-        module.visit(&mut division);
-        let Division { trained, base, .. } = division;
+        let Division { trained, base, .. } = Division::of(&module);
         let (paths, digests): (Vec<String>, Vec<[u8; DIGEST]>) = base.into_iter().unzip();
         let own = ["base", "scales"].map(String::from).into_iter();
         let network = trained.into_iter().map(|path| format!("network.{path}"));
@@ -254,26 +253,39 @@ struct Division {
     weight_trains: bool,
     /// Whether the statistics of the batch norm met last move in training: its flag, which comes before them.
     statistics_move: bool,
+    /// The paths of what is attached and has a parameter that trains.
+    training_attachments: HashSet<String>,
     trained: Vec<String>,
     base: Vec<(String, [u8; DIGEST])>,
 }
 
 impl Division {
+    fn of<M: Module>(module: &M) -> Self {
+        // What is attached is of one kind as a whole, and its first parameter may be one that does not train.
+        let mut training = TrainingAttachments::default();
+        module.visit(&mut training);
+        let mut division = Self {
+            training_attachments: training.paths,
+            ..Self::default()
+        };
+        module.visit(&mut division);
+        division
+    }
+
     fn add(&mut self, trains: Option<bool>, data: impl FnOnce() -> TensorData) {
-        let names: Vec<&str> = self.stack.iter().map(|(name, _)| name.as_str()).collect();
-        let path = names.join(".");
-        let is_attached = self
-            .stack
-            .iter()
-            .any(|(_, container)| container == ATTACHED);
+        let path = path(&self.stack);
         let is_statistic = self.stack.last().is_some_and(|(name, container)| {
             container == "Struct:BatchNorm" && name.starts_with("running_")
         });
-        let trained = match is_attached {
-            // A posterior goes with its weight.
-            true => self.weight_trains || self.stack.iter().any(is_lora),
-            false if is_statistic => self.statistics_move,
-            false => {
+        let trained = match attachment(&self.stack) {
+            // A posterior goes with its weight, and without it where the mean is frozen and the deviations train.
+            Some(attachment) => {
+                self.weight_trains
+                    || self.stack.iter().any(is_lora)
+                    || self.training_attachments.contains(&attachment)
+            }
+            None if is_statistic => self.statistics_move,
+            None => {
                 self.weight_trains = trains.unwrap_or(false);
                 self.weight_trains
             }
@@ -289,6 +301,44 @@ impl Division {
         let mut digest = [0; DIGEST];
         digest.copy_from_slice(&hash.finalize()[..DIGEST]);
         self.base.push((path, digest));
+    }
+}
+
+/// The path of what is attached to a weight, around what the traversal is at.
+fn attachment(stack: &[(String, String)]) -> Option<String> {
+    let mut containers = stack.iter().map(|(_, container)| container);
+    let outermost = containers.position(|container| container == ATTACHED)?;
+    Some(path(&stack[..=outermost]))
+}
+
+fn path(stack: &[(String, String)]) -> String {
+    let names: Vec<&str> = stack.iter().map(|(name, _)| name.as_str()).collect();
+    names.join(".")
+}
+
+/// Finds what is attached and has a parameter that trains.
+#[derive(Default)]
+struct TrainingAttachments {
+    stack: Vec<(String, String)>,
+    paths: HashSet<String>,
+}
+
+impl ModuleVisitor for TrainingAttachments {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        self.stack
+            .push((name.to_string(), container_type.to_string()));
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.stack.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(attachment) = attachment(&self.stack)
+            && trains(param)
+        {
+            self.paths.insert(attachment);
+        }
     }
 }
 
