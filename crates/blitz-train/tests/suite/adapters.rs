@@ -209,6 +209,35 @@ fn tfb_says_what_is_wrong() {
 }
 
 #[test]
+fn adapters_that_add_nothing_or_no_number_are_refused_by_their_weight() {
+    let device = Device::flex();
+    let net = adapted(&device);
+    let batches = [explained(&net, 4)];
+    let plain = net.mean_network();
+    let folder = tempfile::tempdir().unwrap();
+    let of = |rank, alpha| plain.clone().apply_lora(Lora::new(rank, alpha));
+    for (net, reason) in [
+        (of(0, 4.0), "the adapter of layer.weight has rank 0"),
+        (of(2, 0.0), "layer.weight is multiplied with 0"),
+        (of(2, f64::NAN), "layer.weight is multiplied with NaN"),
+        (of(2, f64::INFINITY), "layer.weight is multiplied with inf"),
+    ] {
+        let tfb = TfbConfig::new().fit(&net, &gaussian(1.0, &device), &batches);
+        let blob = BlobConfig::new().attach(net.clone());
+        let saved = save_adapter(&net, folder.path().join("adapter"));
+        for message in [
+            tfb.unwrap_err().to_string(),
+            blob.unwrap_err().to_string(),
+            saved.unwrap_err().to_string(),
+        ] {
+            assert!(message.contains(reason), "{message}");
+        }
+    }
+    // A negative scale is one.
+    assert!(BlobConfig::new().attach(of(2, -4.0)).is_ok());
+}
+
+#[test]
 fn tfb_fits_a_network_in_half_precision() {
     struct Half;
 

@@ -11,7 +11,7 @@ use burn::tensor::{Bool, DType, Device, Int, Tensor, TensorData};
 use sha2::{Digest, Sha256};
 
 use super::error::AdapterError;
-use super::factors::{adapters, is_lora, scales};
+use super::factors::{adapters, is_lora};
 use crate::checkpoint::{self, Seal, in_saved_layout};
 use crate::error::CheckpointError;
 use crate::network::with_own_statistics;
@@ -159,7 +159,7 @@ impl<M: Module + ModuleDisplay> Saved<M> {
         // A batch norm keeps the latest update of its statistics apart, and takes it in here.
         drop(module.valid());
         let adapters = adapters(&module)?;
-        let scales = scales(&module, &adapters);
+        let scales: Vec<f64> = adapters.iter().map(|adapter| adapter.scale).collect();
         let device = module.devices().into_iter().next().unwrap_or_default();
         let Division { trained, base, .. } = Division::of(&module);
         let (paths, digests): (Vec<String>, Vec<[u8; DIGEST]>) = base.into_iter().unzip();
