@@ -543,7 +543,33 @@ fn an_adapters_file_is_refused_where_it_does_not_belong() {
         ..base.clone()
     };
     let message = refused(with_head(&without_bias, 2, 4.0, 5, &device));
-    assert!(message.contains("for another base"), "{message}");
+    assert!(
+        message.contains("2 are frozen there, 1 in the network"),
+        "{message}"
+    );
+    // The same base, of which something else trains.
+    let head = || ParamGroup::from_predicate("head");
+    let fewer = with_head(&base, 2, 4.0, 5, &device).freeze_group(head());
+    let message = refused(fewer.clone());
+    assert!(
+        message.contains("of other adapters: more parameters train beside it: 2 are frozen"),
+        "{message}"
+    );
+    let path_of_fewer = folder.path().join("fewer");
+    save_adapter(&fewer, &path_of_fewer).unwrap();
+    let message = load_adapter(fewer.clone().unfreeze_group(head()), &path_of_fewer).unwrap_err();
+    let message = message.to_string();
+    assert!(
+        message.contains("of other adapters: fewer parameters train beside it: 4 are frozen"),
+        "{message}"
+    );
+    // More are frozen, and one of them is another.
+    let other_bias = with_head(&other, 2, 4.0, 5, &device).freeze_group(head());
+    let message = refused(other_bias);
+    assert!(
+        message.contains("another base: body.bias differs"),
+        "{message}"
+    );
     let message = refused(with_head(&base, 2, 8.0, 5, &device));
     assert!(message.contains("alpha is another"), "{message}");
     let message = refused(with_head(&base, 3, 6.0, 5, &device));

@@ -29,15 +29,15 @@ pub enum AdapterFileError {
     /// The file can't be written or read, or its bytes are not those that were written.
     #[error(transparent)]
     File(#[from] CheckpointError),
-    /// The file is of an adapter for another network.
+    /// The file is of an adapter for a network with another value in a parameter that is frozen, or with another parameter.
     #[error("{file} is an adapter for another base: {difference}")]
     OtherBase {
         /// The file.
         file: String,
-        /// The first parameter that differs, or what the two have not in common.
+        /// The first parameter that differs.
         difference: String,
     },
-    /// The file is of this base, and of other adapters.
+    /// The file is of this base, as far as both freeze it, and of other adapters, or more or fewer parameters train beside them.
     #[error("{file} is of other adapters: {difference}")]
     OtherAdapter {
         /// The file.
@@ -121,15 +121,12 @@ pub fn load_adapter<M: Module + ModuleDisplay>(
     }
     let record =
         ModuleRecord::load(&path).map_err(|reason| CheckpointError::unreadable(&path, reason))?;
-    if !saved.is_like(&record) {
+    let Some(base) = saved.digests_of(&record) else {
         let reason = "it is no adapter: it has no digests of a base";
         return Err(CheckpointError::unreadable(&path, reason).into());
-    }
+    };
     let file = path.display().to_string();
-    saved.check_base(&record).map_err(|difference| {
-        let file = file.clone();
-        AdapterFileError::OtherBase { file, difference }
-    })?;
+    saved.check_base(&base, &file)?;
     let refused = |difference| AdapterFileError::OtherAdapter { file, difference };
     saved.take(record, group).map_err(refused)
 }
@@ -178,36 +175,58 @@ impl<M: Module + ModuleDisplay> Saved<M> {
         Ok((saved, ParamGroup::from_paths(own.chain(network).collect())))
     }
 
-    /// Whether a file has digests, of whatever base.
-    fn is_like(&self, record: &ModuleRecord) -> bool {
-        let base = Base {
-            base: self.base.clone(),
+    /// The digests of a file's base, however many there are, if it has any.
+    fn digests_of(&self, record: &ModuleRecord) -> Option<HashSet<[u8; DIGEST]>> {
+        let load = |count: usize| {
+            let device = self.base.lazy_device();
+            let base = Base {
+                base: digests_tensor(&vec![[0; DIGEST]; count], &device),
+            };
+            base.try_load_record(record.clone().allow_unused(true))
         };
-        // Another number of them is another base.
-        let record = record.clone().allow_unused(true).validate(false);
-        base.try_load_record(record).is_ok()
+        let loaded = load(self.paths.len()).or_else(|reason| {
+            let count = recorded_rows(&reason.to_string());
+            load(count.ok_or(reason)?)
+        });
+        let bytes = loaded.ok()?.base.val().into_data();
+        let bytes: Vec<u8> = bytes.iter::<i64>().map(|byte| byte as u8).collect();
+        let (digests, _) = bytes.as_chunks::<DIGEST>();
+        Some(digests.iter().copied().collect())
     }
 
-    /// What the base of a file has that this one has not.
-    fn check_base(&self, record: &ModuleRecord) -> Result<(), String> {
-        let base = Base {
-            base: self.base.clone(),
-        };
-        let record = record.clone().allow_unused(true);
-        let other = base.try_load_record(record).map_err(|reason| {
-            let reason = reason.to_string();
-            let words: Vec<&str> = reason.split_whitespace().collect();
-            words.join(" ")
-        })?;
-        let bytes = |base: &Param<Tensor<2, Int>>| -> Vec<i64> {
-            base.val().into_data().iter::<i64>().collect()
-        };
-        let (own, other) = (bytes(&self.base), bytes(&other.base));
-        let pairs = own.chunks(DIGEST).zip(other.chunks(DIGEST));
-        match self.paths.iter().zip(pairs).find(|(_, (a, b))| a != b) {
-            Some((path, _)) => Err(format!("{path} differs")),
-            None => Ok(()),
+    /// Fails unless the base of a file is this one, of the same parameters.
+    fn check_base(
+        &self,
+        other: &HashSet<[u8; DIGEST]>,
+        file: &str,
+    ) -> Result<(), AdapterFileError> {
+        let own = self.base.val().into_data();
+        let own: Vec<u8> = own.iter::<i64>().map(|byte| byte as u8).collect();
+        let (own, _) = own.as_chunks::<DIGEST>();
+        let file = file.to_string();
+        let common = own.iter().filter(|digest| other.contains(*digest)).count();
+        if common == own.len().min(other.len()) {
+            if own.len() == other.len() {
+                return Ok(());
+            }
+            // One has all that the other has: what is not in common trains there, where it is frozen here.
+            let less_or_more = match other.len() < own.len() {
+                true => "more",
+                false => "fewer",
+            };
+            let difference = format!(
+                "{less_or_more} parameters train beside it: {} are frozen there, {} in the network",
+                other.len(),
+                own.len()
+            );
+            return Err(AdapterFileError::OtherAdapter { file, difference });
         }
+        let mut pairs = self.paths.iter().zip(own);
+        let differing = pairs.find(|(_, digest)| !other.contains(*digest));
+        let path =
+            differing.map_or_else(|| unreachable!("not all are in common"), |(path, _)| path);
+        let difference = format!("{path} differs");
+        Err(AdapterFileError::OtherBase { file, difference })
     }
 
     /// The network with what the file has, or what does not fit.
@@ -237,6 +256,15 @@ impl<M: Module + ModuleDisplay> Saved<M> {
         }
         Ok(loaded.network)
     }
+}
+
+/// The rows of a recorded matrix that was refused for its shape.
+///
+/// Burn tells the shapes of a record in this message alone.
+fn recorded_rows(refusal: &str) -> Option<usize> {
+    let (_, shape) = refusal.split_once("record has")?;
+    let mut numbers = shape.split(|c: char| !c.is_ascii_digit());
+    numbers.find(|number| !number.is_empty())?.parse().ok()
 }
 
 fn digests_tensor(digests: &[[u8; DIGEST]], device: &Device) -> Param<Tensor<2, Int>> {
