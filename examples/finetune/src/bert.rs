@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use burn::module::Module;
 use burn::nn::transformer::{TransformerEncoder, TransformerEncoderConfig};
 use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig};
-use burn::store::{ModuleSnapshot, PyTorchToBurnAdapter, SafetensorsStore};
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::store::{
+    FloatCastAdapter, ModuleAdapter, ModuleSnapshot, PyTorchToBurnAdapter, SafetensorsStore,
+};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use example_support::RunError;
 use serde::Deserialize;
 
@@ -142,7 +144,7 @@ impl Bert {
         }
     }
 
-    /// The network of `config.json` in a folder with the weights of `model.safetensors`. A head of the checkpoint, such as a pooler, is left aside.
+    /// The network of `config.json` in a folder with the weights of `model.safetensors`, in `f32` whatever their types are there. A head of the checkpoint, such as a pooler, is left aside.
     ///
     /// # Errors
     ///
@@ -153,8 +155,10 @@ impl Bert {
         if !path.is_file() {
             return Err(RunError::data(&path, "there is no such file"));
         }
+        // Tensors of several types can't be added.
+        let in_f32 = FloatCastAdapter::to(DType::F32);
         let mut store = SafetensorsStore::from_file(&path)
-            .with_from_adapter(PyTorchToBurnAdapter)
+            .with_from_adapter(PyTorchToBurnAdapter.chain(in_f32))
             .allow_partial(true);
         for (theirs, ours) in NAMES {
             store = store.with_key_remapping(theirs, ours);

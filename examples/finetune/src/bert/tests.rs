@@ -70,27 +70,37 @@ fn tensors() -> Vec<(String, Vec<usize>)> {
 }
 
 /// As in `reference.py`.
-fn values(name: &str, count: usize) -> Vec<u8> {
+fn values(name: &str, count: usize) -> Vec<f32> {
     let phase = 0.1 * name.bytes().map(f64::from).sum::<f64>();
     let shift = match name.ends_with("LayerNorm.weight") {
         true => 1.0,
         false => 0.0,
     };
     let value = |i: usize| 0.4 * (0.9 * (i + 1) as f64 + phase).sin() + shift;
-    (0..count)
-        .flat_map(|i| (value(i) as f32).to_le_bytes())
-        .collect()
+    (0..count).map(|i| value(i) as f32).collect()
 }
 
 /// A folder with the tiny network, its tensors under `prefix`.
 fn folder(tensors: &[(String, Vec<usize>)], prefix: &str) -> TempDir {
+    folder_in(tensors, prefix, |_| DType::F32)
+}
+
+/// The same with a type for each tensor.
+fn folder_in(
+    tensors: &[(String, Vec<usize>)],
+    prefix: &str,
+    dtype: impl Fn(&str) -> DType,
+) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let mut header = serde_json::Map::new();
     let mut bytes = Vec::new();
     for (name, shape) in tensors {
         let start = bytes.len();
-        bytes.extend(values(name, shape.iter().product()));
-        let entry = json!({"dtype": "F32", "shape": shape, "data_offsets": [start, bytes.len()]});
+        let dtype = dtype(name);
+        let data = TensorData::new(values(name, shape.iter().product()), shape.clone());
+        bytes.extend(&data.convert_dtype(dtype).bytes()[..]);
+        let dtype = format!("{dtype:?}");
+        let entry = json!({"dtype": dtype, "shape": shape, "data_offsets": [start, bytes.len()]});
         header.insert(format!("{prefix}{name}"), entry);
     }
     let header = Value::Object(header).to_string();
@@ -115,6 +125,31 @@ fn a_checkpoint_of_bert_gives_the_embeddings_of_pytorch() {
         let rows = embeddings(&net, &[&[1, 4, 9, 10, 2], &[1, 3, 2]], &device);
         for (row, expected) in rows.iter().zip(expected["tiny"].as_array().unwrap()) {
             assert_close(row, &numbers(expected));
+        }
+    }
+}
+
+#[test]
+fn a_checkpoint_of_any_type_of_number_or_of_several_is_read_in_f32() {
+    let device = Device::flex();
+    let texts: [&[u32]; 2] = [&[1, 4, 9, 10, 2], &[1, 3, 2]];
+    let of = |dtype: &dyn Fn(&str) -> DType| {
+        let folder = folder_in(&tensors(), "", dtype);
+        let (_, net) = Bert::load(folder.path(), &device).unwrap();
+        assert_eq!(net.tokens(&texts, &device).states.dtype(), DType::F32);
+        embeddings(&net, &texts, &device).concat()
+    };
+    let expected = of(&|_| DType::F32);
+    let mixed = |name: &str| match name.contains("LayerNorm") {
+        true => DType::F32,
+        false => DType::F16,
+    };
+    let types: [&dyn Fn(&str) -> DType; 4] =
+        [&|_| DType::F16, &|_| DType::BF16, &|_| DType::F64, &mixed];
+    for dtype in types {
+        for (got, expected) in of(dtype).iter().zip(&expected) {
+            // Eight bits of a number.
+            assert!((got - expected).abs() < 0.05, "{got} for {expected}");
         }
     }
 }
