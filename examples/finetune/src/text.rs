@@ -20,6 +20,8 @@ const AT_ONCE: usize = 32;
 pub struct Reader {
     path: PathBuf,
     tokenizer: Tokenizer,
+    /// Those of the network.
+    words: usize,
 }
 
 impl Reader {
@@ -51,20 +53,36 @@ impl Reader {
         let truncated = tokenizer.with_truncation(Some(truncation));
         truncated.map_err(|error| fail(error.to_string()))?;
         tokenizer.with_padding(None);
-        Ok(Self { path, tokenizer })
+        Ok(Self {
+            path,
+            tokenizer,
+            words,
+        })
     }
 
     /// The numbers of a text's tokens.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error for a text without a token, and for a token with a number that no word of the network has: as many words need not be numbered one after the other.
     pub fn ids(&self, text: &str) -> Result<Vec<u32>, RunError> {
         let encoding = self.tokenizer.encode_fast(text, true);
         let encoding = encoding.map_err(|error| RunError::data(&self.path, error))?;
-        match encoding.get_ids() {
-            [] => {
-                let reason = format!("the tokenizer makes no token of the text {text:?}");
-                Err(RunError::data(&self.path, reason))
-            }
-            ids => Ok(ids.to_vec()),
+        let ids = encoding.get_ids();
+        if ids.is_empty() {
+            let reason = format!("the tokenizer makes no token of the text {text:?}");
+            return Err(RunError::data(&self.path, reason));
         }
+        if let Some(at) = ids.iter().position(|id| *id as usize >= self.words) {
+            let reason = format!(
+                "the word {:?} has the number {}, the network's words have those below {}",
+                encoding.get_tokens()[at],
+                ids[at],
+                self.words
+            );
+            return Err(RunError::data(&self.path, reason));
+        }
+        Ok(ids.to_vec())
     }
 }
 
@@ -276,12 +294,15 @@ mod tests {
     fn a_tokenizer_of_another_network_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tokenizer.json");
-        let words = serde_json::json!({"[UNK]": 0, "a": 1, "b": 2});
-        let file = serde_json::json!({
-            "version": "1.0", "added_tokens": [], "pre_tokenizer": {"type": "Whitespace"},
-            "model": {"type": "WordLevel", "vocab": words, "unk_token": "[UNK]"},
-        });
-        std::fs::write(&path, file.to_string()).unwrap();
+        let write = |b: u32| {
+            let words = serde_json::json!({"[UNK]": 0, "a": 1, "b": b});
+            let file = serde_json::json!({
+                "version": "1.0", "added_tokens": [], "pre_tokenizer": {"type": "Whitespace"},
+                "model": {"type": "WordLevel", "vocab": words, "unk_token": "[UNK]"},
+            });
+            std::fs::write(&path, file.to_string()).unwrap();
+        };
+        write(2);
         let shape = |words| Shape {
             vocab_size: words,
             hidden_size: 8,
@@ -308,6 +329,13 @@ mod tests {
         assert_eq!(reader.ids("b a x a b").unwrap(), [2, 1, 0, 1]);
         let error = reader.ids(" ").unwrap_err().to_string();
         let reason = "tokenizer.json: the tokenizer makes no token of the text \" \"";
+        assert!(error.contains(reason), "{error}");
+        // As many words as the network has, and one with a number beyond.
+        write(50);
+        let reader = Reader::open(folder.path(), &shape(3), 4).unwrap();
+        assert_eq!(reader.ids("a").unwrap(), [1]);
+        let error = reader.ids("a b").unwrap_err().to_string();
+        let reason = "tokenizer.json: the word \"b\" has the number 50, the network's words have those below 3";
         assert!(error.contains(reason), "{error}");
         std::fs::write(&path, "nothing").unwrap();
         assert!(refusal(3, 4).contains("tokenizer.json: "));
