@@ -12,13 +12,23 @@ use burn::store::{
     FloatCastAdapter, ModuleAdapter, ModuleSnapshot, PyTorchToBurnAdapter, SafetensorsStore,
 };
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
-use example_support::RunError;
+use example_support::{Digest, KeptError, RunError};
 use serde::Deserialize;
 
 use crate::data::Tokens;
 
 /// The files of a folder with a network and its tokenizer.
-pub const FILES: [&str; 3] = ["config.json", "model.safetensors", "tokenizer.json"];
+const FILES: [&str; 3] = ["config.json", "model.safetensors", "tokenizer.json"];
+
+/// A digest of the network and the tokenizer in a folder.
+///
+/// # Errors
+///
+/// Fails if one of the files can't be read.
+pub fn digest(folder: &Path) -> Result<Digest, KeptError> {
+    let mut files = FILES.iter().map(|name| folder.join(name));
+    files.try_fold(Digest::default(), |digest, file| digest.file(&file))
+}
 
 /// What `config.json` says of the network, under its names there.
 #[derive(Debug, Clone, Deserialize)]

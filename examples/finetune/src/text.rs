@@ -9,8 +9,9 @@ use example_support::tabular::read_text;
 use tokenizers::{Tokenizer, TruncationParams};
 
 use crate::args::Cli;
-use crate::bert::{Bert, Shape};
+use crate::bert::{self, Bert, Shape};
 use crate::data::{Sequences, Task, check_adapters, choose, split, through};
+use crate::model::saved;
 
 /// Texts that are run at a time.
 const AT_ONCE: usize = 32;
@@ -194,6 +195,9 @@ pub fn task(cli: &Cli, folder: &Path, data: &Path, device: &Device) -> Result<Ta
     check_adapters(cli, shape.num_hidden_layers, shape.hidden_size)?;
     let reader = Reader::open(folder, &shape, cli.tokens)?;
     let [frozen, upper] = split(&net.encoder, cli.layers);
+    let files = bert::digest(folder)?;
+    // Before the layers below are run, which takes its time.
+    let saved = saved(cli, &upper, &classes, files.clone(), device)?;
     let net = net.valid();
     let run = |texts: Vec<&String>, labels: Vec<usize>| -> Result<Sequences, RunError> {
         let ids = texts.into_iter().map(|text| reader.ids(text));
@@ -220,8 +224,10 @@ pub fn task(cli: &Cli, folder: &Path, data: &Path, device: &Device) -> Result<Ta
         test: run(table.test.texts.iter().collect(), test)?,
         near: outside(&table.near)?,
         far: outside(&table.far)?,
+        files_and_classes: files.names(&classes),
         classes,
         upper,
+        saved,
     })
 }
 

@@ -1,13 +1,16 @@
 //! Embeddings by PyTorch, from `reference.py`.
 
+use blitz_train::save_adapter;
 use burn::tensor::Tensor;
+use clap::Parser;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
+use crate::args::Cli;
 use crate::data::through;
-use crate::model::mean;
-use crate::text::Reader;
+use crate::model::{Classifier, mean};
+use crate::text::{self, Reader};
 
 fn reference() -> Value {
     serde_json::from_str(include_str!("reference.json")).unwrap()
@@ -224,6 +227,95 @@ fn a_configuration_of_another_network_is_refused() {
         let error = Bert::load(folder.path(), &Device::flex()).unwrap_err();
         assert!(error.to_string().contains(reason), "{error}");
     }
+}
+
+/// A tokenizer for it, of ten letters.
+fn write_tokenizer(folder: &TempDir, unknown: &str) {
+    let mut words: serde_json::Map<String, Value> = ('a'..='j')
+        .zip(1..)
+        .map(|(letter, id)| (letter.to_string(), json!(id)))
+        .collect();
+    words.insert(unknown.into(), json!(0));
+    let file = json!({
+        "version": "1.0", "added_tokens": [], "pre_tokenizer": {"type": "Whitespace"},
+        "model": {"type": "WordLevel", "vocab": words, "unk_token": unknown},
+    });
+    std::fs::write(folder.path().join("tokenizer.json"), file.to_string()).unwrap();
+}
+
+/// Texts of two classes.
+fn write_texts(path: &Path, classes: [&str; 2]) {
+    let mut lines = vec!["split\tsection\ttext".to_string()];
+    for (split, count) in [("train", 4), ("test", 2)] {
+        for (class, letter) in classes.iter().zip(["a", "b"]) {
+            lines.extend((0..count).map(|_| format!("{split}\t{class}\t{letter} c")));
+        }
+    }
+    lines.extend(["near\tother\td".into(), "far\tfar away\te".into()]);
+    std::fs::write(path, lines.join("\n")).unwrap();
+}
+
+#[test]
+fn an_adapter_is_refused_beside_other_layers_below_heads_words_or_classes() {
+    let device = Device::flex();
+    let out = tempfile::tempdir().unwrap();
+    let [data, adapter] = ["texts.tsv", "adapter.bpk"].map(|name| out.path().join(name));
+    write_texts(&data, ["maths", "mail"]);
+    let folder = folder(&tensors(), "");
+    write_tokenizer(&folder, "[UNK]");
+    let cli = |more: &[&str]| {
+        let adapters = ["finetune", "--layers", "1", "--rank", "1", "--tokens", "4"];
+        let labels = [
+            "--labels-per-class",
+            "4",
+            "--model",
+            "model",
+            "--data",
+            "data",
+        ];
+        Cli::parse_from(adapters.iter().chain(&labels).chain(more))
+    };
+    let task = text::task(&cli(&[]), folder.path(), &data, &device).unwrap();
+    let net = Classifier::new(&task.upper, 2, 0.0, &device.clone().autodiff());
+    let net = net.of(&task.files_and_classes).adapted(1).unwrap();
+    save_adapter(&net, &adapter).unwrap();
+
+    let scored = cli(&["--adapter", adapter.to_str().unwrap()]);
+    let task = || text::task(&scored, folder.path(), &data, &device);
+    assert!(task().unwrap().saved.is_some());
+    let refused = || {
+        let error = task().unwrap_err().to_string();
+        let reason = "adapter.bpk is an adapter for another base: files_and_classes differs";
+        assert!(error.contains(reason), "{error}");
+    };
+
+    write_texts(&data, ["maths", "post"]);
+    refused();
+    write_texts(&data, ["maths", "mail"]);
+
+    write_tokenizer(&folder, "[OTHER]");
+    refused();
+    write_tokenizer(&folder, "[UNK]");
+
+    let config = folder.path().join("config.json");
+    let two_heads = std::fs::read_to_string(&config).unwrap();
+    let heads = "\"num_attention_heads\":2";
+    assert!(two_heads.contains(heads));
+    let four_heads = two_heads.replace(heads, "\"num_attention_heads\":4");
+    std::fs::write(&config, four_heads).unwrap();
+    refused();
+    std::fs::write(&config, two_heads).unwrap();
+
+    // The first number of the words.
+    let weights = folder.path().join("model.safetensors");
+    let mut bytes = std::fs::read(&weights).unwrap();
+    let header = u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+    bytes[8 + header] ^= 1;
+    std::fs::write(&weights, &bytes).unwrap();
+    refused();
+    bytes[8 + header] ^= 1;
+    std::fs::write(&weights, &bytes).unwrap();
+    assert!(task().unwrap().saved.is_some());
 }
 
 /// The folder of `get_model.sh`.

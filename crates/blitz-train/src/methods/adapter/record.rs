@@ -104,6 +104,9 @@ pub fn save_adapter<M: Module + ModuleDisplay>(
 
 /// The network with what [`save_adapter`] has written. It has to have been through the same calls: `apply_lora`, and what attached its posteriors.
 ///
+/// The base is known by the parameters of `module` that are frozen. Fields that are no parameters are not seen, such as the heads of an attention or the names of classes, nor is what `module` does not
+/// hold, such as layers that were run before: a frozen parameter with a digest of it makes it a part of the base.
+///
 /// # Errors
 ///
 /// Returns an error if the file is missing or damaged, and if it is of another base or of other adapters; it names the file and the first parameter that differs.
