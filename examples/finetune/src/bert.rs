@@ -51,6 +51,8 @@ pub struct Shape {
     pub layer_norm_eps: f64,
     /// The activation.
     pub hidden_act: String,
+    /// What kind of network it is, if the file says so.
+    pub model_type: Option<String>,
     /// How the network knows the places of tokens.
     #[serde(default = "absolute")]
     pub position_embedding_type: String,
@@ -66,6 +68,11 @@ impl Shape {
         let text = std::fs::read_to_string(path).map_err(|error| RunError::data(path, error))?;
         let shape: Self =
             serde_json::from_str(&text).map_err(|error| RunError::data(path, error))?;
+        if let Some(kind) = shape.model_type.as_ref().filter(|kind| *kind != "bert") {
+            // RoBERTa, for one, has the names of BERT's tensors and counts places from 2.
+            let reason = format!("the network is a {kind}, not a bert");
+            return Err(RunError::data(path, reason));
+        }
         if shape.hidden_act != "gelu" {
             let reason = format!("the activation is {}, not gelu", shape.hidden_act);
             return Err(RunError::data(path, reason));
@@ -158,7 +165,7 @@ impl Bert {
     ///
     /// # Errors
     ///
-    /// Returns an error that names the file and what of it is missing or of another shape.
+    /// Returns an error that names the file and what of it is missing, of another shape or one too many, as of a checkpoint with more layers.
     pub fn load(folder: &Path, device: &Device) -> Result<(Shape, Self), RunError> {
         let shape = Shape::read(&folder.join("config.json"))?;
         let path: PathBuf = folder.join("model.safetensors");
@@ -178,6 +185,26 @@ impl Bert {
         let result = result.map_err(|error| RunError::data(&path, in_one_line(&error)))?;
         if let Some(error) = result.errors.first() {
             return Err(RunError::data(&path, in_one_line(error)));
+        }
+        // A head, or the numbers of places, which older files have, are no part of the layers.
+        let parts = [
+            "encoder.",
+            "word.",
+            "place.",
+            "kind.",
+            "norm.",
+            "embeddings.",
+        ];
+        let is_beyond = |name: &&String| {
+            parts.iter().any(|part| name.starts_with(part)) && *name != "embeddings.position_ids"
+        };
+        let beyond: Vec<&String> = result.unused.iter().filter(is_beyond).collect();
+        if let Some(first) = beyond.first() {
+            let reason = format!(
+                "the network of config.json has no place for {} of its tensors, the first is {first}",
+                beyond.len()
+            );
+            return Err(RunError::data(&path, reason));
         }
         if let Some((first, _)) = result.missing.first() {
             let reason = format!(

@@ -319,6 +319,7 @@ mod tests {
             type_vocab_size: 2,
             layer_norm_eps: 1e-12,
             hidden_act: "gelu".into(),
+            model_type: None,
             position_embedding_type: "absolute".into(),
         };
         let refusal = |words, tokens| {

@@ -193,6 +193,27 @@ fn a_checkpoint_that_lacks_a_tensor_or_has_another_shape_is_refused_by_its_name(
             && error.contains("encoder.layers.1.mha.value."),
         "{error}"
     );
+    let mut more = tensors();
+    more.extend([
+        (
+            "encoder.layer.2.attention.self.query.weight".into(),
+            vec![8, 8],
+        ),
+        ("embeddings.task.weight".into(), vec![2, 8]),
+        ("embeddings.LayerNorm.scale".into(), vec![8]),
+    ]);
+    let error = refusal(&folder(&more, "bert."));
+    assert!(
+        error.contains("no place for 3 of its tensors, the first is embeddings.task.weight"),
+        "{error}"
+    );
+    // What is no part of the layers may be there.
+    let mut head = tensors();
+    head.extend([
+        ("pooler.dense.weight".into(), vec![8, 8]),
+        ("embeddings.position_ids".into(), vec![1, 7]),
+    ]);
+    Bert::load(folder(&head, "").path(), &device).unwrap();
     let mut other = tensors();
     other[0].1 = vec![10, 8];
     let error = refusal(&folder(&other, ""));
@@ -222,11 +243,24 @@ fn a_configuration_of_another_network_is_refused() {
             "\"position_embedding_type\":\"relative_key\",\"hidden_act\"",
             "the position embeddings are relative_key, not absolute",
         ),
+        (
+            "\"hidden_act\"",
+            "\"model_type\":\"roberta\",\"hidden_act\"",
+            "the network is a roberta, not a bert",
+        ),
+        (
+            "num_hidden_layers\":2",
+            "num_hidden_layers\":1",
+            "no place for 16 of its tensors, the first is encoder.layers.1.",
+        ),
     ] {
         std::fs::write(&path, config.replace(from, to)).unwrap();
         let error = Bert::load(folder.path(), &Device::flex()).unwrap_err();
         assert!(error.to_string().contains(reason), "{error}");
     }
+    let bert = config.replace("\"hidden_act\"", "\"model_type\":\"bert\",\"hidden_act\"");
+    std::fs::write(&path, bert).unwrap();
+    Bert::load(folder.path(), &Device::flex()).unwrap();
 }
 
 /// A tokenizer for it, of ten letters.
