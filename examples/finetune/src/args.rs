@@ -20,7 +20,7 @@ pub struct Cli {
     #[arg(long, value_name = "DIR", requires = "data")]
     pub model: Option<PathBuf>,
 
-    /// Texts to learn: a table with a line `split, section, text`, separated by tabs; the splits are train, test, near and far.
+    /// Texts to learn: a table with a line `split, section, text`, separated by tabs; the splits are train, test, near and far. The sections of train are the classes; those of near and far are others.
     #[arg(long, value_name = "FILE", requires = "model")]
     pub data: Option<PathBuf>,
 

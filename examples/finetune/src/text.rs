@@ -87,11 +87,12 @@ impl Reader {
     }
 }
 
-/// Texts and the section of each.
+/// Texts, and the section of each and its line.
 #[derive(Debug, Default)]
 struct Texts {
     texts: Vec<String>,
     sections: Vec<String>,
+    lines: Vec<usize>,
 }
 
 /// The texts of a table.
@@ -110,7 +111,8 @@ impl Table {
         };
         let text = read_text(path)?;
         let mut table = Self::default();
-        let mut lines = text.lines().enumerate();
+        // Editors leave blank lines at the end.
+        let mut lines = text.trim_end_matches('\n').lines().enumerate();
         match lines.next() {
             Some((_, "split\tsection\ttext")) => {}
             _ => {
@@ -134,11 +136,13 @@ impl Table {
                     return Err(fail(line, reason));
                 }
             };
-            if section.trim().is_empty() || text.trim().is_empty() {
+            let section = section.trim();
+            if section.is_empty() || text.trim().is_empty() {
                 return Err(fail(line, "its section or its text is empty".into()));
             }
             texts.texts.push(text.into());
             texts.sections.push(section.into());
+            texts.lines.push(line);
         }
         for (name, texts) in [
             ("train", &table.train),
@@ -148,6 +152,14 @@ impl Table {
         ] {
             if texts.texts.is_empty() {
                 return Err(RunError::data(path, format!("there is no text of {name}")));
+            }
+        }
+        for (name, outside) in [("near", &table.near), ("far", &table.far)] {
+            let mut rows = outside.sections.iter().zip(&outside.lines);
+            if let Some((section, line)) = rows.find(|(s, _)| table.train.sections.contains(s)) {
+                let reason =
+                    format!("section {section} is learnt, and no text of it can be {name}");
+                return Err(fail(*line, reason));
             }
         }
         Ok(table)
@@ -264,6 +276,18 @@ mod tests {
                 "split\tsection\ttext\ntrain\ta\tb\ntrain\ta\t \n",
                 "line 3: its section or its text is empty",
             ),
+            (
+                "split\tsection\ttext\ntrain\ta\tb\n\ntrain\ta\tb\n",
+                "line 3: 1 cells, not 3",
+            ),
+            (
+                "split\tsection\ttext\nnear\tc\tb\nnear\ta \tb\ntest\ta\tb\nfar\td\tb\ntrain\ta\tb\n",
+                "line 3: section a is learnt, and no text of it can be near",
+            ),
+            (
+                "split\tsection\ttext\ntrain\ta\tb\ntest\ta\tb\nnear\tc\tb\nfar\ta\tb\n",
+                "line 5: section a is learnt, and no text of it can be far",
+            ),
         ] {
             let error = refusal(text);
             assert!(
@@ -274,8 +298,20 @@ mod tests {
     }
 
     #[test]
+    fn blanks_about_sections_and_at_the_end_are_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("texts.tsv");
+        let rows = "train\t a\tb\ntrain\ta \tb\ntest\ta\tb\nnear\tc\tb\nfar\td\tb\n";
+        std::fs::write(&path, format!("split\tsection\ttext\n{rows}\n\n")).unwrap();
+        let table = Table::read(&path).unwrap();
+        assert_eq!(table.train.sections, ["a", "a"]);
+        assert_eq!(table.far.texts, ["b"]);
+    }
+
+    #[test]
     fn texts_of_one_class_are_refused() {
         let texts = |sections: &[&str]| Texts {
+            lines: (1..=sections.len()).collect(),
             texts: sections.iter().map(|_| "text".into()).collect(),
             sections: sections.iter().map(|section| section.to_string()).collect(),
         };
