@@ -11,7 +11,7 @@ use burn::store::{
 };
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
-use example_support::RunError;
+use example_support::{RunError, first_not_finite};
 
 /// Two convolutions and two linear layers, for images of 28×28 pixels.
 #[derive(Module, Debug)]
@@ -46,7 +46,14 @@ impl Net {
     /// The network with the weights of a checkpoint, by its extension: Burn's `.bpk`, `.safetensors`, or PyTorch's `.pt`. They are in the type of the network's own, whatever the file's is.
     pub fn load(self, path: &Path) -> Result<Self, RunError> {
         let record = self.clone().as_in_file(path)?.into_record();
-        Ok(self.load_record(record.cast_to_module_dtype()))
+        let net = self.load_record(record.cast_to_module_dtype());
+        match first_not_finite(&net) {
+            Some(name) => {
+                let reason = format!("{name} has a number that is NaN or infinite");
+                Err(RunError::data(path, reason))
+            }
+            None => Ok(net),
+        }
     }
 
     fn as_in_file(mut self, path: &Path) -> Result<Self, RunError> {
@@ -113,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_checkpoint_with_tensors_missing_or_too_many_is_refused_by_their_names() {
+    fn a_checkpoint_with_tensors_missing_too_many_or_no_numbers_is_refused_by_their_names() {
         let device = Device::flex();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("other.safetensors");
@@ -140,6 +147,15 @@ mod tests {
         save(&|store| other.save_into(store).unwrap());
         let message = Net::new(10, &device).load(&path).unwrap_err().to_string();
         assert!(message.contains("no place for head."), "{message}");
+
+        let mut nan = net.clone();
+        nan.hidden.bias = nan.hidden.bias.map(|bias| bias.map(|bias| bias * f32::NAN));
+        save(&|store| nan.save_into(store).unwrap());
+        let message = Net::new(10, &device).load(&path).unwrap_err().to_string();
+        assert!(
+            message.contains("other.safetensors: hidden.bias has a number that is NaN"),
+            "{message}"
+        );
 
         save(&|store| net.hidden.save_into(store).unwrap());
         let message = Net::new(10, &device).load(&path).unwrap_err().to_string();

@@ -12,7 +12,7 @@ use burn::store::{
     FloatCastAdapter, ModuleAdapter, ModuleSnapshot, PyTorchToBurnAdapter, SafetensorsStore,
 };
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
-use example_support::{Digest, KeptError, RunError};
+use example_support::{Digest, KeptError, RunError, first_not_finite};
 use serde::Deserialize;
 
 use crate::data::Tokens;
@@ -82,6 +82,11 @@ impl Shape {
                 "the position embeddings are {}, not absolute",
                 shape.position_embedding_type
             );
+            return Err(RunError::data(path, reason));
+        }
+        let eps = shape.layer_norm_eps;
+        if eps < 0.0 {
+            let reason = format!("layer_norm_eps is {eps}, below 0");
             return Err(RunError::data(path, reason));
         }
         let (features, heads) = (shape.hidden_size, shape.num_attention_heads);
@@ -165,7 +170,7 @@ impl Bert {
     ///
     /// # Errors
     ///
-    /// Returns an error that names the file and what of it is missing, of another shape or one too many, as of a checkpoint with more layers.
+    /// Returns an error that names the file and what of it is missing, of another shape, no finite number, or one too many, as of a checkpoint with more layers.
     pub fn load(folder: &Path, device: &Device) -> Result<(Shape, Self), RunError> {
         let shape = Shape::read(&folder.join("config.json"))?;
         let path: PathBuf = folder.join("model.safetensors");
@@ -211,6 +216,10 @@ impl Bert {
                 "{} of the network's tensors are missing, the first is {first}",
                 result.missing.len()
             );
+            return Err(RunError::data(&path, reason));
+        }
+        if let Some(name) = first_not_finite(&net) {
+            let reason = format!("{name} has a number that is NaN or infinite");
             return Err(RunError::data(&path, reason));
         }
         Ok((shape, net))

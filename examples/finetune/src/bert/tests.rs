@@ -193,6 +193,17 @@ fn a_checkpoint_that_lacks_a_tensor_or_has_another_shape_is_refused_by_its_name(
             && error.contains("encoder.layers.1.mha.value."),
         "{error}"
     );
+    let nan = folder(&tensors(), "");
+    let path = nan.path().join("model.safetensors");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let last = bytes.len() - 4;
+    bytes[last..].copy_from_slice(&f32::NAN.to_le_bytes());
+    std::fs::write(&path, bytes).unwrap();
+    let error = refusal(&nan);
+    assert!(
+        error.contains("encoder.layers.1.norm_2.beta has a number that is NaN or infinite"),
+        "{error}"
+    );
     let mut more = tensors();
     more.extend([
         (
@@ -238,6 +249,11 @@ fn a_configuration_of_another_network_is_refused() {
             "not divided by 3 heads",
         ),
         ("vocab_size\":11", "words\":11", "vocab_size"),
+        (
+            "\"layer_norm_eps\":1e-12",
+            "\"layer_norm_eps\":-1.0",
+            "layer_norm_eps is -1, below 0",
+        ),
         (
             "\"hidden_act\"",
             "\"position_embedding_type\":\"relative_key\",\"hidden_act\"",
