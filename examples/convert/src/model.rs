@@ -11,7 +11,7 @@ use burn::store::{
 };
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
-use example_support::RunError;
+use example_support::{RunError, first_not_finite};
 
 /// Two convolutions and two linear layers, for images of 28×28 pixels.
 #[derive(Module, Debug)]
@@ -43,8 +43,20 @@ impl Net {
         self.output.forward(relu(self.hidden.forward(x)))
     }
 
-    /// The network with the weights of a checkpoint, by its extension: Burn's `.bpk`, `.safetensors`, or PyTorch's `.pt`.
-    pub fn load(mut self, path: &Path) -> Result<Self, RunError> {
+    /// The network with the weights of a checkpoint, by its extension: Burn's `.bpk`, `.safetensors`, or PyTorch's `.pt`. They are in the type of the network's own, whatever the file's is.
+    pub fn load(self, path: &Path) -> Result<Self, RunError> {
+        let record = self.clone().as_in_file(path)?.into_record();
+        let net = self.load_record(record.cast_to_module_dtype());
+        match first_not_finite(&net) {
+            Some(name) => {
+                let reason = format!("{name} has a number that is NaN or infinite");
+                Err(RunError::data(path, reason))
+            }
+            None => Ok(net),
+        }
+    }
+
+    fn as_in_file(mut self, path: &Path) -> Result<Self, RunError> {
         let fail = |reason: String| RunError::data(path, reason.trim_end().replace('\n', " "));
         if !path.is_file() {
             return Err(fail("there is no such file".into()));
@@ -92,7 +104,8 @@ fn no_others(unused: &[String]) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use burn::store::BurnToPyTorchAdapter;
+    use burn::store::{BurnToPyTorchAdapter, FloatCastAdapter, ModuleAdapter};
+    use burn::tensor::DType;
 
     use super::*;
 
@@ -107,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_checkpoint_with_tensors_missing_or_too_many_is_refused_by_their_names() {
+    fn a_checkpoint_with_tensors_missing_too_many_or_no_numbers_is_refused_by_their_names() {
         let device = Device::flex();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("other.safetensors");
@@ -135,8 +148,50 @@ mod tests {
         let message = Net::new(10, &device).load(&path).unwrap_err().to_string();
         assert!(message.contains("no place for head."), "{message}");
 
+        let mut nan = net.clone();
+        nan.hidden.bias = nan.hidden.bias.map(|bias| bias.map(|bias| bias * f32::NAN));
+        save(&|store| nan.save_into(store).unwrap());
+        let message = Net::new(10, &device).load(&path).unwrap_err().to_string();
+        assert!(
+            message.contains("other.safetensors: hidden.bias has a number that is NaN"),
+            "{message}"
+        );
+
         save(&|store| net.hidden.save_into(store).unwrap());
         let message = Net::new(10, &device).load(&path).unwrap_err().to_string();
         assert!(message.contains("conv1.weight"), "{message}");
+    }
+
+    #[test]
+    fn a_checkpoint_of_any_type_of_number_is_read_in_that_of_the_network() {
+        let device = Device::flex();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("net.safetensors");
+        let net = Net::new(10, &device);
+        let images = Tensor::ones([1, 1, 28, 28], &device);
+        let logits = |net: &Net| -> Vec<f64> {
+            let logits = net.forward(images.clone()).into_data();
+            logits.iter::<f64>().collect()
+        };
+        let expected = logits(&net);
+        for dtype in [DType::F16, DType::BF16, DType::F64] {
+            let adapter = BurnToPyTorchAdapter.chain(FloatCastAdapter::to(dtype));
+            let mut store = SafetensorsStore::from_file(&path)
+                .with_to_adapter(adapter)
+                .overwrite(true);
+            net.save_into(&mut store).unwrap();
+            let as_in_file = Net::new(10, &device).as_in_file(&path).unwrap();
+            assert_eq!(as_in_file.output.weight.val().dtype(), dtype);
+            let burns = folder.path().join(format!("{dtype:?}.bpk"));
+            as_in_file.save_file(&burns).unwrap();
+            for path in [&path, &burns] {
+                let loaded = Net::new(10, &device).load(path).unwrap();
+                assert_eq!(loaded.output.weight.val().dtype(), DType::F32);
+                for (got, expected) in logits(&loaded).iter().zip(&expected) {
+                    // Eight bits of a number.
+                    assert!((got - expected).abs() < 0.05, "{got} for {expected}");
+                }
+            }
+        }
     }
 }

@@ -20,7 +20,7 @@ pub struct Cli {
     #[arg(long, value_name = "DIR", requires = "data")]
     pub model: Option<PathBuf>,
 
-    /// Texts to learn: a table with a line `split, section, text`, separated by tabs; the splits are train, test, near and far.
+    /// Texts to learn: a table with a line `split, section, text`, separated by tabs; the splits are train, test, near and far. The sections of train are the classes; those of near and far are others.
     #[arg(long, value_name = "FILE", requires = "model")]
     pub data: Option<PathBuf>,
 
@@ -69,7 +69,7 @@ pub struct Cli {
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 20, value_parser = at_least::<2>)]
     pub draws: usize,
 
-    /// Score an adapter that an earlier run saved, in the place of training: what is said of labels, steps and draws has no part in it.
+    /// Score an adapter that an earlier run saved, in the place of training: what is said of labels, steps and draws has no part in it. It has to be of the same model, tokenizer and classes.
     #[arg(long, value_name = "FILE", conflicts_with = "method")]
     pub adapter: Option<PathBuf>,
 

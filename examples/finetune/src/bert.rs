@@ -8,15 +8,27 @@ use std::path::{Path, PathBuf};
 use burn::module::Module;
 use burn::nn::transformer::{TransformerEncoder, TransformerEncoderConfig};
 use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig};
-use burn::store::{ModuleSnapshot, PyTorchToBurnAdapter, SafetensorsStore};
-use burn::tensor::{Device, Int, Tensor, TensorData};
-use example_support::RunError;
+use burn::store::{
+    FloatCastAdapter, ModuleAdapter, ModuleSnapshot, PyTorchToBurnAdapter, SafetensorsStore,
+};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use example_support::{Digest, KeptError, RunError, first_not_finite};
 use serde::Deserialize;
 
 use crate::data::Tokens;
 
 /// The files of a folder with a network and its tokenizer.
-pub const FILES: [&str; 3] = ["config.json", "model.safetensors", "tokenizer.json"];
+const FILES: [&str; 3] = ["config.json", "model.safetensors", "tokenizer.json"];
+
+/// A digest of the network and the tokenizer in a folder.
+///
+/// # Errors
+///
+/// Fails if one of the files can't be read.
+pub fn digest(folder: &Path) -> Result<Digest, KeptError> {
+    let mut files = FILES.iter().map(|name| folder.join(name));
+    files.try_fold(Digest::default(), |digest, file| digest.file(&file))
+}
 
 /// What `config.json` says of the network, under its names there.
 #[derive(Debug, Clone, Deserialize)]
@@ -39,6 +51,8 @@ pub struct Shape {
     pub layer_norm_eps: f64,
     /// The activation.
     pub hidden_act: String,
+    /// What kind of network it is, if the file says so.
+    pub model_type: Option<String>,
     /// How the network knows the places of tokens.
     #[serde(default = "absolute")]
     pub position_embedding_type: String,
@@ -54,6 +68,11 @@ impl Shape {
         let text = std::fs::read_to_string(path).map_err(|error| RunError::data(path, error))?;
         let shape: Self =
             serde_json::from_str(&text).map_err(|error| RunError::data(path, error))?;
+        if let Some(kind) = shape.model_type.as_ref().filter(|kind| *kind != "bert") {
+            // RoBERTa, for one, has the names of BERT's tensors and counts places from 2.
+            let reason = format!("the network is a {kind}, not a bert");
+            return Err(RunError::data(path, reason));
+        }
         if shape.hidden_act != "gelu" {
             let reason = format!("the activation is {}, not gelu", shape.hidden_act);
             return Err(RunError::data(path, reason));
@@ -63,6 +82,11 @@ impl Shape {
                 "the position embeddings are {}, not absolute",
                 shape.position_embedding_type
             );
+            return Err(RunError::data(path, reason));
+        }
+        let eps = shape.layer_norm_eps;
+        if eps < 0.0 {
+            let reason = format!("layer_norm_eps is {eps}, below 0");
             return Err(RunError::data(path, reason));
         }
         let (features, heads) = (shape.hidden_size, shape.num_attention_heads);
@@ -142,19 +166,21 @@ impl Bert {
         }
     }
 
-    /// The network of `config.json` in a folder with the weights of `model.safetensors`. A head of the checkpoint, such as a pooler, is left aside.
+    /// The network of `config.json` in a folder with the weights of `model.safetensors`, in `f32` whatever their types are there. A head of the checkpoint, such as a pooler, is left aside.
     ///
     /// # Errors
     ///
-    /// Returns an error that names the file and what of it is missing or of another shape.
+    /// Returns an error that names the file and what of it is missing, of another shape, no finite number, or one too many, as of a checkpoint with more layers.
     pub fn load(folder: &Path, device: &Device) -> Result<(Shape, Self), RunError> {
         let shape = Shape::read(&folder.join("config.json"))?;
         let path: PathBuf = folder.join("model.safetensors");
         if !path.is_file() {
             return Err(RunError::data(&path, "there is no such file"));
         }
+        // Tensors of several types can't be added.
+        let in_f32 = FloatCastAdapter::to(DType::F32);
         let mut store = SafetensorsStore::from_file(&path)
-            .with_from_adapter(PyTorchToBurnAdapter)
+            .with_from_adapter(PyTorchToBurnAdapter.chain(in_f32))
             .allow_partial(true);
         for (theirs, ours) in NAMES {
             store = store.with_key_remapping(theirs, ours);
@@ -165,11 +191,35 @@ impl Bert {
         if let Some(error) = result.errors.first() {
             return Err(RunError::data(&path, in_one_line(error)));
         }
+        // A head, or the numbers of places, which older files have, are no part of the layers.
+        let parts = [
+            "encoder.",
+            "word.",
+            "place.",
+            "kind.",
+            "norm.",
+            "embeddings.",
+        ];
+        let is_beyond = |name: &&String| {
+            parts.iter().any(|part| name.starts_with(part)) && *name != "embeddings.position_ids"
+        };
+        let beyond: Vec<&String> = result.unused.iter().filter(is_beyond).collect();
+        if let Some(first) = beyond.first() {
+            let reason = format!(
+                "the network of config.json has no place for {} of its tensors, the first is {first}",
+                beyond.len()
+            );
+            return Err(RunError::data(&path, reason));
+        }
         if let Some((first, _)) = result.missing.first() {
             let reason = format!(
                 "{} of the network's tensors are missing, the first is {first}",
                 result.missing.len()
             );
+            return Err(RunError::data(&path, reason));
+        }
+        if let Some(name) = first_not_finite(&net) {
+            let reason = format!("{name} has a number that is NaN or infinite");
             return Err(RunError::data(&path, reason));
         }
         Ok((shape, net))

@@ -5,9 +5,10 @@ use blitz_train::prelude::*;
 use burn::module::Module;
 use burn::nn::transformer::{TransformerEncoder, TransformerEncoderLayer};
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
-use example_support::RunError;
+use example_support::{Digest, RunError};
 
 use crate::args::Cli;
+use crate::model::Classifier;
 
 /// A trained transformer and its task.
 #[derive(Debug)]
@@ -18,6 +19,10 @@ pub struct Task {
     pub classes: Vec<String>,
     /// The layers that get adapters.
     pub upper: Vec<TransformerEncoderLayer>,
+    /// Of what is below them, and of the classes.
+    pub files_and_classes: Digest,
+    /// The network with the adapter of an earlier run, if that is to be scored.
+    pub saved: Option<Classifier>,
     /// For each seed, its labelled examples.
     pub labelled: Vec<Sequences>,
     /// What the scores are measured on.

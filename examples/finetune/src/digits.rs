@@ -9,13 +9,14 @@ use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use example_support::methods::Plan;
-use example_support::{RunError, digits};
+use example_support::{Digest, RunError, digits};
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
 use rand::seq::SliceRandom;
 
 use crate::args::Cli;
 use crate::data::{Sequences, Task, Tokens, check_adapters, choose, shuffled, split, through};
+use crate::model::saved;
 use crate::train::BATCH;
 
 /// A digit is 16 patches of 2×2 pixels.
@@ -119,6 +120,10 @@ pub fn task(cli: &Cli, device: &Device) -> Result<Task, RunError> {
     let autodiff = device.clone().autodiff();
     let base = Base::trained(&of(0..BASE, 0..count), cli.pretrain_epochs, &autodiff);
     let [frozen, upper] = split(&base.encoder, cli.layers);
+    let classes: Vec<String> = new.map(|class| class.to_string()).collect();
+    // There are no files: another training of the layers below is one of those above.
+    let files = Digest::default();
+    let saved = saved(cli, &upper, &classes, files.clone(), device)?;
     let base = base.valid();
     let run = |digits: &[&Digit]| -> Sequences {
         let batches = digits.chunks(AT_ONCE).map(|batch| {
@@ -129,7 +134,6 @@ pub fn task(cli: &Cli, device: &Device) -> Result<Task, RunError> {
         });
         through(&frozen, batches)
     };
-    let classes: Vec<String> = new.map(|class| class.to_string()).collect();
     let labels: Vec<usize> = pool
         .iter()
         .map(|digit| usize::from(digit.1) - BASE)
@@ -142,8 +146,10 @@ pub fn task(cli: &Cli, device: &Device) -> Result<Task, RunError> {
     Ok(Task {
         name: "digits 8×8: a transformer that knows 0 to 4 learns 5 to 8".into(),
         labelled: labelled.collect::<Result<_, RunError>>()?,
+        files_and_classes: files.names(&classes),
         classes,
         upper,
+        saved,
         test: run(&test),
         near: run(&near),
         far: run(&shapeless.iter().collect::<Vec<_>>()),

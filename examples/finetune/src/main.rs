@@ -10,11 +10,11 @@ mod report;
 mod text;
 mod train;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use blitz_train::{load_adapter, save_adapter};
+use blitz_train::save_adapter;
 use burn::module::Module;
 use burn::tensor::Device;
 use clap::Parser;
@@ -44,8 +44,8 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         (Some(model), Some(data)) => text::task(cli, model, data, &device)?,
         _ => digits::task(cli, &device)?,
     };
-    let results = match &cli.adapter {
-        Some(adapter) => saved(cli, &task, adapter, &device)?,
+    let results = match &task.saved {
+        Some(network) => scored(cli, &task, network, &device)?,
         None => compared(cli, &task, &device)?,
     };
     let mut methods: Vec<&str> = Vec::new();
@@ -125,11 +125,10 @@ fn kept(cli: &Cli, task: &Task) -> Result<Kept, RunError> {
     let Some(folder) = &cli.keep else {
         return Ok(Kept::default());
     };
-    let model = cli.model.as_ref().map(|folder| {
-        let mut files = bert::FILES.iter().map(|name| folder.join(name));
-        let all = files.try_fold(Digest::default(), |digest, file| digest.file(&file))?;
-        Ok::<_, RunError>(all.text())
-    });
+    let model = cli
+        .model
+        .as_ref()
+        .map(|folder| Ok::<_, RunError>(bert::digest(folder)?.text()));
     let data = cli
         .data
         .as_ref()
@@ -226,19 +225,15 @@ fn compared(cli: &Cli, task: &Task, device: &Device) -> Result<Results, RunError
 }
 
 /// The scores of an adapter that an earlier run saved.
-fn saved(cli: &Cli, task: &Task, path: &Path, device: &Device) -> Result<Results, RunError> {
+fn scored(
+    cli: &Cli,
+    task: &Task,
+    network: &Classifier,
+    device: &Device,
+) -> Result<Results, RunError> {
     let start = Instant::now();
-    let net = Classifier::new(
-        &task.upper,
-        task.classes.len(),
-        0.0,
-        &device.clone().autodiff(),
-    );
-    let said = |error: &dyn std::fmt::Display| RunError::Setting(error.to_string());
-    let net = net.adapted(cli.rank).map_err(|error| said(&error))?;
-    let net = load_adapter(net, path).map_err(|error| said(&error))?;
-    let trainable = net.trainable();
-    let net = net.valid();
+    let trainable = network.trainable();
+    let net = network.valid();
     let predicted = predicted(task, &|of| of_logits(logits(&net, of, device), task))?;
     let numbers = (None, start.elapsed().as_secs_f64(), trainable);
     let row = Row::new(

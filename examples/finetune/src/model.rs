@@ -2,12 +2,14 @@
 
 use blitz_train::blitz_core::trains;
 use blitz_train::prelude::*;
-use blitz_train::{AdapterError, BlobConfig};
-use burn::module::{Lora, Module, ModuleVisitor, Param, ParamGroup};
+use blitz_train::{AdapterError, BlobConfig, load_adapter};
+use burn::module::{Lora, Module, ModuleVisitor, Param, ParamGroup, ParamId};
 use burn::nn::transformer::TransformerEncoderLayer;
 use burn::nn::{Linear, LinearConfig};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use example_support::{Digest, RunError};
 
+use crate::args::Cli;
 use crate::data::Tokens;
 
 /// Layers of Burn's transformer, then the mean over the tokens, then a linear head.
@@ -19,10 +21,13 @@ pub struct Classifier {
     pub dropout: McDropout,
     /// To the logits.
     pub head: Linear,
+    /// A digest of what an adapter depends on besides: the layers below, how many heads they have, the tokenizer, and which classes the logits are of. As a parameter that is frozen it is a part
+    /// of the base that an adapter's file knows.
+    files_and_classes: Param<Tensor<1, Int>>,
 }
 
 impl Classifier {
-    /// With a new head.
+    /// With a new head. [`of`](Self::of) says what it belongs to.
     pub fn new(
         layers: &[TransformerEncoderLayer],
         classes: usize,
@@ -36,6 +41,16 @@ impl Classifier {
             layers: layers.to_vec(),
             dropout: McDropoutConfig::new(dropout).init(),
             head: LinearConfig::new(features, classes).init(device),
+            files_and_classes: numbers(Digest::default(), device),
+        }
+    }
+
+    /// Of these files and classes.
+    pub fn of(self, files_and_classes: &Digest) -> Self {
+        let device = self.files_and_classes.lazy_device();
+        Self {
+            files_and_classes: numbers(files_and_classes.clone(), &device),
+            ..self
         }
     }
 
@@ -82,6 +97,39 @@ impl Classifier {
         self.visit(&mut count);
         count.0
     }
+}
+
+/// In one type of number on every device: a digest of the parameter has to be the same.
+fn numbers(digest: Digest, device: &Device) -> Param<Tensor<1, Int>> {
+    let data = TensorData::from(digest.bytes().map(i32::from));
+    Param::initialized(
+        ParamId::new(),
+        Tensor::from_data(data, (device, DType::I32)),
+    )
+}
+
+/// The network with the adapter that an earlier run saved, if one was asked for.
+///
+/// # Errors
+///
+/// Returns an error if the file can't be read, or is of another base or of other adapters.
+pub fn saved(
+    cli: &Cli,
+    layers: &[TransformerEncoderLayer],
+    classes: &[String],
+    files: Digest,
+    device: &Device,
+) -> Result<Option<Classifier>, RunError> {
+    let Some(path) = &cli.adapter else {
+        return Ok(None);
+    };
+    let said = |error: &dyn std::fmt::Display| RunError::Setting(error.to_string());
+    let net = Classifier::new(layers, classes.len(), 0.0, &device.clone().autodiff());
+    let net = net.of(&files.names(classes)).adapted(cli.rank);
+    let net = net.map_err(|error| said(&error))?;
+    load_adapter(net, path)
+        .map(Some)
+        .map_err(|error| said(&error))
 }
 
 /// Fails unless BLoB and its like have adapters to work with.

@@ -9,8 +9,9 @@ use example_support::tabular::read_text;
 use tokenizers::{Tokenizer, TruncationParams};
 
 use crate::args::Cli;
-use crate::bert::{Bert, Shape};
+use crate::bert::{self, Bert, Shape};
 use crate::data::{Sequences, Task, check_adapters, choose, split, through};
+use crate::model::saved;
 
 /// Texts that are run at a time.
 const AT_ONCE: usize = 32;
@@ -20,6 +21,8 @@ const AT_ONCE: usize = 32;
 pub struct Reader {
     path: PathBuf,
     tokenizer: Tokenizer,
+    /// Those of the network.
+    words: usize,
 }
 
 impl Reader {
@@ -51,28 +54,45 @@ impl Reader {
         let truncated = tokenizer.with_truncation(Some(truncation));
         truncated.map_err(|error| fail(error.to_string()))?;
         tokenizer.with_padding(None);
-        Ok(Self { path, tokenizer })
+        Ok(Self {
+            path,
+            tokenizer,
+            words,
+        })
     }
 
     /// The numbers of a text's tokens.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error for a text without a token, and for a token with a number that no word of the network has: as many words need not be numbered one after the other.
     pub fn ids(&self, text: &str) -> Result<Vec<u32>, RunError> {
         let encoding = self.tokenizer.encode_fast(text, true);
         let encoding = encoding.map_err(|error| RunError::data(&self.path, error))?;
-        match encoding.get_ids() {
-            [] => {
-                let reason = format!("the tokenizer makes no token of the text {text:?}");
-                Err(RunError::data(&self.path, reason))
-            }
-            ids => Ok(ids.to_vec()),
+        let ids = encoding.get_ids();
+        if ids.is_empty() {
+            let reason = format!("the tokenizer makes no token of the text {text:?}");
+            return Err(RunError::data(&self.path, reason));
         }
+        if let Some(at) = ids.iter().position(|id| *id as usize >= self.words) {
+            let reason = format!(
+                "the word {:?} has the number {}, the network's words have those below {}",
+                encoding.get_tokens()[at],
+                ids[at],
+                self.words
+            );
+            return Err(RunError::data(&self.path, reason));
+        }
+        Ok(ids.to_vec())
     }
 }
 
-/// Texts and the section of each.
+/// Texts, and the section of each and its line.
 #[derive(Debug, Default)]
 struct Texts {
     texts: Vec<String>,
     sections: Vec<String>,
+    lines: Vec<usize>,
 }
 
 /// The texts of a table.
@@ -91,7 +111,8 @@ impl Table {
         };
         let text = read_text(path)?;
         let mut table = Self::default();
-        let mut lines = text.lines().enumerate();
+        // Editors leave blank lines at the end.
+        let mut lines = text.trim_end_matches('\n').lines().enumerate();
         match lines.next() {
             Some((_, "split\tsection\ttext")) => {}
             _ => {
@@ -115,11 +136,13 @@ impl Table {
                     return Err(fail(line, reason));
                 }
             };
-            if section.trim().is_empty() || text.trim().is_empty() {
+            let section = section.trim();
+            if section.is_empty() || text.trim().is_empty() {
                 return Err(fail(line, "its section or its text is empty".into()));
             }
             texts.texts.push(text.into());
             texts.sections.push(section.into());
+            texts.lines.push(line);
         }
         for (name, texts) in [
             ("train", &table.train),
@@ -129,6 +152,14 @@ impl Table {
         ] {
             if texts.texts.is_empty() {
                 return Err(RunError::data(path, format!("there is no text of {name}")));
+            }
+        }
+        for (name, outside) in [("near", &table.near), ("far", &table.far)] {
+            let mut rows = outside.sections.iter().zip(&outside.lines);
+            if let Some((section, line)) = rows.find(|(s, _)| table.train.sections.contains(s)) {
+                let reason =
+                    format!("section {section} is learnt, and no text of it can be {name}");
+                return Err(fail(*line, reason));
             }
         }
         Ok(table)
@@ -176,6 +207,9 @@ pub fn task(cli: &Cli, folder: &Path, data: &Path, device: &Device) -> Result<Ta
     check_adapters(cli, shape.num_hidden_layers, shape.hidden_size)?;
     let reader = Reader::open(folder, &shape, cli.tokens)?;
     let [frozen, upper] = split(&net.encoder, cli.layers);
+    let files = bert::digest(folder)?;
+    // Before the layers below are run, which takes its time.
+    let saved = saved(cli, &upper, &classes, files.clone(), device)?;
     let net = net.valid();
     let run = |texts: Vec<&String>, labels: Vec<usize>| -> Result<Sequences, RunError> {
         let ids = texts.into_iter().map(|text| reader.ids(text));
@@ -202,8 +236,10 @@ pub fn task(cli: &Cli, folder: &Path, data: &Path, device: &Device) -> Result<Ta
         test: run(table.test.texts.iter().collect(), test)?,
         near: outside(&table.near)?,
         far: outside(&table.far)?,
+        files_and_classes: files.names(&classes),
         classes,
         upper,
+        saved,
     })
 }
 
@@ -240,6 +276,18 @@ mod tests {
                 "split\tsection\ttext\ntrain\ta\tb\ntrain\ta\t \n",
                 "line 3: its section or its text is empty",
             ),
+            (
+                "split\tsection\ttext\ntrain\ta\tb\n\ntrain\ta\tb\n",
+                "line 3: 1 cells, not 3",
+            ),
+            (
+                "split\tsection\ttext\nnear\tc\tb\nnear\ta \tb\ntest\ta\tb\nfar\td\tb\ntrain\ta\tb\n",
+                "line 3: section a is learnt, and no text of it can be near",
+            ),
+            (
+                "split\tsection\ttext\ntrain\ta\tb\ntest\ta\tb\nnear\tc\tb\nfar\ta\tb\n",
+                "line 5: section a is learnt, and no text of it can be far",
+            ),
         ] {
             let error = refusal(text);
             assert!(
@@ -250,8 +298,20 @@ mod tests {
     }
 
     #[test]
+    fn blanks_about_sections_and_at_the_end_are_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("texts.tsv");
+        let rows = "train\t a\tb\ntrain\ta \tb\ntest\ta\tb\nnear\tc\tb\nfar\td\tb\n";
+        std::fs::write(&path, format!("split\tsection\ttext\n{rows}\n\n")).unwrap();
+        let table = Table::read(&path).unwrap();
+        assert_eq!(table.train.sections, ["a", "a"]);
+        assert_eq!(table.far.texts, ["b"]);
+    }
+
+    #[test]
     fn texts_of_one_class_are_refused() {
         let texts = |sections: &[&str]| Texts {
+            lines: (1..=sections.len()).collect(),
             texts: sections.iter().map(|_| "text".into()).collect(),
             sections: sections.iter().map(|section| section.to_string()).collect(),
         };
@@ -276,12 +336,15 @@ mod tests {
     fn a_tokenizer_of_another_network_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tokenizer.json");
-        let words = serde_json::json!({"[UNK]": 0, "a": 1, "b": 2});
-        let file = serde_json::json!({
-            "version": "1.0", "added_tokens": [], "pre_tokenizer": {"type": "Whitespace"},
-            "model": {"type": "WordLevel", "vocab": words, "unk_token": "[UNK]"},
-        });
-        std::fs::write(&path, file.to_string()).unwrap();
+        let write = |b: u32| {
+            let words = serde_json::json!({"[UNK]": 0, "a": 1, "b": b});
+            let file = serde_json::json!({
+                "version": "1.0", "added_tokens": [], "pre_tokenizer": {"type": "Whitespace"},
+                "model": {"type": "WordLevel", "vocab": words, "unk_token": "[UNK]"},
+            });
+            std::fs::write(&path, file.to_string()).unwrap();
+        };
+        write(2);
         let shape = |words| Shape {
             vocab_size: words,
             hidden_size: 8,
@@ -292,6 +355,7 @@ mod tests {
             type_vocab_size: 2,
             layer_norm_eps: 1e-12,
             hidden_act: "gelu".into(),
+            model_type: None,
             position_embedding_type: "absolute".into(),
         };
         let refusal = |words, tokens| {
@@ -308,6 +372,13 @@ mod tests {
         assert_eq!(reader.ids("b a x a b").unwrap(), [2, 1, 0, 1]);
         let error = reader.ids(" ").unwrap_err().to_string();
         let reason = "tokenizer.json: the tokenizer makes no token of the text \" \"";
+        assert!(error.contains(reason), "{error}");
+        // As many words as the network has, and one with a number beyond.
+        write(50);
+        let reader = Reader::open(folder.path(), &shape(3), 4).unwrap();
+        assert_eq!(reader.ids("a").unwrap(), [1]);
+        let error = reader.ids("a b").unwrap_err().to_string();
+        let reason = "tokenizer.json: the word \"b\" has the number 50, the network's words have those below 3";
         assert!(error.contains(reason), "{error}");
         std::fs::write(&path, "nothing").unwrap();
         assert!(refusal(3, 4).contains("tokenizer.json: "));

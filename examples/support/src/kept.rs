@@ -57,6 +57,16 @@ impl Digest {
         self
     }
 
+    /// Puts names behind what is there, and how many they are.
+    pub fn names(mut self, names: &[String]) -> Self {
+        self.0.update((names.len() as u64).to_le_bytes());
+        for name in names {
+            self.0.update((name.len() as u64).to_le_bytes());
+            self.0.update(name);
+        }
+        self
+    }
+
     /// Puts a file's bytes behind what is there.
     ///
     /// # Errors
@@ -69,9 +79,14 @@ impl Digest {
         Ok(self)
     }
 
+    /// As bytes.
+    pub fn bytes(self) -> [u8; 32] {
+        self.0.finalize().into()
+    }
+
     /// In hexadecimal.
     pub fn text(self) -> String {
-        let bytes = self.0.finalize();
+        let bytes = self.bytes();
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
@@ -213,9 +228,14 @@ mod tests {
         digests.push(Digest::default().numbers(&[1.0]).numbers(&[2.0]).text());
         digests.push(Digest::default().places(&[1, 2]).text());
         digests.push(Digest::default().places(&[1]).places(&[2]).text());
+        let names = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
+            Digest::default().names(&names).text()
+        };
+        digests.extend([names(&["ab", "c"]), names(&["a", "bc"]), names(&["abc"])]);
         digests.sort();
         digests.dedup();
-        assert_eq!(digests.len(), 9);
+        assert_eq!(digests.len(), 12);
         let missing = Digest::default().file(&folder.path().join("none"));
         assert!(missing.unwrap_err().to_string().contains("none"));
     }

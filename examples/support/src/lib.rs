@@ -5,6 +5,7 @@
 //! - [`RunFolder`]: a new folder for each run; nothing that an earlier run saved is touched.
 //! - [`Kept`]: the finished parts of a long comparison, for a run that was killed.
 //! - [`MeanError`]: a mean over repetitions, with its standard error where there is one.
+//! - [`first_not_finite`]: the weight of a checkpoint that is no number.
 //! - [`LeftOut`]: what could not be made in a comparison; [`chosen`]: the rule that chooses settings.
 //! - [`images`] and [`classification`]: labelled images, and a classifier of them trained by Burn's Learner.
 //! - [`comparison`]: a Bayesian classifier beside its deterministic twin.
@@ -18,6 +19,7 @@
 
 mod args;
 mod error;
+mod finite;
 mod folder;
 mod interrupt;
 mod kept;
@@ -40,6 +42,7 @@ pub mod tabular;
 
 pub use args::{EstimatorChoice, RunArgs, TrainingArgs, present};
 pub use error::RunError;
+pub use finite::first_not_finite;
 pub use folder::{RunFolder, as_text};
 pub use interrupt::{Failure, exit_code, stop_on_ctrl_c};
 pub use kept::{Digest, Kept, KeptError};

@@ -3,8 +3,10 @@
 //! Usage: `wasm-predict [FOLDER]`, by default `runs/wasm-predict`.
 
 use std::error::Error;
+use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use blitz_train::prelude::*;
 use burn::module::Module;
@@ -15,9 +17,56 @@ use wasm_predict::{EXAMPLES, Model, inputs, model, noise, predict};
 /// The noise of the training data.
 const NOISE_STD: f32 = 0.1;
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let folder = std::env::args_os().nth(1).map(PathBuf::from);
-    let folder = folder.unwrap_or_else(|| "runs/wasm-predict".into());
+const HELP: &str = "\
+Trains a small model, saves it, and writes down what it predicts, for predict.mjs to compare with
+
+Usage: wasm-predict [FOLDER]
+
+Arguments:
+  [FOLDER]  Folder for model.bpk and native.json [default: runs/wasm-predict]
+
+Options:
+  -h, --help  Print help";
+
+/// What the command line asks for.
+enum Command {
+    Help,
+    Run(PathBuf),
+}
+
+/// There is one argument: too little for a parser of command lines.
+fn command(arguments: &[OsString]) -> Result<Command, String> {
+    match arguments {
+        [] => Ok(Command::Run("runs/wasm-predict".into())),
+        [help] if help == "--help" || help == "-h" => Ok(Command::Help),
+        [folder] if !folder.to_string_lossy().starts_with('-') => Ok(Command::Run(folder.into())),
+        [first, others @ ..] => {
+            let unexpected = others.first().unwrap_or(first).to_string_lossy();
+            Err(format!("unexpected argument '{unexpected}'\n\n{HELP}"))
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let outcome = match command(&arguments) {
+        Ok(Command::Help) => {
+            println!("{HELP}");
+            Ok(())
+        }
+        Ok(Command::Run(folder)) => run(folder),
+        Err(reason) => Err(reason.into()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("wasm-predict: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(folder: PathBuf) -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(&folder)?;
 
     let record = train(1000).into_record().into_bytes()?;

@@ -48,6 +48,35 @@ fn the_saved_model_fits_and_doubts_outside_the_data() {
 }
 
 #[test]
+fn options_are_no_folders() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_wasm-predict"));
+        let program = program.args(arguments).current_dir(folder.path());
+        program.output().unwrap()
+    };
+    for help in ["--help", "-h"] {
+        let output = run(&[help]);
+        assert!(output.status.success(), "{output:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains("Usage: wasm-predict [FOLDER]"), "{text}");
+    }
+    for (arguments, named) in [
+        (&["--out"][..], "--out"),
+        (&["-x"], "-x"),
+        (&["folder", "--help"], "--help"),
+        (&["folder", "other"], "other"),
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let text = String::from_utf8(output.stderr).unwrap();
+        let reason = format!("unexpected argument '{named}'");
+        assert!(text.contains(&reason), "{text}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn a_record_of_nothing_is_an_error() {
     assert!(wasm_predict::predict(vec![0; 64]).is_err());
 }

@@ -7,7 +7,9 @@ use blitz_train::{
     AdapterError, AdapterFileError, BlobConfig, CheckpointError, Tfb, TfbConfig, TfbError,
     load_adapter, save_adapter,
 };
-use burn::module::{Lora, Module, ModuleMapper, Param, ParamGroup};
+use burn::module::{
+    Lora, Module, ModuleMapper, Param, ParamGroup, Reparameterization, Reparameterizer,
+};
 use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
@@ -204,6 +206,35 @@ fn tfb_says_what_is_wrong() {
     let mut blind = batch;
     blind.inputs = blind.inputs.zeros_like();
     assert!(matches!(fit(&net, &[blind]), TfbError::Unbounded { .. }));
+}
+
+#[test]
+fn adapters_that_add_nothing_or_no_number_are_refused_by_their_weight() {
+    let device = Device::flex();
+    let net = adapted(&device);
+    let batches = [explained(&net, 4)];
+    let plain = net.mean_network();
+    let folder = tempfile::tempdir().unwrap();
+    let of = |rank, alpha| plain.clone().apply_lora(Lora::new(rank, alpha));
+    for (net, reason) in [
+        (of(0, 4.0), "the adapter of layer.weight has rank 0"),
+        (of(2, 0.0), "layer.weight is multiplied with 0"),
+        (of(2, f64::NAN), "layer.weight is multiplied with NaN"),
+        (of(2, f64::INFINITY), "layer.weight is multiplied with inf"),
+    ] {
+        let tfb = TfbConfig::new().fit(&net, &gaussian(1.0, &device), &batches);
+        let blob = BlobConfig::new().attach(net.clone());
+        let saved = save_adapter(&net, folder.path().join("adapter"));
+        for message in [
+            tfb.unwrap_err().to_string(),
+            blob.unwrap_err().to_string(),
+            saved.unwrap_err().to_string(),
+        ] {
+            assert!(message.contains(reason), "{message}");
+        }
+    }
+    // A negative scale is one.
+    assert!(BlobConfig::new().attach(of(2, -4.0)).is_ok());
 }
 
 #[test]
@@ -512,7 +543,33 @@ fn an_adapters_file_is_refused_where_it_does_not_belong() {
         ..base.clone()
     };
     let message = refused(with_head(&without_bias, 2, 4.0, 5, &device));
-    assert!(message.contains("for another base"), "{message}");
+    assert!(
+        message.contains("2 are frozen there, 1 in the network"),
+        "{message}"
+    );
+    // The same base, of which something else trains.
+    let head = || ParamGroup::from_predicate("head");
+    let fewer = with_head(&base, 2, 4.0, 5, &device).freeze_group(head());
+    let message = refused(fewer.clone());
+    assert!(
+        message.contains("of other adapters: more parameters train beside it: 2 are frozen"),
+        "{message}"
+    );
+    let path_of_fewer = folder.path().join("fewer");
+    save_adapter(&fewer, &path_of_fewer).unwrap();
+    let message = load_adapter(fewer.clone().unfreeze_group(head()), &path_of_fewer).unwrap_err();
+    let message = message.to_string();
+    assert!(
+        message.contains("of other adapters: fewer parameters train beside it: 4 are frozen"),
+        "{message}"
+    );
+    // More are frozen, and one of them is another.
+    let other_bias = with_head(&other, 2, 4.0, 5, &device).freeze_group(head());
+    let message = refused(other_bias);
+    assert!(
+        message.contains("another base: body.bias differs"),
+        "{message}"
+    );
     let message = refused(with_head(&base, 2, 8.0, 5, &device));
     assert!(message.contains("alpha is another"), "{message}");
     let message = refused(with_head(&base, 3, 6.0, 5, &device));
@@ -666,4 +723,106 @@ fn statistics_that_are_frozen_are_those_of_the_base() {
         refused.contains("another base: norm.running_mean differs"),
         "{refused}"
     );
+}
+
+/// The network with every number that trains moved.
+fn moved<M: Module>(module: M) -> M {
+    struct Moved;
+
+    impl ModuleMapper for Moved {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            match trains(&param) {
+                true => param.map(|value| value + 0.5),
+                false => param,
+            }
+        }
+    }
+
+    module.map(&mut Moved)
+}
+
+/// From one base: an adapter at the body, and a head that is frozen.
+fn with_frozen_head(device: &Device) -> WithHead {
+    let net = WithHead {
+        body: LinearConfig::new(6, 40).init(device),
+        head: LinearConfig::new(40, 3).init(device),
+    };
+    let lora = Lora::new(RANK, SCALE).set_param_group(ParamGroup::from_path("body.weight"));
+    with_fixed_weights(net, 4).apply_lora(lora)
+}
+
+#[test]
+fn an_adapters_file_has_deviations_that_train_about_frozen_means() {
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("adapter");
+    let head = || ParamGroup::from_paths(vec!["head.weight", "head.bias"]);
+    let with_df = |df: f64| {
+        let config = BayesianizeConfig::new()
+            .with_posterior(PosteriorConfig::student_t(df, 0.1))
+            .only("head.weight");
+        let net = with_frozen_head(&device).unfreeze_group(head());
+        net.bayesianize(&config).freeze_group(head())
+    };
+    let trained = moved(with_df(5.0));
+    let drawn = |net: &WithHead| values(net.sample_network(3, 1).head.weight.val());
+    assert!(!trains(&trained.head.weight) && drawn(&trained) != drawn(&with_df(5.0)));
+    save_adapter(&trained, &path).unwrap();
+    // The degrees of freedom, which train in no network, go with the deviations.
+    let loaded = load_adapter(with_df(30.0), &path).unwrap();
+    assert_eq!(drawn(&loaded), drawn(&trained));
+
+    // Where the deviations are frozen as well they are the base's.
+    save_adapter(&with_df(5.0).freeze(), &path).unwrap();
+    let refused = load_adapter(with_df(30.0).freeze(), &path).unwrap_err();
+    assert!(
+        refused.to_string().contains("another base: head.weight.b"),
+        "{refused}"
+    );
+}
+
+/// A weight times a number of its own.
+#[derive(Module, Debug)]
+struct Gain {
+    gain: Param<Tensor<1>>,
+}
+
+impl Reparameterization for Gain {
+    const NAME: &'static str = "gain";
+
+    fn apply<const D: usize>(&self, base: Tensor<D>) -> Tensor<D> {
+        base * self.gain.val().reshape([1_usize; D])
+    }
+}
+
+struct Gained;
+
+impl Reparameterizer for Gained {
+    type Reparam = Gain;
+
+    fn reparameterize<const D: usize>(
+        &mut self,
+        path: &str,
+        param: Param<Tensor<D>>,
+    ) -> (Param<Tensor<D>>, Option<Gain>) {
+        let device = param.lazy_device();
+        let gain = (path == "head.weight").then(|| Gain {
+            gain: Param::from_tensor(Tensor::ones([1], &device)),
+        });
+        (param, gain)
+    }
+}
+
+#[test]
+fn an_adapters_file_has_what_trains_of_a_reparameterization_beside_a_frozen_weight() {
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("adapter");
+    let gained = || with_frozen_head(&device).apply_reparameterization(Gained);
+    let trained = moved(gained());
+    let head = |net: &WithHead| values(net.head.weight.val());
+    assert!(!trains(&trained.head.weight) && head(&trained) != head(&gained()));
+    save_adapter(&trained, &path).unwrap();
+    let loaded = load_adapter(gained(), &path).unwrap();
+    assert_eq!(head(&loaded), head(&trained));
 }

@@ -1,12 +1,13 @@
 //! Laplace approximations against closed forms; `laplace_reference.py` computes the numbers.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use blitz_train::LabeledBatch;
 use blitz_train::blitz_core::{BayesianModule as _, BayesianizeConfig};
 use blitz_train::laplace::{
     BernoulliLastLayer, ClassCovariance, DiagonalLaplace, GaussianLastLayer, LaplaceError,
-    LastLayerMean, LastLayerNetwork, LastLayerPosterior, SoftmaxLastLayer,
+    LastLayerMean, LastLayerNetwork, LastLayerPosterior, Link, SoftmaxLastLayer,
 };
 use burn::data::dataloader::DataLoader;
 use burn::data::dataloader::batcher::Batcher;
@@ -503,6 +504,41 @@ fn drawn_softmax_layers_have_the_logits_moments() {
             let squares = |draw: &Vec<f64>| (draw[class] - mean[class]).powi(2);
             let squares: Vec<f64> = draws.iter().map(squares).collect();
             assert!(standard_errors_off(&squares, variance[class]).abs() < 4.0);
+        }
+    }
+}
+
+#[test]
+fn a_prediction_of_a_feature_that_is_no_number_panics_with_its_place() {
+    let device = Device::flex();
+    let two = layer([[0.5, -0.25], [0.25, 0.5], [0.125, 0.0]], &device);
+    let data = loader(12, 5, &device);
+    let bernoulli = BernoulliLastLayer::fit(data.as_ref(), |x| x, &two, 0.5).unwrap();
+    let gaussian = regression(5);
+    let softmax = [
+        ClassCovariance::Joint,
+        ClassCovariance::PerClass,
+        ClassCovariance::Kronecker,
+    ]
+    .map(softmax);
+    for (feature, name) in [
+        (f64::NAN, "NaN"),
+        (f64::INFINITY, "inf"),
+        (f64::NEG_INFINITY, "-inf"),
+    ] {
+        let features = [0.5, feature];
+        let refused = |predict: &dyn Fn()| {
+            let panic = catch_unwind(AssertUnwindSafe(predict)).unwrap_err();
+            let message = panic.downcast_ref::<String>().unwrap();
+            let reason = format!("the layer takes finite features, feature 1 is {name}");
+            assert!(message.ends_with(&reason), "{message}");
+        };
+        refused(&|| drop(bernoulli.predict(&features)));
+        refused(&|| drop(gaussian.predict(&features)));
+        refused(&|| drop(gaussian.epistemic_variance(&features)));
+        for posterior in &softmax {
+            refused(&|| drop(posterior.predict(&features, Link::Probit)));
+            refused(&|| drop(posterior.logit_variances(&features)));
         }
     }
 }

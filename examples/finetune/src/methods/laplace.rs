@@ -54,6 +54,9 @@ impl Study<'_> {
                 let width = rows.dims()[1];
                 let rows: Vec<f64> = rows.into_data().iter::<f64>().collect();
                 for row in rows.chunks(width) {
+                    if let Some(feature) = row.iter().find(|feature| !feature.is_finite()) {
+                        return Err(said(format!("what the head sees is {feature} in a place")));
+                    }
                     let probabilities = posterior.predict(row, Link::Probit);
                     logits.extend(probabilities.iter().map(|p| p.max(f64::MIN_POSITIVE).ln()));
                 }

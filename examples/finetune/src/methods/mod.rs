@@ -212,7 +212,9 @@ pub fn start(
 ) -> Result<Classifier, RunError> {
     training.device.seed(training.seed);
     let net = Classifier::new(&task.upper, task.classes.len(), dropout, training.device);
-    net.adapted(cli.rank).map_err(said)
+    net.of(&task.files_and_classes)
+        .adapted(cli.rank)
+        .map_err(said)
 }
 
 fn lora(cli: &Cli, task: &Task, training: &Training) -> Result<Lora, RunError> {

@@ -60,7 +60,7 @@ impl BlobConfig {
     ///
     /// # Errors
     ///
-    /// Returns an error if there is no adapter, if one has a rank above its weight's, if its weight trains as well, or if a factor has a posterior already or is frozen.
+    /// Returns an error if there is no adapter, if one has rank 0 or a rank above its weight's, if its product is multiplied with 0 or no finite number, if its weight trains as well, or if a factor has a posterior already or is frozen.
     ///
     /// # Panics
     ///

@@ -1,7 +1,7 @@
 //! What is wrong with a network whose adapters were asked for.
 
 /// Why a network is none with adapters.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AdapterError {
     /// No weight has an adapter.
@@ -20,6 +20,22 @@ pub enum AdapterError {
         rows: usize,
         /// The weight's columns.
         columns: usize,
+    },
+    /// An adapter has no columns, and so nothing that could train.
+    #[error("the adapter of {path} has rank 0")]
+    NoRank {
+        /// The weight.
+        path: String,
+    },
+    /// The product of an adapter's factors is multiplied with 0, or with no finite number.
+    #[error(
+        "the product of the adapter of {path} is multiplied with {scale}: its alpha is at fault"
+    )]
+    Scale {
+        /// The weight.
+        path: String,
+        /// What it is multiplied with.
+        scale: f64,
     },
     /// A weight with an adapter trains as well.
     #[error(

@@ -21,6 +21,8 @@ pub(super) struct Adapter {
     /// Its shape, `[d_in, d_out]`.
     shape: Shape,
     base_trains: bool,
+    /// What the product of the factors is multiplied with.
+    pub scale: f64,
     /// `[d_in, r]`.
     pub a: Factor,
     /// `[r, d_out]`.
@@ -42,19 +44,32 @@ pub(super) struct Factor {
 pub(super) fn adapters<M: Module>(module: &M) -> Result<Vec<Adapter>, AdapterError> {
     let mut visitor = Visitor::default();
     module.visit(&mut visitor);
-    let adapters = visitor.adapters;
+    let mut adapters = visitor.adapters;
     if adapters.is_empty() {
         return Err(AdapterError::None);
     }
-    for adapter in &adapters {
+    let scales = scales(module, &adapters);
+    for (adapter, scale) in adapters.iter_mut().zip(scales) {
+        adapter.scale = scale;
         let rank = adapter.a.value.dims()[1];
         let (rows, columns) = (adapter.shape[0], adapter.shape[1]);
+        if rank == 0 {
+            return Err(AdapterError::NoRank {
+                path: adapter.path.clone(),
+            });
+        }
         if rank > rows.min(columns) {
             return Err(AdapterError::Rank {
                 path: adapter.path.clone(),
                 rank,
                 rows,
                 columns,
+            });
+        }
+        if scale == 0.0 || !scale.is_finite() {
+            return Err(AdapterError::Scale {
+                path: adapter.path.clone(),
+                scale,
             });
         }
         if adapter.base_trains {
@@ -151,6 +166,8 @@ impl ModuleVisitor for Visitor {
                 base: base.id,
                 shape: base.shape.clone(),
                 base_trains: base.trains,
+                // Read below, of all adapters at once.
+                scale: f64::NAN,
                 a,
                 b: factor,
             }),
@@ -202,7 +219,7 @@ pub(super) fn with_training<M: Module>(module: M, ids: HashSet<ParamId>, train: 
 ///
 /// Burn shows it to no visitor. So it is read off a network whose adapters are of one number each, factors of one beside weights of zero, in `f32`: a sum with the weight would round
 /// it, by all of it where the weight is large.
-pub(super) fn scales<M: Module>(module: &M, adapters: &[Adapter]) -> Vec<f64> {
+fn scales<M: Module>(module: &M, adapters: &[Adapter]) -> Vec<f64> {
     struct Set(HashMap<ParamId, f32>);
 
     impl ModuleMapper for Set {

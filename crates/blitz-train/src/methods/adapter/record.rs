@@ -1,5 +1,6 @@
 //! Files of what was trained beside a frozen network, which know the network that they belong to.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use blitz_layers::blitz_core::fields::ATTACHED;
@@ -10,7 +11,7 @@ use burn::tensor::{Bool, DType, Device, Int, Tensor, TensorData};
 use sha2::{Digest, Sha256};
 
 use super::error::AdapterError;
-use super::factors::{adapters, is_lora, scales};
+use super::factors::{adapters, is_lora};
 use crate::checkpoint::{self, Seal, in_saved_layout};
 use crate::error::CheckpointError;
 use crate::network::with_own_statistics;
@@ -28,15 +29,15 @@ pub enum AdapterFileError {
     /// The file can't be written or read, or its bytes are not those that were written.
     #[error(transparent)]
     File(#[from] CheckpointError),
-    /// The file is of an adapter for another network.
+    /// The file is of an adapter for a network with another value in a parameter that is frozen, or with another parameter.
     #[error("{file} is an adapter for another base: {difference}")]
     OtherBase {
         /// The file.
         file: String,
-        /// The first parameter that differs, or what the two have not in common.
+        /// The first parameter that differs.
         difference: String,
     },
-    /// The file is of this base, and of other adapters.
+    /// The file is of this base, as far as both freeze it, and of other adapters, or more or fewer parameters train beside them.
     #[error("{file} is of other adapters: {difference}")]
     OtherAdapter {
         /// The file.
@@ -46,8 +47,8 @@ pub enum AdapterFileError {
     },
 }
 
-/// Saves what trains of a network with adapters: their factors, all posteriors, other parameters that train, such as a head, and the running statistics of batch norms. The
-/// frozen base is left out.
+/// Saves what trains of a network with adapters: their factors, other parameters that train, such as a head, the posteriors of both, what else is attached to a weight and trains, be the weight
+/// frozen, and the running statistics of batch norms. The frozen base is left out.
 ///
 /// `apply_lora` freezes the parameters of a batch norm and leaves it in training, where its statistics move. Call Burn's `freeze` before, and they are part of the base.
 ///
@@ -103,6 +104,9 @@ pub fn save_adapter<M: Module + ModuleDisplay>(
 
 /// The network with what [`save_adapter`] has written. It has to have been through the same calls: `apply_lora`, and what attached its posteriors.
 ///
+/// The base is known by the parameters of `module` that are frozen. Fields that are no parameters are not seen, such as the heads of an attention or the names of classes, nor is what `module` does not
+/// hold, such as layers that were run before: a frozen parameter with a digest of it makes it a part of the base.
+///
 /// # Errors
 ///
 /// Returns an error if the file is missing or damaged, and if it is of another base or of other adapters; it names the file and the first parameter that differs.
@@ -120,15 +124,12 @@ pub fn load_adapter<M: Module + ModuleDisplay>(
     }
     let record =
         ModuleRecord::load(&path).map_err(|reason| CheckpointError::unreadable(&path, reason))?;
-    if !saved.is_like(&record) {
+    let Some(base) = saved.digests_of(&record) else {
         let reason = "it is no adapter: it has no digests of a base";
         return Err(CheckpointError::unreadable(&path, reason).into());
-    }
+    };
     let file = path.display().to_string();
-    saved.check_base(&record).map_err(|difference| {
-        let file = file.clone();
-        AdapterFileError::OtherBase { file, difference }
-    })?;
+    saved.check_base(&base, &file)?;
     let refused = |difference| AdapterFileError::OtherAdapter { file, difference };
     saved.take(record, group).map_err(refused)
 }
@@ -158,11 +159,9 @@ impl<M: Module + ModuleDisplay> Saved<M> {
         // A batch norm keeps the latest update of its statistics apart, and takes it in here.
         drop(module.valid());
         let adapters = adapters(&module)?;
-        let scales = scales(&module, &adapters);
+        let scales: Vec<f64> = adapters.iter().map(|adapter| adapter.scale).collect();
         let device = module.devices().into_iter().next().unwrap_or_default();
-        let mut division = Division::default();
-        module.visit(&mut division);
-        let Division { trained, base, .. } = division;
+        let Division { trained, base, .. } = Division::of(&module);
         let (paths, digests): (Vec<String>, Vec<[u8; DIGEST]>) = base.into_iter().unzip();
         let own = ["base", "scales"].map(String::from).into_iter();
         let network = trained.into_iter().map(|path| format!("network.{path}"));
@@ -179,36 +178,58 @@ impl<M: Module + ModuleDisplay> Saved<M> {
         Ok((saved, ParamGroup::from_paths(own.chain(network).collect())))
     }
 
-    /// Whether a file has digests, of whatever base.
-    fn is_like(&self, record: &ModuleRecord) -> bool {
-        let base = Base {
-            base: self.base.clone(),
+    /// The digests of a file's base, however many there are, if it has any.
+    fn digests_of(&self, record: &ModuleRecord) -> Option<HashSet<[u8; DIGEST]>> {
+        let load = |count: usize| {
+            let device = self.base.lazy_device();
+            let base = Base {
+                base: digests_tensor(&vec![[0; DIGEST]; count], &device),
+            };
+            base.try_load_record(record.clone().allow_unused(true))
         };
-        // Another number of them is another base.
-        let record = record.clone().allow_unused(true).validate(false);
-        base.try_load_record(record).is_ok()
+        let loaded = load(self.paths.len()).or_else(|reason| {
+            let count = recorded_rows(&reason.to_string());
+            load(count.ok_or(reason)?)
+        });
+        let bytes = loaded.ok()?.base.val().into_data();
+        let bytes: Vec<u8> = bytes.iter::<i64>().map(|byte| byte as u8).collect();
+        let (digests, _) = bytes.as_chunks::<DIGEST>();
+        Some(digests.iter().copied().collect())
     }
 
-    /// What the base of a file has that this one has not.
-    fn check_base(&self, record: &ModuleRecord) -> Result<(), String> {
-        let base = Base {
-            base: self.base.clone(),
-        };
-        let record = record.clone().allow_unused(true);
-        let other = base.try_load_record(record).map_err(|reason| {
-            let reason = reason.to_string();
-            let words: Vec<&str> = reason.split_whitespace().collect();
-            words.join(" ")
-        })?;
-        let bytes = |base: &Param<Tensor<2, Int>>| -> Vec<i64> {
-            base.val().into_data().iter::<i64>().collect()
-        };
-        let (own, other) = (bytes(&self.base), bytes(&other.base));
-        let pairs = own.chunks(DIGEST).zip(other.chunks(DIGEST));
-        match self.paths.iter().zip(pairs).find(|(_, (a, b))| a != b) {
-            Some((path, _)) => Err(format!("{path} differs")),
-            None => Ok(()),
+    /// Fails unless the base of a file is this one, of the same parameters.
+    fn check_base(
+        &self,
+        other: &HashSet<[u8; DIGEST]>,
+        file: &str,
+    ) -> Result<(), AdapterFileError> {
+        let own = self.base.val().into_data();
+        let own: Vec<u8> = own.iter::<i64>().map(|byte| byte as u8).collect();
+        let (own, _) = own.as_chunks::<DIGEST>();
+        let file = file.to_string();
+        let common = own.iter().filter(|digest| other.contains(*digest)).count();
+        if common == own.len().min(other.len()) {
+            if own.len() == other.len() {
+                return Ok(());
+            }
+            // One has all that the other has: what is not in common trains there, where it is frozen here.
+            let less_or_more = match other.len() < own.len() {
+                true => "more",
+                false => "fewer",
+            };
+            let difference = format!(
+                "{less_or_more} parameters train beside it: {} are frozen there, {} in the network",
+                other.len(),
+                own.len()
+            );
+            return Err(AdapterFileError::OtherAdapter { file, difference });
         }
+        let mut pairs = self.paths.iter().zip(own);
+        let differing = pairs.find(|(_, digest)| !other.contains(*digest));
+        let path =
+            differing.map_or_else(|| unreachable!("not all are in common"), |(path, _)| path);
+        let difference = format!("{path} differs");
+        Err(AdapterFileError::OtherBase { file, difference })
     }
 
     /// The network with what the file has, or what does not fit.
@@ -240,6 +261,15 @@ impl<M: Module + ModuleDisplay> Saved<M> {
     }
 }
 
+/// The rows of a recorded matrix that was refused for its shape.
+///
+/// Burn tells the shapes of a record in this message alone.
+fn recorded_rows(refusal: &str) -> Option<usize> {
+    let (_, shape) = refusal.split_once("record has")?;
+    let mut numbers = shape.split(|c: char| !c.is_ascii_digit());
+    numbers.find(|number| !number.is_empty())?.parse().ok()
+}
+
 fn digests_tensor(digests: &[[u8; DIGEST]], device: &Device) -> Param<Tensor<2, Int>> {
     let bytes: Vec<i32> = digests.iter().flatten().map(|b| i32::from(*b)).collect();
     let data = TensorData::new(bytes, [digests.len(), DIGEST]);
@@ -254,26 +284,39 @@ struct Division {
     weight_trains: bool,
     /// Whether the statistics of the batch norm met last move in training: its flag, which comes before them.
     statistics_move: bool,
+    /// The paths of what is attached and has a parameter that trains.
+    training_attachments: HashSet<String>,
     trained: Vec<String>,
     base: Vec<(String, [u8; DIGEST])>,
 }
 
 impl Division {
+    fn of<M: Module>(module: &M) -> Self {
+        // What is attached is of one kind as a whole, and its first parameter may be one that does not train.
+        let mut training = TrainingAttachments::default();
+        module.visit(&mut training);
+        let mut division = Self {
+            training_attachments: training.paths,
+            ..Self::default()
+        };
+        module.visit(&mut division);
+        division
+    }
+
     fn add(&mut self, trains: Option<bool>, data: impl FnOnce() -> TensorData) {
-        let names: Vec<&str> = self.stack.iter().map(|(name, _)| name.as_str()).collect();
-        let path = names.join(".");
-        let is_attached = self
-            .stack
-            .iter()
-            .any(|(_, container)| container == ATTACHED);
+        let path = path(&self.stack);
         let is_statistic = self.stack.last().is_some_and(|(name, container)| {
             container == "Struct:BatchNorm" && name.starts_with("running_")
         });
-        let trained = match is_attached {
-            // A posterior goes with its weight.
-            true => self.weight_trains || self.stack.iter().any(is_lora),
-            false if is_statistic => self.statistics_move,
-            false => {
+        let trained = match attachment(&self.stack) {
+            // A posterior goes with its weight, and without it where the mean is frozen and the deviations train.
+            Some(attachment) => {
+                self.weight_trains
+                    || self.stack.iter().any(is_lora)
+                    || self.training_attachments.contains(&attachment)
+            }
+            None if is_statistic => self.statistics_move,
+            None => {
                 self.weight_trains = trains.unwrap_or(false);
                 self.weight_trains
             }
@@ -289,6 +332,44 @@ impl Division {
         let mut digest = [0; DIGEST];
         digest.copy_from_slice(&hash.finalize()[..DIGEST]);
         self.base.push((path, digest));
+    }
+}
+
+/// The path of what is attached to a weight, around what the traversal is at.
+fn attachment(stack: &[(String, String)]) -> Option<String> {
+    let mut containers = stack.iter().map(|(_, container)| container);
+    let outermost = containers.position(|container| container == ATTACHED)?;
+    Some(path(&stack[..=outermost]))
+}
+
+fn path(stack: &[(String, String)]) -> String {
+    let names: Vec<&str> = stack.iter().map(|(name, _)| name.as_str()).collect();
+    names.join(".")
+}
+
+/// Finds what is attached and has a parameter that trains.
+#[derive(Default)]
+struct TrainingAttachments {
+    stack: Vec<(String, String)>,
+    paths: HashSet<String>,
+}
+
+impl ModuleVisitor for TrainingAttachments {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        self.stack
+            .push((name.to_string(), container_type.to_string()));
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.stack.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(attachment) = attachment(&self.stack)
+            && trains(param)
+        {
+            self.paths.insert(attachment);
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use burn::tensor::{Tensor, TensorData};
 use nalgebra::DMatrix;
 
 use super::error::AdapterError;
-use super::factors::{Adapter, adapters, scales, with_training, with_values};
+use super::factors::{Adapter, adapters, with_training, with_values};
 use crate::likelihood::Likelihood;
 use crate::network::{LabeledBatch, Network};
 
@@ -187,8 +187,7 @@ impl TfbConfig {
         self.check();
         let network = network.valid();
         let adapters = adapters(&network)?;
-        let scales = scales(&network, &adapters);
-        let directions = adapters.iter().zip(scales).map(Directions::of);
+        let directions = adapters.iter().map(Directions::of);
         let directions = directions.collect::<Result<Vec<_>, _>>()?;
         let turned = directions.iter().flat_map(Directions::factors);
         let network = with_values(network, turned.collect());
@@ -282,7 +281,7 @@ struct Directions {
 }
 
 impl Directions {
-    fn of((adapter, scale): (&Adapter, f64)) -> Result<Self, TfbError> {
+    fn of(adapter: &Adapter) -> Result<Self, TfbError> {
         let a = host(&adapter.a.value);
         let b = host(&adapter.b.value);
         for (factor, values) in [(&adapter.a, &a), (&adapter.b, &b)] {
@@ -299,13 +298,13 @@ impl Directions {
             unreachable!("it was asked for")
         };
         let largest = svd.singular_values.max();
-        if largest * scale.abs() == 0.0 {
+        if largest == 0.0 {
             return Err(TfbError::Untrained {
                 path: adapter.path.clone(),
             });
         }
         let per_std = svd.singular_values.iter();
-        let per_std = per_std.map(|s| (scale.abs() * s.max(SMALLEST * largest)).recip());
+        let per_std = per_std.map(|s| (adapter.scale.abs() * s.max(SMALLEST * largest)).recip());
         Ok(Self {
             a: (adapter.a.id, tensor(&(a * &u), &adapter.a.value)),
             a_path: adapter.a.path.clone(),

@@ -128,7 +128,7 @@ impl BernoulliLastLayer {
     ///
     /// # Panics
     ///
-    /// Panics unless there are `d_input` features.
+    /// Panics unless there are `d_input` features, all of them finite.
     #[track_caller]
     pub fn predict(&self, features: &[f64]) -> Vec<f64> {
         let logits = self.logits(features).into_iter();

@@ -347,7 +347,7 @@ impl GaussianLastLayer {
     ///
     /// # Panics
     ///
-    /// Panics unless there are `d_input` features.
+    /// Panics unless there are `d_input` features, all of them finite.
     #[track_caller]
     pub fn predict(&self, features: &[f64]) -> Vec<Normal> {
         let phi = self.shape.phi(features);
@@ -365,7 +365,7 @@ impl GaussianLastLayer {
     ///
     /// # Panics
     ///
-    /// Panics unless there are `d_input` features.
+    /// Panics unless there are `d_input` features, all of them finite.
     #[track_caller]
     pub fn epistemic_variance(&self, features: &[f64]) -> Vec<f64> {
         let phi = self.shape.phi(features);

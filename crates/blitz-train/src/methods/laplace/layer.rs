@@ -89,7 +89,7 @@ impl LayerShape {
     ///
     /// # Panics
     ///
-    /// Panics unless there are `d_input` features.
+    /// Panics unless there are `d_input` features, all of them finite: a NaN would be the probability of every class, and no error.
     #[track_caller]
     pub(super) fn phi(&self, features: &[f64]) -> Vec<f64> {
         assert_eq!(
@@ -99,6 +99,12 @@ impl LayerShape {
             self.d_input,
             features.len()
         );
+        if let Some(at) = features.iter().position(|feature| !feature.is_finite()) {
+            panic!(
+                "the layer takes finite features, feature {at} is {}",
+                features[at]
+            );
+        }
         let one = self.bias.then_some(1.0);
         features.iter().copied().chain(one).collect()
     }

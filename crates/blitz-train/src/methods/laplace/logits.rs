@@ -144,7 +144,7 @@ macro_rules! of_logits {
             ///
             /// # Panics
             ///
-            /// Panics unless there are `d_input` features.
+            /// Panics unless there are `d_input` features, all of them finite.
             #[track_caller]
             pub fn logits(&self, features: &[f64]) -> Vec<f64> {
                 self.0.logits(features)
@@ -154,7 +154,7 @@ macro_rules! of_logits {
             ///
             /// # Panics
             ///
-            /// Panics unless there are `d_input` features.
+            /// Panics unless there are `d_input` features, all of them finite.
             #[track_caller]
             pub fn logit_variances(&self, features: &[f64]) -> Vec<f64> {
                 self.0.logit_variances(features)
@@ -164,7 +164,7 @@ macro_rules! of_logits {
             ///
             /// # Panics
             ///
-            /// Panics unless there are `d_input` features.
+            /// Panics unless there are `d_input` features, all of them finite.
             #[track_caller]
             pub fn logit_covariance(&self, features: &[f64]) -> Vec<f64> {
                 self.0.spread(features).covariance(self.0.prior_precision)

@@ -182,7 +182,7 @@ impl SoftmaxLastLayer {
     ///
     /// # Panics
     ///
-    /// Panics unless there are `d_input` features, or without draws.
+    /// Panics unless there are `d_input` features, all of them finite, or without draws.
     #[track_caller]
     pub fn predict(&self, features: &[f64], link: Link) -> Vec<f64> {
         let (logits, spread) = (self.logits(features), self.0.spread(features));
