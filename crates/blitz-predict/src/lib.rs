@@ -49,6 +49,7 @@ pub mod convergence;
 mod difference;
 pub mod distribution;
 mod error;
+mod magnitude;
 mod mixture;
 #[doc(hidden)]
 pub mod percent;

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use example_support::number::{at_least, not_negative};
-use example_support::{Kept, LeftOut, RunArgs, RunError, exit_code};
+use example_support::{Kept, LeftOut, RunArgs, RunError, exit_code, written};
 use serde::Serialize;
 
 use data::Digits;
@@ -120,8 +120,10 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         }
     }
     LeftOut::unless_something_is_left(&left_out, curves.is_empty())?;
-    let path = folder.join("accuracy.png");
-    plot::accuracies(&path, &curves, cli.target)?;
+    let picture = folder.join("accuracy.png");
+    let plot = written(picture, cli.seed, &mut left_out, |path| {
+        plot::accuracies(path, &curves, cli.target)
+    });
     let report = Report {
         pool: digits.len() - cli.test,
         test: cli.test,
@@ -130,7 +132,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         methods: report::summaries(&curves, cli.target),
         curves,
         left_out,
-        plot: path,
+        plot,
     };
     Ok(cli.run.present(&report))
 }

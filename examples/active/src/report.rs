@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use example_support::{LeftOut, MeanError, as_text};
+use example_support::{LeftOut, MeanError, as_text_if_any};
 use serde::Serialize;
 
 use crate::learning::{Curve, Method};
@@ -23,11 +23,11 @@ pub struct Report {
     pub methods: Vec<Summary>,
     /// Each course.
     pub curves: Vec<Curve>,
-    /// Courses that came to no end, and what could not be kept.
+    /// Courses that came to no end, and what could not be kept or plotted.
     pub left_out: Vec<LeftOut>,
-    /// The plot.
-    #[serde(serialize_with = "as_text")]
-    pub plot: PathBuf,
+    /// The plot, where it could be written.
+    #[serde(serialize_with = "as_text_if_any")]
+    pub plot: Option<PathBuf>,
 }
 
 /// A method over all seeds.
@@ -92,6 +92,9 @@ impl fmt::Display for Report {
         for left_out in &self.left_out {
             writeln!(f, "\n  left out: {left_out}")?;
         }
-        write!(f, "\n  the courses   {}", self.plot.display())
+        match &self.plot {
+            Some(plot) => write!(f, "\n  the courses   {}", plot.display()),
+            None => Ok(()),
+        }
     }
 }

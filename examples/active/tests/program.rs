@@ -49,6 +49,17 @@ fn every_method_starts_alike_and_learns() {
     assert_png(&report["plot"]);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_picture_that_cannot_be_written_costs_the_courses_nothing() {
+    let out = tempfile::tempdir().unwrap();
+    let report = PROGRAM.report_without_room(out.path(), &["--labels", "20"]);
+    assert_eq!(report["curves"].as_array().unwrap().len(), 4);
+    assert!(report["plot"].is_null(), "{report}");
+    assert_eq!(report["left_out"].as_array().unwrap().len(), 1);
+    assert_eq!(report["left_out"][0]["name"], "accuracy.png");
+}
+
 #[test]
 fn the_same_seed_gives_the_same_course() {
     let out = tempfile::tempdir().unwrap();

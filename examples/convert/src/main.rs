@@ -13,7 +13,9 @@ use burn::train::Interrupter;
 use clap::Parser;
 use example_support::classification::{self, Data, Model, Scores, Settings, predict};
 use example_support::comparison::Row;
-use example_support::{RunError, RunFolder, digits, exit_code, reliability, stop_on_ctrl_c};
+use example_support::{
+    RunError, RunFolder, digits, exit_code, reliability, stop_on_ctrl_c, written,
+};
 
 use cli::Cli;
 use model::Net;
@@ -117,9 +119,12 @@ impl Study<'_> {
             ),
         ];
         let labels = self.data.test.labels();
-        let plot = self.folder.join("reliability.png");
-        let shown = [0, 2].map(|row| (predictions[row].0.as_str(), &predictions[row].1));
-        reliability::reliability(&plot, shown, &labels)?;
+        let mut left_out = Vec::new();
+        let picture = self.folder.join("reliability.png");
+        let plot = written(picture, cli.training.seed, &mut left_out, |path| {
+            let shown = [0, 2].map(|row| (predictions[row].0.as_str(), &predictions[row].1));
+            reliability::reliability(path, shown, &labels)
+        });
         let model_file = self.folder.save(tuned, "model.bpk")?;
         let rows = predictions.map(|(name, predictions): (String, CategoricalMixture)| Row {
             name,
@@ -132,6 +137,7 @@ impl Study<'_> {
             rows: rows.to_vec(),
             seconds: time.as_secs_f64(),
             plot,
+            left_out,
             model: model_file,
         })
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use example_support::comparison::{Row, table_head};
+use example_support::{LeftOut, as_text, as_text_if_any};
 use serde::Serialize;
 
 /// The results of a run.
@@ -19,11 +20,13 @@ pub struct Report {
     pub rows: Vec<Row>,
     /// The time of the tuning of all weights.
     pub seconds: f64,
-    /// The plot.
-    #[serde(serialize_with = "example_support::as_text")]
-    pub plot: PathBuf,
+    /// The plot, where it could be written.
+    #[serde(serialize_with = "as_text_if_any")]
+    pub plot: Option<PathBuf>,
+    /// What could not be written.
+    pub left_out: Vec<LeftOut>,
     /// The converted and tuned network.
-    #[serde(serialize_with = "example_support::as_text")]
+    #[serde(serialize_with = "as_text")]
     pub model: PathBuf,
 }
 
@@ -38,7 +41,13 @@ impl fmt::Display for Report {
         for row in &self.rows {
             writeln!(f, "{row}")?;
         }
-        writeln!(f, "\n  reliability      {}", self.plot.display())?;
+        for left_out in &self.left_out {
+            writeln!(f, "\n  left out: {left_out}")?;
+        }
+        writeln!(f)?;
+        if let Some(plot) = &self.plot {
+            writeln!(f, "  reliability      {}", plot.display())?;
+        }
         write!(f, "  tuned model      {}", self.model.display())
     }
 }

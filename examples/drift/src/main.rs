@@ -7,10 +7,10 @@ mod stream;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use blitz_train::plot::{Bands, Plot, TrainingCurves};
+use blitz_train::plot::{Band, Bands, Plot, PlotError, TrainingCurves};
 use clap::Parser;
 use example_support::number::{at_least, not_negative};
-use example_support::{LeftOut, RunArgs, RunError, exit_code};
+use example_support::{LeftOut, RunArgs, RunError, exit_code, written};
 
 use learner::{Keep, Learner};
 use report::{Figures, Report};
@@ -91,31 +91,40 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     }
     LeftOut::unless_something_is_left(&left_out, learners.is_empty())?;
 
-    let mut bands = Bands::new("x", "y");
-    // On the first day nobody knows anything, which would be all that one sees.
-    let mut course = TrainingCurves::new("day, after the first")
-        .with_title("Tomorrow's points, and what a day tells");
-    let mut figures = Vec::new();
-    for (learner, band) in learners {
-        bands = bands.panel(band);
-        course = course.nll(learner.keep.to_string(), &learner.nll_by_day()[1..])?;
-        if learner.keep != Keep::Nothing {
-            course = course.kl(learner.keep.to_string(), &learner.kl_by_day[1..])?;
-        }
-        figures.push(Figures::of(&learner));
-    }
+    let figures = learners.iter().map(|(learner, _)| Figures::of(learner));
+    let figures = figures.collect();
+    let course = written(folder.join("days.png"), cli.seed, &mut left_out, |path| {
+        course(&learners)?.save(path)
+    });
+    let last_day = folder.join("last-day.png");
+    let bands = written(last_day, cli.seed, &mut left_out, |path| {
+        let bands = learners.into_iter().map(|(_, band)| band);
+        bands.fold(Bands::new("x", "y"), Bands::panel).save(path)
+    });
     let report = Report {
         days: cli.days,
         points: cli.points,
         learners: figures,
         left_out,
         seconds: start.elapsed().as_secs_f64(),
-        bands: folder.join("last-day.png"),
-        course: folder.join("days.png"),
+        bands,
+        course,
     };
-    bands.save(&report.bands)?;
-    course.save(&report.course)?;
     Ok(cli.run.present(&report))
+}
+
+/// NLL and KL by day.
+fn course(learners: &[(Learner, Band)]) -> Result<TrainingCurves, PlotError> {
+    // On the first day nobody knows anything, which would be all that one sees.
+    let mut course = TrainingCurves::new("day, after the first")
+        .with_title("Tomorrow's points, and what a day tells");
+    for (learner, _) in learners {
+        course = course.nll(learner.keep.to_string(), &learner.nll_by_day()[1..])?;
+        if learner.keep != Keep::Nothing {
+            course = course.kl(learner.keep.to_string(), &learner.kl_by_day[1..])?;
+        }
+    }
+    Ok(course)
 }
 
 /// All points lie in memory.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use example_support::{LeftOut, as_text};
+use example_support::{LeftOut, as_text_if_any};
 use serde::Serialize;
 
 use crate::learner::{LEVEL, Learner, Outcome};
@@ -17,16 +17,16 @@ pub struct Report {
     pub points: usize,
     /// Each learner.
     pub learners: Vec<Figures>,
-    /// Those whose numbers left `f32`.
+    /// Those whose numbers left `f32`, and pictures that can't be written.
     pub left_out: Vec<LeftOut>,
     /// Seconds of the run.
     pub seconds: f64,
-    /// What is predicted after the last day.
-    #[serde(serialize_with = "as_text")]
-    pub bands: PathBuf,
-    /// NLL and KL by day.
-    #[serde(serialize_with = "as_text")]
-    pub course: PathBuf,
+    /// What is predicted after the last day, where the picture could be written.
+    #[serde(serialize_with = "as_text_if_any")]
+    pub bands: Option<PathBuf>,
+    /// NLL and KL by day, where the picture could be written.
+    #[serde(serialize_with = "as_text_if_any")]
+    pub course: Option<PathBuf>,
 }
 
 /// A learner over the second half of the days, when what was there at the start is long gone.
@@ -82,10 +82,15 @@ impl fmt::Display for Report {
                 learner.rmse
             )?;
         }
-        for learner in &self.left_out {
-            writeln!(f, "  {:<16} left out, {}", learner.name, learner.reason)?;
+        for it in &self.left_out {
+            writeln!(f, "  {:<16} left out, {}", it.name, it.reason)?;
         }
-        writeln!(f, "\n  the last day   {}", self.bands.display())?;
-        write!(f, "  day by day     {}", self.course.display())
+        let pictures = [("the last day", &self.bands), ("day by day", &self.course)];
+        for (name, picture) in pictures {
+            if let Some(picture) = picture {
+                write!(f, "\n  {name:<14} {}", picture.display())?;
+            }
+        }
+        Ok(())
     }
 }

@@ -41,6 +41,21 @@ fn every_learner_reports_each_day_and_starts_alike() {
     assert_eq!(report["learners"], again["learners"]);
 }
 
+#[cfg(unix)]
+#[test]
+fn pictures_that_cannot_be_written_cost_the_learners_nothing() {
+    let out = tempfile::tempdir().unwrap();
+    let arguments = ["--days", "2", "--steps", "2", "--discount", "0.9"];
+    let report = PROGRAM.report_without_room(out.path(), &arguments);
+    assert_eq!(report["learners"].as_array().unwrap().len(), 1);
+    assert!(report["bands"].is_null() && report["course"].is_null());
+    let left_out = report["left_out"].as_array().unwrap().iter();
+    let names: Vec<&str> = left_out
+        .map(|file| file["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["days.png", "last-day.png"], "{report}");
+}
+
 #[test]
 fn the_largest_seed_and_the_largest_speed_are_taken() {
     let out = tempfile::tempdir().unwrap();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use blitz_train::metric::ood_auroc;
 use blitz_train::prelude::CategoricalMixture;
-use example_support::{LeftOut, MeanError, as_text, mean};
+use example_support::{LeftOut, MeanError, as_text_if_any, mean};
 use serde::{Deserialize, Serialize};
 
 /// What one method predicts.
@@ -168,16 +168,6 @@ pub struct Report {
     /// How to run the real model, if this was not it.
     #[serde(skip)]
     pub hint: bool,
-}
-
-fn as_text_if_any<S: serde::Serializer>(
-    path: &Option<PathBuf>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    match path {
-        Some(path) => as_text(path, serializer),
-        None => serializer.serialize_none(),
-    }
 }
 
 impl Report {

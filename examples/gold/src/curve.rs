@@ -4,11 +4,11 @@ use std::fmt;
 
 use blitz_mcmc::{LogDensity, Weight};
 use blitz_train::metric::sample_wasserstein;
-use blitz_train::plot::{Band, Bands, Plot};
+use blitz_train::plot::{Band, Bands, Plot, PlotError};
 use blitz_train::prelude::*;
 use burn::tensor::{Device, Tensor};
 use example_support::methods::{Data, Net, Number, ScaledNet, column};
-use example_support::{RunError, RunFolder, present};
+use example_support::{RunError, RunFolder, present, written};
 use serde::Serialize;
 use toy_1d::curve::{NOISE, Points, is_in_gap, is_seen, truth};
 use toy_1d::grid;
@@ -74,7 +74,7 @@ where
     let density = LogDensity::new(&network, &likelihood, prior, vec![rows.batch()]);
     let density = density.map_err(failed)?;
     let at = column(&grid(), &device);
-    let gold = cli.sampling.run(&density, &likelihood, &at, &folder)?;
+    let mut gold = cli.sampling.run(&density, &likelihood, &at, &folder)?;
 
     let figures = Figures::of("nuts".into(), &gold.predictive, gold.seconds);
     let of_gold = Distance::of(figures, &gold.predictive, &gold.predictive, seed);
@@ -85,7 +85,7 @@ where
         seed,
         device: &device,
     };
-    let (distances, left_out) = with_faster_ways(
+    let (distances, mut left_out) = with_faster_ways(
         of_gold,
         cli.methods(),
         data,
@@ -98,27 +98,23 @@ where
         },
     );
 
-    let picture = bands
-        .iter()
-        .try_fold(Bands::new("x", "y"), |picture, (name, predictive)| {
-            let band = Band::of(name.clone(), &grid(), predictive)?
-                .with_points(points.pairs())
-                .with_truth(grid().into_iter().map(|x| (x, truth(x))));
-            Ok::<_, RunError>(picture.panel(band))
-        })?;
-    picture
-        .with_range(-4.0, 4.0)
-        .save(folder.join("bands.png"))?;
+    written(folder.join("bands.png"), seed, &mut left_out, |path| {
+        let picture =
+            bands
+                .iter()
+                .try_fold(Bands::new("x", "y"), |picture, (name, predictive)| {
+                    let band = Band::of(name.clone(), &grid(), predictive)?
+                        .with_points(points.pairs())
+                        .with_truth(grid().into_iter().map(|x| (x, truth(x))));
+                    Ok::<_, PlotError>(picture.panel(band))
+                })?;
+        picture.with_range(-4.0, 4.0).save(path)
+    });
     let middle = column(&[0.0], &device);
     let of_middle = |net: &N| net.forward(middle.clone()).into_scalar::<f64>();
-    gold.plot("f(0)", of_middle, &folder)?;
+    gold.plot("f(0)", of_middle, &folder);
 
-    let report = Report {
-        distances,
-        left_out,
-        chains: gold.chains(),
-        folder: folder.path().into(),
-    };
+    let report = Report::new(distances, left_out, gold, &folder);
     Ok(present(&report, cli.json))
 }
 

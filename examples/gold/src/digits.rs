@@ -99,7 +99,7 @@ pub fn run(cli: &Cli, data: &Division, folder: RunFolder) -> Result<String, RunE
     let prior = |_: &_| PriorConfig::normal(cli.prior);
     let density = LogDensity::new(&network, &likelihood, prior, vec![train.batch()]);
     let density = density.map_err(failed)?;
-    let gold = cli.sampling.run(&density, &likelihood, test, &folder)?;
+    let mut gold = cli.sampling.run(&density, &likelihood, test, &folder)?;
 
     let probabilities = all_probabilities(&gold.predictive);
     let distance = |name, predictive: &CategoricalMixture, seconds| {
@@ -125,13 +125,8 @@ pub fn run(cli: &Cli, data: &Division, folder: RunFolder) -> Result<String, RunE
         let log_p = log_softmax(net.forward(first.clone()), 1);
         log_p.narrow(1, labels[0], 1).into_scalar::<f64>()
     };
-    gold.plot("ln p of the first test digit", of_first, &folder)?;
-    let report = Report {
-        distances,
-        left_out,
-        chains: gold.chains(),
-        folder: folder.path().into(),
-    };
+    gold.plot("ln p of the first test digit", of_first, &folder);
+    let report = Report::new(distances, left_out, gold, &folder);
     Ok(present(&report, cli.json))
 }
 

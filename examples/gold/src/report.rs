@@ -4,12 +4,13 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use burn::module::Module;
 use burn::tensor::Tensor;
 use example_support::methods::{Data, Method, Task};
-use example_support::{LeftOut, as_text};
+use example_support::{LeftOut, RunFolder, as_text};
 use serde::Serialize;
 
-use crate::sampling::Chains;
+use crate::sampling::{Chains, Gold};
 
 /// One way, as a line of a table.
 pub trait Line: fmt::Display + Serialize {
@@ -22,7 +23,7 @@ pub trait Line: fmt::Display + Serialize {
 pub struct Report<D> {
     /// One for each way, that of NUTS first.
     pub distances: Vec<D>,
-    /// Ways that predict no numbers.
+    /// Ways that predict no numbers, and files that can't be written.
     pub left_out: Vec<LeftOut>,
     /// The chains.
     #[serde(flatten)]
@@ -30,6 +31,25 @@ pub struct Report<D> {
     /// Where the pictures and the draws are.
     #[serde(serialize_with = "as_text")]
     pub folder: PathBuf,
+}
+
+impl<D> Report<D> {
+    /// Of all ways, with those that are left out, and the chains.
+    pub fn new<N: Module, P>(
+        distances: Vec<D>,
+        mut left_out: Vec<LeftOut>,
+        gold: Gold<N, P>,
+        folder: &RunFolder,
+    ) -> Self {
+        let chains = gold.chains();
+        left_out.extend(gold.left_out);
+        Self {
+            distances,
+            left_out,
+            chains,
+            folder: folder.path().into(),
+        }
+    }
 }
 
 /// That of NUTS and those of the faster ways, which are trained and predict at `at`: `distance` is told the name of each, what it predicts and its seconds.

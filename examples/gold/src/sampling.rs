@@ -1,16 +1,16 @@
 //! The chains: their settings, and what they came to.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use blitz_mcmc::{ChainLines, Convergence, LogDensity, McmcPosterior, NutsConfig};
-use blitz_train::plot::{Plot, RankPlot, TracePlot};
+use blitz_train::plot::{Plot, PlotError, RankPlot, TracePlot};
 use blitz_train::prelude::*;
 use burn::module::Module;
 use burn::tensor::Tensor;
 use clap::Args;
 use example_support::number::at_least;
-use example_support::{RunError, RunFolder};
+use example_support::{LeftOut, RunError, RunFolder, written};
 use serde::Serialize;
 
 use crate::failed;
@@ -74,7 +74,7 @@ impl Sampling {
         Ok(())
     }
 
-    /// Samples, and predicts at `at`. The draws are kept in the run's folder, whatever becomes of what follows.
+    /// Samples, and predicts at `at`. The draws are written to the run's folder at once, whatever becomes of what follows.
     pub fn run<N, F, L>(
         &self,
         density: &LogDensity<N, F>,
@@ -101,9 +101,9 @@ impl Sampling {
         };
         let posterior = posterior.map_err(failed)?;
         let draws = posterior.draws();
-        draws
-            .write_arviz(folder.join("draws.json"))
-            .map_err(failed)?;
+        let mut left_out = Vec::new();
+        let write = |path: &Path| draws.write_arviz(path);
+        written(folder.join("draws.json"), self.seed, &mut left_out, write);
         // As many draws as there are, up to a number whose mean is known to 3 %.
         let draws = posterior.networks().min(1_000);
         let predictor = PredictorConfig::new(draws).init_with(&posterior, likelihood);
@@ -118,6 +118,8 @@ impl Sampling {
             predictive,
             convergence,
             seconds,
+            seed: self.seed,
+            left_out,
         })
     }
 }
@@ -130,6 +132,9 @@ pub struct Gold<N, P> {
     convergence: Convergence,
     /// Of sampling and prediction.
     pub seconds: f64,
+    seed: u64,
+    /// Files that can't be written.
+    pub left_out: Vec<LeftOut>,
 }
 
 impl<N: Module, P> Gold<N, P> {
@@ -146,20 +151,21 @@ impl<N: Module, P> Gold<N, P> {
     }
 
     /// Plots one number of each draw: what `value` says of a network.
-    pub fn plot(
-        &self,
-        name: &str,
-        value: impl Fn(&N) -> f64,
-        folder: &RunFolder,
-    ) -> Result<(), RunError> {
+    pub fn plot(&mut self, name: &str, value: impl Fn(&N) -> f64, folder: &RunFolder) {
         let draws = self.posterior.draws();
         let chain = |chain| {
             let networks = (0..draws.draws()).map(|draw| self.posterior.network(chain, draw));
             networks.map(|net| value(&net)).collect::<Vec<f64>>()
         };
         let chains: Vec<Vec<f64>> = (0..draws.chains().len()).map(chain).collect();
-        TracePlot::new(name, &chains)?.save(folder.join("trace.png"))?;
-        RankPlot::new(name, &chains)?.save(folder.join("ranks.png"))?;
-        Ok(())
+        let mut save = |file, write: &dyn Fn(&Path) -> Result<(), PlotError>| {
+            written(folder.join(file), self.seed, &mut self.left_out, write);
+        };
+        save("trace.png", &|path| {
+            TracePlot::new(name, &chains)?.save(path)
+        });
+        save("ranks.png", &|path| {
+            RankPlot::new(name, &chains)?.save(path)
+        });
     }
 }

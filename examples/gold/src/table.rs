@@ -77,7 +77,7 @@ pub fn run(cli: &Cli, data: &Rows, folder: RunFolder) -> Result<String, RunError
     let prior = |weight: &Weight| prior(&weight.path, &weight.shape, cli.prior);
     let density = LogDensity::new(&network, &likelihood, prior, vec![train.batch()]);
     let density = density.map_err(failed)?;
-    let gold = cli.sampling.run(&density, &likelihood, &test, &folder)?;
+    let mut gold = cli.sampling.run(&density, &likelihood, &test, &folder)?;
 
     let predictive = scales.unscaled(gold.predictive.clone());
     let compared = Compared {
@@ -104,13 +104,8 @@ pub fn run(cli: &Cli, data: &Rows, folder: RunFolder) -> Result<String, RunError
 
     let first = test.narrow(0, 0, 1);
     let of_first = |net: &NoisyNet| net.net.forward(first.clone()).into_scalar::<f64>();
-    gold.plot("the first test row", of_first, &folder)?;
-    let report = Report {
-        distances,
-        left_out,
-        chains: gold.chains(),
-        folder: folder.path().into(),
-    };
+    gold.plot("the first test row", of_first, &folder);
+    let report = Report::new(distances, left_out, gold, &folder);
     Ok(present(&report, cli.json))
 }
 

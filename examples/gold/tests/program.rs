@@ -88,6 +88,22 @@ fn a_table_and_digits_are_compared_too() {
     assert_png(&format!("{run}/trace.png").into());
 }
 
+#[cfg(unix)]
+#[test]
+fn draws_and_pictures_that_cannot_be_written_cost_the_comparison_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let short = ["--points", "8", "--chains", "2", "--warm-up", "15"];
+    let options = [&short[..], &["--draws", "8", "--method", "map"]].concat();
+    let report = PROGRAM.report_without_room(folder.path(), &options);
+    assert_eq!(report["distances"].as_array().unwrap().len(), 2);
+    let left_out = report["left_out"].as_array().unwrap().iter();
+    let names: Vec<&str> = left_out
+        .map(|file| file["name"].as_str().unwrap())
+        .collect();
+    let files = ["bands.png", "draws.json", "trace.png", "ranks.png"];
+    assert_eq!(names, files, "{report}");
+}
+
 #[test]
 fn a_folder_that_cannot_be_made_is_said_before_the_chains() {
     let folder = tempfile::tempdir().unwrap();

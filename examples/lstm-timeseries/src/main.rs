@@ -24,7 +24,7 @@ use burn::train::metric::LossMetric;
 use burn::train::{Interrupter, Learner, SupervisedTraining};
 use clap::Parser;
 use example_support::series::{Series, Window};
-use example_support::{EstimatorChoice, RunError, exit_code, stop_on_ctrl_c};
+use example_support::{EstimatorChoice, RunError, exit_code, stop_on_ctrl_c, written};
 
 use cli::{Cli, SeriesChoice};
 use model::{Forecaster, Scale, WindowBatcher};
@@ -90,15 +90,11 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     let predictive = scale.step.inverse_predictive(predictive);
 
     let forecasts = Forecast::of(&series, test_windows, &predictive);
-    let plot = folder.join("forecasts.png");
-    plot::band(&plot, &series, &forecasts)?;
-    let report = Report::new(
-        &series,
-        train_windows.len(),
-        &forecasts,
-        time,
-        [plot, model_file],
-    );
+    let mut report = Report::new(&series, train_windows.len(), &forecasts, time, model_file);
+    let picture = folder.join("forecasts.png");
+    report.plot = written(picture, seed, &mut report.left_out, |path| {
+        plot::band(path, &series, &forecasts)
+    });
     Ok(cli.training.run.present(&report))
 }
 

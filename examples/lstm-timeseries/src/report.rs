@@ -7,6 +7,7 @@ use std::time::Duration;
 use blitz_train::metric::rmse;
 use blitz_train::{Interval, NormalMixture};
 use example_support::series::{Series, Window};
+use example_support::{LeftOut, as_text, as_text_if_any};
 use serde::Serialize;
 
 /// The levels of the intervals.
@@ -83,20 +84,23 @@ pub struct Report {
     epistemic: f64,
     aleatoric: f64,
     seconds: f64,
-    #[serde(serialize_with = "example_support::as_text")]
-    plot: PathBuf,
-    #[serde(serialize_with = "example_support::as_text")]
+    /// The plot, where it could be written.
+    #[serde(serialize_with = "as_text_if_any")]
+    pub plot: Option<PathBuf>,
+    /// What could not be written.
+    pub left_out: Vec<LeftOut>,
+    #[serde(serialize_with = "as_text")]
     model: PathBuf,
 }
 
 impl Report {
-    /// The report of `forecasts`.
+    /// The report of `forecasts`, without a plot.
     pub fn new(
         series: &Series,
         n_train: usize,
         forecasts: &[Forecast],
         time: Duration,
-        [plot, model]: [PathBuf; 2],
+        model: PathBuf,
     ) -> Self {
         let n = forecasts.len() as f64;
         let all = |f: &dyn Fn(&Forecast) -> f64| forecasts.iter().map(f).collect::<Vec<f64>>();
@@ -119,7 +123,8 @@ impl Report {
             epistemic: mean(&|f| f.epistemic),
             aleatoric: mean(&|f| f.aleatoric),
             seconds: time.as_secs_f64(),
-            plot,
+            plot: None,
+            left_out: Vec::new(),
             model,
         }
     }
@@ -153,7 +158,13 @@ impl fmt::Display for Report {
             "  deviation        {:.3} epistemic, {:.3} aleatoric, in the mean",
             self.epistemic, self.aleatoric
         )?;
-        writeln!(f, "\n  plot             {}", self.plot.display())?;
+        for left_out in &self.left_out {
+            writeln!(f, "\n  left out: {left_out}")?;
+        }
+        writeln!(f)?;
+        if let Some(plot) = &self.plot {
+            writeln!(f, "  plot             {}", plot.display())?;
+        }
         write!(f, "  model            {}", self.model.display())
     }
 }

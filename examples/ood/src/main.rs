@@ -16,7 +16,9 @@ use clap::Parser;
 use clap::builder::ArgPredicate;
 use example_support::classification::{Classifier, Data, Scores, predict_images, predictor, train};
 use example_support::number::{at_least, not_negative};
-use example_support::{EstimatorChoice, RunError, TrainingArgs, digits, exit_code, stop_on_ctrl_c};
+use example_support::{
+    EstimatorChoice, RunError, TrainingArgs, digits, exit_code, stop_on_ctrl_c, written,
+};
 
 use outside::Outside;
 use report::{Inside, Predicted, Report, detections};
@@ -77,8 +79,8 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     if let Some(limit) = cli.limit {
         data = data.first(limit);
     }
-    let (data, left_out) = outside::leave_out(data, cli.leave_out)?;
-    let mut elsewhere: Vec<Outside> = left_out.into_iter().collect();
+    let (data, foreign) = outside::leave_out(data, cli.leave_out)?;
+    let mut elsewhere: Vec<Outside> = foreign.into_iter().collect();
     elsewhere.extend(outside::made_of(&data.test, cli.training.seed));
 
     let start = Instant::now();
@@ -113,8 +115,10 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         predicted("Bayesian", &Ensemble::new(vec![bayesian]), draws, sets)?,
         predicted("ensemble", &ensemble, cli.members, sets)?,
     ];
-    let path = folder.join("entropies.png");
-    plot::entropies(&path, &models)?;
+    let mut left_out = Vec::new();
+    let plot = written(folder.join("entropies.png"), seed, &mut left_out, |path| {
+        plot::entropies(path, &models)
+    });
 
     let labels = data.test.labels();
     let sets = 0..elsewhere.len();
@@ -134,7 +138,8 @@ fn run(cli: &Cli) -> Result<String, RunError> {
             })
             .collect(),
         detection: detection.collect(),
-        plot: path,
+        plot,
+        left_out,
     };
     Ok(cli.training.run.present(&report))
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use blitz_train::metric::{ood_aupr_out, ood_auroc, ood_fpr95};
 use blitz_train::prelude::CategoricalMixture;
-use example_support::as_text;
 use example_support::classification::Scores;
+use example_support::{LeftOut, as_text_if_any};
 use serde::Serialize;
 
 /// One model's predictions.
@@ -64,9 +64,11 @@ pub struct Report {
     pub inside: Vec<Inside>,
     /// On images from elsewhere.
     pub detection: Vec<Detection>,
-    /// The plot.
-    #[serde(serialize_with = "as_text")]
-    pub plot: PathBuf,
+    /// The plot, where it could be written.
+    #[serde(serialize_with = "as_text_if_any")]
+    pub plot: Option<PathBuf>,
+    /// What could not be written.
+    pub left_out: Vec<LeftOut>,
 }
 
 /// A name, what it is of a prediction, and whether it needs draws that can disagree.
@@ -142,6 +144,12 @@ impl fmt::Display for Report {
                 row.model, row.score, row.auroc, row.aupr, row.fpr95
             )?;
         }
-        write!(f, "\n  the entropies   {}", self.plot.display())
+        for left_out in &self.left_out {
+            writeln!(f, "\n  left out: {left_out}")?;
+        }
+        match &self.plot {
+            Some(plot) => write!(f, "\n  the entropies   {}", plot.display()),
+            None => Ok(()),
+        }
     }
 }

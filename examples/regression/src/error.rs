@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use blitz_train::blitz_core::device::DeviceError;
-use blitz_train::plot::PlotError;
 use blitz_train::{CheckpointError, FitError};
 use thiserror::Error;
 
@@ -101,9 +100,6 @@ pub enum RunError {
     /// There is no prediction.
     #[error(transparent)]
     Predict(#[from] blitz_train::PredictError),
-    /// The plot failed.
-    #[error(transparent)]
-    Plot(#[from] PlotError),
 }
 
 impl Failure for RunError {

@@ -16,7 +16,7 @@ use blitz_train::blitz_core;
 use burn::tensor::Device;
 use burn::train::Interrupter;
 use clap::Parser;
-use example_support::{LeftOut, exit_code, stop_on_ctrl_c};
+use example_support::{LeftOut, exit_code, stop_on_ctrl_c, written};
 
 use cli::Cli;
 use config::RunConfig;
@@ -139,14 +139,16 @@ impl Run<'_> {
             &self.device,
         )?;
         let coverage_95 = test.share(Row::inside_95);
-        let plot_file = folder.plot();
         let title = format!(
             "{}: {:.0} % of {} test rows inside the 95 % interval",
             table.title,
             100.0 * coverage_95,
             split.test.len()
         );
-        plot::intervals(&plot_file, &test.rows, &title, &table.unit)?;
+        let mut left_out = Vec::new();
+        let plot = written(folder.plot(), cli.seed, &mut left_out, |path| {
+            plot::intervals(path, &test.rows, &title, &table.unit)
+        });
 
         let epochs_run = config.epochs - resume_from.unwrap_or(0).min(config.epochs);
         Ok(Report {
@@ -169,7 +171,8 @@ impl Run<'_> {
             seed: cli.seed,
             device: format!("{:?}", self.device),
             posterior_moved: trained.posterior_moved,
-            plot: plot_file,
+            plot,
+            left_out,
             model: model_file,
             rows: spread(&test.rows),
         })

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use example_support::{LeftOut, MeanError};
+use example_support::{LeftOut, MeanError, as_text, as_text_if_any};
 use serde::Serialize;
 
 /// How many test rows the text shows.
@@ -98,11 +98,13 @@ pub struct Report {
     pub device: String,
     /// Whether the posterior of any layer left its start, by a hundredth of a deviation at least.
     pub posterior_moved: bool,
-    /// The plot of the intervals.
-    #[serde(serialize_with = "example_support::as_text")]
-    pub plot: PathBuf,
+    /// The plot of the intervals, where it could be written.
+    #[serde(serialize_with = "as_text_if_any")]
+    pub plot: Option<PathBuf>,
+    /// What could not be written.
+    pub left_out: Vec<LeftOut>,
     /// The trained model.
-    #[serde(serialize_with = "example_support::as_text")]
+    #[serde(serialize_with = "as_text")]
     pub model: PathBuf,
     /// The test rows that the text shows; see [`spread`].
     pub rows: Vec<Row>,
@@ -148,7 +150,12 @@ impl fmt::Display for Report {
         writeln!(f)?;
         table(f, &self.rows, decimals(self.width_95))?;
         writeln!(f)?;
-        writeln!(f, "plot   {}", self.plot.display())?;
+        for left_out in &self.left_out {
+            writeln!(f, "left out: {left_out}")?;
+        }
+        if let Some(plot) = &self.plot {
+            writeln!(f, "plot   {}", plot.display())?;
+        }
         writeln!(f, "model  {}", self.model.display())?;
         if !self.posterior_moved {
             writeln!(f)?;
@@ -186,7 +193,7 @@ pub struct SplitSummary {
     /// Duration of the training, all splits together.
     pub seconds: f64,
     /// The folder that holds the plot and the model of each split.
-    #[serde(serialize_with = "example_support::as_text")]
+    #[serde(serialize_with = "as_text")]
     pub out: PathBuf,
     /// The splits one by one.
     pub reports: Vec<Report>,
@@ -247,7 +254,8 @@ impl fmt::Display for SplitSummary {
             )?;
         }
         writeln!(f, "  training       {} in all", duration(self.seconds))?;
-        for left_out in &self.left_out {
+        let of_splits = self.reports.iter().flat_map(|report| &report.left_out);
+        for left_out in self.left_out.iter().chain(of_splits) {
             writeln!(f, "  left out       {left_out}")?;
         }
         writeln!(f)?;
@@ -372,7 +380,8 @@ mod tests {
             seed: 42,
             device: "flex".into(),
             posterior_moved: true,
-            plot: "runs/regression/intervals.png".into(),
+            plot: Some("runs/regression/intervals.png".into()),
+            left_out: Vec::new(),
             model: "runs/regression/model.bpk".into(),
             rows: vec![row(1, 7.2, 9.9), row(22, 21.6, 21.0), row(503, 50.0, 41.3)],
         }
@@ -414,6 +423,23 @@ plot   runs/regression/intervals.png
 model  runs/regression/model.bpk
 ";
         assert_eq!(report().to_string(), expected);
+    }
+
+    #[test]
+    fn a_plot_that_could_not_be_written_is_said_of_a_split_and_of_all() {
+        let left_out = LeftOut::new("intervals.png", 42, "the disk is full");
+        let report = Report {
+            plot: None,
+            left_out: vec![left_out],
+            ..report()
+        };
+        let text = report.to_string();
+        let line = "left out: intervals.png, seed 42: the disk is full\nmodel  runs";
+        assert!(text.contains(line), "{text}");
+        let summary = SplitSummary::new(vec![report], Vec::new(), PathBuf::new());
+        let text = summary.to_string();
+        let line = "  left out       intervals.png, seed 42: the disk is full\n";
+        assert!(text.contains(line), "{text}");
     }
 
     #[test]
@@ -462,7 +488,7 @@ plots and models in runs/regression
         #[cfg(unix)]
         {
             use std::os::unix::ffi::OsStrExt;
-            let plot = std::ffi::OsStr::from_bytes(b"\xff.png").into();
+            let plot = Some(std::ffi::OsStr::from_bytes(b"\xff.png").into());
             assert!(json(&Report { plot, ..report() }).contains(".png"));
         }
 

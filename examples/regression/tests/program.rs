@@ -240,6 +240,19 @@ fn json_run_prints_one_line_and_leaves_plot_model_and_settings() {
 }
 
 #[test]
+fn a_plot_that_cannot_be_written_costs_the_report_nothing() {
+    let out = folder_of_a_run();
+    let plot = out.path().join("intervals.png");
+    std::fs::create_dir(&plot).expect("a folder in the plot's place");
+    let report = report(out.path(), &[]);
+    assert!(report["rmse"].as_f64().is_some() && report["plot"].is_null());
+    assert_eq!(report["left_out"][0]["name"], "intervals.png");
+    let reason = report["left_out"][0]["reason"].as_str().expect("a reason");
+    assert_has(reason, &["cannot write the plot", plot.to_str().unwrap()]);
+    assert!(out.path().join("model.bpk").is_file());
+}
+
+#[test]
 fn summary_has_error_intervals_rows_and_paths() {
     let out = folder();
     let output = run(out.path(), &[]);

@@ -1,16 +1,16 @@
 //! A Bayesian classifier beside its deterministic twin: trained alike from the same weights, compared on the test images.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use blitz_train::plot::{Plot, ReliabilityDiagram, posterior_plot};
+use blitz_train::plot::{Plot, PlotError, ReliabilityDiagram, posterior_plot};
 use blitz_train::prelude::*;
 use burn::tensor::Device;
 use burn::train::Interrupter;
 use serde::Serialize;
 
 use crate::classification::{self, Classifier, Data, Model, Scores, Settings, predict};
-use crate::{RunError, RunFolder, unsure};
+use crate::{LeftOut, RunError, RunFolder, as_text, as_text_if_any, unsure, written};
 
 /// Bins of the reliability diagram, as many as of the calibration error.
 const RELIABILITY_BINS: usize = 15;
@@ -77,16 +77,23 @@ impl Study<'_> {
                 &self.predict(&twin.network, 1)?,
             ),
         ];
-        let plot = self.folder.join("unsure.png");
-        unsure::most_unsure(&plot, data, &predictive)?;
-        let reliability = self.folder.join("reliability.png");
-        ReliabilityDiagram::of(&predictive, &labels, RELIABILITY_BINS)?
-            .with_title(format!("{}, Bayesian", data.name))
-            .save(&reliability)?;
-        let posterior = self.folder.join("posterior.png");
-        posterior_plot(&model.network)?
-            .with_title("5th to 95th percentile of each layer's weights, box from 25th to 75th")
-            .save(&posterior)?;
+        let mut left_out = Vec::new();
+        let mut save = |file, write: &dyn Fn(&Path) -> Result<(), PlotError>| {
+            written(self.folder.join(file), settings.seed, &mut left_out, write)
+        };
+        let plot = save("unsure.png", &|path| {
+            unsure::most_unsure(path, data, &predictive)
+        });
+        let reliability = save("reliability.png", &|path| {
+            ReliabilityDiagram::of(&predictive, &labels, RELIABILITY_BINS)?
+                .with_title(format!("{}, Bayesian", data.name))
+                .save(path)
+        });
+        let posterior = save("posterior.png", &|path| {
+            posterior_plot(&model.network)?
+                .with_title("5th to 95th percentile of each layer's weights, box from 25th to 75th")
+                .save(path)
+        });
         let comparison = Comparison {
             data: data.name.clone(),
             train_images: data.train.len(),
@@ -104,6 +111,7 @@ impl Study<'_> {
             plot,
             reliability,
             posterior,
+            left_out,
             model: model_file,
         };
         Ok((model, comparison))
@@ -149,17 +157,19 @@ pub struct Comparison {
     pub seed: u64,
     /// The device.
     pub device: String,
-    /// The plot of the images that the draws agree about least.
-    #[serde(serialize_with = "crate::as_text")]
-    pub plot: PathBuf,
-    /// The reliability diagram of the Bayesian network.
-    #[serde(serialize_with = "crate::as_text")]
-    pub reliability: PathBuf,
-    /// The plot of its posterior's deviations and signal-to-noise ratios.
-    #[serde(serialize_with = "crate::as_text")]
-    pub posterior: PathBuf,
+    /// The plot of the images that the draws agree about least, where it could be written.
+    #[serde(serialize_with = "as_text_if_any")]
+    pub plot: Option<PathBuf>,
+    /// The reliability diagram of the Bayesian network, where it could be written.
+    #[serde(serialize_with = "as_text_if_any")]
+    pub reliability: Option<PathBuf>,
+    /// The plot of its posterior's deviations and signal-to-noise ratios, where it could be written.
+    #[serde(serialize_with = "as_text_if_any")]
+    pub posterior: Option<PathBuf>,
+    /// What could not be written.
+    pub left_out: Vec<LeftOut>,
     /// The saved model.
-    #[serde(serialize_with = "crate::as_text")]
+    #[serde(serialize_with = "as_text")]
     pub model: PathBuf,
 }
 
@@ -220,9 +230,20 @@ impl fmt::Display for Comparison {
                 "\n  The draws disagree by {right:.3} nats where the prediction is right, by {wrong:.3} where it is wrong."
             )?;
         }
-        writeln!(f, "\n  the least sure   {}", self.plot.display())?;
-        writeln!(f, "  reliability      {}", self.reliability.display())?;
-        writeln!(f, "  posterior        {}", self.posterior.display())?;
+        for left_out in &self.left_out {
+            writeln!(f, "\n  left out: {left_out}")?;
+        }
+        writeln!(f)?;
+        let pictures = [
+            ("the least sure", &self.plot),
+            ("reliability", &self.reliability),
+            ("posterior", &self.posterior),
+        ];
+        for (name, picture) in pictures {
+            if let Some(picture) = picture {
+                writeln!(f, "  {name:<16} {}", picture.display())?;
+            }
+        }
         write!(f, "  model            {}", self.model.display())
     }
 }

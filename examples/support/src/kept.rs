@@ -32,6 +32,14 @@ pub enum KeptError {
         /// What the operating system, or the parser, says.
         reason: String,
     },
+    /// What is to be kept could not be read again.
+    #[error("{} is not written, since a number in it is not finite: {reason}", path.display())]
+    NotFinite {
+        /// The file.
+        path: PathBuf,
+        /// What the parser says.
+        reason: String,
+    },
 }
 
 /// What a run's parts depend on, as a digest for its settings: other data of the same name or the same size are no reason to take an old result for a new one.
@@ -129,7 +137,7 @@ impl Kept {
                 return Err(KeptError::OtherRun { path, key });
             }
         } else {
-            write(&file, &settings)?;
+            put(&file, pretty(&file, &settings)?)?;
         }
         Ok(Self(Some(path.into())))
     }
@@ -148,9 +156,23 @@ impl Kept {
     ///
     /// # Errors
     ///
-    /// Fails if its file can't be written.
-    pub fn keep(&self, part: &str, value: &impl Serialize) -> Result<(), KeptError> {
-        self.path(part).map_or(Ok(()), |path| write(&path, value))
+    /// Fails if its file can't be written, or if [`finished`](Self::finished) could not read it: JSON has no number that is not finite.
+    pub fn keep<T: Serialize + DeserializeOwned>(
+        &self,
+        part: &str,
+        value: &T,
+    ) -> Result<(), KeptError> {
+        let Some(path) = self.path(part) else {
+            return Ok(());
+        };
+        let text = pretty(&path, value)?;
+        match serde_json::from_str::<T>(&text) {
+            Ok(_) => put(&path, text),
+            Err(reason) => Err(KeptError::NotFinite {
+                path,
+                reason: reason.to_string(),
+            }),
+        }
     }
 
     fn path(&self, part: &str) -> Option<PathBuf> {
@@ -181,9 +203,12 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<T, KeptError> {
     serde_json::from_str(&text).map_err(|reason| file_error(path, reason))
 }
 
+fn pretty(path: &Path, value: &impl Serialize) -> Result<String, KeptError> {
+    serde_json::to_string_pretty(value).map_err(|reason| file_error(path, reason))
+}
+
 /// Under another name first: a file that is there is whole.
-fn write(path: &Path, value: &impl Serialize) -> Result<(), KeptError> {
-    let text = serde_json::to_string_pretty(value).map_err(|reason| file_error(path, reason))?;
+fn put(path: &Path, text: String) -> Result<(), KeptError> {
     // Another process may be at the same part.
     let unfinished = path.with_extension(format!("json.part-{}", std::process::id()));
     fs::write(&unfinished, text + "\n")
@@ -209,6 +234,20 @@ mod tests {
         let none = Kept::default();
         none.keep("first", &1).unwrap();
         assert!(none.finished::<Value>("first").unwrap().is_none());
+    }
+
+    #[test]
+    fn what_could_not_be_read_again_is_not_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = Kept::in_folder(folder.path(), &json!({"seed": 1})).unwrap();
+        for number in [f64::NEG_INFINITY, f64::NAN] {
+            let error = kept.keep("first", &vec![1.5, number]).unwrap_err();
+            assert!(matches!(error, KeptError::NotFinite { .. }), "{error:?}");
+            let error = error.to_string();
+            assert!(error.contains("first.json is not written"), "{error}");
+        }
+        assert!(kept.finished::<Vec<f64>>("first").unwrap().is_none());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! - [`Kept`]: the finished parts of a long comparison, for a run that was killed.
 //! - [`MeanError`]: a mean over repetitions, with its standard error where there is one.
 //! - [`first_not_finite`]: the weight of a checkpoint that is no number.
-//! - [`LeftOut`]: what could not be made in a comparison; [`chosen`]: the rule that chooses settings.
+//! - [`LeftOut`]: what could not be made in a comparison, and [`written`] for its files; [`chosen`]: the rule that chooses settings.
 //! - [`images`] and [`classification`]: labelled images, and a classifier of them trained by Burn's Learner.
 //! - [`comparison`]: a Bayesian classifier beside its deterministic twin.
 //! - [`digits`]: the digits that the examples carry, and MNIST's files.
@@ -27,6 +27,7 @@ mod left_out;
 mod repeats;
 mod rule;
 mod unsure;
+mod written;
 
 pub mod cifar;
 pub mod classification;
@@ -43,9 +44,10 @@ pub mod tabular;
 pub use args::{EstimatorChoice, RunArgs, TrainingArgs, present};
 pub use error::RunError;
 pub use finite::first_not_finite;
-pub use folder::{RunFolder, as_text};
+pub use folder::{RunFolder, as_text, as_text_if_any};
 pub use interrupt::{Failure, exit_code, stop_on_ctrl_c};
 pub use kept::{Digest, Kept, KeptError};
 pub use left_out::LeftOut;
 pub use repeats::{MeanError, mean};
 pub use rule::chosen;
+pub use written::written;

@@ -42,6 +42,27 @@ impl Program<'_> {
         serde_json::from_str(last).unwrap_or_else(|error| panic!("{error} in `{last}`"))
     }
 
+    /// The report of a run with `--json` that can make folders and empty files, but write nothing into a file, as on a disk that is full.
+    ///
+    /// # Panics
+    ///
+    /// As [`report`](Self::report).
+    #[cfg(unix)]
+    pub fn report_without_room(&self, out: &Path, arguments: &[&str]) -> Value {
+        // A write beyond the limit is to be an error, not a signal.
+        let limited = [
+            "-c",
+            "trap '' XFSZ; ulimit -f 0; exec \"$@\"",
+            "sh",
+            self.path,
+        ];
+        let shell = Program {
+            path: "sh",
+            settings: &[&limited[..], self.settings].concat(),
+        };
+        shell.report(out, arguments)
+    }
+
     /// What a run that must fail in order writes to standard error.
     ///
     /// # Panics

@@ -1,14 +1,14 @@
 //! One curve, learnt from a few points by each way to a posterior: the bands that open away from the data.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use blitz_train::blitz_core::device;
-use blitz_train::plot::{Band, Bands, Plot};
+use blitz_train::plot::{Band, Bands, Plot, PlotError};
 use clap::{Parser, ValueEnum};
 use example_support::methods::{Method, column};
 use example_support::number::at_least;
-use example_support::{LeftOut, RunError, RunFolder, exit_code, present};
+use example_support::{LeftOut, RunError, RunFolder, exit_code, present, written};
 
 use toy_1d::comparison::Comparison;
 use toy_1d::curve::{Points, truth};
@@ -97,23 +97,29 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         };
         let seconds = start.elapsed().as_secs_f64();
         let figure = Figures::of(candidate.name(), &predictive, seconds);
-        let band = Band::of(candidate.name(), &grid(), &predictive)?
-            .with_points(points.pairs())
-            .with_truth(grid().into_iter().map(|x| (x, truth(x))));
         eprintln!("{}: {:.1} s", figure.name, figure.seconds);
         figures.push(figure);
-        bands.push(band);
+        bands.push((candidate.name(), predictive));
     }
     LeftOut::unless_something_is_left(&left_out, figures.is_empty())?;
-    let path = folder.join("bands.png");
-    let picture = bands.into_iter().fold(Bands::new("x", "y"), Bands::panel);
-    let picture = picture.with_range(-4.0, 4.0);
-    picture.save(&path)?;
-    picture.save(path.with_extension("svg"))?;
+    let save = |path: &Path| {
+        let picture =
+            bands
+                .iter()
+                .try_fold(Bands::new("x", "y"), |picture, (name, predictive)| {
+                    let band = Band::of(name.clone(), &grid(), predictive)?
+                        .with_points(points.pairs())
+                        .with_truth(grid().into_iter().map(|x| (x, truth(x))));
+                    Ok::<_, PlotError>(picture.panel(band))
+                })?;
+        picture.with_range(-4.0, 4.0).save(path)
+    };
+    let plot = written(folder.join("bands.png"), cli.seed, &mut left_out, save);
+    written(folder.join("bands.svg"), cli.seed, &mut left_out, save);
     let report = Report {
         figures,
         left_out,
-        plot: path,
+        plot,
     };
     Ok(present(&report, cli.json))
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use blitz_train::NormalMixture;
-use example_support::{LeftOut, as_text};
+use example_support::{LeftOut, as_text_if_any};
 use serde::Serialize;
 
 use crate::curve::{is_in_gap, is_seen, truth};
@@ -65,11 +65,11 @@ impl Figures {
 pub struct Report {
     /// One for each method.
     pub figures: Vec<Figures>,
-    /// Those that predict no numbers.
+    /// Those that predict no numbers, and pictures that can't be written.
     pub left_out: Vec<LeftOut>,
-    /// The plot.
-    #[serde(serialize_with = "as_text")]
-    pub plot: PathBuf,
+    /// The plot, where it could be written.
+    #[serde(serialize_with = "as_text_if_any")]
+    pub plot: Option<PathBuf>,
 }
 
 impl fmt::Display for Report {
@@ -100,6 +100,9 @@ impl fmt::Display for Report {
         for left_out in &self.left_out {
             writeln!(f, "\n  left out: {left_out}")?;
         }
-        write!(f, "\n  the bands   {}", self.plot.display())
+        match &self.plot {
+            Some(plot) => write!(f, "\n  the bands   {}", plot.display()),
+            None => Ok(()),
+        }
     }
 }

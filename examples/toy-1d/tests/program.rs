@@ -33,6 +33,22 @@ fn a_posterior_has_a_band_that_opens_away_from_the_points_and_a_single_network_h
     assert_ne!(report["plot"], again["plot"]);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_picture_that_cannot_be_written_costs_the_figures_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = PROGRAM.report_without_room(folder.path(), &["--method", "map"]);
+    assert_eq!(report["figures"][0]["name"], "map");
+    assert!(report["plot"].is_null(), "{report}");
+    let left_out = report["left_out"].as_array().unwrap();
+    assert_eq!(left_out.len(), 2, "{report}");
+    for (file, name) in left_out.iter().zip(["bands.png", "bands.svg"]) {
+        assert_eq!(file["name"], name);
+        let reason = file["reason"].as_str().unwrap();
+        assert!(reason.starts_with("cannot write the plot"), "{reason}");
+    }
+}
+
 #[test]
 fn what_is_wrong_is_said_in_one_sentence() {
     let folder = tempfile::tempdir().unwrap();

@@ -60,6 +60,16 @@ pub enum RunError {
         "the predictions have no finite likelihood; is a column of another scale than all others?"
     )]
     NoCandidate,
+    /// A score of the test rows is not finite, and has no mean with those of other splits.
+    #[error(
+        "the {score} of the test rows is {value}; is a target of another scale than all others?"
+    )]
+    NotFiniteScore {
+        /// Which.
+        score: &'static str,
+        /// Its value.
+        value: f64,
+    },
     /// No split has scores.
     #[error("{0}")]
     NoSplit(String),
@@ -80,6 +90,7 @@ impl RunError {
                 | Self::Predict(_)
                 | Self::Scores(_)
                 | Self::NoCandidate
+                | Self::NotFiniteScore { .. }
         )
     }
 }

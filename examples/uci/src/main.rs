@@ -26,7 +26,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Test error and log likelihood of a method on the splits that the literature reports, by the protocol of Hernández-Lobato & Adams (2015).
 ///
 /// Settings are chosen for each split by a rule that sees its training rows alone. Each finished split is kept in the output
-/// folder: the same command goes on where it was stopped. A split without a prediction is left out, and the report says why.
+/// folder: the same command goes on where it was stopped. A split without a prediction, or with a score that is not finite, is left out, and the report says why.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Cli {
@@ -125,7 +125,10 @@ fn run(cli: &Cli) -> Result<String, RunError> {
             Some(finished) => finished,
             None => match study::run(&table, index, split, method, cli.seed, &device) {
                 Ok(scores) => {
-                    kept.keep(&part, &scores)?;
+                    if let Err(error) = kept.keep(&part, &scores) {
+                        let name = format!("what is kept of split {index}");
+                        left_out.push(LeftOut::new(name, cli.seed, error));
+                    }
                     scores
                 }
                 // The others are worth their means.

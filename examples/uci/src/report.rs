@@ -25,7 +25,7 @@ pub struct Report {
     calibrated_coverage_95: f64,
     width_95: f64,
     seconds: f64,
-    /// Splits without a prediction.
+    /// Splits without finite scores, and what could not be kept.
     left_out: Vec<LeftOut>,
 }
 

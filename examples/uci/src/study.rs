@@ -44,6 +44,22 @@ pub struct Scores {
     pub seconds: f64,
 }
 
+impl Scores {
+    /// Refuses those of which one is not finite.
+    fn checked(self) -> Result<Self, RunError> {
+        let scores = [
+            ("RMSE", self.rmse),
+            ("log likelihood", self.ll),
+            ("CRPS", self.crps),
+            ("mean width of the intervals", self.width_95),
+        ];
+        match scores.into_iter().find(|(_, value)| !value.is_finite()) {
+            Some((score, value)) => Err(RunError::NotFiniteScore { score, value }),
+            None => Ok(self),
+        }
+    }
+}
+
 /// Refuses a split whose training rows can't be divided by the rule.
 pub fn check(split: &Split, rows: usize) -> Result<(), RunError> {
     match split.train.len() {
@@ -102,7 +118,7 @@ pub fn run(
     let recalibration = QuantileRecalibration::try_fit(&pit)?;
     let calibrated = LEVELS
         .map(|level| interval_coverage(&recalibration.interval(&predictive, level), &targets));
-    Ok(Scores {
+    let scores = Scores {
         split: index,
         rmse: rmse(&predictive.mean(), &targets),
         ll: mean(&predictive.log_density(&targets)),
@@ -112,7 +128,8 @@ pub fn run(
         width_95: sharpness(&predictive.interval(0.95)),
         setting,
         seconds: start.elapsed().as_secs_f64(),
-    })
+    };
+    scores.checked()
 }
 
 /// The prediction of some rows, in the unit of the target.

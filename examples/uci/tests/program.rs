@@ -84,6 +84,39 @@ fn a_split_without_a_prediction_costs_the_others_nothing_and_is_named() {
 }
 
 #[test]
+fn a_split_with_a_score_that_is_not_finite_is_left_out_in_every_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, out) = (data(folder.path()), folder.path().join("out"));
+    let table = folder.path().join("data.csv");
+    let rows = fs::read_to_string(&table).unwrap();
+    // The target of row 7, which the first split tests on.
+    let row = rows.lines().nth(7).unwrap();
+    let (inputs, _) = row.rsplit_once(',').unwrap();
+    fs::write(&table, rows.replace(row, &format!("{inputs},1e200"))).unwrap();
+    for _ in 0..2 {
+        let refused = PROGRAM.refusal(&out, &["--data", &data, "--splits", "1"]);
+        let reason = "uci: split 0, seed 42: the log likelihood of the test rows is -inf";
+        assert!(refused.contains(reason), "{refused}");
+        assert!(!out.join("split-0.json").exists());
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_split_that_cannot_be_kept_is_reported_and_the_report_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, out) = (data(folder.path()), folder.path().join("out"));
+    PROGRAM.report(&out, &["--data", &data, "--splits", "1"]);
+    let report = PROGRAM.report_without_room(&out, &["--data", &data, "--splits", "2"]);
+    assert_eq!(report["splits"], 2);
+    let left_out = report["left_out"].as_array().unwrap();
+    assert_eq!(left_out.len(), 1, "{report}");
+    assert_eq!(left_out[0]["name"], "what is kept of split 1");
+    let reason = left_out[0]["reason"].as_str().unwrap();
+    assert!(reason.contains("split-1.json: "), "{reason}");
+}
+
+#[test]
 fn what_is_wrong_is_said_in_one_sentence() {
     let folder = tempfile::tempdir().unwrap();
     let (data, out) = (data(folder.path()), folder.path().join("out"));

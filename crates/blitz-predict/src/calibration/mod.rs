@@ -14,7 +14,6 @@
 mod conformal;
 mod histogram;
 mod isotonic;
-mod magnitude;
 mod matrix;
 mod newton;
 mod one_against_the_rest;

@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::magnitude::{exponent, times_power_of_two};
 use super::stored;
 use crate::check;
 use crate::distribution::search;
 use crate::distribution::softmax::softmax;
 use crate::error::{InputError, or_panic};
+use crate::magnitude::{exponent, times_power_of_two};
 
 /// `softmax(z / T)` (Guo et al. 2017).
 ///

@@ -73,7 +73,7 @@ fn diagnostics_depend_on_ranks_alone_in_the_bulk() {
 }
 
 #[test]
-fn diagnostics_of_numbers_near_the_largest_are_those_of_small_ones() {
+fn diagnostics_of_numbers_near_the_largest_and_the_least_are_those_of_small_ones() {
     for (_, chains, _) in SETS {
         let largest = chains
             .iter()
@@ -88,7 +88,19 @@ fn diagnostics_of_numbers_near_the_largest_are_those_of_small_ones() {
             .collect();
         assert_eq!(r_hat(chains), r_hat(&large));
         assert_eq!(ess_tail(chains), ess_tail(&large));
+        assert_eq!(e_bfmi(chains[0]), e_bfmi(&large[0]));
+        let small: Vec<f64> = chains[0].iter().map(|x| x * 2f64.powi(-900)).collect();
+        assert_eq!(e_bfmi(chains[0]), e_bfmi(&small));
     }
+    let least = f64::from_bits(1);
+    let apart = [0.0, 1.0, 0.0, 1.0, 1.0];
+    for unit in [least, 1e-165, 1e155, f64::MAX] {
+        let got = e_bfmi(&apart.map(|x| x * unit));
+        assert!(near(got, e_bfmi(&apart)), "{unit:e}: {got}");
+    }
+    // No difference of these is a number.
+    let ends = [-1.0, 1.0, -1.0, 1.0, 1.0];
+    assert_eq!(e_bfmi(&ends), e_bfmi(&ends.map(|x| x * f64::MAX)));
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! SGHMC's iterates are draws from the posterior where that is known, and SGD with momentum without a temperature.
 
-use blitz_train::SghmcConfig;
+use blitz_train::{SghmcConfig, SghmcState};
 use burn::module::Param;
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
-use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
+use burn::optim::{
+    GradientsParams, ModuleOptimizer, Optimizer, RecordState, SgdConfig, StateSink, StateSource,
+};
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::sgld::{CURVATURE, N, PRIOR, accumulated, assert_moments, start, step};
@@ -110,6 +112,57 @@ fn a_resumed_chain_goes_on_with_its_velocity_and_its_noise() {
         again = step(&mut resumed, again);
     }
     assert_eq!(values(weight.val()), values(again.val()));
+}
+
+/// A force of a sixth of the least number of `f16`, beside noise of five of them, to which the sum is rounded.
+#[test]
+fn a_force_below_the_last_digit_of_16_bits_is_no_less_than_it_is() {
+    let device = Device::flex().autodiff();
+    let (n, rate, force) = (100_000, 1e-3, 1e-8);
+    let start = Tensor::<1>::zeros([n], &device).cast(DType::F16);
+    let weight = Param::from_tensor(start);
+    let size = (2.0 * rate / (5.0 * 2f64.powi(-24)).powi(2)).round() as usize;
+    // No prior to speak of, so that the force is rate times gradient.
+    let config = SghmcConfig::new(size).with_friction(1.0);
+    let mut optimizer = config.with_prior_std(1e6).with_seed(11).init();
+    let loss = weight.val().sum() * (force / rate);
+    let grads = GradientsParams::from_grads(loss.backward(), &weight);
+    let moved = optimizer.step(rate, weight, grads);
+    assert_eq!(moved.val().dtype(), DType::F16);
+    let off = crate::standard_errors_off(&values(moved.val()), -force);
+    // The gradient is rounded too, by a hundredth of a standard error.
+    assert!(off.abs() < 4.0, "{off}");
+}
+
+/// As a chain in 16 bits was saved before its velocity was in `f32`.
+#[test]
+fn a_record_of_a_velocity_in_16_bits_loads_and_goes_on_in_f32() {
+    let device = Device::flex();
+    let half = |values: [f32; 3]| Tensor::<1>::from_floats(values, &device).cast(DType::F16);
+    let saved = SghmcState {
+        velocity: half([0.25, -1.5, 3e-4]),
+        stream: 2,
+        steps: 7,
+    };
+    let mut sink = StateSink::default();
+    saved.state_flatten("weight", &mut sink);
+    let mut source = StateSource::new(sink.scalars.into_iter().collect());
+    for (name, data) in sink.tensors {
+        source.insert_tensor(name, data);
+    }
+    let loaded = SghmcState::state_unflatten("weight", &mut source, &device).unwrap();
+    let cold = config(0.5).with_temperature(0.0).build();
+    let (zeros, grad) = (half([0.0; 3]), half([0.0; 3]));
+    let (moved, state) = cold.step(0.1, zeros, grad, Some(loaded));
+    let state = state.unwrap();
+    assert_eq!(
+        (moved.dtype(), state.velocity.dtype()),
+        (DType::F16, DType::F32)
+    );
+    assert_eq!((state.stream, state.steps), (2, 8));
+    let halved = values(half([0.125, -0.75, 1.5e-4]));
+    assert_eq!(values(moved), halved);
+    assert_eq!(values(state.velocity), halved);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Stochastic gradient Hamiltonian Monte Carlo: Langevin dynamics with momentum.
 
 use blitz_layers::blitz_core::noise::layout;
+use blitz_layers::blitz_core::{at_least_f32, in_type_of};
 use burn::config::Config;
 use burn::optim::{LearningRate, ModuleOptimizer, Optimizer, RecordState, StateSink, StateSource};
 use burn::tensor::{Device, Tensor};
@@ -86,7 +87,8 @@ impl SghmcConfig {
 /// Gradients that are summed over n batches want a `dataset_size` of N / n and the rate η / n, as with SGLD, and an n that divides the batches of an epoch.
 ///
 /// As with SGLD no KL belongs in the loss, the network is deterministic, its iterates are collected with a [`Chain`](super::Chain), and the noise is a function of seed, step and
-/// parameter. What trains only after a record was loaded needs a group and a seed of its own, as there.
+/// parameter. What trains only after a record was loaded needs a group and a seed of its own, as there. Weights of 16 bits are computed with in `f32`, and rounded once a step; their
+/// velocity is kept in `f32`.
 ///
 /// ```
 /// use blitz_train::{ChainConfig, SghmcConfig};
@@ -122,7 +124,7 @@ pub struct Sghmc {
 /// The state of [`Sghmc`] for one parameter: how fast it moves, and which noise comes next.
 #[derive(Debug, Clone)]
 pub struct SghmcState<const D: usize> {
-    /// v, what was added to the parameter in the last step.
+    /// v, what was added to the parameter in the last step: in `f32` at least.
     pub velocity: Tensor<D>,
     /// The parameter's stream of noise.
     pub stream: u32,
@@ -140,10 +142,14 @@ impl Optimizer for Sghmc {
         grad: Tensor<D>,
         state: Option<SghmcState<D>>,
     ) -> (Tensor<D>, Option<SghmcState<D>>) {
+        let dtype = tensor.dtype();
+        // The force of a step is far below its noise, and in 16 bits would be lost beside it.
+        let (tensor, grad) = (at_least_f32(tensor), at_least_f32(grad));
         let (kept, stream, steps) = match state {
             Some(state) => {
                 self.streams.has(state.stream);
-                let kept = state.velocity * (1.0 - self.friction);
+                // An older record has 16 bits.
+                let kept = in_type_of(state.velocity, &tensor) * (1.0 - self.friction);
                 (Some(kept), state.stream, state.steps)
             }
             None => (None, self.streams.next(), 0),
@@ -162,7 +168,7 @@ impl Optimizer for Sghmc {
             stream,
             steps: steps + 1,
         };
-        (tensor + velocity, Some(state))
+        ((tensor + velocity).cast(dtype), Some(state))
     }
 
     fn to_device<const D: usize>(state: SghmcState<D>, device: &Device) -> SghmcState<D> {

@@ -1,7 +1,7 @@
 //! Numbers of any size, brought to order 1 without rounding: by powers of two.
 
 /// The exponent k with `2ᵏ ≤ |largest| < 2ᵏ⁺¹`; none if all are zero.
-pub(super) fn exponent(values: &[f64]) -> Option<i32> {
+pub(crate) fn exponent(values: &[f64]) -> Option<i32> {
     let largest = values
         .iter()
         .fold(0.0, |largest: f64, v| largest.max(v.abs()));
@@ -9,6 +9,6 @@ pub(super) fn exponent(values: &[f64]) -> Option<i32> {
 }
 
 /// `value · 2ᵏ`, exact but for what overflows or underflows.
-pub(super) fn times_power_of_two(value: f64, k: i32) -> f64 {
+pub(crate) fn times_power_of_two(value: f64, k: i32) -> f64 {
     libm::scalbn(value, k)
 }
