@@ -193,7 +193,7 @@ try {
     for (let i = 0; i < 3; i += 1) await page.press("ArrowRight", 8);
     await page.press("ArrowUp");
     await page.press("Enter");
-    assert.match(await page.value("location.hash"), /;1\.5,0\.1&/);
+    await page.until("/;1\\.5,0\\.1&/.test(location.hash)");
     assert.equal((await page.bands())[0].points, 15);
   });
 
@@ -209,6 +209,7 @@ try {
     await move("kl", 0.5);
     const seen = await page.value("document.documentElement.dataset.turns");
     await page.until(turns(Number(seen) + 30), 60);
+    await page.until("/&prior=0\\.631&noise=0\\.457&kl=0\\.316$/.test(location.hash)");
     const after = await page.bands();
     after.forEach((band, i) => assert.ok(band.outer[2] > 2 * before[i].outer[2], JSON.stringify([before[i], band])));
 
@@ -220,6 +221,14 @@ try {
     assert.equal(await other.notice(), "");
     assert.equal(await other.value("location.href"), link);
     await other.close();
+  });
+
+  await claim("what is cleared without a pause and set anew is drawn", async () => {
+    await page.value("document.getElementById('clear').click()");
+    assert.equal(await page.value("document.querySelectorAll('figure[data-drawn=true]').length"), 0);
+    await sleep(500);
+    await page.value("document.getElementById('example').click()");
+    await page.until(drawn);
   });
 
   await claim("pausing stops the turns, and without points there are no bands", async () => {

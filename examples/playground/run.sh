@@ -3,7 +3,7 @@
 #
 #   run.sh [--build-only] [PORT]
 #
-# The port is 8080 unless another is named. The page lies in runs/playground: any web server can serve that folder.
+# The port is 8080 unless another is named; 0 is any that is free. The page lies in runs/playground: any web server can serve that folder.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -14,9 +14,22 @@ run=true
 for option in "$@"; do
     case $option in
         --build-only) run=false ;;
+        -h | --help)
+            sed -n '2,/^set /{s/^# \{0,1\}//p}' examples/playground/run.sh
+            exit
+            ;;
         *) port=$option ;;
     esac
 done
+# What is wrong is said before the build, which takes minutes.
+[[ $port =~ ^[0-9]{1,5}$ ]] && ((10#$port < 65536)) || {
+    echo "“$port” is no port: run.sh [--build-only] [PORT], with a number up to 65535" >&2
+    exit 2
+}
+if $run && ! command -v node >/dev/null; then
+    echo "node is missing, which serves the page: install it, or build alone with --build-only" >&2
+    exit 1
+fi
 
 # This target has no source of randomness, and getrandom wants to be told of one: the module's own, which asks its host.
 # Debug information would be larger than the program.

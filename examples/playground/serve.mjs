@@ -1,8 +1,7 @@
 // Serves a folder on this machine alone.
 //
 // node serve.mjs FOLDER PORT
-import { createReadStream } from "node:fs";
-import { stat } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { basename, extname, join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -17,20 +16,19 @@ const TYPES = {
 // Returns the server once it listens; port 0 is any that is free.
 export function serve(folder, port) {
   const server = createServer(async (request, response) => {
-    const { pathname } = new URL(request.url, "http://localhost");
     // The folder has no folders: what stands before the name is of no interest.
-    const file = join(folder, pathname === "/" ? "index.html" : basename(pathname));
-    const there = await stat(file).catch(() => undefined);
-    if (!there?.isFile()) {
+    const file = join(folder, basename(request.url.split("?")[0]) || "index.html");
+    const content = await readFile(file).catch(() => undefined);
+    if (!content) {
       response.writeHead(404).end("not found");
       return;
     }
     response.writeHead(200, {
       "content-type": TYPES[extname(file)] ?? "application/octet-stream",
-      "content-length": there.size,
+      "content-length": content.length,
       "cache-control": "no-cache",
     });
-    createReadStream(file).pipe(response);
+    response.end(content);
   });
   return new Promise((resolve, reject) => {
     server.once("error", reject);
@@ -41,10 +39,10 @@ export function serve(folder, port) {
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   const [folder, port] = process.argv.slice(2);
   try {
-    await serve(folder, Number(port));
+    const server = await serve(folder, Number(port));
+    console.log(`the playground is at http://localhost:${server.address().port}/, until you press Ctrl-C`);
   } catch (error) {
     console.error(error.code === "EADDRINUSE" ? `port ${port} is taken: name another, run.sh PORT` : error.message);
     process.exit(1);
   }
-  console.log(`the playground is at http://localhost:${port}/, until you press Ctrl-C`);
 }

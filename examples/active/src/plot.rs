@@ -6,6 +6,7 @@ use std::path::Path;
 use blitz_train::plot::style::{CURVES, FAINT, font, tick};
 use blitz_train::plot::{self, PlotError};
 use example_support::MeanError;
+use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use crate::learning::{Curve, Method};
@@ -14,7 +15,10 @@ const SIZE: (u32, u32) = (960, 640);
 
 /// Writes a PNG.
 pub fn accuracies(path: &Path, curves: &[Curve], target: f64) -> Result<(), PlotError> {
-    plot::write(path, |path| draw(path, curves, target))
+    plot::write(path, |path| {
+        let root = BitMapBackend::new(path, SIZE).into_drawing_area();
+        draw(&root, curves, target)
+    })
 }
 
 /// Labels, mean accuracy and its standard error in percent.
@@ -33,16 +37,23 @@ fn points(curves: &[Curve], method: Method) -> Vec<(f64, f64, f64)> {
         .collect()
 }
 
-fn draw(path: &Path, curves: &[Curve], target: f64) -> Result<(), Box<dyn Error>> {
+fn draw(
+    root: &DrawingArea<BitMapBackend<'_>, Shift>,
+    curves: &[Curve],
+    target: f64,
+) -> Result<(), Box<dyn Error>> {
     let all = Method::ALL.map(|method| points(curves, method));
     let labels = || all.iter().flatten().map(|point| point.0);
-    let x = labels().fold(f64::INFINITY, f64::min)..labels().fold(1.0, f64::max) + 1.0;
+    let least = labels().fold(f64::INFINITY, f64::min);
+    let most = labels().fold(1.0, f64::max);
+    // A course that ends where it starts is a point, in the middle.
+    let before = if least == most { 1.0 } else { 0.0 };
+    let x = least - before..most + 1.0;
     let lowest = all.iter().flatten().map(|point| point.1 - point.2);
     let y = (lowest.fold(target, f64::min) - 1.0).max(0.0)..100.0;
 
-    let root = BitMapBackend::new(path, SIZE).into_drawing_area();
     root.fill(&WHITE)?;
-    let mut chart = ChartBuilder::on(&root)
+    let mut chart = ChartBuilder::on(root)
         .margin(16)
         .caption(
             "Digits recognised, by how those to label are chosen",
@@ -69,16 +80,23 @@ fn draw(path: &Path, curves: &[Curve], target: f64) -> Result<(), Box<dyn Error>
         if points.is_empty() {
             continue;
         }
-        let upper = points.iter().map(|(x, mean, error)| (*x, mean + error));
-        let lower = points
-            .iter()
-            .rev()
-            .map(|(x, mean, error)| (*x, mean - error));
-        let band: Vec<(f64, f64)> = upper.chain(lower).collect();
-        chart.draw_series([Polygon::new(band, colour.mix(0.15))])?;
+        // No share of the digits is above all of them.
+        let ends = |(x, mean, error): &(f64, f64, f64)| {
+            [mean + error, mean - error].map(|end| (*x, end.clamp(y.start, y.end)))
+        };
         let means = points.iter().map(|(x, mean, _)| (*x, *mean));
-        chart
-            .draw_series(LineSeries::new(means, colour.stroke_width(3)))?
+        let drawn = if let [point] = &points[..] {
+            let bar = PathElement::new(ends(point), colour.stroke_width(2));
+            chart.draw_series([bar])?;
+            chart.draw_series(means.map(|mean| Circle::new(mean, 5, colour.filled())))?
+        } else {
+            let upper = points.iter().map(|point| ends(point)[0]);
+            let lower = points.iter().rev().map(|point| ends(point)[1]);
+            let band: Vec<(f64, f64)> = upper.chain(lower).collect();
+            chart.draw_series([Polygon::new(band, colour.mix(0.15))])?;
+            chart.draw_series(LineSeries::new(means, colour.stroke_width(3)))?
+        };
+        drawn
             .label(method.name())
             .legend(move |(x, y)| Rectangle::new([(x, y - 2), (x + 24, y + 2)], colour.filled()));
     }
@@ -92,4 +110,51 @@ fn draw(path: &Path, curves: &[Curve], target: f64) -> Result<(), Box<dyn Error>
         .draw()?;
     root.present()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether each method's colour is in the left part of the picture, where the legend is not.
+    fn is_drawn(curves: &[Curve]) -> [bool; 4] {
+        let mut pixels = vec![0; (3 * SIZE.0 * SIZE.1) as usize];
+        {
+            plot::style::register_fonts();
+            let root = BitMapBackend::with_buffer(&mut pixels, SIZE).into_drawing_area();
+            draw(&root, curves, 50.0).unwrap();
+        }
+        let rows = pixels.chunks(3 * SIZE.0 as usize);
+        let left: Vec<&[u8]> = rows.flat_map(|row| row[..1800].chunks(3)).collect();
+        let colours = [0, 1, 2, 3].map(|method| CURVES[method]);
+        colours.map(|RGBColor(r, g, b)| left.contains(&&[r, g, b][..]))
+    }
+
+    fn curve(method: Method, seed: u64, labels: &[usize], accuracy: &[f64]) -> Curve {
+        Curve {
+            method,
+            seed,
+            labels: labels.to_vec(),
+            accuracy: accuracy.to_vec(),
+        }
+    }
+
+    #[test]
+    fn a_course_that_ends_where_it_starts_is_drawn() {
+        for seeds in [1, 3] {
+            let curves = Method::ALL.iter().zip([0.2, 0.4, 0.6, 0.9]);
+            let curves = curves.flat_map(|(method, accuracy)| {
+                (0..seeds)
+                    .map(move |seed| curve(*method, seed, &[20], &[accuracy + 0.02 * seed as f64]))
+            });
+            assert_eq!(is_drawn(&curves.collect::<Vec<_>>()), [true; 4]);
+        }
+    }
+
+    #[test]
+    fn courses_are_lines() {
+        let curves = Method::ALL.iter().zip([0.2, 0.4, 0.6, 0.9]);
+        let curves = curves.map(|(method, last)| curve(*method, 0, &[20, 24], &[0.1, last]));
+        assert_eq!(is_drawn(&curves.collect::<Vec<_>>()), [true; 4]);
+    }
 }

@@ -1,7 +1,7 @@
 // The page: pictures, points, sliders, and the worker that trains.
 
 import { Plot } from "./plot.js";
-import { FRAME, MOST_POINTS, SLIDERS, example, format, parse, start } from "./state.js";
+import { FRAME, MOST_POINTS, SLIDERS, example, format, parse, short, start } from "./state.js";
 
 // In the order of `Method::ALL` in Rust.
 const METHODS = [
@@ -16,13 +16,23 @@ const XS = Array.from({ length: 81 }, (_, i) => -FRAME.x + (i * 2 * FRAME.x) / 8
 // How far from all points counts as away from them, and how near a click on a point is.
 const AWAY = 1;
 const NEAR = { x: 0.16, y: 0.16 };
+// Browsers refuse an address that is written too often: it waits for so many milliseconds without a change.
+const REST = 300;
 
 const element = (id) => document.getElementById(id);
 const status = (text) => { element("status").textContent = text; };
 
-function notice(sentence) {
-  element("notice").textContent = sentence;
-  element("notice").hidden = !sentence;
+// A sentence for each kind of notice, so that one neither replaces nor takes away another.
+const notices = new Map();
+
+function notice(kind, sentence) {
+  if (sentence) notices.set(kind, sentence);
+  else notices.delete(kind);
+  const text = [...notices.values()].join(" ");
+  const { textContent } = element("notice");
+  // A text that is set anew is read out anew.
+  if (text !== textContent) element("notice").textContent = text;
+  element("notice").hidden = !text;
 }
 
 const plots = METHODS.map((method, i) => new Plot(method, i));
@@ -30,6 +40,9 @@ element("plots").append(...plots.map((plot) => plot.figure));
 
 let state = start();
 let worker;
+// Whether the worker has its module, and the whole state with it.
+let isReady = false;
+let writing;
 let seed = 1;
 let paused = false;
 let cross;
@@ -41,21 +54,22 @@ const drawnAt = [];
 function read() {
   try {
     state = parse(location.hash.slice(1));
-    notice("");
+    notice("link", "");
   } catch (error) {
     state = start();
-    notice(`This link can't be read: ${error.message}. The page starts with points of its own.`);
+    notice("link", `This link can't be read: ${error.message}. The page starts with points of its own.`);
   }
 }
 
 function write() {
-  history.replaceState(null, "", `#${format(state)}`);
+  clearTimeout(writing);
+  writing = setTimeout(() => history.replaceState(null, "", `#${format(state)}`), REST);
 }
 
 const settings = () => ({ prior: state.prior, noise: state.noise, kl: state.kl });
 
 function send(order) {
-  worker?.postMessage(order);
+  if (isReady) worker.postMessage(order);
 }
 
 function show() {
@@ -75,18 +89,19 @@ function showValue(key) {
 function showPoints() {
   plots.forEach((plot) => plot.showPoints(state.points));
   element("plots").dataset.points = state.points.length;
+  if (state.points.length < MOST_POINTS) notice("room", "");
   if (state.points.length === 0) {
     latest = undefined;
     plots.forEach((plot) => plot.hideBands());
-    if (worker) status("There is nothing to learn yet: click into a picture to set a point.");
+    if (isReady) status("There is nothing to learn yet: click into a picture to set a point.");
   }
 }
 
 function setPoints(points) {
   state.points = points;
   showPoints();
-  write();
   send({ points });
+  write();
 }
 
 // A point at a place, or none where there is one.
@@ -100,7 +115,7 @@ function toggle(place) {
     setPoints(state.points.filter((p) => p !== near[0]));
     speak(`Point at ${near[0].x}, ${near[0].y} taken away: ${state.points.length} left.`);
   } else if (state.points.length === MOST_POINTS) {
-    notice(`There is room for ${MOST_POINTS} points.`);
+    notice("room", `There is room for ${MOST_POINTS} points.`);
   } else {
     setPoints([...state.points, { x, y }]);
     speak(`Point set at ${x}, ${y}: ${state.points.length} in all.`);
@@ -124,9 +139,10 @@ function widths(epistemic) {
 }
 
 function draw() {
-  if (!latest || state.points.length === 0) return;
-  const { bands, turns, pace } = latest;
+  const picture = latest;
   latest = undefined;
+  if (!picture || state.points.length === 0) return;
+  const { bands, turns, pace } = picture;
   const column = (method, kind) => bands.subarray((3 * method + kind) * XS.length, (3 * method + kind + 1) * XS.length);
   plots.forEach((plot, i) => {
     const [mean, epistemic, total] = [0, 1, 2].map((kind) => column(i, kind));
@@ -150,34 +166,42 @@ function draw() {
 
 function connect() {
   if (typeof Worker === "undefined") {
-    notice("This browser has no web workers, in which the networks train: the page shows points, and no bands.");
+    notice("browser", "This browser has no web workers, in which the networks train: the page shows points, and no bands.");
     return;
   }
   if (typeof WebAssembly !== "object") {
-    notice("This browser has no WebAssembly, in which the networks train: the page shows points, and no bands.");
+    notice("browser", "This browser has no WebAssembly, in which the networks train: the page shows points, and no bands.");
     return;
   }
   worker = new Worker(new URL("worker.js", import.meta.url));
   worker.onerror = () => fail("its worker can't be loaded");
   worker.onmessage = ({ data }) => {
+    if (!worker) return;
     if (data.loaded) {
+      isReady = true;
       status("The first picture is on its way.");
       send({ settings: settings(), points: state.points, running: isRunning() });
       showPoints();
     } else if (data.bands) {
       if (!latest) requestAnimationFrame(draw);
       latest = data;
-    } else if (data.refused) {
-      notice(`The training refused that: ${data.refused}.`);
+    } else if ("refused" in data) {
+      notice("refused", data.refused && `The training refused that: ${data.refused}.`);
     } else if (data.failed) {
       fail(data.failed);
     }
   };
-  send({ module: new URL("playground.wasm", import.meta.url).href, xs: XS });
+  worker.postMessage({ module: new URL("playground.wasm", import.meta.url).href, xs: XS });
 }
 
+// The first reason is the true one: what has failed gets no orders any more.
 function fail(reason) {
-  notice(`The training has stopped: ${reason}. Load the page again; it keeps the points.`);
+  if (!worker) return;
+  worker.terminate();
+  worker = undefined;
+  isReady = false;
+  latest = undefined;
+  notice("failed", `The training has stopped: ${reason}. Load the page again; it keeps the points.`);
   status("");
 }
 
@@ -187,10 +211,10 @@ const isRunning = () => !paused && !document.hidden;
 
 for (const [key, { least, most }] of Object.entries(SLIDERS)) {
   element(key).addEventListener("input", ({ target }) => {
-    state[key] = Number((least * (most / least) ** Number(target.value)).toPrecision(3));
+    state[key] = short(least * (most / least) ** Number(target.value));
     showValue(key);
-    write();
     send({ settings: settings() });
+    write();
   });
 }
 
@@ -233,6 +257,7 @@ element("plots").addEventListener("keydown", (event) => {
 element("plots").addEventListener("blur", () => plots.forEach((plot) => plot.showCross(undefined)));
 
 addEventListener("hashchange", () => {
+  clearTimeout(writing);
   read();
   show();
   send({ settings: settings(), points: state.points });

@@ -24,11 +24,14 @@ export function start() {
   return state;
 }
 
-const short = (number) => String(Number(number.toPrecision(3)));
+// A slider has three digits.
+export const short = (number) => Number(number.toPrecision(3));
+// More decimals make no pixel of difference; of smaller numbers `String` makes an exponent.
+const fixed = (number) => Number(number.toFixed(6)) + 0;
 
 export function format(state) {
   const points = state.points.map(({ x, y }) => `${x},${y}`).join(";");
-  const sliders = Object.keys(SLIDERS).map((key) => `${key}=${short(state[key])}`);
+  const sliders = Object.keys(SLIDERS).map((key) => `${key}=${state[key]}`);
   return `points=${points}&${sliders.join("&")}`;
 }
 
@@ -45,10 +48,10 @@ function point(text) {
   if (Math.abs(x) > FRAME.x || Math.abs(y) > FRAME.y) {
     throw new Error(`its point “${text}” lies outside the picture, which ends at ±${FRAME.x} and ±${FRAME.y}`);
   }
-  return { x, y };
+  return { x: fixed(x), y: fixed(y) };
 }
 
-// The state in a fragment without its #. What it leaves out is as at the start. Throws a clause that says what is wrong.
+// The state in a fragment without its #, as `format` writes it. What it leaves out is as at the start. Throws a clause that says what is wrong.
 export function parse(fragment) {
   const state = start();
   if (fragment === "") return state;
@@ -72,10 +75,11 @@ export function parse(fragment) {
       }
     } else if (Object.hasOwn(SLIDERS, key)) {
       const { least, most, name } = SLIDERS[key];
-      state[key] = number(value, `its ${name},`);
-      if (!(state[key] >= least && state[key] <= most)) {
+      const given = number(value, `its ${name},`);
+      if (!(given >= least && given <= most)) {
         throw new Error(`its ${name}, ${value}, does not lie between ${least} and ${most}`);
       }
+      state[key] = short(given);
     } else {
       throw new Error(`there is no setting “${key}”`);
     }

@@ -8,17 +8,20 @@ let xs = [];
 let running = true;
 let hasPoints = false;
 let scheduled = false;
+// After a failure the module is in no state to be called.
+let failed = false;
 let turned = [];
 
 // Memory may grow in any call, which detaches older views of it: take each view anew.
 const bytes = (address, length) => new Uint8Array(exports.memory.buffer, address, length);
 const text = (address, length) => new TextDecoder().decode(bytes(address, length));
-let message = "";
+let panic = "";
+let refusal = "";
 
 const host = {
   random: (address, length) => crypto.getRandomValues(bytes(address, length)),
-  panicked: (address, length) => { message = text(address, length); },
-  refused: (address, length) => { message = text(address, length); },
+  panicked: (address, length) => { panic = text(address, length); },
+  refused: (address, length) => { refusal = text(address, length); },
   now: () => performance.now(),
 };
 
@@ -40,10 +43,6 @@ async function load(address) {
 function input(numbers) {
   const address = exports.input(numbers.length);
   new Float64Array(exports.memory.buffer, address, numbers.length).set(numbers);
-}
-
-function accepted(result) {
-  if (!result) postMessage({ refused: message });
 }
 
 // Turns a second, over the last second.
@@ -81,24 +80,32 @@ function schedule() {
 }
 
 function guarded(work) {
+  if (failed) return;
   try {
     work();
   } catch (error) {
-    running = false;
-    postMessage({ failed: message || String(error) });
+    fail(panic || String(error));
   }
 }
 
+function fail(reason) {
+  failed = true;
+  postMessage({ failed: reason });
+}
+
 function take(order) {
+  refusal = "";
   if (order.settings) {
     const { prior, noise, kl } = order.settings;
-    accepted(exports.set_settings(prior, noise, kl));
+    exports.set_settings(prior, noise, kl);
   }
   if (order.points) {
     input(order.points.flatMap(({ x, y }) => [x, y]));
-    accepted(exports.set_points());
+    exports.set_points();
     hasPoints = order.points.length > 0;
   }
+  // Without a reason, one that was given before no longer holds.
+  if (order.settings || order.points) postMessage({ refused: refusal });
   if ("restart" in order) {
     exports.restart(order.restart);
     turned = [];
@@ -120,7 +127,7 @@ onmessage = async ({ data }) => {
   try {
     await load(data.module);
   } catch (error) {
-    postMessage({ failed: String(error.message ?? error) });
+    fail(String(error.message ?? error));
     return;
   }
   postMessage({ loaded: true });

@@ -6,9 +6,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use plotters::coord::Shift;
-use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
+use super::axis::Axis;
 use super::error::PlotError;
 use super::style::{CURVES, FAINT, font, power_of_ten, register_fonts, tick};
 use crate::place::in_place;
@@ -16,7 +16,7 @@ use crate::place::in_place;
 /// Where plots are drawn.
 pub(super) type Area<DB> = DrawingArea<DB, Shift>;
 /// A chart with two linear axes.
-pub(super) type Chart<'a, DB> = ChartContext<'a, DB, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+pub(super) type Chart<'a, DB> = ChartContext<'a, DB, Cartesian2d<Axis, Axis>>;
 pub(super) type Drawn = Result<(), Box<dyn Error>>;
 
 /// What a plot must be able to do; private, so that what a plot is stays ours.
@@ -160,7 +160,7 @@ pub(super) fn chart<'a, DB: DrawingBackend<ErrorType: 'static>>(
     if !labels.title.is_empty() {
         builder.caption(labels.title, font(22));
     }
-    let mut chart = builder.build_cartesian_2d(x.clone(), y.clone())?;
+    let mut chart = builder.build_cartesian_2d(Axis(x.clone()), Axis(y.clone()))?;
     chart
         .configure_mesh()
         .x_desc(labels.x)

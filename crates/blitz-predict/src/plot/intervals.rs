@@ -6,6 +6,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use super::draw::{Area, Draw, Drawn, Labels, chart};
 use super::error::{PlotError, check_one_each};
 use super::style::{BLUE, FAINT, VERMILION, font, padded, share};
+use crate::check;
 use crate::distribution::Distribution;
 use crate::error::InputError;
 use crate::mixture::{Interval, Mixture};
@@ -74,16 +75,13 @@ impl IntervalPlot {
     /// # Errors
     ///
     /// As [`from_rows`](Self::from_rows), and for a number of targets that is not the predictions'.
-    ///
-    /// # Panics
-    ///
-    /// Panics if a level does not lie inside (0, 1).
     pub fn of<C: Distribution>(
         predictive: &Mixture<C>,
         targets: &[f64],
         levels: [f64; 2],
     ) -> Result<Self, PlotError> {
         check_one_each("targets", predictive, targets.len())?;
+        check_levels(levels)?;
         let [inner, outer] = levels.map(|level| predictive.interval(level));
         let means = predictive.mean();
         let rows = (0..targets.len()).map(|row| IntervalRow {
@@ -99,7 +97,7 @@ impl IntervalPlot {
     ///
     /// # Errors
     ///
-    /// Returns an error without rows, for a number that is not finite, and if the inner level is above the outer one.
+    /// Returns an error without rows, for a number that is not finite, for a level that is not inside (0, 1), and if the inner level is above the outer one.
     pub fn from_rows(rows: Vec<IntervalRow>, levels: [f64; 2]) -> Result<Self, PlotError> {
         let what = "prediction";
         if rows.is_empty() {
@@ -109,13 +107,7 @@ impl IntervalPlot {
         if let Some(index) = rows.iter().position(|row| !is_finite(row)) {
             return Err(PlotError::NotFinite { what, index });
         }
-        if levels[0].is_nan() || levels[0] > levels[1] {
-            return Err(PlotError::Input(InputError::Setting {
-                what: "the level of the inner interval",
-                value: levels[0],
-                range: "at most that of the outer one",
-            }));
-        }
+        check_levels(levels)?;
         Ok(Self {
             title: "Predictive intervals".into(),
             unit: String::new(),
@@ -187,6 +179,21 @@ impl IntervalPlot {
         head.draw(&PathElement::new(line, FAINT.stroke_width(2)))?;
         Ok(())
     }
+}
+
+fn check_levels(levels: [f64; 2]) -> Result<(), InputError> {
+    for level in levels {
+        check::level(level)?;
+    }
+    let [inner, outer] = levels;
+    if inner <= outer {
+        return Ok(());
+    }
+    Err(InputError::Setting {
+        what: "the level of the inner interval",
+        value: inner,
+        range: "at most that of the outer one",
+    })
 }
 
 /// Where the legend is, in pixels from the top.

@@ -28,6 +28,7 @@
 //! # }
 //! ```
 
+mod axis;
 mod bands;
 mod coverage;
 mod draw;

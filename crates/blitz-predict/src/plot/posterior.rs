@@ -5,6 +5,7 @@ use plotters::prelude::*;
 use super::draw::{Area, Draw, Drawn, Labels, chart};
 use super::error::{PlotError, check_finite, check_length};
 use super::style::{BLUE, FAINT, GREEN, INK, ORANGE, PURPLE, VERMILION, font, padded};
+use crate::check;
 
 /// Deviations σ and signal-to-noise ratios |μ|/σ of the weights, layer by layer: a box from the 25th to the 75th percentile with the median, and a line from the 5th to the 95th.
 ///
@@ -64,7 +65,7 @@ impl PosteriorPlot {
     ///
     /// # Errors
     ///
-    /// Returns an error if there are none, unless there is a deviation for each mean, and if one is not finite.
+    /// Returns an error if there are none, unless there is a deviation for each mean, if one is not finite, and for a deviation below 0.
     pub fn weight(
         mut self,
         path: impl Into<String>,
@@ -83,6 +84,8 @@ impl PosteriorPlot {
                 index,
             });
         }
+        let wide: Vec<f64> = deviations.iter().copied().map(f64::from).collect();
+        check::non_negative(&wide, "deviation")?;
         // A ratio may be beyond the numbers of `f32`.
         let ratio = |(mean, std): (&f32, &f32)| {
             f64::from(*mean).abs() / f64::from(*std).max(LEAST_DEVIATION)
@@ -90,7 +93,7 @@ impl PosteriorPlot {
         self.layers.push(Layer {
             path: path.into(),
             weights: means.len(),
-            deviations: quantiles(deviations.iter().copied().map(f64::from), LEAST_DEVIATION),
+            deviations: quantiles(wide.into_iter(), LEAST_DEVIATION),
             ratios: quantiles(numbers.map(ratio), LEAST_RATIO),
             moved: [None; 3],
         });
@@ -114,7 +117,7 @@ impl PosteriorPlot {
     ///
     /// # Errors
     ///
-    /// Returns an error if no weight was added, unless there is a shift for each weight, and if a number is not finite.
+    /// Returns an error if no weight was added, unless there is a shift for each weight, if a number is not finite, and for a shift below 0. An estimated KL may lie below it.
     pub fn moved(
         mut self,
         kl_per_weight: f64,
@@ -133,6 +136,7 @@ impl PosteriorPlot {
             check_length("shifts", weights, values.len())?;
             let wide: Vec<f64> = values.iter().map(|value| f64::from(*value)).collect();
             check_finite("shift", &wide)?;
+            check::non_negative(&wide, "shift")?;
             Ok(Some(quantiles(wide.into_iter(), LEAST_MOVED)))
         };
         layer.moved = [

@@ -81,12 +81,21 @@ impl Draw for RiskCoveragePlot {
             y: &self.loss,
             ..Labels::default()
         };
-        let y = 0.0..1.05 * highest.max(1e-9);
+        // Losses of zero alone have no scale of their own.
+        let y = 0.0..1.05 * if highest > 0.0 { highest } else { 1.0 };
         let mut chart = chart(root, labels, 0.0..1.0, y)?;
         let named = self.curves.iter().map(|(name, area, curve)| {
             let points = curve.iter().map(|point| (point.coverage, point.risk));
-            (format!("{name}, AURC {area:.4}"), points)
+            (format!("{name}, AURC {}", written(*area)), points)
         });
         curves(&mut chart, named, SeriesLabelPosition::UpperLeft)
+    }
+}
+
+/// An area with four decimals, or with four digits where these would say 0 of some.
+fn written(area: f64) -> String {
+    match area > 0.0 && area < 1e-3 {
+        true => format!("{area:.3e}"),
+        false => format!("{area:.4}"),
     }
 }

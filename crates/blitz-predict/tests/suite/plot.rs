@@ -305,8 +305,14 @@ fn a_posterior_plot_names_the_tensors_and_refuses_what_is_no_posterior() {
     assert_eq!(nowhere.to_string(), "there is no weight to plot");
     let few = moved.clone().moved(0.1, None, Some(&[1.0])).unwrap_err();
     assert_eq!(few.to_string(), "there are 1 shifts, 3 are needed");
-    let nan = moved.moved(f64::NAN, None, None).unwrap_err();
+    let nan = moved.clone().moved(f64::NAN, None, None).unwrap_err();
     assert_eq!(nan.to_string(), "KL 0 is not finite");
+    let back = [0.5, -0.5, 0.0];
+    for (prior, start) in [(Some(&back[..]), None), (None, Some(&back[..]))] {
+        let error = moved.clone().moved(0.1, prior, start).unwrap_err();
+        let expected = "shift 1 must be finite and not negative, got -0.5";
+        assert_eq!(error.to_string(), expected);
+    }
     let message = |means: &[f32], deviations: &[f32]| {
         let plot = PosteriorPlot::new().weight("a", means, deviations);
         plot.unwrap_err().to_string()
@@ -319,6 +325,10 @@ fn a_posterior_plot_names_the_tensors_and_refuses_what_is_no_posterior() {
     assert_eq!(
         message(&[1.0, 2.0], &[0.1, f32::INFINITY]),
         "weight 1 is not finite"
+    );
+    assert_eq!(
+        message(&[1.0, 2.0], &[0.0, -0.25]),
+        "deviation 1 must be finite and not negative, got -0.25"
     );
 }
 
@@ -363,6 +373,29 @@ fn what_cannot_be_shown_is_refused_with_the_reason() {
         message(of(&wrong).unwrap_err()),
         "prediction 3 is not finite"
     );
+    for (levels, wrong) in [
+        ([75.0, 95.0], "75"),
+        ([0.5, 1.0], "1"),
+        ([0.0, 0.5], "0"),
+        ([0.5, f64::NAN], "NaN"),
+        ([f64::NAN, 0.5], "NaN"),
+    ] {
+        let expected = format!("a level must be inside (0, 1), got {wrong}");
+        let error = IntervalPlot::of(&predictive, &targets, levels).unwrap_err();
+        assert_eq!(message(error), expected);
+        let interval = Interval {
+            lower: 0.0,
+            upper: 1.0,
+        };
+        let row = IntervalRow {
+            target: 0.5,
+            mean: 0.5,
+            inner: interval,
+            outer: interval,
+        };
+        let error = IntervalPlot::from_rows(vec![row], levels).unwrap_err();
+        assert_eq!(message(error), expected);
+    }
     let none = IntervalPlot::from_rows(Vec::new(), [0.5, 0.9]).unwrap_err();
     assert_eq!(message(none), "there is no prediction to plot");
     let error = CoveragePlot::new()

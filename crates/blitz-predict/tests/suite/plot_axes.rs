@@ -209,3 +209,37 @@ fn what_has_a_single_point_is_a_dot() {
     );
     assert_eq!(dark[0], dark[1], "a single draw has no epistemic deviation");
 }
+
+#[test]
+fn axes_of_very_small_numbers_have_a_scale() {
+    for unit in [1e-8, 1e-12, 1e-16, 1e-20, 1e-200] {
+        let losses = [0.0, unit, 2.0 * unit, 3.0 * unit];
+        let confidence = [0.9, 0.8, 0.7, 0.6];
+        let plot = RiskCoveragePlot::new("loss")
+            .curve("small", &confidence, &losses)
+            .unwrap();
+        let svg = plot.to_svg().unwrap();
+        // The mean loss of all is the highest risk, and most of the way up.
+        let shown = ticks(&svg);
+        assert!(shown.contains(&unit), "{shown:?}");
+        let curve = lines(&svg, 2).into_iter().find(|line| line.len() == 4);
+        let curve = curve.unwrap();
+        assert!(curve[0].1 - curve[3].1 > 400.0, "{curve:?}");
+        assert!(
+            svg.contains(&format!("small, AURC {:.3e}", 0.75 * unit)),
+            "{svg}"
+        );
+        let curves = TrainingCurves::new("epoch").kl("KL", &losses).unwrap();
+        let shown = ticks(&curves.to_svg().unwrap());
+        assert!(
+            shown.contains(&unit) && shown.contains(&(2.0 * unit)),
+            "{shown:?}"
+        );
+    }
+    let none = RiskCoveragePlot::new("loss").curve("none", &[0.5, 0.6], &[0.0; 2]);
+    let svg = none.unwrap().to_svg().unwrap();
+    assert!(
+        ticks(&svg).contains(&1.0) && svg.contains("AURC 0.0000"),
+        "{svg}"
+    );
+}
