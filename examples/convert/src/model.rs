@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use blitz_train::files::{Seal, check};
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
@@ -43,11 +44,18 @@ impl Net {
         self.output.forward(relu(self.hidden.forward(x)))
     }
 
-    /// The network with the weights of a checkpoint, by its extension: Burn's `.bpk`, `.safetensors`, or PyTorch's `.pt`.
+    /// The network with the weights of a checkpoint, by its extension: Burn's `.bpk`, `.safetensors`, or PyTorch's `.pt`. One with a digest beside it (`.sha256`) is
+    /// compared with that first.
     pub fn load(mut self, path: &Path) -> Result<Self, RunError> {
         let fail = |reason: String| RunError::data(path, reason.trim_end().replace('\n', " "));
         if !path.is_file() {
             return Err(fail("there is no such file".into()));
+        }
+        let seal = check(path).map_err(|error| fail(error.to_string()))?;
+        if seal == Seal::Broken {
+            return Err(fail(
+                "damaged: it is not the file whose digest lies beside it".into(),
+            ));
         }
         let extension = path.extension().unwrap_or_default().to_string_lossy();
         match extension.as_ref() {
@@ -138,5 +146,23 @@ mod tests {
         save(&|store| net.hidden.save_into(store).unwrap());
         let message = Net::new(10, &device).load(&path).unwrap_err().to_string();
         assert!(message.contains("conv1.weight"), "{message}");
+    }
+
+    #[test]
+    fn a_damaged_checkpoint_is_refused_if_it_has_a_digest() {
+        let device = Device::flex();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("net.bpk");
+        Net::new(10, &device).save_file(&path).unwrap();
+        blitz_train::files::seal(&path).unwrap();
+        Net::new(10, &device).load(&path).unwrap();
+        // In the last weight.
+        let mut bytes = std::fs::read(&path).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        let message = Net::new(10, &device).load(&path).unwrap_err().to_string();
+        assert!(message.contains("net.bpk: damaged"), "{message}");
+        std::fs::remove_file(path.with_extension("bpk.sha256")).unwrap();
+        Net::new(10, &device).load(&path).unwrap();
     }
 }
