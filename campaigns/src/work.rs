@@ -25,8 +25,8 @@ use example_support::stop_on_ctrl_c;
 
 use crate::ChildArgs;
 
-/// The checkpoints that are kept.
-pub(crate) const KEPT: usize = 3;
+/// The checkpoints that are kept: no more than a training needs to go on, so that nothing else makes up for one that is lost.
+pub(crate) const KEPT: usize = 1;
 /// The name of the trained model in its folder.
 pub(crate) const MODEL: &str = "model.bpk";
 /// The name of the report.

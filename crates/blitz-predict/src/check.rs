@@ -163,14 +163,19 @@ pub(crate) fn penalty(what: &'static str, value: f64) -> Result<(), InputError> 
     })
 }
 
+/// More bins than any data fills: their sums are memory that a wrong setting asks for.
+const MAX_BINS: usize = 1 << 20;
+
 pub(crate) fn bins(bins: usize) -> Result<(), InputError> {
-    if bins > 0 {
-        return Ok(());
-    }
+    let range = match bins {
+        0 => "at least 1",
+        1..=MAX_BINS => return Ok(()),
+        _ => "at most 1,048,576",
+    };
     Err(InputError::Setting {
         what: "the number of bins",
-        value: 0.0,
-        range: "at least 1",
+        value: bins as f64,
+        range,
     })
 }
 

@@ -167,6 +167,15 @@ pub enum CheckpointError {
         /// The file.
         path: PathBuf,
     },
+    /// A file has no digest where others of its checkpoint have one: the training ended while it saved them.
+    #[error(
+        "{} has no digest, and other files of its checkpoint have one: it was not saved to its end",
+        path.display()
+    )]
+    Incomplete {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file can't be read, or holds something else.
     #[error("cannot read {}: {reason}", path.display())]
     Unreadable {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use blitz_train::files::{Seal, check};
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
@@ -44,6 +45,7 @@ impl Net {
     }
 
     /// The network with the weights of a checkpoint, by its extension: Burn's `.bpk`, `.safetensors`, or PyTorch's `.pt`. They are in the type of the network's own, whatever the file's is.
+    /// One with a digest beside it (`.sha256`) is compared with that first.
     pub fn load(self, path: &Path) -> Result<Self, RunError> {
         let record = self.clone().as_in_file(path)?.into_record();
         let net = self.load_record(record.cast_to_module_dtype());
@@ -60,6 +62,12 @@ impl Net {
         let fail = |reason: String| RunError::data(path, reason.trim_end().replace('\n', " "));
         if !path.is_file() {
             return Err(fail("there is no such file".into()));
+        }
+        let seal = check(path).map_err(|error| fail(error.to_string()))?;
+        if seal == Seal::Broken {
+            return Err(fail(
+                "damaged: it is not the file whose digest lies beside it".into(),
+            ));
         }
         let extension = path.extension().unwrap_or_default().to_string_lossy();
         match extension.as_ref() {
@@ -193,5 +201,23 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_damaged_checkpoint_is_refused_if_it_has_a_digest() {
+        let device = Device::flex();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("net.bpk");
+        Net::new(10, &device).save_file(&path).unwrap();
+        blitz_train::files::seal(&path).unwrap();
+        Net::new(10, &device).load(&path).unwrap();
+        // In the last weight.
+        let mut bytes = std::fs::read(&path).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        let message = Net::new(10, &device).load(&path).unwrap_err().to_string();
+        assert!(message.contains("net.bpk: damaged"), "{message}");
+        std::fs::remove_file(path.with_extension("bpk.sha256")).unwrap();
+        Net::new(10, &device).load(&path).unwrap();
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use blitz_train::prelude::*;
-use blitz_train::{CoverageMetric, MetricFiles};
+use blitz_train::{Checkpoints, CoverageMetric, MetricFiles};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
@@ -65,6 +65,9 @@ fn run(cli: &Cli) -> Result<String, RunError> {
             windows.len(),
             series.values.len()
         )));
+    }
+    if let Some(missing) = series.missing {
+        eprintln!("{}: missing are {missing}", series.name);
     }
     let (train_windows, test_windows) = windows.split_at(windows.len() - held_out);
 
@@ -144,11 +147,11 @@ fn train(
         RmseMetric::new().with_scale(scale.step.std[0]),
         CoverageMetric::new(0.95),
     ))
-    .with_default_checkpointers()
-    .with_checkpointing_strategy(KeepLastNCheckpoints::new(1))
+    .with_checkpointing_strategy(KeepLastNCheckpoints::new(2))
     .with_interrupter(interrupter.clone())
     .num_epochs(cli.training.epochs);
     training = MetricFiles::new(folder).keep(training);
+    training = Checkpoints::new(folder.join("checkpoint")).keep(training);
     if !cli.training.dashboard {
         let lines = EpochLines::every((cli.training.epochs / 10).max(1));
         training = training.renderer(Box::new(lines));

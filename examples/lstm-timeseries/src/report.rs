@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use blitz_train::metric::rmse;
 use blitz_train::{Interval, NormalMixture};
-use example_support::series::{Series, Window};
+use example_support::series::{Missing, Series, Window};
 use example_support::{LeftOut, as_text, as_text_if_any};
 use serde::Serialize;
 
@@ -72,6 +72,7 @@ impl Forecast {
 pub struct Report {
     series: String,
     unit: String,
+    missing: Option<Missing>,
     n_train: usize,
     n_test: usize,
     rmse: f64,
@@ -111,6 +112,7 @@ impl Report {
         Self {
             series: series.name.clone(),
             unit: series.unit.clone(),
+            missing: series.missing,
             n_train,
             n_test: forecasts.len(),
             rmse: rmse(&all(&|f| f.mean), &truths),
@@ -158,6 +160,9 @@ impl fmt::Display for Report {
             "  deviation        {:.3} epistemic, {:.3} aleatoric, in the mean",
             self.epistemic, self.aleatoric
         )?;
+        if let Some(missing) = self.missing {
+            writeln!(f, "  missing          {missing}")?;
+        }
         for left_out in &self.left_out {
             writeln!(f, "\n  left out: {left_out}")?;
         }

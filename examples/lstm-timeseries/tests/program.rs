@@ -32,7 +32,27 @@ fn a_run_reports_its_coverage_and_leaves_a_plot_and_a_model() {
         assert!((0.0..=1.0).contains(&share));
     }
     assert_png(&report["plot"]);
+    assert!(report["missing"].is_null());
     assert!(out.path().join("1/model.bpk").is_file());
+    assert!(out.path().join("1/model.bpk.sha256").is_file());
+    let digests = std::fs::read_dir(out.path().join("1/checkpoint")).unwrap();
+    let is_digest = |path: std::path::PathBuf| path.extension() == Some("sha256".as_ref());
+    let digests = digests.filter(|file| is_digest(file.as_ref().unwrap().path()));
+    assert_eq!(digests.count(), 3);
+}
+
+#[test]
+fn what_is_missing_is_in_the_report() {
+    let out = tempfile::tempdir().unwrap();
+    let file = out.path().join("clock.csv");
+    let clock = |hour: usize| (0..12).map(move |five| 100 * hour + 5 * five);
+    let rows = (0..10).flat_map(clock).enumerate();
+    let rows = rows.map(|(i, time)| format!("{time},{}\n", i % 7));
+    std::fs::write(&file, rows.collect::<String>()).unwrap();
+    let report = PROGRAM.report(out.path(), &["--data", file.to_str().unwrap()]);
+    assert_eq!(report["missing"]["values"], 72);
+    assert_eq!(report["missing"]["gaps"], 9);
+    assert_eq!(report["missing"]["first_line"], 13);
 }
 
 #[test]

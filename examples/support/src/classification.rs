@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use blitz_train::prelude::*;
-use blitz_train::{MetricFiles, NetworkPosterior, PredictError, predict_draws};
+use blitz_train::{Checkpoints, MetricFiles, NetworkPosterior, PredictError, predict_draws};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
@@ -141,11 +141,11 @@ pub fn train<N: Classifier>(
             KlMetric::new(),
             AccuracyMetric::new(),
         ))
-        .with_default_checkpointers()
-        .with_checkpointing_strategy(KeepLastNCheckpoints::new(1))
+        .with_checkpointing_strategy(KeepLastNCheckpoints::new(2))
         .with_interrupter(interrupter.clone())
         .num_epochs(settings.epochs);
     training = MetricFiles::new(folder).keep(training);
+    training = Checkpoints::new(folder.join("checkpoint")).keep(training);
     if !settings.dashboard {
         let lines = EpochLines::every((settings.epochs / 10).max(1));
         training = training.renderer(Box::new(lines));

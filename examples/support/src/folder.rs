@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use blitz_train::files::{seal, unseal};
 use burn::module::Module;
 use serde::Serializer;
 
@@ -48,15 +49,14 @@ impl RunFolder {
         &self.path
     }
 
-    /// Saves a module as `file` in it, and returns the path.
+    /// Saves a module as `file` in it, with its digest beside it, and returns the path.
     pub fn save<M: Module>(&self, module: M, file: &str) -> Result<PathBuf, RunError> {
         let path = self.join(file);
-        match module.save_file(&path) {
+        let saved = unseal(&path).map_err(|error| error.to_string());
+        let saved = saved.and_then(|()| module.save_file(&path).map_err(|error| error.to_string()));
+        match saved.and_then(|()| seal(&path).map_err(|error| error.to_string())) {
             Ok(()) => Ok(path),
-            Err(error) => Err(RunError::NotWritable {
-                path,
-                reason: error.to_string(),
-            }),
+            Err(reason) => Err(RunError::NotWritable { path, reason }),
         }
     }
 
@@ -97,6 +97,24 @@ mod tests {
         let next = RunFolder::next(&base).unwrap();
         assert_eq!(next.path(), base.join("8"));
         assert_eq!(std::fs::read(first.join("model.bpk")).unwrap(), b"kept");
+    }
+
+    #[test]
+    fn a_module_is_saved_with_its_digest() {
+        use blitz_train::files::{Seal, check};
+        use burn::nn::LinearConfig;
+
+        let base = tempfile::tempdir().unwrap();
+        let folder = RunFolder::next(base.path()).unwrap();
+        let device = burn::tensor::Device::flex();
+        let layer = LinearConfig::new(2, 1).init(&device);
+        for _ in 0..2 {
+            let path = folder.save(layer.clone(), "model.bpk").unwrap();
+            assert_eq!(check(&path).unwrap(), Seal::Whole);
+        }
+        std::fs::create_dir(folder.join("taken.bpk")).unwrap();
+        let error = folder.save(layer, "taken.bpk").unwrap_err().to_string();
+        assert!(error.contains("taken.bpk"), "{error}");
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl HistogramBinning {
     ///
     /// # Panics
     ///
-    /// Panics without predictions or bins, unless there is one outcome for each, or if a probability lies outside [0, 1].
+    /// Panics without predictions or bins, with more than 2²⁰ bins, unless there is one outcome for each, or if a probability lies outside [0, 1].
     pub fn fit(probability: &[f64], happened: &[bool], bins: usize) -> Self {
         or_panic(Self::try_fit(probability, happened, bins))
     }
@@ -147,7 +147,7 @@ impl HistogramClasses {
     ///
     /// # Panics
     ///
-    /// Panics without examples or bins, unless there is one label below `classes` for each example, if a probability lies outside
+    /// Panics without examples or bins, with more than 2²⁰ bins, unless there is one label below `classes` for each example, if a probability lies outside
     /// [0, 1], or if those of an example don't sum to 1 (to 1e-4).
     pub fn fit(probabilities: &[f64], classes: usize, labels: &[usize], bins: usize) -> Self {
         or_panic(Self::try_fit(probabilities, classes, labels, bins))

@@ -171,8 +171,9 @@ impl QuantileRecalibration {
         level: f64,
     ) -> Result<Vec<Interval>, InputError> {
         check::level(level)?;
-        let lower = self.try_quantile(predictive, 0.5 - 0.5 * level)?;
-        let upper = self.try_quantile(predictive, 0.5 + 0.5 * level)?;
+        let [below, above] = Interval::central_probabilities(level);
+        let lower = self.try_quantile(predictive, below)?;
+        let upper = self.try_quantile(predictive, above)?;
         let ends = lower.into_iter().zip(upper);
         Ok(ends
             .map(|(lower, upper)| Interval { lower, upper })

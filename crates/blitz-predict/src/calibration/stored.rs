@@ -3,6 +3,8 @@
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
+use crate::check;
+
 fn number<'de, D: Deserializer<'de>>(
     deserializer: D,
     what: &str,
@@ -46,6 +48,18 @@ pub(super) fn penalty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64,
         "finite and at least 0",
         allowed,
     )
+}
+
+/// A probability of a network, which may be a rounding above 1.
+pub(super) fn probability_if_any<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<f64>, D::Error> {
+    match Option::<f64>::deserialize(deserializer)? {
+        Some(p) if check::probabilities(&[p], "probability").is_err() => Err(D::Error::custom(
+            format!("a probability must be inside [0, 1], got {p}"),
+        )),
+        p => Ok(p),
+    }
 }
 
 pub(super) fn not_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {

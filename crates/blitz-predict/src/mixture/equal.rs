@@ -197,8 +197,8 @@ impl<C: Distribution> Mixture<C> {
     /// Panics unless `level` lies inside (0, 1).
     pub fn interval(&self, level: f64) -> Vec<Interval> {
         Interval::check_level(level);
-        let lower = self.quantile(0.5 - 0.5 * level);
-        let upper = self.quantile(0.5 + 0.5 * level);
+        let [below, above] = Interval::central_probabilities(level);
+        let (lower, upper) = (self.quantile(below), self.quantile(above));
         let pairs = lower.into_iter().zip(upper);
         pairs
             .map(|(lower, upper)| Interval { lower, upper })

@@ -30,9 +30,14 @@ impl<C: Distribution> Mixture<C> {
 
 /// The interval that leaves the probability `below` under it.
 fn candidate<C: Distribution>(components: &[C], level: f64, below: f64) -> Interval {
+    // It may round to 1 where some of the probability is above.
+    let most = match below < 1.0 - level {
+        true => 1f64.next_down(),
+        false => 1.0,
+    };
     Interval {
         lower: quantile(components, below),
-        upper: quantile(components, (below + level).min(1.0)),
+        upper: quantile(components, (below + level).min(most)),
     }
 }
 

@@ -138,7 +138,7 @@ pub fn try_brier_decomposition(
 ///
 /// # Panics
 ///
-/// As [`brier_score`], and without bins.
+/// As [`brier_score`], and without bins or with more than 2²⁰.
 pub fn binned_brier_decomposition(
     probabilities: &[f64],
     classes: usize,

@@ -546,6 +546,34 @@ fn sets_by_probability_and_by_rank_refuse_what_they_cannot_use() {
         .fit(&p, 2, &[0; 9]);
     let back: SortedSets = serde_json::from_str(&serde_json::to_string(&fit).unwrap()).unwrap();
     assert_eq!(back.apply(&p), fit.apply(&p));
-    let refused = r#"{"threshold":0.9,"level":0.9,"classes":0}"#;
-    assert!(serde_json::from_str::<LeastAmbiguousSets>(refused).is_err());
+    for refused in [
+        r#"{"threshold":0.9,"level":0.9,"classes":0}"#,
+        r#"{"threshold":0.9,"bound":-0.1,"level":0.9,"classes":2}"#,
+        r#"{"threshold":0.9,"bound":1.1,"level":0.9,"classes":2}"#,
+    ] {
+        assert!(
+            serde_json::from_str::<LeastAmbiguousSets>(refused).is_err(),
+            "{refused}"
+        );
+    }
+}
+
+/// `1 − p` is 1 for each of them.
+#[test]
+fn probabilities_below_a_rounding_of_one_are_told_apart() {
+    let row = |p: f64| [1.0 - p, p, 0.0];
+    let p: Vec<f64> = (0..9).flat_map(|i| row(1e-20 * f64::from(i + 1))).collect();
+    let fit = LeastAmbiguousSets::fit(&p, 3, &[1; 9], 0.8);
+    assert_eq!((fit.threshold, fit.bound), (1.0, Some(2e-20)));
+    let new: Vec<f64> = [1.9e-20, 2e-20, 0.5].map(row).concat();
+    let sets = [vec![0], vec![0, 1], vec![0, 1]];
+    assert_eq!(fit.apply(&new), sets);
+    let json = serde_json::to_string(&fit).unwrap();
+    let back: LeastAmbiguousSets = serde_json::from_str(&json).unwrap();
+    assert_eq!(back.apply(&new), sets);
+    // What was saved without the bound is read as it was.
+    let before = r#"{"threshold":0.75,"level":0.8,"classes":3}"#;
+    let before: LeastAmbiguousSets = serde_json::from_str(before).unwrap();
+    assert_eq!(before.apply(&[0.25, 0.5, 0.25, 0.24, 0.52, 0.24])[1], [1]);
+    assert_eq!(before.apply(&[0.25, 0.5, 0.25])[0].len(), 3);
 }

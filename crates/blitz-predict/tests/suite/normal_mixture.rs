@@ -1,6 +1,7 @@
 //! The predictive mixture.
 
 use blitz_predict::NormalMixture;
+use blitz_predict::calibration::QuantileRecalibration;
 
 /// Three draws of one prediction; see `normal_mixture_reference.py`.
 fn mixture() -> NormalMixture {
@@ -107,6 +108,26 @@ fn many_draws_and_a_tiny_noise_don_t_lose_the_quantile() {
 #[should_panic(expected = "got 0")]
 fn a_prediction_without_draws_is_refused() {
     NormalMixture::new(vec![], vec![1.0], 1);
+}
+
+#[test]
+fn the_last_level_before_everything_has_intervals() {
+    let level = 1f64.next_down();
+    let y = mixture();
+    for interval in [y.interval(level)[0], y.highest_density_interval(level)[0]] {
+        assert!(interval.width().is_finite(), "{interval:?}");
+        assert!(
+            interval.lower < -6.0 && interval.upper > 9.0,
+            "{interval:?}"
+        );
+    }
+    let recalibration = QuantileRecalibration::fit(&[0.3, 0.4, 0.5, 0.6, 0.7]);
+    let interval = recalibration.interval(&y, level)[0];
+    assert!(
+        interval.lower < -6.0 && interval.upper > 9.0,
+        "{interval:?}"
+    );
+    assert!(y.credible_interval(level).is_err());
 }
 
 #[test]

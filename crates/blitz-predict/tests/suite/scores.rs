@@ -1,8 +1,9 @@
 //! The metrics as functions: against scikit-learn, properscoring, MAPIE and enumeration (see `score_reference.py`), and
 //! the input they refuse.
 
+use blitz_predict::calibration::{HistogramBinning, HistogramClasses};
 use blitz_predict::score::*;
-use blitz_predict::{InputError, Interval};
+use blitz_predict::{CategoricalMixture, InputError, Interval};
 
 use crate::score_reference as reference;
 
@@ -118,6 +119,67 @@ fn the_k_th_of_n_edges_ends_the_k_th_bin_whatever_type_it_was_computed_in() {
             assert!((bin.confidence - mean).abs() < 1e-7, "{k} of {n}: {bin:?}");
         }
     }
+}
+
+/// The share of `votes` among sure draws, by a mixture's own sums and by those of `f32`.
+fn shares(votes: usize, draws: usize) -> Vec<f64> {
+    let sure = |draw: usize| vec![if draw < votes { 800.0 } else { -800.0 }, 0.0];
+    let of = |order: &mut dyn Iterator<Item = usize>| {
+        let logits: Vec<_> = order.map(sure).collect();
+        CategoricalMixture::from_logits(logits, 2).probabilities(0)[0]
+    };
+    let part = 1.0 / draws as f32;
+    let single = (0..votes).fold(0.0, |sum: f32, _| sum + part);
+    vec![
+        of(&mut (0..draws)),
+        of(&mut (0..draws).rev()),
+        of(&mut (0..draws).map(|i| (7 * i + 3) % draws)),
+        f64::from(single.min(1.0)),
+    ]
+}
+
+#[test]
+fn the_share_of_votes_among_sure_draws_is_in_the_bin_that_ends_there() {
+    for draws in 2usize..=100 {
+        for votes in 1..=draws {
+            // One order of the three is none of all draws if 7 divides their number.
+            let shares = shares(votes, draws).into_iter().enumerate();
+            let shares = shares.filter(|(order, _)| *order != 2 || !draws.is_multiple_of(7));
+            let shares: Vec<f64> = shares.map(|(_, share)| share).collect();
+            for bins in [2, 3, 7, 10, 12, 15, 20, 50, 99, 100] {
+                let expected = (votes * bins).div_ceil(draws) - 1;
+                let found = reliability_bins(&shares, &vec![true; shares.len()], bins);
+                assert_eq!(
+                    found[expected].count,
+                    shares.len(),
+                    "{votes} of {draws} in {bins} bins: {shares:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn bins_too_many_for_any_memory_are_refused() {
+    for bins in [(1 << 20) + 1, 1 << 40, usize::MAX] {
+        let p = [0.5, 0.5];
+        let errors = [
+            try_reliability_bins(&p, &[true; 2], bins).unwrap_err(),
+            try_equal_mass_bins(&p, &[true; 2], bins).unwrap_err(),
+            try_expected_calibration_error(&p, &[true; 2], bins).unwrap_err(),
+            try_adaptive_calibration_error(&p, &[true; 2], bins).unwrap_err(),
+            try_classwise_calibration_error(&p, 2, &[0], bins).unwrap_err(),
+            try_binned_brier_decomposition(&p, 2, &[0], bins).unwrap_err(),
+            HistogramBinning::try_fit(&p, &[true; 2], bins).unwrap_err(),
+            HistogramClasses::try_fit(&p, 2, &[0], bins).unwrap_err(),
+        ];
+        for error in errors {
+            let message = error.to_string();
+            assert!(message.contains("at most 1,048,576"), "{message}");
+        }
+    }
+    let most = try_equal_mass_bins(&[0.5; 3], &[true; 3], 1 << 20).unwrap();
+    assert_eq!(most.iter().map(|bin| bin.count).sum::<usize>(), 3);
 }
 
 #[test]

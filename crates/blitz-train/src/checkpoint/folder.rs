@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use burn::optim::OptimizerRecord;
 use burn::optim::lr_scheduler::LrSchedulerRecord;
@@ -11,13 +11,15 @@ use burn::store::ModuleRecord;
 use burn::train::checkpoint::{Checkpoint, Checkpointer, CheckpointerError};
 use burn::train::{LearnerModel, SupervisedTraining};
 
-use super::claim::FolderClaim;
+use super::saves::Saves;
 use super::seal::{self, Seal};
 use crate::error::CheckpointError;
 
 const MODEL: &str = "model";
 const OPTIMIZER: &str = "optim";
 const SCHEDULER: &str = "scheduler";
+/// The files of a checkpoint, by Burn's names.
+pub(super) const PARTS: [&str; 3] = [MODEL, OPTIMIZER, SCHEDULER];
 
 /// The checkpoints of a training, each of whose files has its digest beside it.
 ///
@@ -25,6 +27,9 @@ const SCHEDULER: &str = "scheduler";
 /// reads them as it would without this. Beside each comes a `.sha256`, written last, in the form of `sha256sum --check`. A flipped bit is then an error that
 /// names the file; by itself it would be another weight, or another learning rate. A file without a digest, of Burn's own
 /// checkpointers or an earlier version, is read as it is.
+///
+/// What was saved stays until its successor is whole: what the checkpointing strategy deletes is removed once all three files of the last epoch that was saved have
+/// their digests, and never after a file could not be saved. So the disk needs room for one checkpoint more than the strategy keeps.
 ///
 /// A folder belongs to one training at a time. A second one that saves there while the first runs, in the same process or another, ends with an error, where the file
 /// system has locks on folders.
@@ -68,16 +73,17 @@ impl Checkpoints {
     /// Has `training` save here, in the place of Burn's checkpointers. How many are kept is the training's checkpointing strategy.
     #[must_use]
     pub fn keep<M: LearnerModel>(&self, training: SupervisedTraining<M>) -> SupervisedTraining<M> {
-        let claim = Arc::new(Claim::default());
+        let saves = Arc::new(Saves::default());
         let part = |name| Part {
             checkpoints: self.clone(),
             name,
-            claim: claim.clone(),
+            saves: saves.clone(),
         };
         training.with_custom_checkpointers(part(MODEL), part(OPTIMIZER), part(SCHEDULER))
     }
 
-    /// The epochs after which all was saved, in their order, be it whole or not.
+    /// The epochs after which all was saved, in their order, be it whole or not. An epoch of whose files some have a digest and others none is not
+    /// among them: its training ended while it saved them.
     ///
     /// # Errors
     ///
@@ -95,11 +101,7 @@ impl Checkpoints {
                 let epoch = name.strip_prefix(MODEL)?.strip_prefix('-')?;
                 epoch.strip_suffix(".bpk")?.parse().ok()
             });
-            let parts = [OPTIMIZER, SCHEDULER];
-            epochs.extend(epoch.filter(|epoch| {
-                let mut parts = parts.iter().map(|part| self.path(part, *epoch));
-                parts.all(|path| path.is_file())
-            }));
+            epochs.extend(epoch.filter(|epoch| self.is_complete(*epoch)));
         }
         epochs.sort_unstable();
         Ok(epochs)
@@ -111,6 +113,9 @@ impl Checkpoints {
     ///
     /// Returns an error that names the file and says what is wrong with it; for an epoch without a checkpoint, one that says what is there.
     pub fn check(&self, epoch: usize) -> Result<(), CheckpointError> {
+        if let Some(path) = self.unfinished(epoch).filter(|_| self.has_files(epoch)) {
+            return Err(CheckpointError::Incomplete { path });
+        }
         let epochs = self.epochs()?;
         if !epochs.contains(&epoch) {
             return Err(CheckpointError::Missing {
@@ -146,7 +151,25 @@ impl Checkpoints {
         self.path(MODEL, epoch)
     }
 
-    fn path(&self, part: &str, epoch: usize) -> PathBuf {
+    /// Whether all was saved after `epoch`.
+    pub(crate) fn is_complete(&self, epoch: usize) -> bool {
+        self.has_files(epoch) && self.unfinished(epoch).is_none()
+    }
+
+    fn has_files(&self, epoch: usize) -> bool {
+        let mut paths = PARTS.iter().map(|part| self.path(part, epoch));
+        paths.all(|path| path.is_file())
+    }
+
+    /// The first of the epoch's files that has no digest, if others have one.
+    fn unfinished(&self, epoch: usize) -> Option<PathBuf> {
+        let paths = PARTS.iter().map(|part| self.path(part, epoch));
+        let there = paths.filter(|path| path.is_file());
+        let (sealed, unsealed): (Vec<_>, Vec<_>) = there.partition(|path| seal::is_there(path));
+        unsealed.into_iter().next().filter(|_| !sealed.is_empty())
+    }
+
+    pub(super) fn path(&self, part: &str, epoch: usize) -> PathBuf {
         self.folder.join(format!("{part}-{epoch}.bpk"))
     }
 
@@ -165,22 +188,29 @@ impl Checkpoints {
 struct Part {
     checkpoints: Checkpoints,
     name: &'static str,
-    /// That of the training, which its parts share.
-    claim: Arc<Claim>,
+    /// Those of the training, which its parts share.
+    saves: Arc<Saves>,
 }
 
-/// The claim on the folder, once it is there.
-#[derive(Default)]
-struct Claim(Mutex<Option<FolderClaim>>);
+impl Part {
+    fn try_save<R: Checkpoint>(&self, epoch: usize, record: R) -> Result<(), CheckpointError> {
+        let path = self.checkpoints.path(self.name, epoch);
+        let not_written = |error: io::Error| CheckpointError::not_written(&path, error);
+        fs::create_dir_all(self.checkpoints.folder()).map_err(not_written)?;
+        self.saves.begin(&self.checkpoints, self.name, epoch)?;
+        seal::unseal(&path).map_err(not_written)?;
+        let saved = record.save(path.clone());
+        saved.map_err(|error| CheckpointError::not_written(&path, error))?;
+        seal::seal(&path).map_err(not_written)?;
+        self.saves.end(&self.checkpoints, self.name, epoch)
+    }
 
-impl Claim {
-    /// Makes sure of the folder, which is there.
-    fn hold(&self, folder: &Path) -> Result<(), CheckpointError> {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.as_ref().is_none_or(|claim| !claim.is_of(folder)) {
-            *held = Some(FolderClaim::take(folder)?);
+    fn try_restore<R: Checkpoint>(&self, epoch: usize) -> Result<R, CheckpointError> {
+        self.saves.hold(self.checkpoints.folder())?;
+        match self.checkpoints.unfinished(epoch) {
+            Some(path) => Err(CheckpointError::Incomplete { path }),
+            None => self.checkpoints.read(self.name, epoch),
         }
-        Ok(())
     }
 }
 
@@ -196,29 +226,173 @@ fn for_start(error: CheckpointError) -> CheckpointerError {
 
 impl<R: Checkpoint> Checkpointer<R> for Part {
     fn save(&self, epoch: usize, record: R) -> Result<(), CheckpointerError> {
-        let path = self.checkpoints.path(self.name, epoch);
-        let not_written = |error: &dyn std::fmt::Display| {
-            for_training(CheckpointError::not_written(&path, error))
-        };
-        let folder = &self.checkpoints.folder;
-        fs::create_dir_all(folder).map_err(|error| not_written(&error))?;
-        self.claim.hold(folder).map_err(for_training)?;
-        seal::unseal(&path).map_err(|error| not_written(&error))?;
-        record
-            .save(path.clone())
-            .map_err(|error| not_written(&error))?;
-        seal::seal(&path).map_err(|error| not_written(&error))
+        self.try_save(epoch, record).map_err(|error| {
+            self.saves.fail();
+            for_training(error)
+        })
     }
 
     fn delete(&self, epoch: usize) -> Result<(), CheckpointerError> {
-        let path = self.checkpoints.path(self.name, epoch);
-        let removed = seal::remove_sealed(&path);
-        removed.map_err(|error| for_training(CheckpointError::not_written(&path, error)))
+        let dismissed = self.saves.dismiss(&self.checkpoints, epoch);
+        dismissed.map_err(for_training)
     }
 
     fn restore(&self, epoch: usize) -> Result<R, CheckpointerError> {
-        let held = self.claim.hold(&self.checkpoints.folder);
-        let record = held.and_then(|()| self.checkpoints.read(self.name, epoch));
-        record.map_err(for_start)
+        self.try_restore(epoch).map_err(for_start)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::module::Module;
+    use burn::nn::LinearConfig;
+    use burn::tensor::Device;
+
+    use super::*;
+
+    const PATHS: [&str; 6] = [
+        "model-1.bpk",
+        "model-1.bpk.sha256",
+        "optim-1.bpk",
+        "optim-1.bpk.sha256",
+        "scheduler-1.bpk",
+        "scheduler-1.bpk.sha256",
+    ];
+
+    /// What Burn's threads have of one training.
+    fn parts(folder: &Path) -> [Part; 3] {
+        let saves = Arc::new(Saves::default());
+        PARTS.map(|name| Part {
+            checkpoints: Checkpoints::new(folder),
+            name,
+            saves: saves.clone(),
+        })
+    }
+
+    fn record() -> ModuleRecord {
+        let device = Device::flex();
+        LinearConfig::new(1, 1).init(&device).into_record()
+    }
+
+    fn save(part: &Part, epoch: usize) {
+        part.save(epoch, record()).unwrap();
+    }
+
+    fn delete(part: &Part, epoch: usize) {
+        Checkpointer::<ModuleRecord>::delete(part, epoch).unwrap();
+    }
+
+    fn files(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let name = |entry: io::Result<fs::DirEntry>| entry.unwrap().file_name();
+        let mut names: Vec<_> = entries
+            .map(|entry| name(entry).into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_checkpoint_goes_when_its_successor_is_whole_whichever_thread_is_the_last() {
+        for last in 0..PARTS.len() {
+            let folder = tempfile::tempdir().unwrap();
+            let parts = parts(folder.path());
+            parts.iter().for_each(|part| save(part, 1));
+            let others = || (0..PARTS.len()).filter(|part| *part != last);
+            for part in others() {
+                save(&parts[part], 2);
+                delete(&parts[part], 1);
+                let there = files(folder.path());
+                assert!(PATHS.iter().all(|path| there.contains(&(*path).into())));
+            }
+            save(&parts[last], 2);
+            delete(&parts[last], 1);
+            let checkpoints = Checkpoints::new(folder.path());
+            assert_eq!(checkpoints.epochs().unwrap(), [2]);
+            assert_eq!(files(folder.path()).len(), 6);
+        }
+    }
+
+    /// A strategy may delete the best so far before it saves a better one.
+    #[test]
+    fn nothing_goes_before_the_next_is_saved_or_if_it_goes_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let parts = parts(folder.path());
+        let checkpoints = Checkpoints::new(folder.path());
+        let epochs = || checkpoints.epochs().unwrap();
+        parts.iter().for_each(|part| save(part, 1));
+        parts.iter().for_each(|part| delete(part, 1));
+        assert_eq!(epochs(), [1]);
+        parts.iter().for_each(|part| save(part, 2));
+        assert_eq!(epochs(), [2]);
+        // Saved again, it is wanted again.
+        parts.iter().for_each(|part| delete(part, 3));
+        parts.iter().for_each(|part| save(part, 3));
+        parts.iter().for_each(|part| delete(part, 2));
+        assert_eq!(epochs(), [3]);
+    }
+
+    #[test]
+    fn nothing_goes_after_a_file_could_not_be_saved() {
+        for failing in 0..PARTS.len() {
+            let folder = tempfile::tempdir().unwrap();
+            let parts = parts(folder.path());
+            parts.iter().for_each(|part| save(part, 1));
+            // Where the digest is written first.
+            let name = format!("{}-2.bpk.sha256.{}", PARTS[failing], std::process::id());
+            fs::create_dir(folder.path().join(name)).unwrap();
+            for (i, part) in parts.iter().enumerate() {
+                assert_eq!(part.save(2, record()).is_err(), i == failing);
+                delete(part, 1);
+            }
+            let checkpoints = Checkpoints::new(folder.path());
+            assert_eq!(checkpoints.last_whole(), Ok(Some(1)));
+            // Burn may be an epoch ahead when it hears of the error.
+            parts.iter().for_each(|part| save(part, 3));
+            parts.iter().for_each(|part| delete(part, 2));
+            assert_eq!(checkpoints.epochs().unwrap(), [1, 3]);
+        }
+    }
+
+    /// As if the process had been killed after the first file of an epoch, to which it had returned.
+    #[test]
+    fn no_checkpoint_is_made_of_two_runs_files() {
+        for first in 0..PARTS.len() {
+            let folder = tempfile::tempdir().unwrap();
+            let checkpoints = Checkpoints::new(folder.path());
+            for epoch in 1..=3 {
+                let earlier = parts(folder.path());
+                earlier.iter().for_each(|part| save(part, epoch));
+            }
+            let later = parts(folder.path());
+            save(&later[first], 2);
+            assert_eq!(checkpoints.epochs().unwrap(), [1, 3]);
+            let error = checkpoints.check(2).unwrap_err();
+            assert!(matches!(error, CheckpointError::Missing { .. }), "{error}");
+            // The others of this run complete it.
+            for part in later.iter().filter(|part| part.name != PARTS[first]) {
+                save(part, 2);
+            }
+            assert_eq!(checkpoints.epochs().unwrap(), [1, 2, 3]);
+        }
+    }
+
+    #[test]
+    fn files_with_and_without_digests_are_no_checkpoint() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::new(folder.path());
+        let parts = parts(folder.path());
+        for epoch in 1..=2 {
+            parts.iter().for_each(|part| save(part, epoch));
+        }
+        let path = folder.path().join("optim-2.bpk");
+        seal::unseal(&path).unwrap();
+        let incomplete = CheckpointError::Incomplete { path };
+        assert_eq!(checkpoints.check(2), Err(incomplete.clone()));
+        assert_eq!(checkpoints.epochs().unwrap(), [1]);
+        for part in &parts {
+            let restored: Result<ModuleRecord, _> = part.try_restore(2);
+            assert_eq!(restored.err(), Some(incomplete.clone()));
+        }
     }
 }

@@ -5,6 +5,8 @@ mod claim;
 #[cfg(feature = "train")]
 mod folder;
 mod saved_layout;
+#[cfg(feature = "train")]
+mod saves;
 mod seal;
 
 #[cfg(feature = "train")]

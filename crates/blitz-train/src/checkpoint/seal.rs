@@ -40,6 +40,12 @@ pub fn check(path: &Path) -> io::Result<Seal> {
     })
 }
 
+/// Whether the file at `path` has a seal, be it right or not.
+#[cfg(feature = "train")]
+pub(crate) fn is_there(path: &Path) -> bool {
+    seal_of(path).exists()
+}
+
 /// Removes a file and its seal, if they are there.
 #[cfg(feature = "train")]
 pub(crate) fn remove_sealed(path: &Path) -> io::Result<()> {

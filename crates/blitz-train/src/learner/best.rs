@@ -53,13 +53,32 @@ pub struct BestEpoch {
 #[derive(Debug, Default)]
 struct Found {
     checkpoints: Option<Checkpoints>,
-    /// The epoch, and the metric in it.
-    best: Option<(usize, f64)>,
+    /// The epochs that were better than all before, and the metric in them. The last is the best, if its checkpoint could be saved.
+    better: Vec<(usize, f64)>,
+    /// Whether the training saves checkpoints.
+    saves: bool,
     /// The last epoch looked at.
     seen: usize,
     /// Those whose checkpoints are ours to delete.
     kept: BTreeSet<usize>,
     stopped_in: Option<usize>,
+}
+
+impl Found {
+    /// The best epoch, whether or not its checkpoint is there.
+    fn best(&self) -> Option<(usize, f64)> {
+        self.better.last().copied()
+    }
+
+    /// The best epoch of those whose checkpoints are there, if the training saves any.
+    fn best_saved(&self) -> Option<(usize, f64)> {
+        let checkpoints = self.checkpoints.as_ref().filter(|_| self.saves);
+        let Some(checkpoints) = checkpoints else {
+            return self.best();
+        };
+        let mut better = self.better.iter().rev().copied();
+        better.find(|(epoch, _)| checkpoints.is_complete(*epoch))
+    }
 }
 
 impl BestEpoch {
@@ -113,14 +132,15 @@ impl BestEpoch {
         }
     }
 
-    /// The best epoch so far; `None` before the end of the first.
+    /// The best epoch so far; `None` before the end of the first. In a training that saves checkpoints, the best of those that were saved: one whose checkpoint
+    /// could not be written is not it.
     pub fn epoch(&self) -> Option<usize> {
-        self.found().best.map(|(epoch, _)| epoch)
+        self.found().best_saved().map(|(epoch, _)| epoch)
     }
 
     /// The metric in it.
     pub fn value(&self) -> Option<f64> {
-        self.found().best.map(|(_, value)| value)
+        self.found().best_saved().map(|(_, value)| value)
     }
 
     /// The epoch after which the training was stopped for want of a better one.
@@ -139,7 +159,9 @@ impl BestEpoch {
         L: Likelihood<Output = N::Output>,
     {
         let found = self.found();
-        let Some((checkpoints, (epoch, _))) = found.checkpoints.as_ref().zip(found.best) else {
+        // Without a checkpoint the error is to name the file that is not there.
+        let best = found.best_saved().or_else(|| found.best());
+        let Some((checkpoints, (epoch, _))) = found.checkpoints.as_ref().zip(best) else {
             return Err(CheckpointError::NoBest {
                 metric: self.metric.to_string(),
             });
@@ -178,12 +200,12 @@ impl BestEpoch {
             if earlier.iter().rev().take(2).any(|last| *last == candidate) {
                 found.kept.insert(candidate);
             }
-            let is_better = found.best.is_none_or(|(_, best)| match self.higher {
+            let is_better = found.best().is_none_or(|(_, best)| match self.higher {
                 true => value > best,
                 false => value < best,
             });
             if is_better {
-                found.best = Some((candidate, value));
+                found.better.push((candidate, value));
                 found.kept.insert(candidate);
             }
         }
@@ -199,7 +221,8 @@ impl CheckpointingStrategy for BestEpoch {
         store: &EventStoreClient,
     ) -> Vec<CheckpointingAction> {
         let mut found = self.look(epoch, store);
-        let best = found.best.map(|(epoch, _)| epoch);
+        let best = found.best().map(|(epoch, _)| epoch);
+        found.saves = true;
         found.kept.insert(epoch);
         let is_old = |kept: &usize| kept + 1 < epoch && Some(*kept) != best;
         let old: Vec<_> = found.kept.iter().copied().filter(is_old).collect();
@@ -215,7 +238,7 @@ impl CheckpointingStrategy for BestEpoch {
 impl EarlyStoppingStrategy for BestEpoch {
     fn should_stop(&mut self, epoch: usize, store: &EventStoreClient) -> bool {
         let mut found = self.look(epoch, store);
-        let (Some((best, _)), Some(patience)) = (found.best, self.patience) else {
+        let (Some((best, _)), Some(patience)) = (found.best(), self.patience) else {
             return false;
         };
         let stops = epoch - best >= patience;

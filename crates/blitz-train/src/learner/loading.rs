@@ -100,6 +100,9 @@ fn checkpoint_error(message: &str) -> CheckpointError {
     if let Some((path, _)) = path_before(" is damaged: ") {
         return CheckpointError::Damaged { path };
     }
+    if let Some((path, _)) = path_before(" has no digest, ") {
+        return CheckpointError::Incomplete { path };
+    }
     let in_use = said.strip_prefix("another training saves in ");
     if let Some((folder, _)) = in_use.and_then(|rest| rest.split_once(": take ")) {
         return CheckpointError::InUse {
@@ -176,6 +179,9 @@ mod tests {
         let errors = [
             CheckpointError::Damaged {
                 path: "runs/model-3.bpk".into(),
+            },
+            CheckpointError::Incomplete {
+                path: "runs/optim-3.bpk".into(),
             },
             CheckpointError::unreadable(Path::new("runs/optim.bpk"), "Invalid magic number"),
             CheckpointError::InUse {

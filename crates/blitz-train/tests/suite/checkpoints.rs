@@ -250,6 +250,52 @@ fn watched(folder: &Path, epochs: usize, best: &BestEpoch) -> SupervisedTraining
     best.watch(MetricFiles::new(folder).keep(training), &checkpoints)
 }
 
+/// Has the optimizer's files not be saved after these epochs.
+fn refuse_optimizer(checkpoints: &Checkpoints, epochs: std::ops::RangeInclusive<usize>) {
+    for epoch in epochs {
+        // Where its digest is written first.
+        let name = format!("optim-{epoch}.bpk.sha256.{}", std::process::id());
+        fs::create_dir_all(checkpoints.folder().join(name)).unwrap();
+    }
+}
+
+#[test]
+fn the_last_checkpoint_stays_when_the_next_is_not_written_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = Checkpoints::new(folder.path().join("checkpoint"));
+    refuse_optimizer(&checkpoints, 3..=6);
+    let training = training(folder.path(), line(), 6)
+        .with_checkpointing_strategy(KeepLastNCheckpoints::new(1));
+    let error = fit(checkpoints.keep(training), learner()).unwrap_err();
+    let written = CheckpointError::NotWritten {
+        path: checkpoints.folder().join("optim-3.bpk"),
+        reason: String::new(),
+    };
+    let FitError::Checkpoint(error) = error else {
+        panic!("{error}");
+    };
+    assert!(
+        error.to_string().starts_with(&written.to_string()),
+        "{error}"
+    );
+    assert_eq!(checkpoints.last_whole(), Ok(Some(2)));
+}
+
+#[test]
+fn an_epoch_whose_checkpoint_is_not_written_is_not_the_best() {
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let [undisturbed, refused] = [(); 2].map(|()| BestEpoch::lowest(&NllMetric::new()));
+    fit(watched(folders[0].path(), 6, &undisturbed), learner()).unwrap();
+    assert!(undisturbed.epoch() >= Some(3), "{:?}", undisturbed.epoch());
+
+    let checkpoints = Checkpoints::new(folders[1].path().join("checkpoint"));
+    refuse_optimizer(&checkpoints, 3..=6);
+    fit(watched(folders[1].path(), 6, &refused), learner()).unwrap_err();
+    assert_eq!(refused.epoch(), Some(2));
+    assert!(refused.value() > undisturbed.value());
+    assert_eq!(refused.load(model()).unwrap().steps(), 10);
+}
+
 fn nll_of(model: &Model) -> f64 {
     let batches = crate::learner::loader(line());
     let mut sum = 0.0;

@@ -2,7 +2,10 @@
 
 mod time;
 
+use std::fmt;
 use std::path::Path;
+
+use serde::Serialize;
 
 use self::time::{Time, on_one_scale};
 use crate::RunError;
@@ -24,6 +27,57 @@ pub struct Series {
     pub values: Vec<f64>,
     /// Which values were measured.
     pub measured: Vec<bool>,
+    /// What is missing of it, if anything is.
+    pub missing: Option<Missing>,
+}
+
+/// How many values of a series are missing, whether their cells are empty or their times left out.
+///
+/// Times that are no numbers to count by, such as a clock's 655 and 700, have gaps where none is: whoever reads of them can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Missing {
+    /// The number of missing values.
+    pub values: usize,
+    /// The number of gaps that they make.
+    pub gaps: usize,
+    /// The line of the first: that of the empty value or, of a time that is left out, of the one after it.
+    pub first_line: usize,
+}
+
+impl Missing {
+    fn of(points: &[Point]) -> Option<Self> {
+        let first = points.iter().find(|point| point.value.is_none())?;
+        let is_missing = |point: &Point| point.value.is_none();
+        let runs = points.chunk_by(|a, b| is_missing(a) == is_missing(b));
+        Some(Self {
+            values: points.iter().filter(|point| is_missing(point)).count(),
+            gaps: runs.filter(|run| is_missing(&run[0])).count(),
+            first_line: first.line,
+        })
+    }
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = |count: usize| if count == 1 { "" } else { "s" };
+        let (values, gaps) = (self.values, self.gaps);
+        write!(
+            f,
+            "{values} value{} in {gaps} gap{}, the first at line {}",
+            plural(values),
+            plural(gaps),
+            self.first_line
+        )
+    }
+}
+
+/// A value of a series as it is read.
+struct Point {
+    time: f64,
+    /// `None` if it is missing.
+    value: Option<f64>,
+    /// Its line or, of a time that is left out, that of the next.
+    line: usize,
 }
 
 impl Series {
@@ -68,7 +122,7 @@ impl Series {
                 });
             }
         };
-        let values: Vec<Option<f64>> = points.iter().map(|point| point.1).collect();
+        let values: Vec<Option<f64>> = points.iter().map(|point| point.value).collect();
         let measured: Vec<bool> = values.iter().map(Option::is_some).collect();
         if !measured.contains(&true) {
             return Err(DataError::NoRows {
@@ -78,9 +132,10 @@ impl Series {
         Ok(Self {
             name: name.to_string(),
             unit: unit.to_string(),
-            times: points.iter().map(|point| point.0).collect(),
+            times: points.iter().map(|point| point.time).collect(),
             values: fill(&values),
             measured,
+            missing: Missing::of(&points),
         })
     }
 }
@@ -104,14 +159,18 @@ fn value(sheet: &Sheet, row: &Row) -> Result<Option<f64>, DataError> {
 }
 
 /// Values in the order of the file, with their numbers for times.
-fn without_times(sheet: &Sheet) -> Result<Vec<(f64, Option<f64>)>, DataError> {
-    let mut points: Vec<(f64, Option<f64>)> = Vec::new();
+fn without_times(sheet: &Sheet) -> Result<Vec<Point>, DataError> {
+    let mut points: Vec<Point> = Vec::new();
     let mut next_line = None;
     for row in sheet.rows() {
         let blank = next_line.map_or(0, |next| row.line.saturating_sub(next));
         let values = std::iter::repeat_n(None, blank).chain([value(sheet, row)?]);
-        for value in values {
-            points.push((points.len() as f64, value));
+        for (after, value) in values.enumerate() {
+            points.push(Point {
+                time: points.len() as f64,
+                value,
+                line: row.line - (blank - after),
+            });
         }
         next_line = Some(row.line + 1);
     }
@@ -119,7 +178,7 @@ fn without_times(sheet: &Sheet) -> Result<Vec<(f64, Option<f64>)>, DataError> {
 }
 
 /// Values in the order of their times, with those between that are missing.
-fn with_times(sheet: &Sheet) -> Result<Vec<(f64, Option<f64>)>, DataError> {
+fn with_times(sheet: &Sheet) -> Result<Vec<Point>, DataError> {
     let rows = sheet.rows();
     let mut times = Vec::with_capacity(rows.len());
     for row in rows {
@@ -143,7 +202,7 @@ fn with_times(sheet: &Sheet) -> Result<Vec<(f64, Option<f64>)>, DataError> {
     // The lower of two in the middle: a step can be too long, by what is missing, but not too short.
     let middle = steps.len().saturating_sub(1) / 2;
     let usual = steps.get(middle).copied().unwrap_or(1.0);
-    let mut points: Vec<(f64, Option<f64>)> = Vec::with_capacity(rows.len());
+    let mut points: Vec<Point> = Vec::with_capacity(rows.len());
     // What may be missing still, in all gaps together.
     let mut left = rows.len();
     for (at, &this) in order.iter().enumerate() {
@@ -164,11 +223,19 @@ fn with_times(sheet: &Sheet) -> Result<Vec<(f64, Option<f64>)>, DataError> {
             let (from, to) = (times[before].years(), times[this].years());
             let between = (1..=missing).map(|i| {
                 let share = i as f64 / (missing + 1) as f64;
-                (from + (to - from) * share, None)
+                Point {
+                    time: from + (to - from) * share,
+                    value: None,
+                    line: row.line,
+                }
             });
             points.extend(between);
         }
-        points.push((times[this].years(), value(sheet, row)?));
+        points.push(Point {
+            time: times[this].years(),
+            value: value(sheet, row)?,
+            line: row.line,
+        });
     }
     Ok(points)
 }
@@ -347,6 +414,31 @@ mod tests {
         // Decimal years of months are rounded.
         let decimal = "1958.2027,1\n1958.2877,2\n1958.3699,3\n1958.5370,5\n1958.6219,6\n";
         assert_eq!(parse(decimal).unwrap().values.len(), 6);
+    }
+
+    /// A clock's times are no numbers to count by, and read as such they have gaps that are none.
+    #[test]
+    fn what_is_missing_is_counted_with_the_line_of_the_first() {
+        let clock = |hour: usize| (0..12).map(move |five| 100 * hour + 5 * five);
+        let rows = (6..9).flat_map(clock).map(|time| format!("{time},1\n"));
+        let series = parse(&rows.collect::<String>()).unwrap();
+        let missing = series.missing.unwrap();
+        assert_eq!(
+            missing.to_string(),
+            "16 values in 2 gaps, the first at line 13"
+        );
+        let of = |text: &str| {
+            let missing = parse(text).unwrap().missing;
+            missing.map(|missing| (missing.values, missing.gaps, missing.first_line))
+        };
+        assert_eq!(of("1990,1\n1991,2\n1992,3\n"), None);
+        assert_eq!(of("1990,1\n1991,\n1993,3\n1994,4\n"), Some((2, 1, 2)));
+        assert_eq!(of("1994,5\n1992,3\n1991,2\n1990,1\n"), Some((1, 1, 1)));
+        assert_eq!(of("1\n2\n\n\n5\n\"\"\n"), Some((3, 2, 3)));
+        assert_eq!(of("y\n\"\"\n2\n"), Some((1, 1, 2)));
+        let co2 = Series::co2().missing.unwrap();
+        assert_eq!(co2.to_string(), "59 values in 22 gaps, the first at line 8");
+        assert_eq!(Series::sunspots().missing, None);
     }
 
     #[test]

@@ -27,6 +27,10 @@ pub struct LeastAmbiguousSets {
     /// q, the largest `1 − p` of a class in a set.
     #[serde(deserialize_with = "stored::not_nan")]
     pub threshold: f64,
+    /// The smallest probability of a class in a set: `1 − q` before it was rounded, which makes all probabilities below 1e-16 the same. `None` of a fit that was
+    /// saved before there was this number; then `threshold` decides.
+    #[serde(default, deserialize_with = "stored::probability_if_any")]
+    pub bound: Option<f64>,
     /// The probability of coverage.
     #[serde(deserialize_with = "stored::level")]
     pub level: f64,
@@ -56,9 +60,12 @@ impl LeastAmbiguousSets {
         check::level(level)?;
         check::classification(probabilities, classes, labels)?;
         let rows = probabilities.chunks(classes).zip(labels);
-        let scores: Vec<f64> = rows.map(|(row, label)| score(row[*label])).collect();
+        // In the order of 1 − p, which loses the small ones.
+        let scores: Vec<f64> = rows.map(|(row, label)| -row[*label]).collect();
+        let bound = -try_conformal_quantile(&scores, level)?;
         Ok(Self {
-            threshold: try_conformal_quantile(&scores, level)?,
+            threshold: score(bound),
+            bound: Some(bound),
             level,
             classes,
         })
@@ -77,10 +84,14 @@ impl LeastAmbiguousSets {
     pub fn try_apply(&self, probabilities: &[f64]) -> Result<Vec<Vec<usize>>, InputError> {
         check::class_probabilities(probabilities, self.classes)?;
         // A number that went through a file may have lost its last digit.
-        let threshold = self.threshold * (1.0 + 4.0 * f64::EPSILON);
+        let rounding = 4.0 * f64::EPSILON;
+        let is_inside = |p: f64| match self.bound {
+            Some(bound) => p >= bound * (1.0 - rounding),
+            None => score(p) <= self.threshold * (1.0 + rounding),
+        };
         let set = |row: &[f64]| {
             let ranked = ranked(row).into_iter();
-            let inside = ranked.take_while(|(_, p)| score(*p) <= threshold);
+            let inside = ranked.take_while(|(_, p)| is_inside(*p));
             inside.map(|(class, _)| class).collect()
         };
         Ok(probabilities.chunks(self.classes).map(set).collect())

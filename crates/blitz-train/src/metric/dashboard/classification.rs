@@ -164,7 +164,7 @@ impl EceMetric {
     ///
     /// # Panics
     ///
-    /// Panics without bins.
+    /// Panics without bins, or with more than 2²⁰.
     pub fn with_bins(bins: usize) -> Self {
         assert!(bins > 0, "a calibration error needs bins, got 0");
         let running = Running::new("ECE", Bins(reliability_bins(&[], &[], bins)))
