@@ -120,6 +120,8 @@ pub enum Method {
     Tfb,
     /// A Laplace approximation of the head.
     Laplace,
+    /// A Laplace approximation of adapters and head, and the network linearised in them.
+    LaplaceLora,
 }
 
 impl Method {
@@ -140,6 +142,7 @@ impl Method {
             Self::Ivon => "IVON-LoRA",
             Self::Tfb => "TFB",
             Self::Laplace => "Laplace, last layer",
+            Self::LaplaceLora => "Laplace-LoRA",
         }
     }
 }
@@ -185,6 +188,6 @@ mod tests {
     fn methods_come_in_the_order_of_the_report() {
         let cli = Cli::parse_from(["finetune", "--method", "blob", "--method", "lora"]);
         assert_eq!(cli.methods(), [Method::Lora, Method::Blob]);
-        assert_eq!(Cli::parse_from(["finetune"]).methods().len(), 8);
+        assert_eq!(Cli::parse_from(["finetune"]).methods().len(), 9);
     }
 }

@@ -2,6 +2,7 @@
 
 mod drawn;
 mod laplace;
+mod laplace_lora;
 
 use std::time::Instant;
 
@@ -148,6 +149,7 @@ impl<'a> Study<'a> {
             }
             Method::Ensemble => self.ensemble(),
             Method::Laplace => self.laplace(),
+            Method::LaplaceLora => self.laplace_lora(),
             Method::McDropout | Method::Blob | Method::Ivon | Method::Tfb => self.drawn(method),
         }
     }
@@ -252,15 +254,20 @@ fn predictions(
     of: &Sequences,
     device: &Device,
 ) -> Result<CategoricalMixture, RunError> {
-    let mut all: Option<CategoricalMixture> = None;
-    for batch in of.batches(AT_ONCE, device) {
-        let batch = predictor.predict(batch.inputs)?;
-        match &mut all {
-            None => all = Some(batch),
-            Some(all) => all.append(batch),
-        }
-    }
-    all.ok_or_else(|| RunError::Setting("there is nothing to predict".into()))
+    let batches = of.batches(AT_ONCE, device);
+    together(batches.map(|batch| Ok(predictor.predict(batch.inputs)?)))
+}
+
+/// The predictions of all batches as one.
+fn together(
+    batches: impl Iterator<Item = Result<CategoricalMixture, RunError>>,
+) -> Result<CategoricalMixture, RunError> {
+    let all = batches.reduce(|all, batch| {
+        let mut all = all?;
+        all.append(batch?);
+        Ok(all)
+    });
+    all.unwrap_or_else(|| Err(RunError::Setting("there is nothing to predict".into())))
 }
 
 fn said(error: impl std::fmt::Display) -> RunError {
