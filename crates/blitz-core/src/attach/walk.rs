@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use burn::module::{Flag, Module, ModuleVisitor, Param, ParamId};
-use burn::tensor::{Device, Shape, Tensor};
+use burn::tensor::{DType, Device, Shape, Tensor};
 
 use crate::draw::{LAYER_NOISE, is_configured};
 use crate::family::posterior::WeightInfo;
@@ -30,6 +30,8 @@ pub(crate) struct Weight {
     pub shape: Shape,
     pub device: Device,
     pub trains: bool,
+    /// Whether it is one of few bits, which never trains.
+    pub is_quantized: bool,
     pub attached: Attached,
     /// The number of values that train in what is attached to it.
     pub attached_values: usize,
@@ -115,6 +117,7 @@ impl Walk {
                         shape: place.shape,
                         device: place.device,
                         trains: place.trains,
+                        is_quantized: place.is_quantized,
                         attached: place.attached,
                         attached_values: place.attached_values,
                         families: place.families,
@@ -190,8 +193,17 @@ pub(crate) fn numbers<M: Module>(module: &M) -> (HashMap<ParamId, u32>, Vec<Para
 }
 
 /// Whether the optimizer updates the parameter in training, whichever mode the module is in now.
+///
+/// One that is quantized is not updated: it has no gradient.
 pub fn trains<const D: usize>(param: &Param<Tensor<D>>) -> bool {
     inspect(param).0
+}
+
+/// Whether the parameter is one of few bits.
+///
+/// To be quantized it was initialized.
+pub(super) fn is_quantized<const D: usize>(param: &Param<Tensor<D>>) -> bool {
+    param.is_initialized() && matches!(param.base().dtype(), DType::QFloat(_))
 }
 
 /// Whether the parameter trains, and its shape in the layer.
@@ -208,6 +220,10 @@ fn inspect<const D: usize>(param: &Param<Tensor<D>>) -> (bool, Shape) {
         param.clone().transform_for_load(zeros, param.id)
     };
     let shape = probe.shape();
+    // Burn's quantizer leaves the parameter's configuration as it was.
+    if is_quantized(&probe) {
+        return (false, shape);
+    }
     if probe.base().is_autodiff() {
         return (probe.is_require_grad(), shape);
     }
@@ -275,6 +291,7 @@ struct Met {
     shape: Shape,
     device: Device,
     trains: bool,
+    is_quantized: bool,
     attached: Attached,
     attached_values: usize,
     families: Families,
@@ -361,6 +378,7 @@ impl ModuleVisitor for Visitor {
             id: param.id,
             modules: modules.collect(),
             trains,
+            is_quantized: is_quantized(param),
             shape,
             device: param.lazy_device(),
             attached: Attached::Nothing,

@@ -1,7 +1,13 @@
-//! Weights in eight bits, as Burn's quantizer makes them: what reads them computes with the numbers that they stand for.
+//! Weights in eight bits, as Burn's quantizer makes them: they get no posterior, and what reads them computes with the numbers that they stand for.
 
-use blitz_core::{WeightMoments, at_least_f32, in_type_of, weight_rows};
-use burn::module::{Module, Quantizer};
+use std::convert::Infallible;
+
+use blitz_core::prelude::*;
+use blitz_core::{
+    BayesianizeError, NormalPosteriorConfig, NormalPrior, WeightMoments, at_least_f32, in_type_of,
+    trains, weight_rows,
+};
+use burn::module::{Module, ParamGroup, Quantizer};
 use burn::nn::{EmbeddingConfig, Linear};
 use burn::tensor::quantization::{Calibration, QuantScheme, QuantValue, ScaleDtype};
 use burn::tensor::{DType, Device, Tensor};
@@ -28,6 +34,74 @@ fn devices() -> [Device; 2] {
 
 fn layer(device: &Device) -> Linear {
     linear(32, 16, true, 0.5, device)
+}
+
+#[test]
+fn a_quantized_weight_gets_no_posterior_and_the_error_says_why() {
+    for device in devices() {
+        let net = quantized(layer(&device));
+        assert!(is_quantized(&net.weight.val()));
+        assert!(!trains(&net.weight));
+        let reasons = ["weight is quantized", "bias is quantized"].map(String::from);
+        let wanted = BayesianizeError::NothingToConvert {
+            reasons: reasons.to_vec(),
+        };
+        let bayesianized = net.clone().try_bayesianize(&BayesianizeConfig::new());
+        assert_eq!(bayesianized.unwrap_err(), wanted);
+        assert_eq!(net.try_moped(&MopedConfig::new()).unwrap_err(), wanted);
+    }
+}
+
+#[test]
+#[should_panic(expected = "weight is quantized")]
+fn a_posterior_of_ones_own_is_refused_likewise() {
+    let net = quantized(layer(&Device::flex()));
+    let _ = net.attach_posteriors(|weight| {
+        let posterior = NormalPosteriorConfig::new().init(weight.shape, weight.device);
+        Some((posterior, NormalPrior::new(1.0)))
+    });
+}
+
+#[test]
+fn the_weights_that_are_not_quantized_are_converted() {
+    for device in devices() {
+        let mut quantizer = Quantizer::new(Calibration::MinMax, scheme());
+        let group = ParamGroup::from_path("weight");
+        let net = layer(&device).quantize_weights_group(&mut quantizer, group);
+        let x = Tensor::<2>::ones([3, 32], &device);
+        let plain = values(net.forward(x.clone()));
+        for net in [
+            net.clone().bayesianize(&BayesianizeConfig::new()),
+            net.moped(&MopedConfig::new()),
+        ] {
+            let marginals = net.weight_marginals();
+            let paths: Vec<_> = marginals.iter().map(|weight| &weight.path).collect();
+            assert_eq!(paths, ["bias"]);
+            assert!(is_quantized(&net.weight.val()));
+            let mean = net.with_mean(|net| net.forward(x.clone()));
+            assert_eq!(values(mean), plain);
+        }
+    }
+}
+
+#[test]
+fn quantized_means_become_the_numbers_that_they_stand_for() {
+    for device in devices() {
+        let net = layer(&device).bayesianize(&BayesianizeConfig::new());
+        let wanted = quantized(net.mean_network()).weight.val().dequantize();
+        let mapped = net.map_means(|means| Ok::<_, Infallible>(quantized(means)));
+        let net = mapped.unwrap_or_else(|error| match error {});
+        assert_eq!(net.weight.base().dtype(), DType::F32);
+        assert_eq!(values(net.weight.base()), values(wanted));
+        assert_eq!(net.num_bayesian_weights(), 32 * 16 + 16);
+        assert!(trains(&net.weight) && trains(net.bias.as_ref().unwrap()));
+        let drawn = values(net.sample_network(1, 0).weight.val());
+        assert!(drawn.iter().all(|weight| weight.is_finite()));
+        if device.is_autodiff() {
+            let gradients = net.kl_cost().backward();
+            assert!(net.weight.base().grad(&gradients).is_some());
+        }
+    }
 }
 
 #[test]
