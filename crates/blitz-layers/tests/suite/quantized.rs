@@ -3,13 +3,16 @@
 use blitz_layers::moments::{ForwardMoments, Moments};
 use blitz_layers::prelude::*;
 use burn::module::{Lora, Module, ModuleMapper, Param, QLora, Quantizer};
-use burn::nn::{Embedding, LayerNormConfig, Linear};
+use burn::nn::{Embedding, GruConfig, LayerNormConfig, Linear, LstmConfig, LstmState};
 use burn::tensor::quantization::{Calibration, QuantValue};
 use burn::tensor::{DType, Device, FloatDType, Int, Tensor};
 
 use crate::digest::given;
 use crate::seeded::normals;
 use crate::statistics::values;
+
+const D_INPUT: usize = 8;
+const D_HIDDEN: usize = 16;
 
 fn quantizer() -> Quantizer {
     let scheme = Device::flex().settings().quantization.scheme;
@@ -40,6 +43,102 @@ fn assert_close<const D: usize>(got: Tensor<D>, want: Tensor<D>, case: &str) {
     assert_eq!(got.dims(), want.dims(), "{case}");
     for (got, want) in values(got).iter().zip(values(want)) {
         assert!((got - want).abs() < 1e-5, "{case}: {got} for {want}");
+    }
+}
+
+/// The layer with other weights, those of each gate on a scale of its own, the smallest a five-hundredth of the largest.
+fn with_unlike_gates<M: Module>(module: M) -> M {
+    struct Scale(Vec<String>);
+
+    impl ModuleMapper for Scale {
+        fn enter_module(&mut self, name: &str, _container_type: &str) {
+            self.0.push(name.to_string());
+        }
+
+        fn exit_module(&mut self, _name: &str, _container_type: &str) {
+            self.0.pop();
+        }
+
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            let is_in = |gates: &[&str]| self.0.iter().any(|name| gates.contains(&name.as_str()));
+            let scale = match () {
+                () if is_in(&["cell_gate", "new_gate"]) => 0.01,
+                () if is_in(&["output_gate", "reset_gate"]) => 5.0,
+                () => 0.3,
+            };
+            param.map(|weight| weight * scale)
+        }
+    }
+
+    given(module, 1.0, DType::F32).map(&mut Scale(Vec::new()))
+}
+
+fn sequence(device: &Device) -> Tensor<3> {
+    normals(1, [3, 5, D_INPUT], device)
+}
+
+#[test]
+fn a_quantized_lstm_computes_what_burns_does() {
+    let device = Device::flex();
+    for bias in [false, true] {
+        let plain = LstmConfig::new(D_INPUT, D_HIDDEN, bias).init(&device);
+        let plain = with_unlike_gates(plain);
+        let (wanted, end) = quantized(plain.clone()).forward(sequence(&device), None);
+        for estimator in [Estimator::SharedWeights, Estimator::Flipout] {
+            let layer = BayesianLstmConfig::new(D_INPUT, D_HIDDEN, bias)
+                .with_estimator(estimator)
+                .init(&device)
+                .load_record(plain.clone().into_record().allow_partial(true));
+            let layer = quantized(layer.mean_network());
+            let (output, state) = layer.forward(sequence(&device), None);
+            let case = format!("{estimator:?}, bias: {bias}");
+            assert_close(output, wanted.clone(), &case);
+            let LstmState { cell, hidden } = state;
+            assert_close(cell.squeeze_dim(0), end.cell.clone(), &case);
+            assert_close(hidden.squeeze_dim(0), end.hidden.clone(), &case);
+        }
+    }
+}
+
+#[test]
+fn a_quantized_gru_computes_what_burns_does() {
+    let device = Device::flex();
+    for [bias, reset_after] in [[false, false], [false, true], [true, false], [true, true]] {
+        let plain = GruConfig::new(D_INPUT, D_HIDDEN, bias)
+            .with_reset_after(reset_after)
+            .init(&device);
+        let plain = with_unlike_gates(plain);
+        let wanted = quantized(plain.clone()).forward(sequence(&device), None);
+        for estimator in [Estimator::SharedWeights, Estimator::Flipout] {
+            let layer = BayesianGruConfig::new(D_INPUT, D_HIDDEN, bias)
+                .with_reset_after(reset_after)
+                .with_estimator(estimator)
+                .init(&device)
+                .load_record(plain.clone().into_record().allow_partial(true));
+            let layer = quantized(layer.mean_network());
+            let (output, _) = layer.forward(sequence(&device), None);
+            let case = format!("{estimator:?}, bias: {bias}, reset_after: {reset_after}");
+            assert_close(output, wanted.clone(), &case);
+        }
+    }
+}
+
+#[test]
+fn quantized_peepholes_and_inputs_of_other_types_are_computed_with() {
+    let device = Device::flex();
+    for estimator in [Estimator::SharedWeights, Estimator::Flipout] {
+        let layer = BayesianLstmConfig::new(D_INPUT, D_HIDDEN, true)
+            .with_peephole(true)
+            .with_estimator(estimator)
+            .init(&device);
+        let layer = quantized(with_unlike_gates(layer.mean_network()));
+        for dtype in [DType::F32, DType::F64] {
+            let x = sequence(&device).cast(dtype);
+            let (wanted, _) = dequantized(layer.clone(), dtype).forward(x.clone(), None);
+            let (output, _) = layer.forward(x, None);
+            assert_eq!(output.dtype(), dtype);
+            assert_close(output, wanted, &format!("{estimator:?}, {dtype:?}"));
+        }
     }
 }
 
