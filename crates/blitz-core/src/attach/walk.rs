@@ -86,12 +86,12 @@ impl Walk {
             .iter()
             .rfind(|place| place.trains && place.shape.num_dims() >= 2)
             .or_else(|| places.iter().rfind(|place| place.trains))
-            .map(|place| owner(&place.path).to_string());
+            .map(|place| place.owner.clone());
         let mut weights: Vec<Weight> = Vec::new();
         let mut known: HashMap<ParamId, usize> = HashMap::new();
         for place in places.drain(..) {
             let at = Place {
-                in_last_layer: last.as_deref() == Some(owner(&place.path)),
+                in_last_layer: last.as_ref() == Some(&place.owner),
                 path: place.path,
                 modules: place.modules,
             };
@@ -136,11 +136,6 @@ impl Walk {
         let weights = self.weights.iter();
         weights.filter_map(|weight| Some((weight, weight.posterior()?)))
     }
-}
-
-/// The path of the module that a weight is a field of.
-fn owner(path: &str) -> &str {
-    path.rsplit_once('.').map_or("", |(owner, _)| owner)
 }
 
 impl Weight {
@@ -286,6 +281,8 @@ impl Depth {
 #[derive(Debug)]
 struct Met {
     path: String,
+    /// The path of the module that owns it: the last of `modules`.
+    owner: String,
     modules: Vec<String>,
     id: ParamId,
     shape: Shape,
@@ -333,6 +330,12 @@ struct Visitor {
     random_layers: Vec<RandomLayer>,
 }
 
+/// The name of a module's type, if a container is one: lists and tuples are not what a user calls the module of a weight.
+fn module_type(container: &str) -> Option<&str> {
+    let (kind, name) = container.split_once(':')?;
+    matches!(kind, "Struct" | "Enum").then_some(name)
+}
+
 impl ModuleVisitor for Visitor {
     fn enter_module(&mut self, name: &str, container_type: &str) {
         self.path.push(name.to_string());
@@ -367,16 +370,17 @@ impl ModuleVisitor for Visitor {
             }
             return;
         }
-        // Lists and tuples are not what a user calls the module of a weight.
-        let modules = self.containers.iter().filter_map(|container| {
-            let (kind, name) = container.split_once(':')?;
-            matches!(kind, "Struct" | "Enum").then(|| name.to_string())
-        });
+        let modules = self.containers.iter().filter_map(|c| module_type(c));
+        let owned_at = self
+            .containers
+            .iter()
+            .rposition(|c| module_type(c).is_some());
         let (trains, shape) = inspect(param);
         self.places.push(Met {
             path: self.path.join("."),
+            owner: self.path[..owned_at.unwrap_or(0)].join("."),
             id: param.id,
-            modules: modules.collect(),
+            modules: modules.map(str::to_string).collect(),
             trains,
             is_quantized: is_quantized(param),
             shape,
