@@ -187,7 +187,8 @@ impl BayesianEmbedding {
         let base = self.weight.base();
         let (device, [_, d_model]) = (base.device(), base.dims());
         if rows.is_empty() {
-            return Tensor::zeros([dims[0], dims[1], d_model], (&device, base.dtype()));
+            let options = (&device, self.vector_type());
+            return Tensor::zeros([dims[0], dims[1], d_model], options);
         }
         let vectors = self.clip_norm(weight_rows(&self.weight, &rows));
         // Padding is looked up somewhere, and then masked.
@@ -197,6 +198,18 @@ impl BayesianEmbedding {
         let places = TensorData::new(places.collect(), dims);
         let output = embedding(vectors, Tensor::<2, Int>::from_data(places, &device));
         self.without_padding(output, &indices)
+    }
+
+    /// The type of the vectors: that of the factors beside an adapter, and of a quantized table the device's.
+    fn vector_type(&self) -> DType {
+        if let Some(adapter) = self.weight.adapter() {
+            return adapter.a.base().dtype();
+        }
+        let base = self.weight.base();
+        match base.dtype() {
+            DType::QFloat(_) => base.device().settings().float_dtype.into(),
+            dtype => dtype,
+        }
     }
 
     /// Zeros where an index is padding.

@@ -172,7 +172,16 @@ mod tests {
 
     #[test]
     fn what_has_no_draw_has_a_seed_of_its_own() {
-        let folded = [FRESH, SGLD, NUTS, SGHMC, VALUES, MOMENTS, ACQUISITION];
+        let folded = [
+            FRESH,
+            SGLD,
+            NUTS,
+            SGHMC,
+            VALUES,
+            MOMENTS,
+            ACQUISITION,
+            CONFORMAL,
+        ];
         let seeds: HashSet<_> = folded.iter().chain(&[0]).collect();
         assert_eq!(seeds.len(), folded.len() + 1);
     }

@@ -7,10 +7,11 @@ use burn::module::{Module, ModuleVisitor, Param, ParamId, Reparameterizer};
 use burn::tensor::Tensor;
 
 use super::variational::Variational;
+use super::walk::is_quantized;
 use crate::draw::{self, Draw};
-use crate::family::at_least_f32;
 use crate::family::posterior::{Posterior, PosteriorStructure};
 use crate::family::prior::{Prior, PriorForm};
+use crate::family::{at_least_f32, in_type_of};
 use crate::kl::{KlTerm, SharedScale};
 
 /// A posterior away from its parameter, with its prior and the parameter's location.
@@ -217,9 +218,17 @@ impl<Q: Posterior, P: Prior, const D: usize> Attachment for Attached<Q, P, D> {
         let Ok(param) = param.downcast::<Param<Tensor<D>>>() else {
             unreachable!("a weight keeps its rank")
         };
+        // A posterior has no location of few bits: it is drawn about and trained.
+        let param = match is_quantized(&param) {
+            true => param.map(|packed| {
+                let mu = in_type_of(packed, &self.mu).detach();
+                mu.set_require_grad(self.mu.is_require_grad())
+            }),
+            false => *param,
+        };
         // A parameter by itself has the empty path.
         let by_path = HashMap::from([(String::new(), self.variational.clone())]);
-        Box::new(attach_at(*param, by_path))
+        Box::new(attach_at(param, by_path))
     }
 }
 

@@ -24,7 +24,7 @@ use crate::family::prior::{BuiltinPrior, Prior, PriorConfig};
 /// | `rules` | none | exceptions: the first rule that matches a weight decides over it |
 /// | `existing` | refuse | what becomes of weights that have a posterior already |
 ///
-/// Of the weights chosen, those that train are converted: running statistics and frozen parameters stay as they are, and so
+/// Of the weights chosen, those that train are converted: running statistics, frozen parameters and quantized ones stay as they are, and so
 /// does a weight with another reparameterization such as LoRA, whose factors are converted in its place. A weight that is tied gets one
 /// posterior.
 ///

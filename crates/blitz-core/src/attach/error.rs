@@ -93,6 +93,7 @@ impl BayesianizeError {
             let path = weight.path();
             match &weight.attached {
                 Attached::Other(name) => format!("{path} holds the reparameterization {name:?}"),
+                _ if weight.is_quantized => format!("{path} is quantized"),
                 _ if !weight.trains => format!("{path} does not train"),
                 _ => format!("{path} is Bayesian already"),
             }

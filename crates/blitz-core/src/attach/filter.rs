@@ -93,6 +93,8 @@ impl WeightFilter {
 
     /// The last layer: the module that owns the last trained weight with at least two axes, with its bias.
     ///
+    /// The owner is that of [`layer`](Self::layer): of the parameters in a list, the module that has the list.
+    ///
     /// "Last" is the order in which modules are declared, since nothing else is known of a network before it runs:
     /// the last field of the struct, as a rule. Where the output is declared before other layers, name its path.
     pub fn last_layer() -> Self {

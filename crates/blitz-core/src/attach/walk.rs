@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use burn::module::{Flag, Module, ModuleVisitor, Param, ParamId};
-use burn::tensor::{Device, Shape, Tensor};
+use burn::tensor::{DType, Device, Shape, Tensor};
 
 use crate::draw::{LAYER_NOISE, is_configured};
 use crate::family::posterior::WeightInfo;
@@ -30,6 +30,8 @@ pub(crate) struct Weight {
     pub shape: Shape,
     pub device: Device,
     pub trains: bool,
+    /// Whether it is one of few bits, which never trains.
+    pub is_quantized: bool,
     pub attached: Attached,
     /// The number of values that train in what is attached to it.
     pub attached_values: usize,
@@ -84,12 +86,12 @@ impl Walk {
             .iter()
             .rfind(|place| place.trains && place.shape.num_dims() >= 2)
             .or_else(|| places.iter().rfind(|place| place.trains))
-            .map(|place| owner(&place.path).to_string());
+            .map(|place| place.owner.clone());
         let mut weights: Vec<Weight> = Vec::new();
         let mut known: HashMap<ParamId, usize> = HashMap::new();
         for place in places.drain(..) {
             let at = Place {
-                in_last_layer: last.as_deref() == Some(owner(&place.path)),
+                in_last_layer: last.as_ref() == Some(&place.owner),
                 path: place.path,
                 modules: place.modules,
             };
@@ -115,6 +117,7 @@ impl Walk {
                         shape: place.shape,
                         device: place.device,
                         trains: place.trains,
+                        is_quantized: place.is_quantized,
                         attached: place.attached,
                         attached_values: place.attached_values,
                         families: place.families,
@@ -133,11 +136,6 @@ impl Walk {
         let weights = self.weights.iter();
         weights.filter_map(|weight| Some((weight, weight.posterior()?)))
     }
-}
-
-/// The path of the module that a weight is a field of.
-fn owner(path: &str) -> &str {
-    path.rsplit_once('.').map_or("", |(owner, _)| owner)
 }
 
 impl Weight {
@@ -190,8 +188,17 @@ pub(crate) fn numbers<M: Module>(module: &M) -> (HashMap<ParamId, u32>, Vec<Para
 }
 
 /// Whether the optimizer updates the parameter in training, whichever mode the module is in now.
+///
+/// One that is quantized is not updated: it has no gradient.
 pub fn trains<const D: usize>(param: &Param<Tensor<D>>) -> bool {
     inspect(param).0
+}
+
+/// Whether the parameter is one of few bits.
+///
+/// To be quantized it was initialized.
+pub(super) fn is_quantized<const D: usize>(param: &Param<Tensor<D>>) -> bool {
+    param.is_initialized() && matches!(param.base().dtype(), DType::QFloat(_))
 }
 
 /// Whether the parameter trains, and its shape in the layer.
@@ -208,6 +215,10 @@ fn inspect<const D: usize>(param: &Param<Tensor<D>>) -> (bool, Shape) {
         param.clone().transform_for_load(zeros, param.id)
     };
     let shape = probe.shape();
+    // Burn's quantizer leaves the parameter's configuration as it was.
+    if is_quantized(&probe) {
+        return (false, shape);
+    }
     if probe.base().is_autodiff() {
         return (probe.is_require_grad(), shape);
     }
@@ -270,11 +281,14 @@ impl Depth {
 #[derive(Debug)]
 struct Met {
     path: String,
+    /// The path of the module that owns it: the last of `modules`.
+    owner: String,
     modules: Vec<String>,
     id: ParamId,
     shape: Shape,
     device: Device,
     trains: bool,
+    is_quantized: bool,
     attached: Attached,
     attached_values: usize,
     families: Families,
@@ -316,6 +330,12 @@ struct Visitor {
     random_layers: Vec<RandomLayer>,
 }
 
+/// The name of a module's type, if a container is one: lists and tuples are not what a user calls the module of a weight.
+fn module_type(container: &str) -> Option<&str> {
+    let (kind, name) = container.split_once(':')?;
+    matches!(kind, "Struct" | "Enum").then_some(name)
+}
+
 impl ModuleVisitor for Visitor {
     fn enter_module(&mut self, name: &str, container_type: &str) {
         self.path.push(name.to_string());
@@ -350,17 +370,19 @@ impl ModuleVisitor for Visitor {
             }
             return;
         }
-        // Lists and tuples are not what a user calls the module of a weight.
-        let modules = self.containers.iter().filter_map(|container| {
-            let (kind, name) = container.split_once(':')?;
-            matches!(kind, "Struct" | "Enum").then(|| name.to_string())
-        });
+        let modules = self.containers.iter().filter_map(|c| module_type(c));
+        let owned_at = self
+            .containers
+            .iter()
+            .rposition(|c| module_type(c).is_some());
         let (trains, shape) = inspect(param);
         self.places.push(Met {
             path: self.path.join("."),
+            owner: self.path[..owned_at.unwrap_or(0)].join("."),
             id: param.id,
-            modules: modules.collect(),
+            modules: modules.map(str::to_string).collect(),
             trains,
+            is_quantized: is_quantized(param),
             shape,
             device: param.lazy_device(),
             attached: Attached::Nothing,

@@ -6,6 +6,8 @@
 //!
 //! Nor may what says how wide a distribution is. In `bf16` the neighbours of a ρ of −4 are 1/64 away, and a smaller step of an optimizer rounds to
 //! nothing.
+//!
+//! What is quantized is computed with as the numbers that it stands for.
 
 use burn::tensor::{DType, Device, Tensor};
 
@@ -57,5 +59,9 @@ fn cast<const D: usize>(tensor: Tensor<D>, dtype: DType) -> Tensor<D> {
     if tensor.dtype() == dtype {
         return tensor;
     }
-    tensor.cast(dtype)
+    match tensor.dtype() {
+        // Burn does not cast it, and dequantizes it to the type of the other term.
+        DType::QFloat(_) => Tensor::zeros([1; D], (&tensor.device(), dtype)) + tensor,
+        _ => tensor.cast(dtype),
+    }
 }

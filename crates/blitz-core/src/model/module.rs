@@ -223,7 +223,8 @@ pub trait BayesianModule: Module {
     /// posteriors back.
     ///
     /// The way to load a deterministic checkpoint, from Burn or PyTorch, into a network that is Bayesian already: inside
-    /// `f` the module has no parameters but those of the checkpoint, and a missing or an extra one is an error.
+    /// `f` the module has no parameters but those of the checkpoint, and a missing or an extra one is an error. Means that are quantized
+    /// in it become the numbers that they stand for, in the type that they had before.
     ///
     /// ```
     /// use blitz_core::prelude::*;

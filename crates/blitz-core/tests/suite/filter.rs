@@ -3,7 +3,7 @@
 use blitz_core::prelude::*;
 use blitz_core::{BayesianizeError, BuiltinVariational, NormalPosteriorConfig, NormalPrior};
 use burn::config::Config;
-use burn::module::{Lora, Module, ParamGroup};
+use burn::module::{Lora, Module, Param, ParamGroup};
 use burn::nn::transformer::{TransformerEncoder, TransformerEncoderConfig};
 use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
@@ -48,6 +48,38 @@ fn chosen(filter: impl Into<WeightFilter>) -> Vec<String> {
 fn the_last_layer_is_the_last_matrix_with_its_bias() {
     let expected = ["heads.1.weight", "heads.1.bias"];
     assert_eq!(chosen(WeightFilter::last_layer()), expected);
+}
+
+#[test]
+fn a_last_layer_with_its_parameters_in_lists_is_that_of_its_type() {
+    #[derive(Module, Debug)]
+    struct Head {
+        weights: Vec<Param<Tensor<2>>>,
+        bias: Param<Tensor<1>>,
+    }
+
+    #[derive(Module, Debug)]
+    struct Net {
+        hidden: Linear,
+        head: Head,
+    }
+
+    let device = Device::flex();
+    let weight = || Param::from_tensor(Tensor::ones([4, 3], &device));
+    let net = Net {
+        hidden: LinearConfig::new(4, 4).init(&device),
+        head: Head {
+            weights: vec![weight(), weight()],
+            bias: Param::from_tensor(Tensor::ones([3], &device)),
+        },
+    };
+    for filter in [WeightFilter::last_layer(), WeightFilter::layer("Head")] {
+        let net = net.clone();
+        let net = net.bayesianize(&BayesianizeConfig::new().only(filter));
+        let marginals = net.weight_marginals();
+        let paths: Vec<_> = marginals.iter().map(|weight| &weight.path).collect();
+        assert_eq!(paths, ["head.weights.0", "head.weights.1", "head.bias"]);
+    }
 }
 
 #[test]

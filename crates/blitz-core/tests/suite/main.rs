@@ -24,6 +24,7 @@ mod posterior_families;
 mod posterior_modules;
 mod prior_families;
 mod pruning;
+mod quantized;
 mod rank_one;
 mod round_trips;
 mod sampling;

@@ -1,10 +1,10 @@
 //! The weights of all gates side by side, so that a step needs one product instead of one for each gate.
 
-use blitz_core::WeightReading;
+use blitz_core::{WeightReading, in_type_of};
 use burn::module::Param;
 use burn::nn::{GateController, Linear};
 use burn::tensor::module::linear;
-use burn::tensor::{Tensor, s};
+use burn::tensor::{DType, Tensor, s};
 
 use crate::estimator::Estimator;
 
@@ -26,37 +26,37 @@ struct Flips {
 }
 
 impl Affine {
-    /// The map of the input into `gates`.
+    /// The map of the input into `gates`, for the rows of the sequence `input`.
     pub fn of_input<'a>(
         gates: impl IntoIterator<Item = &'a GateController>,
         estimator: Estimator,
-        rows: usize,
+        input: &Tensor<3>,
     ) -> Self {
         let gates = gates.into_iter().map(|gate| &gate.input_transform);
-        Self::new(gates.collect(), estimator, rows)
+        Self::new(gates.collect(), estimator, input)
     }
 
-    /// The map of the hidden state into `gates`.
+    /// The map of the hidden state into `gates`, for the rows of the sequence `input`.
     pub fn of_hidden<'a>(
         gates: impl IntoIterator<Item = &'a GateController>,
         estimator: Estimator,
-        rows: usize,
+        input: &Tensor<3>,
     ) -> Self {
         let gates = gates.into_iter().map(|gate| &gate.hidden_transform);
-        Self::new(gates.collect(), estimator, rows)
+        Self::new(gates.collect(), estimator, input)
     }
 
-    fn new(gates: Vec<&Linear>, estimator: Estimator, rows: usize) -> Self {
+    fn new(gates: Vec<&Linear>, estimator: Estimator, input: &Tensor<3>) -> Self {
         let biases: Vec<_> = gates
             .iter()
             .filter_map(|gate| gate.bias.as_ref())
-            .map(|bias| vector(bias, estimator, rows))
+            .map(|bias| vector(bias, estimator, input))
             .collect();
         let (weight, flips) = match estimator {
-            Estimator::Flipout => flipped(&gates, rows),
+            Estimator::Flipout => flipped(&gates, input),
             _ => {
-                let weights = gates.iter().map(|gate| gate.weight.val()).collect();
-                (Tensor::cat(weights, 1), None)
+                let weights = gates.iter().map(|gate| dense(gate.weight.val(), input));
+                (Tensor::cat(weights.collect(), 1), None)
             }
         };
         Self {
@@ -108,7 +108,8 @@ fn all_rows<const D: usize>(input: Tensor<D>, weight: &Tensor<2>) -> Tensor<D> {
 }
 
 /// The means of the gates' weights, and what is each row's own.
-fn flipped(gates: &[&Linear], rows: usize) -> (Tensor<2>, Option<Flips>) {
+fn flipped(gates: &[&Linear], input: &Tensor<3>) -> (Tensor<2>, Option<Flips>) {
+    let [_, rows, _] = input.dims();
     let weights: Vec<_> = gates
         .iter()
         .map(|gate| WeightReading::with_perturbation(&gate.weight))
@@ -125,7 +126,10 @@ fn flipped(gates: &[&Linear], rows: usize) -> (Tensor<2>, Option<Flips>) {
         .into_iter()
         .map(|weight| match weight {
             WeightReading::Split(weight) => (weight.mean, weight.part),
-            WeightReading::Value(value) => (value.clone(), value.zeros_like()),
+            WeightReading::Value(value) => {
+                let value = dense(value, input);
+                (value.clone(), value.zeros_like())
+            }
         })
         .unzip();
     let mean = Tensor::cat(means, 1);
@@ -140,16 +144,33 @@ fn flipped(gates: &[&Linear], rows: usize) -> (Tensor<2>, Option<Flips>) {
     (mean, flips)
 }
 
+/// A weight as it is, or if it is quantized, the numbers that it stands for in the type of the input.
+///
+/// Burn puts quantized tensors side by side by quantizing all of them anew, under the scale of the largest: gates of small weights would lose them.
+fn dense<const D: usize>(weight: Tensor<D>, input: &Tensor<3>) -> Tensor<D> {
+    match weight.dtype() {
+        DType::QFloat(_) => in_type_of(weight, input),
+        _ => weight,
+    }
+}
+
 /// A weight that multiplies elementwise, or a bias, as `[1, d_hidden]`, or in flipout as each row's own
 /// `[batch_size, d_hidden]`: `m + δ ∘ s`.
-pub(crate) fn vector(param: &Param<Tensor<1>>, estimator: Estimator, rows: usize) -> Tensor<2> {
+pub(crate) fn vector(
+    param: &Param<Tensor<1>>,
+    estimator: Estimator,
+    input: &Tensor<3>,
+) -> Tensor<2> {
     if estimator != Estimator::Flipout {
-        return param.val().unsqueeze();
+        return dense(param.val(), input).unsqueeze();
     }
+    let [_, rows, _] = input.dims();
     match WeightReading::with_perturbation(param) {
         WeightReading::Value(value) => {
             let [d_hidden] = value.dims();
-            value.unsqueeze::<2>().expand([rows, d_hidden])
+            dense(value, input)
+                .unsqueeze::<2>()
+                .expand([rows, d_hidden])
         }
         WeightReading::Split(weight) => {
             let [d_hidden] = weight.mean.dims();

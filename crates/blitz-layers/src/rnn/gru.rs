@@ -181,12 +181,11 @@ impl RecurrentCell for BayesianGruCell {
         reverse: bool,
         estimator: Estimator,
     ) -> (Tensor<3>, Tensor<2>) {
-        let [_, rows, _] = input.dims();
         let size = self.d_hidden();
         let gates = [&self.update_gate, &self.reset_gate];
-        let to_gates = Affine::of_input(gates, estimator, rows).apply(input.clone());
-        let to_new = Affine::of_input([&self.new_gate], estimator, rows).apply(input);
-        let from_hidden = HiddenMaps::new(self, estimator, rows);
+        let to_gates = Affine::of_input(gates, estimator, &input).apply(input.clone());
+        let to_new = Affine::of_input([&self.new_gate], estimator, &input).apply(input.clone());
+        let from_hidden = HiddenMaps::new(self, estimator, &input);
 
         let activate = |pre_activation| self.gate_activation.forward(pre_activation);
         let mut steps = Held::new(padding, reverse);
@@ -233,15 +232,15 @@ enum HiddenMaps {
 }
 
 impl HiddenMaps {
-    fn new(cell: &BayesianGruCell, estimator: Estimator, rows: usize) -> Self {
+    fn new(cell: &BayesianGruCell, estimator: Estimator, input: &Tensor<3>) -> Self {
         let gates = [&cell.update_gate, &cell.reset_gate];
         if cell.reset_after {
             let all = gates.into_iter().chain([&cell.new_gate]);
-            return Self::ResetAfter(Affine::of_hidden(all, estimator, rows));
+            return Self::ResetAfter(Affine::of_hidden(all, estimator, input));
         }
         Self::ResetBefore {
-            gates: Affine::of_hidden(gates, estimator, rows),
-            new: Affine::of_hidden([&cell.new_gate], estimator, rows),
+            gates: Affine::of_hidden(gates, estimator, input),
+            new: Affine::of_hidden([&cell.new_gate], estimator, input),
         }
     }
 }

@@ -214,13 +214,12 @@ impl RecurrentCell for BayesianLstmCell {
         reverse: bool,
         estimator: Estimator,
     ) -> (Tensor<3>, LstmState<2>) {
-        let [_, rows, _] = input.dims();
         let size = self.d_hidden();
-        let mut from_input = Affine::of_input(self.gates(), estimator, rows);
-        let mut from_hidden = Affine::of_hidden(self.gates(), estimator, rows);
+        let mut from_input = Affine::of_input(self.gates(), estimator, &input);
+        let mut from_hidden = Affine::of_hidden(self.gates(), estimator, &input);
         // Added once to the whole sequence.
         from_input.take_bias(&mut from_hidden);
-        let from_input = from_input.apply(input);
+        let from_input = from_input.apply(input.clone());
         let in_one_step = self.is_plain() && padding.is_none();
         let weight = from_hidden.shared_weight().filter(|_| in_one_step);
         let fused = weight.and_then(|weight| in_one(&from_input, weight, &state, reverse));
@@ -228,7 +227,7 @@ impl RecurrentCell for BayesianLstmCell {
             return result;
         }
 
-        let [to_input, to_forget, to_output] = self.peepholes(estimator, rows);
+        let [to_input, to_forget, to_output] = self.peepholes(estimator, &input);
         let (mut cell, mut hidden) = state.unpack();
         let see = |gate: Tensor<2>, cell: &Tensor<2>, peephole: &Option<Tensor<2>>| match peephole {
             Some(weight) => gate + cell.clone() * weight.clone(),
@@ -302,7 +301,7 @@ impl BayesianLstmCell {
             .chain([&self.output_gate, &self.cell_gate])
     }
 
-    fn peepholes(&self, estimator: Estimator, rows: usize) -> [Option<Tensor<2>>; 3] {
+    fn peepholes(&self, estimator: Estimator, input: &Tensor<3>) -> [Option<Tensor<2>>; 3] {
         let Some(peephole) = &self.peephole else {
             return [None, None, None];
         };
@@ -311,7 +310,7 @@ impl BayesianLstmCell {
             peephole.forget.as_ref(),
             Some(&peephole.output),
         ]
-        .map(|weight| weight.map(|weight| vector(weight, estimator, rows)))
+        .map(|weight| weight.map(|weight| vector(weight, estimator, input)))
     }
 }
 

@@ -20,6 +20,7 @@ mod moments_refusals;
 mod pytorch;
 mod pytorch_names;
 mod pytorch_posteriors;
+mod quantized;
 mod rank_one;
 mod rnn;
 mod rounding;

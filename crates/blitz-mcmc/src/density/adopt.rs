@@ -46,7 +46,8 @@ fn of_rank<const D: usize>(value: &mut dyn Any, device: &Device) {
 }
 
 fn real<const D: usize>(tensor: Tensor<D>, device: &Device) -> Tensor<D> {
-    Tensor::from_data(tensor.into_data(), (device, DType::F64))
+    // The data of a quantized tensor are codes.
+    Tensor::from_data(tensor.dequantize().into_data(), (device, DType::F64))
 }
 
 fn int<const D: usize>(tensor: Tensor<D, Int>, device: &Device) -> Tensor<D, Int> {

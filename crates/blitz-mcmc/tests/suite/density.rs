@@ -6,11 +6,12 @@ use blitz_train::{
     Exposed, HeteroscedasticLikelihoodConfig, LaplaceLikelihoodConfig, PoissonLikelihoodConfig,
     StudentTLikelihoodConfig, WithExposure,
 };
-use burn::module::{Lora, Module, ModuleDisplay};
+use burn::module::{Lora, Module, ModuleDisplay, Param, ParamGroup, Quantizer};
 use burn::nn::{
     BatchNorm, BatchNormConfig, Dropout, DropoutConfig, GruConfig, Linear, LinearConfig,
     LstmConfig, PositionalEncodingConfig, RnnConfig,
 };
+use burn::tensor::quantization::{Calibration, QuantValue};
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::networks::{Line, Mlp, gaussian, normals, points, table};
@@ -618,4 +619,39 @@ fn of_adapted_weights_the_factors_are_sampled_and_the_base_counts() {
         (log_likelihood / expected - 1.0).abs() < 1e-6,
         "{log_likelihood} and {expected}"
     );
+}
+
+#[test]
+fn a_quantized_weight_counts_as_the_numbers_that_it_stands_for_and_is_not_sampled() {
+    let data = || LabeledBatch {
+        inputs: table(&normals(1, 24), 2),
+        targets: table(&normals(2, 12), 1),
+    };
+    let scheme = Device::flex().settings().quantization.scheme;
+    let scheme = scheme.with_value(QuantValue::Q8S);
+    let mut quantizer = Quantizer::new(Calibration::MinMax, scheme);
+    let group = ParamGroup::from_path("hidden.weight");
+    let packed = Mlp::new(2, 16, 1).quantize_weights_group(&mut quantizer, group);
+    let mut dense = packed.clone();
+    dense.hidden.weight = Param::initialized(
+        packed.hidden.weight.id,
+        packed.hidden.weight.val().dequantize(),
+    );
+    let density = |network: &Mlp| {
+        let prior = |_: &Weight| PriorConfig::normal(1.0);
+        LogDensity::new(network, &gaussian(0.5), prior, vec![data()]).unwrap()
+    };
+    let (packed, dense) = (density(&packed), density(&dense));
+    let paths = packed.weights().iter().map(|weight| &weight.path[..]);
+    let paths: Vec<_> = paths.collect();
+    assert_eq!(paths, ["hidden.bias", "out.weight", "out.bias"]);
+
+    let mut gradients = [(); 2].map(|()| vec![0.0; dense.len()]);
+    let position = normals(3, dense.len());
+    let values = [
+        packed.evaluate(&position, &mut gradients[0]),
+        dense.evaluate(&position, &mut gradients[1]),
+    ];
+    assert_eq!(values[0], values[1]);
+    assert_eq!(gradients[0], gradients[1]);
 }

@@ -6,11 +6,6 @@ use burn::tensor::{DType, Tensor, s};
 
 use super::fixed;
 
-/// Whether a parameter has moments: it trains. One of few bits, such as the base of a QLoRA, never does, and has no arithmetic.
-fn takes_part<const D: usize>(param: &Param<Tensor<D>>) -> bool {
-    param.base().dtype().is_float() && trains(param)
-}
-
 fn flat<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
     let tensor = match tensor.is_autodiff() {
         true => tensor.inner(),
@@ -46,7 +41,7 @@ impl ModuleVisitor for Prepare {
             DType::F64 => DType::F64,
             _ => DType::F32,
         };
-        let count = match takes_part(param) {
+        let count = match trains(param) {
             true => weights.shape().num_elements(),
             false => 0,
         };
@@ -95,7 +90,7 @@ impl ModuleVisitor for Read {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         self.weights.push(Weights {
             path: self.path.join("."),
-            flat: takes_part(param).then(|| flat(param.base())),
+            flat: trains(param).then(|| flat(param.base())),
         });
     }
 }
