@@ -7,6 +7,7 @@ use burn::config::Config;
 use crate::cli::Cli;
 use crate::error::RunError;
 use crate::model::RegressorConfig;
+use example_support::Digest;
 use example_support::tabular::{Split, Table};
 
 /// Everything that decides a run, saved beside the model.
@@ -20,6 +21,8 @@ pub struct RunConfig {
     pub likelihood: GaussianLikelihoodConfig,
     /// The objective, with the seed.
     pub elbo: ElboConfig,
+    /// The digest of all rows, and of which of them test.
+    pub rows: String,
     /// The scaling of the features, fitted to the training rows.
     pub inputs: Standardizer,
     /// The scaling of the target, fitted to the training rows.
@@ -54,6 +57,7 @@ impl RunConfig {
             },
             likelihood: GaussianLikelihoodConfig::new().with_noise(LikelihoodParam::Learned(0.5)),
             elbo,
+            rows: digest(table, split),
             inputs,
             target,
             lr: cli.lr,
@@ -61,4 +65,13 @@ impl RunConfig {
             epochs: cli.epochs,
         })
     }
+}
+
+/// Of every number and of the split: rows that were changed may have the same means and deviations.
+fn digest(table: &Table, split: &Split) -> String {
+    Digest::default()
+        .numbers(&table.features)
+        .numbers(&table.targets)
+        .places(&split.test)
+        .text()
 }
