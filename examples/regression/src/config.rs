@@ -7,8 +7,8 @@ use burn::config::Config;
 use crate::cli::Cli;
 use crate::error::RunError;
 use crate::model::RegressorConfig;
-use example_support::Digest;
 use example_support::tabular::{Split, Table};
+use example_support::{Digest, check_layers};
 
 /// Everything that decides a run, saved beside the model.
 #[derive(Config, Debug, PartialEq)]
@@ -38,6 +38,8 @@ pub struct RunConfig {
 impl RunConfig {
     /// The settings of `cli` for the training rows of `split`.
     pub fn new_for(cli: &Cli, table: &Table, split: &Split) -> Result<Self, RunError> {
+        let layers = [[table.n_features, cli.hidden], [cli.hidden, 1]];
+        check_layers(layers).map_err(RunError::Setting)?;
         let elbo = ElboConfig::new(split.train.len())
             .with_samples(cli.samples)
             .with_validation_samples(5)

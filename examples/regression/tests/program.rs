@@ -362,6 +362,8 @@ fn setting_out_of_range_is_refused_by_name_and_value_and_the_folder_stays_as_it_
         let lines = refusal(out.path(), &arguments);
         assert_has(&lines[0], &[option, &format!("'{value}'")]);
     }
+    let message = one_line_refusal(out.path(), &["--hidden", "10000000"]);
+    assert_has(&message, &["140000000 weights", "100000000"]);
     let message = one_line_refusal(out.path(), &["--samples", "65536"]);
     assert_has(&message, &["samples", "65536", "65535"]);
     assert_eq!(before, snapshot(out.path()));

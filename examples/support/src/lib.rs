@@ -6,6 +6,7 @@
 //! - [`Kept`]: the finished parts of a long comparison, for a run that was killed.
 //! - [`MeanError`]: a mean over repetitions, with its standard error where there is one.
 //! - [`LeftOut`]: what could not be made in a comparison; [`chosen`]: the rule that chooses settings.
+//! - [`check_layers`]: the largest network that is taken.
 //! - [`images`] and [`classification`]: labelled images, and a classifier of them trained by Burn's Learner.
 //! - [`comparison`]: a Bayesian classifier beside its deterministic twin.
 //! - [`digits`]: the digits that the examples carry, and MNIST's files.
@@ -24,6 +25,7 @@ mod kept;
 mod left_out;
 mod repeats;
 mod rule;
+mod size;
 mod unsure;
 
 pub mod cifar;
@@ -46,3 +48,4 @@ pub use kept::{Digest, Kept, KeptError};
 pub use left_out::LeftOut;
 pub use repeats::{MeanError, mean};
 pub use rule::chosen;
+pub use size::check_layers;
