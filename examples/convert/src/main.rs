@@ -4,6 +4,7 @@ mod cli;
 mod model;
 mod report;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use blitz_train::prelude::*;
@@ -42,14 +43,38 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<String, RunError> {
     let data = digits::load(cli.data.as_deref())?.first(cli.limit);
+    let device = cli.training.run.device()?;
+    device.seed(cli.training.seed);
+    let untrained = Net::new(data.classes.len(), &device.clone().autodiff());
+    let load = |path: &PathBuf| untrained.clone().load(path);
+    let loaded = cli.checkpoint.as_ref().map(load).transpose()?;
+    // What can't be converted is refused before a folder is made, or a network trained.
+    convert(loaded.as_ref().unwrap_or(&untrained), &moped(cli))?;
     let study = Study {
         cli,
         data: &data,
-        device: cli.training.run.device()?,
+        device,
         folder: cli.training.run.folder("convert")?,
         interrupter: stop_on_ctrl_c()?,
     };
-    Ok(cli.training.run.present(&study.run()?))
+    Ok(cli.training.run.present(&study.run(untrained, loaded)?))
+}
+
+/// The settings of the conversion of all weights.
+fn moped(cli: &Cli) -> MopedConfig {
+    MopedConfig::new()
+        .with_delta(cli.delta)
+        .with_prior(Some(PriorConfig::normal(cli.prior_std)))
+}
+
+/// The conversion: one call on the trained network. A weight that is not finite, or whose deviation would not be, has none.
+fn convert(trained: &Net, moped: &MopedConfig) -> Result<Net, RunError> {
+    trained.clone().try_moped(moped).map_err(|error| {
+        RunError::Setting(format!(
+            "the network can't be converted with --delta {}: {error}",
+            moped.delta
+        ))
+    })
 }
 
 /// What the trainings of a run share.
@@ -62,14 +87,11 @@ struct Study<'a> {
 }
 
 impl Study<'_> {
-    fn run(&self) -> Result<Report, RunError> {
+    /// Of the network as it begins, and of one that was trained before, if there is one.
+    fn run(&self, untrained: Net, loaded: Option<Net>) -> Result<Report, RunError> {
         let cli = self.cli;
-        self.device.seed(cli.training.seed);
-        let device = self.device.clone().autodiff();
-        let untrained = Net::new(self.data.classes.len(), &device);
-
-        let trained = match &cli.checkpoint {
-            Some(path) => untrained.clone().load(path)?,
+        let trained = match loaded {
+            Some(loaded) => loaded,
             None => {
                 eprintln!("the deterministic network");
                 let (model, _) =
@@ -79,14 +101,9 @@ impl Study<'_> {
         };
         self.folder.save(trained.clone(), "deterministic.bpk")?;
 
-        // The conversions: each is one call on the trained network.
-        let moped = MopedConfig::new()
-            .with_delta(cli.delta)
-            .with_prior(Some(PriorConfig::normal(cli.prior_std)));
-        let converted = trained.clone().moped(&moped);
-        let last_layer = trained
-            .clone()
-            .moped(&moped.clone().only(WeightFilter::last_layer()));
+        let moped = moped(cli);
+        let converted = convert(&trained, &moped)?;
+        let last_layer = convert(&trained, &moped.only(WeightFilter::last_layer()))?;
         let from_scratch = untrained
             .bayesianize(&BayesianizeConfig::new().with_prior(PriorConfig::normal(cli.prior_std)));
 

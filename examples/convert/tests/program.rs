@@ -49,6 +49,7 @@ fn a_checkpoint_that_does_not_fit_is_named() {
         let stderr = PROGRAM.refusal(out.path(), &["--checkpoint", &path(name)]);
         assert!(stderr.contains(name) && stderr.contains(reason), "{stderr}");
     }
+    assert!(!out.path().join("1").exists(), "a folder of no run");
 }
 
 #[test]
@@ -56,5 +57,25 @@ fn more_draws_than_a_step_takes_are_refused_before_anything_is_made() {
     let out = tempfile::tempdir().unwrap();
     let refused = PROGRAM.refusal(out.path(), &["--samples", "65536"]);
     assert!(refused.contains("at most 65535"), "{refused}");
+    assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn weights_that_no_deviation_can_be_made_of_are_refused_before_anything_is_made() {
+    let (trained, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    PROGRAM.report(trained.path(), &[]);
+    let checkpoint = trained.path().join("1/deterministic.bpk");
+    let path = checkpoint.to_str().unwrap();
+    let beyond = PROGRAM.refusal(out.path(), &["--checkpoint", path, "--delta", "1e39"]);
+    assert!(beyond.contains("--delta 1e39"), "{beyond}");
+
+    // The last bytes of a record are a weight.
+    let mut bytes = std::fs::read(&checkpoint).unwrap();
+    let last = bytes.len() - 4;
+    bytes[last..].copy_from_slice(&f32::NAN.to_le_bytes());
+    std::fs::write(&checkpoint, bytes).unwrap();
+    let nan = PROGRAM.refusal(out.path(), &["--checkpoint", path]);
+    assert!(nan.contains("NaN or infinite"), "{nan}");
+    assert!(nan.contains("output"), "{nan}");
     assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 0);
 }

@@ -51,7 +51,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let elbo = ElboConfig::new(80).with_samples(2).init(); // 80 training examples, 2 draws a step
     let model = ElboModel::new(Net { hidden, output }, likelihood, elbo);
 
-    let training = SupervisedTraining::new(std::env::temp_dir().join("blitz-hello"), train, valid)
+    let training = SupervisedTraining::new("runs/hello", train, valid)
         .metrics((NllMetric::new(), KlMetric::new(), RmseMetric::new()))
         .renderer(Box::new(EpochLines::every(25)))
         .num_epochs(100);

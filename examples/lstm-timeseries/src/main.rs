@@ -24,10 +24,12 @@ use burn::train::metric::LossMetric;
 use burn::train::{Interrupter, Learner, SupervisedTraining};
 use clap::Parser;
 use example_support::series::{Series, Window};
-use example_support::{EstimatorChoice, RunError, exit_code, stop_on_ctrl_c, written};
+use example_support::{
+    EstimatorChoice, RunError, check_layers, exit_code, stop_on_ctrl_c, written,
+};
 
 use cli::{Cli, SeriesChoice};
-use model::{Forecaster, Scale, WindowBatcher};
+use model::{Forecaster, Scale, WindowBatcher, layers};
 use report::{Forecast, Report};
 
 // The system's allocator gives every large tensor back to the kernel, and page faults then double the time of a step.
@@ -51,6 +53,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
             "--estimator local: a recurrent layer has shared weights or flipout".into(),
         ));
     }
+    check_layers(layers(cli)).map_err(RunError::Setting)?;
     let (series, window) = match (&cli.data, cli.series) {
         (Some(path), _) => (Series::read(path, cli.format.clone())?, 20),
         (None, SeriesChoice::Co2) => (Series::co2(), 52),

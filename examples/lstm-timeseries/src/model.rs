@@ -10,6 +10,11 @@ use example_support::series::Window;
 
 use crate::cli::Cli;
 
+/// The inputs and outputs of each of its layers, of which the LSTM has four gates.
+pub fn layers(cli: &Cli) -> [[usize; 2]; 2] {
+    [[1 + cli.hidden, 4 * cli.hidden], [cli.hidden, 1]]
+}
+
 /// An LSTM over the window, and a line on its last state.
 #[derive(Module, Debug)]
 pub struct Forecaster {

@@ -8,6 +8,7 @@ use crate::cli::Cli;
 use crate::error::RunError;
 use crate::model::RegressorConfig;
 use example_support::tabular::{Split, Table};
+use example_support::{Digest, check_layers};
 
 /// Everything that decides a run, saved beside the model.
 #[derive(Config, Debug, PartialEq)]
@@ -20,6 +21,8 @@ pub struct RunConfig {
     pub likelihood: GaussianLikelihoodConfig,
     /// The objective, with the seed.
     pub elbo: ElboConfig,
+    /// The digest of all rows, and of which of them test.
+    pub rows: String,
     /// The scaling of the features, fitted to the training rows.
     pub inputs: Standardizer,
     /// The scaling of the target, fitted to the training rows.
@@ -35,6 +38,8 @@ pub struct RunConfig {
 impl RunConfig {
     /// The settings of `cli` for the training rows of `split`.
     pub fn new_for(cli: &Cli, table: &Table, split: &Split) -> Result<Self, RunError> {
+        let layers = [[table.n_features, cli.hidden], [cli.hidden, 1]];
+        check_layers(layers).map_err(RunError::Setting)?;
         let elbo = ElboConfig::new(split.train.len())
             .with_samples(cli.samples)
             .with_validation_samples(5)
@@ -54,6 +59,7 @@ impl RunConfig {
             },
             likelihood: GaussianLikelihoodConfig::new().with_noise(LikelihoodParam::Learned(0.5)),
             elbo,
+            rows: digest(table, split),
             inputs,
             target,
             lr: cli.lr,
@@ -61,4 +67,13 @@ impl RunConfig {
             epochs: cli.epochs,
         })
     }
+}
+
+/// Of every number and of the split: rows that were changed may have the same means and deviations.
+fn digest(table: &Table, split: &Split) -> String {
+    Digest::default()
+        .numbers(&table.features)
+        .numbers(&table.targets)
+        .places(&split.test)
+        .text()
 }

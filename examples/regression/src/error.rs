@@ -30,12 +30,16 @@ pub enum RunError {
         reason: std::io::Error,
     },
     /// The folder has files of someone else.
-    #[error("{} has a {name} that is of no run of this program: take another --out", path.display())]
+    #[error(
+        "{} has a {} that is of no run of this program: move it away, or take another --out",
+        path.display(),
+        name.display()
+    )]
     Foreign {
         /// The folder.
         path: PathBuf,
         /// The file or folder in it.
-        name: &'static str,
+        name: PathBuf,
     },
     /// Another program trains there.
     #[error("another training runs in {}: take another --out, or wait for its end", path.display())]
@@ -52,7 +56,7 @@ pub enum RunError {
     /// A checkpoint cannot be read, or the model not be saved.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// The folder's training had other settings.
+    /// The folder's training had other settings, or other rows.
     #[error(
         "{} holds a training with other settings or rows than these (see its config.json): \
          resume with the same, or with more --epochs, or take another --out",

@@ -10,6 +10,8 @@ use crate::config::RunConfig;
 use crate::error::RunError;
 
 const CONFIG: &str = "config.json";
+/// The setting with the digest of the rows.
+const ROWS: &str = "rows";
 const CONFIG_PART: &str = "config.json.part";
 const MODEL: &str = "model.bpk";
 const MODEL_DIGEST: &str = "model.bpk.sha256";
@@ -78,13 +80,16 @@ impl Folder {
     ///
     /// What a training left that got as far as a checkpoint or a model is moved to `previous`, in the place of what was there; so
     /// nothing is taken for the new training's, and a training that fails at once costs nothing. Files of these names that no
-    /// training left are not touched: they are an error.
+    /// training left are not touched: they are an error. So is a file of another name where something is to be removed.
     pub fn begin(&self, config: &RunConfig) -> Result<(), RunError> {
         self.check_whose()?;
+        let was_put_aside = self.path.join(BECOMING_PREVIOUS).is_dir();
+        let is_put_aside =
+            was_put_aside || self.last_checkpoint().is_some() || self.model().is_file();
+        self.check_removed(if is_put_aside { PREVIOUS } else { CHECKPOINTS })?;
         self.writable(|| {
             std::fs::create_dir_all(&self.path)?;
-            let was_put_aside = self.path.join(BECOMING_PREVIOUS).is_dir();
-            if was_put_aside || self.last_checkpoint().is_some() || self.model().is_file() {
+            if is_put_aside {
                 self.put_aside()?;
             } else if self.checkpoints().folder().is_dir() {
                 std::fs::remove_dir_all(self.checkpoints().folder())?;
@@ -118,7 +123,25 @@ impl Folder {
             None => Ok(()),
             Some(name) => Err(RunError::Foreign {
                 path: self.path.clone(),
-                name,
+                name: (*name).into(),
+            }),
+        }
+    }
+
+    /// An error if a folder in this one that is to be removed has a file that no training left there.
+    fn check_removed(&self, name: &str) -> Result<(), RunError> {
+        // Names count from the folder of the run that it is of.
+        let within = if name == PREVIOUS { "" } else { name };
+        let folder = self.path.join(name);
+        match self.writable(|| foreign_file(&folder, Path::new(within)))? {
+            None => Ok(()),
+            Some(file) => Err(RunError::Foreign {
+                path: self.path.clone(),
+                name: if name == PREVIOUS {
+                    Path::new(PREVIOUS).join(file)
+                } else {
+                    file
+                },
             }),
         }
     }
@@ -163,7 +186,9 @@ impl Folder {
         Checkpoints::new(self.path.join(CHECKPOINTS))
     }
 
-    /// How many epochs were planned, if the settings were otherwise those of `config` and the epochs no more than its.
+    /// How many epochs were planned, if the settings and the rows were otherwise those of `config` and the epochs no more than its.
+    ///
+    /// Settings that were saved before rows had a digest are compared without it, which is said.
     fn epochs_with_settings(&self, config: &RunConfig) -> Result<Option<usize>, RunError> {
         let file = self.path.join(CONFIG);
         let unreadable = |reason: String| RunError::Config {
@@ -180,6 +205,15 @@ impl Folder {
         };
         let planned = epochs.as_u64().map_or(usize::MAX, |epochs| epochs as usize);
         *epochs = config.epochs.into();
+        if let Some(saved) = saved.as_object_mut()
+            && !saved.contains_key(ROWS)
+        {
+            eprintln!(
+                "{} is of a version that kept no digest of the rows: whether these are the same is not known",
+                file.display()
+            );
+            saved.insert(ROWS.into(), config.rows.clone().into());
+        }
         let same = parse(&config.to_string()).ok() == Some(saved);
         Ok((same && planned <= config.epochs).then_some(planned))
     }
@@ -223,4 +257,93 @@ fn is_of_a_run(folder: &Path) -> bool {
         let all = ["version", "model", "elbo", "epochs"];
         all.iter().all(|key| settings.get(key).is_some())
     })
+}
+
+/// The first file in `folder`, which has the path `within` in the folder of a run, that has a name of no run's; by that path. A folder that is not there
+/// has none.
+fn foreign_file(folder: &Path, within: &Path) -> io::Result<Option<PathBuf>> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let within = within.join(entry.file_name());
+        let foreign = if entry.file_type()?.is_dir() {
+            foreign_file(&entry.path(), &within)?
+        } else {
+            Some(within).filter(|path| !is_name_of_a_run(path))
+        };
+        if foreign.is_some() {
+            return Ok(foreign);
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a training gives files this path in its folder.
+fn is_name_of_a_run(path: &Path) -> bool {
+    let parts: Option<Vec<&str>> = path.iter().map(|part| part.to_str()).collect();
+    let is_number = |text: &str| text.parse::<u64>().is_ok();
+    match parts.unwrap_or_default().as_slice() {
+        [name] => [CONFIG, MODEL, MODEL_DIGEST, PLOT, LOG].contains(name),
+        // Behind `.bpk` may come what marks a digest, or a file that was being written.
+        [CHECKPOINTS, name] => name.split_once('-').is_some_and(|(part, rest)| {
+            let epoch = rest.split_once(".bpk").map(|(epoch, _)| epoch);
+            ["model", "optim", "scheduler"].contains(&part) && epoch.is_some_and(is_number)
+        }),
+        [TRAIN | VALID, epoch, name] => {
+            epoch.strip_prefix("epoch-").is_some_and(is_number) && name.ends_with(".log")
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_training_s_files_are_told_from_others() {
+        for name in [
+            "config.json",
+            "model.bpk.sha256",
+            "checkpoint/model-3.bpk",
+            "checkpoint/optim-12.bpk.sha256",
+            "checkpoint/scheduler-1.bpk.4711-0.tmp",
+            "train/epoch-1/Loss.log",
+            "valid/epoch-20/Coverage_95_%.log",
+        ] {
+            assert!(is_name_of_a_run(Path::new(name)), "{name}");
+        }
+        for name in [
+            "notes.txt",
+            "checkpoint/model.bpk",
+            "checkpoint/model-best.bpk",
+            "checkpoint/notes.txt",
+            "checkpoint/old/model-3.bpk",
+            "train/mine.csv",
+            "train/epoch-1/mine.csv",
+            "mine/config.json",
+        ] {
+            assert!(!is_name_of_a_run(Path::new(name)), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_first_file_of_no_training_is_found_at_any_depth() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let none = Path::new("");
+        assert_eq!(foreign_file(&root.join("missing"), none).unwrap(), None);
+        std::fs::create_dir_all(root.join("train/epoch-1")).unwrap();
+        std::fs::write(root.join("train/epoch-1/Loss.log"), "").unwrap();
+        std::fs::write(root.join("config.json"), "").unwrap();
+        assert_eq!(foreign_file(root, none).unwrap(), None);
+        std::fs::write(root.join("train/epoch-1/mine.csv"), "").unwrap();
+        assert_eq!(
+            foreign_file(root, none).unwrap(),
+            Some("train/epoch-1/mine.csv".into())
+        );
+    }
 }

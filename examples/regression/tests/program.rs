@@ -375,6 +375,8 @@ fn setting_out_of_range_is_refused_by_name_and_value_and_the_folder_stays_as_it_
         let lines = refusal(out.path(), &arguments);
         assert_has(&lines[0], &[option, &format!("'{value}'")]);
     }
+    let message = one_line_refusal(out.path(), &["--hidden", "10000000"]);
+    assert_has(&message, &["140000000 weights", "100000000"]);
     let message = one_line_refusal(out.path(), &["--samples", "65536"]);
     assert_has(&message, &["samples", "65536", "65535"]);
     assert_eq!(before, snapshot(out.path()));
@@ -482,6 +484,44 @@ fn resuming_with_any_other_setting_is_refused_and_changes_nothing() {
     std::fs::write(out.path().join("config.json"), "{").unwrap();
     let message = one_line_refusal(out.path(), &["--resume"]);
     assert_has(&message, &["cannot read", "config.json"]);
+}
+
+#[test]
+fn resuming_with_rows_of_the_same_means_and_deviations_is_refused() {
+    let (tables, out) = (folder(), folder());
+    let rows = line(40);
+    let data = write(&tables, "line.csv", &rows);
+    let splits = write(&tables, "splits.txt", "0 1\n");
+    let arguments = ["--data", &data, "--splits-file", &splits];
+    report(out.path(), &arguments);
+    let resumed = [&arguments[..], &["--resume"]].concat();
+    report(out.path(), &resumed);
+
+    // The targets of two test rows trade places: no scaling changes, nor which rows test.
+    let swapped = rows.replacen("0,0,0\n1,1,2\n", "0,0,2\n1,1,0\n", 1);
+    assert_ne!(rows, swapped);
+    write(&tables, "line.csv", &swapped);
+    assert_has(
+        &one_line_refusal(out.path(), &resumed),
+        &["other settings or rows"],
+    );
+    write(&tables, "line.csv", &rows);
+    report(out.path(), &resumed);
+}
+
+#[test]
+fn a_training_of_before_rows_had_a_digest_goes_on_and_says_so() {
+    let out = folder();
+    report(out.path(), &[]);
+    let file = out.path().join("config.json");
+    let config = std::fs::read(&file).unwrap();
+    let mut config: Value = serde_json::from_slice(&config).unwrap();
+    config.as_object_mut().unwrap().remove("rows").unwrap();
+    std::fs::write(&file, config.to_string()).unwrap();
+    let output = run(out.path(), &["--resume"]);
+    let stderr = text(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    assert_has(stderr, &[file.to_str().unwrap(), "no digest of the rows"]);
 }
 
 #[test]
@@ -741,6 +781,34 @@ fn what_no_run_left_in_the_folder_is_refused_and_stays() {
             ],
         );
         assert_eq!(std::fs::read(&file).unwrap(), b"{}", "{name}");
+    }
+}
+
+#[test]
+fn a_file_of_no_run_is_never_removed_with_an_earlier_one() {
+    // A checkpoint folder without a checkpoint is removed, and so is the run before the last.
+    let twice = || {
+        let out = folder();
+        for _ in 0..2 {
+            assert!(run(out.path(), &["--epochs", "1"]).status.success());
+        }
+        out
+    };
+    for (out, name) in [
+        (folder_of_a_run(), "checkpoint/notes.txt"),
+        (twice(), "previous/notes.txt"),
+        (twice(), "previous/checkpoint/notes.txt"),
+        (twice(), "previous/train/mine.csv"),
+    ] {
+        let file = out.path().join(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, "mine").unwrap();
+        let before = snapshot(out.path());
+        let message = one_line_refusal(out.path(), &["--epochs", "1"]);
+        assert_has(&message, &[&format!("has a {name} that"), "another --out"]);
+        assert_eq!(before, snapshot(out.path()), "{name}");
+        std::fs::remove_file(&file).unwrap();
+        assert!(run(out.path(), &["--epochs", "1"]).status.success());
     }
 }
 

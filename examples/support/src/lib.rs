@@ -7,6 +7,7 @@
 //! - [`MeanError`]: a mean over repetitions, with its standard error where there is one.
 //! - [`first_not_finite`]: the weight of a checkpoint that is no number.
 //! - [`LeftOut`]: what could not be made in a comparison, and [`written`] for its files; [`chosen`]: the rule that chooses settings.
+//! - [`check_layers`]: the largest network that is taken.
 //! - [`images`] and [`classification`]: labelled images, and a classifier of them trained by Burn's Learner.
 //! - [`comparison`]: a Bayesian classifier beside its deterministic twin.
 //! - [`digits`]: the digits that the examples carry, and MNIST's files.
@@ -26,6 +27,7 @@ mod kept;
 mod left_out;
 mod repeats;
 mod rule;
+mod size;
 mod unsure;
 mod written;
 
@@ -50,4 +52,5 @@ pub use kept::{Digest, Kept, KeptError};
 pub use left_out::LeftOut;
 pub use repeats::{MeanError, mean};
 pub use rule::chosen;
+pub use size::check_layers;
 pub use written::written;

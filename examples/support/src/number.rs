@@ -1,6 +1,6 @@
 //! Value parsers for command-line options: each says what a value must be.
 
-/// Beyond any use, and small enough that no product of two counts overflows.
+/// Beyond any use, and small enough that no product of two counts overflows. What a product makes is bounded by [`check_layers`](crate::check_layers).
 const LARGEST: usize = 10_000_000;
 
 /// A whole number of at least `MIN`.

@@ -9,7 +9,7 @@ use blitz_train::prelude::*;
 use clap::Parser;
 use example_support::classification::Data;
 use example_support::comparison::Study;
-use example_support::{RunError, cifar, exit_code, stop_on_ctrl_c};
+use example_support::{RunError, check_layers, cifar, exit_code, stop_on_ctrl_c};
 
 use cli::{Cli, Depth};
 
@@ -33,6 +33,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     if let Some(limit) = cli.limit {
         data = data.first(limit);
     }
+    check_layers(layers(cli, data.classes.len())).map_err(RunError::Setting)?;
     let settings = cli.training.settings(cli.beta);
     let device = cli.training.run.device()?;
     let folder = cli.training.run.folder("vgg-cifar10")?;
@@ -48,6 +49,30 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     let config = config(cli, data.classes.len());
     let (_, comparison) = study.run(|device| config.init(device))?;
     Ok(cli.training.run.present(&comparison))
+}
+
+/// The inputs and outputs of each layer, of a convolution for each of its nine places.
+fn layers(cli: &Cli, classes: usize) -> Vec<[usize; 2]> {
+    let convolutions = match cli.net {
+        Depth::Vgg11 => [1, 1, 2, 2, 2],
+        Depth::Vgg13 => [2, 2, 2, 2, 2],
+        Depth::Vgg16 => [2, 2, 3, 3, 3],
+        Depth::Vgg19 => [2, 2, 4, 4, 4],
+    };
+    let mut channels = 3;
+    let mut layers = Vec::new();
+    for (times, count) in [1, 2, 4, 8, 8].into_iter().zip(convolutions) {
+        for _ in 0..count {
+            layers.push([9 * channels, times * cli.width]);
+            channels = times * cli.width;
+        }
+    }
+    layers.extend([
+        [channels, cli.hidden],
+        [cli.hidden; 2],
+        [cli.hidden, classes],
+    ]);
+    layers
 }
 
 fn config(cli: &Cli, classes: usize) -> VggConfig {
@@ -67,4 +92,27 @@ fn config(cli: &Cli, classes: usize) -> VggConfig {
         .with_posterior(PosteriorConfig::normal(cli.initial_std))
         .with_prior(PriorConfig::normal(cli.prior_std))
         .with_estimator(cli.estimator.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+
+    #[test]
+    fn the_layers_have_the_weights_of_the_network() {
+        for net in ["vgg11", "vgg13", "vgg16", "vgg19"] {
+            let cli =
+                Cli::parse_from(["vgg-cifar10", "--net", net, "--width", "2", "--hidden", "3"]);
+            let network = config(&cli, 4).init(&Device::flex());
+            let layers = layers(&cli, 4);
+            // A bias for each output, and none in the layers' weights.
+            let weights: usize = layers
+                .iter()
+                .map(|[inputs, outputs]| (inputs + 1) * outputs)
+                .sum();
+            assert_eq!(network.num_bayesian_weights(), weights, "{net}");
+        }
+    }
 }

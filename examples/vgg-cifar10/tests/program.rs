@@ -61,3 +61,16 @@ fn a_folder_without_cifar_is_refused() {
     let stderr = PROGRAM.refusal(out.path(), &["--data", out.path().to_str().unwrap()]);
     assert!(stderr.contains("no data_batch_1.bin"), "{stderr}");
 }
+
+#[test]
+fn a_network_without_measure_is_refused_before_anything_is_made() {
+    let out = tempfile::tempdir().unwrap();
+    for [option, value] in [["--width", "100000"], ["--hidden", "10000000"]] {
+        let stderr = PROGRAM.refusal(out.path(), &[option, value]);
+        assert!(
+            stderr.contains("weights, and at most 100000000"),
+            "{stderr}"
+        );
+    }
+    assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 0);
+}

@@ -75,7 +75,10 @@ pub(super) fn error_of(payload: &(dyn Any + Send), device: Option<&Device>) -> F
     if of_checkpoint.iter().any(|start| message.starts_with(start)) {
         return checkpoint_error(message).into();
     }
-    let mut reason = message.to_string();
+    let mut reason = match message.strip_prefix("initializing rolling file appender failed: ") {
+        Some(error) => format!("`experiment.log` in its folder can't be written: {error}"),
+        None => message.to_string(),
+    };
     // Burn makes the states of an optimizer's record on its default device, and moves them to the model's in the next step.
     if let Some(device) = device
         && std::env::var_os("BURN_DEVICE").is_none()

@@ -99,7 +99,7 @@ impl Likelihood for GaussianLikelihood {
         let [_, targets] = output.dims();
         let (loss, output) = LossType::of_output(output);
         let log_std = self.log_std(loss);
-        let z = (loss.cast(target) - output) / log_std.clone().exp();
+        let z = (loss.cast(target) - output) * param::inverse(log_std.clone());
         let half_log_two_pi = 0.5 * (2.0 * std::f64::consts::PI).ln();
         (z.square().mul_scalar(0.5) + log_std)
             .sum_dim(1)
@@ -111,7 +111,7 @@ impl Likelihood for GaussianLikelihood {
         let predictive = lazy(self, &outputs);
         let evaluation = RegressionEvaluation::new(outputs, target, |y, mean| {
             let log_std = self.log_std(LossType::of(&mean)).without_autodiff();
-            standard_normal_cdf((y - mean) / log_std.exp().unsqueeze())
+            standard_normal_cdf((y - mean) * param::inverse(log_std).unsqueeze())
         });
         evaluation.with_predictive(predictive)
     }
@@ -143,8 +143,9 @@ impl Likelihood for GaussianLikelihood {
 impl ExpectedNll for GaussianLikelihood {
     fn expected_nll(&self, output: Moments<2>, target: Tensor<2>) -> Tensor<1> {
         let loss = LossType::of(&output.mean);
-        let precision = self.log_std(loss).mul_scalar(-2.0).exp();
-        let spread = loss.cast(output.variance()) * precision;
+        // Twice, since a precision may be beyond `f32`.
+        let inverse = param::inverse(self.log_std(loss));
+        let spread = loss.cast(output.variance()) * inverse.clone() * inverse;
         self.nll(output.mean, target) + spread.mul_scalar(0.5).sum_dim(1).squeeze_dim(1)
     }
 }

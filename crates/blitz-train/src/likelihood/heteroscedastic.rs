@@ -131,7 +131,7 @@ impl Likelihood for HeteroscedasticLikelihood {
         self.check(output.dims(), target.dims());
         let (loss, output) = LossType::of_output(output);
         let (mean, log_std) = self.split(output);
-        let z = (loss.cast(target) - mean) * log_std.clone().neg().exp();
+        let z = (loss.cast(target) - mean) * param::inverse(log_std.clone());
         let mut nll = z.square().mul_scalar(0.5) + log_std.clone();
         if self.beta > 0.0 {
             // Bounded, since `f32` may have ln σ where it has no σ^{2β}, and the value is that of ln σ.
@@ -153,7 +153,7 @@ impl Likelihood for HeteroscedasticLikelihood {
         let (means, log_stds): (Vec<_>, Vec<_>) = outputs.into_iter().map(split).unzip();
         let evaluation = RegressionEvaluation::new(means, target, |y, mean| {
             let log_std: Tensor<3> = Tensor::stack(log_stds, 0);
-            standard_normal_cdf((y - mean) * log_std.neg().exp())
+            standard_normal_cdf((y - mean) * param::inverse(log_std))
         });
         evaluation.with_predictive(predictive)
     }

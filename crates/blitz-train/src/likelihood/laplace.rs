@@ -77,7 +77,7 @@ impl LaplaceLikelihood {
     /// The loss at a distance of the target from the output.
     fn at_distance(&self, loss: LossType, distance: Tensor<2>) -> Tensor<1> {
         let log_scale: Tensor<2> = loss.cast(self.log_scale.val()).unsqueeze();
-        (distance / log_scale.clone().exp() + log_scale)
+        (distance * param::inverse(log_scale.clone()) + log_scale)
             .add_scalar(std::f64::consts::LN_2)
             .sum_dim(1)
             .squeeze_dim(1)
@@ -103,8 +103,8 @@ impl Likelihood for LaplaceLikelihood {
         let predictive = lazy(self, &outputs);
         let evaluation = RegressionEvaluation::new(outputs, target, |y, median| {
             let log_scale = self.log_scale.val().without_autodiff();
-            let scale = LossType::of(&median).cast(log_scale).exp();
-            let z = (y - median) / scale.unsqueeze();
+            let inverse = param::inverse(LossType::of(&median).cast(log_scale));
+            let z = (y - median) * inverse.unsqueeze();
             let beyond = z.clone().abs().neg().exp().neg() + 1.0;
             z.sign() * beyond.mul_scalar(0.5) + 0.5
         });

@@ -3,7 +3,7 @@
 use blitz_layers::blitz_core::{ConstantError, at_least_f32};
 use burn::config::Config;
 use burn::module::Param;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 use super::gaussian::to_f64;
 
@@ -47,6 +47,18 @@ pub(super) const MAX_LOG: f64 = 80.0;
 /// the parameter or for the square of its inverse, which gradients need.
 pub(super) fn bounded(log: Tensor<2>) -> Tensor<2> {
     log.clamp(-40.0, MAX_LOG)
+}
+
+/// The inverse of a scale from its logarithm, to multiply with: the gradient of a quotient has the square of the scale, for which `f32` has no number
+/// beyond 1e19 or below 1e-19.
+///
+/// Bounded, so that an output that meets its target exactly is no `0 · ∞`.
+pub(super) fn inverse<const D: usize>(log: Tensor<D>) -> Tensor<D> {
+    let most = match log.dtype() {
+        DType::F64 => 700.0,
+        _ => MAX_LOG,
+    };
+    log.neg().clamp(-most, most).exp()
 }
 
 /// The parameter of each target column, from its logarithm.

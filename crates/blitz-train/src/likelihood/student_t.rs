@@ -112,8 +112,8 @@ impl Likelihood for StudentTLikelihood {
         let gammas = half.clone() * half.clone().recip().mul_scalar(0.5).log1p() - 0.5
             + stirling_remainder(half.clone() + 0.5)
             - stirling_remainder(half.clone());
-        let w =
-            (loss.cast(target) - output) * (log_scale.clone() + log_nu.mul_scalar(0.5)).neg().exp();
+        let w = (loss.cast(target) - output)
+            * param::inverse(log_scale.clone() + log_nu.mul_scalar(0.5));
         ((half + 0.5) * log1p_square(w) + log_scale - gammas)
             .add_scalar(0.5 * std::f64::consts::TAU.ln())
             .sum_dim(1)

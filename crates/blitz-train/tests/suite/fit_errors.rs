@@ -414,6 +414,21 @@ impl Network for Panicking {
 }
 
 #[test]
+fn a_log_that_cannot_be_written_is_an_error_that_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("experiment.log")).unwrap();
+    let training = SupervisedTraining::new(folder.path(), loader(line()), loader(line()))
+        .renderer(Box::new(EpochLines::to(std::io::sink(), 1)))
+        .num_epochs(1);
+    let error = fit(training, learner_of(model())).unwrap_err();
+    assert!(matches!(error, FitError::Start { .. }), "{error}");
+    assert!(
+        error.to_string().contains("`experiment.log` in its folder"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_panic_of_the_network_stays_a_panic() {
     let device = Device::flex().autodiff();
     let layer = BayesianLinearConfig::new(1, 1).init(&device);

@@ -330,6 +330,116 @@ fn gradients_by_learned_parameters_agree_with_finite_differences() {
     }
 }
 
+/// A likelihood of a learned scale: its loss, and the gradients by `ln σ` and by the output, at a residual of `z` scales.
+fn at_scale<L: Likelihood<Output = Tensor<2>, Target = Tensor<2>>>(
+    likelihood: &L,
+    log_scale: &Param<Tensor<1>>,
+    scale: f64,
+    z: f64,
+) -> [f64; 3] {
+    let device = Device::flex().autodiff();
+    let output = column(&[0.0], &device).require_grad();
+    let loss = likelihood.nll(output.clone(), column(&[z * scale], &device));
+    let grads = loss.clone().sum().backward();
+    let by_scale = values(log_scale.val().grad(&grads).unwrap())[0];
+    let by_output = values(output.grad(&grads).unwrap())[0];
+    [values(loss)[0], by_scale, by_output]
+}
+
+#[test]
+fn losses_and_gradients_keep_their_digits_at_scales_whose_squares_overflow() {
+    let device = Device::flex().autodiff();
+    let gaussian = |scale| {
+        GaussianLikelihoodConfig::new()
+            .with_noise(LikelihoodParam::Learned(scale))
+            .init(&device)
+    };
+    let laplace = |scale| {
+        LaplaceLikelihoodConfig::new()
+            .with_scale(LikelihoodParam::Learned(scale))
+            .init(&device)
+    };
+    let t = |scale| student_t(4.0, scale, &device);
+    let all = |scale: f64, z: f64| {
+        let (g, l, t) = (gaussian(scale), laplace(scale), t(scale));
+        [
+            ("Gaussian", at_scale(&g, &g.log_std, scale, z)),
+            ("Laplace", at_scale(&l, &l.log_scale, scale, z)),
+            ("Student-t", at_scale(&t, &t.log_scale, scale, z)),
+        ]
+    };
+    for scale in [1e20, 1e-25] {
+        for z in [0.5, 2.0, -3.0] {
+            for ((what, unit), (_, scaled)) in all(1.0, z).into_iter().zip(all(scale, z)) {
+                // A change of units moves the loss by its logarithm, and nothing else.
+                let expected = [unit[0] + scale.ln(), unit[1], unit[2] / scale];
+                for (got, expected) in scaled.into_iter().zip(expected) {
+                    assert!(
+                        (got - expected).abs() < 1e-4 * expected.abs(),
+                        "{what} of scale {scale}, {z} scales off: {scaled:?} instead of {expected}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_output_that_meets_its_target_has_a_loss_at_any_fixed_scale() {
+    use blitz_train::ExpectedNll as _;
+    use blitz_train::blitz_layers::moments::Moments;
+
+    let device = Device::flex().autodiff();
+    let scale = 1e-50;
+    let fixed = LikelihoodParam::Fixed(scale);
+    let gaussian = GaussianLikelihoodConfig::new()
+        .with_noise(fixed)
+        .init(&device);
+    let laplace = LaplaceLikelihoodConfig::new()
+        .with_scale(fixed)
+        .init(&device);
+    let t = StudentTLikelihoodConfig::new()
+        .with_scale(fixed)
+        .init(&device);
+    let heteroscedastic = HeteroscedasticLikelihoodConfig::new()
+        .with_min_std(scale)
+        .init();
+    let half_log_two_pi = 0.5 * std::f64::consts::TAU.ln();
+    assert_close(
+        nll(&gaussian, 1.0, 1.0),
+        scale.ln() + half_log_two_pi,
+        "Gaussian",
+    );
+    assert_close(
+        nll(&laplace, 1.0, 1.0),
+        scale.ln() + std::f64::consts::LN_2,
+        "Laplace",
+    );
+    // The density of Student's t with four degrees of freedom is 3/8 at its peak.
+    assert_close(nll(&t, 1.0, 1.0), scale.ln() - 0.375f64.ln(), "Student-t");
+    let output = row(&[1.0, -200.0], &device).require_grad();
+    let target = column(&[1.0], &device);
+    let loss = heteroscedastic.nll(output.clone(), target.clone());
+    let gradients = values(output.grad(&loss.clone().sum().backward()).unwrap());
+    assert!(gradients.iter().all(|g| g.is_finite()), "{gradients:?}");
+    assert_close(
+        values(loss)[0],
+        scale.ln() + half_log_two_pi,
+        "heteroscedastic",
+    );
+
+    // As what is known without a spread, and in the metrics.
+    let known = Moments::new(target.clone(), target.zeros_like());
+    assert_close(
+        values(gaussian.expected_nll(known, target.clone()))[0],
+        scale.ln() + half_log_two_pi,
+        "expected",
+    );
+    let gaussian = gaussian.evaluate(vec![target.clone()], target.clone()).cdf;
+    let laplace = laplace.evaluate(vec![target.clone()], target).cdf;
+    assert_eq!([values(gaussian), values(laplace)], [[0.5], [0.5]]);
+}
+
 /// Sums of logarithms where a quotient would overflow, or its gradient: against central differences of the loss in `f64`.
 #[test]
 fn negative_binomial_gradients_are_right_far_from_the_mean() {

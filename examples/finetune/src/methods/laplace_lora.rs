@@ -50,7 +50,8 @@ impl Study<'_> {
         posterior: &NetworkLaplace<Classifier, CategoricalLikelihood>,
         of: &Sequences,
     ) -> Result<CategoricalMixture, RunError> {
-        let batches = of.batches(1, &self.device.clone().autodiff());
+        let device = self.device.clone().autodiff();
+        let batches = of.batches(1, &device);
         together(batches.map(|batch| {
             let linked = posterior.predict_linked(batch.inputs, Link::Probit);
             linked.map_err(said)
