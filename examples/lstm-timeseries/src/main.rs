@@ -24,7 +24,9 @@ use burn::train::metric::LossMetric;
 use burn::train::{Interrupter, Learner, SupervisedTraining};
 use clap::Parser;
 use example_support::series::{Series, Window};
-use example_support::{EstimatorChoice, RunError, check_layers, exit_code, stop_on_ctrl_c};
+use example_support::{
+    EstimatorChoice, RunError, check_layers, exit_code, stop_on_ctrl_c, stoppable,
+};
 
 use cli::{Cli, SeriesChoice};
 use model::{Forecaster, Scale, WindowBatcher, layers};
@@ -159,7 +161,8 @@ fn train(
         training = training.renderer(Box::new(lines));
     }
     let start = Instant::now();
-    let fitted = fit(training, Learner::new(model, adam, learning_rate))?;
+    let learner = Learner::new(model, adam, learning_rate);
+    let fitted = stoppable(|| fit(training, learner))?;
     match fitted.interrupted {
         None => Ok((fitted.model, start.elapsed())),
         Some(interruption) => Err(RunError::stopped(interruption, folder)),

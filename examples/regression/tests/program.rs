@@ -916,6 +916,20 @@ mod interrupt {
         );
     }
 
+    #[test]
+    fn a_signal_while_a_prediction_is_drawn_ends_the_program_at_once() {
+        let out = folder();
+        let mut running = Running::start(out.path(), &["--predict-samples", "100000"]);
+        // Written when the training is over.
+        running.interrupt_at(&out.path().join("model.bpk.sha256"));
+        let (code, stdout, stderr) = running.end();
+        assert_eq!(code, Some(130), "{stderr}");
+        assert_eq!(stdout, "");
+        assert_has(stderr.lines().last().expect("a message"), &["stopped"]);
+        // The training is kept.
+        report(out.path(), &["--resume"]);
+    }
+
     /// The epochs that standard error has lines of.
     fn epochs(stderr: &str) -> Vec<usize> {
         let of_line = |line: &str| line.strip_prefix("epoch ")?.split_once('/')?.0.parse().ok();

@@ -43,7 +43,7 @@ pub mod tabular;
 pub use args::{EstimatorChoice, RunArgs, TrainingArgs, present};
 pub use error::RunError;
 pub use folder::{RunFolder, as_text};
-pub use interrupt::{Failure, exit_code, stop_on_ctrl_c};
+pub use interrupt::{Failure, exit_code, stop_on_ctrl_c, stoppable};
 pub use kept::{Digest, Kept, KeptError};
 pub use left_out::LeftOut;
 pub use repeats::{MeanError, mean};
