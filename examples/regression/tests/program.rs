@@ -666,6 +666,17 @@ fn a_split_that_fails_leaves_the_summary_of_the_others() {
     let reason = left_out["reason"].as_str().unwrap();
     assert!(reason.contains("row 0"), "{reason}");
 
+    // A number below the deviations, in the training rows of split 0 alone.
+    let rows = (1..40).map(|i| format!("0,{i},{}\n", 2 * i));
+    let tiny = format!("a,b,y\n5e-324,0,0\n{}", rows.collect::<String>());
+    let file = write(&tables, "tiny.csv", &tiny);
+    let tested = write(&tables, "tested.txt", "5 9\n0 1\n");
+    let arguments = ["--data", &file, "--splits-file", &tested, "--split", "all"];
+    let summary = report(folder().path(), &arguments);
+    assert_eq!(summary["reports"][0]["split"], "split 1");
+    let reason = summary["left_out"][0]["reason"].as_str().unwrap();
+    assert_has(reason, &["column 1 (a)", "can't be scaled"]);
+
     let alone = write(&tables, "alone.txt", "0 5 9\n0 1\n");
     let arguments = ["--data", &data, "--splits-file", &alone, "--split", "all"];
     let lines = refusal(folder().path(), &arguments);
