@@ -5,6 +5,7 @@
 //! - [`RunFolder`]: a new folder for each run; nothing that an earlier run saved is touched.
 //! - [`Kept`]: the finished parts of a long comparison, for a run that was killed.
 //! - [`MeanError`]: a mean over repetitions, with its standard error where there is one.
+//! - [`figure`]: a number in three significant digits, and [`Figures`] of several to the same place.
 //! - [`LeftOut`]: what could not be made in a comparison; [`chosen`]: the rule that chooses settings.
 //! - [`check_layers`]: the largest network that is taken.
 //! - [`images`] and [`classification`]: labelled images, and a classifier of them trained by Burn's Learner.
@@ -19,6 +20,7 @@
 
 mod args;
 mod error;
+mod figures;
 mod folder;
 mod interrupt;
 mod kept;
@@ -42,6 +44,7 @@ pub mod tabular;
 
 pub use args::{EstimatorChoice, RunArgs, TrainingArgs, present};
 pub use error::RunError;
+pub use figures::{Figures, figure};
 pub use folder::{RunFolder, as_text};
 pub use interrupt::{Failure, exit_code, stop_on_ctrl_c, stoppable};
 pub use kept::{Digest, Kept, KeptError};
