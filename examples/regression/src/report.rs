@@ -230,7 +230,8 @@ impl fmt::Display for SplitSummary {
         } = self;
         writeln!(
             f,
-            "{data}, {splits} splits: mean ± standard error over the splits"
+            "{data}, {}: mean ± standard error over the splits",
+            count(*splits, "split")
         )?;
         writeln!(f)?;
         let shown = MeanError::with_figures;

@@ -734,6 +734,18 @@ fn all_splits_of_a_file_end_in_their_means() {
 }
 
 #[test]
+fn all_splits_of_a_file_of_one_are_summed_up_as_of_any_other() {
+    let (tables, out) = (folder(), folder());
+    let data = write(&tables, "line.csv", &line(40));
+    let splits = write(&tables, "splits.txt", "0 5 9\n");
+    let arguments = ["--data", &data, "--splits-file", &splits, "--split", "all"];
+    let summary = report(out.path(), &arguments);
+    assert_eq!(summary["splits"], 1);
+    assert_eq!(summary["reports"][0]["split"], "split 0");
+    assert!(exists(out.path(), "split-0/model.bpk"));
+}
+
+#[test]
 fn a_run_that_was_being_put_aside_when_its_program_was_killed_is_put_aside_whole() {
     let out = folder();
     let settings = ["--epochs", "1"];
