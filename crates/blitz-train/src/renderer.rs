@@ -109,9 +109,10 @@ impl<W: Write + Send + Sync> EpochLines<W> {
     }
 }
 
-/// Four significant digits above 1, three decimals below, and three digits of what is so small that these would not move.
+/// Four significant digits above 1, three decimals below, and three digits of what is so small that these would not move. What is very large has an exponent.
 fn short(value: f64) -> String {
     match value.abs() {
+        v if v >= 1e7 => format!("{value:.3e}"),
         v if v >= 1000.0 => format!("{value:.0}"),
         v if v >= 100.0 => format!("{value:.1}"),
         v if v >= 10.0 => format!("{value:.2}"),
@@ -249,5 +250,7 @@ mod tests {
             assert_eq!(short(value), expected);
         }
         assert_eq!([f64::NAN, f64::INFINITY].map(short), ["NaN", "inf"]);
+        let large = [1234567.0, 12345678.0, -3.4e38];
+        assert_eq!(large.map(short), ["1234567", "1.235e7", "-3.400e38"]);
     }
 }

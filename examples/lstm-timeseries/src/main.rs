@@ -25,7 +25,7 @@ use burn::train::{Interrupter, Learner, SupervisedTraining};
 use clap::Parser;
 use example_support::series::{Series, Window};
 use example_support::{
-    EstimatorChoice, RunError, check_layers, exit_code, stop_on_ctrl_c, written,
+    EstimatorChoice, RunError, check_layers, exit_code, stop_on_ctrl_c, stoppable, written,
 };
 
 use cli::{Cli, SeriesChoice};
@@ -160,7 +160,8 @@ fn train(
         training = training.renderer(Box::new(lines));
     }
     let start = Instant::now();
-    let fitted = fit(training, Learner::new(model, adam, learning_rate))?;
+    let learner = Learner::new(model, adam, learning_rate);
+    let fitted = stoppable(|| fit(training, learner))?;
     match fitted.interrupted {
         None => Ok((fitted.model, start.elapsed())),
         Some(interruption) => Err(RunError::stopped(interruption, folder)),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use blitz_train::metric::rmse;
 use blitz_train::{Interval, NormalMixture};
 use example_support::series::{Missing, Series, Window};
-use example_support::{LeftOut, as_text, as_text_if_any};
+use example_support::{Figures, LeftOut, as_text, as_text_if_any, figure};
 use serde::Serialize;
 
 /// The levels of the intervals.
@@ -134,6 +134,7 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let deviation = Figures::of(self.aleatoric);
         let percent = |share: f64| format!("{:.1} %", 100.0 * share);
         writeln!(
             f,
@@ -142,23 +143,26 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "  RMSE             {:.3} {} (of the last value as the forecast: {:.3})",
-            self.rmse, self.unit, self.rmse_of_last_value
+            "  RMSE             {} {} (of the last value as the forecast: {})",
+            figure(self.rmse),
+            self.unit,
+            figure(self.rmse_of_last_value)
         )?;
         writeln!(f, "  NLL              {:.3} nats a step", self.nll)?;
         writeln!(f, "  50 % interval    holds {}", percent(self.coverage_50))?;
         writeln!(f, "  80 % interval    holds {}", percent(self.coverage_80))?;
         writeln!(
             f,
-            "  95 % interval    holds {}, mean width {:.3} {}",
+            "  95 % interval    holds {}, mean width {} {}",
             percent(self.coverage_95),
-            self.width_95,
+            figure(self.width_95),
             self.unit
         )?;
         writeln!(
             f,
-            "  deviation        {:.3} epistemic, {:.3} aleatoric, in the mean",
-            self.epistemic, self.aleatoric
+            "  deviation        {} epistemic, {} aleatoric, in the mean",
+            deviation.show(self.epistemic),
+            deviation.show(self.aleatoric)
         )?;
         if let Some(missing) = self.missing {
             writeln!(f, "  missing          {missing}")?;
@@ -171,5 +175,40 @@ impl fmt::Display for Report {
             writeln!(f, "  plot             {}", plot.display())?;
         }
         write!(f, "  model            {}", self.model.display())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_series_of_a_small_unit_has_its_digits() {
+        let report = Report {
+            series: "currents".into(),
+            unit: "A".into(),
+            n_train: 80,
+            n_test: 20,
+            rmse: 4.321e-9,
+            rmse_of_last_value: 5.432e-9,
+            nll: -17.0,
+            coverage_50: 0.5,
+            coverage_80: 0.8,
+            coverage_95: 0.95,
+            width_95: 1.77e-8,
+            epistemic: 1e-10,
+            aleatoric: 4.2e-9,
+            seconds: 1.0,
+            plot: "forecasts.png".into(),
+            model: "model.bpk".into(),
+        };
+        let text = report.to_string();
+        for shown in [
+            "4.32e-9 A (of the last value as the forecast: 5.43e-9)",
+            "mean width 1.77e-8 A",
+            "1.0e-10 epistemic, 4.20e-9 aleatoric",
+        ] {
+            assert!(text.contains(shown), "no `{shown}` in {text}");
+        }
     }
 }

@@ -89,7 +89,7 @@ pub enum PriorChoice {
     Normal,
     /// Normal, each layer learning its deviation, from `--prior-std` (empirical Bayes).
     Learned,
-    /// Blundell's mixture of two normals: `--prior-std` and e^-7, with equal weights.
+    /// Blundell's mixture of two normals with equal weights: `--prior-std`, and e^-7 or half of `--prior-std` if that is less.
     Mixture,
 }
 

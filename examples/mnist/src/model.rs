@@ -21,7 +21,7 @@ pub struct Bayes {
 
 impl From<&Cli> for Bayes {
     fn from(cli: &Cli) -> Self {
-        // In the middle of the paper's grid.
+        // In the middle of the paper's grid, but narrower than the wide one.
         let narrow = (-7f64).exp().min(cli.prior_std / 2.0);
         Self {
             posterior: PosteriorConfig::normal(cli.initial_std),

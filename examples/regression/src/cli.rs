@@ -136,6 +136,11 @@ impl Cli {
         )
     }
 
+    /// Whether every split there is was asked for, which are summed up then.
+    pub fn runs_all_splits(&self) -> bool {
+        self.split == Some(SplitChoice::All)
+    }
+
     /// The splits to run, each with the name it has in the report: one, or with `all` every split there is.
     pub fn splits(&self, table: &Table) -> Result<Vec<(String, Split)>, DataError> {
         let n_rows = table.n_rows();

@@ -118,9 +118,15 @@ impl Failure for RunError {
 impl RunError {
     /// Whether it says something of one split's training or prediction alone.
     pub fn is_of_one_split(&self) -> bool {
-        matches!(
-            self,
-            Self::Fit(_) | Self::NonFinite { .. } | Self::Predict(_)
-        )
+        match self {
+            // The columns are scaled by the rows that train.
+            Self::Data(DataError::Scale { .. })
+            | Self::Fit(_)
+            | Self::NonFinite { .. }
+            | Self::Predict(_) => true,
+            // A folder that takes no plot takes none of another split.
+            Self::Plot(error) => !matches!(error, PlotError::NotWritten { .. }),
+            _ => false,
+        }
     }
 }

@@ -43,7 +43,8 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         interrupter: stop_on_ctrl_c().map_err(|error| RunError::Setting(error.to_string()))?,
     };
 
-    if let [(name, split)] = splits.as_slice() {
+    // By what was asked for: a file of splits may have one.
+    if let ([(name, split)], false) = (splits.as_slice(), cli.runs_all_splits()) {
         let report = run.split(name, split, &Folder::new(&cli.out), cli.resume)?;
         return Ok(if cli.json {
             report::json(&report)

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use example_support::{LeftOut, MeanError, as_text, as_text_if_any};
+use example_support::{Figures, LeftOut, MeanError, as_text, as_text_if_any, figure};
 use serde::Serialize;
 
 /// How many test rows the text shows.
@@ -148,7 +148,7 @@ impl fmt::Display for Report {
         writeln!(f)?;
         writeln!(f, "Some of the test rows, in {unit}:")?;
         writeln!(f)?;
-        table(f, &self.rows, decimals(self.width_95))?;
+        table(f, &self.rows, Figures::of(self.width_95))?;
         writeln!(f)?;
         for left_out in &self.left_out {
             writeln!(f, "left out: {left_out}")?;
@@ -237,10 +237,11 @@ impl fmt::Display for SplitSummary {
         } = self;
         writeln!(
             f,
-            "{data}, {splits} splits: mean ± standard error over the splits"
+            "{data}, {}: mean ± standard error over the splits",
+            count(*splits, "split")
         )?;
         writeln!(f)?;
-        let shown = |over: MeanError| over.with_decimals(decimals(over.mean));
+        let shown = MeanError::with_figures;
         writeln!(f, "  test RMSE      {} {unit}", shown(self.rmse))?;
         writeln!(f, "  test NLL       {} nats per point", shown(self.nll))?;
         for (level, coverage, width) in [
@@ -270,7 +271,7 @@ pub fn json(report: &impl Serialize) -> String {
 }
 
 /// The test rows in columns as wide as their widest cell, numbers to the right.
-fn table(f: &mut fmt::Formatter<'_>, rows: &[Row], decimals: usize) -> fmt::Result {
+fn table(f: &mut fmt::Formatter<'_>, rows: &[Row], figures: Figures) -> fmt::Result {
     let header = [
         "row",
         "true",
@@ -282,7 +283,7 @@ fn table(f: &mut fmt::Formatter<'_>, rows: &[Row], decimals: usize) -> fmt::Resu
     ]
     .map(String::from);
     let lines = rows.iter().map(|row| {
-        let number = |value: f64| format!("{value:.decimals$}");
+        let number = |value: f64| figures.show(value);
         [
             row.index.to_string(),
             number(row.truth),
@@ -308,21 +309,6 @@ fn table(f: &mut fmt::Formatter<'_>, rows: &[Row], decimals: usize) -> fmt::Resu
         writeln!(f)?;
     }
     Ok(())
-}
-
-/// Three significant digits, without an exponent.
-fn figure(value: f64) -> String {
-    format!("{value:.*}", decimals(value))
-}
-
-/// The decimals that show three significant digits of a value.
-fn decimals(value: f64) -> usize {
-    let magnitude = value.abs().log10().floor();
-    if magnitude.is_finite() {
-        (2.0 - magnitude).clamp(0.0, 9.0) as usize
-    } else {
-        2
-    }
 }
 
 fn count(n: usize, noun: &str) -> String {
@@ -530,14 +516,40 @@ plots and models in runs/regression
     }
 
     #[test]
-    fn figures_keep_three_digits_at_any_scale() {
-        let values = [12345.6, 123.4, 12.34, 9.876, 0.01234, -2.5, 0.0, f64::NAN];
-        assert_eq!(
-            values.map(figure),
-            [
-                "12346", "123", "12.3", "9.88", "0.0123", "-2.50", "0.00", "NaN"
-            ]
-        );
+    fn a_target_of_a_small_unit_has_its_digits() {
+        let tiny = |value: f64| 1e-12 * value;
+        let row = Row {
+            truth: tiny(7.2),
+            mean: tiny(9.9),
+            epistemic: tiny(0.5),
+            aleatoric: tiny(2.5),
+            lower_75: tiny(6.9),
+            upper_75: tiny(12.9),
+            lower_95: tiny(4.9),
+            upper_95: tiny(14.9),
+            index: 1,
+        };
+        let text = Report {
+            rmse: tiny(2.912),
+            width_75: tiny(6.0),
+            width_95: tiny(10.04),
+            rows: vec![row],
+            ..report()
+        }
+        .to_string();
+        for shown in [
+            "RMSE      2.91e-12",
+            "width 1.00e-11",
+            "7.2e-12",
+            "5e-13",
+            "4.9e-12 to 1.49e-11",
+        ] {
+            assert!(text.contains(shown), "no `{shown}` in {text}");
+        }
+    }
+
+    #[test]
+    fn durations_are_in_their_units() {
         assert_eq!(
             [0.0021, 1.0, 119.9, 125.9].map(duration),
             ["2.10 ms", "1.0 s", "119.9 s", "2 min 5 s"]

@@ -13,6 +13,7 @@ use burn::tensor::{Device, Tensor};
 use burn::train::checkpoint::KeepLastNCheckpoints;
 use burn::train::metric::LossMetric;
 use burn::train::{Interrupter, Learner, SupervisedTraining};
+use example_support::stoppable;
 
 use crate::config::RunConfig;
 use crate::error::RunError;
@@ -101,7 +102,7 @@ pub fn train(
     }
 
     let start = Instant::now();
-    let fitted = fit(training, learner)?;
+    let fitted = stoppable(|| fit(training, learner))?;
     let Some(interruption) = fitted.interrupted else {
         let time = start.elapsed();
         let movements = fitted.model.network.weight_movements(Some(&begun_at));

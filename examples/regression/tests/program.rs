@@ -679,6 +679,17 @@ fn a_split_that_fails_leaves_the_summary_of_the_others() {
     let reason = left_out["reason"].as_str().unwrap();
     assert!(reason.contains("row 0"), "{reason}");
 
+    // A number below the deviations, in the training rows of split 0 alone.
+    let rows = (1..40).map(|i| format!("0,{i},{}\n", 2 * i));
+    let tiny = format!("a,b,y\n5e-324,0,0\n{}", rows.collect::<String>());
+    let file = write(&tables, "tiny.csv", &tiny);
+    let tested = write(&tables, "tested.txt", "5 9\n0 1\n");
+    let arguments = ["--data", &file, "--splits-file", &tested, "--split", "all"];
+    let summary = report(folder().path(), &arguments);
+    assert_eq!(summary["reports"][0]["split"], "split 1");
+    let reason = summary["left_out"][0]["reason"].as_str().unwrap();
+    assert_has(reason, &["column 1 (a)", "can't be scaled"]);
+
     let alone = write(&tables, "alone.txt", "0 5 9\n0 1\n");
     let arguments = ["--data", &data, "--splits-file", &alone, "--split", "all"];
     let lines = refusal(folder().path(), &arguments);
@@ -733,6 +744,18 @@ fn all_splits_of_a_file_end_in_their_means() {
         );
         assert_ne!(a, b, "{key}");
     }
+}
+
+#[test]
+fn all_splits_of_a_file_of_one_are_summed_up_as_of_any_other() {
+    let (tables, out) = (folder(), folder());
+    let data = write(&tables, "line.csv", &line(40));
+    let splits = write(&tables, "splits.txt", "0 5 9\n");
+    let arguments = ["--data", &data, "--splits-file", &splits, "--split", "all"];
+    let summary = report(out.path(), &arguments);
+    assert_eq!(summary["splits"], 1);
+    assert_eq!(summary["reports"][0]["split"], "split 0");
+    assert!(exists(out.path(), "split-0/model.bpk"));
 }
 
 #[test]
@@ -927,6 +950,20 @@ mod interrupt {
             !exists(out.path(), "previous"),
             "the first training's files were moved"
         );
+    }
+
+    #[test]
+    fn a_signal_while_a_prediction_is_drawn_ends_the_program_at_once() {
+        let out = folder();
+        let mut running = Running::start(out.path(), &["--predict-samples", "100000"]);
+        // Written when the training is over.
+        running.interrupt_at(&out.path().join("model.bpk.sha256"));
+        let (code, stdout, stderr) = running.end();
+        assert_eq!(code, Some(130), "{stderr}");
+        assert_eq!(stdout, "");
+        assert_has(stderr.lines().last().expect("a message"), &["stopped"]);
+        // The training is kept.
+        report(out.path(), &["--resume"]);
     }
 
     /// The epochs that standard error has lines of.

@@ -18,7 +18,7 @@ use burn::train::{Interrupter, Learner, SupervisedTraining};
 use serde::Serialize;
 
 use crate::images::{ImageBatcher, ImageError, Images};
-use crate::{RunError, mean};
+use crate::{RunError, mean, stoppable};
 
 /// A network from images to the logits of their classes.
 pub trait Classifier: Network<Input = Tensor<4>, Output = Tensor<2>> {}
@@ -151,7 +151,7 @@ pub fn train<N: Classifier>(
         training = training.renderer(Box::new(lines));
     }
     let start = Instant::now();
-    let fitted = fit(training, learner)?;
+    let fitted = stoppable(|| fit(training, learner))?;
     match fitted.interrupted {
         None => Ok((fitted.model, start.elapsed())),
         Some(interruption) => Err(RunError::stopped(interruption, folder)),

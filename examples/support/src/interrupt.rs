@@ -1,24 +1,53 @@
 //! Ctrl-C and SIGTERM, and how a program ends.
 
 use std::fmt::Display;
+use std::io::Write;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use burn::train::Interrupter;
 
 use crate::RunError;
 
+const SIGNAL: &str = "Ctrl-C or a signal to end";
+
+/// The trainings that run.
+static TRAININGS: AtomicUsize = AtomicUsize::new(0);
+
 /// What stops a training on Ctrl-C, or on the SIGTERM and SIGHUP of a system that wants it to end: the first ends it in order, the second at once.
+///
+/// Where no training [runs](stoppable) there is nothing to end in order: nobody looks at the interrupter, and the first ends the program.
 pub fn stop_on_ctrl_c() -> Result<Interrupter, RunError> {
     let interrupter = Interrupter::new();
     let stopping = interrupter.clone();
     ctrlc::set_handler(move || {
+        if TRAININGS.load(Ordering::SeqCst) == 0 {
+            // A reader that went away is no reason to go on.
+            let _ = writeln!(std::io::stderr(), "stopped ({SIGNAL})");
+            std::process::exit(130);
+        }
         if stopping.should_stop() {
             std::process::exit(130);
         }
-        stopping.stop(Some("Ctrl-C or a signal to end"));
+        stopping.stop(Some(SIGNAL));
     })
     .map_err(|error| RunError::Setting(format!("cannot listen for Ctrl-C: {error}")))?;
     Ok(interrupter)
+}
+
+/// Runs a training that looks at the interrupter of [`stop_on_ctrl_c`].
+pub fn stoppable<T>(training: impl FnOnce() -> T) -> T {
+    struct Running;
+
+    impl Drop for Running {
+        fn drop(&mut self) {
+            TRAININGS.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    TRAININGS.fetch_add(1, Ordering::SeqCst);
+    let _running = Running;
+    training()
 }
 
 /// Why a program has nothing to show.
@@ -32,8 +61,6 @@ pub trait Failure: Display {
 /// Prints what a program found, or why it found nothing, and says how it should end: with 2, or with what shells report for a program
 /// ended by Ctrl-C, whatever signal stopped it.
 pub fn exit_code(program: &str, outcome: Result<String, impl Failure>) -> ExitCode {
-    use std::io::Write;
-
     match outcome {
         // A reader that went away (`| head`) is no reason for a panic.
         Ok(output) => match writeln!(std::io::stdout(), "{output}") {

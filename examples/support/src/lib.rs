@@ -5,6 +5,7 @@
 //! - [`RunFolder`]: a new folder for each run; nothing that an earlier run saved is touched.
 //! - [`Kept`]: the finished parts of a long comparison, for a run that was killed.
 //! - [`MeanError`]: a mean over repetitions, with its standard error where there is one.
+//! - [`figure`]: a number in three significant digits, and [`Figures`] of several to the same place.
 //! - [`first_not_finite`]: the weight of a checkpoint that is no number.
 //! - [`LeftOut`]: what could not be made in a comparison, and [`written`] for its files; [`chosen`]: the rule that chooses settings.
 //! - [`check_layers`]: the largest network that is taken.
@@ -20,6 +21,7 @@
 
 mod args;
 mod error;
+mod figures;
 mod finite;
 mod folder;
 mod interrupt;
@@ -45,9 +47,10 @@ pub mod tabular;
 
 pub use args::{EstimatorChoice, RunArgs, TrainingArgs, present};
 pub use error::RunError;
+pub use figures::{Figures, figure};
 pub use finite::first_not_finite;
 pub use folder::{RunFolder, as_text, as_text_if_any};
-pub use interrupt::{Failure, exit_code, stop_on_ctrl_c};
+pub use interrupt::{Failure, exit_code, stop_on_ctrl_c, stoppable};
 pub use kept::{Digest, Kept, KeptError};
 pub use left_out::LeftOut;
 pub use repeats::{MeanError, mean};

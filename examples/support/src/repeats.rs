@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::Figures;
+
 /// The mean of some numbers.
 pub fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
@@ -46,6 +48,17 @@ impl MeanError {
             None => format!("{:.decimals$}", self.mean),
         }
     }
+
+    /// As text, with three significant digits of the mean.
+    #[must_use]
+    pub fn with_figures(self) -> String {
+        let figures = Figures::of(self.mean);
+        let mean = figures.show(self.mean);
+        match self.standard_error {
+            Some(error) => format!("{mean} ± {}", figures.show(error)),
+            None => mean,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -68,5 +81,7 @@ mod tests {
         let error = four.standard_error.unwrap();
         assert!((error - (5.0f64 / 12.0).sqrt()).abs() < 1e-15);
         assert_eq!(four.scaled(100.0).with_decimals(1), "250.0 ± 64.5");
+        assert_eq!(four.with_figures(), "2.50 ± 0.65");
+        assert_eq!(four.scaled(1e-9).with_figures(), "2.50e-9 ± 6.5e-10");
     }
 }

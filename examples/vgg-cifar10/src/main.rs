@@ -107,7 +107,7 @@ mod tests {
                 Cli::parse_from(["vgg-cifar10", "--net", net, "--width", "2", "--hidden", "3"]);
             let network = config(&cli, 4).init(&Device::flex());
             let layers = layers(&cli, 4);
-            // A bias for each output, and none in the layers' weights.
+            // Each output has a bias as well.
             let weights: usize = layers
                 .iter()
                 .map(|[inputs, outputs]| (inputs + 1) * outputs)
