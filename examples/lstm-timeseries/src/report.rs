@@ -199,7 +199,9 @@ mod tests {
             epistemic: 1e-10,
             aleatoric: 4.2e-9,
             seconds: 1.0,
-            plot: "forecasts.png".into(),
+            left_out: Vec::new(),
+            missing: None,
+            plot: Some("forecasts.png".into()),
             model: "model.bpk".into(),
         };
         let text = report.to_string();
