@@ -286,21 +286,18 @@ fn variances_alone_are_those_of_laplace_torch() {
         &[29.584746991985, 20.756290898735, 11.165392961070],
     );
 
+    // Not of the regression, where that of laplace-torch is half of the sum of squared gradients of the loss.
     let config = config.with_curvature(LossCurvature::EmpiricalFisher);
     let evidence = [
-        of_curves(&config).log_marginal_likelihood(),
         of_classes(&config).log_marginal_likelihood(),
         of_images(&config).log_marginal_likelihood(),
     ];
-    close(
-        &evidence,
-        &[-211.58607922120737, -30.75935496491012, -51.958237498897745],
-    );
+    close(&evidence, &[-30.75935496491012, -51.958237498897745]);
 }
 
 /// The evidence of laplace-torch's KFAC, and of the covariance that both stand for.
 #[test]
-fn kronecker_factors_are_about_as_near_the_joint_covariance_as_kfac() {
+fn kronecker_factors_are_nearer_the_joint_covariance_than_kfac() {
     let joint = config(WeightCovariance::Joint);
     let config = config(WeightCovariance::Kronecker);
     let cases = [
@@ -321,8 +318,8 @@ fn kronecker_factors_are_about_as_near_the_joint_covariance_as_kfac() {
         ),
     ];
     for (ours, joint, kfac) in cases {
-        println!("{ours} for {joint}, KFAC {kfac}");
-        assert!((ours - joint).abs() < 1.1 * (kfac - joint).abs());
+        let (off, of_kfac) = ((ours - joint).abs(), (kfac - joint).abs());
+        assert!(off < of_kfac, "{ours} for {joint}, by KFAC {kfac}");
     }
 }
 

@@ -49,6 +49,7 @@ def show(name, likelihood, net, x, y, query):
         noise = {"sigma_noise": 0.5} if likelihood == "regression" else {}
         la = Laplace(net, likelihood, "all", structure, prior_precision=0.5, backend=backend, **noise)
         la.fit(DataLoader(TensorDataset(x, y), batch_size=len(x)))
+        # Of a regression the empirical Fisher information is half of the squared gradients of the loss with this noise: not compared.
         print(name, structure, backend.__name__, "evidence", la.log_marginal_likelihood().item())
         if backend is CurvlinopsGGN:
             mean, covariance = la._glm_predictive_distribution(query)
