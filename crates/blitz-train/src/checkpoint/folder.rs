@@ -334,12 +334,12 @@ mod tests {
 
     #[test]
     fn nothing_goes_after_a_file_could_not_be_saved() {
-        for failing in 0..PARTS.len() {
+        for (failing, name) in PARTS.iter().enumerate() {
             let folder = tempfile::tempdir().unwrap();
             let parts = parts(folder.path());
             parts.iter().for_each(|part| save(part, 1));
             // Where the digest is written first.
-            let name = format!("{}-2.bpk.sha256.{}", PARTS[failing], std::process::id());
+            let name = format!("{}-2.bpk.sha256.{}", name, std::process::id());
             fs::create_dir(folder.path().join(name)).unwrap();
             for (i, part) in parts.iter().enumerate() {
                 assert_eq!(part.save(2, record()).is_err(), i == failing);
