@@ -47,7 +47,7 @@ impl Net {
     /// The network with the weights of a checkpoint, by its extension: Burn's `.bpk`, `.safetensors`, or PyTorch's `.pt`. They are in the type of the network's own, whatever the file's is.
     /// One with a digest beside it (`.sha256`) is compared with that first.
     pub fn load(self, path: &Path) -> Result<Self, RunError> {
-        let record = self.clone().as_in_file(path)?.into_record();
+        let record = self.clone().read_as_saved(path)?.into_record();
         let net = self.load_record(record.cast_to_module_dtype());
         match first_not_finite(&net) {
             Some(name) => {
@@ -58,7 +58,7 @@ impl Net {
         }
     }
 
-    fn as_in_file(mut self, path: &Path) -> Result<Self, RunError> {
+    fn read_as_saved(mut self, path: &Path) -> Result<Self, RunError> {
         let fail = |reason: String| RunError::data(path, reason.trim_end().replace('\n', " "));
         if !path.is_file() {
             return Err(fail("there is no such file".into()));
@@ -188,10 +188,10 @@ mod tests {
                 .with_to_adapter(adapter)
                 .overwrite(true);
             net.save_into(&mut store).unwrap();
-            let as_in_file = Net::new(10, &device).as_in_file(&path).unwrap();
-            assert_eq!(as_in_file.output.weight.val().dtype(), dtype);
+            let read_as_saved = Net::new(10, &device).read_as_saved(&path).unwrap();
+            assert_eq!(read_as_saved.output.weight.val().dtype(), dtype);
             let burns = folder.path().join(format!("{dtype:?}.bpk"));
-            as_in_file.save_file(&burns).unwrap();
+            read_as_saved.save_file(&burns).unwrap();
             for path in [&path, &burns] {
                 let loaded = Net::new(10, &device).load(path).unwrap();
                 assert_eq!(loaded.output.weight.val().dtype(), DType::F32);
