@@ -71,7 +71,7 @@ fn moped(cli: &Cli) -> MopedConfig {
 fn convert(trained: &Net, moped: &MopedConfig) -> Result<Net, RunError> {
     trained.clone().try_moped(moped).map_err(|error| {
         RunError::Setting(format!(
-            "the network can't be converted with --delta {}: {error}",
+            "the network can't be converted with --delta {:?}: {error}",
             moped.delta
         ))
     })

@@ -75,11 +75,10 @@ impl Reader {
             return Err(RunError::data(&self.path, reason));
         }
         if let Some(at) = ids.iter().position(|id| *id as usize >= self.words) {
+            let word = self.tokenizer.id_to_token(ids[at]).unwrap_or_default();
             let reason = format!(
-                "the word {:?} has the number {}, the network's words have those below {}",
-                encoding.get_tokens()[at],
-                ids[at],
-                self.words
+                "the word {word:?} has the number {}, the network's words have those below {}",
+                ids[at], self.words
             );
             return Err(RunError::data(&self.path, reason));
         }

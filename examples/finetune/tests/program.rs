@@ -25,7 +25,7 @@ fn every_method_is_scored_and_the_adapter_can_be_loaded_again() {
     let out = tempfile::tempdir().unwrap();
     let report = PROGRAM.report(out.path(), &[]);
     let methods = report["methods"].as_array().unwrap();
-    assert_eq!(methods.len(), 8);
+    assert_eq!(methods.len(), 9);
     for method in methods {
         for score in ["accuracy", "ece", "ood_auroc_near", "ood_auroc_far"] {
             let value = method[score].as_f64().unwrap();

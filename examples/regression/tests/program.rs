@@ -434,15 +434,13 @@ fn folder_that_cannot_be_made_is_named_and_what_is_in_its_way_is_kept() {
 }
 
 #[test]
-fn plot_or_model_that_cannot_be_written_is_named() {
-    for name in ["model.bpk", "intervals.png"] {
-        let out = folder_of_a_run();
-        std::fs::create_dir(out.path().join(name)).unwrap();
-        let lines = refusal(out.path(), &[]);
-        let message = lines.last().expect("a message");
-        assert!(message.starts_with("regression: cannot "), "{message}");
-        assert_has(message, &[out.path().to_str().unwrap(), name]);
-    }
+fn model_that_cannot_be_written_is_named() {
+    let out = folder_of_a_run();
+    std::fs::create_dir(out.path().join("model.bpk")).unwrap();
+    let lines = refusal(out.path(), &[]);
+    let message = lines.last().expect("a message");
+    assert!(message.starts_with("regression: cannot "), "{message}");
+    assert_has(message, &[out.path().to_str().unwrap(), "model.bpk"]);
 }
 
 #[test]
@@ -592,7 +590,10 @@ fn loss_that_is_not_finite_is_named_by_epoch_and_step_and_keeps_what_was_saved()
     remove_checkpoint(out.path(), 4);
     let model = out.path().join("checkpoint/model-3.bpk");
     assert_eq!(steps(&model), 3 * STEPS_PER_EPOCH);
-    remove_digest(&model);
+    // Of a checkpoint all files have a digest, or none.
+    for part in ["model", "optim", "scheduler"] {
+        remove_digest(&out.path().join(format!("checkpoint/{part}-3.bpk")));
+    }
     set_log_noise(&model, -200.0);
     let kept = ["model.bpk", "intervals.png", "config.json"];
     let contents = || {

@@ -532,13 +532,11 @@ mod tests {
             let predict = method.fit(data, setting)?;
             Ok::<_, MethodError>(predict(&rows.inputs)?)
         };
-        // Two points leave nothing to tell the noise by.
-        let two = rows(&[0.5, -0.5]);
-        assert!(fit(Method::Map, &two).is_ok());
-        let error = fit(Method::Laplace, &two).unwrap_err();
-        assert!(matches!(error, MethodError::Laplace(_)), "{error}");
+        assert!(fit(Method::Map, &rows(&[0.5, -0.5])).is_ok());
         // Weights that are no numbers.
         let beyond = rows(&[1e38, -1e38]);
+        let error = fit(Method::Laplace, &beyond).unwrap_err();
+        assert!(matches!(error, MethodError::Laplace(_)), "{error}");
         let error = fit(Method::Swag, &beyond).unwrap_err();
         assert!(matches!(error, MethodError::Swag(_)), "{error}");
     }
