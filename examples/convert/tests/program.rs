@@ -74,6 +74,8 @@ fn weights_that_no_deviation_can_be_made_of_are_refused_before_anything_is_made(
     let last = bytes.len() - 4;
     bytes[last..].copy_from_slice(&f32::NAN.to_le_bytes());
     std::fs::write(&checkpoint, bytes).unwrap();
+    // A file of somebody else's, without a digest.
+    std::fs::remove_file(checkpoint.with_extension("bpk.sha256")).unwrap();
     let nan = PROGRAM.refusal(out.path(), &["--checkpoint", path]);
     assert!(nan.contains("NaN or infinite"), "{nan}");
     assert!(nan.contains("output"), "{nan}");
