@@ -46,9 +46,9 @@ pub enum LaplaceError {
         /// Its value.
         value: f64,
     },
-    /// The posterior precision can't be inverted in `f64`: features are collinear, and the prior too wide to make up for it.
+    /// The posterior precision can't be inverted in `f64`: features are collinear or gradients vanish, and the prior is too wide to make up for it.
     #[error(
-        "the features are collinear: the posterior precision has eigenvalues from {smallest} to {largest}; raise the prior precision"
+        "features are collinear, or gradients vanish: the posterior precision has eigenvalues from {smallest} to {largest}; raise the prior precision"
     )]
     Singular {
         /// The smallest eigenvalue.

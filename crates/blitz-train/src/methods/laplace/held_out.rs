@@ -113,7 +113,7 @@ pub(super) fn search(
     let sums = pass(&fine)?;
     let Some(at) = best(&sums) else {
         return Err(LaplaceError::NoOptimum {
-            reason: "no prior precision in [1e-12, 1e12] makes up for collinear features",
+            reason: "no prior precision in [1e-12, 1e12] makes up for collinear features or gradients that vanish",
         });
     };
     let n = sums.examples as f64;
