@@ -140,13 +140,7 @@ impl Spread<'_> {
     pub(super) fn root(&self, precision: f64) -> Root<'_> {
         let roots = |variances: Vec<f64>| variances.into_iter().map(f64::sqrt).collect();
         match self {
-            Self::Joint(_, of_outputs) => {
-                let outputs = of_outputs.len();
-                let covariance = DMatrix::from_vec(outputs, outputs, self.covariance(precision));
-                let spectrum = Spectrum::new(covariance);
-                let roots = spectrum.values.iter().map(|v| v.sqrt()).collect();
-                Root::Along(Cow::Owned(spectrum), roots)
-            }
+            Self::Joint(_, of_outputs) => Root::of(self.covariance(precision), of_outputs.len()),
             Self::PerOutput(..) => Root::Diagonal(roots(self.variances(precision))),
             Self::Kronecker(factors, input) => {
                 let along = factors.along_outputs(input, precision);
@@ -230,6 +224,13 @@ pub(super) enum Root<'a> {
 }
 
 impl Root<'_> {
+    /// That of a whole covariance of so many logits.
+    pub(super) fn of(covariance: Vec<f64>, outputs: usize) -> Self {
+        let spectrum = Spectrum::new(DMatrix::from_vec(outputs, outputs, covariance));
+        let roots = spectrum.values.iter().map(|v| v.sqrt()).collect();
+        Self::Along(Cow::Owned(spectrum), roots)
+    }
+
     /// `S z`.
     pub(super) fn times(&self, z: &[f64]) -> Vec<f64> {
         let scaled = |z: &[f64], roots: &[f64]| -> Vec<f64> {

@@ -6,7 +6,7 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 
 use super::error::{LaplaceError, TWICE, deterministic, positive, repeats};
-use super::evidence::best_precision;
+use super::evidence::{best_precision, log_evidence};
 use super::gradients::{gradients_of, moved};
 use super::layer::{host, normals};
 use crate::network::as_in_prediction;
@@ -155,9 +155,7 @@ impl<N: Module> DiagonalLaplace<N> {
 
     fn evidence(&self, precision: f64) -> f64 {
         let fisher = self.fisher.iter().flatten().flatten();
-        // Each weight's ½ ln λ and its determinant's in one, which keeps digits where λ is large.
-        let occam: f64 = fisher.map(|f| -(f / precision).ln_1p()).sum();
-        self.log_likelihood - 0.5 * precision * self.squared_norm + 0.5 * occam
+        log_evidence(self.log_likelihood, self.squared_norm, fisher, precision)
     }
 
     /// `ln p(data | λ)` by Laplace with this diagonal, in nats, if `nll` is a normalised negative log likelihood.

@@ -2,6 +2,18 @@
 
 use super::error::LaplaceError;
 
+/// `ln p(data | λ)` by Laplace, in nats, of weights of that squared norm whose loss has a curvature of these eigenvalues.
+pub(super) fn log_evidence<'a>(
+    log_likelihood: f64,
+    squared_norm: f64,
+    curvature: impl Iterator<Item = &'a f64>,
+    precision: f64,
+) -> f64 {
+    // Each weight's ½ ln λ and its determinant's in one, which keeps digits where λ is large.
+    let occam: f64 = curvature.map(|e| -(e / precision).ln_1p()).sum();
+    log_likelihood - 0.5 * precision * squared_norm + 0.5 * occam
+}
+
 /// The range searched, as the natural logarithm of the precision: 10⁻¹² to 10¹².
 const RANGE: f64 = 27.631_021_115_928_547;
 const GRID: usize = 112;

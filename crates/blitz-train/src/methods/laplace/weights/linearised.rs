@@ -1,12 +1,9 @@
 //! Predictions of the network that is linear in its weights.
 
-use std::borrow::Cow;
-
 use blitz_layers::blitz_core::BayesianModule;
 use blitz_predict::CategoricalMixture;
 use burn::data::dataloader::DataLoader;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
-use nalgebra::DMatrix;
 
 use super::super::curvature::Root;
 use super::super::error::{LaplaceError, TWICE, repeats};
@@ -16,7 +13,6 @@ use super::super::held_out::{HeldOut, Sums, search};
 use super::super::layer::host;
 use super::super::link::mean_softmax;
 use super::super::softmax::labels;
-use super::super::spectrum::Spectrum;
 use super::fit::{along, one_example};
 use super::{GaussNewton, NetworkLaplace};
 use crate::likelihood::CategoricalLikelihood;
@@ -68,14 +64,7 @@ impl NormalOutput {
 
     /// The symmetric root of the covariance.
     fn root(&self) -> Root<'_> {
-        let outputs = self.mean.len();
-        let spectrum = Spectrum::new(DMatrix::from_column_slice(
-            outputs,
-            outputs,
-            &self.covariance,
-        ));
-        let roots = spectrum.values.iter().map(|v| v.sqrt()).collect();
-        Root::Along(Cow::Owned(spectrum), roots)
+        Root::of(self.covariance.clone(), self.mean.len())
     }
 
     /// The mean of the softmax.

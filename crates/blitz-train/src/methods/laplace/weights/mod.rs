@@ -16,7 +16,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::error::{LaplaceError, positive};
-use super::evidence::best_precision;
+use super::evidence::{best_precision, log_evidence};
 use super::gradients::moved;
 use super::layer::normals;
 use super::spectrum::check_invertible;
@@ -201,9 +201,7 @@ impl<N: Module, L> NetworkLaplace<N, L> {
 
     fn evidence(&self, precision: f64) -> f64 {
         let values = self.eigenvalues.iter();
-        // Each weight's ½ ln λ and its determinant's in one, which keeps digits where λ is large.
-        let occam: f64 = values.map(|e| -(e / precision).ln_1p()).sum();
-        self.log_likelihood - 0.5 * precision * self.squared_norm + 0.5 * occam
+        log_evidence(self.log_likelihood, self.squared_norm, values, precision)
     }
 
     /// `ln p(data | λ)` by Laplace, in nats, where the likelihood is normalised: not of smoothed labels.
