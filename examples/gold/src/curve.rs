@@ -4,14 +4,14 @@ use std::fmt;
 
 use blitz_mcmc::{LogDensity, Weight};
 use blitz_train::metric::sample_wasserstein;
-use blitz_train::plot::{Band, Bands, Plot, PlotError};
 use blitz_train::prelude::*;
 use burn::tensor::{Device, Tensor};
 use example_support::methods::{Data, Net, Number, ScaledNet, column};
 use example_support::{RunError, RunFolder, present, written};
 use serde::Serialize;
-use toy_1d::curve::{NOISE, Points, is_in_gap, is_seen, truth};
+use toy_1d::curve::{NOISE, Points, is_in_gap, is_seen};
 use toy_1d::grid;
+use toy_1d::picture::save_bands;
 use toy_1d::report::Figures;
 
 use crate::report::{Line, Report, with_faster_ways};
@@ -99,16 +99,7 @@ where
     );
 
     written(folder.join("bands.png"), seed, &mut left_out, |path| {
-        let picture =
-            bands
-                .iter()
-                .try_fold(Bands::new("x", "y"), |picture, (name, predictive)| {
-                    let band = Band::of(name.clone(), &grid(), predictive)?
-                        .with_points(points.pairs())
-                        .with_truth(grid().into_iter().map(|x| (x, truth(x))));
-                    Ok::<_, PlotError>(picture.panel(band))
-                })?;
-        picture.with_range(-4.0, 4.0).save(path)
+        save_bands(path, points, &bands)
     });
     let middle = column(&[0.0], &device);
     let of_middle = |net: &N| net.forward(middle.clone()).into_scalar::<f64>();

@@ -2,6 +2,7 @@
 
 pub mod comparison;
 pub mod curve;
+pub mod picture;
 pub mod report;
 
 /// The places where the methods are asked.

@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use blitz_train::blitz_core::device;
-use blitz_train::plot::{Band, Bands, Plot, PlotError};
 use clap::{Parser, ValueEnum};
 use example_support::methods::{Method, column};
 use example_support::number::at_least;
 use example_support::{LeftOut, RunError, RunFolder, exit_code, present, written};
 
 use toy_1d::comparison::Comparison;
-use toy_1d::curve::{Points, truth};
+use toy_1d::curve::Points;
 use toy_1d::grid;
+use toy_1d::picture::save_bands;
 use toy_1d::report::{Figures, Report};
 
 // The system's allocator gives every large tensor back to the kernel, and page faults then double the time of a step.
@@ -102,18 +102,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         bands.push((candidate.name(), predictive));
     }
     LeftOut::unless_something_is_left(&left_out, figures.is_empty())?;
-    let save = |path: &Path| {
-        let picture =
-            bands
-                .iter()
-                .try_fold(Bands::new("x", "y"), |picture, (name, predictive)| {
-                    let band = Band::of(name.clone(), &grid(), predictive)?
-                        .with_points(points.pairs())
-                        .with_truth(grid().into_iter().map(|x| (x, truth(x))));
-                    Ok::<_, PlotError>(picture.panel(band))
-                })?;
-        picture.with_range(-4.0, 4.0).save(path)
-    };
+    let save = |path: &Path| save_bands(path, &points, &bands);
     let plot = written(folder.join("bands.png"), cli.seed, &mut left_out, save);
     written(folder.join("bands.svg"), cli.seed, &mut left_out, save);
     let report = Report {
