@@ -23,6 +23,7 @@ mod fused_adam;
 mod half_precision;
 mod ivon;
 mod laplace;
+mod laplace_evidence;
 mod laplace_files;
 mod laplace_kronecker;
 mod laplace_network;

@@ -121,9 +121,25 @@ pub enum LaplaceError {
     /// An output has no predictive distribution.
     #[error(transparent)]
     Prediction(#[from] crate::error::PredictError),
+    /// A training came to a loss that is NaN or infinite.
+    #[error(
+        "the loss of epoch {epoch} is not finite: nll {nll} an example; a smaller learning rate may help"
+    )]
+    Diverged {
+        /// The epoch, counted from 1.
+        epoch: usize,
+        /// The mean negative log likelihood of an example.
+        nll: f64,
+    },
     /// No parameter of the network received a gradient.
     #[error("no parameter received a gradient: is the network on an autodiff device?")]
     NoGradient,
+    /// A training without epochs, or without one before which the evidence is asked.
+    #[error("{what} must be at least 1, got 0")]
+    Zero {
+        /// The setting.
+        what: &'static str,
+    },
     /// The data loader failed.
     #[error("the data can't be read: {0}")]
     Data(#[from] burn::data::dataset::DatasetError),

@@ -1,4 +1,4 @@
-//! The search for the prior precision of largest marginal likelihood.
+//! The search for the prior precision, and the noise, of largest marginal likelihood.
 
 use super::error::LaplaceError;
 
@@ -56,4 +56,31 @@ pub(super) fn best_precision(evidence: impl Fn(f64) -> f64) -> Result<f64, Lapla
         }
     }
     Ok((0.5 * (low + high)).exp())
+}
+
+/// The noises' variances and the prior precision that MacKay's fixed point comes to from these; `next` makes the next ones of the last.
+pub(super) fn fixed_point(
+    mut noises: Vec<f64>,
+    mut precision: f64,
+    next: impl Fn(&[f64], f64) -> (Vec<f64>, f64),
+) -> Result<(Vec<f64>, f64), LaplaceError> {
+    for _ in 0..10_000 {
+        let (next_noises, next_precision) = next(&noises, precision);
+        let usable = |value: &f64| *value > 1e-12 && *value < 1e12;
+        if !usable(&next_precision) || !next_noises.iter().all(usable) {
+            return Err(LaplaceError::NoOptimum {
+                reason: "the noise or the prior precision leaves [1e-12, 1e12]",
+            });
+        }
+        let close = |a: f64, b: f64| (a / b - 1.0).abs() < 1e-12;
+        let mut pairs = next_noises.iter().zip(&noises);
+        let done = pairs.all(|(a, b)| close(*a, *b)) && close(next_precision, precision);
+        (noises, precision) = (next_noises, next_precision);
+        if done {
+            return Ok((noises, precision));
+        }
+    }
+    Err(LaplaceError::NoOptimum {
+        reason: "MacKay's fixed point did not settle in 10,000 steps",
+    })
 }

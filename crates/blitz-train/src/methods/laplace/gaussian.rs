@@ -7,7 +7,7 @@ use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
 use super::error::{LaplaceError, deterministic, positive};
-use super::evidence::best_precision;
+use super::evidence::{best_precision, fixed_point};
 use super::features::{examples, finite, for_each_batch};
 use super::layer::{LayerShape, dot, host, normals};
 use super::network::LastLayerPosterior;
@@ -242,32 +242,17 @@ impl GaussianLastLayer {
         self,
         noises: impl Fn(&[f64], &[f64], f64) -> Vec<f64>,
     ) -> Result<Self, LaplaceError> {
-        let (mut noise, mut precision) = (self.noise_variances.clone(), self.prior_precision);
-        for _ in 0..10_000 {
-            let at = self.at_mean(&noise, precision);
+        let start = self.noise_variances.clone();
+        let (noise, precision) = fixed_point(start, self.prior_precision, |noise, precision| {
+            let at = self.at_mean(noise, precision);
             let determined = noise
                 .iter()
                 .map(|noise| self.spectrum.well_determined(1.0 / noise, precision));
             let determined: Vec<f64> = determined.collect();
-            let next_precision = determined.iter().sum::<f64>() / at.squared_norm;
-            let next_noise = noises(&at.squared_residuals, &determined, self.examples as f64);
-            let usable = |value: &f64| *value > 1e-12 && *value < 1e12;
-            if !usable(&next_precision) || !next_noise.iter().all(usable) {
-                return Err(LaplaceError::NoOptimum {
-                    reason: "the noise or the prior precision leaves [1e-12, 1e12]",
-                });
-            }
-            let close = |a: f64, b: f64| (a / b - 1.0).abs() < 1e-12;
-            let mut pairs = next_noise.iter().zip(&noise);
-            let done = pairs.all(|(a, b)| close(*a, *b)) && close(next_precision, precision);
-            (noise, precision) = (next_noise, next_precision);
-            if done {
-                return self.with(noise, precision);
-            }
-        }
-        Err(LaplaceError::NoOptimum {
-            reason: "MacKay's fixed point did not settle in 10,000 steps",
-        })
+            let noise = noises(&at.squared_residuals, &determined, self.examples as f64);
+            (noise, determined.iter().sum::<f64>() / at.squared_norm)
+        })?;
+        self.with(noise, precision)
     }
 
     fn at_mean(&self, noises: &[f64], precision: f64) -> AtMean {

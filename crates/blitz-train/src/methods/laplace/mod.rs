@@ -10,7 +10,7 @@
 //! | [`DiagonalLaplace`] | of all weights, independent | any, as a negative log likelihood |
 //!
 //! The prior is `N(0, 1/λ)` for each weight. Its precision λ is given, found where the marginal likelihood is largest, or found for the best predictions of
-//! held-out examples, which is the way for classifiers.
+//! held-out examples, which is the way for classifiers. [`EvidenceTrainingConfig`] finds it while the network trains.
 //! Data stream over a loader; matrices are `f64` on the host, of a size that does not depend on the number of examples.
 //! `docs/laplace.md` shows it at work.
 
@@ -42,6 +42,6 @@ pub use held_out::HeldOut;
 pub use network::{LastLayerNetwork, LastLayerPosterior};
 pub use softmax::{ClassCovariance, MAX_JOINT_PARAMETERS, SoftmaxLastLayer};
 pub use weights::{
-    GaussNewton, LossCurvature, NetworkLaplace, NetworkLaplaceConfig, NormalOutput,
-    WeightCovariance,
+    EvidenceEpoch, EvidenceTrainingConfig, GaussNewton, LossCurvature, NetworkLaplace,
+    NetworkLaplaceConfig, NormalOutput, WeightCovariance,
 };

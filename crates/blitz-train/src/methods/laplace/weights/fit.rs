@@ -7,10 +7,10 @@ use burn::data::dataloader::{DataLoader, Progress};
 use burn::module::{ModuleVisitor, Param, ParamId};
 use burn::tensor::{Tensor, TensorData};
 
-use super::super::error::{LaplaceError, TWICE, deterministic, repeats};
+use super::super::error::{LaplaceError, TWICE, deterministic, positive, repeats};
 use super::super::features::finite;
 use super::super::gradients::gradients_of;
-use super::super::layer::host;
+use super::super::layer::{host, normals};
 use super::super::softmax::MAX_JOINT_PARAMETERS;
 use super::curvature::{Curvature, Sums};
 use super::{GaussNewton, LossCurvature, NetworkLaplaceConfig, WeightCovariance};
@@ -20,6 +20,7 @@ pub(super) struct Fitted {
     pub(super) curvature: Curvature,
     pub(super) squared_norm: f64,
     pub(super) log_likelihood: f64,
+    pub(super) examples: usize,
 }
 
 pub(super) fn fit<N, L>(
@@ -36,6 +37,12 @@ where
     deterministic(network)?;
     if let Some(reason) = likelihood.refusal() {
         return Err(LaplaceError::Likelihood { reason });
+    }
+    if let LossCurvature::SampledGaussNewton { draws, .. } = config.curvature {
+        positive(
+            "the number of draws of the Gauss–Newton matrix",
+            draws as f64,
+        )?;
     }
     // The gradient of a weight that is tied is that of all its places.
     let predicting = as_in_prediction(network).retie();
@@ -57,18 +64,8 @@ where
     let mut batches = data.iter();
     while let Some(batch) = batches.next() {
         let LabeledBatch { inputs, targets } = batch?;
-        let output = one_example(&predicting, inputs.clone())?;
-        let values = host(output.clone());
-        finite(&values, values.len(), "an output", examples)?;
-        if examples < TWICE {
-            let again = host(one_example(&predicting, inputs.clone())?);
-            repeats("an output", &values, &again, values.len(), examples)?;
-        }
-        let roots = match config.curvature {
-            LossCurvature::GaussNewton => likelihood.hessian_roots(&values),
-            LossCurvature::EmpiricalFisher => Vec::new(),
-        };
-        let nll = likelihood.nll(output.clone(), targets);
+        let mut example = Example::new(&predicting, inputs, examples)?;
+        let nll = likelihood.nll(example.graph.clone(), targets);
         let value = host(nll.clone().detach());
         finite(&value, 1, "the negative log likelihood", examples)?;
         log_likelihood -= value.iter().sum::<f64>();
@@ -80,17 +77,19 @@ where
             sums.add(gradient);
             Ok::<_, LaplaceError>(())
         };
-        if config.curvature == LossCurvature::EmpiricalFisher {
-            add(nll.sum())?;
-        }
-        let mut first = Some(output);
+        let roots = || likelihood.hessian_roots(&example.outputs);
+        let roots = match config.curvature {
+            LossCurvature::GaussNewton => roots(),
+            LossCurvature::SampledGaussNewton { draws, seed } => {
+                sampled(roots(), draws, seed, examples)
+            }
+            LossCurvature::EmpiricalFisher => {
+                add(nll.sum())?;
+                Vec::new()
+            }
+        };
         for root in &roots {
-            // A backward pass takes the graph with it.
-            let output = match first.take() {
-                Some(output) => output,
-                None => one_example(&predicting, inputs.clone())?,
-            };
-            add(along(output, root))?;
+            add(along(example.next_graph()?, root))?;
         }
         examples += 1;
         progress(&batches.progress());
@@ -102,11 +101,72 @@ where
         curvature: sums.curvature(),
         squared_norm: random.squared_norm,
         log_likelihood,
+        examples,
     })
 }
 
+/// Random sums r of these roots, so many that the mean of `Σ r rᵀ` over the signs is theirs.
+fn sampled(roots: Vec<Vec<f64>>, draws: usize, seed: u64, example: usize) -> Vec<Vec<f64>> {
+    if draws >= roots.len() {
+        return roots;
+    }
+    let scale = (draws as f64).sqrt().recip();
+    let sum = |draw| {
+        let signs = normals(seed, example as u64, draw, roots.len());
+        let signs = signs.into_iter().map(|z| scale.copysign(z));
+        let mut sum = vec![0.0; roots[0].len()];
+        for (root, sign) in roots.iter().zip(signs) {
+            sum.iter_mut().zip(root).for_each(|(s, r)| *s += sign * r);
+        }
+        sum
+    };
+    (0..draws).map(sum).collect()
+}
+
+/// One example, and its outputs on as many graphs as are asked for.
+pub(super) struct Example<'a, N: Network> {
+    predicting: &'a N,
+    inputs: N::Input,
+    pub(super) outputs: Vec<f64>,
+    /// The outputs of the first pass.
+    pub(super) graph: Tensor<2>,
+    is_used: bool,
+}
+
+impl<'a, N: Network<Output = Tensor<2>>> Example<'a, N> {
+    /// Example `number` of the data. The first ones are computed twice.
+    pub(super) fn new(
+        predicting: &'a N,
+        inputs: N::Input,
+        number: usize,
+    ) -> Result<Self, LaplaceError> {
+        let graph = one_example(predicting, inputs.clone())?;
+        let outputs = host(graph.clone());
+        finite(&outputs, outputs.len(), "an output", number)?;
+        if number < TWICE {
+            let again = host(one_example(predicting, inputs.clone())?);
+            repeats("an output", &outputs, &again, outputs.len(), number)?;
+        }
+        Ok(Self {
+            predicting,
+            inputs,
+            outputs,
+            graph,
+            is_used: false,
+        })
+    }
+
+    /// The outputs on a graph for one backward pass, which takes it along.
+    pub(super) fn next_graph(&mut self) -> Result<Tensor<2>, LaplaceError> {
+        match std::mem::replace(&mut self.is_used, true) {
+            false => Ok(self.graph.clone()),
+            true => one_example(self.predicting, self.inputs.clone()),
+        }
+    }
+}
+
 /// The outputs of a batch of one example.
-pub(super) fn one_example<N>(predicting: &N, inputs: N::Input) -> Result<Tensor<2>, LaplaceError>
+fn one_example<N>(predicting: &N, inputs: N::Input) -> Result<Tensor<2>, LaplaceError>
 where
     N: Network<Output = Tensor<2>>,
 {
@@ -156,6 +216,34 @@ impl ModuleVisitor for RandomTensors {
         self.shapes.push(is_random.then(|| base.dims().to_vec()));
         if is_random {
             self.squared_norm += host(base).iter().map(|w| w * w).sum::<f64>();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sampled_roots_have_the_product_of_the_roots_on_average() {
+        let roots = vec![
+            vec![1.0, -0.5, 0.2],
+            vec![0.3, 2.0, -1.0],
+            vec![0.7, 0.1, 1.5],
+        ];
+        const EXAMPLES: usize = 4000;
+        for (i, j) in (0..3).flat_map(|i| (0..=i).map(move |j| (i, j))) {
+            let expected: f64 = roots.iter().map(|r| r[i] * r[j]).sum();
+            let of_example = |example| {
+                let drawn = sampled(roots.clone(), 2, 7, example);
+                drawn.iter().map(|r| r[i] * r[j]).sum::<f64>()
+            };
+            let values: Vec<f64> = (0..EXAMPLES).map(of_example).collect();
+            let n = EXAMPLES as f64;
+            let mean = values.iter().sum::<f64>() / n;
+            let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
+            let off = (mean - expected) / (variance / n).sqrt();
+            assert!(off.abs() < 4.0, "{i} {j}: {mean} for {expected}");
         }
     }
 }

@@ -6,14 +6,14 @@ use burn::data::dataloader::DataLoader;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 use super::super::curvature::Root;
-use super::super::error::{LaplaceError, TWICE, repeats};
+use super::super::error::LaplaceError;
 use super::super::features::finite;
 use super::super::gradients::gradients_of;
 use super::super::held_out::{HeldOut, Sums, search};
 use super::super::layer::host;
 use super::super::link::mean_softmax;
 use super::super::softmax::labels;
-use super::fit::{along, one_example};
+use super::fit::{Example, along};
 use super::{GaussNewton, NetworkLaplace};
 use crate::likelihood::CategoricalLikelihood;
 use crate::network::{LabeledBatch, Network, as_in_prediction};
@@ -239,30 +239,16 @@ where
             let mut sums = Sums::new(precisions.len());
             for batch in data.iter() {
                 let LabeledBatch { inputs, targets } = batch?;
-                let example = sums.examples;
-                let output = one_example(&predicting, inputs.clone())?;
-                let logits = host(output.clone().detach());
-                let classes = logits.len();
-                finite(&logits, classes, "an output", example)?;
-                if example < TWICE {
-                    let again = host(one_example(&predicting, inputs.clone())?);
-                    repeats("an output", &logits, &again, classes, example)?;
-                }
-                let label = labels(targets, classes, 1, example)?[0];
-                let mut linear = Linear {
-                    outputs: logits,
-                    coordinates: Vec::new(),
+                let number = sums.examples;
+                let mut example = Example::new(&predicting, inputs, number)?;
+                let classes = example.outputs.len();
+                let label = labels(targets, classes, 1, number)?[0];
+                let gradient = |k| self.gradient(&predicting, example.next_graph()?, k, number);
+                let coordinates = (0..classes).map(gradient).collect::<Result<_, _>>()?;
+                let linear = Linear {
+                    outputs: example.outputs,
+                    coordinates,
                 };
-                let mut first = Some(output);
-                for k in 0..classes {
-                    let output = match first.take() {
-                        Some(output) => output,
-                        None => one_example(&predicting, inputs.clone())?,
-                    };
-                    linear
-                        .coordinates
-                        .push(self.gradient(&predicting, output, k, example)?);
-                }
                 let nll = |logits: &[f64]| log_sum_exp(logits) - logits[label];
                 let of_precision = |precision: &f64| {
                     let output = self.normal(&linear, *precision);

@@ -2,12 +2,16 @@
 
 mod block;
 mod curvature;
+mod evidence_training;
 mod fit;
 mod gauss_newton;
 mod linearised;
 
+pub use evidence_training::{EvidenceEpoch, EvidenceTrainingConfig};
 pub use gauss_newton::GaussNewton;
 pub use linearised::NormalOutput;
+
+use std::f64::consts::TAU;
 
 use burn::config::Config;
 use burn::data::dataloader::{DataLoader, Progress};
@@ -16,11 +20,11 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::error::{LaplaceError, positive};
-use super::evidence::{best_precision, log_evidence};
+use super::evidence::{best_precision, fixed_point, log_evidence};
 use super::gradients::moved;
 use super::layer::normals;
 use super::spectrum::check_invertible;
-use crate::likelihood::CategoricalLikelihood;
+use crate::likelihood::{CategoricalLikelihood, GaussianLikelihood};
 use crate::network::{LabeledBatch, Network};
 use crate::predict::NetworkPosterior;
 use curvature::Curvature;
@@ -44,6 +48,14 @@ pub enum WeightCovariance {
 pub enum LossCurvature {
     /// The generalised Gauss–Newton matrix `Σ Jᵀ Λ J` of the outputs' gradients J and the Hessians Λ of the likelihood by the outputs: that of a linearised network. A pass forward and back for each output of each example.
     GaussNewton,
+    /// The same without bias from `draws` random sums of the outputs for each example, each output weighted by its Hessian and a sign of its own: a pass forward and back for each draw, whatever the number of outputs. With as many draws as
+    /// outputs it is [`GaussNewton`](Self::GaussNewton).
+    SampledGaussNewton {
+        /// The sums of an example.
+        draws: usize,
+        /// What the signs are drawn by.
+        seed: u64,
+    },
     /// The empirical Fisher information `Σ g gᵀ` of the gradients g of the examples' losses: one pass forward and back for each example.
     EmpiricalFisher,
 }
@@ -98,6 +110,8 @@ impl NetworkLaplaceConfig {
             curvature: fitted.curvature,
             squared_norm: fitted.squared_norm,
             log_likelihood: fitted.log_likelihood,
+            examples: fitted.examples,
+            loss_curvature: self.curvature,
             prior_precision: self.prior_precision,
         };
         fitted.with_prior_precision(self.prior_precision)
@@ -159,6 +173,8 @@ pub struct NetworkLaplace<N, L> {
     eigenvalues: Vec<f64>,
     squared_norm: f64,
     log_likelihood: f64,
+    examples: usize,
+    loss_curvature: LossCurvature,
     prior_precision: f64,
 }
 
@@ -235,6 +251,50 @@ impl<N: Module, L> NetworkLaplace<N, L> {
         }
         let step = self.curvature.vector(&c);
         moved(self.network.clone(), self.curvature.by_tensor(step))
+    }
+}
+
+impl<N: Module> NetworkLaplace<N, GaussianLikelihood> {
+    /// λ and the noise of largest marginal likelihood, by MacKay's fixed point: `λ = γ/|θ|²`, and all σ_k² in one ratio, the one that makes `Σ (y − f)²/σ_k² = N·outputs − γ` with γ the number of
+    /// well-determined weights. The network's weights stay as they are, and so do the proportions of the noises, as training learns them.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such point: noise that vanishes because the network interpolates, or weights that do.
+    pub fn with_best_prior_and_noise(mut self) -> Result<Self, LaplaceError> {
+        let stds = self.likelihood.noise_std();
+        let observations = (self.examples * stds.len()) as f64;
+        let normalizers = stds.iter().map(|std| std.ln() + 0.5 * TAU.ln());
+        let normalizer = self.examples as f64 * normalizers.sum::<f64>();
+        let squares = -2.0 * (self.log_likelihood + normalizer);
+        // A gradient of the loss has the variance in it once, and the empirical information a product of two.
+        let power = match self.loss_curvature {
+            LossCurvature::EmpiricalFisher => 2,
+            _ => 1,
+        };
+        let start = (vec![1.0], self.prior_precision);
+        let (factors, precision) = fixed_point(start.0, start.1, |factors, precision| {
+            let values = self.eigenvalues.iter().map(|e| e / factors[0].powi(power));
+            let determined: f64 = values.map(|e| e / (e + precision)).sum();
+            let left = observations - f64::from(power) * determined;
+            let factor = squares / left;
+            // Half of the way, in the logarithm: a whole step of the square would go back and forth.
+            let factor = match power {
+                1 => factor,
+                _ => (factor * factors[0]).sqrt(),
+            };
+            (vec![factor], determined / self.squared_norm)
+        })?;
+        let factor = factors[0];
+        self.likelihood.log_std = self
+            .likelihood
+            .log_std
+            .map(|log_std| log_std.detach().add_scalar(0.5 * factor.ln()));
+        self.eigenvalues
+            .iter_mut()
+            .for_each(|e| *e /= factor.powi(power));
+        self.log_likelihood = -normalizer - 0.5 * (observations * factor.ln() + squares / factor);
+        self.with_prior_precision(precision)
     }
 }
 
