@@ -24,6 +24,8 @@
 //! | the order of the quantiles of output n in a prediction by moments | s ⊕ [`MOMENTS`] | 0 | n |
 //! | points of a pool chosen at random | s ⊕ [`ACQUISITION`] | [`acquisition::POINTS`] | 0 |
 //! | labels that point i of a pool may have | s ⊕ [`ACQUISITION`] | [`acquisition::LABELS`] | i |
+//! | logits of a Monte Carlo link, draw k | s ⊕ [`LINK`] | `1 << 62 \| k` | 0 |
+//! | signs of a sampled Gauss–Newton matrix, sum d of example i | s ⊕ [`CURVATURE`] | `1 << 62 \| i` | d |
 //! | conformal sets: example i of the calibration, of the application | s ⊕ [`CONFORMAL`] | i | [`conformal::CALIBRATION`], [`conformal::APPLICATION`] |
 //!
 //! A network that SWAG or a Laplace approximation draws has weights n of its own, in the same streams as the weights of a Bayesian module. Both so refuse
@@ -65,6 +67,10 @@ pub const MOMENTS: u64 = 0x6d6f_6d65_6e74_7321;
 pub const ACQUISITION: u64 = 0x6163_7175_6972_696e;
 /// Folded into the seed of randomized conformal sets.
 pub const CONFORMAL: u64 = 0x636f_6e66_6f72_6d61;
+/// Folded into the seed of logits that a link draws.
+pub const LINK: u64 = 0x6c69_6e6b_6c6f_6769;
+/// Folded into the seed of a curvature's signs.
+pub const CURVATURE: u64 = 0x6375_7276_6174_7572;
 
 /// The indices under an acquisition's seed.
 pub mod acquisition {
@@ -181,6 +187,8 @@ mod tests {
             MOMENTS,
             ACQUISITION,
             CONFORMAL,
+            LINK,
+            CURVATURE,
         ];
         let seeds: HashSet<_> = folded.iter().chain(&[0]).collect();
         assert_eq!(seeds.len(), folded.len() + 1);

@@ -203,6 +203,45 @@ fn the_evidence_is_largest_at_the_best_prior_and_noise() {
     }
 }
 
+/// Of a network that meets its targets to a ten-thousandth of the noise that was assumed, in `f32`.
+#[test]
+fn the_noise_is_found_from_far_off() {
+    #[derive(Clone)]
+    struct Near;
+
+    impl Batcher<i32, LabeledBatch<Tensor<2>, Tensor<2>>> for Near {
+        fn batch(&self, items: Vec<i32>, device: &Device) -> LabeledBatch<Tensor<2>, Tensor<2>> {
+            let LabeledBatch { inputs, .. } = Rows.batch(items.clone(), device);
+            let sign = |i: &i32| if i % 2 == 0 { 1e-4 } else { -1e-4 };
+            let off = items.iter().map(sign).collect();
+            let off = tensor(off, [items.len(), 1], device);
+            let targets = inputs.clone().sum_dim(1) + off;
+            LabeledBatch {
+                inputs: inputs.cast(DType::F32),
+                targets: targets.cast(DType::F32),
+            }
+        }
+    }
+
+    let device = device();
+    let ones = Tensor::<2>::ones([2, 1], (&device, DType::F32)).require_grad();
+    let layer = Linear {
+        weight: Param::initialized(ParamId::new(), ones),
+        bias: None,
+    };
+    let likelihood = GaussianLikelihoodConfig::new()
+        .with_noise(LikelihoodParam::Fixed(1.0))
+        .init(&device);
+    let data = crate::loader(Near, EXAMPLES, 1, &device);
+    let laplace = joint()
+        .fit(Line { layer }, &likelihood, data.as_ref(), |_| {})
+        .unwrap()
+        .with_best_prior_and_noise()
+        .unwrap();
+    let expected = 1e-4 * (40.0f64 / 38.0).sqrt();
+    close(laplace.likelihood.noise_std()[0], expected, 1e-2);
+}
+
 #[test]
 fn as_many_draws_as_outputs_are_the_gauss_newton_matrix() {
     let sampled = LossCurvature::SampledGaussNewton { draws: 1, seed: 3 };
@@ -235,6 +274,10 @@ fn a_training_that_can_not_be_is_said() {
     assert!(matches!(error, LaplaceError::Setting { .. }), "{error}");
     let error = run(&EvidenceTrainingConfig::new(30, 1e9));
     assert!(matches!(error, LaplaceError::Diverged { .. }), "{error}");
+    let error = run(&config
+        .clone()
+        .with_laplace(joint().with_prior_precision(f64::NAN)));
+    assert!(matches!(error, LaplaceError::Setting { .. }), "{error}");
     let no_draws = LossCurvature::SampledGaussNewton { draws: 0, seed: 0 };
     let error = run(&config.with_laplace(joint().with_curvature(no_draws)));
     assert!(matches!(error, LaplaceError::Setting { .. }), "{error}");

@@ -355,10 +355,146 @@ fn the_predictive_has_the_moments_of_the_outputs_and_the_noise() {
     let predictive = laplace.predict(query()).unwrap();
     close(&predictive.mean(), &output.mean);
     for (std, variance) in predictive.epistemic_std().iter().zip(output.variances()) {
-        // The outputs' quantiles are nearly uncorrelated.
-        assert!((std / variance.sqrt() - 1.0).abs() < 0.1);
+        assert!((std / variance.sqrt() - 1.0).abs() < 1e-6);
     }
     close(&predictive.aleatoric_std(), &[NOISE; 2]);
+}
+
+/// Features that are outputs: the covariance is then as far from a diagonal as that of the weights is.
+#[test]
+fn the_predictive_has_the_variances_of_many_outputs() {
+    for outputs in [5, 20, 60] {
+        let device = device();
+        let net = Shared {
+            scale: weights(1, [1], &device),
+            shifts: weights(2, [outputs], &device),
+        };
+        let likelihood = GaussianLikelihoodConfig::new()
+            .with_targets(outputs)
+            .with_noise(LikelihoodParam::Fixed(NOISE))
+            .init(&device);
+        let data = crate::loader(Wide(outputs), EXAMPLES, 1, &device);
+        let laplace = config(WeightCovariance::Joint)
+            .fit(net, &likelihood, data.as_ref(), |_| {})
+            .unwrap();
+        let x = tensor(vec![3.0], [1, 1], &device);
+        let output = &laplace.outputs(x.clone()).unwrap()[0];
+        let (a, b) = (output.covariance[1], output.variances()[0]);
+        assert!(a > 0.2 * b, "the outputs are correlated, {a} of {b}");
+        let predictive = laplace.predict(x).unwrap();
+        for (std, variance) in predictive.epistemic_std().iter().zip(output.variances()) {
+            assert!((std / variance.sqrt() - 1.0).abs() < 1e-6, "{outputs}");
+        }
+    }
+}
+
+/// Outputs that have a factor in common.
+#[derive(Module, Debug)]
+struct Shared {
+    scale: Param<Tensor<1>>,
+    shifts: Param<Tensor<1>>,
+}
+
+impl Network for Shared {
+    type Input = Tensor<2>;
+    type Output = Tensor<2>;
+
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        x * self.scale.val().unsqueeze() + self.shifts.val().unsqueeze()
+    }
+}
+
+#[derive(Clone)]
+struct Wide(usize);
+
+impl Batcher<i32, LabeledBatch<Tensor<2>, Tensor<2>>> for Wide {
+    fn batch(&self, items: Vec<i32>, device: &Device) -> LabeledBatch<Tensor<2>, Tensor<2>> {
+        let inputs = items.iter().map(|i| 0.1 * f64::from(*i) - 0.5).collect();
+        LabeledBatch {
+            inputs: tensor(inputs, [items.len(), 1], device),
+            targets: Tensor::zeros([items.len(), self.0], (device, DType::F64)),
+        }
+    }
+}
+
+#[test]
+fn a_logit_far_above_the_others_has_a_probability_of_one() {
+    let mut net = Dense::new(3);
+    net.output.bias = Some(Param::initialized(
+        ParamId::new(),
+        tensor(vec![900.0, 0.0, 0.0], [3], &device()).require_grad(),
+    ));
+    let data = crate::loader(Classes, EXAMPLES, 1, &device());
+    let config = config(WeightCovariance::Kronecker).with_prior_precision(1e9);
+    let laplace = config
+        .fit(net, &categorical(), data.as_ref(), |_| {})
+        .unwrap();
+    for link in [
+        Link::Probit,
+        Link::PlainProbit,
+        Link::MonteCarlo { draws: 8, seed: 1 },
+    ] {
+        let predictive = laplace.predict_linked(query(), link).unwrap();
+        assert!(predictive.probabilities(0)[0] > 1.0 - 1e-12);
+    }
+}
+
+#[test]
+fn a_weight_without_curvature_has_the_variance_of_its_prior() {
+    let mut net = Dense::new(2);
+    // A unit that does nothing beside weights of a large curvature.
+    let scales = tensor(
+        vec![1e9, 0.0, 0.0, 0.0, 1e9, 0.0, 0.0, 0.0],
+        [4, 2],
+        &device(),
+    );
+    net.output.weight = Param::initialized(ParamId::new(), scales.require_grad());
+    let data = crate::loader(Curves, EXAMPLES, 1, &device());
+    let fitted = config(WeightCovariance::Diagonal).fit(net, &gaussian(), data.as_ref(), |_| {});
+    assert!(fitted.is_ok());
+}
+
+/// A weight of no numbers beside others.
+#[derive(Module, Debug)]
+struct Empty {
+    nothing: Param<Tensor<2>>,
+    net: Dense,
+}
+
+impl Network for Empty {
+    type Input = Tensor<2>;
+    type Output = Tensor<2>;
+
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        self.net.forward(x)
+    }
+}
+
+#[test]
+fn a_weight_of_no_numbers_changes_nothing() {
+    for covariance in [
+        WeightCovariance::Joint,
+        WeightCovariance::Kronecker,
+        WeightCovariance::Diagonal,
+    ] {
+        let config = config(covariance);
+        let net = Empty {
+            nothing: weights(0, [0, 4], &device()),
+            net: Dense::new(2),
+        };
+        let data = crate::loader(Curves, EXAMPLES, 1, &device());
+        let fitted = config.fit(net, &gaussian(), data.as_ref(), |_| {});
+        let (fitted, without) = (fitted.unwrap(), of_curves(&config));
+        close(
+            &[fitted.log_marginal_likelihood()],
+            &[without.log_marginal_likelihood()],
+        );
+        close(
+            &fitted.outputs(query()).unwrap()[0].covariance,
+            &without.outputs(query()).unwrap()[0].covariance,
+        );
+        let _ = fitted.sample_network(1, 0);
+    }
 }
 
 #[test]
@@ -521,6 +657,28 @@ fn what_can_not_be_approximated_is_said() {
     let pairs = crate::loader(Classes, EXAMPLES, 2, &device);
     let error = config
         .fit(Dense::new(3), &categorical(), pairs.as_ref(), |_| {})
+        .unwrap_err();
+    assert!(
+        matches!(error, LaplaceError::Shape { got: 2, .. }),
+        "{error}"
+    );
+    let error = fit(Dense::new(4), categorical(), &config).unwrap_err();
+    let said = matches!(
+        error,
+        LaplaceError::Shape {
+            expected: 3,
+            got: 4,
+            ..
+        }
+    );
+    assert!(said, "{error}");
+    let two = CategoricalLikelihoodConfig::new(2).init();
+    let error = fit(Dense::new(2), two, &config).unwrap_err();
+    assert!(matches!(error, LaplaceError::Target(_)), "{error}");
+    let curves = crate::loader(Curves, EXAMPLES, 1, &device);
+    let one = GaussianLikelihoodConfig::new().init(&device);
+    let error = config
+        .fit(Dense::new(1), &one, curves.as_ref(), |_| {})
         .unwrap_err();
     assert!(
         matches!(error, LaplaceError::Shape { got: 2, .. }),

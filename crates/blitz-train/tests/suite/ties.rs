@@ -1,6 +1,6 @@
 //! A network with a tied weight, trained by its model.
 
-use blitz_train::laplace::DiagonalLaplace;
+use blitz_train::laplace::{DiagonalLaplace, EvidenceTrainingConfig, NetworkLaplace};
 use blitz_train::prelude::*;
 use blitz_train::{NetworkPosterior, SwagConfig};
 use burn::data::dataloader::DataLoaderBuilder;
@@ -143,6 +143,59 @@ fn a_laplace_approximation_counts_a_tied_weight_once_and_draws_it_once() {
         .zip(values(alone.first.weight.val()))
     {
         close(a, b);
+    }
+}
+
+#[derive(Clone)]
+struct Pairs;
+
+impl Batcher<[f32; 2], LabeledBatch<Tensor<2>, Tensor<2>>> for Pairs {
+    fn batch(&self, items: Vec<[f32; 2]>, device: &Device) -> LabeledBatch<Tensor<2>, Tensor<2>> {
+        let rows: Vec<f32> = items.concat();
+        let rows = Tensor::<1>::from_floats(rows.as_slice(), device).reshape([items.len(), 2]);
+        LabeledBatch {
+            inputs: rows.clone(),
+            targets: rows,
+        }
+    }
+}
+
+#[test]
+fn a_training_by_the_evidence_steps_a_tied_weight_in_all_its_places() {
+    let train = |tied| {
+        let device = Device::flex().autodiff();
+        let loader = |batch| {
+            let rows = vec![[1.0, -1.0], [0.5, 2.0], [-0.3, 0.1]];
+            DataLoaderBuilder::new(Pairs)
+                .batch_size(batch)
+                .set_device(device.clone())
+                .build(InMemDataset::new(rows))
+        };
+        let likelihood = GaussianLikelihoodConfig::new()
+            .with_targets(2)
+            .with_noise(LikelihoodParam::Fixed(0.5))
+            .init(&device);
+        let config = EvidenceTrainingConfig::new(12, 0.02).with_every(5);
+        let (batches, examples) = (loader(3), loader(1));
+        let (laplace, epochs) = config
+            .fit(
+                twice(tied),
+                &likelihood,
+                SgdConfig::new().init(),
+                (batches.as_ref(), examples.as_ref()),
+                NetworkLaplace::with_best_prior_precision,
+                |_| {},
+            )
+            .unwrap();
+        if tied {
+            assert_tied(&laplace.network);
+        }
+        let mut numbers = values(laplace.network.first.weight.val());
+        numbers.extend(epochs.iter().map(|at| at.nll));
+        numbers
+    };
+    for (a, b) in train(true).into_iter().zip(train(false)) {
+        assert!((a - b).abs() < 1e-5 * b.abs().max(1.0), "{a}, {b}");
     }
 }
 

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use blitz_train::laplace::{ClassCovariance, Link, MAX_JOINT_PARAMETERS, SoftmaxLastLayer};
+use blitz_train::laplace::{
+    ClassCovariance, LaplaceError, Link, MAX_JOINT_PARAMETERS, SoftmaxLastLayer,
+};
 use blitz_train::prelude::*;
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
@@ -14,6 +16,23 @@ use example_support::RunError;
 use super::{AT_ONCE, Fitted, Lora, Study, of_logits, said};
 use crate::data::Sequences;
 use crate::model::Classifier;
+
+/// A prior precision under which any curvature can be inverted: what a search for another begins with.
+pub const NARROW: f64 = 1e12;
+
+/// The posterior under this prior precision, or under the first power of ten above it that makes up for collinear gradients: those of all labels may be collinear where those of three quarters were not.
+pub fn least_from<P>(
+    precision: f64,
+    with: impl Fn(f64) -> Result<P, LaplaceError>,
+) -> Result<P, RunError> {
+    let first = match with(precision) {
+        Ok(posterior) => return Ok(posterior),
+        Err(error) => error,
+    };
+    let higher = (1..24).map(|power| precision * 10f64.powi(power));
+    let mut posteriors = higher.map(with);
+    posteriors.find_map(Result::ok).ok_or_else(|| said(first))
+}
 
 impl Study<'_> {
     pub fn laplace(&self) -> Result<Fitted<'_>, RunError> {
@@ -27,24 +46,15 @@ impl Study<'_> {
             let data = self.features(&lora.network, examples);
             SoftmaxLastLayer::fit(&*data, |rows| rows, head, covariance, precision).map_err(said)
         };
-        let on_part = fit(&self.on_part, &self.fitting, 1.0)?;
+        let on_part = fit(&self.on_part, &self.fitting, NARROW)?;
         let held_out = self.features(&self.on_part.network, &self.held_out);
         let chosen = on_part.with_held_out_prior_precision(&*held_out, |rows| rows);
         let precision = chosen.map_err(said)?.1.prior_precision;
 
         let start = Instant::now();
-        let posterior = fit(&self.on_all, self.labelled, 1.0)?;
-        // The features of all labels may be collinear where those of three quarters were not.
-        let precisions = (0..24).map(|power| precision * 10f64.powi(power));
-        let mut posteriors =
-            precisions.map(|precision| posterior.clone().with_prior_precision(precision));
-        let first = posteriors
-            .next()
-            .unwrap_or_else(|| unreachable!("there are 24"));
-        let posterior = match first {
-            Ok(posterior) => posterior,
-            Err(error) => posteriors.find_map(Result::ok).ok_or_else(|| said(error))?,
-        };
+        let posterior = fit(&self.on_all, self.labelled, NARROW)?;
+        let with = |precision| posterior.clone().with_prior_precision(precision);
+        let posterior = least_from(precision, with)?;
         let seconds = start.elapsed().as_secs_f64();
         let setting = posterior.prior_precision();
         let predict = move |of: &Sequences| {

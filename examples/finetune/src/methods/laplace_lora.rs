@@ -12,6 +12,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
 use example_support::RunError;
 
+use super::laplace::{NARROW, least_from};
 use super::{Fitted, Lora, Study, likelihood, said, together};
 use crate::data::{Sequences, Tokens};
 use crate::model::Classifier;
@@ -20,13 +21,14 @@ type Labelled = LabeledBatch<Tokens, Tensor<1, Int>>;
 
 impl Study<'_> {
     pub fn laplace_lora(&self) -> Result<Fitted<'_>, RunError> {
-        let fit = |lora: &Lora, examples: &Sequences, config: NetworkLaplaceConfig| {
+        let fit = |lora: &Lora, examples: &Sequences| {
             let data = self.one_by_one(examples);
             let network = lora.network.clone().train();
+            let config = NetworkLaplaceConfig::new().with_prior_precision(NARROW);
             let fitted = config.fit(network, &likelihood(self.task), &*data, |_| {});
             fitted.map_err(said)
         };
-        let on_part = fit(&self.on_part, &self.fitting, NetworkLaplaceConfig::new())?;
+        let on_part = fit(&self.on_part, &self.fitting)?;
         let held_out = self.one_by_one(&self.held_out);
         let (_, report) = on_part
             .with_held_out_prior_precision(&*held_out)
@@ -34,11 +36,12 @@ impl Study<'_> {
         eprintln!("  {report}");
 
         let start = Instant::now();
-        let config = NetworkLaplaceConfig::new().with_prior_precision(report.prior_precision);
-        let posterior = fit(&self.on_all, self.labelled, config)?;
+        let posterior = fit(&self.on_all, self.labelled)?;
+        let with = |precision| posterior.clone().with_prior_precision(precision);
+        let posterior = least_from(report.prior_precision, with)?;
         let seconds = start.elapsed().as_secs_f64();
         Ok(Fitted {
-            setting: Some(report.prior_precision),
+            setting: Some(posterior.prior_precision()),
             seconds: self.on_all.seconds + seconds,
             trainable: self.lora().trainable(),
             predict: Box::new(move |of| self.linearised(&posterior, of)),

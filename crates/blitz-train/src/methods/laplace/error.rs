@@ -38,6 +38,9 @@ pub enum LaplaceError {
         /// The number of classes.
         classes: usize,
     },
+    /// A target that the likelihood gives no meaning; examples are counted in the data loader's order.
+    #[error(transparent)]
+    Target(#[from] crate::error::TargetError),
     /// A setting is out of range.
     #[error("{what} must be positive and finite, got {value}")]
     Setting {

@@ -1,15 +1,45 @@
-//! The mean of a softmax over draws of normal logits.
+//! Class probabilities of normal logits.
+
+use blitz_layers::blitz_core::noise::layout;
 
 use super::curvature::Root;
 use super::layer::normals;
-use crate::predict::link::softmax;
+use crate::predict::link::{Link, plain_probit_logits, probit_logits, softmax};
+
+/// Normal logits of one example.
+pub(super) trait NormalLogits {
+    fn means(&self) -> &[f64];
+
+    /// The variance of each.
+    fn variances(&self) -> Vec<f64>;
+
+    /// The variance of each less the mean of the others.
+    fn contrast_variances(&self) -> Vec<f64>;
+
+    /// The symmetric root of their covariance.
+    fn root(&self) -> Root<'_>;
+
+    /// Logits whose softmax is the mean of theirs, by the link.
+    fn linked(&self, link: Link) -> Vec<f64> {
+        match link {
+            Link::Probit => probit_logits(self.means(), &self.contrast_variances()),
+            Link::PlainProbit => plain_probit_logits(self.means(), &self.variances()),
+            Link::MonteCarlo { draws, seed } => {
+                let mean = mean_softmax(self.means(), &self.root(), draws, seed);
+                // No draw may have seen a class.
+                let floor = |p: f64| p.max(f64::MIN_POSITIVE).ln();
+                mean.into_iter().map(floor).collect()
+            }
+        }
+    }
+}
 
 /// `E[softmax(f)]` over so many draws of f, normal about these logits, whose covariance has this root.
-pub(super) fn mean_softmax(logits: &[f64], root: &Root<'_>, draws: usize, seed: u64) -> Vec<f64> {
+fn mean_softmax(logits: &[f64], root: &Root<'_>, draws: usize, seed: u64) -> Vec<f64> {
     assert!(draws > 0, "a mean over draws needs draws, got 0");
     let mut mean = vec![0.0; logits.len()];
     for draw in 0..draws {
-        let step = root.times(&normals(seed, draw as u64, 0, logits.len()));
+        let step = root.times(&normals(seed ^ layout::LINK, draw as u64, 0, logits.len()));
         let drawn: Vec<f64> = logits.iter().zip(step).map(|(z, s)| z + s).collect();
         for (mean, p) in mean.iter_mut().zip(softmax(&drawn)) {
             *mean += p / draws as f64;

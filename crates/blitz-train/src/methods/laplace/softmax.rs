@@ -6,17 +6,17 @@ use burn::tensor::{Int, Tensor};
 use nalgebra::{DMatrix, DVector};
 use serde::{Deserialize, Serialize};
 
-use super::curvature::Curvature;
+use super::curvature::{Curvature, Root, Spread};
 use super::error::{LaplaceError, deterministic};
 use super::features::{examples, finite, for_each_batch};
 use super::held_out::HeldOut;
 use super::kronecker::Kronecker;
 use super::layer::LayerShape;
-use super::link::mean_softmax;
+use super::link::NormalLogits;
 use super::logits::{LogitLayer, of_logits};
 use super::spectrum::Spectrum;
 use crate::network::LabeledBatch;
-use crate::predict::link::{Link, log_sum_exp, plain_probit_logits, probit_logits, softmax};
+use crate::predict::link::{Link, log_sum_exp, probit_logits, softmax};
 
 /// The most weights a joint covariance may have: its matrix then takes 32 MB, its eigendecomposition minutes at most.
 pub const MAX_JOINT_PARAMETERS: usize = 2048;
@@ -185,20 +185,39 @@ impl SoftmaxLastLayer {
     /// Panics unless there are `d_input` features, all of them finite, or without draws.
     #[track_caller]
     pub fn predict(&self, features: &[f64], link: Link) -> Vec<f64> {
-        let (logits, spread) = (self.logits(features), self.0.spread(features));
-        let precision = self.prior_precision();
-        match link {
-            Link::Probit => {
-                let variances = spread.contrast_variances(precision);
-                softmax(&probit_logits(&logits, &variances))
+        softmax(
+            &Predicted {
+                logits: self.logits(features),
+                spread: self.0.spread(features),
+                precision: self.prior_precision(),
             }
-            Link::PlainProbit => {
-                softmax(&plain_probit_logits(&logits, &spread.variances(precision)))
-            }
-            Link::MonteCarlo { draws, seed } => {
-                mean_softmax(&logits, &spread.root(precision), draws, seed)
-            }
-        }
+            .linked(link),
+        )
+    }
+}
+
+/// The logits of one example, under a prior precision.
+struct Predicted<'a> {
+    logits: Vec<f64>,
+    spread: Spread<'a>,
+    precision: f64,
+}
+
+impl NormalLogits for Predicted<'_> {
+    fn means(&self) -> &[f64] {
+        &self.logits
+    }
+
+    fn variances(&self) -> Vec<f64> {
+        self.spread.variances(self.precision)
+    }
+
+    fn contrast_variances(&self) -> Vec<f64> {
+        self.spread.contrast_variances(self.precision)
+    }
+
+    fn root(&self) -> Root<'_> {
+        self.spread.root(self.precision)
     }
 }
 

@@ -18,6 +18,12 @@ pub(super) struct Spectrum {
 impl Spectrum {
     /// Of a symmetric matrix of finite numbers.
     pub(super) fn new(matrix: DMatrix<f64>) -> Self {
+        if matrix.is_empty() {
+            return Self {
+                values: Vec::new(),
+                vectors: Vec::new(),
+            };
+        }
         let eigen = SymmetricEigen::new(matrix);
         Self {
             // Rounding makes zeros of a singular matrix slightly negative.
@@ -37,7 +43,7 @@ impl Spectrum {
 
     /// The eigenvectors.
     pub(super) fn columns(&self) -> impl Iterator<Item = &[f64]> {
-        self.vectors.chunks(self.dim())
+        self.vectors.chunks(self.dim().max(1))
     }
 
     /// Q, an eigenvector a column.

@@ -138,20 +138,13 @@ impl Curvature {
             .collect()
     }
 
-    /// The sizes of the blocks that are inverted each by itself.
-    pub(super) fn lengths(&self) -> Vec<usize> {
+    /// The blocks that are inverted each by itself: the number of weights, and the side of the largest matrix that was decomposed for it.
+    pub(super) fn blocks(&self) -> Vec<(usize, usize)> {
         match &self.of {
-            Structure::Joint(spectrum) => vec![spectrum.dim()],
-            Structure::Blocks(blocks) => blocks.iter().map(Block::len).collect(),
-        }
-    }
-
-    /// The largest matrix that was decomposed.
-    pub(super) fn largest_matrix(&self) -> usize {
-        match &self.of {
-            Structure::Joint(spectrum) => spectrum.dim(),
+            Structure::Joint(spectrum) => vec![(spectrum.dim(), spectrum.dim())],
             Structure::Blocks(blocks) => {
-                blocks.iter().map(Block::largest_matrix).max().unwrap_or(1)
+                let sizes = |block: &Block| (block.len(), block.largest_matrix());
+                blocks.iter().map(sizes).collect()
             }
         }
     }

@@ -2,15 +2,16 @@
 
 use std::collections::HashSet;
 
-use blitz_layers::blitz_core::at_least_f32;
+use blitz_layers::blitz_core::{BayesianModule, at_least_f32};
 use burn::config::Config;
 use burn::data::dataloader::DataLoader;
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
 
-use super::super::error::{LaplaceError, deterministic, positive};
+use super::super::error::{LaplaceError, positive};
 use super::super::layer::host;
+use super::fit::prepare;
 use super::{GaussNewton, NetworkLaplace, NetworkLaplaceConfig};
 use crate::network::{LabeledBatch, Network};
 
@@ -56,7 +57,7 @@ pub struct EvidenceEpoch {
 impl EvidenceTrainingConfig {
     /// Trains the network to the largest posterior density, `Σ nll + ½ λ ‖θ‖²`, and every so many epochs has `choose` find λ, and what else the likelihood has, for the weights of that moment:
     /// [`NetworkLaplace::with_best_prior_precision`], or [`with_best_prior_and_noise`](NetworkLaplace::with_best_prior_and_noise) for a regression (Immer, Bauer, Fortuin, Rätsch & Khan, *Scalable marginal likelihood estimation for
-    /// model selection in deep learning*, 2021). A moment at which the evidence has no maximum changes nothing. After the last epoch there is a choice in any case.
+    /// model selection in deep learning*, 2021). A moment at which the evidence has no maximum, or one where gradients are collinear to the digits of `f64`, changes nothing. After the last epoch there is a choice in any case.
     ///
     /// The approximation of the choice with the largest evidence comes back, with its network, λ and likelihood, and all epochs. `batches` are what an epoch trains on, all examples once; `examples` the same data one at a time
     /// (`batch_size(1)`), both on the network's autodiff device. What the likelihood learns by gradients elsewhere stays as it is here.
@@ -132,8 +133,10 @@ impl EvidenceTrainingConfig {
                 return Err(LaplaceError::Zero { what });
             }
         }
-        deterministic(&network)?;
         let mut config = self.laplace.clone();
+        prepare(&config, &network, likelihood)?;
+        // An optimizer steps a weight that is tied in its first place.
+        network = network.retie();
         let mut likelihood = likelihood.clone();
         let mut best: Option<NetworkLaplace<N, L>> = None;
         let mut epochs = Vec::with_capacity(self.epochs);
@@ -158,7 +161,8 @@ impl EvidenceTrainingConfig {
             let is_last = epoch == self.epochs;
             if is_last || epoch >= self.burn_in && (epoch - self.burn_in).is_multiple_of(self.every)
             {
-                let fitted = config.fit(network.clone(), &likelihood, examples, |_| {})?;
+                let fitted =
+                    config.fit_unchecked(network.clone(), &likelihood, examples, |_| {})?;
                 match choose(fitted) {
                     Ok(chosen) => {
                         config.prior_precision = chosen.prior_precision();
@@ -172,7 +176,8 @@ impl EvidenceTrainingConfig {
                             best = Some(chosen);
                         }
                     }
-                    Err(LaplaceError::NoOptimum { .. }) if !is_last || best.is_some() => {}
+                    Err(LaplaceError::NoOptimum { .. } | LaplaceError::Singular { .. })
+                        if !is_last || best.is_some() => {}
                     Err(error) => return Err(error),
                 }
             }
@@ -212,7 +217,9 @@ impl EvidenceTrainingConfig {
             let penalty = squared_norm(&network).ok_or(LaplaceError::NoGradient)?;
             let loss = loss.clone() + penalty.mul_scalar(of_each).cast(loss.dtype());
             let gradients = GradientsParams::from_grads(loss.backward(), &network);
-            network = optimizer.step(self.learning_rate, network, gradients);
+            network = optimizer
+                .step(self.learning_rate, network, gradients)
+                .retie();
         }
         match sum {
             None => Err(LaplaceError::Empty),

@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 
 use blitz_layers::blitz_core::BayesianModule;
+use blitz_layers::blitz_core::noise::layout;
 use burn::data::dataloader::{DataLoader, Progress};
 use burn::module::{ModuleVisitor, Param, ParamId};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{DType, Tensor, TensorData};
 
 use super::super::error::{LaplaceError, TWICE, deterministic, positive, repeats};
 use super::super::features::finite;
@@ -14,6 +15,7 @@ use super::super::layer::{host, normals};
 use super::super::softmax::MAX_JOINT_PARAMETERS;
 use super::curvature::{Curvature, Sums};
 use super::{GaussNewton, LossCurvature, NetworkLaplaceConfig, WeightCovariance};
+use crate::error::TargetError;
 use crate::network::{LabeledBatch, Network, as_in_prediction};
 
 pub(super) struct Fitted {
@@ -34,30 +36,7 @@ where
     N: Network<Output = Tensor<2>>,
     L: GaussNewton,
 {
-    deterministic(network)?;
-    if let Some(reason) = likelihood.refusal() {
-        return Err(LaplaceError::Likelihood { reason });
-    }
-    if let LossCurvature::SampledGaussNewton { draws, .. } = config.curvature {
-        positive(
-            "the number of draws of the Gauss–Newton matrix",
-            draws as f64,
-        )?;
-    }
-    // The gradient of a weight that is tied is that of all its places.
-    let predicting = as_in_prediction(network).retie();
-    let mut random = RandomTensors::default();
-    predicting.visit(&mut random);
-    let weights = random.weights();
-    if weights == 0 {
-        return Err(LaplaceError::NoGradient);
-    }
-    if config.covariance == WeightCovariance::Joint && weights > MAX_JOINT_PARAMETERS {
-        return Err(LaplaceError::TooLarge {
-            parameters: weights,
-            limit: MAX_JOINT_PARAMETERS,
-        });
-    }
+    let (predicting, random) = prepare(config, network, likelihood)?;
     let mut sums = Sums::new(config.covariance, &random.shapes);
     let mut log_likelihood = 0.0;
     let mut examples = 0;
@@ -65,7 +44,14 @@ where
     while let Some(batch) = batches.next() {
         let LabeledBatch { inputs, targets } = batch?;
         let mut example = Example::new(&predicting, inputs, examples)?;
-        let nll = likelihood.nll(example.graph.clone(), targets);
+        likelihood.check_shapes(example.outputs.len(), &targets)?;
+        likelihood
+            .check_target(&targets)
+            .map_err(|error| TargetError {
+                example: examples,
+                ..error
+            })?;
+        let nll = likelihood.nll(in_full(example.graph.clone()), targets);
         let value = host(nll.clone().detach());
         finite(&value, 1, "the negative log likelihood", examples)?;
         log_likelihood -= value.iter().sum::<f64>();
@@ -105,6 +91,52 @@ where
     })
 }
 
+/// The network as its gradients are taken, and the weights that are random; or why there is no approximation with these settings.
+pub(super) fn prepare<N, L>(
+    config: &NetworkLaplaceConfig,
+    network: &N,
+    likelihood: &L,
+) -> Result<(N, RandomTensors), LaplaceError>
+where
+    N: Network<Output = Tensor<2>>,
+    L: GaussNewton,
+{
+    positive("the prior precision", config.prior_precision)?;
+    deterministic(network)?;
+    if let Some(reason) = likelihood.refusal() {
+        return Err(LaplaceError::Likelihood { reason });
+    }
+    if let LossCurvature::SampledGaussNewton { draws, .. } = config.curvature {
+        positive(
+            "the number of draws of the Gauss–Newton matrix",
+            draws as f64,
+        )?;
+    }
+    // The gradient of a weight that is tied is that of all its places.
+    let predicting = as_in_prediction(network).retie();
+    let mut random = RandomTensors::default();
+    predicting.visit(&mut random);
+    let weights = random.weights();
+    if weights == 0 {
+        return Err(LaplaceError::NoGradient);
+    }
+    if config.covariance == WeightCovariance::Joint && weights > MAX_JOINT_PARAMETERS {
+        return Err(LaplaceError::TooLarge {
+            parameters: weights,
+            limit: MAX_JOINT_PARAMETERS,
+        });
+    }
+    Ok((predicting, random))
+}
+
+/// In `f64` where the device has it: the noise of a regression is found from what is left of a loss without its constants.
+fn in_full(output: Tensor<2>) -> Tensor<2> {
+    match output.device().supports_dtype(DType::F64) {
+        true => output.cast(DType::F64),
+        false => output,
+    }
+}
+
 /// Random sums r of these roots, so many that the mean of `Σ r rᵀ` over the signs is theirs.
 fn sampled(roots: Vec<Vec<f64>>, draws: usize, seed: u64, example: usize) -> Vec<Vec<f64>> {
     if draws >= roots.len() {
@@ -112,7 +144,7 @@ fn sampled(roots: Vec<Vec<f64>>, draws: usize, seed: u64, example: usize) -> Vec
     }
     let scale = (draws as f64).sqrt().recip();
     let sum = |draw| {
-        let signs = normals(seed, example as u64, draw, roots.len());
+        let signs = normals(seed ^ layout::CURVATURE, example as u64, draw, roots.len());
         let signs = signs.into_iter().map(|z| scale.copysign(z));
         let mut sum = vec![0.0; roots[0].len()];
         for (root, sign) in roots.iter().zip(signs) {
@@ -195,7 +227,7 @@ pub(super) fn along(output: Tensor<2>, weights: &[f64]) -> Tensor<1> {
 
 /// The float parameters that train.
 #[derive(Default)]
-struct RandomTensors {
+pub(super) struct RandomTensors {
     /// In the module's order; none of one that stays as it is, and at the later places of a weight that is tied.
     shapes: Vec<Option<Vec<usize>>>,
     squared_norm: f64,

@@ -1,9 +1,12 @@
 //! Predictions of the network that is linear in its weights.
 
+use std::borrow::Cow;
+
 use blitz_layers::blitz_core::BayesianModule;
 use blitz_predict::CategoricalMixture;
 use burn::data::dataloader::DataLoader;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use nalgebra::DMatrix;
 
 use super::super::curvature::Root;
 use super::super::error::LaplaceError;
@@ -11,14 +14,15 @@ use super::super::features::finite;
 use super::super::gradients::gradients_of;
 use super::super::held_out::{HeldOut, Sums, search};
 use super::super::layer::host;
-use super::super::link::mean_softmax;
+use super::super::link::NormalLogits;
 use super::super::softmax::labels;
+use super::super::spectrum::Spectrum;
 use super::fit::{Example, along};
 use super::{GaussNewton, NetworkLaplace};
 use crate::likelihood::CategoricalLikelihood;
 use crate::network::{LabeledBatch, Network, as_in_prediction};
 use crate::predict::Quantiles;
-use crate::predict::link::{Link, log_sum_exp, plain_probit_logits, probit_logits, softmax};
+use crate::predict::link::{Link, log_sum_exp, probit_logits};
 
 /// The values that stand for the distribution of an output, as in a [`MomentsPredictor`](crate::MomentsPredictor).
 const QUANTILES: usize = 100;
@@ -40,8 +44,17 @@ impl NormalOutput {
             .map(|k| self.covariance[k * (outputs + 1)])
             .collect()
     }
+}
 
-    /// The variance of each output less the mean of the others: what all have in common is nothing to a softmax.
+impl NormalLogits for NormalOutput {
+    fn means(&self) -> &[f64] {
+        &self.mean
+    }
+
+    fn variances(&self) -> Vec<f64> {
+        self.variances()
+    }
+
     fn contrast_variances(&self) -> Vec<f64> {
         let outputs = self.mean.len();
         let count = outputs as f64;
@@ -62,18 +75,48 @@ impl NormalOutput {
             .collect()
     }
 
-    /// The symmetric root of the covariance.
     fn root(&self) -> Root<'_> {
         Root::of(self.covariance.clone(), self.mean.len())
     }
+}
 
-    /// The mean of the softmax.
-    fn probabilities(&self, link: Link) -> Vec<f64> {
-        match link {
-            Link::Probit => softmax(&probit_logits(&self.mean, &self.contrast_variances())),
-            Link::PlainProbit => softmax(&plain_probit_logits(&self.mean, &self.variances())),
-            Link::MonteCarlo { draws, seed } => mean_softmax(&self.mean, &self.root(), draws, seed),
+/// Values that stand for independent standard normals, as many as there are outputs: rows of one for each.
+struct Standard(Vec<Vec<f64>>);
+
+impl Standard {
+    fn new(outputs: usize) -> Self {
+        let quantiles = Quantiles::new(QUANTILES, outputs, 0);
+        let rows = quantiles.rows().iter();
+        let rows: Vec<f64> = rows.flatten().copied().map(f64::from).collect();
+        let mut transpose = DMatrix::from_vec(outputs, QUANTILES, rows);
+        // Orders that are random have correlations, fixed ones: each row by the inverse root of their covariance. Of more outputs that has no digits.
+        if outputs > 1 && 2 * outputs <= QUANTILES {
+            let covariance = &transpose * transpose.transpose() / QUANTILES as f64;
+            let spectrum = Spectrum::new(covariance);
+            let roots = spectrum.values.iter().map(|v| v.sqrt().recip()).collect();
+            let inverse = Root::Along(Cow::Owned(spectrum), roots);
+            for mut column in transpose.column_iter_mut() {
+                let white = inverse.times(column.as_slice());
+                column.copy_from_slice(&white);
+            }
         }
+        let rows = transpose.column_iter();
+        Self(rows.map(|row| row.as_slice().to_vec()).collect())
+    }
+
+    /// Steps with the covariance of these outputs; with its variances where [`new`](Self::new) leaves correlations.
+    fn steps(&self, output: &NormalOutput) -> Vec<Vec<f64>> {
+        let root = output.root();
+        let mut steps: Vec<Vec<f64>> = self.0.iter().map(|z| root.times(z)).collect();
+        for (k, variance) in output.variances().into_iter().enumerate() {
+            let square = steps.iter().map(|step| step[k] * step[k]).sum::<f64>();
+            let square = square / QUANTILES as f64;
+            if square > 0.0 {
+                let scale = (variance / square).sqrt();
+                steps.iter_mut().for_each(|step| step[k] *= scale);
+            }
+        }
+        steps
     }
 }
 
@@ -173,8 +216,8 @@ where
     N: Network<Output = Tensor<2>>,
     L: GaussNewton,
 {
-    /// The predictive distributions of a batch by the linearised network: 100 values with the mean and, between outputs nearly, the covariance of [`outputs`](Self::outputs), which the
-    /// likelihood takes for draws.
+    /// The predictive distributions of a batch by the linearised network: 100 values with the mean and the covariance of [`outputs`](Self::outputs), which the
+    /// likelihood takes for draws. Of more than 50 outputs, the covariances between them are near.
     ///
     /// # Errors
     ///
@@ -182,20 +225,21 @@ where
     pub fn predict(&self, inputs: N::Input) -> Result<L::Predictive, LaplaceError> {
         let (outputs, (device, dtype)) = self.typed_outputs(inputs)?;
         let width = outputs.first().map_or(0, |output| output.mean.len());
-        let standard = Quantiles::new(QUANTILES, width, 0);
-        let roots: Vec<_> = outputs.iter().map(NormalOutput::root).collect();
-        let draw = |z: &Vec<f32>| {
-            let z: Vec<f64> = z.iter().copied().map(f64::from).collect();
-            let rows = outputs.iter().zip(&roots).flat_map(|(output, root)| {
-                let steps = root.times(&z);
-                let values: Vec<f64> = output.mean.iter().zip(steps).map(|(m, s)| m + s).collect();
-                values
+        let standard = Standard::new(width);
+        let steps: Vec<_> = outputs
+            .iter()
+            .map(|output| standard.steps(output))
+            .collect();
+        let draw = |k: usize| {
+            let rows = outputs.iter().zip(&steps).flat_map(|(output, steps)| {
+                let pairs = output.mean.iter().zip(&steps[k]);
+                pairs.map(|(m, s)| m + s)
             });
             let rows: Vec<f64> = rows.collect();
             let rows = TensorData::new(rows, [outputs.len(), width]);
             Tensor::<2>::from_data(rows, (&device, dtype))
         };
-        let draws = standard.rows().iter().map(draw).collect();
+        let draws = (0..QUANTILES).map(draw).collect();
         Ok(self.likelihood.try_predictive(draws)?)
     }
 }
@@ -223,8 +267,7 @@ where
         let classes = self.likelihood.classes;
         let logits = outputs
             .iter()
-            .flat_map(|output| output.probabilities(link))
-            .map(f64::ln)
+            .flat_map(|output| output.linked(link))
             .collect();
         let mixture = CategoricalMixture::try_from_logits([logits], classes);
         Ok(mixture.map_err(crate::error::PredictError::from)?)

@@ -88,8 +88,8 @@ impl NetworkLaplaceConfig {
     ///
     /// # Errors
     ///
-    /// Data that are empty, not finite, of another shape or can't be read; outputs that are others each time; a likelihood that weighs its classes; a network without
-    /// gradients, or with posteriors; more than [`MAX_JOINT_PARAMETERS`](super::MAX_JOINT_PARAMETERS) weights with [`WeightCovariance::Joint`]; a λ that isn't positive.
+    /// Data that are empty, not finite, of another shape or can't be read; targets that the likelihood gives no meaning; outputs that are others each time; a likelihood that weighs its classes; a network without
+    /// gradients, or with posteriors; a λ too small for collinear gradients; more than [`MAX_JOINT_PARAMETERS`](super::MAX_JOINT_PARAMETERS) weights with [`WeightCovariance::Joint`]; a λ that isn't positive.
     pub fn fit<N, L>(
         &self,
         network: N,
@@ -101,9 +101,24 @@ impl NetworkLaplaceConfig {
         N: Network<Output = Tensor<2>>,
         L: GaussNewton,
     {
-        positive("the prior precision", self.prior_precision)?;
+        let fitted = self.fit_unchecked(network, likelihood, data, progress)?;
+        fitted.with_prior_precision(self.prior_precision)
+    }
+
+    /// The same with a λ that may be too small to predict with, for a search that finds another.
+    fn fit_unchecked<N, L>(
+        &self,
+        network: N,
+        likelihood: &L,
+        data: &dyn DataLoader<LabeledBatch<N::Input, L::Target>>,
+        progress: impl FnMut(&Progress),
+    ) -> Result<NetworkLaplace<N, L>, LaplaceError>
+    where
+        N: Network<Output = Tensor<2>>,
+        L: GaussNewton,
+    {
         let fitted = fit::fit(self, &network, likelihood, data, progress)?;
-        let fitted = NetworkLaplace {
+        Ok(NetworkLaplace {
             network,
             likelihood: likelihood.clone(),
             eigenvalues: fitted.curvature.eigenvalues(),
@@ -113,8 +128,7 @@ impl NetworkLaplaceConfig {
             examples: fitted.examples,
             loss_curvature: self.curvature,
             prior_precision: self.prior_precision,
-        };
-        fitted.with_prior_precision(self.prior_precision)
+        })
     }
 }
 
@@ -191,13 +205,15 @@ impl<N: Module, L> NetworkLaplace<N, L> {
     }
 
     fn check(&self, precision: f64) -> Result<(), LaplaceError> {
-        // Blocks are inverted each by itself, and eigenvalues of each are good to the digits of its largest.
-        let dim = self.curvature.largest_matrix();
+        // Each block by itself: its eigenvalues are good to the digits of the largest.
         let mut start = 0;
-        for len in self.curvature.lengths() {
+        for (len, side) in self.curvature.blocks() {
             let values = &self.eigenvalues[start..start + len];
             start += len;
-            check_invertible(values.iter().map(|e| e + precision), dim)?;
+            // Variances alone are exact.
+            if side > 1 && len > 0 {
+                check_invertible(values.iter().map(|e| e + precision), side)?;
+            }
         }
         Ok(())
     }
