@@ -128,7 +128,7 @@ pub use metric::{
 #[cfg(feature = "dataset")]
 pub use network::RowBatcher;
 pub use network::{LabeledBatch, Network};
-pub use optim::{FusedAdam, FusedAdamConfig};
+pub use optim::{FusedAdam, FusedAdamConfig, FusedAdamState};
 pub use predict::{
     CategoricalMixture, Interval, Link, Mixture, MomentsPredictor, MomentsPredictorConfig,
     NetworkPosterior, NormalMixture, Predictive, predict_draws, predict_moments,
