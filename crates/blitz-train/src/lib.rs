@@ -150,6 +150,12 @@ pub mod files {
     pub use blitz_predict::place::in_place;
 }
 
+/// The order of a chain's draws. For the crates of blitz.
+#[doc(hidden)]
+pub mod chains {
+    pub use crate::predict::spread;
+}
+
 /// What most programs that train and predict need: of this crate and of the layers. Metrics of the dashboard, methods beside the ELBO, and
 /// what families and likelihoods of one's own are made of are imported by name.
 pub mod prelude {
