@@ -4,6 +4,7 @@ use std::fmt;
 
 use blitz_train::NetworkPosterior;
 use blitz_train::blitz_predict::convergence::try_summary;
+use blitz_train::chains::spread;
 use burn::module::Module;
 use burn::tensor::Tensor;
 
@@ -113,23 +114,9 @@ impl<N: Module> NetworkPosterior<N> for McmcPosterior<N> {
     fn draw_network(&self, _seed: u64, index: u64) -> N {
         let chains = self.draws.chains().len() as u64;
         let draws = self.draws.draws() as u64;
-        let draw = (index / chains % draws) * stride(draws) % draws;
+        let draw = spread(index / chains, draws);
         self.network((index % chains) as usize, draw as usize)
     }
-}
-
-/// The number without a common factor with `draws` that is nearest to the golden share of it: its multiples are spread evenly, however many one takes.
-fn stride(draws: u64) -> u64 {
-    let golden = (draws as f64 * 0.618_033_988_749_895).round() as u64;
-    let candidates = (golden.max(1)..draws).chain((1..=golden).rev());
-    let coprime = |a: &u64| {
-        let (mut a, mut b) = (*a, draws);
-        while b > 0 {
-            (a, b) = (b, a % b);
-        }
-        a == 1
-    };
-    candidates.into_iter().find(coprime).unwrap_or(1)
 }
 
 /// The convergence of several numbers, each of them by itself.
@@ -186,24 +173,5 @@ impl fmt::Display for Convergence {
             self.least_ess_bulk(),
             self.least_ess_tail()
         )
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_stride_reaches_every_draw_and_spreads_those_before() {
-        for draws in [1, 2, 3, 4, 7, 10, 100, 1000, 1024] {
-            let mut reached: Vec<u64> = (0..draws).map(|k| k * stride(draws) % draws).collect();
-            reached.sort_unstable();
-            assert_eq!(reached, (0..draws).collect::<Vec<_>>());
-        }
-        // The first 20 of 1000 leave no gap larger than twice the mean one.
-        let mut first: Vec<u64> = (0..20).map(|k| k * stride(1000) % 1000).collect();
-        first.sort_unstable();
-        let largest = first.windows(2).map(|pair| pair[1] - pair[0]).max();
-        assert!(largest <= Some(100), "{first:?}");
     }
 }

@@ -128,7 +128,7 @@ pub use metric::{
 #[cfg(feature = "dataset")]
 pub use network::RowBatcher;
 pub use network::{LabeledBatch, Network};
-pub use optim::{FusedAdam, FusedAdamConfig};
+pub use optim::{FusedAdam, FusedAdamConfig, FusedAdamState};
 pub use predict::{
     CategoricalMixture, Interval, Link, Mixture, MomentsPredictor, MomentsPredictorConfig,
     NetworkPosterior, NormalMixture, Predictive, predict_draws, predict_moments,
@@ -148,6 +148,12 @@ pub use update::{UpdatedBy, WeightUpdate};
 pub mod files {
     pub use crate::checkpoint::{Seal, check, seal, unseal};
     pub use blitz_predict::place::in_place;
+}
+
+/// The order of a chain's draws. For the crates of blitz.
+#[doc(hidden)]
+pub mod chains {
+    pub use crate::predict::spread;
 }
 
 /// What most programs that train and predict need: of this crate and of the layers. Metrics of the dashboard, methods beside the ELBO, and

@@ -9,7 +9,7 @@ use blitz_train::prelude::*;
 use blitz_train::{IvonConfig, IvonPosterior, SwagConfig};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::nn::LinearConfig;
-use burn::optim::{AdamConfig, GradientsParams};
+use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{DType, Device, DeviceConfig, FloatDType, Tensor, TensorData};
 
 static DEVICE: LazyLock<Device> = LazyLock::new(|| {
@@ -223,5 +223,30 @@ fn ivon_starts_from_a_small_hessian() {
         let hess = attached.posterior.hess.val();
         assert_eq!(hess.dtype(), DType::F32);
         assert!(values(hess).iter().all(|h| (h / 1e-8 - 1.0).abs() < 1e-6));
+    }
+}
+
+/// Squares of its gradients, times a thousandth, that `f16` rounds to zero.
+#[test]
+fn a_resumed_adam_has_the_moments_that_it_had() {
+    let device = DEVICE.clone().autodiff();
+    assert_eq!(Device::default(), *DEVICE);
+    for dtype in [DType::F32, DType::F16] {
+        let start = Tensor::<1>::from_data([0.5, -0.25], (&device, dtype));
+        let mut weight = Param::from_tensor(start);
+        let step = |optimizer: &mut ModuleOptimizer, weight: Param<Tensor<1>>| {
+            let loss = weight.val().sum() * 1e-3;
+            let grads = GradientsParams::from_grads(loss.backward(), &weight);
+            optimizer.step(0.01, weight, grads)
+        };
+        let mut optimizer = FusedAdamConfig::new().init();
+        weight = step(&mut optimizer, weight);
+        let resumed = FusedAdamConfig::new().init();
+        let mut resumed = resumed.load_record(optimizer.to_record());
+        let [expected, got] =
+            [&mut optimizer, &mut resumed].map(|optimizer| step(optimizer, weight.clone()));
+        assert_eq!(values(got.val()), values(expected.val()), "{dtype:?}");
+        let moved = values(weight.val() - got.val());
+        assert!(moved.iter().all(|moved| (0.005..0.015).contains(moved)));
     }
 }

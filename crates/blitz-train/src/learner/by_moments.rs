@@ -103,7 +103,7 @@ where
 /// A likelihood of outputs that are known by their moments: its loss is the [expected](ExpectedNll) one, for a [`MomentsNetwork`].
 ///
 /// What it predicts and what its metrics see are those of the likelihood for quantiles of the output, as in a [`MomentsPredictor`](crate::MomentsPredictor): 100 and 10. `NllMetric` has the
-/// expected loss, which is no less than that of the predictive distribution.
+/// expected loss, without smoothing of labels and weights of classes, which is no less than that of the predictive distribution.
 #[derive(Debug, Clone)]
 pub struct MomentsLikelihood<L: Likelihood> {
     /// The likelihood of an output.
@@ -129,6 +129,11 @@ where
 
     fn try_predictive(&self, outputs: Vec<Moments<2>>) -> Result<L::Predictive, PredictError> {
         self.likelihood.try_predictive(values(outputs, PREDICTED))
+    }
+
+    fn predictive_likelihood(&self) -> Option<Self> {
+        let likelihood = self.likelihood.predictive_likelihood()?;
+        Some(Self { likelihood })
     }
 
     fn check_target(&self, target: &L::Target) -> Result<(), TargetError> {

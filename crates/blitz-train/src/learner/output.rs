@@ -18,13 +18,14 @@ use crate::metric::{
 pub struct ElboOutput<E> {
     /// The negative evidence lower bound per example, of shape `[1]`.
     pub loss: Tensor<1>,
-    /// The negative log likelihood per example, averaged over the draws, of shape `[1]`.
+    /// The negative log likelihood per example as the training sees it, averaged over the draws, of shape `[1]`.
     pub nll: Tensor<1>,
     /// The KL of the whole model, of shape `[1]`.
     pub kl: Tensor<1>,
     /// The KL of each weight tensor by its path, each of shape `[1]`; where it is estimated, that of the first draw.
     pub kl_terms: Vec<(String, Tensor<1>)>,
-    /// `−ln 1/S Σ_s p(y | x, w_s)` of each example: the score of the predictive distribution, of shape `[batch]`.
+    /// `−ln 1/S Σ_s p(y | x, w_s)` of each example: the score of the predictive distribution, of shape `[batch]`. Weights and label smoothing, which belong to the
+    /// training, are [not in it](crate::Likelihood::predictive_likelihood).
     pub predictive_nll: Tensor<1>,
     /// What the likelihood's metrics need.
     pub evaluation: E,

@@ -58,12 +58,16 @@ where
     ) -> ElboOutput<L::Evaluation> {
         let mut outputs = Vec::new();
         let mut nlls = Vec::new();
+        let predictive = self.likelihood.predictive_likelihood();
         let mut nll = |network: &N| {
             let output = network.forward(batch.inputs.clone());
-            let nll = self.likelihood.nll(output.clone(), batch.targets.clone());
+            let nll = |likelihood: &L| likelihood.nll(output.clone(), batch.targets.clone());
+            let loss = nll(&self.likelihood);
+            // Most losses are the predictions' own.
+            let scored = predictive.as_ref().map_or_else(|| loss.clone(), nll);
             outputs.push(output);
-            nlls.push(nll.clone().without_autodiff());
-            nll
+            nlls.push(scored.without_autodiff());
+            loss
         };
         let loss = estimate(&self.elbo, &self.network, &mut nll);
         let evaluation = self.likelihood.evaluate(outputs, batch.targets);

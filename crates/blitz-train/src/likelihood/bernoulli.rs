@@ -57,7 +57,8 @@ impl BernoulliLikelihoodConfig {
 /// `p(y | f) = Π_k σ(f_k)^{y_k} σ(−f_k)^{1 − y_k}`: the network's output holds the logit of each target's being 1.
 ///
 /// With positive weights v, training sees `−v_k ln σ(f_k)` of a target of 1, as PyTorch's `BCEWithLogitsLoss(pos_weight=..)` does: data in which each 1 stands v_k
-/// times. Probabilities then are those of such data. The weights belong to the training, and are not in a record.
+/// times. Probabilities then are those of such data. The weights belong to the training, and are not in a record. The loss on the dashboard is weighted; NLL, Brier
+/// score and calibration error are those of the targets as they are.
 ///
 /// ```
 /// use blitz_train::{BernoulliLikelihoodConfig, Likelihood};
@@ -158,6 +159,13 @@ impl Likelihood for BernoulliLikelihood {
             outputs.into_iter().map(draw),
             self.targets,
         )?)
+    }
+
+    fn predictive_likelihood(&self) -> Option<Self> {
+        self.positive_weights.as_ref().map(|_| Self {
+            targets: self.targets,
+            positive_weights: None,
+        })
     }
 
     fn constants(&self) -> Option<Constants> {

@@ -105,8 +105,9 @@ impl CategoricalLikelihoodConfig {
 /// With class weights v it sees `−v_y ln p_y`, or with both `−(1 − ε) v_y ln p_y − ε/K Σ_k v_k ln p_k`, as PyTorch's cross-entropy does before it
 /// averages. That is the likelihood of data in which an example of class k stands v_k times: probabilities then are those of such data, and not of the
 /// data as they are. Weights of an average of 1 over the examples leave the balance with the KL as it is
-/// ([`with_balanced_classes`](CategoricalLikelihoodConfig::with_balanced_classes)). The NLL on the dashboard is weighted too, Brier score and calibration error are
-/// not. The weights belong to the training, and are not in a record.
+/// ([`with_balanced_classes`](CategoricalLikelihoodConfig::with_balanced_classes)). The weights belong to the training, and are not in a record.
+///
+/// The loss on the dashboard is smoothed and weighted. NLL, Brier score and calibration error are those of the predictions and of the labels as they are.
 ///
 /// ```
 /// use blitz_train::prelude::*;
@@ -208,6 +209,15 @@ impl Likelihood for CategoricalLikelihood {
             outputs.into_iter().map(to_f64),
             self.classes,
         )?)
+    }
+
+    fn predictive_likelihood(&self) -> Option<Self> {
+        let is_another = self.label_smoothing > 0.0 || self.class_weights.is_some();
+        is_another.then(|| Self {
+            classes: self.classes,
+            label_smoothing: 0.0,
+            class_weights: None,
+        })
     }
 
     fn constants(&self) -> Option<Constants> {

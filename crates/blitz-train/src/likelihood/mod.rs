@@ -101,7 +101,7 @@ pub trait Likelihood: Module + ModuleDisplay + Sync + 'static {
     /// The predictive distribution of a batch.
     type Predictive;
 
-    /// `−ln p(target | output)` of each example in nats, of shape `[batch]`.
+    /// `−ln p(target | output)` of each example in nats, of shape `[batch]`: what a training minimizes.
     ///
     /// The likelihoods of this crate compute it in `f64` if the output is of it, else in `f32`, whatever the types of targets and
     /// parameters. Half precision has too few digits for a loss.
@@ -134,6 +134,14 @@ pub trait Likelihood: Module + ModuleDisplay + Sync + 'static {
             Ok(predictive) => predictive,
             Err(error) => panic!("{error}"),
         }
+    }
+
+    /// The likelihood whose [`nll`](Self::nll) is that of what it [predicts](Self::predictive), without what belongs to the training alone, such as label
+    /// smoothing or weights of the classes. The default, `None`, is itself.
+    ///
+    /// The dashboard's NLL is by this one, and the loss is by [`nll`](Self::nll).
+    fn predictive_likelihood(&self) -> Option<Self> {
+        None
     }
 
     /// Whether the likelihood gives every target of a batch a meaning: labels in range, counts that are whole numbers,

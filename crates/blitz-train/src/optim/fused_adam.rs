@@ -4,7 +4,7 @@ use blitz_layers::blitz_core::kernels::{AdamStep, adam_step};
 use blitz_layers::blitz_core::{at_least_f32, in_type_of};
 use burn::config::Config;
 use burn::grad_clipping::GradientClippingConfig;
-use burn::optim::{AdamState, AdaptiveMomentumState, LearningRate, ModuleOptimizer, Optimizer};
+use burn::optim::{LearningRate, ModuleOptimizer, Optimizer, RecordState, StateSink, StateSource};
 use burn::tensor::{Device, Tensor};
 
 /// Configuration of [`FusedAdam`].
@@ -75,8 +75,9 @@ impl FusedAdamConfig {
 /// Adam (Kingma & Ba, *Adam: a method for stochastic optimization*, 2015): Burn's, to the bit on CPUs in `f32` and `f64`, in one pass.
 ///
 /// Burn's `Adam` walks each tensor a dozen times. The new moments are written
-/// over the old ones and the new weight over the gradient. State and records are those of Burn's `Adam`: either goes on where the
+/// over the old ones and the new weight over the gradient. Records are those of Burn's `Adam`: either goes on where the
 /// other stopped. The exception is weights of 16 bits, whose moments are in `f32` here: in `f16` the square of a gradient below 5e-3 is lost, and in `bf16` the second moment never decays.
+/// A record's moments come back to the bit, whatever type the default device has; Burn's `Adam` rounds them to it.
 /// On devices without [fused operations](blitz_layers::blitz_core::kernels) it is computed by tensor operations, as there.
 ///
 /// ```
@@ -101,28 +102,40 @@ pub struct FusedAdam {
     epsilon: f32,
 }
 
+/// The state of [`FusedAdam`] for one parameter. Its records have the names of Burn's `AdamState`.
+#[derive(Debug, Clone)]
+pub struct FusedAdamState<const D: usize> {
+    /// The number of steps made.
+    pub time: usize,
+    /// The decaying mean of the gradients: in `f32` at least.
+    pub moment_1: Tensor<D>,
+    /// That of their squares.
+    pub moment_2: Tensor<D>,
+    /// The largest second moment, in a record of Burn's `Adam` with AMSGrad. It has no part in the steps here, and is passed on as it was.
+    pub max_moment_2: Option<Tensor<D>>,
+}
+
 impl Optimizer for FusedAdam {
-    type State<const D: usize> = AdamState<D>;
+    type State<const D: usize> = FusedAdamState<D>;
 
     fn step<const D: usize>(
         &self,
         lr: LearningRate,
         tensor: Tensor<D>,
         grad: Tensor<D>,
-        state: Option<AdamState<D>>,
-    ) -> (Tensor<D>, Option<AdamState<D>>) {
+        state: Option<FusedAdamState<D>>,
+    ) -> (Tensor<D>, Option<FusedAdamState<D>>) {
         let dtype = tensor.dtype();
         // No copy of these is kept, so that they can be written over.
         let (tensor, grad) = (at_least_f32(tensor), at_least_f32(grad));
-        let (time, moments) = match state {
-            Some(AdamState { momentum }) => {
-                let moments = [momentum.moment_1, momentum.moment_2];
-                (
-                    momentum.time,
-                    moments.map(|moment| in_type_of(moment, &grad)),
-                )
+        let (time, moments, max_moment_2) = match state {
+            Some(state) => {
+                // A record of Burn's may have 16 bits.
+                let moments = [state.moment_1, state.moment_2];
+                let moments = moments.map(|moment| in_type_of(moment, &grad));
+                (state.time, moments, state.max_moment_2)
             }
-            None => (0, [grad.zeros_like(), grad.zeros_like()]),
+            None => (0, [grad.zeros_like(), grad.zeros_like()], None),
         };
         let time = time + 1;
         let step = AdamStep {
@@ -133,12 +146,53 @@ impl Optimizer for FusedAdam {
             learning_rate: lr,
         };
         let (tensor, [moment_1, moment_2]) = adam_step(tensor, grad, moments, step);
-        let momentum = AdaptiveMomentumState::new(time, moment_1, moment_2);
-        (tensor.cast(dtype), Some(AdamState::new(momentum)))
+        let state = FusedAdamState {
+            time,
+            moment_1,
+            moment_2,
+            max_moment_2,
+        };
+        (tensor.cast(dtype), Some(state))
     }
 
-    fn to_device<const D: usize>(mut state: AdamState<D>, device: &Device) -> AdamState<D> {
-        state.momentum = state.momentum.to_device(device);
-        state
+    fn to_device<const D: usize>(state: FusedAdamState<D>, device: &Device) -> FusedAdamState<D> {
+        FusedAdamState {
+            time: state.time,
+            moment_1: state.moment_1.to_device(device),
+            moment_2: state.moment_2.to_device(device),
+            max_moment_2: state.max_moment_2.map(|moment| moment.to_device(device)),
+        }
+    }
+}
+
+const TIME: &str = "momentum.time";
+const MOMENT_1: &str = "momentum.moment_1";
+const MOMENT_2: &str = "momentum.moment_2";
+const MAX_MOMENT_2: &str = "momentum.max_moment_2";
+
+// By hand: what Burn derives makes a record's tensors in the type of the device, and so rounds moments of `f64`, and those of `f32` on a device of 16 bits.
+impl<const D: usize> RecordState for FusedAdamState<D> {
+    fn state_flatten(&self, prefix: &str, out: &mut StateSink) {
+        out.push_scalar(prefix, TIME, self.time.into());
+        out.push_tensor(prefix, MOMENT_1, self.moment_1.to_data());
+        out.push_tensor(prefix, MOMENT_2, self.moment_2.to_data());
+        if let Some(moment) = &self.max_moment_2 {
+            out.push_tensor(prefix, MAX_MOMENT_2, moment.to_data());
+        }
+    }
+
+    fn state_unflatten(prefix: &str, src: &mut StateSource, device: &Device) -> Option<Self> {
+        let time = usize::try_from(src.take_scalar(prefix, TIME)?).ok()?;
+        let mut moment = |leaf| {
+            let data = src.take_tensor(prefix, leaf)?;
+            let dtype = data.dtype();
+            Some(Tensor::from_data(data, (device, dtype)))
+        };
+        Some(Self {
+            time,
+            moment_1: moment(MOMENT_1)?,
+            moment_2: moment(MOMENT_2)?,
+            max_moment_2: moment(MAX_MOMENT_2),
+        })
     }
 }

@@ -2,4 +2,4 @@
 
 mod fused_adam;
 
-pub use fused_adam::{FusedAdam, FusedAdamConfig};
+pub use fused_adam::{FusedAdam, FusedAdamConfig, FusedAdamState};

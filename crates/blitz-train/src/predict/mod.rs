@@ -7,6 +7,7 @@ mod moments;
 mod network_posterior;
 #[cfg(feature = "dataset")]
 mod progress;
+mod spread;
 #[cfg(feature = "dataset")]
 mod stream;
 #[cfg(feature = "dataset")]
@@ -22,5 +23,6 @@ pub use moments::{MomentsPredictor, MomentsPredictorConfig, predict_moments};
 pub use network_posterior::NetworkPosterior;
 #[cfg(feature = "dataset")]
 pub use progress::ProgressLine;
+pub use spread::spread;
 #[cfg(feature = "dataset")]
 pub use stream::{DrawCache, PredictedBatch, Predictions, Predictor, PredictorConfig};

@@ -38,6 +38,7 @@ mod onnx;
 #[cfg(feature = "plot")]
 mod plot;
 mod prediction_mode;
+mod predictive_nll;
 mod quantized_adapters;
 mod running_statistics;
 mod scale_out;

@@ -332,24 +332,41 @@ fn an_ensemble_is_saved_and_loaded_as_a_record() {
     }
 }
 
-#[test]
-fn a_chains_networks_are_drawn_in_turn() {
+/// The places in a chain of the networks that it draws first.
+fn drawn_from_a_chain(kept: usize, draws: u64) -> Vec<usize> {
     let mut chain = blitz_train::ChainConfig::new(0, 1).init();
-    let networks = vec![
-        net().valid().sample_network(0, 0),
-        net().valid().sample_network(0, 1),
-    ];
-    for network in &networks {
-        chain.push(network);
+    for draw in 0..kept as u64 {
+        chain.push(&net().valid().sample_network(0, draw));
     }
-    let kept = chain.networks().len() as u64;
-    assert!(kept > 0);
-    for index in 0..2 * kept {
-        let expected = &chain.networks()[(index % kept) as usize];
-        assert_eq!(
-            values(chain.draw_network(9, index).layer.weight.val()),
-            values(expected.layer.weight.val())
-        );
+    let weight = |net: &Net| values(net.layer.weight.val());
+    let weights: Vec<_> = chain.networks().iter().map(weight).collect();
+    assert_eq!(weights.len(), kept);
+    let place = |index| {
+        let drawn = weight(&chain.draw_network(9, index));
+        weights.iter().position(|kept| *kept == drawn).unwrap()
+    };
+    (0..draws).map(place).collect()
+}
+
+#[test]
+fn as_many_draws_as_a_chain_has_networks_are_each_of_them_once() {
+    for kept in [1, 2, 30, 64] {
+        let mut drawn = drawn_from_a_chain(kept, 2 * kept as u64);
+        let again = drawn.split_off(kept);
+        assert_eq!(again, drawn);
+        drawn.sort_unstable();
+        assert_eq!(drawn, (0..kept).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_few_draws_of_a_chain_are_spread_over_it() {
+    for draws in [8, 16, 30] {
+        let mut drawn = drawn_from_a_chain(64, draws);
+        drawn.sort_unstable();
+        let places = [vec![0], drawn, vec![64]].concat();
+        let largest = places.windows(2).map(|pair| pair[1] - pair[0]).max();
+        assert!(largest <= Some(2 * 64 / draws as usize), "{places:?}");
     }
 }
 

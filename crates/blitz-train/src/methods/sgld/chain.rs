@@ -3,7 +3,7 @@
 use burn::config::Config;
 use burn::module::Module;
 
-use crate::predict::NetworkPosterior;
+use crate::predict::{NetworkPosterior, spread};
 
 /// Configuration of a [`Chain`].
 ///
@@ -114,7 +114,8 @@ impl<M: Module> Chain<M> {
     }
 }
 
-/// The networks that the chain kept, in turn; the seed has no part in it.
+/// The networks that the chain kept, in an order of which every beginning is spread over the whole chain, so that a prediction may take a few of many. After all of them
+/// it begins anew. The seed has no part in it.
 ///
 /// # Panics
 ///
@@ -126,6 +127,6 @@ impl<N: Module> NetworkPosterior<N> for Chain<N> {
             !networks.is_empty(),
             "the chain has kept no network yet: it is still burning in"
         );
-        networks[(index % networks.len() as u64) as usize].clone()
+        networks[spread(index, networks.len() as u64) as usize].clone()
     }
 }

@@ -59,6 +59,8 @@ macro_rules! mean_metric {
 mean_metric!(
     /// The negative log likelihood per example of the predictive distribution, `−ln 1/S Σ_s p(y | x, w_s)`, in nats.
     ///
+    /// Weights of classes and label smoothing are in the loss, and not in this.
+    ///
     /// In the units of the targets as the network sees them: for standardized targets, add `ln` of their deviation
     /// to compare with a published figure.
     NllMetric,
