@@ -182,7 +182,8 @@ mod tests {
             logits.iter::<f64>().collect()
         };
         let expected = logits(&net);
-        for dtype in [DType::F16, DType::BF16, DType::F64] {
+        // Weights with 8, 11 and all of their bits: of two hundred networks by PyTorch the logits are at most 8e-4 and 9e-5 off.
+        for (dtype, bound) in [(DType::BF16, 1e-2), (DType::F16, 2e-3), (DType::F64, 1e-6)] {
             let adapter = BurnToPyTorchAdapter.chain(FloatCastAdapter::to(dtype));
             let mut store = SafetensorsStore::from_file(&path)
                 .with_to_adapter(adapter)
@@ -196,8 +197,7 @@ mod tests {
                 let loaded = Net::new(10, &device).load(path).unwrap();
                 assert_eq!(loaded.output.weight.val().dtype(), DType::F32);
                 for (got, expected) in logits(&loaded).iter().zip(&expected) {
-                    // Eight bits of a number.
-                    assert!((got - expected).abs() < 0.05, "{got} for {expected}");
+                    assert!((got - expected).abs() < bound, "{got} for {expected}");
                 }
             }
         }

@@ -43,7 +43,8 @@ impl Noise {
     }
 
     /// The same noise for the rows `rows` alone of a table of `table_rows`: what
-    /// [`standard_normal`](Self::standard_normal) would put into them, without making the others.
+    /// [`standard_normal`](Self::standard_normal) would put into them, without making the others. Signs, zeros and ones, and a generator
+    /// are of a whole stream only.
     ///
     /// ```
     /// use blitz_core::prelude::*;
@@ -168,11 +169,16 @@ impl Noise {
 
     /// Independent signs, 1 or −1 with equal probability, of `shape` and with the element type and device of `like`: one
     /// bit of the stream each.
+    ///
+    /// # Panics
+    ///
+    /// Panics for noise [of some rows](Self::of_rows).
     pub fn signs<const D: usize, const L: usize>(
         &mut self,
         shape: impl Into<Shape>,
         like: &Tensor<L>,
     ) -> Tensor<D> {
+        self.check_whole("signs");
         let shape = shape.into();
         let words = shape.num_elements().div_ceil(32);
         let signs = Random::Signs(NoiseSpan::new(self.key, self.next, words));
@@ -185,7 +191,7 @@ impl Noise {
     ///
     /// # Panics
     ///
-    /// Panics if the probability does not lie in [0, 1].
+    /// Panics if the probability does not lie in [0, 1], and for noise [of some rows](Self::of_rows).
     pub fn bernoulli<const D: usize, const L: usize>(
         &mut self,
         probability: f64,
@@ -196,6 +202,7 @@ impl Noise {
             (0.0..=1.0).contains(&probability),
             "a probability lies in [0, 1], got {probability}"
         );
+        self.check_whole("zeros and ones");
         let shape = shape.into();
         let words = shape.num_elements();
         let span = NoiseSpan::new(self.key, self.next, words);
@@ -210,10 +217,25 @@ impl Noise {
     /// The rest of the stream as a `rand` generator, for the distributions of `rand_distr`.
     ///
     /// The generator reads the words of which the next normals would be made: don't take normals after it.
+    ///
+    /// # Panics
+    ///
+    /// Panics for noise [of some rows](Self::of_rows).
     pub fn into_rng(self) -> PhiloxRng {
+        self.check_whole("a generator");
         let mut rng = self.key.rng();
         rng.set_word_position(self.next);
         rng
+    }
+
+    /// Rows are read at places that only normals know.
+    fn check_whole(&self, what: &str) {
+        if let Some((rows, table_rows)) = &self.rows {
+            panic!(
+                "noise of {} rows out of {table_rows} has no {what}, only standard normals",
+                rows.len()
+            );
+        }
     }
 }
 

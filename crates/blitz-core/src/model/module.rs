@@ -66,9 +66,10 @@ pub trait BayesianModule: Module {
     ///
     /// # Panics
     ///
-    /// Panics if a filter or a rule of the configuration matches nothing, if nothing that it chooses can be converted or has a
-    /// posterior already (see [`ExistingPosteriors`](crate::ExistingPosteriors)), or if it holds an impossible value, such as a
-    /// negative deviation.
+    /// Panics if a filter or a rule of the configuration matches nothing or is no regular expression, if nothing that it chooses can be converted, if
+    /// something that it chooses has a posterior already (see [`ExistingPosteriors`](crate::ExistingPosteriors)), if it is to
+    /// [replace](BayesianizeConfig::replace_existing) a posterior in a module that holds reparameterizations of other kinds, such as LoRA, or if it holds an
+    /// impossible value, such as a negative deviation.
     #[must_use]
     fn bayesianize(self, config: &BayesianizeConfig) -> Self {
         match config.apply(self) {
@@ -83,7 +84,9 @@ pub trait BayesianModule: Module {
     /// # Errors
     ///
     /// Returns an error if a filter or a rule matches nothing or is no regular expression, if nothing that was chosen can be
-    /// converted, and if something chosen has a posterior already (see [`ExistingPosteriors`](crate::ExistingPosteriors)).
+    /// converted, if something chosen has a posterior already (see [`ExistingPosteriors`](crate::ExistingPosteriors)), and if a posterior is to be
+    /// [replaced](BayesianizeConfig::replace_existing) in a module that holds reparameterizations of other kinds, such as LoRA
+    /// ([`OtherReparameterization`](BayesianizeError::OtherReparameterization)).
     ///
     /// # Panics
     ///
@@ -111,8 +114,7 @@ pub trait BayesianModule: Module {
     ///
     /// # Panics
     ///
-    /// As [`bayesianize`](Self::bayesianize), if a weight is NaN or infinite, and if a posterior is to be replaced in a module that holds reparameterizations of other
-    /// kinds, such as LoRA.
+    /// Panics where [`try_moped`](Self::try_moped) returns an error, and if the configuration holds an impossible value, such as a negative deviation.
     #[must_use]
     fn moped(self, config: &MopedConfig) -> Self {
         match config.apply(self) {
@@ -125,7 +127,12 @@ pub trait BayesianModule: Module {
     ///
     /// # Errors
     ///
-    /// As [`try_bayesianize`](Self::try_bayesianize), and if a weight is NaN or infinite.
+    /// Returns an error if the filter matches nothing or is no regular expression, if nothing that was chosen can be converted, if a weight is NaN or
+    /// infinite, and if a posterior is to be replaced in a module that holds reparameterizations of other kinds, such as LoRA.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the configuration holds an impossible value, such as a negative deviation.
     fn try_moped(self, config: &MopedConfig) -> Result<Self, BayesianizeError> {
         config.apply(self)
     }
@@ -225,6 +232,9 @@ pub trait BayesianModule: Module {
     /// The way to load a deterministic checkpoint, from Burn or PyTorch, into a network that is Bayesian already: inside
     /// `f` the module has no parameters but those of the checkpoint, and a missing or an extra one is an error. Means that are quantized
     /// in it become the numbers that they stand for, in the type that they had before.
+    ///
+    /// Inside `f` every weight is initialized, and into such a weight Burn loads no record that is of another shape than the weight: a linear layer that
+    /// stores its matrix by columns (`LinearLayout::Col`) is loaded before it becomes Bayesian.
     ///
     /// ```
     /// use blitz_core::prelude::*;

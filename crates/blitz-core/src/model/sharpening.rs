@@ -113,7 +113,7 @@ impl Sharpening {
         draw.replace_weights(model, |phi| {
             assert!(
                 phi.value.is_autodiff(),
-                "posterior sharpening takes a gradient: the model has to be on a device with autodiff; to predict, use                  `Sharpening::prior_draw`"
+                "posterior sharpening takes a gradient: the model has to be on a device with autodiff; to predict, use `Sharpening::prior_draw`"
             );
             let leaf = phi.value.detach().require_grad();
             leaves.push(leaf.clone());

@@ -1,5 +1,7 @@
 //! What a draw promises.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use blitz_core::Noise;
 use blitz_core::prelude::*;
 use burn::module::Module;
@@ -94,6 +96,38 @@ fn the_noise_is_the_same_to_the_bit_on_flex_and_ndarray() {
         values(noise.standard_normal(&Tensor::<2>::zeros([101, 7], &device)))
     });
     assert_eq!(draws[0], draws[1]);
+}
+
+#[test]
+fn the_rest_of_a_stream_as_a_generator_begins_where_the_normals_ended() {
+    let key = NoiseKey::new(11, 4, 2);
+    assert_eq!(Noise::new(key).into_rng(), key.rng());
+    let mut noise = Noise::new(key);
+    let _five = noise.standard_normal(&Tensor::<1>::zeros([5], &Device::flex()));
+    // A whole number of blocks of four words.
+    let mut expected = key.rng();
+    expected.set_word_position(8);
+    assert_eq!(noise.into_rng(), expected);
+}
+
+#[test]
+fn noise_of_some_rows_has_nothing_but_normals() {
+    let like = Tensor::<2>::zeros([2, 5], &Device::flex());
+    let noise = || Noise::new(NoiseKey::new(1, 2, 3)).of_rows(&[7, 998], 1000);
+    let refused = |what: &str, read: &dyn Fn(Noise)| {
+        let read = AssertUnwindSafe(|| read(noise()));
+        let panic = catch_unwind(read).unwrap_err();
+        let message = panic.downcast_ref::<String>().unwrap();
+        let expected = format!("noise of 2 rows out of 1000 has no {what}");
+        assert!(message.starts_with(&expected), "{message}");
+    };
+    refused("a generator", &|noise| drop(noise.into_rng()));
+    refused("signs", &|mut noise| {
+        let _: Tensor<2> = noise.signs([2, 5], &like);
+    });
+    refused("zeros and ones", &|mut noise| {
+        let _: Tensor<2> = noise.bernoulli(0.5, [2, 5], &like);
+    });
 }
 
 #[test]

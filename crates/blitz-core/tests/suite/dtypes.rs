@@ -10,7 +10,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::digest::given;
-use crate::net::families;
+use crate::net::{families, priors};
 
 const TYPES: [DType; 4] = [DType::F64, DType::F32, DType::F16, DType::BF16];
 
@@ -33,19 +33,6 @@ fn sum_type(dtype: DType) -> DType {
         DType::F64 => DType::F64,
         _ => DType::F32,
     }
-}
-
-fn priors() -> [PriorConfig; 8] {
-    [
-        PriorConfig::normal(0.7),
-        PriorConfig::learned_normal(0.7),
-        PriorConfig::empirical_normal(None),
-        PriorConfig::laplace(0.5),
-        PriorConfig::learned_laplace(0.5),
-        PriorConfig::scale_mixture(0.5, 1.0, 0.1),
-        PriorConfig::student_t(3.0, 0.5),
-        PriorConfig::horseshoe(0.5),
-    ]
 }
 
 /// Every parameter in `dtype`, those of posteriors and priors as well.

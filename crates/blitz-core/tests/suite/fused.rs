@@ -7,7 +7,7 @@ use burn::module::{Module, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
-use crate::net::{devices, values};
+use crate::net::{devices, priors, values};
 
 /// Without gradient checkpointing and with it.
 fn autodiff_devices() -> Vec<Device> {
@@ -16,17 +16,6 @@ fn autodiff_devices() -> Vec<Device> {
         .into_iter()
         .map(|device| device.autodiff().gradient_checkpointing());
     plain.chain(checkpointing).collect()
-}
-
-fn priors() -> Vec<PriorConfig> {
-    vec![
-        PriorConfig::normal(0.5),
-        PriorConfig::learned_normal(0.5),
-        PriorConfig::empirical_normal(None),
-        PriorConfig::empirical_normal(Some("layer")),
-        PriorConfig::scale_mixture(0.25, 1.0, 0.1),
-        PriorConfig::laplace(0.5),
-    ]
 }
 
 /// Weights of both signs and of very different sizes, whatever the initializer draws. No bias is near zero: MOPED would give it a
@@ -87,7 +76,8 @@ fn assert_close(got: &[Vec<f32>], expected: &[Vec<f32>], what: &str) {
 fn a_step_is_the_same_with_fused_operations_and_without() {
     for device in autodiff_devices() {
         assert!(is_fused(&device));
-        for prior in priors() {
+        let shared = PriorConfig::empirical_normal(Some("layer"));
+        for prior in priors().into_iter().chain([shared]) {
             let what = format!("{prior:?} on {device:?}");
             let config = BayesianizeConfig::new()
                 .with_posterior(PosteriorConfig::normal(0.3))

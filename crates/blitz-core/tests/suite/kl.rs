@@ -9,7 +9,7 @@ use burn::module::Module;
 use burn::nn::LinearConfig;
 use burn::tensor::{DType, Device, Tensor};
 
-use crate::net::{Net, devices, families, rho, scalar, values};
+use crate::net::{Net, devices, families, priors, rho, scalar, values};
 
 fn linear(posterior_std: f64, prior: PriorConfig, device: &Device) -> burn::nn::Linear {
     let mut layer = LinearConfig::new(40, 25).with_bias(false).init(device);
@@ -56,20 +56,11 @@ fn kl_of_two_normals_is_the_hand_computed_sum_over_weights() {
 #[test]
 fn the_part_that_differs_by_draw_is_that_of_the_pairs_without_a_closed_form() {
     let layer = LinearConfig::new(4, 3).init(&Device::flex());
-    let priors = [
-        PriorConfig::normal(1.0),
-        PriorConfig::learned_normal(1.0),
-        PriorConfig::empirical_normal(None),
-        PriorConfig::laplace(1.0),
-        PriorConfig::student_t(3.0, 1.0),
-        PriorConfig::horseshoe(1.0),
-        PriorConfig::scale_mixture(0.5, 1.0, 0.1),
-    ];
     for (posterior, prior) in families(0.1)
         .into_iter()
-        .flat_map(|posterior| priors.iter().map(move |prior| (posterior.clone(), prior)))
+        .flat_map(|posterior| priors().map(|prior| (posterior.clone(), prior)))
     {
-        let config = BayesianizeConfig::new().with_prior(prior.clone());
+        let config = BayesianizeConfig::new().with_prior(prior);
         let config = config.with_posterior(posterior);
         let net = layer.clone().bayesianize(&config);
         let check = || {

@@ -8,7 +8,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Gradients, Tensor};
 
-use crate::net::{scalar, values};
+use crate::net::{families, priors, scalar, values};
 use crate::statistics::Sample;
 
 /// Weights of one, two and four axes.
@@ -40,18 +40,6 @@ impl ConvNet {
         let output = self.forward(x.reshape([1, 1, 3, 3]));
         output.tanh().square().sum() * 3.0 + self.kl_cost() * 0.1
     }
-}
-
-fn families() -> [PosteriorConfig; 7] {
-    [
-        PosteriorConfig::normal(0.2),
-        PosteriorConfig::laplace(0.2),
-        PosteriorConfig::student_t(4.0, 0.2),
-        PosteriorConfig::radial(0.2),
-        PosteriorConfig::low_rank_normal(3, 0.2),
-        PosteriorConfig::matrix_normal(0.2),
-        PosteriorConfig::full_rank_normal(0.2),
-    ]
 }
 
 /// The gradients of all parameters, by id.
@@ -90,7 +78,7 @@ fn the_gradient_of_every_parameter_agrees_with_finite_differences() {
     let device = Device::flex().autodiff();
     // A closed form and a Monte Carlo estimate, which differentiates the density.
     for prior in [PriorConfig::normal(0.5), PriorConfig::student_t(3.0, 0.5)] {
-        for posterior in families() {
+        for posterior in families(0.2) {
             let net = ConvNet::new(posterior.clone(), prior.clone(), &device);
             let loss = |net: &ConvNet| net.with_draw(9, 0, |net| net.loss());
             let grads = loss(&net).backward();
@@ -134,7 +122,7 @@ fn the_gradient_of_every_parameter_agrees_with_finite_differences() {
 #[test]
 fn a_record_brings_back_every_posterior_of_weights_with_one_two_and_four_axes() {
     let device = Device::flex();
-    for posterior in families() {
+    for posterior in families(0.2) {
         let prior = || PriorConfig::learned_laplace(0.3);
         let net = ConvNet::new(posterior.clone(), prior(), &device);
         let fresh = ConvNet::new(posterior.clone(), prior(), &device);
@@ -210,16 +198,8 @@ impl ModuleMapper for SetNested {
 #[test]
 fn losses_and_gradients_are_finite_for_rho_of_100_and_minus_100() {
     let device = Device::flex().autodiff();
-    for posterior in families() {
-        for prior in [
-            PriorConfig::normal(1.0),
-            PriorConfig::learned_normal(1.0),
-            PriorConfig::laplace(1.0),
-            PriorConfig::learned_laplace(1.0),
-            PriorConfig::scale_mixture(0.5, 1.0, 0.01),
-            PriorConfig::student_t(3.0, 1.0),
-            PriorConfig::horseshoe(1.0),
-        ] {
+    for posterior in families(0.2) {
+        for prior in priors() {
             for value in [100.0, -100.0] {
                 let net = ConvNet::new(posterior.clone(), prior.clone(), &device);
                 let net = net.map(&mut SetNested { value, depth: 0 });
@@ -244,7 +224,7 @@ fn losses_and_gradients_are_finite_for_rho_of_100_and_minus_100() {
 #[test]
 fn structures_are_those_that_the_estimators_may_rely_on() {
     let shape = burn::tensor::Shape::new([3, 2]);
-    let structures = families().map(|config| config.init(&shape, &Device::flex()).structure());
+    let structures = families(0.2).map(|config| config.init(&shape, &Device::flex()).structure());
     use PosteriorStructure::{General, IndependentNormal, SignSymmetric};
     assert_eq!(
         structures,

@@ -359,7 +359,7 @@ fn sixty_sharpened_steps_bring_an_lstms_loss_at_the_mean_below_a_third_and_train
 }
 
 #[test]
-#[should_panic(expected = "a device with autodiff")]
+#[should_panic(expected = "a device with autodiff; to predict, use `Sharpening::prior_draw`")]
 fn a_model_without_gradients_is_refused() {
     let net = linear(&Device::flex());
     let _draw = sharpening(&net).draw(&net, 0, 0, nll);

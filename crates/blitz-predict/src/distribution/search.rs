@@ -87,6 +87,9 @@ fn continuous(f: impl Fn(f64) -> f64, lower: f64, upper: f64) -> f64 {
     }
 }
 
+/// How much of the climb from one end to the other may lie within what a search leaves open.
+const LEFT_OPEN: f64 = 1e-12;
+
 /// Chandrupatla's root finder (1997): bisection, or inverse quadratic interpolation wherever it is trustworthy.
 fn root(f: impl Fn(f64) -> f64, lower: f64, upper: f64) -> f64 {
     let (mut a, mut b) = (upper, lower);
@@ -97,7 +100,7 @@ fn root(f: impl Fn(f64) -> f64, lower: f64, upper: f64) -> f64 {
     if fa <= 0.0 {
         return a;
     }
-    let width = upper - lower;
+    let (width, climb) = (upper - lower, fa - fb);
     let mut t = 0.5;
     loop {
         let x = a + t * (b - a);
@@ -117,8 +120,15 @@ fn root(f: impl Fn(f64) -> f64, lower: f64, upper: f64) -> f64 {
         };
         let tolerance = 2.0 * f64::EPSILON * best.abs() + 1e-15 * width + f64::MIN_POSITIVE;
         let limit = 0.5 * tolerance / (b - a).abs();
-        if f_best == 0.0 || limit > 0.5 {
+        if f_best == 0.0 {
             return best;
+        }
+        if limit > 0.5 {
+            // Between ends of very different sizes the width is no measure of where the function climbs.
+            return match (fa - fb).abs() > LEFT_OPEN * climb {
+                true => root_by_digits(f, a.min(b), a.max(b)),
+                false => best,
+            };
         }
         let (xi, phi) = ((a - b) / (c - b), (fa - fb) / (fc - fb));
         let trusted = phi * phi < xi && (1.0 - phi).powi(2) < 1.0 - xi;
@@ -130,6 +140,40 @@ fn root(f: impl Fn(f64) -> f64, lower: f64, upper: f64) -> f64 {
         };
         t = t.clamp(limit, 1.0 - limit);
     }
+}
+
+/// Bisection of the numbers there are between the ends, of which every power of two has as many: at most 64 steps.
+fn root_by_digits(f: impl Fn(f64) -> f64, lower: f64, upper: f64) -> f64 {
+    let (mut lower, mut upper) = (place(lower), place(upper));
+    loop {
+        let middle = lower.midpoint(upper);
+        if middle == lower || middle == upper {
+            let (lower, upper) = (number(lower), number(upper));
+            return if f(lower).abs() < f(upper).abs() {
+                lower
+            } else {
+                upper
+            };
+        }
+        if f(number(middle)) < 0.0 {
+            lower = middle;
+        } else {
+            upper = middle;
+        }
+    }
+}
+
+/// The place of a number among all numbers, by size.
+fn place(number: f64) -> i64 {
+    let bits = number.to_bits().cast_signed();
+    // The bits of a negative number grow with its size.
+    if bits < 0 { i64::MIN - bits } else { bits }
+}
+
+/// The number at a place.
+fn number(place: i64) -> f64 {
+    let bits = if place < 0 { i64::MIN - place } else { place };
+    f64::from_bits(bits.cast_unsigned())
 }
 
 /// The smallest whole number in `(lower, upper]` that `reaches`, or `lower` if it does.

@@ -57,6 +57,11 @@ pub(super) fn beta_reg_below_mean(a: f64, b: f64, [x, y]: [f64; 2], lambda: f64)
     Beta { a, b, x, y, lambda }.regularized()
 }
 
+/// As [`beta_reg`] for an x below the numbers, given its logarithm: `x^a / (a B(a, b))`, the first term of the series in x.
+pub(super) fn beta_reg_near_zero(a: f64, b: f64, ln_x: f64) -> f64 {
+    (a * ln_x - a.ln() - ln_beta(a, b)).exp()
+}
+
 /// Where `I_x(a, b)` is asked for.
 #[derive(Debug, Clone, Copy)]
 struct Beta {
@@ -167,8 +172,7 @@ impl Beta {
             let scale = (small / (1.0 + small / large) / std::f64::consts::TAU).sqrt();
             return scale * (-self.exponent() - corrections).exp();
         }
-        let ln_beta = libm::lgamma(small) - ln_rising(large, small);
-        (times_ln(a, x, y) + times_ln(b, y, x) - ln_beta).exp()
+        (times_ln(a, x, y) + times_ln(b, y, x) - ln_beta(a, b)).exp()
     }
 }
 
@@ -184,6 +188,11 @@ fn minus_ln(e: f64, one_plus_e: f64) -> f64 {
         true => e - one_plus_e.ln(),
         false => e - e.ln_1p(),
     }
+}
+
+/// `ln B(a, b)`, of which the lesser is below 8.
+fn ln_beta(a: f64, b: f64) -> f64 {
+    libm::lgamma(a.min(b)) - ln_rising(a.max(b), a.min(b))
 }
 
 /// `ln Γ(x + n) − ln Γ(x)` for x > 0 and n ≥ 0.

@@ -3,7 +3,7 @@
 use blitz_noise::PhiloxRng;
 use rand_distr::Distribution as _;
 
-use super::special::{beta_reg, stirling_remainder};
+use super::special::{beta_reg, beta_reg_near_zero, stirling_remainder};
 use super::{Distribution, Normal, Rescale, Support, search};
 use crate::difference::{in_units, out_of_units};
 
@@ -47,11 +47,12 @@ impl Distribution for StudentT {
         // ln Γ(a + ½) − ln Γ(a) − ½ ln a, without the terms that cancel at many degrees of freedom.
         let gammas = half * (0.5 / half).ln_1p() - 0.5 + stirling_remainder(half + 0.5)
             - stirling_remainder(half);
-        let w = self.z(y) / nu.sqrt();
+        let z = self.z(y);
+        let w = z / nu.sqrt();
         let log = if w.abs() < 1e100 {
             (w * w).ln_1p()
         } else {
-            2.0 * w.abs().ln()
+            ln_square(z) - nu.ln()
         };
         gammas - 0.5 * std::f64::consts::TAU.ln() - self.scale.ln() - (half + 0.5) * log
     }
@@ -70,8 +71,13 @@ impl Distribution for StudentT {
         // ν / (ν + z²) and z² / (ν + z²), without squares that overflow.
         let ratio = z / nu.sqrt();
         let norm = ratio.hypot(1.0);
-        let (x, complement) = (norm.powi(-2), (ratio / norm).powi(2));
-        let tail = 0.5 * beta_reg(0.5 * nu, 0.5, x, complement);
+        let x = norm.powi(-2);
+        let tail = 0.5
+            * match x.is_normal() {
+                true => beta_reg(0.5 * nu, 0.5, x, (ratio / norm).powi(2)),
+                // Below the numbers: of few degrees of freedom much is left beyond.
+                false => beta_reg_near_zero(0.5 * nu, 0.5, nu.ln() - ln_square(z)),
+            };
         if z < 0.0 { tail } else { 1.0 - tail }
     }
 
@@ -131,6 +137,11 @@ impl Distribution for StudentT {
         let z = search::unbounded(tail, p, 0.0, 1.0, search::Places::REAL);
         out_of_units(z, self.location, self.scale)
     }
+}
+
+/// `ln z²`, where the square may be beyond the numbers.
+fn ln_square(z: f64) -> f64 {
+    2.0 * z.abs().ln()
 }
 
 impl Rescale for StudentT {

@@ -355,10 +355,21 @@ pub(super) fn quantile<C: Distribution>(components: &[C], p: f64) -> f64 {
     let (lowest, highest) = quantiles.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), q| {
         (low.min(q), high.max(q))
     });
-    if lowest == highest || lowest.is_infinite() || highest.is_infinite() {
-        // At 1 the mixture ends where the last of its components does.
-        return if p >= 1.0 { highest } else { lowest };
+    if p >= 1.0 {
+        // The mixture ends where the last of its components does.
+        return highest;
     }
+    if p <= 0.0 || lowest >= highest {
+        return lowest;
+    }
+    // A component may have its quantile beyond the numbers where the mixture has not.
+    if lowest < f64::MIN && cdf(components, f64::MIN) >= p {
+        return f64::NEG_INFINITY;
+    }
+    if highest > f64::MAX && cdf(components, f64::MAX) < p {
+        return f64::INFINITY;
+    }
+    let (lower, upper) = (lowest.max(f64::MIN), highest.min(f64::MAX));
     let mut masses: Vec<f64> = match C::SUPPORT {
         Support::Mixed => components.iter().flat_map(C::masses).collect(),
         Support::Continuous | Support::Discrete => Vec::new(),
@@ -369,7 +380,7 @@ pub(super) fn quantile<C: Distribution>(components: &[C], p: f64) -> f64 {
         support: C::SUPPORT,
         masses: &masses,
     };
-    search::between(|y| cdf(components, y), p, lowest, highest, places)
+    search::between(|y| cdf(components, y), p, lower, upper, places)
 }
 
 /// Weibull's sample quantile (type 6 of Hyndman and Fan 1996), for which the k-th of n values stands at `k/(n + 1)`: its

@@ -326,6 +326,22 @@ fn isotonic_regression_is_scikit_learns_where_points_tie() {
 }
 
 #[test]
+fn the_frequency_of_an_event_is_fitted_to_its_probability() {
+    // At 0.2 one in two, at 0.3 never, which is out of order: one in three of both. At 0.9 always.
+    let probability = [0.2, 0.9, 0.2, 0.3, 0.9];
+    let happened = [true, true, false, false, true];
+    let fit = IsotonicRegression::fit_event(&probability, &happened);
+    let points: Vec<_> = fit.points().collect();
+    let third = 1.0 / 3.0;
+    assert_eq!(points, [(0.2, third), (0.3, third), (0.9, 1.0)]);
+    let [below, middle] = fit.apply(&[0.1, 0.6])[..] else {
+        panic!("one for each")
+    };
+    assert_eq!(below, third);
+    assert!((middle - 2.0 * third).abs() < 1e-15);
+}
+
+#[test]
 fn classes_that_all_become_impossible_are_taken_for_equal() {
     // Each class happened at 0.6, and never at 0.4 or below.
     let p = [0.6, 0.4, 0.0, 0.0, 0.6, 0.4, 0.4, 0.0, 0.6];

@@ -112,6 +112,13 @@ fn a_correction_that_turns_an_interval_inside_out_leaves_its_middle() {
     };
     let own = intervals(&[0.0, 0.0], &[1.0, 4.0]);
     assert_eq!(conformal.apply(&own), intervals(&[0.5, 1.0], &[0.5, 3.0]));
+    // Of two ends whose sum is beyond the numbers.
+    let conformal = ConformalQuantiles {
+        correction: -1e308,
+        level: 0.5,
+    };
+    let middle = conformal.apply(&intervals(&[1e308], &[1.5e308]));
+    assert_eq!(middle, intervals(&[1.25e308], &[1.25e308]));
 }
 
 #[test]

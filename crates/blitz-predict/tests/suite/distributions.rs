@@ -349,6 +349,43 @@ fn extreme_arguments_give_numbers() {
     assert!((large.ln_pdf(mode) - expected).abs() < 1e-9);
 }
 
+/// mpmath: `x^a / 2aB(a, ½)` of a = ν/2 and x = ν/z², whose square is beyond the numbers.
+#[test]
+fn tails_of_few_degrees_of_freedom_go_on_beyond_where_squares_overflow() {
+    for (nu, z, tail) in [
+        (0.01, 1e153, 0.014321134862851706),
+        (0.01, 1e155, 0.013676577617436493),
+        (0.01, 1e160, 0.01218926263199926),
+        (0.01, 1e165, 0.010863691755927949),
+        (0.01, 1e200, 0.0048526328575587004),
+        (0.01, 1e300, 0.00048526328575587004),
+        (0.01, 1.7e308, 0.00040148834764956916),
+        (0.001, 1e200, 0.31417321248611507),
+        (0.5, 1e250, 3.207009754142229e-126),
+    ] {
+        let t = student_t(&[0.0, 1.0, nu]);
+        let (below, above) = (t.cdf(-z), t.cdf(z));
+        assert!((below / tail - 1.0).abs() < 1e-12, "{nu} {z}: {below}");
+        assert!((above + tail - 1.0).abs() < 1e-15, "{nu} {z}: {above}");
+        // The density falls as |z|^−(ν + 1).
+        let slope = (t.ln_pdf(z) - t.ln_pdf(1e100)) / (z.ln() - 1e100f64.ln());
+        assert!((slope + nu + 1.0).abs() < 1e-12, "{nu} {z}: {slope}");
+    }
+    let t = student_t(&[0.0, 1.0, 0.01]);
+    for (p, expected) in [
+        (0.6, 246458794.80554369),
+        (0.99, 3.9604401371524818e168),
+        (0.999, 3.9604401371524818e268),
+    ] {
+        // Of the hundredth power of the tail, in which p has lost digits.
+        let error = (t.quantile(p) / expected - 1.0).abs();
+        let bound = 1000.0 * f64::EPSILON / (1.0 - p);
+        assert!(error < bound, "{p}: {error}");
+        assert!((t.quantile(1.0 - p) / -expected - 1.0).abs() < bound, "{p}");
+    }
+    assert_eq!(t.quantile(0.99999), f64::INFINITY);
+}
+
 /// Samples `n` values: each of a generator of its own, as mixtures do.
 fn samples<C: Distribution>(c: &C, n: u64) -> Vec<f64> {
     (0..n)

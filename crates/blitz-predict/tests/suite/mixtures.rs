@@ -539,6 +539,51 @@ fn mixtures_of_numbers_near_the_largest_have_moments_and_quantiles() {
 }
 
 #[test]
+fn quantiles_beyond_the_numbers_are_those_that_the_mixture_has_there() {
+    let normal = |std| vec![Normal { mean: 0.0, std }];
+    let y = Mixture::from_draws([normal(1.0), normal(1e308)], 1);
+    let quantile = |p| y.quantile(p)[0];
+    // At 0.97 that of the wide one is infinite. mpmath: a half of Φ(y / 1e308), and a half.
+    let expected = 1.5547735945968535e308;
+    for (got, expected) in [
+        (quantile(0.97), expected),
+        (quantile(0.03), -expected),
+        (y.interval(0.94)[0].lower, -expected),
+        (y.interval(0.94)[0].upper, expected),
+        // mpmath: Φ⁻¹(0.7), between the two components' own 0.25 and 2.5e307.
+        (quantile(0.6), 0.5244005127080408),
+    ] {
+        assert!((got / expected - 1.0).abs() < 1e-12, "{got} for {expected}");
+    }
+    // As much is beyond the numbers of the mixture itself: Φ(1.8) of the wide one is below.
+    assert_eq!(
+        (quantile(0.99), quantile(0.01)),
+        (f64::INFINITY, f64::NEG_INFINITY)
+    );
+}
+
+/// Of a hundred draws one believes in a tail without an end: its own quantiles are from 1e168 to infinite.
+#[test]
+fn one_heavy_tail_among_many_light_ones_leaves_a_mixture_its_quantiles() {
+    let t = |degrees_of_freedom| {
+        vec![StudentT {
+            location: 0.0,
+            scale: 1.0,
+            degrees_of_freedom,
+        }]
+    };
+    let draws = (0..100).map(|draw| t(if draw == 37 { 0.01 } else { 1e300 }));
+    let y = Mixture::from_draws(draws, 1);
+    // mpmath: the root of 0.99 (1 − Φ(z)) + 0.01 · ½ I(ν / (ν + z²); ν/2, ½) = 1 − p.
+    for (p, expected) in [(0.99, 2.5592293888457245), (0.9999, 3.9604401371524818e168)] {
+        let got = y.quantile(p)[0];
+        // Of the second a rounding of p is a hundred times as large a share, and so is the tail's exponent.
+        let bound = if got < 10.0 { 1e-12 } else { 1e-8 };
+        assert!((got / expected - 1.0).abs() < bound, "{got} for {expected}");
+    }
+}
+
+#[test]
 fn scores_of_numbers_near_the_largest_are_numbers() {
     let close = |got: f64, expected: f64| {
         assert!((got / expected - 1.0).abs() < 1e-14, "{got} for {expected}");

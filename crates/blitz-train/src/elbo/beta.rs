@@ -22,10 +22,10 @@ pub enum BetaSchedule {
     /// Blundell et al. (2015), section 3.4: within each epoch of M minibatches, minibatch i = 1 … M has a share of
     /// `2^(M−i) / (2^M − 1)` of the KL, so the first ones feel mostly the prior and the last ones the data.
     ///
-    /// As a weight that averages to 1 over the epoch, `β_i = M 2^(M−i) / (2^M − 1)`.
+    /// As a weight that averages to 1 over the epoch, `β_i = M 2^(M−i) / (2^M − 1)`. M is at least 1.
     Minibatches(usize),
     /// The same the other way round, as in BLoB (Wang et al. 2024): minibatch i = 1 … M of an epoch has the share `2^(i−1) / (2^M − 1)`, so the first ones feel the data and
-    /// the last ones mostly the prior. As a weight that averages to 1, `β_i = M 2^(i−1) / (2^M − 1)`.
+    /// the last ones mostly the prior. As a weight that averages to 1, `β_i = M 2^(i−1) / (2^M − 1)`. M is at least 1.
     RisingMinibatches(usize),
 }
 
@@ -40,6 +40,10 @@ impl BetaSchedule {
     /// let blundell = BetaSchedule::Minibatches(2);
     /// assert_eq!((blundell.at(0) / 2.0, blundell.at(1) / 2.0), (2.0 / 3.0, 1.0 / 3.0));
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// Panics if an epoch has no minibatches, which [`ElboConfig::try_init`](crate::ElboConfig::try_init) refuses.
     pub fn at(&self, step: u64) -> f64 {
         match *self {
             Self::Constant(beta) => beta,
@@ -50,10 +54,10 @@ impl BetaSchedule {
                     to * step as f64 / steps as f64
                 }
             }
-            Self::Minibatches(minibatches) => falling(minibatches, step % minibatches as u64),
+            Self::Minibatches(minibatches) => falling(minibatches, place(step, minibatches)),
             Self::RisingMinibatches(minibatches) => {
-                let last = minibatches as u64 - 1;
-                falling(minibatches, last - step % minibatches as u64)
+                let place = place(step, minibatches);
+                falling(minibatches, minibatches as u64 - 1 - place)
             }
         }
     }
@@ -85,6 +89,15 @@ impl BetaSchedule {
             _ => Ok(()),
         }
     }
+}
+
+/// How many minibatches of its epoch come before `step`.
+fn place(step: u64, minibatches: usize) -> u64 {
+    assert!(
+        minibatches > 0,
+        "a schedule over the minibatches of an epoch needs at least 1 of them, got 0"
+    );
+    step % minibatches as u64
 }
 
 /// `M 2^(M−i) / (2^M − 1)` for minibatch i = 1 … M, which is `place + 1`.

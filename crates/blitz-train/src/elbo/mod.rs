@@ -57,6 +57,11 @@ impl ElboConfig {
     }
 
     /// The objective, or what is wrong with the configuration.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error that names the field and its value if a value is out of its range: no data, no draws or more than 65,535, an odd number of antithetic draws, a
+    /// weight of the KL that is negative or not finite, or an epoch without minibatches.
     pub fn try_init(&self) -> Result<Elbo, ConfigError> {
         if self.dataset_size == 0 {
             return Err(ConfigError::new(

@@ -4,6 +4,7 @@ mod bernoulli;
 mod categorical;
 mod check;
 mod count;
+mod evaluation;
 mod expected;
 mod exposure;
 mod gaussian;
@@ -24,9 +25,10 @@ pub use categorical::{
 #[cfg(feature = "train")]
 pub use check::check_targets;
 pub use count::PointEvaluation;
+pub use evaluation::RegressionEvaluation;
 pub use expected::ExpectedNll;
 pub use exposure::{Exposed, WithExposure};
-pub use gaussian::{GaussianLikelihood, GaussianLikelihoodConfig, RegressionEvaluation};
+pub use gaussian::{GaussianLikelihood, GaussianLikelihoodConfig};
 pub use heteroscedastic::{HeteroscedasticLikelihood, HeteroscedasticLikelihoodConfig};
 pub use laplace::{LaplaceLikelihood, LaplaceLikelihoodConfig};
 pub use negative_binomial::{NegativeBinomialLikelihood, NegativeBinomialLikelihoodConfig};

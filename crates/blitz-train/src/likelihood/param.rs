@@ -5,7 +5,7 @@ use burn::config::Config;
 use burn::module::Param;
 use burn::tensor::{DType, Device, Tensor};
 
-use super::gaussian::to_f64;
+use super::evaluation::to_f64;
 
 /// A positive parameter of a likelihood: a deviation, a scale, a dispersion, degrees of freedom.
 #[derive(Config, Debug, Copy, PartialEq)]

@@ -5,7 +5,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
 use super::check::{check_shapes, check_values};
-use super::gaussian::to_f64;
+use super::evaluation::to_f64;
 use super::loss_type::LossType;
 use super::special::{log1p_square, stirling_remainder};
 use super::{Likelihood, LikelihoodParam, PointEvaluation, param};

@@ -147,12 +147,20 @@ fn impossible_settings_are_errors_that_name_the_value() {
         to: f64::NAN,
     });
     assert_eq!(error(nan).value, "NaN");
-    assert!(
-        ElboConfig::new(5)
-            .with_beta(BetaSchedule::Minibatches(0))
-            .try_init()
-            .is_err()
-    );
+    for empty in [
+        BetaSchedule::Minibatches(0),
+        BetaSchedule::RisingMinibatches(0),
+    ] {
+        let config = ElboConfig::new(5).with_beta(empty.clone());
+        assert_eq!(
+            error(config).to_string(),
+            "beta minibatches must be at least 1 minibatch an epoch, got 0"
+        );
+        // And of one that no configuration has checked.
+        let panic = std::panic::catch_unwind(|| empty.at(3)).unwrap_err();
+        let message = panic.downcast_ref::<&str>().unwrap();
+        assert!(message.ends_with("at least 1 of them, got 0"), "{message}");
+    }
 }
 
 #[test]

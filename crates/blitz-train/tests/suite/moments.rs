@@ -102,13 +102,16 @@ fn a_regression_has_the_parts_of_its_draws() {
         let off = once.epistemic_std()[i] / std - 1.0;
         assert!(off.abs() < 5.0 / (DRAWS as f64).sqrt(), "{off}");
         assert!((once.aleatoric_std()[i] - 0.3).abs() < 1e-6);
-        // The draws' outputs are skewed, which a normal is not.
-        assert!(
-            (nll[i] - nll_by_draws[i]).abs() < 0.06,
-            "{} {}",
-            nll[i],
-            nll_by_draws[i]
-        );
+        let normal = Normal {
+            mean: once.mean()[i],
+            std: once.std_dev()[i],
+        };
+        let off = nll[i] + normal.ln_pdf(targets[i]);
+        assert!(off.abs() < 5e-3, "{off} off a hundred quantiles' normal");
+        // The draws' outputs are skewed, which a normal is not: so much at this seed.
+        let skewed = [-0.0530, 0.0555, 0.0531];
+        let off = nll[i] - nll_by_draws[i];
+        assert!((off - skewed[i]).abs() < 2e-3, "{i}: {off}");
     }
     assert_eq!(once.interval(0.9).len(), 3);
 }
@@ -190,14 +193,16 @@ fn a_classification_has_the_probabilities_and_entropies_of_its_draws() {
             let off = pairs.map(|(p, e)| (p - e).abs()).fold(0.0, f64::max);
             assert!(off < bound, "example {example}: {off}");
         }
-        let (information, by_draws) = (
-            once.mutual_information()[example],
-            draws.mutual_information()[example],
-        );
-        assert!(
-            (information - by_draws).abs() < 0.25 * by_draws + 0.002,
-            "{information} {by_draws}"
-        );
+        // The outputs of one pass count as independent and normal, those of a draw are neither: so much is left of the information at these seeds, and less of
+        // it in a hundred quantiles than in a thousand.
+        let left = [
+            (&once, [0.919, 0.875, 0.806]),
+            (&many, [0.971, 0.933, 0.956]),
+        ];
+        for (way, left) in left {
+            let share = way.mutual_information()[example] / draws.mutual_information()[example];
+            assert!((share - left[example]).abs() < 5e-3, "{example}: {share}");
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::stored;
-use super::ranked::{RankedScores, Score, on_grid, ranked};
+use super::ranked::{RankedScores, Score, applies_by_rank, on_grid, ranked};
 use crate::check;
 use crate::error::{InputError, or_panic};
 
@@ -143,51 +143,7 @@ pub struct AdaptiveSets {
     pub config: AdaptiveSetsConfig,
 }
 
-impl AdaptiveSets {
-    /// The set of each example, its most probable class first. A set may be empty; adding the most probable class to those
-    /// covers no less.
-    ///
-    /// The randomization of an example follows from the seed and its number, counted from 0 in each call. Examples that come one by one or in batches would all have
-    /// that of the first ones: they go to [`apply_from`](Self::apply_from).
-    ///
-    /// # Panics
-    ///
-    /// Panics unless `probabilities` are whole rows of the classes of the fit, inside [0, 1] and summing to 1.
-    pub fn apply(&self, probabilities: &[f64]) -> Vec<Vec<usize>> {
-        or_panic(self.try_apply(probabilities))
-    }
-
-    /// As [`apply`](Self::apply), with an error in place of a panic.
-    pub fn try_apply(&self, probabilities: &[f64]) -> Result<Vec<Vec<usize>>, InputError> {
-        self.try_apply_from(0, probabilities)
-    }
-
-    /// [`apply`](Self::apply) to the examples from number `first` on: the number of all that came before them. In batches they so have the sets that they have at once,
-    /// and the coverage is that of the level.
-    ///
-    /// Without a seed the number plays no part.
-    ///
-    /// # Panics
-    ///
-    /// As [`apply`](Self::apply).
-    pub fn apply_from(&self, first: usize, probabilities: &[f64]) -> Vec<Vec<usize>> {
-        or_panic(self.try_apply_from(first, probabilities))
-    }
-
-    /// As [`apply_from`](Self::apply_from), with an error in place of a panic.
-    pub fn try_apply_from(
-        &self,
-        first: usize,
-        probabilities: &[f64],
-    ) -> Result<Vec<Vec<usize>>, InputError> {
-        let threshold = Score {
-            sum: self.threshold,
-            rank: self.rank,
-        };
-        self.config
-            .sets(threshold, first, probabilities, self.classes)
-    }
-}
+applies_by_rank!(AdaptiveSets);
 
 fn any_rank() -> usize {
     usize::MAX

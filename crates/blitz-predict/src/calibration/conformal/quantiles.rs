@@ -82,7 +82,7 @@ impl ConformalQuantiles {
             if lower <= upper {
                 return Interval { lower, upper };
             }
-            let middle = 0.5 * (interval.lower + interval.upper);
+            let middle = interval.lower.midpoint(interval.upper);
             Interval {
                 lower: middle,
                 upper: middle,

@@ -67,6 +67,58 @@ pub(super) trait RankedScores {
     }
 }
 
+/// Makes the methods of sets that are fitted. They are the type's own, not the trait's, so that a user imports nothing for them.
+macro_rules! applies_by_rank {
+    ($sets:ident) => {
+        impl $sets {
+            /// The set of each example, its most probable class first. A set may be empty; adding the most probable class covers no less.
+            ///
+            /// The randomization of an example follows from the seed and its number, counted from 0 in each call. Examples that come one by one or in batches would all have
+            /// that of the first ones: they go to [`apply_from`](Self::apply_from).
+            ///
+            /// # Panics
+            ///
+            /// Panics unless `probabilities` are whole rows of the classes of the fit, inside [0, 1] and summing to 1.
+            pub fn apply(&self, probabilities: &[f64]) -> Vec<Vec<usize>> {
+                or_panic(self.try_apply(probabilities))
+            }
+
+            /// As [`apply`](Self::apply), with an error in place of a panic.
+            pub fn try_apply(&self, probabilities: &[f64]) -> Result<Vec<Vec<usize>>, InputError> {
+                self.try_apply_from(0, probabilities)
+            }
+
+            /// [`apply`](Self::apply) to the examples from number `first` on: the number of all that came before them. In batches they so have the sets that they have at once,
+            /// and the coverage is that of the level.
+            ///
+            /// Without a seed the number plays no part.
+            ///
+            /// # Panics
+            ///
+            /// As [`apply`](Self::apply).
+            pub fn apply_from(&self, first: usize, probabilities: &[f64]) -> Vec<Vec<usize>> {
+                or_panic(self.try_apply_from(first, probabilities))
+            }
+
+            /// As [`apply_from`](Self::apply_from), with an error in place of a panic.
+            pub fn try_apply_from(
+                &self,
+                first: usize,
+                probabilities: &[f64],
+            ) -> Result<Vec<Vec<usize>>, InputError> {
+                let threshold = Score {
+                    sum: self.threshold,
+                    rank: self.rank,
+                };
+                self.config
+                    .sets(threshold, first, probabilities, self.classes)
+            }
+        }
+    };
+}
+
+pub(super) use applies_by_rank;
+
 /// The classes of an example with their probabilities, most probable first. Equal ones stay in the order of the classes.
 pub(super) fn ranked(row: &[f64]) -> Vec<(usize, f64)> {
     let mut ranked: Vec<(usize, f64)> = row.iter().copied().enumerate().collect();
