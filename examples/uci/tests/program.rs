@@ -107,6 +107,24 @@ fn a_split_without_a_prediction_costs_the_others_nothing_and_is_named() {
 }
 
 #[test]
+fn a_split_that_cannot_be_scaled_costs_the_others_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, out) = (data(folder.path()), folder.path().join("out"));
+    // A number below the deviations, in the training rows of the first split alone.
+    let rows = (0..40).map(|i| format!("{},{i},{}\n", if i == 8 { "5e-324" } else { "0" }, 2 * i));
+    fs::write(
+        folder.path().join("data.csv"),
+        format!("a,b,y\n{}", rows.collect::<String>()),
+    )
+    .unwrap();
+    let report = PROGRAM.report(&out, &["--data", &data, "--splits", "2"]);
+    assert_eq!(report["splits"], 1);
+    assert_eq!(report["left_out"][0]["name"], "split 0");
+    let reason = report["left_out"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("column 1 (a)"), "{reason}");
+}
+
+#[test]
 fn a_split_with_a_score_that_is_not_finite_is_left_out_in_every_run() {
     let folder = tempfile::tempdir().unwrap();
     let (data, out) = (data(folder.path()), folder.path().join("out"));
