@@ -131,6 +131,8 @@ fn what_cannot_be_forecast_is_refused_with_its_reason() {
     assert!(local.contains("shared weights or flipout"), "{local}");
     let wide = PROGRAM.refusal(out.path(), &["--hidden", "10000000"]);
     assert!(wide.contains("400000050000000 weights"), "{wide}");
+    let draws = PROGRAM.refusal(out.path(), &["--predict-samples", "1000000"]);
+    assert!(draws.contains("a prediction from 1000000 draws"), "{draws}");
     let device = PROGRAM.refusal(out.path(), &["--device", "abacus"]);
     assert!(device.contains("no device is called `abacus`"), "{device}");
 }
