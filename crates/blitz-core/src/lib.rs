@@ -50,6 +50,8 @@ pub use attach::{
     BayesianizeConfig, BayesianizeError, BuiltinVariational, ExistingPosteriors, MopedConfig,
     MopedVariational, Variational, WeightFilter, WeightRule, trains,
 };
+#[doc(hidden)]
+pub use draw::has_adapters;
 pub use draw::{
     ColumnMoments, Draw, KeptMoments, LayerNoise, SplitWeight, WeightMoments, WeightReading,
     is_open as draw_is_open, read_means, seed, weight_rows,

@@ -11,11 +11,11 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use example_support::number::{at_least, not_negative};
-use example_support::{Kept, LeftOut, RunArgs, RunError, exit_code, written};
+use example_support::number::{at_least, draws_of_a_prediction, not_negative};
+use example_support::{Kept, LeftOut, RunArgs, RunError, check_draws, exit_code, written};
 use serde::Serialize;
 
-use data::Digits;
+use data::{CLASSES, Digits};
 use learning::{Curve, Method, curve};
 use report::Report;
 
@@ -72,7 +72,7 @@ pub struct Cli {
     pub beta: f64,
 
     /// Draws of the weights for a prediction.
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 50, value_parser = at_least::<2>)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 50, value_parser = draws_of_a_prediction)]
     pub predict_samples: usize,
 
     /// Folder in which each finished course is kept, for a run that may be killed and go on [default: none].
@@ -181,6 +181,8 @@ fn check(cli: &Cli, digits: usize) -> Result<(), RunError> {
             cli.test, cli.labels
         )));
     }
+    let predicted = cli.test.max(digits - cli.test);
+    check_draws(cli.predict_samples, predicted * CLASSES).map_err(RunError::Setting)?;
     if cli.start > cli.labels {
         return Err(RunError::Setting(format!(
             "a start of {} labels is beyond the end of {}",

@@ -123,4 +123,9 @@ fn what_is_wrong_is_said_in_one_sentence() {
     assert!(refused.contains("invalid value '-1'"), "{refused}");
     let refused = PROGRAM.refusal(out.path(), &["--target", "101"]);
     assert!(refused.contains("above 100 %"), "{refused}");
+    let refused = PROGRAM.refusal(out.path(), &["--predict-samples", "1000000"]);
+    assert!(
+        refused.contains("1000000 draws of 16000 numbers"),
+        "{refused}"
+    );
 }

@@ -43,6 +43,7 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<String, RunError> {
     let data = digits::load(cli.data.as_deref())?.first(cli.limit);
+    cli.training.check_draws(data.logits())?;
     let device = cli.training.run.device()?;
     device.seed(cli.training.seed);
     let untrained = Net::new(data.classes.len(), &device.clone().autodiff());

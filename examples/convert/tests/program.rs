@@ -53,10 +53,15 @@ fn a_checkpoint_that_does_not_fit_is_named() {
 }
 
 #[test]
-fn more_draws_than_a_step_takes_are_refused_before_anything_is_made() {
+fn more_draws_than_a_step_or_a_prediction_takes_are_refused_before_anything_is_made() {
     let out = tempfile::tempdir().unwrap();
     let refused = PROGRAM.refusal(out.path(), &["--samples", "65536"]);
     assert!(refused.contains("at most 65535"), "{refused}");
+    let refused = PROGRAM.refusal(out.path(), &["--predict-samples", "1000000"]);
+    assert!(
+        refused.contains("a prediction from 1000000 draws"),
+        "{refused}"
+    );
     assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 0);
 }
 

@@ -9,10 +9,10 @@ use std::time::Instant;
 
 use blitz_train::plot::{Band, Bands, Plot, PlotError, TrainingCurves};
 use clap::Parser;
-use example_support::number::{at_least, not_negative};
-use example_support::{LeftOut, RunArgs, RunError, exit_code, written};
+use example_support::number::{at_least, draws_of_a_prediction, not_negative};
+use example_support::{LeftOut, RunArgs, RunError, check_draws, exit_code, written};
 
-use learner::{Keep, Learner};
+use learner::{Keep, Learner, numbers_of_a_draw};
 use report::{Figures, Report};
 use stream::Stream;
 
@@ -48,7 +48,7 @@ pub struct Cli {
     pub steps: usize,
 
     /// Draws of the weights for a prediction.
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 100, value_parser = at_least::<2>)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 100, value_parser = draws_of_a_prediction)]
     pub predict_samples: usize,
 
     /// Seed of the curve's way, the points, the initial weights and the draws of the training.
@@ -141,6 +141,7 @@ fn check(cli: &Cli) -> Result<(), RunError> {
             "{days} days of {points} points are more than {MOST_POINTS} points"
         )));
     }
+    check_draws(cli.predict_samples, numbers_of_a_draw(points)).map_err(RunError::Setting)?;
     if cli.speed > LARGEST_SPEED {
         return Err(RunError::Setting(format!(
             "a speed is at most {LARGEST_SPEED} radians a day, got {:e}",

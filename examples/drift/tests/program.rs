@@ -105,6 +105,10 @@ fn what_is_wrong_is_said_in_one_sentence() {
             "10000000 days of 10000000 points are more than 10000000 points",
         ),
         (&["--seed", "-1"], "invalid value '-1'"),
+        (
+            &["--predict-samples", "1000000"],
+            "a prediction from 1000000 draws",
+        ),
     ] {
         let refused = PROGRAM.refusal(out.path(), arguments);
         assert!(refused.contains(reason), "{refused}");

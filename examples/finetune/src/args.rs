@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 use example_support::RunArgs;
-use example_support::number::at_least;
+use example_support::number::{at_least, draws_of_a_prediction};
 use serde::Serialize;
 
 use crate::data::LEAST_LABELS;
@@ -66,7 +66,7 @@ pub struct Cli {
     pub tokens: usize,
 
     /// Draws of a prediction.
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 20, value_parser = at_least::<2>)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 20, value_parser = draws_of_a_prediction)]
     pub draws: usize,
 
     /// Score an adapter that an earlier run saved, in the place of training: what is said of labels, steps and draws has no part in it. It has to be of the same model, tokenizer and classes.

@@ -16,6 +16,7 @@ use rand::seq::SliceRandom;
 
 use crate::args::Cli;
 use crate::data::{Sequences, Task, Tokens, check_adapters, choose, shuffled, split, through};
+use crate::methods::check_prediction;
 use crate::model::saved;
 use crate::train::BATCH;
 
@@ -100,6 +101,7 @@ fn patches(pixels: &[u8; PIXELS]) -> impl Iterator<Item = f32> {
 /// Trains the transformer on 0 to 4. Of 5 to 8 three fifths are for labels and the others for the test; 9 is near, and test digits with their pixels shuffled are far.
 pub fn task(cli: &Cli, device: &Device) -> Result<Task, RunError> {
     check_adapters(cli, LAYERS, FEATURES)?;
+    check_prediction(cli, CLASSES)?;
     let digits = digits::small();
     let count = digits.len();
     // The file is in the order of its writers, who are to be alike in all parts.

@@ -11,6 +11,7 @@ use tokenizers::{Tokenizer, TruncationParams};
 use crate::args::Cli;
 use crate::bert::{self, Bert, Shape};
 use crate::data::{Sequences, Task, check_adapters, choose, split, through};
+use crate::methods::check_prediction;
 use crate::model::saved;
 
 /// Texts that are run at a time.
@@ -204,6 +205,7 @@ pub fn task(cli: &Cli, folder: &Path, data: &Path, device: &Device) -> Result<Ta
 
     let (shape, net) = Bert::load(folder, &device.clone().autodiff())?;
     check_adapters(cli, shape.num_hidden_layers, shape.hidden_size)?;
+    check_prediction(cli, classes.len())?;
     let reader = Reader::open(folder, &shape, cli.tokens)?;
     let [frozen, upper] = split(&net.encoder, cli.layers);
     let files = bert::digest(folder)?;

@@ -160,6 +160,7 @@ fn what_is_wrong_is_said_in_one_sentence() {
             "adapters of rank 33 are larger than the matrices of 32 × 32 beside them",
         ),
         (&["--rank", "10000000"], "adapters of rank 10000000"),
+        (&["--draws", "1000000"], "1000000 draws of 256 numbers"),
         (&["--adapter", "nowhere.bpk"], "nowhere.bpk"),
         (
             &["--model", "nowhere", "--data", "nowhere.tsv"],

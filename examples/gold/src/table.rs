@@ -10,7 +10,7 @@ use blitz_train::prelude::*;
 use burn::tensor::Device;
 use example_support::methods::{Data, Net, NoisyNet, Number, Rows as Scaled, Scales, prior};
 use example_support::tabular::{Split, Table, TableFormat};
-use example_support::{RunError, RunFolder, mean, present};
+use example_support::{RunError, RunFolder, figure, mean, present};
 use serde::Serialize;
 
 use crate::report::{Line, Report, with_faster_ways};
@@ -158,12 +158,12 @@ impl fmt::Display for Distance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:<12} {:>14.2} {:>14.2} {:>9.3} {:>9.3} {:>15.3} {:>9.0} % {:>9.1}",
+            "{:<12} {:>14.2} {:>14.2} {:>9} {:>9} {:>15.3} {:>9.0} % {:>9.1}",
             self.name,
             self.wasserstein,
             self.epistemic,
-            self.noise,
-            self.rmse,
+            figure(self.noise),
+            figure(self.rmse),
             self.log_likelihood,
             100.0 * self.coverage_95,
             self.seconds

@@ -41,18 +41,41 @@ fn the_posterior_itself_is_nearer_to_itself_than_a_single_network() {
     assert!(refused.contains("is of another run"), "{refused}");
 }
 
-#[test]
-fn a_table_and_digits_are_compared_too() {
-    let folder = tempfile::tempdir().unwrap();
+/// Thirty rows and two splits of them, the target in parts of `unit`.
+fn table(folder: &std::path::Path, unit: f64) -> &str {
     let rows: Vec<String> = (0..30)
         .map(|i| {
             let x = f64::from(i) / 10.0;
-            format!("{x},{}", (2.0 * x).sin() + 0.1 * f64::from(i % 3))
+            let y = (2.0 * x).sin() + 0.1 * f64::from(i % 3);
+            format!("{x},{}", unit * y)
         })
         .collect();
-    std::fs::write(folder.path().join("data.csv"), rows.join("\n")).unwrap();
-    std::fs::write(folder.path().join("test_splits.txt"), "3 9 21\n4 8\n").unwrap();
-    let data = folder.path().to_str().unwrap();
+    std::fs::write(folder.join("data.csv"), rows.join("\n")).unwrap();
+    std::fs::write(folder.join("test_splits.txt"), "3 9 21\n4 8\n").unwrap();
+    folder.to_str().unwrap()
+}
+
+#[test]
+fn a_target_of_a_small_unit_has_its_digits() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = table(folder.path(), 1e-9);
+    let short = ["--chains", "1", "--warm-up", "10", "--draws", "4"];
+    let options = [&short[..], &["--method", "map", "--data", data]].concat();
+    let output = PROGRAM.run(folder.path(), &options);
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stdout);
+    for way in ["  nuts ", "  map "] {
+        let line = text.lines().find(|line| line.starts_with(way));
+        let line = line.unwrap_or_else(|| panic!("no `{way}` in {text}"));
+        // The noise and the RMSE.
+        assert_eq!(line.matches("e-").count(), 2, "{line}");
+    }
+}
+
+#[test]
+fn a_table_and_digits_are_compared_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = table(folder.path(), 1.0);
     let short = ["--chains", "2", "--warm-up", "15", "--draws", "8"];
     let of = |task: &[&str]| {
         let method = ["--method", "map"];

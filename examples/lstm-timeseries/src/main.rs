@@ -69,6 +69,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
             series.values.len()
         )));
     }
+    cli.training.check_draws(held_out)?;
     if let Some(missing) = series.missing {
         eprintln!("{}: missing are {missing}", series.name);
     }

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::path::Path;
 
+use blitz_train::Interval;
 use blitz_train::plot::style::{BLUE, FAINT, INK, VERMILION, font, padded, tick};
 use blitz_train::plot::{self, PlotError};
 use example_support::series::Series;
@@ -64,21 +65,34 @@ fn draw(path: &Path, series: &Series, shown: &[Forecast]) -> Result<(), Box<dyn 
         .draw()?;
 
     for (level, opacity, label) in [(2, 0.15, "95 % interval"), (0, 0.35, "50 % interval")] {
-        let upper = shown.iter().map(|f| (f.time, f.intervals[level].upper));
-        let lower = shown
-            .iter()
-            .rev()
-            .map(|f| (f.time, f.intervals[level].lower));
-        let style = BLUE.mix(opacity).filled();
-        chart
-            .draw_series([Polygon::new(upper.chain(lower).collect::<Vec<_>>(), style)])?
+        let ends = |f: &Forecast| {
+            let Interval { lower, upper } = f.intervals[level];
+            [(f.time, lower), (f.time, upper)]
+        };
+        let colour = BLUE.mix(opacity);
+        let drawn = match shown {
+            // An area of one time has no width.
+            [one] => chart.draw_series([PathElement::new(ends(one), colour.stroke_width(16))])?,
+            _ => {
+                let upper = shown.iter().map(|f| ends(f)[1]);
+                let lower = shown.iter().rev().map(|f| ends(f)[0]);
+                let outline: Vec<_> = upper.chain(lower).collect();
+                chart.draw_series([Polygon::new(outline, colour.filled())])?
+            }
+        };
+        drawn
             .label(label)
-            .legend(move |(x, y)| Rectangle::new([(x, y - 7), (x + 24, y + 7)], style));
+            .legend(move |(x, y)| Rectangle::new([(x, y - 7), (x + 24, y + 7)], colour.filled()));
     }
-    let mean = shown.iter().map(|f| (f.time, f.mean));
     let line = BLUE.stroke_width(2);
-    chart
-        .draw_series(LineSeries::new(mean, line))?
+    let drawn = match shown {
+        [one] => chart.draw_series([Circle::new((one.time, one.mean), 7, BLUE.filled())])?,
+        _ => chart.draw_series(LineSeries::new(
+            shown.iter().map(|f| (f.time, f.mean)),
+            line,
+        ))?,
+    };
+    drawn
         .label("forecast")
         .legend(move |(x, y)| PathElement::new([(x, y), (x + 24, y)], line));
     for (wanted, colour, label) in [

@@ -41,6 +41,37 @@ fn a_run_reports_its_coverage_and_leaves_a_plot_and_a_model() {
     assert_eq!(digests.count(), 3);
 }
 
+/// The pixels of a picture in the hundred columns of its middle.
+fn middle(path: &serde_json::Value) -> Vec<[u8; 3]> {
+    let file = std::fs::File::open(path.as_str().unwrap()).unwrap();
+    let mut reader = png::Decoder::new(file).read_info().unwrap();
+    let mut bytes = vec![0; reader.output_buffer_size()];
+    let picture = reader.next_frame(&mut bytes).unwrap();
+    assert_eq!(picture.color_type, png::ColorType::Rgb);
+    let first = 3 * (picture.width as usize / 2 - 50);
+    let rows = bytes.chunks(picture.line_size);
+    let columns = rows.flat_map(|row| row[first..first + 300].chunks_exact(3));
+    columns
+        .map(|pixel| [pixel[0], pixel[1], pixel[2]])
+        .collect()
+}
+
+#[test]
+fn a_single_forecast_is_seen_with_its_intervals() {
+    let out = tempfile::tempdir().unwrap();
+    let file = out.path().join("series.csv");
+    // A window of 5 leaves five forecasts, of which the last is held out.
+    std::fs::write(&file, "y\n3\n1\n4\n1\n5\n9\n2\n6\n5\n3\n").unwrap();
+    let report = PROGRAM.report(out.path(), &["--data", file.to_str().unwrap()]);
+    assert_eq!(report["n_test"], 1);
+    let pixels = middle(&report["plot"]);
+    let count = |is: &dyn Fn(&[u8; 3]) -> bool| pixels.iter().filter(|pixel| is(pixel)).count();
+    let dot = count(&|pixel| *pixel == [0, 114, 178]);
+    assert!(dot > 50, "{dot} pixels of the forecast");
+    let intervals = count(&|[red, _, blue]| *red > 0 && *blue > red.saturating_add(20));
+    assert!(intervals > 500, "{intervals} pixels of its intervals");
+}
+
 #[test]
 fn what_is_missing_is_in_the_report() {
     let out = tempfile::tempdir().unwrap();
@@ -100,6 +131,8 @@ fn what_cannot_be_forecast_is_refused_with_its_reason() {
     assert!(local.contains("shared weights or flipout"), "{local}");
     let wide = PROGRAM.refusal(out.path(), &["--hidden", "10000000"]);
     assert!(wide.contains("400000050000000 weights"), "{wide}");
+    let draws = PROGRAM.refusal(out.path(), &["--predict-samples", "1000000"]);
+    assert!(draws.contains("a prediction from 1000000 draws"), "{draws}");
     let device = PROGRAM.refusal(out.path(), &["--device", "abacus"]);
     assert!(device.contains("no device is called `abacus`"), "{device}");
 }

@@ -45,6 +45,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         let (train, validation) = data.train.as_ref().clone().split_last(fifth);
         data = Data::new(&data.name, data.classes, train, validation)?;
     }
+    cli.training.check_draws(data.logits())?;
     let beta = digits::beta(cli.beta, cli.data.as_deref());
     let settings = cli.training.settings(beta);
     let device = cli.training.run.device()?;

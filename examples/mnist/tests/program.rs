@@ -60,6 +60,17 @@ fn a_folder_without_mnist_is_refused() {
 }
 
 #[test]
+fn more_draws_than_there_is_memory_for_are_refused_before_anything_is_made() {
+    let out = tempfile::tempdir().unwrap();
+    let stderr = PROGRAM.refusal(out.path(), &["--predict-samples", "1000000"]);
+    assert!(
+        stderr.contains("a prediction from 1000000 draws"),
+        "{stderr}"
+    );
+    assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn too_few_images_to_validate_on_are_refused() {
     let out = tempfile::tempdir().unwrap();
     let stderr = PROGRAM.refusal(out.path(), &["--limit", "4", "--validate"]);

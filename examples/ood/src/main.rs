@@ -14,7 +14,9 @@ use blitz_train::{Ensemble, NetworkPosterior};
 use burn::tensor::Device;
 use clap::Parser;
 use clap::builder::ArgPredicate;
-use example_support::classification::{Classifier, Data, Scores, predict_images, predictor, train};
+use example_support::classification::{
+    Classifier, Data, Scores, numbers_of_a_draw, predict_images, predictor, train,
+};
 use example_support::number::{at_least, not_negative};
 use example_support::{
     EstimatorChoice, RunError, TrainingArgs, digits, exit_code, stop_on_ctrl_c, written,
@@ -85,6 +87,10 @@ fn run(cli: &Cli) -> Result<String, RunError> {
 
     let start = Instant::now();
     let device = cli.training.run.device()?;
+    let seed = cli.training.seed;
+    let bayesian = lenet(cli, &data, seed, &device);
+    cli.training
+        .check_draws(numbers_of_a_draw(&bayesian, &data))?;
     let folder = cli.training.run.folder("ood")?;
     let interrupter = stop_on_ctrl_c()?;
     let beta = digits::beta(cli.beta, cli.data.as_deref());
@@ -96,8 +102,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         let (model, _) = train(network, &data, &settings, &folder.join(name), &interrupter)?;
         Ok(model.network)
     };
-    let seed = cli.training.seed;
-    let bayesian = fit(lenet(cli, &data, seed, &device), seed, "bayesian")?;
+    let bayesian = fit(bayesian, seed, "bayesian")?;
     let members = (0..cli.members as u64).map(|member| {
         let seed = seed.wrapping_add(1000 * member);
         let network = lenet(cli, &data, seed, &device).mean_network();

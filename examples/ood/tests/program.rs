@@ -46,4 +46,10 @@ fn what_is_wrong_is_said_in_one_sentence() {
     assert!(refused.contains("at least 0"), "{refused}");
     let refused = PROGRAM.refusal(out.path(), &["--members", "1"]);
     assert!(refused.contains("at least 2"), "{refused}");
+    let refused = PROGRAM.refusal(out.path(), &["--predict-samples", "1000000"]);
+    assert!(
+        refused.contains("a prediction from 1000000 draws"),
+        "{refused}"
+    );
+    assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 0);
 }

@@ -6,7 +6,9 @@ use std::str::FromStr;
 
 use clap::Parser;
 use example_support::EstimatorChoice;
-use example_support::number::{at_least, deviation, learning_rate, not_negative};
+use example_support::number::{
+    at_least, deviation, draws_of_a_prediction, learning_rate, not_negative,
+};
 
 use example_support::tabular::{DataError, Split, Table, TableFormat};
 
@@ -31,7 +33,7 @@ pub struct Cli {
     /// Draws of the weights for a prediction.
     ///
     /// The spread of what they predict is the epistemic uncertainty.
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 500, value_parser = at_least::<2>)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 500, value_parser = draws_of_a_prediction)]
     pub predict_samples: usize,
 
     /// Learning rate at the start; it falls to 0 along a cosine.

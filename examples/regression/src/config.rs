@@ -8,7 +8,7 @@ use crate::cli::Cli;
 use crate::error::RunError;
 use crate::model::RegressorConfig;
 use example_support::tabular::{Split, Table};
-use example_support::{Digest, check_layers};
+use example_support::{Digest, check_draws, check_layers};
 
 /// Everything that decides a run, saved beside the model.
 #[derive(Config, Debug, PartialEq)]
@@ -40,6 +40,7 @@ impl RunConfig {
     pub fn new_for(cli: &Cli, table: &Table, split: &Split) -> Result<Self, RunError> {
         let layers = [[table.n_features, cli.hidden], [cli.hidden, 1]];
         check_layers(layers).map_err(RunError::Setting)?;
+        check_draws(cli.predict_samples, split.test.len()).map_err(RunError::Setting)?;
         let elbo = ElboConfig::new(split.train.len())
             .with_samples(cli.samples)
             .with_validation_samples(5)

@@ -118,13 +118,22 @@ impl Failure for RunError {
 impl RunError {
     /// Whether it says something of one split's training or prediction alone.
     pub fn is_of_one_split(&self) -> bool {
-        // The columns are scaled by the rows that train.
-        matches!(
-            self,
-            Self::Data(DataError::Scale { .. })
-                | Self::Fit(_)
-                | Self::NonFinite { .. }
-                | Self::Predict(_)
-        )
+        // Each by its name: a new one has to be decided on.
+        match self {
+            Self::Data(error) => error.is_of_one_split(),
+            Self::Fit(_) | Self::NonFinite { .. } | Self::Predict(_) => true,
+            // Of what was asked for, of the folder, or a stop that was meant for all.
+            Self::Device(_)
+            | Self::Setting(_)
+            | Self::NotWritable { .. }
+            | Self::Foreign { .. }
+            | Self::InUse { .. }
+            | Self::NoCheckpoint { .. }
+            | Self::Checkpoint(_)
+            | Self::OtherSettings { .. }
+            | Self::Config { .. }
+            | Self::Interrupted { .. }
+            | Self::InterruptedEarly { .. } => false,
+        }
     }
 }

@@ -377,6 +377,12 @@ fn setting_out_of_range_is_refused_by_name_and_value_and_the_folder_stays_as_it_
     }
     let message = one_line_refusal(out.path(), &["--hidden", "10000000"]);
     assert_has(&message, &["140000000 weights", "100000000"]);
+    let tables = folder();
+    // A tenth of the rows is tested.
+    let data = write(&tables, "long.csv", &line(2000));
+    let draws = ["--data", &data, "--predict-samples", "1000000"];
+    let message = one_line_refusal(out.path(), &draws);
+    assert_has(&message, &["1000000 draws of 200 numbers", "200000000"]);
     let message = one_line_refusal(out.path(), &["--samples", "65536"]);
     assert_has(&message, &["samples", "65536", "65535"]);
     assert_eq!(before, snapshot(out.path()));

@@ -10,8 +10,8 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use crate::classification::Settings;
-use crate::number::{at_least, draws_of_a_step, learning_rate};
-use crate::{RunError, RunFolder};
+use crate::number::{at_least, draws_of_a_prediction, draws_of_a_step, learning_rate};
+use crate::{RunError, RunFolder, check_draws};
 
 /// The options that every training has; flatten them into a command line, which may change their defaults by `mut_arg`.
 #[derive(Debug, Clone, Args)]
@@ -42,7 +42,7 @@ pub struct TrainingArgs {
     pub samples: usize,
 
     /// Draws of the weights for a prediction.
-    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 100, value_parser = at_least::<2>)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 100, value_parser = draws_of_a_prediction)]
     pub predict_samples: usize,
 
     /// Where it runs, and what of it stays.
@@ -66,6 +66,11 @@ impl TrainingArgs {
             seed: self.seed,
             dashboard: self.dashboard,
         }
+    }
+
+    /// Refuses more draws than there is memory for, each of so many numbers.
+    pub fn check_draws(&self, numbers: usize) -> Result<(), RunError> {
+        check_draws(self.predict_samples, numbers).map_err(RunError::Setting)
     }
 }
 

@@ -76,6 +76,11 @@ impl Data {
         self.train = self.train.as_ref().clone().first(n).into();
         self
     }
+
+    /// How many logits a draw has for all test images.
+    pub fn logits(&self) -> usize {
+        self.test.len() * self.classes.len()
+    }
 }
 
 /// How long to train, and how.
@@ -225,6 +230,11 @@ pub fn predictor<N: Classifier>(
     PredictorConfig::new(samples)
         .with_seed(SEED)
         .init_with(posterior, &likelihood)
+}
+
+/// The numbers of each draw of a [`predictor`]: its logits for the images that are predicted at a time, and its weights, which are kept.
+pub fn numbers_of_a_draw<N: Classifier>(network: &N, data: &Data) -> usize {
+    PREDICTED_AT_ONCE * data.classes.len() + network.num_bayesian_weights()
 }
 
 /// How good predictions are.

@@ -8,7 +8,7 @@
 //! - [`figure`]: a number in three significant digits, and [`Figures`] of several to the same place.
 //! - [`first_not_finite`]: the weight of a checkpoint that is no number.
 //! - [`LeftOut`]: what could not be made in a comparison, and [`written`] for its files; [`chosen`]: the rule that chooses settings.
-//! - [`check_layers`]: the largest network that is taken.
+//! - [`check_layers`]: the largest network that is taken, and [`check_draws`] the largest prediction.
 //! - [`images`] and [`classification`]: labelled images, and a classifier of them trained by Burn's Learner.
 //! - [`comparison`]: a Bayesian classifier beside its deterministic twin.
 //! - [`digits`]: the digits that the examples carry, and MNIST's files.
@@ -55,5 +55,5 @@ pub use kept::{Digest, Kept, KeptError};
 pub use left_out::LeftOut;
 pub use repeats::{MeanError, mean};
 pub use rule::chosen;
-pub use size::check_layers;
+pub use size::{check_draws, check_layers};
 pub use written::written;

@@ -13,6 +13,11 @@ pub fn draws_of_a_step(text: &str) -> Result<usize, String> {
     within::<1, { u16::MAX as usize }>(text)
 }
 
+/// The draws of a prediction: each takes room, however little it predicts. What they predict together is bounded by [`check_draws`](crate::check_draws).
+pub fn draws_of_a_prediction(text: &str) -> Result<usize, String> {
+    within::<2, 1_000_000>(text)
+}
+
 fn within<const MIN: usize, const MAX: usize>(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(value) if (MIN..=MAX).contains(&value) => Ok(value),
@@ -94,6 +99,16 @@ mod tests {
         for text in ["0", "65536", "-1", "1.5", ""] {
             let error = draws_of_a_step(text).unwrap_err();
             assert!(error.contains("at least 1 and at most 65535"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_prediction_has_two_to_a_million_draws() {
+        assert_eq!(draws_of_a_prediction("2"), Ok(2));
+        assert_eq!(draws_of_a_prediction("1000000"), Ok(1_000_000));
+        for text in ["1", "1000001", "10000000", "-1", ""] {
+            let error = draws_of_a_prediction(text).unwrap_err();
+            assert!(error.contains("at least 2 and at most 1000000"), "{error}");
         }
     }
 }

@@ -1,7 +1,10 @@
-//! How large a network may be.
+//! How large a network may be, and a prediction.
 
 /// With their deviations, gradients and an optimizer's moments, so many weights take four gigabytes and more.
 const MOST_WEIGHTS: u128 = 100_000_000;
+
+/// As outputs, and as the distributions of numbers that are made of them, so many take four gigabytes too.
+const MOST_NUMBERS: u128 = 100_000_000;
 
 /// Refuses layers of these numbers of inputs and outputs if they have more weights than a run is likely to have memory for: a system ends a program that
 /// asks for more than there is, without a word.
@@ -20,9 +23,25 @@ pub fn check_layers(layers: impl IntoIterator<Item = [usize; 2]>) -> Result<(), 
     ))
 }
 
+/// Refuses a prediction of more numbers than a run is likely to have memory for: those of each draw are its outputs for the rows that are predicted together, and
+/// its weights if it is kept.
+///
+/// # Errors
+///
+/// Returns a sentence with the number of draws.
+pub fn check_draws(draws: usize, numbers: usize) -> Result<(), String> {
+    let all = draws as u128 * numbers as u128;
+    if all <= MOST_NUMBERS {
+        return Ok(());
+    }
+    Err(format!(
+        "a prediction from {draws} draws of {numbers} numbers each has {all} numbers, and at most {MOST_NUMBERS} are taken: draw fewer"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::check_layers;
+    use super::{check_draws, check_layers};
 
     #[test]
     fn more_weights_than_a_run_has_memory_for_are_refused_by_their_number() {
@@ -31,5 +50,14 @@ mod tests {
         assert!(error.contains("100000001 weights"), "{error}");
         // No product of the largest numbers is beyond the sum.
         assert!(check_layers([[usize::MAX; 2]]).is_err());
+    }
+
+    #[test]
+    fn more_draws_than_a_run_has_memory_for_are_refused_by_their_number() {
+        assert_eq!(check_draws(10_000, 10_000), Ok(()));
+        let error = check_draws(1_000_000, 510).unwrap_err();
+        assert!(error.contains("1000000 draws of 510 numbers"), "{error}");
+        assert!(error.contains("has 510000000 numbers"), "{error}");
+        assert!(check_draws(usize::MAX, usize::MAX).is_err());
     }
 }

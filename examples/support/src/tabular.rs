@@ -248,6 +248,36 @@ pub enum DataError {
     },
 }
 
+impl DataError {
+    /// Whether it says something of the rows that one split trains with, by which the columns are scaled, and nothing of the others.
+    pub fn is_of_one_split(&self) -> bool {
+        // Each by its name: a new one has to be decided on.
+        match self {
+            Self::Scale { .. } => true,
+            Self::TwoCommas
+            | Self::NotFound { .. }
+            | Self::Unreadable { .. }
+            | Self::NoRows { .. }
+            | Self::TooFewColumns { .. }
+            | Self::Ragged { .. }
+            | Self::MissingCell { .. }
+            | Self::NotANumber { .. }
+            | Self::NotFinite { .. }
+            | Self::FillValue { .. }
+            | Self::Columns { .. }
+            | Self::AmbiguousHeader { .. }
+            | Self::Row { .. }
+            | Self::NoSuchSplit { .. }
+            | Self::NotARow { .. }
+            | Self::RowOutOfRange { .. }
+            | Self::RepeatedRow { .. }
+            | Self::EmptySide { .. }
+            | Self::NotOfFile { .. }
+            | Self::NoSplits { .. } => false,
+        }
+    }
+}
+
 /// A number as `--missing` takes it: with a decimal point, since commas separate marks there.
 fn as_mark(number: &str) -> String {
     number.replace(',', ".")

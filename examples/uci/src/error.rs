@@ -83,14 +83,21 @@ impl Failure for RunError {}
 impl RunError {
     /// Whether it says something of one split's training or prediction alone.
     pub fn is_of_one_split(&self) -> bool {
-        matches!(
-            self,
+        // Each by its name: a new one has to be decided on.
+        match self {
+            Self::Data(error) => error.is_of_one_split(),
             Self::Method(_)
-                | Self::NonFinite { .. }
-                | Self::Predict(_)
-                | Self::Scores(_)
-                | Self::NoCandidate
-                | Self::NotFiniteScore { .. }
-        )
+            | Self::NonFinite { .. }
+            | Self::Predict(_)
+            | Self::Scores(_)
+            | Self::NoCandidate
+            | Self::NotFiniteScore { .. } => true,
+            // Splits without rows are refused before any trains.
+            Self::TooFewRows { .. }
+            | Self::TooFewSplits { .. }
+            | Self::Device(_)
+            | Self::NoSplit(_)
+            | Self::Kept(_) => false,
+        }
     }
 }

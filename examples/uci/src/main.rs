@@ -12,7 +12,7 @@ use clap::Parser;
 use example_support::methods::Method;
 use example_support::number::at_least;
 use example_support::tabular::{Split, Table, TableFormat};
-use example_support::{Digest, Kept, LeftOut, exit_code, present};
+use example_support::{Digest, Kept, LeftOut, exit_code, figure, present};
 use serde::Serialize;
 
 use error::RunError;
@@ -140,10 +140,10 @@ fn run(cli: &Cli) -> Result<String, RunError> {
             },
         };
         eprintln!(
-            "split {} of {}: RMSE {:.3}, log likelihood {:.3}, {:?}, {:.1} s",
+            "split {} of {}: RMSE {}, log likelihood {:.3}, {:?}, {:.1} s",
             index + 1,
             cli.splits,
-            split.rmse,
+            figure(split.rmse),
             split.ll,
             split.setting,
             split.seconds

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use example_support::methods::Method;
-use example_support::{LeftOut, MeanError, mean};
+use example_support::{LeftOut, MeanError, figure, mean};
 use serde::Serialize;
 
 use crate::study::{LEVELS, Scores};
@@ -115,23 +115,24 @@ impl fmt::Display for Report {
             "{data}, {method:?}, {splits} splits, {:.0} s\n",
             self.seconds
         )?;
-        writeln!(f, "{:<46} {:>14} {:>16}", "", "RMSE", "log likelihood")?;
+        writeln!(f, "{:<46} {:>20} {:>16}", "", "RMSE", "log likelihood")?;
         writeln!(
             f,
-            "{:<46} {:>14} {:>16}",
+            "{:<46} {:>20} {:>16}",
             "this run",
-            self.rmse.with_decimals(2),
+            self.rmse.with_figures(),
             self.ll.with_decimals(2),
         )?;
         for (name, rows) in LITERATURE {
             if let Some((_, rmse, ll)) = rows.iter().find(|(set, ..)| set == data) {
-                writeln!(f, "{name:<46} {rmse:>14.2} {ll:>16.2}")?;
+                writeln!(f, "{name:<46} {rmse:>20.2} {ll:>16.2}")?;
             }
         }
         writeln!(
             f,
-            "\nCRPS {:.3}, mean width of the 95 % intervals {:.2}",
-            self.crps, self.width_95
+            "\nCRPS {}, mean width of the 95 % intervals {}",
+            figure(self.crps),
+            figure(self.width_95)
         )?;
         let coverages = [
             (self.coverage_50, self.calibrated_coverage_50),

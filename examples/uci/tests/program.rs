@@ -63,6 +63,29 @@ fn a_report_has_the_scores_of_all_splits_and_a_stopped_run_goes_on() {
 }
 
 #[test]
+fn a_target_of_a_small_unit_has_its_digits() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = data(folder.path());
+    let table = folder.path().join("data.csv");
+    let rows = fs::read_to_string(&table).unwrap();
+    let small = rows.lines().map(|row| format!("{row}e-9\n"));
+    fs::write(&table, small.collect::<String>()).unwrap();
+    let output = PROGRAM.run(&folder.path().join("out"), &["--data", &data]);
+    assert!(output.status.success(), "{output:?}");
+    let [text, progress] =
+        [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    let words = |name: &str, text: &str| {
+        let line = text.lines().find(|line| line.starts_with(name));
+        let line = line.unwrap_or_else(|| panic!("no `{name}` in {text}"));
+        let numbers = line.split([' ', ',']).filter(|word| word.contains("e-"));
+        numbers.map(str::to_string).collect::<Vec<_>>()
+    };
+    let rmse = words("this run", &text);
+    assert_eq!((rmse.len(), words("CRPS", &text).len()), (1, 2), "{text}");
+    assert_eq!(words("split 1 of 1", &progress), rmse, "{progress}");
+}
+
+#[test]
 fn a_split_without_a_prediction_costs_the_others_nothing_and_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let (data, out) = (data(folder.path()), folder.path().join("out"));
@@ -81,6 +104,24 @@ fn a_split_without_a_prediction_costs_the_others_nothing_and_is_named() {
     let reason = left_out[0]["reason"].as_str().unwrap();
     assert!(reason.starts_with("row 7: "), "{reason}");
     assert!(out.join("split-1.json").exists() && !out.join("split-0.json").exists());
+}
+
+#[test]
+fn a_split_that_cannot_be_scaled_costs_the_others_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, out) = (data(folder.path()), folder.path().join("out"));
+    // A number below the deviations, in the training rows of the first split alone.
+    let rows = (0..40).map(|i| format!("{},{i},{}\n", if i == 8 { "5e-324" } else { "0" }, 2 * i));
+    fs::write(
+        folder.path().join("data.csv"),
+        format!("a,b,y\n{}", rows.collect::<String>()),
+    )
+    .unwrap();
+    let report = PROGRAM.report(&out, &["--data", &data, "--splits", "2"]);
+    assert_eq!(report["splits"], 1);
+    assert_eq!(report["left_out"][0]["name"], "split 0");
+    let reason = report["left_out"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("column 1 (a)"), "{reason}");
 }
 
 #[test]

@@ -34,6 +34,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         data = data.first(limit);
     }
     check_layers(layers(cli, data.classes.len())).map_err(RunError::Setting)?;
+    cli.training.check_draws(data.logits())?;
     let settings = cli.training.settings(cli.beta);
     let device = cli.training.run.device()?;
     let folder = cli.training.run.folder("vgg-cifar10")?;

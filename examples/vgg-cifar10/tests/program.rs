@@ -63,7 +63,7 @@ fn a_folder_without_cifar_is_refused() {
 }
 
 #[test]
-fn a_network_without_measure_is_refused_before_anything_is_made() {
+fn a_network_or_a_prediction_without_measure_is_refused_before_anything_is_made() {
     let out = tempfile::tempdir().unwrap();
     for [option, value] in [["--width", "100000"], ["--hidden", "10000000"]] {
         let stderr = PROGRAM.refusal(out.path(), &[option, value]);
@@ -72,5 +72,10 @@ fn a_network_without_measure_is_refused_before_anything_is_made() {
             "{stderr}"
         );
     }
+    let stderr = PROGRAM.refusal(out.path(), &["--predict-samples", "1000000"]);
+    assert!(
+        stderr.contains("a prediction from 1000000 draws"),
+        "{stderr}"
+    );
     assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 0);
 }

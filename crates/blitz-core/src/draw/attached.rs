@@ -1,28 +1,26 @@
 //! What is attached to a parameter, as Burn tells a traversal of it.
 
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::Tensor;
+use burn::module::{Module, ModuleVisitor};
 
 use super::Draw;
 use crate::fields::{ATTACHED, POSTERIOR};
 
-/// Whether the weight is made of other parameters, which may have posteriors of their own: by Burn's LoRA, a weight norm, or whatever else is
-/// attached and is no posterior.
+/// Whether something other than a posterior is attached to a parameter of `module`: Burn's LoRA, a weight norm, or whatever else a weight is made by. For the
+/// crates of blitz.
 ///
-/// They would answer a scope that asks the next parameter that is read, in the place of the weight.
-pub(super) fn is_made_of_factors<const D: usize>(param: &Param<Tensor<D>>) -> bool {
+/// A weight that is made of other parameters, which may have posteriors of their own, is not read as one with a posterior is: they would answer a scope that asks
+/// the next parameter that is read, in the place of the weight.
+pub fn has_adapters(module: &impl Module) -> bool {
     let _glance = Draw::glance();
-    let mut glance = Glance { is_other: false };
-    param.visit(&mut glance);
-    glance.is_other
+    let mut adapters = Adapters(false);
+    module.visit(&mut adapters);
+    adapters.0
 }
 
-struct Glance {
-    is_other: bool,
-}
+struct Adapters(bool);
 
-impl ModuleVisitor for Glance {
+impl ModuleVisitor for Adapters {
     fn enter_module(&mut self, name: &str, container_type: &str) {
-        self.is_other |= container_type == ATTACHED && name != POSTERIOR;
+        self.0 |= container_type == ATTACHED && name != POSTERIOR;
     }
 }

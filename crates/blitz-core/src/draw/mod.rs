@@ -12,6 +12,7 @@ mod rows;
 mod sample;
 mod scope;
 
+pub use attached::has_adapters;
 pub use fresh::seed;
 pub use layer_noise::LayerNoise;
 pub(crate) use layer_noise::{CONTAINER as LAYER_NOISE, is_configured};

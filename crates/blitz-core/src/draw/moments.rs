@@ -7,7 +7,7 @@ use burn::module::{Param, ParamId};
 use burn::tensor::Tensor;
 use burn::tensor::module::linear;
 
-use super::attached::is_made_of_factors;
+use super::attached::has_adapters;
 use super::scope::with_pass;
 use super::{Draw, Part, PartSlot};
 use crate::family::at_least_f32;
@@ -153,7 +153,7 @@ impl<const D: usize> WeightMoments<D> {
             variance: None,
             id,
         };
-        if is_made_of_factors(param) {
+        if has_adapters(param) {
             return (None, certain(read_means(|| param.val())));
         }
         let scope = Draw::part(Part::Moments);
@@ -228,7 +228,7 @@ impl ColumnMoments {
 
     /// With the identity of the posterior, where there are correlations.
     fn read(param: &Param<Tensor<2>>) -> Option<(ParamId, Self)> {
-        if is_made_of_factors(param) {
+        if has_adapters(param) {
             return None;
         }
         let scope = Draw::part(Part::ColumnFactors);

@@ -3,7 +3,7 @@
 use burn::module::{Param, ParamId};
 use burn::tensor::{Shape, Tensor};
 
-use super::attached::is_made_of_factors;
+use super::attached::has_adapters;
 use super::sample::shares_weights;
 use super::{Draw, Part, PartSlot, is_antithetic, output_noise, repeated_output_noise};
 use crate::family::posterior::VarianceFactors;
@@ -51,7 +51,7 @@ impl<const D: usize> WeightReading<D> {
     pub fn with_variance_factors(
         param: &Param<Tensor<D>>,
     ) -> Option<SplitWeight<D, VarianceFactors>> {
-        if shares_weights() || is_made_of_factors(param) {
+        if shares_weights() || has_adapters(param) {
             return None;
         }
         let scope = Draw::part(Part::VarianceFactors);
@@ -70,7 +70,7 @@ impl<const D: usize> WeightReading<D> {
     }
 
     fn read(param: &Param<Tensor<D>>, wanted: Part) -> Self {
-        if shares_weights() || is_made_of_factors(param) {
+        if shares_weights() || has_adapters(param) {
             return Self::Value(param.val());
         }
         let scope = Draw::part(wanted);

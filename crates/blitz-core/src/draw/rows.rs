@@ -4,7 +4,7 @@ use burn::module::Param;
 use burn::tensor::Tensor;
 
 use super::Draw;
-use super::attached::is_made_of_factors;
+use super::attached::has_adapters;
 use crate::family::select_rows;
 
 /// The rows `rows` (positions on the first axis) of what [`Param::val`] would return, in that order: under the open draw, mean
@@ -34,7 +34,7 @@ pub fn weight_rows<const D: usize>(param: &Param<Tensor<D>>, rows: &[usize]) -> 
     if let Some(row) = rows.iter().find(|row| **row >= count) {
         panic!("row {row} of a weight of {count} rows was asked for");
     }
-    if is_made_of_factors(param) {
+    if has_adapters(param) {
         return select_rows(param.val(), rows);
     }
     let scope = Draw::rows(rows);

@@ -215,13 +215,20 @@ impl ExpectedNll for HeteroscedasticLikelihood {
             output.arranged(|t: Tensor<2>| loss.cast(t.narrow(1, first, targets)))
         };
         let (mean, s) = (part(0), part(targets));
-        let [log_std, precision] = s.expectations(|s| {
+        let elements = target.dims().iter().product::<usize>();
+        let flat = |values: Tensor<2>| values.reshape([elements]);
+        let off = flat(loss.cast(target) - mean.mean.clone());
+        let variance = flat(mean.variance());
+        let [nll] = s.expectations(|s| {
+            let nodes = s.dims()[0] / elements.max(1);
             let log_std = self.log_std(s);
-            [log_std.clone(), log_std.mul_scalar(-2.0).exp()]
+            // Twice, since a precision may be beyond `f32`.
+            let inverse = param::inverse(log_std.clone());
+            let off = off.clone().repeat_dim(0, nodes) * inverse.clone();
+            let spread = variance.clone().repeat_dim(0, nodes) * inverse.clone() * inverse;
+            [(off.square() + spread).mul_scalar(0.5) + log_std]
         });
-        let square = (loss.cast(target) - mean.mean.clone()).square() + mean.variance();
-        (square * precision.mul_scalar(0.5) + log_std)
-            .add_scalar(0.5 * std::f64::consts::TAU.ln())
+        nll.add_scalar(0.5 * std::f64::consts::TAU.ln())
             .sum_dim(1)
             .squeeze_dim(1)
     }

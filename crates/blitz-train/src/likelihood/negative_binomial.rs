@@ -69,6 +69,16 @@ pub struct NegativeBinomialLikelihood {
     pub log_dispersion: Param<Tensor<1>>,
 }
 
+/// Where `ln(1 + q)` is summed by its series.
+const SMALL: f64 = 1e-3;
+
+/// `ln(1 + q) / q` of |q| up to [`SMALL`], to the last digit of `f64`.
+fn log1p_over(q: Tensor<2>) -> Tensor<2> {
+    let sum = q.clone().mul_scalar(0.2).sub_scalar(0.25) * q.clone();
+    let sum = (sum + 1.0 / 3.0) * q.clone();
+    (sum - 0.5) * q + 1.0
+}
+
 impl NegativeBinomialLikelihood {
     /// The dispersion α of each target column.
     pub fn dispersion(&self) -> Vec<f64> {
@@ -99,9 +109,17 @@ impl Likelihood for NegativeBinomialLikelihood {
         let bad = bad_counts(&target);
         let zero = target.clone().equal_elem(0.0);
         let log_dispersion: Tensor<2> = loss.cast(self.log_dispersion.val()).unsqueeze();
-        let r = param::bounded(log_dispersion.neg())
-            .exp()
-            .expand(output.dims());
+        let log_r = param::bounded(log_dispersion.neg()).expand(output.dims());
+        let r = log_r.clone().exp();
+        // The least of 1 and r, and the same in parts of r, so that r + y is a divisor without numbers as large as r: the gradient of a quotient has the square of
+        // its divisor, for which `f32` has no number beyond 1e19.
+        let is_large = log_r.clone().greater_elem(0.0);
+        let least = log_r.clone().mask_fill(is_large.clone(), 0.0).exp();
+        let part = log_r
+            .clone()
+            .mask_fill(is_large.bool_not(), 0.0)
+            .neg()
+            .exp();
         // The loss grows as r f beyond.
         let beyond = relu(output.clone() - MAX_LOG_RATE) * r.clone();
         let log_mean = output.clamp_max(MAX_LOG_RATE);
@@ -116,7 +134,7 @@ impl Likelihood for NegativeBinomialLikelihood {
             .mul_scalar(std::f64::consts::TAU)
             .log()
             .mul_scalar(0.5)
-            + (y.clone() / r.clone()).log1p().mul_scalar(0.5)
+            + (y.clone() * log_r.neg().exp()).log1p().mul_scalar(0.5)
             + stirling_remainder(y.clone())
             + stirling_remainder(r.clone())
             - stirling_remainder(r.clone() + y.clone());
@@ -124,10 +142,15 @@ impl Likelihood for NegativeBinomialLikelihood {
         let y = y.mask_fill(zero.clone(), 0.0);
         // l = ln((r + μ) / (r + y)), as a logarithm of 1 + q unless q is near −1.
         let total = r.clone() + y.clone();
-        let q = excess / total.clone();
+        let excess = excess / (least.clone() + y.clone() * part.clone());
+        let (q, rq) = (excess.clone() * part, excess * least);
         let far = q.clone().lower_elem(-0.5);
         let l = q.clone().clamp_min(-0.5).log1p();
         let l = l.mask_where(far, (r.clone() + mean.clone()).log() - total.log());
+        // r l, by the series of l where q is small: an r without measure would be the gradient of q.
+        let small = q.clone().abs().lower_elem(SMALL);
+        let series = rq.clone() * log1p_over(q.mask_fill(small.clone().bool_not(), 0.0));
+        let rl = (r.mask_fill(small.clone(), 1.0) * l.clone()).mask_where(small, series);
         // −ln p = y (t + l) + r l + …, where t and l cancel if both counts are large against r: their sum is a logarithm of
         // 1 + u.
         let sum = t + l.clone();
@@ -139,9 +162,9 @@ impl Likelihood for NegativeBinomialLikelihood {
             .bool_or(zero);
         // Filled before they are divided: the gradient of a quotient that overflows is NaN, also where it is not used.
         let mean = mean.mask_fill(far.clone(), 1.0);
-        let u = (q * r.clone()).mask_fill(far.clone(), 0.0) / mean;
+        let u = rq.mask_fill(far.clone(), 0.0) / mean;
         let both = u.neg().clamp(-0.9, 2.0).log1p().mask_where(far, sum);
-        (y * both + r * l + constant + beyond)
+        (y * both + rl + constant + beyond)
             .mask_fill(bad, f32::NAN)
             .sum_dim(1)
             .squeeze_dim(1)

@@ -27,10 +27,12 @@ pub(super) fn stirling_remainder<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     ];
     // S(x) = S(x + 1) + (x + ½) ln(1 + 1/x) − 1, some times; then the series, whose first omitted term is below
     // 1/(1680 · 4⁷), or 0.03/9¹⁵.
-    let (steps, terms) = match x.dtype() {
-        DType::F64 => (9, 7),
-        _ => (4, 3),
+    let (steps, terms, largest) = match x.dtype() {
+        DType::F64 => (9, 7, 1e15),
+        _ => (4, 3, 1e8),
     };
+    // Beyond it S is less than the error. Gradients would have the square of x, for which `f32` has no number beyond 1e19.
+    let x = x.clamp_max(largest);
     let step = |k: i32| {
         let x = x.clone().add_scalar(k);
         (x.clone().recip().log1p() * (x + 0.5)) - 1.0

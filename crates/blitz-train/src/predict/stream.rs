@@ -3,10 +3,9 @@
 use std::ops::Range;
 
 use blitz_layers::blitz_core::noise::layout;
-use blitz_layers::blitz_core::{BayesianModule, fields};
+use blitz_layers::blitz_core::{BayesianModule, has_adapters};
 use burn::config::Config;
 use burn::data::dataloader::{DataLoader, Progress};
-use burn::module::{Module, ModuleVisitor};
 use burn::tensor::Device;
 
 use super::threads::{available, on_threads, shares};
@@ -171,21 +170,6 @@ pub struct Predictor<N, L> {
     config: PredictorConfig,
 }
 
-/// Whether something other than a posterior is attached to a weight, such as Burn's LoRA.
-fn has_adapters<M: Module>(module: &M) -> bool {
-    struct Adapters(bool);
-
-    impl ModuleVisitor for Adapters {
-        fn enter_module(&mut self, name: &str, container_type: &str) {
-            self.0 |= container_type == fields::ATTACHED && name != fields::POSTERIOR;
-        }
-    }
-
-    let mut adapters = Adapters(false);
-    module.visit(&mut adapters);
-    adapters.0
-}
-
 /// The outputs in some of a predictor's draws, whose networks are `kept`, or none are.
 fn outputs<N: Network>(
     network: &N,
@@ -333,7 +317,7 @@ pub(super) fn predict_loader<I, T, P: Predictive>(
 mod tests {
     use blitz_layers::blitz_core::{BayesianizeConfig, PosteriorConfig};
     use blitz_layers::{BayesianLinear, BayesianLinearConfig, Estimator};
-    use burn::module::Lora;
+    use burn::module::{Lora, Module};
     use burn::nn::{Linear, LinearConfig};
     use burn::tensor::Tensor;
 

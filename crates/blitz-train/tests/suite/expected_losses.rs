@@ -247,6 +247,42 @@ fn the_expected_loss_of_counts_is_finite_in_single_precision() {
 }
 
 #[test]
+fn the_expected_loss_of_an_unsure_deviation_keeps_its_digits_at_scales_whose_squares_overflow() {
+    let device = Device::flex().autodiff();
+    let at = |scale: f64, z: f64| {
+        let row = |values: [f64; 2]| {
+            let data = TensorData::new(values.to_vec(), [1, 2]);
+            Tensor::<2>::from_data(data, (&device, DType::F32)).require_grad()
+        };
+        let likelihood = HeteroscedasticLikelihoodConfig::new()
+            .with_min_std(1e-3 * scale)
+            .init();
+        // `f32` has no number for a variance of such a mean.
+        let (mean, variance) = (row([0.0, scale.ln() + 0.2]), row([0.0, 0.09]));
+        let target = row([z * scale, 0.0]).narrow(1, 0, 1);
+        let moments = Moments::new(mean.clone(), variance.clone());
+        let loss = likelihood.expected_nll(moments, target);
+        let grads = loss.backward();
+        let by_mean = values(mean.grad(&grads).unwrap());
+        let by_variance = values(variance.grad(&grads).unwrap());
+        [scalar(loss), by_mean[0], by_mean[1], by_variance[1]]
+    };
+    for scale in [1e20_f64, 1e-25] {
+        for z in [0.5, 2.0, -3.0] {
+            let unit = at(1.0, z);
+            // A change of units moves the loss by its logarithm, and nothing else.
+            let expected = [unit[0] + scale.ln(), unit[1] / scale, unit[2], unit[3]];
+            for (got, expected) in at(scale, z).into_iter().zip(expected) {
+                assert!(
+                    (got - expected).abs() < 1e-4 * expected.abs(),
+                    "{got} for {expected} at a scale of {scale}, {z} scales off"
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn the_expected_loss_of_classes_is_a_bound_that_is_tight_without_variance() {
     let device = Device::flex();
     for config in [

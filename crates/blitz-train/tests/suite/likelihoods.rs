@@ -435,6 +435,12 @@ fn an_output_that_meets_its_target_has_a_loss_at_any_fixed_scale() {
         scale.ln() + half_log_two_pi,
         "expected",
     );
+    let known = Moments::new(output.clone(), output.zeros_like());
+    assert_close(
+        values(heteroscedastic.expected_nll(known, target.clone()))[0],
+        scale.ln() + half_log_two_pi,
+        "expected, heteroscedastic",
+    );
     let gaussian = gaussian.evaluate(vec![target.clone()], target.clone()).cdf;
     let laplace = laplace.evaluate(vec![target.clone()], target).cdf;
     assert_eq!([values(gaussian), values(laplace)], [[0.5], [0.5]]);
@@ -480,6 +486,47 @@ fn negative_binomial_gradients_are_right_far_from_the_mean() {
             assert!(
                 (got - expected).abs() < 1e-5 * expected.abs() + rounding,
                 "{got} instead of {expected} at {f}, {y}, {a}"
+            );
+        }
+    }
+}
+
+#[test]
+fn gradients_by_parameters_are_right_where_their_inverses_have_no_square() {
+    let device = Device::flex().autodiff();
+    for dispersion in [1e-12, 1e-20, 1e-25, 1e-34] {
+        for (f, y) in [
+            (0.3, 0.0),
+            (0.3, 1.0),
+            (1.5, 7.0),
+            (2.0, 30.0),
+            (5.0, 150.0),
+        ] {
+            let b = negative_binomial(dispersion, &device);
+            let loss = b.nll(column(&[f], &device), column(&[y], &device));
+            let gradient = b.log_dispersion.val().grad(&loss.backward()).unwrap();
+            // The loss is Poisson's and −½ α ((y − μ)² − y), to the first order.
+            let expected = -0.5 * dispersion * ((y - f64::exp(f)).powi(2) - y);
+            let gradient = values(gradient)[0];
+            assert!(
+                (gradient - expected).abs() < 1e-4 * expected.abs(),
+                "{gradient} instead of {expected} at {f}, {y}, {dispersion}"
+            );
+        }
+    }
+    for nu in [1e10, 1e20, 1e34] {
+        for z in [0.0, 0.5, -3.0] {
+            let t = student_t(nu, 0.5, &device);
+            let loss = t.nll(column(&[0.0], &device), column(&[0.5 * z], &device));
+            let gradient = t
+                .log_degrees_of_freedom
+                .val()
+                .grad(&loss.backward())
+                .unwrap();
+            // Where the noise is normal it says nothing of ν: no more than the digits of a loss.
+            assert!(
+                values(gradient.clone())[0].abs() < 1e-5,
+                "{gradient} at {z}, {nu}"
             );
         }
     }

@@ -10,7 +10,7 @@ use blitz_train::calibration::TemperatureScaling;
 use blitz_train::prelude::*;
 use blitz_train::{Ensemble, InputError};
 use burn::tensor::{Device, TensorData};
-use example_support::{RunError, chosen, mean};
+use example_support::{RunError, check_draws, chosen, mean};
 
 use crate::args::{Cli, Method};
 use crate::data::{Sequences, Task};
@@ -23,6 +23,15 @@ const RATES: [f64; 2] = [3e-3, 1e-2];
 const MEMBERS: u64 = 5;
 /// Sequences that a prediction takes at a time.
 const AT_ONCE: usize = 64;
+
+/// Fails if the draws of a prediction are more than there is memory for. Asked before anything is computed.
+pub fn check_prediction(cli: &Cli, classes: usize) -> Result<(), RunError> {
+    match cli.adapter {
+        // It has one.
+        Some(_) => Ok(()),
+        None => check_draws(cli.draws, AT_ONCE * classes).map_err(RunError::Setting),
+    }
+}
 
 /// What a method predicts.
 pub type Predict<'a> = Box<dyn Fn(&Sequences) -> Result<CategoricalMixture, RunError> + 'a>;
