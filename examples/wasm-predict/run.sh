@@ -4,6 +4,7 @@
 #
 #   run.sh [--build-only] [--release, --profile NAME and other options of cargo]
 #   WASM_PREDICT_NATIVE  the native program, if it is built already [default: build it]
+#   WASM_RUSTFLAGS       what else rustc gets, such as -D warnings [default: nothing]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -33,7 +34,7 @@ case $profile in
 esac
 
 # This target has no source of randomness, and getrandom wants to be told of one: the module's own, which asks its host.
-CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS='--cfg getrandom_backend="custom"' \
+CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="--cfg getrandom_backend=\"custom\" ${WASM_RUSTFLAGS:-}" \
     cargo build -p wasm-predict --lib --target wasm32-unknown-unknown "${options[@]}"
 $run || exit 0
 

@@ -38,13 +38,14 @@ impl InstructionSet {
 
     /// All of them, for tests.
     pub fn available() -> Vec<Self> {
-        let mut all = vec![Self::Portable];
-        #[cfg(target_arch = "x86_64")]
-        {
-            all.extend(x86_64::has_avx2().then_some(Self::Avx2));
-            all.extend(x86_64::has_avx512().then_some(Self::Avx512));
-        }
-        all
+        let all = [
+            Some(Self::Portable),
+            #[cfg(target_arch = "x86_64")]
+            x86_64::has_avx2().then_some(Self::Avx2),
+            #[cfg(target_arch = "x86_64")]
+            x86_64::has_avx512().then_some(Self::Avx512),
+        ];
+        all.into_iter().flatten().collect()
     }
 
     /// Runs `body` with it.

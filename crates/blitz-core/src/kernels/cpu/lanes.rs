@@ -109,6 +109,10 @@ pub(in crate::kernels) enum Registers {
     Avx512(pulp::x86::V4),
     #[cfg(target_arch = "aarch64")]
     Neon(pulp::aarch64::Neon),
+    /// None that a product gains by, so that it is never available.
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    #[expect(dead_code)]
+    Scalar(pulp::Scalar),
 }
 
 /// Asked once: under a hypervisor a CPU's answer takes a microsecond.
@@ -139,7 +143,6 @@ impl Registers {
     }
 
     /// Runs a kernel with them.
-    #[allow(unused_variables)] // Where no CPU has any.
     pub fn run<K: WithSimd>(self, kernel: K) -> K::Output {
         match self {
             #[cfg(target_arch = "x86_64")]
@@ -148,6 +151,8 @@ impl Registers {
             Self::Avx512(simd) => Simd::vectorize(simd, kernel),
             #[cfg(target_arch = "aarch64")]
             Self::Neon(simd) => Simd::vectorize(simd, kernel),
+            #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+            Self::Scalar(simd) => Simd::vectorize(simd, kernel),
         }
     }
 }
