@@ -531,8 +531,8 @@ pub trait BayesianModule: Module {
     /// in the whole module (Blundell et al. 2015): they read as exactly zero in the mean network and in every draw.
     ///
     /// Of n weights, `round(share · n)` are pruned; of equal ratios, the one that comes first in the traversal goes
-    /// first. Weights that were pruned before have the ratio zero, and so count among the share. Deterministic
-    /// parameters are left alone.
+    /// first. Weights that were pruned before stay pruned and count among the share: one that is no larger than what is
+    /// pruned already prunes nothing. Deterministic parameters are left alone.
     ///
     /// Pruned weights stay pruned in further training: no gradient of the data reaches them. Their posteriors are still
     /// there and still part of [`kl_cost`](Self::kl_cost), which remains the KL of an ELBO for the smaller network;
