@@ -101,7 +101,9 @@ impl MopedConfig {
             let mean = |place: &Place| (place.path.clone(), attachment.mean());
             means.by_path.extend(places.map(mean));
         }
-        let is_chosen = |weight: &Weight| converted.iter().any(|other| other.id == weight.id);
+        // By their paths: weights that were loaded from one file have the same ids.
+        let is_chosen =
+            |weight: &Weight| converted.iter().any(|other| other.path() == weight.path());
         let module = without(module, &walk, is_chosen)?;
         let module = retie(map_by_path(module, &mut means));
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::Tensor;
 
-use super::attachment::{Attachment, take_off};
+use super::attachment::{Attachment, attach_copy, take_off};
 use super::by_path::{MapAt, map_by_path};
 use super::ties::retie;
 use super::walk::Walk;
@@ -57,7 +57,7 @@ impl Posteriors {
         self.by_id.remove(&id)
     }
 
-    /// Puts the posteriors back at every place they were taken from.
+    /// Puts the posteriors back at every place of their weights.
     pub fn put_back<M: Module>(self, module: M) -> M {
         // Taken off, the places of a tied weight hold tensors of their own.
         retie(map_by_path(module, &mut PutBack(self)))
@@ -68,12 +68,9 @@ struct PutBack(Posteriors);
 
 impl MapAt for PutBack {
     fn map_at<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(attachment) = self.0.at(path) else {
-            return param;
-        };
-        match attachment.attach(Box::new(param)).downcast() {
-            Ok(param) => *param,
-            Err(_) => unreachable!("a weight keeps its rank"),
+        match self.0.at(path) {
+            None => param,
+            Some(attachment) => attach_copy(attachment, param),
         }
     }
 }

@@ -3,9 +3,10 @@
 use std::any::Any;
 use std::collections::HashMap;
 
-use burn::module::{Module, Param};
+use burn::module::{Module, Param, ParamId};
 use burn::tensor::Tensor;
 
+use super::attachment::{Attachment, attach_copy, attachments};
 use super::by_path::{MapAt, map_by_path};
 use super::walk::Walk;
 use crate::fields::POSTERIOR;
@@ -15,6 +16,7 @@ use crate::fields::POSTERIOR;
 /// Burn's optimizer gives a gradient to the first parameter that asks for it, and its loaders make a tensor for each place.
 pub(crate) fn retie<M: Module>(module: M) -> M {
     let walk = Walk::of(&module);
+    let module = with_posteriors_everywhere(module, &walk);
     let mut retie = Retie::default();
     for weight in &walk.weights {
         let (first, others) = weight.places.split_at(1);
@@ -33,6 +35,39 @@ pub(crate) fn retie<M: Module>(module: M) -> M {
         return module;
     }
     map_by_path(module, &mut retie)
+}
+
+/// The module with the posterior of each weight at all of its places: where the parameter stood without one it gets a copy.
+fn with_posteriors_everywhere<M: Module>(module: M, walk: &Walk) -> M {
+    let mut bare = HashMap::new();
+    for (weight, id) in walk.posteriors() {
+        let places = weight.places.iter().filter(|place| place.is_bare);
+        bare.extend(places.map(|place| (place.path.clone(), id)));
+    }
+    if bare.is_empty() {
+        return module;
+    }
+    let attachments = attachments(&module);
+    map_by_path(module, &mut Everywhere { bare, attachments })
+}
+
+struct Everywhere {
+    /// The identity of the posterior that is missing at each path.
+    bare: HashMap<String, ParamId>,
+    attachments: Vec<Box<dyn Attachment>>,
+}
+
+impl MapAt for Everywhere {
+    fn map_at<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let missing = self.bare.get(path).and_then(|id| {
+            let mut attachments = self.attachments.iter();
+            attachments.find(|attachment| attachment.id() == *id)
+        });
+        match missing {
+            None => param,
+            Some(attachment) => attach_copy(&**attachment, param),
+        }
+    }
 }
 
 #[derive(Default)]

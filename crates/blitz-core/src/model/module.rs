@@ -300,10 +300,13 @@ pub trait BayesianModule: Module {
 
     /// One tensor again in all places of each weight that is tied: that of the first.
     ///
-    /// A weight is tied if parameters have one id, or their posteriors one identity: clones of one parameter. A draw has one sample of
-    /// it, and it is counted and pays its KL once. But Burn's optimizer updates the first place alone, and its loaders make a tensor for each:
+    /// A weight is tied if parameters have one id, or their posteriors one identity: clones of one parameter. Posteriors of two identities keep weights apart, whatever the
+    /// ids, which a record restores. A draw has one sample of a tied weight, and it is counted and pays its KL once. But Burn's optimizer updates the first place alone, and its loaders make a tensor for each:
     /// call this after an optimizer's step in a loop of your own, and after loading. [`map_means`](Self::map_means) and the
     /// like, and blitz-train's models, do.
+    ///
+    /// A parameter that trains in several places and has a posterior at one of them, since a layer was made Bayesian by itself, is such a weight: its posterior goes to all
+    /// places, which are drawn together from then on. Give one of them an id of its own if it is to stay deterministic.
     ///
     /// An adapter that a place has of its own, such as the LoRA of one depth of a recursive transformer, stays its own.
     #[must_use]
