@@ -160,8 +160,11 @@ fn a_smaller_share_brings_no_pruned_weight_back() {
 fn what_was_pruned_before_goes_before_weights_whose_mean_is_zero_by_itself() {
     // The first two have the ratio 0, and the last one is pruned.
     let (net, _) = layer(&[1.0, 2.0, 0.1], &Device::flex()).prune_by_signal_to_noise(0.4);
-    let mut net = net;
-    net.weight = net.weight.map(|mean| mean.zeros_like());
+    let zeros = |mut net: Linear| {
+        net.weight = net.weight.map(|mean| mean.zeros_like());
+        Ok::<_, std::convert::Infallible>(net)
+    };
+    let net = net.map_means(zeros).unwrap();
     let (net, report) = net.prune_by_signal_to_noise(0.6);
     assert_eq!(report.pruned, 2);
     let weights = draw(&net, 0);
