@@ -144,7 +144,7 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
             let first = site.first;
             let first = first.unwrap_or_else(|| self.posterior.sample(mu.clone(), &mut noise));
             let weight = self.reflected(mu.clone(), first);
-            draw::keep(self.id(), &weight, None);
+            draw::keep(self.id(), mu, &weight, None);
             return weight;
         }
         let with_kl = (site.wants_kl && self.unused_row.is_none())
@@ -154,7 +154,7 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
             Some((weight, kl)) => (weight, Some(kl)),
             None => (self.posterior.sample(mu.clone(), &mut noise), None),
         };
-        draw::keep(self.id(), &weight, kl);
+        draw::keep(self.id(), mu, &weight, kl);
         weight
     }
 
@@ -268,7 +268,7 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
 
     /// The KL, if it is estimated at the weight of the innermost draw. One in closed form would be computed to be dropped.
     pub(super) fn sampled_kl<const D: usize>(&self, mu: &Tensor<D>) -> Option<KlTerm> {
-        let is_closed = draw::kept_kl(self.id(), &mu.device()).is_some()
+        let is_closed = draw::kept_kl(self.id(), mu).is_some()
             || pair::has_closed_form(&self.posterior, &self.prior, mu);
         if is_closed {
             return None;
@@ -278,7 +278,7 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
     }
 
     fn kl_with_gradient<const D: usize>(&self, mu: &Tensor<D>) -> (KlTerm, Option<SharedScale>) {
-        if let Some(term) = draw::kept_kl(self.id(), &mu.device()) {
+        if let Some(term) = draw::kept_kl(self.id(), mu) {
             return (term, None);
         }
         let shape = mu.shape();
