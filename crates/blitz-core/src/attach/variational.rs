@@ -159,7 +159,7 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
     }
 
     /// The weight of a draw before it is rounded to 16 bits. Where a deviation is below the rounding of its weight, the rounded one is where the
-    /// posterior has no mass: the estimate of a KL there is half a nat too large for each weight.
+    /// posterior has no mass: the estimate of a KL there is half a nat too large for each weight, and its difference from the mean is nothing or far too much.
     fn unrounded_weight_at<const D: usize>(&self, site: Site<D>, mu: &Tensor<D>) -> Tensor<D> {
         let wide = at_least_f32(mu.clone());
         if wide.dtype() == mu.dtype() {
@@ -248,8 +248,10 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
                 Part::Perturbation,
                 PosteriorStructure::IndependentNormal | PosteriorStructure::SignSymmetric,
             ) => {
-                let delta = self.weight(mu) - self.posterior.mean(mu.clone());
-                Some(Box::new(self.masked(delta)))
+                // Rounded once: a deviation may be below the digits of the weight.
+                let site = draw::site(self.id(), mu);
+                let delta = self.unrounded_weight_at(site, mu) - self.posterior.mean(wide());
+                Some(Box::new(in_type_of(self.masked(delta), mu)))
             }
             _ => None,
         }
