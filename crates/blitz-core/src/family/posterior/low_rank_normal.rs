@@ -31,7 +31,7 @@ const FACTOR_SHARE: f64 = 0.1;
 /// | field | default | meaning | range |
 /// |---|---|---|---|
 /// | `rank` | 4 | number k of directions in which the weights vary together; at most n count | 1 to 32 |
-/// | `initial_std` | 0.02 | the deviation σ of the diagonal part that every weight starts with | ≥ 1e-6 |
+/// | `initial_std` | 0.02 | the deviation σ of the diagonal part that every weight starts with | [1e-6, 1e15] |
 /// | `seed` | 0 | of the initial factors | |
 ///
 /// The factors U start as normals of a tenth of `initial_std`. At zero they would stay there: both the KL's derivative in U
@@ -55,7 +55,7 @@ impl LowRankNormalPosteriorConfig {
     ///
     /// # Panics
     ///
-    /// Panics if `rank` is not between 1 and 32, or `initial_std` is not finite or below 1e-6.
+    /// Panics if `rank` is not between 1 and 32, or `initial_std` is not a number from 1e-6 to 1e15.
     pub fn init(&self, shape: &Shape, device: &Device) -> LowRankNormalPosterior {
         assert!(
             (1..=MAX_RANK).contains(&self.rank),
