@@ -86,6 +86,10 @@ impl UnitNoise for RadialUnit {
         // Below this the mean itself is meant, where the density is infinite and its derivative undefined.
         const SMALLEST_SQUARE: f64 = 1e-30;
         let n = z.shape().num_elements();
+        if n == 0 {
+            // No sphere has no dimensions.
+            return Nats::of_weights(z);
+        }
         let square = square_sum(&z).clamp_min(SMALLEST_SQUARE);
         let constant = 0.5 * (2.0 / PI).ln() - log_sphere(n);
         let of_length = square.clone() * -0.5 - square.log() * (0.5 * (n as f64 - 1.0));
