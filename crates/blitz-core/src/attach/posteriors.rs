@@ -9,6 +9,7 @@ use super::attachment::{Attachment, attach_copy, take_off};
 use super::by_path::{MapAt, map_by_path};
 use super::ties::retie;
 use super::walk::Walk;
+use crate::draw;
 
 /// The posteriors of a module by their identities.
 pub(crate) struct Posteriors {
@@ -59,6 +60,8 @@ impl Posteriors {
 
     /// Puts the posteriors back at every place of their weights.
     pub fn put_back<M: Module>(self, module: M) -> M {
+        // Of an open draw, before means, deviations or priors changed.
+        self.by_id.keys().for_each(|id| draw::forget_kl(*id));
         // Taken off, the places of a tied weight hold tensors of their own.
         retie(map_by_path(module, &mut PutBack(self)))
     }

@@ -20,7 +20,7 @@ pub(crate) use moments::{Pass, note_alone};
 pub use reading::{SplitWeight, WeightReading};
 pub use rows::weight_rows;
 pub(crate) use sample::{
-    Site, is_antithetic, is_made, is_replaced, keep, kept_kl, layer_noise, output_noise,
+    Site, forget_kl, is_antithetic, is_made, is_replaced, keep, kept_kl, layer_noise, output_noise,
     repeated_output_noise, replacement, site,
 };
 pub use scope::is_open;
@@ -81,7 +81,9 @@ impl Draw {
     /// Computes the KL of each weight that is read from now on together with the weight, where that saves a pass over its
     /// parameters, for a [`kl_terms`](crate::BayesianModule::kl_terms) inside the draw.
     ///
-    /// Nothing else changes; for a loss that has both, such as the ELBO.
+    /// Nothing else changes; for a loss that has both, such as the ELBO. The draw must end before the parameters change, by an optimizer's step for instance: weights and KL are kept
+    /// as they were made. What changes posteriors or priors as such, [`map_means`](crate::BayesianModule::map_means),
+    /// [`posterior_as_prior`](crate::BayesianModule::posterior_as_prior) and the like, has the KL computed anew.
     ///
     /// # Panics
     ///

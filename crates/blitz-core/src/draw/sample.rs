@@ -10,7 +10,7 @@ use burn::module::ParamId;
 use burn::tensor::{DType, Device, Tensor};
 
 use super::fresh::fresh_key;
-use super::scope::with_sample;
+use super::scope::{with_sample, with_samples};
 use crate::family::{Noise, in_type_of};
 use crate::kl::KlTerm;
 
@@ -204,6 +204,13 @@ pub(crate) fn kept_kl<const D: usize>(id: ParamId, mu: &Tensor<D>) -> Option<KlT
         at.has(*location, &value.value).then(|| value.clone())
     })
     .flatten()
+}
+
+/// Drops the KL that was made together with the weight of parameter `id`, in each draw that is open: what it is of has changed.
+pub(crate) fn forget_kl(id: ParamId) {
+    let mut forgotten = Vec::new();
+    with_samples(|sample| forgotten.extend(sample.kl.remove(&id)));
+    drop(forgotten);
 }
 
 /// What stands in the place of the weight of parameter `id` in the innermost draw.

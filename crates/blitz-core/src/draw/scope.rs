@@ -206,6 +206,17 @@ pub(super) fn with_sample<R>(f: impl FnOnce(&mut Sample) -> R) -> Option<R> {
     })
 }
 
+/// Runs `f` on each draw that is open.
+pub(super) fn with_samples(mut f: impl FnMut(&mut Sample)) {
+    STACK.with_borrow_mut(|stack| {
+        for frame in &mut stack.frames {
+            if let Mode::Sample(sample) = &mut frame.mode {
+                f(sample);
+            }
+        }
+    });
+}
+
 /// Runs `f` on the pass of moments that decides, if one does: a draw or the mean mode inside of it has its own rules.
 pub(super) fn with_pass<R>(f: impl FnOnce(&mut Pass) -> R) -> Option<R> {
     STACK.with_borrow_mut(|stack| {
