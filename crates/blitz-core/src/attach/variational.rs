@@ -323,11 +323,17 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
     }
 }
 
-impl<Q: Posterior, P: Prior> Reparameterization for Variational<Q, P> {
-    const NAME: &'static str = POSTERIOR;
+/// What a question gets beside the value that is read.
+enum Answer {
+    Nothing,
+    Part(PartSlot),
+    /// The value is the rows alone.
+    Rows,
+}
 
-    fn apply<const D: usize>(&self, base: Tensor<D>) -> Tensor<D> {
-        match draw::request() {
+impl<Q: Posterior, P: Prior> Variational<Q, P> {
+    fn read<const D: usize>(&self, request: Request, base: Tensor<D>) -> (Tensor<D>, Answer) {
+        let value = match request {
             Request::Survey => base,
             Request::Mean => self.mean(base),
             Request::MeanInPass => {
@@ -337,24 +343,36 @@ impl<Q: Posterior, P: Prior> Reparameterization for Variational<Q, P> {
                 self.mean(base)
             }
             _ if !self.is_sampling() => self.mean(base),
-            Request::Part(wanted) => match self.part(wanted, &base) {
-                Some(part) => {
-                    draw::answer_part(PartSlot::Part(self.id(), part));
-                    self.mean(base)
-                }
-                None => {
-                    draw::answer_part(PartSlot::Unavailable);
-                    base
-                }
-            },
+            Request::Part(wanted) => {
+                return match self.part(wanted, &base) {
+                    Some(part) => {
+                        let slot = PartSlot::Part(self.id(), part);
+                        (self.mean(base), Answer::Part(slot))
+                    }
+                    None => (base, Answer::Part(PartSlot::Unavailable)),
+                };
+            }
             Request::Rows(rows) => match self.weight_rows(&base, &rows) {
-                Some(weight) => {
-                    draw::answer_rows();
-                    weight
-                }
+                Some(weight) => return (weight, Answer::Rows),
                 None => self.masked(self.weight_in_force(base)),
             },
             Request::Sample => self.masked(self.weight_in_force(base)),
+        };
+        (value, Answer::Nothing)
+    }
+}
+
+impl<Q: Posterior, P: Prior> Reparameterization for Variational<Q, P> {
+    const NAME: &'static str = POSTERIOR;
+
+    fn apply<const D: usize>(&self, base: Tensor<D>) -> Tensor<D> {
+        let request = draw::request();
+        let (value, answer) = draw::outside_question(|| self.read(request, base));
+        match answer {
+            Answer::Nothing => {}
+            Answer::Part(slot) => draw::answer_part(slot),
+            Answer::Rows => draw::answer_rows(),
         }
+        value
     }
 }

@@ -25,7 +25,8 @@ pub(crate) use sample::{
 };
 pub use scope::is_open;
 pub(crate) use scope::{
-    Part, PartSlot, Request, answer_part, answer_rows, hand_over, is_glance, meet, met, request,
+    Part, PartSlot, Request, answer_part, answer_rows, hand_over, is_glance, meet, met,
+    outside_question, request,
 };
 
 use std::any::Any;
@@ -43,6 +44,9 @@ use scope::{Mode, Survey, push, remove, with_sample};
 ///
 /// Obtained from [`BayesianModule::draw`](crate::BayesianModule::draw), [`Draw::sample`] or [`Draw::mean`]. Draws nest;
 /// the innermost decides. A draw belongs to the thread that opened it.
+///
+/// A task of a pool of threads, such as rayon's, that runs a network opens a draw of its own, or the mean mode. A thread that waits for the parts of a kernel may run
+/// another task meanwhile, which finds what the first has open; with a draw of its own it does not look there.
 #[derive(Debug)]
 #[must_use = "the draw ends when its guard is dropped; bind it: `let _draw = ...`"]
 pub struct Draw {
@@ -65,7 +69,7 @@ impl Draw {
     }
 
     /// Opens a fresh draw from the process-wide stream (see [`seed`](crate::seed)) unless a draw or the mean
-    /// mode is already open on this thread.
+    /// mode is already open on this thread, by whichever task of it ([`Draw`]).
     pub fn fresh_if_none() -> Option<Self> {
         (!is_open()).then(|| {
             let key = fresh_key();

@@ -1,10 +1,12 @@
 //! What a draw promises.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 
-use blitz_core::Noise;
 use blitz_core::prelude::*;
+use blitz_core::{LocationScale, Nats, Noise, NormalPrior, UnitNoise, WeightReading};
 use burn::module::{Module, ModuleMapper, Param};
+use burn::nn::Linear;
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::net::{Net, devices, linear, scalar, values};
@@ -223,6 +225,64 @@ fn the_mean_mode_equals_the_deterministic_network_to_the_bit() {
         );
         assert_eq!(expected, values(net.mean_network().forward(input(&device))));
     }
+}
+
+thread_local! {
+    /// What is read while a [`Nosy`] posterior computes, and what it gave.
+    static BESIDE: RefCell<Option<Linear>> = const { RefCell::new(None) };
+    static READ: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Noise whose computation reads another network, as a task does that runs on a thread which waits for a kernel.
+#[derive(Module, Debug)]
+struct Nosy {}
+
+impl UnitNoise for Nosy {
+    fn sample<const D: usize>(&self, noise: &mut Noise, like: &Tensor<D>) -> Tensor<D> {
+        let beside = BESIDE.take();
+        if let Some(net) = &beside {
+            READ.with_borrow_mut(|read| read.push(values(net.weight.val())));
+        }
+        BESIDE.set(beside);
+        noise.standard_normal(like)
+    }
+
+    fn std_dev(&self, _elements: usize) -> f64 {
+        1.0
+    }
+
+    fn log_density<const D: usize>(&self, z: Tensor<D>) -> Nats<D> {
+        Nats::of_weights(z.square() * -0.5)
+    }
+}
+
+#[test]
+fn a_weight_that_is_read_while_another_answers_a_question_does_not_answer_it() {
+    let device = Device::flex();
+    let beside = linear(4, 3, false, 0.6, &device).bayesianize(&BayesianizeConfig::new());
+    let asked = linear(3, 5, false, 0.6, &device).attach_posteriors(|weight| {
+        let posterior = LocationScale::new(Nosy {}, 0.1, weight.shape, weight.device);
+        Some((posterior, NormalPrior::new(1.0)))
+    });
+    let draw = || asked.draw(3, 0);
+    let expected = {
+        let _draw = draw();
+        let _ = asked.weight.val();
+        values(beside.weight.val())
+    };
+    let alone = {
+        let _draw = draw();
+        values(asked.weight.val() - asked.weight.base())
+    };
+    BESIDE.set(Some(beside));
+    let _draw = draw();
+    let reading = WeightReading::with_perturbation(&asked.weight);
+    BESIDE.set(None);
+    let WeightReading::Split(split) = reading else {
+        panic!("its noise has a sign")
+    };
+    assert_eq!(values(split.part), alone);
+    assert_eq!(READ.take(), [expected]);
 }
 
 #[test]
