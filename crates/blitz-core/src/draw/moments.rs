@@ -260,6 +260,10 @@ impl ColumnMoments {
         let mut shape = x.dims();
         shape[D - 1] = outputs;
         let rows = shape[..D - 1].iter().product();
+        if rows == 0 {
+            // A zero would have Burn keep an axis as it is.
+            return Some(Tensor::zeros(shape, (&x.device(), x.dtype())));
+        }
         // ‖L_jᵀ x‖² of each row of x and each j.
         let projected = x.reshape([1, rows, inputs]).matmul(factors.clone());
         let variance = projected.square().sum_dim(2).squeeze_dim::<2>(2);

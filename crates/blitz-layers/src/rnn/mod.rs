@@ -160,7 +160,7 @@ impl<C: RecurrentCell> Recurrent<C> {
         // All steps and layers share one sample of the weights, also where the caller opened no draw.
         let _draw = Draw::fresh_if_none();
         let mut steps = self.time_first(input);
-        let padding = padding.map(|padding| padding.of(&steps));
+        let padding = padding.and_then(|padding| padding.of(&steps));
         // Whatever stands in the padding, not a number for instance, would get into gradients.
         if let Some(padding) = &padding {
             steps = padding::zeroed(steps, padding);
