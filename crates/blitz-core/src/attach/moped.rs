@@ -13,7 +13,7 @@ use super::by_path::{MapAt, VisitAt, map_by_path, visit_by_path};
 use super::convert::{attach, check_filter, without};
 use super::error::BayesianizeError;
 use super::filter::WeightFilter;
-use super::ties::retie;
+use super::ties::Ties;
 use super::variational::Variational;
 use super::walk::{Place, Walk, Weight};
 use crate::family::at_least_f32;
@@ -106,7 +106,7 @@ impl MopedConfig {
         let is_chosen =
             |weight: &Weight| converted.iter().any(|other| other.path() == weight.path());
         let module = without(module, &walk, is_chosen)?;
-        let module = retie(map_by_path(module, &mut means));
+        let module = Ties::of(&walk).retie(map_by_path(module, &mut means));
 
         let paths = converted.iter().map(|weight| weight.path().to_string());
         let mut initial = Initial {

@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 
 use super::attachment::{Attachment, attach_copy, take_off};
 use super::by_path::{MapAt, map_by_path};
-use super::ties::retie;
+use super::ties::Ties;
 use super::walk::Walk;
 use crate::draw;
 
@@ -16,6 +16,7 @@ pub(crate) struct Posteriors {
     by_id: HashMap<ParamId, Box<dyn Attachment>>,
     /// The identity of the posterior at each path.
     places: HashMap<String, ParamId>,
+    ties: Ties,
 }
 
 impl Posteriors {
@@ -32,6 +33,7 @@ impl Posteriors {
         let posteriors = Self {
             by_id: by_id.collect(),
             places,
+            ties: Ties::of(walk),
         };
         (module, posteriors)
     }
@@ -59,11 +61,12 @@ impl Posteriors {
     }
 
     /// Puts the posteriors back at every place of their weights.
-    pub fn put_back<M: Module>(self, module: M) -> M {
+    pub fn put_back<M: Module>(mut self, module: M) -> M {
         // Of an open draw, before means, deviations or priors changed.
         self.by_id.keys().for_each(|id| draw::forget_kl(*id));
         // Taken off, the places of a tied weight hold tensors of their own.
-        retie(map_by_path(module, &mut PutBack(self)))
+        let ties = std::mem::take(&mut self.ties);
+        ties.retie(map_by_path(module, &mut PutBack(self)))
     }
 }
 

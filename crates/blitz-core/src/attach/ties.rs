@@ -16,25 +16,67 @@ use crate::fields::POSTERIOR;
 /// Burn's optimizer gives a gradient to the first parameter that asks for it, and its loaders make a tensor for each place.
 pub(crate) fn retie<M: Module>(module: M) -> M {
     let walk = Walk::of(&module);
-    let module = with_posteriors_everywhere(module, &walk);
-    let mut retie = Retie::default();
-    for weight in &walk.weights {
-        let (first, others) = weight.places.split_at(1);
-        for place in others {
-            let paths = [&place.path, &first[0].path];
-            // What else may be attached, such as an adapter, is of its own in each place. Its parameters are weights, and tied if they are one.
-            if weight.posterior().is_some() {
-                let [place, first] = paths.map(|path| format!("{path}.{POSTERIOR}"));
-                retie.posteriors.insert(place, first);
+    Ties::of(&walk).retie(with_posteriors_everywhere(module, &walk))
+}
+
+/// The places of tied weights, as they were walked.
+///
+/// While posteriors are off, the ids of tensors alone would tell what is tied, and weights that were loaded from one file have the same.
+#[derive(Default)]
+pub(super) struct Ties {
+    /// The first places of weights that stand at a later one.
+    weights: HashMap<String, String>,
+    /// Those of their posteriors.
+    posteriors: HashMap<String, String>,
+}
+
+impl Ties {
+    pub fn of(walk: &Walk) -> Self {
+        let (mut weights, mut posteriors) = (HashMap::new(), HashMap::new());
+        for weight in &walk.weights {
+            let (first, others) = weight.places.split_at(1);
+            for place in others {
+                let paths = [&place.path, &first[0].path];
+                // What else may be attached, such as an adapter, is of its own in each place. Its parameters are weights, and tied if they are one.
+                if weight.posterior().is_some() {
+                    let [place, first] = paths.map(|path| format!("{path}.{POSTERIOR}"));
+                    posteriors.insert(place, first);
+                }
+                let [place, first] = paths.map(String::clone);
+                weights.insert(place, first);
             }
-            let [place, first] = paths.map(String::clone);
-            retie.weights.insert(place, first);
+        }
+        Self {
+            weights,
+            posteriors,
         }
     }
-    if retie.weights.is_empty() {
-        return module;
+
+    /// The module with the tensors of the first places at the others.
+    pub fn retie<M: Module>(self, module: M) -> M {
+        if self.weights.is_empty() {
+            return module;
+        }
+        map_by_path(
+            module,
+            &mut Retie {
+                ties: self,
+                tensors: HashMap::new(),
+            },
+        )
     }
-    map_by_path(module, &mut retie)
+
+    /// The path of the same parameter at its weight's first place, if this is a later one.
+    fn first(&self, path: &str) -> Option<String> {
+        let of_weight = self.weights.get(path).cloned();
+        of_weight.or_else(|| {
+            let mut dots = path.match_indices('.');
+            dots.find_map(|(dot, _)| {
+                let (posterior, rest) = path.split_at(dot);
+                Some(self.posteriors.get(posterior)?.clone() + rest)
+            })
+        })
+    }
 }
 
 /// The module with the posterior of each weight at all of its places: where the parameter stood without one it gets a copy.
@@ -70,33 +112,15 @@ impl MapAt for Everywhere {
     }
 }
 
-#[derive(Default)]
 struct Retie {
-    /// The first places of weights that stand at a later one.
-    weights: HashMap<String, String>,
-    /// Those of their posteriors.
-    posteriors: HashMap<String, String>,
+    ties: Ties,
     /// The parameters of first places, and of their posteriors.
     tensors: HashMap<String, Box<dyn Any>>,
 }
 
-impl Retie {
-    /// The path of the same parameter at its weight's first place, if this is a later one.
-    fn first(&self, path: &str) -> Option<String> {
-        let of_weight = self.weights.get(path).cloned();
-        of_weight.or_else(|| {
-            let mut dots = path.match_indices('.');
-            dots.find_map(|(dot, _)| {
-                let (posterior, rest) = path.split_at(dot);
-                Some(self.posteriors.get(posterior)?.clone() + rest)
-            })
-        })
-    }
-}
-
 impl MapAt for Retie {
     fn map_at<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(first) = self.first(path) else {
+        let Some(first) = self.ties.first(path) else {
             self.tensors
                 .insert(path.to_string(), Box::new(param.clone()));
             return param;

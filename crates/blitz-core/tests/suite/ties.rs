@@ -347,8 +347,12 @@ fn two_networks_that_were_loaded_from_one_file_are_not_tied() {
         Ok::<_, ()>(net)
     };
     let net = net.map_means(zeros_first).unwrap().retie();
-    assert_eq!(values(net.first[0].weight.base()), [0.0; 9]);
-    assert_ne!(values(net.second().weight.base()), [0.0; 9]);
+    // Also while both are without a posterior, to get another.
+    for net in [net.clone(), net.clone().moped(&MopedConfig::new())] {
+        assert_eq!(values(net.first[0].weight.base()), [0.0; 9]);
+        assert_ne!(values(net.second().weight.base()), [0.0; 9]);
+        assert_eq!(net.num_bayesian_weights(), 18);
+    }
 
     // A third one without a posterior belongs to neither.
     let [first, second] = net.both().map(Linear::clone);

@@ -6,7 +6,6 @@ use burn::nn::{GateController, Linear};
 use burn::tensor::module::linear;
 use burn::tensor::{DType, Tensor, s};
 
-use crate::axes::expanded;
 use crate::estimator::Estimator;
 
 /// An affine map into all gates at once, with the weights of the open draw: `x W + b`, or in flipout
@@ -105,10 +104,6 @@ fn all_rows<const D: usize>(input: Tensor<D>, weight: &Tensor<2>) -> Tensor<D> {
     let [features, width] = weight.dims();
     let rows = dims[..D - 1].iter().product();
     dims[D - 1] = width;
-    if rows == 0 {
-        // A zero would have Burn keep an axis as it is.
-        return Tensor::zeros(dims, (&input.device(), input.dtype()));
-    }
     linear::<2>(input.reshape([rows, features]), weight.clone(), None).reshape(dims)
 }
 
@@ -173,7 +168,9 @@ pub(crate) fn vector(
     match WeightReading::with_perturbation(param) {
         WeightReading::Value(value) => {
             let [d_hidden] = value.dims();
-            expanded(dense(value, input).unsqueeze(), [rows, d_hidden])
+            dense(value, input)
+                .unsqueeze::<2>()
+                .expand([rows, d_hidden])
         }
         WeightReading::Split(weight) => {
             let [d_hidden] = weight.mean.dims();

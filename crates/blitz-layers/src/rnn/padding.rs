@@ -16,14 +16,14 @@ pub(crate) enum Padding {
 }
 
 impl Padding {
-    /// As `[seq_length, batch_size, 1]`, for a sequence `[seq_length, batch_size, features]`; `None` for a batch of no sequences.
+    /// As `[seq_length, batch_size, 1]`, for a sequence `[seq_length, batch_size, features]`.
     ///
     /// # Panics
     ///
     /// Panics if it is of another batch, or if a length is 0 or above the sequence's.
-    pub(crate) fn of(self, steps: &Tensor<3>) -> Option<Tensor<3, Bool>> {
+    pub(crate) fn of(self, steps: &Tensor<3>) -> Tensor<3, Bool> {
         let [seq_length, batch_size, _] = steps.dims();
-        let padding = match self {
+        match self {
             Self::Mask(mask) => {
                 assert!(
                     mask.dims() == [batch_size, seq_length],
@@ -31,7 +31,7 @@ impl Padding {
                     [batch_size, seq_length],
                     mask.dims()
                 );
-                mask.swap_dims(0, 1)
+                mask.swap_dims(0, 1).unsqueeze_dim(2)
             }
             Self::Lengths(lengths) => {
                 assert!(
@@ -45,9 +45,6 @@ impl Padding {
                         "lengths must lie between 1 and the {seq_length} steps of the batch, got {length} for sequence {row}"
                     );
                 }
-                if batch_size == 0 {
-                    return None;
-                }
                 let lengths = lengths.into_iter().map(|length| length as i64).collect();
                 let device = steps.device();
                 let lengths = TensorData::new::<i64, _>(lengths, [1, batch_size]);
@@ -55,10 +52,9 @@ impl Padding {
                 let time = Tensor::<1, Int>::arange(0..seq_length as i64, &device);
                 let time = time.unsqueeze_dim::<2>(1).expand([seq_length, batch_size]);
                 let lengths = lengths.expand([seq_length, batch_size]);
-                time.greater_equal(lengths)
+                time.greater_equal(lengths).unsqueeze_dim(2)
             }
-        };
-        (batch_size > 0).then(|| padding.unsqueeze_dim(2))
+        }
     }
 }
 
