@@ -3,10 +3,10 @@
 use blitz_core::ColumnMoments;
 use burn::module::Param;
 use burn::nn::{Dropout, Identity, Linear};
-use burn::tensor::module::linear;
 use burn::tensor::{Tensor, assert_shape};
 
 use crate::axes::Features;
+use crate::linear::linear;
 use crate::moments::{ForwardMoments, Moments, combined};
 
 /// Exact, of independent inputs, also of a full-rank posterior.
