@@ -50,14 +50,6 @@ pub(crate) struct LayerAxes {
     pub groups: usize,
 }
 
-/// The values expanded to these dimensions, of which any may be zero: to Burn's `expand` a zero is an error, and to its `reshape` the axis as it is.
-pub(crate) fn expanded<const D: usize>(values: Tensor<D>, dims: [usize; D]) -> Tensor<D> {
-    match dims.contains(&0) {
-        true => Tensor::zeros(dims, (&values.device(), values.dtype())),
-        false => values.expand(dims),
-    }
-}
-
 /// The values on this axis of a tensor of `D` axes, with one place on all others.
 pub(crate) fn along<const D: usize>(values: Tensor<1>, axis: usize) -> Tensor<D> {
     let mut dims = [1; D];

@@ -5,7 +5,8 @@ use burn::config::Config;
 use burn::module::Param;
 use burn::tensor::{Shape, Tensor};
 
-use crate::axes::{Features, LayerAxes, Rows, along, expanded};
+use crate::axes::{Features, LayerAxes, Rows, along};
+use crate::rows::expanded;
 
 /// The estimator of a layer's output: the same mean and the same variance for each row, with different noise between
 /// the rows of a batch, and different cost.

@@ -3,11 +3,12 @@
 use burn::config::Config;
 use burn::module::{Content, DisplaySettings, ModuleDisplay, Param};
 use burn::nn::{Linear, LinearConfig, LinearLayout};
-use burn::tensor::{Device, Tensor, assert_shape, module};
+use burn::tensor::{Device, Tensor, assert_shape};
 
 use crate::axes::{Features, LayerAxes, Rows};
 use crate::estimator::{Estimator, estimate};
 use crate::moments::{ForwardMoments, Moments, of_linear};
+use crate::rows::linear;
 use crate::traversal::traversed_as;
 use crate::weights::{WeightsConfig, add_families, configures_weights};
 
@@ -144,20 +145,6 @@ impl<const D: usize> ForwardMoments<Moments<D>> for BayesianLinear {
     fn forward_moments(&self, input: Moments<D>) -> Moments<D> {
         of_linear(input, &self.weight, self.bias.as_ref())
     }
-}
-
-/// Burn's product of rows with a matrix, also of no rows: Flex's, of matrices without rows, writes where there is nothing.
-pub(crate) fn linear<const D: usize>(
-    input: Tensor<D>,
-    weight: Tensor<2>,
-    bias: Option<Tensor<1>>,
-) -> Tensor<D> {
-    let mut dims = input.dims();
-    if dims[..D - 1].contains(&0) {
-        dims[D - 1] = weight.dims()[1];
-        return Tensor::zeros(dims, (&input.device(), input.dtype()));
-    }
-    module::linear(input, weight, bias)
 }
 
 impl ModuleDisplay for BayesianLinear {

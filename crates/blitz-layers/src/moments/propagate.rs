@@ -5,7 +5,8 @@ use burn::module::Param;
 use burn::tensor::Tensor;
 
 use super::value::Moments;
-use crate::axes::{Features, along, expanded};
+use crate::axes::{Features, along};
+use crate::rows::expanded;
 
 /// The moments of `op(input, weight, bias)`, all independent:
 ///

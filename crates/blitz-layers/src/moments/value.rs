@@ -5,7 +5,7 @@ use std::ops::Add;
 use blitz_core::{at_least_f32, in_type_of};
 use burn::tensor::Tensor;
 
-use crate::axes::expanded;
+use crate::rows::expanded;
 
 /// Mean and variance of each activation of a batch, as independent normals; of shape `[batch, ...]`.
 ///

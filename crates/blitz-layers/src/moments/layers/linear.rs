@@ -6,8 +6,8 @@ use burn::nn::{Dropout, Identity, Linear};
 use burn::tensor::{Tensor, assert_shape};
 
 use crate::axes::Features;
-use crate::linear::linear;
 use crate::moments::{ForwardMoments, Moments, combined};
+use crate::rows::linear;
 
 /// Exact, of independent inputs, also of a full-rank posterior.
 impl<const D: usize> ForwardMoments<Moments<D>> for Linear {
