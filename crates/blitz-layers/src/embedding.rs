@@ -298,9 +298,15 @@ fn norm(rows: Tensor<2>, p: f64) -> Tensor<2> {
         return sum.clamp_min(SMALLEST).sqrt();
     }
     // In parts of the largest: a high power of a number over- or underflows.
-    let largest = rows.clone().abs().max_dim(1).detach().clamp_min(SMALLEST);
-    let parts = (rows.abs() / largest.clone()).clamp_min(SMALLEST);
-    largest * parts.powf_scalar(p).sum_dim(1).powf_scalar(1.0 / p)
+    let sizes = rows.abs();
+    let largest = sizes.clone().max_dim(1).detach().clamp_min(SMALLEST);
+    // A small power of the smallest number counts: one of 0.1 is a thousandth.
+    let is_zero = sizes.clone().equal_elem(0.0);
+    let parts = (sizes / largest.clone()).clamp_min(SMALLEST);
+    let powers = parts.powf_scalar(p).mask_fill(is_zero, 0.0);
+    // Below 1 in a row of zeros alone.
+    let sum = powers.sum_dim(1).clamp_min(SMALLEST);
+    largest * sum.powf_scalar(1.0 / p)
 }
 
 impl ModuleDisplay for BayesianEmbedding {

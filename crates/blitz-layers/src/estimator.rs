@@ -6,6 +6,7 @@ use burn::module::Param;
 use burn::tensor::{Shape, Tensor};
 
 use crate::axes::{Features, LayerAxes, Rows, along};
+use crate::rows::expanded;
 
 /// The estimator of a layer's output: the same mean and the same variance for each row, with different noise between
 /// the rows of a batch, and different cost.
@@ -178,7 +179,7 @@ fn repeat_groups<const D: usize>(values: Tensor<D>, groups: usize, times: usize)
     let mut dims = values.dims();
     let positions: usize = dims[2..].iter().product();
     let grouped = values.reshape([dims[0], groups, 1, positions]);
-    let repeated = grouped.expand([dims[0], groups, times, positions]);
+    let repeated = expanded(grouped, [dims[0], groups, times, positions]);
     dims[1] = groups * times;
     repeated.reshape(dims)
 }

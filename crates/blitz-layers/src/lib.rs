@@ -45,6 +45,7 @@ mod estimator;
 mod linear;
 mod mc_dropout;
 mod rnn;
+mod rows;
 mod traversal;
 mod weights;
 mod windows;

@@ -3,12 +3,12 @@
 use burn::config::Config;
 use burn::module::{Content, DisplaySettings, ModuleDisplay, Param};
 use burn::nn::{Linear, LinearConfig, LinearLayout};
-use burn::tensor::module::linear;
 use burn::tensor::{Device, Tensor, assert_shape};
 
 use crate::axes::{Features, LayerAxes, Rows};
 use crate::estimator::{Estimator, estimate};
 use crate::moments::{ForwardMoments, Moments, of_linear};
+use crate::rows::linear;
 use crate::traversal::traversed_as;
 use crate::weights::{WeightsConfig, add_families, configures_weights};
 

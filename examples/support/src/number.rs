@@ -45,13 +45,15 @@ pub fn positive(text: &str) -> Result<f64, String> {
 
 /// The least deviation: a layer of ten million inputs divides it by their root, and its square still is a number in `f32`.
 const LEAST_DEVIATION: f64 = 1e-10;
+/// The largest: so many times as much, in a wide component for instance, still is one of the library's.
+const LARGEST_DEVIATION: f64 = 1e10;
 
 /// The deviation of a prior, or one that a posterior starts with.
 pub fn deviation(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(value) if value.is_finite() && value >= LEAST_DEVIATION => Ok(value),
+        Ok(value) if (LEAST_DEVIATION..=LARGEST_DEVIATION).contains(&value) => Ok(value),
         _ => Err(format!(
-            "must be a finite number of at least {LEAST_DEVIATION:e}"
+            "must be a finite number of at least {LEAST_DEVIATION:e} and at most {LARGEST_DEVIATION:e}"
         )),
     }
 }
@@ -72,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_least_deviation_is_one_of_every_layer() {
+    fn the_least_and_the_largest_deviation_are_those_of_every_layer() {
         let least = deviation("1e-10").unwrap();
         let of_the_widest = least / (LARGEST as f64).sqrt();
         BayesianLinearConfig::new(1, 1)
@@ -80,9 +82,15 @@ mod tests {
             .with_prior(PriorConfig::normal(of_the_widest))
             .init(&Device::flex());
         assert!((of_the_widest * of_the_widest) as f32 > 0.0);
-        for text in ["9e-11", "1e-30", "5e-324", "0", "-1", "inf", "NaN", ""] {
+        BayesianLinearConfig::new(1, 1)
+            .with_posterior(PosteriorConfig::normal(deviation("1e10").unwrap()))
+            .init(&Device::flex());
+        for text in [
+            "9e-11", "1e-30", "5e-324", "0", "-1", "1.1e10", "inf", "NaN", "",
+        ] {
             let error = deviation(text).unwrap_err();
-            assert!(error.contains("at least 1e-10"), "{text}: {error}");
+            let range = "at least 1e-10 and at most 1e10";
+            assert!(error.contains(range), "{text}: {error}");
         }
     }
 

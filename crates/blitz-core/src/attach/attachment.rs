@@ -68,6 +68,17 @@ pub(crate) trait Attachment {
     fn attach(&self, param: Box<dyn Any>) -> Box<dyn Any>;
 }
 
+/// A copy of the attachment on a parameter of the rank that it was taken from.
+pub(super) fn attach_copy<const D: usize>(
+    attachment: &dyn Attachment,
+    param: Param<Tensor<D>>,
+) -> Param<Tensor<D>> {
+    match attachment.attach(Box::new(param)).downcast() {
+        Ok(param) => *param,
+        Err(_) => unreachable!("a weight keeps its rank"),
+    }
+}
+
 /// Everything that is attached to the weights of `module`, in the order of the traversal, each once.
 ///
 /// No weight is computed: a LoRA adapter that holds posteriors is entered and not merged, which would cost a dense matrix for each.

@@ -335,7 +335,12 @@ where
             Some((weight, unused.keep(weight, posterior, prior)))
         })
         .collect();
-    let is_chosen = |weight: &Weight| chosen.iter().any(|(other, _)| other.id == weight.id);
+    // By their paths: weights that were loaded from one file have the same ids.
+    let is_chosen = |weight: &Weight| {
+        chosen
+            .iter()
+            .any(|(other, _)| other.path() == weight.path())
+    };
     let module = without(module, &walk, is_chosen)?;
     Ok(attach(module, chosen))
 }

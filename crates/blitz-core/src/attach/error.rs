@@ -54,7 +54,7 @@ pub enum BayesianizeError {
         /// The path of each weight, with the family of its posterior.
         weights: Vec<String>,
     },
-    /// Weights that are NaN or infinite, or whose deviations would be.
+    /// Weights that are NaN or infinite, or whose deviations would be above 1e15.
     NotFinite {
         /// Their paths.
         weights: Vec<String>,
@@ -156,7 +156,7 @@ impl fmt::Display for BayesianizeError {
             ),
             Self::NotFinite { weights } => write!(
                 f,
-                "no deviation can be made of the weights of {}: they hold NaN or infinite values, or grow infinite as a share",
+                "no deviation can be made of the weights of {}: they hold NaN or infinite values, or their deviations would be above 1e15",
                 weights.join(", ")
             ),
             Self::NotBayesian => {

@@ -13,10 +13,11 @@ use super::by_path::{MapAt, VisitAt, map_by_path, visit_by_path};
 use super::convert::{attach, check_filter, without};
 use super::error::BayesianizeError;
 use super::filter::WeightFilter;
-use super::ties::retie;
+use super::ties::Ties;
 use super::variational::Variational;
 use super::walk::{Place, Walk, Weight};
 use crate::family::at_least_f32;
+use crate::family::deviation::MAX_STD;
 use crate::family::posterior::NormalPosterior;
 use crate::family::prior::{BuiltinPrior, CenteredPrior, PriorConfig};
 
@@ -28,7 +29,7 @@ const MIN_STD: f64 = 1e-15;
 /// | field | default | meaning | range |
 /// |---|---|---|---|
 /// | `delta` | 0.1 | a weight's deviation as a share of the weight, `σ_i = δ \|w_i\|` | > 0 |
-/// | `min_std` | 1e-3 | the least deviation, for weights at or near zero | ≥ 1e-15 |
+/// | `min_std` | 1e-3 | the least deviation, for weights at or near zero | [1e-15, 1e15] |
 /// | `prior` | none | the prior of the differences from the trained weights | |
 /// | `weights` | all | the weights to convert | |
 ///
@@ -70,8 +71,8 @@ impl MopedConfig {
             self.delta
         );
         assert!(
-            self.min_std.is_finite() && self.min_std >= MIN_STD,
-            "MOPED's min_std must be a finite number of at least {MIN_STD:?}, got {:?}",
+            (MIN_STD..=MAX_STD).contains(&self.min_std),
+            "MOPED's min_std must be a number from {MIN_STD:e} to {MAX_STD:e}, got {:?}",
             self.min_std
         );
         let walk = Walk::of(&module);
@@ -101,9 +102,11 @@ impl MopedConfig {
             let mean = |place: &Place| (place.path.clone(), attachment.mean());
             means.by_path.extend(places.map(mean));
         }
-        let is_chosen = |weight: &Weight| converted.iter().any(|other| other.id == weight.id);
+        // By their paths: weights that were loaded from one file have the same ids.
+        let is_chosen =
+            |weight: &Weight| converted.iter().any(|other| other.path() == weight.path());
         let module = without(module, &walk, is_chosen)?;
-        let module = retie(map_by_path(module, &mut means));
+        let module = Ties::of(&walk).retie(map_by_path(module, &mut means));
 
         let paths = converted.iter().map(|weight| weight.path().to_string());
         let mut initial = Initial {
@@ -166,7 +169,7 @@ impl VisitAt for Initial<'_> {
             let mu = param.base().detach();
             // In 16 bits a small deviation would be zero.
             let share = at_least_f32(mu.clone()).abs() * config.delta;
-            if !is_finite(&share) {
+            if !are_deviations(&share) {
                 self.not_finite.push(path.to_string());
                 return;
             }
@@ -187,9 +190,10 @@ impl VisitAt for Initial<'_> {
     }
 }
 
-/// Whether all of these, of which there may be none, are numbers.
-fn is_finite<const D: usize>(values: &Tensor<D>) -> bool {
-    values.dims().contains(&0) || values.clone().is_finite().all().into_scalar::<bool>()
+/// Whether none of these, of which there may be none, is NaN or larger than a deviation.
+fn are_deviations<const D: usize>(values: &Tensor<D>) -> bool {
+    let are_small_enough = || values.clone().lower_equal_elem(MAX_STD).all();
+    values.dims().contains(&0) || are_small_enough().into_scalar::<bool>()
 }
 
 /// Of deviations, in whose type their squares may not fit; none of no deviations.

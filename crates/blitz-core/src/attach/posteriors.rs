@@ -5,16 +5,18 @@ use std::collections::HashMap;
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::Tensor;
 
-use super::attachment::{Attachment, take_off};
+use super::attachment::{Attachment, attach_copy, take_off};
 use super::by_path::{MapAt, map_by_path};
-use super::ties::retie;
+use super::ties::Ties;
 use super::walk::Walk;
+use crate::draw;
 
 /// The posteriors of a module by their identities.
 pub(crate) struct Posteriors {
     by_id: HashMap<ParamId, Box<dyn Attachment>>,
     /// The identity of the posterior at each path.
     places: HashMap<String, ParamId>,
+    ties: Ties,
 }
 
 impl Posteriors {
@@ -31,6 +33,7 @@ impl Posteriors {
         let posteriors = Self {
             by_id: by_id.collect(),
             places,
+            ties: Ties::of(walk),
         };
         (module, posteriors)
     }
@@ -57,10 +60,13 @@ impl Posteriors {
         self.by_id.remove(&id)
     }
 
-    /// Puts the posteriors back at every place they were taken from.
-    pub fn put_back<M: Module>(self, module: M) -> M {
+    /// Puts the posteriors back at every place of their weights.
+    pub fn put_back<M: Module>(mut self, module: M) -> M {
+        // Of an open draw, before means, deviations or priors changed.
+        self.by_id.keys().for_each(|id| draw::forget_kl(*id));
         // Taken off, the places of a tied weight hold tensors of their own.
-        retie(map_by_path(module, &mut PutBack(self)))
+        let ties = std::mem::take(&mut self.ties);
+        ties.retie(map_by_path(module, &mut PutBack(self)))
     }
 }
 
@@ -68,12 +74,9 @@ struct PutBack(Posteriors);
 
 impl MapAt for PutBack {
     fn map_at<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(attachment) = self.0.at(path) else {
-            return param;
-        };
-        match attachment.attach(Box::new(param)).downcast() {
-            Ok(param) => *param,
-            Err(_) => unreachable!("a weight keeps its rank"),
+        match self.0.at(path) {
+            None => param,
+            Some(attachment) => attach_copy(attachment, param),
         }
     }
 }

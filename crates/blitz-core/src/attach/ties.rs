@@ -3,9 +3,10 @@
 use std::any::Any;
 use std::collections::HashMap;
 
-use burn::module::{Module, Param};
+use burn::module::{Module, Param, ParamId};
 use burn::tensor::Tensor;
 
+use super::attachment::{Attachment, attach_copy, attachments};
 use super::by_path::{MapAt, map_by_path};
 use super::walk::Walk;
 use crate::fields::POSTERIOR;
@@ -15,37 +16,56 @@ use crate::fields::POSTERIOR;
 /// Burn's optimizer gives a gradient to the first parameter that asks for it, and its loaders make a tensor for each place.
 pub(crate) fn retie<M: Module>(module: M) -> M {
     let walk = Walk::of(&module);
-    let mut retie = Retie::default();
-    for weight in &walk.weights {
-        let (first, others) = weight.places.split_at(1);
-        for place in others {
-            let paths = [&place.path, &first[0].path];
-            // What else may be attached, such as an adapter, is of its own in each place. Its parameters are weights, and tied if they are one.
-            if weight.posterior().is_some() {
-                let [place, first] = paths.map(|path| format!("{path}.{POSTERIOR}"));
-                retie.posteriors.insert(place, first);
-            }
-            let [place, first] = paths.map(String::clone);
-            retie.weights.insert(place, first);
-        }
-    }
-    if retie.weights.is_empty() {
-        return module;
-    }
-    map_by_path(module, &mut retie)
+    Ties::of(&walk).retie(with_posteriors_everywhere(module, &walk))
 }
 
+/// The places of tied weights, as they were walked.
+///
+/// While posteriors are off, the ids of tensors alone would tell what is tied, and weights that were loaded from one file have the same.
 #[derive(Default)]
-struct Retie {
+pub(super) struct Ties {
     /// The first places of weights that stand at a later one.
     weights: HashMap<String, String>,
     /// Those of their posteriors.
     posteriors: HashMap<String, String>,
-    /// The parameters of first places, and of their posteriors.
-    tensors: HashMap<String, Box<dyn Any>>,
 }
 
-impl Retie {
+impl Ties {
+    pub fn of(walk: &Walk) -> Self {
+        let (mut weights, mut posteriors) = (HashMap::new(), HashMap::new());
+        for weight in &walk.weights {
+            let (first, others) = weight.places.split_at(1);
+            for place in others {
+                let paths = [&place.path, &first[0].path];
+                // What else may be attached, such as an adapter, is of its own in each place. Its parameters are weights, and tied if they are one.
+                if weight.posterior().is_some() {
+                    let [place, first] = paths.map(|path| format!("{path}.{POSTERIOR}"));
+                    posteriors.insert(place, first);
+                }
+                let [place, first] = paths.map(String::clone);
+                weights.insert(place, first);
+            }
+        }
+        Self {
+            weights,
+            posteriors,
+        }
+    }
+
+    /// The module with the tensors of the first places at the others.
+    pub fn retie<M: Module>(self, module: M) -> M {
+        if self.weights.is_empty() {
+            return module;
+        }
+        map_by_path(
+            module,
+            &mut Retie {
+                ties: self,
+                tensors: HashMap::new(),
+            },
+        )
+    }
+
     /// The path of the same parameter at its weight's first place, if this is a later one.
     fn first(&self, path: &str) -> Option<String> {
         let of_weight = self.weights.get(path).cloned();
@@ -59,9 +79,48 @@ impl Retie {
     }
 }
 
+/// The module with the posterior of each weight at all of its places: where the parameter stood without one it gets a copy.
+fn with_posteriors_everywhere<M: Module>(module: M, walk: &Walk) -> M {
+    let mut bare = HashMap::new();
+    for (weight, id) in walk.posteriors() {
+        let places = weight.places.iter().filter(|place| place.is_bare);
+        bare.extend(places.map(|place| (place.path.clone(), id)));
+    }
+    if bare.is_empty() {
+        return module;
+    }
+    let attachments = attachments(&module);
+    map_by_path(module, &mut Everywhere { bare, attachments })
+}
+
+struct Everywhere {
+    /// The identity of the posterior that is missing at each path.
+    bare: HashMap<String, ParamId>,
+    attachments: Vec<Box<dyn Attachment>>,
+}
+
+impl MapAt for Everywhere {
+    fn map_at<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let missing = self.bare.get(path).and_then(|id| {
+            let mut attachments = self.attachments.iter();
+            attachments.find(|attachment| attachment.id() == *id)
+        });
+        match missing {
+            None => param,
+            Some(attachment) => attach_copy(&**attachment, param),
+        }
+    }
+}
+
+struct Retie {
+    ties: Ties,
+    /// The parameters of first places, and of their posteriors.
+    tensors: HashMap<String, Box<dyn Any>>,
+}
+
 impl MapAt for Retie {
     fn map_at<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(first) = self.first(path) else {
+        let Some(first) = self.ties.first(path) else {
             self.tensors
                 .insert(path.to_string(), Box::new(param.clone()));
             return param;

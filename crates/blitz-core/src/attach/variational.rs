@@ -144,7 +144,7 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
             let first = site.first;
             let first = first.unwrap_or_else(|| self.posterior.sample(mu.clone(), &mut noise));
             let weight = self.reflected(mu.clone(), first);
-            draw::keep(self.id(), &weight, None);
+            draw::keep(self.id(), mu, &weight, None);
             return weight;
         }
         let with_kl = (site.wants_kl && self.unused_row.is_none())
@@ -154,12 +154,12 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
             Some((weight, kl)) => (weight, Some(kl)),
             None => (self.posterior.sample(mu.clone(), &mut noise), None),
         };
-        draw::keep(self.id(), &weight, kl);
+        draw::keep(self.id(), mu, &weight, kl);
         weight
     }
 
     /// The weight of a draw before it is rounded to 16 bits. Where a deviation is below the rounding of its weight, the rounded one is where the
-    /// posterior has no mass: the estimate of a KL there is half a nat too large for each weight.
+    /// posterior has no mass: the estimate of a KL there is half a nat too large for each weight, and its difference from the mean is nothing or far too much.
     fn unrounded_weight_at<const D: usize>(&self, site: Site<D>, mu: &Tensor<D>) -> Tensor<D> {
         let wide = at_least_f32(mu.clone());
         if wide.dtype() == mu.dtype() {
@@ -248,8 +248,10 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
                 Part::Perturbation,
                 PosteriorStructure::IndependentNormal | PosteriorStructure::SignSymmetric,
             ) => {
-                let delta = self.weight(mu) - self.posterior.mean(mu.clone());
-                Some(Box::new(self.masked(delta)))
+                // Rounded once: a deviation may be below the digits of the weight.
+                let site = draw::site(self.id(), mu);
+                let delta = self.unrounded_weight_at(site, mu) - self.posterior.mean(wide());
+                Some(Box::new(in_type_of(self.masked(delta), mu)))
             }
             _ => None,
         }
@@ -268,7 +270,7 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
 
     /// The KL, if it is estimated at the weight of the innermost draw. One in closed form would be computed to be dropped.
     pub(super) fn sampled_kl<const D: usize>(&self, mu: &Tensor<D>) -> Option<KlTerm> {
-        let is_closed = draw::kept_kl(self.id(), &mu.device()).is_some()
+        let is_closed = draw::kept_kl(self.id(), mu).is_some()
             || pair::has_closed_form(&self.posterior, &self.prior, mu);
         if is_closed {
             return None;
@@ -278,7 +280,7 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
     }
 
     fn kl_with_gradient<const D: usize>(&self, mu: &Tensor<D>) -> (KlTerm, Option<SharedScale>) {
-        if let Some(term) = draw::kept_kl(self.id(), &mu.device()) {
+        if let Some(term) = draw::kept_kl(self.id(), mu) {
             return (term, None);
         }
         let shape = mu.shape();
@@ -321,11 +323,17 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
     }
 }
 
-impl<Q: Posterior, P: Prior> Reparameterization for Variational<Q, P> {
-    const NAME: &'static str = POSTERIOR;
+/// What a question gets beside the value that is read.
+enum Answer {
+    Nothing,
+    Part(PartSlot),
+    /// The value is the rows alone.
+    Rows,
+}
 
-    fn apply<const D: usize>(&self, base: Tensor<D>) -> Tensor<D> {
-        match draw::request() {
+impl<Q: Posterior, P: Prior> Variational<Q, P> {
+    fn read<const D: usize>(&self, request: Request, base: Tensor<D>) -> (Tensor<D>, Answer) {
+        let value = match request {
             Request::Survey => base,
             Request::Mean => self.mean(base),
             Request::MeanInPass => {
@@ -335,24 +343,36 @@ impl<Q: Posterior, P: Prior> Reparameterization for Variational<Q, P> {
                 self.mean(base)
             }
             _ if !self.is_sampling() => self.mean(base),
-            Request::Part(wanted) => match self.part(wanted, &base) {
-                Some(part) => {
-                    draw::answer_part(PartSlot::Part(self.id(), part));
-                    self.mean(base)
-                }
-                None => {
-                    draw::answer_part(PartSlot::Unavailable);
-                    base
-                }
-            },
+            Request::Part(wanted) => {
+                return match self.part(wanted, &base) {
+                    Some(part) => {
+                        let slot = PartSlot::Part(self.id(), part);
+                        (self.mean(base), Answer::Part(slot))
+                    }
+                    None => (base, Answer::Part(PartSlot::Unavailable)),
+                };
+            }
             Request::Rows(rows) => match self.weight_rows(&base, &rows) {
-                Some(weight) => {
-                    draw::answer_rows();
-                    weight
-                }
+                Some(weight) => return (weight, Answer::Rows),
                 None => self.masked(self.weight_in_force(base)),
             },
             Request::Sample => self.masked(self.weight_in_force(base)),
+        };
+        (value, Answer::Nothing)
+    }
+}
+
+impl<Q: Posterior, P: Prior> Reparameterization for Variational<Q, P> {
+    const NAME: &'static str = POSTERIOR;
+
+    fn apply<const D: usize>(&self, base: Tensor<D>) -> Tensor<D> {
+        let request = draw::request();
+        let (value, answer) = draw::outside_question(|| self.read(request, base));
+        match answer {
+            Answer::Nothing => {}
+            Answer::Part(slot) => draw::answer_part(slot),
+            Answer::Rows => draw::answer_rows(),
         }
+        value
     }
 }

@@ -1,6 +1,6 @@
 //! The one walk of a module: its weights in order, where each stands, what is attached to it.
 //!
-//! A weight that is tied stands in several places and is one weight. Whether a parameter belongs to a posterior is told by the container
+//! A weight that is tied stands in several places and is one weight, also where one place alone has its posterior. Whether a parameter belongs to a posterior is told by the container
 //! type that Burn gives to what is attached to a parameter, and by the name of our attachment: never by the name of a field.
 //! What else may be attached, such as Burn's LoRA, is entered: its factors are weights like any other.
 
@@ -52,6 +52,8 @@ pub(crate) struct Place {
     /// The types of the modules that contain it, outermost first.
     pub modules: Vec<String>,
     pub in_last_layer: bool,
+    /// Whether nothing is attached to the parameter here.
+    pub is_bare: bool,
 }
 
 /// A layer that takes noise of its own, such as Monte Carlo dropout.
@@ -89,24 +91,24 @@ impl Walk {
             .map(|place| place.owner.clone());
         let mut weights: Vec<Weight> = Vec::new();
         let mut known: HashMap<ParamId, usize> = HashMap::new();
+        let posteriors = PosteriorsOfIds::of(&places);
         for place in places.drain(..) {
+            let identity = posteriors.identity(&place);
             let at = Place {
                 in_last_layer: last.as_ref() == Some(&place.owner),
+                is_bare: place.attached == Attached::Nothing,
                 path: place.path,
                 modules: place.modules,
-            };
-            // A posterior's identity outlives the loading of a record, which the id of a tensor does not.
-            let identity = match place.attached {
-                Attached::Posterior(id) => id,
-                _ => place.id,
             };
             match known.get(&identity) {
                 Some(weight) => {
                     let weight = &mut weights[*weight];
                     weight.places.push(at);
-                    // An adapter at any place keeps posteriors off the weight.
+                    // An adapter at any place keeps posteriors off the weight, and a posterior is that of all places.
                     if weight.attached == Attached::Nothing {
                         weight.attached = place.attached;
+                        weight.attached_values = place.attached_values;
+                        weight.families = place.families;
                     }
                 }
                 None => {
@@ -135,6 +137,51 @@ impl Walk {
     pub fn posteriors(&self) -> impl Iterator<Item = (&Weight, ParamId)> {
         let weights = self.weights.iter();
         weights.filter_map(|weight| Some((weight, weight.posterior()?)))
+    }
+}
+
+/// The posteriors by the ids of the parameters that have them: for a place of such a parameter that has none itself.
+///
+/// Of what trains alone. Burn's optimizer takes two parameters of one id for one, so that the places can be nothing else; a frozen copy, such as the network that a
+/// Bayesian one was made of, is a weight of its own.
+struct PosteriorsOfIds(HashMap<ParamId, OfId>);
+
+enum OfId {
+    /// This posterior, of a weight of this shape.
+    One(ParamId, Shape),
+    /// A record restores the ids of tensors, and two networks that were loaded from one file have the same.
+    Several,
+}
+
+impl PosteriorsOfIds {
+    fn of(places: &[Met]) -> Self {
+        let mut all: HashMap<ParamId, OfId> = HashMap::new();
+        for place in places.iter().filter(|place| place.trains) {
+            let Attached::Posterior(id) = place.attached else {
+                continue;
+            };
+            let of_id = all
+                .entry(place.id)
+                .or_insert_with(|| OfId::One(id, place.shape.clone()));
+            if !matches!(of_id, OfId::One(known, _) if *known == id) {
+                *of_id = OfId::Several;
+            }
+        }
+        Self(all)
+    }
+
+    /// What tells the weight of this place from others.
+    fn identity(&self, place: &Met) -> ParamId {
+        match (&place.attached, self.0.get(&place.id)) {
+            // A posterior's identity outlives the loading of a record, which the id of a tensor does not.
+            (Attached::Posterior(id), _) => *id,
+            (Attached::Nothing, Some(OfId::One(id, shape)))
+                if place.trains && *shape == place.shape =>
+            {
+                *id
+            }
+            _ => place.id,
+        }
     }
 }
 

@@ -21,12 +21,13 @@ pub(crate) use moments::{Pass, note_alone};
 pub use reading::{SplitWeight, WeightReading};
 pub use rows::weight_rows;
 pub(crate) use sample::{
-    Site, is_antithetic, is_made, is_replaced, keep, kept_kl, layer_noise, output_noise,
+    Site, forget_kl, is_antithetic, is_made, is_replaced, keep, kept_kl, layer_noise, output_noise,
     repeated_output_noise, replacement, site,
 };
 pub use scope::is_open;
 pub(crate) use scope::{
-    Part, PartSlot, Request, answer_part, answer_rows, hand_over, is_glance, meet, met, request,
+    Part, PartSlot, Request, answer_part, answer_rows, hand_over, is_glance, meet, met,
+    outside_question, request,
 };
 
 use std::any::Any;
@@ -44,6 +45,9 @@ use scope::{Mode, Survey, push, remove, with_sample};
 ///
 /// Obtained from [`BayesianModule::draw`](crate::BayesianModule::draw), [`Draw::sample`] or [`Draw::mean`]. Draws nest;
 /// the innermost decides. A draw belongs to the thread that opened it.
+///
+/// A task of a pool of threads, such as rayon's, that runs a network opens a draw of its own, or the mean mode. A thread that waits for the parts of a kernel may run
+/// another task meanwhile, which finds what the first has open; with a draw of its own it does not look there.
 #[derive(Debug)]
 #[must_use = "the draw ends when its guard is dropped; bind it: `let _draw = ...`"]
 pub struct Draw {
@@ -66,7 +70,7 @@ impl Draw {
     }
 
     /// Opens a fresh draw from the process-wide stream (see [`seed`](crate::seed)) unless a draw or the mean
-    /// mode is already open on this thread.
+    /// mode is already open on this thread, by whichever task of it ([`Draw`]).
     pub fn fresh_if_none() -> Option<Self> {
         (!is_open()).then(|| {
             let key = fresh_key();
@@ -82,7 +86,9 @@ impl Draw {
     /// Computes the KL of each weight that is read from now on together with the weight, where that saves a pass over its
     /// parameters, for a [`kl_terms`](crate::BayesianModule::kl_terms) inside the draw.
     ///
-    /// Nothing else changes; for a loss that has both, such as the ELBO.
+    /// Nothing else changes; for a loss that has both, such as the ELBO. The draw must end before the parameters change, by an optimizer's step for instance: weights and KL are kept
+    /// as they were made. What changes posteriors or priors as such, [`map_means`](crate::BayesianModule::map_means),
+    /// [`posterior_as_prior`](crate::BayesianModule::posterior_as_prior) and the like, has the KL computed anew.
     ///
     /// # Panics
     ///

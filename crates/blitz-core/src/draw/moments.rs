@@ -252,14 +252,18 @@ impl ColumnMoments {
     /// `Var[x W]` of inputs x that are certain, whose last axis is the weight's first, in `f32` at least; `None` of weights that are one value each.
     pub fn output_variance<const D: usize>(&self, x: Tensor<D>) -> Option<Tensor<D>> {
         let x = at_least_f32(x);
-        let Some(factors) = &self.factors else {
-            let variance = self.weights.variance.clone()?;
-            return Some(linear(x.square(), variance, None));
-        };
-        let [outputs, inputs, _] = factors.dims();
+        let [inputs, outputs] = self.weights.mean.dims();
         let mut shape = x.dims();
         shape[D - 1] = outputs;
         let rows = shape[..D - 1].iter().product();
+        let variance = self.weights.variance.clone()?;
+        if rows == 0 {
+            // Burn's products and shapes have no place for it.
+            return Some(Tensor::zeros(shape, (&x.device(), x.dtype())));
+        }
+        let Some(factors) = &self.factors else {
+            return Some(linear(x.square(), variance, None));
+        };
         // ‖L_jᵀ x‖² of each row of x and each j.
         let projected = x.reshape([1, rows, inputs]).matmul(factors.clone());
         let variance = projected.square().sum_dim(2).squeeze_dim::<2>(2);

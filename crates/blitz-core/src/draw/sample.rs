@@ -7,16 +7,23 @@ use std::collections::{BTreeMap, HashMap};
 
 use blitz_noise::{NoiseKey, layout};
 use burn::module::ParamId;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 use super::fresh::fresh_key;
-use super::scope::with_sample;
-use crate::family::Noise;
+use super::scope::{with_sample, with_samples};
+use crate::family::{Noise, in_type_of};
 use crate::kl::KlTerm;
 
 /// In an order of their own, since they are dropped in it: Burn's Fusion records when a tensor goes, and finds a draw's plan again only if the
 /// next one's go alike.
-type Weights = BTreeMap<ParamId, Box<dyn Any>>;
+type Weights = BTreeMap<ParamId, Made<Box<dyn Any>>>;
+
+/// What a draw has made of a parameter.
+struct Made<T> {
+    /// The type of the parameter, which that of its weight need not be.
+    location: DType,
+    value: T,
+}
 
 pub(super) struct Sample {
     seed: u64,
@@ -39,7 +46,7 @@ pub(super) struct Sample {
     pub with_kl: bool,
     /// Whether layers read their weights, whatever their estimators.
     pub shares_weights: bool,
-    kl: BTreeMap<ParamId, KlTerm>,
+    kl: BTreeMap<ParamId, Made<KlTerm>>,
 }
 
 impl Sample {
@@ -90,28 +97,28 @@ impl Sample {
 pub(crate) struct Site<const D: usize> {
     /// The parameter's noise: in the innermost draw or, without one, the next of the process-wide stream.
     pub key: NoiseKey,
-    /// The weight, if the draw has made it on the same device.
+    /// The weight, if the draw has made it on the same device and in the same type.
     pub weight: Option<Tensor<D>>,
     /// Whether the draw wants the weight together with its KL.
     pub wants_kl: bool,
     /// Whether the draw is the antithetic one of a pair. The key is that of the first.
     pub is_antithetic: bool,
-    /// The weight of the pair's first draw, if that has made it on the same device.
+    /// The weight of the pair's first draw, if that has made it on the same device and in the same type.
     pub first: Option<Tensor<D>>,
 }
 
 /// What the innermost draw has for parameter `id`, whose location is `mu`.
 pub(crate) fn site<const D: usize>(id: ParamId, mu: &Tensor<D>) -> Site<D> {
-    let device = mu.device();
+    let at = Location::of(mu);
     let in_draw = with_sample(|sample| Site {
         key: sample.key(id, layout::weight),
-        weight: made(&sample.weights, id, &device).cloned(),
+        weight: made(&sample.weights, id, &at).cloned(),
         wants_kl: sample.with_kl,
         is_antithetic: sample.first.is_some(),
         first: sample
             .first
             .as_ref()
-            .and_then(|weights| made(weights, id, &device).cloned()),
+            .and_then(|weights| made(weights, id, &at).cloned()),
     });
     in_draw.unwrap_or_else(|| Site {
         key: fresh_key(),
@@ -122,10 +129,10 @@ pub(crate) fn site<const D: usize>(id: ParamId, mu: &Tensor<D>) -> Site<D> {
     })
 }
 
-/// Whether the innermost draw has made the weight of parameter `id` on the device of `mu`.
+/// Whether the innermost draw has made the weight of parameter `id` on the device and in the type of `mu`.
 pub(crate) fn is_made<const D: usize>(id: ParamId, mu: &Tensor<D>) -> bool {
-    let device = mu.device();
-    with_sample(|sample| made::<D>(&sample.weights, id, &device).is_some()).unwrap_or(false)
+    let at = Location::of(mu);
+    with_sample(|sample| made::<D>(&sample.weights, id, &at).is_some()).unwrap_or(false)
 }
 
 /// Whether the innermost draw is the antithetic one of a pair.
@@ -141,44 +148,81 @@ pub(super) fn shares_weights() -> bool {
 fn made<'a, const D: usize>(
     weights: &'a Weights,
     id: ParamId,
-    device: &Device,
+    at: &Location,
 ) -> Option<&'a Tensor<D>> {
-    let weight = weights.get(&id)?.downcast_ref::<Tensor<D>>()?;
-    // A copy of the model without autodiff, or on another device, has weights of its own in the same draw.
-    is_on(weight, device).then_some(weight)
+    let made = weights.get(&id)?;
+    let weight = made.value.downcast_ref::<Tensor<D>>()?;
+    at.has(made.location, weight).then_some(weight)
 }
 
-fn is_on<const D: usize>(tensor: &Tensor<D>, device: &Device) -> bool {
-    tensor.device() == *device && tensor.is_autodiff() == device.is_autodiff()
+/// Where a parameter lies, and in which type. A copy of the model without autodiff, on another device or in another type has weights of its own in the same draw.
+struct Location {
+    device: Device,
+    dtype: DType,
 }
 
-/// Keeps the weight of parameter `id`, and its KL if it came with one, for the rest of the innermost draw.
-pub(crate) fn keep<const D: usize>(id: ParamId, weight: &Tensor<D>, kl: Option<KlTerm>) {
+impl Location {
+    fn of<const D: usize>(mu: &Tensor<D>) -> Self {
+        Self {
+            device: mu.device(),
+            dtype: mu.dtype(),
+        }
+    }
+
+    /// Whether `made`, of a parameter in this type, is of the parameter here.
+    fn has<const D: usize>(&self, location: DType, made: &Tensor<D>) -> bool {
+        location == self.dtype
+            && made.device() == self.device
+            && made.is_autodiff() == self.device.is_autodiff()
+    }
+}
+
+/// Keeps the weight of parameter `id`, whose location is `mu`, and its KL if it came with one, for the rest of the innermost draw.
+pub(crate) fn keep<const D: usize>(
+    id: ParamId,
+    mu: &Tensor<D>,
+    weight: &Tensor<D>,
+    kl: Option<KlTerm>,
+) {
+    let location = mu.dtype();
+    let weight: Made<Box<dyn Any>> = Made {
+        location,
+        value: Box::new(weight.clone()),
+    };
     let replaced = with_sample(|sample| {
-        let kl = kl.and_then(|kl| sample.kl.insert(id, kl));
-        (kl, sample.weights.insert(id, Box::new(weight.clone())))
+        let kl = kl.and_then(|value| sample.kl.insert(id, Made { location, value }));
+        (kl, sample.weights.insert(id, weight))
     });
     drop(replaced);
 }
 
-/// The KL that was made together with the weight of parameter `id` in the innermost draw, on the same device.
-pub(crate) fn kept_kl(id: ParamId, device: &Device) -> Option<KlTerm> {
+/// The KL that was made together with the weight of parameter `id` in the innermost draw, on the device and in the type of `mu`.
+pub(crate) fn kept_kl<const D: usize>(id: ParamId, mu: &Tensor<D>) -> Option<KlTerm> {
+    let at = Location::of(mu);
     with_sample(|sample| {
-        let term = sample.kl.get(&id)?;
-        is_on(&term.value, device).then(|| term.clone())
+        let Made { location, value } = sample.kl.get(&id)?;
+        at.has(*location, &value.value).then(|| value.clone())
     })
     .flatten()
+}
+
+/// Drops the KL that was made together with the weight of parameter `id`, in each draw that is open: what it is of has changed.
+pub(crate) fn forget_kl(id: ParamId) {
+    let mut forgotten = Vec::new();
+    with_samples(|sample| forgotten.extend(sample.kl.remove(&id)));
+    drop(forgotten);
 }
 
 /// What stands in the place of the weight of parameter `id` in the innermost draw.
 pub(crate) fn replacement<const D: usize>(id: ParamId, mu: &Tensor<D>) -> Option<Tensor<D>> {
     let weight = with_sample(|sample| sample.replacements.get(&id).cloned()).flatten()?;
-    // A copy of the model without autodiff reads the same values.
+    // A copy of the model without autodiff, or in another type, reads the same values.
     let weight = match mu.is_autodiff() {
         true => weight,
         false => weight.without_autodiff(),
     };
-    Some(weight.to_device(&mu.device()).reshape(mu.shape()))
+    let weight = weight.to_device(&mu.device()).reshape(mu.shape());
+    Some(in_type_of(weight, mu))
 }
 
 /// Whether something stands in the place of the weight of parameter `id` in the innermost draw.

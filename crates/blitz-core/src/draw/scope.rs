@@ -30,6 +30,13 @@ pub(super) enum Mode {
     Glance,
 }
 
+impl Mode {
+    /// Whether it asks the next parameter that is read for something.
+    fn is_question(&self) -> bool {
+        matches!(self, Self::Parts(..) | Self::Rows { .. })
+    }
+}
+
 /// What a walk over a module gathers of what is attached to its parameters.
 #[derive(Default)]
 pub(super) struct Survey {
@@ -143,6 +150,19 @@ fn with_top<R>(f: impl FnOnce(&mut Mode) -> R) -> Option<R> {
     STACK.with_borrow_mut(|stack| stack.frames.last_mut().map(|frame| f(&mut frame.mode)))
 }
 
+/// Runs `f` without the innermost scope if it is a question, which is asked again afterwards.
+///
+/// A kernel that waits for its threads may run a task of another reader on this one: that must not find the question and answer it.
+pub(crate) fn outside_question<R>(f: impl FnOnce() -> R) -> R {
+    let question = STACK.with_borrow_mut(|stack| {
+        let is_question = |frame: &mut Frame| frame.mode.is_question();
+        stack.frames.pop_if(is_question)
+    });
+    let result = f();
+    STACK.with_borrow_mut(|stack| stack.frames.extend(question));
+    result
+}
+
 /// Answers the innermost scope, which asked for a part.
 pub(crate) fn answer_part(answer: PartSlot) {
     let replaced = with_top(|mode| match mode {
@@ -206,12 +226,22 @@ pub(super) fn with_sample<R>(f: impl FnOnce(&mut Sample) -> R) -> Option<R> {
     })
 }
 
+/// Runs `f` on each draw that is open.
+pub(super) fn with_samples(mut f: impl FnMut(&mut Sample)) {
+    STACK.with_borrow_mut(|stack| {
+        for frame in &mut stack.frames {
+            if let Mode::Sample(sample) = &mut frame.mode {
+                f(sample);
+            }
+        }
+    });
+}
+
 /// Runs `f` on the pass of moments that decides, if one does: a draw or the mean mode inside of it has its own rules.
 pub(super) fn with_pass<R>(f: impl FnOnce(&mut Pass) -> R) -> Option<R> {
     STACK.with_borrow_mut(|stack| {
-        let is_question = |mode: &Mode| matches!(mode, Mode::Parts(..) | Mode::Rows { .. });
         let mut frames = stack.frames.iter_mut().rev();
-        match &mut frames.find(|frame| !is_question(&frame.mode))?.mode {
+        match &mut frames.find(|frame| !frame.mode.is_question())?.mode {
             Mode::Moments(pass) => Some(f(pass)),
             _ => None,
         }

@@ -13,6 +13,10 @@ use crate::math::LOG_LINEAR_BELOW;
 /// The smallest deviation [`rho_from_std`] accepts: below it, σ and its ρ are no longer told apart in `f32`.
 pub(super) const MIN_STD: f64 = 1e-30;
 
+/// The largest deviation that a posterior starts with and that a prior has. The square of one beyond 1.8e19 is infinite in `f32`, and that of its inverse is zero; a
+/// tensor has many.
+pub(crate) const MAX_STD: f64 = 1e15;
+
 /// σ = ln(1 + e^ρ), elementwise.
 ///
 /// ```

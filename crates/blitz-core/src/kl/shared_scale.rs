@@ -41,6 +41,9 @@ pub(crate) fn resolve(terms: Vec<(KlTerm, Option<SharedScale>)>) -> Vec<KlTerm> 
     }
     for members in groups.into_values() {
         let weights: usize = members.iter().map(|(_, share)| share.weights).sum();
+        if weights == 0 {
+            continue;
+        }
         let moments = members.iter().map(|(_, share)| share.second_moment.clone());
         let Some(second_moment) = sum(moments) else {
             continue;

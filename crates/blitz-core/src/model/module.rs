@@ -310,10 +310,13 @@ pub trait BayesianModule: Module {
 
     /// One tensor again in all places of each weight that is tied: that of the first.
     ///
-    /// A weight is tied if parameters have one id, or their posteriors one identity: clones of one parameter. A draw has one sample of
-    /// it, and it is counted and pays its KL once. But Burn's optimizer updates the first place alone, and its loaders make a tensor for each:
+    /// A weight is tied if parameters have one id, or their posteriors one identity: clones of one parameter. Posteriors of two identities keep weights apart, whatever the
+    /// ids, which a record restores. A draw has one sample of a tied weight, and it is counted and pays its KL once. But Burn's optimizer updates the first place alone, and its loaders make a tensor for each:
     /// call this after an optimizer's step in a loop of your own, and after loading. [`map_means`](Self::map_means) and the
     /// like, and blitz-train's models, do.
+    ///
+    /// A parameter that trains in several places and has a posterior at one of them, since a layer was made Bayesian by itself, is such a weight: its posterior goes to all
+    /// places, which are drawn together from then on. Give one of them an id of its own if it is to stay deterministic.
     ///
     /// An adapter that a place has of its own, such as the LoRA of one depth of a recursive transformer, stays its own.
     #[must_use]
@@ -541,8 +544,8 @@ pub trait BayesianModule: Module {
     /// in the whole module (Blundell et al. 2015): they read as exactly zero in the mean network and in every draw.
     ///
     /// Of n weights, `round(share · n)` are pruned; of equal ratios, the one that comes first in the traversal goes
-    /// first. Weights that were pruned before have the ratio zero, and so count among the share. Deterministic
-    /// parameters are left alone.
+    /// first. Weights that were pruned before stay pruned and count among the share: one that is no larger than what is
+    /// pruned already prunes nothing. Deterministic parameters are left alone.
     ///
     /// Pruned weights stay pruned in further training: no gradient of the data reaches them. Their posteriors are still
     /// there and still part of [`kl_cost`](Self::kl_cost), which remains the KL of an ELBO for the smaller network;

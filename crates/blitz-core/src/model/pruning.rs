@@ -11,7 +11,7 @@ use burn::tensor::{Tensor, TensorData};
 use super::marginals;
 use crate::attach::{Attachment, MapAt, Posteriors, Walk, check_bare, map_by_path};
 
-/// What [`prune_by_signal_to_noise`](crate::BayesianModule::prune_by_signal_to_noise) did; prints as a table.
+/// What is pruned after a [`prune_by_signal_to_noise`](crate::BayesianModule::prune_by_signal_to_noise), by that call and by those before; prints as a table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PruningReport {
     /// Each weight tensor that has a posterior, in the order of the module's traversal.
@@ -108,22 +108,40 @@ pub(super) fn prune<M: Module>(module: M, share: f64) -> (M, PruningReport) {
         .map(Option::unwrap_or_default)
         .collect();
 
+    // What was pruned before has lost its mean, and would come back as noise alone.
+    let mut masks: Vec<Vec<f32>> = walk
+        .posteriors()
+        .zip(&ratios)
+        .map(|((_, id), (ratios, _))| {
+            let mask = posteriors.get(id).and_then(Attachment::mask);
+            match mask {
+                Some(mask) => mask.into_data().iter::<f32>().collect(),
+                None => vec![1.0; ratios.len()],
+            }
+        })
+        .collect();
+
     // The sort is stable: of equal ratios, the earlier weight goes first. A row that is never read, such as padding, says nothing by its ratio.
-    let mut order: Vec<(f32, usize, usize)> = Vec::new();
+    let mut order: Vec<Candidate> = Vec::new();
     for (tensor, (ratios, _)) in ratios.iter().enumerate() {
         let indexed = ratios.iter().enumerate();
         let indexed = indexed.filter(|(index, _)| !unused[tensor].contains(index));
-        order.extend(indexed.map(|(index, ratio)| (*ratio, tensor, index)));
+        order.extend(indexed.map(|(index, ratio)| Candidate {
+            is_kept: masks[tensor][index] != 0.0,
+            ratio: *ratio,
+            tensor,
+            index,
+        }));
     }
-    order.sort_by(|a, b| a.0.total_cmp(&b.0));
+    order.sort_by(|a, b| {
+        let by_mask = a.is_kept.cmp(&b.is_kept);
+        by_mask.then(a.ratio.total_cmp(&b.ratio))
+    });
     let total = order.len();
-    let pruned = (share * total as f64).round() as usize;
+    let pruned_before = order.iter().filter(|weight| !weight.is_kept).count();
+    let pruned = pruned_before.max((share * total as f64).round() as usize);
 
-    let mut masks: Vec<Vec<f32>> = ratios
-        .iter()
-        .map(|(ratios, _)| vec![1.0; ratios.len()])
-        .collect();
-    for (_, tensor, index) in &order[..pruned] {
+    for Candidate { tensor, index, .. } in &order[..pruned] {
         masks[*tensor][*index] = 0.0;
     }
     let mut tensors = Vec::new();
@@ -144,11 +162,20 @@ pub(super) fn prune<M: Module>(module: M, share: f64) -> (M, PruningReport) {
         tensors,
         pruned,
         total,
-        threshold: pruned.checked_sub(1).map(|last| order[last].0),
+        threshold: pruned.checked_sub(1).map(|last| order[last].ratio),
     };
 
     let module = map_by_path(module, &mut ZeroPruned(&posteriors));
     (posteriors.put_back(module), report)
+}
+
+/// A weight that may be pruned.
+struct Candidate {
+    /// Whether it was not pruned before.
+    is_kept: bool,
+    ratio: f32,
+    tensor: usize,
+    index: usize,
 }
 
 /// Sets the stored tensors to zero where they are pruned, so that a record of the means has the zeros too.

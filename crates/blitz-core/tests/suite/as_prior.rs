@@ -53,6 +53,41 @@ fn kl(net: &impl BayesianModule) -> f64 {
 }
 
 #[test]
+fn a_kl_that_was_made_with_its_weight_is_none_of_what_became_of_the_posterior() {
+    for device in devices() {
+        let before = linear(3, 2, false, 0.6, &device).bayesianize(&BayesianizeConfig::new());
+        let shifted = |mut net: Linear| {
+            net.weight = net.weight.map(|mean| mean + 1.0);
+            Ok::<_, std::convert::Infallible>(net)
+        };
+        type Change<'a> = &'a dyn Fn(Linear) -> Linear;
+        let changes: [(&str, Change); 4] = [
+            ("posterior_as_prior", &Linear::posterior_as_prior),
+            ("scale_deviations", &|net| net.scale_deviations(2.0)),
+            ("map_means", &|net| net.map_means(shifted).unwrap()),
+            ("prune", &|net| net.prune_by_signal_to_noise(0.5).0),
+        ];
+        for (name, change) in changes {
+            let outside = values(change(before.clone()).kl_cost());
+            let _outer = before.draw(1, 0).with_kl();
+            let _ = before.weight.val();
+            let inner = before.draw(1, 1).with_kl();
+            let _ = before.weight.val();
+            let kept = values(before.kl_cost());
+            let after = change(before.clone());
+            assert_ne!(values(after.kl_cost()), kept, "{name}");
+            assert_eq!(values(after.kl_cost()), outside, "{name}");
+            drop(inner);
+            assert_eq!(
+                values(after.kl_cost()),
+                outside,
+                "{name}, in the outer draw"
+            );
+        }
+    }
+}
+
+#[test]
 fn the_kl_of_every_family_is_zero_and_draws_stay() {
     for device in devices() {
         for family in families(0.3) {

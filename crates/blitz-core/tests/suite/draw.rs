@@ -1,13 +1,16 @@
 //! What a draw promises.
 
+use std::cell::RefCell;
+use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use blitz_core::Noise;
 use blitz_core::prelude::*;
-use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use blitz_core::{LocationScale, Nats, Noise, NormalPrior, UnitNoise, WeightReading};
+use burn::module::{Module, ModuleMapper, Param};
+use burn::nn::Linear;
+use burn::tensor::{DType, Device, Tensor};
 
-use crate::net::{Net, devices, linear, values};
+use crate::net::{Net, devices, linear, scalar, values};
 
 fn input(device: &Device) -> Tensor<2> {
     Tensor::from_floats([[0.3, -1.0, 2.0], [1.5, 0.2, -0.7]], device)
@@ -161,6 +164,77 @@ fn a_copy_without_autodiff_inside_a_draw_has_weights_without_autodiff() {
     assert_eq!(values(with), values(without));
 }
 
+/// The means alone in this type.
+fn with_means_in(dtype: DType, net: &Net) -> Net {
+    struct Cast(DType);
+
+    impl ModuleMapper for Cast {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            param.map(|mean| {
+                let trains = mean.is_require_grad();
+                mean.cast(self.0).detach().set_require_grad(trains)
+            })
+        }
+    }
+
+    let cast = |means: Net| Ok::<_, Infallible>(means.map(&mut Cast(dtype)));
+    net.clone().map_means(cast).unwrap()
+}
+
+#[test]
+fn a_copy_in_another_type_inside_a_draw_has_weights_of_its_type_from_the_same_noise() {
+    let close = |a: &[f64], b: &[f64], dtype| {
+        let rounding = if dtype == DType::BF16 { 1e-2 } else { 1e-6 };
+        let pairs = a.iter().zip(b);
+        for (a, b) in pairs {
+            assert!((a - b).abs() < rounding * a.abs().max(1.0), "{a} and {b}");
+        }
+    };
+    let host = |weight: Tensor<2>| weight.into_data().iter::<f64>().collect::<Vec<_>>();
+    for device in [Device::flex(), Device::flex().autodiff()] {
+        let net = Net::bayesian(&device);
+        for dtype in [DType::F64, DType::BF16] {
+            let copy = with_means_in(dtype, &net);
+            let alone = copy.with_draw(8, 1, |copy| host(copy.output.weight.val()));
+            let weights = || {
+                [&net, &copy].map(|net| {
+                    let weight = net.output.weight.val();
+                    assert_eq!(weight.dtype(), net.output.weight.base().dtype());
+                    host(weight)
+                })
+            };
+
+            let draw = net.draw(8, 1).with_kl();
+            let [first, second] = weights();
+            assert_eq!(second, alone);
+            close(&first, &second, dtype);
+            // Each has the KL of its own.
+            for net in [&copy, &net] {
+                let _ = net.output.weight.val();
+                let [kl, outside] = [net.output.kl_cost(), {
+                    let _mean = Draw::mean();
+                    let _other = net.draw(0, 0);
+                    net.output.kl_cost()
+                }];
+                assert_eq!(kl.dtype(), outside.dtype());
+                let [kl, outside] = [kl, outside].map(scalar);
+                assert!((kl / outside - 1.0).abs() < 1e-6, "{kl} for {outside}");
+            }
+            // Before and after the pair's first draw has made a weight of each type.
+            let draw = draw.antithetic(&net, 2).unwrap();
+            let [first, second] = weights();
+            close(&first, &second, dtype);
+            drop(draw);
+
+            let draw = net.draw(8, 1);
+            draw.replace_weights(&net, |weight| weight.value * 0.0 + 0.5);
+            for weight in weights() {
+                assert_eq!(weight, vec![0.5; 10]);
+            }
+        }
+    }
+}
+
 #[test]
 fn materializing_inside_a_draw_gives_the_network_of_the_draw() {
     let device = Device::flex();
@@ -184,6 +258,64 @@ fn the_mean_mode_equals_the_deterministic_network_to_the_bit() {
         );
         assert_eq!(expected, values(net.mean_network().forward(input(&device))));
     }
+}
+
+thread_local! {
+    /// What is read while a [`Nosy`] posterior computes, and what it gave.
+    static BESIDE: RefCell<Option<Linear>> = const { RefCell::new(None) };
+    static READ: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Noise whose computation reads another network, as a task does that runs on a thread which waits for a kernel.
+#[derive(Module, Debug)]
+struct Nosy {}
+
+impl UnitNoise for Nosy {
+    fn sample<const D: usize>(&self, noise: &mut Noise, like: &Tensor<D>) -> Tensor<D> {
+        let beside = BESIDE.take();
+        if let Some(net) = &beside {
+            READ.with_borrow_mut(|read| read.push(values(net.weight.val())));
+        }
+        BESIDE.set(beside);
+        noise.standard_normal(like)
+    }
+
+    fn std_dev(&self, _elements: usize) -> f64 {
+        1.0
+    }
+
+    fn log_density<const D: usize>(&self, z: Tensor<D>) -> Nats<D> {
+        Nats::of_weights(z.square() * -0.5)
+    }
+}
+
+#[test]
+fn a_weight_that_is_read_while_another_answers_a_question_does_not_answer_it() {
+    let device = Device::flex();
+    let beside = linear(4, 3, false, 0.6, &device).bayesianize(&BayesianizeConfig::new());
+    let asked = linear(3, 5, false, 0.6, &device).attach_posteriors(|weight| {
+        let posterior = LocationScale::new(Nosy {}, 0.1, weight.shape, weight.device);
+        Some((posterior, NormalPrior::new(1.0)))
+    });
+    let draw = || asked.draw(3, 0);
+    let expected = {
+        let _draw = draw();
+        let _ = asked.weight.val();
+        values(beside.weight.val())
+    };
+    let alone = {
+        let _draw = draw();
+        values(asked.weight.val() - asked.weight.base())
+    };
+    BESIDE.set(Some(beside));
+    let _draw = draw();
+    let reading = WeightReading::with_perturbation(&asked.weight);
+    BESIDE.set(None);
+    let WeightReading::Split(split) = reading else {
+        panic!("its noise has a sign")
+    };
+    assert_eq!(values(split.part), alone);
+    assert_eq!(READ.take(), [expected]);
 }
 
 #[test]

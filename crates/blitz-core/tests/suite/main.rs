@@ -32,3 +32,4 @@ mod simulation;
 mod statistics;
 mod summary;
 mod ties;
+mod without_elements;

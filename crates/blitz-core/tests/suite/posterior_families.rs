@@ -387,7 +387,12 @@ fn a_student_t_posterior_of_any_degrees_of_freedom_has_a_density() {
 fn impossible_values_are_refused_and_named() {
     let low_rank = |rank, std| PosteriorConfig::low_rank_normal(rank, std);
     for (config, expected) in [
-        (PosteriorConfig::laplace(0.0), "at least 1e-30, got 0.0"),
+        (PosteriorConfig::laplace(0.0), "from 1e-30 to 1e15, got 0.0"),
+        (
+            PosteriorConfig::normal(1e20),
+            "from 1e-30 to 1e15, got 1e20",
+        ),
+        (low_rank(2, 1e16), "from 1e-30 to 1e15, got 1e16"),
         (PosteriorConfig::student_t(2.0, 0.1), "got 2"),
         (PosteriorConfig::student_t(f64::INFINITY, 0.1), "got inf"),
         (PosteriorConfig::student_t(3.0, -0.1), "got -0.1"),

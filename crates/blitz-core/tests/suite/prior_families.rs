@@ -1,5 +1,6 @@
 //! The priors against SciPy, closed forms against integrals, and their behaviour at the edges.
 
+use blitz_core::kernels::without_fused;
 use blitz_core::prelude::*;
 use blitz_core::{
     BuiltinPrior, BuiltinVariational, HorseshoePriorConfig, MarginalFamily, Marginals, Prior,
@@ -188,7 +189,11 @@ fn impossible_values_are_refused_and_named() {
     let refused = [
         (PriorConfig::laplace(0.0), "got 0.0"),
         (PriorConfig::learned_laplace(-1.0), "got -1.0"),
-        (PriorConfig::normal(9e-16), "at least 1e-15, got 9e-16"),
+        (PriorConfig::normal(9e-16), "from 1e-15 to 1e15, got 9e-16"),
+        (PriorConfig::normal(2e16), "from 1e-15 to 1e15, got 2e16"),
+        (PriorConfig::laplace(1e20), "got 1e20"),
+        (PriorConfig::learned_normal(f64::INFINITY), "got inf"),
+        (PriorConfig::scale_mixture(0.5, 1e16, 1.0), "got 1e16"),
         (PriorConfig::learned_normal(9e-16), "got 9e-16"),
         (PriorConfig::scale_mixture(0.5, 1.0, 1e-20), "got 1e-20"),
         (PriorConfig::student_t(0.0, 1.0), "at least 1e-3, got 0.0"),
@@ -218,7 +223,7 @@ fn the_extremes_of_a_range_are_computed() {
             assert!(gradient.is_finite(), "{prior:?} at {w}: {gradient}");
             scalar(density)
         };
-        for scale in [1e-15, 1e30] {
+        for scale in [1e-15, 5e14] {
             for prior in [
                 PriorConfig::normal(scale),
                 PriorConfig::learned_normal(scale),
@@ -237,12 +242,23 @@ fn the_extremes_of_a_range_are_computed() {
         assert!((got / expected - 1.0).abs() < 1e-5, "{got} for {expected}");
         assert!(density(PriorConfig::student_t(1e-3, 1.0)).is_finite());
     }
-    let smallest = BayesianizeConfig::new()
-        .with_posterior(PosteriorConfig::normal(1e-15))
-        .with_prior(PriorConfig::normal(1e-15));
-    let layer = LinearConfig::new(2, 1).init(&device);
-    let layer = layer.map(&mut Zeros).bayesianize(&smallest);
-    assert!(scalar(layer.kl_cost()).abs() < 1e-4);
+    for std in [1e-15, 1e15] {
+        for prior in [
+            PriorConfig::normal(std),
+            PriorConfig::learned_normal(std),
+            PriorConfig::empirical_normal(None),
+        ] {
+            let config = BayesianizeConfig::new()
+                .with_posterior(PosteriorConfig::normal(std))
+                .with_prior(prior.clone());
+            let layer = LinearConfig::new(2, 1).init(&device);
+            let layer = layer.map(&mut Zeros).bayesianize(&config);
+            let kl = || scalar(layer.kl_cost());
+            for kl in [kl(), without_fused(kl)] {
+                assert!(kl.abs() < 1e-4, "{prior:?}: {kl}");
+            }
+        }
+    }
 }
 
 struct Zeros;

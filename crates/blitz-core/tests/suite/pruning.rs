@@ -143,6 +143,36 @@ fn pruning_again_counts_what_is_pruned_already() {
 }
 
 #[test]
+fn a_smaller_share_brings_no_pruned_weight_back() {
+    for device in devices() {
+        let (net, _) = layer(&[0.3, -2.0, 0.1, 1.0], &device).prune_by_signal_to_noise(0.5);
+        for share in [0.0, 0.2, 0.5] {
+            let (again, report) = net.clone().prune_by_signal_to_noise(share);
+            assert_eq!((report.pruned, report.total), (2, 4), "{share}");
+            assert_eq!(report.tensors[0].pruned, 2, "{share}");
+            assert_eq!(report.threshold, Some(0.0), "{share}");
+            assert_eq!(draw(&again, 0), draw(&net, 0), "{share}");
+        }
+    }
+}
+
+#[test]
+fn what_was_pruned_before_goes_before_weights_whose_mean_is_zero_by_itself() {
+    // The first two have the ratio 0, and the last one is pruned.
+    let (net, _) = layer(&[1.0, 2.0, 0.1], &Device::flex()).prune_by_signal_to_noise(0.4);
+    let zeros = |mut net: Linear| {
+        net.weight = net.weight.map(|mean| mean.zeros_like());
+        Ok::<_, std::convert::Infallible>(net)
+    };
+    let net = net.map_means(zeros).unwrap();
+    let (net, report) = net.prune_by_signal_to_noise(0.6);
+    assert_eq!(report.pruned, 2);
+    let weights = draw(&net, 0);
+    assert_eq!((weights[0], weights[2]), (0.0, 0.0));
+    assert!(weights[1] != 0.0);
+}
+
+#[test]
 fn the_report_prints_as_a_table() {
     let (_, report) =
         layer(&[0.25, -2.0, 0.125, 1.0], &Device::flex()).prune_by_signal_to_noise(0.5);

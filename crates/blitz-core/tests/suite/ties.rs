@@ -1,8 +1,9 @@
 //! Weights that stand in several places of a module.
 
-use blitz_core::BayesianizeError;
-use blitz_core::BuiltinVariational;
 use blitz_core::prelude::*;
+use blitz_core::{
+    BayesianizeError, BuiltinVariational, MopedVariational, NormalPosteriorConfig, NormalPrior,
+};
 use burn::module::{Lora, Module, Param, ParamGroup};
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{GradientsParams, SgdConfig};
@@ -250,6 +251,167 @@ fn a_deterministic_tied_weight_is_retied_too() {
     net.first[0].weight = Param::initialized(id, zeros);
     let net = net.retie();
     assert_eq!(values(net.second().weight.val()), [0.0; 9]);
+}
+
+/// Bayesian at the first place alone, and at the second alone.
+fn at_one_place(device: &Device) -> [Tied; 2] {
+    let config = BayesianizeConfig::new().with_posterior(PosteriorConfig::normal(0.1));
+    let plain = layer(device);
+    let bayesian = plain.clone().bayesianize(&config);
+    let of = |first: &Linear, second: &Linear| Tied {
+        first: vec![first.clone()],
+        second: Head::Linear(second.clone()),
+    };
+    [of(&bayesian, &plain), of(&plain, &bayesian)]
+}
+
+#[test]
+fn a_weight_that_is_bayesian_at_one_place_is_one_weight_and_retying_makes_it_so_at_all() {
+    let device = Device::flex().autodiff();
+    for net in at_one_place(&device) {
+        assert!(net.has_tied_weights());
+        assert_eq!(net.num_bayesian_weights(), 9);
+        assert_eq!(net.num_posterior_params(), 18);
+        assert_eq!(net.kl_terms()[0].path, "first.0.weight");
+        let summary = net.bayesian_summary();
+        assert_eq!(summary.posteriors(), ["Normal"]);
+        assert!(summary.deterministic.is_empty());
+
+        let kl = scalar(net.kl_cost());
+        let mut net = net.retie();
+        assert_eq!(scalar(net.kl_cost()), kl);
+        for index in 0..3 {
+            let [first, second] =
+                net.with_draw(1, index, |net| net.both().map(|l| values(l.weight.val())));
+            assert_eq!(first, second);
+            let before = values(net.second().weight.base());
+            net = step(net, Tied::forward, index).retie();
+            let [first, second] = net.both().map(|l| values(l.weight.base()));
+            assert_eq!(first, second);
+            assert_ne!(second, before);
+            let [first, second] = net.both().map(|layer| values(rho(layer)));
+            assert_eq!(first, second);
+        }
+    }
+}
+
+#[test]
+fn what_takes_posteriors_off_puts_that_of_one_place_back_at_all() {
+    let device = Device::flex();
+    for net in at_one_place(&device) {
+        for only in ["first", "second"] {
+            let moped = net.clone().moped(&MopedConfig::new().only(only));
+            assert_eq!(moped.num_bayesian_weights(), 9, "{only}");
+            for layer in moped.both() {
+                let posterior = layer.weight.reparameterization::<MopedVariational>();
+                assert!(posterior.is_some(), "{only}");
+            }
+        }
+        let changed = [
+            net.clone().map_means::<()>(Ok).unwrap(),
+            net.clone().prune_by_signal_to_noise(0.5).0,
+            net.clone().posterior_as_prior(),
+            net.bayesianize(&BayesianizeConfig::new().replace_existing()),
+        ];
+        for (number, net) in changed.into_iter().enumerate() {
+            assert_eq!(net.kl_terms().len(), 1, "{number}");
+            let [first, second] =
+                net.with_draw(5, 1, |net| net.both().map(|l| values(l.weight.val())));
+            assert_eq!(first, second, "{number}");
+        }
+    }
+}
+
+/// Two networks with posteriors of their own whose tensors have the ids of one file.
+fn from_one_file(device: &Device) -> Tied {
+    let bayesian = || layer(device).bayesianize(&BayesianizeConfig::new());
+    let file = bayesian();
+    let loaded = || bayesian().load_record(file.clone().into_record());
+    let net = Tied {
+        first: vec![loaded()],
+        second: Head::Linear(loaded()),
+    };
+    let [first, second] = net.both().map(|layer| layer.weight.id);
+    assert_eq!(first, second);
+    net
+}
+
+#[test]
+fn two_networks_that_were_loaded_from_one_file_are_not_tied() {
+    let device = Device::flex();
+    let net = from_one_file(&device);
+    assert!(!net.has_tied_weights());
+    assert_eq!(net.num_bayesian_weights(), 18);
+    let zeros_first = |mut net: Tied| {
+        net.first[0].weight = net.first[0].weight.clone().map(|mean| mean.zeros_like());
+        Ok::<_, ()>(net)
+    };
+    let net = net.map_means(zeros_first).unwrap().retie();
+    // Also while both are without a posterior, to get another.
+    for net in [net.clone(), net.clone().moped(&MopedConfig::new())] {
+        assert_eq!(values(net.first[0].weight.base()), [0.0; 9]);
+        assert_ne!(values(net.second().weight.base()), [0.0; 9]);
+        assert_eq!(net.num_bayesian_weights(), 18);
+    }
+
+    // A third one without a posterior belongs to neither.
+    let [first, second] = net.both().map(Linear::clone);
+    let mut plain = layer(&device);
+    plain.weight = Param::initialized(first.weight.id, plain.weight.val());
+    let three = Tied {
+        first: vec![plain, first],
+        second: Head::Linear(second),
+    };
+    assert!(!three.has_tied_weights());
+    assert_eq!(three.retie().num_bayesian_weights(), 18);
+}
+
+#[test]
+fn one_of_two_networks_from_one_file_gets_a_posterior_without_the_other_losing_its_own() {
+    let net = from_one_file(&Device::flex());
+    let replaced = [
+        net.clone().moped(&MopedConfig::new().only("first")),
+        net.replace_posteriors(|weight| {
+            let posterior = NormalPosteriorConfig::new().init(weight.shape, weight.device);
+            (weight.path == "first.0.weight").then(|| (posterior, NormalPrior::new(1.0)))
+        }),
+    ];
+    for net in replaced {
+        assert_eq!(net.num_bayesian_weights(), 18);
+        let [first, second] = net.both().map(|layer| {
+            layer
+                .weight
+                .reparameterization::<BuiltinVariational>()
+                .is_some()
+        });
+        assert_eq!((first, second), (false, true));
+    }
+}
+
+#[test]
+fn a_frozen_copy_of_a_network_beside_it_is_not_tied() {
+    let device = Device::flex().autodiff();
+    let frozen = layer(&device).freeze();
+    let student = frozen.clone().unfreeze().moped(&MopedConfig::new());
+    assert_eq!(student.weight.id, frozen.weight.id);
+    for (first, second) in [
+        (student.clone(), frozen.clone()),
+        (frozen.clone(), student.clone()),
+    ] {
+        let net = Tied {
+            first: vec![first],
+            second: Head::Linear(second),
+        };
+        assert!(!net.has_tied_weights());
+        let net = net.map_means::<()>(Ok).unwrap();
+        let posteriors = net.both().map(|layer| {
+            layer
+                .weight
+                .reparameterization::<MopedVariational>()
+                .is_some()
+        });
+        assert_eq!(posteriors.iter().filter(|is_there| **is_there).count(), 1);
+    }
 }
 
 /// The first factor of the adapter at each place.

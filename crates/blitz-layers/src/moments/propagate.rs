@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 
 use super::value::Moments;
 use crate::axes::{Features, along};
+use crate::rows::expanded;
 
 /// The moments of `op(input, weight, bias)`, all independent:
 ///
@@ -47,7 +48,7 @@ pub(crate) fn combined<const I: usize, const W: usize, const O: usize>(
     let mean = op(input.mean, weight.mean, bias_mean);
     let of_bias = bias
         .and_then(|bias| bias.variance)
-        .map(|variance| along::<O>(variance, features.axis(O)).expand(mean.dims()));
+        .map(|variance| expanded(along(variance, features.axis(O)), mean.dims()));
     let parts = [of_weights, of_input, of_bias];
     Moments {
         variance: parts.into_iter().flatten().reduce(|sum, part| sum + part),

@@ -51,7 +51,7 @@ impl<const D: usize> Moments<D> {
     /// The means of several functions of each element, by the quadrature of [`by_quadrature`](Self::by_quadrature).
     ///
     /// `f` is called with the means, then with all nodes of all elements, in one dimension: a tenth of the operations, for small tensors, where each operation's overhead
-    /// counts. It needs the memory of sixteen tensors at once.
+    /// counts; of no elements it is not called. It needs the memory of sixteen tensors at once.
     ///
     /// ```
     /// use blitz_layers::moments::Moments;
@@ -72,6 +72,10 @@ impl<const D: usize> Moments<D> {
     ) -> [Tensor<D>; K] {
         let shape = self.mean.dims();
         let type_of_mean = self.mean.dtype();
+        if shape.contains(&0) {
+            let options = (&self.mean.device(), type_of_mean);
+            return std::array::from_fn(|_| Tensor::zeros(shape, options));
+        }
         let reshaped = |value: Tensor<1>| value.reshape(shape).cast(type_of_mean);
         let Some(variance) = self.variance else {
             return f(self.mean.flatten(0, D - 1)).map(reshaped);

@@ -5,6 +5,8 @@ use std::ops::Add;
 use blitz_core::{at_least_f32, in_type_of};
 use burn::tensor::Tensor;
 
+use crate::rows::expanded;
+
 /// Mean and variance of each activation of a batch, as independent normals; of shape `[batch, ...]`.
 ///
 /// ```
@@ -158,7 +160,7 @@ impl<const D: usize> Add for Moments<D> {
         };
         let mean = self.mean + other.mean;
         // Of parts that broadcast, one alone may be uncertain.
-        let variance = variance.map(|variance| variance.expand(mean.dims()));
+        let variance = variance.map(|variance| expanded(variance, mean.dims()));
         Self { mean, variance }
     }
 }

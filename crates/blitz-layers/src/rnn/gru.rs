@@ -308,10 +308,13 @@ impl BayesianGru {
         padding: Option<Padding>,
         state: Option<Tensor<3>>,
     ) -> (Tensor<3>, Tensor<3>) {
-        let states = state.map(|state| {
-            self.assert_state("state", &state, &input);
-            unstack(state)
-        });
+        if let Some(state) = &state {
+            self.assert_state("state", state, &input);
+        }
+        if let Some([output, state]) = self.of_no_sequences(&input, padding.as_ref()) {
+            return (output, state);
+        }
+        let states = state.map(unstack);
         let (output, states) = self.run(input, padding, states);
         (output, Tensor::stack(states, 0))
     }

@@ -398,9 +398,14 @@ impl BayesianLstm {
         padding: Option<Padding>,
         state: Option<LstmState<3>>,
     ) -> (Tensor<3>, LstmState<3>) {
+        if let Some(LstmState { cell, hidden }) = &state {
+            self.assert_state("cell state", cell, &input);
+            self.assert_state("hidden state", hidden, &input);
+        }
+        if let Some([output, state]) = self.of_no_sequences(&input, padding.as_ref()) {
+            return (output, LstmState::new(state.clone(), state));
+        }
         let states = state.map(|LstmState { cell, hidden }| {
-            self.assert_state("cell state", &cell, &input);
-            self.assert_state("hidden state", &hidden, &input);
             let states = unstack(cell).into_iter().zip(unstack(hidden));
             states
                 .map(|(cell, hidden)| LstmState::new(cell, hidden))

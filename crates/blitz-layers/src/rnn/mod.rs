@@ -150,6 +150,32 @@ impl<C: RecurrentCell> Recurrent<C> {
         self.layers.iter().map(|layer| layer.cells().count()).sum()
     }
 
+    /// The output and a state of a batch of no sequences, if the input is one. Burn reads a zero in a shape as the axis that there is, in the middle of a step too.
+    ///
+    /// # Panics
+    ///
+    /// Panics as [`run`](Self::run).
+    fn of_no_sequences(
+        &self,
+        input: &Tensor<3>,
+        padding: Option<&Padding>,
+    ) -> Option<[Tensor<3>; 2]> {
+        let steps = self.time_first(input.clone());
+        let [_, batch_size, _] = steps.dims();
+        if batch_size > 0 {
+            return None;
+        }
+        if let Some(padding) = padding {
+            padding.check(&steps);
+        }
+        let d_hidden = self.layers[0].forward.d_hidden();
+        let mut output = input.dims();
+        output[2] = d_hidden * (1 + usize::from(self.is_bidirectional()));
+        let state = [self.num_states(), 0, d_hidden];
+        let options = (&input.device(), input.dtype());
+        Some([output, state].map(|dims| Tensor::zeros(dims, options)))
+    }
+
     /// Runs all layers over the input, from one state for each layer and direction.
     fn run(
         &self,

@@ -22,6 +22,25 @@ impl Padding {
     ///
     /// Panics if it is of another batch, or if a length is 0 or above the sequence's.
     pub(crate) fn of(self, steps: &Tensor<3>) -> Tensor<3, Bool> {
+        self.check(steps);
+        let [seq_length, batch_size, _] = steps.dims();
+        match self {
+            Self::Mask(mask) => mask.swap_dims(0, 1).unsqueeze_dim(2),
+            Self::Lengths(lengths) => {
+                let lengths = lengths.into_iter().map(|length| length as i64).collect();
+                let device = steps.device();
+                let lengths = TensorData::new::<i64, _>(lengths, [1, batch_size]);
+                let lengths = Tensor::<2, Int>::from_data(lengths, &device);
+                let time = Tensor::<1, Int>::arange(0..seq_length as i64, &device);
+                let time = time.unsqueeze_dim::<2>(1).expand([seq_length, batch_size]);
+                let lengths = lengths.expand([seq_length, batch_size]);
+                time.greater_equal(lengths).unsqueeze_dim(2)
+            }
+        }
+    }
+
+    /// Panics as [`of`](Self::of).
+    pub(crate) fn check(&self, steps: &Tensor<3>) {
         let [seq_length, batch_size, _] = steps.dims();
         match self {
             Self::Mask(mask) => {
@@ -31,7 +50,6 @@ impl Padding {
                     [batch_size, seq_length],
                     mask.dims()
                 );
-                mask.swap_dims(0, 1).unsqueeze_dim(2)
             }
             Self::Lengths(lengths) => {
                 assert!(
@@ -45,14 +63,6 @@ impl Padding {
                         "lengths must lie between 1 and the {seq_length} steps of the batch, got {length} for sequence {row}"
                     );
                 }
-                let lengths = lengths.into_iter().map(|length| length as i64).collect();
-                let device = steps.device();
-                let lengths = TensorData::new::<i64, _>(lengths, [1, batch_size]);
-                let lengths = Tensor::<2, Int>::from_data(lengths, &device);
-                let time = Tensor::<1, Int>::arange(0..seq_length as i64, &device);
-                let time = time.unsqueeze_dim::<2>(1).expand([seq_length, batch_size]);
-                let lengths = lengths.expand([seq_length, batch_size]);
-                time.greater_equal(lengths).unsqueeze_dim(2)
             }
         }
     }

@@ -6,7 +6,7 @@ use blitz_core::{
 use blitz_layers::moments::ForwardMoments;
 use blitz_layers::prelude::*;
 use burn::config::Config;
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::nn::{Embedding, EmbeddingConfig, Initializer};
 use burn::tensor::{DType, Device, Gradients, Int, Shape, Tensor};
 
@@ -499,6 +499,35 @@ fn drawn_vectors_are_no_longer_than_the_maximal_norm() {
             }
         }
         assert!(changed > 0 && changed < 6);
+    }
+}
+
+#[test]
+fn zeros_are_no_part_of_a_norm_of_any_power() {
+    let device = Device::flex().autodiff();
+    let mut table = [[0.0f32; 100]; 3];
+    table[1][3] = -1.0;
+    (table[2][0], table[2][99]) = (0.5, 0.5);
+    for p in [0.05, 0.1, 0.2, 0.9, 1.0, 3.0, 40.0] {
+        let layer = BayesianEmbedding {
+            weight: Param::from_tensor(Tensor::from_floats(table, &device)),
+            padding_idx: None,
+            max_norm: Some(0.25),
+            norm_type: p,
+        };
+        let words = Tensor::<2, Int>::from_ints([[0, 1, 2]], &device);
+        let output = layer.forward(words);
+        let gradients = (output.clone() + 1.0).square().sum().backward();
+        let gradients = values(layer.weight.grad(&gradients).unwrap());
+        assert!(gradients.iter().all(|g| g.is_finite()), "p {p}");
+        let output = values(output);
+        assert!(output[..100].iter().all(|value| *value == 0.0), "p {p}");
+        // Of norms 1 and 2^(1/p) / 2.
+        assert!((output[103] / -0.25 - 1.0).abs() < 1e-5, "p {p}");
+        let expected = 0.25 / 2f64.powf(1.0 / p);
+        for value in [output[200], output[299]] {
+            assert!((value / expected - 1.0).abs() < 1e-4, "p {p}: {value}");
+        }
     }
 }
 

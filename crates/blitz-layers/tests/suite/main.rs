@@ -10,6 +10,7 @@ mod dtypes;
 #[path = "../../../blitz-core/tests/suite/elementwise.rs"]
 mod elementwise;
 mod embedding;
+mod empty_batches;
 mod families;
 mod linear;
 mod mc_dropout;

@@ -1,5 +1,6 @@
 //! Layers in other element types than `f32`: the same draw, rounded.
 
+use std::convert::Infallible;
 use std::fmt::Display;
 
 use blitz_core::BuiltinVariational;
@@ -205,7 +206,7 @@ fn local_reparameterization_has_inputs_and_deviations_of_any_size_in_16_bits() {
             .with_posterior(posterior.clone())
             .with_estimator(Estimator::LocalReparameterization)
             .init(&device);
-        let zero = |layer: BayesianLinear| Ok::<_, std::convert::Infallible>(layer.map(&mut Zero));
+        let zero = |layer: BayesianLinear| Ok::<_, Infallible>(layer.map(&mut Zero));
         let layer = layer.map_means(zero).unwrap();
         let run = |dtype| {
             let layer = layer.clone().map(&mut Cast(dtype));
@@ -225,5 +226,77 @@ fn local_reparameterization_has_inputs_and_deviations_of_any_size_in_16_bits() {
                 );
             }
         }
+    }
+}
+
+/// Means of one in this type.
+struct OnesIn(DType);
+
+impl ModuleMapper for OnesIn {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(|mean| Tensor::ones(mean.shape(), (&mean.device(), self.0)))
+    }
+}
+
+/// Panics unless what the layer gives for inputs whose sum is zero, the perturbation alone, is that of `f64`: about means of one, whose neighbours are further away than
+/// the deviations.
+fn assert_perturbed_as_in_f64<M: Module + Display, const I: usize, const O: usize>(
+    layer: &M,
+    input: Tensor<I>,
+    run: impl Fn(&M, Tensor<I>) -> Tensor<O>,
+) {
+    let outputs = |dtype| {
+        let ones = |means: M| Ok::<_, Infallible>(means.map(&mut OnesIn(dtype)));
+        let layer = layer.clone().map_means(ones).unwrap();
+        let output = layer.with_draw(7, 0, |layer| run(layer, input.clone().cast(dtype)));
+        assert_eq!(output.dtype(), dtype);
+        values(output)
+    };
+    let expected = outputs(DType::F64);
+    let largest = expected.iter().fold(0.0f64, |most, x| most.max(x.abs()));
+    assert!(largest > 0.0);
+    for (dtype, tolerance) in [(DType::F16, 1e-2), (DType::BF16, 4e-2)] {
+        for (got, expected) in outputs(dtype).iter().zip(&expected) {
+            assert!(
+                (got - expected).abs() < tolerance * largest,
+                "{layer} in {dtype:?}: {got} for {expected}"
+            );
+        }
+    }
+}
+
+#[test]
+fn flipout_has_deviations_below_the_rounding_of_their_means_in_16_bits() {
+    let device = Device::flex();
+    // Ones and minus ones along the last axis.
+    let alternating = |dims: [usize; 3]| {
+        let signs = (0..dims.iter().product()).map(|i| 1.0 - 2.0 * (i % 2) as f32);
+        let signs = burn::tensor::TensorData::new(signs.collect(), dims);
+        Tensor::<3>::from_data(signs, &device)
+    };
+    for std in [1e-4, 1e-3] {
+        let posterior = PosteriorConfig::normal(std);
+        let linear = BayesianLinearConfig::new(64, 8)
+            .with_bias(false)
+            .with_posterior(posterior.clone())
+            .with_estimator(Estimator::Flipout)
+            .init(&device);
+        let input = alternating([1, 4, 64]);
+        assert_perturbed_as_in_f64(&linear, input, |layer, x| layer.forward(x));
+
+        let convolution = BayesianConv1dConfig::new(2, 3, 4)
+            .with_bias(false)
+            .with_posterior(posterior.clone())
+            .with_estimator(Estimator::Flipout)
+            .init(&device);
+        let input = alternating([4, 2, 10]);
+        assert_perturbed_as_in_f64(&convolution, input, |layer, x| layer.forward(x));
+
+        let lstm = BayesianLstmConfig::new(16, 4, false)
+            .with_posterior(posterior)
+            .with_estimator(Estimator::Flipout)
+            .init(&device);
+        let input = alternating([3, 2, 16]);
+        assert_perturbed_as_in_f64(&lstm, input, |layer, x| layer.forward(x, None).0);
     }
 }

@@ -142,7 +142,7 @@ families! {
     LowRankNormal(LowRankNormalPosteriorConfig => LowRankNormalPosterior),
     /// [`MatrixNormalPosterior`]; a weight with a single axis gets a [`NormalPosterior`].
     MatrixNormal(MatrixNormalPosteriorConfig => MatrixNormalPosterior),
-    /// [`FullRankNormalPosterior`]; a weight with a single axis gets a [`NormalPosterior`].
+    /// [`FullRankNormalPosterior`]; a weight with a single axis, or without elements, gets a [`NormalPosterior`].
     FullRankNormal(FullRankNormalPosteriorConfig => FullRankNormalPosterior),
 }
 
@@ -193,7 +193,7 @@ impl PosteriorConfig {
             Self::MatrixNormal(config) if shape.rank() < 2 => {
                 Self::normal(config.initial_std).init(shape, device)
             }
-            Self::FullRankNormal(config) if shape.rank() < 2 => {
+            Self::FullRankNormal(config) if shape.rank() < 2 || shape.num_elements() == 0 => {
                 Self::normal(config.initial_std).init(shape, device)
             }
             named => named.init_as_named(shape, device),

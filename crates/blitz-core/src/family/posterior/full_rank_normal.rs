@@ -22,7 +22,7 @@ const MAX_FACTORS: usize = 1 << 27;
 ///
 /// | field | default | meaning | range |
 /// |---|---|---|---|
-/// | `initial_std` | 0.02 | the deviation that every weight starts with, correlated with none | ≥ 1e-30 |
+/// | `initial_std` | 0.02 | the deviation that every weight starts with, correlated with none | [1e-30, 1e15] |
 ///
 /// A weight of rank 1, such as a bias, is one weight for each output:
 /// [`PosteriorConfig::FullRankNormal`](crate::PosteriorConfig::FullRankNormal) gives it the mean-field normal posterior of the same `initial_std`.
@@ -38,7 +38,7 @@ impl FullRankNormalPosteriorConfig {
     ///
     /// # Panics
     ///
-    /// Panics if `initial_std` is not a finite number of at least 1e-30, or if the factors, rows² × columns, are more than 2²⁷ numbers.
+    /// Panics if `initial_std` is not a number from 1e-30 to 1e15, or if the factors, rows² × columns, are more than 2²⁷ numbers.
     pub fn init(&self, shape: &Shape, device: &Device) -> FullRankNormalPosterior {
         super::assert_initial_std(self.initial_std);
         let (rows, columns) = table(shape);

@@ -13,7 +13,7 @@ use crate::family::{Constants, MarginalFamily, Marginals, Nats, Noise};
 ///
 /// | field | default | meaning | range |
 /// |---|---|---|---|
-/// | `initial_std` | 0.02 | the deviation b √2 every weight starts with | ≥ 1e-30 |
+/// | `initial_std` | 0.02 | the deviation b √2 every weight starts with | [1e-30, 1e15] |
 #[derive(Config, Debug, PartialEq)]
 pub struct LaplacePosteriorConfig {
     /// The deviation that every weight starts with.
@@ -26,7 +26,7 @@ impl LaplacePosteriorConfig {
     ///
     /// # Panics
     ///
-    /// Panics if `initial_std` is not a finite number of at least 1e-30.
+    /// Panics if `initial_std` is not a number from 1e-30 to 1e15.
     pub fn init(&self, shape: &Shape, device: &Device) -> LaplacePosterior {
         LocationScale::new(LaplaceUnit {}, self.initial_std, shape, device)
     }

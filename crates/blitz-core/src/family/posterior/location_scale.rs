@@ -135,7 +135,7 @@ impl<U: UnitNoise> LocationScale<U> {
     ///
     /// # Panics
     ///
-    /// Panics if `initial_std` is not a finite number of at least 1e-30.
+    /// Panics if `initial_std` is not a number from 1e-30 to 1e15.
     pub fn new(unit: U, initial_std: f64, shape: &Shape, device: &Device) -> Self {
         super::assert_initial_std(initial_std);
         let n = shape.num_elements();

@@ -31,7 +31,7 @@ const FACTOR_SHARE: f64 = 0.1;
 /// | field | default | meaning | range |
 /// |---|---|---|---|
 /// | `rank` | 4 | number k of directions in which the weights vary together; at most n count | 1 to 32 |
-/// | `initial_std` | 0.02 | the deviation σ of the diagonal part that every weight starts with | ≥ 1e-6 |
+/// | `initial_std` | 0.02 | the deviation σ of the diagonal part that every weight starts with | [1e-6, 1e15] |
 /// | `seed` | 0 | of the initial factors | |
 ///
 /// The factors U start as normals of a tenth of `initial_std`. At zero they would stay there: both the KL's derivative in U
@@ -55,7 +55,7 @@ impl LowRankNormalPosteriorConfig {
     ///
     /// # Panics
     ///
-    /// Panics if `rank` is not between 1 and 32, or `initial_std` is not finite or below 1e-6.
+    /// Panics if `rank` is not between 1 and 32, or `initial_std` is not a number from 1e-6 to 1e15.
     pub fn init(&self, shape: &Shape, device: &Device) -> LowRankNormalPosterior {
         assert!(
             (1..=MAX_RANK).contains(&self.rank),
@@ -126,6 +126,9 @@ impl LowRankNormalPosterior {
 
     /// The variance of each weight.
     fn variance_of<const D: usize>(&self, mu: &Tensor<D>) -> Tensor<D> {
+        if is_of_nothing(mu) {
+            return mu.clone();
+        }
         let (rho, factor) = self.parts(mu);
         let low_rank = factor.square().sum_dim(1).squeeze_dim::<1>(1);
         (std_from_rho(rho).square() + low_rank).reshape(mu.shape())
@@ -134,6 +137,9 @@ impl LowRankNormalPosterior {
 
 impl Posterior for LowRankNormalPosterior {
     fn sample<const D: usize>(&self, mu: Tensor<D>, noise: &mut Noise) -> Tensor<D> {
+        if is_of_nothing(&mu) {
+            return mu;
+        }
         let wide = at_least_f32(mu.clone());
         let (rho, factor) = self.parts(&wide);
         let [_, rank] = factor.dims();
@@ -153,6 +159,9 @@ impl Posterior for LowRankNormalPosterior {
     fn log_density<const D: usize>(&self, mu: Tensor<D>, weight: Tensor<D>) -> Tensor<1> {
         let n = mu.shape().num_elements();
         let mu = at_least_f32(mu);
+        if is_of_nothing(&mu) {
+            return mu.sum();
+        }
         let (rho, factor) = self.parts(&mu);
         let z = (in_type_of(weight, &mu) - mu).reshape([n]) / std_from_rho(rho.clone());
         let z = z.unsqueeze_dim::<2>(1);
@@ -178,6 +187,9 @@ impl Posterior for LowRankNormalPosterior {
     }
 
     fn entropy<const D: usize>(&self, q: &Marginals<D>) -> Option<Nats<D>> {
+        if is_of_nothing(&q.mean) {
+            return Some(Nats::of_weights(q.mean.clone()));
+        }
         let shape = q.mean.shape();
         let (rho, factor) = self.parts(&q.mean);
         let diagonal = log_std_from_rho(rho.clone()) + (half_log_two_pi() + 0.5);
@@ -228,6 +240,11 @@ impl Posterior for LowRankNormalPosterior {
 fn at_least(rho: Tensor<1>) -> Tensor<1> {
     let missing = rho.clone().detach().neg() + LEAST_RHO;
     rho + missing.clamp_min(0.0)
+}
+
+/// Whether there is no weight: then there are no directions either, and no matrix to eliminate.
+fn is_of_nothing<const D: usize>(mu: &Tensor<D>) -> bool {
+    mu.shape().num_elements() == 0
 }
 
 /// V = U / σ.

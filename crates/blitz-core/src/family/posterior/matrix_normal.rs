@@ -16,7 +16,7 @@ use crate::math::half_log_two_pi;
 ///
 /// | field | default | meaning | range |
 /// |---|---|---|---|
-/// | `initial_std` | 0.02 | the deviation a_i b_j every weight starts with | ≥ 1e-30 |
+/// | `initial_std` | 0.02 | the deviation a_i b_j every weight starts with | [1e-30, 1e15] |
 ///
 /// A weight of rank 1, such as a bias, has no rows and columns:
 /// [`PosteriorConfig::MatrixNormal`](crate::PosteriorConfig::MatrixNormal) gives it the mean-field normal posterior of the same
@@ -33,7 +33,7 @@ impl MatrixNormalPosteriorConfig {
     ///
     /// # Panics
     ///
-    /// Panics if `initial_std` is not a finite number of at least 1e-30, or the weight has fewer than two axes.
+    /// Panics if `initial_std` is not a number from 1e-30 to 1e15, or the weight has fewer than two axes.
     pub fn init(&self, shape: &Shape, device: &Device) -> MatrixNormalPosterior {
         super::assert_initial_std(self.initial_std);
         let dims = shape.as_slice();

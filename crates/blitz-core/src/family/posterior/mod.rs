@@ -28,7 +28,7 @@ pub use weight_info::WeightInfo;
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{Shape, Tensor};
 
-use super::deviation::MIN_STD;
+use super::deviation::{MAX_STD, MIN_STD};
 use super::{ConstantError, Constants, MarginalFamily, Marginals, Nats, Noise};
 use crate::kernels::Precision;
 
@@ -309,7 +309,7 @@ pub enum PosteriorForm {
 /// Panics unless `value` can be a posterior's initial deviation.
 fn assert_initial_std(value: f64) {
     assert!(
-        value.is_finite() && value >= MIN_STD,
-        "a posterior's initial deviation must be a finite number of at least {MIN_STD:?}, got {value:?}"
+        (MIN_STD..=MAX_STD).contains(&value),
+        "a posterior's initial deviation must be a number from {MIN_STD:e} to {MAX_STD:e}, got {value:?}"
     );
 }

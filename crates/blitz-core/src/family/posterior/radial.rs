@@ -16,7 +16,7 @@ const EULER_GAMMA: f64 = 0.577_215_664_901_532_9;
 ///
 /// | field | default | meaning | range |
 /// |---|---|---|---|
-/// | `initial_std` | 0.02 | the deviation every weight starts with | ≥ 1e-30 |
+/// | `initial_std` | 0.02 | the deviation every weight starts with | [1e-30, 1e15] |
 ///
 /// The deviation of a weight is `σ_i / √n` in a tensor of n weights. The paper's own σ, at `initial_std / √n`, would start
 /// with so little noise that a layer hardly feels it.
@@ -32,7 +32,7 @@ impl RadialPosteriorConfig {
     ///
     /// # Panics
     ///
-    /// Panics if `initial_std` is not a finite number of at least 1e-30.
+    /// Panics if `initial_std` is not a number from 1e-30 to 1e15.
     pub fn init(&self, shape: &Shape, device: &Device) -> RadialPosterior {
         LocationScale::new(RadialUnit {}, self.initial_std, shape, device)
     }
@@ -86,6 +86,10 @@ impl UnitNoise for RadialUnit {
         // Below this the mean itself is meant, where the density is infinite and its derivative undefined.
         const SMALLEST_SQUARE: f64 = 1e-30;
         let n = z.shape().num_elements();
+        if n == 0 {
+            // No sphere has no dimensions.
+            return Nats::of_weights(z);
+        }
         let square = square_sum(&z).clamp_min(SMALLEST_SQUARE);
         let constant = 0.5 * (2.0 / PI).ln() - log_sphere(n);
         let of_length = square.clone() * -0.5 - square.log() * (0.5 * (n as f64 - 1.0));

@@ -14,7 +14,7 @@ use crate::math::digamma;
 /// | field | default | meaning | range |
 /// |---|---|---|---|
 /// | `df` | 4 | degrees of freedom ν, not learned | > 2 |
-/// | `initial_std` | 0.02 | the deviation s √(ν / (ν − 2)) every weight starts with | ≥ 1e-30 |
+/// | `initial_std` | 0.02 | the deviation s √(ν / (ν − 2)) every weight starts with | [1e-30, 1e15] |
 #[derive(Config, Debug, PartialEq)]
 pub struct StudentTPosteriorConfig {
     /// The degrees of freedom.
@@ -30,7 +30,7 @@ impl StudentTPosteriorConfig {
     ///
     /// # Panics
     ///
-    /// Panics unless `df` is finite and above 2 and `initial_std` is a finite number of at least 1e-30.
+    /// Panics unless `df` is finite and above 2 and `initial_std` is a number from 1e-30 to 1e15.
     pub fn init(&self, shape: &Shape, device: &Device) -> StudentTPosterior {
         assert!(
             self.df.is_finite() && self.df > 2.0,

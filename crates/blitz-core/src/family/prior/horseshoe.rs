@@ -15,7 +15,7 @@ const MIN_SMOOTHING: f64 = 1e-6;
 ///
 /// | field | default | meaning | range |
 /// |---|---|---|---|
-/// | `scale` | 1 | the global scale τ | ≥ 1e-15 |
+/// | `scale` | 1 | the global scale τ | [1e-15, 1e15] |
 /// | `smoothing` | 1e-3 | δ: weights below about δτ count as zero | [1e-6, 1] |
 #[derive(Config, Debug, PartialEq)]
 pub struct HorseshoePriorConfig {
@@ -32,7 +32,7 @@ impl HorseshoePriorConfig {
     ///
     /// # Panics
     ///
-    /// Panics if `scale` is not a finite number of at least 1e-15, or `smoothing` lies outside of [1e-6, 1].
+    /// Panics if `scale` is not a number from 1e-15 to 1e15, or `smoothing` lies outside of [1e-6, 1].
     pub fn init(&self) -> HorseshoePrior {
         assert_scale("scale", self.scale);
         assert!(

@@ -14,7 +14,7 @@ use crate::family::{
 ///
 /// | field | default | meaning | range |
 /// |---|---|---|---|
-/// | `scale` | 1 | the prior's scale b; its deviation is b √2 | ≥ 1e-15 |
+/// | `scale` | 1 | the prior's scale b; its deviation is b √2 | [1e-15, 1e15] |
 #[derive(Config, Debug, PartialEq)]
 pub struct LaplacePriorConfig {
     /// The scale of the prior.
@@ -27,7 +27,7 @@ impl LaplacePriorConfig {
     ///
     /// # Panics
     ///
-    /// Panics if `scale` is not a finite number of at least 1e-15.
+    /// Panics if `scale` is not a number from 1e-15 to 1e15.
     pub fn init(&self) -> LaplacePrior {
         assert_scale("scale", self.scale);
         LaplacePrior { scale: self.scale }
@@ -84,7 +84,7 @@ impl Prior for LaplacePrior {
 ///
 /// | field | default | meaning | range |
 /// |---|---|---|---|
-/// | `initial_scale` | 1 | the scale b that training starts from | ≥ 1e-15 |
+/// | `initial_scale` | 1 | the scale b that training starts from | [1e-15, 1e15] |
 #[derive(Config, Debug, PartialEq)]
 pub struct LearnedLaplacePriorConfig {
     /// The scale that training starts from.
@@ -97,7 +97,7 @@ impl LearnedLaplacePriorConfig {
     ///
     /// # Panics
     ///
-    /// Panics if `initial_scale` is not a finite number of at least 1e-15.
+    /// Panics if `initial_scale` is not a number from 1e-15 to 1e15.
     pub fn init(&self, device: &Device) -> LearnedLaplacePrior {
         assert_scale("scale", self.initial_scale);
         LearnedLaplacePrior {

@@ -12,7 +12,7 @@ use crate::math::half_log_two_pi;
 ///
 /// | field | default | meaning | range |
 /// |---|---|---|---|
-/// | `initial_std` | 1 | the deviation s that training starts from | ≥ 1e-15 |
+/// | `initial_std` | 1 | the deviation s that training starts from | [1e-15, 1e15] |
 #[derive(Config, Debug, PartialEq)]
 pub struct LearnedNormalPriorConfig {
     /// The deviation that training starts from.
@@ -25,7 +25,7 @@ impl LearnedNormalPriorConfig {
     ///
     /// # Panics
     ///
-    /// Panics if `initial_std` is not a finite number of at least 1e-15.
+    /// Panics if `initial_std` is not a number from 1e-15 to 1e15.
     pub fn init(&self, device: &Device) -> LearnedNormalPrior {
         assert_scale("deviation", self.initial_std);
         LearnedNormalPrior {

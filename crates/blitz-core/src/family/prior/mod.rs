@@ -32,6 +32,7 @@ pub use student_t::{StudentTPrior, StudentTPriorConfig};
 use burn::module::{Module, ModuleDisplay, Param};
 use burn::tensor::{Device, Shape, Tensor};
 
+use super::deviation::MAX_STD;
 use super::{ConstantError, Constants, Marginals, scale_type};
 use crate::math::half_log_two_pi;
 
@@ -197,11 +198,11 @@ pub(crate) fn normal_log_density<const D: usize>(z: Tensor<D>, log_std: Tensor<D
 /// The smallest scale of a prior. In parts of a smaller one, the square of a weight of 10⁴ is beyond `f32`, and so is the precision before long.
 const MIN_SCALE: f64 = 1e-15;
 
-/// What [`MIN_SCALE`] says.
-const SCALE_RANGE: &str = "a finite number of at least 1e-15";
+/// What [`MIN_SCALE`] and [`MAX_STD`] say.
+const SCALE_RANGE: &str = "a number from 1e-15 to 1e15";
 
 fn is_scale(value: f64) -> bool {
-    value.is_finite() && value >= MIN_SCALE
+    (MIN_SCALE..=MAX_STD).contains(&value)
 }
 
 /// Panics unless `value` is a usable scale of a prior.

@@ -12,7 +12,7 @@ use crate::math::half_log_two_pi;
 ///
 /// | field | default | meaning | range |
 /// |---|---|---|---|
-/// | `std` | 1 | the prior's deviation s | ≥ 1e-15 |
+/// | `std` | 1 | the prior's deviation s | [1e-15, 1e15] |
 #[derive(Config, Debug, PartialEq)]
 pub struct NormalPriorConfig {
     /// The deviation of the prior.
@@ -25,7 +25,7 @@ impl NormalPriorConfig {
     ///
     /// # Panics
     ///
-    /// Panics if `std` is not a finite number of at least 1e-15.
+    /// Panics if `std` is not a number from 1e-15 to 1e15.
     pub fn init(&self) -> NormalPrior {
         NormalPrior::new(self.std)
     }
@@ -55,7 +55,7 @@ impl NormalPrior {
     ///
     /// # Panics
     ///
-    /// Panics if `std` is not a finite number of at least 1e-15.
+    /// Panics if `std` is not a number from 1e-15 to 1e15.
     pub fn new(std: f64) -> Self {
         assert_scale("deviation", std);
         Self { std }

@@ -14,7 +14,7 @@ use crate::math::half_log_two_pi;
 /// | field | default | meaning | range |
 /// |---|---|---|---|
 /// | `pi` | 0.5 | weight of the first, wide component | (0, 1) |
-/// | `sigma1` | 1 | deviation of the first component | ≥ 1e-15 |
+/// | `sigma1` | 1 | deviation of the first component | [1e-15, 1e15] |
 /// | `sigma2` | e^-6 | deviation of the second, narrow component | [1e-15, sigma1) |
 ///
 /// The defaults are of the grid that the paper searched (π of 1/4, 1/2, 3/4; −ln σ₁ of 0, 1, 2; −ln σ₂ of 6, 7, 8):
@@ -37,7 +37,7 @@ impl ScaleMixturePriorConfig {
     ///
     /// # Panics
     ///
-    /// Panics if `pi` is not inside (0, 1), or unless `sigma1 > sigma2 ≥ 1e-15` and both are finite.
+    /// Panics if `pi` is not inside (0, 1), or unless `1e15 ≥ sigma1 > sigma2 ≥ 1e-15`.
     pub fn init(&self) -> ScaleMixturePrior {
         assert!(
             self.pi > 0.0 && self.pi < 1.0,

@@ -13,7 +13,7 @@ use crate::math::log_gamma;
 /// | field | default | meaning | range |
 /// |---|---|---|---|
 /// | `df` | 3 | degrees of freedom ν; 1 is a Cauchy prior | ≥ 1e-3 |
-/// | `scale` | 1 | the prior's scale s; its deviation is s √(ν / (ν − 2)) for ν > 2, infinite below | ≥ 1e-15 |
+/// | `scale` | 1 | the prior's scale s; its deviation is s √(ν / (ν − 2)) for ν > 2, infinite below | [1e-15, 1e15] |
 #[derive(Config, Debug, PartialEq)]
 pub struct StudentTPriorConfig {
     /// The degrees of freedom.
@@ -29,7 +29,7 @@ impl StudentTPriorConfig {
     ///
     /// # Panics
     ///
-    /// Panics unless `df` is a finite number of at least 1e-3 and `scale` one of at least 1e-15.
+    /// Panics unless `df` is a finite number of at least 1e-3 and `scale` one from 1e-15 to 1e15.
     pub fn init(&self) -> StudentTPrior {
         assert!(
             is_df(self.df),

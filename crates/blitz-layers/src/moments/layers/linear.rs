@@ -3,11 +3,11 @@
 use blitz_core::ColumnMoments;
 use burn::module::Param;
 use burn::nn::{Dropout, Identity, Linear};
-use burn::tensor::module::linear;
 use burn::tensor::{Tensor, assert_shape};
 
 use crate::axes::Features;
 use crate::moments::{ForwardMoments, Moments, combined};
+use crate::rows::linear;
 
 /// Exact, of independent inputs, also of a full-rank posterior.
 impl<const D: usize> ForwardMoments<Moments<D>> for Linear {
