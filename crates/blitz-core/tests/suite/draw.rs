@@ -124,7 +124,9 @@ fn noise_of_some_rows_has_nothing_but_normals() {
         let expected = format!("noise of 2 rows out of 1000 has no {what}");
         assert!(message.starts_with(&expected), "{message}");
     };
-    refused("a generator", &|noise| drop(noise.into_rng()));
+    refused("a generator", &|noise| {
+        let _ = noise.into_rng();
+    });
     refused("signs", &|mut noise| {
         let _: Tensor<2> = noise.signs([2, 5], &like);
     });

@@ -213,7 +213,7 @@ impl Likelihood for CategoricalLikelihood {
 
     fn predictive_likelihood(&self) -> Option<Self> {
         let is_another = self.label_smoothing > 0.0 || self.class_weights.is_some();
-        is_another.then(|| Self {
+        is_another.then_some(Self {
             classes: self.classes,
             label_smoothing: 0.0,
             class_weights: None,
