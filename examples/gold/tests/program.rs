@@ -59,7 +59,7 @@ fn table(folder: &std::path::Path, unit: f64) -> &str {
 fn a_target_of_a_small_unit_has_its_digits() {
     let folder = tempfile::tempdir().unwrap();
     let data = table(folder.path(), 1e-9);
-    let short = ["--chains", "1", "--warm-up", "10", "--draws", "4"];
+    let short = ["--chains", "2", "--warm-up", "15", "--draws", "8"];
     let options = [&short[..], &["--method", "map", "--data", data]].concat();
     let output = PROGRAM.run(folder.path(), &options);
     assert!(output.status.success(), "{output:?}");

@@ -220,7 +220,8 @@ impl ExpectedNll for HeteroscedasticLikelihood {
         let off = flat(loss.cast(target) - mean.mean.clone());
         let variance = flat(mean.variance());
         let [nll] = s.expectations(|s| {
-            let nodes = s.dims()[0] / elements.max(1);
+            // Of no rows there are none.
+            let nodes = s.dims()[0].checked_div(elements).unwrap_or(1);
             let log_std = self.log_std(s);
             // Twice, since a precision may be beyond `f32`.
             let inverse = param::inverse(log_std.clone());
