@@ -243,6 +243,25 @@ fn the_noise_is_found_from_far_off() {
 }
 
 #[test]
+fn what_is_found_and_drawn_goes_on_training() {
+    let mut likelihood = likelihood(NOISE);
+    likelihood.log_std = likelihood.log_std.set_require_grad(true);
+    let data = data(1);
+    let laplace = joint()
+        .fit(dense(), &likelihood, data.as_ref(), |_| {})
+        .unwrap()
+        .with_best_prior_and_noise()
+        .unwrap();
+    let (network, likelihood) = (laplace.sample_network(1, 0), laplace.likelihood);
+    for batch in data.iter().take(2) {
+        let LabeledBatch { inputs, targets } = batch.unwrap();
+        let gradients = likelihood.nll(network.forward(inputs), targets).backward();
+        assert!(likelihood.log_std.val().grad(&gradients).is_some());
+        assert!(network.hidden.weight.val().grad(&gradients).is_some());
+    }
+}
+
+#[test]
 fn as_many_draws_as_outputs_are_the_gauss_newton_matrix() {
     let sampled = LossCurvature::SampledGaussNewton { draws: 1, seed: 3 };
     let all = fit(&joint(), NOISE);

@@ -41,6 +41,15 @@ pub(super) fn moved<N: Module>(network: N, steps: Vec<Option<Vec<f64>>>) -> N {
     blitz_layers::blitz_core::BayesianModule::retie(network)
 }
 
+/// What `change` makes of the value of a parameter: a new leaf of the graph, off that of the value. One with a history has it for one backward pass.
+pub(super) fn as_leaf<const D: usize>(
+    value: Tensor<D>,
+    change: impl FnOnce(Tensor<D>) -> Tensor<D>,
+) -> Tensor<D> {
+    let trains = value.is_require_grad();
+    change(value).detach().set_require_grad(trains)
+}
+
 struct Steps(std::vec::IntoIter<Option<Vec<f64>>>);
 
 impl ModuleMapper for Steps {
@@ -50,10 +59,8 @@ impl ModuleMapper for Steps {
         };
         param.map(|value| {
             let step = TensorData::new(step, value.dims());
-            // A new leaf of the graph, off that of the trained weights.
-            let value = value.detach();
             let step = Tensor::from_data(step, (&value.device(), value.dtype()));
-            value + step
+            as_leaf(value, |value| value + step)
         })
     }
 }

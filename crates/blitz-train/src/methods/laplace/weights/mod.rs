@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{LaplaceError, positive};
 use super::evidence::{best_precision, fixed_point, log_evidence};
-use super::gradients::moved;
+use super::gradients::{as_leaf, moved};
 use super::layer::normals;
 use super::spectrum::check_invertible;
 use crate::likelihood::{CategoricalLikelihood, GaussianLikelihood};
@@ -305,7 +305,7 @@ impl<N: Module> NetworkLaplace<N, GaussianLikelihood> {
         self.likelihood.log_std = self
             .likelihood
             .log_std
-            .map(|log_std| log_std.detach().add_scalar(0.5 * factor.ln()));
+            .map(|log_std| as_leaf(log_std, |log_std| log_std.add_scalar(0.5 * factor.ln())));
         self.eigenvalues
             .iter_mut()
             .for_each(|e| *e /= factor.powi(power));
