@@ -8,8 +8,8 @@ use blitz_train::laplace::{
 use blitz_train::prelude::*;
 use burn::data::dataloader::DataLoader;
 use burn::data::dataloader::batcher::Batcher;
-use burn::module::{Module, Param, ParamId};
-use burn::nn::Linear;
+use burn::module::{Module, Param, ParamId, RunningState};
+use burn::nn::{BatchNorm, BatchNormConfig, Linear};
 use burn::optim::SgdConfig;
 use burn::tensor::activation::tanh;
 use burn::tensor::{DType, Device, Tensor, TensorData};
@@ -268,6 +268,60 @@ fn as_many_draws_as_outputs_are_the_gauss_newton_matrix() {
     let drawn = fit(&joint().with_curvature(sampled), NOISE);
     let evidence = all.log_marginal_likelihood();
     assert_eq!(drawn.log_marginal_likelihood(), evidence);
+}
+
+/// A batch norm before a layer.
+#[derive(Module, Debug)]
+struct Normed {
+    norm: BatchNorm,
+    net: Dense,
+}
+
+impl Network for Normed {
+    type Input = Tensor<2>;
+    type Output = Tensor<2>;
+
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        self.net.forward(self.norm.forward(x))
+    }
+}
+
+#[test]
+fn what_comes_back_has_the_statistics_of_its_moment() {
+    let double = |x: Tensor<1>| x.cast(DType::F64);
+    let mut norm = BatchNormConfig::new(2).init(&device());
+    norm.gamma = norm.gamma.map(|x| double(x).detach().require_grad());
+    norm.beta = norm.beta.map(|x| double(x).detach().require_grad());
+    norm.running_mean = RunningState::new(Tensor::zeros([2], (&device(), DType::F64)));
+    norm.running_var = RunningState::new(Tensor::ones([2], (&device(), DType::F64)));
+    let mut seen = Vec::new();
+    let mut first = true;
+    let (rows, single) = (data(8), data(1));
+    let (laplace, _) = EvidenceTrainingConfig::new(6, 0.01)
+        .with_burn_in(1)
+        .with_every(1)
+        .with_laplace(joint())
+        .fit(
+            Normed { norm, net: dense() },
+            &likelihood(NOISE),
+            SgdConfig::new().init(),
+            (rows.as_ref(), single.as_ref()),
+            |laplace: NetworkLaplace<Normed, _>| {
+                seen.push(crate::values(
+                    laplace.network.norm.running_mean.value_sync(),
+                ));
+                // The first choice has the largest evidence.
+                match std::mem::replace(&mut first, false) {
+                    true => laplace.with_best_prior_and_noise(),
+                    false => laplace.with_prior_precision(1e9),
+                }
+            },
+            |_| {},
+        )
+        .unwrap();
+    assert_ne!(seen[0], seen[5]);
+    let kept = crate::values(laplace.network.norm.running_mean.value_sync());
+    assert_eq!(kept, seen[0]);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::super::error::{LaplaceError, positive};
 use super::super::layer::host;
 use super::fit::prepare;
 use super::{GaussNewton, NetworkLaplace, NetworkLaplaceConfig};
-use crate::network::{LabeledBatch, Network};
+use crate::network::{LabeledBatch, Network, with_own_statistics};
 
 /// Configuration of a training that chooses its prior by the marginal likelihood, on the training data alone.
 ///
@@ -161,8 +161,9 @@ impl EvidenceTrainingConfig {
             let is_last = epoch == self.epochs;
             if is_last || epoch >= self.burn_in && (epoch - self.burn_in).is_multiple_of(self.every)
             {
-                let fitted =
-                    config.fit_unchecked(network.clone(), &likelihood, examples, |_| {})?;
+                // The training goes on, and would move the statistics of a clone's batch norms.
+                let now = with_own_statistics(&network);
+                let fitted = config.fit_unchecked(now, &likelihood, examples, |_| {})?;
                 match choose(fitted) {
                     Ok(chosen) => {
                         config.prior_precision = chosen.prior_precision();
