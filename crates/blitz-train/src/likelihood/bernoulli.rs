@@ -6,7 +6,7 @@ use burn::tensor::activation::{log_sigmoid, sigmoid};
 use burn::tensor::{Int, Tensor, TensorData};
 
 use super::check::{check_labels, check_shapes};
-use super::gaussian::to_f64;
+use super::evaluation::to_f64;
 use super::loss_type::LossType;
 use super::special::expected_softplus;
 use super::{ClassificationEvaluation, ExpectedNll, Likelihood, param};

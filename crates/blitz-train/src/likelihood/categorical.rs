@@ -6,7 +6,7 @@ use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{Int, Tensor, TensorData};
 
 use super::check::check_labels;
-use super::gaussian::to_f64;
+use super::evaluation::to_f64;
 use super::loss_type::LossType;
 use super::{Evaluation, ExpectedNll, Likelihood, param};
 use crate::error::{PredictError, TargetError};

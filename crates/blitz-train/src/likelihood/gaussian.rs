@@ -5,7 +5,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
 use super::check::check_values;
-pub(super) use super::evaluation::{lazy, standard_normal_cdf, to_f64};
+use super::evaluation::{lazy, standard_normal_cdf, to_f64};
 use super::loss_type::LossType;
 use super::{ExpectedNll, Likelihood, LikelihoodParam, RegressionEvaluation, param};
 use crate::error::{PredictError, TargetError};

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::softplus_with_threshold;
 
 use super::check::{check_shapes, check_values};
-use super::gaussian::{lazy, standard_normal_cdf, to_f64};
+use super::evaluation::{lazy, standard_normal_cdf, to_f64};
 use super::loss_type::LossType;
 use super::{ExpectedNll, Likelihood, RegressionEvaluation, param};
 use crate::error::{PredictError, TargetError};

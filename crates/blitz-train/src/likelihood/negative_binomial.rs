@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::check::check_shapes;
 use super::count::{MAX_LOG_RATE, bad_counts, check_counts};
-use super::gaussian::to_f64;
+use super::evaluation::to_f64;
 use super::loss_type::LossType;
 use super::special::{exp_m1, stirling_remainder};
 use super::{Likelihood, LikelihoodParam, PointEvaluation, param};
