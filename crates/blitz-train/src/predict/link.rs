@@ -26,6 +26,15 @@ pub(crate) fn probit_scale(variance: f64) -> f64 {
     (1.0 + std::f64::consts::PI / 8.0 * variance).sqrt().recip()
 }
 
+/// How many times a logit less the mean of all is one less the mean of the others: `C/(C − 1)`, and 0 of a single one, which has no others.
+#[cfg(feature = "dataset")]
+pub(crate) fn less_others(logits: usize) -> f64 {
+    match logits {
+        1 => 0.0,
+        count => count as f64 / (count as f64 - 1.0),
+    }
+}
+
 /// `ln Σ exp zₖ`.
 #[cfg(feature = "dataset")] // for the Laplace approximations
 pub(crate) fn log_sum_exp(logits: &[f64]) -> f64 {

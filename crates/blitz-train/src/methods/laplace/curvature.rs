@@ -9,6 +9,7 @@ use super::error::LaplaceError;
 use super::kronecker::Kronecker;
 use super::layer::LayerShape;
 use super::spectrum::Spectrum;
+use crate::predict::link::less_others;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum Curvature {
@@ -174,13 +175,7 @@ impl Spread<'_> {
     /// The variance of each logit less the mean of the others: what all have in common is nothing to a softmax.
     pub(super) fn contrast_variances(&self, precision: f64) -> Vec<f64> {
         let mut variances = self.centred_variances(precision);
-        // f less the mean of the others is C/(C − 1) times f less the mean of all. A single class has no others, and its contrast is 0.
-        let count = variances.len() as f64;
-        let others = if count > 1.0 {
-            count / (count - 1.0)
-        } else {
-            0.0
-        };
+        let others = less_others(variances.len());
         variances.iter_mut().for_each(|v| *v *= others * others);
         variances
     }

@@ -22,7 +22,7 @@ use super::{GaussNewton, NetworkLaplace};
 use crate::likelihood::CategoricalLikelihood;
 use crate::network::{LabeledBatch, Network, as_in_prediction};
 use crate::predict::Quantiles;
-use crate::predict::link::{Link, log_sum_exp, probit_logits};
+use crate::predict::link::{Link, less_others, log_sum_exp, probit_logits};
 
 /// The values that stand for the distribution of an output, as in a [`MomentsPredictor`](crate::MomentsPredictor).
 const QUANTILES: usize = 100;
@@ -63,12 +63,7 @@ impl NormalLogits for NormalOutput {
             row.iter().sum::<f64>() / count
         };
         let all = (0..outputs).map(row_mean).sum::<f64>() / count;
-        // An output less the mean of the others is so many times that less the mean of all. A single one has no others.
-        let others = if outputs > 1 {
-            count / (count - 1.0)
-        } else {
-            0.0
-        };
+        let others = less_others(outputs);
         let variances = self.variances().into_iter().enumerate();
         variances
             .map(|(k, v)| (v - 2.0 * row_mean(k) + all).max(0.0) * others * others)
