@@ -136,6 +136,7 @@ impl EvidenceTrainingConfig {
         let mut config = self.laplace.clone();
         prepare(&config, &network, likelihood)?;
         // An optimizer steps a weight that is tied in its first place.
+        let is_tied = network.has_tied_weights();
         network = network.retie();
         let mut likelihood = likelihood.clone();
         let mut best: Option<NetworkLaplace<N, L>> = None;
@@ -144,6 +145,7 @@ impl EvidenceTrainingConfig {
             let nll;
             (network, nll) = self.pass(
                 network,
+                is_tied,
                 &likelihood,
                 &mut optimizer,
                 batches,
@@ -193,6 +195,7 @@ impl EvidenceTrainingConfig {
     fn pass<N, L>(
         &self,
         mut network: N,
+        is_tied: bool,
         likelihood: &L,
         optimizer: &mut ModuleOptimizer,
         batches: &Loader<N, L>,
@@ -218,9 +221,10 @@ impl EvidenceTrainingConfig {
             let penalty = squared_norm(&network).ok_or(LaplaceError::NoGradient)?;
             let loss = loss.clone() + penalty.mul_scalar(of_each).cast(loss.dtype());
             let gradients = GradientsParams::from_grads(loss.backward(), &network);
-            network = optimizer
-                .step(self.learning_rate, network, gradients)
-                .retie();
+            network = optimizer.step(self.learning_rate, network, gradients);
+            if is_tied {
+                network = network.retie();
+            }
         }
         match sum {
             None => Err(LaplaceError::Empty),
