@@ -145,8 +145,8 @@ impl Walk {
 enum Identity {
     /// Its posterior, whose identity outlives the loading of a record, which the id of a tensor does not.
     Posterior(ParamId),
-    /// The id of its tensor, of what trains. Burn's optimizer takes two parameters of one id for one, so that the places can be nothing else.
-    Trained(ParamId),
+    /// The id of its tensor, of what trains or has an adapter. Burn's optimizer takes two parameters of one id for one, so that the places can be nothing else.
+    Tensor(ParamId),
     /// Nothing but its place: a frozen copy, such as a teacher or the network that a Bayesian one was made of, has the id of what it was copied of and is a weight
     /// of its own.
     Frozen(usize),
@@ -183,11 +183,11 @@ impl PosteriorsOfIds {
     fn identity(&self, place: &Met, index: usize) -> Identity {
         match (&place.attached, self.0.get(&place.id)) {
             (Attached::Posterior(id), _) => Identity::Posterior(*id),
-            _ if !place.trains => Identity::Frozen(index),
+            (Attached::Nothing, _) if !place.trains => Identity::Frozen(index),
             (Attached::Nothing, Some(OfId::One(id, shape))) if *shape == place.shape => {
                 Identity::Posterior(*id)
             }
-            _ => Identity::Trained(place.id),
+            _ => Identity::Tensor(place.id),
         }
     }
 }

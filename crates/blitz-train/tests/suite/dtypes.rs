@@ -123,7 +123,8 @@ fn swag_has_the_digits_of_its_weights_beside_a_first_one_that_is_far_off() {
             .collect();
         for number in &numbers {
             let mut layer = linear(dtype);
-            layer.weight = layer.weight.map(|weight| weight.zeros_like() + *number);
+            let weight = layer.weight.val().detach();
+            layer.weight = Param::from_tensor(weight.zeros_like() + *number);
             swag.collect(&layer).unwrap();
         }
         let mean = numbers.iter().sum::<f64>() / numbers.len() as f64;
