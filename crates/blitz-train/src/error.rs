@@ -67,6 +67,20 @@ pub enum FitError {
     /// The training data loader has no batches. No checkpoint was written.
     #[error("there is nothing to train on: the training data loader is empty")]
     NoExamples,
+    /// No parameter of the network or of the likelihood trains.
+    #[error(
+        "there is nothing to train: all parameters of network and likelihood are frozen, quantized or fixed (`unfreeze` undoes `freeze`)"
+    )]
+    NothingTrains,
+    /// A weight trains and is off the autodiff graph, and the `train()` of its module does not bring it there.
+    #[error(
+        "{path} is to train and is not on the autodiff graph, where `train()` leaves it off: make its module on an autodiff device \
+         (`device.autodiff()`), or have the `train()` of its module pass the call on; what is to stay as it is needs `freeze`"
+    )]
+    OffGraph {
+        /// The weight.
+        path: String,
+    },
     /// The training has no epochs, and no checkpoint that it could be over with.
     #[error("there is nothing to train: the number of epochs is 0")]
     NoEpochs,

@@ -42,6 +42,8 @@ use burn::tensor::{Int, Tensor};
 use crate::checkpoint::{self, Seal, in_saved_layout};
 use crate::elbo::Elbo;
 use crate::error::{CheckpointError, PredictError};
+#[cfg(feature = "train")]
+use crate::graph::Trained;
 use crate::likelihood::Likelihood;
 use crate::network::{Network, with_own_statistics};
 use crate::predict::{blame, of_use, predict_draws};
@@ -102,14 +104,14 @@ pub struct ElboModel<N: Network, L: Likelihood> {
     training: training::Training,
 }
 
-/// The clone that a [`fit`] begins with has running statistics of its own, as its weights are.
+/// The clone that a [`fit`] begins with has running statistics of its own, as its weights are, and is on the autodiff graph.
 impl<N: Network, L: Likelihood> Clone for ElboModel<N, L> {
     fn clone(&self) -> Self {
         #[cfg(feature = "train")]
         let begins = training::Training::is_joining();
         #[cfg(not(feature = "train"))]
         let begins = false;
-        Self {
+        let clone = Self {
             network: match begins {
                 true => with_own_statistics(&self.network),
                 false => self.network.clone(),
@@ -122,7 +124,12 @@ impl<N: Network, L: Likelihood> Clone for ElboModel<N, L> {
             updates: self.updates.clone(),
             #[cfg(feature = "train")]
             training: self.training.clone(),
+        };
+        #[cfg(feature = "train")]
+        if begins && Trained::of(&clone).off_graph.is_some() {
+            return clone.train();
         }
+        clone
     }
 }
 
