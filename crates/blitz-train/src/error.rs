@@ -314,6 +314,18 @@ pub enum PredictError {
         /// The value.
         value: f64,
     },
+    /// The network's outputs are none of the likelihood's.
+    #[error(
+        "a {likelihood} likelihood of its number of targets or classes needs outputs of shape [batch, {outputs}], got {got:?}"
+    )]
+    Shape {
+        /// The likelihood.
+        likelihood: &'static str,
+        /// The columns that it needs.
+        outputs: usize,
+        /// The shape of the outputs.
+        got: [usize; 2],
+    },
     /// The network has no moments in one pass.
     #[error(transparent)]
     Moments(#[from] MomentsError),

@@ -237,7 +237,7 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
     ///
     /// # Panics
     ///
-    /// Panics if `samples` is zero, and if an output is not finite; see [`try_predict`](Self::try_predict).
+    /// Panics if `samples` is zero, and if an output is not finite or of another width than the likelihood's; see [`try_predict`](Self::try_predict).
     pub fn predict(&self, inputs: N::Input, samples: usize, seed: u64) -> L::Predictive
     where
         L: Likelihood<Output = N::Output>,
@@ -250,7 +250,8 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
     ///
     /// # Errors
     ///
-    /// Returns an error that names the first example whose output is not finite, with the place in its input, if that is not finite either.
+    /// Returns an error that names the first example whose output is not finite, with the place in its input, if that is not finite either; and if the network's
+    /// outputs are of another width than the likelihood's.
     ///
     /// # Panics
     ///

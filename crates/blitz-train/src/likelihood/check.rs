@@ -2,7 +2,7 @@
 
 use burn::tensor::{Int, Tensor, TensorData};
 
-use crate::error::TargetError;
+use crate::error::{PredictError, TargetError};
 #[cfg(feature = "train")]
 use crate::{error::CheckError, likelihood::Likelihood, network::LabeledBatch};
 
@@ -64,6 +64,23 @@ fn check_data(
             column: i % columns,
             value,
             needs: needs.to_string(),
+        }),
+    }
+}
+
+/// Refuses outputs of draws that have not the shape `[batch, outputs]`: numbers of one example would be read as another's.
+pub(super) fn check_outputs(
+    likelihood: &'static str,
+    outputs: usize,
+    draws: &[Tensor<2>],
+) -> Result<(), PredictError> {
+    let mut shapes = draws.iter().map(Tensor::dims);
+    match shapes.find(|[_, width]| *width != outputs) {
+        None => Ok(()),
+        Some(got) => Err(PredictError::Shape {
+            likelihood,
+            outputs,
+            got,
         }),
     }
 }

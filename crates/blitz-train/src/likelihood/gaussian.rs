@@ -4,7 +4,7 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
-use super::check::check_values;
+use super::check::{check_outputs, check_values};
 use super::evaluation::{lazy, standard_normal_cdf, to_f64};
 use super::loss_type::LossType;
 use super::{ExpectedNll, Likelihood, LikelihoodParam, RegressionEvaluation, param};
@@ -119,6 +119,7 @@ impl Likelihood for GaussianLikelihood {
 
     fn try_predictive(&self, outputs: Vec<Tensor<2>>) -> Result<NormalMixture, PredictError> {
         let std = self.noise_std();
+        check_outputs("Gaussian", std.len(), &outputs)?;
         let draw = |output| {
             let pairs = to_f64(output).into_iter().zip(std.iter().cycle());
             pairs

@@ -4,7 +4,7 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
-use super::check::{check_shapes, check_values};
+use super::check::{check_outputs, check_shapes, check_values};
 use super::evaluation::{lazy, to_f64};
 use super::loss_type::LossType;
 use super::{ExpectedNll, Likelihood, LikelihoodParam, RegressionEvaluation, param};
@@ -113,6 +113,7 @@ impl Likelihood for LaplaceLikelihood {
 
     fn try_predictive(&self, outputs: Vec<Tensor<2>>) -> Result<Mixture<Laplace>, PredictError> {
         let scale = self.scale();
+        check_outputs("Laplace", scale.len(), &outputs)?;
         let draw = |output| {
             let pairs = to_f64(output).into_iter().zip(scale.iter().cycle());
             let laplace = |(location, scale): (f64, &f64)| Laplace {

@@ -5,7 +5,7 @@ use burn::module::{Module, Param};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
-use super::check::check_shapes;
+use super::check::{check_outputs, check_shapes};
 use super::count::{MAX_LOG_RATE, bad_counts, check_counts};
 use super::evaluation::to_f64;
 use super::loss_type::LossType;
@@ -182,6 +182,7 @@ impl Likelihood for NegativeBinomialLikelihood {
         outputs: Vec<Tensor<2>>,
     ) -> Result<Mixture<NegativeBinomial>, PredictError> {
         let dispersion = self.dispersion();
+        check_outputs("negative binomial", dispersion.len(), &outputs)?;
         let draw = |output| {
             let pairs = to_f64(output).into_iter().zip(dispersion.iter().cycle());
             let negative_binomial = |(log_mean, dispersion): (f64, &f64)| NegativeBinomial {

@@ -4,7 +4,7 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
-use super::check::{check_shapes, check_values};
+use super::check::{check_outputs, check_shapes, check_values};
 use super::evaluation::to_f64;
 use super::loss_type::LossType;
 use super::special::{log1p_square, stirling_remainder};
@@ -126,6 +126,7 @@ impl Likelihood for StudentTLikelihood {
 
     fn try_predictive(&self, outputs: Vec<Tensor<2>>) -> Result<Mixture<StudentT>, PredictError> {
         let (scale, nu) = (self.scale(), self.degrees_of_freedom());
+        check_outputs("Student-t", scale.len(), &outputs)?;
         let draw = |output| {
             let locations = to_f64(output).into_iter().enumerate();
             let student = |(i, location): (usize, f64)| StudentT {
