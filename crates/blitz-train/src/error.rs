@@ -69,7 +69,8 @@ pub enum FitError {
     NoExamples,
     /// No parameter of the network or of the likelihood trains.
     #[error(
-        "there is nothing to train: all parameters of network and likelihood are frozen, quantized or fixed (`unfreeze` undoes `freeze`)"
+        "there is nothing to train: all parameters of network and likelihood are frozen, quantized or fixed (`unfreeze` undoes `freeze`; Burn's \
+         `apply_lora` freezes too, and comes before `bayesianize`)"
     )]
     NothingTrains,
     /// A weight trains and is off the autodiff graph, and the `train()` of its module does not bring it there.
@@ -80,6 +81,16 @@ pub enum FitError {
     OffGraph {
         /// The weight.
         path: String,
+    },
+    /// An adapter such as LoRA came after the posteriors and is inside those that have a matrix among their parameters: the means are frozen.
+    #[error(
+        "the posteriors of {} hold an adapter inside, and their means don't train: it goes on the weights before they become Bayesian, as \
+         `apply_lora` before `bayesianize`",
+        weights.join(", ")
+    )]
+    InsidePosterior {
+        /// The paths of the weights in the network.
+        weights: Vec<String>,
     },
     /// The training has no epochs, and no checkpoint that it could be over with.
     #[error("there is nothing to train: the number of epochs is 0")]

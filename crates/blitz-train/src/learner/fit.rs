@@ -4,6 +4,7 @@ use std::panic::resume_unwind;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use blitz_layers::blitz_core::BayesianModule;
 use burn::module::Module;
 use burn::tensor::Device;
 use burn::train::{
@@ -43,7 +44,7 @@ pub struct Fitted<M> {
 ///
 /// # Errors
 ///
-/// Returns an error if a loss is not finite, or a weight at the end of an epoch; without batches or epochs; if nothing of the model trains, or something that `train()` does not bring on the autodiff graph; if the checkpoint of `.checkpoint(epoch)` can't be loaded, is another model's, or there are no
+/// Returns an error if a loss is not finite, or a weight at the end of an epoch; without batches or epochs; if an adapter such as LoRA is inside of posteriors; if nothing of the model trains, or something that `train()` does not bring on the autodiff graph; if the checkpoint of `.checkpoint(epoch)` can't be loaded, is another model's, or there are no
 /// checkpointers to load it with; if a checkpoint or a metric can't be written; if data or a device fails. A training that goes on from its last epoch has nothing to do, and returns the
 /// model that it loaded.
 ///
@@ -139,6 +140,10 @@ where
 {
     let model = learner.model();
     model.updates.check(&model);
+    let adapted = model.network.bayesian_summary().adapted_inside;
+    if !adapted.is_empty() {
+        return Err(FitError::InsidePosterior { weights: adapted });
+    }
     let trained = Trained::of(&model);
     if !trained.any {
         return Err(FitError::NothingTrains);

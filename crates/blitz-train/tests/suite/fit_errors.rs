@@ -11,7 +11,7 @@ use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
 use burn::module::{
-    Content, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
+    Content, Lora, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
 };
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamConfig, SgdConfig};
@@ -549,6 +549,38 @@ fn a_weight_that_does_not_come_on_the_autodiff_graph_is_an_error_with_its_path()
     let error = fit(training, learner).unwrap_err();
     assert!(
         matches!(&error, FitError::OffGraph { path } if path == "network.layer.weight"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_adapter_that_came_after_the_posteriors_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = |model: Model| {
+        let training = training_with(folder.path(), loader(line()), 2);
+        fit(training, learner_of(model)).unwrap_err()
+    };
+    let Model {
+        network,
+        likelihood,
+        ..
+    } = model();
+    let elbo = ElboConfig::new(40).init();
+    let adapted = |network: Net| {
+        let network = network.apply_lora(Lora::new(1, 4.0));
+        ElboModel::new(network, likelihood.clone(), elbo.clone())
+    };
+    // All is frozen.
+    let nothing = error(adapted(network));
+    assert!(matches!(nothing, FitError::NothingTrains), "{nothing}");
+    // The posterior's own matrix has an adapter that trains.
+    let layer = BayesianLinearConfig::new(1, 1)
+        .with_posterior(PosteriorConfig::low_rank_normal(1, 0.1))
+        .with_bias(false)
+        .init(&Device::flex().autodiff());
+    let error = error(adapted(Net { layer }));
+    assert!(
+        matches!(&error, FitError::InsidePosterior { weights } if *weights == ["layer.weight"]),
         "{error}"
     );
 }
