@@ -39,6 +39,7 @@ impl GaussianLikelihoodConfig {
     pub fn init(&self, device: &Device) -> GaussianLikelihood {
         GaussianLikelihood {
             log_std: self.noise.init("noise", self.targets, device),
+            is_fixed: self.noise.is_fixed(),
         }
     }
 }
@@ -62,6 +63,8 @@ impl GaussianLikelihoodConfig {
 pub struct GaussianLikelihood {
     /// ln σ of each target column.
     pub log_std: Param<Tensor<1>>,
+    /// Whether the noise is known.
+    is_fixed: bool,
 }
 
 impl GaussianLikelihood {
@@ -72,7 +75,8 @@ impl GaussianLikelihood {
 
     /// `ln σ`, broadcast over the examples.
     fn log_std(&self, loss: LossType) -> Tensor<2> {
-        loss.cast(self.log_std.val()).unsqueeze()
+        loss.cast(param::read(&self.log_std, self.is_fixed))
+            .unsqueeze()
     }
 
     fn check(&self, output: &Tensor<2>, target: &Tensor<2>) {

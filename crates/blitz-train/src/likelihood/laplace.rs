@@ -40,6 +40,7 @@ impl LaplaceLikelihoodConfig {
     pub fn init(&self, device: &Device) -> LaplaceLikelihood {
         LaplaceLikelihood {
             log_scale: self.scale.init("scale", self.targets, device),
+            is_fixed: self.scale.is_fixed(),
         }
     }
 }
@@ -61,6 +62,8 @@ impl LaplaceLikelihoodConfig {
 pub struct LaplaceLikelihood {
     /// ln b of each target column.
     pub log_scale: Param<Tensor<1>>,
+    /// Whether the scale is known.
+    is_fixed: bool,
 }
 
 impl LaplaceLikelihood {
@@ -76,7 +79,8 @@ impl LaplaceLikelihood {
 
     /// The loss at a distance of the target from the output.
     fn at_distance(&self, loss: LossType, distance: Tensor<2>) -> Tensor<1> {
-        let log_scale: Tensor<2> = loss.cast(self.log_scale.val()).unsqueeze();
+        let log_scale = param::read(&self.log_scale, self.is_fixed);
+        let log_scale: Tensor<2> = loss.cast(log_scale).unsqueeze();
         (distance * param::inverse(log_scale.clone()) + log_scale)
             .add_scalar(std::f64::consts::LN_2)
             .sum_dim(1)

@@ -48,6 +48,8 @@ impl StudentTLikelihoodConfig {
                 self.targets,
                 device,
             ),
+            scale_is_fixed: self.scale.is_fixed(),
+            degrees_of_freedom_are_fixed: self.degrees_of_freedom.is_fixed(),
         }
     }
 }
@@ -76,6 +78,10 @@ pub struct StudentTLikelihood {
     pub log_scale: Param<Tensor<1>>,
     /// ln ν of each target column.
     pub log_degrees_of_freedom: Param<Tensor<1>>,
+    /// Whether σ is known.
+    scale_is_fixed: bool,
+    /// Whether ν is known.
+    degrees_of_freedom_are_fixed: bool,
 }
 
 impl StudentTLikelihood {
@@ -103,9 +109,13 @@ impl Likelihood for StudentTLikelihood {
         let [targets] = self.log_scale.shape().dims();
         check_shapes("Student-t", targets, targets, output.dims(), target.dims());
         let (loss, output) = LossType::of_output(output);
-        let log_scale: Tensor<2> = loss.cast(self.log_scale.val()).unsqueeze();
-        let log_nu = loss.cast(self.log_degrees_of_freedom.val()).unsqueeze();
-        let log_nu = param::bounded(log_nu);
+        let log_scale = param::read(&self.log_scale, self.scale_is_fixed);
+        let log_scale: Tensor<2> = loss.cast(log_scale).unsqueeze();
+        let log_nu = param::read(
+            &self.log_degrees_of_freedom,
+            self.degrees_of_freedom_are_fixed,
+        );
+        let log_nu = param::bounded(loss.cast(log_nu).unsqueeze());
         let half = log_nu.clone().exp().mul_scalar(0.5);
         let inverse = param::inverse(log_nu.clone());
         // ln Γ(a + ½) − ln Γ(a) − ½ ln a for a = ν/2, without the terms that cancel at many degrees of freedom: it goes to

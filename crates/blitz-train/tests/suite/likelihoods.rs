@@ -835,3 +835,49 @@ fn outputs_of_another_width_have_no_prediction() {
     let counts = NegativeBinomialLikelihoodConfig::new().with_targets(2);
     check(&counts.init(&device), 2);
 }
+
+#[test]
+fn a_fixed_parameter_has_no_gradient_after_unfreeze_and_a_learned_one_has() {
+    let device = Device::flex().autodiff();
+    fn gradients<L>(likelihood: L, parameters: impl Fn(&L) -> Vec<&Param<Tensor<1>>>) -> Vec<bool>
+    where
+        L: Likelihood<Output = Tensor<2>, Target = Tensor<2>>,
+    {
+        let device = Device::flex().autodiff();
+        let likelihood = likelihood.freeze().unfreeze();
+        let output = column(&[0.3], &device).require_grad();
+        let loss = likelihood.nll(output, column(&[2.0], &device)).backward();
+        let has_gradient = |param: &Param<Tensor<1>>| param.val().grad(&loss).is_some();
+        parameters(&likelihood)
+            .into_iter()
+            .map(has_gradient)
+            .collect()
+    }
+    let [fixed, learned] = [LikelihoodParam::Fixed(0.4), LikelihoodParam::Learned(0.4)];
+    for (param, learns) in [(fixed, false), (learned, true)] {
+        let gaussian = GaussianLikelihoodConfig::new().with_noise(param);
+        assert_eq!(
+            gradients(gaussian.init(&device), |l| vec![&l.log_std]),
+            [learns]
+        );
+        let laplace = LaplaceLikelihoodConfig::new().with_scale(param);
+        assert_eq!(
+            gradients(laplace.init(&device), |l| vec![&l.log_scale]),
+            [learns]
+        );
+        let counts = NegativeBinomialLikelihoodConfig::new().with_dispersion(param);
+        assert_eq!(
+            gradients(counts.init(&device), |l| vec![&l.log_dispersion]),
+            [learns]
+        );
+        for (other, other_learns) in [(fixed, false), (learned, true)] {
+            let student_t = StudentTLikelihoodConfig::new()
+                .with_scale(param)
+                .with_degrees_of_freedom(other);
+            let both = gradients(student_t.init(&device), |l| {
+                vec![&l.log_scale, &l.log_degrees_of_freedom]
+            });
+            assert_eq!(both, [learns, other_learns]);
+        }
+    }
+}
