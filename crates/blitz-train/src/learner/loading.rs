@@ -28,7 +28,9 @@ thread_local! {
     static UNSAID: Cell<Option<String>> = const { Cell::new(None) };
 }
 
-/// Runs `launch`. A panic of this thread before `training` has begun says nothing.
+/// Runs `launch`. A panic of this thread before `training` has begun says nothing itself.
+///
+/// Burn's hook says "=== PANIC ===" and the place of its log all the same, if `launch` installs that log: it does so inside, and its hook comes before this one from then on.
 pub(super) fn catch<R>(training: &Training, launch: impl FnOnce() -> R) -> Result<R, Panic> {
     struct Leave;
 

@@ -231,7 +231,7 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
 
     /// The predictive distribution of `inputs` from `samples` draws of `seed`, none of which a training with that seed has seen.
     ///
-    /// Draw `i` of the prediction is `self.network.draw(seed, layout::prediction(i))`
+    /// Draw `i` of the prediction is `self.network.draw(seed, layout::prediction(i))` [with shared weights](blitz_layers::blitz_core::Draw::with_shared_weights)
     /// ([`layout`](blitz_layers::blitz_core::noise::layout)), so any one of them can be made again. Runs without autodiff on a model that went through `valid()`, as a finished training's has; on one that did
     /// not, Burn keeps what each draw computed until the next backward pass, and a process that has none grows.
     ///
