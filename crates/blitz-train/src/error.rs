@@ -1,6 +1,6 @@
 //! The errors of training and prediction.
 
-use std::fmt::Display;
+use std::fmt::{Debug, Display};
 use std::path::{Path, PathBuf};
 
 use blitz_layers::blitz_core::MomentsError;
@@ -240,6 +240,17 @@ impl CheckpointError {
         Self::Unreadable {
             path: path.into(),
             reason: format!("{reason}{remedy}"),
+        }
+    }
+
+    /// The error of a checkpoint that is of other types than the training: so is the state of its optimizer.
+    pub(crate) fn of_types(weight: &str, checkpoint: impl Debug, model: impl Debug) -> Self {
+        Self::Refused {
+            part: "model",
+            reason: format!(
+                "{weight} is {checkpoint:?} there and {model:?} here, and so is what the optimizer remembers of it: make the model in the types of \
+                 the checkpoint, or begin another training from `ElboModel::load`, which casts the weights"
+            ),
         }
     }
 

@@ -70,6 +70,9 @@ pub(super) fn catch<R>(training: &Training, launch: impl FnOnce() -> R) -> Resul
 
 /// The error of a panic before the training began, after a record of the model on `device` was loaded if there is one.
 pub(super) fn error_of(payload: &(dyn Any + Send), device: Option<&Device>) -> FitError {
+    if let Some(error) = payload.downcast_ref::<CheckpointError>() {
+        return error.clone().into();
+    }
     let text = payload.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
     let message = text.unwrap_or("a panic without a message");

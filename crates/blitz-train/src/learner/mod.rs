@@ -39,7 +39,7 @@ use blitz_layers::blitz_core::{BayesianModule, Constants};
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Int, Tensor};
 
-use crate::checkpoint::{self, Seal, in_saved_layout};
+use crate::checkpoint::{self, FloatTypes, Seal, in_saved_layout};
 use crate::elbo::Elbo;
 use crate::error::{CheckpointError, PredictError};
 #[cfg(feature = "train")]
@@ -207,6 +207,9 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
 
     /// The model with what [`save`](Self::save) has written, or a checkpoint's `model-5.bpk`.
     ///
+    /// The weights have the types of this model, whatever those of the file: cast to a wider type they are the same numbers, to a narrower one they are rounded. Burn's
+    /// `load_record` takes those of the record. Quantized weights come as they are in the file.
+    ///
     /// # Errors
     ///
     /// Returns an error that names the file if it is not there, if it is damaged, or if it is of another model. A file without a digest
@@ -222,7 +225,9 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
                 // The record is written into them, and would be into those of every clone.
                 let network = with_own_statistics(&self.network);
                 let model = Self { network, ..self };
+                let types = FloatTypes::of(&model);
                 in_saved_layout(model, |model| model.try_load_file(&path))
+                    .map(|model| types.restore(model))
                     .map_err(|reason| CheckpointError::unreadable(&path, reason))
             }
             Err(reason) => Err(CheckpointError::unreadable(&path, reason)),
