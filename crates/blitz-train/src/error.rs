@@ -1,6 +1,6 @@
 //! The errors of training and prediction.
 
-use std::fmt::Display;
+use std::fmt::{Debug, Display};
 use std::path::{Path, PathBuf};
 
 use blitz_layers::blitz_core::MomentsError;
@@ -67,6 +67,31 @@ pub enum FitError {
     /// The training data loader has no batches. No checkpoint was written.
     #[error("there is nothing to train on: the training data loader is empty")]
     NoExamples,
+    /// No parameter of the network or of the likelihood trains.
+    #[error(
+        "there is nothing to train: all parameters of network and likelihood are frozen, quantized or fixed (`unfreeze` undoes `freeze`; Burn's \
+         `apply_lora` freezes too, and comes before `bayesianize`)"
+    )]
+    NothingTrains,
+    /// A weight trains and is off the autodiff graph, and the `train()` of its module does not bring it there.
+    #[error(
+        "{path} is to train and is not on the autodiff graph, where `train()` leaves it off: make its module on an autodiff device \
+         (`device.autodiff()`), or have the `train()` of its module pass the call on; what is to stay as it is needs `freeze`"
+    )]
+    OffGraph {
+        /// The weight.
+        path: String,
+    },
+    /// An adapter such as LoRA came after the posteriors and is inside those that have a matrix among their parameters: the means are frozen.
+    #[error(
+        "the posteriors of {} hold an adapter inside, and their means don't train: it goes on the weights before they become Bayesian, as \
+         `apply_lora` before `bayesianize`",
+        weights.join(", ")
+    )]
+    InsidePosterior {
+        /// The paths of the weights in the network.
+        weights: Vec<String>,
+    },
     /// The training has no epochs, and no checkpoint that it could be over with.
     #[error("there is nothing to train: the number of epochs is 0")]
     NoEpochs,
@@ -218,6 +243,17 @@ impl CheckpointError {
         }
     }
 
+    /// The error of a checkpoint that is of other types than the training: so is the state of its optimizer.
+    pub(crate) fn of_types(weight: &str, checkpoint: impl Debug, model: impl Debug) -> Self {
+        Self::Refused {
+            part: "model",
+            reason: format!(
+                "{weight} is {checkpoint:?} there and {model:?} here, and so is what the optimizer remembers of it: make the model in the types of \
+                 the checkpoint, or begin another training from `ElboModel::load`, which casts the weights"
+            ),
+        }
+    }
+
     pub(crate) fn not_written(path: &Path, reason: impl Display) -> Self {
         Self::NotWritten {
             path: path.into(),
@@ -299,6 +335,18 @@ pub enum PredictError {
         index: Vec<usize>,
         /// The value.
         value: f64,
+    },
+    /// The network's outputs are none of the likelihood's.
+    #[error(
+        "a {likelihood} likelihood of its number of targets or classes needs outputs of shape [batch, {outputs}], got {got:?}"
+    )]
+    Shape {
+        /// The likelihood.
+        likelihood: &'static str,
+        /// The columns that it needs.
+        outputs: usize,
+        /// The shape of the outputs.
+        got: [usize; 2],
     },
     /// The network has no moments in one pass.
     #[error(transparent)]

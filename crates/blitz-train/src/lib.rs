@@ -67,6 +67,7 @@
 mod checkpoint;
 mod elbo;
 mod error;
+mod graph;
 mod learner;
 mod likelihood;
 mod methods;

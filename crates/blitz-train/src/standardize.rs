@@ -3,7 +3,8 @@
 use blitz_predict::{InputError, Standardizer};
 use burn::tensor::{DType, FloatDType, Tensor, TensorData};
 
-/// What a [`Standardizer`] does with tensors: the last dimension holds the columns.
+/// What a [`Standardizer`] does with tensors: the last dimension holds the columns. A tensor of one dimension is one column; beside a standardizer of several
+/// columns it is one row.
 ///
 /// ```
 /// use blitz_train::prelude::*;
@@ -19,7 +20,7 @@ use burn::tensor::{DType, FloatDType, Tensor, TensorData};
 /// They are computed in `f32` at least, of `f64` in that, and come back in the type they had. A tensor of `f32` has seven digits:
 /// of a column like `1e9 + 1, 1e9 + 2` it has lost what tells the rows apart, and [`Standardizer::transform`] over `f64` has not.
 pub trait StandardizeTensor: Sized {
-    /// Fits each column, over all other dimensions.
+    /// Fits each column, over all other dimensions; the one that a tensor of one dimension is.
     ///
     /// # Panics
     ///
@@ -34,7 +35,7 @@ pub trait StandardizeTensor: Sized {
     ///
     /// # Panics
     ///
-    /// Panics unless the last dimension is that of the columns.
+    /// Panics unless the last dimension is that of the columns, or the tensor is the only column.
     #[must_use]
     fn transform_tensor<const D: usize>(&self, values: Tensor<D>) -> Tensor<D>;
 
@@ -42,7 +43,7 @@ pub trait StandardizeTensor: Sized {
     ///
     /// # Panics
     ///
-    /// Panics unless the last dimension is that of the columns.
+    /// Panics unless the last dimension is that of the columns, or the tensor is the only column.
     #[must_use]
     fn inverse_tensor<const D: usize>(&self, values: Tensor<D>) -> Tensor<D>;
 }
@@ -56,7 +57,10 @@ impl StandardizeTensor for Standardizer {
     }
 
     fn try_fit_tensor<const D: usize>(values: &Tensor<D>) -> Result<Self, InputError> {
-        let columns = values.dims()[D - 1];
+        let columns = match D {
+            1 => 1,
+            _ => values.dims()[D - 1],
+        };
         let values: Vec<f64> = values.to_data().iter::<f64>().collect();
         Self::try_fit(&values, columns)
     }
@@ -88,7 +92,7 @@ impl<'a, const D: usize> Row<'a, D> {
     fn of(standardizer: &'a Standardizer, values: &Tensor<D>) -> Self {
         let (columns, expected) = (values.dims()[D - 1], standardizer.columns());
         assert!(
-            columns == expected,
+            columns == expected || D == 1 && expected == 1,
             "a standardizer of {expected} columns needs them as the last dimension, got {:?}",
             values.dims()
         );

@@ -149,6 +149,7 @@ impl BayesianizeConfig {
 
     pub(crate) fn apply<M: Module>(&self, module: M) -> Result<M, BayesianizeError> {
         let walk = Walk::of(&module);
+        check_order(&walk)?;
         self.check(&walk)?;
         let chosen: Vec<&Weight> = walk.weights.iter().filter(|w| self.chooses(w)).collect();
         let bayesian = || chosen.iter().filter(|weight| weight.posterior().is_some());
@@ -313,6 +314,7 @@ where
     P: Prior,
 {
     let walk = Walk::of(&module);
+    check_order(&walk)?;
     let can_be = |weight: &&Weight| {
         weight.is_convertible() || replacing && weight.trains && weight.posterior().is_some()
     };
@@ -378,8 +380,23 @@ pub(super) fn without<M: Module>(
     Ok(posteriors.put_back(module))
 }
 
+/// Refuses a module whose posteriors hold a reparameterization of another kind. After `bayesianize(..).apply_lora(..)` Burn's LoRA is on every matrix among the parameters of
+/// posteriors, and not on the weight, where the posterior is; all else is frozen. A posterior without a matrix then is as `freeze` leaves it.
+pub(super) fn check_order(walk: &Walk) -> Result<(), BayesianizeError> {
+    let inside = |weight: &Weight| {
+        let name = weight.inside_posterior.clone()?;
+        Some((weight.path().to_string(), name))
+    };
+    let (weights, names): (Vec<_>, Vec<_>) = walk.weights.iter().filter_map(inside).unzip();
+    match names.into_iter().next() {
+        None => Ok(()),
+        Some(name) => Err(BayesianizeError::InsidePosterior { weights, name }),
+    }
+}
+
 /// Refuses to take posteriors off a module that holds reparameterizations of other kinds: Burn takes all off or none.
 pub(crate) fn check_bare(walk: &Walk) -> Result<(), BayesianizeError> {
+    check_order(walk)?;
     let other = walk
         .weights
         .iter()

@@ -44,6 +44,13 @@ pub enum BayesianizeError {
         /// The name of what is attached to it.
         name: String,
     },
+    /// A reparameterization of another kind, such as LoRA, came after the posteriors and is inside those that have a matrix among their parameters: the means don't train.
+    InsidePosterior {
+        /// The paths of the weights.
+        weights: Vec<String>,
+        /// The name of what is inside the first one's posterior.
+        name: String,
+    },
     /// Posteriors that can't be priors.
     NoPrior {
         /// The path of each weight, with the family of its posterior.
@@ -141,6 +148,12 @@ impl fmt::Display for BayesianizeError {
                 f,
                 "{weight} holds the reparameterization {name:?}, which would be lost: merge it first, with `materialize` \
                  before the module becomes Bayesian"
+            ),
+            Self::InsidePosterior { weights, name } => write!(
+                f,
+                "the posteriors of {} hold the reparameterization {name:?} inside, and their means don't train: it goes on the weights \
+                 before they become Bayesian, as `apply_lora` before `bayesianize`",
+                weights.join(", ")
             ),
             Self::NoPrior { weights } => write!(
                 f,

@@ -10,7 +10,7 @@ use burn::tensor::Tensor;
 
 use super::attachment::attachments;
 use super::by_path::{MapAt, VisitAt, map_by_path, visit_by_path};
-use super::convert::{attach, check_filter, without};
+use super::convert::{attach, check_filter, check_order, without};
 use super::error::BayesianizeError;
 use super::filter::WeightFilter;
 use super::ties::Ties;
@@ -76,6 +76,7 @@ impl MopedConfig {
             self.min_std
         );
         let walk = Walk::of(&module);
+        check_order(&walk)?;
         check_filter(&self.weights, &walk)?;
         let chosen: Vec<&Weight> = walk
             .weights

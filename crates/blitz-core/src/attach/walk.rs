@@ -36,6 +36,8 @@ pub(crate) struct Weight {
     /// The number of values that train in what is attached to it.
     pub attached_values: usize,
     pub families: Families,
+    /// The name of another reparameterization inside its posterior, such as LoRA.
+    pub inside_posterior: Option<String>,
 }
 
 /// The names of what is attached to a weight, as far as a visitor is told: a type without parameters is passed in silence.
@@ -104,6 +106,9 @@ impl Walk {
                 Some(weight) => {
                     let weight = &mut weights[*weight];
                     weight.places.push(at);
+                    if weight.inside_posterior.is_none() {
+                        weight.inside_posterior = place.inside_posterior;
+                    }
                     // An adapter at any place keeps posteriors off the weight, and a posterior is that of all places.
                     if weight.attached == Attached::Nothing {
                         weight.attached = place.attached;
@@ -123,6 +128,7 @@ impl Walk {
                         attached: place.attached,
                         attached_values: place.attached_values,
                         families: place.families,
+                        inside_posterior: place.inside_posterior,
                     });
                 }
             }
@@ -346,6 +352,7 @@ struct Met {
     attached: Attached,
     attached_values: usize,
     families: Families,
+    inside_posterior: Option<String>,
 }
 
 impl Met {
@@ -397,11 +404,15 @@ impl ModuleVisitor for Visitor {
         let was_in_posterior = self.depth.is_in_posterior();
         self.depth.enter(name, container_type);
         if container_type == ATTACHED
-            && !was_in_posterior
-            && !self.depth.is_in_posterior()
             && let Some(weight) = self.places.last_mut()
         {
-            weight.attached = Attached::Other(name.to_string());
+            match (was_in_posterior, self.depth.is_in_posterior()) {
+                (false, false) => weight.attached = Attached::Other(name.to_string()),
+                (true, _) if name != POSTERIOR => {
+                    weight.inside_posterior = Some(name.to_string());
+                }
+                _ => {}
+            }
         }
         if let (Some(level), Some(weight)) = (self.depth.level(), self.places.last_mut()) {
             weight.enter_attached(&self.path, level, container_type);
@@ -442,6 +453,7 @@ impl ModuleVisitor for Visitor {
             attached: Attached::Nothing,
             attached_values: 0,
             families: Families::default(),
+            inside_posterior: None,
         });
     }
 

@@ -14,6 +14,9 @@ pub struct BayesianSummary {
     pub bayesian: Vec<BayesianWeight>,
     /// The paths of all other tensors, the running statistics of a norm among them.
     pub deterministic: Vec<String>,
+    /// The paths of those weights whose posteriors hold another reparameterization inside. None, as a rule: a posterior with a matrix among its parameters, such as one
+    /// of low rank, has one if LoRA was applied after `bayesianize`.
+    pub adapted_inside: Vec<String>,
 }
 
 /// A weight tensor that has a posterior.
@@ -28,6 +31,8 @@ pub struct BayesianWeight {
     pub posterior: String,
     /// The name of its prior, likewise.
     pub prior: String,
+    /// Whether its mean trains. Burn's LoRA freezes every parameter that there is, those of posteriors too.
+    pub mean_trains: bool,
 }
 
 impl BayesianSummary {
@@ -76,8 +81,18 @@ impl fmt::Display for BayesianSummary {
             writeln!(f, "{path:<a$}  {shape:<b$}  {posterior:<c$}  {prior}")?;
         }
         match self.deterministic.as_slice() {
-            [] => write!(f, "no other weights"),
-            paths => write!(f, "without a posterior: {}", paths.join(", ")),
+            [] => write!(f, "no other weights")?,
+            paths => write!(f, "without a posterior: {}", paths.join(", "))?,
+        }
+        let frozen = self.bayesian.iter().filter(|weight| !weight.mean_trains);
+        let frozen: Vec<_> = frozen.map(|weight| weight.path.as_str()).collect();
+        match frozen.as_slice() {
+            [] => Ok(()),
+            paths => write!(
+                f,
+                "\nwith a frozen mean: {} (Burn's `apply_lora` freezes as `freeze` does, and comes before `bayesianize`)",
+                paths.join(", ")
+            ),
         }
     }
 }
@@ -87,16 +102,23 @@ pub(super) fn of<M: Module>(module: &M) -> BayesianSummary {
         .weights
         .into_iter()
         .partition(|weight| weight.posterior().is_some());
+    let adapted = bayesian
+        .iter()
+        .filter(|weight| weight.inside_posterior.is_some())
+        .map(|weight| weight.path().to_string())
+        .collect();
     let own = || "own".to_string();
     let bayesian = bayesian.into_iter().map(|weight| BayesianWeight {
         path: weight.path().to_string(),
         shape: weight.shape.to_vec(),
         posterior: weight.families.posterior.unwrap_or_else(own),
         prior: weight.families.prior.unwrap_or_else(own),
+        mean_trains: weight.trains,
     });
     let deterministic = others.iter().map(|weight| weight.path().to_string());
     BayesianSummary {
         bayesian: bayesian.collect(),
         deterministic: deterministic.collect(),
+        adapted_inside: adapted,
     }
 }

@@ -100,3 +100,41 @@ fn a_summary_initializes_nothing() {
     let _ = net.bayesian_summary();
     assert!(!net.weight.is_initialized());
 }
+
+/// The adapter of the weight itself gives way to its posterior then.
+#[test]
+fn an_adapter_after_the_posteriors_shows_and_inside_of_one_is_refused() {
+    use blitz_core::BayesianizeError;
+    use burn::module::Module;
+
+    let config = BayesianizeConfig::new();
+    let trained = LinearConfig::new(6, 4).init(&Device::flex());
+    let net = trained.clone().bayesianize(&config);
+    let summary = net.bayesian_summary();
+    assert!(summary.bayesian.iter().all(|weight| weight.mean_trains));
+    assert!(!summary.to_string().contains("frozen"));
+    let summary = net.apply_lora(Lora::new(2, 4.0)).bayesian_summary();
+    assert!(summary.bayesian.iter().all(|weight| !weight.mean_trains));
+    assert!(summary.adapted_inside.is_empty());
+    let text = summary.to_string();
+    let frozen = "with a frozen mean: weight, bias (Burn's `apply_lora` freezes as `freeze` does, and comes before `bayesianize`)";
+    assert!(text.ends_with(frozen), "{text}");
+
+    // One that has a matrix among its parameters.
+    let low_rank = PosteriorConfig::low_rank_normal(2, 0.1);
+    let net = trained.bayesianize(&config.clone().with_posterior(low_rank));
+    let net = net.apply_lora(Lora::new(2, 4.0));
+    let paths = ["weight", "bias"].map(String::from).to_vec();
+    assert_eq!(net.bayesian_summary().adapted_inside, paths);
+    let inside = BayesianizeError::InsidePosterior {
+        weights: paths,
+        name: "lora".into(),
+    };
+    let error = |config: &BayesianizeConfig| net.clone().try_bayesianize(config).unwrap_err();
+    assert_eq!(error(&config), inside);
+    assert_eq!(error(&config.clone().keep_existing()), inside);
+    assert_eq!(error(&config.replace_existing()), inside);
+    let moped = net.clone().try_moped(&MopedConfig::new());
+    assert_eq!(moped.unwrap_err(), inside);
+    assert_eq!(net.try_scale_deviations(2.0).unwrap_err(), inside);
+}

@@ -153,7 +153,8 @@ impl<C: Distribution> Mixture<C> {
         self.map_with(targets, ln_pdf)
     }
 
-    /// `−ln p(y | x)` of each target, in nats; NaN of a NaN.
+    /// `−ln p(y | x)` of each target, in nats; NaN of a NaN. Of several target columns each is scored by itself: the columns of one draw depend on each other through
+    /// its weights, and the sum over columns is not the score of an example's targets together.
     ///
     /// # Panics
     ///

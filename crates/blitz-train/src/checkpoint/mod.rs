@@ -2,6 +2,7 @@
 
 #[cfg(feature = "train")]
 mod claim;
+mod float_types;
 #[cfg(feature = "train")]
 mod folder;
 mod saved_layout;
@@ -11,6 +12,7 @@ mod seal;
 
 #[cfg(feature = "train")]
 pub use claim::FolderClaim;
+pub(crate) use float_types::{FloatTypes, Retyped};
 #[cfg(feature = "train")]
 pub use folder::Checkpoints;
 pub(crate) use saved_layout::in_saved_layout;

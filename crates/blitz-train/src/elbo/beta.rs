@@ -23,9 +23,12 @@ pub enum BetaSchedule {
     /// `2^(M−i) / (2^M − 1)` of the KL, so the first ones feel mostly the prior and the last ones the data.
     ///
     /// As a weight that averages to 1 over the epoch, `β_i = M 2^(M−i) / (2^M − 1)`. M is at least 1.
+    ///
+    /// β goes by optimizer steps: M is their number in an epoch, that of the batches only where each is a step. Losses whose gradients are accumulated for one step have one β.
     Minibatches(usize),
     /// The same the other way round, as in BLoB (Wang et al. 2024): minibatch i = 1 … M of an epoch has the share `2^(i−1) / (2^M − 1)`, so the first ones feel the data and
-    /// the last ones mostly the prior. As a weight that averages to 1, `β_i = M 2^(i−1) / (2^M − 1)`. M is at least 1.
+    /// the last ones mostly the prior. As a weight that averages to 1, `β_i = M 2^(i−1) / (2^M − 1)`. M is at least 1, and the
+    /// number of optimizer steps as there.
     RisingMinibatches(usize),
 }
 

@@ -13,6 +13,7 @@ use burn::module::Module;
 use burn::tensor::{DType, Tensor};
 
 use crate::error::ConfigError;
+use crate::graph::Trained;
 use crate::network::as_in_prediction;
 
 /// Configuration of the [`Elbo`].
@@ -217,7 +218,8 @@ impl Elbo {
     ///
     /// # Panics
     ///
-    /// Panics if `nll` returns an empty tensor; and, with antithetic pairs, if a weight's posterior is not known to be
+    /// Panics if `nll` returns an empty tensor; if it has a gradient by something else, such as a learned noise, and a weight of `model` that trains is off
+    /// the autodiff graph; and, with antithetic pairs, if a weight's posterior is not known to be
     /// [symmetric](blitz_layers::blitz_core::Posterior::is_symmetric).
     pub fn loss<M: Module>(
         &self,
@@ -226,14 +228,16 @@ impl Elbo {
         nll: impl FnMut(&M) -> Tensor<1>,
     ) -> ElboLoss {
         let beta = self.config.beta.at(step.index);
-        self.estimate(
+        let loss = self.estimate(
             model,
             self.config.samples,
             self.config.sampling,
             beta,
             |sample| step.draw(sample),
             nll,
-        )
+        );
+        check_graph(model, &loss);
+        loss
     }
 
     /// The loss of training step `step` without draws: deterministic variational inference (Wu et al., *Deterministic variational inference for robust
@@ -275,7 +279,7 @@ impl Elbo {
     ///
     /// # Panics
     ///
-    /// Panics if `nll` returns an empty tensor.
+    /// Panics if `nll` returns an empty tensor, and as [`loss`](Self::loss) if a weight is off the autodiff graph.
     pub fn loss_by_moments<M: Module>(
         &self,
         model: &M,
@@ -287,7 +291,9 @@ impl Elbo {
             let _draw = model.draw(self.config.seed, step.draw(0));
             KlOverDraws::at_first_draw(model)
         };
-        Ok(self.put_together(nll, Some(kl), self.config.beta.at(step.index)))
+        let loss = self.put_together(nll, Some(kl), self.config.beta.at(step.index));
+        check_graph(model, &loss);
+        Ok(loss)
     }
 
     /// The loss at `validation_samples` draws that are the same at every call and with the weight that the KL settles at, for validation:
@@ -360,6 +366,17 @@ impl Elbo {
             kl_terms: kl_terms.unwrap_or_default(),
             beta,
         }
+    }
+}
+
+/// # Panics
+///
+/// Panics if the loss has a gradient, and a weight of the model trains and is off the autodiff graph: steps would move all but that weight. Without any gradient
+/// Burn's backward pass says so.
+#[track_caller]
+fn check_graph<M: Module>(model: &M, loss: &ElboLoss) {
+    if loss.loss.is_tracked() {
+        Trained::check(model);
     }
 }
 

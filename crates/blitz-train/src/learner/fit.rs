@@ -4,6 +4,8 @@ use std::panic::resume_unwind;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use blitz_layers::blitz_core::BayesianModule;
+use burn::module::Module;
 use burn::tensor::Device;
 use burn::train::{
     ExecutionStrategy, Interruption, Learner, LearnerModel, LearningResult, SupervisedTraining,
@@ -13,6 +15,7 @@ use burn::train::{
 use super::training::Training;
 use super::{ElboModel, loading};
 use crate::error::FitError;
+use crate::graph::Trained;
 use crate::likelihood::Likelihood;
 use crate::network::Network;
 
@@ -35,11 +38,15 @@ pub struct Fitted<M> {
 /// without one gets from `launch`, ends the program when its folder vanishes or the disk is full. A program's renderer, progress logger and loggers of metrics
 /// are kept.
 ///
+/// A model that is off the autodiff graph, as the one that a training returns is, is brought on it by its `train()`.
+///
 /// Each call is a training of its own: two of them from clones of one model, one after the other or at the same time, end in the same weights to the bit.
 ///
 /// # Errors
 ///
-/// Returns an error if a loss is not finite, or a weight at the end of an epoch; without batches or epochs; if the checkpoint of `.checkpoint(epoch)` can't be loaded, is another model's, or there are no
+/// An error of a training that could not begin comes with "=== PANIC ===" on the terminal, from the hook of Burn's log; `.with_application_logger(None)` is without it.
+///
+/// Returns an error if a loss is not finite, or a weight at the end of an epoch; without batches or epochs; if an adapter such as LoRA is inside of posteriors; if nothing of the model trains, or something that `train()` does not bring on the autodiff graph; if the checkpoint of `.checkpoint(epoch)` can't be loaded, is another model's, or there are no
 /// checkpointers to load it with; if a checkpoint or a metric can't be written; if data or a device fails. A training that goes on from its last epoch has nothing to do, and returns the
 /// model that it loaded.
 ///
@@ -135,6 +142,20 @@ where
 {
     let model = learner.model();
     model.updates.check(&model);
+    let adapted = model.network.bayesian_summary().adapted_inside;
+    if !adapted.is_empty() {
+        return Err(FitError::InsidePosterior { weights: adapted });
+    }
+    let trained = Trained::of(&model);
+    if !trained.any {
+        return Err(FitError::NothingTrains);
+    }
+    // The clone that the training begins with makes the same of it.
+    if trained.off_graph.is_some()
+        && let Some(path) = Trained::of(&model.clone().train()).off_graph
+    {
+        return Err(FitError::OffGraph { path });
+    }
     let device = model.steps.lazy_device();
     let interrupter = training.interrupter();
     let run = Training::launch(devices, interrupter.clone());

@@ -28,7 +28,9 @@ thread_local! {
     static UNSAID: Cell<Option<String>> = const { Cell::new(None) };
 }
 
-/// Runs `launch`. A panic of this thread before `training` has begun says nothing.
+/// Runs `launch`. A panic of this thread before `training` has begun says nothing itself.
+///
+/// Burn's hook says "=== PANIC ===" and the place of its log all the same, if `launch` installs that log: it does so inside, and its hook comes before this one from then on.
 pub(super) fn catch<R>(training: &Training, launch: impl FnOnce() -> R) -> Result<R, Panic> {
     struct Leave;
 
@@ -68,6 +70,9 @@ pub(super) fn catch<R>(training: &Training, launch: impl FnOnce() -> R) -> Resul
 
 /// The error of a panic before the training began, after a record of the model on `device` was loaded if there is one.
 pub(super) fn error_of(payload: &(dyn Any + Send), device: Option<&Device>) -> FitError {
+    if let Some(error) = payload.downcast_ref::<CheckpointError>() {
+        return error.clone().into();
+    }
     let text = payload.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
     let message = text.unwrap_or("a panic without a message");

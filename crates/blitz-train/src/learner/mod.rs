@@ -39,9 +39,11 @@ use blitz_layers::blitz_core::{BayesianModule, Constants};
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Int, Tensor};
 
-use crate::checkpoint::{self, Seal, in_saved_layout};
+use crate::checkpoint::{self, FloatTypes, Seal, in_saved_layout};
 use crate::elbo::Elbo;
 use crate::error::{CheckpointError, PredictError};
+#[cfg(feature = "train")]
+use crate::graph::Trained;
 use crate::likelihood::Likelihood;
 use crate::network::{Network, with_own_statistics};
 use crate::predict::{blame, of_use, predict_draws};
@@ -102,14 +104,14 @@ pub struct ElboModel<N: Network, L: Likelihood> {
     training: training::Training,
 }
 
-/// The clone that a [`fit`] begins with has running statistics of its own, as its weights are.
+/// The clone that a [`fit`] begins with has running statistics of its own, as its weights are, and is on the autodiff graph.
 impl<N: Network, L: Likelihood> Clone for ElboModel<N, L> {
     fn clone(&self) -> Self {
         #[cfg(feature = "train")]
         let begins = training::Training::is_joining();
         #[cfg(not(feature = "train"))]
         let begins = false;
-        Self {
+        let clone = Self {
             network: match begins {
                 true => with_own_statistics(&self.network),
                 false => self.network.clone(),
@@ -122,7 +124,12 @@ impl<N: Network, L: Likelihood> Clone for ElboModel<N, L> {
             updates: self.updates.clone(),
             #[cfg(feature = "train")]
             training: self.training.clone(),
+        };
+        #[cfg(feature = "train")]
+        if begins && Trained::of(&clone).off_graph.is_some() {
+            return clone.train();
         }
+        clone
     }
 }
 
@@ -200,6 +207,9 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
 
     /// The model with what [`save`](Self::save) has written, or a checkpoint's `model-5.bpk`.
     ///
+    /// The weights have the types of this model, whatever those of the file: cast to a wider type they are the same numbers, to a narrower one they are rounded. Burn's
+    /// `load_record` takes those of the record. Quantized weights come as they are in the file.
+    ///
     /// # Errors
     ///
     /// Returns an error that names the file if it is not there, if it is damaged, or if it is of another model. A file without a digest
@@ -215,7 +225,9 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
                 // The record is written into them, and would be into those of every clone.
                 let network = with_own_statistics(&self.network);
                 let model = Self { network, ..self };
+                let types = FloatTypes::of(&model);
                 in_saved_layout(model, |model| model.try_load_file(&path))
+                    .map(|model| types.restore(model))
                     .map_err(|reason| CheckpointError::unreadable(&path, reason))
             }
             Err(reason) => Err(CheckpointError::unreadable(&path, reason)),
@@ -224,13 +236,13 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
 
     /// The predictive distribution of `inputs` from `samples` draws of `seed`, none of which a training with that seed has seen.
     ///
-    /// Draw `i` of the prediction is `self.network.draw(seed, layout::prediction(i))`
+    /// Draw `i` of the prediction is `self.network.draw(seed, layout::prediction(i))` [with shared weights](blitz_layers::blitz_core::Draw::with_shared_weights)
     /// ([`layout`](blitz_layers::blitz_core::noise::layout)), so any one of them can be made again. Runs without autodiff on a model that went through `valid()`, as a finished training's has; on one that did
     /// not, Burn keeps what each draw computed until the next backward pass, and a process that has none grows.
     ///
     /// # Panics
     ///
-    /// Panics if `samples` is zero, and if an output is not finite; see [`try_predict`](Self::try_predict).
+    /// Panics if `samples` is zero, and if an output is not finite or of another width than the likelihood's; see [`try_predict`](Self::try_predict).
     pub fn predict(&self, inputs: N::Input, samples: usize, seed: u64) -> L::Predictive
     where
         L: Likelihood<Output = N::Output>,
@@ -243,7 +255,8 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
     ///
     /// # Errors
     ///
-    /// Returns an error that names the first example whose output is not finite, with the place in its input, if that is not finite either.
+    /// Returns an error that names the first example whose output is not finite, with the place in its input, if that is not finite either; and if the network's
+    /// outputs are of another width than the likelihood's.
     ///
     /// # Panics
     ///

@@ -4,6 +4,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::panic::resume_unwind;
 use std::sync::OnceLock;
 
 use blitz_layers::blitz_core::{BayesianModule, BayesianSummary, Constants, fields};
@@ -14,7 +15,8 @@ use burn::module::{
 use burn::tensor::Device;
 
 use super::ElboModel;
-use crate::checkpoint::in_saved_layout;
+use crate::checkpoint::{FloatTypes, Retyped, in_saved_layout};
+use crate::error::CheckpointError;
 use crate::likelihood::Likelihood;
 #[cfg(feature = "train")]
 use crate::network::weight_not_finite;
@@ -48,6 +50,7 @@ impl<N: Network, L: Likelihood> Module for ElboModel<N, L> {
         let is_record = self.training.is_mapped();
         #[cfg(not(feature = "train"))]
         let is_record = false;
+        let own_types = is_record.then(|| FloatTypes::of(&self));
         let mut map = |network| fields::map(mapper, "network", CONTAINER, network);
         let network = match is_record {
             true => in_saved_layout(self.network, |network| Ok::<_, Infallible>(map(network))),
@@ -78,6 +81,11 @@ impl<N: Network, L: Likelihood> Module for ElboModel<N, L> {
             for name in CONSTANTS {
                 mapper.exit_module(name, CONTAINER);
             }
+        }
+        if let Some(Retyped { path, had, has }) = own_types.and_then(|own| own.first_other(&mapped))
+        {
+            // Burn asks a model for no error here. `fit` finds this one, and no hook hears of it.
+            resume_unwind(Box::new(CheckpointError::of_types(&path, has, had)));
         }
         mapped
     }

@@ -9,6 +9,7 @@ use super::losses::StepLoss;
 use super::workers::{Turns, is_distributed};
 use super::{ElboModel, ElboOutput};
 use crate::elbo::{Elbo, ElboLoss};
+use crate::graph::Trained;
 use crate::likelihood::Likelihood;
 use crate::network::{LabeledBatch, Network};
 
@@ -87,11 +88,14 @@ where
     ///
     /// Panics if the loss is not finite, unless the training runs through [`fit`](super::fit) or [`fit_on`](super::fit_on), which stop it in order;
     /// if the gradients are distributed over devices that `fit_on` was not told of, or would go to an update ([`ElboModel::with_update`]);
-    /// and if a weight is trained by an update that the model was not given.
+    /// if a weight is trained by an update that the model was not given; and if one that trains is off the autodiff graph, on which `fit` brings it.
     fn step(&self, batch: Self::Input) -> TrainOutput<Self::Output> {
         let training = &self.training;
         training.begin();
-        training.check_once(|| self.updates.check(self));
+        training.check_once(|| {
+            self.updates.check(self);
+            Trained::check(self);
+        });
         let distributed = is_distributed(&self.network);
         assert!(
             !distributed || !training.workers().is_empty(),

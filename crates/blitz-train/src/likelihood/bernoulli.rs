@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::activation::{log_sigmoid, sigmoid};
 use burn::tensor::{Int, Tensor, TensorData};
 
-use super::check::{check_labels, check_shapes};
+use super::check::{check_labels, check_outputs, check_shapes};
 use super::evaluation::to_f64;
 use super::loss_type::LossType;
 use super::special::expected_softplus;
@@ -151,6 +151,7 @@ impl Likelihood for BernoulliLikelihood {
     }
 
     fn try_predictive(&self, outputs: Vec<Tensor<2>>) -> Result<Mixture<Bernoulli>, PredictError> {
+        check_outputs("Bernoulli", self.targets, &outputs)?;
         let draw = |output| {
             let logits = to_f64(output).into_iter();
             logits.map(|logit| Bernoulli { logit }).collect()

@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{Int, Tensor, TensorData};
 
-use super::check::check_labels;
+use super::check::{check_labels, check_outputs};
 use super::evaluation::to_f64;
 use super::loss_type::LossType;
 use super::{Evaluation, ExpectedNll, Likelihood, param};
@@ -205,6 +205,7 @@ impl Likelihood for CategoricalLikelihood {
     }
 
     fn try_predictive(&self, outputs: Vec<Tensor<2>>) -> Result<CategoricalMixture, PredictError> {
+        check_outputs("categorical", self.classes, &outputs)?;
         Ok(CategoricalMixture::try_from_logits(
             outputs.into_iter().map(to_f64),
             self.classes,

@@ -1,14 +1,17 @@
 //! Targets and outputs that don't fit.
 
+#[cfg(feature = "train")]
+use burn::tensor::Device;
 use burn::tensor::{Int, Tensor, TensorData};
 
-use crate::error::TargetError;
+use crate::error::{PredictError, TargetError};
 #[cfg(feature = "train")]
 use crate::{error::CheckError, likelihood::Likelihood, network::LabeledBatch};
 
 /// Reads every target of a data loader once and says which one the likelihood has no meaning for, if any.
 ///
-/// For data of users, before a training on it, in which such a target would only show as a loss that is NaN.
+/// For data of users, before a training on it, in which such a target would only show as a loss that is NaN. The batches are made on the device of the likelihood, and on the
+/// CPU for one without parameters.
 ///
 /// # Errors
 ///
@@ -18,6 +21,9 @@ pub fn check_targets<I, L: Likelihood>(
     likelihood: &L,
     loader: &dyn burn::data::dataloader::DataLoader<LabeledBatch<I, L::Target>>,
 ) -> Result<(), CheckError> {
+    // Its own device may be Burn's default, which the machine need not have.
+    let device = likelihood.devices().into_iter().next();
+    let loader = loader.to_device(&device.map_or_else(Device::flex, Device::without_autodiff));
     let mut batches = loader.iter();
     let mut before = 0;
     while let Some(batch) = batches.next() {
@@ -64,6 +70,23 @@ fn check_data(
             column: i % columns,
             value,
             needs: needs.to_string(),
+        }),
+    }
+}
+
+/// Refuses outputs of draws that have not the shape `[batch, outputs]`: numbers of one example would be read as another's.
+pub(super) fn check_outputs(
+    likelihood: &'static str,
+    outputs: usize,
+    draws: &[Tensor<2>],
+) -> Result<(), PredictError> {
+    let mut shapes = draws.iter().map(Tensor::dims);
+    match shapes.find(|[_, width]| *width != outputs) {
+        None => Ok(()),
+        Some(got) => Err(PredictError::Shape {
+            likelihood,
+            outputs,
+            got,
         }),
     }
 }

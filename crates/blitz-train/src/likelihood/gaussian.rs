@@ -4,7 +4,7 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
-use super::check::check_values;
+use super::check::{check_outputs, check_values};
 use super::evaluation::{lazy, standard_normal_cdf, to_f64};
 use super::loss_type::LossType;
 use super::{ExpectedNll, Likelihood, LikelihoodParam, RegressionEvaluation, param};
@@ -39,6 +39,7 @@ impl GaussianLikelihoodConfig {
     pub fn init(&self, device: &Device) -> GaussianLikelihood {
         GaussianLikelihood {
             log_std: self.noise.init("noise", self.targets, device),
+            is_fixed: self.noise.is_fixed(),
         }
     }
 }
@@ -62,6 +63,8 @@ impl GaussianLikelihoodConfig {
 pub struct GaussianLikelihood {
     /// ln σ of each target column.
     pub log_std: Param<Tensor<1>>,
+    /// Whether the noise is known.
+    is_fixed: bool,
 }
 
 impl GaussianLikelihood {
@@ -72,7 +75,8 @@ impl GaussianLikelihood {
 
     /// `ln σ`, broadcast over the examples.
     fn log_std(&self, loss: LossType) -> Tensor<2> {
-        loss.cast(self.log_std.val()).unsqueeze()
+        loss.cast(param::read(&self.log_std, self.is_fixed))
+            .unsqueeze()
     }
 
     fn check(&self, output: &Tensor<2>, target: &Tensor<2>) {
@@ -119,6 +123,7 @@ impl Likelihood for GaussianLikelihood {
 
     fn try_predictive(&self, outputs: Vec<Tensor<2>>) -> Result<NormalMixture, PredictError> {
         let std = self.noise_std();
+        check_outputs("Gaussian", std.len(), &outputs)?;
         let draw = |output| {
             let pairs = to_f64(output).into_iter().zip(std.iter().cycle());
             pairs

@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::activation::softplus_with_threshold;
 
-use super::check::{check_shapes, check_values};
+use super::check::{check_outputs, check_shapes, check_values};
 use super::evaluation::{lazy, standard_normal_cdf, to_f64};
 use super::loss_type::LossType;
 use super::{ExpectedNll, Likelihood, RegressionEvaluation, param};
@@ -159,6 +159,7 @@ impl Likelihood for HeteroscedasticLikelihood {
     }
 
     fn try_predictive(&self, outputs: Vec<Tensor<2>>) -> Result<NormalMixture, PredictError> {
+        check_outputs("heteroscedastic", 2 * self.targets, &outputs)?;
         let draw = |output: Tensor<2>| {
             let values = to_f64(output);
             let normal = |row: &[f64], k: usize| Normal {

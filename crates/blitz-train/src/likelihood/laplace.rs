@@ -4,7 +4,7 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
-use super::check::{check_shapes, check_values};
+use super::check::{check_outputs, check_shapes, check_values};
 use super::evaluation::{lazy, to_f64};
 use super::loss_type::LossType;
 use super::{ExpectedNll, Likelihood, LikelihoodParam, RegressionEvaluation, param};
@@ -40,6 +40,7 @@ impl LaplaceLikelihoodConfig {
     pub fn init(&self, device: &Device) -> LaplaceLikelihood {
         LaplaceLikelihood {
             log_scale: self.scale.init("scale", self.targets, device),
+            is_fixed: self.scale.is_fixed(),
         }
     }
 }
@@ -61,6 +62,8 @@ impl LaplaceLikelihoodConfig {
 pub struct LaplaceLikelihood {
     /// ln b of each target column.
     pub log_scale: Param<Tensor<1>>,
+    /// Whether the scale is known.
+    is_fixed: bool,
 }
 
 impl LaplaceLikelihood {
@@ -76,7 +79,8 @@ impl LaplaceLikelihood {
 
     /// The loss at a distance of the target from the output.
     fn at_distance(&self, loss: LossType, distance: Tensor<2>) -> Tensor<1> {
-        let log_scale: Tensor<2> = loss.cast(self.log_scale.val()).unsqueeze();
+        let log_scale = param::read(&self.log_scale, self.is_fixed);
+        let log_scale: Tensor<2> = loss.cast(log_scale).unsqueeze();
         (distance * param::inverse(log_scale.clone()) + log_scale)
             .add_scalar(std::f64::consts::LN_2)
             .sum_dim(1)
@@ -113,6 +117,7 @@ impl Likelihood for LaplaceLikelihood {
 
     fn try_predictive(&self, outputs: Vec<Tensor<2>>) -> Result<Mixture<Laplace>, PredictError> {
         let scale = self.scale();
+        check_outputs("Laplace", scale.len(), &outputs)?;
         let draw = |output| {
             let pairs = to_f64(output).into_iter().zip(scale.iter().cycle());
             let laplace = |(location, scale): (f64, &f64)| Laplace {

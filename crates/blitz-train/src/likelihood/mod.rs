@@ -119,18 +119,18 @@ pub trait Likelihood: Module + ModuleDisplay + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Returns an error if an output is not finite.
+    /// Returns an error if an output is not finite, or has another shape than the likelihood's.
     ///
     /// # Panics
     ///
     /// Panics without draws.
     fn try_predictive(&self, outputs: Vec<Self::Output>) -> Result<Self::Predictive, PredictError>;
 
-    /// [`try_predictive`](Self::try_predictive) of outputs that are finite.
+    /// [`try_predictive`](Self::try_predictive) of outputs that are finite and of the likelihood's shape.
     ///
     /// # Panics
     ///
-    /// Panics without draws, and if an output is not finite.
+    /// Panics without draws, and if an output is not finite or has another shape.
     fn predictive(&self, outputs: Vec<Self::Output>) -> Self::Predictive {
         match self.try_predictive(outputs) {
             Ok(predictive) => predictive,

@@ -5,7 +5,7 @@ use burn::module::{Module, Param};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
-use super::check::check_shapes;
+use super::check::{check_outputs, check_shapes};
 use super::count::{MAX_LOG_RATE, bad_counts, check_counts};
 use super::evaluation::to_f64;
 use super::loss_type::LossType;
@@ -41,6 +41,7 @@ impl NegativeBinomialLikelihoodConfig {
     pub fn init(&self, device: &Device) -> NegativeBinomialLikelihood {
         NegativeBinomialLikelihood {
             log_dispersion: self.dispersion.init("dispersion", self.targets, device),
+            is_fixed: self.dispersion.is_fixed(),
         }
     }
 }
@@ -67,6 +68,8 @@ impl NegativeBinomialLikelihoodConfig {
 pub struct NegativeBinomialLikelihood {
     /// ln α of each target column.
     pub log_dispersion: Param<Tensor<1>>,
+    /// Whether the dispersion is known.
+    is_fixed: bool,
 }
 
 /// Where `ln(1 + q)` is summed by its series.
@@ -108,7 +111,8 @@ impl Likelihood for NegativeBinomialLikelihood {
         let target = loss.cast(target);
         let bad = bad_counts(&target);
         let zero = target.clone().equal_elem(0.0);
-        let log_dispersion: Tensor<2> = loss.cast(self.log_dispersion.val()).unsqueeze();
+        let log_dispersion = param::read(&self.log_dispersion, self.is_fixed);
+        let log_dispersion: Tensor<2> = loss.cast(log_dispersion).unsqueeze();
         let log_r = param::bounded(log_dispersion.neg()).expand(output.dims());
         let r = log_r.clone().exp();
         // The least of 1 and r, and the same in parts of r, so that r + y is a divisor without numbers as large as r: the gradient of a quotient has the square of
@@ -182,6 +186,7 @@ impl Likelihood for NegativeBinomialLikelihood {
         outputs: Vec<Tensor<2>>,
     ) -> Result<Mixture<NegativeBinomial>, PredictError> {
         let dispersion = self.dispersion();
+        check_outputs("negative binomial", dispersion.len(), &outputs)?;
         let draw = |output| {
             let pairs = to_f64(output).into_iter().zip(dispersion.iter().cycle());
             let negative_binomial = |(log_mean, dispersion): (f64, &f64)| NegativeBinomial {

@@ -11,13 +11,18 @@ use super::evaluation::to_f64;
 #[derive(Config, Debug, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum LikelihoodParam {
-    /// Known, and kept.
+    /// Known, and kept, also when a model is unfrozen.
     Fixed(f64),
     /// Learned from the data by maximum likelihood, starting here.
     Learned(f64),
 }
 
 impl LikelihoodParam {
+    /// Whether it is known, and kept.
+    pub(super) fn is_fixed(self) -> bool {
+        matches!(self, Self::Fixed(_))
+    }
+
     /// The parameter's logarithm for each target column. `what` is its name in a panic.
     ///
     /// # Panics
@@ -37,6 +42,15 @@ impl LikelihoodParam {
         let dtype = at_least_f32(Tensor::<1>::zeros([1], device)).dtype();
         let log = Tensor::full([targets], value.ln(), (device, dtype));
         Param::from_tensor(log).set_require_grad(learned)
+    }
+}
+
+/// The logarithm of a parameter for a loss. A fixed one is detached: Burn's `unfreeze` makes every parameter of a module require a gradient.
+pub(super) fn read(log: &Param<Tensor<1>>, is_fixed: bool) -> Tensor<1> {
+    let value = log.val();
+    match is_fixed {
+        true => value.detach(),
+        false => value,
     }
 }
 

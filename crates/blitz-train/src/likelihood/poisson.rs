@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 
-use super::check::check_shapes;
+use super::check::{check_outputs, check_shapes};
 use super::count::{MAX_LOG_RATE, bad_counts, check_counts};
 use super::evaluation::to_f64;
 use super::loss_type::LossType;
@@ -109,6 +109,7 @@ impl Likelihood for PoissonLikelihood {
     }
 
     fn try_predictive(&self, outputs: Vec<Tensor<2>>) -> Result<Mixture<Poisson>, PredictError> {
+        check_outputs("Poisson", self.targets, &outputs)?;
         let draw = |output| {
             let log_rates = to_f64(output).into_iter();
             log_rates.map(|log_rate| Poisson { log_rate }).collect()

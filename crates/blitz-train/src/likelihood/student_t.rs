@@ -4,7 +4,7 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
-use super::check::{check_shapes, check_values};
+use super::check::{check_outputs, check_shapes, check_values};
 use super::evaluation::to_f64;
 use super::loss_type::LossType;
 use super::special::{log1p_square, stirling_remainder};
@@ -48,6 +48,8 @@ impl StudentTLikelihoodConfig {
                 self.targets,
                 device,
             ),
+            scale_is_fixed: self.scale.is_fixed(),
+            degrees_of_freedom_are_fixed: self.degrees_of_freedom.is_fixed(),
         }
     }
 }
@@ -76,6 +78,10 @@ pub struct StudentTLikelihood {
     pub log_scale: Param<Tensor<1>>,
     /// ln ν of each target column.
     pub log_degrees_of_freedom: Param<Tensor<1>>,
+    /// Whether σ is known.
+    scale_is_fixed: bool,
+    /// Whether ν is known.
+    degrees_of_freedom_are_fixed: bool,
 }
 
 impl StudentTLikelihood {
@@ -103,9 +109,13 @@ impl Likelihood for StudentTLikelihood {
         let [targets] = self.log_scale.shape().dims();
         check_shapes("Student-t", targets, targets, output.dims(), target.dims());
         let (loss, output) = LossType::of_output(output);
-        let log_scale: Tensor<2> = loss.cast(self.log_scale.val()).unsqueeze();
-        let log_nu = loss.cast(self.log_degrees_of_freedom.val()).unsqueeze();
-        let log_nu = param::bounded(log_nu);
+        let log_scale = param::read(&self.log_scale, self.scale_is_fixed);
+        let log_scale: Tensor<2> = loss.cast(log_scale).unsqueeze();
+        let log_nu = param::read(
+            &self.log_degrees_of_freedom,
+            self.degrees_of_freedom_are_fixed,
+        );
+        let log_nu = param::bounded(loss.cast(log_nu).unsqueeze());
         let half = log_nu.clone().exp().mul_scalar(0.5);
         let inverse = param::inverse(log_nu.clone());
         // ln Γ(a + ½) − ln Γ(a) − ½ ln a for a = ν/2, without the terms that cancel at many degrees of freedom: it goes to
@@ -126,6 +136,7 @@ impl Likelihood for StudentTLikelihood {
 
     fn try_predictive(&self, outputs: Vec<Tensor<2>>) -> Result<Mixture<StudentT>, PredictError> {
         let (scale, nu) = (self.scale(), self.degrees_of_freedom());
+        check_outputs("Student-t", scale.len(), &outputs)?;
         let draw = |output| {
             let locations = to_f64(output).into_iter().enumerate();
             let student = |(i, location): (usize, f64)| StudentT {

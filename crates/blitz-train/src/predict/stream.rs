@@ -217,7 +217,7 @@ where
     ///
     /// # Errors
     ///
-    /// Returns an error if an output is not finite: one that names the input, if that is not finite either.
+    /// Returns an error if an output is not finite, which names the input, if that is not finite either; and if outputs are of another width than the likelihood's.
     pub fn predict(&self, inputs: N::Input) -> Result<L::Predictive, PredictError> {
         let PredictorConfig { samples, seed, .. } = self.config;
         let outputs = match available(self.config.threads) {

@@ -9,10 +9,10 @@ use blitz_train::{
 };
 use burn::data::dataloader::DataLoaderBuilder;
 use burn::data::dataset::InMemDataset;
-use burn::module::Module;
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::nn::{LinearConfig, LinearLayout};
 use burn::optim::AdamConfig;
-use burn::tensor::Device;
+use burn::tensor::{DType, Device, Tensor};
 use burn::train::checkpoint::KeepLastNCheckpoints;
 use burn::train::{Learner, SupervisedTraining};
 
@@ -498,4 +498,76 @@ fn a_record_without_posteriors_is_refused_with_the_way_into_the_means() {
         values(model.network.layer.weight.base())
     };
     assert_eq!(weight(&loaded), weight(&deterministic));
+}
+
+/// Casts all weights.
+struct Cast(DType);
+
+impl ModuleMapper for Cast {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(|weight| {
+            let trains = weight.is_require_grad();
+            let constant = weight.detach().set_require_grad(false);
+            constant.cast(self.0).set_require_grad(trains)
+        })
+    }
+}
+
+/// The type of each weight, its numbers, and whether it requires a gradient.
+#[derive(Debug, Default, PartialEq)]
+struct Weights(Vec<(DType, Vec<f64>, bool)>);
+
+impl Weights {
+    fn of(model: &Model) -> Self {
+        let mut weights = Self::default();
+        model.visit(&mut weights);
+        weights
+    }
+}
+
+impl ModuleVisitor for Weights {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let weight = param.base();
+        let trains = weight.is_require_grad();
+        self.0.push((weight.dtype(), values(weight), trains));
+    }
+}
+
+#[test]
+fn a_file_of_other_types_is_loaded_into_those_of_the_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model");
+    let types = [DType::F64, DType::F32, DType::F16, DType::BF16];
+    let fitted = fit(training(folder.path(), line(), 1), learner()).unwrap();
+    for saved in types {
+        let of_file = fitted.model.clone().train().map(&mut Cast(saved));
+        of_file.save(&path).unwrap();
+        for own in types {
+            let loaded = model().map(&mut Cast(own)).load(&path).unwrap();
+            let expected = of_file.clone().map(&mut Cast(own));
+            assert_eq!(Weights::of(&loaded), Weights::of(&expected));
+            assert_eq!(loaded.steps(), fitted.model.steps());
+            let x = Tensor::<2>::from_data([[0.5]], (&Device::flex(), own));
+            let predicted = |model: Model| model.valid().predict(x.clone(), 3, 0);
+            assert_eq!(predicted(loaded), predicted(expected));
+        }
+    }
+}
+
+#[test]
+fn a_training_does_not_go_on_from_a_checkpoint_of_other_types() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = trained(folder.path(), 2);
+    let training = checkpoints.keep(training(folder.path(), line(), 4));
+    let model = model().map(&mut Cast(DType::F64));
+    let learner = Learner::new(model, AdamConfig::new().init(), 0.05);
+    let error = fit(training.checkpoint(2), learner).unwrap_err();
+    let FitError::Checkpoint(CheckpointError::Refused { part, reason }) = error else {
+        panic!("{error}");
+    };
+    assert_eq!(part, "model");
+    assert!(
+        reason.starts_with("network.layer.weight is F32 there and F64 here"),
+        "{reason}"
+    );
 }

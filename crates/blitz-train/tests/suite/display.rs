@@ -29,6 +29,7 @@ ElboModel {
   bayesian: 1 of 2 tensors, posterior: Normal, prior: Normal
   likelihood: GaussianLikelihood {
     log_std: ParamTensor {rank: 1, shape: [1], kind: float}
+    is_fixed: false
     params: 1
   }
   elbo: ElboConfig { dataset_size: 100, samples: 3, sampling: Independent, beta: Constant(1.0), validation_samples: 10, seed: 0 }

@@ -282,3 +282,23 @@ fn a_loss_is_put_together_in_f32_at_least() {
         assert!((scalar(loss.loss) - sum).abs() < 1e-3);
     }
 }
+
+/// A loss whose gradient is that of a noise alone, say.
+fn loss_of_another_gradient(model: &burn::nn::Linear) {
+    let nll = Tensor::<1>::ones([3], &Device::flex().autodiff()).require_grad();
+    ElboConfig::new(3)
+        .init()
+        .loss(model, 0.into(), |_| nll.clone());
+}
+
+#[test]
+#[should_panic(expected = "weight is to train and is not on the autodiff graph")]
+fn a_loss_that_would_train_all_but_a_model_off_the_graph_is_refused() {
+    loss_of_another_gradient(&model(&Device::flex(), PriorConfig::default()));
+}
+
+#[test]
+fn a_frozen_model_may_stay_off_the_graph() {
+    let model = model(&Device::flex(), PriorConfig::default());
+    loss_of_another_gradient(&model.freeze());
+}

@@ -10,7 +10,10 @@ use blitz_train::{CheckpointError, Checkpoints, FitError, fit_on};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
-use burn::module::Module;
+use burn::module::{
+    Content, Lora, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
+};
+use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamConfig, SgdConfig};
 use burn::tensor::{Device, Tensor};
 use burn::train::{
@@ -455,4 +458,129 @@ fn a_training_on_no_device_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let strategy = ExecutionStrategy::multi(Vec::new(), MultiDeviceOptim::OptimMainDevice);
     let _ = fit_on(training(folder.path(), line(), 1), learner(), strategy);
+}
+
+#[test]
+fn a_model_of_which_nothing_trains_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let training = training_with(folder.path(), loader(line()), 2);
+    let error = fit(training, learner_of(model().freeze())).unwrap_err();
+    assert!(matches!(error, FitError::NothingTrains), "{error}");
+}
+
+/// A network whose `train()` leaves it as it is.
+#[derive(Debug, Clone)]
+struct Stays {
+    layer: Linear,
+}
+
+impl Module for Stays {
+    fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
+        visitor.enter_module("layer", "Struct:Stays");
+        self.layer.visit(visitor);
+        visitor.exit_module("layer", "Struct:Stays");
+    }
+
+    fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
+        let layer = self.layer.map(mapper);
+        Self { layer }
+    }
+
+    fn collect_devices(&self, devices: Vec<Device>) -> Vec<Device> {
+        self.layer.collect_devices(devices)
+    }
+
+    fn to_device(self, device: &Device) -> Self {
+        let layer = self.layer.to_device(device);
+        Self { layer }
+    }
+
+    fn fork(self, device: &Device) -> Self {
+        let layer = self.layer.fork(device);
+        Self { layer }
+    }
+
+    fn valid(&self) -> Self {
+        let layer = self.layer.valid();
+        Self { layer }
+    }
+
+    fn train(self) -> Self {
+        self
+    }
+
+    fn materialize(self) -> Self {
+        self
+    }
+}
+
+impl ModuleDisplayDefault for Stays {
+    fn content(&self, content: Content) -> Option<Content> {
+        content.add("layer", &self.layer).optional()
+    }
+
+    fn num_params(&self) -> usize {
+        Module::num_params(self)
+    }
+}
+
+impl ModuleDisplay for Stays {}
+
+impl Network for Stays {
+    type Input = Tensor<2>;
+    type Output = Tensor<2>;
+
+    fn forward(&self, input: Tensor<2>) -> Tensor<2> {
+        self.layer.forward(input)
+    }
+}
+
+#[test]
+fn a_weight_that_does_not_come_on_the_autodiff_graph_is_an_error_with_its_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let layer = LinearConfig::new(1, 1).init(&Device::flex());
+    let likelihood = GaussianLikelihoodConfig::new().init(&Device::flex().autodiff());
+    let model = ElboModel::new(Stays { layer }, likelihood, ElboConfig::new(40).init());
+    let learner = Learner::new(model, AdamConfig::new().init(), 0.01);
+    let training = SupervisedTraining::new(folder.path(), loader(line()), loader(line()))
+        .with_application_logger(None)
+        .renderer(Box::new(EpochLines::to(std::io::sink(), 1)))
+        .num_epochs(2);
+    let error = fit(training, learner).unwrap_err();
+    assert!(
+        matches!(&error, FitError::OffGraph { path } if path == "network.layer.weight"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_adapter_that_came_after_the_posteriors_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = |model: Model| {
+        let training = training_with(folder.path(), loader(line()), 2);
+        fit(training, learner_of(model)).unwrap_err()
+    };
+    let Model {
+        network,
+        likelihood,
+        ..
+    } = model();
+    let elbo = ElboConfig::new(40).init();
+    let adapted = |network: Net| {
+        let network = network.apply_lora(Lora::new(1, 4.0));
+        ElboModel::new(network, likelihood.clone(), elbo.clone())
+    };
+    // All is frozen.
+    let nothing = error(adapted(network));
+    assert!(matches!(nothing, FitError::NothingTrains), "{nothing}");
+    // The posterior's own matrix has an adapter that trains.
+    let layer = BayesianLinearConfig::new(1, 1)
+        .with_posterior(PosteriorConfig::low_rank_normal(1, 0.1))
+        .with_bias(false)
+        .init(&Device::flex().autodiff());
+    let error = error(adapted(Net { layer }));
+    assert!(
+        matches!(&error, FitError::InsidePosterior { weights } if *weights == ["layer.weight"]),
+        "{error}"
+    );
 }

@@ -56,14 +56,20 @@ fn device() -> Device {
 }
 
 fn likelihood(noise: f64) -> GaussianLikelihood {
-    let noise = LikelihoodParam::Fixed(noise);
-    let likelihood = GaussianLikelihoodConfig::new()
+    of_noise(LikelihoodParam::Fixed(noise))
+}
+
+fn of_noise(noise: LikelihoodParam) -> GaussianLikelihood {
+    let mut likelihood = GaussianLikelihoodConfig::new()
         .with_noise(noise)
         .init(&device());
     // The noise is compared to more digits than `f32` has.
-    GaussianLikelihood {
-        log_std: likelihood.log_std.map(|log_std| log_std.cast(DType::F64)),
-    }
+    likelihood.log_std = likelihood.log_std.map(|log_std| {
+        let learned = log_std.is_require_grad();
+        let constant = log_std.detach().set_require_grad(false);
+        constant.cast(DType::F64).set_require_grad(learned)
+    });
+    likelihood
 }
 
 fn layer(inputs: usize, outputs: usize) -> Linear {
@@ -244,8 +250,7 @@ fn the_noise_is_found_from_far_off() {
 
 #[test]
 fn what_is_found_and_drawn_goes_on_training() {
-    let mut likelihood = likelihood(NOISE);
-    likelihood.log_std = likelihood.log_std.set_require_grad(true);
+    let likelihood = of_noise(LikelihoodParam::Learned(NOISE));
     let data = data(1);
     let laplace = joint()
         .fit(dense(), &likelihood, data.as_ref(), |_| {})

@@ -4,7 +4,8 @@ use blitz_train::distribution::{Distribution as _, NegativeBinomial, Poisson, St
 use blitz_train::prelude::*;
 use blitz_train::{
     Evaluation as _, HeteroscedasticLikelihoodConfig, LaplaceLikelihoodConfig, LikelihoodParam,
-    NegativeBinomialLikelihoodConfig, PoissonLikelihoodConfig, StudentTLikelihoodConfig,
+    NegativeBinomialLikelihoodConfig, PoissonLikelihoodConfig, PredictError,
+    StudentTLikelihoodConfig,
 };
 use burn::module::Param;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
@@ -800,5 +801,83 @@ fn positive_weights_are_those_of_pytorchs_cross_entropy() {
     let nll = values(config.init().nll(logits, labels));
     for (got, expected) in nll.iter().zip([1.413862047, 0.91781925]) {
         assert_close(*got, expected, "weighted");
+    }
+}
+
+/// As many numbers as so many rows of the right width have, too.
+#[test]
+fn outputs_of_another_width_have_no_prediction() {
+    let device = Device::flex();
+    fn check<L: Likelihood<Output = Tensor<2>>>(likelihood: &L, needs: usize) {
+        for width in [1, 2, 3, 4, 6, 12].into_iter().filter(|w| *w != needs) {
+            let draws =
+                [needs, width].map(|width| Tensor::zeros([12 / width, width], &Device::flex()));
+            let error = likelihood.try_predictive(draws.to_vec()).err().unwrap();
+            assert!(
+                matches!(error, PredictError::Shape { outputs, got, .. }
+                    if outputs == needs && got == [12 / width, width]),
+                "{error}"
+            );
+        }
+        let right = Tensor::zeros([2, needs], &Device::flex());
+        assert!(likelihood.try_predictive(vec![right; 2]).is_ok());
+    }
+    check(&CategoricalLikelihoodConfig::new(3).init(), 3);
+    check(&BernoulliLikelihoodConfig::new().with_targets(2).init(), 2);
+    check(&PoissonLikelihoodConfig::new().init(), 1);
+    let heteroscedastic = HeteroscedasticLikelihoodConfig::new().with_targets(2);
+    check(&heteroscedastic.init(), 4);
+    let gaussian = GaussianLikelihoodConfig::new().with_targets(2);
+    check(&gaussian.init(&device), 2);
+    check(&LaplaceLikelihoodConfig::new().init(&device), 1);
+    let student_t = StudentTLikelihoodConfig::new().with_targets(3);
+    check(&student_t.init(&device), 3);
+    let counts = NegativeBinomialLikelihoodConfig::new().with_targets(2);
+    check(&counts.init(&device), 2);
+}
+
+#[test]
+fn a_fixed_parameter_has_no_gradient_after_unfreeze_and_a_learned_one_has() {
+    let device = Device::flex().autodiff();
+    fn gradients<L>(likelihood: L, parameters: impl Fn(&L) -> Vec<&Param<Tensor<1>>>) -> Vec<bool>
+    where
+        L: Likelihood<Output = Tensor<2>, Target = Tensor<2>>,
+    {
+        let device = Device::flex().autodiff();
+        let likelihood = likelihood.freeze().unfreeze();
+        let output = column(&[0.3], &device).require_grad();
+        let loss = likelihood.nll(output, column(&[2.0], &device)).backward();
+        let has_gradient = |param: &Param<Tensor<1>>| param.val().grad(&loss).is_some();
+        parameters(&likelihood)
+            .into_iter()
+            .map(has_gradient)
+            .collect()
+    }
+    let [fixed, learned] = [LikelihoodParam::Fixed(0.4), LikelihoodParam::Learned(0.4)];
+    for (param, learns) in [(fixed, false), (learned, true)] {
+        let gaussian = GaussianLikelihoodConfig::new().with_noise(param);
+        assert_eq!(
+            gradients(gaussian.init(&device), |l| vec![&l.log_std]),
+            [learns]
+        );
+        let laplace = LaplaceLikelihoodConfig::new().with_scale(param);
+        assert_eq!(
+            gradients(laplace.init(&device), |l| vec![&l.log_scale]),
+            [learns]
+        );
+        let counts = NegativeBinomialLikelihoodConfig::new().with_dispersion(param);
+        assert_eq!(
+            gradients(counts.init(&device), |l| vec![&l.log_dispersion]),
+            [learns]
+        );
+        for (other, other_learns) in [(fixed, false), (learned, true)] {
+            let student_t = StudentTLikelihoodConfig::new()
+                .with_scale(param)
+                .with_degrees_of_freedom(other);
+            let both = gradients(student_t.init(&device), |l| {
+                vec![&l.log_scale, &l.log_degrees_of_freedom]
+            });
+            assert_eq!(both, [learns, other_learns]);
+        }
     }
 }

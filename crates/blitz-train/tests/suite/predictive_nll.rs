@@ -143,3 +143,27 @@ fn by_moments_it_is_the_expected_loss_of_the_labels_as_they_are() {
     assert_close(&values(step.predictive_nll), &expected);
     assert_close(&[scalar(step.nll)], &[loss.iter().sum::<f64>() / 4.0]);
 }
+
+#[test]
+fn target_columns_are_scored_together_on_the_dashboard_and_apart_in_a_prediction() {
+    let likelihood = GaussianLikelihoodConfig::new()
+        .with_targets(2)
+        .with_noise(LikelihoodParam::Fixed(1.0))
+        .init(&Device::flex().autodiff());
+    let model = ElboModel::new(net(2), likelihood.clone(), elbo());
+    let target = inputs();
+    for (step, outputs) in steps(&model, target.clone()) {
+        let of_draw = |output: &Tensor<2>| values(likelihood.nll(output.clone(), target.clone()));
+        let of_draws: Vec<_> = outputs.iter().map(of_draw).collect();
+        let joint = (0..LABELS.len()).map(|example| {
+            let densities = of_draws.iter().map(|nll| (-nll[example]).exp());
+            -(densities.sum::<f64>() / SAMPLES as f64).ln()
+        });
+        let joint: Vec<f64> = joint.collect();
+        assert_close(&values(step.predictive_nll), &joint);
+        let apart = likelihood.predictive(outputs).nll(&values(target.clone()));
+        let sums = apart.chunks(2).map(|columns| columns.iter().sum::<f64>());
+        let mut differences = sums.zip(joint).map(|(sum, joint)| (sum - joint).abs());
+        assert!(differences.any(|difference| difference > 1e-3));
+    }
+}

@@ -42,6 +42,37 @@ fn the_last_dimension_is_that_of_the_columns_at_every_rank() {
 }
 
 #[test]
+fn a_tensor_of_one_dimension_is_one_column() {
+    let y = Tensor::<1>::from_floats([20.0, 30.0, 25.0, 45.0], &Device::flex());
+    let scale = Standardizer::fit_tensor(&y);
+    let column: Vec<f64> = values(y.clone());
+    assert_eq!(scale, Standardizer::fit(&column, 1));
+    let z = scale.transform_tensor(y.clone());
+    for (z, expected) in values(z.clone()).iter().zip(scale.transform(&column)) {
+        assert!((z - expected).abs() < 1e-6, "{z} for {expected}");
+    }
+    for (back, y) in values(scale.inverse_tensor(z)).iter().zip(column) {
+        assert!((back - y).abs() < 1e-5, "{back} for {y}");
+    }
+    // As the column of a table is.
+    let table = y.clone().unsqueeze_dim::<2>(1);
+    assert_eq!(Standardizer::fit_tensor(&table), scale);
+
+    // Where there are several columns it is a row.
+    let two = Standardizer::new(vec![2.0, 20.0], vec![1.0, 10.0]);
+    let row = Tensor::<1>::from_floats([3.0, 10.0], &Device::flex());
+    assert_eq!(values(two.transform_tensor(row)), [1.0, -1.0]);
+}
+
+#[test]
+#[should_panic(expected = "a standardizer of 2 columns needs them as the last dimension")]
+fn a_column_is_no_row_of_two() {
+    let two = Standardizer::new(vec![2.0, 20.0], vec![1.0, 10.0]);
+    let column = Tensor::<1>::from_floats([3.0, 10.0, 1.0], &Device::flex());
+    let _ = two.transform_tensor(column);
+}
+
+#[test]
 fn a_mean_that_is_no_f32_costs_no_digits() {
     // 16777216.5 is not among the numbers of f32, which all of the values are.
     let x = Tensor::<2>::from_floats(

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use blitz_train::blitz_core::noise::layout;
 use blitz_train::prelude::*;
 use blitz_train::{
-    CheckError, DrawCache, Ensemble, Exposed, MixtureError, NetworkPosterior,
-    PoissonLikelihoodConfig, PredictError, WithExposure, check_targets,
+    CheckError, DrawCache, Ensemble, Exposed, HeteroscedasticLikelihoodConfig, MixtureError,
+    NetworkPosterior, PoissonLikelihoodConfig, PredictError, WithExposure, check_targets,
 };
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
@@ -273,6 +273,35 @@ fn a_bad_target_is_named_by_its_place_in_the_loader() {
         panic!("{error}");
     };
     assert_eq!((error.example, error.value), (9, -2.0));
+}
+
+/// As [`Columns`], on one device.
+struct On(Device);
+
+impl Batcher<f32, Pairs> for On {
+    fn batch(&self, items: Vec<f32>, device: &Device) -> Pairs {
+        assert_eq!(*device, self.0);
+        Columns.batch(items, device)
+    }
+}
+
+#[test]
+#[allow(deprecated)] // ndarray stays supported here.
+fn targets_are_checked_on_the_likelihoods_device_whatever_the_loaders() {
+    let on = |device: &Device, of_loader: Device| {
+        DataLoaderBuilder::new(On(device.clone()))
+            .batch_size(4)
+            .set_device(of_loader)
+            .build(InMemDataset::new(inputs()))
+    };
+    let (flex, ndarray) = (Device::flex(), Device::ndarray());
+    let gaussian = GaussianLikelihoodConfig::new().init(&ndarray.clone().autodiff());
+    let loader = on(&ndarray, flex.clone());
+    assert!(check_targets(&gaussian, loader.as_ref()).is_ok());
+    // It has no parameters.
+    let heteroscedastic = HeteroscedasticLikelihoodConfig::new().init();
+    let loader = on(&flex, ndarray);
+    assert!(check_targets(&heteroscedastic, loader.as_ref()).is_ok());
 }
 
 #[test]

@@ -9,7 +9,7 @@ use burn::optim::AdamConfig;
 use burn::tensor::{Device, Tensor};
 use burn::train::{Learner, TrainStep};
 
-use crate::learner::{Model, line, model, recording, training, weights};
+use crate::learner::{Model, Net, line, model, recording, training, weights};
 
 fn batch() -> LabeledBatch<Tensor<2>, Tensor<2>> {
     let x = Tensor::<2>::from_floats([[0.5], [1.0]], &Device::flex().autodiff());
@@ -161,4 +161,61 @@ fn a_loss_by_hand_that_is_not_finite_panics() {
     let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(step));
     let message = *panic.err().unwrap().downcast::<String>().unwrap();
     assert!(message.contains("epoch 1, step 1"), "{message}");
+}
+
+/// A Gaussian likelihood of a noise that is learned from 0.5.
+fn learned(device: &Device) -> GaussianLikelihood {
+    GaussianLikelihoodConfig::new().init(device)
+}
+
+fn of(network: Net, likelihood: GaussianLikelihood) -> Model {
+    ElboModel::new(network, likelihood, ElboConfig::new(40).init())
+}
+
+#[test]
+fn what_is_off_the_autodiff_graph_is_trained_as_what_is_on_it() {
+    let (plain, autodiff) = (Device::flex(), Device::flex().autodiff());
+    let fitted = |model: Model| {
+        let folder = tempfile::tempdir().unwrap();
+        let training = training(folder.path(), line(), 3);
+        let model = fit(training, learner(model)).unwrap().model;
+        (weights(&model), model.likelihood.noise_std())
+    };
+    let network = model().network;
+    let expected = fitted(of(network.clone(), learned(&autodiff)));
+    assert_ne!(expected.0, weights(&model()));
+    assert!((expected.1[0] - 0.5).abs() > 1e-3);
+    let others = [
+        of(network.valid(), learned(&autodiff)),
+        of(network.clone(), learned(&plain)),
+        of(network.valid(), learned(&plain)),
+        of(network, learned(&autodiff)).valid(),
+    ];
+    for model in others {
+        assert_eq!(fitted(model), expected);
+    }
+}
+
+#[test]
+fn a_checkpoint_goes_on_in_a_model_off_the_autodiff_graph() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = fit(training(folder.path(), line(), 4), learner(model())).unwrap();
+    let resumed = training(folder.path(), line(), 4).checkpoint(2);
+    let resumed = fit(resumed, learner(model().valid())).unwrap();
+    assert_eq!(weights(&resumed.model), weights(&whole.model));
+}
+
+#[test]
+#[should_panic(
+    expected = "network.layer.weight is to train and is not on the autodiff graph, so no step would move it"
+)]
+fn a_step_by_hand_of_a_network_off_the_autodiff_graph_is_refused() {
+    let autodiff = Device::flex().autodiff();
+    TrainStep::step(&of(model().network.valid(), learned(&autodiff)), batch());
+}
+
+#[test]
+#[should_panic(expected = "likelihood.log_std is to train and is not on the autodiff graph")]
+fn a_step_by_hand_of_a_noise_off_the_autodiff_graph_is_refused() {
+    TrainStep::step(&of(model().network, learned(&Device::flex())), batch());
 }

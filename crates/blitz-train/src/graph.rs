@@ -1,0 +1,60 @@
+//! What of a module trains, and whether it is on the autodiff graph.
+//!
+//! Burn computes with tensors on the graph and off it as one, so that a weight off it is an ordinary constant of a loss that has a gradient by something else.
+
+use blitz_layers::blitz_core::trains;
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::Tensor;
+
+/// What of a module trains.
+#[derive(Debug, Default)]
+pub(crate) struct Trained {
+    path: Vec<String>,
+    /// Whether any weight does.
+    pub(crate) any: bool,
+    /// The path of the first that does, and is off the autodiff graph.
+    pub(crate) off_graph: Option<String>,
+}
+
+impl Trained {
+    pub(crate) fn of<M: Module>(module: &M) -> Self {
+        let mut trained = Self::default();
+        module.visit(&mut trained);
+        trained
+    }
+
+    /// # Panics
+    ///
+    /// Panics if a weight trains and is off the graph: no step would move it.
+    #[track_caller]
+    pub(crate) fn check<M: Module>(module: &M) {
+        if let Some(path) = Self::of(module).off_graph {
+            panic!(
+                "{path} is to train and is not on the autodiff graph, so no step would move it: make the module on an autodiff device \
+                 (`device.autodiff()`), or call its `train()`; what is to stay as it is needs `freeze`"
+            );
+        }
+    }
+}
+
+impl ModuleVisitor for Trained {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let is_on_graph = param.lazy_device().is_autodiff();
+        // Nothing more to learn: to ask a weight whether it trains costs some, off the graph.
+        if self.off_graph.is_some() || self.any && is_on_graph || !trains(param) {
+            return;
+        }
+        self.any = true;
+        if !is_on_graph {
+            self.off_graph = Some(self.path.join("."));
+        }
+    }
+}
