@@ -1,5 +1,6 @@
 //! The last layer of a classification.
 
+use blitz_predict::distribution::softmax::{log_softmax, softmax};
 use burn::data::dataloader::DataLoader;
 use burn::nn::Linear;
 use burn::tensor::{Int, Tensor};
@@ -12,11 +13,11 @@ use super::features::{examples, finite, for_each_batch};
 use super::held_out::HeldOut;
 use super::kronecker::Kronecker;
 use super::layer::LayerShape;
-use super::link::NormalLogits;
+use super::link::{NormalLogits, label_nll};
 use super::logits::{LogitLayer, of_logits};
 use super::spectrum::Spectrum;
 use crate::network::LabeledBatch;
-use crate::predict::link::{Link, log_sum_exp, probit_logits, softmax};
+use crate::predict::link::{Link, probit_logits};
 
 /// The most weights a joint covariance may have: its matrix then takes 32 MB, its eigendecomposition minutes at most.
 pub const MAX_JOINT_PARAMETERS: usize = 2048;
@@ -92,10 +93,11 @@ impl SoftmaxLastLayer {
                 before,
             )?;
             for (i, mut logits) in probabilities.row_iter_mut().enumerate() {
-                let row: Vec<f64> = logits.iter().copied().collect();
-                let log_sum = log_sum_exp(&row);
-                log_likelihood += logits[labels[i]] - log_sum;
-                logits.apply(|z| *z = (*z - log_sum).exp());
+                let mut log_p: Vec<f64> = logits.iter().copied().collect();
+                log_softmax(&mut log_p);
+                log_likelihood += log_p[labels[i]];
+                let probabilities = logits.iter_mut().zip(log_p);
+                probabilities.for_each(|(p, log_p)| *p = log_p.exp());
             }
             if kronecker {
                 let inputs = phi.columns(0, shape.d_input);
@@ -170,7 +172,7 @@ impl SoftmaxLastLayer {
                     }
                     None => logits.to_vec(),
                 };
-                log_sum_exp(&scaled) - scaled[*label]
+                label_nll(scaled, *label)
             },
         )?;
         let found = self.0.with_prior_precision(held_out.prior_precision)?;
@@ -185,14 +187,12 @@ impl SoftmaxLastLayer {
     /// Panics unless there are `d_input` features, all of them finite, or without draws.
     #[track_caller]
     pub fn predict(&self, features: &[f64], link: Link) -> Vec<f64> {
-        softmax(
-            &Predicted {
-                logits: self.logits(features),
-                spread: self.0.spread(features),
-                precision: self.prior_precision(),
-            }
-            .linked(link),
-        )
+        let predicted = Predicted {
+            logits: self.logits(features),
+            spread: self.0.spread(features),
+            precision: self.prior_precision(),
+        };
+        softmax(predicted.linked(link), self.0.shape.outputs)
     }
 }
 
