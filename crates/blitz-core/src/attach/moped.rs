@@ -20,6 +20,7 @@ use crate::family::at_least_f32;
 use crate::family::deviation::MAX_STD;
 use crate::family::posterior::NormalPosterior;
 use crate::family::prior::{BuiltinPrior, CenteredPrior, PriorConfig};
+use crate::fields::changed;
 
 /// The smallest `min_std`: a tensor of zeros has a prior as wide, and priors are no narrower.
 const MIN_STD: f64 = 1e-15;
@@ -142,12 +143,7 @@ impl MapAt for Means {
     fn map_at<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         match self.by_path.remove(path) {
             None => param,
-            Some(mean) => param.map(|mu| {
-                let require_grad = mu.is_require_grad();
-                mean.reshape(mu.shape())
-                    .detach()
-                    .set_require_grad(require_grad)
-            }),
+            Some(mean) => changed(param, |mu| mean.reshape(mu.shape())),
         }
     }
 }

@@ -10,6 +10,7 @@ use burn::tensor::{Tensor, TensorData};
 
 use super::marginals;
 use crate::attach::{Attachment, MapAt, Posteriors, Walk, check_bare, map_by_path};
+use crate::fields::changed;
 
 /// What is pruned after a [`prune_by_signal_to_noise`](crate::BayesianModule::prune_by_signal_to_noise), by that call and by those before; prints as a table.
 #[derive(Debug, Clone, PartialEq)]
@@ -186,10 +187,9 @@ impl MapAt for ZeroPruned<'_> {
         let Some(mask) = self.0.at(path).and_then(|posterior| posterior.mask()) else {
             return param;
         };
-        param.map(|mu| {
-            let require_grad = mu.is_require_grad();
+        changed(param, |mu| {
             let mask = mask.reshape(mu.shape());
-            (mu * mask).detach().set_require_grad(require_grad)
+            mu * mask
         })
     }
 }

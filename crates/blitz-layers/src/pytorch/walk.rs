@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use blitz_core::fields::changed;
 use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Bool, Int, Shape, Tensor};
 
@@ -181,17 +182,6 @@ impl<'a, V> Emitter<'a, V> {
     }
 }
 
-/// The parameter with another value, which is a leaf of the autodiff graph if the old one was.
-fn mapped<const D: usize>(
-    param: Param<Tensor<D>>,
-    map: impl FnOnce(Tensor<D>) -> Tensor<D>,
-) -> Param<Tensor<D>> {
-    param.map(|value| {
-        let require_grad = value.is_require_grad();
-        map(value.detach()).set_require_grad(require_grad)
-    })
-}
-
 impl<V: ModuleVisitor> Emitter<'_, V> {
     fn visiting(&mut self, visit: impl FnOnce(&mut V)) {
         if let Some(steps) = self.path() {
@@ -214,7 +204,7 @@ impl<V: ModuleVisitor> ModuleVisitor for Emitter<'_, V> {
             return self.visiting(|inner| inner.visit_float(param));
         };
         // The stored mean may have moved there since, and the network computes with zero.
-        let param = mapped(param.clone(), |mean| {
+        let param = changed(param.clone(), |mean| {
             let zeros = mean.zeros_like();
             keep(mean, &pruned, zeros)
         });
@@ -286,11 +276,10 @@ impl<V: ModuleMapper> ModuleMapper for Emitter<'_, V> {
                 return self.mapping(param, V::map_float);
             };
             let param = self.mapping(param, V::map_float);
-            return mapped(param, |new| keep(new, &pruned, old));
+            return changed(param, |new| keep(new, &pruned, old));
         };
-        param.map(|old| {
-            let value = value.to_device(&old.device()).reshape(old.shape());
-            value.set_require_grad(old.is_require_grad())
+        changed(param, |old| {
+            value.to_device(&old.device()).reshape(old.shape())
         })
     }
 

@@ -4,12 +4,13 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Shape, Tensor, TensorData};
 
-use super::location_scale::{lazy_param, rho_param, scaled};
+use super::location_scale::{lazy_param, rho_param};
 use super::{Posterior, PosteriorStructure};
 use crate::family::deviation::{log_std_from_rho, scaled_rho, std_from_rho};
 use crate::family::{
     Constants, MarginalFamily, Marginals, Nats, Noise, at_least_f32, in_type_of, scale_type,
 };
+use crate::fields::changed;
 use crate::math::half_log_two_pi;
 
 /// Where ρ stops to count as a divisor, at a deviation of e^-40.
@@ -166,7 +167,7 @@ impl Posterior for FullRankNormalPosterior {
     }
 
     fn with_deviations_scaled(mut self, factor: f64) -> Option<Self> {
-        self.rho = scaled(self.rho, |rho| scaled_rho(rho, factor));
+        self.rho = changed(self.rho, |rho| scaled_rho(rho, factor));
         Some(self)
     }
 

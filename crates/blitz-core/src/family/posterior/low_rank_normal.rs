@@ -4,13 +4,14 @@ use burn::config::Config;
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Shape, Tensor, TensorData};
 
-use super::location_scale::{flat_rows, lazy_param, rho_param, scaled};
+use super::location_scale::{flat_rows, lazy_param, rho_param};
 use super::{Posterior, PosteriorStructure};
 use crate::family::deviation::{log_std_from_rho, scaled_rho, std_from_rho};
 use crate::family::{
     Constants, MarginalFamily, Marginals, Nats, Noise, at_least_f32, in_type_of, scale_type,
     select_rows,
 };
+use crate::fields::changed;
 use crate::math::half_log_two_pi;
 use blitz_noise::NoiseKey;
 
@@ -226,8 +227,8 @@ impl Posterior for LowRankNormalPosterior {
     }
 
     fn with_deviations_scaled(mut self, factor: f64) -> Option<Self> {
-        self.rho = scaled(self.rho, |rho| scaled_rho(rho, factor));
-        self.factor = scaled(self.factor, |columns| columns.mul_scalar(factor));
+        self.rho = changed(self.rho, |rho| scaled_rho(rho, factor));
+        self.factor = changed(self.factor, |columns| columns.mul_scalar(factor));
         Some(self)
     }
 

@@ -4,12 +4,13 @@ use burn::config::Config;
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Shape, Tensor};
 
-use super::location_scale::{LEAST_RHO, relative_std, rho_param, scaled};
+use super::location_scale::{LEAST_RHO, relative_std, rho_param};
 use super::{Posterior, PosteriorForm, PosteriorStructure, VarianceFactors};
 use crate::family::deviation::{log_std_from_rho, scaled_rho, std_from_rho, variance_from_rho};
 use crate::family::{
     Constants, MarginalFamily, Marginals, Nats, Noise, at_least_f32, in_type_of, select_rows,
 };
+use crate::fields::changed;
 use crate::math::half_log_two_pi;
 
 /// Configuration of a [`MatrixNormalPosterior`].
@@ -167,7 +168,7 @@ impl Posterior for MatrixNormalPosterior {
     }
 
     fn with_deviations_scaled(mut self, factor: f64) -> Option<Self> {
-        self.row_rho = scaled(self.row_rho, |rho| scaled_rho(rho, factor));
+        self.row_rho = changed(self.row_rho, |rho| scaled_rho(rho, factor));
         Some(self)
     }
 

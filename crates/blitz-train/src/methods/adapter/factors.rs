@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use blitz_layers::blitz_core::fields::ATTACHED;
+use blitz_layers::blitz_core::fields::{ATTACHED, changed};
 use blitz_layers::blitz_core::{locations, trains};
 use burn::module::{
     LoraAdapter, Module, ModuleMapper, ModuleVisitor, Param, ParamId, Reparameterization,
@@ -185,11 +185,7 @@ pub(super) fn with_values<M: Module>(module: M, values: HashMap<ParamId, Tensor<
             let Some(value) = self.0.get(&param.id).cloned() else {
                 return param;
             };
-            param.map(|old| {
-                let require_grad = old.is_require_grad();
-                let value = value.detach().reshape(old.shape());
-                value.set_require_grad(require_grad)
-            })
+            changed(param, |old| value.reshape(old.shape()))
         }
     }
 

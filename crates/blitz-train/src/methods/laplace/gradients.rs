@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use blitz_layers::blitz_core::fields::changed;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Gradients, Tensor, TensorData};
 
@@ -41,15 +42,6 @@ pub(super) fn moved<N: Module>(network: N, steps: Vec<Option<Vec<f64>>>) -> N {
     blitz_layers::blitz_core::BayesianModule::retie(network)
 }
 
-/// What `change` makes of the value of a parameter: a new leaf of the graph, off that of the value. One with a history has it for one backward pass.
-pub(super) fn as_leaf<const D: usize>(
-    value: Tensor<D>,
-    change: impl FnOnce(Tensor<D>) -> Tensor<D>,
-) -> Tensor<D> {
-    let trains = value.is_require_grad();
-    change(value).detach().set_require_grad(trains)
-}
-
 struct Steps(std::vec::IntoIter<Option<Vec<f64>>>);
 
 impl ModuleMapper for Steps {
@@ -57,10 +49,10 @@ impl ModuleMapper for Steps {
         let Some(step) = self.0.next().flatten() else {
             return param;
         };
-        param.map(|value| {
+        changed(param, |value| {
             let step = TensorData::new(step, value.dims());
-            let step = Tensor::from_data(step, (&value.device(), value.dtype()));
-            as_leaf(value, |value| value + step)
+            let options = (&value.device(), value.dtype());
+            value + Tensor::from_data(step, options)
         })
     }
 }

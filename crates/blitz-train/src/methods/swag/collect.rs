@@ -1,10 +1,9 @@
 //! The moments of a network's weights.
 
+use blitz_layers::blitz_core::fields::fixed;
 use blitz_layers::blitz_core::trains;
 use burn::module::{ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{DType, Tensor, s};
-
-use super::fixed;
 
 fn flat<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
     let tensor = match tensor.is_autodiff() {

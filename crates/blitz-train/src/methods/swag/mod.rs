@@ -5,6 +5,7 @@ mod collected;
 mod draw;
 mod error;
 
+use blitz_layers::blitz_core::fields::fixed;
 use blitz_layers::blitz_core::{BayesianModule, posterior_in};
 use burn::config::Config;
 use burn::module::{Module, Param};
@@ -242,11 +243,6 @@ impl<N: Module> Swag<N> {
         // A weight that is tied has one draw.
         drawn.retie()
     }
-}
-
-/// A parameter that no optimizer updates.
-fn fixed<const D: usize>(tensor: Tensor<D>) -> Param<Tensor<D>> {
-    Param::from_tensor(tensor).set_require_grad(false)
 }
 
 impl<N: Module> NetworkPosterior<N> for Swag<N> {

@@ -13,6 +13,7 @@ pub use linearised::NormalOutput;
 
 use std::f64::consts::TAU;
 
+use blitz_layers::blitz_core::fields::changed;
 use burn::config::Config;
 use burn::data::dataloader::{DataLoader, Progress};
 use burn::module::Module;
@@ -21,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{LaplaceError, positive};
 use super::evidence::{best_precision, fixed_point, log_evidence};
-use super::gradients::{as_leaf, moved};
+use super::gradients::moved;
 use super::layer::normals;
 use super::spectrum::check_invertible;
 use crate::likelihood::{CategoricalLikelihood, GaussianLikelihood};
@@ -302,10 +303,9 @@ impl<N: Module> NetworkLaplace<N, GaussianLikelihood> {
             (vec![factor], determined / self.squared_norm)
         })?;
         let factor = factors[0];
-        self.likelihood.log_std = self
-            .likelihood
-            .log_std
-            .map(|log_std| as_leaf(log_std, |log_std| log_std.add_scalar(0.5 * factor.ln())));
+        self.likelihood.log_std = changed(self.likelihood.log_std, |log_std| {
+            log_std.add_scalar(0.5 * factor.ln())
+        });
         self.eigenvalues
             .iter_mut()
             .for_each(|e| *e /= factor.powi(power));
