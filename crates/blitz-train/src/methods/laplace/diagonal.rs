@@ -2,13 +2,14 @@
 
 use blitz_layers::blitz_core::BayesianModule;
 use burn::data::dataloader::DataLoader;
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::error::{LaplaceError, TWICE, deterministic, positive, repeats};
 use super::evidence::{best_precision, log_evidence};
 use super::gradients::{gradients_of, moved};
 use super::layer::{host, normals};
+use super::random_weights::random_weights;
 use crate::network::as_in_prediction;
 use crate::predict::NetworkPosterior;
 
@@ -116,13 +117,9 @@ impl<N: Module> DiagonalLaplace<N> {
         if fisher.iter().all(Option::is_none) {
             return Err(LaplaceError::NoGradient);
         }
-        let mut norm = Norm {
-            fisher: &fisher,
-            at: 0,
-            squared: 0.0,
-        };
-        network.visit(&mut norm);
-        let squared_norm = norm.squared;
+        let weights = random_weights(&network).into_iter().zip(&fisher);
+        let weights = weights.filter_map(|(weight, fisher)| fisher.as_ref().and(weight));
+        let squared_norm = weights.map(|weight| weight.squared_norm).sum();
         let fitted = Self {
             network,
             fisher,
@@ -187,22 +184,6 @@ impl<N: Module> DiagonalLaplace<N> {
             Some(normals.into_iter().zip(fisher).map(step).collect())
         });
         moved(self.network.clone(), steps.collect())
-    }
-}
-
-/// Sums the squares of the weights that the posterior is about.
-struct Norm<'a> {
-    fisher: &'a [Option<Vec<f64>>],
-    at: usize,
-    squared: f64,
-}
-
-impl ModuleVisitor for Norm<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if self.fisher[self.at].is_some() {
-            self.squared += host(param.val()).iter().map(|w| w * w).sum::<f64>();
-        }
-        self.at += 1;
     }
 }
 

@@ -1,38 +1,32 @@
 //! The gradient of a number by the weights of a network, and a network that is a step away.
 
-use std::collections::HashSet;
-
 use blitz_layers::blitz_core::fields::changed;
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Gradients, Tensor, TensorData};
 
 use super::layer::host;
+use super::random_weights::{VisitRandom, visit_random};
 
 /// The gradient of each float parameter in the module's order, row-major: none of one without, and at the later places of a weight that is tied.
 pub(super) fn gradients_of<N: Module>(network: &N, gradients: &Gradients) -> Vec<Option<Vec<f64>>> {
+    struct Collect<'a> {
+        gradients: &'a Gradients,
+        found: Vec<Option<Vec<f64>>>,
+    }
+
+    impl VisitRandom for Collect<'_> {
+        fn visit_random<const D: usize>(&mut self, value: Option<Tensor<D>>) {
+            let gradient = value.and_then(|value| value.grad(self.gradients));
+            self.found.push(gradient.map(host));
+        }
+    }
+
     let mut collect = Collect {
         gradients,
         found: Vec::new(),
-        seen: HashSet::new(),
     };
-    network.visit(&mut collect);
+    visit_random(network, &mut collect);
     collect.found
-}
-
-struct Collect<'a> {
-    gradients: &'a Gradients,
-    found: Vec<Option<Vec<f64>>>,
-    seen: HashSet<ParamId>,
-}
-
-impl ModuleVisitor for Collect<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let gradient = match self.seen.insert(param.id) {
-            true => param.val().grad(self.gradients),
-            false => None,
-        };
-        self.found.push(gradient.map(host));
-    }
 }
 
 /// The network with each float parameter moved by its step, in the module's order; the same weights in all places of a tied one.

@@ -28,6 +28,7 @@ mod layer;
 mod link;
 mod logits;
 mod network;
+mod random_weights;
 mod softmax;
 mod spectrum;
 mod stored;

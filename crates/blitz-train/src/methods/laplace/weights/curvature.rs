@@ -4,6 +4,7 @@ use std::iter::repeat_n;
 
 use nalgebra::DMatrix;
 
+use super::super::random_weights::RandomWeight;
 use super::super::spectrum::Spectrum;
 use super::WeightCovariance;
 use super::block::{Block, BlockSums};
@@ -27,24 +28,26 @@ enum Kind {
 }
 
 impl Sums {
-    /// Of float parameters of these shapes, in the module's order; none stands for one that stays as it is.
-    pub(super) fn new(covariance: WeightCovariance, shapes: &[Option<Vec<usize>>]) -> Self {
-        let len = |shape: &Vec<usize>| shape.iter().product::<usize>();
-        let lengths: Vec<_> = shapes.iter().map(|s| s.as_ref().map(len)).collect();
-        let random = shapes.iter().flatten();
+    /// Of float parameters, in the module's order; none stands for one that stays as it is.
+    pub(super) fn new(covariance: WeightCovariance, weights: &[Option<RandomWeight>]) -> Self {
+        let lengths = weights
+            .iter()
+            .map(|weight| Some(weight.as_ref()?.elements()));
+        let lengths: Vec<_> = lengths.collect();
+        let random = weights.iter().flatten();
         let of = match covariance {
             WeightCovariance::Joint => {
                 let dim = lengths.iter().flatten().sum();
                 Kind::Joint(DMatrix::zeros(dim, dim), Vec::new())
             }
             WeightCovariance::Kronecker => {
-                Kind::Blocks(random.map(|shape| BlockSums::kronecker(shape)).collect())
+                let of_weight = |weight: &RandomWeight| BlockSums::kronecker(&weight.shape);
+                Kind::Blocks(random.map(of_weight).collect())
             }
-            WeightCovariance::Diagonal => Kind::Blocks(
-                random
-                    .map(|shape| BlockSums::diagonal(len(shape)))
-                    .collect(),
-            ),
+            WeightCovariance::Diagonal => {
+                let of_weight = |weight: &RandomWeight| BlockSums::diagonal(weight.elements());
+                Kind::Blocks(random.map(of_weight).collect())
+            }
         };
         Self { lengths, of }
     }

@@ -1,16 +1,14 @@
 //! A training under the prior, and the noise, that the evidence finds on the way.
 
-use std::collections::HashSet;
-
-use blitz_layers::blitz_core::{BayesianModule, at_least_f32};
+use blitz_layers::blitz_core::BayesianModule;
 use burn::config::Config;
 use burn::data::dataloader::DataLoader;
-use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
 
 use super::super::error::{LaplaceError, positive};
 use super::super::layer::host;
+use super::super::random_weights::squared_norm;
 use super::fit::prepare;
 use super::{GaussNewton, NetworkLaplace, NetworkLaplaceConfig};
 use crate::network::{LabeledBatch, Network, with_own_statistics};
@@ -236,30 +234,3 @@ impl EvidenceTrainingConfig {
 type Loader<N, L> = dyn DataLoader<
     LabeledBatch<<N as Network>::Input, <L as crate::likelihood::Likelihood>::Target>,
 >;
-
-/// The squares of the weights that train, on their graph, each of a tied one once; none if nothing trains.
-fn squared_norm<N: Module>(network: &N) -> Option<Tensor<1>> {
-    #[derive(Default)]
-    struct Squares {
-        sum: Option<Tensor<1>>,
-        seen: HashSet<ParamId>,
-    }
-
-    impl ModuleVisitor for Squares {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let base = param.base();
-            if !base.is_require_grad() || !self.seen.insert(param.id) {
-                return;
-            }
-            let squares = at_least_f32(base.clone()).square().sum();
-            self.sum = Some(match self.sum.take() {
-                Some(sum) => sum + squares,
-                None => squares,
-            });
-        }
-    }
-
-    let mut squares = Squares::default();
-    network.visit(&mut squares);
-    squares.sum
-}
