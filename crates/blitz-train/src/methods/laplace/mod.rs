@@ -24,6 +24,7 @@ mod gaussian;
 mod gradients;
 mod held_out;
 mod kronecker;
+mod last_layer_network;
 mod layer;
 mod link;
 mod logits;
@@ -32,7 +33,6 @@ mod random_weights;
 mod softmax;
 mod spectrum;
 mod stored;
-mod weights;
 
 pub use crate::predict::Link;
 pub use bernoulli::BernoulliLastLayer;
@@ -40,9 +40,9 @@ pub use diagonal::DiagonalLaplace;
 pub use error::LaplaceError;
 pub use gaussian::{GaussianLastLayer, LastLayerMean};
 pub use held_out::HeldOut;
-pub use network::{LastLayerNetwork, LastLayerPosterior};
-pub use softmax::{ClassCovariance, MAX_JOINT_PARAMETERS, SoftmaxLastLayer};
-pub use weights::{
+pub use last_layer_network::{LastLayerNetwork, LastLayerPosterior};
+pub use network::{
     EvidenceEpoch, EvidenceTrainingConfig, GaussNewton, LossCurvature, NetworkLaplace,
     NetworkLaplaceConfig, NormalOutput, WeightCovariance,
 };
+pub use softmax::{ClassCovariance, MAX_JOINT_PARAMETERS, SoftmaxLastLayer};

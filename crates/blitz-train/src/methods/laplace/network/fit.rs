@@ -11,13 +11,13 @@ use super::super::gradients::gradients_of;
 use super::super::layer::{host, normals};
 use super::super::random_weights::{RandomWeight, random_weights};
 use super::super::softmax::MAX_JOINT_PARAMETERS;
-use super::curvature::{Curvature, Sums};
+use super::curvature::{Sums, WeightCurvature};
 use super::{GaussNewton, LossCurvature, NetworkLaplaceConfig, WeightCovariance};
 use crate::error::TargetError;
 use crate::network::{LabeledBatch, Network, as_in_prediction};
 
 pub(super) struct Fitted {
-    pub(super) curvature: Curvature,
+    pub(super) curvature: WeightCurvature,
     pub(super) squared_norm: f64,
     pub(super) log_likelihood: f64,
     pub(super) examples: usize,

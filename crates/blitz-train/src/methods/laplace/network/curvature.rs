@@ -79,7 +79,7 @@ impl Sums {
         }
     }
 
-    pub(super) fn curvature(self) -> Curvature {
+    pub(super) fn curvature(self) -> WeightCurvature {
         let of = match self.of {
             Kind::Joint(mut matrix, mut waiting) => {
                 add_products(&mut matrix, &mut waiting);
@@ -89,7 +89,7 @@ impl Sums {
                 Structure::Blocks(blocks.into_iter().map(BlockSums::block).collect())
             }
         };
-        Curvature {
+        WeightCurvature {
             lengths: self.lengths,
             of,
         }
@@ -105,7 +105,7 @@ fn add_products(matrix: &mut DMatrix<f64>, waiting: &mut Vec<f64>) {
 
 /// A positive semidefinite matrix over the weights of a network, by its eigenvectors.
 #[derive(Debug, Clone)]
-pub(super) struct Curvature {
+pub(super) struct WeightCurvature {
     lengths: Vec<Option<usize>>,
     of: Structure,
 }
@@ -116,7 +116,7 @@ enum Structure {
     Blocks(Vec<Block>),
 }
 
-impl Curvature {
+impl WeightCurvature {
     /// The numbers of the parameters that the matrix is over, counted in the module's order, and their lengths.
     pub(super) fn tensors(&self) -> impl Iterator<Item = (usize, usize)> {
         let tensors = self.lengths.iter().enumerate();

@@ -28,7 +28,7 @@ use super::spectrum::check_invertible;
 use crate::likelihood::{CategoricalLikelihood, GaussianLikelihood};
 use crate::network::{LabeledBatch, Network};
 use crate::predict::NetworkPosterior;
-use curvature::Curvature;
+use curvature::WeightCurvature;
 
 /// What the covariance of a network's weights keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -183,7 +183,7 @@ pub struct NetworkLaplace<N, L> {
     pub network: N,
     /// The likelihood.
     pub likelihood: L,
-    curvature: Curvature,
+    curvature: WeightCurvature,
     /// Of the curvature, in the order of its coordinates.
     eigenvalues: Vec<f64>,
     squared_norm: f64,
