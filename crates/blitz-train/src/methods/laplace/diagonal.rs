@@ -7,6 +7,7 @@ use burn::tensor::Tensor;
 
 use super::error::{LaplaceError, TWICE, deterministic, positive, repeats};
 use super::evidence::{best_precision, log_evidence};
+use super::features::finite;
 use super::gradients::{gradients_of, moved};
 use super::layer::{host, normals};
 use super::random_weights::random_weights;
@@ -56,42 +57,9 @@ impl<N: Module> DiagonalLaplace<N> {
         let mut log_likelihood = 0.0;
         let mut examples = 0;
         for batch in data.iter() {
-            let batch = batch?;
-            let again = (examples < TWICE).then(|| batch.clone());
-            let loss = nll(batch);
-            let value = host(loss.clone()).iter().sum::<f64>();
-            let non_finite = |what| LaplaceError::NonFinite {
-                what,
-                example: examples,
-            };
-            if !value.is_finite() {
-                return Err(non_finite("the negative log likelihood"));
-            }
-            if loss.dims() != [1] {
-                return Err(LaplaceError::Shape {
-                    what: "the number of losses",
-                    expected: 1,
-                    got: loss.dims()[0],
-                });
-            }
-            if !loss.is_tracked() {
-                return Err(LaplaceError::NoGradient);
-            }
-            if let Some(batch) = again {
-                let second = host(nll(batch));
-                repeats(
-                    "the negative log likelihood",
-                    &[value],
-                    &second,
-                    1,
-                    examples,
-                )?;
-            }
-            log_likelihood -= value;
-            let gradients = gradients_of(&predicting, &loss.backward());
-            if !gradients.iter().flatten().flatten().all(|g| g.is_finite()) {
-                return Err(non_finite("a gradient"));
-            }
+            let loss = loss_of(&nll, batch?, examples)?;
+            log_likelihood -= host(loss.clone())[0];
+            let gradients = gradients_of(&predicting, &loss.backward(), examples)?;
             fisher.resize(gradients.len(), None);
             for (fisher, gradient) in fisher.iter_mut().zip(gradients) {
                 let Some(gradient) = gradient else {
@@ -185,6 +153,33 @@ impl<N: Module> DiagonalLaplace<N> {
         });
         moved(self.network.clone(), steps.collect())
     }
+}
+
+/// The negative log likelihood of example `number`, on its graph. That of the first ones is computed twice.
+fn loss_of<B: Clone>(
+    nll: impl Fn(B) -> Tensor<1>,
+    example: B,
+    number: usize,
+) -> Result<Tensor<1>, LaplaceError> {
+    const WHAT: &str = "the negative log likelihood";
+    let again = (number < TWICE).then(|| example.clone());
+    let loss = nll(example);
+    if loss.dims() != [1] {
+        return Err(LaplaceError::Shape {
+            what: "the number of losses",
+            expected: 1,
+            got: loss.dims()[0],
+        });
+    }
+    let value = host(loss.clone());
+    finite(&value, 1, WHAT, number)?;
+    if !loss.is_tracked() {
+        return Err(LaplaceError::NoGradient);
+    }
+    if let Some(example) = again {
+        repeats(WHAT, &value, &host(nll(example)), 1, number)?;
+    }
+    Ok(loss)
 }
 
 impl<N: Module> NetworkPosterior<N> for DiagonalLaplace<N> {

@@ -4,11 +4,19 @@ use blitz_layers::blitz_core::fields::changed;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Gradients, Tensor, TensorData};
 
+use super::error::LaplaceError;
+use super::features::finite;
 use super::layer::host;
 use super::random_weights::{VisitRandom, visit_random};
 
 /// The gradient of each float parameter in the module's order, row-major: none of one without, and at the later places of a weight that is tied.
-pub(super) fn gradients_of<N: Module>(network: &N, gradients: &Gradients) -> Vec<Option<Vec<f64>>> {
+///
+/// An error if one is not finite, which names the example.
+pub(super) fn gradients_of<N: Module>(
+    network: &N,
+    gradients: &Gradients,
+    example: usize,
+) -> Result<Vec<Option<Vec<f64>>>, LaplaceError> {
     struct Collect<'a> {
         gradients: &'a Gradients,
         found: Vec<Option<Vec<f64>>>,
@@ -26,7 +34,10 @@ pub(super) fn gradients_of<N: Module>(network: &N, gradients: &Gradients) -> Vec
         found: Vec::new(),
     };
     visit_random(network, &mut collect);
-    collect.found
+    for gradient in collect.found.iter().flatten() {
+        finite(gradient, gradient.len(), "a gradient", example)?;
+    }
+    Ok(collect.found)
 }
 
 /// The network with each float parameter moved by its step, in the module's order; the same weights in all places of a tied one.

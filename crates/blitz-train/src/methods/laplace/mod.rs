@@ -15,6 +15,7 @@
 //! `docs/laplace.md` shows it at work.
 
 mod bernoulli;
+mod class_sums;
 mod curvature;
 mod diagonal;
 mod error;

@@ -4,18 +4,17 @@ use blitz_predict::distribution::softmax::{log_softmax, softmax};
 use burn::data::dataloader::DataLoader;
 use burn::nn::Linear;
 use burn::tensor::{Int, Tensor};
-use nalgebra::{DMatrix, DVector};
+use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
-use super::curvature::{Curvature, Root, Spread};
+use super::class_sums::ClassSums;
+use super::curvature::{Root, Spread};
 use super::error::{LaplaceError, deterministic};
 use super::features::{examples, finite, for_each_batch};
 use super::held_out::HeldOut;
-use super::kronecker::Kronecker;
 use super::layer::LayerShape;
 use super::link::{NormalLogits, label_nll};
 use super::logits::{LogitLayer, of_logits};
-use super::spectrum::Spectrum;
 use crate::network::LabeledBatch;
 use crate::predict::link::{Link, probit_logits};
 
@@ -62,28 +61,11 @@ impl SoftmaxLastLayer {
     ) -> Result<Self, LaplaceError> {
         deterministic(layer)?;
         let (shape, trained) = LayerShape::read(layer)?;
-        let (row, classes) = (shape.row(), shape.outputs);
-        let joint = covariance == ClassCovariance::Joint;
-        if joint && shape.parameters() > MAX_JOINT_PARAMETERS {
-            return Err(LaplaceError::TooLarge {
-                parameters: shape.parameters(),
-                limit: MAX_JOINT_PARAMETERS,
-            });
-        }
-        let theta = DMatrix::from_column_slice(row, classes, &trained);
-        // Of one matrix, or one for each class; the Kronecker factors are on their own.
-        let (count, size) = match covariance {
-            ClassCovariance::Joint => (1, row * classes),
-            ClassCovariance::PerClass => (classes, row),
-            ClassCovariance::Kronecker => (0, 0),
-        };
-        let mut blocks = vec![DMatrix::<f64>::zeros(size, size); count];
-        let kronecker = covariance == ClassCovariance::Kronecker;
-        let by_features = if kronecker { shape.d_input } else { 0 };
-        let mut features_sum = DMatrix::<f64>::zeros(by_features, by_features);
-        let mut outputs_sum = DMatrix::<f64>::zeros(classes, classes);
+        let classes = shape.outputs;
+        let mut sums = ClassSums::new(covariance, shape)?;
+        let theta = DMatrix::from_column_slice(shape.row(), classes, &trained);
         let mut log_likelihood = 0.0;
-        let seen = for_each_batch(data, features, &shape, |phi, targets, before| {
+        for_each_batch(data, features, &shape, |phi, targets, before| {
             let labels = labels(targets, classes, phi.nrows(), before)?;
             let mut probabilities = &phi * &theta;
             finite(
@@ -99,49 +81,10 @@ impl SoftmaxLastLayer {
                 let probabilities = logits.iter_mut().zip(log_p);
                 probabilities.for_each(|(p, log_p)| *p = log_p.exp());
             }
-            if kronecker {
-                let inputs = phi.columns(0, shape.d_input);
-                features_sum += inputs.tr_mul(&inputs);
-                outputs_sum -= probabilities.tr_mul(&probabilities);
-                for (class, column) in probabilities.column_iter().enumerate() {
-                    outputs_sum[(class, class)] += column.sum();
-                }
-                return Ok(());
-            }
-            for a in 0..classes {
-                for b in 0..classes {
-                    if !joint && a != b {
-                        continue;
-                    }
-                    let weights = DVector::from_fn(phi.nrows(), |i, _| {
-                        let p = probabilities[(i, a)];
-                        f64::from(u8::from(a == b)) * p - p * probabilities[(i, b)]
-                    });
-                    let mut weighted = phi.clone();
-                    for mut column in weighted.column_iter_mut() {
-                        column.component_mul_assign(&weights);
-                    }
-                    let part = phi.tr_mul(&weighted);
-                    let (block, at) = if joint {
-                        (0, (a * row, b * row))
-                    } else {
-                        (a, (0, 0))
-                    };
-                    let mut view = blocks[block].view_mut(at, (row, row));
-                    view += part;
-                }
-            }
+            sums.add(&phi, &probabilities);
             Ok(())
         })?;
-        let mut spectra = blocks.into_iter().map(Spectrum::new);
-        let curvature = match covariance {
-            ClassCovariance::Joint => Curvature::Joint(spectra.next().expect("one block")),
-            ClassCovariance::PerClass => Curvature::PerOutput(spectra.collect()),
-            ClassCovariance::Kronecker => {
-                let mean = features_sum / seen as f64;
-                Curvature::Kronecker(Kronecker::new(outputs_sum, mean, shape.bias))
-            }
-        };
+        let curvature = sums.curvature();
         let fitted = LogitLayer::new(shape, trained, curvature, log_likelihood);
         Ok(Self(fitted.with_prior_precision(prior_precision)?))
     }

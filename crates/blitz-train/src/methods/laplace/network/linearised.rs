@@ -185,8 +185,8 @@ where
         let mut weights = vec![0.0; output.dims()[1]];
         weights[k] = 1.0;
         let gradients = along(output, &weights).backward();
-        let gradient = self.curvature.flat(gradients_of(predicting, &gradients));
-        finite(&gradient, gradient.len(), "a gradient", example)?;
+        let by_tensor = gradients_of(predicting, &gradients, example)?;
+        let gradient = self.curvature.flat(by_tensor);
         Ok(self.curvature.coordinates(&gradient))
     }
 
