@@ -1,6 +1,6 @@
 //! The negative log likelihood: the logarithmic score.
 
-use std::f64::consts::PI;
+use blitz_noise::density::HALF_LOG_TWO_PI;
 
 use crate::check;
 use crate::difference::in_units;
@@ -64,5 +64,5 @@ pub fn try_normal_nll(mean: &[f64], std: &[f64], target: &[f64]) -> Result<f64, 
     let nll =
         |((mean, std), y): ((&f64, &f64), &f64)| std.ln() + 0.5 * in_units(*y, *mean, *std).powi(2);
     let sum: f64 = mean.iter().zip(std).zip(target).map(nll).sum();
-    Ok(sum / mean.len() as f64 + 0.5 * (2.0 * PI).ln())
+    Ok(sum / mean.len() as f64 + HALF_LOG_TWO_PI)
 }

@@ -11,7 +11,7 @@ use crate::family::{
     Constants, MarginalFamily, Marginals, Nats, Noise, at_least_f32, in_type_of, scale_type,
 };
 use crate::fields::changed;
-use crate::math::half_log_two_pi;
+use crate::math::HALF_LOG_TWO_PI;
 
 /// Where ρ stops to count as a divisor, at a deviation of e^-40.
 const LEAST_RHO: f64 = -40.0;
@@ -131,7 +131,7 @@ impl Posterior for FullRankNormalPosterior {
         let sigma: Tensor<D> = divisor.reshape(mu.shape());
         let z = columns((in_type_of(weight, &mu) - mu) / sigma);
         let log_std = log_std_from_rho(rho).sum();
-        half_square(z, factor).neg() - log_std - n as f64 * half_log_two_pi()
+        half_square(z, factor).neg() - log_std - n as f64 * HALF_LOG_TWO_PI
     }
 
     fn marginals<const D: usize>(&self, mu: Tensor<D>) -> Marginals<D> {
@@ -149,7 +149,7 @@ impl Posterior for FullRankNormalPosterior {
 
     fn entropy<const D: usize>(&self, q: &Marginals<D>) -> Option<Nats<D>> {
         let rho = in_type_of(self.rho.val(), &q.mean);
-        let of_weights = log_std_from_rho(rho) + (half_log_two_pi() + 0.5);
+        let of_weights = log_std_from_rho(rho) + (HALF_LOG_TWO_PI + 0.5);
         Some(Nats::of_weights(of_weights.reshape(q.mean.shape())))
     }
 

@@ -12,7 +12,7 @@ use crate::family::{
     select_rows,
 };
 use crate::fields::changed;
-use crate::math::half_log_two_pi;
+use crate::math::HALF_LOG_TWO_PI;
 use blitz_noise::NoiseKey;
 
 /// Below this ρ counts as this: σ is then 3e-7, and U / σ still far from `f32`'s range.
@@ -173,7 +173,7 @@ impl Posterior for LowRankNormalPosterior {
         // At the minimum the derivative in a is zero, so a enters as a constant.
         let a = a.detach();
         let square = (z - factor.matmul(a.clone())).square().sum() + a.square().sum();
-        (square + log_det) * -0.5 - log_std_from_rho(rho).sum() - n as f64 * half_log_two_pi()
+        (square + log_det) * -0.5 - log_std_from_rho(rho).sum() - n as f64 * HALF_LOG_TWO_PI
     }
 
     fn marginals<const D: usize>(&self, mu: Tensor<D>) -> Marginals<D> {
@@ -193,7 +193,7 @@ impl Posterior for LowRankNormalPosterior {
         }
         let shape = q.mean.shape();
         let (rho, factor) = self.parts(&q.mean);
-        let diagonal = log_std_from_rho(rho.clone()) + (half_log_two_pi() + 0.5);
+        let diagonal = log_std_from_rho(rho.clone()) + (HALF_LOG_TWO_PI + 0.5);
         let factor = relative(factor, rho);
         let rank = factor.dims()[1];
         let (log_det, _) = eliminate(capacitance(&factor), rank);

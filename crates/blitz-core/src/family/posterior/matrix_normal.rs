@@ -11,7 +11,7 @@ use crate::family::{
     Constants, MarginalFamily, Marginals, Nats, Noise, at_least_f32, in_type_of, select_rows,
 };
 use crate::fields::changed;
-use crate::math::half_log_two_pi;
+use crate::math::HALF_LOG_TWO_PI;
 
 /// Configuration of a [`MatrixNormalPosterior`].
 ///
@@ -113,7 +113,7 @@ impl Posterior for MatrixNormalPosterior {
         let log_std = self.log_std(&mu);
         let z = (in_type_of(weight, &mu) - mu) / divisor(&log_std);
         (z.square().mul_scalar(-0.5) - log_std)
-            .sub_scalar(half_log_two_pi())
+            .sub_scalar(HALF_LOG_TWO_PI)
             .sum()
     }
 
@@ -129,7 +129,7 @@ impl Posterior for MatrixNormalPosterior {
 
     fn entropy<const D: usize>(&self, q: &Marginals<D>) -> Option<Nats<D>> {
         let log_std = q.log_std.clone();
-        Some(Nats::of_weights(log_std + (half_log_two_pi() + 0.5)))
+        Some(Nats::of_weights(log_std + (HALF_LOG_TWO_PI + 0.5)))
     }
 
     fn form(&self) -> PosteriorForm {
@@ -152,7 +152,7 @@ impl Posterior for MatrixNormalPosterior {
         let scale = divisor(&log_std);
         let difference = (q.mean.clone() - in_type_of(mu, &q.mean)) / scale.clone();
         let second_moment = difference.square() + relative_std(q, scale, &log_std).square();
-        Some(second_moment * -0.5 - half_log_two_pi() - log_std)
+        Some(second_moment * -0.5 - HALF_LOG_TWO_PI - log_std)
     }
 
     fn marginal_of_rows(&self, _shape: &Shape, rows: &[usize]) -> Option<Self> {

@@ -11,9 +11,8 @@ pub use evidence_training::{EvidenceEpoch, EvidenceTrainingConfig};
 pub use gauss_newton::GaussNewton;
 pub use linearised::NormalOutput;
 
-use std::f64::consts::TAU;
-
 use blitz_layers::blitz_core::fields::changed;
+use blitz_layers::blitz_core::noise::density::HALF_LOG_TWO_PI;
 use burn::config::Config;
 use burn::data::dataloader::{DataLoader, Progress};
 use burn::module::Module;
@@ -281,7 +280,7 @@ impl<N: Module> NetworkLaplace<N, GaussianLikelihood> {
     pub fn with_best_prior_and_noise(mut self) -> Result<Self, LaplaceError> {
         let stds = self.likelihood.noise_std();
         let observations = (self.examples * stds.len()) as f64;
-        let normalizers = stds.iter().map(|std| std.ln() + 0.5 * TAU.ln());
+        let normalizers = stds.iter().map(|std| std.ln() + HALF_LOG_TWO_PI);
         let normalizer = self.examples as f64 * normalizers.sum::<f64>();
         let squares = -2.0 * (self.log_likelihood + normalizer);
         // A gradient of the loss has the variance in it once, and the empirical information a product of two.
