@@ -19,11 +19,8 @@ use super::walk::{Place, Walk, Weight};
 use crate::family::at_least_f32;
 use crate::family::deviation::MAX_STD;
 use crate::family::posterior::NormalPosterior;
-use crate::family::prior::{BuiltinPrior, CenteredPrior, PriorConfig};
+use crate::family::prior::{BuiltinPrior, CenteredPrior, MIN_SCALE, PriorConfig};
 use crate::fields::changed;
-
-/// The smallest `min_std`: a tensor of zeros has a prior as wide, and priors are no narrower.
-const MIN_STD: f64 = 1e-15;
 
 /// Configuration of [`moped`](crate::BayesianModule::moped).
 ///
@@ -72,8 +69,9 @@ impl MopedConfig {
             self.delta
         );
         assert!(
-            (MIN_STD..=MAX_STD).contains(&self.min_std),
-            "MOPED's min_std must be a number from {MIN_STD:e} to {MAX_STD:e}, got {:?}",
+            // A tensor of zeros has a prior as wide, and priors are no narrower.
+            (MIN_SCALE..=MAX_STD).contains(&self.min_std),
+            "MOPED's min_std must be a number from {MIN_SCALE:e} to {MAX_STD:e}, got {:?}",
             self.min_std
         );
         let walk = Walk::of(&module);

@@ -4,7 +4,7 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Shape, Tensor, TensorData};
 
-use super::location_scale::{lazy_param, rho_param};
+use super::location_scale::{LEAST_RHO, lazy_param, rho_param};
 use super::{Posterior, PosteriorStructure};
 use crate::family::deviation::{log_std_from_rho, scaled_rho, std_from_rho};
 use crate::family::{
@@ -12,9 +12,6 @@ use crate::family::{
 };
 use crate::fields::changed;
 use crate::math::HALF_LOG_TWO_PI;
-
-/// Where ρ stops to count as a divisor, at a deviation of e^-40.
-const LEAST_RHO: f64 = -40.0;
 
 /// The most numbers that the factors of one weight may have, half a gigabyte of `f32`.
 const MAX_FACTORS: usize = 1 << 27;

@@ -16,10 +16,10 @@ use crate::math::HALF_LOG_TWO_PI;
 use blitz_noise::NoiseKey;
 
 /// Below this ρ counts as this: σ is then 3e-7, and U / σ still far from `f32`'s range.
-const LEAST_RHO: f64 = -15.0;
+const HELD_RHO: f64 = -15.0;
 
-/// The smallest `initial_std`, above the σ of [`LEAST_RHO`].
-const MIN_STD: f64 = 1e-6;
+/// The smallest `initial_std`, above the σ of [`HELD_RHO`].
+const MIN_INITIAL_STD: f64 = 1e-6;
 
 /// The largest rank: the cost of a KL grows with its square, and the k elimination steps run one after the other.
 const MAX_RANK: usize = 32;
@@ -65,8 +65,8 @@ impl LowRankNormalPosteriorConfig {
         );
         super::assert_initial_std(self.initial_std);
         assert!(
-            self.initial_std >= MIN_STD,
-            "a low-rank posterior's initial deviation must be at least {MIN_STD:?}, got {:?}",
+            self.initial_std >= MIN_INITIAL_STD,
+            "a low-rank posterior's initial deviation must be at least {MIN_INITIAL_STD:?}, got {:?}",
             self.initial_std
         );
         let n = shape.num_elements();
@@ -237,9 +237,9 @@ impl Posterior for LowRankNormalPosterior {
     }
 }
 
-/// ρ from [`LEAST_RHO`] on, with the gradient of ρ itself: that of a clamp is 0 below, where a weight would stay for ever, whatever wants it wider.
+/// ρ from [`HELD_RHO`] on, with the gradient of ρ itself: that of a clamp is 0 below, where a weight would stay for ever, whatever wants it wider.
 fn at_least(rho: Tensor<1>) -> Tensor<1> {
-    let missing = rho.clone().detach().neg() + LEAST_RHO;
+    let missing = rho.clone().detach().neg() + HELD_RHO;
     rho + missing.clamp_min(0.0)
 }
 

@@ -196,7 +196,7 @@ pub(crate) fn normal_log_density<const D: usize>(z: Tensor<D>, log_std: Tensor<D
 }
 
 /// The smallest scale of a prior. In parts of a smaller one, the square of a weight of 10⁴ is beyond `f32`, and so is the precision before long.
-const MIN_SCALE: f64 = 1e-15;
+pub(crate) const MIN_SCALE: f64 = 1e-15;
 
 /// What [`MIN_SCALE`] and [`MAX_STD`] say.
 const SCALE_RANGE: &str = "a number from 1e-15 to 1e15";
