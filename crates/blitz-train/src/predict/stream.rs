@@ -295,7 +295,7 @@ pub(super) fn predict_loader<I, T, P: Predictive>(
     let mut all: Option<Predictions<P, T>> = None;
     for batch in batches_of(loader, predict) {
         let before = all.as_ref().map_or(0, |all| all.predictive.examples());
-        let batch = batch.map_err(|error| error.behind(before))?;
+        let batch = batch.map_err(|error| error.after(before))?;
         progress(&batch.progress);
         match &mut all {
             None => {
