@@ -147,7 +147,9 @@ impl Constants {
         mapper.exit_module(reason, CONTAINER);
     }
 
-    /// The identity that a parameter gets whose module saves constants: what [`is_marked`](Self::is_marked) looks for.
+    /// The identity that a parameter gets whose module saves constants: what [`is_marked`](Self::is_marked) looks for. For the crates of
+    /// blitz.
+    #[doc(hidden)]
     #[must_use]
     pub fn mark(id: ParamId) -> ParamId {
         ParamId::from(id.val() & !MARKED_BITS | MARK)
@@ -157,6 +159,9 @@ impl Constants {
     ///
     /// A record from before they were saved has to load, and whatever loads a record takes a tensor that is not in it for an error. So a module must
     /// know whether to ask, and all that it learns of a record is its tensors and their identities. One without the mark was given before.
+    ///
+    /// For the crates of blitz.
+    #[doc(hidden)]
     pub fn is_marked(id: ParamId) -> bool {
         id.val() & MARKED_BITS == MARK
     }
