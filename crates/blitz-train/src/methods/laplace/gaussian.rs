@@ -18,6 +18,7 @@ use blitz_predict::distribution::Normal;
 
 /// Where the posterior of a last layer is centred.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum LastLayerMean {
     /// At the trained weights, as in Daxberger et al. (2021). An approximation unless they are the maximum a posteriori.
     Trained,

@@ -23,6 +23,7 @@ pub const MAX_JOINT_PARAMETERS: usize = 2048;
 
 /// What the covariance of a softmax layer's weights keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum ClassCovariance {
     /// All of it, over at most [`MAX_JOINT_PARAMETERS`] weights.
     Joint,

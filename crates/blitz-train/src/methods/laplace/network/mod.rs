@@ -31,6 +31,7 @@ use curvature::WeightCurvature;
 
 /// What the covariance of a network's weights keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum WeightCovariance {
     /// All of it, over at most [`MAX_JOINT_PARAMETERS`](super::MAX_JOINT_PARAMETERS) weights.
     Joint,
@@ -45,6 +46,7 @@ pub enum WeightCovariance {
 
 /// What the curvature of the loss is computed from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum LossCurvature {
     /// The generalised Gauss–Newton matrix `Σ Jᵀ Λ J` of the outputs' gradients J and the Hessians Λ of the likelihood by the outputs: that of a linearised network. A pass forward and back for each output of each example.
     GaussNewton,
