@@ -59,6 +59,10 @@ impl std::error::Error for ConstantError {}
 
 impl ConstantError {
     /// This error, unless the constant is in its range.
+    ///
+    /// # Errors
+    ///
+    /// If it is not.
     pub fn unless(
         in_range: bool,
         name: &'static str,
@@ -72,6 +76,10 @@ impl ConstantError {
     }
 
     /// This error, unless the constant is positive and finite.
+    ///
+    /// # Errors
+    ///
+    /// If it is not.
     pub fn unless_positive(name: &'static str, value: f64) -> Result<(), Self> {
         let is_positive = value.is_finite() && value > 0.0;
         Self::unless(is_positive, name, value, "positive and finite")

@@ -27,6 +27,11 @@ pub fn categorical_nll(probabilities: &[f64], classes: usize, labels: &[usize]) 
 }
 
 /// As [`categorical_nll`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// Without examples, unless there is one label below `classes` for each example, if a probability lies outside [0, 1], or if those of an
+/// example don't sum to 1 (to 1e-4).
 pub fn try_categorical_nll(
     probabilities: &[f64],
     classes: usize,
@@ -59,6 +64,10 @@ pub fn normal_nll(mean: &[f64], std: &[f64], target: &[f64]) -> f64 {
 }
 
 /// As [`normal_nll`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// Without predictions, unless there are a positive deviation and a target for each mean, or if a value is not finite.
 pub fn try_normal_nll(mean: &[f64], std: &[f64], target: &[f64]) -> Result<f64, InputError> {
     check::normals(mean, std, target)?;
     let nll =

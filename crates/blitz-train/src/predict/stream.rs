@@ -238,6 +238,10 @@ where
 
     /// The predictions of a data loader's batches, one after the other. The batches must come on the network's device,
     /// without autodiff: see [`DataLoader::to_device`].
+    ///
+    /// # Errors
+    ///
+    /// An item is an error if the loader fails at it, or if an output of its batch is not finite.
     pub fn batches<'a, T: 'a>(
         &'a self,
         loader: &'a dyn DataLoader<LabeledBatch<N::Input, T>>,

@@ -113,6 +113,10 @@ pub trait UnitNoise: Module + ModuleDisplay + Sync + 'static {
     }
 
     /// Takes the constants of a record; see [`Posterior::set_constants`].
+    ///
+    /// # Errors
+    ///
+    /// If one is out of its range.
     fn set_constants(&mut self, values: &[f64]) -> Result<(), ConstantError> {
         let _ = values;
         Ok(())
