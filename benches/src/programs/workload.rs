@@ -13,6 +13,7 @@ use burn::tensor::activation::softmax;
 use burn::tensor::{Device, FloatDType};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, ValueEnum, value_parser};
+use rayon::ThreadPoolBuilder;
 
 use crate::{Layers, Training, WORKLOADS, Workload, resident};
 
@@ -42,6 +43,9 @@ struct Options {
     /// Seconds of timed work, at least.
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
+    /// Run on a thread of rayon's, as a program may: the operations then start on it, and nobody has to be woken for them.
+    #[arg(long)]
+    in_pool: bool,
     /// Draws for the mean loss before the timing.
     #[arg(long, default_value_t = 200, value_parser = value_parser!(u64).range(1..))]
     loss_draws: u64,
@@ -193,6 +197,19 @@ pub fn main() {
     let options = Options::parse()
         .checked()
         .unwrap_or_else(|error| error.exit());
+    if !options.in_pool {
+        return run(&options);
+    }
+    match ThreadPoolBuilder::new().build() {
+        Ok(pool) => pool.install(|| run(&options)),
+        Err(error) => {
+            eprintln!("no threads to run on: {error}");
+            std::process::exit(2);
+        }
+    }
+}
+
+fn run(options: &Options) {
     let layers = match options.layers {
         LayersOption::Deterministic => Layers::Deterministic,
         LayersOption::Ivon => Layers::Ivon,
@@ -212,13 +229,13 @@ pub fn main() {
         Some(mut workload) => {
             workload.batch = options.batch.map_or(workload.batch, |batch| batch as usize);
             workload.samples = options.samples.map_or(workload.samples, usize::from);
-            train(&workload, layers, &device, &options);
+            train(&workload, layers, &device, options);
         }
         None if options.workload == PREDICTION && layers == Layers::Ivon => {
             eprintln!("IVON is timed in its steps: it predicts as every posterior does");
             std::process::exit(2);
         }
-        None if options.workload == PREDICTION => predict(layers, &device, &options),
+        None if options.workload == PREDICTION => predict(layers, &device, options),
         None => {
             let names = WORKLOADS.map(|workload| workload.name).join(", ");
             eprintln!(

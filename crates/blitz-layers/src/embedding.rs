@@ -49,7 +49,7 @@ pub struct BayesianEmbeddingConfig {
 /// however large the vocabulary: they are the rows of the [draw](blitz_core::Draw)'s full table, to the bit on a CPU. (Gradients
 /// are dense, as those of Burn's own `Embedding`: a backward pass writes one as large as the table.)
 ///
-/// **Padding.** `padding_idx` gives a vector of zeros and passes no gradient on, to mean or deviation. Its row is no part of the
+/// **Padding.** `padding_idx` gives a vector of zeros and passes no gradient on, to mean or deviation. Its means are zeros, for whatever else reads the table. Its row is no part of the
 /// model, so it pays no KL either and is not pruned. That needs the posterior of the other rows alone,
 /// [`Posterior::marginal_of_rows`](blitz_core::Posterior::marginal_of_rows), which all built-in posteriors have but two: a radial posterior is of
 /// the whole table, with padding in it, and that of a part of a full-rank one is not computed. Their KL is that of all rows. A posterior that replaces this one, as by
@@ -115,7 +115,14 @@ impl BayesianEmbeddingConfig {
         }
         let burn = EmbeddingConfig::new(n_embedding, d_model);
         let initializer = self.weights.initializer_or(burn.initializer.clone());
-        let Embedding { weight } = burn.with_initializer(initializer).init(device);
+        let Embedding { mut weight } = burn.with_initializer(initializer).init(device);
+        if let Some(padding_idx) = self.padding_idx {
+            // As the layer computes with it, for what else reads the table.
+            weight = weight.init_mapper(move |table| {
+                let padding = [padding_idx..padding_idx + 1, 0..d_model];
+                table.slice_fill(padding, 0.0)
+            });
+        }
         BayesianEmbedding {
             weight,
             padding_idx: self.padding_idx,

@@ -63,7 +63,7 @@ impl Posteriors {
     /// Puts the posteriors back at every place of their weights.
     pub fn put_back<M: Module>(mut self, module: M) -> M {
         // Of an open draw, before means, deviations or priors changed.
-        self.by_id.keys().for_each(|id| draw::forget_kl(*id));
+        self.by_id.keys().for_each(|id| draw::forget(*id));
         // Taken off, the places of a tied weight hold tensors of their own.
         let ties = std::mem::take(&mut self.ties);
         ties.retie(map_by_path(module, &mut PutBack(self)))

@@ -229,7 +229,7 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
                 let factors = self.posterior.column_factors(&wide())?;
                 return Some(Box::new(self.masked_columns(factors)));
             }
-            Part::Variance | Part::VarianceFactors | Part::Perturbation => {}
+            Part::Variance | Part::VarianceFactors | Part::Perturbation | Part::Identity => {}
         }
         if draw::is_replaced(self.id()) {
             return None;
@@ -343,6 +343,10 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
                 self.mean(base)
             }
             _ if !self.is_sampling() => self.mean(base),
+            Request::Part(Part::Identity) => {
+                let slot = PartSlot::Part(self.id(), Box::new(()));
+                return (base, Answer::Part(slot));
+            }
             Request::Part(wanted) => {
                 return match self.part(wanted, &base) {
                     Some(part) => {

@@ -1,6 +1,6 @@
 //! The one walk of a module: its weights in order, where each stands, what is attached to it.
 //!
-//! A weight that is tied stands in several places and is one weight, also where one place alone has its posterior. Whether a parameter belongs to a posterior is told by the container
+//! A weight that is tied stands in several places and is one weight, also where one place alone has its posterior. Frozen parameters without a posterior are not tied. Whether a parameter belongs to a posterior is told by the container
 //! type that Burn gives to what is attached to a parameter, and by the name of our attachment: never by the name of a field.
 //! What else may be attached, such as Burn's LoRA, is entered: its factors are weights like any other.
 
@@ -90,10 +90,10 @@ impl Walk {
             .or_else(|| places.iter().rfind(|place| place.trains))
             .map(|place| place.owner.clone());
         let mut weights: Vec<Weight> = Vec::new();
-        let mut known: HashMap<ParamId, usize> = HashMap::new();
+        let mut known: HashMap<Identity, usize> = HashMap::new();
         let posteriors = PosteriorsOfIds::of(&places);
-        for place in places.drain(..) {
-            let identity = posteriors.identity(&place);
+        for (index, place) in places.drain(..).enumerate() {
+            let identity = posteriors.identity(&place, index);
             let at = Place {
                 in_last_layer: last.as_ref() == Some(&place.owner),
                 is_bare: place.attached == Attached::Nothing,
@@ -140,10 +140,19 @@ impl Walk {
     }
 }
 
-/// The posteriors by the ids of the parameters that have them: for a place of such a parameter that has none itself.
-///
-/// Of what trains alone. Burn's optimizer takes two parameters of one id for one, so that the places can be nothing else; a frozen copy, such as the network that a
-/// Bayesian one was made of, is a weight of its own.
+/// What the weight of a place is told from others by.
+#[derive(PartialEq, Eq, Hash)]
+enum Identity {
+    /// Its posterior, whose identity outlives the loading of a record, which the id of a tensor does not.
+    Posterior(ParamId),
+    /// The id of its tensor, of what trains. Burn's optimizer takes two parameters of one id for one, so that the places can be nothing else.
+    Trained(ParamId),
+    /// Nothing but its place: a frozen copy, such as a teacher or the network that a Bayesian one was made of, has the id of what it was copied of and is a weight
+    /// of its own.
+    Frozen(usize),
+}
+
+/// The posteriors by the ids of the parameters that have them: for a place of such a parameter that has none itself. Of what trains alone.
 struct PosteriorsOfIds(HashMap<ParamId, OfId>);
 
 enum OfId {
@@ -170,17 +179,15 @@ impl PosteriorsOfIds {
         Self(all)
     }
 
-    /// What tells the weight of this place from others.
-    fn identity(&self, place: &Met) -> ParamId {
+    /// What the weight of this place, the `index`-th, is told from others by.
+    fn identity(&self, place: &Met, index: usize) -> Identity {
         match (&place.attached, self.0.get(&place.id)) {
-            // A posterior's identity outlives the loading of a record, which the id of a tensor does not.
-            (Attached::Posterior(id), _) => *id,
-            (Attached::Nothing, Some(OfId::One(id, shape)))
-                if place.trains && *shape == place.shape =>
-            {
-                *id
+            (Attached::Posterior(id), _) => Identity::Posterior(*id),
+            _ if !place.trains => Identity::Frozen(index),
+            (Attached::Nothing, Some(OfId::One(id, shape))) if *shape == place.shape => {
+                Identity::Posterior(*id)
             }
-            _ => place.id,
+            _ => Identity::Trained(place.id),
         }
     }
 }

@@ -21,7 +21,7 @@ pub(crate) use moments::{Pass, note_alone};
 pub use reading::{SplitWeight, WeightReading};
 pub use rows::weight_rows;
 pub(crate) use sample::{
-    Site, forget_kl, is_antithetic, is_made, is_replaced, keep, kept_kl, layer_noise, output_noise,
+    Site, forget, is_antithetic, is_made, is_replaced, keep, kept_kl, layer_noise, output_noise,
     repeated_output_noise, replacement, site,
 };
 pub use scope::is_open;
@@ -88,7 +88,7 @@ impl Draw {
     ///
     /// Nothing else changes; for a loss that has both, such as the ELBO. The draw must end before the parameters change, by an optimizer's step for instance: weights and KL are kept
     /// as they were made. What changes posteriors or priors as such, [`map_means`](crate::BayesianModule::map_means),
-    /// [`posterior_as_prior`](crate::BayesianModule::posterior_as_prior) and the like, has the KL computed anew.
+    /// [`posterior_as_prior`](crate::BayesianModule::posterior_as_prior) and the like, has both made anew.
     ///
     /// # Panics
     ///

@@ -85,6 +85,20 @@ fn kept<T: Clone + Send + 'static>(key: (ParamId, Kind), make: impl FnOnce() -> 
     value
 }
 
+/// The identity of a parameter's posterior, if the weight is sampled. That of the tensor would not tell weights apart: a frozen copy has it, and networks that
+/// were loaded from one file.
+fn sampled_posterior<const D: usize>(param: &Param<Tensor<D>>) -> Option<ParamId> {
+    if has_adapters(param) {
+        return None;
+    }
+    let scope = Draw::part(Part::Identity);
+    drop(param.val());
+    match scope.finish_part() {
+        PartSlot::Part(posterior, _) => Some(posterior),
+        PartSlot::Untouched | PartSlot::Unavailable => None,
+    }
+}
+
 /// Reads weights as their means, in a [pass of moments](crate::BayesianModule::with_moments) and without one: for a layer that has no variance to give.
 ///
 /// A pass remembers that their variances are left out, and refuses the result.
@@ -132,55 +146,58 @@ pub struct WeightMoments<const D: usize> {
     /// it is of a posterior whose weights are [correlated](crate::PosteriorStructure::General), for which a linear layer has [`ColumnMoments`], and of a weight that is made of factors, whose means are there alone; a pass of
     /// moments refuses both.
     pub variance: Option<Tensor<D>>,
-    id: ParamId,
+    /// The identity of the posterior, where the weight is sampled.
+    posterior: Option<ParamId>,
 }
 
 impl<const D: usize> WeightMoments<D> {
     /// Those of a parameter. An open [pass of moments](crate::BayesianModule::with_moments) takes the parameter for one whose variance goes on in the layer's output.
     pub fn of(param: &Param<Tensor<D>>) -> Self {
-        let (posterior, moments) = kept((param.id, Kind::Moments), || Self::read(param));
-        if let Some(id) = posterior {
-            note_read(id);
+        let Some(posterior) = sampled_posterior(param) else {
+            return Self {
+                mean: read_means(|| param.val()),
+                variance: None,
+                posterior: None,
+            };
+        };
+        let moments = kept((posterior, Kind::Moments), || Self::read(param, posterior));
+        if moments.variance.is_some() {
+            note_read(posterior);
         }
         moments
     }
 
-    /// With the identity of the posterior.
-    fn read(param: &Param<Tensor<D>>) -> (Option<ParamId>, Self) {
-        let id = param.id;
-        let certain = |mean| Self {
-            mean,
-            variance: None,
-            id,
-        };
-        if has_adapters(param) {
-            return (None, certain(read_means(|| param.val())));
-        }
+    fn read(param: &Param<Tensor<D>>, posterior: ParamId) -> Self {
         let scope = Draw::part(Part::Moments);
         let mean = param.val();
-        match scope.finish_part() {
-            PartSlot::Untouched => (None, certain(mean)),
+        let (mean, variance) = match scope.finish_part() {
             // Read again, outside the scope.
-            PartSlot::Unavailable => (None, certain(read_means(|| param.val()))),
-            PartSlot::Part(posterior, part) => match part.downcast() {
-                Ok(variance) => {
-                    let variance = Some(*variance);
-                    (Some(posterior), Self { mean, variance, id })
-                }
+            PartSlot::Untouched | PartSlot::Unavailable => (read_means(|| param.val()), None),
+            PartSlot::Part(_, part) => match part.downcast() {
+                Ok(variance) => (mean, Some(*variance)),
                 Err(_) => unreachable!("a part has its weight's rank"),
             },
+        };
+        Self {
+            mean,
+            variance,
+            posterior: Some(posterior),
         }
     }
 
     /// `E w²`, in `f32` at least.
     pub fn second_moment(&self) -> Tensor<D> {
-        kept((self.id, Kind::SecondMoment), || {
+        let make = || {
             let square = at_least_f32(self.mean.clone()).square();
             match &self.variance {
                 Some(variance) => square + variance.clone(),
                 None => square,
             }
-        })
+        };
+        match self.posterior {
+            Some(posterior) => kept((posterior, Kind::SecondMoment), make),
+            None => make(),
+        }
     }
 }
 
@@ -214,26 +231,22 @@ pub struct ColumnMoments {
 impl ColumnMoments {
     /// Those of a parameter, as [`WeightMoments::of`].
     pub fn of(param: &Param<Tensor<2>>) -> Self {
-        let columns = kept((param.id, Kind::Columns), || Self::read(param));
-        let Some((posterior, columns)) = columns else {
-            let weights = WeightMoments::of(param);
-            return Self {
-                weights,
-                factors: None,
-            };
-        };
-        note_read(posterior);
-        columns
+        let columns = sampled_posterior(param).and_then(|posterior| {
+            let columns = kept((posterior, Kind::Columns), || Self::read(param, posterior))?;
+            note_read(posterior);
+            Some(columns)
+        });
+        columns.unwrap_or_else(|| Self {
+            weights: WeightMoments::of(param),
+            factors: None,
+        })
     }
 
-    /// With the identity of the posterior, where there are correlations.
-    fn read(param: &Param<Tensor<2>>) -> Option<(ParamId, Self)> {
-        if has_adapters(param) {
-            return None;
-        }
+    /// Where there are correlations.
+    fn read(param: &Param<Tensor<2>>, posterior: ParamId) -> Option<Self> {
         let scope = Draw::part(Part::ColumnFactors);
         let mean = param.val();
-        let PartSlot::Part(posterior, part) = scope.finish_part() else {
+        let PartSlot::Part(_, part) = scope.finish_part() else {
             return None;
         };
         let Ok(factors) = part.downcast::<Tensor<3>>() else {
@@ -243,10 +256,10 @@ impl ColumnMoments {
         let weights = WeightMoments {
             mean,
             variance: Some(variance.transpose()),
-            id: param.id,
+            posterior: Some(posterior),
         };
         let factors = Some(*factors);
-        Some((posterior, Self { weights, factors }))
+        Some(Self { weights, factors })
     }
 
     /// `Var[x W]` of inputs x that are certain, whose last axis is the weight's first, in `f32` at least; `None` of weights that are one value each.

@@ -30,7 +30,8 @@ use crate::family::select_rows;
 /// Panics if `rows` is empty, or holds a position that the weight doesn't have.
 pub fn weight_rows<const D: usize>(param: &Param<Tensor<D>>, rows: &[usize]) -> Tensor<D> {
     assert!(!rows.is_empty(), "no rows of the weight were asked for");
-    let count = param.lazy_shape()[0];
+    // Not the lazy shape, which is that of a record, of a weight that is transposed for it.
+    let count = param.base().dims()[0];
     if let Some(row) = rows.iter().find(|row| **row >= count) {
         panic!("row {row} of a weight of {count} rows was asked for");
     }

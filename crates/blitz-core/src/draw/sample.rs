@@ -206,10 +206,14 @@ pub(crate) fn kept_kl<const D: usize>(id: ParamId, mu: &Tensor<D>) -> Option<KlT
     .flatten()
 }
 
-/// Drops the KL that was made together with the weight of parameter `id`, in each draw that is open: what it is of has changed.
-pub(crate) fn forget_kl(id: ParamId) {
+/// Drops the weight of parameter `id` and the KL that was made together with it, in each draw that is open: what they are of has changed. Made again, the weight is of
+/// the same noise.
+pub(crate) fn forget(id: ParamId) {
     let mut forgotten = Vec::new();
-    with_samples(|sample| forgotten.extend(sample.kl.remove(&id)));
+    with_samples(|sample| {
+        let first = sample.first.as_mut().and_then(|first| first.remove(&id));
+        forgotten.push((sample.weights.remove(&id), first, sample.kl.remove(&id)));
+    });
     drop(forgotten);
 }
 

@@ -58,12 +58,14 @@ pub(crate) enum Part {
     Moments,
     /// The factors of its columns' covariances, of columns that are independent normals, for a pass of moments.
     ColumnFactors,
+    /// Nothing but its posterior's identity, for a pass of moments.
+    Identity,
 }
 
 impl Part {
     /// Whether a pass of moments asks, for which no draw is made.
     fn is_of_moments(self) -> bool {
-        matches!(self, Self::Moments | Self::ColumnFactors)
+        matches!(self, Self::Moments | Self::ColumnFactors | Self::Identity)
     }
 }
 

@@ -46,7 +46,8 @@ impl Draw {
     /// The numbers depend on `seed`, `index` and the position of each Bayesian parameter in `model`'s traversal,
     /// on nothing else: they are the same in another process and on another backend. Weights of another module
     /// read inside the draw are numbered after the model's, in the order of their first use. Copies of one model
-    /// share its parameter identities and so its draw, on each device and in each float type with weights of its own from the same noise.
+    /// share its parameter identities and so its draw, on each device and in each float type with weights of its own from the same noise. Of copies with other values, such as a
+    /// moving average beside its network, each needs a draw of its own: what the first has made, the second would read.
     pub fn sample<M: Module>(model: &M, seed: u64, index: u64) -> Self {
         let (numbers, tied) = numbers(model);
         let draw = Self::numbered(seed, index, numbers);

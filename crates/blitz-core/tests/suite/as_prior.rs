@@ -88,6 +88,35 @@ fn a_kl_that_was_made_with_its_weight_is_none_of_what_became_of_the_posterior() 
 }
 
 #[test]
+fn a_weight_that_was_made_is_none_of_what_became_of_its_posterior() {
+    // Without a closed form: the KL is taken at the weight.
+    let config = BayesianizeConfig::new()
+        .with_posterior(PosteriorConfig::laplace(0.1))
+        .with_prior(PriorConfig::student_t(4.0, 0.5));
+    let shifted = |mut net: Linear| {
+        net.weight = net.weight.map(|mean| mean + 1.0);
+        Ok::<_, std::convert::Infallible>(net)
+    };
+    type Change<'a> = &'a dyn Fn(Linear) -> Linear;
+    let changes: [Change; 3] = [
+        &|net| net.scale_deviations(0.1),
+        &|net| net.map_means(shifted).unwrap(),
+        &|net| net.prune_by_signal_to_noise(0.5).0,
+    ];
+    for device in devices() {
+        let before = linear(3, 2, false, 0.6, &device).bayesianize(&config);
+        let read = |net: &Linear| (values(net.weight.val()), values(net.kl_cost()));
+        for change in changes {
+            let after = change(before.clone());
+            let expected = after.with_draw(1, 0, read);
+            let _draw = before.draw(1, 0);
+            assert_ne!(read(&before), expected);
+            assert_eq!(read(&change(before.clone())), expected);
+        }
+    }
+}
+
+#[test]
 fn the_kl_of_every_family_is_zero_and_draws_stay() {
     for device in devices() {
         for family in families(0.3) {

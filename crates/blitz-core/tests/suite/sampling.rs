@@ -3,6 +3,7 @@
 use blitz_core::Noise;
 use blitz_core::prelude::*;
 use burn::module::{Module, ModuleMapper, Param};
+use burn::nn::{LinearConfig, LinearLayout};
 use burn::tensor::{Device, Tensor};
 
 use crate::net::{linear, rho, scalar, values};
@@ -159,4 +160,14 @@ fn noise_of_some_rows_is_that_of_the_table_in_every_request() {
 fn rows_that_a_weight_does_not_have_are_refused() {
     let layer = layer(0.7, &Device::flex());
     blitz_core::weight_rows(&layer.weight, &[0, 30]);
+}
+
+#[test]
+fn rows_of_a_matrix_that_is_saved_in_columns_are_those_of_the_layer() {
+    let layer = LinearConfig::new(3, 2).with_layout(LinearLayout::Col);
+    // Not initialized yet, it has the shape of its record.
+    let layer = layer.init(&Device::flex());
+    let rows = blitz_core::weight_rows(&layer.weight, &[2]);
+    let [_, _, last] = [0, 1, 2].map(|row| layer.weight.val().slice([row..row + 1, 0..2]));
+    assert_eq!(values(rows), values(last));
 }

@@ -3,6 +3,7 @@
 use blitz_core::prelude::*;
 use blitz_core::{
     BayesianizeError, BuiltinVariational, MopedVariational, NormalPosteriorConfig, NormalPrior,
+    WeightMoments,
 };
 use burn::module::{Lora, Module, Param, ParamGroup};
 use burn::nn::{Linear, LinearConfig};
@@ -412,6 +413,84 @@ fn a_frozen_copy_of_a_network_beside_it_is_not_tied() {
         });
         assert_eq!(posteriors.iter().filter(|is_there| **is_there).count(), 1);
     }
+}
+
+#[test]
+fn a_frozen_copy_is_a_weight_of_its_own_before_either_has_a_posterior() {
+    let device = Device::flex().autodiff();
+    let student = layer(&device);
+    let mut teacher = student.clone().freeze();
+    teacher.weight = teacher.weight.map(|weight| weight * 2.0);
+    assert_eq!(student.weight.id, teacher.weight.id);
+    for student_at in [0, 1] {
+        let mut both = [student.clone(), teacher.clone()];
+        both.rotate_right(student_at);
+        let [first, second] = both;
+        let net = Tied {
+            first: vec![first],
+            second: Head::Linear(second),
+        };
+        let assert_kept = |net: &Tied| {
+            let kept = net.both()[1 - student_at];
+            assert_eq!(values(kept.weight.val()), values(teacher.weight.val()));
+            assert!(!kept.weight.is_require_grad());
+            assert!(
+                kept.weight
+                    .reparameterization::<BuiltinVariational>()
+                    .is_none()
+            );
+        };
+        assert!(!net.has_tied_weights());
+        assert_kept(&net.clone().retie());
+        let bayesian = net.bayesianize(&BayesianizeConfig::new());
+        assert_eq!(bayesian.num_bayesian_weights(), 9);
+        assert_kept(&bayesian);
+        assert_kept(&bayesian.clone().map_means::<()>(Ok).unwrap());
+        assert_kept(&bayesian.prune_by_signal_to_noise(0.5).0);
+    }
+}
+
+#[test]
+fn a_pass_of_moments_tells_weights_of_one_id_apart() {
+    let device = Device::flex();
+    let plain = layer(&device);
+    let config = BayesianizeConfig::new().with_posterior(PosteriorConfig::normal(0.1));
+    let other = |layer: Linear| {
+        let shifted = layer.map_means::<()>(|mut layer| {
+            layer.weight = layer.weight.map(|mean| mean + 1.0);
+            Ok(layer)
+        });
+        shifted.unwrap().scale_deviations(2.0)
+    };
+    let bayesian = || plain.clone().bayesianize(&config);
+    for (first, second) in [
+        (bayesian(), plain.clone().freeze()),
+        (plain.clone().freeze(), bayesian()),
+        (bayesian(), other(bayesian())),
+        (
+            bayesian().freeze_sampling(),
+            other(bayesian()).freeze_sampling(),
+        ),
+    ] {
+        assert_eq!(first.weight.id, second.weight.id);
+        let alone = [&first, &second].map(|layer| moments(layer));
+        let net = Tied {
+            first: vec![first],
+            second: Head::Linear(second),
+        };
+        assert_eq!(net.with_moments(|net| net.both().map(moments)), Ok(alone));
+    }
+}
+
+/// The means, the variances and the second moments of a layer's weight.
+fn moments(layer: &Linear) -> [Vec<f32>; 3] {
+    let weight = WeightMoments::of(&layer.weight);
+    let variance = weight.variance.clone().map_or_else(Vec::new, values);
+    [
+        values(weight.mean.clone()),
+        variance,
+        values(weight.second_moment()),
+    ]
 }
 
 /// The first factor of the adapter at each place.

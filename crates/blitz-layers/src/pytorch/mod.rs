@@ -79,6 +79,8 @@ impl PyTorchNames {
     ///
     /// **Pruned weights** ([`prune_by_signal_to_noise`](blitz_core::BayesianModule::prune_by_signal_to_noise)) are written as the network computes with them: a mean of zero, and a ρ of −40. They stay pruned, and as they are, whatever
     /// a file has in their places.
+    ///
+    /// **An embedding's padding** has means of zero and a ρ like the others: a library that knows no padding draws it.
     pub fn of<M: Module>(self, module: M) -> Named<M> {
         Named {
             module,

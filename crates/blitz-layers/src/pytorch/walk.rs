@@ -1,6 +1,7 @@
 //! Where a module has its parameters, and how a traversal of it passes on what has the same name in the file.
 
 use std::collections::{HashMap, HashSet};
+use std::convert::identity;
 
 use blitz_core::fields::changed;
 use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param, ParamId};
@@ -182,6 +183,27 @@ impl<'a, V> Emitter<'a, V> {
     }
 }
 
+/// The parameter without what Burn does to a matrix in columns when it is saved and loaded: a file of PyTorch's has one layout, whatever Burn's records have.
+fn as_in_layer<const D: usize>(param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+    param.load_mapper(identity).save_mapper(identity)
+}
+
+/// Maps the parameter likewise, and leaves it the layout of its records.
+fn map_as_in_layer<const D: usize>(
+    param: Param<Tensor<D>>,
+    map: impl FnOnce(Param<Tensor<D>>) -> Param<Tensor<D>>,
+) -> Param<Tensor<D>> {
+    let (_, old, records) = param.clone().consume();
+    let (id, new, _) = map(as_in_layer(param)).consume();
+    let requires_grad = new.is_require_grad();
+    let is_changed = requires_grad != old.is_require_grad();
+    let param = Param::from_mapped_value(id, new, records);
+    match is_changed {
+        true => param.set_require_grad(requires_grad),
+        false => param,
+    }
+}
+
 impl<V: ModuleVisitor> Emitter<'_, V> {
     fn visiting(&mut self, visit: impl FnOnce(&mut V)) {
         if let Some(steps) = self.path() {
@@ -200,14 +222,14 @@ impl<V: ModuleVisitor> ModuleVisitor for Emitter<'_, V> {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let Some(pruned) = self.pruned().cloned() else {
-            return self.visiting(|inner| inner.visit_float(param));
-        };
-        // The stored mean may have moved there since, and the network computes with zero.
-        let param = changed(param.clone(), |mean| {
-            let zeros = mean.zeros_like();
-            keep(mean, &pruned, zeros)
-        });
+        let mut param = as_in_layer(param.clone());
+        if let Some(pruned) = self.pruned().cloned() {
+            // The stored mean may have moved there since, and the network computes with zero.
+            param = changed(param, |mean| {
+                let zeros = mean.zeros_like();
+                keep(mean, &pruned, zeros)
+            });
+        }
         self.visiting(|inner| inner.visit_float(&param));
     }
 
@@ -271,12 +293,12 @@ impl<V: ModuleMapper> ModuleMapper for Emitter<'_, V> {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let Some(value) = self.values.remove(&joined(&self.steps)) else {
-            let pruned = self.pruned().cloned();
-            let Some((pruned, old)) = pruned.map(|pruned| (pruned, param.val())) else {
-                return self.mapping(param, V::map_float);
+            let kept = self.pruned().cloned().map(|pruned| (pruned, param.val()));
+            let param = map_as_in_layer(param, |param| self.mapping(param, V::map_float));
+            return match kept {
+                None => param,
+                Some((pruned, old)) => changed(param, |new| keep(new, &pruned, old)),
             };
-            let param = self.mapping(param, V::map_float);
-            return changed(param, |new| keep(new, &pruned, old));
         };
         changed(param, |old| {
             value.to_device(&old.device()).reshape(old.shape())

@@ -196,6 +196,26 @@ fn padding_is_zero_and_passes_no_gradient_on() {
 }
 
 #[test]
+fn the_stored_means_of_padding_are_zero() {
+    let device = Device::flex().autodiff();
+    let means = |padding_idx| {
+        let layer = config().with_padding_idx(padding_idx).init(&device);
+        assert!(layer.weight.base().is_require_grad());
+        let [rows, width] = layer.weight.base().dims();
+        (0..rows)
+            .map(|row| values(layer.weight.base().slice([row..row + 1, 0..width])))
+            .map(|row| row.iter().all(|mean| *mean == 0.0))
+            .collect::<Vec<_>>()
+    };
+    assert!(!means(None).contains(&true));
+    for padding_idx in [0, 3] {
+        let is_zero = means(Some(padding_idx));
+        let zeros: Vec<_> = (0..is_zero.len()).filter(|row| is_zero[*row]).collect();
+        assert_eq!(zeros, [padding_idx]);
+    }
+}
+
+#[test]
 fn padding_pays_no_kl() {
     let device = Device::flex().autodiff();
     let std: f64 = 0.3;

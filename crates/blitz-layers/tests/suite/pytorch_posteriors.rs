@@ -5,8 +5,11 @@ use blitz_layers::conv::BayesianConv2d;
 use blitz_layers::prelude::*;
 use blitz_layers::pytorch::PyTorchNames;
 use burn::module::Module;
-use burn::nn::LinearLayout;
-use burn::store::{ModuleSnapshot, ModuleStore, PytorchStore, SafetensorsStore, bridge};
+use burn::nn::{LinearConfig, LinearLayout};
+use burn::store::{
+    BurnToPyTorchAdapter, ModuleSnapshot, ModuleStore, PyTorchToBurnAdapter, PytorchStore,
+    SafetensorsStore, bridge,
+};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Int, Tensor, s};
 
@@ -465,37 +468,66 @@ fn a_pruned_network_is_written_as_it_computes_and_stays_as_it_is() {
     assert_eq!(zeros, report.pruned);
 }
 
+/// A layer of either layout has one file, and the file gives either the same matrix.
+fn assert_one_file<M: Module>(
+    names: PyTorchNames,
+    layer: impl Fn(LinearLayout) -> M,
+    matrix: impl Fn(&M) -> Tensor<2>,
+) {
+    let bytes_of = |layer: M| {
+        let mut store = SafetensorsStore::from_bytes(None).with_to_adapter(BurnToPyTorchAdapter);
+        names.of(layer).save_into(&mut store).unwrap();
+        store.get_bytes().unwrap().to_vec()
+    };
+    let tensors = |bytes: Vec<u8>| {
+        let mut store = SafetensorsStore::from_bytes(Some(bytes));
+        let all = store.get_all_tensors().unwrap();
+        let data = all
+            .iter()
+            .map(|(name, tensor)| (name.clone(), bridge::to_data(tensor).unwrap()));
+        data.collect::<Vec<_>>()
+    };
+    let row = layer(LinearLayout::Row);
+    let bytes = bytes_of(row.clone());
+    for layout in [LinearLayout::Row, LinearLayout::Col] {
+        let mut store = SafetensorsStore::from_bytes(Some(bytes.clone()))
+            .with_from_adapter(PyTorchToBurnAdapter);
+        let mut named = names.of(layer(layout));
+        named.load_from(&mut store).unwrap();
+        let loaded = named.into_module();
+        let [expected, got] = [&row, &loaded].map(&matrix);
+        assert_eq!(got.dims(), expected.dims());
+        got.to_data().assert_eq(&expected.to_data(), true);
+        assert_eq!(tensors(bytes_of(loaded.clone())), tensors(bytes.clone()));
+        // A record of Burn's has the layout that it had.
+        let back = layer(layout).load_record(loaded.into_record());
+        matrix(&back).to_data().assert_eq(&expected.to_data(), true);
+    }
+}
+
 #[test]
 fn a_linear_layer_of_either_layout_has_the_same_file() {
     let device = Device::flex();
     for (d_input, d_output) in [(4, 4), (3, 2)] {
-        let layer = |layout| {
+        let bayesian = |layout| {
             BayesianLinearConfig::new(d_input, d_output)
                 .with_layout(layout)
                 .init(&device)
         };
-        let row = layer(LinearLayout::Row);
-        let bytes = bytes_of(row.clone());
-        let mut named = PyTorchNames::Blitz.of(layer(LinearLayout::Col));
-        let mut store = SafetensorsStore::from_bytes(Some(bytes.clone()));
-        named.load_from(&mut store).unwrap();
-        let col = named.into_module();
-        let [row, means] = [&row, &col].map(|layer| layer.mean_network().weight.base());
-        assert_eq!(means.dims(), [d_input, d_output]);
-        means.to_data().assert_eq(&row.to_data(), true);
-        let tensors = |bytes: Vec<u8>| {
-            let mut store = SafetensorsStore::from_bytes(Some(bytes));
-            let all = store.get_all_tensors().unwrap();
-            let data = all
-                .iter()
-                .map(|(name, tensor)| (name.clone(), bridge::to_data(tensor).unwrap()));
-            data.collect::<Vec<_>>()
+        let of_burn = |layout| {
+            LinearConfig::new(d_input, d_output)
+                .with_layout(layout)
+                .init(&device)
         };
-        assert_eq!(
-            tensors(bytes_of(col)),
-            tensors(bytes),
-            "{d_input} to {d_output}"
-        );
+        for names in [
+            PyTorchNames::TorchNn,
+            PyTorchNames::Blitz,
+            PyTorchNames::BayesianTorch,
+            PyTorchNames::TorchUncertainty,
+        ] {
+            assert_one_file(names, bayesian, |layer| layer.mean_network().weight.base());
+            assert_one_file(names, of_burn, |layer| layer.weight.val());
+        }
     }
 }
 

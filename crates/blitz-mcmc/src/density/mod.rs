@@ -1,6 +1,7 @@
 //! The log density of a network's weights: that of the data given them, and of the prior.
 
 mod adopt;
+mod apart;
 mod digest;
 mod jitter;
 mod precision;
@@ -134,6 +135,7 @@ impl<N: Module> LogDensity<N, ()> {
             return Err(McmcError::Bayesian { path });
         }
         let device = device();
+        let network = &apart::with_frozen_copies_apart(network.clone());
         // Each `valid` is a copy of its own, also of what a batch norm shares among clones.
         let given = network.valid();
         let weights = Weights::of(&given);

@@ -143,11 +143,11 @@ impl ModuleVisitor for Find {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if self.found.places.contains_key(&param.id) {
-            return;
-        }
         if !trains(param) {
             return self.add_unsampled(&param.val().into_data());
+        }
+        if self.found.places.contains_key(&param.id) {
+            return;
         }
         let found = &mut self.found;
         let value = param.val();

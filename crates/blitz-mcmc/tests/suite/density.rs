@@ -225,6 +225,73 @@ fn dropout_in_training_is_refused_and_in_prediction_accepted() {
 }
 
 #[test]
+fn a_frozen_copy_of_a_layer_is_not_sampled_with_it() {
+    /// Two layers of one id: what trains, and what it is a copy of.
+    #[derive(Module, Debug)]
+    struct Pair {
+        layers: Vec<Linear>,
+    }
+
+    impl Network for Pair {
+        type Input = Tensor<2>;
+        type Output = Tensor<2>;
+
+        fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+            let [first, second] = [0, 1].map(|at| self.layers[at].forward(x.clone()));
+            first + second
+        }
+    }
+
+    let student = LinearConfig::new(2, 1).init(&Device::flex());
+    let teacher = student.clone().freeze();
+    assert_eq!(student.weight.id, teacher.weight.id);
+    let known = teacher.weight.val();
+    for layers in [
+        vec![student.clone(), teacher.clone()],
+        vec![teacher.clone(), student.clone()],
+    ] {
+        let at = layers
+            .iter()
+            .position(|layer| blitz_train::blitz_core::trains(&layer.weight))
+            .unwrap();
+        let data = LabeledBatch {
+            inputs: table(&normals(1, 20), 2),
+            targets: table(&normals(2, 10), 1),
+        };
+        let prior = |_: &Weight| PriorConfig::laplace(1.0);
+        let network = Pair { layers };
+        let density = LogDensity::new(&network, &gaussian(0.5), prior, vec![data.clone()]).unwrap();
+        assert_eq!(density.len(), 3);
+        assert!(gradient_error(&density) < 1e-6);
+        // By hand: the teacher adds what it is, wherever it stands.
+        let position = [0.3, -0.2, 0.7];
+        let rows = data.inputs.clone();
+        let weight = Tensor::from_data([[0.3], [-0.2]], &Device::flex());
+        let output = rows.clone().matmul(weight) + 0.7 + teacher.forward(rows);
+        let z = (output - data.targets.clone()) / 0.5;
+        let of_data = -0.5 * f64::from(z.square().sum().into_scalar::<f32>())
+            - 10.0 * (0.5f64.ln() + 0.5 * std::f64::consts::TAU.ln());
+        let of_prior: f64 = position.iter().map(|w| -w.abs() - 2f64.ln()).sum();
+        let got = density.evaluate(&position, &mut [0.0; 3]);
+        assert!((got - of_data - of_prior).abs() < 1e-4, "{got}");
+        // Nor is it what a chain's networks have.
+        let posterior = blitz_mcmc::NutsConfig::new()
+            .with_chains(1)
+            .with_warm_up(20)
+            .with_draws(4)
+            .init()
+            .run(&density)
+            .unwrap();
+        let drawn = posterior.draw_network(0, 3);
+        drawn.layers[1 - at]
+            .weight
+            .val()
+            .into_data()
+            .assert_eq(&known.to_data(), true);
+    }
+}
+
+#[test]
 fn monte_carlo_dropout_is_refused_until_it_is_frozen() {
     #[derive(Module, Debug)]
     struct Net {

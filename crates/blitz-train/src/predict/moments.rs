@@ -12,6 +12,7 @@ use burn::config::Config;
 use burn::data::dataloader::{DataLoader, Progress};
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
+use nalgebra::{DMatrix, SymmetricEigen};
 
 #[cfg(feature = "dataset")]
 use super::Predictive;
@@ -126,7 +127,8 @@ impl MomentsPredictorConfig {
 /// Predicts batches in one pass each.
 ///
 /// An output counts as normal, with the mean and the variance that were propagated, and independent of the example's other outputs. The likelihood gets `quantiles` values of it, which it takes
-/// for draws: normal quantiles of equal probability, scaled to that mean and variance exactly, in an order of their own for each output. Means, epistemic and aleatoric deviations, entropies,
+/// for draws: normal quantiles of equal probability, with that mean and variance exactly, in an order of their own for each output, and without correlations
+/// between as many outputs as half of the quantiles, up to 128. Means, epistemic and aleatoric deviations, entropies,
 /// intervals and scores so come from the same types as those of a [`Predictor`](crate::Predictor), whose draws each cost a pass.
 ///
 /// The moments of the weights are kept from batch to batch.
@@ -273,18 +275,32 @@ fn check_quantiles(count: usize) {
     );
 }
 
+/// The most outputs whose covariance is worth its root. Beyond, as many quantiles have correlations below a tenth.
+const MOST_WITHOUT_CORRELATIONS: usize = 128;
+
 /// Quantiles of the standard normal, in an order of its own for each output: rows of all outputs.
+///
+/// Orders that are random have correlations of some `1/√count`, the same for every example. With at least twice as many quantiles as outputs, and up to
+/// [`MOST_WITHOUT_CORRELATIONS`] of these, there are none: each row is multiplied by the inverse root of their covariance.
 #[derive(Debug)]
 pub(crate) struct Quantiles(Vec<Vec<f32>>);
 
 impl Quantiles {
     pub(crate) fn new(count: usize, outputs: usize, seed: u64) -> Self {
         let standard = standard_quantiles(count);
-        let columns: Vec<Vec<f64>> = (0..outputs)
-            .map(|output| shuffled(&standard, seed, output))
+        let columns: Vec<f64> = (0..outputs)
+            .flat_map(|output| shuffled(&standard, seed, output))
             .collect();
-        let row = |k: usize| columns.iter().map(|column| column[k] as f32).collect();
-        Self((0..count).map(row).collect())
+        let mut rows = DMatrix::from_vec(count, outputs, columns);
+        let has_root = outputs <= MOST_WITHOUT_CORRELATIONS && 2 * outputs <= count;
+        if has_root && let Some(root) = inverse_root(rows.tr_mul(&rows) / count as f64) {
+            rows = &rows * root;
+        }
+        let rows = rows.row_iter();
+        Self(
+            rows.map(|row| row.iter().map(|z| *z as f32).collect())
+                .collect(),
+        )
     }
 
     /// One row for each quantile, a number for each output.
@@ -310,6 +326,19 @@ impl Quantiles {
         });
         rows.collect()
     }
+}
+
+/// `C^−½` of the covariance of a few quantiles; none of orders that are nearly the same, as very few quantiles may have.
+fn inverse_root(covariance: DMatrix<f64>) -> Option<DMatrix<f64>> {
+    let SymmetricEigen {
+        eigenvalues,
+        eigenvectors,
+    } = SymmetricEigen::new(covariance);
+    let is_clear = eigenvalues.iter().all(|value| *value > 0.01);
+    is_clear.then(|| {
+        let roots = DMatrix::from_diagonal(&eigenvalues.map(|value| value.sqrt().recip()));
+        &eigenvectors * roots * eigenvectors.transpose()
+    })
 }
 
 /// Quantiles of the standard normal at the middles of as many equal probabilities, scaled to a variance of 1.
@@ -370,6 +399,24 @@ mod tests {
             assert!(largest(of_outputs.squeeze_dim(0) - mean.clone()) < 1e-5);
             assert!(largest(squares.squeeze_dim(0) - variance.clone()) < 1e-5);
         }
+    }
+
+    #[test]
+    fn outputs_have_no_correlations() {
+        for (count, outputs) in [(10, 2), (10, 5), (30, 3), (100, 10), (100, 50), (300, 128)] {
+            for seed in 0..3 {
+                let Quantiles(rows) = Quantiles::new(count, outputs, seed);
+                for (i, j) in (0..outputs).flat_map(|i| (0..=i).map(move |j| (i, j))) {
+                    let products = rows.iter().map(|row| f64::from(row[i]) * f64::from(row[j]));
+                    let covariance = products.sum::<f64>() / count as f64;
+                    let expected = f64::from(u8::from(i == j));
+                    assert!((covariance - expected).abs() < 1e-6, "{covariance}");
+                }
+            }
+        }
+        // Two outputs of two quantiles have the same order, or the reverse.
+        let Quantiles(rows) = Quantiles::new(2, 2, 0);
+        assert!(rows.iter().flatten().all(|z| (z.abs() - 1.0).abs() < 1e-6));
     }
 
     #[test]

@@ -162,6 +162,56 @@ fn tfbs_deviation_is_where_the_loss_of_a_linear_network_rises_by_the_tolerance()
     assert!(tfb.evaluations < 30);
 }
 
+/// Casts parameters, and makes of a factor b one of rank one.
+struct OfRankOne(DType, bool);
+
+impl ModuleMapper for OfRankOne {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.1 = name == "b";
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Self(dtype, is_b) = *self;
+        param.map(|value| {
+            let trains = value.is_require_grad();
+            let value = match is_b {
+                true => {
+                    let first = value.clone().narrow(0, 0, 1);
+                    Tensor::cat(vec![first.clone() * 0.02, first * 0.01], 0)
+                }
+                false => value,
+            };
+            value.cast(dtype).detach().set_require_grad(trains)
+        })
+    }
+}
+
+#[test]
+fn tfb_finds_one_deviation_in_every_type_where_a_direction_is_not_used() {
+    let device = Device::flex();
+    let found = |dtype, tolerance| {
+        let net = adapted(&device).map(&mut OfRankOne(dtype, false));
+        let batch = explained(&adapted(&device), 6);
+        let batch = LabeledBatch {
+            inputs: batch.inputs.cast(dtype),
+            targets: batch.targets,
+        };
+        let fit = TfbConfig::new().with_tolerance(tolerance).with_samples(50);
+        let likelihood = gaussian(1.0, &device);
+        fit.fit(&net, &likelihood, &[batch]).unwrap().std
+    };
+    for tolerance in [0.05, 0.5] {
+        let expected = found(DType::F32, tolerance);
+        for dtype in [DType::F64, DType::BF16, DType::F16] {
+            let std = found(dtype, tolerance);
+            assert!(
+                (std / expected - 1.0).abs() < 0.1,
+                "{dtype:?}, {tolerance}: {std} for {expected}"
+            );
+        }
+    }
+}
+
 #[test]
 fn tfb_says_what_is_wrong() {
     let device = Device::flex();

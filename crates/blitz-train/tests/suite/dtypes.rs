@@ -115,6 +115,28 @@ fn swag_collects_and_draws_in_every_type() {
 }
 
 #[test]
+fn swag_has_the_digits_of_its_weights_beside_a_first_one_that_is_far_off() {
+    for dtype in TYPES {
+        let mut swag = SwagConfig::new().init(&linear(dtype));
+        let numbers: Vec<f64> = std::iter::once(1.0)
+            .chain((0..300).map(|i| 0.01 + 1e-4 * (0.7 * f64::from(i)).sin()))
+            .collect();
+        for number in &numbers {
+            let mut layer = linear(dtype);
+            layer.weight = layer.weight.map(|weight| weight.zeros_like() + *number);
+            swag.collect(&layer).unwrap();
+        }
+        let mean = numbers.iter().sum::<f64>() / numbers.len() as f64;
+        for got in values(swag.mean_network().weight.val()) {
+            assert!(
+                (got / mean - 1.0).abs() < unit(dtype) + 1e-6,
+                "{dtype:?}: {got} for {mean}"
+            );
+        }
+    }
+}
+
+#[test]
 fn ivon_steps_in_every_type() {
     let step = |dtype| {
         let model = IvonConfig::new(50.0)

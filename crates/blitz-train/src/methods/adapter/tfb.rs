@@ -6,7 +6,7 @@ use blitz_layers::blitz_core::noise::layout;
 use blitz_layers::blitz_core::{BayesianModule, NormalPosterior, NormalPrior, at_least_f32};
 use burn::config::Config;
 use burn::module::{Module, ParamId};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{DType, Tensor, TensorData};
 use nalgebra::DMatrix;
 
 use super::error::AdapterError;
@@ -14,8 +14,9 @@ use super::factors::{Adapter, adapters, with_training, with_values};
 use crate::likelihood::Likelihood;
 use crate::network::{LabeledBatch, Network};
 
-/// A singular value counts as at least this share of the largest, so that a direction which the adapter does not use gets a finite deviation.
+/// The share of the largest singular value below which one is nothing but rounding, of a factor in `f32` and in 16 bits.
 const SMALLEST: f64 = 1e-5;
+const SMALLEST_IN_16_BITS: f64 = 1e-3;
 /// The factor between two deviations while the search looks for a bracket.
 const STRIDE: f64 = 4.0;
 /// Strides up or down from the start: 4⁴⁰ is 10²⁴.
@@ -336,8 +337,17 @@ impl Directions {
                 path: adapter.path.clone(),
             });
         }
+        let smallest = match adapter.a.value.dtype() {
+            DType::F16 | DType::BF16 => SMALLEST_IN_16_BITS,
+            _ => SMALLEST,
+        };
+        // A direction that the adapter does not use adds nothing, whatever its deviation: the widest of the others, which the numbers of its type hold.
+        let used = svd.singular_values.iter().copied();
+        let narrowest = used
+            .filter(|s| *s > smallest * largest)
+            .fold(largest, f64::min);
         let per_std = svd.singular_values.iter();
-        let per_std = per_std.map(|s| (adapter.scale.abs() * s.max(SMALLEST * largest)).recip());
+        let per_std = per_std.map(|s| (adapter.scale.abs() * s.max(narrowest)).recip());
         Ok(Self {
             a: (adapter.a.id, tensor(&(a * &u), &adapter.a.value)),
             a_path: adapter.a.path.clone(),

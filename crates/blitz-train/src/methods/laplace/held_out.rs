@@ -101,9 +101,12 @@ pub(super) fn search(
         precisions.dedup();
         precisions
     };
+    // Of equals the largest, which is the narrowest posterior.
     let best = |sums: &Sums| {
-        let indexed = sums.nll.iter().enumerate();
-        indexed.min_by(|a, b| a.1.total_cmp(b.1)).map(|(i, _)| i)
+        let nll = |nll: f64| if nll.is_nan() { f64::INFINITY } else { nll };
+        let indexed = sums.nll.iter().map(|of| nll(*of)).enumerate();
+        let best = indexed.min_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)));
+        best.map(|(i, _)| i)
     };
     let coarse = grid(-12..=12, &f64::from);
     let sums = pass(&coarse)?;
@@ -208,6 +211,32 @@ mod tests {
         assert!((of_five.std_error - 0.5f64.sqrt()).abs() < 1e-15);
         assert!(of_five.improves());
         assert_eq!(report(&[0.1; 7]).std_error, 0.0);
+    }
+
+    #[test]
+    fn of_precisions_that_predict_alike_the_largest_is_taken() {
+        let found = |nll: fn(f64) -> f64| {
+            let pass = |precisions: &[f64]| {
+                let mut sums = Sums::new(precisions.len());
+                sums.add(0.0, precisions.iter().map(|p| nll(*p)).collect());
+                Ok(sums)
+            };
+            search(|_| true, pass).unwrap().prior_precision
+        };
+        assert_eq!(found(|_| 0.0), 1e12);
+        assert_eq!(found(|_| f64::NAN), 1e12);
+        // What is no number is no optimum, whatever its sign.
+        let best = found(|p| if p < 50.0 { -f64::NAN } else { p });
+        assert!((50.0..200.0).contains(&best), "{best}");
+        // As good from 1 to 1,000.
+        let best = found(|p| {
+            if (1.0..=1000.0).contains(&p) {
+                0.0
+            } else {
+                1.0
+            }
+        });
+        assert!((best - 1000.0).abs() < 1e-9, "{best}");
     }
 
     #[test]

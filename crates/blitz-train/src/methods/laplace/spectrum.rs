@@ -26,8 +26,12 @@ impl Spectrum {
         }
         let eigen = SymmetricEigen::new(matrix);
         Self {
-            // Rounding makes zeros of a singular matrix slightly negative.
-            values: eigen.eigenvalues.iter().map(|s| s.max(0.0)).collect(),
+            // Rounding makes zeros of a singular matrix slightly negative. What is no number stays none, for `check_invertible`.
+            values: eigen
+                .eigenvalues
+                .iter()
+                .map(|s| if *s < 0.0 { 0.0 } else { *s })
+                .collect(),
             vectors: eigen.eigenvectors.as_slice().to_vec(),
         }
     }
@@ -147,6 +151,13 @@ pub(super) fn check_invertible(
 ) -> Result<(), LaplaceError> {
     let (mut smallest, mut largest) = (f64::INFINITY, 0.0f64);
     for value in precisions {
+        if value.is_nan() {
+            // The squares of what it was computed from are beyond the numbers.
+            return Err(LaplaceError::Singular {
+                smallest: value,
+                largest: value,
+            });
+        }
         smallest = smallest.min(value);
         largest = largest.max(value);
     }

@@ -73,8 +73,9 @@ impl ModuleMapper for Perturb<'_> {
             Some(deviation) => offset + deviation.of(parameter),
         };
         param.map(|first| {
-            let step = step.reshape(first.shape()).cast(first.dtype());
-            first + step
+            let dtype = first.dtype();
+            let step = step.reshape(first.shape());
+            (first.cast(step.dtype()) + step).cast(dtype)
         })
     }
 }

@@ -6,7 +6,7 @@ mod draw;
 mod error;
 
 use blitz_layers::blitz_core::fields::fixed;
-use blitz_layers::blitz_core::{BayesianModule, posterior_in, visit_by_path};
+use blitz_layers::blitz_core::{BayesianModule, at_least_f32, posterior_in, visit_by_path};
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -184,7 +184,9 @@ impl<N: Module> Swag<N> {
                     squares: self.squares[parameter].val(),
                     deviations: self.deviations[parameter].val(),
                 };
-                moments.add(weight.clone() - origin.clone(), before);
+                // In the types of the moments: beside a first weight that is far off, 16 bits have few digits of a difference.
+                let wide = |weights: &Tensor<1>| at_least_f32(weights.clone());
+                moments.add(wide(weight) - wide(origin), before);
                 self.offsets[parameter] = fixed(moments.offset);
                 self.squares[parameter] = fixed(moments.squares);
                 self.deviations[parameter] = fixed(moments.deviations);

@@ -1,12 +1,9 @@
 //! Predictions of the network that is linear in its weights.
 
-use std::borrow::Cow;
-
 use blitz_layers::blitz_core::BayesianModule;
 use blitz_predict::CategoricalMixture;
 use burn::data::dataloader::DataLoader;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
-use nalgebra::DMatrix;
 
 use super::super::curvature::Root;
 use super::super::error::LaplaceError;
@@ -16,7 +13,6 @@ use super::super::held_out::{HeldOut, Sums, search};
 use super::super::layer::host;
 use super::super::link::{NormalLogits, label_nll};
 use super::super::softmax::labels;
-use super::super::spectrum::Spectrum;
 use super::fit::{Example, along};
 use super::{GaussNewton, NetworkLaplace};
 use crate::likelihood::CategoricalLikelihood;
@@ -82,24 +78,11 @@ impl Standard {
     fn new(outputs: usize) -> Self {
         let quantiles = Quantiles::new(QUANTILES, outputs, 0);
         let rows = quantiles.rows().iter();
-        let rows: Vec<f64> = rows.flatten().copied().map(f64::from).collect();
-        let mut transpose = DMatrix::from_vec(outputs, QUANTILES, rows);
-        // Orders that are random have correlations, fixed ones: each row by the inverse root of their covariance. Of more outputs that has no digits.
-        if outputs > 1 && 2 * outputs <= QUANTILES {
-            let covariance = &transpose * transpose.transpose() / QUANTILES as f64;
-            let spectrum = Spectrum::new(covariance);
-            let roots = spectrum.values.iter().map(|v| v.sqrt().recip()).collect();
-            let inverse = Root::Along(Cow::Owned(spectrum), roots);
-            for mut column in transpose.column_iter_mut() {
-                let white = inverse.times(column.as_slice());
-                column.copy_from_slice(&white);
-            }
-        }
-        let rows = transpose.column_iter();
-        Self(rows.map(|row| row.as_slice().to_vec()).collect())
+        let row = |row: &Vec<f32>| row.iter().copied().map(f64::from).collect();
+        Self(rows.map(row).collect())
     }
 
-    /// Steps with the covariance of these outputs; with its variances where [`new`](Self::new) leaves correlations.
+    /// Steps with the covariance of these outputs; with its variances where [`Quantiles`] leaves correlations.
     fn steps(&self, output: &NormalOutput) -> Vec<Vec<f64>> {
         let root = output.root();
         let mut steps: Vec<Vec<f64>> = self.0.iter().map(|z| root.times(z)).collect();
