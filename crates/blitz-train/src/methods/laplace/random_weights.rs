@@ -85,3 +85,47 @@ pub(super) fn squared_norm<N: Module>(network: &N) -> Option<Tensor<1>> {
     visit_random(network, &mut squares);
     squares.0
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::nn::{Linear, LinearConfig};
+    use burn::tensor::Device;
+
+    use super::super::gradients::gradients_of;
+    use super::*;
+
+    #[derive(Module, Debug)]
+    struct Pair {
+        first: Linear,
+        second: Linear,
+    }
+
+    #[test]
+    fn a_tied_weight_counts_once_and_a_frozen_copy_not_at_all() {
+        let device = Device::flex().autodiff();
+        let layer = LinearConfig::new(2, 1).with_bias(false).init(&device);
+        // Or each clone would make a value of its own.
+        let _ = layer.weight.val();
+        let tied = Pair {
+            first: layer.clone(),
+            second: layer.clone(),
+        };
+        let distilled = Pair {
+            first: layer.clone().freeze(),
+            second: layer,
+        };
+        for (pair, expected) in [(tied, [true, false]), (distilled, [false, true])] {
+            let weights = random_weights(&pair);
+            let are_random: Vec<bool> = weights.iter().map(Option::is_some).collect();
+            assert_eq!(are_random, expected);
+
+            let norm = squared_norm(&pair).unwrap();
+            let of_weights: f64 = weights.iter().flatten().map(|w| w.squared_norm).sum();
+            assert!((norm.clone().into_scalar::<f64>() - of_weights).abs() < 1e-6);
+
+            let gradients = gradients_of(&pair, &norm.backward(), 0).unwrap();
+            let have_one: Vec<bool> = gradients.iter().map(Option::is_some).collect();
+            assert_eq!(have_one, expected);
+        }
+    }
+}
