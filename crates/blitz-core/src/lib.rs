@@ -44,12 +44,12 @@ mod model;
 
 pub use blitz_noise as noise;
 
-#[doc(hidden)]
-pub use attach::locations;
 pub use attach::{
     BayesianizeConfig, BayesianizeError, BuiltinVariational, ExistingPosteriors, MopedConfig,
     MopedVariational, Variational, WeightFilter, WeightRule, trains,
 };
+#[doc(hidden)]
+pub use attach::{VisitAt, locations, visit_by_path};
 #[doc(hidden)]
 pub use draw::has_adapters;
 pub use draw::{

@@ -26,6 +26,10 @@ pub mod normal;
 #[doc(hidden)]
 pub mod simd;
 
+// For the crates of blitz, which all have densities of normals.
+#[doc(hidden)]
+pub mod density;
+
 pub use key::{NoiseKey, STREAM_LEN};
 pub use philox::philox4x32_10;
 pub use rng::PhiloxRng;

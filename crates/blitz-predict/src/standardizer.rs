@@ -63,6 +63,10 @@ impl Standardizer {
     }
 
     /// As [`new`](Self::new), with an error in place of a panic.
+    ///
+    /// # Errors
+    ///
+    /// Without columns, unless there are as many deviations as means, if a mean is not finite, or if a deviation is not positive and finite.
     pub fn try_new(mean: Vec<f64>, std: Vec<f64>) -> Result<Self, InputError> {
         check::not_empty(mean.len(), "column")?;
         check::same_length((mean.len(), "means"), (std.len(), "deviations"))?;
@@ -82,6 +86,11 @@ impl Standardizer {
     }
 
     /// As [`fit`](Self::fit), with an error in place of a panic.
+    ///
+    /// # Errors
+    ///
+    /// Without rows or columns, if the last row is not complete, if a value is NaN or infinite, or if a column's variance is beyond the
+    /// numbers, or its deviation below them.
     pub fn try_fit(values: &[f64], columns: usize) -> Result<Self, InputError> {
         check::not_empty(columns, "column")?;
         check::not_empty(values.len(), "row")?;
@@ -116,6 +125,10 @@ impl Standardizer {
     }
 
     /// As [`transform`](Self::transform), with an error in place of a panic, which names row and column of what is not finite.
+    ///
+    /// # Errors
+    ///
+    /// If the last row is not complete, or if a value is NaN or infinite.
     pub fn try_transform(&self, values: &[f64]) -> Result<Vec<f64>, InputError> {
         finite_rows(values, self.columns())?;
         Ok(self.map(values, in_units))

@@ -371,7 +371,7 @@ fn place(index: &[usize]) -> String {
 impl PredictError {
     /// The error of a batch with `examples` before it.
     #[cfg(feature = "dataset")]
-    pub(crate) fn behind(self, examples: usize) -> Self {
+    pub(crate) fn after(self, examples: usize) -> Self {
         match self {
             Self::Mixture(MixtureError::NonFinite {
                 draw,

@@ -3,6 +3,8 @@
 use std::any::Any;
 use std::collections::{HashMap, VecDeque};
 
+#[cfg(feature = "train")]
+use blitz_layers::blitz_core::{VisitAt, visit_by_path};
 #[cfg(feature = "dataset")]
 use burn::data::dataloader::batcher::Batcher;
 use burn::module::{Flag, Module, ModuleDisplay, ModuleMapper, ModuleVisitor, Param, ParamId};
@@ -147,36 +149,24 @@ pub(crate) fn with_own_statistics<M: Module>(module: &M) -> M {
 /// The path of the first weight that trains and has a number in it that is not finite.
 #[cfg(feature = "train")]
 pub(crate) fn weight_not_finite<M: Module>(module: &M) -> Option<String> {
-    #[derive(Default)]
-    struct Look {
-        path: Vec<String>,
-        found: Option<String>,
-    }
+    struct Look(Option<String>);
 
-    impl ModuleVisitor for Look {
-        fn enter_module(&mut self, name: &str, _container_type: &str) {
-            self.path.push(name.to_string());
-        }
-
-        fn exit_module(&mut self, _name: &str, _container_type: &str) {
-            self.path.pop();
-        }
-
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+    impl VisitAt for Look {
+        fn visit_at<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
             let weights = param.base();
-            if self.found.is_some() || !weights.is_require_grad() {
+            if self.0.is_some() || !weights.is_require_grad() {
                 return;
             }
             let finite = weights.without_autodiff().is_finite().all();
             if !finite.into_scalar::<bool>() {
-                self.found = Some(self.path.join("."));
+                self.0 = Some(path.to_string());
             }
         }
     }
 
-    let mut look = Look::default();
-    module.visit(&mut look);
-    look.found
+    let mut look = Look(None);
+    visit_by_path(module, &mut look);
+    look.0
 }
 
 /// The module on `device` for a training, as Burn's `fork` makes it, with weights of few bits left as they are.

@@ -77,7 +77,7 @@ pub enum RunError {
     /// The training failed.
     #[error(transparent)]
     Fit(#[from] FitError),
-    /// The training was stopped, by Ctrl-C or from the dashboard, behind a checkpoint.
+    /// The training was stopped, by Ctrl-C or from the dashboard, after a checkpoint.
     #[error("stopped ({reason}); {} holds the checkpoint of epoch {epoch}: go on with --resume", path.display())]
     Interrupted {
         /// Who stopped it.

@@ -1,4 +1,4 @@
-//! A traversal that tells each parameter's path.
+//! A traversal that tells each parameter's path. Visits are for the crates of blitz.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::Tensor;
@@ -9,7 +9,8 @@ pub(crate) trait MapAt {
 }
 
 /// What is learned of the parameters of a module, by their paths.
-pub(crate) trait VisitAt {
+pub trait VisitAt {
+    /// A parameter, and its path.
     fn visit_at<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>);
 }
 
@@ -19,7 +20,7 @@ pub(crate) fn map_by_path<M: Module>(module: M, mapper: &mut impl MapAt) -> M {
 }
 
 /// Visits the module.
-pub(crate) fn visit_by_path<M: Module>(module: &M, visitor: &mut impl VisitAt) {
+pub fn visit_by_path<M: Module>(module: &M, visitor: &mut impl VisitAt) {
     module.visit(&mut ByPath::new(visitor));
 }
 

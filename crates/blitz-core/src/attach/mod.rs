@@ -16,6 +16,7 @@ mod walk;
 pub use attachment::locations;
 pub(crate) use attachment::{Attachment, attachments};
 pub(crate) use by_path::{MapAt, map_by_path};
+pub use by_path::{VisitAt, visit_by_path};
 pub use convert::{BayesianizeConfig, BuiltinVariational, ExistingPosteriors, WeightRule};
 pub(crate) use convert::{attach_chosen, check_bare};
 pub use error::BayesianizeError;

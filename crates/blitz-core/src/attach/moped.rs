@@ -19,10 +19,8 @@ use super::walk::{Place, Walk, Weight};
 use crate::family::at_least_f32;
 use crate::family::deviation::MAX_STD;
 use crate::family::posterior::NormalPosterior;
-use crate::family::prior::{BuiltinPrior, CenteredPrior, PriorConfig};
-
-/// The smallest `min_std`: a tensor of zeros has a prior as wide, and priors are no narrower.
-const MIN_STD: f64 = 1e-15;
+use crate::family::prior::{BuiltinPrior, CenteredPrior, MIN_SCALE, PriorConfig};
+use crate::fields::changed;
 
 /// Configuration of [`moped`](crate::BayesianModule::moped).
 ///
@@ -71,8 +69,9 @@ impl MopedConfig {
             self.delta
         );
         assert!(
-            (MIN_STD..=MAX_STD).contains(&self.min_std),
-            "MOPED's min_std must be a number from {MIN_STD:e} to {MAX_STD:e}, got {:?}",
+            // A tensor of zeros has a prior as wide, and priors are no narrower.
+            (MIN_SCALE..=MAX_STD).contains(&self.min_std),
+            "MOPED's min_std must be a number from {MIN_SCALE:e} to {MAX_STD:e}, got {:?}",
             self.min_std
         );
         let walk = Walk::of(&module);
@@ -143,12 +142,7 @@ impl MapAt for Means {
     fn map_at<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         match self.by_path.remove(path) {
             None => param,
-            Some(mean) => param.map(|mu| {
-                let require_grad = mu.is_require_grad();
-                mean.reshape(mu.shape())
-                    .detach()
-                    .set_require_grad(require_grad)
-            }),
+            Some(mean) => changed(param, |mu| mean.reshape(mu.shape())),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::draw::{self, Part, PartSlot, Request, Site, is_configured};
 use crate::family::posterior::{Posterior, PosteriorStructure};
 use crate::family::prior::{PosteriorPrior, Prior};
 use crate::family::{Noise, at_least_f32, constants, in_type_of, reflected, select_rows};
-use crate::fields::POSTERIOR;
+use crate::fields::{POSTERIOR, fixed};
 use crate::kl::{KlEstimator, KlTerm, SharedScale, pair};
 
 /// A posterior and its prior, attached to a parameter whose stored tensor is the posterior's location μ.
@@ -82,7 +82,7 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
     }
 
     pub(super) fn set_mask(&mut self, mask: Tensor<1>) {
-        self.mask = Some(Param::from_tensor(mask).set_require_grad(false));
+        self.mask = Some(fixed(mask));
     }
 
     pub(super) fn mask(&self) -> Option<Tensor<1>> {

@@ -59,6 +59,10 @@ impl std::error::Error for ConstantError {}
 
 impl ConstantError {
     /// This error, unless the constant is in its range.
+    ///
+    /// # Errors
+    ///
+    /// If it is not.
     pub fn unless(
         in_range: bool,
         name: &'static str,
@@ -72,6 +76,10 @@ impl ConstantError {
     }
 
     /// This error, unless the constant is positive and finite.
+    ///
+    /// # Errors
+    ///
+    /// If it is not.
     pub fn unless_positive(name: &'static str, value: f64) -> Result<(), Self> {
         let is_positive = value.is_finite() && value > 0.0;
         Self::unless(is_positive, name, value, "positive and finite")
@@ -147,7 +155,9 @@ impl Constants {
         mapper.exit_module(reason, CONTAINER);
     }
 
-    /// The identity that a parameter gets whose module saves constants: what [`is_marked`](Self::is_marked) looks for.
+    /// The identity that a parameter gets whose module saves constants: what [`is_marked`](Self::is_marked) looks for. For the crates of
+    /// blitz.
+    #[doc(hidden)]
     #[must_use]
     pub fn mark(id: ParamId) -> ParamId {
         ParamId::from(id.val() & !MARKED_BITS | MARK)
@@ -157,6 +167,9 @@ impl Constants {
     ///
     /// A record from before they were saved has to load, and whatever loads a record takes a tensor that is not in it for an error. So a module must
     /// know whether to ask, and all that it learns of a record is its tensors and their identities. One without the mark was given before.
+    ///
+    /// For the crates of blitz.
+    #[doc(hidden)]
     pub fn is_marked(id: ParamId) -> bool {
         id.val() & MARKED_BITS == MARK
     }

@@ -26,9 +26,9 @@ impl<B: LinkedKernels, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
     fn map(location: FloatTensor<Self>, scale: FloatTensor<Self>, op: Map) -> FloatTensor<Self> {
         if op.reads() == [false, false] {
             let [location, scale] = [location, scale].map(|like| like.into_primitive());
-            return Self::from_inner(B::map(op, location, scale));
+            return Self::from_inner(B::map(location, scale, op));
         }
-        tracked_map::<B, C>(op, location, scale)
+        tracked_map::<B, C>(location, scale, op)
     }
 
     /// Both of its gradients come from one pass.
@@ -41,16 +41,16 @@ impl<B: LinkedKernels, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         {
             OpsKind::Tracked(mut prep) => {
                 let state = [prep.checkpoint(&mu), prep.checkpoint(&rho)];
-                prep.finish(state, B::sum(op, mu.into_primitive(), rho.into_primitive()))
+                prep.finish(state, B::sum(mu.into_primitive(), rho.into_primitive(), op))
             }
             OpsKind::UnTracked(prep) => {
-                prep.finish(B::sum(op, mu.into_primitive(), rho.into_primitive()))
+                prep.finish(B::sum(mu.into_primitive(), rho.into_primitive(), op))
             }
         }
     }
 
     fn random(memory: FloatTensor<Self>, op: Random) -> FloatTensor<Self> {
-        Self::from_inner(B::random(op, memory.into_primitive()))
+        Self::from_inner(B::random(memory.into_primitive(), op))
     }
 
     fn draw_and_sum(
@@ -159,7 +159,7 @@ impl<B: FusedKernels> Backward<B, 2> for MapStep {
             ops.node,
             grads,
             |grad| grad,
-            |grad| B::map_backward(self.0, grad, scale),
+            |grad| B::map_backward(grad, scale, self.0),
         );
     }
 }
@@ -177,14 +177,14 @@ impl<B: FusedKernels> RetroForward for Again<B> {
         let [location, scale] = self
             .inputs
             .map(|input| states.get_state::<FloatTensor<B>>(&input));
-        states.save(out_node, B::map(self.op, location, scale));
+        states.save(out_node, B::map(location, scale, self.op));
     }
 }
 
 fn tracked_map<B: FusedKernels, C: CheckpointStrategy>(
-    op: Map,
     location: FloatTensor<Autodiff<B, C>>,
     scale: FloatTensor<Autodiff<B, C>>,
+    op: Map,
 ) -> FloatTensor<Autodiff<B, C>> {
     let again = Again::<B> {
         op,
@@ -200,13 +200,13 @@ fn tracked_map<B: FusedKernels, C: CheckpointStrategy>(
     {
         OpsKind::Tracked(mut prep) => {
             let state = prep.checkpoint(&scale);
-            let output = B::map(op, location.into_primitive(), scale.into_primitive());
+            let output = B::map(location.into_primitive(), scale.into_primitive(), op);
             prep.finish(state, output)
         }
         OpsKind::UnTracked(prep) => prep.finish(B::map(
-            op,
             location.into_primitive(),
             scale.into_primitive(),
+            op,
         )),
     }
 }
@@ -228,7 +228,7 @@ impl<B: FusedKernels> Backward<B, 2> for SumStep {
             .state
             .map(|input| checkpointer.retrieve_node_output(input));
         let grad = grads.consume::<B>(&ops.node);
-        let (mu_grad, rho_grad) = B::sum_backward(self.0, grad, mu, rho);
+        let (mu_grad, rho_grad) = B::sum_backward(grad, mu, rho, self.0);
         let parents = ops.parents.map(|parent| parent.map(|node| node.id));
         register::<B>(grads, parents, [mu_grad, rho_grad]);
     }

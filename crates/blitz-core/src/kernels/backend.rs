@@ -19,28 +19,28 @@ use super::random::Random;
 /// once, at the end.
 pub trait FusedKernels: Backend {
     /// The operation's output, shaped like `location` and of its type.
-    fn map(op: Map, location: FloatTensor<Self>, scale: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn map(location: FloatTensor<Self>, scale: FloatTensor<Self>, op: Map) -> FloatTensor<Self>;
 
     /// The gradient of [`map`](Self::map) in the scale, shaped like it; the one in a location that is read is `grad` itself.
     fn map_backward(
-        op: Map,
         grad: FloatTensor<Self>,
         scale: FloatTensor<Self>,
+        op: Map,
     ) -> FloatTensor<Self>;
 
     /// The sum, of shape `[1]`: in `f64` of `f64` tensors, and in `f32` of all others.
-    fn sum(op: Sum, mu: FloatTensor<Self>, rho: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn sum(mu: FloatTensor<Self>, rho: FloatTensor<Self>, op: Sum) -> FloatTensor<Self>;
 
     /// The gradients of [`sum`](Self::sum) in μ and ρ, shaped like these and of their type.
     fn sum_backward(
-        op: Sum,
         grad: FloatTensor<Self>,
         mu: FloatTensor<Self>,
         rho: FloatTensor<Self>,
+        op: Sum,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
 
     /// Numbers shaped like `memory`, whose own do not matter, and of its type.
-    fn random(op: Random, memory: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn random(memory: FloatTensor<Self>, op: Random) -> FloatTensor<Self> {
         let (shape, dtype) = (memory.shape(), memory.dtype());
         let values = TensorData::new(op.values(shape.num_elements()), shape);
         Self::float_from_data(values.convert_dtype(dtype), &memory.device())
@@ -100,7 +100,7 @@ pub trait FusedKernels: Backend {
         cell_grad: FloatTensor<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
 
-    /// A convolution in two dimensions, plus the bias. By Burn's, as the three below, where a backend has no kernel.
+    /// A convolution in two dimensions, plus the bias. By Burn's where a backend has no kernel.
     fn convolve(
         input: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -110,7 +110,8 @@ pub trait FusedKernels: Backend {
         Self::conv2d(input, weight, Some(bias), window.options())
     }
 
-    /// The gradients of [`convolve`](Self::convolve) in the input, the weight and the bias, as far as they are wanted.
+    /// The gradients of [`convolve`](Self::convolve) in the input, the weight and the bias, as far as they are wanted. By Burn's where a backend has no
+    /// kernel.
     fn convolve_backward(
         input: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -139,29 +140,30 @@ pub trait FusedKernels: Backend {
 
     /// A moment of rectified normals, of `f32` tensors in a CPU's memory. Where tensors are elsewhere nothing asks for it: there it is made of Burn's operations.
     fn rectify(
-        _op: Rectified,
         mean: FloatTensor<Self>,
         _variance: FloatTensor<Self>,
+        _op: Rectified,
     ) -> FloatTensor<Self> {
         unreachable!("{:?} has no kernel of rectified moments", mean.device())
     }
 
     /// The gradients of [`rectify`](Self::rectify) in the mean and the variance.
     fn rectify_backward(
-        _op: Rectified,
         grad: FloatTensor<Self>,
         _mean: FloatTensor<Self>,
         _variance: FloatTensor<Self>,
+        _op: Rectified,
     ) -> [FloatTensor<Self>; 2] {
         unreachable!("{:?} has no kernel of rectified moments", grad.device())
     }
 
-    /// The largest of each window of 2×2, of `[batch, channels, height, width]`.
+    /// The largest of each window of 2×2, of `[batch, channels, height, width]`. By Burn's where a backend has no kernel.
     fn pool(input: FloatTensor<Self>) -> FloatTensor<Self> {
         Self::max_pool2d(input, [2, 2], [2, 2], [0, 0], [1, 1], false)
     }
 
-    /// The gradient of [`pool`](Self::pool): that of a window goes to its first largest element, or to its last NaN.
+    /// The gradient of [`pool`](Self::pool): that of a window goes to its first largest element, or to its last NaN. By Burn's where a
+    /// backend has no kernel.
     fn pool_backward(input: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
         let [two, none, one] = [[2, 2], [0, 0], [1, 1]];
         let indices =
@@ -264,15 +266,15 @@ macro_rules! ops_are_kernels {
                 scale: FloatTensor<Self>,
                 op: Map,
             ) -> FloatTensor<Self> {
-                <Self as FusedKernels>::map(op, location, scale)
+                <Self as FusedKernels>::map(location, scale, op)
             }
 
             fn sum(mu: FloatTensor<Self>, rho: FloatTensor<Self>, op: Sum) -> FloatTensor<Self> {
-                <Self as FusedKernels>::sum(op, mu, rho)
+                <Self as FusedKernels>::sum(mu, rho, op)
             }
 
             fn random(memory: FloatTensor<Self>, op: Random) -> FloatTensor<Self> {
-                <Self as FusedKernels>::random(op, memory)
+                <Self as FusedKernels>::random(memory, op)
             }
 
             fn draw_and_sum(
@@ -340,7 +342,7 @@ macro_rules! ops_are_kernels {
                 variance: FloatTensor<Self>,
                 op: Rectified,
             ) -> FloatTensor<Self> {
-                <Self as FusedKernels>::rectify(op, mean, variance)
+                <Self as FusedKernels>::rectify(mean, variance, op)
             }
 
             fn pool(input: FloatTensor<Self>) -> FloatTensor<Self> {

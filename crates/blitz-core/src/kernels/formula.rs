@@ -7,7 +7,7 @@
 use blitz_noise::{NoiseKey, STREAM_LEN};
 use burn::tensor::{DType, Tensor};
 
-use crate::math::half_log_two_pi;
+use crate::math::HALF_LOG_TWO_PI;
 
 /// The smallest variance of a layer's output that has a gradient: below it, a row of zeros would make an infinite one.
 pub(crate) const SMALLEST_VARIANCE: f64 = 1e-20;
@@ -162,7 +162,7 @@ impl Sum {
             Self::Squares => [0.0, 1.0, 0.0, 0.0, 0.0],
             Self::Mixture(prior, _) => [
                 0.5 * prior.wide_precision,
-                crate::math::half_log_two_pi(),
+                crate::math::HALF_LOG_TWO_PI,
                 prior.log_wide,
                 prior.log_ratio,
                 prior.curvature,
@@ -325,7 +325,7 @@ impl ScaleMixture {
     /// Of the density's own parameters.
     pub(crate) fn new(pi: f64, sigma1: f64, sigma2: f64) -> Self {
         Self {
-            log_wide: pi.ln() - sigma1.ln() - half_log_two_pi(),
+            log_wide: pi.ln() - sigma1.ln() - HALF_LOG_TWO_PI,
             wide_precision: sigma1.powi(-2),
             log_ratio: (1.0 - pi).ln() - pi.ln() + sigma1.ln() - sigma2.ln(),
             curvature: 0.5 / sigma1.powi(2) - 0.5 / sigma2.powi(2),

@@ -64,40 +64,40 @@ fn sum_of<B: FusionBackend>(over: &Tensor<B>) -> (Shape, DType) {
 }
 
 impl<B: FusionBackend + FusedKernels> FusedKernels for Fusion<B> {
-    fn map(op: Map, location: Tensor<B>, scale: Tensor<B>) -> Tensor<B> {
+    fn map(location: Tensor<B>, scale: Tensor<B>, op: Map) -> Tensor<B> {
         let outputs = [like::<B>(&location)];
         let inputs = [location, scale];
         let [out] = defer::<B, _, _>("blitz::map", inputs, outputs, move |[location, scale]| {
-            [B::map(op, location, scale)]
+            [B::map(location, scale, op)]
         });
         out
     }
 
-    fn map_backward(op: Map, grad: Tensor<B>, scale: Tensor<B>) -> Tensor<B> {
+    fn map_backward(grad: Tensor<B>, scale: Tensor<B>, op: Map) -> Tensor<B> {
         let outputs = [like::<B>(&scale)];
         let inputs = [grad, scale];
         let [out] = defer::<B, _, _>(
             "blitz::map_backward",
             inputs,
             outputs,
-            move |[grad, scale]| [B::map_backward(op, grad, scale)],
+            move |[grad, scale]| [B::map_backward(grad, scale, op)],
         );
         out
     }
 
-    fn sum(op: Sum, mu: Tensor<B>, rho: Tensor<B>) -> Tensor<B> {
+    fn sum(mu: Tensor<B>, rho: Tensor<B>, op: Sum) -> Tensor<B> {
         let outputs = [sum_of::<B>(&mu)];
         let [out] = defer::<B, _, _>("blitz::sum", [mu, rho], outputs, move |[mu, rho]| {
-            [B::sum(op, mu, rho)]
+            [B::sum(mu, rho, op)]
         });
         out
     }
 
     fn sum_backward(
-        op: Sum,
         grad: Tensor<B>,
         mu: Tensor<B>,
         rho: Tensor<B>,
+        op: Sum,
     ) -> (Tensor<B>, Tensor<B>) {
         let outputs = [like::<B>(&mu), like::<B>(&rho)];
         let inputs = [grad, mu, rho];
@@ -105,15 +105,15 @@ impl<B: FusionBackend + FusedKernels> FusedKernels for Fusion<B> {
             "blitz::sum_backward",
             inputs,
             outputs,
-            move |[grad, mu, rho]| B::sum_backward(op, grad, mu, rho).into(),
+            move |[grad, mu, rho]| B::sum_backward(grad, mu, rho, op).into(),
         );
         (mu_grad, rho_grad)
     }
 
-    fn random(op: Random, memory: Tensor<B>) -> Tensor<B> {
+    fn random(memory: Tensor<B>, op: Random) -> Tensor<B> {
         let outputs = [like::<B>(&memory)];
         let [out] = defer::<B, _, _>("blitz::random", [memory], outputs, move |[memory]| {
-            [B::random(op, memory)]
+            [B::random(memory, op)]
         });
         out
     }

@@ -22,7 +22,7 @@ fn mixture() -> ScaleMixture {
 fn mixture_with(narrow: f64) -> ScaleMixture {
     let pi = 0.25f64;
     ScaleMixture {
-        log_wide: pi.ln() - crate::math::half_log_two_pi(),
+        log_wide: pi.ln() - crate::math::HALF_LOG_TWO_PI,
         wide_precision: 1.0,
         log_ratio: (1.0 - pi).ln() - pi.ln() - narrow.ln(),
         curvature: 0.5 - 0.5 / narrow.powi(2),
@@ -103,7 +103,7 @@ fn precise_term(mu: f64, h: f64, _: usize) -> f64 {
 }
 
 fn mixture_term(mu: f64, rho: f64, i: usize) -> f64 {
-    let log_q = -softplus(rho).ln() - 0.5 * epsilon(i).powi(2) - crate::math::half_log_two_pi();
+    let log_q = -softplus(rho).ln() - 0.5 * epsilon(i).powi(2) - crate::math::HALF_LOG_TWO_PI;
     log_q - mixture_log_density(drawn(mu, rho, i))
 }
 
@@ -516,7 +516,7 @@ fn a_sum_beyond_half_precision_is_that_of_f64_and_so_are_its_gradients() {
                 let exponent = prior.log_ratio + prior.curvature * w * w;
                 let log_p =
                     prior.log_wide - 0.5 * prior.wide_precision * w * w + softplus(exponent);
-                log_q - crate::math::half_log_two_pi() - log_p
+                log_q - crate::math::HALF_LOG_TWO_PI - log_p
             },
         ),
     ];

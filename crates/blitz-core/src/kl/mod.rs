@@ -14,6 +14,7 @@ use crate::kernels::{self, linked::KlLink};
 
 /// How the KL of one parameter was computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum KlEstimator {
     /// The posterior and the prior have a closed form.
     ClosedForm,

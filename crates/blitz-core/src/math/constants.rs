@@ -3,8 +3,3 @@
 /// Where `ln softplus(ρ)` turns into ρ itself: below, the two differ by less than e^-15 / 2 = 2e-7, and the
 /// logarithm's own derivative would overflow long before ρ = -100.
 pub(crate) const LOG_LINEAR_BELOW: f64 = -15.0;
-
-/// `ln √(2π)`, the normalizer of the standard normal density.
-pub(crate) fn half_log_two_pi() -> f64 {
-    0.5 * (2.0 * core::f64::consts::PI).ln()
-}

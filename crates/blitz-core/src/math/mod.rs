@@ -3,5 +3,6 @@
 mod constants;
 mod special;
 
-pub(crate) use constants::{LOG_LINEAR_BELOW, half_log_two_pi};
+pub(crate) use blitz_noise::density::HALF_LOG_TWO_PI;
+pub(crate) use constants::LOG_LINEAR_BELOW;
 pub(crate) use special::{digamma, log_erfc, log_gamma};

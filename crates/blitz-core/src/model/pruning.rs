@@ -10,6 +10,7 @@ use burn::tensor::{Tensor, TensorData};
 
 use super::marginals;
 use crate::attach::{Attachment, MapAt, Posteriors, Walk, check_bare, map_by_path};
+use crate::fields::changed;
 
 /// What is pruned after a [`prune_by_signal_to_noise`](crate::BayesianModule::prune_by_signal_to_noise), by that call and by those before; prints as a table.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,8 +84,45 @@ pub(super) fn prune<M: Module>(module: M, share: f64) -> (M, PruningReport) {
     );
     let walk = Walk::of(&module);
     check_bare(&walk).unwrap_or_else(|error| panic!("{error}"));
+    let ratios = ratios(&module);
+    let (module, mut posteriors) = Posteriors::take_off(module, &walk);
+    let unused = unused_rows(&walk, &posteriors);
+    let mut masks = masks(&walk, &posteriors, &ratios);
+
+    let order = in_order(&ratios, &masks, &unused);
+    let total = order.len();
+    let pruned_before = order.iter().filter(|weight| !weight.is_kept).count();
+    let pruned = pruned_before.max((share * total as f64).round() as usize);
+    for Candidate { tensor, index, .. } in &order[..pruned] {
+        masks[*tensor][*index] = 0.0;
+    }
+
+    let tensors = ratios.into_iter().zip(&masks).zip(unused);
+    let tensors = tensors.map(|(((_, path), mask), unused)| PrunedTensor {
+        path,
+        pruned: mask.iter().filter(|kept| **kept == 0.0).count(),
+        total: mask.len() - unused.len(),
+    });
+    let report = PruningReport {
+        tensors: tensors.collect(),
+        pruned,
+        total,
+        threshold: pruned.checked_sub(1).map(|last| order[last].ratio),
+    };
+
+    set_masks(masks, &walk, &mut posteriors);
+    let module = map_by_path(module, &mut ZeroPruned(&posteriors));
+    (posteriors.put_back(module), report)
+}
+
+/// The signal-to-noise ratios of each tensor, and its path.
+///
+/// # Panics
+///
+/// Panics if one is NaN.
+fn ratios<M: Module>(module: &M) -> Vec<(Vec<f32>, String)> {
     // Of the posterior's own deviation, which a mask leaves alone: a pruned weight has the ratio zero, not 0 / 0.
-    let marginals = marginals::of(&module).into_iter();
+    let marginals = marginals::of(module).into_iter();
     let ratios: Vec<_> = marginals
         .map(|weight| (weight.signal_to_noise(), weight.path))
         .collect();
@@ -96,22 +134,25 @@ pub(super) fn prune<M: Module>(module: M, share: f64) -> (M, PruningReport) {
             );
         }
     }
+    ratios
+}
 
-    let (module, mut posteriors) = Posteriors::take_off(module, &walk);
-    let unused: Vec<Range<usize>> = walk
-        .posteriors()
+/// The weights of each tensor that are in a row that is never read, such as padding.
+fn unused_rows(walk: &Walk, posteriors: &Posteriors) -> Vec<Range<usize>> {
+    walk.posteriors()
         .map(|(weight, id)| {
             let row = posteriors.get(id).and_then(Attachment::unused_row)?;
             let length = weight.shape.num_elements() / weight.shape[0].max(1);
             Some(row * length..(row + 1) * length)
         })
         .map(Option::unwrap_or_default)
-        .collect();
+        .collect()
+}
 
-    // What was pruned before has lost its mean, and would come back as noise alone.
-    let mut masks: Vec<Vec<f32>> = walk
-        .posteriors()
-        .zip(&ratios)
+/// What was pruned before: zeros in the mask of each tensor.
+fn masks(walk: &Walk, posteriors: &Posteriors, ratios: &[(Vec<f32>, String)]) -> Vec<Vec<f32>> {
+    walk.posteriors()
+        .zip(ratios)
         .map(|((_, id), (ratios, _))| {
             let mask = posteriors.get(id).and_then(Attachment::mask);
             match mask {
@@ -119,9 +160,17 @@ pub(super) fn prune<M: Module>(module: M, share: f64) -> (M, PruningReport) {
                 None => vec![1.0; ratios.len()],
             }
         })
-        .collect();
+        .collect()
+}
 
-    // The sort is stable: of equal ratios, the earlier weight goes first. A row that is never read, such as padding, says nothing by its ratio.
+/// The weights that may be pruned, in the order in which they are.
+///
+/// What was pruned before comes first: it has lost its mean, and would come back as noise alone. A row that is never read says nothing by its ratios, and is left out.
+fn in_order(
+    ratios: &[(Vec<f32>, String)],
+    masks: &[Vec<f32>],
+    unused: &[Range<usize>],
+) -> Vec<Candidate> {
     let mut order: Vec<Candidate> = Vec::new();
     for (tensor, (ratios, _)) in ratios.iter().enumerate() {
         let indexed = ratios.iter().enumerate();
@@ -133,40 +182,22 @@ pub(super) fn prune<M: Module>(module: M, share: f64) -> (M, PruningReport) {
             index,
         }));
     }
+    // The sort is stable: of equal ratios, the earlier weight goes first.
     order.sort_by(|a, b| {
         let by_mask = a.is_kept.cmp(&b.is_kept);
         by_mask.then(a.ratio.total_cmp(&b.ratio))
     });
-    let total = order.len();
-    let pruned_before = order.iter().filter(|weight| !weight.is_kept).count();
-    let pruned = pruned_before.max((share * total as f64).round() as usize);
+    order
+}
 
-    for Candidate { tensor, index, .. } in &order[..pruned] {
-        masks[*tensor][*index] = 0.0;
-    }
-    let mut tensors = Vec::new();
-    let each = ratios.into_iter().zip(masks).zip(unused);
-    for ((((_, path), mask), unused), (_, id)) in each.zip(walk.posteriors()) {
-        tensors.push(PrunedTensor {
-            path,
-            pruned: mask.iter().filter(|kept| **kept == 0.0).count(),
-            total: mask.len() - unused.len(),
-        });
+fn set_masks(masks: Vec<Vec<f32>>, walk: &Walk, posteriors: &mut Posteriors) {
+    for (mask, (_, id)) in masks.into_iter().zip(walk.posteriors()) {
         if let Some(posterior) = posteriors.get_mut(id) {
             let mean = posterior.mean();
             let data = TensorData::new(mask, mean.shape());
             posterior.set_mask(Tensor::from_data(data, (&mean.device(), mean.dtype())));
         }
     }
-    let report = PruningReport {
-        tensors,
-        pruned,
-        total,
-        threshold: pruned.checked_sub(1).map(|last| order[last].ratio),
-    };
-
-    let module = map_by_path(module, &mut ZeroPruned(&posteriors));
-    (posteriors.put_back(module), report)
 }
 
 /// A weight that may be pruned.
@@ -186,10 +217,9 @@ impl MapAt for ZeroPruned<'_> {
         let Some(mask) = self.0.at(path).and_then(|posterior| posterior.mask()) else {
             return param;
         };
-        param.map(|mu| {
-            let require_grad = mu.is_require_grad();
+        changed(param, |mu| {
             let mask = mask.reshape(mu.shape());
-            (mu * mask).detach().set_require_grad(require_grad)
+            mu * mask
         })
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::convert::identity;
 
+use blitz_core::fields::changed;
 use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Bool, Int, Shape, Tensor};
 
@@ -182,17 +183,6 @@ impl<'a, V> Emitter<'a, V> {
     }
 }
 
-/// The parameter with another value, which is a leaf of the autodiff graph if the old one was.
-fn mapped<const D: usize>(
-    param: Param<Tensor<D>>,
-    map: impl FnOnce(Tensor<D>) -> Tensor<D>,
-) -> Param<Tensor<D>> {
-    param.map(|value| {
-        let require_grad = value.is_require_grad();
-        map(value.detach()).set_require_grad(require_grad)
-    })
-}
-
 /// The parameter without what Burn does to a matrix in columns when it is saved and loaded: a file of PyTorch's has one layout, whatever Burn's records have.
 fn as_in_layer<const D: usize>(param: Param<Tensor<D>>) -> Param<Tensor<D>> {
     param.load_mapper(identity).save_mapper(identity)
@@ -235,7 +225,7 @@ impl<V: ModuleVisitor> ModuleVisitor for Emitter<'_, V> {
         let mut param = as_in_layer(param.clone());
         if let Some(pruned) = self.pruned().cloned() {
             // The stored mean may have moved there since, and the network computes with zero.
-            param = mapped(param, |mean| {
+            param = changed(param, |mean| {
                 let zeros = mean.zeros_like();
                 keep(mean, &pruned, zeros)
             });
@@ -307,12 +297,11 @@ impl<V: ModuleMapper> ModuleMapper for Emitter<'_, V> {
             let param = map_as_in_layer(param, |param| self.mapping(param, V::map_float));
             return match kept {
                 None => param,
-                Some((pruned, old)) => mapped(param, |new| keep(new, &pruned, old)),
+                Some((pruned, old)) => changed(param, |new| keep(new, &pruned, old)),
             };
         };
-        param.map(|old| {
-            let value = value.to_device(&old.device()).reshape(old.shape());
-            value.set_require_grad(old.is_require_grad())
+        changed(param, |old| {
+            value.to_device(&old.device()).reshape(old.shape())
         })
     }
 

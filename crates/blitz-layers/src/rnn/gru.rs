@@ -20,7 +20,7 @@ use crate::weights::{WeightsConfig, configures_weights};
 /// | `bias` | | whether biases are added; they are Bayesian as well |
 /// | `num_layers` | 1 | layers stacked, each on the outputs of the one below |
 /// | `bidirectional` | false | a second set of weights runs from the end of the sequence |
-/// | `reset_after` | true | whether the reset gate applies behind the product with the weights, as in PyTorch |
+/// | `reset_after` | true | whether the reset gate applies after the product with the weights, as in PyTorch |
 /// | `batch_first`, `clip`, `*_activation` | Burn's | as in Burn's `GruConfig` and `BiGruConfig` |
 /// | `reverse` | false | whether the sequence is run through from its end |
 /// | `weights` | [`WeightsConfig`]'s | posterior, prior and initial means of every weight |
@@ -41,7 +41,7 @@ pub struct BayesianGruConfig {
     /// If each layer runs in both directions.
     #[config(default = false)]
     pub bidirectional: bool,
-    /// If the reset gate applies behind the product with the weights.
+    /// If the reset gate applies after the product with the weights.
     #[config(default = true)]
     pub reset_after: bool,
     /// If true, the input is `[batch_size, seq_length, d_input]`, else `[seq_length, batch_size, d_input]`.
@@ -108,7 +108,7 @@ pub struct BayesianGruCell {
     pub reset_gate: GateController,
     /// The candidate state n.
     pub new_gate: GateController,
-    /// If the reset gate applies behind the product with the weights.
+    /// If the reset gate applies after the product with the weights.
     pub reset_after: bool,
     /// The activation of the update and reset gates.
     pub gate_activation: Activation,

@@ -85,7 +85,7 @@ pub struct BayesianLstmConfig {
 /// ```
 ///
 /// where the terms in brackets are the peepholes of Gers & Schmidhuber, *Recurrent nets that time and count* (2000): the input
-/// and forget gates see the cell state before the step, the output gate the one behind it, each cell its own.
+/// and forget gates see the cell state before the step, the output gate the one after it, each cell its own.
 ///
 /// One sample of the weights serves all steps, inside a [draw](blitz_core::Draw) or without one. With
 /// [flipout](Estimator::Flipout) each row of the batch has weights of its own, which it keeps from step to step and from call to

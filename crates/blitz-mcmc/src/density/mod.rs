@@ -13,6 +13,7 @@ pub(crate) use jitter::jitter;
 pub use weights::Weight;
 pub(crate) use weights::Weights;
 
+use blitz_train::blitz_core::noise::density::HALF_LOG_TWO_PI;
 use blitz_train::blitz_core::{BuiltinPrior, Prior, PriorConfig, posterior_in};
 use blitz_train::{LabeledBatch, Likelihood, Network};
 use burn::module::{Flag, Module, ModuleVisitor, Param};
@@ -245,7 +246,7 @@ impl<N: Module, F: Fn(&N) -> Tensor<1>> LogDensity<N, F> {
                 squares += z * z;
                 *g -= z / prior.std;
             }
-            let constant = prior.std.ln() + 0.5 * std::f64::consts::TAU.ln();
+            let constant = prior.std.ln() + HALF_LOG_TWO_PI;
             sum -= 0.5 * squares + weight.len() as f64 * constant;
         }
         sum

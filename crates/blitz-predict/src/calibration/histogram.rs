@@ -55,6 +55,10 @@ impl HistogramBinning {
     }
 
     /// As [`fit`](Self::fit), with an error in place of a panic.
+    ///
+    /// # Errors
+    ///
+    /// Without predictions or bins, with more than 2²⁰ bins, unless there is one outcome for each, or if a probability lies outside [0, 1].
     pub fn try_fit(
         probability: &[f64],
         happened: &[bool],
@@ -94,6 +98,10 @@ impl HistogramBinning {
     }
 
     /// As [`apply`](Self::apply), with an error in place of a panic.
+    ///
+    /// # Errors
+    ///
+    /// If a probability lies outside [0, 1].
     pub fn try_apply(&self, probability: &[f64]) -> Result<Vec<f64>, InputError> {
         check::probabilities(probability, "probability")?;
         Ok(probability.iter().map(|p| self.at(*p)).collect())
@@ -154,6 +162,11 @@ impl HistogramClasses {
     }
 
     /// As [`fit`](Self::fit), with an error in place of a panic.
+    ///
+    /// # Errors
+    ///
+    /// Without examples or bins, with more than 2²⁰ bins, unless there is one label below `classes` for each example, if a probability lies
+    /// outside [0, 1], or if those of an example don't sum to 1 (to 1e-4).
     pub fn try_fit(
         probabilities: &[f64],
         classes: usize,
@@ -176,6 +189,10 @@ impl HistogramClasses {
     }
 
     /// As [`apply`](Self::apply), with an error in place of a panic.
+    ///
+    /// # Errors
+    ///
+    /// Unless `probabilities` are whole rows of the classes of the fit, inside [0, 1] and summing to 1.
     pub fn try_apply(&self, probabilities: &[f64]) -> Result<Vec<f64>, InputError> {
         apply_each(&self.classes, probabilities, HistogramBinning::at)
     }

@@ -97,6 +97,10 @@ impl IsotonicRegression {
     }
 
     /// As [`fit`](Self::fit), with an error in place of a panic.
+    ///
+    /// # Errors
+    ///
+    /// Without points, unless there is one `y` for each `x`, or if a value is not finite.
     pub fn try_fit(x: &[f64], y: &[f64]) -> Result<Self, InputError> {
         check_points(x, y)?;
         // By a power of two, which rounds nothing: the sum of large values must be a number.
@@ -149,6 +153,10 @@ impl IsotonicRegression {
     }
 
     /// As [`fit_event`](Self::fit_event), with an error in place of a panic.
+    ///
+    /// # Errors
+    ///
+    /// Without predictions, unless there is one outcome for each, or if a probability lies outside [0, 1].
     pub fn try_fit_event(probability: &[f64], happened: &[bool]) -> Result<Self, InputError> {
         check::probabilities(probability, "probability")?;
         let outcome = |happened: &bool| f64::from(u8::from(*happened));
@@ -171,6 +179,10 @@ impl IsotonicRegression {
     }
 
     /// As [`apply`](Self::apply), with an error in place of a panic.
+    ///
+    /// # Errors
+    ///
+    /// If a value is not finite.
     pub fn try_apply(&self, x: &[f64]) -> Result<Vec<f64>, InputError> {
         check::finite(x, "x")?;
         Ok(x.iter()
@@ -249,6 +261,11 @@ impl IsotonicClasses {
     }
 
     /// As [`fit`](Self::fit), with an error in place of a panic.
+    ///
+    /// # Errors
+    ///
+    /// Without examples, unless there is one label below `classes` for each example, if a probability lies outside [0, 1], or if those of an
+    /// example don't sum to 1 (to 1e-4).
     pub fn try_fit(
         probabilities: &[f64],
         classes: usize,
@@ -270,6 +287,10 @@ impl IsotonicClasses {
     }
 
     /// As [`apply`](Self::apply), with an error in place of a panic.
+    ///
+    /// # Errors
+    ///
+    /// Unless `probabilities` are whole rows of the classes of the fit, inside [0, 1] and summing to 1.
     pub fn try_apply(&self, probabilities: &[f64]) -> Result<Vec<f64>, InputError> {
         apply_each(&self.classes, probabilities, |fit, p| {
             interpolate(&fit.x, &fit.y, p)

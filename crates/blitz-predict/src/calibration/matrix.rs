@@ -61,6 +61,12 @@ impl MatrixScalingConfig {
     }
 
     /// As [`fit`](Self::fit), with an error in place of a panic.
+    ///
+    /// # Errors
+    ///
+    /// Without examples, with more than 64 classes, unless there is one label below `classes` for each example, if a logit is not finite, if
+    /// a penalty is negative or not finite, or if there is no unique finite minimum: a class occurs in no label and offsets have no penalty,
+    /// or some weights separate the labels without an error. A penalty on both makes one wherever the diagonal is determined.
     pub fn try_fit(
         &self,
         logits: &[f64],
@@ -134,6 +140,10 @@ impl MatrixScalingConfig {
     }
 
     /// As [`fit_dirichlet`](Self::fit_dirichlet), with an error in place of a panic.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_fit`](Self::try_fit).
     pub fn try_fit_dirichlet(
         &self,
         logits: &[f64],
@@ -297,6 +307,10 @@ impl MatrixScaling {
     }
 
     /// As [`apply`](Self::apply), with an error in place of a panic.
+    ///
+    /// # Errors
+    ///
+    /// Unless the logits are finite and whole rows of the classes of the fit, or if a scaled logit overflows.
     pub fn try_apply(&self, logits: &[f64]) -> Result<Vec<f64>, InputError> {
         let classes = self.offset.len();
         check::rows(logits.len(), classes)?;
@@ -343,6 +357,10 @@ impl DirichletCalibration {
     }
 
     /// As [`apply`](Self::apply), with an error in place of a panic.
+    ///
+    /// # Errors
+    ///
+    /// Unless they are finite and whole rows of the classes of the fit, or if a scaled one overflows.
     pub fn try_apply(&self, logits: &[f64]) -> Result<Vec<f64>, InputError> {
         let classes = self.scaling.offset.len();
         check::rows(logits.len(), classes)?;

@@ -68,6 +68,10 @@ impl QuantileRecalibration {
     }
 
     /// As [`fit`](Self::fit), with an error in place of a panic.
+    ///
+    /// # Errors
+    ///
+    /// Without values, or if one lies outside [0, 1].
     pub fn try_fit(pit: &[f64]) -> Result<Self, InputError> {
         check::not_empty(pit.len(), "PIT value")?;
         check::probabilities(pit, "PIT value")?;
@@ -112,6 +116,10 @@ impl QuantileRecalibration {
     }
 
     /// As [`apply`](Self::apply), with an error in place of a panic.
+    ///
+    /// # Errors
+    ///
+    /// If one lies outside [0, 1].
     pub fn try_apply(&self, cdf: &[f64]) -> Result<Vec<f64>, InputError> {
         check::probabilities(cdf, "distribution function")?;
         self.regression.try_apply(cdf)
@@ -127,6 +135,10 @@ impl QuantileRecalibration {
     }
 
     /// As [`inverse`](Self::inverse), with an error in place of a panic.
+    ///
+    /// # Errors
+    ///
+    /// Unless `p` lies inside (0, 1).
     pub fn try_inverse(&self, p: f64) -> Result<f64, InputError> {
         check::level(p)?;
         let (x, y): (Vec<f64>, Vec<f64>) = self.regression.points().unzip();
@@ -147,6 +159,10 @@ impl QuantileRecalibration {
     }
 
     /// As [`quantile`](Self::quantile), with an error in place of a panic.
+    ///
+    /// # Errors
+    ///
+    /// Unless `p` lies inside (0, 1).
     pub fn try_quantile<C: Distribution>(
         &self,
         predictive: &Mixture<C>,
@@ -165,6 +181,10 @@ impl QuantileRecalibration {
     }
 
     /// As [`interval`](Self::interval), with an error in place of a panic.
+    ///
+    /// # Errors
+    ///
+    /// Unless `level` lies inside (0, 1).
     pub fn try_interval<C: Distribution>(
         &self,
         predictive: &Mixture<C>,

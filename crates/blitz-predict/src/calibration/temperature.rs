@@ -48,6 +48,12 @@ impl TemperatureScaling {
     }
 
     /// As [`fit`](Self::fit), with an error in place of a panic.
+    ///
+    /// # Errors
+    ///
+    /// Without examples, unless there is one label below `classes` for each example, if a logit is not finite, or if the likelihood has no
+    /// maximum at a positive temperature: where every label has the largest logit of its row, the colder the better, and where the logits
+    /// predict no better than chance, the hotter.
     pub fn try_fit(logits: &[f64], classes: usize, labels: &[usize]) -> Result<Self, InputError> {
         check::logits(logits, classes, labels)?;
         let no_optimum = |reason| Err(InputError::NoOptimum { reason });
@@ -121,6 +127,10 @@ impl TemperatureScaling {
     }
 
     /// As [`fit_binary`](Self::fit_binary), with an error in place of a panic.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_fit`](Self::try_fit).
     pub fn try_fit_binary(logits: &[f64], labels: &[bool]) -> Result<Self, InputError> {
         let labels: Vec<_> = labels.iter().map(|label| usize::from(*label)).collect();
         Self::try_fit(&of_two_classes(logits), 2, &labels)
@@ -136,6 +146,10 @@ impl TemperatureScaling {
     }
 
     /// As [`apply_binary`](Self::apply_binary), with an error in place of a panic.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_apply`](Self::try_apply).
     pub fn try_apply_binary(&self, logits: &[f64]) -> Result<Vec<f64>, InputError> {
         if logits.is_empty() {
             return Ok(Vec::new());
@@ -159,6 +173,10 @@ impl TemperatureScaling {
     }
 
     /// As [`apply`](Self::apply), with an error in place of a panic.
+    ///
+    /// # Errors
+    ///
+    /// Unless the logits are finite and whole rows of `classes`, if T is not positive and finite, or if a logit over T overflows.
     pub fn try_apply(&self, logits: &[f64], classes: usize) -> Result<Vec<f64>, InputError> {
         check::rows(logits.len(), classes)?;
         check::finite(logits, "logit")?;

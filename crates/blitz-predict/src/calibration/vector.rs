@@ -75,6 +75,12 @@ impl VectorScaling {
     }
 
     /// As [`fit`](Self::fit), with an error in place of a panic.
+    ///
+    /// # Errors
+    ///
+    /// Without examples, unless there is one label below `classes` for each example, if a logit is not finite, or if the likelihood has no
+    /// unique finite maximum: a class occurs in no label, its logit is the same for all examples (to 1e-13), or some scales separate the
+    /// labels without an error.
     pub fn try_fit(logits: &[f64], classes: usize, labels: &[usize]) -> Result<Self, InputError> {
         check::logits(logits, classes, labels)?;
         if (0..classes).any(|class| !labels.contains(&class)) {
@@ -142,6 +148,10 @@ impl VectorScaling {
     }
 
     /// As [`apply`](Self::apply), with an error in place of a panic.
+    ///
+    /// # Errors
+    ///
+    /// Unless the logits are finite and whole rows of the classes of the fit, or if a scaled logit overflows.
     pub fn try_apply(&self, logits: &[f64]) -> Result<Vec<f64>, InputError> {
         let classes = self.scale.len();
         check::rows(logits.len(), classes)?;

@@ -6,7 +6,8 @@ mod negative_binomial;
 mod normal;
 mod poisson;
 pub(crate) mod search;
-pub(crate) mod softmax;
+#[doc(hidden)]
+pub mod softmax;
 mod special;
 mod student_t;
 

@@ -1,6 +1,7 @@
 //! The normal distribution, errors that are sums of many small ones: `p(y) = exp(−(y − μ)² / 2σ²) / (σ √2π)`.
 
 use blitz_noise::PhiloxRng;
+use blitz_noise::density::HALF_LOG_TWO_PI;
 use rand_distr::{Distribution as _, StandardNormal};
 use statrs::distribution::{ContinuousCDF, Normal as Standard};
 
@@ -25,7 +26,7 @@ impl Distribution for Normal {
 
     fn ln_pdf(&self, y: f64) -> f64 {
         let z = in_units(y, self.mean, self.std);
-        -0.5 * z * z - self.std.ln() - 0.5 * std::f64::consts::TAU.ln()
+        -0.5 * z * z - self.std.ln() - HALF_LOG_TWO_PI
     }
 
     fn cdf(&self, y: f64) -> f64 {

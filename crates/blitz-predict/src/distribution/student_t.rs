@@ -1,6 +1,7 @@
 //! Student's t, errors with outliers: `p(y) = Γ((ν + 1)/2) / (Γ(ν/2) √(νπ) s) · (1 + z²/ν)^(−(ν + 1)/2)` with `z = (y − m)/s`.
 
 use blitz_noise::PhiloxRng;
+use blitz_noise::density::HALF_LOG_TWO_PI;
 use rand_distr::Distribution as _;
 
 use super::special::{beta_reg, beta_reg_near_zero, stirling_remainder};
@@ -54,7 +55,7 @@ impl Distribution for StudentT {
         } else {
             ln_square(z) - nu.ln()
         };
-        gammas - 0.5 * std::f64::consts::TAU.ln() - self.scale.ln() - (half + 0.5) * log
+        gammas - HALF_LOG_TWO_PI - self.scale.ln() - (half + 0.5) * log
     }
 
     fn cdf(&self, y: f64) -> f64 {

@@ -220,7 +220,7 @@ impl<C: Distribution> Mixture<C> {
     /// # Panics
     ///
     /// Panics unless `level` lies inside (0, 1).
-    pub fn credible_interval(&self, level: f64) -> Result<Vec<Interval>, MixtureError> {
+    pub fn try_credible_interval(&self, level: f64) -> Result<Vec<Interval>, MixtureError> {
         Interval::check_level(level);
         // Rounded first: 2/(1 − 0.9) − 1 is a little above 19 in floating point.
         let needed = (2.0 / (1.0 - level) - 1.0 - 1e-6).ceil().max(1.0) as usize;

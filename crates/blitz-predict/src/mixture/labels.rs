@@ -16,6 +16,10 @@ impl CategoricalMixture {
 
     /// As [`nll`](Self::nll), with an error in place of a panic.
     ///
+    /// # Errors
+    ///
+    /// Unless there is one label for each example, below the number of classes.
+    ///
     /// ```
     /// use blitz_predict::CategoricalMixture;
     ///
@@ -40,6 +44,10 @@ impl CategoricalMixture {
     }
 
     /// As [`correct`](Self::correct), with an error in place of a panic.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_nll`](Self::try_nll).
     pub fn try_correct(&self, labels: &[usize]) -> Result<Vec<bool>, InputError> {
         check::classes(self.len(), self.classes(), labels)?;
         let pairs = self.predicted().into_iter().zip(labels);

@@ -28,6 +28,11 @@ pub fn brier_score(probabilities: &[f64], classes: usize, labels: &[usize]) -> f
 }
 
 /// As [`brier_score`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// Without examples, unless there is one label below `classes` for each example, if a probability lies outside [0, 1], or if those of an
+/// example don't sum to 1 (to 1e-4).
 pub fn try_brier_score(
     probabilities: &[f64],
     classes: usize,
@@ -95,6 +100,10 @@ pub fn brier_decomposition(
 }
 
 /// As [`brier_decomposition`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// As [`try_brier_score`].
 pub fn try_brier_decomposition(
     probabilities: &[f64],
     classes: usize,
@@ -154,6 +163,10 @@ pub fn binned_brier_decomposition(
 }
 
 /// As [`binned_brier_decomposition`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// As [`try_brier_score`], and without bins or with more than 2²⁰.
 pub fn try_binned_brier_decomposition(
     probabilities: &[f64],
     classes: usize,

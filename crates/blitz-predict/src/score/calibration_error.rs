@@ -120,6 +120,10 @@ pub fn reliability_bins(confidence: &[f64], correct: &[bool], bins: usize) -> Ve
 }
 
 /// As [`reliability_bins`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// Without bins or with more than 2²⁰, unless there is one confidence for each prediction, or if one lies outside [0, 1].
 pub fn try_reliability_bins(
     confidence: &[f64],
     correct: &[bool],
@@ -150,6 +154,10 @@ pub fn equal_mass_bins(confidence: &[f64], correct: &[bool], bins: usize) -> Vec
 }
 
 /// As [`equal_mass_bins`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// As [`try_reliability_bins`].
 pub fn try_equal_mass_bins(
     confidence: &[f64],
     correct: &[bool],
@@ -198,6 +206,10 @@ pub fn expected_calibration_error(confidence: &[f64], correct: &[bool], bins: us
 }
 
 /// As [`expected_calibration_error`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// As [`try_reliability_bins`], and without predictions.
 pub fn try_expected_calibration_error(
     confidence: &[f64],
     correct: &[bool],
@@ -240,6 +252,10 @@ pub fn adaptive_calibration_error(confidence: &[f64], correct: &[bool], bins: us
 }
 
 /// As [`adaptive_calibration_error`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// As [`try_expected_calibration_error`].
 pub fn try_adaptive_calibration_error(
     confidence: &[f64],
     correct: &[bool],
@@ -282,6 +298,11 @@ pub fn classwise_calibration_error(
 }
 
 /// As [`classwise_calibration_error`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// Without examples or bins, with more than 2²⁰ bins, unless there is one label below `classes` for each example, if a probability lies
+/// outside [0, 1], or if those of an example don't sum to 1 (to 1e-4).
 pub fn try_classwise_calibration_error(
     probabilities: &[f64],
     classes: usize,

@@ -30,6 +30,10 @@ pub fn normal_crps(mean: &[f64], std: &[f64], target: &[f64]) -> f64 {
 }
 
 /// As [`normal_crps`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// Without predictions, unless there are a positive deviation and a target for each mean, or if a value is not finite.
 pub fn try_normal_crps(mean: &[f64], std: &[f64], target: &[f64]) -> Result<f64, InputError> {
     try_normal_mixture_crps(mean, std, 1, target)
 }
@@ -57,6 +61,11 @@ pub fn normal_mixture_crps(means: &[f64], stds: &[f64], components: usize, targe
 }
 
 /// As [`normal_mixture_crps`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// Without predictions or components, unless there are `components` means and positive deviations for each target, or if a value is not
+/// finite.
 pub fn try_normal_mixture_crps(
     means: &[f64],
     stds: &[f64],
@@ -141,6 +150,10 @@ pub fn sample_crps(samples: &[f64], draws: usize, target: &[f64]) -> f64 {
 }
 
 /// As [`sample_crps`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// Without predictions or draws, unless there are `draws` samples for each target, or if a value is not finite.
 pub fn try_sample_crps(samples: &[f64], draws: usize, target: &[f64]) -> Result<f64, InputError> {
     check_samples(samples, draws, target)?;
     let s = draws as f64;
@@ -167,6 +180,10 @@ pub fn fair_sample_crps(samples: &[f64], draws: usize, target: &[f64]) -> f64 {
 }
 
 /// As [`fair_sample_crps`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// As [`try_sample_crps`], and with a single draw.
 pub fn try_fair_sample_crps(
     samples: &[f64],
     draws: usize,

@@ -25,6 +25,10 @@ pub fn auroc(scores: &[f64], labels: &[bool]) -> f64 {
 }
 
 /// As [`auroc`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// Unless there is a label for each score, and an example of each kind, or if a score is NaN.
 pub fn try_auroc(scores: &[f64], labels: &[bool]) -> Result<f64, InputError> {
     let (negative, positive) = by_label(scores, labels)?;
     try_ood_auroc(&negative, &positive)
@@ -51,6 +55,10 @@ pub fn average_precision(scores: &[f64], labels: &[bool]) -> f64 {
 }
 
 /// As [`average_precision`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// As [`try_auroc`].
 pub fn try_average_precision(scores: &[f64], labels: &[bool]) -> Result<f64, InputError> {
     let (negative, positive) = by_label(scores, labels)?;
     try_ood_aupr_out(&negative, &positive)
@@ -76,6 +84,10 @@ pub fn f1_score(answers: &[bool], labels: &[bool]) -> f64 {
 }
 
 /// As [`f1_score`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// Without examples, or unless there is a label for each answer.
 pub fn try_f1_score(answers: &[bool], labels: &[bool]) -> Result<f64, InputError> {
     check::not_empty(answers.len(), "answer")?;
     check::same_length((answers.len(), "answers"), (labels.len(), "labels"))?;
@@ -109,6 +121,10 @@ pub fn macro_auroc(probabilities: &[f64], classes: usize, labels: &[usize]) -> f
 }
 
 /// As [`macro_auroc`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// As [`try_accuracy`](super::try_accuracy), and unless each class has an example and is not all there is.
 pub fn try_macro_auroc(
     probabilities: &[f64],
     classes: usize,
@@ -134,6 +150,10 @@ pub fn macro_average_precision(probabilities: &[f64], classes: usize, labels: &[
 }
 
 /// As [`macro_average_precision`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// As [`try_macro_auroc`].
 pub fn try_macro_average_precision(
     probabilities: &[f64],
     classes: usize,
@@ -162,6 +182,10 @@ pub fn macro_f1(probabilities: &[f64], classes: usize, labels: &[usize]) -> f64 
 }
 
 /// As [`macro_f1`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// As [`try_accuracy`](super::try_accuracy).
 pub fn try_macro_f1(
     probabilities: &[f64],
     classes: usize,

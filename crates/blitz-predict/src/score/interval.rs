@@ -25,6 +25,10 @@ pub fn interval_coverage(intervals: &[Interval], target: &[f64]) -> f64 {
 }
 
 /// As [`interval_coverage`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// Without intervals, unless there is one finite target for each, or if a lower end is above the upper one.
 pub fn try_interval_coverage(intervals: &[Interval], target: &[f64]) -> Result<f64, InputError> {
     check::targets(intervals.len(), target)?;
     Interval::check_all(intervals)?;
@@ -53,6 +57,10 @@ pub fn sharpness(intervals: &[Interval]) -> f64 {
 }
 
 /// As [`sharpness`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// Without intervals, or if a lower end is above the upper one.
 pub fn try_sharpness(intervals: &[Interval]) -> Result<f64, InputError> {
     check::not_empty(intervals.len(), "interval")?;
     Interval::check_all(intervals)?;
@@ -84,6 +92,10 @@ pub fn interval_score(intervals: &[Interval], target: &[f64], level: f64) -> f64
 }
 
 /// As [`interval_score`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// As [`try_interval_coverage`], and unless `level` lies inside (0, 1).
 pub fn try_interval_score(
     intervals: &[Interval],
     target: &[f64],

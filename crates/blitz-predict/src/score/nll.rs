@@ -1,6 +1,6 @@
 //! The negative log likelihood: the logarithmic score.
 
-use std::f64::consts::PI;
+use blitz_noise::density::HALF_LOG_TWO_PI;
 
 use crate::check;
 use crate::difference::in_units;
@@ -27,6 +27,11 @@ pub fn categorical_nll(probabilities: &[f64], classes: usize, labels: &[usize]) 
 }
 
 /// As [`categorical_nll`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// Without examples, unless there is one label below `classes` for each example, if a probability lies outside [0, 1], or if those of an
+/// example don't sum to 1 (to 1e-4).
 pub fn try_categorical_nll(
     probabilities: &[f64],
     classes: usize,
@@ -59,10 +64,14 @@ pub fn normal_nll(mean: &[f64], std: &[f64], target: &[f64]) -> f64 {
 }
 
 /// As [`normal_nll`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// Without predictions, unless there are a positive deviation and a target for each mean, or if a value is not finite.
 pub fn try_normal_nll(mean: &[f64], std: &[f64], target: &[f64]) -> Result<f64, InputError> {
     check::normals(mean, std, target)?;
     let nll =
         |((mean, std), y): ((&f64, &f64), &f64)| std.ln() + 0.5 * in_units(*y, *mean, *std).powi(2);
     let sum: f64 = mean.iter().zip(std).zip(target).map(nll).sum();
-    Ok(sum / mean.len() as f64 + 0.5 * (2.0 * PI).ln())
+    Ok(sum / mean.len() as f64 + HALF_LOG_TWO_PI)
 }

@@ -27,6 +27,10 @@ pub fn ood_auroc(inside: &[f64], outside: &[f64]) -> f64 {
 }
 
 /// As [`ood_auroc`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// Unless there are scores of both kinds, or if one is NaN.
 pub fn try_ood_auroc(inside: &[f64], outside: &[f64]) -> Result<f64, InputError> {
     let thresholds = thresholds(inside, outside)?;
     let mut accepted = 0.0;
@@ -61,6 +65,10 @@ pub fn ood_aupr_out(inside: &[f64], outside: &[f64]) -> f64 {
 }
 
 /// As [`ood_aupr_out`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// As [`try_ood_auroc`].
 pub fn try_ood_aupr_out(inside: &[f64], outside: &[f64]) -> Result<f64, InputError> {
     let thresholds = thresholds(inside, outside)?.into_iter().rev();
     let steps = thresholds.map(|step| (step.outside, step.inside));
@@ -87,6 +95,10 @@ pub fn ood_aupr_in(inside: &[f64], outside: &[f64]) -> f64 {
 }
 
 /// As [`ood_aupr_in`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// As [`try_ood_auroc`].
 pub fn try_ood_aupr_in(inside: &[f64], outside: &[f64]) -> Result<f64, InputError> {
     let thresholds = thresholds(inside, outside)?.into_iter();
     let steps = thresholds.map(|step| (step.inside, step.outside));
@@ -115,6 +127,10 @@ pub fn ood_fpr95(inside: &[f64], outside: &[f64]) -> f64 {
 }
 
 /// As [`ood_fpr95`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// As [`try_ood_auroc`].
 pub fn try_ood_fpr95(inside: &[f64], outside: &[f64]) -> Result<f64, InputError> {
     let mut accepted = (0, 0);
     for step in thresholds(inside, outside)? {

@@ -22,6 +22,10 @@ pub fn rmse(mean: &[f64], target: &[f64]) -> f64 {
 }
 
 /// As [`rmse`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// Without predictions, unless there is one target for each, or if a value is not finite.
 pub fn try_rmse(mean: &[f64], target: &[f64]) -> Result<f64, InputError> {
     check::targets(mean.len(), target)?;
     check::finite(mean, "mean")?;

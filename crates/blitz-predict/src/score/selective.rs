@@ -35,6 +35,10 @@ pub fn risk_coverage_curve(confidence: &[f64], loss: &[f64]) -> Vec<RiskAtCovera
 }
 
 /// As [`risk_coverage_curve`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// Without predictions, unless there is one finite loss of at least 0 for each confidence, or if a confidence is NaN.
 pub fn try_risk_coverage_curve(
     confidence: &[f64],
     loss: &[f64],
@@ -84,6 +88,10 @@ pub fn aurc(confidence: &[f64], loss: &[f64]) -> f64 {
 }
 
 /// As [`aurc`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// As [`try_risk_coverage_curve`].
 pub fn try_aurc(confidence: &[f64], loss: &[f64]) -> Result<f64, InputError> {
     let curve = try_risk_coverage_curve(confidence, loss)?;
     Ok(curve.iter().map(|point| point.risk).sum::<f64>() / curve.len() as f64)
@@ -110,6 +118,10 @@ pub fn excess_aurc(confidence: &[f64], loss: &[f64]) -> f64 {
 }
 
 /// As [`excess_aurc`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// As [`try_risk_coverage_curve`].
 pub fn try_excess_aurc(confidence: &[f64], loss: &[f64]) -> Result<f64, InputError> {
     let area = try_aurc(confidence, loss)?;
     let best: Vec<f64> = loss.iter().map(|loss| -loss).collect();
@@ -140,6 +152,10 @@ pub fn augrc(confidence: &[f64], loss: &[f64]) -> f64 {
 }
 
 /// As [`augrc`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// As [`try_risk_coverage_curve`].
 pub fn try_augrc(confidence: &[f64], loss: &[f64]) -> Result<f64, InputError> {
     let curve = try_risk_coverage_curve(confidence, loss)?;
     // Trapezia: the generalized risk is linear between whole numbers of examples, and 0 where none is answered.
@@ -165,6 +181,10 @@ pub fn risk_at_coverage(confidence: &[f64], loss: &[f64], coverage: f64) -> f64 
 }
 
 /// As [`risk_at_coverage`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// As [`try_risk_coverage_curve`], and unless `coverage` lies inside (0, 1].
 pub fn try_risk_at_coverage(
     confidence: &[f64],
     loss: &[f64],
@@ -201,6 +221,10 @@ pub fn coverage_at_risk(confidence: &[f64], loss: &[f64], risk: f64) -> f64 {
 }
 
 /// As [`coverage_at_risk`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// As [`try_risk_coverage_curve`], and if `risk` is negative or NaN.
 pub fn try_coverage_at_risk(
     confidence: &[f64],
     loss: &[f64],
@@ -244,6 +268,10 @@ pub fn scod_losses(loss: &[f64], outside: &[bool], cost: f64) -> Vec<f64> {
 }
 
 /// As [`scod_losses`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// Without examples, unless there is one finite loss of at least 0 for each that is not outside, or unless `cost` lies inside [0, 1].
 pub fn try_scod_losses(loss: &[f64], outside: &[bool], cost: f64) -> Result<Vec<f64>, InputError> {
     check::not_empty(loss.len(), "example")?;
     check::same_length(

@@ -35,6 +35,10 @@ pub fn smooth_calibration_error(confidence: &[f64], correct: &[bool]) -> f64 {
 }
 
 /// As [`smooth_calibration_error`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// As [`try_expected_calibration_error`](super::try_expected_calibration_error), but for the bins.
 pub fn try_smooth_calibration_error(
     confidence: &[f64],
     correct: &[bool],
@@ -79,6 +83,10 @@ pub fn smooth_calibration_error_at(confidence: &[f64], correct: &[bool], bandwid
 }
 
 /// As [`smooth_calibration_error_at`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// As [`try_smooth_calibration_error`], and unless the bandwidth lies inside [10⁻³, 1].
 pub fn try_smooth_calibration_error_at(
     confidence: &[f64],
     correct: &[bool],

@@ -251,16 +251,17 @@ fn sampled_classes_have_the_mixtures_probabilities() {
 fn few_draws_have_no_credible_interval() {
     let draws = |n: usize| normals(&(1..=n).map(|i| (i as f64, 5.0)).collect::<Vec<_>>());
     // Of 19 draws the first and the last stand at the 5 % and the 95 % quantile.
-    let interval = draws(19).credible_interval(0.9).unwrap()[0];
+    let interval = draws(19).try_credible_interval(0.9).unwrap()[0];
     assert!((interval.lower - 1.0).abs() < 1e-9 && (interval.upper - 19.0).abs() < 1e-9);
-    let error = draws(18).credible_interval(0.9).unwrap_err();
+    let error = draws(18).try_credible_interval(0.9).unwrap_err();
     let text = error.to_string();
     assert!(text.contains("needs at least 19 of them, got 18"), "{text}");
     assert!(
-        draws(198).credible_interval(0.99).is_err() && draws(199).credible_interval(0.99).is_ok()
+        draws(198).try_credible_interval(0.99).is_err()
+            && draws(199).try_credible_interval(0.99).is_ok()
     );
     // Between the second and the third of 39: at 5 % stands number 2.
-    let interval = draws(39).credible_interval(0.9).unwrap()[0];
+    let interval = draws(39).try_credible_interval(0.9).unwrap()[0];
     assert!((interval.lower - 2.0).abs() < 1e-9 && (interval.upper - 38.0).abs() < 1e-9);
     // The mixture's own interval needs no draws in its tails.
     assert!(draws(2).interval(0.99)[0].width() > 20.0);
@@ -534,7 +535,7 @@ fn mixtures_of_numbers_near_the_largest_have_moments_and_quantiles() {
     );
     let means = (0..39).map(|draw| vec![if draw < 20 { -1.7e308 } else { 1.7e308 }]);
     let y = NormalMixture::new(means.collect(), vec![1.0], 1);
-    let ends = y.credible_interval(0.9).unwrap()[0];
+    let ends = y.try_credible_interval(0.9).unwrap()[0];
     assert_eq!((ends.lower, ends.upper), (-1.7e308, 1.7e308));
 }
 

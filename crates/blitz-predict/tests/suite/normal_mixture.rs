@@ -127,7 +127,7 @@ fn the_last_level_before_everything_has_intervals() {
         interval.lower < -6.0 && interval.upper > 9.0,
         "{interval:?}"
     );
-    assert!(y.credible_interval(level).is_err());
+    assert!(y.try_credible_interval(level).is_err());
 }
 
 #[test]

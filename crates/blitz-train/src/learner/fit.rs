@@ -1,7 +1,7 @@
 //! Running a training to its end, or to a clear error.
 
 use std::panic::resume_unwind;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use blitz_layers::blitz_core::BayesianModule;
@@ -9,7 +9,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 use burn::train::{
     ExecutionStrategy, Interruption, Learner, LearnerModel, LearningResult, SupervisedTraining,
-    TrainingStrategy,
+    TrainingError, TrainingStrategy,
 };
 
 use super::training::Training;
@@ -187,39 +187,40 @@ where
     } = result;
     drop(renderer);
     run.reads_losses();
-    let failure = |error: FitError| {
-        run.failed();
-        Err(error)
-    };
-
     // Burn has told of all epochs: the thread that it does so on has ended.
-    let epochs = run.epochs();
-    if epochs.is_none() && run.goes_on() {
+    if run.epochs().is_none() && run.goes_on() {
         interrupted = None;
     }
-    if let Some(mut non_finite) = run.stopped_by() {
-        if let Some(epochs) = epochs {
-            non_finite.epoch = epochs.last as u64;
-        }
-        return failure(non_finite.into());
-    }
-    if let Some(error) = error {
-        return failure(FitError::of_burns(error));
-    }
-    match epochs {
-        Some(epochs) if run.has_loaded_nothing() => {
-            return failure(FitError::NothingLoaded {
-                epoch: epochs.first,
-            });
-        }
-        Some(_) if run.has_nothing() => return failure(FitError::NoExamples),
-        // A strategy of the program's own may tell of nothing.
-        None if run.has_begun() && run.has_nothing() && !run.has_loaded() => {
-            return failure(FitError::NoEpochs);
-        }
-        _ => {}
+    if let Err(error) = verdict(&run, error) {
+        run.failed();
+        return Err(error);
     }
     // What is trained next with this model is another training.
     model.training = Training::default();
     Ok(Fitted { model, interrupted })
+}
+
+/// Why a run that came to its end has no model, if it has none. Burn's own `error` is the reason where ours says nothing.
+fn verdict(run: &Training, error: Option<Arc<TrainingError>>) -> Result<(), FitError> {
+    let epochs = run.epochs();
+    if let Some(mut non_finite) = run.stopped_by() {
+        if let Some(epochs) = epochs {
+            non_finite.epoch = epochs.last as u64;
+        }
+        return Err(non_finite.into());
+    }
+    if let Some(error) = error {
+        return Err(FitError::of_burns(error));
+    }
+    match epochs {
+        Some(epochs) if run.has_loaded_nothing() => Err(FitError::NothingLoaded {
+            epoch: epochs.first,
+        }),
+        Some(_) if run.has_nothing() => Err(FitError::NoExamples),
+        // A strategy of the program's own may tell of nothing.
+        None if run.has_begun() && run.has_nothing() && !run.has_loaded() => {
+            Err(FitError::NoEpochs)
+        }
+        _ => Ok(()),
+    }
 }

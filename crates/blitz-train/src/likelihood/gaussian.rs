@@ -10,6 +10,7 @@ use super::loss_type::LossType;
 use super::{ExpectedNll, Likelihood, LikelihoodParam, RegressionEvaluation, param};
 use crate::error::{PredictError, TargetError};
 use blitz_layers::blitz_core::Constants;
+use blitz_layers::blitz_core::noise::density::HALF_LOG_TWO_PI;
 use blitz_layers::moments::Moments;
 use blitz_predict::distribution::Normal;
 use blitz_predict::{Mixture, NormalMixture};
@@ -105,10 +106,9 @@ impl Likelihood for GaussianLikelihood {
         let (loss, output) = LossType::of_output(output);
         let log_std = self.log_std(loss);
         let z = (loss.cast(target) - output) * param::inverse(log_std.clone());
-        let half_log_two_pi = 0.5 * (2.0 * std::f64::consts::PI).ln();
         (z.square().mul_scalar(0.5) + log_std)
             .sum_dim(1)
-            .add_scalar(targets as f64 * half_log_two_pi)
+            .add_scalar(targets as f64 * HALF_LOG_TWO_PI)
             .squeeze_dim(1)
     }
 

@@ -10,6 +10,7 @@ use super::evaluation::{lazy, standard_normal_cdf, to_f64};
 use super::loss_type::LossType;
 use super::{ExpectedNll, Likelihood, RegressionEvaluation, param};
 use crate::error::{PredictError, TargetError};
+use blitz_layers::blitz_core::noise::density::HALF_LOG_TWO_PI;
 use blitz_layers::blitz_core::{ConstantError, Constants};
 use blitz_layers::moments::Moments;
 use blitz_predict::distribution::Normal;
@@ -141,9 +142,7 @@ impl Likelihood for HeteroscedasticLikelihood {
             let value = nll.clone().detach();
             nll = value.clone() + weight * (nll - value);
         }
-        nll.add_scalar(0.5 * std::f64::consts::TAU.ln())
-            .sum_dim(1)
-            .squeeze_dim(1)
+        nll.add_scalar(HALF_LOG_TWO_PI).sum_dim(1).squeeze_dim(1)
     }
 
     fn evaluate(&self, outputs: Vec<Tensor<2>>, target: Tensor<2>) -> RegressionEvaluation {
@@ -230,8 +229,6 @@ impl ExpectedNll for HeteroscedasticLikelihood {
             let spread = variance.clone().repeat_dim(0, nodes) * inverse.clone() * inverse;
             [(off.square() + spread).mul_scalar(0.5) + log_std]
         });
-        nll.add_scalar(0.5 * std::f64::consts::TAU.ln())
-            .sum_dim(1)
-            .squeeze_dim(1)
+        nll.add_scalar(HALF_LOG_TWO_PI).sum_dim(1).squeeze_dim(1)
     }
 }

@@ -11,6 +11,7 @@ use super::special::{log1p_square, stirling_remainder};
 use super::{Likelihood, LikelihoodParam, PointEvaluation, param};
 use crate::error::{PredictError, TargetError};
 use blitz_layers::blitz_core::Constants;
+use blitz_layers::blitz_core::noise::density::HALF_LOG_TWO_PI;
 use blitz_predict::Mixture;
 use blitz_predict::distribution::StudentT;
 
@@ -125,7 +126,7 @@ impl Likelihood for StudentTLikelihood {
         let w = (loss.cast(target) - output)
             * param::inverse(log_scale.clone() + log_nu.mul_scalar(0.5));
         ((half + 0.5) * log1p_square(w) + log_scale - gammas)
-            .add_scalar(0.5 * std::f64::consts::TAU.ln())
+            .add_scalar(HALF_LOG_TWO_PI)
             .sum_dim(1)
             .squeeze_dim(1)
     }

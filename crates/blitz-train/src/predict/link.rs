@@ -27,20 +27,12 @@ pub(crate) fn probit_scale(variance: f64) -> f64 {
 }
 
 /// How many times a logit less the mean of all is one less the mean of the others: `C/(C − 1)`, and 0 of a single one, which has no others.
-#[cfg(feature = "dataset")]
+#[cfg(feature = "dataset")] // for the Laplace approximations
 pub(crate) fn less_others(logits: usize) -> f64 {
     match logits {
         1 => 0.0,
         count => count as f64 / (count as f64 - 1.0),
     }
-}
-
-/// `ln Σ exp zₖ`.
-#[cfg(feature = "dataset")] // for the Laplace approximations
-pub(crate) fn log_sum_exp(logits: &[f64]) -> f64 {
-    let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let sum: f64 = logits.iter().map(|z| (z - largest).exp()).sum();
-    sum.ln() + largest
 }
 
 /// The logits less their mean, each divided by its deviation as the probit approximation has it.
@@ -54,10 +46,4 @@ pub(crate) fn probit_logits(logits: &[f64], contrast_variances: &[f64]) -> Vec<f
 pub(crate) fn plain_probit_logits(logits: &[f64], variances: &[f64]) -> Vec<f64> {
     let pairs = logits.iter().zip(variances);
     pairs.map(|(z, v)| z * probit_scale(*v)).collect()
-}
-
-#[cfg(feature = "dataset")]
-pub(crate) fn softmax(logits: &[f64]) -> Vec<f64> {
-    let log_sum = log_sum_exp(logits);
-    logits.iter().map(|z| (z - log_sum).exp()).collect()
 }

@@ -238,6 +238,10 @@ where
 
     /// The predictions of a data loader's batches, one after the other. The batches must come on the network's device,
     /// without autodiff: see [`DataLoader::to_device`].
+    ///
+    /// # Errors
+    ///
+    /// An item is an error if the loader fails at it, or if an output of its batch is not finite.
     pub fn batches<'a, T: 'a>(
         &'a self,
         loader: &'a dyn DataLoader<LabeledBatch<N::Input, T>>,
@@ -295,7 +299,7 @@ pub(super) fn predict_loader<I, T, P: Predictive>(
     let mut all: Option<Predictions<P, T>> = None;
     for batch in batches_of(loader, predict) {
         let before = all.as_ref().map_or(0, |all| all.predictive.examples());
-        let batch = batch.map_err(|error| error.behind(before))?;
+        let batch = batch.map_err(|error| error.after(before))?;
         progress(&batch.progress);
         match &mut all {
             None => {

@@ -4,16 +4,14 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Shape, Tensor, TensorData};
 
-use super::location_scale::{lazy_param, rho_param, scaled};
+use super::location_scale::{LEAST_RHO, lazy_param, rho_param};
 use super::{Posterior, PosteriorStructure};
 use crate::family::deviation::{log_std_from_rho, scaled_rho, std_from_rho};
 use crate::family::{
     Constants, MarginalFamily, Marginals, Nats, Noise, at_least_f32, in_type_of, scale_type,
 };
-use crate::math::half_log_two_pi;
-
-/// Where ρ stops to count as a divisor, at a deviation of e^-40.
-const LEAST_RHO: f64 = -40.0;
+use crate::fields::changed;
+use crate::math::HALF_LOG_TWO_PI;
 
 /// The most numbers that the factors of one weight may have, half a gigabyte of `f32`.
 const MAX_FACTORS: usize = 1 << 27;
@@ -130,7 +128,7 @@ impl Posterior for FullRankNormalPosterior {
         let sigma: Tensor<D> = divisor.reshape(mu.shape());
         let z = columns((in_type_of(weight, &mu) - mu) / sigma);
         let log_std = log_std_from_rho(rho).sum();
-        half_square(z, factor).neg() - log_std - n as f64 * half_log_two_pi()
+        half_square(z, factor).neg() - log_std - n as f64 * HALF_LOG_TWO_PI
     }
 
     fn marginals<const D: usize>(&self, mu: Tensor<D>) -> Marginals<D> {
@@ -148,7 +146,7 @@ impl Posterior for FullRankNormalPosterior {
 
     fn entropy<const D: usize>(&self, q: &Marginals<D>) -> Option<Nats<D>> {
         let rho = in_type_of(self.rho.val(), &q.mean);
-        let of_weights = log_std_from_rho(rho) + (half_log_two_pi() + 0.5);
+        let of_weights = log_std_from_rho(rho) + (HALF_LOG_TWO_PI + 0.5);
         Some(Nats::of_weights(of_weights.reshape(q.mean.shape())))
     }
 
@@ -166,7 +164,7 @@ impl Posterior for FullRankNormalPosterior {
     }
 
     fn with_deviations_scaled(mut self, factor: f64) -> Option<Self> {
-        self.rho = scaled(self.rho, |rho| scaled_rho(rho, factor));
+        self.rho = changed(self.rho, |rho| scaled_rho(rho, factor));
         Some(self)
     }
 

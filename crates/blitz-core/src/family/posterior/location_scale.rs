@@ -11,6 +11,7 @@ use crate::family::{
     ConstantError, Constants, MarginalFamily, Marginals, Nats, Noise, at_least_f32, in_type_of,
     scale_type, select_rows,
 };
+use crate::fields::changed;
 
 /// Where ρ stops to count as a divisor: a weight whose scale is below e^-40 equals its mean in floating point, and the
 /// derivative of a quotient, 1 / σ², would overflow.
@@ -112,6 +113,10 @@ pub trait UnitNoise: Module + ModuleDisplay + Sync + 'static {
     }
 
     /// Takes the constants of a record; see [`Posterior::set_constants`].
+    ///
+    /// # Errors
+    ///
+    /// If one is out of its range.
     fn set_constants(&mut self, values: &[f64]) -> Result<(), ConstantError> {
         let _ = values;
         Ok(())
@@ -267,7 +272,7 @@ impl<U: UnitNoise> Posterior for LocationScale<U> {
     }
 
     fn with_deviations_scaled(mut self, factor: f64) -> Option<Self> {
-        self.rho = scaled(self.rho, |rho| scaled_rho(rho, factor));
+        self.rho = changed(self.rho, |rho| scaled_rho(rho, factor));
         Some(self)
     }
 
@@ -306,17 +311,6 @@ pub(super) fn flat_rows(
     let table = numbers.val().reshape([shape[0], length]);
     let selected = select_rows(table, rows).reshape([rows.len() * length]);
     Param::initialized(ParamId::new(), selected)
-}
-
-/// `param` with the value that `f` makes of its own; it trains if it did.
-pub(super) fn scaled<const D: usize>(
-    param: Param<Tensor<D>>,
-    f: impl FnOnce(Tensor<D>) -> Tensor<D>,
-) -> Param<Tensor<D>> {
-    param.map(|value| {
-        let trains = value.is_require_grad();
-        f(value).detach().set_require_grad(trains)
-    })
 }
 
 /// A parameter of `len` scales, all of which start at `std`, of `f32` at least.

@@ -4,21 +4,22 @@ use burn::config::Config;
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Shape, Tensor, TensorData};
 
-use super::location_scale::{flat_rows, lazy_param, rho_param, scaled};
+use super::location_scale::{flat_rows, lazy_param, rho_param};
 use super::{Posterior, PosteriorStructure};
 use crate::family::deviation::{log_std_from_rho, scaled_rho, std_from_rho};
 use crate::family::{
     Constants, MarginalFamily, Marginals, Nats, Noise, at_least_f32, in_type_of, scale_type,
     select_rows,
 };
-use crate::math::half_log_two_pi;
+use crate::fields::changed;
+use crate::math::HALF_LOG_TWO_PI;
 use blitz_noise::NoiseKey;
 
 /// Below this ρ counts as this: σ is then 3e-7, and U / σ still far from `f32`'s range.
-const LEAST_RHO: f64 = -15.0;
+const HELD_RHO: f64 = -15.0;
 
-/// The smallest `initial_std`, above the σ of [`LEAST_RHO`].
-const MIN_STD: f64 = 1e-6;
+/// The smallest `initial_std`, above the σ of [`HELD_RHO`].
+const MIN_INITIAL_STD: f64 = 1e-6;
 
 /// The largest rank: the cost of a KL grows with its square, and the k elimination steps run one after the other.
 const MAX_RANK: usize = 32;
@@ -64,8 +65,8 @@ impl LowRankNormalPosteriorConfig {
         );
         super::assert_initial_std(self.initial_std);
         assert!(
-            self.initial_std >= MIN_STD,
-            "a low-rank posterior's initial deviation must be at least {MIN_STD:?}, got {:?}",
+            self.initial_std >= MIN_INITIAL_STD,
+            "a low-rank posterior's initial deviation must be at least {MIN_INITIAL_STD:?}, got {:?}",
             self.initial_std
         );
         let n = shape.num_elements();
@@ -172,7 +173,7 @@ impl Posterior for LowRankNormalPosterior {
         // At the minimum the derivative in a is zero, so a enters as a constant.
         let a = a.detach();
         let square = (z - factor.matmul(a.clone())).square().sum() + a.square().sum();
-        (square + log_det) * -0.5 - log_std_from_rho(rho).sum() - n as f64 * half_log_two_pi()
+        (square + log_det) * -0.5 - log_std_from_rho(rho).sum() - n as f64 * HALF_LOG_TWO_PI
     }
 
     fn marginals<const D: usize>(&self, mu: Tensor<D>) -> Marginals<D> {
@@ -192,7 +193,7 @@ impl Posterior for LowRankNormalPosterior {
         }
         let shape = q.mean.shape();
         let (rho, factor) = self.parts(&q.mean);
-        let diagonal = log_std_from_rho(rho.clone()) + (half_log_two_pi() + 0.5);
+        let diagonal = log_std_from_rho(rho.clone()) + (HALF_LOG_TWO_PI + 0.5);
         let factor = relative(factor, rho);
         let rank = factor.dims()[1];
         let (log_det, _) = eliminate(capacitance(&factor), rank);
@@ -226,8 +227,8 @@ impl Posterior for LowRankNormalPosterior {
     }
 
     fn with_deviations_scaled(mut self, factor: f64) -> Option<Self> {
-        self.rho = scaled(self.rho, |rho| scaled_rho(rho, factor));
-        self.factor = scaled(self.factor, |columns| columns.mul_scalar(factor));
+        self.rho = changed(self.rho, |rho| scaled_rho(rho, factor));
+        self.factor = changed(self.factor, |columns| columns.mul_scalar(factor));
         Some(self)
     }
 
@@ -236,9 +237,9 @@ impl Posterior for LowRankNormalPosterior {
     }
 }
 
-/// ρ from [`LEAST_RHO`] on, with the gradient of ρ itself: that of a clamp is 0 below, where a weight would stay for ever, whatever wants it wider.
+/// ρ from [`HELD_RHO`] on, with the gradient of ρ itself: that of a clamp is 0 below, where a weight would stay for ever, whatever wants it wider.
 fn at_least(rho: Tensor<1>) -> Tensor<1> {
-    let missing = rho.clone().detach().neg() + LEAST_RHO;
+    let missing = rho.clone().detach().neg() + HELD_RHO;
     rho + missing.clamp_min(0.0)
 }
 

@@ -4,13 +4,14 @@ use burn::config::Config;
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Shape, Tensor};
 
-use super::location_scale::{LEAST_RHO, relative_std, rho_param, scaled};
+use super::location_scale::{LEAST_RHO, relative_std, rho_param};
 use super::{Posterior, PosteriorForm, PosteriorStructure, VarianceFactors};
 use crate::family::deviation::{log_std_from_rho, scaled_rho, std_from_rho, variance_from_rho};
 use crate::family::{
     Constants, MarginalFamily, Marginals, Nats, Noise, at_least_f32, in_type_of, select_rows,
 };
-use crate::math::half_log_two_pi;
+use crate::fields::changed;
+use crate::math::HALF_LOG_TWO_PI;
 
 /// Configuration of a [`MatrixNormalPosterior`].
 ///
@@ -112,7 +113,7 @@ impl Posterior for MatrixNormalPosterior {
         let log_std = self.log_std(&mu);
         let z = (in_type_of(weight, &mu) - mu) / divisor(&log_std);
         (z.square().mul_scalar(-0.5) - log_std)
-            .sub_scalar(half_log_two_pi())
+            .sub_scalar(HALF_LOG_TWO_PI)
             .sum()
     }
 
@@ -128,7 +129,7 @@ impl Posterior for MatrixNormalPosterior {
 
     fn entropy<const D: usize>(&self, q: &Marginals<D>) -> Option<Nats<D>> {
         let log_std = q.log_std.clone();
-        Some(Nats::of_weights(log_std + (half_log_two_pi() + 0.5)))
+        Some(Nats::of_weights(log_std + (HALF_LOG_TWO_PI + 0.5)))
     }
 
     fn form(&self) -> PosteriorForm {
@@ -151,7 +152,7 @@ impl Posterior for MatrixNormalPosterior {
         let scale = divisor(&log_std);
         let difference = (q.mean.clone() - in_type_of(mu, &q.mean)) / scale.clone();
         let second_moment = difference.square() + relative_std(q, scale, &log_std).square();
-        Some(second_moment * -0.5 - half_log_two_pi() - log_std)
+        Some(second_moment * -0.5 - HALF_LOG_TWO_PI - log_std)
     }
 
     fn marginal_of_rows(&self, _shape: &Shape, rows: &[usize]) -> Option<Self> {
@@ -167,7 +168,7 @@ impl Posterior for MatrixNormalPosterior {
     }
 
     fn with_deviations_scaled(mut self, factor: f64) -> Option<Self> {
-        self.row_rho = scaled(self.row_rho, |rho| scaled_rho(rho, factor));
+        self.row_rho = changed(self.row_rho, |rho| scaled_rho(rho, factor));
         Some(self)
     }
 

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Shape, Tensor, TensorData};
 use super::{LocationScale, PosteriorStructure, UnitNoise};
 use crate::family::deviation::rho_from_std;
 use crate::family::{Constants, MarginalFamily, Marginals, Nats, Noise, at_least_f32};
-use crate::math::half_log_two_pi;
+use crate::math::HALF_LOG_TWO_PI;
 
 /// Configuration of a [`NormalPosterior`].
 ///
@@ -74,11 +74,11 @@ impl UnitNoise for NormalUnit {
     }
 
     fn log_density<const D: usize>(&self, z: Tensor<D>) -> Nats<D> {
-        Nats::of_weights(z.square().mul_scalar(-0.5).sub_scalar(half_log_two_pi()))
+        Nats::of_weights(z.square().mul_scalar(-0.5).sub_scalar(HALF_LOG_TWO_PI))
     }
 
     fn entropy(&self, _elements: usize) -> Option<f64> {
-        Some(half_log_two_pi() + 0.5)
+        Some(HALF_LOG_TWO_PI + 0.5)
     }
 
     fn has_density(&self) -> bool {
@@ -86,7 +86,7 @@ impl UnitNoise for NormalUnit {
     }
 
     fn expected_log_density<const D: usize>(&self, q: &Marginals<D>) -> Option<Tensor<D>> {
-        Some(q.second_moment() * -0.5 - half_log_two_pi())
+        Some(q.second_moment() * -0.5 - HALF_LOG_TWO_PI)
     }
 
     fn is_standard_normal(&self) -> bool {

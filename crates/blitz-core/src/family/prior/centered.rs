@@ -5,6 +5,7 @@ use burn::tensor::{Shape, Tensor};
 
 use super::{Prior, PriorForm};
 use crate::family::{ConstantError, Constants, Marginals, at_least_f32, in_type_of, select_rows};
+use crate::fields::fixed;
 
 /// `p(w) = p₀(w − c)`: the prior p₀ with its centre at c, one number for each weight.
 ///
@@ -32,10 +33,8 @@ pub struct CenteredPrior<P: Prior> {
 impl<P: Prior> CenteredPrior<P> {
     /// `prior` with its centre at `center`.
     pub fn new<const D: usize>(center: Tensor<D>, prior: P) -> Self {
-        // Detached last: autodiff takes no gradient for what an operation made.
-        let center = center.flatten(0, D - 1).detach();
         Self {
-            center: Param::from_tensor(center).set_require_grad(false),
+            center: fixed(center.flatten(0, D - 1)),
             prior,
         }
     }

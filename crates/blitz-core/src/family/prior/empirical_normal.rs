@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 
 use super::{Prior, PriorForm};
 use crate::family::{Constants, Marginals, at_least_f32, square_sum};
-use crate::math::half_log_two_pi;
+use crate::math::HALF_LOG_TWO_PI;
 
 /// Where a variance stops to count as a divisor.
 const SMALLEST_VARIANCE: f64 = 1e-30;
@@ -80,7 +80,7 @@ impl Prior for EmpiricalNormalPrior {
         let variance = (q.second_moments().detach() / n as f64)
             .clamp_min(SMALLEST_VARIANCE)
             .reshape([1; D]);
-        let log_normalizer = variance.clone().log() * 0.5 + half_log_two_pi();
+        let log_normalizer = variance.clone().log() * 0.5 + HALF_LOG_TWO_PI;
         Some((q.second_moment() / variance * 0.5 + log_normalizer).neg())
     }
 
@@ -107,5 +107,5 @@ pub(crate) fn expected_log_density_at_best_scale(second_moment: Tensor<1>, n: us
     }
     let n = n as f64;
     let variance = (second_moment / n).clamp_min(SMALLEST_VARIANCE);
-    (variance.log() * 0.5 + (half_log_two_pi() + 0.5)) * -n
+    (variance.log() * 0.5 + (HALF_LOG_TWO_PI + 0.5)) * -n
 }

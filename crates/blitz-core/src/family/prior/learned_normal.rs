@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::{Prior, PriorForm, assert_scale, learned_log, normal_log_density};
 use crate::family::{Constants, Marginals, at_least_f32, in_type_of};
-use crate::math::half_log_two_pi;
+use crate::math::HALF_LOG_TWO_PI;
 
 /// Configuration of a [`LearnedNormalPrior`].
 ///
@@ -63,7 +63,7 @@ impl Prior for LearnedNormalPrior {
     fn expected_log_density<const D: usize>(&self, q: &Marginals<D>) -> Option<Tensor<D>> {
         let log_std = self.log_std(&q.mean);
         let half_precision = (log_std.clone() * -2.0).exp() * 0.5;
-        Some(q.second_moment() * half_precision.neg() - log_std - half_log_two_pi())
+        Some(q.second_moment() * half_precision.neg() - log_std - HALF_LOG_TWO_PI)
     }
 
     fn form(&self) -> PriorForm {

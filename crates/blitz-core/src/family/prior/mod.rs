@@ -34,7 +34,7 @@ use burn::tensor::{Device, Shape, Tensor};
 
 use super::deviation::MAX_STD;
 use super::{ConstantError, Constants, Marginals, scale_type};
-use crate::math::half_log_two_pi;
+use crate::math::HALF_LOG_TWO_PI;
 
 /// A prior density over one weight tensor.
 ///
@@ -191,12 +191,12 @@ pub enum PriorForm {
 /// `Σ ln N(w; m, s²)` from `z = (w − m) / s` and `ln s`.
 pub(crate) fn normal_log_density<const D: usize>(z: Tensor<D>, log_std: Tensor<D>) -> Tensor<1> {
     (z.square().mul_scalar(-0.5) - log_std)
-        .sub_scalar(half_log_two_pi())
+        .sub_scalar(HALF_LOG_TWO_PI)
         .sum()
 }
 
 /// The smallest scale of a prior. In parts of a smaller one, the square of a weight of 10⁴ is beyond `f32`, and so is the precision before long.
-const MIN_SCALE: f64 = 1e-15;
+pub(crate) const MIN_SCALE: f64 = 1e-15;
 
 /// What [`MIN_SCALE`] and [`MAX_STD`] say.
 const SCALE_RANGE: &str = "a number from 1e-15 to 1e15";

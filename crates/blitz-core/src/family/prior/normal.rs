@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 
 use super::{Prior, PriorForm, assert_scale, check_scale};
 use crate::family::{ConstantError, Constants, Marginals, at_least_f32};
-use crate::math::half_log_two_pi;
+use crate::math::HALF_LOG_TWO_PI;
 
 /// Configuration of a [`NormalPrior`].
 ///
@@ -65,7 +65,7 @@ impl NormalPrior {
 impl Prior for NormalPrior {
     fn log_density<const D: usize>(&self, weight: Tensor<D>) -> Tensor<1> {
         let n = weight.shape().num_elements() as f64;
-        let log_normalizer = self.std.ln() + half_log_two_pi();
+        let log_normalizer = self.std.ln() + HALF_LOG_TWO_PI;
         at_least_f32(weight)
             .div_scalar(self.std)
             .square()
@@ -75,7 +75,7 @@ impl Prior for NormalPrior {
     }
 
     fn expected_log_density<const D: usize>(&self, q: &Marginals<D>) -> Option<Tensor<D>> {
-        let log_normalizer = self.std.ln() + half_log_two_pi();
+        let log_normalizer = self.std.ln() + HALF_LOG_TWO_PI;
         Some(q.second_moment() * (-0.5 / self.std.powi(2)) - log_normalizer)
     }
 

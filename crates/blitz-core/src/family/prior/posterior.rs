@@ -6,6 +6,7 @@ use burn::tensor::{Shape, Tensor};
 use super::{Prior, PriorForm};
 use crate::family::posterior::Posterior;
 use crate::family::{ConstantError, Constants, Marginals, at_least_f32, in_type_of, select_rows};
+use crate::fields::fixed;
 
 /// `p(w) = q₀(w)`, a posterior as it was at one moment.
 ///
@@ -115,9 +116,4 @@ impl ModuleMapper for Fixed {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         fixed(param.val())
     }
-}
-
-fn fixed<const D: usize>(tensor: Tensor<D>) -> Param<Tensor<D>> {
-    // Detached last: autodiff takes no gradient for what an operation made.
-    Param::from_tensor(tensor.detach()).set_require_grad(false)
 }

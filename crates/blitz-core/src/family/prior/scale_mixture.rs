@@ -7,7 +7,7 @@ use burn::tensor::activation::softplus;
 
 use super::{Prior, PriorForm, assert_scale, check_scale};
 use crate::family::{ConstantError, Constants, at_least_f32};
-use crate::math::half_log_two_pi;
+use crate::math::HALF_LOG_TWO_PI;
 
 /// Configuration of a [`ScaleMixturePrior`].
 ///
@@ -79,7 +79,7 @@ impl Prior for ScaleMixturePrior {
         // ln p = ln wide + softplus(ln narrow − ln wide), which loses neither component.
         let n = weight.shape().num_elements() as f64;
         let square = at_least_f32(weight).square();
-        let log_wide = self.pi.ln() - self.sigma1.ln() - half_log_two_pi();
+        let log_wide = self.pi.ln() - self.sigma1.ln() - HALF_LOG_TWO_PI;
         let log_ratio = (1.0 - self.pi).ln() - self.pi.ln() + self.sigma1.ln() - self.sigma2.ln();
         let curvature = 0.5 / self.sigma1.powi(2) - 0.5 / self.sigma2.powi(2);
         let narrow_over_wide = square.clone().mul_scalar(curvature).add_scalar(log_ratio);

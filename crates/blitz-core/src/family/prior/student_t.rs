@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 
 use super::{Prior, assert_scale, check_scale};
 use crate::family::{ConstantError, Constants, at_least_f32};
-use crate::math::log_gamma;
+use crate::math::{HALF_LOG_TWO_PI, log_gamma};
 
 /// Configuration of a [`StudentTPrior`].
 ///
@@ -116,7 +116,7 @@ pub(crate) const NEARLY_NORMAL: f64 = 1e6;
 /// `ln [Γ(ν/2) √(νπ) / Γ((ν+1)/2)]`, the normalizer of the standard Student-t density.
 pub(crate) fn log_normalizer(df: f64) -> f64 {
     if df > NEARLY_NORMAL {
-        return 0.5 * (2.0 * core::f64::consts::PI).ln() + 0.25 / df;
+        return HALF_LOG_TWO_PI + 0.25 / df;
     }
     log_gamma(0.5 * df) - log_gamma(0.5 * (df + 1.0)) + 0.5 * (df * core::f64::consts::PI).ln()
 }

@@ -28,7 +28,7 @@ impl<B: FusedKernels> Backward<B, 2> for RectifyStep {
             .state
             .map(|node| checkpointer.retrieve_node_output(node));
         let grad = grads.consume::<B>(&ops.node);
-        let gradients = B::rectify_backward(self.0, grad, mean, variance);
+        let gradients = B::rectify_backward(grad, mean, variance, self.0);
         let parents = ops.parents.map(|parent| parent.map(|node| node.id));
         register::<B>(grads, parents, gradients);
     }
@@ -40,7 +40,7 @@ pub(super) fn rectify<B: FusedKernels, C: CheckpointStrategy>(
     variance: FloatTensor<Autodiff<B, C>>,
     op: Rectified,
 ) -> FloatTensor<Autodiff<B, C>> {
-    let forward = |mean, variance| B::rectify(op, mean, variance);
+    let forward = |mean, variance| B::rectify(mean, variance, op);
     match RectifyStep(op)
         .prepare::<C>([mean.node(), variance.node()])
         .compute_bound()

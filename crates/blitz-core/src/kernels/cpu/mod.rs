@@ -227,7 +227,7 @@ impl<R: Real, S: Terms> Kernel<R, 2, 2> for Gradients<S, R> {
     }
 }
 
-fn map<T: Memory>(op: Map, location: T, scale: T) -> T {
+fn map<T: Memory>(location: T, scale: T, op: Map) -> T {
     let [reads_location, reads_scale] = op.reads();
     with_elements!([location, scale], |l, s| {
         let inputs = [
@@ -245,7 +245,7 @@ fn map<T: Memory>(op: Map, location: T, scale: T) -> T {
     })
 }
 
-fn map_backward<T: Memory>(op: Map, grad: T, scale: T) -> T {
+fn map_backward<T: Memory>(grad: T, scale: T, op: Map) -> T {
     with_elements!([grad, scale], |g, s| {
         let [out] = with_map!(op, |arithmetic| {
             let kernel = Gradient {
@@ -258,7 +258,7 @@ fn map_backward<T: Memory>(op: Map, grad: T, scale: T) -> T {
     })
 }
 
-fn sum<T: Memory>(op: Sum, mu: T, rho: T) -> T {
+fn sum<T: Memory>(mu: T, rho: T, op: Sum) -> T {
     with_elements!([mu, rho], |m, r| {
         let sum = with_sum!(op, |arithmetic| {
             let kernel = Term {
@@ -271,7 +271,7 @@ fn sum<T: Memory>(op: Sum, mu: T, rho: T) -> T {
     })
 }
 
-fn sum_backward<T: Memory>(op: Sum, grad: T, mu: T, rho: T) -> (T, T) {
+fn sum_backward<T: Memory>(grad: T, mu: T, rho: T, op: Sum) -> (T, T) {
     // In `f64`, where numbers are multiplied once for all elements.
     let (op, grad) = op.times(number(&grad));
     with_elements!([mu, rho], |m, r| {
@@ -292,32 +292,32 @@ macro_rules! kernels_in_memory {
     ($backend:ty) => {
         impl crate::kernels::backend::FusedKernels for $backend {
             fn map(
-                op: Map,
                 location: FloatTensor<Self>,
                 scale: FloatTensor<Self>,
+                op: Map,
             ) -> FloatTensor<Self> {
-                super::map(op, location, scale)
+                super::map(location, scale, op)
             }
 
             fn map_backward(
-                op: Map,
                 grad: FloatTensor<Self>,
                 scale: FloatTensor<Self>,
+                op: Map,
             ) -> FloatTensor<Self> {
-                super::map_backward(op, grad, scale)
+                super::map_backward(grad, scale, op)
             }
 
-            fn sum(op: Sum, mu: FloatTensor<Self>, rho: FloatTensor<Self>) -> FloatTensor<Self> {
-                super::sum(op, mu, rho)
+            fn sum(mu: FloatTensor<Self>, rho: FloatTensor<Self>, op: Sum) -> FloatTensor<Self> {
+                super::sum(mu, rho, op)
             }
 
             fn sum_backward(
-                op: Sum,
                 grad: FloatTensor<Self>,
                 mu: FloatTensor<Self>,
                 rho: FloatTensor<Self>,
+                op: Sum,
             ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-                super::sum_backward(op, grad, mu, rho)
+                super::sum_backward(grad, mu, rho, op)
             }
 
             fn adam_step(
@@ -391,20 +391,20 @@ macro_rules! kernels_in_memory {
             }
 
             fn rectify(
-                op: Rectified,
                 mean: FloatTensor<Self>,
                 variance: FloatTensor<Self>,
+                op: Rectified,
             ) -> FloatTensor<Self> {
-                super::moments::rectify(op, &mean, &variance)
+                super::moments::rectify(&mean, &variance, op)
             }
 
             fn rectify_backward(
-                op: Rectified,
                 grad: FloatTensor<Self>,
                 mean: FloatTensor<Self>,
                 variance: FloatTensor<Self>,
+                op: Rectified,
             ) -> [FloatTensor<Self>; 2] {
-                super::moments::rectify_backward(op, &grad, &mean, &variance)
+                super::moments::rectify_backward(&grad, &mean, &variance, op)
             }
 
             fn pool(input: FloatTensor<Self>) -> FloatTensor<Self> {

@@ -168,7 +168,7 @@ pub(in crate::kernels) fn leaky_relu<const D: usize>(
 }
 
 /// A moment of `f32` tensors.
-pub(super) fn rectify<T: Memory>(op: Rectified, mean: &T, variance: &T) -> T {
+pub(super) fn rectify<T: Memory>(mean: &T, variance: &T, op: Rectified) -> T {
     fn run(op: Rectified, inputs: [&[f32]; 2]) -> [Vec<f32>; 1] {
         let (both, len) = (LeakyRelu(op.slope as f32), inputs[0].len());
         match op.moment {
@@ -183,10 +183,10 @@ pub(super) fn rectify<T: Memory>(op: Rectified, mean: &T, variance: &T) -> T {
 
 /// The gradients of [`rectify`] in the mean and the variance.
 pub(super) fn rectify_backward<T: Memory>(
-    op: Rectified,
     grad: &T,
     mean: &T,
     variance: &T,
+    op: Rectified,
 ) -> [T; 2] {
     fn run(op: Rectified, inputs: [&[f32]; 3]) -> [Vec<f32>; 2] {
         let (slope, len) = (op.slope as f32, inputs[0].len());

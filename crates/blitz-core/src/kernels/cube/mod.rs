@@ -32,7 +32,7 @@ use super::formula::{AdamStep, IvonStep, Map, Sum};
 use super::random::Random;
 
 impl FusedKernels for CubeBackend {
-    fn map(op: Map, location: CubeTensor, scale: CubeTensor) -> CubeTensor {
+    fn map(location: CubeTensor, scale: CubeTensor, op: Map) -> CubeTensor {
         with_map!(op, |arithmetic| {
             let (noise, coefficients) = (op.noise(), op.coefficients());
             launch::map(
@@ -46,14 +46,14 @@ impl FusedKernels for CubeBackend {
         })
     }
 
-    fn map_backward(op: Map, grad: CubeTensor, scale: CubeTensor) -> CubeTensor {
+    fn map_backward(grad: CubeTensor, scale: CubeTensor, op: Map) -> CubeTensor {
         with_map!(op, |arithmetic| {
             let (noise, coefficients) = (op.noise(), op.coefficients());
             launch::map(arithmetic, Pass::Backward, grad, scale, noise, coefficients)
         })
     }
 
-    fn sum(op: Sum, mu: CubeTensor, rho: CubeTensor) -> CubeTensor {
+    fn sum(mu: CubeTensor, rho: CubeTensor, op: Sum) -> CubeTensor {
         let sums = with_sum!(op, |arithmetic| {
             partial_sums(arithmetic, mu, rho, op.noise(), op.coefficients())
         });
@@ -61,18 +61,18 @@ impl FusedKernels for CubeBackend {
     }
 
     fn sum_backward(
-        op: Sum,
         grad: CubeTensor,
         mu: CubeTensor,
         rho: CubeTensor,
+        op: Sum,
     ) -> (CubeTensor, CubeTensor) {
         with_sum!(op, |arithmetic| {
             gradients(arithmetic, grad, mu, rho, op.noise(), op.coefficients())
         })
     }
 
-    fn random(op: Random, memory: CubeTensor) -> CubeTensor {
-        random::random(op, memory)
+    fn random(memory: CubeTensor, op: Random) -> CubeTensor {
+        random::random(memory, op)
     }
 
     fn adam_step(

@@ -71,7 +71,7 @@ fn random_kernel<E: Float, N: Size>(
     }
 }
 
-pub(super) fn random(op: Random, memory: CubeTensor) -> CubeTensor {
+pub(super) fn random(memory: CubeTensor, op: Random) -> CubeTensor {
     let output = empty_like(&memory);
     let walk = Walk::over(&[&output]);
     if walk.len == 0 {

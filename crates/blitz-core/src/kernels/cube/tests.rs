@@ -27,7 +27,7 @@ const SIZES: [usize; 7] = [0, 1, 3, 63, 64, 65, 1_000_003];
 fn mixture() -> ScaleMixture {
     let (pi, narrow) = (0.25f64, 0.1f64);
     ScaleMixture {
-        log_wide: pi.ln() - crate::math::half_log_two_pi(),
+        log_wide: pi.ln() - crate::math::HALF_LOG_TWO_PI,
         wide_precision: 1.0,
         log_ratio: (1.0 - pi).ln() - pi.ln() - narrow.ln(),
         curvature: 0.5 - 0.5 / narrow.powi(2),

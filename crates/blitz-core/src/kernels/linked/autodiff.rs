@@ -36,7 +36,7 @@ impl<B: LinkedKernels> Backward<B, 2> for SumStep {
             None if B::is_known_zero(&grad, zero.as_ref()) => return,
             None => grad,
         };
-        let (mu_grad, rho_grad) = B::sum_backward(Sum::Normal(form), grad, mu, rho);
+        let (mu_grad, rho_grad) = B::sum_backward(grad, mu, rho, Sum::Normal(form));
         let parents = ops.parents.map(|parent| parent.map(|node| node.id));
         register::<B>(grads, parents, [mu_grad, rho_grad]);
     }
@@ -68,7 +68,7 @@ impl<B: LinkedKernels> Backward<B, 2> for DrawStep {
             None => {
                 let rho_grad = rho_node
                     .is_some()
-                    .then(|| B::map_backward(Map::Draw(noise), grad.clone(), rho));
+                    .then(|| B::map_backward(grad.clone(), rho, Map::Draw(noise)));
                 (grad, rho_grad)
             }
         };

@@ -51,6 +51,11 @@ impl LeastAmbiguousSets {
     }
 
     /// As [`fit`](Self::fit), with an error in place of a panic.
+    ///
+    /// # Errors
+    ///
+    /// Unless `level` lies inside (0, 1), unless there is one label below `classes` for each example, if a probability lies outside [0, 1],
+    /// if those of an example don't sum to 1 (to 1e-4), or with fewer than `level/(1 − level)` examples.
     pub fn try_fit(
         probabilities: &[f64],
         classes: usize,
@@ -81,6 +86,10 @@ impl LeastAmbiguousSets {
     }
 
     /// As [`apply`](Self::apply), with an error in place of a panic.
+    ///
+    /// # Errors
+    ///
+    /// Unless `probabilities` are whole rows of the classes of the fit, inside [0, 1] and summing to 1.
     pub fn try_apply(&self, probabilities: &[f64]) -> Result<Vec<Vec<usize>>, InputError> {
         check::class_probabilities(probabilities, self.classes)?;
         // A number that went through a file may have lost its last digit.

@@ -40,6 +40,10 @@ pub fn conformal_quantile(scores: &[f64], level: f64) -> f64 {
 }
 
 /// As [`conformal_quantile`], with an error in place of a panic.
+///
+/// # Errors
+///
+/// Unless `level` lies inside (0, 1), with fewer than `level/(1 − level)` scores, or if a score is NaN.
 pub fn try_conformal_quantile(scores: &[f64], level: f64) -> Result<f64, InputError> {
     check::level(level)?;
     check::values(scores, "score", "a number", |score| !score.is_nan())?;

@@ -48,6 +48,11 @@ impl ConformalQuantiles {
     }
 
     /// As [`fit`](Self::fit), with an error in place of a panic.
+    ///
+    /// # Errors
+    ///
+    /// Unless `level` lies inside (0, 1), unless there is a finite target for each interval, if an interval has no finite end, if a lower end
+    /// is above the upper one (sort quantiles that cross first), or with fewer than `level/(1 − level)` examples.
     pub fn try_fit(intervals: &[Interval], target: &[f64], level: f64) -> Result<Self, InputError> {
         check::targets(intervals.len(), target)?;
         Interval::check_all(intervals)?;
@@ -72,6 +77,10 @@ impl ConformalQuantiles {
     }
 
     /// As [`apply`](Self::apply), with an error in place of a panic.
+    ///
+    /// # Errors
+    ///
+    /// If a lower end is above the upper one.
     pub fn try_apply(&self, intervals: &[Interval]) -> Result<Vec<Interval>, InputError> {
         Interval::check_all(intervals)?;
         let corrected = intervals.iter().map(|interval| {

@@ -84,6 +84,10 @@ macro_rules! applies_by_rank {
             }
 
             /// As [`apply`](Self::apply), with an error in place of a panic.
+            ///
+            /// # Errors
+            ///
+            /// Unless `probabilities` are whole rows of the classes of the fit, inside [0, 1] and summing to 1.
             pub fn try_apply(&self, probabilities: &[f64]) -> Result<Vec<Vec<usize>>, InputError> {
                 self.try_apply_from(0, probabilities)
             }
@@ -101,6 +105,10 @@ macro_rules! applies_by_rank {
             }
 
             /// As [`apply_from`](Self::apply_from), with an error in place of a panic.
+            ///
+            /// # Errors
+            ///
+            /// As [`try_apply`](Self::try_apply).
             pub fn try_apply_from(
                 &self,
                 first: usize,

@@ -57,6 +57,12 @@ impl SortedSetsConfig {
     }
 
     /// As [`fit`](Self::fit), with an error in place of a panic.
+    ///
+    /// # Errors
+    ///
+    /// Unless `level` lies inside (0, 1), if the weight is negative or not finite, unless there is one label below `classes` for each
+    /// example, if a probability lies outside [0, 1], if those of an example don't sum to 1 (to 1e-4), or with fewer than `level/(1 − level)`
+    /// examples.
     pub fn try_fit(
         &self,
         probabilities: &[f64],

@@ -44,6 +44,11 @@ impl SplitConformal {
     }
 
     /// As [`fit`](Self::fit), with an error in place of a panic.
+    ///
+    /// # Errors
+    ///
+    /// Unless `level` lies inside (0, 1), unless there is a target for each mean, if a value is not finite, or with fewer than
+    /// `level/(1 − level)` examples.
     pub fn try_fit(mean: &[f64], target: &[f64], level: f64) -> Result<Self, InputError> {
         check::targets(mean.len(), target)?;
         check::finite(mean, "mean")?;
@@ -65,6 +70,10 @@ impl SplitConformal {
     }
 
     /// As [`apply`](Self::apply), with an error in place of a panic.
+    ///
+    /// # Errors
+    ///
+    /// If a mean is not finite.
     pub fn try_apply(&self, mean: &[f64]) -> Result<Vec<Interval>, InputError> {
         check::finite(mean, "mean")?;
         Ok(mean.iter().map(|mean| about(*mean, self.radius)).collect())
@@ -107,6 +116,11 @@ impl NormalizedSplitConformal {
     }
 
     /// As [`fit`](Self::fit), with an error in place of a panic.
+    ///
+    /// # Errors
+    ///
+    /// Unless `level` lies inside (0, 1), unless there are a positive deviation and a target for each mean, if a value is not finite, or with
+    /// fewer than `level/(1 − level)` examples.
     pub fn try_fit(
         mean: &[f64],
         std: &[f64],
@@ -132,6 +146,10 @@ impl NormalizedSplitConformal {
     }
 
     /// As [`apply`](Self::apply), with an error in place of a panic.
+    ///
+    /// # Errors
+    ///
+    /// Unless there is a positive deviation for each mean, or if a value is not finite.
     pub fn try_apply(&self, mean: &[f64], std: &[f64]) -> Result<Vec<Interval>, InputError> {
         check::same_length((mean.len(), "means"), (std.len(), "deviations"))?;
         check::finite(mean, "mean")?;

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use blitz_layers::blitz_core::fields::ATTACHED;
-use blitz_layers::blitz_core::{locations, trains};
+use blitz_layers::blitz_core::fields::{ATTACHED, changed};
+use blitz_layers::blitz_core::{VisitAt, locations, trains, visit_by_path};
 use burn::module::{
     LoraAdapter, Module, ModuleMapper, ModuleVisitor, Param, ParamId, Reparameterization,
 };
@@ -99,16 +99,17 @@ struct Visitor {
 }
 
 impl Visitor {
-    fn path(&self) -> String {
-        let names: Vec<&str> = self.stack.iter().map(|(name, _)| name.as_str()).collect();
-        names.join(".")
-    }
-
     /// Whether the innermost name is that of a factor.
     fn is_at_factor(&self) -> bool {
         let above = self.stack.len().checked_sub(2);
         above.is_some_and(|above| is_lora(&self.stack[above]))
     }
+}
+
+/// The path of names with their container types.
+pub(super) fn path(stack: &[(String, String)]) -> String {
+    let names: Vec<&str> = stack.iter().map(|(name, _)| name.as_str()).collect();
+    names.join(".")
 }
 
 /// Whether a name and its container type are those of an adapter.
@@ -140,7 +141,7 @@ impl ModuleVisitor for Visitor {
             .any(|(_, container)| container == ATTACHED)
         {
             self.weight = Some(Base {
-                path: self.path(),
+                path: path(&self.stack),
                 id: param.id,
                 shape: param.lazy_shape(),
                 trains: trains(param),
@@ -153,7 +154,7 @@ impl ModuleVisitor for Visitor {
         let value = param.base().detach();
         let shape = value.shape();
         let factor = Factor {
-            path: self.path(),
+            path: path(&self.stack),
             id: param.id,
             value: value.reshape([shape[0], shape[1]]),
             trains: trains(param),
@@ -185,11 +186,7 @@ pub(super) fn with_values<M: Module>(module: M, values: HashMap<ParamId, Tensor<
             let Some(value) = self.0.get(&param.id).cloned() else {
                 return param;
             };
-            param.map(|old| {
-                let require_grad = old.is_require_grad();
-                let value = value.detach().reshape(old.shape());
-                value.set_require_grad(require_grad)
-            })
+            changed(param, |old| value.reshape(old.shape()))
         }
     }
 
@@ -232,22 +229,11 @@ fn scales<M: Module>(module: &M, adapters: &[Adapter]) -> Vec<f64> {
         }
     }
 
-    struct Read {
-        path: Vec<String>,
-        by_path: HashMap<String, Option<f64>>,
-    }
+    struct Read(HashMap<String, Option<f64>>);
 
-    impl ModuleVisitor for Read {
-        fn enter_module(&mut self, name: &str, _container_type: &str) {
-            self.path.push(name.to_string());
-        }
-
-        fn exit_module(&mut self, _name: &str, _container_type: &str) {
-            self.path.pop();
-        }
-
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if let Some(value) = self.by_path.get_mut(&self.path.join(".")) {
+    impl VisitAt for Read {
+        fn visit_at<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
+            if let Some(value) = self.0.get_mut(path) {
                 *value = Some(param.val().into_scalar::<f64>());
             }
         }
@@ -262,14 +248,11 @@ fn scales<M: Module>(module: &M, adapters: &[Adapter]) -> Vec<f64> {
     });
     let network = module.clone().map(&mut Set(values.collect()));
     let paths = adapters.iter().map(|adapter| (adapter.path.clone(), None));
-    let mut read = Read {
-        path: Vec::new(),
-        by_path: paths.collect(),
-    };
+    let mut read = Read(paths.collect());
     // Not `mean_network`: what a family makes of its stored tensor may depend on its shape.
-    locations(network).visit(&mut read);
+    visit_by_path(&locations(network), &mut read);
     let scale = |adapter: &Adapter| {
-        let value = read.by_path.get(&adapter.path).copied().flatten();
+        let value = read.0.get(&adapter.path).copied().flatten();
         value.unwrap_or_else(|| unreachable!("a merged weight stays where it is"))
     };
     adapters.iter().map(scale).collect()

@@ -11,7 +11,7 @@ use burn::tensor::{Bool, DType, Device, Int, Tensor, TensorData};
 use sha2::{Digest, Sha256};
 
 use super::error::AdapterError;
-use super::factors::{adapters, is_lora};
+use super::factors::{adapters, is_lora, path};
 use crate::checkpoint::{self, Seal, in_saved_layout};
 use crate::error::CheckpointError;
 use crate::network::with_own_statistics;
@@ -340,11 +340,6 @@ fn attachment(stack: &[(String, String)]) -> Option<String> {
     let mut containers = stack.iter().map(|(_, container)| container);
     let outermost = containers.position(|container| container == ATTACHED)?;
     Some(path(&stack[..=outermost]))
-}
-
-fn path(stack: &[(String, String)]) -> String {
-    let names: Vec<&str> = stack.iter().map(|(name, _)| name.as_str()).collect();
-    names.join(".")
 }
 
 /// Finds what is attached and has a parameter that trains.

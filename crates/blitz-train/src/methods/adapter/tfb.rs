@@ -204,51 +204,29 @@ impl TfbConfig {
             Err((batch, loss)) => return Err(TfbError::NonFinite { batch, loss }),
         };
         // The loss at a deviation, if it is within the tolerance.
-        let mut within = |std: f64| -> Result<Option<f64>, TfbError> {
+        let within = |std: f64| -> Result<Option<f64>, TfbError> {
             let loss = loss(&spread(&network, &directions, std), self.samples)?;
             Ok(loss.ok().filter(|loss| loss - at_mean <= self.tolerance))
         };
 
-        let start = 0.01;
-        let mut best = within(start)?.map(|loss| (start, loss));
-        let mut end = start;
-        for _ in 0..STRIDES {
-            let up = best.is_some();
-            end = if up { end * STRIDE } else { end / STRIDE };
-            let found = within(end)?.map(|loss| (end, loss));
-            match (up, found) {
-                (true, Some(_)) => best = found,
-                (true, None) => break,
-                (false, Some(_)) => {
-                    best = found;
-                    end *= STRIDE;
-                    break;
-                }
-                (false, None) => {}
-            }
-        }
         let tolerance = self.tolerance;
-        let Some((mut std, mut loss_there)) = best else {
-            return Err(TfbError::NothingWithin {
-                tolerance,
-                at_mean,
-                std: end,
-            });
-        };
-        if std == end {
-            return Err(TfbError::Unbounded {
-                tolerance,
-                at_mean,
-                std,
-            });
-        }
-        for _ in 0..self.bisections {
-            let middle = (std * end).sqrt();
-            match within(middle)? {
-                Some(loss) => (std, loss_there) = (middle, loss),
-                None => end = middle,
+        let (std, loss_there) = match widest(within, self.bisections)? {
+            Widest::Found { std, loss } => (std, loss),
+            Widest::Unbounded { std } => {
+                return Err(TfbError::Unbounded {
+                    tolerance,
+                    at_mean,
+                    std,
+                });
             }
-        }
+            Widest::Nothing { std } => {
+                return Err(TfbError::NothingWithin {
+                    tolerance,
+                    at_mean,
+                    std,
+                });
+            }
+        };
         Ok(Tfb {
             network: spread(&network, &directions, std),
             std,
@@ -269,6 +247,61 @@ impl TfbConfig {
             "TFB needs at least one draw for a loss, got 0"
         );
     }
+}
+
+/// The largest deviation whose loss is within the tolerance.
+enum Widest {
+    Found {
+        std: f64,
+        loss: f64,
+    },
+    /// None is too large, up to this one.
+    Unbounded {
+        std: f64,
+    },
+    /// None is small enough, down to this one.
+    Nothing {
+        std: f64,
+    },
+}
+
+/// Strides up or down to a bracket, and halves it in the logarithm. `within` gives the loss at a deviation, if it is within the tolerance.
+fn widest(
+    mut within: impl FnMut(f64) -> Result<Option<f64>, TfbError>,
+    bisections: usize,
+) -> Result<Widest, TfbError> {
+    let start = 0.01;
+    let mut best = within(start)?.map(|loss| (start, loss));
+    let mut end = start;
+    for _ in 0..STRIDES {
+        let up = best.is_some();
+        end = if up { end * STRIDE } else { end / STRIDE };
+        let found = within(end)?.map(|loss| (end, loss));
+        match (up, found) {
+            (true, Some(_)) => best = found,
+            (true, None) => break,
+            (false, Some(_)) => {
+                best = found;
+                end *= STRIDE;
+                break;
+            }
+            (false, None) => {}
+        }
+    }
+    let Some((mut std, mut loss)) = best else {
+        return Ok(Widest::Nothing { std: end });
+    };
+    if std == end {
+        return Ok(Widest::Unbounded { std });
+    }
+    for _ in 0..bisections {
+        let middle = (std * end).sqrt();
+        match within(middle)? {
+            Some(there) => (std, loss) = (middle, there),
+            None => end = middle,
+        }
+    }
+    Ok(Widest::Found { std, loss })
 }
 
 /// An adapter in the directions of its factor b.

@@ -1,7 +1,6 @@
 //! The posterior whose precision IVON learns.
 
-use std::f64::consts::PI;
-
+use blitz_layers::blitz_core::noise::density::HALF_LOG_TWO_PI;
 use blitz_layers::blitz_core::{
     ConstantError, Constants, MarginalFamily, Marginals, Nats, Noise, Posterior, PosteriorForm,
     PosteriorStructure, WeightInfo, at_least_f32, in_type_of,
@@ -78,7 +77,7 @@ impl Posterior for IvonPosterior {
     fn log_density<const D: usize>(&self, mu: Tensor<D>, weight: Tensor<D>) -> Tensor<1> {
         let precision = self.precision(&mu);
         let square = (at_least_f32(weight) - at_least_f32(mu)).square() * precision.clone();
-        ((precision.log() - square - (2.0 * PI).ln()) * 0.5).sum()
+        ((precision.log() - square - 2.0 * HALF_LOG_TWO_PI) * 0.5).sum()
     }
 
     fn marginals<const D: usize>(&self, mu: Tensor<D>) -> Marginals<D> {
@@ -93,7 +92,7 @@ impl Posterior for IvonPosterior {
 
     fn entropy<const D: usize>(&self, q: &Marginals<D>) -> Option<Nats<D>> {
         let log_std = q.log_std.clone();
-        Some(Nats::of_weights(log_std + 0.5 * ((2.0 * PI).ln() + 1.0)))
+        Some(Nats::of_weights(log_std + (HALF_LOG_TWO_PI + 0.5)))
     }
 
     fn form(&self) -> PosteriorForm {

@@ -2,13 +2,15 @@
 
 use blitz_layers::blitz_core::BayesianModule;
 use burn::data::dataloader::DataLoader;
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::Module;
 use burn::tensor::Tensor;
 
 use super::error::{LaplaceError, TWICE, deterministic, positive, repeats};
 use super::evidence::{best_precision, log_evidence};
+use super::features::finite;
 use super::gradients::{gradients_of, moved};
 use super::layer::{host, normals};
+use super::random_weights::random_weights;
 use crate::network::as_in_prediction;
 use crate::predict::NetworkPosterior;
 
@@ -55,42 +57,9 @@ impl<N: Module> DiagonalLaplace<N> {
         let mut log_likelihood = 0.0;
         let mut examples = 0;
         for batch in data.iter() {
-            let batch = batch?;
-            let again = (examples < TWICE).then(|| batch.clone());
-            let loss = nll(batch);
-            let value = host(loss.clone()).iter().sum::<f64>();
-            let non_finite = |what| LaplaceError::NonFinite {
-                what,
-                example: examples,
-            };
-            if !value.is_finite() {
-                return Err(non_finite("the negative log likelihood"));
-            }
-            if loss.dims() != [1] {
-                return Err(LaplaceError::Shape {
-                    what: "the number of losses",
-                    expected: 1,
-                    got: loss.dims()[0],
-                });
-            }
-            if !loss.is_tracked() {
-                return Err(LaplaceError::NoGradient);
-            }
-            if let Some(batch) = again {
-                let second = host(nll(batch));
-                repeats(
-                    "the negative log likelihood",
-                    &[value],
-                    &second,
-                    1,
-                    examples,
-                )?;
-            }
-            log_likelihood -= value;
-            let gradients = gradients_of(&predicting, &loss.backward());
-            if !gradients.iter().flatten().flatten().all(|g| g.is_finite()) {
-                return Err(non_finite("a gradient"));
-            }
+            let loss = loss_of(&nll, batch?, examples)?;
+            log_likelihood -= host(loss.clone())[0];
+            let gradients = gradients_of(&predicting, &loss.backward(), examples)?;
             fisher.resize(gradients.len(), None);
             for (fisher, gradient) in fisher.iter_mut().zip(gradients) {
                 let Some(gradient) = gradient else {
@@ -116,13 +85,9 @@ impl<N: Module> DiagonalLaplace<N> {
         if fisher.iter().all(Option::is_none) {
             return Err(LaplaceError::NoGradient);
         }
-        let mut norm = Norm {
-            fisher: &fisher,
-            at: 0,
-            squared: 0.0,
-        };
-        network.visit(&mut norm);
-        let squared_norm = norm.squared;
+        let weights = random_weights(&network).into_iter().zip(&fisher);
+        let weights = weights.filter_map(|(weight, fisher)| fisher.as_ref().and(weight));
+        let squared_norm = weights.map(|weight| weight.squared_norm).sum();
         let fitted = Self {
             network,
             fisher,
@@ -190,20 +155,31 @@ impl<N: Module> DiagonalLaplace<N> {
     }
 }
 
-/// Sums the squares of the weights that the posterior is about.
-struct Norm<'a> {
-    fisher: &'a [Option<Vec<f64>>],
-    at: usize,
-    squared: f64,
-}
-
-impl ModuleVisitor for Norm<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if self.fisher[self.at].is_some() {
-            self.squared += host(param.val()).iter().map(|w| w * w).sum::<f64>();
-        }
-        self.at += 1;
+/// The negative log likelihood of example `number`, on its graph. That of the first ones is computed twice.
+fn loss_of<B: Clone>(
+    nll: impl Fn(B) -> Tensor<1>,
+    example: B,
+    number: usize,
+) -> Result<Tensor<1>, LaplaceError> {
+    const WHAT: &str = "the negative log likelihood";
+    let again = (number < TWICE).then(|| example.clone());
+    let loss = nll(example);
+    if loss.dims() != [1] {
+        return Err(LaplaceError::Shape {
+            what: "the number of losses",
+            expected: 1,
+            got: loss.dims()[0],
+        });
     }
+    let value = host(loss.clone());
+    finite(&value, 1, WHAT, number)?;
+    if !loss.is_tracked() {
+        return Err(LaplaceError::NoGradient);
+    }
+    if let Some(example) = again {
+        repeats(WHAT, &value, &host(nll(example)), 1, number)?;
+    }
+    Ok(loss)
 }
 
 impl<N: Module> NetworkPosterior<N> for DiagonalLaplace<N> {

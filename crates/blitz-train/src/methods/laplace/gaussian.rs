@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::error::{LaplaceError, deterministic, positive};
 use super::evidence::{best_precision, fixed_point};
 use super::features::{examples, finite, for_each_batch};
+use super::last_layer_network::LastLayerPosterior;
 use super::layer::{LayerShape, dot, host, normals};
-use super::network::LastLayerPosterior;
 use super::spectrum::Spectrum;
 use super::stored::StoredGaussian;
 use crate::network::LabeledBatch;
@@ -18,6 +18,7 @@ use blitz_predict::distribution::Normal;
 
 /// Where the posterior of a last layer is centred.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum LastLayerMean {
     /// At the trained weights, as in Daxberger et al. (2021). An approximation unless they are the maximum a posteriori.
     Trained,

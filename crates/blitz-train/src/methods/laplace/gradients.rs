@@ -1,37 +1,43 @@
 //! The gradient of a number by the weights of a network, and a network that is a step away.
 
-use std::collections::HashSet;
-
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use blitz_layers::blitz_core::fields::changed;
+use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Gradients, Tensor, TensorData};
 
+use super::error::LaplaceError;
+use super::features::finite;
 use super::layer::host;
+use super::random_weights::{VisitRandom, visit_random};
 
 /// The gradient of each float parameter in the module's order, row-major: none of one without, and at the later places of a weight that is tied.
-pub(super) fn gradients_of<N: Module>(network: &N, gradients: &Gradients) -> Vec<Option<Vec<f64>>> {
+///
+/// An error if one is not finite, which names the example.
+pub(super) fn gradients_of<N: Module>(
+    network: &N,
+    gradients: &Gradients,
+    example: usize,
+) -> Result<Vec<Option<Vec<f64>>>, LaplaceError> {
+    struct Collect<'a> {
+        gradients: &'a Gradients,
+        found: Vec<Option<Vec<f64>>>,
+    }
+
+    impl VisitRandom for Collect<'_> {
+        fn visit_random<const D: usize>(&mut self, value: Option<Tensor<D>>) {
+            let gradient = value.and_then(|value| value.grad(self.gradients));
+            self.found.push(gradient.map(host));
+        }
+    }
+
     let mut collect = Collect {
         gradients,
         found: Vec::new(),
-        seen: HashSet::new(),
     };
-    network.visit(&mut collect);
-    collect.found
-}
-
-struct Collect<'a> {
-    gradients: &'a Gradients,
-    found: Vec<Option<Vec<f64>>>,
-    seen: HashSet<ParamId>,
-}
-
-impl ModuleVisitor for Collect<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let gradient = match self.seen.insert(param.id) {
-            true => param.val().grad(self.gradients),
-            false => None,
-        };
-        self.found.push(gradient.map(host));
+    visit_random(network, &mut collect);
+    for gradient in collect.found.iter().flatten() {
+        finite(gradient, gradient.len(), "a gradient", example)?;
     }
+    Ok(collect.found)
 }
 
 /// The network with each float parameter moved by its step, in the module's order; the same weights in all places of a tied one.
@@ -41,15 +47,6 @@ pub(super) fn moved<N: Module>(network: N, steps: Vec<Option<Vec<f64>>>) -> N {
     blitz_layers::blitz_core::BayesianModule::retie(network)
 }
 
-/// What `change` makes of the value of a parameter: a new leaf of the graph, off that of the value. One with a history has it for one backward pass.
-pub(super) fn as_leaf<const D: usize>(
-    value: Tensor<D>,
-    change: impl FnOnce(Tensor<D>) -> Tensor<D>,
-) -> Tensor<D> {
-    let trains = value.is_require_grad();
-    change(value).detach().set_require_grad(trains)
-}
-
 struct Steps(std::vec::IntoIter<Option<Vec<f64>>>);
 
 impl ModuleMapper for Steps {
@@ -57,10 +54,10 @@ impl ModuleMapper for Steps {
         let Some(step) = self.0.next().flatten() else {
             return param;
         };
-        param.map(|value| {
+        changed(param, |value| {
             let step = TensorData::new(step, value.dims());
-            let step = Tensor::from_data(step, (&value.device(), value.dtype()));
-            as_leaf(value, |value| value + step)
+            let options = (&value.device(), value.dtype());
+            value + Tensor::from_data(step, options)
         })
     }
 }

@@ -1,10 +1,11 @@
 //! Class probabilities of normal logits.
 
 use blitz_layers::blitz_core::noise::layout;
+use blitz_predict::distribution::softmax::{log_softmax, softmax};
 
 use super::curvature::Root;
 use super::layer::normals;
-use crate::predict::link::{Link, plain_probit_logits, probit_logits, softmax};
+use crate::predict::link::{Link, plain_probit_logits, probit_logits};
 
 /// Normal logits of one example.
 pub(super) trait NormalLogits {
@@ -41,9 +42,30 @@ fn mean_softmax(logits: &[f64], root: &Root<'_>, draws: usize, seed: u64) -> Vec
     for draw in 0..draws {
         let step = root.times(&normals(seed ^ layout::LINK, draw as u64, 0, logits.len()));
         let drawn: Vec<f64> = logits.iter().zip(step).map(|(z, s)| z + s).collect();
-        for (mean, p) in mean.iter_mut().zip(softmax(&drawn)) {
+        for (mean, p) in mean.iter_mut().zip(softmax(drawn, logits.len())) {
             *mean += p / draws as f64;
         }
     }
     mean
+}
+
+/// The negative log likelihood of a label under these logits.
+pub(super) fn label_nll(mut logits: Vec<f64>, label: usize) -> f64 {
+    log_softmax(&mut logits);
+    -logits[label]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_all_logits_have_in_common_costs_no_digits() {
+        let certain = Root::Diagonal(vec![0.0; 10]);
+        let p = mean_softmax(&[1e15; 10], &certain, 1, 0);
+        assert!(p.iter().all(|p| (p - 0.1).abs() < 1e-15), "{p:?}");
+
+        let nll = label_nll(vec![1e11, 1e11 - 1.0], 0);
+        assert_eq!(nll, label_nll(vec![0.0, -1.0], 0));
+    }
 }

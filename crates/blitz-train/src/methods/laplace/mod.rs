@@ -15,6 +15,7 @@
 //! `docs/laplace.md` shows it at work.
 
 mod bernoulli;
+mod class_sums;
 mod curvature;
 mod diagonal;
 mod error;
@@ -24,14 +25,15 @@ mod gaussian;
 mod gradients;
 mod held_out;
 mod kronecker;
+mod last_layer_network;
 mod layer;
 mod link;
 mod logits;
 mod network;
+mod random_weights;
 mod softmax;
 mod spectrum;
 mod stored;
-mod weights;
 
 pub use crate::predict::Link;
 pub use bernoulli::BernoulliLastLayer;
@@ -39,9 +41,9 @@ pub use diagonal::DiagonalLaplace;
 pub use error::LaplaceError;
 pub use gaussian::{GaussianLastLayer, LastLayerMean};
 pub use held_out::HeldOut;
-pub use network::{LastLayerNetwork, LastLayerPosterior};
-pub use softmax::{ClassCovariance, MAX_JOINT_PARAMETERS, SoftmaxLastLayer};
-pub use weights::{
+pub use last_layer_network::{LastLayerNetwork, LastLayerPosterior};
+pub use network::{
     EvidenceEpoch, EvidenceTrainingConfig, GaussNewton, LossCurvature, NetworkLaplace,
     NetworkLaplaceConfig, NormalOutput, WeightCovariance,
 };
+pub use softmax::{ClassCovariance, MAX_JOINT_PARAMETERS, SoftmaxLastLayer};

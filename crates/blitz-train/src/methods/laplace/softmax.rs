@@ -1,28 +1,29 @@
 //! The last layer of a classification.
 
+use blitz_predict::distribution::softmax::{log_softmax, softmax};
 use burn::data::dataloader::DataLoader;
 use burn::nn::Linear;
 use burn::tensor::{Int, Tensor};
-use nalgebra::{DMatrix, DVector};
+use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
-use super::curvature::{Curvature, Root, Spread};
+use super::class_sums::ClassSums;
+use super::curvature::{Root, Spread};
 use super::error::{LaplaceError, deterministic};
 use super::features::{examples, finite, for_each_batch};
 use super::held_out::HeldOut;
-use super::kronecker::Kronecker;
 use super::layer::LayerShape;
-use super::link::NormalLogits;
+use super::link::{NormalLogits, label_nll};
 use super::logits::{LogitLayer, of_logits};
-use super::spectrum::Spectrum;
 use crate::network::LabeledBatch;
-use crate::predict::link::{Link, log_sum_exp, probit_logits, softmax};
+use crate::predict::link::{Link, probit_logits};
 
 /// The most weights a joint covariance may have: its matrix then takes 32 MB, its eigendecomposition minutes at most.
 pub const MAX_JOINT_PARAMETERS: usize = 2048;
 
 /// What the covariance of a softmax layer's weights keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum ClassCovariance {
     /// All of it, over at most [`MAX_JOINT_PARAMETERS`] weights.
     Joint,
@@ -61,28 +62,11 @@ impl SoftmaxLastLayer {
     ) -> Result<Self, LaplaceError> {
         deterministic(layer)?;
         let (shape, trained) = LayerShape::read(layer)?;
-        let (row, classes) = (shape.row(), shape.outputs);
-        let joint = covariance == ClassCovariance::Joint;
-        if joint && shape.parameters() > MAX_JOINT_PARAMETERS {
-            return Err(LaplaceError::TooLarge {
-                parameters: shape.parameters(),
-                limit: MAX_JOINT_PARAMETERS,
-            });
-        }
-        let theta = DMatrix::from_column_slice(row, classes, &trained);
-        // Of one matrix, or one for each class; the Kronecker factors are on their own.
-        let (count, size) = match covariance {
-            ClassCovariance::Joint => (1, row * classes),
-            ClassCovariance::PerClass => (classes, row),
-            ClassCovariance::Kronecker => (0, 0),
-        };
-        let mut blocks = vec![DMatrix::<f64>::zeros(size, size); count];
-        let kronecker = covariance == ClassCovariance::Kronecker;
-        let by_features = if kronecker { shape.d_input } else { 0 };
-        let mut features_sum = DMatrix::<f64>::zeros(by_features, by_features);
-        let mut outputs_sum = DMatrix::<f64>::zeros(classes, classes);
+        let classes = shape.outputs;
+        let mut sums = ClassSums::new(covariance, shape)?;
+        let theta = DMatrix::from_column_slice(shape.row(), classes, &trained);
         let mut log_likelihood = 0.0;
-        let seen = for_each_batch(data, features, &shape, |phi, targets, before| {
+        for_each_batch(data, features, &shape, |phi, targets, before| {
             let labels = labels(targets, classes, phi.nrows(), before)?;
             let mut probabilities = &phi * &theta;
             finite(
@@ -92,54 +76,16 @@ impl SoftmaxLastLayer {
                 before,
             )?;
             for (i, mut logits) in probabilities.row_iter_mut().enumerate() {
-                let row: Vec<f64> = logits.iter().copied().collect();
-                let log_sum = log_sum_exp(&row);
-                log_likelihood += logits[labels[i]] - log_sum;
-                logits.apply(|z| *z = (*z - log_sum).exp());
+                let mut log_p: Vec<f64> = logits.iter().copied().collect();
+                log_softmax(&mut log_p);
+                log_likelihood += log_p[labels[i]];
+                let probabilities = logits.iter_mut().zip(log_p);
+                probabilities.for_each(|(p, log_p)| *p = log_p.exp());
             }
-            if kronecker {
-                let inputs = phi.columns(0, shape.d_input);
-                features_sum += inputs.tr_mul(&inputs);
-                outputs_sum -= probabilities.tr_mul(&probabilities);
-                for (class, column) in probabilities.column_iter().enumerate() {
-                    outputs_sum[(class, class)] += column.sum();
-                }
-                return Ok(());
-            }
-            for a in 0..classes {
-                for b in 0..classes {
-                    if !joint && a != b {
-                        continue;
-                    }
-                    let weights = DVector::from_fn(phi.nrows(), |i, _| {
-                        let p = probabilities[(i, a)];
-                        f64::from(u8::from(a == b)) * p - p * probabilities[(i, b)]
-                    });
-                    let mut weighted = phi.clone();
-                    for mut column in weighted.column_iter_mut() {
-                        column.component_mul_assign(&weights);
-                    }
-                    let part = phi.tr_mul(&weighted);
-                    let (block, at) = if joint {
-                        (0, (a * row, b * row))
-                    } else {
-                        (a, (0, 0))
-                    };
-                    let mut view = blocks[block].view_mut(at, (row, row));
-                    view += part;
-                }
-            }
+            sums.add(&phi, &probabilities);
             Ok(())
         })?;
-        let mut spectra = blocks.into_iter().map(Spectrum::new);
-        let curvature = match covariance {
-            ClassCovariance::Joint => Curvature::Joint(spectra.next().expect("one block")),
-            ClassCovariance::PerClass => Curvature::PerOutput(spectra.collect()),
-            ClassCovariance::Kronecker => {
-                let mean = features_sum / seen as f64;
-                Curvature::Kronecker(Kronecker::new(outputs_sum, mean, shape.bias))
-            }
-        };
+        let curvature = sums.curvature();
         let fitted = LogitLayer::new(shape, trained, curvature, log_likelihood);
         Ok(Self(fitted.with_prior_precision(prior_precision)?))
     }
@@ -170,7 +116,7 @@ impl SoftmaxLastLayer {
                     }
                     None => logits.to_vec(),
                 };
-                log_sum_exp(&scaled) - scaled[*label]
+                label_nll(scaled, *label)
             },
         )?;
         let found = self.0.with_prior_precision(held_out.prior_precision)?;
@@ -185,14 +131,12 @@ impl SoftmaxLastLayer {
     /// Panics unless there are `d_input` features, all of them finite, or without draws.
     #[track_caller]
     pub fn predict(&self, features: &[f64], link: Link) -> Vec<f64> {
-        softmax(
-            &Predicted {
-                logits: self.logits(features),
-                spread: self.0.spread(features),
-                precision: self.prior_precision(),
-            }
-            .linked(link),
-        )
+        let predicted = Predicted {
+            logits: self.logits(features),
+            spread: self.0.spread(features),
+            precision: self.prior_precision(),
+        };
+        softmax(predicted.linked(link), self.0.shape.outputs)
     }
 }
 

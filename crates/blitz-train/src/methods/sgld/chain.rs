@@ -94,8 +94,8 @@ impl<M: Module> Chain<M> {
     }
 
     fn is_due(&self, step: u64) -> bool {
-        let behind = step.checked_sub(self.config.burn_in);
-        behind.is_some_and(|behind| behind.is_multiple_of(self.thinning))
+        let after = step.checked_sub(self.config.burn_in);
+        after.is_some_and(|after| after.is_multiple_of(self.thinning))
     }
 
     /// The networks that are kept, oldest first.

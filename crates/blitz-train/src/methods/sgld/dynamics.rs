@@ -70,7 +70,7 @@ impl Streams {
         self.0.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// New ones come behind this one, of a training that was resumed.
+    /// New ones come after this one, of a training that was resumed.
     pub fn has(&self, stream: u32) {
         self.0.fetch_max(stream + 1, Ordering::Relaxed);
     }

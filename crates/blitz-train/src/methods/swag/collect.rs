@@ -1,10 +1,9 @@
 //! The moments of a network's weights.
 
-use blitz_layers::blitz_core::trains;
+use blitz_layers::blitz_core::fields::fixed;
+use blitz_layers::blitz_core::{VisitAt, trains};
 use burn::module::{ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{DType, Tensor, s};
-
-use super::fixed;
 
 fn flat<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
     let tensor = match tensor.is_autodiff() {
@@ -74,22 +73,13 @@ impl Weights {
 /// Reads all parameters.
 #[derive(Default)]
 pub(super) struct Read {
-    path: Vec<String>,
     pub weights: Vec<Weights>,
 }
 
-impl ModuleVisitor for Read {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_string());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+impl VisitAt for Read {
+    fn visit_at<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
         self.weights.push(Weights {
-            path: self.path.join("."),
+            path: path.to_string(),
             flat: trains(param).then(|| flat(param.base())),
         });
     }

@@ -5,7 +5,8 @@ mod collected;
 mod draw;
 mod error;
 
-use blitz_layers::blitz_core::{BayesianModule, at_least_f32, posterior_in};
+use blitz_layers::blitz_core::fields::fixed;
+use blitz_layers::blitz_core::{BayesianModule, at_least_f32, posterior_in, visit_by_path};
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -145,7 +146,7 @@ impl<N: Module> Swag<N> {
             return Err(SwagError::Bayesian { path });
         }
         let mut read = Read::default();
-        network.visit(&mut read);
+        visit_by_path(network, &mut read);
         let expected = self.squares.len();
         if read.weights.len() != expected {
             return Err(SwagError::Parameters {
@@ -175,7 +176,7 @@ impl<N: Module> Swag<N> {
             _ => self.network.clone(),
         };
         let mut origin = Read::default();
-        first.visit(&mut origin);
+        visit_by_path(&first, &mut origin);
         for (parameter, (weight, origin)) in read.weights.iter().zip(&origin.weights).enumerate() {
             if let (Some(weight), Some(origin)) = (&weight.flat, &origin.flat) {
                 let mut moments = Moments {
@@ -244,11 +245,6 @@ impl<N: Module> Swag<N> {
         // A weight that is tied has one draw.
         drawn.retie()
     }
-}
-
-/// A parameter that no optimizer updates.
-fn fixed<const D: usize>(tensor: Tensor<D>) -> Param<Tensor<D>> {
-    Param::from_tensor(tensor).set_require_grad(false)
 }
 
 impl<N: Module> NetworkPosterior<N> for Swag<N> {

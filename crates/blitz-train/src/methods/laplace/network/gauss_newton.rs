@@ -1,10 +1,11 @@
 //! Likelihoods whose curvature by the outputs of a network is known.
 
+use blitz_predict::distribution::softmax::softmax;
+
 use super::super::error::LaplaceError;
 use crate::likelihood::{
     BernoulliLikelihood, CategoricalLikelihood, GaussianLikelihood, Likelihood, PoissonLikelihood,
 };
-use crate::predict::link::softmax;
 
 /// A likelihood with a known Hessian of `−ln p(y | f)` by the outputs f, one that does not depend on y: the middle of the generalised Gauss–Newton matrix.
 ///
@@ -90,7 +91,7 @@ impl GaussNewton for BernoulliLikelihood {
 impl GaussNewton for CategoricalLikelihood {
     fn hessian_roots(&self, outputs: &[f64]) -> Vec<Vec<f64>> {
         // diag p − p pᵀ = Σ pₖ (eₖ − p)(eₖ − p)ᵀ
-        let p = softmax(outputs);
+        let p = softmax(outputs.to_vec(), outputs.len());
         let root = |class: usize| {
             let less = p.iter().enumerate().map(|(k, p)| match k == class {
                 true => 1.0 - p,

@@ -1,16 +1,14 @@
 //! A training under the prior, and the noise, that the evidence finds on the way.
 
-use std::collections::HashSet;
-
-use blitz_layers::blitz_core::{BayesianModule, at_least_f32};
+use blitz_layers::blitz_core::BayesianModule;
 use burn::config::Config;
 use burn::data::dataloader::DataLoader;
-use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
 
 use super::super::error::{LaplaceError, positive};
 use super::super::layer::host;
+use super::super::random_weights::squared_norm;
 use super::fit::prepare;
 use super::{GaussNewton, NetworkLaplace, NetworkLaplaceConfig};
 use crate::network::{LabeledBatch, Network, with_own_statistics};
@@ -124,15 +122,7 @@ impl EvidenceTrainingConfig {
         N: Network<Output = Tensor<2>>,
         L: GaussNewton,
     {
-        positive("the learning rate", self.learning_rate)?;
-        for (what, value) in [
-            ("the number of epochs", self.epochs),
-            ("`every`", self.every),
-        ] {
-            if value == 0 {
-                return Err(LaplaceError::Zero { what });
-            }
-        }
+        self.check()?;
         let mut config = self.laplace.clone();
         prepare(&config, &network, likelihood)?;
         // An optimizer steps a weight that is tied in its first place.
@@ -161,27 +151,20 @@ impl EvidenceTrainingConfig {
                 log_evidence: None,
             };
             let is_last = epoch == self.epochs;
-            if is_last || epoch >= self.burn_in && (epoch - self.burn_in).is_multiple_of(self.every)
-            {
+            if is_last || self.has_choice(epoch) {
                 // The training goes on, and would move the statistics of a clone's batch norms.
                 let now = with_own_statistics(&network);
                 let fitted = config.fit_unchecked(now, &likelihood, examples, |_| {})?;
-                match choose(fitted) {
-                    Ok(chosen) => {
-                        config.prior_precision = chosen.prior_precision();
-                        likelihood = chosen.likelihood.clone();
-                        let evidence = chosen.log_marginal_likelihood();
-                        at.log_evidence = Some(evidence);
-                        if best
-                            .as_ref()
-                            .is_none_or(|best| evidence > best.log_marginal_likelihood())
-                        {
-                            best = Some(chosen);
-                        }
+                let may_fail = !is_last || best.is_some();
+                if let Some(chosen) = choice(choose(fitted), may_fail)? {
+                    config.prior_precision = chosen.prior_precision();
+                    likelihood = chosen.likelihood.clone();
+                    let evidence = chosen.log_marginal_likelihood();
+                    at.log_evidence = Some(evidence);
+                    let before = best.as_ref().map(NetworkLaplace::log_marginal_likelihood);
+                    if before.is_none_or(|before| evidence > before) {
+                        best = Some(chosen);
                     }
-                    Err(LaplaceError::NoOptimum { .. } | LaplaceError::Singular { .. })
-                        if !is_last || best.is_some() => {}
-                    Err(error) => return Err(error),
                 }
             }
             progress(&at);
@@ -189,6 +172,25 @@ impl EvidenceTrainingConfig {
         }
         let best = best.expect("the last epoch has a choice, or returns its error");
         Ok((best, epochs))
+    }
+
+    fn check(&self) -> Result<(), LaplaceError> {
+        positive("the learning rate", self.learning_rate)?;
+        for (what, value) in [
+            ("the number of epochs", self.epochs),
+            ("`every`", self.every),
+        ] {
+            if value == 0 {
+                return Err(LaplaceError::Zero { what });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there is a choice after this epoch, even if it is not the last.
+    fn has_choice(&self, epoch: usize) -> bool {
+        let since = epoch.checked_sub(self.burn_in);
+        since.is_some_and(|since| since.is_multiple_of(self.every))
     }
 
     /// One epoch: the network, and the mean of its loss.
@@ -233,33 +235,15 @@ impl EvidenceTrainingConfig {
     }
 }
 
+/// What was chosen; none of a moment at which there is nothing to choose.
+fn choice<C>(chosen: Result<C, LaplaceError>, may_fail: bool) -> Result<Option<C>, LaplaceError> {
+    match chosen {
+        Ok(chosen) => Ok(Some(chosen)),
+        Err(LaplaceError::NoOptimum { .. } | LaplaceError::Singular { .. }) if may_fail => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 type Loader<N, L> = dyn DataLoader<
     LabeledBatch<<N as Network>::Input, <L as crate::likelihood::Likelihood>::Target>,
 >;
-
-/// The squares of the weights that train, on their graph, each of a tied one once; none if nothing trains.
-fn squared_norm<N: Module>(network: &N) -> Option<Tensor<1>> {
-    #[derive(Default)]
-    struct Squares {
-        sum: Option<Tensor<1>>,
-        seen: HashSet<ParamId>,
-    }
-
-    impl ModuleVisitor for Squares {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let base = param.base();
-            if !base.is_require_grad() || !self.seen.insert(param.id) {
-                return;
-            }
-            let squares = at_least_f32(base.clone()).square().sum();
-            self.sum = Some(match self.sum.take() {
-                Some(sum) => sum + squares,
-                None => squares,
-            });
-        }
-    }
-
-    let mut squares = Squares::default();
-    network.visit(&mut squares);
-    squares.sum
-}

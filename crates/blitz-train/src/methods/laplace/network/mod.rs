@@ -11,8 +11,8 @@ pub use evidence_training::{EvidenceEpoch, EvidenceTrainingConfig};
 pub use gauss_newton::GaussNewton;
 pub use linearised::NormalOutput;
 
-use std::f64::consts::TAU;
-
+use blitz_layers::blitz_core::fields::changed;
+use blitz_layers::blitz_core::noise::density::HALF_LOG_TWO_PI;
 use burn::config::Config;
 use burn::data::dataloader::{DataLoader, Progress};
 use burn::module::Module;
@@ -21,16 +21,17 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{LaplaceError, positive};
 use super::evidence::{best_precision, fixed_point, log_evidence};
-use super::gradients::{as_leaf, moved};
+use super::gradients::moved;
 use super::layer::normals;
 use super::spectrum::check_invertible;
 use crate::likelihood::{CategoricalLikelihood, GaussianLikelihood};
 use crate::network::{LabeledBatch, Network};
 use crate::predict::NetworkPosterior;
-use curvature::Curvature;
+use curvature::WeightCurvature;
 
 /// What the covariance of a network's weights keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum WeightCovariance {
     /// All of it, over at most [`MAX_JOINT_PARAMETERS`](super::MAX_JOINT_PARAMETERS) weights.
     Joint,
@@ -45,6 +46,7 @@ pub enum WeightCovariance {
 
 /// What the curvature of the loss is computed from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum LossCurvature {
     /// The generalised Gauss–Newton matrix `Σ Jᵀ Λ J` of the outputs' gradients J and the Hessians Λ of the likelihood by the outputs: that of a linearised network. A pass forward and back for each output of each example.
     GaussNewton,
@@ -182,7 +184,7 @@ pub struct NetworkLaplace<N, L> {
     pub network: N,
     /// The likelihood.
     pub likelihood: L,
-    curvature: Curvature,
+    curvature: WeightCurvature,
     /// Of the curvature, in the order of its coordinates.
     eigenvalues: Vec<f64>,
     squared_norm: f64,
@@ -280,7 +282,7 @@ impl<N: Module> NetworkLaplace<N, GaussianLikelihood> {
     pub fn with_best_prior_and_noise(mut self) -> Result<Self, LaplaceError> {
         let stds = self.likelihood.noise_std();
         let observations = (self.examples * stds.len()) as f64;
-        let normalizers = stds.iter().map(|std| std.ln() + 0.5 * TAU.ln());
+        let normalizers = stds.iter().map(|std| std.ln() + HALF_LOG_TWO_PI);
         let normalizer = self.examples as f64 * normalizers.sum::<f64>();
         let squares = -2.0 * (self.log_likelihood + normalizer);
         // A gradient of the loss has the variance in it once, and the empirical information a product of two.
@@ -302,10 +304,9 @@ impl<N: Module> NetworkLaplace<N, GaussianLikelihood> {
             (vec![factor], determined / self.squared_norm)
         })?;
         let factor = factors[0];
-        self.likelihood.log_std = self
-            .likelihood
-            .log_std
-            .map(|log_std| as_leaf(log_std, |log_std| log_std.add_scalar(0.5 * factor.ln())));
+        self.likelihood.log_std = changed(self.likelihood.log_std, |log_std| {
+            log_std.add_scalar(0.5 * factor.ln())
+        });
         self.eigenvalues
             .iter_mut()
             .for_each(|e| *e /= factor.powi(power));

@@ -1,25 +1,23 @@
 //! One pass over the training data.
 
-use std::collections::HashSet;
-
 use blitz_layers::blitz_core::BayesianModule;
 use blitz_layers::blitz_core::noise::layout;
 use burn::data::dataloader::{DataLoader, Progress};
-use burn::module::{ModuleVisitor, Param, ParamId};
 use burn::tensor::{DType, Tensor, TensorData};
 
 use super::super::error::{LaplaceError, TWICE, deterministic, positive, repeats};
 use super::super::features::finite;
 use super::super::gradients::gradients_of;
 use super::super::layer::{host, normals};
+use super::super::random_weights::{RandomWeight, random_weights};
 use super::super::softmax::MAX_JOINT_PARAMETERS;
-use super::curvature::{Curvature, Sums};
+use super::curvature::{Sums, WeightCurvature};
 use super::{GaussNewton, LossCurvature, NetworkLaplaceConfig, WeightCovariance};
 use crate::error::TargetError;
 use crate::network::{LabeledBatch, Network, as_in_prediction};
 
 pub(super) struct Fitted {
-    pub(super) curvature: Curvature,
+    pub(super) curvature: WeightCurvature,
     pub(super) squared_norm: f64,
     pub(super) log_likelihood: f64,
     pub(super) examples: usize,
@@ -37,7 +35,7 @@ where
     L: GaussNewton,
 {
     let (predicting, random) = prepare(config, network, likelihood)?;
-    let mut sums = Sums::new(config.covariance, &random.shapes);
+    let mut sums = Sums::new(config.covariance, &random);
     let mut log_likelihood = 0.0;
     let mut examples = 0;
     let mut batches = data.iter();
@@ -56,11 +54,7 @@ where
         finite(&value, 1, "the negative log likelihood", examples)?;
         log_likelihood -= value.iter().sum::<f64>();
         let mut add = |number: Tensor<1>| {
-            let gradient = gradients_of(&predicting, &number.backward());
-            for part in gradient.iter().flatten() {
-                finite(part, part.len(), "a gradient", examples)?;
-            }
-            sums.add(gradient);
+            sums.add(gradients_of(&predicting, &number.backward(), examples)?);
             Ok::<_, LaplaceError>(())
         };
         let roots = || likelihood.hessian_roots(&example.outputs);
@@ -85,7 +79,7 @@ where
     }
     Ok(Fitted {
         curvature: sums.curvature(),
-        squared_norm: random.squared_norm,
+        squared_norm: random.iter().flatten().map(|w| w.squared_norm).sum(),
         log_likelihood,
         examples,
     })
@@ -96,7 +90,7 @@ pub(super) fn prepare<N, L>(
     config: &NetworkLaplaceConfig,
     network: &N,
     likelihood: &L,
-) -> Result<(N, RandomTensors), LaplaceError>
+) -> Result<(N, Vec<Option<RandomWeight>>), LaplaceError>
 where
     N: Network<Output = Tensor<2>>,
     L: GaussNewton,
@@ -114,9 +108,8 @@ where
     }
     // The gradient of a weight that is tied is that of all its places.
     let predicting = as_in_prediction(network).retie();
-    let mut random = RandomTensors::default();
-    predicting.visit(&mut random);
-    let weights = random.weights();
+    let random = random_weights(&predicting);
+    let weights: usize = random.iter().flatten().map(RandomWeight::elements).sum();
     if weights == 0 {
         return Err(LaplaceError::NoGradient);
     }
@@ -223,33 +216,6 @@ pub(super) fn along(output: Tensor<2>, weights: &[f64]) -> Tensor<1> {
     let options = (&output.device(), output.dtype());
     let weights = TensorData::new(weights.to_vec(), output.dims());
     (output * Tensor::from_data(weights, options)).sum()
-}
-
-/// The float parameters that train.
-#[derive(Default)]
-pub(super) struct RandomTensors {
-    /// In the module's order; none of one that stays as it is, and at the later places of a weight that is tied.
-    shapes: Vec<Option<Vec<usize>>>,
-    squared_norm: f64,
-    seen: HashSet<ParamId>,
-}
-
-impl RandomTensors {
-    fn weights(&self) -> usize {
-        let shapes = self.shapes.iter().flatten();
-        shapes.map(|shape| shape.iter().product::<usize>()).sum()
-    }
-}
-
-impl ModuleVisitor for RandomTensors {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let base = param.base();
-        let is_random = base.is_require_grad() && self.seen.insert(param.id);
-        self.shapes.push(is_random.then(|| base.dims().to_vec()));
-        if is_random {
-            self.squared_norm += host(base).iter().map(|w| w * w).sum::<f64>();
-        }
-    }
 }
 
 #[cfg(test)]

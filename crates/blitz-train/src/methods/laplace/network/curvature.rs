@@ -4,6 +4,7 @@ use std::iter::repeat_n;
 
 use nalgebra::DMatrix;
 
+use super::super::random_weights::RandomWeight;
 use super::super::spectrum::Spectrum;
 use super::WeightCovariance;
 use super::block::{Block, BlockSums};
@@ -27,24 +28,26 @@ enum Kind {
 }
 
 impl Sums {
-    /// Of float parameters of these shapes, in the module's order; none stands for one that stays as it is.
-    pub(super) fn new(covariance: WeightCovariance, shapes: &[Option<Vec<usize>>]) -> Self {
-        let len = |shape: &Vec<usize>| shape.iter().product::<usize>();
-        let lengths: Vec<_> = shapes.iter().map(|s| s.as_ref().map(len)).collect();
-        let random = shapes.iter().flatten();
+    /// Of float parameters, in the module's order; none stands for one that stays as it is.
+    pub(super) fn new(covariance: WeightCovariance, weights: &[Option<RandomWeight>]) -> Self {
+        let lengths = weights
+            .iter()
+            .map(|weight| Some(weight.as_ref()?.elements()));
+        let lengths: Vec<_> = lengths.collect();
+        let random = weights.iter().flatten();
         let of = match covariance {
             WeightCovariance::Joint => {
                 let dim = lengths.iter().flatten().sum();
                 Kind::Joint(DMatrix::zeros(dim, dim), Vec::new())
             }
             WeightCovariance::Kronecker => {
-                Kind::Blocks(random.map(|shape| BlockSums::kronecker(shape)).collect())
+                let of_weight = |weight: &RandomWeight| BlockSums::kronecker(&weight.shape);
+                Kind::Blocks(random.map(of_weight).collect())
             }
-            WeightCovariance::Diagonal => Kind::Blocks(
-                random
-                    .map(|shape| BlockSums::diagonal(len(shape)))
-                    .collect(),
-            ),
+            WeightCovariance::Diagonal => {
+                let of_weight = |weight: &RandomWeight| BlockSums::diagonal(weight.elements());
+                Kind::Blocks(random.map(of_weight).collect())
+            }
         };
         Self { lengths, of }
     }
@@ -76,7 +79,7 @@ impl Sums {
         }
     }
 
-    pub(super) fn curvature(self) -> Curvature {
+    pub(super) fn curvature(self) -> WeightCurvature {
         let of = match self.of {
             Kind::Joint(mut matrix, mut waiting) => {
                 add_products(&mut matrix, &mut waiting);
@@ -86,7 +89,7 @@ impl Sums {
                 Structure::Blocks(blocks.into_iter().map(BlockSums::block).collect())
             }
         };
-        Curvature {
+        WeightCurvature {
             lengths: self.lengths,
             of,
         }
@@ -102,7 +105,7 @@ fn add_products(matrix: &mut DMatrix<f64>, waiting: &mut Vec<f64>) {
 
 /// A positive semidefinite matrix over the weights of a network, by its eigenvectors.
 #[derive(Debug, Clone)]
-pub(super) struct Curvature {
+pub(super) struct WeightCurvature {
     lengths: Vec<Option<usize>>,
     of: Structure,
 }
@@ -113,7 +116,7 @@ enum Structure {
     Blocks(Vec<Block>),
 }
 
-impl Curvature {
+impl WeightCurvature {
     /// The numbers of the parameters that the matrix is over, counted in the module's order, and their lengths.
     pub(super) fn tensors(&self) -> impl Iterator<Item = (usize, usize)> {
         let tensors = self.lengths.iter().enumerate();

@@ -11,14 +11,14 @@ use super::super::features::finite;
 use super::super::gradients::gradients_of;
 use super::super::held_out::{HeldOut, Sums, search};
 use super::super::layer::host;
-use super::super::link::NormalLogits;
+use super::super::link::{NormalLogits, label_nll};
 use super::super::softmax::labels;
 use super::fit::{Example, along};
 use super::{GaussNewton, NetworkLaplace};
 use crate::likelihood::CategoricalLikelihood;
 use crate::network::{LabeledBatch, Network, as_in_prediction};
 use crate::predict::Quantiles;
-use crate::predict::link::{Link, less_others, log_sum_exp, probit_logits};
+use crate::predict::link::{Link, less_others, probit_logits};
 
 /// The values that stand for the distribution of an output, as in a [`MomentsPredictor`](crate::MomentsPredictor).
 const QUANTILES: usize = 100;
@@ -168,8 +168,8 @@ where
         let mut weights = vec![0.0; output.dims()[1]];
         weights[k] = 1.0;
         let gradients = along(output, &weights).backward();
-        let gradient = self.curvature.flat(gradients_of(predicting, &gradients));
-        finite(&gradient, gradient.len(), "a gradient", example)?;
+        let by_tensor = gradients_of(predicting, &gradients, example)?;
+        let gradient = self.curvature.flat(by_tensor);
         Ok(self.curvature.coordinates(&gradient))
     }
 
@@ -270,13 +270,13 @@ where
                     outputs: example.outputs,
                     coordinates,
                 };
-                let nll = |logits: &[f64]| log_sum_exp(logits) - logits[label];
                 let of_precision = |precision: &f64| {
                     let output = self.normal(&linear, *precision);
-                    nll(&probit_logits(&output.mean, &output.contrast_variances()))
+                    let logits = probit_logits(&output.mean, &output.contrast_variances());
+                    label_nll(logits, label)
                 };
                 let values = precisions.iter().map(of_precision).collect();
-                sums.add(nll(&linear.outputs), values);
+                sums.add(label_nll(linear.outputs, label), values);
             }
             match sums.examples {
                 0 => Err(LaplaceError::Empty),

@@ -1,0 +1,14 @@
+//! The density of the standard normal. For the crates of blitz.
+
+/// `ln √(2π)`, the normalizer of the logarithm of the density.
+pub const HALF_LOG_TWO_PI: f64 = 0.918_938_533_204_672_7;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_normalizer_has_the_bits_of_its_formula() {
+        assert_eq!(HALF_LOG_TWO_PI, 0.5 * std::f64::consts::TAU.ln());
+    }
+}
