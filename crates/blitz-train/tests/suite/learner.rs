@@ -192,6 +192,7 @@ fn draws_of_a_training(
     let folder = tempfile::tempdir().unwrap();
     let training = SupervisedTraining::new(folder.path(), loader(line()), loader(Vec::new()))
         .with_application_logger(None)
+        // At a constant rate Adam goes on walking about the minimum: by two steps of 0.05 in the weight and in the bias at most.
         .renderer(Box::new(EpochLines::to(std::io::sink(), 1)))
         .num_epochs(epochs);
     let learner = Learner::new(model, SgdConfig::new().init(), 0.0);
