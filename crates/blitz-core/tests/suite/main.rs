@@ -32,4 +32,5 @@ mod simulation;
 mod statistics;
 mod summary;
 mod ties;
+mod types;
 mod without_elements;

@@ -8,14 +8,12 @@ use blitz_layers::prelude::*;
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::{Embedding, EmbeddingConfig, Initializer};
-use burn::tensor::{DType, Device, Gradients, Int, Shape, Tensor};
+use burn::tensor::{Device, Gradients, Int, Shape, Tensor};
 
 use crate::digest::given;
 use crate::seeded::seeded;
-
-fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
-    tensor.into_data().iter::<f64>().collect()
-}
+use crate::statistics::values;
+use crate::types::TYPES;
 
 fn words(device: &Device) -> Tensor<2, Int> {
     Tensor::from_ints([[4, 0, 9], [4, 2, 0]], device)
@@ -47,7 +45,7 @@ fn the_mean_equals_burns_embedding_and_its_record_loads() {
 #[test]
 fn the_rows_drawn_are_those_of_the_full_table_to_the_bit() {
     let device = Device::flex();
-    for dtype in [DType::F64, DType::F32, DType::BF16, DType::F16] {
+    for dtype in TYPES {
         // Rows of 5 start anywhere in a noise block of 4.
         let layer = given(config().init(&device), 0.5, dtype);
         for index in 0..3 {

@@ -29,3 +29,5 @@ mod seeded;
 mod shapes;
 mod sharpening;
 mod statistics;
+#[path = "../../../blitz-core/tests/suite/types.rs"]
+mod types;

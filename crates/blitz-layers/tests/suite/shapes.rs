@@ -25,8 +25,8 @@ use proptest::test_runner::RngSeed;
 
 use crate::seeded::normals;
 use crate::statistics::{ESTIMATORS, values};
+use crate::types::{TYPES, unit};
 
-const TYPES: [DType; 4] = [DType::F64, DType::F32, DType::F16, DType::BF16];
 const PRIOR: f64 = 0.7;
 
 /// What a layer is made with, besides its own options.
@@ -118,7 +118,7 @@ impl Setting {
     fn assert_close<const D: usize>(&self, got: Tensor<D>, wanted: &Tensor<D>, what: &dyn Debug) {
         assert_eq!(got.dims(), wanted.dims(), "{what:?}");
         assert_eq!(got.dtype(), self.dtype, "{what:?}");
-        let rounding = rounding(self.dtype).max(rounding(wanted.dtype()));
+        let unit = unit(self.dtype).max(unit(wanted.dtype()));
         let std = match self.posterior {
             PosteriorConfig::LowRankNormal(_) => 1e-6,
             _ => 1e-12,
@@ -127,7 +127,7 @@ impl Setting {
         let largest = wanted
             .iter()
             .fold(1.0f64, |most, value| most.max(value.abs()));
-        let tolerance = (16.0 * rounding + 100.0 * std) * largest;
+        let tolerance = (16.0 * unit + 100.0 * std) * largest;
         for (got, wanted) in values(got).into_iter().zip(wanted) {
             assert!(
                 (got - wanted).abs() <= tolerance,
@@ -165,21 +165,11 @@ impl Setting {
         let each = (PRIOR / posterior.initial_std).ln() - 0.5;
         let wanted = (weights - unused.len()) as f64 * each + squares / (2.0 * PRIOR * PRIOR);
         // ρ near −28 is rounded in the layer's type.
-        let tolerance = (rounding(self.dtype) + 1e-5) * wanted;
+        let tolerance = (unit(self.dtype) + 1e-5) * wanted;
         assert!(
             (kl - wanted).abs() <= tolerance,
             "a KL of {kl} for {wanted}: {what:?}"
         );
-    }
-}
-
-/// The distance of 1 from the next number.
-fn rounding(dtype: DType) -> f64 {
-    match dtype {
-        DType::F64 => f64::EPSILON,
-        DType::F32 => f64::from(f32::EPSILON),
-        DType::F16 => 2f64.powi(-10),
-        _ => 2f64.powi(-7),
     }
 }
 

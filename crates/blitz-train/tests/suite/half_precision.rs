@@ -14,13 +14,13 @@ use burn::train::{InferenceStep, Learner, SupervisedTraining, TrainStep};
 
 use crate::digest::given;
 use crate::learner::Net;
+use crate::types::TYPES;
 use crate::{scalar, values};
 
 const EXAMPLES: usize = 37;
 const FEATURES: usize = 3;
 const DRAWS: u64 = 3;
 const SEED: u64 = 5;
-const TYPES: [DType; 4] = [DType::F64, DType::F32, DType::F16, DType::BF16];
 const BATCHES: [usize; 3] = [1, 8, EXAMPLES];
 
 fn device() -> Device {

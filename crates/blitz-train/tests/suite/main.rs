@@ -51,6 +51,8 @@ mod swag;
 mod tensorboard;
 mod ties;
 mod trainings;
+#[path = "../../../blitz-core/tests/suite/types.rs"]
+mod types;
 mod updates;
 
 use std::fmt::Debug;
@@ -92,8 +94,6 @@ fn loader<B: Send + Sync + Clone + Debug + 'static>(
         .build(InMemDataset::new((0..examples).collect()))
 }
 
-fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
-    tensor.into_data().iter::<f64>().collect()
 /// Feature `j` of example `i`, as the scripts beside the tests of Laplace approximations compute it.
 fn feature(i: i32, j: i32) -> f64 {
     f64::from((7 * i + 3 * j * j + i * j) % 11) / 4.0 - 1.25
@@ -106,6 +106,8 @@ fn reference_inputs(examples: &[i32], device: &Device) -> Tensor<2> {
     Tensor::<1>::from_floats(rows.as_slice(), device).reshape([examples.len(), 2])
 }
 
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+    tensor.into_data().iter::<f64>().collect()
 }
 
 fn scalar(tensor: Tensor<1>) -> f64 {
