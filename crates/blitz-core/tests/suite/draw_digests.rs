@@ -13,7 +13,8 @@ use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig, Lstm, LstmConfi
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::digest::{assert_table, given, of_network, of_tensor};
-use crate::net::{families, priors};
+use crate::net::families;
+use crate::priors::priors;
 use crate::types::{TYPES, unit};
 
 const SEED: u64 = 8;

@@ -10,7 +10,8 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::digest::given;
-use crate::net::{families, priors};
+use crate::net::families;
+use crate::priors::priors;
 use crate::types::{TYPES, unit};
 
 /// Standard errors: of two million correct values, one is refused.

@@ -23,6 +23,7 @@ mod net;
 mod posterior_families;
 mod posterior_modules;
 mod prior_families;
+mod priors;
 mod pruning;
 mod quantized;
 mod rank_one;

@@ -11,6 +11,7 @@ use burn::nn::{Embedding, EmbeddingConfig, Initializer};
 use burn::tensor::{Device, Gradients, Int, Shape, Tensor};
 
 use crate::digest::given;
+use crate::priors::priors;
 use crate::seeded::seeded;
 use crate::statistics::values;
 use crate::types::TYPES;
@@ -242,20 +243,6 @@ fn posteriors() -> [PosteriorConfig; 5] {
     ]
 }
 
-fn priors() -> [PriorConfig; 9] {
-    [
-        PriorConfig::normal(0.5),
-        PriorConfig::learned_normal(0.5),
-        PriorConfig::empirical_normal(None),
-        PriorConfig::empirical_normal(Some("all")),
-        PriorConfig::scale_mixture(0.5, 1.0, 0.1),
-        PriorConfig::laplace(0.5),
-        PriorConfig::learned_laplace(0.5),
-        PriorConfig::student_t(3.0, 0.5),
-        PriorConfig::horseshoe(0.5),
-    ]
-}
-
 #[test]
 fn three_rows_of_two_with_padding_pay_for_four_weights() {
     let config = BayesianEmbeddingConfig::new(3, 2)
@@ -308,7 +295,8 @@ fn without_row(layer: &BayesianEmbedding, row: usize) -> BayesianEmbedding {
 fn padding_pays_no_kl_under_any_posterior_and_prior() {
     let device = Device::flex().autodiff();
     for posterior in posteriors() {
-        for prior in priors() {
+        let of_a_group = PriorConfig::empirical_normal(Some("all"));
+        for prior in priors().into_iter().chain([of_a_group]) {
             let what = format!("{posterior:?} under {prior:?}");
             let config = BayesianEmbeddingConfig::new(4, 3)
                 .with_posterior(posterior.clone())
