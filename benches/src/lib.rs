@@ -3,10 +3,12 @@
 mod memory;
 mod net;
 pub mod programs;
+mod timing;
 mod training;
 mod workload;
 
 pub use memory::{Counting, resident};
 pub use net::{Input, Layers, LeNet, Net};
+pub use timing::{median, timed};
 pub use training::Training;
 pub use workload::{LabeledBatch, Shape, Target, WORKLOADS, Workload};

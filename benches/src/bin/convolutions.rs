@@ -5,8 +5,7 @@
 //! A round runs each once, so that a busy machine is busy for both. Medians in milliseconds: of the output alone, and of the output and all
 //! gradients.
 
-use std::time::Instant;
-
+use blitz_benches::{median, timed};
 use blitz_train::blitz_core::device;
 use blitz_train::blitz_core::kernels::{conv2d, max_pool2d, without_fused};
 use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
@@ -53,24 +52,13 @@ const CONVOLUTIONS: [[usize; 6]; 26] = [
 const POOLINGS: [[usize; 3]; 4] = [[64, 6, 28], [64, 16, 10], [16, 64, 32], [1, 6, 28]];
 
 /// The medians of both, in milliseconds, ours first.
-fn medians(rounds: usize, run: impl Fn()) -> [f64; 2] {
+fn medians(device: &Device, rounds: usize, run: impl Fn()) -> [f64; 2] {
     let mut times = [const { Vec::new() }; 2];
-    let time = |run: &dyn Fn()| {
-        let start = Instant::now();
-        run();
-        1e3 * start.elapsed().as_secs_f64()
-    };
-    for round in 0..rounds + 3 {
-        let of_round = [time(&run), without_fused(|| time(&run))];
-        if round >= 3 {
-            times[0].push(of_round[0]);
-            times[1].push(of_round[1]);
-        }
+    for _ in 0..rounds + 3 {
+        times[0].push(timed(device, &run));
+        times[1].push(without_fused(|| timed(device, &run)));
     }
-    times.map(|mut times| {
-        times.sort_by(f64::total_cmp);
-        times[times.len() / 2]
-    })
+    times.map(|times| median(&times[3..]))
 }
 
 fn random<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
@@ -112,8 +100,8 @@ fn main() {
         };
         let (x, w) = (tracked(&input), tracked(&weight));
         let b = Tensor::<1>::from_data(bias.to_data(), &with_gradients).require_grad();
-        let alone = medians(rounds, || drop(output()));
-        let all = medians(rounds, || {
+        let alone = medians(&device, rounds, || drop(output()));
+        let all = medians(&device, rounds, || {
             let output = conv2d(x.clone(), w.clone(), Some(b.clone()), options.clone());
             drop((output * grad.clone()).sum().backward());
         });
@@ -127,8 +115,10 @@ fn main() {
         let options = || MaxPoolOptions::new([2, 2]);
         let grad = random([batch, channels, size / 2, size / 2], &with_gradients);
         let x = Tensor::<4>::from_data(input.to_data(), &with_gradients).require_grad();
-        let alone = medians(rounds, || drop(max_pool2d(input.clone(), options())));
-        let all = medians(rounds, || {
+        let alone = medians(&device, rounds, || {
+            drop(max_pool2d(input.clone(), options()))
+        });
+        let all = medians(&device, rounds, || {
             let output = max_pool2d(x.clone(), options());
             drop((output * grad.clone()).sum().backward());
         });

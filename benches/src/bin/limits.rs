@@ -14,9 +14,7 @@
 //!
 //! The second limit is that of [`FUSED`], an algorithm that is not there yet, of the same numbers but for the rounding of Adam's moments.
 
-use std::time::Instant;
-
-use blitz_benches::{Layers, Shape, Training, WORKLOADS};
+use blitz_benches::{Layers, Shape, Training, WORKLOADS, median, timed};
 use blitz_train::prelude::*;
 use burn::tensor::{Device, Tensor};
 
@@ -75,15 +73,8 @@ fn processor() -> String {
 /// Median seconds of some runs, after one that is not counted.
 fn seconds(mut run: impl FnMut()) -> f64 {
     run();
-    let mut times: Vec<f64> = (0..15)
-        .map(|_| {
-            let start = Instant::now();
-            run();
-            start.elapsed().as_secs_f64()
-        })
-        .collect();
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
+    let times: Vec<f64> = (0..15).map(|_| timed(&Device::flex(), &mut run)).collect();
+    1e-3 * median(&times)
 }
 
 fn main() {

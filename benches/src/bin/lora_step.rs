@@ -3,9 +3,8 @@
 //! `cargo run --release -p blitz-benches --bin lora_step`
 
 use std::error::Error;
-use std::time::Instant;
 
-use blitz_benches::Counting;
+use blitz_benches::{Counting, median, timed};
 use blitz_train::prelude::*;
 use blitz_train::{BlobConfig, Ivon, IvonConfig, save_adapter};
 use burn::module::{Lora, Module, ParamGroup};
@@ -195,9 +194,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             Counting::start_anew();
             for _ in 0..options.steps {
-                let start = Instant::now();
-                training.step();
-                times[at].push(start.elapsed().as_secs_f64() * 1e3);
+                times[at].push(timed(&device, || training.step()));
             }
             peaks[at] = Counting::peak() - before;
             let file = folder.join(format!("{at}.bpk"));
@@ -217,11 +214,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "| method | step, ms | over LoRA's | most memory of a step, MB | adapter's file, kB |"
     );
     println!("|---|---|---|---|---|");
-    let median = |times: &mut Vec<f64>| {
-        times.sort_by(f64::total_cmp);
-        times[times.len() / 2]
-    };
-    let medians: Vec<f64> = times.iter_mut().map(median).collect();
+    let medians = times.map(|times| median(&times));
     for (at, (_, name)) in Method::ALL.into_iter().enumerate() {
         println!(
             "| {name} | {:.0} | {:.2} | {:.0} | {:.0} |",

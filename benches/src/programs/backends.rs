@@ -5,15 +5,13 @@
 //!
 //! Medians over repetitions, in which the variants take turns; the device is synced inside the timed region.
 
-use std::time::{Duration, Instant};
-
 use blitz_train::blitz_core::kernels::without_fused;
 use blitz_train::blitz_core::{Noise, device};
 use blitz_train::prelude::*;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::Device;
 
-use crate::{Layers, Training, Workload};
+use crate::{Layers, Training, Workload, median, timed};
 
 const SIDE: usize = 1024;
 const REPETITIONS: usize = 15;
@@ -31,31 +29,16 @@ fn training(layers: Layers, device: &Device) -> Training {
     Training::new(&workload, layers, FusedAdamConfig::new().init(), device)
 }
 
-/// The medians of the times of some variants, which take turns.
+/// The medians of the times of some variants in milliseconds, which take turns.
 fn medians<const N: usize>(device: &Device, mut variants: [&mut dyn FnMut(); N]) -> [f64; N] {
-    let mut times: [Vec<Duration>; N] = std::array::from_fn(|_| Vec::new());
-    for repetition in 0..REPETITIONS + 3 {
+    let mut times: [Vec<f64>; N] = std::array::from_fn(|_| Vec::new());
+    for _ in 0..REPETITIONS + 3 {
         for (variant, times) in variants.iter_mut().zip(&mut times) {
-            sync(device);
-            let start = Instant::now();
-            variant();
-            sync(device);
-            // The first few compile kernels and fill pools.
-            if repetition >= 3 {
-                times.push(start.elapsed());
-            }
+            times.push(timed(device, variant));
         }
     }
-    times.map(|mut times| {
-        times.sort();
-        times[times.len() / 2].as_secs_f64() * 1e3
-    })
-}
-
-fn sync(device: &Device) {
-    if let Err(error) = device.sync() {
-        panic!("{device:?} failed: {error:?}");
-    }
+    // The first few compile kernels and fill pools.
+    times.map(|times| median(&times[3..]))
 }
 
 fn row(name: &str, device: &Device) {

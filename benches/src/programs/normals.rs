@@ -3,37 +3,22 @@
 //! `cargo run --release -p blitz-benches --features wgpu,fusion --bin normals -- [DEVICE ...]`; without an argument, all that
 //! the build has and the machine as well.
 
-use std::time::Instant;
-
 use blitz_train::blitz_core::noise::NoiseKey;
 use blitz_train::blitz_core::{Noise, device};
 use blitz_train::prelude::*;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
+use crate::{median, timed};
+
 const NORMALS: usize = 10_000_000;
 /// The side of a square weight of a million.
 const SIDE: usize = 1000;
 
-/// The median of nine times in seconds, after three that are not taken.
-fn median(device: &Device, mut run: impl FnMut()) -> f64 {
-    let sync = || {
-        if let Err(error) = device.sync() {
-            panic!("{device:?} failed: {error:?}");
-        }
-    };
-    let mut times: Vec<f64> = (0..12)
-        .map(|_| {
-            sync();
-            let start = Instant::now();
-            run();
-            sync();
-            start.elapsed().as_secs_f64()
-        })
-        .skip(3)
-        .collect();
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
+/// The median of nine times in milliseconds, after three that are not taken.
+fn median_of_nine(device: &Device, mut run: impl FnMut()) -> f64 {
+    let times: Vec<f64> = (0..12).map(|_| timed(device, &mut run)).collect();
+    median(&times[3..])
 }
 
 /// FNV-1a of the bits.
@@ -57,7 +42,7 @@ fn try_device(name: &str, expected: &[f32]) {
     let got: Vec<f32> = normals().into_data().iter::<f32>().collect();
     let pairs = got.iter().zip(expected);
     let same = pairs.filter(|(a, b)| a.to_bits() == b.to_bits()).count();
-    let fill = median(&device, || drop(normals()));
+    let fill = median_of_nine(&device, || drop(normals()));
 
     let trained = device.clone().autodiff();
     let config = BayesianizeConfig::new().with_posterior(PosteriorConfig::normal(0.05));
@@ -65,10 +50,10 @@ fn try_device(name: &str, expected: &[f32]) {
         .with_bias(false)
         .init(&trained)
         .bayesianize(&config);
-    let draw = median(&device, || {
+    let draw = median_of_nine(&device, || {
         drop(layer.with_draw(7, 1, |layer| layer.weight.val()))
     });
-    let both = median(&device, || {
+    let both = median_of_nine(&device, || {
         let _draw = layer.draw(7, 1);
         let loss = layer.weight.val().sum().reshape([1]) + layer.kl_cost();
         drop(loss.backward());
@@ -76,9 +61,9 @@ fn try_device(name: &str, expected: &[f32]) {
     println!(
         "| {name} | {same} | {:016x} | {:.0} | {:.2} | {:.2} |",
         digest(&got),
-        NORMALS as f64 / fill / 1e6,
-        draw * 1e3,
-        both * 1e3
+        NORMALS as f64 / fill / 1e3,
+        draw,
+        both
     );
 }
 

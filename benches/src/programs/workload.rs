@@ -15,7 +15,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, ValueEnum, value_parser};
 use rayon::ThreadPoolBuilder;
 
-use crate::{Layers, Training, WORKLOADS, Workload, resident};
+use crate::{Layers, Training, WORKLOADS, Workload, median, resident, timed};
 
 /// Times one workload of the comparison with the Python peers.
 #[derive(Debug, Parser)]
@@ -106,24 +106,15 @@ const PREDICTED_ROWS: usize = 256;
 const PREDICTIVE_DRAWS: usize = 100;
 
 /// Timed runs of something on the device, after some that are not timed: their median in milliseconds.
-fn median(seconds: f64, device: &Device, mut run: impl FnMut()) -> f64 {
-    let mut run = || {
-        run();
-        if let Err(error) = device.sync() {
-            panic!("{device:?} failed: {error:?}");
-        }
-    };
+fn median_within(seconds: f64, device: &Device, mut run: impl FnMut()) -> f64 {
     for _ in 0..3 {
-        run();
+        timed(device, &mut run);
     }
     let (start, mut times) = (Instant::now(), Vec::new());
     while start.elapsed().as_secs_f64() < seconds || times.len() < 5 {
-        let start = Instant::now();
-        run();
-        times.push(start.elapsed().as_secs_f64() * 1e3);
+        times.push(timed(device, &mut run));
     }
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
+    median(&times)
 }
 
 /// Mean and standard error.
@@ -158,7 +149,7 @@ fn train(workload: &Workload, layers: Layers, device: &Device, options: &Options
     let peak = resident("VmHWM")
         .zip(before)
         .map(|(peak, before)| peak - before);
-    let ms = median(options.seconds, plain, || training.step());
+    let ms = median_within(options.seconds, plain, || training.step());
     println!(
         "{}",
         serde_json::json!({
@@ -175,7 +166,7 @@ fn predict(layers: Layers, device: &Device, options: &Options) {
     let net = workload.net(layers, device).with_known_means();
     let input = workload.batch(device).input;
     let mut probability = 0.0;
-    let ms = median(options.seconds, device, || {
+    let ms = median_within(options.seconds, device, || {
         let outputs = predict_draws(&net, PREDICTIVE_DRAWS, options.seed, |net| {
             net.forward(&input)
         });

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::path::Path;
 
-use blitz_train::plot::style::{CURVES, FAINT, font, tick};
+use blitz_train::plot::style::{self, CURVES, FAINT, font, tick};
 use blitz_train::plot::{self, PlotError};
 use example_support::MeanError;
 use plotters::coord::Shift;
@@ -62,17 +62,13 @@ fn draw(
         .x_label_area_size(52)
         .y_label_area_size(64)
         .build_cartesian_2d(x.clone(), y.clone())?;
-    chart
-        .configure_mesh()
+    style::mesh(&mut chart.configure_mesh())
         .x_desc("labels")
         .y_desc("accuracy on the test digits, %")
         .axis_desc_style(font(17))
         .label_style(font(15))
         .x_label_formatter(&|value| tick(*value, &x))
         .y_label_formatter(&|value| tick(*value, &y))
-        .axis_style(FAINT)
-        .bold_line_style(BLACK.mix(0.08))
-        .light_line_style(TRANSPARENT)
         .draw()?;
     let line = [(x.start, target), (x.end, target)];
     chart.draw_series(LineSeries::new(line, FAINT.stroke_width(2)))?;
@@ -100,11 +96,8 @@ fn draw(
             .label(method.name())
             .legend(move |(x, y)| Rectangle::new([(x, y - 2), (x + 24, y + 2)], colour.filled()));
     }
-    chart
-        .configure_series_labels()
+    style::legend(&mut chart.configure_series_labels(), 17)
         .position(SeriesLabelPosition::LowerRight)
-        .label_font(font(17))
-        .background_style(WHITE.mix(0.85))
         .border_style(TRANSPARENT)
         .margin(12)
         .draw()?;

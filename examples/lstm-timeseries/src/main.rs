@@ -7,25 +7,22 @@ mod report;
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use blitz_train::CoverageMetric;
 use blitz_train::prelude::*;
-use blitz_train::{Checkpoints, CoverageMetric, MetricFiles};
 use burn::data::dataloader::batcher::Batcher;
-use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
-use burn::data::dataset::InMemDataset;
 use burn::grad_clipping::GradientClippingConfig;
 use burn::optim::AdamConfig;
 use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use burn::train::checkpoint::KeepLastNCheckpoints;
 use burn::train::metric::LossMetric;
 use burn::train::{Interrupter, Learner, SupervisedTraining};
 use clap::Parser;
 use example_support::series::{Series, Window};
 use example_support::{
-    EstimatorChoice, RunError, check_layers, exit_code, stop_on_ctrl_c, stoppable, written,
+    EstimatorChoice, RunError, check_layers, exit_code, fit_in, loader, stop_on_ctrl_c, written,
 };
 
 use cli::{Cli, SeriesChoice};
@@ -134,15 +131,14 @@ fn train(
     let clipping = GradientClippingConfig::Norm(1.0);
     let adam = AdamConfig::new().with_grad_clipping(Some(clipping)).init();
 
-    let mut training = SupervisedTraining::new(
+    let batches = |windows: &[Window], batch_size, shuffle| {
+        let batcher = WindowBatcher(scale.clone());
+        loader(batcher, windows.to_vec(), batch_size, shuffle)
+    };
+    let training = SupervisedTraining::new(
         folder,
-        loader(
-            train,
-            scale,
-            cli.training.batch_size,
-            Some(cli.training.seed),
-        ),
-        loader(test, scale, test.len(), None),
+        batches(train, cli.training.batch_size, Some(cli.training.seed)),
+        batches(test, test.len(), None),
     )
     .metrics((
         LossMetric::new(),
@@ -152,32 +148,12 @@ fn train(
         CoverageMetric::new(0.95),
     ))
     .with_checkpointing_strategy(KeepLastNCheckpoints::new(2))
-    .with_interrupter(interrupter.clone())
-    .num_epochs(cli.training.epochs);
-    training = MetricFiles::new(folder).keep(training);
-    training = Checkpoints::new(folder.join("checkpoint")).keep(training);
-    if !cli.training.dashboard {
-        let lines = EpochLines::every((cli.training.epochs / 10).max(1));
-        training = training.renderer(Box::new(lines));
-    }
-    let start = Instant::now();
-    let learner = Learner::new(model, adam, learning_rate);
-    let fitted = stoppable(|| fit(training, learner))?;
-    match fitted.interrupted {
-        None => Ok((fitted.model, start.elapsed())),
-        Some(interruption) => Err(RunError::stopped(interruption, folder)),
-    }
-}
-
-fn loader(
-    windows: &[Window],
-    scale: &Scale,
-    batch_size: usize,
-    shuffle: Option<u64>,
-) -> Arc<dyn DataLoader<LabeledBatch<Tensor<3>, Tensor<2>>>> {
-    let mut builder = DataLoaderBuilder::new(WindowBatcher(scale.clone())).batch_size(batch_size);
-    if let Some(seed) = shuffle {
-        builder = builder.shuffle(seed);
-    }
-    builder.build(InMemDataset::new(windows.to_vec()))
+    .with_interrupter(interrupter.clone());
+    fit_in(
+        folder,
+        training,
+        Learner::new(model, adam, learning_rate),
+        cli.training.epochs,
+        cli.training.dashboard,
+    )
 }

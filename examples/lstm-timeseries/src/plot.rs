@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::Path;
 
 use blitz_train::Interval;
-use blitz_train::plot::style::{BLUE, FAINT, INK, VERMILION, font, padded, tick};
+use blitz_train::plot::style::{self, BLUE, FAINT, INK, VERMILION, font, padded, tick};
 use blitz_train::plot::{self, PlotError};
 use example_support::series::Series;
 use plotters::prelude::*;
@@ -52,16 +52,12 @@ fn draw(path: &Path, series: &Series, shown: &[Forecast]) -> Result<(), Box<dyn 
         .x_label_area_size(45)
         .y_label_area_size(75)
         .build_cartesian_2d(x.clone(), y.clone())?;
-    chart
-        .configure_mesh()
+    style::mesh(&mut chart.configure_mesh())
         .y_desc(series.unit.as_str())
         .x_label_formatter(&|value| tick(*value, &x))
         .y_label_formatter(&|value| tick(*value, &y))
         .axis_desc_style(font(20))
         .label_style(font(17))
-        .axis_style(FAINT)
-        .bold_line_style(BLACK.mix(0.08))
-        .light_line_style(TRANSPARENT)
         .draw()?;
 
     for (level, opacity, label) in [(2, 0.15, "95 % interval"), (0, 0.35, "50 % interval")] {
@@ -105,11 +101,8 @@ fn draw(path: &Path, series: &Series, shown: &[Forecast]) -> Result<(), Box<dyn 
             .label(label)
             .legend(move |(x, y)| Circle::new((x + 12, y), 4, colour.filled()));
     }
-    chart
-        .configure_series_labels()
+    style::legend(&mut chart.configure_series_labels(), 18)
         .position(SeriesLabelPosition::UpperLeft)
-        .label_font(font(18))
-        .background_style(WHITE.mix(0.85))
         .border_style(FAINT)
         .draw()?;
     root.present()?;

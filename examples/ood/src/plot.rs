@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::path::Path;
 
-use blitz_train::plot::style::{CURVES, FAINT, INK, font};
+use blitz_train::plot::style::{self, CURVES, INK, font};
 use blitz_train::plot::{self, PlotError};
 use blitz_train::prelude::CategoricalMixture;
 use plotters::coord::Shift;
@@ -67,17 +67,13 @@ fn draw_panel(
         .x_label_area_size(48)
         .y_label_area_size(60)
         .build_cartesian_2d(0.0..most, 0.0..1.0)?;
-    chart
-        .configure_mesh()
+    style::mesh(&mut chart.configure_mesh())
         .x_desc("entropy, nats")
         .y_desc("share of the images")
         .x_labels(5)
         .y_labels(6)
         .axis_desc_style(font(17))
         .label_style(font(15))
-        .axis_style(FAINT)
-        .bold_line_style(BLACK.mix(0.08))
-        .light_line_style(TRANSPARENT)
         .draw()?;
     let width = most / BINS as f64;
     let steps = |predicted: &CategoricalMixture| {

@@ -1,19 +1,16 @@
 //! One split, trained by Burn's Learner on the ELBO.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use blitz_train::CoverageMetric;
 use blitz_train::prelude::*;
-use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
-use burn::data::dataset::InMemDataset;
 use burn::optim::AdamConfig;
 use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use burn::train::checkpoint::KeepLastNCheckpoints;
 use burn::train::metric::LossMetric;
 use burn::train::{Interrupter, Learner, SupervisedTraining};
-use example_support::stoppable;
+use example_support::{loader, stoppable};
 
 use crate::config::RunConfig;
 use crate::error::RunError;
@@ -78,8 +75,8 @@ pub fn train(
     let valid_batch = valid.len();
     let mut training = SupervisedTraining::new(
         session.folder.path(),
-        loader(train, config.batch_size, Some(config.elbo.seed)),
-        loader(valid, valid_batch, None),
+        loader(RowBatcher, train, config.batch_size, Some(config.elbo.seed)),
+        loader(RowBatcher, valid, valid_batch, None),
     )
     .metrics((
         LossMetric::new(),
@@ -125,16 +122,4 @@ pub fn train(
         },
         None => RunError::InterruptedEarly { reason },
     })
-}
-
-fn loader(
-    items: Vec<Example>,
-    batch_size: usize,
-    shuffle: Option<u64>,
-) -> Arc<dyn DataLoader<LabeledBatch<Tensor<2>, Tensor<2>>>> {
-    let mut builder = DataLoaderBuilder::new(RowBatcher).batch_size(batch_size);
-    if let Some(seed) = shuffle {
-        builder = builder.shuffle(seed);
-    }
-    builder.build(InMemDataset::new(items))
 }

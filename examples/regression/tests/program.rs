@@ -4,70 +4,35 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
+use example_support::program::Program;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The settings of a small run, for those that a test does not choose itself.
-const SMALL: [(&str, &str); 4] = [
-    ("--epochs", "3"),
-    ("--hidden", "8"),
-    ("--predict-samples", "20"),
-    ("--batch-size", "64"),
-];
+const PROGRAM: Program = Program {
+    path: env!("CARGO_BIN_EXE_regression"),
+    settings: &[
+        "--epochs",
+        "3",
+        "--hidden",
+        "8",
+        "--predict-samples",
+        "20",
+        "--batch-size",
+        "64",
+    ],
+};
 
 /// A batch of 64 divides the 455 training rows of a published split into so many steps.
 const STEPS_PER_EPOCH: i32 = 8;
-
-fn program(out: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_regression"));
-    // The caller's choice of device and of backtraces is not the test's.
-    command
-        .env_remove("BURN_DEVICE")
-        .env_remove("RUST_BACKTRACE");
-    for (option, value) in SMALL {
-        if !arguments.contains(&option) {
-            command.args([option, value]);
-        }
-    }
-    command.args(arguments).arg("--out").arg(out);
-    command
-}
-
-fn run(out: &Path, arguments: &[&str]) -> Output {
-    program(out, arguments)
-        .output()
-        .expect("the program starts")
-}
 
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).expect("the program writes UTF-8")
 }
 
-/// The report of a run with `--json`, which must succeed.
-fn report(out: &Path, arguments: &[&str]) -> Value {
-    let output = run(out, &[arguments, &["--json"]].concat());
-    assert!(
-        output.status.success(),
-        "{arguments:?}: {}",
-        text(&output.stderr)
-    );
-    let last = text(&output.stdout).lines().last().expect("a last line");
-    serde_json::from_str(last).unwrap_or_else(|error| panic!("{error} in {last}"))
-}
-
-/// The lines on standard error of a run that must fail in order: not by a signal, a panic, or with a report.
+/// The lines on standard error of a run that must fail in order.
 fn refusal(out: &Path, arguments: &[&str]) -> Vec<String> {
-    let output = run(out, arguments);
-    let stderr = text(&output.stderr);
-    let code = output.status.code();
-    assert!(!stderr.contains("panicked at"), "{arguments:?}: {stderr}");
-    assert!(
-        code.is_some_and(|code| code != 0),
-        "{arguments:?}: {code:?} {stderr}"
-    );
-    assert_eq!(text(&output.stdout), "", "{arguments:?}");
+    let stderr = PROGRAM.refusal(out, arguments);
     stderr.lines().map(String::from).collect()
 }
 
@@ -205,7 +170,7 @@ fn set_log_noise(model: &Path, value: f32) {
 #[test]
 fn json_run_prints_one_line_and_leaves_plot_model_and_settings() {
     let out = folder();
-    let output = run(out.path(), &["--json", "--seed", "7"]);
+    let output = PROGRAM.run(out.path(), &["--json", "--seed", "7"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let stdout = text(&output.stdout);
     assert_eq!(stdout.lines().count(), 1, "{stdout}");
@@ -244,7 +209,7 @@ fn a_plot_that_cannot_be_written_costs_the_report_nothing() {
     let out = folder_of_a_run();
     let plot = out.path().join("intervals.png");
     std::fs::create_dir(&plot).expect("a folder in the plot's place");
-    let report = report(out.path(), &[]);
+    let report = PROGRAM.report(out.path(), &[]);
     assert!(report["rmse"].as_f64().is_some() && report["plot"].is_null());
     assert_eq!(report["left_out"][0]["name"], "intervals.png");
     let reason = report["left_out"][0]["reason"].as_str().expect("a reason");
@@ -255,7 +220,7 @@ fn a_plot_that_cannot_be_written_costs_the_report_nothing() {
 #[test]
 fn summary_has_error_intervals_rows_and_paths() {
     let out = folder();
-    let output = run(out.path(), &[]);
+    let output = PROGRAM.run(out.path(), &[]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let summary = text(&output.stdout);
     let line = |start: &str| {
@@ -302,7 +267,7 @@ fn summary_has_error_intervals_rows_and_paths() {
 fn same_seed_gives_the_same_figures_to_the_bit_and_another_seed_does_not() {
     let figures = |seed| {
         let out = folder();
-        let mut report = report(out.path(), &["--seed", seed]);
+        let mut report = PROGRAM.report(out.path(), &["--seed", seed]);
         let report = report.as_object_mut().expect("an object");
         for changes in ["seconds", "seconds_per_epoch", "plot", "model"] {
             report.remove(changes).expect("a figure");
@@ -469,7 +434,7 @@ fn resuming_without_a_checkpoint_is_refused() {
 fn resuming_with_any_other_setting_is_refused_and_changes_nothing() {
     let (tables, out) = (folder(), folder());
     let data = write(&tables, "line.csv", &line(40));
-    report(out.path(), &[]);
+    PROGRAM.report(out.path(), &[]);
     let before = snapshot(out.path());
     for other in [
         ["--epochs", "2"],
@@ -497,9 +462,9 @@ fn resuming_with_rows_of_the_same_means_and_deviations_is_refused() {
     let data = write(&tables, "line.csv", &rows);
     let splits = write(&tables, "splits.txt", "0 1\n");
     let arguments = ["--data", &data, "--splits-file", &splits];
-    report(out.path(), &arguments);
+    PROGRAM.report(out.path(), &arguments);
     let resumed = [&arguments[..], &["--resume"]].concat();
-    report(out.path(), &resumed);
+    PROGRAM.report(out.path(), &resumed);
 
     // The targets of two test rows trade places: no scaling changes, nor which rows test.
     let swapped = rows.replacen("0,0,0\n1,1,2\n", "0,0,2\n1,1,0\n", 1);
@@ -510,19 +475,19 @@ fn resuming_with_rows_of_the_same_means_and_deviations_is_refused() {
         &["other settings or rows"],
     );
     write(&tables, "line.csv", &rows);
-    report(out.path(), &resumed);
+    PROGRAM.report(out.path(), &resumed);
 }
 
 #[test]
 fn a_training_of_before_rows_had_a_digest_goes_on_and_says_so() {
     let out = folder();
-    report(out.path(), &[]);
+    PROGRAM.report(out.path(), &[]);
     let file = out.path().join("config.json");
     let config = std::fs::read(&file).unwrap();
     let mut config: Value = serde_json::from_slice(&config).unwrap();
     config.as_object_mut().unwrap().remove("rows").unwrap();
     std::fs::write(&file, config.to_string()).unwrap();
-    let output = run(out.path(), &["--resume"]);
+    let output = PROGRAM.run(out.path(), &["--resume"]);
     let stderr = text(&output.stderr);
     assert!(output.status.success(), "{stderr}");
     assert_has(stderr, &[file.to_str().unwrap(), "no digest of the rows"]);
@@ -531,8 +496,8 @@ fn a_training_of_before_rows_had_a_digest_goes_on_and_says_so() {
 #[test]
 fn a_finished_training_goes_on_with_more_epochs_and_then_knows_them() {
     let out = folder();
-    report(out.path(), &[]);
-    let longer = report(out.path(), &["--epochs", "5", "--resume"]);
+    PROGRAM.report(out.path(), &[]);
+    let longer = PROGRAM.report(out.path(), &["--epochs", "5", "--resume"]);
     assert_eq!(longer["epochs"], 5, "{longer}");
     assert_eq!(steps(&out.path().join("model.bpk")), 5 * STEPS_PER_EPOCH);
     let config = std::fs::read(out.path().join("config.json")).expect("settings");
@@ -543,15 +508,15 @@ fn a_finished_training_goes_on_with_more_epochs_and_then_knows_them() {
         &one_line_refusal(out.path(), &["--resume"]),
         &["other settings"],
     );
-    let again = report(out.path(), &["--epochs", "5", "--resume"]);
+    let again = PROGRAM.report(out.path(), &["--epochs", "5", "--resume"]);
     assert_eq!(longer["rmse"], again["rmse"]);
 }
 
 #[test]
 fn resuming_a_finished_training_reports_the_same_again() {
     let out = folder();
-    let first = report(out.path(), &[]);
-    let again = report(out.path(), &["--resume"]);
+    let first = PROGRAM.report(out.path(), &[]);
+    let again = PROGRAM.report(out.path(), &["--resume"]);
     for key in [
         "rmse",
         "nll",
@@ -573,10 +538,10 @@ fn training_resumed_from_an_epoch_ends_where_the_uninterrupted_one_did() {
     // the last step counts.
     let settings = ["--epochs", "3", "--batch-size", "455", "--lr", "0.5"];
     let out = folder();
-    let straight = report(out.path(), &settings);
+    let straight = PROGRAM.report(out.path(), &settings);
     remove_checkpoint(out.path(), 3);
     assert_eq!(checkpoints(out.path()), [2]);
-    let resumed = report(out.path(), &[&settings[..], &["--resume"]].concat());
+    let resumed = PROGRAM.report(out.path(), &[&settings[..], &["--resume"]].concat());
     assert_eq!(steps(&out.path().join("model.bpk")), 3);
     // The order of the sums over a batch moves the figures by 1e-8 of their size, draws that begin again by 1e-3 (the
     // RMSE) and an optimizer that forgot its moments by 4e-2.
@@ -592,7 +557,7 @@ fn loss_that_is_not_finite_is_named_by_epoch_and_step_and_keeps_what_was_saved()
     // so small that the next loss overflows.
     let settings = ["--epochs", "4"];
     let out = folder();
-    report(out.path(), &settings);
+    PROGRAM.report(out.path(), &settings);
     remove_checkpoint(out.path(), 4);
     let model = out.path().join("checkpoint/model-3.bpk");
     assert_eq!(steps(&model), 3 * STEPS_PER_EPOCH);
@@ -649,10 +614,10 @@ fn test_row_beyond_all_numbers_is_named_instead_of_reported_as_nan() {
 #[test]
 fn second_training_in_a_folder_is_as_if_it_were_the_first() {
     let (used, fresh) = (folder(), folder());
-    report(used.path(), &["--epochs", "4"]);
+    PROGRAM.report(used.path(), &["--epochs", "4"]);
     let old_plot = std::fs::read(used.path().join("intervals.png")).unwrap();
-    let second = report(used.path(), &["--seed", "7"]);
-    let alone = report(fresh.path(), &["--seed", "7"]);
+    let second = PROGRAM.report(used.path(), &["--seed", "7"]);
+    let alone = PROGRAM.report(fresh.path(), &["--seed", "7"]);
     for key in ["rmse", "nll", "width_95", "rows"] {
         assert_eq!(second[key], alone[key], "{key}");
     }
@@ -662,7 +627,7 @@ fn second_training_in_a_folder_is_as_if_it_were_the_first() {
     assert_eq!(read(&used, "config.json"), read(&fresh, "config.json"));
     // The first training's epoch 4 is not what the second resumes from.
     assert_eq!(checkpoints(used.path()), [2, 3]);
-    report(used.path(), &["--seed", "7", "--resume"]);
+    PROGRAM.report(used.path(), &["--seed", "7", "--resume"]);
     assert_eq!(steps(&used.path().join("model.bpk")), 3 * STEPS_PER_EPOCH);
     assert_has(
         &one_line_refusal(used.path(), &["--epochs", "4", "--resume"]),
@@ -678,7 +643,7 @@ fn a_split_that_fails_leaves_the_summary_of_the_others() {
     let data = write(&tables, "line.csv", &far);
     let splits = write(&tables, "splits.txt", "0 5 9\n1 2 20 30\n");
     let arguments = ["--data", &data, "--splits-file", &splits, "--split", "all"];
-    let summary = report(out.path(), &arguments);
+    let summary = PROGRAM.report(out.path(), &arguments);
     assert_eq!(summary["splits"], 1);
     assert_eq!(summary["reports"][0]["split"], "split 1");
     let left_out = &summary["left_out"][0];
@@ -692,7 +657,7 @@ fn a_split_that_fails_leaves_the_summary_of_the_others() {
     let file = write(&tables, "tiny.csv", &tiny);
     let tested = write(&tables, "tested.txt", "5 9\n0 1\n");
     let arguments = ["--data", &file, "--splits-file", &tested, "--split", "all"];
-    let summary = report(folder().path(), &arguments);
+    let summary = PROGRAM.report(folder().path(), &arguments);
     assert_eq!(summary["reports"][0]["split"], "split 1");
     let reason = summary["left_out"][0]["reason"].as_str().unwrap();
     assert_has(reason, &["column 1 (a)", "can't be scaled"]);
@@ -710,7 +675,7 @@ fn all_splits_of_a_file_end_in_their_means() {
     let data = write(&tables, "line.csv", &line(40));
     let splits = write(&tables, "splits.txt", "0 5 9\n1 2 20 30\n");
     let arguments = ["--data", &data, "--splits-file", &splits, "--split", "all"];
-    let output = run(out.path(), &arguments);
+    let output = PROGRAM.run(out.path(), &arguments);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let summary = text(&output.stdout);
     assert_has(
@@ -733,7 +698,7 @@ fn all_splits_of_a_file_end_in_their_means() {
         );
     }
 
-    let summary = report(out.path(), &arguments);
+    let summary = PROGRAM.report(out.path(), &arguments);
     assert_eq!(summary["splits"], 2);
     for (k, tested) in [(0, 3), (1, 4)] {
         assert_eq!(summary["reports"][k]["n_test"], tested);
@@ -759,7 +724,7 @@ fn all_splits_of_a_file_of_one_are_summed_up_as_of_any_other() {
     let data = write(&tables, "line.csv", &line(40));
     let splits = write(&tables, "splits.txt", "0 5 9\n");
     let arguments = ["--data", &data, "--splits-file", &splits, "--split", "all"];
-    let summary = report(out.path(), &arguments);
+    let summary = PROGRAM.report(out.path(), &arguments);
     assert_eq!(summary["splits"], 1);
     assert_eq!(summary["reports"][0]["split"], "split 0");
     assert!(exists(out.path(), "split-0/model.bpk"));
@@ -769,7 +734,7 @@ fn all_splits_of_a_file_of_one_are_summed_up_as_of_any_other() {
 fn a_run_that_was_being_put_aside_when_its_program_was_killed_is_put_aside_whole() {
     let out = folder();
     let settings = ["--epochs", "1"];
-    assert!(run(out.path(), &settings).status.success());
+    assert!(PROGRAM.run(out.path(), &settings).status.success());
     let model = std::fs::read(out.path().join("model.bpk")).unwrap();
     // As a kill between two renames leaves it.
     let part = out.path().join("previous.part");
@@ -777,7 +742,7 @@ fn a_run_that_was_being_put_aside_when_its_program_was_killed_is_put_aside_whole
     for name in ["config.json", "model.bpk"] {
         std::fs::rename(out.path().join(name), part.join(name)).unwrap();
     }
-    assert!(run(out.path(), &settings).status.success());
+    assert!(PROGRAM.run(out.path(), &settings).status.success());
     let previous = out.path().join("previous");
     assert_eq!(std::fs::read(previous.join("model.bpk")).unwrap(), model);
     for name in ["config.json", "model.bpk.sha256", "checkpoint/model-1.bpk"] {
@@ -798,7 +763,7 @@ fn what_no_run_left_in_the_folder_is_refused_and_stays() {
         let file = out.path().join(name);
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::fs::write(&file, "{}").unwrap();
-        let output = run(out.path(), &["--epochs", "1"]);
+        let output = PROGRAM.run(out.path(), &["--epochs", "1"]);
         let message = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{name}: {message}");
         let first = name.split('/').next().unwrap();
@@ -820,7 +785,7 @@ fn a_file_of_no_run_is_never_removed_with_an_earlier_one() {
     let twice = || {
         let out = folder();
         for _ in 0..2 {
-            assert!(run(out.path(), &["--epochs", "1"]).status.success());
+            assert!(PROGRAM.run(out.path(), &["--epochs", "1"]).status.success());
         }
         out
     };
@@ -838,7 +803,7 @@ fn a_file_of_no_run_is_never_removed_with_an_earlier_one() {
         assert_has(&message, &[&format!("has a {name} that"), "another --out"]);
         assert_eq!(before, snapshot(out.path()), "{name}");
         std::fs::remove_file(&file).unwrap();
-        assert!(run(out.path(), &["--epochs", "1"]).status.success());
+        assert!(PROGRAM.run(out.path(), &["--epochs", "1"]).status.success());
     }
 }
 
@@ -847,7 +812,7 @@ mod interrupt {
     use super::*;
 
     use std::io::Read;
-    use std::process::{Child, Stdio};
+    use std::process::{Child, Command, Stdio};
     use std::time::{Duration, Instant};
 
     /// A run in the background, killed if the test fails on the way.
@@ -855,7 +820,7 @@ mod interrupt {
 
     impl Running {
         fn start(out: &Path, arguments: &[&str]) -> Self {
-            let mut command = program(out, arguments);
+            let mut command = PROGRAM.command(out, arguments);
             command.stdout(Stdio::piped()).stderr(Stdio::piped());
             Self(command.spawn().expect("the program starts"))
         }
@@ -941,7 +906,7 @@ mod interrupt {
         let saved = out.path().join("checkpoint/scheduler-1.bpk");
         first.until("a checkpoint", |_| saved.exists());
         for resume in [&[][..], &["--resume"]] {
-            let output = run(out.path(), &[&["--epochs", "4000"], resume].concat());
+            let output = PROGRAM.run(out.path(), &[&["--epochs", "4000"], resume].concat());
             let stderr = text(&output.stderr);
             assert_eq!(output.status.code(), Some(2), "{stderr}");
             assert_has(
@@ -970,7 +935,7 @@ mod interrupt {
         assert_eq!(stdout, "");
         assert_has(stderr.lines().last().expect("a message"), &["stopped"]);
         // The training is kept.
-        report(out.path(), &["--resume"]);
+        PROGRAM.report(out.path(), &["--resume"]);
     }
 
     /// The epochs that standard error has lines of.
@@ -1007,7 +972,7 @@ mod interrupt {
         let model = out.path().join(format!("checkpoint/model-{last}.bpk"));
         assert_eq!(steps(&model), last as i32 * STEPS_PER_EPOCH);
 
-        let output = run(
+        let output = PROGRAM.run(
             out.path(),
             &[&settings[..], &["--resume", "--json"]].concat(),
         );
@@ -1044,9 +1009,9 @@ fn splits_that_had_not_begun_start_when_all_splits_resume() {
     let data = write(&tables, "line.csv", &line(40));
     let splits = write(&tables, "splits.txt", "0 5 9\n1 2 20 30\n");
     let arguments = ["--data", &data, "--splits-file", &splits, "--split", "all"];
-    let straight = report(out.path(), &arguments);
+    let straight = PROGRAM.report(out.path(), &arguments);
     std::fs::remove_dir_all(out.path().join("split-1")).unwrap();
-    let resumed = report(out.path(), &[&arguments[..], &["--resume"]].concat());
+    let resumed = PROGRAM.report(out.path(), &[&arguments[..], &["--resume"]].concat());
     assert_eq!(straight["rmse"], resumed["rmse"]);
 }
 
@@ -1054,14 +1019,14 @@ fn splits_that_had_not_begun_start_when_all_splits_resume() {
 fn checkpoint_that_is_not_whole_is_named_and_the_one_before_taken() {
     for part in ["model", "optim", "scheduler"] {
         let out = folder();
-        report(out.path(), &[]);
+        PROGRAM.report(out.path(), &[]);
         let file = out.path().join(format!("checkpoint/{part}-3.bpk"));
         let bytes = std::fs::read(&file).unwrap();
         let mut flipped = bytes.clone();
         flipped[bytes.len() / 2] ^= 1;
         for damaged in [&bytes[..bytes.len() / 8], &flipped] {
             std::fs::write(&file, damaged).unwrap();
-            let output = run(out.path(), &["--resume"]);
+            let output = PROGRAM.run(out.path(), &["--resume"]);
             assert!(output.status.success(), "{}", text(&output.stderr));
             let first = text(&output.stderr).lines().next().expect("a warning");
             assert_has(first, &[file.to_str().unwrap(), "damaged", "epoch 2"]);
@@ -1076,7 +1041,7 @@ fn checkpoint_that_is_not_whole_is_named_and_the_one_before_taken() {
 #[test]
 fn where_no_checkpoint_is_whole_one_is_named() {
     let out = folder();
-    report(out.path(), &[]);
+    PROGRAM.report(out.path(), &[]);
     for epoch in [2, 3] {
         let file = out.path().join(format!("checkpoint/optim-{epoch}.bpk"));
         std::fs::write(file, "").unwrap();
@@ -1111,7 +1076,7 @@ fn absurd_sizes_are_refused() {
 #[test]
 fn checkpoints_survive_two_failed_trainings() {
     let (tables, out) = (folder(), folder());
-    report(out.path(), &[]);
+    PROGRAM.report(out.path(), &[]);
     let saved = std::fs::read(out.path().join("checkpoint/model-3.bpk")).unwrap();
     let data = write(&tables, "large.csv", &too_large());
     for attempt in 1..=2 {
@@ -1127,7 +1092,7 @@ fn checkpoints_survive_two_failed_trainings() {
 #[test]
 fn failed_training_does_not_leave_its_settings_beside_another_model() {
     let (tables, out) = (folder(), folder());
-    report(out.path(), &[]);
+    PROGRAM.report(out.path(), &[]);
     let config = std::fs::read(out.path().join("config.json")).unwrap();
     let data = write(&tables, "large.csv", &too_large());
     refusal(out.path(), &["--data", &data]);
@@ -1156,7 +1121,8 @@ fn first_step_that_is_not_finite_is_named_too() {
 #[test]
 fn device_of_the_environment_is_refused_by_name_too() {
     let out = folder();
-    let output = program(out.path(), &[])
+    let output = PROGRAM
+        .command(out.path(), &[])
         .env("BURN_DEVICE", "abacus")
         .output()
         .expect("the program starts");

@@ -3,13 +3,12 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use blitz_train::prelude::*;
-use blitz_train::{Checkpoints, MetricFiles, NetworkPosterior, PredictError, predict_draws};
+use blitz_train::{NetworkPosterior, PredictError, predict_draws};
+use burn::data::dataloader::DataLoader;
 use burn::data::dataloader::batcher::Batcher;
-use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
-use burn::data::dataset::InMemDataset;
 use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
 use burn::tensor::{Device, Int, Tensor};
 use burn::train::checkpoint::KeepLastNCheckpoints;
@@ -18,7 +17,7 @@ use burn::train::{Interrupter, Learner, SupervisedTraining};
 use serde::Serialize;
 
 use crate::images::{ImageBatcher, ImageError, Images};
-use crate::{RunError, mean, stoppable};
+use crate::{RunError, fit_in, loader, mean};
 
 /// A network from images to the logits of their classes.
 pub trait Classifier: Network<Input = Tensor<4>, Output = Tensor<2>> {}
@@ -67,9 +66,7 @@ impl Data {
             test: Arc::new(test),
         })
     }
-}
 
-impl Data {
     /// With the first `n` training images alone, or all.
     #[must_use]
     pub fn first(mut self, n: usize) -> Self {
@@ -137,9 +134,9 @@ pub fn train<N: Classifier>(
         .map_err(RunError::Setting)?;
     let learner = Learner::new(model, FusedAdamConfig::new().init(), learning_rate);
 
-    let training = loader(&data.train, data, settings.batch_size, Some(settings.seed));
-    let validation = loader(&data.test, data, PREDICTED_AT_ONCE, None);
-    let mut training = SupervisedTraining::new(folder, training, validation)
+    let training = batches(&data.train, data, settings.batch_size, Some(settings.seed));
+    let validation = batches(&data.test, data, PREDICTED_AT_ONCE, None);
+    let training = SupervisedTraining::new(folder, training, validation)
         .metrics((
             LossMetric::new(),
             NllMetric::new(),
@@ -147,34 +144,26 @@ pub fn train<N: Classifier>(
             AccuracyMetric::new(),
         ))
         .with_checkpointing_strategy(KeepLastNCheckpoints::new(2))
-        .with_interrupter(interrupter.clone())
-        .num_epochs(settings.epochs);
-    training = MetricFiles::new(folder).keep(training);
-    training = Checkpoints::new(folder.join("checkpoint")).keep(training);
-    if !settings.dashboard {
-        let lines = EpochLines::every((settings.epochs / 10).max(1));
-        training = training.renderer(Box::new(lines));
-    }
-    let start = Instant::now();
-    let fitted = stoppable(|| fit(training, learner))?;
-    match fitted.interrupted {
-        None => Ok((fitted.model, start.elapsed())),
-        Some(interruption) => Err(RunError::stopped(interruption, folder)),
-    }
+        .with_interrupter(interrupter.clone());
+    fit_in(
+        folder,
+        training,
+        learner,
+        settings.epochs,
+        settings.dashboard,
+    )
 }
 
-fn loader(
+/// Batches of `images`, which are scaled as the training images of `data` were.
+fn batches(
     images: &Arc<Images>,
     data: &Data,
     batch_size: usize,
     shuffle: Option<u64>,
 ) -> Arc<dyn DataLoader<LabeledBatch<Tensor<4>, Tensor<1, Int>>>> {
     let batcher = ImageBatcher::new(images.clone(), &data.train);
-    let mut builder = DataLoaderBuilder::new(batcher).batch_size(batch_size);
-    if let Some(seed) = shuffle {
-        builder = builder.shuffle(seed);
-    }
-    builder.build(InMemDataset::new((0..images.len()).collect()))
+    let numbers = (0..images.len()).collect();
+    loader(batcher, numbers, batch_size, shuffle)
 }
 
 /// What `network` predicts for the test images, from `samples` draws of one seed.
@@ -216,7 +205,7 @@ pub fn predict_images<N: Classifier>(
     data: &Data,
     images: &Arc<Images>,
 ) -> Result<CategoricalMixture, PredictError> {
-    let loader = loader(images, data, PREDICTED_AT_ONCE, None);
+    let loader = batches(images, data, PREDICTED_AT_ONCE, None);
     Ok(predictor.predict_all(loader.as_ref(), |_| {})?.predictive)
 }
 

@@ -9,6 +9,7 @@
 //! - [`first_not_finite`]: the weight of a checkpoint that is no number.
 //! - [`LeftOut`]: what could not be made in a comparison, and [`written`] for its files; [`chosen`]: the rule that chooses settings.
 //! - [`check_layers`]: the largest network that is taken, and [`check_draws`] the largest prediction.
+//! - [`loader`]: batches of a training, and [`fit_in`]: a training with its files in a folder.
 //! - [`images`] and [`classification`]: labelled images, and a classifier of them trained by Burn's Learner.
 //! - [`comparison`]: a Bayesian classifier beside its deterministic twin.
 //! - [`digits`]: the digits that the examples carry, and MNIST's files.
@@ -30,6 +31,7 @@ mod left_out;
 mod repeats;
 mod rule;
 mod size;
+mod training;
 mod unsure;
 mod written;
 
@@ -56,4 +58,5 @@ pub use left_out::LeftOut;
 pub use repeats::{MeanError, mean};
 pub use rule::chosen;
 pub use size::{check_draws, check_layers};
+pub use training::{fit_in, loader};
 pub use written::written;

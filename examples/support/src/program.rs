@@ -15,17 +15,24 @@ pub struct Program<'a> {
 }
 
 impl Program<'_> {
-    /// Runs it with `--out out`.
-    pub fn run(&self, out: &Path, arguments: &[&str]) -> Output {
-        Command::new(self.path)
-            // The caller's choice of device is not the test's.
+    /// What runs it with `--out out`, for a test that has to do more than wait.
+    pub fn command(&self, out: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(self.path);
+        command
+            // The caller's choice of device and of backtraces is not the test's.
             .env_remove("BURN_DEVICE")
+            .env_remove("RUST_BACKTRACE")
             .args(self.settings)
             .args(arguments)
             .arg("--out")
-            .arg(out)
-            .output()
-            .expect("the program starts")
+            .arg(out);
+        command
+    }
+
+    /// Runs it with `--out out`.
+    pub fn run(&self, out: &Path, arguments: &[&str]) -> Output {
+        let mut command = self.command(out, arguments);
+        command.output().expect("the program starts")
     }
 
     /// The report of a run with `--json`.
@@ -67,12 +74,14 @@ impl Program<'_> {
     ///
     /// # Panics
     ///
-    /// Panics if it succeeds, panics itself, or ends by a signal.
+    /// Panics if it succeeds, panics itself, ends by a signal, or has written to standard output.
     pub fn refusal(&self, out: &Path, arguments: &[&str]) -> String {
         let output = self.run(out, arguments);
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
         assert!(!stderr.contains("panicked"), "{arguments:?}: {stderr}");
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(stdout, "", "{arguments:?}");
         stderr
     }
 }

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::Path;
 
 use blitz_train::metric::reliability_bins;
-use blitz_train::plot::style::{BLUE, FAINT, VERMILION, font};
+use blitz_train::plot::style::{self, BLUE, FAINT, VERMILION, font};
 use blitz_train::plot::{self, PlotError};
 use blitz_train::prelude::CategoricalMixture;
 use plotters::prelude::*;
@@ -39,15 +39,11 @@ fn draw(
         .x_label_area_size(60)
         .y_label_area_size(70)
         .build_cartesian_2d(0.0..1.02f64, 0.0..1.02f64)?;
-    chart
-        .configure_mesh()
+    style::mesh(&mut chart.configure_mesh())
         .x_desc("confidence")
         .y_desc("share that is right")
         .axis_desc_style(font(20))
         .label_style(font(17))
-        .axis_style(FAINT)
-        .bold_line_style(BLACK.mix(0.08))
-        .light_line_style(TRANSPARENT)
         .draw()?;
     chart.draw_series(LineSeries::new(
         [(0.0, 0.0), (1.0, 1.0)],
@@ -77,11 +73,8 @@ fn draw(
             .label(label)
             .legend(move |(x, y)| Circle::new((x + 10, y), 7, colour.mix(0.6).filled()));
     }
-    chart
-        .configure_series_labels()
+    style::legend(&mut chart.configure_series_labels(), 18)
         .position(SeriesLabelPosition::UpperLeft)
-        .label_font(font(18))
-        .background_style(WHITE.mix(0.85))
         .border_style(FAINT)
         .draw()?;
     root.present()?;

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use blitz_train::fit_on;
 use blitz_train::prelude::*;
-use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
 use burn::module::{Module, ModuleMapper, Param};
@@ -111,38 +110,25 @@ fn net(device: &Device) -> Net {
     }
 }
 
+/// An input and a target.
+type Row = ([f32; 1], [f32; 1]);
+
 /// y = sin 3x on 32 points.
-fn curve() -> Vec<(f32, f32)> {
+fn curve() -> Vec<Row> {
     let x = (0..32).map(|i| i as f32 / 16.0 - 1.0);
-    x.map(|x| (x, (3.0 * x).sin())).collect()
+    x.map(|x| ([x], [(3.0 * x).sin()])).collect()
 }
 
 /// The order in which one device meets the batches of 4 that two devices meet side by side.
-fn interleaved() -> Vec<(f32, f32)> {
+fn interleaved() -> Vec<Row> {
     let items = curve();
     let (first, second) = items.split_at(16);
     let pairs = first.chunks(4).zip(second.chunks(4));
     pairs.flat_map(|(a, b)| [a, b].concat()).collect()
 }
 
-type Pairs = LabeledBatch<Tensor<2>, Tensor<2>>;
-
-struct PairBatcher;
-
-impl Batcher<(f32, f32), Pairs> for PairBatcher {
-    fn batch(&self, items: Vec<(f32, f32)>, device: &Device) -> Pairs {
-        let column = |values: Vec<f32>| {
-            Tensor::<1>::from_floats(values.as_slice(), device).reshape([values.len(), 1])
-        };
-        LabeledBatch {
-            inputs: column(items.iter().map(|item| item.0).collect()),
-            targets: column(items.iter().map(|item| item.1).collect()),
-        }
-    }
-}
-
-fn loader(items: Vec<(f32, f32)>) -> Arc<dyn DataLoader<Pairs>> {
-    DataLoaderBuilder::new(PairBatcher)
+fn loader(items: Vec<Row>) -> Arc<dyn DataLoader<LabeledBatch<Tensor<2>, Tensor<2>>>> {
+    DataLoaderBuilder::new(RowBatcher)
         .batch_size(4)
         .build(InMemDataset::new(items))
 }
@@ -157,7 +143,7 @@ fn model(device: &Device) -> Model {
     ElboModel::new(net(device), likelihood, elbo)
 }
 
-fn training(folder: &Path, items: Vec<(f32, f32)>) -> SupervisedTraining<Model> {
+fn training(folder: &Path, items: Vec<Row>) -> SupervisedTraining<Model> {
     SupervisedTraining::new(folder, loader(items), loader(Vec::new()))
         .metrics((NllMetric::new(), KlMetric::new()))
         .with_application_logger(None)
@@ -172,7 +158,7 @@ fn learner(model: Model) -> Learner<Model> {
 
 /// Two epochs, and the weights of the last layer in each training step's draws.
 fn train(
-    items: Vec<(f32, f32)>,
+    items: Vec<Row>,
     accumulate: usize,
     strategy: ExecutionStrategy,
 ) -> (Model, Vec<(Device, Vec<f32>)>) {

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::hint::black_box;
 use std::time::Instant;
 
-use blitz_benches::{Input, Layers, Net};
+use blitz_benches::{Input, Layers, Net, median};
 use blitz_train::MomentsPredictorConfig;
 use blitz_train::prelude::*;
 use burn::module::Module;
@@ -77,16 +77,11 @@ fn row(name: &str, net: Net, input: Input, rounds: usize) -> Result<(), Box<dyn 
             }
         }
     }
-    let [one, propagated, predicted, drawn] = times.map(median);
+    let [one, propagated, predicted, drawn] = times.map(|times| median(&times));
     println!(
         "| {name} | {batch} | {one:.2} | {propagated:.2} | {predicted:.2} | {drawn:.1} | {:.1} | {:.0} |",
         propagated / one,
         drawn / predicted
     );
     Ok(())
-}
-
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
 }

@@ -16,6 +16,7 @@ use burn::tensor::{DType, Device, Shape, Tensor};
 use crate::digest::given;
 use crate::net::{Net, devices, families, linear, scalar, values};
 use crate::statistics::Sample;
+use crate::types::TYPES;
 
 type Renewed = Variational<BuiltinPosterior, PosteriorPrior<BuiltinPosterior>>;
 
@@ -359,7 +360,7 @@ impl burn::module::ModuleVisitor for Gradients<'_> {
 
 #[test]
 fn weights_of_every_float_type_take_it() {
-    for dtype in [DType::F64, DType::F32, DType::F16, DType::BF16] {
+    for dtype in TYPES {
         for family in families(0.3) {
             let layer = given(linear(4, 3, false, 0.5, &Device::flex()), 0.5, dtype);
             let config = BayesianizeConfig::new().with_posterior(family.clone());

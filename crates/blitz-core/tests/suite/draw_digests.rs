@@ -13,7 +13,9 @@ use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig, Lstm, LstmConfi
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::digest::{assert_table, given, of_network, of_tensor};
-use crate::net::{families, priors};
+use crate::net::families;
+use crate::priors::priors;
+use crate::types::{TYPES, unit};
 
 const SEED: u64 = 8;
 
@@ -147,7 +149,7 @@ fn draws_of_the_normal_family_are_those_of_earlier_versions_to_the_bit() {
     let device = Device::flex();
     let normal = PosteriorConfig::normal(0.3);
     let mut got = BTreeMap::new();
-    for dtype in [DType::F64, DType::F32, DType::F16, DType::BF16] {
+    for dtype in TYPES {
         let net = bayesian(Ranks::new(&device), &normal, dtype);
         for index in [0, 1 << 32 | 3] {
             let _draw = net.draw(SEED, index);
@@ -180,7 +182,7 @@ fn a_draw_depends_neither_on_the_prior_nor_on_autodiff_nor_on_being_asked_for_it
         EXACT.iter().find(|(row, _)| *row == name).unwrap().1
     };
     for device in [Device::flex(), Device::flex().autodiff()] {
-        for dtype in [DType::F64, DType::F32, DType::F16, DType::BF16] {
+        for dtype in TYPES {
             for prior in priors() {
                 let config = BayesianizeConfig::new()
                     .with_posterior(PosteriorConfig::normal(0.3))
@@ -537,10 +539,7 @@ fn draws_of_the_other_families_are_those_of_earlier_versions_to_rounding() {
     let mut table = String::new();
     let mut differs = false;
     for (name, family) in named_families().into_iter().skip(1) {
-        for (dtype, unit) in [
-            (DType::F64, f64::EPSILON),
-            (DType::F32, f32::EPSILON.into()),
-        ] {
+        for dtype in [DType::F64, DType::F32] {
             let net = bayesian(Ranks::new(&device), &family, dtype);
             let _draw = net.draw(SEED, 1);
             let weights = [
@@ -557,7 +556,7 @@ fn draws_of_the_other_families_are_those_of_earlier_versions_to_rounding() {
                 // Sums of three terms of the size of 1, and what functions lose on the way.
                 differs |= expected.is_none_or(|(_, expected)| {
                     let mut pairs = got.iter().zip(expected);
-                    pairs.any(|(a, b)| (a - b).abs() > 8.0 * unit * b.abs().max(1.0))
+                    pairs.any(|(a, b)| (a - b).abs() > 8.0 * unit(dtype) * b.abs().max(1.0))
                 });
             }
         }
@@ -653,7 +652,7 @@ fn noise_of_layers_and_of_reads_without_a_draw_is_that_of_earlier_versions_to_th
     let device = Device::flex();
     let mut got = BTreeMap::new();
     let layers = [LayerNoise::new(), LayerNoise::new()];
-    for dtype in [DType::F64, DType::F32, DType::F16, DType::BF16] {
+    for dtype in TYPES {
         let like = Tensor::<2>::zeros([5, 7], &device).cast(dtype);
         let _draw = Draw::anonymous(SEED, 1);
         // The second call of a layer has values of its own.

@@ -10,22 +10,12 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::digest::given;
-use crate::net::{families, priors};
-
-const TYPES: [DType; 4] = [DType::F64, DType::F32, DType::F16, DType::BF16];
+use crate::net::families;
+use crate::priors::priors;
+use crate::types::{TYPES, unit};
 
 /// Standard errors: of two million correct values, one is refused.
 const GATE: f64 = 5.0;
-
-/// The distance from one to the next number of the type.
-fn unit(dtype: DType) -> f64 {
-    match dtype {
-        DType::F64 => f64::EPSILON,
-        DType::F32 => f64::from(f32::EPSILON),
-        DType::F16 => 2f64.powi(-10),
-        _ => 2f64.powi(-7),
-    }
-}
 
 /// The type of a sum over weights of `dtype`.
 fn sum_type(dtype: DType) -> DType {

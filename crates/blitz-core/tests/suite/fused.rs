@@ -7,7 +7,8 @@ use burn::module::{Module, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
-use crate::net::{devices, priors, values};
+use crate::net::{devices, values};
+use crate::priors::priors;
 
 /// Without gradient checkpointing and with it.
 fn autodiff_devices() -> Vec<Device> {

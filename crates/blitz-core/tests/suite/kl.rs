@@ -9,7 +9,8 @@ use burn::module::Module;
 use burn::nn::LinearConfig;
 use burn::tensor::{DType, Device, Tensor};
 
-use crate::net::{Net, devices, families, priors, rho, scalar, values};
+use crate::net::{Net, devices, families, rho, scalar, values};
+use crate::priors::priors;
 
 fn linear(posterior_std: f64, prior: PriorConfig, device: &Device) -> burn::nn::Linear {
     let mut layer = LinearConfig::new(40, 25).with_bias(false).init(device);

@@ -55,20 +55,6 @@ pub fn families(std: f64) -> [PosteriorConfig; 7] {
     ]
 }
 
-/// Every prior family.
-pub fn priors() -> [PriorConfig; 8] {
-    [
-        PriorConfig::normal(0.7),
-        PriorConfig::learned_normal(0.7),
-        PriorConfig::empirical_normal(None),
-        PriorConfig::laplace(0.5),
-        PriorConfig::learned_laplace(0.5),
-        PriorConfig::scale_mixture(0.5, 1.0, 0.1),
-        PriorConfig::student_t(3.0, 0.5),
-        PriorConfig::horseshoe(0.5),
-    ]
-}
-
 /// Every CPU device.
 #[allow(deprecated)] // ndarray stays supported here.
 pub fn devices() -> [Device; 2] {

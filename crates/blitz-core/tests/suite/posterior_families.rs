@@ -12,7 +12,8 @@ use burn::config::Config;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Shape, Tensor};
 
-use crate::net::{devices, families, priors, scalar, values};
+use crate::net::{devices, families, scalar, values};
+use crate::priors::priors;
 use crate::statistics::{Sample, kolmogorov_smirnov};
 
 const SHAPE: [usize; 2] = [5, 4];

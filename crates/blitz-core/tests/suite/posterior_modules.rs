@@ -8,7 +8,8 @@ use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Gradients, Tensor};
 
-use crate::net::{families, priors, scalar, values};
+use crate::net::{families, scalar, values};
+use crate::priors::priors;
 use crate::statistics::Sample;
 
 /// Weights of one, two and four axes.

@@ -12,9 +12,9 @@ use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::digest::{assert_table, given, of_network, of_tensor};
+use crate::types::TYPES;
 
 const SEED: u64 = 8;
-const DTYPES: [DType; 4] = [DType::F64, DType::F32, DType::F16, DType::BF16];
 
 /// `ones` of the shape, in `dtype`.
 fn ones<const D: usize>(shape: [usize; D], dtype: DType) -> Tensor<D> {
@@ -29,7 +29,7 @@ fn noise_alone<M: Module>(layer: M, dtype: DType) -> M {
 fn of_estimator(estimator: Estimator) -> BTreeMap<String, u64> {
     let device = Device::flex();
     let mut got = BTreeMap::new();
-    for dtype in DTYPES {
+    for dtype in TYPES {
         let linear = BayesianLinearConfig::new(1, 5)
             .with_bias(false)
             .with_estimator(estimator)
@@ -153,7 +153,7 @@ fn the_masks_of_monte_carlo_dropout_are_those_of_earlier_versions_to_the_bit() {
     let mut got = BTreeMap::new();
     let plain = McDropoutConfig::new(0.3).init();
     let shared = McDropoutConfig::new(0.5).with_shared_axes(vec![1]).init();
-    for dtype in DTYPES {
+    for dtype in TYPES {
         for index in [0, 3] {
             let _draw = Draw::anonymous(SEED, index);
             let mut add = |name: &str, digest| {
@@ -217,7 +217,7 @@ const WEIGHTS: &[(&str, u64)] = &[
 fn the_weights_of_every_layer_are_those_of_earlier_versions_to_the_bit() {
     let device = Device::flex();
     let mut got = BTreeMap::new();
-    for dtype in DTYPES {
+    for dtype in TYPES {
         let mut add = |name: &str, digest| {
             got.insert(format!("{name} {dtype:?}"), digest);
         };

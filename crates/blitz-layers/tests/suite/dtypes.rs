@@ -10,8 +10,7 @@ use burn::tensor::{DType, Device, Gradients, Int, Tensor};
 
 use crate::digest::given;
 use crate::statistics::{ESTIMATORS, values};
-
-const TYPES: [DType; 4] = [DType::F64, DType::F32, DType::F16, DType::BF16];
+use crate::types::TYPES;
 
 fn ones<const D: usize>(shape: [usize; D], dtype: DType) -> Tensor<D> {
     Tensor::ones(shape, (&Device::flex().autodiff(), dtype))

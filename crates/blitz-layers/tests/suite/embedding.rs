@@ -8,14 +8,13 @@ use blitz_layers::prelude::*;
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::{Embedding, EmbeddingConfig, Initializer};
-use burn::tensor::{DType, Device, Gradients, Int, Shape, Tensor};
+use burn::tensor::{Device, Gradients, Int, Shape, Tensor};
 
 use crate::digest::given;
+use crate::priors::priors;
 use crate::seeded::seeded;
-
-fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
-    tensor.into_data().iter::<f64>().collect()
-}
+use crate::statistics::values;
+use crate::types::TYPES;
 
 fn words(device: &Device) -> Tensor<2, Int> {
     Tensor::from_ints([[4, 0, 9], [4, 2, 0]], device)
@@ -47,7 +46,7 @@ fn the_mean_equals_burns_embedding_and_its_record_loads() {
 #[test]
 fn the_rows_drawn_are_those_of_the_full_table_to_the_bit() {
     let device = Device::flex();
-    for dtype in [DType::F64, DType::F32, DType::BF16, DType::F16] {
+    for dtype in TYPES {
         // Rows of 5 start anywhere in a noise block of 4.
         let layer = given(config().init(&device), 0.5, dtype);
         for index in 0..3 {
@@ -264,20 +263,6 @@ fn posteriors() -> [PosteriorConfig; 5] {
     ]
 }
 
-fn priors() -> [PriorConfig; 9] {
-    [
-        PriorConfig::normal(0.5),
-        PriorConfig::learned_normal(0.5),
-        PriorConfig::empirical_normal(None),
-        PriorConfig::empirical_normal(Some("all")),
-        PriorConfig::scale_mixture(0.5, 1.0, 0.1),
-        PriorConfig::laplace(0.5),
-        PriorConfig::learned_laplace(0.5),
-        PriorConfig::student_t(3.0, 0.5),
-        PriorConfig::horseshoe(0.5),
-    ]
-}
-
 #[test]
 fn three_rows_of_two_with_padding_pay_for_four_weights() {
     let config = BayesianEmbeddingConfig::new(3, 2)
@@ -330,7 +315,8 @@ fn without_row(layer: &BayesianEmbedding, row: usize) -> BayesianEmbedding {
 fn padding_pays_no_kl_under_any_posterior_and_prior() {
     let device = Device::flex().autodiff();
     for posterior in posteriors() {
-        for prior in priors() {
+        let of_a_group = PriorConfig::empirical_normal(Some("all"));
+        for prior in priors().into_iter().chain([of_a_group]) {
             let what = format!("{posterior:?} under {prior:?}");
             let config = BayesianEmbeddingConfig::new(4, 3)
                 .with_posterior(posterior.clone())

@@ -18,6 +18,8 @@ mod models;
 mod moments_functions;
 mod moments_layers;
 mod moments_refusals;
+#[path = "../../../blitz-core/tests/suite/priors.rs"]
+mod priors;
 mod pytorch;
 mod pytorch_names;
 mod pytorch_posteriors;
@@ -29,3 +31,5 @@ mod seeded;
 mod shapes;
 mod sharpening;
 mod statistics;
+#[path = "../../../blitz-core/tests/suite/types.rs"]
+mod types;

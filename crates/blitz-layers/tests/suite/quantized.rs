@@ -9,7 +9,7 @@ use burn::tensor::{DType, Device, FloatDType, Int, Tensor};
 
 use crate::digest::given;
 use crate::seeded::normals;
-use crate::statistics::values;
+use crate::statistics::{assert_close, values};
 
 const D_INPUT: usize = 8;
 const D_HIDDEN: usize = 16;
@@ -37,13 +37,6 @@ fn dequantized<M: Module>(module: M, dtype: DType) -> M {
     }
 
     module.map(&mut Dequantize(dtype))
-}
-
-fn assert_close<const D: usize>(got: Tensor<D>, want: Tensor<D>, case: &str) {
-    assert_eq!(got.dims(), want.dims(), "{case}");
-    for (got, want) in values(got).iter().zip(values(want)) {
-        assert!((got - want).abs() < 1e-5, "{case}: {got} for {want}");
-    }
 }
 
 /// The layer with other weights, those of each gate on a scale of its own, the smallest a five-hundredth of the largest.

@@ -11,23 +11,13 @@ use burn::nn::{
 use burn::tensor::{Device, Gradients, Tensor};
 
 use crate::seeded::normals;
+use crate::statistics::{assert_close, values};
 
 const ESTIMATORS: [Estimator; 2] = [Estimator::SharedWeights, Estimator::Flipout];
 const BATCH: usize = 2;
 const LENGTH: usize = 3;
 const D_INPUT: usize = 3;
 const D_HIDDEN: usize = 4;
-
-fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
-    tensor.into_data().iter::<f64>().collect()
-}
-
-fn assert_close<const D: usize>(got: Tensor<D>, want: Tensor<D>, case: &str) {
-    assert_eq!(got.dims(), want.dims(), "{case}");
-    for (got, want) in values(got).iter().zip(values(want)) {
-        assert!((got - want).abs() < 1e-5, "{case}: {got} for {want}");
-    }
-}
 
 /// A sequence in the layout that the layer takes.
 fn input(batch_first: bool, device: &Device) -> Tensor<3> {

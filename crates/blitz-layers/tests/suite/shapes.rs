@@ -23,11 +23,10 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::RngSeed;
 
+use crate::priors;
 use crate::seeded::normals;
 use crate::statistics::{ESTIMATORS, values};
-
-const TYPES: [DType; 4] = [DType::F64, DType::F32, DType::F16, DType::BF16];
-const PRIOR: f64 = 0.7;
+use crate::types::{TYPES, unit};
 
 /// What a layer is made with, besides its own options.
 #[derive(Clone, Debug)]
@@ -53,18 +52,10 @@ fn families() -> Vec<PosteriorConfig> {
     ]
 }
 
-fn priors() -> Vec<PriorConfig> {
-    vec![
-        PriorConfig::normal(PRIOR),
-        PriorConfig::normal(PRIOR),
-        PriorConfig::learned_normal(PRIOR),
-        PriorConfig::empirical_normal(None),
-        PriorConfig::scale_mixture(0.5, 1.0, 0.1),
-        PriorConfig::laplace(0.5),
-        PriorConfig::learned_laplace(0.5),
-        PriorConfig::student_t(3.0, 0.5),
-        PriorConfig::horseshoe(0.5),
-    ]
+/// The normal twice: its KL is compared with a closed form.
+fn weighted_priors() -> Vec<PriorConfig> {
+    let normal = PriorConfig::normal(priors::STD);
+    [normal].into_iter().chain(priors::priors()).collect()
 }
 
 /// Of the estimators that a layer has, those that the posterior allows.
@@ -79,7 +70,7 @@ fn setting(estimators: &'static [Estimator]) -> impl Strategy<Value = Setting> {
         };
         (Just(posterior), select(allowed))
     });
-    let rest = (select(priors()), select(&TYPES[..]), 0..1u64 << 32);
+    let rest = (select(weighted_priors()), select(&TYPES[..]), 0..1u64 << 32);
     (posterior, rest).prop_map(|((posterior, estimator), (prior, dtype, seed))| Setting {
         posterior,
         prior,
@@ -118,7 +109,7 @@ impl Setting {
     fn assert_close<const D: usize>(&self, got: Tensor<D>, wanted: &Tensor<D>, what: &dyn Debug) {
         assert_eq!(got.dims(), wanted.dims(), "{what:?}");
         assert_eq!(got.dtype(), self.dtype, "{what:?}");
-        let rounding = rounding(self.dtype).max(rounding(wanted.dtype()));
+        let unit = unit(self.dtype).max(unit(wanted.dtype()));
         let std = match self.posterior {
             PosteriorConfig::LowRankNormal(_) => 1e-6,
             _ => 1e-12,
@@ -127,7 +118,7 @@ impl Setting {
         let largest = wanted
             .iter()
             .fold(1.0f64, |most, value| most.max(value.abs()));
-        let tolerance = (16.0 * rounding + 100.0 * std) * largest;
+        let tolerance = (16.0 * unit + 100.0 * std) * largest;
         for (got, wanted) in values(got).into_iter().zip(wanted) {
             assert!(
                 (got - wanted).abs() <= tolerance,
@@ -162,24 +153,14 @@ impl Setting {
         let mut squares = Squares::default();
         layer.visit(&mut squares);
         let squares = squares.sum - unused.iter().map(|w| w * w).sum::<f64>();
-        let each = (PRIOR / posterior.initial_std).ln() - 0.5;
-        let wanted = (weights - unused.len()) as f64 * each + squares / (2.0 * PRIOR * PRIOR);
+        let each = (priors::STD / posterior.initial_std).ln() - 0.5;
+        let wanted = (weights - unused.len()) as f64 * each + squares / (2.0 * priors::STD.powi(2));
         // ρ near −28 is rounded in the layer's type.
-        let tolerance = (rounding(self.dtype) + 1e-5) * wanted;
+        let tolerance = (unit(self.dtype) + 1e-5) * wanted;
         assert!(
             (kl - wanted).abs() <= tolerance,
             "a KL of {kl} for {wanted}: {what:?}"
         );
-    }
-}
-
-/// The distance of 1 from the next number.
-fn rounding(dtype: DType) -> f64 {
-    match dtype {
-        DType::F64 => f64::EPSILON,
-        DType::F32 => f64::from(f32::EPSILON),
-        DType::F16 => 2f64.powi(-10),
-        _ => 2f64.powi(-7),
     }
 }
 

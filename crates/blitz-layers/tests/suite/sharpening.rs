@@ -12,10 +12,7 @@ use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Tensor};
 
 use crate::seeded::{normals, seeded};
-
-fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
-    tensor.into_data().iter::<f64>().collect()
-}
+use crate::statistics::values;
 
 fn linear(device: &Device) -> Linear {
     let config = BayesianizeConfig::new().with_posterior(PosteriorConfig::normal(0.3));

@@ -19,6 +19,14 @@ pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
     tensor.into_data().iter::<f64>().collect()
 }
 
+/// Panics unless the numbers are the same but for what `f32` loses of numbers near one.
+pub fn assert_close<const D: usize>(got: Tensor<D>, want: Tensor<D>, case: &str) {
+    assert_eq!(got.dims(), want.dims(), "{case}");
+    for (got, want) in values(got).iter().zip(values(want)) {
+        assert!((got - want).abs() < 1e-5, "{case}: {got} for {want}");
+    }
+}
+
 /// Panics unless the mean of `samples` is `expected`, by its own standard error.
 pub fn assert_mean(samples: &[Vec<f64>], expected: &[f64], what: &str) {
     let n = samples.len() as f64;

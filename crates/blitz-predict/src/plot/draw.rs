@@ -10,7 +10,7 @@ use plotters::prelude::*;
 
 use super::axis::Axis;
 use super::error::PlotError;
-use super::style::{CURVES, FAINT, font, power_of_ten, register_fonts, tick};
+use super::style::{self, CURVES, FAINT, font, power_of_ten, register_fonts, tick};
 use crate::place::in_place;
 
 /// Where plots are drawn.
@@ -161,8 +161,7 @@ pub(super) fn chart<'a, DB: DrawingBackend<ErrorType: 'static>>(
         builder.caption(labels.title, font(22));
     }
     let mut chart = builder.build_cartesian_2d(Axis(x.clone()), Axis(y.clone()))?;
-    chart
-        .configure_mesh()
+    style::mesh(&mut chart.configure_mesh())
         .x_desc(labels.x)
         .y_desc(labels.y)
         .max_light_lines(0)
@@ -175,8 +174,6 @@ pub(super) fn chart<'a, DB: DrawingBackend<ErrorType: 'static>>(
         .y_label_formatter(&|value| tick(*value, &y))
         .axis_desc_style(font(19))
         .label_style(font(16))
-        .axis_style(FAINT)
-        .bold_line_style(BLACK.mix(0.08))
         .draw()?;
     Ok(chart)
 }
@@ -219,12 +216,9 @@ where
             .label(name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 22, y)], style));
     }
-    chart
-        .configure_series_labels()
+    style::legend(&mut chart.configure_series_labels(), 17)
         .position(position)
         .margin(12)
-        .label_font(font(17))
-        .background_style(WHITE.mix(0.85))
         .border_style(FAINT.mix(0.5))
         .draw()?;
     Ok(())

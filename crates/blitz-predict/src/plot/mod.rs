@@ -11,7 +11,7 @@
 //! | [`TracePlot`], [`RankPlot`] | whether Markov chains agree |
 //! | [`TrainingCurves`] | NLL and KL over a training |
 //!
-//! Each is made of plain numbers or of blitz's own types, and written by [`Plot::save`]. [`style`] has the colours, the font and the axes, for plots of your
+//! Each is made of plain numbers or of blitz's own types, and written by [`Plot::save`]. [`style`] has the colours, the font, the axes and the legend, for plots of your
 //! own with `plotters`.
 //!
 //! ```

@@ -1,8 +1,11 @@
-//! Colours, font and axes of the plots.
+//! Colours, font, axes and legends of the plots.
 
 use std::ops::Range;
 use std::sync::Once;
 
+use plotters::chart::{MeshStyle, SeriesLabelStyle};
+use plotters::coord::CoordTranslate;
+use plotters::coord::ranged1d::Ranged;
 use plotters::prelude::*;
 use plotters::style::register_font;
 
@@ -39,6 +42,26 @@ pub fn register_fonts() {
 /// The plots' font.
 pub fn font(size: i32) -> TextStyle<'static> {
     ("sans-serif", size).into_font().color(&INK)
+}
+
+/// Faint axes, and behind the data fainter lines at the labels alone. The labels are the chart's own.
+pub fn mesh<'s, 'a, 'b, X: Ranged, Y: Ranged, DB: DrawingBackend>(
+    style: &'s mut MeshStyle<'a, 'b, X, Y, DB>,
+) -> &'s mut MeshStyle<'a, 'b, X, Y, DB> {
+    style
+        .axis_style(FAINT)
+        .bold_line_style(BLACK.mix(0.08))
+        .light_line_style(TRANSPARENT)
+}
+
+/// A legend in letters of that size, through which the data are faintly seen.
+pub fn legend<'s, 'a, 'b, DB: DrawingBackend + 'a, CT: CoordTranslate>(
+    style: &'s mut SeriesLabelStyle<'a, 'b, DB, CT>,
+    size: i32,
+) -> &'s mut SeriesLabelStyle<'a, 'b, DB, CT> {
+    style
+        .label_font(font(size))
+        .background_style(WHITE.mix(0.85))
 }
 
 /// The most decimals that a number of 64 bits has behind its first digit.

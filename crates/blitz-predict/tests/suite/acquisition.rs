@@ -12,7 +12,7 @@ use rand_distr::{Distribution as _, StandardNormal};
 
 use crate::standard_errors_off;
 
-fn normals(count: usize, seed: u64) -> Vec<f64> {
+fn normals(seed: u64, count: usize) -> Vec<f64> {
     let mut rng = NoiseKey::new(seed, 0, 0).rng();
     (0..count)
         .map(|_| StandardNormal.sample(&mut rng))
@@ -21,7 +21,7 @@ fn normals(count: usize, seed: u64) -> Vec<f64> {
 
 /// Logits of deviation 2: `[draw][point · classes + class]`.
 fn logits(draws: usize, points: usize, classes: usize, seed: u64) -> Vec<Vec<f64>> {
-    let all = normals(draws * points * classes, seed);
+    let all = normals(seed, draws * points * classes);
     let rows = all.chunks(points * classes);
     rows.map(|row| row.iter().map(|z| 2.0 * z).collect())
         .collect()
@@ -264,7 +264,7 @@ fn information_by_determinant(means: &[Vec<f64>], noise: &[f64], points: &[usize
 fn normal_information_is_that_of_the_determinants() {
     let (draws, points, noise) = (5, 8, [0.3, 0.7]);
     for seed in 0..10 {
-        let all = normals(draws * points * 2, 100 + seed);
+        let all = normals(100 + seed, draws * points * 2);
         let means: Vec<Vec<f64>> = all.chunks(points * 2).map(<[f64]>::to_vec).collect();
         let y = NormalMixture::new(means.clone(), noise.to_vec(), 2);
         let single = normal_bald(&y, points).unwrap();

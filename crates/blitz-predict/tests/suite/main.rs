@@ -32,6 +32,8 @@ mod score_reference;
 mod score_theory;
 mod scores;
 mod standardizer;
+#[cfg(feature = "plot")]
+mod svg;
 #[cfg(feature = "parquet")]
 mod table;
 mod torch_uncertainty;

@@ -11,6 +11,8 @@ use blitz_predict::plot::{
 use blitz_predict::score::ReliabilityBin;
 use blitz_predict::{CategoricalMixture, Interval, NormalMixture, plot};
 
+use crate::svg::polylines;
+
 fn normals(seed: u64, count: usize) -> Vec<f64> {
     let mut values = vec![0.0; count];
     NoiseKey::new(seed, 0, 0).fill_standard_normal(0, &mut values);
@@ -145,21 +147,6 @@ fn a_coverage_plot_is_under_the_diagonal_for_a_model_that_is_too_sure() {
         .collect();
     assert_eq!(heights.len(), 2);
     assert!(heights[1] > heights[0] + 100.0, "{heights:?}");
-}
-
-/// The points of all lines.
-fn polylines(svg: &str) -> Vec<Vec<(f64, f64)>> {
-    let lines = svg.lines().filter(|line| line.starts_with("<polyline"));
-    let points = lines.map(|line| {
-        let from = line.find("points=\"").unwrap() + 8;
-        let to = from + line[from..].find('"').unwrap();
-        let pairs = line[from..to].split_whitespace();
-        let pairs = pairs.map(|pair| pair.split_once(',').unwrap());
-        pairs
-            .map(|(x, y)| (x.parse().unwrap(), y.parse().unwrap()))
-            .collect()
-    });
-    points.collect()
 }
 
 #[test]

@@ -6,6 +6,8 @@ use blitz_predict::plot::{
 };
 use blitz_predict::{Interval, NormalMixture};
 
+use crate::svg::polylines_with;
+
 /// A number of an SVG element, such as `cx`.
 fn number(element: &str, name: &str) -> f64 {
     let from = element.find(&format!("{name}=\"")).unwrap() + name.len() + 2;
@@ -23,20 +25,7 @@ fn circles(svg: &str) -> Vec<(f64, f64)> {
 
 /// The points of all lines that are `width` pixels wide.
 fn lines(svg: &str, width: usize) -> Vec<Vec<(f64, f64)>> {
-    let width = format!("stroke-width=\"{width}\"");
-    let lines = svg
-        .lines()
-        .filter(|line| line.starts_with("<polyline") && line.contains(&width));
-    let points = lines.map(|line| {
-        let from = line.find("points=\"").unwrap() + 8;
-        let to = from + line[from..].find('"').unwrap();
-        let pairs = line[from..to].split_whitespace();
-        let pairs = pairs.map(|pair| pair.split_once(',').unwrap());
-        pairs
-            .map(|(x, y)| (x.parse().unwrap(), y.parse().unwrap()))
-            .collect()
-    });
-    points.collect()
+    polylines_with(svg, &format!("stroke-width=\"{width}\""))
 }
 
 /// The numbers at the axes.

@@ -7,13 +7,15 @@ use blitz_train::{
     CoverageMetric, DrawCache, ExpectedNll, MomentsLikelihood, MomentsNetwork, predict_moments,
 };
 use burn::data::dataloader::DataLoaderBuilder;
+use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataset::InMemDataset;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor};
 use burn::train::metric::LossMetric;
 use burn::train::{InferenceStep, Learner, SupervisedTraining, TrainStep};
 
-use crate::learner::{Net, line};
+use crate::learner::Net;
+use crate::line::{Rows, line};
 use crate::{scalar, values};
 
 impl ForwardMoments<Moments<2>> for Net {
@@ -47,17 +49,8 @@ fn model(posterior: PosteriorConfig) -> Model {
     )
 }
 
-fn batch() -> LabeledBatch<Tensor<2>, Tensor<2>> {
-    let column = |values: Vec<f32>| {
-        let device = Device::flex().autodiff();
-        let n = values.len();
-        Tensor::<1>::from_floats(values.as_slice(), &device).reshape([n, 1])
-    };
-    let (x, y) = line().into_iter().unzip();
-    LabeledBatch {
-        inputs: column(x),
-        targets: column(y),
-    }
+fn batch() -> Rows {
+    RowBatcher.batch(line(), &Device::flex().autodiff())
 }
 
 /// No noise of draws is left: the Learner ends at the optimum of the mean field, which is known.
@@ -65,10 +58,9 @@ fn batch() -> LabeledBatch<Tensor<2>, Tensor<2>> {
 fn the_learner_reaches_the_exact_posterior() {
     let folder = tempfile::tempdir().unwrap();
     let loader = || {
-        let rows = line().into_iter().map(|(x, y)| ([x], [y])).collect();
         DataLoaderBuilder::new(RowBatcher)
             .batch_size(40)
-            .build(InMemDataset::<([f32; 1], [f32; 1])>::new(rows))
+            .build(InMemDataset::new(line()))
     };
     let training = SupervisedTraining::new(folder.path(), loader(), loader())
         .metrics((
@@ -91,7 +83,7 @@ fn the_learner_reaches_the_exact_posterior() {
     // Of weight and bias: precisions Σ x² / σ² + 1 and n / σ² + 1 of the mean field, and the mean of the joint posterior.
     let (x, y): (Vec<f64>, Vec<f64>) = line()
         .into_iter()
-        .map(|(x, y)| (f64::from(x), f64::from(y)))
+        .map(|([x], [y])| (f64::from(x), f64::from(y)))
         .unzip();
     let sum = |f: &dyn Fn(usize) -> f64| (0..x.len()).map(f).sum::<f64>() / NOISE.powi(2);
     let (a, b, d) = (

@@ -16,7 +16,8 @@ use burn::tensor::{DType, Device, Tensor};
 use burn::train::checkpoint::KeepLastNCheckpoints;
 use burn::train::{Learner, SupervisedTraining};
 
-use crate::learner::{Model, Net, learner, line, model, training, weights};
+use crate::learner::{Model, Net, learner, model, training, weights};
+use crate::line::{line, loader};
 use crate::{LinearNet, values};
 
 /// A training of so many epochs, whose checkpoints have digests.
@@ -297,7 +298,7 @@ fn an_epoch_whose_checkpoint_is_not_written_is_not_the_best() {
 }
 
 fn nll_of(model: &Model) -> f64 {
-    let batches = crate::learner::loader(line());
+    let batches = loader(line());
     let mut sum = 0.0;
     for batch in batches.iter() {
         let output = burn::train::InferenceStep::step(model, batch.unwrap());

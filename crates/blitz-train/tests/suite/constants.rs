@@ -82,7 +82,7 @@ fn a_saved_model_keeps_the_least_deviation_of_its_likelihood() {
 #[test]
 #[cfg(feature = "train")]
 fn a_training_that_goes_on_from_a_checkpoint_has_its_numbers() {
-    use crate::learner::{line, loader};
+    use crate::line::{line, loader};
     use burn::optim::AdamConfig;
     use burn::train::{Learner, SupervisedTraining};
 

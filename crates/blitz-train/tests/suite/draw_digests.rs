@@ -99,7 +99,7 @@ fn the_objective_sees_the_weights_of_earlier_versions_to_the_bit() {
 }
 
 /// What the other methods draw, to rounding.
-fn assert_close(name: &str, expected: &[f64], got: &[f64]) {
+fn assert_close(got: &[f64], expected: &[f64], name: &str) {
     let unit = f64::from(f32::EPSILON);
     let near = |(a, b): (&f64, &f64)| (a - b).abs() <= 8.0 * unit * b.abs().max(1.0);
     let same = expected.len() == got.len() && expected.iter().zip(got).all(near);
@@ -124,7 +124,7 @@ fn sgld_moves_weights_by_the_noise_of_earlier_versions() {
         let grads = GradientsParams::from_grads(loss.backward(), &layer);
         layer = optimizer.step(0.1, layer, grads);
     }
-    assert_close("SGLD", &SGLD, &weights(&layer));
+    assert_close(&weights(&layer), &SGLD, "SGLD");
 }
 
 #[rustfmt::skip]
@@ -139,7 +139,7 @@ fn swag_draws_the_same_networks() {
             .unwrap();
     }
     let got = [0, 3].map(|index| weights(&swag.sample_network(SEED, index)));
-    assert_close("SWAG", &SWAG, &got.concat());
+    assert_close(&got.concat(), &SWAG, "SWAG");
 }
 
 #[rustfmt::skip]
@@ -176,7 +176,7 @@ fn a_laplace_approximation_draws_the_same_layers() {
     let trained = given(linear(&device), 0.4, DType::F32);
     let posterior = GaussianLastLayer::fit(data.as_ref(), |x| x, &trained, 0.5, 0.5).unwrap();
     let got = [0, 3].map(|index| weights(&posterior.sample_layer(SEED, index, &device)));
-    assert_close("a Laplace approximation", &LAPLACE, &got.concat());
+    assert_close(&got.concat(), &LAPLACE, "a Laplace approximation");
 }
 
 #[rustfmt::skip]

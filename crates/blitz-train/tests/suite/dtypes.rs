@@ -16,19 +16,8 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{DType, Device, Int, Tensor};
 
 use crate::digest::given;
+use crate::types::{TYPES, unit};
 use crate::values;
-
-const TYPES: [DType; 4] = [DType::F64, DType::F32, DType::F16, DType::BF16];
-
-/// The distance from one to the next number of the type.
-fn unit(dtype: DType) -> f64 {
-    match dtype {
-        DType::F64 => f64::EPSILON,
-        DType::F32 => f64::from(f32::EPSILON),
-        DType::F16 => 2f64.powi(-10),
-        _ => 2f64.powi(-7),
-    }
-}
 
 fn linear(dtype: DType) -> Linear {
     let layer = LinearConfig::new(3, 2).init(&Device::flex().autodiff());

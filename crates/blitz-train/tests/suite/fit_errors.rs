@@ -3,11 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use blitz_train::prelude::*;
 use blitz_train::{CheckpointError, Checkpoints, FitError, fit_on};
-use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
 use burn::module::{
@@ -20,43 +18,21 @@ use burn::train::{
     ExecutionStrategy, Interrupter, Learner, MultiDeviceOptim, SupervisedTraining, TrainStep,
 };
 
-use crate::learner::{Model, Net, learner, line, loader, model, training, weights};
+use crate::learner::{Model, Net, learner, model, training, weights};
+use crate::line::{Rows, line, loader, meanwhile};
 
-type Pairs = LabeledBatch<Tensor<2>, Tensor<2>>;
-
-/// Batches of which one, counted from 1 over all epochs, has a target that is not a number.
-#[derive(Clone)]
-struct Breaking {
-    at: usize,
-    seen: Arc<AtomicUsize>,
-}
-
-impl Batcher<(f32, f32), Pairs> for Breaking {
-    fn batch(&self, items: Vec<(f32, f32)>, device: &Device) -> Pairs {
-        let column = |values: Vec<f32>| {
-            let n = values.len();
-            Tensor::<1>::from_floats(values.as_slice(), device).reshape([n, 1])
-        };
-        let breaks = self.seen.fetch_add(1, Ordering::SeqCst) + 1 == self.at;
-        let factor = if breaks { f32::NAN } else { 1.0 };
-        LabeledBatch {
-            inputs: column(items.iter().map(|item| item.0).collect()),
-            targets: column(items.iter().map(|item| item.1 * factor).collect()),
+/// Data of which one batch, counted from 1 over all epochs, has targets that are not numbers.
+fn breaking(at: usize) -> Arc<dyn DataLoader<Rows>> {
+    meanwhile(at, |rows| {
+        for (_, target) in rows {
+            *target = [f32::NAN];
         }
-    }
-}
-
-/// Forty rows in batches of eight, five an epoch.
-fn breaking(at: usize) -> Arc<dyn DataLoader<Pairs>> {
-    let seen = Arc::default();
-    DataLoaderBuilder::new(Breaking { at, seen })
-        .batch_size(8)
-        .build(InMemDataset::new(line()))
+    })
 }
 
 fn training_with(
     folder: &Path,
-    data: Arc<dyn DataLoader<Pairs>>,
+    data: Arc<dyn DataLoader<Rows>>,
     epochs: usize,
 ) -> SupervisedTraining<Model> {
     SupervisedTraining::new(folder, data, loader(line()))
@@ -121,12 +97,9 @@ fn the_epoch_of_an_error_is_the_learners_whatever_is_accumulated_and_whatever_si
 fn weights_that_the_last_step_left_not_finite_are_an_error_and_no_checkpoint() {
     for epochs in [1, 3] {
         let folder = tempfile::tempdir().unwrap();
-        let data = DataLoaderBuilder::new(Breaking {
-            at: 0,
-            seen: Arc::default(),
-        })
-        .batch_size(64)
-        .build(InMemDataset::new(line()));
+        let data = DataLoaderBuilder::new(RowBatcher)
+            .batch_size(64)
+            .build(InMemDataset::new(line()));
         let learner = Learner::new(model(), SgdConfig::new().init(), 1e39);
         let error = fit(training_with(folder.path(), data, epochs), learner);
         let error = error.expect_err("no weight is finite");
@@ -184,7 +157,7 @@ fn the_epoch_is_the_learners_on_two_devices_too() {
         for accumulation in [1, 2] {
             let folder = tempfile::tempdir().unwrap();
             let mut items = line();
-            items[20].1 = f32::NAN;
+            items[20].1 = [f32::NAN];
             let data = || loader(line());
             let first = training_with(folder.path(), data(), 2).grads_accumulation(accumulation);
             let strategy = || ExecutionStrategy::multi(devices(), optimizer);

@@ -7,6 +7,8 @@ use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
+use crate::types::TYPES;
+
 #[allow(deprecated)] // ndarray stays supported here.
 fn devices() -> [Device; 2] {
     [Device::flex().autodiff(), Device::ndarray().autodiff()]
@@ -108,7 +110,7 @@ fn record(optimizer: &ModuleOptimizer) -> Vec<u8> {
 
 #[test]
 fn a_resumed_training_is_the_same_to_the_bit_in_every_type() {
-    for dtype in [DType::F64, DType::F32, DType::F16, DType::BF16] {
+    for dtype in TYPES {
         let mut optimizer = FusedAdamConfig::new().init();
         let mut model = weight(dtype);
         for _ in 0..3 {

@@ -14,13 +14,13 @@ use burn::train::{InferenceStep, Learner, SupervisedTraining, TrainStep};
 
 use crate::digest::given;
 use crate::learner::Net;
+use crate::types::TYPES;
 use crate::{scalar, values};
 
 const EXAMPLES: usize = 37;
 const FEATURES: usize = 3;
 const DRAWS: u64 = 3;
 const SEED: u64 = 5;
-const TYPES: [DType; 4] = [DType::F64, DType::F32, DType::F16, DType::BF16];
 const BATCHES: [usize; 3] = [1, 8, EXAMPLES];
 
 fn device() -> Device {
@@ -119,7 +119,7 @@ fn epochs<L: Likelihood<Output = Tensor<2>>>(
 }
 
 #[track_caller]
-fn assert_close(what: &str, got: f64, expected: f64) {
+fn assert_close(got: f64, expected: f64, what: &str) {
     let error = (got - expected).abs();
     assert!(
         error <= 2e-5 * expected.abs().max(0.1),
@@ -154,26 +154,26 @@ fn metrics_of_a_classification_in_any_type_are_those_of_its_outputs_in_f64() {
                 let nll = predictive.nll(&labels).iter().sum::<f64>() / EXAMPLES as f64;
                 let what = |metric: &str| format!("{metric} in {dtype:?}, batches of {size}");
                 assert_close(
-                    &what("Brier"),
                     epoch(BrierMetric::new(), &steps),
                     brier_score(&p, CLASSES, &labels),
+                    &what("Brier"),
                 );
                 assert_close(
-                    &what("ECE"),
                     epoch(EceMetric::new(), &steps),
                     100.0 * predictive.ece(&labels),
+                    &what("ECE"),
                 );
-                assert_close(&what("NLL"), epoch(NllMetric::new(), &steps), nll);
+                assert_close(epoch(NllMetric::new(), &steps), nll, &what("NLL"));
                 let accuracy = 100.0 * predictive.accuracy(&labels);
                 assert_close(
-                    &what("accuracy"),
                     epoch(AccuracyMetric::new(), &steps),
                     accuracy,
+                    &what("accuracy"),
                 );
                 assert_close(
-                    &what("KL"),
                     epoch(KlMetric::new(), &steps),
                     scalar(model.network.kl_cost()),
+                    &what("KL"),
                 );
             }
         }
@@ -198,7 +198,7 @@ fn metrics_of_binary_answers_in_any_type_are_those_of_its_outputs_in_f64() {
                 let p: Vec<f64> = ones.flat_map(|one| [1.0 - one, one]).collect();
                 let labels = labels(0..2 * EXAMPLES, 2);
                 let expected = brier_score(&p, 2, &labels);
-                assert_close("Brier", epoch(BrierMetric::new(), &steps), expected);
+                assert_close(epoch(BrierMetric::new(), &steps), expected, "Brier");
                 let (confidence, correct): (Vec<f64>, Vec<bool>) = p
                     .chunks(2)
                     .zip(&labels)
@@ -206,7 +206,7 @@ fn metrics_of_binary_answers_in_any_type_are_those_of_its_outputs_in_f64() {
                     .unzip();
                 let expected = 100.0
                     * blitz_train::metric::expected_calibration_error(&confidence, &correct, 15);
-                assert_close("ECE", epoch(EceMetric::new(), &steps), expected);
+                assert_close(epoch(EceMetric::new(), &steps), expected, "ECE");
             }
         }
     }
@@ -254,20 +254,20 @@ fn metrics_of_a_regression_in_any_type_are_those_of_its_outputs_in_f64() {
                 let n = 2.0 * EXAMPLES as f64;
                 assert_eq!(at, 2 * EXAMPLES);
                 assert_close(
-                    "RMSE",
                     epoch(RmseMetric::new(), &steps),
                     (squares / n).sqrt(),
+                    "RMSE",
                 );
                 let coverage = 100.0 * inside as f64 / n;
                 assert_close(
-                    "coverage",
                     epoch(CoverageMetric::new(0.9), &steps),
                     coverage,
+                    "coverage",
                 );
                 assert_close(
-                    "NLL",
                     epoch(NllMetric::new(), &steps),
                     nll / EXAMPLES as f64,
+                    "NLL",
                 );
             }
         }

@@ -343,7 +343,7 @@ fn an_optimizer_does_not_train_its_posterior() {
 fn the_learner_does_not_begin_without_the_update() {
     let (model, _) = without_the_update();
     let folder = tempfile::tempdir().unwrap();
-    let data = crate::learner::loader(Vec::new());
+    let data = crate::line::loader(Vec::new());
     let training = SupervisedTraining::new(folder.path(), data.clone(), data);
     let _ = fit(training, Learner::new(model, SgdConfig::new().init(), 0.1));
 }

@@ -16,30 +16,21 @@ use burn::nn::loss::CrossEntropyLossConfig;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
 
-use crate::{standard_errors_off, values};
-
-/// Example `i` of the reference: two features.
-fn features(i: i32) -> [f32; 2] {
-    [0, 1].map(|j| ((7 * i + 3 * j * j + i * j) % 11) as f32 / 4.0 - 1.25)
-}
+use crate::{feature, reference_inputs, standard_errors_off, values};
 
 #[derive(Clone)]
 struct Reference;
 
-fn inputs(items: &[i32], device: &Device) -> Tensor<2> {
-    let rows: Vec<f32> = items.iter().flat_map(|i| features(*i)).collect();
-    Tensor::<1>::from_floats(rows.as_slice(), device).reshape([items.len(), 2])
-}
-
 impl Batcher<i32, LabeledBatch<Tensor<2>, Tensor<2>>> for Reference {
     fn batch(&self, items: Vec<i32>, device: &Device) -> LabeledBatch<Tensor<2>, Tensor<2>> {
-        let target = |i: i32, j: i32| ((5 * i + 3 * j) % 7) as f32 / 4.0 - 0.5 + features(i)[0];
+        let target =
+            |i: i32, j: i32| ((5 * i + 3 * j) % 7) as f32 / 4.0 - 0.5 + feature(i, 0) as f32;
         let targets: Vec<f32> = items
             .iter()
             .flat_map(|i| [target(*i, 0), target(*i, 1)])
             .collect();
         LabeledBatch {
-            inputs: inputs(&items, device),
+            inputs: reference_inputs(&items, device),
             targets: Tensor::<1>::from_floats(targets.as_slice(), device).reshape([items.len(), 2]),
         }
     }
@@ -49,7 +40,7 @@ impl Batcher<i32, LabeledBatch<Tensor<2>, Tensor<1, Int>>> for Reference {
     fn batch(&self, items: Vec<i32>, device: &Device) -> LabeledBatch<Tensor<2>, Tensor<1, Int>> {
         let labels: Vec<i32> = items.iter().map(|i| (2 * i + 1) % 3).collect();
         LabeledBatch {
-            inputs: inputs(&items, device),
+            inputs: reference_inputs(&items, device),
             targets: Tensor::from_ints(labels.as_slice(), device),
         }
     }
@@ -63,7 +54,7 @@ impl Batcher<i32, LabeledBatch<Tensor<2>, Tensor<2, Int>>> for Reference {
             .flat_map(|i| [label(*i, 0), label(*i, 1)])
             .collect();
         LabeledBatch {
-            inputs: inputs(&items, device),
+            inputs: reference_inputs(&items, device),
             targets: Tensor::<1, Int>::from_ints(labels.as_slice(), device)
                 .reshape([items.len(), 2]),
         }
@@ -343,7 +334,7 @@ fn a_binary_last_layer_of_one_logit_refuses_other_labels() {
                 .map(|i| if *i == 7 { self.0 } else { i % 2 })
                 .collect();
             LabeledBatch {
-                inputs: inputs(&items, device),
+                inputs: reference_inputs(&items, device),
                 targets: Tensor::<1, Int>::from_ints(labels.as_slice(), device).unsqueeze_dim(1),
             }
         }

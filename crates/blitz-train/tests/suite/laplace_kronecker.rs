@@ -17,7 +17,7 @@ use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Int, Tensor};
 
-use crate::{standard_errors_off, values};
+use crate::{reference_inputs, standard_errors_off, values};
 
 type Labelled = LabeledBatch<Tensor<2>, Tensor<1, Int>>;
 
@@ -26,14 +26,9 @@ struct Reference;
 
 impl Batcher<i32, Labelled> for Reference {
     fn batch(&self, items: Vec<i32>, device: &Device) -> Labelled {
-        let feature = |i: i32, j: i32| ((7 * i + 3 * j * j + i * j) % 11) as f32 / 4.0 - 1.25;
-        let rows: Vec<f32> = items
-            .iter()
-            .flat_map(|i| [feature(*i, 0), feature(*i, 1)])
-            .collect();
         let labels: Vec<i32> = items.iter().map(|i| (2 * i + 1) % 3).collect();
         LabeledBatch {
-            inputs: Tensor::<1>::from_floats(rows.as_slice(), device).reshape([items.len(), 2]),
+            inputs: reference_inputs(&items, device),
             targets: Tensor::from_ints(labels.as_slice(), device),
         }
     }

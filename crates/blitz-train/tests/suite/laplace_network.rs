@@ -18,6 +18,8 @@ use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
 use burn::tensor::activation::tanh;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
+use crate::feature;
+
 const EXAMPLES: i32 = 12;
 const NOISE: f64 = 0.5;
 
@@ -38,11 +40,6 @@ fn linear(number: usize, inputs: usize, outputs: usize, device: &Device) -> Line
         weight: weights(number, [inputs, outputs], device),
         bias: Some(weights(number + 1, [outputs], device)),
     }
-}
-
-/// The inputs of the reference.
-fn feature(i: i32, j: i32) -> f64 {
-    f64::from((7 * i + 3 * j * j + i * j) % 11) / 4.0 - 1.25
 }
 
 fn table<const D: usize>(items: &[i32], shape: [usize; D], device: &Device) -> Tensor<D> {

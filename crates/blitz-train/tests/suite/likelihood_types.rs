@@ -11,19 +11,8 @@ use blitz_train::{
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{DType, Device, Gradients, Int, Tensor, TensorData};
 
+use crate::types::{TYPES, unit};
 use crate::values;
-
-const TYPES: [DType; 4] = [DType::F64, DType::F32, DType::F16, DType::BF16];
-
-/// The distance from one to the next number of the type.
-fn unit(dtype: DType) -> f64 {
-    match dtype {
-        DType::F64 => f64::EPSILON,
-        DType::F32 => f64::from(f32::EPSILON),
-        DType::F16 => 2f64.powi(-10),
-        _ => 2f64.powi(-7),
-    }
-}
 
 /// The type that the loss should be computed in.
 fn loss_type(output: DType) -> DType {

@@ -31,6 +31,7 @@ mod learner;
 mod likelihood;
 mod likelihood_types;
 mod likelihoods;
+mod line;
 mod metric;
 mod metric_files;
 mod moments;
@@ -50,6 +51,8 @@ mod swag;
 mod tensorboard;
 mod ties;
 mod trainings;
+#[path = "../../../blitz-core/tests/suite/types.rs"]
+mod types;
 mod updates;
 
 use std::fmt::Debug;
@@ -89,6 +92,18 @@ fn loader<B: Send + Sync + Clone + Debug + 'static>(
         .batch_size(batch)
         .set_device(device.clone())
         .build(InMemDataset::new((0..examples).collect()))
+}
+
+/// Feature `j` of example `i`, as the scripts beside the tests of Laplace approximations compute it.
+fn feature(i: i32, j: i32) -> f64 {
+    f64::from((7 * i + 3 * j * j + i * j) % 11) / 4.0 - 1.25
+}
+
+/// The first two features of the examples.
+fn reference_inputs(examples: &[i32], device: &Device) -> Tensor<2> {
+    let row = |i: &i32| [0, 1].map(|j| feature(*i, j) as f32);
+    let rows: Vec<f32> = examples.iter().flat_map(row).collect();
+    Tensor::<1>::from_floats(rows.as_slice(), device).reshape([examples.len(), 2])
 }
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {

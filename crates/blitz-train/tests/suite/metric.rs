@@ -14,6 +14,8 @@ use burn::tensor::activation::softmax;
 use burn::tensor::{DType, Device, Int, Tensor};
 use burn::train::metric::{Adaptor, Metric, MetricMetadata, Numeric};
 
+use crate::types::TYPES;
+
 fn metadata() -> MetricMetadata {
     MetricMetadata {
         progress: Progress::new(1, 1, None),
@@ -121,8 +123,6 @@ fn class_metrics_of_probabilities_that_are_no_numbers_are_nan() {
     assert!(epoch(EceMetric::new(), batches()).is_nan());
 }
 
-const FLOATS: [DType; 4] = [DType::F64, DType::F32, DType::F16, DType::BF16];
-
 #[test]
 fn class_metrics_of_any_float_type_are_those_of_f64_up_to_its_rounding() {
     let device = Device::flex();
@@ -145,7 +145,7 @@ fn class_metrics_of_any_float_type_are_those_of_f64_up_to_its_rounding() {
     let logits = Tensor::<1>::from_floats(logits.as_slice(), &device).reshape([40, 7]);
     let labels: Vec<i64> = labels.iter().map(|label| *label as i64).collect();
     let labels = Tensor::<1, Int>::from_ints(labels.as_slice(), &device);
-    for dtype in FLOATS {
+    for dtype in TYPES {
         // As a network in this type makes them.
         let p = softmax(logits.clone().cast(dtype), 1);
         assert_eq!(p.dtype(), dtype);
@@ -176,7 +176,7 @@ fn half_precision_is_no_excuse_for_probabilities_that_are_none() {
 #[test]
 fn sums_beyond_the_range_of_half_precision_are_finite() {
     let device = Device::flex();
-    for dtype in FLOATS {
+    for dtype in TYPES {
         // 300² and 1000 · 100 are more than f16 holds.
         let errors = Tensor::<2>::full([4, 1], 300.0, &device).cast(dtype);
         let input = RmseInput::new(errors.clone(), errors.zeros_like());

@@ -3,23 +3,19 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use blitz_train::prelude::*;
 use blitz_train::{CheckpointError, Checkpoints, FitError, MetricFiles};
-use burn::data::dataloader::batcher::Batcher;
-use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
-use burn::data::dataset::InMemDataset;
-use burn::tensor::{Device, Tensor};
 use burn::train::SupervisedTraining;
 use burn::train::checkpoint::{CheckpointingAction, CheckpointingStrategy};
 use burn::train::logger::{InMemoryMetricLogger, TrainingProgressLogger};
 use burn::train::metric::LossMetric;
 use burn::train::metric::store::{Aggregate, Direction, EventStoreClient, Split};
 
-use crate::learner::{Model, learner, line, loader, model, training, weights};
+use crate::learner::{bare, learner, model, training, weights};
+use crate::line::{line, loader, meanwhile};
 
 /// Every file under `folder`, by its path in it.
 fn files(folder: &Path) -> BTreeMap<PathBuf, String> {
@@ -64,47 +60,6 @@ fn a_training_writes_no_metrics_but_where_it_is_told_to() {
     assert!(files(folder.path()).is_empty());
 }
 
-/// Data of which one batch, counted from 1, is made after something happened.
-#[derive(Clone)]
-struct Meanwhile {
-    batch: usize,
-    seen: Arc<AtomicUsize>,
-    happens: Arc<dyn Fn() + Send + Sync>,
-}
-
-type Pairs = LabeledBatch<Tensor<2>, Tensor<2>>;
-
-impl Batcher<(f32, f32), Pairs> for Meanwhile {
-    fn batch(&self, items: Vec<(f32, f32)>, device: &Device) -> Pairs {
-        if self.seen.fetch_add(1, Ordering::SeqCst) + 1 == self.batch {
-            (self.happens)();
-        }
-        let column = |value: fn(&(f32, f32)) -> f32| {
-            let values: Vec<f32> = items.iter().map(value).collect();
-            Tensor::<1>::from_floats(values.as_slice(), device).reshape([items.len(), 1])
-        };
-        LabeledBatch {
-            inputs: column(|item| item.0),
-            targets: column(|item| item.1),
-        }
-    }
-}
-
-/// Five batches an epoch.
-fn meanwhile(
-    batch: usize,
-    happens: impl Fn() + Send + Sync + 'static,
-) -> Arc<dyn DataLoader<Pairs>> {
-    let batcher = Meanwhile {
-        batch,
-        seen: Arc::default(),
-        happens: Arc::new(happens),
-    };
-    DataLoaderBuilder::new(batcher)
-        .batch_size(8)
-        .build(InMemDataset::new(line()))
-}
-
 /// Burn writes a checkpoint while the next epoch trains.
 fn wait_for_checkpoint(folder: &Path, epoch: usize, sealed: bool) {
     let checkpoints = Checkpoints::new(folder);
@@ -115,19 +70,6 @@ fn wait_for_checkpoint(folder: &Path, epoch: usize, sealed: bool) {
     }
     // The folder is synced after the last seal.
     std::thread::sleep(Duration::from_millis(100));
-}
-
-/// Without checkpointers.
-fn bare(
-    folder: &Path,
-    data: Arc<dyn DataLoader<Pairs>>,
-    epochs: usize,
-) -> SupervisedTraining<Model> {
-    SupervisedTraining::new(folder, data, loader(line()))
-        .metrics((LossMetric::new(), NllMetric::new()))
-        .with_application_logger(None)
-        .renderer(Box::new(EpochLines::to(std::io::sink(), 1)))
-        .num_epochs(epochs)
 }
 
 #[test]
@@ -177,7 +119,7 @@ fn a_folder_that_vanishes_ends_a_training_with_an_error_and_what_was_saved_is_wh
             let [out, kept] = ["run", "kept"].map(|name| folder.path().join(name));
             let data = {
                 let (out, kept) = (out.clone(), kept.clone());
-                meanwhile(batch, move || {
+                meanwhile(batch, move |_| {
                     if written != "metrics" {
                         wait_for_checkpoint(&out.join("checkpoint"), 2, written != "by Burn");
                     }
@@ -221,7 +163,7 @@ fn a_folder_that_is_only_removed_is_made_anew() {
     let out = folder.path().join("run");
     let data = {
         let out = out.clone();
-        meanwhile(13, move || {
+        meanwhile(13, move |_| {
             wait_for_checkpoint(&out.join("checkpoint"), 2, true);
             fs::remove_dir_all(&out).unwrap();
         })
@@ -243,14 +185,14 @@ fn a_folder_made_anew_is_claimed_again() {
     let refused = Arc::new(Mutex::new(None));
     let data = {
         let out = out.clone();
-        meanwhile(6, move || {
+        meanwhile(6, move |_| {
             wait_for_checkpoint(&out, 1, true);
             fs::remove_dir_all(&out).unwrap();
         })
     };
     let look = {
         let (out, refused) = (out.clone(), refused.clone());
-        meanwhile(16, move || {
+        meanwhile(16, move |_| {
             let claim = blitz_train::FolderClaim::take(&out);
             *refused.lock().unwrap() = Some(claim.is_err());
         })

@@ -16,7 +16,7 @@ use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Linear, Linea
 use burn::tensor::activation::tanh;
 use burn::tensor::{Device, Distribution, Int, Tensor};
 
-use crate::{scalar, values};
+use crate::{reference_inputs, scalar, values};
 
 const CLASSES: usize = 3;
 
@@ -25,20 +25,11 @@ type Valued = LabeledBatch<Tensor<2>, Tensor<2>>;
 
 struct Rows;
 
-fn inputs(items: &[i32], device: &Device) -> Tensor<2> {
-    let feature = |i: i32, j: i32| ((7 * i + 3 * j * j + i * j) % 11) as f32 / 4.0 - 1.25;
-    let rows: Vec<f32> = items
-        .iter()
-        .flat_map(|i| [feature(*i, 0), feature(*i, 1)])
-        .collect();
-    Tensor::<1>::from_floats(rows.as_slice(), device).reshape([items.len(), 2])
-}
-
 impl Batcher<i32, Labelled> for Rows {
     fn batch(&self, items: Vec<i32>, device: &Device) -> Labelled {
         let labels: Vec<i32> = items.iter().map(|i| (2 * i + 1) % 3).collect();
         LabeledBatch {
-            inputs: inputs(&items, device),
+            inputs: reference_inputs(&items, device),
             targets: Tensor::from_ints(labels.as_slice(), device),
         }
     }
@@ -46,7 +37,7 @@ impl Batcher<i32, Labelled> for Rows {
 
 impl Batcher<i32, Valued> for Rows {
     fn batch(&self, items: Vec<i32>, device: &Device) -> Valued {
-        let inputs = inputs(&items, device);
+        let inputs = reference_inputs(&items, device);
         LabeledBatch {
             targets: inputs.clone().sum_dim(1),
             inputs,
@@ -88,7 +79,7 @@ impl Net {
     fn trained(device: &Device) -> Self {
         let net = Self::new(device);
         for shift in 0..3 {
-            let x = inputs(&[shift, shift + 1, 5, 7], device);
+            let x = reference_inputs(&[shift, shift + 1, 5, 7], device);
             assert_ne!(values(net.forward(x.clone())), values(net.forward(x)));
         }
         net
@@ -157,7 +148,7 @@ fn a_diagonal_posterior_of_a_network_with_dropout_is_that_of_the_network_without
     assert_eq!(posterior.variances().iter().flatten().count(), 6);
     // As it was given, with its layers in training.
     assert!(posterior.network.dropout.training.is_enabled());
-    let x = inputs(&[1, 2, 3], &device());
+    let x = reference_inputs(&[1, 2, 3], &device());
     let network = &posterior.network;
     assert_ne!(
         values(network.forward(x.clone())),
@@ -173,7 +164,7 @@ fn a_diagonal_posterior_has_the_gradients_of_the_network_that_predicts() {
     let valid = net.valid();
     let mut expected = [0.0; CLASSES];
     for i in 0..12 {
-        let logits = values(valid.forward(inputs(&[i], &Device::flex())));
+        let logits = values(valid.forward(reference_inputs(&[i], &Device::flex())));
         let sum: f64 = logits.iter().map(|z| z.exp()).sum();
         for (class, logit) in logits.iter().enumerate() {
             let label = (2 * i + 1) % 3 == class as i32;
@@ -194,7 +185,7 @@ fn the_statistics_of_a_batch_norm_stay_where_they_are() {
     let before = net.statistics();
     diagonal(&net);
     assert_eq!(net.statistics(), before);
-    let x = inputs(&[1, 2, 3], &device());
+    let x = reference_inputs(&[1, 2, 3], &device());
     predict_draws(&net, 3, 0, |net| net.forward(x.clone()));
     assert_eq!(net.statistics(), before);
     let elbo = ElboConfig::new(12).init();
@@ -208,7 +199,7 @@ fn the_statistics_of_a_batch_norm_stay_where_they_are() {
 #[test]
 fn predictions_and_validation_on_an_autodiff_device_are_those_of_a_network_in_validation_mode() {
     let net = Net::trained(&device());
-    let x = || inputs(&[1, 2, 3], &device());
+    let x = || reference_inputs(&[1, 2, 3], &device());
     let valid = values(net.valid().forward(x().inner()));
     let close = |got: Vec<f64>| {
         for (got, expected) in got.iter().zip(&valid) {
@@ -242,7 +233,7 @@ fn predictions_and_validation_on_an_autodiff_device_are_those_of_a_network_in_va
 #[test]
 fn dropout_that_goes_on_in_prediction_does_so_and_is_off_where_a_posterior_is_fitted() {
     let net = Net::trained(&device()).with_monte_carlo();
-    let x = inputs(&[1, 2, 3], &device());
+    let x = reference_inputs(&[1, 2, 3], &device());
     let draws = predict_draws(&net, 2, 0, |net| values(net.forward(x.clone())));
     assert_ne!(draws[0], draws[1]);
     let posterior = diagonal(&net);
@@ -357,7 +348,7 @@ fn a_validation_loss_by_hand_is_the_same_twice_with_dropout() {
     let likelihood = CategoricalLikelihoodConfig::new(CLASSES).init();
     let elbo = ElboConfig::new(12).init();
     let loss = || {
-        let x = inputs(&(0..12).collect::<Vec<_>>(), &device());
+        let x = reference_inputs(&(0..12).collect::<Vec<_>>(), &device());
         let labels = Tensor::<1, Int>::from_ints([0; 12], &device());
         let nll = |net: &Net| likelihood.nll(net.forward(x.clone()), labels.clone());
         scalar(elbo.validation_loss(&net, nll).loss)

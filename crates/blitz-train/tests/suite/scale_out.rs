@@ -8,7 +8,8 @@ use burn::optim::{AdamConfig, SgdConfig};
 use burn::tensor::Device;
 use burn::train::{ExecutionStrategy, Learner, MultiDeviceOptim, SupervisedTraining};
 
-use crate::learner::{Model, learner, line, loader, model, recording, training, weights};
+use crate::learner::{Model, learner, model, recording, training, weights};
+use crate::line::{Row, line, loader};
 
 const STRATEGIES: [MultiDeviceOptim; 2] = [
     MultiDeviceOptim::OptimMainDevice,
@@ -21,7 +22,7 @@ fn two_devices() -> Vec<Device> {
 }
 
 /// 32 points, and the order in which one device meets the batches of 8 that two devices meet side by side.
-fn points() -> [Vec<(f32, f32)>; 2] {
+fn points() -> [Vec<Row>; 2] {
     let mut items = line();
     items.truncate(32);
     let (first, second) = items.split_at(16);
@@ -108,7 +109,7 @@ fn a_loss_that_is_not_finite_names_the_epoch_that_two_devices_count() {
 
     // The second device's first batch; twenty points a device in batches of eight are three steps an epoch.
     let mut items = line();
-    items[20].1 = f32::NAN;
+    items[20].1 = [f32::NAN];
     let training = training(folder.path(), items, 5).checkpoint(2);
     let Err(FitError::NonFiniteLoss(error)) = fit_on(training, learner(), strategy()) else {
         panic!("the training went on");

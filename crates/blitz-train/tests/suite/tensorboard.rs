@@ -3,18 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use blitz_train::prelude::*;
 use blitz_train::{Checkpoints, FitError, LayerKlMetric, MetricFiles, TensorBoardFiles};
-use burn::data::dataloader::batcher::Batcher;
-use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
-use burn::data::dataset::InMemDataset;
-use burn::tensor::{Device, Tensor};
 use burn::train::SupervisedTraining;
-use burn::train::metric::{LossMetric, NumericEntry};
+use burn::train::metric::NumericEntry;
 
-use crate::learner::{Model, learner, line, loader, training};
+use crate::learner::{bare, learner, training};
+use crate::line::{line, loader, meanwhile};
 
 /// The records of an event file; its lengths have to fit.
 fn records(path: &Path) -> Vec<Vec<u8>> {
@@ -194,51 +190,8 @@ fn the_kl_of_a_layer_is_its_share_and_its_change_begins_at_zero() {
     assert!(at("KL of lay").iter().all(|kl| kl.is_nan()));
 }
 
-/// Data of which one batch, counted from 1, is made after something happened.
-#[derive(Clone)]
-struct Meanwhile {
-    batch: usize,
-    seen: Arc<std::sync::atomic::AtomicUsize>,
-    happens: Arc<dyn Fn() + Send + Sync>,
-}
-
-type Pairs = LabeledBatch<Tensor<2>, Tensor<2>>;
-
-impl Batcher<(f32, f32), Pairs> for Meanwhile {
-    fn batch(&self, items: Vec<(f32, f32)>, device: &Device) -> Pairs {
-        if self.seen.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1 == self.batch {
-            (self.happens)();
-        }
-        let column = |values: Vec<f32>| {
-            let n = values.len();
-            Tensor::<1>::from_floats(values.as_slice(), device).reshape([n, 1])
-        };
-        LabeledBatch {
-            inputs: column(items.iter().map(|item| item.0).collect()),
-            targets: column(items.iter().map(|item| item.1).collect()),
-        }
-    }
-}
-
-/// Five batches an epoch; in the third something happens.
-fn in_the_third_epoch(happens: impl Fn() + Send + Sync + 'static) -> Arc<dyn DataLoader<Pairs>> {
-    let batcher = Meanwhile {
-        batch: 13,
-        seen: Arc::default(),
-        happens: Arc::new(happens),
-    };
-    DataLoaderBuilder::new(batcher)
-        .batch_size(8)
-        .build(InMemDataset::new(line()))
-}
-
-fn bare(folder: &Path, data: Arc<dyn DataLoader<Pairs>>) -> SupervisedTraining<Model> {
-    SupervisedTraining::new(folder, data, loader(line()))
-        .metrics((LossMetric::new(),))
-        .with_application_logger(None)
-        .renderer(Box::new(EpochLines::to(std::io::sink(), 1)))
-        .num_epochs(4)
-}
+/// Of five batches an epoch, one in the middle of the third.
+const IN_THE_THIRD_EPOCH: usize = 13;
 
 #[test]
 fn a_folder_that_cannot_be_written_ends_a_training_with_an_error() {
@@ -246,13 +199,13 @@ fn a_folder_that_cannot_be_written_ends_a_training_with_an_error() {
     let [out, kept] = ["run", "kept"].map(|name| folder.path().join(name));
     let data = {
         let (out, kept) = (out.clone(), kept.clone());
-        in_the_third_epoch(move || {
+        meanwhile(IN_THE_THIRD_EPOCH, move |_| {
             fs::rename(&out, &kept).unwrap();
             fs::write(&out, "").unwrap();
         })
     };
     let error = fit(
-        TensorBoardFiles::new(&out).keep(bare(&out, data)),
+        TensorBoardFiles::new(&out).keep(bare(&out, data, 4)),
         learner(),
     )
     .unwrap_err();
@@ -278,10 +231,12 @@ fn a_folder_that_is_only_removed_is_made_anew_and_begins_where_the_training_is()
     let out = folder.path().join("run");
     let data = {
         let out = out.clone();
-        in_the_third_epoch(move || fs::remove_dir_all(&out).unwrap())
+        meanwhile(IN_THE_THIRD_EPOCH, move |_| {
+            fs::remove_dir_all(&out).unwrap()
+        })
     };
     fit(
-        TensorBoardFiles::new(&out).keep(bare(&out, data)),
+        TensorBoardFiles::new(&out).keep(bare(&out, data, 4)),
         learner(),
     )
     .unwrap();

@@ -146,27 +146,14 @@ fn a_laplace_approximation_counts_a_tied_weight_once_and_draws_it_once() {
     }
 }
 
-#[derive(Clone)]
-struct Pairs;
-
-impl Batcher<[f32; 2], LabeledBatch<Tensor<2>, Tensor<2>>> for Pairs {
-    fn batch(&self, items: Vec<[f32; 2]>, device: &Device) -> LabeledBatch<Tensor<2>, Tensor<2>> {
-        let rows: Vec<f32> = items.concat();
-        let rows = Tensor::<1>::from_floats(rows.as_slice(), device).reshape([items.len(), 2]);
-        LabeledBatch {
-            inputs: rows.clone(),
-            targets: rows,
-        }
-    }
-}
-
 #[test]
 fn a_training_by_the_evidence_steps_a_tied_weight_in_all_its_places() {
     let train = |tied| {
         let device = Device::flex().autodiff();
         let loader = |batch| {
-            let rows = vec![[1.0, -1.0], [0.5, 2.0], [-0.3, 0.1]];
-            DataLoaderBuilder::new(Pairs)
+            let rows = [[1.0, -1.0], [0.5, 2.0], [-0.3, 0.1]];
+            let rows = rows.map(|row: [f32; 2]| (row, row)).to_vec();
+            DataLoaderBuilder::new(RowBatcher)
                 .batch_size(batch)
                 .set_device(device.clone())
                 .build(InMemDataset::new(rows))

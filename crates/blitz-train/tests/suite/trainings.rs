@@ -9,7 +9,8 @@ use burn::optim::AdamConfig;
 use burn::tensor::{Device, Tensor};
 use burn::train::{Learner, TrainStep};
 
-use crate::learner::{Model, Net, line, model, recording, training, weights};
+use crate::learner::{Model, Net, model, recording, training, weights};
+use crate::line::{line, loader};
 
 fn batch() -> LabeledBatch<Tensor<2>, Tensor<2>> {
     let x = Tensor::<2>::from_floats([[0.5], [1.0]], &Device::flex().autodiff());
@@ -59,7 +60,7 @@ fn a_loss_that_is_not_finite_stops_its_own_training_alone() {
     let broken = thread::spawn(move || {
         let folder = tempfile::tempdir().unwrap();
         let mut items = line();
-        items[3].1 = f32::NAN;
+        items[3].1 = [f32::NAN];
         fit(training(folder.path(), items, 3), learner(broken)).unwrap_err()
     });
     let sound = fitted(model.clone());
@@ -118,14 +119,11 @@ fn clones_trained_by_hand_are_the_same_to_the_bit() {
 fn a_fitted_model_begins_another_training() {
     let folder = tempfile::tempdir().unwrap();
     let (model, seen) = recording();
-    let training = burn::train::SupervisedTraining::new(
-        folder.path(),
-        crate::learner::loader(line()),
-        crate::learner::loader(Vec::new()),
-    )
-    .with_application_logger(None)
-    .renderer(Box::new(EpochLines::to(std::io::sink(), 1)))
-    .num_epochs(1);
+    let training =
+        burn::train::SupervisedTraining::new(folder.path(), loader(line()), loader(Vec::new()))
+            .with_application_logger(None)
+            .renderer(Box::new(EpochLines::to(std::io::sink(), 1)))
+            .num_epochs(1);
     let learner = Learner::new(model, burn::optim::SgdConfig::new().init(), 0.0);
     let model = fit(training, learner).unwrap().model.train();
     seen.take();

@@ -9,7 +9,7 @@ use burn::optim::{GradientsAccumulator, GradientsParams, SgdConfig};
 use burn::tensor::{Device, Tensor};
 use burn::train::{Learner, SupervisedTraining, TrainStep};
 
-use crate::learner::{line, loader};
+use crate::line::{line, loader};
 use crate::{LinearNet as Net, values};
 
 /// Moves a weight by the learning rate over the number of losses, whatever its gradient.

@@ -1,7 +1,13 @@
-//! The devices that the build has and the machine as well, or those named by `BLITZ_TEST_DEVICES`, such as `cuda,vulkan`.
+//! The devices that are compared with Flex.
 
-use blitz_train::blitz_core::device::{self, DeviceError};
+use blitz_train::blitz_core::device;
 use burn::tensor::Device;
+
+use self::named::named;
+
+// The file finds `device` here.
+#[path = "../../../../crates/blitz-core/src/kernels/cube/tests/named.rs"]
+mod named;
 
 /// Every device but Flex.
 pub fn others() -> Vec<Device> {
@@ -25,33 +31,4 @@ pub fn product_tolerance(device: &Device) -> f64 {
 
 fn is_other(name: &str) -> bool {
     !["flex", "tch", "remote"].contains(&name)
-}
-
-fn named(is_meant: impl Fn(&str) -> bool) -> Vec<Device> {
-    match std::env::var("BLITZ_TEST_DEVICES") {
-        Ok(names) => {
-            let choose = |name: &str| device::choose(Some(name)).unwrap();
-            let names = names.split(',').filter(|name| is_meant(name));
-            names.map(choose).collect()
-        }
-        Err(_) => {
-            let built = device::available().into_iter();
-            built
-                .filter(|name| is_meant(name))
-                .filter_map(if_there)
-                .collect()
-        }
-    }
-}
-
-/// A machine need not have such a GPU; any other device it must have.
-fn if_there(name: &'static str) -> Option<Device> {
-    match device::choose(Some(name)) {
-        Ok(device) => Some(device),
-        Err(error @ DeviceError::Absent { .. }) if ["cuda", "rocm"].contains(&name) => {
-            println!("{error}");
-            None
-        }
-        Err(error) => panic!("{error}"),
-    }
 }

@@ -18,7 +18,9 @@ use burn::train::{Learner, SupervisedTraining};
 
 use crate::devices::others;
 
-type Pairs = LabeledBatch<Tensor<2>, Tensor<2>>;
+/// An input and a target.
+type Row = ([f32; 1], [f32; 1]);
+type Rows = LabeledBatch<Tensor<2>, Tensor<2>>;
 
 /// `y = w x`, without a matrix product in it.
 #[derive(Module, Debug)]
@@ -35,34 +37,30 @@ impl Network for Slope {
     }
 }
 
-/// Batches the `bad`th of which, counted from 1, has a target that is NaN.
-struct PairBatcher {
+/// Batches the `bad`th of which, counted from 1, has targets that are NaN.
+struct BadBatcher {
     batches: AtomicUsize,
     bad: usize,
 }
 
-impl Batcher<(f32, f32), Pairs> for PairBatcher {
-    fn batch(&self, items: Vec<(f32, f32)>, device: &Device) -> Pairs {
-        let column = |values: Vec<f32>| {
-            let n = values.len();
-            Tensor::<1>::from_floats(values.as_slice(), device).reshape([n, 1])
-        };
-        let is_bad = self.batches.fetch_add(1, Ordering::SeqCst) + 1 == self.bad;
-        let target = |y: f32| if is_bad { f32::NAN } else { y };
-        LabeledBatch {
-            inputs: column(items.iter().map(|item| item.0).collect()),
-            targets: column(items.iter().map(|item| target(item.1)).collect()),
+impl Batcher<Row, Rows> for BadBatcher {
+    fn batch(&self, mut rows: Vec<Row>, device: &Device) -> Rows {
+        if self.batches.fetch_add(1, Ordering::SeqCst) + 1 == self.bad {
+            for (_, target) in &mut rows {
+                *target = [f32::NAN];
+            }
         }
+        RowBatcher.batch(rows, device)
     }
 }
 
 /// Points of a line in batches of two.
-fn line(len: usize, bad: usize) -> Arc<dyn DataLoader<Pairs>> {
+fn line(len: usize, bad: usize) -> Arc<dyn DataLoader<Rows>> {
     let x = (0..len).map(|i| i as f32 / len as f32);
     let batches = AtomicUsize::new(0);
-    DataLoaderBuilder::new(PairBatcher { batches, bad })
+    DataLoaderBuilder::new(BadBatcher { batches, bad })
         .batch_size(2)
-        .build(InMemDataset::new(x.map(|x| (x, 2.0 * x)).collect()))
+        .build(InMemDataset::new(x.map(|x| ([x], [2.0 * x])).collect()))
 }
 
 fn model(device: &Device) -> ElboModel<Slope, GaussianLikelihood> {

@@ -1,12 +1,15 @@
 //! The kernels on every CubeCL device of the build against the same operations on Flex.
 
+mod named;
+
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use burn_cubecl::CubeDevice;
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 
+use self::named::named;
 use super::rounding::nearest_root;
-use crate::device::{self, DeviceError};
+use crate::device;
 use crate::kernels::formula::{NoiseSpan, NormalSum, ScaleMixture, Spread, sum_dtype};
 use crate::kernels::linked::{KlLink, add_linked, draw_and_sum};
 use crate::kernels::{
@@ -46,35 +49,6 @@ fn devices_with_products() -> Vec<Device> {
 
 fn is_of_cubecl(name: &str) -> bool {
     !["flex", "ndarray", "tch", "remote"].contains(&name)
-}
-
-fn named(is_meant: impl Fn(&str) -> bool) -> Vec<Device> {
-    match std::env::var("BLITZ_TEST_DEVICES") {
-        Ok(names) => {
-            let choose = |name: &str| device::choose(Some(name)).unwrap();
-            let names = names.split(',').filter(|name| is_meant(name));
-            names.map(choose).collect()
-        }
-        Err(_) => {
-            let built = device::available().into_iter();
-            built
-                .filter(|name| is_meant(name))
-                .filter_map(if_there)
-                .collect()
-        }
-    }
-}
-
-/// A machine need not have such a GPU; any other device it must have.
-fn if_there(name: &'static str) -> Option<Device> {
-    match device::choose(Some(name)) {
-        Ok(device) => Some(device),
-        Err(error @ DeviceError::Absent { .. }) if ["cuda", "rocm"].contains(&name) => {
-            println!("{error}");
-            None
-        }
-        Err(error) => panic!("{error}"),
-    }
 }
 
 /// Whether it is the device of that name.
