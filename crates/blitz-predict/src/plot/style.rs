@@ -6,6 +6,8 @@ use std::sync::Once;
 use plotters::prelude::*;
 use plotters::style::register_font;
 
+pub use super::axis_labels::AxisLabels;
+
 /// Text and the like.
 pub const INK: RGBColor = RGBColor(51, 51, 51);
 /// What should not draw the eye.
