@@ -25,7 +25,7 @@ use burn::train::{Interrupter, Learner, SupervisedTraining};
 use clap::Parser;
 use example_support::series::{Series, Window};
 use example_support::{
-    EstimatorChoice, RunError, check_layers, exit_code, stop_on_ctrl_c, stoppable, written,
+    EstimatorChoice, RunError, check_layers, exit_code, say, stop_on_ctrl_c, stoppable, written,
 };
 
 use cli::{Cli, SeriesChoice};
@@ -71,7 +71,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     }
     cli.training.check_draws(held_out)?;
     if let Some(missing) = series.missing {
-        eprintln!("{}: missing are {missing}", series.name);
+        say!("{}: missing are {missing}", series.name);
     }
     let (train_windows, test_windows) = windows.split_at(windows.len() - held_out);
 

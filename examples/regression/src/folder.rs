@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use blitz_train::{Checkpoints, FolderClaim, MetricFiles};
 use burn::config::Config;
+use example_support::say;
 
 use crate::config::RunConfig;
 use crate::error::RunError;
@@ -163,7 +164,7 @@ impl Folder {
         if epoch < last
             && let Err(error) = checkpoints.check(last)
         {
-            eprintln!("{error}: going on from epoch {epoch} instead");
+            say!("{error}: going on from epoch {epoch} instead");
         }
         if planned < config.epochs {
             self.writable(|| self.save_settings(config))?;
@@ -208,7 +209,7 @@ impl Folder {
         if let Some(saved) = saved.as_object_mut()
             && !saved.contains_key(ROWS)
         {
-            eprintln!(
+            say!(
                 "{} is of a version that kept no digest of the rows: whether these are the same is not known",
                 file.display()
             );

@@ -8,6 +8,7 @@
 //! - [`figure`]: a number in three significant digits, and [`Figures`] of several to the same place.
 //! - [`first_not_finite`]: the weight of a checkpoint that is no number.
 //! - [`LeftOut`]: what could not be made in a comparison, and [`written`] for its files; [`chosen`]: the rule that chooses settings.
+//! - [`say!`]: a line on standard error, and [`print`] the report on standard output, for whoever takes them.
 //! - [`check_layers`]: the largest network that is taken, and [`check_draws`] the largest prediction.
 //! - [`images`] and [`classification`]: labelled images, and a classifier of them trained by Burn's Learner.
 //! - [`comparison`]: a Bayesian classifier beside its deterministic twin.
@@ -27,6 +28,7 @@ mod folder;
 mod interrupt;
 mod kept;
 mod left_out;
+mod output;
 mod repeats;
 mod rule;
 mod size;
@@ -53,6 +55,9 @@ pub use folder::{RunFolder, as_text, as_text_if_any};
 pub use interrupt::{Failure, exit_code, stop_on_ctrl_c, stoppable};
 pub use kept::{Digest, Kept, KeptError};
 pub use left_out::LeftOut;
+#[doc(hidden)]
+pub use output::line_on_stderr;
+pub use output::print;
 pub use repeats::{MeanError, mean};
 pub use rule::chosen;
 pub use size::{check_draws, check_layers};

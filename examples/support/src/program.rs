@@ -15,17 +15,23 @@ pub struct Program<'a> {
 }
 
 impl Program<'_> {
-    /// Runs it with `--out out`.
-    pub fn run(&self, out: &Path, arguments: &[&str]) -> Output {
-        Command::new(self.path)
+    /// The command that runs it with `--out out`.
+    pub fn command(&self, out: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(self.path);
+        command
             // The caller's choice of device is not the test's.
             .env_remove("BURN_DEVICE")
             .args(self.settings)
             .args(arguments)
             .arg("--out")
-            .arg(out)
-            .output()
-            .expect("the program starts")
+            .arg(out);
+        command
+    }
+
+    /// Runs it with `--out out`.
+    pub fn run(&self, out: &Path, arguments: &[&str]) -> Output {
+        let output = self.command(out, arguments).output();
+        output.expect("the program starts")
     }
 
     /// The report of a run with `--json`.
