@@ -97,7 +97,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     let predictive = scale.step.inverse_predictive(predictive);
 
     let forecasts = Forecast::of(&series, test_windows, &predictive);
-    let mut report = Report::new(&series, train_windows.len(), &forecasts, time, model_file);
+    let mut report = Report::new(&series, train_windows.len(), &forecasts, time, model_file)?;
     let picture = folder.join("forecasts.png");
     report.plot = written(picture, seed, &mut report.left_out, |path| {
         plot::band(path, &series, &forecasts)
