@@ -67,7 +67,10 @@ pub enum RunError {
         path: PathBuf,
     },
     /// The saved configuration cannot be read.
-    #[error("cannot read {}: {reason}", path.display())]
+    #[error(
+        "cannot read {}: {reason}; if the training had these settings and rows, remove the file, and --resume goes on from the checkpoints with them",
+        path.display()
+    )]
     Config {
         /// The file.
         path: PathBuf,
@@ -101,12 +104,12 @@ pub enum RunError {
         /// What the network returned.
         what: String,
     },
-    /// There is no prediction.
-    #[error(transparent)]
-    Predict(#[from] blitz_train::PredictError),
     /// A score of the test rows is not finite, and has no mean with those of other splits.
     #[error(transparent)]
     Score(#[from] NotFiniteScore),
+    /// There is no prediction.
+    #[error(transparent)]
+    Predict(#[from] blitz_train::PredictError),
 }
 
 impl Failure for RunError {

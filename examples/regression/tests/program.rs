@@ -491,6 +491,26 @@ fn resuming_with_any_other_setting_is_refused_and_changes_nothing() {
 }
 
 #[test]
+fn checkpoints_outlive_their_settings() {
+    let out = folder();
+    let first = report(out.path(), &[]);
+    let config = out.path().join("config.json");
+    let settings = std::fs::read(&config).unwrap();
+    // As a loss of power leaves a file that no program waited for.
+    std::fs::write(&config, "").unwrap();
+    let message = one_line_refusal(out.path(), &["--resume"]);
+    assert_has(&message, &["config.json", "remove the file, and --resume"]);
+    std::fs::remove_file(&config).unwrap();
+    let output = run(out.path(), &["--resume", "--json"]);
+    let stderr = text(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    assert_has(stderr, &["there is no", "config.json", "is not known"]);
+    let again: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(first["rmse"], again["rmse"]);
+    assert_eq!(std::fs::read(&config).unwrap(), settings);
+}
+
+#[test]
 fn resuming_with_rows_of_the_same_means_and_deviations_is_refused() {
     let (tables, out) = (folder(), folder());
     let rows = line(40);
