@@ -165,8 +165,10 @@ impl Run<'_> {
             width_75: test.mean(|row| row.upper_75 - row.lower_75),
             width_95: test.mean(|row| row.upper_95 - row.lower_95),
             seconds: trained.time.as_secs_f64(),
-            seconds_per_epoch: trained.time.as_secs_f64() / epochs_run.max(1) as f64,
+            seconds_per_epoch: (epochs_run > 0)
+                .then(|| trained.time.as_secs_f64() / epochs_run as f64),
             epochs: config.epochs,
+            epochs_run,
             samples: config.elbo.samples,
             predict_samples: cli.predict_samples,
             seed: cli.seed,

@@ -554,6 +554,7 @@ fn a_finished_training_goes_on_with_more_epochs_and_then_knows_them() {
     report(out.path(), &[]);
     let longer = report(out.path(), &["--epochs", "5", "--resume"]);
     assert_eq!(longer["epochs"], 5, "{longer}");
+    assert_eq!(longer["epochs_run"], 2, "{longer}");
     assert_eq!(steps(&out.path().join("model.bpk")), 5 * STEPS_PER_EPOCH);
     let config = std::fs::read(out.path().join("config.json")).expect("settings");
     let config: Value = serde_json::from_slice(&config).expect("JSON");
@@ -565,6 +566,8 @@ fn a_finished_training_goes_on_with_more_epochs_and_then_knows_them() {
     );
     let again = report(out.path(), &["--epochs", "5", "--resume"]);
     assert_eq!(longer["rmse"], again["rmse"]);
+    assert_eq!(again["epochs_run"], 0, "{again}");
+    assert!(again["seconds_per_epoch"].is_null(), "{again}");
 }
 
 #[test]
