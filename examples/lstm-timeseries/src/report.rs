@@ -18,6 +18,8 @@ pub const LEVELS: [f64; 3] = [0.5, 0.8, 0.95];
 /// A held-out value and what was forecast for it.
 #[derive(Debug, Clone)]
 pub struct Forecast {
+    /// Its number in the series.
+    pub place: usize,
     /// Its time.
     pub time: f64,
     /// The value.
@@ -50,6 +52,7 @@ impl Forecast {
                 upper: window.last + interval.upper,
             };
             Self {
+                place: window.target,
                 time: series.times[window.target],
                 truth: series.values[window.target],
                 last: window.last,
