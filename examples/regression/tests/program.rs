@@ -330,7 +330,7 @@ fn malformed_table_is_refused_by_line_and_column_and_the_folder_stays_as_it_was(
             "a,b,y\n1,2,3\n1,six,3\n",
             &["line 3", "column 2 (b)", "`six`"],
         ),
-        ("1,2,3\n1,2,3$\n", &["line 2", "column 3", "`3$`"]),
+        ("1,2,4\n1,2,3$\n", &["line 2", "column 3", "`3$`"]),
         ("a,b,y\n1,2,3\n1,,3\n", &["line 3", "column 2 (b)", "empty"]),
         ("a,b,y\n1,2,3\n1,2\n", &["line 3", "2 cells", "has 3"]),
         ("a,b,y\n1,2,3,4\n", &["line 2", "4 cells", "has 3"]),
@@ -728,6 +728,25 @@ fn a_split_that_fails_leaves_the_summary_of_the_others() {
 }
 
 #[test]
+fn a_split_with_a_score_that_is_not_finite_costs_the_others_nothing() {
+    let (tables, out) = (folder(), folder());
+    // The target of row 0 is tested in split 0. In split 1 it is a training row, whose scale the others share.
+    let far = line(40).replacen("0,0,0\n", "0,0,1e200\n", 1);
+    assert_ne!(far, line(40));
+    let data = write(&tables, "line.csv", &far);
+    let splits = write(&tables, "splits.txt", "0 5 9\n1 2 20 30\n");
+    let arguments = ["--data", &data, "--splits-file", &splits];
+    let message = refusal(out.path(), &[&arguments[..], &["--split", "0"]].concat());
+    let message = message.last().expect("a reason");
+    assert_has(message, &["regression: the NLL of the test rows is inf"]);
+    let out = folder();
+    let summary = report(out.path(), &[&arguments[..], &["--split", "all"]].concat());
+    assert_eq!(summary["reports"][0]["split"], "split 1", "{summary}");
+    let reason = summary["left_out"][0]["reason"].as_str().unwrap();
+    assert_has(reason, &["the NLL of the test rows is inf"]);
+}
+
+#[test]
 fn all_splits_of_a_file_end_in_their_means() {
     let (tables, out) = (folder(), folder());
     let data = write(&tables, "line.csv", &line(40));
@@ -750,25 +769,6 @@ fn all_splits_of_a_file_end_in_their_means() {
         .expect("an error");
     assert!(rmse.contains('±') && rmse.ends_with("units of y"), "{rmse}");
     for name in ["model.bpk", "intervals.png", "config.json"] {
-#[test]
-fn a_split_with_a_score_that_is_not_finite_costs_the_others_nothing() {
-    let (tables, out) = (folder(), folder());
-    // The target of row 0 is tested in split 0. In split 1 it is a training row, whose scale the others share.
-    let far = line(40).replacen("0,0,0\n", "0,0,1e200\n", 1);
-    assert_ne!(far, line(40));
-    let data = write(&tables, "line.csv", &far);
-    let splits = write(&tables, "splits.txt", "0 5 9\n1 2 20 30\n");
-    let arguments = ["--data", &data, "--splits-file", &splits];
-    let message = refusal(out.path(), &[&arguments[..], &["--split", "0"]].concat());
-    let message = message.last().expect("a reason");
-    assert_has(message, &["regression: the NLL of the test rows is inf"]);
-    let out = folder();
-    let summary = report(out.path(), &[&arguments[..], &["--split", "all"]].concat());
-    assert_eq!(summary["reports"][0]["split"], "split 1", "{summary}");
-    let reason = summary["left_out"][0]["reason"].as_str().unwrap();
-    assert_has(reason, &["the NLL of the test rows is inf"]);
-}
-
         assert!(
             exists(out.path(), &format!("split-0/{name}"))
                 && exists(out.path(), &format!("split-1/{name}"))
