@@ -14,7 +14,7 @@ use std::path::Path;
 use blitz_train::files::seal;
 
 use crate::Limits;
-use crate::folders::scratch;
+use crate::folders::{room, scratch};
 use crate::random::Random;
 use crate::tally::Tally;
 
@@ -38,8 +38,6 @@ pub(crate) fn run(limits: Limits, tally: &mut Tally) {
         }
     }
     tally.set("readers", readers.len() as u64);
-    // A panic is counted, and told in one line.
-    std::panic::set_hook(Box::new(|_| ()));
     for trial in limits.trials() {
         let k = trial as usize % readers.len();
         one(&readers[k], &sound[k], limits.seed, trial, tally);
@@ -47,7 +45,6 @@ pub(crate) fn run(limits: Limits, tally: &mut Tally) {
             tally.progress(&format!("{} trials", trial + 1));
         }
     }
-    let _ = std::panic::take_hook();
 }
 
 /// What a reader made of its files.
@@ -66,6 +63,7 @@ fn one(reader: &Reader, sound: &[u64], seed: u64, trial: u64, tally: &mut Tally)
     let (what, changed) = damaged(bytes, &mut random);
     let case = format!("{}, {file} {what}, trial {trial}", reader.name);
     *bytes = changed;
+    tally.trial();
     tally.count("trials");
     match attempt(reader, &files) {
         Outcome::Refused(sentence) => {
@@ -104,7 +102,7 @@ pub(crate) fn attempt_resealed(
     let name = &files[changed].0;
     let digest = format!("{name}.sha256");
     if files.iter().any(|(name, _)| *name == digest) {
-        seal(&folder.path().join(name)).expect("room for a digest");
+        room(seal(&folder.path().join(name)));
     }
     read(reader, folder.path())
 }
@@ -113,13 +111,17 @@ fn write(folder: &Path, files: &[(String, Vec<u8>)]) {
     for (name, bytes) in files {
         let path = folder.join(name);
         let parent = path.parent().unwrap_or(folder);
-        std::fs::create_dir_all(parent).expect("a folder");
-        std::fs::write(path, bytes).expect("room for a small file");
+        room(std::fs::create_dir_all(parent));
+        room(std::fs::write(path, bytes));
     }
 }
 
 fn read(reader: &Reader, folder: &Path) -> Outcome {
+    // A panic of the reader's is counted, and told in one line. Any other is one of the campaign, which says more.
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| ()));
     let read = catch_unwind(AssertUnwindSafe(|| (reader.read)(folder)));
+    std::panic::set_hook(hook);
     match read {
         Ok(Ok(values)) => Outcome::Values(values),
         Ok(Err(sentence)) => Outcome::Refused(sentence),

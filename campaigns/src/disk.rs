@@ -8,7 +8,7 @@ use std::process::Command;
 use burn::train::Interrupter;
 
 use crate::Limits;
-use crate::folders::{Ended, Process, scratch, training};
+use crate::folders::{Ended, Process, room, scratch, training};
 use crate::random::Random;
 use crate::tally::Tally;
 use crate::work::{self, MODEL, checkpoints, model};
@@ -27,6 +27,7 @@ pub(crate) fn run(limits: Limits, tally: &mut Tally) {
             2 => vanishing(tally),
             _ => unwritable_model(tally),
         }
+        tally.trial();
         tally.count("trials");
     }
 }
@@ -62,7 +63,7 @@ fn full(blocks: usize, tally: &mut Tally) {
 fn no_folder(tally: &mut Tally) {
     let folder = scratch();
     let file = folder.path().join("file");
-    std::fs::write(&file, "").expect("room for a file");
+    room(std::fs::write(&file, ""));
     for out in [file.join("run"), "/proc/run".into()] {
         let ended = Process::start(&mut training(&out, EPOCHS, false)).end();
         tally.count("impossible_folders");
@@ -92,7 +93,7 @@ fn vanishing(tally: &mut Tally) {
 fn unwritable_model(tally: &mut Tally) {
     let folder = scratch();
     let out = folder.path();
-    std::fs::create_dir(out.join(MODEL)).expect("room for a folder");
+    room(std::fs::create_dir(out.join(MODEL)));
     let ended = Process::start(&mut training(out, EPOCHS, false)).end();
     tally.count("unwritable_models");
     refused(&ended, out, "a model whose place is taken", tally);

@@ -1,6 +1,7 @@
 //! Folders and processes that do not outlive a trial.
 
-use std::io::Read;
+use std::io::{self, Read};
+use std::panic::resume_unwind;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -10,9 +11,29 @@ use tempfile::TempDir;
 /// How long a process may take to end: none of them needs a tenth of it.
 const PATIENCE: Duration = Duration::from_secs(600);
 
+/// Why a campaign cannot go on: there is no room for its own files. It unwinds, so that the folders made so far are removed.
+#[derive(Debug)]
+pub(crate) struct NoRoom(pub(crate) String);
+
+/// What was made among the temporary files.
+///
+/// # Panics
+///
+/// Unwinds with [`NoRoom`] if it was not made.
+pub(crate) fn room<T>(made: io::Result<T>) -> T {
+    made.unwrap_or_else(|error| {
+        let folder = std::env::temp_dir();
+        let reason = format!(
+            "no room for temporary files in {}: {error}",
+            folder.display()
+        );
+        resume_unwind(Box::new(NoRoom(reason)))
+    })
+}
+
 /// A folder that is removed at the end.
 pub(crate) fn scratch() -> TempDir {
-    tempfile::tempdir().expect("a folder for temporary files")
+    room(tempfile::tempdir())
 }
 
 /// This program's training in `out`.

@@ -11,6 +11,7 @@ use std::process::{Child, Command, ExitCode};
 
 use burn::tensor::{Device, Tensor};
 use clap::Args;
+use example_support::say;
 use libfuzzer_sys::fuzz_target;
 use tempfile::TempDir;
 
@@ -143,6 +144,7 @@ impl Started {
             "{}: {executions} inputs, {reached} edges",
             self.name
         ));
+        tally.trial();
         tally.add("inputs", executions);
         let inputs = format!("inputs: {}", self.name);
         tally.add(&inputs, executions);
@@ -189,7 +191,7 @@ fn one(reader: &Reader, input: &[u8]) {
         Outcome::Refused(sentence) => format!("`{sentence}` is no sentence"),
         Outcome::Panic(message) => format!("panic, {message}"),
     };
-    eprintln!("MISSED: {}, {}: {missed}", reader.name, files[changed].0);
+    say!("MISSED: {}, {}: {missed}", reader.name, files[changed].0);
     std::process::abort();
 }
 

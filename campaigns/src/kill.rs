@@ -36,6 +36,7 @@ pub(crate) fn run(limits: Limits, tally: &mut Tally) {
     two_in_one_folder(&expected, tally);
     for trial in limits.trials() {
         let mut random = Random::of_trial(limits.seed, trial);
+        tally.trial();
         tally.count("trainings");
         killed(&mut random, duration, &expected, tally);
         if (trial + 1).is_multiple_of(10) {

@@ -2,7 +2,7 @@
 //! grows, threads that disturb each other.
 //!
 //! Each campaign runs until its count or its time is up, tells its progress on standard error, and ends with one line of JSON on
-//! standard output. The exit status is 1 if a goal was missed.
+//! standard output. The exit status is 1 if a goal was missed or nothing was tried, and 2 where a campaign cannot go on.
 
 mod damage;
 mod disk;
@@ -17,18 +17,21 @@ mod tally;
 mod threads;
 mod work;
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{Args, Parser, Subcommand};
+use example_support::say;
 
+use folders::NoRoom;
 use tally::Tally;
 
 /// Campaigns against lost files, silent damage, panics, leaks and races.
 ///
 /// A campaign ends when its count or its time is up, whichever is first. The last line of standard output is JSON with what was
-/// tried and what was missed; the exit status is 1 if anything was missed.
+/// tried and what was missed; the exit status is 1 if anything was missed, or nothing was tried.
 #[derive(Debug, Parser)]
 #[command(name = "campaigns", version)]
 struct Cli {
@@ -132,8 +135,16 @@ fn main() -> ExitCode {
         Campaign::Threads(limits) => ("threads", limits, threads::run),
     };
     let mut tally = Tally::new(name, limits.seed);
-    run(limits, &mut tally);
-    tally.finish()
+    match catch_unwind(AssertUnwindSafe(|| run(limits, &mut tally))) {
+        Ok(()) => tally.finish(),
+        Err(payload) => match payload.downcast::<NoRoom>() {
+            Ok(no_room) => {
+                say!("campaigns: {}", no_room.0);
+                ExitCode::from(2)
+            }
+            Err(payload) => resume_unwind(payload),
+        },
+    }
 }
 
 #[cfg(test)]

@@ -69,6 +69,7 @@ fn watch(limits: Limits, tally: &mut Tally, mut trial: impl FnMut(u64, &mut Tall
     let mut readings = Vec::new();
     for number in limits.trials() {
         trial(number, tally);
+        tally.trial();
         tally.count("predictions");
         let now = resident().unwrap_or_default();
         readings.push(now);

@@ -34,6 +34,7 @@ pub(crate) fn run(limits: Limits, tally: &mut Tally) {
     for trial in limits.trials() {
         let mut random = Random::of_trial(limits.seed, trial);
         killed(&program, &mut random, duration, tally);
+        tally.trial();
         tally.count("runs");
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use example_support::{print, say};
 use serde_json::json;
 
 /// The counts of a campaign.
@@ -13,6 +14,7 @@ pub(crate) struct Tally {
     seed: u64,
     start: Instant,
     counts: BTreeMap<String, u64>,
+    tried: u64,
     missed: u64,
 }
 
@@ -23,8 +25,14 @@ impl Tally {
             seed,
             start: Instant::now(),
             counts: BTreeMap::new(),
+            tried: 0,
             missed: 0,
         }
+    }
+
+    /// One more trial. A campaign without any has missed its goal.
+    pub(crate) fn trial(&mut self) {
+        self.tried += 1;
     }
 
     /// One more of `what`.
@@ -46,7 +54,7 @@ impl Tally {
     /// Says how far it is.
     pub(crate) fn progress(&self, what: &str) {
         let seconds = self.start.elapsed().as_secs();
-        eprintln!("{} {seconds} s: {what}", self.campaign);
+        say!("{} {seconds} s: {what}", self.campaign);
     }
 
     /// A goal was missed.
@@ -69,8 +77,11 @@ impl Tally {
         self.missed
     }
 
-    /// Prints the line of JSON.
-    pub(crate) fn finish(self) -> ExitCode {
+    /// Prints the line of JSON. Where nothing was tried, that is a miss.
+    pub(crate) fn finish(mut self) -> ExitCode {
+        if self.tried == 0 && self.missed == 0 {
+            self.miss("nothing was tried");
+        }
         let line = json!({
             "campaign": self.campaign,
             "seed": self.seed,
@@ -78,7 +89,7 @@ impl Tally {
             "counts": self.counts,
             "missed": self.missed,
         });
-        println!("{line}");
-        ExitCode::from(u8::from(self.missed > 0))
+        let status = u8::from(self.missed > 0);
+        print("campaigns", line).err().unwrap_or(status.into())
     }
 }

@@ -25,6 +25,7 @@ pub(crate) fn run(limits: Limits, tally: &mut Tally) {
                 .collect();
             threads.into_iter().map(|thread| thread.join()).collect()
         });
+        tally.trial();
         tally.count("rounds");
         for ((seed, alone), together) in seeds.iter().zip(&alone).zip(together) {
             tally.count("trainings");

@@ -21,7 +21,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use burn::train::checkpoint::KeepLastNCheckpoints;
 use burn::train::metric::LossMetric;
 use burn::train::{Interrupter, Learner, SupervisedTraining};
-use example_support::stop_on_ctrl_c;
+use example_support::{say, stop_on_ctrl_c};
 
 use crate::ChildArgs;
 
@@ -265,14 +265,14 @@ pub(crate) fn child(args: &ChildArgs) -> ExitCode {
     let interrupter = match stop_on_ctrl_c() {
         Ok(interrupter) => interrupter,
         Err(error) => {
-            eprintln!("child: {error}");
+            say!("child: {error}");
             return ExitCode::from(2);
         }
     };
     match run(args, &interrupter) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("child: {error}");
+            say!("child: {error}");
             ExitCode::from(match error {
                 WorkError::Stopped(_) => 130,
                 _ => 2,

@@ -10,9 +10,22 @@ use blitz_train::blitz_core::device;
 use blitz_train::blitz_core::kernels::{conv2d, max_pool2d, without_fused};
 use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
 use burn::tensor::{Device, Distribution, Tensor};
+use clap::Parser;
+use example_support::number::at_least;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Times convolutions and poolings by the library's kernels and by Burn's, in turn.
+#[derive(Debug, Parser)]
+struct Options {
+    /// Rounds that are timed.
+    #[arg(default_value_t = 21, value_parser = at_least::<1>)]
+    rounds: usize,
+    /// The device, called like its feature.
+    #[arg(default_value = "flex")]
+    device: String,
+}
 
 /// Batch, channels in and out, height and width, kernel, zeros on each side.
 const CONVOLUTIONS: [[usize; 6]; 26] = [
@@ -72,12 +85,11 @@ fn report(name: &str, [alone, with_gradients]: [[f64; 2]; 2]) {
 }
 
 fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let rounds = arguments.next().and_then(|rounds| rounds.parse().ok());
-    let rounds: usize = rounds.unwrap_or(21);
-    let name = arguments.next().unwrap_or("flex".to_string());
-    let device = device::choose(Some(&name));
-    let device = device.unwrap_or_else(|error| panic!("{error}"));
+    let Options { rounds, device } = Options::parse();
+    let device = device::choose(Some(&device)).unwrap_or_else(|error| {
+        eprintln!("{error}");
+        std::process::exit(2);
+    });
     let with_gradients = device.clone().autodiff();
     println!("| | ours | Burn | ratio | ours, gradients | Burn | ratio |");
     println!("|---|---|---|---|---|---|---|");
@@ -126,5 +138,21 @@ fn main() {
             &format!("pooling, {batch} × {channels}, {size}²"),
             [alone, all],
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use example_support::program::assert_refused;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_number_of_rounds_is_refused() {
+        assert_refused::<Options>(&[
+            ("1O", "at least 1"),
+            ("0", "at least 1"),
+            ("-1", "unexpected argument"),
+        ]);
     }
 }

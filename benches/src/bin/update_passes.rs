@@ -19,7 +19,17 @@ use blitz_benches::median;
 use blitz_core::noise::NoiseKey;
 use blitz_core::noise::fill::{CHUNK, GROUP, normal_group};
 use blitz_core::noise::simd::{Body, InstructionSet};
+use clap::Parser;
+use example_support::number::at_least;
 use rayon::prelude::*;
+
+/// Times what an update would save that takes the gradient of the drawn weights.
+#[derive(Debug, Parser)]
+struct Options {
+    /// Rounds that are timed.
+    #[arg(default_value_t = 201, value_parser = at_least::<1>)]
+    rounds: usize,
+}
 
 /// The weights of 784-400-400-10 and of 784-1200-1200-10, in whole groups.
 const SIZES: [usize; 2] = [7_437 * GROUP, 37_218 * GROUP];
@@ -286,11 +296,7 @@ fn check(start: &Posterior) {
 }
 
 fn main() {
-    let rounds = std::env::args().nth(1);
-    let rounds: usize = rounds
-        .and_then(|rounds| rounds.parse().ok())
-        .unwrap_or(201)
-        .max(1);
+    let Options { rounds } = Options::parse();
     println!("| weights | way | median, ms | minimum | over today, medians |");
     println!("|---|---|---|---|---|");
     for len in SIZES {
@@ -317,5 +323,21 @@ fn main() {
                 median(of_way) / median(&times[0])
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use example_support::program::assert_refused;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_number_of_rounds_is_refused() {
+        assert_refused::<Options>(&[
+            ("1O", "at least 1"),
+            ("0", "at least 1"),
+            ("-1", "unexpected argument"),
+        ]);
     }
 }

@@ -12,10 +12,20 @@ use blitz_train::Sampling::{self, Antithetic, Independent};
 use blitz_train::blitz_core::NormalPrior;
 use blitz_train::prelude::*;
 use burn::tensor::Device;
+use clap::Parser;
 use elementwise::Elementwise;
+use example_support::number::at_least;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Times steps of one network in several ways, in turn.
+#[derive(Debug, Parser)]
+struct Options {
+    /// Rounds that are timed.
+    #[arg(default_value_t = 41, value_parser = at_least::<1>)]
+    rounds: usize,
+}
 
 /// A way to train a workload.
 struct Way {
@@ -56,8 +66,7 @@ impl Way {
 }
 
 fn main() {
-    let rounds = std::env::args().nth(1);
-    let rounds: usize = rounds.and_then(|rounds| rounds.parse().ok()).unwrap_or(41);
+    let Options { rounds } = Options::parse();
     let shared = Layers::Bayesian(Estimator::SharedWeights);
     let local = Layers::Bayesian(Estimator::LocalReparameterization);
     let way = |name, layers, samples, sampling, posterior| Way {
@@ -126,5 +135,21 @@ fn main() {
                 median(of_way) / median(&times[0])
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use example_support::program::assert_refused;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_number_of_rounds_is_refused() {
+        assert_refused::<Options>(&[
+            ("1O", "at least 1"),
+            ("0", "at least 1"),
+            ("-1", "unexpected argument"),
+        ]);
     }
 }

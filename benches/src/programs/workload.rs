@@ -41,7 +41,7 @@ struct Options {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Seconds of timed work, at least.
-    #[arg(long, default_value_t = 2.0)]
+    #[arg(long, default_value_t = 2.0, value_parser = seconds)]
     seconds: f64,
     /// Run on a thread of rayon's, as a program may: the operations then start on it, and nobody has to be woken for them.
     #[arg(long)]
@@ -49,6 +49,18 @@ struct Options {
     /// Draws for the mean loss before the timing.
     #[arg(long, default_value_t = 200, value_parser = value_parser!(u64).range(1..))]
     loss_draws: u64,
+}
+
+/// A day, which no workload takes.
+const LONGEST: f64 = 86_400.0;
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.0..=LONGEST).contains(&seconds) => Ok(seconds),
+        _ => Err(format!(
+            "must be a number of at least 0 and at most {LONGEST}"
+        )),
+    }
 }
 
 impl Options {
@@ -255,6 +267,10 @@ mod tests {
             ("--samples", "0"),
             ("--samples", "70000"),
             ("--loss-draws", "0"),
+            ("--seconds", "inf"),
+            ("--seconds", "NaN"),
+            ("--seconds", "1e300"),
+            ("--seconds", "0x1"),
         ] {
             let said = said(&["lenet-5", flag, value]).unwrap();
             assert!(said.contains(flag) && said.contains(value), "{said}");

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use example_support::number::{at_least, draws_of_a_prediction, not_negative};
-use example_support::{Kept, LeftOut, RunArgs, RunError, check_draws, exit_code, written};
+use example_support::{Kept, LeftOut, RunArgs, RunError, check_draws, exit_code, say, written};
 use serde::Serialize;
 
 use data::{CLASSES, Digits};
@@ -102,7 +102,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     for seed in (0..cli.seeds as u64).map(|at| cli.seed.wrapping_add(at)) {
         let division = digits.divide(cli.test, seed);
         for method in Method::ALL {
-            eprintln!("seed {seed}, {}", method.name());
+            say!("seed {seed}, {}", method.name());
             let part = format!("{seed}-{}", method.name());
             if let Some(finished) = kept.finished(&part)? {
                 curves.push(finished);

@@ -71,7 +71,10 @@ fn draw(
         .y_label_formatter(&|value| tick(*value, &y))
         .draw()?;
     let line = [(x.start, target), (x.end, target)];
-    chart.draw_series(LineSeries::new(line, FAINT.stroke_width(2)))?;
+    chart
+        .draw_series(LineSeries::new(line, FAINT.stroke_width(2)))?
+        .label(format!("{target} %, the target"))
+        .legend(|(x, y)| Rectangle::new([(x, y - 1), (x + 24, y + 1)], FAINT.filled()));
     for ((method, points), colour) in Method::ALL.iter().zip(&all).zip(CURVES) {
         if points.is_empty() {
             continue;
@@ -95,6 +98,14 @@ fn draw(
         drawn
             .label(method.name())
             .legend(move |(x, y)| Rectangle::new([(x, y - 2), (x + 24, y + 2)], colour.filled()));
+    }
+    if all.iter().flatten().any(|(_, _, error)| *error > 0.0) {
+        chart
+            .draw_series(LineSeries::new([], TRANSPARENT))?
+            .label("± a standard error")
+            .legend(|(x, y)| {
+                Rectangle::new([(x, y - 7), (x + 24, y + 7)], FAINT.mix(0.3).filled())
+            });
     }
     style::legend(&mut chart.configure_series_labels(), 17)
         .position(SeriesLabelPosition::LowerRight)

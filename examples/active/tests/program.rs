@@ -80,6 +80,7 @@ fn a_run_that_was_stopped_goes_on_where_it_was() {
     let other = text.replace("\"seed\": 0", "\"seed\": 7");
     assert_ne!(text, other);
     std::fs::write(&file, other).unwrap();
+    std::fs::remove_file(out.path().join("kept/0-BALD.json.sha256")).unwrap();
     std::fs::remove_file(out.path().join("kept/0-random.json")).unwrap();
     let again = PROGRAM.report(out.path(), &keep);
     assert_eq!(again["curves"][0], once["curves"][0]);

@@ -15,7 +15,7 @@ use clap::Parser;
 use example_support::classification::{self, Data, Model, Scores, Settings, predict};
 use example_support::comparison::Row;
 use example_support::{
-    RunError, RunFolder, digits, exit_code, reliability, stop_on_ctrl_c, written,
+    RunError, RunFolder, digits, exit_code, reliability, say, stop_on_ctrl_c, written,
 };
 
 use cli::Cli;
@@ -94,7 +94,7 @@ impl Study<'_> {
         let trained = match loaded {
             Some(loaded) => loaded,
             None => {
-                eprintln!("the deterministic network");
+                say!("the deterministic network");
                 let (model, _) =
                     self.train(untrained.clone(), cli.training.epochs, "deterministic")?;
                 model.network.train()
@@ -108,11 +108,11 @@ impl Study<'_> {
         let from_scratch = untrained
             .bayesianize(&BayesianizeConfig::new().with_prior(PriorConfig::normal(cli.prior_std)));
 
-        eprintln!("all weights converted, and tuned");
+        say!("all weights converted, and tuned");
         let (tuned, time) = self.train(converted.clone(), cli.fine_tune, "tuned")?;
-        eprintln!("the last layer converted, and tuned");
+        say!("the last layer converted, and tuned");
         let (last_layer, _) = self.train(last_layer, cli.fine_tune, "last-layer")?;
-        eprintln!("Bayesian from scratch");
+        say!("Bayesian from scratch");
         let (from_scratch, _) = self.train(from_scratch, cli.training.epochs, "from-scratch")?;
 
         let draws = cli.training.predict_samples;

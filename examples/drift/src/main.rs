@@ -10,7 +10,7 @@ use std::time::Instant;
 use blitz_train::plot::{Band, Bands, Plot, PlotError, TrainingCurves};
 use clap::Parser;
 use example_support::number::{at_least, draws_of_a_prediction, not_negative};
-use example_support::{LeftOut, RunArgs, RunError, check_draws, exit_code, written};
+use example_support::{LeftOut, RunArgs, RunError, check_draws, exit_code, say, written};
 
 use learner::{Keep, Learner, numbers_of_a_draw};
 use report::{Figures, Report};
@@ -82,7 +82,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         let mut learner = Learner::new(keep, cli, &device);
         match learner.live(stream.days()) {
             Ok(band) => {
-                eprintln!("{keep}: {} days", cli.days);
+                say!("{keep}: {} days", cli.days);
                 learners.push((learner, band));
             }
             // The others are worth their report.

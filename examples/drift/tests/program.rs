@@ -56,6 +56,52 @@ fn pictures_that_cannot_be_written_cost_the_learners_nothing() {
     assert_eq!(names, ["days.png", "last-day.png"], "{report}");
 }
 
+/// `/dev/full` takes nothing, as a disk that is full.
+#[cfg(target_os = "linux")]
+fn full() -> std::fs::File {
+    let full = std::fs::File::options().write(true).open("/dev/full");
+    full.unwrap()
+}
+
+#[cfg(target_os = "linux")]
+const SHORT: [&str; 7] = ["--days", "2", "--steps", "1", "--discount", "0.9", "--json"];
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_standard_error_that_takes_nothing_costs_the_report_nothing() {
+    let out = tempfile::tempdir().unwrap();
+    // One of the learners is left out, which is said too.
+    let arguments = [&SHORT[..], &["--discount", "0.01", "--points", "2"]].concat();
+    let mut command = PROGRAM.command(out.path(), &arguments);
+    let output = command.stderr(full()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("\"learners\":["), "{text}");
+    let mut refused = PROGRAM.command(out.path(), &["--discount", "1.5"]);
+    let output = refused.stderr(full()).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_standard_output_that_takes_nothing_is_an_error_unless_its_reader_went_away() {
+    let out = tempfile::tempdir().unwrap();
+    let mut command = PROGRAM.command(out.path(), &SHORT);
+    let output = command.stdout(full()).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let text = String::from_utf8(output.stderr).unwrap();
+    let reason = "drift: cannot write to standard output: No space left";
+    assert!(text.contains(reason), "{text}");
+
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = PROGRAM.command(out.path(), &SHORT);
+    let output = command.stdout(writer).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(!text.contains("standard output"), "{text}");
+}
+
 #[test]
 fn the_largest_seed_and_the_largest_speed_are_taken() {
     let out = tempfile::tempdir().unwrap();

@@ -9,7 +9,7 @@ use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use example_support::methods::Plan;
-use example_support::{Digest, RunError, digits};
+use example_support::{Digest, RunError, digits, say};
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
 use rand::seq::SliceRandom;
@@ -118,7 +118,7 @@ pub fn task(cli: &Cli, device: &Device) -> Result<Task, RunError> {
     let near = of(BASE + CLASSES..10, 0..count);
     let shapeless = without_shape(&test);
 
-    eprintln!("a small transformer learns the digits 0 to {}", BASE - 1);
+    say!("a small transformer learns the digits 0 to {}", BASE - 1);
     let autodiff = device.clone().autodiff();
     let base = Base::trained(&of(0..BASE, 0..count), cli.pretrain_epochs, &autodiff);
     let [frozen, upper] = split(&base.encoder, cli.layers);

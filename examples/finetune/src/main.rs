@@ -19,7 +19,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 use clap::Parser;
 use example_support::reliability::reliability;
-use example_support::{Digest, Kept, LeftOut, RunError, RunFolder, exit_code};
+use example_support::{Digest, Kept, LeftOut, RunError, RunFolder, exit_code, say};
 use serde::{Deserialize, Serialize};
 
 use args::{Cli, Method};
@@ -160,12 +160,12 @@ fn compared(cli: &Cli, task: &Task, device: &Device) -> Result<Results, RunError
         let methods: Vec<(Method, Option<Finished>)> = methods.collect::<Result<_, RunError>>()?;
         let finished: Option<Vec<&Finished>> = methods.iter().map(|(_, f)| f.as_ref()).collect();
         if let Some(finished) = finished {
-            eprintln!("seed {seed}, kept by an earlier run");
+            say!("seed {seed}, kept by an earlier run");
             results.rates.push(finished.first().map(|first| first.rate));
             results.rows.extend(finished.iter().map(|f| f.row.clone()));
             continue;
         }
-        eprintln!("seed {seed}, the learning rate");
+        say!("seed {seed}, the learning rate");
         let study = match Study::new(cli, task, at, device) {
             Ok(study) => study,
             Err(error) => {
@@ -182,7 +182,7 @@ fn compared(cli: &Cli, task: &Task, device: &Device) -> Result<Results, RunError
         }
         let mut all = Vec::new();
         for (method, finished) in methods {
-            eprintln!("seed {seed}, {}", method.name());
+            say!("seed {seed}, {}", method.name());
             if let Some(Finished { row, .. }) = finished {
                 all.push((row, None));
                 continue;
@@ -202,7 +202,7 @@ fn compared(cli: &Cli, task: &Task, device: &Device) -> Result<Results, RunError
             let row = Row::new(method.name(), seed, numbers, &predicted, task.test.labels());
             let (accuracy, nll, ece) =
                 (100.0 * row.scores.accuracy, row.scores.nll, row.scores.ece);
-            eprintln!("  accuracy {accuracy:.1} %, NLL {nll:.3}, ECE {ece:.3}");
+            say!("  accuracy {accuracy:.1} %, NLL {nll:.3}, ECE {ece:.3}");
             let finished = Finished {
                 rate: study.rate(),
                 row: row.clone(),

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::tensor::Device;
-use example_support::RunError;
 use example_support::tabular::read_text;
+use example_support::{RunError, say};
 use tokenizers::{Tokenizer, TruncationParams};
 
 use crate::args::Cli;
@@ -225,7 +225,7 @@ pub fn task(cli: &Cli, folder: &Path, data: &Path, device: &Device) -> Result<Ta
         });
         Ok(through(&frozen, batches))
     };
-    eprintln!("the layers that stay as they are");
+    say!("the layers that stay as they are");
     let labelled = chosen.into_iter().map(|chosen| {
         let texts = chosen.iter().map(|at| &table.train.texts[*at]).collect();
         run(texts, chosen.iter().map(|at| pool[*at]).collect())

@@ -7,7 +7,7 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::tensor::Tensor;
 use example_support::methods::{Data, Method, Task};
-use example_support::{LeftOut, RunFolder, as_text};
+use example_support::{LeftOut, RunFolder, as_text, say};
 use serde::Serialize;
 
 use crate::sampling::{Chains, Gold};
@@ -69,7 +69,7 @@ pub fn with_faster_ways<T: Task, D>(
         match fitted.and_then(|predict| Ok(predict(at)?)) {
             Ok(predictive) => {
                 let seconds = start.elapsed().as_secs_f64();
-                eprintln!("{name}: {seconds:.1} s");
+                say!("{name}: {seconds:.1} s");
                 distances.push(distance(name, predictive, seconds));
             }
             Err(error) => left_out.push(LeftOut::new(name, data.seed, error)),

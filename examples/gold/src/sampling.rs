@@ -10,7 +10,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use clap::Args;
 use example_support::number::at_least;
-use example_support::{LeftOut, RunError, RunFolder, written};
+use example_support::{LeftOut, RunError, RunFolder, say, written};
 use serde::Serialize;
 
 use crate::failed;
@@ -112,7 +112,7 @@ impl Sampling {
             .convergence_of(|net| net.forward(at.clone()))
             .map_err(failed)?;
         let seconds = start.elapsed().as_secs_f64();
-        eprintln!("nuts: {seconds:.1} s, predictions: {convergence}");
+        say!("nuts: {seconds:.1} s, predictions: {convergence}");
         Ok(Gold {
             posterior,
             predictive,

@@ -22,7 +22,8 @@ use burn::train::{Interrupter, Learner, SupervisedTraining};
 use clap::Parser;
 use example_support::series::{Series, Window};
 use example_support::{
-    EstimatorChoice, RunError, check_layers, exit_code, fit_in, loader, stop_on_ctrl_c, written,
+    EstimatorChoice, RunError, check_layers, exit_code, fit_in, loader, say, stop_on_ctrl_c,
+    written,
 };
 
 use cli::{Cli, SeriesChoice};
@@ -68,7 +69,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     }
     cli.training.check_draws(held_out)?;
     if let Some(missing) = series.missing {
-        eprintln!("{}: missing are {missing}", series.name);
+        say!("{}: missing are {missing}", series.name);
     }
     let (train_windows, test_windows) = windows.split_at(windows.len() - held_out);
 
@@ -94,7 +95,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     let predictive = scale.step.inverse_predictive(predictive);
 
     let forecasts = Forecast::of(&series, test_windows, &predictive);
-    let mut report = Report::new(&series, train_windows.len(), &forecasts, time, model_file);
+    let mut report = Report::new(&series, train_windows.len(), &forecasts, time, model_file)?;
     let picture = folder.join("forecasts.png");
     report.plot = written(picture, seed, &mut report.left_out, |path| {
         plot::band(path, &series, &forecasts)

@@ -7,7 +7,9 @@ use std::time::Duration;
 use blitz_train::metric::rmse;
 use blitz_train::{Interval, NormalMixture};
 use example_support::series::{Missing, Series, Window};
-use example_support::{Figures, LeftOut, as_text, as_text_if_any, figure};
+use example_support::{
+    Figures, LeftOut, NotFiniteScore, as_text, as_text_if_any, check_scores, figure,
+};
 use serde::Serialize;
 
 /// The levels of the intervals.
@@ -16,6 +18,8 @@ pub const LEVELS: [f64; 3] = [0.5, 0.8, 0.95];
 /// A held-out value and what was forecast for it.
 #[derive(Debug, Clone)]
 pub struct Forecast {
+    /// Its number in the series.
+    pub place: usize,
     /// Its time.
     pub time: f64,
     /// The value.
@@ -48,6 +52,7 @@ impl Forecast {
                 upper: window.last + interval.upper,
             };
             Self {
+                place: window.target,
                 time: series.times[window.target],
                 truth: series.values[window.target],
                 last: window.last,
@@ -95,21 +100,21 @@ pub struct Report {
 }
 
 impl Report {
-    /// The report of `forecasts`, without a plot.
+    /// The report of `forecasts`, without a plot. Refuses a score that is not finite.
     pub fn new(
         series: &Series,
         n_train: usize,
         forecasts: &[Forecast],
         time: Duration,
         model: PathBuf,
-    ) -> Self {
+    ) -> Result<Self, NotFiniteScore> {
         let n = forecasts.len() as f64;
         let all = |f: &dyn Fn(&Forecast) -> f64| forecasts.iter().map(f).collect::<Vec<f64>>();
         let mean = |f: &dyn Fn(&Forecast) -> f64| all(f).iter().sum::<f64>() / n;
         let truths = all(&|f| f.truth);
         let coverage =
             |level: usize| mean(&|f| f64::from(u8::from(f.intervals[level].contains(f.truth))));
-        Self {
+        let report = Self {
             series: series.name.clone(),
             unit: series.unit.clone(),
             missing: series.missing,
@@ -128,7 +133,16 @@ impl Report {
             plot: None,
             left_out: Vec::new(),
             model,
-        }
+        };
+        check_scores(&[
+            ("RMSE", report.rmse),
+            ("RMSE of the last value", report.rmse_of_last_value),
+            ("NLL", report.nll),
+            ("mean width of the intervals", report.width_95),
+            ("epistemic deviation", report.epistemic),
+            ("aleatoric deviation", report.aleatoric),
+        ])?;
+        Ok(report)
     }
 }
 

@@ -73,6 +73,42 @@ fn a_single_forecast_is_seen_with_its_intervals() {
 }
 
 #[test]
+fn where_there_is_no_forecast_none_is_drawn() {
+    let out = tempfile::tempdir().unwrap();
+    let file = out.path().join("series.csv");
+    // 100 forecasts, of which the last 20 are held out: 10 on each side of a gap as long as both, in the middle of the picture.
+    let value = |time: usize| ((time * 37) % 11) as f64;
+    let rows = (0..96)
+        .chain(116..131)
+        .map(|time| (time, Some(value(time))));
+    let gap = (96..116).map(|time| (time, None));
+    let mut rows: Vec<(usize, Option<f64>)> = rows.chain(gap).collect();
+    rows.sort_by_key(|(time, _)| *time);
+    let row = |(time, value): &(usize, Option<f64>)| match value {
+        Some(value) => format!("{time},{value}\n"),
+        None => format!("{time},\n"),
+    };
+    std::fs::write(&file, rows.iter().map(row).collect::<String>()).unwrap();
+    let report = PROGRAM.report(out.path(), &["--data", file.to_str().unwrap()]);
+    assert_eq!(report["missing"]["values"], 20, "{report}");
+    let pixels = middle(&report["plot"]);
+    let blue = |pixel: &&[u8; 3]| pixel[2] > pixel[0].saturating_add(20);
+    assert_eq!(pixels.iter().filter(blue).count(), 0, "{report}");
+}
+
+#[test]
+fn a_score_that_is_not_finite_is_refused_by_its_name() {
+    let out = tempfile::tempdir().unwrap();
+    let file = out.path().join("series.csv");
+    let small = (0..99).map(|i| format!("{}e-130\n", (i * 37) % 11));
+    let text = small.collect::<String>() + "1e30\n";
+    std::fs::write(&file, text).unwrap();
+    let refused = PROGRAM.refusal(out.path(), &["--data", file.to_str().unwrap()]);
+    let reason = "lstm-timeseries: the NLL of the test rows is inf";
+    assert!(refused.contains(reason), "{refused}");
+}
+
+#[test]
 fn what_is_missing_is_in_the_report() {
     let out = tempfile::tempdir().unwrap();
     let file = out.path().join("clock.csv");

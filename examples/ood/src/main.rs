@@ -19,7 +19,7 @@ use example_support::classification::{
 };
 use example_support::number::{at_least, not_negative};
 use example_support::{
-    EstimatorChoice, RunError, TrainingArgs, digits, exit_code, stop_on_ctrl_c, written,
+    EstimatorChoice, RunError, TrainingArgs, digits, exit_code, say, stop_on_ctrl_c, written,
 };
 
 use outside::Outside;
@@ -96,7 +96,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     let beta = digits::beta(cli.beta, cli.data.as_deref());
     let settings = cli.training.settings(beta);
     let fit = |network: LeNet, seed: u64, name: &str| -> Result<LeNet, RunError> {
-        eprintln!("{name}");
+        say!("{name}");
         let mut settings = settings.clone();
         settings.seed = seed;
         let (model, _) = train(network, &data, &settings, &folder.join(name), &interrupter)?;

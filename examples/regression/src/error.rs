@@ -6,8 +6,8 @@ use blitz_train::blitz_core::device::DeviceError;
 use blitz_train::{CheckpointError, FitError};
 use thiserror::Error;
 
-use example_support::Failure;
 use example_support::tabular::DataError;
+use example_support::{Failure, NotFiniteScore};
 
 /// Why a run has no report. Every message names the file or the value at fault.
 #[derive(Debug, Error)]
@@ -67,7 +67,10 @@ pub enum RunError {
         path: PathBuf,
     },
     /// The saved configuration cannot be read.
-    #[error("cannot read {}: {reason}", path.display())]
+    #[error(
+        "cannot read {}: {reason}; if the training had these settings and rows, remove the file, and --resume goes on from the checkpoints with them",
+        path.display()
+    )]
     Config {
         /// The file.
         path: PathBuf,
@@ -101,6 +104,9 @@ pub enum RunError {
         /// What the network returned.
         what: String,
     },
+    /// A score of the test rows is not finite, and has no mean with those of other splits.
+    #[error(transparent)]
+    Score(#[from] NotFiniteScore),
     /// There is no prediction.
     #[error(transparent)]
     Predict(#[from] blitz_train::PredictError),
@@ -121,7 +127,7 @@ impl RunError {
         // Each by its name: a new one has to be decided on.
         match self {
             Self::Data(error) => error.is_of_one_split(),
-            Self::Fit(_) | Self::NonFinite { .. } | Self::Predict(_) => true,
+            Self::Fit(_) | Self::NonFinite { .. } | Self::Score(_) | Self::Predict(_) => true,
             // Of what was asked for, of the folder, or a stop that was meant for all.
             Self::Device(_)
             | Self::Setting(_)

@@ -9,6 +9,7 @@ use crate::config::RunConfig;
 use crate::error::RunError;
 use crate::report::Row;
 use crate::train::{Example, Model};
+use example_support::check_scores;
 use example_support::tabular::{Split, Table};
 
 /// The test rows and how the predictions fared on them.
@@ -22,7 +23,7 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    /// Predicts the test rows of `split` with `samples` draws.
+    /// Predicts the test rows of `split` with `samples` draws. Refuses a score that is not finite.
     pub fn of(
         model: &Model,
         config: &RunConfig,
@@ -44,7 +45,7 @@ impl Evaluation {
         let mean = predictive.mean();
         let (epistemic, aleatoric) = (predictive.epistemic_std(), predictive.aleatoric_std());
         let (inner, outer) = (predictive.interval(0.75), predictive.interval(0.95));
-        Ok(Self {
+        let evaluation = Self {
             rmse: rmse(&mean, &truths),
             nll: example_support::mean(&predictive.nll(&truths)),
             rows: (0..truths.len())
@@ -60,7 +61,16 @@ impl Evaluation {
                     upper_95: outer[i].upper,
                 })
                 .collect(),
-        })
+        };
+        check_scores(&[
+            ("RMSE", evaluation.rmse),
+            ("NLL", evaluation.nll),
+            (
+                "mean width of the intervals",
+                evaluation.mean(|row| row.upper_95 - row.lower_95),
+            ),
+        ])?;
+        Ok(evaluation)
     }
 
     /// The share of the rows for which `holds`.

@@ -3,8 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use blitz_train::files::put;
 use blitz_train::{Checkpoints, FolderClaim, MetricFiles};
-use burn::config::Config;
+use example_support::say;
 
 use crate::config::RunConfig;
 use crate::error::RunError;
@@ -12,7 +13,6 @@ use crate::error::RunError;
 const CONFIG: &str = "config.json";
 /// The setting with the digest of the rows.
 const ROWS: &str = "rows";
-const CONFIG_PART: &str = "config.json.part";
 const MODEL: &str = "model.bpk";
 const MODEL_DIGEST: &str = "model.bpk.sha256";
 const PLOT: &str = "intervals.png";
@@ -163,7 +163,7 @@ impl Folder {
         if epoch < last
             && let Err(error) = checkpoints.check(last)
         {
-            eprintln!("{error}: going on from epoch {epoch} instead");
+            say!("{error}: going on from epoch {epoch} instead");
         }
         if planned < config.epochs {
             self.writable(|| self.save_settings(config))?;
@@ -188,15 +188,25 @@ impl Folder {
 
     /// How many epochs were planned, if the settings and the rows were otherwise those of `config` and the epochs no more than its.
     ///
-    /// Settings that were saved before rows had a digest are compared without it, which is said.
+    /// Settings that were saved before rows had a digest are compared without it, which is said. So is it where there are none: whoever removed them
+    /// answers for these.
     fn epochs_with_settings(&self, config: &RunConfig) -> Result<Option<usize>, RunError> {
         let file = self.path.join(CONFIG);
         let unreadable = |reason: String| RunError::Config {
             path: file.clone(),
             reason,
         };
-        let saved =
-            std::fs::read_to_string(&file).map_err(|error| unreadable(error.to_string()))?;
+        let saved = match std::fs::read_to_string(&file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                say!(
+                    "there is no {}: whether the checkpoints are of these settings and rows is not known",
+                    file.display()
+                );
+                let last = self.last_checkpoint().unwrap_or(0);
+                return Ok((last <= config.epochs).then_some(0));
+            }
+            saved => saved.map_err(|error| unreadable(error.to_string()))?,
+        };
         // As JSON values: a float need not survive a round trip to the last bit, but the same text parses alike.
         let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text);
         let mut saved = parse(&saved).map_err(|error| unreadable(error.to_string()))?;
@@ -208,7 +218,7 @@ impl Folder {
         if let Some(saved) = saved.as_object_mut()
             && !saved.contains_key(ROWS)
         {
-            eprintln!(
+            say!(
                 "{} is of a version that kept no digest of the rows: whether these are the same is not known",
                 file.display()
             );
@@ -218,11 +228,9 @@ impl Folder {
         Ok((same && planned <= config.epochs).then_some(planned))
     }
 
-    /// Saves the settings, whole or not at all.
+    /// Saves the settings, whole or not at all. Without a digest: they are compared one by one.
     fn save_settings(&self, config: &RunConfig) -> io::Result<()> {
-        let part = self.path.join(CONFIG_PART);
-        config.save(&part)?;
-        std::fs::rename(part, self.path.join(CONFIG))
+        put(&self.path.join(CONFIG), config.to_string().as_bytes())
     }
 
     fn put_aside(&self) -> io::Result<()> {

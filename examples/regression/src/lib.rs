@@ -16,7 +16,7 @@ use blitz_train::blitz_core;
 use burn::tensor::Device;
 use burn::train::Interrupter;
 use clap::Parser;
-use example_support::{LeftOut, exit_code, stop_on_ctrl_c, written};
+use example_support::{LeftOut, exit_code, say, stop_on_ctrl_c, written};
 
 use cli::Cli;
 use config::RunConfig;
@@ -81,7 +81,7 @@ impl Run<'_> {
         }
         let (mut reports, mut left_out) = (Vec::new(), Vec::new());
         for (k, ((name, split), folder)) in splits.iter().zip(&folders).enumerate() {
-            eprintln!("{name}, {} of {}", k + 1, splits.len());
+            say!("{name}, {} of {}", k + 1, splits.len());
             // A run that was stopped has splits that it had not come to.
             let resume = self.cli.resume && begun(folder);
             match self.split(name, split, folder, resume) {
@@ -165,8 +165,10 @@ impl Run<'_> {
             width_75: test.mean(|row| row.upper_75 - row.lower_75),
             width_95: test.mean(|row| row.upper_95 - row.lower_95),
             seconds: trained.time.as_secs_f64(),
-            seconds_per_epoch: trained.time.as_secs_f64() / epochs_run.max(1) as f64,
+            seconds_per_epoch: (epochs_run > 0)
+                .then(|| trained.time.as_secs_f64() / epochs_run as f64),
             epochs: config.epochs,
+            epochs_run,
             samples: config.elbo.samples,
             predict_samples: cli.predict_samples,
             seed: cli.seed,

@@ -82,12 +82,14 @@ pub struct Report {
     pub width_75: f64,
     /// Mean width of the 95 % intervals.
     pub width_95: f64,
-    /// Duration of the training.
+    /// Duration of this run's training.
     pub seconds: f64,
-    /// Duration of one epoch, on average.
-    pub seconds_per_epoch: f64,
-    /// Passes over the training rows.
+    /// Duration of one of its epochs, on average; none of a run without any.
+    pub seconds_per_epoch: Option<f64>,
+    /// Passes over the training rows, those of earlier runs included.
     pub epochs: usize,
+    /// Those of this run: fewer where it went on from a checkpoint.
+    pub epochs_run: usize,
     /// Draws of the weights in a training step.
     pub samples: usize,
     /// Draws of the weights for a prediction.
@@ -137,12 +139,19 @@ impl fmt::Display for Report {
                 "  {level} % interval  holds {coverage:.1} % of the test rows, mean width {width} {unit}"
             )?;
         }
-        let (total, epoch) = (duration(self.seconds), duration(self.seconds_per_epoch));
         let (epochs, draws) = (count(self.epochs, "epoch"), count(self.samples, "draw"));
-        writeln!(
-            f,
-            "  training       {epochs} in {total}, {epoch} each, {draws} a step"
-        )?;
+        let total = duration(self.seconds);
+        let training = match self.seconds_per_epoch.map(duration) {
+            Some(each) if self.epochs_run == self.epochs => {
+                format!("{epochs} in {total}, {each} each")
+            }
+            Some(each) => format!(
+                "{epochs}, the last {} in {total}, {each} each",
+                self.epochs_run
+            ),
+            None => format!("{epochs}, all of them in earlier runs"),
+        };
+        writeln!(f, "  training       {training}, {draws} a step")?;
         writeln!(f, "  on             {}, seed {}", self.device, self.seed)?;
 
         writeln!(f)?;
@@ -359,8 +368,9 @@ mod tests {
             width_75: 6.0,
             width_95: 10.04,
             seconds: 8.31,
-            seconds_per_epoch: 0.020775,
+            seconds_per_epoch: Some(0.020775),
             epochs: 400,
+            epochs_run: 400,
             samples: 1,
             predict_samples: 500,
             seed: 42,
@@ -409,6 +419,35 @@ plot   runs/regression/intervals.png
 model  runs/regression/model.bpk
 ";
         assert_eq!(report().to_string(), expected);
+    }
+
+    #[test]
+    fn a_run_that_went_on_states_the_time_of_its_own_epochs() {
+        let line = |report: Report| {
+            let text = report.to_string();
+            let line = text.lines().find(|line| line.contains("training  "));
+            line.unwrap().trim_start().to_string()
+        };
+        let resumed = Report {
+            epochs_run: 3,
+            seconds: 0.393,
+            seconds_per_epoch: Some(0.131),
+            ..report()
+        };
+        assert_eq!(
+            line(resumed),
+            "training       400 epochs, the last 3 in 393 ms, 131 ms each, 1 draw a step"
+        );
+        let done = Report {
+            epochs_run: 0,
+            seconds: 0.002,
+            seconds_per_epoch: None,
+            ..report()
+        };
+        assert_eq!(
+            line(done),
+            "training       400 epochs, all of them in earlier runs, 1 draw a step"
+        );
     }
 
     #[test]

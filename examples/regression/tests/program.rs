@@ -295,7 +295,7 @@ fn malformed_table_is_refused_by_line_and_column_and_the_folder_stays_as_it_was(
             "a,b,y\n1,2,3\n1,six,3\n",
             &["line 3", "column 2 (b)", "`six`"],
         ),
-        ("1,2,3\n1,2,3$\n", &["line 2", "column 3", "`3$`"]),
+        ("1,2,4\n1,2,3$\n", &["line 2", "column 3", "`3$`"]),
         ("a,b,y\n1,2,3\n1,,3\n", &["line 3", "column 2 (b)", "empty"]),
         ("a,b,y\n1,2,3\n1,2\n", &["line 3", "2 cells", "has 3"]),
         ("a,b,y\n1,2,3,4\n", &["line 2", "4 cells", "has 3"]),
@@ -456,6 +456,26 @@ fn resuming_with_any_other_setting_is_refused_and_changes_nothing() {
 }
 
 #[test]
+fn checkpoints_outlive_their_settings() {
+    let out = folder();
+    let first = report(out.path(), &[]);
+    let config = out.path().join("config.json");
+    let settings = std::fs::read(&config).unwrap();
+    // As a loss of power leaves a file that no program waited for.
+    std::fs::write(&config, "").unwrap();
+    let message = one_line_refusal(out.path(), &["--resume"]);
+    assert_has(&message, &["config.json", "remove the file, and --resume"]);
+    std::fs::remove_file(&config).unwrap();
+    let output = run(out.path(), &["--resume", "--json"]);
+    let stderr = text(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    assert_has(stderr, &["there is no", "config.json", "is not known"]);
+    let again: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(first["rmse"], again["rmse"]);
+    assert_eq!(std::fs::read(&config).unwrap(), settings);
+}
+
+#[test]
 fn resuming_with_rows_of_the_same_means_and_deviations_is_refused() {
     let (tables, out) = (folder(), folder());
     let rows = line(40);
@@ -499,6 +519,7 @@ fn a_finished_training_goes_on_with_more_epochs_and_then_knows_them() {
     PROGRAM.report(out.path(), &[]);
     let longer = PROGRAM.report(out.path(), &["--epochs", "5", "--resume"]);
     assert_eq!(longer["epochs"], 5, "{longer}");
+    assert_eq!(longer["epochs_run"], 2, "{longer}");
     assert_eq!(steps(&out.path().join("model.bpk")), 5 * STEPS_PER_EPOCH);
     let config = std::fs::read(out.path().join("config.json")).expect("settings");
     let config: Value = serde_json::from_slice(&config).expect("JSON");
@@ -510,6 +531,8 @@ fn a_finished_training_goes_on_with_more_epochs_and_then_knows_them() {
     );
     let again = PROGRAM.report(out.path(), &["--epochs", "5", "--resume"]);
     assert_eq!(longer["rmse"], again["rmse"]);
+    assert_eq!(again["epochs_run"], 0, "{again}");
+    assert!(again["seconds_per_epoch"].is_null(), "{again}");
 }
 
 #[test]
@@ -667,6 +690,25 @@ fn a_split_that_fails_leaves_the_summary_of_the_others() {
     let lines = refusal(folder().path(), &arguments);
     let message = lines.last().expect("a reason");
     assert_has(message, &["split 0", "split 1", "row 0"]);
+}
+
+#[test]
+fn a_split_with_a_score_that_is_not_finite_costs_the_others_nothing() {
+    let (tables, out) = (folder(), folder());
+    // The target of row 0 is tested in split 0. In split 1 it is a training row, whose scale the others share.
+    let far = line(40).replacen("0,0,0\n", "0,0,1e200\n", 1);
+    assert_ne!(far, line(40));
+    let data = write(&tables, "line.csv", &far);
+    let splits = write(&tables, "splits.txt", "0 5 9\n1 2 20 30\n");
+    let arguments = ["--data", &data, "--splits-file", &splits];
+    let message = refusal(out.path(), &[&arguments[..], &["--split", "0"]].concat());
+    let message = message.last().expect("a reason");
+    assert_has(message, &["regression: the NLL of the test rows is inf"]);
+    let out = folder();
+    let summary = report(out.path(), &[&arguments[..], &["--split", "all"]].concat());
+    assert_eq!(summary["reports"][0]["split"], "split 1", "{summary}");
+    let reason = summary["left_out"][0]["reason"].as_str().unwrap();
+    assert_has(reason, &["the NLL of the test rows is inf"]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use burn::train::Interrupter;
 use serde::Serialize;
 
 use crate::classification::{self, Classifier, Data, Model, Scores, Settings, predict};
-use crate::{LeftOut, RunError, RunFolder, as_text, as_text_if_any, unsure, written};
+use crate::{LeftOut, RunError, RunFolder, as_text, as_text_if_any, say, unsure, written};
 
 /// Bins of the reliability diagram, as many as of the calibration error.
 const RELIABILITY_BINS: usize = 15;
@@ -53,9 +53,9 @@ impl Study<'_> {
             let folder = self.folder.join(name);
             classification::train(network, data, settings, &folder, self.interrupter)
         };
-        eprintln!("{}: a posterior over {weights} weights", data.name);
+        say!("{}: a posterior over {weights} weights", data.name);
         let (model, time) = train(network, "bayesian")?;
-        eprintln!("its deterministic twin");
+        say!("its deterministic twin");
         let (twin, twin_time) = train(twin, "deterministic")?;
 
         let draws = self.predict_samples;

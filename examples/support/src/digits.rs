@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 
 use crate::classification::Data;
 use crate::images::Images;
@@ -59,7 +59,7 @@ pub fn beta(chosen: Option<f64>, folder: Option<&Path>) -> f64 {
 /// The shipped digits as they are, 8×8 pixels from 0 to 16, each with its label.
 pub fn small() -> Vec<([u8; 64], u8)> {
     let mut text = String::new();
-    GzDecoder::new(DIGITS)
+    MultiGzDecoder::new(DIGITS)
         .read_to_string(&mut text)
         .unwrap_or_else(|_| unreachable!("the shipped file is sound"));
     let digit = |line: &str| {
@@ -141,7 +141,8 @@ fn read(folder: &Path, name: &str) -> Result<(PathBuf, Vec<u8>), RunError> {
     if !plain.exists() && packed.exists() {
         let file = std::fs::File::open(&packed).map_err(|error| RunError::data(&packed, error))?;
         let mut bytes = Vec::new();
-        return match GzDecoder::new(file).read_to_end(&mut bytes) {
+        // A packed file may have several members, and nothing else after them.
+        return match MultiGzDecoder::new(file).read_to_end(&mut bytes) {
             Ok(_) => Ok((packed, bytes)),
             Err(error) => Err(RunError::data(packed, error)),
         };
@@ -254,6 +255,34 @@ mod tests {
         encoder.finish().unwrap();
         std::fs::remove_file(name).unwrap();
         assert_eq!(idx(folder.path()).unwrap().train.pixels, plain.train.pixels);
+    }
+
+    fn pack(bytes: &[u8]) -> Vec<u8> {
+        let compression = flate2::Compression::fast();
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), compression);
+        std::io::Write::write_all(&mut encoder, bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn a_packed_file_has_members_and_nothing_else() {
+        let folder = folder();
+        let name = folder.path().join("train-images-idx3-ubyte");
+        let bytes = std::fs::read(&name).unwrap();
+        std::fs::remove_file(&name).unwrap();
+        let packed = name.with_extension("gz");
+        let (first, second) = bytes.split_at(100);
+        let members = [pack(first), pack(second)].concat();
+        std::fs::write(&packed, &members).unwrap();
+        assert_eq!(idx(folder.path()).unwrap().train.pixels, bytes[16..]);
+        for rubbish in [&b"x"[..], b"rubbish after the last member", &[0; 512]] {
+            std::fs::write(&packed, [&members, rubbish].concat()).unwrap();
+            let message = refusal(&folder);
+            assert!(
+                message.contains("train-images-idx3-ubyte.gz: "),
+                "{message}"
+            );
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::images::ImageError;
 use crate::tabular::DataError;
-use crate::{Failure, KeptError};
+use crate::{Failure, KeptError, NotFiniteScore};
 use blitz_train::plot::PlotError;
 
 /// Why a run has no report. Every message names the file or the value at fault.
@@ -57,6 +57,9 @@ pub enum RunError {
     /// A network that was trained with the settings predicts nothing.
     #[error(transparent)]
     Predict(#[from] PredictError),
+    /// A score is not finite.
+    #[error(transparent)]
+    Score(#[from] NotFiniteScore),
     /// What is finished can't be kept, or not gone on with.
     #[error(transparent)]
     Kept(#[from] KeptError),

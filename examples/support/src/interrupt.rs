@@ -1,13 +1,12 @@
 //! Ctrl-C and SIGTERM, and how a program ends.
 
 use std::fmt::Display;
-use std::io::Write;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use burn::train::Interrupter;
 
-use crate::RunError;
+use crate::{RunError, print, say};
 
 const SIGNAL: &str = "Ctrl-C or a signal to end";
 
@@ -22,8 +21,7 @@ pub fn stop_on_ctrl_c() -> Result<Interrupter, RunError> {
     let stopping = interrupter.clone();
     ctrlc::set_handler(move || {
         if TRAININGS.load(Ordering::SeqCst) == 0 {
-            // A reader that went away is no reason to go on.
-            let _ = writeln!(std::io::stderr(), "stopped ({SIGNAL})");
+            say!("stopped ({SIGNAL})");
             std::process::exit(130);
         }
         if stopping.should_stop() {
@@ -58,17 +56,13 @@ pub trait Failure: Display {
     }
 }
 
-/// Prints what a program found, or why it found nothing, and says how it should end: with 2, or with what shells report for a program
+/// Prints what a program found, or why it found nothing, and says how it should end: with 2, also where standard output can't take it, or with what shells report for a program
 /// ended by Ctrl-C, whatever signal stopped it.
 pub fn exit_code(program: &str, outcome: Result<String, impl Failure>) -> ExitCode {
     match outcome {
-        // A reader that went away (`| head`) is no reason for a panic.
-        Ok(output) => match writeln!(std::io::stdout(), "{output}") {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(_) => ExitCode::FAILURE,
-        },
+        Ok(output) => print(program, output).err().unwrap_or(ExitCode::SUCCESS),
         Err(error) => {
-            eprintln!("{program}: {error}");
+            say!("{program}: {error}");
             ExitCode::from(if error.was_stopped() { 130 } else { 2 })
         }
     }

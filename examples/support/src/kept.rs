@@ -4,11 +4,14 @@ use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use blitz_train::files::{Seal, check, put, put_sealed};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
+
+use crate::say;
 
 /// Why the parts of a run can't be kept, or not gone on with.
 #[derive(Debug, Error)]
@@ -27,6 +30,17 @@ pub enum KeptError {
     /// A file can't be read or written.
     #[error("{}: {reason}", path.display())]
     File {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system, or the parser, says.
+        reason: String,
+    },
+    /// The file that says what the parts of a folder depend on can't be read.
+    #[error(
+        "{} can't be read ({reason}), and without it nobody knows of what run the parts beside it are: take another folder, or remove this one",
+        path.display()
+    )]
+    UnknownRun {
         /// The file.
         path: PathBuf,
         /// What the operating system, or the parser, says.
@@ -131,25 +145,44 @@ impl Kept {
         let as_read: Value =
             serde_json::from_str(&text).map_err(|error| file_error(&file, error))?;
         if file.exists() {
-            let there: Value = read(&file)?;
+            let there: Value = read(&file).map_err(|error| KeptError::UnknownRun {
+                path: file,
+                reason: error.reason(),
+            })?;
             if let Some(key) = difference(&there, &as_read) {
                 let path = path.into();
                 return Err(KeptError::OtherRun { path, key });
             }
         } else {
-            put(&file, pretty(&file, &settings)?)?;
+            // Without a digest, since its settings are compared one by one.
+            let text = pretty(&file, &settings)?;
+            put(&file, text.as_bytes()).map_err(|reason| file_error(&file, reason))?;
         }
         Ok(Self(Some(path.into())))
     }
 
-    /// A part that was finished before.
+    /// A part that was finished before; none where its file is not whole, which is said.
     ///
     /// # Errors
     ///
-    /// Fails if its file can't be read.
+    /// Fails if its file can't be read, or is whole and of something else.
     pub fn finished<T: DeserializeOwned>(&self, part: &str) -> Result<Option<T>, KeptError> {
-        let path = self.path(part).filter(|path| path.exists());
-        path.map(|path| read(&path)).transpose()
+        let Some(path) = self.path(part).filter(|path| path.exists()) else {
+            return Ok(None);
+        };
+        let again = |reason: &str| {
+            say!("{}: {reason}; this part is made again", path.display());
+            Ok(None)
+        };
+        match check(&path).map_err(|reason| file_error(&path, reason))? {
+            Seal::Whole => read(&path).map(Some),
+            Seal::Broken => again("the bytes are not those of its digest"),
+            // Of a version that had none: what is not whole is no JSON.
+            Seal::Missing => match read(&path) {
+                Err(error) => again(&error.reason()),
+                value => value.map(Some),
+            },
+        }
     }
 
     /// Keeps a part.
@@ -167,7 +200,7 @@ impl Kept {
         };
         let text = pretty(&path, value)?;
         match serde_json::from_str::<T>(&text) {
-            Ok(_) => put(&path, text),
+            Ok(_) => put_sealed(&path, text.as_bytes()).map_err(|reason| file_error(&path, reason)),
             Err(reason) => Err(KeptError::NotFinite {
                 path,
                 reason: reason.to_string(),
@@ -191,6 +224,18 @@ fn difference(there: &Value, settings: &Value) -> Option<String> {
     Some(key.replace('_', " "))
 }
 
+impl KeptError {
+    /// What is wrong with the file, without its name.
+    fn reason(self) -> String {
+        match self {
+            Self::File { reason, .. }
+            | Self::UnknownRun { reason, .. }
+            | Self::NotFinite { reason, .. } => reason,
+            Self::OtherRun { key, .. } => key,
+        }
+    }
+}
+
 fn file_error(path: &Path, reason: impl Display) -> KeptError {
     KeptError::File {
         path: path.into(),
@@ -204,16 +249,10 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<T, KeptError> {
 }
 
 fn pretty(path: &Path, value: &impl Serialize) -> Result<String, KeptError> {
-    serde_json::to_string_pretty(value).map_err(|reason| file_error(path, reason))
-}
-
-/// Under another name first: a file that is there is whole.
-fn put(path: &Path, text: String) -> Result<(), KeptError> {
-    // Another process may be at the same part.
-    let unfinished = path.with_extension(format!("json.part-{}", std::process::id()));
-    fs::write(&unfinished, text + "\n")
-        .and_then(|()| fs::rename(&unfinished, path))
-        .map_err(|reason| file_error(path, reason))
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => Ok(text + "\n"),
+        Err(reason) => Err(file_error(path, reason)),
+    }
 }
 
 #[cfg(test)]
@@ -234,6 +273,33 @@ mod tests {
         let none = Kept::default();
         none.keep("first", &1).unwrap();
         assert!(none.finished::<Value>("first").unwrap().is_none());
+    }
+
+    #[test]
+    fn a_part_that_is_not_whole_is_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = Kept::in_folder(folder.path(), &json!({"seed": 1})).unwrap();
+        let part = folder.path().join("first.json");
+        let finished = || kept.finished::<Vec<f64>>("first");
+        for text in ["", "[1.5,", "[1.25]"] {
+            kept.keep("first", &vec![1.5]).unwrap();
+            assert_eq!(check(&part).unwrap(), Seal::Whole);
+            fs::write(&part, text).unwrap();
+            assert_eq!(finished().unwrap(), None, "`{text}`");
+        }
+        // Of a version that sealed nothing.
+        fs::remove_file(folder.path().join("first.json.sha256")).unwrap();
+        assert_eq!(finished().unwrap(), Some(vec![1.25]));
+        fs::write(&part, "").unwrap();
+        assert_eq!(finished().unwrap(), None);
+        // Whole, and of something else.
+        kept.keep("first", &"text".to_string()).unwrap();
+        assert!(finished().is_err());
+        fs::write(folder.path().join("run.json"), "").unwrap();
+        let error = Kept::in_folder(folder.path(), &json!({"seed": 1})).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("run.json can't be read (EOF"), "{error}");
+        assert!(error.contains("take another folder"), "{error}");
     }
 
     #[test]

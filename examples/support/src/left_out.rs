@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::RunError;
+use crate::{RunError, say};
 
 /// What could not be made, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -25,7 +25,7 @@ impl LeftOut {
             seed,
             reason: error.to_string(),
         };
-        eprintln!("  left out: {left_out}");
+        say!("  left out: {left_out}");
         left_out
     }
 

@@ -6,8 +6,9 @@
 //! - [`Kept`]: the finished parts of a long comparison, for a run that was killed.
 //! - [`MeanError`]: a mean over repetitions, with its standard error where there is one.
 //! - [`figure`]: a number in three significant digits, and [`Figures`] of several to the same place.
-//! - [`first_not_finite`]: the weight of a checkpoint that is no number.
+//! - [`first_not_finite`]: the weight of a checkpoint that is no number, and [`check_scores`] for scores.
 //! - [`LeftOut`]: what could not be made in a comparison, and [`written`] for its files; [`chosen`]: the rule that chooses settings.
+//! - [`say!`]: a line on standard error, and [`print`] the report on standard output, for whoever takes them.
 //! - [`check_layers`]: the largest network that is taken, and [`check_draws`] the largest prediction.
 //! - [`loader`]: batches of a training, and [`fit_in`]: a training with its files in a folder.
 //! - [`images`] and [`classification`]: labelled images, and a classifier of them trained by Burn's Learner.
@@ -28,6 +29,7 @@ mod folder;
 mod interrupt;
 mod kept;
 mod left_out;
+mod output;
 mod repeats;
 mod rule;
 mod size;
@@ -50,11 +52,14 @@ pub mod tabular;
 pub use args::{EstimatorChoice, RunArgs, TrainingArgs, present};
 pub use error::RunError;
 pub use figures::{Figures, figure};
-pub use finite::first_not_finite;
+pub use finite::{NotFiniteScore, check_scores, first_not_finite};
 pub use folder::{RunFolder, as_text, as_text_if_any};
 pub use interrupt::{Failure, exit_code, stop_on_ctrl_c, stoppable};
 pub use kept::{Digest, Kept, KeptError};
 pub use left_out::LeftOut;
+#[doc(hidden)]
+pub use output::line_on_stderr;
+pub use output::print;
 pub use repeats::{MeanError, mean};
 pub use rule::chosen;
 pub use size::{check_draws, check_layers};

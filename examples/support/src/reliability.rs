@@ -3,13 +3,14 @@
 use std::error::Error;
 use std::path::Path;
 
-use blitz_train::metric::reliability_bins;
+use blitz_train::metric::{expected_calibration_error, reliability_bins};
 use blitz_train::plot::style::{self, BLUE, FAINT, VERMILION, font};
 use blitz_train::plot::{self, PlotError};
 use blitz_train::prelude::CategoricalMixture;
 use plotters::prelude::*;
 
-const BINS: usize = 10;
+/// Those of the diagram and of the error in its legend, as many as of the calibration error everywhere else.
+const BINS: usize = 15;
 
 /// Writes a PNG of the accuracy in bins of confidence, for two predictions with their names; the size of a dot is the root of its share.
 pub fn reliability(
@@ -50,11 +51,8 @@ fn draw(
         FAINT.stroke_width(2),
     ))?;
     for ((name, predictions), colour) in predictions.into_iter().zip([VERMILION, BLUE]) {
-        let bins = reliability_bins(
-            &predictions.confidence(),
-            &predictions.correct(labels),
-            BINS,
-        );
+        let (confidence, correct) = (predictions.confidence(), predictions.correct(labels));
+        let bins = reliability_bins(&confidence, &correct, BINS);
         let bins: Vec<_> = bins.into_iter().filter(|bin| bin.count > 0).collect();
         let line = bins.iter().map(|bin| (bin.confidence, bin.accuracy));
         chart.draw_series(LineSeries::new(line, colour.mix(0.6).stroke_width(2)))?;
@@ -67,7 +65,8 @@ fn draw(
                 colour.mix(0.6).filled(),
             )
         });
-        let label = format!("{name}: calibration error {:.3}", predictions.ece(labels));
+        let error = expected_calibration_error(&confidence, &correct, BINS);
+        let label = format!("{name}: calibration error {error:.3}, {BINS} bins");
         chart
             .draw_series(dots)?
             .label(label)

@@ -2,6 +2,8 @@
 
 use std::fmt::{Debug, Display};
 
+use crate::say;
+
 /// The candidate that is better than all others, and what was made of it.
 ///
 /// One that can't be trained is no choice, nor one whose predictions are none: what others took hours for is not lost with it.
@@ -27,7 +29,7 @@ pub fn chosen<S: Copy + Debug, T, E: Display>(
             }
             Ok(_) => {}
             Err(error) => {
-                eprintln!("  {candidate:?}: {error}");
+                say!("  {candidate:?}: {error}");
                 refused = Some(error);
             }
         }

@@ -7,7 +7,7 @@ use blitz_train::blitz_core::device;
 use clap::{Parser, ValueEnum};
 use example_support::methods::{Method, column};
 use example_support::number::at_least;
-use example_support::{LeftOut, RunError, RunFolder, exit_code, present, written};
+use example_support::{LeftOut, RunError, RunFolder, exit_code, present, say, written};
 
 use toy_1d::comparison::Comparison;
 use toy_1d::curve::Points;
@@ -97,7 +97,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         };
         let seconds = start.elapsed().as_secs_f64();
         let figure = Figures::of(candidate.name(), &predictive, seconds);
-        eprintln!("{}: {:.1} s", figure.name, figure.seconds);
+        say!("{}: {:.1} s", figure.name, figure.seconds);
         figures.push(figure);
         bands.push((candidate.name(), predictive));
     }

@@ -6,7 +6,7 @@ use blitz_train::blitz_core::device::DeviceError;
 use blitz_train::{InputError, PredictError};
 use example_support::methods::MethodError;
 use example_support::tabular::DataError;
-use example_support::{Failure, KeptError};
+use example_support::{Failure, KeptError, NotFiniteScore};
 use thiserror::Error;
 
 /// Why a run has no report.
@@ -61,15 +61,8 @@ pub enum RunError {
     )]
     NoCandidate,
     /// A score of the test rows is not finite, and has no mean with those of other splits.
-    #[error(
-        "the {score} of the test rows is {value}; is a target of another scale than all others?"
-    )]
-    NotFiniteScore {
-        /// Which.
-        score: &'static str,
-        /// Its value.
-        value: f64,
-    },
+    #[error(transparent)]
+    NotFiniteScore(#[from] NotFiniteScore),
     /// No split has scores.
     #[error("{0}")]
     NoSplit(String),
@@ -91,7 +84,7 @@ impl RunError {
             | Self::Predict(_)
             | Self::Scores(_)
             | Self::NoCandidate
-            | Self::NotFiniteScore { .. } => true,
+            | Self::NotFiniteScore(_) => true,
             // Splits without rows are refused before any trains.
             Self::TooFewRows { .. }
             | Self::TooFewSplits { .. }

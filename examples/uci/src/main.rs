@@ -12,7 +12,7 @@ use clap::Parser;
 use example_support::methods::Method;
 use example_support::number::at_least;
 use example_support::tabular::{Split, Table, TableFormat};
-use example_support::{Digest, Kept, LeftOut, exit_code, figure, present};
+use example_support::{Digest, Kept, LeftOut, exit_code, figure, present, say};
 use serde::Serialize;
 
 use error::RunError;
@@ -139,7 +139,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
                 Err(error) => return Err(error),
             },
         };
-        eprintln!(
+        say!(
             "split {} of {}: RMSE {}, log likelihood {:.3}, {:?}, {:.1} s",
             index + 1,
             cli.splits,

@@ -8,7 +8,7 @@ use blitz_train::metric::{interval_coverage, rmse, sharpness};
 use burn::tensor::Device;
 use example_support::methods::{Data, Method, Number, Predict, Rows, Scales, Setting};
 use example_support::tabular::{Split, Table};
-use example_support::{chosen, mean};
+use example_support::{check_scores, chosen, mean};
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
 use rand::seq::SliceRandom;
@@ -47,16 +47,13 @@ pub struct Scores {
 impl Scores {
     /// Refuses those of which one is not finite.
     fn checked(self) -> Result<Self, RunError> {
-        let scores = [
+        check_scores(&[
             ("RMSE", self.rmse),
             ("log likelihood", self.ll),
             ("CRPS", self.crps),
             ("mean width of the intervals", self.width_95),
-        ];
-        match scores.into_iter().find(|(_, value)| !value.is_finite()) {
-            Some((score, value)) => Err(RunError::NotFiniteScore { score, value }),
-            None => Ok(self),
-        }
+        ])?;
+        Ok(self)
     }
 }
 

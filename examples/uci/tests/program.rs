@@ -192,9 +192,32 @@ fn what_is_wrong_is_said_in_one_sentence() {
         );
         fs::write(file, text).unwrap();
     }
-    fs::write(out.join("split-0.json"), "{").unwrap();
-    let refused = PROGRAM.refusal(&out, &["--data", &data, "--splits", "1"]);
-    assert!(refused.contains("split-0.json: EOF"), "{refused}");
+}
+
+#[test]
+fn a_split_whose_file_is_not_whole_is_made_again_and_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, out) = (data(folder.path()), folder.path().join("out"));
+    let arguments = ["--data", &data, "--splits", "1"];
+    PROGRAM.report(&out, &arguments);
+    let split = out.join("split-0.json");
+    let whole = fs::read_to_string(&split).unwrap();
+    fs::write(&split, "").unwrap();
+    let output = PROGRAM.run(&out, &arguments);
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains("split-0.json: the bytes are not those of its digest"),
+        "{said}"
+    );
+    let without_seconds = |text: &str| {
+        text.lines()
+            .filter(|line| !line.contains("seconds"))
+            .map(String::from)
+            .collect::<Vec<_>>()
+    };
+    let again = fs::read_to_string(&split).unwrap();
+    assert_eq!(without_seconds(&again), without_seconds(&whole));
 }
 
 #[test]

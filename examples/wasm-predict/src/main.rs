@@ -2,17 +2,24 @@
 //!
 //! Usage: `wasm-predict [FOLDER]`, by default `runs/wasm-predict`.
 
-use std::error::Error;
 use std::ffi::OsString;
 use std::fs;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use blitz_train::files::{put, put_sealed};
 use blitz_train::prelude::*;
 use burn::module::Module;
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Tensor};
+use example_support::{RunError, exit_code};
 use wasm_predict::{EXAMPLES, Model, inputs, model, noise, predict};
+
+const MODEL: &str = "model.bpk";
+/// What the model predicts here. It is written first, and says that the folder is of this program.
+const NATIVE: &str = "native.json";
+const BEGINNING: &str = r#"{"predictions":["#;
 
 /// The noise of the training data.
 const NOISE_STD: f32 = 0.1;
@@ -50,28 +57,21 @@ fn command(arguments: &[OsString]) -> Result<Command, String> {
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     let outcome = match command(&arguments) {
-        Ok(Command::Help) => {
-            println!("{HELP}");
-            Ok(())
-        }
-        Ok(Command::Run(folder)) => run(folder),
-        Err(reason) => Err(reason.into()),
+        Ok(Command::Help) => Ok(HELP.to_string()),
+        Ok(Command::Run(folder)) => run(&folder),
+        Err(reason) => Err(RunError::Setting(reason)),
     };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("wasm-predict: {error}");
-            ExitCode::from(2)
-        }
-    }
+    exit_code("wasm-predict", outcome)
 }
 
-fn run(folder: PathBuf) -> Result<(), Box<dyn Error>> {
-    fs::create_dir_all(&folder)?;
+fn run(folder: &Path) -> Result<String, RunError> {
+    check_whose(folder)?;
+    writable(folder, fs::create_dir_all(folder))?;
 
-    let record = train(1000).into_record().into_bytes()?;
-    fs::write(folder.join("model.bpk"), &record[..])?;
-    let predictions = predict(record.to_vec())?;
+    let failed = |error: &dyn std::fmt::Display| RunError::Setting(format!("the model: {error}"));
+    let record = train(1000).into_record().into_bytes();
+    let record = record.map_err(|error| failed(&error))?;
+    let predictions = predict(record.to_vec()).map_err(|error| failed(&error))?;
 
     // By hand, as these are numbers only. Burn's floats all are finite here, and print as JSON wants them.
     let rows = inputs().into_iter().zip(&predictions).map(|(x, p)| {
@@ -84,14 +84,35 @@ fn run(folder: PathBuf) -> Result<(), Box<dyn Error>> {
     let rows = rows.collect::<Vec<_>>().join(",\n");
     let bits = noise().into_iter().map(|value| value.to_bits().to_string());
     let bits = bits.collect::<Vec<_>>().join(",");
-    let json = format!("{{\"predictions\":[\n{rows}],\n\"noiseBits\":[{bits}]}}\n");
-    fs::write(folder.join("native.json"), json)?;
-    println!(
-        "{}: model.bpk, {} bytes, and native.json",
+    let json = format!("{BEGINNING}\n{rows}],\n\"noiseBits\":[{bits}]}}\n");
+    let (native, model) = (folder.join(NATIVE), folder.join(MODEL));
+    writable(&native, put(&native, json.as_bytes()))?;
+    writable(&model, put_sealed(&model, &record))?;
+    Ok(format!(
+        "{}: {MODEL}, {} bytes, and {NATIVE}",
         folder.display(),
         record.len()
-    );
-    Ok(())
+    ))
+}
+
+/// An error if the folder has a model or predictions of another program, or of another run than this program's.
+fn check_whose(folder: &Path) -> Result<(), RunError> {
+    let native = fs::read_to_string(folder.join(NATIVE)).unwrap_or_default();
+    let mut files = [MODEL, NATIVE].into_iter();
+    match files.find(|name| folder.join(name).exists()) {
+        Some(name) if !native.starts_with(BEGINNING) => Err(RunError::Setting(format!(
+            "{} has a {name} that is not of this program: move it away, or take another folder",
+            folder.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn writable<T>(path: &Path, written: io::Result<T>) -> Result<T, RunError> {
+    written.map_err(|error| RunError::NotWritable {
+        path: path.into(),
+        reason: error.to_string(),
+    })
 }
 
 /// The model after `steps` steps on a noisy sine.

@@ -14,6 +14,7 @@ fn the_saved_model_fits_and_doubts_outside_the_data() {
         .unwrap();
     assert!(program.status.success(), "{program:?}");
     assert!(folder.path().join("native.json").exists());
+    assert!(folder.path().join("model.bpk.sha256").exists());
 
     let record = std::fs::read(folder.path().join("model.bpk")).unwrap();
     let predictions = wasm_predict::predict(record).unwrap();
@@ -74,6 +75,34 @@ fn options_are_no_folders() {
         assert!(text.contains(&reason), "{text}");
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_model_of_another_program_stays_and_its_own_is_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |folder: &std::path::Path| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_wasm-predict"));
+        program.arg(folder).output().unwrap()
+    };
+    for name in ["model.bpk", "native.json"] {
+        let folder = folder.path().join(name);
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join(name), "{}").unwrap();
+        let output = run(&folder);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let text = String::from_utf8(output.stderr).unwrap();
+        let reason = format!("has a {name} that is not of this program");
+        assert!(text.contains(&reason), "{text}");
+        assert_eq!(std::fs::read(folder.join(name)).unwrap(), b"{}");
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
+    }
+    let own = folder.path().join("own");
+    let model = [(); 2].map(|()| {
+        let output = run(&own);
+        assert!(output.status.success(), "{output:?}");
+        std::fs::read(own.join("model.bpk")).unwrap().len()
+    });
+    assert_eq!(model[0], model[1]);
 }
 
 #[test]

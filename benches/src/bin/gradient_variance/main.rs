@@ -13,13 +13,14 @@ mod plot;
 use std::error::Error;
 use std::fmt::Write;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use blitz_train::blitz_core::Noise;
+use blitz_train::files::put;
 use blitz_train::prelude::*;
 use burn::module::{ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Int, Tensor};
-
+use clap::Parser;
 use rand::RngExt;
 
 use nets::{Classifier, ConvNet, Perceptron};
@@ -37,6 +38,14 @@ const SEED: u64 = 17;
 /// The deviation of every weight.
 const STD: f64 = 0.05;
 
+/// Measures the variance of the gradient by batch size, for each estimator.
+#[derive(Debug, Parser)]
+struct Options {
+    /// Folder for gradient_variance.csv and .svg, which take the place of those there [default: docs/figures], or `pairs`, which prints what antithetic pairs leave of the variance instead.
+    #[arg(value_name = "FOLDER|pairs")]
+    folder: Option<PathBuf>,
+}
+
 /// The variance of the gradient of one kind of parameter, averaged over them, at one batch size.
 struct Figure {
     net: &'static str,
@@ -49,15 +58,15 @@ struct Figure {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let argument = std::env::args_os().nth(1);
-    if argument.as_deref().is_some_and(|name| name == "pairs") {
+    let Options { folder } = Options::parse();
+    if folder.as_deref() == Some(Path::new("pairs")) {
         pairs::print();
         return Ok(());
     }
-    let folder = argument.map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/figures"),
-        PathBuf::from,
-    );
+    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/figures");
+    let folder = folder.unwrap_or_else(default);
+    // Before what takes minutes.
+    fs::create_dir_all(&folder)?;
     let device = Device::flex().autodiff();
     let mut figures = Vec::new();
     for estimator in ESTIMATORS {
@@ -82,9 +91,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             figure.standard_error
         )?;
     }
-    fs::create_dir_all(&folder)?;
-    fs::write(folder.join("gradient_variance.csv"), csv)?;
-    fs::write(folder.join("gradient_variance.svg"), plot::svg(&figures))?;
+    put(&folder.join("gradient_variance.csv"), csv.as_bytes())?;
+    let svg = plot::svg(&figures);
+    put(&folder.join("gradient_variance.svg"), svg.as_bytes())?;
     Ok(())
 }
 
@@ -181,5 +190,21 @@ impl ModuleVisitor for SplitGradient {
         if let Some(gradient) = param.base().grad(&self.gradients) {
             self.parts[usize::from(self.attached)].extend(gradient.into_data().iter::<f64>());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use example_support::program::assert_refused;
+
+    use super::*;
+
+    #[test]
+    fn an_option_is_no_folder() {
+        assert_refused::<Options>(&[
+            ("--help", "Usage: "),
+            ("--out", "unexpected argument"),
+            ("one two", "unexpected argument"),
+        ]);
     }
 }

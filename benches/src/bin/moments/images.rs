@@ -1,7 +1,6 @@
 //! Classifiers of MNIST's images.
 
 use std::error::Error;
-use std::path::Path;
 
 use blitz_benches::{Input, Layers, Net};
 use blitz_train::prelude::*;
@@ -9,7 +8,7 @@ use blitz_train::{FusedAdamConfig, Link, MomentsPredictorConfig, predict_draws};
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use example_support::digits;
+use example_support::classification::Data;
 use example_support::images::Images;
 
 use crate::compare::distance;
@@ -29,13 +28,7 @@ fn images(pixels: Tensor<2>) -> Input {
 }
 
 /// Prints a table for both networks.
-pub fn report(
-    folder: &Path,
-    draws: usize,
-    test: usize,
-    epochs: usize,
-) -> Result<(), Box<dyn Error>> {
-    let data = digits::idx(folder)?;
+pub fn report(data: &Data, draws: usize, test: usize, epochs: usize) -> Result<(), Box<dyn Error>> {
     println!("MNIST, {epochs} epochs; {draws} draws, the first {test} test images\n");
     println!(
         "| network | error of the mean / σ | σ, propagated / drawn | largest of 90 % | | NLL | ECE | accuracy | mutual information |"

@@ -10,7 +10,7 @@ use plotters::prelude::*;
 
 use super::axis::Axis;
 use super::error::PlotError;
-use super::style::{self, CURVES, FAINT, font, power_of_ten, register_fonts, tick};
+use super::style::{self, AxisLabels, CURVES, FAINT, font, power_of_ten, register_fonts};
 use crate::place::in_place;
 
 /// Where plots are drawn.
@@ -127,6 +127,11 @@ pub fn write(
     drawn.map_err(|error| not_written(path, error))
 }
 
+/// The size of the numbers at the axes.
+const LABEL: i32 = 16;
+/// The pixels around a chart.
+const MARGIN: u32 = 14;
+
 /// What a chart is labelled with.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Labels<'a> {
@@ -148,32 +153,48 @@ pub(super) fn chart<'a, DB: DrawingBackend<ErrorType: 'static>>(
 ) -> Result<Chart<'a, DB>, Box<dyn Error>> {
     check_axis("horizontal", &x)?;
     check_axis("vertical", &y)?;
+    let (across, up) = (AxisLabels::of(&x), AxisLabels::of(&y));
+    let (what, which) = (labels.x, up.described(labels.y));
+    let what = if labels.is_log {
+        what.into()
+    } else {
+        across.described(what)
+    };
+    // Beside the widest label a tick and, if there is one, the description, on its side.
+    let beside = up.width(LABEL) + if which.is_empty() { 12 } else { 38 };
+    let left = match (labels.is_list, which.is_empty()) {
+        (true, _) => 12,
+        (false, true) => beside.max(52),
+        (false, false) => beside.max(78),
+    };
+    let width = area.dim_in_pixel().0.saturating_sub(left + 2 * MARGIN);
+    let room = 4 * width / (5 * across.width(LABEL).max(1));
     let mut builder = ChartBuilder::on(area);
     builder
-        .margin(14)
-        .x_label_area_size(if labels.x.is_empty() { 34 } else { 56 })
-        .y_label_area_size(match (labels.is_list, labels.y.is_empty()) {
-            (true, _) => 12,
-            (false, true) => 52,
-            (false, false) => 78,
-        });
+        .margin(MARGIN)
+        .x_label_area_size(if what.is_empty() { 34 } else { 56 })
+        .y_label_area_size(left);
     if !labels.title.is_empty() {
         builder.caption(labels.title, font(22));
     }
     let mut chart = builder.build_cartesian_2d(Axis(x.clone()), Axis(y.clone()))?;
     style::mesh(&mut chart.configure_mesh())
-        .x_desc(labels.x)
-        .y_desc(labels.y)
+        .x_desc(what)
+        .y_desc(which)
         .max_light_lines(0)
-        .x_labels(7)
+        .x_labels(if labels.is_log {
+            7
+        } else {
+            room.clamp(2, 7) as usize
+        })
         .y_labels(if labels.is_list { 0 } else { 7 })
         .x_label_formatter(&|value| match labels.is_log {
             true => power_of_ten(*value, &x),
-            false => tick(*value, &x),
+            false => across.at(*value),
         })
-        .y_label_formatter(&|value| tick(*value, &y))
+        .y_label_formatter(&|value| up.at(*value))
         .axis_desc_style(font(19))
-        .label_style(font(16))
+        .label_style(font(LABEL))
         .draw()?;
     Ok(chart)
 }

@@ -29,6 +29,7 @@
 //! ```
 
 mod axis;
+mod axis_labels;
 mod bands;
 mod coverage;
 mod draw;

@@ -9,6 +9,8 @@ use plotters::coord::ranged1d::Ranged;
 use plotters::prelude::*;
 use plotters::style::register_font;
 
+pub use super::axis_labels::AxisLabels;
+
 /// Text and the like.
 pub const INK: RGBColor = RGBColor(51, 51, 51);
 /// What should not draw the eye.

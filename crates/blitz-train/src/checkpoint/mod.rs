@@ -17,6 +17,8 @@ pub(crate) use float_types::{FloatTypes, Retyped};
 pub use folder::Checkpoints;
 pub(crate) use saved_layout::in_saved_layout;
 pub use seal::{Seal, check, seal, unseal};
+#[cfg(feature = "train")]
+pub use seal::{put, put_sealed};
 
 use std::path::{Path, PathBuf};
 

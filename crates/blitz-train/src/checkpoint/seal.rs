@@ -5,6 +5,8 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "train")]
+use blitz_predict::place::in_place;
 use sha2::{Digest, Sha256};
 
 /// What a file's digest says of it.
@@ -75,6 +77,25 @@ pub fn seal(path: &Path) -> io::Result<()> {
         return Err(error);
     }
     sync_folder(path)
+}
+
+/// Writes a file under another name, then puts it in its place: after a kill or a loss of power it has the bytes before, or these.
+#[cfg(feature = "train")]
+pub fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    in_place(path, |part| {
+        let mut file = File::create(part)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    })?;
+    sync_folder(path)
+}
+
+/// As [`put`], with a seal.
+#[cfg(feature = "train")]
+pub fn put_sealed(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    unseal(path)?;
+    put(path, bytes)?;
+    seal(path)
 }
 
 /// Has the folder's entries survive a loss of power. Only Unix opens folders.

@@ -1,5 +1,6 @@
 //! Running a training to its end, or to a clear error.
 
+use std::io::Write;
 use std::panic::resume_unwind;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -174,7 +175,8 @@ where
                 ));
             }
             if let Some(message) = panic.unsaid {
-                eprintln!("{message}");
+                // Standard error that takes nothing is no reason to panic with another payload.
+                let _ = writeln!(std::io::stderr(), "{message}");
             }
             resume_unwind(panic.payload)
         }

@@ -43,8 +43,11 @@ fn rmse_is_the_root_over_the_whole_epoch_not_the_mean_of_batch_roots() {
         RmseInput::new(mean.clone(), mean.zeros_like())
     };
     let batches = vec![input(&[3.0, 4.0, 0.0]), input(&[5.0])];
-    let rmse = epoch(RmseMetric::new().with_scale(2.0), batches);
-    assert!((rmse - 2.0 * 12.5f64.sqrt()).abs() < 1e-6, "{rmse}");
+    // The last two are numbers whose squares are none.
+    for scale in [2.0, 1e-170, 1e170] {
+        let rmse = epoch(RmseMetric::new().with_scale(scale), batches.clone());
+        assert!((rmse / scale - 12.5f64.sqrt()).abs() < 1e-6, "{rmse}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use blitz_train::prelude::*;
 use blitz_train::{BlobConfig, Ivon, IvonConfig, TfbConfig};
-use example_support::{RunError, chosen};
+use example_support::{RunError, chosen, say};
 
 use super::{Fitted, Lora, Study, likelihood, mean, said, start, training};
 use crate::args::Method;
@@ -53,7 +53,7 @@ impl Study<'_> {
             let nll = mean(&predictions.nll(self.held_out.labels()));
             let Candidate { setting, rate } = candidate;
             let rate = rate.map_or_else(String::new, |rate| format!(" at a rate of {rate}"));
-            eprintln!("  {setting}{rate}: a held-out NLL of {nll:.3}");
+            say!("  {setting}{rate}: a held-out NLL of {nll:.3}");
             Ok::<f64, RunError>(nll)
         };
         let (candidate, _) = chosen(&candidates(method), nll, |a, b| a.total_cmp(b).is_lt())?;

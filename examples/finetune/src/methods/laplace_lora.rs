@@ -10,7 +10,7 @@ use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
-use example_support::RunError;
+use example_support::{RunError, say};
 
 use super::laplace::{NARROW, least_from};
 use super::{Fitted, Lora, Study, likelihood, said, together};
@@ -33,7 +33,7 @@ impl Study<'_> {
         let (_, report) = on_part
             .with_held_out_prior_precision(&*held_out)
             .map_err(said)?;
-        eprintln!("  {report}");
+        say!("  {report}");
 
         let start = Instant::now();
         let posterior = fit(&self.on_all, self.labelled)?;

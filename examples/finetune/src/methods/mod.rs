@@ -10,7 +10,7 @@ use blitz_train::calibration::TemperatureScaling;
 use blitz_train::prelude::*;
 use blitz_train::{Ensemble, InputError};
 use burn::tensor::{Device, TensorData};
-use example_support::{RunError, check_draws, chosen, mean};
+use example_support::{RunError, check_draws, chosen, mean, say};
 
 use crate::args::{Cli, Method};
 use crate::data::{Sequences, Task};
@@ -91,7 +91,7 @@ impl<'a> Study<'a> {
             let predictions = of_logits(logits(&trained.network, &held_out, device), task)?;
             let accuracy = predictions.accuracy(held_out.labels());
             let nll = mean(&predictions.nll(held_out.labels()));
-            eprintln!("  {rate}: {:.1} % held out, NLL {nll:.3}", 100.0 * accuracy);
+            say!("  {rate}: {:.1} % held out, NLL {nll:.3}", 100.0 * accuracy);
             Ok::<_, RunError>((accuracy, nll, trained))
         };
         let is_better = |(accuracy, nll, _): &(f64, f64, Lora), best: &(f64, f64, Lora)| {

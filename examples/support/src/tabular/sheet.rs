@@ -80,7 +80,7 @@ impl Sheet {
         // Marks that nobody declared are names like others, or a row without a value.
         let are_marks =
             |cells: &[String]| cells.iter().all(|cell| cell.is_empty() || is_mark(cell));
-        let is_ambiguous = counts_columns(&first.cells)
+        let is_ambiguous = counts_columns(&first.cells, &format)
             || (names_columns(&first.cells) && are_marks(&first.cells));
         if header == Header::Auto && is_ambiguous {
             return Err(DataError::AmbiguousHeader {
@@ -213,17 +213,24 @@ impl Sheet {
     }
 }
 
-/// Whether the cells count the columns from 0, or count years: what a program writes that has no names for them, or a row of data. Nobody can tell.
-fn counts_columns(cells: &[String]) -> bool {
-    let numbers: Option<Vec<u32>> = cells.iter().map(|cell| cell.parse().ok()).collect();
-    let Some(numbers) = numbers else {
-        return false;
+/// Whether the cells are whole numbers in equal steps, such as columns that are counted, or years: what a program writes that has no other names for them, or a row of data.
+/// Nobody can tell. Of one column or two, which say less, those that are counted from 0 alone. Empty cells before them are of columns of row numbers, which such programs don't name.
+fn counts_columns(cells: &[String], format: &Format) -> bool {
+    let first = cells.iter().position(|cell| !cell.is_empty());
+    let counted = &cells[first.unwrap_or(cells.len())..];
+    let whole = |cell: &String| {
+        let number = format.number(cell).filter(|number| number.fract() == 0.0);
+        number.filter(|_| !format.is_missing(cell))
     };
-    let counts = numbers
-        .windows(2)
-        .all(|pair| pair[0].checked_add(1) == Some(pair[1]));
-    let are_years = numbers.len() > 2 && (1000..3000).contains(&numbers[0]);
-    counts && (numbers[0] == 0 || are_years)
+    let numbers: Option<Vec<f64>> = counted.iter().map(whole).collect();
+    match numbers.as_deref() {
+        Some([0.0] | [0.0, 1.0]) => true,
+        Some(numbers @ [first, second, _, ..]) => {
+            let step = second - first;
+            step != 0.0 && numbers.windows(2).all(|pair| pair[1] - pair[0] == step)
+        }
+        _ => false,
+    }
 }
 
 /// What netCDF fills in for a missing value, 9.96921e36, also when it was rounded to three digits.
@@ -282,33 +289,70 @@ mod tests {
 
     #[test]
     fn a_first_line_that_may_count_the_columns_is_no_guess() {
-        for first in ["0", "0,1", "0,1,2", "\"0\",\"1\"", "2019,2020,2021"] {
-            let text = format!("{first}\n{}\n", first.replace(['0', '1', '2'], "5.5"));
+        for first in [
+            "0",
+            "0,1",
+            "0,1,2",
+            "\"0\",\"1\"",
+            "2019,2020,2021",
+            "1,2,3",
+            "0.0,1.0,2.0",
+            "2018,2020,2022",
+            "2020,2019,2018",
+            "2019.0,2020.0,2021.0",
+            "10,20,30",
+            "-1,0,1",
+            "1e3,2e3,3e3",
+            // The row numbers of pandas have no name.
+            ",0",
+            ",0,1,2",
+            ",,2019,2020,2021",
+        ] {
+            let cells = first.split(',').count();
+            let text = format!("{first}\n{}\n", vec!["5.5"; cells].join(","));
             let error = message(&text);
             assert!(
                 error.starts_with("table.csv, line 1: ")
                     && error.contains("--header yes")
-                    && error.contains("--header no"),
+                    && error.contains("--header no")
+                    && !error.contains("--skip-incomplete"),
                 "{error}"
             );
             let sheet = |header| Sheet::parse(&text, "", header).unwrap();
             assert_eq!(sheet(Header::Yes).rows().len(), 1);
             assert_eq!(sheet(Header::No).rows().len(), 2);
         }
-        let largest = "4294967295,1";
         for row in [
             "1,2",
             "0,2",
-            "0,1.0",
+            "1,0",
             "0,0",
-            "1,2,3",
             "2019,2020",
+            "0,0,0",
+            "1,2,4",
+            "0.5,1.5,2.5",
             "0,1,x",
-            largest,
+            "0,1,",
+            "inf,inf,inf",
+            ",5",
         ] {
             let sheet = Sheet::parse(row, "", Header::Auto).unwrap();
             assert_eq!(sheet.rows().len(), 1, "{row}");
         }
+    }
+
+    #[test]
+    fn a_first_line_with_a_decimal_comma_or_a_mark_counts_as_its_format_says() {
+        let format = |missing: &[&str]| Format {
+            decimal_comma: true,
+            missing: missing.iter().map(|mark| mark.to_string()).collect(),
+            ..Format::default()
+        };
+        let text = "2019,0;2020,0;2021,0\n1,5;2,5;3,5\n";
+        assert!(Sheet::parse(text, "", format(&[])).is_err());
+        // A mark is a value that is missing, and no name.
+        let sheet = Sheet::parse(text, "", format(&["2020"])).unwrap();
+        assert_eq!(sheet.rows().len(), 2);
     }
 
     #[test]

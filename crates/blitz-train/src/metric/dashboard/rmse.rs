@@ -25,21 +25,26 @@ pub struct RmseMetric {
     running: Running<SquareSum>,
 }
 
-/// The sum of squared errors; their root mean is the metric.
+/// The sum of squared errors; their root mean times the scale is the metric.
 #[derive(Debug, Clone, Copy, Default)]
-struct SquareSum(MeanSum);
+struct SquareSum {
+    squares: MeanSum,
+    /// That of the metric, which is of all sums. It is no factor of the squares, in which one below 1e-162 would be 0.
+    scale: f64,
+}
 
 impl Sums for SquareSum {
     fn merge(&mut self, more: &Self) {
-        self.0.merge(&more.0);
+        self.squares.merge(&more.squares);
+        self.scale = more.scale;
     }
 
     fn count(&self) -> usize {
-        self.0.count()
+        self.squares.count()
     }
 
     fn value(&self) -> f64 {
-        self.0.value().sqrt()
+        self.scale * self.squares.value().sqrt()
     }
 }
 
@@ -77,10 +82,14 @@ impl RmseMetric {
                 .sum()
                 .try_into_scalar()?,
         };
-        Ok(SquareSum(MeanSum {
-            sum: sum * (unit * self.scale).powi(2),
+        let squares = MeanSum {
+            sum: sum * unit.powi(2),
             count,
-        }))
+        };
+        Ok(SquareSum {
+            squares,
+            scale: self.scale,
+        })
     }
 }
 
