@@ -458,7 +458,7 @@ fn resuming_with_any_other_setting_is_refused_and_changes_nothing() {
 #[test]
 fn checkpoints_outlive_their_settings() {
     let out = folder();
-    let first = report(out.path(), &[]);
+    let first = PROGRAM.report(out.path(), &[]);
     let config = out.path().join("config.json");
     let settings = std::fs::read(&config).unwrap();
     // As a loss of power leaves a file that no program waited for.
@@ -466,7 +466,7 @@ fn checkpoints_outlive_their_settings() {
     let message = one_line_refusal(out.path(), &["--resume"]);
     assert_has(&message, &["config.json", "remove the file, and --resume"]);
     std::fs::remove_file(&config).unwrap();
-    let output = run(out.path(), &["--resume", "--json"]);
+    let output = PROGRAM.run(out.path(), &["--resume", "--json"]);
     let stderr = text(&output.stderr);
     assert!(output.status.success(), "{stderr}");
     assert_has(stderr, &["there is no", "config.json", "is not known"]);
@@ -705,7 +705,7 @@ fn a_split_with_a_score_that_is_not_finite_costs_the_others_nothing() {
     let message = message.last().expect("a reason");
     assert_has(message, &["regression: the NLL of the test rows is inf"]);
     let out = folder();
-    let summary = report(out.path(), &[&arguments[..], &["--split", "all"]].concat());
+    let summary = PROGRAM.report(out.path(), &[&arguments[..], &["--split", "all"]].concat());
     assert_eq!(summary["reports"][0]["split"], "split 1", "{summary}");
     let reason = summary["left_out"][0]["reason"].as_str().unwrap();
     assert_has(reason, &["the NLL of the test rows is inf"]);
