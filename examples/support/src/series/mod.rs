@@ -508,7 +508,7 @@ mod tests {
             "s.csv, line 1: 4 columns (date, price, volume, open), where a series has one, of values, or two, of times and values"
         );
         assert_eq!(
-            message("\n1,2,3\n"),
+            message("\n1,2,4\n"),
             "s.csv, line 2: 3 columns, where a series has one, of values, or two, of times and values"
         );
         assert!(message("1990,1\n1991,2,3\n").contains("line 2: 3 cells"));

@@ -224,7 +224,7 @@ fn counts_columns(cells: &[String], format: &Format) -> bool {
     };
     let numbers: Option<Vec<f64>> = counted.iter().map(whole).collect();
     match numbers.as_deref() {
-        Some([0.0] | [0.0, 1.0]) => true,
+        Some([_] | [_, _]) => counted == ["0"] || counted == ["0", "1"],
         Some(numbers @ [first, second, _, ..]) => {
             let step = second - first;
             step != 0.0 && numbers.windows(2).all(|pair| pair[1] - pair[0] == step)
@@ -325,6 +325,8 @@ mod tests {
         for row in [
             "1,2",
             "0,2",
+            "0.0",
+            "0,1.0",
             "1,0",
             "0,0",
             "2019,2020",

@@ -270,7 +270,7 @@ mod tests {
             parse("\"a\",\"b\",\"c\"\n\n\"1\",2,3\n4,5,6\n\n\n").unwrap(),
             plain
         );
-        assert_eq!(parse("1e0,+2,3.\n").unwrap().features, [1.0, 2.0]);
+        assert_eq!(parse("1e0,+2,4.\n").unwrap().features, [1.0, 2.0]);
     }
 
     #[test]
