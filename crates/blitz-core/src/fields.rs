@@ -64,7 +64,7 @@ mod tests {
         for _ in 0..2 {
             let gradients = changed.val().square().sum().backward();
             let gradient = changed.val().grad(&gradients).unwrap();
-            assert_eq!(gradient.into_data().to_vec::<f32>().unwrap(), [2.0, 8.0]);
+            gradient.into_data().assert_eq(&[2.0f32, 8.0].into(), true);
             assert!(other.val().grad(&gradients).is_none());
         }
     }

@@ -125,6 +125,7 @@ fn an_adapter_after_the_posteriors_shows_and_inside_of_one_is_refused() {
     let net = trained.bayesianize(&config.clone().with_posterior(low_rank));
     let net = net.apply_lora(Lora::new(2, 4.0));
     let paths = ["weight", "bias"].map(String::from).to_vec();
+    println!("{}\n{net:?}", net.bayesian_summary());
     assert_eq!(net.bayesian_summary().adapted_inside, paths);
     let inside = BayesianizeError::InsidePosterior {
         weights: paths,

@@ -472,7 +472,7 @@ fn a_pass_of_moments_tells_weights_of_one_id_apart() {
         ),
     ] {
         assert_eq!(first.weight.id, second.weight.id);
-        let alone = [&first, &second].map(|layer| moments(layer));
+        let alone = [&first, &second].map(moments);
         let net = Tied {
             first: vec![first],
             second: Head::Linear(second),
@@ -532,6 +532,6 @@ fn an_adapter_at_a_later_place_of_a_tied_weight_is_not_merged() {
         .try_bayesianize(&config.replace_existing());
     assert!(matches!(
         replaced.unwrap_err(),
-        BayesianizeError::OtherReparameterization { weight, .. } if weight == "first.0.weight"
+        BayesianizeError::OtherReparameterization { weight, .. } if weight == "second.Linear.weight"
     ));
 }

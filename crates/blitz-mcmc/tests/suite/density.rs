@@ -242,8 +242,10 @@ fn a_frozen_copy_of_a_layer_is_not_sampled_with_it() {
         }
     }
 
-    let student = LinearConfig::new(2, 1).init(&Device::flex());
-    let teacher = student.clone().freeze();
+    let student = Line::new(2).layer;
+    let mut teacher = student.clone();
+    teacher.weight = teacher.weight.map(|weight| weight + 0.5);
+    let teacher = teacher.freeze();
     assert_eq!(student.weight.id, teacher.weight.id);
     let known = teacher.weight.val();
     for layers in [

@@ -118,8 +118,9 @@ fn swag_has_the_digits_of_its_weights_beside_a_first_one_that_is_far_off() {
         }
         let mean = numbers.iter().sum::<f64>() / numbers.len() as f64;
         for got in values(swag.mean_network().weight.val()) {
+            // The moments are in `f32`, of differences from a first weight of 1.
             assert!(
-                (got / mean - 1.0).abs() < unit(dtype) + 1e-6,
+                (got / mean - 1.0).abs() < unit(dtype) + 1e-4,
                 "{dtype:?}: {got} for {mean}"
             );
         }

@@ -57,7 +57,7 @@ impl<N: Module> DiagonalLaplace<N> {
         let mut log_likelihood = 0.0;
         let mut examples = 0;
         for batch in data.iter() {
-            let loss = loss_of(&nll, batch?, examples)?;
+            let loss = loss_of(nll, batch?, examples)?;
             log_likelihood -= host(loss.clone())[0];
             let gradients = gradients_of(&predicting, &loss.backward(), examples)?;
             fisher.resize(gradients.len(), None);
