@@ -209,7 +209,10 @@ fn a_classification_has_the_probabilities_and_entropies_of_its_draws() {
         let pairs = pairs.zip(draws.mutual_information());
         pairs.map(|(one, all)| one / all).collect::<Vec<_>>()
     });
-    for (got, expected) in left.iter().zip([[0.0; 3], [0.0; 3]]) {
+    for (got, expected) in left
+        .iter()
+        .zip([[0.965, 0.911, 0.851], [0.970, 0.936, 0.962]])
+    {
         let off = got.iter().zip(expected).map(|(g, e)| (g - e).abs());
         assert!(off.fold(0.0, f64::max) < 5e-3, "{left:?}");
     }
