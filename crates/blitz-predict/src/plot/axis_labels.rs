@@ -43,11 +43,14 @@ impl AxisLabels {
     #[must_use]
     pub fn described(&self, what: &str) -> String {
         let sign = if self.offset < 0.0 { '−' } else { '+' };
-        let offset = self.offset.abs();
+        let offset = match self.offset.abs() {
+            short if (1e-3..1e6).contains(&short) => short.to_string(),
+            other => format!("{other:e}"),
+        };
         match (self.offset == 0.0, what.is_empty()) {
             (true, _) => what.into(),
-            (false, true) => format!("{sign} {offset:e}"),
-            (false, false) => format!("{what}, {sign} {offset:e}"),
+            (false, true) => format!("{sign} {offset}"),
+            (false, false) => format!("{what}, {sign} {offset}"),
         }
     }
 
@@ -102,10 +105,10 @@ mod tests {
         let (ends, described) = labels(-2.02e6 - 4.0..-2.02e6);
         assert_eq!(ends, ["-4.0", "-2.0", "0.0"]);
         assert_eq!(described, "ppm, − 2.02e6");
-        assert_eq!(labels(1.0..1.00005).1, "ppm, + 1e0");
+        assert_eq!(labels(1.0..1.00005).1, "ppm, + 1");
         let (ends, described) = labels(123_456.0..123_456.5);
         assert_eq!(ends, ["0.00", "0.25", "0.50"]);
-        assert_eq!(described, "ppm, + 1.23456e5");
+        assert_eq!(described, "ppm, + 123456");
         assert_eq!(AxisLabels::of(&(1e12..1e12 + 7.0)).described(""), "+ 1e12");
     }
 
