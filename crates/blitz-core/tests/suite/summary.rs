@@ -124,6 +124,7 @@ fn an_adapter_after_the_posteriors_shows_and_inside_of_one_is_refused() {
     let low_rank = PosteriorConfig::low_rank_normal(2, 0.1);
     let net = trained.bayesianize(&config.clone().with_posterior(low_rank));
     let net = net.apply_lora(Lora::new(2, 4.0));
+    // Clones of a parameter that is not initialized are frozen together, and the bias was above.
     let paths = vec!["weight".to_string()];
     assert_eq!(net.bayesian_summary().adapted_inside, paths);
     let inside = BayesianizeError::InsidePosterior {
