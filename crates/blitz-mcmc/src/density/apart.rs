@@ -19,6 +19,8 @@ struct Sampled(HashSet<ParamId>);
 
 impl ModuleVisitor for Sampled {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        // Clones that Burn has not initialized share whether they train.
+        drop(param.base());
         if trains(param) {
             self.0.insert(param.id);
         }
