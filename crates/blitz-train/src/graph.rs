@@ -2,14 +2,13 @@
 //!
 //! Burn computes with tensors on the graph and off it as one, so that a weight off it is an ordinary constant of a loss that has a gradient by something else.
 
-use blitz_layers::blitz_core::trains;
-use burn::module::{Module, ModuleVisitor, Param};
+use blitz_layers::blitz_core::{VisitAt, trains, visit_by_path};
+use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 /// What of a module trains.
 #[derive(Debug, Default)]
 pub(crate) struct Trained {
-    path: Vec<String>,
     /// Whether any weight does.
     pub(crate) any: bool,
     /// The path of the first that does, and is off the autodiff graph.
@@ -19,7 +18,7 @@ pub(crate) struct Trained {
 impl Trained {
     pub(crate) fn of<M: Module>(module: &M) -> Self {
         let mut trained = Self::default();
-        module.visit(&mut trained);
+        visit_by_path(module, &mut trained);
         trained
     }
 
@@ -37,16 +36,8 @@ impl Trained {
     }
 }
 
-impl ModuleVisitor for Trained {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_string());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+impl VisitAt for Trained {
+    fn visit_at<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
         let is_on_graph = param.lazy_device().is_autodiff();
         // Nothing more to learn: to ask a weight whether it trains costs some, off the graph.
         if self.off_graph.is_some() || self.any && is_on_graph || !trains(param) {
@@ -54,7 +45,7 @@ impl ModuleVisitor for Trained {
         }
         self.any = true;
         if !is_on_graph {
-            self.off_graph = Some(self.path.join("."));
+            self.off_graph = Some(path.to_string());
         }
     }
 }

@@ -153,13 +153,21 @@ pub struct WeightMoments<const D: usize> {
 impl<const D: usize> WeightMoments<D> {
     /// Those of a parameter. An open [pass of moments](crate::BayesianModule::with_moments) takes the parameter for one whose variance goes on in the layer's output.
     pub fn of(param: &Param<Tensor<D>>) -> Self {
-        let Some(posterior) = sampled_posterior(param) else {
-            return Self {
-                mean: read_means(|| param.val()),
-                variance: None,
-                posterior: None,
-            };
-        };
+        match sampled_posterior(param) {
+            Some(posterior) => Self::of_sampled(param, posterior),
+            None => Self::of_constant(param),
+        }
+    }
+
+    fn of_constant(param: &Param<Tensor<D>>) -> Self {
+        Self {
+            mean: read_means(|| param.val()),
+            variance: None,
+            posterior: None,
+        }
+    }
+
+    fn of_sampled(param: &Param<Tensor<D>>, posterior: ParamId) -> Self {
         let moments = kept((posterior, Kind::Moments), || Self::read(param, posterior));
         if moments.variance.is_some() {
             note_read(posterior);
@@ -231,15 +239,23 @@ pub struct ColumnMoments {
 impl ColumnMoments {
     /// Those of a parameter, as [`WeightMoments::of`].
     pub fn of(param: &Param<Tensor<2>>) -> Self {
-        let columns = sampled_posterior(param).and_then(|posterior| {
-            let columns = kept((posterior, Kind::Columns), || Self::read(param, posterior))?;
-            note_read(posterior);
-            Some(columns)
-        });
-        columns.unwrap_or_else(|| Self {
-            weights: WeightMoments::of(param),
+        let Some(posterior) = sampled_posterior(param) else {
+            return Self::without_factors(WeightMoments::of_constant(param));
+        };
+        match kept((posterior, Kind::Columns), || Self::read(param, posterior)) {
+            Some(columns) => {
+                note_read(posterior);
+                columns
+            }
+            None => Self::without_factors(WeightMoments::of_sampled(param, posterior)),
+        }
+    }
+
+    fn without_factors(weights: WeightMoments<2>) -> Self {
+        Self {
+            weights,
             factors: None,
-        })
+        }
     }
 
     /// Where there are correlations.

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use blitz_layers::blitz_core::fields::changed;
+use blitz_layers::blitz_core::{VisitAt, visit_by_path};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{DType, Tensor};
 
@@ -36,26 +38,17 @@ impl FloatTypes {
     pub(crate) fn first_other<M: Module>(&self, module: &M) -> Option<Retyped> {
         struct Look<'a> {
             types: std::collections::vec_deque::Iter<'a, DType>,
-            path: Vec<String>,
             found: Option<Retyped>,
         }
 
-        impl ModuleVisitor for Look<'_> {
-            fn enter_module(&mut self, name: &str, _container_type: &str) {
-                self.path.push(name.to_string());
-            }
-
-            fn exit_module(&mut self, _name: &str, _container_type: &str) {
-                self.path.pop();
-            }
-
-            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        impl VisitAt for Look<'_> {
+            fn visit_at<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
                 let (had, has) = (self.types.next(), param.base().dtype());
                 if let Some(had) = had.filter(|had| is_cast(**had, has))
                     && self.found.is_none()
                 {
                     self.found = Some(Retyped {
-                        path: self.path.join("."),
+                        path: path.to_string(),
                         had: *had,
                         has,
                     });
@@ -65,10 +58,9 @@ impl FloatTypes {
 
         let mut look = Look {
             types: self.0.iter(),
-            path: Vec::new(),
             found: None,
         };
-        module.visit(&mut look);
+        visit_by_path(module, &mut look);
         look.found
     }
 
@@ -80,12 +72,7 @@ impl FloatTypes {
             fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
                 let has = param.base().dtype();
                 match self.0.pop_front() {
-                    Some(had) if is_cast(had, has) => param.map(|weight| {
-                        // What a cast makes of a leaf that trains is none, and to detach a leaf leaves it one that trains.
-                        let trains = weight.is_require_grad();
-                        let constant = weight.detach().set_require_grad(false);
-                        constant.cast(had).set_require_grad(trains)
-                    }),
+                    Some(had) if is_cast(had, has) => changed(param, |weight| weight.cast(had)),
                     _ => param,
                 }
             }
