@@ -10,6 +10,9 @@ pub const ATTACHED: &str = "Reparameterization";
 /// The name of a posterior among what may be attached, and a path component: `fc.weight` has its ρ at `fc.weight.bayes.posterior.rho`.
 pub const POSTERIOR: &str = "bayes";
 
+/// The name in it of the flag that is its identity.
+pub const SAMPLING: &str = "sampling";
+
 /// Visits the field `name` of a module whose fields are reported under the type `container`.
 pub fn visit<V: ModuleVisitor>(visitor: &mut V, name: &str, container: &str, field: &impl Module) {
     visitor.enter_module(name, container);

@@ -1,8 +1,8 @@
-//! What of a module trains, and whether it is on the autodiff graph.
+//! What of a module trains, whether it is on the autodiff graph, and whether each has an id of its own.
 //!
 //! Burn computes with tensors on the graph and off it as one, so that a weight off it is an ordinary constant of a loss that has a gradient by something else.
 
-use blitz_layers::blitz_core::{VisitAt, trains, visit_by_path};
+use blitz_layers::blitz_core::{VisitAt, mistaken_for_one, trains, visit_by_path};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
@@ -13,21 +13,31 @@ pub(crate) struct Trained {
     pub(crate) any: bool,
     /// The path of the first that does, and is off the autodiff graph.
     pub(crate) off_graph: Option<String>,
+    /// The paths of two weights that a step would take for one, of which it would move the first by the gradient of the second.
+    pub(crate) mistaken: Option<[String; 2]>,
 }
 
 impl Trained {
     pub(crate) fn of<M: Module>(module: &M) -> Self {
         let mut trained = Self::default();
         visit_by_path(module, &mut trained);
+        trained.mistaken = mistaken_for_one(module);
         trained
     }
 
     /// # Panics
     ///
-    /// Panics if a weight trains and is off the graph: no step would move it.
+    /// Panics if a weight trains and is off the graph, so that no step would move it, or has the identity of another one.
     #[track_caller]
     pub(crate) fn check<M: Module>(module: &M) {
-        if let Some(path) = Self::of(module).off_graph {
+        let trained = Self::of(module);
+        if let Some([first, other]) = trained.mistaken {
+            panic!(
+                "{first} and {other} are two weights with one identity, clones or from one file, and a step would move the first by the gradient of the other: \
+                 call `with_weights_apart` before the first step"
+            );
+        }
+        if let Some(path) = trained.off_graph {
             panic!(
                 "{path} is to train and is not on the autodiff graph, so no step would move it: make the module on an autodiff device \
                  (`device.autodiff()`), or call its `train()`; what is to stay as it is needs `freeze`"

@@ -173,24 +173,44 @@ pub(crate) fn weight_not_finite<M: Module>(module: &M) -> Option<String> {
 ///
 /// `fork` detaches, and to detach a quantized tensor is to make a dense one of it: the base of a QLoRA would take its full memory from then on, and be saved as another base.
 pub(crate) fn forked<M: Module>(module: M, device: &Device) -> M {
-    struct Packed<'a>(Given, &'a Device);
+    /// The packed parameters by their places in the traversal: an id may be that of a dense copy as well.
+    struct Packed<'a> {
+        kept: VecDeque<(usize, Box<dyn Any>)>,
+        place: usize,
+        device: &'a Device,
+    }
 
     impl ModuleVisitor for Packed<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             if matches!(param.base().dtype(), DType::QFloat(_)) {
-                self.0.keep(param.id, &param.clone().to_device(self.1));
+                let kept = param.clone().to_device(self.device);
+                self.kept.push_back((self.place, Box::new(kept)));
             }
+            self.place += 1;
         }
     }
 
-    let mut packed = Packed(Given::default(), device);
-    module.visit(&mut packed);
-    let Packed(mut given, _) = packed;
-    let module = module.fork(device);
-    match given.0.is_empty() {
-        true => module,
-        false => module.map(&mut given),
+    impl ModuleMapper for Packed<'_> {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            let kept = self.kept.pop_front_if(|(place, _)| *place == self.place);
+            self.place += 1;
+            let kept = kept.and_then(|(_, kept)| kept.downcast().ok());
+            kept.map_or(param, |kept| *kept)
+        }
     }
+
+    let mut packed = Packed {
+        kept: VecDeque::new(),
+        place: 0,
+        device,
+    };
+    module.visit(&mut packed);
+    let module = module.fork(device);
+    if packed.kept.is_empty() {
+        return module;
+    }
+    packed.place = 0;
+    module.map(&mut packed)
 }
 
 /// The parameters of a module by their identities, those of one identity in the order in which they are met.

@@ -1,11 +1,15 @@
 //! A traversal that tells each parameter's path. Visits are for the crates of blitz.
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 
 /// What becomes of the parameters of a module, by their paths.
 pub(crate) trait MapAt {
     fn map_at<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>>;
+
+    fn map_flag_at(&mut self, _path: &str, flag: Param<Flag>) -> Param<Flag> {
+        flag
+    }
 }
 
 /// What is learned of the parameters of a module, by their paths.
@@ -49,6 +53,10 @@ impl<T: MapAt> ModuleMapper for ByPath<'_, T> {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         self.told.map_at(&self.path.join("."), param)
+    }
+
+    fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
+        self.told.map_flag_at(&self.path.join("."), flag)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::draw;
 use crate::family::constants::{all_marked, mark};
 use crate::family::posterior::Posterior;
 use crate::family::prior::Prior;
-use crate::fields;
+use crate::fields::{self, SAMPLING};
 
 /// The container type that a derived implementation reports for its fields.
 const CONTAINER: &str = "Struct:Variational";
@@ -82,7 +82,7 @@ impl<Q: Posterior, P: Prior> Module for Variational<Q, P> {
         }
         fields::visit(visitor, "posterior", CONTAINER, &self.posterior);
         fields::visit(visitor, "prior", CONTAINER, &self.prior);
-        fields::visit(visitor, "sampling", CONTAINER, &self.sampling);
+        fields::visit(visitor, SAMPLING, CONTAINER, &self.sampling);
         fields::visit(visitor, "mask", CONTAINER, &self.mask);
         self.visit_constants(visitor);
     }
@@ -97,7 +97,7 @@ impl<Q: Posterior, P: Prior> Module for Variational<Q, P> {
                 false => mark(posterior),
             },
             prior: fields::map(mapper, "prior", CONTAINER, self.prior),
-            sampling: fields::map(mapper, "sampling", CONTAINER, self.sampling),
+            sampling: fields::map(mapper, SAMPLING, CONTAINER, self.sampling),
             mask: fields::map(mapper, "mask", CONTAINER, self.mask),
             unused_row: self.unused_row,
         };
@@ -167,7 +167,7 @@ impl<Q: Posterior, P: Prior> ModuleDisplayDefault for Variational<Q, P> {
             .set_top_level_type("Variational")
             .add("posterior", &self.posterior)
             .add("prior", &self.prior)
-            .add("sampling", &self.sampling)
+            .add(SAMPLING, &self.sampling)
             .add("mask", &self.mask)
             .add_debug_attribute("unused_row", &self.unused_row)
             .optional()

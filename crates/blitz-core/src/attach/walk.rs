@@ -1,11 +1,11 @@
 //! The one walk of a module: its weights in order, where each stands, what is attached to it.
 //!
-//! A weight that is tied stands in several places and is one weight, also where one place alone has its posterior. Frozen parameters without a posterior are not tied. Whether a parameter belongs to a posterior is told by the container
+//! A weight that is tied stands in several places and is one weight, also where one place alone has its posterior. Frozen parameters without a posterior are not tied, and a posterior that is frozen not to one that trains. Whether a parameter belongs to a posterior is told by the container
 //! type that Burn gives to what is attached to a parameter, and by the name of our attachment: never by the name of a field.
 //! What else may be attached, such as Burn's LoRA, is entered: its factors are weights like any other.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use burn::module::{Flag, Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::{DType, Device, Shape, Tensor};
@@ -159,7 +159,11 @@ enum Identity {
 }
 
 /// The posteriors by the ids of the parameters that have them: for a place of such a parameter that has none itself. Of what trains alone.
-struct PosteriorsOfIds(HashMap<ParamId, OfId>);
+struct PosteriorsOfIds {
+    of_ids: HashMap<ParamId, OfId>,
+    /// The identities of posteriors with a mean that trains.
+    trained: HashSet<ParamId>,
+}
 
 enum OfId {
     /// This posterior, of a weight of this shape.
@@ -170,24 +174,29 @@ enum OfId {
 
 impl PosteriorsOfIds {
     fn of(places: &[Met]) -> Self {
-        let mut all: HashMap<ParamId, OfId> = HashMap::new();
+        let mut of_ids: HashMap<ParamId, OfId> = HashMap::new();
+        let mut trained = HashSet::new();
         for place in places.iter().filter(|place| place.trains) {
             let Attached::Posterior(id) = place.attached else {
                 continue;
             };
-            let of_id = all
+            trained.insert(id);
+            let of_id = of_ids
                 .entry(place.id)
                 .or_insert_with(|| OfId::One(id, place.shape.clone()));
             if !matches!(of_id, OfId::One(known, _) if *known == id) {
                 *of_id = OfId::Several;
             }
         }
-        Self(all)
+        Self { of_ids, trained }
     }
 
     /// What the weight of this place, the `index`-th, is told from others by.
     fn identity(&self, place: &Met, index: usize) -> Identity {
-        match (&place.attached, self.0.get(&place.id)) {
+        match (&place.attached, self.of_ids.get(&place.id)) {
+            (Attached::Posterior(id), _) if !place.trains && self.trained.contains(id) => {
+                Identity::Frozen(index)
+            }
             (Attached::Posterior(id), _) => Identity::Posterior(*id),
             (Attached::Nothing, _) if !place.trains => Identity::Frozen(index),
             (Attached::Nothing, Some(OfId::One(id, shape))) if *shape == place.shape => {
@@ -300,28 +309,28 @@ fn trains_in_training<const D: usize>(param: Param<Tensor<D>>) -> bool {
 
 /// How deep a traversal is in what is attached to a parameter.
 #[derive(Debug, Default)]
-struct Depth {
+pub(super) struct Depth {
     modules: usize,
     /// Where the outermost posterior around the traversal began.
     posterior: Option<usize>,
 }
 
 impl Depth {
-    fn enter(&mut self, name: &str, container_type: &str) {
+    pub(super) fn enter(&mut self, name: &str, container_type: &str) {
         self.modules += 1;
         if container_type == ATTACHED && name == POSTERIOR && self.posterior.is_none() {
             self.posterior = Some(self.modules);
         }
     }
 
-    fn exit(&mut self) {
+    pub(super) fn exit(&mut self) {
         if self.posterior == Some(self.modules) {
             self.posterior = None;
         }
         self.modules -= 1;
     }
 
-    fn is_in_posterior(&self) -> bool {
+    pub(super) fn is_in_posterior(&self) -> bool {
         self.posterior.is_some()
     }
 
@@ -331,7 +340,7 @@ impl Depth {
     }
 
     /// Whether a flag here is the attachment's own, which is its identity, and not one that a posterior holds inside.
-    fn is_identity(&self) -> bool {
+    pub(super) fn is_identity(&self) -> bool {
         self.posterior
             .is_some_and(|began| self.modules == began + 1)
     }

@@ -12,7 +12,7 @@ use super::pruning::{self, PruningReport};
 use super::summary::{self, BayesianSummary};
 use crate::attach::{
     self, BayesianizeConfig, BayesianizeError, MopedConfig, Posteriors, Walk, attach_chosen,
-    check_bare,
+    check_bare, with_own_identities, with_weights_apart,
 };
 use crate::draw::{Draw, KeptMoments};
 use crate::family::at_least_f32;
@@ -308,9 +308,51 @@ pub trait BayesianModule: Module {
             .any(|weight| weight.places.len() > 1)
     }
 
+    /// The module with identities of its own: those of its tensors, its posteriors and its random layers. What is tied in it stays tied, and its draws are the same.
+    ///
+    /// Clones of a module share them, and so do networks that were loaded from one file. Beside each other in one module they are told apart by them alone: Burn's optimizer
+    /// would give the gradient of one to the other, and a draw has one sample for both. So give all but one of them identities of their own before they meet.
+    ///
+    /// ```
+    /// use blitz_core::prelude::*;
+    /// use burn::nn::LinearConfig;
+    /// use burn::tensor::Device;
+    ///
+    /// let tower = LinearConfig::new(2, 3).init(&Device::flex()).bayesianize(&BayesianizeConfig::new());
+    /// let tied = [tower.clone(), tower.clone()];
+    /// assert_eq!(tied.num_bayesian_weights(), 6 + 3);
+    /// let apart = [tower.clone(), tower.with_own_identities()];
+    /// assert_eq!(apart.num_bayesian_weights(), 2 * (6 + 3));
+    /// ```
+    #[must_use]
+    fn with_own_identities(self) -> Self {
+        with_own_identities(self)
+    }
+
+    /// The module with identities of their own for weights that have the same and are [not tied](Self::retie): a frozen teacher beside its student, two networks from one file.
+    /// The first that trains keeps it.
+    ///
+    /// Burn's optimizer gives a gradient to the first parameter that has its id, frozen or not. blitz-train's models do this when a training begins; in a loop of your own call
+    /// it before the first step, and after a record was loaded.
+    ///
+    /// ```
+    /// use blitz_core::prelude::*;
+    /// use burn::module::Module;
+    /// use burn::nn::LinearConfig;
+    /// use burn::tensor::Device;
+    ///
+    /// let student = LinearConfig::new(2, 3).init(&Device::flex());
+    /// let both = [student.clone().freeze(), student].with_weights_apart();
+    /// assert_ne!(both[0].weight.id, both[1].weight.id);
+    /// ```
+    #[must_use]
+    fn with_weights_apart(self) -> Self {
+        with_weights_apart(self)
+    }
+
     /// One tensor again in all places of each weight that is tied: that of the first.
     ///
-    /// A weight is tied if parameters have one id, or their posteriors one identity: clones of one parameter. Posteriors of two identities keep weights apart, whatever the
+    /// A weight is tied if parameters have one id, or their posteriors one identity: clones of one parameter. A frozen one is tied to none that trains. Posteriors of two identities keep weights apart, whatever the
     /// ids, which a record restores. A draw has one sample of a tied weight, and it is counted and pays its KL once. But Burn's optimizer updates the first place alone, and its loaders make a tensor for each:
     /// call this after an optimizer's step in a loop of your own, and after loading. [`map_means`](Self::map_means) and the
     /// like, and blitz-train's models, do.

@@ -535,3 +535,68 @@ fn an_adapter_at_a_later_place_of_a_tied_weight_is_not_merged() {
         BayesianizeError::OtherReparameterization { weight, .. } if weight == "second.Linear.weight"
     ));
 }
+
+fn ids(layer: &Linear) -> Vec<burn::module::ParamId> {
+    burn::module::list_param_ids(layer)
+}
+
+#[test]
+fn weights_that_are_not_tied_get_identities_of_their_own_and_those_that_are_stay_tied() {
+    let device = Device::flex().autodiff();
+    let config = BayesianizeConfig::new().with_posterior(PosteriorConfig::normal(0.1));
+    let student = layer(&device).bayesianize(&config);
+    let teacher = student.clone().freeze();
+    for student_at in [0, 1] {
+        let mut both = [student.clone(), teacher.clone()];
+        both.rotate_right(student_at);
+        let [first, second] = both;
+        let net = Tied {
+            first: vec![first],
+            second: Head::Linear(second),
+        };
+        // It is neither overwritten by what trains, nor the other way round.
+        assert!(!net.has_tied_weights());
+        let net = net.with_weights_apart();
+        let both = net.both();
+        let [student_now, teacher_now] = [both[student_at], both[1 - student_at]];
+        assert_eq!(ids(student_now), ids(&student));
+        for (now, before) in ids(teacher_now).iter().zip(ids(&teacher)) {
+            assert_ne!(*now, before);
+        }
+        // A sample each, of a posterior each.
+        let drawn = net.with_draw(1, 2, |net| net.both().map(|l| values(l.weight.val())));
+        assert_ne!(drawn[0], drawn[1]);
+        assert_eq!(net.kl_terms().len(), 2);
+    }
+
+    let net = from_one_file(&device).with_weights_apart();
+    let [first, second] = net.both().map(ids);
+    assert!(first.iter().all(|id| !second.contains(id)));
+
+    let tied = tied(student);
+    let before = tied.both().map(ids);
+    assert_eq!(tied.clone().with_weights_apart().both().map(ids), before);
+    let own = tied.clone().with_own_identities();
+    assert!(own.has_tied_weights());
+    let [first, second] = own.both().map(ids);
+    assert_eq!(first, second);
+    assert!(first.iter().all(|id| !before[0].contains(id)));
+    let draw = |net: &Tied| values(net.with_draw(3, 0, |net| net.forward(input(&device))));
+    assert_eq!(draw(&own), draw(&tied));
+}
+
+#[test]
+fn what_towers_share_among_their_own_weights_they_go_on_sharing() {
+    let device = Device::flex().autodiff();
+    let tower = [layer(&device), layer(&device)];
+    let prior = BayesianizeConfig::new().with_prior(PriorConfig::learned_normal(0.5));
+    let file = tower.bayesianize(&prior);
+    let loaded = || {
+        let fresh = [layer(&device), layer(&device)].bayesianize(&prior);
+        fresh.load_record(file.clone().into_record())
+    };
+    let towers = vec![loaded(), loaded(), loaded()].with_weights_apart();
+    let all: Vec<_> = towers.iter().flatten().flat_map(ids).collect();
+    let distinct: std::collections::HashSet<_> = all.iter().collect();
+    assert_eq!(distinct.len(), all.len());
+}

@@ -1,7 +1,6 @@
 //! The log density of a network's weights: that of the data given them, and of the prior.
 
 mod adopt;
-mod apart;
 mod digest;
 mod jitter;
 mod precision;
@@ -14,7 +13,7 @@ pub use weights::Weight;
 pub(crate) use weights::Weights;
 
 use blitz_train::blitz_core::noise::density::HALF_LOG_TWO_PI;
-use blitz_train::blitz_core::{BuiltinPrior, Prior, PriorConfig, posterior_in};
+use blitz_train::blitz_core::{BayesianModule, BuiltinPrior, Prior, PriorConfig, posterior_in};
 use blitz_train::{LabeledBatch, Likelihood, Network};
 use burn::module::{Flag, Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
@@ -135,7 +134,7 @@ impl<N: Module> LogDensity<N, ()> {
             return Err(McmcError::Bayesian { path });
         }
         let device = device();
-        let network = &apart::with_frozen_copies_apart(network.clone());
+        let network = &network.clone().with_weights_apart();
         // Each `valid` is a copy of its own, also of what a batch norm shares among clones.
         let given = network.valid();
         let weights = Weights::of(&given);

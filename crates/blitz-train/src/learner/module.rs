@@ -98,7 +98,7 @@ impl<N: Network, L: Likelihood> Module for ElboModel<N, L> {
 
     fn to_device(self, device: &Device) -> Self {
         Self {
-            network: self.network.to_device(device),
+            network: self.network.with_weights_apart().to_device(device),
             likelihood: self.likelihood.to_device(device),
             steps: self.steps.to_device(device),
             ..self
@@ -110,7 +110,7 @@ impl<N: Network, L: Likelihood> Module for ElboModel<N, L> {
         #[cfg(feature = "train")]
         self.training.begin();
         Self {
-            network: forked(self.network, device),
+            network: forked(self.network.with_weights_apart(), device),
             likelihood: self.likelihood.fork(device),
             steps: self.steps.fork(device),
             ..self
@@ -136,7 +136,7 @@ impl<N: Network, L: Likelihood> Module for ElboModel<N, L> {
 
     fn train(self) -> Self {
         Self {
-            network: self.network.train(),
+            network: self.network.with_weights_apart().train(),
             likelihood: self.likelihood.train(),
             steps: self.steps.train(),
             ..self

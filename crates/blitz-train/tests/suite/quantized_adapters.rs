@@ -405,3 +405,36 @@ fn a_weight_in_eight_bits_itself_gets_no_posterior() {
     let expected = ["body.weight.lora.a", "body.weight.lora.b"];
     assert_eq!(terms.collect::<Vec<_>>(), expected);
 }
+
+/// The base in full precision, frozen, beside what trains on the same base in eight bits.
+#[derive(Module, Debug)]
+struct Beside {
+    teacher: Net,
+    student: Net,
+}
+
+#[test]
+fn a_fork_leaves_a_packed_base_packed_and_a_dense_copy_of_it_dense() {
+    let device = Device::flex().autodiff();
+    let likelihood = likelihood(&device);
+    let net = Beside {
+        teacher: base(&device).freeze(),
+        student: packed(&device),
+    };
+    let ids = [&net.teacher, &net.student].map(|net| net.body.weight.id);
+    let mut net = net;
+    net.student.body.weight.id = ids[0];
+    let known = values(net.teacher.body.weight.val());
+    let model = ElboModel::new(net, likelihood, ElboConfig::new(12).init()).fork(&device);
+    assert!(is_packed(&model.network.student) && !is_packed(&model.network.teacher));
+    assert_eq!(values(model.network.teacher.body.weight.val()), known);
+}
+
+impl Network for Beside {
+    type Input = Tensor<2>;
+    type Output = Tensor<2>;
+
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        self.student.forward(x.clone()) - self.teacher.forward(x)
+    }
+}

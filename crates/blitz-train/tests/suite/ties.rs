@@ -10,7 +10,7 @@ use burn::module::{Module, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::SgdConfig;
 use burn::tensor::{Device, Tensor};
-use burn::train::TrainStep;
+use burn::train::{Learner, SupervisedTraining, TrainStep};
 
 use crate::{scalar, values};
 
@@ -208,4 +208,148 @@ fn swag_draws_a_tied_weight_once() {
             values(swag.mean_network().first.weight.val())
         );
     }
+}
+
+/// A student that trains beside a teacher that does not, in this order or the other.
+#[derive(Module, Debug)]
+struct Distilled {
+    first: Linear,
+    second: Linear,
+    #[module(skip)]
+    student_at: usize,
+}
+
+impl Distilled {
+    fn new(student: Linear, teacher: Linear, student_at: usize) -> Self {
+        let mut both = [student, teacher];
+        both.rotate_right(student_at);
+        let [first, second] = both;
+        Self {
+            first,
+            second,
+            student_at,
+        }
+    }
+
+    fn both(&self) -> [&Linear; 2] {
+        let mut both = [&self.first, &self.second];
+        both.rotate_left(self.student_at);
+        both
+    }
+}
+
+impl Network for Distilled {
+    type Input = Tensor<2>;
+    type Output = Tensor<2>;
+
+    fn forward(&self, input: Tensor<2>) -> Tensor<2> {
+        let [student, teacher] = self.both();
+        student.forward(input.clone()) - teacher.forward(input)
+    }
+}
+
+fn elbo_model<N: Network<Output = Tensor<2>>>(network: N) -> ElboModel<N, GaussianLikelihood> {
+    let likelihood = GaussianLikelihoodConfig::new()
+        .with_targets(2)
+        .with_noise(LikelihoodParam::Fixed(0.5))
+        .init(&Device::flex().autodiff());
+    ElboModel::new(network, likelihood, ElboConfig::new(8).init())
+}
+
+fn fitted<N>(network: N) -> N
+where
+    N: Network<Input = Tensor<2>, Output = Tensor<2>>,
+{
+    let rows: Vec<_> = (0..8)
+        .map(|i| i as f32 / 8.0)
+        .map(|x| ([x, 1.0 - x], [2.0, -1.0]))
+        .collect();
+    let loader = || {
+        DataLoaderBuilder::new(RowBatcher)
+            .batch_size(4)
+            .build(InMemDataset::new(rows.clone()))
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let training = SupervisedTraining::new(folder.path(), loader(), loader())
+        .num_epochs(3)
+        .renderer(Box::new(EpochLines::to(std::io::sink(), 1)))
+        .with_application_logger(None);
+    let learner = Learner::new(elbo_model(network), SgdConfig::new().init(), 0.05);
+    fit(training, learner).unwrap().model.network
+}
+
+#[test]
+fn a_frozen_teacher_stays_and_its_student_learns_wherever_they_stand() {
+    let base = twice(false).first;
+    let student = |bayesian: bool| match bayesian {
+        true => base.clone().bayesianize(&BayesianizeConfig::new()),
+        false => base.clone(),
+    };
+    let pairs = [
+        (
+            base.clone().moped(&MopedConfig::new()),
+            base.clone().freeze(),
+        ),
+        (student(true), student(true).freeze()),
+        // A clone of what is Bayesian has its posterior's identity as well.
+        {
+            let student = student(true);
+            (student.clone(), student.freeze())
+        },
+        (student(false), base.clone().freeze()),
+    ];
+    for (student, teacher) in pairs {
+        let known = values(teacher.weight.base());
+        let trained = [0, 1].map(|student_at| {
+            let network = Distilled::new(student.clone(), teacher.clone(), student_at);
+            let network = fitted(network);
+            let [student, teacher] = network.both().map(|layer| values(layer.weight.base()));
+            assert_eq!(teacher, known);
+            student
+        });
+        for (moved, at) in trained[0].iter().zip(&known) {
+            assert!((moved - at).abs() > 1e-3, "{moved} for {at}");
+        }
+    }
+}
+
+#[test]
+fn two_networks_from_one_file_train_apart() {
+    let file = twice(false)
+        .first
+        .bayesianize(&BayesianizeConfig::new())
+        .into_record();
+    let loaded = || {
+        let fresh = twice(false).first.bayesianize(&BayesianizeConfig::new());
+        fresh.load_record(file.clone())
+    };
+    let network = Distilled::new(loaded(), loaded(), 0);
+    let start = values(network.first.weight.base());
+    let network = fitted(network);
+    let [first, second] = network.both().map(|layer| values(layer.weight.base()));
+    // One is added and one subtracted: what moves one up moves the other down.
+    for ((first, second), start) in first.iter().zip(&second).zip(&start) {
+        assert!(
+            (first - start) * (second - start) < 0.0,
+            "{first}, {second} from {start}"
+        );
+    }
+}
+
+#[test]
+#[should_panic(expected = "first.weight and second.weight are two weights with one identity")]
+fn a_loop_of_ones_own_is_told_of_two_weights_with_one_identity() {
+    let student = twice(false).first;
+    let teacher = student.clone().freeze();
+    let model = elbo_model(Distilled::new(
+        student.moped(&MopedConfig::new()),
+        teacher,
+        1,
+    ));
+    let x = Tensor::<2>::ones([2, 2], &Device::flex().autodiff());
+    let batch = LabeledBatch {
+        inputs: x.clone(),
+        targets: x,
+    };
+    TrainStep::step(&model, batch);
 }
