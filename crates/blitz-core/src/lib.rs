@@ -75,6 +75,8 @@ pub use family::{
     ConstantError, Constants, MarginalFamily, Marginals, Nats, Noise, at_least_f32, deviation,
     in_type_of, refused_constants,
 };
+#[doc(hidden)]
+pub use kernels::wide_type;
 pub use kl::{KlEstimator, KlTerm, kl_divergence};
 #[doc(hidden)]
 pub use model::posterior_in;

@@ -3,6 +3,9 @@
 /// `ln √(2π)`, the normalizer of the logarithm of the density.
 pub const HALF_LOG_TWO_PI: f64 = 0.918_938_533_204_672_7;
 
+/// `½ ln(2πe)`, the entropy of the standard normal.
+pub const NORMAL_ENTROPY: f64 = HALF_LOG_TWO_PI + 0.5;
+
 #[cfg(test)]
 mod tests {
     use super::*;

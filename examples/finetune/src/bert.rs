@@ -98,6 +98,39 @@ impl Shape {
     }
 }
 
+impl Shape {
+    /// Before the network is made: that of a damaged number may have no end.
+    fn fits_into(&self, file: &Path) -> Result<(), RunError> {
+        let bytes = file
+            .metadata()
+            .map_err(|error| RunError::data(file, error))?;
+        let [features, units, layers] = [
+            self.hidden_size,
+            self.intermediate_size,
+            self.num_hidden_layers,
+        ]
+        .map(|size| size as f64);
+        let tokens = [
+            self.vocab_size,
+            self.max_position_embeddings,
+            self.type_vocab_size,
+        ];
+        let tokens: f64 = tokens.map(|size| size as f64).iter().sum();
+        let weights = features * (tokens + layers * (4.0 * features + 2.0 * units));
+        // A number of a checkpoint takes a byte at least.
+        if weights > bytes.len() as f64 {
+            let reason = format!(
+                "its {} bytes can't hold the {weights:.3e} weights of config.json ({} layers of {} features)",
+                bytes.len(),
+                self.num_hidden_layers,
+                self.hidden_size
+            );
+            return Err(RunError::data(file, reason));
+        }
+        Ok(())
+    }
+}
+
 /// The words, their places and kinds, and the transformer. Its dropout is 0.
 #[derive(Module, Debug)]
 pub struct Bert {
@@ -177,6 +210,7 @@ impl Bert {
         if !path.is_file() {
             return Err(RunError::data(&path, "there is no such file"));
         }
+        shape.fits_into(&path)?;
         // Tensors of several types can't be added.
         let in_f32 = FloatCastAdapter::to(DType::F32);
         let mut store = SafetensorsStore::from_file(&path)

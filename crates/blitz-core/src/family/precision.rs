@@ -11,16 +11,16 @@
 
 use burn::tensor::{DType, Device, Tensor};
 
-use crate::kernels::formula::sum_dtype;
+use crate::kernels::formula::wide_type;
 
 /// The type of a distribution's own parameters, such as ρ, on a device: the device's, `f32` at least.
 pub(crate) fn scale_type(device: &Device) -> DType {
-    sum_dtype(device.settings().float_dtype.into())
+    wide_type(device.settings().float_dtype.into())
 }
 
 /// `tensor` in `f32`, or in `f64` if it is of that: what densities, moments and sums over weights of 16 bits are computed in, by a family of one's own too.
 pub fn at_least_f32<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
-    let dtype = sum_dtype(tensor.dtype());
+    let dtype = wide_type(tensor.dtype());
     cast(tensor, dtype)
 }
 
@@ -48,7 +48,7 @@ pub(crate) fn in_one_type<const D: usize, const R: usize>(
 
 /// Both in the wider type of the two, `f32` at least.
 pub(crate) fn widest<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> (Tensor<D>, Tensor<D>) {
-    let dtype = match (sum_dtype(a.dtype()), sum_dtype(b.dtype())) {
+    let dtype = match (wide_type(a.dtype()), wide_type(b.dtype())) {
         (DType::F32, DType::F32) => DType::F32,
         _ => DType::F64,
     };

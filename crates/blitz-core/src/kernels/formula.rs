@@ -183,7 +183,7 @@ impl Sum {
 
 /// The type of a sum over tensors of this type, and of whatever else is computed of them in more than 16 bits. Half precision ends at 65,504, which
 /// a model's KL soon exceeds.
-pub(crate) fn sum_dtype(dtype: DType) -> DType {
+pub fn wide_type(dtype: DType) -> DType {
     match dtype {
         DType::F64 => DType::F64,
         _ => DType::F32,

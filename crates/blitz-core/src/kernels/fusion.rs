@@ -8,7 +8,7 @@ use burn_fusion::custom::{
 use burn_fusion::{Fusion, FusionBackend, FusionRuntime, FusionTensor};
 
 use super::backend::FusedKernels;
-use super::formula::{AdamStep, IvonStep, Map, NoiseSpan, NormalSum, Sum, sum_dtype};
+use super::formula::{AdamStep, IvonStep, Map, NoiseSpan, NormalSum, Sum, wide_type};
 use super::linked::LinkedKernels;
 use super::random::Random;
 
@@ -60,7 +60,7 @@ fn like<B: FusionBackend>(tensor: &Tensor<B>) -> (Shape, DType) {
 
 /// A sum over such a tensor.
 fn sum_of<B: FusionBackend>(over: &Tensor<B>) -> (Shape, DType) {
-    (Shape::new([1]), sum_dtype(over.dtype))
+    (Shape::new([1]), wide_type(over.dtype))
 }
 
 impl<B: FusionBackend + FusedKernels> FusedKernels for Fusion<B> {

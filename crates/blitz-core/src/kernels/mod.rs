@@ -36,6 +36,8 @@ use backend::FusedOps;
 use formula::{Map, NoiseSpan, NormalSum, ScaleMixture, Spread, Sum};
 
 pub use convolution::conv2d;
+#[doc(hidden)]
+pub use formula::wide_type;
 pub use formula::{AdamStep, IvonStep, Precision};
 pub use ivon::ivon_step;
 pub(crate) use linked::{add_linked, draw_and_sum};

@@ -14,7 +14,7 @@ use crate::family::prior::{Prior, PriorForm, expected_log_density_at_best_scale}
 use crate::family::{Marginals, Noise, at_least_f32, in_one_type, in_type_of};
 use crate::kernels::formula::{NormalSum, ScaleMixture};
 use crate::kernels::{self, linked::KlLink};
-use crate::math::HALF_LOG_TWO_PI;
+use crate::math::NORMAL_ENTROPY;
 
 /// A KL in closed form.
 pub(crate) struct ClosedForm {
@@ -152,7 +152,7 @@ fn of_normal<const D: usize>(
         PriorForm::BestNormal { group } => {
             let second_moment = sum(mu, NormalSum::SECOND_MOMENT)?;
             let log_stds = sum(mu, NormalSum::LOG_STD)?;
-            let entropy = log_stds + (HALF_LOG_TWO_PI + 0.5) * n as f64;
+            let entropy = log_stds + NORMAL_ENTROPY * n as f64;
             match group {
                 None => (entropy + expected_log_density_at_best_scale(second_moment, n)).neg(),
                 Some(group) => {

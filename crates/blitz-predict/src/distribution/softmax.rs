@@ -26,6 +26,15 @@ pub fn log_softmax(row: &mut [f64]) {
     }
 }
 
+/// The first of the largest values of a row, and where it is.
+pub fn most_probable(row: &[f64]) -> (usize, f64) {
+    let larger = |best: (usize, f64), next: (usize, f64)| if next.1 > best.1 { next } else { best };
+    row.iter()
+        .copied()
+        .enumerate()
+        .fold((0, f64::NEG_INFINITY), larger)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,7 @@
 //! The predictive distribution of a classification: the mean of the draws' class probabilities.
 
 use super::Predictive;
-use crate::distribution::softmax::log_softmax;
+use crate::distribution::softmax::{log_softmax, most_probable};
 use crate::error::MixtureError;
 
 /// `p(y | x) = 1/S Σ_s softmax(f_s(x))_y` for each example.
@@ -275,14 +275,6 @@ impl Predictive for CategoricalMixture {
     fn examples(&self) -> usize {
         self.len()
     }
-}
-
-fn most_probable(row: &[f64]) -> (usize, f64) {
-    let larger = |best: (usize, f64), next: (usize, f64)| if next.1 > best.1 { next } else { best };
-    row.iter()
-        .copied()
-        .enumerate()
-        .fold((0, f64::NEG_INFINITY), larger)
 }
 
 /// `−Σ p ln p` from `ln p`.

@@ -1,6 +1,7 @@
 //! The share of right answers.
 
 use crate::check;
+use crate::distribution::softmax::most_probable;
 use crate::error::{InputError, or_panic};
 
 /// The share of examples whose most probable class is the label.
@@ -37,16 +38,6 @@ pub fn try_accuracy(
 ) -> Result<f64, InputError> {
     check::classification(probabilities, classes, labels)?;
     let rows = probabilities.chunks(classes).zip(labels);
-    let correct = rows.filter(|(row, label)| most_probable(row) == **label);
+    let correct = rows.filter(|(row, label)| most_probable(row).0 == **label);
     Ok(correct.count() as f64 / labels.len() as f64)
-}
-
-/// The first of the largest.
-pub(super) fn most_probable(row: &[f64]) -> usize {
-    (1..row.len()).fold(
-        0,
-        |best, next| {
-            if row[next] > row[best] { next } else { best }
-        },
-    )
 }

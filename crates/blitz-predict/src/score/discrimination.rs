@@ -1,8 +1,8 @@
 //! How well scores tell classes apart: areas under the ROC and the precision–recall curve, and the F1 score.
 
-use super::accuracy::most_probable;
 use super::out_of_distribution::{try_ood_aupr_out, try_ood_auroc};
 use crate::check;
+use crate::distribution::softmax::most_probable;
 use crate::error::{InputError, or_panic};
 
 /// The probability that a positive example scores higher than a negative one, ties counting half: the area under the ROC curve (Hanley & McNeil 1982).
@@ -192,7 +192,10 @@ pub fn try_macro_f1(
     labels: &[usize],
 ) -> Result<f64, InputError> {
     check::classification(probabilities, classes, labels)?;
-    let answers: Vec<_> = probabilities.chunks(classes).map(most_probable).collect();
+    let answers: Vec<_> = probabilities
+        .chunks(classes)
+        .map(|row| most_probable(row).0)
+        .collect();
     let mut sum = 0.0;
     for class in 0..classes {
         let is = |given: &[usize]| given.iter().map(|c| *c == class).collect::<Vec<_>>();

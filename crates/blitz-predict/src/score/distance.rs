@@ -1,8 +1,8 @@
 //! How far the predictions of one posterior are from those of another, such as an approximation's from those of the posterior itself.
 
-use super::accuracy::most_probable;
 use super::unit::unit;
 use crate::check;
+use crate::distribution::softmax::most_probable;
 use crate::error::{InputError, or_panic};
 
 /// The share of examples for which two classifiers give the same class, the most probable one (Wilson et al., *Evaluating approximate inference in Bayesian deep
@@ -32,7 +32,7 @@ pub fn agreement(p: &[f64], q: &[f64], classes: usize) -> f64 {
 pub fn try_agreement(p: &[f64], q: &[f64], classes: usize) -> Result<f64, InputError> {
     check_two(p, q, classes)?;
     let rows = p.chunks(classes).zip(q.chunks(classes));
-    let same = rows.filter(|(p, q)| most_probable(p) == most_probable(q));
+    let same = rows.filter(|(p, q)| most_probable(p).0 == most_probable(q).0);
     Ok(same.count() as f64 / (p.len() / classes) as f64)
 }
 

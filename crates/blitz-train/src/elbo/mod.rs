@@ -7,7 +7,9 @@ pub use beta::BetaSchedule;
 pub use sampling::Sampling;
 
 use blitz_layers::blitz_core::noise::layout;
-use blitz_layers::blitz_core::{BayesianModule, Draw, KlEstimator, KlTerm, MomentsError};
+use blitz_layers::blitz_core::{
+    BayesianModule, Draw, KlEstimator, KlTerm, MomentsError, at_least_f32,
+};
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{DType, Tensor};
@@ -442,20 +444,12 @@ impl KlOverDraws {
     }
 }
 
-/// The same values in `f32` if they have less: a sum over a data set overflows `f16`, and a mean in it has three digits.
-pub(crate) fn widened<const D: usize>(values: Tensor<D>) -> Tensor<D> {
-    match values.dtype() {
-        DType::F16 | DType::BF16 | DType::Flex32 => values.cast(DType::F32),
-        _ => values,
-    }
-}
-
 fn mean_over_examples(nll: Tensor<1>) -> Tensor<1> {
     assert!(
         nll.dims()[0] > 0,
         "the negative log likelihood of a batch is empty: the batch has no examples"
     );
-    widened(nll).mean()
+    at_least_f32(nll).mean()
 }
 
 fn mean(values: Vec<Tensor<1>>) -> Tensor<1> {

@@ -1,10 +1,11 @@
 //! What a step hands to Burn's metrics.
 
+use blitz_layers::blitz_core::at_least_f32;
 use burn::tensor::{ExecutionError, Tensor};
 use burn::train::ItemLazy;
 use burn::train::metric::{AccuracyInput, Adaptor, LossInput};
 
-use crate::elbo::{ElboLoss, widened};
+use crate::elbo::ElboLoss;
 use crate::likelihood::{
     ClassificationEvaluation, Evaluation, PointEvaluation, RegressionEvaluation,
 };
@@ -41,7 +42,7 @@ impl<E> ElboOutput<E> {
 impl<E: Evaluation> ElboOutput<E> {
     pub(super) fn new(loss: ElboLoss, nlls: Vec<Tensor<1>>, evaluation: E) -> Self {
         let draws = nlls.len() as f64;
-        let nlls: Tensor<2> = widened(Tensor::stack(nlls, 0));
+        let nlls: Tensor<2> = at_least_f32(Tensor::stack(nlls, 0));
         // The logarithm of a mean of exponentials, relative to the best draw so that none underflows.
         let best = nlls.clone().min_dim(0);
         let ratios = (best.clone() - nlls).exp().sum_dim(0).div_scalar(draws);

@@ -4,7 +4,7 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
-use super::check::{check_outputs, check_values};
+use super::check::{check_outputs, check_shapes, check_values};
 use super::evaluation::{lazy, standard_normal_cdf, to_f64};
 use super::loss_type::LossType;
 use super::{ExpectedNll, Likelihood, LikelihoodParam, RegressionEvaluation, param};
@@ -82,12 +82,7 @@ impl GaussianLikelihood {
 
     fn check(&self, output: &Tensor<2>, target: &Tensor<2>) {
         let [targets] = self.log_std.shape().dims();
-        let (output, target) = (output.dims(), target.dims());
-        assert!(
-            output == target && output[1] == targets,
-            "a Gaussian likelihood of {targets} target columns needs outputs and targets of shape \
-             [batch, {targets}], got {output:?} and {target:?}"
-        );
+        check_shapes("Gaussian", targets, targets, output.dims(), target.dims());
     }
 }
 

@@ -271,6 +271,11 @@ fn a_configuration_of_another_network_is_refused() {
             "num_hidden_layers\":1",
             "no place for 16 of its tensors, the first is encoder.layers.1.",
         ),
+        (
+            "num_hidden_layers\":2",
+            "num_hidden_layers\":4000000000",
+            "bytes can't hold the 1.",
+        ),
     ] {
         std::fs::write(&path, config.replace(from, to)).unwrap();
         let error = Bert::load(folder.path(), &Device::flex()).unwrap_err();

@@ -80,8 +80,14 @@ impl Sheet {
         // Marks that nobody declared are names like others, or a row without a value.
         let are_marks =
             |cells: &[String]| cells.iter().all(|cell| cell.is_empty() || is_mark(cell));
+        let are_misspelt = |cells: &[String]| {
+            cells
+                .iter()
+                .all(|cell| cell.is_empty() || begins_as_number(cell))
+        };
         let is_ambiguous = counts_columns(&first.cells, &format)
-            || (names_columns(&first.cells) && are_marks(&first.cells));
+            || (names_columns(&first.cells)
+                && (are_marks(&first.cells) || are_misspelt(&first.cells)));
         if header == Header::Auto && is_ambiguous {
             return Err(DataError::AmbiguousHeader {
                 file: file.into(),
@@ -233,6 +239,12 @@ fn counts_columns(cells: &[String], format: &Format) -> bool {
     }
 }
 
+/// Whether a cell begins as numbers do, such as `12.5.3`, `1O`, `5 %` or `0x10`.
+fn begins_as_number(cell: &str) -> bool {
+    let unsigned = cell.trim_start_matches(['+', '-', '\u{2212}', '.', ',', '$', '€', '£']);
+    unsigned.starts_with(|first: char| first.is_ascii_digit())
+}
+
 /// What netCDF fills in for a missing value, 9.96921e36, also when it was rounded to three digits.
 fn is_fill_value(value: f64) -> bool {
     (9.96e36..9.98e36).contains(&value.abs())
@@ -285,6 +297,37 @@ mod tests {
             Ok(sheet) => panic!("{sheet:?}"),
             Err(error) => error.to_string(),
         }
+    }
+
+    #[test]
+    fn a_first_line_of_misspelt_numbers_is_no_header_unless_it_is_said_to_be_one() {
+        for (first, row) in [
+            ("12.5.3", "13"),
+            ("1O", "2"),
+            ("\"1,234\"", "900"),
+            ("\"1,234\",\"5,678\"", "900,800"),
+            ("5%", "4"),
+            ("0x10", "1"),
+            ("1_000", "2"),
+            ("\u{2212}5", "4"),
+            ("$12", "13"),
+        ] {
+            let text = format!("{first}\n{row}\n{row}\n");
+            let error = message(&text);
+            assert!(error.starts_with("table.csv, line 1: "), "{error}");
+            assert!(error.contains("--header no"), "{error}");
+            let sheet = Sheet::parse(&text, "", Header::Yes).unwrap();
+            assert_eq!(sheet.rows().len(), 2);
+            let sheet = Sheet::parse(&text, "", Header::No).unwrap();
+            let error = sheet.number(&sheet.rows()[0], 0).unwrap_err();
+            assert!(
+                matches!(error, DataError::NotANumber { line: 1, .. }),
+                "{error}"
+            );
+        }
+        // One name among them is enough.
+        let sheet = Sheet::parse("name,1st,2nd\n1,2,3\n", "", Header::Auto);
+        assert_eq!(sheet.unwrap().rows().len(), 1);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::family::{
     Constants, MarginalFamily, Marginals, Nats, Noise, at_least_f32, in_type_of, scale_type,
 };
 use crate::fields::changed;
-use crate::math::HALF_LOG_TWO_PI;
+use crate::math::{HALF_LOG_TWO_PI, NORMAL_ENTROPY};
 
 /// The most numbers that the factors of one weight may have, half a gigabyte of `f32`.
 const MAX_FACTORS: usize = 1 << 27;
@@ -146,7 +146,7 @@ impl Posterior for FullRankNormalPosterior {
 
     fn entropy<const D: usize>(&self, q: &Marginals<D>) -> Option<Nats<D>> {
         let rho = in_type_of(self.rho.val(), &q.mean);
-        let of_weights = log_std_from_rho(rho) + (HALF_LOG_TWO_PI + 0.5);
+        let of_weights = log_std_from_rho(rho) + NORMAL_ENTROPY;
         Some(Nats::of_weights(of_weights.reshape(q.mean.shape())))
     }
 

@@ -12,7 +12,7 @@ use crate::family::{
     select_rows,
 };
 use crate::fields::changed;
-use crate::math::HALF_LOG_TWO_PI;
+use crate::math::{HALF_LOG_TWO_PI, NORMAL_ENTROPY};
 use blitz_noise::NoiseKey;
 
 /// Below this ρ counts as this: σ is then 3e-7, and U / σ still far from `f32`'s range.
@@ -193,7 +193,7 @@ impl Posterior for LowRankNormalPosterior {
         }
         let shape = q.mean.shape();
         let (rho, factor) = self.parts(&q.mean);
-        let diagonal = log_std_from_rho(rho.clone()) + (HALF_LOG_TWO_PI + 0.5);
+        let diagonal = log_std_from_rho(rho.clone()) + NORMAL_ENTROPY;
         let factor = relative(factor, rho);
         let rank = factor.dims()[1];
         let (log_det, _) = eliminate(capacitance(&factor), rank);

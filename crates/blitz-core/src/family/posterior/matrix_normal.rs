@@ -11,7 +11,7 @@ use crate::family::{
     Constants, MarginalFamily, Marginals, Nats, Noise, at_least_f32, in_type_of, select_rows,
 };
 use crate::fields::changed;
-use crate::math::HALF_LOG_TWO_PI;
+use crate::math::{HALF_LOG_TWO_PI, NORMAL_ENTROPY};
 
 /// Configuration of a [`MatrixNormalPosterior`].
 ///
@@ -129,7 +129,7 @@ impl Posterior for MatrixNormalPosterior {
 
     fn entropy<const D: usize>(&self, q: &Marginals<D>) -> Option<Nats<D>> {
         let log_std = q.log_std.clone();
-        Some(Nats::of_weights(log_std + (HALF_LOG_TWO_PI + 0.5)))
+        Some(Nats::of_weights(log_std + NORMAL_ENTROPY))
     }
 
     fn form(&self) -> PosteriorForm {

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Shape, Tensor, TensorData};
 use super::{LocationScale, PosteriorStructure, UnitNoise};
 use crate::family::deviation::rho_from_std;
 use crate::family::{Constants, MarginalFamily, Marginals, Nats, Noise, at_least_f32};
-use crate::math::HALF_LOG_TWO_PI;
+use crate::math::{HALF_LOG_TWO_PI, NORMAL_ENTROPY};
 
 /// Configuration of a [`NormalPosterior`].
 ///
@@ -78,7 +78,7 @@ impl UnitNoise for NormalUnit {
     }
 
     fn entropy(&self, _elements: usize) -> Option<f64> {
-        Some(HALF_LOG_TWO_PI + 0.5)
+        Some(NORMAL_ENTROPY)
     }
 
     fn has_density(&self) -> bool {

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 
 use super::{Prior, PriorForm};
 use crate::family::{Constants, Marginals, at_least_f32, square_sum};
-use crate::math::HALF_LOG_TWO_PI;
+use crate::math::{HALF_LOG_TWO_PI, NORMAL_ENTROPY};
 
 /// Where a variance stops to count as a divisor.
 const SMALLEST_VARIANCE: f64 = 1e-30;
@@ -107,5 +107,5 @@ pub(crate) fn expected_log_density_at_best_scale(second_moment: Tensor<1>, n: us
     }
     let n = n as f64;
     let variance = (second_moment / n).clamp_min(SMALLEST_VARIANCE);
-    (variance.log() * 0.5 + (HALF_LOG_TWO_PI + 0.5)) * -n
+    (variance.log() * 0.5 + NORMAL_ENTROPY) * -n
 }

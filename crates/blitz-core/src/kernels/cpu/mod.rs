@@ -31,7 +31,7 @@ use burn::tensor::{TensorData, bf16, f16};
 use self::elementwise::{Map as Arithmetic, Scale, Terms, with_map, with_sum};
 use self::group::{Kernel, Made};
 use self::real::{Coefficients, Element, Real};
-use super::formula::{Map, Sum, sum_dtype};
+use super::formula::{Map, Sum, wide_type};
 
 /// A backend's tensor, in memory.
 pub(super) trait Memory: TensorMetadata {
@@ -125,7 +125,7 @@ pub(super) fn tensor<T: Memory, E: burn::tensor::Element>(values: Vec<E>, like: 
 
 /// A sum over such tensors.
 pub(super) fn scalar<T: Memory>(value: f64, over: &T) -> T {
-    let dtype = sum_dtype(over.dtype());
+    let dtype = wide_type(over.dtype());
     T::from_data(TensorData::new(vec![value], [1]).convert_dtype(dtype))
 }
 

@@ -10,7 +10,7 @@ use burn_cubecl::tensor::CubeTensor;
 use super::launch::{Walk, cubes, elem_type, empty_like, in_precision_of};
 use super::real::Real;
 use super::update::{AdamNumbers, adam};
-use crate::kernels::formula::{AdamStep, sum_dtype};
+use crate::kernels::formula::{AdamStep, wide_type};
 
 /// The numbers of a step, at run time: they differ from step to step.
 #[derive(CubeType, CubeLaunch)]
@@ -113,7 +113,7 @@ pub(super) fn adam_step(
     }
     let client = weight.client.clone();
     let (count, dim) = cubes(&client, walk.len.div_ceil(walk.lanes));
-    let real = sum_dtype(weight.dtype);
+    let real = wide_type(weight.dtype);
     let dtype = elem_type(&weight);
     // SAFETY: A unit stays within the new weight's bounds, which are those of the others.
     unsafe {

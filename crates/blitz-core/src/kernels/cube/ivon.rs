@@ -10,7 +10,7 @@ use burn_cubecl::tensor::CubeTensor;
 use super::launch::{Walk, cubes, elem_type, empty_like, in_precision_of};
 use super::real::Real;
 use super::update::{IvonNumbers, ivon};
-use crate::kernels::formula::{IvonStep, sum_dtype};
+use crate::kernels::formula::{IvonStep, wide_type};
 
 /// The numbers of a step, at run time.
 #[derive(CubeType, CubeLaunch)]
@@ -114,7 +114,7 @@ pub(super) fn ivon_step(
     step: IvonStep,
 ) -> [CubeTensor; 3] {
     let [mean, grad, grad_hess, hess, momentum] = inputs.map(untile);
-    let real = sum_dtype(mean.dtype);
+    let real = wide_type(mean.dtype);
     let momentum_weight = cast(momentum_weight, real);
     let [new_mean, new_hess, new_momentum] = [&mean, &hess, &momentum].map(empty_like);
     let walk = Walk::over(&[

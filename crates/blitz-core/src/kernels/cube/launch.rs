@@ -13,7 +13,7 @@ use burn_cubecl::tensor::CubeTensor;
 use super::elementwise::{Map, Terms};
 use super::kernels::{BLOCK, CoefficientScalars, gradients_kernel, map_kernel, sum_kernel};
 use super::noise::NoiseLaunch;
-use crate::kernels::formula::{NoiseSpan, sum_dtype};
+use crate::kernels::formula::{NoiseSpan, wide_type};
 use blitz_noise::NoiseKey;
 
 /// The most units that a sum is divided among; each leaves one number, which Burn adds up.
@@ -145,7 +145,7 @@ pub(super) fn map<M: Map>(
                 noise_of(noise),
                 CoefficientScalars::of(
                     coefficients,
-                    dtype_to_storage_type(sum_dtype(output.dtype))
+                    dtype_to_storage_type(wide_type(output.dtype))
                 ),
                 noise.is_some(),
                 pass == Pass::Backward,
@@ -167,7 +167,7 @@ pub(super) fn partial_sums<T: Terms>(
     let (mu, rho) = (untile(mu), untile(rho));
     let walk = Walk::over(&[&mu, &rho]);
     let (client, device) = (mu.client.clone(), mu.device.clone());
-    let real = sum_dtype(mu.dtype);
+    let real = wide_type(mu.dtype);
     if walk.len == 0 {
         return zeros(device, Shape::new([1]), real);
     }
@@ -209,7 +209,7 @@ pub(super) fn gradients<T: Terms>(
     coefficients: [f64; 5],
 ) -> (CubeTensor, CubeTensor) {
     let (mu, rho) = (untile(mu), untile(rho));
-    let grad = cast(grad, sum_dtype(mu.dtype));
+    let grad = cast(grad, wide_type(mu.dtype));
     let (mu_grad, rho_grad) = (empty_like(&mu), empty_like(&rho));
     let walk = Walk::over(&[&mu, &rho, &mu_grad, &rho_grad]);
     if walk.len == 0 {
@@ -218,7 +218,7 @@ pub(super) fn gradients<T: Terms>(
     let client = mu.client.clone();
     let (count, dim) = cubes(&client, walk.blocks());
     let dtype = elem_type(&mu);
-    let real = sum_dtype(mu.dtype);
+    let real = wide_type(mu.dtype);
     // SAFETY: A unit stays within the bounds of the gradient in μ, which are those of the others.
     unsafe {
         in_precision_of!(

@@ -18,7 +18,7 @@ use super::kernels::{BLOCK, CoefficientScalars, block_noise, in_precision, with_
 use super::launch::{SUM_UNITS, Walk, cubes, elem_type, empty_like, in_precision_of};
 use super::noise::Noise;
 use super::real::{Coefficients, Real};
-use crate::kernels::formula::{NoiseSpan, NormalSum, Sum, sum_dtype};
+use crate::kernels::formula::{NoiseSpan, NormalSum, Sum, wide_type};
 use crate::kernels::linked::LinkedKernels;
 
 /// Each unit draws every so-many-th block of weights, and adds up its terms.
@@ -138,7 +138,7 @@ fn draw_and_partial_sums(
     let weights = empty_like(&mu);
     let walk = Walk::over(&[&mu, &rho, &weights]);
     let (client, device) = (mu.client.clone(), mu.device.clone());
-    let real = sum_dtype(mu.dtype);
+    let real = wide_type(mu.dtype);
     if walk.len == 0 {
         return (weights, zeros(device, Shape::new([1]), real));
     }
@@ -201,7 +201,7 @@ impl LinkedKernels for CubeBackend {
         let client = mu.client.clone();
         let (count, dim) = cubes(&client, walk.blocks());
         let dtype = elem_type(&mu);
-        let real = sum_dtype(mu.dtype);
+        let real = wide_type(mu.dtype);
         let sum_grad = cast(sum_grad, real);
         // SAFETY: A unit stays within the bounds of the gradient in μ, which are those of the others.
         unsafe {

@@ -10,7 +10,7 @@ use burn_cubecl::cubecl::prelude::*;
 use self::named::named;
 use super::rounding::nearest_root;
 use crate::device;
-use crate::kernels::formula::{NoiseSpan, NormalSum, ScaleMixture, Spread, sum_dtype};
+use crate::kernels::formula::{NoiseSpan, NormalSum, ScaleMixture, Spread, wide_type};
 use crate::kernels::linked::{KlLink, add_linked, draw_and_sum};
 use crate::kernels::{
     AdamStep, IvonStep, Precision, adam_step, draw, draw_output, draw_precise, ivon_step,
@@ -546,7 +546,7 @@ fn other_element_types_are_flexs_where_the_device_has_them() {
                 for (name, f, _) in sums::<1>() {
                     let (m, r) = inputs();
                     let sum = f(&m, &r).unwrap();
-                    assert_eq!(sum.dtype(), sum_dtype(dtype));
+                    assert_eq!(sum.dtype(), wide_type(dtype));
                     results.push((name, values(sum)));
                     results.extend(gradients(m, r, f).map(|grad| (name, grad)));
                 }

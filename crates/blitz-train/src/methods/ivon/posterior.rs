@@ -1,12 +1,12 @@
 //! The posterior whose precision IVON learns.
 
-use blitz_layers::blitz_core::noise::density::HALF_LOG_TWO_PI;
+use blitz_layers::blitz_core::noise::density::{HALF_LOG_TWO_PI, NORMAL_ENTROPY};
 use blitz_layers::blitz_core::{
     ConstantError, Constants, MarginalFamily, Marginals, Nats, Noise, Posterior, PosteriorForm,
-    PosteriorStructure, WeightInfo, at_least_f32, in_type_of,
+    PosteriorStructure, WeightInfo, at_least_f32, in_type_of, wide_type,
 };
 use burn::module::{Module, Param, ParamId};
-use burn::tensor::{DType, Int, Shape, Tensor, TensorData};
+use burn::tensor::{Int, Shape, Tensor, TensorData};
 
 use super::{Ivon, IvonConfig};
 use crate::update::UpdatedBy;
@@ -35,11 +35,8 @@ impl IvonPosterior {
     pub(super) fn new(config: &IvonConfig, weight: &WeightInfo<'_>) -> Self {
         let elements = weight.shape.num_elements();
         // A start of 1e-8 is 0 in 16 bits, whatever is the device's own type.
-        let dtype = match DType::from(weight.device.settings().float_dtype) {
-            DType::F64 => DType::F64,
-            _ => DType::F32,
-        };
-        let options = (weight.device, dtype);
+        let dtype = weight.device.settings().float_dtype.into();
+        let options = (weight.device, wide_type(dtype));
         let filled = |len, value| Param::from_tensor(Tensor::full([len], value, options));
         Self {
             hess: filled(elements, config.hess_init),
@@ -92,7 +89,7 @@ impl Posterior for IvonPosterior {
 
     fn entropy<const D: usize>(&self, q: &Marginals<D>) -> Option<Nats<D>> {
         let log_std = q.log_std.clone();
-        Some(Nats::of_weights(log_std + (HALF_LOG_TWO_PI + 0.5)))
+        Some(Nats::of_weights(log_std + NORMAL_ENTROPY))
     }
 
     fn form(&self) -> PosteriorForm {

@@ -7,8 +7,8 @@ use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
 use super::curvature::Curvature;
-use super::error::{LaplaceError, deterministic};
-use super::features::{examples, finite, for_each_batch};
+use super::error::{LaplaceError, deterministic, size};
+use super::features::{finite, for_each_batch};
 use super::held_out::HeldOut;
 use super::layer::LayerShape;
 use super::logits::{LogitLayer, of_logits};
@@ -147,8 +147,8 @@ fn read(
     before: usize,
 ) -> Result<Vec<Vec<f64>>, LaplaceError> {
     let [targets_rows, columns] = targets.dims();
-    examples("the number of targets", rows, targets_rows)?;
-    examples("the number of target columns", outputs, columns)?;
+    size("the number of targets", rows, targets_rows)?;
+    size("the number of target columns", outputs, columns)?;
     let labels: Vec<i64> = targets.into_data().iter::<i64>().collect();
     let sign = |at: usize| match labels[at] {
         1 => Ok(1.0),

@@ -5,7 +5,7 @@ use burn::data::dataloader::DataLoader;
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::error::{LaplaceError, TWICE, deterministic, positive, repeats};
+use super::error::{LaplaceError, TWICE, deterministic, positive, repeats, size};
 use super::evidence::{best_precision, log_evidence};
 use super::features::finite;
 use super::gradients::{gradients_of, moved};
@@ -164,13 +164,7 @@ fn loss_of<B: Clone>(
     const WHAT: &str = "the negative log likelihood";
     let again = (number < TWICE).then(|| example.clone());
     let loss = nll(example);
-    if loss.dims() != [1] {
-        return Err(LaplaceError::Shape {
-            what: "the number of losses",
-            expected: 1,
-            got: loss.dims()[0],
-        });
-    }
+    size("the number of losses", 1, loss.dims()[0])?;
     let value = host(loss.clone());
     finite(&value, 1, WHAT, number)?;
     if !loss.is_tracked() {

@@ -156,6 +156,18 @@ pub(super) fn positive(what: &'static str, value: f64) -> Result<f64, LaplaceErr
     Err(LaplaceError::Setting { what, value })
 }
 
+/// As many as there have to be.
+pub(super) fn size(what: &'static str, expected: usize, got: usize) -> Result<(), LaplaceError> {
+    match expected == got {
+        true => Ok(()),
+        false => Err(LaplaceError::Shape {
+            what,
+            expected,
+            got,
+        }),
+    }
+}
+
 /// Refuses what has posteriors, whose weights are random.
 pub(super) fn deterministic<M: Module>(module: &M) -> Result<(), LaplaceError> {
     match posterior_in(module) {

@@ -4,7 +4,7 @@ use burn::data::dataloader::DataLoader;
 use burn::tensor::Tensor;
 use nalgebra::DMatrix;
 
-use super::error::{LaplaceError, TWICE, repeats};
+use super::error::{LaplaceError, TWICE, repeats, size};
 use super::layer::{LayerShape, host};
 use crate::network::LabeledBatch;
 
@@ -25,13 +25,7 @@ pub(super) fn for_each_batch<I: Clone, T>(
             return Err(LaplaceError::Training);
         }
         let [examples, width] = rows.dims();
-        if width != shape.d_input {
-            return Err(LaplaceError::Shape {
-                what: "the number of features",
-                expected: shape.d_input,
-                got: width,
-            });
-        }
+        size("the number of features", shape.d_input, width)?;
         let rows = host(rows);
         finite(&rows, width, "a feature", seen)?;
         if let Some(inputs) = again {
@@ -62,19 +56,4 @@ pub(super) fn finite(
         }),
         None => Ok(()),
     }
-}
-
-pub(super) fn examples(
-    what: &'static str,
-    expected: usize,
-    got: usize,
-) -> Result<(), LaplaceError> {
-    if expected == got {
-        return Ok(());
-    }
-    Err(LaplaceError::Shape {
-        what,
-        expected,
-        got,
-    })
 }

@@ -6,9 +6,9 @@ use burn::tensor::{Device, Tensor};
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
-use super::error::{LaplaceError, deterministic, positive};
+use super::error::{LaplaceError, deterministic, positive, size};
 use super::evidence::{best_precision, fixed_point};
-use super::features::{examples, finite, for_each_batch};
+use super::features::{finite, for_each_batch};
 use super::last_layer_network::LastLayerPosterior;
 use super::layer::{LayerShape, dot, host, normals};
 use super::spectrum::Spectrum;
@@ -112,8 +112,8 @@ impl GaussianLastLayer {
         let mut residuals = vec![0.0; shape.outputs];
         let seen = for_each_batch(data, features, &shape, |phi, targets, before| {
             let [rows, outputs] = targets.dims();
-            examples("the number of targets", phi.nrows(), rows)?;
-            examples("the number of target columns", shape.outputs, outputs)?;
+            size("the number of targets", phi.nrows(), rows)?;
+            size("the number of target columns", shape.outputs, outputs)?;
             let targets = host(targets);
             finite(&targets, outputs, "a target", before)?;
             let residual = DMatrix::from_row_slice(rows, outputs, &targets) - &phi * &theta;
@@ -166,7 +166,7 @@ impl GaussianLastLayer {
     ///
     /// Unless there is one for each output, if one isn't positive, or if λ is too small for collinear features.
     pub fn with_noise_std(self, noise_std: &[f64]) -> Result<Self, LaplaceError> {
-        examples(
+        size(
             "the number of noise deviations",
             self.shape.outputs,
             noise_std.len(),

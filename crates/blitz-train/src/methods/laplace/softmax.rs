@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::class_sums::ClassSums;
 use super::curvature::{Root, Spread};
-use super::error::{LaplaceError, deterministic};
-use super::features::{examples, finite, for_each_batch};
+use super::error::{LaplaceError, deterministic, size};
+use super::features::{finite, for_each_batch};
 use super::held_out::HeldOut;
 use super::layer::LayerShape;
 use super::link::{NormalLogits, label_nll};
@@ -173,7 +173,7 @@ pub(super) fn labels(
     before: usize,
 ) -> Result<Vec<usize>, LaplaceError> {
     let targets: Vec<i64> = targets.into_data().iter::<i64>().collect();
-    examples("the number of labels", rows, targets.len())?;
+    size("the number of labels", rows, targets.len())?;
     let label = |(i, label): (usize, &i64)| {
         let class = usize::try_from(*label).ok().filter(|l| *l < classes);
         class.ok_or(LaplaceError::Label {

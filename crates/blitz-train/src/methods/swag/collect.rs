@@ -1,9 +1,9 @@
 //! The moments of a network's weights.
 
 use blitz_layers::blitz_core::fields::fixed;
-use blitz_layers::blitz_core::{VisitAt, trains};
+use blitz_layers::blitz_core::{VisitAt, trains, wide_type};
 use burn::module::{ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{DType, Tensor, s};
+use burn::tensor::{Tensor, s};
 
 fn flat<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
     let tensor = match tensor.is_autodiff() {
@@ -36,10 +36,7 @@ impl ModuleVisitor for Prepare {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let weights = param.base();
         // Squares of deviations vanish in 16 bits, whatever is the device's own type.
-        let dtype = match weights.dtype() {
-            DType::F64 => DType::F64,
-            _ => DType::F32,
-        };
+        let dtype = wide_type(weights.dtype());
         let count = match trains(param) {
             true => weights.shape().num_elements(),
             false => 0,

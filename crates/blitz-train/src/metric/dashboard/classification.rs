@@ -1,6 +1,7 @@
 //! The Brier score and the calibration error on Burn's dashboard.
 
 use blitz_predict::InputError;
+use blitz_predict::distribution::softmax::most_probable;
 use blitz_predict::score::{
     ReliabilityBin, reliability_bins, try_accuracy, try_brier_score, try_reliability_bins,
 };
@@ -192,10 +193,8 @@ impl EceMetric {
         let rows = probabilities.chunks(classes).zip(&labels);
         let (confidence, correct): (Vec<f64>, Vec<bool>) = rows
             .map(|(row, label)| {
-                let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                // The first of equals is the answer.
-                let answer = row.iter().position(|p| *p == largest);
-                (largest, answer == Some(*label))
+                let (answer, confidence) = most_probable(row);
+                (confidence, answer == *label)
             })
             .unzip();
         let bins = or_panic(try_reliability_bins(&confidence, &correct, self.bins));

@@ -1,9 +1,10 @@
 //! How often the predictive intervals hold the target.
 
+use blitz_layers::blitz_core::at_least_f32;
 use blitz_predict::percent::percent;
 use burn::tensor::{Tensor, TensorReadError};
 
-use super::running::{MeanSum, Running, at_least_f32, running_metric};
+use super::running::{MeanSum, Running, running_metric};
 
 /// The predictive distribution functions at the targets.
 #[derive(Debug, Clone)]
@@ -55,7 +56,7 @@ impl CoverageMetric {
 
     fn sums(&self, item: &CoverageInput) -> Result<MeanSum, TensorReadError> {
         // The interval between the quantiles holds the target where the distribution function lies between them.
-        let from_median = (at_least_f32(&item.cdf) - 0.5).abs();
+        let from_median = (at_least_f32(item.cdf.clone()) - 0.5).abs();
         let inside = from_median.clone().lower_equal_elem(0.5 * self.level);
         let inside = inside.int().sum().try_into_scalar::<i64>()?;
         // A NaN is no number to be outside.

@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, OnceLock};
 
+use blitz_layers::blitz_core::at_least_f32;
 use burn::tensor::{Tensor, TensorReadError};
 
-use super::running::{MeanSum, Running, at_least_f32, running_metric};
+use super::running::{MeanSum, Running, running_metric};
 
 /// The KL of each weight tensor at one step.
 #[derive(Debug, Clone)]
@@ -83,7 +84,7 @@ impl LayerKlMetric {
         let mut kl = None;
         for (path, value) in &item.terms {
             if is_within(path, &self.path) {
-                let value = at_least_f32(value).try_into_scalar::<f64>()?;
+                let value = at_least_f32(value.clone()).try_into_scalar::<f64>()?;
                 kl = Some(kl.unwrap_or(0.0) + value);
             }
         }

@@ -1,8 +1,9 @@
 //! The metrics that are plain averages: NLL and KL.
 
+use blitz_layers::blitz_core::at_least_f32;
 use burn::tensor::{Tensor, TensorReadError};
 
-use super::running::{MeanSum, Running, at_least_f32, running_metric};
+use super::running::{MeanSum, Running, running_metric};
 
 /// Defines a metric that averages one value per example, or per batch.
 macro_rules! mean_metric {
@@ -40,7 +41,7 @@ macro_rules! mean_metric {
 
             fn sums(&self, item: &$input) -> Result<MeanSum, TensorReadError> {
                 let [count] = item.values.dims();
-                let mean = at_least_f32(&item.values).mean().try_into_scalar::<f64>()?;
+                let mean = at_least_f32(item.values.clone()).mean().try_into_scalar::<f64>()?;
                 let sum = mean * count as f64;
                 Ok(MeanSum { sum, count })
             }

@@ -1,8 +1,9 @@
 //! The root mean square error of the predictive mean, over an epoch.
 
+use blitz_layers::blitz_core::at_least_f32;
 use burn::tensor::{Tensor, TensorReadError};
 
-use super::running::{MeanSum, Running, Sums, at_least_f32, running_metric};
+use super::running::{MeanSum, Running, Sums, running_metric};
 
 /// The predictive means and the targets.
 #[derive(Debug, Clone)]
@@ -69,7 +70,7 @@ impl RmseMetric {
     }
 
     fn sums(&self, item: &RmseInput) -> Result<SquareSum, TensorReadError> {
-        let mean = at_least_f32(&item.mean);
+        let mean = at_least_f32(item.mean.clone());
         let error = (item.target.clone().cast(mean.dtype()) - mean).abs();
         let count = item.mean.shape().num_elements();
         // In units of the largest, since a square may be beyond `f32`, or below it.

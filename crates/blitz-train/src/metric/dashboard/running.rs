@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
 use burn::train::metric::{
     MetricAttributes, MetricName, NumericAttributes, NumericEntry, SerializedEntry, format_float,
 };
@@ -37,14 +37,6 @@ impl Sums for MeanSum {
 
     fn value(&self) -> f64 {
         self.sum / self.count as f64
-    }
-}
-
-/// The tensor, or its values in `f32` where its type is coarser: an epoch's sums overflow in half precision.
-pub(super) fn at_least_f32<const D: usize>(tensor: &Tensor<D>) -> Tensor<D> {
-    match tensor.dtype() {
-        DType::F64 | DType::F32 => tensor.clone(),
-        _ => tensor.clone().cast(DType::F32),
     }
 }
 

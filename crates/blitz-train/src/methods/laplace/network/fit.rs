@@ -5,7 +5,7 @@ use blitz_layers::blitz_core::noise::layout;
 use burn::data::dataloader::{DataLoader, Progress};
 use burn::tensor::{DType, Tensor, TensorData};
 
-use super::super::error::{LaplaceError, TWICE, deterministic, positive, repeats};
+use super::super::error::{LaplaceError, TWICE, deterministic, positive, repeats, size};
 use super::super::features::finite;
 use super::super::gradients::gradients_of;
 use super::super::layer::{host, normals};
@@ -198,13 +198,7 @@ where
     // The mean mode switches off what is random in prediction too.
     let output = predicting.with_mean(|network| network.forward(inputs));
     let [examples, _] = output.dims();
-    if examples != 1 {
-        return Err(LaplaceError::Shape {
-            what: "the number of examples",
-            expected: 1,
-            got: examples,
-        });
-    }
+    size("the number of examples", 1, examples)?;
     match output.is_tracked() {
         true => Ok(output),
         false => Err(LaplaceError::NoGradient),

@@ -1,6 +1,6 @@
 //! Predictions of the network that is linear in its weights.
 
-use blitz_layers::blitz_core::BayesianModule;
+use blitz_layers::blitz_core::{BayesianModule, wide_type};
 use blitz_predict::CategoricalMixture;
 use burn::data::dataloader::DataLoader;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
@@ -128,10 +128,7 @@ where
         let output = forward();
         let [examples, outputs] = output.dims();
         let device = output.device().without_autodiff();
-        let dtype = match output.dtype() {
-            DType::F64 => DType::F64,
-            _ => DType::F32,
-        };
+        let dtype = wide_type(output.dtype());
         let mut first = Some(output);
         let linear = |example: usize| {
             let mut linear = Linear {
