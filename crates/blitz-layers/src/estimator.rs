@@ -25,8 +25,8 @@ use crate::rows::expanded;
 pub enum Estimator {
     /// One sample of the weights per draw, shared by the whole batch (Blundell et al. 2015).
     ///
-    /// Works for every posterior. The rows of a batch share their noise, so the variance of the gradient doesn't
-    /// fall with the batch size.
+    /// Works for every posterior. The rows of a batch share their noise, so the variance of the gradient does not
+    /// fall as one over the batch: it levels off.
     SharedWeights,
     /// Samples the layer's output instead of its weights, independently for each row (Kingma, Salimans & Welling,
     /// *Variational dropout and the local reparameterization trick*, 2015).

@@ -124,21 +124,37 @@ pub const fn prediction(sample: u64) -> u64 {
 }
 
 /// The stream of the `n`-th weight of a model.
+///
+/// # Panics
+///
+/// Panics from n = 2²⁹ on.
 pub const fn weight(n: u32) -> u32 {
     check(n)
 }
 
 /// The stream of the outputs of the layer of the `n`-th weight (local reparameterization, flipout).
+///
+/// # Panics
+///
+/// Panics from n = 2²⁹ on.
 pub const fn outputs(n: u32) -> u32 {
     OUTPUTS | check(n)
 }
 
 /// The stream of what sharpening adds to the `n`-th weight.
+///
+/// # Panics
+///
+/// Panics from n = 2²⁹ on.
 pub const fn sharpening(n: u32) -> u32 {
     SHARPENING | check(n)
 }
 
 /// The stream of the `n`-th layer that is random itself, such as Monte Carlo dropout.
+///
+/// # Panics
+///
+/// Panics from n = 2²⁹ on.
 pub const fn layer(n: u32) -> u32 {
     LAYER | check(n)
 }

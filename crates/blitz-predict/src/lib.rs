@@ -40,7 +40,7 @@
 //! - `plot` (a feature): bands, intervals, reliability, coverage, posteriors, training curves, as PNG and SVG.
 //!
 //! Wrong values that come from data are an [`InputError`] or a [`MixtureError`] in the functions that begin with `try_` and in [`acquisition`]; the others
-//! panic with the same text.
+//! panic with the same text. Plots and tables return errors of their own.
 
 pub mod acquisition;
 pub mod calibration;

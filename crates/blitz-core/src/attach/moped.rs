@@ -31,7 +31,7 @@ use crate::fields::changed;
 /// | `prior` | none | the prior of the differences from the trained weights | |
 /// | `weights` | all | the weights to convert | |
 ///
-/// Without a `prior`, that of each tensor is a normal whose deviation is the root mean square of the tensor's σ_i at the start, and stays that. The KL is about ½ nat a weight then.
+/// Without a `prior`, that of each tensor is a normal whose deviation is the root mean square of the tensor's σ_i at the start, and stays that. The KL is 0.45 to 0.64 nats a weight then: where the weights are uniform, and where they are normal.
 /// The paper's prior, and that of BLiTZ and bayesian-torch, has a deviation of 1: `with_prior(Some(PriorConfig::normal(1.0)))`. From it a weight with σ = 0.01 is 4 nats
 /// away, and since a network has more weights than there are examples, the KL then outweighs what the data say and widens the posterior until the trained network is lost in it.
 ///

@@ -46,8 +46,8 @@ use scope::{Mode, Survey, push, remove, with_sample};
 /// Obtained from [`BayesianModule::draw`](crate::BayesianModule::draw), [`Draw::sample`] or [`Draw::mean`]. Draws nest;
 /// the innermost decides. A draw belongs to the thread that opened it.
 ///
-/// A task of a pool of threads, such as rayon's, that runs a network opens a draw of its own, or the mean mode. A thread that waits for the parts of a kernel may run
-/// another task meanwhile, which finds what the first has open; with a draw of its own it does not look there.
+/// In a pool of threads, such as rayon's, open a draw or the mean mode inside each task that runs a network. A pool thread that waits for a kernel may start another task
+/// meanwhile, and without a draw of its own that task would read the first one's weights.
 #[derive(Debug)]
 #[must_use = "the draw ends when its guard is dropped; bind it: `let _draw = ...`"]
 pub struct Draw {
@@ -69,8 +69,8 @@ impl Draw {
         Self::numbered(seed, index, HashMap::new())
     }
 
-    /// Opens a fresh draw from the process-wide stream (see [`seed`](crate::seed)) unless a draw or the mean
-    /// mode is already open on this thread, by whichever task of it ([`Draw`]).
+    /// Opens a fresh draw from the process-wide stream (see [`seed`](crate::seed)); `None` if a draw, the mean mode or a pass of moments is open on this
+    /// thread already, even one that another task of the thread has opened ([`Draw`]).
     pub fn fresh_if_none() -> Option<Self> {
         (!is_open()).then(|| {
             let key = fresh_key();

@@ -66,10 +66,7 @@ pub trait BayesianModule: Module {
     ///
     /// # Panics
     ///
-    /// Panics if a filter or a rule of the configuration matches nothing or is no regular expression, if nothing that it chooses can be converted, if
-    /// something that it chooses has a posterior already (see [`ExistingPosteriors`](crate::ExistingPosteriors)), if it is to
-    /// [replace](BayesianizeConfig::replace_existing) a posterior in a module that holds reparameterizations of other kinds, such as LoRA, or if it holds an
-    /// impossible value, such as a negative deviation.
+    /// Panics where [`try_bayesianize`](Self::try_bayesianize) returns an error, and if the configuration holds an impossible value, such as a negative deviation.
     #[must_use]
     fn bayesianize(self, config: &BayesianizeConfig) -> Self {
         match config.apply(self) {
@@ -83,10 +80,14 @@ pub trait BayesianModule: Module {
     ///
     /// # Errors
     ///
-    /// Returns an error if a filter or a rule matches nothing or is no regular expression, if nothing that was chosen can be
-    /// converted, if something chosen has a posterior already (see [`ExistingPosteriors`](crate::ExistingPosteriors)), and if a posterior is to be
-    /// [replaced](BayesianizeConfig::replace_existing) in a module that holds reparameterizations of other kinds, such as LoRA
-    /// ([`OtherReparameterization`](BayesianizeError::OtherReparameterization)).
+    /// Returns an error if
+    ///
+    /// - a filter or a rule matches nothing or is no regular expression, or earlier rules match all that a rule does
+    ///   ([`Shadowed`](BayesianizeError::Shadowed));
+    /// - nothing that was chosen can be converted, or something chosen has a posterior already (see [`ExistingPosteriors`](crate::ExistingPosteriors));
+    /// - a posterior is to be [replaced](BayesianizeConfig::replace_existing) in a module that holds reparameterizations of other kinds, such as LoRA
+    ///   ([`OtherReparameterization`](BayesianizeError::OtherReparameterization));
+    /// - such a reparameterization came after a posterior and is inside it ([`InsidePosterior`](BayesianizeError::InsidePosterior)).
     ///
     /// # Panics
     ///
@@ -128,7 +129,8 @@ pub trait BayesianModule: Module {
     /// # Errors
     ///
     /// Returns an error if the filter matches nothing or is no regular expression, if nothing that was chosen can be converted, if a weight is NaN or
-    /// infinite, and if a posterior is to be replaced in a module that holds reparameterizations of other kinds, such as LoRA.
+    /// infinite or its deviation would be above 1e15 ([`NotFinite`](BayesianizeError::NotFinite)), if a posterior is to be replaced in a module that holds
+    /// reparameterizations of other kinds, such as LoRA, and if one of those is inside a posterior ([`InsidePosterior`](BayesianizeError::InsidePosterior)).
     ///
     /// # Panics
     ///
@@ -277,7 +279,8 @@ pub trait BayesianModule: Module {
     /// # Panics
     ///
     /// Panics if there is nothing to ask for: no parameter trains, or all have posteriors already (see
-    /// [`replace_posteriors`](Self::replace_posteriors)).
+    /// [`replace_posteriors`](Self::replace_posteriors)). And if a reparameterization of another kind, such as LoRA, is inside a posterior
+    /// ([`InsidePosterior`](BayesianizeError::InsidePosterior)).
     #[must_use]
     fn attach_posteriors<Q: Posterior, P: Prior>(
         self,
@@ -291,7 +294,8 @@ pub trait BayesianModule: Module {
     ///
     /// # Panics
     ///
-    /// Panics if no parameter trains, or if a posterior is to be replaced in a module that holds reparameterizations of other kinds.
+    /// Panics if no parameter trains, if a posterior is to be replaced in a module that holds reparameterizations of other kinds, such as LoRA, or if one of those is inside a
+    /// posterior ([`InsidePosterior`](BayesianizeError::InsidePosterior)).
     #[must_use]
     fn replace_posteriors<Q: Posterior, P: Prior>(
         self,

@@ -60,7 +60,8 @@
 //! | ReLU, leaky ReLU | exact, of normal inputs |
 //! | GELU | exact mean; variance by quadrature |
 //! | sigmoid, tanh, SiLU, any other smooth function | by [quadrature](Moments::by_quadrature), whose error is stated there |
-//! | maximum, max pooling | exact for two independent normals, pair by pair (Clark 1961) |
+//! | maximum | exact for two independent normals (Clark 1961) |
+//! | max pooling | by halves of a window along each axis, as the maximum of two |
 //! | average pooling, residual sums | exact, of independent parts |
 //! | batch norm in prediction, dropout in prediction, Monte Carlo dropout | exact |
 //! | layer norm | to first order: the deviation that it divides by counts as its expectation |

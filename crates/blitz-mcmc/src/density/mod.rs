@@ -81,6 +81,10 @@ impl<N: Network> LogDensity<N, ()> {
     /// A network without weights that train, or with posteriors; a prior that learns its scale; data without examples; layers that are random or that
     /// behave otherwise in training; layers that can't be computed in `f64`, such as Burn's LSTM ([`McmcError::Precision`], which says what to do); a
     /// likelihood whose gradient is not that of its value, such as the β-NLL ([`McmcError::Gradient`]).
+    ///
+    /// # Panics
+    ///
+    /// Panics with the value if a parameter of a prior is out of its range.
     pub fn new<L, P>(
         network: &N,
         likelihood: &L,
@@ -120,6 +124,10 @@ impl<N: Module> LogDensity<N, ()> {
     /// `nll` gets the module in `f64` on [`device`], and its data have to be there and of that type.
     ///
     /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    ///
+    /// # Panics
     ///
     /// As [`new`](Self::new).
     pub fn of_nll<F>(

@@ -221,8 +221,8 @@ impl Elbo {
     /// # Panics
     ///
     /// Panics if `nll` returns an empty tensor; if it has a gradient by something else, such as a learned noise, and a weight of `model` that trains is off
-    /// the autodiff graph; and, with antithetic pairs, if a weight's posterior is not known to be
-    /// [symmetric](blitz_layers::blitz_core::Posterior::is_symmetric).
+    /// the autodiff graph; with antithetic pairs, if a weight's posterior is not known to be
+    /// [symmetric](blitz_layers::blitz_core::Posterior::is_symmetric); and from step 2³⁰ on.
     pub fn loss<M: Module>(
         &self,
         model: &M,
@@ -281,7 +281,7 @@ impl Elbo {
     ///
     /// # Panics
     ///
-    /// Panics if `nll` returns an empty tensor, and as [`loss`](Self::loss) if a weight is off the autodiff graph.
+    /// Panics if `nll` returns an empty tensor, as [`loss`](Self::loss) if a weight is off the autodiff graph, and from step 2³⁰ on.
     pub fn loss_by_moments<M: Module>(
         &self,
         model: &M,
@@ -303,6 +303,10 @@ impl Elbo {
     ///
     /// `nll` gets the model with its layers as in prediction, also on an autodiff device: Burn's dropout drops nothing, and a batch norm keeps its
     /// statistics.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `nll` returns an empty tensor.
     pub fn validation_loss<M: Module>(
         &self,
         model: &M,

@@ -48,7 +48,7 @@ pub struct Fitted<M> {
 /// An error of a training that could not begin comes with "=== PANIC ===" on the terminal, from the hook of Burn's log; `.with_application_logger(None)` is without it.
 ///
 /// Returns an error if a loss is not finite, or a weight at the end of an epoch; without batches or epochs; if an adapter such as LoRA is inside of posteriors; if nothing of the model trains, or something that `train()` does not bring on the autodiff graph; if the checkpoint of `.checkpoint(epoch)` can't be loaded, is another model's, or there are no
-/// checkpointers to load it with; if a checkpoint or a metric can't be written; if data or a device fails. A training that goes on from its last epoch has nothing to do, and returns the
+/// checkpointers to load it with; if a checkpoint or a metric can't be written; if the training can't begin for another reason, such as a folder that can't be written to ([`FitError::Start`]); if data or a device fails. A training that goes on from its last epoch has nothing to do, and returns the
 /// model that it loaded.
 ///
 /// # Panics

@@ -103,7 +103,8 @@ pub trait Likelihood: Module + ModuleDisplay + Sync + 'static {
     /// The predictive distribution of a batch.
     type Predictive;
 
-    /// `−ln p(target | output)` of each example in nats, of shape `[batch]`: what a training minimizes.
+    /// What a training minimizes, for each example in nats, of shape `[batch]`: `−ln p(target | output)`, with what belongs to the training alone, such as label smoothing or
+    /// weights of the classes ([`predictive_likelihood`](Self::predictive_likelihood)).
     ///
     /// The likelihoods of this crate compute it in `f64` if the output is of it, else in `f32`, whatever the types of targets and
     /// parameters. Half precision has too few digits for a loss.
@@ -112,7 +113,7 @@ pub trait Likelihood: Module + ModuleDisplay + Sync + 'static {
     /// whose target has no meaning gets NaN instead of a number; [`check_target`](Self::check_target) says why.
     fn nll(&self, output: Self::Output, target: Self::Target) -> Tensor<1>;
 
-    /// What the metrics need to know of a batch, from the outputs of one or more draws.
+    /// What the metrics need to know of a batch. `outputs` are those of the draws that its loss was computed with, one or more; they may be on the autodiff graph.
     fn evaluate(&self, outputs: Vec<Self::Output>, target: Self::Target) -> Self::Evaluation;
 
     /// The predictive distribution: the equal mixture over the outputs of one or more draws.

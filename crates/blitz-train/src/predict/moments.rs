@@ -126,9 +126,9 @@ impl MomentsPredictorConfig {
 
 /// Predicts batches in one pass each.
 ///
-/// An output counts as normal, with the mean and the variance that were propagated, and independent of the example's other outputs. The likelihood gets `quantiles` values of it, which it takes
-/// for draws: normal quantiles of equal probability, with that mean and variance exactly, in an order of their own for each output, and without correlations
-/// between as many outputs as half of the quantiles, up to 128. Means, epistemic and aleatoric deviations, entropies,
+/// An output counts as normal, with the mean and the variance that were propagated, and independent of the example's other outputs. The likelihood gets `quantiles` values of it in the place
+/// of draws: normal quantiles of equal probability, with that mean and variance exactly and in an order of their own for each output. Up to 128
+/// outputs, if there are twice as many values at least, are then made uncorrelated (but for very few values), so that the values are no longer quite the quantiles. Means, epistemic and aleatoric deviations, entropies,
 /// intervals and scores so come from the same types as those of a [`Predictor`](crate::Predictor), whose draws each cost a pass.
 ///
 /// The moments of the weights are kept from batch to batch.

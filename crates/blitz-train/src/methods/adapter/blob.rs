@@ -15,8 +15,8 @@ use crate::elbo::{BetaSchedule, ElboConfig};
 ///
 /// | field | default | meaning | range |
 /// |---|---|---|---|
-/// | `initial_std` | 0.002 | the deviations at the start | ≥ 1e-30 |
-/// | `prior_std` | 0.2 | the deviation of the prior of `a` | > 0 |
+/// | `initial_std` | 0.002 | the deviations at the start | [1e-30, 1e15] |
+/// | `prior_std` | 0.2 | the deviation of the prior of `a` | [1e-15, 1e15] |
 ///
 /// `a_ij ~ N(m_ij, s_ij²)` under the prior `N(0, prior_std²)`. So the merged weight is normal of low rank, and the KL from its prior, of low rank too, is that of `a`:
 /// `Σ ln(prior_std / s_ij) + (s_ij² + m_ij²) / (2 prior_std²) − ½`. `b` starts at zero in Burn as in the paper; were it random as well, `a` and `b` at

@@ -15,11 +15,11 @@ use burn::module::Module;
 ///
 /// | field | default | meaning | range |
 /// |---|---|---|---|
-/// | `ess` | | λ, the effective number of examples: the size of the data set, or less or more for a warmer or colder posterior | > 0 |
+/// | `ess` | | λ, the effective number of examples: the size of the data set, or less or more for a warmer or colder posterior | > 0, and λ δ from 1e-30 to 1e30 |
 /// | `hess_init` | 1 | h of every weight at the start; the deviations start at 1 / √(λ (h + δ)) | > 0 |
 /// | `beta_1` | 0.9 | decay of the gradient's mean | [0, 1) |
 /// | `beta_2` | 0.99999 | decay of the Hessian's mean | [0, 1) |
-/// | `weight_decay` | 1e-4 | δ; the prior is N(0, 1 / (λ δ)) | > 0 |
+/// | `weight_decay` | 1e-4 | δ; the prior is N(0, 1 / (λ δ)) | > 0, and λ δ from 1e-30 to 1e30 |
 /// | `clip_radius` | none | the largest step of a weight, before the learning rate | > 0 |
 /// | `rescale_lr` | yes | multiply the learning rate by `hess_init + weight_decay`, so that the first steps are those of SGD | |
 /// | `weights` | all | the weights to convert; the rest stay deterministic | |
@@ -57,7 +57,8 @@ impl IvonConfig {
     ///
     /// # Panics
     ///
-    /// Panics with the value if one is out of its range, and if there is no weight to convert.
+    /// Panics with the value if one is out of its range, if a pattern of `weights` is no regular expression, if there is no weight to convert, and if an adapter such as LoRA is
+    /// inside a posterior.
     #[must_use]
     pub fn attach<M: Module>(&self, module: M) -> M {
         self.check();

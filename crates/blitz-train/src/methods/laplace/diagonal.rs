@@ -40,8 +40,8 @@ impl<N: Module> DiagonalLaplace<N> {
     ///
     /// # Errors
     ///
-    /// Data that are empty or can't be read; a `nll` that isn't finite, or is another one each time; a network without gradients, or with posteriors; a λ that
-    /// isn't positive.
+    /// Data that are empty, can't be read or come in batches of several examples ([`LaplaceError::NotSingle`]); a `nll` that isn't one finite number, or is another one each time;
+    /// gradients that aren't finite; a network without gradients, or with posteriors; a λ that isn't positive.
     pub fn fit<B: Clone>(
         network: N,
         data: &dyn DataLoader<B>,

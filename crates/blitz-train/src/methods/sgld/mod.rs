@@ -90,8 +90,8 @@ impl SgldConfig {
 /// another seed, for each chain; and a new one for each training, since a clone goes on with the numbers, and so with other noise. Weights of 16 bits are computed with in
 /// `f32`, and rounded once a step.
 ///
-/// A training that goes on from a record with parameters that were frozen before needs a group for them, and in it a seed of its own
-/// ([`with_group`](ModuleOptimizer::with_group)): a new optimizer meets them before those in the record, gives them numbers that are taken, and with them the noise of another parameter's steps before.
+/// Parameters that were frozen before a record need a group with a seed of its own ([`with_group`](ModuleOptimizer::with_group)) when training goes on. A new optimizer meets them
+/// first and would give them numbers that parameters of the record already have, and so the noise of those parameters' earlier steps.
 #[derive(Debug, Clone)]
 pub struct Sgld {
     dynamics: Dynamics,

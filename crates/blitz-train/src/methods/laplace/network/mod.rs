@@ -91,7 +91,8 @@ impl NetworkLaplaceConfig {
     /// # Errors
     ///
     /// Data that are empty, not finite, of another shape or can't be read; targets that the likelihood gives no meaning; outputs that are others each time; a likelihood that weighs its classes; a network without
-    /// gradients, or with posteriors; a λ too small for collinear gradients; more than [`MAX_JOINT_PARAMETERS`](super::MAX_JOINT_PARAMETERS) weights with [`WeightCovariance::Joint`]; a λ that isn't positive.
+    /// gradients, with gradients that aren't finite, or with posteriors; a λ too small for collinear gradients; more than [`MAX_JOINT_PARAMETERS`](super::MAX_JOINT_PARAMETERS) weights with
+    /// [`WeightCovariance::Joint`]; no draws for [`LossCurvature::SampledGaussNewton`]; a λ that isn't positive.
     pub fn fit<N, L>(
         &self,
         network: N,
