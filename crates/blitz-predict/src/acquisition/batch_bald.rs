@@ -7,8 +7,9 @@ use blitz_noise::NoiseKey;
 use blitz_noise::layout::{ACQUISITION, acquisition};
 
 use super::{Acquisition, ClassDraws, enough};
+use crate::distribution::uniform;
 use crate::error::InputError;
-use crate::mixture::{class_at, uniform};
+use crate::mixture::class_at;
 
 /// The greedy choice of a batch by the joint information `I[y_1, …, y_b; w]` of its labels about the weights.
 ///

@@ -4,8 +4,8 @@ use blitz_noise::NoiseKey;
 use blitz_noise::layout::{ACQUISITION, acquisition};
 
 use super::{Acquisition, highest};
+use crate::distribution::uniform;
 use crate::error::InputError;
-use crate::mixture::uniform;
 
 /// `count` of `pool` points, every set of them equally likely. The score of a point is a number that is uniform over [0, 1).
 ///

@@ -1,9 +1,8 @@
 //! Bernoulli, an event that happens or does not: `P(Y = 1) = 1 / (1 + exp(−logit))`.
 
 use blitz_noise::PhiloxRng;
-use rand_core::Rng;
 
-use super::{Distribution, Support, off_support};
+use super::{Distribution, Support, off_support, uniform};
 
 /// `P(Y = 1) = 1 / (1 + exp(−logit))`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -71,8 +70,7 @@ impl Distribution for Bernoulli {
     }
 
     fn sample(&self, rng: &mut PhiloxRng) -> f64 {
-        let uniform = rng.next_u64() as f64 / 2f64.powi(64);
-        if uniform < self.probability() {
+        if uniform(rng) < self.probability() {
             1.0
         } else {
             0.0

@@ -21,6 +21,7 @@ pub use student_t::StudentT;
 use std::fmt::Debug;
 
 use blitz_noise::PhiloxRng;
+use rand_core::Rng;
 
 /// Where a distribution has its probability.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,6 +172,11 @@ pub trait Distribution: Debug + Clone {
     fn quantile(&self, p: f64) -> f64 {
         searched_quantile(self, p)
     }
+}
+
+/// Uniform over [0, 1), in steps of 2⁻⁵³.
+pub(crate) fn uniform(rng: &mut PhiloxRng) -> f64 {
+    (rng.next_u64() >> 11) as f64 / 2f64.powi(53)
 }
 
 /// The quantile of a distribution over all counts.

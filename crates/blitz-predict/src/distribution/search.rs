@@ -121,7 +121,13 @@ fn root(f: impl Fn(f64) -> f64, lower: f64, upper: f64) -> f64 {
         let tolerance = 2.0 * f64::EPSILON * best.abs() + 1e-15 * width + f64::MIN_POSITIVE;
         let limit = 0.5 * tolerance / (b - a).abs();
         if f_best == 0.0 {
-            return best;
+            // Perhaps one of many, where the function is level by more than rounding.
+            let first = first_by_digits(|x| f(x) >= 0.0, lower, best);
+            return if best - first > tolerance {
+                first
+            } else {
+                best
+            };
         }
         if limit > 0.5 {
             // Between ends of very different sizes the width is no measure of where the function climbs.
@@ -144,21 +150,27 @@ fn root(f: impl Fn(f64) -> f64, lower: f64, upper: f64) -> f64 {
 
 /// Bisection of the numbers there are between the ends, of which every power of two has as many: at most 64 steps.
 fn root_by_digits(f: impl Fn(f64) -> f64, lower: f64, upper: f64) -> f64 {
+    let upper = first_by_digits(|x| f(x) >= 0.0, lower, upper);
+    let before = upper.next_down();
+    if before >= lower && f(before).abs() < f(upper).abs() {
+        before
+    } else {
+        upper
+    }
+}
+
+/// The smallest number after `lower` that `reaches`, where `upper` does.
+fn first_by_digits(reaches: impl Fn(f64) -> bool, lower: f64, upper: f64) -> f64 {
     let (mut lower, mut upper) = (place(lower), place(upper));
     loop {
         let middle = lower.midpoint(upper);
         if middle == lower || middle == upper {
-            let (lower, upper) = (number(lower), number(upper));
-            return if f(lower).abs() < f(upper).abs() {
-                lower
-            } else {
-                upper
-            };
+            return number(upper);
         }
-        if f(number(middle)) < 0.0 {
-            lower = middle;
-        } else {
+        if reaches(number(middle)) {
             upper = middle;
+        } else {
+            lower = middle;
         }
     }
 }

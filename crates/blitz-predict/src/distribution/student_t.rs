@@ -134,8 +134,10 @@ impl Distribution for StudentT {
             scale: 1.0,
             ..*self
         };
-        let tail = |z: f64| standard.cdf(z);
-        let z = search::unbounded(tail, p, 0.0, 1.0, search::Places::REAL);
+        // The distribution function has its digits near 0, and few near 1.
+        let lower = p.min(1.0 - p);
+        let z = search::unbounded(|z| standard.cdf(z), lower, 0.0, 1.0, search::Places::REAL);
+        let z = if p > 0.5 { -z } else { z };
         out_of_units(z, self.location, self.scale)
     }
 }

@@ -13,7 +13,7 @@ pub use categorical::CategoricalMixture;
 pub use equal::Mixture;
 pub use interval::Interval;
 pub use normal::NormalMixture;
-pub(crate) use sample::{class_at, uniform};
+pub(crate) use sample::class_at;
 
 /// Predictions of one batch that those of another can be put behind.
 pub trait Predictive {

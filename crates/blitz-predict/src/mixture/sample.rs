@@ -6,7 +6,7 @@ use rand_core::Rng;
 
 use super::categorical::CategoricalMixture;
 use super::equal::Mixture;
-use crate::distribution::Distribution;
+use crate::distribution::{Distribution, uniform};
 
 /// The generator of one value: samples and predictions don't share one, so any of them can be drawn alone.
 fn rng(seed: u64, sample: usize, prediction: usize) -> PhiloxRng {
@@ -16,11 +16,6 @@ fn rng(seed: u64, sample: usize, prediction: usize) -> PhiloxRng {
 /// Uniform over `0 .. n`, up to n/2⁶⁴.
 fn index_below(n: usize, rng: &mut PhiloxRng) -> usize {
     ((u128::from(rng.next_u64()) * n as u128) >> 64) as usize
-}
-
-/// Uniform over [0, 1), in steps of 2⁻⁵³.
-pub(crate) fn uniform(rng: &mut PhiloxRng) -> f64 {
-    (rng.next_u64() >> 11) as f64 / 2f64.powi(53)
 }
 
 /// The class at which the distribution function passes `u`, which is below 1.

@@ -1,6 +1,7 @@
 //! The distributions that predictive mixtures are made of. The tables are printed by `distributions_reference.py`.
 
-use blitz_predict::blitz_noise::NoiseKey;
+use blitz_predict::Mixture;
+use blitz_predict::blitz_noise::{NoiseKey, PhiloxRng};
 use blitz_predict::distribution::{
     Bernoulli, Distribution, Laplace, NegativeBinomial, Normal, Poisson, StudentT, Support,
 };
@@ -509,4 +510,65 @@ fn the_quantile_at_one_is_the_end_of_the_support() {
         dispersion: 1e-6,
     };
     assert_eq!([poisson.quantile(0.0), counts.quantile(0.0)], [0.0; 2]);
+}
+
+#[test]
+fn quantiles_of_a_heavy_tail_have_their_digits_at_both_ends() {
+    // mpmath, 60 digits, of the double: 1 − p is exact there.
+    let t = student_t(&[0.0, 1.0, 3.0]);
+    for (p, expected) in [
+        (1.0 - 1e-9, 1_033.109_684_243_275_5),
+        (1.0 - 2f64.powi(-40), 10_663.019_114_246_484),
+        (1.0 - 2f64.powi(-53), 214_952.998_062_579_53),
+    ] {
+        let got = t.quantile(p);
+        assert!((got / expected - 1.0).abs() < 1e-12, "{got} for {expected}");
+        assert_eq!(got, -t.quantile(1.0 - p));
+    }
+}
+
+/// Uniform over `[start, start + 1]`.
+#[derive(Debug, Clone, PartialEq)]
+struct Interval {
+    start: f64,
+}
+
+impl Distribution for Interval {
+    const SUPPORT: Support = Support::Continuous;
+
+    fn is_valid(&self) -> bool {
+        self.start.is_finite()
+    }
+
+    fn ln_pdf(&self, y: f64) -> f64 {
+        match (self.start..=self.start + 1.0).contains(&y) {
+            true => 0.0,
+            false => f64::NEG_INFINITY,
+        }
+    }
+
+    fn cdf(&self, y: f64) -> f64 {
+        (y - self.start).clamp(0.0, 1.0)
+    }
+
+    fn mean(&self) -> f64 {
+        self.start + 0.5
+    }
+
+    fn variance(&self) -> f64 {
+        1.0 / 12.0
+    }
+
+    fn sample(&self, _rng: &mut PhiloxRng) -> f64 {
+        self.mean()
+    }
+}
+
+#[test]
+fn the_quantile_at_a_gap_is_where_the_gap_begins() {
+    let mixture = Mixture::from_draws([0.0, 10.0].map(|start| vec![Interval { start }]), 1);
+    assert_eq!(mixture.quantile(0.5), [1.0]);
+    // Nothing is lost where there is none.
+    let symmetric = Mixture::from_draws([-1.0, 1.0].map(|mean| vec![normal(&[mean, 1.0])]), 1);
+    assert_eq!(symmetric.quantile(0.5), [0.0]);
 }

@@ -12,7 +12,7 @@ use blitz_layers::blitz_core::{
 };
 use burn::config::Config;
 use burn::module::Module;
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
 
 use crate::error::ConfigError;
 use crate::graph::Trained;

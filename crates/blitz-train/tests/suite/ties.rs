@@ -337,7 +337,9 @@ fn two_networks_from_one_file_train_apart() {
 }
 
 #[test]
-#[should_panic(expected = "network.first.weight and network.second.weight are two weights with one identity")]
+#[should_panic(
+    expected = "network.first.weight and network.second.weight are two weights with one identity"
+)]
 fn a_loop_of_ones_own_is_told_of_two_weights_with_one_identity() {
     let student = twice(false).first;
     let teacher = student.clone().freeze();

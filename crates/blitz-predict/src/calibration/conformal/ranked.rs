@@ -7,8 +7,8 @@ use blitz_noise::layout::{CONFORMAL, conformal};
 
 use super::conformal_rank;
 use crate::check;
+use crate::distribution::uniform;
 use crate::error::InputError;
-use crate::mixture::uniform;
 
 /// How sets are made that take classes by their rank, up to a threshold of a score.
 pub(super) trait RankedScores {

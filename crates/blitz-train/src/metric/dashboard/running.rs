@@ -3,7 +3,6 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use burn::tensor::Tensor;
 use burn::train::metric::{
     MetricAttributes, MetricName, NumericAttributes, NumericEntry, SerializedEntry, format_float,
 };
