@@ -24,7 +24,7 @@ pub(super) const PARTS: [&str; 3] = [MODEL, OPTIMIZER, SCHEDULER];
 /// The checkpoints of a training, each of whose files has its digest beside it.
 ///
 /// Burn writes `model-5.bpk`, `optim-5.bpk` and `scheduler-5.bpk` after epoch 5, under the names that its own checkpointers give them, and
-/// reads them as it would without this. Beside each comes a `.sha256`, written last, in the form of `sha256sum --check`. A flipped bit is then an error that
+/// reads them as it would without this. Beside each is a `.sha256`, which is there before the file is, in the form of `sha256sum --check`. A flipped bit is then an error that
 /// names the file; by itself it would be another weight, or another learning rate. A file without a digest, of Burn's own
 /// checkpointers or an earlier version, is read as it is.
 ///
@@ -198,10 +198,8 @@ impl Part {
         let not_written = |error: io::Error| CheckpointError::not_written(&path, error);
         fs::create_dir_all(self.checkpoints.folder()).map_err(not_written)?;
         self.saves.begin(&self.checkpoints, self.name, epoch)?;
-        seal::unseal(&path).map_err(not_written)?;
-        let saved = record.save(path.clone());
-        saved.map_err(|error| CheckpointError::not_written(&path, error))?;
-        seal::seal(&path).map_err(not_written)?;
+        let write = |part: &Path| record.save(part.into()).map_err(io::Error::other);
+        seal::put_sealed_by(&path, write).map_err(not_written)?;
         self.saves.end(&self.checkpoints, self.name, epoch)
     }
 
@@ -386,7 +384,7 @@ mod tests {
             parts.iter().for_each(|part| save(part, epoch));
         }
         let path = folder.path().join("optim-2.bpk");
-        seal::unseal(&path).unwrap();
+        fs::remove_file(folder.path().join("optim-2.bpk.sha256")).unwrap();
         let incomplete = CheckpointError::Incomplete { path };
         assert_eq!(checkpoints.check(2), Err(incomplete.clone()));
         assert_eq!(checkpoints.epochs().unwrap(), [1]);
