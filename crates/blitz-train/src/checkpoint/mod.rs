@@ -12,6 +12,8 @@ mod seal;
 
 #[cfg(feature = "train")]
 pub use claim::FolderClaim;
+#[cfg(feature = "train")]
+pub(crate) use claim::is_same;
 pub(crate) use float_types::{FloatTypes, Retyped};
 #[cfg(feature = "train")]
 pub use folder::Checkpoints;

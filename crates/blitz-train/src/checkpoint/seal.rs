@@ -79,10 +79,7 @@ pub fn seal(path: &Path) -> io::Result<()> {
 /// The seal comes first, and until the file is in its place it is that of the file before as well. So there are four states in which a process that is killed, or
 /// a loss of power, can leave them, and in each the file is whole: the old file with its seal, the old one with both, the new one with both, the new one with its own.
 /// An error leaves one of the first two. A new file is never there without its seal.
-pub fn put_sealed_by(
-    path: &Path,
-    write: impl FnOnce(&Path) -> io::Result<()>,
-) -> io::Result<()> {
+pub fn put_sealed_by(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     let part = with_suffix(path, &format!(".{}.part", std::process::id()));
     let placed = write(&part).and_then(|()| replace(&part, path));
     if placed.is_err() {
@@ -197,4 +194,37 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A process can be killed before the seal, between the seal and the file, and between the file and its last seal.
+    #[test]
+    fn a_file_and_its_seal_are_whole_wherever_the_process_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let put = |text: &str| put_sealed_by(&path, |part| write_synced(part, text.as_bytes()));
+        put("old").unwrap();
+        let old_seal = fs::read_to_string(seal_of(&path)).unwrap();
+        let part = folder.path().join("part");
+        fs::write(&part, "new").unwrap();
+        let new_seal = seal_line(&part, &path).unwrap();
+        assert_eq!(seal_before(&path).unwrap(), old_seal);
+        put_seal(&path, &format!("{new_seal}{old_seal}")).unwrap();
+        for (text, expected) in [
+            ("old", Seal::Whole),
+            ("new", Seal::Whole),
+            ("nev", Seal::Broken),
+        ] {
+            fs::write(&path, text).unwrap();
+            assert_eq!(check(&path).unwrap(), expected, "{text}");
+        }
+        put("new").unwrap();
+        assert_eq!(fs::read_to_string(seal_of(&path)).unwrap(), new_seal);
+        // Neither is the seal of a file that was broken before one of it as it is.
+        fs::write(&path, "nev").unwrap();
+        assert_eq!(seal_before(&path).unwrap(), new_seal);
+    }
 }

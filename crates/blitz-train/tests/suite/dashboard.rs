@@ -131,10 +131,7 @@ fn a_loss_or_a_weight_that_is_not_finite_is_an_error() {
             .build(InMemDataset::new(line()));
         let leaps = Learner::new(model(), SgdConfig::new().init(), 1e39);
         let error = error_of(bare(folder.path(), one_batch, epochs), leaps);
-        assert!(
-            matches!(error, FitError::NonFiniteWeight { .. }),
-            "{error}"
-        );
+        assert!(matches!(error, FitError::NonFiniteWeight { .. }), "{error}");
     }
 }
 
@@ -162,7 +159,9 @@ fn a_checkpoint_that_cannot_be_written_is_an_error_up_to_the_last() {
             let folder = tempfile::tempdir().unwrap();
             let checkpoints = Checkpoints::new(folder.path().join("checkpoint"));
             let path = checkpoints.folder().join(format!("{part}-{epoch}.bpk"));
-            std::fs::create_dir_all(&path).unwrap();
+            // Where its digest is written first.
+            let scratch = format!("{part}-{epoch}.bpk.sha256.{}", std::process::id());
+            std::fs::create_dir_all(checkpoints.folder().join(scratch)).unwrap();
             let training = bare(folder.path(), loader(line()), 3);
             let error = error_of(checkpoints.keep(training), learner());
             let FitError::Checkpoint(CheckpointError::NotWritten { path: said, .. }) = error else {
@@ -221,7 +220,8 @@ fn a_stop_is_told_on_two_devices_too() {
     };
     let training = bare(folder.path(), data, 3).with_interrupter(interrupter);
     let devices = vec![Device::flex(), Device::flex()];
-    let strategy = ExecutionStrategy::multi(devices, burn::train::MultiDeviceOptim::OptimMainDevice);
+    let strategy =
+        ExecutionStrategy::multi(devices, burn::train::MultiDeviceOptim::OptimMainDevice);
     let fitted = blitz_train::fit_on(clears(training), learner(), strategy).unwrap();
     assert!(fitted.interrupted.is_some());
 }
@@ -235,5 +235,10 @@ fn a_cleared_interrupter_is_the_next_trainings_as_new() {
     error_of(training, learner());
     assert!(!interrupter.should_stop());
     let training = bare(folder.path(), loader(line()), 1).with_interrupter(interrupter);
-    assert!(fit(clears(training), learner()).unwrap().interrupted.is_none());
+    assert!(
+        fit(clears(training), learner())
+            .unwrap()
+            .interrupted
+            .is_none()
+    );
 }
