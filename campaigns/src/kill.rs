@@ -145,7 +145,7 @@ fn in_order(signal: &str, tally: &mut Tally) {
     let folder = scratch();
     let out = folder.path();
     let mut process = Process::start(&mut training(out, LONG, false));
-    process.wait_for(&out.join("checkpoint/model-2.bpk.sha256"));
+    process.wait_for(&out.join("checkpoint/model-2.bpk"));
     process.signal(signal);
     let ended = process.end();
     tally.count("signals");
@@ -162,7 +162,7 @@ fn two_in_one_folder(expected: &str, tally: &mut Tally) {
     let folder = scratch();
     let out = folder.path();
     let mut first = Process::start(&mut training(out, LONG, false));
-    first.wait_for(&out.join("checkpoint/scheduler-1.bpk.sha256"));
+    first.wait_for(&out.join("checkpoint/scheduler-1.bpk"));
     let second = Process::start(&mut training(out, EPOCHS, true)).end();
     tally.count("trainings_in_one_folder");
     let refused = second.by_itself(2) && second.said.contains("another") && !second.panicked();

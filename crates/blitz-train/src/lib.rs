@@ -147,7 +147,7 @@ pub use update::{UpdatedBy, WeightUpdate};
 #[cfg(feature = "train")]
 #[doc(hidden)]
 pub mod files {
-    pub use crate::checkpoint::{Seal, check, put, put_sealed, seal, unseal};
+    pub use crate::checkpoint::{Seal, check, put, put_sealed, put_sealed_by, seal};
     pub use blitz_predict::place::in_place;
 }
 

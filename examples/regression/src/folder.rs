@@ -296,10 +296,13 @@ fn is_name_of_a_run(path: &Path) -> bool {
     match parts.unwrap_or_default().as_slice() {
         [name] => [CONFIG, MODEL, MODEL_DIGEST, PLOT, LOG].contains(name),
         // Behind `.bpk` may come what marks a digest, or a file that was being written.
-        [CHECKPOINTS, name] => name.split_once('-').is_some_and(|(part, rest)| {
-            let epoch = rest.split_once(".bpk").map(|(epoch, _)| epoch);
-            ["model", "optim", "scheduler"].contains(&part) && epoch.is_some_and(is_number)
-        }),
+        // `Checkpoints` put aside those of an abandoned run.
+        [CHECKPOINTS, name] | [CHECKPOINTS, PREVIOUS, name] => {
+            name.split_once('-').is_some_and(|(part, rest)| {
+                let epoch = rest.split_once(".bpk").map(|(epoch, _)| epoch);
+                ["model", "optim", "scheduler"].contains(&part) && epoch.is_some_and(is_number)
+            })
+        }
         [TRAIN | VALID, epoch, name] => {
             epoch.strip_prefix("epoch-").is_some_and(is_number) && name.ends_with(".log")
         }
@@ -318,6 +321,7 @@ mod tests {
             "model.bpk.sha256",
             "checkpoint/model-3.bpk",
             "checkpoint/optim-12.bpk.sha256",
+            "checkpoint/previous/model-3.bpk",
             "checkpoint/scheduler-1.bpk.4711-0.tmp",
             "train/epoch-1/Loss.log",
             "valid/epoch-20/Coverage_95_%.log",

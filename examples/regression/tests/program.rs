@@ -971,7 +971,7 @@ mod interrupt {
         let out = folder();
         let mut running = Running::start(out.path(), &["--predict-samples", "100000"]);
         // Written when the training is over.
-        running.interrupt_at(&out.path().join("model.bpk.sha256"));
+        running.interrupt_at(&out.path().join("model.bpk"));
         let (code, stdout, stderr) = running.end();
         assert_eq!(code, Some(130), "{stderr}");
         assert_eq!(stdout, "");

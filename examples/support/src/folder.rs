@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use blitz_train::files::{seal, unseal};
+use blitz_train::files::put_sealed_by;
 use burn::module::Module;
 use serde::Serializer;
 
@@ -52,11 +52,13 @@ impl RunFolder {
     /// Saves a module as `file` in it, with its digest beside it, and returns the path.
     pub fn save<M: Module>(&self, module: M, file: &str) -> Result<PathBuf, RunError> {
         let path = self.join(file);
-        let saved = unseal(&path).map_err(|error| error.to_string());
-        let saved = saved.and_then(|()| module.save_file(&path).map_err(|error| error.to_string()));
-        match saved.and_then(|()| seal(&path).map_err(|error| error.to_string())) {
+        let write = |part: &Path| module.save_file(part).map_err(io::Error::other);
+        match put_sealed_by(&path, write) {
             Ok(()) => Ok(path),
-            Err(reason) => Err(RunError::NotWritable { path, reason }),
+            Err(error) => Err(RunError::NotWritable {
+                path,
+                reason: error.to_string(),
+            }),
         }
     }
 

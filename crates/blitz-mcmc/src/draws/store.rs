@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use blitz_train::blitz_predict::convergence::MIN_DRAWS;
-use blitz_train::files::{Seal, check, in_place, seal, unseal};
+use blitz_train::files::{Seal, check, put_sealed_by, seal};
 use blitz_train::{CheckpointError, FolderClaim};
 use serde::{Deserialize, Serialize};
 
@@ -79,7 +79,7 @@ impl ChainFiles {
 
     /// A chain that was finished before, if it was.
     ///
-    /// A file has its name only when it is whole, and its seal is written after that. So one without a seal is taken, and sealed, if it has a chain. One that has none was
+    /// A file has its name only when it is whole, and one of an earlier version may have no seal: it is taken, and sealed, if it has a chain. One that has none was
     /// damaged: the chain is made again in its place. A chain of another run is refused, with a seal or without.
     pub fn finished(&self, run: &Run) -> Result<Option<ChainDraws>, McmcError> {
         let path = path_of(&self.folder, run.chain);
@@ -102,16 +102,12 @@ impl ChainFiles {
 
     pub fn write(&self, run: &Run, chain: &ChainDraws) -> Result<(), McmcError> {
         let path = path_of(&self.folder, run.chain);
-        let write = || -> io::Result<()> {
-            unseal(&path)?;
-            in_place(&path, |part| -> io::Result<()> {
-                let mut out = BufWriter::new(File::create(part)?);
-                write_chain(run, chain, &mut out)?;
-                out.into_inner()?.sync_all()
-            })?;
-            seal(&path)
+        let write = |part: &Path| -> io::Result<()> {
+            let mut out = BufWriter::new(File::create(part)?);
+            write_chain(run, chain, &mut out)?;
+            out.flush()
         };
-        write().map_err(|error| McmcError::not_written(&path, error))
+        put_sealed_by(&path, write).map_err(|error| McmcError::not_written(&path, error))
     }
 }
 

@@ -26,13 +26,13 @@ use crate::error::CheckpointError;
 pub struct FolderClaim(Option<File>);
 
 impl FolderClaim {
-    /// Claims `folder`. Only Unix opens folders, and not every file system has locks: there nothing keeps another training out.
+    /// Claims `folder`; the empty path is the current one. Only Unix opens folders, and not every file system has locks: there nothing keeps another training out.
     ///
     /// # Errors
     ///
     /// Returns [`CheckpointError::InUse`] if another has claimed it.
     pub fn take(folder: impl AsRef<Path>) -> Result<Self, CheckpointError> {
-        let folder = folder.as_ref();
+        let folder = not_empty(folder.as_ref());
         let Ok(opened) = File::open(folder) else {
             return Ok(Self(None));
         };
@@ -47,14 +47,23 @@ impl FolderClaim {
     /// Whether it is of what is now at `folder`: a folder that was removed and made anew is another.
     pub(super) fn is_of(&self, folder: &Path) -> bool {
         match &self.0 {
-            Some(claimed) => is_same(claimed, folder).unwrap_or(false),
+            Some(claimed) => is_same(claimed, not_empty(folder)).unwrap_or(false),
             None => true,
         }
     }
 }
 
+/// Paths are joined to the empty one as to the current folder, and nothing opens it.
+fn not_empty(folder: &Path) -> &Path {
+    match folder.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => folder,
+    }
+}
+
+/// Whether `opened` is what is at `path` now. Elsewhere than on Unix nobody knows.
 #[cfg(unix)]
-fn is_same(opened: &File, path: &Path) -> std::io::Result<bool> {
+pub(crate) fn is_same(opened: &File, path: &Path) -> std::io::Result<bool> {
     use std::os::unix::fs::MetadataExt;
 
     let (opened, there) = (opened.metadata()?, path.metadata()?);
@@ -62,6 +71,21 @@ fn is_same(opened: &File, path: &Path) -> std::io::Result<bool> {
 }
 
 #[cfg(not(unix))]
-fn is_same(_opened: &File, _path: &Path) -> std::io::Result<bool> {
+pub(crate) fn is_same(_opened: &File, _path: &Path) -> std::io::Result<bool> {
     Ok(true)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_empty_path_is_the_current_folder() {
+        let first = FolderClaim::take("").unwrap();
+        assert!(first.is_of(Path::new(".")) && first.is_of(Path::new("")));
+        let here = std::env::current_dir().unwrap();
+        assert!(FolderClaim::take(&here).is_err());
+        drop(first);
+        assert!(FolderClaim::take(here).is_ok());
+    }
 }

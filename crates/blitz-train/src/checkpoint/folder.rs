@@ -1,5 +1,6 @@
 //! The checkpoints of a training.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -18,18 +19,23 @@ use crate::error::CheckpointError;
 const MODEL: &str = "model";
 const OPTIMIZER: &str = "optim";
 const SCHEDULER: &str = "scheduler";
+/// The folder, in that of the checkpoints, for those of an abandoned run.
+const PREVIOUS: &str = "previous";
 /// The files of a checkpoint, by Burn's names.
 pub(super) const PARTS: [&str; 3] = [MODEL, OPTIMIZER, SCHEDULER];
 
 /// The checkpoints of a training, each of whose files has its digest beside it.
 ///
 /// Burn writes `model-5.bpk`, `optim-5.bpk` and `scheduler-5.bpk` after epoch 5, under the names that its own checkpointers give them, and
-/// reads them as it would without this. Beside each comes a `.sha256`, written last, in the form of `sha256sum --check`. A flipped bit is then an error that
+/// reads them as it would without this. Beside each is a `.sha256`, which is there before the file is, in the form of `sha256sum --check`. A flipped bit is then an error that
 /// names the file; by itself it would be another weight, or another learning rate. A file without a digest, of Burn's own
 /// checkpointers or an earlier version, is read as it is.
 ///
 /// What was saved stays until its successor is whole: what the checkpointing strategy deletes is removed once all three files of the last epoch that was saved have
 /// their digests, and never after a file could not be saved. So the disk needs room for one checkpoint more than the strategy keeps.
+///
+/// The folder has the checkpoints of one run. Those of later epochs than a training begins after are of a run that was abandoned, and so are all where it begins anew: they are moved to `previous` in it, in the place
+/// of those that were moved before. So [`last_whole`](Self::last_whole) is one of the training that ran last.
 ///
 /// A folder belongs to one training at a time. A second one that saves there while the first runs, in the same process or another, ends with an error, where the file
 /// system has locks on folders.
@@ -89,22 +95,67 @@ impl Checkpoints {
     ///
     /// Returns an error if the folder is there and can't be read.
     pub fn epochs(&self) -> Result<Vec<usize>, CheckpointError> {
+        let mut epochs = self.begun_epochs()?;
+        epochs.retain(|epoch| self.is_complete(*epoch));
+        Ok(epochs)
+    }
+
+    /// The epochs of which there is a file, in their order.
+    fn begun_epochs(&self) -> Result<Vec<usize>, CheckpointError> {
         let unreadable = |error: io::Error| CheckpointError::unreadable(&self.folder, error);
         let entries = match fs::read_dir(&self.folder) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries.map_err(unreadable)?,
         };
-        let mut epochs = Vec::new();
+        let mut epochs = BTreeSet::new();
         for entry in entries {
             let name = entry.map_err(unreadable)?.file_name();
-            let epoch = name.to_str().and_then(|name| {
-                let epoch = name.strip_prefix(MODEL)?.strip_prefix('-')?;
-                epoch.strip_suffix(".bpk")?.parse().ok()
-            });
-            epochs.extend(epoch.filter(|epoch| self.is_complete(*epoch)));
+            epochs.extend(name.to_str().and_then(|name| {
+                let (part, epoch) = name.strip_suffix(".bpk")?.split_once('-')?;
+                epoch
+                    .parse::<usize>()
+                    .ok()
+                    .filter(|_| PARTS.contains(&part))
+            }));
         }
-        epochs.sort_unstable();
-        Ok(epochs)
+        Ok(epochs.into_iter().collect())
+    }
+
+    /// Moves the checkpoints from epoch `first` on to [`PREVIOUS`], in the place of those that are there, and removes what is a part of one.
+    pub(super) fn put_aside(&self, first: usize) -> Result<(), CheckpointError> {
+        let previous = Self::new(self.folder.join(PREVIOUS));
+        let mut epochs = self.begun_epochs()?;
+        epochs.retain(|epoch| *epoch >= first);
+        if epochs.iter().any(|epoch| self.is_complete(*epoch)) {
+            for epoch in previous.begun_epochs()? {
+                PARTS
+                    .iter()
+                    .try_for_each(|part| previous.remove(part, epoch))?;
+            }
+            let made = fs::create_dir_all(&previous.folder);
+            made.map_err(|error| CheckpointError::not_written(&previous.folder, error))?;
+        }
+        // The last first: a process that is killed here leaves the earlier ones of one run.
+        for epoch in epochs.into_iter().rev() {
+            let is_complete = self.is_complete(epoch);
+            for part in PARTS {
+                match is_complete {
+                    true => self.move_to(&previous.folder, part, epoch)?,
+                    false => self.remove(part, epoch)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn move_to(&self, folder: &Path, part: &str, epoch: usize) -> Result<(), CheckpointError> {
+        let path = self.path(part, epoch);
+        seal::move_sealed(&path, folder).map_err(|error| CheckpointError::not_written(&path, error))
+    }
+
+    pub(super) fn remove(&self, part: &str, epoch: usize) -> Result<(), CheckpointError> {
+        let path = self.path(part, epoch);
+        seal::remove_sealed(&path).map_err(|error| CheckpointError::not_written(&path, error))
     }
 
     /// Whether the checkpoint after `epoch` is there, is what was written, and can be read.
@@ -197,11 +248,9 @@ impl Part {
         let path = self.checkpoints.path(self.name, epoch);
         let not_written = |error: io::Error| CheckpointError::not_written(&path, error);
         fs::create_dir_all(self.checkpoints.folder()).map_err(not_written)?;
-        self.saves.begin(&self.checkpoints, self.name, epoch)?;
-        seal::unseal(&path).map_err(not_written)?;
-        let saved = record.save(path.clone());
-        saved.map_err(|error| CheckpointError::not_written(&path, error))?;
-        seal::seal(&path).map_err(not_written)?;
+        self.saves.begin(&self.checkpoints, epoch)?;
+        let write = |part: &Path| record.save(part.into()).map_err(io::Error::other);
+        seal::put_sealed_by(&path, write).map_err(not_written)?;
         self.saves.end(&self.checkpoints, self.name, epoch)
     }
 
@@ -209,7 +258,11 @@ impl Part {
         self.saves.hold(self.checkpoints.folder())?;
         match self.checkpoints.unfinished(epoch) {
             Some(path) => Err(CheckpointError::Incomplete { path }),
-            None => self.checkpoints.read(self.name, epoch),
+            None => {
+                let record = self.checkpoints.read(self.name, epoch)?;
+                self.saves.restored(&self.checkpoints, self.name, epoch)?;
+                Ok(record)
+            }
         }
     }
 }
@@ -354,27 +407,59 @@ mod tests {
         }
     }
 
-    /// As if the process had been killed after the first file of an epoch, to which it had returned.
+    /// As if the process had been killed after the first file of an epoch, to which it had returned. The later epochs are the abandoned run's.
     #[test]
     fn no_checkpoint_is_made_of_two_runs_files() {
         for first in 0..PARTS.len() {
             let folder = tempfile::tempdir().unwrap();
             let checkpoints = Checkpoints::new(folder.path());
+            let earlier = parts(folder.path());
             for epoch in 1..=3 {
-                let earlier = parts(folder.path());
                 earlier.iter().for_each(|part| save(part, epoch));
             }
+            drop(earlier);
             let later = parts(folder.path());
             save(&later[first], 2);
-            assert_eq!(checkpoints.epochs().unwrap(), [1, 3]);
+            assert_eq!(checkpoints.epochs().unwrap(), [1]);
+            let previous = Checkpoints::new(folder.path().join(PREVIOUS));
+            assert_eq!(previous.epochs().unwrap(), [2, 3]);
             let error = checkpoints.check(2).unwrap_err();
             assert!(matches!(error, CheckpointError::Missing { .. }), "{error}");
             // The others of this run complete it.
             for part in later.iter().filter(|part| part.name != PARTS[first]) {
                 save(part, 2);
             }
-            assert_eq!(checkpoints.epochs().unwrap(), [1, 2, 3]);
+            assert_eq!(checkpoints.epochs().unwrap(), [1, 2]);
         }
+    }
+
+    #[test]
+    fn the_checkpoints_of_an_abandoned_run_are_put_aside_in_the_place_of_those_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::new(folder.path());
+        let previous = Checkpoints::new(folder.path().join(PREVIOUS));
+        let first = parts(folder.path());
+        for epoch in 1..=4 {
+            first.iter().for_each(|part| save(part, epoch));
+        }
+        drop(first);
+        // An epoch that was not saved to its end is none to keep.
+        fs::remove_file(folder.path().join("optim-4.bpk")).unwrap();
+        let there = || {
+            let epochs = |of: &Checkpoints| of.epochs().unwrap();
+            (epochs(&checkpoints), epochs(&previous))
+        };
+        for (after, expected) in [(2, (vec![1, 2], vec![3])), (1, (vec![1], vec![2]))] {
+            let again = parts(folder.path());
+            for (i, part) in again.iter().enumerate() {
+                let _: ModuleRecord = part.try_restore(after).unwrap();
+                assert_eq!(there() == expected, i + 1 == PARTS.len());
+            }
+            // A file of one's own there stays.
+            fs::write(previous.folder().join("notes.txt"), "").unwrap();
+        }
+        assert_eq!(files(previous.folder()).len(), 7);
+        assert_eq!(files(folder.path()).len(), 7);
     }
 
     #[test]
@@ -386,7 +471,7 @@ mod tests {
             parts.iter().for_each(|part| save(part, epoch));
         }
         let path = folder.path().join("optim-2.bpk");
-        seal::unseal(&path).unwrap();
+        fs::remove_file(folder.path().join("optim-2.bpk.sha256")).unwrap();
         let incomplete = CheckpointError::Incomplete { path };
         assert_eq!(checkpoints.check(2), Err(incomplete.clone()));
         assert_eq!(checkpoints.epochs().unwrap(), [1]);

@@ -12,11 +12,13 @@ mod seal;
 
 #[cfg(feature = "train")]
 pub use claim::FolderClaim;
+#[cfg(feature = "train")]
+pub(crate) use claim::is_same;
 pub(crate) use float_types::{FloatTypes, Retyped};
 #[cfg(feature = "train")]
 pub use folder::Checkpoints;
 pub(crate) use saved_layout::in_saved_layout;
-pub use seal::{Seal, check, seal, unseal};
+pub use seal::{Seal, check, put_sealed_by, seal};
 #[cfg(feature = "train")]
 pub use seal::{put, put_sealed};
 

@@ -9,7 +9,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::claim::FolderClaim;
 use super::folder::{Checkpoints, PARTS};
-use super::seal;
 use crate::error::CheckpointError;
 
 /// That of one training, which the savers of its three files share.
@@ -20,6 +19,8 @@ pub(super) struct Saves(Mutex<State>);
 struct State {
     /// The claim on the folder, once it is there.
     claim: Option<FolderClaim>,
+    /// The files that were read of the checkpoint from which the training goes on.
+    restored: BTreeSet<&'static str>,
     /// The files that were saved of the epochs that this training has begun to save, but for those before the last that was whole.
     saved: BTreeMap<usize, BTreeSet<&'static str>>,
     /// The epochs whose checkpoints are to go.
@@ -36,12 +37,11 @@ impl Saves {
 
     /// Readies the folder for a file of a checkpoint.
     ///
-    /// A training that has returned to an earlier epoch finds the files of another run under the names of its own: they go together, before the first of its own
-    /// is there, so that no checkpoint is made of two runs' files. Those of later epochs stay until their turn comes.
+    /// A training that begins anew in a used folder finds the files of another run under the names of its own: they are put aside, before the first of its own
+    /// is there, so that no checkpoint is made of two runs' files and no later one is taken for one of this run.
     pub(super) fn begin(
         &self,
         checkpoints: &Checkpoints,
-        part: &'static str,
         epoch: usize,
     ) -> Result<(), CheckpointError> {
         let mut state = self.state();
@@ -50,11 +50,26 @@ impl Saves {
         if state.saved.contains_key(&epoch) {
             return Ok(());
         }
-        for other in PARTS.into_iter().filter(|other| *other != part) {
-            remove(checkpoints, other, epoch)?;
+        if state.saved.is_empty() {
+            checkpoints.put_aside(epoch)?;
         }
         state.saved.insert(epoch, BTreeSet::new());
         Ok(())
+    }
+
+    /// Notes a file that was read. After the last of a checkpoint's, the checkpoints of later epochs are those of a run that was abandoned: they are put aside.
+    pub(super) fn restored(
+        &self,
+        checkpoints: &Checkpoints,
+        part: &'static str,
+        epoch: usize,
+    ) -> Result<(), CheckpointError> {
+        let mut state = self.state();
+        state.restored.insert(part);
+        match state.restored.len() == PARTS.len() {
+            true => checkpoints.put_aside(epoch.saturating_add(1)),
+            false => Ok(()),
+        }
     }
 
     /// Notes a file that is saved.
@@ -117,14 +132,9 @@ impl State {
         self.saved = self.saved.split_off(&last);
         for epoch in std::mem::take(&mut self.unwanted) {
             for part in PARTS {
-                remove(checkpoints, part, epoch)?;
+                checkpoints.remove(part, epoch)?;
             }
         }
         Ok(())
     }
-}
-
-fn remove(checkpoints: &Checkpoints, part: &str, epoch: usize) -> Result<(), CheckpointError> {
-    let path = checkpoints.path(part, epoch);
-    seal::remove_sealed(&path).map_err(|error| CheckpointError::not_written(&path, error))
 }

@@ -12,6 +12,7 @@ use super::ElboModel;
 use crate::checkpoint::Checkpoints;
 use crate::error::CheckpointError;
 use crate::likelihood::Likelihood;
+use crate::metric::MetricFiles;
 use crate::network::Network;
 
 /// The epoch in which a metric of the validation is best. Keeps its checkpoint, and stops the training some epochs after it, if asked to.
@@ -30,8 +31,9 @@ use crate::network::Network;
 /// # ) -> Result<ElboModel<N, L>, Box<dyn std::error::Error>> where ElboModel<N, L>: LearnerModel {
 /// // training = SupervisedTraining::new(..).metrics((NllMetric::new(), KlMetric::new()))
 /// let checkpoints = Checkpoints::new("runs/mine/checkpoint");
-/// let best = BestEpoch::lowest(&NllMetric::new()).with_patience(20);
-/// let training = MetricFiles::new("runs/mine").keep(checkpoints.keep(training));
+/// let files = MetricFiles::new("runs/mine");
+/// let best = BestEpoch::lowest(&NllMetric::new()).with_patience(20).with_files(&files);
+/// let training = files.keep(checkpoints.keep(training));
 /// let training = best.watch(training, &checkpoints);
 /// let fitted = fit(training, learner)?;
 /// println!("best in epoch {:?}; stopped early in {:?}", best.epoch(), best.stopped_in());
@@ -42,11 +44,13 @@ use crate::network::Network;
 ///
 /// A training that goes on from a checkpoint takes the best of the earlier epochs into account if [`MetricFiles`](crate::MetricFiles) wrote their metrics, and as far
 /// as these and their checkpoints are still there. It then deletes what a `BestEpoch` left there and is not the best any more: the best so far and the last two. Others stay, and so does one whose metric is not known.
+/// A training with nothing left to do, or one that is stopped in its first epoch, asks for no metric. [`with_files`](Self::with_files) has the best of the earlier epochs known then too.
 #[derive(Clone, Debug)]
 pub struct BestEpoch {
     metric: MetricName,
     higher: bool,
     patience: Option<usize>,
+    files: Option<MetricFiles>,
     found: Arc<Mutex<Found>>,
 }
 
@@ -97,6 +101,7 @@ impl BestEpoch {
             metric,
             higher,
             patience: None,
+            files: None,
             found: Arc::default(),
         }
     }
@@ -110,6 +115,14 @@ impl BestEpoch {
     pub fn with_patience(mut self, epochs: usize) -> Self {
         assert!(epochs > 0, "a patience is of at least 1 epoch, got 0");
         self.patience = Some(epochs);
+        self
+    }
+
+    /// Reads the metrics of earlier runs from `files` where the training itself asks for none: it is over already, or was stopped in its first epoch. The best is then that of the
+    /// epochs whose checkpoints are there.
+    #[must_use]
+    pub fn with_files(mut self, files: &MetricFiles) -> Self {
+        self.files = Some(files.clone());
         self
     }
 
@@ -132,15 +145,15 @@ impl BestEpoch {
         }
     }
 
-    /// The best epoch so far; `None` before the end of the first. In a training that saves checkpoints, the best of those that were saved: one whose checkpoint
+    /// The best epoch so far; `None` before the end of the first, unless there are [files](Self::with_files) of an earlier run. In a training that saves checkpoints, the best of those that were saved: one whose checkpoint
     /// could not be written is not it.
     pub fn epoch(&self) -> Option<usize> {
-        self.found().best_saved().map(|(epoch, _)| epoch)
+        self.best_saved(&self.found()).map(|(epoch, _)| epoch)
     }
 
     /// The metric in it.
     pub fn value(&self) -> Option<f64> {
-        self.found().best_saved().map(|(_, value)| value)
+        self.best_saved(&self.found()).map(|(_, value)| value)
     }
 
     /// The epoch after which the training was stopped for want of a better one.
@@ -152,7 +165,7 @@ impl BestEpoch {
     ///
     /// # Errors
     ///
-    /// Returns an error if its checkpoint can't be read, or if no epoch had the metric.
+    /// Returns an error if its checkpoint can't be read, or if no epoch had the metric, of those that ran or are in the [files](Self::with_files).
     pub fn load<N, L>(&self, model: ElboModel<N, L>) -> Result<ElboModel<N, L>, CheckpointError>
     where
         N: Network,
@@ -160,7 +173,7 @@ impl BestEpoch {
     {
         let found = self.found();
         // Without a checkpoint the error is to name the file that is not there.
-        let best = found.best_saved().or_else(|| found.best());
+        let best = self.best_saved(&found).or_else(|| found.best());
         let Some((checkpoints, (epoch, _))) = found.checkpoints.as_ref().zip(best) else {
             return Err(CheckpointError::NoBest {
                 metric: self.metric.to_string(),
@@ -175,40 +188,58 @@ impl BestEpoch {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The best epoch whose checkpoint is there. Of a training that has looked at none, it is that of its earlier runs.
+    fn best_saved(&self, found: &Found) -> Option<(usize, f64)> {
+        if found.seen > 0 {
+            return found.best_saved();
+        }
+        let (checkpoints, files) = found.checkpoints.as_ref().zip(self.files.as_ref())?;
+        let epochs = checkpoints.epochs().unwrap_or_default().into_iter();
+        let known = epochs.filter_map(|epoch| Some((epoch, files.validated(&self.metric, epoch)?)));
+        known.reduce(|best, new| match self.is_better(new.1, best.1) {
+            true => new,
+            false => best,
+        })
+    }
+
+    fn is_better(&self, value: f64, best: f64) -> bool {
+        match self.higher {
+            true => value > best,
+            false => value < best,
+        }
+    }
+
     /// Looks at the epochs up to this one that it has not seen.
     fn look(&self, epoch: usize, store: &EventStoreClient) -> MutexGuard<'_, Found> {
         let mut found = self.found();
         // Of an earlier run, the epochs whose models are still there.
-        let earlier = match (&found.checkpoints, found.seen) {
+        let mut earlier = match (&found.checkpoints, found.seen) {
             (Some(checkpoints), 0) => checkpoints.epochs().unwrap_or_default(),
             _ => Vec::new(),
         };
+        earlier.retain(|candidate| *candidate < epoch);
         for candidate in found.seen + 1..=epoch {
             if candidate < epoch && !earlier.contains(&candidate) {
                 continue;
             }
             let split = Split::Valid;
             let value = store.find_metric(&self.metric, candidate, Aggregate::Mean, &split);
-            let Some(value) = value else {
+            // NaN is that of an epoch that nobody knows, or whose metric was none.
+            let Some(value) = value.filter(|value| !value.is_nan()) else {
                 continue;
             };
-            // Of an epoch that nobody knows, or whose metric was none.
-            if value.is_nan() {
-                continue;
-            }
-            // An earlier run leaves its best and its last two, which would stay for ever. Others were kept on purpose.
             if earlier.iter().rev().take(2).any(|last| *last == candidate) {
                 found.kept.insert(candidate);
             }
-            let is_better = found.best().is_none_or(|(_, best)| match self.higher {
-                true => value > best,
-                false => value < best,
-            });
-            if is_better {
+            let best = found.best();
+            if best.is_none_or(|(_, best)| self.is_better(value, best)) {
                 found.better.push((candidate, value));
-                found.kept.insert(candidate);
             }
         }
+        // An earlier run leaves its best and its last two, which would stay for ever. Others were kept on purpose.
+        let mut better = found.better.iter().rev().map(|(epoch, _)| *epoch);
+        let best_before = better.find(|epoch| earlier.contains(epoch));
+        found.kept.extend(best_before);
         found.seen = found.seen.max(epoch);
         found
     }

@@ -184,11 +184,13 @@ where
     let LearningResult {
         mut model,
         renderer,
-        mut interrupted,
+        interrupted,
         error,
     } = result;
     drop(renderer);
     run.reads_losses();
+    // Burn's dashboard has cleared the interrupter before Burn read it.
+    let mut interrupted = run.interruption().or(interrupted);
     // Burn has told of all epochs: the thread that it does so on has ended.
     if run.epochs().is_none() && run.goes_on() {
         interrupted = None;
@@ -202,7 +204,7 @@ where
     Ok(Fitted { model, interrupted })
 }
 
-/// Why a run that came to its end has no model, if it has none. Burn's own `error` is the reason where ours says nothing.
+/// Why a run that came to its end has no model, if it has none. Burn's own `error` is the reason where the run has noted none.
 fn verdict(run: &Training, error: Option<Arc<TrainingError>>) -> Result<(), FitError> {
     let epochs = run.epochs();
     if let Some(mut non_finite) = run.stopped_by() {
@@ -211,8 +213,8 @@ fn verdict(run: &Training, error: Option<Arc<TrainingError>>) -> Result<(), FitE
         }
         return Err(non_finite.into());
     }
-    if let Some(error) = error {
-        return Err(FitError::of_burns(error));
+    if let Some(error) = run.error().or(error.map(FitError::of_burns)) {
+        return Err(error);
     }
     match epochs {
         Some(epochs) if run.has_loaded_nothing() => Err(FitError::NothingLoaded {

@@ -117,6 +117,10 @@ fn checkpoint_error(message: &str) -> CheckpointError {
             folder: folder.into(),
         };
     }
+    let not_written = said.strip_prefix("cannot write ");
+    if let Some((path, reason)) = not_written.and_then(|rest| rest.split_once(": ")) {
+        return CheckpointError::not_written(Path::new(path), reason);
+    }
     let opened = said
         .split_once("cannot open '")
         .and_then(|(_, rest)| rest.split_once("': "));
@@ -192,6 +196,7 @@ mod tests {
                 path: "runs/optim-3.bpk".into(),
             },
             CheckpointError::unreadable(Path::new("runs/optim.bpk"), "Invalid magic number"),
+            CheckpointError::not_written(Path::new("runs/previous"), "No space left"),
             CheckpointError::InUse {
                 folder: "runs".into(),
             },

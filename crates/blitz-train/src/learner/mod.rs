@@ -193,16 +193,14 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
     ///
     /// # Errors
     ///
-    /// Returns an error if a file can't be written. A record that was there before is still there then.
+    /// Returns an error if a file can't be written. A record that was there before is still there then, and loads, as it does after a process that was killed here.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
         let path = checkpoint::with_extension(path.as_ref());
-        let not_written = |reason: std::io::Error| CheckpointError::not_written(&path, reason);
-        checkpoint::unseal(&path).map_err(not_written)?;
         // A batch norm keeps the latest update of its statistics apart, and takes it in here.
         drop(self.network.valid());
-        let saved = self.clone().save_file(&path);
-        saved.map_err(|reason| CheckpointError::not_written(&path, reason))?;
-        checkpoint::seal(&path).map_err(not_written)
+        let write = |part: &Path| self.clone().save_file(part).map_err(std::io::Error::other);
+        checkpoint::put_sealed_by(&path, write)
+            .map_err(|reason| CheckpointError::not_written(&path, reason))
     }
 
     /// The model with what [`save`](Self::save) has written, or a checkpoint's `model-5.bpk`.

@@ -53,6 +53,7 @@ impl MetricLogger for Watch {
                     .stop(Some("there is nothing to go on from"));
             }
         }
+        self.training.notes_end();
     }
 
     fn read_numeric(
@@ -68,5 +69,8 @@ impl MetricLogger for Watch {
         self.history.define(definition);
     }
 
-    fn log_epoch_summary(&mut self, _summary: EpochSummary) {}
+    /// The loggers before this one may have failed, of the last epoch after the loop has ended.
+    fn log_epoch_summary(&mut self, _summary: EpochSummary) {
+        self.training.notes_end();
+    }
 }

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use blitz_layers::blitz_core::kernels::is_in_memory;
 use burn::tensor::Device;
-use burn::train::{Interrupter, Learner, LearnerModel};
+use burn::train::{Interrupter, Interruption, Learner, LearnerModel};
 
 use super::losses::{LossReader, StepLoss};
 use super::progress::{Epochs, Watch};
@@ -36,6 +36,7 @@ struct Run {
     /// Stops the training; none if nobody launched it, and a program trains the model by hand.
     interrupter: Option<Interrupter>,
     stopped_by: Mutex<Option<NonFiniteLoss>>,
+    ended_by: Mutex<EndedBy>,
     /// Whether the program had stopped it before it began.
     was_stopped: bool,
     /// What the training itself said to stop, or what was said before it began.
@@ -60,6 +61,13 @@ struct Run {
     checked: AtomicBool,
     /// Whether weights are tied, once it is known.
     tied: OnceLock<bool>,
+}
+
+/// What ended a training before its last epoch. Burn's dashboard clears both in the interrupter before Burn's result has them.
+#[derive(Default)]
+struct EndedBy {
+    error: Option<FitError>,
+    interruption: Option<Interruption>,
 }
 
 thread_local! {
@@ -213,8 +221,26 @@ impl Training {
         } else if self.stopped_by().is_none()
             && let Some(path) = not_finite()
         {
-            interrupter.fail(FitError::NonFiniteWeight { path }.into_burns());
+            let error = FitError::NonFiniteWeight { path };
+            self.run.fail(interrupter, error);
         }
+    }
+
+    /// Notes a stop or an error of which the interrupter knows. To be called between the loop and its end, when the interrupter may be cleared.
+    pub(super) fn notes_end(&self) {
+        if let Some(interrupter) = &self.run.interrupter {
+            self.run.notes_end(interrupter);
+        }
+    }
+
+    /// The first error that was noted.
+    pub(super) fn error(&self) -> Option<FitError> {
+        self.run.ended_by().error.clone()
+    }
+
+    /// The last stop that was noted.
+    pub(super) fn interruption(&self) -> Option<Interruption> {
+        self.run.ended_by().interruption.clone()
     }
 
     /// Takes the stop of [`validates`](Self::validates) back, and says whether there was one: Burn's last act looks like a validation, also if no epoch was
@@ -317,11 +343,38 @@ impl Run {
         *own.unwrap_or_else(PoisonError::into_inner) = Some(reason.into());
     }
 
+    /// Stops the training, with an error.
+    fn fail(&self, interrupter: &Interrupter, error: FitError) {
+        // One that came before it is the reason.
+        self.notes_end(interrupter);
+        self.ended_by().error.get_or_insert_with(|| error.clone());
+        interrupter.fail(error.into_burns());
+    }
+
+    fn notes_end(&self, interrupter: &Interrupter) {
+        // A stop for nothing is taken back.
+        if !interrupter.should_stop() || self.stopped_for_nothing.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut ended_by = self.ended_by();
+        if ended_by.error.is_none() {
+            ended_by.error = interrupter.error().map(FitError::of_burns);
+        }
+        if let Some(interruption) = interrupter.interruption() {
+            ended_by.interruption = Some(interruption);
+        }
+    }
+
+    fn ended_by(&self) -> MutexGuard<'_, EndedBy> {
+        let ended_by = self.ended_by.lock();
+        ended_by.unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether the loss is finite; stops the training if it is not.
     fn takes(&self, loss: StepLoss, interrupter: &Interrupter) -> bool {
         let step = loss.step;
         let failed = |reason: String| {
-            interrupter.fail(FitError::Device { step, reason }.into_burns());
+            self.fail(interrupter, FitError::Device { step, reason });
             false
         };
         // A reader that a panic ends would leave the losses after it unread, and nobody would know.
@@ -350,6 +403,8 @@ impl Clone for Training {
             };
         }
         if self.is_launched() {
+            // Burn's loop ends with a clone of its model.
+            self.notes_end();
             return Self {
                 run: self.run.clone(),
                 turns: self.turns.shared(),
@@ -371,6 +426,13 @@ impl Clone for Training {
             }),
             turns: self.turns.copied(),
         }
+    }
+}
+
+/// Burn's loop drops its model after it has waited for the last checkpoint, and before it tells the renderer of the end.
+impl Drop for Training {
+    fn drop(&mut self) {
+        self.notes_end();
     }
 }
 

@@ -13,11 +13,12 @@ use burn::train::{LearnerModel, SupervisedTraining};
 use super::History;
 use super::history::saved;
 use super::stop::StopAtFailure;
+use crate::checkpoint::is_same;
 
 /// Has a training write the values of its metrics to files: a line a batch, as Burn's own logger does, in `train/epoch-3/Loss.log`.
 ///
 /// Burn's logger ends the program if its folder vanishes or the disk is full. [`fit`](crate::fit) does without it, and with this one returns
-/// [`FitError::Metrics`](crate::FitError::Metrics). `SupervisedTraining::summary` reads the files, and so does a training that goes on, which compares its epochs with those before.
+/// [`FitError::Metrics`](crate::FitError::Metrics) if the folder can't be written; one that was only removed is made anew, with the values from there on. `SupervisedTraining::summary` reads the files, and so does a training that goes on, which compares its epochs with those before.
 ///
 /// ```no_run
 /// use blitz_train::prelude::*;
@@ -50,12 +51,30 @@ impl MetricFiles {
         &self.folder
     }
 
+    /// As Burn names it.
+    fn path(&self, name: &str, epoch: usize, split: &Split) -> PathBuf {
+        let file = format!("{}.log", name.replace(' ', "_"));
+        let folder = self.folder.join(split.to_string());
+        folder.join(format!("epoch-{epoch}")).join(file)
+    }
+
+    /// The value of a whole epoch; none if it can't be read.
+    fn saved(&self, name: &str, epoch: usize, split: &Split) -> Option<NumericEntry> {
+        saved(&fs::read_to_string(self.path(name, epoch, split)).ok()?)
+    }
+
+    /// The value of a metric in the validation after an epoch, if it is a number.
+    pub(crate) fn validated(&self, name: &str, epoch: usize) -> Option<f64> {
+        let value = self.saved(name, epoch, &Split::Valid)?.current();
+        Some(value).filter(|value| !value.is_nan())
+    }
+
     /// Has `training` write here. An interrupter of the program's own is to be given to it before.
     #[must_use]
     pub fn keep<M: LearnerModel>(&self, training: SupervisedTraining<M>) -> SupervisedTraining<M> {
         let interrupter = training.interrupter();
         training.with_metric_logger(Files {
-            folder: self.folder.clone(),
+            files: self.clone(),
             open: HashMap::new(),
             history: History::default(),
             stop: StopAtFailure::new(interrupter),
@@ -65,22 +84,17 @@ impl MetricFiles {
 
 /// The files of the epoch that runs.
 struct Files {
-    folder: PathBuf,
+    files: MetricFiles,
     open: HashMap<PathBuf, File>,
     history: History,
     stop: StopAtFailure,
 }
 
 impl Files {
-    /// As Burn names it.
-    fn path(&self, name: &str, epoch: usize, split: &Split) -> PathBuf {
-        let file = format!("{}.log", name.replace(' ', "_"));
-        let folder = self.folder.join(split.to_string());
-        folder.join(format!("epoch-{epoch}")).join(file)
-    }
-
     fn write(&mut self, path: &Path, value: &str) -> io::Result<()> {
-        if !self.open.contains_key(path) {
+        // What is written to a file that was removed is nowhere.
+        let is_there = |file: &File| is_same(file, path).unwrap_or(false);
+        if !self.open.get(path).is_some_and(is_there) {
             if let Some(folder) = path.parent() {
                 fs::create_dir_all(folder)?;
             }
@@ -96,7 +110,7 @@ impl MetricLogger for Files {
     fn log(&mut self, update: MetricsUpdate, epoch: usize, split: &Split) {
         let values: Vec<_> = self.history.named(&update).collect();
         for (name, value) in values {
-            let path = self.path(&name, epoch, split);
+            let path = self.files.path(&name, epoch, split);
             if !self.stop.has_failed()
                 && let Err(reason) = self.write(&path, value)
             {
@@ -112,7 +126,7 @@ impl MetricLogger for Files {
         epoch: usize,
         split: &Split,
     ) -> Result<Vec<NumericEntry>, String> {
-        let earlier = || saved(&fs::read_to_string(self.path(name, epoch, split)).ok()?);
+        let earlier = || self.files.saved(name, epoch, split);
         Ok(self.history.read(name, epoch, split, earlier))
     }
 
@@ -121,7 +135,7 @@ impl MetricLogger for Files {
     }
 
     fn log_epoch_summary(&mut self, summary: EpochSummary) {
-        let folder = self.folder.join(summary.split.to_string());
+        let folder = self.files.folder.join(summary.split.to_string());
         let folder = folder.join(format!("epoch-{}", summary.epoch_number));
         self.open.retain(|path, _| !path.starts_with(&folder));
     }

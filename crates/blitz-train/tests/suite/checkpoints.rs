@@ -195,6 +195,23 @@ fn a_saved_model_is_loaded_whole_or_refused() {
     model().load(&path).unwrap();
 }
 
+/// A disk that is full, say: the record is there, and its digest as well.
+#[test]
+fn a_record_that_could_not_be_replaced_is_still_whole_and_refused_once_it_is_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.bpk");
+    model().save(&path).unwrap();
+    // Where the next digest is written first.
+    let scratch = format!("model.bpk.sha256.{}", std::process::id());
+    fs::create_dir(folder.path().join(scratch)).unwrap();
+    assert!(model().save(&path).is_err());
+    model().load(&path).unwrap();
+    flip_bit(&path, 4001);
+    let damaged = CheckpointError::Damaged { path: path.clone() };
+    assert_eq!(model().load(&path).unwrap_err(), damaged);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
+}
+
 #[test]
 fn the_model_of_another_network_is_refused_without_a_panic() {
     let folder = tempfile::tempdir().unwrap();
@@ -367,6 +384,75 @@ fn a_training_that_goes_on_leaves_the_best_and_the_last_two_of_all_its_runs() {
     assert_eq!(run(4, None), [1, 3, 4]);
     assert_eq!(run(7, Some(4)), [1, 6, 7]);
     assert_eq!(run(10, Some(7)), [1, 9, 10]);
+}
+
+/// Checkpoints that another strategy kept on purpose are not a `BestEpoch`'s to delete, though each was the best when it was saved.
+#[test]
+fn a_training_that_goes_on_deletes_of_earlier_ones_the_best_and_the_last_two_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = Checkpoints::new(folder.path().join("checkpoint"));
+    let all = checkpoints.keep(training(folder.path(), line(), 6));
+    fit(MetricFiles::new(folder.path()).keep(all), learner()).unwrap();
+    assert_eq!(checkpoints.epochs().unwrap(), [1, 2, 3, 4, 5, 6]);
+    let best = BestEpoch::lowest(&NllMetric::new());
+    let training = watched(folder.path(), 8, &best).checkpoint(6);
+    fit(training, learner()).unwrap();
+    assert_eq!(best.epoch(), Some(8));
+    assert_eq!(checkpoints.epochs().unwrap(), [1, 2, 3, 4, 7, 8]);
+}
+
+#[test]
+fn the_best_epoch_is_known_to_a_training_with_nothing_left_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = Checkpoints::new(folder.path().join("checkpoint"));
+    let files = MetricFiles::new(folder.path());
+    let best = BestEpoch::highest(&NllMetric::new());
+    fit(watched(folder.path(), 5, &best), learner()).unwrap();
+    assert_eq!(best.epoch(), Some(1));
+    let again = BestEpoch::highest(&NllMetric::new());
+    let over = |best: &BestEpoch| watched(folder.path(), 5, best).checkpoint(5);
+    let end = fit(over(&again), learner()).unwrap().model;
+    assert_eq!(again.epoch(), None);
+    assert!(matches!(
+        again.load(end),
+        Err(CheckpointError::NoBest { .. })
+    ));
+
+    let again = BestEpoch::highest(&NllMetric::new()).with_files(&files);
+    let end = fit(over(&again), learner()).unwrap().model;
+    assert_eq!((again.epoch(), again.value()), (Some(1), best.value()));
+    assert_eq!(again.load(end).unwrap().steps(), 5);
+    // One that is stopped in its first epoch, after it had returned.
+    let lowest = BestEpoch::lowest(&NllMetric::new()).with_files(&files);
+    let training = watched(folder.path(), 9, &lowest).checkpoint(4);
+    training.interrupter().stop(None);
+    let stopped = fit(training, learner()).unwrap();
+    assert!(stopped.interrupted.is_some());
+    assert_eq!(checkpoints.epochs().unwrap(), [1, 4]);
+    assert_eq!(lowest.epoch(), Some(4));
+}
+
+#[test]
+fn a_training_that_returned_goes_on_from_its_own_last_epoch() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = trained(folder.path(), 6);
+    let run = |epochs, from: usize| {
+        let training = checkpoints.keep(training(folder.path(), line(), epochs));
+        fit(training.checkpoint(from), learner()).unwrap().model
+    };
+    run(4, 2);
+    assert_eq!(checkpoints.last_whole(), Ok(Some(4)));
+    assert_eq!(checkpoints.epochs().unwrap(), [1, 2, 3, 4]);
+    // Nothing that was saved is lost.
+    let previous = Checkpoints::new(checkpoints.folder().join("previous"));
+    assert_eq!(previous.epochs().unwrap(), [3, 4, 5, 6]);
+    assert_eq!(previous.last_whole(), Ok(Some(6)));
+    assert_eq!(run(5, 4).steps(), 25);
+    assert_eq!(previous.epochs().unwrap(), [3, 4, 5, 6]);
+    // And so it is of one that begins anew.
+    trained(folder.path(), 1);
+    assert_eq!(checkpoints.last_whole(), Ok(Some(1)));
+    assert_eq!(previous.epochs().unwrap(), [1, 2, 3, 4, 5]);
 }
 
 /// Without the metrics' files nobody knows whether an earlier epoch is the best of all.

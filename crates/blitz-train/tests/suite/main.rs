@@ -7,6 +7,7 @@ mod checkpoints;
 mod classification;
 mod conjugate;
 mod constants;
+mod dashboard;
 mod deterministic;
 // Shared with the other crates; not all of it is used here.
 #[allow(dead_code)]

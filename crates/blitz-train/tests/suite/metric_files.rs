@@ -173,6 +173,9 @@ fn a_folder_that_is_only_removed_is_made_anew() {
     fit(checkpoints.keep(training), learner()).unwrap();
     assert_eq!(checkpoints.last_whole(), Ok(Some(4)));
     assert!(out.join("valid/epoch-4/Loss.log").is_file());
+    // The values of the third epoch that came after.
+    let text = fs::read_to_string(out.join("train/epoch-3/Loss.log")).unwrap();
+    assert!((2..=4).contains(&text.lines().count()), "{text}");
 }
 
 /// A folder made anew is another, and belongs to the training as the first did.

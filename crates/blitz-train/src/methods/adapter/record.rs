@@ -87,18 +87,17 @@ pub enum AdapterFileError {
 ///
 /// # Errors
 ///
-/// Returns an error if there is no adapter or one that can't be used, and if a file can't be written.
+/// Returns an error if there is no adapter or one that can't be used, and if a file can't be written: one that was there before is still there then.
 pub fn save_adapter<M: Module + ModuleDisplay>(
     module: &M,
     path: impl AsRef<Path>,
 ) -> Result<(), AdapterFileError> {
     let path = checkpoint::with_extension(path.as_ref());
     let (saved, group) = Saved::of(module.clone())?;
-    let not_written = |reason: std::io::Error| CheckpointError::not_written(&path, reason);
-    checkpoint::unseal(&path).map_err(not_written)?;
-    let written = saved.into_record_group(group).save(&path);
-    written.map_err(|reason| CheckpointError::not_written(&path, reason))?;
-    checkpoint::seal(&path).map_err(not_written)?;
+    let record = saved.into_record_group(group);
+    let write = |part: &Path| record.save(part).map_err(std::io::Error::other);
+    checkpoint::put_sealed_by(&path, write)
+        .map_err(|reason| CheckpointError::not_written(&path, reason))?;
     Ok(())
 }
 
