@@ -65,7 +65,26 @@ pub struct Curve {
     pub accuracy: Vec<f64>,
 }
 
+/// The numbers of labels after which the accuracy is measured.
+pub fn stops(cli: &Cli) -> Vec<usize> {
+    let before_the_last = (cli.start..cli.labels).step_by(cli.batch);
+    before_the_last.chain([cli.labels]).collect()
+}
+
 impl Curve {
+    /// Refuses a course, read from a file, that has no accuracy for each of the `stops`.
+    pub fn check(&self, stops: &[usize]) -> Result<(), String> {
+        if self.labels != stops || self.accuracy.len() != stops.len() {
+            return Err(format!(
+                "it has {} numbers of labels and {} accuracies, and not one for each of the run's {}",
+                self.labels.len(),
+                self.accuracy.len(),
+                stops.len()
+            ));
+        }
+        Ok(())
+    }
+
     /// The first number of labels with an accuracy of `target` percent.
     pub fn reaches(&self, target: f64) -> Option<usize> {
         let mut points = self.labels.iter().zip(&self.accuracy);

@@ -16,7 +16,7 @@ use example_support::{Kept, LeftOut, RunArgs, RunError, check_draws, exit_code, 
 use serde::Serialize;
 
 use data::{CLASSES, Digits};
-use learning::{Curve, Method, curve};
+use learning::{Curve, Method, curve, stops};
 use report::Report;
 
 // The system's allocator gives every large tensor back to the kernel, and page faults then double the time of a step.
@@ -104,7 +104,8 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         for method in Method::ALL {
             say!("seed {seed}, {}", method.name());
             let part = format!("{seed}-{}", method.name());
-            if let Some(finished) = kept.finished(&part)? {
+            let check = |curve: &Curve| curve.check(&stops(cli));
+            if let Some(finished) = kept.finished_if(&part, check)? {
                 curves.push(finished);
                 continue;
             }

@@ -82,8 +82,14 @@ fn a_run_that_was_stopped_goes_on_where_it_was() {
     std::fs::write(&file, other).unwrap();
     std::fs::remove_file(out.path().join("kept/0-BALD.json.sha256")).unwrap();
     std::fs::remove_file(out.path().join("kept/0-random.json")).unwrap();
+    // And what is not whole is made again.
+    let file = out.path().join("kept/0-margin.json");
+    let short = r#"{"method": "Margin", "seed": 0, "labels": [20, 24, 28], "accuracy": [0.5]}"#;
+    std::fs::write(&file, short).unwrap();
+    std::fs::remove_file(out.path().join("kept/0-margin.json.sha256")).unwrap();
     let again = PROGRAM.report(out.path(), &keep);
     assert_eq!(again["curves"][0], once["curves"][0]);
+    assert_eq!(again["curves"][1], once["curves"][1]);
     assert_eq!(again["curves"][2]["seed"], 7);
     assert_eq!(
         again["curves"][2]["accuracy"],

@@ -110,6 +110,7 @@ impl Study<'_> {
 
         say!("all weights converted, and tuned");
         let (tuned, time) = self.train(converted.clone(), cli.fine_tune, "tuned")?;
+        let model_file = self.folder.save(tuned.clone(), "model.bpk")?;
         say!("the last layer converted, and tuned");
         let (last_layer, _) = self.train(last_layer, cli.fine_tune, "last-layer")?;
         say!("Bayesian from scratch");
@@ -125,7 +126,7 @@ impl Study<'_> {
             ),
             (
                 format!("{moped}, tuned"),
-                self.predict(tuned.network.clone(), draws)?,
+                self.predict(tuned.network, draws)?,
             ),
             (
                 format!("{moped}, last layer, tuned"),
@@ -143,7 +144,6 @@ impl Study<'_> {
             let shown = [0, 2].map(|row| (predictions[row].0.as_str(), &predictions[row].1));
             reliability::reliability(path, shown, &labels)
         });
-        let model_file = self.folder.save(tuned, "model.bpk")?;
         let rows = predictions.map(|(name, predictions): (String, CategoricalMixture)| Row {
             name,
             scores: Scores::of(&predictions, &labels),

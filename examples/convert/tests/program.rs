@@ -22,6 +22,16 @@ fn a_run_compares_five_networks_and_its_own_checkpoint_can_be_converted_again() 
     let first = PROGRAM.report(out.path(), &[]);
     assert_eq!(first["rows"].as_array().unwrap().len(), 5);
     assert_png(&first["plot"]);
+    // What was tuned is saved before other networks are trained, and before anything is predicted.
+    let written = |file: &str| {
+        out.path()
+            .join(file)
+            .metadata()
+            .unwrap()
+            .modified()
+            .unwrap()
+    };
+    assert!(written("1/model.bpk") < written("1/from-scratch/checkpoint/model-1.bpk"));
 
     let checkpoint = out.path().join("1/deterministic.bpk");
     let again = PROGRAM.report(out.path(), &["--checkpoint", checkpoint.to_str().unwrap()]);

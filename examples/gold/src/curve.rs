@@ -7,7 +7,7 @@ use blitz_train::metric::sample_wasserstein;
 use blitz_train::prelude::*;
 use burn::tensor::{Device, Tensor};
 use example_support::methods::{Data, Net, Number, ScaledNet, column};
-use example_support::{RunError, RunFolder, present, written};
+use example_support::{RunError, present, written};
 use serde::Serialize;
 use toy_1d::curve::{NOISE, Points, is_in_gap, is_seen};
 use toy_1d::grid;
@@ -15,7 +15,7 @@ use toy_1d::picture::save_bands;
 use toy_1d::report::Figures;
 
 use crate::report::{Line, Report, with_faster_ways};
-use crate::{Cli, failed};
+use crate::{Cli, MakeFolder, failed};
 
 /// Samples of a predictive distribution that are compared.
 const SAMPLES: usize = 2_000;
@@ -35,7 +35,7 @@ pub struct Distance {
 }
 
 /// Samples, compares and plots.
-pub fn run(cli: &Cli, folder: RunFolder) -> Result<String, RunError> {
+pub fn run(cli: &Cli, folder: MakeFolder<'_>) -> Result<String, RunError> {
     let seed = cli.sampling.seed;
     let points = Points::new(cli.points, seed);
     let device = Device::flex();
@@ -56,7 +56,7 @@ pub fn run(cli: &Cli, folder: RunFolder) -> Result<String, RunError> {
 /// Samples the posterior of `network`, and compares the faster ways with it.
 fn compare<N>(
     cli: &Cli,
-    folder: RunFolder,
+    folder: MakeFolder<'_>,
     points: &Points,
     network: N,
     prior: impl Fn(&Weight) -> PriorConfig,
@@ -74,6 +74,8 @@ where
     let density = LogDensity::new(&network, &likelihood, prior, vec![rows.batch()]);
     let density = density.map_err(failed)?;
     let at = column(&grid(), &device);
+    cli.sampling.check_draws(&network, &at)?;
+    let folder = folder()?;
     let mut gold = cli.sampling.run(&density, &likelihood, &at, &folder)?;
 
     let figures = Figures::of("nuts".into(), &gold.predictive, gold.seconds);
@@ -94,7 +96,7 @@ where
             let figures = Figures::of(name.clone(), &predictive, seconds);
             let distance = Distance::of(figures, &predictive, &gold.predictive, seed);
             bands.push((name, predictive));
-            distance
+            Ok(distance)
         },
     );
 

@@ -9,14 +9,14 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use example_support::digits;
 use example_support::methods::{Class, Data, Net, Rows, Task};
-use example_support::{RunError, RunFolder, mean, present};
+use example_support::{NotFiniteScore, RunError, check_scores, mean, present};
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
 use rand::seq::SliceRandom;
 use serde::Serialize;
 
 use crate::report::{Line, Report, with_faster_ways};
-use crate::{Cli, failed};
+use crate::{Cli, MakeFolder, failed};
 
 const CLASSES: usize = 10;
 const PIXELS: usize = 64;
@@ -83,7 +83,7 @@ pub struct Distance {
 }
 
 /// Samples and compares.
-pub fn run(cli: &Cli, data: &Division, folder: RunFolder) -> Result<String, RunError> {
+pub fn run(cli: &Cli, data: &Division, folder: MakeFolder<'_>) -> Result<String, RunError> {
     let Division {
         train,
         test,
@@ -99,13 +99,15 @@ pub fn run(cli: &Cli, data: &Division, folder: RunFolder) -> Result<String, RunE
     let prior = |_: &_| PriorConfig::normal(cli.prior);
     let density = LogDensity::new(&network, &likelihood, prior, vec![train.batch()]);
     let density = density.map_err(failed)?;
+    cli.sampling.check_draws(&network, test)?;
+    let folder = folder()?;
     let mut gold = cli.sampling.run(&density, &likelihood, test, &folder)?;
 
     let probabilities = all_probabilities(&gold.predictive);
     let distance = |name, predictive: &CategoricalMixture, seconds| {
         Distance::of(name, predictive, &probabilities, labels, seconds)
     };
-    let of_gold = distance("nuts".into(), &gold.predictive, gold.seconds);
+    let of_gold = distance("nuts".into(), &gold.predictive, gold.seconds)?;
     let data = Data {
         task,
         rows: train,
@@ -137,16 +139,17 @@ fn all_probabilities(predictive: &CategoricalMixture) -> Vec<f64> {
 }
 
 impl Distance {
+    /// Refuses scores that are not finite.
     fn of(
         name: String,
         predictive: &CategoricalMixture,
         gold: &[f64],
         labels: &[usize],
         seconds: f64,
-    ) -> Self {
+    ) -> Result<Self, NotFiniteScore> {
         let probabilities = all_probabilities(predictive);
         let correct = predictive.correct(labels);
-        Self {
+        let distance = Self {
             name,
             agreement: agreement(&probabilities, gold, CLASSES),
             total_variation: total_variation(&probabilities, gold, CLASSES),
@@ -155,7 +158,10 @@ impl Distance {
             nll: mean(&predictive.nll(labels)),
             ece: expected_calibration_error(&predictive.confidence(), &correct, BINS),
             seconds,
-        }
+        };
+        // All others are between 0 and the logarithm of the classes.
+        check_scores(&[("NLL", distance.nll)])?;
+        Ok(distance)
     }
 }
 

@@ -100,16 +100,19 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<String, RunError> {
     cli.sampling.check()?;
     // What is wrong with data is said before a folder is made, what is wrong with a folder before the chains, whose minutes would be lost.
-    let folder = || RunFolder::next(&cli.out);
+    let folder: MakeFolder<'_> = &|| RunFolder::next(&cli.out);
     match (&cli.data, cli.digits) {
         (Some(data), _) => {
             let rows = table::Rows::read(data, &cli.format, cli.split)?;
-            table::run(cli, &rows, folder()?)
+            table::run(cli, &rows, folder)
         }
-        (_, Some(count)) => digits::run(cli, &digits::Division::of(count, cli)?, folder()?),
-        _ => curve::run(cli, folder()?),
+        (_, Some(count)) => digits::run(cli, &digits::Division::of(count, cli)?, folder),
+        _ => curve::run(cli, folder),
     }
 }
+
+/// Makes the folder of a run.
+type MakeFolder<'a> = &'a dyn Fn() -> Result<RunFolder, RunError>;
 
 fn failed(error: impl std::fmt::Display) -> RunError {
     RunError::Setting(error.to_string())

@@ -7,7 +7,7 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::tensor::Tensor;
 use example_support::methods::{Data, Method, Task};
-use example_support::{LeftOut, RunFolder, as_text, say};
+use example_support::{LeftOut, NotFiniteScore, RunFolder, as_text, say};
 use serde::Serialize;
 
 use crate::sampling::{Chains, Gold};
@@ -53,25 +53,29 @@ impl<D> Report<D> {
 }
 
 /// That of NUTS and those of the faster ways, which are trained and predict at `at`: `distance` is told the name of each, what it predicts and its seconds.
-/// Besides, those that predict nothing.
+/// Besides, those that predict nothing, or something whose score is not finite.
 pub fn with_faster_ways<T: Task, D>(
     of_gold: D,
     methods: &[Method],
     data: Data<'_, T>,
     at: &Tensor<2>,
-    mut distance: impl FnMut(String, T::Predictive, f64) -> D,
+    mut distance: impl FnMut(String, T::Predictive, f64) -> Result<D, NotFiniteScore>,
 ) -> (Vec<D>, Vec<LeftOut>) {
     let (mut distances, mut left_out) = (vec![of_gold], Vec::new());
     for method in methods {
         let name = method.name();
         let start = Instant::now();
         let fitted = method.fit_by_default(data);
-        match fitted.and_then(|predict| Ok(predict(at)?)) {
+        let compared = match fitted.and_then(|predict| Ok(predict(at)?)) {
             Ok(predictive) => {
                 let seconds = start.elapsed().as_secs_f64();
                 say!("{name}: {seconds:.1} s");
-                distances.push(distance(name, predictive, seconds));
+                distance(name.clone(), predictive, seconds).map_err(|error| error.to_string())
             }
+            Err(error) => Err(error.to_string()),
+        };
+        match compared {
+            Ok(distance) => distances.push(distance),
             Err(error) => left_out.push(LeftOut::new(name, data.seed, error)),
         }
     }

@@ -10,7 +10,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use clap::Args;
 use example_support::number::at_least;
-use example_support::{LeftOut, RunError, RunFolder, say, written};
+use example_support::{LeftOut, RunError, RunFolder, check_draws, say, written};
 use serde::Serialize;
 
 use crate::failed;
@@ -72,6 +72,16 @@ impl Sampling {
             return Err(RunError::Setting(message));
         }
         Ok(())
+    }
+
+    /// Refuses more draws than there is memory for: their weights are kept, and what each predicts at `at`.
+    pub fn check_draws<N>(&self, network: &N, at: &Tensor<2>) -> Result<(), RunError>
+    where
+        N: Network<Input = Tensor<2>, Output = Tensor<2>>,
+    {
+        let outputs = network.forward(at.clone()).shape().num_elements();
+        let of_a_draw = Module::num_params(network) + outputs;
+        check_draws(self.chains * self.draws, of_a_draw).map_err(RunError::Setting)
     }
 
     /// Samples, and predicts at `at`. The draws are written to the run's folder at once, whatever becomes of what follows.

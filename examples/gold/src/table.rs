@@ -10,11 +10,11 @@ use blitz_train::prelude::*;
 use burn::tensor::Device;
 use example_support::methods::{Data, Net, NoisyNet, Number, Rows as Scaled, Scales, prior};
 use example_support::tabular::{Split, Table, TableFormat};
-use example_support::{RunError, RunFolder, figure, mean, present};
+use example_support::{NotFiniteScore, RunError, check_scores, figure, mean, present};
 use serde::Serialize;
 
 use crate::report::{Line, Report, with_faster_ways};
-use crate::{Cli, failed};
+use crate::{Cli, MakeFolder, failed};
 
 /// Samples of a predictive distribution that are compared.
 const SAMPLES: usize = 2_000;
@@ -59,7 +59,7 @@ pub struct Distance {
 }
 
 /// Samples and compares.
-pub fn run(cli: &Cli, data: &Rows, folder: RunFolder) -> Result<String, RunError> {
+pub fn run(cli: &Cli, data: &Rows, folder: MakeFolder<'_>) -> Result<String, RunError> {
     let Rows {
         table,
         split,
@@ -77,6 +77,8 @@ pub fn run(cli: &Cli, data: &Rows, folder: RunFolder) -> Result<String, RunError
     let prior = |weight: &Weight| prior(&weight.path, &weight.shape, cli.prior);
     let density = LogDensity::new(&network, &likelihood, prior, vec![train.batch()]);
     let density = density.map_err(failed)?;
+    cli.sampling.check_draws(&network, &test)?;
+    let folder = folder()?;
     let mut gold = cli.sampling.run(&density, &likelihood, &test, &folder)?;
 
     let predictive = scales.unscaled(gold.predictive.clone());
@@ -87,7 +89,7 @@ pub fn run(cli: &Cli, data: &Rows, folder: RunFolder) -> Result<String, RunError
         targets: &targets,
         seed,
     };
-    let of_gold = compared.distance("nuts".into(), &predictive, gold.seconds);
+    let of_gold = compared.distance("nuts".into(), &predictive, gold.seconds)?;
     let data = Data {
         task: Number,
         rows: &train,
@@ -128,9 +130,15 @@ fn by_row(mixture: &NormalMixture, seed: u64) -> Vec<f64> {
 }
 
 impl Compared<'_> {
-    fn distance(&self, name: String, predictive: &NormalMixture, seconds: f64) -> Distance {
+    /// Refuses scores that are not finite.
+    fn distance(
+        &self,
+        name: String,
+        predictive: &NormalMixture,
+        seconds: f64,
+    ) -> Result<Distance, NotFiniteScore> {
         let own = by_row(predictive, self.seed);
-        Distance {
+        let distance = Distance {
             name,
             wasserstein: sample_wasserstein((&own, SAMPLES), (&self.gold, SAMPLES)) / self.noise,
             epistemic: mean(&predictive.epistemic_std()) / self.noise,
@@ -139,7 +147,15 @@ impl Compared<'_> {
             log_likelihood: mean(&predictive.log_density(self.targets)),
             coverage_95: interval_coverage(&predictive.interval(0.95), self.targets),
             seconds,
-        }
+        };
+        check_scores(&[
+            ("distance", distance.wasserstein),
+            ("epistemic deviation", distance.epistemic),
+            ("noise", distance.noise),
+            ("RMSE", distance.rmse),
+            ("log likelihood", distance.log_likelihood),
+        ])?;
+        Ok(distance)
     }
 }
 

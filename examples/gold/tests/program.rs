@@ -150,6 +150,7 @@ fn what_is_wrong_is_said_in_one_sentence() {
         (["--points", "-1"], "at least 4"),
         (["--seed", "-1"], "invalid value '-1'"),
         (["--chains", "10000000"], "at most 1000 chains"),
+        (["--draws", "10000000"], "40000000 draws of 312 numbers"),
         (["--data", "nowhere"], "nowhere"),
         (["--split", "1"], "--data"),
         (["--missing", "NA"], "--data"),
@@ -160,4 +161,32 @@ fn what_is_wrong_is_said_in_one_sentence() {
         let refused = PROGRAM.refusal(folder.path(), &options);
         assert!(refused.contains(named), "{refused}");
     }
+    let many = ["--digits", "40", "--draws", "20000"];
+    let refused = PROGRAM.refusal(folder.path(), &many);
+    let size = "80000 draws of 8760 numbers";
+    assert!(refused.contains(size), "{refused}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_score_of_a_table_that_is_not_finite_is_refused_by_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = table(folder.path(), 1.0);
+    // A row of the second split's test.
+    let file = folder.path().join("data.csv");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let mut rows: Vec<&str> = text.lines().collect();
+    rows[8] = "0.8,1e300";
+    std::fs::write(&file, rows.join("\n")).unwrap();
+    let short = ["--chains", "2", "--warm-up", "15", "--draws", "8"];
+    let options = [
+        &short[..],
+        &["--method", "map", "--data", data, "--split", "1"],
+    ]
+    .concat();
+    let refused = PROGRAM.refusal(folder.path(), &options);
+    assert!(
+        refused.contains("gold: the log likelihood of the test rows is"),
+        "{refused}"
+    );
 }

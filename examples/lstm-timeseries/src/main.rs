@@ -7,23 +7,24 @@ mod report;
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
-use blitz_train::CoverageMetric;
 use blitz_train::prelude::*;
-use burn::data::dataloader::batcher::Batcher;
+use blitz_train::{CoverageMetric, DrawCache};
+use burn::data::dataloader::DataLoader;
 use burn::grad_clipping::GradientClippingConfig;
 use burn::optim::AdamConfig;
 use burn::optim::lr_scheduler::cosine::CosineAnnealingLrSchedulerConfig;
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use burn::train::checkpoint::KeepLastNCheckpoints;
 use burn::train::metric::LossMetric;
 use burn::train::{Interrupter, Learner, SupervisedTraining};
 use clap::Parser;
 use example_support::series::{Series, Window};
 use example_support::{
-    EstimatorChoice, RunError, check_layers, exit_code, fit_in, loader, say, stop_on_ctrl_c,
-    written,
+    EstimatorChoice, RunError, check_layers, check_windows, exit_code, fit_in, loader, say,
+    stop_on_ctrl_c, written,
 };
 
 use cli::{Cli, SeriesChoice};
@@ -57,12 +58,14 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         (None, SeriesChoice::Co2) => (Series::co2(), 52),
         (None, SeriesChoice::Sunspots) => (Series::sunspots(), 33),
     };
-    let windows = series.windows(cli.window.unwrap_or(window));
+    let window = cli.window.unwrap_or(window);
+    let most = series.values.len().saturating_sub(window);
+    check_windows(most, window).map_err(RunError::Setting)?;
+    let windows = series.windows(window);
     let held_out = (windows.len() as f64 * TEST_SHARE) as usize;
     if held_out == 0 {
         return Err(RunError::Setting(format!(
-            "a window of {} leaves {} forecasts of the {} values: too few to hold some out",
-            cli.window.unwrap_or(window),
+            "a window of {window} leaves {} forecasts of the {} values: too few to hold some out",
             windows.len(),
             series.values.len()
         )));
@@ -88,11 +91,15 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         folder.path(),
         &interrupter,
     )?;
-    let batch = WindowBatcher(scale.clone()).batch(test_windows.to_vec(), &device);
     let model_file = folder.save(model.clone(), "model.bpk")?;
     let (draws, seed) = (cli.training.predict_samples, cli.training.seed);
-    let predictive = model.try_predict(batch.inputs, draws, seed)?;
-    let predictive = scale.step.inverse_predictive(predictive);
+    let predictor = PredictorConfig::new(draws)
+        .with_seed(seed)
+        .with_weights(DrawCache::Redrawn)
+        .init(&model.network, &model.likelihood);
+    let held_out = batches(test_windows, &scale, at_once(window, cli.hidden), None);
+    let predicted = predictor.predict_all(held_out.as_ref(), |_| {})?;
+    let predictive = scale.step.inverse_predictive(predicted.predictive);
 
     let forecasts = Forecast::of(&series, test_windows, &predictive);
     let mut report = Report::new(&series, train_windows.len(), &forecasts, time, model_file)?;
@@ -101,6 +108,25 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         plot::band(path, &series, &forecasts)
     });
     Ok(cli.training.run.present(&report))
+}
+
+/// The values of the LSTM's states in windows that are predicted together: with its gates they take some hundred megabytes.
+const STATES_AT_ONCE: usize = 1 << 22;
+
+/// The windows that are predicted together.
+fn at_once(window: usize, hidden: usize) -> usize {
+    (STATES_AT_ONCE / (window * hidden)).max(1)
+}
+
+/// Windows in batches, in their order, or in one that a seed draws anew for each epoch.
+fn batches(
+    windows: &[Window],
+    scale: &Scale,
+    batch_size: usize,
+    shuffle: Option<u64>,
+) -> Arc<dyn DataLoader<LabeledBatch<Tensor<3>, Tensor<2>>>> {
+    let batcher = WindowBatcher(scale.clone());
+    loader(batcher, windows.to_vec(), batch_size, shuffle)
 }
 
 /// Trains on the first windows and shows how the second go, which decide nothing.
@@ -132,14 +158,12 @@ fn train(
     let clipping = GradientClippingConfig::Norm(1.0);
     let adam = AdamConfig::new().with_grad_clipping(Some(clipping)).init();
 
-    let batches = |windows: &[Window], batch_size, shuffle| {
-        let batcher = WindowBatcher(scale.clone());
-        loader(batcher, windows.to_vec(), batch_size, shuffle)
-    };
+    let (size, seed) = (cli.training.batch_size, cli.training.seed);
+    let predicted_at_once = at_once(test[0].inputs.len(), cli.hidden);
     let training = SupervisedTraining::new(
         folder,
-        batches(train, cli.training.batch_size, Some(cli.training.seed)),
-        batches(test, test.len(), None),
+        batches(train, scale, size, Some(seed)),
+        batches(test, scale, predicted_at_once, None),
     )
     .metrics((
         LossMetric::new(),
@@ -157,4 +181,25 @@ fn train(
         cli.training.epochs,
         cli.training.dashboard,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_windows_are_predicted_a_few_at_a_time_and_the_shipped_series_at_once() {
+        for (window, hidden) in [(20_000, 128), (200, 5_000), (10_000_000, 5_000)] {
+            let at_once = at_once(window, hidden);
+            assert!(at_once >= 1, "{window}");
+            assert!(
+                at_once == 1 || at_once * window * hidden <= STATES_AT_ONCE,
+                "{window}"
+            );
+        }
+        for (series, window) in [(Series::co2(), 52), (Series::sunspots(), 33)] {
+            let held_out = series.windows(window).len() as f64 * TEST_SHARE;
+            assert!(at_once(window, 32) as f64 >= held_out, "{}", series.name);
+        }
+    }
 }

@@ -163,6 +163,14 @@ fn what_cannot_be_forecast_is_refused_with_its_reason() {
         "{}",
         data(&tiny)
     );
+    let long = "1\n2\n".repeat(20_000);
+    std::fs::write(&file, &long).unwrap();
+    let long = ["--data", file.to_str().unwrap(), "--window", "15000"];
+    let refused = PROGRAM.refusal(out.path(), &long);
+    assert!(
+        refused.contains("25000 windows of 15000 values"),
+        "{refused}"
+    );
     let local = PROGRAM.refusal(out.path(), &["--estimator", "local"]);
     assert!(local.contains("shared weights or flipout"), "{local}");
     let wide = PROGRAM.refusal(out.path(), &["--hidden", "10000000"]);

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use clap::Parser;
 use example_support::EstimatorChoice;
 use example_support::number::{
-    at_least, deviation, draws_of_a_prediction, learning_rate, not_negative,
+    at_least, deviation, draws_of_a_prediction, in_a_terminal, learning_rate, not_negative,
 };
 
 use example_support::tabular::{DataError, Split, Table, TableFormat};
@@ -121,7 +121,7 @@ pub struct Cli {
     pub json: bool,
 
     /// Show Burn's dashboard in the terminal while training.
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long, conflicts_with = "json", value_parser = in_a_terminal)]
     pub dashboard: bool,
 
     /// Go on from the last checkpoint in `--out`, with the same settings; `--epochs` may be more than before.

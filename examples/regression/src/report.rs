@@ -199,7 +199,7 @@ pub struct SplitSummary {
     pub width_75: MeanError,
     /// As in [`Report`], over the splits.
     pub width_95: MeanError,
-    /// Duration of the training, all splits together.
+    /// Duration of the trainings, all splits together; of a run that went on, of its own epochs.
     pub seconds: f64,
     /// The folder that holds the plot and the model of each split.
     #[serde(serialize_with = "as_text")]
@@ -263,7 +263,12 @@ impl fmt::Display for SplitSummary {
                 "  {level} % interval  holds {coverage} % of the test rows, mean width {width} {unit}"
             )?;
         }
-        writeln!(f, "  training       {} in all", duration(self.seconds))?;
+        let began = |report: &Report| report.epochs_run == report.epochs;
+        let of = match self.reports.iter().all(began) {
+            true => "in all",
+            false => "in this run, which went on",
+        };
+        writeln!(f, "  training       {} {of}", duration(self.seconds))?;
         let of_splits = self.reports.iter().flat_map(|report| &report.left_out);
         for left_out in self.left_out.iter().chain(of_splits) {
             writeln!(f, "  left out       {left_out}")?;
@@ -485,6 +490,20 @@ plots and models in runs/regression
             SplitSummary::new(reports.to_vec(), Vec::new(), "runs/regression".into()).to_string(),
             expected
         );
+    }
+
+    #[test]
+    fn a_summary_of_splits_that_went_on_states_the_time_of_this_run() {
+        let resumed = Report {
+            epochs_run: 0,
+            seconds: 0.002,
+            seconds_per_epoch: None,
+            ..report()
+        };
+        let summary = SplitSummary::new(vec![report(), resumed], Vec::new(), PathBuf::new());
+        let text = summary.to_string();
+        let line = "  training       8.3 s in this run, which went on\n";
+        assert!(text.contains(line), "{text}");
     }
 
     #[test]

@@ -849,6 +849,14 @@ fn a_file_of_no_run_is_never_removed_with_an_earlier_one() {
     }
 }
 
+#[test]
+fn a_dashboard_without_a_terminal_is_refused_before_anything_is_made() {
+    let out = folder();
+    let refused = PROGRAM.refusal(out.path(), &["--dashboard"]);
+    assert_has(&refused, &["--dashboard", "standard output is no terminal"]);
+    assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 0);
+}
+
 #[cfg(unix)]
 mod interrupt {
     use super::*;
@@ -862,7 +870,10 @@ mod interrupt {
 
     impl Running {
         fn start(out: &Path, arguments: &[&str]) -> Self {
-            let mut command = PROGRAM.command(out, arguments);
+            Self::of(PROGRAM.command(out, arguments))
+        }
+
+        fn of(mut command: Command) -> Self {
             command.stdout(Stdio::piped()).stderr(Stdio::piped());
             Self(command.spawn().expect("the program starts"))
         }
@@ -939,6 +950,21 @@ mod interrupt {
             stderr.lines().last().expect("a message"),
             &["stopped", "--resume"],
         );
+    }
+
+    #[test]
+    fn a_training_that_ignores_hangups_goes_on_without_its_terminal() {
+        let out = folder();
+        let ignoring = ["-c", "trap '' HUP; exec \"$@\"", "sh", PROGRAM.path];
+        let nohup = Program {
+            path: "sh",
+            settings: &[&ignoring[..], PROGRAM.settings].concat(),
+        };
+        let mut running = Running::of(nohup.command(out.path(), &["--epochs", "40"]));
+        running.signal_at(&out.path().join("checkpoint/scheduler-1.bpk"), "-HUP");
+        let (code, stdout, stderr) = running.end();
+        assert_eq!(code, Some(0), "{stderr}");
+        assert_has(&stdout, &["40 epochs"]);
     }
 
     #[test]

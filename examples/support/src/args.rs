@@ -10,7 +10,9 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use crate::classification::Settings;
-use crate::number::{at_least, draws_of_a_prediction, draws_of_a_step, learning_rate};
+use crate::number::{
+    at_least, draws_of_a_prediction, draws_of_a_step, in_a_terminal, learning_rate,
+};
 use crate::{RunError, RunFolder, check_draws};
 
 /// The options that every training has; flatten them into a command line, which may change their defaults by `mut_arg`.
@@ -50,7 +52,7 @@ pub struct TrainingArgs {
     pub run: RunArgs,
 
     /// Show Burn's dashboard in the terminal while training.
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long, conflicts_with = "json", value_parser = in_a_terminal)]
     pub dashboard: bool,
 }
 

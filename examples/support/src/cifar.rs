@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use crate::RunError;
 use crate::classification::Data;
 use crate::images::Images;
+use crate::{RunError, say};
 
 /// Channels, height and width of an image.
 const SHAPE: [usize; 3] = [3, 32, 32];
@@ -25,17 +25,30 @@ const CLASSES: [&str; 10] = [
 ];
 
 /// The data set in `folder`, the unpacked "CIFAR-10 binary version": those of `data_batch_1.bin` to `data_batch_5.bin` that are
-/// there, and `test_batch.bin`.
+/// there, and `test_batch.bin`. Which of the five are not is said on standard error.
+///
+/// # Errors
+///
+/// Returns an error if none of the five is there, or if a file can't be read or is none of CIFAR-10's.
 pub fn read(folder: &Path) -> Result<Data, RunError> {
-    let batches = (1..=5).map(|number| folder.join(format!("data_batch_{number}.bin")));
-    let batches: Vec<_> = batches.filter(|path| path.exists()).collect();
+    let batches = (1..=5).map(|number| format!("data_batch_{number}.bin"));
+    // A link to a file that is gone is there, and can't be read.
+    let (batches, missing): (Vec<String>, Vec<String>) =
+        batches.partition(|name| folder.join(name).symlink_metadata().is_ok());
     if batches.is_empty() {
         let reason = "no data_batch_1.bin, as in CIFAR-10's binary version";
         return Err(RunError::data(folder, reason));
     }
+    if !missing.is_empty() {
+        let (there, missing) = (batches.len(), missing.join(", "));
+        say!(
+            "{}: {there} of 5 training files; {missing} not there",
+            folder.display()
+        );
+    }
     let mut train = Records::default();
     for batch in &batches {
-        train.read(batch)?;
+        train.read(&folder.join(batch))?;
     }
     let mut test = Records::default();
     test.read(&folder.join("test_batch.bin"))?;
@@ -185,6 +198,16 @@ mod tests {
         let empty = tempfile::tempdir().unwrap();
         let message = read(empty.path()).unwrap_err().to_string();
         assert!(message.contains("no data_batch_1.bin"), "{message}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_training_file_that_links_to_nothing_is_refused() {
+        let folder = folder();
+        let link = folder.path().join("data_batch_2.bin");
+        std::os::unix::fs::symlink("gone", link).unwrap();
+        let error = read(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("data_batch_2.bin: No such file"), "{error}");
     }
 
     #[test]

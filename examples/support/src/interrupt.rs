@@ -16,10 +16,17 @@ static TRAININGS: AtomicUsize = AtomicUsize::new(0);
 /// What stops a training on Ctrl-C, or on the SIGTERM and SIGHUP of a system that wants it to end: the first ends it in order, the second at once.
 ///
 /// Where no training [runs](stoppable) there is nothing to end in order: nobody looks at the interrupter, and the first ends the program.
+///
+/// Where one of the three is ignored from the start, as SIGHUP is under `nohup`, all stay as they are: what is ignored is to stop nothing, and the others end the
+/// program at once.
+///
+/// # Errors
+///
+/// Returns an error if the system lets nobody listen.
 pub fn stop_on_ctrl_c() -> Result<Interrupter, RunError> {
     let interrupter = Interrupter::new();
     let stopping = interrupter.clone();
-    ctrlc::set_handler(move || {
+    let listening = ctrlc::try_set_handler(move || {
         if TRAININGS.load(Ordering::SeqCst) == 0 {
             say!("stopped ({SIGNAL})");
             std::process::exit(130);
@@ -28,9 +35,15 @@ pub fn stop_on_ctrl_c() -> Result<Interrupter, RunError> {
             std::process::exit(130);
         }
         stopping.stop(Some(SIGNAL));
-    })
-    .map_err(|error| RunError::Setting(format!("cannot listen for Ctrl-C: {error}")))?;
-    Ok(interrupter)
+    });
+    match listening {
+        // On Unix: one of the signals is handled, or ignored.
+        Ok(()) | Err(ctrlc::Error::MultipleHandlers) => Ok(interrupter),
+        Err(error) => {
+            let message = format!("cannot listen for Ctrl-C: {error}");
+            Err(RunError::Setting(message))
+        }
+    }
 }
 
 /// Runs a training that looks at the interrupter of [`stop_on_ctrl_c`].

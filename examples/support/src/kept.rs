@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use blitz_train::files::{Seal, check, put, put_sealed};
@@ -37,7 +38,7 @@ pub enum KeptError {
     },
     /// The file that says what the parts of a folder depend on can't be read.
     #[error(
-        "{} can't be read ({reason}), and without it nobody knows of what run the parts beside it are: take another folder, or remove this one",
+        "{} can't be read ({reason}), and without it nobody knows of what run the parts beside it are: take another folder, or remove the parts as well",
         path.display()
     )]
     UnknownRun {
@@ -45,6 +46,17 @@ pub enum KeptError {
         path: PathBuf,
         /// What the operating system, or the parser, says.
         reason: String,
+    },
+    /// Parts without the file that says what they depend on.
+    #[error(
+        "{} holds {part}, and no run.json that says of what run it is: take another folder, or remove what was kept there",
+        path.display()
+    )]
+    NoRun {
+        /// The folder.
+        path: PathBuf,
+        /// The name of a part's file.
+        part: String,
     },
     /// What is to be kept could not be read again.
     #[error("{} is not written, since a number in it is not finite: {reason}", path.display())]
@@ -153,6 +165,9 @@ impl Kept {
                 let path = path.into();
                 return Err(KeptError::OtherRun { path, key });
             }
+        } else if let Some(part) = any_part(path).map_err(|reason| file_error(path, reason))? {
+            let path = path.into();
+            return Err(KeptError::NoRun { path, part });
         } else {
             // Without a digest, since its settings are compared one by one.
             let text = pretty(&file, &settings)?;
@@ -167,6 +182,19 @@ impl Kept {
     ///
     /// Fails if its file can't be read, or is whole and of something else.
     pub fn finished<T: DeserializeOwned>(&self, part: &str) -> Result<Option<T>, KeptError> {
+        self.finished_if(part, |_| Ok(()))
+    }
+
+    /// As [`finished`](Self::finished), of values that their type alone does not make sound: `check_value` says what is wrong with one.
+    ///
+    /// # Errors
+    ///
+    /// As [`finished`](Self::finished).
+    pub fn finished_if<T: DeserializeOwned>(
+        &self,
+        part: &str,
+        check_value: impl FnOnce(&T) -> Result<(), String>,
+    ) -> Result<Option<T>, KeptError> {
         let Some(path) = self.path(part).filter(|path| path.exists()) else {
             return Ok(None);
         };
@@ -174,11 +202,16 @@ impl Kept {
             say!("{}: {reason}; this part is made again", path.display());
             Ok(None)
         };
+        let read = || -> Result<T, KeptError> {
+            let value = read(&path)?;
+            check_value(&value).map_err(|reason| file_error(&path, reason))?;
+            Ok(value)
+        };
         match check(&path).map_err(|reason| file_error(&path, reason))? {
-            Seal::Whole => read(&path).map(Some),
+            Seal::Whole => read().map(Some),
             Seal::Broken => again("the bytes are not those of its digest"),
             // Of a version that had none: what is not whole is no JSON.
-            Seal::Missing => match read(&path) {
+            Seal::Missing => match read() {
                 Err(error) => again(&error.reason()),
                 value => value.map(Some),
             },
@@ -214,6 +247,14 @@ impl Kept {
     }
 }
 
+/// The name of a part's file in a folder, the first of them, if there is one.
+fn any_part(folder: &Path) -> io::Result<Option<String>> {
+    let files = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
+    let paths = files.iter().map(|file| PathBuf::from(file.file_name()));
+    let parts = paths.filter(|path| path.extension().is_some_and(|ending| ending == "json"));
+    Ok(parts.min().map(|part| part.display().to_string()))
+}
+
 /// The first setting that is another, or is there in one alone.
 fn difference(there: &Value, settings: &Value) -> Option<String> {
     let (Value::Object(there), Value::Object(settings)) = (there, settings) else {
@@ -232,6 +273,7 @@ impl KeptError {
             | Self::UnknownRun { reason, .. }
             | Self::NotFinite { reason, .. } => reason,
             Self::OtherRun { key, .. } => key,
+            Self::NoRun { part, .. } => part,
         }
     }
 }
@@ -300,6 +342,50 @@ mod tests {
         let error = error.to_string();
         assert!(error.contains("run.json can't be read (EOF"), "{error}");
         assert!(error.contains("take another folder"), "{error}");
+    }
+
+    #[test]
+    fn a_part_that_its_check_refuses_is_made_again_if_it_has_no_digest() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = Kept::in_folder(folder.path(), &json!({"seed": 1})).unwrap();
+        kept.keep("first", &vec![1.5]).unwrap();
+        let finished = |length| {
+            kept.finished_if("first", |numbers: &Vec<f64>| match numbers.len() {
+                found if found == length => Ok(()),
+                found => Err(format!("{found} numbers")),
+            })
+        };
+        assert_eq!(finished(1).unwrap(), Some(vec![1.5]));
+        let error = finished(2).unwrap_err().to_string();
+        assert!(error.ends_with("first.json: 1 numbers"), "{error}");
+        fs::remove_file(folder.path().join("first.json.sha256")).unwrap();
+        assert_eq!(finished(1).unwrap(), Some(vec![1.5]));
+        assert_eq!(finished(2).unwrap(), None);
+    }
+
+    #[test]
+    fn parts_of_nobody_knows_what_run_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        // A folder that is there and holds no part is taken.
+        fs::write(folder.path().join("notes.txt"), "").unwrap();
+        let settings = json!({"seed": 1});
+        let kept = Kept::in_folder(folder.path(), &settings).unwrap();
+        kept.keep("first", &1).unwrap();
+        fs::write(folder.path().join("run.json"), "{").unwrap();
+        let damaged = Kept::in_folder(folder.path(), &settings).unwrap_err();
+        let advice = "remove the parts as well";
+        assert!(damaged.to_string().contains(advice), "{damaged}");
+        fs::remove_file(folder.path().join("run.json")).unwrap();
+        for settings in [settings, json!({"seed": 2})] {
+            let error = Kept::in_folder(folder.path(), &settings).unwrap_err();
+            assert!(matches!(error, KeptError::NoRun { .. }), "{error:?}");
+            let error = error.to_string();
+            assert!(
+                error.contains("holds first.json, and no run.json"),
+                "{error}"
+            );
+        }
+        assert!(!folder.path().join("run.json").exists());
     }
 
     #[test]

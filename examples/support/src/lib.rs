@@ -9,7 +9,7 @@
 //! - [`first_not_finite`]: the weight of a checkpoint that is no number, and [`check_scores`] for scores.
 //! - [`LeftOut`]: what could not be made in a comparison, and [`written`] for its files; [`chosen`]: the rule that chooses settings.
 //! - [`say!`]: a line on standard error, and [`print()`] the report on standard output, for whoever takes them.
-//! - [`check_layers`]: the largest network that is taken, and [`check_draws`] the largest prediction.
+//! - [`check_layers`]: the largest network that is taken, [`check_draws`] the largest prediction, and [`check_windows`] the most windows of a series.
 //! - [`loader`]: batches of a training, and [`fit_in`]: a training with its files in a folder.
 //! - [`images`] and [`classification`]: labelled images, and a classifier of them trained by Burn's Learner.
 //! - [`comparison`]: a Bayesian classifier beside its deterministic twin.
@@ -62,6 +62,6 @@ pub use output::line_on_stderr;
 pub use output::print;
 pub use repeats::{MeanError, mean};
 pub use rule::chosen;
-pub use size::{check_draws, check_layers};
+pub use size::{check_draws, check_layers, check_windows};
 pub use training::{fit_in, loader};
 pub use written::written;

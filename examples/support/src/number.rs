@@ -1,5 +1,7 @@
 //! Value parsers for command-line options: each says what a value must be.
 
+use std::io::{self, IsTerminal};
+
 /// Beyond any use, and small enough that no product of two counts overflows. What a product makes is bounded by [`check_layers`](crate::check_layers).
 const LARGEST: usize = 10_000_000;
 
@@ -63,6 +65,15 @@ pub fn learning_rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if value > 0.0 && value <= 1.0 => Ok(value),
         _ => Err("must be a number above 0 and at most 1".into()),
+    }
+}
+
+/// A flag that needs a terminal on standard output: Burn prints its dashboard as lines elsewhere, and one that can't be written ends the training.
+pub fn in_a_terminal(text: &str) -> Result<bool, String> {
+    let wanted = text == "true";
+    match wanted && !io::stdout().is_terminal() {
+        true => Err("standard output is no terminal".into()),
+        false => Ok(wanted),
     }
 }
 

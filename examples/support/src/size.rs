@@ -1,4 +1,4 @@
-//! How large a network may be, and a prediction.
+//! How large a network may be, a prediction, and the windows of a series.
 
 /// With their deviations, gradients and an optimizer's moments, so many weights take four gigabytes and more.
 const MOST_WEIGHTS: u128 = 100_000_000;
@@ -39,9 +39,33 @@ pub fn check_draws(draws: usize, numbers: usize) -> Result<(), String> {
     ))
 }
 
+/// Refuses windows of more values than a run is likely to have memory for: each window has its values for itself.
+///
+/// # Errors
+///
+/// Returns a sentence with the number of windows and their length.
+pub fn check_windows(windows: usize, length: usize) -> Result<(), String> {
+    let all = windows as u128 * length as u128;
+    if all <= MOST_NUMBERS {
+        return Ok(());
+    }
+    Err(format!(
+        "{windows} windows of {length} values each have {all} values, and at most {MOST_NUMBERS} are taken: take a shorter window"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{check_draws, check_layers};
+    use super::{check_draws, check_layers, check_windows};
+
+    #[test]
+    fn more_windows_than_a_run_has_memory_for_are_refused_by_their_number() {
+        assert_eq!(check_windows(5_000, 20_000), Ok(()));
+        let error = check_windows(40_000, 20_000).unwrap_err();
+        let size = "40000 windows of 20000 values each have 800000000 values";
+        assert!(error.contains(size), "{error}");
+        assert!(check_windows(usize::MAX, usize::MAX).is_err());
+    }
 
     #[test]
     fn more_weights_than_a_run_has_memory_for_are_refused_by_their_number() {
