@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use blitz_train::files::{Seal, check, put, put_sealed};
+use blitz_train::files::{Seal, check_by_name, put, put_sealed};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -207,7 +207,7 @@ impl Kept {
             check_value(&value).map_err(|reason| file_error(&path, reason))?;
             Ok(value)
         };
-        match check(&path).map_err(|reason| file_error(&path, reason))? {
+        match check_by_name(&path).map_err(|reason| file_error(&path, reason))? {
             Seal::Whole => read().map(Some),
             Seal::Broken => again("the bytes are not those of its digest"),
             // Of a version that had none: what is not whole is no JSON.
@@ -325,10 +325,18 @@ mod tests {
         let finished = || kept.finished::<Vec<f64>>("first");
         for text in ["", "[1.5,", "[1.25]"] {
             kept.keep("first", &vec![1.5]).unwrap();
-            assert_eq!(check(&part).unwrap(), Seal::Whole);
+            assert_eq!(check_by_name(&part).unwrap(), Seal::Whole);
             fs::write(&part, text).unwrap();
             assert_eq!(finished().unwrap(), None, "`{text}`");
         }
+        // That of another part, with its digest.
+        kept.keep("second", &vec![2.5]).unwrap();
+        for file in ["json", "json.sha256"] {
+            let of = |part: &str| folder.path().join(format!("{part}.{file}"));
+            fs::copy(of("second"), of("first")).unwrap();
+        }
+        assert_eq!(finished().unwrap(), None);
+        fs::write(&part, "[1.25]").unwrap();
         // Of a version that sealed nothing.
         fs::remove_file(folder.path().join("first.json.sha256")).unwrap();
         assert_eq!(finished().unwrap(), Some(vec![1.25]));

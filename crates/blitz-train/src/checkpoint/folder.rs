@@ -226,7 +226,7 @@ impl Checkpoints {
 
     fn read<R: Checkpoint>(&self, part: &str, epoch: usize) -> Result<R, CheckpointError> {
         let path = self.path(part, epoch);
-        if seal::check(&path).map_err(|error| CheckpointError::unreadable(&path, error))?
+        if seal::check_by_name(&path).map_err(|error| CheckpointError::unreadable(&path, error))?
             == Seal::Broken
         {
             return Err(CheckpointError::Damaged { path });

@@ -20,8 +20,18 @@ pub enum Seal {
     Missing,
 }
 
-/// Compares the file at `path` with its seal.
+/// Compares the file at `path` with its seal. Both may have been renamed since.
 pub fn check(path: &Path) -> io::Result<Seal> {
+    check_lines(path, |_| true)
+}
+
+/// As [`check`], of a file whose name says what it is. One of another name that was put in its place, with its seal, is broken.
+pub fn check_by_name(path: &Path) -> io::Result<Seal> {
+    let name = path.file_name();
+    check_lines(path, |sealed| Path::new(sealed).file_name() == name)
+}
+
+fn check_lines(path: &Path, is_name: impl Fn(&str) -> bool) -> io::Result<Seal> {
     let seal = match fs::read_to_string(seal_of(path)) {
         Ok(seal) => seal,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Seal::Missing),
@@ -31,8 +41,10 @@ pub fn check(path: &Path) -> io::Result<Seal> {
     };
     let digest = digest(path)?;
     // Two lines are the seal of a file that was about to be replaced, or just was.
-    let mut digests = seal.lines().map(|line| line.split_whitespace().next());
-    Ok(match digests.any(|sealed| sealed == Some(&digest)) {
+    let mut seals = seal.lines().filter_map(|line| line.split_once(' '));
+    // `sha256sum --binary` writes a star before the name.
+    let is_it = |name: &str| is_name(name.trim_start_matches([' ', '*']));
+    Ok(match seals.any(|(sealed, name)| sealed == digest && is_it(name)) {
         true => Seal::Whole,
         false => Seal::Broken,
     })

@@ -94,6 +94,28 @@ fn a_damaged_digest_is_no_reason_to_trust_the_file() {
 }
 
 #[test]
+fn the_parts_of_two_epochs_cannot_be_exchanged() {
+    for part in ["model", "optim", "scheduler"] {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = trained(folder.path(), 2);
+        for file in ["bpk", "bpk.sha256"] {
+            let [first, second] = [1, 2].map(|epoch| {
+                let name = format!("{part}-{epoch}.{file}");
+                checkpoints.folder().join(name)
+            });
+            let kept = fs::read(&first).unwrap();
+            fs::rename(&second, &first).unwrap();
+            fs::write(&second, kept).unwrap();
+        }
+        for epoch in [1, 2] {
+            let path = checkpoints.folder().join(format!("{part}-{epoch}.bpk"));
+            let damaged = CheckpointError::Damaged { path };
+            assert_eq!(checkpoints.check(epoch), Err(damaged), "{part}-{epoch}");
+        }
+    }
+}
+
+#[test]
 fn digests_are_those_of_sha256sum() {
     let folder = tempfile::tempdir().unwrap();
     let checkpoints = trained(folder.path(), 1);
