@@ -11,7 +11,7 @@ use super::walk::is_quantized;
 use crate::draw::{self, Draw};
 use crate::family::posterior::{Posterior, PosteriorStructure};
 use crate::family::prior::{Prior, PriorForm};
-use crate::family::{at_least_f32, in_type_of};
+use crate::family::{at_least_f32, in_type_of, unpacked};
 use crate::kl::{KlTerm, SharedScale};
 
 /// A posterior away from its parameter, with its prior and the parameter's location.
@@ -136,7 +136,7 @@ pub(super) fn hand_over<Q: Posterior, P: Prior>(variational: &Variational<Q, P>,
             $(if let Some(param) = param.downcast_ref::<Param<Tensor<$rank>>>() {
                 let attachment: Box<dyn Attachment> = Box::new(Attached {
                     variational: variational.clone(),
-                    mu: param.base(),
+                    mu: unpacked(param.base()),
                 });
                 draw::hand_over(Box::new(attachment));
             })*
