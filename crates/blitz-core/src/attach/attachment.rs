@@ -4,7 +4,7 @@ use std::any::Any;
 use std::collections::HashMap;
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId, Reparameterizer};
-use burn::tensor::Tensor;
+use burn::tensor::{Shape, Tensor};
 
 use super::variational::Variational;
 use super::walk::is_quantized;
@@ -18,6 +18,9 @@ use crate::kl::{KlTerm, SharedScale};
 pub(crate) trait Attachment {
     /// Its identity: that of the weight in a draw.
     fn id(&self) -> ParamId;
+
+    /// The shape of the weight.
+    fn shape(&self) -> Shape;
 
     /// Whether the weight is sampled.
     fn is_sampling(&self) -> bool;
@@ -154,6 +157,10 @@ struct Attached<Q: Posterior, P: Prior, const D: usize> {
 impl<Q: Posterior, P: Prior, const D: usize> Attachment for Attached<Q, P, D> {
     fn id(&self) -> ParamId {
         self.variational.id()
+    }
+
+    fn shape(&self) -> Shape {
+        self.mu.shape()
     }
 
     fn is_sampling(&self) -> bool {
