@@ -56,6 +56,9 @@ pub struct BayesianEmbeddingConfig {
 /// [`moped`](blitz_core::BayesianModule::moped), leaves the row out as well; one that is attached to a table without any, such as that of a
 /// [`mean_network`](blitz_core::BayesianModule::mean_network), does not know of padding and counts it.
 ///
+/// **A tied head** that reads the whole table, as in `hidden.matmul(table.weight.val().transpose())`, does read the padding row: it is drawn, and trained by the head's gradient, without a KL. Such a table is made
+/// without a `padding_idx`, so that all of its rows are in the KL; the layer's field `padding_idx`, set afterwards, then has its lookups give zeros.
+///
 /// **Maximal norm.** `max_norm` scales the *drawn* vectors, `w · min(1, max_norm / ‖w‖)`, with the gradient of that map.
 /// PyTorch's overwrites the stored rows that a batch looks up, which with a posterior would move the means during a
 /// forward pass.

@@ -4,20 +4,23 @@ use std::any::Any;
 use std::collections::HashMap;
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId, Reparameterizer};
-use burn::tensor::Tensor;
+use burn::tensor::{Shape, Tensor};
 
 use super::variational::Variational;
 use super::walk::is_quantized;
 use crate::draw::{self, Draw};
 use crate::family::posterior::{Posterior, PosteriorStructure};
 use crate::family::prior::{Prior, PriorForm};
-use crate::family::{at_least_f32, in_type_of};
+use crate::family::{at_least_f32, in_type_of, unpacked};
 use crate::kl::{KlTerm, SharedScale};
 
 /// A posterior away from its parameter, with its prior and the parameter's location.
 pub(crate) trait Attachment {
     /// Its identity: that of the weight in a draw.
     fn id(&self) -> ParamId;
+
+    /// The shape of the weight.
+    fn shape(&self) -> Shape;
 
     /// Whether the weight is sampled.
     fn is_sampling(&self) -> bool;
@@ -136,7 +139,7 @@ pub(super) fn hand_over<Q: Posterior, P: Prior>(variational: &Variational<Q, P>,
             $(if let Some(param) = param.downcast_ref::<Param<Tensor<$rank>>>() {
                 let attachment: Box<dyn Attachment> = Box::new(Attached {
                     variational: variational.clone(),
-                    mu: param.base(),
+                    mu: unpacked(param.base()),
                 });
                 draw::hand_over(Box::new(attachment));
             })*
@@ -154,6 +157,10 @@ struct Attached<Q: Posterior, P: Prior, const D: usize> {
 impl<Q: Posterior, P: Prior, const D: usize> Attachment for Attached<Q, P, D> {
     fn id(&self) -> ParamId {
         self.variational.id()
+    }
+
+    fn shape(&self) -> Shape {
+        self.mu.shape()
     }
 
     fn is_sampling(&self) -> bool {

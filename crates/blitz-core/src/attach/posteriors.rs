@@ -1,6 +1,6 @@
 //! All posteriors of a module, taken off and put back: for what changes an attachment itself, which Burn's mappers do not reach.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::Tensor;
@@ -61,22 +61,50 @@ impl Posteriors {
     }
 
     /// Puts the posteriors back at every place of their weights.
+    ///
+    /// # Panics
+    ///
+    /// Panics with the path if a weight is of another shape than its posterior or is gone.
     pub fn put_back<M: Module>(mut self, module: M) -> M {
         // Of an open draw, before means, deviations or priors changed.
         self.by_id.keys().for_each(|id| draw::forget(*id));
         // Taken off, the places of a tied weight hold tensors of their own.
         let ties = std::mem::take(&mut self.ties);
-        ties.retie(map_by_path(module, &mut PutBack(self)))
+        let mut put_back = PutBack {
+            posteriors: self,
+            found: HashSet::new(),
+        };
+        let module = map_by_path(module, &mut put_back);
+        let PutBack { posteriors, found } = put_back;
+        let places = posteriors.places.iter();
+        let lost =
+            places.filter(|(_, id)| posteriors.by_id.contains_key(*id) && !found.contains(*id));
+        if let Some(path) = lost.map(|(path, _)| path).min() {
+            panic!(
+                "{path} has a posterior, and the module that it is put back on has no such parameter"
+            );
+        }
+        ties.retie(module)
     }
 }
 
-struct PutBack(Posteriors);
+struct PutBack {
+    posteriors: Posteriors,
+    /// The identities of those that have found a place.
+    found: HashSet<ParamId>,
+}
 
 impl MapAt for PutBack {
     fn map_at<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        match self.0.at(path) {
-            None => param,
-            Some(attachment) => attach_copy(attachment, param),
-        }
+        let Some(attachment) = self.posteriors.at(path) else {
+            return param;
+        };
+        let (shape, expected) = (param.shape(), attachment.shape());
+        assert!(
+            shape == expected,
+            "{path} has a posterior of the shape {expected:?}, and the module that it is put back on has one of {shape:?} there"
+        );
+        self.found.insert(attachment.id());
+        attach_copy(attachment, param)
     }
 }

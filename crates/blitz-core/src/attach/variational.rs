@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 use crate::draw::{self, Part, PartSlot, Request, Site, is_configured};
 use crate::family::posterior::{Posterior, PosteriorStructure};
 use crate::family::prior::{PosteriorPrior, Prior};
-use crate::family::{Noise, at_least_f32, constants, in_type_of, reflected, select_rows};
+use crate::family::{Noise, at_least_f32, constants, in_type_of, reflected, select_rows, unpacked};
 use crate::fields::{POSTERIOR, fixed};
 use crate::kl::{KlEstimator, KlTerm, SharedScale, pair};
 
@@ -347,6 +347,15 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
                 let slot = PartSlot::Part(self.id(), Box::new(()));
                 return (base, Answer::Part(slot));
             }
+            // A posterior has no location of few bits.
+            request => return self.read_drawn(request, unpacked(base)),
+        };
+        (value, Answer::Nothing)
+    }
+
+    /// The answer to a question about the posterior, which is not the mean alone.
+    fn read_drawn<const D: usize>(&self, request: Request, base: Tensor<D>) -> (Tensor<D>, Answer) {
+        let value = match request {
             Request::Part(wanted) => {
                 return match self.part(wanted, &base) {
                     Some(part) => {
@@ -360,7 +369,7 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
                 Some(weight) => return (weight, Answer::Rows),
                 None => self.masked(self.weight_in_force(base)),
             },
-            Request::Sample => self.masked(self.weight_in_force(base)),
+            _ => self.masked(self.weight_in_force(base)),
         };
         (value, Answer::Nothing)
     }

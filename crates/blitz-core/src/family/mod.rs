@@ -23,7 +23,7 @@ pub use marginals::{MarginalFamily, Marginals};
 pub use nats::Nats;
 pub use noise::Noise;
 pub use precision::{at_least_f32, in_type_of};
-pub(crate) use precision::{in_one_type, scale_type, widest};
+pub(crate) use precision::{in_one_type, scale_type, unpacked, widest};
 pub(crate) use reflection::reflected;
 pub(crate) use rows::select_rows;
 pub(crate) use sum::square_sum;

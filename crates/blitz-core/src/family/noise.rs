@@ -110,8 +110,8 @@ impl Noise {
     ///
     /// `rho` is flat, in the row-major order of `mu`.
     pub fn location_scale<const D: usize>(&mut self, mu: Tensor<D>, rho: Tensor<1>) -> Tensor<D> {
-        if rho.dtype() != mu.dtype() {
-            let (wide, rho) = in_one_type(&mu, &rho);
+        let (wide, rho) = in_one_type(&mu, &rho);
+        if wide.dtype() != mu.dtype() {
             return in_type_of(self.location_scale(wide, rho), &mu);
         }
         let elements = mu.shape().num_elements();

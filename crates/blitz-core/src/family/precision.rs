@@ -24,12 +24,26 @@ pub fn at_least_f32<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
     cast(tensor, dtype)
 }
 
-/// `tensor` in the type of `like`, such as a draw that was computed in [`at_least_f32`] in that of the weight.
+/// `tensor` in the type of `like`, such as a draw that was computed in [`at_least_f32`] in that of the weight. Beside what is quantized, in the type of its device: a number that is drawn is none of its few.
 pub fn in_type_of<const D: usize, const R: usize>(
     tensor: Tensor<D>,
     like: &Tensor<R>,
 ) -> Tensor<D> {
-    cast(tensor, like.dtype())
+    cast(tensor, type_of_numbers(like))
+}
+
+/// The numbers that `tensor` stands for, in the type of its device, if it is quantized; else itself.
+pub(crate) fn unpacked<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
+    let dtype = type_of_numbers(&tensor);
+    cast(tensor, dtype)
+}
+
+/// The type of a tensor's numbers: of one that is quantized that of its device.
+fn type_of_numbers<const D: usize>(tensor: &Tensor<D>) -> DType {
+    match tensor.dtype() {
+        DType::QFloat(_) => tensor.device().settings().float_dtype.into(),
+        dtype => dtype,
+    }
 }
 
 /// A location and a scale in one type, as they are computed with: as they are if they have one, else both in that of the location, `f32` at least. The
@@ -38,7 +52,8 @@ pub(crate) fn in_one_type<const D: usize, const R: usize>(
     location: &Tensor<D>,
     scale: &Tensor<R>,
 ) -> (Tensor<D>, Tensor<R>) {
-    if location.dtype() == scale.dtype() {
+    let is_quantized = matches!(location.dtype(), DType::QFloat(_));
+    if location.dtype() == scale.dtype() && !is_quantized {
         return (location.clone(), scale.clone());
     }
     let location = at_least_f32(location.clone());

@@ -263,7 +263,8 @@ pub trait BayesianModule: Module {
     ///
     /// # Panics
     ///
-    /// Panics if the module holds reparameterizations of other kinds, such as LoRA.
+    /// Panics if the module holds reparameterizations of other kinds, such as LoRA, and with the path if a weight that has a posterior is of another shape in
+    /// what `f` returns, or is not there.
     fn map_means<E>(self, f: impl FnOnce(Self) -> Result<Self, E>) -> Result<Self, E> {
         let walk = Walk::of(&self);
         check_bare(&walk).unwrap_or_else(|error| panic!("{error}"));

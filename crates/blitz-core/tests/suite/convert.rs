@@ -1,12 +1,14 @@
 //! Any Burn module made Bayesian.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use blitz_core::prelude::*;
 use blitz_core::{
     BayesianizeError, BuiltinVariational, NormalPosterior, NormalPosteriorConfig, NormalPrior,
 };
 use burn::module::{Module, ParamGroup, list_param_ids};
 use burn::nn::transformer::{TransformerEncoderConfig, TransformerEncoderInput};
-use burn::nn::{EmbeddingConfig, LinearConfig, gru::GruConfig, lstm::LstmConfig};
+use burn::nn::{EmbeddingConfig, Linear, LinearConfig, gru::GruConfig, lstm::LstmConfig};
 use burn::tensor::{Device, Int, Tensor};
 
 use crate::net::{Net, rho, scalar, values};
@@ -436,4 +438,33 @@ fn a_posterior_is_told_the_shape_in_the_layer_of_a_weight_saved_transposed() {
     let record = config.init(&Device::flex()).into_record();
     let loaded = net.map_means(|means| means.try_load_record(record));
     assert!(loaded.is_err());
+}
+
+/// What `map_means` says of a layer whose means are changed so.
+fn refused_means(change: impl FnOnce(&mut Linear)) -> String {
+    let net = LinearConfig::new(6, 10).init(&Device::flex());
+    let net = net.bayesianize(&BayesianizeConfig::new());
+    let mapped = catch_unwind(AssertUnwindSafe(|| {
+        net.map_means(|mut means| {
+            change(&mut means);
+            Ok::<_, ()>(means)
+        })
+    }));
+    *mapped.unwrap_err().downcast::<String>().unwrap()
+}
+
+#[test]
+fn means_that_fit_a_posterior_no_more_are_refused_by_their_path() {
+    let other = LinearConfig::new(6, 4).init(&Device::flex());
+    let message = refused_means(|means| means.weight = other.weight);
+    assert!(message.starts_with("weight has a posterior"), "{message}");
+    assert!(
+        message.contains("[6, 10]") && message.contains("[6, 4]"),
+        "{message}"
+    );
+    let message = refused_means(|means| means.bias = None);
+    assert!(
+        message.starts_with("bias has a posterior") && message.contains("no such parameter"),
+        "{message}"
+    );
 }

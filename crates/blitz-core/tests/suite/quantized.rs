@@ -1,4 +1,4 @@
-//! Weights in eight bits, as Burn's quantizer makes them: they get no posterior, and what reads them computes with the numbers that they stand for.
+//! Weights in eight bits, as Burn's quantizer makes them: they get no posterior, and what reads them, or a posterior whose own numbers are such, computes with those that they stand for.
 
 use std::convert::Infallible;
 
@@ -7,13 +7,13 @@ use blitz_core::{
     BayesianizeError, NormalPosteriorConfig, NormalPrior, WeightMoments, at_least_f32, in_type_of,
     trains, weight_rows,
 };
-use burn::module::{Module, ParamGroup, Quantizer};
+use burn::module::{Module, ModuleMapper, Param, ParamGroup, Quantizer};
 use burn::nn::{EmbeddingConfig, Linear};
 use burn::tensor::quantization::{Calibration, QuantScheme, QuantValue, ScaleDtype};
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::digest::given;
-use crate::net::{linear, values};
+use crate::net::{families, linear, scalar, values};
 
 fn scheme() -> QuantScheme {
     let scheme = Device::flex().settings().quantization.scheme;
@@ -139,4 +139,75 @@ fn rows_of_a_table_quantized_in_blocks_are_not_quantized_anew() {
     let [a, b, c, d] = [2, 5, 6, 1].map(|row| all.clone().slice([row..row + 1, 0..32]));
     let wanted = Tensor::cat(vec![a, b, c, d], 0);
     assert_eq!(values(rows.dequantize()), values(wanted));
+}
+
+/// The same numbers in `f32`.
+fn dequantized<M: Module>(module: M) -> M {
+    struct Dequantize;
+
+    impl ModuleMapper for Dequantize {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            param.map(|value| match is_quantized(&value) {
+                true => value.dequantize(),
+                false => value,
+            })
+        }
+    }
+
+    module.map(&mut Dequantize)
+}
+
+/// A draw of the weight, that draw's KL, rows of another draw, and the deviations.
+fn drawn(net: &Linear) -> [Vec<f32>; 4] {
+    let weight = net.with_draw(1, 0, |net| values(net.weight.val()));
+    let kl = net.with_draw(1, 0, |net| vec![scalar(net.kl_cost()) as f32]);
+    let rows = net.with_draw(1, 1, |net| values(weight_rows(&net.weight, &[3, 5])));
+    let stds = net.weight_marginals()[0].std_devs.clone();
+    [weight, kl, rows, stds]
+}
+
+#[test]
+fn a_posterior_in_few_bits_is_that_of_the_numbers_that_it_stands_for() {
+    let mixture = PriorConfig::scale_mixture(0.5, 1.0, 0.1);
+    for device in devices() {
+        for posterior in families(0.1) {
+            for prior in [PriorConfig::normal(1.0), mixture.clone()] {
+                let case = format!("{posterior:?} under {prior:?}");
+                let config = BayesianizeConfig::new()
+                    .with_posterior(posterior.clone())
+                    .with_prior(prior)
+                    .only("weight");
+                let net = quantized(layer(&device).bayesianize(&config));
+                assert!(is_quantized(&net.weight.base()));
+                let wanted = drawn(&dequantized(net.clone()));
+                assert_eq!(drawn(&net), wanted, "{case}");
+                // So is one that was loaded from its record.
+                let plain = layer(&device).bayesianize(&config);
+                let loaded = plain.try_load_record(net.clone().into_record()).unwrap();
+                assert!(is_quantized(&loaded.weight.base()));
+                assert_eq!(drawn(&loaded), wanted, "{case}");
+            }
+        }
+    }
+}
+
+#[test]
+fn parts_of_a_posterior_in_few_bits_are_those_of_its_numbers() {
+    for device in devices() {
+        let net = quantized(layer(&device).bayesianize(&BayesianizeConfig::new()));
+        let plain = dequantized(net.clone());
+        let x = Tensor::<2>::ones([3, 32], &device);
+        let forward = |net: &Linear| values(net.with_draw(1, 0, |net| net.forward(x.clone())));
+        assert_eq!(forward(&net), forward(&plain));
+        let moments = |net: &Linear| {
+            let moments = WeightMoments::of(&net.weight);
+            (values(moments.mean), moments.variance.map(values))
+        };
+        assert_eq!(moments(&net), moments(&plain));
+        // Means that are packed come out of `map_means` as numbers.
+        let mapped = net.clone().map_means(Ok::<_, Infallible>);
+        let mapped = mapped.unwrap_or_else(|error| match error {});
+        assert_eq!(mapped.weight.base().dtype(), DType::F32);
+        assert_eq!(drawn(&mapped), drawn(&plain));
+    }
 }

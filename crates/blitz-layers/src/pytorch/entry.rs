@@ -60,8 +60,12 @@ impl Entry {
         self.parts[0].shape.num_dims()
     }
 
-    /// Whether each place but the spare one has its parameter, or both of those that share it.
+    /// Whether each place but the spare one has its parameter, or both of those that share it, and all are of one shape.
     pub fn is_whole(&self) -> bool {
+        let shape = &self.parts[0].shape;
+        if self.parts.iter().any(|part| part.shape != *shape) {
+            return false;
+        }
         (0..self.blocks).all(|index| {
             let parts = self.parts.iter().filter(|part| part.index == index);
             let halves: usize = parts.map(|part| part.share.halves()).sum();

@@ -77,6 +77,9 @@ impl PyTorchNames {
     /// **Parts that the module lacks.** A tensor of the file holds all gates of a cell, or all projections of an attention. If the module lacks one, as an LSTM with `input_forget` lacks a
     /// gate and an attention without `value_bias` a bias, the others keep Burn's names: loading fails, and what is written is no file of PyTorch's.
     ///
+    /// **Types of your own** are told from Burn's by their names. One that is called `MultiHeadAttention` is packed if it has Burn's four matrices, `query`, `key`, `value` and `output`, all of one square shape. Gates are packed if they are of one shape.
+    /// Otherwise these parameters keep their own names; PyTorch's `q_proj_weight`, `k_proj_weight` and `v_proj_weight` are a matter of the store's key remapping.
+    ///
     /// **Pruned weights** ([`prune_by_signal_to_noise`](blitz_core::BayesianModule::prune_by_signal_to_noise)) are written as the network computes with them: a mean of zero, and a ρ of −40. They stay pruned, and as they are, whatever
     /// a file has in their places.
     ///

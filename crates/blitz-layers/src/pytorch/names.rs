@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use blitz_core::fields;
+use burn::tensor::Shape;
 
 use super::PyTorchNames;
 use super::entry::{Entry, Part, Share};
@@ -89,9 +90,11 @@ pub(super) fn entries(names: PyTorchNames, places: &[Place]) -> Vec<Entry> {
     let mut all = of_posteriors.whole();
     let taken: HashSet<_> = all.iter().flat_map(Entry::paths).collect();
     let mut of_means = Entries::default();
+    let attentions = Attentions::of(places);
     for place in places {
         let is_free = attached_at(&place.steps).is_none() && !taken.contains(place.path.as_str());
-        if let Some(slot) = is_free.then(|| packed(&place.steps)).flatten() {
+        let slot = || packed(&place.steps, &attentions);
+        if let Some(slot) = is_free.then(slot).flatten() {
             of_means.add(slot, &place.path, place, false);
         }
     }
@@ -162,7 +165,7 @@ impl Entries {
         });
     }
 
-    /// Those of which the module has every part.
+    /// Those of which the module has every part, all of one shape.
     ///
     /// A part that it has not, such as the forget gate of an LSTM with `input_forget`, would be passed over in a file and made up in one that is written.
     fn whole(self) -> Vec<Entry> {
@@ -175,8 +178,36 @@ impl Entries {
     }
 }
 
+/// The attentions that are Burn's: a traversal tells the name of a type alone, which one of the user's may have too.
+struct Attentions(HashSet<String>);
+
+impl Attentions {
+    /// Those whose projections are matrices of one square shape, as all four of Burn's are.
+    fn of(places: &[Place]) -> Self {
+        let mut matrices: HashMap<String, Vec<(&str, &Shape)>> = HashMap::new();
+        for place in places {
+            if let [attention @ .., field, last] = &place.steps[..]
+                && field.is_in(&["MultiHeadAttention"])
+                && last.name == "weight"
+            {
+                let matrix = (field.name.as_str(), &place.shape);
+                matrices.entry(joined(attention)).or_default().push(matrix);
+            }
+        }
+        matrices.retain(|_, matrices| {
+            let names = matrices.iter().map(|(name, _)| *name);
+            let shape = matrices[0].1;
+            let is_square = matches!(shape[..], [rows, columns] if rows == columns);
+            names.eq(PROJECTIONS.into_iter().chain(["output"]))
+                && is_square
+                && matrices.iter().all(|(_, other)| *other == shape)
+        });
+        Self(matrices.into_keys().collect())
+    }
+}
+
 /// A tensor of PyTorch's with several parameters of Burn's, if the parameter belongs to one.
-fn packed(steps: &[Step]) -> Option<Slot> {
+fn packed(steps: &[Step], attentions: &Attentions) -> Option<Slot> {
     let is_matrix = steps.last()?.name == "weight";
     let kind = if is_matrix { "weight" } else { "bias" };
     let (before, name, index, blocks) = match gate(steps) {
@@ -189,7 +220,7 @@ fn packed(steps: &[Step]) -> Option<Slot> {
             let [before @ .., field, _] = steps else {
                 return None;
             };
-            if !field.is_in(&["MultiHeadAttention"]) {
+            if !attentions.0.contains(&joined(before)) {
                 return None;
             }
             let index = PROJECTIONS.iter().position(|name| *name == field.name)?;

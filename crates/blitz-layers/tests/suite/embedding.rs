@@ -252,6 +252,23 @@ fn padding_pays_no_kl() {
     assert!(mu[15..20].iter().all(|g| *g == 0.0) && mu[..15].iter().all(|g| *g != 0.0));
 }
 
+#[test]
+fn padding_that_a_tied_head_reads_pays_if_it_is_set_after_the_layer_was_made() {
+    let device = Device::flex().autodiff();
+    let mut layer = config().init(&device);
+    layer.padding_idx = Some(0);
+    let padding = Tensor::<2, Int>::zeros([1, 2], &device);
+    assert!(values(layer.forward(padding)).iter().all(|v| *v == 0.0));
+    let all = layer.draw(1, 0);
+    let head = layer.weight.val().sum().backward();
+    drop(all);
+    let kl = layer.kl_cost().backward();
+    for gradients in [head, kl] {
+        let of_row = rho_gradient(&layer, &gradients)[..5].to_vec();
+        assert!(of_row.iter().all(|g| *g != 0.0), "{of_row:?}");
+    }
+}
+
 /// Every built-in posterior of independent rows, and the one whose part is of the same family.
 fn posteriors() -> [PosteriorConfig; 5] {
     [

@@ -8,7 +8,7 @@ use burn::nn::transformer::{TransformerEncoderConfig, TransformerEncoderLayer};
 use burn::nn::{
     BatchNorm, BatchNormConfig, BiGru, BiGruConfig, BiLstm, BiLstmConfig, GroupNorm,
     GroupNormConfig, Gru, GruConfig, InstanceNorm, InstanceNormConfig, LayerNorm, LayerNormConfig,
-    Lstm, LstmConfig, PRelu, PReluConfig, Rnn, RnnConfig,
+    LinearConfig, Lstm, LstmConfig, PRelu, PReluConfig, Rnn, RnnConfig,
 };
 use burn::store::{
     BurnToPyTorchAdapter, HalfPrecisionAdapter, ModuleAdapter, ModuleSnapshot, ModuleStore,
@@ -283,6 +283,74 @@ fn a_packed_tensor_of_which_the_module_lacks_a_part_is_neither_read_nor_written(
     let has = |name: &str| written.iter().any(|(written, _)| written == name);
     assert!(has("attention.in_proj_weight") && has("attention.query.bias"));
     assert!(!has("attention.in_proj_bias") && !has("lstm.weight_ih_l0"));
+}
+
+/// Types of a user's, of which a traversal tells the names of Burn's.
+mod own {
+    use burn::module::Module;
+    use burn::nn::Linear;
+
+    #[derive(Module, Debug)]
+    pub struct MultiHeadAttention {
+        pub query: Linear,
+        pub key: Linear,
+        pub value: Linear,
+        pub project: Option<Linear>,
+        pub output: Option<Linear>,
+    }
+}
+
+/// An attention of a user's, by the inputs and outputs of its layers.
+fn own_attention(sizes: [[usize; 2]; 3], name: &str) -> own::MultiHeadAttention {
+    let linear = |[d_in, d_out]: [usize; 2]| LinearConfig::new(d_in, d_out).init(&Device::flex());
+    let [query, key, value] = sizes.map(linear);
+    let last = |field| (field == name).then(|| linear([sizes[0][1], sizes[0][0]]));
+    own::MultiHeadAttention {
+        query,
+        key,
+        value,
+        project: last("project"),
+        output: last("output"),
+    }
+}
+
+#[test]
+fn an_attention_of_a_users_keeps_its_names_and_values_unless_it_is_burns_by_its_shapes() {
+    let grouped = [[8, 8], [8, 2], [8, 2]];
+    let across = [[8, 8], [6, 8], [6, 8]];
+    let narrow = [[8, 4]; 3];
+    let alike = [[8, 8]; 3];
+    for (sizes, last) in [
+        (grouped, "output"),
+        (across, "output"),
+        (narrow, "output"),
+        (alike, "project"),
+    ] {
+        let net = own_attention(sizes, last);
+        let bytes = written(&net, BurnToPyTorchAdapter);
+        let all = names(bytes.clone());
+        for (name, [d_in, d_out]) in ["query", "key", "value"].into_iter().zip(sizes) {
+            let tensors = [
+                (format!("{name}.weight"), vec![d_out, d_in]),
+                (format!("{name}.bias"), vec![d_out]),
+            ];
+            assert!(tensors.iter().all(|tensor| all.contains(tensor)), "{all:?}");
+        }
+        let mut store =
+            SafetensorsStore::from_bytes(Some(bytes)).with_from_adapter(PyTorchToBurnAdapter);
+        let mut named = PyTorchNames::TorchNn.of(own_attention(sizes, last));
+        named.load_from(&mut store).unwrap();
+        let back = named.into_module();
+        let weights = |net: &own::MultiHeadAttention| {
+            [&net.query, &net.key, &net.value].map(|layer| layer.weight.val().into_data())
+        };
+        assert_eq!(weights(&back), weights(&net));
+    }
+    let burns = names(written(
+        &own_attention(alike, "output"),
+        BurnToPyTorchAdapter,
+    ));
+    assert!(burns.contains(&("in_proj_weight".to_string(), vec![24, 8])));
 }
 
 /// Further training, under a prior that is not centred at zero.

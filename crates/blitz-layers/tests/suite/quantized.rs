@@ -236,3 +236,40 @@ fn quantized_linear_layers_pass_moments_on() {
     let got = plain.forward_moments(input);
     assert_close(got.variance.unwrap(), wanted.variance.unwrap(), "Burn's");
 }
+
+#[test]
+fn a_bayesian_layer_in_few_bits_is_that_of_the_numbers_that_it_stands_for() {
+    let device = Device::flex();
+    let input = Moments::new(
+        normals(1, [4, 8], &device),
+        normals(2, [4, 8], &device).square() + 0.1,
+    );
+    for estimator in [
+        Estimator::SharedWeights,
+        Estimator::LocalReparameterization,
+        Estimator::Flipout,
+    ] {
+        let config = BayesianLinearConfig::new(8, 16).with_estimator(estimator);
+        let layer = quantized(config.init(&device));
+        let plain = dequantized(layer.clone(), DType::F32);
+        let drawn = |layer: &BayesianLinear| {
+            layer.with_draw(1, 0, |layer| layer.forward(input.mean.clone()))
+        };
+        assert_close(drawn(&layer), drawn(&plain), &format!("{estimator:?}"));
+        let pass = |layer: &BayesianLinear| {
+            layer
+                .with_moments(|layer| layer.forward_moments(input.clone()))
+                .unwrap()
+        };
+        let (got, wanted) = (pass(&layer), pass(&plain));
+        assert_close(got.mean, wanted.mean, "mean");
+        assert_close(got.variance.unwrap(), wanted.variance.unwrap(), "variance");
+    }
+    let words = Tensor::<2, Int>::from_ints([[4, 1, 9], [4, 2, 0]], &device);
+    let table = quantized(embedding().init(&device));
+    let plain = dequantized(table.clone(), DType::F32);
+    let drawn = |table: &BayesianEmbedding| {
+        values(table.with_draw(1, 0, |table| table.forward(words.clone())))
+    };
+    assert_eq!(drawn(&table), drawn(&plain));
+}

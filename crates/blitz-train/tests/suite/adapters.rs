@@ -775,6 +775,110 @@ fn statistics_that_are_frozen_are_those_of_the_base() {
     );
 }
 
+/// A layer of a user's, which keeps a running mean of what it has seen; of the name that Burn's norm has, or another.
+macro_rules! tracked {
+    ($module:ident, $name:ident) => {
+        mod $module {
+            use burn::module::{Module, RunningState};
+            use burn::nn::{BatchNorm as OfBurn, BatchNormConfig, Linear};
+            use burn::tensor::{Device, Tensor};
+
+            #[derive(Module, Debug)]
+            pub struct $name {
+                pub running_mean: RunningState<Tensor<1>>,
+            }
+
+            #[derive(Module, Debug)]
+            pub struct Net {
+                /// Before it, so that its flag is the last one met.
+                pub frozen: OfBurn,
+                pub layer: Linear,
+                pub seen: $name,
+            }
+
+            impl Net {
+                pub fn new(layer: Linear, device: &Device) -> Self {
+                    let mean = RunningState::new(Tensor::zeros([5], device));
+                    Self {
+                        frozen: BatchNormConfig::new(5).init(device).freeze(),
+                        layer,
+                        seen: $name { running_mean: mean },
+                    }
+                }
+            }
+        }
+    };
+}
+
+tracked!(codebook, Codebook);
+tracked!(own_norm, BatchNorm);
+
+#[test]
+fn an_adapters_file_has_the_running_states_of_a_users_layer() {
+    macro_rules! check {
+        ($module:ident, $device:expr) => {{
+            let device = $device;
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("adapter");
+            let adapted = || {
+                let layer = with_fixed_weights(LinearConfig::new(6, 5).init(&device), 7);
+                $module::Net::new(layer, &device).apply_lora(Lora::new(RANK, SCALE))
+            };
+            let net = adapted();
+            let moved = Tensor::arange(1..6, &device).float();
+            net.seen.running_mean.update(moved.clone());
+            save_adapter(&net, &path).unwrap();
+            let loaded = load_adapter(adapted(), &path).unwrap();
+            assert_eq!(values(loaded.seen.running_mean.value()), values(moved));
+            // What does not move is the base's.
+            let other = adapted();
+            let mean = &other.frozen.running_mean;
+            mean.update(Tensor::ones([5], &device));
+            let refused = load_adapter(other, &path).unwrap_err().to_string();
+            assert!(refused.contains("frozen.running_mean differs"), "{refused}");
+        }};
+    }
+    for device in [Device::flex(), Device::flex().autodiff()] {
+        check!(codebook, device.clone());
+        check!(own_norm, device);
+    }
+}
+
+#[test]
+fn an_adapter_of_more_columns_than_its_weight_has_rank_is_saved_and_read() {
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("adapter");
+    let wide = |seed| {
+        let head = LinearConfig::new(40, 2).init(&device);
+        let net = with_fixed_weights(head, 1).apply_lora(Lora::new(8, 16.0));
+        let values = adapted_factors(&net, seed);
+        set_factors(LinearNet { layer: net }, &values[0], &values[1])
+    };
+    let net = wide(5);
+    save_adapter(&net, &path).unwrap();
+    let loaded = load_adapter(wide(6), &path).unwrap();
+    let merged = |net: &LinearNet| values(net.layer.weight.val());
+    assert_eq!(merged(&loaded), merged(&net));
+    assert_ne!(merged(&wide(6)), merged(&net));
+    let refused = BlobConfig::new().attach(net).unwrap_err();
+    assert!(
+        matches!(refused, AdapterError::Rank { rank: 8, .. }),
+        "{refused}"
+    );
+}
+
+/// Other factors for those of the layer.
+fn adapted_factors(layer: &Linear, seed: u64) -> [Tensor<2>; 2] {
+    let adapter = layer.weight.adapter().unwrap();
+    [&adapter.a, &adapter.b].map(|factor| {
+        let (shape, device) = (factor.shape(), factor.val().device());
+        let mut normals = vec![0.0; shape.num_elements()];
+        NoiseKey::new(seed, 0, 0).fill_standard_normal(0, &mut normals);
+        Tensor::from_data(TensorData::new(normals, shape), &device)
+    })
+}
+
 /// The network with every number that trains moved.
 fn moved<M: Module>(module: M) -> M {
     struct Moved;

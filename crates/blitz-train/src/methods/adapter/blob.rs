@@ -7,7 +7,7 @@ use burn::config::Config;
 use burn::module::{Module, ParamGroup};
 
 use super::error::AdapterError;
-use super::factors::adapters;
+use super::factors::adapters_within_rank;
 use crate::elbo::{BetaSchedule, ElboConfig};
 
 /// BLoB (Wang, Shi, Han, Metaxas & Wang, *BLoB: Bayesian low-rank adaptation by backpropagation for large language models*, 2024): the factor `a` of each adapter is
@@ -66,7 +66,7 @@ impl BlobConfig {
     ///
     /// Panics with the value if a deviation is out of its range.
     pub fn attach<M: Module>(&self, module: M) -> Result<M, AdapterError> {
-        let adapters = adapters(&module)?;
+        let adapters = adapters_within_rank(&module)?;
         let factors = || adapters.iter().flat_map(|adapter| [&adapter.a, &adapter.b]);
         if let Some(factor) = factors().find(|factor| factor.has_posterior) {
             return Err(AdapterError::Posterior {

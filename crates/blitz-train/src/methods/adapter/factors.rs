@@ -51,19 +51,9 @@ pub(super) fn adapters<M: Module>(module: &M) -> Result<Vec<Adapter>, AdapterErr
     let scales = scales(module, &adapters);
     for (adapter, scale) in adapters.iter_mut().zip(scales) {
         adapter.scale = scale;
-        let rank = adapter.a.value.dims()[1];
-        let (rows, columns) = (adapter.shape[0], adapter.shape[1]);
-        if rank == 0 {
+        if adapter.rank() == 0 {
             return Err(AdapterError::NoRank {
                 path: adapter.path.clone(),
-            });
-        }
-        if rank > rows.min(columns) {
-            return Err(AdapterError::Rank {
-                path: adapter.path.clone(),
-                rank,
-                rows,
-                columns,
             });
         }
         if scale == 0.0 || !scale.is_finite() {
@@ -79,6 +69,30 @@ pub(super) fn adapters<M: Module>(module: &M) -> Result<Vec<Adapter>, AdapterErr
         }
     }
     Ok(adapters)
+}
+
+/// Those of [`adapters`], none of which has more columns than its weight has rank: such a one trains, and directions of its factors are of no use to a posterior.
+pub(super) fn adapters_within_rank<M: Module>(module: &M) -> Result<Vec<Adapter>, AdapterError> {
+    let adapters = adapters(module)?;
+    for adapter in &adapters {
+        let (rank, rows, columns) = (adapter.rank(), adapter.shape[0], adapter.shape[1]);
+        if rank > rows.min(columns) {
+            return Err(AdapterError::Rank {
+                path: adapter.path.clone(),
+                rank,
+                rows,
+                columns,
+            });
+        }
+    }
+    Ok(adapters)
+}
+
+impl Adapter {
+    /// The columns of its factor `a`.
+    fn rank(&self) -> usize {
+        self.a.value.dims()[1]
+    }
 }
 
 struct Base {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use blitz_layers::blitz_core::fields::ATTACHED;
-use blitz_layers::blitz_core::{refused_constants, trains};
+use blitz_layers::blitz_core::{VisitAt, refused_constants, trains, visit_by_path};
 use burn::module::{Flag, Module, ModuleDisplay, ModuleVisitor, Param, ParamGroup};
 use burn::store::ModuleRecord;
 use burn::tensor::{Bool, DType, Device, Int, Tensor, TensorData};
@@ -48,8 +48,9 @@ pub enum AdapterFileError {
 }
 
 /// Saves what trains of a network with adapters: their factors, other parameters that train, such as a head, the posteriors of both, what else is attached to a weight and trains, be the weight
-/// frozen, and the running statistics of batch norms. The frozen base is left out.
+/// frozen, and running states, such as the statistics of batch norms. The frozen base is left out.
 ///
+/// A running state of a layer of your own may move whatever is frozen, so it is always in the file.
 /// `apply_lora` freezes the parameters of a batch norm and leaves it in training, where its statistics move. Call Burn's `freeze` before, and they are part of the base.
 ///
 /// The file is a Burn record, with digests of the parameters of the base, and has a digest of its own beside it (`.sha256`). [`load_adapter`] reads it.
@@ -281,8 +282,10 @@ struct Division {
     stack: Vec<(String, String)>,
     /// Whether the weight met last outside of what is attached trains.
     weight_trains: bool,
-    /// Whether the statistics of the batch norm met last move in training: its flag, which comes before them.
-    statistics_move: bool,
+    /// The path of the module whose flag was met last, and whether that is on. The flag of a batch norm comes before its statistics, which move where it is on.
+    flag: Option<(String, bool)>,
+    /// The paths of running states.
+    running_states: HashSet<String>,
     /// The paths of what is attached and has a parameter that trains.
     training_attachments: HashSet<String>,
     trained: Vec<String>,
@@ -296,17 +299,31 @@ impl Division {
         module.visit(&mut training);
         let mut division = Self {
             training_attachments: training.paths,
+            running_states: running_states(module),
             ..Self::default()
         };
         module.visit(&mut division);
         division
     }
 
+    /// The path of the module that what is met is a field of.
+    fn module(&self) -> String {
+        path(&self.stack[..self.stack.len().saturating_sub(1)])
+    }
+
+    /// Whether the running state at hand may move: those of a batch norm stand still where it is frozen.
+    fn moves(&self) -> bool {
+        let container = self.stack.last().map(|(_, container)| container.as_str());
+        match &self.flag {
+            Some((module, is_on)) if container == Some("Struct:BatchNorm") => {
+                *is_on || *module != self.module()
+            }
+            _ => true,
+        }
+    }
+
     fn add(&mut self, trains: Option<bool>, data: impl FnOnce() -> TensorData) {
         let path = path(&self.stack);
-        let is_statistic = self.stack.last().is_some_and(|(name, container)| {
-            container == "Struct:BatchNorm" && name.starts_with("running_")
-        });
         let trained = match attachment(&self.stack) {
             // A posterior goes with its weight, and without it where the mean is frozen and the deviations train.
             Some(attachment) => {
@@ -314,7 +331,7 @@ impl Division {
                     || self.stack.iter().any(is_lora)
                     || self.training_attachments.contains(&attachment)
             }
-            None if is_statistic => self.statistics_move,
+            None if self.running_states.contains(&path) => self.moves(),
             None => {
                 self.weight_trains = trains.unwrap_or(false);
                 self.weight_trains
@@ -332,6 +349,25 @@ impl Division {
         digest.copy_from_slice(&hash.finalize()[..DIGEST]);
         self.base.push((path, digest));
     }
+}
+
+/// The paths of running states: Burn shows one as a parameter, and what sets it apart is that it does not train in a network that is unfrozen.
+fn running_states<M: Module>(module: &M) -> HashSet<String> {
+    struct Find(HashSet<String>);
+
+    impl VisitAt for Find {
+        fn visit_at<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
+            // Nor does what is quantized.
+            if !trains(param) && !matches!(param.base().dtype(), DType::QFloat(_)) {
+                self.0.insert(path.to_string());
+            }
+        }
+    }
+
+    let mut find = Find(HashSet::new());
+    // Off the module: clones share a running state, and `valid` makes one of its own.
+    visit_by_path(&module.valid().unfreeze(), &mut find);
+    find.0
 }
 
 /// The path of what is attached to a weight, around what the traversal is at.
@@ -379,7 +415,8 @@ impl ModuleVisitor for Division {
 
     fn visit_flag(&mut self, flag: &Param<Flag>) {
         // As configured: `valid()` switches it off for a time.
-        self.statistics_move = Module::train(flag.clone()).base().is_enabled();
+        let is_on = Module::train(flag.clone()).base().is_enabled();
+        self.flag = Some((self.module(), is_on));
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {

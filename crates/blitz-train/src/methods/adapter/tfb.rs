@@ -10,7 +10,7 @@ use burn::tensor::{DType, Tensor, TensorData};
 use nalgebra::DMatrix;
 
 use super::error::AdapterError;
-use super::factors::{Adapter, adapters, with_training, with_values};
+use super::factors::{Adapter, adapters_within_rank, with_training, with_values};
 use crate::likelihood::Likelihood;
 use crate::network::{LabeledBatch, Network};
 
@@ -187,7 +187,7 @@ impl TfbConfig {
     {
         self.check();
         let network = network.valid();
-        let adapters = adapters(&network)?;
+        let adapters = adapters_within_rank(&network)?;
         let directions = adapters.iter().map(Directions::of);
         let directions = directions.collect::<Result<Vec<_>, _>>()?;
         let turned = directions.iter().flat_map(Directions::factors);
