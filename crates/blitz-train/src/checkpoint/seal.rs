@@ -44,10 +44,12 @@ fn check_lines(path: &Path, is_name: impl Fn(&str) -> bool) -> io::Result<Seal> 
     let mut seals = seal.lines().filter_map(|line| line.split_once(' '));
     // `sha256sum --binary` writes a star before the name.
     let is_it = |name: &str| is_name(name.trim_start_matches([' ', '*']));
-    Ok(match seals.any(|(sealed, name)| sealed == digest && is_it(name)) {
-        true => Seal::Whole,
-        false => Seal::Broken,
-    })
+    Ok(
+        match seals.any(|(sealed, name)| sealed == digest && is_it(name)) {
+            true => Seal::Whole,
+            false => Seal::Broken,
+        },
+    )
 }
 
 /// Whether the file at `path` has a seal, be it right or not.
