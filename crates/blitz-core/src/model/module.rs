@@ -346,7 +346,7 @@ pub trait BayesianModule: Module {
     /// use burn::nn::LinearConfig;
     /// use burn::tensor::Device;
     ///
-    /// let student = LinearConfig::new(2, 3).init(&Device::flex());
+    /// let student = LinearConfig::new(2, 3).init(&Device::flex()).materialize();
     /// let both = [student.clone().freeze(), student].with_weights_apart();
     /// assert_ne!(both[0].weight.id, both[1].weight.id);
     /// ```
