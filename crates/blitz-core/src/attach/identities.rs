@@ -49,10 +49,10 @@ pub fn mistaken_for_one<M: Module>(module: &M) -> Option<[String; 2]> {
 }
 
 /// The weights with their numbers among those of one identity: 0 for the first that trains, then in order. Nothing trains, nothing is numbered.
-fn numbered<'a>(
-    weights: &'a [Weight],
+fn numbered(
+    weights: &[Weight],
     identity: impl Fn(&Weight) -> Option<ParamId>,
-) -> Vec<(usize, &'a Weight)> {
+) -> Vec<(usize, &Weight)> {
     let mut of_identity: HashMap<ParamId, Vec<&Weight>> = HashMap::new();
     for weight in weights {
         if let Some(id) = identity(weight) {

@@ -118,6 +118,10 @@ macro_rules! families {
                 }
             }
 
+            fn has_own_update(&self) -> bool {
+                match self { $(Self::$name(posterior) => posterior.has_own_update(),)+ }
+            }
+
             fn constants(&self) -> Option<Constants> {
                 match self { $(Self::$name(posterior) => posterior.constants(),)+ }
             }
