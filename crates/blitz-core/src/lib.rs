@@ -49,7 +49,7 @@ pub use attach::{
     MopedVariational, Variational, WeightFilter, WeightRule, trains,
 };
 #[doc(hidden)]
-pub use attach::{VisitAt, locations, mistaken_for_one, visit_by_path};
+pub use attach::{VisitAt, attach_where, locations, mistaken_for_one, visit_by_path};
 #[doc(hidden)]
 pub use draw::has_adapters;
 pub use draw::{

@@ -347,6 +347,34 @@ where
     Ok(attach(module, chosen))
 }
 
+/// Attaches what `choose` returns to each weight that the filter matches at one of its places and that can be converted. For the crates of blitz.
+///
+/// # Errors
+///
+/// If the filter matches nothing, is no regular expression or matches nothing that can be converted, and if an adapter is inside a posterior.
+pub fn attach_where<M, Q, P>(
+    module: M,
+    filter: &WeightFilter,
+    mut choose: impl FnMut(WeightInfo<'_>) -> (Q, P),
+) -> Result<M, BayesianizeError>
+where
+    M: Module,
+    Q: Posterior,
+    P: Prior,
+{
+    let walk = Walk::of(&module);
+    check_filter(filter, &walk)?;
+    let matched = walk.weights.iter();
+    let matched: Vec<&Weight> = matched.filter(|w| filter.matches_somewhere(w)).collect();
+    if !matched.iter().any(|weight| weight.is_convertible()) {
+        return Err(BayesianizeError::nothing(&walk, &matched));
+    }
+    attach_chosen(module, false, |weight| {
+        let is_matched = matched.iter().any(|other| other.path() == weight.path);
+        is_matched.then(|| choose(weight))
+    })
+}
+
 /// Attaches these at every place of their weights.
 pub(super) fn attach<'a, M: Module, Q: Posterior, P: Prior>(
     module: M,

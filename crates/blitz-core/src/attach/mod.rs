@@ -18,7 +18,9 @@ pub use attachment::locations;
 pub(crate) use attachment::{Attachment, attachments};
 pub(crate) use by_path::{MapAt, map_by_path};
 pub use by_path::{VisitAt, visit_by_path};
-pub use convert::{BayesianizeConfig, BuiltinVariational, ExistingPosteriors, WeightRule};
+pub use convert::{
+    BayesianizeConfig, BuiltinVariational, ExistingPosteriors, WeightRule, attach_where,
+};
 pub(crate) use convert::{attach_chosen, check_bare};
 pub use error::BayesianizeError;
 pub(crate) use exchange::{posterior_as_prior, scale_deviations};

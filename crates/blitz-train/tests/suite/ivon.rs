@@ -310,6 +310,26 @@ fn an_improper_prior_is_refused() {
     let _ = IvonConfig::new(10.0).with_weight_decay(0.0).attach(start());
 }
 
+#[test]
+fn weights_are_chosen_as_by_any_conversion() {
+    let device = Device::flex().autodiff();
+    let layer = LinearConfig::new(2, 2).with_bias(false).init(&device);
+    // Tied, and named by its second place.
+    let tied = vec![layer.clone(), layer];
+    let config = |weights| IvonConfig::new(10.0).with_weights(weights);
+    let net = config(WeightFilter::path("1")).attach(tied.clone());
+    assert_eq!(net.num_bayesian_weights(), 4);
+    for (weights, reason) in [
+        (WeightFilter::Regex("(".into()), "is no regular expression"),
+        (WeightFilter::path("head"), "matches no weight"),
+    ] {
+        let error = config(weights).try_attach(tied.clone()).unwrap_err();
+        assert!(error.to_string().contains(reason), "{error}");
+    }
+    let error = config(WeightFilter::All).try_attach(net).unwrap_err();
+    assert!(error.to_string().contains("is Bayesian already"), "{error}");
+}
+
 /// A training of IVON that is not given IVON.
 fn without_the_update() -> (
     ElboModel<Net, GaussianLikelihood>,

@@ -7,7 +7,7 @@ pub use posterior::IvonPosterior;
 pub use step::Ivon;
 
 use blitz_layers::blitz_core::kernels::Precision;
-use blitz_layers::blitz_core::{BayesianModule, NormalPrior, WeightFilter};
+use blitz_layers::blitz_core::{BayesianizeError, NormalPrior, WeightFilter, attach_where};
 use burn::config::Config;
 use burn::module::Module;
 
@@ -53,30 +53,36 @@ pub struct IvonConfig {
 
 impl IvonConfig {
     /// Makes a module Bayesian for [`Ivon`]: attaches an [`IvonPosterior`] around each weight that trains and that `weights`
-    /// chooses, with the prior N(0, 1 / (λ δ)).
+    /// chooses, at one of its places if it is tied, with the prior N(0, 1 / (λ δ)).
     ///
     /// # Panics
     ///
-    /// Panics with the value if one is out of its range, if a pattern of `weights` is no regular expression, if there is no weight to convert, and if an adapter such as LoRA is
-    /// inside a posterior.
+    /// Panics with the value if one is out of its range, and where [`try_attach`](Self::try_attach) returns an error.
     #[must_use]
     pub fn attach<M: Module>(&self, module: M) -> M {
+        match self.try_attach(module) {
+            Ok(module) => module,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// [`attach`](Self::attach), for weights that a user or a file names.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if `weights` matches nothing, is no regular expression, or matches nothing that trains and has no posterior yet, and if an adapter such as LoRA is
+    /// inside a posterior.
+    ///
+    /// # Panics
+    ///
+    /// Panics with the value if one is out of its range.
+    pub fn try_attach<M: Module>(&self, module: M) -> Result<M, BayesianizeError> {
         self.check();
         let prior = (self.ess * self.weight_decay).powf(-0.5);
-        let mut converted = 0;
-        let module = module.attach_posteriors(|weight| {
-            self.weights.matches(&weight).then(|| {
-                converted += 1;
-                let posterior = IvonPosterior::new(self, &weight);
-                (posterior, NormalPrior::new(prior))
-            })
-        });
-        assert!(
-            converted > 0,
-            "{:?} chooses no weight that trains and has no posterior yet",
-            self.weights
-        );
-        module
+        attach_where(module, &self.weights, |weight| {
+            let posterior = IvonPosterior::new(self, &weight);
+            (posterior, NormalPrior::new(prior))
+        })
     }
 
     /// λ (h + δ).
