@@ -64,6 +64,7 @@
 //!
 //! `dataset`, a part of `train`, is what reads Burn's data loaders: `laplace`, `Predictor`, `RowBatcher`, `with_statistics_of`. It has neither threads nor files of its own.
 
+mod batch;
 mod checkpoint;
 mod elbo;
 mod error;
@@ -72,6 +73,7 @@ mod learner;
 mod likelihood;
 mod methods;
 pub mod metric;
+mod module_state;
 mod network;
 mod optim;
 #[cfg(feature = "plot")]
@@ -82,6 +84,9 @@ mod renderer;
 mod standardize;
 mod update;
 
+pub use batch::LabeledBatch;
+#[cfg(feature = "dataset")]
+pub use batch::RowBatcher;
 pub use blitz_layers::{self, blitz_core};
 pub use blitz_predict::{
     self, InputError, MixtureError, Standardizer, acquisition, calibration, convergence,
@@ -126,9 +131,7 @@ pub use metric::{
     BrierMetric, CoverageMetric, CrpsMetric, EceMetric, IntervalScoreMetric, KlMetric,
     LayerKlMetric, MetricFiles, NllMetric, RmseMetric, SharpnessMetric, TensorBoardFiles,
 };
-#[cfg(feature = "dataset")]
-pub use network::RowBatcher;
-pub use network::{LabeledBatch, Network};
+pub use network::Network;
 pub use optim::{FusedAdam, FusedAdamConfig, FusedAdamState};
 pub use predict::{
     CategoricalMixture, Interval, Link, Mixture, MomentsPredictor, MomentsPredictorConfig,

@@ -16,7 +16,7 @@ use burn::tensor::Tensor;
 
 use crate::error::ConfigError;
 use crate::graph::Trained;
-use crate::network::as_in_prediction;
+use crate::module_state::as_in_prediction;
 
 /// Configuration of the [`Elbo`].
 ///

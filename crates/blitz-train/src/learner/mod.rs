@@ -45,7 +45,8 @@ use crate::error::{CheckpointError, PredictError};
 #[cfg(feature = "train")]
 use crate::graph::Trained;
 use crate::likelihood::Likelihood;
-use crate::network::{Network, with_own_statistics};
+use crate::module_state::with_own_statistics;
+use crate::network::Network;
 use crate::predict::{blame, of_use, predict_draws};
 #[cfg(feature = "train")]
 use crate::update::{Updates, WeightUpdate};

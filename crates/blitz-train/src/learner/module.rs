@@ -18,9 +18,10 @@ use super::ElboModel;
 use crate::checkpoint::{FloatTypes, Retyped, in_saved_layout};
 use crate::error::CheckpointError;
 use crate::likelihood::Likelihood;
+use crate::module_state::forked;
 #[cfg(feature = "train")]
-use crate::network::weight_not_finite;
-use crate::network::{Network, forked};
+use crate::module_state::weight_not_finite;
+use crate::network::Network;
 
 /// The container type that a derived implementation reports for its fields.
 const CONTAINER: &str = "Struct:ElboModel";

@@ -8,10 +8,11 @@ use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use super::losses::StepLoss;
 use super::workers::{Turns, is_distributed};
 use super::{ElboModel, ElboOutput};
+use crate::batch::LabeledBatch;
 use crate::elbo::{Elbo, ElboLoss};
 use crate::graph::Trained;
 use crate::likelihood::Likelihood;
-use crate::network::{LabeledBatch, Network};
+use crate::network::Network;
 
 impl<N, L> ElboModel<N, L>
 where

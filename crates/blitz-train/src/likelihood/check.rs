@@ -4,9 +4,11 @@
 use burn::tensor::Device;
 use burn::tensor::{Int, Tensor, TensorData};
 
-use crate::error::{PredictError, TargetError};
 #[cfg(feature = "train")]
-use crate::{error::CheckError, likelihood::Likelihood, network::LabeledBatch};
+use crate::batch::LabeledBatch;
+use crate::error::CheckError;
+use crate::error::{PredictError, TargetError};
+use crate::likelihood::Likelihood;
 
 /// Reads every target of a data loader once and says which one the likelihood has no meaning for, if any.
 ///

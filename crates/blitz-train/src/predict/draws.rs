@@ -4,7 +4,8 @@ use blitz_layers::blitz_core::BayesianModule;
 use blitz_layers::blitz_core::noise::layout;
 use burn::module::Module;
 
-use crate::network::{Network, as_in_prediction};
+use crate::module_state::as_in_prediction;
+use crate::network::Network;
 
 /// Of so many draws those that differ: one of a network that is not [drawn](Network::is_drawn).
 pub(crate) fn of_use<N: Network>(network: &N, samples: usize) -> usize {

@@ -20,10 +20,10 @@ use super::blame;
 use super::link::{Link, plain_probit_logits, probit_logits};
 #[cfg(feature = "dataset")]
 use super::stream::{Predictions, predict_loader};
+#[cfg(feature = "dataset")]
+use crate::batch::LabeledBatch;
 use crate::error::PredictError;
 use crate::likelihood::{CategoricalLikelihood, Likelihood};
-#[cfg(feature = "dataset")]
-use crate::network::LabeledBatch;
 
 /// The predictive distribution of a batch in one pass: of the [moments](blitz_layers::moments) of the network's output, instead of draws of its weights.
 ///

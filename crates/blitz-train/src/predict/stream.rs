@@ -10,9 +10,10 @@ use burn::tensor::Device;
 
 use super::threads::{available, on_threads, shares};
 use super::{NetworkPosterior, Predictive, blame, of_use};
+use crate::batch::LabeledBatch;
 use crate::error::PredictError;
 use crate::likelihood::Likelihood;
-use crate::network::{LabeledBatch, Network};
+use crate::network::Network;
 
 /// What becomes of a draw's weights between two batches. The numbers are the same.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]

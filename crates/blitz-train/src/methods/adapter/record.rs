@@ -14,7 +14,7 @@ use super::error::AdapterError;
 use super::factors::{adapters, is_lora, path};
 use crate::checkpoint::{self, Seal, in_saved_layout};
 use crate::error::CheckpointError;
-use crate::network::with_own_statistics;
+use crate::module_state::with_own_statistics;
 
 /// The bytes of a parameter's digest that a file keeps.
 const DIGEST: usize = 8;

@@ -11,8 +11,9 @@ use nalgebra::DMatrix;
 
 use super::error::AdapterError;
 use super::factors::{Adapter, adapters_within_rank, with_training, with_values};
+use crate::batch::LabeledBatch;
 use crate::likelihood::Likelihood;
-use crate::network::{LabeledBatch, Network};
+use crate::network::Network;
 
 /// The share of the largest singular value below which one is nothing but rounding, of a factor in `f32` and in 16 bits.
 const SMALLEST: f64 = 1e-5;

@@ -13,7 +13,7 @@ use super::held_out::HeldOut;
 use super::layer::LayerShape;
 use super::logits::{LogitLayer, of_logits};
 use super::spectrum::Spectrum;
-use crate::network::LabeledBatch;
+use crate::batch::LabeledBatch;
 use crate::predict::link::probit_scale;
 
 /// The posterior of the last layer of a network for a [`BernoulliLikelihood`](crate::BernoulliLikelihood), about the trained weights.

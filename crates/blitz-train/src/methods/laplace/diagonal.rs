@@ -11,7 +11,7 @@ use super::features::finite;
 use super::gradients::{gradients_of, moved};
 use super::layer::{host, normals};
 use super::random_weights::random_weights;
-use crate::network::as_in_prediction;
+use crate::module_state::as_in_prediction;
 use crate::predict::NetworkPosterior;
 
 /// Independent normals about the weights of any trained network.

@@ -6,7 +6,7 @@ use nalgebra::DMatrix;
 
 use super::error::{LaplaceError, TWICE, repeats, size};
 use super::layer::{LayerShape, host};
-use crate::network::LabeledBatch;
+use crate::batch::LabeledBatch;
 
 /// Hands each batch's features, with the ones for the bias, and its targets to `visit`, with the number of examples before
 /// it; returns the number of all examples.

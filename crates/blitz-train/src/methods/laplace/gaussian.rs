@@ -13,7 +13,7 @@ use super::last_layer_network::LastLayerPosterior;
 use super::layer::{LayerShape, dot, host, normals};
 use super::spectrum::Spectrum;
 use super::stored::StoredGaussian;
-use crate::network::LabeledBatch;
+use crate::batch::LabeledBatch;
 use blitz_predict::distribution::Normal;
 
 /// Where the posterior of a last layer is centred.

@@ -9,7 +9,7 @@ use super::curvature::Spread;
 use super::error::LaplaceError;
 use super::features::for_each_batch;
 use super::logits::LogitLayer;
-use crate::network::LabeledBatch;
+use crate::batch::LabeledBatch;
 
 /// How well a posterior predicts examples that the network was not trained on, beside the trained network itself.
 ///

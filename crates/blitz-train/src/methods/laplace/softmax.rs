@@ -15,7 +15,7 @@ use super::held_out::HeldOut;
 use super::layer::LayerShape;
 use super::link::{NormalLogits, label_nll};
 use super::logits::{LogitLayer, of_logits};
-use crate::network::LabeledBatch;
+use crate::batch::LabeledBatch;
 use crate::predict::link::{Link, probit_logits};
 
 /// The most weights a joint covariance may have: its matrix then takes 32 MB, its eigendecomposition minutes at most.

@@ -11,7 +11,9 @@ use super::super::layer::host;
 use super::super::random_weights::squared_norm;
 use super::fit::prepare;
 use super::{GaussNewton, NetworkLaplace, NetworkLaplaceConfig};
-use crate::network::{LabeledBatch, Network, with_own_statistics};
+use crate::batch::LabeledBatch;
+use crate::module_state::with_own_statistics;
+use crate::network::Network;
 
 /// Configuration of a training that chooses its prior by the marginal likelihood, on the training data alone.
 ///

@@ -13,8 +13,10 @@ use super::super::random_weights::{RandomWeight, random_weights};
 use super::super::softmax::MAX_JOINT_PARAMETERS;
 use super::curvature::{Sums, WeightCurvature};
 use super::{GaussNewton, LossCurvature, NetworkLaplaceConfig, WeightCovariance};
+use crate::batch::LabeledBatch;
 use crate::error::TargetError;
-use crate::network::{LabeledBatch, Network, as_in_prediction};
+use crate::module_state::as_in_prediction;
+use crate::network::Network;
 
 pub(super) struct Fitted {
     pub(super) curvature: WeightCurvature,

@@ -15,8 +15,10 @@ use super::super::link::{NormalLogits, label_nll};
 use super::super::softmax::labels;
 use super::fit::{Example, along};
 use super::{GaussNewton, NetworkLaplace};
+use crate::batch::LabeledBatch;
 use crate::likelihood::CategoricalLikelihood;
-use crate::network::{LabeledBatch, Network, as_in_prediction};
+use crate::module_state::as_in_prediction;
+use crate::network::Network;
 use crate::predict::Quantiles;
 use crate::predict::link::{Link, less_others, probit_logits};
 

@@ -24,8 +24,9 @@ use super::evidence::{best_precision, fixed_point, log_evidence};
 use super::gradients::moved;
 use super::layer::normals;
 use super::spectrum::check_invertible;
+use crate::batch::LabeledBatch;
 use crate::likelihood::{CategoricalLikelihood, GaussianLikelihood};
-use crate::network::{LabeledBatch, Network};
+use crate::network::Network;
 use crate::predict::NetworkPosterior;
 use curvature::WeightCurvature;
 
