@@ -1,6 +1,7 @@
 //! What tells weights apart: the ids of their tensors, and of their posteriors' flags. Clones share them, and networks that were loaded from one file.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::Tensor;
@@ -106,13 +107,8 @@ struct Renamed(HashMap<ParamId, ParamId>);
 
 impl Renamed {
     fn of(&mut self, id: ParamId) -> ParamId {
-        *self.0.entry(id).or_insert_with(|| {
-            let new = ParamId::new();
-            match Constants::is_marked(id) {
-                true => Constants::mark(new),
-                false => new,
-            }
-        })
+        let new = || marked_as(id, ParamId::new());
+        *self.0.entry(id).or_insert_with(new)
     }
 }
 
@@ -129,14 +125,11 @@ impl ModuleMapper for Renamed {
 }
 
 /// New identities at some places, by the numbers of their weights among those of one identity.
-#[derive(Default)]
 struct Apart {
     /// Of the tensors of a weight and of its posterior.
     tensors: HashMap<String, usize>,
     /// Of the posterior itself.
     posteriors: HashMap<String, usize>,
-    /// For each number, so that the weights of one network go on sharing what they share.
-    new: HashMap<usize, Renamed>,
 }
 
 impl Apart {
@@ -144,7 +137,6 @@ impl Apart {
         Self {
             tensors: places(numbered(&walk.weights, |weight| Some(weight.id))),
             posteriors: places(numbered(&walk.weights, Weight::posterior)),
-            new: HashMap::new(),
         }
     }
 }
@@ -160,23 +152,43 @@ fn places(numbered: Vec<(usize, &Weight)>) -> HashMap<String, usize> {
 }
 
 impl MapAt for Apart {
-    fn map_at<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+    fn map_at<const D: usize>(
+        &mut self,
+        path: &str,
+        mut param: Param<Tensor<D>>,
+    ) -> Param<Tensor<D>> {
         let posterior = format!(".{POSTERIOR}.");
         let nth = self.tensors.get(path).or_else(|| {
             let mut insides = path.match_indices(&posterior);
             insides.find_map(|(end, _)| self.tensors.get(&path[..end]))
         });
-        match nth {
-            Some(nth) => self.new.entry(*nth).or_default().map_float(param),
-            None => param,
+        if let Some(nth) = nth {
+            param.id = derived(param.id, *nth);
         }
+        param
     }
 
-    fn map_flag_at(&mut self, path: &str, flag: Param<Flag>) -> Param<Flag> {
+    fn map_flag_at(&mut self, path: &str, mut flag: Param<Flag>) -> Param<Flag> {
         let weight = path.strip_suffix(&format!(".{POSTERIOR}.{SAMPLING}"));
-        match weight.and_then(|weight| self.posteriors.get(weight)) {
-            Some(nth) => self.new.entry(*nth).or_default().map_flag(flag),
-            None => flag,
+        if let Some(nth) = weight.and_then(|weight| self.posteriors.get(weight)) {
+            flag.id = derived(flag.id, *nth);
         }
+        flag
+    }
+}
+
+/// The identity of the `nth` weight that had this one: the same in each copy, since the workers of a training bring their gradients together by identities. What the weights of
+/// one network share they go on sharing.
+fn derived(id: ParamId, nth: usize) -> ParamId {
+    let mut hasher = DefaultHasher::new();
+    (id.val(), nth).hash(&mut hasher);
+    marked_as(id, ParamId::from(hasher.finish()))
+}
+
+/// The new identity, with the mark of the old one.
+fn marked_as(old: ParamId, new: ParamId) -> ParamId {
+    match Constants::is_marked(old) {
+        true => Constants::mark(new),
+        false => new,
     }
 }

@@ -584,9 +584,13 @@ fn weights_that_are_not_tied_get_identities_of_their_own_and_those_that_are_stay
         assert_eq!(net.kl_terms().len(), 2);
     }
 
-    let net = from_one_file(&device).with_weights_apart();
+    // The workers of a training have them from copies of their own.
+    let net = from_one_file(&device);
+    let copy = net.clone().with_weights_apart();
+    let net = net.with_weights_apart();
     let [first, second] = net.both().map(ids);
     assert!(first.iter().all(|id| !second.contains(id)));
+    assert_eq!(copy.both().map(ids), [first, second]);
 
     let tied = tied(student);
     let before = tied.both().map(ids);
