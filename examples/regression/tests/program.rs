@@ -953,18 +953,20 @@ mod interrupt {
     }
 
     #[test]
-    fn a_training_that_ignores_hangups_goes_on_without_its_terminal() {
-        let out = folder();
+    fn a_training_that_ignores_hangups_goes_on_without_its_terminal_and_ends_in_order() {
         let ignoring = ["-c", "trap '' HUP; exec \"$@\"", "sh", PROGRAM.path];
         let nohup = Program {
             path: "sh",
             settings: &[&ignoring[..], PROGRAM.settings].concat(),
         };
-        let mut running = Running::of(nohup.command(out.path(), &["--epochs", "40"]));
-        running.signal_at(&out.path().join("checkpoint/scheduler-1.bpk"), "-HUP");
-        let (code, stdout, stderr) = running.end();
-        assert_eq!(code, Some(0), "{stderr}");
-        assert_has(&stdout, &["40 epochs"]);
+        for (signal, expected, said) in [("-HUP", 0, "40 epochs"), ("-TERM", 130, "--resume")] {
+            let out = folder();
+            let mut running = Running::of(nohup.command(out.path(), &["--epochs", "40"]));
+            running.signal_at(&out.path().join("checkpoint/scheduler-1.bpk"), signal);
+            let (code, stdout, stderr) = running.end();
+            assert_eq!(code, Some(expected), "{stderr}");
+            assert_has(&format!("{stdout}{stderr}"), &[said]);
+        }
     }
 
     #[test]

@@ -17,8 +17,7 @@ static TRAININGS: AtomicUsize = AtomicUsize::new(0);
 ///
 /// Where no training [runs](stoppable) there is nothing to end in order: nobody looks at the interrupter, and the first ends the program.
 ///
-/// Where one of the three is ignored from the start, as SIGHUP is under `nohup`, all stay as they are: what is ignored is to stop nothing, and the others end the
-/// program at once.
+/// What is ignored from the start stays so, as SIGHUP under `nohup`, where the system says what is: Linux does.
 ///
 /// # Errors
 ///
@@ -26,7 +25,7 @@ static TRAININGS: AtomicUsize = AtomicUsize::new(0);
 pub fn stop_on_ctrl_c() -> Result<Interrupter, RunError> {
     let interrupter = Interrupter::new();
     let stopping = interrupter.clone();
-    let listening = ctrlc::try_set_handler(move || {
+    let listening = on_signals(move || {
         if TRAININGS.load(Ordering::SeqCst) == 0 {
             say!("stopped ({SIGNAL})");
             std::process::exit(130);
@@ -37,13 +36,40 @@ pub fn stop_on_ctrl_c() -> Result<Interrupter, RunError> {
         stopping.stop(Some(SIGNAL));
     });
     match listening {
-        // On Unix: one of the signals is handled, or ignored.
-        Ok(()) | Err(ctrlc::Error::MultipleHandlers) => Ok(interrupter),
+        Ok(()) => Ok(interrupter),
         Err(error) => {
             let message = format!("cannot listen for Ctrl-C: {error}");
             Err(RunError::Setting(message))
         }
     }
+}
+
+#[cfg(unix)]
+fn on_signals(act: impl Fn() + Send + 'static) -> std::io::Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    use signal_hook::iterator::Signals;
+
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let heard = [SIGHUP, SIGINT, SIGTERM].into_iter();
+    let mut signals = Signals::new(heard.filter(|signal| !ignores(&status, *signal)))?;
+    std::thread::Builder::new()
+        .name("signals".into())
+        .spawn(move || signals.forever().for_each(|_| act()))?;
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn on_signals(act: impl Fn() + Send + 'static) -> Result<(), ctrlc::Error> {
+    ctrlc::set_handler(act)
+}
+
+/// Whether a process ignores a signal, by its `/proc/self/status`: a bit for each, in hexadecimal digits.
+#[cfg(unix)]
+fn ignores(status: &str, signal: i32) -> bool {
+    let mut lines = status.lines();
+    let ignored = lines.find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok());
+    ignored.is_some_and(|bits| bits >> (signal - 1) & 1 == 1)
 }
 
 /// Runs a training that looks at the interrupter of [`stop_on_ctrl_c`].
@@ -78,5 +104,18 @@ pub fn exit_code(program: &str, outcome: Result<String, impl Failure>) -> ExitCo
             say!("{program}: {error}");
             ExitCode::from(if error.was_stopped() { 130 } else { 2 })
         }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::ignores;
+
+    #[test]
+    fn what_nohup_ignores_is_a_bit_of_the_status() {
+        let status = "Name:\tmnist\nSigIgn:\t0000000000001001\nSigCgt:\t0000000000004002\n";
+        assert!(ignores(status, 1));
+        assert!(!ignores(status, 2) && !ignores(status, 15));
+        assert!(!ignores("", 1));
     }
 }
