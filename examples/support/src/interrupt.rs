@@ -17,7 +17,7 @@ static TRAININGS: AtomicUsize = AtomicUsize::new(0);
 ///
 /// Where no training [runs](stoppable) there is nothing to end in order: nobody looks at the interrupter, and the first ends the program.
 ///
-/// What is ignored from the start stays so, as SIGHUP under `nohup`, where the system says what is: Linux does.
+/// A SIGHUP that is ignored from the start stays so, as under `nohup`, where the system says what is: Linux does.
 ///
 /// # Errors
 ///
@@ -49,9 +49,13 @@ fn on_signals(act: impl Fn() + Send + 'static) -> std::io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     use signal_hook::iterator::Signals;
 
+    let mut heard = vec![SIGINT, SIGTERM];
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let heard = [SIGHUP, SIGINT, SIGTERM].into_iter();
-    let mut signals = Signals::new(heard.filter(|signal| !ignores(&status, *signal)))?;
+    // Scripts start what is in the background with SIGINT ignored as well, and mean nothing by it.
+    if !ignores(&status, SIGHUP) {
+        heard.push(SIGHUP);
+    }
+    let mut signals = Signals::new(heard)?;
     std::thread::Builder::new()
         .name("signals".into())
         .spawn(move || signals.forever().for_each(|_| act()))?;
