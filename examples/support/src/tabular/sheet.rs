@@ -239,10 +239,12 @@ fn counts_columns(cells: &[String], format: &Format) -> bool {
     }
 }
 
-/// Whether a cell begins as numbers do, such as `12.5.3`, `1O`, `5 %` or `0x10`.
-fn begins_as_number(cell: &str) -> bool {
+/// Whether a cell is a number with a typing error, such as `12.5.3`, `1O`, `5 %` or `0x10`: it begins as numbers do, and is not a line of them that has another separator.
+fn is_misspelt_number(cell: &str) -> bool {
     let unsigned = cell.trim_start_matches(['+', '-', '\u{2212}', '.', ',', '$', '€', '£']);
+    let mut parts = cell.split([';', '\t', '|', ' ']);
     unsigned.starts_with(|first: char| first.is_ascii_digit())
+        && parts.any(|part| part.parse::<f64>().is_err())
 }
 
 /// What netCDF fills in for a missing value, 9.96921e36, also when it was rounded to three digits.
