@@ -40,7 +40,7 @@ impl Separator {
 /// How a file of cells is written; flatten it into a command line that has the file as `--data`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 pub struct Format {
-    /// Whether the first line of the data names the columns. By itself the program takes it for names if none of its cells is a number, and asks if it counts, as 0, 1, 2 or 2019, 2020, 2021 do.
+    /// Whether the first line of the data names the columns. By itself the program takes it for names if none of its cells is a number, and asks if it counts, as 0, 1, 2 or 2019, 2020, 2021 do, or has nothing but misspelt numbers.
     #[arg(long, value_enum, default_value_t = Header::Auto, requires = "data")]
     pub header: Header,
 

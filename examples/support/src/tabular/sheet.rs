@@ -243,8 +243,9 @@ fn counts_columns(cells: &[String], format: &Format) -> bool {
 fn is_misspelt_number(cell: &str) -> bool {
     let unsigned = cell.trim_start_matches(['+', '-', '\u{2212}', '.', ',', '$', '€', '£']);
     let mut parts = cell.split([';', '\t', '|', ' ']);
-    unsigned.starts_with(|first: char| first.is_ascii_digit())
-        && parts.any(|part| part.parse::<f64>().is_err())
+    let is_line =
+        cell.contains([';', '\t', '|', ' ']) && parts.all(|part| part.parse::<f64>().is_ok());
+    unsigned.starts_with(|first: char| first.is_ascii_digit()) && !is_line
 }
 
 /// What netCDF fills in for a missing value, 9.96921e36, also when it was rounded to three digits.
@@ -327,6 +328,16 @@ mod tests {
                 "{error}"
             );
         }
+        // Points where numbers have commas.
+        let format = Format {
+            decimal_comma: true,
+            ..Format::default()
+        };
+        let error = Sheet::parse("1.5;2.5\n3;4\n", "table.csv", format).unwrap_err();
+        assert!(
+            matches!(error, DataError::AmbiguousHeader { .. }),
+            "{error}"
+        );
         // One name among them is enough.
         let sheet = Sheet::parse("name,1st,2nd\n1,2,3\n", "", Header::Auto);
         assert_eq!(sheet.unwrap().rows().len(), 1);
