@@ -83,7 +83,7 @@ impl Sheet {
         let are_misspelt = |cells: &[String]| {
             cells
                 .iter()
-                .all(|cell| cell.is_empty() || begins_as_number(cell))
+                .all(|cell| cell.is_empty() || is_misspelt_number(cell))
         };
         let is_ambiguous = counts_columns(&first.cells, &format)
             || (names_columns(&first.cells)
