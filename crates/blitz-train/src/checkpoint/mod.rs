@@ -18,9 +18,9 @@ pub(crate) use float_types::{FloatTypes, Retyped};
 #[cfg(feature = "train")]
 pub use folder::Checkpoints;
 pub(crate) use saved_layout::in_saved_layout;
-pub use seal::{Seal, check, check_by_name, put_sealed_by, seal};
+pub use seal::{Seal, check, put_sealed_by};
 #[cfg(feature = "train")]
-pub use seal::{put, put_sealed};
+pub use seal::{check_by_name, put, put_sealed, seal};
 
 use std::path::{Path, PathBuf};
 

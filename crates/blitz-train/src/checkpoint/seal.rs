@@ -26,6 +26,7 @@ pub fn check(path: &Path) -> io::Result<Seal> {
 }
 
 /// As [`check`], of a file whose name says what it is. One of another name that was put in its place, with its seal, is broken.
+#[cfg(feature = "train")]
 pub fn check_by_name(path: &Path) -> io::Result<Seal> {
     let name = path.file_name();
     check_lines(path, |sealed| Path::new(sealed).file_name() == name)
@@ -84,6 +85,7 @@ fn seal_of(path: &Path) -> PathBuf {
 }
 
 /// Seals a file that another program wrote, as it is.
+#[cfg(feature = "train")]
 pub fn seal(path: &Path) -> io::Result<()> {
     put_seal(path, &seal_line(path, path)?)
 }

@@ -6,8 +6,10 @@ use burn::tensor::{Int, Tensor, TensorData};
 
 #[cfg(feature = "train")]
 use crate::batch::LabeledBatch;
+#[cfg(feature = "train")]
 use crate::error::CheckError;
 use crate::error::{PredictError, TargetError};
+#[cfg(feature = "train")]
 use crate::likelihood::Likelihood;
 
 /// Reads every target of a data loader once and says which one the likelihood has no meaning for, if any.
