@@ -13,15 +13,12 @@ pub(crate) struct Trained {
     pub(crate) any: bool,
     /// The path of the first that does, and is off the autodiff graph.
     pub(crate) off_graph: Option<String>,
-    /// The paths of two weights that a step would take for one, of which it would move the first by the gradient of the second.
-    pub(crate) mistaken: Option<[String; 2]>,
 }
 
 impl Trained {
     pub(crate) fn of<M: Module>(module: &M) -> Self {
         let mut trained = Self::default();
         visit_by_path(module, &mut trained);
-        trained.mistaken = mistaken_for_one(module);
         trained
     }
 
@@ -30,14 +27,13 @@ impl Trained {
     /// Panics if a weight trains and is off the graph, so that no step would move it, or has the identity of another one.
     #[track_caller]
     pub(crate) fn check<M: Module>(module: &M) {
-        let trained = Self::of(module);
-        if let Some([first, other]) = trained.mistaken {
+        if let Some([first, other]) = mistaken_for_one(module) {
             panic!(
                 "{first} and {other} are two weights with one identity, clones or from one file, and a step would move the first by the gradient of the other: \
                  call `with_weights_apart` before the first step"
             );
         }
-        if let Some(path) = trained.off_graph {
+        if let Some(path) = Self::of(module).off_graph {
             panic!(
                 "{path} is to train and is not on the autodiff graph, so no step would move it: make the module on an autodiff device \
                  (`device.autodiff()`), or call its `train()`; what is to stay as it is needs `freeze`"
