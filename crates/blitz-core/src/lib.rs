@@ -73,7 +73,7 @@ pub use family::prior::{
 };
 pub use family::{
     ConstantError, Constants, MarginalFamily, Marginals, Nats, Noise, at_least_f32, deviation,
-    in_type_of, refused_constants,
+    in_type_of, refused_constants, type_of_numbers,
 };
 #[doc(hidden)]
 pub use kernels::wide_type;

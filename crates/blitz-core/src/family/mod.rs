@@ -22,7 +22,7 @@ pub use constants::{ConstantError, Constants, refused_constants};
 pub use marginals::{MarginalFamily, Marginals};
 pub use nats::Nats;
 pub use noise::Noise;
-pub use precision::{at_least_f32, in_type_of};
+pub use precision::{at_least_f32, in_type_of, type_of_numbers};
 pub(crate) use precision::{in_one_type, scale_type, unpacked, widest};
 pub(crate) use reflection::reflected;
 pub(crate) use rows::select_rows;

@@ -39,7 +39,7 @@ pub(crate) fn unpacked<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
 }
 
 /// The type of a tensor's numbers: of one that is quantized that of its device.
-fn type_of_numbers<const D: usize>(tensor: &Tensor<D>) -> DType {
+pub fn type_of_numbers<const D: usize>(tensor: &Tensor<D>) -> DType {
     match tensor.dtype() {
         DType::QFloat(_) => tensor.device().settings().float_dtype.into(),
         dtype => dtype,

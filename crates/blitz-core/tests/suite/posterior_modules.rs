@@ -74,6 +74,38 @@ impl ModuleMapper for Step<'_> {
     }
 }
 
+/// Burn lets clones of a parameter that it has not initialized share whether they train.
+#[test]
+fn a_frozen_copy_of_a_new_network_leaves_the_original_training() {
+    let device = Device::flex().autodiff();
+    for posterior in families(0.3) {
+        let net = ConvNet::new(posterior.clone(), PriorConfig::default(), &device);
+        // The means are Burn's own.
+        let _ = (net.conv.weight.base(), net.output.weight.base());
+        let _ = net.conv.bias.as_ref().map(|bias| bias.base());
+        let _ = net.output.bias.as_ref().map(|bias| bias.base());
+        let frozen = [net.clone().no_grad(), net.clone().freeze()];
+        let trains = |net: &ConvNet| {
+            let mut trains = Trains::default();
+            net.visit(&mut trains);
+            trains.0
+        };
+        assert!(trains(&net).iter().all(|trains| *trains), "{posterior:?}");
+        for copy in &frozen {
+            assert!(!trains(copy).iter().any(|trains| *trains), "{posterior:?}");
+        }
+    }
+}
+
+#[derive(Default)]
+struct Trains(Vec<bool>);
+
+impl ModuleVisitor for Trains {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.0.push(param.base().is_require_grad());
+    }
+}
+
 #[test]
 fn the_gradient_of_every_parameter_agrees_with_finite_differences() {
     let device = Device::flex().autodiff();

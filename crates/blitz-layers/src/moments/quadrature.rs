@@ -45,7 +45,7 @@ impl<const D: usize> Moments<D> {
     /// ```
     #[must_use]
     pub fn by_quadrature(self, f: impl Fn(Tensor<D>) -> Tensor<D>) -> Self {
-        self.elementwise(&f, |mean, variance| quadrature(mean, variance, &f))
+        self.of_values(&f, |mean, variance| quadrature(mean, variance, &f))
     }
 
     /// The means of several functions of each element, by the quadrature of [`by_quadrature`](Self::by_quadrature).

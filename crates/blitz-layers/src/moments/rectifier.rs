@@ -1,7 +1,7 @@
 //! ReLU and its leaky form of normals, and the larger of two: exact.
 
-use blitz_core::in_type_of;
 use blitz_core::kernels::{larger_moments, leaky_relu_moments};
+use blitz_core::{in_type_of, type_of_numbers};
 use burn::tensor::activation;
 
 use super::value::Moments;
@@ -10,7 +10,7 @@ impl<const D: usize> Moments<D> {
     /// `max(x, 0)`, exactly: see [`leaky_relu_moments`].
     #[must_use]
     pub fn relu(self) -> Self {
-        self.elementwise(activation::relu, |mean, variance| {
+        self.of_values(activation::relu, |mean, variance| {
             leaky_relu_moments(mean, variance, 0.0)
         })
     }
@@ -19,7 +19,7 @@ impl<const D: usize> Moments<D> {
     #[must_use]
     pub fn leaky_relu(self, slope: f64) -> Self {
         let certain = |x| activation::leaky_relu(x, slope);
-        self.elementwise(certain, |mean, variance| {
+        self.of_values(certain, |mean, variance| {
             leaky_relu_moments(mean, variance, slope)
         })
     }
@@ -41,12 +41,13 @@ impl<const D: usize> Moments<D> {
         if self.variance.is_none() && other.variance.is_none() {
             return Self::certain(self.mean.max_pair(other.mean));
         }
+        let dtype = type_of_numbers(&self.mean);
         let (v1, v2) = (self.variance(), other.variance());
-        let m1 = in_type_of(self.mean.clone(), &v1);
+        let m1 = in_type_of(self.mean, &v1);
         let m2 = in_type_of(other.mean, &v1);
         let [mean, variance] = larger_moments([m1, v1], [m2, v2]);
         Self {
-            mean: in_type_of(mean, &self.mean),
+            mean: mean.cast(dtype),
             variance: Some(variance),
         }
     }

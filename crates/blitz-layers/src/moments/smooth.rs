@@ -9,7 +9,7 @@ impl<const D: usize> Moments<D> {
     /// `x Φ(x)`: for `x ~ N(m, v)` and `h = m/√(1 + v)` exactly `E = m Φ(h) + v φ(h)/√(1 + v)`; the variance as [`by_quadrature`](Self::by_quadrature).
     #[must_use]
     pub fn gelu(self) -> Self {
-        self.elementwise(activation::gelu, |mean, variance| {
+        self.of_values(activation::gelu, |mean, variance| {
             let root = variance.clone().add_scalar(1.0).sqrt();
             let h = mean.clone() / root.clone();
             let density = h.clone().square().mul_scalar(-0.5).exp();

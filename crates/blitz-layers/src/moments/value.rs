@@ -2,7 +2,7 @@
 
 use std::ops::Add;
 
-use blitz_core::{at_least_f32, in_type_of};
+use blitz_core::{at_least_f32, in_type_of, type_of_numbers};
 use burn::tensor::Tensor;
 
 use crate::rows::expanded;
@@ -124,8 +124,8 @@ impl<const D: usize> Moments<D> {
         }
     }
 
-    /// A function of each element by itself: `certain` of values, and `uncertain` of mean and variance in `f32` at least.
-    pub(super) fn elementwise(
+    /// A function of values: `certain` of those that are known, and else `uncertain` of mean and variance in `f32` at least.
+    pub(super) fn of_values(
         self,
         certain: impl FnOnce(Tensor<D>) -> Tensor<D>,
         uncertain: impl FnOnce(Tensor<D>, Tensor<D>) -> [Tensor<D>; 2],
@@ -133,10 +133,12 @@ impl<const D: usize> Moments<D> {
         let Some(variance) = self.variance else {
             return Self::certain(certain(self.mean));
         };
-        let mean = in_type_of(self.mean.clone(), &variance);
+        let dtype = type_of_numbers(&self.mean);
+        // Nobody else holds it from here on: a kernel would have to copy it.
+        let mean = in_type_of(self.mean, &variance);
         let [mean, variance] = uncertain(mean, variance);
         Self {
-            mean: in_type_of(mean, &self.mean),
+            mean: mean.cast(dtype),
             variance: Some(variance),
         }
     }

@@ -65,7 +65,11 @@ impl FloatTypes {
     }
 
     /// The module with its weights cast to these types: to a wider one exactly, to a narrower one rounded. Integers stay as they are.
-    pub(crate) fn restore<M: Module>(self, module: M) -> M {
+    ///
+    /// # Errors
+    ///
+    /// Says which weight has a number beyond the largest of its type: the cast would make it infinite.
+    pub(crate) fn restore<M: Module>(self, module: M) -> Result<M, String> {
         struct Cast(VecDeque<DType>);
 
         impl ModuleMapper for Cast {
@@ -78,10 +82,47 @@ impl FloatTypes {
             }
         }
 
-        match self.first_other(&module) {
-            None => module,
-            Some(_) => module.map(&mut Cast(self.0)),
+        if self.first_other(&module).is_none() {
+            return Ok(module);
         }
+        match self.first_overflow(&module) {
+            None => Ok(module.map(&mut Cast(self.0))),
+            Some(overflow) => Err(overflow),
+        }
+    }
+
+    /// What is wrong with the first weight of `module` that has no number in its type.
+    fn first_overflow<M: Module>(&self, module: &M) -> Option<String> {
+        struct Look<'a> {
+            types: std::collections::vec_deque::Iter<'a, DType>,
+            found: Option<String>,
+        }
+
+        impl VisitAt for Look<'_> {
+            fn visit_at<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
+                let (weight, had) = (param.base().without_autodiff(), self.types.next());
+                let Some(had) = had.filter(|had| is_cast(**had, weight.dtype())) else {
+                    return;
+                };
+                let cast = weight.clone().cast(*had).into_data();
+                let weight = weight.into_data();
+                let mut both = weight.iter::<f64>().zip(cast.iter::<f64>());
+                // A NaN or an infinity of the record is none of the cast's.
+                let overflow = both.find(|(weight, cast)| weight.is_finite() && cast.is_infinite());
+                if let (Some((value, _)), None) = (overflow, &self.found) {
+                    self.found = Some(format!(
+                        "{path} has the number {value:e}, which is infinite in {had:?}, the model's type"
+                    ));
+                }
+            }
+        }
+
+        let mut look = Look {
+            types: self.0.iter(),
+            found: None,
+        };
+        visit_by_path(module, &mut look);
+        look.found
     }
 }
 

@@ -19,6 +19,18 @@ pub enum BetaSchedule {
         /// The final weight.
         to: f64,
     },
+    /// Cycles of `steps` optimizer steps: in each the weight rises from 0 up to `to` over the share `rising` of the cycle, and is `to` for the rest.
+    ///
+    /// Each cycle begins again from weights that fit the data, away from where the prior had pulled them (Fu et al., *Cyclical annealing schedule: a simple
+    /// approach to mitigating KL vanishing*, 2019, with `rising` a half). End a training at the end of a cycle.
+    Cyclic {
+        /// The number of optimizer steps of a cycle, at least 1.
+        steps: u64,
+        /// The share of a cycle over which the weight rises, in [0, 1].
+        rising: f64,
+        /// The weight for the rest of it.
+        to: f64,
+    },
     /// Blundell et al. (2015), section 3.4: within each epoch of M minibatches, minibatch i = 1 … M has a share of
     /// `2^(M−i) / (2^M − 1)` of the KL, so the first ones feel mostly the prior and the last ones the data.
     ///
@@ -40,13 +52,15 @@ impl BetaSchedule {
     ///
     /// let warmup = BetaSchedule::LinearWarmup { steps: 10, to: 1.0 };
     /// assert_eq!((warmup.at(0), warmup.at(5), warmup.at(99)), (0.0, 0.5, 1.0));
+    /// let cyclic = BetaSchedule::Cyclic { steps: 10, rising: 0.5, to: 1.0 };
+    /// assert_eq!((cyclic.at(0), cyclic.at(2), cyclic.at(7), cyclic.at(12)), (0.0, 0.4, 1.0, 0.4));
     /// let blundell = BetaSchedule::Minibatches(2);
     /// assert_eq!((blundell.at(0) / 2.0, blundell.at(1) / 2.0), (2.0 / 3.0, 1.0 / 3.0));
     /// ```
     ///
     /// # Panics
     ///
-    /// Panics if an epoch has no minibatches, which [`ElboConfig::try_init`](crate::ElboConfig::try_init) refuses.
+    /// Panics if an epoch has no minibatches or a cycle no steps, which [`ElboConfig::try_init`](crate::ElboConfig::try_init) refuses.
     pub fn at(&self, step: u64) -> f64 {
         match *self {
             Self::Constant(beta) => beta,
@@ -55,6 +69,15 @@ impl BetaSchedule {
                     to
                 } else {
                     to * step as f64 / steps as f64
+                }
+            }
+            Self::Cyclic { steps, rising, to } => {
+                assert!(steps > 0, "a cycle needs at least 1 step, got 0");
+                let passed = (step % steps) as f64 / steps as f64;
+                if passed >= rising {
+                    to
+                } else {
+                    to * passed / rising
                 }
             }
             Self::Minibatches(minibatches) => falling(minibatches, place(step, minibatches)),
@@ -68,14 +91,18 @@ impl BetaSchedule {
     /// The weight that the schedule settles at, or averages to: what validation uses.
     pub fn settled(&self) -> f64 {
         match *self {
-            Self::Constant(beta) | Self::LinearWarmup { to: beta, .. } => beta,
+            Self::Constant(beta)
+            | Self::LinearWarmup { to: beta, .. }
+            | Self::Cyclic { to: beta, .. } => beta,
             Self::Minibatches(_) | Self::RisingMinibatches(_) => 1.0,
         }
     }
 
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         match *self {
-            Self::Constant(beta) | Self::LinearWarmup { to: beta, .. }
+            Self::Constant(beta)
+            | Self::LinearWarmup { to: beta, .. }
+            | Self::Cyclic { to: beta, .. }
                 if !(beta.is_finite() && beta >= 0.0) =>
             {
                 Err(ConfigError::new(
@@ -84,6 +111,14 @@ impl BetaSchedule {
                     "a finite weight of at least 0",
                 ))
             }
+            Self::Cyclic { steps: 0, .. } => {
+                Err(ConfigError::new("beta steps", 0, "at least 1 step a cycle"))
+            }
+            Self::Cyclic { rising, .. } if !(0.0..=1.0).contains(&rising) => Err(ConfigError::new(
+                "beta rising",
+                rising,
+                "a share of the cycle, from 0 to 1",
+            )),
             Self::Minibatches(0) | Self::RisingMinibatches(0) => Err(ConfigError::new(
                 "beta minibatches",
                 0,
@@ -137,6 +172,42 @@ mod tests {
         }
         // 3 · 2² / 7
         assert!((BetaSchedule::RisingMinibatches(3).at(2) - 12.0 / 7.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_cycle_rises_over_its_share_and_stays() {
+        let schedule = |rising| BetaSchedule::Cyclic {
+            steps: 4,
+            rising,
+            to: 2.0,
+        };
+        let two_cycles = |rising| (0..8).map(|step| schedule(rising).at(step)).collect();
+        let halves: Vec<f64> = two_cycles(0.5);
+        assert_eq!(halves, [0.0, 1.0, 2.0, 2.0, 0.0, 1.0, 2.0, 2.0]);
+        let whole: Vec<f64> = two_cycles(1.0);
+        assert_eq!(whole, [0.0, 0.5, 1.0, 1.5, 0.0, 0.5, 1.0, 1.5]);
+        let constant: Vec<f64> = two_cycles(0.0);
+        assert_eq!(constant, [2.0; 8]);
+    }
+
+    #[test]
+    fn what_a_schedule_settles_at_is_its_last_weight_or_its_average() {
+        let warm_up = BetaSchedule::LinearWarmup { steps: 3, to: 0.2 };
+        assert_eq!((warm_up.settled(), warm_up.at(3)), (0.2, 0.2));
+        let cyclic = BetaSchedule::Cyclic {
+            steps: 4,
+            rising: 0.5,
+            to: 0.3,
+        };
+        assert_eq!((cyclic.settled(), cyclic.at(7)), (0.3, 0.3));
+        assert_eq!(BetaSchedule::Constant(0.1).settled(), 0.1);
+        for schedule in [
+            BetaSchedule::Minibatches(7),
+            BetaSchedule::RisingMinibatches(7),
+        ] {
+            let average = (0..7).map(|step| schedule.at(step)).sum::<f64>() / 7.0;
+            assert!((schedule.settled() - average).abs() < 1e-12);
+        }
     }
 
     #[test]

@@ -32,6 +32,7 @@ pub use fit::{Fitted, fit, fit_on};
 #[cfg(feature = "train")]
 pub use output::ElboOutput;
 
+use std::fmt::Display;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -211,8 +212,8 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
     ///
     /// # Errors
     ///
-    /// Returns an error that names the file if it is not there, if it is damaged, or if it is of another model. A file without a digest
-    /// is read as it is.
+    /// Returns an error that names the file if it is not there, if it is damaged, if it is of another model, or if it has a number beyond the largest of this
+    /// model's type. A file without a digest is read as it is.
     pub fn load(self, path: impl AsRef<Path>) -> Result<Self, CheckpointError>
     where
         N: Network,
@@ -225,9 +226,10 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
                 let network = with_own_statistics(&self.network);
                 let model = Self { network, ..self };
                 let types = FloatTypes::of(&model);
-                in_saved_layout(model, |model| model.try_load_file(&path))
-                    .map(|model| types.restore(model))
-                    .map_err(|reason| CheckpointError::unreadable(&path, reason))
+                let unreadable = |reason: &dyn Display| CheckpointError::unreadable(&path, reason);
+                let model = in_saved_layout(model, |model| model.try_load_file(&path))
+                    .map_err(|reason| unreadable(&reason))?;
+                types.restore(model).map_err(|reason| unreadable(&reason))
             }
             Err(reason) => Err(CheckpointError::unreadable(&path, reason)),
         }

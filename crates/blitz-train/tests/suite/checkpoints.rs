@@ -664,6 +664,47 @@ fn a_file_of_other_types_is_loaded_into_those_of_the_model() {
 }
 
 #[test]
+fn a_number_that_the_types_of_the_model_have_no_room_for_is_refused() {
+    /// All numbers are this one.
+    struct Fill(f64);
+
+    impl ModuleMapper for Fill {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            param.map(|weight| weight.detach() * 0.0 + self.0)
+        }
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.bpk");
+    let saved_and_loaded = |value: f64, saved: DType, own: DType| {
+        let filled = model().map(&mut Cast(saved)).map(&mut Fill(value));
+        filled.save(&path).unwrap();
+        model().map(&mut Cast(own)).load(&path)
+    };
+    // 65,519 is rounded to 65,504, the largest of `f16`; what is infinite in the file is so by itself.
+    for value in [65_519.0, -65_519.0, f64::INFINITY] {
+        saved_and_loaded(value, DType::F32, DType::F16).unwrap();
+    }
+    for (value, saved, own) in [
+        (1e5, DType::F32, DType::F16),
+        (-1e5, DType::BF16, DType::F16),
+        (1e300, DType::F64, DType::F32),
+        (1e39, DType::F64, DType::BF16),
+    ] {
+        let error = saved_and_loaded(value, saved, own).unwrap_err();
+        let CheckpointError::Unreadable { path: file, reason } = error else {
+            panic!("{error}");
+        };
+        assert_eq!(file, path);
+        assert!(
+            reason.starts_with("network.layer.weight has the number ")
+                && reason.ends_with(&format!("which is infinite in {own:?}, the model's type")),
+            "{reason}"
+        );
+    }
+}
+
+#[test]
 fn a_training_does_not_go_on_from_a_checkpoint_of_other_types() {
     let folder = tempfile::tempdir().unwrap();
     let checkpoints = trained(folder.path(), 2);

@@ -147,6 +147,30 @@ fn impossible_settings_are_errors_that_name_the_value() {
         to: f64::NAN,
     });
     assert_eq!(error(nan).value, "NaN");
+    let cyclic = |steps, rising, to| {
+        let schedule = BetaSchedule::Cyclic { steps, rising, to };
+        error(ElboConfig::new(5).with_beta(schedule)).to_string()
+    };
+    for (message, expected) in [
+        (
+            cyclic(0, 0.5, 1.0),
+            "beta steps must be at least 1 step a cycle, got 0",
+        ),
+        (
+            cyclic(9, 1.5, 1.0),
+            "beta rising must be a share of the cycle, from 0 to 1, got 1.5",
+        ),
+        (
+            cyclic(9, f64::NAN, 1.0),
+            "beta rising must be a share of the cycle, from 0 to 1, got NaN",
+        ),
+        (
+            cyclic(9, 0.5, -1.0),
+            "beta must be a finite weight of at least 0, got -1",
+        ),
+    ] {
+        assert_eq!(message, expected);
+    }
     for empty in [
         BetaSchedule::Minibatches(0),
         BetaSchedule::RisingMinibatches(0),

@@ -5,7 +5,7 @@ use blitz_train::blitz_core::noise::NoiseKey;
 use blitz_train::blitz_core::{NormalPosterior, NormalPriorConfig, Posterior};
 use blitz_train::prelude::*;
 use blitz_train::{Ivon, IvonConfig, IvonPosterior, Predictive};
-use burn::module::{Module, Param};
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{GradientsParams, MultiGradientsParams, SgdConfig};
 use burn::tensor::{DType, Device, Tensor};
@@ -122,6 +122,34 @@ fn a_training_resumed_from_a_record_goes_on_as_if_it_had_not_stopped() {
     let resumed = state(&train(loaded, 3..6, 2));
     assert_eq!(resumed, state(&train(half.clone(), 3..6, 2)));
     assert_ne!(resumed, state(&half));
+}
+
+#[derive(Default)]
+struct Types(Vec<DType>);
+
+impl ModuleVisitor for Types {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.0.push(param.base().dtype());
+    }
+}
+
+/// A checkpoint of other types than the training's is refused.
+#[test]
+fn the_state_keeps_its_types_whatever_those_of_the_weights() {
+    for dtype in [DType::F64, DType::F32, DType::F16, DType::BF16] {
+        let weight = start().map(|value| value.detach().cast(dtype).require_grad());
+        let weight = config().attach(weight);
+        let types = |weight: &Weight| {
+            let mut types = Types::default();
+            weight.visit(&mut types);
+            types.0
+        };
+        let before = types(&weight);
+        assert!(before.len() > 3 && before.contains(&dtype), "{before:?}");
+        let grads = weight.val().sum().backward();
+        let mut grads = GradientsParams::from_grads(grads, &weight);
+        assert_eq!(types(&Ivon::step(0.1, weight, &mut grads)), before);
+    }
 }
 
 /// Weights of more than one chunk of memory, drawn and trained: means and Hessians, draws and KL after three steps.

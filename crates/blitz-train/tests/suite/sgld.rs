@@ -294,5 +294,11 @@ fn a_full_chain_keeps_every_other_network() {
             3.0 + kept.len() as f64 * thinning >= 40.0,
             "the end is left out"
         );
+        let owned: Vec<f64> = chain
+            .into_networks()
+            .iter()
+            .map(|w| values(w.val())[0])
+            .collect();
+        assert_eq!(owned, kept);
     }
 }

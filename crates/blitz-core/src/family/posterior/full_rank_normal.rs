@@ -4,7 +4,7 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Shape, Tensor, TensorData};
 
-use super::location_scale::{LEAST_RHO, lazy_param, rho_param};
+use super::location_scale::{LEAST_RHO, rho_param};
 use super::{Posterior, PosteriorStructure};
 use crate::family::deviation::{log_std_from_rho, scaled_rho, std_from_rho};
 use crate::family::{
@@ -50,9 +50,7 @@ impl FullRankNormalPosteriorConfig {
         FullRankNormalPosterior {
             rho: rho_param(rows * columns, self.initial_std, device),
             // No correlation. Unlike those of a low-rank posterior, factors leave zero: the expected likelihood has a derivative there.
-            factor: lazy_param(dims, device, move |device| {
-                Tensor::zeros(dims, (device, scale_type(device)))
-            }),
+            factor: Param::from_tensor(Tensor::zeros(dims, (device, scale_type(device)))),
         }
     }
 }

@@ -320,29 +320,6 @@ pub(super) fn flat_rows(
 /// Panics if `std` is not a finite number of at least 1e-30.
 pub(super) fn rho_param(len: usize, std: f64, device: &Device) -> Param<Tensor<1>> {
     let rho = rho_from_std(std);
-    lazy_param([len], device, move |device| {
-        Tensor::full([len], rho, (device, scale_type(device)))
-    })
-}
-
-/// A parameter of this shape that trains, made when it is first read.
-pub(super) fn lazy_param<const D: usize>(
-    dims: [usize; D],
-    device: &Device,
-    make: impl Fn(&Device) -> Tensor<D> + Send + Sync + 'static,
-) -> Param<Tensor<D>> {
-    Param::uninitialized(
-        ParamId::new(),
-        move |device, require_grad| {
-            let tensor = make(device);
-            if require_grad {
-                tensor.require_grad()
-            } else {
-                tensor
-            }
-        },
-        device.clone(),
-        true,
-        dims.into(),
-    )
+    // At once: clones of a parameter that Burn has not initialized share whether they train, so that a frozen copy would freeze the original.
+    Param::from_tensor(Tensor::full([len], rho, (device, scale_type(device))))
 }

@@ -4,7 +4,7 @@ use burn::config::Config;
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Shape, Tensor, TensorData};
 
-use super::location_scale::{flat_rows, lazy_param, rho_param};
+use super::location_scale::{flat_rows, rho_param};
 use super::{Posterior, PosteriorStructure};
 use crate::family::deviation::{log_std_from_rho, scaled_rho, std_from_rho};
 use crate::family::{
@@ -79,16 +79,16 @@ impl LowRankNormalPosteriorConfig {
     fn factor(&self, n: usize, device: &Device) -> Param<Tensor<2>> {
         // More directions than weights would repeat each other.
         let rank = self.rank.min(n);
-        let dims = [n, rank];
         let key = NoiseKey::new(self.seed, n as u64, rank as u32);
         let size = (FACTOR_SHARE * self.initial_std) as f32;
-        lazy_param(dims, device, move |device| {
-            let mut values = vec![0.0f32; dims[0] * dims[1]];
-            key.fill_standard_normal(0, &mut values);
-            values.iter_mut().for_each(|value| *value *= size);
-            let options = (device, scale_type(device));
-            Tensor::from_data(TensorData::new(values, dims), options)
-        })
+        let mut values = vec![0.0f32; n * rank];
+        key.fill_standard_normal(0, &mut values);
+        values.iter_mut().for_each(|value| *value *= size);
+        let options = (device, scale_type(device));
+        Param::from_tensor(Tensor::from_data(
+            TensorData::new(values, [n, rank]),
+            options,
+        ))
     }
 }
 

@@ -148,7 +148,7 @@ struct Next {
     momentum_weight: Tensor<1>,
 }
 
-/// One step of one weight, off the autodiff graph. In `f32` at least, in which the state stays: a change of `1 − β₂` is lost in 16 bits.
+/// One step of one weight, off the autodiff graph. In `f32` at least, as the state is: a change of `1 − β₂` is lost in 16 bits.
 fn step(
     posterior: &IvonPosterior,
     lr: LearningRate,
@@ -186,11 +186,13 @@ fn step(
         let inputs = [mean, grad, hess, momentum];
         by_operations(config, lr, inputs, grad_hess, momentum_weight.clone())
     });
+    // In the types that the state has: a training goes on from a record of the same.
+    let like = |next: Tensor<1>, state: &Param<Tensor<1>>| in_type_of(next, &state.base());
     Next {
         mean: in_type_of(mean, &given),
-        hess,
-        momentum,
-        momentum_weight,
+        hess: like(hess, &posterior.hess),
+        momentum: like(momentum, &posterior.momentum),
+        momentum_weight: like(momentum_weight, &posterior.momentum_weight),
     }
 }
 
