@@ -7,9 +7,9 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
 
 use super::super::error::{LaplaceError, positive};
-use super::super::layer::host;
-use super::super::random_weights::squared_norm;
+use super::super::numbers::host;
 use super::fit::prepare;
+use super::random_weights::squared_norm;
 use super::{GaussNewton, NetworkLaplace, NetworkLaplaceConfig};
 use crate::batch::LabeledBatch;
 use crate::module_state::with_own_statistics;
