@@ -43,6 +43,7 @@ pub struct EvidenceTrainingConfig {
 
 /// What an epoch of such a training came to.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct EvidenceEpoch {
     /// Counted from 1.
     pub epoch: usize,

@@ -25,6 +25,7 @@ const QUANTILES: usize = 100;
 
 /// The outputs of a linearised network for one example: normal, since it is linear in weights that are.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct NormalOutput {
     /// Those of the trained network.
     pub mean: Vec<f64>,
