@@ -9,6 +9,6 @@ mod workload;
 
 pub use memory::{Counting, resident};
 pub use net::{Input, Layers, LeNet, Net};
-pub use timing::{median, timed};
+pub use timing::{NO_ROUNDS, median, timed};
 pub use training::Training;
 pub use workload::{LabeledBatch, Shape, Target, WORKLOADS, Workload};

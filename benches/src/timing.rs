@@ -34,6 +34,13 @@ pub fn median(times: &[f64]) -> f64 {
     times[times.len() / 2]
 }
 
+/// Arguments that are no number of rounds, and why: what a benchmark's command line has to refuse.
+pub const NO_ROUNDS: [(&str, &str); 3] = [
+    ("1O", "at least 1"),
+    ("0", "at least 1"),
+    ("-1", "unexpected argument"),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;

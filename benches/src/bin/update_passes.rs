@@ -328,16 +328,13 @@ fn main() {
 
 #[cfg(test)]
 mod tests {
+    use blitz_benches::NO_ROUNDS;
     use example_support::program::assert_refused;
 
     use super::*;
 
     #[test]
     fn what_is_no_number_of_rounds_is_refused() {
-        assert_refused::<Options>(&[
-            ("1O", "at least 1"),
-            ("0", "at least 1"),
-            ("-1", "unexpected argument"),
-        ]);
+        assert_refused::<Options>(&NO_ROUNDS);
     }
 }

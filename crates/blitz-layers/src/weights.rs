@@ -136,7 +136,7 @@ pub(crate) fn attach<M: Module, Q: Posterior, P: Prior>(
 }
 
 /// A parameter of a Burn layer that lives for one call.
-pub(crate) fn fixed<const D: usize>(value: Tensor<D>) -> Param<Tensor<D>> {
+pub(crate) fn for_one_call<const D: usize>(value: Tensor<D>) -> Param<Tensor<D>> {
     // As it is, with its place in the autodiff graph; the id is never looked at.
     Param::initialized(ParamId::from(0), value)
 }

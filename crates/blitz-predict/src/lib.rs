@@ -46,18 +46,16 @@ pub mod acquisition;
 pub mod calibration;
 mod check;
 pub mod convergence;
-mod difference;
 pub mod distribution;
 mod error;
-mod magnitude;
 mod mixture;
+mod numbers;
 #[doc(hidden)]
 pub mod percent;
 #[doc(hidden)]
 pub mod place;
 #[cfg(feature = "plot")]
 pub mod plot;
-mod root_mean_square;
 pub mod score;
 mod standardizer;
 #[cfg(feature = "parquet")]

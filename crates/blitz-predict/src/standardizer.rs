@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::check;
-use crate::difference::in_units;
 use crate::distribution::Rescale;
 use crate::error::{InputError, or_panic};
 use crate::mixture::{Interval, Mixture};
+use crate::numbers::in_units;
 
 /// The mean and the deviation of each column of a table: `z = (x − mean) / std`.
 ///

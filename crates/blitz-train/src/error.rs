@@ -37,6 +37,7 @@ impl ConfigError {
      kept (a smaller learning rate, a wider prior or clipped gradients may help; a target that the likelihood has no meaning \
      for does this too, see `check_targets`)"
 )]
+#[non_exhaustive]
 pub struct NonFiniteLoss {
     /// The epoch, counted from 1.
     pub epoch: u64,

@@ -70,11 +70,11 @@ impl Program<'_> {
         shell.report(out, arguments)
     }
 
-    /// What a run that must fail in order writes to standard error.
+    /// What a run that must fail in order writes to standard error: after any progress one sentence, which follows the program's name, or a refusal of the command line's.
     ///
     /// # Panics
     ///
-    /// Panics if it succeeds, panics itself, ends by a signal, or has written to standard output.
+    /// Panics if it succeeds, panics itself, ends by a signal, has written to standard output, or says anything else at the end.
     pub fn refusal(&self, out: &Path, arguments: &[&str]) -> String {
         let output = self.run(out, arguments);
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -82,7 +82,21 @@ impl Program<'_> {
         assert!(!stderr.contains("panicked"), "{arguments:?}: {stderr}");
         let stdout = String::from_utf8_lossy(&output.stdout);
         assert_eq!(stdout, "", "{arguments:?}");
+        assert!(
+            self.ends_in_one_sentence(&stderr),
+            "{arguments:?}: {stderr}"
+        );
         stderr
+    }
+
+    /// Whether the last line, and no other, follows the program's name. A refusal of the command line's has lines on how to call the program after it.
+    fn ends_in_one_sentence(&self, stderr: &str) -> bool {
+        let name = Path::new(self.path).file_stem().unwrap_or_default();
+        let own = format!("{}: ", name.to_string_lossy());
+        let mut lines = stderr.lines().rev();
+        let last = lines.next().is_some_and(|line| line.starts_with(&own));
+        let before = lines.any(|line| line.starts_with(&own));
+        (last && !before) || stderr.starts_with("error: ")
     }
 }
 
@@ -113,4 +127,33 @@ pub fn assert_png(path: &Value) {
     let path = path.as_str().expect("a path");
     let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{path}: {error}"));
     assert!(bytes.starts_with(b"\x89PNG\r\n\x1a\n"), "{path} is no PNG");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_one_sentence_at_the_end() {
+        let program = Program {
+            path: "/bin/gold",
+            settings: &[],
+        };
+        for said in [
+            "gold: there is no file nowhere\n",
+            "seed 0\nseed 1\ngold: no device is called `abacus`\n",
+            "error: unexpected argument '-1'\n\nFor more information, try '--help'.\n",
+        ] {
+            assert!(program.ends_in_one_sentence(said), "{said}");
+        }
+        for said in [
+            "",
+            "seed 0\n",
+            "there is no file nowhere\n",
+            "gold: first\ngold: second\n",
+            "gold: there is no file:\nnowhere\n",
+        ] {
+            assert!(!program.ends_in_one_sentence(said), "{said}");
+        }
+    }
 }

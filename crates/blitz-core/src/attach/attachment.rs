@@ -137,7 +137,7 @@ pub(super) fn hand_over<Q: Posterior, P: Prior>(variational: &Variational<Q, P>,
     macro_rules! of_rank {
         ($($rank:literal)*) => {
             $(if let Some(param) = param.downcast_ref::<Param<Tensor<$rank>>>() {
-                let attachment: Box<dyn Attachment> = Box::new(Attached {
+                let attachment: Box<dyn Attachment> = Box::new(WithMean {
                     variational: variational.clone(),
                     mu: unpacked(param.base()),
                 });
@@ -149,12 +149,13 @@ pub(super) fn hand_over<Q: Posterior, P: Prior>(variational: &Variational<Q, P>,
     of_rank!(0 1 2 3 4 5 6 7 8);
 }
 
-struct Attached<Q: Posterior, P: Prior, const D: usize> {
+/// A `Variational` and the mean that it is attached to.
+struct WithMean<Q: Posterior, P: Prior, const D: usize> {
     variational: Variational<Q, P>,
     mu: Tensor<D>,
 }
 
-impl<Q: Posterior, P: Prior, const D: usize> Attachment for Attached<Q, P, D> {
+impl<Q: Posterior, P: Prior, const D: usize> Attachment for WithMean<Q, P, D> {
     fn id(&self) -> ParamId {
         self.variational.id()
     }
@@ -223,13 +224,13 @@ impl<Q: Posterior, P: Prior, const D: usize> Attachment for Attached<Q, P, D> {
     fn under_itself(&self) -> Option<Box<dyn Attachment>> {
         let variational = self.variational.under_itself(self.mu.clone())?;
         let mu = self.mu.clone();
-        Some(Box::new(Attached { variational, mu }))
+        Some(Box::new(WithMean { variational, mu }))
     }
 
     fn scaled(&self, factor: f64) -> Option<Box<dyn Attachment>> {
         let variational = self.variational.scaled(factor)?;
         let mu = self.mu.clone();
-        Some(Box::new(Attached { variational, mu }))
+        Some(Box::new(WithMean { variational, mu }))
     }
 
     fn attach(&self, param: Box<dyn Any>) -> Box<dyn Any> {

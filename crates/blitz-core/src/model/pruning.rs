@@ -14,6 +14,7 @@ use crate::fields::changed;
 
 /// What is pruned after a [`prune_by_signal_to_noise`](crate::BayesianModule::prune_by_signal_to_noise), by that call and by those before; prints as a table.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct PruningReport {
     /// Each weight tensor that has a posterior, in the order of the module's traversal.
     pub tensors: Vec<PrunedTensor>,
@@ -27,6 +28,7 @@ pub struct PruningReport {
 
 /// The part of a weight tensor that was pruned.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PrunedTensor {
     /// The path of the parameter.
     pub path: String,

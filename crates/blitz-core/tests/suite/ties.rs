@@ -52,11 +52,23 @@ fn layer(device: &Device) -> Linear {
     layer
 }
 
-fn tied(layer: Linear) -> Tied {
+fn side_by_side(first: Linear, second: Linear) -> Tied {
     Tied {
-        first: vec![layer.clone()],
-        second: Head::Linear(layer),
+        first: vec![first],
+        second: Head::Linear(second),
     }
+}
+
+fn tied(layer: Linear) -> Tied {
+    side_by_side(layer.clone(), layer)
+}
+
+/// The two side by side, in either order, with the place of `a`.
+fn in_either_order(a: &Linear, b: &Linear) -> [(Tied, usize); 2] {
+    [
+        (side_by_side(a.clone(), b.clone()), 0),
+        (side_by_side(b.clone(), a.clone()), 1),
+    ]
 }
 
 /// Tied before the conversion, and after it.
@@ -258,11 +270,7 @@ fn at_one_place(device: &Device) -> [Tied; 2] {
     let config = BayesianizeConfig::new().with_posterior(PosteriorConfig::normal(0.1));
     let plain = layer(device);
     let bayesian = plain.clone().bayesianize(&config);
-    let of = |first: &Linear, second: &Linear| Tied {
-        first: vec![first.clone()],
-        second: Head::Linear(second.clone()),
-    };
-    [of(&bayesian, &plain), of(&plain, &bayesian)]
+    in_either_order(&bayesian, &plain).map(|(net, _)| net)
 }
 
 #[test]
@@ -327,10 +335,7 @@ fn from_one_file(device: &Device) -> Tied {
     let bayesian = || layer(device).bayesianize(&BayesianizeConfig::new());
     let file = bayesian();
     let loaded = || bayesian().load_record(file.clone().into_record());
-    let net = Tied {
-        first: vec![loaded()],
-        second: Head::Linear(loaded()),
-    };
+    let net = side_by_side(loaded(), loaded());
     let [first, second] = net.both().map(|layer| layer.weight.id);
     assert_eq!(first, second);
     net
@@ -394,14 +399,7 @@ fn a_frozen_copy_of_a_network_beside_it_is_not_tied() {
     let frozen = layer(&device).freeze();
     let student = frozen.clone().unfreeze().moped(&MopedConfig::new());
     assert_eq!(student.weight.id, frozen.weight.id);
-    for (first, second) in [
-        (student.clone(), frozen.clone()),
-        (frozen.clone(), student.clone()),
-    ] {
-        let net = Tied {
-            first: vec![first],
-            second: Head::Linear(second),
-        };
+    for (net, _) in in_either_order(&student, &frozen) {
         assert!(!net.has_tied_weights());
         let net = net.map_means::<()>(Ok).unwrap();
         let posteriors = net.both().map(|layer| {
@@ -421,14 +419,7 @@ fn a_frozen_copy_is_a_weight_of_its_own_before_either_has_a_posterior() {
     let mut teacher = student.clone().freeze();
     teacher.weight = teacher.weight.map(|weight| weight * 2.0);
     assert_eq!(student.weight.id, teacher.weight.id);
-    for student_at in [0, 1] {
-        let mut both = [student.clone(), teacher.clone()];
-        both.rotate_right(student_at);
-        let [first, second] = both;
-        let net = Tied {
-            first: vec![first],
-            second: Head::Linear(second),
-        };
+    for (net, student_at) in in_either_order(&student, &teacher) {
         let assert_kept = |net: &Tied| {
             let kept = net.both()[1 - student_at];
             assert_eq!(values(kept.weight.val()), values(teacher.weight.val()));
@@ -473,10 +464,7 @@ fn a_pass_of_moments_tells_weights_of_one_id_apart() {
     ] {
         assert_eq!(first.weight.id, second.weight.id);
         let alone = [&first, &second].map(moments);
-        let net = Tied {
-            first: vec![first],
-            second: Head::Linear(second),
-        };
+        let net = side_by_side(first, second);
         assert_eq!(net.with_moments(|net| net.both().map(moments)), Ok(alone));
     }
 }
@@ -561,14 +549,7 @@ fn weights_that_are_not_tied_get_identities_of_their_own_and_those_that_are_stay
     let config = BayesianizeConfig::new().with_posterior(PosteriorConfig::normal(0.1));
     let student = layer(&device).bayesianize(&config);
     let teacher = student.clone().freeze();
-    for student_at in [0, 1] {
-        let mut both = [student.clone(), teacher.clone()];
-        both.rotate_right(student_at);
-        let [first, second] = both;
-        let net = Tied {
-            first: vec![first],
-            second: Head::Linear(second),
-        };
+    for (net, student_at) in in_either_order(&student, &teacher) {
         // It is neither overwritten by what trains, nor the other way round.
         assert!(!net.has_tied_weights());
         let net = net.with_weights_apart();

@@ -204,11 +204,11 @@ macro_rules! bayesian_convolution {
                 bias: Option<burn::tensor::Tensor<1>>,
                 padding: $padding,
             ) -> $burn {
-                use crate::weights::fixed;
+                use crate::weights::for_one_call;
 
                 $burn {
-                    weight: fixed(weight),
-                    bias: bias.map(fixed),
+                    weight: for_one_call(weight),
+                    bias: bias.map(for_one_call),
                     stride: self.stride,
                     kernel_size: self.kernel_size,
                     dilation: self.dilation,

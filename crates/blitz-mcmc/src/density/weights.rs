@@ -11,6 +11,7 @@ use super::digest::Digest;
 
 /// One tensor of weights that is sampled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Weight {
     /// Where it stands in the network, such as `hidden.weight`.
     pub path: String,

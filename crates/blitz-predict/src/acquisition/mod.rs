@@ -58,6 +58,7 @@ use crate::error::InputError;
 
 /// The points that were chosen, the best first.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Acquisition {
     /// Their places in the pool, counted from 0. None is there twice.
     pub indices: Vec<usize>,

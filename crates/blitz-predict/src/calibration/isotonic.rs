@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::one_against_the_rest::{apply_each, fit_each};
 use crate::check;
-use crate::difference::{between, share};
 use crate::error::{InputError, or_panic};
+use crate::numbers::{between, share};
 
 /// The non-decreasing function of least squared error, by pooling adjacent violators (Ayer et al. 1955; for calibration
 /// Zadrozny & Elkan 2002).

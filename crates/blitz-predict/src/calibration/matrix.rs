@@ -6,7 +6,7 @@ use super::newton::{Expansion, minimise};
 use crate::check;
 use crate::distribution::softmax::{log_softmax, softmax};
 use crate::error::{InputError, or_panic};
-use crate::magnitude::{exponent, times_power_of_two};
+use crate::numbers::{exponent, times_power_of_two};
 
 /// The curvature has `(C(C + 1))²` numbers: for 64 classes 140 MB, for 1000 a million times a million.
 const MAX_CLASSES: usize = 64;

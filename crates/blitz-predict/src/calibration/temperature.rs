@@ -7,7 +7,7 @@ use crate::check;
 use crate::distribution::search;
 use crate::distribution::softmax::softmax;
 use crate::error::{InputError, or_panic};
-use crate::magnitude::{exponent, times_power_of_two};
+use crate::numbers::{exponent, times_power_of_two};
 
 /// `softmax(z / T)` (Guo et al. 2017).
 ///

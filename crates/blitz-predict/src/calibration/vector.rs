@@ -6,7 +6,7 @@ use super::newton::{Expansion, minimise};
 use crate::check;
 use crate::distribution::softmax::{log_softmax, softmax};
 use crate::error::{InputError, or_panic};
-use crate::magnitude::{exponent, times_power_of_two};
+use crate::numbers::{exponent, times_power_of_two};
 
 /// `softmax(a ∘ z + b)` (Guo et al. 2017).
 ///

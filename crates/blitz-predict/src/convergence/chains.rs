@@ -1,8 +1,8 @@
 //! Chains of draws: what they must be, and their halves.
 
 use crate::check;
-use crate::difference::between;
 use crate::error::InputError;
+use crate::numbers::between;
 
 /// The fewest draws of a chain: each half of it needs two for a variance.
 pub const MIN_DRAWS: usize = 4;

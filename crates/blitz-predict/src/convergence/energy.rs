@@ -3,7 +3,7 @@
 use super::chains::{enough, variance};
 use crate::check;
 use crate::error::{InputError, or_panic};
-use crate::magnitude::{exponent, times_power_of_two};
+use crate::numbers::{exponent, times_power_of_two};
 
 /// The Bayesian fraction of missing information of one chain's energies, by its estimate (Betancourt 2016): `Σ (E_i − E_{i−1})² / (n − 1)` over the
 /// variance of the energies, as ArviZ has it.

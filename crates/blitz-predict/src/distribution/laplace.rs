@@ -7,7 +7,7 @@ use rand_core::Rng;
 use rand_distr::{Distribution as _, Exp1};
 
 use super::{Distribution, Rescale, Support};
-use crate::difference::{in_units, out_of_units};
+use crate::numbers::{in_units, out_of_units};
 
 /// `p(y) = exp(−|y − location| / scale) / 2 scale`.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -6,7 +6,7 @@ use rand_distr::{Distribution as _, StandardNormal};
 use statrs::distribution::{ContinuousCDF, Normal as Standard};
 
 use super::{Distribution, Rescale, Support};
-use crate::difference::{in_units, out_of_units};
+use crate::numbers::{in_units, out_of_units};
 
 /// `N(mean, std²)`.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -6,7 +6,7 @@ use rand_distr::Distribution as _;
 
 use super::special::{beta_reg, beta_reg_near_zero, stirling_remainder};
 use super::{Distribution, Normal, Rescale, Support, search};
-use crate::difference::{in_units, out_of_units};
+use crate::numbers::{in_units, out_of_units};
 
 /// Student's t: `location + scale · t_ν`.
 #[derive(Debug, Clone, Copy, PartialEq)]

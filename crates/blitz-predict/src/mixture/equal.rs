@@ -1,11 +1,11 @@
 //! The predictive distribution of a number: an equal mixture of one distribution for each draw.
 
 use super::{Interval, Predictive};
-use crate::difference::between;
 use crate::distribution::search;
 use crate::distribution::{Distribution, Rescale, Support};
 use crate::error::MixtureError;
-use crate::root_mean_square::root_mean_square;
+use crate::numbers::between;
+use crate::numbers::root_mean_square;
 
 /// `p(y | x) = 1/S Σ_s p(y | f_s(x))` for each example and target column, where the [`Distribution`] `C` is the
 /// likelihood's distribution.

@@ -5,7 +5,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::draw::{Area, Draw, Drawn, Labels, chart};
 use super::error::{PlotError, check_one_each};
-use super::style::{BLUE, FAINT, VERMILION, font, padded, share};
+use super::style::{BLUE, FAINT, VERMILION, font, padded, percentage};
 use crate::check;
 use crate::distribution::Distribution;
 use crate::error::InputError;
@@ -141,7 +141,7 @@ impl IntervalPlot {
             format!(
                 "the {} % interval: {count} of {n} ({} %)",
                 percent(level),
-                share(count, n)
+                percentage(count, n)
             )
         };
         let [inner, outer] = self.levels;

@@ -111,7 +111,7 @@ pub fn power_of_ten(exponent: f64, axis: &Range<f64>) -> String {
 }
 
 /// How many in a hundred, in whole percents unless they say 0 or 100 of some: then with as many decimals as it takes.
-pub(crate) fn share(count: usize, of: usize) -> String {
+pub(crate) fn percentage(count: usize, of: usize) -> String {
     let percent = 100.0 * count as f64 / of as f64;
     let is_some = count > 0 && count < of;
     let written = (0..=MOST_DECIMALS as usize).map(|decimals| format!("{percent:.decimals$}"));
@@ -202,9 +202,9 @@ mod tests {
             (1, 30_000),
             (996, 1000),
         ];
-        let shares = counts.map(|(count, of)| share(count, of));
+        let shares = counts.map(|(count, of)| percentage(count, of));
         assert_eq!(shares, ["0", "100", "30", "99.9", "0.003", "99.6"]);
-        assert_eq!(share(0, 0), "NaN");
+        assert_eq!(percentage(0, 0), "NaN");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::difference::share;
+use crate::numbers::share;
 
 type Point = (f64, f64);
 

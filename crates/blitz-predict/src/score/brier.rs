@@ -51,6 +51,7 @@ pub fn try_brier_score(
 
 /// The parts of a [`brier_score`]: `reliability − resolution + uncertainty + within_bins`.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct BrierDecomposition {
     /// How far the forecasts lie from the frequencies observed with them. At least 0, lower is better; 0 if calibrated.
     pub reliability: f64,

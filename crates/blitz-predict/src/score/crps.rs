@@ -2,10 +2,10 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
-use super::unit::unit;
 use crate::check;
 use crate::error::{InputError, or_panic};
 use crate::mixture::NormalMixture;
+use crate::numbers::unit;
 
 /// The mean CRPS of normal predictions: `σ [z (2Φ(z) − 1) + 2φ(z) − 1/√π]` with `z = (y − μ)/σ`
 /// (Gneiting & Raftery 2007).

@@ -1,9 +1,9 @@
 //! How far the predictions of one posterior are from those of another, such as an approximation's from those of the posterior itself.
 
-use super::unit::unit;
 use crate::check;
 use crate::distribution::softmax::most_probable;
 use crate::error::{InputError, or_panic};
+use crate::numbers::unit;
 
 /// The share of examples for which two classifiers give the same class, the most probable one (Wilson et al., *Evaluating approximate inference in Bayesian deep
 /// learning*, 2022).

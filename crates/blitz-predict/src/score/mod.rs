@@ -29,7 +29,6 @@ mod out_of_distribution;
 mod rmse;
 mod selective;
 mod smooth_calibration;
-mod unit;
 
 pub use accuracy::{accuracy, try_accuracy};
 pub use brier::{

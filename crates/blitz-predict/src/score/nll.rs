@@ -3,8 +3,8 @@
 use blitz_noise::density::HALF_LOG_TWO_PI;
 
 use crate::check;
-use crate::difference::in_units;
 use crate::error::{InputError, or_panic};
+use crate::numbers::in_units;
 
 /// `−1/n Σ ln p(label_i | x_i)`, the mean negative log likelihood of class labels, in nats (Good 1952).
 ///

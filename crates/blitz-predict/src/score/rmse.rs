@@ -2,7 +2,7 @@
 
 use crate::check;
 use crate::error::{InputError, or_panic};
-use crate::root_mean_square::root_mean_square;
+use crate::numbers::root_mean_square;
 
 /// `√(1/n Σ (μ_i − y_i)²)`, the root mean square error of point predictions.
 ///

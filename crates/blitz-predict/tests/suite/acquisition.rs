@@ -272,7 +272,9 @@ fn normal_information_is_that_of_the_determinants() {
             let expected = information_by_determinant(&means, &noise, &[*index]);
             assert!((score - expected).abs() < 1e-9, "{score} for {expected}");
         }
-        let Acquisition { indices, scores } = normal_batch_bald(&y, 4).unwrap();
+        let Acquisition {
+            indices, scores, ..
+        } = normal_batch_bald(&y, 4).unwrap();
         assert_eq!(
             (indices[0], scores[0]),
             (single.indices[0], single.scores[0])

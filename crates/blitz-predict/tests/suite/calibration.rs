@@ -7,17 +7,10 @@ use blitz_predict::calibration::*;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
+use super::close::assert_close;
 use crate::{calibration_reference as reference, standard_errors_off};
 
 const CLASSES: usize = 3;
-
-fn assert_close(got: &[f64], expected: &[f64], tolerance: f64) {
-    assert_eq!(got.len(), expected.len());
-    for (i, (got, expected)) in got.iter().zip(expected).enumerate() {
-        let error = (got - expected).abs();
-        assert!(error < tolerance, "{i}: {got} for {expected}");
-    }
-}
 
 #[test]
 fn the_temperature_is_scipys() {

@@ -1,5 +1,6 @@
 //! The mixture of class probabilities, and its calibration error.
 
+use super::close::assert_relatively_close;
 use blitz_predict::CategoricalMixture;
 use blitz_predict::score::{expected_calibration_error, reliability_bins};
 
@@ -29,30 +30,15 @@ fn mixture() -> CategoricalMixture {
     CategoricalMixture::from_logits([DRAW_0.to_vec(), DRAW_1.to_vec(), DRAW_2.to_vec()], 4)
 }
 
-fn assert_close(got: &[f64], expected: &[f64], what: &str) {
-    assert_eq!(got.len(), expected.len());
-    for (got, expected) in got.iter().zip(expected) {
-        let error = (got - expected).abs();
-        assert!(
-            error < 1e-12 * expected.abs().max(1.0),
-            "{what}: {got} for {expected}"
-        );
-    }
-}
-
 #[test]
 fn the_mixture_agrees_with_scipy_and_survives_a_draw_that_is_sure() {
     let y = mixture();
-    assert_close(&y.nll(&LABELS), &NLL, "nll");
-    assert_close(&y.entropy(), &ENTROPY, "entropy");
-    assert_close(
-        &y.mutual_information(),
-        &MUTUAL_INFORMATION,
-        "mutual information",
-    );
-    assert_close(&y.confidence(), &CONFIDENCE, "confidence");
+    assert_relatively_close(&y.nll(&LABELS), &NLL, 1e-12);
+    assert_relatively_close(&y.entropy(), &ENTROPY, 1e-12);
+    assert_relatively_close(&y.mutual_information(), &MUTUAL_INFORMATION, 1e-12);
+    assert_relatively_close(&y.confidence(), &CONFIDENCE, 1e-12);
     assert_eq!(y.accuracy(&LABELS), ACCURACY);
-    assert_close(&[y.ece(&LABELS)], &[ECE], "calibration error");
+    assert_relatively_close(&[y.ece(&LABELS)], &[ECE], 1e-12);
     // A probability of e^-1600 has a logarithm still.
     let sure = CategoricalMixture::from_logits([vec![800.0, -800.0]], 2);
     assert_eq!(sure.nll(&[1]), [1600.0]);

@@ -7,6 +7,7 @@ mod calibration;
 #[rustfmt::skip]
 mod calibration_reference;
 mod categorical_mixture;
+mod close;
 mod conformal;
 mod convergence;
 #[allow(clippy::approx_constant)]

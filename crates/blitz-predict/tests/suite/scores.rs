@@ -5,14 +5,14 @@ use blitz_predict::calibration::{HistogramBinning, HistogramClasses};
 use blitz_predict::score::*;
 use blitz_predict::{CategoricalMixture, InputError, Interval};
 
+use super::close::assert_relatively_close;
 use crate::score_reference as reference;
 
 const CLASSES: usize = 4;
 
-fn assert_close(got: f64, expected: f64, what: &str) {
-    let error = (got - expected).abs();
-    let allowed = 1e-12 * expected.abs().max(1.0);
-    assert!(error < allowed, "{what}: {got} for {expected}");
+#[track_caller]
+fn close(got: f64, expected: f64) {
+    assert_relatively_close(&[got], &[expected], 1e-12);
 }
 
 fn intervals() -> Vec<Interval> {
@@ -37,20 +37,20 @@ fn of_equal_probabilities_the_first_class_is_the_answer() {
 fn scores_of_classes_agree_with_scikit_learn() {
     let (p, labels) = (&reference::PROBABILITIES, &reference::LABELS);
     let nll = categorical_nll(p, CLASSES, labels);
-    assert_close(nll, reference::CATEGORICAL_NLL, "nll");
+    close(nll, reference::CATEGORICAL_NLL);
     let accuracy = accuracy(p, CLASSES, labels);
-    assert_close(accuracy, reference::ACCURACY, "accuracy");
-    assert_close(brier_score(p, CLASSES, labels), reference::BRIER, "Brier");
+    close(accuracy, reference::ACCURACY);
+    close(brier_score(p, CLASSES, labels), reference::BRIER);
 }
 
 #[test]
 fn macro_averages_agree_with_scikit_learn() {
     let (p, labels) = (&reference::PROBABILITIES, &reference::LABELS);
     let auroc = macro_auroc(p, CLASSES, labels);
-    assert_close(auroc, reference::MACRO_AUROC, "AUROC");
+    close(auroc, reference::MACRO_AUROC);
     let precision = macro_average_precision(p, CLASSES, labels);
-    assert_close(precision, reference::MACRO_AVERAGE_PRECISION, "precision");
-    assert_close(macro_f1(p, CLASSES, labels), reference::MACRO_F1, "F1");
+    close(precision, reference::MACRO_AVERAGE_PRECISION);
+    close(macro_f1(p, CLASSES, labels), reference::MACRO_F1);
 }
 
 #[test]
@@ -75,30 +75,30 @@ fn scores_that_tell_classes_apart_refuse_what_they_cannot_score() {
 fn brier_score_is_reliability_less_resolution_plus_uncertainty() {
     let (p, labels) = (&reference::PROBABILITIES, &reference::LABELS);
     let parts = brier_decomposition(p, CLASSES, labels);
-    assert_close(parts.reliability, reference::RELIABILITY, "reliability");
-    assert_close(parts.resolution, reference::RESOLUTION, "resolution");
-    assert_close(parts.uncertainty, reference::UNCERTAINTY, "uncertainty");
+    close(parts.reliability, reference::RELIABILITY);
+    close(parts.resolution, reference::RESOLUTION);
+    close(parts.uncertainty, reference::UNCERTAINTY);
     assert_eq!(parts.within_bins, 0.0);
-    assert_close(parts.score(), reference::BRIER, "sum of the parts");
+    close(parts.score(), reference::BRIER);
 
     let parts = binned_brier_decomposition(p, CLASSES, labels, 7);
     let [reliability, resolution, within_bins] = reference::BINNED_PARTS;
-    assert_close(parts.reliability, reliability, "reliability of bins");
-    assert_close(parts.resolution, resolution, "resolution of bins");
-    assert_close(parts.within_bins, within_bins, "within bins");
-    assert_close(parts.score(), reference::BRIER, "sum of the parts of bins");
+    close(parts.reliability, reliability);
+    close(parts.resolution, resolution);
+    close(parts.within_bins, within_bins);
+    close(parts.score(), reference::BRIER);
 }
 
 #[test]
 fn calibration_errors_agree_with_numpy_where_confidences_tie() {
     let (confidence, correct) = (&reference::CONFIDENCE, &reference::CORRECT);
     let ece = expected_calibration_error(confidence, correct, 7);
-    assert_close(ece, reference::ECE, "equal width");
+    close(ece, reference::ECE);
     let adaptive = adaptive_calibration_error(confidence, correct, 7);
-    assert_close(adaptive, reference::ADAPTIVE_ECE, "equal mass");
+    close(adaptive, reference::ADAPTIVE_ECE);
     let (p, labels) = (&reference::PROBABILITIES, &reference::LABELS);
     let classwise = classwise_calibration_error(p, CLASSES, labels, 7);
-    assert_close(classwise, reference::CLASSWISE_ECE, "class by class");
+    close(classwise, reference::CLASSWISE_ECE);
 }
 
 #[test]
@@ -223,27 +223,27 @@ fn bins_of_equal_mass_hold_as_many_each_and_never_part_a_tie() {
 #[test]
 fn scores_of_distributions_agree_with_properscoring_and_quadrature() {
     let (mean, std, y) = (&reference::MEAN, &reference::STD, &reference::TARGET);
-    assert_close(normal_nll(mean, std, y), reference::NORMAL_NLL, "nll");
-    assert_close(rmse(mean, y), reference::RMSE, "rmse");
-    assert_close(normal_crps(mean, std, y), reference::NORMAL_CRPS, "crps");
+    close(normal_nll(mean, std, y), reference::NORMAL_NLL);
+    close(rmse(mean, y), reference::RMSE);
+    close(normal_crps(mean, std, y), reference::NORMAL_CRPS);
     let (means, stds) = (&reference::MIXTURE_MEANS, &reference::MIXTURE_STDS);
     let mixture = normal_mixture_crps(means, stds, 3, &reference::NEAR_TARGET);
-    assert_close(mixture, reference::MIXTURE_CRPS, "crps of mixtures");
+    close(mixture, reference::MIXTURE_CRPS);
     let samples = &reference::SAMPLES;
     let crps = sample_crps(samples, 9, y);
-    assert_close(crps, reference::SAMPLE_CRPS, "samples");
+    close(crps, reference::SAMPLE_CRPS);
     let fair = fair_sample_crps(samples, 9, y);
-    assert_close(fair, reference::FAIR_CRPS, "samples, fair");
+    close(fair, reference::FAIR_CRPS);
 }
 
 #[test]
 fn scores_of_intervals_agree_with_mapie() {
     let (intervals, y) = (intervals(), &reference::TARGET);
     let coverage = interval_coverage(&intervals, y);
-    assert_close(coverage, reference::COVERAGE, "coverage");
-    assert_close(sharpness(&intervals), reference::SHARPNESS, "sharpness");
+    close(coverage, reference::COVERAGE);
+    close(sharpness(&intervals), reference::SHARPNESS);
     let score = interval_score(&intervals, y, 0.8);
-    assert_close(score, reference::INTERVAL_SCORE, "score");
+    close(score, reference::INTERVAL_SCORE);
 }
 
 #[test]
@@ -251,22 +251,22 @@ fn risk_at_coverage_is_the_mean_over_every_order_of_the_ties() {
     let (confidence, loss) = (&reference::SURE, &reference::LOSS);
     let curve = risk_coverage_curve(confidence, loss);
     for (k, (point, expected)) in curve.iter().zip(&reference::RISKS).enumerate() {
-        assert_close(point.risk, *expected, "risk");
-        assert_close(point.coverage, (k + 1) as f64 / 9.0, "coverage");
+        close(point.risk, *expected);
+        close(point.coverage, (k + 1) as f64 / 9.0);
     }
     assert_eq!(curve.len(), 9);
-    assert_close(aurc(confidence, loss), reference::AURC, "area");
+    close(aurc(confidence, loss), reference::AURC);
     let excess = excess_aurc(confidence, loss);
-    assert_close(excess, reference::EXCESS_AURC, "excess");
+    close(excess, reference::EXCESS_AURC);
 }
 
 #[test]
 fn detection_agrees_with_scikit_learn_where_scores_tie() {
     let (inside, outside) = (&reference::INSIDE, &reference::OUTSIDE);
-    assert_close(ood_auroc(inside, outside), reference::AUROC, "AUROC");
-    assert_close(ood_aupr_out(inside, outside), reference::AUPR_OUT, "out");
-    assert_close(ood_aupr_in(inside, outside), reference::AUPR_IN, "in");
-    assert_close(ood_fpr95(inside, outside), reference::FPR95, "FPR95");
+    close(ood_auroc(inside, outside), reference::AUROC);
+    close(ood_aupr_out(inside, outside), reference::AUPR_OUT);
+    close(ood_aupr_in(inside, outside), reference::AUPR_IN);
+    close(ood_fpr95(inside, outside), reference::FPR95);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use blitz_predict::calibration::*;
 use blitz_predict::score::*;
 use blitz_predict::{CategoricalMixture, Interval};
 
+use super::close::assert_close;
 use crate::torch_uncertainty_reference as theirs;
 
 const EXAMPLES: usize = 200;
@@ -18,16 +19,9 @@ const SINGLE: f64 = 1e-7;
 /// Where their optimizer stops.
 const OPTIMUM: f64 = 1e-6;
 
+#[track_caller]
 fn close(got: f64, expected: f64, tolerance: f64) {
-    let error = (got - expected).abs();
-    assert!(error <= tolerance, "{got} for {expected}, off by {error:e}");
-}
-
-fn all_close(got: &[f64], expected: &[f64], tolerance: f64) {
-    assert_eq!(got.len(), expected.len());
-    for (got, expected) in got.iter().zip(expected) {
-        close(*got, *expected, tolerance);
-    }
+    assert_close(&[got], &[expected], tolerance);
 }
 
 fn mixture() -> CategoricalMixture {
@@ -78,8 +72,8 @@ fn proper_scores_and_uncertainties_are_equal() {
         theirs::BRIER,
         EXACT,
     );
-    all_close(&mixture.entropy(), &theirs::ENTROPY, EXACT);
-    all_close(
+    assert_close(&mixture.entropy(), &theirs::ENTROPY, EXACT);
+    assert_close(
         &mixture.mutual_information(),
         &theirs::MUTUAL_INFORMATION,
         EXACT,
@@ -233,24 +227,24 @@ fn scalings_are_those_that_their_optimizer_comes_to() {
     let matrix = MatrixScalingConfig::new().fit(logits, CLASSES, labels);
     // What is common to a column changes no probability. Theirs keep that of the identity, from where they start.
     let theirs_centred = theirs::MATRIX_WEIGHT.map(|w| w - 1.0 / CLASSES as f64);
-    all_close(&matrix.weight, &theirs_centred, OPTIMUM);
-    all_close(&matrix.offset, &theirs::MATRIX_OFFSET, OPTIMUM);
-    all_close(&matrix.apply(later), &theirs::MATRIX, OPTIMUM);
+    assert_close(&matrix.weight, &theirs_centred, OPTIMUM);
+    assert_close(&matrix.offset, &theirs::MATRIX_OFFSET, OPTIMUM);
+    assert_close(&matrix.apply(later), &theirs::MATRIX, OPTIMUM);
     let penalized = MatrixScalingConfig::new()
         .with_off_diagonal(0.3)
         .with_offset(0.2);
     let dirichlet = penalized.fit_dirichlet(logits, CLASSES, labels);
-    all_close(
+    assert_close(
         &dirichlet.scaling.weight,
         &theirs::DIRICHLET_WEIGHT,
         OPTIMUM,
     );
-    all_close(
+    assert_close(
         &dirichlet.scaling.offset,
         &theirs::DIRICHLET_OFFSET,
         OPTIMUM,
     );
-    all_close(&dirichlet.apply(later), &theirs::DIRICHLET, OPTIMUM);
+    assert_close(&dirichlet.apply(later), &theirs::DIRICHLET, OPTIMUM);
 }
 
 #[test]
@@ -264,10 +258,10 @@ fn binned_and_isotonic_probabilities_are_equal_but_for_their_clamp() {
     let (logits, later, labels) = halves();
     let (p, later) = (softmax(logits), softmax(later));
     let histogram = HistogramClasses::fit(&p, CLASSES, labels, 5);
-    all_close(&clamp(&histogram.apply(&later)), &theirs::HISTOGRAM, SINGLE);
+    assert_close(&clamp(&histogram.apply(&later)), &theirs::HISTOGRAM, SINGLE);
     // Theirs are scikit-learn's, in f64.
     let isotonic = IsotonicClasses::fit(&p, CLASSES, labels);
-    all_close(&clamp(&isotonic.apply(&later)), &theirs::ISOTONIC, 1e-11);
+    assert_close(&clamp(&isotonic.apply(&later)), &theirs::ISOTONIC, 1e-11);
 }
 
 /// With the most probable class in every set, as theirs have it, and one bit for each class.

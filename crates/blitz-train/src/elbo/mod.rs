@@ -194,6 +194,7 @@ pub struct Elbo {
 
 /// A loss and its parts, each of shape `[1]` and in nats.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct ElboLoss {
     /// What to minimize: `nll + beta · kl / N`, the negative evidence lower bound per example.
     pub loss: Tensor<1>,

@@ -22,6 +22,7 @@ use crate::network::Network;
 
 /// A training that ran to its last epoch, or was asked to stop.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Fitted<M> {
     /// The model, in validation mode.
     pub model: M,

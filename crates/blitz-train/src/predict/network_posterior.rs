@@ -5,6 +5,8 @@
 /// [`PredictorConfig::init_with`](crate::PredictorConfig::init_with) predicts with any of them. A Bayesian network needs none of this: its own
 /// draws are those of [`BayesianModule::sample_network`](blitz_layers::blitz_core::BayesianModule::sample_network), and
 /// [`PredictorConfig::init`](crate::PredictorConfig::init) takes it as it is.
+///
+/// The method has a name of its own because a posterior may be a module, as SWAG is, and every module has a `sample_network`.
 pub trait NetworkPosterior<N> {
     /// Network `index` of `seed`, counted from 0: the same network for the same numbers, always.
     ///

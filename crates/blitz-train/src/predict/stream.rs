@@ -191,6 +191,7 @@ fn outputs<N: Network>(
 
 /// The predictions of one batch.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct PredictedBatch<P, T> {
     /// The predictive distributions of its examples.
     pub predictive: P,
@@ -202,6 +203,7 @@ pub struct PredictedBatch<P, T> {
 
 /// The predictions of a data loader.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Predictions<P, T> {
     /// The predictive distributions, in the order in which the batches came.
     pub predictive: P,

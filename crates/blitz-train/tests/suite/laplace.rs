@@ -16,6 +16,7 @@ use burn::nn::loss::CrossEntropyLossConfig;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor};
 
+use super::close::assert_close;
 use crate::{feature, reference_inputs, standard_errors_off, values};
 
 #[derive(Clone)]
@@ -81,13 +82,6 @@ fn layer<const N: usize>(rows: [[f32; N]; 3], device: &Device) -> Linear {
     }
 }
 
-fn close(got: &[f64], expected: &[f64], tolerance: f64) {
-    assert_eq!(got.len(), expected.len());
-    for (got, expected) in got.iter().zip(expected) {
-        assert!((got - expected).abs() < tolerance, "{got} for {expected}");
-    }
-}
-
 fn regression(batch: usize) -> GaussianLastLayer {
     let device = Device::flex();
     // Far from the posterior mean: the exact one must not depend on it.
@@ -122,10 +116,10 @@ const QUERY: [f64; 2] = [0.5, -2.0];
 #[test]
 fn a_last_layer_of_a_regression_is_the_conjugate_posterior() {
     let posterior = regression(5);
-    close(&posterior.mean(), &MEAN, 1e-12);
+    assert_close(&posterior.mean(), &MEAN, 1e-12);
     // The mean follows the settings, in whatever order they come.
     let elsewhere = posterior.clone().with_mean(LastLayerMean::Trained);
-    close(
+    assert_close(
         &elsewhere.mean(),
         &[3.0, 0.5, -4.0, -1.0, 2.0, 1.0],
         0.0_f64.next_up(),
@@ -134,38 +128,38 @@ fn a_last_layer_of_a_regression_is_the_conjugate_posterior() {
     let back = back.with_mean(LastLayerMean::Exact);
     assert!((back.mean()[0] - MEAN[0]).abs() > 1e-3);
     let back = back.with_prior_precision(0.5).unwrap();
-    close(&back.mean(), &MEAN, 1e-12);
+    assert_close(&back.mean(), &MEAN, 1e-12);
     for output in [0, 1] {
-        close(&posterior.covariance(output), &COVARIANCE, 1e-13);
+        assert_close(&posterior.covariance(output), &COVARIANCE, 1e-13);
     }
     let predicted = posterior.predict(&QUERY);
     let means: Vec<f64> = predicted.iter().map(|p| p.mean).collect();
-    close(&means, &[1.036351416695433, 0.365283891807724], 1e-12);
-    close(&[predicted[1].std], &[0.6560973890218554], 1e-12);
+    assert_close(&means, &[1.036351416695433, 0.365283891807724], 1e-12);
+    assert_close(&[predicted[1].std], &[0.6560973890218554], 1e-12);
 }
 
 #[test]
 fn the_evidence_of_a_regression_is_the_density_of_its_observations() {
     let evidence = regression(5).log_marginal_likelihood();
-    close(&[evidence], &[-28.29825214707151], 1e-10);
+    assert_close(&[evidence], &[-28.29825214707151], 1e-10);
 }
 
 #[test]
 fn the_best_prior_and_noise_are_those_of_a_search_over_the_exact_evidence() {
     let prior = regression(5).with_best_prior_precision().unwrap();
-    close(
+    assert_close(
         &[prior.log_marginal_likelihood()],
         &[-25.941997717526668],
         1e-10,
     );
-    close(&[prior.prior_precision()], &[2.58127335149055], 1e-5);
+    assert_close(&[prior.prior_precision()], &[2.58127335149055], 1e-5);
     let both = regression(5).with_best_prior_and_noise().unwrap();
-    close(
+    assert_close(
         &[both.log_marginal_likelihood()],
         &[-25.93086042719797],
         1e-10,
     );
-    close(
+    assert_close(
         &[&[both.prior_precision()], both.noise_std().as_slice()].concat(),
         &[2.59253413991826, 0.5125089061600396, 0.5125089061600396],
         1e-5,
@@ -190,8 +184,8 @@ const UNEQUAL_VARIANCES: [f64; 2] = [0.18046378388129586, 0.4492920221732808];
 #[test]
 fn each_output_has_the_posterior_of_its_own_noise() {
     let posterior = unequal();
-    close(&posterior.mean(), &UNEQUAL_MEAN, 1e-12);
-    close(
+    assert_close(&posterior.mean(), &UNEQUAL_MEAN, 1e-12);
+    assert_close(
         &posterior.epistemic_variance(&QUERY),
         &UNEQUAL_VARIANCES,
         1e-12,
@@ -199,21 +193,21 @@ fn each_output_has_the_posterior_of_its_own_noise() {
     let predicted = posterior.predict(&QUERY);
     for (k, noise) in [0.25, 0.64].into_iter().enumerate() {
         let std = (UNEQUAL_VARIANCES[k] + noise).sqrt();
-        close(&[predicted[k].std], &[std], 1e-12);
+        assert_close(&[predicted[k].std], &[std], 1e-12);
     }
-    close(
+    assert_close(
         &[posterior.log_marginal_likelihood()],
         &[-30.475178079093418],
         1e-10,
     );
     let best = posterior.with_best_prior_and_noises().unwrap();
-    close(
+    assert_close(
         &[best.log_marginal_likelihood()],
         &[-25.585166558137857],
         1e-10,
     );
-    close(&[best.prior_precision()], &[2.5618137368491154], 1e-4);
-    close(
+    assert_close(&[best.prior_precision()], &[2.5618137368491154], 1e-4);
+    assert_close(
         &best.noise_std(),
         &[0.577050081584154, 0.436491488809693],
         1e-5,
@@ -266,15 +260,15 @@ fn a_binary_last_layer_has_the_hessian_of_its_likelihood_for_its_precision() {
         0.013266287339526,
         0.30444485241247,
     ];
-    close(&posterior.covariances()[0], &covariance, 1e-12);
+    assert_close(&posterior.covariances()[0], &covariance, 1e-12);
     let variances = [2.319066304281824, 2.43723810888484];
-    close(&posterior.logit_variances(&QUERY), &variances, 1e-12);
-    close(
+    assert_close(&posterior.logit_variances(&QUERY), &variances, 1e-12);
+    assert_close(
         &[posterior.log_marginal_likelihood()],
         &[-23.80804623634773],
         1e-11,
     );
-    close(
+    assert_close(
         &posterior.logits(&QUERY),
         &[0.25 - 0.5 + 0.125, -0.125 - 1.0],
         1e-6,
@@ -378,7 +372,7 @@ fn a_binary_last_layer_of_one_logit_refuses_other_labels() {
 
 #[test]
 fn batches_do_not_change_the_posterior() {
-    close(&regression(1).mean(), &regression(12).mean(), 1e-12);
+    assert_close(&regression(1).mean(), &regression(12).mean(), 1e-12);
 }
 
 #[test]
@@ -459,22 +453,22 @@ fn softmax(covariance: ClassCovariance) -> SoftmaxLastLayer {
 fn a_softmax_layer_has_the_gauss_newton_matrix_for_its_precision() {
     let joint = softmax(ClassCovariance::Joint);
     let s = &joint.covariances()[0];
-    close(
+    assert_close(
         &[s[0], s[9 + 4], s[2 * 9 + 8]],
         &[0.8936331972143364, 0.5754547996212389, 0.5522529014366679],
         1e-12,
     );
-    close(
+    assert_close(
         &joint.logit_variances(&QUERY),
         &[4.819137946890506, 5.053569652611682, 5.00157565361182],
         1e-11,
     );
-    close(
+    assert_close(
         &[joint.log_marginal_likelihood()],
         &[-21.484742556913904],
         1e-11,
     );
-    close(
+    assert_close(
         &softmax(ClassCovariance::PerClass).logit_variances(&QUERY),
         &[2.616708509294372, 3.039005805513242, 2.965420115751221],
         1e-11,
@@ -570,8 +564,8 @@ fn a_diagonal_posterior_sums_the_squared_gradients_of_single_examples() {
         .flatten()
         .collect();
     // Gradients are f32.
-    close(&variances, &expected, 1e-6);
-    close(
+    assert_close(&variances, &expected, 1e-6);
+    assert_close(
         &[posterior.log_marginal_likelihood()],
         &[-24.05588043160714],
         1e-5,

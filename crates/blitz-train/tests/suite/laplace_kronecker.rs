@@ -17,6 +17,7 @@ use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Int, Tensor};
 
+use super::close::assert_close;
 use crate::{reference_inputs, standard_errors_off, values};
 
 type Labelled = LabeledBatch<Tensor<2>, Tensor<1, Int>>;
@@ -49,13 +50,6 @@ fn kronecker(bias: bool, batch: usize) -> SoftmaxLastLayer {
     SoftmaxLastLayer::fit(data.as_ref(), |x| x, &layer, covariance, 0.5).unwrap()
 }
 
-fn close(got: &[f64], expected: &[f64], tolerance: f64) {
-    assert_eq!(got.len(), expected.len());
-    for (got, expected) in got.iter().zip(expected) {
-        assert!((got - expected).abs() < tolerance, "{got} for {expected}");
-    }
-}
-
 #[test]
 fn kronecker_factors_have_the_evidence_and_the_predictions_of_laplace_torch() {
     let covariance = [
@@ -71,27 +65,27 @@ fn kronecker_factors_have_the_evidence_and_the_predictions_of_laplace_torch() {
     ];
     for batch in [5, 12] {
         let posterior = kronecker(true, batch);
-        close(
+        assert_close(
             &[posterior.log_marginal_likelihood()],
             &[-21.676014073472295],
             1e-12,
         );
-        close(&posterior.logits(&QUERY), &[-0.125, -1.125, 1.5], 1e-12);
-        close(&posterior.logit_covariance(&QUERY), &covariance, 1e-12);
+        assert_close(&posterior.logits(&QUERY), &[-0.125, -1.125, 1.5], 1e-12);
+        assert_close(&posterior.logit_covariance(&QUERY), &covariance, 1e-12);
         let variances = [covariance[0], covariance[4], covariance[8]];
-        close(&posterior.logit_variances(&QUERY), &variances, 1e-12);
-        close(
+        assert_close(&posterior.logit_variances(&QUERY), &variances, 1e-12);
+        assert_close(
             &posterior.predict(&QUERY, Link::PlainProbit),
             &[0.242516119230972, 0.134549102098002, 0.622934778671026],
             1e-12,
         );
         let narrower = posterior.with_prior_precision(5.0).unwrap();
-        close(
+        assert_close(
             &[narrower.log_marginal_likelihood()],
             &[-21.739589425777584],
             1e-12,
         );
-        close(
+        assert_close(
             &narrower.logit_covariance(&QUERY)[..4],
             &[
                 0.826052880850014,
@@ -103,17 +97,17 @@ fn kronecker_factors_have_the_evidence_and_the_predictions_of_laplace_torch() {
         );
     }
     let without = kronecker(false, 5);
-    close(
+    assert_close(
         &[without.log_marginal_likelihood()],
         &[-19.44199017662944],
         1e-12,
     );
-    close(
+    assert_close(
         &without.logit_variances(&QUERY),
         &[4.032317121109967, 4.003578734236046, 4.049918264422585],
         1e-12,
     );
-    close(
+    assert_close(
         &without.predict(&QUERY, Link::PlainProbit),
         &[0.177710039861113, 0.102949238332635, 0.719340721806252],
         1e-12,
@@ -198,12 +192,12 @@ fn a_covariance_of_logits_is_that_of_its_weights() {
                 expected += a * b * weights[(at / 3 * 3 + i) * 9 + at % 3 * 3 + j];
             }
         }
-        close(&[got], &[expected], 1e-12);
+        assert_close(&[got], &[expected], 1e-12);
     }
     let blocks = fit(ClassCovariance::PerClass);
     let covariance = blocks.logit_covariance(&QUERY);
-    close(&covariance[1..4], &[0.0; 3], 1e-300);
-    close(
+    assert_close(&covariance[1..4], &[0.0; 3], 1e-300);
+    assert_close(
         &covariance[4..5],
         &blocks.logit_variances(&QUERY)[1..2],
         1e-300,
@@ -417,7 +411,7 @@ fn a_binary_last_layer_has_a_held_out_prior_precision_too() {
             -(if label == 1 { p } else { 1.0 - p }).ln()
         })
         .sum();
-    close(&[sum / f64::from(HELD_OUT)], &[report.nll], 1e-9);
+    assert_close(&[sum / f64::from(HELD_OUT)], &[report.nll], 1e-9);
 }
 
 #[test]

@@ -18,6 +18,7 @@ use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
 use burn::tensor::activation::tanh;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
+use super::close::assert_relatively_close;
 use crate::feature;
 
 const EXAMPLES: i32 = 12;
@@ -199,22 +200,18 @@ fn image() -> Tensor<4> {
     table(&[EXAMPLES], [1, 1, 4, 4], &device())
 }
 
-fn close(got: &[f64], expected: &[f64]) {
-    assert_eq!(got.len(), expected.len());
-    for (got, expected) in got.iter().zip(expected) {
-        let off = (got - expected).abs();
-        assert!(off < 1e-8 * expected.abs().max(1.0), "{got} for {expected}");
-    }
-}
-
 #[test]
 fn a_joint_covariance_is_that_of_laplace_torch() {
     let config = config(WeightCovariance::Joint);
     let laplace = of_curves(&config);
-    close(&[laplace.log_marginal_likelihood()], &[-172.50373645648358]);
+    assert_relatively_close(
+        &[laplace.log_marginal_likelihood()],
+        &[-172.50373645648358],
+        1e-8,
+    );
     let output = &laplace.outputs(query()).unwrap()[0];
-    close(&output.mean, &[-1.551022498778, -1.265580963640]);
-    close(
+    assert_relatively_close(&output.mean, &[-1.551022498778, -1.265580963640], 1e-8);
+    assert_relatively_close(
         &output.covariance,
         &[
             0.616173549703,
@@ -222,25 +219,36 @@ fn a_joint_covariance_is_that_of_laplace_torch() {
             -0.052830783739,
             0.385387200310,
         ],
+        1e-8,
     );
 
     let laplace = of_classes(&config);
-    close(&[laplace.log_marginal_likelihood()], &[-23.16155943958144]);
+    assert_relatively_close(
+        &[laplace.log_marginal_likelihood()],
+        &[-23.16155943958144],
+        1e-8,
+    );
     let output = &laplace.outputs(query()).unwrap()[0];
-    close(
+    assert_relatively_close(
         &output.variances(),
         &[4.044211837976, 3.482352005159, 5.564893497119],
+        1e-8,
     );
     let probit = laplace.predict_linked(query(), Link::PlainProbit).unwrap();
-    close(
+    assert_relatively_close(
         &probit.probabilities(0),
         &[0.402142862637, 0.286748858164, 0.311108279199],
+        1e-8,
     );
 
     let laplace = of_images(&config);
-    close(&[laplace.log_marginal_likelihood()], &[-34.08603891785973]);
+    assert_relatively_close(
+        &[laplace.log_marginal_likelihood()],
+        &[-34.08603891785973],
+        1e-8,
+    );
     let output = &laplace.outputs(image()).unwrap()[0];
-    close(
+    assert_relatively_close(
         &output.covariance,
         &[
             21.161414924474,
@@ -253,11 +261,13 @@ fn a_joint_covariance_is_that_of_laplace_torch() {
             20.668186809722,
             17.561468422815,
         ],
+        1e-8,
     );
     let probit = laplace.predict_linked(image(), Link::PlainProbit).unwrap();
-    close(
+    assert_relatively_close(
         &probit.probabilities(0),
         &[0.373395194164, 0.327993215970, 0.298611589866],
+        1e-8,
     );
 }
 
@@ -270,17 +280,20 @@ fn variances_alone_are_those_of_laplace_torch() {
         classes.log_marginal_likelihood(),
         images.log_marginal_likelihood(),
     ];
-    close(
+    assert_relatively_close(
         &evidence,
         &[-192.13888091192638, -30.91407077956663, -51.543297346231824],
+        1e-8,
     );
-    close(
+    assert_relatively_close(
         &curves.outputs(query()).unwrap()[0].variances(),
         &[0.555064371943, 0.199219043416],
+        1e-8,
     );
-    close(
+    assert_relatively_close(
         &images.outputs(image()).unwrap()[0].variances(),
         &[29.584746991985, 20.756290898735, 11.165392961070],
+        1e-8,
     );
 
     // Not of the regression, where that of laplace-torch is half of the sum of squared gradients of the loss.
@@ -289,7 +302,7 @@ fn variances_alone_are_those_of_laplace_torch() {
         of_classes(&config).log_marginal_likelihood(),
         of_images(&config).log_marginal_likelihood(),
     ];
-    close(&evidence, &[-30.75935496491012, -51.958237498897745]);
+    assert_relatively_close(&evidence, &[-30.75935496491012, -51.958237498897745], 1e-8);
 }
 
 /// The evidence of laplace-torch's KFAC, and of the covariance that both stand for.
@@ -350,11 +363,11 @@ fn the_predictive_has_the_moments_of_the_outputs_and_the_noise() {
     let laplace = of_curves(&config(WeightCovariance::Kronecker));
     let output = &laplace.outputs(query()).unwrap()[0];
     let predictive = laplace.predict(query()).unwrap();
-    close(&predictive.mean(), &output.mean);
+    assert_relatively_close(&predictive.mean(), &output.mean, 1e-8);
     for (std, variance) in predictive.epistemic_std().iter().zip(output.variances()) {
         assert!((std / variance.sqrt() - 1.0).abs() < 1e-6);
     }
-    close(&predictive.aleatoric_std(), &[NOISE; 2]);
+    assert_relatively_close(&predictive.aleatoric_std(), &[NOISE; 2], 1e-8);
 }
 
 /// Features that are outputs: the covariance is then as far from a diagonal as that of the weights is.
@@ -482,13 +495,15 @@ fn a_weight_of_no_numbers_changes_nothing() {
         let data = crate::loader(Curves, EXAMPLES, 1, &device());
         let fitted = config.fit(net, &gaussian(), data.as_ref(), |_| {});
         let (fitted, without) = (fitted.unwrap(), of_curves(&config));
-        close(
+        assert_relatively_close(
             &[fitted.log_marginal_likelihood()],
             &[without.log_marginal_likelihood()],
+            1e-8,
         );
-        close(
+        assert_relatively_close(
             &fitted.outputs(query()).unwrap()[0].covariance,
             &without.outputs(query()).unwrap()[0].covariance,
+            1e-8,
         );
         let _ = fitted.sample_network(1, 0);
     }
@@ -501,8 +516,8 @@ fn examples_of_a_batch_are_those_of_each_alone() {
     let together = laplace.outputs(rows.clone()).unwrap();
     for (i, output) in together.iter().enumerate() {
         let alone = &laplace.outputs(rows.clone().narrow(0, i, 1)).unwrap()[0];
-        close(&output.mean, &alone.mean);
-        close(&output.covariance, &alone.covariance);
+        assert_relatively_close(&output.mean, &alone.mean, 1e-8);
+        assert_relatively_close(&output.covariance, &alone.covariance, 1e-8);
     }
 }
 

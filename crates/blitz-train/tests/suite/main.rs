@@ -5,6 +5,8 @@ mod antithetic;
 mod by_moments;
 mod checkpoints;
 mod classification;
+#[path = "../../../blitz-predict/tests/suite/close.rs"]
+mod close;
 mod conjugate;
 mod constants;
 mod dashboard;

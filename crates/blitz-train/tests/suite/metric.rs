@@ -239,7 +239,7 @@ fn a_training_step_hands_its_probabilities_to_the_metrics() {
 #[test]
 fn a_cleared_metric_starts_over() {
     let device = Device::flex();
-    let mut metric = EceMetric::with_bins(4);
+    let mut metric = EceMetric::new().with_bins(4);
     for batch in class_batches(&device) {
         metric.update(&batch, &metadata()).unwrap();
     }

@@ -7,6 +7,7 @@ use blitz_train::{ElboOutput, ExpectedNll, MomentsLikelihood, MomentsNetwork};
 use burn::tensor::{Device, Int, Tensor};
 use burn::train::{InferenceStep, TrainStep};
 
+use super::close::assert_close;
 use crate::learner::Net;
 use crate::{scalar, values};
 
@@ -78,13 +79,6 @@ fn mean_loss<L: Likelihood>(likelihood: &L, outputs: &[L::Output], target: &L::T
     outputs.iter().map(of_draw).sum::<f64>() / outputs.len() as f64
 }
 
-fn assert_close(got: &[f64], expected: &[f64]) {
-    assert_eq!(got.len(), expected.len());
-    for (got, expected) in got.iter().zip(expected) {
-        assert!((got - expected).abs() < 1e-5, "{got} for {expected}");
-    }
-}
-
 #[test]
 fn smoothed_and_weighted_classes_have_the_nll_of_their_mixture() {
     let config = CategoricalLikelihoodConfig::new(3);
@@ -98,9 +92,9 @@ fn smoothed_and_weighted_classes_have_the_nll_of_their_mixture() {
         let model = ElboModel::new(net(3), likelihood.clone(), elbo());
         for (step, outputs) in steps(&model, labels()) {
             let loss = mean_loss(&likelihood, &outputs, &labels());
-            assert_close(&[scalar(step.nll)], &[loss]);
+            assert_close(&[scalar(step.nll)], &[loss], 1e-5);
             let expected = likelihood.predictive(outputs).nll(&LABELS);
-            assert_close(&values(step.predictive_nll), &expected);
+            assert_close(&values(step.predictive_nll), &expected, 1e-5);
         }
     }
 }
@@ -113,9 +107,9 @@ fn weighted_ones_have_the_nll_of_their_mixture() {
         let model = ElboModel::new(net(1), likelihood.clone(), elbo());
         for (step, outputs) in steps(&model, ones()) {
             let loss = mean_loss(&likelihood, &outputs, &ones());
-            assert_close(&[scalar(step.nll)], &[loss]);
+            assert_close(&[scalar(step.nll)], &[loss], 1e-5);
             let expected = likelihood.predictive(outputs).nll(&ONES.map(|y| y as f64));
-            assert_close(&values(step.predictive_nll), &expected);
+            assert_close(&values(step.predictive_nll), &expected, 1e-5);
         }
     }
 }
@@ -140,8 +134,8 @@ fn by_moments_it_is_the_expected_loss_of_the_labels_as_they_are() {
         targets: labels(),
     };
     let step = InferenceStep::step(&model, batch);
-    assert_close(&values(step.predictive_nll), &expected);
-    assert_close(&[scalar(step.nll)], &[loss.iter().sum::<f64>() / 4.0]);
+    assert_close(&values(step.predictive_nll), &expected, 1e-5);
+    assert_close(&[scalar(step.nll)], &[loss.iter().sum::<f64>() / 4.0], 1e-5);
 }
 
 #[test]
@@ -160,7 +154,7 @@ fn target_columns_are_scored_together_on_the_dashboard_and_apart_in_a_prediction
             -(densities.sum::<f64>() / SAMPLES as f64).ln()
         });
         let joint: Vec<f64> = joint.collect();
-        assert_close(&values(step.predictive_nll), &joint);
+        assert_close(&values(step.predictive_nll), &joint, 1e-5);
         let apart = likelihood.predictive(outputs).nll(&values(target.clone()));
         let sums = apart.chunks(2).map(|columns| columns.iter().sum::<f64>());
         let mut differences = sums.zip(joint).map(|(sum, joint)| (sum - joint).abs());

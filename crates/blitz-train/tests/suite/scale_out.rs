@@ -8,6 +8,7 @@ use burn::optim::{AdamConfig, SgdConfig};
 use burn::tensor::Device;
 use burn::train::{ExecutionStrategy, Learner, MultiDeviceOptim, SupervisedTraining};
 
+use super::close::assert_close;
 use crate::learner::{Model, learner, model, recording, training, weights};
 use crate::line::{Row, line, loader};
 
@@ -34,13 +35,6 @@ fn points() -> [Vec<Row>; 2] {
 /// Plain descent: Adam would hide a gradient of another length.
 fn descent() -> Learner<Model> {
     Learner::new(model(), SgdConfig::new().init(), 0.01)
-}
-
-fn assert_close(a: &[f64], b: &[f64], tolerance: f64) {
-    assert_eq!(a.len(), b.len());
-    for (a, b) in a.iter().zip(b) {
-        assert!((a - b).abs() <= tolerance, "{a} and {b}");
-    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use burn::nn::conv::{Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, C
 
 use crate::axes::Features;
 use crate::moments::{ForwardMoments, Moments, propagate};
-use crate::weights::fixed;
+use crate::weights::for_one_call;
 use crate::windows::Convolve;
 
 /// Burn has no trait over its six convolutions.
@@ -18,8 +18,8 @@ macro_rules! convolution {
                     let bias = self.bias.as_ref();
                     propagate(Features::Second, input, &self.weight, bias, |input, weight, bias| {
                         let layer = Self {
-                            weight: fixed(weight),
-                            bias: bias.map(fixed),
+                            weight: for_one_call(weight),
+                            bias: bias.map(for_one_call),
                             ..self.clone()
                         };
                         layer.convolve(input)

@@ -14,36 +14,24 @@
 //! Data stream over a loader; matrices are `f64` on the host, of a size that does not depend on the number of examples.
 //! `docs/laplace.md` shows it at work.
 
-mod bernoulli;
-mod class_sums;
-mod curvature;
-mod diagonal;
 mod error;
-mod evidence;
-mod features;
-mod gaussian;
-mod gradients;
-mod held_out;
-mod kronecker;
-mod last_layer_network;
-mod layer;
-mod link;
-mod logits;
+mod labels;
+mod last_layer;
 mod network;
-mod random_weights;
-mod softmax;
+mod normal_logits;
+mod numbers;
+mod prior_precision;
 mod spectrum;
-mod stored;
 
 pub use crate::predict::Link;
-pub use bernoulli::BernoulliLastLayer;
-pub use diagonal::DiagonalLaplace;
 pub use error::LaplaceError;
-pub use gaussian::{GaussianLastLayer, LastLayerMean};
-pub use held_out::HeldOut;
-pub use last_layer_network::{LastLayerNetwork, LastLayerPosterior};
-pub use network::{
-    EvidenceEpoch, EvidenceTrainingConfig, GaussNewton, LossCurvature, NetworkLaplace,
-    NetworkLaplaceConfig, NormalOutput, WeightCovariance,
+pub use last_layer::{
+    BernoulliLastLayer, ClassCovariance, GaussianLastLayer, LastLayerMean, LastLayerNetwork,
+    LastLayerPosterior, SoftmaxLastLayer,
 };
-pub use softmax::{ClassCovariance, MAX_JOINT_PARAMETERS, SoftmaxLastLayer};
+pub use network::{
+    DiagonalLaplace, EvidenceEpoch, EvidenceTrainingConfig, GaussNewton, LossCurvature,
+    NetworkLaplace, NetworkLaplaceConfig, NormalOutput, WeightCovariance,
+};
+pub use prior_precision::held_out::HeldOut;
+pub use spectrum::MAX_JOINT_PARAMETERS;

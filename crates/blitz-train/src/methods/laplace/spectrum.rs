@@ -4,7 +4,10 @@ use nalgebra::{DMatrix, DMatrixView, SymmetricEigen};
 use serde::{Deserialize, Serialize};
 
 use super::error::LaplaceError;
-use super::layer::dot;
+use super::numbers::dot;
+
+/// The most weights a joint covariance may have: its matrix then takes 32 MB, its eigendecomposition minutes at most.
+pub const MAX_JOINT_PARAMETERS: usize = 2048;
 
 /// `H = Q diag(s) Qᵀ`, positive semidefinite.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -158,16 +158,20 @@ impl Sums for Bins {
 impl EceMetric {
     /// Create the metric with 15 bins of equal width.
     pub fn new() -> Self {
-        Self::with_bins(15)
+        Self::of_bins(15)
     }
 
-    /// Create the metric with `bins` bins of equal width.
+    /// The metric with so many bins of equal width; what it has seen is forgotten.
     ///
     /// # Panics
     ///
     /// Panics without bins, or with more than 2²⁰.
-    pub fn with_bins(bins: usize) -> Self {
+    pub fn with_bins(self, bins: usize) -> Self {
         assert!(bins > 0, "a calibration error needs bins, got 0");
+        Self::of_bins(bins)
+    }
+
+    fn of_bins(bins: usize) -> Self {
         let running = Running::new("ECE", Bins(reliability_bins(&[], &[], bins)))
             .unit("%")
             .precision(2);

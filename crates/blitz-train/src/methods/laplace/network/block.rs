@@ -215,7 +215,7 @@ impl Block {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::layer::normals;
+    use super::super::super::numbers::normals;
     use super::*;
 
     fn gradients(len: usize) -> Vec<Vec<f64>> {

@@ -4,10 +4,10 @@ use std::iter::repeat_n;
 
 use nalgebra::DMatrix;
 
-use super::super::random_weights::RandomWeight;
 use super::super::spectrum::Spectrum;
 use super::WeightCovariance;
 use super::block::{Block, BlockSums};
+use super::random_weights::RandomWeight;
 
 /// Gradients that are added up at once, as a product of matrices.
 const AT_ONCE: usize = 64;

@@ -7,9 +7,9 @@ use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
 
 use super::super::error::{LaplaceError, positive};
-use super::super::layer::host;
-use super::super::random_weights::squared_norm;
+use super::super::numbers::host;
 use super::fit::prepare;
+use super::random_weights::squared_norm;
 use super::{GaussNewton, NetworkLaplace, NetworkLaplaceConfig};
 use crate::batch::LabeledBatch;
 use crate::module_state::with_own_statistics;
@@ -43,6 +43,7 @@ pub struct EvidenceTrainingConfig {
 
 /// What an epoch of such a training came to.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct EvidenceEpoch {
     /// Counted from 1.
     pub epoch: usize,

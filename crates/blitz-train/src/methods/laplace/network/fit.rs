@@ -6,12 +6,11 @@ use burn::data::dataloader::{DataLoader, Progress};
 use burn::tensor::{DType, Tensor, TensorData};
 
 use super::super::error::{LaplaceError, TWICE, deterministic, positive, repeats, size};
-use super::super::features::finite;
-use super::super::gradients::gradients_of;
-use super::super::layer::{host, normals};
-use super::super::random_weights::{RandomWeight, random_weights};
-use super::super::softmax::MAX_JOINT_PARAMETERS;
+use super::super::numbers::{finite, host, normals};
+use super::super::spectrum::MAX_JOINT_PARAMETERS;
 use super::curvature::{Sums, WeightCurvature};
+use super::gradients::gradients_of;
+use super::random_weights::{RandomWeight, random_weights};
 use super::{GaussNewton, LossCurvature, NetworkLaplaceConfig, WeightCovariance};
 use crate::batch::LabeledBatch;
 use crate::error::TargetError;

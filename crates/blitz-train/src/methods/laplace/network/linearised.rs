@@ -5,15 +5,13 @@ use blitz_predict::CategoricalMixture;
 use burn::data::dataloader::DataLoader;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
-use super::super::curvature::Root;
 use super::super::error::LaplaceError;
-use super::super::features::finite;
-use super::super::gradients::gradients_of;
-use super::super::held_out::{HeldOut, Sums, search};
-use super::super::layer::host;
-use super::super::link::{NormalLogits, label_nll};
-use super::super::softmax::labels;
+use super::super::labels::{label_nll, labels};
+use super::super::normal_logits::{NormalLogits, Root};
+use super::super::numbers::{finite, host};
+use super::super::prior_precision::held_out::{HeldOut, Sums, search};
 use super::fit::{Example, along};
+use super::gradients::gradients_of;
 use super::{GaussNewton, NetworkLaplace};
 use crate::batch::LabeledBatch;
 use crate::likelihood::CategoricalLikelihood;
@@ -27,6 +25,7 @@ const QUANTILES: usize = 100;
 
 /// The outputs of a linearised network for one example: normal, since it is linear in weights that are.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct NormalOutput {
     /// Those of the trained network.
     pub mean: Vec<f64>,

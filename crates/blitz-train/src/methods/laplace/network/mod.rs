@@ -2,11 +2,15 @@
 
 mod block;
 mod curvature;
+mod diagonal;
 mod evidence_training;
 mod fit;
 mod gauss_newton;
+mod gradients;
 mod linearised;
+mod random_weights;
 
+pub use diagonal::DiagonalLaplace;
 pub use evidence_training::{EvidenceEpoch, EvidenceTrainingConfig};
 pub use gauss_newton::GaussNewton;
 pub use linearised::NormalOutput;
@@ -20,15 +24,15 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::error::{LaplaceError, positive};
-use super::evidence::{best_precision, fixed_point, log_evidence};
-use super::gradients::moved;
-use super::layer::normals;
+use super::numbers::normals;
+use super::prior_precision::evidence::{best_precision, fixed_point, log_evidence};
 use super::spectrum::check_invertible;
 use crate::batch::LabeledBatch;
 use crate::likelihood::{CategoricalLikelihood, GaussianLikelihood};
 use crate::network::Network;
 use crate::predict::NetworkPosterior;
 use curvature::WeightCurvature;
+use gradients::moved;
 
 /// What the covariance of a network's weights keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

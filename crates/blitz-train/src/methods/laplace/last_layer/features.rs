@@ -4,8 +4,9 @@ use burn::data::dataloader::DataLoader;
 use burn::tensor::Tensor;
 use nalgebra::DMatrix;
 
-use super::error::{LaplaceError, TWICE, repeats, size};
-use super::layer::{LayerShape, host};
+use super::super::error::{LaplaceError, TWICE, repeats, size};
+use super::super::numbers::{finite, host};
+use super::shape::LayerShape;
 use crate::batch::LabeledBatch;
 
 /// Hands each batch's features, with the ones for the bias, and its targets to `visit`, with the number of examples before
@@ -41,19 +42,4 @@ pub(super) fn for_each_batch<I: Clone, T>(
         return Err(LaplaceError::Empty);
     }
     Ok(seen)
-}
-
-pub(super) fn finite(
-    rows: &[f64],
-    width: usize,
-    what: &'static str,
-    before: usize,
-) -> Result<(), LaplaceError> {
-    match rows.iter().position(|value| !value.is_finite()) {
-        Some(at) => Err(LaplaceError::NonFinite {
-            what,
-            example: before + at / width,
-        }),
-        None => Ok(()),
-    }
 }

@@ -1,9 +1,9 @@
 //! The search for the prior precision, and the noise, of largest marginal likelihood.
 
-use super::error::LaplaceError;
+use super::super::error::LaplaceError;
 
 /// `ln p(data | λ)` by Laplace, in nats, of weights of that squared norm whose loss has a curvature of these eigenvalues.
-pub(super) fn log_evidence<'a>(
+pub(in crate::methods::laplace) fn log_evidence<'a>(
     log_likelihood: f64,
     squared_norm: f64,
     curvature: impl Iterator<Item = &'a f64>,
@@ -21,7 +21,9 @@ const GRID: usize = 112;
 /// The precision in [10⁻¹², 10¹²] at which `evidence` is largest: a grid in the logarithm, then golden sections about its best point.
 ///
 /// A finite grid's best point at an end means that the evidence goes on growing there.
-pub(super) fn best_precision(evidence: impl Fn(f64) -> f64) -> Result<f64, LaplaceError> {
+pub(in crate::methods::laplace) fn best_precision(
+    evidence: impl Fn(f64) -> f64,
+) -> Result<f64, LaplaceError> {
     let step = 2.0 * RANGE / GRID as f64;
     let at = |log: f64| {
         let value = evidence(log.exp());
@@ -59,7 +61,7 @@ pub(super) fn best_precision(evidence: impl Fn(f64) -> f64) -> Result<f64, Lapla
 }
 
 /// The noises' variances and the prior precision that MacKay's fixed point comes to from these; `next` makes the next ones of the last.
-pub(super) fn fixed_point(
+pub(in crate::methods::laplace) fn fixed_point(
     mut noises: Vec<f64>,
     mut precision: f64,
     next: impl Fn(&[f64], f64) -> (Vec<f64>, f64),

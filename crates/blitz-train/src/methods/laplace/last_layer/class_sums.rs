@@ -2,12 +2,12 @@
 
 use nalgebra::{DMatrix, DVector};
 
+use super::super::error::LaplaceError;
+use super::super::spectrum::{MAX_JOINT_PARAMETERS, Spectrum};
 use super::curvature::Curvature;
-use super::error::LaplaceError;
 use super::kronecker::Kronecker;
-use super::layer::LayerShape;
-use super::softmax::{ClassCovariance, MAX_JOINT_PARAMETERS};
-use super::spectrum::Spectrum;
+use super::shape::LayerShape;
+use super::softmax::ClassCovariance;
 
 /// Sums over the features φ and the class probabilities p of examples.
 pub(super) enum ClassSums {

@@ -1,14 +1,19 @@
 //! What the last layers of classifiers share: a normal about the trained weights, in blocks.
 
+use burn::data::dataloader::DataLoader;
 use burn::nn::Linear;
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::super::error::{LaplaceError, positive};
+use super::super::numbers::{dot, normals};
+use super::super::prior_precision::evidence::best_precision;
+use super::super::prior_precision::held_out::{HeldOut, Sums, search};
 use super::curvature::{Curvature, Spread};
-use super::error::{LaplaceError, positive};
-use super::evidence::best_precision;
-use super::layer::{LayerShape, dot, normals};
+use super::features::for_each_batch;
+use super::shape::LayerShape;
 use super::stored::StoredLogits;
+use crate::batch::LabeledBatch;
 
 /// The posterior of a layer whose outputs are logits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -96,6 +101,37 @@ impl LogitLayer {
             .draw(normals, self.trained.len(), self.prior_precision);
         let drawn = self.trained.iter().zip(step).map(|(t, s)| t + s);
         self.shape.write(&drawn.collect::<Vec<f64>>(), device)
+    }
+
+    /// The precision of lowest held-out nll.
+    ///
+    /// `read` gives the labels of a batch of so many examples, with so many before it; `nll` is an example's, of its logits, and of what their covariance at a
+    /// precision is computed from or of the logits alone.
+    pub(super) fn held_out<I: Clone, T, L>(
+        &self,
+        data: &dyn DataLoader<LabeledBatch<I, T>>,
+        features: impl Fn(I) -> Tensor<2>,
+        read: impl Fn(T, usize, usize) -> Result<Vec<L>, LaplaceError>,
+        nll: impl Fn(&[f64], Option<(&Spread<'_>, f64)>, &L) -> f64,
+    ) -> Result<HeldOut, LaplaceError> {
+        let pass = |precisions: &[f64]| {
+            let mut sums = Sums::new(precisions.len());
+            let d_input = self.shape.d_input;
+            for_each_batch(data, &features, &self.shape, |phi, targets, before| {
+                let labels = read(targets, phi.nrows(), before)?;
+                for (row, label) in phi.row_iter().zip(&labels) {
+                    let x: Vec<f64> = row.iter().copied().take(d_input).collect();
+                    let (logits, spread) =
+                        (self.logits(&x), self.curvature.spread(&self.shape, &x));
+                    let of_precision = |p: &f64| nll(&logits, Some((&spread, *p)), label);
+                    let values = precisions.iter().map(of_precision).collect();
+                    sums.add(nll(&logits, None, label), values);
+                }
+                Ok(())
+            })?;
+            Ok(sums)
+        };
+        search(|precision| self.curvature.check(precision).is_ok(), pass)
     }
 }
 

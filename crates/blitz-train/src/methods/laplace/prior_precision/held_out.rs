@@ -2,14 +2,7 @@
 
 use std::fmt;
 
-use burn::data::dataloader::DataLoader;
-use burn::tensor::Tensor;
-
-use super::curvature::Spread;
-use super::error::LaplaceError;
-use super::features::for_each_batch;
-use super::logits::LogitLayer;
-use crate::batch::LabeledBatch;
+use super::super::error::LaplaceError;
 
 /// How well a posterior predicts examples that the network was not trained on, beside the trained network itself.
 ///
@@ -57,16 +50,16 @@ impl fmt::Display for HeldOut {
 }
 
 /// Sums over examples, for each precision tried.
-pub(super) struct Sums {
+pub(in crate::methods::laplace) struct Sums {
     nll: Vec<f64>,
     /// Of how much lower than by the trained weights the nll is.
     gains: Vec<Gains>,
     trained: f64,
-    pub(super) examples: usize,
+    pub(in crate::methods::laplace) examples: usize,
 }
 
 impl Sums {
-    pub(super) fn new(precisions: usize) -> Self {
+    pub(in crate::methods::laplace) fn new(precisions: usize) -> Self {
         Self {
             nll: vec![0.0; precisions],
             gains: vec![Gains::default(); precisions],
@@ -76,7 +69,7 @@ impl Sums {
     }
 
     /// Adds an example's nll by the trained weights and under each precision.
-    pub(super) fn add(&mut self, trained: f64, nll: Vec<f64>) {
+    pub(in crate::methods::laplace) fn add(&mut self, trained: f64, nll: Vec<f64>) {
         self.trained += trained;
         self.examples += 1;
         let sums = self.nll.iter_mut().zip(&mut self.gains);
@@ -90,7 +83,7 @@ impl Sums {
 /// The precision in [10⁻¹², 10¹²] of lowest held-out nll: powers of ten first, then a finer grid about the best.
 ///
 /// `possible` says of which precisions the covariance has digits; `pass` sums over all examples.
-pub(super) fn search(
+pub(in crate::methods::laplace) fn search(
     possible: impl Fn(f64) -> bool,
     pass: impl Fn(&[f64]) -> Result<Sums, LaplaceError>,
 ) -> Result<HeldOut, LaplaceError> {
@@ -152,39 +145,6 @@ impl Gains {
             return f64::INFINITY;
         }
         (self.squares.max(0.0) / (self.count - 1.0) / self.count).sqrt()
-    }
-}
-
-impl LogitLayer {
-    /// The precision of lowest held-out nll.
-    ///
-    /// `read` gives the labels of a batch of so many examples, with so many before it; `nll` is an example's, of its logits, and of what their covariance at a
-    /// precision is computed from or of the logits alone.
-    pub(super) fn held_out<I: Clone, T, L>(
-        &self,
-        data: &dyn DataLoader<LabeledBatch<I, T>>,
-        features: impl Fn(I) -> Tensor<2>,
-        read: impl Fn(T, usize, usize) -> Result<Vec<L>, LaplaceError>,
-        nll: impl Fn(&[f64], Option<(&Spread<'_>, f64)>, &L) -> f64,
-    ) -> Result<HeldOut, LaplaceError> {
-        let pass = |precisions: &[f64]| {
-            let mut sums = Sums::new(precisions.len());
-            let d_input = self.shape.d_input;
-            for_each_batch(data, &features, &self.shape, |phi, targets, before| {
-                let labels = read(targets, phi.nrows(), before)?;
-                for (row, label) in phi.row_iter().zip(&labels) {
-                    let x: Vec<f64> = row.iter().copied().take(d_input).collect();
-                    let (logits, spread) =
-                        (self.logits(&x), self.curvature.spread(&self.shape, &x));
-                    let of_precision = |p: &f64| nll(&logits, Some((&spread, *p)), label);
-                    let values = precisions.iter().map(of_precision).collect();
-                    sums.add(nll(&logits, None, label), values);
-                }
-                Ok(())
-            })?;
-            Ok(sums)
-        };
-        search(|precision| self.curvature.check(precision).is_ok(), pass)
     }
 }
 

@@ -3,12 +3,12 @@
 
 use serde::Deserialize;
 
+use super::super::error::LaplaceError;
+use super::super::spectrum::Spectrum;
 use super::curvature::{self, Curvature};
-use super::error::LaplaceError;
 use super::gaussian::{GaussianLastLayer, LastLayerMean};
-use super::layer::LayerShape;
 use super::logits::LogitLayer;
-use super::spectrum::Spectrum;
+use super::shape::LayerShape;
 
 /// Why a saved posterior is none.
 #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::Device;
 
-use super::error::deterministic;
+use super::super::error::deterministic;
 use crate::predict::NetworkPosterior;
 
 /// A posterior of a network's last layer.

@@ -4,9 +4,8 @@ use blitz_layers::blitz_core::fields::changed;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Gradients, Tensor, TensorData};
 
-use super::error::LaplaceError;
-use super::features::finite;
-use super::layer::host;
+use super::super::error::LaplaceError;
+use super::super::numbers::{finite, host};
 use super::random_weights::{VisitRandom, visit_random};
 
 /// The gradient of each float parameter in the module's order, row-major: none of one without, and at the later places of a weight that is tied.

@@ -7,19 +7,18 @@ use burn::tensor::{Int, Tensor};
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
+use super::super::error::{LaplaceError, deterministic};
+use super::super::labels::{label_nll, labels};
+use super::super::normal_logits::{NormalLogits, Root};
+use super::super::numbers::finite;
+use super::super::prior_precision::held_out::HeldOut;
 use super::class_sums::ClassSums;
-use super::curvature::{Root, Spread};
-use super::error::{LaplaceError, deterministic, size};
-use super::features::{finite, for_each_batch};
-use super::held_out::HeldOut;
-use super::layer::LayerShape;
-use super::link::{NormalLogits, label_nll};
+use super::curvature::Spread;
+use super::features::for_each_batch;
 use super::logits::{LogitLayer, of_logits};
+use super::shape::LayerShape;
 use crate::batch::LabeledBatch;
 use crate::predict::link::{Link, probit_logits};
-
-/// The most weights a joint covariance may have: its matrix then takes 32 MB, its eigendecomposition minutes at most.
-pub const MAX_JOINT_PARAMETERS: usize = 2048;
 
 /// What the covariance of a softmax layer's weights keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,26 +162,6 @@ impl NormalLogits for Predicted<'_> {
     fn root(&self) -> Root<'_> {
         self.spread.root(self.precision)
     }
-}
-
-/// The labels of a batch.
-pub(super) fn labels(
-    targets: Tensor<1, Int>,
-    classes: usize,
-    rows: usize,
-    before: usize,
-) -> Result<Vec<usize>, LaplaceError> {
-    let targets: Vec<i64> = targets.into_data().iter::<i64>().collect();
-    size("the number of labels", rows, targets.len())?;
-    let label = |(i, label): (usize, &i64)| {
-        let class = usize::try_from(*label).ok().filter(|l| *l < classes);
-        class.ok_or(LaplaceError::Label {
-            example: before + i,
-            label: *label,
-            classes,
-        })
-    };
-    targets.iter().enumerate().map(label).collect()
 }
 
 of_logits!(

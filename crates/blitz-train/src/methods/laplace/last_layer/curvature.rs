@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-use nalgebra::DMatrix;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::error::LaplaceError;
+use super::super::error::LaplaceError;
+use super::super::normal_logits::Root;
+use super::super::spectrum::Spectrum;
 use super::kronecker::Kronecker;
-use super::layer::LayerShape;
-use super::spectrum::Spectrum;
+use super::shape::LayerShape;
 use crate::predict::link::less_others;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -206,35 +206,6 @@ impl Spread<'_> {
                 let along = factors.along_outputs(input, precision);
                 let mean = |u: &[f64]| u.iter().sum::<f64>() / u.len() as f64;
                 factors.outputs.squares_about(&along, mean)
-            }
-        }
-    }
-}
-
-/// A matrix `S = Sᵀ` with `S S` the covariance of the logits.
-pub(super) enum Root<'a> {
-    Diagonal(Vec<f64>),
-    /// `Q diag(r) Qᵀ`.
-    Along(Cow<'a, Spectrum>, Vec<f64>),
-}
-
-impl Root<'_> {
-    /// That of a whole covariance of so many logits.
-    pub(super) fn of(covariance: Vec<f64>, outputs: usize) -> Self {
-        let spectrum = Spectrum::new(DMatrix::from_vec(outputs, outputs, covariance));
-        let roots = spectrum.values.iter().map(|v| v.sqrt()).collect();
-        Self::Along(Cow::Owned(spectrum), roots)
-    }
-
-    /// `S z`.
-    pub(super) fn times(&self, z: &[f64]) -> Vec<f64> {
-        let scaled = |z: &[f64], roots: &[f64]| -> Vec<f64> {
-            z.iter().zip(roots).map(|(z, root)| z * root).collect()
-        };
-        match self {
-            Self::Diagonal(roots) => scaled(z, roots),
-            Self::Along(spectrum, roots) => {
-                spectrum.vector(&scaled(&spectrum.coordinates(z), roots))
             }
         }
     }

@@ -3,8 +3,8 @@
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
-use super::error::LaplaceError;
-use super::spectrum::{Spectrum, check_invertible};
+use super::super::error::LaplaceError;
+use super::super::spectrum::{Spectrum, check_invertible};
 
 /// `G ⊗ A` for the weights and `G` for the bias: `G = Σ Λ` sums the Hessians of the likelihood by the outputs, `A` is the mean of `x xᵀ` over the
 /// inputs.

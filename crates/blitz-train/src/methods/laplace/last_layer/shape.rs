@@ -1,12 +1,12 @@
 //! A `Linear` as rows of numbers: for each output its weights, then the bias.
 
-use blitz_layers::blitz_core::noise::{NoiseKey, layout};
 use burn::module::{Param, ParamId};
 use burn::nn::Linear;
 use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use super::error::LaplaceError;
+use super::super::error::LaplaceError;
+use super::super::numbers::host;
 
 /// The shape of a layer, and the type of its numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,21 +108,4 @@ impl LayerShape {
         let one = self.bias.then_some(1.0);
         features.iter().copied().chain(one).collect()
     }
-}
-
-pub(super) fn host<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
-    tensor.into_data().iter::<f64>().collect()
-}
-
-/// The normals of weight tensor `weight` in draw `index` of a prediction.
-pub(super) fn normals(seed: u64, index: u64, weight: usize, len: usize) -> Vec<f64> {
-    let mut normals = vec![0.0; len];
-    let stream = layout::weight(weight as u32);
-    let key = NoiseKey::new(seed, layout::prediction(index), stream);
-    key.fill_standard_normal(0, &mut normals);
-    normals.into_iter().map(f64::from).collect()
-}
-
-pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }

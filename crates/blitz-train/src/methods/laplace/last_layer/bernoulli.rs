@@ -6,13 +6,14 @@ use burn::tensor::{Int, Tensor};
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
+use super::super::error::{LaplaceError, deterministic, size};
+use super::super::numbers::finite;
+use super::super::prior_precision::held_out::HeldOut;
+use super::super::spectrum::Spectrum;
 use super::curvature::Curvature;
-use super::error::{LaplaceError, deterministic, size};
-use super::features::{finite, for_each_batch};
-use super::held_out::HeldOut;
-use super::layer::LayerShape;
+use super::features::for_each_batch;
 use super::logits::{LogitLayer, of_logits};
-use super::spectrum::Spectrum;
+use super::shape::LayerShape;
 use crate::batch::LabeledBatch;
 use crate::predict::link::probit_scale;
 

@@ -5,11 +5,10 @@ use burn::data::dataloader::DataLoader;
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::error::{LaplaceError, TWICE, deterministic, positive, repeats, size};
-use super::evidence::{best_precision, log_evidence};
-use super::features::finite;
+use super::super::error::{LaplaceError, TWICE, deterministic, positive, repeats, size};
+use super::super::numbers::{finite, host, normals};
+use super::super::prior_precision::evidence::{best_precision, log_evidence};
 use super::gradients::{gradients_of, moved};
-use super::layer::{host, normals};
 use super::random_weights::random_weights;
 use crate::module_state::as_in_prediction;
 use crate::predict::NetworkPosterior;

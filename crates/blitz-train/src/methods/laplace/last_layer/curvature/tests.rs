@@ -3,7 +3,7 @@
 use burn::tensor::FloatDType;
 use nalgebra::SymmetricEigen;
 
-use super::super::layer::normals;
+use super::super::super::numbers::normals;
 use super::*;
 
 const SHAPE: LayerShape = LayerShape {

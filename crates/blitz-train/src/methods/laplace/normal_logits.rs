@@ -1,10 +1,13 @@
 //! Class probabilities of normal logits.
 
-use blitz_layers::blitz_core::noise::layout;
-use blitz_predict::distribution::softmax::{log_softmax, softmax};
+use std::borrow::Cow;
 
-use super::curvature::Root;
-use super::layer::normals;
+use blitz_layers::blitz_core::noise::layout;
+use blitz_predict::distribution::softmax::softmax;
+use nalgebra::DMatrix;
+
+use super::numbers::normals;
+use super::spectrum::Spectrum;
 use crate::predict::link::{Link, plain_probit_logits, probit_logits};
 
 /// Normal logits of one example.
@@ -35,6 +38,35 @@ pub(super) trait NormalLogits {
     }
 }
 
+/// A matrix `S = Sᵀ` with `S S` the covariance of the logits.
+pub(super) enum Root<'a> {
+    Diagonal(Vec<f64>),
+    /// `Q diag(r) Qᵀ`.
+    Along(Cow<'a, Spectrum>, Vec<f64>),
+}
+
+impl Root<'_> {
+    /// That of a whole covariance of so many logits.
+    pub(super) fn of(covariance: Vec<f64>, outputs: usize) -> Self {
+        let spectrum = Spectrum::new(DMatrix::from_vec(outputs, outputs, covariance));
+        let roots = spectrum.values.iter().map(|v| v.sqrt()).collect();
+        Self::Along(Cow::Owned(spectrum), roots)
+    }
+
+    /// `S z`.
+    pub(super) fn times(&self, z: &[f64]) -> Vec<f64> {
+        let scaled = |z: &[f64], roots: &[f64]| -> Vec<f64> {
+            z.iter().zip(roots).map(|(z, root)| z * root).collect()
+        };
+        match self {
+            Self::Diagonal(roots) => scaled(z, roots),
+            Self::Along(spectrum, roots) => {
+                spectrum.vector(&scaled(&spectrum.coordinates(z), roots))
+            }
+        }
+    }
+}
+
 /// `E[softmax(f)]` over so many draws of f, normal about these logits, whose covariance has this root.
 fn mean_softmax(logits: &[f64], root: &Root<'_>, draws: usize, seed: u64) -> Vec<f64> {
     assert!(draws > 0, "a mean over draws needs draws, got 0");
@@ -49,12 +81,6 @@ fn mean_softmax(logits: &[f64], root: &Root<'_>, draws: usize, seed: u64) -> Vec
     mean
 }
 
-/// The negative log likelihood of a label under these logits.
-pub(super) fn label_nll(mut logits: Vec<f64>, label: usize) -> f64 {
-    log_softmax(&mut logits);
-    -logits[label]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,8 +90,5 @@ mod tests {
         let certain = Root::Diagonal(vec![0.0; 10]);
         let p = mean_softmax(&[1e15; 10], &certain, 1, 0);
         assert!(p.iter().all(|p| (p - 0.1).abs() < 1e-15), "{p:?}");
-
-        let nll = label_nll(vec![1e11, 1e11 - 1.0], 0);
-        assert_eq!(nll, label_nll(vec![0.0, -1.0], 0));
     }
 }

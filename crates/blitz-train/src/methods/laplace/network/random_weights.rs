@@ -6,7 +6,7 @@ use blitz_layers::blitz_core::at_least_f32;
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::Tensor;
 
-use super::layer::host;
+use super::super::numbers::host;
 
 /// What is learned of the float parameters of a network, in its order.
 pub(super) trait VisitRandom {
