@@ -1,6 +1,8 @@
 //! What a training saves, whole or refused.
 
 #[cfg(feature = "train")]
+mod aside;
+#[cfg(feature = "train")]
 mod claim;
 mod float_types;
 #[cfg(feature = "train")]
