@@ -13,6 +13,7 @@ use burn::store::ModuleRecord;
 use burn::train::checkpoint::{Checkpoint, Checkpointer, CheckpointerError};
 use burn::train::{LearnerModel, SupervisedTraining};
 
+use super::raised::for_start;
 use super::saves::{Restored, Saves};
 use super::seal::{self, Seal};
 use crate::error::CheckpointError;
@@ -263,11 +264,6 @@ impl Part {
 /// As Burn takes an error while it trains. `fit` finds it inside again.
 fn for_training(error: CheckpointError) -> CheckpointerError {
     CheckpointerError::IOError(io::Error::other(error))
-}
-
-/// As Burn takes an error before it trains, of which only the text comes back.
-fn for_start(error: CheckpointError) -> CheckpointerError {
-    CheckpointerError::Unknown(error.to_string())
 }
 
 impl<R: Checkpoint> Checkpointer<R> for Part {
