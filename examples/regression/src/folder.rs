@@ -295,8 +295,9 @@ fn is_name_of_a_run(path: &Path) -> bool {
     let is_number = |text: &str| text.parse::<u64>().is_ok();
     match parts.unwrap_or_default().as_slice() {
         [name] => [CONFIG, MODEL, MODEL_DIGEST, PLOT, LOG].contains(name),
+        // What is there while `Checkpoints` puts those of an abandoned run aside.
+        [CHECKPOINTS, PREVIOUS, "moving"] => true,
         // Behind `.bpk` may come what marks a digest, or a file that was being written.
-        // `Checkpoints` put aside those of an abandoned run.
         [CHECKPOINTS, name] | [CHECKPOINTS, PREVIOUS, name] => {
             name.split_once('-').is_some_and(|(part, rest)| {
                 let epoch = rest.split_once(".bpk").map(|(epoch, _)| epoch);
@@ -322,7 +323,8 @@ mod tests {
             "checkpoint/model-3.bpk",
             "checkpoint/optim-12.bpk.sha256",
             "checkpoint/previous/model-3.bpk",
-            "checkpoint/scheduler-1.bpk.4711-0.tmp",
+            "checkpoint/previous/moving",
+            "checkpoint/scheduler-1.bpk.4711.part.bpk",
             "train/epoch-1/Loss.log",
             "valid/epoch-20/Coverage_95_%.log",
         ] {

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use blitz_train::files::{Seal, check_by_name, put, put_sealed};
+use blitz_train::files::{Seal, check_by_name, name_of_part, put, put_sealed};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -250,9 +250,12 @@ impl Kept {
 /// The name of a part's file in a folder, the first of them, if there is one.
 fn any_part(folder: &Path) -> io::Result<Option<String>> {
     let files = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
-    let paths = files.iter().map(|file| PathBuf::from(file.file_name()));
-    let parts = paths.filter(|path| path.extension().is_some_and(|ending| ending == "json"));
-    Ok(parts.min().map(|part| part.display().to_string()))
+    let names = files
+        .iter()
+        .map(|file| file.file_name().display().to_string());
+    // What a run that was killed was about to write is no part yet.
+    let parts = names.filter(|name| name.ends_with(".json") && name_of_part(name).is_none());
+    Ok(parts.min())
 }
 
 /// The first setting that is another, or is there in one alone.
@@ -374,8 +377,10 @@ mod tests {
     #[test]
     fn parts_of_nobody_knows_what_run_are_refused() {
         let folder = tempfile::tempdir().unwrap();
-        // A folder that is there and holds no part is taken.
-        fs::write(folder.path().join("notes.txt"), "").unwrap();
+        // A folder that is there and holds no part is taken, also after a run that was killed before it had any.
+        for name in ["notes.txt", "run.json.4711.part.json"] {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
         let settings = json!({"seed": 1});
         let kept = Kept::in_folder(folder.path(), &settings).unwrap();
         kept.keep("first", &1).unwrap();

@@ -206,6 +206,7 @@ fn searched_quantile<D: Distribution>(distribution: &D, p: f64) -> f64 {
     let places = search::Places {
         support: D::SUPPORT,
         masses: &masses,
+        ln_pdf: Some(&|y| distribution.ln_pdf(y)),
     };
     search::unbounded(|y| distribution.cdf(y), p, start, step, places)
 }

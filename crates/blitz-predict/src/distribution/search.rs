@@ -3,11 +3,13 @@
 use super::Support;
 
 /// Where there is probability, as a search has to know it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(crate) struct Places<'a> {
     pub support: Support,
     /// The points that have a probability of their own beside a density.
     pub masses: &'a [f64],
+    /// The logarithm of the density; none of a function that is no distribution's.
+    pub ln_pdf: Option<&'a dyn Fn(f64) -> f64>,
 }
 
 impl Places<'_> {
@@ -15,6 +17,7 @@ impl Places<'_> {
     pub(crate) const REAL: Self = Places {
         support: Support::Continuous,
         masses: &[],
+        ln_pdf: None,
     };
 }
 
@@ -66,25 +69,75 @@ pub(crate) fn between(
     places: Places<'_>,
 ) -> f64 {
     match places.support {
-        Support::Continuous => continuous(|y| cdf(y) - p, lower, upper),
+        Support::Continuous => continuous(|y| cdf(y) - p, lower, upper, places.ln_pdf),
         Support::Discrete => discrete(|y| cdf(y) >= p, lower.floor(), upper.ceil()),
         Support::Mixed => {
             // At a mass the distribution function jumps over p: a search for where it crosses would end a little beside it.
             let jumps = |mass: &&f64| cdf(**mass) >= p && cdf(mass.next_down()) < p;
             match places.masses.iter().find(jumps) {
                 Some(mass) => *mass,
-                None => continuous(|y| cdf(y) - p, lower, upper),
+                None => continuous(|y| cdf(y) - p, lower, upper, places.ln_pdf),
             }
         }
     }
 }
 
-fn continuous(f: impl Fn(f64) -> f64, lower: f64, upper: f64) -> f64 {
+fn continuous(
+    f: impl Fn(f64) -> f64,
+    lower: f64,
+    upper: f64,
+    ln_pdf: Option<&dyn Fn(f64) -> f64>,
+) -> f64 {
     // By halves if the width is beyond the numbers.
-    match (upper - lower).is_finite() {
-        true => root(f, lower, upper),
+    let found = match (upper - lower).is_finite() {
+        true => root(&f, lower, upper),
         false => 2.0 * root(|half| f(2.0 * half), 0.5 * lower, 0.5 * upper),
+    };
+    let near = NEAR * upper - NEAR * lower;
+    let is_level = f(found) == 0.0 && (f(found - near) == 0.0 || f(found + near) == 0.0);
+    match ln_pdf.filter(|_| is_level) {
+        Some(ln_pdf) => on_level(f, lower, upper, found, ln_pdf),
+        None => found,
     }
+}
+
+/// How much of the width a function that climbs over it is not level on, but for rounding.
+const NEAR: f64 = 1e-13;
+
+/// The root where the function is zero on both sides of the one that was `found`: where a gap without density begins. A density that is only too low for the sum to show it
+/// is lowest near the root, as far from the probability on either side.
+fn on_level(
+    f: impl Fn(f64) -> f64,
+    lower: f64,
+    upper: f64,
+    found: f64,
+    ln_pdf: &dyn Fn(f64) -> f64,
+) -> f64 {
+    let first = first_by_digits(|x| f(x) >= 0.0, lower, found);
+    let after = first_by_digits(|x| f(x) > 0.0, found, upper);
+    let lowest = lowest(ln_pdf, first, after);
+    if ln_pdf(lowest) == f64::NEG_INFINITY {
+        first
+    } else if ln_pdf(lowest) < ln_pdf(found) {
+        lowest
+    } else {
+        found
+    }
+}
+
+/// Where a function with one valley is lowest, by golden sections.
+fn lowest(f: impl Fn(f64) -> f64, mut low: f64, mut high: f64) -> f64 {
+    let ratio = 0.5 * (5f64.sqrt() - 1.0);
+    let between = |near: f64, far: f64| ratio * near + (1.0 - ratio) * far;
+    // A valley is level at its lowest: beyond 1e-8 of the width there is nothing to see.
+    for _ in 0..40 {
+        let (x, y) = (between(low, high), between(high, low));
+        match f(x) < f(y) {
+            true => high = y,
+            false => low = x,
+        }
+    }
+    low.midpoint(high)
 }
 
 /// How much of the climb from one end to the other may lie within what a search leaves open.
@@ -121,13 +174,7 @@ fn root(f: impl Fn(f64) -> f64, lower: f64, upper: f64) -> f64 {
         let tolerance = 2.0 * f64::EPSILON * best.abs() + 1e-15 * width + f64::MIN_POSITIVE;
         let limit = 0.5 * tolerance / (b - a).abs();
         if f_best == 0.0 {
-            // Perhaps one of many, where the function is level by more than rounding.
-            let first = first_by_digits(|x| f(x) >= 0.0, lower, best);
-            return if best - first > tolerance {
-                first
-            } else {
-                best
-            };
+            return best;
         }
         if limit > 0.5 {
             // Between ends of very different sizes the width is no measure of where the function climbs.

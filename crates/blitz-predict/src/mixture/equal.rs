@@ -380,6 +380,7 @@ pub(super) fn quantile<C: Distribution>(components: &[C], p: f64) -> f64 {
     let places = search::Places {
         support: C::SUPPORT,
         masses: &masses,
+        ln_pdf: Some(&|y| ln_pdf(components, y)),
     };
     search::between(|y| cdf(components, y), p, lower, upper, places)
 }

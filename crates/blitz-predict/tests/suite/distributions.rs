@@ -572,3 +572,26 @@ fn the_quantile_at_a_gap_is_where_the_gap_begins() {
     let symmetric = Mixture::from_draws([-1.0, 1.0].map(|mean| vec![normal(&[mean, 1.0])]), 1);
     assert_eq!(symmetric.quantile(0.5), [0.0]);
 }
+
+/// Between modes that are far apart the distribution function is level but for rounding, and the density is not zero.
+#[test]
+fn the_quantile_between_modes_is_as_far_from_either() {
+    let mixture =
+        |modes: &[[f64; 2]]| Mixture::from_draws(modes.iter().map(|mode| vec![normal(mode)]), 1);
+    assert_eq!(mixture(&[[0.0, 0.1], [10.0, 0.1]]).quantile(0.5), [5.0]);
+    assert_eq!(mixture(&[[0.0, 0.1], [-10.0, 0.1]]).quantile(0.5), [-5.0]);
+    let modes = [0.0, 10.0, 20.0, 30.0].map(|mean| [mean, 0.1]);
+    let four = mixture(&modes).interval(0.5)[0];
+    let mirrored = mixture(&modes.map(|[mean, std]| [-mean, std])).interval(0.5)[0];
+    for (got, expected) in [
+        (four.lower, 5.0),
+        (four.upper, 25.0),
+        (mirrored.lower, -25.0),
+        (mirrored.upper, -5.0),
+    ] {
+        assert!((got - expected).abs() < 1e-6, "{got} for {expected}");
+    }
+    // As much probability lies above the one as below the other at 10/11; the density is lowest within a few deviations of it.
+    let unequal = mixture(&[[0.0, 0.1], [10.0, 1.0]]).quantile(0.5)[0];
+    assert!((unequal - 10.0 / 11.0).abs() < 0.1, "{unequal}");
+}

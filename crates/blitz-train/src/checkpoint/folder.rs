@@ -1,10 +1,11 @@
 //! The checkpoints of a training.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::optim::OptimizerRecord;
 use burn::optim::lr_scheduler::LrSchedulerRecord;
@@ -12,15 +13,14 @@ use burn::store::ModuleRecord;
 use burn::train::checkpoint::{Checkpoint, Checkpointer, CheckpointerError};
 use burn::train::{LearnerModel, SupervisedTraining};
 
-use super::saves::Saves;
+use super::raised::for_start;
+use super::saves::{Restored, Saves};
 use super::seal::{self, Seal};
 use crate::error::CheckpointError;
 
 const MODEL: &str = "model";
 const OPTIMIZER: &str = "optim";
 const SCHEDULER: &str = "scheduler";
-/// The folder, in that of the checkpoints, for those of an abandoned run.
-const PREVIOUS: &str = "previous";
 /// The files of a checkpoint, by Burn's names.
 pub(super) const PARTS: [&str; 3] = [MODEL, OPTIMIZER, SCHEDULER];
 
@@ -34,8 +34,8 @@ pub(super) const PARTS: [&str; 3] = [MODEL, OPTIMIZER, SCHEDULER];
 /// What was saved stays until its successor is whole: what the checkpointing strategy deletes is removed once all three files of the last epoch that was saved have
 /// their digests, and never after a file could not be saved. So the disk needs room for one checkpoint more than the strategy keeps.
 ///
-/// The folder has the checkpoints of one run. Those of later epochs than a training begins after are of a run that was abandoned, and so are all where it begins anew: they are moved to `previous` in it, in the place
-/// of those that were moved before. So [`last_whole`](Self::last_whole) is one of the training that ran last.
+/// The folder has the checkpoints of one run. Those of later epochs than a training begins after are of a run that was abandoned, and so are all where it begins anew: before the training saves its first, they are moved to
+/// `previous` in it, in the place of those that were moved before. So [`last_whole`](Self::last_whole) is one of the last training that saved any, and a training that saves none moves nothing.
 ///
 /// A folder belongs to one training at a time. A second one that saves there while the first runs, in the same process or another, ends with an error, where the file
 /// system has locks on folders.
@@ -58,16 +58,27 @@ pub(super) const PARTS: [&str; 3] = [MODEL, OPTIMIZER, SCHEDULER];
 /// # Ok(fitted)
 /// # }
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Checkpoints {
     folder: PathBuf,
+    /// From where the last training goes on that these, or what they were cloned from, keep.
+    restored: Arc<Mutex<Restored>>,
 }
+
+impl PartialEq for Checkpoints {
+    fn eq(&self, other: &Self) -> bool {
+        self.folder == other.folder
+    }
+}
+
+impl Eq for Checkpoints {}
 
 impl Checkpoints {
     /// Those in `folder`, which need not be there yet. Burn's own are in `checkpoint` in the folder of the training.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
+            restored: Arc::default(),
         }
     }
 
@@ -79,7 +90,9 @@ impl Checkpoints {
     /// Has `training` save here, in the place of Burn's checkpointers. How many are kept is the training's checkpointing strategy.
     #[must_use]
     pub fn keep<M: LearnerModel>(&self, training: SupervisedTraining<M>) -> SupervisedTraining<M> {
-        let saves = Arc::new(Saves::default());
+        let restored = Restored::default();
+        *self.restored.lock().unwrap_or_else(PoisonError::into_inner) = restored.clone();
+        let saves = Arc::new(Saves::new(restored));
         let part = |name| Part {
             checkpoints: self.clone(),
             name,
@@ -100,57 +113,31 @@ impl Checkpoints {
         Ok(epochs)
     }
 
-    /// The epochs of which there is a file, in their order.
-    fn begun_epochs(&self) -> Result<Vec<usize>, CheckpointError> {
+    /// The epoch from which the last training that these keep has gone on, if it did.
+    pub(crate) fn restored(&self) -> Option<usize> {
+        let restored = self.restored.lock();
+        let restored = restored.unwrap_or_else(PoisonError::into_inner);
+        restored.get().copied()
+    }
+
+    /// The epochs of which there is a file or a digest, in their order.
+    pub(super) fn begun_epochs(&self) -> Result<Vec<usize>, CheckpointError> {
+        let names = self.names()?;
+        let epochs: BTreeSet<_> = names.iter().filter_map(|name| epoch_of(name)).collect();
+        Ok(epochs.into_iter().collect())
+    }
+
+    /// The names of what is in the folder.
+    pub(super) fn names(&self) -> Result<Vec<String>, CheckpointError> {
         let unreadable = |error: io::Error| CheckpointError::unreadable(&self.folder, error);
         let entries = match fs::read_dir(&self.folder) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries.map_err(unreadable)?,
         };
-        let mut epochs = BTreeSet::new();
-        for entry in entries {
-            let name = entry.map_err(unreadable)?.file_name();
-            epochs.extend(name.to_str().and_then(|name| {
-                let (part, epoch) = name.strip_suffix(".bpk")?.split_once('-')?;
-                epoch
-                    .parse::<usize>()
-                    .ok()
-                    .filter(|_| PARTS.contains(&part))
-            }));
-        }
-        Ok(epochs.into_iter().collect())
-    }
-
-    /// Moves the checkpoints from epoch `first` on to [`PREVIOUS`], in the place of those that are there, and removes what is a part of one.
-    pub(super) fn put_aside(&self, first: usize) -> Result<(), CheckpointError> {
-        let previous = Self::new(self.folder.join(PREVIOUS));
-        let mut epochs = self.begun_epochs()?;
-        epochs.retain(|epoch| *epoch >= first);
-        if epochs.iter().any(|epoch| self.is_complete(*epoch)) {
-            for epoch in previous.begun_epochs()? {
-                PARTS
-                    .iter()
-                    .try_for_each(|part| previous.remove(part, epoch))?;
-            }
-            let made = fs::create_dir_all(&previous.folder);
-            made.map_err(|error| CheckpointError::not_written(&previous.folder, error))?;
-        }
-        // The last first: a process that is killed here leaves the earlier ones of one run.
-        for epoch in epochs.into_iter().rev() {
-            let is_complete = self.is_complete(epoch);
-            for part in PARTS {
-                match is_complete {
-                    true => self.move_to(&previous.folder, part, epoch)?,
-                    false => self.remove(part, epoch)?,
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn move_to(&self, folder: &Path, part: &str, epoch: usize) -> Result<(), CheckpointError> {
-        let path = self.path(part, epoch);
-        seal::move_sealed(&path, folder).map_err(|error| CheckpointError::not_written(&path, error))
+        let names = entries.map(|entry| Ok(entry.map_err(unreadable)?.file_name()));
+        let names: Vec<_> = names.collect::<Result<_, _>>()?;
+        let text = |name: OsString| name.into_string().ok();
+        Ok(names.into_iter().filter_map(text).collect())
     }
 
     pub(super) fn remove(&self, part: &str, epoch: usize) -> Result<(), CheckpointError> {
@@ -235,6 +222,13 @@ impl Checkpoints {
     }
 }
 
+/// The epoch in the name of a checkpoint's file, or of its digest.
+pub(super) fn epoch_of(name: &str) -> Option<usize> {
+    let name = name.strip_suffix(".sha256").unwrap_or(name);
+    let (part, epoch) = name.strip_suffix(".bpk")?.split_once('-')?;
+    PARTS.contains(&part).then(|| epoch.parse().ok())?
+}
+
 /// One of the three files of a checkpoint.
 struct Part {
     checkpoints: Checkpoints,
@@ -260,7 +254,7 @@ impl Part {
             Some(path) => Err(CheckpointError::Incomplete { path }),
             None => {
                 let record = self.checkpoints.read(self.name, epoch)?;
-                self.saves.restored(&self.checkpoints, self.name, epoch)?;
+                self.saves.restored(epoch);
                 Ok(record)
             }
         }
@@ -270,11 +264,6 @@ impl Part {
 /// As Burn takes an error while it trains. `fit` finds it inside again.
 fn for_training(error: CheckpointError) -> CheckpointerError {
     CheckpointerError::IOError(io::Error::other(error))
-}
-
-/// As Burn takes an error before it trains, of which only the text comes back.
-fn for_start(error: CheckpointError) -> CheckpointerError {
-    CheckpointerError::Unknown(error.to_string())
 }
 
 impl<R: Checkpoint> Checkpointer<R> for Part {
@@ -301,6 +290,7 @@ mod tests {
     use burn::nn::LinearConfig;
     use burn::tensor::Device;
 
+    use super::super::aside::PREVIOUS;
     use super::*;
 
     const PATHS: [&str; 6] = [
@@ -392,7 +382,7 @@ mod tests {
             let parts = parts(folder.path());
             parts.iter().for_each(|part| save(part, 1));
             // Where the digest is written first.
-            let name = format!("{name}-2.bpk.sha256.{}", std::process::id());
+            let name = format!("{name}-2.bpk.sha256.{}.part.sha256", std::process::id());
             fs::create_dir(folder.path().join(name)).unwrap();
             for (i, part) in parts.iter().enumerate() {
                 assert_eq!(part.save(2, record()).is_err(), i == failing);
@@ -419,6 +409,7 @@ mod tests {
             }
             drop(earlier);
             let later = parts(folder.path());
+            let _: ModuleRecord = later[first].try_restore(1).unwrap();
             save(&later[first], 2);
             assert_eq!(checkpoints.epochs().unwrap(), [1]);
             let previous = Checkpoints::new(folder.path().join(PREVIOUS));
@@ -449,17 +440,99 @@ mod tests {
             let epochs = |of: &Checkpoints| of.epochs().unwrap();
             (epochs(&checkpoints), epochs(&previous))
         };
-        for (after, expected) in [(2, (vec![1, 2], vec![3])), (1, (vec![1], vec![2]))] {
+        let mut before = (vec![1, 2, 3], vec![]);
+        for (after, expected) in [
+            (2, (vec![1, 2, 3], vec![3])),
+            (1, (vec![1, 2], vec![2, 3])),
+            (1, (vec![1, 2], vec![2])),
+        ] {
             let again = parts(folder.path());
-            for (i, part) in again.iter().enumerate() {
+            for part in &again {
                 let _: ModuleRecord = part.try_restore(after).unwrap();
-                assert_eq!(there() == expected, i + 1 == PARTS.len());
             }
+            assert_eq!(there(), before, "a training that saves none moves none");
+            again.iter().for_each(|part| save(part, after + 1));
+            assert_eq!(there(), expected);
             // A file of one's own there stays.
             fs::write(previous.folder().join("notes.txt"), "").unwrap();
+            before = expected;
         }
         assert_eq!(files(previous.folder()).len(), 7);
-        assert_eq!(files(folder.path()).len(), 7);
+        assert_eq!(files(folder.path()).len(), 13);
+    }
+
+    #[test]
+    fn a_move_that_is_interrupted_is_finished_by_the_next_training() {
+        let all = 3 * 2 * PARTS.len();
+        for done in 0..=all {
+            let folder = tempfile::tempdir().unwrap();
+            let checkpoints = Checkpoints::new(folder.path());
+            let previous = Checkpoints::new(folder.path().join(PREVIOUS));
+            let abandoned = |epochs: std::ops::RangeInclusive<usize>| {
+                let parts = parts(folder.path());
+                epochs.for_each(|epoch| parts.iter().for_each(|part| save(part, epoch)));
+            };
+            // Those before them go.
+            abandoned(1..=7);
+            checkpoints.put_aside(6).unwrap();
+            let moves = checkpoints.moves(3).unwrap();
+            assert_eq!(moves.len(), all);
+            for (from, to) in moves.into_iter().take(done) {
+                fs::rename(from, to).unwrap();
+            }
+            let again = parts(folder.path());
+            let _: ModuleRecord = again[0].try_restore(2).unwrap();
+            again.iter().for_each(|part| save(part, 3));
+            assert_eq!(checkpoints.epochs().unwrap(), [1, 2, 3], "{done}");
+            assert_eq!(previous.epochs().unwrap(), [3, 4, 5], "{done}");
+            (3..=5).for_each(|epoch| previous.check(epoch).unwrap());
+            assert_eq!(files(previous.folder()).len(), all);
+        }
+    }
+
+    #[test]
+    fn a_training_that_begins_anew_leaves_nothing_of_the_run_before_whatever_it_saves_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::new(folder.path());
+        let before = parts(folder.path());
+        (1..=5).for_each(|epoch| before.iter().for_each(|part| save(part, epoch)));
+        drop(before);
+        let every_tenth = parts(folder.path());
+        every_tenth.iter().for_each(|part| save(part, 10));
+        assert_eq!(checkpoints.epochs().unwrap(), [10]);
+        let previous = Checkpoints::new(folder.path().join(PREVIOUS));
+        assert_eq!(previous.epochs().unwrap(), [1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn what_a_process_that_was_killed_while_it_wrote_has_left_goes_before_the_next_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = ["model-5.bpk.mine.part.bpk", "notes.4711.part.txt"];
+        let left = [
+            "model-5.bpk.4711.part.bpk",
+            "optim-5.bpk.sha256.4711.part.sha256",
+        ];
+        for name in own.iter().chain(&left) {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        let parts = parts(folder.path());
+        parts.iter().for_each(|part| save(part, 1));
+        let expected: BTreeSet<_> = PATHS
+            .iter()
+            .chain(&own)
+            .map(|name| name.to_string())
+            .collect();
+        let there: BTreeSet<_> = files(folder.path()).into_iter().collect();
+        assert_eq!(there, expected);
+    }
+
+    /// A process can also be killed between a file and its digest, while it removes both.
+    #[test]
+    fn a_digest_without_its_file_goes_with_its_epoch() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("scheduler-7.bpk.sha256"), "").unwrap();
+        parts(folder.path()).iter().for_each(|part| save(part, 1));
+        assert_eq!(files(folder.path()), PATHS);
     }
 
     #[test]

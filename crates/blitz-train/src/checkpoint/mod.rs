@@ -1,10 +1,14 @@
 //! What a training saves, whole or refused.
 
 #[cfg(feature = "train")]
+mod aside;
+#[cfg(feature = "train")]
 mod claim;
 mod float_types;
 #[cfg(feature = "train")]
 mod folder;
+#[cfg(feature = "train")]
+mod raised;
 mod saved_layout;
 #[cfg(feature = "train")]
 mod saves;
@@ -17,6 +21,8 @@ pub(crate) use claim::is_same;
 pub(crate) use float_types::{FloatTypes, Retyped};
 #[cfg(feature = "train")]
 pub use folder::Checkpoints;
+#[cfg(feature = "train")]
+pub(crate) use raised::raised;
 pub(crate) use saved_layout::in_saved_layout;
 pub use seal::{Seal, check, put_sealed_by};
 #[cfg(feature = "train")]

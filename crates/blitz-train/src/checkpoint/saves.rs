@@ -5,22 +5,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::claim::FolderClaim;
 use super::folder::{Checkpoints, PARTS};
 use crate::error::CheckpointError;
 
+/// The epoch from whose checkpoint a training goes on, once it has read it; none of one that begins anew.
+pub(super) type Restored = Arc<OnceLock<usize>>;
+
 /// That of one training, which the savers of its three files share.
 #[derive(Debug, Default)]
-pub(super) struct Saves(Mutex<State>);
+pub(super) struct Saves {
+    restored: Restored,
+    state: Mutex<State>,
+}
 
 #[derive(Debug, Default)]
 struct State {
     /// The claim on the folder, once it is there.
     claim: Option<FolderClaim>,
-    /// The files that were read of the checkpoint from which the training goes on.
-    restored: BTreeSet<&'static str>,
     /// The files that were saved of the epochs that this training has begun to save, but for those before the last that was whole.
     saved: BTreeMap<usize, BTreeSet<&'static str>>,
     /// The epochs whose checkpoints are to go.
@@ -30,6 +34,14 @@ struct State {
 }
 
 impl Saves {
+    /// Those of a training that notes in `restored` from where it goes on.
+    pub(super) fn new(restored: Restored) -> Self {
+        Self {
+            restored,
+            state: Mutex::default(),
+        }
+    }
+
     /// Makes sure of the folder, which is there.
     pub(super) fn hold(&self, folder: &Path) -> Result<(), CheckpointError> {
         self.state().hold(folder)
@@ -37,8 +49,8 @@ impl Saves {
 
     /// Readies the folder for a file of a checkpoint.
     ///
-    /// A training that begins anew in a used folder finds the files of another run under the names of its own: they are put aside, before the first of its own
-    /// is there, so that no checkpoint is made of two runs' files and no later one is taken for one of this run.
+    /// The checkpoints of later epochs than the one that was read are those of a run that was abandoned, and so are all where none was: they are put aside, before the first of this run
+    /// is there, so that no checkpoint is made of two runs' files and none is taken for one of this run. A training that saves nothing abandons none.
     pub(super) fn begin(
         &self,
         checkpoints: &Checkpoints,
@@ -51,25 +63,16 @@ impl Saves {
             return Ok(());
         }
         if state.saved.is_empty() {
-            checkpoints.put_aside(epoch)?;
+            let restored = self.restored.get();
+            checkpoints.put_aside(restored.map_or(0, |epoch| epoch.saturating_add(1)))?;
         }
         state.saved.insert(epoch, BTreeSet::new());
         Ok(())
     }
 
-    /// Notes a file that was read. After the last of a checkpoint's, the checkpoints of later epochs are those of a run that was abandoned: they are put aside.
-    pub(super) fn restored(
-        &self,
-        checkpoints: &Checkpoints,
-        part: &'static str,
-        epoch: usize,
-    ) -> Result<(), CheckpointError> {
-        let mut state = self.state();
-        state.restored.insert(part);
-        match state.restored.len() == PARTS.len() {
-            true => checkpoints.put_aside(epoch.saturating_add(1)),
-            false => Ok(()),
-        }
+    /// Notes that a file of an epoch was read.
+    pub(super) fn restored(&self, epoch: usize) {
+        self.restored.get_or_init(|| epoch);
     }
 
     /// Notes a file that is saved.
@@ -101,7 +104,7 @@ impl Saves {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

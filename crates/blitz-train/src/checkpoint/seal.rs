@@ -2,10 +2,9 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-#[cfg(feature = "train")]
 use blitz_predict::place::in_place;
 use sha2::{Digest, Sha256};
 
@@ -66,56 +65,55 @@ pub(crate) fn remove_sealed(path: &Path) -> io::Result<()> {
     remove(&seal_of(path))
 }
 
-/// Moves a file and its seal to another folder, in the place of what is there.
+/// A file and its seal.
 #[cfg(feature = "train")]
-pub(crate) fn move_sealed(path: &Path, folder: &Path) -> io::Result<()> {
-    for from in [path.to_path_buf(), seal_of(path)] {
-        let to = folder.join(from.file_name().unwrap_or_default());
-        match fs::rename(&from, to) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(())
+pub(crate) fn with_seal(path: &Path) -> [PathBuf; 2] {
+    [path.into(), seal_of(path)]
 }
 
 /// The path of the seal: `model-5.bpk.sha256` for `model-5.bpk`.
 fn seal_of(path: &Path) -> PathBuf {
-    with_suffix(path, ".sha256")
+    let mut name = OsString::from(path);
+    name.push(".sha256");
+    name.into()
 }
 
 /// Seals a file that another program wrote, as it is.
 #[cfg(feature = "train")]
 pub fn seal(path: &Path) -> io::Result<()> {
-    put_seal(path, &seal_line(path, path)?)
+    put(&seal_of(path), seal_line(path, path)?.as_bytes())
 }
 
-/// Has `write` write a file beside `path`, and puts it in the place of `path` with its seal.
+/// Has `write` write a file beside `path`, and puts it in the place of `path` with its seal, as [`in_place`] does.
 ///
 /// The seal comes first, and until the file is in its place it is that of the file before as well. So there are four states in which a process that is killed, or
 /// a loss of power, can leave them, and in each the file is whole: the old file with its seal, the old one with both, the new one with both, the new one with its own.
-/// An error leaves one of the first two. A new file is never there without its seal.
+/// An error leaves one of them, too: one of the first two, unless the new file is in its place and its folder or its last seal can't be written.
+/// A new file is never there without its seal.
 pub fn put_sealed_by(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
-    let part = with_suffix(path, &format!(".{}.part", std::process::id()));
-    let placed = write(&part).and_then(|()| replace(&part, path));
-    if placed.is_err() {
-        // The first error says why.
-        let _ = remove(&part);
-    }
-    placed
+    put_in_steps(path, write, || {})
 }
 
-fn replace(part: &Path, path: &Path) -> io::Result<()> {
-    // Windows syncs no file that is open for reading alone.
-    File::options().write(true).open(part)?.sync_all()?;
-    let sealed = seal_line(part, path)?;
-    let before = seal_before(path)?;
-    put_seal(path, &format!("{sealed}{before}"))?;
-    fs::rename(part, path)?;
-    sync_folder(path)?;
+/// As [`put_sealed_by`], with a look at each state between.
+fn put_in_steps(
+    path: &Path,
+    write: impl FnOnce(&Path) -> io::Result<()>,
+    look: impl Fn(),
+) -> io::Result<()> {
+    let (mut sealed, mut before) = (String::new(), String::new());
+    in_place(path, |part| -> io::Result<()> {
+        write(part)?;
+        look();
+        sealed = seal_line(part, path)?;
+        before = seal_before(path)?;
+        put(&seal_of(path), format!("{sealed}{before}").as_bytes())?;
+        look();
+        Ok(())
+    })?;
+    look();
     match before.is_empty() {
         true => Ok(()),
-        false => put_seal(path, &sealed),
+        false => put(&seal_of(path), sealed.as_bytes()),
     }
 }
 
@@ -137,48 +135,15 @@ fn seal_line(of: &Path, path: &Path) -> io::Result<String> {
     Ok(format!("{}  {name}\n", digest(of)?))
 }
 
-/// Writes the seal under another name, then puts it in its place, so that it is there whole or not at all.
-fn put_seal(path: &Path, text: &str) -> io::Result<()> {
-    let seal = seal_of(path);
-    let scratch = with_suffix(&seal, &format!(".{}", std::process::id()));
-    let written = write_synced(&scratch, text.as_bytes());
-    if let Err(error) = written.and_then(|()| fs::rename(&scratch, &seal)) {
-        // The first error says why; a disk that is full may refuse this, too.
-        let _ = remove(&scratch);
-        return Err(error);
-    }
-    sync_folder(path)
-}
-
-fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
 /// Writes a file under another name, then puts it in its place: after a kill or a loss of power it has the bytes before, or these.
-#[cfg(feature = "train")]
 pub fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    in_place(path, |part| write_synced(part, bytes))?;
-    sync_folder(path)
+    in_place(path, |part| fs::write(part, bytes))
 }
 
 /// As [`put`], with a seal.
 #[cfg(feature = "train")]
 pub fn put_sealed(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    put_sealed_by(path, |part| write_synced(part, bytes))
-}
-
-/// Has the folder's entries survive a loss of power. Only Unix opens folders.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    if cfg!(not(unix)) {
-        return Ok(());
-    }
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    File::open(folder)?.sync_all()
+    put_sealed_by(path, |part| fs::write(part, bytes))
 }
 
 /// In hexadecimal digits.
@@ -199,21 +164,19 @@ fn digest(path: &Path) -> io::Result<String> {
         .collect())
 }
 
-fn remove(path: &Path) -> io::Result<()> {
+/// Removes a file, if it is there.
+#[cfg(feature = "train")]
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
 }
 
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(suffix);
-    name.into()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use super::*;
 
     /// A process can be killed before the seal, between the seal and the file, and between the file and its last seal.
@@ -221,26 +184,49 @@ mod tests {
     fn a_file_and_its_seal_are_whole_wherever_the_process_ends() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
-        let put = |text: &str| put_sealed_by(&path, |part| write_synced(part, text.as_bytes()));
-        put("old").unwrap();
-        let old_seal = fs::read_to_string(seal_of(&path)).unwrap();
-        let part = folder.path().join("part");
-        fs::write(&part, "new").unwrap();
-        let new_seal = seal_line(&part, &path).unwrap();
-        assert_eq!(seal_before(&path).unwrap(), old_seal);
-        put_seal(&path, &format!("{new_seal}{old_seal}")).unwrap();
-        for (text, expected) in [
-            ("old", Seal::Whole),
-            ("new", Seal::Whole),
-            ("nev", Seal::Broken),
-        ] {
-            fs::write(&path, text).unwrap();
-            assert_eq!(check(&path).unwrap(), expected, "{text}");
-        }
-        put("new").unwrap();
-        assert_eq!(fs::read_to_string(seal_of(&path)).unwrap(), new_seal);
-        // Neither is the seal of a file that was broken before one of it as it is.
+        let seals = || fs::read_to_string(seal_of(&path)).unwrap();
+        put_sealed(&path, b"old").unwrap();
+        let old_seal = seals();
+        let states = RefCell::new(Vec::new());
+        let look = || {
+            assert_eq!(check(&path).unwrap(), Seal::Whole);
+            let text = fs::read_to_string(&path).unwrap();
+            states.borrow_mut().push((text, seals().lines().count()));
+        };
+        let write = |part: &Path| fs::write(part, "new");
+        put_in_steps(&path, write, look).unwrap();
+        look();
+        let expected = [("old", 1), ("old", 2), ("new", 2), ("new", 1)];
+        let expected = expected.map(|(text, seals)| (text.to_string(), seals));
+        assert_eq!(states.take(), expected);
+        assert_ne!(seals(), old_seal);
         fs::write(&path, "nev").unwrap();
-        assert_eq!(seal_before(&path).unwrap(), new_seal);
+        assert_eq!(check(&path).unwrap(), Seal::Broken);
+        // Neither is the seal of a file that was broken before one of it as it is.
+        assert_eq!(seal_before(&path).unwrap(), seals());
+    }
+
+    #[test]
+    fn a_new_file_is_never_there_without_its_seal() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let look = || assert!(!path.exists() || check(&path).unwrap() == Seal::Whole);
+        put_in_steps(&path, |part| fs::write(part, "new"), look).unwrap();
+        assert_eq!(check(&path).unwrap(), Seal::Whole);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_a_link_leads_to_is_replaced_and_its_seal_is_beside_the_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("big")).unwrap();
+        std::os::unix::fs::symlink(at("big/model.bpk"), at("model.bpk")).unwrap();
+        for text in ["old", "new"] {
+            put_sealed(&at("model.bpk"), text.as_bytes()).unwrap();
+            assert!(at("model.bpk").is_symlink());
+            assert_eq!(fs::read_to_string(at("big/model.bpk")).unwrap(), text);
+            assert_eq!(check_by_name(&at("model.bpk")).unwrap(), Seal::Whole);
+        }
     }
 }

@@ -44,7 +44,7 @@ use crate::network::Network;
 ///
 /// A training that goes on from a checkpoint takes the best of the earlier epochs into account if [`MetricFiles`](crate::MetricFiles) wrote their metrics, and as far
 /// as these and their checkpoints are still there. It then deletes what a `BestEpoch` left there and is not the best any more: the best so far and the last two. Others stay, and so does one whose metric is not known.
-/// A training with nothing left to do, or one that is stopped in its first epoch, asks for no metric. [`with_files`](Self::with_files) has the best of the earlier epochs known then too.
+/// A training with nothing left to do, or one that is stopped in its first epoch, asks for no metric. [`with_files`](Self::with_files) has the best of the earlier epochs known then too, if it goes on from a checkpoint.
 #[derive(Clone, Debug)]
 pub struct BestEpoch {
     metric: MetricName,
@@ -119,7 +119,7 @@ impl BestEpoch {
     }
 
     /// Reads the metrics of earlier runs from `files` where the training itself asks for none: it is over already, or was stopped in its first epoch. The best is then that of the
-    /// epochs whose checkpoints are there.
+    /// epochs up to the one from which it goes on, as far as their checkpoints are there. A training that begins anew has none, nor is any known with Burn's own checkpointers.
     #[must_use]
     pub fn with_files(mut self, files: &MetricFiles) -> Self {
         self.files = Some(files.clone());
@@ -145,7 +145,7 @@ impl BestEpoch {
         }
     }
 
-    /// The best epoch so far; `None` before the end of the first, unless there are [files](Self::with_files) of an earlier run. In a training that saves checkpoints, the best of those that were saved: one whose checkpoint
+    /// The best epoch so far; `None` before the end of the first, unless the training goes on and there are [files](Self::with_files) of the epochs before. In a training that saves checkpoints, the best of those that were saved: one whose checkpoint
     /// could not be written is not it.
     pub fn epoch(&self) -> Option<usize> {
         self.best_saved(&self.found()).map(|(epoch, _)| epoch)
@@ -188,13 +188,15 @@ impl BestEpoch {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The best epoch whose checkpoint is there. Of a training that has looked at none, it is that of its earlier runs.
+    /// The best epoch whose checkpoint is there. Of a training that has looked at none, it is that of the run that it goes on with.
     fn best_saved(&self, found: &Found) -> Option<(usize, f64)> {
         if found.seen > 0 {
             return found.best_saved();
         }
         let (checkpoints, files) = found.checkpoints.as_ref().zip(self.files.as_ref())?;
+        let restored = checkpoints.restored()?;
         let epochs = checkpoints.epochs().unwrap_or_default().into_iter();
+        let epochs = epochs.filter(|epoch| *epoch <= restored);
         let known = epochs.filter_map(|epoch| Some((epoch, files.validated(&self.metric, epoch)?)));
         known.reduce(|best, new| match self.is_better(new.1, best.1) {
             true => new,

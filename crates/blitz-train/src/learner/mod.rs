@@ -195,7 +195,7 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
     ///
     /// # Errors
     ///
-    /// Returns an error if a file can't be written. A record that was there before is still there then, and loads, as it does after a process that was killed here.
+    /// Returns an error if a file can't be written. What is there then loads, the record before or the new one, as it does after a process that was killed here.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
         let path = checkpoint::with_extension(path.as_ref());
         // A batch norm keeps the latest update of its statistics apart, and takes it in here.

@@ -224,7 +224,7 @@ fn a_record_that_could_not_be_replaced_is_still_whole_and_refused_once_it_is_dam
     let path = folder.path().join("model.bpk");
     model().save(&path).unwrap();
     // Where the next digest is written first.
-    let scratch = format!("model.bpk.sha256.{}", std::process::id());
+    let scratch = format!("model.bpk.sha256.{}.part.sha256", std::process::id());
     fs::create_dir(folder.path().join(scratch)).unwrap();
     assert!(model().save(&path).is_err());
     model().load(&path).unwrap();
@@ -294,7 +294,10 @@ fn watched(folder: &Path, epochs: usize, best: &BestEpoch) -> SupervisedTraining
 fn refuse_optimizer(checkpoints: &Checkpoints, epochs: std::ops::RangeInclusive<usize>) {
     for epoch in epochs {
         // Where its digest is written first.
-        let name = format!("optim-{epoch}.bpk.sha256.{}", std::process::id());
+        let name = format!(
+            "optim-{epoch}.bpk.sha256.{}.part.sha256",
+            std::process::id()
+        );
         fs::create_dir_all(checkpoints.folder().join(name)).unwrap();
     }
 }
@@ -450,8 +453,34 @@ fn the_best_epoch_is_known_to_a_training_with_nothing_left_to_do() {
     training.interrupter().stop(None);
     let stopped = fit(training, learner()).unwrap();
     assert!(stopped.interrupted.is_some());
-    assert_eq!(checkpoints.epochs().unwrap(), [1, 4]);
+    assert_eq!(checkpoints.epochs().unwrap(), [1, 4, 5]);
     assert_eq!(lowest.epoch(), Some(4));
+    // One that begins anew has none before it is through an epoch, whatever another run left.
+    let anew = BestEpoch::lowest(&NllMetric::new()).with_files(&files);
+    let training = watched(folder.path(), 9, &anew);
+    training.interrupter().stop(None);
+    let stopped = fit(training, learner()).unwrap();
+    assert_eq!((anew.epoch(), anew.value()), (None, None));
+    assert!(matches!(
+        anew.load(stopped.model),
+        Err(CheckpointError::NoBest { .. })
+    ));
+}
+
+#[test]
+fn a_look_at_an_earlier_epoch_takes_no_checkpoint_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = trained(folder.path(), 6);
+    for epoch in [5, 3] {
+        let over = checkpoints.keep(training(folder.path(), line(), epoch));
+        let looked = fit(over.checkpoint(epoch), learner()).unwrap();
+        assert_eq!(looked.model.steps(), 5 * epoch as u64);
+        // Nor does one that fails before it has saved any.
+        let none = checkpoints.keep(training(folder.path(), Vec::new(), 9));
+        assert!(fit(none.checkpoint(epoch), learner()).is_err());
+        assert_eq!(checkpoints.epochs().unwrap(), [1, 2, 3, 4, 5, 6]);
+    }
+    assert!(!checkpoints.folder().join("previous").exists());
 }
 
 #[test]

@@ -160,7 +160,10 @@ fn a_checkpoint_that_cannot_be_written_is_an_error_up_to_the_last() {
             let checkpoints = Checkpoints::new(folder.path().join("checkpoint"));
             let path = checkpoints.folder().join(format!("{part}-{epoch}.bpk"));
             // Where its digest is written first.
-            let scratch = format!("{part}-{epoch}.bpk.sha256.{}", std::process::id());
+            let scratch = format!(
+                "{part}-{epoch}.bpk.sha256.{}.part.sha256",
+                std::process::id()
+            );
             std::fs::create_dir_all(checkpoints.folder().join(scratch)).unwrap();
             let training = bare(folder.path(), loader(line()), 3);
             let error = error_of(checkpoints.keep(training), learner());

@@ -219,7 +219,10 @@ fn a_full_disk_ends_a_training_with_an_error_and_what_was_saved_is_whole() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::os::unix::fs::symlink("/dev/full", path).unwrap();
     };
-    let seal = format!("checkpoint/scheduler-3.bpk.sha256.{}", std::process::id());
+    let seal = format!(
+        "checkpoint/scheduler-3.bpk.sha256.{}.part.sha256",
+        std::process::id()
+    );
     for name in ["train/epoch-3/Loss.log", "valid/epoch-2/NLL.log", &seal] {
         let folder = tempfile::tempdir().unwrap();
         full(&folder.path().join(name));

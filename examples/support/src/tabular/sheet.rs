@@ -80,10 +80,15 @@ impl Sheet {
         // Marks that nobody declared are names like others, or a row without a value.
         let are_marks =
             |cells: &[String]| cells.iter().all(|cell| cell.is_empty() || is_mark(cell));
+        // A line of numbers with another separator is an error of its own, where the next is one, too.
+        let second = rows.get(1).map_or(&[][..], |row| &row.cells);
+        let are_lines = |(one, other): (&String, &String)| is_line(one) && is_line(other);
+        let have_other_separator = first.cells.iter().zip(second).any(are_lines);
         let are_misspelt = |cells: &[String]| {
-            cells
-                .iter()
-                .all(|cell| cell.is_empty() || is_misspelt_number(cell))
+            !have_other_separator
+                && cells
+                    .iter()
+                    .all(|cell| cell.is_empty() || is_misspelt_number(cell))
         };
         let is_ambiguous = counts_columns(&first.cells, &format)
             || (names_columns(&first.cells)
@@ -239,13 +244,17 @@ fn counts_columns(cells: &[String], format: &Format) -> bool {
     }
 }
 
-/// Whether a cell is a number with a typing error, such as `12.5.3`, `1O`, `5 %` or `0x10`: it begins as numbers do, and is not a line of them that has another separator.
+/// Whether a cell that is no number begins as numbers do, such as `12.5.3`, `1O`, `5 %`, `0x10` or `10 000`.
 fn is_misspelt_number(cell: &str) -> bool {
     let unsigned = cell.trim_start_matches(['+', '-', '\u{2212}', '.', ',', '$', '€', '£']);
-    let mut parts = cell.split([';', '\t', '|', ' ']);
-    let is_line =
-        cell.contains([';', '\t', '|', ' ']) && parts.all(|part| part.parse::<f64>().is_ok());
-    unsigned.starts_with(|first: char| first.is_ascii_digit()) && !is_line
+    unsigned.starts_with(|first: char| first.is_ascii_digit())
+}
+
+/// Whether a cell is several numbers with another separator.
+fn is_line(cell: &str) -> bool {
+    let separators = [';', '\t', '|', ' '];
+    let mut parts = cell.split(separators);
+    cell.contains(separators) && parts.all(|part| part.parse::<f64>().is_ok())
 }
 
 /// What netCDF fills in for a missing value, 9.96921e36, also when it was rounded to three digits.
@@ -314,6 +323,8 @@ mod tests {
             ("1_000", "2"),
             ("\u{2212}5", "4"),
             ("$12", "13"),
+            ("10 000", "900"),
+            ("1;2", "3"),
         ] {
             let text = format!("{first}\n{row}\n{row}\n");
             let error = message(&text);
@@ -328,6 +339,10 @@ mod tests {
                 "{error}"
             );
         }
+        // Where the next line is one, too, the separator is another.
+        let sheet = Sheet::parse("1;2\n3;4\n", "", Header::Auto).unwrap();
+        let error = sheet.number(&sheet.rows()[0], 0).unwrap_err().to_string();
+        assert!(error.contains("--separator semicolon"), "{error}");
         // Points where numbers have commas.
         let format = Format {
             decimal_comma: true,
