@@ -150,7 +150,7 @@ pub use update::{UpdatedBy, WeightUpdate};
 #[cfg(feature = "train")]
 #[doc(hidden)]
 pub mod files {
-    pub use crate::checkpoint::{Seal, check, check_by_name, put, put_sealed, put_sealed_by, seal};
+    pub use crate::checkpoint::{Seal, put, put_sealed, put_sealed_by, read, read_by_name, seal};
     pub use blitz_predict::place::{in_place, name_of_part};
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use blitz_train::files::{Seal, check};
+use blitz_train::files::{self, Seal};
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
@@ -11,7 +11,7 @@ use burn::store::{
     ModuleRecord, ModuleSnapshot, PyTorchToBurnAdapter, PytorchStore, SafetensorsStore,
 };
 use burn::tensor::activation::relu;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Bytes, Device, Tensor};
 use example_support::{RunError, first_not_finite};
 
 /// Two convolutions and two linear layers, for images of 28×28 pixels.
@@ -63,7 +63,7 @@ impl Net {
         if !path.is_file() {
             return Err(fail("there is no such file".into()));
         }
-        let seal = check(path).map_err(|error| fail(error.to_string()))?;
+        let (bytes, seal) = files::read(path).map_err(|error| fail(error.to_string()))?;
         if seal == Seal::Broken {
             return Err(fail(
                 "damaged: it is not the file whose digest lies beside it".into(),
@@ -72,8 +72,9 @@ impl Net {
         let extension = path.extension().unwrap_or_default().to_string_lossy();
         match extension.as_ref() {
             "bpk" => {
-                let record = ModuleRecord::load(path).map_err(|error| fail(error.to_string()))?;
-                self.try_load_record(record)
+                let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(bytes));
+                record
+                    .and_then(|record| self.try_load_record(record))
                     .map_err(|error| fail(error.to_string()))
             }
             "safetensors" => {

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use blitz_train::blitz_predict::convergence::MIN_DRAWS;
-use blitz_train::files::{Seal, check, put_sealed_by, seal};
+use blitz_train::files::{self, Seal, put_sealed_by, seal};
 use blitz_train::{CheckpointError, FolderClaim};
 use serde::{Deserialize, Serialize};
 
@@ -145,11 +145,9 @@ fn path_of(folder: &Path, chain: usize) -> PathBuf {
 
 /// The file's bytes, and its seal, unless that is of other ones.
 fn bytes_of(path: &Path) -> Result<(Vec<u8>, Seal), McmcError> {
-    let unreadable = |error: io::Error| McmcError::unreadable(path, error);
-    let bytes = fs::read(path).map_err(unreadable)?;
-    match check(path).map_err(unreadable)? {
-        Seal::Broken => Err(CheckpointError::Damaged { path: path.into() }.into()),
-        seal => Ok((bytes, seal)),
+    match files::read(path).map_err(|error| McmcError::unreadable(path, error))? {
+        (_, Seal::Broken) => Err(CheckpointError::Damaged { path: path.into() }.into()),
+        whole_or_missing => Ok(whole_or_missing),
     }
 }
 

@@ -15,7 +15,7 @@ use burn::train::{LearnerModel, SupervisedTraining};
 
 use super::raised::for_start;
 use super::saves::{Restored, Saves};
-use super::seal::{self, Seal};
+use super::seal;
 use crate::error::CheckpointError;
 
 const MODEL: &str = "model";
@@ -213,12 +213,8 @@ impl Checkpoints {
 
     fn read<R: Checkpoint>(&self, part: &str, epoch: usize) -> Result<R, CheckpointError> {
         let path = self.path(part, epoch);
-        if seal::check_by_name(&path).map_err(|error| CheckpointError::unreadable(&path, error))?
-            == Seal::Broken
-        {
-            return Err(CheckpointError::Damaged { path });
-        }
-        R::load(path.clone()).map_err(|error| CheckpointError::unreadable(&path, error))
+        let bytes = seal::whole(&path, seal::read_by_name)?;
+        R::checkpoint_from_bytes(bytes).map_err(|error| CheckpointError::unreadable(&path, error))
     }
 }
 

@@ -24,9 +24,10 @@ pub use folder::Checkpoints;
 #[cfg(feature = "train")]
 pub(crate) use raised::raised;
 pub(crate) use saved_layout::in_saved_layout;
-pub use seal::{Seal, check, put_sealed_by};
 #[cfg(feature = "train")]
-pub use seal::{check_by_name, put, put_sealed, seal};
+pub use seal::{Seal, put, put_sealed, read, read_by_name, seal};
+pub use seal::put_sealed_by;
+pub(crate) use seal::load_record;
 
 use std::path::{Path, PathBuf};
 

@@ -6,7 +6,11 @@ use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use blitz_predict::place::in_place;
+use burn::store::ModuleRecord;
+use burn::tensor::Bytes;
 use sha2::{Digest, Sha256};
+
+use crate::error::CheckpointError;
 
 /// What a file's digest says of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,37 +23,61 @@ pub enum Seal {
     Missing,
 }
 
-/// Compares the file at `path` with its seal. Both may have been renamed since.
-pub fn check(path: &Path) -> io::Result<Seal> {
-    check_lines(path, |_| true)
+/// The bytes of the file at `path`, and what its seal says of them. Both may have been renamed since.
+///
+/// A record is made of these: one that Burn loads from a path is read when its tensors are first used, from what lies there by then.
+pub fn read(path: &Path) -> io::Result<(Vec<u8>, Seal)> {
+    read_lines(path, |_| true)
 }
 
-/// As [`check`], of a file whose name says what it is. One of another name that was put in its place, with its seal, is broken.
+/// As [`read`], of a file whose name says what it is. One of another name that was put in its place, with its seal, is broken.
 #[cfg(feature = "train")]
-pub fn check_by_name(path: &Path) -> io::Result<Seal> {
+pub fn read_by_name(path: &Path) -> io::Result<(Vec<u8>, Seal)> {
     let name = path.file_name();
-    check_lines(path, |sealed| Path::new(sealed).file_name() == name)
+    read_lines(path, |sealed| Path::new(sealed).file_name() == name)
 }
 
-fn check_lines(path: &Path, is_name: impl Fn(&str) -> bool) -> io::Result<Seal> {
+fn read_lines(path: &Path, is_name: impl Fn(&str) -> bool) -> io::Result<(Vec<u8>, Seal)> {
+    let bytes = fs::read(path)?;
     let seal = match fs::read_to_string(seal_of(path)) {
         Ok(seal) => seal,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Seal::Missing),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok((bytes, Seal::Missing)),
         // Not text any more.
-        Err(error) if error.kind() == ErrorKind::InvalidData => return Ok(Seal::Broken),
+        Err(error) if error.kind() == ErrorKind::InvalidData => return Ok((bytes, Seal::Broken)),
         Err(error) => return Err(error),
     };
-    let digest = digest(path)?;
+    let digest = hexadecimal(Sha256::digest(&bytes));
     // Two lines are the seal of a file that was about to be replaced, or just was.
     let mut seals = seal.lines().filter_map(|line| line.split_once(' '));
     // `sha256sum --binary` writes a star before the name.
     let is_it = |name: &str| is_name(name.trim_start_matches([' ', '*']));
-    Ok(
-        match seals.any(|(sealed, name)| sealed == digest && is_it(name)) {
-            true => Seal::Whole,
-            false => Seal::Broken,
-        },
-    )
+    let found = match seals.any(|(sealed, name)| sealed == digest && is_it(name)) {
+        true => Seal::Whole,
+        false => Seal::Broken,
+    };
+    Ok((bytes, found))
+}
+
+/// The record in the file at `path`.
+///
+/// # Errors
+///
+/// Returns an error that names the file if it can't be read, if its seal is of other bytes, or if it is no record.
+pub(crate) fn load_record(path: &Path) -> Result<ModuleRecord, CheckpointError> {
+    ModuleRecord::from_bytes(whole(path, read)?)
+        .map_err(|reason| CheckpointError::unreadable(path, reason))
+}
+
+/// The bytes that are read from `path`, unless its seal is of other ones.
+pub(super) fn whole(
+    path: &Path,
+    read: impl FnOnce(&Path) -> io::Result<(Vec<u8>, Seal)>,
+) -> Result<Bytes, CheckpointError> {
+    match read(path) {
+        Ok((_, Seal::Broken)) => Err(CheckpointError::Damaged { path: path.into() }),
+        Ok((bytes, _)) => Ok(Bytes::from_bytes_vec(bytes)),
+        Err(reason) => Err(CheckpointError::unreadable(path, reason)),
+    }
 }
 
 /// Whether the file at `path` has a seal, be it right or not.
@@ -146,7 +174,7 @@ pub fn put_sealed(path: &Path, bytes: &[u8]) -> io::Result<()> {
     put_sealed_by(path, |part| fs::write(part, bytes))
 }
 
-/// In hexadecimal digits.
+/// Of a file of any size.
 fn digest(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
     let mut hash = Sha256::new();
@@ -157,11 +185,12 @@ fn digest(path: &Path) -> io::Result<String> {
             read => hash.update(&buffer[..read]),
         }
     }
-    Ok(hash
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(hexadecimal(hash.finalize()))
+}
+
+fn hexadecimal(digest: impl AsRef<[u8]>) -> String {
+    let digits = digest.as_ref().iter().map(|byte| format!("{byte:02x}"));
+    digits.collect()
 }
 
 /// Removes a file, if it is there.
@@ -189,7 +218,7 @@ mod tests {
         let old_seal = seals();
         let states = RefCell::new(Vec::new());
         let look = || {
-            assert_eq!(check(&path).unwrap(), Seal::Whole);
+            assert_eq!(read(&path).unwrap().1, Seal::Whole);
             let text = fs::read_to_string(&path).unwrap();
             states.borrow_mut().push((text, seals().lines().count()));
         };
@@ -201,7 +230,7 @@ mod tests {
         assert_eq!(states.take(), expected);
         assert_ne!(seals(), old_seal);
         fs::write(&path, "nev").unwrap();
-        assert_eq!(check(&path).unwrap(), Seal::Broken);
+        assert_eq!(read(&path).unwrap().1, Seal::Broken);
         // Neither is the seal of a file that was broken before one of it as it is.
         assert_eq!(seal_before(&path).unwrap(), seals());
     }
@@ -210,9 +239,9 @@ mod tests {
     fn a_new_file_is_never_there_without_its_seal() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
-        let look = || assert!(!path.exists() || check(&path).unwrap() == Seal::Whole);
+        let look = || assert!(!path.exists() || read(&path).unwrap().1 == Seal::Whole);
         put_in_steps(&path, |part| fs::write(part, "new"), look).unwrap();
-        assert_eq!(check(&path).unwrap(), Seal::Whole);
+        assert_eq!(read(&path).unwrap().1, Seal::Whole);
     }
 
     #[cfg(unix)]
@@ -226,7 +255,7 @@ mod tests {
             put_sealed(&at("model.bpk"), text.as_bytes()).unwrap();
             assert!(at("model.bpk").is_symlink());
             assert_eq!(fs::read_to_string(at("big/model.bpk")).unwrap(), text);
-            assert_eq!(check_by_name(&at("model.bpk")).unwrap(), Seal::Whole);
+            assert_eq!(read_by_name(&at("model.bpk")).unwrap().1, Seal::Whole);
         }
     }
 }

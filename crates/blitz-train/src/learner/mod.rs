@@ -40,7 +40,7 @@ use blitz_layers::blitz_core::{BayesianModule, Constants};
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Int, Tensor};
 
-use crate::checkpoint::{self, FloatTypes, Seal, in_saved_layout};
+use crate::checkpoint::{self, FloatTypes, in_saved_layout};
 use crate::elbo::Elbo;
 use crate::error::{CheckpointError, PredictError};
 #[cfg(feature = "train")]
@@ -219,20 +219,15 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
         N: Network,
     {
         let path = checkpoint::with_extension(path.as_ref());
-        match checkpoint::check(&path) {
-            Ok(Seal::Broken) => Err(CheckpointError::Damaged { path }),
-            Ok(_) => {
-                // The record is written into them, and would be into those of every clone.
-                let network = with_own_statistics(&self.network);
-                let model = Self { network, ..self };
-                let types = FloatTypes::of(&model);
-                let unreadable = |reason: &dyn Display| CheckpointError::unreadable(&path, reason);
-                let model = in_saved_layout(model, |model| model.try_load_file(&path))
-                    .map_err(|reason| unreadable(&reason))?;
-                types.restore(model).map_err(|reason| unreadable(&reason))
-            }
-            Err(reason) => Err(CheckpointError::unreadable(&path, reason)),
-        }
+        let record = checkpoint::load_record(&path)?;
+        // The record is written into them, and would be into those of every clone.
+        let network = with_own_statistics(&self.network);
+        let model = Self { network, ..self };
+        let types = FloatTypes::of(&model);
+        let unreadable = |reason: &dyn Display| CheckpointError::unreadable(&path, reason);
+        let model = in_saved_layout(model, |model| model.try_load_record(record))
+            .map_err(|reason| unreadable(&reason))?;
+        types.restore(model).map_err(|reason| unreadable(&reason))
     }
 
     /// The predictive distribution of `inputs` from `samples` draws of `seed`, none of which a training with that seed has seen.

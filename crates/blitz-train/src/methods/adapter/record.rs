@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::AdapterError;
 use super::factors::{adapters, is_lora, path};
-use crate::checkpoint::{self, Seal, in_saved_layout};
+use crate::checkpoint::{self, in_saved_layout};
 use crate::error::CheckpointError;
 use crate::module_state::with_own_statistics;
 
@@ -117,13 +117,7 @@ pub fn load_adapter<M: Module + ModuleDisplay>(
     let path = checkpoint::with_extension(path.as_ref());
     // The file has those that moved in training, and would be read into every clone of the base.
     let (saved, group) = Saved::of(with_own_statistics(&module))?;
-    match checkpoint::check(&path) {
-        Ok(Seal::Broken) => return Err(CheckpointError::Damaged { path }.into()),
-        Ok(_) => {}
-        Err(reason) => return Err(CheckpointError::unreadable(&path, reason).into()),
-    }
-    let record =
-        ModuleRecord::load(&path).map_err(|reason| CheckpointError::unreadable(&path, reason))?;
+    let record = checkpoint::load_record(&path)?;
     let Some(base) = saved.digests_of(&record) else {
         let reason = "it is no adapter: it has no digests of a base";
         return Err(CheckpointError::unreadable(&path, reason).into());
