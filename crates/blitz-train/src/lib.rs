@@ -151,7 +151,7 @@ pub use update::{UpdatedBy, WeightUpdate};
 #[doc(hidden)]
 pub mod files {
     pub use crate::checkpoint::{Seal, check, check_by_name, put, put_sealed, put_sealed_by, seal};
-    pub use blitz_predict::place::in_place;
+    pub use blitz_predict::place::{in_place, place_of};
 }
 
 /// The order of a chain's draws. For the crates of blitz.

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use blitz_train::files::{Seal, check_by_name, put, put_sealed};
+use blitz_train::files::{Seal, check_by_name, place_of, put, put_sealed};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -247,11 +247,13 @@ impl Kept {
     }
 }
 
-/// The name of a part's file in a folder, the first of them, if there is one.
+/// The name of a part's file in a folder, the first of them, if there is one. What another run is writing, or was when it was killed, is no part.
 fn any_part(folder: &Path) -> io::Result<Option<String>> {
     let files = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
     let paths = files.iter().map(|file| PathBuf::from(file.file_name()));
-    let parts = paths.filter(|path| path.extension().is_some_and(|ending| ending == "json"));
+    let parts = paths.filter(|path| {
+        path.extension().is_some_and(|ending| ending == "json") && place_of(path).is_none()
+    });
     Ok(parts.min().map(|part| part.display().to_string()))
 }
 
@@ -394,6 +396,16 @@ mod tests {
             );
         }
         assert!(!folder.path().join("run.json").exists());
+    }
+
+    #[test]
+    fn a_run_that_was_killed_before_it_said_what_it_is_leaves_a_folder_to_begin_in() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("run.6134.part.json"), "{\"se").unwrap();
+        let settings = json!({"seed": 1});
+        let kept = Kept::in_folder(folder.path(), &settings).unwrap();
+        kept.keep("first", &1).unwrap();
+        assert!(Kept::in_folder(folder.path(), &settings).is_ok());
     }
 
     #[test]

@@ -140,7 +140,7 @@ fn seal_line(of: &Path, path: &Path) -> io::Result<String> {
 /// Writes the seal under another name, then puts it in its place, so that it is there whole or not at all.
 fn put_seal(path: &Path, text: &str) -> io::Result<()> {
     let seal = seal_of(path);
-    let scratch = with_suffix(&seal, &format!(".{}", std::process::id()));
+    let scratch = with_suffix(&seal, &format!(".{}.part", std::process::id()));
     let written = write_synced(&scratch, text.as_bytes());
     if let Err(error) = written.and_then(|()| fs::rename(&scratch, &seal)) {
         // The first error says why; a disk that is full may refuse this, too.
