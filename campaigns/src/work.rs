@@ -129,6 +129,7 @@ fn rows() -> Vec<(Vec<f32>, [f32; 1])> {
 fn loader() -> Arc<dyn DataLoader<LabeledBatch<Tensor<2>, Tensor<2>>>> {
     DataLoaderBuilder::new(RowBatcher)
         .batch_size(BATCH)
+        .set_device(Device::flex())
         .build(InMemDataset::new(rows()))
 }
 

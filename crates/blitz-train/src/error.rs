@@ -33,8 +33,8 @@ impl ConfigError {
 /// The epoch is the Learner's. In a loop by hand it is counted from the data set's size and the largest batch.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[error(
-    "the loss of epoch {epoch}, step {step} is not finite: nll {nll}, kl {kl}; the last checkpoint is \
-     kept (a smaller learning rate, a wider prior or clipped gradients may help; a target that the likelihood has no meaning \
+    "the loss of epoch {epoch}, step {step} is not finite: nll {nll}, kl {kl}; what was saved \
+     before it is kept (a smaller learning rate, a wider prior or clipped gradients may help; a target that the likelihood has no meaning \
      for does this too, see `check_targets`)"
 )]
 #[non_exhaustive]
@@ -59,7 +59,7 @@ pub enum FitError {
     NonFiniteLoss(#[from] NonFiniteLoss),
     /// The last step of an epoch left a weight NaN or infinite, though its loss was finite: no loss comes after it. No checkpoint was written after it.
     #[error(
-        "the last step of an epoch has left {path} not finite, though its loss was; the last checkpoint is kept (a smaller learning rate or clipped gradients may help)"
+        "the last step of an epoch has left {path} not finite, though its loss was; what was saved before it is kept (a smaller learning rate or clipped gradients may help)"
     )]
     NonFiniteWeight {
         /// The weight.

@@ -171,7 +171,14 @@ impl Study<'_> {
             ..self.cli.training.settings(self.cli.beta)
         };
         let folder = self.folder.join(name);
-        classification::train(network, self.data, &settings, &folder, &self.interrupter)
+        classification::train(
+            network,
+            self.data,
+            &settings,
+            &self.device,
+            &folder,
+            &self.interrupter,
+        )
     }
 
     fn predict(&self, network: Net, draws: usize) -> Result<CategoricalMixture, RunError> {

@@ -10,7 +10,9 @@ use std::time::Instant;
 use blitz_train::plot::{Band, Bands, Plot, PlotError, TrainingCurves};
 use clap::Parser;
 use example_support::number::{at_least, draws_of_a_prediction, not_negative};
-use example_support::{LeftOut, RunArgs, RunError, check_draws, exit_code, say, written};
+use example_support::{
+    LeftOut, RunArgs, RunError, check_draws, chosen_or_all, exit_code, say, written,
+};
 
 use learner::{Keep, Learner, numbers_of_a_draw};
 use report::{Figures, Report};
@@ -153,10 +155,7 @@ fn check(cli: &Cli) -> Result<(), RunError> {
 
 /// The discounts to compare.
 fn keeps(cli: &Cli) -> Result<Vec<Keep>, RunError> {
-    let discounts = match cli.discount.is_empty() {
-        true => &[1.0, 0.9, 0.7, 0.0],
-        false => &cli.discount[..],
-    };
+    let discounts = chosen_or_all(&cli.discount, &[1.0, 0.9, 0.7, 0.0]);
     let keep = |discount: &f64| match discount {
         0.0 => Ok(Keep::Nothing),
         SMALLEST_DISCOUNT..=1.0 => Ok(Keep::Share(*discount)),

@@ -115,7 +115,9 @@ fn the_largest_seed_and_the_largest_speed_are_taken() {
 fn the_least_discount_lives_through_days_on_which_most_weights_learn_nothing() {
     let out = tempfile::tempdir().unwrap();
     let arguments = ["--discount", "0.01", "--discount", "0.9", "--days", "12"];
-    let report = PROGRAM.report(out.path(), &[&arguments[..], &["--points", "4"]].concat());
+    // Said twice, it is one learner.
+    let again = ["--points", "4", "--discount", "0.9"];
+    let report = PROGRAM.report(out.path(), &[&arguments[..], &again].concat());
     assert_eq!(report["learners"].as_array().unwrap().len(), 2, "{report}");
     assert_eq!(report["left_out"].as_array().unwrap().len(), 0);
 }

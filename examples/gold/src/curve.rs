@@ -89,7 +89,7 @@ where
     };
     let (distances, mut left_out) = with_faster_ways(
         of_gold,
-        cli.methods(),
+        &cli.methods(),
         data,
         &at,
         |name, predictive, seconds| {

@@ -116,7 +116,7 @@ pub fn run(cli: &Cli, data: &Division, folder: MakeFolder<'_>) -> Result<String,
     };
     let (distances, left_out) = with_faster_ways(
         of_gold,
-        cli.methods(),
+        &cli.methods(),
         data,
         test,
         |name, predictive, seconds| distance(name, &predictive, seconds),

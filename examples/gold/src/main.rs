@@ -13,7 +13,7 @@ use clap::{Parser, ValueEnum};
 use example_support::methods::Method;
 use example_support::number::{at_least, deviation};
 use example_support::tabular::TableFormat;
-use example_support::{RunError, RunFolder, exit_code};
+use example_support::{RunError, RunFolder, chosen_or_all, exit_code};
 
 use sampling::Sampling;
 
@@ -84,11 +84,8 @@ struct Cli {
 }
 
 impl Cli {
-    fn methods(&self) -> &[Method] {
-        match self.method.as_slice() {
-            [] => Method::value_variants(),
-            chosen => chosen,
-        }
+    fn methods(&self) -> Vec<Method> {
+        chosen_or_all(&self.method, Method::value_variants())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use blitz_mcmc::{ChainLines, Convergence, LogDensity, McmcPosterior, NutsConfig};
+use blitz_mcmc::{ChainLines, Convergence, LogDensity, McmcError, McmcPosterior, NutsConfig};
 use blitz_train::plot::{Plot, PlotError, RankPlot, TracePlot};
 use blitz_train::prelude::*;
 use burn::module::Module;
@@ -109,7 +109,7 @@ impl Sampling {
             None => nuts.run(density),
             Some(folder) => nuts.in_folder(folder).run(density),
         };
-        let posterior = posterior.map_err(failed)?;
+        let posterior = posterior.map_err(in_options)?;
         let draws = posterior.draws();
         let mut left_out = Vec::new();
         let write = |path: &Path| draws.write_arviz(path);
@@ -131,6 +131,17 @@ impl Sampling {
             seed: self.seed,
             left_out,
         })
+    }
+}
+
+/// An error in the words of the command line, which does not have all the sampler's settings.
+fn in_options(error: McmcError) -> RunError {
+    match error {
+        McmcError::AllDivergent => RunError::Setting(
+            "every draw of every chain diverged: raise `--warm-up`, or take a wider `--prior`"
+                .into(),
+        ),
+        other => failed(other),
     }
 }
 

@@ -98,7 +98,7 @@ pub fn run(cli: &Cli, data: &Rows, folder: MakeFolder<'_>) -> Result<String, Run
     };
     let (distances, left_out) = with_faster_ways(
         of_gold,
-        cli.methods(),
+        &cli.methods(),
         data,
         &test,
         |name, predictive, seconds| compared.distance(name, &scales.unscaled(predictive), seconds),

@@ -36,6 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let points = InMemDataset::new(rows.map(point).collect());
         DataLoaderBuilder::new(RowBatcher)
             .batch_size(16)
+            .set_device(Device::flex())
             .build(points)
     });
 

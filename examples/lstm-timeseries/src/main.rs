@@ -97,7 +97,8 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         .with_seed(seed)
         .with_weights(DrawCache::Redrawn)
         .init(&model.network, &model.likelihood);
-    let held_out = batches(test_windows, &scale, at_once(window, cli.hidden), None);
+    let predicted_at_once = at_once(window, cli.hidden);
+    let held_out = batches(test_windows, &scale, predicted_at_once, None, &device);
     let predicted = predictor.predict_all(held_out.as_ref(), |_| {})?;
     let predictive = scale.step.inverse_predictive(predicted.predictive);
 
@@ -118,15 +119,16 @@ fn at_once(window: usize, hidden: usize) -> usize {
     (STATES_AT_ONCE / (window * hidden)).max(1)
 }
 
-/// Windows in batches, in their order, or in one that a seed draws anew for each epoch.
+/// Windows in batches on `device`, in their order, or in one that a seed draws anew for each epoch.
 fn batches(
     windows: &[Window],
     scale: &Scale,
     batch_size: usize,
     shuffle: Option<u64>,
+    device: &Device,
 ) -> Arc<dyn DataLoader<LabeledBatch<Tensor<3>, Tensor<2>>>> {
     let batcher = WindowBatcher(scale.clone());
-    loader(batcher, windows.to_vec(), batch_size, shuffle)
+    loader(batcher, windows.to_vec(), batch_size, shuffle, device)
 }
 
 /// Trains on the first windows and shows how the second go, which decide nothing.
@@ -162,8 +164,8 @@ fn train(
     let predicted_at_once = at_once(test[0].inputs.len(), cli.hidden);
     let training = SupervisedTraining::new(
         folder,
-        batches(train, scale, size, Some(seed)),
-        batches(test, scale, predicted_at_once, None),
+        batches(train, scale, size, Some(seed), &device),
+        batches(test, scale, predicted_at_once, None, &device),
     )
     .metrics((
         LossMetric::new(),

@@ -99,7 +99,8 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         say!("{name}");
         let mut settings = settings.clone();
         settings.seed = seed;
-        let (model, _) = train(network, &data, &settings, &folder.join(name), &interrupter)?;
+        let path = folder.join(name);
+        let (model, _) = train(network, &data, &settings, &device, &path, &interrupter)?;
         Ok(model.network)
     };
     let bayesian = fit(bayesian, seed, "bayesian")?;
@@ -113,7 +114,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
 
     let ensemble = Ensemble::new(members);
     let draws = cli.training.predict_samples;
-    let sets = (&data, elsewhere.as_slice());
+    let sets = (&data, elsewhere.as_slice(), &device);
     let models = [
         // Draw 0 of an ensemble is its first member.
         predicted("deterministic", &ensemble, 1, sets)?,
@@ -164,16 +165,19 @@ fn predicted<N: Classifier>(
     model: &'static str,
     posterior: &impl NetworkPosterior<N>,
     draws: usize,
-    (data, elsewhere): (&Data, &[Outside]),
+    (data, elsewhere, device): (&Data, &[Outside], &Device),
 ) -> Result<Predicted, RunError> {
     let predictor = predictor(posterior, data, draws);
     let outside = elsewhere
         .iter()
-        .map(|set| Ok((set.name, predict_images(&predictor, data, &set.images)?)))
+        .map(|set| {
+            let predicted = predict_images(&predictor, data, &set.images, device)?;
+            Ok((set.name, predicted))
+        })
         .collect::<Result<Vec<_>, RunError>>()?;
     Ok(Predicted {
         model,
-        inside: predict_images(&predictor, data, &data.test)?,
+        inside: predict_images(&predictor, data, &data.test, device)?,
         outside,
     })
 }

@@ -120,7 +120,7 @@ pub struct Cli {
     #[arg(long)]
     pub json: bool,
 
-    /// Show Burn's dashboard in the terminal while training.
+    /// Show Burn's dashboard in the terminal while training. There `q` stops it, and Ctrl-C does nothing.
     #[arg(long, conflicts_with = "json", value_parser = in_a_terminal)]
     pub dashboard: bool,
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use blitz_train::files::put;
+use blitz_train::files::{name_of_part, put};
 use blitz_train::{Checkpoints, FolderClaim, MetricFiles};
 use example_support::say;
 
@@ -80,7 +80,8 @@ impl Folder {
     ///
     /// What a training left that got as far as a checkpoint or a model is moved to `previous`, in the place of what was there; so
     /// nothing is taken for the new training's, and a training that fails at once costs nothing. Files of these names that no
-    /// training left are not touched: they are an error. So is a file of another name where something is to be removed.
+    /// training left are not touched: they are an error. So is a file of another name where something is to be removed. What a run that was killed had not put
+    /// in its place is removed.
     pub fn begin(&self, config: &RunConfig) -> Result<(), RunError> {
         self.check_whose()?;
         let was_put_aside = self.path.join(BECOMING_PREVIOUS).is_dir();
@@ -89,6 +90,7 @@ impl Folder {
         self.check_removed(if is_put_aside { PREVIOUS } else { CHECKPOINTS })?;
         self.writable(|| {
             std::fs::create_dir_all(&self.path)?;
+            self.remove_parts()?;
             if is_put_aside {
                 self.put_aside()?;
             } else if self.checkpoints().folder().is_dir() {
@@ -233,6 +235,18 @@ impl Folder {
         put(&self.path.join(CONFIG), config.to_string().as_bytes())
     }
 
+    /// Removes what a run that was killed was writing.
+    fn remove_parts(&self) -> io::Result<()> {
+        for entry in std::fs::read_dir(&self.path)? {
+            let entry = entry?;
+            let part = entry.file_name();
+            if name_of_part(&part.to_string_lossy()).is_some_and(|name| CONTENTS.contains(&name)) {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
     fn put_aside(&self) -> io::Result<()> {
         let previous = self.path.join(PREVIOUS);
         let becoming = self.path.join(BECOMING_PREVIOUS);
@@ -341,6 +355,23 @@ mod tests {
             "mine/config.json",
         ] {
             assert!(!is_name_of_a_run(Path::new(name)), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_a_killed_run_was_writing_is_removed_and_nothing_else() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::new(root.path());
+        let of_a_run = ["intervals.1.part.png", "config.2.part.json"];
+        let others = ["intervals.png", "mine.3.part.png", "intervals.part.png"];
+        for name in of_a_run.iter().chain(&others) {
+            std::fs::write(root.path().join(name), "").unwrap();
+        }
+        folder.remove_parts().unwrap();
+        for (names, stay) in [(&of_a_run[..], false), (&others, true)] {
+            for name in names {
+                assert_eq!(root.path().join(name).exists(), stay, "{name}");
+            }
         }
     }
 

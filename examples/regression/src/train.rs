@@ -75,8 +75,14 @@ pub fn train(
     let valid_batch = valid.len();
     let mut training = SupervisedTraining::new(
         session.folder.path(),
-        loader(RowBatcher, train, config.batch_size, Some(config.elbo.seed)),
-        loader(RowBatcher, valid, valid_batch, None),
+        loader(
+            RowBatcher,
+            train,
+            config.batch_size,
+            Some(config.elbo.seed),
+            &device,
+        ),
+        loader(RowBatcher, valid, valid_batch, None, &device),
     )
     .metrics((
         LossMetric::new(),

@@ -51,7 +51,7 @@ pub struct TrainingArgs {
     #[command(flatten)]
     pub run: RunArgs,
 
-    /// Show Burn's dashboard in the terminal while training.
+    /// Show Burn's dashboard in the terminal while training. There `q` stops it, and Ctrl-C does nothing.
     #[arg(long, conflicts_with = "json", value_parser = in_a_terminal)]
     pub dashboard: bool,
 }
@@ -114,6 +114,17 @@ impl RunArgs {
     }
 }
 
+/// What an option that may be repeated has chosen, each once, or else all that there is.
+pub fn chosen_or_all<T: Copy + PartialEq>(chosen: &[T], all: &[T]) -> Vec<T> {
+    let mut each_once = Vec::new();
+    for one in if chosen.is_empty() { all } else { chosen } {
+        if !each_once.contains(one) {
+            each_once.push(*one);
+        }
+    }
+    each_once
+}
+
 /// A report as one line of JSON, or as text to read.
 ///
 /// Its paths have to be serialized by [`as_text`](crate::as_text).
@@ -143,5 +154,16 @@ impl From<EstimatorChoice> for Estimator {
             EstimatorChoice::Local => Self::LocalReparameterization,
             EstimatorChoice::Flipout => Self::Flipout,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_chosen_twice_is_there_once() {
+        assert_eq!(chosen_or_all(&[0.9, 0.0, 0.9], &[1.0]), [0.9, 0.0]);
+        assert_eq!(chosen_or_all(&[], &["map", "laplace"]), ["map", "laplace"]);
     }
 }

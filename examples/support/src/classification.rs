@@ -106,7 +106,7 @@ impl Settings {
     }
 }
 
-/// Trains `network` in `folder`; returns the model of the last epoch and the time it took.
+/// Trains `network` in `folder` on `device`, where the network is; returns the model of the last epoch and the time it took.
 ///
 /// The test images are shown as validation and decide nothing.
 ///
@@ -117,6 +117,7 @@ pub fn train<N: Classifier>(
     network: N,
     data: &Data,
     settings: &Settings,
+    device: &Device,
     folder: &Path,
     interrupter: &Interrupter,
 ) -> Result<(Model<N>, Duration), RunError> {
@@ -134,8 +135,9 @@ pub fn train<N: Classifier>(
         .map_err(RunError::Setting)?;
     let learner = Learner::new(model, FusedAdamConfig::new().init(), learning_rate);
 
-    let training = batches(&data.train, data, settings.batch_size, Some(settings.seed));
-    let validation = batches(&data.test, data, PREDICTED_AT_ONCE, None);
+    let (size, seed) = (settings.batch_size, settings.seed);
+    let training = batches(&data.train, data, size, Some(seed), device);
+    let validation = batches(&data.test, data, PREDICTED_AT_ONCE, None, device);
     let training = SupervisedTraining::new(folder, training, validation)
         .metrics((
             LossMetric::new(),
@@ -154,16 +156,17 @@ pub fn train<N: Classifier>(
     )
 }
 
-/// Batches of `images`, which are scaled as the training images of `data` were.
+/// Batches of `images` on `device`, which are scaled as the training images of `data` were.
 fn batches(
     images: &Arc<Images>,
     data: &Data,
     batch_size: usize,
     shuffle: Option<u64>,
+    device: &Device,
 ) -> Arc<dyn DataLoader<LabeledBatch<Tensor<4>, Tensor<1, Int>>>> {
     let batcher = ImageBatcher::new(images.clone(), &data.train);
     let numbers = (0..images.len()).collect();
-    loader(batcher, numbers, batch_size, shuffle)
+    loader(batcher, numbers, batch_size, shuffle, device)
 }
 
 /// What `network` predicts for the test images, from `samples` draws of one seed.
@@ -195,7 +198,7 @@ pub fn predict<N: Classifier>(
     likelihood.try_predictive(outputs)
 }
 
-/// What draws predict for images, which are scaled as the training images of `data` were.
+/// What draws predict on `device`, where the network is, for images, which are scaled as the training images of `data` were.
 ///
 /// # Errors
 ///
@@ -204,8 +207,9 @@ pub fn predict_images<N: Classifier>(
     predictor: &Predictor<N, CategoricalLikelihood>,
     data: &Data,
     images: &Arc<Images>,
+    device: &Device,
 ) -> Result<CategoricalMixture, PredictError> {
-    let loader = batches(images, data, PREDICTED_AT_ONCE, None);
+    let loader = batches(images, data, PREDICTED_AT_ONCE, None, device);
     Ok(predictor.predict_all(loader.as_ref(), |_| {})?.predictive)
 }
 
@@ -278,8 +282,10 @@ mod tests {
         let interrupter = Interrupter::new();
         interrupter.stop(Some("the test"));
         let folder = tempfile::tempdir().unwrap();
-        let network = LeNetConfig::new(10).init(&Device::flex().autodiff());
-        let error = match train(network, &data, &settings, folder.path(), &interrupter) {
+        let device = Device::flex().autodiff();
+        let network = LeNetConfig::new(10).init(&device);
+        let (path, stop) = (folder.path(), &interrupter);
+        let error = match train(network, &data, &settings, &device, path, stop) {
             Ok(_) => panic!("a training of one step was taken for one of two epochs"),
             Err(error) => error,
         };

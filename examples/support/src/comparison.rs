@@ -51,7 +51,7 @@ impl Study<'_> {
 
         let train = |network: N, name: &str| {
             let folder = self.folder.join(name);
-            classification::train(network, data, settings, &folder, self.interrupter)
+            classification::train(network, data, settings, &device, &folder, self.interrupter)
         };
         say!("{}: a posterior over {weights} weights", data.name);
         let (model, time) = train(network, "bayesian")?;

@@ -107,7 +107,9 @@ pub fn idx(folder: &Path) -> Result<Data, RunError> {
         let ([count], labels) = parse::<1>(&labels_path, &labels)?;
         let [images, height, width] = shape;
         if (height, width) != (SIDE, SIDE) {
-            let reason = format!("the images are {height}×{width}, LeNet-5 takes {SIDE}×{SIDE}");
+            let reason = format!(
+                "the images are {height}×{width}, those of MNIST, which the networks take, {SIDE}×{SIDE}"
+            );
             return Err(RunError::data(path, reason));
         }
         if images != count {

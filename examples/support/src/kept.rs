@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use blitz_train::files::{Seal, check_by_name, name_of_part, put, put_sealed};
+use blitz_train::files::{Seal, name_of_part, put, put_sealed, read_by_name};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -202,12 +202,13 @@ impl Kept {
             say!("{}: {reason}; this part is made again", path.display());
             Ok(None)
         };
+        let (bytes, seal) = read_by_name(&path).map_err(|reason| file_error(&path, reason))?;
         let read = || -> Result<T, KeptError> {
-            let value = read(&path)?;
+            let value = parsed(&path, &bytes)?;
             check_value(&value).map_err(|reason| file_error(&path, reason))?;
             Ok(value)
         };
-        match check_by_name(&path).map_err(|reason| file_error(&path, reason))? {
+        match seal {
             Seal::Whole => read().map(Some),
             Seal::Broken => again("the bytes are not those of its digest"),
             // Of a version that had none: what is not whole is no JSON.
@@ -247,7 +248,7 @@ impl Kept {
     }
 }
 
-/// The name of a part's file in a folder, the first of them, if there is one.
+/// The name of a part's file in a folder, the first of them, if there is one. What another run is writing, or was when it was killed, is no part.
 fn any_part(folder: &Path) -> io::Result<Option<String>> {
     let files = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
     let names = files
@@ -289,8 +290,12 @@ fn file_error(path: &Path, reason: impl Display) -> KeptError {
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Result<T, KeptError> {
-    let text = fs::read_to_string(path).map_err(|reason| file_error(path, reason))?;
-    serde_json::from_str(&text).map_err(|reason| file_error(path, reason))
+    let bytes = fs::read(path).map_err(|reason| file_error(path, reason))?;
+    parsed(path, &bytes)
+}
+
+fn parsed<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, KeptError> {
+    serde_json::from_slice(bytes).map_err(|reason| file_error(path, reason))
 }
 
 fn pretty(path: &Path, value: &impl Serialize) -> Result<String, KeptError> {
@@ -328,7 +333,7 @@ mod tests {
         let finished = || kept.finished::<Vec<f64>>("first");
         for text in ["", "[1.5,", "[1.25]"] {
             kept.keep("first", &vec![1.5]).unwrap();
-            assert_eq!(check_by_name(&part).unwrap(), Seal::Whole);
+            assert_eq!(read_by_name(&part).unwrap().1, Seal::Whole);
             fs::write(&part, text).unwrap();
             assert_eq!(finished().unwrap(), None, "`{text}`");
         }
@@ -399,6 +404,16 @@ mod tests {
             );
         }
         assert!(!folder.path().join("run.json").exists());
+    }
+
+    #[test]
+    fn a_run_that_was_killed_before_it_said_what_it_is_leaves_a_folder_to_begin_in() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("run.6134.part.json"), "{\"se").unwrap();
+        let settings = json!({"seed": 1});
+        let kept = Kept::in_folder(folder.path(), &settings).unwrap();
+        kept.keep("first", &1).unwrap();
+        assert!(Kept::in_folder(folder.path(), &settings).is_ok());
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub mod reliability;
 pub mod series;
 pub mod tabular;
 
-pub use args::{EstimatorChoice, RunArgs, TrainingArgs, present};
+pub use args::{EstimatorChoice, RunArgs, TrainingArgs, chosen_or_all, present};
 pub use error::RunError;
 pub use figures::{Figures, figure};
 pub use finite::{NotFiniteScore, check_scores, first_not_finite};

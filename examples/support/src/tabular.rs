@@ -2,6 +2,7 @@
 //! that is fitted to the training rows alone.
 
 mod format;
+mod quotes;
 mod sheet;
 mod split;
 mod table;
@@ -80,6 +81,26 @@ pub enum DataError {
         found: usize,
         /// What may help.
         remedy: &'static str,
+    },
+    /// A column has neither a name nor a value.
+    #[error(
+        "{file}, column {column}: no row has a value there, as where each line ends with a separator; leave the column out"
+    )]
+    EmptyColumn {
+        /// The file.
+        file: String,
+        /// The column, counted from 1.
+        column: usize,
+    },
+    /// The first column alone has no name: it may be row numbers, which say nothing of a row.
+    #[error(
+        "{file}, line {line}: the first column has no name, as that of the row numbers which pandas writes; leave it out, or name it if it is a feature"
+    )]
+    RowNumbers {
+        /// The file.
+        file: String,
+        /// The line with the names.
+        line: usize,
     },
     /// A cell is empty.
     #[error(
@@ -260,6 +281,8 @@ impl DataError {
             | Self::NoRows { .. }
             | Self::TooFewColumns { .. }
             | Self::Ragged { .. }
+            | Self::EmptyColumn { .. }
+            | Self::RowNumbers { .. }
             | Self::MissingCell { .. }
             | Self::NotANumber { .. }
             | Self::NotFinite { .. }

@@ -10,22 +10,28 @@ use blitz_train::{Checkpoints, MetricFiles};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
+use burn::tensor::Device;
 use burn::train::{Learner, LearnerModel, SupervisedTraining};
 
 use crate::{RunError, stoppable};
 
-/// Batches of the items, in their order, or in one that the seed draws anew for each epoch.
+/// Batches of the items on `device`, in their order, or in one that the seed draws anew for each epoch.
+///
+/// Without a device a loader asks for Burn's default one, which panics where `BURN_DEVICE` names none of the build.
 pub fn loader<I, B>(
     batcher: impl Batcher<I, B> + 'static,
     items: Vec<I>,
     batch_size: usize,
     shuffle: Option<u64>,
+    device: &Device,
 ) -> Arc<dyn DataLoader<B>>
 where
     I: Send + Sync + Clone + Debug + 'static,
     B: Send + Sync + Clone + Debug + 'static,
 {
-    let mut builder = DataLoaderBuilder::new(batcher).batch_size(batch_size);
+    let mut builder = DataLoaderBuilder::new(batcher)
+        .batch_size(batch_size)
+        .set_device(device.clone());
     if let Some(seed) = shuffle {
         builder = builder.shuffle(seed);
     }

@@ -2,6 +2,7 @@
 
 use burn::tensor::Device;
 use clap::ValueEnum;
+use example_support::chosen_or_all;
 use example_support::methods::{Data, MeanField, Method, MethodError, Number, Predict, Rows};
 
 /// What is compared.
@@ -29,12 +30,9 @@ pub enum Candidate {
 impl Comparison {
     /// Those that are compared; of methods the chosen ones, if any is.
     pub fn candidates(self, chosen: &[Method], points: usize) -> Vec<Candidate> {
-        let methods = match chosen {
-            [] => Method::value_variants(),
-            chosen => chosen,
-        };
+        let methods = chosen_or_all(chosen, Method::value_variants());
         match self {
-            Self::Methods => methods.iter().copied().map(Candidate::Method).collect(),
+            Self::Methods => methods.into_iter().map(Candidate::Method).collect(),
             Self::KlWeight => [0.01, 0.1, 1.0, points as f64]
                 .map(Candidate::KlWeight)
                 .into(),

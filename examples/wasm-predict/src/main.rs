@@ -46,6 +46,7 @@ fn command(arguments: &[OsString]) -> Result<Command, String> {
     match arguments {
         [] => Ok(Command::Run("runs/wasm-predict".into())),
         [help] if help == "--help" || help == "-h" => Ok(Command::Help),
+        [empty] if empty.is_empty() => Err(format!("the folder has no name\n\n{HELP}")),
         [folder] if !folder.to_string_lossy().starts_with('-') => Ok(Command::Run(folder.into())),
         [first, others @ ..] => {
             let unexpected = others.first().unwrap_or(first).to_string_lossy();

@@ -45,10 +45,11 @@ impl Batcher<i64, Images> for ImageBatcher {
     }
 }
 
-fn loader(items: usize) -> Arc<dyn DataLoader<Images>> {
+fn loader(items: usize, device: &Device) -> Arc<dyn DataLoader<Images>> {
     let labels = (0..items as i64).map(|i| i % 10).collect();
     DataLoaderBuilder::new(ImageBatcher)
         .batch_size(BATCH)
+        .set_device(device.clone())
         .build(InMemDataset::new(labels))
 }
 
@@ -66,7 +67,8 @@ fn main() {
     let likelihood = CategoricalLikelihoodConfig::new(10).init();
     let elbo = ElboConfig::new(items).with_samples(2).init();
     let model = ElboModel::new(net, likelihood, elbo);
-    let training = SupervisedTraining::new("unused", loader(items), loader(0))
+    let (train, valid) = (loader(items, &device), loader(0, &device));
+    let training = SupervisedTraining::new("unused", train, valid)
         .with_application_logger(None)
         .renderer(Box::new(EpochLines::to(std::io::sink(), 1)))
         .num_epochs(1);

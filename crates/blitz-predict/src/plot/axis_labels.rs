@@ -23,11 +23,14 @@ impl AxisLabels {
             axis: axis.clone(),
             offset: 0.0,
         };
-        match whole.longest().chars().count() > MOST_CHARACTERS {
-            true => Self {
-                offset: round_number(axis),
-                ..whole
-            },
+        let without = Self {
+            axis: axis.clone(),
+            offset: round_number(axis),
+        };
+        let characters = |labels: &Self| labels.longest().chars().count();
+        let fewest = characters(&without).max(MOST_CHARACTERS);
+        match characters(&whole) > fewest {
+            true => without,
             false => whole,
         }
     }
@@ -77,12 +80,16 @@ impl AxisLabels {
 fn round_number(axis: &Range<f64>) -> f64 {
     let power = (axis.end - axis.start).log10().ceil() as i32;
     let middle = axis.start + 0.5 * (axis.end - axis.start);
-    // By a power above 1, since those are exact up to 10²².
-    let number = match power < 0 {
-        true => (middle * 10f64.powi(-power)).round() / 10f64.powi(-power),
-        false => (middle / 10f64.powi(power)).round() * 10f64.powi(power),
+    let multiple = match power < 0 {
+        true => middle * 10f64.powi(-power),
+        false => middle / 10f64.powi(power),
     };
-    if number.is_finite() { number } else { 0.0 }
+    // By its digits: a power of ten above 10²² is not exact, and a product with it not the nearest number.
+    let number = format!("{:.0}e{power}", multiple.round()).parse();
+    number
+        .ok()
+        .filter(|number: &f64| number.is_finite())
+        .unwrap_or(0.0)
 }
 
 #[cfg(test)]
@@ -110,6 +117,19 @@ mod tests {
         assert_eq!(ends, ["0.00", "0.25", "0.50"]);
         assert_eq!(described, "ppm, + 123456");
         assert_eq!(AxisLabels::of(&(1e12..1e12 + 7.0)).described(""), "+ 1e12");
+    }
+
+    #[test]
+    fn what_is_left_out_is_as_round_far_from_one() {
+        for power in [-305, -300, -250, -30, 250, 300] {
+            let of = |digits: &str| format!("{digits}e{power}").parse::<f64>().unwrap();
+            let (_, described) = labels(of("2.0001")..of("2.0003"));
+            assert_eq!(described, format!("ppm, + 2e{power}"));
+        }
+        // It shortens nothing.
+        let (ends, described) = labels(1e-300..3e-300);
+        assert_eq!(ends, ["1.00e-300", "2.00e-300", "3.00e-300"]);
+        assert_eq!(described, "ppm");
     }
 
     #[test]

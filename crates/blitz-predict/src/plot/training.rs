@@ -79,10 +79,7 @@ impl TrainingCurves {
         let longest = series.iter().map(|(_, values)| values.len()).max();
         let x = 1.0..(longest.unwrap_or(1) as f64).max(2.0);
         let values = series.iter().flat_map(|(_, values)| values).copied();
-        let y = match series.is_empty() {
-            true => 0.0..1.0,
-            false => padded(values, 0.05),
-        };
+        let y = padded(values, 0.05);
         let mut chart = chart(area, labels, x, y)?;
         let named = series.iter().map(|(name, values)| {
             let points = values.iter().zip(1..);
@@ -107,17 +104,18 @@ impl Draw for TrainingCurves {
     fn draw<DB: DrawingBackend<ErrorType: 'static>>(&self, root: &Area<DB>) -> Drawn {
         let (head, body) = root.split_vertically(44);
         head.draw(&Text::new(self.title.as_str(), (92, 16), font(22)))?;
-        let (left, right) = body.split_horizontally(620);
-        let labels = Labels {
-            x: &self.unit,
-            y: "NLL, nats per example",
-            ..Labels::default()
-        };
-        self.panel(&left, labels, &self.nll)?;
-        let labels = Labels {
-            y: "KL, nats",
-            ..labels
-        };
-        self.panel(&right, labels, &self.kl)
+        let panels = [("NLL, nats per example", &self.nll), ("KL, nats", &self.kl)];
+        let panels = panels.into_iter().filter(|(_, series)| !series.is_empty());
+        let panels: Vec<_> = panels.collect();
+        let areas = body.split_evenly((1, panels.len()));
+        for (area, (y, series)) in areas.iter().zip(panels) {
+            let labels = Labels {
+                x: &self.unit,
+                y,
+                ..Labels::default()
+            };
+            self.panel(area, labels, series)?;
+        }
+        Ok(())
     }
 }

@@ -86,6 +86,13 @@ pub(super) fn error_of(payload: &(dyn Any + Send), device: Option<&Device>) -> F
     };
     // Burn makes the states of an optimizer's record on its default device, and moves them to the model's in the next step.
     if let Some(device) = device
+        && message.contains("BURN_DEVICE")
+    {
+        reason += &format!(
+            " Burn reads an optimizer's checkpoint on its default device, whatever the training's: set BURN_DEVICE to the backend of \
+             {device:?}, or unset it"
+        );
+    } else if let Some(device) = device
         && std::env::var_os("BURN_DEVICE").is_none()
         && Device::default() != *device
     {

@@ -155,7 +155,7 @@ impl PredictorConfig {
 /// # let device = Device::flex();
 /// # let net = Net { layer: BayesianLinearConfig::new(1, 1).init(&device) };
 /// # let likelihood = GaussianLikelihoodConfig::new().init(&device);
-/// # let loader = DataLoaderBuilder::new(Columns).batch_size(4).build(InMemDataset::new(vec![0.5f32; 10]));
+/// # let loader = DataLoaderBuilder::new(Columns).batch_size(4).set_device(device.clone()).build(InMemDataset::new(vec![0.5f32; 10]));
 /// let predictor = PredictorConfig::new(30).with_seed(7).init(&net, &likelihood);
 /// let mut line = ProgressLine::stderr("predicting");
 /// let all = predictor.predict_all(loader.as_ref(), |progress| line.show(progress))?;

@@ -181,6 +181,29 @@ fn column_whose_deviation_overflows_is_named_before_anything_is_written() {
 }
 
 #[test]
+fn a_device_that_is_named_is_all_that_is_asked_for() {
+    let out = folder();
+    let run = |variable: &str, options: &[&str]| {
+        let mut command = PROGRAM.command(out.path(), options);
+        let command = command.env("BURN_DEVICE", variable);
+        command.output().expect("the program starts")
+    };
+    for (variable, options) in [("cuda", &["--device", "flex"][..]), ("", &[]), (" ", &[])] {
+        let output = run(variable, options);
+        assert!(output.status.success(), "`{variable}`: {output:?}");
+        // Burn alone reads an optimizer's checkpoint elsewhere.
+        let output = run(
+            variable,
+            &[options, &["--epochs", "4", "--resume"]].concat(),
+        );
+        assert_eq!(output.status.code(), Some(2), "`{variable}`: {output:?}");
+        let message = text(&output.stderr);
+        assert_has(message, &["set BURN_DEVICE to the backend of", "unset it"]);
+        assert!(!message.contains("panicked"), "{message}");
+    }
+}
+
+#[test]
 fn device_of_the_environment_is_refused_by_name_too() {
     let out = folder();
     let output = PROGRAM

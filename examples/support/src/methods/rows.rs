@@ -96,6 +96,7 @@ impl<T: Targets> Rows<T> {
         let rows = InMemDataset::new((0..self.count()).collect());
         DataLoaderBuilder::new(Whole(self.clone()))
             .batch_size(self.count())
+            .set_device(self.inputs.device())
             .build(rows)
     }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use self::time::{Time, on_one_scale};
+use self::time::{on_one_scale, parse_all};
 use crate::RunError;
 use crate::tabular::{DataError, Format, Header, Row, Sheet};
 
@@ -180,10 +180,8 @@ fn without_times(sheet: &Sheet) -> Result<Vec<Point>, DataError> {
 /// Values in the order of their times, with those between that are missing.
 fn with_times(sheet: &Sheet) -> Result<Vec<Point>, DataError> {
     let rows = sheet.rows();
-    let mut times = Vec::with_capacity(rows.len());
-    for row in rows {
-        times.push(Time::parse(&sheet.text(row, 0)).map_err(|reason| sheet.fault(row, reason))?);
-    }
+    let cells: Result<Vec<String>, _> = rows.iter().map(|row| sheet.text(row, 0)).collect();
+    let times = parse_all(&cells?).map_err(|(at, reason)| sheet.fault(&rows[at], reason))?;
     let scale = on_one_scale(&times).map_err(|other| {
         let reason = format!(
             "`{}` is a time of another kind than `{}` in line {}",
@@ -498,6 +496,39 @@ mod tests {
         assert!(
             message.contains("line 2") && message.contains("decimal comma"),
             "{message}"
+        );
+    }
+
+    #[test]
+    fn a_point_in_a_time_is_no_decimal_comma() {
+        let format = Format {
+            decimal_comma: true,
+            ..Format::default()
+        };
+        let of = |text: &str| {
+            let sheet = Sheet::parse(text, "s.csv", format.clone());
+            sheet.and_then(|sheet| Series::of("s", "", &sheet))
+        };
+        let series = of("1900,5;1,5\n1901,5;2,5\n1902,5;3,5\n").unwrap();
+        assert_eq!(series.times, [1900.5, 1901.5, 1902.5]);
+        assert_eq!(series.values, [1.5, 2.5, 3.5]);
+        let error = of("1.900;1,5\n1.901;2,5\n1.902;3,5\n").unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.starts_with("s.csv, line 1: `1.900` has a point"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn minutes_of_eight_digits_are_numbers() {
+        let minutes = "9999998,1\n9999999,2\n10000000,3\n10000002,5\n";
+        let series = parse(minutes).unwrap();
+        assert_eq!(series.times[4], 10_000_002.0);
+        assert_eq!(series.values, [1.0, 2.0, 3.0, 4.0, 5.0]);
+        assert_eq!(
+            parse("29400000,1\n29400001,2\n").unwrap().times[1],
+            29_400_001.0
         );
     }
 

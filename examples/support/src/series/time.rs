@@ -16,9 +16,24 @@ pub(super) enum Time {
     },
 }
 
+/// The times in the cells of a column, or the first cell that has none and what is wrong with it.
+///
+/// Whole numbers of eight digits are days, yyyymmdd, where most of the column are; otherwise they count something else, such as minutes. So one that is no day is
+/// a mistake among days, and a number among numbers.
+pub(super) fn parse_all(cells: &[String]) -> Result<Vec<Time>, (usize, String)> {
+    let is_day = |cell: &&String| matches!(Time::parse(cell, true), Ok(Time::Date { .. }));
+    let days = cells.iter().filter(is_day).count();
+    let digits_are_days = 2 * days > cells.len();
+    let times = cells
+        .iter()
+        .enumerate()
+        .map(|(at, cell)| Time::parse(cell, digits_are_days).map_err(|reason| (at, reason)));
+    times.collect()
+}
+
 impl Time {
-    /// The time in a cell: a number, or a day written as yyyymmdd or yyyy-mm-dd.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    /// The time in a cell: a number, or a day written as yyyy-mm-dd or, where `digits_are_days`, as yyyymmdd.
+    fn parse(text: &str, digits_are_days: bool) -> Result<Self, String> {
         let parts: Vec<&str> = text.split('-').collect();
         if let [year, month, day] = parts[..]
             && year.len() == 4
@@ -27,8 +42,9 @@ impl Time {
             return Self::date(text, year, month, day);
         }
         match text.parse::<f64>() {
-            // A number of eight digits is a day.
-            Ok(number) if (1e7..1e8).contains(&number) && number.fract() == 0.0 => {
+            Ok(number)
+                if digits_are_days && (1e7..1e8).contains(&number) && number.fract() == 0.0 =>
+            {
                 let digits = number as i64;
                 Self::date(text, digits / 10_000, digits / 100 % 100, digits % 100)
             }
@@ -125,17 +141,46 @@ mod tests {
     #[test]
     fn days_are_told_from_numbers_and_from_what_is_no_day() {
         let date = |year, month, day| Ok(Time::Date { year, month, day });
-        assert_eq!(Time::parse("1958-03-29"), date(1958, 3, 29));
-        assert_eq!(Time::parse("19580329"), date(1958, 3, 29));
-        assert_eq!(Time::parse("2000-02-29"), date(2000, 2, 29));
-        assert_eq!(Time::parse("1958.24"), Ok(Time::Number(1958.24)));
-        assert_eq!(Time::parse("-3"), Ok(Time::Number(-3.0)));
+        let parse = |text| Time::parse(text, true);
+        assert_eq!(parse("1958-03-29"), date(1958, 3, 29));
+        assert_eq!(parse("19580329"), date(1958, 3, 29));
+        assert_eq!(parse("2000-02-29"), date(2000, 2, 29));
+        assert_eq!(parse("1958.24"), Ok(Time::Number(1958.24)));
+        assert_eq!(parse("-3"), Ok(Time::Number(-3.0)));
         for text in ["1900-02-29", "20201301", "2020-04-31", "20200100"] {
-            assert!(Time::parse(text).unwrap_err().contains("no day"), "{text}");
+            assert!(parse(text).unwrap_err().contains("no day"), "{text}");
         }
         for text in ["", "yesterday", "NaN", "inf", "1e300", "2020-01", "1-2-3"] {
-            assert!(Time::parse(text).is_err(), "{text}");
+            assert!(parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn eight_digits_are_days_where_most_of_the_column_are() {
+        let cells = |cells: &[&str]| {
+            cells
+                .iter()
+                .map(|cell| cell.to_string())
+                .collect::<Vec<_>>()
+        };
+        for numbers in [
+            &[
+                "9950000", "9960000", "9970000", "9980000", "9990000", "10000000",
+            ][..],
+            &["29400000", "29400001", "29400002"],
+            // One of them could be a day.
+            &["29400100", "29400101", "29400102.5"],
+        ] {
+            let times = parse_all(&cells(numbers)).unwrap();
+            let expected = numbers
+                .iter()
+                .map(|text| Time::Number(text.parse().unwrap()));
+            assert_eq!(times, expected.collect::<Vec<_>>());
+        }
+        let days = parse_all(&cells(&["20200228", "20200229", "20200301"])).unwrap();
+        assert!(days.iter().all(|time| time.is_date()));
+        let error = parse_all(&cells(&["20200229", "20200301", "20200332"])).unwrap_err();
+        assert_eq!(error, (2, "`20200332` is no day of any year".to_string()));
     }
 
     #[test]
@@ -154,7 +199,10 @@ mod tests {
     #[test]
     fn months_and_years_are_equally_long_where_days_are_not() {
         let scale = |texts: &[&str]| {
-            let times: Vec<Time> = texts.iter().map(|t| Time::parse(t).unwrap()).collect();
+            let times: Vec<Time> = texts
+                .iter()
+                .map(|t| Time::parse(t, true).unwrap())
+                .collect();
             let scale = on_one_scale(&times).unwrap();
             scale.windows(2).map(|w| w[1] - w[0]).collect::<Vec<_>>()
         };

@@ -96,17 +96,12 @@ impl Format {
     }
 
     /// A cell with a decimal point; none if it has one where the decimal sign is a comma.
-    fn point(&self, cell: &str) -> Option<String> {
+    pub(super) fn point(&self, cell: &str) -> Option<String> {
         match self.decimal_comma {
             true if cell.contains('.') => None,
             true => Some(cell.replace(',', ".")),
             false => Some(cell.to_string()),
         }
-    }
-
-    /// A cell that is a time, or another kind of text, with a decimal point.
-    pub(super) fn text(&self, cell: &str) -> String {
-        self.point(cell).unwrap_or_else(|| cell.to_string())
     }
 
     /// Whether a cell has no value. A mark with a decimal point is that of a cell with a decimal comma, too: on the command line commas separate marks. A mark that
@@ -115,7 +110,8 @@ impl Format {
         let is_it = |mark: &String| {
             let mark = mark.trim();
             let same = |value: f64| mark.parse::<f64>() == Ok(value);
-            mark == cell || mark == self.text(cell) || self.number(cell).is_some_and(same)
+            let is_same = mark == cell || self.point(cell).as_deref() == Some(mark);
+            is_same || self.number(cell).is_some_and(same)
         };
         cell.is_empty() || self.missing.iter().any(is_it)
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 use csv::{ReaderBuilder, StringRecord, Trim};
 
 use super::format::is_mark;
+use super::quotes::check_quotes;
 use super::{DataError, Format, Header, read_text};
 
 /// The cells of a file, each row as long as the first.
@@ -48,6 +49,7 @@ impl Sheet {
     pub fn parse(text: &str, file: &str, format: impl Into<Format>) -> Result<Self, DataError> {
         let format = format.into();
         format.check()?;
+        check_quotes(text, file, format.separator())?;
         let header = format.header;
         let mut reader = ReaderBuilder::new()
             .delimiter(format.separator().byte())
@@ -156,6 +158,19 @@ impl Sheet {
         (!name.is_empty()).then_some(name)
     }
 
+    /// Whether the file names its columns, and leaves out this one.
+    #[must_use]
+    pub fn is_unnamed(&self, column: usize) -> bool {
+        self.names.is_some() && self.name(column).is_none()
+    }
+
+    /// Whether a column has neither a name nor a value.
+    #[must_use]
+    pub fn is_empty(&self, column: usize) -> bool {
+        let mut cells = self.rows.iter().map(|row| row.cell(column));
+        !self.rows.is_empty() && self.name(column).is_none() && cells.all(str::is_empty)
+    }
+
     /// What a column is called in a message.
     fn column(&self, column: usize) -> String {
         match self.name(column) {
@@ -176,10 +191,20 @@ impl Sheet {
         }
     }
 
-    /// The text of a cell that is no number, such as a time; with a decimal point where it has a decimal comma.
-    #[must_use]
-    pub fn text(&self, row: &Row, column: usize) -> String {
-        self.format.text(row.cell(column))
+    /// The text of a cell that need not be a number, such as a time; with a decimal point where it has a decimal comma.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if it has a point where the decimal sign is a comma.
+    pub fn text(&self, row: &Row, column: usize) -> Result<String, DataError> {
+        let cell = row.cell(column);
+        self.format.point(cell).ok_or_else(|| {
+            let cell = shown(cell);
+            let reason = format!(
+                "`{cell}` has a point; with `--decimal-comma` the decimal sign is a comma, and there is no other"
+            );
+            self.fault(row, reason)
+        })
     }
 
     /// The number in a cell, or `None` if it is empty or marked as missing.
@@ -262,7 +287,7 @@ fn is_fill_value(value: f64) -> bool {
     (9.96e36..9.98e36).contains(&value.abs())
 }
 
-/// The beginning of a cell, on one line: an unclosed quote makes the rest of the file one.
+/// The beginning of a cell, on one line: between quotes there may be several.
 fn shown(cell: &str) -> String {
     let line = cell.lines().next().unwrap_or_default();
     match line.char_indices().nth(40) {
@@ -615,8 +640,24 @@ mod tests {
     }
 
     #[test]
-    fn an_unclosed_quote_makes_a_message_of_one_line() {
-        let sheet = Sheet::parse("a,b\n1,\"2\n3,4\n5,6\n", "t.csv", Header::Auto).unwrap();
+    fn stray_quotes_are_refused_by_their_line() {
+        let error = message("a,b,\"y\n1,2,3\n4,5,6\n");
+        assert_eq!(error, "table.csv, line 1: a quote is not closed");
+        let error = message("a,b\n1,\"2\"3\n");
+        assert!(
+            error.starts_with("table.csv, line 2: `3` comes after"),
+            "{error}"
+        );
+        let format = Format {
+            separator: Some(Separator::Tab),
+            ..Format::default()
+        };
+        assert!(Sheet::parse("\"1\"\t\"2\"\n", "", format).is_ok());
+    }
+
+    #[test]
+    fn a_cell_of_two_lines_makes_a_message_of_one() {
+        let sheet = Sheet::parse("a,b\n1,\"2\n3,4\"\n", "t.csv", Header::Auto).unwrap();
         let error = sheet.number(&sheet.rows()[0], 1).unwrap_err().to_string();
         assert_eq!(error, "t.csv, line 2, column 2 (b): `2…` is not a number");
     }

@@ -148,6 +148,18 @@ impl Table {
                 found: width,
             });
         }
+        if let Some(empty) = (0..width).find(|column| sheet.is_empty(*column)) {
+            return Err(DataError::EmptyColumn {
+                file: file.into(),
+                column: empty + 1,
+            });
+        }
+        if sheet.is_unnamed(0) {
+            return Err(DataError::RowNumbers {
+                file: file.into(),
+                line: sheet.first_line(),
+            });
+        }
         let name = |column: usize| match sheet.name(column) {
             Some(name) => name.to_string(),
             None => format!("column {}", column + 1),
@@ -303,6 +315,32 @@ mod tests {
             message("a,b\n1,1e999\n"),
             "houses.csv, line 2, column 2 (b): `1e999` is not a finite number; if it marks a missing value, say so with `--missing 1e999`"
         );
+    }
+
+    #[test]
+    fn a_separator_at_the_end_of_each_line_makes_no_column() {
+        let error = "houses.csv, column 3: no row has a value there, as where each line ends with a separator; leave the column out";
+        assert_eq!(message("a,y,\n1,2,\n3,4,\n"), error);
+        assert_eq!(message("1,2,\n3,4,\n"), error);
+        let format = TableFormat {
+            skip_incomplete: true,
+            ..TableFormat::default()
+        };
+        let skipping = Table::parse("a,y,\n1,2,\n3,4,\n", "houses.csv", format);
+        assert_eq!(skipping.unwrap_err().to_string(), error);
+        // Values of a column with a name are missing.
+        assert!(message("a,y\n1,\n3,\n").contains("--skip-incomplete"));
+    }
+
+    #[test]
+    fn a_column_without_a_name_before_those_with_one_is_no_feature() {
+        let error = message(",a,y\n0,1,2\n1,3,4\n");
+        assert!(
+            error.starts_with("houses.csv, line 1: the first column has no name"),
+            "{error}"
+        );
+        assert!(parse("id,a,y\n0,1,2\n1,3,4\n").is_ok());
+        assert!(parse("0.5,1,2\n1,3,5\n").is_ok());
     }
 
     #[test]
