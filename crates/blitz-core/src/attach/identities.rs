@@ -18,12 +18,13 @@ pub(crate) fn with_own_identities<M: Module>(module: M) -> M {
 
 /// The module with identities of their own for all but one of the weights that have the same and are not tied. The first that trains keeps it.
 pub(crate) fn with_weights_apart<M: Module>(module: M) -> M {
-    if !has_one_twice(&module) {
+    let identities = Identities::of(&module);
+    if !identities.has_one_twice {
         return module;
     }
     // Clones that Burn has not initialized share whether they train.
     module.visit(&mut Initialize);
-    let mut apart = Apart::of(&Walk::of(&module));
+    let mut apart = Apart::of(&Walk::of(&module), identities.all);
     match apart.tensors.is_empty() && apart.posteriors.is_empty() {
         true => module,
         false => map_by_path(module, &mut apart),
@@ -32,65 +33,66 @@ pub(crate) fn with_weights_apart<M: Module>(module: M) -> M {
 
 /// The paths of two weights that have one identity and are not tied: a step would move the first by the gradient of the second, or a draw has one sample of both.
 pub fn mistaken_for_one<M: Module>(module: &M) -> Option<[String; 2]> {
-    if !has_one_twice(module) {
+    if !Identities::of(module).has_one_twice {
         return None;
     }
     let walk = Walk::of(module);
-    let (mut tensors, mut posteriors) = (HashMap::new(), HashMap::new());
-    walk.weights.iter().find_map(|weight| {
-        let path = || weight.path().to_string();
-        let of_posterior = weight
-            .posterior()
-            .and_then(|id| posteriors.insert(id, path()));
-        // Burn's optimizer gives a gradient to the first parameter that has its id.
-        let of_tensor = tensors.get(&weight.id).filter(|_| weight.trains).cloned();
-        tensors.entry(weight.id).or_insert_with(path);
-        of_tensor.or(of_posterior).map(|first| [first, path()])
-    })
+    // Burn's optimizer gives a gradient to the first parameter that has its id.
+    let of_tensors = of_one(&walk.weights, |weight| Some(weight.id))
+        .into_iter()
+        .find_map(|weights| {
+            let mut others = weights[1..].iter();
+            Some([weights[0], *others.find(|weight| weight.learns())?])
+        });
+    let of_posteriors = of_one(&walk.weights, Weight::posterior).into_iter();
+    let mut of_posteriors = of_posteriors.map(|weights| [weights[0], weights[1]]);
+    let mistaken = of_tensors.or_else(|| of_posteriors.next())?;
+    Some(mistaken.map(|weight| weight.path().to_string()))
 }
 
-/// The weights with their numbers among those of one identity: 0 for the first that trains, then in order. Nothing trains, nothing is numbered.
-fn numbered(
-    weights: &[Weight],
-    identity: impl Fn(&Weight) -> Option<ParamId>,
-) -> Vec<(usize, &Weight)> {
-    let mut of_identity: HashMap<ParamId, Vec<&Weight>> = HashMap::new();
+/// Those of the weights that have one identity and are more than one, in their order, for each such identity. Where nothing trains, nothing is mistaken.
+fn of_one(weights: &[Weight], identity: impl Fn(&Weight) -> Option<ParamId>) -> Vec<Vec<&Weight>> {
+    let mut of_one: Vec<Vec<&Weight>> = Vec::new();
+    let mut known = HashMap::new();
     for weight in weights {
-        if let Some(id) = identity(weight) {
-            of_identity.entry(id).or_default().push(weight);
-        }
+        let Some(id) = identity(weight) else {
+            continue;
+        };
+        let at = *known.entry(id).or_insert(of_one.len());
+        of_one.resize(of_one.len().max(at + 1), Vec::new());
+        of_one[at].push(weight);
     }
-    let mut numbered = Vec::new();
-    for mut weights in of_identity.into_values() {
-        if let Some(first) = weights.iter().position(|weight| weight.trains) {
-            weights[..=first].rotate_right(1);
-            numbered.extend(weights.into_iter().enumerate());
-        }
-    }
-    numbered
+    of_one.retain(|weights| weights.len() > 1 && weights.iter().any(|weight| weight.learns()));
+    of_one
 }
 
-/// Whether an identity is met more than once.
-fn has_one_twice<M: Module>(module: &M) -> bool {
-    #[derive(Default)]
-    struct Met {
-        ids: HashSet<ParamId>,
-        has_one_twice: bool,
+/// The identities of a module.
+#[derive(Default)]
+struct Identities {
+    all: HashSet<ParamId>,
+    has_one_twice: bool,
+}
+
+impl Identities {
+    fn of<M: Module>(module: &M) -> Self {
+        let mut identities = Self::default();
+        module.visit(&mut identities);
+        identities
     }
 
-    impl ModuleVisitor for Met {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            self.has_one_twice |= !self.ids.insert(param.id);
-        }
+    fn meet(&mut self, id: ParamId) {
+        self.has_one_twice |= !self.all.insert(id);
+    }
+}
 
-        fn visit_flag(&mut self, flag: &Param<Flag>) {
-            self.has_one_twice |= !self.ids.insert(flag.id);
-        }
+impl ModuleVisitor for Identities {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.meet(param.id);
     }
 
-    let mut met = Met::default();
-    module.visit(&mut met);
-    met.has_one_twice
+    fn visit_flag(&mut self, flag: &Param<Flag>) {
+        self.meet(flag.id);
+    }
 }
 
 struct Initialize;
@@ -130,25 +132,46 @@ struct Apart {
     tensors: HashMap<String, usize>,
     /// Of the posterior itself.
     posteriors: HashMap<String, usize>,
+    /// The identities that the module has, which are nobody's new ones.
+    taken: HashSet<ParamId>,
 }
 
 impl Apart {
-    fn of(walk: &Walk) -> Self {
+    fn of(walk: &Walk, taken: HashSet<ParamId>) -> Self {
         Self {
-            tensors: places(numbered(&walk.weights, |weight| Some(weight.id))),
-            posteriors: places(numbered(&walk.weights, Weight::posterior)),
+            tensors: others(of_one(&walk.weights, |weight| Some(weight.id))),
+            posteriors: others(of_one(&walk.weights, Weight::posterior)),
+            taken,
+        }
+    }
+
+    /// The identity of the `nth` weight that had this one: the same in each copy, since the workers of a training bring their gradients together by identities. What the weights of
+    /// one network share they go on sharing.
+    fn derived(&self, id: ParamId, nth: usize) -> ParamId {
+        let mut attempt = 0;
+        loop {
+            let new = derived(id, nth, attempt);
+            // Another weight has it from a training before, whose file was loaded, or that was cloned.
+            if !self.taken.contains(&new) {
+                return new;
+            }
+            attempt += 1;
         }
     }
 }
 
-/// The places of the weights that don't keep their identity.
-fn places(numbered: Vec<(usize, &Weight)>) -> HashMap<String, usize> {
-    let others = numbered.into_iter().filter(|(nth, _)| *nth > 0);
-    let places = others.flat_map(|(nth, weight)| {
-        let places = weight.places.iter();
-        places.map(move |place| (place.path.clone(), nth))
-    });
-    places.collect()
+/// The places of the weights that don't keep their identity, with their numbers: all but the first that trains.
+fn others(of_one: Vec<Vec<&Weight>>) -> HashMap<String, usize> {
+    let mut others = HashMap::new();
+    for mut weights in of_one {
+        let first = weights.iter().position(|weight| weight.learns());
+        weights[..=first.unwrap_or(0)].rotate_right(1);
+        for (nth, weight) in weights.into_iter().enumerate().skip(1) {
+            let places = weight.places.iter();
+            others.extend(places.map(|place| (place.path.clone(), nth)));
+        }
+    }
+    others
 }
 
 impl MapAt for Apart {
@@ -163,7 +186,7 @@ impl MapAt for Apart {
             insides.find_map(|(end, _)| self.tensors.get(&path[..end]))
         });
         if let Some(nth) = nth {
-            param.id = derived(param.id, *nth);
+            param.id = self.derived(param.id, *nth);
         }
         param
     }
@@ -171,17 +194,19 @@ impl MapAt for Apart {
     fn map_flag_at(&mut self, path: &str, mut flag: Param<Flag>) -> Param<Flag> {
         let weight = path.strip_suffix(&format!(".{POSTERIOR}.{SAMPLING}"));
         if let Some(nth) = weight.and_then(|weight| self.posteriors.get(weight)) {
-            flag.id = derived(flag.id, *nth);
+            flag.id = self.derived(flag.id, *nth);
         }
         flag
     }
 }
 
-/// The identity of the `nth` weight that had this one: the same in each copy, since the workers of a training bring their gradients together by identities. What the weights of
-/// one network share they go on sharing.
-fn derived(id: ParamId, nth: usize) -> ParamId {
+/// An identity that follows from the old one. The first attempt is as it always was: checkpoints have it.
+fn derived(id: ParamId, nth: usize, attempt: usize) -> ParamId {
     let mut hasher = DefaultHasher::new();
     (id.val(), nth).hash(&mut hasher);
+    if attempt > 0 {
+        attempt.hash(&mut hasher);
+    }
     marked_as(id, ParamId::from(hasher.finish()))
 }
 

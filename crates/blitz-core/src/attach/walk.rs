@@ -4,12 +4,15 @@
 //! type that Burn gives to what is attached to a parameter, and by the name of our attachment: never by the name of a field.
 //! What else may be attached, such as Burn's LoRA, is entered: its factors are weights like any other.
 
+mod identity;
+
+use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
 
 use burn::module::{Flag, Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::{DType, Device, Shape, Tensor};
 
+use self::identity::{Identity, identities};
 use crate::draw::{LAYER_NOISE, is_configured};
 use crate::family::posterior::WeightInfo;
 use crate::fields::{ATTACHED, POSTERIOR};
@@ -81,7 +84,7 @@ impl Walk {
         let mut visitor = Visitor::default();
         module.visit(&mut visitor);
         let Visitor {
-            mut places,
+            places,
             random_layers,
             ..
         } = visitor;
@@ -93,9 +96,8 @@ impl Walk {
             .map(|place| place.owner.clone());
         let mut weights: Vec<Weight> = Vec::new();
         let mut known: HashMap<Identity, usize> = HashMap::new();
-        let posteriors = PosteriorsOfIds::of(&places);
-        for (index, place) in places.drain(..).enumerate() {
-            let identity = posteriors.identity(&place, index);
+        let identities = identities(&places);
+        for (place, identity) in places.into_iter().zip(identities) {
             let at = Place {
                 in_last_layer: last.as_ref() == Some(&place.owner),
                 is_bare: place.attached == Attached::Nothing,
@@ -146,67 +148,6 @@ impl Walk {
     }
 }
 
-/// What the weight of a place is told from others by.
-#[derive(PartialEq, Eq, Hash)]
-enum Identity {
-    /// Its posterior, whose identity outlives the loading of a record, which the id of a tensor does not.
-    Posterior(ParamId),
-    /// The id of its tensor, of what trains or has an adapter. Burn's optimizer takes two parameters of one id for one, so that the places can be nothing else.
-    Tensor(ParamId),
-    /// Nothing but its place: a frozen copy, such as a teacher or the network that a Bayesian one was made of, has the id of what it was copied of and is a weight
-    /// of its own.
-    Frozen(usize),
-}
-
-/// The posteriors by the ids of the parameters that have them: for a place of such a parameter that has none itself. Of what trains alone.
-struct PosteriorsOfIds {
-    of_ids: HashMap<ParamId, OfId>,
-    /// The identities of posteriors with a mean that trains.
-    trained: HashSet<ParamId>,
-}
-
-enum OfId {
-    /// This posterior, of a weight of this shape.
-    One(ParamId, Shape),
-    /// A record restores the ids of tensors, and two networks that were loaded from one file have the same.
-    Several,
-}
-
-impl PosteriorsOfIds {
-    fn of(places: &[Met]) -> Self {
-        let mut of_ids: HashMap<ParamId, OfId> = HashMap::new();
-        let mut trained = HashSet::new();
-        for place in places.iter().filter(|place| place.trains) {
-            let Attached::Posterior(id) = place.attached else {
-                continue;
-            };
-            trained.insert(id);
-            let of_id = of_ids
-                .entry(place.id)
-                .or_insert_with(|| OfId::One(id, place.shape.clone()));
-            if !matches!(of_id, OfId::One(known, _) if *known == id) {
-                *of_id = OfId::Several;
-            }
-        }
-        Self { of_ids, trained }
-    }
-
-    /// What the weight of this place, the `index`-th, is told from others by.
-    fn identity(&self, place: &Met, index: usize) -> Identity {
-        match (&place.attached, self.of_ids.get(&place.id)) {
-            (Attached::Posterior(id), _) if !place.trains && self.trained.contains(id) => {
-                Identity::Frozen(index)
-            }
-            (Attached::Posterior(id), _) => Identity::Posterior(*id),
-            (Attached::Nothing, _) if !place.trains => Identity::Frozen(index),
-            (Attached::Nothing, Some(OfId::One(id, shape))) if *shape == place.shape => {
-                Identity::Posterior(*id)
-            }
-            _ => Identity::Tensor(place.id),
-        }
-    }
-}
-
 impl Weight {
     /// The path of its first place.
     pub fn path(&self) -> &str {
@@ -232,6 +173,11 @@ impl Weight {
             modules: &place.modules,
             in_last_layer: place.in_last_layer,
         }
+    }
+
+    /// Whether anything of it trains: it, or what is attached to it.
+    pub fn learns(&self) -> bool {
+        self.trains || self.attached_values > 0
     }
 
     /// Whether a posterior can be attached to it as it is.
@@ -365,6 +311,11 @@ struct Met {
 }
 
 impl Met {
+    /// Whether anything of it trains: it, or what is attached to it.
+    fn learns(&self) -> bool {
+        self.trains || self.attached_values > 0
+    }
+
     /// A module is entered, `level` modules inside what is attached to the weight: there the path has `posterior` or `prior` first, then
     /// what that consists of.
     fn enter_attached(&mut self, path: &[String], level: usize, container_type: &str) {

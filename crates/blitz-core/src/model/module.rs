@@ -334,11 +334,15 @@ pub trait BayesianModule: Module {
         with_own_identities(self)
     }
 
-    /// The module with identities of their own for weights that have the same and are [not tied](Self::retie): a frozen teacher beside its student, two networks from one file.
-    /// The first that trains keeps it.
+    /// The module with identities of their own for weights that have the same and are [not tied](Self::retie): a frozen teacher beside its student, two Bayesian networks from one
+    /// file. The first that trains keeps it.
     ///
     /// Burn's optimizer gives a gradient to the first parameter that has its id, frozen or not. blitz-train's models do this when a training begins; in a loop of your own call
     /// it before the first step, and after a record was loaded.
+    ///
+    /// Two deterministic networks from one file are [one](Self::retie), until one of them gets [identities of its own](Self::with_own_identities).
+    ///
+    /// An optimizer's group that was made of ids (`ParamGroup::from_ids`) before has the first weight alone: make it afterwards, or by paths.
     ///
     /// ```
     /// use blitz_core::prelude::*;
@@ -358,7 +362,7 @@ pub trait BayesianModule: Module {
     /// One tensor again in all places of each weight that is tied: that of the first.
     ///
     /// A weight is tied if parameters have one id, or their posteriors one identity: clones of one parameter. A frozen one is tied to none that trains. Posteriors of two identities keep weights apart, whatever the
-    /// ids, which a record restores. A draw has one sample of a tied weight, and it is counted and pays its KL once. But Burn's optimizer updates the first place alone, and its loaders make a tensor for each:
+    /// ids, which a record restores, and with them all other weights of the two modules, as of two networks from one file whose heads alone are Bayesian. A draw has one sample of a tied weight, and it is counted and pays its KL once. But Burn's optimizer updates the first place alone, and its loaders make a tensor for each:
     /// call this after an optimizer's step in a loop of your own, and after loading. [`map_means`](Self::map_means) and the
     /// like, and blitz-train's models, do.
     ///

@@ -3,7 +3,7 @@
 use blitz_core::prelude::*;
 use blitz_core::{
     BayesianizeError, BuiltinVariational, MopedVariational, NormalPosteriorConfig, NormalPrior,
-    WeightMoments,
+    WeightMoments, mistaken_for_one,
 };
 use burn::module::{Flag, Lora, Module, ModuleVisitor, Param, ParamGroup, ParamId};
 use burn::nn::{Linear, LinearConfig};
@@ -596,7 +596,122 @@ fn what_towers_share_among_their_own_weights_they_go_on_sharing() {
         fresh.load_record(file.clone().into_record())
     };
     let towers = vec![loaded(), loaded(), loaded()].with_weights_apart();
-    let all: Vec<_> = towers.iter().flatten().flat_map(ids).collect();
+    assert_distinct(towers.iter().flatten());
+}
+
+/// No two of the layers have an identity in common.
+fn assert_distinct<'a>(layers: impl IntoIterator<Item = &'a Linear>) {
+    let all: Vec<_> = layers.into_iter().flat_map(ids).collect();
     let distinct: std::collections::HashSet<_> = all.iter().collect();
     assert_eq!(distinct.len(), all.len());
+}
+
+#[test]
+fn a_new_identity_is_one_that_nothing_in_the_module_has() {
+    let device = Device::flex().autodiff();
+    let students = from_one_file(&device).with_weights_apart();
+    let before = students.both().map(ids);
+    for student_at in [0, 1] {
+        let mut both = vec![students.clone(), students.clone().freeze()];
+        both.rotate_right(student_at);
+        let both = both.with_weights_apart();
+        assert_eq!(both[student_at].both().map(ids), before);
+        assert_distinct(both.iter().flat_map(Tied::both));
+    }
+    // From the file of networks that were told apart before it was written.
+    let file = students.into_record();
+    let loaded = || from_one_file(&device).load_record(file.clone());
+    let towers = vec![loaded(), loaded()].with_weights_apart();
+    assert_distinct(towers.iter().flat_map(Tied::both));
+}
+
+#[test]
+fn new_identities_are_those_that_checkpoints_have() {
+    let mut student = layer(&Device::flex());
+    student.weight.id = ParamId::from(7);
+    let [teacher, student] = [student.clone().freeze(), student].with_weights_apart();
+    assert_eq!(student.weight.id.val(), 7);
+    // `DefaultHasher` of (7_u64, 1_usize).
+    assert_eq!(teacher.weight.id.val(), 10_146_017_361_091_682_965);
+}
+
+#[test]
+fn networks_that_are_two_by_their_posteriors_are_two_in_their_deterministic_weights() {
+    let device = Device::flex().autodiff();
+    // A body that is tied in itself, and a head.
+    let tower = || (tied(layer(&device)), layer(&device));
+    let head = BayesianizeConfig::new().only("1");
+    let plain = tower();
+    let file = plain.clone().bayesianize(&head).into_record();
+    let loaded = || tower().bayesianize(&head).load_record(file.clone());
+    let towers = vec![loaded(), loaded(), plain.clone()];
+    let mistaken = ["0.0.first.0.weight", "1.0.first.0.weight"].map(String::from);
+    assert_eq!(mistaken_for_one(&towers), Some(mistaken));
+
+    let mut moved = towers.clone();
+    let weight = &mut moved[0].0.first[0].weight;
+    *weight = weight
+        .clone()
+        .map(|weight| (weight + 1.0).detach().require_grad());
+    let retied = moved.clone().retie();
+    for (retied, expected) in retied.iter().zip([&moved[0], &towers[1], &towers[2]]) {
+        let expected = values(expected.0.first[0].weight.val());
+        let both = retied.0.both().map(|layer| values(layer.weight.val()));
+        assert_eq!(both, [expected.clone(), expected]);
+    }
+
+    let apart = towers.with_weights_apart();
+    assert_eq!(mistaken_for_one(&apart), None);
+    for (body, _) in &apart {
+        let [first, second] = body.both().map(ids);
+        assert_eq!(first, second);
+    }
+    let distinct = apart.iter().flat_map(|(body, head)| [&body.first[0], head]);
+    assert_distinct(distinct);
+
+    // Without posteriors nothing tells them from one network whose places are tied.
+    let twice = vec![plain.clone(), plain];
+    assert_eq!(mistaken_for_one(&twice), None);
+    let [first, second] = [0, 1].map(|tower| ids(&twice[tower].1));
+    assert_eq!(first, second);
+    let apart = twice.with_weights_apart();
+    assert_eq!([0, 1].map(|tower| ids(&apart[tower].1)), [first, second]);
+}
+
+#[test]
+fn deviations_that_train_about_frozen_means_are_told_apart() {
+    let device = Device::flex().autodiff();
+    let means_frozen = |net: Tied| {
+        let means = net.both().map(|layer| layer.weight.id);
+        net.freeze_group(ParamGroup::from_ids(means.to_vec()))
+    };
+    let net = means_frozen(from_one_file(&device));
+    let mistaken = ["first.0.weight", "second.Linear.weight"].map(String::from);
+    assert_eq!(mistaken_for_one(&net), Some(mistaken));
+    let net = net.with_weights_apart();
+    assert_eq!(mistaken_for_one(&net), None);
+    assert_distinct(net.both());
+    let before = net.both().map(|layer| values(rho(layer)));
+    let after = step(net, Tied::forward, 0);
+    for (layer, before) in after.both().into_iter().zip(before) {
+        assert_ne!(values(rho(layer)), before);
+    }
+
+    // A frozen clone is no place of what trains in its deviations alone.
+    let student = means_frozen(tied(layer(&device)).bayesianize(&BayesianizeConfig::new()));
+    // Clones of what Burn has not initialized are frozen together.
+    drop(rho(student.second()));
+    let before = ids(student.second());
+    for student_at in [0, 1] {
+        let mut both = vec![student.clone(), student.clone().freeze()];
+        both.rotate_right(student_at);
+        assert!(mistaken_for_one(&both).is_some());
+        let both = both.with_weights_apart();
+        assert_eq!(mistaken_for_one(&both), None);
+        assert_eq!(
+            both[student_at].both().map(ids),
+            [before.clone(), before.clone()]
+        );
+        assert_distinct(both.iter().map(Tied::second));
+    }
 }

@@ -315,24 +315,27 @@ fn a_frozen_teacher_stays_and_its_student_learns_wherever_they_stand() {
 
 #[test]
 fn two_networks_from_one_file_train_apart() {
-    let file = twice(false)
-        .first
-        .bayesianize(&BayesianizeConfig::new())
-        .into_record();
-    let loaded = || {
-        let fresh = twice(false).first.bayesianize(&BayesianizeConfig::new());
-        fresh.load_record(file.clone())
-    };
-    let network = Distilled::new(loaded(), loaded(), 0);
-    let start = values(network.first.weight.base());
-    let network = fitted(network);
-    let [first, second] = network.both().map(|layer| values(layer.weight.base()));
-    // One is added and one subtracted: what moves one up moves the other down.
-    for ((first, second), start) in first.iter().zip(&second).zip(&start) {
-        assert!(
-            (first - start) * (second - start) < 0.0,
-            "{first}, {second} from {start}"
-        );
+    let layer = || LinearConfig::new(2, 2).init(&Device::flex().autodiff());
+    let bias = |layer: &Linear| values(layer.bias.as_ref().unwrap().base());
+    let weight = |layer: &Linear| values(layer.weight.base());
+    let all = BayesianizeConfig::new();
+    // Also in what has no posterior.
+    for config in [all.clone().only(WeightFilter::matrices()), all] {
+        let file = layer().bayesianize(&config).into_record();
+        let loaded = || layer().bayesianize(&config).load_record(file.clone());
+        let network = Distilled::new(loaded(), loaded(), 0);
+        let start = [weight(&network.first), bias(&network.first)].concat();
+        let network = fitted(network);
+        let [first, second] = network
+            .both()
+            .map(|layer| [weight(layer), bias(layer)].concat());
+        // One is added and one subtracted: what moves one up moves the other down.
+        for ((first, second), start) in first.iter().zip(&second).zip(&start) {
+            assert!(
+                (first - start) * (second - start) < 0.0,
+                "{first}, {second} from {start}"
+            );
+        }
     }
 }
 
