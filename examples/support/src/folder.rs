@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_module_is_saved_with_its_digest() {
-        use blitz_train::files::{Seal, check};
+        use blitz_train::files::{Seal, read};
         use burn::nn::LinearConfig;
 
         let base = tempfile::tempdir().unwrap();
@@ -112,7 +112,7 @@ mod tests {
         let layer = LinearConfig::new(2, 1).init(&device);
         for _ in 0..2 {
             let path = folder.save(layer.clone(), "model.bpk").unwrap();
-            assert_eq!(check(&path).unwrap(), Seal::Whole);
+            assert_eq!(read(&path).unwrap().1, Seal::Whole);
         }
         std::fs::create_dir(folder.join("taken.bpk")).unwrap();
         let error = folder.save(layer, "taken.bpk").unwrap_err().to_string();

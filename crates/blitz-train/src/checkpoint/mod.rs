@@ -24,10 +24,10 @@ pub use folder::Checkpoints;
 #[cfg(feature = "train")]
 pub(crate) use raised::raised;
 pub(crate) use saved_layout::in_saved_layout;
+pub(crate) use seal::load_record;
+pub use seal::put_sealed_by;
 #[cfg(feature = "train")]
 pub use seal::{Seal, put, put_sealed, read, read_by_name, seal};
-pub use seal::put_sealed_by;
-pub(crate) use seal::load_record;
 
 use std::path::{Path, PathBuf};
 

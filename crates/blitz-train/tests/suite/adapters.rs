@@ -559,6 +559,8 @@ fn an_adapters_file_brings_back_what_trained_and_no_base() {
     let path = folder.path().join("adapter");
     save_adapter(&net, &path).unwrap();
     let loaded = load_adapter(with_head(&base, 2, 4.0, 6, &device), &path).unwrap();
+    // Another one in its place is nothing to it.
+    save_adapter(&with_head(&base, 2, 4.0, 7, &device), &path).unwrap();
     let drawn = |net: &WithHead| {
         let net = net.sample_network(3, 1);
         (values(net.body.weight.val()), values(net.head.weight.val()))

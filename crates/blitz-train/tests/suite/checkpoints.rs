@@ -692,17 +692,51 @@ fn a_file_of_other_types_is_loaded_into_those_of_the_model() {
     }
 }
 
+/// All numbers are this one.
+struct Fill(f64);
+
+impl ModuleMapper for Fill {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(|weight| weight.detach() * 0.0 + self.0)
+    }
+}
+
+/// Burn's Flex reads the tensors of a record when they are first used, from its file.
+#[test]
+fn what_was_loaded_stays_when_its_file_is_replaced_or_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.bpk");
+    let saved = |value: f64| model().map(&mut Fill(value)).save(&path).unwrap();
+    let numbers = |model: &Model| weights(model).concat();
+    saved(0.25);
+    let loaded = || model().load(&path).unwrap();
+    let [replaced, cut, removed] = [loaded(), loaded().valid(), loaded()];
+    saved(0.5);
+    assert!(numbers(&replaced).iter().all(|weight| *weight == 0.25));
+    fs::write(&path, "cut").unwrap();
+    assert!(numbers(&cut).iter().all(|weight| *weight == 0.25));
+    fs::remove_file(&path).unwrap();
+    removed.save(&path).unwrap();
+    assert!(numbers(&removed).iter().all(|weight| *weight == 0.25));
+}
+
+/// As above, of a training that only goes on.
+#[test]
+fn a_model_of_a_training_with_nothing_left_to_do_stays_when_another_one_saves() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = trained(folder.path(), 2);
+    let path = checkpoints.folder().join("model-2.bpk");
+    let expected = weights(&model().load(&path).unwrap());
+    let training = checkpoints
+        .keep(training(folder.path(), line(), 2))
+        .checkpoint(2);
+    let fitted = fit(training, learner()).unwrap();
+    model().map(&mut Fill(0.5)).save(&path).unwrap();
+    assert_eq!(weights(&fitted.model), expected);
+}
+
 #[test]
 fn a_number_that_the_types_of_the_model_have_no_room_for_is_refused() {
-    /// All numbers are this one.
-    struct Fill(f64);
-
-    impl ModuleMapper for Fill {
-        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            param.map(|weight| weight.detach() * 0.0 + self.0)
-        }
-    }
-
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.bpk");
     let saved_and_loaded = |value: f64, saved: DType, own: DType| {
