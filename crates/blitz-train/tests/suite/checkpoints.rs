@@ -707,17 +707,16 @@ fn what_was_loaded_stays_when_its_file_is_replaced_or_removed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.bpk");
     let saved = |value: f64| model().map(&mut Fill(value)).save(&path).unwrap();
-    let numbers = |model: &Model| weights(model).concat();
     saved(0.25);
     let loaded = || model().load(&path).unwrap();
     let [replaced, cut, removed] = [loaded(), loaded().valid(), loaded()];
     saved(0.5);
-    assert!(numbers(&replaced).iter().all(|weight| *weight == 0.25));
+    assert!(weights(&replaced).iter().all(|weight| *weight == 0.25));
     fs::write(&path, "cut").unwrap();
-    assert!(numbers(&cut).iter().all(|weight| *weight == 0.25));
+    assert!(weights(&cut).iter().all(|weight| *weight == 0.25));
     fs::remove_file(&path).unwrap();
     removed.save(&path).unwrap();
-    assert!(numbers(&removed).iter().all(|weight| *weight == 0.25));
+    assert!(weights(&removed).iter().all(|weight| *weight == 0.25));
 }
 
 /// As above, of a training that only goes on.
