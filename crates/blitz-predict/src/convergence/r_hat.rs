@@ -1,6 +1,6 @@
 //! R̂: how much wider all chains together are than each by itself.
 
-use super::chains::{mean, quantile, sorted, spread_halves, variance};
+use super::chains::{mean, sorted, spread_halves, variance};
 use super::ranks::normal_scores;
 use crate::error::{InputError, or_panic};
 
@@ -29,9 +29,11 @@ pub fn try_r_hat(chains: &[impl AsRef<[f64]>]) -> Result<f64, InputError> {
 
 /// Of halves of chains and their normal scores.
 pub(super) fn of_halves(halves: &[Vec<f64>], scores: &[Vec<f64>]) -> f64 {
-    let median = quantile(&sorted(halves), 0.5);
+    let sorted = sorted(halves);
+    // Of an even number: two draws are in the middle, equally far from the median between them. Rounding the median would part them.
+    let [a, b] = [sorted[sorted.len() / 2 - 1], sorted[sorted.len() / 2]];
     // Of halves, since a distance may be beyond the numbers; ranks don't ask for the unit.
-    let distance = |value: &f64| (0.5 * value - 0.5 * median).abs();
+    let distance = |value: &f64| ((0.5 * value - 0.5 * a) + (0.5 * value - 0.5 * b)).abs();
     let folded: Vec<Vec<f64>> = halves
         .iter()
         .map(|half| half.iter().map(distance).collect())

@@ -61,6 +61,18 @@ impl Distribution for Bernoulli {
         }
     }
 
+    fn survival(&self, y: f64) -> f64 {
+        if y.is_nan() {
+            y
+        } else if y < 0.0 {
+            1.0
+        } else if y < 1.0 {
+            self.probability()
+        } else {
+            0.0
+        }
+    }
+
     fn mean(&self) -> f64 {
         self.probability()
     }

@@ -30,9 +30,11 @@ impl Distribution for Laplace {
     }
 
     fn cdf(&self, y: f64) -> f64 {
-        let z = in_units(y, self.location, self.scale);
-        let tail = 0.5 * (-z.abs()).exp();
-        if z < 0.0 { tail } else { 1.0 - tail }
+        standard_cdf(in_units(y, self.location, self.scale))
+    }
+
+    fn survival(&self, y: f64) -> f64 {
+        standard_cdf(-in_units(y, self.location, self.scale))
     }
 
     fn mean(&self) -> f64 {
@@ -61,6 +63,11 @@ impl Distribution for Laplace {
         };
         out_of_units(z, self.location, self.scale)
     }
+}
+
+fn standard_cdf(z: f64) -> f64 {
+    let tail = 0.5 * (-z.abs()).exp();
+    if z < 0.0 { tail } else { 1.0 - tail }
 }
 
 impl Rescale for Laplace {

@@ -60,6 +60,9 @@ pub enum Support {
 ///     fn cdf(&self, y: f64) -> f64 {
 ///         -(-self.rate * y.max(0.0)).exp_m1()
 ///     }
+///     fn survival(&self, y: f64) -> f64 {
+///         (-self.rate * y.max(0.0)).exp()
+///     }
 ///     fn mean(&self) -> f64 {
 ///         self.rate.recip()
 ///     }
@@ -152,6 +155,12 @@ pub trait Distribution: Debug + Clone {
     /// `P(Y ≤ y)`; NaN of a NaN.
     fn cdf(&self, y: f64) -> f64;
 
+    /// `P(Y > y)`; NaN of a NaN. The default is what is left of [`cdf`](Self::cdf), which has few digits where little is left; a form that has them all gives
+    /// quantiles near 1 theirs.
+    fn survival(&self, y: f64) -> f64 {
+        1.0 - self.cdf(y)
+    }
+
     /// `E[Y]`; NaN where there is none.
     fn mean(&self) -> f64;
 
@@ -208,7 +217,28 @@ fn searched_quantile<D: Distribution>(distribution: &D, p: f64) -> f64 {
         masses: &masses,
         ln_pdf: Some(&|y| distribution.ln_pdf(y)),
     };
-    search::unbounded(|y| distribution.cdf(y), p, start, step, places)
+    let (climb, p) = climb(
+        D::SUPPORT,
+        p.max(0.0),
+        |y| distribution.cdf(y),
+        |y| distribution.survival(y),
+    );
+    search::unbounded(climb, p, start, step, places)
+}
+
+/// What rises up to the `p`-quantile, and the height at which it is there: the distribution function, or above the median the probability beyond with its
+/// sign turned, which keeps its digits near 1.
+///
+/// Of counts it is the distribution function always: a quantile of what it says of a count is that count.
+pub(crate) fn climb(
+    support: Support,
+    p: f64,
+    cdf: impl Fn(f64) -> f64,
+    survival: impl Fn(f64) -> f64,
+) -> (impl Fn(f64) -> f64, f64) {
+    let beyond = p > 0.5 && p < 1.0 && support != Support::Discrete;
+    let climb = move |y| if beyond { -survival(y) } else { cdf(y) };
+    (climb, if beyond { p - 1.0 } else { p })
 }
 
 /// A distribution that stays of its kind in other units.

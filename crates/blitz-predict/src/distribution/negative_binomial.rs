@@ -5,7 +5,7 @@ use blitz_noise::PhiloxRng;
 use rand_distr::{Distribution as _, Gamma};
 
 use super::poisson::sample_poisson;
-use super::special::{beta_reg_below_mean, stirling_remainder};
+use super::special::{beta_tails, stirling_remainder};
 use super::{Distribution, Poisson, Support, is_count, off_support, quantile_of_counts};
 
 /// Counts of mean μ and variance `μ + α μ²`: Poisson counts whose rate is Gamma distributed.
@@ -25,6 +25,27 @@ impl NegativeBinomial {
         (self.dispersion < Self::POISSON_BELOW).then_some(Poisson {
             log_rate: self.log_mean,
         })
+    }
+
+    /// `P(Y ≤ y)` and `P(Y > y)`.
+    fn below_and_above(&self, y: f64) -> [f64; 2] {
+        if y.is_nan() {
+            return [y; 2];
+        }
+        if y < 0.0 {
+            return [0.0, 1.0];
+        }
+        if y == f64::INFINITY {
+            return [1.0, 0.0];
+        }
+        if let Some(poisson) = self.poisson() {
+            return poisson.below_and_above(y);
+        }
+        let (r, mean) = (self.dispersion.recip(), self.mean());
+        let above = y.floor() + 1.0;
+        // r − (r + y + 1) r / (r + μ), where nothing of large counts cancels but y from their mean.
+        let lambda = (mean - above) / (r + mean) * r;
+        beta_tails(r, above, [r / (r + mean), mean / (r + mean)], lambda)
     }
 }
 
@@ -68,23 +89,11 @@ impl Distribution for NegativeBinomial {
     }
 
     fn cdf(&self, y: f64) -> f64 {
-        if y.is_nan() {
-            return y;
-        }
-        if y < 0.0 {
-            return 0.0;
-        }
-        if y == f64::INFINITY {
-            return 1.0;
-        }
-        if let Some(poisson) = self.poisson() {
-            return poisson.cdf(y);
-        }
-        let (r, mean) = (self.dispersion.recip(), self.mean());
-        let above = y.floor() + 1.0;
-        // r − (r + y + 1) r / (r + μ), where nothing of large counts cancels but y from their mean.
-        let lambda = (mean - above) / (r + mean) * r;
-        beta_reg_below_mean(r, above, [r / (r + mean), mean / (r + mean)], lambda)
+        self.below_and_above(y)[0]
+    }
+
+    fn survival(&self, y: f64) -> f64 {
+        self.below_and_above(y)[1]
     }
 
     fn quantile(&self, p: f64) -> f64 {

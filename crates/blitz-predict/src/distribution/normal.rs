@@ -33,6 +33,10 @@ impl Distribution for Normal {
         standard_cdf(in_units(y, self.mean, self.std))
     }
 
+    fn survival(&self, y: f64) -> f64 {
+        standard_cdf(-in_units(y, self.mean, self.std))
+    }
+
     fn mean(&self) -> f64 {
         self.mean
     }

@@ -3,7 +3,7 @@
 use blitz_noise::PhiloxRng;
 use rand_distr::Distribution as _;
 
-use super::special::{stirling_remainder, upper_gamma};
+use super::special::{gamma_tails, stirling_remainder};
 use super::{Distribution, Support, is_count, off_support, quantile_of_counts};
 
 /// `P(Y = y) = λ^y e^−λ / y!`.
@@ -17,6 +17,22 @@ impl Poisson {
     /// The rate λ.
     pub fn rate(&self) -> f64 {
         self.log_rate.exp()
+    }
+
+    /// `P(Y ≤ y)` and `P(Y > y)`.
+    pub(super) fn below_and_above(&self, y: f64) -> [f64; 2] {
+        if y.is_nan() {
+            return [y; 2];
+        }
+        if y < 0.0 {
+            return [0.0, 1.0];
+        }
+        let rate = self.rate();
+        if rate == 0.0 || y == f64::INFINITY {
+            return [1.0, 0.0];
+        }
+        let [above, below] = gamma_tails(y.floor() + 1.0, rate);
+        [below, above]
     }
 }
 
@@ -40,17 +56,11 @@ impl Distribution for Poisson {
     }
 
     fn cdf(&self, y: f64) -> f64 {
-        if y.is_nan() {
-            return y;
-        }
-        if y < 0.0 {
-            return 0.0;
-        }
-        let rate = self.rate();
-        if rate == 0.0 || y == f64::INFINITY {
-            return 1.0;
-        }
-        upper_gamma(y.floor() + 1.0, rate)
+        self.below_and_above(y)[0]
+    }
+
+    fn survival(&self, y: f64) -> f64 {
+        self.below_and_above(y)[1]
     }
 
     fn mean(&self) -> f64 {

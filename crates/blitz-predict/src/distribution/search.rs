@@ -21,7 +21,7 @@ impl Places<'_> {
     };
 }
 
-/// The smallest `y` with `cdf(y) ≥ p`, from a search that starts at `start` in steps that double.
+/// The smallest `y` with `cdf(y) ≥ p`, for anything that rises in the place of a distribution function, from a search that starts at `start` in steps that double.
 pub(crate) fn unbounded(
     cdf: impl Fn(f64) -> f64,
     p: f64,
@@ -29,7 +29,7 @@ pub(crate) fn unbounded(
     step: f64,
     places: Places<'_>,
 ) -> f64 {
-    if p <= 0.0 && cdf(f64::MIN) <= 0.0 {
+    if p == 0.0 && cdf(f64::MIN) <= 0.0 {
         // The lower end of the support: −∞ unless the distribution function is zero up to somewhere.
         return lower_end(&cdf, start, step, places);
     }

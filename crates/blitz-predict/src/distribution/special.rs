@@ -1,7 +1,5 @@
 //! Special functions in `f64`, in the forms that lose nothing where their textbook forms cancel.
 
-use statrs::function::gamma::gamma_ur;
-
 /// `S(x) = ln Γ(x) − [(x − ½) ln x − x + ½ ln 2π]` for x > 0: what Stirling's formula leaves.
 ///
 /// Differences of `ln Γ` at large arguments cancel to nothing; written with S they don't.
@@ -19,14 +17,62 @@ pub(super) fn stirling_remainder(x: f64) -> f64 {
     sum + series / x
 }
 
-/// `Q(a, x) = Γ(a, x) / Γ(a)`, the regularized upper incomplete gamma function.
+/// The regularized incomplete gamma functions `P(a, x) = γ(a, x) / Γ(a)` and `Q(a, x) = Γ(a, x) / Γ(a)`, for a ≥ 1 and x > 0.
 ///
-/// `statrs` sums some 8 √a terms of a power series, whose factor cancels for large a, and does not end above 1e16. From a million on it is Temme's uniform
-/// expansion (1979) to its leading term, with an error below 1e-12.
-pub(super) fn upper_gamma(a: f64, x: f64) -> f64 {
-    if x <= 1e6 {
-        return gamma_ur(a, x);
+/// The factor before their series, `x^a e^−x / Γ(a)`, cancels for large a as `statrs` has it.
+pub(super) fn gamma_tails(a: f64, x: f64) -> [f64; 2] {
+    if x > 1e6 {
+        return gamma_expansion(a, x);
     }
+    let exponent = a * minus_ln((x - a) / a, x / a) + stirling_remainder(a);
+    let power = (a / std::f64::consts::TAU).sqrt() * (-exponent).exp();
+    if x < a + 1.0 {
+        let lower = power * lower_gamma_series(a, x);
+        [lower, 1.0 - lower]
+    } else {
+        let upper = power * upper_gamma_fraction(a, x);
+        [1.0 - upper, upper]
+    }
+}
+
+/// The most terms of a series or fraction: some ten times the root of what they are summed for.
+const TERMS: u32 = 100_000;
+
+/// `γ(a, x) / (x^a e^−x)`, for an x up to about the mean, as a power series (DLMF 8.11.4).
+fn lower_gamma_series(a: f64, x: f64) -> f64 {
+    let (mut term, mut sum) = (a.recip(), a.recip());
+    for n in 1..TERMS {
+        term *= x / (a + f64::from(n));
+        sum += term;
+        if term <= 1e-17 * sum {
+            break;
+        }
+    }
+    sum
+}
+
+/// `Γ(a, x) / (x^a e^−x)`, for an x above the mean, as a continued fraction (DLMF 8.9.2, contracted), by Lentz's method.
+fn upper_gamma_fraction(a: f64, x: f64) -> f64 {
+    let mut b = x + 1.0 - a;
+    let (mut c, mut d) = (f64::INFINITY, b.recip());
+    let mut fraction = d;
+    for n in 1..TERMS {
+        let n = f64::from(n);
+        let numerator = n * (a - n);
+        b += 2.0;
+        d = (b + numerator * d).recip();
+        c = b + numerator / c;
+        fraction *= c * d;
+        if (c * d - 1.0).abs() <= f64::EPSILON {
+            break;
+        }
+    }
+    fraction
+}
+
+/// [`gamma_tails`] by Temme's uniform expansion (1979) to its leading term, with an error below 1e-12 from an x of a million on. Their series need some
+/// 8 √a terms.
+fn gamma_expansion(a: f64, x: f64) -> [f64; 2] {
     let mu = (x - a) / a;
     let half_square = minus_ln(mu, 1.0 + mu);
     let eta = (2.0 * half_square).sqrt().copysign(mu);
@@ -35,8 +81,9 @@ pub(super) fn upper_gamma(a: f64, x: f64) -> f64 {
     } else {
         mu.recip() - eta.recip()
     };
-    let normal = 0.5 * libm::erfc(eta * (0.5 * a).sqrt());
-    normal + (-a * half_square).exp() / (std::f64::consts::TAU * a).sqrt() * c
+    let rest = (-a * half_square).exp() / (std::f64::consts::TAU * a).sqrt() * c;
+    let z = eta * (0.5 * a).sqrt();
+    [0.5 * libm::erfc(-z) - rest, 0.5 * libm::erfc(z) + rest]
 }
 
 /// The regularized incomplete beta function `I_x(a, b)`, given `x` and `y = 1 − x`, of which one may be tiny.
@@ -49,12 +96,12 @@ pub(super) fn beta_reg(a: f64, b: f64, x: f64, y: f64) -> f64 {
     } else {
         a - (a + b) * x
     };
-    beta_reg_below_mean(a, b, [x, y], lambda)
+    beta_tails(a, b, [x, y], lambda)[0]
 }
 
-/// As [`beta_reg`], given `λ = a − (a + b) x` as well, how far x lies below the mean: where both parameters are large, all digits are in it.
-pub(super) fn beta_reg_below_mean(a: f64, b: f64, [x, y]: [f64; 2], lambda: f64) -> f64 {
-    Beta { a, b, x, y, lambda }.regularized()
+/// `I_x(a, b)` and `1 − I_x(a, b)`, given `λ = a − (a + b) x` as well, how far x lies below the mean: where both parameters are large, all digits are in it.
+pub(super) fn beta_tails(a: f64, b: f64, [x, y]: [f64; 2], lambda: f64) -> [f64; 2] {
+    Beta { a, b, x, y, lambda }.tails()
 }
 
 /// As [`beta_reg`] for an x below the numbers, given its logarithm: `x^a / (a B(a, b))`, the first term of the series in x.
@@ -77,22 +124,24 @@ struct Beta {
 const LARGE: f64 = 1e7;
 
 impl Beta {
-    fn regularized(self) -> f64 {
+    fn tails(self) -> [f64; 2] {
         let Self { a, b, x, y, lambda } = self;
         if x <= 0.0 {
-            return 0.0;
+            return [0.0, 1.0];
         }
         if y <= 0.0 {
-            return 1.0;
+            return [1.0, 0.0];
         }
         if a.min(b) >= LARGE {
             return self.expansion();
         }
         // The fraction converges fast below the mean; above it, the complement's does. This is x > (a + 1)/(a + b + 2), of which both sides may round to 1.
         if lambda < x - y {
-            return 1.0 - self.mirrored().fraction();
+            let above = self.mirrored().fraction();
+            return [1.0 - above, above];
         }
-        self.fraction()
+        let below = self.fraction();
+        [below, 1.0 - below]
     }
 
     fn mirrored(self) -> Self {
@@ -113,10 +162,10 @@ impl Beta {
     }
 
     /// Temme's uniform expansion for two large parameters (1982; DLMF 8.18.9) to its leading term.
-    fn expansion(self) -> f64 {
+    fn expansion(self) -> [f64; 2] {
         let Self { a, b, lambda, .. } = self;
         let exponent = self.exponent();
-        let normal = 0.5 * libm::erfc(exponent.sqrt().copysign(lambda));
+        let z = exponent.sqrt().copysign(lambda);
         let (root, total) = (a.sqrt() * b.sqrt(), (a + b).sqrt());
         let c = if lambda.abs() < 1e-5 * a.min(b) {
             // Its series about the mean, where the two parts cancel.
@@ -125,7 +174,8 @@ impl Beta {
         } else {
             root / total / lambda - (2.0 * exponent).sqrt().recip().copysign(lambda)
         };
-        normal + (-exponent).exp() / std::f64::consts::TAU.sqrt() * c
+        let rest = (-exponent).exp() / std::f64::consts::TAU.sqrt() * c;
+        [0.5 * libm::erfc(z) + rest, 0.5 * libm::erfc(-z) - rest]
     }
 
     /// The continued fraction of Didonato and Morris (1992, TOMS 708, `bfrac`), which is written around λ and so keeps its digits for any parameters.

@@ -62,24 +62,14 @@ impl Distribution for StudentT {
         if let Some(normal) = self.normal() {
             return normal.cdf(y);
         }
-        let (z, nu) = (self.z(y), self.degrees_of_freedom);
-        if z.is_nan() {
-            return z;
+        standard_cdf(self.z(y), self.degrees_of_freedom)
+    }
+
+    fn survival(&self, y: f64) -> f64 {
+        if let Some(normal) = self.normal() {
+            return normal.survival(y);
         }
-        if z.is_infinite() {
-            return if z > 0.0 { 1.0 } else { 0.0 };
-        }
-        // ν / (ν + z²) and z² / (ν + z²), without squares that overflow.
-        let ratio = z / nu.sqrt();
-        let norm = ratio.hypot(1.0);
-        let x = norm.powi(-2);
-        let tail = 0.5
-            * match x.is_normal() {
-                true => beta_reg(0.5 * nu, 0.5, x, (ratio / norm).powi(2)),
-                // Below the numbers: of few degrees of freedom much is left beyond.
-                false => beta_reg_near_zero(0.5 * nu, 0.5, nu.ln() - ln_square(z)),
-            };
-        if z < 0.0 { tail } else { 1.0 - tail }
+        standard_cdf(-self.z(y), self.degrees_of_freedom)
     }
 
     fn mean(&self) -> f64 {
@@ -129,17 +119,34 @@ impl Distribution for StudentT {
             return normal.quantile(p);
         }
         // Heavy tails: a search in steps of the scale, which doubles them, finds any quantile.
-        let standard = Self {
-            location: 0.0,
-            scale: 1.0,
-            ..*self
-        };
         // The distribution function has its digits near 0, and few near 1.
         let lower = p.min(1.0 - p);
-        let z = search::unbounded(|z| standard.cdf(z), lower, 0.0, 1.0, search::Places::REAL);
+        let cdf = |z| standard_cdf(z, self.degrees_of_freedom);
+        let z = search::unbounded(cdf, lower, 0.0, 1.0, search::Places::REAL);
         let z = if p > 0.5 { -z } else { z };
         out_of_units(z, self.location, self.scale)
     }
+}
+
+/// `P(T ≤ z)` of ν degrees of freedom.
+fn standard_cdf(z: f64, nu: f64) -> f64 {
+    if z.is_nan() {
+        return z;
+    }
+    if z.is_infinite() {
+        return if z > 0.0 { 1.0 } else { 0.0 };
+    }
+    // ν / (ν + z²) and z² / (ν + z²), without squares that overflow.
+    let ratio = z / nu.sqrt();
+    let norm = ratio.hypot(1.0);
+    let x = norm.powi(-2);
+    let tail = 0.5
+        * match x.is_normal() {
+            true => beta_reg(0.5 * nu, 0.5, x, (ratio / norm).powi(2)),
+            // Below the numbers: of few degrees of freedom much is left beyond.
+            false => beta_reg_near_zero(0.5 * nu, 0.5, nu.ln() - ln_square(z)),
+        };
+    if z < 0.0 { tail } else { 1.0 - tail }
 }
 
 /// `ln z²`, where the square may be beyond the numbers.

@@ -1,8 +1,13 @@
 //! The predictive distribution of a number: an equal mixture of one distribution for each draw.
 
 use super::{Interval, Predictive};
+<<<<<<< HEAD
 use crate::distribution::search;
 use crate::distribution::{Distribution, Rescale, Support};
+=======
+use crate::difference::between;
+use crate::distribution::{Distribution, Rescale, Support, climb, search};
+>>>>>>> 0e1a4f51b0451f991143c613bb56942ebc740d4d
 use crate::error::MixtureError;
 use crate::numbers::between;
 use crate::numbers::root_mean_square;
@@ -328,6 +333,10 @@ fn deviation_of_means<C: Distribution>(components: &[C]) -> f64 {
     2.0 * root_mean_square(components.iter().map(|c| 0.5 * c.mean() - 0.5 * mean))
 }
 
+fn survival<C: Distribution>(components: &[C], y: f64) -> f64 {
+    components.iter().map(|c| c.survival(y)).sum::<f64>() / components.len() as f64
+}
+
 pub(super) fn cdf<C: Distribution>(components: &[C], y: f64) -> f64 {
     components.iter().map(|c| c.cdf(y)).sum::<f64>() / components.len() as f64
 }
@@ -363,11 +372,17 @@ pub(super) fn quantile<C: Distribution>(components: &[C], p: f64) -> f64 {
     if p <= 0.0 || lowest >= highest {
         return lowest;
     }
+    let (climb, p) = climb(
+        C::SUPPORT,
+        p,
+        |y| cdf(components, y),
+        |y| survival(components, y),
+    );
     // A component may have its quantile beyond the numbers where the mixture has not.
-    if lowest < f64::MIN && cdf(components, f64::MIN) >= p {
+    if lowest < f64::MIN && climb(f64::MIN) >= p {
         return f64::NEG_INFINITY;
     }
-    if highest > f64::MAX && cdf(components, f64::MAX) < p {
+    if highest > f64::MAX && climb(f64::MAX) < p {
         return f64::INFINITY;
     }
     let (lower, upper) = (lowest.max(f64::MIN), highest.min(f64::MAX));
@@ -382,7 +397,7 @@ pub(super) fn quantile<C: Distribution>(components: &[C], p: f64) -> f64 {
         masses: &masses,
         ln_pdf: Some(&|y| ln_pdf(components, y)),
     };
-    search::between(|y| cdf(components, y), p, lower, upper, places)
+    search::between(climb, p, lower, upper, places)
 }
 
 /// Weibull's sample quantile (type 6 of Hyndman and Fan 1996), for which the k-th of n values stands at `k/(n + 1)`: its

@@ -7,7 +7,7 @@ use blitz_predict::convergence::{
     try_r_hat, try_summary,
 };
 
-use crate::convergence_reference::{E_BFMI, SETS};
+use crate::convergence_reference::{E_BFMI, R_HAT_OF_FOUR, SETS};
 
 fn near(got: f64, expected: f64) -> bool {
     (got - expected).abs() <= 1e-8 * expected.abs().max(1.0)
@@ -101,6 +101,16 @@ fn diagnostics_of_numbers_near_the_largest_and_the_least_are_those_of_small_ones
     // No difference of these is a number.
     let ends = [-1.0, 1.0, -1.0, 1.0, 1.0];
     assert_eq!(e_bfmi(&ends), e_bfmi(&ends.map(|x| x * f64::MAX)));
+}
+
+/// By `convergence_reference.py`, in fractions: the first four draws, two of which are equally far from the median.
+#[test]
+fn r_hat_does_not_depend_on_the_unit() {
+    let draws = [-1.68486607, 1.46415148, -1.36883743, 1.19565712];
+    for unit in [1.0, 2.0, 3.0, 0.1, 10.0, 100.0, 1e-9, 0.7, 1e300] {
+        let got = r_hat(&[draws.map(|draw| draw * unit)]);
+        assert!(near(got, R_HAT_OF_FOUR), "{unit}: {got}");
+    }
 }
 
 #[test]

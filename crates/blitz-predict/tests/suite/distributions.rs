@@ -6,6 +6,10 @@ use blitz_predict::distribution::{
     Bernoulli, Distribution, Laplace, NegativeBinomial, Normal, Poisson, StudentT, Support,
 };
 
+use crate::survival_reference::{
+    LAPLACE_BEYOND, NEGATIVE_BINOMIAL_BEYOND, NORMAL_BEYOND, POISSON_TAILS, STUDENT_T_BEYOND,
+};
+
 #[rustfmt::skip]
 const NORMAL: &[(&[f64], f64, f64, f64)] = &[
     (&[0.5, 2.0], -40.0, -206.64333571376463, 1.77619986494957e-91),
@@ -449,6 +453,62 @@ fn samples_of_discrete_components_have_their_mean_variance_and_zeros() {
     check(&poisson(&[25.0]));
     check(&negative_binomial(&[3.0, 0.8]));
     check(&negative_binomial(&[50.0, 0.05]));
+}
+
+/// By `survival_reference.py`.
+#[test]
+fn a_poisson_keeps_its_digits_up_to_large_rates() {
+    for (log_rate, y, below, above) in POISSON_TAILS {
+        let poisson = Poisson {
+            log_rate: *log_rate,
+        };
+        // The rate is the exponential of its logarithm, rounded: 1e-16 √rate deviations.
+        let tolerance = 1e-13 * (1.0 + log_rate.exp().sqrt() / 1e3);
+        for (got, expected) in [(poisson.cdf(*y), below), (poisson.survival(*y), above)] {
+            let error = (got / expected - 1.0).abs();
+            assert!(
+                error < 10.0 * tolerance,
+                "{log_rate} {y}: {got}, off by {error}"
+            );
+        }
+        let error = (poisson.cdf(*y) - below).abs();
+        assert!(error < tolerance, "{log_rate} {y}: off by {error}");
+    }
+}
+
+/// By `survival_reference.py`.
+#[test]
+fn what_lies_beyond_keeps_its_digits() {
+    fn check<D: Distribution>(d: &D, y: f64, expected: f64) {
+        let got = d.survival(y);
+        assert!(
+            (got / expected - 1.0).abs() < 1e-11,
+            "{d:?} {y}: {got} for {expected}"
+        );
+        // Far below, all lies beyond; nothing lies beyond infinity.
+        assert_eq!(
+            (d.survival(f64::MIN), d.survival(f64::INFINITY)),
+            (1.0, 0.0)
+        );
+        assert!(d.survival(f64::NAN).is_nan());
+        for y in [-3.0, 0.0, 0.5, 1.0, 7.0] {
+            assert!((d.survival(y) + d.cdf(y) - 1.0).abs() < 1e-14, "{d:?} {y}");
+        }
+    }
+    for (params, y, expected) in NORMAL_BEYOND {
+        check(&normal(params), *y, *expected);
+    }
+    for (params, y, expected) in LAPLACE_BEYOND {
+        check(&laplace(params), *y, *expected);
+    }
+    for (params, y, expected) in STUDENT_T_BEYOND {
+        check(&student_t(params), *y, *expected);
+    }
+    for (params, y, expected) in NEGATIVE_BINOMIAL_BEYOND {
+        check(&negative_binomial(params), *y, *expected);
+    }
+    let odds = 1.5f64.exp();
+    check(&bernoulli(&[-1.5]), 0.0, 1.0 / (1.0 + odds));
 }
 
 /// mpmath: gammainc(y + 1, rate, inf, regularized=True).

@@ -33,6 +33,8 @@ mod score_reference;
 mod score_theory;
 mod scores;
 mod standardizer;
+#[rustfmt::skip]
+mod survival_reference;
 #[cfg(feature = "plot")]
 mod svg;
 #[cfg(feature = "parquet")]

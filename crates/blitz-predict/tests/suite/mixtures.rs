@@ -1,5 +1,6 @@
 //! Mixtures of every kind of component. Expected numbers are printed by `mixtures_reference.py`.
 
+use blitz_predict::blitz_noise::PhiloxRng;
 use blitz_predict::calibration::QuantileRecalibration;
 use blitz_predict::distribution::{
     Bernoulli, Distribution, Laplace, NegativeBinomial, Normal, Poisson, StudentT, Support,
@@ -9,6 +10,8 @@ use blitz_predict::score::{
 };
 use blitz_predict::{CategoricalMixture, Interval, Mixture, NormalMixture, Predictive as _};
 use proptest::prelude::*;
+
+use crate::survival_reference::{UPPER_QUANTILES, WAITING_QUANTILE};
 
 fn of<C: Distribution>(components: Vec<C>) -> Mixture<C> {
     Mixture::from_draws(components.into_iter().map(|c| vec![c]), 1)
@@ -31,6 +34,38 @@ fn normals(parts: &[(f64, f64)]) -> Mixture<Normal> {
             std: *std,
         })
         .collect())
+}
+
+/// A waiting time of mean `1 / rate`, whose quantiles are searched for.
+#[derive(Debug, Clone)]
+struct Waiting {
+    rate: f64,
+}
+
+impl Distribution for Waiting {
+    const SUPPORT: Support = Support::Continuous;
+
+    fn is_valid(&self) -> bool {
+        self.rate > 0.0
+    }
+    fn ln_pdf(&self, y: f64) -> f64 {
+        self.rate.ln() - self.rate * y
+    }
+    fn cdf(&self, y: f64) -> f64 {
+        -(-self.rate * y.max(0.0)).exp_m1()
+    }
+    fn survival(&self, y: f64) -> f64 {
+        (-self.rate * y.max(0.0)).exp()
+    }
+    fn mean(&self) -> f64 {
+        self.rate.recip()
+    }
+    fn variance(&self) -> f64 {
+        self.rate.powi(-2)
+    }
+    fn sample(&self, _: &mut PhiloxRng) -> f64 {
+        unreachable!("nobody samples it")
+    }
 }
 
 /// Three draws of N(0, 1) and one of N(4, 3).
@@ -58,6 +93,39 @@ fn quantiles_agree_with_scipys_root_finder_and_with_counting() {
     let counts = poissons(&[2.0, 30.0]);
     let got = [0.01, 0.25, 0.5, 0.75, 0.99].map(|p| counts.quantile(p)[0]);
     assert_eq!(got, [0.0, 2.0, 10.0, 30.0, 42.0]);
+}
+
+/// By `survival_reference.py`.
+#[test]
+fn quantiles_of_a_mixture_have_their_digits_at_both_ends() {
+    let near = |got: f64, expected: f64| {
+        assert!(
+            (got - expected).abs() < 1e-13 * expected.abs(),
+            "{got} for {expected}"
+        );
+    };
+    let (mixture, mirrored) = (
+        normals(&[(0.0, 1.0), (0.1, 1.0)]),
+        normals(&[(0.0, 1.0), (-0.1, 1.0)]),
+    );
+    for (p, expected) in UPPER_QUANTILES {
+        near(mixture.quantile(*p)[0], *expected);
+        near(mirrored.quantile(1.0 - p)[0], -expected);
+    }
+    let (interval, reverse) = (
+        mixture.interval(0.9999999999)[0],
+        mirrored.interval(0.9999999999)[0],
+    );
+    near(interval.lower, -reverse.upper);
+    near(interval.upper, -reverse.lower);
+
+    // Of a distribution of one's own, whose quantiles are searched for.
+    let far = of(vec![Waiting { rate: 1.0 }, Waiting { rate: 1.5 }]);
+    near(
+        Waiting { rate: 2.0 }.quantile(1.0 - 2f64.powi(-50)),
+        25.0 * std::f64::consts::LN_2,
+    );
+    near(far.quantile(1.0 - 2f64.powi(-50))[0], WAITING_QUANTILE);
 }
 
 #[test]
