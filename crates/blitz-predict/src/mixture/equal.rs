@@ -1,13 +1,7 @@
 //! The predictive distribution of a number: an equal mixture of one distribution for each draw.
 
 use super::{Interval, Predictive};
-<<<<<<< HEAD
-use crate::distribution::search;
-use crate::distribution::{Distribution, Rescale, Support};
-=======
-use crate::difference::between;
 use crate::distribution::{Distribution, Rescale, Support, climb, search};
->>>>>>> 0e1a4f51b0451f991143c613bb56942ebc740d4d
 use crate::error::MixtureError;
 use crate::numbers::between;
 use crate::numbers::root_mean_square;
