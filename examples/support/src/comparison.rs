@@ -77,23 +77,8 @@ impl Study<'_> {
                 &self.predict(&twin.network, 1)?,
             ),
         ];
-        let mut left_out = Vec::new();
-        let mut save = |file, write: &dyn Fn(&Path) -> Result<(), PlotError>| {
-            written(self.folder.join(file), settings.seed, &mut left_out, write)
-        };
-        let plot = save("unsure.png", &|path| {
-            unsure::most_unsure(path, data, &predictive)
-        });
-        let reliability = save("reliability.png", &|path| {
-            ReliabilityDiagram::of(&predictive, &labels, RELIABILITY_BINS)?
-                .with_title(format!("{}, Bayesian", data.name))
-                .save(path)
-        });
-        let posterior = save("posterior.png", &|path| {
-            posterior_plot(&model.network)?
-                .with_title("5th to 95th percentile of each layer's weights, box from 25th to 75th")
-                .save(path)
-        });
+        let (pictures, left_out) = self.pictures(&model.network, &predictive, &labels);
+        let [plot, reliability, posterior] = pictures;
         let comparison = Comparison {
             data: data.name.clone(),
             train_images: data.train.len(),
@@ -115,6 +100,38 @@ impl Study<'_> {
             model: model_file,
         };
         Ok((model, comparison))
+    }
+
+    /// The most unsure images, the reliability diagram and the posterior, and which of them could not be written.
+    fn pictures<N: Classifier>(
+        &self,
+        network: &N,
+        predictive: &CategoricalMixture,
+        labels: &[usize],
+    ) -> ([Option<PathBuf>; 3], Vec<LeftOut>) {
+        let mut left_out = Vec::new();
+        let mut save = |file, write: &dyn Fn(&Path) -> Result<(), PlotError>| {
+            let path = self.folder.join(file);
+            written(path, self.settings.seed, &mut left_out, write)
+        };
+        let pictures = [
+            save("unsure.png", &|path| {
+                unsure::most_unsure(path, self.data, predictive)
+            }),
+            save("reliability.png", &|path| {
+                ReliabilityDiagram::of(predictive, labels, RELIABILITY_BINS)?
+                    .with_title(format!("{}, Bayesian", self.data.name))
+                    .save(path)
+            }),
+            save("posterior.png", &|path| {
+                posterior_plot(network)?
+                    .with_title(
+                        "5th to 95th percentile of each layer's weights, box from 25th to 75th",
+                    )
+                    .save(path)
+            }),
+        ];
+        (pictures, left_out)
     }
 
     /// What `network` predicts for the test images.

@@ -132,6 +132,31 @@ where
     launch(training, learner, devices)
 }
 
+/// Refuses a model that trains nothing, or not what it seems to.
+fn check<N, L>(model: &ElboModel<N, L>) -> Result<(), FitError>
+where
+    N: Network,
+    L: Likelihood<Output = N::Output>,
+    ElboModel<N, L>: LearnerModel,
+{
+    model.updates.check(model);
+    let adapted = model.network.bayesian_summary().adapted_inside;
+    if !adapted.is_empty() {
+        return Err(FitError::InsidePosterior { weights: adapted });
+    }
+    let trained = Trained::of(model);
+    if !trained.any {
+        return Err(FitError::NothingTrains);
+    }
+    // The clone that the training begins with makes the same of it.
+    if trained.off_graph.is_some()
+        && let Some(path) = Trained::of(&model.clone().train()).off_graph
+    {
+        return Err(FitError::OffGraph { path });
+    }
+    Ok(())
+}
+
 fn launch<N, L>(
     training: SupervisedTraining<ElboModel<N, L>>,
     learner: Learner<ElboModel<N, L>>,
@@ -143,21 +168,7 @@ where
     ElboModel<N, L>: LearnerModel,
 {
     let model = learner.model();
-    model.updates.check(&model);
-    let adapted = model.network.bayesian_summary().adapted_inside;
-    if !adapted.is_empty() {
-        return Err(FitError::InsidePosterior { weights: adapted });
-    }
-    let trained = Trained::of(&model);
-    if !trained.any {
-        return Err(FitError::NothingTrains);
-    }
-    // The clone that the training begins with makes the same of it.
-    if trained.off_graph.is_some()
-        && let Some(path) = Trained::of(&model.clone().train()).off_graph
-    {
-        return Err(FitError::OffGraph { path });
-    }
+    check(&model)?;
     let device = model.steps.lazy_device();
     let interrupter = training.interrupter();
     let run = Training::launch(devices, interrupter.clone());

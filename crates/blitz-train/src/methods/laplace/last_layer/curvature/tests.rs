@@ -1,7 +1,7 @@
 //! The shortcuts of each structure, against the whole covariance.
 
 use burn::tensor::FloatDType;
-use nalgebra::SymmetricEigen;
+use nalgebra::{DMatrix, SymmetricEigen};
 
 use super::super::super::numbers::normals;
 use super::*;
