@@ -50,6 +50,7 @@ mod difference;
 pub mod distribution;
 mod error;
 mod magnitude;
+mod mean;
 mod mixture;
 #[doc(hidden)]
 pub mod percent;

@@ -303,13 +303,7 @@ impl<C: Distribution> Predictive for Mixture<C> {
 }
 
 fn mean<C: Distribution>(components: &[C]) -> f64 {
-    let count = components.len() as f64;
-    let sum: f64 = components.iter().map(C::mean).sum();
-    match sum.is_finite() {
-        true => sum / count,
-        // A sum may be beyond the numbers where the mean is none.
-        false => components.iter().map(|c| c.mean() / count).sum(),
-    }
+    crate::mean::mean(components.iter().map(C::mean))
 }
 
 /// The root of the components' mean variance.
