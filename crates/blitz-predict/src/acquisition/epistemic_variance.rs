@@ -1,6 +1,6 @@
 //! Choosing where the draws' means lie farthest apart, for numbers.
 
-use super::{Acquisition, highest};
+use super::{Acquisition, highest_finite};
 use crate::distribution::Distribution;
 use crate::error::InputError;
 use crate::mixture::Mixture;
@@ -22,7 +22,7 @@ use crate::mixture::Mixture;
 ///
 /// # Errors
 ///
-/// Returns an error if the pool has fewer than `count` points, or if a variance is no number.
+/// Returns an error if the pool has fewer than `count` points, or if a variance is beyond the numbers.
 pub fn epistemic_variance<C: Distribution>(
     pool: &Mixture<C>,
     count: usize,
@@ -30,5 +30,5 @@ pub fn epistemic_variance<C: Distribution>(
     let variances: Vec<f64> = pool.epistemic_std().iter().map(|std| std * std).collect();
     let rows = variances.chunks(pool.targets());
     let scores: Vec<f64> = rows.map(|row| row.iter().sum()).collect();
-    highest(&scores, count)
+    highest_finite(&scores, count)
 }

@@ -98,6 +98,13 @@ pub fn highest(scores: &[f64], count: usize) -> Result<Acquisition, InputError> 
     Ok(Acquisition { indices, scores })
 }
 
+/// The highest of scores that come of a pool's numbers, of which one that is not finite is unknown.
+fn highest_finite(scores: &[f64], count: usize) -> Result<Acquisition, InputError> {
+    enough(scores.len(), count)?;
+    check::finite(scores, "score")?;
+    highest(scores, count)
+}
+
 fn enough(pool: usize, asked: usize) -> Result<(), InputError> {
     if asked > pool {
         return Err(InputError::Pool { pool, asked });

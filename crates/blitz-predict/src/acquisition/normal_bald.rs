@@ -1,9 +1,9 @@
 //! What a target tells about the weights, for numbers with normal noise.
 
-use super::{Acquisition, enough, highest};
-use crate::distribution::Distribution;
+use super::{Acquisition, enough, highest_finite};
 use crate::error::InputError;
 use crate::mixture::NormalMixture;
+use crate::numbers::in_units;
 
 /// The `count` points whose targets tell most about the weights, each taken by itself: `I[y; w] = H[y] − E_w[H[y | w]]`, in nats.
 ///
@@ -30,9 +30,9 @@ use crate::mixture::NormalMixture;
 ///
 /// # Errors
 ///
-/// Returns an error if the pool has fewer than `count` points, or if a score is no number: variances beyond the numbers.
+/// Returns an error if the pool has fewer than `count` points, or if a score is no number: means that differ by more than some 10¹⁵⁰ deviations of the noise.
 pub fn normal_bald(pool: &NormalMixture, count: usize) -> Result<Acquisition, InputError> {
-    highest(&Gains::new(pool).all(), count)
+    highest_finite(&Gains::new(pool).all(), count)
 }
 
 /// The `count` points whose targets together tell most about the weights, chosen greedily: the next one is that of the largest `I[y; w | y_1 … y_b]`, in nats.
@@ -66,7 +66,7 @@ pub fn normal_batch_bald(pool: &NormalMixture, count: usize) -> Result<Acquisiti
     let mut left: Vec<usize> = (0..points).collect();
     while batch.indices.len() < count {
         let scores: Vec<f64> = left.iter().map(|point| gains.of(*point)).collect();
-        let best = highest(&scores, 1)?;
+        let best = highest_finite(&scores, 1)?;
         let point = left.remove(best.indices[0]);
         batch.push(point, best.scores[0]);
         gains.give(point);
@@ -74,16 +74,15 @@ pub fn normal_batch_bald(pool: &NormalMixture, count: usize) -> Result<Acquisiti
     Ok(batch)
 }
 
-/// The draws' means less what the targets given so far say of them, and the noise.
+/// The draws' means less what the targets given so far say of them, in units of the noise: no scale of the targets is too large or too small, and no noise
+/// takes the digits of what is less.
 struct Gains {
     targets: usize,
     draws: usize,
-    /// `(f_s − f̄)/√S` of each prediction, in the order `[prediction, draw]`: covariances are products of rows.
+    /// `(f_s − f̄)/(σ √S)` of each prediction with the noise `σ² = E_w[σ_s²]`, in the order `[prediction, draw]`: covariances are products of rows.
     deviations: Vec<f64>,
-    /// `E_w[σ²]` of each prediction.
-    noise: Vec<f64>,
-    /// `½ E_w[ln σ²]` of each prediction.
-    noise_entropy: Vec<f64>,
+    /// `½ (ln E_w[σ²] − E_w[ln σ²])` of each prediction: what draws tell that differ in their noise.
+    of_noise: Vec<f64>,
 }
 
 impl Gains {
@@ -93,17 +92,24 @@ impl Gains {
             targets: pool.targets(),
             draws,
             deviations: Vec::with_capacity(pool.len() * draws),
-            noise: Vec::with_capacity(pool.len()),
-            noise_entropy: Vec::with_capacity(pool.len()),
+            of_noise: Vec::with_capacity(pool.len()),
         };
+        let root = (draws as f64).sqrt();
         for (components, mean) in pool.components().zip(pool.mean()) {
-            let of_draws =
-                |f: fn(f64) -> f64| components.iter().map(|c| f(c.std)).sum::<f64>() / draws as f64;
-            let root = (draws as f64).sqrt();
-            let deviations = components.iter().map(|c| (c.mean() - mean) / root);
+            let largest = components.iter().map(|c| c.std).fold(0.0, f64::max);
+            // Exactly zero where all draws have one noise.
+            let of_shares = |f: fn(f64) -> f64| {
+                let terms = components.iter().map(|c| f(c.std / largest));
+                terms.sum::<f64>() / draws as f64
+            };
+            let square_less_one = of_shares(|share| (share - 1.0) * (share + 1.0));
+            let noise = largest * (1.0 + square_less_one).sqrt();
+            let deviations = components
+                .iter()
+                .map(|c| in_units(c.mean, mean, noise) / root);
             gains.deviations.extend(deviations);
-            gains.noise.push(of_draws(|std| std * std));
-            gains.noise_entropy.push(of_draws(f64::ln));
+            let of_noise = 0.5 * square_less_one.ln_1p() - of_shares(f64::ln);
+            gains.of_noise.push(of_noise);
         }
         gains
     }
@@ -117,7 +123,7 @@ impl Gains {
     }
 
     fn all(&self) -> Vec<f64> {
-        let points = self.noise.len() / self.targets;
+        let points = self.of_noise.len() / self.targets;
         (0..points).map(|point| self.of(point)).collect()
     }
 
@@ -132,10 +138,9 @@ impl Gains {
         for (place, prediction) in predictions.enumerate() {
             let (given, after) = rows[place..].split_at_mut(1);
             let given = &given[0];
-            let noise = self.noise[prediction];
-            gain += 0.5 * (dot(given, given) + noise).ln() - self.noise_entropy[prediction];
+            gain += 0.5 * dot(given, given).ln_1p() + self.of_noise[prediction];
             for row in after {
-                condition(row, given, noise);
+                condition(row, given);
             }
         }
         // Never negative but for rounding; a NaN stays one.
@@ -146,21 +151,19 @@ impl Gains {
     fn give(&mut self, point: usize) {
         for prediction in self.predictions(point) {
             let given = self.deviations(prediction).to_vec();
-            let noise = self.noise[prediction];
             for row in self.deviations.chunks_mut(self.draws) {
-                condition(row, &given, noise);
+                condition(row, &given);
             }
         }
     }
 }
 
 /// Takes out of `row` what is known once `given` is observed with noise, so that products of rows are the posterior covariances
-/// `k_ij − k_ig k_gj / (k_gg + σ²)`.
-fn condition(row: &mut [f64], given: &[f64], noise: f64) {
-    let variance = dot(given, given);
-    // (I − c ggᵀ)² = I − ggᵀ / (gᵀg + σ²) has this root c, which is finite as well where gᵀg vanishes.
-    let total = variance + noise;
-    let shrink = 1.0 / (total + (total * noise).sqrt());
+/// `k_ij − k_ig k_gj / (k_gg + 1)`.
+fn condition(row: &mut [f64], given: &[f64]) {
+    // (I − c ggᵀ)² = I − ggᵀ / (gᵀg + 1) has this root c, which is finite as well where gᵀg vanishes.
+    let total = dot(given, given) + 1.0;
+    let shrink = 1.0 / (total + total.sqrt());
     let product = shrink * dot(row, given);
     for (value, g) in row.iter_mut().zip(given) {
         *value -= product * g;

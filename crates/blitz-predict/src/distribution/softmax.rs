@@ -13,9 +13,12 @@ pub fn softmax(mut logits: Vec<f64>, classes: usize) -> Vec<f64> {
 
 /// `ln softmax`, in place: finite wherever the logits are.
 pub fn log_softmax(row: &mut [f64]) {
-    let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let sum: f64 = row.iter().map(|logit| (logit - largest).exp()).sum();
-    let log_sum = sum.ln();
+    let (place, largest) = most_probable(row);
+    // Without the largest itself, whose 1 would take the digits of all others where one class is sure.
+    let logits = row.iter().enumerate();
+    let others = logits.filter(|(class, _)| *class != place);
+    let sum: f64 = others.map(|(_, logit)| (logit - largest).exp()).sum();
+    let log_sum = sum.ln_1p();
     for logit in row {
         // The largest first: beside what all logits have in common the logarithm would lose its digits.
         let log_p = (*logit - largest) - log_sum;

@@ -22,11 +22,13 @@ impl Mixture<Bernoulli> {
 
     /// The entropy of each prediction, aleatoric and epistemic together.
     pub fn entropy(&self) -> Vec<f64> {
-        // Both probabilities from the draws: 1 − p would lose the smaller one.
-        let of = |ones: f64, zeros: f64| {
-            let term = |p: f64| if p > 0.0 { -p * p.ln() } else { 0.0 };
-            term(ones) + term(zeros)
+        // Both probabilities from the draws: 1 − p would lose the smaller one, and ln p what the larger one is below 1.
+        let term = |p: f64, other: f64| match p {
+            0.0 => 0.0,
+            _ if p > 0.5 => -p * (-other).ln_1p(),
+            _ => -p * p.ln(),
         };
+        let of = |ones: f64, zeros: f64| term(ones, zeros) + term(zeros, ones);
         self.map(|draws| {
             let mean = |sign: f64| {
                 let one = |b: &Bernoulli| {

@@ -1,5 +1,7 @@
 //! The predictive distribution of a classification: the mean of the draws' class probabilities.
 
+use std::f64::consts::LN_2;
+
 use super::Predictive;
 use crate::distribution::softmax::{log_softmax, most_probable};
 use crate::error::MixtureError;
@@ -82,6 +84,10 @@ impl CategoricalMixture {
         }
         for entropy in &mut mixture.expected_entropy {
             *entropy /= draws;
+        }
+        if mixture.draws > 1 {
+            let rows = mixture.log_probabilities.chunks_mut(classes);
+            rows.for_each(complement_of_the_others);
         }
         Ok(mixture)
     }
@@ -274,6 +280,16 @@ impl Predictive for CategoricalMixture {
 
     fn examples(&self) -> usize {
         self.len()
+    }
+}
+
+/// A probability above one half from the others: beside `ln S` the logarithm of a sure one has lost its digits.
+fn complement_of_the_others(row: &mut [f64]) {
+    let (place, log_p) = most_probable(row);
+    if log_p > -LN_2 {
+        row[place] = f64::NEG_INFINITY;
+        let others: f64 = row.iter().map(|log_p| log_p.exp()).sum();
+        row[place] = (-others).ln_1p();
     }
 }
 

@@ -303,13 +303,7 @@ impl<C: Distribution> Predictive for Mixture<C> {
 }
 
 fn mean<C: Distribution>(components: &[C]) -> f64 {
-    let count = components.len() as f64;
-    let sum: f64 = components.iter().map(C::mean).sum();
-    match sum.is_finite() {
-        true => sum / count,
-        // A sum may be beyond the numbers where the mean is none.
-        false => components.iter().map(|c| c.mean() / count).sum(),
-    }
+    crate::numbers::mean(components.iter().map(C::mean))
 }
 
 /// The root of the components' mean variance.
@@ -349,8 +343,16 @@ fn ln_pdf<C: Distribution>(components: &[C], y: f64) -> f64 {
     if best.is_infinite() {
         return best;
     }
-    let sum: f64 = log_densities.iter().map(|l| (l - best).exp()).sum();
-    best + (sum / components.len() as f64).ln()
+    let mean = |f: fn(f64) -> f64| {
+        let terms = log_densities.iter().map(|l| f(l - best));
+        terms.sum::<f64>() / log_densities.len() as f64
+    };
+    // Of draws that nearly agree, what they differ by has digits that the sum has not.
+    let difference = mean(f64::exp_m1);
+    best + match difference > -0.5 {
+        true => difference.ln_1p(),
+        false => mean(f64::exp).ln(),
+    }
 }
 
 /// The mixture's quantile lies between the extreme components' own.

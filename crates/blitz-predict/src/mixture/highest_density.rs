@@ -14,7 +14,7 @@ impl<C: Distribution> Mixture<C> {
     /// Always one interval: a mixture of draws that contradict each other may have its highest densities in several
     /// places, for which this is not made. Found to the resolution of a grid of 64 intervals and a local search
     /// around the best of them, and never longer than the central interval. Costs some hundred times as much as that
-    /// one. For counts it holds at least `level`.
+    /// one, of large counts some hundreds. For counts it holds at least `level`.
     ///
     /// # Panics
     ///
@@ -91,20 +91,6 @@ fn discrete<C: Distribution>(components: &[C], level: f64) -> Interval {
         let mass = cdf(components, upper) - below;
         (Interval { lower, upper }, mass)
     };
-    // Every start if they are few, those of the grid otherwise.
-    let first = quantile(components, f64::MIN_POSITIVE);
-    let last = quantile(components, room);
-    let starts: Vec<f64> = if last - first < 2.0 * f64::from(CELLS) {
-        (0..=(last - first) as u32)
-            .map(|i| first + f64::from(i))
-            .collect()
-    } else {
-        let grid = (0..=CELLS).map(|cell| room * f64::from(cell) / f64::from(CELLS));
-        grid.map(|p| quantile(components, p.max(f64::MIN_POSITIVE)))
-            .collect()
-    };
-    let central = from(quantile(components, 0.5 * room));
-    let candidates = starts.into_iter().map(from);
     // Of equally short intervals the one that holds most.
     let better = |best: (Interval, f64), other: (Interval, f64)| {
         let (a, b) = (best.0.width(), other.0.width());
@@ -116,5 +102,46 @@ fn discrete<C: Distribution>(components: &[C], level: f64) -> Interval {
             best
         }
     };
-    candidates.fold(central, better).0
+    let first = quantile(components, f64::MIN_POSITIVE);
+    let last = quantile(components, room);
+    let mut starts = match are_few(first, last) {
+        true => starts_between(first, last),
+        false => {
+            let grid = (0..=CELLS).map(|cell| room * f64::from(cell) / f64::from(CELLS));
+            grid.map(|p| quantile(components, p.max(f64::MIN_POSITIVE)))
+                .collect()
+        }
+    };
+    let mut best = from(quantile(components, 0.5 * room));
+    let mut room_left = f64::INFINITY;
+    loop {
+        best = starts.iter().copied().map(from).fold(best, better);
+        let start = best.0.lower;
+        // The two cells around the best.
+        let below = starts.iter().copied().rfind(|other| *other < start);
+        let above = starts.iter().copied().find(|other| *other > start);
+        let (below, above) = (below.unwrap_or(start), above.unwrap_or(start));
+        // Beyond 2^53 neighbours are further apart than 1.
+        if above - below <= 2.0 || above - below >= room_left {
+            return best.0;
+        }
+        room_left = above - below;
+        starts = starts_between(below, above);
+    }
+}
+
+fn are_few(first: f64, last: f64) -> bool {
+    last - first < 2.0 * f64::from(CELLS)
+}
+
+/// All whole numbers from one to the other if they are few, those of a grid otherwise.
+fn starts_between(first: f64, last: f64) -> Vec<f64> {
+    match are_few(first, last) {
+        true => (0..=(last - first) as u32)
+            .map(|i| first + f64::from(i))
+            .collect(),
+        false => (0..=CELLS)
+            .map(|cell| (first + (last - first) * f64::from(cell) / f64::from(CELLS)).floor())
+            .collect(),
+    }
 }

@@ -3,6 +3,7 @@
 use crate::check;
 use crate::error::{InputError, or_panic};
 use crate::mixture::Interval;
+use crate::numbers::mean;
 
 /// `1/n Σ [lower_i ≤ y_i ≤ upper_i]`, the share of targets inside their intervals.
 ///
@@ -64,8 +65,7 @@ pub fn sharpness(intervals: &[Interval]) -> f64 {
 pub fn try_sharpness(intervals: &[Interval]) -> Result<f64, InputError> {
     check::not_empty(intervals.len(), "interval")?;
     Interval::check_all(intervals)?;
-    let total: f64 = intervals.iter().map(Interval::width).sum();
-    Ok(total / intervals.len() as f64)
+    Ok(mean(intervals.iter().map(Interval::width)))
 }
 
 /// `1/n Σ (u_i − l_i) + 2/α · [(l_i − y_i)⁺ + (y_i − u_i)⁺]`, the interval score `IS_α` of central intervals of level
@@ -109,6 +109,5 @@ pub fn try_interval_score(
         let outside = (interval.lower - y).max(0.0) + (y - interval.upper).max(0.0);
         interval.width() + fine * outside
     };
-    let total: f64 = intervals.iter().zip(target).map(score).sum();
-    Ok(total / target.len() as f64)
+    Ok(mean(intervals.iter().zip(target).map(score)))
 }

@@ -72,6 +72,6 @@ pub fn try_normal_nll(mean: &[f64], std: &[f64], target: &[f64]) -> Result<f64, 
     check::normals(mean, std, target)?;
     let nll =
         |((mean, std), y): ((&f64, &f64), &f64)| std.ln() + 0.5 * in_units(*y, *mean, *std).powi(2);
-    let sum: f64 = mean.iter().zip(std).zip(target).map(nll).sum();
-    Ok(sum / mean.len() as f64 + HALF_LOG_TWO_PI)
+    let predictions = mean.iter().zip(std).zip(target);
+    Ok(crate::numbers::mean(predictions.map(nll)) + HALF_LOG_TWO_PI)
 }

@@ -1,7 +1,9 @@
 //! Selective prediction: what is gained where a model may decline to answer when it is unsure.
 
+use super::unit::unit;
 use crate::check;
 use crate::error::{InputError, or_panic};
+use crate::numbers::mean;
 
 /// A point of a risk–coverage curve.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,15 +53,19 @@ pub fn try_risk_coverage_curve(
     let mut order: Vec<usize> = (0..n).collect();
     order.sort_by(|a, b| confidence[*b].total_cmp(&confidence[*a]));
     let mut curve = Vec::with_capacity(n);
+    let unit = unit(loss.iter());
     let mut sum = 0.0;
     for tied in order.chunk_by(|a, b| confidence[*a] == confidence[*b]) {
-        let (before, of_tied) = (curve.len(), tied.iter().map(|i| loss[*i]).sum::<f64>());
+        let (before, of_tied) = (
+            curve.len(),
+            tied.iter().map(|i| loss[*i] / unit).sum::<f64>(),
+        );
         for taken in 1..=tied.len() {
             let k = before + taken;
             let expected = sum + of_tied * taken as f64 / tied.len() as f64;
             curve.push(RiskAtCoverage {
                 coverage: k as f64 / n as f64,
-                risk: expected / k as f64,
+                risk: expected / k as f64 * unit,
             });
         }
         sum += of_tied;
@@ -94,7 +100,7 @@ pub fn aurc(confidence: &[f64], loss: &[f64]) -> f64 {
 /// As [`try_risk_coverage_curve`].
 pub fn try_aurc(confidence: &[f64], loss: &[f64]) -> Result<f64, InputError> {
     let curve = try_risk_coverage_curve(confidence, loss)?;
-    Ok(curve.iter().map(|point| point.risk).sum::<f64>() / curve.len() as f64)
+    Ok(mean(curve.iter().map(|point| point.risk)))
 }
 
 /// [`aurc`] less that of confidences in the order of the losses themselves, the best there is (Geifman, Uziel &
@@ -159,10 +165,11 @@ pub fn augrc(confidence: &[f64], loss: &[f64]) -> f64 {
 pub fn try_augrc(confidence: &[f64], loss: &[f64]) -> Result<f64, InputError> {
     let curve = try_risk_coverage_curve(confidence, loss)?;
     // Trapezia: the generalized risk is linear between whole numbers of examples, and 0 where none is answered.
-    let generalized = |point: &RiskAtCoverage| point.coverage * point.risk;
-    let sum: f64 = curve.iter().map(generalized).sum();
-    let last = curve.last().map_or(0.0, generalized);
-    Ok((sum - 0.5 * last) / curve.len() as f64)
+    let generalized = |point: &RiskAtCoverage| {
+        let weight = if point.coverage < 1.0 { 1.0 } else { 0.5 };
+        weight * point.coverage * point.risk
+    };
+    Ok(mean(curve.iter().map(generalized)))
 }
 
 /// The risk where at least the share `coverage` is answered, the most confident ones: that of the `⌈coverage · n⌉` first.

@@ -297,6 +297,62 @@ fn normal_information_is_that_of_the_determinants() {
 }
 
 #[test]
+fn normal_information_does_not_depend_on_the_units_of_the_targets() {
+    let (draws, points) = (6, 5);
+    let means: Vec<Vec<f64>> = normals(7, draws * points)
+        .chunks(points)
+        .map(<[f64]>::to_vec)
+        .collect();
+    let noise = [0.3, 0.7, 1.0, 2.0, 0.01];
+    // Powers of two, which round nothing: beyond and below where variances are numbers.
+    let pool = |units: [i32; 5]| {
+        let draws = means.iter().map(|means| {
+            let normal = |i: usize| {
+                let unit = 2f64.powi(units[i]);
+                Normal {
+                    mean: means[i] * unit,
+                    std: noise[i] * unit,
+                }
+            };
+            (0..points).map(normal).collect()
+        });
+        Mixture::from_draws(draws, 1)
+    };
+    let expected = pool([0; 5]);
+    for units in [
+        [1000; 5],
+        [-1000; 5],
+        [0, 900, -900, 30, 520],
+        [600, 0, 0, -600, 330],
+    ] {
+        let scaled = pool(units);
+        assert_eq!(normal_bald(&scaled, 5), normal_bald(&expected, 5));
+        assert_eq!(
+            normal_batch_bald(&scaled, 3),
+            normal_batch_bald(&expected, 3)
+        );
+    }
+}
+
+#[test]
+fn normal_information_keeps_its_digits_beside_a_large_noise() {
+    for (noise, unit) in [(1e8, 1.0), (1e158, 1e150), (1e-140, 1e-148)] {
+        let y = NormalMixture::new(
+            vec![vec![-unit, 0.0], vec![unit, 3.0 * unit]],
+            vec![noise],
+            1,
+        );
+        let Acquisition { indices, scores } = normal_bald(&y, 2).unwrap();
+        assert_eq!(indices, [1, 0]);
+        // Deviations of 3/2 and 1.
+        for (score, variance) in scores.iter().zip([2.25, 1.0]) {
+            let expected = 0.5 * variance * 1e-16;
+            assert!((score / expected - 1.0).abs() < 1e-12, "{noise}: {score:e}");
+        }
+    }
+}
+
+#[test]
 fn normal_information_bounds_that_of_two_far_draws() {
     // Far apart, two draws tell ln 2, and the normal of their covariance more.
     let far = NormalMixture::new(vec![vec![-50.0], vec![50.0]], vec![1.0], 1);
@@ -373,6 +429,18 @@ fn what_cannot_be_chosen_from_is_an_error_that_says_so() {
         BatchBald::new(0).choose(&draws, 0).unwrap(),
         Acquisition::default()
     );
+
+    let wide = NormalMixture::new(vec![vec![0.0, -1e200], vec![1.0, 1e200]], vec![1.0], 1);
+    for chosen in [
+        normal_bald(&wide, 1),
+        normal_batch_bald(&wide, 1),
+        epistemic_variance(&wide, 1),
+    ] {
+        assert_eq!(
+            chosen.unwrap_err().to_string(),
+            "score 1 must be finite, got inf"
+        );
+    }
 
     let error = highest(&[0.0, f64::NAN], 1).unwrap_err().to_string();
     assert_eq!(error, "score 1 must be a number, got NaN");

@@ -1,8 +1,9 @@
 //! The mixture of class probabilities, and its calibration error.
 
 use super::close::assert_relatively_close;
-use blitz_predict::CategoricalMixture;
+use blitz_predict::distribution::Bernoulli;
 use blitz_predict::score::{expected_calibration_error, reliability_bins};
+use blitz_predict::{CategoricalMixture, Mixture};
 
 // Printed by `categorical_mixture_reference.py`.
 #[rustfmt::skip]
@@ -90,4 +91,55 @@ fn a_class_that_every_draw_excludes_has_no_probability_and_no_nan() {
     let mixture = CategoricalMixture::from_logits(logits, 2);
     assert_eq!(mixture.probabilities(0), [1.0, 0.0]);
     assert_eq!(mixture.entropy(), [0.0]);
+}
+
+/// The entropy of two classes, given the lesser probability.
+fn entropy_of_two(q: f64) -> f64 {
+    -q * q.ln() - (1.0 - q) * (-q).ln_1p()
+}
+
+#[test]
+fn sure_predictions_keep_their_digits() {
+    let lesser = |logit: f64| logit.exp() / (1.0 + logit.exp());
+    let near = |got: f64, expected: f64, what: &str| {
+        let error = (got / expected - 1.0).abs();
+        assert!(error < 1e-12, "{what}: {got:e} for {expected:e}");
+    };
+    for logits in [
+        vec![-37.0],
+        vec![-30.0],
+        vec![-37.0, -30.0],
+        vec![-38.0; 3],
+        vec![-33.0, -36.0, -41.0, -30.5],
+    ] {
+        let mean = |f: &dyn Fn(f64) -> f64| {
+            logits.iter().map(|l| f(*l)).sum::<f64>() / logits.len() as f64
+        };
+        let q = mean(&lesser);
+        let (total, expected) = (entropy_of_two(q), mean(&|l| entropy_of_two(lesser(l))));
+        let classes = CategoricalMixture::from_logits(logits.iter().map(|l| vec![*l, 0.0]), 2);
+        near(classes.nll(&[1])[0], -(-q).ln_1p(), "NLL");
+        near(classes.nll(&[0])[0], -q.ln(), "NLL of the other");
+        near(classes.entropy()[0], total, "entropy");
+        near(classes.expected_entropy()[0], expected, "expected entropy");
+        let events = Mixture::from_draws(logits.iter().map(|l| vec![Bernoulli { logit: *l }]), 1);
+        near(events.nll(&[0.0])[0], -(-q).ln_1p(), "NLL of no event");
+        near(events.entropy()[0], total, "entropy of an event");
+        near(
+            events.expected_entropy()[0],
+            expected,
+            "expected entropy of an event",
+        );
+        // Of one draw, or of draws that are the same, nothing but rounding.
+        let (information, of_event) = (
+            classes.mutual_information()[0],
+            events.mutual_information()[0],
+        );
+        for got in [information, of_event] {
+            let error = (got - (total - expected)).abs();
+            assert!(error < 1e-13 * total, "{got:e} for {:e}", total - expected);
+        }
+    }
+    let one = CategoricalMixture::from_logits([vec![0.3, -0.2, 4.0]], 3);
+    assert_eq!(one.mutual_information(), [0.0]);
 }

@@ -147,6 +147,49 @@ fn the_shortest_interval_of_a_skewed_mixture_is_scipys() {
 }
 
 #[test]
+fn the_shortest_interval_of_large_counts_is_that_of_trying_all() {
+    for (mean, dispersion, level) in [
+        (1e5f64, 0.7, 0.9),
+        (2e4, 0.3, 0.5),
+        (3e4, 0.45, 0.95),
+        (2e4, 0.3, 0.3),
+    ] {
+        let counts = NegativeBinomial {
+            log_mean: mean.ln(),
+            dispersion,
+        };
+        let mut below = vec![0.0];
+        while *below.last().unwrap() < 1.0 - 1e-9 {
+            let y = below.len() - 1;
+            below.push(below[y] + counts.ln_pdf(y as f64).exp());
+        }
+        // From each start, the first end at which enough is held.
+        let (mut end, mut shortest) = (0, usize::MAX);
+        for start in 0..below.len() {
+            while end < below.len() && below[end] - below[start] < level {
+                end += 1;
+            }
+            if end < below.len() {
+                shortest = shortest.min(end - 1 - start);
+            }
+        }
+        let interval = of(vec![counts]).highest_density_interval(level)[0];
+        assert_eq!(
+            interval.width(),
+            shortest as f64,
+            "{counts:?} {level}: {interval:?}"
+        );
+    }
+    // Where neighbours are further apart than whole numbers there is an interval as well.
+    let far = NegativeBinomial {
+        log_mean: 50.0,
+        dispersion: 0.7,
+    };
+    let far = of(vec![far]);
+    assert!(far.highest_density_interval(0.9)[0].width() < far.interval(0.9)[0].width());
+}
+
+#[test]
 fn the_shortest_interval_of_a_symmetric_distribution_is_the_central_one() {
     for level in [0.2, 0.95] {
         let one = normals(&[(3.0, 2.0)]);

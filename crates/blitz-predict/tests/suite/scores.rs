@@ -537,3 +537,36 @@ fn a_share_of_the_examples_is_their_whole_number() {
     );
     assert_eq!(coverage_at_risk(&[0.5], &[1.0], 0.9), 0.0);
 }
+
+#[test]
+fn a_mean_is_a_number_where_its_sum_is_none() {
+    let near = |got: f64, expected: f64| {
+        assert!(
+            (got / expected - 1.0).abs() < 1e-14,
+            "{got:e} for {expected:e}"
+        );
+    };
+    let wide = [0.5e308, 0.75e308].map(|end| Interval {
+        lower: -end,
+        upper: end,
+    });
+    near(sharpness(&wide), 1.25e308);
+    near(interval_score(&wide, &[0.0, 0.0], 0.9), 1.25e308);
+    let (confidence, loss) = ([0.9, 0.5, 0.5], [1e308; 3]);
+    for point in risk_coverage_curve(&confidence, &loss) {
+        near(point.risk, 1e308);
+    }
+    near(aurc(&confidence, &loss), 1e308);
+    near(augrc(&confidence, &loss), 0.5e308);
+    assert_eq!(excess_aurc(&confidence, &loss), 0.0);
+    // Of unequal losses what they are in units of 10³⁰⁰.
+    let small = [3.0, 1.0, 2.5];
+    let large = small.map(|loss| loss * 1e307);
+    near(aurc(&confidence, &large), aurc(&confidence, &small) * 1e307);
+    near(
+        augrc(&confidence, &large),
+        augrc(&confidence, &small) * 1e307,
+    );
+    let far = [1.2e154; 3];
+    near(normal_nll(&[0.0; 3], &[1.0; 3], &far), 0.72e308);
+}
