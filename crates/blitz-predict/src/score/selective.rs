@@ -1,9 +1,8 @@
 //! Selective prediction: what is gained where a model may decline to answer when it is unsure.
 
-use super::unit::unit;
 use crate::check;
 use crate::error::{InputError, or_panic};
-use crate::numbers::mean;
+use crate::numbers::{mean, unit};
 
 /// A point of a risk–coverage curve.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -342,7 +342,9 @@ fn normal_information_keeps_its_digits_beside_a_large_noise() {
             vec![noise],
             1,
         );
-        let Acquisition { indices, scores } = normal_bald(&y, 2).unwrap();
+        let Acquisition {
+            indices, scores, ..
+        } = normal_bald(&y, 2).unwrap();
         assert_eq!(indices, [1, 0]);
         // Deviations of 3/2 and 1.
         for (score, variance) in scores.iter().zip([2.25, 1.0]) {
