@@ -61,7 +61,7 @@ impl Windows {
 
     /// Whether they are two elements side by side, and nothing else.
     fn are_pairs(&self, length: usize) -> bool {
-        let is_whole = !self.ceil || length % 2 == 0;
+        let is_whole = !self.ceil || length.is_multiple_of(2);
         let is_plain = self.dilation == 1 && self.padding == (0, 0) && is_whole;
         (self.kernel, self.stride) == (2, 2) && is_plain && length > 1
     }
