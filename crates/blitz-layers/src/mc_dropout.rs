@@ -136,7 +136,7 @@ impl<const D: usize> ForwardMoments<Moments<D>> for McDropout {
         let dropped = at_least_f32(input.mean.clone())
             .square()
             .mul_scalar(self.prob);
-        let variance = (input.variance() + dropped).div_scalar(1.0 - self.prob);
+        let variance = (input.variance() + dropped).mul_scalar((1.0 - self.prob).recip());
         Moments::new(input.mean, variance)
     }
 }

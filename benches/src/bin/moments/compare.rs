@@ -19,7 +19,7 @@ pub fn distance(moments: &Moments<2>, draws: &[Tensor<2>]) -> Distance {
     let sum = |f: &dyn Fn(Tensor<2>) -> Tensor<2>| {
         let sums = draws.iter().map(|draw| f(draw.clone()));
         sums.reduce(|sum, draw| sum + draw)
-            .map(|sum| sum.div_scalar(n))
+            .map(|sum| sum / n)
             .unwrap_or_else(|| panic!("there are no draws to compare with"))
     };
     let mean = sum(&|draw| draw);

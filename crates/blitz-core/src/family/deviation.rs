@@ -3,12 +3,12 @@
 //! σ = softplus(ρ) = ln(1 + e^ρ) (Blundell et al. 2015, section 3.2) is positive for every ρ, linear for large
 //! ρ and exponential for small ones. Everything here stays finite, forward and backward, for |ρ| up to 100.
 
-use burn::tensor::Tensor;
 use burn::tensor::activation::softplus;
+use burn::tensor::{DType, Tensor};
 
 use super::{at_least_f32, in_type_of};
 use crate::kernels::{self, formula::Spread};
-use crate::math::LOG_LINEAR_BELOW;
+use crate::math::{LOG_LINEAR_BELOW, LOG_LINEAR_BELOW_F64};
 
 /// The smallest deviation [`rho_from_std`] accepts: below it, σ and its ρ are no longer told apart in `f32`.
 pub(super) const MIN_STD: f64 = 1e-30;
@@ -38,9 +38,14 @@ pub fn variance_from_rho<const D: usize>(rho: Tensor<D>) -> Tensor<D> {
 
 /// ln σ = ln ln(1 + e^ρ), elementwise, without underflow: for very negative ρ it is ρ.
 pub fn log_std_from_rho<const D: usize>(rho: Tensor<D>) -> Tensor<D> {
-    // The rest is what the one clamp takes away: two clamps would both pass the gradient where they meet.
-    let clamped = rho.clone().clamp_min(LOG_LINEAR_BELOW);
-    std_from_rho(clamped.clone()).log() + (rho - clamped)
+    let linear_below = match rho.dtype() {
+        DType::F64 => LOG_LINEAR_BELOW_F64,
+        _ => LOG_LINEAR_BELOW,
+    };
+    // By a mask: two clamps would both pass the gradient where they meet. A NaN is in none, and stays.
+    let is_curved = rho.clone().greater_equal_elem(linear_below);
+    let curved = std_from_rho(rho.clone().clamp_min(linear_below)).log();
+    rho.mask_where(is_curved, curved)
 }
 
 /// The ρ whose deviation is `std`: ln(e^σ − 1), computed as σ + ln(1 − e^−σ).
@@ -137,6 +142,41 @@ mod tests {
                 d_log[i]
             );
         }
+    }
+
+    #[test]
+    fn the_logarithm_of_a_small_deviation_has_the_digits_of_f64() {
+        for rho in [-100.0f64, -40.0, -36.9, -30.0, -20.0, -15.1, -14.9] {
+            let log = || {
+                let rho = Tensor::<1>::from_data([rho], (&Device::flex(), DType::F64));
+                log_std_from_rho(rho).into_scalar::<f64>()
+            };
+            let want = rho.exp().ln_1p().ln();
+            for got in [log(), kernels::without_fused(log)] {
+                let off = (got - want).abs();
+                assert!(off < 4.0 * f64::EPSILON * rho.abs(), "{rho}: {got}, {want}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_gradient_of_the_logarithm_has_its_digits_at_every_size_of_the_deviation() {
+        let at = [30.0f32, 1e3, 1e6, 1e8, 1e12, 1e15];
+        for gradients in [
+            gradient_of(log_std_from_rho, &at),
+            kernels::without_fused(|| gradient_of(log_std_from_rho, &at)),
+        ] {
+            for (rho, gradient) in at.iter().zip(gradients) {
+                let share = f64::from(gradient) * f64::from(*rho);
+                assert!((share - 1.0).abs() < 1e-6, "{rho}: {gradient}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_logarithm_of_no_number_is_none() {
+        let rho = Tensor::<1>::from_floats([f32::NAN], &Device::flex());
+        assert!(log_std_from_rho(rho).into_scalar::<f32>().is_nan());
     }
 
     #[test]

@@ -5,7 +5,6 @@
 
 // All of it: what CubeCL makes of the code needs CubeCL's prelude.
 use super::real::*;
-use crate::math::LOG_LINEAR_BELOW;
 
 /// Evaluates an expression with the arithmetic of a [`Map`](crate::kernels::formula::Map).
 macro_rules! with_map {
@@ -153,7 +152,7 @@ arithmetic! {
         /// `ln σ`.
         #[inline(always)]
         pub fn log_sigma(&self) -> R {
-            let linear = self.parameter < R::new(comptime!(LOG_LINEAR_BELOW as f32));
+            let linear = R::log_is_linear(self.parameter);
             // Of 1 where the result is not used: `log` wants a normal number.
             let log = R::log(select(linear, R::new(1.0f32), self.sigma));
             select(linear, self.parameter, log)
@@ -162,7 +161,7 @@ arithmetic! {
         /// `d ln σ / dρ`.
         #[inline(always)]
         pub fn log_slope(&self) -> R {
-            let linear = self.parameter < R::new(comptime!(LOG_LINEAR_BELOW as f32));
+            let linear = R::log_is_linear(self.parameter);
             let one = R::new(1.0f32);
             let slope = self.slope() / select(linear, one, self.sigma);
             select(linear, one, slope)

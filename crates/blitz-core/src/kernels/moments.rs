@@ -238,7 +238,7 @@ impl<const D: usize> AgainstZero<D> {
         let erf = a.clone().mul_scalar(std::f64::consts::FRAC_1_SQRT_2).erf();
         let tail = erf.neg().add_scalar(1.0).mul_scalar(0.5);
         let density = a.clone().square().mul_scalar(-0.5).exp();
-        let density = density.div_scalar(std::f64::consts::TAU.sqrt());
+        let density = density.mul_scalar(std::f64::consts::TAU.sqrt().recip());
         let beyond = (density - a.clone() * tail.clone()).clamp_min(0.0);
         Self {
             is_negative,

@@ -132,8 +132,8 @@ impl Sharpening {
                 return in_type_of(wide + noise, &phi.value);
             };
             let step = self.eta(&phi) * at_least_f32(Tensor::from_inner(gradient));
-            // Divided first: the square of σ₀ may be zero in `f32`.
-            let cost = (step.clone() / self.std).square().sum() * 0.5;
+            // Scaled first: the square of σ₀ may be zero in `f32`.
+            let cost = (step.clone() * self.std.recip()).square().sum() * 0.5;
             kl = Some(match kl.take() {
                 Some(kl) => {
                     let device = kl.device();

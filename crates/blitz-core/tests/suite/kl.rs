@@ -335,6 +335,26 @@ impl burn::module::ModuleMapper for SetRho {
 const MIXTURE: [(f32, f64, f64); 8] = include!("prior_reference.in");
 
 #[test]
+fn a_scale_mixture_has_a_density_where_the_square_of_a_weight_overflows() {
+    let config = ScaleMixturePriorConfig::new().with_sigma1(1e15);
+    for device in devices().map(|device| device.autodiff()) {
+        for sigma2 in [1e-15, 1.0, 1e14] {
+            let prior = config.clone().with_sigma2(sigma2).init();
+            for w in [1e21f32, -3e25] {
+                let weight = Tensor::<1>::from_floats([w], &device).require_grad();
+                let value = prior.log_density(weight.clone());
+                let grads = value.clone().backward();
+                let gradient = f64::from(values(weight.grad(&grads).unwrap())[0]);
+                let z = f64::from(w) / 1e15;
+                let (value, expected) = (scalar(value), -0.5 * z * z);
+                assert!((value / expected - 1.0).abs() < 1e-6, "{w}: {value}");
+                assert!((gradient / -z * 1e15 - 1.0).abs() < 1e-6, "{w}: {gradient}");
+            }
+        }
+    }
+}
+
+#[test]
 fn the_scale_mixture_agrees_with_scipy_up_to_50_sigma() {
     for device in devices() {
         let device = device.autodiff();

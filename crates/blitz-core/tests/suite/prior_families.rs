@@ -8,7 +8,7 @@ use blitz_core::{
 use burn::config::Config;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::nn::LinearConfig;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 use crate::net::{devices, scalar, values};
 
@@ -47,6 +47,43 @@ fn log_densities_and_derivatives_agree_with_scipy_from_zero_to_50() {
                 "{name} at {w}: {gradient}, {derivative}"
             );
         }
+    }
+}
+
+/// Three weights, since the number of weights is a divisor as well.
+#[test]
+fn gradients_of_double_precision_have_its_digits() {
+    let cases = [
+        (PriorConfig::normal(0.3), -1.0 / 0.09),
+        (PriorConfig::laplace(0.3), -1.0 / 0.3),
+        (PriorConfig::student_t(3.0, 0.3), -4.0 / 1.27),
+        (PriorConfig::empirical_normal(None), -3.0 / 5.25),
+    ];
+    for device in devices().map(|device| device.autodiff()) {
+        for (config, expected) in &cases {
+            let weight = Tensor::<1>::from_data([1.0, 2.0, -0.5], (&device, DType::F64));
+            let weight = weight.require_grad();
+            let grads = config.init(&device).log_density(weight.clone()).backward();
+            let gradient = weight.grad(&grads).unwrap().into_data();
+            let gradient: f64 = gradient.iter().next().unwrap();
+            assert!(
+                (gradient / expected - 1.0).abs() < 1e-13,
+                "{config:?}: {gradient}, {expected}"
+            );
+        }
+        let one = |value: f64| Tensor::<1>::from_data([value], (&device, DType::F64));
+        let mean = one(1.0).require_grad();
+        let marginals = Marginals {
+            mean: mean.clone(),
+            std: one(1e-3),
+            log_std: one(1e-3).log(),
+            family: MarginalFamily::Laplace,
+        };
+        // So far from zero, E|w| is the mean.
+        let prior = PriorConfig::laplace(0.3).init(&device);
+        let grads = prior.expected_log_density(&marginals).unwrap().backward();
+        let gradient = mean.grad(&grads).unwrap().into_scalar::<f64>();
+        assert!((gradient * 0.3 + 1.0).abs() < 1e-13, "{gradient}");
     }
 }
 

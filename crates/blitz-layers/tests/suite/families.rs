@@ -35,7 +35,7 @@ impl UniformPosterior {
 
 impl Posterior for UniformPosterior {
     fn sample<const D: usize>(&self, mu: Tensor<D>, noise: &mut Noise) -> Tensor<D> {
-        let u = noise.standard_normal(&mu).div_scalar(2f64.sqrt()).erf();
+        let u = noise.standard_normal(&mu).mul_scalar(0.5f64.sqrt()).erf();
         mu + u * self.width()
     }
 

@@ -460,6 +460,6 @@ fn mean_over_examples(nll: Tensor<1>) -> Tensor<1> {
 fn mean(values: Vec<Tensor<1>>) -> Tensor<1> {
     let n = values.len() as f64;
     let sum = values.into_iter().reduce(|sum, value| sum + value);
-    sum.map(|sum| sum.div_scalar(n))
+    sum.map(|sum| sum.mul_scalar(n.recip()))
         .unwrap_or_else(|| unreachable!("an ELBO has at least one draw"))
 }

@@ -45,7 +45,8 @@ impl<E: Evaluation> ElboOutput<E> {
         let nlls: Tensor<2> = at_least_f32(Tensor::stack(nlls, 0));
         // The logarithm of a mean of exponentials, relative to the best draw so that none underflows.
         let best = nlls.clone().min_dim(0);
-        let ratios = (best.clone() - nlls).exp().sum_dim(0).div_scalar(draws);
+        let sum = (best.clone() - nlls).exp().sum_dim(0);
+        let ratios = sum.mul_scalar(draws.recip());
         // Where every draw rules the target out, it is the best one's: there are no ratios of infinities.
         let is_infinite = best.clone().is_inf();
         let predictive_nll = (best.clone() - ratios.log()).mask_where(is_infinite, best);

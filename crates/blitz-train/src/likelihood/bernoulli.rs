@@ -143,7 +143,7 @@ impl Likelihood for BernoulliLikelihood {
             panic!("an evaluation needs at least one draw, got 0");
         };
         let answers = target.dims()[0] * self.targets;
-        let ones = sum.div_scalar(draws).reshape([answers, 1]);
+        let ones = (sum / draws).reshape([answers, 1]);
         ClassificationEvaluation {
             probabilities: Tensor::cat(vec![ones.clone().neg() + 1.0, ones], 1),
             target: target.reshape([answers]),

@@ -199,7 +199,7 @@ impl Likelihood for CategoricalLikelihood {
             panic!("an evaluation needs at least one draw, got 0");
         };
         ClassificationEvaluation {
-            probabilities: sum.div_scalar(draws),
+            probabilities: sum / draws,
             target,
         }
     }

@@ -51,7 +51,10 @@ impl RegressionEvaluation {
 }
 
 pub(super) fn standard_normal_cdf(z: Tensor<3>) -> Tensor<3> {
-    z.div_scalar(std::f64::consts::SQRT_2).erf().mul_scalar(0.5) + 0.5
+    z.mul_scalar(std::f64::consts::FRAC_1_SQRT_2)
+        .erf()
+        .mul_scalar(0.5)
+        + 0.5
 }
 
 impl Evaluation for RegressionEvaluation {

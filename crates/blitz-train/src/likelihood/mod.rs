@@ -70,7 +70,7 @@ use crate::error::{PredictError, TargetError};
 ///     fn nll(&self, output: Tensor<2>, target: Tensor<2>) -> Tensor<1> {
 ///         let constant = self.std.ln() + 0.5 * std::f64::consts::TAU.ln();
 ///         let log = target.log();
-///         let z = (log.clone() - output).div_scalar(self.std);
+///         let z = (log.clone() - output).mul_scalar(self.std.recip());
 ///         (z.square().mul_scalar(0.5) + log + constant).sum_dim(1).squeeze_dim(1)
 ///     }
 ///

@@ -75,6 +75,9 @@ pub struct NegativeBinomialLikelihood {
 /// Where `ln(1 + q)` is summed by its series.
 const SMALL: f64 = 1e-3;
 
+/// Where `ln(1 + q)` is a difference of logarithms, which has its digits from there on.
+const LARGE: f64 = 1e6;
+
 /// `ln(1 + q) / q` of |q| up to [`SMALL`], to the last digit of `f64`.
 fn log1p_over(q: Tensor<2>) -> Tensor<2> {
     let sum = q.clone().mul_scalar(0.2).sub_scalar(0.25) * q.clone();
@@ -132,24 +135,30 @@ impl Likelihood for NegativeBinomialLikelihood {
         // `ln Γ(y + r) − ln Γ(r)` has no digits left then.
         let y = target.clamp_min(1.0);
         let t = (y.clone().log() - log_mean.clone()).mask_fill(zero.clone(), 0.0);
-        let excess = (y.clone() * exp_m1(t.clone().neg())).mask_where(zero.clone(), mean.clone());
+        let excess = y.clone() * exp_m1(t.clone().neg());
+        let dispersion = log_r.neg().exp();
         let constant = y
             .clone()
             .mul_scalar(std::f64::consts::TAU)
             .log()
             .mul_scalar(0.5)
-            + (y.clone() * log_r.neg().exp()).log1p().mul_scalar(0.5)
+            + (y.clone() * dispersion.clone()).log1p().mul_scalar(0.5)
             + stirling_remainder(y.clone())
             + stirling_remainder(r.clone())
             - stirling_remainder(r.clone() + y.clone());
         let constant = constant.mask_fill(zero.clone(), 0.0);
-        let y = y.mask_fill(zero.clone(), 0.0);
-        // l = ln((r + μ) / (r + y)), as a logarithm of 1 + q unless q is near −1.
-        let total = r.clone() + y.clone();
         let excess = excess / (least.clone() + y.clone() * part.clone());
-        let (q, rq) = (excess.clone() * part, excess * least);
-        let far = q.clone().lower_elem(-0.5);
-        let l = q.clone().clamp_min(-0.5).log1p();
+        let y = y.mask_fill(zero.clone(), 0.0);
+        // l = ln((r + μ) / (r + y)), as a logarithm of 1 + q unless q is near −1, or so large that its gradient has no number left.
+        let total = r.clone() + y.clone();
+        // Without a divisor where y is zero: r alone may be so small that its square is none.
+        let q = (excess.clone() * part).mask_where(zero.clone(), mean.clone() * dispersion);
+        let rq = (excess * least).mask_where(zero.clone(), mean.clone());
+        let far = q
+            .clone()
+            .lower_elem(-0.5)
+            .bool_or(q.clone().greater_elem(LARGE));
+        let l = q.clone().clamp(-0.5, LARGE).log1p();
         let l = l.mask_where(far, (r.clone() + mean.clone()).log() - total.log());
         // r l, by the series of l where q is small: an r without measure would be the gradient of q.
         let small = q.clone().abs().lower_elem(SMALL);

@@ -492,6 +492,49 @@ fn negative_binomial_gradients_are_right_far_from_the_mean() {
     }
 }
 
+/// The loss is `r ln(1 + α μ)`.
+#[test]
+fn negative_binomial_gradients_of_a_zero_are_right_at_every_dispersion() {
+    let device = Device::flex().autodiff();
+    for (f, a) in [
+        (40.0f64, 26.0f64),
+        (40.0, 30.0),
+        (40.0, 40.0),
+        (10.0, 40.0),
+        (6.0, 8.0),
+        (3.0, 8.0),
+        (0.0, 40.0),
+        (-30.0, 10.0),
+        (0.3, -0.7),
+    ] {
+        let mut likelihood = negative_binomial(1.0, &device);
+        likelihood.log_dispersion = Param::from_tensor(Tensor::from_floats([a as f32], &device));
+        let output = column(&[f], &device).require_grad();
+        let loss = likelihood.nll(output.clone(), column(&[0.0], &device));
+        let grads = loss.clone().backward();
+        let ratio = (f + a).exp();
+        let by_output = f.exp() / (1.0 + ratio);
+        let value = (-a).exp() * ratio.ln_1p();
+        let log_alpha = likelihood.log_dispersion.val();
+        for (got, expected) in [
+            (loss, value),
+            (log_alpha.grad(&grads).unwrap(), by_output - value),
+            (
+                Tensor::<2>::flatten(output.grad(&grads).unwrap(), 0, 1),
+                by_output,
+            ),
+        ] {
+            let got = values(got)[0];
+            // Differences of two terms of the size of the loss.
+            let rounding = 1e-4 * expected.abs() + 1e-6 * value;
+            assert!(
+                (got - expected).abs() < rounding,
+                "{got} instead of {expected} at {f}, {a}"
+            );
+        }
+    }
+}
+
 #[test]
 fn gradients_by_parameters_are_right_where_their_inverses_have_no_square() {
     let device = Device::flex().autodiff();

@@ -78,7 +78,7 @@ use crate::kernels::Precision;
 /// impl Posterior for UniformPosterior {
 ///     fn sample<const D: usize>(&self, mu: Tensor<D>, noise: &mut Noise) -> Tensor<D> {
 ///         // 2 Φ(z) − 1 of a standard normal z is uniform.
-///         let u = noise.standard_normal(&mu).div_scalar(2f64.sqrt()).erf();
+///         let u = noise.standard_normal(&mu).mul_scalar(0.5f64.sqrt()).erf();
 ///         mu + u * self.width()
 ///     }
 ///

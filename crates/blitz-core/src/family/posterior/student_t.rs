@@ -77,7 +77,7 @@ impl UnitNoise for StudentTUnit {
 
     fn log_density<const D: usize>(&self, z: Tensor<D>) -> Nats<D> {
         let df = student_t_working_df(self.df);
-        let tail = (z.square() / df).log1p() * (0.5 * (df + 1.0));
+        let tail = (z.square() * df.recip()).log1p() * (0.5 * (df + 1.0));
         Nats::of_weights((tail + student_t_log_normalizer(self.df)).neg())
     }
 

@@ -77,7 +77,7 @@ impl Prior for EmpiricalNormalPrior {
     /// At the best scale of this tensor alone.
     fn expected_log_density<const D: usize>(&self, q: &Marginals<D>) -> Option<Tensor<D>> {
         let n = q.mean.shape().num_elements().max(1);
-        let variance = (q.second_moments().detach() / n as f64)
+        let variance = (q.second_moments().detach() * (n as f64).recip())
             .clamp_min(SMALLEST_VARIANCE)
             .reshape([1; D]);
         let log_normalizer = variance.clone().log() * 0.5 + HALF_LOG_TWO_PI;
@@ -106,6 +106,6 @@ pub(crate) fn expected_log_density_at_best_scale(second_moment: Tensor<1>, n: us
         return second_moment.zeros_like();
     }
     let n = n as f64;
-    let variance = (second_moment / n).clamp_min(SMALLEST_VARIANCE);
+    let variance = (second_moment * n.recip()).clamp_min(SMALLEST_VARIANCE);
     (variance.log() * 0.5 + NORMAL_ENTROPY) * -n
 }

@@ -60,13 +60,13 @@ impl Prior for LaplacePrior {
         at_least_f32(weight)
             .abs()
             .sum()
-            .div_scalar(-self.scale)
+            .mul_scalar(-self.scale.recip())
             .sub_scalar(n * log_normalizer)
     }
 
     fn expected_log_density<const D: usize>(&self, q: &Marginals<D>) -> Option<Tensor<D>> {
         let log_normalizer = self.scale.ln() + LN_2;
-        Some(expected_abs(q)? / -self.scale - log_normalizer)
+        Some(expected_abs(q)? * -self.scale.recip() - log_normalizer)
     }
 
     fn constants(&self) -> Option<Constants> {

@@ -67,7 +67,7 @@ impl Prior for NormalPrior {
         let n = weight.shape().num_elements() as f64;
         let log_normalizer = self.std.ln() + HALF_LOG_TWO_PI;
         at_least_f32(weight)
-            .div_scalar(self.std)
+            .mul_scalar(self.std.recip())
             .square()
             .sum()
             .mul_scalar(-0.5)

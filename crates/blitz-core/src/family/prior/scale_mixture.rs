@@ -74,16 +74,29 @@ pub struct ScaleMixturePrior {
     pub sigma2: f64,
 }
 
+/// From so many deviations on the narrow component has no density beside the wide one, whatever their shares.
+const FARTHEST: f64 = 1e4;
+
 impl Prior for ScaleMixturePrior {
     fn log_density<const D: usize>(&self, weight: Tensor<D>) -> Tensor<1> {
         // ln p = ln wide + softplus(ln narrow − ln wide), which loses neither component.
         let n = weight.shape().num_elements() as f64;
-        let square = at_least_f32(weight).square();
+        let weight = at_least_f32(weight);
         let log_wide = self.pi.ln() - self.sigma1.ln() - HALF_LOG_TWO_PI;
         let log_ratio = (1.0 - self.pi).ln() - self.pi.ln() + self.sigma1.ln() - self.sigma2.ln();
-        let curvature = 0.5 / self.sigma1.powi(2) - 0.5 / self.sigma2.powi(2);
-        let narrow_over_wide = square.clone().mul_scalar(curvature).add_scalar(log_ratio);
-        let wide = square.mul_scalar(-0.5 * self.sigma1.powi(-2));
+        // Squared in parts of a deviation: the square of a weight itself may be beyond `f32`.
+        let curvature = self.sigma2.powi(-2) - self.sigma1.powi(-2);
+        let narrow_over_wide = weight
+            .clone()
+            .mul_scalar(curvature.sqrt())
+            .clamp(-FARTHEST, FARTHEST)
+            .square()
+            .mul_scalar(-0.5)
+            .add_scalar(log_ratio);
+        let wide = weight
+            .mul_scalar(self.sigma1.recip())
+            .square()
+            .mul_scalar(-0.5);
         (wide + softplus(narrow_over_wide, 1.0))
             .sum()
             .add_scalar(n * log_wide)

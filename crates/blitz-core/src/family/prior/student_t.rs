@@ -73,7 +73,7 @@ impl Prior for StudentTPrior {
         let n = weight.shape().num_elements() as f64;
         let df = working_df(self.df);
         at_least_f32(weight)
-            .div_scalar(self.scale * df.sqrt())
+            .mul_scalar((self.scale * df.sqrt()).recip())
             .square()
             .log1p()
             .sum()

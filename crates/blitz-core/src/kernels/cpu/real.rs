@@ -6,6 +6,7 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 use burn::tensor::{bf16, f16};
 
 use crate::kernels::formula::SMALLEST_VARIANCE;
+use crate::math::{LOG_LINEAR_BELOW, LOG_LINEAR_BELOW_F64};
 use blitz_noise::coefficients::{EXP, LN_2_HIGH, LN_2_LOW, LOG1P, TANH, horner};
 use blitz_noise::fill::GROUP;
 use blitz_noise::normal;
@@ -20,14 +21,6 @@ macro_rules! arithmetic {
     (#[cube] $($item:tt)*) => { $($item)* };
 }
 pub(super) use arithmetic;
-
-/// A number that is known when a kernel is compiled.
-macro_rules! comptime {
-    ($value:expr) => {
-        $value
-    };
-}
-pub(super) use comptime;
 
 /// One of two values, both of which are computed.
 #[inline(always)]
@@ -90,6 +83,9 @@ pub(crate) trait Real:
 
     /// The hyperbolic tangent.
     fn hyperbolic_tan(self) -> Self;
+
+    /// Whether `ln softplus(ρ)` is ρ to the last digit.
+    fn log_is_linear(rho: Self) -> bool;
 
     /// [`exp_neg`](Self::exp_neg) of a group.
     #[inline(always)]
@@ -196,6 +192,11 @@ impl Real for f32 {
         let far = if self < 0.0 { -far } else { far };
         if x < 0.625 { near } else { far }
     }
+
+    #[inline(always)]
+    fn log_is_linear(rho: Self) -> bool {
+        rho < LOG_LINEAR_BELOW as f32
+    }
 }
 
 /// [`horner`] of a group, a power of all its elements before the next.
@@ -286,6 +287,11 @@ impl Real for f64 {
     fn hyperbolic_tan(self) -> Self {
         f64::tanh(self)
     }
+
+    #[inline(always)]
+    fn log_is_linear(rho: Self) -> bool {
+        rho < LOG_LINEAR_BELOW_F64
+    }
 }
 
 /// The element of a tensor, and what it is computed in.
@@ -362,6 +368,18 @@ mod tests {
         assert_eq!((0f32.exp_neg(), 0f32.log1p_unit()), (1.0, 0.0));
         assert_eq!(f32::INFINITY.exp_neg(), 0.0);
         assert!(f32::NAN.exp_neg().is_nan());
+    }
+
+    #[test]
+    fn the_logarithm_of_a_small_deviation_has_the_digits_of_f64() {
+        for rho in [-100.0f64, -40.0, -36.9, -30.0, -20.0, -15.1, -14.9] {
+            let (softplus, scale) = (rho.exp().ln_1p(), Scale::of(rho));
+            let off = scale.log_sigma() - softplus.ln();
+            assert!(off.abs() < 4.0 * f64::EPSILON * rho.abs(), "{rho}: {off}");
+            let slope = rho.exp() / (1.0 + rho.exp()) / softplus;
+            let off = scale.log_slope() - slope;
+            assert!(off.abs() < 4.0 * f64::EPSILON, "{rho}: {off}");
+        }
     }
 
     #[test]

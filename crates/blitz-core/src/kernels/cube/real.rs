@@ -15,6 +15,7 @@ pub(super) use burn_cubecl::cubecl::prelude::*;
 use super::noise;
 use super::rounding::{horner, rounded};
 use crate::kernels::formula::SMALLEST_VARIANCE;
+use crate::math::{LOG_LINEAR_BELOW, LOG_LINEAR_BELOW_F64};
 use blitz_noise::coefficients::{EXP, LN_2_HIGH, LN_2_LOW, LOG1P, TANH};
 
 /// What `elementwise.rs` is written in: here, CubeCL's Rust. `#[cube]` stands in the code itself, since what it makes has to see the names
@@ -60,6 +61,9 @@ pub(in crate::kernels) trait Real: Float {
     /// The hyperbolic tangent.
     fn hyperbolic_tan(x: Self) -> Self;
 
+    /// Whether `ln softplus(ρ)` is ρ to the last digit.
+    fn log_is_linear(rho: Self) -> bool;
+
     /// The larger of `x` and `bound`; a NaN if `x` is one.
     fn at_least(x: Self, bound: Self) -> Self;
 
@@ -101,6 +105,10 @@ impl Real for f32 {
         let z = x * x;
         let near = x * z * horner(z, comptime!(&TANH as &'static [f32])) + x;
         select(size < 0.625f32, near, select(x < 0.0f32, -far, far))
+    }
+
+    fn log_is_linear(rho: f32) -> bool {
+        rho < f32::new(comptime!(LOG_LINEAR_BELOW as f32))
     }
 
     fn at_least(x: f32, bound: f32) -> f32 {
@@ -177,6 +185,10 @@ impl Real for f64 {
             divisor = f64::new(comptime!((19 - 2 * i) as f32)) + z / divisor;
         }
         select(size < 0.625f64, x / divisor, select(x < 0.0f64, -far, far))
+    }
+
+    fn log_is_linear(rho: f64) -> bool {
+        rho < f64::new(comptime!(LOG_LINEAR_BELOW_F64 as f32))
     }
 
     fn at_least(x: f64, bound: f64) -> f64 {

@@ -51,7 +51,7 @@ impl<const D: usize> ForwardMoments<Moments<D>> for LayerNorm {
         let n = features as f64;
         let centered = mean.clone() - mean.mean_dim(last);
         // Of x_i less the mean of all: (1 − 2/n) v_i + Σ v_j / n².
-        let total = variance.clone().mean_dim(last).div_scalar(n);
+        let total = variance.clone().mean_dim(last).mul_scalar(n.recip());
         let of_centered = variance.mul_scalar(1.0 - 2.0 / n) + total;
         let expected = (centered.clone().square() + of_centered.clone()).mean_dim(last);
         let expected = expected + epsilon(self, &centered);
