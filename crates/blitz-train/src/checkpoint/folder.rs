@@ -392,7 +392,7 @@ mod tests {
             let parts = parts(folder.path());
             parts.iter().for_each(|part| save(part, 1));
             // Where the digest is written first.
-            let name = format!("{name}-2.bpk.sha256.{}", std::process::id());
+            let name = format!("{name}-2.bpk.sha256.{}.part", std::process::id());
             fs::create_dir(folder.path().join(name)).unwrap();
             for (i, part) in parts.iter().enumerate() {
                 assert_eq!(part.save(2, record()).is_err(), i == failing);
