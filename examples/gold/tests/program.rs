@@ -41,29 +41,6 @@ fn the_posterior_itself_is_nearer_to_itself_than_a_single_network() {
     assert!(refused.contains("is of another run"), "{refused}");
 }
 
-#[test]
-fn the_device_that_is_named_is_the_only_one_that_is_asked_for() {
-    let folder = tempfile::tempdir().unwrap();
-    let short = [
-        "--points",
-        "8",
-        "--chains",
-        "2",
-        "--warm-up",
-        "3",
-        "--draws",
-        "4",
-        "--method",
-        "laplace",
-    ];
-    // This build has no CUDA, and an empty name is none.
-    for variable in ["cuda", "", " "] {
-        let mut command = PROGRAM.command(folder.path(), &short);
-        let output = command.env("BURN_DEVICE", variable).output().unwrap();
-        assert!(output.status.success(), "`{variable}`: {output:?}");
-    }
-}
-
 /// Thirty rows and two splits of them, the target in parts of `unit`.
 fn table(folder: &std::path::Path, unit: f64) -> &str {
     let rows: Vec<String> = (0..30)

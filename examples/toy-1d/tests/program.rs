@@ -50,6 +50,15 @@ fn a_picture_that_cannot_be_written_costs_the_figures_nothing() {
 }
 
 #[test]
+fn the_device_that_is_named_is_the_only_one_that_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    // This build has no CUDA. The approximation reads the points from a data loader.
+    let mut command = PROGRAM.command(folder.path(), &["--method", "laplace", "--device", "flex"]);
+    let output = command.env("BURN_DEVICE", "cuda").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
 fn what_is_wrong_is_said_in_one_sentence() {
     let folder = tempfile::tempdir().unwrap();
     for points in ["3", "-1"] {
