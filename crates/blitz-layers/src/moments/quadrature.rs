@@ -1,7 +1,7 @@
 //! Gauss–Hermite quadrature over a normal.
 
 use blitz_core::in_type_of;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{DType, Tensor, TensorData};
 
 use super::value::{Moments, std_of};
 
@@ -32,6 +32,10 @@ impl<const D: usize> Moments<D> {
     ///
     /// A function with a kink wants a closed form, such as [`relu`](Self::relu)'s.
     ///
+    /// The function is taken at `m ± 6.6 σ` and between. Of a σ that is small beside the mean or beside 1, the differences have few digits in `f32`, and none where `m + σ` rounds to m.
+    /// [`sigmoid`](Self::sigmoid), [`silu`](Self::silu), [`gelu`](Self::gelu) and [`tanh`](Self::tanh), which are known to have no narrower bends, are taken further apart there: their
+    /// deviations are within 1e-4 σ for every σ below 0.005, in `f32`.
+    ///
     /// ```
     /// use blitz_layers::moments::Moments;
     /// use burn::tensor::activation::softplus;
@@ -46,6 +50,13 @@ impl<const D: usize> Moments<D> {
     #[must_use]
     pub fn by_quadrature(self, f: impl Fn(Tensor<D>) -> Tensor<D>) -> Self {
         self.elementwise(&f, |mean, variance| quadrature(mean, variance, &f))
+    }
+
+    /// An activation, by the quadrature of [`by_quadrature`](Self::by_quadrature), with digits for small deviations.
+    pub(super) fn of_activation(self, f: impl Fn(Tensor<D>) -> Tensor<D>) -> Self {
+        self.elementwise(&f, |mean, variance| {
+            quadrature_of_activation(mean, variance, &f)
+        })
     }
 
     /// The means of several functions of each element, by the quadrature of [`by_quadrature`](Self::by_quadrature).
@@ -111,22 +122,61 @@ fn both_sides(number: impl Fn((f64, f64)) -> f64, sign: f64) -> [f64; 16] {
 }
 
 /// Mean and variance of `f(x)`, by differences from `f(mean)`: nothing cancels where the variance is small.
-pub(super) fn quadrature<const D: usize>(
+fn quadrature<const D: usize>(
     mean: Tensor<D>,
     variance: Tensor<D>,
     f: impl Fn(Tensor<D>) -> Tensor<D>,
 ) -> [Tensor<D>; 2] {
+    let [mean, first, even, odd] = differences(mean, std_of(variance), f);
+    let variance = odd + (even - first.clone().square());
+    [mean + first, variance.clamp_min(0.0)]
+}
+
+/// The same of an activation, whose bends are about as wide as 1.
+///
+/// Where the deviation is so small that rounding is left of the differences, they are taken further apart, and shrunk: the even ones with the square of the deviation, the
+/// odd ones with the deviation.
+pub(super) fn quadrature_of_activation<const D: usize>(
+    mean: Tensor<D>,
+    variance: Tensor<D>,
+    f: impl Fn(Tensor<D>) -> Tensor<D>,
+) -> [Tensor<D>; 2] {
+    // An infinite mean has finite steps.
+    const FARTHEST: f64 = 1e30;
     let std = std_of(variance);
+    // The cube root of the rounding: there it is about as large as the third derivative's share.
+    let share = match mean.dtype() {
+        DType::F64 => 6e-6,
+        _ => 5e-3,
+    };
+    let size = mean.clone().detach().abs().clamp_max(FARTHEST);
+    let least = size.add_scalar(1.0).mul_scalar(share);
+    let is_wide = std.clone().greater_equal(least.clone());
+    let shrink = (std.clone() / least.clone()).square();
+    let shrink = shrink.mask_fill(is_wide.clone(), 1.0);
+    let [mean, first, even, odd] = differences(mean, least.mask_where(is_wide, std), f);
+    let even = (even - first.clone().square()) * shrink.clone();
+    let variance = (odd + even) * shrink.clone();
+    [mean + first * shrink, variance.clamp_min(0.0)]
+}
+
+/// `f(mean)`, and of the differences from it at the nodes of a deviation the mean, and the mean squares of their even and of their odd part.
+fn differences<const D: usize>(
+    mean: Tensor<D>,
+    std: Tensor<D>,
+    f: impl Fn(Tensor<D>) -> Tensor<D>,
+) -> [Tensor<D>; 4] {
     let center = f(mean.clone());
-    let (mut first, mut second) = (center.zeros_like(), center.zeros_like());
+    let zeros = center.zeros_like();
+    let (mut first, mut even, mut odd) = (zeros.clone(), zeros.clone(), zeros);
     for (node, weight) in NODES {
         let step = std.clone().mul_scalar(node);
-        for x in [mean.clone() + step.clone(), mean.clone() - step] {
-            let difference = f(x) - center.clone();
-            first = first + difference.clone().mul_scalar(weight);
-            second = second + difference.square().mul_scalar(weight);
-        }
+        let above = f(mean.clone() + step.clone()) - center.clone();
+        let below = f(mean.clone() - step) - center.clone();
+        let sum = above.clone() + below.clone();
+        first = first + sum.clone().mul_scalar(weight);
+        even = even + sum.square().mul_scalar(0.5 * weight);
+        odd = odd + (above - below).square().mul_scalar(0.5 * weight);
     }
-    let variance = second - first.clone().square();
-    [center + first, variance.clamp_min(0.0)]
+    [center, first, even, odd]
 }

@@ -2,7 +2,7 @@
 
 use burn::tensor::activation;
 
-use super::quadrature::quadrature;
+use super::quadrature::quadrature_of_activation;
 use super::value::Moments;
 
 impl<const D: usize> Moments<D> {
@@ -13,11 +13,11 @@ impl<const D: usize> Moments<D> {
             let root = variance.clone().add_scalar(1.0).sqrt();
             let h = mean.clone() / root.clone();
             let density = h.clone().square().mul_scalar(-0.5).exp();
-            let density = density.div_scalar(std::f64::consts::TAU.sqrt());
+            let density = density.mul_scalar(std::f64::consts::TAU.sqrt().recip());
             let positive = h.mul_scalar(std::f64::consts::FRAC_1_SQRT_2).erf();
             let positive = positive.mul_scalar(0.5).add_scalar(0.5);
             let exact = mean.clone() * positive + variance.clone() / root * density;
-            let [_, variance] = quadrature(mean, variance, activation::gelu);
+            let [_, variance] = quadrature_of_activation(mean, variance, activation::gelu);
             [exact, variance]
         })
     }
@@ -25,18 +25,18 @@ impl<const D: usize> Moments<D> {
     /// `x σ(x)`, also called swish, as [`by_quadrature`](Self::by_quadrature).
     #[must_use]
     pub fn silu(self) -> Self {
-        self.by_quadrature(activation::silu)
+        self.of_activation(activation::silu)
     }
 
     /// The logistic function, as [`by_quadrature`](Self::by_quadrature).
     #[must_use]
     pub fn sigmoid(self) -> Self {
-        self.by_quadrature(activation::sigmoid)
+        self.of_activation(activation::sigmoid)
     }
 
     /// As [`by_quadrature`](Self::by_quadrature).
     #[must_use]
     pub fn tanh(self) -> Self {
-        self.by_quadrature(activation::tanh)
+        self.of_activation(activation::tanh)
     }
 }

@@ -2,6 +2,7 @@
 
 use blitz_core::kernels::{larger_moments, leaky_relu_moments, without_fused};
 use blitz_layers::moments::{ForwardMoments, Moments};
+use burn::nn::Gelu;
 use burn::nn::pool::MaxPool1dConfig;
 use burn::tensor::activation::{gelu, leaky_relu, relu, sigmoid, silu, tanh};
 use burn::tensor::{DType, Device, Tensor, TensorData, Tolerance};
@@ -340,6 +341,69 @@ fn a_small_variance_is_scaled_by_the_squared_slope() {
                 "function {i}: {variance}, {expected}"
             );
         }
+    }
+}
+
+/// In `f32` too, where the mean and the deviation may be the mean once more, or the function of both be that of the mean.
+#[test]
+fn an_activations_small_deviation_keeps_its_digits() {
+    let approximate = |x| ForwardMoments::forward_moments(&Gelu::new_approximate(), x);
+    let functions: [&dyn Fn(Moments<1>) -> Moments<1>; 5] = [
+        &Moments::gelu,
+        &Moments::silu,
+        &Moments::sigmoid,
+        &Moments::tanh,
+        &approximate,
+    ];
+    let mut cases = vec![(0.4, 2e-3), (0.4, 4.9e-3), (10.0, 1e-2)];
+    for std in [1e-12, 1e-8, 1e-7, 1e-6, 1e-4] {
+        cases.extend([-1.3, 0.0, 0.4, 1.0, 3.0, 10.0].map(|mean| (mean, std)));
+    }
+    for (i, f) in functions.into_iter().enumerate() {
+        for (dtype, tolerance) in [(DType::F32, 1e-4), (DType::F64, 2e-5)] {
+            let x = normals(&cases, dtype);
+            let exact = normals(&cases, DType::F64).mean;
+            let at = |shift: f64| values(f(Moments::certain(exact.clone() + shift)).mean);
+            let slopes = at(1e-6).into_iter().zip(at(-1e-6));
+            let slopes = slopes.map(|(a, b)| (a - b).abs() / 2e-6);
+            let moments = f(x);
+            for ((variance, slope), (mean, std)) in values(moments.variance())
+                .into_iter()
+                .zip(slopes)
+                .zip(&cases)
+            {
+                let off = variance.sqrt() / std - slope;
+                assert!(off.abs() < tolerance, "function {i} {mean} {std}: {off}");
+            }
+            for (got, exact) in values(moments.mean.clone()).into_iter().zip(at(0.0)) {
+                assert!((got - exact).abs() < 2e-5, "function {i}: {got}, {exact}");
+            }
+        }
+    }
+}
+
+/// Of `E max(x, 0)` and of `E gelu(x)` at `N(1, 1)`, by the variance.
+#[test]
+fn gradients_of_double_precision_have_its_digits() {
+    let device = Device::flex().autodiff();
+    let density = |x: f64| (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt();
+    let h = 0.5f64.sqrt();
+    // d/dv of m Φ(h) + v φ(h)/√(1 + v) with h = m/√(1 + v).
+    let of_gelu = density(h) * (h - h.powi(3) + 0.5 * h.powi(5));
+    let of_rectified = 0.5 * density(1.0);
+    let one = || Tensor::<1>::from_data([1.0], (&device, DType::F64));
+    let gradient = |f: &dyn Fn(Moments<1>) -> Tensor<1>| {
+        let variance = one().require_grad();
+        let grads = f(Moments::new(one(), variance.clone())).backward();
+        variance.grad(&grads).unwrap().into_scalar::<f64>()
+    };
+    let rectified = || gradient(&|x| x.relu().mean);
+    for (got, expected) in [
+        (rectified(), of_rectified),
+        (without_fused(rectified), of_rectified),
+        (gradient(&|x| x.gelu().mean), of_gelu),
+    ] {
+        assert!((got / expected - 1.0).abs() < 1e-13, "{got}, {expected}");
     }
 }
 

@@ -25,6 +25,6 @@ activation!(Sigmoid, |_this, input| input.sigmoid());
 activation!(SiLU, |_this, input| input.silu());
 activation!(Tanh, |_this, input| input.tanh());
 activation!(Gelu, |this, input| match this.approximate {
-    true => input.by_quadrature(activation::gelu_approximate),
+    true => input.of_activation(activation::gelu_approximate),
     false => input.gelu(),
 });
