@@ -63,7 +63,8 @@ impl HorseshoePriorConfig {
 /// harm to the KL, but its derivative, about `−2 / (w E₁)`, has no variance under a posterior that covers zero: single
 /// draws would throw the optimizer out of its path. δ bounds it by about `1 / (2δτ ln 1/δ)`.
 ///
-/// Any weight has a finite density, also w = 0. There is no closed form for its KL.
+/// Any weight has a finite density, also w = 0. There is no closed form for its KL. The exponential integral in it is computed to the digits of `f32`: of
+/// `f64` weights too the density has a relative error of 2e-8, and its gradient one of 2e-6 about |w| = τ √2 and of 1e-7 elsewhere.
 ///
 /// Carvalho, Polson & Scott, *The horseshoe estimator for sparse signals* (2010).
 ///
@@ -97,7 +98,7 @@ impl Prior for HorseshoePrior {
             + least
             + log_erfc(self.smoothing * core::f64::consts::FRAC_1_SQRT_2);
         let u = at_least_f32(weight)
-            .div_scalar(self.scale * core::f64::consts::SQRT_2)
+            .mul_scalar(core::f64::consts::FRAC_1_SQRT_2 / self.scale)
             .square()
             .add_scalar(least);
         log_scaled_e1(u).sum().sub_scalar(n * log_normalizer)
@@ -122,7 +123,7 @@ impl Prior for HorseshoePrior {
     }
 }
 
-/// `ln(e^u E₁(u))` for u > 0, elementwise, with a relative error of E₁ of 2e-8 beside the rounding.
+/// `ln(e^u E₁(u))` for u > 0, elementwise, with a relative error of E₁ of 2e-8 beside the rounding, and of the derivative of 2e-6 just above 1, 1e-7 elsewhere.
 ///
 /// `horseshoe_fit.py` made the coefficients.
 fn log_scaled_e1<const D: usize>(u: Tensor<D>) -> Tensor<D> {
