@@ -1,7 +1,7 @@
 //! What a training step and a prediction cost, by estimator, with Burn's own layers beside them.
 //!
-//! `cargo bench -p blitz-benches --bench steps`, on Flex, which computes at once. The Bayesian steps take `FusedAdam`, the
-//! deterministic ones Burn's `Adam`.
+//! `cargo bench -p blitz-benches --bench steps`, on Flex, which computes at once. The Bayesian steps take `FusedAdam`,
+//! the deterministic ones Burn's `Adam`.
 
 use std::hint::black_box;
 

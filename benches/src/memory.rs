@@ -11,8 +11,8 @@ pub fn resident(field: &str) -> Option<u64> {
     Some(1024 * kilobytes)
 }
 
-/// Mimalloc, and a count of the bytes that are alive: a figure that does not depend on what an allocator keeps back. For one
-/// `#[global_allocator]` of a process.
+/// Mimalloc, and a count of the bytes that are alive: a figure that does not depend on what an allocator keeps back.
+/// For one `#[global_allocator]` of a process.
 #[derive(Debug)]
 pub struct Counting;
 

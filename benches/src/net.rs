@@ -135,9 +135,9 @@ impl Net {
         }
     }
 
-    /// The network with means that depend on their place alone, so that a program in another language can have the same: for a
-    /// weight from input i to output o `sin(1.3 i + 2.1 o + 0.37 i o) / √inputs`, for a kernel's element (o, c, h, w)
-    /// `sin(1.3 o + 2.1 c + 0.7 h + 0.9 w) / √(channels · height · width)`, for a bias zero.
+    /// The network with means that depend on their place alone, so that a program in another language can have the
+    /// same: for a weight from input i to output o `sin(1.3 i + 2.1 o + 0.37 i o) / √inputs`, for a kernel's element
+    /// (o, c, h, w) `sin(1.3 o + 2.1 c + 0.7 h + 0.9 w) / √(channels · height · width)`, for a bias zero.
     #[must_use]
     pub fn with_known_means(self) -> Self {
         let set =
@@ -156,7 +156,8 @@ impl Network for Net {
     }
 }
 
-/// Of the MLPs and of the Bayesian LeNet. The others are run as they are, which a pass of moments refuses if they are Bayesian.
+/// Of the MLPs and of the Bayesian LeNet. The others are run as they are, which a pass of moments refuses if they are
+/// Bayesian.
 impl ForwardMoments<Input> for Net {
     type Output = Moments<2>;
 

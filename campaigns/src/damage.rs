@@ -1,7 +1,8 @@
-//! Damaged files, for every reader: an error with a sentence, or the values as before. Never a panic; never other values where a
-//! digest lies beside the file.
+//! Damaged files, for every reader: an error with a sentence, or the values as before. Never a panic; never other
+//! values where a digest lies beside the file.
 //!
-//! Without a digest a flipped digit is another number, which nobody can tell from the right one. Such trials are counted by reader.
+//! Without a digest a flipped digit is another number, which nobody can tell from the right one. Such trials are
+//! counted by reader.
 
 mod bytes;
 mod posteriors;

@@ -1,6 +1,8 @@
-//! Disks that are full, folders that can't be written to or vanish: an error with the path, and what was saved before loads.
+//! Disks that are full, folders that can't be written to or vanish: an error with the path, and what was saved before
+//! loads.
 //!
-//! A limit on the size of files takes the place of a full disk, so that nothing has to be mounted. It is set by `ulimit -f` of a shell.
+//! A limit on the size of files takes the place of a full disk, so that nothing has to be mounted. It is set by `ulimit -f`
+//! of a shell.
 
 use std::path::Path;
 use std::process::Command;

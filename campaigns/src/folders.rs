@@ -11,7 +11,8 @@ use tempfile::TempDir;
 /// How long a process may take to end: none of them needs a tenth of it.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Why a campaign cannot go on: there is no room for its own files. It unwinds, so that the folders made so far are removed.
+/// Why a campaign cannot go on: there is no room for its own files. It unwinds, so that the folders made so far are
+/// removed.
 #[derive(Debug)]
 pub(crate) struct NoRoom(pub(crate) String);
 

@@ -1,7 +1,8 @@
-//! Every reader under libFuzzer, which keeps a change of a file where it reaches code that no change before it has reached.
+//! Every reader under libFuzzer, which keeps a change of a file where it reaches code that no change before it has
+//! reached.
 //!
-//! A reader has a process of its own, as libFuzzer wants it. A changed file gets the digest of what it is now, so that what reads it is
-//! tried, and not the digest alone.
+//! A reader has a process of its own, as libFuzzer wants it. A changed file gets the digest of what it is now, so that
+//! what reads it is tried, and not the digest alone.
 
 use std::cell::OnceCell;
 use std::ffi::{CString, c_char, c_int};
@@ -229,8 +230,8 @@ pub(crate) fn child(args: &ChildArgs) -> ExitCode {
     let mut count = pointers.len() as c_int;
     pointers.push(std::ptr::null_mut());
     let mut first = pointers.as_mut_ptr();
-    // SAFETY: `count` strings that end with a zero and a null pointer after them, as `main` has them, which outlive the call;
-    // libFuzzer writes to none of them.
+    // SAFETY: `count` strings that end with a zero and a null pointer after them, as `main` has them, which outlive the
+    // call; libFuzzer writes to none of them.
     let status = unsafe { LLVMFuzzerRunDriver(&mut count, &mut first, LLVMFuzzerTestOneInput) };
     ExitCode::from(u8::from(status != 0))
 }

@@ -1,5 +1,5 @@
-//! Kills at random moments. What was saved is whole, nothing earlier is lost, and the training that goes on ends as if nothing
-//! had been.
+//! Kills at random moments. What was saved is whole, nothing earlier is lost, and the training that goes on ends as if
+//! nothing had been.
 
 use std::path::Path;
 use std::process::Command;
@@ -64,8 +64,8 @@ fn killed(random: &mut Random, duration: Duration, expected: &str, tally: &mut T
     ends_as(out, expected, what, tally);
 }
 
-/// Kills a program at random moments, and looks at what it left; then lets one end. `start` is told the last epoch that was saved, and so is `look`, which returns
-/// it anew.
+/// Kills a program at random moments, and looks at what it left; then lets one end. `start` is told the last epoch that
+/// was saved, and so is `look`, which returns it anew.
 pub(crate) fn kill_and_let_end(
     kills: usize,
     random: &mut Random,

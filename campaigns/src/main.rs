@@ -1,8 +1,9 @@
-//! Campaigns against what must not happen: something saved is lost, something read is silently wrong, a panic from data, memory that
-//! grows, threads that disturb each other.
+//! Campaigns against what must not happen: something saved is lost, something read is silently wrong, a panic from
+//! data, memory that grows, threads that disturb each other.
 //!
-//! Each campaign runs until its count or its time is up, tells its progress on standard error, and ends with one line of JSON on
-//! standard output. The exit status is 1 if a goal was missed or nothing was tried, and 2 where a campaign cannot go on.
+//! Each campaign runs until its count or its time is up, tells its progress on standard error, and ends with one line
+//! of JSON on standard output. The exit status is 1 if a goal was missed or nothing was tried, and 2 where a campaign
+//! cannot go on.
 
 mod damage;
 mod disk;
@@ -30,8 +31,8 @@ use tally::Tally;
 
 /// Campaigns against lost files, silent damage, panics, leaks and races.
 ///
-/// A campaign ends when its count or its time is up, whichever is first. The last line of standard output is JSON with what was
-/// tried and what was missed; the exit status is 1 if anything was missed, or nothing was tried.
+/// A campaign ends when its count or its time is up, whichever is first. The last line of standard output is JSON with
+/// what was tried and what was missed; the exit status is 1 if anything was missed, or nothing was tried.
 #[derive(Debug, Parser)]
 #[command(name = "campaigns", version)]
 struct Cli {
@@ -41,7 +42,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Campaign {
-    /// Kill trainings at random moments and go on from what they saved; stop them by SIGINT and SIGTERM; run two in one folder.
+    /// Kill trainings at random moments and go on from what they saved; stop them by SIGINT and SIGTERM; run two in one
+    /// folder.
     Kill(Limits),
     /// Flip bits, cut off, extend and overwrite what every reader reads.
     Damage(Limits),
@@ -54,7 +56,8 @@ enum Campaign {
     FuzzChild(fuzz::ChildArgs),
     /// Fill the disk, take folders away, write where nothing can be written.
     Disk(Limits),
-    /// Kill the example `regression` at random moments of its training, its prediction, its plot and its report, and go on.
+    /// Kill the example `regression` at random moments of its training, its prediction, its plot and its report, and go
+    /// on.
     Programs(Limits),
     /// Train and predict for long, and watch the resident memory.
     Memory(Limits),

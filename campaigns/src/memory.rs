@@ -1,7 +1,8 @@
-//! Training steps and predictions for long, and predictions alone: the resident memory stays where it was after the first of them.
+//! Training steps and predictions for long, and predictions alone: the resident memory stays where it was after the
+//! first of them.
 //!
-//! They are campaigns of their own, since a backward pass takes away what Burn keeps of gradients that nobody asked for, and a process that
-//! only predicts has none.
+//! They are campaigns of their own, since a backward pass takes away what Burn keeps of gradients that nobody asked
+//! for, and a process that only predicts has none.
 
 use blitz_train::prelude::*;
 use burn::module::Module;
@@ -82,7 +83,8 @@ fn watch(limits: Limits, tally: &mut Tally, mut trial: impl FnMut(u64, &mut Tall
 
 /// Looks at the resident memory after each trial, in MB.
 ///
-/// The first quarter of the trials warms up: of those that were made, since how many there will be is not known where only the time is limited.
+/// The first quarter of the trials warms up: of those that were made, since how many there will be is not known where
+/// only the time is limited.
 fn judge(readings: &[f64], tally: &mut Tally) {
     let most = |readings: &[f64]| readings.iter().copied().fold(0.0f64, f64::max);
     let warm_up = WARM_UP.max(readings.len() / 4);

@@ -1,7 +1,7 @@
 //! Kills of a whole program: the example `regression`, while it trains, saves, predicts, plots and reports.
 //!
-//! Its rows are shuffled anew after a resume, so that it does not end in the numbers of an uninterrupted run. Whether it goes on, and whether
-//! what it saved is whole, can be told all the same.
+//! Its rows are shuffled anew after a resume, so that it does not end in the numbers of an uninterrupted run. Whether
+//! it goes on, and whether what it saved is whole, can be told all the same.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,7 +1,7 @@
 //! The work that is killed, damaged, repeated and done in threads: a small Bayesian regression.
 //!
-//! Its rows come in their order. Burn's shuffling loader would begin its order anew after a resume, and no resumed training could equal
-//! an uninterrupted one.
+//! Its rows come in their order. Burn's shuffling loader would begin its order anew after a resume, and no resumed
+//! training could equal an uninterrupted one.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -25,7 +25,8 @@ use example_support::{say, stop_on_ctrl_c};
 
 use crate::ChildArgs;
 
-/// The checkpoints that are kept: no more than a training needs to go on, so that nothing else makes up for one that is lost.
+/// The checkpoints that are kept: no more than a training needs to go on, so that nothing else makes up for one that is
+/// lost.
 pub(crate) const KEPT: usize = 1;
 /// The name of the trained model in its folder.
 pub(crate) const MODEL: &str = "model.bpk";

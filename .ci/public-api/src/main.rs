@@ -1,5 +1,6 @@
-//! `compare-public-api [--update] JSON LIST`: compares what a crate exports, as rustdoc wrote it into JSON, with the list that is kept, and prints the lines that
-//! came and went. Ends with 1 if there are any; with `--update` it writes the list anew.
+//! `compare-public-api [--update] JSON LIST`: compares what a crate exports, as rustdoc wrote it into JSON, with the
+//! list that is kept, and prints the lines that came and went. Ends with 1 if there are any; with `--update` it writes
+//! the list anew.
 
 use std::collections::BTreeSet;
 use std::error::Error;

@@ -2,8 +2,8 @@
 //!
 //! `cargo run --release -p blitz-benches --bin convolutions [ROUNDS [DEVICE]]`
 //!
-//! A round runs each once, so that a busy machine is busy for both. Medians in milliseconds: of the output alone, and of the output and all
-//! gradients.
+//! A round runs each once, so that a busy machine is busy for both. Medians in milliseconds: of the output alone, and
+//! of the output and all gradients.
 
 use blitz_benches::{median, timed};
 use blitz_train::blitz_core::device;

@@ -4,15 +4,17 @@
 //!
 //! For an MLP whose weights have mean-field normal posteriors, with one draw a step:
 //!
-//! - **Flops.** 2 a weight and row for the output, as many for the gradient of the weights and, behind the first layer, of the
-//!   input.
-//! - **Normals.** Two a weight: the draw's, and the same again in the backward pass, which is cheaper than to keep them.
+//! - **Flops.** 2 a weight and row for the output, as many for the gradient of the weights and, behind the first layer,
+//!   of the input.
+//! - **Normals.** Two a weight: the draw's, and the same again in the backward pass, which is cheaper than to keep
+//!   them.
 //! - **Bytes.** Those of [`TODAY`], each once.
 //!
-//! The limit is the sum of the three at this machine's speed. Nothing is hidden behind anything else in it, so a step could be
-//! below it if a machine computed and moved memory at the same time.
+//! The limit is the sum of the three at this machine's speed. Nothing is hidden behind anything else in it, so a step
+//! could be below it if a machine computed and moved memory at the same time.
 //!
-//! The second limit is that of [`FUSED`], an algorithm that is not there yet, of the same numbers but for the rounding of Adam's moments.
+//! The second limit is that of [`FUSED`], an algorithm that is not there yet, of the same numbers but for the rounding
+//! of Adam's moments.
 
 use blitz_benches::{Layers, Shape, Training, WORKLOADS, median, timed};
 use blitz_train::prelude::*;
@@ -31,17 +33,19 @@ struct Algorithm {
     pairs: bool,
 }
 
-/// The draw reads μ and ρ and writes w (3); the product forward and the one backward read w (2); the gradient of w is written (1); the backward pass of draw and
-/// KL reads it, μ and ρ and writes two gradients (5); Adam reads two gradients, parameters and four moments and writes parameters and moments (14).
+/// The draw reads μ and ρ and writes w (3); the product forward and the one backward read w (2); the gradient of w is
+/// written (1); the backward pass of draw and KL reads it, μ and ρ and writes two gradients (5); Adam reads two
+/// gradients, parameters and four moments and writes parameters and moments (14).
 const TODAY: Algorithm = Algorithm {
     numbers: 25.0,
     further: 6.0,
     pairs: false,
 };
 
-/// Weights are drawn into the panel that the forward product packs, and written for the backward one (μ, ρ and w: 3), which reads them (1). The gradient of w is written
-/// (1). One pass reads it, μ, ρ and four moments of 16 bits (5), makes the normals again, adds the KL's gradient and writes parameters and moments (4). Draws are made together, so each
-/// further one writes and reads w and its gradient (4).
+/// Weights are drawn into the panel that the forward product packs, and written for the backward one (μ, ρ and w: 3),
+/// which reads them (1). The gradient of w is written (1). One pass reads it, μ, ρ and four moments of 16 bits (5),
+/// makes the normals again, adds the KL's gradient and writes parameters and moments (4). Draws are made together, so
+/// each further one writes and reads w and its gradient (4).
 ///
 /// To make w a third time in the backward product would save two numbers and cost a normal, which takes longer.
 const FUSED: Algorithm = Algorithm {

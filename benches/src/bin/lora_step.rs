@@ -1,4 +1,5 @@
-//! A training step of LoRA on the upper layers of a transformer of MiniLM-L6's size, by method: time, memory, and the adapter's file.
+//! A training step of LoRA on the upper layers of a transformer of MiniLM-L6's size, by method: time, memory, and the
+//! adapter's file.
 //!
 //! `cargo run --release -p blitz-benches --bin lora_step`
 
@@ -24,10 +25,11 @@ const EXAMPLES: usize = 300;
 /// Steps before those that are timed.
 const WARM_UP: usize = 3;
 
-/// Times a training step of LoRA and of what makes it Bayesian, and counts the bytes that are alive on the heap during one.
+/// Times a training step of LoRA and of what makes it Bayesian, and counts the bytes that are alive on the heap during
+/// one.
 ///
-/// The layers below the adapters do not train and are not run. A temperature, Laplace's last layer and TFB have the step of LoRA, an ensemble of five
-/// has it five times.
+/// The layers below the adapters do not train and are not run. A temperature, Laplace's last layer and TFB have the
+/// step of LoRA, an ensemble of five has it five times.
 #[derive(Debug, Parser)]
 struct Options {
     /// Layers with adapters.

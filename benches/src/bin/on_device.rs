@@ -1,4 +1,5 @@
-//! The programs of `benches/gpu` in one, which runs the one by whose name it is called: nearly all of each is Burn and an LLVM.
+//! The programs of `benches/gpu` in one, which runs the one by whose name it is called: nearly all of each is Burn and
+//! an LLVM.
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -2,8 +2,9 @@
 //!
 //! `cargo run --release -p blitz-benches --bin predict_all`
 //!
-//! 10,000 examples of 784 features, as MNIST's test set has them, in batches of 256; mean-field normal posteriors, 100 draws. The memory is what
-//! is alive on the heap beyond the data and the network. The draws are computed one after the other, each on all processors, and on a thread for each processor.
+//! 10,000 examples of 784 features, as MNIST's test set has them, in batches of 256; mean-field normal posteriors, 100
+//! draws. The memory is what is alive on the heap beyond the data and the network. The draws are computed one after the
+//! other, each on all processors, and on a thread for each processor.
 
 use std::time::Instant;
 

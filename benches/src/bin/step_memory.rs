@@ -2,8 +2,8 @@
 //!
 //! `cargo run --release -p blitz-benches --bin step_memory`
 //!
-//! Counts the bytes that are alive on the heap, so the figure does not depend on what an allocator keeps back. Adam's two moments per
-//! parameter are included: the second step is the one measured.
+//! Counts the bytes that are alive on the heap, so the figure does not depend on what an allocator keeps back. Adam's
+//! two moments per parameter are included: the second step is the one measured.
 
 use blitz_benches::{Counting, Layers, Shape, Training, Workload};
 use blitz_train::prelude::Estimator;

@@ -4,13 +4,14 @@
 //!
 //! Three ways to the same numbers, to the bit, of which the library has the first:
 //!
-//! - **today.** The backward pass of draw and KL reads the weights' gradient, μ and ρ and writes two gradients (5 numbers a weight). Adam walks μ and ρ (14).
-//! - **two passes.** μ's step needs neither ρ nor noise, and ρ's needs no μ. Each takes the weights' gradient itself, so that an optimizer
-//!   that sees one parameter at a time could take it (14).
+//! - **today.** The backward pass of draw and KL reads the weights' gradient, μ and ρ and writes two gradients (5
+//!   numbers a weight). Adam walks μ and ρ (14).
+//! - **two passes.** μ's step needs neither ρ nor noise, and ρ's needs no μ. Each takes the weights' gradient itself,
+//!   so that an optimizer that sees one parameter at a time could take it (14).
 //! - **one pass** (13). The noise is made once for either.
 //!
-//! It times these walks alone, with the library's noise and threads. σ is a stand-in of about softplus's cost. Medians and minima of rounds
-//! in which the ways take turns.
+//! It times these walks alone, with the library's noise and threads. σ is a stand-in of about softplus's cost. Medians
+//! and minima of rounds in which the ways take turns.
 
 use std::mem::take;
 use std::time::Instant;
@@ -207,7 +208,8 @@ impl Kernel<2, 3> for RhoStep {
     }
 }
 
-/// Both steps, that of μ over the weights' gradient. A loop for each: the compiler makes slower code of a loop over both.
+/// Both steps, that of μ over the weights' gradient. A loop for each: the compiler makes slower code of a loop over
+/// both.
 #[derive(Clone, Copy)]
 struct BothSteps;
 

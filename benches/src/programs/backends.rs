@@ -1,7 +1,7 @@
 //! What the fused operations cost on a backend, beside plain tensor operations, as rows of a Markdown table.
 //!
-//! `cargo run --release -p blitz-benches --bin backends -- [DEVICE ...]`, with `--features wgpu` and so on for other devices than flex
-//! and ndarray; without an argument, all that the build has.
+//! `cargo run --release -p blitz-benches --bin backends -- [DEVICE ...]`, with `--features wgpu` and so on for other
+//! devices than flex and ndarray; without an argument, all that the build has.
 //!
 //! Medians over repetitions, in which the variants take turns; the device is synced inside the timed region.
 

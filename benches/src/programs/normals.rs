@@ -1,7 +1,8 @@
-//! What a device makes of the same seed, and how fast: bits of 10⁷ normals against the definition, their digest, and times.
+//! What a device makes of the same seed, and how fast: bits of 10⁷ normals against the definition, their digest, and
+//! times.
 //!
-//! `cargo run --release -p blitz-benches --features wgpu,fusion --bin normals -- [DEVICE ...]`; without an argument, all that
-//! the build has and the machine as well.
+//! `cargo run --release -p blitz-benches --features wgpu,fusion --bin normals -- [DEVICE ...]`; without an argument,
+//! all that the build has and the machine as well.
 
 use blitz_train::blitz_core::noise::NoiseKey;
 use blitz_train::blitz_core::{Noise, device};

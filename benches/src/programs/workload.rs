@@ -43,7 +43,8 @@ struct Options {
     /// Seconds of timed work, at least.
     #[arg(long, default_value_t = 2.0, value_parser = seconds)]
     seconds: f64,
-    /// Run on a thread of rayon's, as a program may: the operations then start on it, and nobody has to be woken for them.
+    /// Run on a thread of rayon's, as a program may: the operations then start on it, and nobody has to be woken for
+    /// them.
     #[arg(long)]
     in_pool: bool,
     /// Draws for the mean loss before the timing.
@@ -64,7 +65,8 @@ fn seconds(text: &str) -> Result<f64, String> {
 }
 
 impl Options {
-    /// Refuses what the prediction has no use for: its rows and its draws are fixed, and a flag that does nothing would be timed as if it did.
+    /// Refuses what the prediction has no use for: its rows and its draws are fixed, and a flag that does nothing would
+    /// be timed as if it did.
     fn checked(self) -> Result<Self, clap::Error> {
         let flags = [
             ("--batch", self.batch.is_some()),

@@ -1,5 +1,5 @@
-//! Every reader of files that the libraries and the examples' support have, with sound files for it. (What `finetune` reads, a table of texts and a checkpoint with its tokenizer, is a matter
-//! of that program's own tests.)
+//! Every reader of files that the libraries and the examples' support have, with sound files for it. (What `finetune`
+//! reads, a table of texts and a checkpoint with its tokenizer, is a matter of that program's own tests.)
 
 use std::fs;
 use std::io::Write;

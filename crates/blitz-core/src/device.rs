@@ -98,12 +98,13 @@ impl fmt::Display for DeviceError {
 
 impl std::error::Error for DeviceError {}
 
-/// The device called `name`, or else by the environment variable `BURN_DEVICE` unless that is empty, or else Burn's choice: GPUs before CPUs.
+/// The device called `name`, or else by the environment variable `BURN_DEVICE` unless that is empty, or else Burn's
+/// choice: GPUs before CPUs.
 ///
-/// Names are those of the Cargo features, in any case. Unlike Burn's constructors, which succeed and leave it to the first
-/// operation to panic, it asks whether the machine has the device. It never falls back: a program built for a GPU doesn't run
-/// on a CPU unless told to. A GPU that is there may still fail later: an old driver, or CUDA without the toolkit's
-/// `libdevice`, which kernels with exponentials and the like are linked with.
+/// Names are those of the Cargo features, in any case. Unlike Burn's constructors, which succeed and leave it to the
+/// first operation to panic, it asks whether the machine has the device. It never falls back: a program built for a GPU
+/// doesn't run on a CPU unless told to. A GPU that is there may still fail later: an old driver, or CUDA without the
+/// toolkit's `libdevice`, which kernels with exponentials and the like are linked with.
 ///
 /// `tch` is LibTorch on the CPU. `remote` is the server at `BURN_REMOTE_ADDRESS`, or else `ws://127.0.0.1:3000`.
 ///
@@ -134,8 +135,8 @@ pub fn choose(name: Option<&str>) -> Result<Device, DeviceError> {
     }
 }
 
-/// Burn's own order, in which Metal comes before ROCm and other graphics interfaces after it. `metal`, `vulkan` and `webgpu` imply
-/// `wgpu`, and Burn's default for them is the device that settles on an interface by itself.
+/// Burn's own order, in which Metal comes before ROCm and other graphics interfaces after it. `metal`, `vulkan` and
+/// `webgpu` imply `wgpu`, and Burn's default for them is the device that settles on an interface by itself.
 const FIRST_CHOICE: [&str; 8] = if cfg!(feature = "metal") {
     [
         "cuda", "wgpu", "rocm", "cpu", "tch", "flex", "remote", "ndarray",
@@ -153,7 +154,8 @@ const ON_EVERY_MACHINE: [&str; 4] = ["flex", "cpu", "ndarray", "tch"];
 #[cfg(feature = "wgpu")]
 const NO_ADAPTER: &str = "Burn finds no graphics adapter with a driver";
 
-/// The device, if Burn lists any of its kind; Burn asks the drivers for that, and a missing driver is no panic but an empty list.
+/// The device, if Burn lists any of its kind; Burn asks the drivers for that, and a missing driver is no panic but an
+/// empty list.
 #[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
 fn listed(kind: burn::tensor::DeviceType, device: Device, missing: &str) -> Result<Device, String> {
     let found = Device::enumerate(kind).into_vec();
@@ -164,7 +166,8 @@ fn listed(kind: burn::tensor::DeviceType, device: Device, missing: &str) -> Resu
     }
 }
 
-/// The server at `BURN_REMOTE_ADDRESS`, connected: Burn's default remote device panics at its first operation if nobody answers.
+/// The server at `BURN_REMOTE_ADDRESS`, connected: Burn's default remote device panics at its first operation if nobody
+/// answers.
 #[cfg(all(feature = "remote", not(target_family = "wasm")))]
 fn remote() -> Result<Device, String> {
     let address = std::env::var("BURN_REMOTE_ADDRESS");

@@ -1,5 +1,5 @@
-//! A field of a module whose `Module` is written by hand, traversed as a derived one would be, how a traversal meets what is attached to a parameter, and other
-//! values of parameters. For the crates of blitz.
+//! A field of a module whose `Module` is written by hand, traversed as a derived one would be, how a traversal meets
+//! what is attached to a parameter, and other values of parameters. For the crates of blitz.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::Tensor;
@@ -7,7 +7,8 @@ use burn::tensor::Tensor;
 /// The container type of what is attached to a parameter.
 pub const ATTACHED: &str = "Reparameterization";
 
-/// The name of a posterior among what may be attached, and a path component: `fc.weight` has its ρ at `fc.weight.bayes.posterior.rho`.
+/// The name of a posterior among what may be attached, and a path component: `fc.weight` has its ρ at
+/// `fc.weight.bayes.posterior.rho`.
 pub const POSTERIOR: &str = "bayes";
 
 /// The name in it of the flag that is its identity.
@@ -28,7 +29,8 @@ pub fn map<M: ModuleMapper, T: Module>(mapper: &mut M, name: &str, container: &s
     field
 }
 
-/// The parameter with the value that `change` makes of its own: a leaf of the autodiff graph, which trains if the old one did.
+/// The parameter with the value that `change` makes of its own: a leaf of the autodiff graph, which trains if the old
+/// one did.
 ///
 /// Detached last: what an operation made has a history, and that is good for one backward pass.
 pub fn changed<const D: usize>(

@@ -7,9 +7,10 @@
 //!
 //! - [`BayesianModule`] is implemented for every Burn module: [`bayesianize`](BayesianModule::bayesianize) it, open a
 //!   [`draw`](BayesianModule::draw), ask for its [`kl_cost`](BayesianModule::kl_cost).
-//! - [`PosteriorConfig`] and [`PriorConfig`] name the families there are; [`Posterior`] and [`Prior`], where they are compared, are the
-//!   traits to implement for families of your own.
-//! - [`BayesianizeConfig`] and [`WeightFilter`] say which weights get which; [`MopedConfig`] starts from a trained network.
+//! - [`PosteriorConfig`] and [`PriorConfig`] name the families there are; [`Posterior`] and [`Prior`], where they are
+//!   compared, are the traits to implement for families of your own.
+//! - [`BayesianizeConfig`] and [`WeightFilter`] say which weights get which; [`MopedConfig`] starts from a trained
+//!   network.
 //! - [`Sharpening`] moves a draw along its minibatch's gradient.
 //! - [`kernels`] does what a step spends its time in, each in one pass over memory, on CPUs and GPUs.
 //! - [`noise`] makes the random numbers: a value is a pure function of seed, draw, stream and element.
@@ -27,8 +28,9 @@
 //! | `fusion`, `autotune` | how Burn runs its CubeCL backends |
 //! | `x86-v4` | matrix products with AVX-512 on `flex`, where the processor has it: a quarter to a third less time for them |
 //!
-//! All are Burn's own, under its names. None but `std` is on by default; the application chooses. Switch a backend on here (or by the same feature of
-//! `blitz-layers` or `blitz-train`), not in Burn alone: only then are there fused operations for it.
+//! All are Burn's own, under its names. None but `std` is on by default; the application chooses. Switch a backend on
+//! here (or by the same feature of `blitz-layers` or `blitz-train`), not in Burn alone: only then are there fused
+//! operations for it.
 
 pub mod device;
 #[doc(hidden)]

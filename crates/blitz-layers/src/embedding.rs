@@ -45,23 +45,28 @@ pub struct BayesianEmbeddingConfig {
 ///
 /// Should be created with [`BayesianEmbeddingConfig`].
 ///
-/// With a posterior that allows it, as the mean-field normal does, only the rows that a batch looks up are sampled, each once,
-/// however large the vocabulary: they are the rows of the [draw](blitz_core::Draw)'s full table, to the bit on a CPU. (Gradients
-/// are dense, as those of Burn's own `Embedding`: a backward pass writes one as large as the table.)
+/// With a posterior that allows it, as the mean-field normal does, only the rows that a batch looks up are sampled,
+/// each once, however large the vocabulary: they are the rows of the [draw](blitz_core::Draw)'s full table, to the bit
+/// on a CPU. (Gradients are dense, as those of Burn's own `Embedding`: a backward pass writes one as large as the
+/// table.)
 ///
-/// **Padding.** `padding_idx` gives a vector of zeros and passes no gradient on, to mean or deviation. Its means are zeros, for whatever else reads the table. Its row is no part of the
-/// model, so it pays no KL either and is not pruned. That needs the posterior of the other rows alone,
+/// **Padding.** `padding_idx` gives a vector of zeros and passes no gradient on, to mean or deviation. Its means are
+/// zeros, for whatever else reads the table. Its row is no part of the model, so it pays no KL either and is not
+/// pruned. That needs the posterior of the other rows alone,
 /// [`Posterior::marginal_of_rows`](blitz_core::Posterior::marginal_of_rows), which all built-in posteriors have but two: a radial posterior is of
-/// the whole table, with padding in it, and that of a part of a full-rank one is not computed. Their KL is that of all rows. A posterior that replaces this one, as by
+/// the whole table, with padding in it, and that of a part of a full-rank one is not computed. Their KL is that of all
+/// rows. A posterior that replaces this one, as by
 /// [`moped`](blitz_core::BayesianModule::moped), leaves the row out as well; one that is attached to a table without any, such as that of a
 /// [`mean_network`](blitz_core::BayesianModule::mean_network), does not know of padding and counts it.
 ///
-/// **A tied head** that reads the whole table, as in `hidden.matmul(table.weight.val().transpose())`, does read the padding row: it is drawn, and trained by the head's gradient, without a KL. Such a table is made
-/// without a `padding_idx`, so that all of its rows are in the KL; the layer's field `padding_idx`, set afterwards, then has its lookups give zeros.
+/// **A tied head** that reads the whole table, as in `hidden.matmul(table.weight.val().transpose())`, does read the
+/// padding row: it is drawn, and trained by the head's gradient, without a KL. Such a table is made without a
+/// `padding_idx`, so that all of its rows are in the KL; the layer's field `padding_idx`, set afterwards, then has its
+/// lookups give zeros.
 ///
-/// **Maximal norm.** `max_norm` scales the *drawn* vectors, `w · min(1, max_norm / ‖w‖)`, with the gradient of that map.
-/// PyTorch's overwrites the stored rows that a batch looks up, which with a posterior would move the means during a
-/// forward pass.
+/// **Maximal norm.** `max_norm` scales the *drawn* vectors, `w · min(1, max_norm / ‖w‖)`, with the gradient of that
+/// map. PyTorch's overwrites the stored rows that a batch looks up, which with a posterior would move the means during
+/// a forward pass.
 ///
 /// ```
 /// use blitz_layers::prelude::*;
@@ -91,7 +96,8 @@ traversed_as!(Embedding, BayesianEmbedding { weight });
 
 configures_weights! {
     BayesianEmbeddingConfig => BayesianEmbedding, attach;
-    /// Panics if a size is zero, if `padding_idx` is outside the vocabulary, or if `max_norm` or `norm_type` is not positive.
+    /// Panics if a size is zero, if `padding_idx` is outside the vocabulary, or if `max_norm` or `norm_type` is not
+    /// positive.
 }
 
 impl BayesianEmbeddingConfig {
@@ -178,8 +184,8 @@ impl BayesianEmbedding {
     ///
     /// # Randomness
     ///
-    /// Under an open [draw](blitz_core::Draw), the rows of its sample of the table; otherwise a fresh sample each call. An index
-    /// that occurs twice gives the same vector twice.
+    /// Under an open [draw](blitz_core::Draw), the rows of its sample of the table; otherwise a fresh sample each call.
+    /// An index that occurs twice gives the same vector twice.
     ///
     /// # Panics
     ///
@@ -274,7 +280,8 @@ impl BayesianEmbedding {
 
 /// Exact, but that an index which occurs twice gives the same vector twice is lost.
 ///
-/// Vectors of bounded norm have no moments in closed form: with `max_norm` the layer gives its mean, and a [pass](BayesianModule::with_moments) refuses it.
+/// Vectors of bounded norm have no moments in closed form: with `max_norm` the layer gives its mean, and a
+/// [pass](BayesianModule::with_moments) refuses it.
 impl ForwardMoments<Tensor<2, Int>> for BayesianEmbedding {
     type Output = Moments<3>;
 
@@ -295,7 +302,8 @@ impl ForwardMoments<Tensor<2, Int>> for BayesianEmbedding {
     }
 }
 
-/// The p-norm of each row, `[rows, 1]`; in `f32` at least, since in 16 bits squares over- and underflow and a norm rounds to its bound.
+/// The p-norm of each row, `[rows, 1]`; in `f32` at least, since in 16 bits squares over- and underflow and a norm
+/// rounds to its bound.
 fn norm(rows: Tensor<2>, p: f64) -> Tensor<2> {
     let rows = at_least_f32(rows);
     // A row of zeros has a zero gradient instead of an infinite one.

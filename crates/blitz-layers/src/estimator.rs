@@ -17,9 +17,9 @@ use crate::rows::expanded;
 /// | local reparameterization | no | independent normals | 2, of rank-one variances 1 | one normal an output |
 /// | flipout | no | sign-symmetric ones | 2 | one normal a weight, one bit an input and an output |
 ///
-/// A layer refuses at its initialization a posterior that its estimator is wrong for. A layer whose posterior is exchanged later, or whose
-/// public `estimator` is set by hand, reads the weights of its draw instead. So does every layer in the mean mode and with its
-/// sampling frozen, when there is nothing to estimate.
+/// A layer refuses at its initialization a posterior that its estimator is wrong for. A layer whose posterior is
+/// exchanged later, or whose public `estimator` is set by hand, reads the weights of its draw instead. So does every
+/// layer in the mean mode and with its sampling frozen, when there is nothing to estimate.
 #[derive(Config, Debug, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Estimator {
@@ -31,20 +31,22 @@ pub enum Estimator {
     /// Samples the layer's output instead of its weights, independently for each row (Kingma, Salimans & Welling,
     /// *Variational dropout and the local reparameterization trick*, 2015).
     ///
-    /// For [independent normals](PosteriorStructure::IndependentNormal). Where their variances are products of two factors, as those of a
+    /// For [independent normals](PosteriorStructure::IndependentNormal). Where their variances are products of two
+    /// factors, as those of a
     /// [`MatrixNormalPosterior`](blitz_core::MatrixNormalPosterior), `Var(out_j) = b_j² Σ_i x_i² a_i²`: a product with a vector takes the place of the one
-    /// with the variances, exactly. In a convolution the positions of one row are sampled
-    /// independently as well: each has the right mean and variance, their correlation is lost.
-    /// Its rows don't belong to one joint sample of the weights: a draw's network ([`sample_network`](blitz_core::BayesianModule::sample_network)) is not what
-    /// it computed with. So it is for training; predictions compute with the draw's own weights
+    /// with the variances, exactly. In a convolution the positions of one row are sampled independently as well: each
+    /// has the right mean and variance, their correlation is lost. Its rows don't belong to one joint sample of the
+    /// weights: a draw's network ([`sample_network`](blitz_core::BayesianModule::sample_network)) is not what it
+    /// computed with. So it is for training; predictions compute with the draw's own weights
     /// ([`Draw::with_shared_weights`](blitz_core::Draw::with_shared_weights)).
     LocalReparameterization,
     /// Flips the signs of the draw's perturbation at random for each row (Wen, Vicol, Ba, Tran & Grosse, *Flipout:
     /// efficient pseudo-independent weight perturbations on mini-batches*, 2018): the rows are uncorrelated, and the
     /// positions of one row share their weights, as they should in a convolution and a recurrent layer.
     ///
-    /// For independent normals and other posteriors [symmetric in each weight's sign](PosteriorStructure::SignSymmetric)
-    /// around the mean. A row's weights are a sample of the posterior, but not the draw's own.
+    /// For independent normals and other posteriors [symmetric in each weight's
+    /// sign](PosteriorStructure::SignSymmetric) around the mean. A row's weights are a sample of the posterior, but not
+    /// the draw's own.
     Flipout,
 }
 
@@ -119,7 +121,8 @@ fn local<const I: usize, const W: usize, const O: usize>(
     weight.draw_output(mean, variance)
 }
 
-/// `op(x², S²)` of variances `S² = rows ⊗ columns` of a weight of `shape`, without them: `op` sees one feature, or one a group, on one of its sides.
+/// `op(x², S²)` of variances `S² = rows ⊗ columns` of a weight of `shape`, without them: `op` sees one feature, or one
+/// a group, on one of its sides.
 fn rank_one_variance<const I: usize, const W: usize, const O: usize>(
     axes: LayerAxes,
     squares: Tensor<I>,

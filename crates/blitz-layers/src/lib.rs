@@ -1,8 +1,8 @@
 //! Bayesian layers for [Burn](burn), and any Burn module made Bayesian in one call.
 //!
 //! A layer here is Burn's own layer whose parameters carry posteriors, with Burn's names and shapes:
-//! `FooConfig::new(..).init(&device).forward(x)`. What the crate adds is a choice of [`Estimator`]. A module of your own,
-//! or one of Burn's, needs no layer from here:
+//! `FooConfig::new(..).init(&device).forward(x)`. What the crate adds is a choice of [`Estimator`]. A module of your
+//! own, or one of Burn's, needs no layer from here:
 //! [`bayesianize`](blitz_core::BayesianModule::bayesianize) converts it.
 //!
 //! ```

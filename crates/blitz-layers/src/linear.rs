@@ -45,10 +45,10 @@ pub struct BayesianLinearConfig {
 ///
 /// Should be created with [`BayesianLinearConfig`].
 ///
-/// `O = IW + b`, with `W` and `b` drawn once per [draw](blitz_core::Draw) and shared by the batch; or, with
-/// [local reparameterization](Estimator::LocalReparameterization), `O ~ N(I M + m, I² S² + s²)` for each row on its own, where
-/// `M, m` are the means and `S, s` the deviations of `W, b`; or, with [flipout](Estimator::Flipout), with the signs of the draw's
-/// perturbation flipped for each row.
+/// `O = IW + b`, with `W` and `b` drawn once per [draw](blitz_core::Draw) and shared by the batch; or, with [local
+/// reparameterization](Estimator::LocalReparameterization), `O ~ N(I M + m, I² S² + s²)` for each row on its own, where
+/// `M, m` are the means and `S, s` the deviations of `W, b`; or, with [flipout](Estimator::Flipout), with the signs of
+/// the draw's perturbation flipped for each row.
 ///
 /// ```
 /// use blitz_layers::prelude::*;

@@ -17,26 +17,31 @@ use crate::moments::{ForwardMoments, Moments};
 pub struct McDropoutConfig {
     /// The probability that an element is dropped.
     pub prob: f64,
-    /// Axes along which all elements share one mask: `[1]` of `[batch, time, features]` keeps a mask for all time steps (Gal & Ghahramani
-    /// 2016b), `[2, 3]` of `[batch, channels, height, width]` drops whole channels, `[0]` drops the same units for every row.
+    /// Axes along which all elements share one mask: `[1]` of `[batch, time, features]` keeps a mask for all time steps
+    /// (Gal & Ghahramani 2016b), `[2, 3]` of `[batch, channels, height, width]` drops whole channels, `[0]` drops the
+    /// same units for every row.
     #[config(default = "Vec::new()")]
     pub shared_axes: Vec<usize>,
 }
 
 /// Dropout in training and in prediction alike: Monte Carlo dropout.
 ///
-/// Gal & Ghahramani, *Dropout as a Bayesian approximation: representing model uncertainty in deep learning* (2016): each element is
-/// multiplied by a `Bernoulli(1 − p) / (1 − p)` of its own, so that the mean stays what it was, and the spread of the outputs of several draws is read as the model's uncertainty.
+/// Gal & Ghahramani, *Dropout as a Bayesian approximation: representing model uncertainty in deep learning* (2016):
+/// each element is multiplied by a `Bernoulli(1 − p) / (1 − p)` of its own, so that the mean stays what it was, and the
+/// spread of the outputs of several draws is read as the model's uncertainty.
 ///
-/// Burn's `Dropout` stops dropping without autodiff and takes its masks from the device's generator. Here they are a function of the open
-/// [draw](blitz_core::Draw): draw `i` of a seed has the same masks in every process and on every backend, `predict_draws` and the `Predictor`
-/// of blitz-train predict with it as with weights that have posteriors, and both may stand in one network. In the mean mode, and where
+/// Burn's `Dropout` stops dropping without autodiff and takes its masks from the device's generator. Here they are a
+/// function of the open [draw](blitz_core::Draw): draw `i` of a seed has the same masks in every process and on every
+/// backend, `predict_draws` and the `Predictor` of blitz-train predict with it as with weights that have posteriors,
+/// and both may stand in one network. In the mean mode, and where
 /// [`freeze_sampling`](blitz_core::BayesianModule::freeze_sampling) was called, the layer returns its input.
 ///
-/// A `Dropout` of Burn's that stands inside another module, such as a `TransformerEncoder`, cannot be made one: put this between the modules, or in its place.
+/// A `Dropout` of Burn's that stands inside another module, such as a `TransformerEncoder`, cannot be made one: put
+/// this between the modules, or in its place.
 ///
-/// Has no KL: weight decay in the optimizer takes the part of the prior. With N examples, noise precision τ and a prior length scale l, the paper's
-/// objective is a mean of half squared errors with a decay `(1 − p) l² / (2 N τ)` of the squared weights; p is not trained, and is to be chosen on validation data.
+/// Has no KL: weight decay in the optimizer takes the part of the prior. With N examples, noise precision τ and a prior
+/// length scale l, the paper's objective is a mean of half squared errors with a decay `(1 − p) l² / (2 N τ)` of the
+/// squared weights; p is not trained, and is to be chosen on validation data.
 ///
 /// The masks are made by the device where it has [fused operations](blitz_core::kernels), and on the host elsewhere.
 ///
@@ -94,7 +99,8 @@ impl McDropout {
     ///
     /// # Randomness
     ///
-    /// Under an open [draw](blitz_core::Draw), its masks, fresh ones at each call; otherwise masks of the process-wide stream.
+    /// Under an open [draw](blitz_core::Draw), its masks, fresh ones at each call; otherwise masks of the process-wide
+    /// stream.
     ///
     /// # Panics
     ///

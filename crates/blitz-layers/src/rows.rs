@@ -2,7 +2,8 @@
 
 use burn::tensor::{Tensor, module};
 
-/// The product of rows with a matrix, and a bias. Flex's, of a batch of matrices without rows, writes where there is nothing.
+/// The product of rows with a matrix, and a bias. Flex's, of a batch of matrices without rows, writes where there is
+/// nothing.
 pub(crate) fn linear<const D: usize>(
     input: Tensor<D>,
     weight: Tensor<2>,

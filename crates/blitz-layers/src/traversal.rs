@@ -1,10 +1,12 @@
 //! How Burn traverses a layer that has the parameters of one of its own.
 //!
-//! Written by hand for one reason, the name of the container. Burn's stores tell by it what a tensor is: the weight of a `Struct:Linear` is transposed on the way
-//! from a PyTorch file and to one, and some types alone are kept in half precision. A derived implementation would call a Bayesian linear layer
-//! `Struct:BayesianLinear`; its weight would be taken as it stands, transposed if it is square.
+//! Written by hand for one reason, the name of the container. Burn's stores tell by it what a tensor is: the weight of
+//! a `Struct:Linear` is transposed on the way from a PyTorch file and to one, and some types alone are kept in half
+//! precision. A derived implementation would call a Bayesian linear layer `Struct:BayesianLinear`; its weight would be
+//! taken as it stands, transposed if it is square.
 
-/// Implements `Module` for a layer, as a derive would, but under the name of Burn's layer. Of the fields those named have parameters.
+/// Implements `Module` for a layer, as a derive would, but under the name of Burn's layer. Of the fields those named
+/// have parameters.
 macro_rules! traversed_as {
     ($burn:ident, $layer:ident { $($field:ident),+ }) => {
         const _: () = {

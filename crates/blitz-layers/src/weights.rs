@@ -1,4 +1,5 @@
-//! What every layer does with its weights: one configuration of their families, one way to attach them, one way to hand them to Burn's layers, one way to print them.
+//! What every layer does with its weights: one configuration of their families, one way to attach them, one way to hand
+//! them to Burn's layers, one way to print them.
 
 use blitz_core::{
     BayesianModule, BuiltinPosterior, BuiltinPrior, Posterior, PosteriorConfig, Prior, PriorConfig,
@@ -19,8 +20,8 @@ use crate::estimator::Estimator;
 /// | `prior` | standard normal | the prior of every weight |
 /// | `initializer` | the layer's, mostly Burn's | the initial means |
 ///
-/// It is the field `weights` of each configuration. `with_posterior`, `with_prior` and `with_initializer` of that configuration set one
-/// of the three; `with_weights` gives several layers the same.
+/// It is the field `weights` of each configuration. `with_posterior`, `with_prior` and `with_initializer` of that
+/// configuration set one of the three; `with_weights` gives several layers the same.
 ///
 /// ```
 /// use blitz_layers::prelude::*;
@@ -54,9 +55,11 @@ impl WeightsConfig {
     }
 }
 
-/// The methods that every configuration with a field `weights` has, from its `deterministic`, the layer of the means alone.
+/// The methods that every configuration with a field `weights` has, from its `deterministic`, the layer of the means
+/// alone.
 ///
-/// They are inherent and not a trait's, so that they are there without an import, next to those that Burn's derive makes.
+/// They are inherent and not a trait's, so that they are there without an import, next to those that Burn's derive
+/// makes.
 macro_rules! configures_weights {
     ($config:ident => $layer:ident, $($attach:ident)?; $(#[$panics:meta])*) => {
         impl $config {

@@ -133,7 +133,8 @@ pub enum McmcError {
         /// Those that there are.
         got: String,
     },
-    /// A network whose sampled weights have the paths and shapes of the draws', and whose other numbers are not those that the draws were made with.
+    /// A network whose sampled weights have the paths and shapes of the draws', and whose other numbers are not those
+    /// that the draws were made with.
     #[error(
         "what is not sampled is not that of the network that the draws are of, such as weights that are frozen or the statistics of a batch norm: give the \
          network that was sampled"

@@ -1,4 +1,5 @@
-//! Markov chain Monte Carlo over the weights of a [Burn](burn) network: draws from the posterior itself, for networks that are small enough.
+//! Markov chain Monte Carlo over the weights of a [Burn](burn) network: draws from the posterior itself, for networks
+//! that are small enough.
 //!
 //! Every other method approximates a posterior. This one samples it, and says how far its draws can be trusted.
 //!
@@ -55,8 +56,10 @@
 //! ```
 //!
 //! - [`LogDensity`]: the log density of a network's weights and its gradient, in `f64`.
-//! - [`NutsConfig`], [`Nuts`]: several chains by the No-U-Turn sampler, from one seed, in threads, with [progress](ChainLines), in files that outlive a kill.
-//! - [`McmcPosterior`]: the draws as networks for a [`Predictor`](blitz_train::Predictor), and their [`Convergence`], of weights and of predictions.
+//! - [`NutsConfig`], [`Nuts`]: several chains by the No-U-Turn sampler, from one seed, in threads, with
+//!   [progress](ChainLines), in files that outlive a kill.
+//! - [`McmcPosterior`]: the draws as networks for a [`Predictor`](blitz_train::Predictor), and their [`Convergence`],
+//!   of weights and of predictions.
 //! - [`Draws`]: the draws as numbers, with what the sampler says of each, also in the form that ArviZ reads.
 //!
 //! It computes on the CPU, by Burn's `flex`, whatever backend the network is on.

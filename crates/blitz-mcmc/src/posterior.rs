@@ -15,8 +15,9 @@ use crate::error::McmcError;
 /// The draws of several chains as networks: a [`NetworkPosterior`], which
 /// [`PredictorConfig::init_with`](blitz_train::PredictorConfig::init_with) predicts with.
 ///
-/// Network i is a draw of chain `i mod C`; the draws of a chain come in an order of which every beginning is spread over the whole chain, so that a prediction
-/// may take a few of many. After all of them it begins anew. The seed has no part in it.
+/// Network i is a draw of chain `i mod C`; the draws of a chain come in an order of which every beginning is spread
+/// over the whole chain, so that a prediction may take a few of many. After all of them it begins anew. The seed has no
+/// part in it.
 #[derive(Debug, Clone)]
 pub struct McmcPosterior<N> {
     network: N,
@@ -29,8 +30,8 @@ impl<N: Module> McmcPosterior<N> {
     ///
     /// # Errors
     ///
-    /// If they are of weights of other paths or shapes, or were made with other numbers in what is not sampled: frozen weights, statistics of a batch norm. Files that
-    /// were written before do not say those.
+    /// If they are of weights of other paths or shapes, or were made with other numbers in what is not sampled: frozen
+    /// weights, statistics of a batch norm. Files that were written before do not say those.
     pub fn new(network: &N, draws: Draws) -> Result<Self, McmcError> {
         let network = network.valid();
         let weights = Weights::of(&network);

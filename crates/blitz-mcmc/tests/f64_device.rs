@@ -1,4 +1,5 @@
-//! Burn's recurrent layers, where the program makes `f64` the device's default type. In a process of its own: a device is configured once, before the first tensor.
+//! Burn's recurrent layers, where the program makes `f64` the device's default type. In a process of its own: a device
+//! is configured once, before the first tensor.
 
 use blitz_mcmc::{LogDensity, NutsConfig, Weight};
 use blitz_train::prelude::*;

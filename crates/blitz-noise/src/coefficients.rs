@@ -1,4 +1,5 @@
-//! The polynomials of the crate's logarithm, exponential, sine, cosine and hyperbolic tangent, once for CPUs and devices.
+//! The polynomials of the crate's logarithm, exponential, sine, cosine and hyperbolic tangent, once for CPUs and
+//! devices.
 //!
 //! All are minimax (Remez), rounded to `f32`, and in the order of Horner's rule: the highest power first.
 

@@ -1,8 +1,8 @@
 //! Who draws from which stream: the one place where seeds, indices and streams are shared out.
 //!
-//! A stream is named by `(seed, index, stream)`. Under one seed everything that draws is told apart here, by bits of the index
-//! (what the draw is for) and by bits of the stream (what is drawn). What has no draw of a network takes another seed: the user's,
-//! folded with a constant of its own.
+//! A stream is named by `(seed, index, stream)`. Under one seed everything that draws is told apart here, by bits of
+//! the index (what the draw is for) and by bits of the stream (what is drawn). What has no draw of a network takes
+//! another seed: the user's, folded with a constant of its own.
 //!
 //! | who | seed | index | stream |
 //! |---|---|---|---|
@@ -28,16 +28,18 @@
 //! | signs of a sampled Gauss–Newton matrix, sum d of example i | s ⊕ [`CURVATURE`] | `1 << 62 \| i` | d |
 //! | conformal sets: example i of the calibration, of the application | s ⊕ [`CONFORMAL`] | i | [`conformal::CALIBRATION`], [`conformal::APPLICATION`] |
 //!
-//! A network that SWAG or a Laplace approximation draws has weights n of its own, in the same streams as the weights of a Bayesian module. Both so refuse
-//! networks that have posteriors already.
+//! A network that SWAG or a Laplace approximation draws has weights n of its own, in the same streams as the weights of
+//! a Bayesian module. Both so refuse networks that have posteriors already.
 //!
-//! In a training of antithetic pairs, an odd sample k has the weights' noise of sample k − 1 with the other sign. What has none, such as a layer that is random
-//! itself, has that of k.
+//! In a training of antithetic pairs, an odd sample k has the weights' noise of sample k − 1 with the other sign. What
+//! has none, such as a layer that is random itself, has that of k.
 //!
-//! A training is so told apart from its validation and from every prediction with the same seed. A draw that a program opens by its
-//! plain index is the training's of the same numbers: `model.draw(seed, 0)` is how a training step's draw is made again.
+//! A training is so told apart from its validation and from every prediction with the same seed. A draw that a program
+//! opens by its plain index is the training's of the same numbers: `model.draw(seed, 0)` is how a training step's draw
+//! is made again.
 //!
-//! The initial factors of a low-rank posterior are a constant of the seed in its configuration and its shape, and so no draw.
+//! The initial factors of a low-rank posterior are a constant of the seed in its configuration and its shape, and so no
+//! draw.
 
 /// Set in the index of the draws of a validation.
 const VALIDATION: u64 = 1 << 63;
@@ -101,7 +103,8 @@ pub const fn training(step: u64, loss: u16, sample: u16) -> u64 {
     (step << 32) | ((loss as u64) << 16) | sample as u64
 }
 
-/// The index of draw `sample` of a validation: the same at every validation, so that its loss moves because the model does.
+/// The index of draw `sample` of a validation: the same at every validation, so that its loss moves because the model
+/// does.
 pub const fn validation(sample: u64) -> u64 {
     VALIDATION | sample
 }

@@ -6,7 +6,8 @@
 //!
 //! [`layout`] says which seeds, indices and streams belong to whom, so that no two who draw ever meet.
 //!
-//! No tensors here: `blitz-core` makes tensors of this noise, `blitz-predict` samples its predictive distributions with it.
+//! No tensors here: `blitz-core` makes tensors of this noise, `blitz-predict` samples its predictive distributions with
+//! it.
 
 pub mod layout;
 

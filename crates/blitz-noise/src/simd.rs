@@ -1,7 +1,8 @@
 //! One loop body, compiled for every instruction set worth having and run with the widest that the CPU has.
 //!
-//! The compiler turns a loop of known length over plain expressions into vectors, as wide as the instruction set of the function
-//! that it is inlined into. No operation depends on how many lanes there are, so all copies give the same bits.
+//! The compiler turns a loop of known length over plain expressions into vectors, as wide as the instruction set of the
+//! function that it is inlined into. No operation depends on how many lanes there are, so all copies give the same
+//! bits.
 
 /// A loop body. `run` has to be `#[inline(always)]`, and so does all that it calls.
 pub trait Body {

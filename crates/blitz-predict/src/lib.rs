@@ -1,7 +1,8 @@
-//! Predictive distributions, and what is done with them: intervals, scores, calibration, plots. Over slices of `f64`, without tensors
-//! and without Burn, so for a model of any framework.
+//! Predictive distributions, and what is done with them: intervals, scores, calibration, plots. Over slices of `f64`,
+//! without tensors and without Burn, so for a model of any framework.
 //!
-//! A Bayesian network, an ensemble, a chain or a sampler predicts by several draws. Each draw gives every example a distribution;
+//! A Bayesian network, an ensemble, a chain or a sampler predicts by several draws. Each draw gives every example a
+//! distribution;
 //! [`Mixture`] is the equal mixture of them.
 //!
 //! ```
@@ -30,17 +31,19 @@
 //! ```
 //!
 //! - [`distribution`]: normal, Student's t, Laplace, Bernoulli, Poisson, negative binomial, and a trait for your own.
-//! - [`Mixture`] of them, [`CategoricalMixture`] for classes: quantiles, intervals, samples by seed, epistemic and aleatoric parts.
+//! - [`Mixture`] of them, [`CategoricalMixture`] for classes: quantiles, intervals, samples by seed, epistemic and
+//!   aleatoric parts.
 //! - [`Standardizer`]: inputs and targets at mean 0 and deviation 1, and predictions back in their own unit.
 //! - [`acquisition`]: which points of a pool to label next, by BALD, BatchBALD and others.
 //! - [`score`]: proper scores, calibration errors, coverage, selective prediction, out-of-distribution detection.
-//! - [`calibration`]: temperature, vector, matrix and Dirichlet scaling, histogram binning, isotonic regression, conformal intervals and sets.
+//! - [`calibration`]: temperature, vector, matrix and Dirichlet scaling, histogram binning, isotonic regression,
+//!   conformal intervals and sets.
 //! - [`convergence`] of Markov chains: R̂, effective sample sizes, energies.
 //! - `table` (the feature `parquet`): predictions and draws as Parquet files.
 //! - `plot` (a feature): bands, intervals, reliability, coverage, posteriors, training curves, as PNG and SVG.
 //!
-//! Wrong values that come from data are an [`InputError`] or a [`MixtureError`] in the functions that begin with `try_` and in [`acquisition`]; the others
-//! panic with the same text. Plots and tables return errors of their own.
+//! Wrong values that come from data are an [`InputError`] or a [`MixtureError`] in the functions that begin with `try_`
+//! and in [`acquisition`]; the others panic with the same text. Plots and tables return errors of their own.
 
 pub mod acquisition;
 pub mod calibration;

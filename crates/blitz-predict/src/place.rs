@@ -5,11 +5,11 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Has `write` write a file beside `path`, with the same extension, and puts it in the place of `path`, with the permissions of the file before. Where `path` is a link, it
-/// stays one, and what it leads to is replaced.
+/// Has `write` write a file beside `path`, with the same extension, and puts it in the place of `path`, with the
+/// permissions of the file before. Where `path` is a link, it stays one, and what it leads to is replaced.
 ///
-/// A program that is killed, or a loss of power, leaves the file before, or none. An error leaves nothing of the new one, but for one of the folder that can't be synced: the new file is
-/// in its place then.
+/// A program that is killed, or a loss of power, leaves the file before, or none. An error leaves nothing of the new
+/// one, but for one of the folder that can't be synced: the new file is in its place then.
 pub fn in_place<E: From<io::Error>>(
     path: &Path,
     write: impl FnOnce(&Path) -> Result<(), E>,

@@ -10,9 +10,10 @@ use crate::numbers::in_units;
 
 /// The mean and the deviation of each column of a table: `z = (x − mean) / std`.
 ///
-/// Inputs and targets have one each, fitted to the training rows alone. It is saved beside the model, by serde: what the network has learnt
-/// means nothing without it. A field of this type in a configuration of Burn's is enough. A constant column has a deviation of 1 here, so that it becomes 0; so has
-/// one that is constant but for rounding, by no more than 16 units of its last place.
+/// Inputs and targets have one each, fitted to the training rows alone. It is saved beside the model, by serde: what
+/// the network has learnt means nothing without it. A field of this type in a configuration of Burn's is enough. A
+/// constant column has a deviation of 1 here, so that it becomes 0; so has one that is constant but for rounding, by no
+/// more than 16 units of its last place.
 ///
 /// ```
 /// use blitz_predict::{NormalMixture, Standardizer};
@@ -32,7 +33,8 @@ use crate::numbers::in_units;
 pub struct Standardizer {
     /// The mean of each column.
     pub mean: Vec<f64>,
-    /// The deviation of each column over the rows, not the rows less one; 1 of a constant column, also of one that is constant but for rounding.
+    /// The deviation of each column over the rows, not the rows less one; 1 of a constant column, also of one that is
+    /// constant but for rounding.
     pub std: Vec<f64>,
 }
 
@@ -56,7 +58,8 @@ impl Standardizer {
     ///
     /// # Panics
     ///
-    /// Panics without columns, unless there are as many deviations as means, if a mean is not finite, or if a deviation is not positive and finite.
+    /// Panics without columns, unless there are as many deviations as means, if a mean is not finite, or if a deviation
+    /// is not positive and finite.
     #[must_use]
     pub fn new(mean: Vec<f64>, std: Vec<f64>) -> Self {
         or_panic(Self::try_new(mean, std))
@@ -66,7 +69,8 @@ impl Standardizer {
     ///
     /// # Errors
     ///
-    /// Without columns, unless there are as many deviations as means, if a mean is not finite, or if a deviation is not positive and finite.
+    /// Without columns, unless there are as many deviations as means, if a mean is not finite, or if a deviation is not
+    /// positive and finite.
     pub fn try_new(mean: Vec<f64>, std: Vec<f64>) -> Result<Self, InputError> {
         check::not_empty(mean.len(), "column")?;
         check::same_length((mean.len(), "means"), (std.len(), "deviations"))?;
@@ -79,7 +83,8 @@ impl Standardizer {
     ///
     /// # Panics
     ///
-    /// Panics without rows or columns, if the last row is not complete, if a value is NaN or infinite, or if a column's variance is beyond the numbers, or its deviation below them.
+    /// Panics without rows or columns, if the last row is not complete, if a value is NaN or infinite, or if a column's
+    /// variance is beyond the numbers, or its deviation below them.
     #[must_use]
     pub fn fit(values: &[f64], columns: usize) -> Self {
         or_panic(Self::try_fit(values, columns))
@@ -89,8 +94,8 @@ impl Standardizer {
     ///
     /// # Errors
     ///
-    /// Without rows or columns, if the last row is not complete, if a value is NaN or infinite, or if a column's variance is beyond the
-    /// numbers, or its deviation below them.
+    /// Without rows or columns, if the last row is not complete, if a value is NaN or infinite, or if a column's
+    /// variance is beyond the numbers, or its deviation below them.
     pub fn try_fit(values: &[f64], columns: usize) -> Result<Self, InputError> {
         check::not_empty(columns, "column")?;
         check::not_empty(values.len(), "row")?;
@@ -124,7 +129,8 @@ impl Standardizer {
         or_panic(self.try_transform(values))
     }
 
-    /// As [`transform`](Self::transform), with an error in place of a panic, which names row and column of what is not finite.
+    /// As [`transform`](Self::transform), with an error in place of a panic, which names row and column of what is not
+    /// finite.
     ///
     /// # Errors
     ///
@@ -145,8 +151,8 @@ impl Standardizer {
         self.map(values, |z, mean, std| z * std + mean)
     }
 
-    /// A prediction in the unit of the data: location and scale of each of its distributions, and with them its intervals, samples, scores and its NLL,
-    /// which is then that of a density over the data.
+    /// A prediction in the unit of the data: location and scale of each of its distributions, and with them its
+    /// intervals, samples, scores and its NLL, which is then that of a density over the data.
     ///
     /// # Panics
     ///
@@ -156,7 +162,8 @@ impl Standardizer {
         predictive.rescale(&self.mean, &self.std)
     }
 
-    /// Intervals in the unit of the data, in row-major order `[example, column]`: for those that are no mixture's, such as conformal ones.
+    /// Intervals in the unit of the data, in row-major order `[example, column]`: for those that are no mixture's, such
+    /// as conformal ones.
     ///
     /// # Panics
     ///
@@ -174,9 +181,11 @@ impl Standardizer {
             .collect()
     }
 
-    /// `ln std` of each column: an NLL in nats per standardized value, plus this, is one per value in the unit of the data.
+    /// `ln std` of each column: an NLL in nats per standardized value, plus this, is one per value in the unit of the
+    /// data.
     ///
-    /// It is the logarithm of the Jacobian. [`inverse_predictive`](Self::inverse_predictive) takes it into account; numbers such as those of a dashboard don't.
+    /// It is the logarithm of the Jacobian. [`inverse_predictive`](Self::inverse_predictive) takes it into account;
+    /// numbers such as those of a dashboard don't.
     pub fn log_std(&self) -> Vec<f64> {
         self.std.iter().map(|std| std.ln()).collect()
     }
@@ -190,7 +199,8 @@ impl Standardizer {
     }
 }
 
-/// What a constant that was computed in several ways may be off by, as a share of it: rounding, which must not become the unit of a column.
+/// What a constant that was computed in several ways may be off by, as a share of it: rounding, which must not become
+/// the unit of a column.
 ///
 /// scikit-learn's bound grows with the rows, for the rounding of its sums. Offsets from the first value have none.
 const ROUNDING: f64 = 16.0 * f64::EPSILON;

@@ -99,7 +99,8 @@ impl Table {
         Self::default()
     }
 
-    /// The predictions of a mixture: `example` and `target`, counted from 0, `mean`, `std`, `epistemic_std`, `aleatoric_std`, and the ends `lower` and `upper` of the central interval of probability `level`.
+    /// The predictions of a mixture: `example` and `target`, counted from 0, `mean`, `std`, `epistemic_std`,
+    /// `aleatoric_std`, and the ends `lower` and `upper` of the central interval of probability `level`.
     ///
     /// # Panics
     ///
@@ -132,8 +133,8 @@ impl Table {
         }
     }
 
-    /// The predictions of a classification: `example`, the `predicted` class, the probabilities `p_0`, `p_1`, …, and in nats the `entropy`, the
-    /// `expected_entropy` of the draws and their `mutual_information`.
+    /// The predictions of a classification: `example`, the `predicted` class, the probabilities `p_0`, `p_1`, …, and in
+    /// nats the `entropy`, the `expected_entropy` of the draws and their `mutual_information`.
     pub fn of_classes(mixture: &CategoricalMixture) -> Self {
         let whole =
             |values: Vec<usize>| Column::Whole(values.into_iter().map(|v| v as i64).collect());
@@ -158,7 +159,8 @@ impl Table {
         Self { columns }
     }
 
-    /// Draws of `targets` numbers for each example, a row a number: `draw`, `example`, `target`, counted from 0, and `value`. What [`Mixture::sample`] returns, or the weights of a chain.
+    /// Draws of `targets` numbers for each example, a row a number: `draw`, `example`, `target`, counted from 0, and
+    /// `value`. What [`Mixture::sample`] returns, or the weights of a chain.
     ///
     /// # Errors
     ///
@@ -243,7 +245,8 @@ impl Table {
         self.columns.iter().map(|(name, _)| name.as_str())
     }
 
-    /// Writes the table as a Parquet file: without compression, real numbers as `DOUBLE` and whole ones as `INT64`, none of them optional.
+    /// Writes the table as a Parquet file: without compression, real numbers as `DOUBLE` and whole ones as `INT64`,
+    /// none of them optional.
     ///
     /// The file is written beside `path` first, so that a program that is killed leaves the file before, or none.
     ///

@@ -57,7 +57,8 @@ pub enum FitError {
     /// The loss became NaN or infinite.
     #[error(transparent)]
     NonFiniteLoss(#[from] NonFiniteLoss),
-    /// The last step of an epoch left a weight NaN or infinite, though its loss was finite: no loss comes after it. No checkpoint was written after it.
+    /// The last step of an epoch left a weight NaN or infinite, though its loss was finite: no loss comes after it. No
+    /// checkpoint was written after it.
     #[error(
         "the last step of an epoch has left {path} not finite, though its loss was; what was saved before it is kept (a smaller learning rate or clipped gradients may help)"
     )]
@@ -83,7 +84,8 @@ pub enum FitError {
         /// The weight.
         path: String,
     },
-    /// An adapter such as LoRA came after the posteriors and is inside those that have a matrix among their parameters: the means are frozen.
+    /// An adapter such as LoRA came after the posteriors and is inside those that have a matrix among their parameters:
+    /// the means are frozen.
     #[error(
         "the posteriors of {} hold an adapter inside, and their means don't train: it goes on the weights before they become Bayesian, as \
          `apply_lora` before `bayesianize`",
@@ -108,7 +110,8 @@ pub enum FitError {
         /// The epoch in which it began.
         epoch: usize,
     },
-    /// The training could not begin, for another reason than its checkpoint: its folder can't be written to, for instance.
+    /// The training could not begin, for another reason than its checkpoint: its folder can't be written to, for
+    /// instance.
     #[error("the training could not begin: {reason}")]
     Start {
         /// What Burn says.
@@ -327,7 +330,8 @@ pub enum PredictError {
     /// The draws make no predictive distribution.
     #[error(transparent)]
     Mixture(#[from] MixtureError),
-    /// The input of an example, or the logarithm of its exposure, is NaN or infinite, and so is what the network makes of it.
+    /// The input of an example, or the logarithm of its exposure, is NaN or infinite, and so is what the network makes
+    /// of it.
     #[error("example {example}: its input{} is {value}", place(index))]
     Input {
         /// The example, counted from 0 in its batch or, where a whole data loader is predicted, in that.

@@ -1,6 +1,7 @@
 //! What of a module trains, whether it is on the autodiff graph, and whether each has an id of its own.
 //!
-//! Burn computes with tensors on the graph and off it as one, so that a weight off it is an ordinary constant of a loss that has a gradient by something else.
+//! Burn computes with tensors on the graph and off it as one, so that a weight off it is an ordinary constant of a loss
+//! that has a gradient by something else.
 
 use blitz_layers::blitz_core::{VisitAt, mistaken_for_one, trains, visit_by_path};
 use burn::module::{Module, Param};
@@ -24,7 +25,8 @@ impl Trained {
 
     /// # Panics
     ///
-    /// Panics if a weight trains and is off the graph, so that no step would move it, or has the identity of another one.
+    /// Panics if a weight trains and is off the graph, so that no step would move it, or has the identity of another
+    /// one.
     #[track_caller]
     pub(crate) fn check<M: Module>(module: &M) {
         if let Some([first, other]) = mistaken_for_one(module) {

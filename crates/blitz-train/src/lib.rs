@@ -1,4 +1,5 @@
-//! Trains Bayesian networks on [Burn](burn) by the ELBO, in a loop of your own or on Burn's `Learner`, and reads distributions from their predictions.
+//! Trains Bayesian networks on [Burn](burn) by the ELBO, in a loop of your own or on Burn's `Learner`, and reads
+//! distributions from their predictions.
 //!
 //! ```
 //! use blitz_train::predict_draws;
@@ -33,36 +34,43 @@
 //! `fit` does the same with data loaders, checkpoints and metrics. The repository's `docs` is the book.
 //!
 //! - [`Elbo`]: the objective, for a training loop of your own or, through [`ElboModel`], for Burn's `Learner`.
-//! - [`GaussianLikelihood`], [`HeteroscedasticLikelihood`], [`StudentTLikelihood`], [`LaplaceLikelihood`] for real numbers,
+//! - [`GaussianLikelihood`], [`HeteroscedasticLikelihood`], [`StudentTLikelihood`], [`LaplaceLikelihood`] for real
+//!   numbers,
 //!   [`BernoulliLikelihood`] and [`CategoricalLikelihood`] for labels, [`PoissonLikelihood`] and
 //!   [`NegativeBinomialLikelihood`] for counts, and the [`Likelihood`] trait for one of your own.
 //! - [`Mixture`] and [`CategoricalMixture`]: the predictive distributions, with their epistemic and aleatoric parts;
 //!   [`Predictor`] predicts whole data loaders, [`MomentsPredictor`] in one pass instead of by draws; [`MomentsNetwork`] and [`MomentsLikelihood`] train so.
 //! - [`Standardizer`] and, for tensors, [`StandardizeTensor`]: inputs and targets at mean 0 and deviation 1.
-//! - [`metric`]: proper scores, calibration errors, intervals, selective prediction and out-of-distribution detection, as
-//!   functions; [`NllMetric`], [`KlMetric`], [`LayerKlMetric`], [`RmseMetric`], [`CoverageMetric`], [`CrpsMetric`],
+//! - [`metric`]: proper scores, calibration errors, intervals, selective prediction and out-of-distribution detection,
+//!   as functions; [`NllMetric`], [`KlMetric`], [`LayerKlMetric`], [`RmseMetric`], [`CoverageMetric`], [`CrpsMetric`],
 //!   [`IntervalScoreMetric`], [`SharpnessMetric`], [`BrierMetric`], [`EceMetric`] for Burn's dashboard; [`EpochLines`] for a log.
-//! - [`Ivon`], [`Sgld`] and [`Sghmc`] with [`Chain`], [`Swag`], [`Ensemble`]: other ways to draws of a network; [`NetworkPosterior`] and [`WeightUpdate`] for one
-//!   of your own.
-//! - [`BlobConfig`], [`TfbConfig`]: posteriors on the factors of Burn's LoRA; [`save_adapter`] for what was trained beside a frozen network.
-//! - `laplace` (with `dataset`): normal posteriors of the last layer or of all weights of a network trained without one.
+//! - [`Ivon`], [`Sgld`] and [`Sghmc`] with [`Chain`], [`Swag`], [`Ensemble`]: other ways to draws of a network;
+//!   [`NetworkPosterior`] and [`WeightUpdate`] for one of your own.
+//! - [`BlobConfig`], [`TfbConfig`]: posteriors on the factors of Burn's LoRA; [`save_adapter`] for what was trained
+//!   beside a frozen network.
+//! - `laplace` (with `dataset`): normal posteriors of the last layer or of all weights of a network trained without
+//!   one.
 //! - `plot` (a feature): bands, intervals, reliability, risk–coverage, posteriors, training curves, as PNG and SVG.
 //! - [`acquisition`]: which points of a pool to label next.
 //! - [`convergence`] of Markov chains: R̂, effective sample sizes, energies.
 //! - [`calibration`] after training: temperature, vector, matrix and Dirichlet scaling, histogram binning, isotonic
 //!   regression, conformal intervals and sets.
 //!
-//! The types of [`distribution`], mixtures, the functions of [`metric`], [`acquisition`], [`calibration`] and plots are those of [`blitz_predict`], which knows no tensors.
+//! The types of [`distribution`], mixtures, the functions of [`metric`], [`acquisition`], [`calibration`] and plots are
+//! those of [`blitz_predict`], which knows no tensors.
 //!
 //! # Features
 //!
-//! `std` and `train` (both default), `dataset`, `plot`, `parquet` ([`blitz_predict`]'s `table`), and Burn's backends under Burn's names, as in [`blitz_core`].
+//! `std` and `train` (both default), `dataset`, `plot`, `parquet` ([`blitz_predict`]'s `table`), and Burn's backends
+//! under Burn's names, as in [`blitz_core`].
 //!
-//! `train` is what needs Burn's `Learner`, and with it threads and files: [`fit`], the metrics for the dashboard, [`EpochLines`].
-//! Burn's `train` brings the CPU backend `flex` along, and so does this one. Without it there are still the [`Elbo`] for a loop of
-//! your own, the likelihoods, the predictive distributions and [`ElboModel::predict`], for instance on WebAssembly.
+//! `train` is what needs Burn's `Learner`, and with it threads and files: [`fit`], the metrics for the dashboard,
+//! [`EpochLines`]. Burn's `train` brings the CPU backend `flex` along, and so does this one. Without it there are still
+//! the [`Elbo`] for a loop of your own, the likelihoods, the predictive distributions and [`ElboModel::predict`], for
+//! instance on WebAssembly.
 //!
-//! `dataset`, a part of `train`, is what reads Burn's data loaders: `laplace`, `Predictor`, `RowBatcher`, `with_statistics_of`. It has neither threads nor files of its own.
+//! `dataset`, a part of `train`, is what reads Burn's data loaders: `laplace`, `Predictor`, `RowBatcher`,
+//! `with_statistics_of`. It has neither threads nor files of its own.
 
 mod batch;
 mod checkpoint;
@@ -160,8 +168,8 @@ pub mod chains {
     pub use crate::predict::spread;
 }
 
-/// What most programs that train and predict need: of this crate and of the layers. Metrics of the dashboard, methods beside the ELBO, and
-/// what families and likelihoods of one's own are made of are imported by name.
+/// What most programs that train and predict need: of this crate and of the layers. Metrics of the dashboard, methods
+/// beside the ELBO, and what families and likelihoods of one's own are made of are imported by name.
 pub mod prelude {
     pub use crate::{
         BernoulliLikelihood, BernoulliLikelihoodConfig, BetaSchedule, CategoricalLikelihood,

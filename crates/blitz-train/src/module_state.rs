@@ -1,4 +1,5 @@
-//! A module with its layers in another state, and all else as it was: what Burn's own `valid`, `train`, `fork` and clones change besides.
+//! A module with its layers in another state, and all else as it was: what Burn's own `valid`, `train`, `fork` and
+//! clones change besides.
 
 use std::any::Any;
 use std::collections::{HashMap, VecDeque};
@@ -8,11 +9,13 @@ use blitz_layers::blitz_core::{VisitAt, visit_by_path};
 use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Bool, DType, Device, Int, Tensor};
 
-/// The module with its layers as in prediction, and its weights where they are: on the autodiff graph, if they are on it.
+/// The module with its layers as in prediction, and its weights where they are: on the autodiff graph, if they are on
+/// it.
 ///
-/// `valid()` does both, takes the weights off the graph and switches layers, and so leaves no gradient. What a layer of Burn's asks is whether its
-/// input is on an autodiff device *and* whether its own flag is on: dropout, noise, randomized activations and batch norm. So it is enough to switch the flags.
-/// Those of a layer that is random in prediction too, such as Monte Carlo dropout, look at what is configured, which stays.
+/// `valid()` does both, takes the weights off the graph and switches layers, and so leaves no gradient. What a layer of
+/// Burn's asks is whether its input is on an autodiff device *and* whether its own flag is on: dropout, noise,
+/// randomized activations and batch norm. So it is enough to switch the flags. Those of a layer that is random in
+/// prediction too, such as Monte Carlo dropout, look at what is configured, which stays.
 ///
 /// The running statistics of a batch norm are shared with `module`, and nothing moves them.
 pub(crate) fn as_in_prediction<M: Module>(module: &M) -> M {
@@ -31,8 +34,9 @@ pub(crate) fn as_in_prediction<M: Module>(module: &M) -> M {
 
 /// The module with running statistics of its own, equal in everything else.
 ///
-/// Burn's clones share those of a batch norm: training one moves them in all, and so do a record that is loaded into one and a move to another device. New ones
-/// are made by `valid()` and `train()` alone, so this is them, with what else they change put back: parameters, their place on the graph, and flags.
+/// Burn's clones share those of a batch norm: training one moves them in all, and so do a record that is loaded into
+/// one and a move to another device. New ones are made by `valid()` and `train()` alone, so this is them, with what
+/// else they change put back: parameters, their place on the graph, and flags.
 pub(crate) fn with_own_statistics<M: Module>(module: &M) -> M {
     // The latest update of a batch norm is kept apart, and taken in here.
     let own = module.valid();
@@ -68,7 +72,8 @@ pub(crate) fn weight_not_finite<M: Module>(module: &M) -> Option<String> {
 
 /// The module on `device` for a training, as Burn's `fork` makes it, with weights of few bits left as they are.
 ///
-/// `fork` detaches, and to detach a quantized tensor is to make a dense one of it: the base of a QLoRA would take its full memory from then on, and be saved as another base.
+/// `fork` detaches, and to detach a quantized tensor is to make a dense one of it: the base of a QLoRA would take its
+/// full memory from then on, and be saved as another base.
 pub(crate) fn forked<M: Module>(module: M, device: &Device) -> M {
     /// The packed parameters by their places in the traversal: an id may be that of a dense copy as well.
     struct Packed<'a> {

@@ -29,11 +29,12 @@ pub trait Network: Module + ModuleDisplay + 'static {
     /// What the likelihood takes.
     type Output: Clone + Send + 'static;
 
-    /// The output for a batch. Inside a [draw](blitz_layers::blitz_core::Draw) it is that of the draw's weights, else each call samples weights of its own.
+    /// The output for a batch. Inside a [draw](blitz_layers::blitz_core::Draw) it is that of the draw's weights, else
+    /// each call samples weights of its own.
     fn forward(&self, input: Self::Input) -> Self::Output;
 
-    /// Whether the output is that of a draw's weights. Of one that has all draws in it, as a [`MomentsNetwork`](crate::MomentsNetwork)'s moments, predictions take one pass, whatever the
-    /// number of draws.
+    /// Whether the output is that of a draw's weights. Of one that has all draws in it, as a
+    /// [`MomentsNetwork`](crate::MomentsNetwork)'s moments, predictions take one pass, whatever the number of draws.
     fn is_drawn(&self) -> bool {
         true
     }

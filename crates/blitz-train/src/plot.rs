@@ -8,8 +8,9 @@ pub use blitz_predict::plot::{
     ReliabilityDiagram, RiskCoveragePlot, TracePlot, TrainingCurves, style, write,
 };
 
-/// The plot of all weights of a module that have a posterior, tensor by tensor: deviations, signal-to-noise ratios, and where they left their priors, by the KL of a weight and, if
-/// the prior's deviation is known, by the shift of its mean.
+/// The plot of all weights of a module that have a posterior, tensor by tensor: deviations, signal-to-noise ratios, and
+/// where they left their priors, by the KL of a weight and, if the prior's deviation is known, by the shift of its
+/// mean.
 ///
 /// ```
 /// use blitz_train::plot::{Plot, posterior_plot};

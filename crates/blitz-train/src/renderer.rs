@@ -34,7 +34,8 @@ pub struct EpochLines<W: Write + Send + Sync = std::io::Stderr> {
 }
 
 impl EpochLines {
-    /// Lines on standard error, one every `every` epochs and one for the last, also of a training that was stopped early.
+    /// Lines on standard error, one every `every` epochs and one for the last, also of a training that was stopped
+    /// early.
     ///
     /// # Panics
     ///
@@ -109,7 +110,8 @@ impl<W: Write + Send + Sync> EpochLines<W> {
     }
 }
 
-/// Four significant digits above 1, three decimals below, and three digits of what is so small that these would not move. What is very large has an exponent.
+/// Four significant digits above 1, three decimals below, and three digits of what is so small that these would not
+/// move. What is very large has an exponent.
 fn short(value: f64) -> String {
     match value.abs() {
         v if v >= 1e7 => format!("{value:.3e}"),

@@ -3,8 +3,8 @@
 use blitz_predict::{InputError, Standardizer};
 use burn::tensor::{DType, FloatDType, Tensor, TensorData};
 
-/// What a [`Standardizer`] does with tensors: the last dimension holds the columns. A tensor of one dimension is one column; beside a standardizer of several
-/// columns it is one row.
+/// What a [`Standardizer`] does with tensors: the last dimension holds the columns. A tensor of one dimension is one
+/// column; beside a standardizer of several columns it is one row.
 ///
 /// ```
 /// use blitz_train::prelude::*;
@@ -17,8 +17,9 @@ use burn::tensor::{DType, FloatDType, Tensor, TensorData};
 /// scale.inverse_tensor(z).to_data().assert_eq(&x.to_data(), true);
 /// ```
 ///
-/// They are computed in `f32` at least, of `f64` in that, and come back in the type they had. A tensor of `f32` has seven digits:
-/// of a column like `1e9 + 1, 1e9 + 2` it has lost what tells the rows apart, and [`Standardizer::transform`] over `f64` has not.
+/// They are computed in `f32` at least, of `f64` in that, and come back in the type they had. A tensor of `f32` has
+/// seven digits: of a column like `1e9 + 1, 1e9 + 2` it has lost what tells the rows apart, and
+/// [`Standardizer::transform`] over `f64` has not.
 pub trait StandardizeTensor: Sized {
     /// Fits each column, over all other dimensions; the one that a tensor of one dimension is.
     ///

@@ -15,9 +15,10 @@ use burn::tensor::Device;
 
 /// A method that updates some of a model's weights itself, in the place of the optimizer. [`Ivon`](crate::Ivon) is one.
 ///
-/// Give it to the model, [`ElboModel::with_update`](crate::ElboModel::with_update), and the Learner's steps are the method's for the weights that it owns
-/// and the optimizer's for all others. What the method remembers from step to step belongs into parameters of the module, which Burn saves and
-/// moves; a posterior that cannot be trained otherwise says so by a field of type [`UpdatedBy`].
+/// Give it to the model, [`ElboModel::with_update`](crate::ElboModel::with_update), and the Learner's steps are the
+/// method's for the weights that it owns and the optimizer's for all others. What the method remembers from step to
+/// step belongs into parameters of the module, which Burn saves and moves; a posterior that cannot be trained otherwise
+/// says so by a field of type [`UpdatedBy`].
 ///
 /// A method of your own, which moves one bias by a fixed length against the sign of its gradient:
 ///
@@ -76,9 +77,11 @@ use burn::tensor::Device;
 /// # assert!((value(&model) - before - 0.125).abs() < 1e-6);
 /// ```
 pub trait WeightUpdate: fmt::Debug + Send + Sync + 'static {
-    /// Updates the weights that the method owns, and takes their gradients out of `grads`: the optimizer steps whatever is left there.
+    /// Updates the weights that the method owns, and takes their gradients out of `grads`: the optimizer steps whatever
+    /// is left there.
     ///
-    /// `grads` are the sum of the gradients of `losses` mean losses, as Burn accumulates them: more than one if a step has several.
+    /// `grads` are the sum of the gradients of `losses` mean losses, as Burn accumulates them: more than one if a step
+    /// has several.
     fn update<M: Module>(
         &self,
         module: M,
@@ -90,8 +93,8 @@ pub trait WeightUpdate: fmt::Debug + Send + Sync + 'static {
 
 /// A field by which a module says that an update `U` trains it, and no optimizer.
 ///
-/// It holds nothing. An [`ElboModel`](crate::ElboModel) looks for it once, when a training begins, and refuses to train the module without
-/// a `U` ([`with_update`](crate::ElboModel::with_update)).
+/// It holds nothing. An [`ElboModel`](crate::ElboModel) looks for it once, when a training begins, and refuses to train
+/// the module without a `U` ([`with_update`](crate::ElboModel::with_update)).
 pub struct UpdatedBy<U>(PhantomData<fn() -> U>);
 
 /// What visitors are told to be inside of, with the update's type as a name.

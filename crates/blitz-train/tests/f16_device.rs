@@ -1,4 +1,5 @@
-//! A device whose own type of number is `f16`. In a binary of its own: a device is configured before its first tensor, and for the whole process.
+//! A device whose own type of number is `f16`. In a binary of its own: a device is configured before its first tensor,
+//! and for the whole process.
 
 use std::sync::LazyLock;
 
@@ -96,7 +97,8 @@ fn noise_for_single_precision_is_not_rounded_to_half() {
 #[test]
 fn swag_sees_deviations_whose_squares_half_precision_rounds_to_zero() {
     let weight = |value: f32| Param::from_tensor(Tensor::<1>::full([64], value, &*DEVICE));
-    // Of the mean 0 and the variance 1e-8: all of it, or a half beside the last two deviations, `1e-4 · 6/7` and `1e-4`, of which all weights share each.
+    // Of the mean 0 and the variance 1e-8: all of it, or a half beside the last two deviations, `1e-4 · 6/7` and
+    // `1e-4`, of which all weights share each.
     let low_rank = 0.5 * (36.0 / 49.0 + 1.0) * 1e-8;
     let cases = [
         (0, 1e-8, 1e-8 * (2f64 / 6400.0).sqrt()),

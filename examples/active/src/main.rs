@@ -25,8 +25,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Labels digits in batches, each batch chosen by what a Bayesian perceptron predicts for those without a label.
 ///
-/// Every seed divides the 1,797 digits of 8×8 pixels that the program carries into a pool and a test set, and every method starts from the same few labels. The report says after how
-/// many labels each reaches the accuracy that is asked for.
+/// Every seed divides the 1,797 digits of 8×8 pixels that the program carries into a pool and a test set, and every
+/// method starts from the same few labels. The report says after how many labels each reaches the accuracy that is
+/// asked for.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "active", version, args_override_self = true)]
 pub struct Cli {

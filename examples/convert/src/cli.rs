@@ -30,7 +30,8 @@ pub struct Cli {
 
     /// Trained weights to convert in place of training them here: a Burn record (.bpk), .safetensors, or PyTorch's .pt.
     ///
-    /// Files of PyTorch's conventions must name and shape the tensors as the network does: conv1, conv2, hidden, output.
+    /// Files of PyTorch's conventions must name and shape the tensors as the network does: conv1, conv2, hidden,
+    /// output.
     #[arg(long, value_name = "FILE")]
     pub checkpoint: Option<PathBuf>,
 

@@ -68,7 +68,8 @@ fn moped(cli: &Cli) -> MopedConfig {
         .with_prior(Some(PriorConfig::normal(cli.prior_std)))
 }
 
-/// The conversion: one call on the trained network. A weight that is not finite, or whose deviation would not be, has none.
+/// The conversion: one call on the trained network. A weight that is not finite, or whose deviation would not be, has
+/// none.
 fn convert(trained: &Net, moped: &MopedConfig) -> Result<Net, RunError> {
     trained.clone().try_moped(moped).map_err(|error| {
         RunError::Setting(format!(

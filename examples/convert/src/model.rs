@@ -44,8 +44,9 @@ impl Net {
         self.output.forward(relu(self.hidden.forward(x)))
     }
 
-    /// The network with the weights of a checkpoint, by its extension: Burn's `.bpk`, `.safetensors`, or PyTorch's `.pt`. They are in the type of the network's own, whatever the file's is.
-    /// One with a digest beside it (`.sha256`) is compared with that first.
+    /// The network with the weights of a checkpoint, by its extension: Burn's `.bpk`, `.safetensors`, or PyTorch's
+    /// `.pt`. They are in the type of the network's own, whatever the file's is. One with a digest beside it
+    /// (`.sha256`) is compared with that first.
     pub fn load(self, path: &Path) -> Result<Self, RunError> {
         let record = self.clone().read_as_saved(path)?.into_record();
         let net = self.load_record(record.cast_to_module_dtype());
@@ -99,8 +100,8 @@ impl Net {
     }
 }
 
-/// Refuses tensors that the network has no place for: Burn's stores pass over them, but a checkpoint that has them is not this
-/// network's.
+/// Refuses tensors that the network has no place for: Burn's stores pass over them, but a checkpoint that has them is
+/// not this network's.
 fn no_others(unused: &[String]) -> Result<(), String> {
     match unused {
         [] => Ok(()),
@@ -183,7 +184,8 @@ mod tests {
             logits.iter::<f64>().collect()
         };
         let expected = logits(&net);
-        // Weights with 8, 11 and all of their bits: of two hundred networks by PyTorch the logits are at most 8e-4 and 9e-5 off.
+        // Weights with 8, 11 and all of their bits: of two hundred networks by PyTorch the logits are at most 8e-4 and
+        // 9e-5 off.
         for (dtype, bound) in [(DType::BF16, 1e-2), (DType::F16, 2e-3), (DType::F64, 1e-6)] {
             let adapter = BurnToPyTorchAdapter.chain(FloatCastAdapter::to(dtype));
             let mut store = SafetensorsStore::from_file(&path)

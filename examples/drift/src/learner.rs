@@ -26,7 +26,8 @@ pub const LEVEL: f64 = 0.9;
 /// Places at which the mean is compared with the curve.
 const GRID: usize = 101;
 
-/// The numbers of each draw of a prediction: its outputs for the points of a day or for the places, whichever are more, and its weights, which are kept.
+/// The numbers of each draw of a prediction: its outputs for the points of a day or for the places, whichever are more,
+/// and its weights, which are kept.
 pub fn numbers_of_a_draw(points: usize) -> usize {
     let weights = 2 * HIDDEN + HIDDEN + 1;
     points.max(GRID) + weights

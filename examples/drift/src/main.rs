@@ -24,12 +24,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Learns a curve that moves from day to day. Each day's points are predicted, then learnt from, then gone.
 ///
-/// Yesterday's posterior is today's prior. With a discount of 1 nothing is forgotten, and the posterior gets ever surer of a curve that has moved on; with less, its variances grow
-/// from day to day.
+/// Yesterday's posterior is today's prior. With a discount of 1 nothing is forgotten, and the posterior gets ever surer
+/// of a curve that has moved on; with less, its variances grow from day to day.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "drift", version, args_override_self = true)]
 pub struct Cli {
-    /// Share of what is known that the next day still knows, 0 or from 0.01 to 1; may be repeated [default: 1, 0.9, 0.7, 0, which starts anew every day].
+    /// Share of what is known that the next day still knows, 0 or from 0.01 to 1; may be repeated [default: 1, 0.9,
+    /// 0.7, 0, which starts anew every day].
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true, value_parser = not_negative)]
     pub discount: Vec<f64>,
 
@@ -133,7 +134,8 @@ fn course(learners: &[(Learner, Band)]) -> Result<TrainingCurves, PlotError> {
 const MOST_POINTS: usize = 10_000_000;
 /// Beyond it the phase of a day would be rounding.
 const LARGEST_SPEED: f64 = 1e6;
-/// Below it a day's training does not bring the deviations back that a night makes wider, and those of a few days later would be infinite in `f32`. Nothing at all is kept by 0.
+/// Below it a day's training does not bring the deviations back that a night makes wider, and those of a few days later
+/// would be infinite in `f32`. Nothing at all is kept by 0.
 const SMALLEST_DISCOUNT: f64 = 0.01;
 
 fn check(cli: &Cli) -> Result<(), RunError> {

@@ -11,8 +11,9 @@ use crate::data::LEAST_LABELS;
 
 /// Fine-tunes a trained transformer by LoRA on a few labels, and asks each method how sure it is.
 ///
-/// Without options it trains a small transformer on the digits 0 to 4 and fine-tunes it on 5 to 8, of which it gets 20 labels each: about a minute. MiniLM-L6 takes the place of
-/// the small one with `--model` and `--data`; `get_model.sh` puts it into a folder.
+/// Without options it trains a small transformer on the digits 0 to 4 and fine-tunes it on 5 to 8, of which it gets 20
+/// labels each: about a minute. MiniLM-L6 takes the place of the small one with `--model` and `--data`; `get_model.sh`
+/// puts it into a folder.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "finetune", version, args_override_self = true)]
 pub struct Cli {
@@ -20,7 +21,8 @@ pub struct Cli {
     #[arg(long, value_name = "DIR", requires = "data")]
     pub model: Option<PathBuf>,
 
-    /// Texts to learn: a table with a line `split, section, text`, separated by tabs; the splits are train, test, near and far. The sections of train are the classes; those of near and far are others.
+    /// Texts to learn: a table with a line `split, section, text`, separated by tabs; the splits are train, test, near
+    /// and far. The sections of train are the classes; those of near and far are others.
     #[arg(long, value_name = "FILE", requires = "model")]
     pub data: Option<PathBuf>,
 
@@ -69,11 +71,13 @@ pub struct Cli {
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 20, value_parser = draws_of_a_prediction)]
     pub draws: usize,
 
-    /// Score an adapter that an earlier run saved, in the place of training: what is said of labels, steps and draws has no part in it. It has to be of the same model, tokenizer and classes.
+    /// Score an adapter that an earlier run saved, in the place of training: what is said of labels, steps and draws
+    /// has no part in it. It has to be of the same model, tokenizer and classes.
     #[arg(long, value_name = "FILE", conflicts_with = "method")]
     pub adapter: Option<PathBuf>,
 
-    /// Folder in which the scores of each finished method are kept, for a run that may be killed and go on [default: none].
+    /// Folder in which the scores of each finished method are kept, for a run that may be killed and go on [default:
+    /// none].
     #[arg(long, value_name = "DIR", conflicts_with = "adapter")]
     pub keep: Option<PathBuf>,
 
@@ -83,7 +87,8 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// The seed of each repetition, which follow one another; after the largest comes 0. None with a saved adapter, which needs no labels.
+    /// The seed of each repetition, which follow one another; after the largest comes 0. None with a saved adapter,
+    /// which needs no labels.
     pub fn repetitions(&self) -> Vec<u64> {
         let count = match self.adapter {
             Some(_) => 0,

@@ -199,11 +199,13 @@ impl Bert {
         }
     }
 
-    /// The network of `config.json` in a folder with the weights of `model.safetensors`, in `f32` whatever their types are there. A head of the checkpoint, such as a pooler, is left aside.
+    /// The network of `config.json` in a folder with the weights of `model.safetensors`, in `f32` whatever their types
+    /// are there. A head of the checkpoint, such as a pooler, is left aside.
     ///
     /// # Errors
     ///
-    /// Returns an error that names the file and what of it is missing, of another shape, no finite number, or one too many, as of a checkpoint with more layers.
+    /// Returns an error that names the file and what of it is missing, of another shape, no finite number, or one too
+    /// many, as of a checkpoint with more layers.
     pub fn load(folder: &Path, device: &Device) -> Result<(Shape, Self), RunError> {
         let shape = Shape::read(&folder.join("config.json"))?;
         let path: PathBuf = folder.join("model.safetensors");

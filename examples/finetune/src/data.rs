@@ -88,7 +88,8 @@ impl Sequences {
         chunks.into_iter().map(|chunk| self.batch(&chunk, device))
     }
 
-    /// As many batches at most, of examples chosen at random: these are in the order of their classes or lengths, so that the first are no sample of all.
+    /// As many batches at most, of examples chosen at random: these are in the order of their classes or lengths, so
+    /// that the first are no sample of all.
     pub fn sampled(
         &self,
         batches: usize,
@@ -168,7 +169,8 @@ pub fn through(
     all.sorted()
 }
 
-/// Fails unless the adapters that were asked for fit a transformer of so many layers and features. Asked before anything is computed.
+/// Fails unless the adapters that were asked for fit a transformer of so many layers and features. Asked before
+/// anything is computed.
 pub fn check_adapters(cli: &Cli, layers: usize, features: usize) -> Result<(), RunError> {
     let (adapted, rank) = (cli.layers, cli.rank);
     if adapted > layers {

@@ -98,7 +98,8 @@ fn patches(pixels: &[u8; PIXELS]) -> impl Iterator<Item = f32> {
     })
 }
 
-/// Trains the transformer on 0 to 4. Of 5 to 8 three fifths are for labels and the others for the test; 9 is near, and test digits with their pixels shuffled are far.
+/// Trains the transformer on 0 to 4. Of 5 to 8 three fifths are for labels and the others for the test; 9 is near, and
+/// test digits with their pixels shuffled are far.
 pub fn task(cli: &Cli, device: &Device) -> Result<Task, RunError> {
     check_adapters(cli, LAYERS, FEATURES)?;
     check_prediction(cli, CLASSES)?;

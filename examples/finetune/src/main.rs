@@ -260,7 +260,8 @@ fn predicted(
     })
 }
 
-/// The reliability of LoRA alone and of the other method with the lowest NLL, if both are there and of this run: predictions are not kept.
+/// The reliability of LoRA alone and of the other method with the lowest NLL, if both are there and of this run:
+/// predictions are not kept.
 fn plot(
     folder: &RunFolder,
     task: &Task,

@@ -21,8 +21,9 @@ pub struct Classifier {
     pub dropout: McDropout,
     /// To the logits.
     pub head: Linear,
-    /// A digest of what an adapter depends on besides: the layers below, how many heads they have, the tokenizer, and which classes the logits are of. As a parameter that is frozen it is a part
-    /// of the base that an adapter's file knows.
+    /// A digest of what an adapter depends on besides: the layers below, how many heads they have, the tokenizer, and
+    /// which classes the logits are of. As a parameter that is frozen it is a part of the base that an adapter's file
+    /// knows.
     files_and_classes: Param<Tensor<1, Int>>,
 }
 

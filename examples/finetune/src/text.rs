@@ -66,7 +66,8 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// Returns an error for a text without a token, and for a token with a number that no word of the network has: as many words need not be numbered one after the other.
+    /// Returns an error for a text without a token, and for a token with a number that no word of the network has: as
+    /// many words need not be numbered one after the other.
     pub fn ids(&self, text: &str) -> Result<Vec<u32>, RunError> {
         let encoding = self.tokenizer.encode_fast(text, true);
         let encoding = encoding.map_err(|error| RunError::data(&self.path, error))?;

@@ -32,7 +32,8 @@ pub struct Training<'a> {
 }
 
 impl Training<'_> {
-    /// Trains by `update`, which is given the learning rate, the network and the gradients of a step's loss; ends off the autodiff graph, when the device has done it.
+    /// Trains by `update`, which is given the learning rate, the network and the gradients of a step's loss; ends off
+    /// the autodiff graph, when the device has done it.
     ///
     /// # Errors
     ///

@@ -54,7 +54,8 @@ struct Cli {
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 0, value_parser = at_least::<0>, requires = "data")]
     split: usize,
 
-    /// Instead of the curve: so many of the digits of 8×8 pixels that the examples carry, 500 of the others for the test.
+    /// Instead of the curve: so many of the digits of 8×8 pixels that the examples carry, 500 of the others for the
+    /// test.
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = at_least::<10>, conflicts_with_all = OF_A_TABLE)]
     digits: Option<usize>,
 
@@ -62,11 +63,13 @@ struct Cli {
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 80, value_parser = at_least::<4>, conflicts_with = "digits", conflicts_with_all = OF_A_TABLE)]
     points: usize,
 
-    /// Deviation of the normal prior of every weight; with `--data` that of the weights of a layer times √inputs, while biases and the logarithm of the noise have 1.
+    /// Deviation of the normal prior of every weight; with `--data` that of the weights of a layer times √inputs, while
+    /// biases and the logarithm of the noise have 1.
     #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 1.0, value_parser = deviation)]
     prior: f64,
 
-    /// Sample the prior's deviation as well, log-normal around `--prior` with a deviation of 1: what the points say of it decides how far functions swing where there are none.
+    /// Sample the prior's deviation as well, log-normal around `--prior` with a deviation of 1: what the points say of
+    /// it decides how far functions swing where there are none.
     #[arg(long, conflicts_with = "digits", conflicts_with_all = OF_A_TABLE)]
     learn_prior: bool,
 
@@ -96,7 +99,8 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<String, RunError> {
     cli.sampling.check()?;
-    // What is wrong with data is said before a folder is made, what is wrong with a folder before the chains, whose minutes would be lost.
+    // What is wrong with data is said before a folder is made, what is wrong with a folder before the chains, whose
+    // minutes would be lost.
     let folder: MakeFolder<'_> = &|| RunFolder::next(&cli.out);
     match (&cli.data, cli.digits) {
         (Some(data), _) => {

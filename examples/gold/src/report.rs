@@ -52,8 +52,8 @@ impl<D> Report<D> {
     }
 }
 
-/// That of NUTS and those of the faster ways, which are trained and predict at `at`: `distance` is told the name of each, what it predicts and its seconds.
-/// Besides, those that predict nothing, or something whose score is not finite.
+/// That of NUTS and those of the faster ways, which are trained and predict at `at`: `distance` is told the name of
+/// each, what it predicts and its seconds. Besides, those that predict nothing, or something whose score is not finite.
 pub fn with_faster_ways<T: Task, D>(
     of_gold: D,
     methods: &[Method],

@@ -84,7 +84,8 @@ impl Sampling {
         check_draws(self.chains * self.draws, of_a_draw).map_err(RunError::Setting)
     }
 
-    /// Samples, and predicts at `at`. The draws are written to the run's folder at once, whatever becomes of what follows.
+    /// Samples, and predicts at `at`. The draws are written to the run's folder at once, whatever becomes of what
+    /// follows.
     pub fn run<N, F, L>(
         &self,
         density: &LogDensity<N, F>,

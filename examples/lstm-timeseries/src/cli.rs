@@ -25,8 +25,9 @@ pub struct Cli {
 
     /// Forecast this series instead: a column of values, or times and values, with a header or without.
     ///
-    /// Times are numbers, or dates written yyyy-mm-dd or yyyymmdd; whole numbers of eight digits are dates where most of them are days. Rows are put in the order of their times, which are equally spaced: a time that is left
-    /// out, an empty value and, in a file without times, a blank line are gaps.
+    /// Times are numbers, or dates written yyyy-mm-dd or yyyymmdd; whole numbers of eight digits are dates where most
+    /// of them are days. Rows are put in the order of their times, which are equally spaced: a time that is left out,
+    /// an empty value and, in a file without times, a blank line are gaps.
     #[arg(long, value_name = "FILE.csv", conflicts_with = "series")]
     pub data: Option<PathBuf>,
 

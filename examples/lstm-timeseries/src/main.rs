@@ -111,7 +111,8 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     Ok(cli.training.run.present(&report))
 }
 
-/// The values of the LSTM's states in windows that are predicted together: with its gates they take some hundred megabytes.
+/// The values of the LSTM's states in windows that are predicted together: with its gates they take some hundred
+/// megabytes.
 const STATES_AT_ONCE: usize = 1 << 22;
 
 /// The windows that are predicted together.

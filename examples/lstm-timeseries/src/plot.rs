@@ -19,7 +19,8 @@ const LABEL: i32 = 17;
 
 type Element<'a> = DynElement<'static, BitMapBackend<'a>, (f64, f64)>;
 
-/// Writes a PNG of the last forecasts: their 50 % and 95 % bands, their mean, and the values, those outside in another colour. Bands and mean end where there is no forecast.
+/// Writes a PNG of the last forecasts: their 50 % and 95 % bands, their mean, and the values, those outside in another
+/// colour. Bands and mean end where there is no forecast.
 pub fn band(path: &Path, series: &Series, forecasts: &[Forecast]) -> Result<(), PlotError> {
     let finite =
         |f: &Forecast| f.mean.is_finite() && f.intervals.iter().all(|i| i.width().is_finite());

@@ -76,7 +76,8 @@ fn a_single_forecast_is_seen_with_its_intervals() {
 fn where_there_is_no_forecast_none_is_drawn() {
     let out = tempfile::tempdir().unwrap();
     let file = out.path().join("series.csv");
-    // 100 forecasts, of which the last 20 are held out: 10 on each side of a gap as long as both, in the middle of the picture.
+    // 100 forecasts, of which the last 20 are held out: 10 on each side of a gap as long as both, in the middle of the
+    // picture.
     let value = |time: usize| ((time * 37) % 11) as f64;
     let rows = (0..96)
         .chain(116..131)

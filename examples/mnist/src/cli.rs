@@ -7,7 +7,8 @@ use clap::{Parser, ValueEnum};
 use example_support::number::{at_least, deviation, not_negative};
 use example_support::{EstimatorChoice, TrainingArgs, digits};
 
-/// Trains a Bayesian LeNet-5 or perceptron on digits and compares its error and calibration with its deterministic twin's.
+/// Trains a Bayesian LeNet-5 or perceptron on digits and compares its error and calibration with its deterministic
+/// twin's.
 ///
 /// Without options it learns the 1,797 digits of 8×8 pixels that the program carries with it. For MNIST, name a folder
 /// with its four IDX files; the defaults are then 10 epochs and 128 images a batch.
@@ -89,7 +90,8 @@ pub enum PriorChoice {
     Normal,
     /// Normal, each layer learning its deviation, from `--prior-std` (empirical Bayes).
     Learned,
-    /// Blundell's mixture of two normals with equal weights: `--prior-std`, and e^-7 or half of `--prior-std` if that is less.
+    /// Blundell's mixture of two normals with equal weights: `--prior-std`, and e^-7 or half of `--prior-std` if that
+    /// is less.
     Mixture,
 }
 

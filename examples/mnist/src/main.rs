@@ -1,4 +1,5 @@
-//! A Bayesian LeNet-5 or perceptron on digits, beside its deterministic twin: error, calibration, and what can be pruned.
+//! A Bayesian LeNet-5 or perceptron on digits, beside its deterministic twin: error, calibration, and what can be
+//! pruned.
 
 mod cli;
 mod model;

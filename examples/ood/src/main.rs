@@ -29,10 +29,12 @@ use report::{Inside, Predicted, Report, detections};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Trains LeNet-5 on some classes of digits and asks it about other images: classes left out, digits turned by a right angle, shuffled pixels, noise.
+/// Trains LeNet-5 on some classes of digits and asks it about other images: classes left out, digits turned by a right
+/// angle, shuffled pixels, noise.
 ///
-/// A deterministic network, a Bayesian one and a deep ensemble say how unsure they are; AUROC, AUPR and FPR95 say how well that tells foreign images. Without options it
-/// learns the 1,797 digits of 8×8 pixels that the program carries; for MNIST, name a folder with its four IDX files; the defaults are then 10 epochs and 128 images a batch.
+/// A deterministic network, a Bayesian one and a deep ensemble say how unsure they are; AUROC, AUPR and FPR95 say how
+/// well that tells foreign images. Without options it learns the 1,797 digits of 8×8 pixels that the program carries;
+/// for MNIST, name a folder with its four IDX files; the defaults are then 10 epochs and 128 images a batch.
 #[derive(Debug, Clone, Parser)]
 #[command(
     name = "ood",

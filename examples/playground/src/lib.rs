@@ -1,5 +1,6 @@
-//! A page to play with: a small network learns points that are clicked into a picture, by six ways to a posterior at once, and their
-//! bands move beside each other. [`Playground`] is all of it but the page; `wasm.rs` is its interface for a host of WebAssembly.
+//! A page to play with: a small network learns points that are clicked into a picture, by six ways to a posterior at
+//! once, and their bands move beside each other. [`Playground`] is all of it but the page; `wasm.rs` is its interface
+//! for a host of WebAssembly.
 
 mod clock;
 mod data;

@@ -159,7 +159,8 @@ impl Playground {
         self.turns
     }
 
-    /// What each method predicts at `xs`. There is none without points or places, and none of a method whose weights are no longer finite.
+    /// What each method predicts at `xs`. There is none without points or places, and none of a method whose weights
+    /// are no longer finite.
     pub fn bands(&self, xs: &[f64]) -> Vec<Band> {
         let Some(Training { problem, ways }) = &self.training else {
             return Vec::new();

@@ -4,8 +4,8 @@ use crate::data::{FRAME, MOST_POINTS, Point};
 
 /// What all ways have in common.
 ///
-/// Their posterior is `p(w | D) ∝ Π p(y_i | x_i, w)^(1/β) · N(w; 0, s²)` for a noise of deviation σ: β = 1 is Bayes' rule, less makes it colder, more
-/// keeps it closer to the prior. In an ELBO that is the KL's weight.
+/// Their posterior is `p(w | D) ∝ Π p(y_i | x_i, w)^(1/β) · N(w; 0, s²)` for a noise of deviation σ: β = 1 is Bayes'
+/// rule, less makes it colder, more keeps it closer to the prior. In an ELBO that is the KL's weight.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
     /// The deviation s of the prior of every weight.

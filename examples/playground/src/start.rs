@@ -1,5 +1,5 @@
-//! Initial weights that are a function of the seed. Burn's generator is one for all threads of a process, so that trainings which start beside each other
-//! would share its numbers out by chance.
+//! Initial weights that are a function of the seed. Burn's generator is one for all threads of a process, so that
+//! trainings which start beside each other would share its numbers out by chance.
 
 use std::convert::Infallible;
 
@@ -35,7 +35,8 @@ impl Start {
         }
     }
 
-    /// The network of linear layers with normal weights of the variance of Burn's, 1 / (3 · inputs). Of a Bayesian one the means.
+    /// The network of linear layers with normal weights of the variance of Burn's, 1 / (3 · inputs). Of a Bayesian one
+    /// the means.
     pub fn weights<M: Module>(self, network: M) -> M {
         let mut fill = Fill {
             start: self,

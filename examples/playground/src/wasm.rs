@@ -1,7 +1,8 @@
 //! The exports: plain numbers and addresses in the module's memory, so that a host needs no tool to call them.
 //!
-//! The host writes `f64`s to the address that `input` returns, and reads `f64`s from the address that `bands` returns. A call that refuses what it was
-//! given returns 0, one that fails panics; the host gets the sentence by its imports `refused` and `panicked`.
+//! The host writes `f64`s to the address that `input` returns, and reads `f64`s from the address that `bands` returns.
+//! A call that refuses what it was given returns 0, one that fails panics; the host gets the sentence by its imports
+//! `refused` and `panicked`.
 
 use std::cell::RefCell;
 

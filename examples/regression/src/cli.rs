@@ -59,8 +59,8 @@ pub struct Cli {
 
     /// Deviation of the prior over the hidden layer's weights.
     ///
-    /// That of the output layer is this divided by the root of the hidden units, so that the prior's functions have the same
-    /// size for any number of them.
+    /// That of the output layer is this divided by the root of the hidden units, so that the prior's functions have the
+    /// same size for any number of them.
     #[arg(long, value_name = "STD", allow_negative_numbers = true, default_value_t = 2.0, value_parser = deviation)]
     pub prior_std: f64,
 
@@ -90,7 +90,8 @@ pub struct Cli {
 
     /// Take the splits from this file.
     ///
-    /// Each line lists the rows of one test set, counted from 0; all other rows train. `--split` is then a number or `all`.
+    /// Each line lists the rows of one test set, counted from 0; all other rows train. `--split` is then a number or
+    /// `all`.
     #[arg(long, value_name = "FILE")]
     pub splits_file: Option<PathBuf>,
 
@@ -112,7 +113,8 @@ pub struct Cli {
 
     /// Burn device to compute on [default: `BURN_DEVICE`, else GPUs before CPUs].
     ///
-    /// One of those the program was built for: flex, ndarray, wgpu, vulkan, metal, webgpu, cuda, rocm, cpu, tch, remote.
+    /// One of those the program was built for: flex, ndarray, wgpu, vulkan, metal, webgpu, cuda, rocm, cpu, tch,
+    /// remote.
     #[arg(long, value_name = "NAME")]
     pub device: Option<String>,
 

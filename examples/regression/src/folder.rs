@@ -34,7 +34,8 @@ const CONTENTS: [&str; 8] = [
     LOG,
 ];
 const PREVIOUS: &str = "previous";
-/// Where it is put together: a program that is killed on the way leaves the rest of the run where it was, and this for the next to finish.
+/// Where it is put together: a program that is killed on the way leaves the rest of the run where it was, and this for
+/// the next to finish.
 const BECOMING_PREVIOUS: &str = "previous.part";
 
 /// A run's folder.
@@ -64,7 +65,8 @@ impl Folder {
         self.path.join(PLOT)
     }
 
-    /// Keeps another program out of the folder, made if need be, until what is returned is dropped or this program ends.
+    /// Keeps another program out of the folder, made if need be, until what is returned is dropped or this program
+    /// ends.
     ///
     /// Two trainings in one folder would move each other's files away.
     pub fn claim(&self, make: bool) -> Result<FolderClaim, RunError> {
@@ -78,10 +80,10 @@ impl Folder {
 
     /// Readies the folder for a new training.
     ///
-    /// What a training left that got as far as a checkpoint or a model is moved to `previous`, in the place of what was there; so
-    /// nothing is taken for the new training's, and a training that fails at once costs nothing. Files of these names that no
-    /// training left are not touched: they are an error. So is a file of another name where something is to be removed. What a run that was killed had not put
-    /// in its place is removed.
+    /// What a training left that got as far as a checkpoint or a model is moved to `previous`, in the place of what was
+    /// there; so nothing is taken for the new training's, and a training that fails at once costs nothing. Files of
+    /// these names that no training left are not touched: they are an error. So is a file of another name where
+    /// something is to be removed. What a run that was killed had not put in its place is removed.
     pub fn begin(&self, config: &RunConfig) -> Result<(), RunError> {
         self.check_whose()?;
         let was_put_aside = self.path.join(BECOMING_PREVIOUS).is_dir();
@@ -148,8 +150,8 @@ impl Folder {
         }
     }
 
-    /// The epoch to go on from: that of the last checkpoint that is whole, if the folder's training had the settings of `config`. It may have planned
-    /// fewer epochs: the longer plan takes the place of the shorter one.
+    /// The epoch to go on from: that of the last checkpoint that is whole, if the folder's training had the settings of
+    /// `config`. It may have planned fewer epochs: the longer plan takes the place of the shorter one.
     pub fn resume(&self, config: &RunConfig) -> Result<usize, RunError> {
         let checkpoints = self.checkpoints();
         let nothing = || RunError::NoCheckpoint {
@@ -188,10 +190,11 @@ impl Folder {
         Checkpoints::new(self.path.join(CHECKPOINTS))
     }
 
-    /// How many epochs were planned, if the settings and the rows were otherwise those of `config` and the epochs no more than its.
+    /// How many epochs were planned, if the settings and the rows were otherwise those of `config` and the epochs no
+    /// more than its.
     ///
-    /// Settings that were saved before rows had a digest are compared without it, which is said. So is it where there are none: whoever removed them
-    /// answers for these.
+    /// Settings that were saved before rows had a digest are compared without it, which is said. So is it where there
+    /// are none: whoever removed them answers for these.
     fn epochs_with_settings(&self, config: &RunConfig) -> Result<Option<usize>, RunError> {
         let file = self.path.join(CONFIG);
         let unreadable = |reason: String| RunError::Config {
@@ -281,8 +284,8 @@ fn is_of_a_run(folder: &Path) -> bool {
     })
 }
 
-/// The first file in `folder`, which has the path `within` in the folder of a run, that has a name of no run's; by that path. A folder that is not there
-/// has none.
+/// The first file in `folder`, which has the path `within` in the folder of a run, that has a name of no run's; by that
+/// path. A folder that is not there has none.
 fn foreign_file(folder: &Path, within: &Path) -> io::Result<Option<PathBuf>> {
     let entries = match std::fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

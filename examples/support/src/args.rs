@@ -79,13 +79,15 @@ impl TrainingArgs {
 /// The options that every program with a folder for each run has.
 #[derive(Debug, Clone, Args)]
 pub struct RunArgs {
-    /// Folder for this and later runs; each gets a numbered folder of its own in it [default: runs/ and the program's name].
+    /// Folder for this and later runs; each gets a numbered folder of its own in it [default: runs/ and the program's
+    /// name].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 
     /// Burn device to compute on [default: `BURN_DEVICE`, else GPUs before CPUs].
     ///
-    /// One of those the program was built for: flex, ndarray, wgpu, vulkan, metal, webgpu, cuda, rocm, cpu, tch, remote.
+    /// One of those the program was built for: flex, ndarray, wgpu, vulkan, metal, webgpu, cuda, rocm, cpu, tch,
+    /// remote.
     #[arg(long, value_name = "NAME")]
     pub device: Option<String>,
 

@@ -24,8 +24,8 @@ const CLASSES: [&str; 10] = [
     "truck",
 ];
 
-/// The data set in `folder`, the unpacked "CIFAR-10 binary version": those of `data_batch_1.bin` to `data_batch_5.bin` that are
-/// there, and `test_batch.bin`. Which of the five are not is said on standard error.
+/// The data set in `folder`, the unpacked "CIFAR-10 binary version": those of `data_batch_1.bin` to `data_batch_5.bin`
+/// that are there, and `test_batch.bin`. Which of the five are not is said on standard error.
 ///
 /// # Errors
 ///

@@ -106,7 +106,8 @@ impl Settings {
     }
 }
 
-/// Trains `network` in `folder` on `device`, where the network is; returns the model of the last epoch and the time it took.
+/// Trains `network` in `folder` on `device`, where the network is; returns the model of the last epoch and the time it
+/// took.
 ///
 /// The test images are shown as validation and decide nothing.
 ///
@@ -198,7 +199,8 @@ pub fn predict<N: Classifier>(
     likelihood.try_predictive(outputs)
 }
 
-/// What draws predict on `device`, where the network is, for images, which are scaled as the training images of `data` were.
+/// What draws predict on `device`, where the network is, for images, which are scaled as the training images of `data`
+/// were.
 ///
 /// # Errors
 ///
@@ -225,7 +227,8 @@ pub fn predictor<N: Classifier>(
         .init_with(posterior, &likelihood)
 }
 
-/// The numbers of each draw of a [`predictor`]: its logits for the images that are predicted at a time, and its weights, which are kept.
+/// The numbers of each draw of a [`predictor`]: its logits for the images that are predicted at a time, and its
+/// weights, which are kept.
 pub fn numbers_of_a_draw<N: Classifier>(network: &N, data: &Data) -> usize {
     PREDICTED_AT_ONCE * data.classes.len() + network.num_bayesian_weights()
 }

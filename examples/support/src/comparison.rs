@@ -1,4 +1,5 @@
-//! A Bayesian classifier beside its deterministic twin: trained alike from the same weights, compared on the test images.
+//! A Bayesian classifier beside its deterministic twin: trained alike from the same weights, compared on the test
+//! images.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -17,7 +17,8 @@ const SIDE: usize = 28;
 /// The shipped digits that are kept for testing: the last ones, as the set's authors did with other writers'.
 const SHIPPED_TEST: usize = 360;
 
-/// The 1,797 digits of 8×8 pixels from the UCI set "Optical recognition of handwritten digits", as scikit-learn ships them.
+/// The 1,797 digits of 8×8 pixels from the UCI set "Optical recognition of handwritten digits", as scikit-learn ships
+/// them.
 const DIGITS: &[u8] = include_bytes!("../data/digits.csv.gz");
 
 /// Epochs for MNIST.
@@ -40,7 +41,8 @@ pub const INITIAL_STD: f64 = 0.02;
 /// The weight of the KL for MNIST: in full it costs two fifths more errors in ten epochs.
 const MNIST_BETA: f64 = 0.1;
 
-/// The weight of the KL for the shipped digits: so few images don't say enough about 61,706 weights to pay for them in full.
+/// The weight of the KL for the shipped digits: so few images don't say enough about 61,706 weights to pay for them in
+/// full.
 const SHIPPED_BETA: f64 = 0.03;
 
 /// The set in `folder`, or the shipped digits without one.
@@ -158,8 +160,8 @@ fn read(folder: &Path, name: &str) -> Result<(PathBuf, Vec<u8>), RunError> {
     }
 }
 
-/// The sizes of the `D` axes and the values of an IDX file of bytes: a magic number 0x0000080D, then each size as a big-endian
-/// 32-bit number, then the values.
+/// The sizes of the `D` axes and the values of an IDX file of bytes: a magic number 0x0000080D, then each size as a
+/// big-endian 32-bit number, then the values.
 fn parse<'a, const D: usize>(
     path: &Path,
     bytes: &'a [u8],

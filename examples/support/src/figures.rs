@@ -16,7 +16,8 @@ impl Figures {
         }
     }
 
-    /// `value` to the last of these places: with an exponent where the three digits are of a number below 1e-4, or of a million and more.
+    /// `value` to the last of these places: with an exponent where the three digits are of a number below 1e-4, or of a
+    /// million and more.
     #[must_use]
     pub fn show(self, value: f64) -> String {
         let is_plain = (-3..=6).contains(&self.last);

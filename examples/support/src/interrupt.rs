@@ -13,10 +13,12 @@ const SIGNAL: &str = "Ctrl-C or a signal to end";
 /// The trainings that run.
 static TRAININGS: AtomicUsize = AtomicUsize::new(0);
 
-/// What stops a training on Ctrl-C, or on the SIGTERM and SIGHUP of a system that wants it to end: the first ends it in order, a second Ctrl-C or SIGTERM at once. A SIGHUP after another
-/// signal does nothing: systemd may send it right after SIGTERM.
+/// What stops a training on Ctrl-C, or on the SIGTERM and SIGHUP of a system that wants it to end: the first ends it in
+/// order, a second Ctrl-C or SIGTERM at once. A SIGHUP after another signal does nothing: systemd may send it right
+/// after SIGTERM.
 ///
-/// Where no training [runs](stoppable) there is nothing to end in order: nobody looks at the interrupter, and the first ends the program.
+/// Where no training [runs](stoppable) there is nothing to end in order: nobody looks at the interrupter, and the first
+/// ends the program.
 ///
 /// A SIGHUP that is ignored from the start stays so, as under `nohup`, where the system says what is: Linux does.
 ///
@@ -141,8 +143,8 @@ pub trait Failure: Display {
     }
 }
 
-/// Prints what a program found, or why it found nothing, and says how it should end: with 2, also where standard output can't take it, or with what shells report for a program
-/// ended by Ctrl-C, whatever signal stopped it.
+/// Prints what a program found, or why it found nothing, and says how it should end: with 2, also where standard output
+/// can't take it, or with what shells report for a program ended by Ctrl-C, whatever signal stopped it.
 pub fn exit_code(program: &str, outcome: Result<String, impl Failure>) -> ExitCode {
     match outcome {
         Ok(output) => print(program, output).err().unwrap_or(ExitCode::SUCCESS),

@@ -68,7 +68,8 @@ pub enum KeptError {
     },
 }
 
-/// What a run's parts depend on, as a digest for its settings: other data of the same name or the same size are no reason to take an old result for a new one.
+/// What a run's parts depend on, as a digest for its settings: other data of the same name or the same size are no
+/// reason to take an old result for a new one.
 #[derive(Debug, Clone, Default)]
 pub struct Digest(Sha256);
 
@@ -139,12 +140,13 @@ struct Run<'a, S> {
 pub struct Kept(Option<PathBuf>);
 
 impl Kept {
-    /// Keeps parts in a folder, which is made, or gone on with where it is of a run with the same settings: a struct or a map, of all that the parts depend on but the version of blitz,
-    /// which is kept beside them.
+    /// Keeps parts in a folder, which is made, or gone on with where it is of a run with the same settings: a struct or
+    /// a map, of all that the parts depend on but the version of blitz, which is kept beside them.
     ///
     /// # Errors
     ///
-    /// Fails if the folder can't be made or read, or is of a run with other settings, or of another version. One of a version that kept none is of another.
+    /// Fails if the folder can't be made or read, or is of a run with other settings, or of another version. One of a
+    /// version that kept none is of another.
     pub fn in_folder(path: &Path, settings: &impl Serialize) -> Result<Self, KeptError> {
         fs::create_dir_all(path).map_err(|reason| file_error(path, reason))?;
         let file = path.join("run.json");
@@ -185,7 +187,8 @@ impl Kept {
         self.finished_if(part, |_| Ok(()))
     }
 
-    /// As [`finished`](Self::finished), of values that their type alone does not make sound: `check_value` says what is wrong with one.
+    /// As [`finished`](Self::finished), of values that their type alone does not make sound: `check_value` says what is
+    /// wrong with one.
     ///
     /// # Errors
     ///
@@ -223,7 +226,8 @@ impl Kept {
     ///
     /// # Errors
     ///
-    /// Fails if its file can't be written, or if [`finished`](Self::finished) could not read it: JSON has no number that is not finite.
+    /// Fails if its file can't be written, or if [`finished`](Self::finished) could not read it: JSON has no number
+    /// that is not finite.
     pub fn keep<T: Serialize + DeserializeOwned>(
         &self,
         part: &str,
@@ -248,7 +252,8 @@ impl Kept {
     }
 }
 
-/// The name of a part's file in a folder, the first of them, if there is one. What another run is writing, or was when it was killed, is no part.
+/// The name of a part's file in a folder, the first of them, if there is one. What another run is writing, or was when
+/// it was killed, is no part.
 fn any_part(folder: &Path) -> io::Result<Option<String>> {
     let files = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
     let names = files

@@ -7,9 +7,11 @@
 //! - [`MeanError`]: a mean over repetitions, with its standard error where there is one.
 //! - [`figure`]: a number in three significant digits, and [`Figures`] of several to the same place.
 //! - [`first_not_finite`]: the weight of a checkpoint that is no number, and [`check_scores`] for scores.
-//! - [`LeftOut`]: what could not be made in a comparison, and [`written`] for its files; [`chosen`]: the rule that chooses settings.
+//! - [`LeftOut`]: what could not be made in a comparison, and [`written`] for its files; [`chosen`]: the rule that
+//!   chooses settings.
 //! - [`say!`]: a line on standard error, and [`print()`] the report on standard output, for whoever takes them.
-//! - [`check_layers`]: the largest network that is taken, [`check_draws`] the largest prediction, and [`check_windows`] the most windows of a series.
+//! - [`check_layers`]: the largest network that is taken, [`check_draws`] the largest prediction, and [`check_windows`]
+//!   the most windows of a series.
 //! - [`loader`]: batches of a training, and [`fit_in`]: a training with its files in a folder.
 //! - [`images`] and [`classification`]: labelled images, and a classifier of them trained by Burn's Learner.
 //! - [`comparison`]: a Bayesian classifier beside its deterministic twin.

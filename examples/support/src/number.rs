@@ -2,7 +2,8 @@
 
 use std::io::{self, IsTerminal};
 
-/// Beyond any use, and small enough that no product of two counts overflows. What a product makes is bounded by [`check_layers`](crate::check_layers).
+/// Beyond any use, and small enough that no product of two counts overflows. What a product makes is bounded by
+/// [`check_layers`](crate::check_layers).
 const LARGEST: usize = 10_000_000;
 
 /// A whole number of at least `MIN`.
@@ -15,7 +16,8 @@ pub fn draws_of_a_step(text: &str) -> Result<usize, String> {
     within::<1, { u16::MAX as usize }>(text)
 }
 
-/// The draws of a prediction: each takes room, however little it predicts. What they predict together is bounded by [`check_draws`](crate::check_draws).
+/// The draws of a prediction: each takes room, however little it predicts. What they predict together is bounded by
+/// [`check_draws`](crate::check_draws).
 pub fn draws_of_a_prediction(text: &str) -> Result<usize, String> {
     within::<2, 1_000_000>(text)
 }
@@ -45,7 +47,8 @@ pub fn positive(text: &str) -> Result<f64, String> {
     }
 }
 
-/// The least deviation: a layer of ten million inputs divides it by their root, and its square still is a number in `f32`.
+/// The least deviation: a layer of ten million inputs divides it by their root, and its square still is a number in
+/// `f32`.
 const LEAST_DEVIATION: f64 = 1e-10;
 /// The largest: so many times as much, in a wide component for instance, still is one of the library's.
 const LARGEST_DEVIATION: f64 = 1e10;
@@ -68,7 +71,8 @@ pub fn learning_rate(text: &str) -> Result<f64, String> {
     }
 }
 
-/// A flag that needs a terminal on standard output: Burn prints its dashboard as lines elsewhere, and one that can't be written ends the training.
+/// A flag that needs a terminal on standard output: Burn prints its dashboard as lines elsewhere, and one that can't be
+/// written ends the training.
 pub fn in_a_terminal(text: &str) -> Result<bool, String> {
     let wanted = text == "true";
     match wanted && !io::stdout().is_terminal() {

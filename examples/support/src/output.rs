@@ -4,7 +4,8 @@ use std::fmt::{self, Display};
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
-/// Writes a line to standard error, formatted as by `format!`. One that standard error can't take is lost: what took hours is worth more than a line.
+/// Writes a line to standard error, formatted as by `format!`. One that standard error can't take is lost: what took
+/// hours is worth more than a line.
 #[macro_export]
 macro_rules! say {
     ($($line:tt)*) => {
@@ -19,7 +20,8 @@ pub fn line_on_stderr(line: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// Writes what `program` found to standard output, and ends the line. A reader that went away (`| head`) has what it wanted.
+/// Writes what `program` found to standard output, and ends the line. A reader that went away (`| head`) has what it
+/// wanted.
 ///
 /// # Errors
 ///

@@ -49,7 +49,8 @@ impl Program<'_> {
         serde_json::from_str(last).unwrap_or_else(|error| panic!("{error} in `{last}`"))
     }
 
-    /// The report of a run with `--json` that can make folders and empty files, but write nothing into a file, as on a disk that is full.
+    /// The report of a run with `--json` that can make folders and empty files, but write nothing into a file, as on a
+    /// disk that is full.
     ///
     /// # Panics
     ///
@@ -70,11 +71,13 @@ impl Program<'_> {
         shell.report(out, arguments)
     }
 
-    /// What a run that must fail in order writes to standard error: after any progress one sentence, which follows the program's name, or a refusal of the command line's.
+    /// What a run that must fail in order writes to standard error: after any progress one sentence, which follows the
+    /// program's name, or a refusal of the command line's.
     ///
     /// # Panics
     ///
-    /// Panics if it succeeds, panics itself, ends by a signal, has written to standard output, or says anything else at the end.
+    /// Panics if it succeeds, panics itself, ends by a signal, has written to standard output, or says anything else at
+    /// the end.
     pub fn refusal(&self, out: &Path, arguments: &[&str]) -> String {
         let output = self.run(out, arguments);
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -89,7 +92,8 @@ impl Program<'_> {
         stderr
     }
 
-    /// Whether the last line, and no other, follows the program's name. A refusal of the command line's has lines on how to call the program after it.
+    /// Whether the last line, and no other, follows the program's name. A refusal of the command line's has lines on
+    /// how to call the program after it.
     fn ends_in_one_sentence(&self, stderr: &str) -> bool {
         let name = Path::new(self.path).file_stem().unwrap_or_default();
         let own = format!("{}: ", name.to_string_lossy());

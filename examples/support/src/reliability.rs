@@ -12,7 +12,8 @@ use plotters::prelude::*;
 /// Those of the diagram and of the error in its legend, as many as of the calibration error everywhere else.
 const BINS: usize = 15;
 
-/// Writes a PNG of the accuracy in bins of confidence, for two predictions with their names; the size of a dot is the root of its share.
+/// Writes a PNG of the accuracy in bins of confidence, for two predictions with their names; the size of a dot is the
+/// root of its share.
 pub fn reliability(
     path: &Path,
     predictions: [(&str, &CategoricalMixture); 2],

@@ -6,7 +6,8 @@ use crate::say;
 
 /// The candidate that is better than all others, and what was made of it.
 ///
-/// One that can't be trained is no choice, nor one whose predictions are none: what others took hours for is not lost with it.
+/// One that can't be trained is no choice, nor one whose predictions are none: what others took hours for is not lost
+/// with it.
 ///
 /// # Errors
 ///

@@ -6,8 +6,8 @@ const MOST_WEIGHTS: u128 = 100_000_000;
 /// As outputs, and as the distributions of numbers that are made of them, so many take four gigabytes too.
 const MOST_NUMBERS: u128 = 100_000_000;
 
-/// Refuses layers of these numbers of inputs and outputs if they have more weights than a run is likely to have memory for: a system ends a program that
-/// asks for more than there is, without a word.
+/// Refuses layers of these numbers of inputs and outputs if they have more weights than a run is likely to have memory
+/// for: a system ends a program that asks for more than there is, without a word.
 ///
 /// # Errors
 ///
@@ -23,8 +23,8 @@ pub fn check_layers(layers: impl IntoIterator<Item = [usize; 2]>) -> Result<(), 
     ))
 }
 
-/// Refuses a prediction of more numbers than a run is likely to have memory for: those of each draw are its outputs for the rows that are predicted together, and
-/// its weights if it is kept.
+/// Refuses a prediction of more numbers than a run is likely to have memory for: those of each draw are its outputs for
+/// the rows that are predicted together, and its weights if it is kept.
 ///
 /// # Errors
 ///

@@ -270,7 +270,8 @@ pub enum DataError {
 }
 
 impl DataError {
-    /// Whether it says something of the rows that one split trains with, by which the columns are scaled, and nothing of the others.
+    /// Whether it says something of the rows that one split trains with, by which the columns are scaled, and nothing
+    /// of the others.
     pub fn is_of_one_split(&self) -> bool {
         // Each by its name: a new one has to be decided on.
         match self {
@@ -306,8 +307,8 @@ fn as_mark(number: &str) -> String {
     number.replace(',', ".")
 }
 
-/// The text of a file, with the errors a user can act on; without a byte-order mark, and with line feeds where other systems end a line by a
-/// carriage return alone.
+/// The text of a file, with the errors a user can act on; without a byte-order mark, and with line feeds where other
+/// systems end a line by a carriage return alone.
 pub fn read_text(path: &Path) -> Result<String, DataError> {
     let text = std::fs::read_to_string(path).map_err(|reason| match reason.kind() {
         io::ErrorKind::NotFound => DataError::NotFound { path: path.into() },

@@ -38,7 +38,8 @@ where
     builder.build(InMemDataset::new(items))
 }
 
-/// Trains with metrics and checkpoints in `folder`, and ten lines or Burn's dashboard to watch; returns the model of the last epoch and the time it took.
+/// Trains with metrics and checkpoints in `folder`, and ten lines or Burn's dashboard to watch; returns the model of
+/// the last epoch and the time it took.
 ///
 /// # Errors
 ///

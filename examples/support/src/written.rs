@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::LeftOut;
 
-/// The path of a file that `write` makes there, such as a picture; or none if it can't, and then the file is among what is left out.
+/// The path of a file that `write` makes there, such as a picture; or none if it can't, and then the file is among what
+/// is left out.
 pub fn written<E: Display>(
     path: PathBuf,
     seed: u64,

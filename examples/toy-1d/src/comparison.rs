@@ -10,9 +10,11 @@ use example_support::methods::{Data, MeanField, Method, MethodError, Number, Pre
 pub enum Comparison {
     /// Each way to a posterior.
     Methods,
-    /// Mean-field variational inference with the KL at several weights β: 1 is the ELBO, 80 (the number of points) what forgetting the 1/N makes of it.
+    /// Mean-field variational inference with the KL at several weights β: 1 is the ELBO, 80 (the number of points) what
+    /// forgetting the 1/N makes of it.
     KlWeight,
-    /// Mean-field variational inference from several initial deviations, after a short training: small ones don't grow in time.
+    /// Mean-field variational inference from several initial deviations, after a short training: small ones don't grow
+    /// in time.
     InitialDeviation,
 }
 

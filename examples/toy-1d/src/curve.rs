@@ -38,7 +38,8 @@ pub struct Points {
 }
 
 impl Points {
-    /// `count` of them, in turn from each stretch, at even distances in an order without meaning; the seed makes the noise.
+    /// `count` of them, in turn from each stretch, at even distances in an order without meaning; the seed makes the
+    /// noise.
     pub fn new(count: usize, seed: u64) -> Self {
         let mut noise = vec![0.0; count];
         NoiseKey::new(seed, 0, 0).fill_standard_normal(0, &mut noise);

@@ -1,4 +1,5 @@
-//! One curve, learnt from a few points: the data, the ways to a posterior, and what their bands come to. A library, so that `gold` can compare with the posterior itself.
+//! One curve, learnt from a few points: the data, the ways to a posterior, and what their bands come to. A library, so
+//! that `gold` can compare with the posterior itself.
 
 pub mod comparison;
 pub mod curve;

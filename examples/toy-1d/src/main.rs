@@ -21,8 +21,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Learns one curve from a few points by each way to a posterior, and plots their bands beside each other.
 ///
-/// The points lie in two stretches with a gap between them. A method that knows what it does not know has a band that opens in the gap and
-/// outside.
+/// The points lie in two stretches with a gap between them. A method that knows what it does not know has a band that
+/// opens in the gap and outside.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Cli {

@@ -1,4 +1,5 @@
-//! The regression benchmarks of the literature: one hidden layer of 50 units, twenty splits of a UCI data set, by method.
+//! The regression benchmarks of the literature: one hidden layer of 50 units, twenty splits of a UCI data set, by
+//! method.
 
 mod error;
 mod report;
@@ -23,15 +24,17 @@ use study::Scores;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Test error and log likelihood of a method on the splits that the literature reports, by the protocol of Hernández-Lobato & Adams (2015).
+/// Test error and log likelihood of a method on the splits that the literature reports, by the protocol of
+/// Hernández-Lobato & Adams (2015).
 ///
-/// Settings are chosen for each split by a rule that sees its training rows alone. Each finished split is kept in the output
-/// folder: the same command goes on where it was stopped. A split without a prediction, or with a score that is not finite, is left out, and the report says why.
+/// Settings are chosen for each split by a rule that sees its training rows alone. Each finished split is kept in the
+/// output folder: the same command goes on where it was stopped. A split without a prediction, or with a score that is
+/// not finite, is left out, and the report says why.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Cli {
-    /// Folder with `data.csv`, the target last, and `test_splits.txt`, the rows of one test set a line [default: the concrete
-    /// data, which come with the example].
+    /// Folder with `data.csv`, the target last, and `test_splits.txt`, the rows of one test set a line [default: the
+    /// concrete data, which come with the example].
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 

@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use crate::study::{LEVELS, Scores};
 
-/// Means over the splits, and the standard errors of the two that the literature reports, where there are several splits.
+/// Means over the splits, and the standard errors of the two that the literature reports, where there are several
+/// splits.
 #[derive(Debug, Serialize)]
 pub struct Report {
     data: String,
@@ -32,8 +33,8 @@ pub struct Report {
 /// A data set, the mean RMSE and the mean log likelihood.
 type Published = (&'static str, f64, f64);
 
-/// Mean test RMSE and log likelihood of one hidden layer of 50 units on the same splits, by data set. From the tables of Gal &
-/// Ghahramani 2016 (first three) and of the Vadam paper (Khan et al. 2018).
+/// Mean test RMSE and log likelihood of one hidden layer of 50 units on the same splits, by data set. From the tables
+/// of Gal & Ghahramani 2016 (first three) and of the Vadam paper (Khan et al. 2018).
 const LITERATURE: [(&str, [Published; 5]); 4] = [
     (
         "variational inference (Graves 2011)",

@@ -70,8 +70,9 @@ pub fn check(split: &Split, rows: usize) -> Result<(), RunError> {
 
 /// Chooses, trains and scores.
 ///
-/// The rule: four fifths of the training rows, chosen at random, train each candidate, and the one with the largest log likelihood of the
-/// last fifth is trained again on all training rows. (Of an ensemble a single member is compared, and recalibrated by.) The test rows are seen by the scores alone.
+/// The rule: four fifths of the training rows, chosen at random, train each candidate, and the one with the largest log
+/// likelihood of the last fifth is trained again on all training rows. (Of an ensemble a single member is compared, and
+/// recalibrated by.) The test rows are seen by the scores alone.
 pub fn run(
     table: &Table,
     index: usize,

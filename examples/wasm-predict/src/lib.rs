@@ -1,5 +1,5 @@
-//! A small Bayesian regressor, what it predicts, and its interface for a host of WebAssembly. The program in `main.rs`, which is
-//! native, trains it.
+//! A small Bayesian regressor, what it predicts, and its interface for a host of WebAssembly. The program in `main.rs`,
+//! which is native, trains it.
 
 mod prediction;
 #[cfg(target_family = "wasm")]

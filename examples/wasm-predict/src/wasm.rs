@@ -1,7 +1,8 @@
 //! The exports: plain numbers and addresses in the module's memory, so that a host needs no tool to call them.
 //!
-//! The host writes a record to the address that `record_buffer` returns, calls `run`, and reads `f64`s from the address that `predictions`
-//! returns and `f32`s from that of `noise_values`. A call that fails panics; the host gets the message by its import `panicked`.
+//! The host writes a record to the address that `record_buffer` returns, calls `run`, and reads `f64`s from the address
+//! that `predictions` returns and `f32`s from that of `noise_values`. A call that fails panics; the host gets the
+//! message by its import `panicked`.
 
 use std::sync::Mutex;
 
@@ -81,7 +82,8 @@ extern "C" fn run() -> usize {
     })
 }
 
-/// The address of the predictions, seven numbers each: first draw, mean, and the interval's two ends, and these three once more, in one pass.
+/// The address of the predictions, seven numbers each: first draw, mean, and the interval's two ends, and these three
+/// once more, in one pass.
 #[unsafe(no_mangle)]
 extern "C" fn predictions() -> *const f64 {
     buffers(|buffers| buffers.predictions.as_ptr())

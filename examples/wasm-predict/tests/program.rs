@@ -28,7 +28,8 @@ fn the_saved_model_fits_and_doubts_outside_the_data() {
             .unwrap();
         let prediction = predictions[at];
         let [mean, lower, upper] = prediction.in_one_pass;
-        // One hidden layer: mean and variance are exact but for the quadrature of tanh, and 100 draws are what is noisy.
+        // One hidden layer: mean and variance are exact but for the quadrature of tanh, and 100 draws are what is
+        // noisy.
         let std = (prediction.upper - prediction.lower) / 3.92;
         assert!(
             (mean - prediction.mean).abs() < 0.3 * std,

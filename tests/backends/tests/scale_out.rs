@@ -25,8 +25,8 @@ use burn::train::{
 
 /// Runs the tests one after the other, and none for ever.
 ///
-/// While a distributed training exists, every backward pass on any remote device of the process takes part in its exchange of
-/// gradients, and waits for it.
+/// While a distributed training exists, every backward pass on any remote device of the process takes part in its
+/// exchange of gradients, and waits for it.
 fn alone(test: impl FnOnce() + Send + 'static) {
     static ALONE: Mutex<()> = Mutex::new(());
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -273,8 +273,8 @@ fn a_distributed_training_that_lists_a_device_twice_is_refused() {
     });
 }
 
-/// Burn's distributed strategy gets to the first backward pass: `docs/scale-out.md`. Should this test fail because the training
-/// succeeds, compare it with one device as above.
+/// Burn's distributed strategy gets to the first backward pass: `docs/scale-out.md`. Should this test fail because the
+/// training succeeds, compare it with one device as above.
 #[test]
 fn distributed_workers_have_draws_of_their_own_up_to_the_all_reduce_that_flex_lacks() {
     alone(|| {

@@ -1,4 +1,5 @@
-//! The code of the README and of the book, compiled and run as documentation tests: a package of its own, since a published crate holds what lies in its folder alone.
+//! The code of the README and of the book, compiled and run as documentation tests: a package of its own, since a
+//! published crate holds what lies in its folder alone.
 
 /// The README's code, compiled and run as a documentation test.
 #[cfg(doctest)]

@@ -1,10 +1,12 @@
 //! The variance of the gradient by batch size, for each estimator, of a perceptron and of a convolutional net.
 //!
-//! `cargo run --release -p blitz-benches --bin gradient_variance [FOLDER]` writes `gradient_variance.csv` and `.svg` into the
-//! folder (default: docs/figures). `gradient_variance pairs` prints what antithetic pairs leave of the variance instead.
+//! `cargo run --release -p blitz-benches --bin gradient_variance [FOLDER]` writes `gradient_variance.csv` and `.svg`
+//! into the folder (default: docs/figures). `gradient_variance pairs` prints what antithetic pairs leave of the
+//! variance instead.
 //!
-//! What is measured is the noise of the draws alone: of two gradients of one batch's mean loss, with different draws, half the squared
-//! difference, averaged over the parameters and over batches. The data are ten noisy patterns, the nets untrained.
+//! What is measured is the noise of the draws alone: of two gradients of one batch's mean loss, with different draws,
+//! half the squared difference, averaged over the parameters and over batches. The data are ten noisy patterns, the
+//! nets untrained.
 
 mod nets;
 mod pairs;
@@ -41,7 +43,8 @@ const STD: f64 = 0.05;
 /// Measures the variance of the gradient by batch size, for each estimator.
 #[derive(Debug, Parser)]
 struct Options {
-    /// Folder for gradient_variance.csv and .svg, which take the place of those there [default: docs/figures], or `pairs`, which prints what antithetic pairs leave of the variance instead.
+    /// Folder for gradient_variance.csv and .svg, which take the place of those there [default: docs/figures], or
+    /// `pairs`, which prints what antithetic pairs leave of the variance instead.
     #[arg(value_name = "FOLDER|pairs")]
     folder: Option<PathBuf>,
 }

@@ -12,7 +12,8 @@ const STEPS: u64 = 100;
 const BATCH: usize = 32;
 const DEVIATIONS: [f64; 3] = [0.02, 0.05, 0.2];
 
-/// Prints a table: the variance of the gradient of a mean over an antithetic pair, divided by that over two independent draws.
+/// Prints a table: the variance of the gradient of a mean over an antithetic pair, divided by that over two independent
+/// draws.
 pub fn print() {
     let device = Device::flex().autodiff();
     println!("| net | estimator | σ | variance of μ's gradient, pair / two draws | of ρ's |");

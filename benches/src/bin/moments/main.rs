@@ -2,9 +2,11 @@
 //!
 //! `cargo run --release -p blitz-benches --bin moments -- --mnist DIR --uci DIR`
 //!
-//! `--mnist` is a folder with MNIST's four IDX files, on which an MLP of two hidden layers of 400 and LeNet-5 are trained for some epochs. `--uci` is a folder with folders of
-//! `data.csv` and `test_splits.txt`, of which `concrete` and `yacht` are read: networks of one and of two hidden layers of 50 on the first split. All have ReLU, mean-field normal
-//! posteriors and a standard normal prior of each weight times 1/√inputs. Without either option only the times are taken, of networks that are not trained.
+//! `--mnist` is a folder with MNIST's four IDX files, on which an MLP of two hidden layers of 400 and LeNet-5 are
+//! trained for some epochs. `--uci` is a folder with folders of `data.csv` and `test_splits.txt`, of which `concrete`
+//! and `yacht` are read: networks of one and of two hidden layers of 50 on the first split. All have ReLU, mean-field
+//! normal posteriors and a standard normal prior of each weight times 1/√inputs. Without either option only the times
+//! are taken, of networks that are not trained.
 
 mod compare;
 mod images;

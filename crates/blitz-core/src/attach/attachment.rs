@@ -84,7 +84,8 @@ pub(super) fn attach_copy<const D: usize>(
 
 /// Everything that is attached to the weights of `module`, in the order of the traversal, each once.
 ///
-/// No weight is computed: a LoRA adapter that holds posteriors is entered and not merged, which would cost a dense matrix for each.
+/// No weight is computed: a LoRA adapter that holds posteriors is entered and not merged, which would cost a dense
+/// matrix for each.
 pub(crate) fn attachments<M: Module>(module: &M) -> Vec<Box<dyn Attachment>> {
     let scope = Draw::survey();
     module.visit(&mut Surveyor);
@@ -119,14 +120,15 @@ pub(super) fn unused_rows<M: Module>(module: &M) -> HashMap<ParamId, usize> {
         .collect()
 }
 
-/// Takes everything off: what is left is a deterministic module of the stored locations μ. Other reparameterizations are merged into
-/// their weights.
+/// Takes everything off: what is left is a deterministic module of the stored locations μ. Other reparameterizations
+/// are merged into their weights.
 pub(super) fn take_off<M: Module>(module: M) -> (M, Vec<Box<dyn Attachment>>) {
     let attachments = attachments(&module);
     (locations(module), attachments)
 }
 
-/// The module of the stored locations μ, whatever the families make of them. Other reparameterizations are merged into their weights. For the crates of blitz.
+/// The module of the stored locations μ, whatever the families make of them. Other reparameterizations are merged into
+/// their weights. For the crates of blitz.
 pub fn locations<M: Module>(module: M) -> M {
     let _survey = Draw::survey();
     module.materialize()

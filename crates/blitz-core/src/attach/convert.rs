@@ -24,9 +24,9 @@ use crate::family::prior::{BuiltinPrior, Prior, PriorConfig};
 /// | `rules` | none | exceptions: the first rule that matches a weight decides over it |
 /// | `existing` | refuse | what becomes of weights that have a posterior already |
 ///
-/// Of the weights chosen, those that train are converted: running statistics, frozen parameters and quantized ones stay as they are, and so
-/// does a weight with another reparameterization such as LoRA, whose factors are converted in its place. A weight that is tied gets one
-/// posterior.
+/// Of the weights chosen, those that train are converted: running statistics, frozen parameters and quantized ones stay
+/// as they are, and so does a weight with another reparameterization such as LoRA, whose factors are converted in its
+/// place. A weight that is tied gets one posterior.
 ///
 /// ```
 /// use blitz_core::prelude::*;
@@ -129,7 +129,8 @@ impl BayesianizeConfig {
         self.with_existing(ExistingPosteriors::Keep)
     }
 
-    /// Gives the weights chosen a new posterior and prior where they have one: around the stored means, unpruned, sampled.
+    /// Gives the weights chosen a new posterior and prior where they have one: around the stored means, unpruned,
+    /// sampled.
     ///
     /// ```
     /// use blitz_core::prelude::*;
@@ -297,8 +298,8 @@ impl UnusedRows {
     }
 }
 
-/// Attaches what `choose` returns to each parameter that trains and has nothing attached; with `replacing`, also to those that have a
-/// posterior, in its place.
+/// Attaches what `choose` returns to each parameter that trains and has nothing attached; with `replacing`, also to
+/// those that have a posterior, in its place.
 ///
 /// # Errors
 ///
@@ -347,11 +348,13 @@ where
     Ok(attach(module, chosen))
 }
 
-/// Attaches what `choose` returns to each weight that the filter matches at one of its places and that can be converted. For the crates of blitz.
+/// Attaches what `choose` returns to each weight that the filter matches at one of its places and that can be
+/// converted. For the crates of blitz.
 ///
 /// # Errors
 ///
-/// If the filter matches nothing, is no regular expression or matches nothing that can be converted, and if an adapter is inside a posterior.
+/// If the filter matches nothing, is no regular expression or matches nothing that can be converted, and if an adapter
+/// is inside a posterior.
 pub fn attach_where<M, Q, P>(
     module: M,
     filter: &WeightFilter,
@@ -408,8 +411,9 @@ pub(super) fn without<M: Module>(
     Ok(posteriors.put_back(module))
 }
 
-/// Refuses a module whose posteriors hold a reparameterization of another kind. After `bayesianize(..).apply_lora(..)` Burn's LoRA is on every matrix among the parameters of
-/// posteriors, and not on the weight, where the posterior is; all else is frozen. A posterior without a matrix then is as `freeze` leaves it.
+/// Refuses a module whose posteriors hold a reparameterization of another kind. After `bayesianize(..).apply_lora(..)`
+/// Burn's LoRA is on every matrix among the parameters of posteriors, and not on the weight, where the posterior is;
+/// all else is frozen. A posterior without a matrix then is as `freeze` leaves it.
 pub(super) fn check_order(walk: &Walk) -> Result<(), BayesianizeError> {
     let inside = |weight: &Weight| {
         let name = weight.inside_posterior.clone()?;

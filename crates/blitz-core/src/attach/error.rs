@@ -6,7 +6,8 @@ use std::fmt;
 use super::filter::WeightFilter;
 use super::walk::{Attached, Walk, Weight};
 
-/// What does not fit the module, from [`try_bayesianize`](crate::BayesianModule::try_bayesianize), [`try_moped`](crate::BayesianModule::try_moped),
+/// What does not fit the module, from [`try_bayesianize`](crate::BayesianModule::try_bayesianize),
+/// [`try_moped`](crate::BayesianModule::try_moped),
 /// [`try_posterior_as_prior`](crate::BayesianModule::try_posterior_as_prior) and [`try_scale_deviations`](crate::BayesianModule::try_scale_deviations).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -37,14 +38,16 @@ pub enum BayesianizeError {
         /// Each weight that was chosen, and why it can't be.
         reasons: Vec<String>,
     },
-    /// Posteriors can't be taken off a module that holds a reparameterization of another kind: it would be merged into its weight.
+    /// Posteriors can't be taken off a module that holds a reparameterization of another kind: it would be merged into
+    /// its weight.
     OtherReparameterization {
         /// The path of the weight.
         weight: String,
         /// The name of what is attached to it.
         name: String,
     },
-    /// A reparameterization of another kind, such as LoRA, came after the posteriors and is inside those that have a matrix among their parameters: the means don't train.
+    /// A reparameterization of another kind, such as LoRA, came after the posteriors and is inside those that have a
+    /// matrix among their parameters: the means don't train.
     InsidePosterior {
         /// The paths of the weights.
         weights: Vec<String>,

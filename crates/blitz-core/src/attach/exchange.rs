@@ -1,4 +1,5 @@
-//! Changes of every posterior of a module at once: yesterday's as today's prior, which is continual learning by Bayes' rule, and wider or narrower ones.
+//! Changes of every posterior of a module at once: yesterday's as today's prior, which is continual learning by Bayes'
+//! rule, and wider or narrower ones.
 
 use burn::module::Module;
 
@@ -34,7 +35,8 @@ pub(crate) fn scale_deviations<M: Module>(module: M, factor: f64) -> Result<M, B
     )
 }
 
-/// The module with what `f` makes of each attachment in its place; if it makes nothing of some, the error of their weights.
+/// The module with what `f` makes of each attachment in its place; if it makes nothing of some, the error of their
+/// weights.
 fn exchange<M: Module>(
     module: M,
     f: impl Fn(&dyn Attachment) -> Option<Box<dyn Attachment>>,

@@ -6,7 +6,8 @@ use burn::module::ParamGroup;
 use super::walk::Weight;
 use crate::family::posterior::WeightInfo;
 
-/// A choice among the weights of a module; a weight that is tied is chosen if it is at one of its places. For [`BayesianizeConfig`](crate::BayesianizeConfig),
+/// A choice among the weights of a module; a weight that is tied is chosen if it is at one of its places. For
+/// [`BayesianizeConfig`](crate::BayesianizeConfig),
 /// [`MopedConfig`](crate::MopedConfig) and configuration files. A `&str` is a [`path`](Self::path).
 ///
 /// | filter | the weights it matches |

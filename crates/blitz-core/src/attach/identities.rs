@@ -1,4 +1,5 @@
-//! What tells weights apart: the ids of their tensors, and of their posteriors' flags. Clones share them, and networks that were loaded from one file.
+//! What tells weights apart: the ids of their tensors, and of their posteriors' flags. Clones share them, and networks
+//! that were loaded from one file.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -16,7 +17,8 @@ pub(crate) fn with_own_identities<M: Module>(module: M) -> M {
     module.map(&mut Renamed::default())
 }
 
-/// The module with identities of their own for all but one of the weights that have the same and are not tied. The first that trains keeps it.
+/// The module with identities of their own for all but one of the weights that have the same and are not tied. The
+/// first that trains keeps it.
 pub(crate) fn with_weights_apart<M: Module>(module: M) -> M {
     let identities = Identities::of(&module);
     if !identities.has_one_twice {
@@ -31,7 +33,8 @@ pub(crate) fn with_weights_apart<M: Module>(module: M) -> M {
     }
 }
 
-/// The paths of two weights that have one identity and are not tied: a step would move the first by the gradient of the second, or a draw has one sample of both.
+/// The paths of two weights that have one identity and are not tied: a step would move the first by the gradient of the
+/// second, or a draw has one sample of both.
 pub fn mistaken_for_one<M: Module>(module: &M) -> Option<[String; 2]> {
     if !Identities::of(module).has_one_twice {
         return None;
@@ -50,7 +53,8 @@ pub fn mistaken_for_one<M: Module>(module: &M) -> Option<[String; 2]> {
     Some(mistaken.map(|weight| weight.path().to_string()))
 }
 
-/// Those of the weights that have one identity and are more than one, in their order, for each such identity. Where nothing trains, nothing is mistaken.
+/// Those of the weights that have one identity and are more than one, in their order, for each such identity. Where
+/// nothing trains, nothing is mistaken.
 fn of_one(weights: &[Weight], identity: impl Fn(&Weight) -> Option<ParamId>) -> Vec<Vec<&Weight>> {
     let mut of_one: Vec<Vec<&Weight>> = Vec::new();
     let mut known = HashMap::new();
@@ -145,8 +149,8 @@ impl Apart {
         }
     }
 
-    /// The identity of the `nth` weight that had this one: the same in each copy, since the workers of a training bring their gradients together by identities. What the weights of
-    /// one network share they go on sharing.
+    /// The identity of the `nth` weight that had this one: the same in each copy, since the workers of a training bring
+    /// their gradients together by identities. What the weights of one network share they go on sharing.
     fn derived(&self, id: ParamId, nth: usize) -> ParamId {
         let mut attempt = 0;
         loop {

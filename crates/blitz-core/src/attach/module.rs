@@ -1,7 +1,7 @@
 //! How Burn traverses what is attached to a weight.
 //!
-//! Written by hand for one reason, the constants of posterior and prior: a derived implementation would pass over them, and a record would
-//! have none.
+//! Written by hand for one reason, the constants of posterior and prior: a derived implementation would pass over them,
+//! and a record would have none.
 
 use std::fmt;
 
@@ -22,7 +22,8 @@ use crate::fields::{self, SAMPLING};
 /// The container type that a derived implementation reports for its fields.
 const CONTAINER: &str = "Struct:Variational";
 
-/// The path component of the constants: `fc.weight` has those of its posterior under `fc.weight.bayes.constants.posterior`.
+/// The path component of the constants: `fc.weight` has those of its posterior under
+/// `fc.weight.bayes.constants.posterior`.
 const CONSTANTS: &str = "constants";
 
 impl<Q: Posterior, P: Prior> Variational<Q, P> {

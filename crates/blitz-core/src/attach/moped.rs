@@ -1,6 +1,7 @@
 //! MOPED: a trained deterministic network as the start and the prior of a Bayesian one.
 //!
-//! Krishnan, Subedar and Tickoo, *Specifying weight priors in Bayesian deep neural networks with empirical Bayes* (2020).
+//! Krishnan, Subedar and Tickoo, *Specifying weight priors in Bayesian deep neural networks with empirical Bayes*
+//! (2020).
 
 use std::collections::{HashMap, HashSet};
 
@@ -31,11 +32,15 @@ use crate::fields::changed;
 /// | `prior` | none | the prior of the differences from the trained weights | |
 /// | `weights` | all | the weights to convert | |
 ///
-/// Without a `prior`, that of each tensor is a normal whose deviation is the root mean square of the tensor's σ_i at the start, and stays that. The KL is 0.45 to 0.64 nats a weight then: where the weights are uniform, and where they are normal.
-/// The paper's prior, and that of BLiTZ and bayesian-torch, has a deviation of 1: `with_prior(Some(PriorConfig::normal(1.0)))`. From it a weight with σ = 0.01 is 4 nats
-/// away, and since a network has more weights than there are examples, the KL then outweighs what the data say and widens the posterior until the trained network is lost in it.
+/// Without a `prior`, that of each tensor is a normal whose deviation is the root mean square of the tensor's σ_i at
+/// the start, and stays that. The KL is 0.45 to 0.64 nats a weight then: where the weights are uniform, and where they
+/// are normal. The paper's prior, and that of BLiTZ and bayesian-torch, has a deviation of 1:
+/// `with_prior(Some(PriorConfig::normal(1.0)))`. From it a weight with σ = 0.01 is 4 nats away, and since a network has
+/// more weights than there are examples, the KL then outweighs what the data say and widens the posterior until the
+/// trained network is lost in it.
 ///
-/// An empirical normal is none to train with here: about fixed centres the KL from the best scale does not change when all σ and all distances shrink together, and the NLL has them do so.
+/// An empirical normal is none to train with here: about fixed centres the KL from the best scale does not change when
+/// all σ and all distances shrink together, and the NLL has them do so.
 #[derive(Config, Debug)]
 pub struct MopedConfig {
     /// δ, the deviation as a share of the weight.

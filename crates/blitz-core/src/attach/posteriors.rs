@@ -1,4 +1,5 @@
-//! All posteriors of a module, taken off and put back: for what changes an attachment itself, which Burn's mappers do not reach.
+//! All posteriors of a module, taken off and put back: for what changes an attachment itself, which Burn's mappers do
+//! not reach.
 
 use std::collections::{HashMap, HashSet};
 

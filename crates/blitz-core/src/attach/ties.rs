@@ -13,7 +13,8 @@ use crate::fields::POSTERIOR;
 
 /// The module with one tensor in all places of each tied weight: that of the first.
 ///
-/// Burn's optimizer gives a gradient to the first parameter that asks for it, and its loaders make a tensor for each place.
+/// Burn's optimizer gives a gradient to the first parameter that asks for it, and its loaders make a tensor for each
+/// place.
 pub(crate) fn retie<M: Module>(module: M) -> M {
     let walk = Walk::of(&module);
     Ties::of(&walk).retie(with_posteriors_everywhere(module, &walk))
@@ -21,7 +22,8 @@ pub(crate) fn retie<M: Module>(module: M) -> M {
 
 /// The places of tied weights, as they were walked.
 ///
-/// While posteriors are off, the ids of tensors alone would tell what is tied, and weights that were loaded from one file have the same.
+/// While posteriors are off, the ids of tensors alone would tell what is tied, and weights that were loaded from one
+/// file have the same.
 #[derive(Default)]
 pub(super) struct Ties {
     /// The first places of weights that stand at a later one.
@@ -37,7 +39,8 @@ impl Ties {
             let (first, others) = weight.places.split_at(1);
             for place in others {
                 let paths = [&place.path, &first[0].path];
-                // What else may be attached, such as an adapter, is of its own in each place. Its parameters are weights, and tied if they are one.
+                // What else may be attached, such as an adapter, is of its own in each place. Its parameters are
+                // weights, and tied if they are one.
                 if weight.posterior().is_some() {
                     let [place, first] = paths.map(|path| format!("{path}.{POSTERIOR}"));
                     posteriors.insert(place, first);
@@ -79,7 +82,8 @@ impl Ties {
     }
 }
 
-/// The module with the posterior of each weight at all of its places: where the parameter stood without one it gets a copy.
+/// The module with the posterior of each weight at all of its places: where the parameter stood without one it gets a
+/// copy.
 fn with_posteriors_everywhere<M: Module>(module: M, walk: &Walk) -> M {
     let mut bare = HashMap::new();
     for (weight, id) in walk.posteriors() {

@@ -14,8 +14,8 @@ use crate::kl::{KlEstimator, KlTerm, SharedScale, pair};
 
 /// A posterior and its prior, attached to a parameter whose stored tensor is the posterior's location μ.
 ///
-/// `Param::val` of such a parameter is a sample of the weight (or its mean, see [`Draw`](crate::Draw)); `Param::base` is μ.
-/// Attached by [`bayesianize`](crate::BayesianModule::bayesianize) or
+/// `Param::val` of such a parameter is a sample of the weight (or its mean, see [`Draw`](crate::Draw)); `Param::base`
+/// is μ. Attached by [`bayesianize`](crate::BayesianModule::bayesianize) or
 /// [`attach_posteriors`](crate::BayesianModule::attach_posteriors), read back with
 /// `param.reparameterization::<Variational<Q, P>>()`.
 ///
@@ -47,7 +47,8 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
         }
     }
 
-    /// The same, under the prior that this posterior is at the location `mu`; `None` for a family that can't be a prior.
+    /// The same, under the prior that this posterior is at the location `mu`; `None` for a family that can't be a
+    /// prior.
     pub(super) fn under_itself<const D: usize>(
         &self,
         mu: Tensor<D>,
@@ -63,7 +64,8 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
         })
     }
 
-    /// The same, with every deviation of the posterior `factor` times as large; `None` for a family that does not say how.
+    /// The same, with every deviation of the posterior `factor` times as large; `None` for a family that does not say
+    /// how.
     pub(super) fn scaled(&self, factor: f64) -> Option<Self> {
         let posterior = self.posterior.clone().with_deviations_scaled(factor)?;
         Some(Self {
@@ -115,8 +117,8 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
 
     /// Leaves out of the KL a row of the weight that the model never reads, such as an embedding's padding.
     ///
-    /// Where the posterior has no [marginal of rows](Posterior::marginal_of_rows), the row is counted like the others: a radial posterior is that of
-    /// a whole tensor, and that of a part of a full-rank one is not computed.
+    /// Where the posterior has no [marginal of rows](Posterior::marginal_of_rows), the row is counted like the others:
+    /// a radial posterior is that of a whole tensor, and that of a part of a full-rank one is not computed.
     #[must_use]
     pub fn with_unused_row(mut self, row: Option<usize>) -> Self {
         self.unused_row = row;
@@ -129,8 +131,8 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
         is_configured(&self.sampling)
     }
 
-    /// The weight of the innermost draw, made at the first read; without a draw, a sample of its own. Not masked, since the KL is that
-    /// of the posterior.
+    /// The weight of the innermost draw, made at the first read; without a draw, a sample of its own. Not masked, since
+    /// the KL is that of the posterior.
     pub(super) fn weight<const D: usize>(&self, mu: &Tensor<D>) -> Tensor<D> {
         self.weight_at(draw::site(self.id(), mu), mu)
     }
@@ -158,8 +160,9 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
         weight
     }
 
-    /// The weight of a draw before it is rounded to 16 bits. Where a deviation is below the rounding of its weight, the rounded one is where the
-    /// posterior has no mass: the estimate of a KL there is half a nat too large for each weight, and its difference from the mean is nothing or far too much.
+    /// The weight of a draw before it is rounded to 16 bits. Where a deviation is below the rounding of its weight, the
+    /// rounded one is where the posterior has no mass: the estimate of a KL there is half a nat too large for each
+    /// weight, and its difference from the mean is nothing or far too much.
     fn unrounded_weight_at<const D: usize>(&self, site: Site<D>, mu: &Tensor<D>) -> Tensor<D> {
         let wide = at_least_f32(mu.clone());
         if wide.dtype() == mu.dtype() {
@@ -257,8 +260,8 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
         }
     }
 
-    /// The KL, whether or not the weight is sampled at the moment: it is a function of the parameters. A part without a closed form is
-    /// estimated at the weight of the innermost draw.
+    /// The KL, whether or not the weight is sampled at the moment: it is a function of the parameters. A part without a
+    /// closed form is estimated at the weight of the innermost draw.
     pub(super) fn kl<const D: usize>(&self, mu: &Tensor<D>) -> (KlTerm, Option<SharedScale>) {
         let (mut term, mut share) = self.kl_with_gradient(mu);
         if self.posterior.has_own_update() {
@@ -268,7 +271,8 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
         (term, share)
     }
 
-    /// The KL, if it is estimated at the weight of the innermost draw. One in closed form would be computed to be dropped.
+    /// The KL, if it is estimated at the weight of the innermost draw. One in closed form would be computed to be
+    /// dropped.
     pub(super) fn sampled_kl<const D: usize>(&self, mu: &Tensor<D>) -> Option<KlTerm> {
         let is_closed = draw::kept_kl(self.id(), mu).is_some()
             || pair::has_closed_form(&self.posterior, &self.prior, mu);

@@ -1,8 +1,10 @@
 //! The one walk of a module: its weights in order, where each stands, what is attached to it.
 //!
-//! A weight that is tied stands in several places and is one weight, also where one place alone has its posterior. Frozen parameters without a posterior are not tied, and a posterior that is frozen not to one that trains. Whether a parameter belongs to a posterior is told by the container
-//! type that Burn gives to what is attached to a parameter, and by the name of our attachment: never by the name of a field.
-//! What else may be attached, such as Burn's LoRA, is entered: its factors are weights like any other.
+//! A weight that is tied stands in several places and is one weight, also where one place alone has its posterior.
+//! Frozen parameters without a posterior are not tied, and a posterior that is frozen not to one that trains. Whether a
+//! parameter belongs to a posterior is told by the container type that Burn gives to what is attached to a parameter,
+//! and by the name of our attachment: never by the name of a field. What else may be attached, such as Burn's LoRA, is
+//! entered: its factors are weights like any other.
 
 mod identity;
 
@@ -43,7 +45,8 @@ pub(crate) struct Weight {
     pub inside_posterior: Option<String>,
 }
 
-/// The names of what is attached to a weight, as far as a visitor is told: a type without parameters is passed in silence.
+/// The names of what is attached to a weight, as far as a visitor is told: a type without parameters is passed in
+/// silence.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Families {
     pub posterior: Option<String>,
@@ -194,8 +197,8 @@ impl Weight {
     }
 }
 
-/// The number of each Bayesian parameter of a module, in the order of its traversal, and which of them are tied: what a draw needs to
-/// know, without the rest of a walk.
+/// The number of each Bayesian parameter of a module, in the order of its traversal, and which of them are tied: what a
+/// draw needs to know, without the rest of a walk.
 pub(crate) fn numbers<M: Module>(module: &M) -> (HashMap<ParamId, u32>, Vec<ParamId>) {
     let mut numbering = Numbering::default();
     module.visit(&mut numbering);
@@ -247,7 +250,8 @@ fn trains_in_training<const D: usize>(param: Param<Tensor<D>>) -> bool {
     let leaf = Module::train(one).base();
     let trains = leaf.is_require_grad();
     if trains {
-        // Burn keeps the node of a leaf until a backward pass, and a process that only predicts has none: memory would grow by each walk.
+        // Burn keeps the node of a leaf until a backward pass, and a process that only predicts has none: memory would
+        // grow by each walk.
         drop(leaf.backward());
     }
     trains
@@ -316,8 +320,8 @@ impl Met {
         self.trains || self.attached_values > 0
     }
 
-    /// A module is entered, `level` modules inside what is attached to the weight: there the path has `posterior` or `prior` first, then
-    /// what that consists of.
+    /// A module is entered, `level` modules inside what is attached to the weight: there the path has `posterior` or
+    /// `prior` first, then what that consists of.
     fn enter_attached(&mut self, path: &[String], level: usize, container_type: &str) {
         let Some(field) = path.len().checked_sub(level).and_then(|at| path.get(at)) else {
             return;
@@ -351,7 +355,8 @@ struct Visitor {
     random_layers: Vec<RandomLayer>,
 }
 
-/// The name of a module's type, if a container is one: lists and tuples are not what a user calls the module of a weight.
+/// The name of a module's type, if a container is one: lists and tuples are not what a user calls the module of a
+/// weight.
 fn module_type(container: &str) -> Option<&str> {
     let (kind, name) = container.split_once(':')?;
     matches!(kind, "Struct" | "Enum").then_some(name)

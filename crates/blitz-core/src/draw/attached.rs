@@ -5,11 +5,11 @@ use burn::module::{Module, ModuleVisitor};
 use super::Draw;
 use crate::fields::{ATTACHED, POSTERIOR};
 
-/// Whether something other than a posterior is attached to a parameter of `module`: Burn's LoRA, a weight norm, or whatever else a weight is made by. For the
-/// crates of blitz.
+/// Whether something other than a posterior is attached to a parameter of `module`: Burn's LoRA, a weight norm, or
+/// whatever else a weight is made by. For the crates of blitz.
 ///
-/// A weight that is made of other parameters, which may have posteriors of their own, is not read as one with a posterior is: they would answer a scope that asks
-/// the next parameter that is read, in the place of the weight.
+/// A weight that is made of other parameters, which may have posteriors of their own, is not read as one with a
+/// posterior is: they would answer a scope that asks the next parameter that is read, in the place of the weight.
 pub fn has_adapters(module: &impl Module) -> bool {
     let _glance = Draw::glance();
     let mut adapters = Adapters(false);

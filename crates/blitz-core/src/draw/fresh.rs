@@ -15,12 +15,14 @@ static FRESH: Mutex<FreshStream> = Mutex::new(FreshStream {
     next: 0,
 });
 
-/// Seeds the process-wide stream that weights read outside any draw are sampled from, and starts it anew. They are none of the draws of the same seed.
+/// Seeds the process-wide stream that weights read outside any draw are sampled from, and starts it anew. They are none
+/// of the draws of the same seed.
 ///
-/// Unseeded, it starts from the operating system's randomness: in WebAssembly from that of the backend which the program chose for the crate `getrandom`, such as
-/// the browser's `crypto.getRandomValues` (its feature `wasm_js`). Without a backend such a program does not compile. Prefer draws with a seed of their own
-/// ([`BayesianModule::draw`](crate::BayesianModule::draw)) where threads share a process: this stream is handed out in the
-/// order in which threads ask. In the tasks of a pool of threads they are needed, see [`Draw`](crate::Draw).
+/// Unseeded, it starts from the operating system's randomness: in WebAssembly from that of the backend which the
+/// program chose for the crate `getrandom`, such as the browser's `crypto.getRandomValues` (its feature `wasm_js`).
+/// Without a backend such a program does not compile. Prefer draws with a seed of their own
+/// ([`BayesianModule::draw`](crate::BayesianModule::draw)) where threads share a process: this stream is handed out in
+/// the order in which threads ask. In the tasks of a pool of threads they are needed, see [`Draw`](crate::Draw).
 ///
 /// ```standalone_crate
 /// use blitz_core::prelude::*;

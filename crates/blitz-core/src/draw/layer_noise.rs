@@ -9,16 +9,18 @@ use crate::family::Noise;
 /// What Burn tells a visitor of a field of [`LayerNoise`].
 pub(crate) const CONTAINER: &str = "Struct:LayerNoise";
 
-/// Whether a flag is on, whatever mode its module is in: `valid()` switches flags off for prediction, where sampling must go on, and `train()`
-/// restores what was configured.
+/// Whether a flag is on, whatever mode its module is in: `valid()` switches flags off for prediction, where sampling
+/// must go on, and `train()` restores what was configured.
 pub(crate) fn is_configured(flag: &Param<Flag>) -> bool {
     Module::train(flag.clone()).base().is_enabled()
 }
 
-/// The noise of a layer that is random itself, such as dropout that goes on in prediction: by the open draw, as weights are.
+/// The noise of a layer that is random itself, such as dropout that goes on in prediction: by the open draw, as weights
+/// are.
 ///
-/// A layer holds one in a field, and asks it at each forward pass. [`freeze_sampling_group`](crate::BayesianModule::freeze_sampling_group) knows the layer by its own
-/// path. Has no parameters, and no part in the KL.
+/// A layer holds one in a field, and asks it at each forward pass.
+/// [`freeze_sampling_group`](crate::BayesianModule::freeze_sampling_group) knows the layer by its own path. Has no
+/// parameters, and no part in the KL.
 ///
 /// ```
 /// use blitz_core::{LayerNoise, prelude::*};
@@ -62,11 +64,12 @@ impl LayerNoise {
 
     /// Noise for a forward pass that takes `elements` values at most.
     ///
-    /// In a draw it depends on the seed and the index, on the layer's number, and on what the layer took before. Layers are numbered in
-    /// the order of their first use. Without a draw it comes from the process-wide stream (see [`seed`](crate::seed)).
+    /// In a draw it depends on the seed and the index, on the layer's number, and on what the layer took before. Layers
+    /// are numbered in the order of their first use. Without a draw it comes from the process-wide stream (see
+    /// [`seed`](crate::seed)).
     ///
-    /// `None` in the mean mode, in a [pass of moments](crate::BayesianModule::with_moments), which then refuses the layer, and where sampling is frozen: the layer
-    /// returns its mean.
+    /// `None` in the mean mode, in a [pass of moments](crate::BayesianModule::with_moments), which then refuses the
+    /// layer, and where sampling is frozen: the layer returns its mean.
     pub fn take(&self, elements: usize) -> Option<Noise> {
         if !self.is_sampling() {
             return None;
@@ -93,7 +96,8 @@ impl LayerNoise {
         true
     }
 
-    /// Whether there is noise, in training and in prediction; see [`freeze_sampling`](crate::BayesianModule::freeze_sampling).
+    /// Whether there is noise, in training and in prediction; see
+    /// [`freeze_sampling`](crate::BayesianModule::freeze_sampling).
     pub fn is_sampling(&self) -> bool {
         is_configured(&self.sampling)
     }

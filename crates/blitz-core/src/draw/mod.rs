@@ -46,8 +46,9 @@ use scope::{Mode, Survey, push, remove, with_sample};
 /// Obtained from [`BayesianModule::draw`](crate::BayesianModule::draw), [`Draw::sample`] or [`Draw::mean`]. Draws nest;
 /// the innermost decides. A draw belongs to the thread that opened it.
 ///
-/// In a pool of threads, such as rayon's, open a draw or the mean mode inside each task that runs a network. A pool thread that waits for a kernel may start another task
-/// meanwhile, and without a draw of its own that task would read the first one's weights.
+/// In a pool of threads, such as rayon's, open a draw or the mean mode inside each task that runs a network. A pool
+/// thread that waits for a kernel may start another task meanwhile, and without a draw of its own that task would read
+/// the first one's weights.
 #[derive(Debug)]
 #[must_use = "the draw ends when its guard is dropped; bind it: `let _draw = ...`"]
 pub struct Draw {
@@ -69,8 +70,9 @@ impl Draw {
         Self::numbered(seed, index, HashMap::new())
     }
 
-    /// Opens a fresh draw from the process-wide stream (see [`seed`](crate::seed)); `None` if a draw, the mean mode or a pass of moments is open on this
-    /// thread already, even one that another task of the thread has opened ([`Draw`]).
+    /// Opens a fresh draw from the process-wide stream (see [`seed`](crate::seed)); `None` if a draw, the mean mode or
+    /// a pass of moments is open on this thread already, even one that another task of the thread has opened
+    /// ([`Draw`]).
     pub fn fresh_if_none() -> Option<Self> {
         (!is_open()).then(|| {
             let key = fresh_key();
@@ -83,11 +85,12 @@ impl Draw {
         Self::push(Mode::Mean)
     }
 
-    /// Computes the KL of each weight that is read from now on together with the weight, where that saves a pass over its
-    /// parameters, for a [`kl_terms`](crate::BayesianModule::kl_terms) inside the draw.
+    /// Computes the KL of each weight that is read from now on together with the weight, where that saves a pass over
+    /// its parameters, for a [`kl_terms`](crate::BayesianModule::kl_terms) inside the draw.
     ///
-    /// Nothing else changes; for a loss that has both, such as the ELBO. The draw must end before the parameters change, by an optimizer's step for instance: weights and KL are kept
-    /// as they were made. What changes posteriors or priors as such, [`map_means`](crate::BayesianModule::map_means),
+    /// Nothing else changes; for a loss that has both, such as the ELBO. The draw must end before the parameters
+    /// change, by an optimizer's step for instance: weights and KL are kept as they were made. What changes posteriors
+    /// or priors as such, [`map_means`](crate::BayesianModule::map_means),
     /// [`posterior_as_prior`](crate::BayesianModule::posterior_as_prior) and the like, has both made anew.
     ///
     /// # Panics
@@ -102,11 +105,12 @@ impl Draw {
         self
     }
 
-    /// Has every layer compute with the draw's own weights, whatever its estimator: all rows of all batches then belong to one network, that of
+    /// Has every layer compute with the draw's own weights, whatever its estimator: all rows of all batches then belong
+    /// to one network, that of
     /// [`sample_network`](crate::BayesianModule::sample_network).
     ///
-    /// For a prediction. Noise of its own for each row is for gradients: it is not the same in another batch, and the positions of a convolution's output lose
-    /// their correlation by local reparameterization.
+    /// For a prediction. Noise of its own for each row is for gradients: it is not the same in another batch, and the
+    /// positions of a convolution's output lose their correlation by local reparameterization.
     ///
     /// # Panics
     ///

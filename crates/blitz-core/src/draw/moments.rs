@@ -12,10 +12,11 @@ use super::scope::with_pass;
 use super::{Draw, Part, PartSlot};
 use crate::family::at_least_f32;
 
-/// What the weights of a network are read as in a [pass of moments](crate::BayesianModule::with_moments), kept for the next pass: their variances are functions of
-/// the posteriors' parameters, which a prediction leaves as they are.
+/// What the weights of a network are read as in a [pass of moments](crate::BayesianModule::with_moments), kept for the
+/// next pass: their variances are functions of the posteriors' parameters, which a prediction leaves as they are.
 ///
-/// Belongs to the network that it was filled by. Three numbers a weight at most, of a full-rank posterior as many again as its factors have.
+/// Belongs to the network that it was filled by. Three numbers a weight at most, of a full-rank posterior as many again
+/// as its factors have.
 #[derive(Default)]
 pub struct KeptMoments {
     values: HashMap<(ParamId, Kind), Box<dyn Any + Send>>,
@@ -85,8 +86,8 @@ fn kept<T: Clone + Send + 'static>(key: (ParamId, Kind), make: impl FnOnce() -> 
     value
 }
 
-/// The identity of a parameter's posterior, if the weight is sampled. That of the tensor would not tell weights apart: a frozen copy has it, and networks that
-/// were loaded from one file.
+/// The identity of a parameter's posterior, if the weight is sampled. That of the tensor would not tell weights apart:
+/// a frozen copy has it, and networks that were loaded from one file.
 fn sampled_posterior<const D: usize>(param: &Param<Tensor<D>>) -> Option<ParamId> {
     if has_adapters(param) {
         return None;
@@ -99,7 +100,8 @@ fn sampled_posterior<const D: usize>(param: &Param<Tensor<D>>) -> Option<ParamId
     }
 }
 
-/// Reads weights as their means, in a [pass of moments](crate::BayesianModule::with_moments) and without one: for a layer that has no variance to give.
+/// Reads weights as their means, in a [pass of moments](crate::BayesianModule::with_moments) and without one: for a
+/// layer that has no variance to give.
 ///
 /// A pass remembers that their variances are left out, and refuses the result.
 ///
@@ -142,16 +144,18 @@ pub fn read_means<R>(read: impl FnOnce() -> R) -> R {
 pub struct WeightMoments<const D: usize> {
     /// The means.
     pub mean: Tensor<D>,
-    /// The variances, in `f32` at least; `None` of weights that are one value each: without a posterior, in the mean mode, and where sampling is frozen. So
-    /// it is of a posterior whose weights are [correlated](crate::PosteriorStructure::General), for which a linear layer has [`ColumnMoments`], and of a weight that is made of factors, whose means are there alone; a pass of
-    /// moments refuses both.
+    /// The variances, in `f32` at least; `None` of weights that are one value each: without a posterior, in the mean
+    /// mode, and where sampling is frozen. So it is of a posterior whose weights are
+    /// [correlated](crate::PosteriorStructure::General), for which a linear layer has [`ColumnMoments`], and of a
+    /// weight that is made of factors, whose means are there alone; a pass of moments refuses both.
     pub variance: Option<Tensor<D>>,
     /// The identity of the posterior, where the weight is sampled.
     posterior: Option<ParamId>,
 }
 
 impl<const D: usize> WeightMoments<D> {
-    /// Those of a parameter. An open [pass of moments](crate::BayesianModule::with_moments) takes the parameter for one whose variance goes on in the layer's output.
+    /// Those of a parameter. An open [pass of moments](crate::BayesianModule::with_moments) takes the parameter for one
+    /// whose variance goes on in the layer's output.
     pub fn of(param: &Param<Tensor<D>>) -> Self {
         match sampled_posterior(param) {
             Some(posterior) => Self::of_sampled(param, posterior),
@@ -209,8 +213,8 @@ impl<const D: usize> WeightMoments<D> {
     }
 }
 
-/// The moments of a weight `[inputs, outputs]` for a layer `x W`: those of each weight and, where the weights that lead to an output are correlated, the
-/// [factors](crate::Posterior::column_factors) of their covariances.
+/// The moments of a weight `[inputs, outputs]` for a layer `x W`: those of each weight and, where the weights that lead
+/// to an output are correlated, the [factors](crate::Posterior::column_factors) of their covariances.
 ///
 /// ```
 /// use blitz_core::ColumnMoments;
@@ -278,7 +282,8 @@ impl ColumnMoments {
         Some(Self { weights, factors })
     }
 
-    /// `Var[x W]` of inputs x that are certain, whose last axis is the weight's first, in `f32` at least; `None` of weights that are one value each.
+    /// `Var[x W]` of inputs x that are certain, whose last axis is the weight's first, in `f32` at least; `None` of
+    /// weights that are one value each.
     pub fn output_variance<const D: usize>(&self, x: Tensor<D>) -> Option<Tensor<D>> {
         let x = at_least_f32(x);
         let [inputs, outputs] = self.weights.mean.dims();

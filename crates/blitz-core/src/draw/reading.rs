@@ -17,8 +17,8 @@ use crate::kernels::{self, formula::SMALLEST_VARIANCE};
     reason = "matched on and taken apart at once; a box would cost each forward pass an allocation"
 )]
 pub enum WeightReading<const D: usize> {
-    /// One value: the parameter has no posterior, or is read as its mean, or its posterior does not allow the parts that were asked
-    /// for. In the last case it is a sample.
+    /// One value: the parameter has no posterior, or is read as its mean, or its posterior does not allow the parts
+    /// that were asked for. In the last case it is a sample.
     Value(Tensor<D>),
     /// In two parts.
     Split(SplitWeight<D>),
@@ -35,19 +35,21 @@ pub struct SplitWeight<const D: usize, P = Tensor<D>> {
 }
 
 impl<const D: usize> WeightReading<D> {
-    /// The mean and the variance of each weight, this in `f32` at least, for local reparameterization (Kingma, Salimans & Welling 2015): of independent normals.
+    /// The mean and the variance of each weight, this in `f32` at least, for local reparameterization (Kingma, Salimans
+    /// & Welling 2015): of independent normals.
     pub fn with_variance(param: &Param<Tensor<D>>) -> Self {
         Self::read(param, Part::Variance)
     }
 
-    /// The mean, and the difference of the draw's weight from it, for flipout (Wen et al. 2018): of a distribution that stays the same
-    /// when any of these differences change sign.
+    /// The mean, and the difference of the draw's weight from it, for flipout (Wen et al. 2018): of a distribution that
+    /// stays the same when any of these differences change sign.
     pub fn with_perturbation(param: &Param<Tensor<D>>) -> Self {
         Self::read(param, Part::Perturbation)
     }
 
-    /// The mean of each weight, and the [factors](crate::Posterior::variance_factors) of the variances, for local reparameterization without a second product;
-    /// `None` where the variances have none, where weights are pruned, and where there is one value.
+    /// The mean of each weight, and the [factors](crate::Posterior::variance_factors) of the variances, for local
+    /// reparameterization without a second product; `None` where the variances have none, where weights are pruned, and
+    /// where there is one value.
     pub fn with_variance_factors(
         param: &Param<Tensor<D>>,
     ) -> Option<SplitWeight<D, VarianceFactors>> {
@@ -93,10 +95,11 @@ impl<const D: usize> WeightReading<D> {
 
 impl<const D: usize, P> SplitWeight<D, P> {
     /// A sample `mean + √variance · ε` of a layer's output, with ε from the open draw or, with none open, from the
-    /// process-wide stream. Each call in one draw takes fresh noise. In an [antithetic](Draw::antithetic) draw it is that of the first draw of the pair
-    /// with the other sign, if the calls are the same.
+    /// process-wide stream. Each call in one draw takes fresh noise. In an [antithetic](Draw::antithetic) draw it is
+    /// that of the first draw of the pair with the other sign, if the calls are the same.
     ///
-    /// The output has the type of the mean, and is computed in `f32` at least. A variance below 1e-20 counts as that, and has no gradient: a row of zeros would give it an infinite one.
+    /// The output has the type of the mean, and is computed in `f32` at least. A variance below 1e-20 counts as that,
+    /// and has no gradient: a row of zeros would give it an infinite one.
     pub fn draw_output<const R: usize>(&self, mean: Tensor<R>, variance: Tensor<R>) -> Tensor<R> {
         let given = mean;
         let mean = in_type_of(given.clone(), &at_least_f32(variance.clone()));
@@ -118,15 +121,15 @@ impl<const D: usize, P> SplitWeight<D, P> {
         }
     }
 
-    /// Independent signs, 1 or −1 with equal probability, of `shape` and with the element type and device of `like`: from the open draw
-    /// or, with none open, from the process-wide stream. Each call in one draw takes fresh ones.
+    /// Independent signs, 1 or −1 with equal probability, of `shape` and with the element type and device of `like`:
+    /// from the open draw or, with none open, from the process-wide stream. Each call in one draw takes fresh ones.
     pub fn signs<const R: usize>(&self, shape: impl Into<Shape>, like: &Tensor<R>) -> Tensor<R> {
         let shape = shape.into();
         output_noise(self.id, shape.num_elements()).signs(shape, like)
     }
 
-    /// Independent signs like those of [`signs`](Self::signs), but the same ones in each call in one draw: those of a row stay
-    /// what they are, whatever the number of rows after it.
+    /// Independent signs like those of [`signs`](Self::signs), but the same ones in each call in one draw: those of a
+    /// row stay what they are, whatever the number of rows after it.
     ///
     /// For layers whose rows keep their weights from call to call, as recurrent ones do. Don't take both kinds from one
     /// weight: they share their bits.

@@ -7,11 +7,12 @@ use super::Draw;
 use super::attached::has_adapters;
 use crate::family::select_rows;
 
-/// The rows `rows` (positions on the first axis) of what [`Param::val`] would return, in that order: under the open draw, mean
-/// mode and freeze.
+/// The rows `rows` (positions on the first axis) of what [`Param::val`] would return, in that order: under the open
+/// draw, mean mode and freeze.
 ///
-/// Of posteriors that allow it ([`Posterior::rows`](crate::Posterior::rows)) these rows are sampled and no others, to the same
-/// bits as in a sample of the whole weight on a CPU, and to rounding elsewhere. Outside a draw each call samples afresh.
+/// Of posteriors that allow it ([`Posterior::rows`](crate::Posterior::rows)) these rows are sampled and no others, to
+/// the same bits as in a sample of the whole weight on a CPU, and to rounding elsewhere. Outside a draw each call
+/// samples afresh.
 ///
 /// ```
 /// use blitz_core::prelude::*;

@@ -1,6 +1,7 @@
 //! What a draw holds: its noise, the weights made so far, and what stands in their place.
 //!
-//! The antithetic draw of a pair holds the noise and the weights of the first as well, of which its own are reflections.
+//! The antithetic draw of a pair holds the noise and the weights of the first as well, of which its own are
+//! reflections.
 
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
@@ -14,8 +15,8 @@ use super::scope::{with_sample, with_samples};
 use crate::family::{Noise, in_type_of};
 use crate::kl::KlTerm;
 
-/// In an order of their own, since they are dropped in it: Burn's Fusion records when a tensor goes, and finds a draw's plan again only if the
-/// next one's go alike.
+/// In an order of their own, since they are dropped in it: Burn's Fusion records when a tensor goes, and finds a draw's
+/// plan again only if the next one's go alike.
 type Weights = BTreeMap<ParamId, Made<Box<dyn Any>>>;
 
 /// What a draw has made of a parameter.
@@ -39,8 +40,9 @@ pub(super) struct Sample {
     pub replacements: BTreeMap<ParamId, Tensor<1>>,
     /// The next element of the stream of a parameter's layer.
     outputs: HashMap<ParamId, u64>,
-    /// The number of each layer that is random itself, in the order of their first use, and the next element of its stream. They are
-    /// not numbered with the weights: the network of one draw has no posteriors left, and its layers must keep their noise.
+    /// The number of each layer that is random itself, in the order of their first use, and the next element of its
+    /// stream. They are not numbered with the weights: the network of one draw has no posteriors left, and its layers
+    /// must keep their noise.
     layers: HashMap<ParamId, (u32, u64)>,
     /// Whether weights are made together with their KL.
     pub with_kl: bool,
@@ -67,8 +69,8 @@ impl Sample {
         }
     }
 
-    /// Goes over to the antithetic draw of the pair that this is the first of. Layers that are random themselves have the noise of draw
-    /// `index`. Returns what is not needed any more, to be dropped where the stack isn't borrowed.
+    /// Goes over to the antithetic draw of the pair that this is the first of. Layers that are random themselves have
+    /// the noise of draw `index`. Returns what is not needed any more, to be dropped where the stack isn't borrowed.
     ///
     /// The KL of a weight stays, which has a closed form if it was made with the weight.
     pub fn turn(&mut self, index: u64) -> impl Sized + use<> {
@@ -79,7 +81,8 @@ impl Sample {
         self.layers_index = index;
         self.first = Some(std::mem::take(&mut self.weights));
         self.with_kl = false;
-        // From their beginning again: what is sampled at a layer's output is reflected, and signs are those of the first.
+        // From their beginning again: what is sampled at a layer's output is reflected, and signs are those of the
+        // first.
         self.outputs.clear();
         self.layers.clear();
         std::mem::take(&mut self.replacements)
@@ -155,7 +158,8 @@ fn made<'a, const D: usize>(
     at.has(made.location, weight).then_some(weight)
 }
 
-/// Where a parameter lies, and in which type. A copy of the model without autodiff, on another device or in another type has weights of its own in the same draw.
+/// Where a parameter lies, and in which type. A copy of the model without autodiff, on another device or in another
+/// type has weights of its own in the same draw.
 struct Location {
     device: Device,
     dtype: DType,
@@ -177,7 +181,8 @@ impl Location {
     }
 }
 
-/// Keeps the weight of parameter `id`, whose location is `mu`, and its KL if it came with one, for the rest of the innermost draw.
+/// Keeps the weight of parameter `id`, whose location is `mu`, and its KL if it came with one, for the rest of the
+/// innermost draw.
 pub(crate) fn keep<const D: usize>(
     id: ParamId,
     mu: &Tensor<D>,
@@ -196,7 +201,8 @@ pub(crate) fn keep<const D: usize>(
     drop(replaced);
 }
 
-/// The KL that was made together with the weight of parameter `id` in the innermost draw, on the device and in the type of `mu`.
+/// The KL that was made together with the weight of parameter `id` in the innermost draw, on the device and in the type
+/// of `mu`.
 pub(crate) fn kept_kl<const D: usize>(id: ParamId, mu: &Tensor<D>) -> Option<KlTerm> {
     let at = Location::of(mu);
     with_sample(|sample| {
@@ -206,8 +212,8 @@ pub(crate) fn kept_kl<const D: usize>(id: ParamId, mu: &Tensor<D>) -> Option<KlT
     .flatten()
 }
 
-/// Drops the weight of parameter `id` and the KL that was made together with it, in each draw that is open: what they are of has changed. Made again, the weight is of
-/// the same noise.
+/// Drops the weight of parameter `id` and the KL that was made together with it, in each draw that is open: what they
+/// are of has changed. Made again, the weight is of the same noise.
 pub(crate) fn forget(id: ParamId) {
     let mut forgotten = Vec::new();
     with_samples(|sample| {

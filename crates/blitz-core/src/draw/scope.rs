@@ -73,7 +73,8 @@ impl Part {
 pub(crate) enum PartSlot {
     /// Nothing: it has no posterior, or is not sampled.
     Untouched,
-    /// The parameter's identity and what was wanted: a `Tensor<D>`, [factors](crate::VarianceFactors) of variances, or those of columns, a `Tensor<3>`.
+    /// The parameter's identity and what was wanted: a `Tensor<D>`, [factors](crate::VarianceFactors) of variances, or
+    /// those of columns, a `Tensor<3>`.
     Part(ParamId, Box<dyn Any>),
     /// The posterior's structure does not allow it.
     Unavailable,
@@ -154,7 +155,8 @@ fn with_top<R>(f: impl FnOnce(&mut Mode) -> R) -> Option<R> {
 
 /// Runs `f` without the innermost scope if it is a question, which is asked again afterwards.
 ///
-/// A kernel that waits for its threads may run a task of another reader on this one: that must not find the question and answer it.
+/// A kernel that waits for its threads may run a task of another reader on this one: that must not find the question
+/// and answer it.
 pub(crate) fn outside_question<R>(f: impl FnOnce() -> R) -> R {
     let question = STACK.with_borrow_mut(|stack| {
         let is_question = |frame: &mut Frame| frame.mode.is_question();

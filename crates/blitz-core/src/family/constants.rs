@@ -1,7 +1,9 @@
-//! The numbers of a distribution that do not train, such as degrees of freedom: saved beside its tensors, restored with them.
+//! The numbers of a distribution that do not train, such as degrees of freedom: saved beside its tensors, restored with
+//! them.
 //!
-//! A record of Burn's holds tensors by path and nothing else, and a number in a field is none. So the numbers go into a record as an integer
-//! tensor: not as a floating-point one, which a cast to half precision would round, an optimizer would see and `num_params` count.
+//! A record of Burn's holds tensors by path and nothing else, and a number in a field is none. So the numbers go into a
+//! record as an integer tensor: not as a floating-point one, which a cast to half precision would round, an optimizer
+//! would see and `num_params` count.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -22,8 +24,9 @@ const MARKED_BITS: u64 = 0xFFFF_FF00_0000_0000;
 
 /// The numbers of a distribution that do not train, in a fixed order, and the family that they belong to.
 ///
-/// What [`Posterior::constants`](crate::Posterior::constants), [`Prior::constants`](crate::Prior::constants) and the like return. The family is a part
-/// of the path that the numbers are saved under: a record of one family is refused by another, even if both are made of the same tensors.
+/// What [`Posterior::constants`](crate::Posterior::constants), [`Prior::constants`](crate::Prior::constants) and the
+/// like return. The family is a part of the path that the numbers are saved under: a record of one family is refused by
+/// another, even if both are made of the same tensors.
 ///
 /// ```
 /// use blitz_core::{Constants, Prior, StudentTPriorConfig};
@@ -112,15 +115,16 @@ impl Constants {
         self
     }
 
-    /// Shows them to a visitor of the module that they belong to. The tensor is made only if the visitor reads it, on `device`.
+    /// Shows them to a visitor of the module that they belong to. The tensor is made only if the visitor reads it, on
+    /// `device`.
     pub fn visit<V: ModuleVisitor>(&self, visitor: &mut V, device: &Device) {
         visitor.enter_module(&self.family, CONTAINER);
         visitor.visit_int(&self.param(device));
         visitor.exit_module(&self.family, CONTAINER);
     }
 
-    /// Hands them to a mapper of the module that they belong to. One that loads a record has others for them, which are `set`: as many as there are
-    /// here. If they cannot be set, the loading fails and says why.
+    /// Hands them to a mapper of the module that they belong to. One that loads a record has others for them, which are
+    /// `set`: as many as there are here. If they cannot be set, the loading fails and says why.
     pub fn map<M: ModuleMapper>(
         &self,
         mapper: &mut M,
@@ -141,9 +145,9 @@ impl Constants {
 
     /// Makes whatever loads a record refuse it.
     ///
-    /// A mapper takes no error from the module that it maps. But it looks for each tensor that it is asked for, and Burn's loaders fail with
-    /// the names of those that are missing: none has a sentence for a name.
-    /// Those that are told to let tensors be missing don't, for which there is [`refused_constants`].
+    /// A mapper takes no error from the module that it maps. But it looks for each tensor that it is asked for, and
+    /// Burn's loaders fail with the names of those that are missing: none has a sentence for a name. Those that are
+    /// told to let tensors be missing don't, for which there is [`refused_constants`].
     fn refuse<M: ModuleMapper>(&self, mapper: &mut M, device: &Device, reason: &str) {
         REFUSED.with_borrow_mut(|refused| {
             if let Some(refused) = refused.last_mut() {
@@ -155,8 +159,8 @@ impl Constants {
         mapper.exit_module(reason, CONTAINER);
     }
 
-    /// The identity that a parameter gets whose module saves constants: what [`is_marked`](Self::is_marked) looks for. For the crates of
-    /// blitz.
+    /// The identity that a parameter gets whose module saves constants: what [`is_marked`](Self::is_marked) looks for.
+    /// For the crates of blitz.
     #[doc(hidden)]
     #[must_use]
     pub fn mark(id: ParamId) -> ParamId {
@@ -165,8 +169,9 @@ impl Constants {
 
     /// Whether the module of a parameter of this identity saves constants.
     ///
-    /// A record from before they were saved has to load, and whatever loads a record takes a tensor that is not in it for an error. So a module must
-    /// know whether to ask, and all that it learns of a record is its tensors and their identities. One without the mark was given before.
+    /// A record from before they were saved has to load, and whatever loads a record takes a tensor that is not in it
+    /// for an error. So a module must know whether to ask, and all that it learns of a record is its tensors and their
+    /// identities. One without the mark was given before.
     ///
     /// For the crates of blitz.
     #[doc(hidden)]

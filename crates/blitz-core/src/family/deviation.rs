@@ -13,8 +13,8 @@ use crate::math::{LOG_LINEAR_BELOW, LOG_LINEAR_BELOW_F64};
 /// The smallest deviation [`rho_from_std`] accepts: below it, σ and its ρ are no longer told apart in `f32`.
 pub(super) const MIN_STD: f64 = 1e-30;
 
-/// The largest deviation that a posterior starts with and that a prior has. The square of one beyond 1.8e19 is infinite in `f32`, and that of its inverse is zero; a
-/// tensor has many.
+/// The largest deviation that a posterior starts with and that a prior has. The square of one beyond 1.8e19 is infinite
+/// in `f32`, and that of its inverse is zero; a tensor has many.
 pub(crate) const MAX_STD: f64 = 1e15;
 
 /// σ = ln(1 + e^ρ), elementwise.
@@ -69,12 +69,14 @@ pub fn rho_from_std(std: f64) -> f64 {
     std + (-(-std).exp_m1()).ln()
 }
 
-/// The ρ whose deviation is `factor` times that of `rho`, elementwise, without a gradient: ln(e^σ − 1) at σ = factor · ln(1 + e^ρ).
+/// The ρ whose deviation is `factor` times that of `rho`, elementwise, without a gradient: ln(e^σ − 1) at σ = factor ·
+/// ln(1 + e^ρ).
 pub(crate) fn scaled_rho<const D: usize>(rho: Tensor<D>, factor: f64) -> Tensor<D> {
     let wide = at_least_f32(rho.clone().detach());
     let std = std_from_rho(wide.clone()).mul_scalar(factor);
     let log_std = log_std_from_rho(wide).add_scalar(factor.ln());
-    // ln(e^σ − 1) = ln σ + ln((e^σ − 1) / σ), whose second term is a power series up to 1; from there on e^−σ takes no digits away.
+    // ln(e^σ − 1) = ln σ + ln((e^σ − 1) / σ), whose second term is a power series up to 1; from there on e^−σ takes no
+    // digits away.
     let small = std.clone().clamp_max(1.0);
     let square = small.clone().square();
     let series =
@@ -198,7 +200,8 @@ mod tests {
                 for (rho, scaled) in at.iter().zip(scaled.unwrap()) {
                     let softplus = |rho: f64| rho.max(0.0) + (-rho.abs()).exp().ln_1p();
                     let (want, got) = (factor * softplus(f64::from(*rho)), f64::from(scaled));
-                    // ρ is rounded to `f32`, a share of its own size: so much of the deviation as well, where that is exponential in ρ.
+                    // ρ is rounded to `f32`, a share of its own size: so much of the deviation as well, where that is
+                    // exponential in ρ.
                     let rounding = 4.0 * f64::from(f32::EPSILON) * got.abs().max(1.0);
                     assert!(
                         (softplus(got) / want - 1.0).abs() < rounding,

@@ -1,9 +1,9 @@
-//! Families of distributions over the weights of one tensor, as plain mathematics: how to draw from a posterior, what its density and
-//! moments are, what a prior's density is.
+//! Families of distributions over the weights of one tensor, as plain mathematics: how to draw from a posterior, what
+//! its density and moments are, what a prior's density is.
 //!
-//! A family knows of no draw, no module and no KL. It says by its *form* which named family it is, and what it says of itself
-//! is all that the KL of a pair is made of. Noise comes to it as [`Noise`], deviations by [`deviation`]: both know the fused operations, so
-//! that a family need not.
+//! A family knows of no draw, no module and no KL. It says by its *form* which named family it is, and what it says of
+//! itself is all that the KL of a pair is made of. Noise comes to it as [`Noise`], deviations by [`deviation`]: both
+//! know the fused operations, so that a family need not.
 
 pub mod deviation;
 

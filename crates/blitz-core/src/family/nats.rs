@@ -2,7 +2,8 @@
 
 use burn::tensor::Tensor;
 
-/// A quantity of a weight tensor in nats, such as its entropy: a sum over the weights, and what belongs to all of them together.
+/// A quantity of a weight tensor in nats, such as its entropy: a sum over the weights, and what belongs to all of them
+/// together.
 ///
 /// Kept apart so that two large sums that nearly cancel, entropy and expected log density, are added weight by weight.
 ///

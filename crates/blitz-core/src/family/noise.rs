@@ -76,8 +76,8 @@ impl Noise {
 
     /// Independent standard normals in the shape, element type and on the device of `like`.
     ///
-    /// The values are those of [`NoiseKey::fill_standard_normal`], computed in `f32` for every element type: by the device itself
-    /// where blitz has [kernels] for it, else on the host.
+    /// The values are those of [`NoiseKey::fill_standard_normal`], computed in `f32` for every element type: by the
+    /// device itself where blitz has [kernels] for it, else on the host.
     pub fn standard_normal<const D: usize>(&mut self, like: &Tensor<D>) -> Tensor<D> {
         let shape = like.shape();
         let on_device = self.fused(shape.num_elements(), |span| {
@@ -105,8 +105,8 @@ impl Noise {
         to_tensor(values, shape, &like.device()).cast(like.dtype())
     }
 
-    /// Weights `μ + ln(1 + e^ρ) ε` with the next standard normals ε, one for each element of `mu`: in one pass over memory where blitz has
-    /// [kernels] for the device.
+    /// Weights `μ + ln(1 + e^ρ) ε` with the next standard normals ε, one for each element of `mu`: in one pass over
+    /// memory where blitz has [kernels] for the device.
     ///
     /// `rho` is flat, in the row-major order of `mu`.
     pub fn location_scale<const D: usize>(&mut self, mu: Tensor<D>, rho: Tensor<1>) -> Tensor<D> {
@@ -118,15 +118,16 @@ impl Noise {
         if let Some(weight) = self.fused(elements, |span| kernels::draw(&mu, &rho, span)) {
             return weight;
         }
-        // As the kernels do: in `f32` at least, rounded once. Some rows of a table, which have no kernel, so have the bits that they have in the table.
+        // As the kernels do: in `f32` at least, rounded once. Some rows of a table, which have no kernel, so have the
+        // bits that they have in the table.
         let wide = at_least_f32(mu.clone());
         let rho = in_type_of(rho, &wide).reshape(mu.shape());
         let epsilon = self.standard_normal(&wide);
         in_type_of(wide + std_from_rho(rho) * epsilon, &mu)
     }
 
-    /// Weights `μ + ε / √(λ (h + δ))` with the next standard normals ε, one for each element of `mu`: in one pass over memory where blitz has
-    /// [kernels] for the device.
+    /// Weights `μ + ε / √(λ (h + δ))` with the next standard normals ε, one for each element of `mu`: in one pass over
+    /// memory where blitz has [kernels] for the device.
     ///
     /// `h` is flat, in the row-major order of `mu`.
     pub fn location_precision<const D: usize>(
@@ -167,8 +168,8 @@ impl Noise {
         self.next += (elements as u64).next_multiple_of(4);
     }
 
-    /// Independent signs, 1 or −1 with equal probability, of `shape` and with the element type and device of `like`: one
-    /// bit of the stream each.
+    /// Independent signs, 1 or −1 with equal probability, of `shape` and with the element type and device of `like`:
+    /// one bit of the stream each.
     ///
     /// # Panics
     ///
@@ -186,8 +187,8 @@ impl Noise {
         kernels::random(signs, shape, like)
     }
 
-    /// Independent zeros and ones, 1 with this probability (to 2⁻³², which it is rounded to), of `shape` and with the element type and device of `like`:
-    /// one word of the stream each.
+    /// Independent zeros and ones, 1 with this probability (to 2⁻³², which it is rounded to), of `shape` and with the
+    /// element type and device of `like`: one word of the stream each.
     ///
     /// # Panics
     ///

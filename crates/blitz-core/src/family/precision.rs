@@ -1,11 +1,12 @@
 //! Which type of number something is computed in.
 //!
-//! Weights may be of 16 bits. What is summed over them may not: 65,504 is the largest number of `f16`, and a KL of a few hundred
-//! weights exceeds it; in `bf16` a sum stops to grow at 256 times its terms. Densities, moments and sums are computed in `f32` at least,
-//! and in `f64` for weights of `f64`; what is drawn goes back to the type of the weight.
+//! Weights may be of 16 bits. What is summed over them may not: 65,504 is the largest number of `f16`, and a KL of a
+//! few hundred weights exceeds it; in `bf16` a sum stops to grow at 256 times its terms. Densities, moments and sums
+//! are computed in `f32` at least, and in `f64` for weights of `f64`; what is drawn goes back to the type of the
+//! weight.
 //!
-//! Nor may what says how wide a distribution is. In `bf16` the neighbours of a ρ of −4 are 1/64 away, and a smaller step of an optimizer rounds to
-//! nothing.
+//! Nor may what says how wide a distribution is. In `bf16` the neighbours of a ρ of −4 are 1/64 away, and a smaller
+//! step of an optimizer rounds to nothing.
 //!
 //! What is quantized is computed with as the numbers that it stands for.
 
@@ -18,13 +19,15 @@ pub(crate) fn scale_type(device: &Device) -> DType {
     wide_type(device.settings().float_dtype.into())
 }
 
-/// `tensor` in `f32`, or in `f64` if it is of that: what densities, moments and sums over weights of 16 bits are computed in, by a family of one's own too.
+/// `tensor` in `f32`, or in `f64` if it is of that: what densities, moments and sums over weights of 16 bits are
+/// computed in, by a family of one's own too.
 pub fn at_least_f32<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
     let dtype = wide_type(tensor.dtype());
     cast(tensor, dtype)
 }
 
-/// `tensor` in the type of `like`, such as a draw that was computed in [`at_least_f32`] in that of the weight. Beside what is quantized, in the type of its device: a number that is drawn is none of its few.
+/// `tensor` in the type of `like`, such as a draw that was computed in [`at_least_f32`] in that of the weight. Beside
+/// what is quantized, in the type of its device: a number that is drawn is none of its few.
 pub fn in_type_of<const D: usize, const R: usize>(
     tensor: Tensor<D>,
     like: &Tensor<R>,
@@ -46,8 +49,8 @@ pub fn type_of_numbers<const D: usize>(tensor: &Tensor<D>) -> DType {
     }
 }
 
-/// A location and a scale in one type, as they are computed with: as they are if they have one, else both in that of the location, `f32` at least. The
-/// scale keeps its digits then, and what is drawn is rounded once.
+/// A location and a scale in one type, as they are computed with: as they are if they have one, else both in that of
+/// the location, `f32` at least. The scale keeps its digits then, and what is drawn is rounded once.
 pub(crate) fn in_one_type<const D: usize, const R: usize>(
     location: &Tensor<D>,
     scale: &Tensor<R>,

@@ -2,7 +2,8 @@
 
 use burn::tensor::{Int, Tensor, TensorData};
 
-/// The rows at those positions of the first axis, in that order; of a quantized tensor, the numbers that they stand for.
+/// The rows at those positions of the first axis, in that order; of a quantized tensor, the numbers that they stand
+/// for.
 pub(crate) fn select_rows<const D: usize>(tensor: Tensor<D>, rows: &[usize]) -> Tensor<D> {
     let positions: Vec<i64> = rows.iter().map(|row| *row as i64).collect();
     let positions = TensorData::new(positions, [rows.len()]);

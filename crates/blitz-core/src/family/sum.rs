@@ -10,7 +10,8 @@ const SUMMED_BY_THREADS: usize = 4 * 1024 * 1024;
 
 /// `Σ x²` in the type of x.
 ///
-/// Below the size at which a sum is that of threads it is Burn's own, whose last bit is a part of the draws made with it.
+/// Below the size at which a sum is that of threads it is Burn's own, whose last bit is a part of the draws made with
+/// it.
 pub(crate) fn square_sum<const D: usize>(x: &Tensor<D>) -> Tensor<1> {
     let is_large = x.shape().num_elements() >= SUMMED_BY_THREADS;
     // In chunks that no number of threads changes.

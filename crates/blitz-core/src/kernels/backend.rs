@@ -1,4 +1,5 @@
-//! The fused operations as Burn sees them: on one backend's primitives, and dispatched to whichever backend a tensor is on.
+//! The fused operations as Burn sees them: on one backend's primitives, and dispatched to whichever backend a tensor is
+//! on.
 #![allow(deprecated)] // ndarray stays supported here.
 
 use burn::backend::{Backend, TensorMetadata, backend_extension, tensor::FloatTensor};
@@ -14,14 +15,15 @@ use super::random::Random;
 
 /// The fused operations and their derivatives on the primitives of one backend.
 ///
-/// Tensors are read in row-major order, whatever their strides. The two of an operation have the same number of elements, not
-/// necessarily the same shape. Arithmetic is in `f32`, or in `f64` for `f64` tensors; half-precision tensors are rounded
-/// once, at the end.
+/// Tensors are read in row-major order, whatever their strides. The two of an operation have the same number of
+/// elements, not necessarily the same shape. Arithmetic is in `f32`, or in `f64` for `f64` tensors; half-precision
+/// tensors are rounded once, at the end.
 pub trait FusedKernels: Backend {
     /// The operation's output, shaped like `location` and of its type.
     fn map(location: FloatTensor<Self>, scale: FloatTensor<Self>, op: Map) -> FloatTensor<Self>;
 
-    /// The gradient of [`map`](Self::map) in the scale, shaped like it; the one in a location that is read is `grad` itself.
+    /// The gradient of [`map`](Self::map) in the scale, shaped like it; the one in a location that is read is `grad`
+    /// itself.
     fn map_backward(
         grad: FloatTensor<Self>,
         scale: FloatTensor<Self>,
@@ -46,8 +48,8 @@ pub trait FusedKernels: Backend {
         Self::float_from_data(values.convert_dtype(dtype), &memory.device())
     }
 
-    /// The weight, and the first and second moments of its gradient, after a step of Adam. Buffers that nobody else holds are
-    /// written over.
+    /// The weight, and the first and second moments of its gradient, after a step of Adam. Buffers that nobody else
+    /// holds are written over.
     fn adam_step(
         weight: FloatTensor<Self>,
         grad: FloatTensor<Self>,
@@ -56,8 +58,8 @@ pub trait FusedKernels: Backend {
         step: AdamStep,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
-    /// The mean, h and the mean of the gradient after a step of IVON, of mean, gradient, the gradient in h, h and the mean of the gradient; and
-    /// `1 − β₁ᵗ`, of shape `[1]`.
+    /// The mean, h and the mean of the gradient after a step of IVON, of mean, gradient, the gradient in h, h and the
+    /// mean of the gradient; and `1 − β₁ᵗ`, of shape `[1]`.
     fn ivon_step(
         inputs: [FloatTensor<Self>; 5],
         momentum_weight: FloatTensor<Self>,
@@ -84,15 +86,16 @@ pub trait FusedKernels: Backend {
         steps.backward(grad, weight)
     }
 
-    /// One step of an LSTM's cell, of the gates' pre-activations `[batch, 4 · hidden]`, in the order input, forget, output, candidate, and
-    /// the cell state: the gates after their activations, `c' = f c + i tanh(g)` and `h' = o tanh(c')`.
+    /// One step of an LSTM's cell, of the gates' pre-activations `[batch, 4 · hidden]`, in the order input, forget,
+    /// output, candidate, and the cell state: the gates after their activations, `c' = f c + i tanh(g)` and `h' = o
+    /// tanh(c')`.
     fn lstm_cell(
         gates: FloatTensor<Self>,
         cell: FloatTensor<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
-    /// The gradients of [`lstm_cell`](Self::lstm_cell) in the pre-activations and the cell state before, from the gates after
-    /// their activations, the cell states before and after, and the gradients of the hidden and the cell state.
+    /// The gradients of [`lstm_cell`](Self::lstm_cell) in the pre-activations and the cell state before, from the gates
+    /// after their activations, the cell states before and after, and the gradients of the hidden and the cell state.
     fn lstm_cell_backward(
         gates: FloatTensor<Self>,
         cells: [FloatTensor<Self>; 2],
@@ -110,8 +113,8 @@ pub trait FusedKernels: Backend {
         Self::conv2d(input, weight, Some(bias), window.options())
     }
 
-    /// The gradients of [`convolve`](Self::convolve) in the input, the weight and the bias, as far as they are wanted. By Burn's where a backend has no
-    /// kernel.
+    /// The gradients of [`convolve`](Self::convolve) in the input, the weight and the bias, as far as they are wanted.
+    /// By Burn's where a backend has no kernel.
     fn convolve_backward(
         input: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -138,7 +141,8 @@ pub trait FusedKernels: Backend {
         ]
     }
 
-    /// A moment of rectified normals, of `f32` tensors in a CPU's memory. Where tensors are elsewhere nothing asks for it: there it is made of Burn's operations.
+    /// A moment of rectified normals, of `f32` tensors in a CPU's memory. Where tensors are elsewhere nothing asks for
+    /// it: there it is made of Burn's operations.
     fn rectify(
         mean: FloatTensor<Self>,
         _variance: FloatTensor<Self>,
@@ -157,13 +161,14 @@ pub trait FusedKernels: Backend {
         unreachable!("{:?} has no kernel of rectified moments", grad.device())
     }
 
-    /// The largest of each window of 2×2, of `[batch, channels, height, width]`. By Burn's where a backend has no kernel.
+    /// The largest of each window of 2×2, of `[batch, channels, height, width]`. By Burn's where a backend has no
+    /// kernel.
     fn pool(input: FloatTensor<Self>) -> FloatTensor<Self> {
         Self::max_pool2d(input, [2, 2], [2, 2], [0, 0], [1, 1], false)
     }
 
-    /// The gradient of [`pool`](Self::pool): that of a window goes to its first largest element, or to its last NaN. By Burn's where a
-    /// backend has no kernel.
+    /// The gradient of [`pool`](Self::pool): that of a window goes to its first largest element, or to its last NaN. By
+    /// Burn's where a backend has no kernel.
     fn pool_backward(input: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
         let [two, none, one] = [[2, 2], [0, 0], [1, 1]];
         let indices =
@@ -228,8 +233,8 @@ pub trait FusedOps: Backend {
         step: IvonStep,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
-    /// An LSTM over a sequence of pre-activations `[steps, batch, 4 · hidden]`, to which each step adds the hidden state times `weight`:
-    /// the hidden states, and after them the last cell state, `[steps + 1, batch, hidden]`.
+    /// An LSTM over a sequence of pre-activations `[steps, batch, 4 · hidden]`, to which each step adds the hidden
+    /// state times `weight`: the hidden states, and after them the last cell state, `[steps + 1, batch, hidden]`.
     fn lstm(
         pre_activations: FloatTensor<Self>,
         weight: FloatTensor<Self>,

@@ -8,7 +8,8 @@ use burn::tensor::{DType, Tensor};
 use super::backend::FusedOps;
 use super::{fuses, has_registers, is_in_memory, kind};
 
-/// The zeros before and after each axis of the input, and the steps between the elements of a kernel, which moves by one.
+/// The zeros before and after each axis of the input, and the steps between the elements of a kernel, which moves by
+/// one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
     pub(super) padding: [(usize, usize); 2],
@@ -46,9 +47,9 @@ impl Window {
 
 /// Burn's [`conv2d`](burn::tensor::module::conv2d), by a kernel of the library's own where that is faster.
 ///
-/// That is on a CPU with AVX-512, AVX2 or NEON, on Flex and NdArray, for `f32` and `f64`, a stride of 1 and a single group.
-/// The outputs and gradients differ from Burn's by their rounding: the terms are added in another order, which doesn't depend on the number of
-/// threads.
+/// That is on a CPU with AVX-512, AVX2 or NEON, on Flex and NdArray, for `f32` and `f64`, a stride of 1 and a single
+/// group. The outputs and gradients differ from Burn's by their rounding: the terms are added in another order, which
+/// doesn't depend on the number of threads.
 ///
 /// ```
 /// use blitz_core::kernels::conv2d;
@@ -130,8 +131,8 @@ const FEWEST_PRODUCTS: usize = 1 << 15;
 /// Positions of an output from which on few are computed in vain at the ends of rows.
 const FEWEST_POSITIONS: usize = 7 * 7;
 
-/// Whether the kernel is the faster one (`benches/src/bin/convolutions.rs` shows where), and its padding is enough for the gradient of the
-/// input.
+/// Whether the kernel is the faster one (`benches/src/bin/convolutions.rs` shows where), and its padding is enough for
+/// the gradient of the input.
 fn fits(
     [images, channels_in, height, width]: [usize; 4],
     [

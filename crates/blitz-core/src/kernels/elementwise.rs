@@ -1,7 +1,7 @@
 //! What each fused operation does to one element, written once.
 //!
-//! The file is a module of `cpu` and of `cube`. Either has a `real` with the same names, where `arithmetic!` hands the code to the
-//! compiler as it stands, or to CubeCL.
+//! The file is a module of `cpu` and of `cube`. Either has a `real` with the same names, where `arithmetic!` hands the
+//! code to the compiler as it stands, or to CubeCL.
 
 // All of it: what CubeCL makes of the code needs CubeCL's prelude.
 use super::real::*;
@@ -101,7 +101,8 @@ arithmetic! {
 }
 
 arithmetic! {
-    /// The parameter of a scale: a ρ with σ = softplus(ρ) and what its derivatives need, or a precision or variance and nothing else.
+    /// The parameter of a scale: a ρ with σ = softplus(ρ) and what its derivatives need, or a precision or variance and
+    /// nothing else.
     pub(in crate::kernels) struct Scale<R: Real> {
         pub parameter: R,
         /// `e^−|ρ|`.
@@ -410,8 +411,8 @@ arithmetic! {
     }
 }
 
-/// `ln q(w) − ln p(w)` with `ln q(w) = −ln σ − b − ε²/2` and `ln p(w) = c − a w² + softplus(d + e w²)`. The gradient is along
-/// `w = μ + σ ε` with ε fixed, where `ln q(w)` varies with σ alone.
+/// `ln q(w) − ln p(w)` with `ln q(w) = −ln σ − b − ε²/2` and `ln p(w) = c − a w² + softplus(d + e w²)`. The gradient is
+/// along `w = μ + σ ε` with ε fixed, where `ln q(w)` varies with σ alone.
 #[derive(Clone, Copy)]
 pub(in crate::kernels) struct Mixture;
 
@@ -454,8 +455,8 @@ arithmetic! {
 
 arithmetic! {
     #[cube]
-    /// The gradients in μ and ρ of a [`Draw`] and of a [`Normal`] term together, from that of the draw. The coefficients have the gradient
-    /// of the sum in them.
+    /// The gradients in μ and ρ of a [`Draw`] and of a [`Normal`] term together, from that of the draw. The
+    /// coefficients have the gradient of the sum in them.
     #[inline(always)]
     pub(in crate::kernels) fn draw_and_term_gradients<R: Real>(
         grad: R,
@@ -516,8 +517,8 @@ arithmetic! {
             (cell, self.output * R::hyperbolic_tan(cell))
         }
 
-        /// The gradients of the gates before their activations, of activated ones, the cell states before and after, and the gradient of
-        /// the hidden state and of the cell state; and that of the cell state before.
+        /// The gradients of the gates before their activations, of activated ones, the cell states before and after,
+        /// and the gradient of the hidden state and of the cell state; and that of the cell state before.
         #[inline(always)]
         pub fn gradients(&self, before: R, after: R, hidden_grad: R, cell_grad: R) -> (Gates<R>, R) {
             let one = R::new(1.0f32);

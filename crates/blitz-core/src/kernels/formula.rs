@@ -1,8 +1,8 @@
 //! The fused operations as values: what each reads and writes, and its numbers, fixed when it is recorded.
 //!
-//! There are two shapes. A [`Map`] gives a number for every element, a [`Sum`] one number for all. To add an operation is to add its
-//! variant here, its arithmetic in `elementwise.rs`, and a door in `mod.rs`: how backends run the two shapes and differentiate
-//! them knows no operation by name.
+//! There are two shapes. A [`Map`] gives a number for every element, a [`Sum`] one number for all. To add an operation
+//! is to add its variant here, its arithmetic in `elementwise.rs`, and a door in `mod.rs`: how backends run the two
+//! shapes and differentiate them knows no operation by name.
 
 use blitz_noise::{NoiseKey, STREAM_LEN};
 use burn::tensor::{DType, Tensor};
@@ -114,7 +114,8 @@ impl Map {
         }
     }
 
-    /// Whether it reads the location, which it adds to the rest, so that its gradient is the output's; and whether the scale.
+    /// Whether it reads the location, which it adds to the rest, so that its gradient is the output's; and whether the
+    /// scale.
     pub(super) fn reads(self) -> [bool; 2] {
         match self {
             Self::StandardNormal(_) => [false, false],
@@ -181,8 +182,8 @@ impl Sum {
     }
 }
 
-/// The type of a sum over tensors of this type, and of whatever else is computed of them in more than 16 bits. Half precision ends at 65,504, which
-/// a model's KL soon exceeds.
+/// The type of a sum over tensors of this type, and of whatever else is computed of them in more than 16 bits. Half
+/// precision ends at 65,504, which a model's KL soon exceeds.
 pub fn wide_type(dtype: DType) -> DType {
     match dtype {
         DType::F64 => DType::F64,
@@ -288,8 +289,8 @@ pub struct IvonStep {
 }
 
 impl IvonStep {
-    /// What the kernels compute with, in the order of their numbers: β₁, 1 − β₁, 1 − β₂ and half of it, −2 λ, δ, the clipping radius and the
-    /// learning rate.
+    /// What the kernels compute with, in the order of their numbers: β₁, 1 − β₁, 1 − β₂ and half of it, −2 λ, δ, the
+    /// clipping radius and the learning rate.
     #[cfg(any(feature = "flex", feature = "ndarray", feature = "cubecl"))]
     pub(super) fn numbers(self) -> [f64; 8] {
         let Precision { scale, shift } = self.precision;

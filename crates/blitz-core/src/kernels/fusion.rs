@@ -1,5 +1,5 @@
-//! The fused operations where Burn's Fusion defers the operations of a backend that has them: each is registered as one more
-//! operation in its queue, which nothing is merged with.
+//! The fused operations where Burn's Fusion defers the operations of a backend that has them: each is registered as one
+//! more operation in its queue, which nothing is merged with.
 
 use burn::tensor::{DType, Shape};
 use burn_fusion::custom::{

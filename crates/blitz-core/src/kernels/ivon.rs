@@ -7,9 +7,9 @@ use super::backend::FusedOps;
 use super::formula::IvonStep;
 use super::{fuses, kind};
 
-/// The mean, the Hessian's estimate h and the mean of the gradient after a step of IVON (Shen et al., *Variational learning is effective for
-/// large deep networks*, ICML 2024, algorithm 1), of mean, gradient, the gradient in h, h and the mean of the gradient before; and
-/// `momentum_weight`, of shape `[1]`, which is `1 − β₁ᵗ`:
+/// The mean, the Hessian's estimate h and the mean of the gradient after a step of IVON (Shen et al., *Variational
+/// learning is effective for large deep networks*, ICML 2024, algorithm 1), of mean, gradient, the gradient in h, h and
+/// the mean of the gradient before; and `momentum_weight`, of shape `[1]`, which is `1 − β₁ᵗ`:
 ///
 /// ```text
 /// ĥ = −2 λ (h + δ)² ∂/∂h
@@ -18,8 +18,8 @@ use super::{fuses, kind};
 /// m ← m − lr clip((g̅ / (1 − β₁ᵗ) + δ m) / (h + δ))
 /// ```
 ///
-/// Nothing is random, and nothing is differentiated. On CPUs the numbers are those of tensor operations to the bit. `None` where there is no
-/// fused operation for the tensors, or if they are of different element types.
+/// Nothing is random, and nothing is differentiated. On CPUs the numbers are those of tensor operations to the bit.
+/// `None` where there is no fused operation for the tensors, or if they are of different element types.
 ///
 /// # Panics
 ///

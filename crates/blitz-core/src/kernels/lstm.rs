@@ -1,7 +1,8 @@
 //! An LSTM over a whole sequence as one operation, with the backward pass written by hand.
 //!
-//! As tensor operations, each step records some fifteen of them for the backward pass, and most of the time goes into that. Here
-//! a step is one product and one pass over the gates, and the gradient of the recurrent weights is one product over all steps.
+//! As tensor operations, each step records some fifteen of them for the backward pass, and most of the time goes into
+//! that. Here a step is one product and one pass over the gates, and the gradient of the recurrent weights is one
+//! product over all steps.
 
 use burn::backend::TensorMetadata;
 use burn::backend::tensor::FloatTensor;
@@ -93,8 +94,8 @@ impl<B: FusedKernels> LstmSteps<B> {
     }
 }
 
-/// The gradient of the weight, of the initial hidden state and that of each step, and of the gradients of the pre-activations: one product over all
-/// steps.
+/// The gradient of the weight, of the initial hidden state and that of each step, and of the gradients of the
+/// pre-activations: one product over all steps.
 pub(super) fn weight_grad<B: FusedKernels>(
     hiddens: Vec<FloatTensor<B>>,
     pre_activations: FloatTensor<B>,

@@ -1,10 +1,11 @@
 //! The operations in which a step of variational inference spends its time, each in one pass over memory.
 //!
-//! Plain tensor operations walk a weight's memory a dozen times for one draw and keep its noise until the backward pass. Here a
-//! draw, a KL and their gradients are one pass each, and a backward pass makes its noise anew. The operations are a Burn
-//! [backend extension](burn::backend::backend_extension): vectorised and multi-threaded on Flex and NdArray, one kernel source
-//! for all of CubeCL's devices (wgpu, CUDA, ROCm, Metal, its own CPU), with Fusion or without. On other devices, such as LibTorch's and remote
-//! ones, everything is computed by Burn's tensor operations with noise made on the host, to the same numbers up to rounding.
+//! Plain tensor operations walk a weight's memory a dozen times for one draw and keep its noise until the backward
+//! pass. Here a draw, a KL and their gradients are one pass each, and a backward pass makes its noise anew. The
+//! operations are a Burn [backend extension](burn::backend::backend_extension): vectorised and multi-threaded on Flex
+//! and NdArray, one kernel source for all of CubeCL's devices (wgpu, CUDA, ROCm, Metal, its own CPU), with Fusion or
+//! without. On other devices, such as LibTorch's and remote ones, everything is computed by Burn's tensor operations
+//! with noise made on the host, to the same numbers up to rounding.
 //!
 //! Which of the two runs is asked of the device ([`is_fused`]); [`without_fused`] shows the difference.
 
@@ -47,8 +48,8 @@ pub(crate) use random::{Random, random};
 
 /// Whether blitz has fused operations for the device, in this build.
 ///
-/// A backend counts only if it was switched on by a feature of blitz, such as `blitz-layers/wgpu`: one that Burn alone was built
-/// with works, by tensor operations.
+/// A backend counts only if it was switched on by a feature of blitz, such as `blitz-layers/wgpu`: one that Burn alone
+/// was built with works, by tensor operations.
 ///
 /// ```
 /// use blitz_core::kernels::is_fused;
@@ -61,8 +62,8 @@ pub fn is_fused(device: &Device) -> bool {
     kernels_of(device.as_dispatch()).is_some()
 }
 
-/// Whether the device's tensors lie in the CPU's memory and are computed when they are asked for, in this build: to read one is not to wait for a
-/// queue. False for a backend without fused operations.
+/// Whether the device's tensors lie in the CPU's memory and are computed when they are asked for, in this build: to
+/// read one is not to wait for a queue. False for a backend without fused operations.
 ///
 /// ```
 /// use blitz_core::kernels::is_in_memory;
@@ -110,8 +111,8 @@ thread_local! {
     static SWITCHED_OFF: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `f` with Burn's tensor operations in the place of the fused ones, on this thread: to compare the two, in tests and
-/// benchmarks.
+/// Runs `f` with Burn's tensor operations in the place of the fused ones, on this thread: to compare the two, in tests
+/// and benchmarks.
 ///
 /// A backward pass is that of the operations that were recorded, wherever it is run.
 ///
@@ -264,9 +265,9 @@ pub(crate) fn mixture_kl<const D: usize, const R: usize>(
 
 /// One step of Adam: the new weight, and the new moments in the order in which they were given.
 ///
-/// The numbers are those of Burn's own `Adam`, to the bit on CPUs, where weight and moments are updated in one pass. Without a
-/// fused operation for the device, or if the tensors are of different element types, the same is computed by tensor operations.
-/// `grad` and the moments are written over where nobody else holds them. Nothing is differentiated.
+/// The numbers are those of Burn's own `Adam`, to the bit on CPUs, where weight and moments are updated in one pass.
+/// Without a fused operation for the device, or if the tensors are of different element types, the same is computed by
+/// tensor operations. `grad` and the moments are written over where nobody else holds them. Nothing is differentiated.
 ///
 /// # Panics
 ///
@@ -312,12 +313,12 @@ pub fn adam_step<const D: usize>(
     (weight - delta, [moment_1, moment_2])
 }
 
-/// An LSTM over a whole sequence: the hidden states `[steps, batch, hidden]` and the last cell state `[batch, hidden]`; `None` where
-/// there is no fused operation for it.
+/// An LSTM over a whole sequence: the hidden states `[steps, batch, hidden]` and the last cell state `[batch, hidden]`;
+/// `None` where there is no fused operation for it.
 ///
-/// `pre_activations`, `[steps, batch, 4 · hidden]`, are what the input contributes to the input, forget and output gate and to the
-/// candidate, in this order, biases included. Each step adds `h U` to its part, with `U` the `weight`, `[hidden, 4 · hidden]`, and
-/// computes
+/// `pre_activations`, `[steps, batch, 4 · hidden]`, are what the input contributes to the input, forget and output gate
+/// and to the candidate, in this order, biases included. Each step adds `h U` to its part, with `U` the `weight`,
+/// `[hidden, 4 · hidden]`, and computes
 ///
 /// ```text
 /// c' = σ(f) c + σ(i) tanh(g)

@@ -1,5 +1,5 @@
-//! The moments of rectified normals, of the larger of two, and of the largest of a window: by kernels in a CPU's memory (the last two off the autodiff graph alone), and by Burn's tensor
-//! operations elsewhere.
+//! The moments of rectified normals, of the larger of two, and of the largest of a window: by kernels in a CPU's memory
+//! (the last two off the autodiff graph alone), and by Burn's tensor operations elsewhere.
 
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 use burn::backend::Dispatch;
@@ -18,15 +18,17 @@ pub(super) const SMALLEST_STD: f64 = 1e-15;
 /// The largest ratio of a mean to its deviation that is looked at: the density is 0 there, and Φ 0 or 1.
 const FARTHEST: f64 = 40.0;
 
-/// Mean and variance of `max(x, 0) + slope · min(x, 0)` of normals `x ~ N(mean, variance)`, exactly. With a slope of 0, for `α = mean / √variance`:
+/// Mean and variance of `max(x, 0) + slope · min(x, 0)` of normals `x ~ N(mean, variance)`, exactly. With a slope of 0,
+/// for `α = mean / √variance`:
 ///
 /// ```text
 /// E   = m Φ(α) + √v φ(α)
 /// Var = v (Φ(α) − (φ(α) + α Φ(α)) (φ(α) − α Φ(−α)))
 /// ```
 ///
-/// By that form nothing large cancels in the variance. Differentiable, where a variance is zero too: its own gradient is zero there. Computed in `f32` at least; in `f32` on a CPU
-/// in one pass over memory, or, with a gradient, in one for each moment and one for its gradients.
+/// By that form nothing large cancels in the variance. Differentiable, where a variance is zero too: its own gradient
+/// is zero there. Computed in `f32` at least; in `f32` on a CPU in one pass over memory, or, with a gradient, in one
+/// for each moment and one for its gradients.
 ///
 /// ```
 /// use blitz_core::kernels::leaky_relu_moments;
@@ -85,8 +87,8 @@ pub fn leaky_relu_moments<const D: usize>(
     ]
 }
 
-/// Mean and variance of the larger one of independent normals `N(m₁, v₁)` and `N(m₂, v₂)`, exactly (Clark, *The greatest of a finite set of random variables*, 1961). With
-/// `θ² = v₁ + v₂` and `α = (m₁ − m₂) / θ`:
+/// Mean and variance of the larger one of independent normals `N(m₁, v₁)` and `N(m₂, v₂)`, exactly (Clark, *The
+/// greatest of a finite set of random variables*, 1961). With `θ² = v₁ + v₂` and `α = (m₁ − m₂) / θ`:
 ///
 /// ```text
 /// E   = m₁ Φ(α) + m₂ Φ(−α) + θ φ(α)
@@ -141,8 +143,8 @@ pub fn larger_moments<const D: usize>(
     [mean, variance.clamp_min(0.0)]
 }
 
-/// Mean and variance of the largest of each window of 2×2 independent normals, side by side and without padding: of the [larger one](larger_moments) of each column, the larger one. The
-/// larger of two counts as a normal.
+/// Mean and variance of the largest of each window of 2×2 independent normals, side by side and without padding: of the
+/// [larger one](larger_moments) of each column, the larger one. The larger of two counts as a normal.
 ///
 /// In one pass over memory in `f32` on a CPU, off the autodiff graph.
 ///
@@ -224,7 +226,8 @@ struct AgainstZero<const D: usize> {
 
 impl<const D: usize> AgainstZero<D> {
     fn of(mean: Tensor<D>, variance: Tensor<D>) -> Self {
-        // Filled before the root and the quotient: the gradients of √0 and of what overflows are infinite, and zero times infinity is no number. A NaN is in neither mask, and stays.
+        // Filled before the root and the quotient: the gradients of √0 and of what overflows are infinite, and zero
+        // times infinity is no number. A NaN is in neither mask, and stays.
         let smallest = SMALLEST_STD * SMALLEST_STD;
         let is_certain = variance.clone().lower_elem(smallest);
         let std = variance.mask_fill(is_certain.clone(), smallest).sqrt();

@@ -8,11 +8,11 @@ use burn::tensor::{DType, Tensor};
 use super::backend::FusedOps;
 use super::{fuses, is_in_memory, kind};
 
-/// Burn's [`max_pool2d`](burn::tensor::module::max_pool2d), by a kernel of the library's own on a CPU where the windows are 2×2, side by side
-/// and without padding.
+/// Burn's [`max_pool2d`](burn::tensor::module::max_pool2d), by a kernel of the library's own on a CPU where the windows
+/// are 2×2, side by side and without padding.
 ///
-/// The outputs and gradients are those of Burn's Flex to the bit: a window's gradient goes to the first of its largest elements, and if
-/// there is a NaN, to the last one. (Burn's NdArray takes no NaN for the largest.)
+/// The outputs and gradients are those of Burn's Flex to the bit: a window's gradient goes to the first of its largest
+/// elements, and if there is a NaN, to the last one. (Burn's NdArray takes no NaN for the largest.)
 ///
 /// ```
 /// use blitz_core::kernels::max_pool2d;

@@ -538,7 +538,8 @@ fn a_sum_beyond_half_precision_is_that_of_f64_and_so_are_its_gradients() {
             for (of, slopes) in [(&mu, &slopes.0), (&rho, &slopes.1)] {
                 let grad = of.grad(&grads).unwrap();
                 assert_eq!(grad.dtype(), dtype, "{what}");
-                // That of the formula is a difference, and the slope of the mixture multiplies the rounding of a weight.
+                // That of the formula is a difference, and the slope of the mixture multiplies the rounding of a
+                // weight.
                 assert_close(&values(grad), slopes, step.max(2e-5), &what);
             }
         }

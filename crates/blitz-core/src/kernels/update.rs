@@ -20,7 +20,8 @@ arithmetic! {
 
 arithmetic! {
     #[cube]
-    /// The weight and the moments after a step of Adam, in the order in which Burn's optimizer computes, so as to get its bits.
+    /// The weight and the moments after a step of Adam, in the order in which Burn's optimizer computes, so as to get
+    /// its bits.
     #[inline(always)]
     pub(in crate::kernels) fn adam<R: Real>(
         weight: R,
@@ -56,8 +57,8 @@ arithmetic! {
 
 arithmetic! {
     #[cube]
-    /// The mean, the Hessian's estimate and the momentum after a step of IVON, in the order in which tensor operations compute, so as to get
-    /// their bits. `momentum_weight` is `1 − β₁ᵗ`.
+    /// The mean, the Hessian's estimate and the momentum after a step of IVON, in the order in which tensor operations
+    /// compute, so as to get their bits. `momentum_weight` is `1 − β₁ᵗ`.
     #[inline(always)]
     pub(in crate::kernels) fn ivon<R: Real>(
         mean: R,

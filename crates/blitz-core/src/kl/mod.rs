@@ -28,7 +28,8 @@ pub enum KlEstimator {
 pub struct KlTerm {
     /// The path of the weight, e.g. `"encoder.linear1.weight"`; the first one of a weight that is tied.
     pub path: String,
-    /// Its KL, summed over its weights, in nats, of shape `[1]`: in `f32` for weights of 16 bits, of which a sum of nats would be too much.
+    /// Its KL, summed over its weights, in nats, of shape `[1]`: in `f32` for weights of 16 bits, of which a sum of
+    /// nats would be too much.
     pub value: Tensor<1>,
     /// Where the value comes from.
     pub estimator: KlEstimator,
@@ -49,8 +50,8 @@ impl KlTerm {
     /// `loss + weight Σ terms`, on the loss's device.
     ///
     /// The same as adding [`total`](Self::total), but for terms that were computed together with their weights
-    /// ([`Draw::with_kl`](crate::Draw::with_kl)): their gradients come from the same pass over the parameters as those of the
-    /// weights.
+    /// ([`Draw::with_kl`](crate::Draw::with_kl)): their gradients come from the same pass over the parameters as those
+    /// of the weights.
     ///
     /// ```
     /// use blitz_core::prelude::*;
@@ -94,8 +95,8 @@ impl KlTerm {
     }
 }
 
-/// `KL(q ‖ p)` in closed form, summed over the weights of a tensor with the location `mu`, in nats, of shape `[1]`; or `None` if the pair
-/// has no closed form.
+/// `KL(q ‖ p)` in closed form, summed over the weights of a tensor with the location `mu`, in nats, of shape `[1]`; or
+/// `None` if the pair has no closed form.
 ///
 /// ```
 /// use blitz_core::{NormalPosteriorConfig, NormalPrior, kl_divergence};

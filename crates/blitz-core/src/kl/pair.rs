@@ -1,8 +1,8 @@
-//! The KL of a pair, posterior and prior: which pairs have a closed form, which are computed in one pass over the weights, and what becomes
-//! of the rest.
+//! The KL of a pair, posterior and prior: which pairs have a closed form, which are computed in one pass over the
+//! weights, and what becomes of the rest.
 //!
-//! The only place that decides it. A pair is told by the forms of the two; `KL = −H(q) − Σ E_q[ln p(w_i)]` serves every pair of a posterior
-//! with an entropy and a prior with an expected log density.
+//! The only place that decides it. A pair is told by the forms of the two; `KL = −H(q) − Σ E_q[ln p(w_i)]` serves every
+//! pair of a posterior with an entropy and a prior with an expected log density.
 
 use burn::tensor::Tensor;
 
@@ -132,7 +132,8 @@ fn shared_scale<const D: usize>(prior: &PriorForm, q: &Marginals<D>) -> Option<S
     }
 }
 
-/// The KL of independent normals from sums over them, each in one pass over the weights; `None` where the device or the prior has none.
+/// The KL of independent normals from sums over them, each in one pass over the weights; `None` where the device or the
+/// prior has none.
 fn of_normal<const D: usize>(
     mu: &Tensor<D>,
     prior: &PriorForm,
@@ -197,8 +198,8 @@ fn rank_one_sum<const D: usize>(
     total + sum.constant * n_rows * n_columns
 }
 
-/// `ln q(w) − ln p(w)` at the weight that `noise` makes, or at its reflection, in one pass over the parameters; `None` where the weight has to
-/// be made.
+/// `ln q(w) − ln p(w)` at the weight that `noise` makes, or at its reflection, in one pass over the parameters; `None`
+/// where the weight has to be made.
 pub(crate) fn at_draw<Q: Posterior, P: Prior, const D: usize>(
     q: &Q,
     p: &P,
@@ -236,7 +237,8 @@ pub(crate) fn at_weight<Q: Posterior, P: Prior, const D: usize>(
     log_q - p.log_density(weight)
 }
 
-/// A weight together with its KL in closed form, in one pass over the parameters; `None` where the pair or the device has none.
+/// A weight together with its KL in closed form, in one pass over the parameters; `None` where the pair or the device
+/// has none.
 pub(crate) fn draw_with_kl<Q: Posterior, P: Prior, const D: usize>(
     q: &Q,
     p: &P,

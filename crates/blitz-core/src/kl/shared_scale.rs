@@ -1,4 +1,5 @@
-//! Groups of weight tensors whose prior has one scale: what belongs to a group as a whole is known when all its members are.
+//! Groups of weight tensors whose prior has one scale: what belongs to a group as a whole is known when all its members
+//! are.
 
 use std::collections::BTreeMap;
 

@@ -43,11 +43,12 @@ impl Draw {
     /// Opens draw `index` of `seed` for `model`: until the guard is dropped, every read of a weight of the model
     /// on this thread returns the same joint sample.
     ///
-    /// The numbers depend on `seed`, `index` and the position of each Bayesian parameter in `model`'s traversal,
-    /// on nothing else: they are the same in another process and on another backend. Weights of another module
-    /// read inside the draw are numbered after the model's, in the order of their first use. Copies of one model
-    /// share its parameter identities and so its draw, on each device and in each float type with weights of its own from the same noise. Of copies with other values, such as a
-    /// moving average beside its network, each needs a draw of its own: what the first has made, the second would read.
+    /// The numbers depend on `seed`, `index` and the position of each Bayesian parameter in `model`'s traversal, on
+    /// nothing else: they are the same in another process and on another backend. Weights of another module read inside
+    /// the draw are numbered after the model's, in the order of their first use. Copies of one model share its
+    /// parameter identities and so its draw, on each device and in each float type with weights of its own from the
+    /// same noise. Of copies with other values, such as a moving average beside its network, each needs a draw of its
+    /// own: what the first has made, the second would read.
     pub fn sample<M: Module>(model: &M, seed: u64, index: u64) -> Self {
         let (numbers, tied) = numbers(model);
         let draw = Self::numbered(seed, index, numbers);
@@ -57,13 +58,15 @@ impl Draw {
         draw
     }
 
-    /// The antithetic draw of the pair that this is the first of, in its place: each weight w of `model` becomes `2 E w − w`, which is distributed
-    /// like w, and an estimate that is the mean over the pair is unbiased. What is odd about the means has cancelled in it. No normals are made
-    /// for the second draw, but for weights that the first hasn't read and for rows of embeddings.
+    /// The antithetic draw of the pair that this is the first of, in its place: each weight w of `model` becomes `2 E w
+    /// − w`, which is distributed like w, and an estimate that is the mean over the pair is unbiased. What is odd about
+    /// the means has cancelled in it. No normals are made for the second draw, but for weights that the first hasn't
+    /// read and for rows of embeddings.
     ///
-    /// Also what [local reparameterization](crate::WeightReading::with_variance) samples, the outputs of layers, is reflected, and flipout's signs are
-    /// the same in both draws, if the model takes the same path in both. Layers that are random themselves, such as Monte Carlo dropout, draw what they
-    /// would in draw `index` of the seed: a mask has no sign. The first draw is what it would be alone, to the bit.
+    /// Also what [local reparameterization](crate::WeightReading::with_variance) samples, the outputs of layers, is
+    /// reflected, and flipout's signs are the same in both draws, if the model takes the same path in both. Layers that
+    /// are random themselves, such as Monte Carlo dropout, draw what they would in draw `index` of the seed: a mask has
+    /// no sign. The first draw is what it would be alone, to the bit.
     ///
     /// The second draw is made of the first, so the losses of both need *one* `backward`, of their sum.
     ///
@@ -107,8 +110,9 @@ impl Draw {
         Ok(self)
     }
 
-    /// Puts other weights in the place of this draw's, until it ends: `replacement` is asked for each weight of `model` that
-    /// is sampled, in the order of the traversal, and gets the draw's own, also where a replacement stands already.
+    /// Puts other weights in the place of this draw's, until it ends: `replacement` is asked for each weight of `model`
+    /// that is sampled, in the order of the traversal, and gets the draw's own, also where a replacement stands
+    /// already.
     ///
     /// A layer reads a replacement as it is, whatever its estimator: a sign flipped by flipout, say, would make another
     /// weight of it. The KL stays that of the draw's own weights.
@@ -162,8 +166,8 @@ impl Draw {
     }
 }
 
-/// Makes the weights with these identities at their first places, whichever place is read first: the tensors of the others may have stayed
-/// behind.
+/// Makes the weights with these identities at their first places, whichever place is read first: the tensors of the
+/// others may have stayed behind.
 fn make(tied: &[ParamId], attachments: &[Box<dyn Attachment>]) {
     for attachment in attachments {
         if tied.contains(&attachment.id()) && attachment.is_sampling() {

@@ -6,7 +6,8 @@ use burn::module::{Flag, Module, ModuleMapper, Param, ParamGroup, ParamId};
 
 use crate::attach::Walk;
 
-/// Sets whether the weights and the random layers of `group` are sampled: those whose path, at one of their places, or id is in it.
+/// Sets whether the weights and the random layers of `group` are sampled: those whose path, at one of their places, or
+/// id is in it.
 pub(super) fn set_sampling<M: Module>(module: M, sampling: bool, group: &ParamGroup) -> M {
     let walk = Walk::of(&module);
     let weights = walk.posteriors().filter(|(weight, _)| {

@@ -6,7 +6,8 @@ use burn::tensor::Tensor;
 use crate::attach::{Attachment, Walk, Weight, attachments};
 use crate::family::posterior::Posterior;
 
-/// A posterior and the weight that it is attached to, from [`BayesianModule::posteriors`](crate::BayesianModule::posteriors).
+/// A posterior and the weight that it is attached to, from
+/// [`BayesianModule::posteriors`](crate::BayesianModule::posteriors).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct AttachedPosterior<Q> {
@@ -18,7 +19,8 @@ pub struct AttachedPosterior<Q> {
     pub posterior: Q,
 }
 
-/// The means and deviations of a weight tensor, from [`BayesianModule::weight_marginals`](crate::BayesianModule::weight_marginals).
+/// The means and deviations of a weight tensor, from
+/// [`BayesianModule::weight_marginals`](crate::BayesianModule::weight_marginals).
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct WeightMarginals {
@@ -85,7 +87,8 @@ fn each<M: Module, T>(module: &M, f: impl Fn(&Weight, &dyn Attachment) -> Option
     values.collect()
 }
 
-/// The path of a weight that has a posterior, if there is one: what is made for the weights of a deterministic network refuses a module by it. For the crates of blitz.
+/// The path of a weight that has a posterior, if there is one: what is made for the weights of a deterministic network
+/// refuses a module by it. For the crates of blitz.
 pub fn posterior_in<M: Module>(module: &M) -> Option<String> {
     let walk = Walk::of(module);
     let (weight, _) = walk.posteriors().next()?;

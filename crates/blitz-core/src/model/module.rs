@@ -66,7 +66,8 @@ pub trait BayesianModule: Module {
     ///
     /// # Panics
     ///
-    /// Panics where [`try_bayesianize`](Self::try_bayesianize) returns an error, and if the configuration holds an impossible value, such as a negative deviation.
+    /// Panics where [`try_bayesianize`](Self::try_bayesianize) returns an error, and if the configuration holds an
+    /// impossible value, such as a negative deviation.
     #[must_use]
     fn bayesianize(self, config: &BayesianizeConfig) -> Self {
         match config.apply(self) {
@@ -84,10 +85,13 @@ pub trait BayesianModule: Module {
     ///
     /// - a filter or a rule matches nothing or is no regular expression, or earlier rules match all that a rule does
     ///   ([`Shadowed`](BayesianizeError::Shadowed));
-    /// - nothing that was chosen can be converted, or something chosen has a posterior already (see [`ExistingPosteriors`](crate::ExistingPosteriors));
-    /// - a posterior is to be [replaced](BayesianizeConfig::replace_existing) in a module that holds reparameterizations of other kinds, such as LoRA
+    /// - nothing that was chosen can be converted, or something chosen has a posterior already (see
+    ///   [`ExistingPosteriors`](crate::ExistingPosteriors));
+    /// - a posterior is to be [replaced](BayesianizeConfig::replace_existing) in a module that holds
+    ///   reparameterizations of other kinds, such as LoRA
     ///   ([`OtherReparameterization`](BayesianizeError::OtherReparameterization));
-    /// - such a reparameterization came after a posterior and is inside it ([`InsidePosterior`](BayesianizeError::InsidePosterior)).
+    /// - such a reparameterization came after a posterior and is inside it
+    ///   ([`InsidePosterior`](BayesianizeError::InsidePosterior)).
     ///
     /// # Panics
     ///
@@ -115,7 +119,8 @@ pub trait BayesianModule: Module {
     ///
     /// # Panics
     ///
-    /// Panics where [`try_moped`](Self::try_moped) returns an error, and if the configuration holds an impossible value, such as a negative deviation.
+    /// Panics where [`try_moped`](Self::try_moped) returns an error, and if the configuration holds an impossible
+    /// value, such as a negative deviation.
     #[must_use]
     fn moped(self, config: &MopedConfig) -> Self {
         match config.apply(self) {
@@ -128,9 +133,11 @@ pub trait BayesianModule: Module {
     ///
     /// # Errors
     ///
-    /// Returns an error if the filter matches nothing or is no regular expression, if nothing that was chosen can be converted, if a weight is NaN or
-    /// infinite or its deviation would be above 1e15 ([`NotFinite`](BayesianizeError::NotFinite)), if a posterior is to be replaced in a module that holds
-    /// reparameterizations of other kinds, such as LoRA, and if one of those is inside a posterior ([`InsidePosterior`](BayesianizeError::InsidePosterior)).
+    /// Returns an error if the filter matches nothing or is no regular expression, if nothing that was chosen can be
+    /// converted, if a weight is NaN or infinite or its deviation would be above 1e15
+    /// ([`NotFinite`](BayesianizeError::NotFinite)), if a posterior is to be replaced in a module that holds
+    /// reparameterizations of other kinds, such as LoRA, and if one of those is inside a posterior
+    /// ([`InsidePosterior`](BayesianizeError::InsidePosterior)).
     ///
     /// # Panics
     ///
@@ -139,13 +146,16 @@ pub trait BayesianModule: Module {
         config.apply(self)
     }
 
-    /// Yesterday's posterior as today's prior, for every weight that has a posterior: continual learning by Bayes' rule, `p(w | D₁, D₂) ∝ p(D₂ | w) p(w | D₁)`.
+    /// Yesterday's posterior as today's prior, for every weight that has a posterior: continual learning by Bayes'
+    /// rule, `p(w | D₁, D₂) ∝ p(D₂ | w) p(w | D₁)`.
     ///
-    /// The posterior stays as it is, and so do all draws; the [KL](Self::kl_cost) is zero, and from here on counts what today's data move. Train as before, with the size
-    /// of *today's* data set. Nothing of the old data is needed, and the approximation of each day is handed on to the next.
+    /// The posterior stays as it is, and so do all draws; the [KL](Self::kl_cost) is zero, and from here on counts what
+    /// today's data move. Train as before, with the size of *today's* data set. Nothing of the old data is needed, and
+    /// the approximation of each day is handed on to the next.
     ///
-    /// The prior is a [`PosteriorPrior`](crate::PosteriorPrior), of any built-in family. It replaces a learned or shared scale as well. Pruned weights stay pruned. Records have it: a network
-    /// that loads one has to have been through this call, on posteriors of the same families.
+    /// The prior is a [`PosteriorPrior`](crate::PosteriorPrior), of any built-in family. It replaces a learned or
+    /// shared scale as well. Pruned weights stay pruned. Records have it: a network that loads one has to have been
+    /// through this call, on posteriors of the same families.
     ///
     /// ```
     /// use blitz_core::prelude::*;
@@ -164,9 +174,9 @@ pub trait BayesianModule: Module {
     ///
     /// # Panics
     ///
-    /// Panics if there is no posterior, if a posterior can't be a prior (a family of one's own that does not say that it
-    /// [has a density](Posterior::has_density), or one with an [update of its own](Posterior::has_own_update), such as IVON's), or if the module holds
-    /// reparameterizations of other kinds, such as LoRA.
+    /// Panics if there is no posterior, if a posterior can't be a prior (a family of one's own that does not say that
+    /// it [has a density](Posterior::has_density), or one with an [update of its own](Posterior::has_own_update), such
+    /// as IVON's), or if the module holds reparameterizations of other kinds, such as LoRA.
     #[must_use]
     fn posterior_as_prior(self) -> Self {
         match self.try_posterior_as_prior() {
@@ -184,11 +194,13 @@ pub trait BayesianModule: Module {
         attach::posterior_as_prior(self)
     }
 
-    /// Every deviation `factor` times as large, the means as they are: above 1 the network is less sure of its weights than it was.
+    /// Every deviation `factor` times as large, the means as they are: above 1 the network is less sure of its weights
+    /// than it was.
     ///
-    /// For data that drift. Before a new day, `scale_deviations(δ.powf(-0.5)).posterior_as_prior()` with a discount δ of 0.8 to 1 forgets the share 1 − δ of what all days before
-    /// have told: the prior of each day is the posterior of the day before with its variances divided by δ (West & Harrison, *Bayesian forecasting and
-    /// dynamic models*, 1997, chapter 6). Without it a network that has seen many days is too sure of them to follow.
+    /// For data that drift. Before a new day, `scale_deviations(δ.powf(-0.5)).posterior_as_prior()` with a discount δ
+    /// of 0.8 to 1 forgets the share 1 − δ of what all days before have told: the prior of each day is the posterior of
+    /// the day before with its variances divided by δ (West & Harrison, *Bayesian forecasting and dynamic models*,
+    /// 1997, chapter 6). Without it a network that has seen many days is too sure of them to follow.
     ///
     /// The noise of each draw is the same, multiplied. Priors stay, so the KL changes. Pruned weights stay pruned.
     ///
@@ -205,8 +217,9 @@ pub trait BayesianModule: Module {
     ///
     /// # Panics
     ///
-    /// Panics if `factor` is not a positive, finite number, if there is no posterior, if a family does not say how its deviations are scaled
-    /// ([`with_deviations_scaled`](crate::Posterior::with_deviations_scaled)), or if the module holds reparameterizations of other kinds, such as LoRA.
+    /// Panics if `factor` is not a positive, finite number, if there is no posterior, if a family does not say how its
+    /// deviations are scaled ([`with_deviations_scaled`](crate::Posterior::with_deviations_scaled)), or if the module
+    /// holds reparameterizations of other kinds, such as LoRA.
     #[must_use]
     fn scale_deviations(self, factor: f64) -> Self {
         match self.try_scale_deviations(factor) {
@@ -231,12 +244,13 @@ pub trait BayesianModule: Module {
     /// Changes the means alone: `f` gets the deterministic network of the stored means μ, and what it returns gets the
     /// posteriors back.
     ///
-    /// The way to load a deterministic checkpoint, from Burn or PyTorch, into a network that is Bayesian already: inside
-    /// `f` the module has no parameters but those of the checkpoint, and a missing or an extra one is an error. Means that are quantized
-    /// in it become the numbers that they stand for, in the type that they had before.
+    /// The way to load a deterministic checkpoint, from Burn or PyTorch, into a network that is Bayesian already:
+    /// inside `f` the module has no parameters but those of the checkpoint, and a missing or an extra one is an error.
+    /// Means that are quantized in it become the numbers that they stand for, in the type that they had before.
     ///
-    /// Inside `f` every weight is initialized, and into such a weight Burn loads no record that is of another shape than the weight: a linear layer that
-    /// stores its matrix by columns (`LinearLayout::Col`) is loaded before it becomes Bayesian.
+    /// Inside `f` every weight is initialized, and into such a weight Burn loads no record that is of another shape
+    /// than the weight: a linear layer that stores its matrix by columns (`LinearLayout::Col`) is loaded before it
+    /// becomes Bayesian.
     ///
     /// ```
     /// use blitz_core::prelude::*;
@@ -263,8 +277,8 @@ pub trait BayesianModule: Module {
     ///
     /// # Panics
     ///
-    /// Panics if the module holds reparameterizations of other kinds, such as LoRA, and with the path if a weight that has a posterior is of another shape in
-    /// what `f` returns, or is not there.
+    /// Panics if the module holds reparameterizations of other kinds, such as LoRA, and with the path if a weight that
+    /// has a posterior is of another shape in what `f` returns, or is not there.
     fn map_means<E>(self, f: impl FnOnce(Self) -> Result<Self, E>) -> Result<Self, E> {
         let walk = Walk::of(&self);
         check_bare(&walk).unwrap_or_else(|error| panic!("{error}"));
@@ -295,8 +309,9 @@ pub trait BayesianModule: Module {
     ///
     /// # Panics
     ///
-    /// Panics if no parameter trains, if a posterior is to be replaced in a module that holds reparameterizations of other kinds, such as LoRA, or if one of those is inside a
-    /// posterior ([`InsidePosterior`](BayesianizeError::InsidePosterior)).
+    /// Panics if no parameter trains, if a posterior is to be replaced in a module that holds reparameterizations of
+    /// other kinds, such as LoRA, or if one of those is inside a posterior
+    /// ([`InsidePosterior`](BayesianizeError::InsidePosterior)).
     #[must_use]
     fn replace_posteriors<Q: Posterior, P: Prior>(
         self,
@@ -313,10 +328,12 @@ pub trait BayesianModule: Module {
             .any(|weight| weight.places.len() > 1)
     }
 
-    /// The module with identities of its own: those of its tensors, its posteriors and its random layers. What is tied in it stays tied, and its draws are the same.
+    /// The module with identities of its own: those of its tensors, its posteriors and its random layers. What is tied
+    /// in it stays tied, and its draws are the same.
     ///
-    /// Clones of a module share them, and so do networks that were loaded from one file. Beside each other in one module they are told apart by them alone: Burn's optimizer
-    /// would give the gradient of one to the other, and a draw has one sample for both. So give all but one of them identities of their own before they meet.
+    /// Clones of a module share them, and so do networks that were loaded from one file. Beside each other in one
+    /// module they are told apart by them alone: Burn's optimizer would give the gradient of one to the other, and a
+    /// draw has one sample for both. So give all but one of them identities of their own before they meet.
     ///
     /// ```
     /// use blitz_core::prelude::*;
@@ -334,15 +351,17 @@ pub trait BayesianModule: Module {
         with_own_identities(self)
     }
 
-    /// The module with identities of their own for weights that have the same and are [not tied](Self::retie): a frozen teacher beside its student, two Bayesian networks from one
-    /// file. The first that trains keeps it.
+    /// The module with identities of their own for weights that have the same and are [not tied](Self::retie): a frozen
+    /// teacher beside its student, two Bayesian networks from one file. The first that trains keeps it.
     ///
-    /// Burn's optimizer gives a gradient to the first parameter that has its id, frozen or not. blitz-train's models do this when a training begins; in a loop of your own call
-    /// it before the first step, and after a record was loaded.
+    /// Burn's optimizer gives a gradient to the first parameter that has its id, frozen or not. blitz-train's models do
+    /// this when a training begins; in a loop of your own call it before the first step, and after a record was loaded.
     ///
-    /// Two deterministic networks from one file are [one](Self::retie), until one of them gets [identities of its own](Self::with_own_identities).
+    /// Two deterministic networks from one file are [one](Self::retie), until one of them gets [identities of its
+    /// own](Self::with_own_identities).
     ///
-    /// An optimizer's group that was made of ids (`ParamGroup::from_ids`) before has the first weight alone: make it afterwards, or by paths.
+    /// An optimizer's group that was made of ids (`ParamGroup::from_ids`) before has the first weight alone: make it
+    /// afterwards, or by paths.
     ///
     /// ```
     /// use blitz_core::prelude::*;
@@ -361,13 +380,17 @@ pub trait BayesianModule: Module {
 
     /// One tensor again in all places of each weight that is tied: that of the first.
     ///
-    /// A weight is tied if parameters have one id, or their posteriors one identity: clones of one parameter. A frozen one is tied to none that trains. Posteriors of two identities keep weights apart, whatever the
-    /// ids, which a record restores, and with them all other weights of the two modules, as of two networks from one file whose heads alone are Bayesian. A draw has one sample of a tied weight, and it is counted and pays its KL once. But Burn's optimizer updates the first place alone, and its loaders make a tensor for each:
-    /// call this after an optimizer's step in a loop of your own, and after loading. [`map_means`](Self::map_means) and the
-    /// like, and blitz-train's models, do.
+    /// A weight is tied if parameters have one id, or their posteriors one identity: clones of one parameter. A frozen
+    /// one is tied to none that trains. Posteriors of two identities keep weights apart, whatever the ids, which a
+    /// record restores, and with them all other weights of the two modules, as of two networks from one file whose
+    /// heads alone are Bayesian. A draw has one sample of a tied weight, and it is counted and pays its KL once. But
+    /// Burn's optimizer updates the first place alone, and its loaders make a tensor for each: call this after an
+    /// optimizer's step in a loop of your own, and after loading. [`map_means`](Self::map_means) and the like, and
+    /// blitz-train's models, do.
     ///
-    /// A parameter that trains in several places and has a posterior at one of them, since a layer was made Bayesian by itself, is such a weight: its posterior goes to all
-    /// places, which are drawn together from then on. Give one of them an id of its own if it is to stay deterministic.
+    /// A parameter that trains in several places and has a posterior at one of them, since a layer was made Bayesian by
+    /// itself, is such a weight: its posterior goes to all places, which are drawn together from then on. Give one of
+    /// them an id of its own if it is to stay deterministic.
     ///
     /// An adapter that a place has of its own, such as the LoRA of one depth of a recursive transformer, stays its own.
     #[must_use]
@@ -375,8 +398,8 @@ pub trait BayesianModule: Module {
         attach::retie(self)
     }
 
-    /// The posteriors of type `Q` and the weights they belong to, in the order of the module's traversal, for an algorithm that
-    /// updates a weight's location together with the rest of its posterior.
+    /// The posteriors of type `Q` and the weights they belong to, in the order of the module's traversal, for an
+    /// algorithm that updates a weight's location together with the rest of its posterior.
     ///
     /// ```
     /// use blitz_core::prelude::*;
@@ -394,8 +417,8 @@ pub trait BayesianModule: Module {
         marginals::posteriors(self)
     }
 
-    /// The means and deviations of all weights that have a posterior, whatever its family, in the order of the module's traversal: for
-    /// looking at them, on the host and off the autodiff graph.
+    /// The means and deviations of all weights that have a posterior, whatever its family, in the order of the module's
+    /// traversal: for looking at them, on the host and off the autodiff graph.
     ///
     /// ```
     /// use blitz_core::prelude::*;
@@ -412,8 +435,9 @@ pub trait BayesianModule: Module {
         marginals::of(self)
     }
 
-    /// How far each weight's posterior is from its prior, and from `start`, the [`weight_marginals`](Self::weight_marginals) of an earlier moment; in the order of the
-    /// module's traversal. A weight that is not in `start` has none.
+    /// How far each weight's posterior is from its prior, and from `start`, the
+    /// [`weight_marginals`](Self::weight_marginals) of an earlier moment; in the order of the module's traversal. A
+    /// weight that is not in `start` has none.
     ///
     /// ```
     /// use blitz_core::prelude::*;
@@ -460,9 +484,9 @@ pub trait BayesianModule: Module {
         f(self)
     }
 
-    /// Runs `f` in a pass of moments: layers that know how read each weight as its mean and variance, by [`WeightMoments`](crate::WeightMoments), instead of a
-    /// sample. What `f` returns is refused unless the uncertainty of the whole network is in it. `blitz-layers` has the layers, and `blitz-train` the
-    /// predictions.
+    /// Runs `f` in a pass of moments: layers that know how read each weight as its mean and variance, by
+    /// [`WeightMoments`](crate::WeightMoments), instead of a sample. What `f` returns is refused unless the uncertainty
+    /// of the whole network is in it. `blitz-layers` has the layers, and `blitz-train` the predictions.
     ///
     /// Whoever reads a weight otherwise, such as a layer's `forward`, gets its mean.
     ///
@@ -488,8 +512,9 @@ pub trait BayesianModule: Module {
     ///
     /// # Errors
     ///
-    /// Returns an error that names what `f` left out: weights with a posterior and layers with [`LayerNoise`](crate::LayerNoise) whose variance it did not read, or
-    /// of which it also read the mean alone. So does a posterior with correlations. What is [frozen](Self::freeze_sampling) has no variance to read.
+    /// Returns an error that names what `f` left out: weights with a posterior and layers with
+    /// [`LayerNoise`](crate::LayerNoise) whose variance it did not read, or of which it also read the mean alone. So
+    /// does a posterior with correlations. What is [frozen](Self::freeze_sampling) has no variance to read.
     fn with_moments<R>(&self, f: impl FnOnce(&Self) -> R) -> Result<R, MomentsError> {
         moments::with_moments(self, &mut KeptMoments::default(), f)
     }
@@ -550,8 +575,8 @@ pub trait BayesianModule: Module {
         })
     }
 
-    /// The part of [`kl_cost`](Self::kl_cost) that is estimated at the open draw's weights, and so differs from draw to draw;
-    /// `None` if every term has a closed form.
+    /// The part of [`kl_cost`](Self::kl_cost) that is estimated at the open draw's weights, and so differs from draw to
+    /// draw; `None` if every term has a closed form.
     fn kl_cost_of_draw(&self) -> Option<Tensor<1>> {
         KlTerm::total(kl::sampled_terms(self))
     }
@@ -600,8 +625,9 @@ pub trait BayesianModule: Module {
     ///
     /// Pruned weights stay pruned in further training: no gradient of the data reaches them. Their posteriors are still
     /// there and still part of [`kl_cost`](Self::kl_cost), which remains the KL of an ELBO for the smaller network;
-    /// trained on, they go to the prior, where they cost nothing. What is pruned is saved with the module: before loading
-    /// such a record into a new module, call `prune_by_signal_to_noise(0.0)` on it, which prunes nothing but makes room.
+    /// trained on, they go to the prior, where they cost nothing. What is pruned is saved with the module: before
+    /// loading such a record into a new module, call `prune_by_signal_to_noise(0.0)` on it, which prunes nothing but
+    /// makes room.
     ///
     /// ```
     /// use blitz_core::prelude::*;
@@ -624,10 +650,11 @@ pub trait BayesianModule: Module {
         pruning::prune(self, share)
     }
 
-    /// Which weights have a posterior, of which family and under which prior; prints as a table. Nothing is drawn for it.
+    /// Which weights have a posterior, of which family and under which prior; prints as a table. Nothing is drawn for
+    /// it.
     ///
-    /// A layer of Burn's prints as it always does, `Linear {d_input: 3, d_output: 2, bias: true, params: 16}`: its parameters are then counted with the
-    /// deviations, and nothing else tells that it is Bayesian.
+    /// A layer of Burn's prints as it always does, `Linear {d_input: 3, d_output: 2, bias: true, params: 16}`: its
+    /// parameters are then counted with the deviations, and nothing else tells that it is Bayesian.
     ///
     /// ```
     /// use blitz_core::prelude::*;
@@ -646,8 +673,8 @@ pub trait BayesianModule: Module {
         summary::of(self)
     }
 
-    /// The number of weights that have a posterior; a weight that is tied counts once. All that are stored count, an embedding's padding
-    /// among them.
+    /// The number of weights that have a posterior; a weight that is tied counts once. All that are stored count, an
+    /// embedding's padding among them.
     fn num_bayesian_weights(&self) -> usize {
         let walk = Walk::of(self);
         let weights = walk.posteriors();

@@ -13,12 +13,14 @@ use crate::family::posterior::PosteriorStructure;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MomentsError {
-    /// The pass left the variance of these out: their layer has no moments, is run by `forward`, or is not part of the pass.
+    /// The pass left the variance of these out: their layer has no moments, is run by `forward`, or is not part of the
+    /// pass.
     LeftOut {
         /// The paths of weights and of layers that are random themselves.
         parts: Vec<String>,
     },
-    /// The posteriors of these weights correlate them, which the moments of single weights don't tell; of a full-rank one, outside of a linear layer.
+    /// The posteriors of these weights correlate them, which the moments of single weights don't tell; of a full-rank
+    /// one, outside of a linear layer.
     Correlated {
         /// Their paths.
         weights: Vec<String>,

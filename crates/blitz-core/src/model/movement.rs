@@ -11,7 +11,8 @@ use crate::family::prior::PriorForm;
 
 /// How far the posterior of one weight tensor is from its prior, and from a start that was remembered.
 ///
-/// A posterior that training did not reach stays at its start; one that the data say nothing about goes to its prior. Neither shows in a loss.
+/// A posterior that training did not reach stays at its start; one that the data say nothing about goes to its prior.
+/// Neither shows in a loss.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct WeightMovement {
@@ -19,10 +20,12 @@ pub struct WeightMovement {
     pub path: String,
     /// The number of weights.
     pub weights: usize,
-    /// `KL(q ‖ p)`, summed over the weights, in nats; of a pair without a closed form an estimate by one draw, always the same.
+    /// `KL(q ‖ p)`, summed over the weights, in nats; of a pair without a closed form an estimate by one draw, always
+    /// the same.
     pub kl: f64,
-    /// `|μ − μ₀| / σ₀` of each weight, in deviations of its prior. `None` if the prior has no known deviation: it is known of normal priors, fixed, learned or empirical
-    /// of this tensor alone, of scale mixtures, and of these about a centre.
+    /// `|μ − μ₀| / σ₀` of each weight, in deviations of its prior. `None` if the prior has no known deviation: it is
+    /// known of normal priors, fixed, learned or empirical of this tensor alone, of scale mixtures, and of these about
+    /// a centre.
     pub from_prior: Option<Vec<f32>>,
     /// From the start, if it is known.
     pub from_start: Option<FromStart>,
@@ -39,7 +42,8 @@ pub struct FromStart {
 }
 
 impl WeightMovement {
-    /// A root mean square shift below this, in deviations, is none: no prediction of fewer than 10⁴ draws, whose mean is that uncertain, could show it.
+    /// A root mean square shift below this, in deviations, is none: no prediction of fewer than 10⁴ draws, whose mean
+    /// is that uncertain, could show it.
     pub const RESOLUTION: f64 = 0.01;
 
     /// The KL of a weight on average, in nats: about 0 where the posterior is its prior.
@@ -47,8 +51,9 @@ impl WeightMovement {
         self.kl / self.weights.max(1) as f64
     }
 
-    /// Whether the weights are where they started, in mean and deviation: both root mean squares of the [shifts](FromStart::shifts) and of the
-    /// [logarithms](FromStart::log_scales) are below [`RESOLUTION`](Self::RESOLUTION). `None` without a start.
+    /// Whether the weights are where they started, in mean and deviation: both root mean squares of the
+    /// [shifts](FromStart::shifts) and of the [logarithms](FromStart::log_scales) are below
+    /// [`RESOLUTION`](Self::RESOLUTION). `None` without a start.
     pub fn has_stayed(&self) -> Option<bool> {
         let start = self.from_start.as_ref()?;
         let below = |values: &[f32]| root_mean_square(values) < Self::RESOLUTION;

@@ -12,7 +12,8 @@ use super::marginals;
 use crate::attach::{Attachment, MapAt, Posteriors, Walk, check_bare, map_by_path};
 use crate::fields::changed;
 
-/// What is pruned after a [`prune_by_signal_to_noise`](crate::BayesianModule::prune_by_signal_to_noise), by that call and by those before; prints as a table.
+/// What is pruned after a [`prune_by_signal_to_noise`](crate::BayesianModule::prune_by_signal_to_noise), by that call
+/// and by those before; prints as a table.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct PruningReport {
@@ -167,7 +168,8 @@ fn masks(walk: &Walk, posteriors: &Posteriors, ratios: &[(Vec<f32>, String)]) ->
 
 /// The weights that may be pruned, in the order in which they are.
 ///
-/// What was pruned before comes first: it has lost its mean, and would come back as noise alone. A row that is never read says nothing by its ratios, and is left out.
+/// What was pruned before comes first: it has lost its mean, and would come back as noise alone. A row that is never
+/// read says nothing by its ratios, and is left out.
 fn in_order(
     ratios: &[(Vec<f32>, String)],
     masks: &[Vec<f32>],

@@ -48,20 +48,21 @@ impl SharpeningConfig {
     }
 }
 
-/// Posterior sharpening, in its first-order variant: `θ ~ N(φ − η ∘ g, σ₀²)`, where `φ ~ q` is a draw of the model's posterior
-/// and `g = ∇_φ nll` the gradient of the minibatch's negative log-likelihood at it.
+/// Posterior sharpening, in its first-order variant: `θ ~ N(φ − η ∘ g, σ₀²)`, where `φ ~ q` is a draw of the model's
+/// posterior and `g = ∇_φ nll` the gradient of the minibatch's negative log-likelihood at it.
 ///
-/// Fortunato, Blundell & Vinyals, *Bayesian recurrent neural networks* (2017), section 3: a minibatch gets a posterior of its own,
-/// near the one of the whole data set and better for this minibatch, which makes the gradient less noisy. The steps η, one
-/// for each weight, are trained with the model and saved like any module. Works for every module with posteriors.
+/// Fortunato, Blundell & Vinyals, *Bayesian recurrent neural networks* (2017), section 3: a minibatch gets a posterior
+/// of its own, near the one of the whole data set and better for this minibatch, which makes the gradient less noisy.
+/// The steps η, one for each weight, are trained with the model and saved like any module. Works for every module with
+/// posteriors.
 ///
-/// Burn differentiates once, so that `g` is a constant in the outer gradient: the loss reaches φ, and through it the posterior, as
-/// `dL/dθ`, without the paper's term with the Hessian of the nll; and η as `−g ∘ dL/dθ`, in full.
+/// Burn differentiates once, so that `g` is a constant in the outer gradient: the loss reaches φ, and through it the
+/// posterior, as `dL/dθ`, without the paper's term with the Hessian of the nll; and η as `−g ∘ dL/dθ`, in full.
 ///
-/// The minibatch's θ is a latent variable of its own with the prior `p(θ | φ) = N(φ, σ₀²)`, and pays
-/// `KL = Σ (η g)² / 2σ₀²` ([`SharpenedDraw::kl`]), in nats, besides the model's [`kl_cost`](crate::BayesianModule::kl_cost). For a loss that
-/// is a mean over rows, divide the first by the number of rows in the *minibatch* (for each has a θ), the second by
-/// the number in the *data set*.
+/// The minibatch's θ is a latent variable of its own with the prior `p(θ | φ) = N(φ, σ₀²)`, and pays `KL = Σ (η g)² /
+/// 2σ₀²` ([`SharpenedDraw::kl`]), in nats, besides the model's [`kl_cost`](crate::BayesianModule::kl_cost). For a loss
+/// that is a mean over rows, divide the first by the number of rows in the *minibatch* (for each has a θ), the second
+/// by the number in the *data set*.
 ///
 /// ```
 /// use blitz_core::prelude::*;
@@ -85,15 +86,16 @@ impl SharpeningConfig {
 /// ```
 #[derive(Module, Debug)]
 pub struct Sharpening {
-    /// For each Bayesian weight of the model, in the order of its traversal, the ρ of its steps η = ln(1 + e^ρ), flat, of `f32` at least.
+    /// For each Bayesian weight of the model, in the order of its traversal, the ρ of its steps η = ln(1 + e^ρ), flat,
+    /// of `f32` at least.
     pub rho: Vec<Param<Tensor<1>>>,
     /// The deviation σ₀.
     pub std: f64,
 }
 
 impl Sharpening {
-    /// Opens draw `index` of `seed`, sharpened for the minibatch whose negative log-likelihood `nll` computes: until the guard
-    /// is dropped, the model's weights on this thread are θ.
+    /// Opens draw `index` of `seed`, sharpened for the minibatch whose negative log-likelihood `nll` computes: until
+    /// the guard is dropped, the model's weights on this thread are θ.
     ///
     /// Runs `nll` forward and backward once, at φ, with its gradients kept apart. Weights whose sampling is frozen keep
     /// their mean. Whatever its estimator, a layer computes with φ and θ themselves.
@@ -151,8 +153,8 @@ impl Sharpening {
         SharpenedDraw { kl, _draw: draw }
     }
 
-    /// Opens draw `index` of `seed` with the weights `θ ~ N(φ, σ₀²)`: what to predict with, where there is no likelihood to
-    /// sharpen for.
+    /// Opens draw `index` of `seed` with the weights `θ ~ N(φ, σ₀²)`: what to predict with, where there is no
+    /// likelihood to sharpen for.
     pub fn prior_draw<M: Module>(&self, model: &M, seed: u64, index: u64) -> Draw {
         let draw = Draw::sample(model, seed, index);
         draw.replace_weights(model, |phi| {

@@ -1,4 +1,5 @@
-//! Which weights of a module are Bayesian, and by which families: what Burn's own display of its layers has no place for.
+//! Which weights of a module are Bayesian, and by which families: what Burn's own display of its layers has no place
+//! for.
 
 use std::fmt;
 
@@ -6,7 +7,8 @@ use burn::module::Module;
 
 use crate::attach::Walk;
 
-/// The weights of a module, with and without a posterior, from [`BayesianModule::bayesian_summary`](crate::BayesianModule::bayesian_summary); prints as a table.
+/// The weights of a module, with and without a posterior, from
+/// [`BayesianModule::bayesian_summary`](crate::BayesianModule::bayesian_summary); prints as a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BayesianSummary {
@@ -14,8 +16,8 @@ pub struct BayesianSummary {
     pub bayesian: Vec<BayesianWeight>,
     /// The paths of all other tensors, the running statistics of a norm among them.
     pub deterministic: Vec<String>,
-    /// The paths of those weights whose posteriors hold another reparameterization inside. None, as a rule: a posterior with a matrix among its parameters, such as one
-    /// of low rank, has one if LoRA was applied after `bayesianize`.
+    /// The paths of those weights whose posteriors hold another reparameterization inside. None, as a rule: a posterior
+    /// with a matrix among its parameters, such as one of low rank, has one if LoRA was applied after `bayesianize`.
     pub adapted_inside: Vec<String>,
 }
 
@@ -27,7 +29,8 @@ pub struct BayesianWeight {
     pub path: String,
     /// Its shape.
     pub shape: Vec<usize>,
-    /// The name of its posterior, as in `PosteriorConfig`. A type of your own has its type's name, or `own` if it has no parameters.
+    /// The name of its posterior, as in `PosteriorConfig`. A type of your own has its type's name, or `own` if it has
+    /// no parameters.
     pub posterior: String,
     /// The name of its prior, likewise.
     pub prior: String,

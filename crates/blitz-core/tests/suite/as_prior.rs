@@ -385,7 +385,8 @@ fn a_row_that_is_never_read_pays_nothing_under_it() {
         };
         let layer = layer.posterior_as_prior();
         assert!(kl(&layer).abs() < 1e-4, "{family:?}");
-        // The row moves alone. A radial posterior is one of a whole tensor, and that of a part of a full-rank one not computed.
+        // The row moves alone. A radial posterior is one of a whole tensor, and that of a part of a full-rank one not
+        // computed.
         let moved = layer.map_means(|mut layer| {
             let up = Tensor::from_floats([[0.0], [1.0], [0.0], [0.0], [0.0]], &device);
             layer.weight = layer.weight.map(|weight| weight + up);
@@ -457,7 +458,8 @@ fn a_tied_weight_has_one_prior() {
     });
 }
 
-/// A posterior whose log density holds only where it draws, and which says what it is of some rows and nothing of their marginal distribution.
+/// A posterior whose log density holds only where it draws, and which says what it is of some rows and nothing of their
+/// marginal distribution.
 #[derive(Module, Debug)]
 struct CautiousPosterior {
     inner: NormalPosterior,

@@ -1,4 +1,5 @@
-//! Digests of drawn tensors, and modules whose parameters are given: what tests of value stability share, in all crates.
+//! Digests of drawn tensors, and modules whose parameters are given: what tests of value stability share, in all
+//! crates.
 
 use std::collections::BTreeMap;
 
@@ -48,8 +49,9 @@ impl ModuleVisitor for Visit {
     }
 }
 
-/// The module with weights that are given, not Burn's random ones, in `dtype`: `scale` times normals of a stream for each. The parameters
-/// of a posterior are moved apart by so much, in streams that depend on no other weight's posterior.
+/// The module with weights that are given, not Burn's random ones, in `dtype`: `scale` times normals of a stream for
+/// each. The parameters of a posterior are moved apart by so much, in streams that depend on no other weight's
+/// posterior.
 pub fn given<M: Module>(module: M, scale: f64, dtype: DType) -> M {
     module.map(&mut Given {
         scale,

@@ -1,7 +1,8 @@
-//! The values that are drawn do not change: a difference from these tables is a value-breaking change, to be told in the changelog.
+//! The values that are drawn do not change: a difference from these tables is a value-breaking change, to be told in
+//! the changelog.
 //!
-//! Draws of the normal family, masks, signs and noise are held to the bit, on flex. The arithmetic of the other families goes through
-//! Burn's operations, whose rounding is Burn's: they are held to a few units in the last place.
+//! Draws of the normal family, masks, signs and noise are held to the bit, on flex. The arithmetic of the other
+//! families goes through Burn's operations, whose rounding is Burn's: they are held to a few units in the last place.
 
 use std::collections::BTreeMap;
 

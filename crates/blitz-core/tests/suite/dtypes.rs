@@ -253,8 +253,8 @@ fn the_kl_and_its_gradient_are_those_of_double_precision_for_every_pair_in_every
                         all_finite(got, "gradients")?;
                         let length = |g: &[f64]| g.iter().map(|g| g * g).sum::<f64>().sqrt();
                         let off: Vec<f64> = got.iter().zip(exact).map(|(a, b)| a - b).collect();
-                        // The slope of a prior with a peak at 0 is that of its smallest weights, of which w = μ + σ ε in `f32` keeps
-                        // now and then no more than four digits.
+                        // The slope of a prior with a peak at 0 is that of its smallest weights, of which w = μ + σ ε
+                        // in `f32` keeps now and then no more than four digits.
                         require(
                             length(&off) <= (2e-4 + 8.0 * unit(dtype)) * length(exact),
                             || format!("a gradient of {} is {} off", length(exact), length(&off)),

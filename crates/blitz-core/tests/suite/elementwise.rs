@@ -4,7 +4,8 @@ use blitz_core::{BuiltinPosterior, Marginals, Nats, Noise, Posterior, PosteriorS
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-/// A built-in posterior that says neither which family it is nor that its variances have factors: what is computed of it is computed weight by weight.
+/// A built-in posterior that says neither which family it is nor that its variances have factors: what is computed of
+/// it is computed weight by weight.
 #[derive(Module, Debug)]
 pub struct Elementwise {
     pub inner: BuiltinPosterior,

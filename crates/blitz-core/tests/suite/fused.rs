@@ -19,8 +19,9 @@ fn autodiff_devices() -> Vec<Device> {
     plain.chain(checkpointing).collect()
 }
 
-/// Weights of both signs and of very different sizes, whatever the initializer draws. No bias is near zero: MOPED would give it a
-/// deviation of 1e-3, where the gradient of Burn's softplus is off by 4e-5, which is not what is compared here.
+/// Weights of both signs and of very different sizes, whatever the initializer draws. No bias is near zero: MOPED would
+/// give it a deviation of 1e-3, where the gradient of Burn's softplus is off by 4e-5, which is not what is compared
+/// here.
 fn linear(device: &Device) -> Linear {
     fn set<const D: usize>(param: Param<Tensor<D>>, first: f64) -> Param<Tensor<D>> {
         param.map(|weight| {

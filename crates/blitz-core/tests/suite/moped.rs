@@ -81,7 +81,8 @@ fn nats_a_weight(config: &MopedConfig) -> f64 {
 
 #[test]
 fn the_default_prior_costs_about_half_a_nat_a_weight_and_the_papers_ten_times_as_much() {
-    // Of σ = δ |w| with normal w it is E ln(√E σ² / σ) = (γ + ln 2) / 2 = 0.635, whatever δ; the least deviation cuts off what is nearly zero.
+    // Of σ = δ |w| with normal w it is E ln(√E σ² / σ) = (γ + ln 2) / 2 = 0.635, whatever δ; the least deviation cuts
+    // off what is nearly zero.
     for delta in [0.1, 0.2, 0.5] {
         let nats = nats_a_weight(&MopedConfig::new().with_delta(delta).with_min_std(1e-9));
         assert!((nats - 0.635).abs() < 0.03, "{nats} at {delta}");

@@ -35,7 +35,8 @@ impl Net {
     }
 }
 
-/// A layer with normal weights of deviation `scale`, the same in every run. (Burn's own generator is shared by all tests of the process.)
+/// A layer with normal weights of deviation `scale`, the same in every run. (Burn's own generator is shared by all
+/// tests of the process.)
 pub fn linear(inputs: usize, outputs: usize, bias: bool, scale: f64, device: &Device) -> Linear {
     let config = LinearConfig::new(inputs, outputs).with_bias(bias);
     given(config.init(device), scale, DType::F32)

@@ -1,4 +1,5 @@
-//! Weights in eight bits, as Burn's quantizer makes them: they get no posterior, and what reads them, or a posterior whose own numbers are such, computes with those that they stand for.
+//! Weights in eight bits, as Burn's quantizer makes them: they get no posterior, and what reads them, or a posterior
+//! whose own numbers are such, computes with those that they stand for.
 
 use std::convert::Infallible;
 

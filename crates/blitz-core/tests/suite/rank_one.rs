@@ -55,7 +55,8 @@ fn the_kl_and_its_gradients_are_those_of_the_weights_one_by_one() {
             PriorConfig::empirical_normal(Some("group")),
             PriorConfig::laplace(0.5),
         ] {
-            // Burn's backward pass of a division by a number multiplies by its reciprocal in `f32`, also of `f64` tensors.
+            // Burn's backward pass of a division by a number multiplies by its reciprocal in `f32`, also of `f64`
+            // tensors.
             for (dtype, step) in [(DType::F32, 1e-5), (DType::F64, 1e-7), (DType::F16, 5e-3)] {
                 if dtype == DType::F16 && device != Device::flex().autodiff() {
                     // NdArray has no 16 bits.

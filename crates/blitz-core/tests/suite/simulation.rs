@@ -1,8 +1,9 @@
-//! Simulation-based calibration: where a truth comes from the very distribution that a posterior states, its rank among draws of the posterior is
-//! uniform (Cook, Gelman & Rubin 2006; Talts, Betancourt, Simpson, Vehtari & Gelman 2018).
+//! Simulation-based calibration: where a truth comes from the very distribution that a posterior states, its rank among
+//! draws of the posterior is uniform (Cook, Gelman & Rubin 2006; Talts, Betancourt, Simpson, Vehtari & Gelman 2018).
 //!
-//! A family that contains a conjugate model's posterior is given that, and the truth is the weight that made the data. To any family the truth comes
-//! from its definition, simulated here in `f64`, without the library's sampler, density or moments.
+//! A family that contains a conjugate model's posterior is given that, and the truth is the weight that made the data.
+//! To any family the truth comes from its definition, simulated here in `f64`, without the library's sampler, density
+//! or moments.
 
 use blitz_core::deviation::rho_from_std;
 use blitz_core::prelude::*;
@@ -159,8 +160,8 @@ fn truths_of_each_family_of_independent_weights_have_uniform_ranks() {
     }
 }
 
-/// Regressions of one weight each: `y = x w + noise`, with a prior `w ~ N(0, 1.5²)` and a noise of 0.5. The i-th sees inputs of squared length
-/// `lengths[i]`; weight and noise are in units of `units[i]`.
+/// Regressions of one weight each: `y = x w + noise`, with a prior `w ~ N(0, 1.5²)` and a noise of 0.5. The i-th sees
+/// inputs of squared length `lengths[i]`; weight and noise are in units of `units[i]`.
 struct Regressions {
     truth: Vec<f64>,
     mean: Vec<f64>,

@@ -38,11 +38,11 @@ bayesian_convolution! {
 bayesian_convolution! {
     /// Applies a 2D convolution with kernels drawn from their posterior.
     ///
-    /// `O = W ∗ I + b`, with `W` and `b` drawn once per [draw](blitz_core::Draw) and shared by the batch; or, with [local
-    /// reparameterization](crate::Estimator::LocalReparameterization), `O ~ N(M ∗ I + m, S² ∗ I² + s²)` for each row and
-    /// position on its own, where `M, m` are the means and `S, s` the deviations of `W, b`; or, with
-    /// [flipout](crate::Estimator::Flipout), with the signs of the draw's perturbation flipped for each row, by one sign for each
-    /// input and output channel, so that the positions of a row still share their kernels.
+    /// `O = W ∗ I + b`, with `W` and `b` drawn once per [draw](blitz_core::Draw) and shared by the batch; or, with
+    /// [local reparameterization](crate::Estimator::LocalReparameterization), `O ~ N(M ∗ I + m, S² ∗ I² + s²)` for each
+    /// row and position on its own, where `M, m` are the means and `S, s` the deviations of `W, b`; or, with
+    /// [flipout](crate::Estimator::Flipout), with the signs of the draw's perturbation flipped for each row, by one
+    /// sign for each input and output channel, so that the positions of a row still share their kernels.
     ///
     /// ```
     /// use blitz_layers::prelude::*;

@@ -2,8 +2,9 @@
 
 /// Declares a Bayesian convolution and its configuration from Burn's.
 ///
-/// Burn has no trait over its six convolutions, and its derives want each struct's fields in full, so nothing but a macro
-/// can write them once. It is declarations and hand-over only: what is computed is Burn's own `forward`, run by [`estimate`](crate::estimator::estimate) with weights of its choice.
+/// Burn has no trait over its six convolutions, and its derives want each struct's fields in full, so nothing but a
+/// macro can write them once. It is declarations and hand-over only: what is computed is Burn's own `forward`, run by
+/// [`estimate`](crate::estimator::estimate) with weights of its choice.
 ///
 /// Single tokens are matched as `tt`: Burn's `Config` derive accepts nothing else as a default.
 macro_rules! bayesian_convolution {
@@ -96,9 +97,9 @@ macro_rules! bayesian_convolution {
 
         crate::weights::configures_weights! {
             $config => $layer, ;
-            /// Panics with the value if there are no channels, if they don't divide into the groups, if the kernel's size,
-            /// the stride or the dilation is zero on an axis, or if the [estimator](crate::estimator::Estimator) doesn't allow a
-            /// posterior.
+            /// Panics with the value if there are no channels, if they don't divide into the groups, if the kernel's
+            /// size, the stride or the dilation is zero on an axis, or if the [estimator](crate::estimator::Estimator)
+            /// doesn't allow a posterior.
         }
 
         impl $config {
@@ -156,12 +157,13 @@ macro_rules! bayesian_convolution {
             ///
             /// # Randomness
             ///
-            /// Under an open [draw](blitz_core::Draw), its joint sample of the weights; otherwise a fresh sample each call.
+            /// Under an open [draw](blitz_core::Draw), its joint sample of the weights; otherwise a fresh sample each
+            /// call.
             ///
             /// # Panics
             ///
-            /// Panics if the input's channels are not the layer's, or if the kernel and the padding leave no position for the
-            /// output.
+            /// Panics if the input's channels are not the layer's, or if the kernel and the padding leave no position
+            /// for the output.
             pub fn forward(&self, input: burn::tensor::Tensor<$rank>) -> burn::tensor::Tensor<$rank> {
                 let (input, padding) = self.padded(input);
                 crate::estimator::estimate(
@@ -222,7 +224,8 @@ macro_rules! bayesian_convolution {
             }
         }
 
-        /// Exact at each position, of independent inputs, whatever the estimator. That positions share their kernels is lost.
+        /// Exact at each position, of independent inputs, whatever the estimator. That positions share their kernels is
+        /// lost.
         impl crate::moments::ForwardMoments<crate::moments::Moments<$rank>> for $layer {
             type Output = crate::moments::Moments<$rank>;
 
@@ -257,8 +260,8 @@ macro_rules! bayesian_convolution {
             }
 
             fn custom_content(&self, content: burn::module::Content) -> Option<burn::module::Content> {
-                // With the means: Burn's layer reads its weight for the shape, and a sampled one would take noise from the
-                // process-wide stream.
+                // With the means: Burn's layer reads its weight for the shape, and a sampled one would take noise from
+                // the process-wide stream.
                 let burn = self.burn(self.weight.base(), None, self.padding.clone());
                 let content = burn::module::ModuleDisplay::custom_content(&burn, content)?
                     .add("bias", &self.bias.is_some());

@@ -1,7 +1,8 @@
 //! The zeros around an input.
 //!
-//! `Same` is PyTorch's and TensorFlow's: `⌈length / stride⌉` positions, whatever the kernel, its stride and its dilation, with the odd zero at the end.
-//! Burn 0.22 leaves dilation out of account, and so returns fewer positions for a dilation above 1; in three dimensions it refuses the odd zero.
+//! `Same` is PyTorch's and TensorFlow's: `⌈length / stride⌉` positions, whatever the kernel, its stride and its
+//! dilation, with the odd zero at the end. Burn 0.22 leaves dilation out of account, and so returns fewer positions for
+//! a dilation above 1; in three dimensions it refuses the odd zero.
 
 use burn::tensor::Tensor;
 

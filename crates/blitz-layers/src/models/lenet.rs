@@ -1,4 +1,5 @@
-//! LeNet-5 (LeCun, Bottou, Bengio & Haffner, *Gradient-based learning applied to document recognition*, 1998), Bayesian.
+//! LeNet-5 (LeCun, Bottou, Bengio & Haffner, *Gradient-based learning applied to document recognition*, 1998),
+//! Bayesian.
 
 use burn::config::Config;
 use burn::module::Module;
@@ -45,12 +46,13 @@ pub struct LeNetConfig {
     pub estimator: Estimator,
 }
 
-/// LeNet-5 as it is built today: two convolutions of 5×5 to 6 and 16 channels, each followed by ReLU and max pooling of 2×2, then
-/// fully connected layers of 120, 84 and one unit a class.
+/// LeNet-5 as it is built today: two convolutions of 5×5 to 6 and 16 channels, each followed by ReLU and max pooling of
+/// 2×2, then fully connected layers of 120, 84 and one unit a class.
 ///
-/// The paper's has sigmoidal units, averaging with trained coefficients, a sparse table of connections between the two convolutions
-/// and radial basis functions at the end. The padding makes of MNIST's 28×28 the original's 32×32 and so 61,706 weights for ten
-/// classes; with a padding of 0 it is the variant, of 44,426, in which the second pooling leaves 4×4 positions.
+/// The paper's has sigmoidal units, averaging with trained coefficients, a sparse table of connections between the two
+/// convolutions and radial basis functions at the end. The padding makes of MNIST's 28×28 the original's 32×32 and so
+/// 61,706 weights for ten classes; with a padding of 0 it is the variant, of 44,426, in which the second pooling leaves
+/// 4×4 positions.
 ///
 /// Should be created with [`LeNetConfig`].
 ///
@@ -89,8 +91,8 @@ const KERNEL: usize = 5;
 
 configures_weights! {
     LeNetConfig => LeNet, ;
-    /// Panics if there are no classes or channels, if the images are too small for both convolutions and poolings, or if the
-    /// [estimator](Estimator) doesn't allow a posterior.
+    /// Panics if there are no classes or channels, if the images are too small for both convolutions and poolings, or
+    /// if the [estimator](Estimator) doesn't allow a posterior.
 }
 
 impl LeNetConfig {

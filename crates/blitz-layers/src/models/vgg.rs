@@ -1,4 +1,5 @@
-//! The VGG networks (Simonyan & Zisserman, *Very deep convolutional networks for large-scale image recognition*, 2015), Bayesian.
+//! The VGG networks (Simonyan & Zisserman, *Very deep convolutional networks for large-scale image recognition*, 2015),
+//! Bayesian.
 
 use burn::config::Config;
 use burn::module::Module;
@@ -54,9 +55,9 @@ impl VggDepth {
 /// | `weights` | [`WeightsConfig`]'s | posterior, prior and initial means of all weights; the means start at Kaiming's normals for ReLU |
 /// | `estimator` | shared weights | how the layers' outputs are sampled |
 ///
-/// The defaults are for images of 224×224, and then more than a hundred million weights with two parameters each. For 32×32,
-/// at which the last block leaves one position, `with_pooled_size(1).with_hidden(512)` has the same convolutions and none of
-/// the 120 million weights behind them.
+/// The defaults are for images of 224×224, and then more than a hundred million weights with two parameters each. For
+/// 32×32, at which the last block leaves one position, `with_pooled_size(1).with_hidden(512)` has the same convolutions
+/// and none of the 120 million weights behind them.
 #[derive(Config, Debug)]
 pub struct VggConfig {
     /// The variant.
@@ -89,11 +90,11 @@ pub struct VggConfig {
     pub estimator: Estimator,
 }
 
-/// A VGG network: five blocks of 3×3 convolutions with ReLU, each ending in max pooling of 2×2; adaptive average pooling; two
-/// hidden fully connected layers with ReLU and dropout; one unit a class.
+/// A VGG network: five blocks of 3×3 convolutions with ReLU, each ending in max pooling of 2×2; adaptive average
+/// pooling; two hidden fully connected layers with ReLU and dropout; one unit a class.
 ///
-/// Its batch normalizations, where configured, are Burn's and deterministic. In training, each draw of a step adds to their
-/// running statistics.
+/// Its batch normalizations, where configured, are Burn's and deterministic. In training, each draw of a step adds to
+/// their running statistics.
 ///
 /// Should be created with [`VggConfig`].
 ///
@@ -243,8 +244,8 @@ impl Vgg {
     ///
     /// # Randomness
     ///
-    /// Under an open [draw](blitz_core::Draw), its joint sample of the weights; otherwise each layer samples afresh. On an
-    /// autodiff device dropout adds its own.
+    /// Under an open [draw](blitz_core::Draw), its joint sample of the weights; otherwise each layer samples afresh. On
+    /// an autodiff device dropout adds its own.
     ///
     /// # Panics
     ///

@@ -1,8 +1,10 @@
 //! Moment propagation: mean and variance of a network's output in one pass, instead of a hundred draws.
 //!
-//! Each activation of a batch is a normal of its own, independent of the others, and each layer computes the [`Moments`] of its output from those of its input and of its
-//! weights (Haußmann, Hamprecht & Kandemir, *Sampling-free variational inference of Bayesian neural networks by variance backpropagation*, 2019; Wu et al., *Deterministic
-//! variational inference for robust Bayesian neural networks*, 2019; Wright, Nakahira & Moura, *An analytic solution to covariance propagation in neural networks*, 2024).
+//! Each activation of a batch is a normal of its own, independent of the others, and each layer computes the
+//! [`Moments`] of its output from those of its input and of its weights (Haußmann, Hamprecht & Kandemir, *Sampling-free
+//! variational inference of Bayesian neural networks by variance backpropagation*, 2019; Wu et al., *Deterministic
+//! variational inference for robust Bayesian neural networks*, 2019; Wright, Nakahira & Moura, *An analytic solution to
+//! covariance propagation in neural networks*, 2024).
 //!
 //! Burn's modules keep no graph, so a network says once more how its layers follow each other:
 //!
@@ -66,8 +68,10 @@
 //! | batch norm in prediction, dropout in prediction, Monte Carlo dropout | exact |
 //! | layer norm | to first order: the deviation that it divides by counts as its expectation |
 //!
-//! What is lost are **correlations**: units of one layer share the uncertainty of those before, positions of a convolution share their kernels, the branches of a residual block
-//! share their input, the calls of a layer that is run twice and layers with tied weights share their weights. Exact, up to normality, is so the mean and the variance of a network with one hidden layer and independent weights. Deeper ones come out with too little or too much
+//! What is lost are **correlations**: units of one layer share the uncertainty of those before, positions of a
+//! convolution share their kernels, the branches of a residual block share their input, the calls of a layer that is
+//! run twice and layers with tied weights share their weights. Exact, up to normality, is so the mean and the variance
+//! of a network with one hidden layer and independent weights. Deeper ones come out with too little or too much
 //! variance, as the signs of their weights have it: compare with draws once before you rely on it.
 
 mod layers;

@@ -5,7 +5,8 @@ use burn::tensor::{DType, Tensor, TensorData};
 
 use super::value::{Moments, std_of};
 
-/// The positive nodes and their weights of the rule of 16 nodes for the standard normal: `numpy.polynomial.hermite_e.hermegauss(16)`, the weights divided by `√(2π)`.
+/// The positive nodes and their weights of the rule of 16 nodes for the standard normal:
+/// `numpy.polynomial.hermite_e.hermegauss(16)`, the weights divided by `√(2π)`.
 const NODES: [(f64, f64); 8] = [
     (0.3867606045005574, 0.286568521238012),
     (1.1638291005549648, 0.1583383727509497),
@@ -20,8 +21,9 @@ const NODES: [(f64, f64); 8] = [
 impl<const D: usize> Moments<D> {
     /// A smooth function of each element, by Gauss–Hermite quadrature with 16 nodes.
     ///
-    /// Exact for polynomials: the mean up to degree 31, the variance up to degree 15. The error of a sigmoidal function grows with the deviation of its input. The largest errors of
-    /// mean and deviation over means in [−8, 8], in parts of the input's deviation σ:
+    /// Exact for polynomials: the mean up to degree 31, the variance up to degree 15. The error of a sigmoidal function
+    /// grows with the deviation of its input. The largest errors of mean and deviation over means in [−8, 8], in parts
+    /// of the input's deviation σ:
     ///
     /// | | σ = 0.5 | 1 | 2 | 4 |
     /// |---|---|---|---|---|
@@ -32,7 +34,8 @@ impl<const D: usize> Moments<D> {
     ///
     /// A function with a kink wants a closed form, such as [`relu`](Self::relu)'s.
     ///
-    /// The function is taken at `m ± 6.6 σ` and between. Of a σ that is small beside the mean or beside 1, the differences have few digits in `f32`, and none where `m + σ` rounds to m.
+    /// The function is taken at `m ± 6.6 σ` and between. Of a σ that is small beside the mean or beside 1, the
+    /// differences have few digits in `f32`, and none where `m + σ` rounds to m.
     /// [`sigmoid`](Self::sigmoid), [`silu`](Self::silu), [`gelu`](Self::gelu) and [`tanh`](Self::tanh), which are known to have no narrower bends, are taken further apart there: their
     /// deviations are within 1e-4 σ for every σ below 0.005, in `f32`.
     ///
@@ -61,8 +64,9 @@ impl<const D: usize> Moments<D> {
 
     /// The means of several functions of each element, by the quadrature of [`by_quadrature`](Self::by_quadrature).
     ///
-    /// `f` is called with the means, then with all nodes of all elements, in one dimension: a tenth of the operations, for small tensors, where each operation's overhead
-    /// counts; of no elements it is not called. It needs the memory of sixteen tensors at once.
+    /// `f` is called with the means, then with all nodes of all elements, in one dimension: a tenth of the operations,
+    /// for small tensors, where each operation's overhead counts; of no elements it is not called. It needs the memory
+    /// of sixteen tensors at once.
     ///
     /// ```
     /// use blitz_layers::moments::Moments;
@@ -134,8 +138,8 @@ fn quadrature<const D: usize>(
 
 /// The same of an activation, whose bends are about as wide as 1.
 ///
-/// Where the deviation is so small that rounding is left of the differences, they are taken further apart, and shrunk: the even ones with the square of the deviation, the
-/// odd ones with the deviation.
+/// Where the deviation is so small that rounding is left of the differences, they are taken further apart, and shrunk:
+/// the even ones with the square of the deviation, the odd ones with the deviation.
 pub(super) fn quadrature_of_activation<const D: usize>(
     mean: Tensor<D>,
     variance: Tensor<D>,
@@ -160,7 +164,8 @@ pub(super) fn quadrature_of_activation<const D: usize>(
     [mean + first * shrink, variance.clamp_min(0.0)]
 }
 
-/// `f(mean)`, and of the differences from it at the nodes of a deviation the mean, and the mean squares of their even and of their odd part.
+/// `f(mean)`, and of the differences from it at the nodes of a deviation the mean, and the mean squares of their even
+/// and of their odd part.
 fn differences<const D: usize>(
     mean: Tensor<D>,
     std: Tensor<D>,

@@ -26,8 +26,8 @@ impl<const D: usize> Moments<D> {
 
     /// The larger one of each pair of independent normals, exactly (Clark 1961): see [`larger_moments`].
     ///
-    /// The maximum is no normal, so that of more than two is an approximation, which counts that of two as one. Of four, as the larger of two pairs (`a.max_pair(b).max_pair(c.max_pair(d))`), wherever their
-    /// means are:
+    /// The maximum is no normal, so that of more than two is an approximation, which counts that of two as one. Of
+    /// four, as the larger of two pairs (`a.max_pair(b).max_pair(c.max_pair(d))`), wherever their means are:
     ///
     /// | deviations | the deviation is at least | and the mean off by at most |
     /// |---|---|---|
@@ -35,7 +35,8 @@ impl<const D: usize> Moments<D> {
     /// | one four times the others' | 0.744 | 0.10 |
     /// | one twelve times the others' | 0.457 | 0.16 |
     ///
-    /// It is never more than 1.002 of the true one. One after the other (`a.max_pair(b).max_pair(c).max_pair(d)`) the three are 0.970, 0.679 and 0.377: the first two would count as a normal three times.
+    /// It is never more than 1.002 of the true one. One after the other (`a.max_pair(b).max_pair(c).max_pair(d)`) the
+    /// three are 0.970, 0.679 and 0.377: the first two would count as a normal three times.
     #[must_use]
     pub fn max_pair(self, other: Self) -> Self {
         if self.variance.is_none() && other.variance.is_none() {

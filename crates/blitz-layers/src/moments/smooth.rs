@@ -6,7 +6,8 @@ use super::quadrature::quadrature_of_activation;
 use super::value::Moments;
 
 impl<const D: usize> Moments<D> {
-    /// `x Φ(x)`: for `x ~ N(m, v)` and `h = m/√(1 + v)` exactly `E = m Φ(h) + v φ(h)/√(1 + v)`; the variance as [`by_quadrature`](Self::by_quadrature).
+    /// `x Φ(x)`: for `x ~ N(m, v)` and `h = m/√(1 + v)` exactly `E = m Φ(h) + v φ(h)/√(1 + v)`; the variance as
+    /// [`by_quadrature`](Self::by_quadrature).
     #[must_use]
     pub fn gelu(self) -> Self {
         self.of_values(activation::gelu, |mean, variance| {

@@ -71,7 +71,8 @@ impl<const D: usize> Moments<D> {
         std_of(self.variance())
     }
 
-    /// The same numbers in another arrangement: what only moves, copies or drops elements, such as `|t| t.swap_dims(1, 2)`.
+    /// The same numbers in another arrangement: what only moves, copies or drops elements, such as `|t| t.swap_dims(1,
+    /// 2)`.
     ///
     /// Never a function of their values: it would be applied to mean and variance alike.
     pub fn arranged<const E: usize>(self, arrange: impl Fn(Tensor<D>) -> Tensor<E>) -> Moments<E> {
@@ -106,7 +107,8 @@ impl<const D: usize> Moments<D> {
         }
     }
 
-    /// The product of two that are independent: `E = m₁ m₂`, `Var = v₁ v₂ + v₁ m₂² + m₁² v₂`. Of gates and what they gate.
+    /// The product of two that are independent: `E = m₁ m₂`, `Var = v₁ v₂ + v₁ m₂² + m₁² v₂`. Of gates and what they
+    /// gate.
     #[must_use]
     pub fn product(self, other: Self) -> Self {
         let square = |mean: &Tensor<D>| at_least_f32(mean.clone()).square();
@@ -124,7 +126,8 @@ impl<const D: usize> Moments<D> {
         }
     }
 
-    /// A function of values: `certain` of those that are known, and else `uncertain` of mean and variance in `f32` at least.
+    /// A function of values: `certain` of those that are known, and else `uncertain` of mean and variance in `f32` at
+    /// least.
     pub(super) fn of_values(
         self,
         certain: impl FnOnce(Tensor<D>) -> Tensor<D>,

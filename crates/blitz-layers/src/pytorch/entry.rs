@@ -6,14 +6,15 @@ use burn::tensor::{Bool, Shape, Tensor, TensorData};
 
 use super::walk::{Step, Survey};
 
-/// The ρ that is written for a pruned weight. Its deviation, e^-40, vanishes beside any other, and squares of it are numbers of `f32`, so that the libraries' own KL is finite.
+/// The ρ that is written for a pruned weight. Its deviation, e^-40, vanishes beside any other, and squares of it are
+/// numbers of `f32`, so that the libraries' own KL is finite.
 const PRUNED_RHO: f64 = -40.0;
 
 /// A tensor of the file.
 #[derive(Debug)]
 pub(super) struct Entry {
-    /// Its path there. The container of the last component is a linear layer, whose values Burn keeps in half precision on request; the name is none
-    /// that its adapters transpose.
+    /// Its path there. The container of the last component is a linear layer, whose values Burn keeps in half precision
+    /// on request; the name is none that its adapters transpose.
     pub steps: Vec<Step>,
     /// In the order in which they lie there.
     pub parts: Vec<Part>,
@@ -60,7 +61,8 @@ impl Entry {
         self.parts[0].shape.num_dims()
     }
 
-    /// Whether each place but the spare one has its parameter, or both of those that share it, and all are of one shape.
+    /// Whether each place but the spare one has its parameter, or both of those that share it, and all are of one
+    /// shape.
     pub fn is_whole(&self) -> bool {
         let shape = &self.parts[0].shape;
         if self.parts.iter().any(|part| part.shape != *shape) {
@@ -102,7 +104,8 @@ impl Entry {
         Param::initialized(ParamId::new(), Tensor::cat(blocks, self.axis))
     }
 
-    /// The values of the parameters, each as one vector, out of the tensor of the file. What is pruned keeps the value that it has.
+    /// The values of the parameters, each as one vector, out of the tensor of the file. What is pruned keeps the value
+    /// that it has.
     pub fn apart<const D: usize>(
         &self,
         value: Tensor<D>,
@@ -188,7 +191,8 @@ impl Share {
         }
     }
 
-    /// The parameter's part of the file's values, of which so many parameters have one. All of it belongs to one whose other half is pruned.
+    /// The parameter's part of the file's values, of which so many parameters have one. All of it belongs to one whose
+    /// other half is pruned.
     fn of(self, value: Tensor<1>, sharers: Tensor<1>) -> Tensor<1> {
         match self {
             Self::Whole => value,

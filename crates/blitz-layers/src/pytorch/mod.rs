@@ -1,7 +1,8 @@
 //! A module under the names that PyTorch and its Bayesian libraries give to the same parameters.
 //!
-//! Burn's adapters turn one tensor into one tensor. PyTorch packs the gates of an LSTM or a GRU, and the projections of an attention, into one; its
-//! Bayesian libraries have two, mean and ρ, where there is one parameter here. [`Named`] shows a store the parameters as the file has them.
+//! Burn's adapters turn one tensor into one tensor. PyTorch packs the gates of an LSTM or a GRU, and the projections of
+//! an attention, into one; its Bayesian libraries have two, mean and ρ, where there is one parameter here. [`Named`]
+//! shows a store the parameters as the file has them.
 
 mod entry;
 mod names;
@@ -24,9 +25,10 @@ use walk::{Emitter, Survey, map_at, visit_at};
 /// | [`BayesianTorch`](Self::BayesianTorch) | bayesian-torch 0.5: `mu_weight`, `rho_weight`, `mu_kernel`, `rho_kernel`, `mu_bias`, `rho_bias` | normal |
 /// | [`TorchUncertainty`](Self::TorchUncertainty) | torch-uncertainty 0.13: `weight_mu`, `weight_sigma`, `bias_mu`, `bias_sigma` | normal |
 ///
-/// All three write the deviation as σ = ln(1 + e^ρ), as a [`NormalPosterior`](blitz_core::NormalPosterior) does; the file's ρ is taken as it stands.
-/// Parameters without a posterior have the names of `torch.nn`, and need the adapters of Burn's stores, which a `PytorchStore` has by itself:
-/// `PyTorchToBurnAdapter` to load, `BurnToPyTorchAdapter` to save.
+/// All three write the deviation as σ = ln(1 + e^ρ), as a [`NormalPosterior`](blitz_core::NormalPosterior) does; the
+/// file's ρ is taken as it stands. Parameters without a posterior have the names of `torch.nn`, and need the adapters
+/// of Burn's stores, which a `PytorchStore` has by itself: `PyTorchToBurnAdapter` to load, `BurnToPyTorchAdapter` to
+/// save.
 ///
 /// ```
 /// use blitz_layers::prelude::*;
@@ -58,7 +60,8 @@ use walk::{Emitter, Survey, map_at, visit_at};
 pub enum PyTorchNames {
     /// `torch.nn`. Of a Bayesian module, the stored means: what is attached to them stays.
     ///
-    /// A GRU of PyTorch applies its reset gate after the product with the weights; load it into one with `reset_after`, which is the default.
+    /// A GRU of PyTorch applies its reset gate after the product with the weights; load it into one with `reset_after`,
+    /// which is the default.
     TorchNn,
     /// BLiTZ 0.2.8.
     Blitz,
@@ -71,17 +74,22 @@ pub enum PyTorchNames {
 impl PyTorchNames {
     /// The module under these names: for `load_from` and `save_into`, with Burn's stores.
     ///
-    /// With the names of a Bayesian library, mean and ρ of each weight that has a [`NormalPosterior`](blitz_core::NormalPosterior) by
-    /// configuration are two parameters, and its prior none. A posterior of another family keeps its own names, which no such file has: loading fails.
+    /// With the names of a Bayesian library, mean and ρ of each weight that has a
+    /// [`NormalPosterior`](blitz_core::NormalPosterior) by configuration are two parameters, and its prior none. A
+    /// posterior of another family keeps its own names, which no such file has: loading fails.
     ///
-    /// **Parts that the module lacks.** A tensor of the file holds all gates of a cell, or all projections of an attention. If the module lacks one, as an LSTM with `input_forget` lacks a
-    /// gate and an attention without `value_bias` a bias, the others keep Burn's names: loading fails, and what is written is no file of PyTorch's.
+    /// **Parts that the module lacks.** A tensor of the file holds all gates of a cell, or all projections of an
+    /// attention. If the module lacks one, as an LSTM with `input_forget` lacks a gate and an attention without
+    /// `value_bias` a bias, the others keep Burn's names: loading fails, and what is written is no file of PyTorch's.
     ///
-    /// **Types of your own** are told from Burn's by their names. One that is called `MultiHeadAttention` is packed if it has Burn's four matrices, `query`, `key`, `value` and `output`, all of one square shape. Gates are packed if they are of one shape.
-    /// Otherwise these parameters keep their own names; PyTorch's `q_proj_weight`, `k_proj_weight` and `v_proj_weight` are a matter of the store's key remapping.
+    /// **Types of your own** are told from Burn's by their names. One that is called `MultiHeadAttention` is packed if
+    /// it has Burn's four matrices, `query`, `key`, `value` and `output`, all of one square shape. Gates are packed if
+    /// they are of one shape. Otherwise these parameters keep their own names; PyTorch's `q_proj_weight`,
+    /// `k_proj_weight` and `v_proj_weight` are a matter of the store's key remapping.
     ///
-    /// **Pruned weights** ([`prune_by_signal_to_noise`](blitz_core::BayesianModule::prune_by_signal_to_noise)) are written as the network computes with them: a mean of zero, and a ρ of −40. They stay pruned, and as they are, whatever
-    /// a file has in their places.
+    /// **Pruned weights** ([`prune_by_signal_to_noise`](blitz_core::BayesianModule::prune_by_signal_to_noise)) are
+    /// written as the network computes with them: a mean of zero, and a ρ of −40. They stay pruned, and as they are,
+    /// whatever a file has in their places.
     ///
     /// **An embedding's padding** has means of zero and a ρ like the others: a library that knows no padding draws it.
     pub fn of<M: Module>(self, module: M) -> Named<M> {

@@ -32,7 +32,8 @@ const TRANSFORMERS: [&str; 2] = ["TransformerEncoderLayer", "TransformerDecoderL
 
 /// Fields of Burn's modules, and of the same in PyTorch.
 ///
-/// The norms of a transformer's layer are not among them: which of Burn's is PyTorch's `norm1` depends on `norm_first`, and a traversal cannot see that.
+/// The norms of a transformer's layer are not among them: which of Burn's is PyTorch's `norm1` depends on `norm_first`,
+/// and a traversal cannot see that.
 const FIELDS: [(&[&str], &str, &str); 8] = [
     (&["MultiHeadAttention"], "output", "out_proj"),
     (&["TransformerEncoderLayer"], "mha", "self_attn"),
@@ -167,7 +168,8 @@ impl Entries {
 
     /// Those of which the module has every part, all of one shape.
     ///
-    /// A part that it has not, such as the forget gate of an LSTM with `input_forget`, would be passed over in a file and made up in one that is written.
+    /// A part that it has not, such as the forget gate of an LSTM with `input_forget`, would be passed over in a file
+    /// and made up in one that is written.
     fn whole(self) -> Vec<Entry> {
         let mut whole = self.all;
         whole.retain(Entry::is_whole);
@@ -339,11 +341,11 @@ fn gate_of_bayesian_torch(gate: &Gate<'_>, last: &Step) -> Option<[Slot; 2]> {
     }))
 }
 
-/// A `BayesianLSTM` or `BayesianGRU` has a column for each gate's unit, not transposed, and one bias where there are two here: their sum has its
-/// distribution if each has half of the mean and half of the variance.
+/// A `BayesianLSTM` or `BayesianGRU` has a column for each gate's unit, not transposed, and one bias where there are
+/// two here: their sum has its distribution if each has half of the mean and half of the variance.
 ///
-/// The GRU has room for a fourth gate: of the candidate, the input's columns are the third, the hidden state's the fourth, and so are its two biases. The other
-/// one of the two is spare in each matrix.
+/// The GRU has room for a fourth gate: of the candidate, the input's columns are the third, the hidden state's the
+/// fourth, and so are its two biases. The other one of the two is spare in each matrix.
 fn gate_of_blitz(gate: &Gate<'_>, last: &Step) -> Option<[Slot; 2]> {
     let is_gru = gate.names.len() == 3;
     let is_candidate = is_gru && gate.index == 2;

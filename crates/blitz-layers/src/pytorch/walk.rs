@@ -82,7 +82,8 @@ pub(super) struct Place {
 #[derive(Debug, Default)]
 pub(super) struct Survey {
     pub places: Vec<Place>,
-    /// Their values as one vector each, by path: as the layer has them, whatever the layout in which a store would save them.
+    /// Their values as one vector each, by path: as the layer has them, whatever the layout in which a store would save
+    /// them.
     pub values: HashMap<String, Tensor<1>>,
     /// Where weights are pruned, likewise, by their paths.
     pub pruned: Pruned,
@@ -129,7 +130,8 @@ impl ModuleVisitor for Survey {
 
 /// Traverses a module for a visitor or a mapper of the file's parameters.
 ///
-/// Passes on the parameters that are one tensor there too; those that are part of an entry get their new values, if there are any.
+/// Passes on the parameters that are one tensor there too; those that are part of an entry get their new values, if
+/// there are any.
 #[derive(Debug)]
 pub(super) struct Emitter<'a, V> {
     names: PyTorchNames,
@@ -183,7 +185,8 @@ impl<'a, V> Emitter<'a, V> {
     }
 }
 
-/// The parameter without what Burn does to a matrix in columns when it is saved and loaded: a file of PyTorch's has one layout, whatever Burn's records have.
+/// The parameter without what Burn does to a matrix in columns when it is saved and loaded: a file of PyTorch's has one
+/// layout, whatever Burn's records have.
 fn as_in_layer<const D: usize>(param: Param<Tensor<D>>) -> Param<Tensor<D>> {
     param.load_mapper(identity).save_mapper(identity)
 }

@@ -98,7 +98,8 @@ impl Affine {
     }
 }
 
-/// The product of a step or a sequence with a weight, as one of all rows: else each step would be a product of its own, with a gradient of the weight of its own.
+/// The product of a step or a sequence with a weight, as one of all rows: else each step would be a product of its own,
+/// with a gradient of the weight of its own.
 fn all_rows<const D: usize>(input: Tensor<D>, weight: &Tensor<2>) -> Tensor<D> {
     let mut dims = input.dims();
     let [features, width] = weight.dims();
@@ -146,7 +147,8 @@ fn flipped(gates: &[&Linear], input: &Tensor<3>) -> (Tensor<2>, Option<Flips>) {
 
 /// A weight as it is, or if it is quantized, the numbers that it stands for in the type of the input.
 ///
-/// Burn puts quantized tensors side by side by quantizing all of them anew, under the scale of the largest: gates of small weights would lose them.
+/// Burn puts quantized tensors side by side by quantizing all of them anew, under the scale of the largest: gates of
+/// small weights would lose them.
 fn dense<const D: usize>(weight: Tensor<D>, input: &Tensor<3>) -> Tensor<D> {
     match weight.dtype() {
         DType::QFloat(_) => in_type_of(weight, input),
@@ -189,8 +191,8 @@ pub(crate) fn gate(pre_activations: &Tensor<2>, index: usize, d_hidden: usize) -
 
 /// The steps of `[seq_length, batch_size, features]`.
 ///
-/// Cut in halves again and again: the backward pass of one cut writes a gradient as large as what it is cut from, so that
-/// cutting each step out of the whole sequence would cost the square of its length.
+/// Cut in halves again and again: the backward pass of one cut writes a gradient as large as what it is cut from, so
+/// that cutting each step out of the whole sequence would cost the square of its length.
 pub(crate) fn steps(sequence: Tensor<3>) -> Vec<Tensor<2>> {
     let [length, ..] = sequence.dims();
     if length == 1 {
@@ -202,7 +204,8 @@ pub(crate) fn steps(sequence: Tensor<3>) -> Vec<Tensor<2>> {
     halves
 }
 
-/// Runs `step` over the steps of sequences, in the order of time or against it, and puts its outputs in the order of time.
+/// Runs `step` over the steps of sequences, in the order of time or against it, and puts its outputs in the order of
+/// time.
 pub(crate) fn scan<const N: usize>(
     sequences: [Tensor<3>; N],
     reverse: bool,

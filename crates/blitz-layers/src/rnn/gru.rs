@@ -79,9 +79,9 @@ pub struct BayesianGruConfig {
 /// ```
 ///
 /// One sample of the weights serves all steps, inside a [draw](blitz_core::Draw) or without one. With
-/// [flipout](Estimator::Flipout) each row of the batch has weights of its own, which it keeps from step to step and from call to
-/// call of one draw. [Local reparameterization](Estimator::LocalReparameterization) is refused: what it samples at each
-/// step is no joint sample of the weights through time.
+/// [flipout](Estimator::Flipout) each row of the batch has weights of its own, which it keeps from step to step and
+/// from call to call of one draw. [Local reparameterization](Estimator::LocalReparameterization) is refused: what it
+/// samples at each step is no joint sample of the weights through time.
 ///
 /// A record of Burn's `Gru` or `BiGru` loads into the means of a layer of the same options
 /// (with [`allow_partial`](burn::store::ModuleRecord::allow_partial)).
@@ -254,25 +254,26 @@ impl BayesianGru {
     ///
     /// - input: `[batch_size, seq_length, d_input]`, or `[seq_length, batch_size, d_input]` if not `batch_first`
     /// - output: the same with `d_hidden * directions` features: the hidden states of the last layer at each step
-    /// - state, in and out: `[num_layers * directions, batch_size, d_hidden]`, the directions of the first layer first. That is
-    ///   the state of Burn's `BiGru`, and the one of its `Gru` with an axis in front. Zeros if none is given.
+    /// - state, in and out: `[num_layers * directions, batch_size, d_hidden]`, the directions of the first layer first.
+    ///   That is the state of Burn's `BiGru`, and the one of its `Gru` with an axis in front. Zeros if none is given.
     ///
     /// # Randomness
     ///
-    /// Under an open [draw](blitz_core::Draw), its joint sample of the weights; otherwise a fresh sample each call. All steps
-    /// share it.
+    /// Under an open [draw](blitz_core::Draw), its joint sample of the weights; otherwise a fresh sample each call. All
+    /// steps share it.
     ///
     /// # Panics
     ///
-    /// Panics if the last axis of the input is not `d_input`, if the sequence has no steps, or if the state has another shape.
+    /// Panics if the last axis of the input is not `d_input`, if the sequence has no steps, or if the state has another
+    /// shape.
     pub fn forward(&self, input: Tensor<3>, state: Option<Tensor<3>>) -> (Tensor<3>, Tensor<3>) {
         self.forward_with(input, None, state)
     }
 
     /// [`forward`](Self::forward) over sequences of different lengths, each padded at its end: `lengths` are theirs, one for each row of the batch.
     ///
-    /// As PyTorch does with a packed sequence: each row's state is that after its own last step, the direction against time begins there, and outputs in the
-    /// padding are zero. What stands in the padding has no effect.
+    /// As PyTorch does with a packed sequence: each row's state is that after its own last step, the direction against
+    /// time begins there, and outputs in the padding are zero. What stands in the padding has no effect.
     ///
     /// # Panics
     ///

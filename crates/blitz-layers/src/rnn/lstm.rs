@@ -1,4 +1,5 @@
-//! The Bayesian counterpart of Burn's [`Lstm`](burn::nn::Lstm) and [`BiLstm`](burn::nn::BiLstm), stacked and with peepholes.
+//! The Bayesian counterpart of Burn's [`Lstm`](burn::nn::Lstm) and [`BiLstm`](burn::nn::BiLstm), stacked and with
+//! peepholes.
 
 use blitz_core::kernels;
 use burn::config::Config;
@@ -84,13 +85,13 @@ pub struct BayesianLstmConfig {
 /// h' = o ∘ tanh(c')
 /// ```
 ///
-/// where the terms in brackets are the peepholes of Gers & Schmidhuber, *Recurrent nets that time and count* (2000): the input
-/// and forget gates see the cell state before the step, the output gate the one after it, each cell its own.
+/// where the terms in brackets are the peepholes of Gers & Schmidhuber, *Recurrent nets that time and count* (2000):
+/// the input and forget gates see the cell state before the step, the output gate the one after it, each cell its own.
 ///
 /// One sample of the weights serves all steps, inside a [draw](blitz_core::Draw) or without one. With
-/// [flipout](Estimator::Flipout) each row of the batch has weights of its own, which it keeps from step to step and from call to
-/// call of one draw. [Local reparameterization](Estimator::LocalReparameterization) is refused: what it samples at each
-/// step is no joint sample of the weights through time.
+/// [flipout](Estimator::Flipout) each row of the batch has weights of its own, which it keeps from step to step and
+/// from call to call of one draw. [Local reparameterization](Estimator::LocalReparameterization) is refused: what it
+/// samples at each step is no joint sample of the weights through time.
 ///
 /// A record of Burn's `Lstm` or `BiLstm` loads into the means of a layer of the same options
 /// (with [`allow_partial`](burn::store::ModuleRecord::allow_partial)).
@@ -284,7 +285,8 @@ fn in_one(
 }
 
 impl BayesianLstmCell {
-    /// Whether the step is that of [`kernels::lstm`]: three gates of their own with the usual activations, nothing clipped.
+    /// Whether the step is that of [`kernels::lstm`]: three gates of their own with the usual activations, nothing
+    /// clipped.
     fn is_plain(&self) -> bool {
         self.forget_gate.is_some()
             && self.peephole.is_none()
@@ -323,18 +325,19 @@ impl BayesianLstm {
     ///
     /// - input: `[batch_size, seq_length, d_input]`, or `[seq_length, batch_size, d_input]` if not `batch_first`
     /// - output: the same with `d_hidden * directions` features: the hidden states of the last layer at each step
-    /// - state, in and out, both `cell` and `hidden`: `[num_layers * directions, batch_size, d_hidden]`, the directions of the
-    ///   first layer first. That is the state of Burn's `BiLstm`, and the one of its `Lstm` with an axis in front. Zeros if
-    ///   none is given.
+    /// - state, in and out, both `cell` and `hidden`: `[num_layers * directions, batch_size, d_hidden]`, the directions
+    ///   of the first layer first. That is the state of Burn's `BiLstm`, and the one of its `Lstm` with an axis in
+    ///   front. Zeros if none is given.
     ///
     /// # Randomness
     ///
-    /// Under an open [draw](blitz_core::Draw), its joint sample of the weights; otherwise a fresh sample each call. All steps
-    /// share it.
+    /// Under an open [draw](blitz_core::Draw), its joint sample of the weights; otherwise a fresh sample each call. All
+    /// steps share it.
     ///
     /// # Panics
     ///
-    /// Panics if the last axis of the input is not `d_input`, if the sequence has no steps, or if the state has another shape.
+    /// Panics if the last axis of the input is not `d_input`, if the sequence has no steps, or if the state has another
+    /// shape.
     pub fn forward(
         &self,
         input: Tensor<3>,
@@ -345,8 +348,8 @@ impl BayesianLstm {
 
     /// [`forward`](Self::forward) over sequences of different lengths, each padded at its end: `lengths` are theirs, one for each row of the batch.
     ///
-    /// As PyTorch does with a packed sequence: each row's state is that after its own last step, the direction against time begins there, and outputs in the
-    /// padding are zero. What stands in the padding has no effect.
+    /// As PyTorch does with a packed sequence: each row's state is that after its own last step, the direction against
+    /// time begins there, and outputs in the padding are zero. What stands in the padding has no effect.
     ///
     /// ```
     /// use blitz_layers::prelude::*;

@@ -1,7 +1,7 @@
 //! Recurrent layers: stacks of LSTM or GRU layers, in one direction or both.
 //!
-//! What a step computes is the cell's ([`BayesianLstmCell`], [`BayesianGruCell`]); what is common to all recurrent layers
-//! is here: the axes, the order of time, the layers' chain, and the draw that all steps share.
+//! What a step computes is the cell's ([`BayesianLstmCell`], [`BayesianGruCell`]); what is common to all recurrent
+//! layers is here: the axes, the order of time, the layers' chain, and the draw that all steps share.
 
 mod gates;
 mod gru;
@@ -41,11 +41,12 @@ pub trait RecurrentCell: Module {
         self.gate().input_transform.weight.lazy_shape()[1]
     }
 
-    /// The state before the first step, with the device and the element type of a sequence `[seq_length, batch_size, d_input]`.
+    /// The state before the first step, with the device and the element type of a sequence `[seq_length, batch_size,
+    /// d_input]`.
     fn initial_state(&self, input: &Tensor<3>) -> Self::State;
 
-    /// Runs over a sequence from `state`, in the order of time or against it, with the weights of the open draw. A step that is padding in a row
-    /// leaves that row's state as it is.
+    /// Runs over a sequence from `state`, in the order of time or against it, with the weights of the open draw. A step
+    /// that is padding in a row leaves that row's state as it is.
     ///
     /// # Shapes
     ///
@@ -150,7 +151,8 @@ impl<C: RecurrentCell> Recurrent<C> {
         self.layers.iter().map(|layer| layer.cells().count()).sum()
     }
 
-    /// The output and a state of a batch of no sequences, if the input is one. Burn reads a zero in a shape as the axis that there is, in the middle of a step too.
+    /// The output and a state of a batch of no sequences, if the input is one. Burn reads a zero in a shape as the axis
+    /// that there is, in the middle of a step too.
     ///
     /// # Panics
     ///

@@ -1,4 +1,5 @@
-//! Burn's layers that move a window over an input: their `forward`, by the library's own kernels where [those](blitz_core::kernels) are faster.
+//! Burn's layers that move a window over an input: their `forward`, by the library's own kernels where
+//! [those](blitz_core::kernels) are faster.
 //!
 //! Whatever the library runs of them, it runs by these functions.
 

@@ -10,7 +10,8 @@ pub(crate) trait Padding: Clone {
     /// The padding with these zeros, or `None` if Burn has none.
     fn from_zeros(zeros: &[(usize, usize)]) -> Option<Self>;
 
-    /// The zeros before and after each axis of an input of `size`, over which windows that `reach` over so many positions move by `stride`.
+    /// The zeros before and after each axis of an input of `size`, over which windows that `reach` over so many
+    /// positions move by `stride`.
     fn zeros(&self, size: &[usize], reach: &[usize], stride: &[usize]) -> Vec<(usize, usize)> {
         self.explicit().unwrap_or_else(|| {
             let axes = size.iter().zip(reach).zip(stride);

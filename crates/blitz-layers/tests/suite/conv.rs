@@ -372,8 +372,8 @@ fn as_the_deviation_vanishes_transposed_convolutions_equal_burns_with_every_opti
     );
 }
 
-/// Draws from `bayesian` with each estimator, and compares its outputs' moments at every position with theory: the means of
-/// the mean mode, and the variances `burn(x²)` of Burn's layer with σ² for each weight.
+/// Draws from `bayesian` with each estimator, and compares its outputs' moments at every position with theory: the
+/// means of the mean mode, and the variances `burn(x²)` of Burn's layer with σ² for each weight.
 macro_rules! assert_moments {
     ($burn:expr, $bayesian:expr, $input:expr) => {
         let device = Device::flex();

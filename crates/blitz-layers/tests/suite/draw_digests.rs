@@ -1,6 +1,8 @@
-//! The noise of the layers does not change: a difference from these tables is a value-breaking change, to be told in the changelog.
+//! The noise of the layers does not change: a difference from these tables is a value-breaking change, to be told in
+//! the changelog.
 //!
-//! Noise of outputs, signs and masks are read off layers that pass them on as they are, so they are held to the bit, on flex.
+//! Noise of outputs, signs and masks are read off layers that pass them on as they are, so they are held to the bit, on
+//! flex.
 
 use std::collections::BTreeMap;
 

@@ -107,8 +107,8 @@ fn the_gradient_of_lenets_negative_elbo_is_its_slope_with_every_estimator() {
 #[test]
 fn vgg_has_the_published_numbers_of_weights_and_counts_them_without_allocating_any() {
     let device = Device::flex();
-    // The paper's table 2, to the weight, as the reference implementations report them for 1000 classes: without and with
-    // batch normalization.
+    // The paper's table 2, to the weight, as the reference implementations report them for 1000 classes: without and
+    // with batch normalization.
     for (config, plain, normalized) in [
         (VggConfig::vgg11(1000), 132_863_336, 132_868_840),
         (VggConfig::vgg13(1000), 133_047_848, 133_053_736),

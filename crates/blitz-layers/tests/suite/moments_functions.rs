@@ -216,7 +216,8 @@ fn the_largest_of_four_is_as_near_as_stated_wherever_their_means_are() {
     }
 }
 
-/// The errors that `by_quadrature` states for σ ≤ 0.5, 1, 2 and 4: of the mean in parts of σ, and of the deviation, whose square is compared here.
+/// The errors that `by_quadrature` states for σ ≤ 0.5, 1, 2 and 4: of the mean in parts of σ, and of the deviation,
+/// whose square is compared here.
 #[test]
 fn smooth_functions_are_within_the_stated_errors() {
     let functions: [(&str, Function, &[Case], [f64; 4]); 4] = [
@@ -234,7 +235,8 @@ fn smooth_functions_are_within_the_stated_errors() {
         let errors = errors(f, cases, DType::F64);
         for ((m, s, ..), error) in cases.iter().zip(&errors) {
             let column = [0.5, 1.0, 2.0, 4.0].iter().position(|largest| s <= largest);
-            // Var f ≤ σ² max f'², so that an error of the deviation is at most twice as large in the variance, and these slopes are below 1.13.
+            // Var f ≤ σ² max f'², so that an error of the deviation is at most twice as large in the variance, and
+            // these slopes are below 1.13.
             let bound = 2.3 * bounds[column.unwrap()];
             assert!(
                 *error < bound,
@@ -344,7 +346,8 @@ fn a_small_variance_is_scaled_by_the_squared_slope() {
     }
 }
 
-/// In `f32` too, where the mean and the deviation may be the mean once more, or the function of both be that of the mean.
+/// In `f32` too, where the mean and the deviation may be the mean once more, or the function of both be that of the
+/// mean.
 #[test]
 fn an_activations_small_deviation_keeps_its_digits() {
     let approximate = |x| ForwardMoments::forward_moments(&Gelu::new_approximate(), x);

@@ -50,7 +50,8 @@ fn uncertain<const D: usize>(shape: [usize; D]) -> Moments<D> {
     Moments::new(normals(71, shape, &device), variance)
 }
 
-/// Panics unless what `moments` says of the output of `layer` is what its draws say, for certain and for uncertain inputs.
+/// Panics unless what `moments` says of the output of `layer` is what its draws say, for certain and for uncertain
+/// inputs.
 fn assert_as_drawn<M, const I: usize, const O: usize>(
     layer: &M,
     shape: [usize; I],
@@ -226,7 +227,8 @@ fn a_batch_norm_far_from_zero_keeps_its_digits() {
         let once = norm.forward_moments(x.clone()).mean;
         [once, norm.forward(x)].map(|y| y.into_scalar::<f64>())
     };
-    // A step of `f32` from a mean of 4096, in deviations of 0.01; and a channel that was nearly constant at 300, whose scale of 316 makes no number of `f16`.
+    // A step of `f32` from a mean of 4096, in deviations of 0.01; and a channel that was nearly constant at 300, whose
+    // scale of 316 makes no number of `f16`.
     let [once, burn] = normed(4096.0, 1e-4, 4096.0 + 1.0 / 2048.0, DType::F32);
     assert!(
         (burn - 0.0466).abs() < 1e-4 && (once - burn).abs() < 1e-6,
@@ -407,7 +409,8 @@ fn max_pooling_of_four_alike_is_within_four_percent_of_the_deviation() {
     let of_std = values(moments.std_dev());
     for i in 0..std.len() {
         let off = (of_mean[i] - mean[i]).abs() / std[i];
-        // Of 20,000 draws, 5 standard errors of the mean are 0.035 deviations, and those of the deviation a fortieth of it.
+        // Of 20,000 draws, 5 standard errors of the mean are 0.035 deviations, and those of the deviation a fortieth of
+        // it.
         assert!(off < 0.01 + 0.035, "mean {i}: {off}");
         let off = (of_std[i] / std[i] - 1.0).abs();
         assert!(off < 0.04 + 0.025, "deviation {i}: {off}");

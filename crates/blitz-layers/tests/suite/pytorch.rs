@@ -94,7 +94,8 @@ fn a_weight_that_is_read_keeps_its_posterior_in_its_place() {
     assert_eq!(marginals[0].std_devs, before);
 }
 
-/// What `forward` gives of Burn's layer and of the Bayesian one with the means of the file that is written of it; the Bayesian layer's own file is the same.
+/// What `forward` gives of Burn's layer and of the Bayesian one with the means of the file that is written of it; the
+/// Bayesian layer's own file is the same.
 macro_rules! agrees {
     ($burn:expr, $bayesian:expr, $input:expr) => {{
         let device = Device::flex();
@@ -216,7 +217,8 @@ impl Every {
     }
 }
 
-/// Saved in PyTorch's layout and half precision and read back, posteriors and all: those of batch norm alone stay in `f32`, as Burn keeps it.
+/// Saved in PyTorch's layout and half precision and read back, posteriors and all: those of batch norm alone stay in
+/// `f32`, as Burn keeps it.
 #[test]
 fn a_bayesian_network_in_pytorchs_layout_and_half_precision_comes_back() {
     let device = Device::flex();

@@ -1,5 +1,5 @@
-//! Posteriors of BLiTZ, bayesian-torch and torch-uncertainty. `pytorch_files/posteriors.py` made the checkpoints, and says what the libraries' own
-//! weights and predictions are.
+//! Posteriors of BLiTZ, bayesian-torch and torch-uncertainty. `pytorch_files/posteriors.py` made the checkpoints, and
+//! says what the libraries' own weights and predictions are.
 
 use blitz_layers::conv::BayesianConv2d;
 use blitz_layers::prelude::*;

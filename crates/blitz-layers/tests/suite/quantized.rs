@@ -39,7 +39,8 @@ fn dequantized<M: Module>(module: M, dtype: DType) -> M {
     module.map(&mut Dequantize(dtype))
 }
 
-/// The layer with other weights, those of each gate on a scale of its own, the smallest a five-hundredth of the largest.
+/// The layer with other weights, those of each gate on a scale of its own, the smallest a five-hundredth of the
+/// largest.
 fn with_unlike_gates<M: Module>(module: M) -> M {
     struct Scale(Vec<String>);
 

@@ -381,9 +381,9 @@ fn a_sequence_in_one_call_equals_its_halves_with_the_state_handed_over() {
 
 #[test]
 fn time_steps_share_their_weights_without_an_open_draw() {
-    // With gates that don't see the hidden state, the same input at each step, and no hidden activation, the outputs are
-    // o·c with c' = f c + i g; so h2 - h1 = f h1 and h3 - h1 = f h2, if f, i, g and o are the same at each step. No output is
-    // divided by: one may be near zero.
+    // With gates that don't see the hidden state, the same input at each step, and no hidden activation, the outputs
+    // are o·c with c' = f c + i g; so h2 - h1 = f h1 and h3 - h1 = f h2, if f, i, g and o are the same at each step. No
+    // output is divided by: one may be near zero.
     let device = Device::flex();
     for estimator in ESTIMATORS {
         let hidden = ParamGroup::from_regex("hidden_transform").unwrap();
@@ -481,8 +481,9 @@ fn each_weight_pays_its_kl_once_and_there_are_no_others() {
 
 #[test]
 fn flipout_has_the_moments_of_the_posterior_and_rows_of_its_own() {
-    // With identities for activations and no cell state, h' = o·i·g, three independent normals of mean zero and variance
-    // v = σ² (|x|² + |h|² + 2): input, hidden state and both biases take part. So Var h' = v³. The units are independent.
+    // With identities for activations and no cell state, h' = o·i·g, three independent normals of mean zero and
+    // variance v = σ² (|x|² + |h|² + 2): input, hidden state and both biases take part. So Var h' = v³. The units are
+    // independent.
     let device = Device::flex();
     let (std, units) = (0.4, 10);
     let layer = BayesianLstmConfig::new(2, units, true)

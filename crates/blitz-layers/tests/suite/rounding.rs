@@ -34,8 +34,8 @@ const TYPES: [(DType, f64); 3] = [
     (DType::BF16, 1.5e-1),
 ];
 
-/// Panics unless the layer's output and the gradients of the weight that `weight` finds have the element type, and are those of `f32` but for
-/// rounding.
+/// Panics unless the layer's output and the gradients of the weight that `weight` finds have the element type, and are
+/// those of `f32` but for rounding.
 fn assert_is_f32s<M: Module + Display, const W: usize, const O: usize>(
     layer: M,
     weight: impl Fn(&M) -> &Param<Tensor<W>>,
@@ -218,7 +218,8 @@ fn local_reparameterization_has_inputs_and_deviations_of_any_size_in_16_bits() {
         let expected = run(DType::F64);
         for (dtype, tolerance) in [(DType::F16, 1e-2), (DType::BF16, 8e-2)] {
             for (got, expected) in run(dtype).iter().zip(&expected) {
-                // The output's deviation is 1e-4 · 300 · √64, and ρ is rounded by half a percent in f16 and by three in bf16.
+                // The output's deviation is 1e-4 · 300 · √64, and ρ is rounded by half a percent in f16 and by three in
+                // bf16.
                 let off = (got - expected).abs();
                 assert!(
                     off < tolerance * 0.24 * 4.0,
@@ -238,8 +239,8 @@ impl ModuleMapper for OnesIn {
     }
 }
 
-/// Panics unless what the layer gives for inputs whose sum is zero, the perturbation alone, is that of `f64`: about means of one, whose neighbours are further away than
-/// the deviations.
+/// Panics unless what the layer gives for inputs whose sum is zero, the perturbation alone, is that of `f64`: about
+/// means of one, whose neighbours are further away than the deviations.
 fn assert_perturbed_as_in_f64<M: Module + Display, const I: usize, const O: usize>(
     layer: &M,
     input: Tensor<I>,

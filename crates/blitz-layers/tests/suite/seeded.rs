@@ -1,5 +1,5 @@
-//! Data and initial weights that are the same in every run. Burn's own generator is shared by all tests of the process, so that a seed of
-//! its own gives a test nothing.
+//! Data and initial weights that are the same in every run. Burn's own generator is shared by all tests of the process,
+//! so that a seed of its own gives a test nothing.
 
 use blitz_core::noise::NoiseKey;
 use burn::module::{Module, ModuleMapper, Param};
@@ -12,7 +12,8 @@ pub fn normals<const D: usize>(seed: u64, shape: [usize; D], device: &Device) ->
     Tensor::from_data(TensorData::new(values, shape), device)
 }
 
-/// The module with matrices, kernels and peepholes of normals of variance 1 / inputs and biases of zero; its other parameters stay.
+/// The module with matrices, kernels and peepholes of normals of variance 1 / inputs and biases of zero; its other
+/// parameters stay.
 pub fn seeded<M: Module>(module: M, seed: u64) -> M {
     fill(module, seed, 1.0, false)
 }

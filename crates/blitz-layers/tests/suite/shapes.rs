@@ -1,5 +1,5 @@
-//! Layers of random sizes, with random options, families, estimators and float types: as the deviation vanishes, each is Burn's layer of the
-//! same weights.
+//! Layers of random sizes, with random options, families, estimators and float types: as the deviation vanishes, each
+//! is Burn's layer of the same weights.
 
 use std::fmt::Debug;
 
@@ -127,8 +127,8 @@ impl Setting {
         }
     }
 
-    /// Panics unless `layer` computes `wanted` in the mean mode and in a draw, has so many weights, and a KL, of which `unused` weights
-    /// pay nothing.
+    /// Panics unless `layer` computes `wanted` in the mean mode and in a draw, has so many weights, and a KL, of which
+    /// `unused` weights pay nothing.
     fn assert_layer<M: Module, const D: usize>(
         &self,
         layer: &M,

@@ -60,7 +60,8 @@ pub fn assert_normal(samples: &[Vec<f64>], mean: &[f64], variance: &[f64], what:
     }
 }
 
-/// Panics unless normal `samples` have, over all values, the variance that theory gives them, and a tenth more or less would be seen.
+/// Panics unless normal `samples` have, over all values, the variance that theory gives them, and a tenth more or less
+/// would be seen.
 pub fn assert_total_variance(samples: &[Vec<f64>], mean: &[f64], variance: &[f64], what: &str) {
     let n = samples.len() as f64;
     let ratio = |sample: &Vec<f64>| {
@@ -82,7 +83,8 @@ pub fn assert_total_variance(samples: &[Vec<f64>], mean: &[f64], variance: &[f64
     );
 }
 
-/// Panics unless the normal values `a` and `b` of `samples` have covariance `expected`; their means and variances are given.
+/// Panics unless the normal values `a` and `b` of `samples` have covariance `expected`; their means and variances are
+/// given.
 pub fn assert_covariance(
     samples: &[Vec<f64>],
     [a, b]: [usize; 2],
@@ -123,8 +125,8 @@ pub fn gradients<const D: usize>(
     .concat()
 }
 
-/// The gradients of `E[mean exp(output)]` for a layer that is linear in its weights: each output is normal, with mean m and
-/// variance v, so the expectation is `mean exp(m + v / 2)`.
+/// The gradients of `E[mean exp(output)]` for a layer that is linear in its weights: each output is normal, with mean m
+/// and variance v, so the expectation is `mean exp(m + v / 2)`.
 pub fn expected_gradients<const I: usize, const W: usize, const O: usize>(
     weight: &Param<Tensor<W>>,
     bias: &Param<Tensor<1>>,
@@ -142,7 +144,8 @@ pub fn expected_gradients<const I: usize, const W: usize, const O: usize>(
 
 /// The slope of the logarithm of a value's variance over the logarithm of the batch size, and its standard error.
 ///
-/// `value` is one of batch size and draw. The variance of n values with kurtosis κ has the relative variance (κ − 1) / n.
+/// `value` is one of batch size and draw. The variance of n values with kurtosis κ has the relative variance (κ − 1) /
+/// n.
 pub fn variance_slope(draws: u64, value: impl Fn(usize, u64) -> f64) -> (f64, f64) {
     const BATCHES: [usize; 3] = [2, 8, 32];
     let n = draws as f64;
@@ -162,7 +165,8 @@ pub fn variance_slope(draws: u64, value: impl Fn(usize, u64) -> f64) -> (f64, f6
     (slope, variance_of_slope.sqrt())
 }
 
-/// Panics unless the variance of a gradient falls as 1/batch where rows have noise of their own, and not at all where they share it.
+/// Panics unless the variance of a gradient falls as 1/batch where rows have noise of their own, and not at all where
+/// they share it.
 pub fn assert_falls_with_the_batch(estimator: Estimator, gradient: impl Fn(usize, u64) -> f64) {
     let expected = match estimator {
         Estimator::SharedWeights => 0.0,

@@ -6,7 +6,8 @@ use blitz_train::Exposed;
 use burn::module::{Flag, Module, ModuleMapper, Param};
 use burn::tensor::{Bool, DType, Device, Int, Tensor};
 
-/// The module in prediction with all its numbers on `device`, real parameters in `f64`. None of them requires a gradient.
+/// The module in prediction with all its numbers on `device`, real parameters in `f64`. None of them requires a
+/// gradient.
 pub(super) fn module<M: Module>(module: &M, device: &Device) -> M {
     module_in_training(module, device).map(&mut InPrediction)
 }
@@ -18,7 +19,8 @@ pub(super) fn module_in_training<M: Module>(module: &M, device: &Device) -> M {
     module.map(&mut Adopt { device })
 }
 
-/// The value with its tensors on `device`, real ones in `f64`, if it is a tensor or has an exposure; any other as it is.
+/// The value with its tensors on `device`, real ones in `f64`, if it is a tensor or has an exposure; any other as it
+/// is.
 pub(super) fn value<T: Any>(mut value: T, device: &Device) -> T {
     of_any(&mut value, device);
     value

@@ -22,12 +22,14 @@ use crate::error::McmcError;
 
 /// `ln p(data | w) + ln p(w)` of a network's weights, and its gradient by Burn's autodiff, in `f64` on the CPU.
 ///
-/// The likelihood is of all examples at once, in as many batches as there are. What the likelihood has of its own, such as a learned noise, stays as it
-/// is: the draws are given it. Of the network what trains is sampled; a parameter that is frozen stays as it is.
+/// The likelihood is of all examples at once, in as many batches as there are. What the likelihood has of its own, such
+/// as a learned noise, stays as it is: the draws are given it. Of the network what trains is sampled; a parameter that
+/// is frozen stays as it is.
 ///
-/// Some layers of Burn's make tensors of the type that the device has by default, which is `f32`: `Lstm`, `Gru`, `Rnn`, their bidirectional forms, and
-/// `PositionalEncoding`. A network of them is refused ([`McmcError::Precision`]), unless the program makes `f64` that type before its first tensor, by
-/// `Device::flex().configure(FloatDType::F64)`. The `mean_network()` of blitz's `BayesianLstm` or `BayesianGru` runs as it is.
+/// Some layers of Burn's make tensors of the type that the device has by default, which is `f32`: `Lstm`, `Gru`, `Rnn`,
+/// their bidirectional forms, and `PositionalEncoding`. A network of them is refused ([`McmcError::Precision`]), unless
+/// the program makes `f64` that type before its first tensor, by `Device::flex().configure(FloatDType::F64)`. The
+/// `mean_network()` of blitz's `BayesianLstm` or `BayesianGru` runs as it is.
 ///
 /// ```
 /// use blitz_mcmc::{LogDensity, McmcError};
@@ -71,16 +73,18 @@ pub struct LogDensity<N, F> {
 }
 
 impl<N: Network> LogDensity<N, ()> {
-    /// The density of a network's weights given a likelihood and data, which are brought to `f64`: tensors of real numbers, of labels and counts, and
-    /// those with an exposure. For inputs of another type there is [`of_nll`](Self::of_nll).
+    /// The density of a network's weights given a likelihood and data, which are brought to `f64`: tensors of real
+    /// numbers, of labels and counts, and those with an exposure. For inputs of another type there is
+    /// [`of_nll`](Self::of_nll).
     ///
     /// `prior` says which prior a weight has; the weights of one tensor have the same.
     ///
     /// # Errors
     ///
-    /// A network without weights that train, or with posteriors; a prior that learns its scale; data without examples; layers that are random or that
-    /// behave otherwise in training; layers that can't be computed in `f64`, such as Burn's LSTM ([`McmcError::Precision`], which says what to do); a
-    /// likelihood whose gradient is not that of its value, such as the β-NLL ([`McmcError::Gradient`]).
+    /// A network without weights that train, or with posteriors; a prior that learns its scale; data without examples;
+    /// layers that are random or that behave otherwise in training; layers that can't be computed in `f64`, such as
+    /// Burn's LSTM ([`McmcError::Precision`], which says what to do); a likelihood whose gradient is not that of its
+    /// value, such as the β-NLL ([`McmcError::Gradient`]).
     ///
     /// # Panics
     ///
@@ -119,7 +123,8 @@ impl<N: Network> LogDensity<N, ()> {
 }
 
 impl<N: Module> LogDensity<N, ()> {
-    /// The density of any module's weights given the negative log likelihood of each example, of shape `[examples]` and in nats.
+    /// The density of any module's weights given the negative log likelihood of each example, of shape `[examples]` and
+    /// in nats.
     ///
     /// `nll` gets the module in `f64` on [`device`], and its data have to be there and of that type.
     ///
@@ -237,7 +242,8 @@ impl<N: Module, F: Fn(&N) -> Tensor<1>> LogDensity<N, F> {
         }
     }
 
-    /// The log density of the normal priors, whose gradient is added: on the graph they would take more than a tenth of the time of a small network.
+    /// The log density of the normal priors, whose gradient is added: on the graph they would take more than a tenth of
+    /// the time of a small network.
     fn normal_priors(&self, position: &[f64], gradient: &mut [f64]) -> f64 {
         let mut start = 0;
         let mut sum = 0.0;
@@ -297,7 +303,8 @@ impl<N: Module, F: Fn(&N) -> Tensor<1>> LogDensity<N, F> {
         &self.given
     }
 
-    /// Computes the density at the network's own weights, in prediction and, if that is how it was given, in training; and compares values and gradients near them.
+    /// Computes the density at the network's own weights, in prediction and, if that is how it was given, in training;
+    /// and compares values and gradients near them.
     fn check(&self, network: &N) -> Result<(), McmcError> {
         let nll = precision::in_f64(&self.network, &self.nll)?;
         let examples = nll.dims()[0];

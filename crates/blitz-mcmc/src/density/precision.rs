@@ -1,7 +1,8 @@
 //! Networks that can't be computed in `f64`, and which of their layers may be at fault.
 //!
-//! Burn's operations take tensors of one type. A layer that makes a tensor in its forward, or that holds one which is no parameter, has it of the
-//! type that its device makes by default: `f32`, unless the program has configured the device.
+//! Burn's operations take tensors of one type. A layer that makes a tensor in its forward, or that holds one which is
+//! no parameter, has it of the type that its device makes by default: `f32`, unless the program has configured the
+//! device.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

@@ -1,7 +1,7 @@
 //! Whether the gradient of a density is that of its values: along a direction, both say how steep it is.
 //!
-//! A likelihood may have a gradient of its own for training, as the β-NLL has, or a layer may stop gradients on their way. Chains that follow such a
-//! gradient don't stay on the level of their Hamiltonian.
+//! A likelihood may have a gradient of its own for training, as the β-NLL has, or a layer may stop gradients on their
+//! way. Chains that follow such a gradient don't stay on the level of their Hamiltonian.
 
 use blitz_train::blitz_core::noise::{NoiseKey, layout};
 use nuts_rs::rand::Rng;
@@ -9,8 +9,8 @@ use nuts_rs::rand::Rng;
 use super::jitter;
 use crate::error::McmcError;
 
-/// How far the positions lie from the start at most, for each weight. The start itself is no place to look: there a weight of 0 may be the kink of a prior or of a
-/// ReLU, and a deviation of 1 hides its exponent.
+/// How far the positions lie from the start at most, for each weight. The start itself is no place to look: there a
+/// weight of 0 may be the kink of a prior or of a ReLU, and a deviation of 1 hides its exponent.
 const JITTERS: [f64; 3] = [0.5, 0.1, 0.02];
 
 /// The step of a difference.
@@ -22,7 +22,8 @@ const TOLERANCE: f64 = 1e-3;
 /// What a difference may be off by without an end of its digits, as a share of the density.
 const ROUNDING: f64 = 1e-12;
 
-/// Refuses a density if values and gradient disagree at two of three positions near `start`; by chance a kink may lie at one.
+/// Refuses a density if values and gradient disagree at two of three positions near `start`; by chance a kink may lie
+/// at one.
 pub(super) fn check(
     start: &[f64],
     mut evaluate: impl FnMut(&[f64], &mut [f64]) -> f64,

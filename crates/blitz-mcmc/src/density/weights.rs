@@ -1,4 +1,5 @@
-//! The weights of a module as one vector: in the order of its traversal, each tensor row-major, a weight that is tied once.
+//! The weights of a module as one vector: in the order of its traversal, each tensor row-major, a weight that is tied
+//! once.
 
 use std::collections::HashMap;
 

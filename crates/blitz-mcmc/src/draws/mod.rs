@@ -139,9 +139,11 @@ impl Draws {
             .collect()
     }
 
-    /// Writes them in the form that ArviZ reads: `arviz.from_json(path)`, or `arviz.from_dict(json.load(..))` from its version 1 on.
+    /// Writes them in the form that ArviZ reads: `arviz.from_json(path)`, or `arviz.from_dict(json.load(..))` from its
+    /// version 1 on.
     ///
-    /// Each tensor of weights is a variable of the group `posterior` under its path; `sample_stats` has what the sampler says, under ArviZ's names.
+    /// Each tensor of weights is a variable of the group `posterior` under its path; `sample_stats` has what the
+    /// sampler says, under ArviZ's names.
     ///
     /// # Errors
     ///

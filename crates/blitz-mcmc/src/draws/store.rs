@@ -25,9 +25,11 @@ pub(crate) struct Run {
     pub chains: usize,
     pub draws: usize,
     pub chain: usize,
-    /// A digest of the network's own weights, and of the log density and its gradient there: what the chains of a run share.
+    /// A digest of the network's own weights, and of the log density and its gradient there: what the chains of a run
+    /// share.
     pub density: u64,
-    /// A digest of the chain's start, and of the log density and its gradient there: of network, likelihood, prior and data.
+    /// A digest of the chain's start, and of the log density and its gradient there: of network, likelihood, prior and
+    /// data.
     pub start: u64,
     /// A digest of what of the network is not sampled; files of before don't say it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -79,8 +81,9 @@ impl ChainFiles {
 
     /// A chain that was finished before, if it was.
     ///
-    /// A file has its name only when it is whole, and one of an earlier version may have no seal: it is taken, and sealed, if it has a chain. One that has none was
-    /// damaged: the chain is made again in its place. A chain of another run is refused, with a seal or without.
+    /// A file has its name only when it is whole, and one of an earlier version may have no seal: it is taken, and
+    /// sealed, if it has a chain. One that has none was damaged: the chain is made again in its place. A chain of
+    /// another run is refused, with a seal or without.
     pub fn finished(&self, run: &Run) -> Result<Option<ChainDraws>, McmcError> {
         let path = path_of(&self.folder, run.chain);
         if !path.exists() {

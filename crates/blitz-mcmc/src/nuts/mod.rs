@@ -166,7 +166,8 @@ impl NutsConfig {
     }
 }
 
-/// NUTS (Hoffman & Gelman 2014) over the weights of a network: `nuts-rs`, the sampler of nutpie, with a diagonal mass matrix that is adapted from draws and gradients.
+/// NUTS (Hoffman & Gelman 2014) over the weights of a network: `nuts-rs`, the sampler of nutpie, with a diagonal mass
+/// matrix that is adapted from draws and gradients.
 ///
 /// ```
 /// use blitz_mcmc::{LogDensity, McmcError, NutsConfig};
@@ -217,7 +218,8 @@ impl fmt::Debug for Nuts<'_> {
 }
 
 impl<'a> Nuts<'a> {
-    /// Calls `progress` after each draw of each chain, from one thread at a time; see [`ChainLines`](crate::ChainLines).
+    /// Calls `progress` after each draw of each chain, from one thread at a time; see
+    /// [`ChainLines`](crate::ChainLines).
     #[must_use]
     pub fn on_progress<'b>(self, progress: impl FnMut(&ChainProgress) + Send + 'b) -> Nuts<'b>
     where
@@ -231,8 +233,10 @@ impl<'a> Nuts<'a> {
 
     /// Keeps each chain in a file of `folder` as soon as it is finished.
     ///
-    /// A run that was killed goes on with the chains that are missing. Those begin anew, since the state of `nuts-rs` can't be saved, and come out the same to
-    /// the bit with the same build on the same machine. With another, whose log density may be rounded otherwise, the run may be taken for another one. Chains of another network, prior, likelihood, configuration or other data are refused.
+    /// A run that was killed goes on with the chains that are missing. Those begin anew, since the state of `nuts-rs`
+    /// can't be saved, and come out the same to the bit with the same build on the same machine. With another, whose
+    /// log density may be rounded otherwise, the run may be taken for another one. Chains of another network, prior,
+    /// likelihood, configuration or other data are refused.
     #[must_use]
     pub fn in_folder(self, folder: impl AsRef<Path>) -> Self {
         Self {
@@ -245,8 +249,8 @@ impl<'a> Nuts<'a> {
     ///
     /// # Errors
     ///
-    /// A setting out of range, too many weights, too few draws; a density that is not finite at a start; draws of which every one diverged; a folder that can't
-    /// be used.
+    /// A setting out of range, too many weights, too few draws; a density that is not finite at a start; draws of which
+    /// every one diverged; a folder that can't be used.
     ///
     /// # Panics
     ///
@@ -266,8 +270,9 @@ impl<'a> Nuts<'a> {
         self.sample(density, starts)
     }
 
-    /// Samples from the weights of these networks, one for each chain: of the members of a trained ensemble, the chains explore the modes that the ensemble found
-    /// (Sommer et al., *Microcanonical Langevin ensembles*, 2025, by another sampler).
+    /// Samples from the weights of these networks, one for each chain: of the members of a trained ensemble, the chains
+    /// explore the modes that the ensemble found (Sommer et al., *Microcanonical Langevin ensembles*, 2025, by another
+    /// sampler).
     ///
     /// # Errors
     ///
@@ -414,7 +419,8 @@ fn digest_of(position: &[f64], value: f64, gradient: &[f64]) -> u64 {
     digest.value()
 }
 
-/// nuts-rs refuses a start where a number of the gradient is exactly zero, such as that of the bias 0 of a unit that no example reaches.
+/// nuts-rs refuses a start where a number of the gradient is exactly zero, such as that of the bias 0 of a unit that no
+/// example reaches.
 fn move_from_flat_starts<N: Module, F: Fn(&N) -> Tensor<1>>(
     density: &LogDensity<N, F>,
     starts: &mut [Vec<f64>],

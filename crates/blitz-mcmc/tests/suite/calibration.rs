@@ -1,7 +1,8 @@
-//! Simulation-based calibration (Talts et al. 2018): the rank of a truth that was drawn from the prior, among draws of its posterior, is uniform.
+//! Simulation-based calibration (Talts et al. 2018): the rank of a truth that was drawn from the prior, among draws of
+//! its posterior, is uniform.
 //!
-//! Many models, each with data of its own, are one network: their joint posterior is the product of theirs, so one chain samples all of them at once. It starts near
-//! the truths, so this does not tell whether other modes are found.
+//! Many models, each with data of its own, are one network: their joint posterior is the product of theirs, so one
+//! chain samples all of them at once. It starts near the truths, so this does not tell whether other modes are found.
 
 use blitz_mcmc::{LogDensity, NutsConfig};
 use blitz_train::prelude::*;

@@ -4,9 +4,11 @@ use super::{Acquisition, highest};
 use crate::error::InputError;
 use crate::mixture::CategoricalMixture;
 
-/// The `count` points whose labels tell most about the weights, each taken by itself: `I[y; w] = H[y] − E_w[H[y | w]]`, in nats.
+/// The `count` points whose labels tell most about the weights, each taken by itself: `I[y; w] = H[y] − E_w[H[y | w]]`,
+/// in nats.
 ///
-/// The score is [`CategoricalMixture::mutual_information`]. Of several points that are alike it takes all; see [`BatchBald`](super::BatchBald).
+/// The score is [`CategoricalMixture::mutual_information`]. Of several points that are alike it takes all; see
+/// [`BatchBald`](super::BatchBald).
 ///
 /// ```
 /// use blitz_predict::acquisition::bald;

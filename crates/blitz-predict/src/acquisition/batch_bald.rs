@@ -19,22 +19,25 @@ use crate::mixture::class_at;
 /// I[y; w | y_1 … y_b] = E[H[y | y_1 … y_b]] − E_w[H[y | w]],    p(y | y_1 … y_b) = Σ_s p(s | y_1 … y_b) p(y | x, w_s)
 /// ```
 ///
-/// in nats. The scores are the gains, and their sum is the joint information. The first point is that of [`bald`](super::bald). A copy of a point that is in
-/// the batch gains little, a point that asks something else gains what it gained before. The greedy choice reaches at least `1 − 1/e` of the largest joint
-/// information.
+/// in nats. The scores are the gains, and their sum is the joint information. The first point is that of
+/// [`bald`](super::bald). A copy of a point that is in the batch gains little, a point that asks something else gains
+/// what it gained before. The greedy choice reaches at least `1 − 1/e` of the largest joint information.
 ///
-/// The expectation is over all configurations of the labels `y_1 … y_b`, `classes^b` of them. As long as these are at most `max_configurations`, it is exact. From then on it is a
-/// mean over that many configurations, drawn from the predictive distribution by `seed` and lengthened by a label with each point: an estimate, with an error of the order of
-/// `ln(classes) / √max_configurations`, the same for all points of the pool.
+/// The expectation is over all configurations of the labels `y_1 … y_b`, `classes^b` of them. As long as these are at
+/// most `max_configurations`, it is exact. From then on it is a mean over that many configurations, drawn from the
+/// predictive distribution by `seed` and lengthened by a label with each point: an estimate, with an error of the order
+/// of `ln(classes) / √max_configurations`, the same for all points of the pool.
 ///
-/// S draws tell at most ln S nats: a batch that has nearly reached this sum is chosen by chance from there on. Take more draws for larger batches.
+/// S draws tell at most ln S nats: a batch that has nearly reached this sum is chosen by chance from there on. Take
+/// more draws for larger batches.
 ///
 /// | parameter | default | meaning | range |
 /// |---|---|---|---|
 /// | `seed` | (required) | of the configurations that are drawn | |
 /// | `max_configurations` | 1000 | the work for each point and draw, the memory for each draw | ≥ 1 |
 ///
-/// A gain never grows with the batch, so a point that gained less than the best one's gain of now is not computed again.
+/// A gain never grows with the batch, so a point that gained less than the best one's gain of now is not computed
+/// again.
 ///
 /// ```
 /// use blitz_predict::acquisition::{BatchBald, ClassDraws, bald};
@@ -193,7 +196,8 @@ impl Labels {
         self.weights.iter().copied().zip(posteriors)
     }
 
-    /// Lengthens every configuration by the label of a point: by each label while that is within the limit, then by one that is drawn.
+    /// Lengthens every configuration by the label of a point: by each label while that is within the limit, then by one
+    /// that is drawn.
     fn add(&mut self, pool: &ClassDraws, point: usize, settings: &BatchBald) {
         let limit = settings.max_configurations;
         let classes = pool.classes();
@@ -237,7 +241,8 @@ impl Labels {
         *self = longer;
     }
 
-    /// Replaces all configurations by `count` of equal weight, drawn systematically: each as often as its probability says, up to one.
+    /// Replaces all configurations by `count` of equal weight, drawn systematically: each as often as its probability
+    /// says, up to one.
     fn draw(&mut self, count: usize, offset: f64) {
         let total: f64 = self.weights.iter().sum();
         let mut posteriors = Vec::with_capacity(count * self.draws);

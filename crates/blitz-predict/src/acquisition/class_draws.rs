@@ -1,4 +1,5 @@
-//! What each draw says about the classes of each point of a pool: what a joint choice needs and a mixture has summed away.
+//! What each draw says about the classes of each point of a pool: what a joint choice needs and a mixture has summed
+//! away.
 
 use crate::check;
 use crate::distribution::softmax::softmax;
@@ -7,9 +8,10 @@ use crate::mixture::CategoricalMixture;
 
 /// `p(y | x, w_s)` for each draw s and each point x of a pool.
 ///
-/// Draw s has to be *one* network at all points. The joint information of two labels lies in which draws predict both; draws that are shuffled from point to
-/// point have the same mixture and another joint information. Predictions in several batches are so of the same seed and the same numbers of draws, and the
-/// network draws its weights: with local reparameterization or flipout every row of a batch has noise of its own.
+/// Draw s has to be *one* network at all points. The joint information of two labels lies in which draws predict both;
+/// draws that are shuffled from point to point have the same mixture and another joint information. Predictions in
+/// several batches are so of the same seed and the same numbers of draws, and the network draws its weights: with local
+/// reparameterization or flipout every row of a batch has noise of its own.
 ///
 /// It keeps `points × draws × classes` numbers of 8 bytes.
 ///
@@ -33,7 +35,8 @@ impl ClassDraws {
     ///
     /// # Errors
     ///
-    /// Returns an error without draws or classes, if the draws differ in length, if a length is no multiple of `classes`, or if a logit is not finite.
+    /// Returns an error without draws or classes, if the draws differ in length, if a length is no multiple of
+    /// `classes`, or if a logit is not finite.
     pub fn try_from_logits(
         draws: impl IntoIterator<Item = Vec<f64>>,
         classes: usize,
@@ -94,7 +97,8 @@ impl ClassDraws {
         Ok(())
     }
 
-    /// The mixture of the draws: what [`bald`](super::bald), [`entropy`](super::entropy) and [`margin`](super::margin) choose by.
+    /// The mixture of the draws: what [`bald`](super::bald), [`entropy`](super::entropy) and [`margin`](super::margin)
+    /// choose by.
     pub fn mixture(&self) -> &CategoricalMixture {
         &self.mixture
     }

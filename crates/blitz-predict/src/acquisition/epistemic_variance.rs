@@ -7,7 +7,8 @@ use crate::mixture::Mixture;
 
 /// The `count` points of the largest epistemic variance `Var_w[E[y | w]]`, summed over the target columns.
 ///
-/// Columns in units of their own should be [standardized](crate::Standardizer): else the one of the largest numbers decides alone.
+/// Columns in units of their own should be [standardized](crate::Standardizer): else the one of the largest numbers
+/// decides alone.
 ///
 /// ```
 /// use blitz_predict::acquisition::epistemic_variance;

@@ -1,7 +1,8 @@
 //! Which points of a pool to label next: active learning.
 //!
-//! A pool is what a model predicts for examples without labels. A function of this module chooses some of them and returns an [`Acquisition`]: their places in
-//! the pool, the best first, and the score of each. A higher score is chosen first; of equal scores the one at the lower place.
+//! A pool is what a model predicts for examples without labels. A function of this module chooses some of them and
+//! returns an [`Acquisition`]: their places in the pool, the best first, and the score of each. A higher score is
+//! chosen first; of equal scores the one at the lower place.
 //!
 //! | function | score | for |
 //! |---|---|---|
@@ -15,9 +16,10 @@
 //! | [`random`] | a uniform number | to compare with |
 //! | [`highest`] | yours | |
 //!
-//! Entropy and margin say that a prediction is unsure, whatever of. The others say that the *draws disagree*, which a label can settle: examples that are noise
-//! for every draw score low. The points that the draws disagree about most are often alike, so a batch that is taken by single scores asks one question several
-//! times; a batch chosen jointly does not.
+//! Entropy and margin say that a prediction is unsure, whatever of. The others say that the *draws disagree*, which a
+//! label can settle: examples that are noise for every draw score low. The points that the draws disagree about most
+//! are often alike, so a batch that is taken by single scores asks one question several times; a batch chosen jointly
+//! does not.
 //!
 //! All return an [`InputError`]: a pool that runs dry is no mistake of the program's.
 //!

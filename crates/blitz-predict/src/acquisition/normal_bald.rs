@@ -5,16 +5,19 @@ use crate::error::InputError;
 use crate::mixture::NormalMixture;
 use crate::numbers::in_units;
 
-/// The `count` points whose targets tell most about the weights, each taken by itself: `I[y; w] = H[y] − E_w[H[y | w]]`, in nats.
+/// The `count` points whose targets tell most about the weights, each taken by itself: `I[y; w] = H[y] − E_w[H[y |
+/// w]]`, in nats.
 ///
-/// The entropy of a mixture of normals has no closed form. In its place stands that of the normal of the same mean and covariance, the largest that it can be:
+/// The entropy of a mixture of normals has no closed form. In its place stands that of the normal of the same mean and
+/// covariance, the largest that it can be:
 ///
 /// ```text
 /// I[y; w] ≤ ½ ln det(V + diag(E_w[σ²])) − ½ Σ_t E_w[ln σ_t²]
 /// ```
 ///
-/// with the covariance V of the draws' means, over the targets t of a point. It is the information itself where the means are normally distributed and all draws have one
-/// noise: a linear model, a Gaussian process, a Laplace approximation. For one target of one noise it is `½ ln(1 + epistemic²/σ²)`.
+/// with the covariance V of the draws' means, over the targets t of a point. It is the information itself where the
+/// means are normally distributed and all draws have one noise: a linear model, a Gaussian process, a Laplace
+/// approximation. For one target of one noise it is `½ ln(1 + epistemic²/σ²)`.
 ///
 /// ```
 /// use blitz_predict::acquisition::normal_bald;
@@ -30,18 +33,21 @@ use crate::numbers::in_units;
 ///
 /// # Errors
 ///
-/// Returns an error if the pool has fewer than `count` points, or if a score is no number: means that differ by more than some 10¹⁵⁰ deviations of the noise.
+/// Returns an error if the pool has fewer than `count` points, or if a score is no number: means that differ by more
+/// than some 10¹⁵⁰ deviations of the noise.
 pub fn normal_bald(pool: &NormalMixture, count: usize) -> Result<Acquisition, InputError> {
     highest_finite(&Gains::new(pool).all(), count)
 }
 
-/// The `count` points whose targets together tell most about the weights, chosen greedily: the next one is that of the largest `I[y; w | y_1 … y_b]`, in nats.
+/// The `count` points whose targets together tell most about the weights, chosen greedily: the next one is that of the
+/// largest `I[y; w | y_1 … y_b]`, in nats.
 ///
-/// The joint information is that of [`normal_bald`] with the covariance between all targets of the batch. The scores sum up to it. For a Gaussian process this is the choice
-/// of Krause, Singh & Guestrin (2008) for the information about the function.
+/// The joint information is that of [`normal_bald`] with the covariance between all targets of the batch. The scores
+/// sum up to it. For a Gaussian process this is the choice of Krause, Singh & Guestrin (2008) for the information about
+/// the function.
 ///
-/// Draw s has to be *one* network at all points, as for [`ClassDraws`](super::ClassDraws). S draws have a covariance of rank S − 1: what the others of a
-/// larger batch gain is the draws' number, not the model.
+/// Draw s has to be *one* network at all points, as for [`ClassDraws`](super::ClassDraws). S draws have a covariance of
+/// rank S − 1: what the others of a larger batch gain is the draws' number, not the model.
 ///
 /// ```
 /// use blitz_predict::acquisition::{normal_bald, normal_batch_bald};
@@ -74,12 +80,13 @@ pub fn normal_batch_bald(pool: &NormalMixture, count: usize) -> Result<Acquisiti
     Ok(batch)
 }
 
-/// The draws' means less what the targets given so far say of them, in units of the noise: no scale of the targets is too large or too small, and no noise
-/// takes the digits of what is less.
+/// The draws' means less what the targets given so far say of them, in units of the noise: no scale of the targets is
+/// too large or too small, and no noise takes the digits of what is less.
 struct Gains {
     targets: usize,
     draws: usize,
-    /// `(f_s − f̄)/(σ √S)` of each prediction with the noise `σ² = E_w[σ_s²]`, in the order `[prediction, draw]`: covariances are products of rows.
+    /// `(f_s − f̄)/(σ √S)` of each prediction with the noise `σ² = E_w[σ_s²]`, in the order `[prediction, draw]`:
+    /// covariances are products of rows.
     deviations: Vec<f64>,
     /// `½ (ln E_w[σ²] − E_w[ln σ²])` of each prediction: what draws tell that differ in their noise.
     of_noise: Vec<f64>,
@@ -158,8 +165,8 @@ impl Gains {
     }
 }
 
-/// Takes out of `row` what is known once `given` is observed with noise, so that products of rows are the posterior covariances
-/// `k_ij − k_ig k_gj / (k_gg + 1)`.
+/// Takes out of `row` what is known once `given` is observed with noise, so that products of rows are the posterior
+/// covariances `k_ij − k_ig k_gj / (k_gg + 1)`.
 fn condition(row: &mut [f64], given: &[f64]) {
     // (I − c ggᵀ)² = I − ggᵀ / (gᵀg + 1) has this root c, which is finite as well where gᵀg vanishes.
     let total = dot(given, given) + 1.0;

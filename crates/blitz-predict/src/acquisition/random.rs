@@ -7,10 +7,11 @@ use super::{Acquisition, highest};
 use crate::distribution::uniform;
 use crate::error::InputError;
 
-/// `count` of `pool` points, every set of them equally likely. The score of a point is a number that is uniform over [0, 1).
+/// `count` of `pool` points, every set of them equally likely. The score of a point is a number that is uniform over
+/// [0, 1).
 ///
-/// A function of the seed: the points that it chooses for a smaller `count` are the first of those for a larger one. Give each round of labelling a
-/// seed of its own.
+/// A function of the seed: the points that it chooses for a smaller `count` are the first of those for a larger one.
+/// Give each round of labelling a seed of its own.
 ///
 /// ```
 /// use blitz_predict::acquisition::random;

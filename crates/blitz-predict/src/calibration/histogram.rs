@@ -7,11 +7,13 @@ use crate::check;
 use crate::error::{InputError, or_panic};
 use crate::score::bin_of;
 
-/// A probability becomes the frequency of the event among the held-out examples of its bin, of bins of equal width (Zadrozny & Elkan 2001).
+/// A probability becomes the frequency of the event among the held-out examples of its bin, of bins of equal width
+/// (Zadrozny & Elkan 2001).
 ///
-/// Bins are `(i/bins, (i+1)/bins]`, as of [`reliability_bins`](crate::score::reliability_bins); a bin without an example keeps its middle. It fits the
-/// bars of a reliability diagram, and so assumes no shape, not even order; some dozens of examples for each bin that matters are needed. Where the
-/// frequency should never fall, [`IsotonicRegression`](super::IsotonicRegression) chooses its bins by itself.
+/// Bins are `(i/bins, (i+1)/bins]`, as of [`reliability_bins`](crate::score::reliability_bins); a bin without an
+/// example keeps its middle. It fits the bars of a reliability diagram, and so assumes no shape, not even order; some
+/// dozens of examples for each bin that matters are needed. Where the frequency should never fall,
+/// [`IsotonicRegression`](super::IsotonicRegression) chooses its bins by itself.
 ///
 /// ```
 /// use blitz_predict::calibration::HistogramBinning;
@@ -49,7 +51,8 @@ impl HistogramBinning {
     ///
     /// # Panics
     ///
-    /// Panics without predictions or bins, with more than 2²⁰ bins, unless there is one outcome for each, or if a probability lies outside [0, 1].
+    /// Panics without predictions or bins, with more than 2²⁰ bins, unless there is one outcome for each, or if a
+    /// probability lies outside [0, 1].
     pub fn fit(probability: &[f64], happened: &[bool], bins: usize) -> Self {
         or_panic(Self::try_fit(probability, happened, bins))
     }
@@ -58,7 +61,8 @@ impl HistogramBinning {
     ///
     /// # Errors
     ///
-    /// Without predictions or bins, with more than 2²⁰ bins, unless there is one outcome for each, or if a probability lies outside [0, 1].
+    /// Without predictions or bins, with more than 2²⁰ bins, unless there is one outcome for each, or if a probability
+    /// lies outside [0, 1].
     pub fn try_fit(
         probability: &[f64],
         happened: &[bool],
@@ -151,12 +155,13 @@ impl TryFrom<StoredClasses> for HistogramClasses {
 }
 
 impl HistogramClasses {
-    /// Fit the probabilities of each class, in row-major order `[example, class]`, of examples that training has not seen.
+    /// Fit the probabilities of each class, in row-major order `[example, class]`, of examples that training has not
+    /// seen.
     ///
     /// # Panics
     ///
-    /// Panics without examples or bins, with more than 2²⁰ bins, unless there is one label below `classes` for each example, if a probability lies outside
-    /// [0, 1], or if those of an example don't sum to 1 (to 1e-4).
+    /// Panics without examples or bins, with more than 2²⁰ bins, unless there is one label below `classes` for each
+    /// example, if a probability lies outside [0, 1], or if those of an example don't sum to 1 (to 1e-4).
     pub fn fit(probabilities: &[f64], classes: usize, labels: &[usize], bins: usize) -> Self {
         or_panic(Self::try_fit(probabilities, classes, labels, bins))
     }
@@ -165,8 +170,8 @@ impl HistogramClasses {
     ///
     /// # Errors
     ///
-    /// Without examples or bins, with more than 2²⁰ bins, unless there is one label below `classes` for each example, if a probability lies
-    /// outside [0, 1], or if those of an example don't sum to 1 (to 1e-4).
+    /// Without examples or bins, with more than 2²⁰ bins, unless there is one label below `classes` for each example,
+    /// if a probability lies outside [0, 1], or if those of an example don't sum to 1 (to 1e-4).
     pub fn try_fit(
         probabilities: &[f64],
         classes: usize,

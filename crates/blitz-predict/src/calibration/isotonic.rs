@@ -10,8 +10,8 @@ use crate::numbers::{between, share};
 /// The non-decreasing function of least squared error, by pooling adjacent violators (Ayer et al. 1955; for calibration
 /// Zadrozny & Elkan 2002).
 ///
-/// Between fitted points it is linear, outside of them constant. Equal `x` are one point, at their mean `y`. It assumes no
-/// shape but order, and so needs more examples than a scaling: a thousand or so.
+/// Between fitted points it is linear, outside of them constant. Equal `x` are one point, at their mean `y`. It assumes
+/// no shape but order, and so needs more examples than a scaling: a thousand or so.
 ///
 /// ```
 /// use blitz_predict::calibration::IsotonicRegression;
@@ -47,8 +47,8 @@ impl TryFrom<Points> for IsotonicRegression {
     }
 }
 
-/// Makes a list that was read from text one that never falls. A reader may be off by a last digit, as `serde_json` is without its
-/// `float_roundtrip`, so that neighbours meet or pass each other; what falls by more is no fit's.
+/// Makes a list that was read from text one that never falls. A reader may be off by a last digit, as `serde_json` is
+/// without its `float_roundtrip`, so that neighbours meet or pass each other; what falls by more is no fit's.
 fn settle(list: &mut [f64], what: &'static str, range: &'static str) -> Result<(), InputError> {
     for index in 1..list.len() {
         let (before, value) = (list[index - 1], list[index]);
@@ -190,8 +190,8 @@ impl IsotonicRegression {
             .collect())
     }
 
-    /// The points between which the fit is linear, with `x` increasing. Of a fit that was read from text, neighbours that differ in
-    /// their last digit may have become equal.
+    /// The points between which the fit is linear, with `x` increasing. Of a fit that was read from text, neighbours
+    /// that differ in their last digit may have become equal.
     pub fn points(&self) -> impl Iterator<Item = (f64, f64)> {
         self.x.iter().copied().zip(self.y.iter().copied())
     }
@@ -250,12 +250,13 @@ impl TryFrom<Stored> for IsotonicClasses {
 }
 
 impl IsotonicClasses {
-    /// Fit the probabilities of each class, in row-major order `[example, class]`, of examples that training has not seen.
+    /// Fit the probabilities of each class, in row-major order `[example, class]`, of examples that training has not
+    /// seen.
     ///
     /// # Panics
     ///
-    /// Panics without examples, unless there is one label below `classes` for each example, if a probability lies outside
-    /// [0, 1], or if those of an example don't sum to 1 (to 1e-4).
+    /// Panics without examples, unless there is one label below `classes` for each example, if a probability lies
+    /// outside [0, 1], or if those of an example don't sum to 1 (to 1e-4).
     pub fn fit(probabilities: &[f64], classes: usize, labels: &[usize]) -> Self {
         or_panic(Self::try_fit(probabilities, classes, labels))
     }
@@ -264,8 +265,8 @@ impl IsotonicClasses {
     ///
     /// # Errors
     ///
-    /// Without examples, unless there is one label below `classes` for each example, if a probability lies outside [0, 1], or if those of an
-    /// example don't sum to 1 (to 1e-4).
+    /// Without examples, unless there is one label below `classes` for each example, if a probability lies outside [0,
+    /// 1], or if those of an example don't sum to 1 (to 1e-4).
     pub fn try_fit(
         probabilities: &[f64],
         classes: usize,

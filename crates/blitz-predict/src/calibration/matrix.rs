@@ -11,7 +11,8 @@ use crate::numbers::{exponent, times_power_of_two};
 /// The curvature has `(C(C + 1))²` numbers: for 64 classes 140 MB, for 1000 a million times a million.
 const MAX_CLASSES: usize = 64;
 
-/// Configuration of [`MatrixScaling`] and [`DirichletCalibration`]: the penalties that hold off-diagonal weights and offsets near zero (ODIR; Kull et al. 2019).
+/// Configuration of [`MatrixScaling`] and [`DirichletCalibration`]: the penalties that hold off-diagonal weights and
+/// offsets near zero (ODIR; Kull et al. 2019).
 ///
 /// What is minimized is `NLL + λ/(C(C−1)) Σ_{i≠j} W_ij² + μ/C Σ_i b_i²`, with the mean NLL of the examples, in nats.
 ///
@@ -49,13 +50,15 @@ impl MatrixScalingConfig {
         self
     }
 
-    /// The [`MatrixScaling`] of least penalized NLL, from logits in row-major order `[example, class]` that training has not seen.
+    /// The [`MatrixScaling`] of least penalized NLL, from logits in row-major order `[example, class]` that training
+    /// has not seen.
     ///
     /// # Panics
     ///
-    /// Panics without examples, with more than 64 classes, unless there is one label below `classes` for each example, if a logit is not finite, if a penalty
-    /// is negative or not finite, or if there is no unique finite minimum: a class occurs in no label and offsets have no penalty, or some weights
-    /// separate the labels without an error. A penalty on both makes one wherever the diagonal is determined.
+    /// Panics without examples, with more than 64 classes, unless there is one label below `classes` for each example,
+    /// if a logit is not finite, if a penalty is negative or not finite, or if there is no unique finite minimum: a
+    /// class occurs in no label and offsets have no penalty, or some weights separate the labels without an error. A
+    /// penalty on both makes one wherever the diagonal is determined.
     pub fn fit(&self, logits: &[f64], classes: usize, labels: &[usize]) -> MatrixScaling {
         or_panic(self.try_fit(logits, classes, labels))
     }
@@ -64,9 +67,10 @@ impl MatrixScalingConfig {
     ///
     /// # Errors
     ///
-    /// Without examples, with more than 64 classes, unless there is one label below `classes` for each example, if a logit is not finite, if
-    /// a penalty is negative or not finite, or if there is no unique finite minimum: a class occurs in no label and offsets have no penalty,
-    /// or some weights separate the labels without an error. A penalty on both makes one wherever the diagonal is determined.
+    /// Without examples, with more than 64 classes, unless there is one label below `classes` for each example, if a
+    /// logit is not finite, if a penalty is negative or not finite, or if there is no unique finite minimum: a class
+    /// occurs in no label and offsets have no penalty, or some weights separate the labels without an error. A penalty
+    /// on both makes one wherever the diagonal is determined.
     pub fn try_fit(
         &self,
         logits: &[f64],
@@ -125,7 +129,8 @@ impl MatrixScalingConfig {
         })
     }
 
-    /// The [`DirichletCalibration`] of least penalized NLL; as [`fit`](Self::fit), of logits or of logarithms of probabilities.
+    /// The [`DirichletCalibration`] of least penalized NLL; as [`fit`](Self::fit), of logits or of logarithms of
+    /// probabilities.
     ///
     /// # Panics
     ///
@@ -163,9 +168,10 @@ impl MatrixScalingConfig {
 
 /// `softmax(W z + b)` (Guo et al. 2017).
 ///
-/// Where classes are taken for each other, it corrects that, too: a class may gain from the logit of another. `classes² + classes` numbers are fitted by
-/// Newton's method on the NLL, which is convex in them, so it needs hundreds of held-out examples for each class, or the penalties of [`MatrixScalingConfig`]. The
-/// cost is of order `examples · classes⁴ + classes⁶` a step: for a dozen or two of classes, and for no more than 64.
+/// Where classes are taken for each other, it corrects that, too: a class may gain from the logit of another. `classes² +
+/// classes` numbers are fitted by Newton's method on the NLL, which is convex in them, so it needs hundreds of held-out
+/// examples for each class, or the penalties of [`MatrixScalingConfig`]. The cost is of order `examples · classes⁴ +
+/// classes⁶` a step: for a dozen or two of classes, and for no more than 64.
 ///
 /// ```
 /// use blitz_predict::calibration::MatrixScalingConfig;
@@ -179,7 +185,8 @@ impl MatrixScalingConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Stored", into = "Stored")]
 pub struct MatrixScaling {
-    /// The weights W, in row-major order `[to class, from class]`. Fitted without a penalty on them, each column sums to 0, as a common part of it changes nothing.
+    /// The weights W, in row-major order `[to class, from class]`. Fitted without a penalty on them, each column sums
+    /// to 0, as a common part of it changes nothing.
     pub weight: Vec<f64>,
     /// The offset b of each class. They sum to zero.
     pub offset: Vec<f64>,
@@ -323,8 +330,9 @@ impl MatrixScaling {
 
 /// `softmax(W ln p + b)`: [`MatrixScaling`] of log probabilities (Kull et al. 2019).
 ///
-/// It is the exact correction where the probabilities of each class's examples are Dirichlet distributed. Unlike matrix scaling it does not depend on what is common to
-/// the logits of an example, and so on the network's last layer: log probabilities of a mixture, `ln p(y | x)`, do as well. Fitted by
+/// It is the exact correction where the probabilities of each class's examples are Dirichlet distributed. Unlike matrix
+/// scaling it does not depend on what is common to the logits of an example, and so on the network's last layer: log
+/// probabilities of a mixture, `ln p(y | x)`, do as well. Fitted by
 /// [`MatrixScalingConfig::fit_dirichlet`]; with `C` classes, penalties should hold the `C²` weights unless there are hundreds of examples for each class.
 ///
 /// ```
@@ -347,7 +355,8 @@ pub struct DirichletCalibration {
 }
 
 impl DirichletCalibration {
-    /// The calibrated probabilities of logits, or of logarithms of probabilities, in row-major order `[example, class]`.
+    /// The calibrated probabilities of logits, or of logarithms of probabilities, in row-major order `[example,
+    /// class]`.
     ///
     /// # Panics
     ///
@@ -428,7 +437,8 @@ impl Objective<'_> {
         nll
     }
 
-    /// The penalties. Where there is none, `½ (Σ_i θ_ij)²` holds at zero what is common to a column, of which the NLL is independent.
+    /// The penalties. Where there is none, `½ (Σ_i θ_ij)²` holds at zero what is common to a column, of which the NLL
+    /// is independent.
     fn penalize(&self, parameters: &[f64], nll: &mut Expansion) {
         let (classes, width) = (self.classes, self.classes + 1);
         let len = parameters.len();

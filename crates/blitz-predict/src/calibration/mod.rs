@@ -8,8 +8,8 @@
 //! | predictive distributions | [`QuantileRecalibration`] | |
 //! | predictive intervals | [`NormalizedSplitConformal`], [`ConformalQuantiles`] | [`SplitConformal`] |
 //!
-//! All are fitted on examples that neither training nor the choice of the model has seen, and judged on yet others. What is
-//! fitted is a small plain struct that serde reads and writes. `docs/calibration.md` says what to use when.
+//! All are fitted on examples that neither training nor the choice of the model has seen, and judged on yet others.
+//! What is fitted is a small plain struct that serde reads and writes. `docs/calibration.md` says what to use when.
 
 mod conformal;
 mod histogram;

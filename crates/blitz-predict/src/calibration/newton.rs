@@ -19,10 +19,11 @@ impl Expansion {
     }
 }
 
-/// Steps after which there is no minimum to be found: quadratic convergence needs ten or so, and the way there some dozens where
-/// examples differ by orders of magnitude.
+/// Steps after which there is no minimum to be found: quadratic convergence needs ten or so, and the way there some
+/// dozens where examples differ by orders of magnitude.
 const MAX_STEPS: usize = 200;
-/// Below this share of its variable's own curvature, a pivot of the Hessian is noise, and the function flat in some direction.
+/// Below this share of its variable's own curvature, a pivot of the Hessian is noise, and the function flat in some
+/// direction.
 const FLAT: f64 = 1e-13;
 
 /// The minimum that Newton's method finds from `start`, its steps halved until they go down; `None` if the function is
@@ -40,7 +41,8 @@ pub(super) fn minimise(
         let (next, there) = loop {
             let next: Vec<f64> = at.iter().zip(&step).map(|(x, s)| x - share * s).collect();
             let there = function(&next);
-            // At the minimum no step goes down by more than the rounding of a long sum: the whole one is as good as any.
+            // At the minimum no step goes down by more than the rounding of a long sum: the whole one is as good as
+            // any.
             let rounding = 1e-12 * here.value.abs();
             if there.value <= here.value - 1e-4 * share * slope + rounding {
                 break (next, there);

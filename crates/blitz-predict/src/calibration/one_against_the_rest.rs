@@ -1,4 +1,5 @@
-//! Calibration of a class at a time: each class's probability on whether it is the label, one against the rest, then normalized (Zadrozny & Elkan 2002).
+//! Calibration of a class at a time: each class's probability on whether it is the label, one against the rest, then
+//! normalized (Zadrozny & Elkan 2002).
 
 use crate::check;
 use crate::error::InputError;

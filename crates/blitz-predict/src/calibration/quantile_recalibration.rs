@@ -15,8 +15,9 @@ const BEFORE_ONE: f64 = 1.0 - f64::EPSILON / 2.0;
 /// (Kuleshov, Fenner & Ermon 2018).
 ///
 /// R is the isotonic regression of how many held-out values `F_i(y_i)` lie at or below each of them. The k-th of n is
-/// mapped to `k/(n + 1)`, its mean if they are uniform, where the paper has `k/n`: neither end is then reached within the data.
-/// R is increasing, from R(0) = 0 to R(1) = 1 unless held-out values lie at 0 or 1 themselves: there it jumps, and quantiles within the jump are the end of what the model thought possible.
+/// mapped to `k/(n + 1)`, its mean if they are uniform, where the paper has `k/n`: neither end is then reached within
+/// the data. R is increasing, from R(0) = 0 to R(1) = 1 unless held-out values lie at 0 or 1 themselves: there it
+/// jumps, and quantiles within the jump are the end of what the model thought possible.
 ///
 /// Corrects the shape of the distribution on average over all inputs, not for each.
 ///
@@ -57,7 +58,8 @@ impl TryFrom<Stored> for QuantileRecalibration {
 }
 
 impl QuantileRecalibration {
-    /// From the predictive distribution function at the targets (the PIT values) of examples that training has not seen: see
+    /// From the predictive distribution function at the targets (the PIT values) of examples that training has not
+    /// seen: see
     /// [`NormalMixture::cdf`](crate::NormalMixture::cdf).
     ///
     /// # Panics
@@ -94,7 +96,8 @@ impl QuantileRecalibration {
             x.push(1.0);
             y.push(1.0);
         } else {
-            // R jumps at 1 as it does at 0. Of n values that are k ones it is 1 − k/(n + 1) until then, as it is k/(n + 1) at 0 of k zeros.
+            // R jumps at 1 as it does at 0. Of n values that are k ones it is 1 − k/(n + 1) until then, as it is k/(n + 1)
+            // at 0 of k zeros.
             let ones = pit.iter().filter(|p| **p >= 1.0).count() as f64;
             if !x.contains(&BEFORE_ONE) {
                 x.push(BEFORE_ONE);
@@ -125,7 +128,8 @@ impl QuantileRecalibration {
         self.regression.try_apply(cdf)
     }
 
-    /// `R⁻¹(p)`: the probability whose quantile by the model is the calibrated `p`-quantile. It is 0 or 1 where held-out values lay at that end.
+    /// `R⁻¹(p)`: the probability whose quantile by the model is the calibrated `p`-quantile. It is 0 or 1 where
+    /// held-out values lay at that end.
     ///
     /// # Panics
     ///
@@ -149,7 +153,8 @@ impl QuantileRecalibration {
         Ok(interpolate(&y, &x, p).clamp(0.0, 1.0))
     }
 
-    /// The calibrated `p`-quantiles of predictions; infinite, or the end of the support, where held-out targets lay beyond all that the model had thought possible.
+    /// The calibrated `p`-quantiles of predictions; infinite, or the end of the support, where held-out targets lay
+    /// beyond all that the model had thought possible.
     ///
     /// # Panics
     ///
@@ -171,7 +176,8 @@ impl QuantileRecalibration {
         Ok(predictive.quantile_or_end(self.try_inverse(p)?))
     }
 
-    /// The calibrated central intervals of predictions: between their calibrated quantiles `(1 − level)/2` and `(1 + level)/2`.
+    /// The calibrated central intervals of predictions: between their calibrated quantiles `(1 − level)/2` and `(1 +
+    /// level)/2`.
     ///
     /// # Panics
     ///

@@ -11,9 +11,9 @@ use crate::numbers::{exponent, times_power_of_two};
 
 /// `softmax(z / T)` (Guo et al. 2017).
 ///
-/// T above 1 flattens the probabilities, below 1 sharpens them; their order, and so the accuracy, stays. T is that of the
-/// largest likelihood on held-out examples: the one root of the slope of the NLL, which is convex in `1/T`. It is in the units of the
-/// logits, whatever their size: logits times c have c times the temperature.
+/// T above 1 flattens the probabilities, below 1 sharpens them; their order, and so the accuracy, stays. T is that of
+/// the largest likelihood on held-out examples: the one root of the slope of the NLL, which is convex in `1/T`. It is
+/// in the units of the logits, whatever their size: logits times c have c times the temperature.
 ///
 /// The logits may be those of one network, or `ln p` of a predictive mixture; to scale each draw of a mixture, pass
 /// [`scale`](Self::scale)d logits to [`CategoricalMixture::from_logits`](crate::CategoricalMixture::from_logits).
@@ -35,14 +35,14 @@ pub struct TemperatureScaling {
 }
 
 impl TemperatureScaling {
-    /// The temperature of the largest likelihood, from logits in row-major order `[example, class]` that training has not
-    /// seen.
+    /// The temperature of the largest likelihood, from logits in row-major order `[example, class]` that training has
+    /// not seen.
     ///
     /// # Panics
     ///
-    /// Panics without examples, unless there is one label below `classes` for each example, if a logit is not finite, or if
-    /// the likelihood has no maximum at a positive temperature: where every label has the largest logit of its row, the
-    /// colder the better, and where the logits predict no better than chance, the hotter.
+    /// Panics without examples, unless there is one label below `classes` for each example, if a logit is not finite,
+    /// or if the likelihood has no maximum at a positive temperature: where every label has the largest logit of its
+    /// row, the colder the better, and where the logits predict no better than chance, the hotter.
     pub fn fit(logits: &[f64], classes: usize, labels: &[usize]) -> Self {
         or_panic(Self::try_fit(logits, classes, labels))
     }
@@ -51,9 +51,9 @@ impl TemperatureScaling {
     ///
     /// # Errors
     ///
-    /// Without examples, unless there is one label below `classes` for each example, if a logit is not finite, or if the likelihood has no
-    /// maximum at a positive temperature: where every label has the largest logit of its row, the colder the better, and where the logits
-    /// predict no better than chance, the hotter.
+    /// Without examples, unless there is one label below `classes` for each example, if a logit is not finite, or if
+    /// the likelihood has no maximum at a positive temperature: where every label has the largest logit of its row, the
+    /// colder the better, and where the logits predict no better than chance, the hotter.
     pub fn try_fit(logits: &[f64], classes: usize, labels: &[usize]) -> Result<Self, InputError> {
         check::logits(logits, classes, labels)?;
         let no_optimum = |reason| Err(InputError::NoOptimum { reason });
@@ -167,7 +167,8 @@ impl TemperatureScaling {
     ///
     /// # Panics
     ///
-    /// Panics unless the logits are finite and whole rows of `classes`, if T is not positive and finite, or if a logit over T overflows.
+    /// Panics unless the logits are finite and whole rows of `classes`, if T is not positive and finite, or if a logit
+    /// over T overflows.
     pub fn apply(&self, logits: &[f64], classes: usize) -> Vec<f64> {
         or_panic(self.try_apply(logits, classes))
     }
@@ -176,7 +177,8 @@ impl TemperatureScaling {
     ///
     /// # Errors
     ///
-    /// Unless the logits are finite and whole rows of `classes`, if T is not positive and finite, or if a logit over T overflows.
+    /// Unless the logits are finite and whole rows of `classes`, if T is not positive and finite, or if a logit over T
+    /// overflows.
     pub fn try_apply(&self, logits: &[f64], classes: usize) -> Result<Vec<f64>, InputError> {
         check::rows(logits.len(), classes)?;
         check::finite(logits, "logit")?;
@@ -204,7 +206,8 @@ const ROUNDING: f64 = 1e-12;
 /// The largest logarithm of 1/T, up or down: its exponential is a number of f64.
 const WIDEST: f64 = 700.0;
 
-/// How far each logit lies below the largest of its row, in units of a power of two that brings the largest distance to order 1.
+/// How far each logit lies below the largest of its row, in units of a power of two that brings the largest distance to
+/// order 1.
 ///
 /// Distances, since an offset of a row changes no probability and must not cost their precision.
 struct Gaps {

@@ -11,10 +11,10 @@ use crate::numbers::{exponent, times_power_of_two};
 /// `softmax(a ∘ z + b)` (Guo et al. 2017).
 ///
 /// Where single classes are too sure or too rare, it corrects each, and may change which is the most probable. It needs
-/// many more held-out examples than [`TemperatureScaling`](super::TemperatureScaling): `2 · classes` numbers are fitted, by
-/// Newton's method on the NLL, which is convex in them. A class's logits may be of any size: c times as large, they have 1/c times the scale.
-/// The cost is of order `examples · classes² + classes³` a step: for
-/// hundreds of classes, not for thousands.
+/// many more held-out examples than [`TemperatureScaling`](super::TemperatureScaling): `2 · classes` numbers are
+/// fitted, by Newton's method on the NLL, which is convex in them. A class's logits may be of any size: c times as
+/// large, they have 1/c times the scale. The cost is of order `examples · classes² + classes³` a step: for hundreds of
+/// classes, not for thousands.
 ///
 /// ```
 /// use blitz_predict::calibration::VectorScaling;
@@ -62,14 +62,14 @@ impl TryFrom<Stored> for VectorScaling {
 }
 
 impl VectorScaling {
-    /// The scales and offsets of the largest likelihood, from logits in row-major order `[example, class]` that training has
-    /// not seen.
+    /// The scales and offsets of the largest likelihood, from logits in row-major order `[example, class]` that
+    /// training has not seen.
     ///
     /// # Panics
     ///
-    /// Panics without examples, unless there is one label below `classes` for each example, if a logit is not finite, or if
-    /// the likelihood has no unique finite maximum: a class occurs in no label, its logit is the same for all examples (to 1e-13), or
-    /// some scales separate the labels without an error.
+    /// Panics without examples, unless there is one label below `classes` for each example, if a logit is not finite,
+    /// or if the likelihood has no unique finite maximum: a class occurs in no label, its logit is the same for all
+    /// examples (to 1e-13), or some scales separate the labels without an error.
     pub fn fit(logits: &[f64], classes: usize, labels: &[usize]) -> Self {
         or_panic(Self::try_fit(logits, classes, labels))
     }
@@ -78,9 +78,9 @@ impl VectorScaling {
     ///
     /// # Errors
     ///
-    /// Without examples, unless there is one label below `classes` for each example, if a logit is not finite, or if the likelihood has no
-    /// unique finite maximum: a class occurs in no label, its logit is the same for all examples (to 1e-13), or some scales separate the
-    /// labels without an error.
+    /// Without examples, unless there is one label below `classes` for each example, if a logit is not finite, or if
+    /// the likelihood has no unique finite maximum: a class occurs in no label, its logit is the same for all examples
+    /// (to 1e-13), or some scales separate the labels without an error.
     pub fn try_fit(logits: &[f64], classes: usize, labels: &[usize]) -> Result<Self, InputError> {
         check::logits(logits, classes, labels)?;
         if (0..classes).any(|class| !labels.contains(&class)) {

@@ -8,7 +8,8 @@ const BY_SUMS: usize = 64;
 
 /// `1/n Σ_i x_i x_{i + lag}` of centered chains, averaged over the chains.
 ///
-/// Chains that sit apart need every lag, at a cost of n² by sums: those beyond the first are computed all at once, by Fourier transforms (Wiener and Khinchin).
+/// Chains that sit apart need every lag, at a cost of n² by sums: those beyond the first are computed all at once, by
+/// Fourier transforms (Wiener and Khinchin).
 pub(super) struct Autocovariances {
     centered: Vec<Vec<f64>>,
     all: OnceCell<Vec<f64>>,

@@ -24,8 +24,8 @@ pub fn try_ess_bulk(chains: &[impl AsRef<[f64]>]) -> Result<f64, InputError> {
     Ok(effective(&normal_scores(&halves)))
 }
 
-/// The smaller effective sample size of the two that say whether a draw lies below the quantile of 5 % and below that of 95 %: of the ends of
-/// intervals.
+/// The smaller effective sample size of the two that say whether a draw lies below the quantile of 5 % and below that
+/// of 95 %: of the ends of intervals.
 ///
 /// # Panics
 ///

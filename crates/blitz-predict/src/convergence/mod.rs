@@ -9,9 +9,9 @@
 //!
 //! [`summary`] has the first three of one number at once.
 //!
-//! Vehtari, Gelman, Simpson, Carpenter & Bürkner, *Rank-normalization, folding, and localization: an improved R̂ for assessing convergence of MCMC*
-//! (2021). All of them are of one number at a time: a weight, or better a prediction. A network's weights have symmetries, so chains may sit in different
-//! modes that predict alike.
+//! Vehtari, Gelman, Simpson, Carpenter & Bürkner, *Rank-normalization, folding, and localization: an improved R̂ for
+//! assessing convergence of MCMC* (2021). All of them are of one number at a time: a weight, or better a prediction. A
+//! network's weights have symmetries, so chains may sit in different modes that predict alike.
 //!
 //! ```
 //! use blitz_predict::convergence::r_hat;
@@ -24,7 +24,8 @@
 //! assert!(r_hat(&chains) > 1.6);
 //! ```
 //!
-//! Every function panics on draws that it can't judge, and has a `try_` twin that returns an [`InputError`](crate::InputError).
+//! Every function panics on draws that it can't judge, and has a `try_` twin that returns an
+//! [`InputError`](crate::InputError).
 
 mod autocovariance;
 mod chains;

@@ -4,11 +4,11 @@ use super::chains::{mean, sorted, spread_halves, variance};
 use super::ranks::normal_scores;
 use crate::error::{InputError, or_panic};
 
-/// The rank-normalised split R̂ of one number: the larger of that of the draws and that of their distances from the median, which sees chains of
-/// different spread.
+/// The rank-normalised split R̂ of one number: the larger of that of the draws and that of their distances from the
+/// median, which sees chains of different spread.
 ///
-/// Each chain is split in two, so that one that drifts disagrees with itself; one chain alone is enough. It is 1 for chains that agree, and infinite
-/// for chains that stand still in different places.
+/// Each chain is split in two, so that one that drifts disagrees with itself; one chain alone is enough. It is 1 for
+/// chains that agree, and infinite for chains that stand still in different places.
 ///
 /// # Panics
 ///
@@ -21,7 +21,8 @@ pub fn r_hat(chains: &[impl AsRef<[f64]>]) -> f64 {
 ///
 /// # Errors
 ///
-/// Chains of less than [`MIN_DRAWS`](super::MIN_DRAWS) draws or of different lengths; draws that are not finite, or all the same.
+/// Chains of less than [`MIN_DRAWS`](super::MIN_DRAWS) draws or of different lengths; draws that are not finite, or all
+/// the same.
 pub fn try_r_hat(chains: &[impl AsRef<[f64]>]) -> Result<f64, InputError> {
     let halves = spread_halves(chains)?;
     Ok(of_halves(&halves, &normal_scores(&halves)))
@@ -30,7 +31,8 @@ pub fn try_r_hat(chains: &[impl AsRef<[f64]>]) -> Result<f64, InputError> {
 /// Of halves of chains and their normal scores.
 pub(super) fn of_halves(halves: &[Vec<f64>], scores: &[Vec<f64>]) -> f64 {
     let sorted = sorted(halves);
-    // Of an even number: two draws are in the middle, equally far from the median between them. Rounding the median would part them.
+    // Of an even number: two draws are in the middle, equally far from the median between them. Rounding the median
+    // would part them.
     let [a, b] = [sorted[sorted.len() / 2 - 1], sorted[sorted.len() / 2]];
     // Of halves, since a distance may be beyond the numbers; ranks don't ask for the unit.
     let distance = |value: &f64| ((0.5 * value - 0.5 * a) + (0.5 * value - 0.5 * b)).abs();

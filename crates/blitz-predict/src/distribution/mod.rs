@@ -31,7 +31,8 @@ pub enum Support {
     Continuous,
     /// On the integers, with a probability for each.
     Discrete,
-    /// On the real numbers with a density, and at single points, its [`masses`](Distribution::masses), with a probability.
+    /// On the real numbers with a density, and at single points, its [`masses`](Distribution::masses), with a
+    /// probability.
     Mixed,
 }
 
@@ -82,8 +83,8 @@ pub enum Support {
 /// let shortest = y.highest_density_interval(0.9)[0];
 /// assert!(shortest.lower < 1e-9 && (y.cdf(&[shortest.upper])[0] - 0.9).abs() < 1e-9);
 /// ```
-/// Of a distribution with a point mass a quantile is the mass itself wherever the distribution function jumps there, and so is the end of an interval. Amounts that are often
-/// exactly zero, as of a Tobit model:
+/// Of a distribution with a point mass a quantile is the mass itself wherever the distribution function jumps there,
+/// and so is the end of an interval. Amounts that are often exactly zero, as of a Tobit model:
 ///
 /// ```
 /// use blitz_predict::blitz_noise::PhiloxRng;
@@ -139,7 +140,8 @@ pub trait Distribution: Debug + Clone {
     /// Whether values are real or whole numbers, or both.
     const SUPPORT: Support;
 
-    /// The points that have a probability of their own; none unless the support is [mixed](Support::Mixed). Have the same ones in all draws: a mixture adds
+    /// The points that have a probability of their own; none unless the support is [mixed](Support::Mixed). Have the
+    /// same ones in all draws: a mixture adds
     /// [`ln_pdf`](Self::ln_pdf) over draws, and at a point that is a mass of some only, it would add a probability to a density.
     fn masses(&self) -> Vec<f64> {
         Vec::new()
@@ -149,14 +151,15 @@ pub trait Distribution: Debug + Clone {
     /// made.
     fn is_valid(&self) -> bool;
 
-    /// The logarithm of the density, or of the probability of a discrete `y` or a mass; −∞ outside of the support, and NaN of a NaN.
+    /// The logarithm of the density, or of the probability of a discrete `y` or a mass; −∞ outside of the support, and
+    /// NaN of a NaN.
     fn ln_pdf(&self, y: f64) -> f64;
 
     /// `P(Y ≤ y)`; NaN of a NaN.
     fn cdf(&self, y: f64) -> f64;
 
-    /// `P(Y > y)`; NaN of a NaN. The default is what is left of [`cdf`](Self::cdf), which has few digits where little is left; a form that has them all gives
-    /// quantiles near 1 theirs.
+    /// `P(Y > y)`; NaN of a NaN. The default is what is left of [`cdf`](Self::cdf), which has few digits where little
+    /// is left; a form that has them all gives quantiles near 1 theirs.
     fn survival(&self, y: f64) -> f64 {
         1.0 - self.cdf(y)
     }
@@ -167,7 +170,8 @@ pub trait Distribution: Debug + Clone {
     /// `Var[Y]`; infinite or NaN where there is none.
     fn variance(&self) -> f64;
 
-    /// `√Var[Y]`. The default is the root of the variance; one whose square may be beyond the numbers, or below them, is better given.
+    /// `√Var[Y]`. The default is the root of the variance; one whose square may be beyond the numbers, or below them,
+    /// is better given.
     fn std_dev(&self) -> f64 {
         self.variance().sqrt()
     }
@@ -190,7 +194,8 @@ pub(crate) fn uniform(rng: &mut PhiloxRng) -> f64 {
 
 /// The quantile of a distribution over all counts.
 ///
-/// A search ends where the distribution function is 0 or 1 but for rounding, which is inside the support: its ends are said.
+/// A search ends where the distribution function is 0 or 1 but for rounding, which is inside the support: its ends are
+/// said.
 fn quantile_of_counts<D: Distribution>(distribution: &D, p: f64) -> f64 {
     let mean = distribution.mean();
     if p <= 0.0 && mean >= 0.0 {
@@ -226,8 +231,8 @@ fn searched_quantile<D: Distribution>(distribution: &D, p: f64) -> f64 {
     search::unbounded(climb, p, start, step, places)
 }
 
-/// What rises up to the `p`-quantile, and the height at which it is there: the distribution function, or above the median the probability beyond with its
-/// sign turned, which keeps its digits near 1.
+/// What rises up to the `p`-quantile, and the height at which it is there: the distribution function, or above the
+/// median the probability beyond with its sign turned, which keeps its digits near 1.
 ///
 /// Of counts it is the distribution function always: a quantile of what it says of a count is that count.
 pub(crate) fn climb(

@@ -1,5 +1,5 @@
-//! Negative binomial, counts that vary more than Poisson's: `P(Y = y) = Γ(y + r) / (Γ(r) y!) · (r / (r + μ))^r (μ / (r + μ))^y`
-//! with `r = 1/α`.
+//! Negative binomial, counts that vary more than Poisson's: `P(Y = y) = Γ(y + r) / (Γ(r) y!) · (r / (r + μ))^r (μ / (r +
+//! μ))^y` with `r = 1/α`.
 
 use blitz_noise::PhiloxRng;
 use rand_distr::{Distribution as _, Gamma};

@@ -21,7 +21,8 @@ impl Places<'_> {
     };
 }
 
-/// The smallest `y` with `cdf(y) ≥ p`, for anything that rises in the place of a distribution function, from a search that starts at `start` in steps that double.
+/// The smallest `y` with `cdf(y) ≥ p`, for anything that rises in the place of a distribution function, from a search
+/// that starts at `start` in steps that double.
 pub(crate) fn unbounded(
     cdf: impl Fn(f64) -> f64,
     p: f64,
@@ -72,7 +73,8 @@ pub(crate) fn between(
         Support::Continuous => continuous(|y| cdf(y) - p, lower, upper, places.ln_pdf),
         Support::Discrete => discrete(|y| cdf(y) >= p, lower.floor(), upper.ceil()),
         Support::Mixed => {
-            // At a mass the distribution function jumps over p: a search for where it crosses would end a little beside it.
+            // At a mass the distribution function jumps over p: a search for where it crosses would end a little beside
+            // it.
             let jumps = |mass: &&f64| cdf(**mass) >= p && cdf(mass.next_down()) < p;
             match places.masses.iter().find(jumps) {
                 Some(mass) => *mass,
@@ -104,8 +106,9 @@ fn continuous(
 /// How much of the width a function that climbs over it is not level on, but for rounding.
 const NEAR: f64 = 1e-13;
 
-/// The root where the function is zero on both sides of the one that was `found`: where a gap without density begins. A density that is only too low for the sum to show it
-/// is lowest near the root, as far from the probability on either side.
+/// The root where the function is zero on both sides of the one that was `found`: where a gap without density begins. A
+/// density that is only too low for the sum to show it is lowest near the root, as far from the probability on either
+/// side.
 fn on_level(
     f: impl Fn(f64) -> f64,
     lower: f64,

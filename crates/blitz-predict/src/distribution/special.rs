@@ -17,7 +17,8 @@ pub(super) fn stirling_remainder(x: f64) -> f64 {
     sum + series / x
 }
 
-/// The regularized incomplete gamma functions `P(a, x) = γ(a, x) / Γ(a)` and `Q(a, x) = Γ(a, x) / Γ(a)`, for a ≥ 1 and x > 0.
+/// The regularized incomplete gamma functions `P(a, x) = γ(a, x) / Γ(a)` and `Q(a, x) = Γ(a, x) / Γ(a)`, for a ≥ 1 and
+/// x > 0.
 ///
 /// The factor before their series, `x^a e^−x / Γ(a)`, cancels for large a as `statrs` has it.
 pub(super) fn gamma_tails(a: f64, x: f64) -> [f64; 2] {
@@ -51,7 +52,8 @@ fn lower_gamma_series(a: f64, x: f64) -> f64 {
     sum
 }
 
-/// `Γ(a, x) / (x^a e^−x)`, for an x above the mean, as a continued fraction (DLMF 8.9.2, contracted), by Lentz's method.
+/// `Γ(a, x) / (x^a e^−x)`, for an x above the mean, as a continued fraction (DLMF 8.9.2, contracted), by Lentz's
+/// method.
 fn upper_gamma_fraction(a: f64, x: f64) -> f64 {
     let mut b = x + 1.0 - a;
     let (mut c, mut d) = (f64::INFINITY, b.recip());
@@ -88,8 +90,8 @@ fn gamma_expansion(a: f64, x: f64) -> [f64; 2] {
 
 /// The regularized incomplete beta function `I_x(a, b)`, given `x` and `y = 1 − x`, of which one may be tiny.
 ///
-/// `statrs` forms `1 − x` itself, cancels where a parameter is large, and stops after 140 terms, which large counts need
-/// more than.
+/// `statrs` forms `1 − x` itself, cancels where a parameter is large, and stops after 140 terms, which large counts
+/// need more than.
 pub(super) fn beta_reg(a: f64, b: f64, x: f64, y: f64) -> f64 {
     let lambda = if a > b {
         (a + b) * y - b
@@ -99,12 +101,14 @@ pub(super) fn beta_reg(a: f64, b: f64, x: f64, y: f64) -> f64 {
     beta_tails(a, b, [x, y], lambda)[0]
 }
 
-/// `I_x(a, b)` and `1 − I_x(a, b)`, given `λ = a − (a + b) x` as well, how far x lies below the mean: where both parameters are large, all digits are in it.
+/// `I_x(a, b)` and `1 − I_x(a, b)`, given `λ = a − (a + b) x` as well, how far x lies below the mean: where both
+/// parameters are large, all digits are in it.
 pub(super) fn beta_tails(a: f64, b: f64, [x, y]: [f64; 2], lambda: f64) -> [f64; 2] {
     Beta { a, b, x, y, lambda }.tails()
 }
 
-/// As [`beta_reg`] for an x below the numbers, given its logarithm: `x^a / (a B(a, b))`, the first term of the series in x.
+/// As [`beta_reg`] for an x below the numbers, given its logarithm: `x^a / (a B(a, b))`, the first term of the series
+/// in x.
 pub(super) fn beta_reg_near_zero(a: f64, b: f64, ln_x: f64) -> f64 {
     (a * ln_x - a.ln() - ln_beta(a, b)).exp()
 }
@@ -119,8 +123,8 @@ struct Beta {
     lambda: f64,
 }
 
-/// From this size of the lesser parameter on, the leading term of Temme's expansion is right to 1e-13. The fraction needs as many terms as a part of the
-/// parameter's root.
+/// From this size of the lesser parameter on, the leading term of Temme's expansion is right to 1e-13. The fraction
+/// needs as many terms as a part of the parameter's root.
 const LARGE: f64 = 1e7;
 
 impl Beta {
@@ -135,7 +139,8 @@ impl Beta {
         if a.min(b) >= LARGE {
             return self.expansion();
         }
-        // The fraction converges fast below the mean; above it, the complement's does. This is x > (a + 1)/(a + b + 2), of which both sides may round to 1.
+        // The fraction converges fast below the mean; above it, the complement's does. This is x > (a + 1)/(a + b + 2),
+        // of which both sides may round to 1.
         if lambda < x - y {
             let above = self.mirrored().fraction();
             return [1.0 - above, above];
@@ -178,7 +183,8 @@ impl Beta {
         [0.5 * libm::erfc(z) + rest, 0.5 * libm::erfc(-z) - rest]
     }
 
-    /// The continued fraction of Didonato and Morris (1992, TOMS 708, `bfrac`), which is written around λ and so keeps its digits for any parameters.
+    /// The continued fraction of Didonato and Morris (1992, TOMS 708, `bfrac`), which is written around λ and so keeps
+    /// its digits for any parameters.
     fn fraction(self) -> f64 {
         let Self { a, b, x, y, lambda } = self;
         let (c, c0, c1) = (1.0 + lambda, b / a, 1.0 + 1.0 / a);

@@ -1,4 +1,5 @@
-//! Student's t, errors with outliers: `p(y) = Γ((ν + 1)/2) / (Γ(ν/2) √(νπ) s) · (1 + z²/ν)^(−(ν + 1)/2)` with `z = (y − m)/s`.
+//! Student's t, errors with outliers: `p(y) = Γ((ν + 1)/2) / (Γ(ν/2) √(νπ) s) · (1 + z²/ν)^(−(ν + 1)/2)` with `z = (y −
+//! m)/s`.
 
 use blitz_noise::PhiloxRng;
 use blitz_noise::density::HALF_LOG_TWO_PI;
@@ -20,7 +21,8 @@ pub struct StudentT {
 }
 
 impl StudentT {
-    /// From this on, tails differ from the normal's by less than a rounding for as long as they are numbers: z⁴/4ν at z = 38. Squares of `z/√ν` would lose their digits.
+    /// From this on, tails differ from the normal's by less than a rounding for as long as they are numbers: z⁴/4ν at z = 38.
+    /// Squares of `z/√ν` would lose their digits.
     const NORMAL_FROM: f64 = 1e22;
 
     fn z(&self, y: f64) -> f64 {

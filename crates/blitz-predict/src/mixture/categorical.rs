@@ -8,10 +8,9 @@ use crate::error::MixtureError;
 
 /// `p(y | x) = 1/S Σ_s softmax(f_s(x))_y` for each example.
 ///
-/// Its entropy splits into what the draws are unsure of and what they disagree about:
-/// `H[y] = E_s[H[y | s]] + I[y; s]`, expected entropy plus mutual information (Houlsby et al. 2011: BALD). The first is
-/// aleatoric, the second epistemic: more data can reduce it. All in nats. Only the mixture is kept, not the draws, so memory
-/// does not grow with S.
+/// Its entropy splits into what the draws are unsure of and what they disagree about: `H[y] = E_s[H[y | s]] + I[y; s]`,
+/// expected entropy plus mutual information (Houlsby et al. 2011: BALD). The first is aleatoric, the second epistemic:
+/// more data can reduce it. All in nats. Only the mixture is kept, not the draws, so memory does not grow with S.
 ///
 /// ```
 /// use blitz_predict::CategoricalMixture;
@@ -206,7 +205,8 @@ impl CategoricalMixture {
         row.map(|log_p| log_p.exp()).collect()
     }
 
-    /// `ln p(y | x)` of each class for one example: logits for a calibrator, finite where a probability is too small for a number.
+    /// `ln p(y | x)` of each class for one example: logits for a calibrator, finite where a probability is too small
+    /// for a number.
     ///
     /// ```
     /// use blitz_predict::CategoricalMixture;
@@ -263,8 +263,8 @@ impl CategoricalMixture {
             .collect()
     }
 
-    /// The share of draws that find another class most probable than most of them do (Freeman 1965; Gal 2016): zero where
-    /// all draws name the same class, however unsure each of them is.
+    /// The share of draws that find another class most probable than most of them do (Freeman 1965; Gal 2016): zero
+    /// where all draws name the same class, however unsure each of them is.
     pub fn variation_ratio(&self) -> Vec<f64> {
         let votes = self.votes.chunks(self.classes);
         let most = votes.map(|votes| votes.iter().copied().max().unwrap_or(0));

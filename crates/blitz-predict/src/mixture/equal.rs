@@ -38,8 +38,8 @@ impl<C: Distribution> Mixture<C> {
     ///
     /// # Panics
     ///
-    /// Panics without draws or target columns, if the draws differ in length, if a length is no multiple of `targets`, or
-    /// if a component is not valid.
+    /// Panics without draws or target columns, if the draws differ in length, if a length is no multiple of `targets`,
+    /// or if a component is not valid.
     pub fn from_draws(draws: impl IntoIterator<Item = Vec<C>>, targets: usize) -> Self {
         match Self::try_from_draws(draws, targets) {
             Ok(mixture) => mixture,
@@ -55,7 +55,8 @@ impl<C: Distribution> Mixture<C> {
     ///
     /// # Panics
     ///
-    /// Panics without draws or target columns, if the draws differ in length, or if a length is no multiple of `targets`.
+    /// Panics without draws or target columns, if the draws differ in length, or if a length is no multiple of
+    /// `targets`.
     pub fn try_from_draws(
         draws: impl IntoIterator<Item = Vec<C>>,
         targets: usize,
@@ -152,8 +153,9 @@ impl<C: Distribution> Mixture<C> {
         self.map_with(targets, ln_pdf)
     }
 
-    /// `−ln p(y | x)` of each target, in nats; NaN of a NaN. Of several target columns each is scored by itself: the columns of one draw depend on each other through
-    /// its weights, and the sum over columns is not the score of an example's targets together.
+    /// `−ln p(y | x)` of each target, in nats; NaN of a NaN. Of several target columns each is scored by itself: the
+    /// columns of one draw depend on each other through its weights, and the sum over columns is not the score of an
+    /// example's targets together.
     ///
     /// # Panics
     ///
@@ -208,9 +210,9 @@ impl<C: Distribution> Mixture<C> {
     /// The intervals between sample quantiles of the draws' means: where `E[y | x]` lies with posterior probability
     /// `level`, noise left out.
     ///
-    /// Unlike [`interval`](Self::interval) this knows the draws alone. Of S draws the extreme ones stand at the quantiles
-    /// `1/(S + 1)` and `S/(S + 1)`, and nothing is known beyond them, so a level needs `2/(1 − level) − 1` draws: 19 for
-    /// 90 %, 39 for 95 %, 199 for 99 %.
+    /// Unlike [`interval`](Self::interval) this knows the draws alone. Of S draws the extreme ones stand at the
+    /// quantiles `1/(S + 1)` and `S/(S + 1)`, and nothing is known beyond them, so a level needs `2/(1 − level) − 1`
+    /// draws: 19 for 90 %, 39 for 95 %, 199 for 99 %.
     ///
     /// # Errors
     ///
@@ -396,8 +398,8 @@ pub(super) fn quantile<C: Distribution>(components: &[C], p: f64) -> f64 {
     search::between(climb, p, lower, upper, places)
 }
 
-/// Weibull's sample quantile (type 6 of Hyndman and Fan 1996), for which the k-th of n values stands at `k/(n + 1)`: its
-/// expected probability.
+/// Weibull's sample quantile (type 6 of Hyndman and Fan 1996), for which the k-th of n values stands at `k/(n + 1)`:
+/// its expected probability.
 fn sample_quantile(sorted: &[f64], p: f64) -> f64 {
     let last = sorted.len() - 1;
     let position = (p * (sorted.len() + 1) as f64 - 1.0).clamp(0.0, last as f64);

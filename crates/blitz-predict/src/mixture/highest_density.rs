@@ -4,12 +4,13 @@ use super::Interval;
 use super::equal::{Mixture, cdf, quantile};
 use crate::distribution::{Distribution, Support};
 
-/// Cells of the grid over the probability below the interval. Even, so that the central interval is one of the candidates.
+/// Cells of the grid over the probability below the interval. Even, so that the central interval is one of the
+/// candidates.
 const CELLS: u32 = 64;
 
 impl<C: Distribution> Mixture<C> {
-    /// The shortest intervals that hold the target with probability `level`; for a unimodal mixture the values of highest
-    /// density.
+    /// The shortest intervals that hold the target with probability `level`; for a unimodal mixture the values of
+    /// highest density.
     ///
     /// Always one interval: a mixture of draws that contradict each other may have its highest densities in several
     /// places, for which this is not made. Found to the resolution of a grid of 64 intervals and a local search

@@ -42,7 +42,8 @@ impl Interval {
         }
     }
 
-    /// The probabilities below the ends of the central interval of a level inside (0, 1), and inside (0, 1) as well: the upper one of the last level before 1 rounds to 1.
+    /// The probabilities below the ends of the central interval of a level inside (0, 1), and inside (0, 1) as well:
+    /// the upper one of the last level before 1 rounds to 1.
     pub(crate) fn central_probabilities(level: f64) -> [f64; 2] {
         [0.5 - 0.5 * level, (0.5 + 0.5 * level).min(1f64.next_down())]
     }

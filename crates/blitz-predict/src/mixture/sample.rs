@@ -36,11 +36,12 @@ pub(crate) fn class_at(u: f64, probabilities: impl Iterator<Item = f64> + Clone)
 }
 
 impl<C: Distribution> Mixture<C> {
-    /// `count` samples of every prediction: `samples[i]` has one value for each example and target, from a draw chosen at
-    /// random and its noise. Sample `i` of `seed` is the same however many there are.
+    /// `count` samples of every prediction: `samples[i]` has one value for each example and target, from a draw chosen
+    /// at random and its noise. Sample `i` of `seed` is the same however many there are.
     ///
-    /// Targets are sampled independently of each other, given the predictions. The noise of a prediction follows from its place here: the predictions of several batches
-    /// have noise of their own by [`sample_from`](Self::sample_from), or together, by [`append`](super::Predictive::append).
+    /// Targets are sampled independently of each other, given the predictions. The noise of a prediction follows from
+    /// its place here: the predictions of several batches have noise of their own by
+    /// [`sample_from`](Self::sample_from), or together, by [`append`](super::Predictive::append).
     ///
     /// # Panics
     ///
@@ -49,8 +50,8 @@ impl<C: Distribution> Mixture<C> {
         self.sample_from(0, count, seed)
     }
 
-    /// As [`sample`](Self::sample), of the predictions from number `first` on: the number of all that came before, [`len`](Self::len) of each batch. They have the samples
-    /// that they have in one mixture with those.
+    /// As [`sample`](Self::sample), of the predictions from number `first` on: the number of all that came before,
+    /// [`len`](Self::len) of each batch. They have the samples that they have in one mixture with those.
     ///
     /// # Panics
     ///
@@ -70,10 +71,11 @@ impl<C: Distribution> Mixture<C> {
 }
 
 impl CategoricalMixture {
-    /// `count` samples of every prediction: `samples[i]` has one class for each example. Sample `i` of `seed` is the same
-    /// however many there are.
+    /// `count` samples of every prediction: `samples[i]` has one class for each example. Sample `i` of `seed` is the
+    /// same however many there are.
     ///
-    /// The noise of an example follows from its place here: the examples of several batches have noise of their own by [`sample_from`](Self::sample_from), or together, by
+    /// The noise of an example follows from its place here: the examples of several batches have noise of their own by
+    /// [`sample_from`](Self::sample_from), or together, by
     /// [`append`](super::Predictive::append).
     ///
     /// # Panics
@@ -83,7 +85,8 @@ impl CategoricalMixture {
         self.sample_from(0, count, seed)
     }
 
-    /// As [`sample`](Self::sample), of the examples from number `first` on: the number of all that came before. They have the samples that they have in one mixture with those.
+    /// As [`sample`](Self::sample), of the examples from number `first` on: the number of all that came before. They
+    /// have the samples that they have in one mixture with those.
     ///
     /// # Panics
     ///

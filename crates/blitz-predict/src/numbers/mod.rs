@@ -1,4 +1,5 @@
-//! What is computed of numbers of any size, where a difference, a square or a sum of them may be too large for a number, or too small.
+//! What is computed of numbers of any size, where a difference, a square or a sum of them may be too large for a
+//! number, or too small.
 
 mod difference;
 mod magnitude;

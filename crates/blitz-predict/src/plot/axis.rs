@@ -5,8 +5,8 @@ use std::ops::Range;
 use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 use plotters::coord::types::RangedCoordf64;
 
-/// A linear axis. Its ticks are those that plotters looks for and does not always find: there is one on an axis shorter than 2.2e-16, the last is lost at times,
-/// and where numbers have no digits left the search has no end.
+/// A linear axis. Its ticks are those that plotters looks for and does not always find: there is one on an axis shorter
+/// than 2.2e-16, the last is lost at times, and where numbers have no digits left the search has no end.
 #[derive(Debug, Clone)]
 pub(super) struct Axis(pub Range<f64>);
 

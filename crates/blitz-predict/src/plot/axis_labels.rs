@@ -7,7 +7,8 @@ use super::style::{font, register_fonts, tick};
 /// Longer numbers at the ticks are cut off, or run into each other.
 const MOST_CHARACTERS: usize = 7;
 
-/// The labels of an axis. Where the numbers at its ticks have too many digits in common, they are differences from a round number among them, which the description has.
+/// The labels of an axis. Where the numbers at its ticks have too many digits in common, they are differences from a
+/// round number among them, which the description has.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AxisLabels {
     axis: Range<f64>,
@@ -76,7 +77,8 @@ impl AxisLabels {
     }
 }
 
-/// The number nearest to the middle of the axis that is a multiple of a power of ten as long as the axis; zero of an axis that is too long for one.
+/// The number nearest to the middle of the axis that is a multiple of a power of ten as long as the axis; zero of an
+/// axis that is too long for one.
 fn round_number(axis: &Range<f64>) -> f64 {
     let power = (axis.end - axis.start).log10().ceil() as i32;
     let middle = axis.start + 0.5 * (axis.end - axis.start);

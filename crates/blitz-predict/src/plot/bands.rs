@@ -26,7 +26,8 @@ impl Band {
     ///
     /// # Errors
     ///
-    /// Returns an error without places, for a number of them that is not the predictions', and for a number that is not finite.
+    /// Returns an error without places, for a number of them that is not the predictions', and for a number that is not
+    /// finite.
     pub fn of<C: Distribution>(
         title: impl Into<String>,
         x: &[f64],
@@ -55,14 +56,16 @@ impl Band {
         })
     }
 
-    /// With the data that the prediction was learnt from. A plot with a point that is not finite is refused when it is written.
+    /// With the data that the prediction was learnt from. A plot with a point that is not finite is refused when it is
+    /// written.
     #[must_use]
     pub fn with_points(mut self, points: impl IntoIterator<Item = (f64, f64)>) -> Self {
         self.points = points.into_iter().collect();
         self
     }
 
-    /// With the function that is true, dashed, as far as the axes go. A plot with a point of it that is not finite is refused when it is written.
+    /// With the function that is true, dashed, as far as the axes go. A plot with a point of it that is not finite is
+    /// refused when it is written.
     #[must_use]
     pub fn with_truth(mut self, truth: impl IntoIterator<Item = (f64, f64)>) -> Self {
         self.truth = truth.into_iter().collect();
@@ -70,8 +73,8 @@ impl Band {
     }
 }
 
-/// Bands side by side, all with the same axes: the data, the mean, two epistemic deviations (where the *function* may lie, dark) and the interval of 95 % of new
-/// *observations* (light).
+/// Bands side by side, all with the same axes: the data, the mean, two epistemic deviations (where the *function* may
+/// lie, dark) and the interval of 95 % of new *observations* (light).
 ///
 /// ```
 /// use blitz_predict::plot::{Band, Bands, Plot};
@@ -108,8 +111,8 @@ impl Bands {
         }
     }
 
-    /// Shows this range of the vertical axis: what of the bands and lines goes beyond it is cut off, and points beyond it are left out. Without it, the axis holds all of
-    /// them.
+    /// Shows this range of the vertical axis: what of the bands and lines goes beyond it is cut off, and points beyond
+    /// it are left out. Without it, the axis holds all of them.
     ///
     /// # Panics
     ///

@@ -8,8 +8,9 @@ use super::style::FAINT;
 use crate::distribution::{Distribution, Support};
 use crate::mixture::Mixture;
 
-/// The share of targets that central intervals hold, against the share that they promise: on the diagonal for a calibrated regression, below it for one that is too sure,
-/// above it for one that is too modest (Kuleshov, Fenner & Ermon 2018).
+/// The share of targets that central intervals hold, against the share that they promise: on the diagonal for a
+/// calibrated regression, below it for one that is too sure, above it for one that is too modest (Kuleshov, Fenner &
+/// Ermon 2018).
 ///
 /// ```
 /// use blitz_predict::plot::{CoveragePlot, Plot};
@@ -56,7 +57,8 @@ impl CoveragePlot {
     ///
     /// # Errors
     ///
-    /// Returns an error without targets, for a number of them that is not the predictions', and for one that is not finite.
+    /// Returns an error without targets, for a number of them that is not the predictions', and for one that is not
+    /// finite.
     pub fn curve<C: Distribution>(
         self,
         name: impl Into<String>,
@@ -65,7 +67,8 @@ impl CoveragePlot {
     ) -> Result<Self, PlotError> {
         check_finite("target", targets)?;
         check_one_each("targets", predictive, targets.len())?;
-        // A central interval of level l holds y if F(y) ≥ (1 − l) / 2, and F just below y < (1 + l) / 2: the same F where there is a density.
+        // A central interval of level l holds y if F(y) ≥ (1 − l) / 2, and F just below y < (1 + l) / 2: the same F
+        // where there is a density.
         let below: Vec<f64> = match C::SUPPORT {
             Support::Continuous => targets.to_vec(),
             Support::Discrete => targets.iter().map(|y| y.ceil() - 1.0).collect(),
@@ -88,7 +91,8 @@ impl CoveragePlot {
         Ok(self.points(name, ends.collect()))
     }
 
-    /// Adds a curve of (promised, held) shares, for intervals of another making. A plot with one that is not inside [0, 1], or without any, is refused when it is written.
+    /// Adds a curve of (promised, held) shares, for intervals of another making. A plot with one that is not inside [0,
+    /// 1], or without any, is refused when it is written.
     #[must_use]
     pub fn points(mut self, name: impl Into<String>, points: Vec<(f64, f64)>) -> Self {
         self.curves.push((name.into(), points));

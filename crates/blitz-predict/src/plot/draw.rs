@@ -45,7 +45,8 @@ pub trait Plot: Draw {
     ///
     /// # Errors
     ///
-    /// Returns an error for another extension, if there is nothing to show, for a number that can't be shown, and if the file can't be written.
+    /// Returns an error for another extension, if there is nothing to show, for a number that can't be shown, and if
+    /// the file can't be written.
     fn save(&self, path: impl AsRef<Path>) -> Result<(), PlotError> {
         check_contents(self)?;
         let path = path.as_ref();
@@ -108,8 +109,8 @@ fn painted<DB: DrawingBackend<ErrorType: 'static>>(
     Ok(())
 }
 
-/// Has `draw` write a picture to the file that it is told of, which then takes the place of `path`, with a font to hand and the error named: for plots
-/// of your own. A program that is killed leaves the picture before, or none.
+/// Has `draw` write a picture to the file that it is told of, which then takes the place of `path`, with a font to hand
+/// and the error named: for plots of your own. A program that is killed leaves the picture before, or none.
 ///
 /// # Errors
 ///

@@ -45,8 +45,9 @@ impl IntervalRow {
     }
 }
 
-/// Predictive intervals of two levels, upright over the true values. A perfect prediction is on the diagonal, an interval that holds its true value crosses it,
-/// and one whose outer interval misses it is vermilion. How many are held is above the plot.
+/// Predictive intervals of two levels, upright over the true values. A perfect prediction is on the diagonal, an
+/// interval that holds its true value crosses it, and one whose outer interval misses it is vermilion. How many are
+/// held is above the plot.
 ///
 /// ```
 /// use blitz_predict::plot::{IntervalPlot, Plot};
@@ -97,7 +98,8 @@ impl IntervalPlot {
     ///
     /// # Errors
     ///
-    /// Returns an error without rows, for a number that is not finite, for a level that is not inside (0, 1), and if the inner level is above the outer one.
+    /// Returns an error without rows, for a number that is not finite, for a level that is not inside (0, 1), and if
+    /// the inner level is above the outer one.
     pub fn from_rows(rows: Vec<IntervalRow>, levels: [f64; 2]) -> Result<Self, PlotError> {
         let what = "prediction";
         if rows.is_empty() {

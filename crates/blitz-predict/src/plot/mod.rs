@@ -11,8 +11,8 @@
 //! | [`TracePlot`], [`RankPlot`] | whether Markov chains agree |
 //! | [`TrainingCurves`] | NLL and KL over a training |
 //!
-//! Each is made of plain numbers or of blitz's own types, and written by [`Plot::save`]. [`style`] has the colours, the font, the axes and the legend, for plots of your
-//! own with `plotters`.
+//! Each is made of plain numbers or of blitz's own types, and written by [`Plot::save`]. [`style`] has the colours, the
+//! font, the axes and the legend, for plots of your own with `plotters`.
 //!
 //! ```
 //! use blitz_predict::plot::{Plot, RiskCoveragePlot};

@@ -7,13 +7,16 @@ use super::error::{PlotError, check_finite, check_length};
 use super::style::{BLUE, FAINT, GREEN, INK, ORANGE, PURPLE, VERMILION, font, padded};
 use crate::check;
 
-/// Deviations σ and signal-to-noise ratios |μ|/σ of the weights, layer by layer: a box from the 25th to the 75th percentile with the median, and a line from the 5th to the 95th.
+/// Deviations σ and signal-to-noise ratios |μ|/σ of the weights, layer by layer: a box from the 25th to the 75th
+/// percentile with the median, and a line from the 5th to the 95th.
 ///
-/// What to look for: deviations that are still at their initial value, so that training has not reached them; a layer whose ratios are all below 1, which could be pruned;
-/// one whose ratios are all far above, which is deterministic in all but name.
+/// What to look for: deviations that are still at their initial value, so that training has not reached them; a layer
+/// whose ratios are all below 1, which could be pruned; one whose ratios are all far above, which is deterministic in
+/// all but name.
 ///
-/// With [`moved`](Self::moved) further panels show where the posterior left its prior and its start: the KL of a weight, and the shifts `|μ − μ₀|/σ₀`. A KL of nothing
-/// is a layer that the data say nothing about; shifts from the start that are all below 0.01, one that training did not reach.
+/// With [`moved`](Self::moved) further panels show where the posterior left its prior and its start: the KL of a
+/// weight, and the shifts `|μ − μ₀|/σ₀`. A KL of nothing is a layer that the data say nothing about; shifts from the
+/// start that are all below 0.01, one that training did not reach.
 ///
 /// ```
 /// use blitz_predict::plot::{Plot, PosteriorPlot};
@@ -65,7 +68,8 @@ impl PosteriorPlot {
     ///
     /// # Errors
     ///
-    /// Returns an error if there are none, unless there is a deviation for each mean, if one is not finite, and for a deviation below 0.
+    /// Returns an error if there are none, unless there is a deviation for each mean, if one is not finite, and for a
+    /// deviation below 0.
     pub fn weight(
         mut self,
         path: impl Into<String>,
@@ -100,8 +104,9 @@ impl PosteriorPlot {
         Ok(self)
     }
 
-    /// Adds what the last weight tensor has moved by: the mean KL of a weight, in nats; the distance of each mean from the prior's, in deviations of the prior; and that from its start, in
-    /// deviations of the start. `None` leaves a panel empty.
+    /// Adds what the last weight tensor has moved by: the mean KL of a weight, in nats; the distance of each mean from
+    /// the prior's, in deviations of the prior; and that from its start, in deviations of the start. `None` leaves a
+    /// panel empty.
     ///
     /// ```
     /// use blitz_predict::plot::{Plot, PosteriorPlot};
@@ -117,7 +122,8 @@ impl PosteriorPlot {
     ///
     /// # Errors
     ///
-    /// Returns an error if no weight was added, unless there is a shift for each weight, if a number is not finite, and for a shift below 0. An estimated KL may lie below it.
+    /// Returns an error if no weight was added, unless there is a shift for each weight, if a number is not finite, and
+    /// for a shift below 0. An estimated KL may lie below it.
     pub fn moved(
         mut self,
         kl_per_weight: f64,

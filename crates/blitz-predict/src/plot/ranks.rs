@@ -12,8 +12,9 @@ const HEAD: u32 = 44;
 const PANEL: u32 = 150;
 const FOOT: u32 = 34;
 
-/// The ranks of one number's draws among those of all chains, a histogram for each chain: level if the chains agree (Vehtari et al. 2021). A slope is a chain in
-/// another place; a hump or a hollow, one that is narrower or wider than the others.
+/// The ranks of one number's draws among those of all chains, a histogram for each chain: level if the chains agree
+/// (Vehtari et al. 2021). A slope is a chain in another place; a hump or a hollow, one that is narrower or wider than
+/// the others.
 ///
 /// ```
 /// use blitz_predict::plot::{Plot, RankPlot};
@@ -38,7 +39,8 @@ impl RankPlot {
     ///
     /// # Errors
     ///
-    /// Returns an error for chains that are too short to judge, of different lengths, or with a draw that is not finite.
+    /// Returns an error for chains that are too short to judge, of different lengths, or with a draw that is not
+    /// finite.
     pub fn new(
         quantity: impl Into<String>,
         chains: &[impl AsRef<[f64]>],

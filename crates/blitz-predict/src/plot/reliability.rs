@@ -8,8 +8,9 @@ use super::style::{BLUE, FAINT, VERMILION, font};
 use crate::mixture::CategoricalMixture;
 use crate::score::{ReliabilityBin, try_reliability_bins};
 
-/// A reliability diagram (DeGroot & Fienberg 1983; Guo et al. 2017): the accuracy of each bin of confidences against its mean confidence, the gap to the diagonal as a
-/// bar, vermilion where the model is too sure, and below it how many predictions each bin has. The expected calibration error (ECE) is in the title.
+/// A reliability diagram (DeGroot & Fienberg 1983; Guo et al. 2017): the accuracy of each bin of confidences against
+/// its mean confidence, the gap to the diagonal as a bar, vermilion where the model is too sure, and below it how many
+/// predictions each bin has. The expected calibration error (ECE) is in the title.
 ///
 /// ```
 /// use blitz_predict::plot::{Plot, ReliabilityDiagram};
@@ -44,7 +45,8 @@ impl ReliabilityDiagram {
     ///
     /// # Errors
     ///
-    /// Returns an error unless there is a label for each prediction, below the number of classes, and without predictions.
+    /// Returns an error unless there is a label for each prediction, below the number of classes, and without
+    /// predictions.
     pub fn of(
         predictive: &CategoricalMixture,
         labels: &[usize],
@@ -57,8 +59,8 @@ impl ReliabilityDiagram {
         Self::new(&predictive.confidence(), &correct, bins)
     }
 
-    /// Of bins that are there already, for instance of equal mass. A diagram with a share that is not inside [0, 1] is refused when it is written; those of empty bins
-    /// don't matter.
+    /// Of bins that are there already, for instance of equal mass. A diagram with a share that is not inside [0, 1] is
+    /// refused when it is written; those of empty bins don't matter.
     pub fn from_bins(bins: Vec<ReliabilityBin>) -> Self {
         Self {
             title: "Reliability".into(),

@@ -6,8 +6,9 @@ use super::draw::{Area, Draw, Drawn, Labels, chart, curves};
 use super::error::PlotError;
 use crate::score::{RiskAtCoverage, try_aurc, try_risk_coverage_curve};
 
-/// Risk–coverage curves (El-Yaniv & Wiener 2010): the mean loss of the most confident share of the predictions, against that share, for one or several
-/// models or measures of confidence. Lower is better; the area under each curve (AURC) is in the legend.
+/// Risk–coverage curves (El-Yaniv & Wiener 2010): the mean loss of the most confident share of the predictions, against
+/// that share, for one or several models or measures of confidence. Lower is better; the area under each curve (AURC)
+/// is in the legend.
 ///
 /// ```
 /// use blitz_predict::plot::{Plot, RiskCoveragePlot};

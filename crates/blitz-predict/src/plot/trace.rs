@@ -7,8 +7,8 @@ use super::error::PlotError;
 use super::style::padded;
 use crate::convergence::checked_chains;
 
-/// The draws of one number against their place in the chain, a line for each chain: chains that have converged look like one, without a trend and without a
-/// stretch where a chain stands still.
+/// The draws of one number against their place in the chain, a line for each chain: chains that have converged look
+/// like one, without a trend and without a stretch where a chain stands still.
 ///
 /// ```
 /// use blitz_predict::plot::{Plot, TracePlot};
@@ -32,7 +32,8 @@ impl TracePlot {
     ///
     /// # Errors
     ///
-    /// Returns an error for chains that are too short to judge, of different lengths, or with a draw that is not finite.
+    /// Returns an error for chains that are too short to judge, of different lengths, or with a draw that is not
+    /// finite.
     pub fn new(
         quantity: impl Into<String>,
         chains: &[impl AsRef<[f64]>],

@@ -8,7 +8,8 @@ use super::style::{font, padded};
 
 /// NLL and KL against the epoch or the step, in two panels, since their scales differ.
 ///
-/// What to look for: an NLL that still falls; a KL that falls to near zero while the NLL stands still, which is a posterior that collapses onto its prior; a validation NLL that rises again.
+/// What to look for: an NLL that still falls; a KL that falls to near zero while the NLL stands still, which is a
+/// posterior that collapses onto its prior; a validation NLL that rises again.
 ///
 /// ```
 /// use blitz_predict::plot::{Plot, TrainingCurves};

@@ -31,8 +31,8 @@ pub fn brier_score(probabilities: &[f64], classes: usize, labels: &[usize]) -> f
 ///
 /// # Errors
 ///
-/// Without examples, unless there is one label below `classes` for each example, if a probability lies outside [0, 1], or if those of an
-/// example don't sum to 1 (to 1e-4).
+/// Without examples, unless there is one label below `classes` for each example, if a probability lies outside [0, 1],
+/// or if those of an example don't sum to 1 (to 1e-4).
 pub fn try_brier_score(
     probabilities: &[f64],
     classes: usize,
@@ -74,8 +74,8 @@ impl BrierDecomposition {
 /// Murphy's decomposition of the Brier score over the distinct forecasts (Murphy 1973). Exact, `within_bins` is 0.
 ///
 /// With groups `k` of the `n_k` examples that share a forecast `p_k`, and outcomes averaged to `o_k` in a group and `o`
-/// over all: `reliability = Σ_k n_k/n |p_k − o_k|²`, `resolution = Σ_k n_k/n |o_k − o|²`, `uncertainty = Σ_c o_c (1 − o_c)`.
-/// It says something where forecasts recur; where each is its own group, as with a network's,
+/// over all: `reliability = Σ_k n_k/n |p_k − o_k|²`, `resolution = Σ_k n_k/n |o_k − o|²`, `uncertainty = Σ_c o_c (1 −
+/// o_c)`. It says something where forecasts recur; where each is its own group, as with a network's,
 /// [`binned_brier_decomposition`] does.
 ///
 /// ```

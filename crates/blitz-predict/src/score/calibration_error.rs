@@ -68,13 +68,15 @@ impl BinSums {
     }
 }
 
-/// How far a probability may be from an edge that it is on. A mean over draws has a rounding of each: over 2,000 sure draws a `CategoricalMixture` is 41 away at most.
+/// How far a probability may be from an edge that it is on. A mean over draws has a rounding of each: over 2,000 sure
+/// draws a `CategoricalMixture` is 41 away at most.
 const ROUNDINGS: f64 = 64.0;
 
 /// The bin of `p` among `bins` of equal width, `(i/bins, (i+1)/bins]`; the first holds 0 as well.
 ///
-/// A `p` within some [roundings](ROUNDINGS) of an edge is on the edge: `7/100 · 100` is above 7 in floating point, the probability of ten equal classes
-/// by a softmax may be above a tenth, and the mean of 36 sure draws and 24 of the opposite above 0.6. The roundings are those of `f32` if `p` is a number of it.
+/// A `p` within some [roundings](ROUNDINGS) of an edge is on the edge: `7/100 · 100` is above 7 in floating point, the
+/// probability of ten equal classes by a softmax may be above a tenth, and the mean of 36 sure draws and 24 of the
+/// opposite above 0.6. The roundings are those of `f32` if `p` is a number of it.
 pub(crate) fn bin_of(p: f64, bins: usize) -> usize {
     let epsilon = if f64::from(p as f32) == p {
         f64::from(f32::EPSILON)
@@ -102,7 +104,8 @@ fn check(confidence: &[f64], correct: &[bool], bins: usize) -> Result<(), InputE
 
 /// Predictions in `bins` bins of equal width over confidence, `(i/bins, (i+1)/bins]`; the first holds 0 as well.
 ///
-/// A confidence that is `k/bins` up to the roundings of a mean over draws, of `f64` or of `f32`, is in the bin that ends there.
+/// A confidence that is `k/bins` up to the roundings of a mean over draws, of `f64` or of `f32`, is in the bin that
+/// ends there.
 ///
 /// ```
 /// use blitz_predict::score::reliability_bins;
@@ -114,7 +117,8 @@ fn check(confidence: &[f64], correct: &[bool], bins: usize) -> Result<(), InputE
 ///
 /// # Panics
 ///
-/// Panics without bins or with more than 2²⁰, unless there is one confidence for each prediction, or if one lies outside [0, 1].
+/// Panics without bins or with more than 2²⁰, unless there is one confidence for each prediction, or if one lies
+/// outside [0, 1].
 pub fn reliability_bins(confidence: &[f64], correct: &[bool], bins: usize) -> Vec<ReliabilityBin> {
     or_panic(try_reliability_bins(confidence, correct, bins))
 }
@@ -123,7 +127,8 @@ pub fn reliability_bins(confidence: &[f64], correct: &[bool], bins: usize) -> Ve
 ///
 /// # Errors
 ///
-/// Without bins or with more than 2²⁰, unless there is one confidence for each prediction, or if one lies outside [0, 1].
+/// Without bins or with more than 2²⁰, unless there is one confidence for each prediction, or if one lies outside [0,
+/// 1].
 pub fn try_reliability_bins(
     confidence: &[f64],
     correct: &[bool],
@@ -143,8 +148,8 @@ fn equal_width(confidence: &[f64], correct: &[bool], bins: usize) -> Result<BinS
 
 /// Predictions in `bins` bins of equal mass, in order of confidence.
 ///
-/// Equal confidences are in one bin, that of their middle rank `r`: bin `⌊bins · (r − ½)/n⌋`. So the bins don't depend on
-/// the order of the predictions, and hold as many each only as far as ties allow.
+/// Equal confidences are in one bin, that of their middle rank `r`: bin `⌊bins · (r − ½)/n⌋`. So the bins don't depend
+/// on the order of the predictions, and hold as many each only as far as ties allow.
 ///
 /// # Panics
 ///
@@ -174,7 +179,8 @@ fn equal_mass(confidence: &[f64], correct: &[bool], bins: usize) -> Result<BinSu
     let mut sums = BinSums::new(bins);
     let mut before = 0;
     for tied in order.chunk_by(|a, b| confidence[*a] == confidence[*b]) {
-        // Twice the middle rank less one is 2 · before + len: whole numbers don't round, and 64 bits of them don't overflow.
+        // Twice the middle rank less one is 2 · before + len: whole numbers don't round, and 64 bits of them don't
+        // overflow.
         let rank = (2 * before + tied.len()) as u64;
         let bin = (bins as u64 * rank / (2 * n as u64)) as usize;
         for i in tied {
@@ -185,10 +191,11 @@ fn equal_mass(confidence: &[f64], correct: &[bool], bins: usize) -> Result<BinSu
     Ok(sums)
 }
 
-/// `Σ_b n_b/n · |accuracy_b − confidence_b|` over bins of equal width (Naeini, Cooper & Hauskrecht 2015; Guo et al. 2017).
+/// `Σ_b n_b/n · |accuracy_b − confidence_b|` over bins of equal width (Naeini, Cooper & Hauskrecht 2015; Guo et al.
+/// 2017).
 ///
-/// In [0, 1], lower is better. Zero for calibrated predictions; above zero in expectation for any finite sample, the more
-/// so the more bins.
+/// In [0, 1], lower is better. Zero for calibrated predictions; above zero in expectation for any finite sample, the
+/// more so the more bins.
 ///
 /// ```
 /// use blitz_predict::score::expected_calibration_error;
@@ -281,8 +288,8 @@ pub fn try_adaptive_calibration_error(
 ///
 /// # Panics
 ///
-/// Panics without examples or bins, with more than 2²⁰ bins, unless there is one label below `classes` for each example, if a
-/// probability lies outside [0, 1], or if those of an example don't sum to 1 (to 1e-4).
+/// Panics without examples or bins, with more than 2²⁰ bins, unless there is one label below `classes` for each
+/// example, if a probability lies outside [0, 1], or if those of an example don't sum to 1 (to 1e-4).
 pub fn classwise_calibration_error(
     probabilities: &[f64],
     classes: usize,
@@ -301,8 +308,8 @@ pub fn classwise_calibration_error(
 ///
 /// # Errors
 ///
-/// Without examples or bins, with more than 2²⁰ bins, unless there is one label below `classes` for each example, if a probability lies
-/// outside [0, 1], or if those of an example don't sum to 1 (to 1e-4).
+/// Without examples or bins, with more than 2²⁰ bins, unless there is one label below `classes` for each example, if a
+/// probability lies outside [0, 1], or if those of an example don't sum to 1 (to 1e-4).
 pub fn try_classwise_calibration_error(
     probabilities: &[f64],
     classes: usize,

@@ -10,8 +10,8 @@ use crate::numbers::unit;
 /// The mean CRPS of normal predictions: `σ [z (2Φ(z) − 1) + 2φ(z) − 1/√π]` with `z = (y − μ)/σ`
 /// (Gneiting & Raftery 2007).
 ///
-/// In the units of the targets, at least 0, lower is better; proper. Less harsh on outliers than the NLL: it grows with the
-/// distance, not with its square.
+/// In the units of the targets, at least 0, lower is better; proper. Less harsh on outliers than the NLL: it grows with
+/// the distance, not with its square.
 ///
 /// ```
 /// use blitz_predict::score::normal_crps;
@@ -64,8 +64,8 @@ pub fn normal_mixture_crps(means: &[f64], stds: &[f64], components: usize, targe
 ///
 /// # Errors
 ///
-/// Without predictions or components, unless there are `components` means and positive deviations for each target, or if a value is not
-/// finite.
+/// Without predictions or components, unless there are `components` means and positive deviations for each target, or
+/// if a value is not finite.
 pub fn try_normal_mixture_crps(
     means: &[f64],
     stds: &[f64],
@@ -101,7 +101,8 @@ pub fn try_normal_mixture_crps(
 }
 
 impl NormalMixture {
-    /// The mean continuous ranked probability score of the predictions, in closed form: see [`normal_mixture_crps`]. Of order S² for each.
+    /// The mean continuous ranked probability score of the predictions, in closed form: see [`normal_mixture_crps`]. Of
+    /// order S² for each.
     ///
     /// ```
     /// use blitz_predict::NormalMixture;
@@ -128,8 +129,8 @@ fn mean_abs(d: f64, std: f64) -> f64 {
     d * libm::erf(z * FRAC_1_SQRT_2) + std * (2.0 / PI).sqrt() * (-0.5 * z * z).exp()
 }
 
-/// The mean CRPS of predictions given by draws from them, in its energy form: `1/S Σ_s |x_s − y| − 1/2S² Σ_st |x_s − x_t|`
-/// (Gneiting & Raftery 2007). The score of the distribution that has each of the draws with probability 1/S.
+/// The mean CRPS of predictions given by draws from them, in its energy form: `1/S Σ_s |x_s − y| − 1/2S² Σ_st |x_s −
+/// x_t|` (Gneiting & Raftery 2007). The score of the distribution that has each of the draws with probability 1/S.
 ///
 /// In the units of the targets, at least 0, lower is better. Sorts, so the cost of an example is of order S log S. As
 /// the score of the distribution that was drawn from it is too large, by a term of order 1/S: see [`fair_sample_crps`].

@@ -5,9 +5,11 @@ use crate::check;
 use crate::distribution::softmax::most_probable;
 use crate::error::{InputError, or_panic};
 
-/// The probability that a positive example scores higher than a negative one, ties counting half: the area under the ROC curve (Hanley & McNeil 1982).
+/// The probability that a positive example scores higher than a negative one, ties counting half: the area under the
+/// ROC curve (Hanley & McNeil 1982).
 ///
-/// In [0, 1], higher is better, ½ for a score that tells nothing. Scores are probabilities, logits, or anything that orders.
+/// In [0, 1], higher is better, ½ for a score that tells nothing. Scores are probabilities, logits, or anything that
+/// orders.
 ///
 /// ```
 /// use blitz_predict::score::auroc;
@@ -34,8 +36,8 @@ pub fn try_auroc(scores: &[f64], labels: &[bool]) -> Result<f64, InputError> {
     try_ood_auroc(&negative, &positive)
 }
 
-/// `Σ_k (R_k − R_{k−1}) P_k` of precision P and recall R over the distinct scores, highest first: the area under the precision–recall curve without
-/// interpolation.
+/// `Σ_k (R_k − R_{k−1}) P_k` of precision P and recall R over the distinct scores, highest first: the area under the
+/// precision–recall curve without interpolation.
 ///
 /// In (0, 1], higher is better; a score that tells nothing has the share of positive examples.
 ///
@@ -102,7 +104,8 @@ pub fn try_f1_score(answers: &[bool], labels: &[bool]) -> Result<f64, InputError
     })
 }
 
-/// The mean over the classes of the [`auroc`] of each against all others, by its probability (one against the rest, macro average).
+/// The mean over the classes of the [`auroc`] of each against all others, by its probability (one against the rest,
+/// macro average).
 ///
 /// `probabilities` are those of the predictive distribution, in row-major order `[example, class]`.
 ///
@@ -164,7 +167,8 @@ pub fn try_macro_average_precision(
 
 /// The mean over the classes of the [`f1_score`] of each, where the answer is the most probable class.
 ///
-/// A class that is neither answer nor label counts as 0. Unlike the accuracy it weighs a rare class as much as a frequent one.
+/// A class that is neither answer nor label counts as 0. Unlike the accuracy it weighs a rare class as much as a
+/// frequent one.
 ///
 /// ```
 /// use blitz_predict::score::macro_f1;

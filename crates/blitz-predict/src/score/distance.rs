@@ -1,12 +1,13 @@
-//! How far the predictions of one posterior are from those of another, such as an approximation's from those of the posterior itself.
+//! How far the predictions of one posterior are from those of another, such as an approximation's from those of the
+//! posterior itself.
 
 use crate::check;
 use crate::distribution::softmax::most_probable;
 use crate::error::{InputError, or_panic};
 use crate::numbers::unit;
 
-/// The share of examples for which two classifiers give the same class, the most probable one (Wilson et al., *Evaluating approximate inference in Bayesian deep
-/// learning*, 2022).
+/// The share of examples for which two classifiers give the same class, the most probable one (Wilson et al., *Evaluating
+/// approximate inference in Bayesian deep learning*, 2022).
 ///
 /// In [0, 1], higher is nearer. Probabilities in row-major order `[example, class]`.
 ///
@@ -28,7 +29,8 @@ pub fn agreement(p: &[f64], q: &[f64], classes: usize) -> f64 {
 ///
 /// # Errors
 ///
-/// Without examples, unless both have the same, if a probability lies outside [0, 1], or if those of an example don't sum to 1 (to 1e-4).
+/// Without examples, unless both have the same, if a probability lies outside [0, 1], or if those of an example don't
+/// sum to 1 (to 1e-4).
 pub fn try_agreement(p: &[f64], q: &[f64], classes: usize) -> Result<f64, InputError> {
     check_two(p, q, classes)?;
     let rows = p.chunks(classes).zip(q.chunks(classes));
@@ -72,11 +74,13 @@ fn check_two(p: &[f64], q: &[f64], classes: usize) -> Result<(), InputError> {
     check::class_probabilities(q, classes)
 }
 
-/// The mean 1-Wasserstein distance of predictive distributions of numbers that are given by draws, `∫ |F − G|` of their empirical distribution functions. Over the
-/// deviation of the noise it says how far one prediction is from another in units of what can't be predicted anyway.
+/// The mean 1-Wasserstein distance of predictive distributions of numbers that are given by draws, `∫ |F − G|` of their
+/// empirical distribution functions. Over the deviation of the noise it says how far one prediction is from another in
+/// units of what can't be predicted anyway.
 ///
-/// In the units of the targets, at least 0, lower is nearer. Of finite numbers of draws of the same distribution it is not 0, but of order `1/√S`: compare with that
-/// of two halves. Draws in row-major order `[example, draw]`; the two may have different numbers of them.
+/// In the units of the targets, at least 0, lower is nearer. Of finite numbers of draws of the same distribution it is
+/// not 0, but of order `1/√S`: compare with that of two halves. Draws in row-major order `[example, draw]`; the two may
+/// have different numbers of them.
 ///
 /// ```
 /// use blitz_predict::score::sample_wasserstein;

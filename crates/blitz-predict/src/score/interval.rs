@@ -71,8 +71,8 @@ pub fn try_sharpness(intervals: &[Interval]) -> Result<f64, InputError> {
 /// `1/n Σ (u_i − l_i) + 2/α · [(l_i − y_i)⁺ + (y_i − u_i)⁺]`, the interval score `IS_α` of central intervals of level
 /// `1 − α` (Gneiting & Raftery 2007).
 ///
-/// In the units of the targets, at least 0, lower is better; proper for the quantiles `α/2` and `1 − α/2`. Width, plus a
-/// fine for each target outside in proportion to how far it is.
+/// In the units of the targets, at least 0, lower is better; proper for the quantiles `α/2` and `1 − α/2`. Width, plus
+/// a fine for each target outside in proportion to how far it is.
 ///
 /// ```
 /// use blitz_predict::Interval;

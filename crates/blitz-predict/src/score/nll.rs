@@ -30,8 +30,8 @@ pub fn categorical_nll(probabilities: &[f64], classes: usize, labels: &[usize]) 
 ///
 /// # Errors
 ///
-/// Without examples, unless there is one label below `classes` for each example, if a probability lies outside [0, 1], or if those of an
-/// example don't sum to 1 (to 1e-4).
+/// Without examples, unless there is one label below `classes` for each example, if a probability lies outside [0, 1],
+/// or if those of an example don't sum to 1 (to 1e-4).
 pub fn try_categorical_nll(
     probabilities: &[f64],
     classes: usize,

@@ -105,8 +105,8 @@ pub fn try_ood_aupr_in(inside: &[f64], outside: &[f64]) -> Result<f64, InputErro
     Ok(average_precision(steps, inside.len()))
 }
 
-/// The share of outside inputs accepted at the threshold that accepts 95 % of the inside ones (FPR at 95 % TPR; Liang, Li &
-/// Srikant 2018).
+/// The share of outside inputs accepted at the threshold that accepts 95 % of the inside ones (FPR at 95 % TPR; Liang,
+/// Li & Srikant 2018).
 ///
 /// In [0, 1], lower is better. The threshold is the lowest inside score at or below which lie at least 95 % of them;
 /// an outside input with exactly that score is accepted. Some papers call the outside inputs the positives: theirs is

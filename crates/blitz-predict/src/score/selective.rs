@@ -15,9 +15,9 @@ pub struct RiskAtCoverage {
 
 /// The mean loss of the `k` most confident predictions, for `k = 1 … n` (El-Yaniv & Wiener 2010).
 ///
-/// The risk is in the units of the loss, lower is better; for errors of 0 and 1 it is the error rate among those answered.
-/// Of equal confidences none comes first: the risk is the one expected when they are taken in random order, so it does
-/// not depend on the order of the examples.
+/// The risk is in the units of the loss, lower is better; for errors of 0 and 1 it is the error rate among those
+/// answered. Of equal confidences none comes first: the risk is the one expected when they are taken in random order,
+/// so it does not depend on the order of the examples.
 ///
 /// ```
 /// use blitz_predict::score::risk_coverage_curve;
@@ -105,7 +105,8 @@ pub fn try_aurc(confidence: &[f64], loss: &[f64]) -> Result<f64, InputError> {
 /// [`aurc`] less that of confidences in the order of the losses themselves, the best there is (Geifman, Uziel &
 /// El-Yaniv 2019).
 ///
-/// In the units of the loss, at least 0, lower is better. Exact, where the paper approximates the best area by an integral.
+/// In the units of the loss, at least 0, lower is better. Exact, where the paper approximates the best area by an
+/// integral.
 ///
 /// ```
 /// use blitz_predict::score::excess_aurc;
@@ -134,12 +135,13 @@ pub fn try_excess_aurc(confidence: &[f64], loss: &[f64]) -> Result<f64, InputErr
     Ok((area - try_aurc(&best, loss)?).max(0.0))
 }
 
-/// The area under the generalized risk–coverage curve, `∫₀¹ κ · risk(κ) dκ` (Traub et al. 2024): the mean, over all coverages, of the loss of what
-/// is answered and wrong, per example asked.
+/// The area under the generalized risk–coverage curve, `∫₀¹ κ · risk(κ) dκ` (Traub et al. 2024): the mean, over all
+/// coverages, of the loss of what is answered and wrong, per example asked.
 ///
-/// In the units of the loss, at most half of the largest, lower is better. Where [`aurc`] weighs the few most confident examples most, since each
-/// risk is a mean over those answered, here every error counts by how many examples are less confident. For losses of 0 and 1 of a model of accuracy a,
-/// whose confidence finds its errors with the AUROC A, it is `(1 − A) a (1 − a) + (1 − a)²/2`, exactly, with ties.
+/// In the units of the loss, at most half of the largest, lower is better. Where [`aurc`] weighs the few most confident
+/// examples most, since each risk is a mean over those answered, here every error counts by how many examples are less
+/// confident. For losses of 0 and 1 of a model of accuracy a, whose confidence finds its errors with the AUROC A, it is
+/// `(1 − A) a (1 − a) + (1 − a)²/2`, exactly, with ties.
 ///
 /// ```
 /// use blitz_predict::score::augrc;
@@ -171,7 +173,8 @@ pub fn try_augrc(confidence: &[f64], loss: &[f64]) -> Result<f64, InputError> {
     Ok(mean(curve.iter().map(generalized)))
 }
 
-/// The risk where at least the share `coverage` is answered, the most confident ones: that of the `⌈coverage · n⌉` first.
+/// The risk where at least the share `coverage` is answered, the most confident ones: that of the `⌈coverage · n⌉`
+/// first.
 ///
 /// ```
 /// use blitz_predict::score::risk_at_coverage;
@@ -250,11 +253,11 @@ pub fn try_coverage_at_risk(
     Ok(last.map_or(0.0, |point| point.coverage))
 }
 
-/// The losses of selective classification where inputs from elsewhere are to be declined as well (SCOD; Narasimhan et al. 2024): `(1 − cost) · loss` of an inside
-/// example, and `cost` of an outside one, whatever is answered.
+/// The losses of selective classification where inputs from elsewhere are to be declined as well (SCOD; Narasimhan et
+/// al. 2024): `(1 − cost) · loss` of an inside example, and `cost` of an outside one, whatever is answered.
 ///
-/// They are what [`risk_coverage_curve`], [`aurc`], [`augrc`], [`risk_at_coverage`] and [`coverage_at_risk`] take: with a confidence that is low both where
-/// the model errs and where the input is strange.
+/// They are what [`risk_coverage_curve`], [`aurc`], [`augrc`], [`risk_at_coverage`] and [`coverage_at_risk`] take: with
+/// a confidence that is low both where the model errs and where the input is strange.
 ///
 /// ```
 /// use blitz_predict::score::{aurc, scod_losses};
@@ -268,7 +271,8 @@ pub fn try_coverage_at_risk(
 ///
 /// # Panics
 ///
-/// Panics without examples, unless there is one finite loss of at least 0 for each that is not outside, or unless `cost` lies inside [0, 1].
+/// Panics without examples, unless there is one finite loss of at least 0 for each that is not outside, or unless
+/// `cost` lies inside [0, 1].
 pub fn scod_losses(loss: &[f64], outside: &[bool], cost: f64) -> Vec<f64> {
     or_panic(try_scod_losses(loss, outside, cost))
 }
@@ -277,7 +281,8 @@ pub fn scod_losses(loss: &[f64], outside: &[bool], cost: f64) -> Vec<f64> {
 ///
 /// # Errors
 ///
-/// Without examples, unless there is one finite loss of at least 0 for each that is not outside, or unless `cost` lies inside [0, 1].
+/// Without examples, unless there is one finite loss of at least 0 for each that is not outside, or unless `cost` lies
+/// inside [0, 1].
 pub fn try_scod_losses(loss: &[f64], outside: &[bool], cost: f64) -> Result<Vec<f64>, InputError> {
     check::not_empty(loss.len(), "example")?;
     check::same_length(

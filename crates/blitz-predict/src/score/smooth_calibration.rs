@@ -9,12 +9,12 @@ use crate::error::{InputError, or_panic};
 /// The smooth calibration error of Błasiok & Nakkiran (2024): the σ at which `smECE_σ = σ`.
 ///
 /// `smECE_σ = ∫₀¹ |1/n Σ_i (y_i − p_i) K_σ(t, p_i)| dt`, where K is a Gaussian of deviation σ that 0 and 1 reflect
-/// ([`smooth_calibration_error_at`]). It falls as σ rises, so that exactly one σ fits the size of the error itself: no number of bins is chosen, and no
-/// confidence is near an edge.
+/// ([`smooth_calibration_error_at`]). It falls as σ rises, so that exactly one σ fits the size of the error itself: no
+/// number of bins is chosen, and no confidence is near an edge.
 ///
-/// In [0, 1], lower is better. Up to a constant factor it is the least distance to calibrated predictions. As any calibration error it is above zero in
-/// expectation for a finite sample of calibrated predictions. A σ below 10⁻³ is not looked for: below it the value is `smECE` at 10⁻³, which is too low
-/// by less than that.
+/// In [0, 1], lower is better. Up to a constant factor it is the least distance to calibrated predictions. As any
+/// calibration error it is above zero in expectation for a finite sample of calibrated predictions. A σ below 10⁻³ is
+/// not looked for: below it the value is `smECE` at 10⁻³, which is too low by less than that.
 ///
 /// ```
 /// use blitz_predict::score::smooth_calibration_error;
@@ -109,7 +109,8 @@ const POINTS: f64 = 8.0;
 
 /// What predictions miss, as a function of the confidence, by its cosine series.
 ///
-/// Smoothing with a reflected Gaussian is heat that flows in an insulated rod: it damps the k-th cosine by `exp(−π² k² σ²/2)`, exactly.
+/// Smoothing with a reflected Gaussian is heat that flows in an insulated rod: it damps the k-th cosine by `exp(−π² k²
+/// σ²/2)`, exactly.
 struct Residuals {
     /// `(p_i, y_i − p_i)` of each prediction.
     points: Vec<(f64, f64)>,

@@ -1,4 +1,5 @@
-//! Calibrators: against SciPy's optimum and scikit-learn (see `calibration_reference.py`), and what theory says of them.
+//! Calibrators: against SciPy's optimum and scikit-learn (see `calibration_reference.py`), and what theory says of
+//! them.
 
 use blitz_predict::InputError;
 use blitz_predict::NormalMixture;

@@ -318,8 +318,8 @@ const REPETITIONS: u64 = 1500;
 const CALIBRATION: usize = 30;
 const TEST: usize = 20;
 
-/// Coverage is `⌈(n + 1) level⌉/(n + 1)` exactly where scores don't tie, over many calibration sets; these are independent, the
-/// tests of one are not.
+/// Coverage is `⌈(n + 1) level⌉/(n + 1)` exactly where scores don't tie, over many calibration sets; these are
+/// independent, the tests of one are not.
 fn assert_covers(level: f64, coverage: impl Fn(Regression, Regression) -> Vec<Interval>) {
     let shares: Vec<f64> = (0..REPETITIONS)
         .map(|repetition| {
@@ -455,7 +455,8 @@ fn randomized_sets_that_are_made_one_by_one_cover_as_those_at_once() {
     assert_eq!(one_by_one, [adaptive.apply(&p), sorted.apply(&p)]);
     for sets in one_by_one {
         let covered = sets.iter().filter(|set| set.contains(&0)).count() as f64;
-        // Class 0 is the label of 99 %, and in the sets of 90 of 99 of them. Calibration and application are random: √(2 · 0.09 / 999) = 0.013.
+        // Class 0 is the label of 99 %, and in the sets of 90 of 99 of them. Calibration and application are random:
+        // √(2 · 0.09 / 999) = 0.013.
         assert!(
             (covered / n as f64 - 0.909).abs() < 5.0 * 0.014,
             "{covered}"

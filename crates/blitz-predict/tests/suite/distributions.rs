@@ -651,7 +651,8 @@ fn the_quantile_between_modes_is_as_far_from_either() {
     ] {
         assert!((got - expected).abs() < 1e-6, "{got} for {expected}");
     }
-    // As much probability lies above the one as below the other at 10/11; the density is lowest within a few deviations of it.
+    // As much probability lies above the one as below the other at 10/11; the density is lowest within a few deviations
+    // of it.
     let unequal = mixture(&[[0.0, 0.1], [10.0, 1.0]]).quantile(0.5)[0];
     assert!((unequal - 10.0 / 11.0).abs() < 0.1, "{unequal}");
 }

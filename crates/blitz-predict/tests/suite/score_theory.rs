@@ -8,8 +8,8 @@ use crate::standard_errors_off;
 
 #[test]
 fn crps_of_draws_goes_to_the_closed_form() {
-    // Draws from a mixture of two normals, and targets from elsewhere: the mean difference is zero for the fair form, and half
-    // the mean distance of two draws, over S, for the other.
+    // Draws from a mixture of two normals, and targets from elsewhere: the mean difference is zero for the fair form,
+    // and half the mean distance of two draws, over S, for the other.
     let (examples, draws) = (4000, 8);
     let noise = NoiseKey::new(5, 0, 0);
     let normal = |i: usize| f64::from(noise.standard_normal_at(i as u64));

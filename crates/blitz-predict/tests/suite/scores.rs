@@ -511,7 +511,8 @@ fn the_smooth_error_does_not_depend_on_the_order_or_on_edges() {
     let back = |list: &[f64]| list.iter().rev().copied().collect::<Vec<_>>();
     let correct_back: Vec<bool> = correct.iter().rev().copied().collect();
     assert!((smooth_calibration_error(&back(&confidence), &correct_back) - error).abs() < 1e-12);
-    // All confidences moved by δ: the error moves by no more than it does continuously (Błasiok & Nakkiran 2024: twice the distance at most).
+    // All confidences moved by δ: the error moves by no more than it does continuously (Błasiok & Nakkiran 2024: twice
+    // the distance at most).
     let moved: Vec<f64> = confidence.iter().map(|c| (c + 1e-4).min(1.0)).collect();
     let change = (smooth_calibration_error(&moved, &correct) - error).abs();
     assert!(change < 2e-4, "{change}");

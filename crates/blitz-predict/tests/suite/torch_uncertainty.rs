@@ -1,5 +1,6 @@
-//! Scores and calibrators against torch-uncertainty 0.13 on the same arrays (see `torch_uncertainty_reference.py`). Where it computes something else, the test says what, and
-//! goes from one to the other. `docs/parity.md` has the table.
+//! Scores and calibrators against torch-uncertainty 0.13 on the same arrays (see `torch_uncertainty_reference.py`).
+//! Where it computes something else, the test says what, and goes from one to the other. `docs/parity.md` has the
+//! table.
 
 use blitz_predict::calibration::*;
 use blitz_predict::score::*;
@@ -82,7 +83,8 @@ fn proper_scores_and_uncertainties_are_equal() {
 
 #[test]
 fn the_variation_ratio_is_equal_where_the_vote_is_for_the_mean() {
-    // Of the votes for another class than the most frequent one. Theirs: than the one that is most probable on average, which may have fewer votes.
+    // Of the votes for another class than the most frequent one. Theirs: than the one that is most probable on average,
+    // which may have fewer votes.
     let own = mixture().variation_ratio();
     let pairs = || own.iter().zip(&theirs::VARIATION_RATIO);
     assert!(pairs().all(|(own, theirs)| *own <= theirs + EXACT));
@@ -213,7 +215,8 @@ fn scores_of_intervals_are_equal() {
         theirs::INTERVAL_SCORE,
         EXACT,
     );
-    // Of 200 scores the ⌈201 · 0.9⌉ = 181st is asked for. They take the 182nd: theirs counts from the first of n − 1 steps.
+    // Of 200 scores the ⌈201 · 0.9⌉ = 181st is asked for. They take the 182nd: theirs counts from the first of n − 1
+    // steps.
     let at = |level| ConformalQuantiles::fit(&intervals, &theirs::TARGET, level).correction;
     close(at(182.0 / 201.0), theirs::CQR, EXACT);
     assert!(at(0.9) < theirs::CQR);

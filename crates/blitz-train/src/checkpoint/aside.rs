@@ -16,7 +16,8 @@ pub(super) const PREVIOUS: &str = "previous";
 const MOVING: &str = "moving";
 
 impl Checkpoints {
-    /// Moves the checkpoints from epoch `first` on to [`PREVIOUS`], in the place of those that are there, and removes what is a part of one.
+    /// Moves the checkpoints from epoch `first` on to [`PREVIOUS`], in the place of those that are there, and removes
+    /// what is a part of one.
     pub(super) fn put_aside(&self, first: usize) -> Result<(), CheckpointError> {
         self.remove_parts()?;
         for (from, to) in self.moves(first)? {
@@ -31,9 +32,11 @@ impl Checkpoints {
         seal::remove(&moving).map_err(|error| CheckpointError::not_written(&moving, error))
     }
 
-    /// Readies [`PREVIOUS`] for the checkpoints from epoch `first` on, and says what is to be renamed for them to be there.
+    /// Readies [`PREVIOUS`] for the checkpoints from epoch `first` on, and says what is to be renamed for them to be
+    /// there.
     ///
-    /// A process that was killed before it had renamed all has left the rest here, the first epoch of it in both folders, perhaps. So what it has moved stays.
+    /// A process that was killed before it had renamed all has left the rest here, the first epoch of it in both
+    /// folders, perhaps. So what it has moved stays.
     pub(super) fn moves(&self, first: usize) -> Result<Vec<(PathBuf, PathBuf)>, CheckpointError> {
         let previous = Self::new(self.folder().join(PREVIOUS));
         let before = previous.begun_epochs()?;
@@ -72,7 +75,8 @@ impl Checkpoints {
         files.try_for_each(|(part, epoch)| self.remove(part, epoch))
     }
 
-    /// Removes what processes that were killed while they wrote a checkpoint have left of its files. A folder belongs to one training at a time, so nobody writes them.
+    /// Removes what processes that were killed while they wrote a checkpoint have left of its files. A folder belongs
+    /// to one training at a time, so nobody writes them.
     fn remove_parts(&self) -> Result<(), CheckpointError> {
         for name in self.names()? {
             let path = self.folder().join(&name);

@@ -7,8 +7,8 @@ use crate::error::CheckpointError;
 
 /// What keeps another training out of a folder, until it is dropped or its process ends.
 ///
-/// Two trainings in one folder would write over each other's files. [`Checkpoints`](crate::Checkpoints) claims its folder itself; a program that
-/// writes more than checkpoints claims the folder of all.
+/// Two trainings in one folder would write over each other's files. [`Checkpoints`](crate::Checkpoints) claims its
+/// folder itself; a program that writes more than checkpoints claims the folder of all.
 ///
 /// ```
 /// use blitz_train::FolderClaim;
@@ -26,7 +26,8 @@ use crate::error::CheckpointError;
 pub struct FolderClaim(Option<File>);
 
 impl FolderClaim {
-    /// Claims `folder`; the empty path is the current one. Only Unix opens folders, and not every file system has locks: there nothing keeps another training out.
+    /// Claims `folder`; the empty path is the current one. Only Unix opens folders, and not every file system has
+    /// locks: there nothing keeps another training out.
     ///
     /// # Errors
     ///

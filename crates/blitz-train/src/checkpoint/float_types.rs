@@ -64,7 +64,8 @@ impl FloatTypes {
         look.found
     }
 
-    /// The module with its weights cast to these types: to a wider one exactly, to a narrower one rounded. Integers stay as they are.
+    /// The module with its weights cast to these types: to a wider one exactly, to a narrower one rounded. Integers
+    /// stay as they are.
     ///
     /// # Errors
     ///

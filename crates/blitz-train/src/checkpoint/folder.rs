@@ -26,19 +26,23 @@ pub(super) const PARTS: [&str; 3] = [MODEL, OPTIMIZER, SCHEDULER];
 
 /// The checkpoints of a training, each of whose files has its digest beside it.
 ///
-/// Burn writes `model-5.bpk`, `optim-5.bpk` and `scheduler-5.bpk` after epoch 5, under the names that its own checkpointers give them, and
-/// reads them as it would without this. Beside each is a `.sha256`, which is there before the file is, in the form of `sha256sum --check`. A flipped bit is then an error that
-/// names the file; by itself it would be another weight, or another learning rate. A file without a digest, of Burn's own
-/// checkpointers or an earlier version, is read as it is.
+/// Burn writes `model-5.bpk`, `optim-5.bpk` and `scheduler-5.bpk` after epoch 5, under the names that its own
+/// checkpointers give them, and reads them as it would without this. Beside each is a `.sha256`, which is there before
+/// the file is, in the form of `sha256sum --check`. A flipped bit is then an error that names the file; by itself it
+/// would be another weight, or another learning rate. A file without a digest, of Burn's own checkpointers or an
+/// earlier version, is read as it is.
 ///
-/// What was saved stays until its successor is whole: what the checkpointing strategy deletes is removed once all three files of the last epoch that was saved have
-/// their digests, and never after a file could not be saved. So the disk needs room for one checkpoint more than the strategy keeps.
+/// What was saved stays until its successor is whole: what the checkpointing strategy deletes is removed once all three
+/// files of the last epoch that was saved have their digests, and never after a file could not be saved. So the disk
+/// needs room for one checkpoint more than the strategy keeps.
 ///
-/// The folder has the checkpoints of one run. Those of later epochs than a training begins after are of a run that was abandoned, and so are all where it begins anew: before the training saves its first, they are moved to
-/// `previous` in it, in the place of those that were moved before. So [`last_whole`](Self::last_whole) is one of the last training that saved any, and a training that saves none moves nothing.
+/// The folder has the checkpoints of one run. Those of later epochs than a training begins after are of a run that was
+/// abandoned, and so are all where it begins anew: before the training saves its first, they are moved to `previous` in
+/// it, in the place of those that were moved before. So [`last_whole`](Self::last_whole) is one of the last training
+/// that saved any, and a training that saves none moves nothing.
 ///
-/// A folder belongs to one training at a time. A second one that saves there while the first runs, in the same process or another, ends with an error, where the file
-/// system has locks on folders.
+/// A folder belongs to one training at a time. A second one that saves there while the first runs, in the same process
+/// or another, ends with an error, where the file system has locks on folders.
 ///
 /// ```no_run
 /// use blitz_train::prelude::*;
@@ -87,7 +91,8 @@ impl Checkpoints {
         &self.folder
     }
 
-    /// Has `training` save here, in the place of Burn's checkpointers. How many are kept is the training's checkpointing strategy.
+    /// Has `training` save here, in the place of Burn's checkpointers. How many are kept is the training's
+    /// checkpointing strategy.
     #[must_use]
     pub fn keep<M: LearnerModel>(&self, training: SupervisedTraining<M>) -> SupervisedTraining<M> {
         let restored = Restored::default();
@@ -101,8 +106,8 @@ impl Checkpoints {
         training.with_custom_checkpointers(part(MODEL), part(OPTIMIZER), part(SCHEDULER))
     }
 
-    /// The epochs after which all was saved, in their order, be it whole or not. An epoch of whose files some have a digest and others none is not
-    /// among them: its training ended while it saved them.
+    /// The epochs after which all was saved, in their order, be it whole or not. An epoch of whose files some have a
+    /// digest and others none is not among them: its training ended while it saved them.
     ///
     /// # Errors
     ///
@@ -149,7 +154,8 @@ impl Checkpoints {
     ///
     /// # Errors
     ///
-    /// Returns an error that names the file and says what is wrong with it; for an epoch without a checkpoint, one that says what is there.
+    /// Returns an error that names the file and says what is wrong with it; for an epoch without a checkpoint, one that
+    /// says what is there.
     pub fn check(&self, epoch: usize) -> Result<(), CheckpointError> {
         if let Some(path) = self.unfinished(epoch).filter(|_| self.has_files(epoch)) {
             return Err(CheckpointError::Incomplete { path });
@@ -393,7 +399,8 @@ mod tests {
         }
     }
 
-    /// As if the process had been killed after the first file of an epoch, to which it had returned. The later epochs are the abandoned run's.
+    /// As if the process had been killed after the first file of an epoch, to which it had returned. The later epochs
+    /// are the abandoned run's.
     #[test]
     fn no_checkpoint_is_made_of_two_runs_files() {
         for first in 0..PARTS.len() {

@@ -9,7 +9,8 @@ use crate::error::CheckpointError;
 /// Those that nobody has asked for.
 static RAISED: Mutex<Vec<CheckpointError>> = Mutex::new(Vec::new());
 
-/// As Burn takes an error before it trains. What it panics with has the text, by which [`raised`] finds the error again.
+/// As Burn takes an error before it trains. What it panics with has the text, by which [`raised`] finds the error
+/// again.
 pub(super) fn for_start(error: CheckpointError) -> CheckpointerError {
     let text = error.to_string();
     errors().push(error);

@@ -7,8 +7,8 @@ use burn::tensor::Tensor;
 
 /// The module after `load`, which meets each weight in the layout in which it is saved.
 ///
-/// Burn compares the shape in a record with the weight's own, and saves a `LinearLayout::Col` transposed: of a weight that is initialized it would refuse the
-/// record that it has written.
+/// Burn compares the shape in a record with the weight's own, and saves a `LinearLayout::Col` transposed: of a weight
+/// that is initialized it would refuse the record that it has written.
 pub(crate) fn in_saved_layout<M: Module, E>(
     module: M,
     load: impl FnOnce(M) -> Result<M, E>,

@@ -1,7 +1,8 @@
 //! What a training has saved so far, and when it may remove what it need not keep.
 //!
-//! Burn hands each of the three files of a checkpoint to a thread of its own, tells it at once what to delete, and goes on after an error. A file that was
-//! deleted when Burn says so could be the last whole one, while another thread has failed to write its successor.
+//! Burn hands each of the three files of a checkpoint to a thread of its own, tells it at once what to delete, and goes
+//! on after an error. A file that was deleted when Burn says so could be the last whole one, while another thread has
+//! failed to write its successor.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -25,7 +26,8 @@ pub(super) struct Saves {
 struct State {
     /// The claim on the folder, once it is there.
     claim: Option<FolderClaim>,
-    /// The files that were saved of the epochs that this training has begun to save, but for those before the last that was whole.
+    /// The files that were saved of the epochs that this training has begun to save, but for those before the last that
+    /// was whole.
     saved: BTreeMap<usize, BTreeSet<&'static str>>,
     /// The epochs whose checkpoints are to go.
     unwanted: BTreeSet<usize>,
@@ -49,8 +51,9 @@ impl Saves {
 
     /// Readies the folder for a file of a checkpoint.
     ///
-    /// The checkpoints of later epochs than the one that was read are those of a run that was abandoned, and so are all where none was: they are put aside, before the first of this run
-    /// is there, so that no checkpoint is made of two runs' files and none is taken for one of this run. A training that saves nothing abandons none.
+    /// The checkpoints of later epochs than the one that was read are those of a run that was abandoned, and so are all
+    /// where none was: they are put aside, before the first of this run is there, so that no checkpoint is made of two
+    /// runs' files and none is taken for one of this run. A training that saves nothing abandons none.
     pub(super) fn begin(
         &self,
         checkpoints: &Checkpoints,

@@ -25,12 +25,14 @@ pub enum Seal {
 
 /// The bytes of the file at `path`, and what its seal says of them. Both may have been renamed since.
 ///
-/// A record is made of these: one that Burn loads from a path is read when its tensors are first used, from what lies there by then.
+/// A record is made of these: one that Burn loads from a path is read when its tensors are first used, from what lies
+/// there by then.
 pub fn read(path: &Path) -> io::Result<(Vec<u8>, Seal)> {
     read_lines(path, |_| true)
 }
 
-/// As [`read`], of a file whose name says what it is. One of another name that was put in its place, with its seal, is broken.
+/// As [`read`], of a file whose name says what it is. One of another name that was put in its place, with its seal, is
+/// broken.
 #[cfg(feature = "train")]
 pub fn read_by_name(path: &Path) -> io::Result<(Vec<u8>, Seal)> {
     let name = path.file_name();
@@ -114,10 +116,11 @@ pub fn seal(path: &Path) -> io::Result<()> {
 
 /// Has `write` write a file beside `path`, and puts it in the place of `path` with its seal, as [`in_place`] does.
 ///
-/// The seal comes first, and until the file is in its place it is that of the file before as well. So there are four states in which a process that is killed, or
-/// a loss of power, can leave them, and in each the file is whole: the old file with its seal, the old one with both, the new one with both, the new one with its own.
-/// An error leaves one of them, too: one of the first two, unless the new file is in its place and its folder or its last seal can't be written.
-/// A new file is never there without its seal.
+/// The seal comes first, and until the file is in its place it is that of the file before as well. So there are four
+/// states in which a process that is killed, or a loss of power, can leave them, and in each the file is whole: the old
+/// file with its seal, the old one with both, the new one with both, the new one with its own. An error leaves one of
+/// them, too: one of the first two, unless the new file is in its place and its folder or its last seal can't be
+/// written. A new file is never there without its seal.
 pub fn put_sealed_by(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     put_in_steps(path, write, || {})
 }
@@ -163,7 +166,8 @@ fn seal_line(of: &Path, path: &Path) -> io::Result<String> {
     Ok(format!("{}  {name}\n", digest(of)?))
 }
 
-/// Writes a file under another name, then puts it in its place: after a kill or a loss of power it has the bytes before, or these.
+/// Writes a file under another name, then puts it in its place: after a kill or a loss of power it has the bytes
+/// before, or these.
 pub fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
     in_place(path, |part| fs::write(part, bytes))
 }

@@ -12,17 +12,20 @@ pub enum BetaSchedule {
     Constant(f64),
     /// From 0 at step 0 up to `to`, reached at step `steps` and kept.
     ///
-    /// Lets the means fit the data before the prior pulls at them (Sønderby et al., *Ladder variational autoencoders*, 2016).
+    /// Lets the means fit the data before the prior pulls at them (Sønderby et al., *Ladder variational autoencoders*,
+    /// 2016).
     LinearWarmup {
         /// The number of optimizer steps until `to`.
         steps: u64,
         /// The final weight.
         to: f64,
     },
-    /// Cycles of `steps` optimizer steps: in each the weight rises from 0 up to `to` over the share `rising` of the cycle, and is `to` for the rest.
+    /// Cycles of `steps` optimizer steps: in each the weight rises from 0 up to `to` over the share `rising` of the
+    /// cycle, and is `to` for the rest.
     ///
-    /// Each cycle begins again from weights that fit the data, away from where the prior had pulled them (Fu et al., *Cyclical annealing schedule: a simple
-    /// approach to mitigating KL vanishing*, 2019, with `rising` a half). End a training at the end of a cycle.
+    /// Each cycle begins again from weights that fit the data, away from where the prior had pulled them (Fu et al., *Cyclical
+    /// annealing schedule: a simple approach to mitigating KL vanishing*, 2019, with `rising` a half). End a training
+    /// at the end of a cycle.
     Cyclic {
         /// The number of optimizer steps of a cycle, at least 1.
         steps: u64,
@@ -36,11 +39,12 @@ pub enum BetaSchedule {
     ///
     /// As a weight that averages to 1 over the epoch, `β_i = M 2^(M−i) / (2^M − 1)`. M is at least 1.
     ///
-    /// β goes by optimizer steps: M is their number in an epoch, that of the batches only where each is a step. Losses whose gradients are accumulated for one step have one β.
+    /// β goes by optimizer steps: M is their number in an epoch, that of the batches only where each is a step. Losses
+    /// whose gradients are accumulated for one step have one β.
     Minibatches(usize),
-    /// The same the other way round, as in BLoB (Wang et al. 2024): minibatch i = 1 … M of an epoch has the share `2^(i−1) / (2^M − 1)`, so the first ones feel the data and
-    /// the last ones mostly the prior. As a weight that averages to 1, `β_i = M 2^(i−1) / (2^M − 1)`. M is at least 1, and the
-    /// number of optimizer steps as there.
+    /// The same the other way round, as in BLoB (Wang et al. 2024): minibatch i = 1 … M of an epoch has the share
+    /// `2^(i−1) / (2^M − 1)`, so the first ones feel the data and the last ones mostly the prior. As a weight that
+    /// averages to 1, `β_i = M 2^(i−1) / (2^M − 1)`. M is at least 1, and the number of optimizer steps as there.
     RisingMinibatches(usize),
 }
 
@@ -60,7 +64,8 @@ impl BetaSchedule {
     ///
     /// # Panics
     ///
-    /// Panics if an epoch has no minibatches or a cycle no steps, which [`ElboConfig::try_init`](crate::ElboConfig::try_init) refuses.
+    /// Panics if an epoch has no minibatches or a cycle no steps, which
+    /// [`ElboConfig::try_init`](crate::ElboConfig::try_init) refuses.
     pub fn at(&self, step: u64) -> f64 {
         match *self {
             Self::Constant(beta) => beta,

@@ -63,8 +63,9 @@ impl ElboConfig {
     ///
     /// # Errors
     ///
-    /// Returns an error that names the field and its value if a value is out of its range: no data, no draws or more than 65,535, an odd number of antithetic draws, a
-    /// weight of the KL that is negative or not finite, or an epoch without minibatches.
+    /// Returns an error that names the field and its value if a value is out of its range: no data, no draws or more
+    /// than 65,535, an odd number of antithetic draws, a weight of the KL that is negative or not finite, or an epoch
+    /// without minibatches.
     pub fn try_init(&self) -> Result<Elbo, ConfigError> {
         if self.dataset_size == 0 {
             return Err(ConfigError::new(
@@ -104,8 +105,8 @@ impl ElboConfig {
 pub struct TrainingStep {
     /// The number of optimizer steps made before.
     pub index: u64,
-    /// The number of this loss among those of one optimizer step, from 0. A step has several if gradients are accumulated, or come from
-    /// several workers.
+    /// The number of this loss among those of one optimizer step, from 0. A step has several if gradients are
+    /// accumulated, or come from several workers.
     pub accumulated: u16,
 }
 
@@ -156,8 +157,8 @@ impl TrainingStep {
 /// The negative evidence lower bound per example.
 ///
 /// `loss = 1/S Σ_s 1/B Σ_i −ln p(y_i | x_i, w_s) + β_t KL(q ‖ p) / N`, in nats, with S draws `w_s ~ q`, a batch of B
-/// examples and a data set of N. The average over draws is taken over losses, never over outputs. The loss is put together in `f32`
-/// at least, whatever the network computes in.
+/// examples and a data set of N. The average over draws is taken over losses, never over outputs. The loss is put
+/// together in `f32` at least, whatever the network computes in.
 ///
 /// A training loop without the Learner:
 ///
@@ -221,9 +222,9 @@ impl Elbo {
     ///
     /// # Panics
     ///
-    /// Panics if `nll` returns an empty tensor; if it has a gradient by something else, such as a learned noise, and a weight of `model` that trains is off
-    /// the autodiff graph; with antithetic pairs, if a weight's posterior is not known to be
-    /// [symmetric](blitz_layers::blitz_core::Posterior::is_symmetric); and from step 2³⁰ on.
+    /// Panics if `nll` returns an empty tensor; if it has a gradient by something else, such as a learned noise, and a
+    /// weight of `model` that trains is off the autodiff graph; with antithetic pairs, if a weight's posterior is not
+    /// known to be [symmetric](blitz_layers::blitz_core::Posterior::is_symmetric); and from step 2³⁰ on.
     pub fn loss<M: Module>(
         &self,
         model: &M,
@@ -243,12 +244,16 @@ impl Elbo {
         loss
     }
 
-    /// The loss of training step `step` without draws: deterministic variational inference (Wu et al., *Deterministic variational inference for robust
-    /// Bayesian neural networks*, ICLR 2019), with the moments of each layer for the draws.
+    /// The loss of training step `step` without draws: deterministic variational inference (Wu et al., *Deterministic
+    /// variational inference for robust Bayesian neural networks*, ICLR 2019), with the moments of each layer for the
+    /// draws.
     ///
-    /// `nll` is called once, in a [pass of moments](BayesianModule::with_moments), and returns the expected loss of each example, of shape `[batch]`:
+    /// `nll` is called once, in a [pass of moments](BayesianModule::with_moments), and returns the expected loss of
+    /// each example, of shape `[batch]`:
     /// [`ExpectedNll`](crate::ExpectedNll) of the outputs' moments. The gradient has no noise, but what the moments leave out (the activations'
-    /// correlations) is left out of the objective. For Burn's Learner there is [`MomentsNetwork`](crate::MomentsNetwork). A KL without a closed form is estimated at one draw, the same at the same `step`.
+    /// correlations) is left out of the objective. For Burn's Learner there is
+    /// [`MomentsNetwork`](crate::MomentsNetwork). A KL without a closed form is estimated at one draw, the same at the
+    /// same `step`.
     ///
     /// ```
     /// use blitz_train::ExpectedNll;
@@ -282,7 +287,8 @@ impl Elbo {
     ///
     /// # Panics
     ///
-    /// Panics if `nll` returns an empty tensor, as [`loss`](Self::loss) if a weight is off the autodiff graph, and from step 2³⁰ on.
+    /// Panics if `nll` returns an empty tensor, as [`loss`](Self::loss) if a weight is off the autodiff graph, and from
+    /// step 2³⁰ on.
     pub fn loss_by_moments<M: Module>(
         &self,
         model: &M,
@@ -299,11 +305,11 @@ impl Elbo {
         Ok(loss)
     }
 
-    /// The loss at `validation_samples` draws that are the same at every call and with the weight that the KL settles at, for validation:
-    /// it moves because the model does.
+    /// The loss at `validation_samples` draws that are the same at every call and with the weight that the KL settles
+    /// at, for validation: it moves because the model does.
     ///
-    /// `nll` gets the model with its layers as in prediction, also on an autodiff device: Burn's dropout drops nothing, and a batch norm keeps its
-    /// statistics.
+    /// `nll` gets the model with its layers as in prediction, also on an autodiff device: Burn's dropout drops nothing,
+    /// and a batch norm keeps its statistics.
     ///
     /// # Panics
     ///
@@ -378,8 +384,8 @@ impl Elbo {
 
 /// # Panics
 ///
-/// Panics if the loss has a gradient, and a weight of the model trains and is off the autodiff graph: steps would move all but that weight. Without any gradient
-/// Burn's backward pass says so.
+/// Panics if the loss has a gradient, and a weight of the model trains and is off the autodiff graph: steps would move
+/// all but that weight. Without any gradient Burn's backward pass says so.
 #[track_caller]
 fn check_graph<M: Module>(model: &M, loss: &ElboLoss) {
     if loss.loss.is_tracked() {

@@ -11,7 +11,8 @@ pub enum Sampling {
     /// Not at all.
     #[default]
     Independent,
-    /// In pairs: draw 2k + 1 is the reflection of draw 2k. Unbiased, and with less variance as long as the deviations are small; see
+    /// In pairs: draw 2k + 1 is the reflection of draw 2k. Unbiased, and with less variance as long as the deviations
+    /// are small; see
     /// [`Draw::antithetic`](blitz_layers::blitz_core::Draw::antithetic).
     Antithetic,
 }

@@ -15,11 +15,12 @@ use crate::likelihood::Likelihood;
 use crate::metric::MetricFiles;
 use crate::network::Network;
 
-/// The epoch in which a metric of the validation is best. Keeps its checkpoint, and stops the training some epochs after it, if asked to.
+/// The epoch in which a metric of the validation is best. Keeps its checkpoint, and stops the training some epochs
+/// after it, if asked to.
 ///
 /// [`fit`](crate::fit) returns the model of the last epoch. That of the best is on disk: Burn's own checkpointers keep the best by the loss, which
-/// contains the KL; this keeps it by a metric of your choice, beside the last two. The metric must be one of the training's. Of equals the first is the
-/// best, and a NaN never is.
+/// contains the KL; this keeps it by a metric of your choice, beside the last two. The metric must be one of the
+/// training's. Of equals the first is the best, and a NaN never is.
 ///
 /// ```no_run
 /// use blitz_train::prelude::*;
@@ -42,9 +43,12 @@ use crate::network::Network;
 /// # }
 /// ```
 ///
-/// A training that goes on from a checkpoint takes the best of the earlier epochs into account if [`MetricFiles`](crate::MetricFiles) wrote their metrics, and as far
-/// as these and their checkpoints are still there. It then deletes what a `BestEpoch` left there and is not the best any more: the best so far and the last two. Others stay, and so does one whose metric is not known.
-/// A training with nothing left to do, or one that is stopped in its first epoch, asks for no metric. [`with_files`](Self::with_files) has the best of the earlier epochs known then too, if it goes on from a checkpoint.
+/// A training that goes on from a checkpoint takes the best of the earlier epochs into account if
+/// [`MetricFiles`](crate::MetricFiles) wrote their metrics, and as far as these and their checkpoints are still there.
+/// It then deletes what a `BestEpoch` left there and is not the best any more: the best so far and the last two. Others
+/// stay, and so does one whose metric is not known. A training with nothing left to do, or one that is stopped in its
+/// first epoch, asks for no metric. [`with_files`](Self::with_files) has the best of the earlier epochs known then too,
+/// if it goes on from a checkpoint.
 #[derive(Clone, Debug)]
 pub struct BestEpoch {
     metric: MetricName,
@@ -57,7 +61,8 @@ pub struct BestEpoch {
 #[derive(Debug, Default)]
 struct Found {
     checkpoints: Option<Checkpoints>,
-    /// The epochs that were better than all before, and the metric in them. The last is the best, if its checkpoint could be saved.
+    /// The epochs that were better than all before, and the metric in them. The last is the best, if its checkpoint
+    /// could be saved.
     better: Vec<(usize, f64)>,
     /// Whether the training saves checkpoints.
     saves: bool,
@@ -118,16 +123,18 @@ impl BestEpoch {
         self
     }
 
-    /// Reads the metrics of earlier runs from `files` where the training itself asks for none: it is over already, or was stopped in its first epoch. The best is then that of the
-    /// epochs up to the one from which it goes on, as far as their checkpoints are there. A training that begins anew has none, nor is any known with Burn's own checkpointers.
+    /// Reads the metrics of earlier runs from `files` where the training itself asks for none: it is over already, or
+    /// was stopped in its first epoch. The best is then that of the epochs up to the one from which it goes on, as far
+    /// as their checkpoints are there. A training that begins anew has none, nor is any known with Burn's own
+    /// checkpointers.
     #[must_use]
     pub fn with_files(mut self, files: &MetricFiles) -> Self {
         self.files = Some(files.clone());
         self
     }
 
-    /// The training with this as its checkpointing strategy and, with a patience, its early stopping. `checkpoints` are those that it
-    /// [keeps](Checkpoints::keep), or Burn's own, in `checkpoint` in its folder.
+    /// The training with this as its checkpointing strategy and, with a patience, its early stopping. `checkpoints` are
+    /// those that it [keeps](Checkpoints::keep), or Burn's own, in `checkpoint` in its folder.
     #[must_use]
     pub fn watch<M: LearnerModel>(
         &self,
@@ -145,8 +152,9 @@ impl BestEpoch {
         }
     }
 
-    /// The best epoch so far; `None` before the end of the first, unless the training goes on and there are [files](Self::with_files) of the epochs before. In a training that saves checkpoints, the best of those that were saved: one whose checkpoint
-    /// could not be written is not it.
+    /// The best epoch so far; `None` before the end of the first, unless the training goes on and there are
+    /// [files](Self::with_files) of the epochs before. In a training that saves checkpoints, the best of those that
+    /// were saved: one whose checkpoint could not be written is not it.
     pub fn epoch(&self) -> Option<usize> {
         self.best_saved(&self.found()).map(|(epoch, _)| epoch)
     }
@@ -165,7 +173,8 @@ impl BestEpoch {
     ///
     /// # Errors
     ///
-    /// Returns an error if its checkpoint can't be read, or if no epoch had the metric, of those that ran or are in the [files](Self::with_files).
+    /// Returns an error if its checkpoint can't be read, or if no epoch had the metric, of those that ran or are in the
+    /// [files](Self::with_files).
     pub fn load<N, L>(&self, model: ElboModel<N, L>) -> Result<ElboModel<N, L>, CheckpointError>
     where
         N: Network,
@@ -188,7 +197,8 @@ impl BestEpoch {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The best epoch whose checkpoint is there. Of a training that has looked at none, it is that of the run that it goes on with.
+    /// The best epoch whose checkpoint is there. Of a training that has looked at none, it is that of the run that it
+    /// goes on with.
     fn best_saved(&self, found: &Found) -> Option<(usize, f64)> {
         if found.seen > 0 {
             return found.best_saved();

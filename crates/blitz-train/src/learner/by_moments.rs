@@ -23,12 +23,15 @@ const PREDICTED: usize = 100;
 
 /// A network whose output is the [moments](blitz_layers::moments) of another's, in one pass without draws.
 ///
-/// With a [`MomentsLikelihood`] it is an [`ElboModel`](crate::ElboModel) that trains by [`Elbo::loss_by_moments`](crate::Elbo::loss_by_moments): deterministic variational
-/// inference, or a variational last layer, on Burn's `Learner` and with all that [`fit`](crate::fit) does. One draw a step and one for a validation are enough, since they are all
-/// alike; only a KL without a closed form is of the step's draw. A prediction is one pass, whatever the number of draws.
+/// With a [`MomentsLikelihood`] it is an [`ElboModel`](crate::ElboModel) that trains by
+/// [`Elbo::loss_by_moments`](crate::Elbo::loss_by_moments): deterministic variational inference, or a variational last
+/// layer, on Burn's `Learner` and with all that [`fit`](crate::fit) does. One draw a step and one for a validation are
+/// enough, since they are all alike; only a KL without a closed form is of the step's draw. A prediction is one pass,
+/// whatever the number of draws.
 ///
-/// Paths and records are those of the network itself: a model that was trained by draws loads into one by moments, and the other way round. Layers are as in prediction, as
-/// in every pass of moments: Burn's dropout drops nothing in training either, and the statistics of a batch norm stay where they are.
+/// Paths and records are those of the network itself: a model that was trained by draws loads into one by moments, and
+/// the other way round. Layers are as in prediction, as in every pass of moments: Burn's dropout drops nothing in
+/// training either, and the statistics of a batch norm stay where they are.
 ///
 /// ```
 /// use blitz_train::blitz_layers::moments::{ForwardMoments, Moments};
@@ -100,10 +103,12 @@ where
     }
 }
 
-/// A likelihood of outputs that are known by their moments: its loss is the [expected](ExpectedNll) one, for a [`MomentsNetwork`].
+/// A likelihood of outputs that are known by their moments: its loss is the [expected](ExpectedNll) one, for a
+/// [`MomentsNetwork`].
 ///
-/// What it predicts and what its metrics see are those of the likelihood for quantiles of the output, as in a [`MomentsPredictor`](crate::MomentsPredictor): 100 and 10. `NllMetric` has the
-/// expected loss, without smoothing of labels and weights of classes, which is no less than that of the predictive distribution.
+/// What it predicts and what its metrics see are those of the likelihood for quantiles of the output, as in a
+/// [`MomentsPredictor`](crate::MomentsPredictor): 100 and 10. `NllMetric` has the expected loss, without smoothing of
+/// labels and weights of classes, which is no less than that of the predictive distribution.
 #[derive(Debug, Clone)]
 pub struct MomentsLikelihood<L: Likelihood> {
     /// The likelihood of an output.

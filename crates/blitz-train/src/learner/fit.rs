@@ -32,25 +32,31 @@ pub struct Fitted<M> {
 
 /// Launches `training`, on one device, and returns the model, or why there is none.
 ///
-/// Beyond `SupervisedTraining::launch` it stops the training in order when the loss stops being finite, before a checkpoint is written, and turns what the
-/// result reports into a typed error. What was saved before stays. Losses that are not in the CPU's memory are read by a thread, so that the training does not
-/// wait for its device in each step: it stops at most nine steps later then. An empty validation loader is a training without validation.
+/// Beyond `SupervisedTraining::launch` it stops the training in order when the loss stops being finite, before a
+/// checkpoint is written, and turns what the result reports into a typed error. What was saved before stays. Losses
+/// that are not in the CPU's memory are read by a thread, so that the training does not wait for its device in each
+/// step: it stops at most nine steps later then. An empty validation loader is a training without validation.
 ///
-/// It writes no metrics but where it is told to, by [`MetricFiles`](crate::MetricFiles) or a logger of the program's own: Burn's logger, which a training
-/// without one gets from `launch`, ends the program when its folder vanishes or the disk is full. A program's renderer, progress logger and loggers of metrics
-/// are kept.
+/// It writes no metrics but where it is told to, by [`MetricFiles`](crate::MetricFiles) or a logger of the program's
+/// own: Burn's logger, which a training without one gets from `launch`, ends the program when its folder vanishes or
+/// the disk is full. A program's renderer, progress logger and loggers of metrics are kept.
 ///
 /// A model that is off the autodiff graph, as the one that a training returns is, is brought on it by its `train()`.
 ///
-/// Each call is a training of its own: two of them from clones of one model, one after the other or at the same time, end in the same weights to the bit.
+/// Each call is a training of its own: two of them from clones of one model, one after the other or at the same time,
+/// end in the same weights to the bit.
 ///
 /// # Errors
 ///
-/// An error of a training that could not begin comes with "=== PANIC ===" on the terminal, from the hook of Burn's log; `.with_application_logger(None)` is without it.
+/// An error of a training that could not begin comes with "=== PANIC ===" on the terminal, from the hook of Burn's log;
+/// `.with_application_logger(None)` is without it.
 ///
-/// Returns an error if a loss is not finite, or a weight at the end of an epoch; without batches or epochs; if an adapter such as LoRA is inside of posteriors; if nothing of the model trains, or something that `train()` does not bring on the autodiff graph; if the checkpoint of `.checkpoint(epoch)` can't be loaded, is another model's, or there are no
-/// checkpointers to load it with; if a checkpoint or a metric can't be written; if the training can't begin for another reason, such as a folder that can't be written to ([`FitError::Start`]); if data or a device fails. A training that goes on from its last epoch has nothing to do, and returns the
-/// model that it loaded.
+/// Returns an error if a loss is not finite, or a weight at the end of an epoch; without batches or epochs; if an
+/// adapter such as LoRA is inside of posteriors; if nothing of the model trains, or something that `train()` does not
+/// bring on the autodiff graph; if the checkpoint of `.checkpoint(epoch)` can't be loaded, is another model's, or there
+/// are no checkpointers to load it with; if a checkpoint or a metric can't be written; if the training can't begin for
+/// another reason, such as a folder that can't be written to ([`FitError::Start`]); if data or a device fails. A
+/// training that goes on from its last epoch has nothing to do, and returns the model that it loaded.
 ///
 /// # Panics
 ///
@@ -69,15 +75,16 @@ where
 
 /// Launches `training` as `strategy` says, on one device or on several: [`fit`] for a data-parallel training.
 ///
-/// Burn gives each of W devices a copy of the model and a part of the data. Each copy is a worker with draws of its own,
-/// all from the one seed of the [`Elbo`](crate::Elbo). In a step, the n-th device of the strategy takes the draws of the n-th of W
-/// accumulated batches on one device, whichever worker is faster. Each worker's loss has the KL of the whole model with the same weight
-/// as on one device, so the average of the workers' gradients is the gradient of one device's loss.
+/// Burn gives each of W devices a copy of the model and a part of the data. Each copy is a worker with draws of its
+/// own, all from the one seed of the [`Elbo`](crate::Elbo). In a step, the n-th device of the strategy takes the draws
+/// of the n-th of W accumulated batches on one device, whichever worker is faster. Each worker's loss has the KL of the
+/// whole model with the same weight as on one device, so the average of the workers' gradients is the gradient of one
+/// device's loss.
 ///
-/// - Burn's `MultiDevice` strategies *sum* the gradients, as they do for accumulated ones: plain SGD takes a step W times as
-///   long, Adam does not notice.
-/// - A device that is listed twice is two workers who take their draws in the order in which they ask: no draw is used twice,
-///   but which worker has which is not reproducible.
+/// - Burn's `MultiDevice` strategies *sum* the gradients, as they do for accumulated ones: plain SGD takes a step W
+///   times as long, Adam does not notice.
+/// - A device that is listed twice is two workers who take their draws in the order in which they ask: no draw is used
+///   twice, but which worker has which is not reproducible.
 /// - A step uses W batches, so a schedule that counts batches
 ///   ([`BetaSchedule::Minibatches`](crate::BetaSchedule::Minibatches)) has a W-th of them in an epoch.
 ///
@@ -103,7 +110,8 @@ where
 ///
 /// # Panics
 ///
-/// Panics without devices, and if a distributed data-parallel strategy lists one twice: its workers share nothing that could tell them apart. And as [`fit`].
+/// Panics without devices, and if a distributed data-parallel strategy lists one twice: its workers share nothing that
+/// could tell them apart. And as [`fit`].
 pub fn fit_on<N, L>(
     training: SupervisedTraining<ElboModel<N, L>>,
     learner: Learner<ElboModel<N, L>>,
@@ -178,7 +186,8 @@ where
     let result = match loading::catch(&run, || training.launch(learner)) {
         Ok(result) => result,
         Err(panic) => {
-            // The thread of the events goes on until it has told of all of them, or a worker that waits for another keeps it.
+            // The thread of the events goes on until it has told of all of them, or a worker that waits for another
+            // keeps it.
             let _ = closed.recv_timeout(Duration::from_secs(5));
             if !run.has_begun() {
                 return Err(loading::error_of(
@@ -216,7 +225,8 @@ where
     Ok(Fitted { model, interrupted })
 }
 
-/// Why a run that came to its end has no model, if it has none. Burn's own `error` is the reason where the run has noted none.
+/// Why a run that came to its end has no model, if it has none. Burn's own `error` is the reason where the run has
+/// noted none.
 fn verdict(run: &Training, error: Option<Arc<TrainingError>>) -> Result<(), FitError> {
     let epochs = run.epochs();
     if let Some(mut non_finite) = run.stopped_by() {

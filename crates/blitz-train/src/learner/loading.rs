@@ -1,7 +1,7 @@
 //! Burn's panic for a checkpoint that can't be loaded, as an error.
 //!
-//! `SupervisedTraining::launch` loads before the training begins, and tells nobody which folder and epoch it will look at. So the panic is caught, and its
-//! message read.
+//! `SupervisedTraining::launch` loads before the training begins, and tells nobody which folder and epoch it will look
+//! at. So the panic is caught, and its message read.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -30,7 +30,8 @@ thread_local! {
 
 /// Runs `launch`. A panic of this thread before `training` has begun says nothing itself.
 ///
-/// Burn's hook says "=== PANIC ===" and the place of its log all the same, if `launch` installs that log: it does so inside, and its hook comes before this one from then on.
+/// Burn's hook says "=== PANIC ===" and the place of its log all the same, if `launch` installs that log: it does so
+/// inside, and its hook comes before this one from then on.
 pub(super) fn catch<R>(training: &Training, launch: impl FnOnce() -> R) -> Result<R, Panic> {
     struct Leave;
 
@@ -84,7 +85,8 @@ pub(super) fn error_of(payload: &(dyn Any + Send), device: Option<&Device>) -> F
         Some(error) => format!("`experiment.log` in its folder can't be written: {error}"),
         None => message.to_string(),
     };
-    // Burn makes the states of an optimizer's record on its default device, and moves them to the model's in the next step.
+    // Burn makes the states of an optimizer's record on its default device, and moves them to the model's in the next
+    // step.
     if let Some(device) = device
         && message.contains("BURN_DEVICE")
     {
@@ -145,7 +147,8 @@ fn quoted(message: &str) -> String {
     inner.replace("\\\"", "\"").replace("\\\\", "\\")
 }
 
-/// The checkpoint of a file that is not there, with those that are; none if the file is there, or is no part of a checkpoint.
+/// The checkpoint of a file that is not there, with those that are; none if the file is there, or is no part of a
+/// checkpoint.
 fn missing(path: &Path) -> Option<CheckpointError> {
     let (_, epoch) = path.file_stem()?.to_str()?.rsplit_once('-')?;
     let epoch = epoch.parse().ok().filter(|_| !path.exists())?;

@@ -1,7 +1,8 @@
 //! Whether the losses of a training are finite, asked without waiting for a device.
 //!
-//! A loss in the CPU's memory is read at once. To read one from another device is to wait until that has done all it was asked to, so
-//! a thread does that: the training runs on, and hears of a NaN a few steps later, at the latest before it writes a checkpoint.
+//! A loss in the CPU's memory is read at once. To read one from another device is to wait until that has done all it
+//! was asked to, so a thread does that: the training runs on, and hears of a NaN a few steps later, at the latest
+//! before it writes a checkpoint.
 
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;

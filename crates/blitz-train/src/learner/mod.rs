@@ -106,7 +106,8 @@ pub struct ElboModel<N: Network, L: Likelihood> {
     training: training::Training,
 }
 
-/// The clone that a [`fit`] begins with has running statistics of its own, as its weights are, and is on the autodiff graph.
+/// The clone that a [`fit`] begins with has running statistics of its own, as its weights are, and is on the autodiff
+/// graph.
 impl<N: Network, L: Likelihood> Clone for ElboModel<N, L> {
     fn clone(&self) -> Self {
         #[cfg(feature = "train")]
@@ -156,10 +157,11 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
         }
     }
 
-    /// The same model, some of whose weights `update` trains in the place of the optimizer, for instance `with_update(Ivon)`.
+    /// The same model, some of whose weights `update` trains in the place of the optimizer, for instance
+    /// `with_update(Ivon)`.
     ///
-    /// It stays with the model through `valid()`, `train()`, `fork` and clones, and is no part of its record. Several updates step in the order in which
-    /// they were given.
+    /// It stays with the model through `valid()`, `train()`, `fork` and clones, and is no part of its record. Several
+    /// updates step in the order in which they were given.
     #[cfg(feature = "train")]
     #[must_use]
     pub fn with_update(mut self, update: impl WeightUpdate) -> Self {
@@ -172,8 +174,8 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
         &self.elbo
     }
 
-    /// With one tensor in all places of each tied weight: Burn's optimizers update the first, and a move to a device or into training mode makes one for each place,
-    /// of whose gradients an optimizer would see the last alone.
+    /// With one tensor in all places of each tied weight: Burn's optimizers update the first, and a move to a device or
+    /// into training mode makes one for each place, of whose gradients an optimizer would see the last alone.
     fn retied(mut self) -> Self {
         let is_tied = || self.network.has_tied_weights();
         #[cfg(feature = "train")]
@@ -190,12 +192,13 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
         *self.known_steps.get_or_init(read)
     }
 
-    /// Saves network, likelihood and step count as a Burn record, and beside it its digest (`model.bpk.sha256`), which [`load`](Self::load)
-    /// compares. Burn reads the record without it.
+    /// Saves network, likelihood and step count as a Burn record, and beside it its digest (`model.bpk.sha256`), which
+    /// [`load`](Self::load) compares. Burn reads the record without it.
     ///
     /// # Errors
     ///
-    /// Returns an error if a file can't be written. What is there then loads, the record before or the new one, as it does after a process that was killed here.
+    /// Returns an error if a file can't be written. What is there then loads, the record before or the new one, as it
+    /// does after a process that was killed here.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), CheckpointError> {
         let path = checkpoint::with_extension(path.as_ref());
         // A batch norm keeps the latest update of its statistics apart, and takes it in here.
@@ -207,13 +210,14 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
 
     /// The model with what [`save`](Self::save) has written, or a checkpoint's `model-5.bpk`.
     ///
-    /// The weights have the types of this model, whatever those of the file: cast to a wider type they are the same numbers, to a narrower one they are rounded. Burn's
-    /// `load_record` takes those of the record. Quantized weights come as they are in the file.
+    /// The weights have the types of this model, whatever those of the file: cast to a wider type they are the same
+    /// numbers, to a narrower one they are rounded. Burn's `load_record` takes those of the record. Quantized weights
+    /// come as they are in the file.
     ///
     /// # Errors
     ///
-    /// Returns an error that names the file if it is not there, if it is damaged, if it is of another model, or if it has a number beyond the largest of this
-    /// model's type. A file without a digest is read as it is.
+    /// Returns an error that names the file if it is not there, if it is damaged, if it is of another model, or if it
+    /// has a number beyond the largest of this model's type. A file without a digest is read as it is.
     pub fn load(self, path: impl AsRef<Path>) -> Result<Self, CheckpointError>
     where
         N: Network,
@@ -230,15 +234,19 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
         types.restore(model).map_err(|reason| unreadable(&reason))
     }
 
-    /// The predictive distribution of `inputs` from `samples` draws of `seed`, none of which a training with that seed has seen.
+    /// The predictive distribution of `inputs` from `samples` draws of `seed`, none of which a training with that seed
+    /// has seen.
     ///
-    /// Draw `i` of the prediction is `self.network.draw(seed, layout::prediction(i))` [with shared weights](blitz_layers::blitz_core::Draw::with_shared_weights)
-    /// ([`layout`](blitz_layers::blitz_core::noise::layout)), so any one of them can be made again. Runs without autodiff on a model that went through `valid()`, as a finished training's has; on one that did
-    /// not, Burn keeps what each draw computed until the next backward pass, and a process that has none grows.
+    /// Draw `i` of the prediction is `self.network.draw(seed, layout::prediction(i))` [with shared
+    /// weights](blitz_layers::blitz_core::Draw::with_shared_weights)
+    /// ([`layout`](blitz_layers::blitz_core::noise::layout)), so any one of them can be made again. Runs without
+    /// autodiff on a model that went through `valid()`, as a finished training's has; on one that did not, Burn keeps
+    /// what each draw computed until the next backward pass, and a process that has none grows.
     ///
     /// # Panics
     ///
-    /// Panics if `samples` is zero, and if an output is not finite or of another width than the likelihood's; see [`try_predict`](Self::try_predict).
+    /// Panics if `samples` is zero, and if an output is not finite or of another width than the likelihood's; see
+    /// [`try_predict`](Self::try_predict).
     pub fn predict(&self, inputs: N::Input, samples: usize, seed: u64) -> L::Predictive
     where
         L: Likelihood<Output = N::Output>,
@@ -251,8 +259,8 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
     ///
     /// # Errors
     ///
-    /// Returns an error that names the first example whose output is not finite, with the place in its input, if that is not finite either; and if the network's
-    /// outputs are of another width than the likelihood's.
+    /// Returns an error that names the first example whose output is not finite, with the place in its input, if that
+    /// is not finite either; and if the network's outputs are of another width than the likelihood's.
     ///
     /// # Panics
     ///

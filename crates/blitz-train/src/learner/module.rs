@@ -1,6 +1,7 @@
 //! How Burn traverses a model.
 //!
-//! Written by hand for one reason, the constants of the likelihood: a derived implementation would pass over them, and a record would have none.
+//! Written by hand for one reason, the constants of the likelihood: a derived implementation would pass over them, and
+//! a record would have none.
 
 use std::convert::Infallible;
 use std::fmt;

@@ -25,8 +25,9 @@ pub struct ElboOutput<E> {
     pub kl: Tensor<1>,
     /// The KL of each weight tensor by its path, each of shape `[1]`; where it is estimated, that of the first draw.
     pub kl_terms: Vec<(String, Tensor<1>)>,
-    /// `−ln 1/S Σ_s p(y | x, w_s)` of each example: the score of the predictive distribution, of shape `[batch]`. Weights and label smoothing, which belong to the
-    /// training, are [not in it](crate::Likelihood::predictive_likelihood).
+    /// `−ln 1/S Σ_s p(y | x, w_s)` of each example: the score of the predictive distribution, of shape `[batch]`.
+    /// Weights and label smoothing, which belong to the training, are [not in
+    /// it](crate::Likelihood::predictive_likelihood).
     pub predictive_nll: Tensor<1>,
     /// What the likelihood's metrics need.
     pub evaluation: E,

@@ -21,8 +21,8 @@ pub(super) struct Epochs {
     pub(super) last: usize,
 }
 
-/// Hears of a training's metrics, on the thread of Burn's event store. It keeps them in memory, where Burn looks for the best epoch: a
-/// training that has a logger gets none of Burn's own, which ends the program where it can't write.
+/// Hears of a training's metrics, on the thread of Burn's event store. It keeps them in memory, where Burn looks for
+/// the best epoch: a training that has a logger gets none of Burn's own, which ends the program where it can't write.
 pub(super) struct Watch {
     training: Training,
     interrupter: Interrupter,

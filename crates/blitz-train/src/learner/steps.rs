@@ -22,7 +22,8 @@ where
     /// Counts an optimizer step: the next loss has draws and a KL weight of its own.
     fn advance(mut self) -> Self {
         self.training.turns = Turns::default();
-        // Known before it is counted on: workers, whose forks are dropped, would read it from their devices in every step.
+        // Known before it is counted on: workers, whose forks are dropped, would read it from their devices in every
+        // step.
         self.steps();
         self.steps = self.steps.map(|steps| steps.add_scalar(1));
         if let Some(known) = self.known_steps.get_mut() {
@@ -87,9 +88,10 @@ where
 
     /// # Panics
     ///
-    /// Panics if the loss is not finite, unless the training runs through [`fit`](super::fit) or [`fit_on`](super::fit_on), which stop it in order;
-    /// if the gradients are distributed over devices that `fit_on` was not told of, or would go to an update ([`ElboModel::with_update`]);
-    /// if a weight is trained by an update that the model was not given; and if one that trains is off the autodiff graph, on which `fit` brings it.
+    /// Panics if the loss is not finite, unless the training runs through [`fit`](super::fit) or
+    /// [`fit_on`](super::fit_on), which stop it in order; if the gradients are distributed over devices that `fit_on`
+    /// was not told of, or would go to an update ([`ElboModel::with_update`]); if a weight is trained by an update that
+    /// the model was not given; and if one that trains is off the autodiff graph, on which `fit` brings it.
     fn step(&self, batch: Self::Input) -> TrainOutput<Self::Output> {
         let training = &self.training;
         training.begin();
@@ -140,8 +142,8 @@ where
 
     /// # Panics
     ///
-    /// Panics if `step` computed no loss of this optimizer step with this model itself, but clones did, unless [`fit_on`](super::fit_on) made them: they would
-    /// all have taken the same draws.
+    /// Panics if `step` computed no loss of this optimizer step with this model itself, but clones did, unless
+    /// [`fit_on`](super::fit_on) made them: they would all have taken the same draws.
     fn optimize(
         self,
         optimizer: &mut ModuleOptimizer,

@@ -1,8 +1,9 @@
 //! What a training counts and shares, and how a model belongs to one.
 //!
-//! Burn clones a model all the time: for each optimizer step, for each gradient that it accumulates, for each worker of a
-//! training on several devices. Those clones work on one training and must count together. The clones that a program makes are
-//! trainings of their own and must not. A clone cannot tell which it is, so the model says it: one that a training launched by
+//! Burn clones a model all the time: for each optimizer step, for each gradient that it accumulates, for each worker of
+//! a training on several devices. Those clones work on one training and must count together. The clones that a program
+//! makes are trainings of their own and must not. A clone cannot tell which it is, so the model says it: one that a
+//! training launched by
 //! [`fit`](super::fit) shares what it counts with its clones; any other gives a clone a copy.
 
 use std::cell::RefCell;
@@ -63,7 +64,8 @@ struct Run {
     tied: OnceLock<bool>,
 }
 
-/// What ended a training before its last epoch. Burn's dashboard clears both in the interrupter before Burn's result has them.
+/// What ended a training before its last epoch. Burn's dashboard clears both in the interrupter before Burn's result
+/// has them.
 #[derive(Default)]
 struct EndedBy {
     error: Option<FitError>,
@@ -152,8 +154,8 @@ impl Training {
         most.fetch_max(losses as u64, Ordering::Relaxed);
     }
 
-    /// The epoch, counted from 1, of the step with `steps` before it, where nobody knows but the counts: `examples` an epoch, in batches of which
-    /// a step takes as many as it did.
+    /// The epoch, counted from 1, of the step with `steps` before it, where nobody knows but the counts: `examples` an
+    /// epoch, in batches of which a step takes as many as it did.
     pub(super) fn epoch_by_counts(&self, steps: u64, examples: usize) -> u64 {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed).max(1);
         let batches = (examples as u64).div_ceil(count(&self.run.largest_batch));
@@ -188,8 +190,8 @@ impl Training {
         self.run.begun.load(Ordering::Relaxed)
     }
 
-    /// Notes that a record is put into the model, if the loop has not begun: Burn loads a checkpoint then, and maps the model for nothing else.
-    /// Says whether it is one.
+    /// Notes that a record is put into the model, if the loop has not begun: Burn loads a checkpoint then, and maps the
+    /// model for nothing else. Says whether it is one.
     pub(super) fn is_mapped(&self) -> bool {
         let is_record = self.is_launched() && !self.has_begun();
         if is_record {
@@ -203,8 +205,9 @@ impl Training {
         self.run.loaded.load(Ordering::Relaxed)
     }
 
-    /// Waits for the losses, and stops the training if it has validated without one to train on, or with a weight that its last step has left not finite, whose path
-    /// `not_finite` finds. Burn hears of all three before it writes a checkpoint.
+    /// Waits for the losses, and stops the training if it has validated without one to train on, or with a weight that
+    /// its last step has left not finite, whose path `not_finite` finds. Burn hears of all three before it writes a
+    /// checkpoint.
     pub(super) fn validates(&self, not_finite: impl FnOnce() -> Option<String>) {
         self.reads_losses();
         let Some(interrupter) = &self.run.interrupter else {
@@ -226,7 +229,8 @@ impl Training {
         }
     }
 
-    /// Notes a stop or an error of which the interrupter knows. To be called between the loop and its end, when the interrupter may be cleared.
+    /// Notes a stop or an error of which the interrupter knows. To be called between the loop and its end, when the
+    /// interrupter may be cleared.
     pub(super) fn notes_end(&self) {
         if let Some(interrupter) = &self.run.interrupter {
             self.run.notes_end(interrupter);
@@ -243,8 +247,8 @@ impl Training {
         self.run.ended_by().interruption.clone()
     }
 
-    /// Takes the stop of [`validates`](Self::validates) back, and says whether there was one: Burn's last act looks like a validation, also if no epoch was
-    /// left to run. The program may have other trainings for the interrupter.
+    /// Takes the stop of [`validates`](Self::validates) back, and says whether there was one: Burn's last act looks
+    /// like a validation, also if no epoch was left to run. The program may have other trainings for the interrupter.
     pub(super) fn goes_on(&self) -> bool {
         let stopped = &self.run.stopped_for_nothing;
         let was_stopped = stopped.swap(false, Ordering::Relaxed);
@@ -254,7 +258,8 @@ impl Training {
         was_stopped
     }
 
-    /// Takes the stop of a training that failed back, unless the program asked for one too: it may have other trainings for the interrupter.
+    /// Takes the stop of a training that failed back, unless the program asked for one too: it may have other trainings
+    /// for the interrupter.
     pub(super) fn failed(&self) {
         if let Some(interrupter) = &self.run.interrupter {
             let own = self.run.own_reason.lock();
@@ -289,12 +294,13 @@ impl Training {
         Watch::new(self.launched(), interrupter, open)
     }
 
-    /// Whether the training may step by the loss: if it is finite, or on a device that has not computed it yet. Of one that is not finite the
-    /// training hears later then, but before it writes a checkpoint.
+    /// Whether the training may step by the loss: if it is finite, or on a device that has not computed it yet. Of one
+    /// that is not finite the training hears later then, but before it writes a checkpoint.
     ///
     /// # Panics
     ///
-    /// Panics if nobody launched the training and the loss is not finite, or can't be read: better than to train on with NaN.
+    /// Panics if nobody launched the training and the loss is not finite, or can't be read: better than to train on
+    /// with NaN.
     pub(super) fn admits(&self, loss: StepLoss) -> bool {
         let Some(interrupter) = &self.run.interrupter else {
             match loss.read() {
@@ -429,7 +435,8 @@ impl Clone for Training {
     }
 }
 
-/// Burn's loop drops its model after it has waited for the last checkpoint, and before it tells the renderer of the end.
+/// Burn's loop drops its model after it has waited for the last checkpoint, and before it tells the renderer of the
+/// end.
 impl Drop for Training {
     fn drop(&mut self) {
         self.notes_end();

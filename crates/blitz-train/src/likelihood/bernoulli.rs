@@ -56,8 +56,9 @@ impl BernoulliLikelihoodConfig {
 
 /// `p(y | f) = Π_k σ(f_k)^{y_k} σ(−f_k)^{1 − y_k}`: the network's output holds the logit of each target's being 1.
 ///
-/// With positive weights v, training sees `−v_k ln σ(f_k)` of a target of 1, as PyTorch's `BCEWithLogitsLoss(pos_weight=..)` does: data in which each 1 stands v_k
-/// times. Probabilities then are those of such data. The weights belong to the training, and are not in a record. The loss on the dashboard is weighted; NLL, Brier
+/// With positive weights v, training sees `−v_k ln σ(f_k)` of a target of 1, as PyTorch's
+/// `BCEWithLogitsLoss(pos_weight=..)` does: data in which each 1 stands v_k times. Probabilities then are those of such
+/// data. The weights belong to the training, and are not in a record. The loss on the dashboard is weighted; NLL, Brier
 /// score and calibration error are those of the targets as they are.
 ///
 /// ```
@@ -80,8 +81,8 @@ pub struct BernoulliLikelihood {
 }
 
 impl BernoulliLikelihood {
-    /// The loss of targets whose probability has the logarithm that `log_p` makes of a sign, 1 of a target of 1 and else −1: one logarithm of a
-    /// sigmoid, of ±f, for both, since ln(1 − σ) would lose its digits.
+    /// The loss of targets whose probability has the logarithm that `log_p` makes of a sign, 1 of a target of 1 and
+    /// else −1: one logarithm of a sigmoid, of ±f, for both, since ln(1 − σ) would lose its digits.
     fn of_log_p(
         &self,
         loss: LossType,

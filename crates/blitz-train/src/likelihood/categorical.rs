@@ -37,7 +37,8 @@ impl CategoricalLikelihoodConfig {
     ///
     /// # Panics
     ///
-    /// Panics with fewer than two classes, if the smoothing lies outside [0, 1), or unless there is a positive, finite weight for each class.
+    /// Panics with fewer than two classes, if the smoothing lies outside [0, 1), or unless there is a positive, finite
+    /// weight for each class.
     pub fn init(&self) -> CategoricalLikelihood {
         assert!(
             self.classes >= 2,
@@ -70,7 +71,8 @@ impl CategoricalLikelihoodConfig {
         }
     }
 
-    /// Weights that let every class count alike in a data set with so many examples of each: N / (K n_k), which average to 1 over the examples.
+    /// Weights that let every class count alike in a data set with so many examples of each: N / (K n_k), which average
+    /// to 1 over the examples.
     ///
     /// ```
     /// use blitz_train::CategoricalLikelihoodConfig;
@@ -99,15 +101,18 @@ impl CategoricalLikelihoodConfig {
 
 /// `p(y | f) = softmax(f)_y`: the network's output holds the logits of the classes.
 ///
-/// With label smoothing ε (Szegedy et al. 2016) training sees `−Σ_k [(1 − ε) 1(k = y) + ε/K] ln p_k`, a cross-entropy to
-/// softened labels and no longer a likelihood of the labels; predictions are as without it.
+/// With label smoothing ε (Szegedy et al. 2016) training sees `−Σ_k [(1 − ε) 1(k = y) + ε/K] ln p_k`, a cross-entropy
+/// to softened labels and no longer a likelihood of the labels; predictions are as without it.
 ///
-/// With class weights v it sees `−v_y ln p_y`, or with both `−(1 − ε) v_y ln p_y − ε/K Σ_k v_k ln p_k`, as PyTorch's cross-entropy does before it
-/// averages. That is the likelihood of data in which an example of class k stands v_k times: probabilities then are those of such data, and not of the
-/// data as they are. Weights of an average of 1 over the examples leave the balance with the KL as it is
-/// ([`with_balanced_classes`](CategoricalLikelihoodConfig::with_balanced_classes)). The weights belong to the training, and are not in a record.
+/// With class weights v it sees `−v_y ln p_y`, or with both `−(1 − ε) v_y ln p_y − ε/K Σ_k v_k ln p_k`, as PyTorch's
+/// cross-entropy does before it averages. That is the likelihood of data in which an example of class k stands v_k
+/// times: probabilities then are those of such data, and not of the data as they are. Weights of an average of 1 over
+/// the examples leave the balance with the KL as it is
+/// ([`with_balanced_classes`](CategoricalLikelihoodConfig::with_balanced_classes)). The weights belong to the training,
+/// and are not in a record.
 ///
-/// The loss on the dashboard is smoothed and weighted. NLL, Brier score and calibration error are those of the predictions and of the labels as they are.
+/// The loss on the dashboard is smoothed and weighted. NLL, Brier score and calibration error are those of the
+/// predictions and of the labels as they are.
 ///
 /// ```
 /// use blitz_train::prelude::*;

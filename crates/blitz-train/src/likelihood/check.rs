@@ -14,8 +14,8 @@ use crate::likelihood::Likelihood;
 
 /// Reads every target of a data loader once and says which one the likelihood has no meaning for, if any.
 ///
-/// For data of users, before a training on it, in which such a target would only show as a loss that is NaN. The batches are made on the device of the likelihood, and on the
-/// CPU for one without parameters.
+/// For data of users, before a training on it, in which such a target would only show as a loss that is NaN. The
+/// batches are made on the device of the likelihood, and on the CPU for one without parameters.
 ///
 /// # Errors
 ///
@@ -78,7 +78,8 @@ fn check_data(
     }
 }
 
-/// Refuses outputs of draws that have not the shape `[batch, outputs]`: numbers of one example would be read as another's.
+/// Refuses outputs of draws that have not the shape `[batch, outputs]`: numbers of one example would be read as
+/// another's.
 pub(super) fn check_outputs(
     likelihood: &'static str,
     outputs: usize,

@@ -28,8 +28,8 @@ impl RegressionEvaluation {
         }
     }
 
-    /// From the draws' outputs, which are means or medians, and the distribution function of each draw given targets and
-    /// outputs, of shape `[1, batch, targets]` and `[draws, batch, targets]`.
+    /// From the draws' outputs, which are means or medians, and the distribution function of each draw given targets
+    /// and outputs, of shape `[1, batch, targets]` and `[draws, batch, targets]`.
     pub(super) fn new(
         outputs: Vec<Tensor<2>>,
         target: Tensor<2>,

@@ -31,8 +31,8 @@ use super::Likelihood;
 /// assert!((loss - 1.168_938_5).abs() < 1e-6);
 /// ```
 pub trait ExpectedNll: Likelihood {
-    /// `E[−ln p(target | f)]` of each example in nats, or an upper bound of it, of shape `[batch]`, over independent normal outputs f with these
-    /// moments.
+    /// `E[−ln p(target | f)]` of each example in nats, or an upper bound of it, of shape `[batch]`, over independent
+    /// normal outputs f with these moments.
     ///
     /// # Panics
     ///

@@ -68,16 +68,16 @@ impl HeteroscedasticLikelihoodConfig {
 /// `p(y | f) = Π_k N(y_k; m_k, σ_k²)` with `σ_k = min_std + exp(s_k)`: the network returns first all means `m`, then
 /// all log-deviations `s`, `[batch, 2 · targets]` together.
 ///
-/// The second output is a *logarithm* rather than a deviation before its softplus, since the Fisher information of `ln σ`
-/// is 2 whatever the units and the noise, where that of a softplus vanishes as `2/σ²` for large deviations; and since
-/// `ln σ`, which the density needs, is then there without a logarithm of something that may have underflowed. The least
-/// deviation is added, not clamped to, so that its gradient never quite stops: `ln σ = ln min_std + softplus(s − ln min_std)`,
-/// for which neither end overflows. It also keeps the density bounded where the network fits a target exactly. What
-/// speaks for a softplus is far extrapolation, where `exp(s)` grows without measure.
+/// The second output is a *logarithm* rather than a deviation before its softplus, since the Fisher information of `ln
+/// σ` is 2 whatever the units and the noise, where that of a softplus vanishes as `2/σ²` for large deviations; and
+/// since `ln σ`, which the density needs, is then there without a logarithm of something that may have underflowed. The
+/// least deviation is added, not clamped to, so that its gradient never quite stops: `ln σ = ln min_std + softplus(s −
+/// ln min_std)`, for which neither end overflows. It also keeps the density bounded where the network fits a target
+/// exactly. What speaks for a softplus is far extrapolation, where `exp(s)` grows without measure.
 ///
-/// With `beta` above 0 the gradient of each target's term is weighted by `σ^{2β}` (Seitzer et al. 2022, the β-NLL), which
-/// keeps the mean learning where the noise is large; they recommend 0.5. The *value* stays the negative log likelihood,
-/// but what is descended is then no longer the gradient of an evidence bound.
+/// With `beta` above 0 the gradient of each target's term is weighted by `σ^{2β}` (Seitzer et al. 2022, the β-NLL),
+/// which keeps the mean learning where the noise is large; they recommend 0.5. The *value* stays the negative log
+/// likelihood, but what is descended is then no longer the gradient of an evidence bound.
 ///
 /// ```
 /// use blitz_train::{HeteroscedasticLikelihoodConfig, Likelihood};

@@ -5,7 +5,8 @@ use burn::tensor::{DType, Tensor};
 
 /// `f64` for outputs of `f64`, else `f32`.
 ///
-/// In half precision a loss would keep three digits, and a squared residual of 256 would exceed the largest number of `f16`.
+/// In half precision a loss would keep three digits, and a squared residual of 256 would exceed the largest number of
+/// `f16`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LossType(DType);
 

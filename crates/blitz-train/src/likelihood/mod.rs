@@ -45,8 +45,8 @@ use crate::error::{PredictError, TargetError};
 
 /// A likelihood. Its parameters, a learned noise for instance, are ordinary Burn parameters.
 ///
-/// One of your own needs a density for training, and for prediction a [`Distribution`](crate::distribution::Distribution), which may be one of
-/// those there are. Log-normal targets:
+/// One of your own needs a density for training, and for prediction a
+/// [`Distribution`](crate::distribution::Distribution), which may be one of those there are. Log-normal targets:
 ///
 /// ```
 /// use blitz_train::prelude::*;
@@ -103,17 +103,19 @@ pub trait Likelihood: Module + ModuleDisplay + Sync + 'static {
     /// The predictive distribution of a batch.
     type Predictive;
 
-    /// What a training minimizes, for each example in nats, of shape `[batch]`: `−ln p(target | output)`, with what belongs to the training alone, such as label smoothing or
-    /// weights of the classes ([`predictive_likelihood`](Self::predictive_likelihood)).
+    /// What a training minimizes, for each example in nats, of shape `[batch]`: `−ln p(target | output)`, with what
+    /// belongs to the training alone, such as label smoothing or weights of the classes
+    /// ([`predictive_likelihood`](Self::predictive_likelihood)).
     ///
-    /// The likelihoods of this crate compute it in `f64` if the output is of it, else in `f32`, whatever the types of targets and
-    /// parameters. Half precision has too few digits for a loss.
+    /// The likelihoods of this crate compute it in `f64` if the output is of it, else in `f32`, whatever the types of
+    /// targets and parameters. Half precision has too few digits for a loss.
     ///
     /// Does not read the targets back from their device, where that would wait for all that is under way. An example
     /// whose target has no meaning gets NaN instead of a number; [`check_target`](Self::check_target) says why.
     fn nll(&self, output: Self::Output, target: Self::Target) -> Tensor<1>;
 
-    /// What the metrics need to know of a batch. `outputs` are those of the draws that its loss was computed with, one or more; they may be on the autodiff graph.
+    /// What the metrics need to know of a batch. `outputs` are those of the draws that its loss was computed with, one
+    /// or more; they may be on the autodiff graph.
     fn evaluate(&self, outputs: Vec<Self::Output>, target: Self::Target) -> Self::Evaluation;
 
     /// The predictive distribution: the equal mixture over the outputs of one or more draws.
@@ -139,8 +141,8 @@ pub trait Likelihood: Module + ModuleDisplay + Sync + 'static {
         }
     }
 
-    /// The likelihood whose [`nll`](Self::nll) is that of what it [predicts](Self::predictive), without what belongs to the training alone, such as label
-    /// smoothing or weights of the classes. The default, `None`, is itself.
+    /// The likelihood whose [`nll`](Self::nll) is that of what it [predicts](Self::predictive), without what belongs to
+    /// the training alone, such as label smoothing or weights of the classes. The default, `None`, is itself.
     ///
     /// The dashboard's NLL is by this one, and the loss is by [`nll`](Self::nll).
     fn predictive_likelihood(&self) -> Option<Self> {
@@ -158,8 +160,9 @@ pub trait Likelihood: Module + ModuleDisplay + Sync + 'static {
         Ok(())
     }
 
-    /// The numbers that it is made of and that do not train, such as a least deviation. An [`ElboModel`](crate::ElboModel) saves them, and
-    /// loading its record restores them. The default, `None`, leaves them out.
+    /// The numbers that it is made of and that do not train, such as a least deviation. An
+    /// [`ElboModel`](crate::ElboModel) saves them, and loading its record restores them. The default, `None`, leaves
+    /// them out.
     ///
     /// How many there are must depend on the type alone.
     fn constants(&self) -> Option<Constants> {

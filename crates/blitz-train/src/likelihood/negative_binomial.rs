@@ -46,8 +46,8 @@ impl NegativeBinomialLikelihoodConfig {
     }
 }
 
-/// `p(y | f) = Π_k Γ(y + r) / (Γ(r) y!) (r/(r + μ))^r (μ/(r + μ))^y` with `μ = exp(f)` and `r = 1/α`: the network's output is
-/// the log mean, the variance `μ + α μ²`.
+/// `p(y | f) = Π_k Γ(y + r) / (Γ(r) y!) (r/(r + μ))^r (μ/(r + μ))^y` with `μ = exp(f)` and `r = 1/α`: the network's
+/// output is the log mean, the variance `μ + α μ²`.
 ///
 /// As α goes to zero the counts become Poisson's. The shares of an exposure are as with
 /// [`PoissonLikelihood`](super::PoissonLikelihood).
@@ -118,8 +118,8 @@ impl Likelihood for NegativeBinomialLikelihood {
         let log_dispersion: Tensor<2> = loss.cast(log_dispersion).unsqueeze();
         let log_r = param::bounded(log_dispersion.neg()).expand(output.dims());
         let r = log_r.clone().exp();
-        // The least of 1 and r, and the same in parts of r, so that r + y is a divisor without numbers as large as r: the gradient of a quotient has the square of
-        // its divisor, for which `f32` has no number beyond 1e19.
+        // The least of 1 and r, and the same in parts of r, so that r + y is a divisor without numbers as large as r:
+        // the gradient of a quotient has the square of its divisor, for which `f32` has no number beyond 1e19.
         let is_large = log_r.clone().greater_elem(0.0);
         let least = log_r.clone().mask_fill(is_large.clone(), 0.0).exp();
         let part = log_r
@@ -131,8 +131,8 @@ impl Likelihood for NegativeBinomialLikelihood {
         let beyond = relu(output.clone() - MAX_LOG_RATE) * r.clone();
         let log_mean = output.clamp_max(MAX_LOG_RATE);
         let mean = log_mean.clone().exp();
-        // Written around the difference of y and μ, as Poisson's, to which it goes term by term as r grows: the textbook's
-        // `ln Γ(y + r) − ln Γ(r)` has no digits left then.
+        // Written around the difference of y and μ, as Poisson's, to which it goes term by term as r grows: the
+        // textbook's `ln Γ(y + r) − ln Γ(r)` has no digits left then.
         let y = target.clamp_min(1.0);
         let t = (y.clone().log() - log_mean.clone()).mask_fill(zero.clone(), 0.0);
         let excess = y.clone() * exp_m1(t.clone().neg());
@@ -149,7 +149,8 @@ impl Likelihood for NegativeBinomialLikelihood {
         let constant = constant.mask_fill(zero.clone(), 0.0);
         let excess = excess / (least.clone() + y.clone() * part.clone());
         let y = y.mask_fill(zero.clone(), 0.0);
-        // l = ln((r + μ) / (r + y)), as a logarithm of 1 + q unless q is near −1, or so large that its gradient has no number left.
+        // l = ln((r + μ) / (r + y)), as a logarithm of 1 + q unless q is near −1, or so large that its gradient has no
+        // number left.
         let total = r.clone() + y.clone();
         // Without a divisor where y is zero: r alone may be so small that its square is none.
         let q = (excess.clone() * part).mask_where(zero.clone(), mean.clone() * dispersion);
@@ -164,8 +165,8 @@ impl Likelihood for NegativeBinomialLikelihood {
         let small = q.clone().abs().lower_elem(SMALL);
         let series = rq.clone() * log1p_over(q.mask_fill(small.clone().bool_not(), 0.0));
         let rl = (r.mask_fill(small.clone(), 1.0) * l.clone()).mask_where(small, series);
-        // −ln p = y (t + l) + r l + …, where t and l cancel if both counts are large against r: their sum is a logarithm of
-        // 1 + u.
+        // −ln p = y (t + l) + r l + …, where t and l cancel if both counts are large against r: their sum is a
+        // logarithm of 1 + u.
         let sum = t + l.clone();
         let far = sum
             .clone()

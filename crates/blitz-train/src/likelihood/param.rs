@@ -45,7 +45,8 @@ impl LikelihoodParam {
     }
 }
 
-/// The logarithm of a parameter for a loss. A fixed one is detached: Burn's `unfreeze` makes every parameter of a module require a gradient.
+/// The logarithm of a parameter for a loss. A fixed one is detached: Burn's `unfreeze` makes every parameter of a
+/// module require a gradient.
 pub(super) fn read(log: &Param<Tensor<1>>, is_fixed: bool) -> Tensor<1> {
     let value = log.val();
     match is_fixed {
@@ -57,14 +58,14 @@ pub(super) fn read(log: &Param<Tensor<1>>, is_fixed: bool) -> Tensor<1> {
 /// The largest logarithm that a loss exponentiates: `e⁸⁰` is 6e34, which `f32` holds with room for a factor.
 pub(super) const MAX_LOG: f64 = 80.0;
 
-/// The logarithm of a parameter as a loss exponentiates it: within [−40, 80]. Beyond, the loss is at its limit to the last digit, and `f32` has no number for
-/// the parameter or for the square of its inverse, which gradients need.
+/// The logarithm of a parameter as a loss exponentiates it: within [−40, 80]. Beyond, the loss is at its limit to the
+/// last digit, and `f32` has no number for the parameter or for the square of its inverse, which gradients need.
 pub(super) fn bounded(log: Tensor<2>) -> Tensor<2> {
     log.clamp(-40.0, MAX_LOG)
 }
 
-/// The inverse of a scale from its logarithm, to multiply with: the gradient of a quotient has the square of the scale, for which `f32` has no number
-/// beyond 1e19 or below 1e-19.
+/// The inverse of a scale from its logarithm, to multiply with: the gradient of a quotient has the square of the scale,
+/// for which `f32` has no number beyond 1e19 or below 1e-19.
 ///
 /// Bounded, so that an output that meets its target exactly is no `0 · ∞`.
 pub(super) fn inverse<const D: usize>(log: Tensor<D>) -> Tensor<D> {

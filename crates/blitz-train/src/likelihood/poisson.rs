@@ -46,8 +46,8 @@ impl PoissonLikelihoodConfig {
 /// `p(y | f) = Π_k λ_k^{y_k} exp(−λ_k) / y_k!` with `λ = exp(f)`: the network's output is the log rate.
 ///
 /// Counts over different times, areas or populations are compared by an exposure, whose logarithm is added to the
-/// output: see [`WithExposure`](crate::WithExposure). Above a log rate of 40 the loss goes on along its tangent, so that
-/// nothing overflows.
+/// output: see [`WithExposure`](crate::WithExposure). Above a log rate of 40 the loss goes on along its tangent, so
+/// that nothing overflows.
 ///
 /// ```
 /// use blitz_train::{Likelihood, PoissonLikelihoodConfig};
@@ -84,8 +84,8 @@ impl Likelihood for PoissonLikelihood {
         let zero = target.clone().equal_elem(0.0);
         let beyond = relu(output.clone() - MAX_LOG_RATE).mul_scalar(MAX_LOG_RATE.exp());
         let log_rate = output.clamp_max(MAX_LOG_RATE);
-        // Loader's saddle point form (2000): λ − y ln λ + ln y! cancels to nothing in f32 at large counts. For y = 0, which
-        // has no logarithm, the loss is λ.
+        // Loader's saddle point form (2000): λ − y ln λ + ln y! cancels to nothing in f32 at large counts. For y = 0,
+        // which has no logarithm, the loss is λ.
         let y = target.clamp_min(1.0);
         let t = y.clone().log() - log_rate.clone();
         let constant = y
@@ -134,13 +134,15 @@ impl Likelihood for PoissonLikelihood {
     }
 }
 
-/// The expected rate `e^{m + v/2}` goes on along its tangent where the exponent is above 40, as the rate does in the loss.
+/// The expected rate `e^{m + v/2}` goes on along its tangent where the exponent is above 40, as the rate does in the
+/// loss.
 impl ExpectedNll for PoissonLikelihood {
     fn expected_nll(&self, output: Moments<2>, target: Tensor<2>) -> Tensor<1> {
         let loss = LossType::of(&output.mean);
         let half = loss.cast(output.variance()).mul_scalar(0.5);
         let mean = loss.cast(output.mean.clone());
-        // How far the exponent rises from m below 40: e^m alone vanishes, and e^{v/2} alone overflows, where their product does neither.
+        // How far the exponent rises from m below 40: e^m alone vanishes, and e^{v/2} alone overflows, where their
+        // product does neither.
         let room = relu(mean.clone().neg() + MAX_LOG_RATE);
         let rise = half.clone().min_pair(room.clone());
         let rate = (mean.clamp_max(MAX_LOG_RATE) + rise.clone()).exp();

@@ -21,7 +21,8 @@ const CUTS: usize = 200;
 pub struct LazyPredictive(Arc<dyn Fn() -> Result<Box<dyn Scored>, PredictError> + Send + Sync>);
 
 impl LazyPredictive {
-    /// The one that `make` makes: [`try_predictive`](crate::Likelihood::try_predictive) of outputs off the autodiff graph.
+    /// The one that `make` makes: [`try_predictive`](crate::Likelihood::try_predictive) of outputs off the autodiff
+    /// graph.
     pub fn new<C: Distribution + 'static>(
         make: impl Fn() -> Result<Mixture<C>, PredictError> + Send + Sync + 'static,
     ) -> Self {

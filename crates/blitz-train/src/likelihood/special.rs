@@ -31,7 +31,8 @@ pub(super) fn stirling_remainder<const D: usize>(x: Tensor<D>) -> Tensor<D> {
         DType::F64 => (9, 7, 1e15),
         _ => (4, 3, 1e8),
     };
-    // Beyond it S is less than the error. Gradients would have the square of x, for which `f32` has no number beyond 1e19.
+    // Beyond it S is less than the error. Gradients would have the square of x, for which `f32` has no number beyond
+    // 1e19.
     let x = x.clamp_max(largest);
     let step = |k: i32| {
         let x = x.clone().add_scalar(k);
@@ -51,7 +52,8 @@ pub(super) fn stirling_remainder<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 pub(super) fn log1p_square(w: Tensor<2>) -> Tensor<2> {
     const LARGE: f64 = 1e15;
     let w = w.abs();
-    // Beyond it ln(1 + w²) is 2 ln w to the last digit. By a mask: two clamps would both pass the gradient where they meet.
+    // Beyond it ln(1 + w²) is 2 ln w to the last digit. By a mask: two clamps would both pass the gradient where they
+    // meet.
     let is_large = w.clone().greater_elem(LARGE);
     let large = w.clone().clamp_min(LARGE).log().mul_scalar(2.0);
     let near = w.mask_fill(is_large.clone(), 0.0).square().log1p();
@@ -60,8 +62,9 @@ pub(super) fn log1p_square(w: Tensor<2>) -> Tensor<2> {
 
 /// `E ln(1 + eˣ)` of normals `x ~ N(m, v)`, within 3e-4 of the truth, and its gradients within 7e-4.
 ///
-/// By quadrature up to a deviation of 3. The wider x is, the further its nodes lie apart, and at last none meets the place where softplus bends. But `ln(1 + eˣ) = E max(x + ℓ, 0)` for
-/// a logistic ℓ, and `x + ℓ` is nearly normal where x is wide. With `s² = v + π²/3`, `z = m/s` and the cumulants `κ₂ₙ = (2n)! ζ(2n)/n` of ℓ, the Edgeworth series is
+/// By quadrature up to a deviation of 3. The wider x is, the further its nodes lie apart, and at last none meets the
+/// place where softplus bends. But `ln(1 + eˣ) = E max(x + ℓ, 0)` for a logistic ℓ, and `x + ℓ` is nearly normal where
+/// x is wide. With `s² = v + π²/3`, `z = m/s` and the cumulants `κ₂ₙ = (2n)! ζ(2n)/n` of ℓ, the Edgeworth series is
 ///
 /// ```text
 /// m Φ(z) + s φ(z) + φ(z) (ζ(4)/2 (z² − 1)/s³ + ζ(6)/3 (z⁴ − 6z² + 3)/s⁵ + …)

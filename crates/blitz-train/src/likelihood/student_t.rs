@@ -119,8 +119,8 @@ impl Likelihood for StudentTLikelihood {
         let log_nu = param::bounded(loss.cast(log_nu).unsqueeze());
         let half = log_nu.clone().exp().mul_scalar(0.5);
         let inverse = param::inverse(log_nu.clone());
-        // ln Γ(a + ½) − ln Γ(a) − ½ ln a for a = ν/2, without the terms that cancel at many degrees of freedom: it goes to
-        // zero with 1/ν.
+        // ln Γ(a + ½) − ln Γ(a) − ½ ln a for a = ν/2, without the terms that cancel at many degrees of freedom: it goes
+        // to zero with 1/ν.
         let gammas = half.clone() * inverse.log1p() - 0.5 + stirling_remainder(half.clone() + 0.5)
             - stirling_remainder(half.clone());
         let w = (loss.cast(target) - output)

@@ -8,10 +8,11 @@ use crate::predict::NetworkPosterior;
 
 /// Networks that were trained from different starts, each as likely as any other.
 ///
-/// Lakshminarayanan, Pritzel & Blundell, *Simple and scalable predictive uncertainty estimation using deep ensembles* (2017). The
-/// members may be deterministic or Bayesian: network i is draw i of a prediction with member `i mod M`, which for a deterministic one is the member
-/// itself, adapters and all. So M draws of deterministic members are the members, and a multiple of M gives each the same weight. Bayesian ones draw noise of their own: no two networks share it. A draw of
-/// one with adapters is merged, and so dense. Its record is a Burn record.
+/// Lakshminarayanan, Pritzel & Blundell, *Simple and scalable predictive uncertainty estimation using deep ensembles*
+/// (2017). The members may be deterministic or Bayesian: network i is draw i of a prediction with member `i mod M`,
+/// which for a deterministic one is the member itself, adapters and all. So M draws of deterministic members are the
+/// members, and a multiple of M gives each the same weight. Bayesian ones draw noise of their own: no two networks
+/// share it. A draw of one with adapters is merged, and so dense. Its record is a Burn record.
 ///
 /// ```
 /// use blitz_train::{Ensemble, PredictError};

@@ -1,6 +1,7 @@
 //! Ways to a posterior beside the ELBO with an optimizer, one folder each.
 //!
-//! Each method implements what it plugs into beside its own type: [`NetworkPosterior`](crate::NetworkPosterior) if it draws whole networks, and
+//! Each method implements what it plugs into beside its own type: [`NetworkPosterior`](crate::NetworkPosterior) if it
+//! draws whole networks, and
 //! [`WeightUpdate`](crate::WeightUpdate) if it trains weights itself. Nothing outside this room knows a method by name.
 
 pub(crate) mod adapter;

@@ -20,13 +20,15 @@ pub enum StatisticsError {
     Data(#[from] DatasetError),
 }
 
-/// The network with running statistics of its own, moved by the batches of a data loader as in training: a draw of [`Swag`](crate::Swag), whose batch norms have the
-/// statistics of another network, before it predicts.
+/// The network with running statistics of its own, moved by the batches of a data loader as in training: a draw of
+/// [`Swag`](crate::Swag), whose batch norms have the statistics of another network, before it predicts.
 ///
-/// `forward` runs one batch through the network that it is given, whose layers are as in training: dropout drops. The batches come on an autodiff device, where a batch norm takes
-/// them in. Weights stay as they are, and so does `network`; what is returned is off the autodiff graph.
+/// `forward` runs one batch through the network that it is given, whose layers are as in training: dropout drops. The
+/// batches come on an autodiff device, where a batch norm takes them in. Weights stay as they are, and so does
+/// `network`; what is returned is off the autodiff graph.
 ///
-/// A batch norm goes over to what it sees by its momentum: with Burn's default of 0.1, ten batches leave a third of the statistics before, and fifty half a percent.
+/// A batch norm goes over to what it sees by its momentum: with Burn's default of 0.1, ten batches leave a third of the
+/// statistics before, and fifty half a percent.
 ///
 /// ```
 /// use blitz_train::prelude::*;
@@ -68,7 +70,8 @@ pub fn with_statistics_of<N: Module, B>(
     data: &dyn DataLoader<B>,
     mut forward: impl FnMut(&N, B),
 ) -> Result<N, StatisticsError> {
-    // Clones share their statistics, and these two make new ones. Burn keeps the graph of a pass until a backward one, and here is none: without gradients there is no graph.
+    // Clones share their statistics, and these two make new ones. Burn keeps the graph of a pass until a backward one,
+    // and here is none: without gradients there is no graph.
     let training = network.valid().train().no_grad();
     let device = training.devices().into_iter().next();
     let moved = device.map(|device| data.to_device(&device));

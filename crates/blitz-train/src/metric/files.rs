@@ -15,9 +15,11 @@ use super::history::saved;
 use super::stop::StopAtFailure;
 use crate::checkpoint::is_same;
 
-/// Has a training write the values of its metrics to files: a line a batch, as Burn's own logger does, in `train/epoch-3/Loss.log`.
+/// Has a training write the values of its metrics to files: a line a batch, as Burn's own logger does, in
+/// `train/epoch-3/Loss.log`.
 ///
-/// Burn's logger ends the program if its folder vanishes or the disk is full. [`fit`](crate::fit) does without it, and with this one returns
+/// Burn's logger ends the program if its folder vanishes or the disk is full. [`fit`](crate::fit) does without it, and
+/// with this one returns
 /// [`FitError::Metrics`](crate::FitError::Metrics) if the folder can't be written; one that was only removed is made anew, with the values from there on. `SupervisedTraining::summary` reads the files, and so does a training that goes on, which compares its epochs with those before.
 ///
 /// ```no_run

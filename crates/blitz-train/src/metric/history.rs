@@ -6,7 +6,8 @@ use std::sync::Arc;
 use burn::train::metric::store::{MetricsUpdate, Split};
 use burn::train::metric::{MetricDefinition, MetricEntry, MetricId, NumericEntry};
 
-/// What Burn asks for when it looks for the best epoch: a number for each metric, split and epoch, however many batches there were.
+/// What Burn asks for when it looks for the best epoch: a number for each metric, split and epoch, however many batches
+/// there were.
 #[derive(Default)]
 pub(crate) struct History {
     names: HashMap<MetricId, Arc<String>>,
@@ -91,8 +92,8 @@ impl History {
         }
     }
 
-    /// The value of a metric in an epoch, as Burn's loggers return it: none after the last. Before the first, as of a training that goes on,
-    /// `earlier` knows it or nobody, and NaN is the best of none.
+    /// The value of a metric in an epoch, as Burn's loggers return it: none after the last. Before the first, as of a
+    /// training that goes on, `earlier` knows it or nobody, and NaN is the best of none.
     pub(crate) fn read(
         &self,
         name: &str,

@@ -1,7 +1,8 @@
 //! The metrics of a training as event files, which TensorBoard reads.
 //!
-//! An event file is a list of records (TFRecord), each a protobuf message `Event` with its length and two checksums. Only what a scalar needs is
-//! written; `tensorboard_reference.py` beside the tests compares with TensorBoard's own writer, byte by byte.
+//! An event file is a list of records (TFRecord), each a protobuf message `Event` with its length and two checksums.
+//! Only what a scalar needs is written; `tensorboard_reference.py` beside the tests compares with TensorBoard's own
+//! writer, byte by byte.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -17,13 +18,17 @@ use burn::train::{LearnerModel, SupervisedTraining};
 use super::History;
 use super::stop::StopAtFailure;
 
-/// Has a training write the values of its metrics for TensorBoard: a point an epoch, in the runs `train` and `valid` of a folder.
+/// Has a training write the values of its metrics for TensorBoard: a point an epoch, in the runs `train` and `valid` of
+/// a folder.
 ///
-/// `tensorboard --logdir runs/mine` shows them while the training runs. A training that goes on writes a file of its own, which says from which epoch it
-/// counts: points of epochs that it runs again take the place of those before. Values are in `f32`, as TensorBoard's scalars are, a NaN or an infinity among them.
+/// `tensorboard --logdir runs/mine` shows them while the training runs. A training that goes on writes a file of its
+/// own, which says from which epoch it counts: points of epochs that it runs again take the place of those before.
+/// Values are in `f32`, as TensorBoard's scalars are, a NaN or an infinity among them.
 ///
-/// It goes together with [`MetricFiles`](super::MetricFiles), which has every batch and from which a training that goes on reads the epochs before; these files are not
-/// read again. [`fit`](crate::fit) returns [`FitError::Metrics`](crate::FitError::Metrics) if the folder can't be written; one that was only removed is made anew.
+/// It goes together with [`MetricFiles`](super::MetricFiles), which has every batch and from which a training that goes
+/// on reads the epochs before; these files are not read again. [`fit`](crate::fit) returns
+/// [`FitError::Metrics`](crate::FitError::Metrics) if the folder can't be written; one that was only removed is made
+/// anew.
 ///
 /// ```no_run
 /// use blitz_train::prelude::*;

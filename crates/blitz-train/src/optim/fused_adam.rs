@@ -16,8 +16,8 @@ use burn::tensor::{Device, Tensor};
 /// | `epsilon` | 1e-5 | added to the root of the second moment | > 0 |
 /// | `grad_clipping` | none | Burn's gradient clipping | |
 ///
-/// Names and defaults are those of Burn's `AdamConfig`. There is no weight decay: the KL to a normal prior is one, and decaying ρ
-/// would pull every deviation towards ln 2.
+/// Names and defaults are those of Burn's `AdamConfig`. There is no weight decay: the KL to a normal prior is one, and
+/// decaying ρ would pull every deviation towards ln 2.
 #[derive(Config, Debug)]
 pub struct FusedAdamConfig {
     /// The decay of the first moment.
@@ -72,13 +72,15 @@ impl FusedAdamConfig {
     }
 }
 
-/// Adam (Kingma & Ba, *Adam: a method for stochastic optimization*, 2015): Burn's, to the bit on CPUs in `f32` and `f64`, in one pass.
+/// Adam (Kingma & Ba, *Adam: a method for stochastic optimization*, 2015): Burn's, to the bit on CPUs in `f32` and
+/// `f64`, in one pass.
 ///
-/// Burn's `Adam` walks each tensor a dozen times. The new moments are written
-/// over the old ones and the new weight over the gradient. Records are those of Burn's `Adam`: either goes on where the
-/// other stopped. The exception is weights of 16 bits, whose moments are in `f32` here: in `f16` the square of a gradient below 5e-3 is lost, and in `bf16` the second moment never decays.
-/// A record's moments come back to the bit, whatever type the default device has; Burn's `Adam` rounds them to it.
-/// On devices without [fused operations](blitz_layers::blitz_core::kernels) it is computed by tensor operations, as there.
+/// Burn's `Adam` walks each tensor a dozen times. The new moments are written over the old ones and the new weight over
+/// the gradient. Records are those of Burn's `Adam`: either goes on where the other stopped. The exception is weights
+/// of 16 bits, whose moments are in `f32` here: in `f16` the square of a gradient below 5e-3 is lost, and in `bf16` the
+/// second moment never decays. A record's moments come back to the bit, whatever type the default device has; Burn's
+/// `Adam` rounds them to it. On devices without [fused operations](blitz_layers::blitz_core::kernels) it is computed by
+/// tensor operations, as there.
 ///
 /// ```
 /// use blitz_train::prelude::*;
@@ -111,7 +113,8 @@ pub struct FusedAdamState<const D: usize> {
     pub moment_1: Tensor<D>,
     /// That of their squares.
     pub moment_2: Tensor<D>,
-    /// The largest second moment, in a record of Burn's `Adam` with AMSGrad. It has no part in the steps here, and is passed on as it was.
+    /// The largest second moment, in a record of Burn's `Adam` with AMSGrad. It has no part in the steps here, and is
+    /// passed on as it was.
     pub max_moment_2: Option<Tensor<D>>,
 }
 
@@ -170,7 +173,8 @@ const MOMENT_1: &str = "momentum.moment_1";
 const MOMENT_2: &str = "momentum.moment_2";
 const MAX_MOMENT_2: &str = "momentum.max_moment_2";
 
-// By hand: what Burn derives makes a record's tensors in the type of the device, and so rounds moments of `f64`, and those of `f32` on a device of 16 bits.
+// By hand: what Burn derives makes a record's tensors in the type of the device, and so rounds moments of `f64`, and
+// those of `f32` on a device of 16 bits.
 impl<const D: usize> RecordState for FusedAdamState<D> {
     fn state_flatten(&self, prefix: &str, out: &mut StateSink) {
         out.push_scalar(prefix, TIME, self.time.into());

@@ -15,11 +15,13 @@ pub(crate) fn of_use<N: Network>(network: &N, samples: usize) -> usize {
     }
 }
 
-/// What `f` returns in each of the first `samples` draws of a prediction with `seed`, none of which a training with that seed has seen.
+/// What `f` returns in each of the first `samples` draws of a prediction with `seed`, none of which a training with
+/// that seed has seen.
 ///
-/// Draw `i` is `model.draw(seed, layout::prediction(i))` [with shared weights](blitz_layers::blitz_core::Draw::with_shared_weights): one network for all that `f` computes, whatever the layers'
-/// estimators. `f` gets the model with its layers as in prediction, also on an autodiff device: Burn's dropout drops
-/// nothing, and a batch norm keeps its statistics. Where the weights are, so is the graph of `f`.
+/// Draw `i` is `model.draw(seed, layout::prediction(i))` [with shared
+/// weights](blitz_layers::blitz_core::Draw::with_shared_weights): one network for all that `f` computes, whatever the
+/// layers' estimators. `f` gets the model with its layers as in prediction, also on an autodiff device: Burn's dropout
+/// drops nothing, and a batch norm keeps its statistics. Where the weights are, so is the graph of `f`.
 ///
 /// ```
 /// use blitz_train::blitz_core::noise::layout;

@@ -10,7 +10,8 @@ use crate::likelihood::Exposed;
 
 /// The error of a prediction from `inputs`: that of the inputs, if the example that it names is not finite there.
 ///
-/// Looks only after something has gone wrong, so that a prediction that succeeds reads nothing back. An input may be of any type; tensors are looked at, and exposures of tensors.
+/// Looks only after something has gone wrong, so that a prediction that succeeds reads nothing back. An input may be of
+/// any type; tensors are looked at, and exposures of tensors.
 pub(crate) fn blame<I: 'static>(error: PredictError, inputs: &I) -> PredictError {
     let PredictError::Mixture(MixtureError::NonFinite { example, .. }) = &error else {
         return error;

@@ -2,12 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How probabilities are computed of normal logits f, those of a linearised predictive distribution or of propagated moments: `E[softmax(f)]`.
+/// How probabilities are computed of normal logits f, those of a linearised predictive distribution or of propagated
+/// moments: `E[softmax(f)]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Link {
-    /// `softmax(fₖ / √(1 + π vₖ/8))`, with fₖ the mean of logit k less the mean of all logits, and vₖ the variance of logit k less the mean of the others: what
-    /// all logits have in common changes no probability, so its variance should change none. Of two classes it is the probit approximation for their difference.
+    /// `softmax(fₖ / √(1 + π vₖ/8))`, with fₖ the mean of logit k less the mean of all logits, and vₖ the variance of
+    /// logit k less the mean of the others: what all logits have in common changes no probability, so its variance
+    /// should change none. Of two classes it is the probit approximation for their difference.
     #[default]
     Probit,
     /// The same with the variances of the logits themselves, as in laplace-torch (MacKay 1992; Gibbs 1997).
@@ -26,7 +28,8 @@ pub(crate) fn probit_scale(variance: f64) -> f64 {
     (1.0 + std::f64::consts::PI / 8.0 * variance).sqrt().recip()
 }
 
-/// How many times a logit less the mean of all is one less the mean of the others: `C/(C − 1)`, and 0 of a single one, which has no others.
+/// How many times a logit less the mean of all is one less the mean of the others: `C/(C − 1)`, and 0 of a single one,
+/// which has no others.
 #[cfg(feature = "dataset")] // for the Laplace approximations
 pub(crate) fn less_others(logits: usize) -> f64 {
     match logits {

@@ -1,4 +1,5 @@
-//! Predictions in one pass: the moments of a network's output, and the predictive distribution that a likelihood makes of them.
+//! Predictions in one pass: the moments of a network's output, and the predictive distribution that a likelihood makes
+//! of them.
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -25,7 +26,8 @@ use crate::batch::LabeledBatch;
 use crate::error::PredictError;
 use crate::likelihood::{CategoricalLikelihood, Likelihood};
 
-/// The predictive distribution of a batch in one pass: of the [moments](blitz_layers::moments) of the network's output, instead of draws of its weights.
+/// The predictive distribution of a batch in one pass: of the [moments](blitz_layers::moments) of the network's output,
+/// instead of draws of its weights.
 ///
 /// A [`MomentsPredictor`] with its defaults, which keeps the moments of the weights from batch to batch as well.
 ///
@@ -126,10 +128,12 @@ impl MomentsPredictorConfig {
 
 /// Predicts batches in one pass each.
 ///
-/// An output counts as normal, with the mean and the variance that were propagated, and independent of the example's other outputs. The likelihood gets `quantiles` values of it in the place
-/// of draws: normal quantiles of equal probability, with that mean and variance exactly and in an order of their own for each output. Up to 128
-/// outputs, if there are twice as many values at least, are then made uncorrelated (but for very few values), so that the values are no longer quite the quantiles. Means, epistemic and aleatoric deviations, entropies,
-/// intervals and scores so come from the same types as those of a [`Predictor`](crate::Predictor), whose draws each cost a pass.
+/// An output counts as normal, with the mean and the variance that were propagated, and independent of the example's
+/// other outputs. The likelihood gets `quantiles` values of it in the place of draws: normal quantiles of equal
+/// probability, with that mean and variance exactly and in an order of their own for each output. Up to 128 outputs, if
+/// there are twice as many values at least, are then made uncorrelated (but for very few values), so that the values
+/// are no longer quite the quantiles. Means, epistemic and aleatoric deviations, entropies, intervals and scores so
+/// come from the same types as those of a [`Predictor`](crate::Predictor), whose draws each cost a pass.
 ///
 /// The moments of the weights are kept from batch to batch.
 #[derive(Debug)]
@@ -208,9 +212,11 @@ impl<N: Module, L: Likelihood> MomentsPredictor<N, L> {
 }
 
 impl<N: Module> MomentsPredictor<N, CategoricalLikelihood> {
-    /// The class probabilities of one batch in closed form, by the probit approximation, or by as many quantiles as the link has draws.
+    /// The class probabilities of one batch in closed form, by the probit approximation, or by as many quantiles as the
+    /// link has draws.
     ///
-    /// A closed form gives the predictive probabilities alone. They stand for one draw, so that no part of their entropy counts as epistemic: [`predict`](Self::predict) tells the parts.
+    /// A closed form gives the predictive probabilities alone. They stand for one draw, so that no part of their
+    /// entropy counts as epistemic: [`predict`](Self::predict) tells the parts.
     ///
     /// # Errors
     ///
@@ -259,7 +265,8 @@ impl<N: Module> MomentsPredictor<N, CategoricalLikelihood> {
     }
 }
 
-/// The variance of each of independent logits less the mean of the others: what all have in common is nothing to a softmax.
+/// The variance of each of independent logits less the mean of the others: what all have in common is nothing to a
+/// softmax.
 fn contrast_variances(variances: &[f64]) -> Vec<f64> {
     let total: f64 = variances.iter().sum();
     let others = (variances.len() as f64 - 1.0).max(1.0);
@@ -280,7 +287,8 @@ const MOST_WITHOUT_CORRELATIONS: usize = 128;
 
 /// Quantiles of the standard normal, in an order of its own for each output: rows of all outputs.
 ///
-/// Orders that are random have correlations of some `1/√count`, the same for every example. With at least twice as many quantiles as outputs, and up to
+/// Orders that are random have correlations of some `1/√count`, the same for every example. With at least twice as many
+/// quantiles as outputs, and up to
 /// [`MOST_WITHOUT_CORRELATIONS`] of these, there are none: each row is multiplied by the inverse root of their covariance.
 #[derive(Debug)]
 pub(crate) struct Quantiles(Vec<Vec<f32>>);
@@ -328,7 +336,8 @@ impl Quantiles {
     }
 }
 
-/// `C^−½` of the covariance of a few quantiles; none of orders that are nearly the same, as very few quantiles may have.
+/// `C^−½` of the covariance of a few quantiles; none of orders that are nearly the same, as very few quantiles may
+/// have.
 fn inverse_root(covariance: DMatrix<f64>) -> Option<DMatrix<f64>> {
     let SymmetricEigen {
         eigenvalues,

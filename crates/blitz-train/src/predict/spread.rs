@@ -1,11 +1,13 @@
 //! The order in which a prediction takes the draws of a chain.
 
-/// Which of a chain's `draws` comes at place `index`, in an order of which every beginning is spread over the whole chain. All of them are in it once, and then it begins anew.
+/// Which of a chain's `draws` comes at place `index`, in an order of which every beginning is spread over the whole
+/// chain. All of them are in it once, and then it begins anew.
 pub fn spread(index: u64, draws: u64) -> u64 {
     index % draws * stride(draws) % draws
 }
 
-/// The first number without a common factor with `draws` from the golden share of it on: its multiples are spread evenly, however many one takes.
+/// The first number without a common factor with `draws` from the golden share of it on: its multiples are spread
+/// evenly, however many one takes.
 fn stride(draws: u64) -> u64 {
     let golden = (draws as f64 * 0.618_033_988_749_895).round() as u64;
     let candidates = (golden.max(1)..draws).chain((1..=golden).rev());

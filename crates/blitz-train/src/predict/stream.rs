@@ -22,8 +22,8 @@ pub enum DrawCache {
     /// Each draw is made once, as a network of its own: S times the memory of the Bayesian weights, shared ones counted
     /// once.
     ///
-    /// The draws of a network with adapters, such as Burn's LoRA, are made again for each batch all the same, with the same numbers: kept, each would be a dense copy of
-    /// every adapted weight.
+    /// The draws of a network with adapters, such as Burn's LoRA, are made again for each batch all the same, with the
+    /// same numbers: kept, each would be a dense copy of every adapted weight.
     Kept,
     /// Made again by seed for every batch: the memory of one draw, and the noise of S draws for each batch.
     Redrawn,
@@ -38,9 +38,10 @@ pub enum DrawCache {
 /// | `weights` | kept | whether a draw's weights are kept between batches |
 /// | `threads` | 1 | how many draws are run at a time; one where there are no threads, as on WebAssembly |
 ///
-/// Threads change no number of a prediction. On a CPU they help where one pass is too small to keep all cores busy, as that of a small network is; each holds the
-/// activations of a draw of its own. On a GPU they don't help. A network that has randomness of its own which is not a draw's, such as one that calls
-/// `Tensor::random`, gets it in another order.
+/// Threads change no number of a prediction. On a CPU they help where one pass is too small to keep all cores busy, as
+/// that of a small network is; each holds the activations of a draw of its own. On a GPU they don't help. A network
+/// that has randomness of its own which is not a draw's, such as one that calls `Tensor::random`, gets it in another
+/// order.
 #[derive(Config, Debug, PartialEq, Eq)]
 pub struct PredictorConfig {
     /// The number of draws.
@@ -92,8 +93,8 @@ impl PredictorConfig {
         }
     }
 
-    /// The predictor of draws of whole networks, such as an [`Ensemble`](crate::Ensemble)'s, off the autodiff graph. The draws are made once
-    /// and kept, whatever `weights` says.
+    /// The predictor of draws of whole networks, such as an [`Ensemble`](crate::Ensemble)'s, off the autodiff graph.
+    /// The draws are made once and kept, whatever `weights` says.
     ///
     /// # Panics
     ///
@@ -180,7 +181,8 @@ fn outputs<N: Network>(
     inputs: &N::Input,
 ) -> Vec<N::Output> {
     let draw = |(place, sample): (usize, usize)| {
-        // The weights of one that is kept are definite; a layer that is random itself, such as Monte Carlo dropout, asks for the draw.
+        // The weights of one that is kept are definite; a layer that is random itself, such as Monte Carlo dropout,
+        // asks for the draw.
         let network = kept.get(place).unwrap_or(network);
         let draw = network.draw(seed, layout::prediction(sample as u64));
         let _draw = draw.with_shared_weights();
@@ -220,7 +222,8 @@ where
     ///
     /// # Errors
     ///
-    /// Returns an error if an output is not finite, which names the input, if that is not finite either; and if outputs are of another width than the likelihood's.
+    /// Returns an error if an output is not finite, which names the input, if that is not finite either; and if outputs
+    /// are of another width than the likelihood's.
     pub fn predict(&self, inputs: N::Input) -> Result<L::Predictive, PredictError> {
         let PredictorConfig { samples, seed, .. } = self.config;
         let outputs = match available(self.config.threads) {

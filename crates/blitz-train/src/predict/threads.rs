@@ -12,7 +12,8 @@ pub(super) fn available(threads: usize) -> usize {
     }
 }
 
-/// The numbers up to `count` in as many parts as there are threads, or fewer: each of numbers that follow each other, none empty.
+/// The numbers up to `count` in as many parts as there are threads, or fewer: each of numbers that follow each other,
+/// none empty.
 pub(super) fn shares(count: usize, threads: usize) -> impl Iterator<Item = Range<usize>> {
     let threads = threads.min(count);
     (0..threads).map(move |thread| thread * count / threads..(thread + 1) * count / threads)

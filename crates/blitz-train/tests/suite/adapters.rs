@@ -135,8 +135,8 @@ fn tfbs_noise_has_one_deviation_in_every_direction_of_the_merged_weight() {
 
 #[test]
 fn tfbs_deviation_is_where_the_loss_of_a_linear_network_rises_by_the_tolerance() {
-    // At the mean nothing is left to explain. An output x W gets the noise σ (x ε) Vᵀ, of variance σ² |x|² in each of r directions, and the loss at noise s
-    // rises by r σ² |x|² / 2 s² an example.
+    // At the mean nothing is left to explain. An output x W gets the noise σ (x ε) Vᵀ, of variance σ² |x|² in each of r
+    // directions, and the loss at noise s rises by r σ² |x|² / 2 s² an example.
     let device = Device::flex();
     let net = adapted(&device);
     let batch = explained(&net, 1);

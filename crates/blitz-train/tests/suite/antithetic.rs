@@ -97,8 +97,9 @@ fn the_loss_is_the_mean_over_both_draws_of_each_pair() {
     }
 }
 
-/// For `nll = ½ Σ c_i (w_i − t_i)²`, the gradient of μ is linear in the noise, which cancels in a pair, and that of ρ is
-/// `c σ' ((μ − t) ε + σ ε²)`, of which a pair leaves the square: its variance is `2 c² σ'² σ²` in place of half of `c² σ'² ((μ − t)² + 2 σ²)`.
+/// For `nll = ½ Σ c_i (w_i − t_i)²`, the gradient of μ is linear in the noise, which cancels in a pair, and that of ρ
+/// is `c σ' ((μ − t) ε + σ ε²)`, of which a pair leaves the square: its variance is `2 c² σ'² σ²` in place of half of
+/// `c² σ'² ((μ − t)² + 2 σ²)`.
 #[test]
 fn of_a_quadratic_loss_the_gradients_mean_has_no_noise_left_and_its_deviations_the_variance_of_theory()
  {

@@ -80,7 +80,8 @@ fn the_learner_reaches_the_exact_posterior() {
     );
     let layer = fitted.unwrap().model.network.network.layer;
 
-    // Of weight and bias: precisions Σ x² / σ² + 1 and n / σ² + 1 of the mean field, and the mean of the joint posterior.
+    // Of weight and bias: precisions Σ x² / σ² + 1 and n / σ² + 1 of the mean field, and the mean of the joint
+    // posterior.
     let (x, y): (Vec<f64>, Vec<f64>) = line()
         .into_iter()
         .map(|([x], [y])| (f64::from(x), f64::from(y)))

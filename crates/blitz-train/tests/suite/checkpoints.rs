@@ -411,7 +411,8 @@ fn a_training_that_goes_on_leaves_the_best_and_the_last_two_of_all_its_runs() {
     assert_eq!(run(10, Some(7)), [1, 9, 10]);
 }
 
-/// Checkpoints that another strategy kept on purpose are not a `BestEpoch`'s to delete, though each was the best when it was saved.
+/// Checkpoints that another strategy kept on purpose are not a `BestEpoch`'s to delete, though each was the best when
+/// it was saved.
 #[test]
 fn a_training_that_goes_on_deletes_of_earlier_ones_the_best_and_the_last_two_alone() {
     let folder = tempfile::tempdir().unwrap();

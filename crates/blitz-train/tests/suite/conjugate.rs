@@ -231,7 +231,8 @@ fn at_the_exact_posterior_the_elbo_is_the_log_evidence() {
     );
 }
 
-/// The posterior after the rows of a day, by the gradient of the ELBO in closed form: `E_q ‖y − Xw‖² = ‖y − Xμ‖² + Σ_k σ_k² Σ x_k²`.
+/// The posterior after the rows of a day, by the gradient of the ELBO in closed form: `E_q ‖y − Xw‖² = ‖y − Xμ‖² + Σ_k
+/// σ_k² Σ x_k²`.
 fn after(mut model: Linear, x: &Tensor<2>, y: &Tensor<2>) -> Linear {
     let mut optimizer = AdamConfig::new().init();
     let steps = 1500;

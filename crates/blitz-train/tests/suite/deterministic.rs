@@ -44,8 +44,8 @@ fn a_linear_regression_gets_its_exact_posterior() {
     }
 }
 
-/// A variational last layer on given features that depend on each other, one of them constant: the ELBO ends at the logarithm of the evidence, at the exact
-/// posterior with its correlations.
+/// A variational last layer on given features that depend on each other, one of them constant: the ELBO ends at the
+/// logarithm of the evidence, at the exact posterior with its correlations.
 #[test]
 fn a_full_rank_last_layer_gets_the_exact_posterior_of_correlated_features() {
     let device = Device::flex().autodiff();

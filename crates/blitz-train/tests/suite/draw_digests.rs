@@ -1,7 +1,8 @@
-//! The values that are drawn do not change: a difference from these tables is a value-breaking change, to be told in the changelog.
+//! The values that are drawn do not change: a difference from these tables is a value-breaking change, to be told in
+//! the changelog.
 //!
-//! The weights that the objective sees are held to the bit, on flex. What SGLD, SWAG and Laplace approximations draw goes through
-//! Burn's operations or `libm`, and is held to a few units in the last place of `f32`.
+//! The weights that the objective sees are held to the bit, on flex. What SGLD, SWAG and Laplace approximations draw
+//! goes through Burn's operations or `libm`, and is held to a few units in the last place of `f32`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

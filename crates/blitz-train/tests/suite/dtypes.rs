@@ -150,7 +150,8 @@ fn ivon_steps_in_every_type() {
     }
 }
 
-/// What a data set of 50,000 asks of 16 bits: λ is near the largest number of `f16`, and a change of `1 − β₂` is far below a rounding.
+/// What a data set of 50,000 asks of 16 bits: λ is near the largest number of `f16`, and a change of `1 − β₂` is far
+/// below a rounding.
 #[test]
 fn ivon_learns_its_deviations_and_has_a_kl_in_every_type() {
     let train = |dtype| {
@@ -214,7 +215,8 @@ fn fused_adam_has_moments_that_small_gradients_and_long_trainings_need() {
         }
         values(weight.val())[0]
     };
-    // The square of this gradient is less than `f16` holds. A large one, then many of a hundredth of it: the second moment has to forget it, by a thousandth a step.
+    // The square of this gradient is less than `f16` holds. A large one, then many of a hundredth of it: the second
+    // moment has to forget it, by a thousandth a step.
     let forgetting: Vec<f64> = std::iter::once(1.0).chain([0.01; 4000]).collect();
     for scales in [vec![2e-4], forgetting] {
         let exact = last_step(DType::F64, &scales);

@@ -85,7 +85,8 @@ where
 /// What the steps of an epoch hand to the metrics, and for each the outputs of its draws.
 type Epoch<E> = (Vec<ElboOutput<E>>, Vec<Vec<Tensor<2>>>);
 
-/// What a model's training and validation steps hand to the metrics, batch after batch, each with the outputs of the same draws.
+/// What a model's training and validation steps hand to the metrics, batch after batch, each with the outputs of the
+/// same draws.
 fn epochs<L: Likelihood<Output = Tensor<2>>>(
     model: &ElboModel<Net, L>,
     size: usize,

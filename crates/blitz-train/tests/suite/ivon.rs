@@ -220,8 +220,8 @@ fn regression(device: &Device) -> Linear {
     LinearConfig::new(3, 1).with_bias(false).init(device)
 }
 
-/// With 8 draws and β₂ = 0.998 the stationary deviation of h is 1.6 % of it; with a rate of 0.02 that of m is 0.035 σ. Both
-/// are held to five of them.
+/// With 8 draws and β₂ = 0.998 the stationary deviation of h is 1.6 % of it; with a rate of 0.02 that of m is 0.035 σ.
+/// Both are held to five of them.
 #[test]
 fn a_linear_regression_gets_its_exact_posterior() {
     let device = Device::flex().autodiff();

@@ -1,5 +1,5 @@
-//! Kronecker factors of a last layer against laplace-torch, whose numbers `laplace_torch_reference.py` prints; linearised predictions; and a prior precision that
-//! does no harm.
+//! Kronecker factors of a last layer against laplace-torch, whose numbers `laplace_torch_reference.py` prints;
+//! linearised predictions; and a prior precision that does no harm.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! Laplace approximations of whole networks against laplace-torch, whose numbers `laplace_network_reference.py` prints; and what a posterior of any module has to be.
+//! Laplace approximations of whole networks against laplace-torch, whose numbers `laplace_network_reference.py` prints;
+//! and what a posterior of any module has to be.
 
 use blitz_train::laplace::{
     GaussNewton, LaplaceError, Link, LossCurvature, NetworkLaplace, NetworkLaplaceConfig,

@@ -144,7 +144,8 @@ impl Network for Recorder {
     }
 }
 
-/// A model with two draws a loss and three a validation that notes them. As long as its parameters stay where they are, equal weights are equal draws.
+/// A model with two draws a loss and three a validation that notes them. As long as its parameters stay where they are,
+/// equal weights are equal draws.
 pub(crate) fn recording() -> (ElboModel<Recorder, GaussianLikelihood>, Seen) {
     let device = Device::flex().autodiff();
     let seen = Seen::default();
@@ -192,7 +193,8 @@ fn the_learner_trains_validates_and_predicts() {
     let x = Tensor::<2>::from_floats([[-1.0], [0.5]], &device);
     let predictive = fitted.model.predict(x.clone(), 200, 1);
     for (mean, truth) in predictive.mean().into_iter().zip([-1.0, 2.0]) {
-        // At a constant rate Adam goes on walking about the minimum: by two steps of 0.05 in the weight and in the bias at most.
+        // At a constant rate Adam goes on walking about the minimum: by two steps of 0.05 in the weight and in the bias
+        // at most.
         assert!((mean - truth).abs() < 0.2, "{mean} instead of {truth}");
     }
     assert!(predictive.epistemic_std().iter().all(|std| *std > 0.0));

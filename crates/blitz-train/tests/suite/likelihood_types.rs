@@ -1,4 +1,5 @@
-//! The likelihoods for outputs, parameters and targets of every float type, against their densities in `f64` on the host.
+//! The likelihoods for outputs, parameters and targets of every float type, against their densities in `f64` on the
+//! host.
 
 use std::fmt::Debug;
 

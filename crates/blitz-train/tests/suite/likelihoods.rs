@@ -331,7 +331,8 @@ fn gradients_by_learned_parameters_agree_with_finite_differences() {
     }
 }
 
-/// A likelihood of a learned scale: its loss, and the gradients by `ln σ` and by the output, at a residual of `z` scales.
+/// A likelihood of a learned scale: its loss, and the gradients by `ln σ` and by the output, at a residual of `z`
+/// scales.
 fn at_scale<L: Likelihood<Output = Tensor<2>, Target = Tensor<2>>>(
     likelihood: &L,
     log_scale: &Param<Tensor<1>>,
@@ -447,7 +448,8 @@ fn an_output_that_meets_its_target_has_a_loss_at_any_fixed_scale() {
     assert_eq!([values(gaussian), values(laplace)], [[0.5], [0.5]]);
 }
 
-/// Sums of logarithms where a quotient would overflow, or its gradient: against central differences of the loss in `f64`.
+/// Sums of logarithms where a quotient would overflow, or its gradient: against central differences of the loss in
+/// `f64`.
 #[test]
 fn negative_binomial_gradients_are_right_far_from_the_mean() {
     let device = Device::flex().autodiff();

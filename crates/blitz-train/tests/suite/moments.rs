@@ -110,8 +110,8 @@ fn a_regression_has_the_parts_of_its_draws() {
         };
         let off = nll[i] + normal.ln_pdf(targets[i]);
         assert!(off.abs() < 5e-3, "{off} off a hundred quantiles' normal");
-        // The draws' outputs are skewed, which a normal is not: the logarithms of the densities differ by the first term of Edgeworth's series, of
-        // which half is left to the other terms.
+        // The draws' outputs are skewed, which a normal is not: the logarithms of the densities differ by the first
+        // term of Edgeworth's series, of which half is left to the other terms.
         let (mean, std_dev) = (draws.mean()[i], draws.std_dev()[i]);
         let cubes = components
             .iter()
@@ -191,7 +191,8 @@ fn a_classification_has_the_probabilities_and_entropies_of_its_draws() {
     assert_eq!((once.draws(), linked.draws(), many.draws()), (100, 1, 1000));
     for example in 0..3 {
         let expected = draws.probabilities(example);
-        // The draws' own standard error is 0.5 / √20,000 at most, 0.004. The rest is what each approximation may be off.
+        // The draws' own standard error is 0.5 / √20,000 at most, 0.004. The rest is what each approximation may be
+        // off.
         for (way, bound) in [
             (&once, 0.02),
             (&many, 0.015),
@@ -203,7 +204,8 @@ fn a_classification_has_the_probabilities_and_entropies_of_its_draws() {
             assert!(off < bound, "example {example}: {off}");
         }
     }
-    // The outputs of one pass count as independent and normal, those of a draw are neither: so much is left of the information at these seeds.
+    // The outputs of one pass count as independent and normal, those of a draw are neither: so much is left of the
+    // information at these seeds.
     let left = [&once, &many].map(|way| {
         let pairs = way.mutual_information().into_iter();
         let pairs = pairs.zip(draws.mutual_information());
@@ -218,7 +220,8 @@ fn a_classification_has_the_probabilities_and_entropies_of_its_draws() {
     }
 }
 
-/// Panics unless a number of the components of the predictive distribution in one pass has the mean that it has over draws, by its standard error.
+/// Panics unless a number of the components of the predictive distribution in one pass has the mean that it has over
+/// draws, by its standard error.
 fn assert_mean_of_draws<L, C>(net: &Net, likelihood: &L, number: impl Fn(&C) -> f64)
 where
     L: Likelihood<Output = Tensor<2>, Predictive = Mixture<C>>,

@@ -1,7 +1,8 @@
 //! A network that PyTorch exported as ONNX, as `burn-onnx` brings it to Burn, with posteriors.
 //!
-//! `onnx/export.py` trains it and writes `stripes.onnx`, and images with PyTorch's logits beside it. `stripes.rs` and `stripes.bpk` are what `burn-onnx` 0.22.0 makes of
-//! the file, by `onnx2burn --no-development stripes.onnx .`; see `docs/converting.md`. Committed, so that no build of the tests builds Burn a second time for a build script.
+//! `onnx/export.py` trains it and writes `stripes.onnx`, and images with PyTorch's logits beside it. `stripes.rs` and
+//! `stripes.bpk` are what `burn-onnx` 0.22.0 makes of the file, by `onnx2burn --no-development stripes.onnx .`; see
+//! `docs/converting.md`. Committed, so that no build of the tests builds Burn a second time for a build script.
 
 #[allow(missing_docs, dead_code, unused, clippy::all)]
 #[rustfmt::skip]

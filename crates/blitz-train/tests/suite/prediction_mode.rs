@@ -334,7 +334,8 @@ fn features_and_losses_that_are_random_are_refused() {
     let data = loader(1, &device());
     let error = DiagonalLaplace::fit(net.clone(), data.as_ref(), noisy, 1.0).unwrap_err();
     assert!(matches!(error, LaplaceError::Random { .. }), "{error}");
-    // The network outside, in the place of the one that is handed over. (A batch norm in training would make a zero of a single example.)
+    // The network outside, in the place of the one that is handed over. (A batch norm in training would make a zero of
+    // a single example.)
     let mut net = net;
     net.norm.training = net.norm.training.with_value(false);
     let outside = |_: &Net, batch: Labelled| nll(&net, batch);

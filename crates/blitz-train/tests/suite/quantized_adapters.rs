@@ -1,4 +1,5 @@
-//! Posteriors on adapters of a base in eight bits (QLoRA): all that works on Burn's LoRA works on it, with the same numbers as beside the same base in full precision.
+//! Posteriors on adapters of a base in eight bits (QLoRA): all that works on Burn's LoRA works on it, with the same
+//! numbers as beside the same base in full precision.
 
 use blitz_train::blitz_core::noise::layout;
 use blitz_train::laplace::{GaussianLastLayer, LaplaceError, LastLayerNetwork};

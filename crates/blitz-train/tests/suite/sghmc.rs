@@ -19,8 +19,9 @@ fn config(friction: f64) -> SghmcConfig {
         .with_seed(11)
 }
 
-/// For a quadratic the chain is linear, and the variance at which it stays solves Lyapunov's equation. 4000 independent chains at one step; four standard
-/// errors. At friction 0.1 the excess is 1.7 %, at 1, where it is SGLD, 3.4 %, and the error of a variance 2.2 %.
+/// For a quadratic the chain is linear, and the variance at which it stays solves Lyapunov's equation. 4000 independent
+/// chains at one step; four standard errors. At friction 0.1 the excess is 1.7 %, at 1, where it is SGLD, 3.4 %, and
+/// the error of a variance 2.2 %.
 #[test]
 fn the_iterates_of_a_conjugate_model_have_the_posteriors_moments() {
     for (friction, steps) in [(0.1, 400), (0.5, 200), (1.0, 150)] {
@@ -35,7 +36,8 @@ fn the_iterates_of_a_conjugate_model_have_the_posteriors_moments() {
     }
 }
 
-/// The variance at which a chain stays, at a rate where the excess is many standard errors: SGLD at the same speed, a rate of 7.5, has none: it diverges.
+/// The variance at which a chain stays, at a rate where the excess is many standard errors: SGLD at the same speed, a
+/// rate of 7.5, has none: it diverges.
 #[test]
 fn the_excess_at_a_large_rate_is_the_one_that_is_promised() {
     let (friction, rate) = (0.2, 1.5);

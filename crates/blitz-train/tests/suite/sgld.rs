@@ -10,8 +10,8 @@ use crate::values;
 
 type Weight = Param<Tensor<1>>;
 
-/// Independent weights with unit noise: the mean loss is `c (w − 1)² / 2`, so under N(0, s²) the posterior's precision is
-/// `N c + 1/s²` and its mean `N c / precision`.
+/// Independent weights with unit noise: the mean loss is `c (w − 1)² / 2`, so under N(0, s²) the posterior's precision
+/// is `N c + 1/s²` and its mean `N c / precision`.
 pub const N: usize = 20;
 pub const CURVATURE: f64 = 0.6;
 pub const PRIOR: f64 = 0.5;
@@ -27,7 +27,8 @@ pub fn step(optimizer: &mut ModuleOptimizer, weight: Weight) -> Weight {
     optimizer.step(RATE, weight, grads)
 }
 
-/// Holds independent draws to the posterior's mean, and to its variance times `1 / (1 − share · η c)`, within four standard errors.
+/// Holds independent draws to the posterior's mean, and to its variance times `1 / (1 − share · η c)`, within four
+/// standard errors.
 pub fn assert_moments(draws: &[f64], share: f64, what: &str) {
     let n = draws.len() as f64;
     let precision = N as f64 * CURVATURE + PRIOR.powi(-2);
@@ -75,8 +76,8 @@ fn config() -> SgldConfig {
     SgldConfig::new(N).with_prior_std(PRIOR).with_seed(11)
 }
 
-/// For a quadratic the chain is an AR(1) process: its variance is the posterior's times `1 / (1 − η c / 2)`. 4000 independent
-/// chains at one step have no autocorrelation; four standard errors.
+/// For a quadratic the chain is an AR(1) process: its variance is the posterior's times `1 / (1 − η c / 2)`. 4000
+/// independent chains at one step have no autocorrelation; four standard errors.
 #[test]
 fn the_iterates_of_a_conjugate_model_have_the_posteriors_moments() {
     let mut optimizer = config().init();
@@ -213,8 +214,8 @@ struct Two {
     second: Weight,
 }
 
-/// A parameter that was frozen until a record was loaded meets the optimizer before the one that trained. In a group of its own its noise is nobody's; without, it is that of the other, three steps
-/// before.
+/// A parameter that was frozen until a record was loaded meets the optimizer before the one that trained. In a group of
+/// its own its noise is nobody's; without, it is that of the other, three steps before.
 #[test]
 fn a_thawed_parameter_in_a_group_of_its_own_has_noise_of_its_own() {
     let leaf = || start(6, 0.0);

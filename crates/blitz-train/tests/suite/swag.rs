@@ -138,7 +138,8 @@ fn without_a_low_rank_part_draws_are_independent_with_the_variances_of_the_weigh
 
 #[test]
 fn small_deviations_of_large_weights_are_not_lost() {
-    // Squares of 1e8, of which `f32` knows multiples of 8; variances of some 1e-2. Of the weights themselves it knows multiples of 2⁻¹⁰.
+    // Squares of 1e8, of which `f32` knows multiples of 8; variances of some 1e-2. Of the weights themselves it knows
+    // multiples of 2⁻¹⁰.
     let unit = 2f64.powi(-10);
     let walk = walk(200, 1e4, 0.01);
     let swag = collected(&SwagConfig::new().with_rank(0), &walk);
@@ -366,7 +367,8 @@ fn a_network_of_another_shape_is_named() {
     );
 }
 
-/// Its draws would have the noise of the posteriors and of SWAG from the same numbers: a variance of (s + σ)² for s² + σ².
+/// Its draws would have the noise of the posteriors and of SWAG from the same numbers: a variance of (s + σ)² for s² +
+/// σ².
 #[test]
 fn a_network_that_has_posteriors_is_refused_by_its_weight() {
     let device = Device::flex().autodiff();

@@ -31,7 +31,8 @@ impl Network for Twice {
     }
 }
 
-/// The losses and the last means of a few steps, before each of which a strategy of Burn's for several devices forks the model.
+/// The losses and the last means of a few steps, before each of which a strategy of Burn's for several devices forks
+/// the model.
 fn train(tied: bool, bayesian: bool, forked: bool) -> (Vec<f64>, Vec<f64>) {
     let device = Device::flex().autodiff();
     let mut network = twice(tied);

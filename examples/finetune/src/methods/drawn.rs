@@ -21,7 +21,8 @@ const IVON_RATES: [f64; 2] = [0.3, 1.0];
 /// What the rule chooses among.
 #[derive(Debug, Clone, Copy)]
 struct Candidate {
-    /// The share that is dropped, the deviations at BLoB's start, IVON's effective examples for each example, TFB's tolerance.
+    /// The share that is dropped, the deviations at BLoB's start, IVON's effective examples for each example, TFB's
+    /// tolerance.
     setting: f64,
     /// IVON's learning rate; that of the other methods is Adam's.
     rate: Option<f64>,

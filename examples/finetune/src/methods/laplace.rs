@@ -20,7 +20,8 @@ use crate::model::Classifier;
 /// A prior precision under which any curvature can be inverted: what a search for another begins with.
 pub const NARROW: f64 = 1e12;
 
-/// The posterior under this prior precision, or under the first power of ten above it that makes up for collinear gradients: those of all labels may be collinear where those of three quarters were not.
+/// The posterior under this prior precision, or under the first power of ten above it that makes up for collinear
+/// gradients: those of all labels may be collinear where those of three quarters were not.
 pub fn least_from<P>(
     precision: f64,
     with: impl Fn(f64) -> Result<P, LaplaceError>,

@@ -143,7 +143,8 @@ impl<'a> Study<'a> {
                 let scaling = TemperatureScaling::try_fit(&logits, self.task.classes.len(), labels);
                 let temperature = match scaling {
                     Ok(scaling) => scaling.temperature,
-                    // Where all are right the colder the better, and where no more than chance the hotter: the network stays as it is.
+                    // Where all are right the colder the better, and where no more than chance the hotter: the network
+                    // stays as it is.
                     Err(InputError::NoOptimum { .. }) => 1.0,
                     Err(error) => return Err(said(error)),
                 };

@@ -25,7 +25,8 @@ impl OnlineNewton {
     }
 }
 
-/// Its posterior around the weights of a network: of the tempered likelihood there are N / β points, and `N(0, s²)` is the prior.
+/// Its posterior around the weights of a network: of the tempered likelihood there are N / β points, and `N(0, s²)` is
+/// the prior.
 fn attach(problem: &Problem, net: Net) -> Net {
     let ess = problem.data.count() as f64 / problem.settings.kl_weight;
     // Curvatures are in units of 1 / σ².

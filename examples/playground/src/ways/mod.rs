@@ -93,7 +93,8 @@ impl Problem {
         }
     }
 
-    /// The gradients of the loss of all points at a step: the negative ELBO of a Bayesian network, the mean negative log likelihood of another.
+    /// The gradients of the loss of all points at a step: the negative ELBO of a Bayesian network, the mean negative
+    /// log likelihood of another.
     fn gradients<N>(&self, network: &N, step: u64) -> GradientsParams
     where
         N: Network<Input = Tensor<2>, Output = Tensor<2>>,
@@ -105,8 +106,8 @@ impl Problem {
         GradientsParams::from_grads(loss.loss.backward(), network)
     }
 
-    /// The precision of the prior for each of the N points of a mean loss, `β / (N s²)`: as a weight decay it makes a training one of the
-    /// maximum a posteriori.
+    /// The precision of the prior for each of the N points of a mean loss, `β / (N s²)`: as a weight decay it makes a
+    /// training one of the maximum a posteriori.
     fn decay(&self) -> f64 {
         let Settings {
             prior_std,

@@ -153,8 +153,8 @@ fn remove_digest(file: &Path) {
     std::fs::remove_file(file.with_extension("bpk.sha256")).unwrap();
 }
 
-// In a record of the model, the tensors stand in the order of their names, each from a multiple of 256 bytes on. `steps`
-// comes last, and `likelihood.log_std` first but stored behind the network, just before `steps`.
+// In a record of the model, the tensors stand in the order of their names, each from a multiple of 256 bytes on.
+// `steps` comes last, and `likelihood.log_std` first but stored behind the network, just before `steps`.
 
 /// The number of optimizer steps in a record of the model.
 fn steps(model: &Path) -> i32 {

@@ -150,8 +150,8 @@ fn resuming_a_finished_training_reports_the_same_again() {
 
 #[test]
 fn training_resumed_from_an_epoch_ends_where_the_uninterrupted_one_did() {
-    // All rows in one batch: which row goes into which batch is drawn anew when a training resumes. A large rate, so that
-    // the last step counts.
+    // All rows in one batch: which row goes into which batch is drawn anew when a training resumes. A large rate, so
+    // that the last step counts.
     let settings = ["--epochs", "3", "--batch-size", "455", "--lr", "0.5"];
     let out = folder();
     let straight = PROGRAM.report(out.path(), &settings);

@@ -1,4 +1,5 @@
-//! The ways to a predictive distribution of a number or a class: a small network, its training, and what is predicted with it.
+//! The ways to a predictive distribution of a number or a class: a small network, its training, and what is predicted
+//! with it.
 
 mod net;
 mod rows;
@@ -42,9 +43,11 @@ pub enum Method {
     Map,
     /// Mean-field variational inference: local reparameterization, priors with learned scales.
     Mfvi,
-    /// Deterministic variational inference: the moments of each layer in the place of draws, noise that depends on the inputs.
+    /// Deterministic variational inference: the moments of each layer in the place of draws, noise that depends on the
+    /// inputs.
     Dvi,
-    /// A variational last layer: the hidden layer is one, the weights after it have a normal with all their covariances; both are trained by the ELBO in closed form.
+    /// A variational last layer: the hidden layer is one, the weights after it have a normal with all their
+    /// covariances; both are trained by the ELBO in closed form.
     Vbll,
     /// The improved variational online Newton method.
     Ivon,
@@ -106,8 +109,9 @@ impl Method {
         value.map_or_else(String::new, |value| value.get_name().into())
     }
 
-    /// What a rule may choose among. The strength is the weight decay of `map`, `laplace`, `vbll` (its hidden layer's) and the ensemble, β of `mfvi` and `dvi`, the temperature
-    /// `N / ess` of `ivon`, the learning rate of `sgld`, the constant one of `swag`, and the share that `mc-dropout` drops.
+    /// What a rule may choose among. The strength is the weight decay of `map`, `laplace`, `vbll` (its hidden layer's)
+    /// and the ensemble, β of `mfvi` and `dvi`, the temperature `N / ess` of `ivon`, the learning rate of `sgld`, the
+    /// constant one of `swag`, and the share that `mc-dropout` drops.
     pub fn candidates(self) -> Vec<Setting> {
         let grid = |steps: &[usize], strengths: &[f64]| {
             let all = steps.iter().flat_map(|steps| {
@@ -142,7 +146,8 @@ impl Method {
     ///
     /// # Errors
     ///
-    /// Fails if the trained network has no posterior of this kind, as where a Laplace approximation has no optimum: it is not the plain network then.
+    /// Fails if the trained network has no posterior of this kind, as where a Laplace approximation has no optimum: it
+    /// is not the plain network then.
     pub fn fit<T: Task>(
         self,
         data: Data<'_, T>,
@@ -322,7 +327,8 @@ impl MeanField {
     }
 }
 
-/// The KL's weight over so many steps. The means fit first: from the start, the KL of a wide network outweighs what few rows can tell.
+/// The KL's weight over so many steps. The means fit first: from the start, the KL of a wide network outweighs what few
+/// rows can tell.
 fn warm(steps: usize, beta: f64) -> BetaSchedule {
     BetaSchedule::LinearWarmup {
         steps: steps as u64 / 2,

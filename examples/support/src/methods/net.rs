@@ -46,7 +46,8 @@ impl Network for Net {
     }
 }
 
-/// Normal priors under which functions have about the scale of a standardized target: the deviation of a layer's weights is `scale / √inputs`, that of everything else 1.
+/// Normal priors under which functions have about the scale of a standardized target: the deviation of a layer's
+/// weights is `scale / √inputs`, that of everything else 1.
 pub fn prior(path: &str, shape: &[usize], scale: f64) -> PriorConfig {
     PriorConfig::normal(match path.rsplit('.').next() {
         Some("weight") => scale / (shape[0] as f64).sqrt(),
@@ -54,7 +55,8 @@ pub fn prior(path: &str, shape: &[usize], scale: f64) -> PriorConfig {
     })
 }
 
-/// The network with its noise as one weight more, for what samples both: it predicts the mean and the logarithm of the noise, as a `HeteroscedasticLikelihood` wants them.
+/// The network with its noise as one weight more, for what samples both: it predicts the mean and the logarithm of the
+/// noise, as a `HeteroscedasticLikelihood` wants them.
 #[derive(Module, Debug)]
 pub struct NoisyNet {
     /// The mean.
@@ -86,8 +88,9 @@ impl Network for NoisyNet {
     }
 }
 
-/// The network with the deviation of its prior as one weight more, for what samples both: all weights of `net` are multiplied by it, and their own prior is standard normal. So
-/// the chains go wherever the deviation goes without a funnel.
+/// The network with the deviation of its prior as one weight more, for what samples both: all weights of `net` are
+/// multiplied by it, and their own prior is standard normal. So the chains go wherever the deviation goes without a
+/// funnel.
 #[derive(Module, Debug)]
 pub struct ScaledNet {
     /// Its weights over the deviation.
@@ -124,8 +127,8 @@ impl Network for ScaledNet {
     }
 }
 
-/// One hidden layer, and a normal with all covariances over what leads from its units, and from a 1 in the place of a bias, to an output. The scale of its prior is
-/// learned.
+/// One hidden layer, and a normal with all covariances over what leads from its units, and from a 1 in the place of a
+/// bias, to an output. The scale of its prior is learned.
 #[derive(Module, Debug)]
 pub struct LastLayerNet {
     hidden: Linear,
@@ -178,8 +181,8 @@ impl ForwardMoments<Moments<2>> for LastLayerNet {
     }
 }
 
-/// Of Bayesian layers with local reparameterization and normal priors whose deviations are learned, one for each tensor; trained by draws, or by the moments of
-/// each layer.
+/// Of Bayesian layers with local reparameterization and normal priors whose deviations are learned, one for each
+/// tensor; trained by draws, or by the moments of each layer.
 #[derive(Module, Debug)]
 pub struct BayesianNet {
     hidden: BayesianLinear,
@@ -247,8 +250,8 @@ impl DropoutNet {
         }
     }
 
-    /// Drops the same for all rows from now on, so that a draw is one function. (In training each row has a mask of its own, for a gradient of less
-    /// variance.)
+    /// Drops the same for all rows from now on, so that a draw is one function. (In training each row has a mask of its
+    /// own, for a gradient of less variance.)
     pub fn share_masks(&mut self) {
         for dropout in [&mut self.inputs, &mut self.units] {
             dropout.shared_axes = vec![0];

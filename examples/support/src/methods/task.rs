@@ -43,7 +43,8 @@ pub trait Task: Copy + 'static {
         inputs: &Tensor<2>,
     ) -> Result<Self::Predictive, PredictError>;
 
-    /// What a trained network predicts with a Laplace approximation of its last layer; `trained` trains another on some of the rows.
+    /// What a trained network predicts with a Laplace approximation of its last layer; `trained` trains another on some
+    /// of the rows.
     ///
     /// # Errors
     ///

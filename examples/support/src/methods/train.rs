@@ -68,8 +68,8 @@ pub fn model<N: Network, L: Likelihood>(
     ElboModel::new(network, likelihood, elbo)
 }
 
-/// Trains by `update`, which is given the learning rate, the model and the gradients of a step's loss; `seen` is shown the model after
-/// each step.
+/// Trains by `update`, which is given the learning rate, the model and the gradients of a step's loss; `seen` is shown
+/// the model after each step.
 pub fn train<N, L>(
     model: Model<N, L>,
     rows: &Rows<L::Target>,

@@ -33,7 +33,8 @@ pub struct Series {
 
 /// How many values of a series are missing, whether their cells are empty or their times left out.
 ///
-/// Times that are no numbers to count by, such as a clock's 655 and 700, have gaps where none is: whoever reads of them can tell.
+/// Times that are no numbers to count by, such as a clock's 655 and 700, have gaps where none is: whoever reads of them
+/// can tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Missing {
     /// The number of missing values.
@@ -97,7 +98,8 @@ impl Series {
         series.unwrap_or_else(|_| unreachable!("the shipped file is sound"))
     }
 
-    /// A table of one column, the values, or two, times and values. An empty value is missing, and so is one whose time is left out.
+    /// A table of one column, the values, or two, times and values. An empty value is missing, and so is one whose time
+    /// is left out.
     ///
     /// Rows may be in any order of their times. In a file without times a blank line is an empty value.
     pub fn read(path: &Path, format: impl Into<Format>) -> Result<Self, RunError> {
@@ -238,7 +240,8 @@ fn with_times(sheet: &Sheet) -> Result<Vec<Point>, DataError> {
     Ok(points)
 }
 
-/// How many values are missing in a step of time, at most `left`, where `usual` is the step from one value to the next; or what is wrong with the step.
+/// How many values are missing in a step of time, at most `left`, where `usual` is the step from one value to the next;
+/// or what is wrong with the step.
 fn missing_between(step: f64, usual: f64, left: usize) -> Result<usize, String> {
     // A quarter lets months have as many days as they have, and decimal years be rounded.
     const TOLERANCE: f64 = 0.25;

@@ -18,8 +18,8 @@ pub(super) enum Time {
 
 /// The times in the cells of a column, or the first cell that has none and what is wrong with it.
 ///
-/// Whole numbers of eight digits are days, yyyymmdd, where most of the column are; otherwise they count something else, such as minutes. So one that is no day is
-/// a mistake among days, and a number among numbers.
+/// Whole numbers of eight digits are days, yyyymmdd, where most of the column are; otherwise they count something else,
+/// such as minutes. So one that is no day is a mistake among days, and a number among numbers.
 pub(super) fn parse_all(cells: &[String]) -> Result<Vec<Time>, (usize, String)> {
     let is_day = |cell: &&String| matches!(Time::parse(cell, true), Ok(Time::Date { .. }));
     let days = cells.iter().filter(is_day).count();
@@ -112,8 +112,8 @@ fn day_number(year: i64, month: i64, day: i64) -> i64 {
         - 1
 }
 
-/// The times on one scale: months where all are the same day of theirs, else days, or the numbers themselves. The number of the first that is of another
-/// kind than the one before is an error.
+/// The times on one scale: months where all are the same day of theirs, else days, or the numbers themselves. The
+/// number of the first that is of another kind than the one before is an error.
 pub(super) fn on_one_scale(times: &[Time]) -> Result<Vec<f64>, usize> {
     let Some(first) = times.first() else {
         return Ok(Vec::new());

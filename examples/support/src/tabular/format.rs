@@ -40,7 +40,9 @@ impl Separator {
 /// How a file of cells is written; flatten it into a command line that has the file as `--data`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 pub struct Format {
-    /// Whether the first line of the data names the columns. By itself the program takes it for names if none of its cells is a number, and asks if it counts, as 0, 1, 2 or 2019, 2020, 2021 do, or has nothing but misspelt numbers.
+    /// Whether the first line of the data names the columns. By itself the program takes it for names if none of its
+    /// cells is a number, and asks if it counts, as 0, 1, 2 or 2019, 2020, 2021 do, or has nothing but misspelt
+    /// numbers.
     #[arg(long, value_enum, default_value_t = Header::Auto, requires = "data")]
     pub header: Header,
 
@@ -52,7 +54,8 @@ pub struct Format {
     #[arg(long, requires = "data")]
     pub decimal_comma: bool,
 
-    /// What stands for a missing value in the data, beside an empty cell; several marks are separated by commas, and have a decimal point.
+    /// What stands for a missing value in the data, beside an empty cell; several marks are separated by commas, and
+    /// have a decimal point.
     #[arg(
         long,
         value_name = "MARK,...",
@@ -104,8 +107,8 @@ impl Format {
         }
     }
 
-    /// Whether a cell has no value. A mark with a decimal point is that of a cell with a decimal comma, too: on the command line commas separate marks. A mark that
-    /// is a number is meant in all its spellings.
+    /// Whether a cell has no value. A mark with a decimal point is that of a cell with a decimal comma, too: on the
+    /// command line commas separate marks. A mark that is a number is meant in all its spellings.
     pub(super) fn is_missing(&self, cell: &str) -> bool {
         let is_it = |mark: &String| {
             let mark = mark.trim();

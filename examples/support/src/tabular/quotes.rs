@@ -1,4 +1,5 @@
-//! Quotes around cells, which the csv crate takes as they come: it reads `"2"3` as 23, and one that is not closed as a cell up to the end of the file.
+//! Quotes around cells, which the csv crate takes as they come: it reads `"2"3` as 23, and one that is not closed as a
+//! cell up to the end of the file.
 
 use super::{DataError, Separator};
 

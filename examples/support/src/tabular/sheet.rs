@@ -39,8 +39,8 @@ impl Row {
 impl Sheet {
     /// Reads a file of cells that are written as `format` says.
     ///
-    /// Spaces around cells, quotes, a byte-order mark and the kind of line ends are no matter. Blank lines are left out; the lines of the rows
-    /// tell where they were.
+    /// Spaces around cells, quotes, a byte-order mark and the kind of line ends are no matter. Blank lines are left
+    /// out; the lines of the rows tell where they were.
     pub fn read(path: &Path, format: impl Into<Format>) -> Result<Self, DataError> {
         Self::parse(&read_text(path)?, &path.display().to_string(), format)
     }
@@ -74,7 +74,8 @@ impl Sheet {
             return Err(DataError::NoRows { file: file.into() });
         };
         let (width, first_line) = (first.cells.len(), first.line);
-        // A first line that mixes names and numbers is data, so that a typing error in it is reported rather than swallowed as a name.
+        // A first line that mixes names and numbers is data, so that a typing error in it is reported rather than
+        // swallowed as a name.
         let names_columns = |cells: &[String]| {
             let is_name = |cell: &String| format.number(cell).is_none() && !format.is_missing(cell);
             cells.iter().any(is_name) && cells.iter().all(|cell| cell.is_empty() || is_name(cell))
@@ -249,8 +250,10 @@ impl Sheet {
     }
 }
 
-/// Whether the cells are whole numbers in equal steps, such as columns that are counted, or years: what a program writes that has no other names for them, or a row of data.
-/// Nobody can tell. Of one column or two, which say less, those that are counted from 0 alone. Empty cells before them are of columns of row numbers, which such programs don't name.
+/// Whether the cells are whole numbers in equal steps, such as columns that are counted, or years: what a program
+/// writes that has no other names for them, or a row of data. Nobody can tell. Of one column or two, which say less,
+/// those that are counted from 0 alone. Empty cells before them are of columns of row numbers, which such programs
+/// don't name.
 fn counts_columns(cells: &[String], format: &Format) -> bool {
     let first = cells.iter().position(|cell| !cell.is_empty());
     let counted = &cells[first.unwrap_or(cells.len())..];
@@ -307,8 +310,9 @@ struct Lines<'a> {
 }
 
 impl Lines<'_> {
-    /// The line on which a record begins, which comes after those asked for before. The csv crate's own count is late after a CRLF and after a blank line
-    /// (its issues 395 and 208), because a record's position is taken before what is left of the last line is skipped.
+    /// The line on which a record begins, which comes after those asked for before. The csv crate's own count is late
+    /// after a CRLF and after a blank line (its issues 395 and 208), because a record's position is taken before what
+    /// is left of the last line is skipped.
     fn of(&mut self, record: &StringRecord) -> usize {
         let position = record
             .position()

@@ -7,7 +7,8 @@ use clap::Args;
 
 use super::{DataError, Format, Header, Sheet};
 
-/// How a file of a table is written, and what becomes of rows with a missing value; flatten it into a command line that has the file as `--data`.
+/// How a file of a table is written, and what becomes of rows with a missing value; flatten it into a command line that
+/// has the file as `--data`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 pub struct TableFormat {
     /// How its cells are written.
@@ -112,7 +113,8 @@ impl Table {
         ))
     }
 
-    /// The row that has no prediction, and why; or the error itself if it names none. The prediction was that of the rows listed.
+    /// The row that has no prediction, and why; or the error itself if it names none. The prediction was that of the
+    /// rows listed.
     pub fn row_at_fault(
         &self,
         rows: &[usize],

@@ -1,5 +1,6 @@
-//! Choosing a device by name, variable or default, on a machine with a graphics adapter or without one. A process reads its
-//! environment once, so each case runs in a process of its own: this very program, told to run `choice::chooses` alone.
+//! Choosing a device by name, variable or default, on a machine with a graphics adapter or without one. A process reads
+//! its environment once, so each case runs in a process of its own: this very program, told to run `choice::chooses`
+//! alone.
 
 use std::process::Command;
 

@@ -1,5 +1,6 @@
-//! Burn's Fusion plans what it has not met before, which takes longer than to compute it: draws and steps have to look alike to it. What it plans is in
-//! its log, which a process asks for in its environment: this very program, told to run one of the others alone.
+//! Burn's Fusion plans what it has not met before, which takes longer than to compute it: draws and steps have to look
+//! alike to it. What it plans is in its log, which a process asks for in its environment: this very program, told to
+//! run one of the others alone.
 
 use std::process::Command;
 

@@ -55,8 +55,9 @@ fn network(device: &Device, dtype: DType) -> [burn::nn::Linear; 2] {
     Module::map(Module::map(layers, &mut SameWeights), &mut In(dtype))
 }
 
-/// The types whose products are compared, with how far they may be apart: where those of `f32` are in TF32, those of `f64` tell what that would hide.
-/// (Vulkan's functions such as `tanh` are of `f32` alone, so what Burn computes there in `f64` is another network's output.)
+/// The types whose products are compared, with how far they may be apart: where those of `f32` are in TF32, those of
+/// `f64` tell what that would hide. (Vulkan's functions such as `tanh` are of `f32` alone, so what Burn computes there
+/// in `f64` is another network's output.)
 fn types(device: &Device) -> Vec<(DType, f64)> {
     let tolerance = product_tolerance(device);
     let mut types = vec![(DType::F32, tolerance)];

@@ -1,6 +1,7 @@
 //! What the weights of a module's places are told apart by.
 //!
-//! Clones have one id and are one weight, which is tied. Networks that were loaded from one file have one id as well. They are known by posteriors of their own.
+//! Clones have one id and are one weight, which is tied. Networks that were loaded from one file have one id as well.
+//! They are known by posteriors of their own.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,11 +15,12 @@ use super::{Attached, Met};
 pub(super) enum Identity {
     /// Its posterior, whose identity outlives the loading of a record, which the id of a tensor does not.
     Posterior(ParamId),
-    /// The id of its tensor, of what trains or has an adapter, and its number among the weights of this id. Burn's optimizer takes two parameters of one id for one,
-    /// so that only places in [two networks](Networks) can be anything else.
+    /// The id of its tensor, of what trains or has an adapter, and its number among the weights of this id. Burn's
+    /// optimizer takes two parameters of one id for one, so that only places in [two networks](Networks) can be
+    /// anything else.
     Tensor(ParamId, usize),
-    /// Nothing but its place: a frozen copy, such as a teacher or the network that a Bayesian one was made of, has the id of what it was copied of and is a weight
-    /// of its own.
+    /// Nothing but its place: a frozen copy, such as a teacher or the network that a Bayesian one was made of, has the
+    /// id of what it was copied of and is a weight of its own.
     Frozen(usize),
 }
 
@@ -49,7 +51,8 @@ pub(super) fn identities<'a>(places: &'a [Met]) -> Vec<Identity> {
         .collect()
 }
 
-/// The posteriors by the ids of the parameters that have them: for a place of such a parameter that has none itself. Of what trains alone.
+/// The posteriors by the ids of the parameters that have them: for a place of such a parameter that has none itself. Of
+/// what trains alone.
 struct PosteriorsOfIds {
     of_ids: HashMap<ParamId, OfId>,
     /// Of the posteriors: whether a mean of theirs trains, and whether anything does.
@@ -105,8 +108,8 @@ impl PosteriorsOfIds {
     }
 }
 
-/// The pairs of modules that are two networks, by their paths: a parameter of theirs has one id in both, and its posteriors make two weights of it. So the others, which have none,
-/// are two as well.
+/// The pairs of modules that are two networks, by their paths: a parameter of theirs has one id in both, and its
+/// posteriors make two weights of it. So the others, which have none, are two as well.
 struct Networks<'a>(HashSet<[&'a str; 2]>);
 
 impl<'a> Networks<'a> {
@@ -135,7 +138,8 @@ impl<'a> Networks<'a> {
     }
 }
 
-/// The modules in which the same parameter has these paths: without the end that they have in common, in alphabetical order.
+/// The modules in which the same parameter has these paths: without the end that they have in common, in alphabetical
+/// order.
 fn modules<'a>(first: &'a str, other: &'a str) -> [&'a str; 2] {
     let ends = first.rsplit('.').zip(other.rsplit('.'));
     let common = ends.take_while(|(first, other)| first == other);

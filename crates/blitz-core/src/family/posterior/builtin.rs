@@ -182,7 +182,8 @@ impl PosteriorConfig {
         Self::MatrixNormal(MatrixNormalPosteriorConfig { initial_std })
     }
 
-    /// The normal posterior with all covariances among the weights of each column, those of an output of a linear layer, with every deviation at `initial_std`.
+    /// The normal posterior with all covariances among the weights of each column, those of an output of a linear
+    /// layer, with every deviation at `initial_std`.
     pub fn full_rank_normal(initial_std: f64) -> Self {
         Self::FullRankNormal(FullRankNormalPosteriorConfig { initial_std })
     }

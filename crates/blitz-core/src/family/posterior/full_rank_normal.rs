@@ -36,7 +36,8 @@ impl FullRankNormalPosteriorConfig {
     ///
     /// # Panics
     ///
-    /// Panics if `initial_std` is not a number from 1e-30 to 1e15, or if the factors, rows² × columns, are more than 2²⁷ numbers.
+    /// Panics if `initial_std` is not a number from 1e-30 to 1e15, or if the factors, rows² × columns, are more than
+    /// 2²⁷ numbers.
     pub fn init(&self, shape: &Shape, device: &Device) -> FullRankNormalPosterior {
         super::assert_initial_std(self.initial_std);
         let (rows, columns) = table(shape);
@@ -49,26 +50,33 @@ impl FullRankNormalPosteriorConfig {
         let dims = [columns, rows, rows];
         FullRankNormalPosterior {
             rho: rho_param(rows * columns, self.initial_std, device),
-            // No correlation. Unlike those of a low-rank posterior, factors leave zero: the expected likelihood has a derivative there.
+            // No correlation. Unlike those of a low-rank posterior, factors leave zero: the expected likelihood has a
+            // derivative there.
             factor: Param::from_tensor(Tensor::zeros(dims, (device, scale_type(device)))),
         }
     }
 }
 
-/// `w_j = μ_j + σ_j ∘ (I + N_j) ε_j` for each column j of the weight, with `ε_j ~ N(0, I)`, a strictly lower triangular N_j and `σ = ln(1 + e^ρ)`: independent normals, each with the
-/// full covariance `L_j L_jᵀ` of `L_j = diag(σ_j) (I + N_j)`.
+/// `w_j = μ_j + σ_j ∘ (I + N_j) ε_j` for each column j of the weight, with `ε_j ~ N(0, I)`, a strictly lower triangular
+/// N_j and `σ = ln(1 + e^ρ)`: independent normals, each with the full covariance `L_j L_jᵀ` of `L_j = diag(σ_j) (I +
+/// N_j)`.
 ///
-/// Rows are the weight's first axis, columns all others together: a column of a [`Linear`](burn::nn::Linear) layer is what leads to one of its outputs. This is the posterior of a
-/// *variational last layer* (Harrison, Willes & Snoek, *Variational Bayesian last layers*, 2024): given the features that enter a layer without a bias, that of a regression with normal noise is such a normal,
-/// and the ELBO reaches it. (A bias is a weight of its own, independent of them. A feature that is always 1 is one with all covariances.) Of a convolution, whose first axis are its outputs, a column is one place of the kernel in all of them. In a linear layer it has the moments of its outputs in closed form (`Var[xᵀ w_j] = ‖L_jᵀ x‖²`), so that it trains and predicts without draws.
+/// Rows are the weight's first axis, columns all others together: a column of a [`Linear`](burn::nn::Linear) layer is
+/// what leads to one of its outputs. This is the posterior of a *variational last layer* (Harrison, Willes & Snoek, *Variational
+/// Bayesian last layers*, 2024): given the features that enter a layer without a bias, that of a regression with normal
+/// noise is such a normal, and the ELBO reaches it. (A bias is a weight of its own, independent of them. A feature that
+/// is always 1 is one with all covariances.) Of a convolution, whose first axis are its outputs, a column is one place
+/// of the kernel in all of them. In a linear layer it has the moments of its outputs in closed form (`Var[xᵀ w_j] =
+/// ‖L_jᵀ x‖²`), so that it trains and predicts without draws.
 ///
 /// ```text
 /// H(q)    = Σ ln σ_i + n/2 ln 2πe
 /// ln q(w) = −½ Σ_j ‖L_j⁻¹ (w_j − μ_j)‖² − Σ ln σ_i − n/2 ln 2π
 /// ```
 ///
-/// The triangular systems of `ln q` are solved on the host, in `f64`: the values leave their device for that. A KL to a normal or Laplace prior needs none. A draw costs rows² products a column,
-/// and the parameters are 2 + rows a weight, of which a step moves half.
+/// The triangular systems of `ln q` are solved on the host, in `f64`: the values leave their device for that. A KL to a
+/// normal or Laplace prior needs none. A draw costs rows² products a column, and the parameters are 2 + rows a weight,
+/// of which a step moves half.
 #[derive(Module, Debug)]
 pub struct FullRankNormalPosterior {
     /// ρ, flat: element i belongs to element i of the weight in row-major order.

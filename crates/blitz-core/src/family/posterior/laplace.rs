@@ -32,10 +32,11 @@ impl LaplacePosteriorConfig {
     }
 }
 
-/// Independent Laplace distributions: `w_i = μ_i + b_i s_i e_i`, with `b_i = ln(1 + e^ρ_i)`, a sign `s_i` and `e_i ~ Exp(1)`.
+/// Independent Laplace distributions: `w_i = μ_i + b_i s_i e_i`, with `b_i = ln(1 + e^ρ_i)`, a sign `s_i` and `e_i ~
+/// Exp(1)`.
 ///
-/// Most draws are closer to the mean than a normal's of the same deviation, a few much farther. Its deviation is b √2, its
-/// entropy `Σ 1 + ln 2b_i`; with a Laplace prior the KL can be zero.
+/// Most draws are closer to the mean than a normal's of the same deviation, a few much farther. Its deviation is b √2,
+/// its entropy `Σ 1 + ln 2b_i`; with a Laplace prior the KL can be zero.
 pub type LaplacePosterior = LocationScale<LaplaceUnit>;
 
 /// The Laplace distribution of scale 1, of density `e^−|z| / 2`.

@@ -17,7 +17,8 @@ use crate::fields::changed;
 /// derivative of a quotient, 1 / σ², would overflow.
 pub(super) const LEAST_RHO: f64 = -40.0;
 
-/// The noise of a [`LocationScale`] posterior: a distribution over tensors with mean zero and a fixed shape, such as the standard normal.
+/// The noise of a [`LocationScale`] posterior: a distribution over tensors with mean zero and a fixed shape, such as
+/// the standard normal.
 ///
 /// All a family has to say. A triangular posterior, complete:
 ///
@@ -69,18 +70,21 @@ pub trait UnitNoise: Module + ModuleDisplay + Sync + 'static {
     /// The logarithm of its density at `z`.
     fn log_density<const D: usize>(&self, z: Tensor<D>) -> Nats<D>;
 
-    /// Its entropy divided by the number of elements, in a tensor of so many; or `None` (the default) where it is not known.
+    /// Its entropy divided by the number of elements, in a tensor of so many; or `None` (the default) where it is not
+    /// known.
     fn entropy(&self, elements: usize) -> Option<f64> {
         let _ = elements;
         None
     }
 
-    /// Whether [`log_density`](Self::log_density) is that of a density over *all* noise; see [`Posterior::has_density`]. The default is no.
+    /// Whether [`log_density`](Self::log_density) is that of a density over *all* noise; see
+    /// [`Posterior::has_density`]. The default is no.
     fn has_density(&self) -> bool {
         false
     }
 
-    /// `E_q[ln p(z_i)]` of each element in closed form, where p is this noise and q has these marginals; or `None` (the default).
+    /// `E_q[ln p(z_i)]` of each element in closed form, where p is this noise and q has these marginals; or `None` (the
+    /// default).
     fn expected_log_density<const D: usize>(&self, q: &Marginals<D>) -> Option<Tensor<D>> {
         let _ = q;
         None
@@ -96,13 +100,14 @@ pub trait UnitNoise: Module + ModuleDisplay + Sync + 'static {
         MarginalFamily::Other
     }
 
-    /// What the estimators may assume. The default, sign-symmetric, is true of independent elements with an even density.
+    /// What the estimators may assume. The default, sign-symmetric, is true of independent elements with an even
+    /// density.
     fn structure(&self) -> PosteriorStructure {
         PosteriorStructure::SignSymmetric
     }
 
-    /// Whether its elements are independent: those of some rows then have the same distribution without the others. The default is yes, unless the
-    /// structure is general.
+    /// Whether its elements are independent: those of some rows then have the same distribution without the others. The
+    /// default is yes, unless the structure is general.
     fn is_independent(&self) -> bool {
         self.structure() != PosteriorStructure::General
     }
@@ -125,8 +130,8 @@ pub trait UnitNoise: Module + ModuleDisplay + Sync + 'static {
 
 /// `w = μ + s ∘ z`, with scales `s_i = ln(1 + e^ρ_i)` and noise z of some [`UnitNoise`].
 ///
-/// The deviation of weight i is `s_i` times the noise's. The log density is `ln p(z) − Σ ln s_i` at `z = (w − μ) / s`, the entropy that
-/// of the noise and `Σ ln s_i`.
+/// The deviation of weight i is `s_i` times the noise's. The log density is `ln p(z) − Σ ln s_i` at `z = (w − μ) / s`,
+/// the entropy that of the noise and `Σ ln s_i`.
 #[derive(Module, Debug)]
 pub struct LocationScale<U: UnitNoise> {
     /// ρ, flat: element i belongs to element i of the weight in row-major order.
@@ -287,8 +292,8 @@ impl<U: UnitNoise> Posterior for LocationScale<U> {
 
 /// The deviations of q over scales s, from s as a divisor and from ln s.
 ///
-/// Where the divisor is held at its least, the logarithms say the quotient of two deviations as small: q is as wide as itself. One whose square would
-/// overflow stays that by the divisor.
+/// Where the divisor is held at its least, the logarithms say the quotient of two deviations as small: q is as wide as
+/// itself. One whose square would overflow stays that by the divisor.
 pub(super) fn relative_std<const D: usize>(
     q: &Marginals<D>,
     divisor: Tensor<D>,
@@ -320,6 +325,7 @@ pub(super) fn flat_rows(
 /// Panics if `std` is not a finite number of at least 1e-30.
 pub(super) fn rho_param(len: usize, std: f64, device: &Device) -> Param<Tensor<1>> {
     let rho = rho_from_std(std);
-    // At once: clones of a parameter that Burn has not initialized share whether they train, so that a frozen copy would freeze the original.
+    // At once: clones of a parameter that Burn has not initialized share whether they train, so that a frozen copy
+    // would freeze the original.
     Param::from_tensor(Tensor::full([len], rho, (device, scale_type(device))))
 }

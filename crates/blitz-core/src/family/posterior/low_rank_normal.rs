@@ -35,9 +35,9 @@ const FACTOR_SHARE: f64 = 0.1;
 /// | `initial_std` | 0.02 | the deviation σ of the diagonal part that every weight starts with | [1e-6, 1e15] |
 /// | `seed` | 0 | of the initial factors | |
 ///
-/// The factors U start as normals of a tenth of `initial_std`. At zero they would stay there: both the KL's derivative in U
-/// and the expectation of the likelihood's vanish at U = 0. The same seed and shape give the same factors, in every
-/// process and on every backend.
+/// The factors U start as normals of a tenth of `initial_std`. At zero they would stay there: both the KL's derivative
+/// in U and the expectation of the likelihood's vanish at U = 0. The same seed and shape give the same factors, in
+/// every process and on every backend.
 #[derive(Config, Debug, PartialEq)]
 pub struct LowRankNormalPosteriorConfig {
     /// The rank of the part that is not diagonal.
@@ -92,11 +92,11 @@ impl LowRankNormalPosteriorConfig {
     }
 }
 
-/// `w = μ + σ ∘ ε + U z` over the flat weight, with `ε ~ N(0, I_n)`, `z ~ N(0, I_k)` and `σ = ln(1 + e^ρ)`: a normal with the
-/// covariance `Σ = diag(σ²) + U Uᵀ`.
+/// `w = μ + σ ∘ ε + U z` over the flat weight, with `ε ~ N(0, I_n)`, `z ~ N(0, I_k)` and `σ = ln(1 + e^ρ)`: a normal
+/// with the covariance `Σ = diag(σ²) + U Uᵀ`.
 ///
-/// The k columns of U are directions in which all weights of a tensor vary together, which a mean-field posterior cannot
-/// do; its cost is that of the mean field with k + 1 deviations a weight. With `V = U / σ` and `M = I_k + VᵀV`,
+/// The k columns of U are directions in which all weights of a tensor vary together, which a mean-field posterior
+/// cannot do; its cost is that of the mean field with k + 1 deviations a weight. With `V = U / σ` and `M = I_k + VᵀV`,
 ///
 /// ```text
 /// H(q)    = Σ ln σ_i + ½ ln det M + n/2 ln 2πe
@@ -104,12 +104,13 @@ impl LowRankNormalPosteriorConfig {
 /// ```
 ///
 /// by the matrix determinant lemma and Woodbury's identity, the latter as a least-squares problem, which subtracts no
-/// large numbers. The determinant comes from eliminating the k × k matrix with tensor operations, gradient included. A ρ
-/// below −15, a deviation of 3.06e-7, counts as −15, also after [`scale_deviations`](crate::BayesianModule::scale_deviations), which scales the ρ that is
-/// stored: the diagonal part is no narrower, U is. Its gradient is that at −15, so that it can grow again.
+/// large numbers. The determinant comes from eliminating the k × k matrix with tensor operations, gradient included. A
+/// ρ below −15, a deviation of 3.06e-7, counts as −15, also after
+/// [`scale_deviations`](crate::BayesianModule::scale_deviations), which scales the ρ that is stored: the diagonal part
+/// is no narrower, U is. Its gradient is that at −15, so that it can grow again.
 ///
-/// Ong, Nott & Smith, *Gaussian variational approximation with a factor covariance structure* (2018); Tomczak, Swaroop &
-/// Turner, *Efficient low rank Gaussian variational inference for neural networks* (2020).
+/// Ong, Nott & Smith, *Gaussian variational approximation with a factor covariance structure* (2018); Tomczak, Swaroop
+/// & Turner, *Efficient low rank Gaussian variational inference for neural networks* (2020).
 #[derive(Module, Debug)]
 pub struct LowRankNormalPosterior {
     /// ρ of the diagonal part, flat: element i belongs to element i of the weight in row-major order.
@@ -237,7 +238,8 @@ impl Posterior for LowRankNormalPosterior {
     }
 }
 
-/// ρ from [`HELD_RHO`] on, with the gradient of ρ itself: that of a clamp is 0 below, where a weight would stay for ever, whatever wants it wider.
+/// ρ from [`HELD_RHO`] on, with the gradient of ρ itself: that of a clamp is 0 below, where a weight would stay for
+/// ever, whatever wants it wider.
 fn at_least(rho: Tensor<1>) -> Tensor<1> {
     let missing = rho.clone().detach().neg() + HELD_RHO;
     rho + missing.clamp_min(0.0)
@@ -260,8 +262,8 @@ fn capacitance(factor: &Tensor<2>) -> Tensor<2> {
     factor.clone().transpose().matmul(factor.clone()) + identity
 }
 
-/// `(ln det M, M⁻¹ B)` of the symmetric, positive definite `M` in `[M | B]`, by Gauss–Jordan elimination, which for such a
-/// matrix needs no exchange of rows.
+/// `(ln det M, M⁻¹ B)` of the symmetric, positive definite `M` in `[M | B]`, by Gauss–Jordan elimination, which for
+/// such a matrix needs no exchange of rows.
 fn eliminate(augmented: Tensor<2>, rank: usize) -> (Tensor<1>, Tensor<2>) {
     let device = augmented.device();
     let [_, columns] = augmented.dims();
@@ -271,8 +273,8 @@ fn eliminate(augmented: Tensor<2>, rank: usize) -> (Tensor<1>, Tensor<2>) {
     for j in 0..rank {
         let row = matrix.clone().slice([j..j + 1, 0..columns]);
         let column = matrix.clone().slice([0..rank, j..j + 1]);
-        // M exceeds the identity, so each pivot is at least 1; rounding could say otherwise if columns of V are long and
-        // nearly dependent.
+        // M exceeds the identity, so each pivot is at least 1; rounding could say otherwise if columns of V are long
+        // and nearly dependent.
         let pivot = row.clone().slice([0..1, j..j + 1]).clamp_min(1.0);
         let log_pivot = pivot.clone().reshape([1]).log();
         log_det = Some(match log_det {

@@ -50,10 +50,11 @@ use crate::kernels::Precision;
 ///
 /// # A posterior of your own
 ///
-/// One of the form `w = μ + scale · noise` is a [`UnitNoise`]: thirty lines. Any other derives Burn's `Module` (its parameters are then
-/// trained, saved and moved like any other) and says how to draw from it. Numbers in plain fields are not parameters: what is to be saved of
-/// them is said by [`constants`](Self::constants). Parameters are stored flat, with one rank for every weight rank, because Burn attaches the same type to weights of all
-/// ranks. A complete one, with a width shared by the whole tensor:
+/// One of the form `w = μ + scale · noise` is a [`UnitNoise`]: thirty lines. Any other derives Burn's `Module` (its
+/// parameters are then trained, saved and moved like any other) and says how to draw from it. Numbers in plain fields
+/// are not parameters: what is to be saved of them is said by [`constants`](Self::constants). Parameters are stored
+/// flat, with one rank for every weight rank, because Burn attaches the same type to weights of all ranks. A complete
+/// one, with a width shared by the whole tensor:
 ///
 /// ```
 /// use blitz_core::prelude::*;
@@ -129,15 +130,16 @@ pub trait Posterior: Module + ModuleDisplay + Sync + 'static {
         self.std_dev(mu).square()
     }
 
-    /// The variances as products of two factors each, in the type of `mu`, where they are that: local reparameterization then needs no product of variances.
-    /// The default, `None`, is for all others.
+    /// The variances as products of two factors each, in the type of `mu`, where they are that: local
+    /// reparameterization then needs no product of variances. The default, `None`, is for all others.
     fn variance_factors<const D: usize>(&self, mu: &Tensor<D>) -> Option<VarianceFactors> {
         let _ = mu;
         None
     }
 
-    /// Factors `L_j` of the covariances of the weight's columns, `[columns, rows, k]`, in the type of `mu`, where the columns are independent normals `w_j ~ N(E w_j, L_j L_jᵀ)`. Rows are the
-    /// weight's first axis, columns all others together. The moments of a linear layer's outputs are exact with them. The default, `None`, is for all others.
+    /// Factors `L_j` of the covariances of the weight's columns, `[columns, rows, k]`, in the type of `mu`, where the
+    /// columns are independent normals `w_j ~ N(E w_j, L_j L_jᵀ)`. Rows are the weight's first axis, columns all others
+    /// together. The moments of a linear layer's outputs are exact with them. The default, `None`, is for all others.
     fn column_factors<const D: usize>(&self, mu: &Tensor<D>) -> Option<Tensor<3>> {
         let _ = mu;
         None
@@ -159,25 +161,28 @@ pub trait Posterior: Module + ModuleDisplay + Sync + 'static {
         }
     }
 
-    /// The differential entropy `−E_q[ln q(w)]` of the whole tensor in closed form, in nats, or `None` (the default) if it has
-    /// none. `q` are its [`marginals`](Self::marginals): of independent weights the entropy is a function of them.
+    /// The differential entropy `−E_q[ln q(w)]` of the whole tensor in closed form, in nats, or `None` (the default) if
+    /// it has none. `q` are its [`marginals`](Self::marginals): of independent weights the entropy is a function of
+    /// them.
     ///
-    /// With it, and a prior that has its [expected log density](super::prior::Prior::expected_log_density), the KL has a closed form.
-    /// Whether it is `None` must depend on the configuration alone, not on values: the estimator of a model's KL must not change
-    /// during training.
+    /// With it, and a prior that has its [expected log density](super::prior::Prior::expected_log_density), the KL has
+    /// a closed form. Whether it is `None` must depend on the configuration alone, not on values: the estimator of a
+    /// model's KL must not change during training.
     fn entropy<const D: usize>(&self, q: &Marginals<D>) -> Option<Nats<D>> {
         let _ = q;
         None
     }
 
-    /// Whether [`log_density`](Self::log_density) is that of a density over *all* weights, also those that it never draws: what a
-    /// [prior made of it](super::prior::PosteriorPrior) is asked for. The default is no: a family of one's own may have taken the liberty.
+    /// Whether [`log_density`](Self::log_density) is that of a density over *all* weights, also those that it never
+    /// draws: what a [prior made of it](super::prior::PosteriorPrior) is asked for. The default is no: a family of
+    /// one's own may have taken the liberty.
     fn has_density(&self) -> bool {
         false
     }
 
-    /// `E_q[ln p(w_i)]` of each weight in closed form, where p is this distribution at the location `mu` and q has these marginals; or `None`
-    /// (the default) where it has none. As [`Prior::expected_log_density`](super::prior::Prior::expected_log_density), for a prior made of it.
+    /// `E_q[ln p(w_i)]` of each weight in closed form, where p is this distribution at the location `mu` and q has
+    /// these marginals; or `None` (the default) where it has none. As
+    /// [`Prior::expected_log_density`](super::prior::Prior::expected_log_density), for a prior made of it.
     fn expected_log_density<const D: usize>(
         &self,
         mu: Tensor<D>,
@@ -192,27 +197,29 @@ pub trait Posterior: Module + ModuleDisplay + Sync + 'static {
         PosteriorForm::Other
     }
 
-    /// This posterior of the rows `rows` alone, positions on the first axis of a weight of `shape`, in that order; or `None`
-    /// (the default) where rows can't be had without the others.
+    /// This posterior of the rows `rows` alone, positions on the first axis of a weight of `shape`, in that order; or
+    /// `None` (the default) where rows can't be had without the others.
     ///
-    /// To return one is to promise that the rows are independent, and that [`sample`](Self::sample) makes a weight out of
-    /// the first [standard normal](Noise::standard_normal) at the weight's own place. An embedding then samples the rows
-    /// it looks up and no others.
+    /// To return one is to promise that the rows are independent, and that [`sample`](Self::sample) makes a weight out
+    /// of the first [standard normal](Noise::standard_normal) at the weight's own place. An embedding then samples the
+    /// rows it looks up and no others.
     fn rows(&self, shape: &Shape, rows: &[usize]) -> Option<Self> {
         let _ = (shape, rows);
         None
     }
 
-    /// The marginal distribution of the rows `rows`, as for [`rows`](Self::rows), or `None` where it is not of this family.
+    /// The marginal distribution of the rows `rows`, as for [`rows`](Self::rows), or `None` where it is not of this
+    /// family.
     ///
-    /// With it a row that a model never reads, such as an embedding's padding, is left out of the KL. It is the distribution alone: how a draw of it
-    /// would be made does not matter, so families have it that have no `rows`. The default is `rows`.
+    /// With it a row that a model never reads, such as an embedding's padding, is left out of the KL. It is the
+    /// distribution alone: how a draw of it would be made does not matter, so families have it that have no `rows`. The
+    /// default is `rows`.
     fn marginal_of_rows(&self, shape: &Shape, rows: &[usize]) -> Option<Self> {
         self.rows(shape, rows)
     }
 
-    /// Whether an algorithm updates the posterior by a rule of its own, with prior and entropy in it, as IVON does. The KL then has a
-    /// value, so that an ELBO can be reported, and no gradient. The default is no.
+    /// Whether an algorithm updates the posterior by a rule of its own, with prior and entropy in it, as IVON does. The
+    /// KL then has a value, so that an ELBO can be reported, and no gradient. The default is no.
     fn has_own_update(&self) -> bool {
         false
     }
@@ -222,21 +229,23 @@ pub trait Posterior: Module + ModuleDisplay + Sync + 'static {
         PosteriorStructure::General
     }
 
-    /// Whether the distribution of `w − E w` stays the same when all of its elements change sign together: `2 E w − w` is then a draw like w, the other
-    /// one of an [antithetic](crate::Draw::antithetic) pair. The default is yes, unless the structure is general.
+    /// Whether the distribution of `w − E w` stays the same when all of its elements change sign together: `2 E w − w`
+    /// is then a draw like w, the other one of an [antithetic](crate::Draw::antithetic) pair. The default is yes,
+    /// unless the structure is general.
     fn is_symmetric(&self) -> bool {
         self.structure() != PosteriorStructure::General
     }
 
-    /// This posterior with every deviation `factor` times as large about the same mean, its parameters those of before by identity; or `None` (the default)
-    /// where the family does not say how. `factor` is positive and finite.
+    /// This posterior with every deviation `factor` times as large about the same mean, its parameters those of before
+    /// by identity; or `None` (the default) where the family does not say how. `factor` is positive and finite.
     fn with_deviations_scaled(self, factor: f64) -> Option<Self> {
         let _ = factor;
         None
     }
 
-    /// The numbers that it is made of and that do not train, such as degrees of freedom. They are saved with the weights, and loading a record
-    /// restores them. The default, `None`, leaves them out: what is loaded then has those of the module that it is loaded into.
+    /// The numbers that it is made of and that do not train, such as degrees of freedom. They are saved with the
+    /// weights, and loading a record restores them. The default, `None`, leaves them out: what is loaded then has those
+    /// of the module that it is loaded into.
     ///
     /// How many there are must depend on the type alone.
     fn constants(&self) -> Option<Constants> {
@@ -266,7 +275,8 @@ pub enum PosteriorStructure {
     General,
 }
 
-/// Variances of rank one: `Var[w_ij] = rows_i · columns_j`, of a weight whose first axis is i and whose other axes together are j.
+/// Variances of rank one: `Var[w_ij] = rows_i · columns_j`, of a weight whose first axis is i and whose other axes
+/// together are j.
 #[derive(Debug, Clone)]
 pub struct VarianceFactors {
     /// One for each place on the first axis.
@@ -295,7 +305,8 @@ pub enum PosteriorForm {
         /// λ and δ.
         precision: Precision,
     },
-    /// Independent normals `N(μ_ij, ln²(1 + e^ρ_i) ln²(1 + e^κ_j))`, i the place on the first axis and j that on all others together.
+    /// Independent normals `N(μ_ij, ln²(1 + e^ρ_i) ln²(1 + e^κ_j))`, i the place on the first axis and j that on all
+    /// others together.
     MatrixNormal {
         /// ρ.
         row_rho: Tensor<1>,

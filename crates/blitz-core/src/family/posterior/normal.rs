@@ -15,8 +15,9 @@ use crate::math::{HALF_LOG_TWO_PI, NORMAL_ENTROPY};
 /// |---|---|---|---|
 /// | `initial_std` | 0.02 | the deviation σ every weight starts with | [1e-30, 1e15] |
 ///
-/// A deviation below the digits of its mean, 6e-8 |μ| in `f32`, is hardly in a draw: most draws are the mean, and a KL that is estimated at them is up to ½ nat too large for
-/// such a weight. One in closed form is exact. So it is for every family.
+/// A deviation below the digits of its mean, 6e-8 |μ| in `f32`, is hardly in a draw: most draws are the mean, and a KL
+/// that is estimated at them is up to ½ nat too large for such a weight. One in closed form is exact. So it is for
+/// every family.
 ///
 /// A tiny start, such as the 9e-4 of BLiTZ's ρ = −7, trains like a deterministic network and then reports intervals
 /// that are far too narrow: the deviation has to be learned upwards from almost nothing. A start of the size of
@@ -107,8 +108,8 @@ impl UnitNoise for NormalUnit {
 }
 
 impl NormalPosterior {
-    /// A posterior with these deviations, one for each element of the weight. ρ has their type, `f32` at least. The squares of deviations beyond 1.8e19 are infinite in `f32`,
-    /// and so is the KL to a normal prior.
+    /// A posterior with these deviations, one for each element of the weight. ρ has their type, `f32` at least. The
+    /// squares of deviations beyond 1.8e19 are infinite in `f32`, and so is the KL to a normal prior.
     ///
     /// # Panics
     ///

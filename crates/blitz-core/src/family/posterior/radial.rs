@@ -18,8 +18,8 @@ const EULER_GAMMA: f64 = 0.577_215_664_901_532_9;
 /// |---|---|---|---|
 /// | `initial_std` | 0.02 | the deviation every weight starts with | [1e-30, 1e15] |
 ///
-/// The deviation of a weight is `σ_i / √n` in a tensor of n weights. The paper's own σ, at `initial_std / √n`, would start
-/// with so little noise that a layer hardly feels it.
+/// The deviation of a weight is `σ_i / √n` in a tensor of n weights. The paper's own σ, at `initial_std / √n`, would
+/// start with so little noise that a layer hardly feels it.
 #[derive(Config, Debug, PartialEq)]
 pub struct RadialPosteriorConfig {
     /// The deviation that every weight starts with.
@@ -41,9 +41,10 @@ impl RadialPosteriorConfig {
 /// A random direction with a normal length: `w = μ + σ ∘ d r`, with `d = ε / ‖ε‖` for `ε ~ N(0, I)`, `r ~ N(0, 1)` and
 /// `σ_i = ln(1 + e^ρ_i)`, one direction and one length for each weight tensor.
 ///
-/// The draws of a mean-field normal lie on a thin shell: almost none is near the mean in many dimensions, and the noise of
-/// the gradient grows with the tensor. Here the length `‖(w − μ) / σ‖ = |r|` is half-normal whatever the dimension. (The sign
-/// of r makes no difference, the direction being symmetric.) The weights of a tensor are uncorrelated but not independent.
+/// The draws of a mean-field normal lie on a thin shell: almost none is near the mean in many dimensions, and the noise
+/// of the gradient grows with the tensor. Here the length `‖(w − μ) / σ‖ = |r|` is half-normal whatever the dimension.
+/// (The sign of r makes no difference, the direction being symmetric.) The weights of a tensor are uncorrelated but not
+/// independent.
 ///
 /// # Density
 ///

@@ -48,8 +48,8 @@ impl StudentTPosteriorConfig {
 
 /// Independent Student-t distributions: `w_i = μ_i + s_i t_i`, with `s_i = ln(1 + e^ρ_i)` and `t_i ~ t_ν`.
 ///
-/// Its tails are heavier the fewer degrees of freedom it has; at ν → ∞ it is the mean-field normal. Drawn as
-/// `t = z √((e^q − 1) / q)` with `q = (z² + z'²) / ν` from two normals each, Bailey's polar method (*Polar generation of
+/// Its tails are heavier the fewer degrees of freedom it has; at ν → ∞ it is the mean-field normal. Drawn as `t = z
+/// √((e^q − 1) / q)` with `q = (z² + z'²) / ν` from two normals each, Bailey's polar method (*Polar generation of
 /// random variates with the t-distribution*, 1994), which is exact for every ν.
 pub type StudentTPosterior = LocationScale<StudentTUnit>;
 

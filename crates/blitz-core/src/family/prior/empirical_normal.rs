@@ -34,22 +34,22 @@ impl EmpiricalNormalPriorConfig {
 /// `p(w) = Π N(w_i; 0, s²)` with the scale that minimizes the KL, `s² = mean(E w_i²)`, at every moment: over one weight
 /// tensor, or over all tensors of a group.
 ///
-/// What a [`LearnedNormalPrior`](crate::LearnedNormalPrior) approaches by gradient steps is inserted here. The scale is no
-/// parameter: nothing is trained, saved or initialized, and the gradient of the KL in the posteriors is that at the fixed best
-/// scale, since the derivative in s vanishes there. With n weights and `S = Σ μ_i² + σ_i²` over the group, the members' KL
-/// is together
+/// What a [`LearnedNormalPrior`](crate::LearnedNormalPrior) approaches by gradient steps is inserted here. The scale is
+/// no parameter: nothing is trained, saved or initialized, and the gradient of the KL in the posteriors is that at the
+/// fixed best scale, since the derivative in s vanishes there. With n weights and `S = Σ μ_i² + σ_i²` over the group,
+/// the members' KL is together
 ///
 /// ```text
 /// KL = −Σ H(q) + n/2 (ln 2π + 1 + ln S/n)
 /// ```
 ///
-/// Wu, Nowozin, Meeds, Turner, Hernández-Lobato & Gaunt, *Deterministic variational inference for robust Bayesian neural
-/// networks* (2019), choose prior scales like this, layer by layer.
+/// Wu, Nowozin, Meeds, Turner, Hernández-Lobato & Gaunt, *Deterministic variational inference for robust Bayesian
+/// neural networks* (2019), choose prior scales like this, layer by layer.
 ///
-/// A group reaches as far as the module whose [`kl_cost`](crate::BayesianModule::kl_cost) is asked for: that of a part of
-/// the model takes the best scale of the part. Of a posterior without a known entropy, `ln p` is taken at the best scale of
-/// the drawn weights themselves; the KL then comes out too small, for normal weights
-/// by ½ nat a tensor at most.
+/// A group reaches as far as the module whose [`kl_cost`](crate::BayesianModule::kl_cost) is asked for: that of a part
+/// of the model takes the best scale of the part. Of a posterior without a known entropy, `ln p` is taken at the best
+/// scale of the drawn weights themselves; the KL then comes out too small, for normal weights by ½ nat a tensor at
+/// most.
 ///
 /// ```
 /// use blitz_core::prelude::*;

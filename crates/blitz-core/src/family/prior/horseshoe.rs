@@ -47,7 +47,8 @@ impl HorseshoePriorConfig {
     }
 }
 
-/// `w_i ~ N(0, λ_i² τ²)` with local scales `p(λ_i) ∝ exp(−δ² / 2λ_i²) / (1 + λ_i²)`: half-Cauchy, but kept away from zero.
+/// `w_i ~ N(0, λ_i² τ²)` with local scales `p(λ_i) ∝ exp(−δ² / 2λ_i²) / (1 + λ_i²)`: half-Cauchy, but kept away from
+/// zero.
 ///
 /// The local scales can be integrated out. With `E₁(u) = ∫_u^∞ e^−t / t dt`,
 ///
@@ -56,15 +57,16 @@ impl HorseshoePriorConfig {
 /// ```
 ///
 /// so that nothing beside the weights needs a posterior, where Louizos, Ullrich & Welling (2017) and Ghosh, Yao &
-/// Doshi-Velez (2018) approximate one for each λ. Most of the mass is near zero, the tails fall as slowly as a Cauchy's:
-/// small weights are pulled to zero, large ones left alone.
+/// Doshi-Velez (2018) approximate one for each λ. Most of the mass is near zero, the tails fall as slowly as a
+/// Cauchy's: small weights are pulled to zero, large ones left alone.
 ///
 /// At δ = 0 this is the horseshoe itself, whose log-density rises to infinity at zero as `ln ln 1/|w|`. That does no
 /// harm to the KL, but its derivative, about `−2 / (w E₁)`, has no variance under a posterior that covers zero: single
 /// draws would throw the optimizer out of its path. δ bounds it by about `1 / (2δτ ln 1/δ)`.
 ///
-/// Any weight has a finite density, also w = 0. There is no closed form for its KL. The exponential integral in it is computed to the digits of `f32`: of
-/// `f64` weights too the density has a relative error of 2e-8, and its gradient one of 2e-6 about |w| = τ √2 and of 1e-7 elsewhere.
+/// Any weight has a finite density, also w = 0. There is no closed form for its KL. The exponential integral in it is
+/// computed to the digits of `f32`: of `f64` weights too the density has a relative error of 2e-8, and its gradient one
+/// of 2e-6 about |w| = τ √2 and of 1e-7 elsewhere.
 ///
 /// Carvalho, Polson & Scott, *The horseshoe estimator for sparse signals* (2010).
 ///
@@ -123,7 +125,8 @@ impl Prior for HorseshoePrior {
     }
 }
 
-/// `ln(e^u E₁(u))` for u > 0, elementwise, with a relative error of E₁ of 2e-8 beside the rounding, and of the derivative of 2e-6 just above 1, 1e-7 elsewhere.
+/// `ln(e^u E₁(u))` for u > 0, elementwise, with a relative error of E₁ of 2e-8 beside the rounding, and of the
+/// derivative of 2e-6 just above 1, 1e-7 elsewhere.
 ///
 /// `horseshoe_fit.py` made the coefficients.
 fn log_scaled_e1<const D: usize>(u: Tensor<D>) -> Tensor<D> {

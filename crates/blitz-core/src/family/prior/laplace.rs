@@ -36,8 +36,9 @@ impl LaplacePriorConfig {
 
 /// `p(w) = Π exp(−|w_i| / b) / 2b`.
 ///
-/// Its mode at zero is sharp and its tails are heavier than a normal's: small weights shrink, large ones less than under
-/// a normal prior of the same deviation. The KL from a posterior with normal or Laplace marginals has a closed form.
+/// Its mode at zero is sharp and its tails are heavier than a normal's: small weights shrink, large ones less than
+/// under a normal prior of the same deviation. The KL from a posterior with normal or Laplace marginals has a closed
+/// form.
 ///
 /// ```
 /// use blitz_core::{LaplacePriorConfig, Prior};
@@ -108,8 +109,8 @@ impl LearnedLaplacePriorConfig {
 
 /// The [`LaplacePrior`] with one scale b for the whole weight tensor, learned with the posterior.
 ///
-/// As with the [`LearnedNormalPrior`](crate::LearnedNormalPrior), minimizing the KL over b is empirical Bayes; its optimum is
-/// `b = mean E|w_i|`.
+/// As with the [`LearnedNormalPrior`](crate::LearnedNormalPrior), minimizing the KL over b is empirical Bayes; its
+/// optimum is `b = mean E|w_i|`.
 #[derive(Module, Debug)]
 pub struct LearnedLaplacePrior {
     /// ln b, of `f32` at least.
@@ -145,14 +146,15 @@ impl Prior for LearnedLaplacePrior {
 /// `E|w|` of each weight, if its family is known.
 ///
 /// Both formulas have a quotient of mean and scale that overflows, forward or backward, where the scale underflows. It
-/// enters detached and bounded: what multiplies it is arranged so that the derivative through it vanishes, and beyond the
-/// bound its function is constant in floating point.
+/// enters detached and bounded: what multiplies it is arranged so that the derivative through it vanishes, and beyond
+/// the bound its function is constant in floating point.
 pub(crate) fn expected_abs<const D: usize>(q: &Marginals<D>) -> Option<Tensor<D>> {
     const SMALLEST: f64 = 1e-30;
     let mean = q.mean.clone();
     match q.family {
         MarginalFamily::Normal => {
-            // The folded normal's mean, σ √(2/π) exp(−z²/2) + μ erf(z/√2) with z = μ/σ: its derivative in z alone is zero.
+            // The folded normal's mean, σ √(2/π) exp(−z²/2) + μ erf(z/√2) with z = μ/σ: its derivative in z alone is
+            // zero.
             let std = q.std.clone();
             let z = (mean.clone().detach() / std.clone().detach().clamp_min(SMALLEST))
                 .clamp(-14.0, 14.0);

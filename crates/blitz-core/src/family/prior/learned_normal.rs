@@ -36,9 +36,9 @@ impl LearnedNormalPriorConfig {
 
 /// `p(w) = Π N(w_i; 0, s²)` with one deviation s for the whole weight tensor, learned with the posterior.
 ///
-/// Minimizing the ELBO's KL term over s is empirical Bayes (type-II maximum likelihood, MacKay 1992): for a
-/// factorized normal posterior its optimum is `s² = mean(μ_i² + σ_i²)`. A layer thus finds the scale of its own weights,
-/// where a fixed prior has to guess it.
+/// Minimizing the ELBO's KL term over s is empirical Bayes (type-II maximum likelihood, MacKay 1992): for a factorized
+/// normal posterior its optimum is `s² = mean(μ_i² + σ_i²)`. A layer thus finds the scale of its own weights, where a
+/// fixed prior has to guess it.
 #[derive(Module, Debug)]
 pub struct LearnedNormalPrior {
     /// ln s, of `f32` at least.

@@ -49,26 +49,27 @@ use crate::math::HALF_LOG_TWO_PI;
 /// | [`StudentTPrior`] | ν, s | none | heavy tails without a spike |
 /// | [`HorseshoePrior`] | τ, δ | none | strong sparsity with no penalty on large weights |
 ///
-/// A pair without a closed form is estimated at the draw's own weights. All of these are centred at zero. Others are made of a network: a [`CenteredPrior`] lies at
-/// its weights, and a [`PosteriorPrior`] is its posterior.
+/// A pair without a closed form is estimated at the draw's own weights. All of these are centred at zero. Others are
+/// made of a network: a [`CenteredPrior`] lies at its weights, and a [`PosteriorPrior`] is its posterior.
 ///
 /// # Priors that are left out
 ///
-/// *Improper ones.* Under a flat "density" the KL would be `−H(q)`, up to a constant that does not exist: the loss would be
-/// the likelihood with a reward for entropy, unbounded below in every direction that the data leave free, such as a unit
-/// whose outgoing weights are zero. A [`NormalPrior`] that is wide compared with the weights differs from it by that
-/// constant and has a bound. The log-uniform prior of variational dropout (Kingma, Salimans & Welling 2015) has an improper
-/// posterior as well (Hron, Matthews & Ghahramani, *Variational Bayesian dropout: pitfalls and fixes*, 2018); for sparsity
-/// take the horseshoe.
+/// *Improper ones.* Under a flat "density" the KL would be `−H(q)`, up to a constant that does not exist: the loss
+/// would be the likelihood with a reward for entropy, unbounded below in every direction that the data leave free, such
+/// as a unit whose outgoing weights are zero. A [`NormalPrior`] that is wide compared with the weights differs from it
+/// by that constant and has a bound. The log-uniform prior of variational dropout (Kingma, Salimans & Welling 2015) has
+/// an improper posterior as well (Hron, Matthews & Ghahramani, *Variational Bayesian dropout: pitfalls and fixes*,
+/// 2018); for sparsity take the horseshoe.
 ///
-/// *A learned parameter that several tensors share.* Burn's optimizer takes a gradient out of its map at the first parameter
-/// with an id: the clone of a learned scale in a second tensor's prior would stay behind. An [`EmpiricalNormalPrior`] shares
-/// its scale without a parameter.
+/// *A learned parameter that several tensors share.* Burn's optimizer takes a gradient out of its map at the first
+/// parameter with an id: the clone of a learned scale in a second tensor's prior would stay behind. An
+/// [`EmpiricalNormalPrior`] shares its scale without a parameter.
 ///
 /// # A prior of your own
 ///
-/// A log-density is enough, and the KL is then estimated at the draw's weights. Parameters of a prior, learned or not, are
-/// ordinary Burn parameters. A plain number such as the scale here is saved with the weights if [`constants`](Self::constants) says so.
+/// A log-density is enough, and the KL is then estimated at the draw's weights. Parameters of a prior, learned or not,
+/// are ordinary Burn parameters. A plain number such as the scale here is saved with the weights if
+/// [`constants`](Self::constants) says so.
 ///
 /// ```
 /// use blitz_core::prelude::*;
@@ -115,10 +116,11 @@ pub trait Prior: Module + ModuleDisplay + Sync + 'static {
         None
     }
 
-    /// This prior of the rows `rows` alone, positions on the first axis of a weight of `shape`, in that order: for a KL that leaves the others out.
+    /// This prior of the rows `rows` alone, positions on the first axis of a weight of `shape`, in that order: for a KL
+    /// that leaves the others out.
     ///
-    /// The default is the prior itself, which is right for all that treat every weight alike. One that holds a number for each weight has to
-    /// select.
+    /// The default is the prior itself, which is right for all that treat every weight alike. One that holds a number
+    /// for each weight has to select.
     #[must_use]
     fn of_rows(&self, shape: &Shape, rows: &[usize]) -> Self {
         let _ = (shape, rows);
@@ -130,8 +132,9 @@ pub trait Prior: Module + ModuleDisplay + Sync + 'static {
         PriorForm::Other
     }
 
-    /// The numbers that it is made of and that do not train, such as a scale. They are saved with the weights, and loading a record restores
-    /// them. The default, `None`, leaves them out: what is loaded then has those of the module that it is loaded into.
+    /// The numbers that it is made of and that do not train, such as a scale. They are saved with the weights, and
+    /// loading a record restores them. The default, `None`, leaves them out: what is loaded then has those of the
+    /// module that it is loaded into.
     ///
     /// How many there are must depend on the type alone.
     fn constants(&self) -> Option<Constants> {
@@ -195,7 +198,8 @@ pub(crate) fn normal_log_density<const D: usize>(z: Tensor<D>, log_std: Tensor<D
         .sum()
 }
 
-/// The smallest scale of a prior. In parts of a smaller one, the square of a weight of 10⁴ is beyond `f32`, and so is the precision before long.
+/// The smallest scale of a prior. In parts of a smaller one, the square of a weight of 10⁴ is beyond `f32`, and so is
+/// the precision before long.
 pub(crate) const MIN_SCALE: f64 = 1e-15;
 
 /// What [`MIN_SCALE`] and [`MAX_STD`] say.

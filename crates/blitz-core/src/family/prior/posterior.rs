@@ -10,10 +10,11 @@ use crate::fields::fixed;
 
 /// `p(w) = q₀(w)`, a posterior as it was at one moment.
 ///
-/// What [`posterior_as_prior`](crate::BayesianModule::posterior_as_prior) attaches. It does not train, even where Burn's `unfreeze` was called; it is saved, loaded
-/// and moved with the module.
+/// What [`posterior_as_prior`](crate::BayesianModule::posterior_as_prior) attaches. It does not train, even where
+/// Burn's `unfreeze` was called; it is saved, loaded and moved with the module.
 ///
-/// A deviation below e^-40 counts as that in what a mean pays for its distance from q₀, whose square would be infinite in `f32`.
+/// A deviation below e^-40 counts as that in what a mean pays for its distance from q₀, whose square would be infinite
+/// in `f32`.
 ///
 /// | q₀ | closed-form KL from |
 /// |---|---|
@@ -85,7 +86,8 @@ impl<Q: Posterior> Prior for PosteriorPrior<Q> {
 
     /// # Panics
     ///
-    /// Panics for a family that has no [marginal of rows](Posterior::marginal_of_rows). Under its own prior none is asked for one.
+    /// Panics for a family that has no [marginal of rows](Posterior::marginal_of_rows). Under its own prior none is
+    /// asked for one.
     fn of_rows(&self, shape: &Shape, rows: &[usize]) -> Self {
         let Some(posterior) = self.posterior.marginal_of_rows(shape, rows) else {
             panic!("some rows of this posterior have no density of their own: {self:?}")
@@ -109,7 +111,8 @@ impl<Q: Posterior> Prior for PosteriorPrior<Q> {
     }
 }
 
-/// Makes parameters of their own identity that do not train. Burn's optimizer and its gradients know a parameter by its identity.
+/// Makes parameters of their own identity that do not train. Burn's optimizer and its gradients know a parameter by its
+/// identity.
 struct Fixed;
 
 impl ModuleMapper for Fixed {

@@ -104,13 +104,14 @@ fn is_df(value: f64) -> bool {
     value.is_finite() && value >= MIN_DF
 }
 
-/// The degrees of freedom that a density is computed with. From these on it is that of a normal, in `f64` too, and beyond 10³⁸ they would be infinite
-/// in `f32`.
+/// The degrees of freedom that a density is computed with. From these on it is that of a normal, in `f64` too, and
+/// beyond 10³⁸ they would be infinite in `f32`.
 pub(crate) fn working_df(df: f64) -> f64 {
     df.min(1e20)
 }
 
-/// From so many degrees of freedom on, differences of lnΓ and ψ lose more digits than the first term of their series leaves out, ν⁻².
+/// From so many degrees of freedom on, differences of lnΓ and ψ lose more digits than the first term of their series
+/// leaves out, ν⁻².
 pub(crate) const NEARLY_NORMAL: f64 = 1e6;
 
 /// `ln [Γ(ν/2) √(νπ) / Γ((ν+1)/2)]`, the normalizer of the standard Student-t density.

@@ -1,7 +1,7 @@
 //! A convolution and its gradients, image after image on every core.
 //!
-//! Nothing is rearranged but one padded image at a time, which stays in the cache. Sums over the images of a batch are those of
-//! chunks, added up in order: the number of threads doesn't matter.
+//! Nothing is rearranged but one padded image at a time, which stays in the cache. Sums over the images of a batch are
+//! those of chunks, added up in order: the number of threads doesn't matter.
 
 mod geometry;
 mod rows;
@@ -25,7 +25,8 @@ const MOST_CHUNKS: usize = 16;
 /// The sums of all parts, at most, unless the weight alone has more.
 const MOST_PARTIAL_SUMS: usize = 1 << 20;
 
-/// Images and channels that are computed apart, at least, if there are as many: for a few images to keep the cores busy.
+/// Images and channels that are computed apart, at least, if there are as many: for a few images to keep the cores
+/// busy.
 const TASKS: usize = 16;
 
 /// Evaluates an expression with the elements of tensors of one type.

@@ -33,8 +33,8 @@ pub(in crate::kernels) struct Made<R: Real> {
     pub scale: Scale<R>,
 }
 
-/// The outputs of `kernel` for all elements of `inputs`, which have `len` each, or none where one is not read. ε is zero without
-/// noise.
+/// The outputs of `kernel` for all elements of `inputs`, which have `len` each, or none where one is not read. ε is
+/// zero without noise.
 pub(in crate::kernels) fn map<E, K, const I: usize, const O: usize>(
     kernel: K,
     noise: Option<NoiseSpan>,
@@ -175,8 +175,8 @@ pub(in crate::kernels) fn run_group<R, K, const I: usize, const O: usize>(
     if let Some(NoiseSpan { key, first_block }) = noise {
         normal_group(key, first_block, &mut normals);
     }
-    // Each function of all 64 before the next. One expression of an element is a chain in which every operation waits for the one before, too
-    // long for a processor to begin the next elements meanwhile.
+    // Each function of all 64 before the next. One expression of an element is a chain in which every operation waits
+    // for the one before, too long for a processor to begin the next elements meanwhile.
     let mut tails = [R::ZERO; GROUP];
     let mut logs = [R::ZERO; GROUP];
     if let Some(rho) = K::RHO {

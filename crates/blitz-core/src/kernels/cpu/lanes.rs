@@ -1,7 +1,8 @@
 //! Several numbers in one register of the CPU, for products that the compiler does not make of a loop.
 //!
-//! A product is worth it where its sums stay in registers, a number that it multiplies with is read once for several of them, and
-//! product and sum are one instruction. Those are AVX-512 (with the feature `x86-v4`), AVX2 and NEON; other CPUs have Burn's operations.
+//! A product is worth it where its sums stay in registers, a number that it multiplies with is read once for several of
+//! them, and product and sum are one instruction. Those are AVX-512 (with the feature `x86-v4`), AVX2 and NEON; other
+//! CPUs have Burn's operations.
 
 use std::sync::LazyLock;
 

@@ -1,4 +1,5 @@
-//! An LSTM's cell in one pass, and its sequence row by row: the rows of a batch do not meet, so each core has some of them to itself.
+//! An LSTM's cell in one pass, and its sequence row by row: the rows of a batch do not meet, so each core has some of
+//! them to itself.
 
 use std::borrow::Cow;
 
@@ -304,7 +305,8 @@ impl Shape {
         [gates, cells, hiddens]
     }
 
-    /// The gradients of the pre-activations and of the initial hidden and cell states, from that of the hidden states and the last cell state.
+    /// The gradients of the pre-activations and of the initial hidden and cell states, from that of the hidden states
+    /// and the last cell state.
     fn backward<E: Float>(
         self,
         gates: &[Cow<'_, [E]>],

@@ -38,8 +38,8 @@ pub(super) trait Memory: TensorMetadata {
     /// Its elements in row-major order: where they lie, if they lie in that order.
     fn elements(&self) -> Elements<'_>;
 
-    /// Its elements in row-major order, to write over. They are copied first if they lie in another order, or if another tensor holds
-    /// them as well.
+    /// Its elements in row-major order, to write over. They are copied first if they lie in another order, or if
+    /// another tensor holds them as well.
     fn elements_mut(&mut self) -> ElementsMut<'_>;
 
     fn from_data(data: TensorData) -> Self;
@@ -71,7 +71,8 @@ pub(super) enum ElementsMut<'a> {
     Bf16(&'a mut [bf16]),
 }
 
-/// Evaluates an expression with slices of the elements of some tensors, whatever their type. Type and length have to be the same.
+/// Evaluates an expression with slices of the elements of some tensors, whatever their type. Type and length have to be
+/// the same.
 macro_rules! with_elements {
     ([$($tensor:ident),*], |$($slice:ident),*| $result:expr) => {
         match [$($tensor.elements()),*] {

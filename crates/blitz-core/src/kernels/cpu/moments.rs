@@ -9,7 +9,8 @@ use super::{Elements, Memory, pooling, tensor};
 use crate::kernels::formula::{Moment, Rectified};
 use crate::kernels::moments::SMALLEST_STD;
 
-/// Mills' ratio `Φ(−a) / φ(a)` over t, as a polynomial of `t = 1 / (1 + a/2)` for `0 ≤ a ≤ 14`, of relative error 6e-8: printed by mills.py. The highest first.
+/// Mills' ratio `Φ(−a) / φ(a)` over t, as a polynomial of `t = 1 / (1 + a/2)` for `0 ≤ a ≤ 14`, of relative error 6e-8:
+/// printed by mills.py. The highest first.
 const MILLS: [f32; 10] = [
     -0.065_105_855,
     0.488_262_15,

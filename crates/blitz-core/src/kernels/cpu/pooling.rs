@@ -1,7 +1,7 @@
 //! The largest of windows of 2×2, where they lie, and the moments of the largest of normals.
 //!
-//! A row's windows are computed some at a time, the last of them once more where the row has no multiple of that: a copy of what is left would
-//! cost more.
+//! A row's windows are computed some at a time, the last of them once more where the row has no multiple of that: a
+//! copy of what is left would cost more.
 
 use std::mem::MaybeUninit;
 
@@ -180,7 +180,8 @@ impl<E: Float> Body for Scattered<'_, E> {
     }
 }
 
-/// Mean and variance of the largest of such planes' normals, which are independent: of the larger one of each column, the larger one.
+/// Mean and variance of the largest of such planes' normals, which are independent: of the larger one of each column,
+/// the larger one.
 struct LargestMoments<'a> {
     size: [usize; 2],
     inputs: [&'a [f32]; 2],

@@ -1,5 +1,5 @@
-//! The numbers of the fused operations, in `f32` with functions that the compiler can make vectors of, and in `f64` with those
-//! of the standard library; and the tensor elements that are computed in each.
+//! The numbers of the fused operations, in `f32` with functions that the compiler can make vectors of, and in `f64`
+//! with those of the standard library; and the tensor elements that are computed in each.
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
@@ -214,7 +214,8 @@ fn horner_of_group<const N: usize>(polynomial: &[f32; N], group: &[f32; GROUP]) 
 /// Adding and subtracting 1.5·2²³ rounds to an integer, whose value is then in the low bits.
 const ROUND: f32 = 12_582_912.0;
 
-/// `e^−x = 2^−n e^r` for `x ≥ 0` with n the nearest integer to `x / ln 2`, so that `|r| ≤ ln 2 / 2`: n as `n + ROUND`, and r.
+/// `e^−x = 2^−n e^r` for `x ≥ 0` with n the nearest integer to `x / ln 2`, so that `|r| ≤ ln 2 / 2`: n as `n + ROUND`,
+/// and r.
 #[inline(always)]
 fn reduced(x: f32) -> [f32; 2] {
     // e^−104 rounds to 0. A comparison, since `min` would lose a NaN.

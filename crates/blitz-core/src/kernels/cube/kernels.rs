@@ -106,7 +106,8 @@ pub(super) fn map_kernel<E: Float, N: Size, R: Real, M: Map>(
     }
 }
 
-/// A sum with a term more, and what its rounding lost, of a sum that has lost some before (Kahan, 1965): a unit may have many terms.
+/// A sum with a term more, and what its rounding lost, of a sum that has lost some before (Kahan, 1965): a unit may
+/// have many terms.
 #[cube]
 pub(super) fn with_term<R: Real>(sum: R, lost: R, term: R) -> (R, R) {
     let term = term - lost;

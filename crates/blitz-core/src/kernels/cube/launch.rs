@@ -19,7 +19,8 @@ use blitz_noise::NoiseKey;
 /// The most units that a sum is divided among; each leaves one number, which Burn adds up.
 pub(super) const SUM_UNITS: usize = 1 << 14;
 
-/// Calls a function with `f64` for its type parameter `R` if that is what tensors of this type are computed in, or else `f32`.
+/// Calls a function with `f64` for its type parameter `R` if that is what tensors of this type are computed in, or else
+/// `f32`.
 macro_rules! in_precision_of {
     ($dtype:expr, $function:ident::<R $(, $generics:ty)*>($($argument:expr),* $(,)?)) => {
         match $dtype {

@@ -1,9 +1,10 @@
 //! The crate's noise on a device: the same integers as on a CPU, and the same transform of them, to the last bit.
 //!
-//! A shading language has no 64-bit integers, hence `mul_hi`. Beyond the words three things could round otherwise than a CPU, and can't:
+//! A shading language has no 64-bit integers, hence `mul_hi`. Beyond the words three things could round otherwise than
+//! a CPU, and can't:
 //!
-//! - CubeCL makes one operation of a product and what is added to it, and so do the compilers of drivers; rounded once, a hundredth
-//!   of all normals differed, by up to 3 ulp. [`rounded`] takes every such product out of their sight.
+//! - CubeCL makes one operation of a product and what is added to it, and so do the compilers of drivers; rounded once,
+//!   a hundredth of all normals differed, by up to 3 ulp. [`rounded`] takes every such product out of their sight.
 //! - Compilers reorder sums with constants: `x − y + 1` became `(x + 1) − y` on Mesa. These sums are [`rounded`] too.
 //! - Vulkan and WebGPU let a square root be a few ulp off; [`square_root`] puts it right.
 

@@ -1,7 +1,8 @@
-//! The numbers of the fused operations: `cpu/real.rs` for a device, in `f32` and `f64` with polynomials, since a device's own
-//! functions differ from one to the next, or lack.
+//! The numbers of the fused operations: `cpu/real.rs` for a device, in `f32` and `f64` with polynomials, since a
+//! device's own functions differ from one to the next, or lack.
 //!
-//! In `f32` they have the bits of the CPU's down to the smallest normal numbers, below which a device may flush to zero.
+//! In `f32` they have the bits of the CPU's down to the smallest normal numbers, below which a device may flush to
+//! zero.
 
 // A constant keeps the digits that its derivation gave; rounding them is the compiler's job.
 #![allow(clippy::excessive_precision)]
@@ -18,8 +19,8 @@ use crate::kernels::formula::SMALLEST_VARIANCE;
 use crate::math::{LOG_LINEAR_BELOW, LOG_LINEAR_BELOW_F64};
 use blitz_noise::coefficients::{EXP, LN_2_HIGH, LN_2_LOW, LOG1P, TANH};
 
-/// What `elementwise.rs` is written in: here, CubeCL's Rust. `#[cube]` stands in the code itself, since what it makes has to see the names
-/// of the code around it.
+/// What `elementwise.rs` is written in: here, CubeCL's Rust. `#[cube]` stands in the code itself, since what it makes
+/// has to see the names of the code around it.
 macro_rules! arithmetic {
     ($(#[$meta:meta])* $vis:vis struct $($rest:tt)*) => {
         $(#[$meta])*
@@ -36,7 +37,8 @@ pub(super) fn smallest_variance<R: Real>() -> R {
     R::new(comptime!(SMALLEST_VARIANCE as f32))
 }
 
-/// The numbers of a [`Map`](crate::kernels::formula::Map) or a [`Sum`](crate::kernels::formula::Sum), in the precision that a kernel computes in.
+/// The numbers of a [`Map`](crate::kernels::formula::Map) or a [`Sum`](crate::kernels::formula::Sum), in the precision
+/// that a kernel computes in.
 #[derive(CubeType, Clone, Copy)]
 pub(in crate::kernels) struct Coefficients<R: Real> {
     pub a: R,
@@ -67,8 +69,8 @@ pub(in crate::kernels) trait Real: Float {
     /// The larger of `x` and `bound`; a NaN if `x` is one.
     fn at_least(x: Self, bound: Self) -> Self;
 
-    /// The number as it was rounded, where a compiler would otherwise compute it together with what it goes into. An `f64` is left
-    /// to the compiler.
+    /// The number as it was rounded, where a compiler would otherwise compute it together with what it goes into. An
+    /// `f64` is left to the compiler.
     fn rounded(x: Self) -> Self;
 }
 
@@ -200,7 +202,8 @@ impl Real for f64 {
     }
 }
 
-/// Whether it is no NaN. By its bits: a driver may take it that there are none, and make a comparison of floats and what depends on it a `min` or a `max`, which loses one.
+/// Whether it is no NaN. By its bits: a driver may take it that there are none, and make a comparison of floats and
+/// what depends on it a `min` or a `max`, which loses one.
 #[cube]
 fn is_number(x: f32) -> bool {
     (u32::reinterpret(x) & 0x7FFF_FFFFu32) <= 0x7F80_0000u32

@@ -1,7 +1,7 @@
 //! Arithmetic in `f32` that gives a CPU's bits on every device.
 //!
-//! All devices round one addition, subtraction or multiplication alike. They part where a compiler makes one operation of two, reorders
-//! them, or takes a square root by an approximation.
+//! All devices round one addition, subtraction or multiplication alike. They part where a compiler makes one operation
+//! of two, reorders them, or takes a square root by an approximation.
 
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;

@@ -65,7 +65,8 @@ fn cube_device(device: Device) -> CubeDevice {
     }
 }
 
-/// Whether the device computes in the type. CubeCL's CPU says so of `bf16`, and then lacks a conversion unless the processor has it.
+/// Whether the device computes in the type. CubeCL's CPU says so of `bf16`, and then lacks a conversion unless the
+/// processor has it.
 fn has(device: &Device, dtype: DType) -> bool {
     #[cfg(feature = "cpu")]
     if dtype == DType::BF16 && *device == Device::cpu() {
@@ -241,7 +242,8 @@ fn corrected_roots(x: &[f32], off: &[i32], roots: &mut [f32]) {
 
 #[test]
 fn a_square_root_is_the_nearest_number_however_a_device_guesses_it() {
-    // Every number that a normal's radius can come from is between these, and roots beside powers of two are the hardest.
+    // Every number that a normal's radius can come from is between these, and roots beside powers of two are the
+    // hardest.
     let beside =
         |power: i32| (-40..40).map(move |i| f32::from_bits((((power + 127) << 23) + i) as u32));
     let spread = (0..60_000).map(|i| f32::from_bits(0x3380_0000 + i * 4001));
@@ -433,8 +435,8 @@ fn an_lstm_is_that_of_its_steps() {
     for device in devices_with_products() {
         let device = device.autodiff();
         let holds = crate::kernels::tests::lstm::is_that_of_its_steps;
-        // Burn's products of `f32` are in TF32 on NVIDIA's GPUs, and not the same for each number of rows. Elsewhere `f64` is left out: Vulkan's functions, of
-        // which Burn makes the steps, are of `f32` alone.
+        // Burn's products of `f32` are in TF32 on NVIDIA's GPUs, and not the same for each number of rows. Elsewhere
+        // `f64` is left out: Vulkan's functions, of which Burn makes the steps, are of `f32` alone.
         if is(&device, "cuda") {
             holds(&device, DType::F32, 2e-3);
             holds(&device, DType::F64, 1e-12);

@@ -1,14 +1,15 @@
 //! A KL and a draw of the same parameters, whose gradients are computed in one pass.
 //!
-//! Where both belong to one loss, a backward pass would walk the parameters twice and then add the two gradients. That is more memory
-//! traffic than everything else a step does with a posterior. With a link between the two, each loss leaves its gradient of the
-//! KL here, and the draw's backward pass adds their sum to its own gradients. The KL's own pass comes later. It has the rest: what was
-//! left after the draw's pass, and what reached the KL without the link. As a rule that is nothing. Where no loss reaches the draw, or
-//! none left anything, each does its own work. The gradients are the same in every case.
+//! Where both belong to one loss, a backward pass would walk the parameters twice and then add the two gradients. That
+//! is more memory traffic than everything else a step does with a posterior. With a link between the two, each loss
+//! leaves its gradient of the KL here, and the draw's backward pass adds their sum to its own gradients. The KL's own
+//! pass comes later. It has the rest: what was left after the draw's pass, and what reached the KL without the link. As
+//! a rule that is nothing. Where no loss reaches the draw, or none left anything, each does its own work. The gradients
+//! are the same in every case.
 //!
-//! Burn runs backward steps by depth, deepest first. A loss is deeper than the draw that it depends on. The draw is deeper than
-//! the KL since its parameters come to it through a step of their own. It is no child of the KL: Burn consumes the steps that a
-//! backward pass walks, and a loss of the draw alone must leave those of the KL to another.
+//! Burn runs backward steps by depth, deepest first. A loss is deeper than the draw that it depends on. The draw is
+//! deeper than the KL since its parameters come to it through a step of their own. It is no child of the KL: Burn
+//! consumes the steps that a backward pass walks, and a loss of the draw alone must leave those of the KL to another.
 
 pub(super) mod autodiff;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
@@ -90,7 +91,8 @@ pub trait LinkedKernels: FusedKernels {
         form: NormalSum,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
 
-    /// Whether a gradient of shape `[1]` is zero, as far as that is seen without waiting for the device; `zero` is one that it may be.
+    /// Whether a gradient of shape `[1]` is zero, as far as that is seen without waiting for the device; `zero` is one
+    /// that it may be.
     fn is_known_zero(grad: &FloatTensor<Self>, zero: Option<&FloatTensor<Self>>) -> bool;
 }
 
@@ -143,7 +145,8 @@ impl KlLink {
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// A loss leaves its gradient of the KL, which `add` adds to that of the losses before, and the zero that it gave the KL instead.
+    /// A loss leaves its gradient of the KL, which `add` adds to that of the losses before, and the zero that it gave
+    /// the KL instead.
     pub(super) fn leave<T: Send + 'static>(
         &self,
         gradient: T,

@@ -73,7 +73,8 @@ fn burns(x: Tensor<4>, w: Tensor<4>, b: Option<Tensor<1>>, options: &ConvOptions
     burn::tensor::module::conv2d(x, w, b, options.clone())
 }
 
-/// The output, and the gradients of a weighted sum of it in input, weight and bias. Input and weight lie in another order than they are read in.
+/// The output, and the gradients of a weighted sum of it in input, weight and bias. Input and weight lie in another
+/// order than they are read in.
 fn results(conv: Convolution, case: &Case, device: &Device, dtype: DType) -> Vec<Vec<f64>> {
     let (input, weight, options) = case;
     let swapped = |[a, b, c, d]: [usize; 4]| [b, a, d, c];
@@ -92,8 +93,8 @@ fn results(conv: Convolution, case: &Case, device: &Device, dtype: DType) -> Vec
     ]
 }
 
-/// Holds the results of two ways to compute a case to each other. Sums of `n` terms around 1 grow like `√n`, and each of `n` additions rounds them:
-/// errors of `√n` times their size, which is `n ε`.
+/// Holds the results of two ways to compute a case to each other. Sums of `n` terms around 1 grow like `√n`, and each
+/// of `n` additions rounds them: errors of `√n` times their size, which is `n ε`.
 fn assert_alike(case: &Case, dtype: DType, got: &[Vec<f64>], expected: &[Vec<f64>], what: &str) {
     let (input, weight, _) = case;
     let epsilon = match dtype {

@@ -1,4 +1,5 @@
-//! Burn's convolutions and their transposes. Exact at each position, of independent inputs; that positions share their kernels is lost.
+//! Burn's convolutions and their transposes. Exact at each position, of independent inputs; that positions share their
+//! kernels is lost.
 
 use burn::nn::conv::{Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d};
 

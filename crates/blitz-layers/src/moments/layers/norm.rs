@@ -27,7 +27,8 @@ impl<const D: usize> ForwardMoments<Moments<D>> for BatchNorm {
     }
 }
 
-/// To first order: the deviation of the features, which the layer divides by, counts as the root of its expected square. The mean of the features is exact.
+/// To first order: the deviation of the features, which the layer divides by, counts as the root of its expected
+/// square. The mean of the features is exact.
 ///
 /// Good where there are many features, which average out.
 impl<const D: usize> ForwardMoments<Moments<D>> for LayerNorm {
@@ -73,7 +74,8 @@ fn unit<const D: usize>(layer: &LayerNorm, like: &Tensor<D>) -> LayerNorm {
     unit
 }
 
-/// Burn keeps ε to itself. It is the square of what the layer divides by where the deviation of the features is next to nothing.
+/// Burn keeps ε to itself. It is the square of what the layer divides by where the deviation of the features is next to
+/// nothing.
 fn epsilon<const D: usize>(layer: &LayerNorm, like: &Tensor<D>) -> Tensor<D> {
     const NOTHING: f64 = 1e-15;
     let n = like.dims()[D - 1];

@@ -113,7 +113,8 @@ fn padded<const D: usize>(
     if before + after == 0 {
         return input;
     }
-    // Finite, and so is its difference from anything that is no larger: its probability is zero, and so is its product with it.
+    // Finite, and so is its difference from anything that is no larger: its probability is zero, and so is its product
+    // with it.
     let lowest = match input.mean.dtype() {
         burn::tensor::DType::F16 => -6e4,
         _ => -1e30,
@@ -182,7 +183,8 @@ impl ForwardMoments<Moments<4>> for MaxPool2d {
     }
 }
 
-/// `average` of independent elements: the variance is that of their sum over the square of what it divides by. `elements` are those in each window, padding left out.
+/// `average` of independent elements: the variance is that of their sum over the square of what it divides by.
+/// `elements` are those in each window, padding left out.
 fn averaged<const D: usize>(
     input: Moments<D>,
     elements: [Vec<f64>; 2],

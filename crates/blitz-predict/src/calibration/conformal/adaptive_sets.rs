@@ -48,9 +48,11 @@ impl AdaptiveSetsConfig {
         self
     }
 
-    /// With randomization: the coverage is then close to `level` from above and below, the sets smaller, some of them empty.
+    /// With randomization: the coverage is then close to `level` from above and below, the sets smaller, some of them
+    /// empty.
     ///
-    /// Sets that are made batch by batch then need the numbers of their examples: see [`apply_from`](AdaptiveSets::apply_from).
+    /// Sets that are made batch by batch then need the numbers of their examples: see
+    /// [`apply_from`](AdaptiveSets::apply_from).
     #[must_use]
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
@@ -61,9 +63,9 @@ impl AdaptiveSetsConfig {
     ///
     /// # Panics
     ///
-    /// Panics unless `level` lies inside (0, 1), if the penalty is negative or not finite, unless there is one label below
-    /// `classes` for each example, if a probability lies outside [0, 1], if those of an example don't sum to 1 (to
-    /// 1e-4), or with fewer than `level/(1 − level)` examples.
+    /// Panics unless `level` lies inside (0, 1), if the penalty is negative or not finite, unless there is one label
+    /// below `classes` for each example, if a probability lies outside [0, 1], if those of an example don't sum to 1
+    /// (to 1e-4), or with fewer than `level/(1 − level)` examples.
     pub fn fit(&self, probabilities: &[f64], classes: usize, labels: &[usize]) -> AdaptiveSets {
         or_panic(self.try_fit(probabilities, classes, labels))
     }
@@ -72,9 +74,9 @@ impl AdaptiveSetsConfig {
     ///
     /// # Errors
     ///
-    /// Unless `level` lies inside (0, 1), if the penalty is negative or not finite, unless there is one label below `classes` for each
-    /// example, if a probability lies outside [0, 1], if those of an example don't sum to 1 (to 1e-4), or with fewer than `level/(1 − level)`
-    /// examples.
+    /// Unless `level` lies inside (0, 1), if the penalty is negative or not finite, unless there is one label below
+    /// `classes` for each example, if a probability lies outside [0, 1], if those of an example don't sum to 1 (to
+    /// 1e-4), or with fewer than `level/(1 − level)` examples.
     pub fn try_fit(
         &self,
         probabilities: &[f64],
@@ -114,16 +116,16 @@ impl RankedScores for AdaptiveSetsConfig {
     }
 }
 
-/// Sets of classes that hold the label with probability `level`: large where the model is unsure, small where it is sure
-/// (APS; Romano, Sesia & Candès 2020. With a penalty on large sets RAPS; Angelopoulos et al. 2021).
+/// Sets of classes that hold the label with probability `level`: large where the model is unsure, small where it is
+/// sure (APS; Romano, Sesia & Candès 2020. With a penalty on large sets RAPS; Angelopoulos et al. 2021).
 ///
-/// The score of a class is the probability of all that are more probable, plus `u` times its own, plus
-/// `λ (rank − k_reg)⁺`; the set holds the classes whose score is at most the conformal quantile of the labels' scores. With
-/// randomization u is uniform over [0, 1), one for each example, otherwise 1. RAPS gives smaller sets where there are many
-/// classes whose small probabilities are noise.
+/// The score of a class is the probability of all that are more probable, plus `u` times its own, plus `λ (rank −
+/// k_reg)⁺`; the set holds the classes whose score is at most the conformal quantile of the labels' scores. With
+/// randomization u is uniform over [0, 1), one for each example, otherwise 1. RAPS gives smaller sets where there are
+/// many classes whose small probabilities are noise.
 ///
-/// Of equal scores that of the lower rank is the smaller: a class of probability 0 is in no set only because the class before it is. Scores are
-/// equal if they are to 2⁻⁴⁰.
+/// Of equal scores that of the lower rank is the smaller: a class of probability 0 is in no set only because the class
+/// before it is. Scores are equal if they are to 2⁻⁴⁰.
 ///
 /// ```
 /// use blitz_predict::calibration::AdaptiveSetsConfig;
@@ -139,7 +141,8 @@ pub struct AdaptiveSets {
     /// The largest score of a class in a set.
     #[serde(deserialize_with = "stored::not_nan")]
     pub threshold: f64,
-    /// The largest rank, counted from 1, of a class in a set whose score is the threshold. A file without it is read as one without a limit.
+    /// The largest rank, counted from 1, of a class in a set whose score is the threshold. A file without it is read as
+    /// one without a limit.
     #[serde(default = "any_rank")]
     pub rank: usize,
     /// The number of classes.

@@ -8,10 +8,12 @@ use super::try_conformal_quantile;
 use crate::check;
 use crate::error::{InputError, or_panic};
 
-/// Sets of the classes whose probability is at least `1 − q`: q is the conformal quantile of `1 − p(label)` (LAC, also called THR; Sadinle, Lei & Wasserman 2019).
+/// Sets of the classes whose probability is at least `1 − q`: q is the conformal quantile of `1 − p(label)` (LAC, also
+/// called THR; Sadinle, Lei & Wasserman 2019).
 ///
-/// Of all sets that hold the label with probability `level` these are the smallest on average, if the model's probabilities are right. They get there by being
-/// empty where no class is probable enough: hard inputs are covered less often than easy ones. [`AdaptiveSets`](super::AdaptiveSets) even that out, and are larger.
+/// Of all sets that hold the label with probability `level` these are the smallest on average, if the model's
+/// probabilities are right. They get there by being empty where no class is probable enough: hard inputs are covered
+/// less often than easy ones. [`AdaptiveSets`](super::AdaptiveSets) even that out, and are larger.
 ///
 /// ```
 /// use blitz_predict::calibration::LeastAmbiguousSets;
@@ -27,8 +29,8 @@ pub struct LeastAmbiguousSets {
     /// q, the largest `1 − p` of a class in a set.
     #[serde(deserialize_with = "stored::not_nan")]
     pub threshold: f64,
-    /// The smallest probability of a class in a set: `1 − q` before it was rounded, which makes all probabilities below 1e-16 the same. `None` of a fit that was
-    /// saved before there was this number; then `threshold` decides.
+    /// The smallest probability of a class in a set: `1 − q` before it was rounded, which makes all probabilities below
+    /// 1e-16 the same. `None` of a fit that was saved before there was this number; then `threshold` decides.
     #[serde(default, deserialize_with = "stored::probability_if_any")]
     pub bound: Option<f64>,
     /// The probability of coverage.
@@ -44,8 +46,9 @@ impl LeastAmbiguousSets {
     ///
     /// # Panics
     ///
-    /// Panics unless `level` lies inside (0, 1), unless there is one label below `classes` for each example, if a probability lies outside [0, 1], if those of
-    /// an example don't sum to 1 (to 1e-4), or with fewer than `level/(1 − level)` examples.
+    /// Panics unless `level` lies inside (0, 1), unless there is one label below `classes` for each example, if a
+    /// probability lies outside [0, 1], if those of an example don't sum to 1 (to 1e-4), or with fewer than `level/(1 −
+    /// level)` examples.
     pub fn fit(probabilities: &[f64], classes: usize, labels: &[usize], level: f64) -> Self {
         or_panic(Self::try_fit(probabilities, classes, labels, level))
     }
@@ -54,8 +57,9 @@ impl LeastAmbiguousSets {
     ///
     /// # Errors
     ///
-    /// Unless `level` lies inside (0, 1), unless there is one label below `classes` for each example, if a probability lies outside [0, 1],
-    /// if those of an example don't sum to 1 (to 1e-4), or with fewer than `level/(1 − level)` examples.
+    /// Unless `level` lies inside (0, 1), unless there is one label below `classes` for each example, if a probability
+    /// lies outside [0, 1], if those of an example don't sum to 1 (to 1e-4), or with fewer than `level/(1 − level)`
+    /// examples.
     pub fn try_fit(
         probabilities: &[f64],
         classes: usize,
@@ -76,7 +80,8 @@ impl LeastAmbiguousSets {
         })
     }
 
-    /// The set of each example, its most probable class first. A set may be empty; adding the most probable class covers no less.
+    /// The set of each example, its most probable class first. A set may be empty; adding the most probable class
+    /// covers no less.
     ///
     /// # Panics
     ///

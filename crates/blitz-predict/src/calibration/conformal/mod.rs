@@ -1,8 +1,8 @@
 //! Conformal prediction: intervals and sets with a coverage that holds for any model and any distribution.
 //!
 //! For examples exchangeable with the calibration examples, the target is covered with probability at least `level`,
-//! and at most `level + 1/(n + 1)` where scores don't tie. This is an average over inputs and calibration sets, not a promise for
-//! each input.
+//! and at most `level + 1/(n + 1)` where scores don't tie. This is an average over inputs and calibration sets, not a
+//! promise for each input.
 
 mod adaptive_sets;
 mod least_ambiguous_sets;
@@ -66,8 +66,8 @@ fn conformal_rank(got: usize, level: f64) -> Result<usize, InputError> {
     Ok(rank)
 }
 
-/// The upper end of the interval of those y with `y − from ≤ distance`, as scores subtract: rounded, `from + distance` is below a share of
-/// them. Where scores tie, that share is no small one.
+/// The upper end of the interval of those y with `y − from ≤ distance`, as scores subtract: rounded, `from + distance`
+/// is below a share of them. Where scores tie, that share is no small one.
 fn above(from: f64, distance: f64) -> f64 {
     let end = from + distance;
     if end.next_up() - from <= distance {

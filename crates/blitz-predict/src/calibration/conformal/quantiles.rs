@@ -40,8 +40,8 @@ impl ConformalQuantiles {
     ///
     /// # Panics
     ///
-    /// Panics unless `level` lies inside (0, 1), unless there is a finite target for each interval, if an interval has no
-    /// finite end, if a lower end is above the upper one (sort quantiles that cross first), or with fewer than
+    /// Panics unless `level` lies inside (0, 1), unless there is a finite target for each interval, if an interval has
+    /// no finite end, if a lower end is above the upper one (sort quantiles that cross first), or with fewer than
     /// `level/(1 − level)` examples.
     pub fn fit(intervals: &[Interval], target: &[f64], level: f64) -> Self {
         or_panic(Self::try_fit(intervals, target, level))
@@ -51,8 +51,9 @@ impl ConformalQuantiles {
     ///
     /// # Errors
     ///
-    /// Unless `level` lies inside (0, 1), unless there is a finite target for each interval, if an interval has no finite end, if a lower end
-    /// is above the upper one (sort quantiles that cross first), or with fewer than `level/(1 − level)` examples.
+    /// Unless `level` lies inside (0, 1), unless there is a finite target for each interval, if an interval has no
+    /// finite end, if a lower end is above the upper one (sort quantiles that cross first), or with fewer than
+    /// `level/(1 − level)` examples.
     pub fn try_fit(intervals: &[Interval], target: &[f64], level: f64) -> Result<Self, InputError> {
         check::targets(intervals.len(), target)?;
         Interval::check_all(intervals)?;

@@ -67,14 +67,17 @@ pub(super) trait RankedScores {
     }
 }
 
-/// Makes the methods of sets that are fitted. They are the type's own, not the trait's, so that a user imports nothing for them.
+/// Makes the methods of sets that are fitted. They are the type's own, not the trait's, so that a user imports nothing
+/// for them.
 macro_rules! applies_by_rank {
     ($sets:ident) => {
         impl $sets {
-            /// The set of each example, its most probable class first. A set may be empty; adding the most probable class covers no less.
+            /// The set of each example, its most probable class first. A set may be empty; adding the most probable
+            /// class covers no less.
             ///
-            /// The randomization of an example follows from the seed and its number, counted from 0 in each call. Examples that come one by one or in batches would all have
-            /// that of the first ones: they go to [`apply_from`](Self::apply_from).
+            /// The randomization of an example follows from the seed and its number, counted from 0 in each call.
+            /// Examples that come one by one or in batches would all have that of the first ones: they go to
+            /// [`apply_from`](Self::apply_from).
             ///
             /// # Panics
             ///
@@ -127,17 +130,20 @@ macro_rules! applies_by_rank {
 
 pub(super) use applies_by_rank;
 
-/// The classes of an example with their probabilities, most probable first. Equal ones stay in the order of the classes.
+/// The classes of an example with their probabilities, most probable first. Equal ones stay in the order of the
+/// classes.
 pub(super) fn ranked(row: &[f64]) -> Vec<(usize, f64)> {
     let mut ranked: Vec<(usize, f64)> = row.iter().copied().enumerate().collect();
     ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
     ranked
 }
 
-/// The score of a class, and how many classes of its example are at least as probable: of equal sums the class of lower rank is ahead.
+/// The score of a class, and how many classes of its example are at least as probable: of equal sums the class of lower
+/// rank is ahead.
 ///
-/// Classes of probability 0 have the sum of the class before them. Without a rank, a threshold at which that one is inside would bring
-/// them all in. A score may be anything of which labels of later examples have as much as those of the calibration, so the coverage stays.
+/// Classes of probability 0 have the sum of the class before them. Without a rank, a threshold at which that one is
+/// inside would bring them all in. A score may be anything of which labels of later examples have as much as those of
+/// the calibration, so the coverage stays.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Score {
     pub(super) sum: f64,
@@ -151,8 +157,8 @@ impl Score {
     }
 }
 
-/// To a multiple of 2⁻⁴⁰: sums of the same probabilities in another order, or of 0.5 and 0.4 and of 0.7 and 0.2, differ in their last digits, and are to
-/// tie all the same.
+/// To a multiple of 2⁻⁴⁰: sums of the same probabilities in another order, or of 0.5 and 0.4 and of 0.7 and 0.2, differ
+/// in their last digits, and are to tie all the same.
 pub(super) fn on_grid(sum: f64) -> f64 {
     const CELLS: f64 = (1u64 << 40) as f64;
     (sum * CELLS).round() / CELLS

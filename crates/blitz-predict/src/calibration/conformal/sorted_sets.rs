@@ -27,7 +27,8 @@ pub struct SortedSetsConfig {
 }
 
 impl SortedSetsConfig {
-    /// Sets of probability `level` with the weight λ of a rank, without randomization. Huang et al. choose λ on further held-out examples, for the smallest sets.
+    /// Sets of probability `level` with the weight λ of a rank, without randomization. Huang et al. choose λ on further
+    /// held-out examples, for the smallest sets.
     pub fn new(level: f64, weight: f64) -> Self {
         Self {
             level,
@@ -36,9 +37,11 @@ impl SortedSetsConfig {
         }
     }
 
-    /// With randomization: the coverage is then close to `level` from above and below, the sets smaller, some of them empty.
+    /// With randomization: the coverage is then close to `level` from above and below, the sets smaller, some of them
+    /// empty.
     ///
-    /// Sets that are made batch by batch then need the numbers of their examples: see [`apply_from`](SortedSets::apply_from).
+    /// Sets that are made batch by batch then need the numbers of their examples: see
+    /// [`apply_from`](SortedSets::apply_from).
     #[must_use]
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
@@ -49,9 +52,9 @@ impl SortedSetsConfig {
     ///
     /// # Panics
     ///
-    /// Panics unless `level` lies inside (0, 1), if the weight is negative or not finite, unless there is one label below
-    /// `classes` for each example, if a probability lies outside [0, 1], if those of an example don't sum to 1 (to
-    /// 1e-4), or with fewer than `level/(1 − level)` examples.
+    /// Panics unless `level` lies inside (0, 1), if the weight is negative or not finite, unless there is one label
+    /// below `classes` for each example, if a probability lies outside [0, 1], if those of an example don't sum to 1
+    /// (to 1e-4), or with fewer than `level/(1 − level)` examples.
     pub fn fit(&self, probabilities: &[f64], classes: usize, labels: &[usize]) -> SortedSets {
         or_panic(self.try_fit(probabilities, classes, labels))
     }
@@ -60,9 +63,9 @@ impl SortedSetsConfig {
     ///
     /// # Errors
     ///
-    /// Unless `level` lies inside (0, 1), if the weight is negative or not finite, unless there is one label below `classes` for each
-    /// example, if a probability lies outside [0, 1], if those of an example don't sum to 1 (to 1e-4), or with fewer than `level/(1 − level)`
-    /// examples.
+    /// Unless `level` lies inside (0, 1), if the weight is negative or not finite, unless there is one label below
+    /// `classes` for each example, if a probability lies outside [0, 1], if those of an example don't sum to 1 (to
+    /// 1e-4), or with fewer than `level/(1 − level)` examples.
     pub fn try_fit(
         &self,
         probabilities: &[f64],
@@ -101,11 +104,14 @@ impl RankedScores for SortedSetsConfig {
     }
 }
 
-/// Sets of classes that hold the label with probability `level`, by the largest probability and the ranks of the others (SAPS; Huang et al. 2024).
+/// Sets of classes that hold the label with probability `level`, by the largest probability and the ranks of the others
+/// (SAPS; Huang et al. 2024).
 ///
-/// The score of the most probable class is `u · p_max`, that of the class of rank r is `p_max + (r − 2 + u) λ`; the set holds the classes whose score is at most the
-/// conformal quantile of the labels' scores. With randomization u is uniform over [0, 1), one for each example, otherwise 1. The probabilities of all but the first class do not count, which
-/// are the most miscalibrated of a network with many classes: the sets are smaller than those of [`AdaptiveSets`](super::AdaptiveSets), and as with those larger where the model is unsure.
+/// The score of the most probable class is `u · p_max`, that of the class of rank r is `p_max + (r − 2 + u) λ`; the set
+/// holds the classes whose score is at most the conformal quantile of the labels' scores. With randomization u is
+/// uniform over [0, 1), one for each example, otherwise 1. The probabilities of all but the first class do not count,
+/// which are the most miscalibrated of a network with many classes: the sets are smaller than those of
+/// [`AdaptiveSets`](super::AdaptiveSets), and as with those larger where the model is unsure.
 ///
 /// ```
 /// use blitz_predict::calibration::SortedSetsConfig;

@@ -8,8 +8,8 @@ use crate::check;
 use crate::error::{InputError, or_panic};
 use crate::mixture::Interval;
 
-/// `[μ(x) − r, μ(x) + r]`: r is the conformal quantile of the absolute residuals `|y − μ(x)|` (Papadopoulos et al. 2002;
-/// Lei et al. 2018).
+/// `[μ(x) − r, μ(x) + r]`: r is the conformal quantile of the absolute residuals `|y − μ(x)|` (Papadopoulos et al.
+/// 2002; Lei et al. 2018).
 ///
 /// Every interval is as wide. Where the model knows that some inputs are harder, [`NormalizedSplitConformal`] uses it.
 ///
@@ -47,8 +47,8 @@ impl SplitConformal {
     ///
     /// # Errors
     ///
-    /// Unless `level` lies inside (0, 1), unless there is a target for each mean, if a value is not finite, or with fewer than
-    /// `level/(1 − level)` examples.
+    /// Unless `level` lies inside (0, 1), unless there is a target for each mean, if a value is not finite, or with
+    /// fewer than `level/(1 − level)` examples.
     pub fn try_fit(mean: &[f64], target: &[f64], level: f64) -> Result<Self, InputError> {
         check::targets(mean.len(), target)?;
         check::finite(mean, "mean")?;
@@ -119,8 +119,8 @@ impl NormalizedSplitConformal {
     ///
     /// # Errors
     ///
-    /// Unless `level` lies inside (0, 1), unless there are a positive deviation and a target for each mean, if a value is not finite, or with
-    /// fewer than `level/(1 − level)` examples.
+    /// Unless `level` lies inside (0, 1), unless there are a positive deviation and a target for each mean, if a value
+    /// is not finite, or with fewer than `level/(1 − level)` examples.
     pub fn try_fit(
         mean: &[f64],
         std: &[f64],

@@ -10,22 +10,23 @@ use super::error::AdapterError;
 use super::factors::adapters_within_rank;
 use crate::elbo::{BetaSchedule, ElboConfig};
 
-/// BLoB (Wang, Shi, Han, Metaxas & Wang, *BLoB: Bayesian low-rank adaptation by backpropagation for large language models*, 2024): the factor `a` of each adapter is
-/// normal, `b` has one value.
+/// BLoB (Wang, Shi, Han, Metaxas & Wang, *BLoB: Bayesian low-rank adaptation by backpropagation for large language
+/// models*, 2024): the factor `a` of each adapter is normal, `b` has one value.
 ///
 /// | field | default | meaning | range |
 /// |---|---|---|---|
 /// | `initial_std` | 0.002 | the deviations at the start | [1e-30, 1e15] |
 /// | `prior_std` | 0.2 | the deviation of the prior of `a` | [1e-15, 1e15] |
 ///
-/// `a_ij ~ N(m_ij, s_ij²)` under the prior `N(0, prior_std²)`. So the merged weight is normal of low rank, and the KL from its prior, of low rank too, is that of `a`:
-/// `Σ ln(prior_std / s_ij) + (s_ij² + m_ij²) / (2 prior_std²) − ½`. `b` starts at zero in Burn as in the paper; were it random as well, `a` and `b` at
-/// their priors would be at a saddle.
+/// `a_ij ~ N(m_ij, s_ij²)` under the prior `N(0, prior_std²)`. So the merged weight is normal of low rank, and the KL
+/// from its prior, of low rank too, is that of `a`: `Σ ln(prior_std / s_ij) + (s_ij² + m_ij²) / (2 prior_std²) − ½`.
+/// `b` starts at zero in Burn as in the paper; were it random as well, `a` and `b` at their priors would be at a
+/// saddle.
 ///
 /// [`elbo`](Self::elbo) has the paper's weight of the KL, which doubles from minibatch to minibatch ([`BetaSchedule::RisingMinibatches`]).
 ///
-/// Each draw of the network has one `a` for all rows of a batch, and Burn's LoRA adds the product to its weight. The paper's flipout gives each row signs of its
-/// own on `x a`; a layer of Burn's has no place for it.
+/// Each draw of the network has one `a` for all rows of a batch, and Burn's LoRA adds the product to its weight. The
+/// paper's flipout gives each row signs of its own on `x a`; a layer of Burn's has no place for it.
 ///
 /// ```
 /// use blitz_train::BlobConfig;
@@ -60,7 +61,9 @@ impl BlobConfig {
     ///
     /// # Errors
     ///
-    /// Returns an error if there is no adapter, if one has rank 0 or a rank above its weight's, if its product is multiplied with 0 or no finite number, if its weight trains as well, or if a factor has a posterior already or is frozen.
+    /// Returns an error if there is no adapter, if one has rank 0 or a rank above its weight's, if its product is
+    /// multiplied with 0 or no finite number, if its weight trains as well, or if a factor has a posterior already or
+    /// is frozen.
     ///
     /// # Panics
     ///
@@ -86,7 +89,8 @@ impl BlobConfig {
         Ok(module.bayesianize(&config))
     }
 
-    /// The objective for this many examples in so many minibatches an epoch, with a KL whose weight rises from the first to the last of them.
+    /// The objective for this many examples in so many minibatches an epoch, with a KL whose weight rises from the
+    /// first to the last of them.
     pub fn elbo(&self, examples: usize, minibatches: usize) -> ElboConfig {
         ElboConfig::new(examples).with_beta(BetaSchedule::RisingMinibatches(minibatches))
     }

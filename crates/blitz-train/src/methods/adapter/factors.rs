@@ -71,7 +71,8 @@ pub(super) fn adapters<M: Module>(module: &M) -> Result<Vec<Adapter>, AdapterErr
     Ok(adapters)
 }
 
-/// Those of [`adapters`], none of which has more columns than its weight has rank: such a one trains, and directions of its factors are of no use to a posterior.
+/// Those of [`adapters`], none of which has more columns than its weight has rank: such a one trains, and directions of
+/// its factors are of no use to a posterior.
 pub(super) fn adapters_within_rank<M: Module>(module: &M) -> Result<Vec<Adapter>, AdapterError> {
     let adapters = adapters(module)?;
     for adapter in &adapters {
@@ -228,8 +229,8 @@ pub(super) fn with_training<M: Module>(module: M, ids: HashSet<ParamId>, train: 
 
 /// The factor that each adapter's product is multiplied with, in the order of `adapters`.
 ///
-/// Burn shows it to no visitor. So it is read off a network whose adapters are of one number each, factors of one beside weights of zero, in `f32`: a sum with the weight would round
-/// it, by all of it where the weight is large.
+/// Burn shows it to no visitor. So it is read off a network whose adapters are of one number each, factors of one
+/// beside weights of zero, in `f32`: a sum with the weight would round it, by all of it where the weight is large.
 fn scales<M: Module>(module: &M, adapters: &[Adapter]) -> Vec<f64> {
     struct Set(HashMap<ParamId, f32>);
 

@@ -29,7 +29,8 @@ pub enum AdapterFileError {
     /// The file can't be written or read, or its bytes are not those that were written.
     #[error(transparent)]
     File(#[from] CheckpointError),
-    /// The file is of an adapter for a network with another value in a parameter that is frozen, or with another parameter.
+    /// The file is of an adapter for a network with another value in a parameter that is frozen, or with another
+    /// parameter.
     #[error("{file} is an adapter for another base: {difference}")]
     OtherBase {
         /// The file.
@@ -37,7 +38,8 @@ pub enum AdapterFileError {
         /// The first parameter that differs.
         difference: String,
     },
-    /// The file is of this base, as far as both freeze it, and of other adapters, or more or fewer parameters train beside them.
+    /// The file is of this base, as far as both freeze it, and of other adapters, or more or fewer parameters train
+    /// beside them.
     #[error("{file} is of other adapters: {difference}")]
     OtherAdapter {
         /// The file.
@@ -47,16 +49,21 @@ pub enum AdapterFileError {
     },
 }
 
-/// Saves what trains of a network with adapters: their factors, other parameters that train, such as a head, the posteriors of both, what else is attached to a weight and trains, be the weight
-/// frozen, and running states, such as the statistics of batch norms. The frozen base is left out.
+/// Saves what trains of a network with adapters: their factors, other parameters that train, such as a head, the
+/// posteriors of both, what else is attached to a weight and trains, be the weight frozen, and running states, such as
+/// the statistics of batch norms. The frozen base is left out.
 ///
-/// A running state of a layer of your own may move whatever is frozen, so it is always in the file.
-/// `apply_lora` freezes the parameters of a batch norm and leaves it in training, where its statistics move. Call Burn's `freeze` before, and they are part of the base.
+/// A running state of a layer of your own may move whatever is frozen, so it is always in the file. `apply_lora`
+/// freezes the parameters of a batch norm and leaves it in training, where its statistics move. Call Burn's `freeze`
+/// before, and they are part of the base.
 ///
-/// The file is a Burn record, with digests of the parameters of the base, and has a digest of its own beside it (`.sha256`). [`load_adapter`] reads it.
+/// The file is a Burn record, with digests of the parameters of the base, and has a digest of its own beside it
+/// (`.sha256`). [`load_adapter`] reads it.
 ///
-/// To have one network in place of base and adapter, merge them: [`mean_network`](blitz_layers::blitz_core::BayesianModule::mean_network) has the means of the
-/// posteriors, [`sample_network`](blitz_layers::blitz_core::BayesianModule::sample_network) one draw, and Burn's `materialize` is enough for a network without a posterior.
+/// To have one network in place of base and adapter, merge them:
+/// [`mean_network`](blitz_layers::blitz_core::BayesianModule::mean_network) has the means of the posteriors,
+/// [`sample_network`](blitz_layers::blitz_core::BayesianModule::sample_network) one draw, and Burn's `materialize` is
+/// enough for a network without a posterior.
 ///
 /// ```
 /// use blitz_train::{BlobConfig, load_adapter, save_adapter};
@@ -88,7 +95,8 @@ pub enum AdapterFileError {
 ///
 /// # Errors
 ///
-/// Returns an error if there is no adapter or one that can't be used, and if a file can't be written: one that was there before is still there then.
+/// Returns an error if there is no adapter or one that can't be used, and if a file can't be written: one that was
+/// there before is still there then.
 pub fn save_adapter<M: Module + ModuleDisplay>(
     module: &M,
     path: impl AsRef<Path>,
@@ -102,14 +110,17 @@ pub fn save_adapter<M: Module + ModuleDisplay>(
     Ok(())
 }
 
-/// The network with what [`save_adapter`] has written. It has to have been through the same calls: `apply_lora`, and what attached its posteriors.
+/// The network with what [`save_adapter`] has written. It has to have been through the same calls: `apply_lora`, and
+/// what attached its posteriors.
 ///
-/// The base is known by the parameters of `module` that are frozen. Fields that are no parameters are not seen, such as the heads of an attention or the names of classes, nor is what `module` does not
-/// hold, such as layers that were run before: a frozen parameter with a digest of it makes it a part of the base.
+/// The base is known by the parameters of `module` that are frozen. Fields that are no parameters are not seen, such as
+/// the heads of an attention or the names of classes, nor is what `module` does not hold, such as layers that were run
+/// before: a frozen parameter with a digest of it makes it a part of the base.
 ///
 /// # Errors
 ///
-/// Returns an error if the file is missing or damaged, and if it is of another base or of other adapters; it names the file and the first parameter that differs.
+/// Returns an error if the file is missing or damaged, and if it is of another base or of other adapters; it names the
+/// file and the first parameter that differs.
 pub fn load_adapter<M: Module + ModuleDisplay>(
     module: M,
     path: impl AsRef<Path>,
@@ -276,7 +287,8 @@ struct Division {
     stack: Vec<(String, String)>,
     /// Whether the weight met last outside of what is attached trains.
     weight_trains: bool,
-    /// The path of the module whose flag was met last, and whether that is on. The flag of a batch norm comes before its statistics, which move where it is on.
+    /// The path of the module whose flag was met last, and whether that is on. The flag of a batch norm comes before
+    /// its statistics, which move where it is on.
     flag: Option<(String, bool)>,
     /// The paths of running states.
     running_states: HashSet<String>,
@@ -345,7 +357,8 @@ impl Division {
     }
 }
 
-/// The paths of running states: Burn shows one as a parameter, and what sets it apart is that it does not train in a network that is unfrozen.
+/// The paths of running states: Burn shows one as a parameter, and what sets it apart is that it does not train in a
+/// network that is unfrozen.
 fn running_states<M: Module>(module: &M) -> HashSet<String> {
     struct Find(HashSet<String>);
 

@@ -15,7 +15,8 @@ use crate::batch::LabeledBatch;
 use crate::likelihood::Likelihood;
 use crate::network::Network;
 
-/// The share of the largest singular value below which one is nothing but rounding, of a factor in `f32` and in 16 bits.
+/// The share of the largest singular value below which one is nothing but rounding, of a factor in `f32` and in 16
+/// bits.
 const SMALLEST: f64 = 1e-5;
 const SMALLEST_IN_16_BITS: f64 = 1e-3;
 /// The factor between two deviations while the search looks for a bracket.
@@ -71,8 +72,8 @@ pub enum TfbError {
     },
 }
 
-/// Training-free Bayesianization (Shi, Wang, Han, Zhang & Wang, *Training-free Bayesianization for low-rank adapters of large language models*, 2024): a posterior around adapters
-/// that were trained without one.
+/// Training-free Bayesianization (Shi, Wang, Han, Zhang & Wang, *Training-free Bayesianization for low-rank adapters of
+/// large language models*, 2024): a posterior around adapters that were trained without one.
 ///
 /// | field | default | meaning | range |
 /// |---|---|---|---|
@@ -81,18 +82,22 @@ pub enum TfbError {
 /// | `bisections` | 6 | halvings of the bracket, whose ends are a factor 4 apart | |
 /// | `seed` | 0 | the seed of the draws, the same at every deviation | |
 ///
-/// An adapter adds `scale · a b` to its weight. With `b = U diag(s) Vᵀ`, the factors become `a' = a U` and `b' = diag(s) Vᵀ`, whose product is the same, and
+/// An adapter adds `scale · a b` to its weight. With `b = U diag(s) Vᵀ`, the factors become `a' = a U` and `b' =
+/// diag(s) Vᵀ`, whose product is the same, and
 ///
 /// ```text
 /// a'_ij ~ N((a U)_ij, (σ / (scale · s_j))²)
 /// ```
 ///
-/// while `b'` has one value. The noise of the merged weight is then `scale · (σ ε / (scale · s)) diag(s) Vᵀ = σ ε Vᵀ` with standard normal ε: of deviation σ in every direction of the
-/// space that the rows of `b` span, and none outside of it. So one number decides about all adapters.
+/// while `b'` has one value. The noise of the merged weight is then `scale · (σ ε / (scale · s)) diag(s) Vᵀ = σ ε Vᵀ`
+/// with standard normal ε: of deviation σ in every direction of the space that the rows of `b` span, and none outside
+/// of it. So one number decides about all adapters.
 ///
-/// σ is the largest for which the loss, the mean over draws of the negative log-likelihood of an example, stays within the tolerance of the loss of the trained network. It is found by strides of
-/// a factor of 4 and then by bisection, and the loss is measured with the same noise at every σ. (The paper leaves the scale out of σ, and takes the tolerance as a share. Where all adapters
-/// have one scale, the first is a matter of units. A share of a training loss near zero is no tolerance.)
+/// σ is the largest for which the loss, the mean over draws of the negative log-likelihood of an example, stays within
+/// the tolerance of the loss of the trained network. It is found by strides of a factor of 4 and then by bisection, and
+/// the loss is measured with the same noise at every σ. (The paper leaves the scale out of σ, and takes the tolerance
+/// as a share. Where all adapters have one scale, the first is a matter of units. A share of a training loss near zero
+/// is no tolerance.)
 ///
 /// ```
 /// use blitz_train::{LabeledBatch, TfbConfig};
@@ -151,12 +156,14 @@ pub struct TfbConfig {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Tfb<N> {
-    /// The network with a [`NormalPosterior`] on the factor `a` of each adapter, off the autodiff graph: for a [`Predictor`](crate::PredictorConfig), or to save. Its prior, `N(0, 1)`, is
-    /// there because a posterior has one: no KL is part of the method.
+    /// The network with a [`NormalPosterior`] on the factor `a` of each adapter, off the autodiff graph: for a
+    /// [`Predictor`](crate::PredictorConfig), or to save. Its prior, `N(0, 1)`, is there because a posterior has one:
+    /// no KL is part of the method.
     pub network: N,
     /// σ, the deviation of the merged weights.
     pub std: f64,
-    /// The mean loss of the network as it was trained, in nats an example; over as many draws, if a part of it is random besides.
+    /// The mean loss of the network as it was trained, in nats an example; over as many draws, if a part of it is
+    /// random besides.
     pub loss_at_mean: f64,
     /// The mean loss over the draws at σ.
     pub loss: f64,
@@ -167,12 +174,15 @@ pub struct Tfb<N> {
 impl TfbConfig {
     /// The posterior of a trained network.
     ///
-    /// Measures the loss on the examples with `samples` draws at about ten deviations: a few batches are enough, chosen at random. What else the network trains, a head for instance, stays as it is. A network that is frozen is as good as one that trains.
+    /// Measures the loss on the examples with `samples` draws at about ten deviations: a few batches are enough, chosen
+    /// at random. What else the network trains, a head for instance, stays as it is. A network that is frozen is as
+    /// good as one that trains.
     ///
     /// # Errors
     ///
-    /// Returns an error if there is no adapter or one that can't be used (see [`AdapterError`]) or isn't trained, without examples, if the trained network's loss is not finite, and
-    /// if no deviation is the largest or none is small enough.
+    /// Returns an error if there is no adapter or one that can't be used (see [`AdapterError`]) or isn't trained,
+    /// without examples, if the trained network's loss is not finite, and if no deviation is the largest or none is
+    /// small enough.
     ///
     /// # Panics
     ///
@@ -266,7 +276,8 @@ enum Widest {
     },
 }
 
-/// Strides up or down to a bracket, and halves it in the logarithm. `within` gives the loss at a deviation, if it is within the tolerance.
+/// Strides up or down to a bracket, and halves it in the logarithm. `within` gives the loss at a deviation, if it is
+/// within the tolerance.
 fn widest(
     mut within: impl FnMut(f64) -> Result<Option<f64>, TfbError>,
     bisections: usize,
@@ -342,7 +353,8 @@ impl Directions {
             DType::F16 | DType::BF16 => SMALLEST_IN_16_BITS,
             _ => SMALLEST,
         };
-        // A direction that the adapter does not use adds nothing, whatever its deviation: the widest of the others, which the numbers of its type hold.
+        // A direction that the adapter does not use adds nothing, whatever its deviation: the widest of the others,
+        // which the numbers of its type hold.
         let used = svd.singular_values.iter().copied();
         let narrowest = used
             .filter(|s| *s > smallest * largest)
@@ -396,7 +408,8 @@ fn spread<N: Module>(network: &N, directions: &[Directions], std: f64) -> N {
     with_training(network, frozen, false)
 }
 
-/// The mean over draws and examples of the negative log-likelihood, or the first batch where it is not finite, with its own.
+/// The mean over draws and examples of the negative log-likelihood, or the first batch where it is not finite, with its
+/// own.
 fn mean_loss<N: Network, L: Likelihood<Output = N::Output>>(
     network: &N,
     likelihood: &L,

@@ -52,8 +52,8 @@ pub struct IvonConfig {
 }
 
 impl IvonConfig {
-    /// Makes a module Bayesian for [`Ivon`]: attaches an [`IvonPosterior`] around each weight that trains and that `weights`
-    /// chooses, at one of its places if it is tied, with the prior N(0, 1 / (λ δ)).
+    /// Makes a module Bayesian for [`Ivon`]: attaches an [`IvonPosterior`] around each weight that trains and that
+    /// `weights` chooses, at one of its places if it is tied, with the prior N(0, 1 / (λ δ)).
     ///
     /// # Panics
     ///
@@ -70,8 +70,8 @@ impl IvonConfig {
     ///
     /// # Errors
     ///
-    /// Returns an error if `weights` matches nothing, is no regular expression, or matches nothing that trains and has no posterior yet, and if an adapter such as LoRA is
-    /// inside a posterior.
+    /// Returns an error if `weights` matches nothing, is no regular expression, or matches nothing that trains and has
+    /// no posterior yet, and if an adapter such as LoRA is inside a posterior.
     ///
     /// # Panics
     ///

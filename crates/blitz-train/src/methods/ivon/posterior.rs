@@ -13,8 +13,8 @@ use crate::update::UpdatedBy;
 
 /// Independent normals `w_i = m_i + ε_i / √(λ (h_i + δ))`, with the state of the optimizer that trains them.
 ///
-/// λ and δ are `ess` and `weight_decay` of the [`IvonConfig`]. With a mean loss ℓ̄ over λ examples, h estimates the diagonal of
-/// its Hessian, so `λ (h + δ)` is the precision of the posterior under the prior `N(0, 1 / (λ δ))`.
+/// λ and δ are `ess` and `weight_decay` of the [`IvonConfig`]. With a mean loss ℓ̄ over λ examples, h estimates the
+/// diagonal of its Hessian, so `λ (h + δ)` is the precision of the posterior under the prior `N(0, 1 / (λ δ))`.
 ///
 /// Its KL has a value, so that an ELBO can be reported, but no gradient: prior and entropy are part of IVON's update.
 #[derive(Module, Debug)]

@@ -23,12 +23,13 @@ use crate::update::WeightUpdate;
 /// m ← m − lr clip((g̅ / (1 − β₁ᵗ) + δ m) / (h + δ))
 /// ```
 ///
-/// where `1 / σ² = λ (h + δ)`. ĥ is read off the gradient with respect to h, which is `−½ ĥ / (λ (h + δ)²)`; with an estimator that does not
-/// sample the weights (local reparameterization, flipout) it is that estimator's unbiased estimate of the same Hessian.
+/// where `1 / σ² = λ (h + δ)`. ĥ is read off the gradient with respect to h, which is `−½ ĥ / (λ (h + δ)²)`; with an
+/// estimator that does not sample the weights (local reparameterization, flipout) it is that estimator's unbiased
+/// estimate of the same Hessian.
 ///
-/// The state lies in each weight's [`IvonPosterior`], so it is saved and moved with the module. Through Burn's `Learner`, give IVON to the model,
-/// `ElboModel::new(..).with_update(Ivon)`: it takes these steps at the learning rate of each weight's mean and leaves the deterministic
-/// parameters to the Learner's optimizer. In a loop of one's own:
+/// The state lies in each weight's [`IvonPosterior`], so it is saved and moved with the module. Through Burn's
+/// `Learner`, give IVON to the model, `ElboModel::new(..).with_update(Ivon)`: it takes these steps at the learning rate
+/// of each weight's mean and leaves the deterministic parameters to the Learner's optimizer. In a loop of one's own:
 ///
 /// ```
 /// use blitz_train::prelude::*;
@@ -60,11 +61,11 @@ use crate::update::WeightUpdate;
 pub struct Ivon;
 
 impl Ivon {
-    /// Updates the weights that have an [`IvonPosterior`] and takes their gradients out of `grads`; what is left there, of
-    /// deterministic parameters, is for another optimizer.
+    /// Updates the weights that have an [`IvonPosterior`] and takes their gradients out of `grads`; what is left there,
+    /// of deterministic parameters, is for another optimizer.
     ///
-    /// `grads` are those of a *mean* loss: h is the Hessian of what was differentiated. A weight without a gradient stays as it is; one whose
-    /// sampling is frozen trains its mean alone.
+    /// `grads` are those of a *mean* loss: h is the Hessian of what was differentiated. A weight without a gradient
+    /// stays as it is; one whose sampling is frozen trains its mean alone.
     pub fn step<M: Module>(
         lr: impl Into<ModuleLearningRate>,
         module: M,
@@ -97,7 +98,8 @@ impl WeightUpdate for Ivon {
     }
 }
 
-/// Maps in the order of their keys, in which tensors are dropped: Burn's Fusion finds a step's plan again only if they go alike in each.
+/// Maps in the order of their keys, in which tensors are dropped: Burn's Fusion finds a step's plan again only if they
+/// go alike in each.
 struct Update<'a> {
     posteriors: BTreeMap<ParamId, AttachedPosterior<IvonPosterior>>,
     grads: &'a mut GradientsParams,
@@ -148,7 +150,8 @@ struct Next {
     momentum_weight: Tensor<1>,
 }
 
-/// One step of one weight, off the autodiff graph. In `f32` at least, as the state is: a change of `1 − β₂` is lost in 16 bits.
+/// One step of one weight, off the autodiff graph. In `f32` at least, as the state is: a change of `1 − β₂` is lost in
+/// 16 bits.
 fn step(
     posterior: &IvonPosterior,
     lr: LearningRate,

@@ -49,7 +49,8 @@ pub enum LaplaceError {
         /// Its value.
         value: f64,
     },
-    /// The posterior precision can't be inverted in `f64`: features are collinear or gradients vanish, and the prior is too wide to make up for it.
+    /// The posterior precision can't be inverted in `f64`: features are collinear or gradients vanish, and the prior is
+    /// too wide to make up for it.
     #[error(
         "features are collinear, or gradients vanish: the posterior precision has eigenvalues from {smallest} to {largest}; raise the prior precision"
     )]
@@ -176,7 +177,8 @@ pub(super) fn deterministic<M: Module>(module: &M) -> Result<(), LaplaceError> {
     }
 }
 
-/// How far apart two results for one example may be: sums on a GPU may come in another order, a dropped unit changes more.
+/// How far apart two results for one example may be: sums on a GPU may come in another order, a dropped unit changes
+/// more.
 const ROUNDING: f64 = 1e-3;
 /// The examples that are computed twice. Of one alone two masks may be the same.
 pub(super) const TWICE: usize = 8;

@@ -1,5 +1,5 @@
-//! Laplace approximations: a normal posterior about the weights of a network that is trained already (MacKay 1992; Daxberger
-//! et al. 2021, "Laplace Redux").
+//! Laplace approximations: a normal posterior about the weights of a network that is trained already (MacKay 1992;
+//! Daxberger et al. 2021, "Laplace Redux").
 //!
 //! | | posterior | likelihood |
 //! |---|---|---|
@@ -9,10 +9,10 @@
 //! | [`NetworkLaplace`] | of all weights that train, whole, in Kronecker factors or diagonal | normal, Bernoulli, categorical, Poisson, or your own |
 //! | [`DiagonalLaplace`] | of all weights, independent | any, as a negative log likelihood |
 //!
-//! The prior is `N(0, 1/λ)` for each weight. Its precision λ is given, found where the marginal likelihood is largest, or found for the best predictions of
-//! held-out examples, which is the way for classifiers. [`EvidenceTrainingConfig`] finds it while the network trains.
-//! Data stream over a loader; matrices are `f64` on the host, of a size that does not depend on the number of examples.
-//! `docs/laplace.md` shows it at work.
+//! The prior is `N(0, 1/λ)` for each weight. Its precision λ is given, found where the marginal likelihood is largest,
+//! or found for the best predictions of held-out examples, which is the way for classifiers. [`EvidenceTrainingConfig`]
+//! finds it while the network trains. Data stream over a loader; matrices are `f64` on the host, of a size that does
+//! not depend on the number of examples. `docs/laplace.md` shows it at work.
 
 mod error;
 mod labels;

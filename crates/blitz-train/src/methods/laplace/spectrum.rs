@@ -29,7 +29,8 @@ impl Spectrum {
         }
         let eigen = SymmetricEigen::new(matrix);
         Self {
-            // Rounding makes zeros of a singular matrix slightly negative. What is no number stays none, for `check_invertible`.
+            // Rounding makes zeros of a singular matrix slightly negative. What is no number stays none, for
+            // `check_invertible`.
             values: eigen
                 .eigenvalues
                 .iter()
@@ -79,7 +80,8 @@ impl Spectrum {
         out
     }
 
-    /// The diagonal of `U diag(v) Uᵀ`, where U has the eigenvectors for its columns, each of them less the number that `centre` makes of it.
+    /// The diagonal of `U diag(v) Uᵀ`, where U has the eigenvectors for its columns, each of them less the number that
+    /// `centre` makes of it.
     pub(super) fn squares_about(&self, v: &[f64], centre: impl Fn(&[f64]) -> f64) -> Vec<f64> {
         let mut out = vec![0.0; self.dim()];
         for (column, v) in self.columns().zip(v) {
@@ -147,7 +149,8 @@ impl Spectrum {
     }
 }
 
-/// An error unless a precision of these eigenvalues can be inverted to some digits: they are good to dim · ε of the largest.
+/// An error unless a precision of these eigenvalues can be inverted to some digits: they are good to dim · ε of the
+/// largest.
 pub(super) fn check_invertible(
     precisions: impl Iterator<Item = f64>,
     dim: usize,

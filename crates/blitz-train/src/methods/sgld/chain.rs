@@ -50,8 +50,8 @@ impl ChainConfig {
 
 /// Collects networks of a chain such as [`Sgld`](super::Sgld)'s, each a draw from the posterior.
 ///
-/// When it is full, every other network goes and the thinning doubles: what is kept is evenly spaced over the whole chain,
-/// however long that becomes.
+/// When it is full, every other network goes and the thinning doubles: what is kept is evenly spaced over the whole
+/// chain, however long that becomes.
 ///
 /// ```
 /// use blitz_train::ChainConfig;
@@ -114,8 +114,8 @@ impl<M: Module> Chain<M> {
     }
 }
 
-/// The networks that the chain kept, in an order of which every beginning is spread over the whole chain, so that a prediction may take a few of many. After all of them
-/// it begins anew. The seed has no part in it.
+/// The networks that the chain kept, in an order of which every beginning is spread over the whole chain, so that a
+/// prediction may take a few of many. After all of them it begins anew. The seed has no part in it.
 ///
 /// # Panics
 ///

@@ -1,4 +1,5 @@
-//! What Langevin dynamics has with momentum and without: the force of loss and prior, and the noise that makes a posterior of their minimum.
+//! What Langevin dynamics has with momentum and without: the force of loss and prior, and the noise that makes a
+//! posterior of their minimum.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

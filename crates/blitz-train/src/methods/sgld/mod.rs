@@ -1,4 +1,5 @@
-//! Langevin dynamics by stochastic gradients, without momentum and with it: optimizers whose iterates are draws from the posterior.
+//! Langevin dynamics by stochastic gradients, without momentum and with it: optimizers whose iterates are draws from
+//! the posterior.
 
 mod chain;
 mod dynamics;
@@ -41,7 +42,8 @@ pub struct SgldConfig {
 }
 
 impl SgldConfig {
-    /// The bare optimizer, for [`ModuleOptimizer::with_group`]. Each group needs a seed of its own: two with one seed have the same noise.
+    /// The bare optimizer, for [`ModuleOptimizer::with_group`]. Each group needs a seed of its own: two with one seed
+    /// have the same noise.
     ///
     /// # Panics
     ///
@@ -78,20 +80,23 @@ impl SgldConfig {
 /// θ ← θ − η (g + θ / (N s²)) + √(2 η T / N) ξ,   ξ ~ N(0, I)
 /// ```
 ///
-/// which is the paper's step with ε = 2 η / N. Its iterates go to `exp(−(N · loss(θ) + θ²/(2 s²)) / T)` as η goes to 0; at a fixed η, where the
-/// curvature of `loss + θ²/(2 N s²)` is c, the variance is too large by `1 / (1 − η c / 2)`, and the noise of minibatches adds to it.
-/// No KL belongs in the loss, and the network is deterministic. Collect the iterates with a [`Chain`].
+/// which is the paper's step with ε = 2 η / N. Its iterates go to `exp(−(N · loss(θ) + θ²/(2 s²)) / T)` as η goes to 0;
+/// at a fixed η, where the curvature of `loss + θ²/(2 N s²)` is c, the variance is too large by `1 / (1 − η c / 2)`,
+/// and the noise of minibatches adds to it. No KL belongs in the loss, and the network is deterministic. Collect the
+/// iterates with a [`Chain`].
 ///
-/// **Gradients of several batches** are summed by Burn, by the Learner's `grads_accumulation(n)` as by n devices. An optimizer is not told, and would count the data n times: deviations come out too small by √n. Give it a
+/// **Gradients of several batches** are summed by Burn, by the Learner's `grads_accumulation(n)` as by n devices. An
+/// optimizer is not told, and would count the data n times: deviations come out too small by √n. Give it a
 /// `dataset_size` of N / n and the rate η / n, which is the step above for the mean gradient of the n.
 ///
-/// The noise is a function of seed, step and parameter: parameters are numbered in the order in which they get their first gradient,
-/// which is that of the module's traversal, and keep their number in the optimizer's record. Make an optimizer of its own, with
-/// another seed, for each chain; and a new one for each training, since a clone goes on with the numbers, and so with other noise. Weights of 16 bits are computed with in
-/// `f32`, and rounded once a step.
+/// The noise is a function of seed, step and parameter: parameters are numbered in the order in which they get their
+/// first gradient, which is that of the module's traversal, and keep their number in the optimizer's record. Make an
+/// optimizer of its own, with another seed, for each chain; and a new one for each training, since a clone goes on with
+/// the numbers, and so with other noise. Weights of 16 bits are computed with in `f32`, and rounded once a step.
 ///
-/// Parameters that were frozen before a record need a group with a seed of its own ([`with_group`](ModuleOptimizer::with_group)) when training goes on. A new optimizer meets them
-/// first and would give them numbers that parameters of the record already have, and so the noise of those parameters' earlier steps.
+/// Parameters that were frozen before a record need a group with a seed of its own
+/// ([`with_group`](ModuleOptimizer::with_group)) when training goes on. A new optimizer meets them first and would give
+/// them numbers that parameters of the record already have, and so the noise of those parameters' earlier steps.
 #[derive(Debug, Clone)]
 pub struct Sgld {
     dynamics: Dynamics,

@@ -36,7 +36,8 @@ pub struct SghmcConfig {
 }
 
 impl SghmcConfig {
-    /// The bare optimizer, for [`ModuleOptimizer::with_group`]. Each group needs a seed of its own: two with one seed have the same noise.
+    /// The bare optimizer, for [`ModuleOptimizer::with_group`]. Each group needs a seed of its own: two with one seed
+    /// have the same noise.
     ///
     /// # Panics
     ///
@@ -70,7 +71,8 @@ impl SghmcConfig {
     }
 }
 
-/// SGHMC (Chen, Fox & Guestrin, *Stochastic gradient Hamiltonian Monte Carlo*, ICML 2014), in the form of SGD with momentum.
+/// SGHMC (Chen, Fox & Guestrin, *Stochastic gradient Hamiltonian Monte Carlo*, ICML 2014), in the form of SGD with
+/// momentum.
 ///
 /// For the gradient g of the mean loss of a minibatch, a learning rate η in the units of SGD and a friction α
 ///
@@ -79,16 +81,19 @@ impl SghmcConfig {
 /// θ ← θ + v
 /// ```
 ///
-/// which is the paper's equation 15 with its learning rate at η / N and its estimate of the gradients' noise at 0. Its iterates go to
-/// `exp(−(N · loss(θ) + θ²/(2 s²)) / T)` as η goes to 0; at a fixed η, where the curvature of `loss + θ²/(2 N s²)` is c, the variance is too large by
-/// `1 / (1 − η c / (2 (2 − α)))`. It moves as [`Sgld`](super::Sgld) does at the rate η / α, whose variance is too large by `1 / (1 − η c / (2 α))`. The noise of minibatches
-/// adds as much to it as to SGLD at that rate.
+/// which is the paper's equation 15 with its learning rate at η / N and its estimate of the gradients' noise at 0. Its
+/// iterates go to `exp(−(N · loss(θ) + θ²/(2 s²)) / T)` as η goes to 0; at a fixed η, where the curvature of `loss +
+/// θ²/(2 N s²)` is c, the variance is too large by `1 / (1 − η c / (2 (2 − α)))`. It moves as [`Sgld`](super::Sgld)
+/// does at the rate η / α, whose variance is too large by `1 / (1 − η c / (2 α))`. The noise of minibatches adds as
+/// much to it as to SGLD at that rate.
 ///
-/// Gradients that are summed over n batches want a `dataset_size` of N / n and the rate η / n, as with SGLD, and an n that divides the batches of an epoch.
+/// Gradients that are summed over n batches want a `dataset_size` of N / n and the rate η / n, as with SGLD, and an n
+/// that divides the batches of an epoch.
 ///
-/// As with SGLD no KL belongs in the loss, the network is deterministic, its iterates are collected with a [`Chain`](super::Chain), and the noise is a function of seed, step and
-/// parameter. What trains only after a record was loaded needs a group and a seed of its own, as there. Weights of 16 bits are computed with in `f32`, and rounded once a step; their
-/// velocity is kept in `f32`.
+/// As with SGLD no KL belongs in the loss, the network is deterministic, its iterates are collected with a
+/// [`Chain`](super::Chain), and the noise is a function of seed, step and parameter. What trains only after a record
+/// was loaded needs a group and a seed of its own, as there. Weights of 16 bits are computed with in `f32`, and rounded
+/// once a step; their velocity is kept in `f32`.
 ///
 /// ```
 /// use blitz_train::{ChainConfig, SghmcConfig};

@@ -102,8 +102,8 @@ pub(super) struct Moments {
 }
 
 impl Moments {
-    /// Adds weights to the `before` that were there: Welford's recurrence, since in `f32` the difference of mean square and squared
-    /// mean has no digits left where weights are large beside their deviations.
+    /// Adds weights to the `before` that were there: Welford's recurrence, since in `f32` the difference of mean square
+    /// and squared mean has no digits left where weights are large beside their deviations.
     pub fn add(&mut self, weights: Tensor<1>, before: u64) {
         let weights = weights.cast(self.offset.dtype());
         let step = weights.clone() - self.offset.clone();

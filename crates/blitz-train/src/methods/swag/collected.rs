@@ -1,4 +1,5 @@
-//! What a record of a SWAG posterior says of it beside tensors: how many networks it has, and the factor of its covariance.
+//! What a record of a SWAG posterior says of it beside tensors: how many networks it has, and the factor of its
+//! covariance.
 
 use blitz_layers::blitz_core::{ConstantError, Constants};
 use burn::module::{

@@ -5,7 +5,8 @@ use blitz_layers::blitz_core::noise::{NoiseKey, layout};
 use burn::module::{ModuleMapper, Param};
 use burn::tensor::Tensor;
 
-/// One normal for each deviation, over √(2 (K − 1)): the same for all parameters, which is what makes their weights vary together.
+/// One normal for each deviation, over √(2 (K − 1)): the same for all parameters, which is what makes their weights
+/// vary together.
 pub(super) fn shared_normals(seed: u64, index: u64, kept: usize) -> Vec<f32> {
     let mut normals = vec![0.0; kept];
     let key = NoiseKey::new(seed, layout::prediction(index), layout::SWAG_SHARED);

@@ -67,21 +67,25 @@ impl SwagConfig {
 
 /// A normal over the weights of a network, with the moments of the weights that training passes through.
 ///
-/// Maddox, Garipov, Izmailov, Vetrov & Wilson, *A simple baseline for Bayesian uncertainty in deep learning* (2019). A stochastic optimizer with a
-/// constant or cyclical learning rate wanders about a mode. Of the weights `θ₁ … θₙ` at n moments, say the ends of epochs,
+/// Maddox, Garipov, Izmailov, Vetrov & Wilson, *A simple baseline for Bayesian uncertainty in deep learning* (2019). A
+/// stochastic optimizer with a constant or cyclical learning rate wanders about a mode. Of the weights `θ₁ … θₙ` at n
+/// moments, say the ends of epochs,
 ///
 /// ```text
 /// θ ~ N(θ̄, α (½ diag(v) + ½ D Dᵀ / (K − 1)))
 /// ```
 ///
-/// with their mean θ̄, their variances v, the K last deviations `θᵢ − θ̄ᵢ` from the mean at that time as columns of D, and the factor α (`scale`).
-/// With K = 0 the covariance is `α diag(v)` (SWAG-diagonal). Deterministic parameters of all kinds take part if they train; the others, such as the
-/// running statistics of a batch norm, are those of the latest network.
+/// with their mean θ̄, their variances v, the K last deviations `θᵢ − θ̄ᵢ` from the mean at that time as columns of D,
+/// and the factor α (`scale`). With K = 0 the covariance is `α diag(v)` (SWAG-diagonal). Deterministic parameters of
+/// all kinds take part if they train; the others, such as the running statistics of a batch norm, are those of the
+/// latest network.
 ///
 /// Memory: 3 + K numbers a weight. Its record is a Burn record; load it into a `Swag` of the same configuration.
 ///
-/// With batch norms, the running statistics of a draw and of the mean network are those of the latest network, not of their own activations. `with_statistics_of` (with the
-/// feature `dataset`) gives each its own from training batches (section 3.1 of the paper), and an [`Ensemble`](crate::Ensemble) of such draws goes into a predictor. Or use layer norms.
+/// With batch norms, the running statistics of a draw and of the mean network are those of the latest network, not of
+/// their own activations. `with_statistics_of` (with the feature `dataset`) gives each its own from training batches
+/// (section 3.1 of the paper), and an [`Ensemble`](crate::Ensemble) of such draws goes into a predictor. Or use layer
+/// norms.
 ///
 /// ```
 /// use blitz_train::prelude::*;
@@ -121,8 +125,8 @@ impl SwagConfig {
 pub struct Swag<N: Module> {
     /// The network whose weights that train are those of the first that was collected, and whose others are the latest.
     network: N,
-    /// How far the mean of each parameter is from the first, flat; those that don't train have none. (Apart from it, since in `f32` a mean of large
-    /// weights would not move by their small differences.)
+    /// How far the mean of each parameter is from the first, flat; those that don't train have none. (Apart from it,
+    /// since in `f32` a mean of large weights would not move by their small differences.)
     offsets: Vec<Param<Tensor<1>>>,
     /// The summed squared deviations of each parameter, likewise.
     squares: Vec<Param<Tensor<1>>>,
@@ -139,8 +143,8 @@ impl<N: Module> Swag<N> {
     ///
     /// # Errors
     ///
-    /// Returns an error, and leaves the posterior as it was, if a weight that trains is not finite, if the network is not like the one it was made for, or if it has
-    /// posteriors.
+    /// Returns an error, and leaves the posterior as it was, if a weight that trains is not finite, if the network is
+    /// not like the one it was made for, or if it has posteriors.
     pub fn collect(&mut self, network: &N) -> Result<(), SwagError> {
         if let Some(path) = posterior_in(network) {
             return Err(SwagError::Bayesian { path });
@@ -184,7 +188,8 @@ impl<N: Module> Swag<N> {
                     squares: self.squares[parameter].val(),
                     deviations: self.deviations[parameter].val(),
                 };
-                // In the types of the moments: beside a first weight that is far off, 16 bits have few digits of a difference.
+                // In the types of the moments: beside a first weight that is far off, 16 bits have few digits of a
+                // difference.
                 let wide = |weights: &Tensor<1>| at_least_f32(weights.clone());
                 moments.add(wide(weight) - wide(origin), before);
                 self.offsets[parameter] = fixed(moments.offset);

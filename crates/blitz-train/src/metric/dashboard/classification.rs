@@ -37,14 +37,16 @@ impl ClassProbabilitiesInput {
         }
     }
 
-    /// The number of classes, the probabilities in row-major order, and the labels. Rows of half precision are divided by their sums.
+    /// The number of classes, the probabilities in row-major order, and the labels. Rows of half precision are divided
+    /// by their sums.
     fn read(&self) -> Result<(usize, Vec<f64>, Vec<usize>), TensorReadError> {
         let [_, classes] = self.probabilities.dims();
         let epsilon = self.probabilities.dtype().finfo().map(|info| info.epsilon);
         let epsilon = epsilon.unwrap_or(0.0);
         let probabilities = self.probabilities.clone().try_into_data_as::<f64>()?;
         let mut probabilities: Vec<f64> = probabilities.iter::<f64>().collect();
-        // Half precision rounds each by more than a score lets a row miss 1. A number of f32 stays one, as bins know it by that.
+        // Half precision rounds each by more than a score lets a row miss 1. A number of f32 stays one, as bins know it
+        // by that.
         if epsilon > f64::from(f32::EPSILON) {
             for row in probabilities.chunks_mut(classes.max(1)) {
                 let sum: f64 = row.iter().sum();
@@ -64,7 +66,8 @@ impl ClassProbabilitiesInput {
     }
 }
 
-/// Whether a probability is not finite, or a label no class: the loss is NaN then and the training ends with an error of its own, which a panic here would hide.
+/// Whether a probability is not finite, or a label no class: the loss is NaN then and the training ends with an error
+/// of its own, which a panic here would hide.
 fn has_no_score(classes: usize, probabilities: &[f64], labels: &[usize]) -> bool {
     probabilities.iter().any(|p| !p.is_finite()) || labels.iter().any(|label| *label >= classes)
 }
@@ -75,11 +78,13 @@ fn or_panic<T>(result: Result<T, InputError>) -> T {
     result.unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The [Brier score](crate::metric::brier_score) of the predictive distribution over the epoch, in [0, 2], lower is better.
+/// The [Brier score](crate::metric::brier_score) of the predictive distribution over the epoch, in [0, 2], lower is
+/// better.
 ///
 /// # Panics
 ///
-/// An update panics as [`brier_score`](crate::metric::brier_score) does, but for probabilities that are not finite and labels that are no class: those make the epoch's value NaN.
+/// An update panics as [`brier_score`](crate::metric::brier_score) does, but for probabilities that are not finite and
+/// labels that are no class: those make the epoch's value NaN.
 #[derive(Debug, Clone)]
 pub struct BrierMetric {
     running: Running<MeanSum>,
@@ -119,9 +124,9 @@ impl Default for BrierMetric {
 
 running_metric!(BrierMetric, ClassProbabilitiesInput);
 
-/// The [expected calibration error](crate::metric::expected_calibration_error) of the most probable class over the epoch, in
-/// percent, lower is better. It is computed from the epoch's bins: a mean over the batches' own errors would be too
-/// large.
+/// The [expected calibration error](crate::metric::expected_calibration_error) of the most probable class over the
+/// epoch, in percent, lower is better. It is computed from the epoch's bins: a mean over the batches' own errors would
+/// be too large.
 #[derive(Debug, Clone)]
 pub struct EceMetric {
     bins: usize,

@@ -22,8 +22,10 @@ impl LayerKlInput {
 
 /// The KL of the weights of one layer from their priors, in nats: where a posterior leaves its prior, layer by layer.
 ///
-/// The layer is a path in the network, such as `"encoder"` or `"encoder.linear1.weight"`; all weights at it and below it count. A layer that the data say nothing about goes to
-/// zero. [`from_start`](Self::from_start) shows the change since the first step instead: what stays at zero, training does not reach. NaN if there is no weight with a posterior at that path.
+/// The layer is a path in the network, such as `"encoder"` or `"encoder.linear1.weight"`; all weights at it and below
+/// it count. A layer that the data say nothing about goes to zero. [`from_start`](Self::from_start) shows the change
+/// since the first step instead: what stays at zero, training does not reach. NaN if there is no weight with a
+/// posterior at that path.
 ///
 /// A KL that is estimated, of a pair without a closed form, is that of the step's first draw.
 ///

@@ -60,13 +60,14 @@ macro_rules! mean_metric {
 mean_metric!(
     /// The negative log likelihood per example of the predictive distribution, `−ln 1/S Σ_s p(y | x, w_s)`, in nats.
     ///
-    /// Of several target columns it is that of all of them together, as the loss is: each draw's densities are multiplied before the draws are averaged.
+    /// Of several target columns it is that of all of them together, as the loss is: each draw's densities are
+    /// multiplied before the draws are averaged.
     /// [`Mixture::nll`](crate::Mixture::nll) has each column by itself; the two agree for one column.
     ///
     /// Weights of classes and label smoothing are in the loss, and not in this.
     ///
-    /// In the units of the targets as the network sees them: for standardized targets, add `ln` of their deviation, summed over the columns,
-    /// to compare with a published figure.
+    /// In the units of the targets as the network sees them: for standardized targets, add `ln` of their deviation,
+    /// summed over the columns, to compare with a published figure.
     NllMetric,
     /// The predictive negative log likelihood of each example.
     NllInput,

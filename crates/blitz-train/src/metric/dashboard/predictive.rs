@@ -21,7 +21,8 @@ impl PredictiveInput {
         Self { predictive, target }
     }
 
-    /// The mean of a score over the targets, times their number. NaN where outputs or targets are not finite, which end a training anyway.
+    /// The mean of a score over the targets, times their number. NaN where outputs or targets are not finite, which end
+    /// a training anyway.
     fn sum(
         &self,
         score: impl FnOnce(&LazyPredictive, &[f64]) -> Result<f64, PredictError>,
@@ -73,10 +74,11 @@ macro_rules! predictive_metric {
 }
 
 predictive_metric!(
-    /// The mean [continuous ranked probability score](crate::metric::normal_mixture_crps) of the predictive distribution, in the units of the targets as the
-    /// network sees them. Lower is better.
+    /// The mean [continuous ranked probability score](crate::metric::normal_mixture_crps) of the predictive
+    /// distribution, in the units of the targets as the network sees them. Lower is better.
     ///
-    /// In closed form of normal predictions, of order S² in the draws; of others it is the score of 200 quantiles at equal distances.
+    /// In closed form of normal predictions, of order S² in the draws; of others it is the score of 200 quantiles at
+    /// equal distances.
     CrpsMetric {},
     |_: &CrpsMetric| "Continuous ranked probability score of the predictive distribution".to_string(),
     |_: &CrpsMetric, predictive: &LazyPredictive, target: &[f64]| predictive.crps(target)
@@ -99,7 +101,8 @@ impl Default for CrpsMetric {
 }
 
 predictive_metric!(
-    /// The [interval score](crate::metric::interval_score) of the central predictive intervals of a level, in the units of the targets. Lower is better.
+    /// The [interval score](crate::metric::interval_score) of the central predictive intervals of a level, in the units
+    /// of the targets. Lower is better.
     IntervalScoreMetric { level },
     |metric: &IntervalScoreMetric| format!("Interval score of the central {}% predictive interval", percent(metric.level)),
     |metric: &IntervalScoreMetric, predictive: &LazyPredictive, target: &[f64]| {
@@ -109,8 +112,8 @@ predictive_metric!(
 );
 
 predictive_metric!(
-    /// The [sharpness](crate::metric::sharpness), the mean width of the central predictive intervals of a level, in the units of the targets. Lower is better
-    /// among predictions that [cover](crate::CoverageMetric) what they promise.
+    /// The [sharpness](crate::metric::sharpness), the mean width of the central predictive intervals of a level, in the
+    /// units of the targets. Lower is better among predictions that [cover](crate::CoverageMetric) what they promise.
     SharpnessMetric { level },
     |metric: &SharpnessMetric| format!("Mean width of the central {}% predictive interval", percent(metric.level)),
     |metric: &SharpnessMetric, predictive: &LazyPredictive, _: &[f64]| {

@@ -7,7 +7,8 @@ use burn::train::metric::{
     MetricAttributes, MetricName, NumericAttributes, NumericEntry, SerializedEntry, format_float,
 };
 
-/// Sums over examples from which a metric's value follows, so that it weighs every example alike whatever the batch sizes.
+/// Sums over examples from which a metric's value follows, so that it weighs every example alike whatever the batch
+/// sizes.
 pub(super) trait Sums: Debug + Clone + Send + Sync + 'static {
     /// Adds those of further examples.
     fn merge(&mut self, more: &Self);

@@ -7,7 +7,8 @@ use crate::kernels::cpu::lanes::{Float, WIDEST_PAIR};
 
 /// The sizes of a convolution with a stride of 1.
 ///
-/// An image is laid out anew with zeros around it. The zeros at the end of a row are those at the beginning of the next.
+/// An image is laid out anew with zeros around it. The zeros at the end of a row are those at the beginning of the
+/// next.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Geometry {
     pub images: usize,
@@ -33,7 +34,8 @@ impl Geometry {
         }
     }
 
-    /// The convolution that has the gradient of the input as its output: of the gradient of the output, with the kernels turned around.
+    /// The convolution that has the gradient of the input as its output: of the gradient of the output, with the
+    /// kernels turned around.
     pub fn backward(&self) -> Self {
         let window = Window {
             padding: [0, 1].map(|axis| {
@@ -131,7 +133,8 @@ impl Geometry {
     }
 }
 
-/// Copies the elements of a row, eight at a time, the last of them once more if they are no multiple: that is quicker than a call for each row.
+/// Copies the elements of a row, eight at a time, the last of them once more if they are no multiple: that is quicker
+/// than a call for each row.
 ///
 /// # Panics
 ///

@@ -9,8 +9,9 @@ pub(super) const MOST_CHANNELS: usize = 6;
 
 /// The sums of some output channels, position after position as the padded rows lie.
 ///
-/// Positions lie side by side in registers. What a kernel's element multiplies is then the same padded image from another place on. Positions
-/// between the end of one row and the beginning of the next get sums as well, which nobody reads.
+/// Positions lie side by side in registers. What a kernel's element multiplies is then the same padded image from
+/// another place on. Positions between the end of one row and the beginning of the next get sums as well, which nobody
+/// reads.
 struct Rows<'a, E, const O: usize> {
     padded: &'a [E],
     /// Where the element of the padded image lies that each weight multiplies at the first position.

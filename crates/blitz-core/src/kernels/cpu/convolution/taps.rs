@@ -11,8 +11,8 @@ pub(super) const fn lanes<E>() -> usize {
 
 /// The products of one image's elements and the gradients of [`lanes`] output channels, summed over the positions.
 ///
-/// Channels lie side by side in registers. Sums over the positions of one image stay there, and are then added to those of other images:
-/// so no sum has more than these terms, and is as exact as it can be.
+/// Channels lie side by side in registers. Sums over the positions of one image stay there, and are then added to those
+/// of other images: so no sum has more than these terms, and is as exact as it can be.
 pub(super) struct Taps<'a, E> {
     pub padded: &'a [E],
     /// Where the element of the padded image lies that each weight multiplies at the first position.
@@ -74,7 +74,8 @@ impl<E: Float> Taps<'_, E> {
         for (offsets, totals) in self.offsets.chunks(K).zip(sums.chunks_mut(K)) {
             let mut sums = [zero; K];
             for (row, grad) in grad.chunks_exact(self.columns).enumerate() {
-                // The last block may have fewer weights: its first one stands for those that are missing, and is not read.
+                // The last block may have fewer weights: its first one stands for those that are missing, and is not
+                // read.
                 let x: [&[E]; K] = std::array::from_fn(|k| {
                     let offset = offsets.get(k).unwrap_or(&offsets[0]);
                     &self.padded[offset + row * self.row..][..grad.len()]

@@ -1,5 +1,5 @@
-//! The devices that the build has and the machine as well, or those named by `BLITZ_TEST_DEVICES`, such as `cuda,vulkan`: for these tests and for those of
-//! all backends.
+//! The devices that the build has and the machine as well, or those named by `BLITZ_TEST_DEVICES`, such as
+//! `cuda,vulkan`: for these tests and for those of all backends.
 
 use burn::tensor::Device;
 

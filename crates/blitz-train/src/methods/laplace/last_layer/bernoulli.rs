@@ -17,10 +17,12 @@ use super::shape::LayerShape;
 use crate::batch::LabeledBatch;
 use crate::predict::link::probit_scale;
 
-/// The posterior of the last layer of a network for a [`BernoulliLikelihood`](crate::BernoulliLikelihood), about the trained weights.
+/// The posterior of the last layer of a network for a [`BernoulliLikelihood`](crate::BernoulliLikelihood), about the
+/// trained weights.
 ///
-/// Outputs are independent. The precision of each is `Σ p (1 − p) φφᵀ + λ I`, with the features φ, a 1 among them for the bias, and p the trained network's probability: the
-/// Gauss–Newton matrix of the negative log likelihood, which is its Hessian here, plus that of the prior.
+/// Outputs are independent. The precision of each is `Σ p (1 − p) φφᵀ + λ I`, with the features φ, a 1 among them for
+/// the bias, and p the trained network's probability: the Gauss–Newton matrix of the negative log likelihood, which is
+/// its Hessian here, plus that of the prior.
 ///
 /// ```
 /// # use blitz_train::LabeledBatch;
@@ -51,13 +53,14 @@ use crate::predict::link::probit_scale;
 pub struct BernoulliLastLayer(LogitLayer);
 
 impl BernoulliLastLayer {
-    /// Reads all batches: `features` gives the input of `layer` for a batch, `[examples, d_input]`; targets are 0 and 1, `[examples, outputs]`; λ is
-    /// `prior_precision`.
+    /// Reads all batches: `features` gives the input of `layer` for a batch, `[examples, d_input]`; targets are 0 and
+    /// 1, `[examples, outputs]`; λ is `prior_precision`.
     ///
     /// # Errors
     ///
-    /// Data that are empty, not finite, of another shape or can't be read; targets other than 0 and 1; a λ that isn't positive, or too small for collinear
-    /// features; features on an autodiff device, where layers train; features that are others each time; a layer that has a posterior, or is quantized.
+    /// Data that are empty, not finite, of another shape or can't be read; targets other than 0 and 1; a λ that isn't
+    /// positive, or too small for collinear features; features on an autodiff device, where layers train; features that
+    /// are others each time; a layer that has a posterior, or is quantized.
     pub fn fit<I: Clone>(
         data: &dyn DataLoader<LabeledBatch<I, Tensor<2, Int>>>,
         features: impl Fn(I) -> Tensor<2>,
@@ -92,7 +95,8 @@ impl BernoulliLastLayer {
         Ok(Self(fitted.with_prior_precision(prior_precision)?))
     }
 
-    /// The prior precision λ in [10⁻¹², 10¹²] under which examples that the network was not trained on are predicted best, by
+    /// The prior precision λ in [10⁻¹², 10¹²] under which examples that the network was not trained on are predicted
+    /// best, by
     /// [`predict`](Self::predict); and how well, beside the trained weights. `features` are as in [`fit`](Self::fit). The data are read twice.
     ///
     /// # Errors
@@ -124,8 +128,8 @@ impl BernoulliLastLayer {
         Ok((Self(found), held_out))
     }
 
-    /// The probability of 1 of each output at one example's features: `1/(1 + exp(−f/√(1 + π v/8)))`, the probit approximation for a logit of mean f and
-    /// variance v.
+    /// The probability of 1 of each output at one example's features: `1/(1 + exp(−f/√(1 + π v/8)))`, the probit
+    /// approximation for a logit of mean f and variance v.
     ///
     /// # Panics
     ///

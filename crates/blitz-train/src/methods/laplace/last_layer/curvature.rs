@@ -20,7 +20,8 @@ pub(super) enum Curvature {
     Kronecker(Kronecker),
 }
 
-/// Also of a text from before there were Kronecker factors, which has a list of blocks: one over all weights, or one for each output.
+/// Also of a text from before there were Kronecker factors, which has a list of blocks: one over all weights, or one
+/// for each output.
 pub(super) fn read<'de, D: Deserializer<'de>>(saved: D) -> Result<Curvature, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -136,8 +137,8 @@ impl Spread<'_> {
         }
     }
 
-    /// The symmetric root of the covariance of the logits. It is known where the covariance's eigenvectors are, those of no output or those of G, and comes
-    /// from an eigendecomposition of outputs by outputs elsewhere.
+    /// The symmetric root of the covariance of the logits. It is known where the covariance's eigenvectors are, those
+    /// of no output or those of G, and comes from an eigendecomposition of outputs by outputs elsewhere.
     pub(super) fn root(&self, precision: f64) -> Root<'_> {
         let roots = |variances: Vec<f64>| variances.into_iter().map(f64::sqrt).collect();
         match self {

@@ -9,8 +9,8 @@ use super::super::numbers::{finite, host};
 use super::shape::LayerShape;
 use crate::batch::LabeledBatch;
 
-/// Hands each batch's features, with the ones for the bias, and its targets to `visit`, with the number of examples before
-/// it; returns the number of all examples.
+/// Hands each batch's features, with the ones for the bias, and its targets to `visit`, with the number of examples
+/// before it; returns the number of all examples.
 pub(super) fn for_each_batch<I: Clone, T>(
     data: &dyn DataLoader<LabeledBatch<I, T>>,
     features: impl Fn(I) -> Tensor<2>,

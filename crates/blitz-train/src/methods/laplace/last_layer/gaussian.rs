@@ -21,18 +21,21 @@ use blitz_predict::distribution::Normal;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum LastLayerMean {
-    /// At the trained weights, as in Daxberger et al. (2021). An approximation unless they are the maximum a posteriori.
+    /// At the trained weights, as in Daxberger et al. (2021). An approximation unless they are the maximum a
+    /// posteriori.
     Trained,
-    /// At the posterior mean given the features, for the prior precision and noise at hand: mean, covariance, predictive
-    /// distribution and marginal likelihood are then exact for the last layer.
+    /// At the posterior mean given the features, for the prior precision and noise at hand: mean, covariance,
+    /// predictive distribution and marginal likelihood are then exact for the last layer.
     Exact,
 }
 
 /// The posterior of the last layer of a regression with noise `N(0, σ²)`, given the features φ that enter it.
 ///
-/// Outputs are independent, each with the precision matrix `ΦᵀΦ/σ² + λ I` of (d_input + 1)², 1 of it for the bias. λ is the prior
-/// precision, of the bias too, and the same for all outputs; σ may be each output's own ([`with_noise_std`](Self::with_noise_std)). With `n` features fitting takes O(n²) memory, O(N n²) time and an eigendecomposition O(n³);
-/// from then on another λ or σ² costs O(n), and O(n²) for each output if the mean is [`Exact`](LastLayerMean::Exact), which moves with them.
+/// Outputs are independent, each with the precision matrix `ΦᵀΦ/σ² + λ I` of (d_input + 1)², 1 of it for the bias. λ is
+/// the prior precision, of the bias too, and the same for all outputs; σ may be each output's own
+/// ([`with_noise_std`](Self::with_noise_std)). With `n` features fitting takes O(n²) memory, O(N n²) time and an
+/// eigendecomposition O(n³); from then on another λ or σ² costs O(n), and O(n²) for each output if the mean is
+/// [`Exact`](LastLayerMean::Exact), which moves with them.
 ///
 /// ```
 /// # use blitz_train::laplace::{GaussianLastLayer, LastLayerMean};
@@ -92,12 +95,14 @@ struct AtMean {
 
 impl GaussianLastLayer {
     /// Reads all batches: `features` gives the input of `layer` for a batch, `[examples, d_input]`; targets are
-    /// `[examples, outputs]`. `noise_std` is σ of all outputs, in the targets' units; λ is `prior_precision`. Centred at the trained weights.
+    /// `[examples, outputs]`. `noise_std` is σ of all outputs, in the targets' units; λ is `prior_precision`. Centred
+    /// at the trained weights.
     ///
     /// # Errors
     ///
-    /// Data that are empty, not finite, of another shape or can't be read; settings that aren't positive; collinear features
-    /// with a λ too small for `f64`; features on an autodiff device, where layers train; features that are others each time; a layer that has a posterior, or is quantized.
+    /// Data that are empty, not finite, of another shape or can't be read; settings that aren't positive; collinear
+    /// features with a λ too small for `f64`; features on an autodiff device, where layers train; features that are
+    /// others each time; a layer that has a posterior, or is quantized.
     pub fn fit<I: Clone>(
         data: &dyn DataLoader<LabeledBatch<I, Tensor<2>>>,
         features: impl Fn(I) -> Tensor<2>,
@@ -211,8 +216,9 @@ impl GaussianLastLayer {
         self.with(noise, best)
     }
 
-    /// λ and σ² of largest marginal likelihood, by MacKay's fixed point: `λ = γ/|θ|²`, `σ² = RSS/(N·outputs − γ)` with γ the number of
-    /// well-determined weights. One σ for all outputs; see [`with_best_prior_and_noises`](Self::with_best_prior_and_noises).
+    /// λ and σ² of largest marginal likelihood, by MacKay's fixed point: `λ = γ/|θ|²`, `σ² = RSS/(N·outputs − γ)` with
+    /// γ the number of well-determined weights. One σ for all outputs; see
+    /// [`with_best_prior_and_noises`](Self::with_best_prior_and_noises).
     ///
     /// # Errors
     ///
@@ -225,7 +231,8 @@ impl GaussianLastLayer {
         })
     }
 
-    /// λ and the σ² of each output of largest marginal likelihood, `σ_k² = RSS_k/(N − γ_k)`: for targets of different noise.
+    /// λ and the σ² of each output of largest marginal likelihood, `σ_k² = RSS_k/(N − γ_k)`: for targets of different
+    /// noise.
     ///
     /// # Errors
     ///
@@ -239,7 +246,8 @@ impl GaussianLastLayer {
         })
     }
 
-    /// `noises` makes the variances of the squared residuals and well-determined weights of each output, and of the number of examples.
+    /// `noises` makes the variances of the squared residuals and well-determined weights of each output, and of the
+    /// number of examples.
     fn at_fixed_point(
         self,
         noises: impl Fn(&[f64], &[f64], f64) -> Vec<f64>,

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::super::error::LaplaceError;
 use super::super::spectrum::{Spectrum, check_invertible};
 
-/// `G ⊗ A` for the weights and `G` for the bias: `G = Σ Λ` sums the Hessians of the likelihood by the outputs, `A` is the mean of `x xᵀ` over the
-/// inputs.
+/// `G ⊗ A` for the weights and `G` for the bias: `G = Σ Λ` sums the Hessians of the likelihood by the outputs, `A` is
+/// the mean of `x xᵀ` over the inputs.
 ///
 /// The bias has a block of its own, as in laplace-torch: covariances between weights and bias are left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -105,8 +105,8 @@ impl LogitLayer {
 
     /// The precision of lowest held-out nll.
     ///
-    /// `read` gives the labels of a batch of so many examples, with so many before it; `nll` is an example's, of its logits, and of what their covariance at a
-    /// precision is computed from or of the logits alone.
+    /// `read` gives the labels of a batch of so many examples, with so many before it; `nll` is an example's, of its
+    /// logits, and of what their covariance at a precision is computed from or of the logits alone.
     pub(super) fn held_out<I: Clone, T, L>(
         &self,
         data: &dyn DataLoader<LabeledBatch<I, T>>,
@@ -150,8 +150,9 @@ macro_rules! of_logits {
 
             /// The prior precision λ in [10⁻¹², 10¹²] of largest marginal likelihood.
             ///
-            /// That is not the λ of the best predictions: a network that fits its training examples is sure of all of them, where the curvature of the
-            /// likelihood vanishes, and the marginal likelihood of so flat a posterior is largest where λ is far too small. Have held-out examples choose it
+            /// That is not the λ of the best predictions: a network that fits its training examples is sure of all of
+            /// them, where the curvature of the likelihood vanishes, and the marginal likelihood of so flat a posterior
+            /// is largest where λ is far too small. Have held-out examples choose it
             /// ([`with_held_out_prior_precision`](Self::with_held_out_prior_precision)) if there are any.
             ///
             /// # Errors
@@ -171,7 +172,8 @@ macro_rules! of_logits {
                 self.0.prior_precision
             }
 
-            /// The covariances of the weights, row-major: one joint matrix, or one for each output. None of Kronecker factors.
+            /// The covariances of the weights, row-major: one joint matrix, or one for each output. None of Kronecker
+            /// factors.
             pub fn covariances(&self) -> Vec<Vec<f64>> {
                 self.0.covariances()
             }

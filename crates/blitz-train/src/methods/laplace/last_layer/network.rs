@@ -9,7 +9,8 @@ use crate::predict::NetworkPosterior;
 
 /// A posterior of a network's last layer.
 pub trait LastLayerPosterior {
-    /// Draw `index` of a prediction under `seed`, on `device`: the same numbers for the same posterior, always, rounded to the type of the layer that it was fitted to.
+    /// Draw `index` of a prediction under `seed`, on `device`: the same numbers for the same posterior, always, rounded
+    /// to the type of the layer that it was fitted to.
     fn sample_layer(&self, seed: u64, index: u64, device: &Device) -> Linear;
 }
 
@@ -30,8 +31,8 @@ impl<N: Module, P: LastLayerPosterior, F: Fn(&mut N, Linear)> LastLayerNetwork<N
     ///
     /// # Panics
     ///
-    /// Panics if the network has posteriors already: the features that the last layer's posterior is of are then others in each draw, and their noise is
-    /// that of the drawn layer.
+    /// Panics if the network has posteriors already: the features that the last layer's posterior is of are then others
+    /// in each draw, and their noise is that of the drawn layer.
     #[track_caller]
     pub fn new(network: N, posterior: P, set: F) -> Self {
         if let Err(error) = deterministic(&network) {
@@ -44,7 +45,8 @@ impl<N: Module, P: LastLayerPosterior, F: Fn(&mut N, Linear)> LastLayerNetwork<N
         }
     }
 
-    /// The network with draw `index` of a prediction under `seed` in the place of its last layer, on the network's device.
+    /// The network with draw `index` of a prediction under `seed` in the place of its last layer, on the network's
+    /// device.
     pub fn sample_network(&self, seed: u64, index: u64) -> N {
         let mut network = self.network.clone();
         let device = network.devices().into_iter().next().unwrap_or_default();

@@ -89,7 +89,8 @@ impl LayerShape {
     ///
     /// # Panics
     ///
-    /// Panics unless there are `d_input` features, all of them finite: a NaN would be the probability of every class, and no error.
+    /// Panics unless there are `d_input` features, all of them finite: a NaN would be the probability of every class,
+    /// and no error.
     #[track_caller]
     pub(super) fn phi(&self, features: &[f64]) -> Vec<f64> {
         assert_eq!(

@@ -28,17 +28,17 @@ pub enum ClassCovariance {
     Joint,
     /// One full block for each class, covariances between classes left out.
     PerClass,
-    /// Kronecker factors, `G ⊗ A` for the weights and G for the bias: for many classes, or many features. G, classes by classes, sums the Hessians of the
-    /// likelihood by the logits; A, features by features, is the mean of φφᵀ. Covariances between weights and bias are left out. All of it is the KFAC of
-    /// laplace-torch.
+    /// Kronecker factors, `G ⊗ A` for the weights and G for the bias: for many classes, or many features. G, classes by
+    /// classes, sums the Hessians of the likelihood by the logits; A, features by features, is the mean of φφᵀ.
+    /// Covariances between weights and bias are left out. All of it is the KFAC of laplace-torch.
     Kronecker,
 }
 
 /// The posterior of the last layer of a softmax classification, about the trained weights.
 ///
-/// Its precision is the generalised Gauss–Newton matrix `Σ (diag p − p pᵀ) ⊗ φφᵀ` of the negative log likelihood, plus λ I; φ are
-/// the features with a 1 for the bias, p the trained network's probabilities. The weights are ordered class after class, each
-/// with its bias last.
+/// Its precision is the generalised Gauss–Newton matrix `Σ (diag p − p pᵀ) ⊗ φφᵀ` of the negative log likelihood, plus
+/// λ I; φ are the features with a 1 for the bias, p the trained network's probabilities. The weights are ordered class
+/// after class, each with its bias last.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SoftmaxLastLayer(LogitLayer);
@@ -49,9 +49,10 @@ impl SoftmaxLastLayer {
     ///
     /// # Errors
     ///
-    /// Data that are empty, not finite, of another shape or can't be read; labels that are no class; a λ that isn't positive,
-    /// or too small for collinear features; more than [`MAX_JOINT_PARAMETERS`] weights with [`ClassCovariance::Joint`]; features on an autodiff device, where
-    /// layers train; features that are others each time; a layer that has a posterior, or is quantized.
+    /// Data that are empty, not finite, of another shape or can't be read; labels that are no class; a λ that isn't
+    /// positive, or too small for collinear features; more than [`MAX_JOINT_PARAMETERS`] weights with
+    /// [`ClassCovariance::Joint`]; features on an autodiff device, where layers train; features that are others each
+    /// time; a layer that has a posterior, or is quantized.
     pub fn fit<I: Clone>(
         data: &dyn DataLoader<LabeledBatch<I, Tensor<1, Int>>>,
         features: impl Fn(I) -> Tensor<2>,
@@ -89,11 +90,13 @@ impl SoftmaxLastLayer {
         Ok(Self(fitted.with_prior_precision(prior_precision)?))
     }
 
-    /// The prior precision λ in [10⁻¹², 10¹²] under which examples that the network was not trained on are predicted best, by
+    /// The prior precision λ in [10⁻¹², 10¹²] under which examples that the network was not trained on are predicted
+    /// best, by
     /// [`predict`](Self::predict) with [`Link::Probit`]; and how well, beside the trained weights. `features` are as in [`fit`](Self::fit). The data are
     /// read twice.
     ///
-    /// A network that needs no such posterior gets a large λ, with which it predicts as it was trained, and [`HeldOut::improves`] says so.
+    /// A network that needs no such posterior gets a large λ, with which it predicts as it was trained, and
+    /// [`HeldOut::improves`] says so.
     ///
     /// # Errors
     ///
@@ -122,7 +125,8 @@ impl SoftmaxLastLayer {
         Ok((Self(found), held_out))
     }
 
-    /// The class probabilities at one example's features: the mean of the softmax over normal logits, whose moments are [`logits`](Self::logits) and
+    /// The class probabilities at one example's features: the mean of the softmax over normal logits, whose moments are
+    /// [`logits`](Self::logits) and
     /// [`logit_covariance`](Self::logit_covariance). The layer is linear in its weights, so these moments are exact.
     ///
     /// # Panics

@@ -1,5 +1,5 @@
-//! Posteriors that are read from files. A file may be cut or edited: what the fits see to is looked at again, since sums over lists of two lengths end with
-//! the shorter one, and a negative variance is a NaN later.
+//! Posteriors that are read from files. A file may be cut or edited: what the fits see to is looked at again, since
+//! sums over lists of two lengths end with the shorter one, and a negative variance is a NaN later.
 
 use serde::Deserialize;
 

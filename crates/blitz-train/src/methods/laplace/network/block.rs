@@ -7,7 +7,8 @@ use super::super::spectrum::Spectrum;
 /// The longest side of a tensor whose factor is a whole matrix; a longer one has its diagonal.
 const MAX_SIDE: usize = 2048;
 
-/// Sums over examples of what is computed of a tensor's gradients, each a matrix D: the first axis are its rows, all others together its columns.
+/// Sums over examples of what is computed of a tensor's gradients, each a matrix D: the first axis are its rows, all
+/// others together its columns.
 #[derive(Debug)]
 pub(super) enum BlockSums {
     /// `Σ D²`, number by number.

@@ -141,7 +141,8 @@ impl WeightCurvature {
             .collect()
     }
 
-    /// The blocks that are inverted each by itself: the number of weights, and the side of the largest matrix that was decomposed for it.
+    /// The blocks that are inverted each by itself: the number of weights, and the side of the largest matrix that was
+    /// decomposed for it.
     pub(super) fn blocks(&self) -> Vec<(usize, usize)> {
         match &self.of {
             Structure::Joint(spectrum) => vec![(spectrum.dim(), spectrum.dim())],

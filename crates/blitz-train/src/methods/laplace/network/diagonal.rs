@@ -15,18 +15,20 @@ use crate::predict::NetworkPosterior;
 
 /// Independent normals about the weights of any trained network.
 ///
-/// The precision of a weight is the diagonal of the empirical Fisher information, `Σ gᵢ²` over the gradients gᵢ of single examples' negative
-/// log likelihoods, plus the prior precision λ. The gradients are those of single examples, exactly: one forward
-/// and one backward pass for each. A parameter that needs no gradient stays as it is.
+/// The precision of a weight is the diagonal of the empirical Fisher information, `Σ gᵢ²` over the gradients gᵢ of
+/// single examples' negative log likelihoods, plus the prior precision λ. The gradients are those of single examples,
+/// exactly: one forward and one backward pass for each. A parameter that needs no gradient stays as it is.
 ///
-/// The network is as in prediction while it is fitted: Burn's dropout drops nothing, a batch norm uses its running statistics and leaves them,
+/// The network is as in prediction while it is fitted: Burn's dropout drops nothing, a batch norm uses its running
+/// statistics and leaves them,
 /// [`McDropout`](blitz_layers::McDropout) returns its input. A layer of your own that is random on an autodiff device, and has no `Param<Flag>` that
 /// says otherwise, is refused as random.
 #[derive(Debug, Clone)]
 pub struct DiagonalLaplace<N> {
     /// The trained network.
     pub network: N,
-    /// For each float parameter in the module's order its Fisher information; none if it had no gradient, and at the later places of a weight that is tied.
+    /// For each float parameter in the module's order its Fisher information; none if it had no gradient, and at the
+    /// later places of a weight that is tied.
     fisher: Vec<Option<Vec<f64>>>,
     squared_norm: f64,
     log_likelihood: f64,
@@ -35,12 +37,14 @@ pub struct DiagonalLaplace<N> {
 
 impl<N: Module> DiagonalLaplace<N> {
     /// Reads all batches, which must be of one example each (`batch_size(1)`); `nll` gives that example's negative log
-    /// likelihood, `[1]`, in nats, for instance a cross-entropy loss, by the network that it is given. The network and the data are on an autodiff device.
+    /// likelihood, `[1]`, in nats, for instance a cross-entropy loss, by the network that it is given. The network and
+    /// the data are on an autodiff device.
     ///
     /// # Errors
     ///
-    /// Data that are empty, can't be read or come in batches of several examples ([`LaplaceError::NotSingle`]); a `nll` that isn't one finite number, or is another one each time;
-    /// gradients that aren't finite; a network without gradients, or with posteriors; a λ that isn't positive.
+    /// Data that are empty, can't be read or come in batches of several examples ([`LaplaceError::NotSingle`]); a `nll`
+    /// that isn't one finite number, or is another one each time; gradients that aren't finite; a network without
+    /// gradients, or with posteriors; a λ that isn't positive.
     pub fn fit<B: Clone>(
         network: N,
         data: &dyn DataLoader<B>,
@@ -132,8 +136,8 @@ impl<N: Module> DiagonalLaplace<N> {
         self.prior_precision
     }
 
-    /// The posterior variances of the weights, `1/(F + λ)`: for each float parameter in the module's order, row-major; none for one
-    /// that stays as it is, and for the later places of a weight that is tied.
+    /// The posterior variances of the weights, `1/(F + λ)`: for each float parameter in the module's order, row-major;
+    /// none for one that stays as it is, and for the later places of a weight that is tied.
     pub fn variances(&self) -> Vec<Option<Vec<f64>>> {
         let variance = |f: &f64| 1.0 / (f + self.prior_precision);
         let parameters = self.fisher.iter();

@@ -56,16 +56,21 @@ pub struct EvidenceEpoch {
 }
 
 impl EvidenceTrainingConfig {
-    /// Trains the network to the largest posterior density, `Σ nll + ½ λ ‖θ‖²`, and every so many epochs has `choose` find λ, and what else the likelihood has, for the weights of that moment:
+    /// Trains the network to the largest posterior density, `Σ nll + ½ λ ‖θ‖²`, and every so many epochs has `choose`
+    /// find λ, and what else the likelihood has, for the weights of that moment:
     /// [`NetworkLaplace::with_best_prior_precision`], or [`with_best_prior_and_noise`](NetworkLaplace::with_best_prior_and_noise) for a regression (Immer, Bauer, Fortuin, Rätsch & Khan, *Scalable marginal likelihood estimation for
-    /// model selection in deep learning*, 2021). A moment at which the evidence has no maximum, or one where gradients are collinear to the digits of `f64`, changes nothing. After the last epoch there is a choice in any case.
+    /// model selection in deep learning*, 2021). A moment at which the evidence has no maximum, or one where gradients
+    /// are collinear to the digits of `f64`, changes nothing. After the last epoch there is a choice in any case.
     ///
-    /// The approximation of the choice with the largest evidence comes back, with its network, λ and likelihood, and all epochs. `batches` are what an epoch trains on, all examples once; `examples` the same data one at a time
-    /// (`batch_size(1)`), both on the network's autodiff device. What the likelihood learns by gradients elsewhere stays as it is here.
+    /// The approximation of the choice with the largest evidence comes back, with its network, λ and likelihood, and
+    /// all epochs. `batches` are what an epoch trains on, all examples once; `examples` the same data one at a time
+    /// (`batch_size(1)`), both on the network's autodiff device. What the likelihood learns by gradients elsewhere
+    /// stays as it is here.
     ///
     /// # Errors
     ///
-    /// As [`NetworkLaplaceConfig::fit`]; no epochs, or 0 from a choice to the next; a learning rate that isn't positive; a loss that isn't finite; an evidence that had no maximum at the last choice and at none before.
+    /// As [`NetworkLaplaceConfig::fit`]; no epochs, or 0 from a choice to the next; a learning rate that isn't
+    /// positive; a loss that isn't finite; an evidence that had no maximum at the last choice and at none before.
     ///
     /// ```
     /// use blitz_train::laplace::{EvidenceTrainingConfig, NetworkLaplace};

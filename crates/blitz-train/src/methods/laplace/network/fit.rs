@@ -86,7 +86,8 @@ where
     })
 }
 
-/// The network as its gradients are taken, and the weights that are random; or why there is no approximation with these settings.
+/// The network as its gradients are taken, and the weights that are random; or why there is no approximation with these
+/// settings.
 pub(super) fn prepare<N, L>(
     config: &NetworkLaplaceConfig,
     network: &N,
@@ -123,7 +124,8 @@ where
     Ok((predicting, random))
 }
 
-/// In `f64` where the device has it: the noise of a regression is found from what is left of a loss without its constants.
+/// In `f64` where the device has it: the noise of a regression is found from what is left of a loss without its
+/// constants.
 fn in_full(output: Tensor<2>) -> Tensor<2> {
     match output.device().supports_dtype(DType::F64) {
         true => output.cast(DType::F64),

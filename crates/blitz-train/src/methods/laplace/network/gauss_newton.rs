@@ -7,7 +7,8 @@ use crate::likelihood::{
     BernoulliLikelihood, CategoricalLikelihood, GaussianLikelihood, Likelihood, PoissonLikelihood,
 };
 
-/// A likelihood with a known Hessian of `−ln p(y | f)` by the outputs f, one that does not depend on y: the middle of the generalised Gauss–Newton matrix.
+/// A likelihood with a known Hessian of `−ln p(y | f)` by the outputs f, one that does not depend on y: the middle of
+/// the generalised Gauss–Newton matrix.
 ///
 /// Implement it for a likelihood of your own with outputs of two axes.
 pub trait GaussNewton: Likelihood<Output = burn::tensor::Tensor<2>> {

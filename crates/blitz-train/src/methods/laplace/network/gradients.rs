@@ -8,7 +8,8 @@ use super::super::error::LaplaceError;
 use super::super::numbers::{finite, host};
 use super::random_weights::{VisitRandom, visit_random};
 
-/// The gradient of each float parameter in the module's order, row-major: none of one without, and at the later places of a weight that is tied.
+/// The gradient of each float parameter in the module's order, row-major: none of one without, and at the later places
+/// of a weight that is tied.
 ///
 /// An error if one is not finite, which names the example.
 pub(super) fn gradients_of<N: Module>(
@@ -39,7 +40,8 @@ pub(super) fn gradients_of<N: Module>(
     Ok(collect.found)
 }
 
-/// The network with each float parameter moved by its step, in the module's order; the same weights in all places of a tied one.
+/// The network with each float parameter moved by its step, in the module's order; the same weights in all places of a
+/// tied one.
 pub(super) fn moved<N: Module>(network: N, steps: Vec<Option<Vec<f64>>>) -> N {
     let mut steps = Steps(steps.into_iter());
     let network: N = network.map(&mut steps);

@@ -111,13 +111,15 @@ impl<N, L> NetworkLaplace<N, L>
 where
     N: Network<Output = Tensor<2>>,
 {
-    /// The outputs of the linearised network for each example of a batch: mean those of the trained network, covariance `J Σ Jᵀ` by their gradients J.
+    /// The outputs of the linearised network for each example of a batch: mean those of the trained network, covariance
+    /// `J Σ Jᵀ` by their gradients J.
     ///
     /// A pass forward and back of the batch for each output of each example: give few at a time.
     ///
     /// # Errors
     ///
-    /// Outputs or gradients that are not finite, or none at all: the inputs have to be on the network's autodiff device.
+    /// Outputs or gradients that are not finite, or none at all: the inputs have to be on the network's autodiff
+    /// device.
     pub fn outputs(&self, inputs: N::Input) -> Result<Vec<NormalOutput>, LaplaceError> {
         Ok(self.typed_outputs(inputs)?.0)
     }
@@ -192,8 +194,9 @@ where
     N: Network<Output = Tensor<2>>,
     L: GaussNewton,
 {
-    /// The predictive distributions of a batch by the linearised network: 100 values with the mean and the covariance of [`outputs`](Self::outputs), which the
-    /// likelihood takes for draws. Of more than 50 outputs, the covariances between them are near.
+    /// The predictive distributions of a batch by the linearised network: 100 values with the mean and the covariance
+    /// of [`outputs`](Self::outputs), which the likelihood takes for draws. Of more than 50 outputs, the covariances
+    /// between them are near.
     ///
     /// # Errors
     ///
@@ -224,7 +227,8 @@ impl<N> NetworkLaplace<N, CategoricalLikelihood>
 where
     N: Network<Output = Tensor<2>>,
 {
-    /// The class probabilities of a batch, each the mean of the softmax over the normal [`outputs`](Self::outputs). They stand for one draw, so that no part of their entropy counts as epistemic:
+    /// The class probabilities of a batch, each the mean of the softmax over the normal [`outputs`](Self::outputs).
+    /// They stand for one draw, so that no part of their entropy counts as epistemic:
     /// [`predict`](Self::predict) tells the parts.
     ///
     /// # Errors

@@ -40,10 +40,13 @@ use gradients::moved;
 pub enum WeightCovariance {
     /// All of it, over at most [`MAX_JOINT_PARAMETERS`](super::MAX_JOINT_PARAMETERS) weights.
     Joint,
-    /// A Kronecker product for each tensor of weights. With D the gradient of one output of one example, a matrix with the tensor's first axis for its rows, it is
-    /// `Σ D Dᵀ ⊗ Σ Dᵀ D / Σ ‖D‖²`: a first step towards the nearest Kronecker product, with the trace of what it stands for (Gupta et al. 2018; Morwani et al. 2024).
-    /// Of a dense layer it is the KFAC of Martens & Grosse (2015) wherever that is exact: where a layer's inputs are independent of the gradients of its outputs. It needs the gradients of the weights and
-    /// nothing else, so that it goes with any layer, sequences, kernels, embeddings and adapters alike. A vector of weights has its whole matrix. A side of more than 2,048 has a diagonal factor.
+    /// A Kronecker product for each tensor of weights. With D the gradient of one output of one example, a matrix with
+    /// the tensor's first axis for its rows, it is `Σ D Dᵀ ⊗ Σ Dᵀ D / Σ ‖D‖²`: a first step towards the nearest
+    /// Kronecker product, with the trace of what it stands for (Gupta et al. 2018; Morwani et al. 2024). Of a dense
+    /// layer it is the KFAC of Martens & Grosse (2015) wherever that is exact: where a layer's inputs are independent
+    /// of the gradients of its outputs. It needs the gradients of the weights and nothing else, so that it goes with
+    /// any layer, sequences, kernels, embeddings and adapters alike. A vector of weights has its whole matrix. A side
+    /// of more than 2,048 has a diagonal factor.
     Kronecker,
     /// Variances alone.
     Diagonal,
@@ -53,17 +56,20 @@ pub enum WeightCovariance {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum LossCurvature {
-    /// The generalised Gauss–Newton matrix `Σ Jᵀ Λ J` of the outputs' gradients J and the Hessians Λ of the likelihood by the outputs: that of a linearised network. A pass forward and back for each output of each example.
+    /// The generalised Gauss–Newton matrix `Σ Jᵀ Λ J` of the outputs' gradients J and the Hessians Λ of the likelihood
+    /// by the outputs: that of a linearised network. A pass forward and back for each output of each example.
     GaussNewton,
-    /// The same without bias from `draws` random sums of the outputs for each example, each output weighted by its Hessian and a sign of its own: a pass forward and back for each draw, whatever the number of outputs. With as many draws as
-    /// outputs it is [`GaussNewton`](Self::GaussNewton).
+    /// The same without bias from `draws` random sums of the outputs for each example, each output weighted by its
+    /// Hessian and a sign of its own: a pass forward and back for each draw, whatever the number of outputs. With as
+    /// many draws as outputs it is [`GaussNewton`](Self::GaussNewton).
     SampledGaussNewton {
         /// The sums of an example.
         draws: usize,
         /// What the signs are drawn by.
         seed: u64,
     },
-    /// The empirical Fisher information `Σ g gᵀ` of the gradients g of the examples' losses: one pass forward and back for each example.
+    /// The empirical Fisher information `Σ g gᵀ` of the gradients g of the examples' losses: one pass forward and back
+    /// for each example.
     EmpiricalFisher,
 }
 
@@ -88,15 +94,18 @@ pub struct NetworkLaplaceConfig {
 }
 
 impl NetworkLaplaceConfig {
-    /// Reads all batches, which must be of one example each (`batch_size(1)`), from an autodiff device, on which the network is as well; `progress` hears of each.
+    /// Reads all batches, which must be of one example each (`batch_size(1)`), from an autodiff device, on which the
+    /// network is as well; `progress` hears of each.
     ///
-    /// The weights are those that train. The others stay as they are: freeze what shall not be random, by Burn's `freeze_group` for a subnetwork; behind Burn's LoRA the
-    /// adapters are what trains. Layers are as in prediction.
+    /// The weights are those that train. The others stay as they are: freeze what shall not be random, by Burn's
+    /// `freeze_group` for a subnetwork; behind Burn's LoRA the adapters are what trains. Layers are as in prediction.
     ///
     /// # Errors
     ///
-    /// Data that are empty, not finite, of another shape or can't be read; targets that the likelihood gives no meaning; outputs that are others each time; a likelihood that weighs its classes; a network without
-    /// gradients, with gradients that aren't finite, or with posteriors; a λ too small for collinear gradients; more than [`MAX_JOINT_PARAMETERS`](super::MAX_JOINT_PARAMETERS) weights with
+    /// Data that are empty, not finite, of another shape or can't be read; targets that the likelihood gives no
+    /// meaning; outputs that are others each time; a likelihood that weighs its classes; a network without gradients,
+    /// with gradients that aren't finite, or with posteriors; a λ too small for collinear gradients; more than
+    /// [`MAX_JOINT_PARAMETERS`](super::MAX_JOINT_PARAMETERS) weights with
     /// [`WeightCovariance::Joint`]; no draws for [`LossCurvature::SampledGaussNewton`]; a λ that isn't positive.
     pub fn fit<N, L>(
         &self,
@@ -142,9 +151,11 @@ impl NetworkLaplaceConfig {
 
 /// A normal about the weights of any trained network, or of the part of it that trains.
 ///
-/// Its precision is the curvature of the negative log likelihood at the trained weights, in the structure of a [`WeightCovariance`], plus λ I. Two ways lead to predictions:
+/// Its precision is the curvature of the negative log likelihood at the trained weights, in the structure of a
+/// [`WeightCovariance`], plus λ I. Two ways lead to predictions:
 ///
-/// - [`outputs`](Self::outputs) and [`predict`](Self::predict) linearise the network in its weights, whose posterior the Gauss–Newton matrix is (Immer, Korzepa & Bauer 2021): recommended;
+/// - [`outputs`](Self::outputs) and [`predict`](Self::predict) linearise the network in its weights, whose posterior
+///   the Gauss–Newton matrix is (Immer, Korzepa & Bauer 2021): recommended;
 /// - draws of whole networks, which a [`Predictor`](crate::Predictor) takes.
 ///
 /// ```
@@ -228,7 +239,8 @@ impl<N: Module, L> NetworkLaplace<N, L> {
 
     /// The prior precision λ in [10⁻¹², 10¹²] of largest marginal likelihood.
     ///
-    /// For a classifier that is often a λ far too small, as with a [last layer](super::SoftmaxLastLayer::with_best_prior_precision):
+    /// For a classifier that is often a λ far too small, as with a [last
+    /// layer](super::SoftmaxLastLayer::with_best_prior_precision):
     /// [`with_held_out_prior_precision`](Self::with_held_out_prior_precision) has held-out examples choose it.
     ///
     /// # Errors
@@ -261,14 +273,16 @@ impl<N: Module, L> NetworkLaplace<N, L> {
 
     /// The network with weights from draw `index` of a prediction under `seed`, the same ones always.
     ///
-    /// The weights are drawn, not the linearised network's outputs: where the network bends within the posterior's width, its draws are worse than the trained weights.
+    /// The weights are drawn, not the linearised network's outputs: where the network bends within the posterior's
+    /// width, its draws are worse than the trained weights.
     pub fn sample_network(&self, seed: u64, index: u64) -> N {
         let normals: Vec<f64> = self
             .curvature
             .tensors()
             .flat_map(|(tensor, len)| normals(seed, index, tensor, len))
             .collect();
-        // By the symmetric root, which does not depend on the signs of the eigenvectors or on their choice among equal eigenvalues.
+        // By the symmetric root, which does not depend on the signs of the eigenvectors or on their choice among equal
+        // eigenvalues.
         let mut c = self.curvature.coordinates(&normals);
         for (c, e) in c.iter_mut().zip(&self.eigenvalues) {
             *c /= (e + self.prior_precision).sqrt();
@@ -279,8 +293,9 @@ impl<N: Module, L> NetworkLaplace<N, L> {
 }
 
 impl<N: Module> NetworkLaplace<N, GaussianLikelihood> {
-    /// λ and the noise of largest marginal likelihood, by MacKay's fixed point: `λ = γ/|θ|²`, and all σ_k² in one ratio, the one that makes `Σ (y − f)²/σ_k² = N·outputs − γ` with γ the number of
-    /// well-determined weights. The network's weights stay as they are, and so do the proportions of the noises, as training learns them.
+    /// λ and the noise of largest marginal likelihood, by MacKay's fixed point: `λ = γ/|θ|²`, and all σ_k² in one
+    /// ratio, the one that makes `Σ (y − f)²/σ_k² = N·outputs − γ` with γ the number of well-determined weights. The
+    /// network's weights stay as they are, and so do the proportions of the noises, as training learns them.
     ///
     /// # Errors
     ///
@@ -322,7 +337,8 @@ impl<N: Module> NetworkLaplace<N, GaussianLikelihood> {
 }
 
 impl<N: Network<Output = Tensor<2>>> NetworkLaplace<N, CategoricalLikelihood> {
-    /// The prior precision λ in [10⁻¹², 10¹²] under which examples that the network was not trained on are predicted best, by
+    /// The prior precision λ in [10⁻¹², 10¹²] under which examples that the network was not trained on are predicted
+    /// best, by
     /// [`predict_linked`](Self::predict_linked) with [`Link::Probit`](super::Link::Probit); and how well, beside the trained weights. Batches are of one example each, as in
     /// [`fit`](NetworkLaplaceConfig::fit). The data are read twice.
     ///

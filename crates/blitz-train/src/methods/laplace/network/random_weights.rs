@@ -10,7 +10,8 @@ use super::super::numbers::host;
 
 /// What is learned of the float parameters of a network, in its order.
 pub(super) trait VisitRandom {
-    /// The value of a parameter, as it is on its graph; none of one that stays as it is, and at the later places of a weight that is tied.
+    /// The value of a parameter, as it is on its graph; none of one that stays as it is, and at the later places of a
+    /// weight that is tied.
     fn visit_random<const D: usize>(&mut self, value: Option<Tensor<D>>);
 }
 

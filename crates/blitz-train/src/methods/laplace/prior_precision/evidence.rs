@@ -2,7 +2,8 @@
 
 use super::super::error::LaplaceError;
 
-/// `ln p(data | λ)` by Laplace, in nats, of weights of that squared norm whose loss has a curvature of these eigenvalues.
+/// `ln p(data | λ)` by Laplace, in nats, of weights of that squared norm whose loss has a curvature of these
+/// eigenvalues.
 pub(in crate::methods::laplace) fn log_evidence<'a>(
     log_likelihood: f64,
     squared_norm: f64,
@@ -18,7 +19,8 @@ pub(in crate::methods::laplace) fn log_evidence<'a>(
 const RANGE: f64 = 27.631_021_115_928_547;
 const GRID: usize = 112;
 
-/// The precision in [10⁻¹², 10¹²] at which `evidence` is largest: a grid in the logarithm, then golden sections about its best point.
+/// The precision in [10⁻¹², 10¹²] at which `evidence` is largest: a grid in the logarithm, then golden sections about
+/// its best point.
 ///
 /// A finite grid's best point at an end means that the evidence goes on growing there.
 pub(in crate::methods::laplace) fn best_precision(
@@ -60,7 +62,8 @@ pub(in crate::methods::laplace) fn best_precision(
     Ok((0.5 * (low + high)).exp())
 }
 
-/// The noises' variances and the prior precision that MacKay's fixed point comes to from these; `next` makes the next ones of the last.
+/// The noises' variances and the prior precision that MacKay's fixed point comes to from these; `next` makes the next
+/// ones of the last.
 pub(in crate::methods::laplace) fn fixed_point(
     mut noises: Vec<f64>,
     mut precision: f64,

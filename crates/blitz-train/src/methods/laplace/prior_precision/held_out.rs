@@ -6,7 +6,8 @@ use super::super::error::LaplaceError;
 
 /// How well a posterior predicts examples that the network was not trained on, beside the trained network itself.
 ///
-/// Negative log likelihoods are means over the examples, in nats. Those of the posterior are by its linearised predictive distribution.
+/// Negative log likelihoods are means over the examples, in nats. Those of the posterior are by its linearised
+/// predictive distribution.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct HeldOut {
@@ -16,7 +17,8 @@ pub struct HeldOut {
     pub nll: f64,
     /// Of the trained weights.
     pub trained_nll: f64,
-    /// The standard error of `trained_nll − nll`, whose two terms are of the same examples: infinite for a single one, which says nothing of it.
+    /// The standard error of `trained_nll − nll`, whose two terms are of the same examples: infinite for a single one,
+    /// which says nothing of it.
     pub std_error: f64,
     /// The number of examples.
     pub examples: usize,
@@ -123,7 +125,8 @@ pub(in crate::methods::laplace) fn search(
     })
 }
 
-/// The mean of some numbers and their squared deviations from it, by Welford's recurrence: numbers that are all alike have none, to the last digit.
+/// The mean of some numbers and their squared deviations from it, by Welford's recurrence: numbers that are all alike
+/// have none, to the last digit.
 #[derive(Clone, Default)]
 struct Gains {
     count: f64,
