@@ -24,7 +24,7 @@ use crate::predict::link::{Link, probit_logits};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ClassCovariance {
-    /// All of it, over at most [`MAX_JOINT_PARAMETERS`] weights.
+    /// All of it, over at most [`MAX_JOINT_PARAMETERS`](super::super::MAX_JOINT_PARAMETERS) weights.
     Joint,
     /// One full block for each class, covariances between classes left out.
     PerClass,
@@ -50,7 +50,7 @@ impl SoftmaxLastLayer {
     /// # Errors
     ///
     /// Data that are empty, not finite, of another shape or can't be read; labels that are no class; a λ that isn't positive,
-    /// or too small for collinear features; more than [`MAX_JOINT_PARAMETERS`] weights with [`ClassCovariance::Joint`]; features on an autodiff device, where
+    /// or too small for collinear features; more than [`MAX_JOINT_PARAMETERS`](super::super::MAX_JOINT_PARAMETERS) weights with [`ClassCovariance::Joint`]; features on an autodiff device, where
     /// layers train; features that are others each time; a layer that has a posterior, or is quantized.
     pub fn fit<I: Clone>(
         data: &dyn DataLoader<LabeledBatch<I, Tensor<1, Int>>>,
