@@ -93,9 +93,9 @@ impl Draw for RiskCoveragePlot {
     }
 }
 
-/// An area with four decimals, or with four digits where these would say 0 of some.
+/// An area with four decimals, or with four digits where these would say 0 of some, or be hundreds.
 fn written(area: f64) -> String {
-    match area > 0.0 && area < 1e-3 {
+    match area > 0.0 && !(1e-3..1e6).contains(&area) {
         true => format!("{area:.3e}"),
         false => format!("{area:.4}"),
     }

@@ -94,8 +94,11 @@ fn an_axis_that_no_number_spans_is_refused() {
     let curves = TrainingCurves::new("epoch").nll("train", &far).unwrap();
     let curves = refusal(curves);
     assert!(curves.starts_with(&beyond("vertical")), "{curves}");
-    let risk = RiskCoveragePlot::new("loss").curve("", &[0.5, 0.6], &[1e308; 2]);
-    let risk = refusal(risk.unwrap());
+    let risk = |losses| RiskCoveragePlot::new("loss").curve("", &[0.5, 0.6], &losses);
+    // The axis ends above the highest one.
+    let drawn = risk([1e308; 2]).unwrap().to_svg().unwrap();
+    assert!(drawn.contains(", AURC 1.000e308"));
+    let risk = refusal(risk([f64::MAX; 2]).unwrap());
     assert!(risk.starts_with(&beyond("vertical")), "{risk}");
     let bands = Bands::new("x", "y").panel(band().with_points([(-1e308, 0.0), (1e308, 0.0)]));
     let bands = refusal(bands);
