@@ -94,7 +94,7 @@ fn an_axis_that_no_number_spans_is_refused() {
     let curves = TrainingCurves::new("epoch").nll("train", &far).unwrap();
     let curves = refusal(curves);
     assert!(curves.starts_with(&beyond("vertical")), "{curves}");
-    let risk = |losses| RiskCoveragePlot::new("loss").curve("", &[0.5, 0.6], &losses);
+    let risk = |losses: [f64; 2]| RiskCoveragePlot::new("loss").curve("", &[0.5, 0.6], &losses);
     // The axis ends above the highest one.
     let drawn = risk([1e308; 2]).unwrap().to_svg().unwrap();
     assert!(drawn.contains(", AURC 1.000e308"));

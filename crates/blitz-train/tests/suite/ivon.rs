@@ -137,7 +137,7 @@ impl ModuleVisitor for Types {
 #[test]
 fn the_state_keeps_its_types_whatever_those_of_the_weights() {
     for dtype in [DType::F64, DType::F32, DType::F16, DType::BF16] {
-        let weight = start().map(|value| value.detach().cast(dtype).require_grad());
+        let weight = Param::from_tensor(start().val().without_autodiff().cast(dtype).autodiff());
         let weight = config().attach(weight);
         let types = |weight: &Weight| {
             let mut types = Types::default();
