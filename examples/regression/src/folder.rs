@@ -365,8 +365,8 @@ mod tests {
     fn what_a_killed_run_was_writing_is_removed_and_nothing_else() {
         let root = tempfile::tempdir().unwrap();
         let folder = Folder::new(root.path());
-        let of_a_run = ["intervals.1.part.png", "config.2.part.json"];
-        let others = ["intervals.png", "mine.3.part.png", "intervals.part.png"];
+        let of_a_run = ["intervals.png.1.part.png", "config.json.2.part.json"];
+        let others = ["intervals.png", "mine.png.3.part.png", "intervals.png.part.png"];
         for name in of_a_run.iter().chain(&others) {
             std::fs::write(root.path().join(name), "").unwrap();
         }

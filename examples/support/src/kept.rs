@@ -414,7 +414,7 @@ mod tests {
     #[test]
     fn a_run_that_was_killed_before_it_said_what_it_is_leaves_a_folder_to_begin_in() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("run.6134.part.json"), "{\"se").unwrap();
+        fs::write(folder.path().join("run.json.6134.part.json"), "{\"se").unwrap();
         let settings = json!({"seed": 1});
         let kept = Kept::in_folder(folder.path(), &settings).unwrap();
         kept.keep("first", &1).unwrap();
