@@ -366,7 +366,11 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let folder = Folder::new(root.path());
         let of_a_run = ["intervals.png.1.part.png", "config.json.2.part.json"];
-        let others = ["intervals.png", "mine.png.3.part.png", "intervals.png.part.png"];
+        let others = [
+            "intervals.png",
+            "mine.png.3.part.png",
+            "intervals.png.part.png",
+        ];
         for name in of_a_run.iter().chain(&others) {
             std::fs::write(root.path().join(name), "").unwrap();
         }
