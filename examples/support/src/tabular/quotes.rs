@@ -26,7 +26,8 @@ pub(super) fn check_quotes(text: &str, file: &str, separator: Separator) -> Resu
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (mut line, mut line_of_cell) = (1, 1);
     let mut place = Place::Begin;
-    for letter in text.chars() {
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
         let ends_cell = letter == char::from(separator.byte()) || matches!(letter, '\n' | '\r');
         place = match (place, letter) {
             (Place::Begin, '"') => {
@@ -43,7 +44,8 @@ pub(super) fn check_quotes(text: &str, file: &str, separator: Separator) -> Resu
             }
             (Place::Begin | Place::Plain, _) => Place::Plain,
         };
-        line += usize::from(letter == '\n');
+        let ends_line = letter == '\n' || letter == '\r' && letters.peek() != Some(&'\n');
+        line += usize::from(ends_line);
     }
     match place {
         Place::Quoted => Err(fault(line_of_cell, "a quote is not closed".into())),
@@ -81,6 +83,8 @@ mod tests {
         for (text, line) in [
             ("a,b,\"y\n1,2,3\n4,5,6\n", 1),
             ("a\n\"1\n2\"\n\"3", 4),
+            ("a\r1\r\"2", 3),
+            ("a\r\n\"1", 2),
             ("1,\"\"\"", 1),
         ] {
             let error = format!("t.csv, line {line}: a quote is not closed");
