@@ -42,7 +42,7 @@ pub use formula::wide_type;
 pub use formula::{AdamStep, IvonStep, Precision};
 pub use ivon::ivon_step;
 pub(crate) use linked::{add_linked, draw_and_sum};
-pub use moments::{larger_moments, leaky_relu_moments, max_pool2x2_moments};
+pub use moments::{larger_moments, leaky_relu_moments};
 pub use pooling::max_pool2d;
 pub(crate) use random::{Random, random};
 

@@ -1,9 +1,9 @@
-//! The moments of rectified normals, of the larger of two, and of the largest of a window: by kernels in a CPU's memory
-//! (the last two off the autodiff graph alone), and by Burn's tensor operations elsewhere.
+//! The moments of rectified normals, and of the larger of two: by kernels in a CPU's memory (those of the larger off
+//! the autodiff graph alone), and by Burn's tensor operations elsewhere.
 
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 use burn::backend::Dispatch;
-use burn::tensor::{Bool, DType, Slice, Tensor};
+use burn::tensor::{Bool, DType, Tensor};
 
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 use super::backend::FusedOps;
@@ -141,61 +141,6 @@ pub fn larger_moments<const D: usize>(
     let variance = likelier * x.tail.clone().neg().add_scalar(1.0) + other * x.tail
         - sum * (x.rest * x.beyond);
     [mean, variance.clamp_min(0.0)]
-}
-
-/// Mean and variance of the largest of each window of 2×2 independent normals, side by side and without padding: of the
-/// [larger one](larger_moments) of each column, the larger one. The larger of two counts as a normal.
-///
-/// In one pass over memory in `f32` on a CPU, off the autodiff graph.
-///
-/// ```
-/// use blitz_core::kernels::{larger_moments, max_pool2x2_moments};
-/// use burn::tensor::{Device, Tensor};
-///
-/// let device = Device::flex();
-/// let standard = || [Tensor::<4>::zeros([1, 1, 2, 2], &device), Tensor::ones([1, 1, 2, 2], &device)];
-/// let [mean, variance] = max_pool2x2_moments(standard());
-/// assert_eq!(mean.dims(), [1, 1, 1, 1]);
-///
-/// let two = || larger_moments(standard(), standard());
-/// let [mean_of_four, variance_of_four] = larger_moments(two(), two());
-/// assert_eq!(mean.into_scalar::<f32>(), mean_of_four.mean().into_scalar::<f32>());
-/// assert_eq!(variance.into_scalar::<f32>(), variance_of_four.mean().into_scalar::<f32>());
-/// ```
-///
-/// # Shapes
-///
-/// - inputs: `[batch_size, channels, height, width]`
-/// - outputs: `[batch_size, channels, height / 2, width / 2]`
-///
-/// # Panics
-///
-/// Panics unless both have one shape, with two rows and two columns at least.
-pub fn max_pool2x2_moments([mean, variance]: [Tensor<4>; 2]) -> [Tensor<4>; 2] {
-    let shape = mean.dims();
-    let [.., height, width] = shape;
-    assert!(
-        variance.dims() == shape && height > 1 && width > 1,
-        "the moments of the largest of 2×2 need means and variances of one shape that has a window, got {shape:?} and {:?}",
-        variance.dims()
-    );
-    #[cfg(any(feature = "flex", feature = "ndarray"))]
-    if is_in_memory_in_f32([&mean, &variance])
-        && [&mean, &variance].iter().all(|t| !t.is_autodiff())
-        && shape.iter().all(|size| *size > 0)
-    {
-        return cpu::moments::largest_of_windows([mean, variance]);
-    }
-    let pairs = |moments: [Tensor<4>; 2], axis: usize| {
-        let half = |first: usize| {
-            let mut slices = [Slice::full(); 4];
-            let end = moments[0].dims()[axis] / 2 * 2;
-            slices[axis] = Slice::new(first as isize, Some(end as isize), 2);
-            moments.clone().map(|moment| moment.slice(slices))
-        };
-        larger_moments(half(0), half(1))
-    };
-    pairs(pairs([mean, variance], 2), 3)
 }
 
 /// Whether the tensors lie in a CPU's memory, in `f32`.

@@ -11,7 +11,7 @@ use burn::nn::conv::*;
 use burn::nn::pool::*;
 use burn::nn::*;
 use burn::tensor::activation::{relu, tanh};
-use burn::tensor::{DType, Device, Int, Slice, Tensor, TensorData, Tolerance};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 use crate::seeded::{normals, seeded, seeded_for_relu, seeded_throughout};
 use crate::statistics::{GATE, assert_mean, values};
@@ -344,54 +344,6 @@ fn a_window_that_does_not_fit_is_named() {
     let _ = MaxPool1dConfig::new(3)
         .init()
         .forward_moments(uncertain([1, 1, 2]));
-}
-
-/// By a kernel in `f32` off the graph, to the bit, and by tensor operations elsewhere.
-#[test]
-fn max_pooling_of_four_is_the_larger_one_of_the_larger_ones_of_columns() {
-    let every_second = |x: &Moments<4>, axis: usize, first: usize| {
-        x.clone().arranged(|tensor| {
-            let mut slices = [Slice::full(); 4];
-            let end = tensor.dims()[axis] / 2 * 2;
-            slices[axis] = Slice::new(first as isize, Some(end as isize), 2);
-            tensor.slice(slices)
-        })
-    };
-    let larger =
-        |x: Moments<4>, axis| every_second(&x, axis, 0).max_pair(every_second(&x, axis, 1));
-    let pool = MaxPool2dConfig::new([2, 2]).init();
-    let shapes = [
-        [1, 1, 2, 2],
-        [2, 3, 5, 7],
-        [1, 2, 16, 18],
-        [3, 1, 2, 33],
-        [60, 3, 28, 28],
-        [0, 3, 4, 4],
-    ];
-    for shape in shapes {
-        let input = uncertain(shape);
-        let pooled = pool.forward_moments(input.clone());
-        let pairs = larger(larger(input.clone(), 2), 3);
-        let bits = |x: &Moments<4>| (values(x.mean.clone()), values(x.variance()));
-        assert_eq!(pooled.dims(), pairs.dims(), "{shape:?}");
-        assert_eq!(bits(&pooled), bits(&pairs), "{shape:?}");
-
-        let wide = pool.forward_moments(input.clone().arranged(|tensor| tensor.cast(DType::F64)));
-        let graph = pool.forward_moments(input.arranged(|tensor| tensor.autodiff()));
-        assert_eq!(wide.mean.dtype(), DType::F64);
-        let tolerance = Tolerance::<f32>::rel_abs(2e-6, 2e-6);
-        for elsewhere in [wide, graph] {
-            let moments = [
-                (pooled.mean.clone(), elsewhere.mean.clone()),
-                (pooled.variance(), elsewhere.variance()),
-            ];
-            for (kernel, operations) in moments {
-                let operations = operations.cast(DType::F32).into_data();
-                let kernel = kernel.into_data();
-                kernel.assert_approx_eq::<f32>(&operations, tolerance);
-            }
-        }
-    }
 }
 
 /// The maximum of two normals counts as a normal, to which it is near where their deviations are alike.

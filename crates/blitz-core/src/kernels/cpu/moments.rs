@@ -1,11 +1,11 @@
-//! The moments of rectified normals, and of the larger of two or the largest of a window, in one pass over memory.
+//! The moments of rectified normals and of the larger of two, in one pass over memory.
 
 use blitz_noise::coefficients::horner;
-use burn::tensor::{DType, Shape, Tensor, TensorData};
+use burn::tensor::{DType, Tensor, TensorData};
 
 use super::group::{self, Kernel, Made};
 use super::real::{Real, select};
-use super::{Elements, Memory, pooling, tensor};
+use super::{Elements, Memory, tensor};
 use crate::kernels::formula::{Moment, Rectified};
 use crate::kernels::moments::SMALLEST_STD;
 
@@ -138,28 +138,22 @@ impl<const VARIANCE: bool> Kernel<f32, 3, 2> for LeakyReluGradients<VARIANCE> {
     }
 }
 
-/// Mean and variance of the larger one of `N(m₁, v₁)` and `N(m₂, v₂)`.
-#[inline(always)]
-pub(super) fn larger_of([m1, v1]: [f32; 2], [m2, v2]: [f32; 2]) -> [f32; 2] {
-    let sum = v1 + v2;
-    let std = sum.sqrt();
-    let x = AgainstZero::of((m1 - m2) / std.at_least(SMALLEST_STD as f32));
-    let first = m1 > m2;
-    let mean = select(first, m1, m2) + std * x.beyond;
-    let likelier = select(first, v1, v2);
-    let other = select(first, v2, v1);
-    let variance = likelier * (1.0 - x.tail) + other * x.tail - sum * (x.rest * x.beyond);
-    [mean, variance.at_least(0.0)]
-}
-
-/// [`larger_of`] each two.
+/// The larger one of `N(m₁, v₁)` and `N(m₂, v₂)`.
 #[derive(Clone, Copy)]
 struct Larger;
 
 impl Kernel<f32, 4, 2> for Larger {
     #[inline(always)]
     fn element(self, [m1, v1, m2, v2]: [f32; 4], _made: Made<f32>) -> [f32; 2] {
-        larger_of([m1, v1], [m2, v2])
+        let sum = v1 + v2;
+        let std = sum.sqrt();
+        let x = AgainstZero::of((m1 - m2) / std.at_least(SMALLEST_STD as f32));
+        let first = m1 > m2;
+        let mean = select(first, m1, m2) + std * x.beyond;
+        let likelier = select(first, v1, v2);
+        let other = select(first, v2, v1);
+        let variance = likelier * (1.0 - x.tail) + other * x.tail - sum * (x.rest * x.beyond);
+        [mean, variance.at_least(0.0)]
     }
 }
 
@@ -171,8 +165,7 @@ pub(in crate::kernels) fn leaky_relu<const D: usize>(
     fn run(inputs: [&[f32]; 2], slope: f32) -> [Vec<f32>; 2] {
         group::map(LeakyRelu(slope), None, inputs, inputs[0].len())
     }
-    let shape = inputs[0].shape();
-    in_memory(inputs, shape, |inputs| run(inputs, slope as f32))
+    in_memory(inputs, |inputs| run(inputs, slope as f32))
 }
 
 /// A moment of `f32` tensors.
@@ -212,26 +205,15 @@ pub(in crate::kernels) fn larger<const D: usize>(inputs: [Tensor<D>; 4]) -> [Ten
     fn run(inputs: [&[f32]; 4]) -> [Vec<f32>; 2] {
         group::map(Larger, None, inputs, inputs[0].len())
     }
-    let shape = inputs[0].shape();
-    in_memory(inputs, shape, run)
+    in_memory(inputs, run)
 }
 
-/// Of each window of 2×2 of `[batch, channels, height, width]`.
-pub(in crate::kernels) fn largest_of_windows(inputs: [Tensor<4>; 2]) -> [Tensor<4>; 2] {
-    let [images, channels, height, width] = inputs[0].dims();
-    let pooled = Shape::from([images, channels, height / 2, width / 2]);
-    in_memory(inputs, pooled, |inputs| {
-        pooling::largest_moments(inputs, [height, width])
-    })
-}
-
-/// Outputs of this shape, of tensors of one shape in `f32` that lie in memory.
+/// Of tensors of one shape in `f32` that lie in memory.
 fn in_memory<const D: usize, const I: usize, const O: usize>(
     inputs: [Tensor<D>; I],
-    shape: Shape,
     run: impl FnOnce([&[f32]; I]) -> [Vec<f32>; O],
 ) -> [Tensor<D>; O] {
-    let device = inputs[0].device();
+    let (shape, device) = (inputs[0].shape(), inputs[0].device());
     let inputs = inputs.map(Tensor::into_data);
     let slices = inputs.each_ref().map(|data| match data.as_slice::<f32>() {
         Ok(values) => values,

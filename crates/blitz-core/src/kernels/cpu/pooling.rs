@@ -1,4 +1,4 @@
-//! The largest of windows of 2×2, where they lie, and the moments of the largest of normals.
+//! The largest of windows of 2×2, and where they lie.
 //!
 //! A row's windows are computed some at a time, the last of them once more where the row has no multiple of that: a
 //! copy of what is left would cost more.
@@ -10,7 +10,6 @@ use burn::tensor::TensorData;
 use rayon::prelude::*;
 
 use super::lanes::Float;
-use super::moments::larger_of;
 use super::real::select;
 use super::{Elements, Memory};
 
@@ -180,54 +179,6 @@ impl<E: Float> Body for Scattered<'_, E> {
     }
 }
 
-/// Mean and variance of the largest of such planes' normals, which are independent: of the larger one of each column,
-/// the larger one.
-struct LargestMoments<'a> {
-    size: [usize; 2],
-    inputs: [&'a [f32]; 2],
-    outputs: [&'a mut [f32]; 2],
-}
-
-impl LargestMoments<'_> {
-    #[inline(always)]
-    fn rows<const W: usize, const COLUMNS: usize>(self) {
-        let [height, width] = self.size;
-        let [means, variances] = self.inputs.map(|input| {
-            let planes = input.chunks_exact(height * width);
-            planes.flat_map(|plane| plane.chunks_exact(2 * width))
-        });
-        let outputs = self.outputs.map(|o| o.chunks_exact_mut(width / 2));
-        let [of_means, of_variances] = outputs;
-        for ((m, v), outputs) in means.zip(variances).zip(of_means.zip(of_variances)) {
-            let ((m_top, m_bottom), (v_top, v_bottom)) = (m.split_at(width), v.split_at(width));
-            for start in starts::<W>(width / 2) {
-                let [m1, v1, m2, v2] = [m_top, v_top, m_bottom, v_bottom]
-                    .map(|row| at::<f32, COLUMNS>(row, 2 * start));
-                let mut columns = [[0.0; COLUMNS]; 2];
-                for i in 0..COLUMNS {
-                    [columns[0][i], columns[1][i]] = larger_of([m1[i], v1[i]], [m2[i], v2[i]]);
-                }
-                let [m, v] = columns;
-                let [mean, variance] =
-                    [&mut *outputs.0, &mut *outputs.1].map(|output| &mut output[start..start + W]);
-                for i in 0..W {
-                    let (left, right) = (2 * i, 2 * i + 1);
-                    [mean[i], variance[i]] = larger_of([m[left], v[left]], [m[right], v[right]]);
-                }
-            }
-        }
-    }
-}
-
-impl Body for LargestMoments<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        with_windows!(self.size[1] / 2, self.rows())
-    }
-}
-
 /// Planes that a thread computes in one go have as many elements, or there is only one.
 const ELEMENTS: usize = 1 << 15;
 
@@ -272,29 +223,6 @@ fn scattered<E: Float>(input: &[E], grad: &[E], size: [usize; 2]) -> Vec<E> {
     // SAFETY: the chunks are all planes, and `Scattered` writes every element of its own.
     unsafe { output.set_len(input.len()) };
     output
-}
-
-/// Mean and variance of the largest of each window, of planes of means and of variances.
-pub(super) fn largest_moments(inputs: [&[f32]; 2], size: [usize; 2]) -> [Vec<f32>; 2] {
-    let [height, width] = size;
-    let (area, pooled_area) = (height * width, (height / 2) * (width / 2));
-    let together = (ELEMENTS / area).max(1);
-    let [means, variances] = inputs.map(|input| input.par_chunks(together * area));
-    let len = inputs[0].len() / area * pooled_area;
-    let mut outputs = [0, 1].map(|_| vec![0.0; len]);
-    let [mean, variance] = &mut outputs;
-    let chunks = [mean, variance].map(|output| output.par_chunks_mut(together * pooled_area));
-    let [of_means, of_variances] = chunks;
-    (means.zip(variances))
-        .zip(of_means.zip(of_variances))
-        .for_each(|((mean, variance), (of_mean, of_variance))| {
-            InstructionSet::widest().run(LargestMoments {
-                size,
-                inputs: [mean, variance],
-                outputs: [of_mean, of_variance],
-            });
-        });
-    outputs
 }
 
 pub(super) fn pool<T: Memory>(input: T) -> T {

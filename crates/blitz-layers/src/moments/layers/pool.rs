@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use blitz_core::kernels::max_pool2x2_moments;
 use burn::nn::pool::{
     AdaptiveAvgPool1d, AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d,
 };
@@ -57,13 +56,6 @@ impl Windows {
             inside.count() as f64
         };
         (0..self.count(length)).map(inside).collect()
-    }
-
-    /// Whether they are two elements side by side, and nothing else.
-    fn are_pairs(&self, length: usize) -> bool {
-        let is_whole = !self.ceil || length.is_multiple_of(2);
-        let is_plain = self.dilation == 1 && self.padding == (0, 0) && is_whole;
-        (self.kernel, self.stride) == (2, 2) && is_plain && length > 1
     }
 }
 
@@ -169,15 +161,6 @@ impl ForwardMoments<Moments<4>> for MaxPool2d {
             padding: padding[axis],
             ceil: self.ceil_mode,
         };
-        if [0, 1]
-            .iter()
-            .all(|axis| windows(*axis).are_pairs(size[*axis]))
-        {
-            return input.of_values(
-                |mean| pool(self, mean),
-                |mean, variance| max_pool2x2_moments([mean, variance]),
-            );
-        }
         // Rows that lie one after the other in memory first.
         max_along(max_along(input, 2, windows(0)), 3, windows(1))
     }

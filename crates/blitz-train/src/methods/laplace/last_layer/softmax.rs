@@ -50,7 +50,8 @@ impl SoftmaxLastLayer {
     /// # Errors
     ///
     /// Data that are empty, not finite, of another shape or can't be read; labels that are no class; a λ that isn't
-    /// positive, or too small for collinear features; more than [`MAX_JOINT_PARAMETERS`](super::super::MAX_JOINT_PARAMETERS) weights with
+    /// positive, or too small for collinear features; more than
+    /// [`MAX_JOINT_PARAMETERS`](super::super::MAX_JOINT_PARAMETERS) weights with
     /// [`ClassCovariance::Joint`]; features on an autodiff device, where layers train; features that are others each
     /// time; a layer that has a posterior, or is quantized.
     pub fn fit<I: Clone>(
