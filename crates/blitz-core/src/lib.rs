@@ -55,8 +55,8 @@ pub use attach::{VisitAt, attach_where, locations, mistaken_for_one, visit_by_pa
 #[doc(hidden)]
 pub use draw::has_adapters;
 pub use draw::{
-    ColumnMoments, Draw, KeptMoments, LayerNoise, SplitWeight, WeightMoments, WeightReading,
-    is_open as draw_is_open, read_means, seed, weight_rows,
+    ColumnMoments, Draw, KeptDeviations, KeptMoments, LayerNoise, SplitWeight, WeightMoments,
+    WeightReading, is_open as draw_is_open, read_means, seed, weight_rows,
 };
 pub use family::posterior::{
     BuiltinPosterior, FullRankNormalPosterior, FullRankNormalPosteriorConfig, LaplacePosterior,

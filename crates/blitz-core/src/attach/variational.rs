@@ -5,10 +5,12 @@ use std::any::Any;
 use burn::module::{Flag, Param, ParamId, Reparameterization};
 use burn::tensor::Tensor;
 
-use crate::draw::{self, Part, PartSlot, Request, Site, is_configured};
-use crate::family::posterior::{Posterior, PosteriorStructure};
+use crate::draw::{self, KeptDeviations, Part, PartSlot, Request, Site, is_configured};
+use crate::family::posterior::{Posterior, PosteriorForm, PosteriorStructure};
 use crate::family::prior::{PosteriorPrior, Prior};
-use crate::family::{Noise, at_least_f32, constants, in_type_of, reflected, select_rows, unpacked};
+use crate::family::{
+    Noise, at_least_f32, constants, in_one_type, in_type_of, reflected, select_rows, unpacked,
+};
 use crate::fields::{POSTERIOR, fixed};
 use crate::kl::{KlEstimator, KlTerm, SharedScale, pair};
 
@@ -154,10 +156,26 @@ impl<Q: Posterior, P: Prior> Variational<Q, P> {
             .flatten();
         let (weight, kl) = match with_kl {
             Some((weight, kl)) => (weight, Some(kl)),
-            None => (self.posterior.sample(mu.clone(), &mut noise), None),
+            None => (self.sample(mu, &mut noise, site.deviations.as_ref()), None),
         };
         draw::keep(self.id(), mu, &weight, kl);
         weight
+    }
+
+    /// A weight, with the deviations that are kept where that gives the same bits.
+    fn sample<const D: usize>(
+        &self,
+        mu: &Tensor<D>,
+        noise: &mut Noise,
+        deviations: Option<&KeptDeviations>,
+    ) -> Tensor<D> {
+        match (deviations, self.posterior.form()) {
+            (Some(kept), PosteriorForm::Normal { rho }) if !rho.is_autodiff() => {
+                let (_, rho) = in_one_type(mu, &rho);
+                noise.location_std(mu.clone(), kept.of(self.id(), rho))
+            }
+            _ => self.posterior.sample(mu.clone(), noise),
+        }
     }
 
     /// The weight of a draw before it is rounded to 16 bits. Where a deviation is below the rounding of its weight, the

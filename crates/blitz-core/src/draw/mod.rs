@@ -4,6 +4,7 @@
 //! decided by a scope: a thread-local stack of frames that guards push and pop. The innermost frame decides.
 
 mod attached;
+mod deviations;
 mod fresh;
 mod layer_noise;
 mod moments;
@@ -13,6 +14,7 @@ mod sample;
 mod scope;
 
 pub use attached::has_adapters;
+pub use deviations::KeptDeviations;
 pub use fresh::seed;
 pub use layer_noise::LayerNoise;
 pub(crate) use layer_noise::{CONTAINER as LAYER_NOISE, is_configured};
@@ -121,6 +123,25 @@ impl Draw {
             "shared weights were asked for of a draw inside another draw or the mean mode"
         );
         with_sample(|sample| sample.shares_weights = true);
+        self
+    }
+
+    /// Makes weights with the deviations that are kept, and keeps those that aren't, until the draw ends. The numbers
+    /// are the same.
+    ///
+    /// For the draws of a prediction: no parameter may change between two draws that share what is kept. What is read
+    /// for a gradient, on an autodiff device, is made as ever.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the draw is not the innermost one.
+    pub fn with_deviations(self, kept: &KeptDeviations) -> Self {
+        assert!(
+            self.is_innermost(),
+            "kept deviations were given to a draw inside another draw or the mean mode"
+        );
+        let replaced = with_sample(|sample| sample.deviations.replace(kept.clone()));
+        drop(replaced);
         self
     }
 

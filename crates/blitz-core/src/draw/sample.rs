@@ -10,6 +10,7 @@ use blitz_noise::{NoiseKey, layout};
 use burn::module::ParamId;
 use burn::tensor::{DType, Device, Tensor};
 
+use super::KeptDeviations;
 use super::fresh::fresh_key;
 use super::scope::{with_sample, with_samples};
 use crate::family::{Noise, in_type_of};
@@ -48,6 +49,8 @@ pub(super) struct Sample {
     pub with_kl: bool,
     /// Whether layers read their weights, whatever their estimators.
     pub shares_weights: bool,
+    /// The deviations that weights are made with.
+    pub deviations: Option<KeptDeviations>,
     kl: BTreeMap<ParamId, Made<KlTerm>>,
 }
 
@@ -65,6 +68,7 @@ impl Sample {
             layers: HashMap::new(),
             with_kl: false,
             shares_weights: false,
+            deviations: None,
             kl: BTreeMap::new(),
         }
     }
@@ -108,6 +112,8 @@ pub(crate) struct Site<const D: usize> {
     pub is_antithetic: bool,
     /// The weight of the pair's first draw, if that has made it on the same device and in the same type.
     pub first: Option<Tensor<D>>,
+    /// The deviations that the draw makes weights with.
+    pub deviations: Option<KeptDeviations>,
 }
 
 /// What the innermost draw has for parameter `id`, whose location is `mu`.
@@ -122,6 +128,7 @@ pub(crate) fn site<const D: usize>(id: ParamId, mu: &Tensor<D>) -> Site<D> {
             .first
             .as_ref()
             .and_then(|weights| made(weights, id, &at).cloned()),
+        deviations: sample.deviations.clone(),
     });
     in_draw.unwrap_or_else(|| Site {
         key: fresh_key(),
@@ -129,6 +136,7 @@ pub(crate) fn site<const D: usize>(id: ParamId, mu: &Tensor<D>) -> Site<D> {
         wants_kl: false,
         is_antithetic: false,
         first: None,
+        deviations: None,
     })
 }
 
@@ -218,6 +226,9 @@ pub(crate) fn forget(id: ParamId) {
     let mut forgotten = Vec::new();
     with_samples(|sample| {
         let first = sample.first.as_mut().and_then(|first| first.remove(&id));
+        if let Some(deviations) = &sample.deviations {
+            deviations.forget(id);
+        }
         forgotten.push((sample.weights.remove(&id), first, sample.kl.remove(&id)));
     });
     drop(forgotten);

@@ -126,6 +126,24 @@ impl Noise {
         in_type_of(wide + std_from_rho(rho) * epsilon, &mu)
     }
 
+    /// Weights `μ + σ ε` with the next standard normals ε, with σ flat: the bits of
+    /// [`location_scale`](Self::location_scale) at the ρ that σ is of.
+    pub(crate) fn location_std<const D: usize>(
+        &mut self,
+        mu: Tensor<D>,
+        std: Tensor<1>,
+    ) -> Tensor<D> {
+        let (wide, std) = in_one_type(&mu, &std);
+        let fused = self.fused(mu.shape().num_elements(), |span| {
+            kernels::draw_scaled(&wide, &std, span)
+        });
+        let weight = fused.unwrap_or_else(|| {
+            let epsilon = self.standard_normal(&wide);
+            wide + std.reshape(mu.shape()) * epsilon
+        });
+        in_type_of(weight, &mu)
+    }
+
     /// Weights `μ + ε / √(λ (h + δ))` with the next standard normals ε, one for each element of `mu`: in one pass over
     /// memory where blitz has [kernels] for the device.
     ///

@@ -19,6 +19,10 @@ macro_rules! with_map {
                 let $arithmetic = elementwise::Draw;
                 $result
             }
+            Map::DrawScaled(_) => {
+                let $arithmetic = elementwise::DrawScaled;
+                $result
+            }
             Map::DrawPrecise(..) => {
                 let $arithmetic = elementwise::DrawPrecise;
                 $result
@@ -206,6 +210,26 @@ arithmetic! {
         #[inline(always)]
         fn gradient<R: Real>(grad: R, scale: &Scale<R>, epsilon: R, _coefficients: &Coefficients<R>) -> R {
             grad * epsilon * scale.slope()
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(in crate::kernels) struct DrawScaled;
+
+arithmetic! {
+    #[cube]
+    impl Map for DrawScaled {
+        const IS_RHO: bool = false;
+
+        #[inline(always)]
+        fn value<R: Real>(mu: R, scale: &Scale<R>, epsilon: R, _coefficients: &Coefficients<R>) -> R {
+            mu + R::rounded(scale.parameter * epsilon)
+        }
+
+        #[inline(always)]
+        fn gradient<R: Real>(grad: R, _scale: &Scale<R>, epsilon: R, _coefficients: &Coefficients<R>) -> R {
+            grad * epsilon
         }
     }
 }

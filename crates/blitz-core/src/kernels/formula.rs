@@ -84,6 +84,8 @@ pub enum Map {
     StandardNormal(NoiseSpan),
     /// `μ + softplus(ρ) ε`.
     Draw(NoiseSpan),
+    /// `μ + σ ε`.
+    DrawScaled(NoiseSpan),
     /// `μ + ε / √(λ (h + δ))`.
     DrawPrecise(NoiseSpan, Precision),
     /// `m + √v ε` with `v` no smaller than [`SMALLEST_VARIANCE`].
@@ -99,6 +101,7 @@ impl Map {
         match self {
             Self::StandardNormal(noise)
             | Self::Draw(noise)
+            | Self::DrawScaled(noise)
             | Self::DrawPrecise(noise, _)
             | Self::DrawOutput(noise) => Some(noise),
             Self::Spread(_) => None,
@@ -119,7 +122,9 @@ impl Map {
     pub(super) fn reads(self) -> [bool; 2] {
         match self {
             Self::StandardNormal(_) => [false, false],
-            Self::Draw(_) | Self::DrawPrecise(..) | Self::DrawOutput(_) => [true, true],
+            Self::Draw(_) | Self::DrawScaled(_) | Self::DrawPrecise(..) | Self::DrawOutput(_) => {
+                [true, true]
+            }
             Self::Spread(_) => [false, true],
         }
     }

@@ -200,6 +200,15 @@ pub(crate) fn draw<const D: usize>(
     map(Map::Draw(noise), mu, rho)
 }
 
+/// `μ + σ ε`, with σ flat: the bits of [`draw`] at the ρ that σ is of.
+pub(crate) fn draw_scaled<const D: usize>(
+    mu: &Tensor<D>,
+    std: &Tensor<1>,
+    noise: NoiseSpan,
+) -> Option<Tensor<D>> {
+    map(Map::DrawScaled(noise), mu, std)
+}
+
 /// `μ + ε / √(λ (h + δ))`, with h flat.
 pub(crate) fn draw_precise<const D: usize>(
     mu: &Tensor<D>,

@@ -178,7 +178,17 @@ fn every_operation_follows_its_formula_at_every_size() {
 
                 let got = draw(&m, &r, NOISE).unwrap();
                 assert_eq!(got.dtype(), dtype);
-                assert_close(&values(got), &map2(drawn, &pair), tolerance, &what("draw"));
+                assert_close(
+                    &values(got.clone()),
+                    &map2(drawn, &pair),
+                    tolerance,
+                    &what("draw"),
+                );
+
+                // The deviations apart leave the draw its bits.
+                let std = spread(&r, Spread::StdDev).unwrap();
+                let scaled = draw_scaled(&m, &std, NOISE).unwrap();
+                assert_eq!(scaled.into_data(), got.into_data(), "{}", what("draw by σ"));
 
                 let normals: Vec<f64> = (0..len).map(epsilon).collect();
                 let got = values(standard_normal(&m, NOISE).unwrap());
@@ -273,6 +283,12 @@ fn every_gradient_is_the_derivative_of_its_formula() {
 
             let got = f32_gradients(&pair, &|m, r| draw(m, r, NOISE));
             check(got, weighted(drawn, &pair), "draw");
+            let got = f32_gradients(&pair, &|m, std| draw_scaled(m, std, NOISE));
+            check(
+                got,
+                weighted(|m, s, i| m + s * epsilon(i), &pair),
+                "draw by σ",
+            );
             let got = f32_gradients(&outputs, &|m, v| draw_output(m, v, NOISE));
             check(got, weighted(output, &outputs), "output");
             let got = f32_gradients(&outputs, &|m, h| draw_precise(m, h, PRECISION, NOISE));

@@ -14,7 +14,7 @@ use crate::attach::{
     self, BayesianizeConfig, BayesianizeError, MopedConfig, Posteriors, Walk, attach_chosen,
     check_bare, with_own_identities, with_weights_apart,
 };
-use crate::draw::{Draw, KeptMoments};
+use crate::draw::{Draw, KeptDeviations, KeptMoments};
 use crate::family::at_least_f32;
 use crate::family::posterior::{Posterior, WeightInfo};
 use crate::family::prior::Prior;
@@ -539,6 +539,18 @@ pub trait BayesianModule: Module {
     fn sample_network(&self, seed: u64, index: u64) -> Self {
         let _draw = self.draw(seed, index);
         self.clone().materialize()
+    }
+
+    /// The networks of several draws of `seed`: those of [`sample_network`](Self::sample_network), with the deviations
+    /// of the posteriors computed once.
+    #[must_use]
+    fn sample_networks(&self, seed: u64, indices: impl IntoIterator<Item = u64>) -> Vec<Self> {
+        let kept = KeptDeviations::default();
+        let network = |index| {
+            let _draw = self.draw(seed, index).with_deviations(&kept);
+            self.clone().materialize()
+        };
+        indices.into_iter().map(network).collect()
     }
 
     /// The network of the posterior means: an ordinary module without posteriors, for saving, exporting or quantizing.

@@ -1,16 +1,17 @@
 //! Posteriors, priors and KL for weights of every float type, against the same in `f64`.
 
+use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use blitz_core::kernels::without_fused;
 use blitz_core::prelude::*;
-use blitz_core::{Posterior, Prior, SharpeningConfig};
+use blitz_core::{KeptDeviations, Posterior, Prior, SharpeningConfig};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::digest::given;
-use crate::net::families;
+use crate::net::{devices, families};
 use crate::priors::priors;
 use crate::types::{TYPES, unit};
 
@@ -127,6 +128,69 @@ fn no_draw_is_nan_or_infinite_in_any_type() {
             });
         }
     }
+}
+
+#[test]
+fn kept_deviations_change_no_bit_of_a_draw() {
+    for device in devices() {
+        let kept = KeptDeviations::default();
+        for family in families(0.1) {
+            let net = weight(
+                [40, 25],
+                &family,
+                &PriorConfig::default(),
+                DType::F32,
+                &device,
+            );
+            // The means alone in another type, whose scales stay, and all of it; the same parameter each time. NdArray
+            // has no types of 16 bits.
+            let types = match device == Device::flex() {
+                true => &TYPES[..],
+                false => &TYPES[..2],
+            };
+            let copies = types.iter().flat_map(|dtype| {
+                let means = |net: Weight| Ok::<_, Infallible>(net.map(|mu| mu.cast(*dtype)));
+                [
+                    cast(net.clone(), *dtype),
+                    net.clone().map_means(means).unwrap(),
+                ]
+            });
+            for copy in copies.chain([net.clone()]) {
+                for index in 0..3 {
+                    let alone = copy.with_draw(7, index, |net| values(net.val()));
+                    let _draw = copy.draw(7, index).with_deviations(&kept);
+                    assert_eq!(values(copy.val()), alone, "{family:?} on {device:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn networks_of_several_draws_are_those_of_each() {
+    let device = Device::flex();
+    let config = BayesianizeConfig::new();
+    let net = LinearConfig::new(9, 7).init(&device).bayesianize(&config);
+    let networks = net.sample_networks(3, [5, 1, 5]);
+    for (network, index) in networks.iter().zip([5, 1, 5]) {
+        let alone = net.sample_network(3, index);
+        assert_eq!(values(network.weight.val()), values(alone.weight.val()));
+    }
+}
+
+#[test]
+fn deviations_that_changed_inside_a_draw_are_not_kept() {
+    let device = Device::flex();
+    let config = BayesianizeConfig::new();
+    let net = LinearConfig::new(9, 7).init(&device).bayesianize(&config);
+    let kept = KeptDeviations::default();
+    let _draw = net.draw(3, 0).with_deviations(&kept);
+    let before = values(net.weight.val());
+    let sharp = net.clone().scale_deviations(0.5);
+    let after = values(sharp.weight.val());
+    drop(_draw);
+    assert_ne!(before, after);
+    assert_eq!(after, sharp.with_draw(3, 0, |net| values(net.weight.val())));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The outputs of a network in the draws of a prediction.
 
-use blitz_layers::blitz_core::BayesianModule;
 use blitz_layers::blitz_core::noise::layout;
+use blitz_layers::blitz_core::{BayesianModule, KeptDeviations};
 use burn::module::Module;
 
 use crate::module_state::as_in_prediction;
@@ -52,10 +52,11 @@ pub fn predict_draws<M: Module, O>(
 ) -> Vec<O> {
     assert!(samples > 0, "a prediction needs at least one draw, got 0");
     let model = as_in_prediction(model);
+    let kept = KeptDeviations::default();
     (0..samples as u64)
         .map(|sample| {
             let draw = model.draw(seed, layout::prediction(sample));
-            let _draw = draw.with_shared_weights();
+            let _draw = draw.with_shared_weights().with_deviations(&kept);
             f(&model)
         })
         .collect()

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use blitz_layers::blitz_core::noise::layout;
-use blitz_layers::blitz_core::{BayesianModule, has_adapters};
+use blitz_layers::blitz_core::{BayesianModule, KeptDeviations, has_adapters};
 use burn::config::Config;
 use burn::data::dataloader::{DataLoader, Progress};
 use burn::tensor::Device;
@@ -77,9 +77,7 @@ impl PredictorConfig {
         let samples = of_use(&network, self.samples);
         let keeps = self.weights == DrawCache::Kept && network.is_drawn();
         let kept = match keeps && !has_adapters(&network) {
-            true => (0..samples as u64)
-                .map(|sample| network.sample_network(self.seed, layout::prediction(sample)))
-                .collect(),
+            true => network.sample_networks(self.seed, (0..samples as u64).map(layout::prediction)),
             false => Vec::new(),
         };
         Predictor {
@@ -180,12 +178,13 @@ fn outputs<N: Network>(
     samples: Range<usize>,
     inputs: &N::Input,
 ) -> Vec<N::Output> {
+    let deviations = KeptDeviations::default();
     let draw = |(place, sample): (usize, usize)| {
         // The weights of one that is kept are definite; a layer that is random itself, such as Monte Carlo dropout,
         // asks for the draw.
         let network = kept.get(place).unwrap_or(network);
         let draw = network.draw(seed, layout::prediction(sample as u64));
-        let _draw = draw.with_shared_weights();
+        let _draw = draw.with_shared_weights().with_deviations(&deviations);
         network.forward(inputs.clone())
     };
     samples.enumerate().map(draw).collect()

@@ -13,8 +13,8 @@ use crate::device;
 use crate::kernels::formula::{NoiseSpan, NormalSum, ScaleMixture, Spread, wide_type};
 use crate::kernels::linked::{KlLink, add_linked, draw_and_sum};
 use crate::kernels::{
-    AdamStep, IvonStep, Precision, adam_step, draw, draw_output, draw_precise, ivon_step,
-    mixture_kl, normal_sum, precise_sum, spread, square_sum, standard_normal,
+    AdamStep, IvonStep, Precision, adam_step, draw, draw_output, draw_precise, draw_scaled,
+    ivon_step, mixture_kl, normal_sum, precise_sum, spread, square_sum, standard_normal,
 };
 use blitz_noise::NoiseKey;
 
@@ -131,10 +131,13 @@ fn hessian(rho: &Tensor<1>) -> Tensor<1> {
     rho.clone().square().add_scalar(1.0)
 }
 
-fn operations<const D: usize>() -> [Operation<D>; 6] {
+fn operations<const D: usize>() -> [Operation<D>; 7] {
     [
         ("standard normals", |m, _| standard_normal(m, NOISE)),
         ("draw", |m, r| draw(m, r, NOISE)),
+        ("draw by deviations", |m, r| {
+            draw_scaled(m, &r.clone().square(), NOISE)
+        }),
         ("draw of a precision", |m, r| {
             draw_precise(m, &hessian(r), PRECISION, NOISE)
         }),
