@@ -2,6 +2,7 @@
 //! method.
 
 mod error;
+mod noise;
 mod report;
 mod study;
 
@@ -10,13 +11,14 @@ use std::process::ExitCode;
 
 use blitz_train::blitz_core::device;
 use clap::Parser;
-use example_support::methods::Method;
+use example_support::methods::{Method, MethodError, NoisyNumber, Number};
 use example_support::number::at_least;
 use example_support::tabular::{Split, Table, TableFormat};
 use example_support::{Digest, Kept, LeftOut, exit_code, figure, present, say};
 use serde::Serialize;
 
 use error::RunError;
+use noise::Noise;
 use report::Report;
 use study::Scores;
 
@@ -46,6 +48,11 @@ struct Cli {
     #[arg(long, value_enum, default_value_t = Method::Mfvi)]
     method: Method,
 
+    /// The noise on the targets: learned as one number, or as a function of the inputs beside the mean. `dvi` has the
+    /// latter in any case, and `laplace` none of it.
+    #[arg(long, value_enum, default_value_t = Noise::One)]
+    noise: Noise,
+
     /// How many of the splits, from the first.
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = 1, value_parser = at_least::<1>)]
     splits: usize,
@@ -59,7 +66,7 @@ struct Cli {
     )]
     seed: u64,
 
-    /// Folder for the finished splits [default: runs/uci/DATA-METHOD].
+    /// Folder for the finished splits [default: runs/uci/DATA-METHOD, with -noise where it depends on the inputs].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
@@ -76,6 +83,9 @@ struct Cli {
 #[derive(Debug, Serialize)]
 struct Run {
     method: Method,
+    /// Left out where it is one number, as before there was a choice.
+    #[serde(skip_serializing_if = "Noise::is_one")]
+    noise: Noise,
     seed: u64,
     /// Of the table and its splits.
     data: String,
@@ -104,16 +114,26 @@ fn run(cli: &Cli) -> Result<String, RunError> {
         });
     }
     let device = device::choose(cli.device.as_deref())?;
-    let method = cli.method;
+    let Cli {
+        method,
+        noise,
+        seed,
+        ..
+    } = *cli;
+    if method == Method::Laplace && noise == Noise::Inputs {
+        return Err(MethodError::NoiseOfInputs.into());
+    }
     let default_out = || {
-        let folder = format!("{name}-{method:?}").to_lowercase();
+        let noise = if noise.is_one() { "" } else { "-noise" };
+        let folder = format!("{name}-{method:?}{noise}").to_lowercase();
         Path::new("runs/uci").join(folder)
     };
     let kept = Kept::in_folder(
         &cli.out.clone().unwrap_or_else(default_out),
         &Run {
             method,
-            seed: cli.seed,
+            noise,
+            seed,
             data: digest(&table, &splits),
         },
     )?;
@@ -121,22 +141,26 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     for split in splits.iter().take(cli.splits) {
         study::check(split, table.n_rows())?;
     }
+    let score = |index, split| match noise {
+        Noise::One => study::run(Number, &table, index, split, method, seed, &device),
+        Noise::Inputs => study::run(NoisyNumber, &table, index, split, method, seed, &device),
+    };
     let (mut scores, mut left_out) = (Vec::new(), Vec::new());
     for (index, split) in splits.iter().take(cli.splits).enumerate() {
         let part = format!("split-{index}");
         let split: Scores = match kept.finished(&part)? {
             Some(finished) => finished,
-            None => match study::run(&table, index, split, method, cli.seed, &device) {
+            None => match score(index, split) {
                 Ok(scores) => {
                     if let Err(error) = kept.keep(&part, &scores) {
                         let name = format!("what is kept of split {index}");
-                        left_out.push(LeftOut::new(name, cli.seed, error));
+                        left_out.push(LeftOut::new(name, seed, error));
                     }
                     scores
                 }
                 // The others are worth their means.
                 Err(error) if error.is_of_one_split() => {
-                    left_out.push(LeftOut::new(format!("split {index}"), cli.seed, error));
+                    left_out.push(LeftOut::new(format!("split {index}"), seed, error));
                     continue;
                 }
                 Err(error) => return Err(error),
@@ -155,7 +179,7 @@ fn run(cli: &Cli) -> Result<String, RunError> {
     }
     LeftOut::unless_something_is_left(&left_out, scores.is_empty())
         .map_err(|error| RunError::NoSplit(error.to_string()))?;
-    let report = Report::new(name, method, &scores, left_out);
+    let report = Report::new(name, method, noise, &scores, left_out);
     Ok(present(&report, cli.json))
 }
 

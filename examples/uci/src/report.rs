@@ -6,6 +6,7 @@ use example_support::methods::Method;
 use example_support::{LeftOut, MeanError, figure, mean};
 use serde::Serialize;
 
+use crate::noise::Noise;
 use crate::study::{LEVELS, Scores};
 
 /// Means over the splits, and the standard errors of the two that the literature reports, where there are several
@@ -14,6 +15,7 @@ use crate::study::{LEVELS, Scores};
 pub struct Report {
     data: String,
     method: Method,
+    noise: Noise,
     splits: usize,
     rmse: MeanError,
     ll: MeanError,
@@ -80,12 +82,19 @@ const LITERATURE: [(&str, [Published; 5]); 4] = [
 
 impl Report {
     /// Of splits, at least one.
-    pub fn new(data: String, method: Method, scores: &[Scores], left_out: Vec<LeftOut>) -> Self {
+    pub fn new(
+        data: String,
+        method: Method,
+        noise: Noise,
+        scores: &[Scores],
+        left_out: Vec<LeftOut>,
+    ) -> Self {
         let values = |field: fn(&Scores) -> f64| -> Vec<f64> { scores.iter().map(field).collect() };
         let of = |field| mean(&values(field));
         Self {
             data,
             method,
+            noise,
             splits: scores.len(),
             rmse: MeanError::of(&values(|s| s.rmse)),
             ll: MeanError::of(&values(|s| s.ll)),
@@ -108,12 +117,17 @@ impl fmt::Display for Report {
         let Self {
             data,
             method,
+            noise,
             splits,
             ..
         } = self;
+        let noise = match noise {
+            Noise::One => "",
+            Noise::Inputs => ", noise by the inputs",
+        };
         writeln!(
             f,
-            "{data}, {method:?}, {splits} splits, {:.0} s\n",
+            "{data}, {method:?}{noise}, {splits} splits, {:.0} s\n",
             self.seconds
         )?;
         writeln!(f, "{:<46} {:>20} {:>16}", "", "RMSE", "log likelihood")?;

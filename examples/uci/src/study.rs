@@ -5,8 +5,8 @@ use std::time::Instant;
 use blitz_train::NormalMixture;
 use blitz_train::calibration::QuantileRecalibration;
 use blitz_train::metric::{interval_coverage, rmse, sharpness};
-use burn::tensor::Device;
-use example_support::methods::{Data, Method, Number, Predict, Rows, Scales, Setting};
+use burn::tensor::{Device, Tensor};
+use example_support::methods::{Data, Method, Predict, Rows, Scales, Setting, Task};
 use example_support::tabular::{Split, Table};
 use example_support::{check_scores, chosen, mean};
 use rand::SeedableRng;
@@ -73,7 +73,8 @@ pub fn check(split: &Split, rows: usize) -> Result<(), RunError> {
 /// The rule: four fifths of the training rows, chosen at random, train each candidate, and the one with the largest log
 /// likelihood of the last fifth is trained again on all training rows. (Of an ensemble a single member is compared, and
 /// recalibrated by.) The test rows are seen by the scores alone.
-pub fn run(
+pub fn run<T: Task<Targets = Tensor<2>, Predictive = NormalMixture>>(
+    task: T,
     table: &Table,
     index: usize,
     split: &Split,
@@ -92,7 +93,7 @@ pub fn run(
     let targets = table.targets_of(validation);
 
     let data = |rows, seed| Data {
-        task: Number,
+        task,
         rows,
         seed,
         device,

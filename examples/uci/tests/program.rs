@@ -69,6 +69,45 @@ fn a_report_has_the_scores_of_all_splits_and_a_stopped_run_goes_on() {
 }
 
 #[test]
+fn noise_that_depends_on_the_inputs_is_learned_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = data(folder.path());
+    // Two kinds of rows: of small steps up and down, and of large ones.
+    let rows = (0..80).map(|i| {
+        let (x, kind) = (f64::from(i % 7) / 3.0 - 1.0, f64::from(i % 2));
+        let step = (0.02 + kind) * if i % 4 < 2 { 1.0 } else { -1.0 };
+        format!("{x},{kind},{}\n", x + step)
+    });
+    fs::write(folder.path().join("data.csv"), rows.collect::<String>()).unwrap();
+    let out = |name| folder.path().join(name);
+    let data = ["--data", &data];
+    let by_inputs = [data[0], data[1], "--noise", "inputs"];
+    let ll = |report: &Value| report["ll"]["mean"].as_f64().unwrap();
+    let (one, inputs) = (
+        PROGRAM.report(&out("one"), &data),
+        PROGRAM.report(&out("inputs"), &by_inputs),
+    );
+    // Half of the rows are known to a fiftieth.
+    assert!(ll(&inputs) > ll(&one) + 0.5, "{inputs} {one}");
+    assert_eq!(inputs["noise"], "inputs");
+    // Neither goes on with what the other kept.
+    for (folder, options) in [("one", &by_inputs[..]), ("inputs", &data)] {
+        assert_eq!(PROGRAM.run(&out(folder), options).status.code(), Some(2));
+    }
+    let laplace = Program {
+        settings: &["--method", "laplace"],
+        ..PROGRAM
+    };
+    let refused = laplace.run(&out("laplace"), &by_inputs);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        said.contains("where the noise depends on the inputs"),
+        "{said}"
+    );
+    assert_eq!(refused.status.code(), Some(2));
+}
+
+#[test]
 fn a_target_of_a_small_unit_has_its_digits() {
     let folder = tempfile::tempdir().unwrap();
     let data = data(folder.path());

@@ -3,8 +3,7 @@
 use super::{Interval, Predictive};
 use crate::distribution::{Distribution, Rescale, Support, climb, search};
 use crate::error::MixtureError;
-use crate::numbers::between;
-use crate::numbers::root_mean_square;
+use crate::numbers::{between, root_mean_square};
 
 /// `p(y | x) = 1/S Σ_s p(y | f_s(x))` for each example and target column, where the [`Distribution`] `C` is the
 /// likelihood's distribution.

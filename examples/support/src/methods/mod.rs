@@ -22,7 +22,7 @@ use thiserror::Error;
 
 pub use net::{Net, NoisyNet, ScaledNet, prior};
 pub use rows::{Rows, Scales, Targets, column};
-pub use task::{Class, Number, Task};
+pub use task::{Class, NoisyNumber, Number, Task};
 pub use train::Plan;
 
 use net::{BayesianNet, DropoutNet, LastLayerNet};
@@ -81,6 +81,9 @@ pub enum MethodError {
     /// There is no Laplace approximation of the trained network.
     #[error("no Laplace approximation: {0}")]
     Laplace(#[from] LaplaceError),
+    /// The last layer is asked for the logarithm of a noise beside the mean, of which its posterior is no normal.
+    #[error("no Laplace approximation of the last layer where the noise depends on the inputs")]
+    NoiseOfInputs,
     /// The weights of an epoch make no posterior.
     #[error(transparent)]
     Swag(#[from] SwagError),
@@ -449,7 +452,7 @@ fn mc_dropout<T: Task>(data: Data<'_, T>, setting: Setting) -> Model<DropoutNet,
 fn laplace<T: Task>(
     data: Data<'_, T>,
     setting: Setting,
-) -> Result<Predict<T::Predictive>, LaplaceError> {
+) -> Result<Predict<T::Predictive>, MethodError> {
     let model = map(data, setting);
     let trained = |rows: &_| map(Data { rows, ..data }, setting);
     data.task.laplace(&model, data.rows, trained, data.seed)

@@ -1,8 +1,7 @@
 //! What is predicted: a number, or a class.
 
 use blitz_train::laplace::{
-    ClassCovariance, GaussianLastLayer, LaplaceError, LastLayerNetwork, LastLayerPosterior,
-    SoftmaxLastLayer,
+    ClassCovariance, GaussianLastLayer, LastLayerNetwork, LastLayerPosterior, SoftmaxLastLayer,
 };
 use blitz_train::prelude::*;
 use blitz_train::{
@@ -14,7 +13,7 @@ use burn::tensor::{Device, Int, Tensor};
 use super::net::Net;
 use super::rows::{Rows, Targets};
 use super::train::{Model, normals};
-use super::{DRAWS, Predict};
+use super::{DRAWS, MethodError, Predict};
 
 /// What a method learns to predict.
 pub trait Task: Copy + 'static {
@@ -48,14 +47,14 @@ pub trait Task: Copy + 'static {
     ///
     /// # Errors
     ///
-    /// Fails where there is no such approximation, as where the features interpolate.
+    /// Fails where there is no such approximation, as where the features interpolate or the noise depends on the inputs.
     fn laplace(
         &self,
         model: &Model<Net, Self::Likelihood>,
         rows: &Rows<Self::Targets>,
         trained: impl FnOnce(&Rows<Self::Targets>) -> Model<Net, Self::Likelihood>,
         seed: u64,
-    ) -> Result<Predict<Self::Predictive>, LaplaceError>;
+    ) -> Result<Predict<Self::Predictive>, MethodError>;
 }
 
 /// A likelihood of rows of numbers.
@@ -113,7 +112,7 @@ impl Task for Number {
         rows: &Rows,
         _trained: impl FnOnce(&Rows) -> Model<Net>,
         seed: u64,
-    ) -> Result<Predict, LaplaceError> {
+    ) -> Result<Predict, MethodError> {
         let noise = model.likelihood.noise_std()[0];
         let features = |inputs| model.network.features(inputs);
         let last = &model.network.output;
@@ -129,6 +128,47 @@ impl Task for Number {
             likelihood,
             seed,
         ))
+    }
+}
+
+/// The same with noise that depends on the inputs: a network returns the logarithm of its deviation beside the mean.
+#[derive(Debug, Clone, Copy)]
+pub struct NoisyNumber;
+
+impl Task for NoisyNumber {
+    type Targets = Tensor<2>;
+    type Predictive = NormalMixture;
+    type Likelihood = HeteroscedasticLikelihood;
+    type ByMoments = HeteroscedasticLikelihood;
+
+    fn outputs(&self) -> usize {
+        Number.by_moments().1
+    }
+
+    fn likelihood(&self, _device: &Device) -> HeteroscedasticLikelihood {
+        Number.by_moments().0
+    }
+
+    fn by_moments(&self) -> (HeteroscedasticLikelihood, usize) {
+        Number.by_moments()
+    }
+
+    fn mixture(
+        &self,
+        members: &[Model<Net, HeteroscedasticLikelihood>],
+        inputs: &Tensor<2>,
+    ) -> Result<NormalMixture, PredictError> {
+        by_likelihood(members, inputs)
+    }
+
+    fn laplace(
+        &self,
+        _model: &Model<Net, HeteroscedasticLikelihood>,
+        _rows: &Rows,
+        _trained: impl FnOnce(&Rows) -> Model<Net, HeteroscedasticLikelihood>,
+        _seed: u64,
+    ) -> Result<Predict, MethodError> {
+        Err(MethodError::NoiseOfInputs)
     }
 }
 
@@ -163,10 +203,7 @@ impl Task for Class {
         members: &[Model<Net, CategoricalLikelihood>],
         inputs: &Tensor<2>,
     ) -> Result<CategoricalMixture, PredictError> {
-        let outputs = members
-            .iter()
-            .map(|model| model.network.forward(inputs.clone()));
-        members[0].likelihood.try_predictive(outputs.collect())
+        by_likelihood(members, inputs)
     }
 
     /// The prior precision by a fifth of the rows, with a network that has not seen them.
@@ -176,7 +213,7 @@ impl Task for Class {
         rows: &Rows<Self::Targets>,
         trained: impl FnOnce(&Rows<Self::Targets>) -> Model<Net, CategoricalLikelihood>,
         seed: u64,
-    ) -> Result<Predict<CategoricalMixture>, LaplaceError> {
+    ) -> Result<Predict<CategoricalMixture>, MethodError> {
         let covariance = ClassCovariance::Joint;
         let (held_out, kept) = rows.divided(rows.count() / 5);
         let on_part = trained(&kept).network;
@@ -201,6 +238,17 @@ impl Task for Class {
             seed,
         ))
     }
+}
+
+/// What networks predict of which each is as likely as any other, all under the likelihood of the first.
+fn by_likelihood<L: Likelihood<Output = Tensor<2>>>(
+    members: &[Model<Net, L>],
+    inputs: &Tensor<2>,
+) -> Result<L::Predictive, PredictError> {
+    let outputs = members
+        .iter()
+        .map(|model| model.network.forward(inputs.clone()));
+    members[0].likelihood.try_predictive(outputs.collect())
 }
 
 /// Predictions by draws of the last layer.
