@@ -2,7 +2,7 @@
 
 use blitz_core::{
     BayesianModule, Posterior, Prior, Variational, WeightInfo, WeightMoments, at_least_f32,
-    read_means, weight_rows,
+    read_means, type_of_numbers, weight_rows,
 };
 use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Module, ModuleDisplay, Param, Reparameterizer};
@@ -212,7 +212,7 @@ impl BayesianEmbedding {
             .iter()
             .map(|index| rows.binary_search(index).unwrap_or(0) as i64);
         let places = TensorData::new(places.collect(), dims);
-        let output = embedding(vectors, Tensor::<2, Int>::from_data(places, &device));
+        let output = looked_up(vectors, Tensor::from_data(places, &device));
         self.without_padding(output, &indices)
     }
 
@@ -294,12 +294,19 @@ impl ForwardMoments<Tensor<2, Int>> for BayesianEmbedding {
         }
         let indices = self.checked(input.clone());
         let table = WeightMoments::of(&self.weight);
-        let rows = |table| self.without_padding(embedding(table, input.clone()), &indices);
+        let rows = |table| self.without_padding(looked_up(table, input.clone()), &indices);
         Moments {
             mean: rows(table.mean),
             variance: table.variance.map(rows),
         }
     }
+}
+
+/// The vectors at these places. The gradient of one that stands at many places is added up in `f32` at least: in
+/// `bf16` a sum stops to grow at some 256 equal terms.
+fn looked_up(vectors: Tensor<2>, places: Tensor<2, Int>) -> Tensor<3> {
+    let dtype = type_of_numbers(&vectors);
+    embedding(at_least_f32(vectors), places).cast(dtype)
 }
 
 /// The p-norm of each row, `[rows, 1]`; in `f32` at least, since in 16 bits squares over- and underflow and a norm

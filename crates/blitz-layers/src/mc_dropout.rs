@@ -33,7 +33,9 @@ pub struct McDropoutConfig {
 /// Burn's `Dropout` stops dropping without autodiff and takes its masks from the device's generator. Here they are a
 /// function of the open [draw](blitz_core::Draw): draw `i` of a seed has the same masks in every process and on every
 /// backend, `predict_draws` and the `Predictor` of blitz-train predict with it as with weights that have posteriors,
-/// and both may stand in one network. In the mean mode, and where
+/// and both may stand in one network. A prediction by them has one mask for all rows of all batches, which are the
+/// first axis, as it has one set of weights ([`with_shared_weights`](blitz_core::Draw::with_shared_weights)): a row's
+/// numbers do not depend on its batch, and draws are consistent over a pool. In the mean mode, and where
 /// [`freeze_sampling`](blitz_core::BayesianModule::freeze_sampling) was called, the layer returns its input.
 ///
 /// A `Dropout` of Burn's that stands inside another module, such as a `TransformerEncoder`, cannot be made one: put
@@ -99,7 +101,8 @@ impl McDropout {
     ///
     /// # Randomness
     ///
-    /// Under an open [draw](blitz_core::Draw), its masks, fresh ones at each call; otherwise masks of the process-wide
+    /// Under an open [draw](blitz_core::Draw), its masks, fresh ones at each call, and with [shared
+    /// weights](blitz_core::Draw::with_shared_weights) the same for all rows; otherwise masks of the process-wide
     /// stream.
     ///
     /// # Panics
@@ -113,6 +116,9 @@ impl McDropout {
                 "a dropout mask is shared along axis {axis}, the input has {D} axes"
             );
             shape[axis] = 1;
+        }
+        if D > 1 && self.noise.shares_rows() {
+            shape[0] = 1;
         }
         if self.prob == 0.0 {
             return input;

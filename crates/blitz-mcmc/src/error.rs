@@ -93,6 +93,18 @@ pub enum McmcError {
         /// The most without the flag.
         limit: usize,
     },
+    /// A draw can't be a weight of the network.
+    #[error(
+        "{path} has the draw {value:e}, which is infinite in {dtype}, the type of the network: sample it in a wider one, or under a narrower prior"
+    )]
+    OutOfRange {
+        /// The weight.
+        path: String,
+        /// The draw.
+        value: f64,
+        /// The type of the weight.
+        dtype: String,
+    },
     /// Not enough draws to tell whether the chains have converged.
     #[error("{draws} draws a chain are fewer than the {needed} that R-hat needs: raise `draws`")]
     TooFewDraws {

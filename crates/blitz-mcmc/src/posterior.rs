@@ -31,13 +31,19 @@ impl<N: Module> McmcPosterior<N> {
     /// # Errors
     ///
     /// If they are of weights of other paths or shapes, or were made with other numbers in what is not sampled: frozen
-    /// weights, statistics of a batch norm. Files that were written before do not say those.
+    /// weights, statistics of a batch norm. Files that were written before do not say those. If a draw is beyond the
+    /// largest number of its weight's type, as 65,504 is of `f16`.
     pub fn new(network: &N, draws: Draws) -> Result<Self, McmcError> {
         let network = network.valid();
         let weights = Weights::of(&network);
         same_weights(&weights.tensors, draws.weights())?;
         if draws.unsampled.is_some_and(|it| it != weights.unsampled) {
             return Err(McmcError::OtherFrozen);
+        }
+        for chain in 0..draws.chains().len() {
+            for draw in 0..draws.draws() {
+                weights.check_range(draws.position(chain, draw))?;
+            }
         }
         Ok(Self {
             network,

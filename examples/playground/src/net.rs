@@ -136,15 +136,6 @@ impl DropoutNet {
             activation,
         }
     }
-
-    /// The same with masks that are the same for all rows, so that a draw is one function. (In training each row has a
-    /// mask of its own.)
-    pub fn with_shared_masks(mut self) -> Self {
-        for dropout in &mut self.units {
-            dropout.shared_axes = vec![0];
-        }
-        self
-    }
 }
 
 impl Network for DropoutNet {

@@ -3,6 +3,7 @@
 use burn::module::{Flag, Module, Param};
 
 use super::moments::{note_alone, note_read};
+use super::sample::shares_weights;
 use super::{Request, layer_noise, request};
 use crate::family::Noise;
 
@@ -82,6 +83,13 @@ impl LayerNoise {
             }
             _ => Some(layer_noise(self.sampling.id, elements)),
         }
+    }
+
+    /// Whether the open draw is one network for all rows of all batches
+    /// ([`Draw::with_shared_weights`](super::Draw::with_shared_weights)): the layer then takes the same noise for each
+    /// row.
+    pub fn shares_rows(&self) -> bool {
+        shares_weights()
     }
 
     /// Whether there is noise of which the layer has to add the variance to that of its input. An open

@@ -109,7 +109,8 @@ impl Draw {
 
     /// Has every layer compute with the draw's own weights, whatever its estimator: all rows of all batches then belong
     /// to one network, that of
-    /// [`sample_network`](crate::BayesianModule::sample_network).
+    /// [`sample_network`](crate::BayesianModule::sample_network). A layer that is random itself, such as dropout that
+    /// goes on in prediction, has the same noise for each row ([`LayerNoise::shares_rows`]).
     ///
     /// For a prediction. Noise of its own for each row is for gradients: it is not the same in another batch, and the
     /// positions of a convolution's output lose their correlation by local reparameterization.

@@ -1,6 +1,6 @@
 //! A tensor of the file, and the parameters that it is made of.
 
-use blitz_core::in_type_of;
+use blitz_core::{in_type_of, wide_type};
 use burn::module::{Param, ParamId};
 use burn::tensor::{Bool, Shape, Tensor, TensorData};
 
@@ -216,18 +216,21 @@ impl Share {
             Self::HalfOfVariance => {
                 let other: Vec<f64> = other.into_data().iter::<f64>().collect();
                 let mut other = other.into_iter();
-                on_host(one, |one| {
+                let both = on_host(one.clone(), |one| {
                     let other = other.next().expect("two tensors of one shape");
                     rho_of(std_of(one).hypot(std_of(other)))
-                })
+                });
+                // It stands beside those of other parameters.
+                in_type_of(both, &one)
             }
         }
     }
 }
 
-/// In `f64`, where a small deviation and its square keep their digits.
+/// In `f64`, where a small deviation and its square keep their digits; the result in `f32` at least, as ρ is elsewhere.
 fn on_host<const D: usize>(tensor: Tensor<D>, f: impl FnMut(f64) -> f64) -> Tensor<D> {
-    let (shape, device, dtype) = (tensor.shape(), tensor.device(), tensor.dtype());
+    let (shape, device) = (tensor.shape(), tensor.device());
+    let dtype = wide_type(tensor.dtype());
     let values: Vec<f64> = tensor.into_data().iter::<f64>().map(f).collect();
     Tensor::from_data(TensorData::new(values, shape), (&device, dtype))
 }
@@ -259,6 +262,18 @@ mod tests {
         let rhos: Vec<f64> = rhos.into_data().iter().collect();
         for (rho, expected) in rhos.iter().zip([-9.0 - 0.5 * 2f64.ln(), -9.0, -9.0]) {
             assert!((rho - expected).abs() < 1e-3, "{rho} for {expected}");
+        }
+    }
+
+    #[test]
+    fn a_rho_of_half_a_variance_keeps_its_digits_beside_a_file_of_16_bits() {
+        for dtype in [DType::BF16, DType::F16] {
+            let rho = Tensor::<1>::full([3], -9.5, (&Device::flex(), dtype));
+            let half = Share::HalfOfVariance.of(rho.clone(), rho.full_like(2.0));
+            let expected = rho_of(std_of(-9.5) / 2f64.sqrt());
+            for half in half.into_data().iter::<f64>() {
+                assert!((half - expected).abs() < 1e-6, "{half} for {expected}");
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! The weights of all gates side by side, so that a step needs one product instead of one for each gate.
 
-use blitz_core::{WeightReading, in_type_of};
+use blitz_core::{WeightReading, at_least_f32, in_type_of, type_of_numbers};
 use burn::module::Param;
 use burn::nn::{GateController, Linear};
 use burn::tensor::module::linear;
@@ -12,17 +12,39 @@ use crate::estimator::Estimator;
 /// `x M + ((x ∘ r) ΔW) ∘ s + b` with a row's own signs r and s, which stay the same through the sequence.
 pub(crate) struct Affine {
     /// `[features, gates * d_hidden]`.
-    weight: Tensor<2>,
+    weight: Repeated,
     /// Each row's own part of the weight, in flipout.
     flips: Option<Flips>,
     /// `[1 or batch_size, gates * d_hidden]`, the same at each step.
-    bias: Option<Tensor<2>>,
+    bias: Option<Repeated>,
 }
 
 struct Flips {
-    delta: Tensor<2>,
+    delta: Repeated,
     input_signs: Tensor<2>,
     output_signs: Tensor<2>,
+}
+
+/// What each step reads, kept in `f32` at least: the gradients of many steps would lose their digits if they were
+/// added up in 16 bits.
+pub(crate) struct Repeated {
+    wide: Tensor<2>,
+    dtype: DType,
+}
+
+impl Repeated {
+    pub fn new(value: Tensor<2>) -> Self {
+        let dtype = type_of_numbers(&value);
+        Self {
+            wide: at_least_f32(value),
+            dtype,
+        }
+    }
+
+    /// As it was, in its own type.
+    pub fn read(&self) -> Tensor<2> {
+        self.wide.clone().cast(self.dtype)
+    }
 }
 
 impl Affine {
@@ -60,21 +82,21 @@ impl Affine {
             }
         };
         Self {
-            weight,
+            weight: Repeated::new(weight),
             flips,
-            bias: (!biases.is_empty()).then(|| Tensor::cat(biases, 1)),
+            bias: (!biases.is_empty()).then(|| Repeated::new(Tensor::cat(biases, 1))),
         }
     }
 
     /// The weight, if all rows have the same and nothing else is added.
-    pub fn shared_weight(&self) -> Option<&Tensor<2>> {
-        (self.flips.is_none() && self.bias.is_none()).then_some(&self.weight)
+    pub fn shared_weight(&self) -> Option<Tensor<2>> {
+        (self.flips.is_none() && self.bias.is_none()).then(|| self.weight.read())
     }
 
     /// Adds the biases of `other`, which maps into the same gates, to these and takes them from it.
     pub fn take_bias(&mut self, other: &mut Self) {
         self.bias = match (self.bias.take(), other.bias.take()) {
-            (Some(a), Some(b)) => Some(a + b),
+            (Some(a), Some(b)) => Some(Repeated::new(a.read() + b.read())),
             (a, b) => a.or(b),
         };
     }
@@ -83,29 +105,31 @@ impl Affine {
     pub fn apply<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
         let product = self.product(input);
         match &self.bias {
-            Some(bias) => product + bias.clone().unsqueeze(),
+            Some(bias) => product + bias.read().unsqueeze(),
             None => product,
         }
     }
 
     fn product<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        let weight = self.weight.read();
         let Some(flips) = &self.flips else {
-            return all_rows(input, &self.weight);
+            return all_rows(input, weight);
         };
         let flipped = input.clone() * flips.input_signs.clone().unsqueeze();
-        let perturbation = all_rows(flipped, &flips.delta) * flips.output_signs.clone().unsqueeze();
-        all_rows(input, &self.weight) + perturbation
+        let perturbation =
+            all_rows(flipped, flips.delta.read()) * flips.output_signs.clone().unsqueeze();
+        all_rows(input, weight) + perturbation
     }
 }
 
 /// The product of a step or a sequence with a weight, as one of all rows: else each step would be a product of its own,
 /// with a gradient of the weight of its own.
-fn all_rows<const D: usize>(input: Tensor<D>, weight: &Tensor<2>) -> Tensor<D> {
+fn all_rows<const D: usize>(input: Tensor<D>, weight: Tensor<2>) -> Tensor<D> {
     let mut dims = input.dims();
     let [features, width] = weight.dims();
     let rows = dims[..D - 1].iter().product();
     dims[D - 1] = width;
-    linear::<2>(input.reshape([rows, features]), weight.clone(), None).reshape(dims)
+    linear::<2>(input.reshape([rows, features]), weight, None).reshape(dims)
 }
 
 /// The means of the gates' weights, and what is each row's own.
@@ -137,7 +161,7 @@ fn flipped(gates: &[&Linear], input: &Tensor<3>) -> (Tensor<2>, Option<Flips>) {
     let flips = signs.map(|signs: Tensor<2>| {
         let [features, _] = mean.dims();
         Flips {
-            delta: Tensor::cat(deltas, 1),
+            delta: Repeated::new(Tensor::cat(deltas, 1)),
             input_signs: signs.clone().slice(s![.., ..features]),
             output_signs: signs.slice(s![.., features..]),
         }

@@ -8,7 +8,7 @@ use burn::nn::activation::{Activation, ActivationConfig};
 use burn::nn::{GateController, LstmConfig, LstmState};
 use burn::tensor::{Bool, Device, Tensor, s};
 
-use super::gates::{Affine, gate, scan, vector};
+use super::gates::{Affine, Repeated, gate, scan, vector};
 use super::padding::{Held, Padding, held};
 use super::{Recurrent, RecurrentCell, stack, unstack};
 use crate::estimator::Estimator;
@@ -223,15 +223,15 @@ impl RecurrentCell for BayesianLstmCell {
         let from_input = from_input.apply(input.clone());
         let in_one_step = self.is_plain() && padding.is_none();
         let weight = from_hidden.shared_weight().filter(|_| in_one_step);
-        let fused = weight.and_then(|weight| in_one(&from_input, weight, &state, reverse));
+        let fused = weight.and_then(|weight| in_one(&from_input, &weight, &state, reverse));
         if let Some(result) = fused {
             return result;
         }
 
         let [to_input, to_forget, to_output] = self.peepholes(estimator, &input);
         let (mut cell, mut hidden) = state.unpack();
-        let see = |gate: Tensor<2>, cell: &Tensor<2>, peephole: &Option<Tensor<2>>| match peephole {
-            Some(weight) => gate + cell.clone() * weight.clone(),
+        let see = |gate: Tensor<2>, cell: &Tensor<2>, peephole: &Option<Repeated>| match peephole {
+            Some(weight) => gate + cell.clone() * weight.read(),
             None => gate,
         };
         let mut steps = Held::new(padding, reverse);
@@ -303,7 +303,7 @@ impl BayesianLstmCell {
             .chain([&self.output_gate, &self.cell_gate])
     }
 
-    fn peepholes(&self, estimator: Estimator, input: &Tensor<3>) -> [Option<Tensor<2>>; 3] {
+    fn peepholes(&self, estimator: Estimator, input: &Tensor<3>) -> [Option<Repeated>; 3] {
         let Some(peephole) = &self.peephole else {
             return [None, None, None];
         };
@@ -312,7 +312,7 @@ impl BayesianLstmCell {
             peephole.forget.as_ref(),
             Some(&peephole.output),
         ]
-        .map(|weight| weight.map(|weight| vector(weight, estimator, input)))
+        .map(|weight| weight.map(|weight| Repeated::new(vector(weight, estimator, input))))
     }
 }
 

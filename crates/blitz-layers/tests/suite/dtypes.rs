@@ -6,7 +6,7 @@ use blitz_layers::conv::{
 use blitz_layers::models::LeNetConfig;
 use blitz_layers::prelude::*;
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{DType, Device, Gradients, Int, Tensor};
+use burn::tensor::{DType, Device, Gradients, Int, Tensor, TensorData};
 
 use crate::digest::given;
 use crate::statistics::{ESTIMATORS, values};
@@ -204,5 +204,85 @@ fn networks_run_in_every_type() {
         check("LeNet", lenet, dtype, |net| {
             net.forward(ones([1, 1, 28, 28], dtype))
         });
+    }
+}
+
+/// The gradients of every parameter in the order of its traversal, as one list for each.
+fn gradients<M: Module>(layer: &M, grads: &Gradients) -> Vec<Vec<f64>> {
+    struct Look<'a>(&'a Gradients, Vec<Vec<f64>>);
+
+    impl ModuleVisitor for Look<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.1.extend(param.val().grad(self.0).map(values));
+        }
+    }
+
+    let mut look = Look(grads, Vec::new());
+    layer.visit(&mut look);
+    look.1
+}
+
+/// How far `got` is from `expected`, over the length of that.
+fn distance(got: &[f64], expected: &[f64]) -> f64 {
+    let length = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
+    let mut off = got
+        .iter()
+        .zip(expected)
+        .map(|(got, expected)| got - expected);
+    length(&mut off) / length(&mut expected.iter().copied())
+}
+
+#[test]
+fn the_gradient_of_a_row_that_is_looked_up_often_keeps_its_digits_in_16_bits() {
+    let device = Device::flex().autodiff();
+    let lookups = 8192;
+    let places: Vec<i32> = (0..lookups).map(|i| [1, 3, 1, 1][i % 4]).collect();
+    let places = Tensor::<1, Int>::from_ints(&places[..], &device).reshape([8, lookups / 8]);
+    for dtype in TYPES {
+        let layer = given(BayesianEmbeddingConfig::new(5, 2).init(&device), 0.2, dtype);
+        let of_mean = layer.with_mean(|layer| layer.forward(places.clone()));
+        let grads = (of_mean / lookups as f64).sum().backward();
+        // The share of its lookups, each of which has a number of the type for a gradient.
+        let expected = [0.0, 0.0, 0.75, 0.75, 0.0, 0.0, 0.25, 0.25, 0.0, 0.0];
+        assert_eq!(gradients(&layer, &grads)[0], expected, "{dtype:?}");
+    }
+}
+
+#[test]
+fn the_gradients_of_many_steps_keep_their_digits_in_16_bits() {
+    let device = Device::flex().autodiff();
+    let (steps, estimators) = (800, [Estimator::SharedWeights, Estimator::Flipout]);
+    let input = |dtype| {
+        let values = (0..steps).flat_map(|step| [(step % 7) as f32 / 4.0 - 0.5, 0.5, 1.0]);
+        let input = TensorData::new(values.collect(), [1, steps, 3]);
+        Tensor::<3>::from_data(input, (&device, dtype))
+    };
+    for estimator in estimators {
+        let gru = BayesianGruConfig::new(3, 4, true)
+            .with_estimator(estimator)
+            .init(&device);
+        let lstm = BayesianLstmConfig::new(3, 4, true)
+            .with_estimator(estimator)
+            .with_peephole(true)
+            .init(&device);
+        let of = |dtype| {
+            let gru = given(gru.clone(), 0.2, dtype);
+            let lstm = given(lstm.clone(), 0.2, dtype);
+            let output = gru.with_draw(3, 1, |gru| gru.forward(input(dtype), None).0);
+            let of_gru = gradients(&gru, &output.mean().backward());
+            let output = lstm.with_draw(3, 1, |lstm| lstm.forward(input(dtype), None).0);
+            let of_lstm = gradients(&lstm, &output.mean().backward());
+            [of_gru, of_lstm].concat()
+        };
+        let expected = of(DType::F64);
+        for dtype in [DType::F16, DType::BF16] {
+            for (i, (got, expected)) in of(dtype).iter().zip(&expected).enumerate() {
+                let off = distance(got, expected);
+                assert!(
+                    off < 0.04,
+                    "{estimator:?} in {dtype:?}, parameter {i}: {off}"
+                );
+            }
+        }
     }
 }

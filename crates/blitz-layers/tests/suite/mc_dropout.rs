@@ -160,6 +160,32 @@ fn shared_axes_share_one_mask() {
 }
 
 #[test]
+fn a_row_of_a_prediction_does_not_depend_on_its_batch() {
+    let device = Device::flex();
+    let net = Net::new(&device).bayesianize(&BayesianizeConfig::new());
+    let x = normals(3, [7, 6], &device);
+    for index in 0..3 {
+        let predicted = |rows: std::ops::Range<usize>| {
+            let _draw = net.draw(5, index).with_shared_weights();
+            values(net.forward(x.clone().slice([rows])))
+        };
+        let all = predicted(0..7);
+        assert_eq!(predicted(2..3), all[2 * 6..3 * 6]);
+        assert_eq!(predicted(3..7), all[3 * 6..]);
+    }
+    // In training each row has a mask of its own; a lone axis is no batch.
+    let ones = Tensor::<2>::ones([2, 64], &device);
+    let rows = values(
+        net.first
+            .with_draw(5, 0, |first| first.forward(ones.clone())),
+    );
+    assert_ne!(rows[..64], rows[64..]);
+    let _draw = net.draw(5, 0).with_shared_weights();
+    let lone = values(net.first.forward(Tensor::<1>::ones([64], &device)));
+    assert!(lone.contains(&0.0) && lone.iter().any(|y| *y > 0.0));
+}
+
+#[test]
 fn the_mean_mode_and_a_freeze_return_the_input() {
     let device = Device::flex();
     let net = Net::new(&device);

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 
 use blitz_train::blitz_core::trains;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
-use burn::tensor::{Bool, DType, Device, Gradients, Int, Tensor, TensorData};
+use burn::tensor::{Bool, DType, Device, Gradients, Int, Tensor, TensorData, bf16, f16};
 use serde::{Deserialize, Serialize};
 
 use super::digest::Digest;
+use crate::error::McmcError;
 
 /// One tensor of weights that is sampled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +41,8 @@ pub(crate) struct Weights {
     places: HashMap<ParamId, (usize, usize)>,
     /// The weights as they are.
     pub values: Vec<f64>,
+    /// The type of each tensor.
+    types: Vec<DType>,
     /// A digest of all that is not sampled: what is frozen, counted, or a statistic.
     pub unsampled: u64,
 }
@@ -90,6 +93,23 @@ impl Weights {
         })
     }
 
+    /// Refuses a position of which a number is finite and infinite in the type of its weight.
+    pub fn check_range(&self, position: &[f64]) -> Result<(), McmcError> {
+        let mut start = 0;
+        for (tensor, dtype) in self.tensors.iter().zip(&self.types) {
+            let stretch = &position[start..start + tensor.len()];
+            start += tensor.len();
+            if let Some(value) = stretch.iter().find(|value| overflows(**value, *dtype)) {
+                return Err(McmcError::OutOfRange {
+                    path: tensor.path.clone(),
+                    value: *value,
+                    dtype: format!("{dtype:?}"),
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// The gradient of each weight of a module that [`on_graph`](Self::on_graph) made; those of a tied one add up.
     pub fn gradient<M: Module>(&self, module: &M, gradients: &Gradients, into: &mut [f64]) {
         into.fill(0.0);
@@ -111,6 +131,17 @@ impl Weights {
         let (tensor, values) = self.stretch(id, position)?;
         Some(TensorData::new(values.to_vec(), tensor.shape.clone()))
     }
+}
+
+/// Whether a finite number is infinite in this type.
+fn overflows(value: f64, dtype: DType) -> bool {
+    value.is_finite()
+        && match dtype {
+            DType::F16 => f16::from_f64(value).is_infinite(),
+            DType::BF16 => bf16::from_f64(value).is_infinite(),
+            DType::F32 => (value as f32).is_infinite(),
+            _ => false,
+        }
 }
 
 #[derive(Default)]
@@ -159,6 +190,7 @@ impl ModuleVisitor for Find {
             path: self.path.join("."),
             shape: value.dims().to_vec(),
         });
+        found.types.push(value.dtype());
         found.values.extend(value.into_data().iter::<f64>());
     }
 
@@ -226,5 +258,40 @@ impl ModuleVisitor for Gradient<'_> {
                 .zip(values.iter::<f64>())
                 .for_each(|(sum, value)| *sum += value);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::nn::{Linear, LinearConfig};
+
+    use super::*;
+
+    #[test]
+    fn a_draw_that_is_infinite_in_the_type_of_its_weight_is_refused() {
+        let layer = |dtype| {
+            let mut layer: Linear = LinearConfig::new(1, 1).init(&Device::flex());
+            layer.weight = layer.weight.map(|weight| weight.cast(dtype));
+            layer.bias = layer.bias.map(|bias| bias.map(|bias| bias.cast(dtype)));
+            layer
+        };
+        for (dtype, finite, infinite) in [
+            (DType::F16, 65_519.0, -65_520.0),
+            (DType::BF16, 3.389e38, 3.4e38),
+            (DType::F32, 3.4e38, -3.5e38),
+        ] {
+            let weights = Weights::of(&layer(dtype));
+            assert_eq!(weights.check_range(&[finite, -finite]), Ok(()));
+            let error = weights.check_range(&[finite, infinite]).unwrap_err();
+            let said = error.to_string();
+            assert!(
+                said.starts_with(&format!("bias has the draw {infinite:e}")),
+                "{said}"
+            );
+            // A density says what it thinks of infinities.
+            assert_eq!(weights.check_range(&[f64::INFINITY, f64::NAN]), Ok(()));
+        }
+        let weights = Weights::of(&layer(DType::F64));
+        assert_eq!(weights.check_range(&[1e300, -1e300]), Ok(()));
     }
 }

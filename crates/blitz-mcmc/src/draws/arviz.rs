@@ -26,7 +26,11 @@ fn groups(draws: &Draws, out: &mut impl Write) -> io::Result<()> {
     let mut start = 0;
     for (number, weight) in draws.weights.iter().enumerate() {
         let comma = if number == 0 { "" } else { "," };
-        write!(out, "{comma}{}:", serde_json::to_string(&weight.path)?)?;
+        write!(
+            out,
+            "{comma}{}:",
+            serde_json::to_string(&variable(draws, &weight.path))?
+        )?;
         let end = start + weight.len();
         array(draws, out, |out, chain, draw| {
             nested(&draws.position(chain, draw)[start..end], &weight.shape, out)
@@ -52,6 +56,18 @@ fn groups(draws: &Draws, out: &mut impl Write) -> io::Result<()> {
         })?;
     }
     write!(out, "}}}}")
+}
+
+/// The name of a weight's variable: its path, but for one that is the name of an axis, which ArviZ would take for that.
+fn variable(draws: &Draws, path: &str) -> String {
+    let mut name = path.to_string();
+    let is_taken = |name: &String| draws.weights.iter().any(|weight| weight.path == *name);
+    if matches!(path, "chain" | "draw") {
+        while matches!(name.as_str(), "chain" | "draw") || is_taken(&name) {
+            name.push('_');
+        }
+    }
+    name
 }
 
 /// One value for each draw of each chain.

@@ -143,7 +143,8 @@ impl Draws {
     /// version 1 on.
     ///
     /// Each tensor of weights is a variable of the group `posterior` under its path; `sample_stats` has what the
-    /// sampler says, under ArviZ's names.
+    /// sampler says, under ArviZ's names. A weight called `chain` or `draw`, as ArviZ's axes are, gets a `_` at its
+    /// end.
     ///
     /// # Errors
     ///

@@ -2,7 +2,7 @@
 //! away.
 
 use crate::check;
-use crate::distribution::softmax::softmax;
+use crate::distribution::softmax::{softmax, unusable_logit};
 use crate::error::InputError;
 use crate::mixture::CategoricalMixture;
 
@@ -36,7 +36,7 @@ impl ClassDraws {
     /// # Errors
     ///
     /// Returns an error without draws or classes, if the draws differ in length, if a length is no multiple of
-    /// `classes`, or if a logit is not finite.
+    /// `classes`, or if a logit is NaN, ∞, or −∞ with no finite one beside it.
     pub fn try_from_logits(
         draws: impl IntoIterator<Item = Vec<f64>>,
         classes: usize,
@@ -53,7 +53,7 @@ impl ClassDraws {
                     got: logits.len(),
                 });
             }
-            if let Some(place) = logits.iter().position(|logit| !logit.is_finite()) {
+            if let Some(place) = unusable_logit(logits, classes) {
                 return Err(InputError::Logit {
                     draw,
                     example: place / classes,

@@ -29,6 +29,19 @@ pub fn log_softmax(row: &mut [f64]) {
     }
 }
 
+/// Where a logit stands that makes its row no distribution. One of −∞ is a class of probability zero, as a mask makes
+/// it, beside a finite one.
+pub fn unusable_logit(logits: &[f64], classes: usize) -> Option<usize> {
+    let of_row = |(row, logits): (usize, &[f64])| {
+        let is_wrong = |logit: &f64| !logit.is_finite() && *logit != f64::NEG_INFINITY;
+        let has_none = !logits.iter().any(|logit| logit.is_finite());
+        let wrong = logits.iter().position(is_wrong);
+        let place = wrong.or(has_none.then_some(0));
+        place.map(|place| row * classes + place)
+    };
+    logits.chunks(classes.max(1)).enumerate().find_map(of_row)
+}
+
 /// The first of the largest values of a row, and where it is.
 pub fn most_probable(row: &[f64]) -> (usize, f64) {
     let larger = |best: (usize, f64), next: (usize, f64)| if next.1 > best.1 { next } else { best };

@@ -3,7 +3,7 @@
 use std::f64::consts::LN_2;
 
 use super::Predictive;
-use crate::distribution::softmax::{log_softmax, most_probable};
+use crate::distribution::softmax::{log_softmax, most_probable, unusable_logit};
 use crate::error::MixtureError;
 
 /// `p(y | x) = 1/S Σ_s softmax(f_s(x))_y` for each example.
@@ -41,7 +41,7 @@ impl CategoricalMixture {
     /// # Panics
     ///
     /// Panics without draws or classes, if the draws differ in length, if a length is no multiple of `classes`, or if a
-    /// logit is not finite.
+    /// logit is NaN, ∞, or −∞ with no finite one beside it.
     pub fn from_logits(draws: impl IntoIterator<Item = Vec<f64>>, classes: usize) -> Self {
         match Self::try_from_logits(draws, classes) {
             Ok(mixture) => mixture,
@@ -53,7 +53,8 @@ impl CategoricalMixture {
     ///
     /// # Errors
     ///
-    /// Returns an error that names the first logit that is not finite.
+    /// Returns an error that names the first logit that is NaN, ∞, or −∞ with no finite one beside it. Beside one, −∞ is
+    /// a class of probability zero.
     ///
     /// # Panics
     ///
@@ -101,7 +102,7 @@ impl CategoricalMixture {
             "a draw needs {classes} logits for each example, got {} in all",
             logits.len()
         );
-        if let Some(i) = logits.iter().position(|logit| !logit.is_finite()) {
+        if let Some(i) = unusable_logit(&logits, classes) {
             return Err(MixtureError::NonFinite {
                 draw: index,
                 example: i / classes,

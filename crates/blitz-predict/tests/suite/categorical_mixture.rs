@@ -1,6 +1,7 @@
 //! The mixture of class probabilities, and its calibration error.
 
 use super::close::assert_relatively_close;
+use blitz_predict::acquisition::ClassDraws;
 use blitz_predict::distribution::Bernoulli;
 use blitz_predict::score::{expected_calibration_error, reliability_bins};
 use blitz_predict::{CategoricalMixture, Mixture};
@@ -91,6 +92,26 @@ fn a_class_that_every_draw_excludes_has_no_probability_and_no_nan() {
     let mixture = CategoricalMixture::from_logits(logits, 2);
     assert_eq!(mixture.probabilities(0), [1.0, 0.0]);
     assert_eq!(mixture.entropy(), [0.0]);
+}
+
+#[test]
+fn a_logit_of_minus_infinity_is_a_class_that_cannot_be() {
+    let masked = vec![1.0, f64::NEG_INFINITY, 2.0];
+    let shifted = vec![2.0, f64::NEG_INFINITY, 1.0];
+    let mixture = CategoricalMixture::from_logits([masked.clone(), shifted.clone()], 3);
+    let without = CategoricalMixture::from_logits([vec![1.0, 2.0], vec![2.0, 1.0]], 2);
+    let [first, second] = [0, 1].map(|class| without.probabilities(0)[class]);
+    assert_eq!(mixture.probabilities(0), [first, 0.0, second]);
+    assert_eq!(mixture.entropy(), without.entropy());
+    assert_eq!(mixture.mutual_information(), without.mutual_information());
+    let draws = ClassDraws::try_from_logits([masked, shifted], 3).unwrap();
+    assert_eq!(*draws.mixture(), mixture);
+    // No class is left.
+    let none = CategoricalMixture::try_from_logits([vec![0.0, f64::NEG_INFINITY]], 1);
+    assert_eq!(
+        none.unwrap_err().to_string(),
+        "draw 0, example 1: a logit is -inf"
+    );
 }
 
 /// The entropy of two classes, given the lesser probability.

@@ -48,8 +48,7 @@ impl Way for Dropout {
     }
 
     fn predict(&self, problem: &Problem, inputs: &Tensor<2>) -> Result<Prediction, Astray> {
-        let net = self.net.clone().with_shared_masks();
-        let predictor = PredictorConfig::new(DRAWS).init(&net, &problem.likelihood);
+        let predictor = PredictorConfig::new(DRAWS).init(&self.net, &problem.likelihood);
         Ok(predictor.predict(inputs.clone())?.into())
     }
 }

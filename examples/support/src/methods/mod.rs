@@ -443,9 +443,7 @@ impl OnlineNewton {
 fn mc_dropout<T: Task>(data: Data<'_, T>, setting: Setting) -> Model<DropoutNet, T::Likelihood> {
     let (features, outputs) = (data.features(), data.task.outputs());
     let net = DropoutNet::new(features, outputs, setting.strength, &data.seeded());
-    let mut trained = by_adam(data, net, setting.steps, DECAY);
-    trained.network.share_masks();
-    trained
+    by_adam(data, net, setting.steps, DECAY)
 }
 
 /// The last layer's posterior given the trained features.

@@ -249,14 +249,6 @@ impl DropoutNet {
             output: LinearConfig::new(HIDDEN, outputs).init(device),
         }
     }
-
-    /// Drops the same for all rows from now on, so that a draw is one function. (In training each row has a mask of its
-    /// own, for a gradient of less variance.)
-    pub fn share_masks(&mut self) {
-        for dropout in [&mut self.inputs, &mut self.units] {
-            dropout.shared_axes = vec![0];
-        }
-    }
 }
 
 impl Network for DropoutNet {
