@@ -74,6 +74,9 @@
 //! of a network with one hidden layer and independent weights. Deeper ones come out with too little or too much
 //! variance, as the signs of their weights have it: compare with draws once before you rely on it.
 
+mod correlations;
+mod covariance;
+mod hermite;
 mod layers;
 mod propagate;
 mod quadrature;
@@ -81,6 +84,7 @@ mod rectifier;
 mod smooth;
 mod value;
 
+pub use correlations::{Correlated, Correlations, Covariances, Independent};
 pub(crate) use layers::of_linear;
 pub(crate) use propagate::{combined, propagate};
 pub use value::Moments;
