@@ -147,10 +147,10 @@ impl<const D: usize, C: Correlations> ForwardMoments<Moments<D, C>> for McDropou
             "features that share a dropout mask along axis {} have no covariances here",
             D - 1
         );
-        let ones = input.mean.ones_like();
-        let odds = self.prob / (1.0 - self.prob);
-        let variance = at_least_f32(ones.clone()).mul_scalar(odds);
-        input.times_independent(Moments::new(ones, variance))
+        let dropped = at_least_f32(input.mean.clone())
+            .square()
+            .mul_scalar(self.prob);
+        input.with_variance(|variance| (variance + dropped).mul_scalar((1.0 - self.prob).recip()))
     }
 }
 

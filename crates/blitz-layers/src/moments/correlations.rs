@@ -292,16 +292,14 @@ impl Moments<2, Correlated> {
     /// Panics without parts, or if their shapes don't fit.
     pub fn of_rows(parts: Vec<Self>) -> Self {
         let is_uncertain = parts.iter().any(|part| part.variance.is_some());
-        let between = parts
-            .iter()
-            .any(|part| part.covariance().is_some())
-            .then(|| {
-                let all = parts.iter().map(|part| {
-                    let diagonal = || covariance::diagonal(part.variance());
-                    part.covariance().unwrap_or_else(diagonal)
-                });
-                Tensor::cat(all.collect(), 0)
+        let covariances: Vec<_> = parts.iter().map(|part| part.covariance()).collect();
+        let between = covariances.iter().any(Option::is_some).then(|| {
+            let pairs = parts.iter().zip(covariances);
+            let all = pairs.map(|(part, covariance)| {
+                covariance.unwrap_or_else(|| covariance::diagonal(part.variance()))
             });
+            Tensor::cat(all.collect(), 0)
+        });
         let variances = parts.iter().map(Self::variance).collect();
         let means = parts.into_iter().map(|part| part.mean).collect();
         Self {

@@ -127,6 +127,18 @@ impl<const D: usize, C: Correlations> Moments<D, C> {
         C::covariance(self.variance.as_ref()?)
     }
 
+    /// The same means and covariances, of other variances.
+    pub(crate) fn with_variance(self, change: impl FnOnce(Tensor<D>) -> Tensor<D>) -> Self {
+        let (variance, between) = match self.variance {
+            Some(spread) => C::split(spread),
+            None => (at_least_f32(self.mean.zeros_like()), Default::default()),
+        };
+        Self {
+            mean: self.mean,
+            variance: Some(C::join(change(variance), between)),
+        }
+    }
+
     /// Times factors that are independent of the features and of each other.
     pub(crate) fn times_independent(self, factors: Moments<D>) -> Self {
         let square = |mean: &Tensor<D>| at_least_f32(mean.clone()).square();
