@@ -1,7 +1,7 @@
 //! The networks of the benchmarks, of Burn's own layers and of Bayesian ones.
 
 use blitz_train::blitz_layers::models::{LeNet as BayesianLeNet, LeNetConfig};
-use blitz_train::blitz_layers::moments::{ForwardMoments, Moments};
+use blitz_train::blitz_layers::moments::{Correlated, Correlations, ForwardMoments, Moments};
 use blitz_train::prelude::*;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
@@ -162,25 +162,41 @@ impl ForwardMoments<Input> for Net {
     type Output = Moments<2>;
 
     fn forward_moments(&self, input: Input) -> Moments<2> {
-        fn mlp<L: ForwardMoments<Moments<2>, Output = Moments<2>>>(
-            layers: &[L],
-            x: Tensor<2>,
-        ) -> Moments<2> {
-            let numbered = layers.iter().enumerate();
-            numbered.fold(Moments::certain(x), |x, (i, layer)| {
-                match layer.forward_moments(x) {
-                    x if i + 1 < layers.len() => x.relu(),
-                    x => x,
-                }
-            })
-        }
         match (self, input) {
-            (Self::Mlp(layers), Input::Rows(x)) => mlp(layers, x),
-            (Self::BayesianMlp(layers), Input::Rows(x)) => mlp(layers, x),
+            (Self::Mlp(layers), Input::Rows(x)) => of_mlp(layers, Moments::certain(x)),
+            (Self::BayesianMlp(layers), Input::Rows(x)) => of_mlp(layers, Moments::certain(x)),
             (Self::BayesianLeNet(net), Input::Images(x)) => net.forward_moments(x),
             (net, input) => Moments::certain(net.forward(&input)),
         }
     }
+}
+
+/// Of the MLPs alone.
+impl ForwardMoments<Moments<2, Correlated>> for Net {
+    type Output = Moments<2, Correlated>;
+
+    /// # Panics
+    ///
+    /// Panics of another network, whose layers have no covariances.
+    fn forward_moments(&self, x: Moments<2, Correlated>) -> Moments<2, Correlated> {
+        match self {
+            Self::Mlp(layers) => of_mlp(layers, x),
+            Self::BayesianMlp(layers) => of_mlp(layers, x),
+            net => panic!("no covariances of {net}"),
+        }
+    }
+}
+
+fn of_mlp<C, L>(layers: &[L], x: Moments<2, C>) -> Moments<2, C>
+where
+    C: Correlations,
+    L: ForwardMoments<Moments<2, C>, Output = Moments<2, C>>,
+{
+    let numbered = layers.iter().enumerate();
+    numbered.fold(x, |x, (i, layer)| match layer.forward_moments(x) {
+        x if i + 1 < layers.len() => x.relu(),
+        x => x,
+    })
 }
 
 fn feed_forward(

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, assert_shape};
 
 use crate::axes::{Features, LayerAxes, Rows};
 use crate::estimator::{Estimator, estimate};
-use crate::moments::{ForwardMoments, Moments, of_linear};
+use crate::moments::{Correlations, ForwardMoments, Moments, of_linear};
 use crate::rows::linear;
 use crate::traversal::traversed_as;
 use crate::weights::{WeightsConfig, add_families, configures_weights};
@@ -135,14 +135,14 @@ impl BayesianLinear {
     }
 }
 
-/// Exact, of independent inputs, whatever the estimator.
-impl<const D: usize> ForwardMoments<Moments<D>> for BayesianLinear {
-    type Output = Moments<D>;
+/// Exact, of independent inputs or of inputs with their covariances, whatever the estimator.
+impl<const D: usize, C: Correlations> ForwardMoments<Moments<D, C>> for BayesianLinear {
+    type Output = Moments<D, C>;
 
     /// # Panics
     ///
     /// Panics if the last axis of `input` is not `d_input`.
-    fn forward_moments(&self, input: Moments<D>) -> Moments<D> {
+    fn forward_moments(&self, input: Moments<D, C>) -> Moments<D, C> {
         of_linear(input, &self.weight, self.bias.as_ref())
     }
 }

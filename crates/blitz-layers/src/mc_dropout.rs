@@ -5,7 +5,7 @@ use burn::config::Config;
 use burn::module::{Content, DisplaySettings, Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
-use crate::moments::{ForwardMoments, Moments};
+use crate::moments::{Correlations, ForwardMoments, Moments};
 
 /// Configuration to create an [`McDropout`] layer using the [init function](McDropoutConfig::init).
 ///
@@ -138,18 +138,25 @@ impl McDropout {
 }
 
 /// Exact: the mean stays, `Var = (v + p m²) / (1 − p)`. That elements share a mask, where they do, is lost.
-impl<const D: usize> ForwardMoments<Moments<D>> for McDropout {
-    type Output = Moments<D>;
+impl<const D: usize, C: Correlations> ForwardMoments<Moments<D, C>> for McDropout {
+    type Output = Moments<D, C>;
 
-    fn forward_moments(&self, input: Moments<D>) -> Moments<D> {
+    /// # Panics
+    ///
+    /// Panics of features with covariances that share a mask.
+    fn forward_moments(&self, input: Moments<D, C>) -> Moments<D, C> {
         if !self.noise.adds_variance() || self.prob == 0.0 {
             return input;
         }
+        assert!(
+            !C::KEEPS_COVARIANCES || !self.shared_axes.contains(&(D - 1)),
+            "features that share a dropout mask along axis {} have no covariances here",
+            D - 1
+        );
         let dropped = at_least_f32(input.mean.clone())
             .square()
             .mul_scalar(self.prob);
-        let variance = (input.variance() + dropped).mul_scalar((1.0 - self.prob).recip());
-        Moments::new(input.mean, variance)
+        input.with_variance(|variance| (variance + dropped).mul_scalar((1.0 - self.prob).recip()))
     }
 }
 

@@ -143,7 +143,7 @@ pub use network::Network;
 pub use optim::{FusedAdam, FusedAdamConfig, FusedAdamState};
 pub use predict::{
     CategoricalMixture, Interval, Link, Mixture, MomentsPredictor, MomentsPredictorConfig,
-    NetworkPosterior, NormalMixture, Predictive, predict_draws, predict_moments,
+    NetworkPosterior, NormalMixture, Predictive, Propagates, predict_draws, predict_moments,
 };
 #[cfg(feature = "dataset")]
 pub use predict::{

@@ -1,6 +1,6 @@
 //! The distance of propagated moments from those of draws.
 
-use blitz_train::blitz_layers::moments::Moments;
+use blitz_train::blitz_layers::moments::{Correlations, Moments};
 use burn::tensor::Tensor;
 
 /// How far the outputs' moments are from those of draws.
@@ -14,7 +14,7 @@ pub struct Distance {
 }
 
 /// Compares the moments of outputs with those of draws of them.
-pub fn distance(moments: &Moments<2>, draws: &[Tensor<2>]) -> Distance {
+pub fn distance<C: Correlations>(moments: &Moments<2, C>, draws: &[Tensor<2>]) -> Distance {
     let n = draws.len() as f64;
     let sum = |f: &dyn Fn(Tensor<2>) -> Tensor<2>| {
         let sums = draws.iter().map(|draw| f(draw.clone()));

@@ -11,7 +11,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use example_support::classification::Data;
 use example_support::images::Images;
 
-use crate::compare::distance;
+use crate::compare::{Distance, distance};
 
 const BATCH: usize = 128;
 
@@ -90,34 +90,44 @@ fn compare(
     let likelihood = CategoricalLikelihoodConfig::new(10).init();
     let predictor = MomentsPredictorConfig::new().init(net, &likelihood);
     let outputs = predict_draws(net, draws, 1, |net| net.forward(&input));
-    let distance = distance(&predictor.moments(input.clone())?, &outputs);
-    let hundred = outputs[..outputs.len().min(100)].to_vec();
-    let ways = [
+    let distance_of = |distance: Distance| {
+        let Distance { mean, std, off } = distance;
+        format!("{mean:.3} | {std:.3} | {off:.3}")
+    };
+    let nothing = || " | | ".to_string();
+    let mut ways = vec![
         (
-            "one pass, quantiles".to_string(),
+            "one pass, quantiles",
+            distance_of(distance(&predictor.moments(input.clone())?, &outputs)),
             predictor.predict(input.clone())?,
         ),
         (
-            "one pass, probit".to_string(),
-            predictor.predict_linked(input, Link::Probit)?,
-        ),
-        ("100 draws".to_string(), likelihood.try_predictive(hundred)?),
-        (
-            format!("{draws} draws"),
-            likelihood.try_predictive(outputs)?,
+            "one pass, probit",
+            nothing(),
+            predictor.predict_linked(input.clone(), Link::Probit)?,
         ),
     ];
+    if let Input::Rows(rows) = input {
+        let predictor = predictor.with_covariances();
+        ways.push((
+            "with covariances, quantiles",
+            distance_of(distance(&predictor.moments(rows.clone())?, &outputs)),
+            predictor.predict(rows.clone())?,
+        ));
+        ways.push((
+            "with covariances, probit",
+            nothing(),
+            predictor.predict_linked(rows, Link::Probit)?,
+        ));
+    }
+    let hundred = outputs[..outputs.len().min(100)].to_vec();
+    ways.push(("100 draws", nothing(), likelihood.try_predictive(hundred)?));
+    let all = format!("{draws} draws");
+    ways.push((&all, nothing(), likelihood.try_predictive(outputs)?));
     let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
-    for (i, (way, predictive)) in ways.into_iter().enumerate() {
-        let of_moments = match i {
-            0 => format!(
-                "{name} | {:.3} | {:.3} | {:.3}",
-                distance.mean, distance.std, distance.off
-            ),
-            _ => " | | | ".to_string(),
-        };
+    for (way, of_moments, predictive) in ways {
         println!(
-            "| {of_moments} | {way} | {:.4} | {:.4} | {:.3} | {:.4} |",
+            "| {name} | {of_moments} | {way} | {:.4} | {:.4} | {:.3} | {:.4} |",
             mean(predictive.nll(labels)),
             predictive.ece(labels),
             predictive.accuracy(labels),

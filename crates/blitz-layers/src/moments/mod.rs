@@ -73,7 +73,35 @@
 //! run twice and layers with tied weights share their weights. Exact, up to normality, is so the mean and the variance
 //! of a network with one hidden layer and independent weights. Deeper ones come out with too little or too much
 //! variance, as the signs of their weights have it: compare with draws once before you rely on it.
+//!
+//! # Covariances
+//!
+//! From [`with_covariances`](Moments::with_covariances) on, the features of a row keep their covariances, through what
+//! has a rule for them. A network that implements `ForwardMoments<Moments<2, C>>` for all [`Correlations`] has both
+//! kinds.
+//!
+//! | layer | covariances |
+//! |---|---|
+//! | linear | exact: `Wᵀ Σ W` of the means W, and the weights' own variance on the diagonal |
+//! | ReLU, leaky ReLU | [within](Moments::leaky_relu) `0.0054 \|ρ\|⁵` of the deviations' product, for a correlation ρ |
+//! | GELU, sigmoid, tanh, SiLU, any other smooth function | four terms of their series in ρ: within `0.011 \|ρ\|⁵` of it for input deviations up to 2, beside the error of the quadrature |
+//! | batch norm in prediction, dropout in prediction, Monte Carlo dropout, shifts | exact |
+//! | layer norm | to first order, as the variances |
+//!
+//! The others have none, so that the compiler refuses them: convolutions, poolings, embeddings, maxima, products, and
+//! the sum of two parts that share their input.
+//!
+//! ```compile_fail,E0369
+//! # use blitz_layers::moments::{Correlated, ForwardMoments, Moments};
+//! # use blitz_layers::prelude::*;
+//! fn residual(layer: &BayesianLinear, x: Moments<2, Correlated>) -> Moments<2, Correlated> {
+//!     x.clone() + layer.forward_moments(x)
+//! }
+//! ```
 
+mod correlations;
+mod covariance;
+mod hermite;
 mod layers;
 mod propagate;
 mod quadrature;
@@ -81,6 +109,7 @@ mod rectifier;
 mod smooth;
 mod value;
 
+pub use correlations::{Correlated, Correlations, Covariances, Independent};
 pub(crate) use layers::of_linear;
 pub(crate) use propagate::{combined, propagate};
 pub use value::Moments;
@@ -89,7 +118,8 @@ use burn::tensor::Tensor;
 
 /// A network or a layer that knows the moments of its output.
 ///
-/// Implement it for an input of [`Moments`], then it takes a tensor, which is certain, as well.
+/// Implement it for an input of [`Moments`], of one kind or of all [`Correlations`], then it takes a tensor, which is
+/// certain, as well.
 pub trait ForwardMoments<I> {
     /// What the output is, such as [`Moments<2>`].
     type Output;

@@ -28,30 +28,29 @@ pub(crate) fn propagate<const I: usize, const W: usize, const O: usize>(
         let squares = at_least_f32(input.mean.clone()).square();
         op(squares, variance, None)
     });
-    combined(features, input, weight, of_weights, bias, op)
-}
-
-/// As [`propagate`], where the second term is known: that of the weights' uncertainty.
-pub(crate) fn combined<const I: usize, const W: usize, const O: usize>(
-    features: Features,
-    input: Moments<I>,
-    weight: WeightMoments<W>,
-    of_weights: Option<Tensor<O>>,
-    bias: Option<&Param<Tensor<1>>>,
-    op: impl Fn(Tensor<I>, Tensor<W>, Option<Tensor<1>>) -> Tensor<O>,
-) -> Moments<O> {
-    let bias = bias.map(WeightMoments::of);
     let of_input = input
         .variance
         .map(|variance| op(variance, weight.second_moment(), None));
+    let parts = [of_weights, of_input];
+    let (mean, variance) = combined(features, input.mean, weight.mean, parts, bias, op);
+    Moments { mean, variance }
+}
+
+/// The mean as that of [`propagate`], and the variance of its first two terms and of the bias.
+pub(crate) fn combined<const I: usize, const W: usize, const O: usize>(
+    features: Features,
+    input: Tensor<I>,
+    weight: Tensor<W>,
+    [of_weights, of_input]: [Option<Tensor<O>>; 2],
+    bias: Option<&Param<Tensor<1>>>,
+    op: impl Fn(Tensor<I>, Tensor<W>, Option<Tensor<1>>) -> Tensor<O>,
+) -> (Tensor<O>, Option<Tensor<O>>) {
+    let bias = bias.map(WeightMoments::of);
     let bias_mean = bias.as_ref().map(|bias| bias.mean.clone());
-    let mean = op(input.mean, weight.mean, bias_mean);
+    let mean = op(input, weight, bias_mean);
     let of_bias = bias
         .and_then(|bias| bias.variance)
         .map(|variance| expanded(along(variance, features.axis(O)), mean.dims()));
-    let parts = [of_weights, of_input, of_bias];
-    Moments {
-        variance: parts.into_iter().flatten().reduce(|sum, part| sum + part),
-        mean,
-    }
+    let parts = [of_weights, of_input, of_bias].into_iter().flatten();
+    (mean, parts.reduce(|sum, part| sum + part))
 }

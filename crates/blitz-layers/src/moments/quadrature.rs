@@ -3,11 +3,13 @@
 use blitz_core::in_type_of;
 use burn::tensor::{DType, Tensor, TensorData};
 
+use super::correlations::Correlations;
+use super::hermite;
 use super::value::{Moments, std_of};
 
 /// The positive nodes and their weights of the rule of 16 nodes for the standard normal:
 /// `numpy.polynomial.hermite_e.hermegauss(16)`, the weights divided by `√(2π)`.
-const NODES: [(f64, f64); 8] = [
+pub(super) const NODES: [(f64, f64); 8] = [
     (0.3867606045005574, 0.286568521238012),
     (1.1638291005549648, 0.1583383727509497),
     (1.9519803457163334, 0.04728475235401406),
@@ -18,7 +20,7 @@ const NODES: [(f64, f64); 8] = [
     (6.630878198393129, 1.4978147231618412e-10),
 ];
 
-impl<const D: usize> Moments<D> {
+impl<const D: usize, C: Correlations> Moments<D, C> {
     /// A smooth function of each element, by Gauss–Hermite quadrature with 16 nodes.
     ///
     /// Exact for polynomials: the mean up to degree 31, the variance up to degree 15. The error of a sigmoidal function
@@ -52,16 +54,24 @@ impl<const D: usize> Moments<D> {
     /// ```
     #[must_use]
     pub fn by_quadrature(self, f: impl Fn(Tensor<D>) -> Tensor<D>) -> Self {
-        self.of_values(&f, |mean, variance| quadrature(mean, variance, &f))
+        self.of_values(
+            &f,
+            |mean, variance| quadrature(mean, variance, &f),
+            |normals| hermite::by_quadrature(normals, &f),
+        )
     }
 
     /// An activation, by the quadrature of [`by_quadrature`](Self::by_quadrature), with digits for small deviations.
     pub(super) fn of_activation(self, f: impl Fn(Tensor<D>) -> Tensor<D>) -> Self {
-        self.of_values(&f, |mean, variance| {
-            quadrature_of_activation(mean, variance, &f)
-        })
+        self.of_values(
+            &f,
+            |mean, variance| quadrature_of_activation(mean, variance, &f),
+            |normals| hermite::of_activation(normals, &f),
+        )
     }
+}
 
+impl<const D: usize> Moments<D> {
     /// The means of several functions of each element, by the quadrature of [`by_quadrature`](Self::by_quadrature).
     ///
     /// `f` is called with the means, then with all nodes of all elements, in one dimension: a tenth of the operations,
@@ -145,9 +155,18 @@ pub(super) fn quadrature_of_activation<const D: usize>(
     variance: Tensor<D>,
     f: impl Fn(Tensor<D>) -> Tensor<D>,
 ) -> [Tensor<D>; 2] {
+    let [std, share] = wide_enough(&mean, std_of(variance));
+    let shrink = share.square();
+    let [mean, first, even, odd] = differences(mean, std, f);
+    let even = (even - first.clone().square()) * shrink.clone();
+    let variance = (odd + even) * shrink.clone();
+    [mean + first * shrink, variance.clamp_min(0.0)]
+}
+
+/// The deviation, or one whose differences are more than rounding if it is larger; and the share that the first is of it.
+pub(super) fn wide_enough<const D: usize>(mean: &Tensor<D>, std: Tensor<D>) -> [Tensor<D>; 2] {
     // An infinite mean has finite steps.
     const FARTHEST: f64 = 1e30;
-    let std = std_of(variance);
     // The cube root of the rounding: there it is about as large as the third derivative's share.
     let share = match mean.dtype() {
         DType::F64 => 6e-6,
@@ -156,12 +175,9 @@ pub(super) fn quadrature_of_activation<const D: usize>(
     let size = mean.clone().detach().abs().clamp_max(FARTHEST);
     let least = size.add_scalar(1.0).mul_scalar(share);
     let is_wide = std.clone().greater_equal(least.clone());
-    let shrink = (std.clone() / least.clone()).square();
-    let shrink = shrink.mask_fill(is_wide.clone(), 1.0);
-    let [mean, first, even, odd] = differences(mean, least.mask_where(is_wide, std), f);
-    let even = (even - first.clone().square()) * shrink.clone();
-    let variance = (odd + even) * shrink.clone();
-    [mean + first * shrink, variance.clamp_min(0.0)]
+    let share = std.clone() / least.clone();
+    let share = share.mask_fill(is_wide.clone(), 1.0);
+    [least.mask_where(is_wide, std), share]
 }
 
 /// `f(mean)`, and of the differences from it at the nodes of a deviation the mean, and the mean squares of their even

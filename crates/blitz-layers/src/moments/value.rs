@@ -5,9 +5,14 @@ use std::ops::Add;
 use blitz_core::{at_least_f32, in_type_of, type_of_numbers};
 use burn::tensor::Tensor;
 
+use super::correlations::{Correlations, Independent};
+use super::hermite::TERMS;
 use crate::rows::expanded;
 
-/// Mean and variance of each activation of a batch, as independent normals; of shape `[batch, ...]`.
+/// Mean and variance of each activation of a batch, as normals; of shape `[batch, ...]`.
+///
+/// They count as [`Independent`]; or those of a row have their covariances, as [`Correlated`](super::Correlated) ones,
+/// from [`with_covariances`](Self::with_covariances) on.
 ///
 /// ```
 /// use blitz_layers::moments::Moments;
@@ -21,11 +26,11 @@ use crate::rows::expanded;
 /// assert!((mean[0] - 0.398_942).abs() < 1e-6 && mean[1] == 3.0);
 /// ```
 #[derive(Debug, Clone)]
-pub struct Moments<const D: usize> {
+pub struct Moments<const D: usize, C: Correlations = Independent> {
     /// The means.
     pub mean: Tensor<D>,
-    /// The variances, in `f32` at least; `None` where nothing is uncertain.
-    pub variance: Option<Tensor<D>>,
+    /// The variances, in `f32` at least, or all [`Covariances`](super::Covariances); `None` where nothing is uncertain.
+    pub variance: Option<C::Spread<D>>,
 }
 
 impl<const D: usize> Moments<D> {
@@ -51,24 +56,6 @@ impl<const D: usize> Moments<D> {
             mean: values,
             variance: None,
         }
-    }
-
-    /// The shape.
-    pub fn dims(&self) -> [usize; D] {
-        self.mean.dims()
-    }
-
-    /// The variances, zeros where nothing is uncertain; in `f32` at least.
-    pub fn variance(&self) -> Tensor<D> {
-        match &self.variance {
-            Some(variance) => variance.clone(),
-            None => at_least_f32(self.mean.zeros_like()),
-        }
-    }
-
-    /// The deviations. Where one is zero it passes no gradient on.
-    pub fn std_dev(&self) -> Tensor<D> {
-        std_of(self.variance())
     }
 
     /// The same numbers in another arrangement: what only moves, copies or drops elements, such as `|t| t.swap_dims(1,
@@ -111,38 +98,117 @@ impl<const D: usize> Moments<D> {
     /// gate.
     #[must_use]
     pub fn product(self, other: Self) -> Self {
-        let square = |mean: &Tensor<D>| at_least_f32(mean.clone()).square();
-        let variance = match (self.variance, other.variance) {
-            (None, None) => None,
-            (Some(variance), None) => Some(variance * square(&other.mean)),
-            (None, Some(variance)) => Some(variance * square(&self.mean)),
-            (Some(a), Some(b)) => {
-                Some(a.clone() * (b.clone() + square(&other.mean)) + b * square(&self.mean))
-            }
+        self.times_independent(other)
+    }
+}
+
+impl<const D: usize, C: Correlations> Moments<D, C> {
+    /// The shape.
+    pub fn dims(&self) -> [usize; D] {
+        self.mean.dims()
+    }
+
+    /// The variances, zeros where nothing is uncertain; in `f32` at least.
+    pub fn variance(&self) -> Tensor<D> {
+        match &self.variance {
+            Some(spread) => C::variance(spread),
+            None => at_least_f32(self.mean.zeros_like()),
+        }
+    }
+
+    /// The deviations. Where one is zero it passes no gradient on.
+    pub fn std_dev(&self) -> Tensor<D> {
+        std_of(self.variance())
+    }
+
+    /// The covariances of the features of each row, `[rows, features, features]`, in `f32` at least; `None` of features
+    /// that count as independent.
+    pub fn covariance(&self) -> Option<Tensor<3>> {
+        C::covariance(self.variance.as_ref()?)
+    }
+
+    /// The same means and covariances, of other variances.
+    pub(crate) fn with_variance(self, change: impl FnOnce(Tensor<D>) -> Tensor<D>) -> Self {
+        let (variance, between) = match self.variance {
+            Some(spread) => C::split(spread),
+            None => (at_least_f32(self.mean.zeros_like()), Default::default()),
         };
         Self {
-            mean: self.mean * other.mean,
-            variance,
+            mean: self.mean,
+            variance: Some(C::join(change(variance), between)),
+        }
+    }
+
+    /// Times factors that are independent of the features and of each other.
+    pub(crate) fn times_independent(self, factors: Moments<D>) -> Self {
+        let square = |mean: &Tensor<D>| at_least_f32(mean.clone()).square();
+        let (of_self, between) = self.variance.map_or_else(Default::default, |spread| {
+            let (variance, between) = C::split(spread);
+            (Some(variance), C::scaled(between, &factors.mean))
+        });
+        let variance = match (of_self, factors.variance) {
+            (None, None) => None,
+            (Some(variance), None) => Some(variance * square(&factors.mean)),
+            (None, Some(variance)) => Some(variance * square(&self.mean)),
+            (Some(a), Some(b)) => {
+                Some(a.clone() * (b.clone() + square(&factors.mean)) + b * square(&self.mean))
+            }
+        };
+        let mean = self.mean * factors.mean;
+        Self::with_between(mean, variance, between)
+    }
+
+    /// The sum with what is independent of the features and of each other.
+    pub(crate) fn plus_independent(self, other: Moments<D>) -> Self {
+        let (of_self, between) = self.variance.map_or_else(Default::default, |spread| {
+            let (variance, between) = C::split(spread);
+            (Some(variance), between)
+        });
+        let variance = match (of_self, other.variance) {
+            (Some(a), Some(b)) => Some(a + b),
+            (one, None) => one,
+            (None, other) => other,
+        };
+        let mean = self.mean + other.mean;
+        // Of parts that broadcast, one alone may be uncertain.
+        let variance = variance.map(|variance| expanded(variance, mean.dims()));
+        Self::with_between(mean, variance, between)
+    }
+
+    /// # Panics
+    ///
+    /// Panics if the covariances are of other features.
+    fn with_between(mean: Tensor<D>, variance: Option<Tensor<D>>, between: C::Between) -> Self {
+        C::check(&between, mean.dims());
+        Self {
+            mean,
+            variance: variance.map(|variance| C::join(variance, between)),
         }
     }
 
     /// A function of values: `certain` of those that are known, and else `uncertain` of mean and variance in `f32` at
-    /// least.
+    /// least, and its Hermite `coefficients` of mean and deviation.
     pub(super) fn of_values(
         self,
         certain: impl FnOnce(Tensor<D>) -> Tensor<D>,
         uncertain: impl FnOnce(Tensor<D>, Tensor<D>) -> [Tensor<D>; 2],
+        coefficients: impl FnOnce([Tensor<D>; 2]) -> [Tensor<D>; TERMS],
     ) -> Self {
-        let Some(variance) = self.variance else {
-            return Self::certain(certain(self.mean));
+        let Some(spread) = self.variance else {
+            return Self {
+                mean: certain(self.mean),
+                variance: None,
+            };
         };
         let dtype = type_of_numbers(&self.mean);
-        // Nobody else holds it from here on: a kernel would have to copy it.
+        let (variance, between) = C::split(spread);
         let mean = in_type_of(self.mean, &variance);
+        let between = C::of_function(between, [&mean, &variance], coefficients);
+        // Nobody else holds mean and variance from here on: a kernel would have to copy them.
         let [mean, variance] = uncertain(mean, variance);
         Self {
             mean: mean.cast(dtype),
-            variance: Some(variance),
+            variance: Some(C::join(variance, between)),
         }
     }
 }
@@ -158,24 +224,16 @@ impl<const D: usize> Add for Moments<D> {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        let variance = match (self.variance, other.variance) {
-            (Some(a), Some(b)) => Some(a + b),
-            (one, None) => one,
-            (None, other) => other,
-        };
-        let mean = self.mean + other.mean;
-        // Of parts that broadcast, one alone may be uncertain.
-        let variance = variance.map(|variance| expanded(variance, mean.dims()));
-        Self { mean, variance }
+        self.plus_independent(other)
     }
 }
 
 /// A shift by what is known.
-impl<const D: usize> Add<Tensor<D>> for Moments<D> {
+impl<const D: usize, C: Correlations> Add<Tensor<D>> for Moments<D, C> {
     type Output = Self;
 
     fn add(self, shift: Tensor<D>) -> Self {
-        self + Self::certain(shift)
+        self.plus_independent(Moments::certain(shift))
     }
 }
 

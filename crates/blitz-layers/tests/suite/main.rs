@@ -15,6 +15,7 @@ mod families;
 mod linear;
 mod mc_dropout;
 mod models;
+mod moments_covariances;
 mod moments_functions;
 mod moments_layers;
 mod moments_refusals;

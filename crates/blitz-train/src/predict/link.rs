@@ -30,12 +30,23 @@ pub(crate) fn probit_scale(variance: f64) -> f64 {
 
 /// How many times a logit less the mean of all is one less the mean of the others: `C/(C − 1)`, and 0 of a single one,
 /// which has no others.
-#[cfg(feature = "dataset")] // for the Laplace approximations
 pub(crate) fn less_others(logits: usize) -> f64 {
     match logits {
         1 => 0.0,
         count => count as f64 / (count as f64 - 1.0),
     }
+}
+
+/// The variance of each logit less the mean of the others, of their covariance, row-major.
+pub(crate) fn contrast_variances(covariance: &[f64], logits: usize) -> Vec<f64> {
+    let count = logits as f64;
+    let rows = || covariance.chunks(logits);
+    let means: Vec<f64> = rows().map(|row| row.iter().sum::<f64>() / count).collect();
+    let all = means.iter().sum::<f64>() / count;
+    let others = less_others(logits);
+    let contrast =
+        |(k, row): (usize, &[f64])| (row[k] - 2.0 * means[k] + all).max(0.0) * others * others;
+    rows().enumerate().map(contrast).collect()
 }
 
 /// The logits less their mean, each divided by its deviation as the probit approximation has it.

@@ -1,5 +1,6 @@
 //! From draws of a network to predictive distributions, which are those of `blitz-predict`.
 
+mod covariances;
 mod draws;
 mod inputs;
 pub(crate) mod link;
@@ -14,6 +15,7 @@ mod stream;
 mod threads;
 
 pub use blitz_predict::{CategoricalMixture, Interval, Mixture, NormalMixture, Predictive};
+pub use covariances::Propagates;
 pub(crate) use draws::of_use;
 pub use draws::predict_draws;
 pub(crate) use inputs::blame;

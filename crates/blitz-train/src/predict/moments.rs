@@ -1,11 +1,12 @@
 //! Predictions in one pass: the moments of a network's output, and the predictive distribution that a likelihood makes
 //! of them.
 
+use std::marker::PhantomData;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use blitz_layers::blitz_core::noise::{NoiseKey, layout};
 use blitz_layers::blitz_core::{BayesianModule, KeptMoments};
-use blitz_layers::moments::{ForwardMoments, Moments};
+use blitz_layers::moments::{Correlated, Correlations, ForwardMoments, Independent, Moments};
 use blitz_predict::CategoricalMixture;
 use blitz_predict::distribution::{Distribution, Normal};
 use burn::config::Config;
@@ -18,7 +19,8 @@ use nalgebra::{DMatrix, SymmetricEigen};
 #[cfg(feature = "dataset")]
 use super::Predictive;
 use super::blame;
-use super::link::{Link, plain_probit_logits, probit_logits};
+use super::covariances::{Propagates, with_covariance};
+use super::link::{Link, contrast_variances, plain_probit_logits, probit_logits};
 #[cfg(feature = "dataset")]
 use super::stream::{Predictions, predict_loader};
 #[cfg(feature = "dataset")]
@@ -122,6 +124,7 @@ impl MomentsPredictorConfig {
             kept: Mutex::default(),
             standard: OnceLock::new(),
             config: self.clone(),
+            correlations: PhantomData,
         }
     }
 }
@@ -136,8 +139,11 @@ impl MomentsPredictorConfig {
 /// come from the same types as those of a [`Predictor`](crate::Predictor), whose draws each cost a pass.
 ///
 /// The moments of the weights are kept from batch to batch.
+///
+/// [`with_covariances`](Self::with_covariances) makes one that propagates the covariances of the units of each layer as
+/// well.
 #[derive(Debug)]
-pub struct MomentsPredictor<N, L> {
+pub struct MomentsPredictor<N, L, C: Correlations = Independent> {
     network: N,
     likelihood: L,
     /// What passes leave behind, taken out by each.
@@ -145,9 +151,79 @@ pub struct MomentsPredictor<N, L> {
     /// A network has as many outputs always.
     standard: OnceLock<Quantiles>,
     config: MomentsPredictorConfig,
+    correlations: PhantomData<C>,
 }
 
 impl<N: Module, L: Likelihood> MomentsPredictor<N, L> {
+    /// The same predictor with the covariances of the units of each layer and of the outputs, for inputs that are rows.
+    ///
+    /// What units share of the uncertainty of those before counts, where each counts as independent without. The
+    /// likelihood gets values that have the covariances of the outputs. A layer of n units whose input is uncertain
+    /// costs n² numbers for each row and products of n³, so that rows are propagated few at a time: as many as have 2²²
+    /// covariances, or one. Up to 8192 such units.
+    ///
+    /// ```
+    /// use blitz_layers::moments::{Correlations, ForwardMoments, Moments};
+    /// use blitz_train::prelude::*;
+    /// use blitz_train::{MomentsPredictorConfig, predict_draws};
+    /// use burn::module::Module;
+    /// use burn::nn::Initializer;
+    /// use burn::tensor::{Device, Tensor};
+    ///
+    /// #[derive(Module, Debug)]
+    /// struct Net { first: BayesianLinear, second: BayesianLinear, output: BayesianLinear }
+    ///
+    /// impl Net {
+    ///     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+    ///         self.output.forward(self.second.forward(self.first.forward(x).tanh()).tanh())
+    ///     }
+    /// }
+    ///
+    /// impl<C: Correlations> ForwardMoments<Moments<2, C>> for Net {
+    ///     type Output = Moments<2, C>;
+    ///
+    ///     fn forward_moments(&self, x: Moments<2, C>) -> Moments<2, C> {
+    ///         let x = self.second.forward_moments(self.first.forward_moments(x).tanh()).tanh();
+    ///         self.output.forward_moments(x)
+    ///     }
+    /// }
+    ///
+    /// let device = Device::flex();
+    /// let config = |inputs, outputs| {
+    ///     let config = BayesianLinearConfig::new(inputs, outputs).with_posterior(PosteriorConfig::normal(0.1));
+    ///     // Where the first units are all larger, so are the second.
+    ///     config.with_initializer(Initializer::Constant { value: 0.2 })
+    /// };
+    /// let net = Net {
+    ///     first: config(2, 30).init(&device),
+    ///     second: config(30, 30).init(&device),
+    ///     output: config(30, 1).init(&device),
+    /// };
+    /// let likelihood = GaussianLikelihoodConfig::new().init(&device);
+    /// let x = Tensor::<2>::from_floats([[1.0, -2.0]], &device);
+    ///
+    /// let predictor = MomentsPredictorConfig::new().init(&net, &likelihood);
+    /// let alone = predictor.predict(x.clone())?.epistemic_std()[0];
+    /// let together = predictor.with_covariances().predict(x.clone())?.epistemic_std()[0];
+    /// let draws = likelihood.predictive(predict_draws(&net, 2000, 0, |net| net.forward(x.clone())));
+    /// let off = |std: f64| (std / draws.epistemic_std()[0] - 1.0).abs();
+    /// assert!(off(together) < 0.1 && off(alone) > 0.3, "{together}, {alone}");
+    /// # Ok::<(), blitz_train::PredictError>(())
+    /// ```
+    #[must_use]
+    pub fn with_covariances(self) -> MomentsPredictor<N, L, Correlated> {
+        MomentsPredictor {
+            network: self.network,
+            likelihood: self.likelihood,
+            kept: self.kept,
+            standard: self.standard,
+            config: self.config,
+            correlations: PhantomData,
+        }
+    }
+}
+
+impl<N: Module, L: Likelihood, C: Correlations> MomentsPredictor<N, L, C> {
     /// The moments of the network's output.
     ///
     /// # Errors
@@ -155,11 +231,11 @@ impl<N: Module, L: Likelihood> MomentsPredictor<N, L> {
     /// Returns an error that names what of the network has no moments.
     pub fn moments<I>(&self, inputs: I) -> Result<N::Output, PredictError>
     where
-        N: ForwardMoments<I>,
+        N: Propagates<I, C>,
     {
         let mut kept = std::mem::take(&mut *self.kept());
         let network = &self.network;
-        let moments = network.with_kept_moments(&mut kept, |n| n.forward_moments(inputs));
+        let moments = network.with_kept_moments(&mut kept, |n| n.propagated(inputs));
         *self.kept() = kept;
         Ok(moments?)
     }
@@ -175,7 +251,7 @@ impl<N: Module, L: Likelihood> MomentsPredictor<N, L> {
     /// Returns an error that names what of the network has no moments, or the first example whose output is not finite.
     pub fn predict<I>(&self, inputs: I) -> Result<L::Predictive, PredictError>
     where
-        N: ForwardMoments<I, Output = Moments<2>>,
+        N: Propagates<I, C, Output = Moments<2, C>>,
         I: Clone + 'static,
         L: Likelihood<Output = Tensor<2>>,
     {
@@ -201,7 +277,7 @@ impl<N: Module, L: Likelihood> MomentsPredictor<N, L> {
         progress: impl FnMut(&Progress),
     ) -> Result<Predictions<L::Predictive, T>, PredictError>
     where
-        N: ForwardMoments<I, Output = Moments<2>>,
+        N: Propagates<I, C, Output = Moments<2, C>>,
         I: Clone + 'static,
         L: Likelihood<Output = Tensor<2>>,
         L::Predictive: Predictive,
@@ -211,7 +287,7 @@ impl<N: Module, L: Likelihood> MomentsPredictor<N, L> {
     }
 }
 
-impl<N: Module> MomentsPredictor<N, CategoricalLikelihood> {
+impl<N: Module, C: Correlations> MomentsPredictor<N, CategoricalLikelihood, C> {
     /// The class probabilities of one batch in closed form, by the probit approximation, or by as many quantiles as the
     /// link has draws.
     ///
@@ -231,7 +307,7 @@ impl<N: Module> MomentsPredictor<N, CategoricalLikelihood> {
         link: Link,
     ) -> Result<CategoricalMixture, PredictError>
     where
-        N: ForwardMoments<I, Output = Moments<2>>,
+        N: Propagates<I, C, Output = Moments<2, C>>,
         I: Clone + 'static,
     {
         if let Link::MonteCarlo { draws, .. } = link {
@@ -239,9 +315,9 @@ impl<N: Module> MomentsPredictor<N, CategoricalLikelihood> {
         }
         let moments = self.moments(inputs.clone())?;
         let classes = moments.dims()[1];
-        let scaled = |scale: fn(&[f64], &[f64]) -> Vec<f64>| {
-            let host = |tensor: Tensor<2>| tensor.into_data().iter::<f64>().collect::<Vec<_>>();
-            let (means, variances) = (host(moments.mean.clone()), host(moments.variance()));
+        let host = |tensor: Tensor<2>| tensor.into_data().iter::<f64>().collect::<Vec<_>>();
+        let scaled = |variances: Vec<f64>, scale: fn(&[f64], &[f64]) -> Vec<f64>| {
+            let means = host(moments.mean.clone());
             let rows = means.chunks(classes).zip(variances.chunks(classes));
             vec![
                 rows.flat_map(|(means, variances)| scale(means, variances))
@@ -252,10 +328,8 @@ impl<N: Module> MomentsPredictor<N, CategoricalLikelihood> {
             CategoricalMixture::try_from_logits(logits, classes).map_err(PredictError::from)
         };
         let predictive = match link {
-            Link::Probit => of_logits(scaled(|means, variances| {
-                probit_logits(means, &contrast_variances(variances))
-            })),
-            Link::PlainProbit => of_logits(scaled(plain_probit_logits)),
+            Link::Probit => of_logits(scaled(contrasts(&moments), probit_logits)),
+            Link::PlainProbit => of_logits(scaled(host(moments.variance()), plain_probit_logits)),
             Link::MonteCarlo { draws, seed } => {
                 let outputs = Quantiles::new(draws, classes, seed).of(moments);
                 self.likelihood.try_predictive(outputs)
@@ -265,9 +339,27 @@ impl<N: Module> MomentsPredictor<N, CategoricalLikelihood> {
     }
 }
 
-/// The variance of each of independent logits less the mean of the others: what all have in common is nothing to a
-/// softmax.
-fn contrast_variances(variances: &[f64]) -> Vec<f64> {
+/// The variance of each logit less the mean of the others: what all have in common is nothing to a softmax.
+fn contrasts<C: Correlations>(moments: &Moments<2, C>) -> Vec<f64> {
+    let [_, classes] = moments.dims();
+    let (numbers, size, of_row): (_, _, fn(&[f64], usize) -> Vec<f64>) = match moments.covariance()
+    {
+        Some(covariance) => (
+            covariance.into_data(),
+            classes * classes,
+            contrast_variances,
+        ),
+        None => (moments.variance().into_data(), classes, |row, _| {
+            independent_contrast_variances(row)
+        }),
+    };
+    let numbers: Vec<f64> = numbers.iter::<f64>().collect();
+    let rows = numbers.chunks(size);
+    rows.flat_map(|row| of_row(row, classes)).collect()
+}
+
+/// Of independent logits.
+fn independent_contrast_variances(variances: &[f64]) -> Vec<f64> {
     let total: f64 = variances.iter().sum();
     let others = (variances.len() as f64 - 1.0).max(1.0);
     let contrast = |v: &f64| v + (total - v) / (others * others);
@@ -317,16 +409,21 @@ impl Quantiles {
         &self.0
     }
 
-    /// Outputs that have together the mean and the variance of `moments`; one alone where they are certain.
-    pub(crate) fn of(&self, moments: Moments<2>) -> Vec<Tensor<2>> {
-        let Some(variance) = moments.variance else {
+    /// Outputs that have together the mean and the variance of `moments`, and the covariances that these have; one alone
+    /// where they are certain.
+    pub(crate) fn of<C: Correlations>(&self, moments: Moments<2, C>) -> Vec<Tensor<2>> {
+        if moments.variance.is_none() {
             return vec![moments.mean];
-        };
-        let std = variance.sqrt();
+        }
+        let std = moments.variance().sqrt();
         let [_, outputs] = std.dims();
         let options = (&std.device(), std.dtype());
         // In the type of the variance, `f32` at least: half precision has few numbers beside a mean, or none.
-        let mean = moments.mean.cast(std.dtype());
+        let mean = moments.mean.clone().cast(std.dtype());
+        if let Some(covariance) = moments.covariance() {
+            let steps = with_covariance(&self.0, covariance, std);
+            return steps.into_iter().map(|step| mean.clone() + step).collect();
+        }
         let rows = self.0.iter().map(|row| {
             let row = TensorData::new(row.clone(), [1, outputs]);
             let row = Tensor::<2>::from_data(row, options);
@@ -443,12 +540,18 @@ mod tests {
     #[test]
     fn contrasts_of_equal_variances_are_those_of_independent_logits() {
         // v (1 + 1/(C − 1)).
-        let contrasts = contrast_variances(&[2.0; 5]);
+        let contrasts = independent_contrast_variances(&[2.0; 5]);
         assert!(
             contrasts.iter().all(|c| (c - 2.5).abs() < 1e-12),
             "{contrasts:?}"
         );
         // Of two classes that of the difference.
-        assert_eq!(contrast_variances(&[1.0, 3.0]), [4.0, 4.0]);
+        assert_eq!(independent_contrast_variances(&[1.0, 3.0]), [4.0, 4.0]);
+        // As of a covariance without any.
+        let diagonal = contrast_variances(&[1.0, 0.0, 0.0, 0.0, 3.0, 0.0, 0.0, 0.0, 0.5], 3);
+        let pairs = diagonal
+            .into_iter()
+            .zip(independent_contrast_variances(&[1.0, 3.0, 0.5]));
+        assert!(pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-12));
     }
 }

@@ -1,7 +1,7 @@
 //! Predictions in one pass, beside those by draws.
 
 use blitz_train::blitz_core::MomentsError;
-use blitz_train::blitz_layers::moments::{ForwardMoments, Moments};
+use blitz_train::blitz_layers::moments::{Correlated, Correlations, ForwardMoments, Moments};
 use blitz_train::distribution::{Distribution, Normal};
 use blitz_train::prelude::*;
 use blitz_train::{
@@ -365,4 +365,175 @@ fn one_quantile_is_no_distribution() {
     let _ = MomentsPredictorConfig::new()
         .with_quantiles(1)
         .init(&Net::new(1, 0.1, &device), &likelihood);
+}
+
+/// Two hidden layers, of which the second shares the uncertainty of the first.
+#[derive(Module, Debug)]
+struct Deep {
+    first: Net,
+    output: BayesianLinear,
+}
+
+impl Deep {
+    fn new(outputs: usize, device: &Device) -> Self {
+        let output = BayesianLinearConfig::new(20, outputs)
+            .with_posterior(PosteriorConfig::normal(0.1))
+            .init(device);
+        let mut first = Net::new(20, 0.15, device);
+        first.output.bias = None;
+        let deep = Self { first, output };
+        let means = |mut means: Self| {
+            means.output.weight = means.output.weight.map(|w| known(w, 0.4));
+            means.output.bias = means.output.bias.map(|bias| bias.map(|b| b.zeros_like()));
+            Ok::<_, std::convert::Infallible>(means)
+        };
+        let Ok(deep) = deep.map_means(means);
+        deep
+    }
+
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        self.output.forward(relu(self.first.forward(x)))
+    }
+}
+
+impl<C: Correlations> ForwardMoments<Moments<2, C>> for Deep {
+    type Output = Moments<2, C>;
+
+    fn forward_moments(&self, x: Moments<2, C>) -> Moments<2, C> {
+        let x = self.first.hidden.forward_moments(x).relu();
+        let x = self.first.output.forward_moments(x).relu();
+        self.output.forward_moments(x)
+    }
+}
+
+#[test]
+fn covariances_bring_a_deep_network_near_its_draws() {
+    let device = Device::flex();
+    let net = Deep::new(3, &device);
+    let likelihood = CategoricalLikelihoodConfig::new(3).init();
+    let predictor = MomentsPredictorConfig::new().init(&net, &likelihood);
+    let alone = predictor.predict(inputs()).unwrap();
+    let predictor = predictor.with_covariances();
+    let together = predictor.predict(inputs()).unwrap();
+    let linked = predictor.predict_linked(inputs(), Link::Probit).unwrap();
+    let draws = likelihood.predictive(predict_draws(&net, DRAWS, 3, |net| net.forward(inputs())));
+    let off = |way: &CategoricalMixture| {
+        let pairs = way.mutual_information().into_iter();
+        let pairs = pairs.zip(draws.mutual_information());
+        pairs
+            .map(|(one, all)| (one / all - 1.0).abs())
+            .fold(0.0, f64::max)
+    };
+    let offs = [&together, &alone].map(off);
+    assert!(offs[0] < 0.1 && offs[1] > 2.0 * offs[0], "{offs:?}");
+    for (way, bound) in [(&together, 0.015), (&linked, 0.04)] {
+        for example in 0..3 {
+            let pairs = way.probabilities(example).into_iter();
+            let pairs = pairs.zip(draws.probabilities(example));
+            let off = pairs.map(|(p, e)| (p - e).abs()).fold(0.0, f64::max);
+            assert!(off < bound, "example {example}: {off}");
+        }
+    }
+}
+
+/// The identity, whose output is what it is given.
+#[derive(Module, Debug)]
+struct Given {
+    layer: BayesianLinear,
+}
+
+impl ForwardMoments<Moments<2, Correlated>> for Given {
+    type Output = Moments<2, Correlated>;
+
+    fn forward_moments(&self, x: Moments<2, Correlated>) -> Moments<2, Correlated> {
+        let Moments { mean, .. } = self.layer.forward_moments(x);
+        let covariance = Tensor::<2>::from_floats([[4.0, 3.6], [3.6, 9.0]], &mean.device());
+        let [rows, _] = mean.dims();
+        Moments::joint(mean, covariance.unsqueeze::<3>().repeat_dim(0, rows))
+    }
+}
+
+#[test]
+fn values_have_the_covariance_of_the_outputs() {
+    let device = Device::flex();
+    let layer = BayesianLinearConfig::new(2, 2).init(&device);
+    let net = Given { layer };
+    let likelihood = GaussianLikelihoodConfig::new()
+        .with_targets(2)
+        .init(&device);
+    let predictor = MomentsPredictorConfig::new().init(&net, &likelihood);
+    let predictive = predictor.with_covariances().predict(inputs()).unwrap();
+    for example in 0..3 {
+        let values: Vec<[f64; 2]> = predictive
+            .components()
+            .collect::<Vec<_>>()
+            .chunks(2)
+            .nth(example)
+            .map(|pair| {
+                let columns = pair[0].iter().zip(pair[1].iter());
+                columns.map(|(a, b)| [a.mean, b.mean]).collect()
+            })
+            .unwrap();
+        let moment = |i: usize, j: usize| {
+            let center = |i: usize| values.iter().map(|v| v[i]).sum::<f64>() / values.len() as f64;
+            let products = values
+                .iter()
+                .map(|v| (v[i] - center(i)) * (v[j] - center(j)));
+            products.sum::<f64>() / values.len() as f64
+        };
+        for (i, j, expected) in [(0, 0, 4.0), (0, 1, 3.6), (1, 1, 9.0)] {
+            assert!((moment(i, j) - expected).abs() < 1e-4, "{}", moment(i, j));
+        }
+    }
+}
+
+#[test]
+fn a_predictor_with_covariances_takes_batches_apart_and_names_inputs() {
+    let device = Device::flex();
+    // So wide that four rows are propagated at a time.
+    let config = |inputs, outputs| {
+        let config = BayesianLinearConfig::new(inputs, outputs);
+        config.with_posterior(PosteriorConfig::normal(0.05))
+    };
+    let net = Wide {
+        first: config(2, 4).init(&device),
+        second: config(4, 1024).init(&device),
+        output: config(1024, 2).init(&device),
+    };
+    let likelihood = CategoricalLikelihoodConfig::new(2).init();
+    let predictor = MomentsPredictorConfig::new().init(&net, &likelihood);
+    let predictor = predictor.with_covariances();
+    let x = Tensor::cat(vec![inputs(), inputs()], 0);
+    let all = predictor.moments(x).unwrap();
+    assert_eq!(all.dims(), [6, 2]);
+    let host = |moments: &Moments<2, Correlated>, row: usize| {
+        let covariance = moments.covariance().unwrap().narrow(0, row, 1);
+        covariance.into_data().iter::<f64>().collect::<Vec<_>>()
+    };
+    let three = predictor.moments(inputs()).unwrap();
+    for row in 0..6 {
+        let pairs = host(&all, row).into_iter().zip(host(&three, row % 3));
+        assert!(pairs.into_iter().all(|(a, b)| (a / b - 1.0).abs() < 1e-4));
+    }
+    let bad = Tensor::<2>::from_floats([[1.0, 2.0], [0.0, f32::NAN]], &device);
+    let error = predictor.predict(bad).unwrap_err();
+    assert_eq!(error.to_string(), "example 1: its input in column 1 is NaN");
+}
+
+#[derive(Module, Debug)]
+struct Wide {
+    first: BayesianLinear,
+    second: BayesianLinear,
+    output: BayesianLinear,
+}
+
+impl ForwardMoments<Moments<2, Correlated>> for Wide {
+    type Output = Moments<2, Correlated>;
+
+    fn forward_moments(&self, x: Moments<2, Correlated>) -> Moments<2, Correlated> {
+        let x = self
+            .second
+            .forward_moments(self.first.forward_moments(x).relu());
+        self.output.forward_moments(x.tanh())
+    }
 }

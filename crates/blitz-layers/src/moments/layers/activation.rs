@@ -3,14 +3,14 @@
 use burn::nn::activation::{Gelu, LeakyRelu, Relu, SiLU, Sigmoid, Tanh};
 use burn::tensor::activation;
 
-use crate::moments::{ForwardMoments, Moments};
+use crate::moments::{Correlations, ForwardMoments, Moments};
 
 macro_rules! activation {
     ($layer:ident, |$this:ident, $input:ident| $moments:expr) => {
-        impl<const D: usize> ForwardMoments<Moments<D>> for $layer {
-            type Output = Moments<D>;
+        impl<const D: usize, C: Correlations> ForwardMoments<Moments<D, C>> for $layer {
+            type Output = Moments<D, C>;
 
-            fn forward_moments(&self, $input: Moments<D>) -> Moments<D> {
+            fn forward_moments(&self, $input: Moments<D, C>) -> Moments<D, C> {
                 let $this = self;
                 $moments
             }

@@ -6,14 +6,15 @@ use burn::nn::{BatchNorm, LayerNorm};
 use burn::tensor::{Tensor, assert_shape};
 
 use crate::axes::along;
-use crate::moments::{ForwardMoments, Moments};
+use crate::moments::{Correlations, ForwardMoments, Moments};
 use crate::weights::for_one_call;
 
-/// By the running statistics, on an autodiff device too: exact, of independent inputs.
-impl<const D: usize> ForwardMoments<Moments<D>> for BatchNorm {
-    type Output = Moments<D>;
+/// By the running statistics, on an autodiff device too: exact, of independent inputs or of inputs with their
+/// covariances.
+impl<const D: usize, C: Correlations> ForwardMoments<Moments<D, C>> for BatchNorm {
+    type Output = Moments<D, C>;
 
-    fn forward_moments(&self, input: Moments<D>) -> Moments<D> {
+    fn forward_moments(&self, input: Moments<D, C>) -> Moments<D, C> {
         let [num_features] = self.gamma.lazy_shape().dims();
         assert_shape!(input.mean, [_, num_features, ..]);
         let device = input.mean.device();
@@ -22,7 +23,7 @@ impl<const D: usize> ForwardMoments<Moments<D>> for BatchNorm {
         let variance = along(self.running_var.value_sync().to_device(&device));
         let scale = (variance + self.epsilon).sqrt().recip();
         // As Burn does: the product of a large mean and a large scale would round, or be none of `f16`.
-        let normalized = (input + mean.neg()).product(Moments::certain(scale));
+        let normalized = (input + mean.neg()).times_independent(Moments::certain(scale));
         scaled(normalized, &self.gamma, Some(&self.beta), 1)
     }
 }
@@ -31,34 +32,33 @@ impl<const D: usize> ForwardMoments<Moments<D>> for BatchNorm {
 /// square. The mean of the features is exact.
 ///
 /// Good where there are many features, which average out.
-impl<const D: usize> ForwardMoments<Moments<D>> for LayerNorm {
-    type Output = Moments<D>;
+impl<const D: usize, C: Correlations> ForwardMoments<Moments<D, C>> for LayerNorm {
+    type Output = Moments<D, C>;
 
-    fn forward_moments(&self, input: Moments<D>) -> Moments<D> {
+    fn forward_moments(&self, input: Moments<D, C>) -> Moments<D, C> {
         let [features] = self.gamma.lazy_shape().dims();
         assert_shape!(input.mean, [.., features]);
-        let Some(variance) = input.variance else {
+        let last = D - 1;
+        let Some(spread) = input.variance else {
             let unit = unit(self, &input.mean);
-            return scaled(
-                Moments::certain(unit.forward(input.mean)),
-                &self.gamma,
-                self.beta.as_ref(),
-                D - 1,
-            );
+            let certain = Moments {
+                mean: unit.forward(input.mean),
+                variance: None,
+            };
+            return scaled(certain, &self.gamma, self.beta.as_ref(), last);
         };
+        let (variance, between) = C::split(spread);
         let given = input.mean;
         let mean = in_type_of(given.clone(), &variance);
-        let last = D - 1;
-        let n = features as f64;
         let centered = mean.clone() - mean.mean_dim(last);
-        // Of x_i less the mean of all: (1 − 2/n) v_i + Σ v_j / n².
-        let total = variance.clone().mean_dim(last).mul_scalar(n.recip());
-        let of_centered = variance.mul_scalar(1.0 - 2.0 / n) + total;
+        let (of_centered, between) = C::centered(variance, between);
         let expected = (centered.clone().square() + of_centered.clone()).mean_dim(last);
         let expected = expected + epsilon(self, &centered);
+        let scale = expected.clone().sqrt().recip();
+        let between = C::scaled(between, &scale);
         let normalized = Moments {
-            mean: in_type_of(centered * expected.clone().sqrt().recip(), &given),
-            variance: Some(of_centered / expected),
+            mean: in_type_of(centered * scale, &given),
+            variance: Some(C::join(of_centered / expected, between)),
         };
         scaled(normalized, &self.gamma, self.beta.as_ref(), last)
     }
@@ -92,12 +92,12 @@ fn epsilon<const D: usize>(layer: &LayerNorm, like: &Tensor<D>) -> Tensor<D> {
 }
 
 /// `γ x + β` with parameters on one axis.
-fn scaled<const D: usize>(
-    input: Moments<D>,
+fn scaled<const D: usize, C: Correlations>(
+    input: Moments<D, C>,
     gamma: &Param<Tensor<1>>,
     beta: Option<&Param<Tensor<1>>>,
     axis: usize,
-) -> Moments<D> {
+) -> Moments<D, C> {
     let parameter = |param: &Param<Tensor<1>>| {
         let moments = WeightMoments::of(param);
         Moments {
@@ -106,9 +106,9 @@ fn scaled<const D: usize>(
         }
     };
     let (gamma, beta) = (parameter(gamma), beta.map(parameter));
-    let scaled = input.product(gamma);
+    let scaled = input.times_independent(gamma);
     match beta {
-        Some(beta) => scaled + beta,
+        Some(beta) => scaled.plus_independent(beta),
         None => scaled,
     }
 }

@@ -18,7 +18,7 @@ use crate::likelihood::CategoricalLikelihood;
 use crate::module_state::as_in_prediction;
 use crate::network::Network;
 use crate::predict::Quantiles;
-use crate::predict::link::{Link, less_others, probit_logits};
+use crate::predict::link::{Link, contrast_variances, probit_logits};
 
 /// The values that stand for the distribution of an output, as in a [`MomentsPredictor`](crate::MomentsPredictor).
 const QUANTILES: usize = 100;
@@ -53,18 +53,7 @@ impl NormalLogits for NormalOutput {
     }
 
     fn contrast_variances(&self) -> Vec<f64> {
-        let outputs = self.mean.len();
-        let count = outputs as f64;
-        let row_mean = |k: usize| {
-            let row = &self.covariance[k * outputs..(k + 1) * outputs];
-            row.iter().sum::<f64>() / count
-        };
-        let all = (0..outputs).map(row_mean).sum::<f64>() / count;
-        let others = less_others(outputs);
-        let variances = self.variances().into_iter().enumerate();
-        variances
-            .map(|(k, v)| (v - 2.0 * row_mean(k) + all).max(0.0) * others * others)
-            .collect()
+        contrast_variances(&self.covariance, self.mean.len())
     }
 
     fn root(&self) -> Root<'_> {
