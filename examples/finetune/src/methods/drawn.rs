@@ -10,10 +10,9 @@ use super::{Fitted, Lora, Study, likelihood, mean, said, start, training};
 use crate::args::Method;
 use crate::data::Sequences;
 use crate::model::Classifier;
-use crate::train::BATCH;
 
-/// Batches that TFB measures its loss on.
-const TFB_BATCHES: usize = 2;
+/// Batches that TFB has the examples in: each has noise of its own, and a search needs eight.
+const TFB_BATCHES: usize = 16;
 
 /// IVON's learning rates: where Adam's best was its larger one, a hundred times that did not converge.
 const IVON_RATES: [f64; 2] = [0.3, 1.0];
@@ -119,11 +118,10 @@ impl Study<'_> {
                 training.run(net, &elbo.init(), update)
             }
             Method::Tfb => {
-                let batches = examples.sampled(TFB_BATCHES, BATCH, self.seed, &self.device);
+                let size = (examples.len() / TFB_BATCHES).max(1);
+                let batches = examples.in_random_order(size, self.seed, &self.device);
                 let tfb = TfbConfig::new()
                     .with_tolerance(setting)
-                    .with_samples(4)
-                    .with_bisections(4)
                     .with_seed(self.seed)
                     .fit(&lora.network, &likelihood(task), &batches);
                 Ok(tfb.map_err(said)?.network)
