@@ -11,15 +11,17 @@ pub use self::error::TfbError;
 
 use self::directions::{Directions, spread};
 use self::rise::Rises;
-use self::search::{Ended, search};
+use self::search::{Ended, Found, search};
 use super::factors::{adapters_within_rank, with_values};
 use crate::batch::LabeledBatch;
 use crate::likelihood::Likelihood;
 use crate::network::Network;
 
-/// The part of the budget that a search for the deviation may take, in measurements of four deviations.
-const SHARE_OF_SEARCH: f64 = 0.25;
-const DEVIATIONS_OF_SEARCH: usize = 4;
+/// The searches for the deviation: by so much of the budget so many deviations are to be measured. A second one of more
+/// draws begins where the first has ended, which may have had a single draw.
+const SEARCHES: [(f64, usize); 2] = [(0.25, 4), (0.4, 1)];
+/// Where the first search begins.
+const START: f64 = 0.01;
 
 /// Training-free Bayesianization (Shi, Wang, Han, Zhang & Wang, *Training-free Bayesianization for low-rank adapters of
 /// large language models*, 2024): a posterior around adapters that were trained without one.
@@ -49,12 +51,12 @@ const DEVIATIONS_OF_SEARCH: usize = 4;
 ///
 /// A batch is measured as it is and under the noise ε and −ε of its own, the same at every σ. In the mean over the two
 /// what is odd in the noise cancels: on a few examples the slope of the loss would be more than the tolerance. A search
-/// brackets and interpolates σ on the first batches, the first one as a rule. Then as many batches as the budget allows
-/// say by how much the loss rises there, and σ is corrected by the power of it that the rise goes with, about the
-/// square. So nearly all batches count, and [`Tfb::std_error`] says how far they agree.
+/// brackets and interpolates σ on the first batches, the first one as a rule, and a second one on some more. Then as
+/// many batches as the budget allows say by how much the loss rises there, and σ is corrected by the power of it that
+/// the rise goes with, about the square. [`Tfb::std_error`] says how far these batches agree.
 ///
-/// A search takes about seven runs of a batch, so two passes want eight batches or more: of few examples, let the
-/// batches be small. Where the budget is for more, the batches have further noise in turn.
+/// The searches take about a dozen runs of a batch, so two passes want a dozen batches or more: of few examples, let
+/// the batches be small. Where the budget is for more, the batches have further noise in turn.
 ///
 /// ```
 /// use blitz_train::{LabeledBatch, TfbConfig};
@@ -166,33 +168,57 @@ impl TfbConfig {
         let likelihood = likelihood.valid();
         let likelihood = likelihood.valid();
         let mut rises = Rises::new(&network, &likelihood, &directions, batches, self.seed)?;
-        let part = self.passes * SHARE_OF_SEARCH;
-        let few = rises.draws_within(part, DEVIATIONS_OF_SEARCH);
-        let few = few.max(rises.draws());
-        let found = search(self.tolerance, |std| {
-            match rises.draws_within(self.passes, 1) < few {
-                true => Ok(None),
-                false => rises.at(few, std).map(Some),
-            }
-        })?;
-        let mut found = found.map_err(|ended| self.error(ended, rises.loss_at_mean()))?;
-        let all = rises.draws_within(self.passes, 1);
-        if all > few {
-            found.std = found.root(self.tolerance);
-            found.rise = rises.at(all, found.std)?;
-        }
-        if !found.is_near(self.tolerance) {
-            let ended = Ended::Budget { std: found.std };
-            return Err(self.error(ended, rises.loss_at_mean()));
-        }
+        let found = self.found(&mut rises)?;
+        let found = found.map_err(|ended| self.error(ended, rises.loss_at_mean()))?;
         let std = found.root(self.tolerance);
         Ok(Tfb {
             network: spread(&network, &directions, std),
             std,
             std_error: found.error(std),
             loss_at_mean: rises.loss_at_mean(),
-            draws: all.max(few),
+            draws: rises.draws(),
             forwards: rises.forwards(),
+        })
+    }
+
+    /// The deviation that all draws were measured at which the budget allows.
+    fn found<N: Network, L: Likelihood<Output = N::Output>>(
+        &self,
+        rises: &mut Rises<'_, N, L>,
+    ) -> Result<Result<Found, Ended>, TfbError> {
+        let mut start = START;
+        let mut last: Option<Found> = None;
+        for (share, deviations) in SEARCHES {
+            let draws = rises.draws_within(share * self.passes, deviations);
+            if draws <= rises.draws() && last.is_some() {
+                break;
+            }
+            let draws = draws.max(rises.draws());
+            let found = search(self.tolerance, start, |std| {
+                match rises.draws_within(self.passes, 1) < draws {
+                    true => Ok(None),
+                    false => rises.at(draws, std).map(Some),
+                }
+            })?;
+            match found {
+                Ok(found) => {
+                    start = found.root(self.tolerance);
+                    last = Some(found);
+                }
+                Err(ended) => return Ok(Err(ended)),
+            }
+        }
+        let Some(mut found) = last else {
+            unreachable!("there is a first search")
+        };
+        let all = rises.draws_within(self.passes, 1);
+        if all > rises.draws() {
+            found.std = start;
+            found.rise = rises.at(all, start)?;
+        }
+        Ok(match found.is_near(self.tolerance) {
+            true => Ok(found),
+            false => Err(Ended::Budget { std: found.std }),
         })
     }
 

@@ -3,8 +3,6 @@
 use super::TfbError;
 use super::rise::Rise;
 
-/// Where the search starts.
-const START: f64 = 0.01;
 /// The most that it strides at a time, and how often: 16²⁰ is 10²⁴.
 const STRIDE: f64 = 16.0;
 const STRIDES: i32 = 20;
@@ -98,11 +96,12 @@ impl Found {
 /// A deviation whose rise is near the tolerance, with the power that it goes with. `rise` measures, as long as it may.
 pub(super) fn search(
     tolerance: f64,
+    start: f64,
     mut rise: impl FnMut(f64) -> Result<Option<Rise>, TfbError>,
 ) -> Result<Result<Found, Ended>, TfbError> {
     let (mut low, mut high): (Option<Found>, Option<Found>) = (None, None);
-    let mut std = START;
-    let strides = START / STRIDE.powi(STRIDES)..=START * STRIDE.powi(STRIDES);
+    let mut std = start;
+    let strides = start / STRIDE.powi(STRIDES)..=start * STRIDE.powi(STRIDES);
     while strides.contains(&std) {
         let Some(measured) = rise(std)? else {
             return Ok(Err(Ended::Budget { std }));
@@ -130,7 +129,7 @@ pub(super) fn search(
     Ok(Err(match (low, high) {
         (Some(low), _) => Ended::Unbounded { std: low.std },
         (None, high) => Ended::NothingWithin {
-            std: high.map_or(START, |high| high.std),
+            std: high.map_or(start, |high| high.std),
         },
     }))
 }
@@ -151,6 +150,7 @@ mod tests {
     use super::*;
 
     const TOLERANCE: f64 = 0.01;
+    const START: f64 = 0.01;
 
     /// What the search finds of a rise, and in how many measurements.
     fn found(rise: impl Fn(f64) -> f64) -> (Result<Found, Ended>, usize) {
@@ -162,7 +162,7 @@ mod tests {
                 error: None,
             }))
         };
-        (search(TOLERANCE, measure).unwrap(), count)
+        (search(TOLERANCE, START, measure).unwrap(), count)
     }
 
     #[test]
@@ -215,7 +215,7 @@ mod tests {
         assert!(matches!(none, Err(Ended::NothingWithin { std }) if std < 1e-24));
         let (every, _) = found(|_| -1e-9);
         assert!(matches!(every, Err(Ended::Unbounded { std }) if std > 1e20));
-        let ended = search(TOLERANCE, |_| Ok(None)).unwrap().unwrap_err();
+        let ended = search(TOLERANCE, START, |_| Ok(None)).unwrap().unwrap_err();
         assert_eq!(ended, Ended::Budget { std: START });
     }
 }
