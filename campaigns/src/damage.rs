@@ -7,6 +7,7 @@
 mod bytes;
 mod posteriors;
 mod readers;
+mod texts;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;

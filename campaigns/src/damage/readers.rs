@@ -1,5 +1,4 @@
-//! Every reader of files that the libraries and the examples' support have, with sound files for it. (What `finetune`
-//! reads, a table of texts and a checkpoint with its tokenizer, is a matter of that program's own tests.)
+//! Every reader of files that the libraries, the examples' support and `finetune` have, with sound files for it.
 
 use std::fs;
 use std::io::Write;
@@ -29,7 +28,7 @@ use flate2::write::GzEncoder;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::posteriors;
+use super::{posteriors, texts};
 use crate::work::{self, checkpoints, model, try_fingerprint};
 
 /// What would notice other values.
@@ -57,6 +56,7 @@ pub(crate) fn readers(folder: &Path) -> Vec<Reader> {
     readers.extend(configurations());
     readers.extend(calibrators());
     readers.extend(posteriors::readers(folder));
+    readers.extend(texts::readers());
     readers
 }
 
@@ -257,7 +257,7 @@ fn tables() -> Vec<Reader> {
     ]
 }
 
-fn one(name: &str, text: impl Into<String>) -> Vec<(String, Vec<u8>)> {
+pub(super) fn one(name: &str, text: impl Into<String>) -> Vec<(String, Vec<u8>)> {
     vec![(name.into(), text.into().into_bytes())]
 }
 

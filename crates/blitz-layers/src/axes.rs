@@ -7,6 +7,8 @@ use burn::tensor::{Shape, Tensor};
 pub(crate) enum Features {
     /// On the last axis; everything before it counts rows.
     Last,
+    /// On the last axis; the first counts rows, and those between are positions, at which the row's weights are the same.
+    LastAfterPositions,
     /// On axis 1, after the rows; the axes after it are positions, at which the row's weights are the same.
     Second,
 }
@@ -15,7 +17,7 @@ impl Features {
     /// The axis of the features, of so many.
     pub fn axis(self, axes: usize) -> usize {
         match self {
-            Self::Last => axes - 1,
+            Self::Last | Self::LastAfterPositions => axes - 1,
             Self::Second => 1,
         }
     }
@@ -23,8 +25,12 @@ impl Features {
     /// The shape of one sign for each row and feature.
     pub fn signs(self, shape: &Shape) -> Shape {
         let mut dims = shape.as_slice().to_vec();
-        if self == Self::Second {
-            dims[2..].fill(1);
+        match (self, &mut dims[..]) {
+            (Self::Second, [_, _, positions @ ..])
+            | (Self::LastAfterPositions, [_, positions @ .., _]) => {
+                positions.fill(1);
+            }
+            _ => (),
         }
         Shape::from(dims)
     }

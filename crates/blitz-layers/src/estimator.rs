@@ -145,7 +145,7 @@ fn rank_one_variance<const I: usize, const W: usize, const O: usize>(
     };
     match (rows, features) {
         // A product with a vector, whose sums are as exact as those of the other product, also in 16 bits.
-        (Rows::Inputs, Features::Last) => {
+        (Rows::Inputs, Features::Last | Features::LastAfterPositions) => {
             let sums = op(squares, along(factors.rows.clone(), 0), None);
             sums * along(factors.columns.clone(), features.axis(O))
         }

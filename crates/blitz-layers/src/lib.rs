@@ -39,6 +39,7 @@ pub mod models;
 pub mod moments;
 pub mod pytorch;
 
+mod adapted;
 mod axes;
 mod embedding;
 mod estimator;

@@ -26,6 +26,7 @@
 //! | labels that point i of a pool may have | s ⊕ [`ACQUISITION`] | [`acquisition::LABELS`] | i |
 //! | logits of a Monte Carlo link, draw k | s ⊕ [`LINK`] | `1 << 62 \| k` | 0 |
 //! | signs of a sampled Gauss–Newton matrix, sum d of example i | s ⊕ [`CURVATURE`] | `1 << 62 \| i` | d |
+//! | the noise of adapter n in draw j of a search by TFB | s ⊕ [`TFB`] | j | n |
 //! | conformal sets: example i of the calibration, of the application | s ⊕ [`CONFORMAL`] | i | [`conformal::CALIBRATION`], [`conformal::APPLICATION`] |
 //!
 //! A network that SWAG or a Laplace approximation draws has weights n of its own, in the same streams as the weights of
@@ -73,6 +74,8 @@ pub const CONFORMAL: u64 = 0x636f_6e66_6f72_6d61;
 pub const LINK: u64 = 0x6c69_6e6b_6c6f_6769;
 /// Folded into the seed of a curvature's signs.
 pub const CURVATURE: u64 = 0x6375_7276_6174_7572;
+/// Folded into the seed of a search by TFB.
+pub const TFB: u64 = 0x7466_625f_6e6f_6973;
 
 /// The indices under an acquisition's seed.
 pub mod acquisition {
@@ -208,6 +211,7 @@ mod tests {
             CONFORMAL,
             LINK,
             CURVATURE,
+            TFB,
         ];
         let seeds: HashSet<_> = folded.iter().chain(&[0]).collect();
         assert_eq!(seeds.len(), folded.len() + 1);

@@ -25,7 +25,7 @@ const FILES: [&str; 3] = ["config.json", "model.safetensors", "tokenizer.json"];
 /// # Errors
 ///
 /// Fails if one of the files can't be read.
-pub fn digest(folder: &Path) -> Result<Digest, KeptError> {
+pub(crate) fn digest(folder: &Path) -> Result<Digest, KeptError> {
     let mut files = FILES.iter().map(|name| folder.join(name));
     files.try_fold(Digest::default(), |digest, file| digest.file(&file))
 }

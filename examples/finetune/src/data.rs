@@ -88,18 +88,17 @@ impl Sequences {
         chunks.into_iter().map(|chunk| self.batch(&chunk, device))
     }
 
-    /// As many batches at most, of examples chosen at random: these are in the order of their classes or lengths, so
-    /// that the first are no sample of all.
-    pub fn sampled(
+    /// All as batches, in a random order: these are in the order of their classes or lengths, so that the first are no
+    /// sample of all.
+    pub fn in_random_order(
         &self,
-        batches: usize,
         size: usize,
         seed: u64,
         device: &Device,
     ) -> Vec<LabeledBatch<Tokens, Tensor<1, Int>>> {
         let all: Vec<usize> = (0..self.len()).collect();
         let places = shuffled(&all, seed);
-        let chunks = places.chunks(size).take(batches);
+        let chunks = places.chunks(size);
         chunks.map(|places| self.batch(places, device)).collect()
     }
 
@@ -273,14 +272,16 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_is_of_all_classes_though_the_examples_are_in_their_order() {
+    fn the_first_batches_are_of_all_classes_though_the_examples_are_in_their_order() {
         let sequences = Sequences {
             features: 1,
             states: (0..400).map(|at| vec![at as f32]).collect(),
             labels: (0..400).map(|at| at / 100).collect(),
         };
-        let batches = sequences.sampled(2, 32, 1, &Device::flex());
-        let labels = batches.into_iter().map(|batch| batch.targets.into_data());
+        let batches = sequences.in_random_order(32, 1, &Device::flex());
+        assert_eq!(batches.len(), 13);
+        let first = batches.into_iter().take(2);
+        let labels = first.map(|batch| batch.targets.into_data());
         let labels: Vec<i64> = labels
             .flat_map(|data| data.iter::<i64>().collect::<Vec<_>>())
             .collect();

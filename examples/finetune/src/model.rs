@@ -11,6 +11,7 @@ use example_support::{Digest, RunError};
 
 use crate::args::Cli;
 use crate::data::Tokens;
+use crate::encoder::forward;
 
 /// Layers of Burn's transformer, then the mean over the tokens, then a linear head.
 #[derive(Module, Debug)]
@@ -21,6 +22,9 @@ pub struct Classifier {
     pub dropout: McDropout,
     /// To the logits.
     pub head: Linear,
+    /// How the outputs of queries and values are sampled, of adapters that have a posterior.
+    #[module(skip)]
+    estimator: Estimator,
     /// A digest of what an adapter depends on besides: the layers below, how many heads they have, the tokenizer, and
     /// which classes the logits are of. As a parameter that is frozen it is a part of the base that an adapter's file
     /// knows.
@@ -42,6 +46,7 @@ impl Classifier {
             layers: layers.to_vec(),
             dropout: McDropoutConfig::new(dropout).init(),
             head: LinearConfig::new(features, classes).init(device),
+            estimator: Estimator::SharedWeights,
             files_and_classes: numbers(Digest::default(), device),
         }
     }
@@ -73,10 +78,15 @@ impl Classifier {
         Ok(net)
     }
 
+    /// With queries and values as this estimator samples them.
+    pub fn by(self, estimator: Estimator) -> Self {
+        Self { estimator, ..self }
+    }
+
     /// What the head sees, `[sequence, feature]`.
     pub fn features(&self, Tokens { states, padding }: Tokens) -> Tensor<2> {
         let states = self.layers.iter().fold(states, |states, layer| {
-            let states = layer.forward(states, Some(padding.clone()), None);
+            let states = forward(layer, self.estimator, states, padding.clone());
             self.dropout.forward(states)
         });
         mean(states, padding.bool_not().float())

@@ -90,23 +90,34 @@ impl Reader {
 
 /// Texts, and the section of each and its line.
 #[derive(Debug, Default)]
-struct Texts {
-    texts: Vec<String>,
-    sections: Vec<String>,
+pub struct Texts {
+    /// The texts.
+    pub texts: Vec<String>,
+    /// Of each.
+    pub sections: Vec<String>,
     lines: Vec<usize>,
 }
 
 /// The texts of a table.
 #[derive(Debug, Default)]
-struct Table {
-    train: Texts,
-    test: Texts,
-    near: Texts,
-    far: Texts,
+pub struct Table {
+    /// To learn from.
+    pub train: Texts,
+    /// Of the same sections.
+    pub test: Texts,
+    /// Of other sections, of the same kind.
+    pub near: Texts,
+    /// Of another kind.
+    pub far: Texts,
 }
 
 impl Table {
-    fn read(path: &Path) -> Result<Self, RunError> {
+    /// The table in a file.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error that names the line if it is no such table.
+    pub fn read(path: &Path) -> Result<Self, RunError> {
         let fail = |line: usize, reason: String| {
             RunError::data(path, format!("line {}: {reason}", line + 1))
         };
@@ -167,7 +178,11 @@ impl Table {
     }
 
     /// The sections of the training texts, in the order of the alphabet.
-    fn classes(&self, path: &Path) -> Result<Vec<String>, RunError> {
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if there is only one.
+    pub fn classes(&self, path: &Path) -> Result<Vec<String>, RunError> {
         let mut classes = self.train.sections.clone();
         classes.sort();
         classes.dedup();
@@ -183,7 +198,12 @@ impl Table {
 }
 
 /// The network in `folder` and the texts of `data`.
-pub fn task(cli: &Cli, folder: &Path, data: &Path, device: &Device) -> Result<Task, RunError> {
+pub(crate) fn task(
+    cli: &Cli,
+    folder: &Path,
+    data: &Path,
+    device: &Device,
+) -> Result<Task, RunError> {
     let table = Table::read(data)?;
     let classes = table.classes(data)?;
     let class = |section: &String| {

@@ -1,6 +1,7 @@
 //! The program from outside: what it reports, plots and refuses.
 
 use example_support::program::{Program, assert_png};
+use serde_json::Value;
 
 const PROGRAM: Program<'static> = Program {
     path: env!("CARGO_BIN_EXE_gold"),
@@ -39,6 +40,39 @@ fn the_posterior_itself_is_nearer_to_itself_than_a_single_network() {
     let other_prior: Vec<&str> = options.iter().copied().chain(["--prior", "2"]).collect();
     let refused = PROGRAM.refusal(folder.path(), &other_prior);
     assert!(refused.contains("is of another run"), "{refused}");
+}
+
+#[test]
+fn a_prior_whose_deviation_is_sampled_is_another_posterior_with_one_weight_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let short = ["--points", "8", "--chains", "2", "--warm-up", "15"];
+    let of = |more: &[&str]| {
+        let options = [&short[..], &["--draws", "12", "--method", "map"], more].concat();
+        PROGRAM.report(folder.path(), &options)
+    };
+    let (fixed, learned) = (of(&[]), of(&["--learn-prior"]));
+    let outside = |report: &Value| report["distances"][0]["std_outside"].as_f64().unwrap();
+    assert!(outside(&learned).is_finite() && outside(&learned) != outside(&fixed));
+    // The plain network is trained without a prior of the chains'.
+    let map = |report: &Value| report["distances"][1]["std_outside"].clone();
+    assert_eq!(map(&learned), map(&fixed));
+    let draws = |report: &Value| {
+        let run = report["folder"].as_str().unwrap();
+        let text = std::fs::read_to_string(format!("{run}/draws.json")).unwrap();
+        let draws: Value = serde_json::from_str(&text).unwrap();
+        let weights = draws["posterior"].as_object().unwrap();
+        weights.keys().cloned().collect::<Vec<_>>()
+    };
+    let (fixed, learned) = (draws(&fixed), draws(&learned));
+    assert_eq!(learned.len(), fixed.len() + 1, "{learned:?}");
+    assert!(
+        learned.iter().any(|name| name.contains("log_scale")),
+        "{learned:?}"
+    );
+
+    let folder = folder.path();
+    let refused = PROGRAM.refusal(folder, &["--learn-prior", "--digits", "40"]);
+    assert!(refused.contains("--learn-prior"), "{refused}");
 }
 
 /// Thirty rows and two splits of them, the target in parts of `unit`.

@@ -1,5 +1,6 @@
 //! Tests of the public surface, in one binary. Names are claims.
 
+mod adapted;
 mod antithetic;
 mod attention;
 mod conv;

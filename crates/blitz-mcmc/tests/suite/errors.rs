@@ -67,6 +67,14 @@ fn settings_out_of_range_are_refused_by_name() {
 }
 
 #[test]
+fn fewer_draws_than_r_hat_needs_are_an_error_with_both_numbers() {
+    for draws in [0, 3] {
+        let error = error_of(&NutsConfig::new().with_draws(draws));
+        assert_eq!(error, McmcError::TooFewDraws { draws, needed: 4 });
+    }
+}
+
+#[test]
 fn a_density_that_is_not_finite_at_the_start_is_refused_with_the_chain() {
     let mut data = points(10, 1.0);
     data.targets = data.targets.mul_scalar(f64::INFINITY);

@@ -3,17 +3,18 @@
 use std::time::Instant;
 
 use blitz_train::prelude::*;
-use blitz_train::{BlobConfig, Ivon, IvonConfig, TfbConfig};
+use blitz_train::{BlobConfig, Ivon, IvonConfig, TfbConfig, TfbError};
 use example_support::{RunError, chosen, say};
 
 use super::{Fitted, Lora, Study, likelihood, mean, said, start, training};
 use crate::args::Method;
 use crate::data::Sequences;
 use crate::model::Classifier;
-use crate::train::BATCH;
 
-/// Batches that TFB measures its loss on.
-const TFB_BATCHES: usize = 2;
+/// Passes over the examples that TFB makes.
+const TFB_PASSES: f64 = 2.0;
+/// Batches that TFB has the examples in: each has noise of its own, and a search needs eight.
+const TFB_BATCHES: usize = 16;
 
 /// IVON's learning rates: where Adam's best was its larger one, a hundred times that did not converge.
 const IVON_RATES: [f64; 2] = [0.3, 1.0];
@@ -95,9 +96,8 @@ impl Study<'_> {
             }
             Method::Blob => {
                 let blob = BlobConfig::new().with_initial_std(setting);
-                let net = blob
-                    .attach(start(cli, task, &training, 0.0)?)
-                    .map_err(said)?;
+                let net = blob.attach(start(cli, task, &training, 0.0)?);
+                let net = net.map_err(said)?.by(Estimator::Flipout);
                 let elbo = blob
                     .elbo(examples.len(), training.batches())
                     .with_seed(self.seed);
@@ -119,13 +119,20 @@ impl Study<'_> {
                 training.run(net, &elbo.init(), update)
             }
             Method::Tfb => {
-                let batches = examples.sampled(TFB_BATCHES, BATCH, self.seed, &self.device);
-                let tfb = TfbConfig::new()
-                    .with_tolerance(setting)
-                    .with_samples(4)
-                    .with_bisections(4)
-                    .with_seed(self.seed)
-                    .fit(&lora.network, &likelihood(task), &batches);
+                let size = (examples.len() / TFB_BATCHES).max(1);
+                let batches = examples.in_random_order(size, self.seed, &self.device);
+                let fit = |passes| {
+                    let tfb = TfbConfig::new()
+                        .with_tolerance(setting)
+                        .with_passes(passes)
+                        .with_seed(self.seed);
+                    tfb.fit(&lora.network, &likelihood(task), &batches)
+                };
+                // Of a dozen labels two passes may be too few for a search.
+                let tfb = match fit(TFB_PASSES) {
+                    Err(TfbError::Budget { .. }) => fit(10.0 * TFB_PASSES),
+                    other => other,
+                };
                 Ok(tfb.map_err(said)?.network)
             }
             _ => unreachable!("{method:?} has no network to draw from"),

@@ -25,8 +25,10 @@ use crate::elbo::{BetaSchedule, ElboConfig};
 ///
 /// [`elbo`](Self::elbo) has the paper's weight of the KL, which doubles from minibatch to minibatch ([`BetaSchedule::RisingMinibatches`]).
 ///
-/// Each draw of the network has one `a` for all rows of a batch, and Burn's LoRA adds the product to its weight. The
-/// paper's flipout gives each row signs of its own on `x a`; a layer of Burn's has no place for it.
+/// A layer of Burn's has one `a` for all rows of a batch in each draw, and adds the product to its weight. The paper's
+/// flipout gives each row signs of its own on `x a`, and makes no matrix of the weight's size: that is
+/// [`Estimator::linear`](blitz_layers::Estimator::linear) of [`Flipout`](blitz_layers::Estimator::Flipout), in the place
+/// of the layer's `forward`. The example `finetune` has it in the attention of Burn's transformer.
 ///
 /// ```
 /// use blitz_train::BlobConfig;
