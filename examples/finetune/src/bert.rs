@@ -285,6 +285,12 @@ impl Bert {
 }
 
 fn in_one_line(error: &impl std::fmt::Display) -> String {
+    // Of a network whose every tensor is of another shape it would be a page.
+    const LONGEST: usize = 500;
     let text = error.to_string();
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{} …", &line[..end]),
+        None => line,
+    }
 }

@@ -1,5 +1,6 @@
 //! Texts of a table, read by a tokenizer and run through the layers that stay as they are.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
@@ -35,7 +36,8 @@ impl Reader {
     pub fn open(folder: &Path, shape: &Shape, tokens: usize) -> Result<Self, RunError> {
         let path = folder.join("tokenizer.json");
         let fail = |reason: String| RunError::data(&path, reason);
-        let mut tokenizer = Tokenizer::from_file(&path).map_err(|error| fail(error.to_string()))?;
+        let tokenizer = without_panic(|| Tokenizer::from_file(&path));
+        let mut tokenizer = tokenizer.map_err(&fail)?;
         let words = tokenizer.get_vocab_size(true);
         if words != shape.vocab_size {
             return Err(fail(format!(
@@ -69,7 +71,7 @@ impl Reader {
     /// Returns an error for a text without a token, and for a token with a number that no word of the network has: as
     /// many words need not be numbered one after the other.
     pub fn ids(&self, text: &str) -> Result<Vec<u32>, RunError> {
-        let encoding = self.tokenizer.encode_fast(text, true);
+        let encoding = without_panic(|| self.tokenizer.encode_fast(text, true));
         let encoding = encoding.map_err(|error| RunError::data(&self.path, error))?;
         let ids = encoding.get_ids();
         if ids.is_empty() {
@@ -85,6 +87,19 @@ impl Reader {
             return Err(RunError::data(&self.path, reason));
         }
         Ok(ids.to_vec())
+    }
+}
+
+/// What the crate `tokenizers` does with a file: where that is damaged, it panics in places where others return an
+/// error.
+fn without_panic<T>(run: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, String> {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| ()));
+    let done = catch_unwind(AssertUnwindSafe(run));
+    std::panic::set_hook(hook);
+    match done {
+        Ok(done) => done.map_err(|error| error.to_string()),
+        Err(_) => Err("it is no tokenizer that could be read and used".into()),
     }
 }
 
@@ -403,6 +418,11 @@ mod tests {
         let reason = "tokenizer.json: the word \"b\" has the number 50, the network's words have those below 3";
         assert!(error.contains(reason), "{error}");
         std::fs::write(&path, "nothing").unwrap();
+        assert!(refusal(3, 4).contains("tokenizer.json: "));
+        // Cut off in the words, where the crate `tokenizers` panics.
+        let cut =
+            r#"{"version":"1.0","added_tokens":[],"model":{"type":"WordLevel","vocab":{"a":0,"b"#;
+        std::fs::write(&path, cut).unwrap();
         assert!(refusal(3, 4).contains("tokenizer.json: "));
     }
 }
