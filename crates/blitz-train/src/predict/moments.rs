@@ -342,20 +342,20 @@ impl<N: Module, C: Correlations> MomentsPredictor<N, CategoricalLikelihood, C> {
 /// The variance of each logit less the mean of the others: what all have in common is nothing to a softmax.
 fn contrasts<C: Correlations>(moments: &Moments<2, C>) -> Vec<f64> {
     let [_, classes] = moments.dims();
-    let (numbers, size, of_row): (_, _, fn(&[f64], usize) -> Vec<f64>) = match moments.covariance()
-    {
-        Some(covariance) => (
-            covariance.into_data(),
-            classes * classes,
-            contrast_variances,
-        ),
-        None => (moments.variance().into_data(), classes, |row, _| {
-            independent_contrast_variances(row)
-        }),
-    };
-    let numbers: Vec<f64> = numbers.iter::<f64>().collect();
-    let rows = numbers.chunks(size);
-    rows.flat_map(|row| of_row(row, classes)).collect()
+    let host = |data: TensorData| data.iter::<f64>().collect::<Vec<_>>();
+    match moments.covariance() {
+        Some(covariance) => {
+            let covariances = host(covariance.into_data());
+            let rows = covariances.chunks(classes * classes);
+            rows.flat_map(|row| contrast_variances(row, classes))
+                .collect()
+        }
+        None => {
+            let variances = host(moments.variance().into_data());
+            let rows = variances.chunks(classes);
+            rows.flat_map(independent_contrast_variances).collect()
+        }
+    }
 }
 
 /// Of independent logits.
