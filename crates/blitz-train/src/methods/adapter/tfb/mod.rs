@@ -166,7 +166,6 @@ impl TfbConfig {
         let network = with_values(network, turned.collect());
 
         let likelihood = likelihood.valid();
-        let likelihood = likelihood.valid();
         let mut rises = Rises::new(&network, &likelihood, &directions, batches, self.seed)?;
         let found = self.found(&mut rises)?;
         let found = found.map_err(|ended| self.error(ended, rises.loss_at_mean()))?;

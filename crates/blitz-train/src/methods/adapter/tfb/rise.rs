@@ -7,7 +7,6 @@ use super::super::factors::with_values;
 use super::TfbError;
 use super::directions::Directions;
 use crate::batch::LabeledBatch;
-
 use crate::likelihood::Likelihood;
 use crate::network::Network;
 
