@@ -176,18 +176,29 @@ impl Checkpoints {
 
     /// The last epoch whose checkpoint passes [`check`](Self::check); `None` without any checkpoint.
     ///
+    /// A training may be under way in the folder: where it has removed an epoch meanwhile, those that are there then
+    /// are looked at.
+    ///
     /// # Errors
     ///
     /// Returns the error of the last checkpoint if none passes.
     pub fn last_whole(&self) -> Result<Option<usize>, CheckpointError> {
-        let mut first_error = None;
-        for epoch in self.epochs()?.into_iter().rev() {
-            match self.check(epoch) {
-                Ok(()) => return Ok(Some(epoch)),
-                Err(error) => first_error = first_error.or(Some(error)),
+        let mut epochs = self.epochs()?;
+        loop {
+            let mut first_error = None;
+            for epoch in epochs.iter().rev() {
+                match self.check(*epoch) {
+                    Ok(()) => return Ok(Some(*epoch)),
+                    Err(error) => first_error = first_error.or(Some(error)),
+                }
+            }
+            let now = self.epochs()?;
+            match first_error {
+                None => return Ok(None),
+                Some(error) if now == epochs => return Err(error),
+                Some(_) => epochs = now,
             }
         }
-        first_error.map_or(Ok(None), Err)
     }
 
     /// That of the model after `epoch`.

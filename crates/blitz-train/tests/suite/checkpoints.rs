@@ -1,7 +1,9 @@
 //! What a training saves is read back whole, or refused.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use blitz_train::prelude::*;
 use blitz_train::{
@@ -48,6 +50,43 @@ fn a_training_goes_on_from_its_last_whole_checkpoint_to_the_bit() {
     let uninterrupted = model().load(whole.0.join("checkpoint/model-6.bpk"));
     assert_eq!(weights(&end), weights(&uninterrupted.unwrap()));
     assert_eq!(resumed.1.epochs().unwrap(), [1, 2, 3, 4, 5, 6]);
+}
+
+/// The checkpoint after `from` as that after `to`.
+fn moved(folder: &Path, from: usize, to: usize) {
+    let parts = ["model", "optim", "scheduler"];
+    let [from, to] = [from, to].map(|epoch| parts.map(|part| format!("{part}-{epoch}.bpk")));
+    for (from, to) in from.iter().zip(&to) {
+        fs::copy(folder.join(from), folder.join(to)).unwrap();
+        let digest = fs::read_to_string(folder.join(format!("{from}.sha256"))).unwrap();
+        let digest = digest.replace(from, to);
+        fs::write(folder.join(format!("{to}.sha256")), digest).unwrap();
+    }
+    for from in from {
+        fs::remove_file(folder.join(&from)).unwrap();
+        fs::remove_file(folder.join(format!("{from}.sha256"))).unwrap();
+    }
+}
+
+#[test]
+fn the_last_checkpoint_of_a_training_that_removes_earlier_ones_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = trained(folder.path(), 1);
+    let under_way = AtomicBool::new(true);
+    let found: BTreeSet<_> = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for epoch in 1..300 {
+                moved(checkpoints.folder(), epoch, epoch + 1);
+            }
+            under_way.store(false, Ordering::Relaxed);
+        });
+        let look = || checkpoints.last_whole().unwrap();
+        let looks = std::iter::from_fn(|| under_way.load(Ordering::Relaxed).then(look));
+        // A list that was begun before an epoch came and read on after the one before went has neither.
+        looks.flatten().collect()
+    });
+    assert!(found.len() > 3, "{found:?}");
+    assert_eq!(checkpoints.last_whole(), Ok(Some(300)));
 }
 
 #[test]
