@@ -1,7 +1,7 @@
 //! The deviations of normal posteriors, kept from draw to draw.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use burn::module::ParamId;
@@ -32,8 +32,9 @@ use crate::family::deviation::std_from_rho;
 /// }
 /// ```
 #[derive(Debug, Clone, Default)]
-pub struct KeptDeviations(Rc<RefCell<HashMap<ParamId, Kept>>>);
+pub struct KeptDeviations(Rc<RefCell<BTreeMap<ParamId, Kept>>>);
 
+/// In an order of their own, as the weights of a draw: Burn's Fusion sees them dropped.
 #[derive(Debug)]
 struct Kept {
     std: Tensor<1>,
