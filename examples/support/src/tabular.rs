@@ -1,6 +1,7 @@
 //! The data: a CSV file and the table in it, its division into training and test rows, and the scaling
 //! that is fitted to the training rows alone.
 
+mod first_line;
 mod format;
 mod quotes;
 mod sheet;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use burn::module::ParamId;
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 
 use crate::family::at_least_f32;
 use crate::family::deviation::std_from_rho;
@@ -38,25 +38,26 @@ pub struct KeptDeviations(Rc<RefCell<BTreeMap<ParamId, Kept>>>);
 #[derive(Debug)]
 struct Kept {
     std: Tensor<1>,
-    /// What it is of. A copy of the network on another device, or in another type, has its own.
-    of: Tensor<1>,
+    /// The type of what it is of: a copy of the network in another type has its own.
+    dtype: DType,
 }
 
 impl KeptDeviations {
     /// Those of the posterior of parameter `id` from its ρ, in `f32` at least.
     pub(crate) fn of(&self, id: ParamId, rho: Tensor<1>) -> Tensor<1> {
         let kept = self.0.borrow().get(&id).and_then(|kept| {
-            let is_alike = kept.of.dtype() == rho.dtype()
-                && kept.of.device() == rho.device()
-                && kept.of.dims() == rho.dims();
+            let is_alike = kept.dtype == rho.dtype()
+                && kept.std.device() == rho.device()
+                && kept.std.dims() == rho.dims();
             is_alike.then(|| kept.std.clone())
         });
         // Outside of the borrow: a kernel that waits for its threads may run another reader's task.
         kept.unwrap_or_else(|| {
-            let std = std_from_rho(at_least_f32(rho.clone()));
+            let dtype = rho.dtype();
+            let std = std_from_rho(at_least_f32(rho));
             let made = Kept {
                 std: std.clone(),
-                of: rho,
+                dtype,
             };
             let replaced = self.0.borrow_mut().insert(id, made);
             drop(replaced);

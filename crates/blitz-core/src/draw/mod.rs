@@ -99,10 +99,7 @@ impl Draw {
     ///
     /// Panics if the draw is not the innermost one.
     pub fn with_kl(self) -> Self {
-        assert!(
-            self.is_innermost(),
-            "a draw's KL was asked for inside another draw or the mean mode"
-        );
+        self.assert_innermost("its KL");
         with_sample(|sample| sample.with_kl = true);
         self
     }
@@ -119,10 +116,7 @@ impl Draw {
     ///
     /// Panics if the draw is not the innermost one.
     pub fn with_shared_weights(self) -> Self {
-        assert!(
-            self.is_innermost(),
-            "shared weights were asked for of a draw inside another draw or the mean mode"
-        );
+        self.assert_innermost("sharing of weights");
         with_sample(|sample| sample.shares_weights = true);
         self
     }
@@ -137,18 +131,18 @@ impl Draw {
     ///
     /// Panics if the draw is not the innermost one.
     pub fn with_deviations(self, kept: &KeptDeviations) -> Self {
-        assert!(
-            self.is_innermost(),
-            "kept deviations were given to a draw inside another draw or the mean mode"
-        );
+        self.assert_innermost("use of kept deviations");
         let replaced = with_sample(|sample| sample.deviations.replace(kept.clone()));
         drop(replaced);
         self
     }
 
-    /// Whether this is the innermost scope of the thread.
-    pub(crate) fn is_innermost(&self) -> bool {
-        scope::is_innermost(self.id)
+    /// Panics, naming what is asked of the draw, if another scope lies in it.
+    pub(crate) fn assert_innermost(&self, asked: &str) {
+        assert!(
+            scope::is_innermost(self.id),
+            "{asked} was asked of a draw in which another draw or the mean mode is open"
+        );
     }
 
     /// Goes over to the antithetic draw, whose layers that are random themselves have the noise of draw `index`.

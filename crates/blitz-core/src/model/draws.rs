@@ -93,10 +93,7 @@ impl Draw {
     ///
     /// Panics if the draw is not the innermost one, or is the second of a pair itself.
     pub fn antithetic<M: Module>(self, model: &M, index: u64) -> Result<Self, AsymmetricPosterior> {
-        assert!(
-            self.is_innermost(),
-            "the antithetic draw of one was asked for inside another draw or the mean mode"
-        );
+        self.assert_innermost("its antithetic draw");
         let attachments = attachments(model);
         let mut sampled = attachments.iter().filter(|weight| weight.is_sampling());
         if let Some(weight) = sampled.find(|weight| !weight.is_symmetric()) {
@@ -152,10 +149,7 @@ impl Draw {
 
     /// All Bayesian weights of a model in this draw, with their identities if they are sampled.
     pub(super) fn weights<M: Module>(&self, model: &M) -> Vec<(Option<ParamId>, DrawnWeight)> {
-        assert!(
-            self.is_innermost(),
-            "the weights of a draw were asked for inside another draw or the mean mode"
-        );
+        self.assert_innermost("the list of weights");
         let attachments = attachments(model).into_iter().enumerate();
         let weights = attachments.map(|(position, attachment)| {
             let id = attachment.is_sampling().then(|| attachment.id());

@@ -36,32 +36,13 @@ impl FloatTypes {
 
     /// The first weight of `module` that is of another type. One of few bits is left out: to unpack it is no cast.
     pub(crate) fn first_other<M: Module>(&self, module: &M) -> Option<Retyped> {
-        struct Look<'a> {
-            types: std::collections::vec_deque::Iter<'a, DType>,
-            found: Option<Retyped>,
-        }
-
-        impl VisitAt for Look<'_> {
-            fn visit_at<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
-                let (had, has) = (self.types.next(), param.base().dtype());
-                if let Some(had) = had.filter(|had| is_cast(**had, has))
-                    && self.found.is_none()
-                {
-                    self.found = Some(Retyped {
-                        path: path.to_string(),
-                        had: *had,
-                        has,
-                    });
-                }
-            }
-        }
-
-        let mut look = Look {
-            types: self.0.iter(),
-            found: None,
-        };
-        visit_by_path(module, &mut look);
-        look.found
+        self.first(module, |path, had, weight| {
+            Some(Retyped {
+                path: path.to_string(),
+                had,
+                has: weight.dtype(),
+            })
+        })
     }
 
     /// The module with its weights cast to these types: to a wider one exactly, to a narrower one rounded. Integers
@@ -94,36 +75,51 @@ impl FloatTypes {
 
     /// What is wrong with the first weight of `module` that has no number in its type.
     fn first_overflow<M: Module>(&self, module: &M) -> Option<String> {
-        struct Look<'a> {
+        self.first(module, |path, had, weight| {
+            let cast = weight.clone().cast(had).into_data();
+            let weight = weight.into_data();
+            let mut both = weight.iter::<f64>().zip(cast.iter::<f64>());
+            // A NaN or an infinity of the record is none of the cast's.
+            let overflow = both.find(|(weight, cast)| weight.is_finite() && cast.is_infinite());
+            overflow.map(|(value, _)| {
+                format!(
+                    "{path} has the number {value:e}, which is infinite in {had:?}, the model's type"
+                )
+            })
+        })
+    }
+
+    /// What `look` finds first in the weights of `module` that are of another type than here: it gets the path, the type
+    /// here and the weight, flat.
+    fn first<M: Module, T>(
+        &self,
+        module: &M,
+        look: impl FnMut(&str, DType, Tensor<1>) -> Option<T>,
+    ) -> Option<T> {
+        struct Look<'a, T, F> {
             types: std::collections::vec_deque::Iter<'a, DType>,
-            found: Option<String>,
+            look: F,
+            found: Option<T>,
         }
 
-        impl VisitAt for Look<'_> {
+        impl<T, F: FnMut(&str, DType, Tensor<1>) -> Option<T>> VisitAt for Look<'_, T, F> {
             fn visit_at<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
                 let (weight, had) = (param.base().without_autodiff(), self.types.next());
-                let Some(had) = had.filter(|had| is_cast(**had, weight.dtype())) else {
-                    return;
-                };
-                let cast = weight.clone().cast(*had).into_data();
-                let weight = weight.into_data();
-                let mut both = weight.iter::<f64>().zip(cast.iter::<f64>());
-                // A NaN or an infinity of the record is none of the cast's.
-                let overflow = both.find(|(weight, cast)| weight.is_finite() && cast.is_infinite());
-                if let (Some((value, _)), None) = (overflow, &self.found) {
-                    self.found = Some(format!(
-                        "{path} has the number {value:e}, which is infinite in {had:?}, the model's type"
-                    ));
+                if let Some(had) = had.filter(|had| is_cast(**had, weight.dtype()))
+                    && self.found.is_none()
+                {
+                    self.found = (self.look)(path, *had, weight.reshape([-1]));
                 }
             }
         }
 
-        let mut look = Look {
+        let mut looked = Look {
             types: self.0.iter(),
+            look,
             found: None,
         };
-        visit_by_path(module, &mut look);
-        look.found
+        visit_by_path(module, &mut looked);
+        looked.found
     }
 }
 

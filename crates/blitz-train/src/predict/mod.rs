@@ -8,6 +8,7 @@ mod moments;
 mod network_posterior;
 #[cfg(feature = "dataset")]
 mod progress;
+mod quantiles;
 mod spread;
 #[cfg(feature = "dataset")]
 mod stream;
@@ -20,11 +21,11 @@ pub(crate) use draws::of_use;
 pub use draws::predict_draws;
 pub(crate) use inputs::blame;
 pub use link::Link;
-pub(crate) use moments::Quantiles;
 pub use moments::{MomentsPredictor, MomentsPredictorConfig, predict_moments};
 pub use network_posterior::NetworkPosterior;
 #[cfg(feature = "dataset")]
 pub use progress::ProgressLine;
+pub(crate) use quantiles::Quantiles;
 pub use spread::spread;
 #[cfg(feature = "dataset")]
 pub use stream::{DrawCache, PredictedBatch, Predictions, Predictor, PredictorConfig};
