@@ -103,10 +103,15 @@ mod rules {
         /// Panics unless these are the rows and features.
         fn check<const D: usize>(between: &Self::Between, dims: [usize; D]);
 
-        /// Of features less their mean.
-        fn centered<const D: usize>(
+        /// The mean variance of features less their mean, `[.., 1]`.
+        fn centered<const D: usize>(variance: &Tensor<D>, between: &Self::Between) -> Tensor<D>;
+
+        /// Of features less their mean and less what of them is along `u`: `P Σ P` for `P = I − (1 1ᵀ + u uᵀ)/n`, of a
+        /// `u` whose sum is zero.
+        fn projected<const D: usize>(
             variance: Tensor<D>,
             between: Self::Between,
+            u: &Tensor<D>,
         ) -> (Tensor<D>, Self::Between);
 
         /// Of `x W`, without the weights' variance where x is certain.
@@ -151,8 +156,13 @@ impl Rules for Independent {
 
     fn check<const D: usize>((): &(), _: [usize; D]) {}
 
-    fn centered<const D: usize>(variance: Tensor<D>, (): ()) -> (Tensor<D>, ()) {
-        (centered(variance), ())
+    fn centered<const D: usize>(variance: &Tensor<D>, (): &()) -> Tensor<D> {
+        let n = variance.dims()[D - 1] as f64;
+        variance.clone().mean_dim(D - 1).mul_scalar(1.0 - n.recip())
+    }
+
+    fn projected<const D: usize>(variance: Tensor<D>, (): (), u: &Tensor<D>) -> (Tensor<D>, ()) {
+        (projected(variance, u), ())
     }
 
     fn linear<const D: usize>(
@@ -165,11 +175,18 @@ impl Rules for Independent {
     }
 }
 
-/// The variances of independent features less their mean: of `x_i − x̄` it is `(1 − 2/n) v_i + Σ v_j / n²`.
-fn centered<const D: usize>(variance: Tensor<D>) -> Tensor<D> {
+/// The variances of independent features less their mean and what of them is along `u`: of the i-th it is
+/// `Σⱼ (δᵢⱼ − (1 + uᵢ uⱼ)/n)² vⱼ`.
+fn projected<const D: usize>(variance: Tensor<D>, u: &Tensor<D>) -> Tensor<D> {
     let n = variance.dims()[D - 1] as f64;
-    let total = variance.clone().mean_dim(D - 1).mul_scalar(n.recip());
-    variance.mul_scalar(1.0 - 2.0 / n) + total
+    let mean = |values: Tensor<D>| values.mean_dim(D - 1).mul_scalar(n.recip());
+    let square = u.clone().square();
+    let own = (square.clone() + 1.0).mul_scalar(2.0 / n).neg() + 1.0;
+    let others = mean(variance.clone())
+        + u.clone() * mean(variance.clone() * u.clone()).mul_scalar(2.0)
+        + square.clone() * mean(variance.clone() * square);
+    // The square may round below zero where the projection leaves nothing.
+    (variance * own + others).clamp_min(0.0)
 }
 
 impl Rules for Correlated {
@@ -225,11 +242,21 @@ impl Rules for Correlated {
         }
     }
 
-    fn centered<const D: usize>(
+    fn centered<const D: usize>(variance: &Tensor<D>, between: &Option<Tensor<3>>) -> Tensor<D> {
+        let Some(between) = between else {
+            return Independent::centered(variance, &());
+        };
+        let matrices = covariance::matrices(variance.clone(), between.clone());
+        let of_mean = covariance::of_mean(matrices, variance.dims());
+        (variance.clone().mean_dim(D - 1) - of_mean).clamp_min(0.0)
+    }
+
+    fn projected<const D: usize>(
         variance: Tensor<D>,
         between: Option<Tensor<3>>,
+        u: &Tensor<D>,
     ) -> (Tensor<D>, Option<Tensor<3>>) {
-        covariance::centered(variance, between)
+        covariance::projected(variance, between, u)
     }
 
     fn linear<const D: usize>(

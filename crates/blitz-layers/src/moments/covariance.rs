@@ -49,22 +49,38 @@ pub(super) fn scaled<const D: usize>(between: Tensor<3>, factors: Tensor<D>) -> 
     between * columns * factors.reshape([rows, 1, features])
 }
 
-/// `C Σ C` for `C = I − 1 1ᵀ/n`.
-pub(super) fn centered<const D: usize>(
+/// The variance of the features' mean, with 1 in the place of the last dimension.
+pub(super) fn of_mean<const D: usize>(matrices: Tensor<3>, mut dims: [usize; D]) -> Tensor<D> {
+    dims[D - 1] = 1;
+    matrices.mean_dim(2).mean_dim(1).reshape(dims)
+}
+
+/// `P Σ P` for `P = I − (1 1ᵀ + u uᵀ)/n`, of a `u` whose sum is zero.
+pub(super) fn projected<const D: usize>(
     variance: Tensor<D>,
     between: Option<Tensor<3>>,
+    u: &Tensor<D>,
 ) -> (Tensor<D>, Option<Tensor<3>>) {
     let dims = variance.dims();
+    let [rows, features] = rows_of(dims);
     let matrices = match between {
         Some(between) => matrices(variance, between),
         None => diagonal(variance),
     };
-    let of_rows = matrices.clone().mean_dim(2);
-    let of_columns = matrices.clone().mean_dim(1);
-    let of_all = of_rows.clone().mean_dim(1);
-    let centered = matrices - of_rows - of_columns + of_all;
-    let variance = diagonals(&centered).clamp_min(0.0).reshape(dims);
-    (variance, Some(centered))
+    let ones = Tensor::ones([1, features, 1], (&u.device(), u.dtype()));
+    let u = u.clone().reshape([rows, features, 1]);
+    let projected = without(without(matrices, ones), u);
+    let variance = diagonals(&projected).clamp_min(0.0).reshape(dims);
+    (variance, Some(projected))
+}
+
+/// `P Σ P` for `P = I − u uᵀ/n`, of a column `u`.
+fn without(matrices: Tensor<3>, u: Tensor<3>) -> Tensor<3> {
+    let products = (matrices.clone() * u.clone().transpose()).mean_dim(2);
+    let square = (products.clone() * u.clone()).mean_dim(1);
+    // Half of the square goes with each of the two, which are each other's transposes.
+    let half = (products - u.clone() * square.mul_scalar(0.5)) * u.clone().transpose();
+    matrices - half.clone() - half.transpose()
 }
 
 /// The diagonals, `[rows, features]`.

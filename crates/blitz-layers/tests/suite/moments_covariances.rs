@@ -451,7 +451,7 @@ fn norms_and_dropout_keep_covariances() {
     assert_moments(&dropped, &moments, "dropout");
 }
 
-/// A step to first order, which many features make good.
+/// To first order, which many features make good.
 #[test]
 fn a_layer_norm_keeps_covariances() {
     const FEATURES: usize = 100;
@@ -473,6 +473,64 @@ fn a_layer_norm_keeps_covariances() {
     let scale = values(moments.variance().mean())[0];
     assert!(size(off) < 0.03 * scale, "of {scale}");
     assert!(size(sampled) > 0.09 * scale);
+}
+
+/// `J Σ Jᵀ` with Burn's layer's derivative by finite differences, of a row in which one feature is far from the others
+/// and one in which none is.
+#[test]
+fn a_layer_norm_of_little_uncertainty_is_its_derivative() {
+    const FEATURES: usize = 6;
+    const STEP: f64 = 1e-5;
+    let in_f64 = (&Device::flex(), DType::F64);
+    let rows = [
+        [9.0, 0.3, -0.5, 0.8, -1.1, 0.1],
+        [0.2, 1.1, -0.7, 0.9, -1.4, -0.3],
+    ];
+    let mut norm = LayerNormConfig::new(FEATURES).init(&Device::flex());
+    norm.gamma = Param::from_tensor(normals::<1>(13, [FEATURES], &Device::flex()).cast(DType::F64));
+    norm.beta = None;
+    let variances = [1.0, 0.3, 2.0, 0.1, 0.7, 4.0].map(|variance| 1e-10 * variance);
+    let variance = Tensor::<2>::from_data(TensorData::from([variances]), in_f64);
+    let root = normals::<2>(14, [FEATURES, FEATURES], &Device::flex()).cast(DType::F64) * 1e-5;
+    for row in rows {
+        let mean = Tensor::<2>::from_data(TensorData::from([row]), in_f64);
+        let columns = (0..FEATURES).map(|j| {
+            let step = Tensor::<2>::from_data(
+                TensorData::from([std::array::from_fn::<f64, FEATURES, _>(|k| {
+                    if k == j { STEP } else { 0.0 }
+                })]),
+                in_f64,
+            );
+            let change =
+                norm.forward(mean.clone() + step.clone()) - norm.forward(mean.clone() - step);
+            change / (2.0 * STEP)
+        });
+        // The transposed derivative: a row for each input.
+        let derivative = Tensor::cat(columns.collect(), 0);
+        let of = |covariance: Tensor<2>| {
+            let product = derivative.clone().transpose().matmul(covariance);
+            product.matmul(derivative.clone())
+        };
+        let assert_near = |found: Tensor<2>, expected: Tensor<2>| {
+            let largest = values(expected.clone().abs().max())[0];
+            let off = values((found - expected).abs().max())[0];
+            assert!(off < 1e-4 * largest, "{off} of {largest}, {row:?}");
+        };
+
+        let diagonal = Tensor::<2>::eye(FEATURES, in_f64) * variance.clone();
+        let expected = of(diagonal.clone());
+        let alone = norm.forward_moments(Moments::new(mean.clone(), variance.clone()));
+        let expected_alone = (expected.clone() * Tensor::eye(FEATURES, in_f64)).sum_dim(0);
+        assert_near(alone.variance(), expected_alone);
+        let joint = Moments::new(mean.clone(), variance.clone()).with_covariances();
+        let together = norm.forward_moments(joint).covariance().unwrap();
+        assert_near(together.squeeze_dim(0), expected);
+
+        let covariance = root.clone().matmul(root.clone().transpose());
+        let joint = Moments::joint(mean, covariance.clone().unsqueeze());
+        let together = norm.forward_moments(joint).covariance().unwrap();
+        assert_near(together.squeeze_dim(0), of(covariance));
+    }
 }
 
 #[test]

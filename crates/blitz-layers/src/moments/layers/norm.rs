@@ -28,10 +28,11 @@ impl<const D: usize, C: Correlations> ForwardMoments<Moments<D, C>> for BatchNor
     }
 }
 
-/// To first order: the deviation of the features, which the layer divides by, counts as the root of its expected
-/// square. The mean of the features is exact.
+/// To first order in what is uncertain: `Var y = J Var x Jᵀ` with the layer's derivative `J = (I − (1 1ᵀ + u uᵀ)/n)/s` at
+/// the means. They are normalized, `u`, by the root s of the expected square of the features less their mean, which is
+/// larger than that of their means.
 ///
-/// Good where there are many features, which average out.
+/// Good where the features vary by less than they differ, and where there are many of them.
 impl<const D: usize, C: Correlations> ForwardMoments<Moments<D, C>> for LayerNorm {
     type Output = Moments<D, C>;
 
@@ -51,14 +52,15 @@ impl<const D: usize, C: Correlations> ForwardMoments<Moments<D, C>> for LayerNor
         let given = input.mean;
         let mean = in_type_of(given.clone(), &variance);
         let centered = mean.clone() - mean.mean_dim(last);
-        let (of_centered, between) = C::centered(variance, between);
-        let expected = (centered.clone().square() + of_centered.clone()).mean_dim(last);
-        let expected = expected + epsilon(self, &centered);
-        let scale = expected.clone().sqrt().recip();
+        let of_centered = C::centered(&variance, &between);
+        let expected = centered.clone().square().mean_dim(last) + of_centered;
+        let scale = (expected + epsilon(self, &centered)).sqrt().recip();
+        let unit = centered * scale.clone();
+        let (variance, between) = C::projected(variance, between, &unit);
         let between = C::scaled(between, &scale);
         let normalized = Moments {
-            mean: in_type_of(centered * scale, &given),
-            variance: Some(C::join(of_centered / expected, between)),
+            mean: in_type_of(unit, &given),
+            variance: Some(C::join(variance * scale.square(), between)),
         };
         scaled(normalized, &self.gamma, self.beta.as_ref(), last)
     }
