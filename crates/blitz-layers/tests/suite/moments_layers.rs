@@ -446,8 +446,8 @@ fn a_layer_norm_of_an_outlier_is_near_its_draws() {
         // The noise of 4000 draws is 1.1 %; the outlier's second order is 2 % more.
         assert!((std / drawn - 1.0).abs() < 0.06, "{std}, {drawn}");
     }
-    // By its own deviation over that of the features alone it would be 0.09.
-    assert!(std[5] < 0.02, "{}", std[5]);
+    // Over the deviation of the features as a number it would be 0.096.
+    assert!(std[5] < 0.03, "{}", std[5]);
 }
 
 #[test]
