@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -26,14 +27,21 @@ pub fn in_place<E: From<io::Error>>(
 
 /// What [`in_place`] makes the file of this name of, if it is the name of a file that it has not put in its place yet.
 pub fn name_of_part(name: &str) -> Option<&str> {
-    let (name, process) = name.rsplit_once(".part")?.0.rsplit_once('.')?;
-    process.parse::<u32>().is_ok().then_some(name)
+    let (name, own) = name.rsplit_once(".part")?.0.rsplit_once('.')?;
+    // Earlier versions had the number of the process.
+    let is_own = own.len() == OWN_DIGITS && u64::from_str_radix(own, 16).is_ok()
+        || own.parse::<u32>().is_ok();
+    is_own.then_some(name)
 }
 
-/// `model.bpk.4711.part.bpk` for `model.bpk`: writers go by the extension.
+const OWN_DIGITS: usize = 16;
+
+/// `model.bpk.0f3a…9c.part.bpk` for `model.bpk`: writers go by the extension. Each is another, of whatever thread,
+/// process or machine.
 fn part_of(path: &Path) -> PathBuf {
     let mut part = OsString::from(path);
-    part.push(format!(".{}.part", std::process::id()));
+    let own = RandomState::new().hash_one(std::process::id());
+    part.push(format!(".{own:0OWN_DIGITS$x}.part"));
     if let Some(extension) = path.extension() {
         part.push(".");
         part.push(extension);
@@ -96,9 +104,15 @@ mod tests {
                 name == "model"
             );
             assert_eq!(name_of_part(part.to_str().unwrap()), Some(name));
+            assert_ne!(part, part_of(Path::new(name)));
             assert_eq!(name_of_part(name), None);
         }
+        assert_eq!(
+            name_of_part("model-5.bpk.4711.part.bpk"),
+            Some("model-5.bpk")
+        );
         assert_eq!(name_of_part("mine.part.bpk"), None);
+        assert_eq!(name_of_part("a.dead.part.bpk"), None);
         assert_eq!(name_of_part("of.mine.part.bpk"), None);
     }
 

@@ -3,6 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::path::Path;
 
+use super::same_file::is_same;
 use crate::error::CheckpointError;
 
 /// What keeps another training out of a folder, until it is dropped or its process ends.
@@ -60,20 +61,6 @@ fn not_empty(folder: &Path) -> &Path {
         true => Path::new("."),
         false => folder,
     }
-}
-
-/// Whether `opened` is what is at `path` now. Elsewhere than on Unix nobody knows.
-#[cfg(unix)]
-pub(crate) fn is_same(opened: &File, path: &Path) -> std::io::Result<bool> {
-    use std::os::unix::fs::MetadataExt;
-
-    let (opened, there) = (opened.metadata()?, path.metadata()?);
-    Ok((opened.dev(), opened.ino()) == (there.dev(), there.ino()))
-}
-
-#[cfg(not(unix))]
-pub(crate) fn is_same(_opened: &File, _path: &Path) -> std::io::Result<bool> {
-    Ok(true)
 }
 
 #[cfg(all(test, unix))]

@@ -9,6 +9,7 @@ mod float_types;
 mod folder;
 #[cfg(feature = "train")]
 mod raised;
+mod same_file;
 mod saved_layout;
 #[cfg(feature = "train")]
 mod saves;
@@ -16,13 +17,13 @@ mod seal;
 
 #[cfg(feature = "train")]
 pub use claim::FolderClaim;
-#[cfg(feature = "train")]
-pub(crate) use claim::is_same;
 pub(crate) use float_types::{FloatTypes, Retyped};
 #[cfg(feature = "train")]
 pub use folder::Checkpoints;
 #[cfg(feature = "train")]
 pub(crate) use raised::raised;
+#[cfg(feature = "train")]
+pub(crate) use same_file::is_same;
 pub(crate) use saved_layout::in_saved_layout;
 pub(crate) use seal::load_record;
 pub use seal::put_sealed_by;

@@ -4,12 +4,14 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use blitz_predict::place::in_place;
 use burn::store::ModuleRecord;
 use burn::tensor::Bytes;
 use sha2::{Digest, Sha256};
 
+use super::same_file::is_same;
 use crate::error::CheckpointError;
 
 /// What a file's digest says of it.
@@ -40,24 +42,35 @@ pub fn read_by_name(path: &Path) -> io::Result<(Vec<u8>, Seal)> {
 }
 
 fn read_lines(path: &Path, is_name: impl Fn(&str) -> bool) -> io::Result<(Vec<u8>, Seal)> {
-    let bytes = fs::read(path)?;
-    let seal = match fs::read_to_string(seal_of(path)) {
-        Ok(seal) => seal,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok((bytes, Seal::Missing)),
-        // Not text any more.
-        Err(error) if error.kind() == ErrorKind::InvalidData => return Ok((bytes, Seal::Broken)),
-        Err(error) => return Err(error),
-    };
-    let digest = hexadecimal(Sha256::digest(&bytes));
-    // Two lines are the seal of a file that was about to be replaced, or just was.
-    let mut seals = seal.lines().filter_map(|line| line.split_once(' '));
-    // `sha256sum --binary` writes a star before the name.
-    let is_it = |name: &str| is_name(name.trim_start_matches([' ', '*']));
-    let found = match seals.any(|(sealed, name)| sealed == digest && is_it(name)) {
-        true => Seal::Whole,
-        false => Seal::Broken,
-    };
-    Ok((bytes, found))
+    let mut before = None;
+    loop {
+        let bytes = fs::read(path)?;
+        let seal = match fs::read_to_string(seal_of(path)) {
+            Ok(seal) => seal,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Ok((bytes, Seal::Missing));
+            }
+            // Not text any more.
+            Err(error) if error.kind() == ErrorKind::InvalidData => {
+                return Ok((bytes, Seal::Broken));
+            }
+            Err(error) => return Err(error),
+        };
+        let digest = hexadecimal(Sha256::digest(&bytes));
+        // Two lines are the seal of a file that was about to be replaced, or just was.
+        let mut seals = seal.lines().filter_map(|line| line.split_once(' '));
+        // `sha256sum --binary` writes a star before the name.
+        let is_it = |name: &str| is_name(name.trim_start_matches([' ', '*']));
+        if seals.any(|(sealed, name)| sealed == digest && is_it(name)) {
+            return Ok((bytes, Seal::Whole));
+        }
+        // The file, and then its seal, may have been replaced between the two looks.
+        let now = Some((digest, seal));
+        if now == before {
+            return Ok((bytes, Seal::Broken));
+        }
+        before = now;
+    }
 }
 
 /// The record in the file at `path`.
@@ -120,7 +133,8 @@ pub fn seal(path: &Path) -> io::Result<()> {
 /// states in which a process that is killed, or a loss of power, can leave them, and in each the file is whole: the old
 /// file with its seal, the old one with both, the new one with both, the new one with its own. An error leaves one of
 /// them, too: one of the first two, unless the new file is in its place and its folder or its last seal can't be
-/// written. A new file is never there without its seal.
+/// written. A new file is never there without its seal. Where several write one file at a time, the last that is placed
+/// stays, with its seal.
 pub fn put_sealed_by(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     put_in_steps(path, write, || {})
 }
@@ -131,20 +145,45 @@ fn put_in_steps(
     write: impl FnOnce(&Path) -> io::Result<()>,
     look: impl Fn(),
 ) -> io::Result<()> {
-    let (mut sealed, mut before) = (String::new(), String::new());
+    let mut placed = None;
     in_place(path, |part| -> io::Result<()> {
         write(part)?;
         look();
-        sealed = seal_line(part, path)?;
-        before = seal_before(path)?;
+        // Not before: what writes may wait for other tasks of its thread, which may save as well.
+        let alone = WRITERS.lock().unwrap_or_else(PoisonError::into_inner);
+        let sealed = seal_line(part, path)?;
+        let before = seal_before(path)?;
         put(&seal_of(path), format!("{sealed}{before}").as_bytes())?;
+        placed = Some((alone, File::open(part)?, sealed));
         look();
         Ok(())
     })?;
     look();
-    match before.is_empty() {
-        true => Ok(()),
-        false => put(&seal_of(path), sealed.as_bytes()),
+    match placed {
+        Some((_alone, file, sealed)) => seal_placed(path, file, sealed),
+        None => Ok(()),
+    }
+}
+
+/// One thread at a time puts files in their places. Other processes are not kept out.
+static WRITERS: Mutex<()> = Mutex::new(());
+
+/// Leaves what is at `path` with its own seal alone: as a rule `placed`, and what another process has put there, if it
+/// was the later one.
+fn seal_placed(path: &Path, mut placed: File, mut sealed: String) -> io::Result<()> {
+    loop {
+        let is_placed = match is_same(&placed, path) {
+            // Another process has removed it.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            is_placed => is_placed?,
+        };
+        if !is_placed {
+            placed = File::open(path)?;
+            sealed = seal_line(path, path)?;
+        } else if fs::read_to_string(seal_of(path)).is_ok_and(|seal| seal == sealed) {
+            return Ok(());
+        }
+        put(&seal_of(path), sealed.as_bytes())?;
     }
 }
 
@@ -208,7 +247,7 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
+    use std::cell::{Cell, RefCell};
 
     use super::*;
 
@@ -246,6 +285,76 @@ mod tests {
         let look = || assert!(!path.exists() || read(&path).unwrap().1 == Seal::Whole);
         put_in_steps(&path, |part| fs::write(part, "new"), look).unwrap();
         assert_eq!(read(&path).unwrap().1, Seal::Whole);
+    }
+
+    /// The other one comes between any two steps of the first.
+    #[cfg(unix)]
+    #[test]
+    fn of_two_processes_that_write_one_file_the_last_one_stays_whole() {
+        for is_new in [false, true] {
+            for step in 0..3 {
+                let folder = tempfile::tempdir().unwrap();
+                let path = folder.path().join("file");
+                if !is_new {
+                    put_sealed(&path, b"old").unwrap();
+                }
+                let steps = Cell::new(0);
+                let look = || {
+                    if steps.replace(steps.get() + 1) == step {
+                        let write = |part: &Path| fs::write(part, "theirs");
+                        as_another_process(&path, write);
+                    }
+                };
+                put_in_steps(&path, |part| fs::write(part, "ours"), look).unwrap();
+                let (bytes, seal) = read(&path).unwrap();
+                assert_eq!(seal, Seal::Whole, "step {step}, new: {is_new}");
+                let last: &[u8] = if step == 2 { b"theirs" } else { b"ours" };
+                assert_eq!(bytes, last, "step {step}, new: {is_new}");
+                let seals = fs::read_to_string(seal_of(&path)).unwrap();
+                assert_eq!(seals.lines().count(), 1);
+            }
+        }
+    }
+
+    /// Puts a sealed file in its place past the writers of this process.
+    #[cfg(unix)]
+    fn as_another_process(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) {
+        let mut sealed = String::new();
+        in_place(path, |part| -> io::Result<()> {
+            write(part)?;
+            sealed = seal_line(part, path)?;
+            let before = seal_before(path)?;
+            put(&seal_of(path), format!("{sealed}{before}").as_bytes())
+        })
+        .unwrap();
+        seal_placed(path, File::open(path).unwrap(), sealed).unwrap();
+    }
+
+    #[test]
+    fn threads_that_write_and_read_one_file_see_it_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        put_sealed(&path, b"first").unwrap();
+        std::thread::scope(|scope| {
+            for writer in 0..3 {
+                let path = &path;
+                scope.spawn(move || {
+                    for round in 0..60 {
+                        let text = format!("{writer} {round}").repeat(500);
+                        put_sealed(path, text.as_bytes()).unwrap();
+                    }
+                });
+            }
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    for _ in 0..600 {
+                        assert_eq!(read(&path).unwrap().1, Seal::Whole);
+                    }
+                });
+            }
+        });
+        assert_eq!(read(&path).unwrap().1, Seal::Whole);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 
     #[cfg(unix)]
