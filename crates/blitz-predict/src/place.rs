@@ -29,18 +29,18 @@ pub fn in_place<E: From<io::Error>>(
 pub fn name_of_part(name: &str) -> Option<&str> {
     let (name, own) = name.rsplit_once(".part")?.0.rsplit_once('.')?;
     // Earlier versions had the number of the process.
-    let is_own = own.len() == OWN_DIGITS && u64::from_str_radix(own, 16).is_ok()
+    let is_own = own.len() == OWN_DIGITS && u32::from_str_radix(own, 16).is_ok()
         || own.parse::<u32>().is_ok();
     is_own.then_some(name)
 }
 
-const OWN_DIGITS: usize = 16;
+const OWN_DIGITS: usize = 8;
 
-/// `model.bpk.0f3a…9c.part.bpk` for `model.bpk`: writers go by the extension. Each is another, of whatever thread,
+/// `model.bpk.0f3a65c1.part.bpk` for `model.bpk`: writers go by the extension. Each is another, of whatever thread,
 /// process or machine.
 fn part_of(path: &Path) -> PathBuf {
     let mut part = OsString::from(path);
-    let own = RandomState::new().hash_one(std::process::id());
+    let own = RandomState::new().hash_one(std::process::id()) as u32;
     part.push(format!(".{own:0OWN_DIGITS$x}.part"));
     if let Some(extension) = path.extension() {
         part.push(".");

@@ -113,7 +113,7 @@ fn shuffled(values: &[f64], seed: u64, output: usize) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::likelihood::{GaussianLikelihoodConfig, LikelihoodParam};
+    use crate::likelihood::{GaussianLikelihoodConfig, Likelihood, LikelihoodParam};
     use burn::tensor::{DType, Device};
 
     #[test]

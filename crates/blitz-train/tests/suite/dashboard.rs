@@ -159,12 +159,9 @@ fn a_checkpoint_that_cannot_be_written_is_an_error_up_to_the_last() {
             let folder = tempfile::tempdir().unwrap();
             let checkpoints = Checkpoints::new(folder.path().join("checkpoint"));
             let path = checkpoints.folder().join(format!("{part}-{epoch}.bpk"));
-            // Where its digest is written first.
-            let scratch = format!(
-                "{part}-{epoch}.bpk.sha256.{}.part.sha256",
-                std::process::id()
-            );
-            std::fs::create_dir_all(checkpoints.folder().join(scratch)).unwrap();
+            // Where its digest is to lie.
+            let digest = format!("{part}-{epoch}.bpk.sha256");
+            std::fs::create_dir_all(checkpoints.folder().join(digest)).unwrap();
             let training = bare(folder.path(), loader(line()), 3);
             let error = error_of(checkpoints.keep(training), learner());
             let FitError::Checkpoint(CheckpointError::NotWritten { path: said, .. }) = error else {
