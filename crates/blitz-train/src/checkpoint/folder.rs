@@ -394,13 +394,13 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let parts = parts(folder.path());
             parts.iter().for_each(|part| save(part, 1));
-            // Where the digest is written first.
-            let name = format!("{name}-2.bpk.sha256.{}.part.sha256", std::process::id());
-            fs::create_dir(folder.path().join(name)).unwrap();
+            let digest = folder.path().join(format!("{name}-2.bpk.sha256"));
+            fs::create_dir(&digest).unwrap();
             for (i, part) in parts.iter().enumerate() {
                 assert_eq!(part.save(2, record()).is_err(), i == failing);
                 delete(part, 1);
             }
+            fs::remove_dir(digest).unwrap();
             let checkpoints = Checkpoints::new(folder.path());
             assert_eq!(checkpoints.last_whole(), Ok(Some(1)));
             // Burn may be an epoch ahead when it hears of the error.

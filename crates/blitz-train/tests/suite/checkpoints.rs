@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use blitz_train::prelude::*;
@@ -331,22 +332,39 @@ fn watched(folder: &Path, epochs: usize, best: &BestEpoch) -> SupervisedTraining
     best.watch(MetricFiles::new(folder).keep(training), &checkpoints)
 }
 
-/// Has the optimizer's files not be saved after these epochs.
-fn refuse_optimizer(checkpoints: &Checkpoints, epochs: std::ops::RangeInclusive<usize>) {
-    for epoch in epochs {
-        // Where its digest is to lie.
-        let name = format!("optim-{epoch}.bpk.sha256");
-        fs::create_dir_all(checkpoints.folder().join(name)).unwrap();
+/// Has the optimizer's files not be saved from the third epoch on.
+fn refusing_optimizer(
+    training: SupervisedTraining<Model>,
+    checkpoints: &Checkpoints,
+) -> SupervisedTraining<Model> {
+    /// Puts folders where their digests are to lie, when it hears of the first epoch: those that were there before
+    /// would be an earlier training's.
+    struct Refuse(PathBuf);
+
+    impl Write for Refuse {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            for epoch in 3..=6 {
+                fs::create_dir_all(self.0.join(format!("optim-{epoch}.bpk.sha256")))?;
+            }
+            Ok(line.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
     }
+
+    let refuse = Refuse(checkpoints.folder().into());
+    training.renderer(Box::new(EpochLines::to(refuse, 1)))
 }
 
 #[test]
 fn the_last_checkpoint_stays_when_the_next_is_not_written_whole() {
     let folder = tempfile::tempdir().unwrap();
     let checkpoints = Checkpoints::new(folder.path().join("checkpoint"));
-    refuse_optimizer(&checkpoints, 3..=6);
     let training = training(folder.path(), line(), 6)
         .with_checkpointing_strategy(KeepLastNCheckpoints::new(1));
+    let training = refusing_optimizer(training, &checkpoints);
     let error = fit(checkpoints.keep(training), learner()).unwrap_err();
     let written = CheckpointError::NotWritten {
         path: checkpoints.folder().join("optim-3.bpk"),
@@ -370,8 +388,8 @@ fn an_epoch_whose_checkpoint_is_not_written_is_not_the_best() {
     assert!(undisturbed.epoch() >= Some(3), "{:?}", undisturbed.epoch());
 
     let checkpoints = Checkpoints::new(folders[1].path().join("checkpoint"));
-    refuse_optimizer(&checkpoints, 3..=6);
-    fit(watched(folders[1].path(), 6, &refused), learner()).unwrap_err();
+    let training = refusing_optimizer(watched(folders[1].path(), 6, &refused), &checkpoints);
+    fit(training, learner()).unwrap_err();
     assert_eq!(refused.epoch(), Some(2));
     assert!(refused.value() > undisturbed.value());
     assert_eq!(refused.load(model()).unwrap().steps(), 10);
