@@ -337,14 +337,20 @@ fn refusing_optimizer(
     training: SupervisedTraining<Model>,
     checkpoints: &Checkpoints,
 ) -> SupervisedTraining<Model> {
-    /// Puts folders where their digests are to lie, when it hears of the first epoch: those that were there before
-    /// would be an earlier training's.
-    struct Refuse(PathBuf);
+    /// Puts folders where their digests are to lie, when it hears of the second epoch: what lies there when the first
+    /// is saved is an earlier training's.
+    struct Refuse {
+        folder: PathBuf,
+        epoch: usize,
+    }
 
     impl Write for Refuse {
         fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-            for epoch in 3..=6 {
-                fs::create_dir_all(self.0.join(format!("optim-{epoch}.bpk.sha256")))?;
+            self.epoch += line.iter().filter(|byte| **byte == b'\n').count();
+            if self.epoch == 2 {
+                for epoch in 3..=6 {
+                    fs::create_dir_all(self.folder.join(format!("optim-{epoch}.bpk.sha256")))?;
+                }
             }
             Ok(line.len())
         }
@@ -354,7 +360,10 @@ fn refusing_optimizer(
         }
     }
 
-    let refuse = Refuse(checkpoints.folder().into());
+    let refuse = Refuse {
+        folder: checkpoints.folder().into(),
+        epoch: 0,
+    };
     training.renderer(Box::new(EpochLines::to(refuse, 1)))
 }
 
