@@ -136,9 +136,23 @@ impl<N: Network, L: Likelihood> Clone for ElboModel<N, L> {
     }
 }
 
+/// The network with its weights tied, and told apart.
+fn settled<N: Network>(network: N) -> N {
+    let network = network.with_weights_apart();
+    match network.has_tied_weights() {
+        true => network.retie(),
+        false => network,
+    }
+}
+
 impl<N: Network, L: Likelihood> ElboModel<N, L> {
     /// A model that trains `network` under `likelihood`.
+    ///
+    /// The network has [one tensor](BayesianModule::retie) in all places of a weight that is tied, a posterior that one
+    /// of them has at all, and [identities of their own](BayesianModule::with_weights_apart) for weights that have the
+    /// same and are not tied: as a training has them, and what it saves.
     pub fn new(network: N, likelihood: L, elbo: Elbo) -> Self {
+        let network = settled(network);
         let devices = network.devices().into_iter().chain(likelihood.devices());
         let device = devices.into_iter().next().unwrap_or_default();
         Self {
@@ -231,7 +245,11 @@ impl<N: Network, L: Likelihood> ElboModel<N, L> {
         let unreadable = |reason: &dyn Display| CheckpointError::unreadable(&path, reason);
         let model = in_saved_layout(model, |model| model.try_load_record(record))
             .map_err(|reason| unreadable(&reason))?;
-        types.restore(model).map_err(|reason| unreadable(&reason))
+        let model = types.restore(model).map_err(|reason| unreadable(&reason))?;
+        Ok(Self {
+            network: settled(model.network),
+            ..model
+        })
     }
 
     /// The predictive distribution of `inputs` from `samples` draws of `seed`, none of which a training with that seed

@@ -1,8 +1,10 @@
 //! A network with a tied weight, trained by its model.
 
+use std::path::Path;
+
 use blitz_train::laplace::{DiagonalLaplace, EvidenceTrainingConfig, NetworkLaplace};
 use blitz_train::prelude::*;
-use blitz_train::{NetworkPosterior, SwagConfig};
+use blitz_train::{Checkpoints, NetworkPosterior, SwagConfig};
 use burn::data::dataloader::DataLoaderBuilder;
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataset::InMemDataset;
@@ -257,7 +259,11 @@ fn elbo_model<N: Network<Output = Tensor<2>>>(network: N) -> ElboModel<N, Gaussi
     ElboModel::new(network, likelihood, ElboConfig::new(8).init())
 }
 
-fn fitted<N>(network: N) -> N
+/// Epochs of two steps.
+fn two_steps_of<N>(
+    folder: &Path,
+    epochs: usize,
+) -> SupervisedTraining<ElboModel<N, GaussianLikelihood>>
 where
     N: Network<Input = Tensor<2>, Output = Tensor<2>>,
 {
@@ -270,12 +276,19 @@ where
             .batch_size(4)
             .build(InMemDataset::new(rows.clone()))
     };
-    let folder = tempfile::tempdir().unwrap();
-    let training = SupervisedTraining::new(folder.path(), loader(), loader())
-        .num_epochs(3)
+    SupervisedTraining::new(folder, loader(), loader())
+        .num_epochs(epochs)
         .renderer(Box::new(EpochLines::to(std::io::sink(), 1)))
-        .with_application_logger(None);
+        .with_application_logger(None)
+}
+
+fn fitted<N>(network: N) -> N
+where
+    N: Network<Input = Tensor<2>, Output = Tensor<2>>,
+{
+    let folder = tempfile::tempdir().unwrap();
     let learner = Learner::new(elbo_model(network), SgdConfig::new().init(), 0.05);
+    let training = two_steps_of(folder.path(), 3);
     fit(training, learner).unwrap().model.network
 }
 
@@ -340,6 +353,72 @@ fn two_networks_from_one_file_train_apart() {
     }
 }
 
+/// Two networks as a program makes them at each of its starts, with what is the same in all of them.
+fn pairs() -> Vec<(&'static str, Distilled)> {
+    let device = Device::flex().autodiff();
+    let layer = |seed: u64| {
+        device.seed(seed);
+        LinearConfig::new(2, 2).init(&device).materialize()
+    };
+    let all = BayesianizeConfig::new();
+    let (base, mut head) = (layer(1), layer(2));
+    head.weight = base.weight.clone();
+    let bayesian = base.clone().bayesianize(&all);
+    vec![
+        (
+            "tied, Bayesian at one place",
+            Distilled::new(base.clone(), head.bayesianize(&all), 0),
+        ),
+        (
+            "a Bayesian teacher",
+            Distilled::new(bayesian.clone(), bayesian.clone().freeze(), 1),
+        ),
+        (
+            "a certain teacher",
+            Distilled::new(bayesian, base.freeze(), 0),
+        ),
+    ]
+}
+
+#[test]
+fn what_a_training_saves_is_read_by_the_model_as_it_was_made() {
+    let folder = tempfile::tempdir().unwrap();
+    for (at, (what, network)) in pairs().into_iter().enumerate() {
+        let run = |name: &str, epochs: usize, from: Option<usize>| {
+            let folder = folder.path().join(format!("{at} {name}"));
+            let training = two_steps_of(&folder, epochs);
+            let checkpoints = Checkpoints::new(folder.join("checkpoint"));
+            let training = checkpoints.keep(training);
+            let training = match from {
+                Some(epoch) => training.checkpoint(epoch),
+                None => training,
+            };
+            let (_, network) = pairs().swap_remove(at);
+            let learner = Learner::new(elbo_model(network), SgdConfig::new().init(), 0.05);
+            fit(training, learner).unwrap().model
+        };
+        let whole = run("whole", 4, None);
+        run("parts", 2, None);
+        let parts = run("parts", 4, Some(2));
+        let input = Tensor::<2>::ones([1, 2], &Device::flex());
+        let predicted = |model: &ElboModel<Distilled, GaussianLikelihood>| {
+            let predictive = model.predict(input.clone(), 7, 1);
+            [predictive.mean(), predictive.std_dev()].concat()
+        };
+        assert_eq!(predicted(&whole), predicted(&parts), "{what}");
+
+        let path = folder.path().join(format!("{at}.bpk"));
+        whole.save(&path).unwrap();
+        let loaded = elbo_model(network).load(&path).unwrap().valid();
+        assert_eq!(predicted(&whole), predicted(&loaded), "{what}");
+        let draw = |model: &ElboModel<Distilled, GaussianLikelihood>| {
+            let network = model.network.sample_network(5, 0);
+            [network.first, network.second].map(|layer| values(layer.weight.val()))
+        };
+        assert_eq!(draw(&whole), draw(&loaded), "{what}");
+    }
+}
+
 #[test]
 #[should_panic(
     expected = "network.first.weight and network.second.weight are two weights with one identity"
@@ -347,11 +426,9 @@ fn two_networks_from_one_file_train_apart() {
 fn a_loop_of_ones_own_is_told_of_two_weights_with_one_identity() {
     let student = twice(false).first;
     let teacher = student.clone().freeze();
-    let model = elbo_model(Distilled::new(
-        student.moped(&MopedConfig::new()),
-        teacher,
-        1,
-    ));
+    let mut model = elbo_model(Distilled::new(student.clone(), twice(false).first, 1));
+    // A model tells apart what it is made of.
+    model.network = Distilled::new(student.moped(&MopedConfig::new()), teacher, 1);
     let x = Tensor::<2>::ones([2, 2], &Device::flex().autodiff());
     let batch = LabeledBatch {
         inputs: x.clone(),
