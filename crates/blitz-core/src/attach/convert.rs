@@ -8,6 +8,7 @@ use burn::module::{Module, ParamId};
 use super::attachment::{attach_at, unused_rows};
 use super::error::BayesianizeError;
 use super::filter::WeightFilter;
+use super::identities::walk_apart;
 use super::posteriors::Posteriors;
 use super::variational::Variational;
 use super::walk::{Attached, Walk, Weight};
@@ -149,7 +150,7 @@ impl BayesianizeConfig {
     }
 
     pub(crate) fn apply<M: Module>(&self, module: M) -> Result<M, BayesianizeError> {
-        let walk = Walk::of(&module);
+        let (module, walk) = walk_apart(module);
         check_order(&walk)?;
         self.check(&walk)?;
         let chosen: Vec<&Weight> = walk.weights.iter().filter(|w| self.chooses(w)).collect();
@@ -314,7 +315,7 @@ where
     Q: Posterior,
     P: Prior,
 {
-    let walk = Walk::of(&module);
+    let (module, walk) = walk_apart(module);
     check_order(&walk)?;
     let can_be = |weight: &&Weight| {
         weight.is_convertible() || replacing && weight.trains && weight.posterior().is_some()
@@ -365,7 +366,7 @@ where
     Q: Posterior,
     P: Prior,
 {
-    let walk = Walk::of(&module);
+    let (module, walk) = walk_apart(module);
     check_filter(filter, &walk)?;
     let matched = walk.weights.iter();
     let matched: Vec<&Weight> = matched.filter(|w| filter.matches_somewhere(w)).collect();

@@ -6,8 +6,8 @@ use burn::module::Module;
 use super::attachment::Attachment;
 use super::convert::check_bare;
 use super::error::BayesianizeError;
+use super::identities::walk_apart;
 use super::posteriors::Posteriors;
-use super::walk::Walk;
 
 /// The module with the posterior of each weight as its prior.
 pub(crate) fn posterior_as_prior<M: Module>(module: M) -> Result<M, BayesianizeError> {
@@ -42,7 +42,7 @@ fn exchange<M: Module>(
     f: impl Fn(&dyn Attachment) -> Option<Box<dyn Attachment>>,
     error: impl FnOnce(Vec<String>) -> BayesianizeError,
 ) -> Result<M, BayesianizeError> {
-    let walk = Walk::of(&module);
+    let (module, walk) = walk_apart(module);
     if walk.posteriors().next().is_none() {
         return Err(BayesianizeError::NotBayesian);
     }

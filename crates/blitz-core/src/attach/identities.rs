@@ -33,6 +33,13 @@ pub(crate) fn with_weights_apart<M: Module>(module: M) -> M {
     }
 }
 
+/// The module with its weights apart, and the walk over it: what changes a module by identities begins so.
+pub(crate) fn walk_apart<M: Module>(module: M) -> (M, Walk) {
+    let module = with_weights_apart(module);
+    let walk = Walk::of(&module);
+    (module, walk)
+}
+
 /// The paths of two weights that have one identity and are not tied: a step would move the first by the gradient of the
 /// second, or a draw has one sample of both.
 pub fn mistaken_for_one<M: Module>(module: &M) -> Option<[String; 2]> {

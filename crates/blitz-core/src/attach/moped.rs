@@ -14,6 +14,7 @@ use super::by_path::{MapAt, VisitAt, map_by_path, visit_by_path};
 use super::convert::{attach, check_filter, check_order, without};
 use super::error::BayesianizeError;
 use super::filter::WeightFilter;
+use super::identities::walk_apart;
 use super::ties::Ties;
 use super::variational::Variational;
 use super::walk::{Place, Walk, Weight};
@@ -79,7 +80,7 @@ impl MopedConfig {
             "MOPED's min_std must be a number from {MIN_SCALE:e} to {MAX_STD:e}, got {:?}",
             self.min_std
         );
-        let walk = Walk::of(&module);
+        let (module, walk) = walk_apart(module);
         check_order(&walk)?;
         check_filter(&self.weights, &walk)?;
         let chosen: Vec<&Weight> = walk

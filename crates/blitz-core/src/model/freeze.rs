@@ -4,12 +4,12 @@ use std::collections::HashSet;
 
 use burn::module::{Flag, Module, ModuleMapper, Param, ParamGroup, ParamId};
 
-use crate::attach::Walk;
+use crate::attach::walk_apart;
 
 /// Sets whether the weights and the random layers of `group` are sampled: those whose path, at one of their places, or
 /// id is in it.
 pub(super) fn set_sampling<M: Module>(module: M, sampling: bool, group: &ParamGroup) -> M {
-    let walk = Walk::of(&module);
+    let (module, walk) = walk_apart(module);
     let weights = walk.posteriors().filter(|(weight, _)| {
         let mut places = weight.places.iter();
         places.any(|place| group.matches(&weight.id, Some(&place.path)))

@@ -12,7 +12,7 @@ use super::pruning::{self, PruningReport};
 use super::summary::{self, BayesianSummary};
 use crate::attach::{
     self, BayesianizeConfig, BayesianizeError, MopedConfig, Posteriors, Walk, attach_chosen,
-    check_bare, with_own_identities, with_weights_apart,
+    check_bare, walk_apart, with_own_identities, with_weights_apart,
 };
 use crate::draw::{Draw, KeptDeviations, KeptMoments};
 use crate::family::at_least_f32;
@@ -280,9 +280,9 @@ pub trait BayesianModule: Module {
     /// Panics if the module holds reparameterizations of other kinds, such as LoRA, and with the path if a weight that
     /// has a posterior is of another shape in what `f` returns, or is not there.
     fn map_means<E>(self, f: impl FnOnce(Self) -> Result<Self, E>) -> Result<Self, E> {
-        let walk = Walk::of(&self);
+        let (module, walk) = walk_apart(self);
         check_bare(&walk).unwrap_or_else(|error| panic!("{error}"));
-        let (means, posteriors) = Posteriors::take_off(self, &walk);
+        let (means, posteriors) = Posteriors::take_off(module, &walk);
         Ok(posteriors.put_back(f(means)?))
     }
 

@@ -9,7 +9,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
 
 use super::marginals;
-use crate::attach::{Attachment, MapAt, Posteriors, Walk, check_bare, map_by_path};
+use crate::attach::{Attachment, MapAt, Posteriors, Walk, check_bare, map_by_path, walk_apart};
 use crate::fields::changed;
 
 /// What is pruned after a [`prune_by_signal_to_noise`](crate::BayesianModule::prune_by_signal_to_noise), by that call
@@ -85,7 +85,7 @@ pub(super) fn prune<M: Module>(module: M, share: f64) -> (M, PruningReport) {
         (0.0..=1.0).contains(&share),
         "the share of weights to prune must lie in [0, 1], got {share}"
     );
-    let walk = Walk::of(&module);
+    let (module, walk) = walk_apart(module);
     check_bare(&walk).unwrap_or_else(|error| panic!("{error}"));
     let ratios = ratios(&module);
     let (module, mut posteriors) = Posteriors::take_off(module, &walk);

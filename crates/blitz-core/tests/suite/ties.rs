@@ -585,6 +585,49 @@ fn weights_that_are_not_tied_get_identities_of_their_own_and_those_that_are_stay
     assert_eq!(draw(&own), draw(&tied));
 }
 
+/// A teacher whose posterior is what the student's was, and both have one identity still.
+#[test]
+fn what_changes_all_posteriors_changes_each_of_a_student_and_its_teacher() {
+    let device = Device::flex().autodiff();
+    let config = BayesianizeConfig::new().with_posterior(PosteriorConfig::normal(0.1));
+    let past = layer(&device).bayesianize(&config);
+    let now = past.clone().scale_deviations(7.0);
+    let std = |layer: &Linear| values(layer.weight_marginals()[0].std.clone())[0];
+    for (net, student_at) in in_either_order(&now, &past.clone().freeze().unfreeze_sampling()) {
+        let assert_stds = |net: &Tied, expected: [f64; 2], what: &str| {
+            let both = net.both();
+            let found = [both[student_at], both[1 - student_at]].map(std);
+            for (found, expected) in found.iter().zip(expected) {
+                assert!(
+                    (found - expected).abs() < 1e-6,
+                    "{what}: {found} for {expected}"
+                );
+            }
+        };
+        let own = || net.clone();
+        assert_stds(&own(), [0.7, 0.1], "as they are");
+        assert_stds(&own().scale_deviations(2.0), [1.4, 0.2], "scaled");
+        assert_stds(&own().map_means::<()>(Ok).unwrap(), [0.7, 0.1], "mapped");
+        assert_stds(&own().prune_by_signal_to_noise(0.0).0, [0.7, 0.1], "pruned");
+        assert_stds(&own().posterior_as_prior(), [0.7, 0.1], "as priors");
+        let kl = own().posterior_as_prior().kl_terms();
+        assert!(
+            kl.iter()
+                .all(|term| scalar(term.value.clone()).abs() < 1e-4)
+        );
+        let other = BayesianizeConfig::new().with_posterior(PosteriorConfig::normal(0.3));
+        let replaced = own().bayesianize(&other.replace_existing());
+        assert_stds(&replaced, [0.3, 0.1], "replaced");
+
+        let teacher = ["first.", "second."][1 - student_at];
+        let still = own().freeze_sampling_group(ParamGroup::from_predicate(teacher));
+        let drawn = still.with_draw(1, 0, |net| net.both().map(|l| values(l.weight.val())));
+        let means = net.both().map(|layer| values(layer.weight.base()));
+        assert_ne!(drawn[student_at], means[student_at]);
+        assert_eq!(drawn[1 - student_at], means[1 - student_at]);
+    }
+}
+
 #[test]
 fn what_towers_share_among_their_own_weights_they_go_on_sharing() {
     let device = Device::flex().autodiff();

@@ -563,6 +563,52 @@ impl Network for WithHead {
     }
 }
 
+/// A frozen teacher beside its student has the ids of its adapters.
+#[test]
+fn tfb_leaves_a_teachers_adapters_as_they_are() {
+    #[derive(Module, Debug)]
+    struct Taught {
+        teacher: LinearNet,
+        student: LinearNet,
+    }
+
+    impl Network for Taught {
+        type Input = Tensor<2>;
+        type Output = Tensor<2>;
+
+        fn forward(&self, input: Tensor<2>) -> Tensor<2> {
+            self.student.forward(input.clone()) - self.teacher.forward(input)
+        }
+    }
+
+    let device = Device::flex().autodiff();
+    let student = adapted(&device);
+    let teacher = with_fixed_weights(student.clone(), 8).freeze();
+    let known = values(teacher.layer.weight.val());
+    let net = Taught { teacher, student };
+    let batch = explained(&net.student, 20);
+    let tfb = TfbConfig::new()
+        .with_tolerance(0.05)
+        .with_passes(60.0)
+        .fit(&net, &gaussian(1.0, &device), &[batch])
+        .unwrap();
+    let means = tfb.network.mean_network();
+    let weights = [&means.teacher, &means.student].map(|net| values(net.layer.weight.val()));
+    let expected = [known, values(net.student.layer.weight.val())];
+    for (weights, expected) in weights.iter().zip(&expected) {
+        for (weight, expected) in weights.iter().zip(expected) {
+            assert!((weight - expected).abs() < 1e-4, "{weight} for {expected}");
+        }
+    }
+    let paths: Vec<_> = tfb
+        .network
+        .weight_marginals()
+        .into_iter()
+        .map(|w| w.path)
+        .collect();
+    assert_eq!(paths.len(), 2, "{paths:?}");
+}
+
 #[test]
 fn tfb_takes_adapters_that_are_frozen_beside_a_head_that_trains() {
     let device = Device::flex();

@@ -5,6 +5,7 @@ mod error;
 mod rise;
 mod search;
 
+use blitz_layers::blitz_core::BayesianModule;
 use burn::config::Config;
 
 pub use self::error::TfbError;
@@ -158,7 +159,8 @@ impl TfbConfig {
         L::Target: Clone,
     {
         self.check();
-        let network = network.valid();
+        // By their ids: a frozen teacher's adapters would have those of its student.
+        let network = network.clone().with_weights_apart().valid();
         let adapters = adapters_within_rank(&network)?;
         let directions = adapters.iter().map(Directions::of);
         let directions = directions.collect::<Result<Vec<_>, _>>()?;
