@@ -60,6 +60,15 @@ pub fn mistaken_for_one<M: Module>(module: &M) -> Option<[String; 2]> {
     Some(mistaken.map(|weight| weight.path().to_string()))
 }
 
+/// The paths of two weights that are sampled by posteriors of one identity and are not tied: a draw has one sample of
+/// both.
+pub(crate) fn drawn_as_one<M: Module>(module: &M) -> Option<[String; 2]> {
+    let walk = Walk::of(module);
+    let sampled = |weight: &Weight| weight.posterior().filter(|_| weight.is_sampling);
+    let of_one = of_one(&walk.weights, sampled).into_iter().next()?;
+    Some([of_one[0], of_one[1]].map(|weight| weight.path().to_string()))
+}
+
 /// Those of the weights that have one identity and are more than one, in their order, for each such identity. Where
 /// nothing trains, nothing is mistaken.
 fn of_one(weights: &[Weight], identity: impl Fn(&Weight) -> Option<ParamId>) -> Vec<Vec<&Weight>> {

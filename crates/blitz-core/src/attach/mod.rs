@@ -26,7 +26,7 @@ pub use error::BayesianizeError;
 pub(crate) use exchange::{posterior_as_prior, scale_deviations};
 pub use filter::WeightFilter;
 pub use identities::mistaken_for_one;
-pub(crate) use identities::{walk_apart, with_own_identities, with_weights_apart};
+pub(crate) use identities::{drawn_as_one, walk_apart, with_own_identities, with_weights_apart};
 pub use moped::{MopedConfig, MopedVariational};
 pub(crate) use posteriors::Posteriors;
 pub(crate) use ties::retie;

@@ -17,7 +17,7 @@ use super::filter::WeightFilter;
 use super::identities::walk_apart;
 use super::ties::Ties;
 use super::variational::Variational;
-use super::walk::{Place, Walk, Weight};
+use super::walk::{Place, Weight};
 use crate::family::at_least_f32;
 use crate::family::deviation::MAX_STD;
 use crate::family::posterior::NormalPosterior;

@@ -38,6 +38,8 @@ pub(crate) struct Weight {
     /// Whether it is one of few bits, which never trains.
     pub is_quantized: bool,
     pub attached: Attached,
+    /// Whether its posterior is sampled.
+    pub is_sampling: bool,
     /// The number of values that train in what is attached to it.
     pub attached_values: usize,
     pub families: Families,
@@ -117,6 +119,7 @@ impl Walk {
                     // An adapter at any place keeps posteriors off the weight, and a posterior is that of all places.
                     if weight.attached == Attached::Nothing {
                         weight.attached = place.attached;
+                        weight.is_sampling = place.is_sampling;
                         weight.attached_values = place.attached_values;
                         weight.families = place.families;
                     }
@@ -131,6 +134,7 @@ impl Walk {
                         trains: place.trains,
                         is_quantized: place.is_quantized,
                         attached: place.attached,
+                        is_sampling: place.is_sampling,
                         attached_values: place.attached_values,
                         families: place.families,
                         inside_posterior: place.inside_posterior,
@@ -309,6 +313,7 @@ struct Met {
     trains: bool,
     is_quantized: bool,
     attached: Attached,
+    is_sampling: bool,
     attached_values: usize,
     families: Families,
     inside_posterior: Option<String>,
@@ -416,6 +421,7 @@ impl ModuleVisitor for Visitor {
             shape,
             device: param.lazy_device(),
             attached: Attached::Nothing,
+            is_sampling: false,
             attached_values: 0,
             families: Families::default(),
             inside_posterior: None,
@@ -427,6 +433,7 @@ impl ModuleVisitor for Visitor {
             && let Some(weight) = self.places.last_mut()
         {
             weight.attached = Attached::Posterior(flag.id);
+            weight.is_sampling = is_configured(flag);
         }
         let is_layer_noise = self.containers.last().is_some_and(|c| c == LAYER_NOISE);
         if is_layer_noise && !self.depth.is_in_posterior() {

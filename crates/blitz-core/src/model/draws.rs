@@ -6,7 +6,7 @@ use std::fmt;
 use burn::module::{Module, ParamId};
 use burn::tensor::Tensor;
 
-use crate::attach::{Attachment, Walk, attachments, numbers};
+use crate::attach::{Attachment, Walk, attachments, drawn_as_one, numbers};
 use crate::draw::Draw;
 
 /// A weight that has no antithetic draw, from [`Draw::antithetic`].
@@ -49,8 +49,22 @@ impl Draw {
     /// parameter identities and so its draw, on each device and in each float type with weights of its own from the
     /// same noise. Of copies with other values, such as a moving average beside its network, each needs a draw of its
     /// own: what the first has made, the second would read.
+    ///
+    /// # Panics
+    ///
+    /// Panics with their paths if two weights of the model that are not tied are sampled by posteriors of one identity,
+    /// such as those of a frozen copy beside its original: see
+    /// [`with_weights_apart`](crate::BayesianModule::with_weights_apart).
     pub fn sample<M: Module>(model: &M, seed: u64, index: u64) -> Self {
         let (numbers, tied) = numbers(model);
+        if !tied.is_empty()
+            && let Some([one, other]) = drawn_as_one(model)
+        {
+            panic!(
+                "{one} and {other} are two weights whose posteriors have one identity, and a draw would have one sample of \
+                 both: tell them apart by `with_weights_apart()`"
+            );
+        }
         let draw = Self::numbered(seed, index, numbers);
         if !tied.is_empty() {
             make(&tied, &attachments(model));

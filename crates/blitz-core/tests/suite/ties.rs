@@ -592,9 +592,9 @@ fn what_changes_all_posteriors_changes_each_of_a_student_and_its_teacher() {
     let config = BayesianizeConfig::new().with_posterior(PosteriorConfig::normal(0.1));
     let past = layer(&device).bayesianize(&config);
     let now = past.clone().scale_deviations(7.0);
-    let std = |layer: &Linear| values(layer.weight_marginals()[0].std.clone())[0];
+    let std = |layer: &Linear| values(layer.weight_marginals()[0].std_devs.clone())[0];
     for (net, student_at) in in_either_order(&now, &past.clone().freeze().unfreeze_sampling()) {
-        let assert_stds = |net: &Tied, expected: [f64; 2], what: &str| {
+        let assert_stds = |net: &Tied, expected: [f32; 2], what: &str| {
             let both = net.both();
             let found = [both[student_at], both[1 - student_at]].map(std);
             for (found, expected) in found.iter().zip(expected) {
@@ -620,6 +620,12 @@ fn what_changes_all_posteriors_changes_each_of_a_student_and_its_teacher() {
         assert_stds(&replaced, [0.3, 0.1], "replaced");
 
         let teacher = ["first.", "second."][1 - student_at];
+        let drawn = std::panic::catch_unwind(|| drop(net.draw(1, 0)));
+        let message = *drawn.unwrap_err().downcast::<String>().unwrap();
+        assert!(
+            message.starts_with("first.0.weight and second.Linear.weight are two weights"),
+            "{message}"
+        );
         let still = own().freeze_sampling_group(ParamGroup::from_predicate(teacher));
         let drawn = still.with_draw(1, 0, |net| net.both().map(|l| values(l.weight.val())));
         let means = net.both().map(|layer| values(layer.weight.base()));

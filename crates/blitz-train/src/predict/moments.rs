@@ -117,7 +117,7 @@ impl MomentsPredictorConfig {
     ) -> MomentsPredictor<N, L> {
         check_quantiles(self.quantiles);
         MomentsPredictor {
-            network: network.valid(),
+            network: network.clone().with_weights_apart().valid(),
             likelihood: likelihood.valid(),
             kept: Mutex::default(),
             standard: OnceLock::new(),

@@ -73,7 +73,7 @@ impl PredictorConfig {
             "a prediction needs at least one draw, got 0"
         );
         self.check_threads();
-        let network = network.valid();
+        let network = network.clone().with_weights_apart().valid();
         let samples = of_use(&network, self.samples);
         let keeps = self.weights == DrawCache::Kept && network.is_drawn();
         let kept = match keeps && !has_adapters(&network) {

@@ -135,7 +135,7 @@ impl EvidenceTrainingConfig {
         prepare(&config, &network, likelihood)?;
         // An optimizer steps a weight that is tied in its first place.
         let is_tied = network.has_tied_weights();
-        network = network.retie();
+        network = network.with_weights_apart().retie();
         let mut likelihood = likelihood.clone();
         let mut best: Option<NetworkLaplace<N, L>> = None;
         let mut epochs = Vec::with_capacity(self.epochs);
