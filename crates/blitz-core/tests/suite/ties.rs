@@ -592,7 +592,7 @@ fn what_changes_all_posteriors_changes_each_of_a_student_and_its_teacher() {
     let config = BayesianizeConfig::new().with_posterior(PosteriorConfig::normal(0.1));
     let past = layer(&device).bayesianize(&config);
     let now = past.clone().scale_deviations(7.0);
-    let std = |layer: &Linear| values(layer.weight_marginals()[0].std_devs.clone())[0];
+    let std = |layer: &Linear| layer.weight_marginals()[0].std_devs[0];
     for (net, student_at) in in_either_order(&now, &past.clone().freeze().unfreeze_sampling()) {
         let assert_stds = |net: &Tied, expected: [f32; 2], what: &str| {
             let both = net.both();

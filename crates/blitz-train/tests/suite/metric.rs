@@ -375,6 +375,12 @@ fn without_a_finite_prediction_the_scores_are_nan_and_do_not_panic() {
     let evaluation = normal.evaluate(vec![target.full_like(f32::NAN)], target.clone());
     let input = PredictiveInput::new(evaluation.predictive, target.clone());
     assert!(epoch(CrpsMetric::new(), vec![input]).is_nan());
-    let input = PredictiveInput::new(None, target);
+    let input = PredictiveInput::new(None, target.clone());
     assert!(epoch(SharpnessMetric::new(0.5), vec![input]).is_nan());
+    // A width needs no target.
+    let evaluation = normal.evaluate(vec![target.clone()], target.clone());
+    let input = PredictiveInput::new(evaluation.predictive, target.full_like(f32::NAN));
+    assert!(epoch(SharpnessMetric::new(0.5), vec![input.clone()]) > 0.0);
+    assert!(epoch(CrpsMetric::new(), vec![input.clone()]).is_nan());
+    assert!(epoch(IntervalScoreMetric::new(0.5), vec![input]).is_nan());
 }

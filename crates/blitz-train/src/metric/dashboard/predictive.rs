@@ -21,22 +21,31 @@ impl PredictiveInput {
         Self { predictive, target }
     }
 
-    /// The mean of a score over the targets, times their number. NaN where outputs or targets are not finite, which end
-    /// a training anyway.
+    /// The mean of a score over the targets, times their number. NaN where outputs are not finite.
     fn sum(
         &self,
         score: impl FnOnce(&LazyPredictive, &[f64]) -> Result<f64, PredictError>,
     ) -> Result<MeanSum, TensorReadError> {
         let target: Vec<f64> = self.target.try_to_data()?.iter::<f64>().collect();
         let count = target.len();
-        let scorable = count > 0 && target.iter().all(|y| y.is_finite());
-        let predictive = self.predictive.as_ref().filter(|_| scorable);
+        let predictive = self.predictive.as_ref().filter(|_| count > 0);
         let mean = predictive.map_or(Ok(f64::NAN), |predictive| score(predictive, &target));
         let mean = mean.unwrap_or(f64::NAN);
         Ok(MeanSum {
             sum: mean * count as f64,
             count,
         })
+    }
+}
+
+/// A score against targets, NaN if one is not finite.
+fn against(
+    target: &[f64],
+    score: impl FnOnce(&[f64]) -> Result<f64, PredictError>,
+) -> Result<f64, PredictError> {
+    match target.iter().all(|y| y.is_finite()) {
+        true => score(target),
+        false => Ok(f64::NAN),
     }
 }
 
@@ -81,7 +90,9 @@ predictive_metric!(
     /// equal distances.
     CrpsMetric {},
     |_: &CrpsMetric| "Continuous ranked probability score of the predictive distribution".to_string(),
-    |_: &CrpsMetric, predictive: &LazyPredictive, target: &[f64]| predictive.crps(target)
+    |_: &CrpsMetric, predictive: &LazyPredictive, target: &[f64]| {
+        against(target, |target| predictive.crps(target))
+    }
 );
 
 impl CrpsMetric {
@@ -106,8 +117,10 @@ predictive_metric!(
     IntervalScoreMetric { level },
     |metric: &IntervalScoreMetric| format!("Interval score of the central {}% predictive interval", percent(metric.level)),
     |metric: &IntervalScoreMetric, predictive: &LazyPredictive, target: &[f64]| {
-        let intervals = predictive.intervals(metric.level)?;
-        Ok::<_, PredictError>(interval_score(&intervals, target, metric.level))
+        against(target, |target| {
+            let intervals = predictive.intervals(metric.level)?;
+            Ok(interval_score(&intervals, target, metric.level))
+        })
     }
 );
 
