@@ -1,5 +1,7 @@
 //! Weights that stand in several places of a module.
 
+use std::panic::AssertUnwindSafe;
+
 use blitz_core::prelude::*;
 use blitz_core::{
     BayesianizeError, BuiltinVariational, MopedVariational, NormalPosteriorConfig, NormalPrior,
@@ -620,7 +622,7 @@ fn what_changes_all_posteriors_changes_each_of_a_student_and_its_teacher() {
         assert_stds(&replaced, [0.3, 0.1], "replaced");
 
         let teacher = ["first.", "second."][1 - student_at];
-        let drawn = std::panic::catch_unwind(|| drop(net.draw(1, 0)));
+        let drawn = std::panic::catch_unwind(AssertUnwindSafe(|| drop(net.draw(1, 0))));
         let message = *drawn.unwrap_err().downcast::<String>().unwrap();
         assert!(
             message.starts_with("first.0.weight and second.Linear.weight are two weights"),
