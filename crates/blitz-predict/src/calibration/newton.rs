@@ -80,3 +80,26 @@ fn solve(a: &[f64], b: &[f64]) -> Option<Vec<f64>> {
     let x = cholesky.solve(&DVector::from_column_slice(b).component_mul(&unit));
     Some(x.component_mul(&unit).as_slice().to_vec())
 }
+
+/// Panics unless gradient and Hessian are those of the value: with a wrong value the minimum would still be found, by
+/// another way.
+#[cfg(test)]
+pub(super) fn assert_derivatives(expand: impl Fn(&[f64]) -> Expansion, at: &[f64]) {
+    const STEP: f64 = 1e-5;
+    let expanded = expand(at);
+    let moved = |i: usize, step: f64| {
+        let mut moved = at.to_vec();
+        moved[i] += step;
+        expand(&moved)
+    };
+    for i in 0..at.len() {
+        let (up, down) = (moved(i, STEP), moved(i, -STEP));
+        let slope = (up.value - down.value) / (2.0 * STEP);
+        assert!((slope - expanded.gradient[i]).abs() < 1e-8, "{i}: {slope}");
+        for j in 0..=i {
+            let curvature = (up.gradient[j] - down.gradient[j]) / (2.0 * STEP);
+            let of_hessian = expanded.hessian[i * at.len() + j];
+            assert!((curvature - of_hessian).abs() < 1e-8, "{i}, {j}");
+        }
+    }
+}

@@ -265,3 +265,16 @@ fn complements(p: &[f64], complements: &mut [f64]) {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::newton::assert_derivatives;
+    use super::*;
+
+    #[test]
+    fn derivatives_are_those_of_the_value() {
+        let inputs: Vec<f64> = (0..12).map(|i| (1.7 * f64::from(i)).sin()).collect();
+        let parameters: Vec<f64> = (0..6).map(|i| (0.9 * f64::from(i)).cos()).collect();
+        assert_derivatives(|at| expand(at, &inputs, &[0, 2, 1, 1]), &parameters);
+    }
+}

@@ -610,6 +610,10 @@ fn files_with_numbers_out_of_range_are_no_fits() {
         r#"{"radius":1.0,"level":90}"#,
         "a level must be inside (0, 1), got 90",
     );
+    for level in ["0", "1"] {
+        let stored = format!(r#"{{"radius":1.0,"level":{level}}}"#);
+        refused::<SplitConformal>(&stored, &format!("inside (0, 1), got {level}"));
+    }
     refused::<NormalizedSplitConformal>(r#"{"factor":-1.0,"level":0.9}"#, "got -1");
     refused::<ConformalQuantiles>(r#"{"correction":-1.0,"level":0}"#, "got 0");
     let sets = |classes: usize, penalty: f64| {
@@ -623,6 +627,18 @@ fn files_with_numbers_out_of_range_are_no_fits() {
         "a penalty or weight must be finite and at least 0, got -1",
     );
     assert!(serde_json::from_str::<AdaptiveSets>(&sets(2, 0.0)).is_ok());
+}
+
+#[test]
+fn a_temperature_beyond_the_numbers_is_an_error() {
+    // T = z / ln(51/49) for 51 of 100 right.
+    let labels: Vec<usize> = (0..100).map(|i| usize::from(i >= 51)).collect();
+    let fit = |z: f64| TemperatureScaling::try_fit(&[z, 0.0].repeat(100), 2, &labels);
+    let odds = (51f64 / 49.0).ln();
+    let largest = fit(5e306).unwrap().temperature;
+    assert!((largest / (5e306 / odds) - 1.0).abs() < 1e-9, "{largest:e}");
+    let error = fit(1e308).unwrap_err().to_string();
+    assert!(error.contains("beyond the numbers of f64"), "{error}");
 }
 
 #[test]
