@@ -63,9 +63,9 @@ impl EvidenceTrainingConfig {
     /// are collinear to the digits of `f64`, changes nothing. After the last epoch there is a choice in any case.
     ///
     /// The approximation of the choice with the largest evidence comes back, with its network, λ and likelihood, and
-    /// all epochs. `batches` are what an epoch trains on, all examples once; `examples` the same data one at a time
-    /// (`batch_size(1)`), both on the network's autodiff device. What the likelihood learns by gradients elsewhere
-    /// stays as it is here.
+    /// all epochs. `batches` are what an epoch trains on, all examples once: shuffled, or of one size, since an example
+    /// of a smaller batch weighs more in it. `examples` are the same data one at a time (`batch_size(1)`), both on the
+    /// network's autodiff device. What the likelihood learns by gradients elsewhere stays as it is here.
     ///
     /// # Errors
     ///
