@@ -354,8 +354,10 @@ pub trait BayesianModule: Module {
     /// The module with identities of their own for weights that have the same and are [not tied](Self::retie): a frozen
     /// teacher beside its student, two Bayesian networks from one file. The first that trains keeps it.
     ///
-    /// Burn's optimizer gives a gradient to the first parameter that has its id, frozen or not. blitz-train's models do
-    /// this when a training begins; in a loop of your own call it before the first step, and after a record was loaded.
+    /// Burn's optimizer gives a gradient to the first parameter that has its id, frozen or not, and a draw has one sample
+    /// for all that one identity has. What changes a module's posteriors or their sampling does this first, and so do
+    /// blitz-train's models and predictors. In a loop of your own call it before the first draw, and after a record was
+    /// loaded.
     ///
     /// Two deterministic networks from one file are [one](Self::retie), until one of them gets [identities of its
     /// own](Self::with_own_identities).
