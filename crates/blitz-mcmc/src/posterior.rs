@@ -3,6 +3,7 @@
 use std::fmt;
 
 use blitz_train::NetworkPosterior;
+use blitz_train::blitz_core::BayesianModule;
 use blitz_train::blitz_predict::convergence::try_summary;
 use blitz_train::chains::spread;
 use burn::module::Module;
@@ -34,7 +35,8 @@ impl<N: Module> McmcPosterior<N> {
     /// weights, statistics of a batch norm. Files that were written before do not say those. If a draw is beyond the
     /// largest number of its weight's type, as 65,504 is of `f16`.
     pub fn new(network: &N, draws: Draws) -> Result<Self, McmcError> {
-        let network = network.valid();
+        // As the density has it: a frozen copy beside what was sampled has no draws.
+        let network = network.clone().with_weights_apart().valid();
         let weights = Weights::of(&network);
         same_weights(&weights.tensors, draws.weights())?;
         if draws.unsampled.is_some_and(|it| it != weights.unsampled) {

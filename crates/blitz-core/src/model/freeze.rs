@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
-use burn::module::{Flag, Module, ModuleMapper, Param, ParamGroup, ParamId};
+use burn::module::{Flag, Module, Param, ParamGroup};
+use burn::tensor::Tensor;
 
-use crate::attach::walk_apart;
+use crate::attach::{MapAt, map_by_path, walk_apart};
 
 /// Sets whether the weights and the random layers of `group` are sampled: those whose path, at one of their places, or
 /// id is in it.
@@ -14,25 +15,34 @@ pub(super) fn set_sampling<M: Module>(module: M, sampling: bool, group: &ParamGr
         let mut places = weight.places.iter();
         places.any(|place| group.matches(&weight.id, Some(&place.path)))
     });
+    let places = weights.flat_map(|(weight, _)| &weight.places);
     let layers = walk.random_layers.iter();
     let layers = layers.filter(|layer| group.matches(&layer.id, Some(&layer.path)));
-    let flags = weights
-        .map(|(_, id)| id)
-        .chain(layers.map(|layer| layer.id));
-    module.map(&mut SetFlags {
+    let chosen = places
+        .map(|place| &place.path)
+        .chain(layers.map(|layer| &layer.path));
+    let mut set = SetFlags {
         sampling,
-        flags: flags.collect(),
-    })
+        chosen: chosen.cloned().collect(),
+    };
+    map_by_path(module, &mut set)
 }
 
 struct SetFlags {
     sampling: bool,
-    flags: HashSet<ParamId>,
+    /// The paths of weights and layers. Clones of a random layer have one identity, and are frozen each by itself.
+    chosen: HashSet<String>,
 }
 
-impl ModuleMapper for SetFlags {
-    fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
-        match self.flags.contains(&flag.id) {
+impl MapAt for SetFlags {
+    fn map_at<const D: usize>(&mut self, _path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param
+    }
+
+    fn map_flag_at(&mut self, path: &str, flag: Param<Flag>) -> Param<Flag> {
+        // In a posterior or a layer's noise, which is in the weight or the layer.
+        let owner = path.rsplitn(3, '.').nth(2).unwrap_or_default();
+        match self.chosen.contains(owner) {
             true => flag.with_value(self.sampling),
             false => flag,
         }

@@ -215,6 +215,16 @@ fn the_mean_mode_and_a_freeze_return_the_input() {
 }
 
 #[test]
+fn clones_of_a_layer_are_frozen_each_by_itself() {
+    let dropout = McDropoutConfig::new(0.5).init();
+    let both = [dropout.clone(), dropout];
+    let first = both.freeze_sampling_group(ParamGroup::from_path("0"));
+    assert!(!first[0].is_sampling() && first[1].is_sampling());
+    let neither = first.unfreeze_sampling_group(ParamGroup::from_path("0"));
+    assert!(neither.iter().all(McDropout::is_sampling));
+}
+
+#[test]
 fn it_has_no_kl_and_no_part_in_a_record() {
     let device = Device::flex();
     let net = Net::new(&device);

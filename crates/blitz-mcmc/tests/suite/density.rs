@@ -285,12 +285,12 @@ fn a_frozen_copy_of_a_layer_is_not_sampled_with_it() {
             .init()
             .run(&density)
             .unwrap();
-        let drawn = posterior.draw_network(0, 3);
-        drawn.layers[1 - at]
-            .weight
-            .val()
-            .into_data()
-            .assert_eq(&known.to_data(), true);
+        let again = blitz_mcmc::McmcPosterior::new(&network, posterior.draws().clone()).unwrap();
+        for posterior in [posterior, again] {
+            let drawn = posterior.draw_network(0, 3);
+            let weight = drawn.layers[1 - at].weight.val();
+            weight.into_data().assert_eq(&known.to_data(), true);
+        }
     }
 }
 
