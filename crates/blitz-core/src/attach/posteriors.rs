@@ -61,6 +61,21 @@ impl Posteriors {
         self.by_id.remove(&id)
     }
 
+    /// Puts the posteriors back on what `f` makes of the means.
+    ///
+    /// # Panics
+    ///
+    /// As [`put_back`](Self::put_back).
+    pub fn put_back_on<M: Module, E>(
+        self,
+        means: M,
+        f: impl FnOnce(M) -> Result<M, E>,
+    ) -> Result<M, E> {
+        let before = self.ties.means(&means);
+        let means = self.ties.with_loaded(f(means)?, &before);
+        Ok(self.put_back(means))
+    }
+
     /// Puts the posteriors back at every place of their weights.
     ///
     /// # Panics

@@ -4,12 +4,12 @@ use std::any::Any;
 use std::collections::HashMap;
 
 use burn::module::{Module, Param, ParamId};
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 
 use super::attachment::{Attachment, attach_copy, attachments};
-use super::by_path::{MapAt, map_by_path};
+use super::by_path::{MapAt, VisitAt, map_by_path, visit_by_path};
 use super::walk::Walk;
-use crate::fields::POSTERIOR;
+use crate::fields::{POSTERIOR, changed};
 
 /// The module with one tensor in all places of each tied weight: that of the first.
 ///
@@ -67,6 +67,32 @@ impl Ties {
                 tensors: HashMap::new(),
             },
         )
+    }
+
+    /// The means of tied weights, before they may be loaded.
+    pub fn means<M: Module>(&self, module: &M) -> Means {
+        let firsts = self.weights.values();
+        let mut means = Means(firsts.map(|first| (first.clone(), None)).collect());
+        if !means.0.is_empty() {
+            visit_by_path(module, &mut means);
+        }
+        means
+    }
+
+    /// The module with a weight that was loaded at a later place alone at its first place as well: a file may have a
+    /// tied weight once, by whichever of its names.
+    pub fn with_loaded<M: Module>(&self, module: M, before: &Means) -> M {
+        if before.0.is_empty() {
+            return module;
+        }
+        let mut find = FindLoaded {
+            ties: self,
+            before,
+            loaded: HashMap::new(),
+        };
+        visit_by_path(&module, &mut find);
+        let mut put = PutLoaded(find.loaded);
+        map_by_path(module, &mut put)
     }
 
     /// The path of the same parameter at its weight's first place, if this is a later one.
@@ -132,6 +158,67 @@ impl MapAt for Retie {
         let tensor = self.tensors.get(&first);
         match tensor.and_then(|tensor| tensor.downcast_ref::<Param<Tensor<D>>>()) {
             Some(tensor) => tensor.clone(),
+            None => param,
+        }
+    }
+}
+
+/// The means of weights by their paths; `None` of what is not initialized.
+pub(super) struct Means(HashMap<String, Option<TensorData>>);
+
+impl Means {
+    /// Whether the weight at `first` was this.
+    fn are<const D: usize>(&self, first: &str, param: &Param<Tensor<D>>) -> bool {
+        match self.0.get(first) {
+            Some(Some(mean)) => mean_of(param).as_ref() == Some(mean),
+            _ => !param.is_initialized(),
+        }
+    }
+}
+
+impl VisitAt for Means {
+    fn visit_at<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
+        if let Some(mean) = self.0.get_mut(path) {
+            *mean = mean_of(param);
+        }
+    }
+}
+
+fn mean_of<const D: usize>(param: &Param<Tensor<D>>) -> Option<TensorData> {
+    param.is_initialized().then(|| param.base().into_data())
+}
+
+/// Finds weights of which a later place has another mean, and the first the one before.
+struct FindLoaded<'a> {
+    ties: &'a Ties,
+    before: &'a Means,
+    /// By the paths of their first places: `None` where that was loaded itself.
+    loaded: HashMap<String, Option<Box<dyn Any>>>,
+}
+
+impl VisitAt for FindLoaded<'_> {
+    fn visit_at<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
+        if self.before.0.contains_key(path) {
+            if !self.before.are(path, param) {
+                self.loaded.insert(path.to_string(), None);
+            }
+        } else if let Some(first) = self.ties.weights.get(path)
+            && !self.loaded.contains_key(first)
+            && !self.before.are(first, param)
+        {
+            let value = Box::new(param.base());
+            self.loaded.insert(first.clone(), Some(value));
+        }
+    }
+}
+
+struct PutLoaded(HashMap<String, Option<Box<dyn Any>>>);
+
+impl MapAt for PutLoaded {
+    fn map_at<const D: usize>(&mut self, path: &str, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let loaded = self.0.get_mut(path).and_then(Option::take);
+        match loaded.and_then(|value| value.downcast::<Tensor<D>>().ok()) {
+            Some(value) => changed(param, |_| *value),
             None => param,
         }
     }

@@ -248,6 +248,9 @@ pub trait BayesianModule: Module {
     /// inside `f` the module has no parameters but those of the checkpoint, and a missing or an extra one is an error.
     /// Means that are quantized in it become the numbers that they stand for, in the type that they had before.
     ///
+    /// A [tied](Self::retie) weight may be in a file once, by whichever of its names: what is loaded at one place is that
+    /// of all. Where several are loaded, the first counts.
+    ///
     /// Inside `f` every weight is initialized, and into such a weight Burn loads no record that is of another shape
     /// than the weight: a linear layer that stores its matrix by columns (`LinearLayout::Col`) is loaded before it
     /// becomes Bayesian.
@@ -283,7 +286,7 @@ pub trait BayesianModule: Module {
         let (module, walk) = walk_apart(self);
         check_bare(&walk).unwrap_or_else(|error| panic!("{error}"));
         let (means, posteriors) = Posteriors::take_off(module, &walk);
-        Ok(posteriors.put_back(f(means)?))
+        posteriors.put_back_on(means, f)
     }
 
     /// Attaches posteriors and priors of any kind: `choose` is asked for each parameter that trains and has no
@@ -388,7 +391,8 @@ pub trait BayesianModule: Module {
     /// heads alone are Bayesian. A draw has one sample of a tied weight, and it is counted and pays its KL once. But
     /// Burn's optimizer updates the first place alone, and its loaders make a tensor for each: call this after an
     /// optimizer's step in a loop of your own, and after loading. [`map_means`](Self::map_means) and the like, and
-    /// blitz-train's models, do.
+    /// blitz-train's models, do. A file that has the weight under the name of a later place alone is loaded in
+    /// [`map_means`](Self::map_means), of a network without posteriors too, or with its key remapped to the first.
     ///
     /// A parameter that trains in several places and has a posterior at one of them, since a layer was made Bayesian by
     /// itself, is such a weight: its posterior goes to all places, which are drawn together from then on. Give one of

@@ -587,6 +587,36 @@ fn weights_that_are_not_tied_get_identities_of_their_own_and_those_that_are_stay
     assert_eq!(draw(&own), draw(&tied));
 }
 
+/// As files of PyTorch have a tied weight: once, by one of its names.
+#[test]
+fn a_tied_weight_is_loaded_at_whichever_of_its_places() {
+    let device = Device::flex();
+    let loaded = |net: Tied, at: [Option<f32>; 2]| {
+        let load = |layer: &mut Linear, value: Option<f32>| {
+            if let Some(value) = value {
+                let param = layer.weight.clone();
+                layer.weight = param.map(|weight| weight.full_like(value));
+            }
+        };
+        let net = net.map_means(|mut means| {
+            load(&mut means.first[0], at[0]);
+            let Head::Linear(second) = &mut means.second;
+            load(second, at[1]);
+            Ok::<_, ()>(means)
+        });
+        net.unwrap()
+            .both()
+            .map(|layer| values(layer.weight.base())[0])
+    };
+    let own = values(layer(&device).weight.val())[0];
+    for net in [both_ways(&device).to_vec(), vec![tied(layer(&device))]].concat() {
+        assert_eq!(loaded(net.clone(), [None, None]), [own, own]);
+        assert_eq!(loaded(net.clone(), [Some(3.0), None]), [3.0, 3.0]);
+        assert_eq!(loaded(net.clone(), [None, Some(4.0)]), [4.0, 4.0]);
+        assert_eq!(loaded(net.clone(), [Some(3.0), Some(4.0)]), [3.0, 3.0]);
+    }
+}
+
 /// A teacher whose posterior is what the student's was, and both have one identity still.
 #[test]
 fn what_changes_all_posteriors_changes_each_of_a_student_and_its_teacher() {

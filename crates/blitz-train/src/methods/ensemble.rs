@@ -4,6 +4,7 @@ use blitz_layers::blitz_core::noise::layout;
 use blitz_layers::blitz_core::{BayesianModule, posterior_in};
 use burn::module::Module;
 
+use crate::module_state::with_own_statistics;
 use crate::predict::NetworkPosterior;
 
 /// Networks that were trained from different starts, each as likely as any other.
@@ -53,6 +54,8 @@ impl<N: Module> Ensemble<N> {
             !members.is_empty(),
             "an ensemble needs at least one member, got none"
         );
+        // What trains a clone of a member on moves its batch norms' statistics.
+        let members = members.iter().map(with_own_statistics).collect();
         Self { members }
     }
 

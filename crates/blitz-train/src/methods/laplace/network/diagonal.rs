@@ -10,7 +10,7 @@ use super::super::numbers::{finite, host, normals};
 use super::super::prior_precision::evidence::{best_precision, log_evidence};
 use super::gradients::{gradients_of, moved};
 use super::random_weights::random_weights;
-use crate::module_state::as_in_prediction;
+use crate::module_state::{as_in_prediction, with_own_statistics};
 use crate::predict::NetworkPosterior;
 
 /// Independent normals about the weights of any trained network.
@@ -92,7 +92,8 @@ impl<N: Module> DiagonalLaplace<N> {
         let weights = weights.filter_map(|(weight, fisher)| fisher.as_ref().and(weight));
         let squared_norm = weights.map(|weight| weight.squared_norm).sum();
         let fitted = Self {
-            network,
+            // What trains a clone on moves its batch norms' statistics.
+            network: with_own_statistics(&network),
             fisher,
             squared_norm,
             log_likelihood,

@@ -135,7 +135,8 @@ impl EvidenceTrainingConfig {
         prepare(&config, &network, likelihood)?;
         // An optimizer steps a weight that is tied in its first place.
         let is_tied = network.has_tied_weights();
-        network = network.with_weights_apart().retie();
+        // The statistics of a batch norm would be those of every clone, the one that was given among them.
+        network = with_own_statistics(&network).with_weights_apart().retie();
         let mut likelihood = likelihood.clone();
         let mut best: Option<NetworkLaplace<N, L>> = None;
         let mut epochs = Vec::with_capacity(self.epochs);

@@ -29,6 +29,7 @@ use super::prior_precision::evidence::{best_precision, fixed_point, log_evidence
 use super::spectrum::check_invertible;
 use crate::batch::LabeledBatch;
 use crate::likelihood::{CategoricalLikelihood, GaussianLikelihood};
+use crate::module_state::with_own_statistics;
 use crate::network::Network;
 use crate::predict::NetworkPosterior;
 use curvature::WeightCurvature;
@@ -136,7 +137,8 @@ impl NetworkLaplaceConfig {
     {
         let fitted = fit::fit(self, &network, likelihood, data, progress)?;
         Ok(NetworkLaplace {
-            network,
+            // What trains a clone on moves its batch norms' statistics.
+            network: with_own_statistics(&network),
             likelihood: likelihood.clone(),
             eigenvalues: fitted.curvature.eigenvalues(),
             curvature: fitted.curvature,
