@@ -248,6 +248,10 @@ pub trait BayesianModule: Module {
     /// inside `f` the module has no parameters but those of the checkpoint, and a missing or an extra one is an error.
     /// Means that are quantized in it become the numbers that they stand for, in the type that they had before.
     ///
+    /// The running statistics of a batch norm are loaded into those that all clones of the network share, as by Burn's own
+    /// loaders: members of an ensemble that are loaded into clones of one network are made by `valid()` first, or by
+    /// `init` each.
+    ///
     /// A [tied](Self::retie) weight may be in a file once, by whichever of its names: what is loaded at one place is that
     /// of all. Where several are loaded, the first counts.
     ///

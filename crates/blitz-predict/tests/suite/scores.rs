@@ -69,6 +69,10 @@ fn scores_that_tell_classes_apart_refuse_what_they_cannot_score() {
         "class 0: there must be at least one negative example, got 0"
     );
     assert_eq!(f1_score(&[false; 2], &[false; 2]), 0.0);
+    // Two hits, one false alarm, three misses.
+    let answers = [true, true, true, false, false, false, false];
+    let labels = [true, true, false, true, true, true, false];
+    assert!((f1_score(&answers, &labels) - 0.5).abs() < 1e-15);
 }
 
 #[test]
