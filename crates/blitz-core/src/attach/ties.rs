@@ -71,8 +71,11 @@ impl Ties {
 
     /// The means of tied weights, before they may be loaded.
     pub fn means<M: Module>(&self, module: &M) -> Means {
-        let firsts = self.weights.values();
-        let mut means = Means(firsts.map(|first| (first.clone(), None)).collect());
+        let places = self
+            .weights
+            .iter()
+            .flat_map(|(place, first)| [place, first]);
+        let mut means = Means(places.map(|place| (place.clone(), None)).collect());
         if !means.0.is_empty() {
             visit_by_path(module, &mut means);
         }
@@ -167,9 +170,10 @@ impl MapAt for Retie {
 pub(super) struct Means(HashMap<String, Option<TensorData>>);
 
 impl Means {
-    /// Whether the weight at `first` was this.
-    fn are<const D: usize>(&self, first: &str, param: &Param<Tensor<D>>) -> bool {
-        match self.0.get(first) {
+    /// Whether the weight at this path has the mean that it had. Each place is compared with itself: after a step in a
+    /// loop of one's own the first is ahead of the others.
+    fn has<const D: usize>(&self, path: &str, param: &Param<Tensor<D>>) -> bool {
+        match self.0.get(path) {
             Some(Some(mean)) => mean_of(param).as_ref() == Some(mean),
             _ => !param.is_initialized(),
         }
@@ -198,16 +202,18 @@ struct FindLoaded<'a> {
 
 impl VisitAt for FindLoaded<'_> {
     fn visit_at<const D: usize>(&mut self, path: &str, param: &Param<Tensor<D>>) {
-        if self.before.0.contains_key(path) {
-            if !self.before.are(path, param) {
+        if !self.before.0.contains_key(path) || self.before.has(path, param) {
+            return;
+        }
+        match self.ties.weights.get(path) {
+            None => {
                 self.loaded.insert(path.to_string(), None);
             }
-        } else if let Some(first) = self.ties.weights.get(path)
-            && !self.loaded.contains_key(first)
-            && !self.before.are(first, param)
-        {
-            let value = Box::new(param.base());
-            self.loaded.insert(first.clone(), Some(value));
+            Some(first) if !self.loaded.contains_key(first) => {
+                let value = Box::new(param.base());
+                self.loaded.insert(first.clone(), Some(value));
+            }
+            Some(_) => {}
         }
     }
 }

@@ -70,6 +70,8 @@ pub(crate) struct Place {
 #[derive(Debug)]
 pub(crate) struct RandomLayer {
     pub path: String,
+    /// The path of its flag.
+    pub flag: String,
     /// The id of its flag, which is its identity.
     pub id: ParamId,
     pub is_sampling: bool,
@@ -441,6 +443,7 @@ impl ModuleVisitor for Visitor {
             let layer = self.path.len().saturating_sub(2);
             self.random_layers.push(RandomLayer {
                 path: self.path[..layer].join("."),
+                flag: self.path.join("."),
                 id: flag.id,
                 is_sampling: is_configured(flag),
             });

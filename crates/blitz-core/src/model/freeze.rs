@@ -6,6 +6,7 @@ use burn::module::{Flag, Module, Param, ParamGroup};
 use burn::tensor::Tensor;
 
 use crate::attach::{MapAt, map_by_path, walk_apart};
+use crate::fields::{POSTERIOR, SAMPLING};
 
 /// Sets whether the weights and the random layers of `group` are sampled: those whose path, at one of their places, or
 /// id is in it.
@@ -16,22 +17,21 @@ pub(super) fn set_sampling<M: Module>(module: M, sampling: bool, group: &ParamGr
         places.any(|place| group.matches(&weight.id, Some(&place.path)))
     });
     let places = weights.flat_map(|(weight, _)| &weight.places);
+    let of_weights = places.map(|place| format!("{}.{POSTERIOR}.{SAMPLING}", place.path));
     let layers = walk.random_layers.iter();
     let layers = layers.filter(|layer| group.matches(&layer.id, Some(&layer.path)));
-    let chosen = places
-        .map(|place| &place.path)
-        .chain(layers.map(|layer| &layer.path));
+    let flags = of_weights.chain(layers.map(|layer| layer.flag.clone()));
     let mut set = SetFlags {
         sampling,
-        chosen: chosen.cloned().collect(),
+        flags: flags.collect(),
     };
     map_by_path(module, &mut set)
 }
 
 struct SetFlags {
     sampling: bool,
-    /// The paths of weights and layers. Clones of a random layer have one identity, and are frozen each by itself.
-    chosen: HashSet<String>,
+    /// Their paths. Clones of a random layer have one identity, and are frozen each by itself.
+    flags: HashSet<String>,
 }
 
 impl MapAt for SetFlags {
@@ -40,9 +40,7 @@ impl MapAt for SetFlags {
     }
 
     fn map_flag_at(&mut self, path: &str, flag: Param<Flag>) -> Param<Flag> {
-        // In a posterior or a layer's noise, which is in the weight or the layer.
-        let owner = path.rsplitn(3, '.').nth(2).unwrap_or_default();
-        match self.chosen.contains(owner) {
+        match self.flags.contains(path) {
             true => flag.with_value(self.sampling),
             false => flag,
         }

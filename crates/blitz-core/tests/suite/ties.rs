@@ -614,6 +614,15 @@ fn a_tied_weight_is_loaded_at_whichever_of_its_places() {
         assert_eq!(loaded(net.clone(), [Some(3.0), None]), [3.0, 3.0]);
         assert_eq!(loaded(net.clone(), [None, Some(4.0)]), [4.0, 4.0]);
         assert_eq!(loaded(net.clone(), [Some(3.0), Some(4.0)]), [3.0, 3.0]);
+        // As a step in a loop of one's own leaves it: the first place is ahead.
+        let mut ahead = net;
+        let first = ahead.first[0].weight.clone();
+        ahead.first[0].weight = first.map(|weight| {
+            let trains = weight.is_require_grad();
+            weight.full_like(2.0).set_require_grad(trains)
+        });
+        assert_eq!(loaded(ahead.clone(), [None, None]), [2.0, 2.0]);
+        assert_eq!(loaded(ahead, [None, Some(4.0)]), [4.0, 4.0]);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Monte Carlo dropout.
 
+use blitz_core::LayerNoise;
 use blitz_layers::prelude::*;
 use burn::module::{Module, ParamGroup};
 use burn::nn::{Linear, LinearConfig};
@@ -222,6 +223,27 @@ fn clones_of_a_layer_are_frozen_each_by_itself() {
     assert!(!first[0].is_sampling() && first[1].is_sampling());
     let neither = first.unfreeze_sampling_group(ParamGroup::from_path("0"));
     assert!(neither.iter().all(McDropout::is_sampling));
+}
+
+/// Whose field has the name that the noise has in a layer.
+#[test]
+fn flags_of_other_layers_stay_as_they_are() {
+    #[derive(Module, Debug)]
+    struct Block {
+        noise: LayerNoise,
+        dropout: burn::nn::Dropout,
+    }
+
+    let block = Block {
+        noise: LayerNoise::new(),
+        dropout: burn::nn::DropoutConfig::new(0.5).init(),
+    };
+    let device = Device::flex().autodiff();
+    let dropped = |block: &Block| {
+        let x = Tensor::<2>::ones([1, 64], &device);
+        values(block.dropout.forward(x)).contains(&0.0)
+    };
+    assert!(dropped(&block) && dropped(&block.clone().freeze_sampling()));
 }
 
 #[test]
