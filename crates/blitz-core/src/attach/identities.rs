@@ -48,7 +48,7 @@ pub fn mistaken_for_one<M: Module>(module: &M) -> Option<[String; 2]> {
     }
     let walk = Walk::of(module);
     // Burn's optimizer gives a gradient to the first parameter that has its id.
-    let of_tensors = of_one(&walk.weights, |weight| Some(weight.id))
+    let of_tensors = of_one_tensor(&walk.weights)
         .into_iter()
         .find_map(|weights| {
             let mut others = weights[1..].iter();
@@ -69,8 +69,7 @@ pub(crate) fn drawn_as_one<M: Module>(module: &M) -> Option<[String; 2]> {
     Some([of_one[0], of_one[1]].map(|weight| weight.path().to_string()))
 }
 
-/// Those of the weights that have one identity and are more than one, in their order, for each such identity. Where
-/// nothing trains, nothing is mistaken.
+/// Those of the weights that have one identity and are more than one, in their order, for each such identity.
 fn of_one(weights: &[Weight], identity: impl Fn(&Weight) -> Option<ParamId>) -> Vec<Vec<&Weight>> {
     let mut of_one: Vec<Vec<&Weight>> = Vec::new();
     let mut known = HashMap::new();
@@ -82,7 +81,14 @@ fn of_one(weights: &[Weight], identity: impl Fn(&Weight) -> Option<ParamId>) -> 
         of_one.resize(of_one.len().max(at + 1), Vec::new());
         of_one[at].push(weight);
     }
-    of_one.retain(|weights| weights.len() > 1 && weights.iter().any(|weight| weight.learns()));
+    of_one.retain(|weights| weights.len() > 1);
+    of_one
+}
+
+/// Those of one tensor's id. Where nothing trains, nothing is mistaken.
+fn of_one_tensor(weights: &[Weight]) -> Vec<Vec<&Weight>> {
+    let mut of_one = of_one(weights, |weight| Some(weight.id));
+    of_one.retain(|weights| weights.iter().any(|weight| weight.learns()));
     of_one
 }
 
@@ -159,7 +165,7 @@ struct Apart {
 impl Apart {
     fn of(walk: &Walk, taken: HashSet<ParamId>) -> Self {
         Self {
-            tensors: others(of_one(&walk.weights, |weight| Some(weight.id))),
+            tensors: others(of_one_tensor(&walk.weights)),
             posteriors: others(of_one(&walk.weights, Weight::posterior)),
             taken,
         }

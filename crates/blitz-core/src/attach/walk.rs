@@ -7,6 +7,7 @@
 //! entered: its factors are weights like any other.
 
 mod identity;
+mod snapshots;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -15,6 +16,7 @@ use burn::module::{Flag, Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::{DType, Device, Shape, Tensor};
 
 use self::identity::{Identity, identities};
+use self::snapshots::snapshots;
 use crate::draw::{LAYER_NOISE, is_configured};
 use crate::family::posterior::WeightInfo;
 use crate::fields::{ATTACHED, POSTERIOR};
@@ -103,7 +105,7 @@ impl Walk {
             .map(|place| place.owner.clone());
         let mut weights: Vec<Weight> = Vec::new();
         let mut known: HashMap<Identity, usize> = HashMap::new();
-        let identities = identities(&places);
+        let identities = identities(&places, &snapshots(module, &places));
         for (place, identity) in places.into_iter().zip(identities) {
             let at = Place {
                 in_last_layer: last.as_ref() == Some(&place.owner),

@@ -367,8 +367,7 @@ pub trait BayesianModule: Module {
     /// loaded.
     ///
     /// Two deterministic networks from one file are [one](Self::retie), until one of them gets [identities of its
-    /// own](Self::with_own_identities), and so are two frozen copies of one network where it does not train beside them:
-    /// snapshots of two epochs, say.
+    /// own](Self::with_own_identities).
     ///
     /// An optimizer's group that was made of ids (`ParamGroup::from_ids`) before has the first weight alone: make it
     /// afterwards, or by paths.

@@ -587,6 +587,46 @@ fn weights_that_are_not_tied_get_identities_of_their_own_and_those_that_are_stay
     assert_eq!(draw(&own), draw(&tied));
 }
 
+/// Two epochs of one training, neither of which trains any more.
+#[test]
+fn snapshots_of_one_network_are_two_weights_and_a_frozen_tied_one_is_one() {
+    let device = Device::flex().autodiff();
+    let config = BayesianizeConfig::new().with_posterior(PosteriorConfig::normal(0.1));
+    let early = layer(&device).bayesianize(&config);
+    let wider = early.clone().scale_deviations(7.0);
+    let moved = |net: Linear| {
+        let means = net.map_means(|mut means: Linear| {
+            means.weight = means.weight.map(|weight| weight.full_like(4.0));
+            Ok::<_, ()>(means)
+        });
+        means.unwrap()
+    };
+    let numbers = |net: &Tied| {
+        net.both().map(|layer| {
+            let marginals = layer.weight_marginals().swap_remove(0);
+            (marginals.means, marginals.std_devs)
+        })
+    };
+    for late in [wider.clone(), moved(early.clone()), moved(wider)] {
+        let [early, late] = [&early, &late].map(|net| net.clone().freeze().unfreeze_sampling());
+        for (net, _) in in_either_order(&early, &late) {
+            let before = numbers(&net);
+            assert!(!net.has_tied_weights());
+            assert_eq!(net.num_bayesian_weights(), 18);
+            assert_eq!(numbers(&net.clone().retie()), before);
+            assert_eq!(numbers(&net.clone().map_means::<()>(Ok).unwrap()), before);
+            let apart = net.clone().with_weights_apart();
+            assert_eq!(numbers(&apart), before);
+            assert_ne!(ids(apart.both()[0])[0], ids(apart.both()[1])[0]);
+            let drawn = apart.with_draw(1, 0, |net| net.both().map(|l| values(l.weight.val())));
+            assert_ne!(drawn[0], drawn[1]);
+        }
+    }
+    let frozen = tied(early).freeze();
+    assert!(frozen.has_tied_weights());
+    assert_eq!(frozen.num_bayesian_weights(), 9);
+}
+
 /// As files of PyTorch have a tied weight: once, by one of its names.
 #[test]
 fn a_tied_weight_is_loaded_at_whichever_of_its_places() {

@@ -24,11 +24,14 @@ pub(super) enum Identity {
     Frozen(usize),
 }
 
-/// Those of the weights of these places.
-pub(super) fn identities<'a>(places: &'a [Met]) -> Vec<Identity> {
+/// Those of the weights of these places, some of which are snapshots.
+pub(super) fn identities<'a>(places: &'a [Met], snapshots: &HashSet<usize>) -> Vec<Identity> {
     let posteriors = PosteriorsOfIds::of(places);
     let known = places.iter().enumerate();
-    let known = known.map(|(index, place)| posteriors.identity(place, index));
+    let known = known.map(|(index, place)| match snapshots.contains(&index) {
+        true => Some(Identity::Frozen(index)),
+        false => posteriors.identity(place, index),
+    });
     let known: Vec<_> = known.collect();
     let networks = Networks::of(places, &known);
     // The paths of each weight of an id.
