@@ -617,7 +617,7 @@ fn snapshots_of_one_network_are_two_weights_and_a_frozen_tied_one_is_one() {
             assert_eq!(numbers(&net.clone().map_means::<()>(Ok).unwrap()), before);
             let apart = net.clone().with_weights_apart();
             assert_eq!(numbers(&apart), before);
-            assert_ne!(ids(apart.both()[0])[0], ids(apart.both()[1])[0]);
+            assert_ne!(ids(apart.both()[0]), ids(apart.both()[1]));
             let drawn = apart.with_draw(1, 0, |net| net.both().map(|l| values(l.weight.val())));
             assert_ne!(drawn[0], drawn[1]);
         }
