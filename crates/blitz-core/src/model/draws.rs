@@ -6,7 +6,7 @@ use std::fmt;
 use burn::module::{Module, ParamId};
 use burn::tensor::Tensor;
 
-use crate::attach::{Attachment, Walk, attachments, drawn_as_one, numbers, train_in_part};
+use crate::attach::{Attachment, Walk, attachments, drawn_as_one, may_be_two, numbers};
 use crate::draw::Draw;
 
 /// A weight that has no antithetic draw, from [`Draw::antithetic`].
@@ -58,7 +58,7 @@ impl Draw {
     pub fn sample<M: Module>(model: &M, seed: u64, index: u64) -> Self {
         let (numbers, tied) = numbers(model);
         if !tied.is_empty()
-            && train_in_part(model, &tied)
+            && may_be_two(model, &tied)
             && let Some([one, other]) = drawn_as_one(model)
         {
             panic!(

@@ -611,6 +611,7 @@ fn snapshots_of_one_network_are_two_weights_and_a_frozen_tied_one_is_one() {
         let [early, late] = [&early, &late].map(|net| net.clone().freeze().unfreeze_sampling());
         for (net, _) in in_either_order(&early, &late) {
             let before = numbers(&net);
+            assert!(std::panic::catch_unwind(AssertUnwindSafe(|| drop(net.draw(1, 0)))).is_err());
             assert!(!net.has_tied_weights());
             assert_eq!(net.num_bayesian_weights(), 18);
             assert_eq!(numbers(&net.clone().retie()), before);
@@ -622,7 +623,9 @@ fn snapshots_of_one_network_are_two_weights_and_a_frozen_tied_one_is_one() {
             assert_ne!(drawn[0], drawn[1]);
         }
     }
-    let frozen = tied(early).freeze();
+    let frozen = tied(early).freeze().unfreeze_sampling();
+    let drawn = frozen.with_draw(1, 0, |net| net.both().map(|l| values(l.weight.val())));
+    assert_eq!(drawn[0], drawn[1]);
     assert!(frozen.has_tied_weights());
     assert_eq!(frozen.num_bayesian_weights(), 9);
 }

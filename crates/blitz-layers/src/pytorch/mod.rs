@@ -72,7 +72,8 @@ pub enum PyTorchNames {
 }
 
 impl PyTorchNames {
-    /// The module under these names: for `load_from` and `save_into`, with Burn's stores.
+    /// The module under these names: for `load_from` and `save_into`, with Burn's stores. As with Burn's own, the
+    /// running statistics of a batch norm are loaded into those that clones of the module share.
     ///
     /// With the names of a Bayesian library, mean and ρ of each weight that has a
     /// [`NormalPosterior`](blitz_core::NormalPosterior) by configuration are two parameters, and its prior none. A

@@ -1,4 +1,4 @@
-//! Whether places that have one posterior train in part alone: what a draw can ask each time, without a whole walk.
+//! Whether places that have one posterior may be two weights: what a draw can ask each time, without a whole walk.
 
 use burn::module::{Flag, Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::Tensor;
@@ -6,9 +6,9 @@ use burn::tensor::Tensor;
 use super::walk::{Depth, trains};
 use crate::draw::is_configured;
 
-/// Whether of the places with one of these posteriors, as far as they are sampled, some train and others don't: they
-/// are no places of one weight.
-pub(crate) fn train_in_part<M: Module>(module: &M, posteriors: &[ParamId]) -> bool {
+/// Whether of the places with one of these posteriors, as far as they are sampled, some train and others don't, or none
+/// does: the former are two weights, and the latter may be.
+pub(crate) fn may_be_two<M: Module>(module: &M, posteriors: &[ParamId]) -> bool {
     let mut visitor = Places::default();
     module.visit(&mut visitor);
     let mut places: Vec<(ParamId, [bool; 2])> = Vec::new();
@@ -20,7 +20,7 @@ pub(crate) fn train_in_part<M: Module>(module: &M, posteriors: &[ParamId]) -> bo
         let learns = mean || place.attached.iter().any(|trains| trains());
         let known = places.iter().find(|(id, _)| *id == posterior);
         match known {
-            Some((_, first)) if *first != [mean, learns] => return true,
+            Some((_, first)) if !learns || *first != [mean, learns] => return true,
             Some(_) => {}
             None => places.push((posterior, [mean, learns])),
         }
