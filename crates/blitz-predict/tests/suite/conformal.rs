@@ -60,6 +60,12 @@ fn sets_are_the_tutorials() {
         let bits = |set: Vec<usize>| set.into_iter().map(|class| 1 << class).sum::<usize>();
         let sets: Vec<usize> = fit.apply(p).into_iter().map(bits).collect();
         assert_eq!(sets, expected);
+        // A threshold that lost its last digit in a file.
+        let mut stored = fit.clone();
+        for threshold in [fit.threshold.next_down(), fit.threshold.next_up()] {
+            stored.threshold = threshold;
+            assert_eq!(stored.apply(p), fit.apply(p));
+        }
     }
 }
 
