@@ -2,8 +2,11 @@
 
 use std::thread;
 
+use blitz_train::laplace::{
+    DiagonalLaplace, EvidenceTrainingConfig, NetworkLaplace, NetworkLaplaceConfig,
+};
 use blitz_train::prelude::*;
-use blitz_train::{BlobConfig, FitError, load_adapter, save_adapter};
+use blitz_train::{BlobConfig, Ensemble, FitError, load_adapter, save_adapter};
 use burn::data::dataloader::DataLoaderBuilder;
 use burn::data::dataset::InMemDataset;
 use burn::module::{Lora, Module};
@@ -34,15 +37,20 @@ impl Network for Net {
 
 type Model = ElboModel<Net, GaussianLikelihood>;
 
-fn net(device: &Device) -> Net {
+fn certain(device: &Device) -> Net {
     let layer = LinearConfig::new(2, 1).init(device);
-    let layer = given(layer, 0.5, DType::F32);
-    let config = BayesianizeConfig::new().with_posterior(PosteriorConfig::normal(0.1));
     Net {
         norm: BatchNormConfig::new(2).init(device),
         dropout: DropoutConfig::new(0.0).init(),
-        layer: layer.bayesianize(&config),
+        layer: given(layer, 0.5, DType::F32),
     }
+}
+
+fn net(device: &Device) -> Net {
+    let mut net = certain(device);
+    let config = BayesianizeConfig::new().with_posterior(PosteriorConfig::normal(0.1));
+    net.layer = net.layer.bayesianize(&config);
+    net
 }
 
 fn model(device: &Device) -> Model {
@@ -59,11 +67,16 @@ fn statistics(net: &Net) -> Vec<f64> {
 
 /// Statistics that have moved to inputs about `mean`.
 fn moved(model: Model, mean: f64) -> Model {
+    train(&model.network, mean);
+    model.valid()
+}
+
+/// Runs the network as a training does, on inputs about `mean`.
+fn train(net: &Net, mean: f64) {
     let device = Device::flex().autodiff();
     let rows = Tensor::<2>::from_floats([[-1.0, 2.0], [1.0, -2.0]], &device) + mean;
-    let _ = model.network.forward(rows.clone());
-    let _ = model.network.forward(rows);
-    model.valid()
+    let _ = net.forward(rows.clone());
+    let _ = net.forward(rows);
 }
 
 #[test]
@@ -132,6 +145,55 @@ fn adapters_of_one_base_keep_their_own() {
     let (first, second) = (load(1.0), load(50.0));
     assert_eq!(statistics(&first), saved[0]);
     assert_eq!(statistics(&second), saved[1]);
+}
+
+/// What is fitted to a clone of a network, which is trained on, or given one.
+#[test]
+fn approximations_ensembles_and_trainings_by_the_evidence_keep_their_own() {
+    let device = Device::flex().autodiff();
+    let likelihood = GaussianLikelihoodConfig::new()
+        .with_noise(LikelihoodParam::Fixed(0.5))
+        .init(&device);
+    let loader = |batch| {
+        let rows = [[1.0, -1.0], [0.5, 2.0], [-0.3, 0.1], [2.0, 0.4]];
+        let rows = rows.map(|row: [f32; 2]| (row, [row[0] - row[1]])).to_vec();
+        DataLoaderBuilder::new(RowBatcher)
+            .batch_size(batch)
+            .set_device(device.clone())
+            .build(InMemDataset::new(rows))
+    };
+    let net = certain(&device);
+    let ensemble = Ensemble::new(vec![net.clone()]);
+    let laplace = NetworkLaplaceConfig::new()
+        .fit(net.clone(), &likelihood, loader(1).as_ref(), |_| {})
+        .unwrap();
+    let nll = |net: &Net, batch: LabeledBatch<Tensor<2>, Tensor<2>>| {
+        (net.forward(batch.inputs) - batch.targets).square().sum()
+    };
+    let diagonal = DiagonalLaplace::fit(net.clone(), loader(1).as_ref(), nll, 1.0).unwrap();
+    let kept = || {
+        [
+            statistics(&ensemble.members()[0]),
+            statistics(&laplace.network),
+            statistics(&diagonal.sample_network(1, 0)),
+        ]
+    };
+    let before = kept();
+    let trained = EvidenceTrainingConfig::new(2, 0.01)
+        .fit(
+            net.clone(),
+            &likelihood,
+            SgdConfig::new().init(),
+            (loader(4).as_ref(), loader(1).as_ref()),
+            NetworkLaplace::with_best_prior_precision,
+            |_| {},
+        )
+        .unwrap();
+    assert_eq!(statistics(&net), before[0]);
+    assert_ne!(statistics(&trained.0.network), before[0]);
+    train(&net, 50.0);
+    assert_ne!(statistics(&net), before[0]);
+    assert_eq!(kept(), before);
 }
 
 fn fitted(model: Model, mean: f32, rate: f64) -> Result<Model, FitError> {

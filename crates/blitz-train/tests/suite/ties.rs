@@ -189,6 +189,42 @@ fn a_training_by_the_evidence_steps_a_tied_weight_in_all_its_places() {
     }
 }
 
+/// A frozen copy has the ids of what it is a copy of, and Burn's optimizer gives a gradient to the first of them.
+#[test]
+fn a_training_by_the_evidence_leaves_a_frozen_copy_as_it_is() {
+    let device = Device::flex().autodiff();
+    let loader = |batch| {
+        let rows = [[1.0, -1.0], [0.5, 2.0], [-0.3, 0.1]];
+        let rows = rows.map(|row: [f32; 2]| (row, row)).to_vec();
+        DataLoaderBuilder::new(RowBatcher)
+            .batch_size(batch)
+            .set_device(device.clone())
+            .build(InMemDataset::new(rows))
+    };
+    let likelihood = GaussianLikelihoodConfig::new()
+        .with_targets(2)
+        .with_noise(LikelihoodParam::Fixed(0.5))
+        .init(&device);
+    let student = twice(false).first;
+    let known = values(student.weight.base());
+    for student_at in [0, 1] {
+        let net = Distilled::new(student.clone(), student.clone().freeze(), student_at);
+        let (laplace, _) = EvidenceTrainingConfig::new(5, 0.02)
+            .fit(
+                net,
+                &likelihood,
+                SgdConfig::new().init(),
+                (loader(3).as_ref(), loader(1).as_ref()),
+                NetworkLaplace::with_best_prior_precision,
+                |_| {},
+            )
+            .unwrap();
+        let [student, teacher] = laplace.network.both().map(|l| values(l.weight.base()));
+        assert_eq!(teacher, known);
+        assert_ne!(student, known);
+    }
+}
+
 #[test]
 fn swag_draws_a_tied_weight_once() {
     let network = |step: f32| {
