@@ -94,8 +94,10 @@ impl Ties {
             loaded: HashMap::new(),
         };
         visit_by_path(&module, &mut find);
-        let mut put = PutLoaded(find.loaded);
-        map_by_path(module, &mut put)
+        match find.loaded.values().all(Option::is_none) {
+            true => module,
+            false => map_by_path(module, &mut PutLoaded(find.loaded)),
+        }
     }
 
     /// The path of the same parameter at its weight's first place, if this is a later one.

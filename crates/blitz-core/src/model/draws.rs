@@ -57,8 +57,10 @@ impl Draw {
     /// [`with_weights_apart`](crate::BayesianModule::with_weights_apart).
     pub fn sample<M: Module>(model: &M, seed: u64, index: u64) -> Self {
         let (numbers, tied) = numbers(model);
-        if !tied.is_empty()
-            && may_be_two(model, &tied)
+        if tied.is_empty() {
+            return Self::numbered(seed, index, numbers);
+        }
+        if may_be_two(model, &tied)
             && let Some([one, other]) = drawn_as_one(model)
         {
             panic!(
@@ -67,9 +69,7 @@ impl Draw {
             );
         }
         let draw = Self::numbered(seed, index, numbers);
-        if !tied.is_empty() {
-            make(&tied, &attachments(model));
-        }
+        make(&tied, &attachments(model));
         draw
     }
 

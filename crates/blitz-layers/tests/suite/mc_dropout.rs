@@ -3,7 +3,7 @@
 use blitz_core::LayerNoise;
 use blitz_layers::prelude::*;
 use burn::module::{Module, ParamGroup};
-use burn::nn::{Linear, LinearConfig};
+use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
 use crate::seeded::{normals, seeded};
@@ -231,12 +231,12 @@ fn flags_of_other_layers_stay_as_they_are() {
     #[derive(Module, Debug)]
     struct Block {
         noise: LayerNoise,
-        dropout: burn::nn::Dropout,
+        dropout: Dropout,
     }
 
     let block = Block {
         noise: LayerNoise::new(),
-        dropout: burn::nn::DropoutConfig::new(0.5).init(),
+        dropout: DropoutConfig::new(0.5).init(),
     };
     let device = Device::flex().autodiff();
     let dropped = |block: &Block| {

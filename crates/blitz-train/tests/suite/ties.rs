@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use blitz_train::laplace::{DiagonalLaplace, EvidenceTrainingConfig, NetworkLaplace};
+use blitz_train::laplace::{
+    DiagonalLaplace, EvidenceEpoch, EvidenceTrainingConfig, NetworkLaplace,
+};
 use blitz_train::prelude::*;
 use blitz_train::{Checkpoints, NetworkPosterior, SwagConfig};
 use burn::data::dataloader::DataLoaderBuilder;
@@ -149,34 +151,44 @@ fn a_laplace_approximation_counts_a_tied_weight_once_and_draws_it_once() {
     }
 }
 
+/// What a training by the evidence makes of a network.
+fn trained_by_evidence<N>(
+    config: &EvidenceTrainingConfig,
+    network: N,
+) -> (NetworkLaplace<N, GaussianLikelihood>, Vec<EvidenceEpoch>)
+where
+    N: Network<Input = Tensor<2>, Output = Tensor<2>>,
+{
+    let device = Device::flex().autodiff();
+    let loader = |batch| {
+        let rows = [[1.0, -1.0], [0.5, 2.0], [-0.3, 0.1]];
+        let rows = rows.map(|row: [f32; 2]| (row, row)).to_vec();
+        DataLoaderBuilder::new(RowBatcher)
+            .batch_size(batch)
+            .set_device(device.clone())
+            .build(InMemDataset::new(rows))
+    };
+    let likelihood = GaussianLikelihoodConfig::new()
+        .with_targets(2)
+        .with_noise(LikelihoodParam::Fixed(0.5))
+        .init(&device);
+    let (batches, examples) = (loader(3), loader(1));
+    let trained = config.fit(
+        network,
+        &likelihood,
+        SgdConfig::new().init(),
+        (batches.as_ref(), examples.as_ref()),
+        NetworkLaplace::with_best_prior_precision,
+        |_| {},
+    );
+    trained.unwrap()
+}
+
 #[test]
 fn a_training_by_the_evidence_steps_a_tied_weight_in_all_its_places() {
     let train = |tied| {
-        let device = Device::flex().autodiff();
-        let loader = |batch| {
-            let rows = [[1.0, -1.0], [0.5, 2.0], [-0.3, 0.1]];
-            let rows = rows.map(|row: [f32; 2]| (row, row)).to_vec();
-            DataLoaderBuilder::new(RowBatcher)
-                .batch_size(batch)
-                .set_device(device.clone())
-                .build(InMemDataset::new(rows))
-        };
-        let likelihood = GaussianLikelihoodConfig::new()
-            .with_targets(2)
-            .with_noise(LikelihoodParam::Fixed(0.5))
-            .init(&device);
         let config = EvidenceTrainingConfig::new(12, 0.02).with_every(5);
-        let (batches, examples) = (loader(3), loader(1));
-        let (laplace, epochs) = config
-            .fit(
-                twice(tied),
-                &likelihood,
-                SgdConfig::new().init(),
-                (batches.as_ref(), examples.as_ref()),
-                NetworkLaplace::with_best_prior_precision,
-                |_| {},
-            )
-            .unwrap();
+        let (laplace, epochs) = trained_by_evidence(&config, twice(tied));
         if tied {
             assert_tied(&laplace.network);
         }
@@ -192,33 +204,12 @@ fn a_training_by_the_evidence_steps_a_tied_weight_in_all_its_places() {
 /// A frozen copy has the ids of what it is a copy of, and Burn's optimizer gives a gradient to the first of them.
 #[test]
 fn a_training_by_the_evidence_leaves_a_frozen_copy_as_it_is() {
-    let device = Device::flex().autodiff();
-    let loader = |batch| {
-        let rows = [[1.0, -1.0], [0.5, 2.0], [-0.3, 0.1]];
-        let rows = rows.map(|row: [f32; 2]| (row, row)).to_vec();
-        DataLoaderBuilder::new(RowBatcher)
-            .batch_size(batch)
-            .set_device(device.clone())
-            .build(InMemDataset::new(rows))
-    };
-    let likelihood = GaussianLikelihoodConfig::new()
-        .with_targets(2)
-        .with_noise(LikelihoodParam::Fixed(0.5))
-        .init(&device);
     let student = twice(false).first;
     let known = values(student.weight.base());
     for student_at in [0, 1] {
         let net = Distilled::new(student.clone(), student.clone().freeze(), student_at);
-        let (laplace, _) = EvidenceTrainingConfig::new(5, 0.02)
-            .fit(
-                net,
-                &likelihood,
-                SgdConfig::new().init(),
-                (loader(3).as_ref(), loader(1).as_ref()),
-                NetworkLaplace::with_best_prior_precision,
-                |_| {},
-            )
-            .unwrap();
+        let config = EvidenceTrainingConfig::new(5, 0.02);
+        let (laplace, _) = trained_by_evidence(&config, net);
         let [student, teacher] = laplace.network.both().map(|l| values(l.weight.base()));
         assert_eq!(teacher, known);
         assert_ne!(student, known);

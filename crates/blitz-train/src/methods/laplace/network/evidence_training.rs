@@ -161,9 +161,8 @@ impl EvidenceTrainingConfig {
             };
             let is_last = epoch == self.epochs;
             if is_last || self.has_choice(epoch) {
-                // The training goes on, and would move the statistics of a clone's batch norms.
-                let now = with_own_statistics(&network);
-                let fitted = config.fit_unchecked(now, &likelihood, examples, |_| {})?;
+                let fitted =
+                    config.fit_unchecked(network.clone(), &likelihood, examples, |_| {})?;
                 let may_fail = !is_last || best.is_some();
                 if let Some(chosen) = choice(choose(fitted), may_fail)? {
                     config.prior_precision = chosen.prior_precision();
